@@ -1,0 +1,110 @@
+"""Substrate `snntorch`: snnTorch's own `Leaky` and `Synaptic` cells, stepped in time.
+
+    current_decay = 1, bias    Leaky(beta=1-dv) on x + bias
+    current_decay < 1          Synaptic(alpha=1-du, beta=1-dv)
+    current_decay < 1, bias    Synaptic has no place for a bias: Leaky(beta=1-du, no reset) filters the current, and
+                               Leaky(beta=1-dv) integrates it with the bias; the same equations
+
+`reset_mechanism="zero", reset_delay=False` is the canonical reset. snnTorch reports its membrane after the reset; where
+a neuron fired, the value before it is computed with the cell's own expression.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bl_neuro.backends.base import Backend, Target
+from bl_neuro.backends.float_target import FloatTarget, Precision, Surrogate, spiking_shapes
+from bl_neuro.network import Network
+
+_RESETS = {"zero": ("zero", False), "subtract_delayed": ("subtract", True)}
+
+
+class SnnTorchBackend(Backend):
+    """Opens networks on snnTorch. Options: precision ("float64", "float32"), surrogate ("canonical", "native")."""
+
+    name: ClassVar[str] = "snntorch"
+    summary: ClassVar[str] = "snnTorch's Leaky and Synaptic neurons, floating point, white box"
+    modules: ClassVar[tuple[str, ...]] = ("snntorch",)
+    extra: ClassVar[str] = "snntorch"
+    differentiable: ClassVar[bool] = True
+
+    @classmethod
+    def problems(cls, network: Network) -> list[str]:
+        return [
+            f"layer {index}: reset 'subtract' (without delay): snnTorch decides spikes with a lowered membrane where "
+            "it stays above the threshold; use 'zero' or 'subtract_delayed'"
+            for index, layer, _ in spiking_shapes(network)
+            if layer.neuron.reset not in _RESETS
+        ]
+
+    @classmethod
+    def open(
+        cls, network: Network, precision: Precision = "float64", surrogate: Surrogate = "canonical", **options: Any
+    ) -> Target:
+        return _SnnTorchTarget(network, precision, surrogate, **options)
+
+
+def _heaviside(shifted: Tensor) -> Tensor:
+    return (shifted > 0).to(shifted.dtype)
+
+
+class _SnnTorchTarget(FloatTarget):
+    substrate = "snntorch"
+
+    def __init__(self, network: Network, precision: Precision, surrogate: Surrogate) -> None:
+        super().__init__(network, precision, surrogate)
+        self._cells = {index: self._make_cells(index) for index, _, _ in spiking_shapes(network)}
+
+    def _make_cells(self, index: int) -> tuple[Any, Any | None]:
+        """The spiking cell of a layer, and the cell that filters its current where one is needed."""
+        import snntorch
+
+        mechanism, delay = _RESETS[self._neuron(index).reset]
+        keep_current = 1.0 - self.parameter(index, "current_decay")
+        options = {
+            "threshold": self.parameter(index, "threshold"),
+            "reset_mechanism": mechanism,
+            "reset_delay": delay,
+            "spike_grad": None if self.surrogate == "native" else _heaviside,
+        }
+        beta = 1.0 - self.parameter(index, "voltage_decay")
+        filtered = bool((keep_current > 0).any())
+        if filtered and not np.any(self._neuron(index).bias):
+            cells = snntorch.Synaptic(alpha=keep_current, beta=beta, **options), None
+        else:
+            current = snntorch.Leaky(beta=keep_current, reset_mechanism="none", spike_grad=_heaviside)
+            cells = snntorch.Leaky(beta=beta, **options), (current.to(self.dtype) if filtered else None)
+        for cell in cells:  # snnTorch keeps every neuron ever made alive in this list
+            with suppress(ValueError):
+                snntorch.SpikingNeuron.instances.remove(cell)
+        return cells[0].to(self.dtype), cells[1]
+
+    def _neurons(self, index: int, drive: Tensor) -> tuple[Tensor, Tensor]:
+        import snntorch
+
+        cell, current_cell = self._cells[index]
+        threshold, bias = self.parameter(index, "threshold"), self.parameter(index, "bias")
+        delayed = self._neuron(index).reset == "subtract_delayed"
+        synaptic = isinstance(cell, snntorch.Synaptic)
+        current = torch.zeros_like(drive[0])
+        voltage = torch.zeros_like(current)
+        spikes, membranes = [], []
+        for inputs in drive:
+            before = voltage
+            if synaptic:
+                fired, current, voltage = cell(inputs, current, before)
+            else:
+                current = inputs if current_cell is None else current_cell(inputs, current)[1]
+                fired, voltage = cell(current + bias, before)
+            unreset = voltage
+            if not delayed:
+                unreset = torch.where(fired > 0, cell.beta * before + (current if synaptic else current + bias), voltage)
+            spikes.append(fired)
+            membranes.append(unreset / threshold)
+        return torch.stack(spikes), torch.stack(membranes)

@@ -1,0 +1,152 @@
+"""What every substrate looks like from outside: a `Backend` opens a `Target`, a target answers with a `Response`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bl_neuro.errors import InputError, TargetClosed
+from bl_neuro.network import Network
+
+Start = Literal["aligned", "cold"]
+CHUNK_VALUES = 2**25
+"""Most values (T x B x widest layer) of one pass without gradients; larger batches are run in pieces."""
+
+
+@dataclass(frozen=True)
+class Response:
+    """What a target answered, aligned: entry t is the answer to input step t, pipeline delays removed.
+
+    spikes: (T, B, *output_shape), 0/1. membrane: the same shape, v before reset divided by the threshold, or None
+    where the substrate does not show it. layers: spikes of every spiking layer, (T, B, *layer_shape), if asked for.
+    """
+
+    spikes: Tensor
+    membrane: Tensor | None
+    layers: list[Tensor] | None = None
+
+
+class Target(ABC):
+    """A network opened on a substrate, ready to run. A context manager: some substrates hold processes.
+
+    `samples` counts the samples the substrate has really run since it was opened.
+    """
+
+    substrate: ClassVar[str]
+    differentiable: ClassVar[bool] = False
+    reveals_membrane: ClassVar[bool] = True
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.samples = 0
+        self._closed = False
+
+    @abstractmethod
+    def _run(self, spikes: Tensor, layers: bool, start: Start) -> Response:
+        """Runs checked float spikes (T, B, *input_shape)."""
+
+    def _close(self) -> None:  # noqa: B027 - most substrates hold nothing
+        """Gives back what the target holds. Called once."""
+
+    def run(self, x: Any, layers: bool = False, start: Start = "aligned") -> Response:
+        """Answers spikes `x` (T, B, *input_shape), 0/1: bool, uint8 or float, a torch tensor or a NumPy array.
+
+        layers: also return the spikes of every layer. start: "aligned", each layer starts when the first input
+        reaches it; "cold", as in a fresh Lava run, biases act from its first step (they differ only with biases).
+        State never carries over from one run to the next.
+
+        Raises:
+            InputError: a wrong shape, dtype or value. TargetClosed: after `close`. SubstrateFailed: it crashed.
+        """
+        if self._closed:
+            raise TargetClosed(f"this {self.substrate} target is closed; open it again with bl.open_target")
+        if start not in ("aligned", "cold"):
+            raise InputError(f"start: expected 'aligned' or 'cold', found {start!r}")
+        spikes = checked_spikes(x, self.network)
+        self.samples += spikes.shape[1]
+        if spikes.requires_grad and torch.is_grad_enabled():
+            return self._run(spikes, layers, start)
+        with torch.no_grad():
+            pieces = [self._run(piece, layers, start) for piece in spikes.split(self._chunk(spikes.shape[0]), dim=1)]
+        return pieces[0] if len(pieces) == 1 else _joined(pieces)
+
+    def _chunk(self, steps: int) -> int:
+        widest = max(int(np.prod(shape)) for shape in (self.network.input_shape, *self.network.shapes))
+        return max(1, CHUNK_VALUES // (steps * widest))
+
+    def close(self) -> None:
+        """Gives back processes and memory. Safe to call twice."""
+        if not self._closed:
+            self._closed = True
+            self._close()
+
+    def __enter__(self) -> Target:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<{self.substrate} target of {self.network!r}{', closed' if self._closed else ''}>"
+
+
+class Backend(ABC):
+    """Our adapter for one substrate: says what it needs, what it can hold, and opens targets."""
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    modules: ClassVar[tuple[str, ...]]
+    """Modules that must import for this backend to work."""
+    extra: ClassVar[str]
+    """The extra of bl-neuro that installs them."""
+    differentiable: ClassVar[bool]
+
+    @classmethod
+    @abstractmethod
+    def problems(cls, network: Network) -> list[str]:
+        """Everything that keeps the substrate from holding `network`, each with layer, parameter and reason."""
+
+    @classmethod
+    @abstractmethod
+    def open(cls, network: Network, **options: Any) -> Target:
+        """Opens `network`, which has no problems here."""
+
+
+def checked_spikes(x: Any, network: Network) -> Tensor:
+    """`x` as a float tensor (T, B, *input_shape) of zeros and ones; keeps its gradient. InputError otherwise."""
+    try:
+        tensor: Tensor = x if isinstance(x, Tensor) else torch.as_tensor(np.asarray(x))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"spikes: expected a tensor or an array of 0/1, found {type(x).__name__} ({error})") from error
+    if tensor.is_complex() or tensor.is_sparse:
+        raise InputError(f"spikes: expected bool, uint8 or float values, found {tensor.dtype}, {tensor.layout}")
+    expected = ("T", "B", *network.input_shape)
+    if tensor.dim() != len(expected) or tuple(tensor.shape[2:]) != network.input_shape:
+        raise InputError(f"spikes: expected shape ({', '.join(map(str, expected))}), found {tuple(tensor.shape)}")
+    if tensor.shape[0] < 1 or tensor.shape[1] < 1:
+        raise InputError(f"spikes: expected at least one step and one sample, found shape {tuple(tensor.shape)}")
+    values = tensor.detach()
+    if tensor.dtype != torch.bool:
+        wrong = (values != 0) & (values != 1)
+        if bool(wrong.any()):
+            where = tuple(int(i) for i in wrong.nonzero()[0])
+            raise InputError(f"spikes: expected only 0 and 1, found {values[where].item()} at index {where}")
+    return tensor if tensor.is_floating_point() else tensor.to(torch.float32)
+
+
+def _joined(pieces: list[Response]) -> Response:
+    membranes = [piece.membrane for piece in pieces if piece.membrane is not None]
+    layers = [piece.layers for piece in pieces if piece.layers is not None]
+    return Response(
+        torch.cat([piece.spikes for piece in pieces], dim=1),
+        torch.cat(membranes, dim=1) if membranes else None,
+        [torch.cat(parts, dim=1) for parts in zip(*layers)] if layers else None,
+    )

@@ -1,0 +1,94 @@
+"""The one canonical surrogate gradient, for whatever states a substrate went through.
+
+    dS/dv = 1 / (1 + k |v - threshold| / threshold)^2,   k = 25,   reset detached
+
+The forward pass is the substrate's own; only the states it visited enter here. With m = v / threshold, the gradient
+runs back through u[t] = (1-du) u[t-1] + x[t] and v[t] = (1-dv) v[t-1] + u[t], where the factor that a reset puts on
+the state is a constant. So what differs between substrates is what they computed, not which library differentiated.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bl_neuro.neuron import Reset
+
+SLOPE = 25.0
+"""k: how narrow the surrogate is around the threshold."""
+
+
+def surrogate(membrane: Tensor, slope: float = SLOPE) -> Tensor:
+    """dS/dv at membrane = v / threshold: in (0, 1], highest at the threshold."""
+    return (1.0 + slope * (membrane - 1.0).abs()).pow(-2)
+
+
+def differentiable(
+    drive: Tensor,
+    spikes: Tensor,
+    membrane: Tensor,
+    current_decay: Tensor,
+    voltage_decay: Tensor,
+    threshold: Tensor,
+    reset: Reset,
+) -> tuple[Tensor, Tensor]:
+    """`spikes` and `membrane` (T, B, ...) as functions of `drive`, the synaptic input, with the canonical gradient."""
+    result: tuple[Tensor, Tensor] = _Canonical.apply(
+        drive, spikes, membrane, current_decay, voltage_decay, threshold, reset
+    )
+    return result
+
+
+class _Canonical(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        drive: Tensor,
+        spikes: Tensor,
+        membrane: Tensor,
+        current_decay: Tensor,
+        voltage_decay: Tensor,
+        threshold: Tensor,
+        reset: Reset,
+    ) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(spikes, membrane, current_decay, voltage_decay, threshold)
+        ctx.reset = reset
+        return spikes.clone(), membrane.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        from_spikes, from_membrane = gradients
+        spikes, membrane, current_decay, voltage_decay, threshold = ctx.saved_tensors
+        keep_current, keep_voltage = 1.0 - current_decay, 1.0 - voltage_decay
+        to_voltage = from_spikes * surrogate(membrane) + from_membrane / threshold
+        to_drive = torch.empty_like(membrane)
+        voltage = torch.zeros_like(membrane[0])  # gradient arriving at v[t] from v[t+1]
+        current = torch.zeros_like(voltage)
+        for step in range(len(membrane) - 1, -1, -1):
+            if ctx.reset == "zero":
+                voltage = voltage * (1.0 - spikes[step])
+            voltage = to_voltage[step] + voltage * keep_voltage
+            current = voltage + current * keep_current
+            to_drive[step] = current
+        return to_drive, None, None, None, None, None, None
+
+
+def canonical_states(
+    drive: Tensor, current_decay: Tensor, voltage_decay: Tensor, threshold: Tensor, bias: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Spikes and membrane (T, B, ...) of the canonical neuron (reset to zero) in plain torch, without gradient."""
+    drive = drive.detach()
+    keep_current, keep_voltage = 1.0 - current_decay, 1.0 - voltage_decay
+    current = torch.zeros_like(drive[0])
+    voltage = torch.zeros_like(current)
+    spikes, membranes = torch.empty_like(drive), torch.empty_like(drive)
+    for step, inputs in enumerate(drive):
+        current = keep_current * current + inputs
+        voltage = keep_voltage * voltage + (current + bias)
+        fired = voltage > threshold
+        spikes[step] = fired
+        membranes[step] = voltage / threshold
+        voltage = voltage.masked_fill(fired, 0.0)
+    return spikes, membranes

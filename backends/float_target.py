@@ -1,0 +1,118 @@
+"""What snnTorch and Norse share: torch synapses in one product over all steps, then the library's own neurons."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from bl_neuro.backends.base import Response, Start, Target
+from bl_neuro.backends.canonical import differentiable
+from bl_neuro.errors import InputError
+from bl_neuro.layers import SPIKING, Conv, Dense, Flatten, Layer, Shape, SumPool
+from bl_neuro.network import Network
+from bl_neuro.neuron import CubaLIF, per_channel
+
+Precision = Literal["float64", "float32"]
+Surrogate = Literal["canonical", "native"]
+
+
+class FloatTarget(Target):
+    """A network in floating point. Subclasses run one layer's neurons with their library's cells.
+
+    precision: "float64" (promises spikes identical to the reference) or "float32". surrogate: "canonical", the one
+    gradient of every substrate, or "native", the library's own autograd with its own default surrogate.
+    """
+
+    differentiable = True
+
+    def __init__(self, network: Network, precision: Precision = "float64", surrogate: Surrogate = "canonical") -> None:
+        super().__init__(network)
+        check_choice("precision", precision, ("float64", "float32"))
+        check_choice("surrogate", surrogate, ("canonical", "native"))
+        self.surrogate = surrogate
+        self.dtype = torch.float64 if precision == "float64" else torch.float32
+        self._weights = [
+            torch.as_tensor(layer.weight.copy(), dtype=self.dtype) if isinstance(layer, SPIKING) else None
+            for layer in network.layers
+        ]
+
+    @abstractmethod
+    def _neurons(self, index: int, drive: Tensor) -> tuple[Tensor, Tensor]:
+        """Spikes and membrane (T, B, *shape) of the neurons of layer `index`, driven by `drive`, from rest."""
+
+    def _run(self, spikes: Tensor, layers: bool, start: Start) -> Response:
+        steps = spikes.shape[0]
+        values = spikes.to(self.dtype)
+        recorded: list[Tensor] = []
+        membrane = values
+        for index, (layer, weight) in enumerate(zip(self.network.layers, self._weights)):
+            if weight is None:
+                values = shape_step(layer, values)
+                membrane = shape_step(layer, membrane) if isinstance(layer, Flatten) else membrane
+                continue
+            drive = synapse(layer, weight, values)
+            if start == "cold":
+                drive = torch.cat([torch.zeros_like(drive[:1]), drive])
+            values, membrane = self._fire(index, drive)
+            recorded.append(values[-steps:])
+        return Response(values[-steps:], membrane[-steps:], recorded if layers else None)
+
+    def _fire(self, index: int, drive: Tensor) -> tuple[Tensor, Tensor]:
+        if self.surrogate == "native" or not (drive.requires_grad and torch.is_grad_enabled()):
+            return self._neurons(index, drive)
+        with torch.no_grad():
+            spikes, membrane = self._neurons(index, drive)
+        neuron = self._neuron(index)
+        decays = self.parameter(index, "current_decay"), self.parameter(index, "voltage_decay")
+        return differentiable(drive, spikes, membrane, *decays, self.parameter(index, "threshold"), neuron.reset)
+
+    def _neuron(self, index: int) -> CubaLIF:
+        layer = self.network.layers[index]
+        if not isinstance(layer, SPIKING):
+            raise InputError(f"layer {index} ({layer}) has no neurons")
+        return layer.neuron
+
+    def parameter(self, index: int, name: str) -> Tensor:
+        """Parameter `name` of layer `index` as a tensor that broadcasts over its neurons."""
+        array = per_channel(self._neuron(index).parameters()[name], self.network.shapes[index])
+        return torch.as_tensor(array.copy(), dtype=self.dtype)
+
+
+def check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Raises InputError where `value` is not one of `allowed`."""
+    if value not in allowed:
+        raise InputError(f"{name}: expected one of {', '.join(allowed)}, found {value!r}")
+
+
+def synapse(layer: Layer, weight: Tensor, values: Tensor) -> Tensor:
+    """Weighted input (T, B, *shape) of a spiking layer, one product over all steps."""
+    if isinstance(layer, Dense):
+        return F.linear(values, weight)
+    if not isinstance(layer, Conv):
+        raise InputError(f"{layer} has no synapses")
+    images = values.reshape(-1, *values.shape[2:])
+    result = F.conv2d(images, weight, None, layer.stride, layer.padding, layer.dilation, layer.groups)
+    return result.reshape(*values.shape[:2], *result.shape[1:])
+
+
+def shape_step(layer: Layer, values: Tensor) -> Tensor:
+    """Flattens or pools values (T, B, *shape)."""
+    if isinstance(layer, Flatten):
+        return values.flatten(2)
+    if isinstance(layer, SPIKING):
+        raise InputError(f"{layer} does more than change the shape")
+    images = values.reshape(-1, *values.shape[2:])
+    pooled = F.avg_pool2d(images, layer.size, layer.stride, divisor_override=1)
+    if not isinstance(layer, SumPool):
+        pooled = pooled / (layer.size[0] * layer.size[1])
+    return pooled.reshape(*values.shape[:2], *pooled.shape[1:])
+
+
+def spiking_shapes(network: Network) -> list[tuple[int, Dense | Conv, Shape]]:
+    """Index, layer and neuron shape of every layer with neurons."""
+    rows = enumerate(zip(network.layers, network.shapes))
+    return [(index, layer, shape) for index, (layer, shape) in rows if isinstance(layer, SPIKING)]

@@ -1,0 +1,173 @@
+"""The child process that holds one real Lava network. Run by path; needs only NumPy and Lava, not bl_neuro.
+
+It reads frames from standard input and answers on what was standard output (anything Lava prints goes to standard
+error). A frame is 4 bytes of header length (big endian), the header as JSON, and `bytes` raw bytes of payload:
+
+    {"op": "open", "net": path, "steps": T, "layers": bool, "sparse": bool, "prefix": shared-memory name prefix}
+    {"op": "run", "samples": n} + uint8 (n, T, *lava input shape)   ->  {"shapes": [...]} + uint8, one (n, T, *shape)
+                                                                        array per recorded layer, the output last
+    {"op": "close"}
+
+Samples are streamed through the one running network: it takes one frame a step, is reset every T + layers steps, each
+layer when the first frame of the next sample reaches it, and is advanced with one RunSteps a sample.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import json
+import os
+import signal
+import struct
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+MAX_HEADER = 2**20
+
+
+def encode_frame(header: dict[str, Any], payload: bytes = b"") -> bytes:
+    """One frame, ready to be sent."""
+    encoded = json.dumps({**header, "bytes": len(payload)}).encode()
+    return struct.pack(">I", len(encoded)) + encoded + payload
+
+
+def read_frame(read: Callable[[int], bytes]) -> tuple[dict[str, Any], bytes]:
+    """Receives one frame through `read(count)`. EOFError where the other side is gone or talks another language."""
+
+    def exactly(count: int) -> bytes:
+        data = read(count)
+        if len(data) < count:
+            raise EOFError("the other side closed the pipe")
+        return data
+
+    (length,) = struct.unpack(">I", exactly(4))
+    if length > MAX_HEADER:
+        raise EOFError("not a frame")
+    header = json.loads(exactly(length))
+    return header, exactly(header["bytes"])
+
+
+def name_shared_memory(prefix: str) -> None:
+    """Makes every shared-memory segment and semaphore of this process group start with `prefix`.
+
+    So that the supervisor can remove what a killed simulation leaves, and nothing else.
+    """
+    from multiprocessing import process, shared_memory
+
+    # private names of the standard library, the same from 3.8 to 3.13; without them names are random
+    shared_memory._SHM_NAME_PREFIX = f"/{prefix}"  # type: ignore[attr-defined]
+    shared_memory._SHM_SAFE_NAME_LENGTH = len(prefix) + 13  # type: ignore[attr-defined]
+    process.current_process()._config["semprefix"] = f"/{prefix}sem"  # type: ignore[attr-defined]
+
+
+def remove_shared_memory(prefix: str) -> None:
+    """Removes the segments and semaphores that were made under `prefix`."""
+    for pattern in (f"/dev/shm/{glob.escape(prefix)}*", f"/dev/shm/sem.{glob.escape(prefix)}*"):
+        for path in glob.glob(pattern):
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+
+
+def _end_with_parent(parent: int, prefix: str) -> None:
+    """Kills the whole group once the parent is gone: a supervisor that was killed cannot clean up."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    remove_shared_memory(prefix)
+    os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
+class Simulation:
+    """One netx network, running, with pipes into its first synapse and out of its neurons."""
+
+    def __init__(self, net: str, steps: int, layers: bool, sparse: bool, streamed: bool) -> None:
+        from lava.lib.dl import netx
+        from lava.magma.core.run_conditions import RunSteps
+        from lava.magma.core.run_configs import Loihi2SimCfg
+
+        probe = netx.hdf5.Network(net_config=net, sparse_fc_layer=sparse)
+        self.depth = len(probe.layers)
+        self.steps = steps
+        self.period = steps + self.depth
+        reset = {"reset_interval": self.period, "reset_offset": 1} if streamed else {}
+        self.network = netx.hdf5.Network(net_config=net, sparse_fc_layer=sparse, **reset) if streamed else probe
+        blocks = self.network.layers
+        self.inputs = blocks[0].synapse.s_in
+        self.outputs = [block.neuron.s_out for block in (blocks if layers else blocks[-1:])]
+        self.delays = list(range(1, self.depth + 1)) if layers else [self.depth]
+        for port in (self.inputs, *self.outputs):
+            port.flag_external_pipe(buffer_size=self.period + 1)
+        self.condition = RunSteps(num_steps=self.period)
+        self.network.create_runtime(run_cfg=Loihi2SimCfg(select_tag="fixed_pt"))
+
+    def run(self, sample: Any) -> list[Any]:
+        """Spikes (T, *shape) of every recorded layer for one sample (T, *input shape), delays removed."""
+        import numpy as np
+
+        silence = np.zeros(self.inputs.shape)
+        send = self.inputs.external_pipe_csp_send_port.send
+        for step in range(self.period):
+            send(sample[step].astype(float) if step < self.steps else silence)
+        self.network.run(condition=self.condition)
+        answers = []
+        for port, delay in zip(self.outputs, self.delays):
+            frames = [port.external_pipe_csp_recv_port.recv() for _ in range(self.period)]
+            answers.append(np.stack(frames[delay : delay + self.steps]).astype(np.uint8))
+        return answers
+
+
+def _open(header: dict[str, Any]) -> tuple[Simulation, dict[str, Any]]:
+    simulation = Simulation(
+        header["net"], header["steps"], header["layers"], header["sparse"], header["streamed"]
+    )
+    actors = [actor.pid for actor in simulation.network.runtime._messaging_infrastructure.actors]
+    return simulation, {"actors": actors}
+
+
+def _run(simulation: Simulation, header: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
+    import numpy as np
+
+    samples = np.frombuffer(payload, np.uint8).reshape(header["samples"], simulation.steps, *simulation.inputs.shape)
+    answers = [np.stack(layer) for layer in zip(*(simulation.run(sample) for sample in samples))]
+    return {"shapes": [list(answer.shape) for answer in answers]}, b"".join(answer.tobytes() for answer in answers)
+
+
+def main() -> None:
+    """Serves frames until told to close, or until the parent is gone."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever Lava prints must not get into the answers
+
+    def answer(header: dict[str, Any], payload: bytes = b"") -> None:
+        answers.write(encode_frame(header, payload))
+        answers.flush()
+
+    simulation: Simulation | None = None
+    parent = os.getppid()
+    while True:
+        try:
+            header, payload = read_frame(sys.stdin.buffer.read)
+        except EOFError:
+            header, payload = {"op": "close"}, b""
+        try:
+            if header["op"] == "open":
+                name_shared_memory(header["prefix"])
+                threading.Thread(target=_end_with_parent, args=(parent, header["prefix"]), daemon=True).start()
+                simulation, reply = _open(header)
+                answer(reply)
+            elif header["op"] == "run" and simulation is not None:
+                answer(*_run(simulation, header, payload))
+            else:
+                break
+        except BaseException as error:
+            answer({"error": f"{type(error).__name__}: {error}", "trace": traceback.format_exc()})
+            break
+    if simulation is not None:
+        simulation.network.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,211 @@
+"""Keeps the child process with the real Lava network: starts it, waits with a deadline, kills it, cleans up after it.
+
+Lava hangs for ever on an error in a process model or when one of its processes is killed, and leaves processes and
+shared memory when it is not stopped. So the child has a process group of its own, every wait has a deadline and
+watches each of its processes, and ending it means ending the group and removing the shared memory of its name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import IO, Any
+
+from bl_neuro.backends.lava.child import encode_frame, read_frame, remove_shared_memory
+from bl_neuro.errors import SubstrateFailed
+
+POLL_S = 0.1
+"""How often a wait looks whether every process of the simulation is still alive, in seconds."""
+
+
+class ChildDied(SubstrateFailed):
+    """A process of the simulation ended by itself or was killed; a fresh one can be asked again."""
+
+
+class LavaProcess:
+    """One child process. Not safe to share between threads.
+
+    Raises:
+        SubstrateFailed: from every method, where the simulation reports an error or passes its deadline.
+        ChildDied: where one of its processes is gone. Either way everything of it has been removed.
+    """
+
+    def __init__(self, python: str = sys.executable) -> None:
+        self._prefix = f"blneuro{os.getpid()}x{secrets.token_hex(4)}"
+        self._actors: list[int] = []
+        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
+        child = Path(__file__).with_name("child.py")
+        # Threads of a product would only fight over the cores: Lava already runs a process a layer.
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+        try:
+            self._process = subprocess.Popen(
+                [python, "-W", "ignore", str(child)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._log,
+                start_new_session=True,
+                env=environment,
+                bufsize=0,
+            )
+        except OSError as error:
+            self._log.close()
+            raise SubstrateFailed(f"lava: could not start the interpreter {python}: {error}") from error
+
+    @property
+    def pid(self) -> int:
+        """Process id of the child, which is also its process group."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether the child and each of the simulation's processes is still running."""
+        return self._process.poll() is None and all(_is_running(pid) for pid in self._actors)
+
+    def open(self, net: Path, steps: int, layers: bool, sparse: bool, streamed: bool, deadline_s: float) -> None:
+        """Loads the .net file and starts its simulation."""
+        request = {"op": "open", "net": str(net), "steps": steps, "layers": layers, "sparse": sparse}
+        reply, _ = self._ask({**request, "streamed": streamed, "prefix": self._prefix}, b"", deadline_s, "starting")
+        self._actors = reply["actors"]
+
+    def run(self, samples: int, frames: bytes, deadline_s: float) -> tuple[list[list[int]], bytes]:
+        """Shapes and bytes (uint8) of the recorded layers' spikes for `samples` samples."""
+        reply, payload = self._ask({"op": "run", "samples": samples}, frames, deadline_s, "a query")
+        return reply["shapes"], payload
+
+    def close(self, grace_s: float = 5.0) -> None:
+        """Ends the simulation in order where it still answers, by force where not; leaves nothing behind."""
+        if self.alive:
+            with contextlib.suppress(OSError, ValueError, subprocess.TimeoutExpired):
+                _pipe(self._process.stdin).close()  # the child reads end of file and stops its network
+                self._process.wait(grace_s)
+        self.kill()
+
+    def kill(self) -> None:
+        """Ends the whole process group at once and removes its shared memory."""
+        for _ in range(100):  # members may still be forking: until the group is empty
+            try:
+                os.killpg(self._process.pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                break
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(0.02)
+            if not _group_has_members(self._process.pid):
+                break
+            time.sleep(0.01)
+        self._process.wait()
+        remove_shared_memory(self._prefix)
+        for pipe in (self._process.stdin, self._process.stdout, self._log):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+
+    def _ask(
+        self, request: dict[str, Any], payload: bytes, deadline_s: float, doing: str
+    ) -> tuple[dict[str, Any], bytes]:
+        wait = _Wait(self, deadline_s, doing)
+        try:
+            _send(_pipe(self._process.stdin), encode_frame(request, payload), wait)
+            reply, answer = read_frame(lambda count: _receive(_pipe(self._process.stdout), count, wait))
+        except (OSError, EOFError, ValueError) as error:
+            said = self.last_words()
+            self.kill()
+            raise ChildDied(f"lava: its process ended while {doing}{said}") from error
+        except BaseException:  # a deadline, or an interrupt in the middle: the child is of no use any more
+            self.kill()
+            raise
+        if "error" in reply:
+            self.kill()
+            raise SubstrateFailed(f"lava: {doing} failed: {reply['error']}")
+        return reply, answer
+
+    def last_words(self) -> str:
+        """The last line the child printed, as the end of a message, or nothing."""
+        with contextlib.suppress(OSError, ValueError):
+            self._log.seek(0)
+            lines = self._log.read()[-4000:].decode(errors="replace").strip().splitlines()
+            if lines:
+                return f"; it said: {lines[-1][:300]}"
+        return ""
+
+
+class _Wait:
+    """What a wait for the child watches: its deadline, and that all of its processes live."""
+
+    def __init__(self, child: LavaProcess, deadline_s: float, doing: str) -> None:
+        self._child, self._deadline_s, self._doing = child, deadline_s, doing
+        self._end = time.monotonic() + deadline_s
+
+    def check(self) -> None:
+        """Raises where there is nothing left to wait for."""
+        if not self._child.alive:
+            said = self._child.last_words()
+            raise ChildDied(f"lava: one of its processes was killed or ended while {self._doing}{said}")
+        if time.monotonic() > self._end:
+            raise SubstrateFailed(
+                f"lava: no answer in {self._deadline_s:.0f} s while {self._doing}; the simulation was ended. "
+                "Give open_target a larger deadline_s if the network is large"
+            )
+
+
+def _send(pipe: IO[bytes], data: bytes, wait: _Wait) -> None:
+    """Writes all of `data`; a child that reads no more, or one whose pipe others hold open, cannot block us."""
+    descriptor = pipe.fileno()
+    os.set_blocking(descriptor, False)
+    view = memoryview(data)
+    with selectors.DefaultSelector() as selector:
+        selector.register(descriptor, selectors.EVENT_WRITE)
+        while view:
+            if selector.select(POLL_S):
+                view = view[os.write(descriptor, view) :]
+            else:
+                wait.check()
+
+
+def _receive(pipe: IO[bytes], count: int, wait: _Wait) -> bytes:
+    """Reads `count` bytes, fewer at the end of the stream. The simulation's processes hold the pipe open too."""
+    descriptor = pipe.fileno()
+    parts: list[bytes] = []
+    with selectors.DefaultSelector() as selector:
+        selector.register(descriptor, selectors.EVENT_READ)
+        while count > 0:
+            if not selector.select(POLL_S):
+                wait.check()
+                continue
+            part = os.read(descriptor, min(count, 2**20))
+            if not part:
+                break
+            parts.append(part)
+            count -= len(part)
+    return b"".join(parts)
+
+
+def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
+    """A pipe that Popen was asked to make."""
+    if pipe is None:
+        raise SubstrateFailed("lava: the child has no pipe")
+    return pipe
+
+
+def _is_running(pid: int) -> bool:
+    import psutil
+
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _group_has_members(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True

@@ -1,0 +1,110 @@
+"""Finding a backend by the name of its substrate: ours, and those other packages add.
+
+Others join through the entry-point group `bl_neuro.backends`: name = "package.module:BackendClass".
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import sys
+from importlib.metadata import entry_points
+from typing import Any
+
+from bl_neuro.backends.base import Backend, Target
+from bl_neuro.errors import InputError, MissingDependency, SubstrateError, UnknownSubstrate, Unsupported
+from bl_neuro.network import Network
+
+GROUP = "bl_neuro.backends"
+_OURS = {
+    "snntorch": "bl_neuro.backends._snntorch:SnnTorchBackend",
+    "norse": "bl_neuro.backends._norse:NorseBackend",
+    "slayer": "bl_neuro.backends._slayer:SlayerBackend",
+    "lava": "bl_neuro.backends.lava.backend:LavaBackend",
+}
+
+
+def available_substrates() -> tuple[str, ...]:
+    """Names of every substrate there is a backend for, installed framework or not; ours first."""
+    return (*_OURS, *sorted({point.name for point in entry_points(group=GROUP)} - set(_OURS)))
+
+
+def find_backend(name: str) -> type[Backend]:
+    """The backend of substrate `name`. Imports no framework.
+
+    Raises:
+        UnknownSubstrate: there is none of that name. SubstrateError: another package's backend does not load.
+    """
+    if name in _OURS:
+        module, _, attribute = _OURS[name].partition(":")
+        found: type[Backend] = getattr(importlib.import_module(module), attribute)
+        return found
+    for point in entry_points(group=GROUP):
+        if point.name == name:
+            try:
+                loaded = point.load()
+            except Exception as error:  # another package's code: anything can go wrong in it
+                raise SubstrateError(f"substrate '{name}': its backend {point.value} does not load: {error}") from error
+            if not (isinstance(loaded, type) and issubclass(loaded, Backend)):
+                raise SubstrateError(f"substrate '{name}': {point.value} is not a subclass of bl_neuro's Backend")
+            return loaded
+    known = available_substrates()
+    close = difflib.get_close_matches(str(name), known, n=1)
+    hint = f"; did you mean '{close[0]}'?" if close else ""
+    raise UnknownSubstrate(f"substrate: expected one of {', '.join(known)}, found {name!r}{hint}")
+
+
+def missing_reason(backend: type[Backend]) -> str | None:
+    """Why the backend's framework cannot be used here and exactly what to install, or None where it can."""
+    for module in backend.modules:
+        if not _findable(module):
+            return f"{module} is not installed; install it with: {install_command(backend)}"
+    for module in backend.modules:
+        try:
+            importlib.import_module(module)
+        except Exception as error:  # a broken installation can raise anything; the user needs to see what
+            return f"{module} is installed but does not import: {type(error).__name__}: {error}"
+    return None
+
+
+def install_command(backend: type[Backend]) -> str:
+    """The command that installs what the backend needs, or says which Python it needs."""
+    command = f'pip install "bl-neuro[{backend.extra}]"'
+    if backend.extra == "lava" and sys.version_info >= (3, 11):
+        return f"{command} under Python 3.10 (Lava supports nothing newer; this is {sys.version.split()[0]})"
+    return command
+
+
+def open_target(network: Network, substrate: str, **options: Any) -> Target:
+    """Opens `network` on `substrate`: "snntorch", "norse", "slayer", "lava" or one that another package adds.
+
+    Options go to the backend; see its documentation.
+
+    Raises:
+        UnknownSubstrate, MissingDependency: no such substrate, or its framework is not installed.
+        Unsupported: it cannot hold the network; every layer and parameter is named.
+        SubstrateFailed: it did not start.
+    """
+    if not isinstance(network, Network):
+        raise InputError(f"network: expected a bl_neuro Network, found {type(network).__name__}")
+    backend = find_backend(substrate)
+    problems = backend.problems(network)
+    if problems:
+        raise Unsupported(f"substrate '{substrate}' cannot hold this network: {'; '.join(problems)}")
+    reason = missing_reason(backend)
+    if reason:
+        raise MissingDependency(f"substrate '{substrate}': {reason}")
+    try:
+        return backend.open(network, **options)
+    except TypeError as error:
+        if options and "unexpected keyword argument" in str(error):
+            raise InputError(f"substrate '{substrate}': unknown option ({error})") from error
+        raise
+
+
+def _findable(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False

@@ -1,0 +1,101 @@
+"""bl-neuro: how much of its training data a spiking network gives away, and whether its substrate changes that.
+
+The public names are loaded on first use, so that importing bl_neuro needs no framework and takes no time.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from bl_neuro._version import __version__
+from bl_neuro.errors import (
+    AccessError,
+    BlNeuroError,
+    BudgetExceeded,
+    DataError,
+    InputError,
+    MissingDependency,
+    ModelFileError,
+    NetworkError,
+    NotDifferentiable,
+    NotRevealed,
+    ReportError,
+    SubstrateError,
+    SubstrateFailed,
+    TargetClosed,
+    UnknownSubstrate,
+    Unsupported,
+)
+
+if TYPE_CHECKING:
+    from bl_neuro import attacks
+    from bl_neuro.access import BlackBox, WhiteBox
+    from bl_neuro.backends import available_substrates, open_target
+    from bl_neuro.layers import AveragePool, Conv, Dense, Flatten, SumPool
+    from bl_neuro.model_file import load, save
+    from bl_neuro.network import Network
+    from bl_neuro.neuron import CubaLIF
+
+_LAZY = {
+    "AveragePool": "bl_neuro.layers",
+    "BlackBox": "bl_neuro.access",
+    "Conv": "bl_neuro.layers",
+    "CubaLIF": "bl_neuro.neuron",
+    "Dense": "bl_neuro.layers",
+    "Flatten": "bl_neuro.layers",
+    "Network": "bl_neuro.network",
+    "SumPool": "bl_neuro.layers",
+    "WhiteBox": "bl_neuro.access",
+    "available_substrates": "bl_neuro.backends",
+    "load": "bl_neuro.model_file",
+    "open_target": "bl_neuro.backends",
+    "save": "bl_neuro.model_file",
+}
+_LAZY_MODULES = ("attacks", "data", "leakage", "reference", "report", "testing", "training")
+
+__all__ = [
+    "AccessError",
+    "AveragePool",
+    "BlNeuroError",
+    "BlackBox",
+    "BudgetExceeded",
+    "Conv",
+    "CubaLIF",
+    "DataError",
+    "Dense",
+    "Flatten",
+    "InputError",
+    "MissingDependency",
+    "ModelFileError",
+    "Network",
+    "NetworkError",
+    "NotDifferentiable",
+    "NotRevealed",
+    "ReportError",
+    "SubstrateError",
+    "SubstrateFailed",
+    "SumPool",
+    "TargetClosed",
+    "UnknownSubstrate",
+    "Unsupported",
+    "WhiteBox",
+    "__version__",
+    "attacks",
+    "available_substrates",
+    "load",
+    "open_target",
+    "save",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    if name in _LAZY_MODULES:
+        return importlib.import_module(f"bl_neuro.{name}")
+    raise AttributeError(f"module 'bl_neuro' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY, *_LAZY_MODULES})

@@ -1,0 +1,91 @@
+"""Every exception bl-neuro raises on purpose.
+
+    BlNeuroError
+    ├── InputError            an argument or a tensor is not what was expected
+    │   └── NetworkError      a network definition does not hold together (all problems listed)
+    ├── ModelFileError        a model file is missing, damaged or not ours
+    ├── DataError             a dataset is missing, damaged or too small
+    ├── SubstrateError        a substrate cannot do what was asked
+    │   ├── UnknownSubstrate      no substrate of that name
+    │   ├── MissingDependency     its framework is not installed
+    │   ├── Unsupported           it cannot express a layer or a parameter of this network
+    │   ├── SubstrateFailed       it crashed, hung past its deadline or could not start
+    │   └── TargetClosed          the target was used after it was closed
+    ├── AccessError           the attacker's view does not allow this
+    │   ├── BudgetExceeded        the query would cost more than what is left
+    │   ├── NotDifferentiable     a white box needs gradients this substrate has not
+    │   └── NotRevealed           the substrate has no such output to reveal
+    └── ReportError           a report could not be written
+
+The messages say what was expected, what was found, where, and what to try.
+"""
+
+from __future__ import annotations
+
+
+class BlNeuroError(Exception):
+    """Base of every exception of bl-neuro."""
+
+
+class InputError(BlNeuroError, ValueError):
+    """An argument or a tensor is not what was expected."""
+
+
+class NetworkError(InputError):
+    """A network definition does not hold together; `problems` lists everything that is wrong with it."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("invalid network: " + "; ".join(problems))
+
+
+class ModelFileError(BlNeuroError):
+    """A model file is missing, damaged, too large or of a kind that is not read."""
+
+
+class DataError(BlNeuroError):
+    """A dataset is missing, damaged or too small for what was asked."""
+
+
+class SubstrateError(BlNeuroError):
+    """A substrate cannot do what was asked."""
+
+
+class UnknownSubstrate(SubstrateError, InputError):
+    """There is no substrate of that name."""
+
+
+class MissingDependency(SubstrateError):
+    """The framework a substrate runs on is not installed, or does not import."""
+
+
+class Unsupported(SubstrateError, InputError):
+    """A substrate cannot express a layer or a parameter of this network."""
+
+
+class SubstrateFailed(SubstrateError):
+    """A substrate crashed, hung past its deadline or could not start."""
+
+
+class TargetClosed(SubstrateError):
+    """A target was used after it was closed."""
+
+
+class AccessError(BlNeuroError):
+    """The attacker's view of a target does not allow this."""
+
+
+class BudgetExceeded(AccessError):
+    """A query would cost more than the budget has left; nothing was run."""
+
+
+class NotDifferentiable(AccessError, InputError):
+    """A white box was asked of a substrate that gives no gradients."""
+
+
+class NotRevealed(AccessError, InputError):
+    """A black box was asked to reveal what its substrate does not put out."""
+
+
+class ReportError(BlNeuroError):
+    """A report could not be written."""

@@ -1,0 +1,134 @@
+"""Saving and loading networks. Files come from strangers: nothing is unpickled or executed, every size is bounded.
+
+The native format is safetensors: the arrays of the network by name, and its structure as JSON in the header.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bl_neuro.errors import ModelFileError, NetworkError
+from bl_neuro.files import atomic_path
+from bl_neuro.layers import AveragePool, Conv, Dense, Flatten, Layer, SumPool
+from bl_neuro.network import MAX_VALUES, Network
+from bl_neuro.neuron import CubaLIF, FloatArray
+
+FORMAT = "bl-neuro/network/1"
+MAX_LAYERS = 256
+MAX_BYTES = 8 * MAX_VALUES + 2**20
+
+
+def save(network: Network, path: str | Path) -> None:
+    """Writes `network` atomically, by suffix: `.safetensors` keeps it exactly, `.net` quantises it for Lava.
+
+    Raises:
+        ModelFileError: the suffix is not one of these, or the file cannot be written.
+        Unsupported: a `.net` file cannot hold this network.
+    """
+    target = Path(path)
+    if target.suffix == ".net":
+        from bl_neuro.deploy.net_file import write_net
+        from bl_neuro.deploy.quantize import quantize
+
+        write_net(quantize(network), target)
+    elif target.suffix == ".safetensors":
+        _write_safetensors(network, target)
+    else:
+        raise ModelFileError(f"{target}: expected a name ending in .safetensors or .net, found '{target.suffix}'")
+
+
+def load(path: str | Path) -> Network:
+    """Reads a network from a `.safetensors` file and checks all of it.
+
+    Raises:
+        ModelFileError: the file is missing, damaged, too large, of another kind, or holds no valid network.
+    """
+    source = Path(path)
+    if not source.is_file():
+        raise ModelFileError(f"{source}: expected a model file, found {'a folder' if source.is_dir() else 'nothing'}")
+    if source.suffix != ".safetensors":
+        raise ModelFileError(f"{source}: this version reads networks from .safetensors files only")
+    if source.stat().st_size > MAX_BYTES:
+        raise ModelFileError(f"{source}: {source.stat().st_size} bytes; at most {MAX_BYTES} are read")
+    structure, arrays = _read_safetensors(source)
+    try:
+        return _network_from_parts(structure, arrays)
+    except NetworkError as error:
+        raise ModelFileError(f"{source}: {error}") from error
+
+
+def _write_safetensors(network: Network, path: Path) -> None:
+    from safetensors.numpy import save_file
+
+    header = {"format": FORMAT, "network": json.dumps(network.structure()), "fingerprint": network.fingerprint}
+    # safetensors stores 0-d and non-contiguous views wrongly or not at all: copies are plain
+    arrays = {name: np.array(array, order="C") for name, array in network.arrays().items()}
+    try:
+        with atomic_path(path) as temporary:
+            save_file(arrays, temporary, metadata=header)
+    except OSError as error:
+        raise ModelFileError(f"{path}: could not be written ({error})") from error
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, FloatArray]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            header = file.metadata() or {}
+            if header.get("format") != FORMAT:
+                found = header.get("format", "a safetensors file of another kind")
+                raise ModelFileError(f"{path}: expected a network ({FORMAT}), found {str(found)[:80]!r}")
+            arrays = {name: file.get_tensor(name) for name in file.keys()}
+        structure = json.loads(header.get("network", ""))
+    except (SafetensorError, ValueError, TypeError, RecursionError, OSError) as error:
+        raise ModelFileError(f"{path}: not a readable safetensors network ({error})") from error
+    if not isinstance(structure, dict):
+        raise ModelFileError(f"{path}: the network's structure is not a JSON object")
+    for name, array in arrays.items():
+        if array.dtype != np.float64:
+            raise ModelFileError(f"{path}: {name}: expected float64, found {array.dtype}")
+    return structure, arrays
+
+
+def _network_from_parts(structure: dict[str, Any], arrays: dict[str, FloatArray]) -> Network:
+    described = structure.get("layers")
+    if not isinstance(described, list) or not 0 < len(described) <= MAX_LAYERS:
+        raise NetworkError([f"layers: expected a list of 1 to {MAX_LAYERS}"])
+    unused = dict(arrays)
+    layers = [_layer_from_parts(index, entry, unused) for index, entry in enumerate(described)]
+    if unused:
+        raise NetworkError([f"arrays that belong to no layer: {', '.join(sorted(unused)[:5])}"])
+    shape = structure.get("input_shape")
+    if not isinstance(shape, list):
+        raise NetworkError(["input_shape: expected a list"])
+    return Network(shape, layers, structure.get("readout"))  # type: ignore[arg-type]  # the constructor checks it
+
+
+def _layer_from_parts(index: int, entry: Any, arrays: dict[str, FloatArray]) -> Layer:
+    try:
+        kind = entry["kind"]
+        if kind == "flatten":
+            return Flatten()
+        if kind in ("sum_pool", "average_pool"):
+            pool = SumPool if kind == "sum_pool" else AveragePool
+            return pool(entry["size"], entry["stride"])
+        if kind not in ("dense", "conv"):
+            raise NetworkError([f"layer {index}: unknown kind {str(kind)[:40]!r}"])
+        own = {
+            name: arrays.pop(f"layers.{index}.{name}")
+            for name in ("weight", "threshold", "current_decay", "voltage_decay", "bias")
+        }
+        weight = own.pop("weight")
+        neuron = CubaLIF(**own, reset=entry["reset"])
+        if kind == "dense":
+            return Dense(weight, neuron)
+        return Conv(weight, neuron, entry["stride"], entry["padding"], entry["dilation"], entry["groups"])
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        if isinstance(error, NetworkError):
+            raise
+        raise NetworkError([f"layer {index}: missing or malformed {error}"]) from error

@@ -1,0 +1,166 @@
+"""The network: the one definition of an SNN that every substrate is given. Immutable; knows no framework."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from bl_neuro.errors import InputError, NetworkError
+from bl_neuro.layers import SPIKING, AveragePool, Conv, Dense, Flatten, Layer, Shape, SumPool
+from bl_neuro.neuron import FloatArray
+
+Readout = Literal["spikes", "membrane"]
+MAX_VALUES = 2**28
+"""Most weights and neurons of one network together: bounds what a stranger's file can make us allocate."""
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A feed-forward spiking network: what it takes, its layers, and how it names its class.
+
+    input_shape: shape of one frame of input spikes, (features,) or (channels, height, width).
+    layers: `Dense`, `Conv`, `Flatten`, `SumPool`, `AveragePool`; the last one with neurons is the output.
+    readout: "spikes", the class whose neuron spikes most, or "membrane", the class of the highest mean softmax of
+    the membrane potential.
+
+    Two networks are equal when their fingerprints are.
+
+    Raises:
+        NetworkError: shapes do not fit or a parameter is wrong; every problem is listed with its layer.
+    """
+
+    input_shape: Shape
+    layers: tuple[Layer, ...]
+    readout: Readout
+    shapes: tuple[Shape, ...]
+
+    def __init__(self, input_shape: Iterable[int], layers: Iterable[Layer], readout: Readout = "spikes") -> None:
+        object.__setattr__(self, "input_shape", _checked_input_shape(input_shape))
+        object.__setattr__(self, "layers", tuple(layers))
+        object.__setattr__(self, "readout", readout)
+        shapes, problems = _propagate(self.input_shape, self.layers)
+        if readout not in ("spikes", "membrane"):
+            problems.append(f"readout: expected 'spikes' or 'membrane', found {readout!r}")
+        if problems:
+            raise NetworkError(problems)
+        object.__setattr__(self, "shapes", tuple(shapes))
+
+    @property
+    def output_shape(self) -> Shape:
+        """Shape of one frame of output spikes."""
+        return self.shapes[-1]
+
+    @property
+    def classes(self) -> int:
+        """How many classes the network tells apart. Raises InputError where its output is not a vector."""
+        if len(self.output_shape) != 1:
+            raise InputError(f"a classifier's output is a vector; this network's has shape {self.output_shape}")
+        return self.output_shape[0]
+
+    @property
+    def parameters(self) -> int:
+        """How many synaptic weights the network has."""
+        return sum(layer.weight.size for layer in self.layers if isinstance(layer, SPIKING))
+
+    @property
+    def has_bias(self) -> bool:
+        """Whether any neuron has a bias: only then do `aligned` and `cold` starts differ."""
+        return any(bool(np.any(layer.neuron.bias)) for layer in self.layers if isinstance(layer, SPIKING))
+
+    def describe(self) -> list[str]:
+        """One line a layer, with the shape of what comes out of it."""
+        return [f"{layer} -> {shape}" for layer, shape in zip(self.layers, self.shapes)]
+
+    def structure(self) -> dict[str, Any]:
+        """Everything but the arrays, as JSON-ready values. See `arrays` and `from_parts`."""
+        return {
+            "input_shape": list(self.input_shape),
+            "readout": self.readout,
+            "layers": [_layer_structure(layer) for layer in self.layers],
+        }
+
+    def arrays(self) -> dict[str, FloatArray]:
+        """Every array by its name, `layers.<index>.<parameter>`."""
+        found: dict[str, FloatArray] = {}
+        for index, layer in enumerate(self.layers):
+            if isinstance(layer, SPIKING):
+                found[f"layers.{index}.weight"] = layer.weight
+                for name, array in layer.neuron.parameters().items():
+                    found[f"layers.{index}.{name}"] = array
+        return found
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Content hash (SHA-256, hex) of structure and float64 values: the same on every machine."""
+        digest = hashlib.sha256(json.dumps(self.structure(), sort_keys=True).encode())
+        for name, array in sorted(self.arrays().items()):
+            digest.update(f"{name}{array.shape}".encode())
+            digest.update((array + 0.0).astype("<f8").tobytes())  # +0.0: -0.0 and 0.0 are the same weight
+        return digest.hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Network) and self.fingerprint == other.fingerprint
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+    def __repr__(self) -> str:
+        return f"Network({self.input_shape} | {' | '.join(map(str, self.layers))} | {self.fingerprint[:12]})"
+
+
+def _checked_input_shape(input_shape: Iterable[int]) -> Shape:
+    try:
+        shape = tuple(int(size) for size in input_shape)
+    except (TypeError, ValueError) as error:
+        raise NetworkError([f"input_shape: expected whole numbers, found {input_shape!r}"]) from error
+    if len(shape) not in (1, 3) or min(shape) < 1:
+        raise NetworkError([f"input_shape: expected (features,) or (channels, height, width), found {shape}"])
+    return shape
+
+
+def _propagate(shape: Shape, layers: tuple[Layer, ...]) -> tuple[list[Shape], list[str]]:
+    """The shape after each layer, and what is wrong; stops at the first layer whose input cannot be known."""
+    shapes: list[Shape] = []
+    problems: list[str] = []
+    values = math.prod(shape)
+    for index, layer in enumerate(layers):
+        if not isinstance(layer, (*SPIKING, Flatten, SumPool, AveragePool)):
+            problems.append(f"layer {index}: expected a layer of bl_neuro, found {type(layer).__name__}")
+            break
+        try:
+            shape = layer.output_shape(shape)
+        except NetworkError as error:
+            problems += [f"layer {index}: {problem}" for problem in error.problems]
+            break
+        if isinstance(layer, SPIKING):
+            problems += [f"layer {index}: {problem}" for problem in layer.neuron.shape_problems(shape)]
+            values += layer.weight.size
+        values += math.prod(shape)
+        shapes.append(shape)
+    if not any(isinstance(layer, SPIKING) for layer in layers):
+        problems.append("expected at least one layer with neurons (Dense or Conv)")
+    elif isinstance(layers[-1], (SumPool, AveragePool)):
+        problems.append("the last layer is a pooling layer, which puts out no spikes")
+    if values > MAX_VALUES:
+        problems.append(f"weights and neurons: at most {MAX_VALUES}, found {values}")
+    return shapes, problems
+
+
+def _layer_structure(layer: Layer) -> dict[str, Any]:
+    if isinstance(layer, Dense):
+        return {"kind": "dense", "reset": layer.neuron.reset}
+    if isinstance(layer, Conv):
+        geometry = {"stride": layer.stride, "padding": layer.padding, "dilation": layer.dilation}
+        lists = {name: list(pair) for name, pair in geometry.items()}
+        return {"kind": "conv", "reset": layer.neuron.reset, "groups": layer.groups, **lists}
+    if isinstance(layer, Flatten):
+        return {"kind": "flatten"}
+    kind = "sum_pool" if isinstance(layer, SumPool) else "average_pool"
+    return {"kind": kind, "size": list(layer.size), "stride": list(layer.stride)}

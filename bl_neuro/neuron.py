@@ -1,0 +1,129 @@
+"""The neuron: a current-based leaky integrate-and-fire (CUBA-LIF) unit in discrete time.
+
+One step, for current decay `du`, voltage decay `dv` (fractions lost per step) and synaptic input `x`:
+
+    u[t] = (1 - du) u[t-1] + x[t]
+    v[t] = (1 - dv) v[t-1] + (u[t] + bias)
+    s[t] = v[t] > threshold                      (strict)
+
+and then, by `reset`, with the state carried to the next step:
+
+    zero               v[t] <- 0 where s[t]      the canonical neuron, and Loihi's
+    subtract           v[t] <- v[t] - threshold s[t]
+    subtract_delayed   v[t+1] is lowered by threshold where s[t]       snnTorch's default (`reset_delay=True`)
+
+The current u is never reset. Sources: Davies et al. 2018 (Loihi), snnTorch `Synaptic`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from bl_neuro.errors import NetworkError
+
+FloatArray = npt.NDArray[np.float64]
+Reset = Literal["zero", "subtract", "subtract_delayed"]
+RESETS: tuple[str, ...] = get_args(Reset)
+
+
+def frozen_array(value: Any, name: str) -> FloatArray:
+    """A read-only float64 copy of anything `numpy.asarray` takes; NetworkError where it is not finite numbers."""
+    try:
+        if hasattr(value, "detach"):  # a torch tensor, possibly with a gradient or on a GPU
+            value = value.detach().cpu()
+        array = np.array(value, dtype=np.float64, order="C", copy=True)
+    except (TypeError, ValueError) as error:
+        raise NetworkError([f"{name}: expected numbers, found {type(value).__name__} ({error})"]) from error
+    if not np.isfinite(array).all():
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise NetworkError([f"{name}: expected finite numbers, found {array[where]} at index {where}"])
+    array.setflags(write=False)
+    return array
+
+
+@dataclass(frozen=True, eq=False)
+class CubaLIF:
+    """CUBA-LIF parameters of one layer, each a scalar or one value a neuron (for images also one a channel).
+
+    threshold: above 0, in the units of the weighted input. current_decay, voltage_decay: 0..1, the fraction
+    lost in a step; 1 means no memory. bias: added to the voltage in every step. reset: see the module.
+
+    Raises:
+        NetworkError: a parameter is not finite or out of its range; all of them are listed.
+    """
+
+    threshold: FloatArray
+    current_decay: FloatArray
+    voltage_decay: FloatArray
+    bias: FloatArray
+    reset: Reset
+
+    def __init__(
+        self,
+        threshold: Any = 1.0,
+        current_decay: Any = 1.0,
+        voltage_decay: Any = 0.3,
+        bias: Any = 0.0,
+        reset: Reset = "zero",
+    ) -> None:
+        problems: list[str] = []
+        given = {
+            "threshold": threshold,
+            "current_decay": current_decay,
+            "voltage_decay": voltage_decay,
+            "bias": bias,
+        }
+        for name, value in given.items():
+            try:
+                array = frozen_array(value, name)
+            except NetworkError as error:
+                problems += error.problems
+                continue
+            problems += _range_problems(name, array)
+            object.__setattr__(self, name, array)
+        if reset not in RESETS:
+            problems.append(f"reset: expected one of {', '.join(RESETS)}, found {reset!r}")
+        object.__setattr__(self, "reset", reset)
+        if problems:
+            raise NetworkError(problems)
+
+    def parameters(self) -> dict[str, FloatArray]:
+        """The four numeric parameters by name, as they were given (scalar or per neuron)."""
+        return {
+            "threshold": self.threshold,
+            "current_decay": self.current_decay,
+            "voltage_decay": self.voltage_decay,
+            "bias": self.bias,
+        }
+
+    def expanded(self, name: str, shape: tuple[int, ...]) -> FloatArray:
+        """Parameter `name` broadcast to the layer's neurons `shape` (a vector of channels counts as (C, 1, 1))."""
+        return np.broadcast_to(per_channel(self.parameters()[name], shape), shape)
+
+    def shape_problems(self, shape: tuple[int, ...]) -> list[str]:
+        """What keeps these parameters from fitting a layer of neurons `shape`."""
+        problems = []
+        for name, array in self.parameters().items():
+            allowed = {(), (1,), shape} | ({(shape[0],), (shape[0], 1, 1)} if len(shape) == 3 else set())
+            if array.shape not in allowed:
+                problems.append(
+                    f"{name}: expected a scalar or one value a neuron {shape}, found shape {array.shape}"
+                )
+        return problems
+
+
+def per_channel(array: FloatArray, shape: tuple[int, ...]) -> FloatArray:
+    """`array` shaped to broadcast against neurons `shape`: a vector over the channels of an image gets two axes."""
+    return array.reshape(-1, 1, 1) if len(shape) == 3 and array.ndim == 1 and array.size > 1 else array
+
+
+def _range_problems(name: str, array: FloatArray) -> list[str]:
+    if name.endswith("decay") and ((array < 0) | (array > 1)).any():
+        return [f"{name}: expected values in 0..1 (fraction lost per step), found {array.min()}..{array.max()}"]
+    if name == "threshold" and (array <= 0).any():
+        return [f"threshold: expected values above 0, found {array.min()}"]
+    return []
