@@ -20,6 +20,7 @@ from bl_neuro.backends.lava.supervisor import ChildDied, LavaProcess
 from bl_neuro.deploy.net_file import can_replicate, write_net
 from bl_neuro.deploy.quantize import FixedPointNetwork, quantization_problems, quantize
 from bl_neuro.errors import InputError
+from bl_neuro.layers import Conv
 from bl_neuro.network import Network
 
 SpikeArray = npt.NDArray[np.uint8]
@@ -86,6 +87,8 @@ class LavaTarget(Target):
 
     def _run(self, spikes: Tensor, layers: bool, start: Start) -> Response:
         frames = spikes.detach().cpu().numpy().astype(np.uint8)
+        if not isinstance(self._fixed.layers[0].source, Conv):
+            frames = frames.reshape(*frames.shape[:2], -1)
         steps, batch = frames.shape[:2]
         streamed = start == "aligned" or not self.network.has_bias
         samples = _side_by_side(_lava_order(frames), self._replicas)

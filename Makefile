@@ -1,0 +1,40 @@
+# Every target makes the environment (.venv) first where it is missing or out of date.
+# PYTHON=... picks another interpreter; newer than 3.10 means without Lava.
+BIN := .venv/bin
+PYTEST_FLAGS ?= -n 2 --dist loadfile
+
+.DEFAULT_GOAL := help
+.PHONY: help env demo test coverage lint format types check clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+env:  ## make or update .venv
+	@scripts/set_up.sh
+
+demo: env  ## the whole story on bundled data, offline (OUT=folder, default runs/demo)
+	$(BIN)/bl-neuro demo $(if $(OUT),--out "$(OUT)")
+
+test: env  ## every test (T="..." adds pytest arguments)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_FLAGS) $(T)
+
+coverage: env  ## the tests in one process, with coverage
+	$(BIN)/python -m coverage run -m pytest $(T)
+	$(BIN)/python -m coverage report --skip-covered
+
+lint: env  ## style, imports, docstrings, formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: env  ## format and apply safe fixes
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: env  ## static types
+	$(BIN)/mypy
+
+check: lint types test  ## lint, types and tests
+
+clean:  ## remove build products and caches; keeps .venv and runs/
+	rm -rf build dist *.egg-info .coverage .coverage.* htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find bl_neuro backends deploy tests scripts -type d -name __pycache__ -prune -exec rm -rf {} +

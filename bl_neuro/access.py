@@ -1,0 +1,198 @@
+"""The attacker's view of a target: `WhiteBox` runs and differentiates, `BlackBox` answers metered queries only."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+
+import torch
+from torch import Tensor
+
+from bl_neuro.backends.base import Response, Target, checked_spikes
+from bl_neuro.errors import BudgetExceeded, InputError, NotDifferentiable, NotRevealed
+
+if TYPE_CHECKING:
+    from bl_neuro.network import Network, Readout
+
+Reveals = Literal["membrane", "scores", "spikes", "counts", "label"]
+REVEALS: tuple[str, ...] = get_args(Reveals)
+
+
+class WhiteBox:
+    """A target whose attacker holds the model: answers and gradients. `queries` counts the samples it ran.
+
+    Raises:
+        NotDifferentiable: the substrate gives no gradients, as a chip or its simulator does not.
+    """
+
+    def __init__(self, target: Target) -> None:
+        if not target.differentiable:
+            raise NotDifferentiable(
+                f"white box: expected a differentiable substrate (snntorch, norse, slayer), found {target.substrate}; "
+                "query it through a BlackBox"
+            )
+        self.target = target
+        self.queries = 0
+
+    @property
+    def network(self) -> Network:
+        """The network under attack, weights and all."""
+        return self.target.network
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one frame of input spikes."""
+        return self.target.network.input_shape
+
+    @property
+    def classes(self) -> int:
+        """How many classes the target tells apart."""
+        return self.target.network.classes
+
+    def run(self, spikes: Any) -> Response:
+        """The target's answer to `spikes` (T, B, *input_shape), without gradient."""
+        self.queries += checked_spikes(spikes, self.network).shape[1]
+        with torch.no_grad():
+            return self.target.run(spikes)
+
+    def gradient(self, spikes: Tensor, objective: Callable[[Response], Tensor]) -> tuple[Tensor, Tensor]:
+        """Value (B,) of `objective(response)` at `spikes`, and its gradient in the input, (T, B, *input_shape)."""
+        self.queries += spikes.shape[1]
+        with torch.enable_grad():
+            inputs = spikes.detach().clone().requires_grad_()
+            values = objective(self.target.run(inputs))
+            (gradient,) = torch.autograd.grad(values.sum(), inputs)
+        return values.detach(), gradient
+
+
+class BlackBox:
+    """A target behind a meter: only `query` reaches it, and only what `reveals` allows comes back.
+
+    reveals: "membrane" (T, B, C); "scores" (B, C), the mean over time of softmax(membrane), what a served classifier
+    returns; "spikes" (T, B, C), what a chip's output shows; "counts" (B, C), their sum over time; "label" (B,).
+    budget: queries that may be spent, one a sample; None for no limit.
+
+    It holds no weights and no gradients, and the target cannot be reached through it.
+
+    Raises:
+        NotRevealed: the substrate does not put that out. InputError: an unknown `reveals`, a budget below 1.
+    """
+
+    __slots__ = ("_budget", "_classes", "_gate", "_input_shape", "_lock", "_reveals", "_spent")
+
+    def __init__(self, target: Target, reveals: Reveals = "counts", budget: int | None = None) -> None:
+        if reveals not in REVEALS:
+            raise InputError(f"reveals: expected one of {', '.join(REVEALS)}, found {reveals!r}")
+        if _needs_membrane(target, reveals) and not target.reveals_membrane:
+            raise NotRevealed(
+                f"reveals: substrate {target.substrate} shows no membrane, so no {reveals} of a network read out by "
+                f"its {target.network.readout}; expected spikes or counts"
+            )
+        if budget is not None and (isinstance(budget, bool) or int(budget) != budget or budget < 1):
+            raise InputError(f"budget: expected at least 1 query, found {budget!r}")
+        self._reveals = reveals
+        self._budget = budget if budget is None else int(budget)
+        self._spent = 0
+        self._lock = threading.Lock()
+        self._input_shape = target.network.input_shape
+        self._classes = target.network.classes
+        self._gate = _gate(target, reveals)
+
+    @property
+    def reveals(self) -> str:
+        """What an answer shows."""
+        return self._reveals
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one frame of input spikes."""
+        return self._input_shape
+
+    @property
+    def classes(self) -> int:
+        """How many classes the target tells apart."""
+        return self._classes
+
+    @property
+    def budget(self) -> int | None:
+        """Queries that could be spent in all, or None for no limit."""
+        return self._budget
+
+    @property
+    def spent(self) -> int:
+        """Queries spent so far: the samples that the substrate was asked to run."""
+        return self._spent
+
+    @property
+    def remaining(self) -> int | None:
+        """Queries still to be spent, or None for no limit."""
+        return None if self._budget is None else self._budget - self._spent
+
+    def query(self, spikes: Any) -> Tensor:
+        """The answer to `spikes` (T, B, *input_shape), 0/1; costs B queries, also where the substrate then fails.
+
+        Raises:
+            BudgetExceeded: B is more than what remains; nothing runs and nothing is spent. InputError: bad spikes,
+            which cost nothing.
+        """
+        inputs = self._gate.check(spikes)
+        cost = inputs.shape[1]
+        with self._lock:
+            if self._budget is not None and cost > self._budget - self._spent:
+                raise BudgetExceeded(
+                    f"this query costs {cost}, and {self._budget - self._spent} of the budget of {self._budget} remain"
+                )
+            self._spent += cost
+        return self._gate.ask(inputs)
+
+    def __repr__(self) -> str:
+        return f"BlackBox(reveals={self._reveals!r}, spent={self._spent}, budget={self._budget})"
+
+
+class _Gate(NamedTuple):
+    """The way through to the target: two closures, so that no attribute leads to what they close over."""
+
+    check: Callable[[Any], Tensor]
+    ask: Callable[[Tensor], Tensor]
+
+
+def _gate(target: Target, reveals: Reveals) -> _Gate:
+    def check(spikes: Any) -> Tensor:
+        return checked_spikes(spikes, target.network).detach()
+
+    def ask(spikes: Tensor) -> Tensor:
+        with torch.no_grad():
+            return reveal(target.run(spikes), reveals, target.network.readout)
+
+    return _Gate(check, ask)
+
+
+def _needs_membrane(target: Target, reveals: Reveals) -> bool:
+    return reveals in ("membrane", "scores") or (reveals == "label" and target.network.readout == "membrane")
+
+
+def reveal(response: Response, reveals: Reveals, readout: Readout = "spikes") -> Tensor:
+    """What of a response an attacker is shown, see `BlackBox`. A label is read out as the network says.
+
+    Equal counts are decided towards the lower class.
+
+    Raises:
+        NotRevealed: it takes a membrane, and the substrate shows none.
+    """
+    if reveals == "spikes":
+        return response.spikes
+    if reveals == "counts":
+        return response.spikes.sum(0)
+    if reveals == "label" and readout == "spikes":
+        return response.spikes.sum(0).argmax(1)
+    if response.membrane is None:
+        raise NotRevealed(f"reveals: this substrate shows no membrane, so no {reveals}")
+    if reveals == "membrane":
+        return response.membrane
+    return scores(response.membrane) if reveals == "scores" else scores(response.membrane).argmax(1)
+
+
+def scores(membrane: Tensor) -> Tensor:
+    """Mean over time of softmax(membrane), (B, C): what a served classifier returns."""
+    return torch.softmax(membrane, dim=2).mean(0)

@@ -1,0 +1,74 @@
+"""What all attacks share: a final `__call__` that checks what it is given, and `_invert`, which each writes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, Generic, TypeVar, final
+
+import numpy as np
+
+from bl_neuro.access import BlackBox, WhiteBox
+from bl_neuro.attacks.inversions import Inversions
+from bl_neuro.errors import InputError
+
+Box = TypeVar("Box", WhiteBox, BlackBox)
+Progress = Callable[[int, int], None]
+"""Called with (done, total) after each generation or iteration."""
+MAX_STEPS = 2**16
+
+
+class Attack(ABC, Generic[Box]):
+    """A frozen strategy. `name` is what results call it; `access` the box it takes ("white_box", "black_box")."""
+
+    name: ClassVar[str]
+    access: ClassVar[str]
+
+    @abstractmethod
+    def _invert(self, box: Box, classes: list[int], steps: int, seed: int, progress: Progress) -> Inversions:
+        """Inverts checked `classes` through `box`."""
+
+    @final
+    def __call__(
+        self,
+        box: Box,
+        *,
+        classes: Iterable[int],
+        steps: int,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> Inversions:
+        """Reconstructs one input for each of `classes` (a class may be named more than once).
+
+        steps: T, how many steps each query and each inversion lasts. seed: all chance of the attack comes from it.
+
+        Raises:
+            InputError: a class the target does not have, no class, no step, or the wrong kind of box.
+        """
+        wanted = WhiteBox if self.access == "white_box" else BlackBox
+        if not isinstance(box, wanted):
+            raise InputError(f"{self.name}: expected a {wanted.__name__}, found {type(box).__name__}")
+        checked = checked_classes(classes, box.classes)
+        if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or not 1 <= steps <= MAX_STEPS:
+            raise InputError(f"steps: expected a whole number in 1..{MAX_STEPS}, found {steps!r}")
+        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+            raise InputError(f"seed: expected a whole number of at least 0, found {seed!r}")
+        return self._invert(box, checked, int(steps), int(seed), progress or _silent)
+
+
+def checked_classes(classes: Iterable[Any], count: int) -> list[int]:
+    """`classes` as a list of whole numbers in 0..count-1, at least one; InputError otherwise."""
+    try:
+        found = list(classes)
+    except TypeError as error:
+        raise InputError(f"classes: expected class numbers, found {classes!r}") from error
+    for value in found:
+        if isinstance(value, bool) or int(value) != value or not 0 <= value < count:
+            raise InputError(f"classes: expected whole numbers in 0..{count - 1}, found {value!r}")
+    if not found:
+        raise InputError("classes: expected at least one class, found none")
+    return [int(value) for value in found]
+
+
+def _silent(done: int, total: int) -> None:
+    """No progress wanted."""

@@ -1,0 +1,48 @@
+"""What a black-box attacker makes of an answer: how much it speaks for each class, and whether it names the class."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.stats import rankdata
+from torch import Tensor
+
+from bl_neuro.access import scores
+
+FloatArray = npt.NDArray[np.float64]
+COUNT_TEMPERATURE = 2.0
+"""Spikes of difference between two classes that count as a factor e."""
+SATURATING = ("spikes", "counts", "label")
+"""Answers that stop changing once a class wins clearly: sampling must keep away from there."""
+
+
+def evidence(answer: Tensor, reveals: str, classes: int) -> FloatArray:
+    """How much each answer (B) speaks for each class, (B, classes), higher is more; 0/1 for labels.
+
+    scores, membrane: log of the mean softmax. counts, spikes: log_softmax(counts / 2). label: whether it is named.
+    """
+    if reveals == "label":
+        return np.asarray(torch.nn.functional.one_hot(answer.long(), classes).double())
+    if reveals in ("membrane", "scores"):
+        probabilities = scores(answer) if reveals == "membrane" else answer
+        return np.asarray(torch.log(probabilities.double().clamp(min=1e-12)))
+    counts = answer.sum(0) if reveals == "spikes" else answer
+    return np.asarray(torch.log_softmax(counts.double() / COUNT_TEMPERATURE, dim=1))
+
+
+def named(evidences: FloatArray) -> npt.NDArray[np.int64]:
+    """The class each answer names, (B,)."""
+    return np.asarray(evidences.argmax(axis=1))
+
+
+def centred_ranks(values: FloatArray) -> FloatArray:
+    """Ranks along the first axis scaled to [-0.5, 0.5], ties averaged; 0 where all are equal."""
+    if len(values) < 2:
+        return np.zeros_like(values)
+    return np.asarray((rankdata(values, axis=0) - 1.0) / (len(values) - 1.0) - 0.5)
+
+
+def centred_hits(hits: FloatArray) -> FloatArray:
+    """Weights of label answers along the first axis: 0.3 (hit - mean) / max(sd, 0.2)."""
+    return 0.3 * (hits - hits.mean(axis=0)) / np.maximum(hits.std(axis=0), 0.2)

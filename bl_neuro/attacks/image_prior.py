@@ -1,0 +1,68 @@
+"""What an attacker may assume of any image before asking: neighbouring pixels agree, the object is in the middle."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from bl_neuro.attacks.fitness import FloatArray
+from bl_neuro.errors import InputError
+
+
+class ImagePrior:
+    """Shapes directions in input space (K, *input_shape) where the input is an image; otherwise leaves them.
+
+    blur: standard deviation of a Gaussian over pixels, 0 for none. window: that of a centred Gaussian mask, in
+    pixels, or None. image_shape: (H, W) of a flat input.
+    """
+
+    def __init__(
+        self, input_shape: tuple[int, ...], blur: float, window: float | None, image_shape: tuple[int, int] | None
+    ) -> None:
+        if image_shape is not None and len(input_shape) == 1 and image_shape[0] * image_shape[1] != input_shape[0]:
+            raise InputError(f"image_shape: {image_shape} does not hold {input_shape[0]} inputs")
+        flat = (1, *image_shape) if image_shape is not None else None
+        self._input_shape = input_shape
+        self._image = input_shape if len(input_shape) == 3 else flat
+        self._blur = blur
+        self._mask: FloatArray | None = None
+        if window is not None and self._image is not None:
+            rows, columns = (np.arange(size) - (size - 1) / 2 for size in self._image[1:])
+            self._mask = np.exp(-(rows[:, None] ** 2 + columns[None] ** 2) / (2 * window**2))
+
+    @property
+    def active(self) -> list[str]:
+        """Names of the priors that are on."""
+        if self._image is None:
+            return []
+        return (["blur"] if self._blur > 0 else []) + (["window"] if self._mask is not None else [])
+
+    def shape(self, direction: FloatArray) -> FloatArray:
+        """`direction` (K, *input_shape) blurred and masked."""
+        if self._image is None:
+            return direction
+        images = direction.reshape(-1, *self._image)
+        if self._blur > 0:
+            images = gaussian_filter(images, (0, 0, self._blur, self._blur), mode="constant")
+        if self._mask is not None:
+            images = images * self._mask
+        return images.reshape(direction.shape)
+
+    def probes(
+        self, count: int, densities: tuple[float, float], blur: float, rng: np.random.Generator
+    ) -> FloatArray:
+        """Random binary inputs (count, *input_shape), each of a density of its own, drawn evenly from `densities`.
+
+        Where the input is an image they are blobs: blurred noise above a quantile, because noise without structure
+        never answers to some classes.
+        """
+        field = rng.normal(size=(count, *self._input_shape))
+        if self._image is not None and blur > 0:
+            images = field.reshape(count, *self._image)
+            images = gaussian_filter(images, (0, 0, blur, blur), mode="reflect")
+            field = images / images.std(axis=(1, 2, 3), keepdims=True)
+            if self._mask is not None:
+                field = field + 1.5 * np.log(np.maximum(self._mask, 1e-3))
+        flat = np.argsort(np.argsort(-field.reshape(count, -1), axis=1), axis=1)
+        lit = np.round(rng.uniform(*densities, size=(count, 1)) * flat.shape[1])
+        return (flat < lit).astype(np.float64).reshape(count, *self._input_shape)

@@ -1,0 +1,112 @@
+"""What an attack returns: the reconstructed inputs, how it got there and what it cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from bl_neuro.errors import ReportError
+from bl_neuro.files import atomic_path
+
+
+class Status(str, Enum):
+    """How an attack ended."""
+
+    COMPLETED = "completed"
+    BUDGET_SPENT = "budget_spent"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The course of an attack, one entry a generation or iteration (G).
+
+    queries: (G,), samples run so far by the whole attack, shared ones included. objective: (G, K), the attacker's
+    own objective. rates: (G, K, *input_shape), the reconstruction as it stood, spikes a step in 0..1.
+    """
+
+    queries: Tensor
+    objective: Tensor
+    rates: Tensor
+
+
+@dataclass(frozen=True)
+class Inversions:
+    """K reconstructed inputs.
+
+    spikes: (T, K, *input_shape), uint8, 0/1. classes: (K,), which class each inverts. rates: (K, *input_shape),
+    Bernoulli rates in 0..1, or None for an attack that has none. queries: samples the target ran for all of them.
+    """
+
+    spikes: Tensor
+    classes: Tensor
+    rates: Tensor | None
+    queries: int
+    trace: Trace
+    status: Status
+    attack: str
+    seed: int
+
+    @property
+    def queries_per_class(self) -> float:
+        """Queries divided by the inversions made with them, shared warm start included."""
+        return self.queries / len(self.classes)
+
+    @property
+    def images(self) -> Tensor:
+        """Time-averaged spikes, (K, *input_shape), 0..1: what an evaluator is shown."""
+        return self.spikes.float().mean(0)
+
+    def save(self, path: str | Path) -> None:
+        """Writes everything to a .safetensors file, atomically. Raises ReportError where that fails."""
+        from safetensors.torch import save_file
+
+        tensors = {
+            "spikes": self.spikes,
+            "classes": self.classes,
+            "trace.queries": self.trace.queries,
+            "trace.objective": self.trace.objective,
+            "trace.rates": self.trace.rates,
+        }
+        if self.rates is not None:
+            tensors["rates"] = self.rates
+        facts = {
+            "format": "bl-neuro/inversions/1",
+            "attack": self.attack,
+            "status": self.status.value,
+            "queries": str(self.queries),
+            "seed": str(self.seed),
+        }
+        try:
+            with atomic_path(path) as temporary:
+                save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, metadata=facts)
+        except OSError as error:
+            raise ReportError(f"{path}: the inversions could not be written ({error})") from error
+
+
+def joined(parts: list[Inversions]) -> Inversions:
+    """Several runs of one attack, with seeds of their own, as one: inversions side by side, queries added up."""
+    first = parts[0]
+    length = min(len(part.trace.queries) for part in parts)
+    rates = [part.rates for part in parts if part.rates is not None]
+    spent = any(part.status is Status.BUDGET_SPENT for part in parts)
+    return Inversions(
+        spikes=torch.cat([part.spikes for part in parts], dim=1),
+        classes=torch.cat([part.classes for part in parts]),
+        rates=torch.cat(rates) if rates else None,
+        queries=sum(part.queries for part in parts),
+        trace=Trace(
+            torch.stack([part.trace.queries[:length] for part in parts]).sum(0),
+            torch.cat([part.trace.objective[:length] for part in parts], dim=1),
+            torch.cat([part.trace.rates[:length] for part in parts], dim=1),
+        ),
+        status=Status.BUDGET_SPENT if spent else Status.COMPLETED,
+        attack=first.attack,
+        seed=first.seed,
+    )

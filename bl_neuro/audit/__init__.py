@@ -1,0 +1,1 @@
+"""Audits: trained targets, attacks on them substrate by substrate, and what came of it."""

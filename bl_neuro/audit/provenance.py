@@ -1,0 +1,40 @@
+"""Where results come from: versions, platform, time."""
+
+from __future__ import annotations
+
+import platform
+from datetime import datetime, timezone
+from importlib import metadata
+
+from bl_neuro._version import __version__
+
+PACKAGES = ("numpy", "torch", "scipy", "scikit-learn", "snntorch", "norse", "lava-nc", "lava-dl")
+
+
+def versions() -> dict[str, str]:
+    """Versions of bl-neuro, Python and every package of `PACKAGES` that is installed."""
+    found = {"bl-neuro": __version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def machine() -> dict[str, str]:
+    """What kind of machine this is, without its name."""
+    import psutil
+    import torch
+
+    return {
+        "system": f"{platform.system()} {platform.release()}",
+        "machine": platform.machine(),
+        "cores": str(psutil.cpu_count(logical=True)),
+        "threads": str(torch.get_num_threads()),
+    }
+
+
+def now() -> str:
+    """The time, ISO 8601, UTC, to the second."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
