@@ -32,6 +32,7 @@ class NorseBackend(Backend):
 
     @classmethod
     def problems(cls, network: Network) -> list[str]:
+        """See `Backend.problems`."""
         problems = []
         for index, layer, _ in spiking_shapes(network):
             neuron = layer.neuron
@@ -50,6 +51,7 @@ class NorseBackend(Backend):
     def open(
         cls, network: Network, precision: Precision = "float64", surrogate: Surrogate = "canonical", **options: Any
     ) -> Target:
+        """Opens `network`; see the class for the options."""
         return _NorseTarget(network, precision, surrogate, **options)
 
 

@@ -36,10 +36,12 @@ class SlayerBackend(Backend):
 
     @classmethod
     def problems(cls, network: Network) -> list[str]:
+        """See `Backend.problems`."""
         return quantization_problems(network)
 
     @classmethod
     def open(cls, network: Network, surrogate: Surrogate = "canonical", **options: Any) -> Target:
+        """Opens `network`; see the class for the options."""
         return _SlayerTarget(network, surrogate, **options)
 
 

@@ -36,6 +36,7 @@ class SnnTorchBackend(Backend):
 
     @classmethod
     def problems(cls, network: Network) -> list[str]:
+        """See `Backend.problems`."""
         return [
             f"layer {index}: reset 'subtract' (without delay): snnTorch decides spikes with a lowered membrane where "
             "it stays above the threshold; use 'zero' or 'subtract_delayed'"
@@ -47,6 +48,7 @@ class SnnTorchBackend(Backend):
     def open(
         cls, network: Network, precision: Precision = "float64", surrogate: Surrogate = "canonical", **options: Any
     ) -> Target:
+        """Opens `network`; see the class for the options."""
         return _SnnTorchTarget(network, precision, surrogate, **options)
 
 
@@ -104,7 +106,9 @@ class _SnnTorchTarget(FloatTarget):
                 fired, voltage = cell(current + bias, before)
             unreset = voltage
             if not delayed:
-                unreset = torch.where(fired > 0, cell.beta * before + (current if synaptic else current + bias), voltage)
+                unreset = torch.where(
+                    fired > 0, cell.beta * before + (current if synaptic else current + bias), voltage
+                )
             spikes.append(fired)
             membranes.append(unreset / threshold)
         return torch.stack(spikes), torch.stack(membranes)

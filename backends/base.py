@@ -105,6 +105,8 @@ class Backend(ABC):
     summary: ClassVar[str]
     modules: ClassVar[tuple[str, ...]]
     """Modules that must import for this backend to work."""
+    imported_here: ClassVar[bool] = True
+    """False where only another process imports them, as with Lava, which insists on a process of its own."""
     extra: ClassVar[str]
     """The extra of bl-neuro that installs them."""
     differentiable: ClassVar[bool]

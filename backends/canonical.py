@@ -35,7 +35,7 @@ def differentiable(
     reset: Reset,
 ) -> tuple[Tensor, Tensor]:
     """`spikes` and `membrane` (T, B, ...) as functions of `drive`, the synaptic input, with the canonical gradient."""
-    result: tuple[Tensor, Tensor] = _Canonical.apply(
+    result: tuple[Tensor, Tensor] = _Canonical.apply(  # type: ignore[no-untyped-call]  # torch has no types for it
         drive, spikes, membrane, current_decay, voltage_decay, threshold, reset
     )
     return result

@@ -5,9 +5,11 @@ Others join through the entry-point group `bl_neuro.backends`: name = "package.m
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
 import importlib.util
+import io
 import sys
 from importlib.metadata import entry_points
 from typing import Any
@@ -44,7 +46,7 @@ def find_backend(name: str) -> type[Backend]:
         if point.name == name:
             try:
                 loaded = point.load()
-            except Exception as error:  # another package's code: anything can go wrong in it
+            except Exception as error:
                 raise SubstrateError(f"substrate '{name}': its backend {point.value} does not load: {error}") from error
             if not (isinstance(loaded, type) and issubclass(loaded, Backend)):
                 raise SubstrateError(f"substrate '{name}': {point.value} is not a subclass of bl_neuro's Backend")
@@ -60,12 +62,7 @@ def missing_reason(backend: type[Backend]) -> str | None:
     for module in backend.modules:
         if not _findable(module):
             return f"{module} is not installed; install it with: {install_command(backend)}"
-    for module in backend.modules:
-        try:
-            importlib.import_module(module)
-        except Exception as error:  # a broken installation can raise anything; the user needs to see what
-            return f"{module} is installed but does not import: {type(error).__name__}: {error}"
-    return None
+    return next(filter(None, map(_import_problem, backend.modules)), None) if backend.imported_here else None
 
 
 def install_command(backend: type[Backend]) -> str:
@@ -101,6 +98,17 @@ def open_target(network: Network, substrate: str, **options: Any) -> Target:
         if options and "unexpected keyword argument" in str(error):
             raise InputError(f"substrate '{substrate}': unknown option ({error})") from error
         raise
+
+
+def _import_problem(module: str) -> str | None:
+    """Why `module` does not import, or None. What it prints while it does (lava-dl advertises) is kept to itself."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            importlib.import_module(module)
+    except Exception as error:  # noqa: BLE001 - a broken installation raises anything; the user needs to see what
+        return f"{module} is installed but does not import: {type(error).__name__}: {error}"
+    return None
 
 
 def _findable(module: str) -> bool:

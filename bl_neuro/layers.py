@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 
@@ -155,5 +155,5 @@ class AveragePool(_Pool):
     """Averages the spikes of each window (size, stride = size) into a graded value; it has no neurons."""
 
 
-Layer = Union[Dense, Conv, Flatten, SumPool, AveragePool]
+Layer = Dense | Conv | Flatten | SumPool | AveragePool
 SPIKING = (Dense, Conv)

@@ -83,7 +83,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, FloatArray]
             if header.get("format") != FORMAT:
                 found = header.get("format", "a safetensors file of another kind")
                 raise ModelFileError(f"{path}: expected a network ({FORMAT}), found {str(found)[:80]!r}")
-            arrays = {name: file.get_tensor(name) for name in file.keys()}
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
         structure = json.loads(header.get("network", ""))
     except (SafetensorError, ValueError, TypeError, RecursionError, OSError) as error:
         raise ModelFileError(f"{path}: not a readable safetensors network ({error})") from error

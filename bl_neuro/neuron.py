@@ -110,9 +110,7 @@ class CubaLIF:
         for name, array in self.parameters().items():
             allowed = {(), (1,), shape} | ({(shape[0],), (shape[0], 1, 1)} if len(shape) == 3 else set())
             if array.shape not in allowed:
-                problems.append(
-                    f"{name}: expected a scalar or one value a neuron {shape}, found shape {array.shape}"
-                )
+                problems.append(f"{name}: expected a scalar or one value a neuron {shape}, found shape {array.shape}")
         return problems
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bl_neuro.layers import SPIKING, Conv, Dense, Flatten, Layer, SumPool
+from bl_neuro.layers import SPIKING, AveragePool, Conv, Dense, Flatten, SumPool
 from bl_neuro.network import Network
 from bl_neuro.neuron import CubaLIF, FloatArray
 
@@ -111,8 +111,8 @@ def _convolve(layer: Conv, images: FloatArray) -> FloatArray:
     return result.reshape(len(images), out, rows, columns)
 
 
-def _reshape_or_pool(layer: Layer, values: FloatArray) -> FloatArray:
-    if isinstance(layer, Flatten):
+def _reshape_or_pool(layer: Flatten | SumPool | AveragePool, values: FloatArray) -> FloatArray:
+    if not isinstance(layer, (SumPool, AveragePool)):
         return values.reshape(*values.shape[:2], -1)
     _, rows, columns = layer.output_shape(values.shape[2:])
     (height, width), (step_y, step_x) = layer.size, layer.stride

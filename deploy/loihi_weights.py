@@ -48,8 +48,10 @@ def survives_encoding(weight: IntArray) -> bool:
 def _scale_bits(low: int, high: int, mixed: bool) -> int:
     if mixed:
         room = min(127 / high if high > 0 else math.inf, -128 / low)
+    elif high < 0:
+        room = -256 / low
     else:
-        room = -256 / low if high < 0 else 255 / high
+        room = 255 / high
     return math.floor(math.log2(room)) + mixed
 
 

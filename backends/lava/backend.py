@@ -43,15 +43,18 @@ class LavaBackend(Backend):
     name: ClassVar[str] = "lava"
     summary: ClassVar[str] = "Lava's CPU simulator of Loihi 2, bit-accurate fixed point, black box only"
     modules: ClassVar[tuple[str, ...]] = ("lava.magma", "lava.lib.dl.netx")
+    imported_here: ClassVar[bool] = False
     extra: ClassVar[str] = "lava"
     differentiable: ClassVar[bool] = False
 
     @classmethod
     def problems(cls, network: Network) -> list[str]:
+        """See `Backend.problems`."""
         return quantization_problems(network)
 
     @classmethod
     def open(cls, network: Network, deadline_s: float = 60.0, replicas: int | None = None, **options: Any) -> Target:
+        """Opens `network`; see the class for the options."""
         return LavaTarget(network, deadline_s, replicas, **options)
 
 
@@ -74,7 +77,7 @@ class LavaTarget(Target):
         self._folder = Path(tempfile.mkdtemp(prefix="bl-neuro-lava-"))
         self._process: LavaProcess | None = None
         self._key: tuple[int, bool, bool] | None = None
-        self._held = [self._process]  # for the finalizer, which must not hold the target itself
+        self._held: list[LavaProcess | None] = [None]  # for the finalizer, which must not hold the target itself
         self._finalizer = weakref.finalize(self, _give_back, self._held, self._folder)
         self.restarts = 0
         self.run_s = 0.0
@@ -97,7 +100,9 @@ class LavaTarget(Target):
             torch.from_numpy(_in_our_order(np.stack(layer), steps, batch, self._replicas, fixed.shape)).float()
             for layer, fixed in zip(zip(*pieces), self._fixed.layers if layers else self._fixed.layers[-1:])
         ]
-        return Response(recorded[-1].reshape(steps, batch, *self.network.output_shape), None, recorded if layers else None)
+        return Response(
+            recorded[-1].reshape(steps, batch, *self.network.output_shape), None, recorded if layers else None
+        )
 
     def _ask(self, sample: SpikeArray, steps: int, layers: bool, streamed: bool) -> list[SpikeArray]:
         """Spikes of the recorded layers for one sample of the simulation; replayed where the simulation was killed."""
@@ -179,9 +184,7 @@ def _side_by_side(frames: SpikeArray, replicas: int) -> list[SpikeArray]:
     return [np.ascontiguousarray(part) for part in padded.reshape(steps, rounds, -1).transpose(1, 0, 2)]
 
 
-def _in_our_order(
-    answers: SpikeArray, steps: int, batch: int, replicas: int, shape: tuple[int, ...]
-) -> SpikeArray:
+def _in_our_order(answers: SpikeArray, steps: int, batch: int, replicas: int, shape: tuple[int, ...]) -> SpikeArray:
     """Answers (rounds, T, lava shape) as (T, B, *shape)."""
     if len(shape) == 3:
         return np.ascontiguousarray(answers.transpose(1, 0, 4, 3, 2))

@@ -121,9 +121,7 @@ class Simulation:
 
 
 def _open(header: dict[str, Any]) -> tuple[Simulation, dict[str, Any]]:
-    simulation = Simulation(
-        header["net"], header["steps"], header["layers"], header["sparse"], header["streamed"]
-    )
+    simulation = Simulation(header["net"], header["steps"], header["layers"], header["sparse"], header["streamed"])
     actors = [actor.pid for actor in simulation.network.runtime._messaging_infrastructure.actors]
     return simulation, {"actors": actors}
 
@@ -162,7 +160,7 @@ def main() -> None:
                 answer(*_run(simulation, header, payload))
             else:
                 break
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the supervisor is told and this process ends
             answer({"error": f"{type(error).__name__}: {error}", "trace": traceback.format_exc()})
             break
     if simulation is not None:

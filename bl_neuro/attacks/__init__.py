@@ -1,7 +1,7 @@
 """Attacks: frozen strategies that turn an attacker's view of a target into inversions, one a class asked for.
 
-    inversions = BrainLeaksV1()(WhiteBox(target), classes=range(10), steps=25, seed=0)     needs gradients
-    inversions = BrainLeaksV2()(BlackBox(target), classes=range(10), steps=25, seed=0)     needs queries only
+inversions = BrainLeaksV1()(WhiteBox(target), classes=range(10), steps=25, seed=0)     needs gradients
+inversions = BrainLeaksV2()(BlackBox(target), classes=range(10), steps=25, seed=0)     needs queries only
 """
 
 from bl_neuro.attacks.base import Attack

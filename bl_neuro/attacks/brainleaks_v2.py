@@ -167,7 +167,7 @@ class _Search:
 
     def mean_pixel(self, directions: FloatArray) -> FloatArray:
         """How much each direction (K, *input_shape) brightens or dims the input as a whole, shaped to broadcast."""
-        return directions.reshape(len(directions), -1).mean(axis=1).reshape(self.away.shape)
+        return np.asarray(directions.reshape(len(directions), -1).mean(axis=1).reshape(self.away.shape))
 
     def keep_informative(self, hit_rate: FloatArray) -> None:
         """Moves sampling away from rates that always name the class, and back towards those that never do."""

@@ -45,4 +45,4 @@ def centred_ranks(values: FloatArray) -> FloatArray:
 
 def centred_hits(hits: FloatArray) -> FloatArray:
     """Weights of label answers along the first axis: 0.3 (hit - mean) / max(sd, 0.2)."""
-    return 0.3 * (hits - hits.mean(axis=0)) / np.maximum(hits.std(axis=0), 0.2)
+    return np.asarray(0.3 * (hits - hits.mean(axis=0)) / np.maximum(hits.std(axis=0), 0.2))

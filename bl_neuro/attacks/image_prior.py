@@ -41,16 +41,14 @@ class ImagePrior:
         """`direction` (K, *input_shape) blurred and masked."""
         if self._image is None:
             return direction
-        images = direction.reshape(-1, *self._image)
+        images: FloatArray = direction.reshape(-1, *self._image)
         if self._blur > 0:
             images = gaussian_filter(images, (0, 0, self._blur, self._blur), mode="constant")
         if self._mask is not None:
             images = images * self._mask
-        return images.reshape(direction.shape)
+        return np.asarray(images.reshape(direction.shape))
 
-    def probes(
-        self, count: int, densities: tuple[float, float], blur: float, rng: np.random.Generator
-    ) -> FloatArray:
+    def probes(self, count: int, densities: tuple[float, float], blur: float, rng: np.random.Generator) -> FloatArray:
         """Random binary inputs (count, *input_shape), each of a density of its own, drawn evenly from `densities`.
 
         Where the input is an image they are blobs: blurred noise above a quantile, because noise without structure

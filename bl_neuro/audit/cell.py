@@ -34,7 +34,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Judge:
-    """What inversions are measured against: an evaluator, and the class means (classes, C, H, W) of the target's data."""
+    """What inversions are measured against: an evaluator, class means (classes, C, H, W) of the target's data."""
 
     evaluator: ConvEvaluator
     class_means: FloatArray
@@ -180,8 +180,8 @@ def threat_model(substrate: str, attack: Attack[Any], reveals: str) -> str:
         "label": "the name of the winning class",
     }[reveals]
     return (
-        f"May only query the network deployed on {substrate}, and sees {shown}. Every query is counted. Knows the input "
-        "size, the number of classes and that inputs are images; has no weights, gradients or training data."
+        f"May only query the network deployed on {substrate}, and sees {shown}. Every query is counted. Knows the "
+        "input size, the number of classes and that inputs are images; has no weights, gradients or training data."
     )
 
 
@@ -189,7 +189,10 @@ def _curve(finished: Finished, judge: Judge) -> Curve | None:
     """The evaluator's confidence in the reconstruction as it stood after each generation."""
     trace = finished.inversions.trace
     classes = np.asarray(finished.inversions.classes)
-    queries, middle, low, high = [], [], [], []
+    queries: list[float] = []
+    middle: list[float] = []
+    low: list[float] = []
+    high: list[float] = []
     for spent, rates in zip(trace.queries.tolist(), trace.rates):
         per_class = spent / len(classes)
         if queries and per_class <= queries[-1]:

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from bl_neuro.attacks import Attack, BrainLeaksV1, BrainLeaksV2, Inversions
+from bl_neuro.attacks.inversions import joined
 from bl_neuro.audit import cell
 from bl_neuro.audit.provenance import machine, now, versions
 from bl_neuro.backends import available_substrates, find_backend, missing_reason, open_target
 from bl_neuro.data import Dataset, Split, load_digits, three_way_split
-from bl_neuro.errors import InputError, MissingDependency
+from bl_neuro.errors import InputError, MissingDependency, ReportError
 from bl_neuro.model_file import save
 from bl_neuro.network import Network
-from bl_neuro.report import InversionPictures, Pictures, Results, write_report
-from bl_neuro.report import schema
+from bl_neuro.report import InversionPictures, Pictures, Results, schema, write_report
 from bl_neuro.report.schema import Control, Row
 from bl_neuro.training import TargetPlan, measure_accuracy, train_evaluator, train_target
 
@@ -30,7 +30,9 @@ CONTROL_SUBSTRATE = ("snntorch", "norse", "slayer")
 class Stages(Protocol):
     """Told what is going on: `stage(name)` begins a stage and returns what is called with (done, total) in it."""
 
-    def stage(self, name: str) -> Progress: ...
+    def stage(self, name: str) -> Progress:
+        """Begins a stage."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class DemoPlan:
 
     target: TargetPlan = field(default_factory=lambda: TargetPlan(steps=20))
     white_box: BrainLeaksV1 = field(default_factory=BrainLeaksV1)
-    black_box: BrainLeaksV2 = field(default_factory=lambda: BrainLeaksV2(queries=832, window=3.0))
+    black_box: BrainLeaksV2 = field(default_factory=lambda: BrainLeaksV2(queries=640, window=3.0))
     restarts: int = 4
     controls: int = 5
 
@@ -59,7 +61,7 @@ def run_demo(
         raise InputError(f"seed: expected a whole number of at least 0, found {seed}")
     plan = plan or DemoPlan()
     chosen, notes = _choose(substrates)
-    out.mkdir(parents=True, exist_ok=True)
+    _need_folder(out)
     story = _Story(plan, seed, stages)
     rows, made = story.attack_all(chosen)
     controls, more = story.control(chosen)
@@ -85,6 +87,14 @@ def _choose(substrates: Iterable[str] | None) -> tuple[list[str], list[str]]:
     return chosen, [f"Not run on {name}: {reason}." for name, reason in reasons.items() if reason]
 
 
+def _need_folder(out: Path) -> None:
+    """Makes `out` before minutes are spent on what could then not be written there."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ReportError(f"{out}: expected a folder that can be written to ({error})") from error
+
+
 class _Story:
     """One run of the demo: its data, its trained networks, and what is made of them."""
 
@@ -106,7 +116,7 @@ class _Story:
         made: dict[str, Inversions] = {}
         for name in substrates:
             differentiable = find_backend(name).differentiable
-            attacks: list[Attack] = [self.plan.white_box] if differentiable else []
+            attacks: list[Attack[Any]] = [self.plan.white_box] if differentiable else []
             subject, finished = self._attack(
                 self.network, name, [*attacks, self.plan.black_box], self.split.test, self.plan.restarts
             )
@@ -120,7 +130,7 @@ class _Story:
         """The same attacks on targets trained on shuffled labels: what they score is not leakage."""
         name = next((name for name in CONTROL_SUBSTRATE if name in substrates), substrates[0])
         differentiable = find_backend(name).differentiable
-        attacks: list[Attack] = [*([self.plan.white_box] if differentiable else []), self.plan.black_box]
+        attacks: list[Attack[Any]] = [*([self.plan.white_box] if differentiable else []), self.plan.black_box]
         per_attack: dict[str, list[tuple[Row, Inversions]]] = {attack.name: [] for attack in attacks}
         for number in range(self.plan.controls):
             data = _shuffled(self.split.target, self.seed + number)
@@ -138,12 +148,12 @@ class _Story:
         for attack_name, pairs in per_attack.items():
             key = f"control.{name}.{attack_name}"
             controls.append(cell.control([row for row, _ in pairs], "shuffled_labels", key))
-            inversions[key] = cell.joined([each for _, each in pairs])
+            inversions[key] = joined([each for _, each in pairs])
         return controls, inversions
 
     def _attack(
-        self, network: Network, name: str, attacks: list[Attack], test: Dataset, restarts: int
-    ) -> tuple[cell.Subject, list[tuple[Attack, cell.Finished]]]:
+        self, network: Network, name: str, attacks: list[Attack[Any]], test: Dataset, restarts: int
+    ) -> tuple[cell.Subject, list[tuple[Attack[Any], cell.Finished]]]:
         """Accuracy of `network` on substrate `name`, and the outcome of each attack on it."""
         steps = self.plan.target.steps
         with open_target(network, name) as target:
@@ -203,7 +213,11 @@ class _Story:
         black_box = self.plan.black_box
         return [
             f"v2 assumes that inputs are images: it blurs its steps by {black_box.blur} pixels"
-            + (f" and expects the object in the middle (window of {black_box.window} pixels)" if black_box.window else "")
+            + (
+                f" and expects the object in the middle (window of {black_box.window} pixels)"
+                if black_box.window
+                else ""
+            )
             + ". v1 assumes nothing, so a difference between them is not one of access alone.",
             f"The null control pools {self.plan.controls} targets, each trained on the target's images with labels "
             "shuffled anew; its accuracy is measured against the true labels.",
@@ -230,6 +244,6 @@ def _shuffled(data: Dataset, seed: int) -> Dataset:
     return replace(data, labels=np.random.default_rng([seed, 1]).permutation(data.labels))
 
 
-def _budget(attack: Attack, classes: int) -> int | None:
+def _budget(attack: Attack[Any], classes: int) -> int | None:
     """A budget that the plan just fits, so that it is enforced and not only counted."""
     return attack.warm_start + attack.queries * classes if isinstance(attack, BrainLeaksV2) else None

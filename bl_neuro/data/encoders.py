@@ -10,7 +10,7 @@ from bl_neuro.errors import InputError
 SpikeArray = npt.NDArray[np.uint8]
 
 
-def rate_encode(images: npt.NDArray[np.floating], steps: int, rng: np.random.Generator) -> SpikeArray:
+def rate_encode(images: npt.NDArray[np.float64], steps: int, rng: np.random.Generator) -> SpikeArray:
     """Rate code: every pixel (B, ...) in 0..1 spikes in each of `steps` steps with its value as probability.
 
     Returns spikes (T, B, ...), uint8.

@@ -57,8 +57,8 @@ def structural_similarity(images: FloatArray, classes: IntArray, class_means: Fl
 
 def _standardised(images: FloatArray) -> FloatArray:
     flat = images.reshape(len(images), -1)
-    centred = flat - flat.mean(axis=1, keepdims=True)
-    norm = np.linalg.norm(centred, axis=1, keepdims=True)
+    centred: FloatArray = flat - flat.mean(axis=1, keepdims=True)
+    norm: FloatArray = np.linalg.norm(centred, axis=1, keepdims=True)
     return np.divide(centred, norm, out=np.zeros_like(centred), where=norm > 1e-12)
 
 

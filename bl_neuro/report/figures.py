@@ -42,12 +42,8 @@ class Theme:
     series: tuple[str, ...]
 
 
-LIGHT = Theme(
-    "#ffffff", "#15181c", "#565f69", "#d9dde2", ("#0b5c9e", "#c4500a", "#0a7d5c", "#9a4580", "#7a6a00")
-)
-DARK = Theme(
-    "#121417", "#e9ebee", "#a4adb7", "#343a42", ("#6fb3ec", "#f0935a", "#4fc9a0", "#df9bc8", "#d9c64e")
-)
+LIGHT = Theme("#ffffff", "#15181c", "#565f69", "#d9dde2", ("#0b5c9e", "#c4500a", "#0a7d5c", "#9a4580", "#7a6a00"))
+DARK = Theme("#121417", "#e9ebee", "#a4adb7", "#343a42", ("#6fb3ec", "#f0935a", "#4fc9a0", "#df9bc8", "#d9c64e"))
 
 
 @dataclass(frozen=True)
@@ -67,8 +63,7 @@ def png(picture: Floats) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     chunks = (b"IHDR", header), (b"IDAT", zlib.compress(lines, 9)), (b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-        for name, data in chunks
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
     )
 
 
@@ -105,9 +100,7 @@ def confidence_chart(results: Results, theme: Theme = LIGHT, narrow: bool = Fals
         for row in rows:
             _draw_curve(axes, row, colours, theme, handles)
         axes.axhline(results.chance, color=theme.quiet, linewidth=0.8, linestyle=(0, (1, 2)))
-        axes.set_title(
-            f"{attack_label(rows[0])} ({access_label(rows[0])})", loc="left", fontsize=9.5, color=theme.ink
-        )
+        axes.set_title(f"{attack_label(rows[0])} ({access_label(rows[0])})", loc="left", fontsize=9.5, color=theme.ink)
         axes.set_ylim(0.0, 1.02)
         axes.set_xlim(left=0.0)
         axes.set_xlabel("queries per class", color=theme.quiet)
@@ -198,9 +191,7 @@ def curve_description(rows: Sequence[Row]) -> str:
 def _series(results: Results, theme: Theme) -> dict[str, tuple[str, str]]:
     """A colour and a marker for each substrate, by order of appearance."""
     names = list(dict.fromkeys(row.substrate for row in results.all_rows()))
-    return {
-        name: (theme.series[i % len(theme.series)], MARKERS[i % len(MARKERS)]) for i, name in enumerate(names)
-    }
+    return {name: (theme.series[i % len(theme.series)], MARKERS[i % len(MARKERS)]) for i, name in enumerate(names)}
 
 
 def _draw_curve(

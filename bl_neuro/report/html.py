@@ -169,9 +169,7 @@ def _chart(drawn: dict[tuple[bool, bool], figures.Drawing], alt: str) -> Chart:
 
 def _dresses() -> list[tuple[bool, bool, figures.Theme]]:
     return [
-        (dark, narrow, figures.DARK if dark else figures.LIGHT)
-        for dark in (True, False)
-        for narrow in (True, False)
+        (dark, narrow, figures.DARK if dark else figures.LIGHT) for dark in (True, False) for narrow in (True, False)
     ]
 
 

@@ -35,9 +35,7 @@ class InversionPictures:
         _check_pictures(self.rates, "rates")
         count = len(self.rates)
         if self.classes.shape != (count,) or not np.issubdtype(self.classes.dtype, np.integer):
-            raise ReportError(
-                f"classes: expected {count} integers, found {self.classes.dtype} of {self.classes.shape}"
-            )
+            raise ReportError(f"classes: expected {count} integers, found {self.classes.dtype} of {self.classes.shape}")
         if self.spikes is None:
             return
         if self.spikes.dtype != np.uint8 or self.spikes.ndim < 3 or self.spikes.shape[1] != count:
@@ -90,8 +88,6 @@ class Pictures:
 def _check_pictures(values: Floats, name: str) -> None:
     """ReportError unless the array holds one or more pictures, (n, H, W) in 0..1."""
     if values.ndim != 3 or 0 in values.shape or not np.issubdtype(values.dtype, np.floating):
-        raise ReportError(
-            f"{name}: expected floats of shape (n, H, W), found {values.dtype} of {values.shape}"
-        )
+        raise ReportError(f"{name}: expected floats of shape (n, H, W), found {values.dtype} of {values.shape}")
     if not (values.min() >= -ROUNDING and values.max() <= 1.0 + ROUNDING):  # written so that NaN fails
         raise ReportError(f"{name}: expected values in 0..1, found {values.min()}..{values.max()}")

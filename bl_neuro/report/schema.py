@@ -100,9 +100,7 @@ class Row(_Record):
     dataset: Text = Field(description="Name of the dataset; the same as the results' own.")
     substrate: Text = Field(description="What the target runs on: snntorch, norse, slayer, lava, loihi, ...")
     attack: Attack = Field(description="v1, v2 (queries only), v2_gradient (as first published), or ann.")
-    access: Access = Field(
-        description="white_box (the attacker runs it and has gradients) or black_box (queries)."
-    )
+    access: Access = Field(description="white_box (the attacker runs it and has gradients) or black_box (queries).")
     reveals: Text | None = Field(
         description="What the attacker is shown. Black box: membrane, scores, spikes, counts or label. "
         "White box: gradient, or null."
@@ -127,9 +125,7 @@ class Row(_Record):
         le=2.0 + ROUNDING,
         description="Correlation with the mean picture of the own class, less the best with another, -2..2.",
     )
-    ssim: Correlation | None = Field(
-        description="Mean structural similarity to the own class's mean picture, -1..1."
-    )
+    ssim: Correlation | None = Field(description="Mean structural similarity to the own class's mean picture, -1..1.")
     spike_density: Fraction | None = Field(
         description="Fraction of input bins that spike in the inversions, 0..1; null where nothing spikes."
     )
@@ -208,9 +204,7 @@ class Results(_Record):
 
     format: Literal["bl-neuro/results/1"] = Field(default="bl-neuro/results/1", description="Of this file.")
     command: Text = Field(description="The command line that made this, without paths of one machine.")
-    created: Annotated[Text, AfterValidator(_dated)] = Field(
-        description="When, in ISO 8601 with its offset from UTC."
-    )
+    created: Annotated[Text, AfterValidator(_dated)] = Field(description="When, in ISO 8601 with its offset from UTC.")
     seed: Count = Field(description="The run's own seed, 0 or more, from which the others are drawn.")
     versions: dict[str, str] = Field(description="Versions of bl-neuro, Python and the packages used.")
     platform: dict[str, str] = Field(description="System, processor and the like.")

@@ -64,7 +64,11 @@ class ConvEvaluator(nn.Module):
         """Writes the evaluator to a .safetensors file, atomically."""
         from safetensors.torch import save_file
 
-        facts = {"format": "bl-neuro/evaluator/1", "shape": ",".join(map(str, self.shape)), "classes": str(self.classes)}
+        facts = {
+            "format": "bl-neuro/evaluator/1",
+            "shape": ",".join(map(str, self.shape)),
+            "classes": str(self.classes),
+        }
         try:
             with atomic_path(path) as temporary:
                 save_file({k: v.contiguous() for k, v in self.state_dict().items()}, temporary, metadata=facts)
@@ -86,14 +90,20 @@ def load_evaluator(path: str | Path) -> ConvEvaluator:
             if len(shape) != 3 or not all(1 <= size <= MAX_SIDE for size in shape) or not 1 <= classes <= MAX_CLASSES:
                 raise ModelFileError(f"{path}: an evaluator of impossible size {shape}, {classes} classes")
             evaluator = ConvEvaluator((shape[0], shape[1], shape[2]), classes)
-            evaluator.load_state_dict({name: file.get_tensor(name) for name in file.keys()})
+            evaluator.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 - not a dict
     except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
         raise ModelFileError(f"{path}: not a readable evaluator ({error})") from error
     return evaluator
 
 
 def train_evaluator(
-    data: Dataset, *, steps: int = 25, epochs: int = 40, batch: int = 64, seed: int = 0, progress: Progress | None = None
+    data: Dataset,
+    *,
+    steps: int = 25,
+    epochs: int = 40,
+    batch: int = 64,
+    seed: int = 0,
+    progress: Progress | None = None,
 ) -> ConvEvaluator:
     """Trains an evaluator on `data`; all chance comes from `seed`. steps: T of the rate code whose noise it sees.
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -68,7 +69,7 @@ def train_target(
     sizes = (features, *plan.hidden, data.classes)
     weights = [
         torch.from_numpy(rng.normal(size=(out, inner)) / np.sqrt(inner)).float().requires_grad_()
-        for inner, out in zip(sizes, sizes[1:])
+        for inner, out in pairwise(sizes)
     ]
     epochs = plan.proxy_epochs + plan.spiking_epochs
     for phase, rate in ((_proxy_loss, plan.proxy_rate), (_spiking_loss, plan.spiking_rate)):

@@ -24,9 +24,7 @@ def where_it_installs(path: Path) -> str | None:
 
 
 @pytest.fixture(scope="module")
-def wheel(
-    repository: Path, repository_files: list[Path], tmp_path_factory: pytest.TempPathFactory
-) -> zipfile.ZipFile:
+def wheel(repository: Path, repository_files: list[Path], tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     """A wheel as a release makes it: by way of a source distribution, from a copy without a stale build/."""
     pytest.importorskip("build", reason="building a wheel needs the dev extra")
     copy = tmp_path_factory.mktemp("copy")

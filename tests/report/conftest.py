@@ -68,8 +68,7 @@ THREATS = {
     "v2": "Someone who may send inputs to the deployed network and read what it shows, as through a query "
     "endpoint. They know the shape of the input and the number of classes, hold no training data, and see "
     "neither parameters nor gradients.",
-    "v1": "Someone who holds the exported model: they run it at will and differentiate it with a surrogate "
-    "gradient.",
+    "v1": "Someone who holds the exported model: they run it at will and differentiate it with a surrogate gradient.",
     "ann": "Someone who holds a non-spiking network trained on the same data, with its gradient. It is here "
     "to compare with the published attack on such networks.",
 }
@@ -127,9 +126,7 @@ def _results(**changes: Any) -> Results:
         for name, value in measured.items()
     ]
     rows += [
-        row(
-            name, "v1", attack_accuracy=0.93, attack_accuracy_low=0.863, attack_accuracy_high=0.966, ssim=0.35
-        )
+        row(name, "v1", attack_accuracy=0.93, attack_accuracy_low=0.863, attack_accuracy_high=0.966, ssim=0.35)
         for name in ("snntorch", "norse", "slayer")
     ]
     rows.append(

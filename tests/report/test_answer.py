@@ -26,8 +26,7 @@ def test_rows_beside_the_control(make_results: Make) -> None:
         "An attacker who can only query the network, and is shown spike counts, gets pictures that an "
         "independent evaluator recognises as the intended class in 94–97% of cases on 4 substrates "
         "(95% intervals 88–99.5%).",
-        "The same attack on a network trained on shuffled labels reaches 8% (95% interval 4–15%); "
-        "guessing, 10%.",
+        "The same attack on a network trained on shuffled labels reaches 8% (95% interval 4–15%); guessing, 10%.",
     )
     assert said.more[0] == "Every interval lies above the control’s."
     assert "93% of cases on 3 substrates" in said.more[1]
@@ -82,8 +81,6 @@ def test_a_control_that_scores_is_said(
         (0.0, 0.0, 0.04, "below chance (10%)"),
     ],
 )
-def test_how_a_control_came_out(
-    make_row: MakeRow, value: float, low: float, high: float, expected: str
-) -> None:
+def test_how_a_control_came_out(make_row: MakeRow, value: float, low: float, high: float, expected: str) -> None:
     found = control(make_row, value, low, high)
     assert expected in control_verdict(found, 0.1)  # type: ignore[arg-type]

@@ -48,9 +48,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 @pytest.fixture
-def report(
-    make_results: Callable[..., Results], make_pictures: Callable[[Results], Pictures], tmp_path: Path
-) -> str:
+def report(make_results: Callable[..., Results], make_pictures: Callable[[Results], Pictures], tmp_path: Path) -> str:
     results = make_results()
     return write_report(results, make_pictures(results), tmp_path).as_uri()
 
@@ -59,9 +57,7 @@ def requests(browser: Any) -> list[str]:
     """Addresses asked for since the last call."""
     messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     return [
-        message["params"]["request"]["url"]
-        for message in messages
-        if message["method"] == "Network.requestWillBeSent"
+        message["params"]["request"]["url"] for message in messages if message["method"] == "Network.requestWillBeSent"
     ]
 
 

@@ -68,9 +68,7 @@ def test_every_link_leads_somewhere(page: Outline) -> None:
 
 def test_nothing_is_fetched(page: Outline) -> None:
     assert page.all("script") == []
-    assert [link["rel"] for link in page.all("link")] == [
-        "icon"
-    ]  # without one, a browser asks for favicon.ico
+    assert [link["rel"] for link in page.all("link")] == ["icon"]  # without one, a browser asks for favicon.ico
     for tag, name in (("img", "src"), ("source", "srcset"), ("link", "href")):
         for attributes in page.all(tag):
             assert str(attributes[name]).startswith("data:image/")

@@ -72,9 +72,7 @@ def test_rounding_does_not_push_a_fraction_out(make_row: Callable[..., Row]) -> 
         ({"kind": "lucky"}, "shuffled_labels"),
     ],
 )
-def test_impossible_rows_are_refused(
-    make_row: Callable[..., Row], changes: dict[str, Any], message: str
-) -> None:
+def test_impossible_rows_are_refused(make_row: Callable[..., Row], changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         make_row("lava", "v2", **changes)
 
@@ -106,9 +104,7 @@ def test_a_date_may_end_in_z(make_results: Callable[..., Results]) -> None:
     assert make_results(created="2025-11-22T13:20:00Z").created.endswith("Z")
 
 
-def test_rows_belong_to_the_results(
-    make_results: Callable[..., Results], make_row: Callable[..., Row]
-) -> None:
+def test_rows_belong_to_the_results(make_results: Callable[..., Results], make_row: Callable[..., Row]) -> None:
     row = make_row("lava", "v2")
     with pytest.raises(ValidationError, match="two rows name the same tensors"):
         make_results(rows=[row, row])

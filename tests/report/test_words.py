@@ -30,9 +30,7 @@ def test_percent_range() -> None:
     assert words.percent_range(0.93, 0.931) == "93%"
 
 
-@pytest.mark.parametrize(
-    ("value", "expected"), [(-0.041, "−0.04"), (-0.001, "0.00"), (0.314, "0.31"), (1.0, "1.00")]
-)
+@pytest.mark.parametrize(("value", "expected"), [(-0.041, "−0.04"), (-0.001, "0.00"), (0.314, "0.31"), (1.0, "1.00")])
 def test_decimal(value: float, expected: str) -> None:
     assert words.decimal(value) == expected
 

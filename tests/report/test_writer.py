@@ -36,9 +36,7 @@ def test_writes_the_four_files(make_results: Make, make_pictures: MakePictures, 
     assert Results.from_json((out / "results.json").read_bytes()) == results
 
 
-def test_equal_results_give_equal_files(
-    make_results: Make, make_pictures: MakePictures, tmp_path: Path
-) -> None:
+def test_equal_results_give_equal_files(make_results: Make, make_pictures: MakePictures, tmp_path: Path) -> None:
     for name in ("one", "two"):
         results = make_results()
         write_report(results, make_pictures(results), tmp_path / name)
@@ -63,9 +61,7 @@ def test_the_table_is_tidy(make_results: Make) -> None:
     assert baseline["spike_density"] == ""
 
 
-def test_tensors_are_those_of_the_pictures(
-    make_results: Make, make_pictures: MakePictures, tmp_path: Path
-) -> None:
+def test_tensors_are_those_of_the_pictures(make_results: Make, make_pictures: MakePictures, tmp_path: Path) -> None:
     results = make_results()
     pictures = make_pictures(results)
     write_report(results, pictures, tmp_path)
@@ -109,9 +105,7 @@ def test_a_failing_write_leaves_the_earlier_report(
     assert contents(tmp_path) == before
 
 
-def test_a_file_in_the_way_is_a_clear_error(
-    make_results: Make, make_pictures: MakePictures, tmp_path: Path
-) -> None:
+def test_a_file_in_the_way_is_a_clear_error(make_results: Make, make_pictures: MakePictures, tmp_path: Path) -> None:
     results = make_results()
     (tmp_path / "taken").write_text("a file")
     with pytest.raises(ReportError, match=r"cannot write the report into .*taken"):

@@ -1,0 +1,40 @@
+"""The command line, `bl-neuro`. Exit codes: 0 done, 1 the check it makes failed, 2 bad input or usage."""
+
+from __future__ import annotations
+
+import sys
+
+from bl_neuro.errors import BlNeuroError
+
+INTERRUPTED = 130
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs one command and exits with its code. Errors are one line on standard error."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: list[str]) -> int:
+    """Runs one command and returns its exit code."""
+    from bl_neuro.cli.app import app
+
+    try:
+        code = app(args=arguments, prog_name="bl-neuro", standalone_mode=False)
+        return int(code or 0)
+    except BlNeuroError as error:
+        return _fail(str(error))
+    except KeyboardInterrupt:
+        _fail("interrupted")
+        return INTERRUPTED
+    except Exception as error:
+        # Typer's own errors of usage, whatever Click they come from, know how to say themselves in one line.
+        message = getattr(error, "format_message", None)
+        if message is None:
+            raise
+        said = message()
+        return _fail(f"{said} Try 'bl-neuro --help'.") if said else 0
+
+
+def _fail(message: str) -> int:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201 - this is the command line
+    return 2

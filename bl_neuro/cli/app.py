@@ -1,0 +1,112 @@
+"""The commands and their options. Each imports what it needs when it runs, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="How much of its training data a spiking network gives away, and whether its substrate changes that.",
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of everything that chance decides.")]
+Model = Annotated[Path, typer.Argument(help="A network, as .safetensors.", show_default=False)]
+
+
+@app.callback(invoke_without_command=True)
+def version(
+    show: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    """How much of its training data a spiking network gives away, and whether its substrate changes that."""
+    if show:
+        from bl_neuro import __version__
+
+        typer.echo(f"bl-neuro {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Folder for the report and results.")] = Path("runs/demo"),
+    seed: Seed = 0,
+    substrates: Annotated[
+        str | None, typer.Option("--substrates", help="Comma-separated; all that are installed by default.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """The whole story in minutes, offline: train on digits, deploy on every substrate, attack, report."""
+    from bl_neuro.cli.demo import demo as command
+
+    command(out, seed, substrates, as_json)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Which substrates work here, shown by a run on each, and what to install for the others."""
+    from bl_neuro.cli.doctor import doctor as command
+
+    command(as_json)
+
+
+@app.command()
+def train(
+    dataset: Annotated[str, typer.Argument(help="Name of a dataset: digits.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the trained models.", show_default=False)],
+    seed: Seed = 0,
+    steps: Annotated[int, typer.Option("--steps", help="Time steps of the rate code.")] = 20,
+    hidden: Annotated[str, typer.Option("--hidden", help="Neurons of each hidden layer, comma-separated.")] = "300",
+    as_json: Json = False,
+) -> None:
+    """Train a target network, and an independent evaluator on data that the target never saw."""
+    from bl_neuro.cli.train import train as command
+
+    command(dataset, out, seed, steps, hidden, as_json)
+
+
+@app.command()
+def attack(
+    model: Model,
+    backend: Annotated[str, typer.Option("--backend", help="Substrate: snntorch, norse, slayer, lava.")] = "snntorch",
+    name: Annotated[str, typer.Option("--attack", help="v1 (white box, gradients) or v2 (black box).")] = "v2",
+    reveals: Annotated[
+        str, typer.Option("--reveals", help="What v2 sees: membrane, scores, spikes, counts or label.")
+    ] = "counts",
+    budget: Annotated[int, typer.Option("--budget", help="Queries v2 may spend in all.")] = 7040,
+    classes: Annotated[
+        str | None, typer.Option("--classes", help="Comma-separated class numbers; all by default.")
+    ] = None,
+    steps: Annotated[int, typer.Option("--steps", help="Time steps of a query and of an inversion.")] = 20,
+    window: Annotated[
+        float | None, typer.Option("--window", help="v2 expects the object in a centred window of so many pixels.")
+    ] = None,
+    evaluator: Annotated[
+        Path | None, typer.Option("--evaluator", help="An evaluator that judges the inversions (see train).")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for inversions.safetensors and pictures.")] = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Reconstruct an input for each class of a network, with gradients (v1) or queries alone (v2)."""
+    from bl_neuro.cli.attack import AttackRequest
+    from bl_neuro.cli.attack import attack as command
+
+    command(AttackRequest(model, backend, name, reveals, budget, classes, steps, window, evaluator, out, seed), as_json)
+
+
+@app.command()
+def export(
+    model: Model,
+    out: Annotated[Path, typer.Argument(help="The .net file to write.", show_default=False)],
+    as_json: Json = False,
+) -> None:
+    """Quantise a network to Loihi's integers and write it as a Lava netx file."""
+    from bl_neuro.cli.export import export as command
+
+    command(model, out, as_json)
