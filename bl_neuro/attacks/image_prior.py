@@ -58,9 +58,10 @@ class ImagePrior:
         if self._image is not None and blur > 0:
             images = field.reshape(count, *self._image)
             images = gaussian_filter(images, (0, 0, blur, blur), mode="reflect")
-            field = images / images.std(axis=(1, 2, 3), keepdims=True)
+            field = np.asarray(images / images.std(axis=(1, 2, 3), keepdims=True))
             if self._mask is not None:
                 field = field + 1.5 * np.log(np.maximum(self._mask, 1e-3))
         flat = np.argsort(np.argsort(-field.reshape(count, -1), axis=1), axis=1)
         lit = np.round(rng.uniform(*densities, size=(count, 1)) * flat.shape[1])
-        return (flat < lit).astype(np.float64).reshape(count, *self._input_shape)
+        probes: FloatArray = (flat < lit).astype(np.float64)
+        return probes.reshape(count, *self._input_shape)

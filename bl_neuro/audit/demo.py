@@ -13,6 +13,7 @@ from bl_neuro.attacks import Attack, BrainLeaksV1, BrainLeaksV2, Inversions
 from bl_neuro.attacks.inversions import joined
 from bl_neuro.audit import cell
 from bl_neuro.audit.provenance import machine, now, versions
+from bl_neuro.audit.threads import one_thread
 from bl_neuro.backends import available_substrates, find_backend, missing_reason, open_target
 from bl_neuro.data import Dataset, Split, load_digits, three_way_split
 from bl_neuro.errors import InputError, MissingDependency, ReportError
@@ -62,10 +63,11 @@ def run_demo(
     plan = plan or DemoPlan()
     chosen, notes = _choose(substrates)
     _need_folder(out)
-    story = _Story(plan, seed, stages)
-    rows, made = story.attack_all(chosen)
-    controls, more = story.control(chosen)
-    results = story.results(rows, controls, notes)
+    with one_thread():
+        story = _Story(plan, seed, stages)
+        rows, made = story.attack_all(chosen)
+        controls, more = story.control(chosen)
+        results = story.results(rows, controls, notes)
     save(story.network, out / "target.safetensors")
     story.judge.evaluator.save(out / "evaluator.safetensors")
     return write_report(results, story.pictures({**made, **more}), out)

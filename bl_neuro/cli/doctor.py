@@ -40,7 +40,7 @@ def doctor(as_json: bool) -> None:
         [each.substrate, "works" if each.works else "missing", each.access, each.summary if each.works else each.advice]
         for each in findings
     ]
-    print_table("Substrates", ["substrate", "", "access", ""], rows, numbers_from=4)
+    print_table("Substrates", ["substrate", "state", "access", "what it is, or what to do"], rows, numbers_from=4)
     say("Versions: " + ", ".join(f"{name} {number}" for name, number in versions().items()))
 
 
@@ -61,7 +61,7 @@ def _try(name: str) -> Finding:
 
 
 def _ask(name: str) -> None:
-    network = Network((4,), [Dense(np.eye(3, 4) * 2 - 0.5, CubaLIF(threshold=1.0, voltage_decay=0.3))])
+    network = Network((4,), [Dense(1.5 * np.eye(3, 4), CubaLIF(threshold=1.0, voltage_decay=0.3))])
     spikes = np.ones((5, 2, 4), dtype=np.uint8)
     with open_target(network, name) as target:
         counts = target.run(spikes).spikes.sum()

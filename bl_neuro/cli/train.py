@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from bl_neuro.audit.provenance import now, versions
+from bl_neuro.audit.threads import one_thread
 from bl_neuro.backends import available_substrates, find_backend, missing_reason, open_target
 from bl_neuro.cli.output import print_json, progress_bars, say
 from bl_neuro.data import Dataset, load_digits, three_way_split
@@ -24,7 +25,7 @@ def train(dataset: str, out: Path, seed: int, steps: int, hidden: str, as_json: 
     if seed < 0:
         raise InputError(f"--seed: expected a whole number of at least 0, found {seed}")
     split = three_way_split(_dataset(dataset), seed)
-    with progress_bars() as stages:
+    with progress_bars() as stages, one_thread():
         network = train_target(split.target, plan, seed=seed, progress=stages.stage("training the target"))
         evaluator = train_evaluator(
             split.evaluator, steps=steps, seed=seed + 1, progress=stages.stage("training the evaluator")

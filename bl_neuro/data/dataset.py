@@ -51,7 +51,7 @@ class Split:
         return {name: len(part.labels) for name, part in parts.items()}
 
 
-def three_way_split(dataset: Dataset, seed: int, target: float = 0.45, evaluator: float = 0.35) -> Split:
+def three_way_split(dataset: Dataset, seed: int, target: float = 0.5, evaluator: float = 0.3) -> Split:
     """Splits `dataset`, each class in the same proportions; what is left over is the test set.
 
     Raises:

@@ -44,7 +44,7 @@ class TargetPlan:
     hidden: tuple[int, ...] = (300,)
     steps: int = 25
     voltage_decay: float = 0.3
-    proxy_epochs: int = 60
+    proxy_epochs: int = 150
     spiking_epochs: int = 24
     batch: int = 64
     proxy_rate: float = 3e-3
