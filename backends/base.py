@@ -125,10 +125,11 @@ class Backend(ABC):
 def checked_spikes(x: Any, network: Network) -> Tensor:
     """`x` as a float tensor (T, B, *input_shape) of zeros and ones; keeps its gradient. InputError otherwise."""
     try:
-        tensor: Tensor = x if isinstance(x, Tensor) else torch.as_tensor(np.asarray(x))
+        # copied: torch takes no negative strides, and warns of arrays that cannot be written
+        tensor: Tensor = x if isinstance(x, Tensor) else torch.from_numpy(np.array(x, order="C"))
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"spikes: expected a tensor or an array of 0/1, found {type(x).__name__} ({error})") from error
-    if tensor.is_complex() or tensor.is_sparse:
+    if tensor.is_complex() or tensor.layout != torch.strided:
         raise InputError(f"spikes: expected bool, uint8 or float values, found {tensor.dtype}, {tensor.layout}")
     expected = ("T", "B", *network.input_shape)
     if tensor.dim() != len(expected) or tuple(tensor.shape[2:]) != network.input_shape:

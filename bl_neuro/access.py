@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from bl_neuro.backends.base import Response, Target, checked_spikes
+from bl_neuro.checks import whole_number
 from bl_neuro.errors import BudgetExceeded, InputError, NotDifferentiable, NotRevealed
 
 if TYPE_CHECKING:
@@ -58,9 +59,10 @@ class WhiteBox:
 
     def gradient(self, spikes: Tensor, objective: Callable[[Response], Tensor]) -> tuple[Tensor, Tensor]:
         """Value (B,) of `objective(response)` at `spikes`, and its gradient in the input, (T, B, *input_shape)."""
-        self.queries += spikes.shape[1]
+        inputs = checked_spikes(spikes, self.network).detach().clone()
+        self.queries += inputs.shape[1]
         with torch.enable_grad():
-            inputs = spikes.detach().clone().requires_grad_()
+            inputs.requires_grad_()
             values = objective(self.target.run(inputs))
             (gradient,) = torch.autograd.grad(values.sum(), inputs)
         return values.detach(), gradient
@@ -89,10 +91,11 @@ class BlackBox:
                 f"reveals: substrate {target.substrate} shows no membrane, so no {reveals} of a network read out by "
                 f"its {target.network.readout}; expected spikes or counts"
             )
-        if budget is not None and (isinstance(budget, bool) or int(budget) != budget or budget < 1):
-            raise InputError(f"budget: expected at least 1 query, found {budget!r}")
+        limit = whole_number(budget)
+        if budget is not None and (limit is None or limit < 1):
+            raise InputError(f"budget: expected a whole number of at least 1 query, found {budget!r}")
         self._reveals = reveals
-        self._budget = budget if budget is None else int(budget)
+        self._budget = limit
         self._spent = 0
         self._lock = threading.Lock()
         self._input_shape = target.network.input_shape

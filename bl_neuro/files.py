@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from bl_neuro.errors import ReportError
+
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
@@ -31,6 +33,20 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         with suppress(OSError):
             temporary.unlink()
         raise
+
+
+def need_folder(path: Path) -> None:
+    """Makes the folder `path` and tries it, before minutes are spent on what could then not be written there.
+
+    Raises:
+        ReportError: it cannot be made or written to.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise ReportError(f"{path}: expected a folder that can be written to ({error})") from error
 
 
 def write_text(path: str | Path, text: str) -> None:

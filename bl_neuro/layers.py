@@ -6,23 +6,30 @@ Shapes are those of one sample at one step: `(features,)` or `(channels, height,
 from __future__ import annotations
 
 import math
+import reprlib
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from bl_neuro.checks import whole_number
 from bl_neuro.errors import NetworkError
 from bl_neuro.neuron import CubaLIF, FloatArray, frozen_array
 
 Shape = tuple[int, ...]
 Pair = tuple[int, int]
+MAX_EXTENT = 2**16
+"""Largest size, stride, padding or dilation."""
 
 
 def _pair(value: Any, name: str, least: int) -> Pair:
-    values = (value, value) if np.ndim(value) == 0 else tuple(value)
-    if len(values) != 2 or any(int(v) != v or v < least for v in values):
-        raise NetworkError([f"{name}: expected a whole number of at least {least}, or two, found {value!r}"])
-    return int(values[0]), int(values[1])
+    given = value.tolist() if isinstance(value, np.ndarray) else value
+    values = [whole_number(each) for each in (given if isinstance(given, (tuple, list)) else (given, given))]
+    pair = [number for number in values if number is not None and least <= number <= MAX_EXTENT]
+    if len(values) != 2 or len(pair) != 2:
+        found = reprlib.repr(given)
+        raise NetworkError([f"{name}: expected a whole number in {least}..{MAX_EXTENT}, or two, found {found}"])
+    return pair[0], pair[1]
 
 
 def _windows(shape: Shape, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Pair:
@@ -93,15 +100,17 @@ class Conv:
         array = frozen_array(weight, "weight")
         if array.ndim != 4 or 0 in array.shape:
             raise NetworkError([f"weight: expected shape (out, in/groups, h, w), found {array.shape}"])
-        if int(groups) != groups or groups < 1 or array.shape[0] % groups:
-            raise NetworkError([f"groups: expected a divisor of {array.shape[0]} output channels, found {groups}"])
+        divisor = whole_number(groups)
+        if divisor is None or divisor < 1 or array.shape[0] % divisor:
+            found = reprlib.repr(groups)
+            raise NetworkError([f"groups: expected a divisor of {array.shape[0]} output channels, found {found}"])
         _need_neuron(neuron)
         object.__setattr__(self, "weight", array)
         object.__setattr__(self, "neuron", neuron)
         object.__setattr__(self, "stride", _pair(stride, "stride", 1))
         object.__setattr__(self, "padding", _pair(padding, "padding", 0))
         object.__setattr__(self, "dilation", _pair(dilation, "dilation", 1))
-        object.__setattr__(self, "groups", int(groups))
+        object.__setattr__(self, "groups", divisor)
 
     def output_shape(self, shape: Shape) -> Shape:
         """Shape (out, H', W') of the output for an input of `shape`; NetworkError where they do not fit."""

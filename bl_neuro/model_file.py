@@ -54,14 +54,18 @@ def load(path: str | Path) -> Network:
         raise ModelFileError(f"{source}: this version reads networks from .safetensors files only")
     if source.stat().st_size > MAX_BYTES:
         raise ModelFileError(f"{source}: {source.stat().st_size} bytes; at most {MAX_BYTES} are read")
-    structure, arrays = _read_safetensors(source)
+    structure, arrays, fingerprint = _read_safetensors(source)
     try:
-        return _network_from_parts(structure, arrays)
+        network = _network_from_parts(structure, arrays)
     except NetworkError as error:
         raise ModelFileError(f"{source}: {error}") from error
+    if network.fingerprint != fingerprint:
+        raise ModelFileError(f"{source}: damaged: its values are not those of the fingerprint it states")
+    return network
 
 
 def _write_safetensors(network: Network, path: Path) -> None:
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     header = {"format": FORMAT, "network": json.dumps(network.structure()), "fingerprint": network.fingerprint}
@@ -70,11 +74,12 @@ def _write_safetensors(network: Network, path: Path) -> None:
     try:
         with atomic_path(path) as temporary:
             save_file(arrays, temporary, metadata=header)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         raise ModelFileError(f"{path}: could not be written ({error})") from error
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, FloatArray]]:
+def _read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, FloatArray], str]:
+    """Structure, arrays by name, and the fingerprint that the network should have."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -83,16 +88,17 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, FloatArray]
             if header.get("format") != FORMAT:
                 found = header.get("format", "a safetensors file of another kind")
                 raise ModelFileError(f"{path}: expected a network ({FORMAT}), found {str(found)[:80]!r}")
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+            for name in file.keys():  # noqa: SIM118 - not a dict
+                kind = file.get_slice(name).get_dtype()
+                if kind != "F64":
+                    raise ModelFileError(f"{path}: {name}: expected float64 (F64), found {kind}")
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         structure = json.loads(header.get("network", ""))
     except (SafetensorError, ValueError, TypeError, RecursionError, OSError) as error:
         raise ModelFileError(f"{path}: not a readable safetensors network ({error})") from error
     if not isinstance(structure, dict):
         raise ModelFileError(f"{path}: the network's structure is not a JSON object")
-    for name, array in arrays.items():
-        if array.dtype != np.float64:
-            raise ModelFileError(f"{path}: {name}: expected float64, found {array.dtype}")
-    return structure, arrays
+    return structure, arrays, header.get("fingerprint", "")
 
 
 def _network_from_parts(structure: dict[str, Any], arrays: dict[str, FloatArray]) -> Network:
@@ -118,7 +124,7 @@ def _layer_from_parts(index: int, entry: Any, arrays: dict[str, FloatArray]) -> 
             pool = SumPool if kind == "sum_pool" else AveragePool
             return pool(entry["size"], entry["stride"])
         if kind not in ("dense", "conv"):
-            raise NetworkError([f"layer {index}: unknown kind {str(kind)[:40]!r}"])
+            raise NetworkError([f"unknown kind {str(kind)[:40]!r}"])
         own = {
             name: arrays.pop(f"layers.{index}.{name}")
             for name in ("weight", "threshold", "current_decay", "voltage_decay", "bias")
@@ -128,7 +134,7 @@ def _layer_from_parts(index: int, entry: Any, arrays: dict[str, FloatArray]) -> 
         if kind == "dense":
             return Dense(weight, neuron)
         return Conv(weight, neuron, entry["stride"], entry["padding"], entry["dilation"], entry["groups"])
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        if isinstance(error, NetworkError):
-            raise
+    except NetworkError as error:
+        raise NetworkError([f"layer {index}: {problem}" for problem in error.problems]) from error
+    except (KeyError, TypeError) as error:
         raise NetworkError([f"layer {index}: missing or malformed {error}"]) from error

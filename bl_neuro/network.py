@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import reprlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from bl_neuro.checks import whole_number
 from bl_neuro.errors import InputError, NetworkError
 from bl_neuro.layers import SPIKING, AveragePool, Conv, Dense, Flatten, Layer, Shape, SumPool
 from bl_neuro.neuron import FloatArray
@@ -43,6 +45,8 @@ class Network:
 
     def __init__(self, input_shape: Iterable[int], layers: Iterable[Layer], readout: Readout = "spikes") -> None:
         object.__setattr__(self, "input_shape", _checked_input_shape(input_shape))
+        if not isinstance(layers, Iterable):
+            raise NetworkError([f"layers: expected several layers, found {type(layers).__name__}"])
         object.__setattr__(self, "layers", tuple(layers))
         object.__setattr__(self, "readout", readout)
         shapes, problems = _propagate(self.input_shape, self.layers)
@@ -117,11 +121,13 @@ class Network:
 
 def _checked_input_shape(input_shape: Iterable[int]) -> Shape:
     try:
-        shape = tuple(int(size) for size in input_shape)
-    except (TypeError, ValueError) as error:
+        sizes = [whole_number(size) for size in input_shape]
+    except TypeError as error:
         raise NetworkError([f"input_shape: expected whole numbers, found {input_shape!r}"]) from error
-    if len(shape) not in (1, 3) or min(shape) < 1:
-        raise NetworkError([f"input_shape: expected (features,) or (channels, height, width), found {shape}"])
+    shape = tuple(size for size in sizes if size is not None and 1 <= size <= MAX_VALUES)
+    if len(sizes) not in (1, 3) or len(shape) != len(sizes):
+        found = reprlib.repr(input_shape)
+        raise NetworkError([f"input_shape: expected (features,) or (channels, height, width), found {found}"])
     return shape
 
 
@@ -144,10 +150,11 @@ def _propagate(shape: Shape, layers: tuple[Layer, ...]) -> tuple[list[Shape], li
             values += layer.weight.size
         values += math.prod(shape)
         shapes.append(shape)
-    if not any(isinstance(layer, SPIKING) for layer in layers):
+    with_neurons = [index for index, layer in enumerate(layers) if isinstance(layer, SPIKING)]
+    if not with_neurons:
         problems.append("expected at least one layer with neurons (Dense or Conv)")
-    elif isinstance(layers[-1], (SumPool, AveragePool)):
-        problems.append("the last layer is a pooling layer, which puts out no spikes")
+    elif any(isinstance(layer, (SumPool, AveragePool)) for layer in layers[with_neurons[-1] :]):
+        problems.append("no layer with neurons follows the last pooling layer, which puts out no spikes")
     if values > MAX_VALUES:
         problems.append(f"weights and neurons: at most {MAX_VALUES}, found {values}")
     return shapes, problems

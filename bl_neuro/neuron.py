@@ -35,8 +35,10 @@ def frozen_array(value: Any, name: str) -> FloatArray:
     try:
         if hasattr(value, "detach"):  # a torch tensor, possibly with a gradient or on a GPU
             value = value.detach().cpu()
+        if np.iscomplexobj(value):
+            raise TypeError("complex numbers")
         array = np.array(value, dtype=np.float64, order="C", copy=True)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise NetworkError([f"{name}: expected numbers, found {type(value).__name__} ({error})"]) from error
     if not np.isfinite(array).all():
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])

@@ -18,6 +18,8 @@ from bl_neuro.errors import ModelFileError, Unsupported
 from bl_neuro.files import atomic_path
 from bl_neuro.layers import Conv, Flatten
 
+NOT_REPLICABLE = "only dense layers whose encoding does not change with zeros between them can be laid side by side"
+
 
 def write_net(fixed: FixedPointNetwork, path: str | Path, replicas: int = 1) -> None:
     """Writes `fixed` as a `.net` file, atomically.
@@ -30,7 +32,7 @@ def write_net(fixed: FixedPointNetwork, path: str | Path, replicas: int = 1) -> 
     import h5py
 
     if replicas > 1 and not can_replicate(fixed):
-        raise Unsupported("replicas: only dense layers with weights of both signs can be laid side by side exactly")
+        raise Unsupported(f"replicas: {NOT_REPLICABLE}")
     try:
         with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
             for index, block in enumerate(_blocks(fixed, replicas)):

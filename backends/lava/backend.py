@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 import tempfile
+import threading
 import time
 import weakref
 from pathlib import Path
@@ -17,9 +19,9 @@ from torch import Tensor
 
 from bl_neuro.backends.base import Backend, Response, Start, Target
 from bl_neuro.backends.lava.supervisor import ChildDied, LavaProcess
-from bl_neuro.deploy.net_file import can_replicate, write_net
+from bl_neuro.deploy.net_file import NOT_REPLICABLE, can_replicate, write_net
 from bl_neuro.deploy.quantize import FixedPointNetwork, quantization_problems, quantize
-from bl_neuro.errors import InputError
+from bl_neuro.errors import InputError, TargetClosed, Unsupported
 from bl_neuro.layers import Conv
 from bl_neuro.network import Network
 
@@ -62,6 +64,7 @@ class LavaTarget(Target):
     """A network on real Lava. It shows spikes, as a chip does, and no membrane.
 
     `restarts` counts simulations that were killed and replaced, `run_s` and `start_s` where the seconds went.
+    Threads may share it: one query runs at a time. A fork of the process that opened it can neither run nor end it.
     """
 
     substrate = "lava"
@@ -69,21 +72,26 @@ class LavaTarget(Target):
 
     def __init__(self, network: Network, deadline_s: float, replicas: int | None) -> None:
         super().__init__(network)
-        if not (isinstance(deadline_s, (int, float)) and deadline_s > 0):
+        if isinstance(deadline_s, bool) or not (isinstance(deadline_s, (int, float)) and deadline_s > 0):
             raise InputError(f"deadline_s: expected seconds above 0, found {deadline_s!r}")
         self._deadline_s = float(deadline_s)
         self._fixed = quantize(network)
         self._replicas = _choose_replicas(self._fixed, replicas)
-        self._folder = Path(tempfile.mkdtemp(prefix="bl-neuro-lava-"))
+        self._lock = threading.Lock()
         self._process: LavaProcess | None = None
         self._key: tuple[int, bool, bool] | None = None
         self._held: list[LavaProcess | None] = [None]  # for the finalizer, which must not hold the target itself
-        self._finalizer = weakref.finalize(self, _give_back, self._held, self._folder)
+        self._folder = Path(tempfile.mkdtemp(prefix="bl-neuro-lava-"))
+        self._finalizer = weakref.finalize(self, _give_back, self._held, self._folder, os.getpid())
         self.restarts = 0
         self.run_s = 0.0
         self.start_s = 0.0
         self._net = self._folder / "network.net"
-        write_net(self._fixed, self._net, self._replicas)
+        try:
+            write_net(self._fixed, self._net, self._replicas)
+        except BaseException:
+            self._finalizer()
+            raise
 
     def _chunk(self, steps: int) -> int:
         return 2**31  # chunks are made below, in units of replicas
@@ -95,7 +103,8 @@ class LavaTarget(Target):
         steps, batch = frames.shape[:2]
         streamed = start == "aligned" or not self.network.has_bias
         samples = _side_by_side(_lava_order(frames), self._replicas)
-        pieces = [self._ask(sample, steps, layers, streamed) for sample in samples]
+        with self._lock:
+            pieces = [self._ask(sample, steps, layers, streamed) for sample in samples]
         recorded = [
             torch.from_numpy(_in_our_order(np.stack(layer), steps, batch, self._replicas, fixed.shape)).float()
             for layer, fixed in zip(zip(*pieces), self._fixed.layers if layers else self._fixed.layers[-1:])
@@ -106,41 +115,48 @@ class LavaTarget(Target):
 
     def _ask(self, sample: SpikeArray, steps: int, layers: bool, streamed: bool) -> list[SpikeArray]:
         """Spikes of the recorded layers for one sample of the simulation; replayed where the simulation was killed."""
-        for attempt in range(RESTARTS + 1):
+        kills = 0
+        while True:
             try:
                 process = self._started(steps, layers, streamed)
                 began = time.monotonic()
                 shapes, payload = process.run(1, sample.tobytes(), self._deadline_s)
                 self.run_s += time.monotonic() - began
-                break
+                if not streamed:  # it takes one sample and is not reset
+                    self._drop()
+                return _unpacked(shapes, payload)
             except ChildDied:
                 self._drop()
-                if attempt == RESTARTS:
+                if kills == RESTARTS:
                     raise
+                kills += 1
                 self.restarts += 1
             except BaseException:
                 self._drop()
                 raise
-        if not streamed:
-            self._drop()
-        return _unpacked(shapes, payload)
 
     def _started(self, steps: int, layers: bool, streamed: bool) -> LavaProcess:
         """The running simulation for samples of this length; another one is ended first."""
+        self._need_open()
         if self._process is None or self._key != (steps, layers, streamed):
             self._drop()
             began = time.monotonic()
-            process = LavaProcess()
+            process = LavaProcess(self._folder)
             self._process = self._held[0] = process
+            self._need_open()  # another thread may have looked for what to close before there was anything
             self._key = (steps, layers, streamed)
             process.open(self._net, steps, layers, self._replicas > 1, streamed, START_DEADLINE_S)
             self.start_s += time.monotonic() - began
         return self._process
 
+    def _need_open(self) -> None:
+        if self._closed:
+            raise TargetClosed("this lava target was closed while it was running")
+
     def _drop(self) -> None:
-        process, self._process, self._held[0] = self._process, None, None
-        if process is not None:
-            process.close()
+        if self._process is not None:
+            self._process.close()
+        self._process = self._held[0] = None  # not before: an interrupted close must be made up for
 
     def _close(self) -> None:
         self._finalizer()
@@ -151,17 +167,23 @@ class LavaTarget(Target):
         return None if self._process is None else self._process.pid
 
 
-def _give_back(held: list[LavaProcess | None], folder: Path) -> None:
-    if held[0] is not None:
-        held[0].close()
-    shutil.rmtree(folder, ignore_errors=True)
+def _give_back(held: list[LavaProcess | None], folder: Path, owner: int) -> None:
+    if os.getpid() != owner:  # a fork of the process that opened the target, ending
+        return
+    try:
+        if held[0] is not None:
+            held[0].close()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _choose_replicas(fixed: FixedPointNetwork, wanted: int | None) -> int:
-    if wanted is not None and (int(wanted) != wanted or wanted < 1):
-        raise InputError(f"replicas: expected a whole number of at least 1, found {wanted!r}")
     if wanted is not None:
-        return int(wanted)
+        if isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 1:
+            raise InputError(f"replicas: expected a whole number of at least 1, found {wanted!r}")
+        if wanted > 1 and not can_replicate(fixed):
+            raise Unsupported(f"substrate 'lava': replicas {wanted}: {NOT_REPLICABLE}; expected 1")
+        return wanted
     if not can_replicate(fixed):
         return 1
     largest = max(layer.weight.size for layer in fixed.layers)

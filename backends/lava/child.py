@@ -3,13 +3,15 @@
 It reads frames from standard input and answers on what was standard output (anything Lava prints goes to standard
 error). A frame is 4 bytes of header length (big endian), the header as JSON, and `bytes` raw bytes of payload:
 
-    {"op": "open", "net": path, "steps": T, "layers": bool, "sparse": bool, "prefix": shared-memory name prefix}
+    {"op": "open", "net": path, "steps": T, "layers": bool, "sparse": bool, "streamed": bool,
+     "prefix": shared-memory name prefix, "folder": temporary files, "parent": process id of the supervisor}
     {"op": "run", "samples": n} + uint8 (n, T, *lava input shape)   ->  {"shapes": [...]} + uint8, one (n, T, *shape)
                                                                         array per recorded layer, the output last
     {"op": "close"}
 
 Samples are streamed through the one running network: it takes one frame a step, is reset every T + layers steps, each
-layer when the first frame of the next sample reaches it, and is advanced with one RunSteps a sample.
+layer when the first frame of the next sample reaches it, and is advanced with one RunSteps a sample. Not streamed, it
+is not reset and takes one sample.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import contextlib
 import glob
 import json
 import os
+import shutil
 import signal
 import struct
 import sys
@@ -73,12 +76,32 @@ def remove_shared_memory(prefix: str) -> None:
                 os.unlink(path)
 
 
-def _end_with_parent(parent: int, prefix: str) -> None:
-    """Kills the whole group once the parent is gone: a supervisor that was killed cannot clean up."""
+def _end_with_parent(parent: int, prefix: str, folder: str) -> None:
+    """Ends the whole group and what it leaves once the parent is gone: one that was killed cannot clean up."""
     while os.getppid() == parent:
         time.sleep(0.5)
-    remove_shared_memory(prefix)
-    os.killpg(os.getpgrp(), signal.SIGKILL)
+    group = os.getpgrp()
+    with contextlib.suppress(OSError):
+        if os.fork():
+            return
+        os.setsid()  # a process outside of the group, which outlives it: what it removes stays removed
+    try:
+        _kill_group(group)
+        remove_shared_memory(prefix)
+        shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os._exit(0)
+
+
+def _kill_group(group: int, patience_s: float = 5.0) -> None:
+    """Kills a process group and waits until it is gone, or until only zombies that nobody reaps can be left."""
+    end = time.monotonic() + patience_s
+    while time.monotonic() < end:
+        try:
+            os.killpg(group, signal.SIGKILL)
+        except OSError:
+            return
+        time.sleep(0.01)
 
 
 class Simulation:
@@ -144,7 +167,6 @@ def main() -> None:
         answers.flush()
 
     simulation: Simulation | None = None
-    parent = os.getppid()
     while True:
         try:
             header, payload = read_frame(sys.stdin.buffer.read)
@@ -153,7 +175,8 @@ def main() -> None:
         try:
             if header["op"] == "open":
                 name_shared_memory(header["prefix"])
-                threading.Thread(target=_end_with_parent, args=(parent, header["prefix"]), daemon=True).start()
+                watched = (header["parent"], header["prefix"], header["folder"])
+                threading.Thread(target=_end_with_parent, args=watched, daemon=True).start()
                 simulation, reply = _open(header)
                 answer(reply)
             elif header["op"] == "run" and simulation is not None:
@@ -165,6 +188,7 @@ def main() -> None:
             break
     if simulation is not None:
         simulation.network.stop()
+    os._exit(0)  # the interpreter would take seconds to tear down what Lava imported
 
 
 if __name__ == "__main__":

@@ -3,6 +3,9 @@
 Lava hangs for ever on an error in a process model or when one of its processes is killed, and leaves processes and
 shared memory when it is not stopped. So the child has a process group of its own, every wait has a deadline and
 watches each of its processes, and ending it means ending the group and removing the shared memory of its name.
+
+The child is reaped last, when its group is empty: until then nobody else can be given its process id, so that a signal
+to the group never reaches a stranger.
 """
 
 from __future__ import annotations
@@ -15,15 +18,21 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import IO, Any
+
+import psutil
 
 from bl_neuro.backends.lava.child import encode_frame, read_frame, remove_shared_memory
 from bl_neuro.errors import SubstrateFailed
 
 POLL_S = 0.1
 """How often a wait looks whether every process of the simulation is still alive, in seconds."""
+KILL_S = 10.0
+"""How long to wait for a killed process to be gone: longer only where the system itself holds it."""
+CHILD = Path(__file__).with_name("child.py")
 
 
 class ChildDied(SubstrateFailed):
@@ -31,20 +40,24 @@ class ChildDied(SubstrateFailed):
 
 
 class LavaProcess:
-    """One child process. Not safe to share between threads.
+    """One child process. One thread asks it; any thread may end it.
+
+    folder: where the simulation may leave temporary files. It is the child's to delete, should this process vanish.
 
     Raises:
         SubstrateFailed: from every method, where the simulation reports an error or passes its deadline.
         ChildDied: where one of its processes is gone. Either way everything of it has been removed.
     """
 
-    def __init__(self, python: str = sys.executable) -> None:
-        self._prefix = f"blneuro{os.getpid()}x{secrets.token_hex(4)}"
-        self._actors: list[int] = []
+    def __init__(self, folder: Path, python: str = sys.executable, child: Path = CHILD) -> None:
+        self._owner = os.getpid()
+        self._folder = folder
+        self._prefix = f"blneuro{self._owner}x{secrets.token_hex(4)}"
+        self._actors: list[psutil.Process] = []
+        self._ending = threading.RLock()
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
-        child = Path(__file__).with_name("child.py")
         # Threads of a product would only fight over the cores: Lava already runs a process a layer.
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+        threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         try:
             self._process = subprocess.Popen(
                 [python, "-W", "ignore", str(child)],
@@ -52,7 +65,7 @@ class LavaProcess:
                 stdout=subprocess.PIPE,
                 stderr=self._log,
                 start_new_session=True,
-                env=environment,
+                env={**os.environ, **threads, "CUDA_VISIBLE_DEVICES": "", "TMPDIR": str(folder)},
                 bufsize=0,
             )
         except OSError as error:
@@ -67,13 +80,18 @@ class LavaProcess:
     @property
     def alive(self) -> bool:
         """Whether the child and each of the simulation's processes is still running."""
-        return self._process.poll() is None and all(_is_running(pid) for pid in self._actors)
+        return not self._has_ended() and all(map(_is_running, self._actors))
 
     def open(self, net: Path, steps: int, layers: bool, sparse: bool, streamed: bool, deadline_s: float) -> None:
         """Loads the .net file and starts its simulation."""
         request = {"op": "open", "net": str(net), "steps": steps, "layers": layers, "sparse": sparse}
-        reply, _ = self._ask({**request, "streamed": streamed, "prefix": self._prefix}, b"", deadline_s, "starting")
-        self._actors = reply["actors"]
+        ours = {"prefix": self._prefix, "folder": str(self._folder), "parent": self._owner}
+        reply, _ = self._ask({**request, "streamed": streamed, **ours}, b"", deadline_s, "starting")
+        try:
+            self._actors = [psutil.Process(pid) for pid in reply["actors"]]
+        except psutil.NoSuchProcess as error:
+            self.kill()
+            raise ChildDied("lava: one of its processes ended while starting") from error
 
     def run(self, samples: int, frames: bytes, deadline_s: float) -> tuple[list[list[int]], bytes]:
         """Shapes and bytes (uint8) of the recorded layers' spikes for `samples` samples."""
@@ -82,34 +100,55 @@ class LavaProcess:
 
     def close(self, grace_s: float = 5.0) -> None:
         """Ends the simulation in order where it still answers, by force where not; leaves nothing behind."""
-        if self.alive:
-            with contextlib.suppress(OSError, ValueError, subprocess.TimeoutExpired):
-                _pipe(self._process.stdin).close()  # the child reads end of file and stops its network
-                self._process.wait(grace_s)
-        self.kill()
+        try:
+            if os.getpid() == self._owner and self.alive:
+                with contextlib.suppress(OSError, ValueError):
+                    descriptor = _pipe(self._process.stdin).fileno()
+                    os.set_blocking(descriptor, False)
+                    os.write(descriptor, encode_frame({"op": "close"}))
+                end = time.monotonic() + grace_s
+                while not self._has_ended() and time.monotonic() < end:
+                    time.sleep(0.01)
+        finally:
+            self.kill()
 
     def kill(self) -> None:
-        """Ends the whole process group at once and removes its shared memory."""
-        for _ in range(100):  # members may still be forking: until the group is empty
-            try:
+        """Ends the whole process group at once and removes its shared memory. Safe to call twice, from any thread.
+
+        In a fork of the process that started it, only the copies of the pipes are closed.
+        """
+        with self._ending:
+            if os.getpid() == self._owner and self._process.returncode is None:
+                self._end_group()
+                remove_shared_memory(self._prefix)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(KILL_S)
+            for pipe in (self._process.stdin, self._process.stdout, self._log):
+                if pipe is not None:
+                    with contextlib.suppress(OSError):
+                        pipe.close()
+
+    def _end_group(self) -> None:
+        end = time.monotonic() + KILL_S
+        while time.monotonic() < end:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):
-                break
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(0.02)
-            if not _group_has_members(self._process.pid):
-                break
-            time.sleep(0.01)
-        self._process.wait()
-        remove_shared_memory(self._prefix)
-        for pipe in (self._process.stdin, self._process.stdout, self._log):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
+            if not _running_members(self._process.pid):
+                return
+            time.sleep(0.005)
+
+    def _has_ended(self) -> bool:
+        """Whether the child has ended; it is not reaped, see the module."""
+        try:
+            return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        except ChildProcessError:
+            return True
 
     def _ask(
         self, request: dict[str, Any], payload: bytes, deadline_s: float, doing: str
     ) -> tuple[dict[str, Any], bytes]:
+        if os.getpid() != self._owner:
+            raise SubstrateFailed("lava: a target works only in the process that opened it; open another one here")
         wait = _Wait(self, deadline_s, doing)
         try:
             _send(_pipe(self._process.stdin), encode_frame(request, payload), wait)
@@ -194,18 +233,19 @@ def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
     return pipe
 
 
-def _is_running(pid: int) -> bool:
-    import psutil
-
+def _is_running(process: psutil.Process) -> bool:
+    """Whether this very process runs: not a zombie, and not another one that was given its id."""
     try:
-        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 
 
-def _group_has_members(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return True
+def _running_members(group: int) -> list[int]:
+    """Processes of a group that still run; zombies that nobody reaps do not count."""
+    found = []
+    for pid in psutil.pids():
+        with contextlib.suppress(OSError, psutil.Error):
+            if os.getpgid(pid) == group and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+                found.append(pid)
+    return found

@@ -6,10 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Generic, TypeVar, final
 
-import numpy as np
-
 from bl_neuro.access import BlackBox, WhiteBox
 from bl_neuro.attacks.inversions import Inversions
+from bl_neuro.checks import whole_number
 from bl_neuro.errors import InputError
 
 Box = TypeVar("Box", WhiteBox, BlackBox)
@@ -49,11 +48,12 @@ class Attack(ABC, Generic[Box]):
         if not isinstance(box, wanted):
             raise InputError(f"{self.name}: expected a {wanted.__name__}, found {type(box).__name__}")
         checked = checked_classes(classes, box.classes)
-        if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or not 1 <= steps <= MAX_STEPS:
+        length, root = whole_number(steps), whole_number(seed)
+        if length is None or not 1 <= length <= MAX_STEPS:
             raise InputError(f"steps: expected a whole number in 1..{MAX_STEPS}, found {steps!r}")
-        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        if root is None or root < 0:
             raise InputError(f"seed: expected a whole number of at least 0, found {seed!r}")
-        return self._invert(box, checked, int(steps), int(seed), progress or _silent)
+        return self._invert(box, checked, length, root, progress or _silent)
 
 
 def checked_classes(classes: Iterable[Any], count: int) -> list[int]:
@@ -62,12 +62,15 @@ def checked_classes(classes: Iterable[Any], count: int) -> list[int]:
         found = list(classes)
     except TypeError as error:
         raise InputError(f"classes: expected class numbers, found {classes!r}") from error
-    for value in found:
-        if isinstance(value, bool) or int(value) != value or not 0 <= value < count:
-            raise InputError(f"classes: expected whole numbers in 0..{count - 1}, found {value!r}")
     if not found:
         raise InputError("classes: expected at least one class, found none")
-    return [int(value) for value in found]
+    numbers = []
+    for value in found:
+        number = whole_number(value)
+        if number is None or not 0 <= number < count:
+            raise InputError(f"classes: expected whole numbers in 0..{count - 1}, found {value!r}")
+        numbers.append(number)
+    return numbers
 
 
 def _silent(done: int, total: int) -> None:

@@ -32,8 +32,8 @@ class BrainLeaksV1(Attack[WhiteBox]):
     iterations: int = 10
 
     def __post_init__(self) -> None:
-        if self.iterations < 1:
-            raise InputError(f"iterations: expected at least 1, found {self.iterations}")
+        if not isinstance(self.iterations, (int, np.integer)) or self.iterations < 1:
+            raise InputError(f"iterations: expected a whole number of at least 1, found {self.iterations}")
 
     def _invert(self, box: WhiteBox, classes: list[int], steps: int, seed: int, progress: Progress) -> Inversions:
         rng = np.random.default_rng(seed)

@@ -59,6 +59,10 @@ class BrainLeaksV2(Attack[BlackBox]):
     floor: float = 0.02
 
     def __post_init__(self) -> None:
+        counts = {"queries": self.queries, "warm_start": self.warm_start, "population": self.population}
+        fractions = [name for name, value in counts.items() if not isinstance(value, (int, np.integer))]
+        if fractions:
+            raise InputError(f"{', '.join(fractions)}: expected whole numbers")
         problems = [
             (
                 self.queries >= 0 and self.queries % 2 == 0,
@@ -88,17 +92,17 @@ class BrainLeaksV2(Attack[BlackBox]):
     def _invert(self, box: BlackBox, classes: list[int], steps: int, seed: int, progress: Progress) -> Inversions:
         search = _Search(self, box, classes, steps, np.random.default_rng(seed))
         generations = -(-self.queries // self.population)
-        search.warm_up()
+        whole = search.warm_up()
         progress(1, generations + 1)
-        status = Status.COMPLETED
         for generation in range(generations):
-            affordable = search.affordable(min(self.population, self.queries - generation * self.population))
-            if affordable < 2:
-                status = Status.BUDGET_SPENT
+            wanted = min(self.population, self.queries - generation * self.population)
+            size = search.affordable(wanted)
+            whole = whole and size == wanted
+            if size < 2:
                 break
-            search.generation(affordable)
+            search.generation(size)
             progress(generation + 2, generations + 1)
-        return search.result(status, self.name, seed)
+        return search.result(Status.COMPLETED if whole else Status.BUDGET_SPENT, self.name, seed)
 
 
 class _Search:
@@ -127,13 +131,21 @@ class _Search:
         held = torch.from_numpy(frames.astype(np.uint8))[None].expand(self.steps, *frames.shape)
         return evidence(self.box.query(held), self.box.reveals, self.box.classes)
 
-    def warm_up(self) -> None:
-        """First rates of every class from one shared set of random probes: their average, weighted by the answers."""
+    def probes(self) -> int:
+        """How many probes to make; a budget too small for the plan is split between looking around and searching."""
         plan, remaining = self.plan, self.box.remaining
-        # a budget too small for the plan is split between looking around and searching
-        probes = plan.warm_start if remaining is None else min(plan.warm_start, max(remaining // 2, 1))
+        if remaining is None or remaining >= plan.warm_start + plan.queries * len(self.classes):
+            return plan.warm_start
+        return min(plan.warm_start, max(remaining // 2, min(remaining, 1)))
+
+    def warm_up(self) -> bool:
+        """First rates of every class from one shared set of random probes: their average, weighted by the answers.
+
+        Returns whether there were as many as planned.
+        """
+        plan, probes = self.plan, self.probes()
         if probes == 0:
-            return
+            return plan.warm_start == 0
         frames = self.prior.probes(probes, plan.probe_densities, plan.probe_blur, self.rng)
         answers = self.ask(frames)[:, self.classes]
         weights = answers - answers.mean(axis=0) if self.box.reveals == "label" else centred_ranks(answers)
@@ -141,8 +153,10 @@ class _Search:
         image = self.prior.shape(image - self.mean_pixel(image))
         spread = image.reshape(len(image), -1).std(axis=1).reshape(self.away.shape)
         image = np.divide(image, spread, out=np.zeros_like(image), where=spread > 0)
-        self.rates = np.clip(plan.base_rate + plan.warm_amplitude * image, 0.05, 0.8)
+        low, high = max(0.05, plan.floor), min(0.8, 1 - plan.floor)
+        self.rates = np.clip(plan.base_rate + plan.warm_amplitude * image, low, high)
         self.remember(answers.mean(axis=0))
+        return probes == plan.warm_start
 
     def generation(self, size: int) -> None:
         """One step of the search with `size` queries a class."""

@@ -65,6 +65,7 @@ class Inversions:
 
     def save(self, path: str | Path) -> None:
         """Writes everything to a .safetensors file, atomically. Raises ReportError where that fails."""
+        from safetensors import SafetensorError
         from safetensors.torch import save_file
 
         tensors = {
@@ -86,7 +87,7 @@ class Inversions:
         try:
             with atomic_path(path) as temporary:
                 save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, metadata=facts)
-        except OSError as error:
+        except (OSError, SafetensorError) as error:
             raise ReportError(f"{path}: the inversions could not be written ({error})") from error
 
 

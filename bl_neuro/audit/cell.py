@@ -124,7 +124,7 @@ def row(finished: Finished, substrate: str, attack: Attack[Any], subject: Subjec
         seed=inversions.seed,
         restarts=finished.restarts,
         status={inversions.status.value: count},
-        threat_model=threat_model(substrate, attack, finished.reveals),
+        threat_model=threat_model(attack, finished.reveals),
         curve=_curve(finished, judge),
         inversions=key,
     )
@@ -165,11 +165,11 @@ def control(made: list[Row], kind: str, key: str) -> Control:
     return Control.model_validate(facts)
 
 
-def threat_model(substrate: str, attack: Attack[Any], reveals: str) -> str:
+def threat_model(attack: Attack[Any], reveals: str) -> str:
     """Who the attacker of a row is, what they hold and what they see."""
     if attack.access == "white_box":
         return (
-            f"Holds the model file: runs the network on {substrate} at will, with its weights and the gradient of its "
+            "Holds the model file: runs the network at will, with its weights and the gradient of its "
             "output membrane. Knows the input size and number of classes; has no training data."
         )
     shown = {
@@ -180,7 +180,7 @@ def threat_model(substrate: str, attack: Attack[Any], reveals: str) -> str:
         "label": "the name of the winning class",
     }[reveals]
     return (
-        f"May only query the network deployed on {substrate}, and sees {shown}. Every query is counted. Knows the "
+        f"May only query the deployed network, and sees {shown}. Every query is counted. Knows the "
         "input size, the number of classes and that inputs are images; has no weights, gradients or training data."
     )
 

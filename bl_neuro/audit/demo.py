@@ -16,7 +16,8 @@ from bl_neuro.audit.provenance import machine, now, versions
 from bl_neuro.audit.threads import one_thread
 from bl_neuro.backends import available_substrates, find_backend, missing_reason, open_target
 from bl_neuro.data import Dataset, Split, load_digits, three_way_split
-from bl_neuro.errors import InputError, MissingDependency, ReportError
+from bl_neuro.errors import InputError, MissingDependency
+from bl_neuro.files import need_folder
 from bl_neuro.model_file import save
 from bl_neuro.network import Network
 from bl_neuro.report import InversionPictures, Pictures, Results, schema, write_report
@@ -62,7 +63,7 @@ def run_demo(
         raise InputError(f"seed: expected a whole number of at least 0, found {seed}")
     plan = plan or DemoPlan()
     chosen, notes = _choose(substrates)
-    _need_folder(out)
+    need_folder(out)
     with one_thread():
         story = _Story(plan, seed, stages)
         rows, made = story.attack_all(chosen)
@@ -87,14 +88,6 @@ def _choose(substrates: Iterable[str] | None) -> tuple[list[str], list[str]]:
     if not chosen:
         raise MissingDependency('no substrate is installed; install one with: pip install "bl-neuro[snntorch]"')
     return chosen, [f"Not run on {name}: {reason}." for name, reason in reasons.items() if reason]
-
-
-def _need_folder(out: Path) -> None:
-    """Makes `out` before minutes are spent on what could then not be written there."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ReportError(f"{out}: expected a folder that can be written to ({error})") from error
 
 
 class _Story:

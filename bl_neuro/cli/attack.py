@@ -15,7 +15,7 @@ from bl_neuro.backends import Target, open_target
 from bl_neuro.cli.output import print_json, print_table, progress_bars, say
 from bl_neuro.data.dataset import FloatArray
 from bl_neuro.errors import InputError, ReportError
-from bl_neuro.files import atomic_path
+from bl_neuro.files import atomic_path, need_folder
 from bl_neuro.model_file import load
 from bl_neuro.training import ConvEvaluator, load_evaluator
 
@@ -46,6 +46,8 @@ def attack(request: AttackRequest, as_json: bool) -> None:
     evaluator = None if request.evaluator is None else _evaluator(request.evaluator, network.input_shape)
     classes = _classes(request.classes, network.classes)
     strategy = _strategy(request, len(classes))
+    if request.out is not None:
+        need_folder(request.out)
     with progress_bars() as stages, open_target(network, request.backend) as target:
         inversions = strategy(
             _box(target, request),

@@ -11,7 +11,7 @@ from bl_neuro.backends import available_substrates, find_backend, missing_reason
 from bl_neuro.cli.output import print_json, progress_bars, say
 from bl_neuro.data import Dataset, load_digits, three_way_split
 from bl_neuro.errors import DataError, InputError, ReportError
-from bl_neuro.files import write_text
+from bl_neuro.files import need_folder, write_text
 from bl_neuro.model_file import save
 from bl_neuro.network import Network
 from bl_neuro.training import TargetPlan, measure_accuracy, train_evaluator, train_target
@@ -24,6 +24,7 @@ def train(dataset: str, out: Path, seed: int, steps: int, hidden: str, as_json: 
     plan = TargetPlan(hidden=_numbers(hidden), steps=steps)
     if seed < 0:
         raise InputError(f"--seed: expected a whole number of at least 0, found {seed}")
+    need_folder(out)
     split = three_way_split(_dataset(dataset), seed)
     with progress_bars() as stages, one_thread():
         network = train_target(split.target, plan, seed=seed, progress=stages.stage("training the target"))

@@ -56,5 +56,7 @@ def differential_accuracy(probabilities: FloatArray, classes: IntArray) -> float
 def _check(probabilities: FloatArray, classes: IntArray) -> None:
     if probabilities.ndim != 2 or len(probabilities) != len(classes) or len(classes) == 0:
         raise InputError(f"probabilities: expected ({len(classes)}, classes), found {probabilities.shape}")
+    if not np.isfinite(probabilities).all():
+        raise InputError("probabilities: expected numbers, found NaN or infinity")
     if classes.min() < 0 or classes.max() >= probabilities.shape[1]:
         raise InputError(f"classes: expected 0..{probabilities.shape[1] - 1}, found {classes.min()}..{classes.max()}")

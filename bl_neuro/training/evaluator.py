@@ -62,6 +62,7 @@ class ConvEvaluator(nn.Module):
 
     def save(self, path: str | Path) -> None:
         """Writes the evaluator to a .safetensors file, atomically."""
+        from safetensors import SafetensorError
         from safetensors.torch import save_file
 
         facts = {
@@ -72,7 +73,7 @@ class ConvEvaluator(nn.Module):
         try:
             with atomic_path(path) as temporary:
                 save_file({k: v.contiguous() for k, v in self.state_dict().items()}, temporary, metadata=facts)
-        except OSError as error:
+        except (OSError, SafetensorError) as error:
             raise ModelFileError(f"{path}: could not be written ({error})") from error
 
 
@@ -89,11 +90,16 @@ def load_evaluator(path: str | Path) -> ConvEvaluator:
             classes = int(facts["classes"])
             if len(shape) != 3 or not all(1 <= size <= MAX_SIDE for size in shape) or not 1 <= classes <= MAX_CLASSES:
                 raise ModelFileError(f"{path}: an evaluator of impossible size {shape}, {classes} classes")
-            evaluator = ConvEvaluator((shape[0], shape[1], shape[2]), classes)
-            evaluator.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 - not a dict
+            with torch.device("meta"):  # holds no memory until the file has shown that it has as many values
+                evaluator = ConvEvaluator((shape[0], shape[1], shape[2]), classes)
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+            evaluator.load_state_dict(weights, assign=True)
+        for name, weight in weights.items():
+            if weight.dtype != torch.float32 or not bool(torch.isfinite(weight).all()):
+                raise ModelFileError(f"{path}: {name}: expected finite float32 values")
     except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
         raise ModelFileError(f"{path}: not a readable evaluator ({error})") from error
-    return evaluator
+    return evaluator.eval()
 
 
 def train_evaluator(

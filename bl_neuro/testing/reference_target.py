@@ -1,0 +1,46 @@
+"""A target that needs no framework: the NumPy reference behind the interface of a substrate, a double for tests."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bl_neuro.backends.base import Response, Start
+from bl_neuro.backends.float_target import FloatTarget
+from bl_neuro.layers import Dense
+from bl_neuro.network import Network
+from bl_neuro.neuron import CubaLIF
+from bl_neuro.reference import run_neurons
+
+
+class ReferenceTarget(FloatTarget):
+    """Answers as `bl_neuro.reference` does, in float64, with the canonical surrogate's gradients."""
+
+    substrate = "reference"
+
+    def __init__(self, network: Network) -> None:
+        super().__init__(network)
+
+    def _neurons(self, index: int, drive: Tensor) -> tuple[Tensor, Tensor]:
+        spikes, membrane = run_neurons(self._neuron(index), drive.detach().numpy(), self.network.shapes[index])
+        return torch.from_numpy(spikes).to(self.dtype), torch.from_numpy(membrane)
+
+
+class SpikesOnlyTarget(ReferenceTarget):
+    """The same as a chip is seen: no gradients and no membrane."""
+
+    substrate = "spikes-only"
+    differentiable = False
+    reveals_membrane = False
+
+    def _run(self, spikes: Tensor, layers: bool, start: Start) -> Response:
+        return replace(super()._run(spikes, layers, start), membrane=None)
+
+
+def easy_network(classes: int = 3, inputs_each: int = 4) -> Network:
+    """A network whose class c answers to inputs c * inputs_each and following, and is kept quiet by all others."""
+    own = np.kron(np.eye(classes), np.ones((1, inputs_each)))
+    return Network((classes * inputs_each,), [Dense(1.5 * own - 0.5, CubaLIF(threshold=1.5, voltage_decay=0.3))])
