@@ -7,13 +7,14 @@ the reset. Inside 24 bits it is identical to Loihi; it neither wraps nor clips b
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from bl_neuro.backends.base import Backend, Response, Start, Target
+from bl_neuro.backends.base import Backend, Response, Start, Target, per_frame
 from bl_neuro.backends.canonical import differentiable
 from bl_neuro.backends.float_target import Surrogate, check_choice, shape_step, synapse
 from bl_neuro.deploy.quantize import DECAY_ONE, FixedPointLayer, quantization_problems, quantize
@@ -54,7 +55,8 @@ class _SlayerTarget(Target):
         check_choice("surrogate", surrogate, ("canonical", "native"))
         self.surrogate = surrogate
         self._fixed = {layer.index: layer for layer in quantize(network).layers}
-        self._blocks = {index: _make_block(layer) for index, layer in self._fixed.items()}
+        with torch.random.fork_rng(devices=[]):  # SLAYER draws initial weights, which are then replaced
+            self._blocks = {index: _make_block(layer) for index, layer in self._fixed.items()}
 
     def _run(self, spikes: Tensor, layers: bool, start: Start) -> Response:
         steps = spikes.shape[0]
@@ -63,7 +65,7 @@ class _SlayerTarget(Target):
         membrane = values
         for index, layer in enumerate(self.network.layers):
             if index not in self._fixed:
-                values = shape_step(layer, values)
+                values = per_frame(partial(shape_step, layer), values)
                 membrane = shape_step(layer, membrane) if isinstance(layer, Flatten) else membrane
                 continue
             if start == "cold":

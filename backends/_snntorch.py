@@ -109,6 +109,6 @@ class _SnnTorchTarget(FloatTarget):
                 unreset = torch.where(
                     fired > 0, cell.beta * before + (current if synaptic else current + bias), voltage
                 )
-            spikes.append(fired)
+            spikes.append(fired.to(self.dtype))  # snnTorch's own surrogates put out float32
             membranes.append(unreset / threshold)
         return torch.stack(spikes), torch.stack(membranes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, ClassVar, Literal
@@ -35,7 +36,7 @@ class Response:
 class Target(ABC):
     """A network opened on a substrate, ready to run. A context manager: some substrates hold processes.
 
-    `samples` counts the samples the substrate has really run since it was opened.
+    `samples` counts the samples it was asked to run since it was opened: replays and padding are not counted.
     """
 
     substrate: ClassVar[str]
@@ -123,10 +124,15 @@ class Backend(ABC):
 
 
 def checked_spikes(x: Any, network: Network) -> Tensor:
-    """`x` as a float tensor (T, B, *input_shape) of zeros and ones; keeps its gradient. InputError otherwise."""
+    """`x` as a float tensor (T, B, *input_shape) of zeros and ones; keeps its gradient. InputError otherwise.
+
+    One frame held for all steps (expanded, stride 0 in time) stays one frame in memory.
+    """
     try:
         # copied: torch takes no negative strides, and warns of arrays that cannot be written
-        tensor: Tensor = x if isinstance(x, Tensor) else torch.from_numpy(np.array(x, order="C"))
+        array = x if isinstance(x, Tensor) else torch.from_numpy(np.array(x, order="C"))
+        # torch hands every weight to a subclass of Tensor that asks: what comes in is made a plain tensor
+        tensor = array.as_subclass(Tensor)
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"spikes: expected a tensor or an array of 0/1, found {type(x).__name__} ({error})") from error
     if tensor.is_complex() or tensor.layout != torch.strided:
@@ -136,13 +142,26 @@ def checked_spikes(x: Any, network: Network) -> Tensor:
         raise InputError(f"spikes: expected shape ({', '.join(map(str, expected))}), found {tuple(tensor.shape)}")
     if tensor.shape[0] < 1 or tensor.shape[1] < 1:
         raise InputError(f"spikes: expected at least one step and one sample, found shape {tuple(tensor.shape)}")
-    values = tensor.detach()
+    values = tensor.detach()[:1] if is_held(tensor) else tensor.detach()
     if tensor.dtype != torch.bool:
         wrong = (values != 0) & (values != 1)
         if bool(wrong.any()):
             where = tuple(int(i) for i in wrong.nonzero()[0])
             raise InputError(f"spikes: expected only 0 and 1, found {values[where].item()} at index {where}")
-    return tensor if tensor.is_floating_point() else tensor.to(torch.float32)
+    return tensor if tensor.is_floating_point() else per_frame(lambda frames: frames.to(torch.float32), tensor)
+
+
+def is_held(values: Tensor) -> bool:
+    """Whether `values` (T, ...) are one frame, expanded over time, and no gradient tells its steps apart."""
+    return values.shape[0] > 1 and values.stride(0) == 0 and not values.requires_grad
+
+
+def per_frame(function: Callable[[Tensor], Tensor], values: Tensor) -> Tensor:
+    """`function` of values (T, B, ...), computed once where they are one held frame, and held again."""
+    if not is_held(values):
+        return function(values)
+    result = function(values[:1])
+    return result.expand(values.shape[0], *result.shape[1:])
 
 
 def _joined(pieces: list[Response]) -> Response:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from functools import partial
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bl_neuro.backends.base import Response, Start, Target
+from bl_neuro.backends.base import Response, Start, Target, per_frame
 from bl_neuro.backends.canonical import differentiable
 from bl_neuro.errors import InputError
 from bl_neuro.layers import SPIKING, Conv, Dense, Flatten, Layer, Shape, SumPool
@@ -46,15 +47,15 @@ class FloatTarget(Target):
 
     def _run(self, spikes: Tensor, layers: bool, start: Start) -> Response:
         steps = spikes.shape[0]
-        values = spikes.to(self.dtype)
+        values = per_frame(lambda frames: frames.to(self.dtype), spikes)
         recorded: list[Tensor] = []
         membrane = values
         for index, (layer, weight) in enumerate(zip(self.network.layers, self._weights)):
             if weight is None:
-                values = shape_step(layer, values)
+                values = per_frame(partial(shape_step, layer), values)
                 membrane = shape_step(layer, membrane) if isinstance(layer, Flatten) else membrane
                 continue
-            drive = synapse(layer, weight, values)
+            drive = per_frame(partial(synapse, layer, weight), values)
             if start == "cold":
                 drive = torch.cat([torch.zeros_like(drive[:1]), drive])
             values, membrane = self._fire(index, drive)

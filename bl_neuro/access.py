@@ -154,7 +154,11 @@ class BlackBox:
 
 
 class _Gate(NamedTuple):
-    """The way through to the target: two closures, so that no attribute leads to what they close over."""
+    """The way through to the target: two closures, so that no public attribute leads to what they close over.
+
+    It keeps an honest attack honest. Code that means to cheat inside one Python process can; an endpoint of another
+    process is the boundary there.
+    """
 
     check: Callable[[Any], Tensor]
     ask: Callable[[Tensor], Tensor]
@@ -178,7 +182,7 @@ def _needs_membrane(target: Target, reveals: Reveals) -> bool:
 def reveal(response: Response, reveals: Reveals, readout: Readout = "spikes") -> Tensor:
     """What of a response an attacker is shown, see `BlackBox`. A label is read out as the network says.
 
-    Equal counts are decided towards the lower class.
+    Equal counts are decided towards the lower class, silence too: a classifier always has a label.
 
     Raises:
         NotRevealed: it takes a membrane, and the substrate shows none.
@@ -194,6 +198,15 @@ def reveal(response: Response, reveals: Reveals, readout: Readout = "spikes") ->
     if reveals == "membrane":
         return response.membrane
     return scores(response.membrane) if reveals == "scores" else scores(response.membrane).argmax(1)
+
+
+def answered(response: Response, readout: Readout = "spikes") -> Tensor:
+    """The class each sample is answered with, (B,), as the label is, but -1 where no output neuron spoke at all.
+
+    For judging: a deployed network that stays silent still has a label, its lowest class, and is not right with it.
+    """
+    label = reveal(response, "label", readout)
+    return label if readout == "membrane" else label.masked_fill(~response.spikes.flatten(2).any(0).any(1), -1)
 
 
 def scores(membrane: Tensor) -> Tensor:

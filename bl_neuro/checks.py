@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import Any
 
 
@@ -10,7 +9,7 @@ def whole_number(value: Any) -> int | None:
     """`value` as an int where it is a whole number, also one of NumPy, of torch or written 3.0; None where not."""
     try:
         number: Any = value.item() if hasattr(value, "item") else value
-        if isinstance(number, bool) or not isinstance(number, Real) or int(number) != number:
+        if isinstance(number, bool) or not isinstance(number, (int, float)) or int(number) != number:
             return None
         return int(number)
     except (TypeError, ValueError, OverflowError, RuntimeError):  # NaN, infinity, an array of several

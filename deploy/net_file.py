@@ -58,7 +58,7 @@ def _blocks(fixed: FixedPointNetwork, replicas: int) -> list[dict[str, Any]]:
         shape = np.array(fixed.network.shapes[index])
         if index in by_index:
             blocks.append(_spiking_block(by_index[index], replicas))
-        elif isinstance(layer, Flatten) and index > fixed.layers[0].index:
+        elif isinstance(layer, Flatten) and index > fixed.layers[0].index and len(fixed.network.shapes[index - 1]) == 3:
             blocks.append({"type": "flatten", "shape": shape})
     return blocks
 

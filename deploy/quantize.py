@@ -2,7 +2,8 @@
 
 A neuron does not change when its weights, bias and threshold are scaled together. So each row of weights is scaled by
 `threshold_mantissa / threshold`, which makes every threshold of a layer the same integer without rounding it, and the
-mantissa is the largest that keeps the weights within a signed byte of even values, [-254, 254]:
+mantissa is the largest that keeps the weights within a signed byte of even values, [-254, 254] (a layer whose weights,
+threshold and bias are such integers already keeps them):
 
     weight  = 2 round(w / threshold * threshold_mantissa / 2)      current_decay = round(4096 du)
     bias    = round(b / threshold * threshold_mantissa)            voltage_decay = round(4096 dv)
@@ -104,7 +105,7 @@ def _quantized_layers(network: Network) -> tuple[list[FixedPointLayer], list[str
             found = _layer_problems(layer, shape)
             if not found:
                 fixed = _quantized_layer(index, layer, shape)
-                found = _range_problems(fixed)
+                found = _rounding_problems(fixed)
                 layers.append(fixed)
             problems += [f"layer {index}: {problem}" for problem in found]
     return layers, problems
@@ -119,20 +120,62 @@ def _layer_problems(layer: Dense | Conv, shape: tuple[int, ...]) -> list[str]:
         problems.append("weight: every value is zero, which netx does not read")
     if isinstance(layer, Conv) and neuron.threshold.shape == shape and np.unique(neuron.threshold).size > 1:
         problems.append("threshold: one value a channel at most; Loihi has one threshold a layer")
+    mantissa = _mantissa(layer, shape)
+    if mantissa < 1:
+        problems.append(f"weight: up to {WEIGHT_LIMIT} times the threshold can be held; these are larger")
+    bias = np.abs(_scaled_bias(layer, shape, mantissa)).max()
+    if bias > BIAS_LIMIT:
+        problems.append(f"bias: at most {BIAS_LIMIT} in Loihi's units, found {bias:.6g}")
     return problems
+
+
+def _row_threshold(layer: Dense | Conv, shape: tuple[int, ...]) -> FloatArray:
+    """Threshold of each row of weights, (out,)."""
+    return layer.neuron.expanded("threshold", shape).reshape(layer.weight.shape[0], -1)[:, 0]
+
+
+def _relative_weight(layer: Dense | Conv, shape: tuple[int, ...]) -> FloatArray:
+    """Weights as multiples of their neuron's threshold."""
+    with np.errstate(over="ignore"):
+        return layer.weight / _row_threshold(layer, shape).reshape(-1, *[1] * (layer.weight.ndim - 1))
+
+
+def _mantissa(layer: Dense | Conv, shape: tuple[int, ...]) -> int:
+    """The threshold in Loihi's units: the largest at which the weights fit. 0 where there is none.
+
+    A layer that already holds Loihi's integers keeps them.
+    """
+    if _is_fixed_point(layer):
+        return int(layer.neuron.threshold.flat[0])
+    largest = float(np.abs(_relative_weight(layer, shape)).max())
+    return int(min(WEIGHT_LIMIT / largest, THRESHOLD_LIMIT)) if largest > 0 else THRESHOLD_LIMIT
+
+
+def _is_fixed_point(layer: Dense | Conv) -> bool:
+    """Whether weights, threshold and bias are integers that Loihi holds as they are."""
+    thresholds = np.unique(layer.neuron.threshold)
+    return (
+        thresholds.size == 1
+        and thresholds[0] <= THRESHOLD_LIMIT
+        and thresholds[0] == np.round(thresholds[0])
+        and bool((np.abs(layer.weight) <= WEIGHT_LIMIT).all())
+        and bool((layer.weight == 2 * np.round(layer.weight / 2)).all())
+        and bool((layer.neuron.bias == np.round(layer.neuron.bias)).all())
+    )
+
+
+def _scaled_bias(layer: Dense | Conv, shape: tuple[int, ...], mantissa: int) -> FloatArray:
+    """Bias of each neuron in Loihi's units, rounded, still in floating point: it may be out of range."""
+    with np.errstate(over="ignore"):
+        relative = layer.neuron.expanded("bias", shape) / layer.neuron.expanded("threshold", shape)
+        return np.round(relative * mantissa) if mantissa else np.zeros(shape)
 
 
 def _quantized_layer(index: int, layer: Dense | Conv, shape: tuple[int, ...]) -> FixedPointLayer:
     neuron = layer.neuron
-    rows = layer.weight.shape[0]
-    threshold = neuron.expanded("threshold", shape).reshape(rows, -1)[:, 0]
-    relative = layer.weight / threshold.reshape(-1, *[1] * (layer.weight.ndim - 1))
-    mantissa = min(int(WEIGHT_LIMIT / np.abs(relative).max()), THRESHOLD_LIMIT)
-    weight = (2 * np.round(relative * mantissa / 2)).astype(np.int64)
-    bias = None
-    if np.any(neuron.bias):
-        scale = mantissa / neuron.expanded("threshold", shape)
-        bias = np.round(neuron.expanded("bias", shape) * scale).astype(np.int64)
+    mantissa = _mantissa(layer, shape)
+    weight = (2 * np.round(_relative_weight(layer, shape) * mantissa / 2)).astype(np.int64)
+    bias = _scaled_bias(layer, shape, mantissa).astype(np.int64) if np.any(neuron.bias) else None
     return FixedPointLayer(
         index=index,
         source=layer,
@@ -142,18 +185,13 @@ def _quantized_layer(index: int, layer: Dense | Conv, shape: tuple[int, ...]) ->
         voltage_decay=np.round(DECAY_ONE * neuron.voltage_decay).astype(np.int64),
         threshold=mantissa,
         bias=bias,
-        row_scale=mantissa / threshold,
+        row_scale=mantissa / _row_threshold(layer, shape),
     )
 
 
-def _range_problems(layer: FixedPointLayer) -> list[str]:
-    problems = []
-    if layer.threshold < 1:
-        problems.append(f"weight: up to {WEIGHT_LIMIT} times the threshold can be held; these are larger")
-    elif not layer.weight.any():
-        problems.append("weight: every value rounds to zero next to the threshold")
-    elif isinstance(layer.source, Dense) and not survives_encoding(layer.weight):
-        problems.append("weight: Loihi's encoding of this matrix does not keep its values")
-    if layer.bias is not None and np.abs(layer.bias).max() > BIAS_LIMIT:
-        problems.append(f"bias: at most {BIAS_LIMIT} in Loihi's units, found {np.abs(layer.bias).max()}")
-    return problems
+def _rounding_problems(layer: FixedPointLayer) -> list[str]:
+    if not layer.weight.any():
+        return ["weight: every value rounds to zero next to the threshold"]
+    if isinstance(layer.source, Dense) and not survives_encoding(layer.weight):
+        return ["weight: Loihi's encoding of this matrix does not keep its values"]
+    return []

@@ -21,7 +21,7 @@ from bl_neuro.backends.base import Backend, Response, Start, Target
 from bl_neuro.backends.lava.supervisor import ChildDied, LavaProcess
 from bl_neuro.deploy.net_file import NOT_REPLICABLE, can_replicate, write_net
 from bl_neuro.deploy.quantize import FixedPointNetwork, quantization_problems, quantize
-from bl_neuro.errors import InputError, TargetClosed, Unsupported
+from bl_neuro.errors import InputError, SubstrateFailed, TargetClosed, Unsupported
 from bl_neuro.layers import Conv
 from bl_neuro.network import Network
 
@@ -82,7 +82,8 @@ class LavaTarget(Target):
         self._key: tuple[int, bool, bool] | None = None
         self._held: list[LavaProcess | None] = [None]  # for the finalizer, which must not hold the target itself
         self._folder = Path(tempfile.mkdtemp(prefix="bl-neuro-lava-"))
-        self._finalizer = weakref.finalize(self, _give_back, self._held, self._folder, os.getpid())
+        self._owner = os.getpid()
+        self._finalizer = weakref.finalize(self, _give_back, self._held, self._folder, self._owner)
         self.restarts = 0
         self.run_s = 0.0
         self.start_s = 0.0
@@ -97,6 +98,8 @@ class LavaTarget(Target):
         return 2**31  # chunks are made below, in units of replicas
 
     def _run(self, spikes: Tensor, layers: bool, start: Start) -> Response:
+        if os.getpid() != self._owner:
+            raise SubstrateFailed("lava: a target works only in the process that opened it; open another one here")
         frames = spikes.detach().cpu().numpy().astype(np.uint8)
         if not isinstance(self._fixed.layers[0].source, Conv):
             frames = frames.reshape(*frames.shape[:2], -1)

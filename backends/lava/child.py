@@ -27,7 +27,9 @@ import sys
 import threading
 import time
 import traceback
+import types
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Any
 
 MAX_HEADER = 2**20
@@ -104,11 +106,26 @@ def _kill_group(group: int, patience_s: float = 5.0) -> None:
         time.sleep(0.01)
 
 
+def import_netx() -> Any:
+    """lava-dl's netx, without PyTorch and SLAYER, which take most of a start.
+
+    netx 0.6.0 imports them for resonate-and-fire neurons and for its PyTorch pipelines; a network of ours has neither.
+    """
+    if version("lava-dl") == "0.6.0":
+        unused = {"Tensor": object, "tensor": object, "neuron_params": None}
+        for name in ("torch", "lava.lib.dl.slayer", "lava.lib.dl.slayer.neuron", "lava.lib.dl.slayer.neuron.rf"):
+            sys.modules[name] = types.ModuleType(name)
+            sys.modules[name].__dict__.update(unused)
+    from lava.lib.dl import netx
+
+    return netx
+
+
 class Simulation:
     """One netx network, running, with pipes into its first synapse and out of its neurons."""
 
     def __init__(self, net: str, steps: int, layers: bool, sparse: bool, streamed: bool) -> None:
-        from lava.lib.dl import netx
+        netx = import_netx()
         from lava.magma.core.run_conditions import RunSteps
         from lava.magma.core.run_configs import Loihi2SimCfg
 

@@ -40,7 +40,7 @@ class ChildDied(SubstrateFailed):
 
 
 class LavaProcess:
-    """One child process. One thread asks it; any thread may end it.
+    """One child process. One thread at a time asks it; any thread may end it, also while another asks.
 
     folder: where the simulation may leave temporary files. It is the child's to delete, should this process vanish.
 
@@ -50,10 +50,10 @@ class LavaProcess:
     """
 
     def __init__(self, folder: Path, python: str = sys.executable, child: Path = CHILD) -> None:
-        self._owner = os.getpid()
         self._folder = folder
-        self._prefix = f"blneuro{self._owner}x{secrets.token_hex(4)}"
+        self._prefix = f"blneuro{os.getpid()}x{secrets.token_hex(4)}"
         self._actors: list[psutil.Process] = []
+        self._asking = threading.RLock()  # held while the pipes are in use
         self._ending = threading.RLock()
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
         # Threads of a product would only fight over the cores: Lava already runs a process a layer.
@@ -85,7 +85,7 @@ class LavaProcess:
     def open(self, net: Path, steps: int, layers: bool, sparse: bool, streamed: bool, deadline_s: float) -> None:
         """Loads the .net file and starts its simulation."""
         request = {"op": "open", "net": str(net), "steps": steps, "layers": layers, "sparse": sparse}
-        ours = {"prefix": self._prefix, "folder": str(self._folder), "parent": self._owner}
+        ours = {"prefix": self._prefix, "folder": str(self._folder), "parent": os.getpid()}
         reply, _ = self._ask({**request, "streamed": streamed, **ours}, b"", deadline_s, "starting")
         try:
             self._actors = [psutil.Process(pid) for pid in reply["actors"]]
@@ -101,32 +101,41 @@ class LavaProcess:
     def close(self, grace_s: float = 5.0) -> None:
         """Ends the simulation in order where it still answers, by force where not; leaves nothing behind."""
         try:
-            if os.getpid() == self._owner and self.alive:
-                with contextlib.suppress(OSError, ValueError):
-                    descriptor = _pipe(self._process.stdin).fileno()
-                    os.set_blocking(descriptor, False)
-                    os.write(descriptor, encode_frame({"op": "close"}))
-                end = time.monotonic() + grace_s
-                while not self._has_ended() and time.monotonic() < end:
-                    time.sleep(0.01)
+            if self._asking.acquire(blocking=False):
+                try:
+                    self._end_in_order(grace_s)
+                finally:
+                    self._asking.release()
         finally:
             self.kill()
 
     def kill(self) -> None:
-        """Ends the whole process group at once and removes its shared memory. Safe to call twice, from any thread.
-
-        In a fork of the process that started it, only the copies of the pipes are closed.
-        """
+        """Ends the whole process group at once and removes its shared memory. Safe to call twice."""
         with self._ending:
-            if os.getpid() == self._owner and self._process.returncode is None:
+            if self._process.returncode is None:
                 self._end_group()
                 remove_shared_memory(self._prefix)
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self._process.wait(KILL_S)
-            for pipe in (self._process.stdin, self._process.stdout, self._log):
-                if pipe is not None:
-                    with contextlib.suppress(OSError):
-                        pipe.close()
+        if self._asking.acquire(blocking=False):  # a thread that still uses the pipes will notice, and come here too
+            try:
+                for pipe in (self._process.stdin, self._process.stdout, self._log):
+                    if pipe is not None:
+                        with contextlib.suppress(OSError):
+                            pipe.close()
+            finally:
+                self._asking.release()
+
+    def _end_in_order(self, grace_s: float) -> None:
+        if not self.alive:
+            return
+        with contextlib.suppress(OSError, ValueError):
+            descriptor = _pipe(self._process.stdin).fileno()
+            os.set_blocking(descriptor, False)
+            os.write(descriptor, encode_frame({"op": "close"}))
+        end = time.monotonic() + grace_s
+        while not self._has_ended() and time.monotonic() < end:
+            time.sleep(0.01)
 
     def _end_group(self) -> None:
         end = time.monotonic() + KILL_S
@@ -147,19 +156,18 @@ class LavaProcess:
     def _ask(
         self, request: dict[str, Any], payload: bytes, deadline_s: float, doing: str
     ) -> tuple[dict[str, Any], bytes]:
-        if os.getpid() != self._owner:
-            raise SubstrateFailed("lava: a target works only in the process that opened it; open another one here")
-        wait = _Wait(self, deadline_s, doing)
-        try:
-            _send(_pipe(self._process.stdin), encode_frame(request, payload), wait)
-            reply, answer = read_frame(lambda count: _receive(_pipe(self._process.stdout), count, wait))
-        except (OSError, EOFError, ValueError) as error:
-            said = self.last_words()
-            self.kill()
-            raise ChildDied(f"lava: its process ended while {doing}{said}") from error
-        except BaseException:  # a deadline, or an interrupt in the middle: the child is of no use any more
-            self.kill()
-            raise
+        with self._asking:
+            wait = _Wait(self, deadline_s, doing)
+            try:
+                _send(_pipe(self._process.stdin), encode_frame(request, payload), wait)
+                reply, answer = read_frame(lambda count: _receive(_pipe(self._process.stdout), count, wait))
+            except (OSError, EOFError, ValueError) as error:
+                said = self.last_words()
+                self.kill()
+                raise ChildDied(f"lava: its process ended while {doing}{said}") from error
+            except BaseException:  # a deadline, or an interrupt in the middle: the child is of no use any more
+                self.kill()
+                raise
         if "error" in reply:
             self.kill()
             raise SubstrateFailed(f"lava: {doing} failed: {reply['error']}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
+from dataclasses import fields, is_dataclass
 from typing import Any, ClassVar, Generic, TypeVar, final
 
 from bl_neuro.access import BlackBox, WhiteBox
@@ -22,6 +23,14 @@ class Attack(ABC, Generic[Box]):
 
     name: ClassVar[str]
     access: ClassVar[str]
+
+    def assumptions(self, box: Box) -> list[str]:
+        """What the attack takes for granted about inputs before it asks anything; empty where it takes nothing."""
+        return []
+
+    def settings(self) -> dict[str, Any]:
+        """Every setting of the strategy by name, as JSON-ready values."""
+        return {field.name: getattr(self, field.name) for field in fields(self)} if is_dataclass(self) else {}
 
     @abstractmethod
     def _invert(self, box: Box, classes: list[int], steps: int, seed: int, progress: Progress) -> Inversions:

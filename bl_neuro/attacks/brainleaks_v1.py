@@ -14,6 +14,7 @@ from bl_neuro.attacks.base import Attack, Progress
 from bl_neuro.attacks.inversions import Inversions, Status, Trace
 from bl_neuro.backends.base import Response
 from bl_neuro.errors import InputError
+from bl_neuro.seeding import stream
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,8 @@ class BrainLeaksV1(Attack[WhiteBox]):
     """From silence, flips the input spikes that the gradient points at, with a probability of its magnitude.
 
     For each of `iterations`: J = mean over t of softmax(output membrane)[c]; g = dJ/dX;
-    mask M ~ Bernoulli(minmax(|g|)); X <- 1[X + sign(g) M > 0]. All classes in one batch.
+    mask M ~ Bernoulli(minmax(|g|)); X <- 1[X + sign(g) M > 0]. All classes in one batch. The result is run once more,
+    so that the trace, which begins with silence, ends with it.
 
     Source: BrainLeaks (arXiv 2402.00906), first attack; 10 iterations for images.
     """
@@ -36,7 +38,7 @@ class BrainLeaksV1(Attack[WhiteBox]):
             raise InputError(f"iterations: expected a whole number of at least 1, found {self.iterations}")
 
     def _invert(self, box: WhiteBox, classes: list[int], steps: int, seed: int, progress: Progress) -> Inversions:
-        rng = np.random.default_rng(seed)
+        rng = stream(seed, "attack v1")
         wanted = torch.as_tensor(classes)
         spikes = torch.zeros(steps, len(classes), *box.input_shape, dtype=torch.float64)
         before = box.queries
@@ -49,16 +51,20 @@ class BrainLeaksV1(Attack[WhiteBox]):
 
         for iteration in range(self.iterations):
             values, gradient = box.gradient(spikes, objective)
+            queries.append(box.queries - before)
+            objectives.append(values.float())
+            rates.append(spikes.mean(0).float())
             size = gradient.abs()
             axes = [0, *range(2, size.dim())]
             low, high = size.amin(axes, keepdim=True), size.amax(axes, keepdim=True)
             chance = (size - low) / (high - low).clamp(min=torch.finfo(size.dtype).tiny)
             mask = torch.from_numpy(rng.random(tuple(size.shape))) < chance
             spikes = ((spikes + gradient.sign() * mask) > 0).to(spikes.dtype)
-            queries.append(box.queries - before)
-            objectives.append(values.float())
-            rates.append(spikes.mean(0).float())
             progress(iteration + 1, self.iterations)
+        final = objective(box.run(spikes))
+        queries.append(box.queries - before)
+        objectives.append(final.float())
+        rates.append(spikes.mean(0).float())
         trace = Trace(torch.as_tensor(queries), torch.stack(objectives), torch.stack(rates))
         return Inversions(
             spikes.to(torch.uint8), wanted, None, box.queries - before, trace, Status.COMPLETED, self.name, seed

@@ -14,6 +14,7 @@ from bl_neuro.attacks.fitness import SATURATING, FloatArray, centred_hits, centr
 from bl_neuro.attacks.image_prior import ImagePrior
 from bl_neuro.attacks.inversions import Inversions, Status, Trace
 from bl_neuro.errors import InputError
+from bl_neuro.seeding import stream
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,13 @@ class BrainLeaksV2(Attack[BlackBox]):
 
     Rates theta in (0, 1), one an input, tied over time. A query draws b ~ Bernoulli(theta) and holds it for all
     steps. Queries come in antithetic pairs b = 1[u < theta], b' = 1[u > 1 - theta]; their answers become weights w
-    (centred ranks); the natural gradient of the expected fitness is G = 4 mean_i w_i (b_i - theta), the Fisher matrix
-    of a Bernoulli cancelling the score's denominator; V <- momentum V + (1 - momentum) G; theta <- theta + rate V.
+    (centred ranks); mean_i w_i (b_i - theta) estimates the natural gradient of the expected weight in the rates that
+    were sampled, the Fisher matrix of a Bernoulli cancelling the score's denominator. G is four times that, a factor
+    that belongs to the learning rate; V <- momentum V + (1 - momentum) G; theta <- theta + rate V.
 
     A shared warm start of random probes gives every class a first guess at once. Where answers saturate (counts,
-    labels), queries are drawn around a mixture of theta and the base rate, which adapts so that about half of them
-    name the class.
+    labels), queries are drawn from a mixture of theta and the base rate, which adapts so that about half of them name
+    the class; the gradient is then that in the mixture's rates, and the trace's objective that of its samples.
 
     queries: a class, after the warm start. warm_start: probes, shared by all classes. population: queries a class and
     generation. blur, window: image priors, see `ImagePrior`. image_shape: (H, W) of a flat input. base_rate: where
@@ -35,8 +37,9 @@ class BrainLeaksV2(Attack[BlackBox]):
     probes' densities. probe_blur: in pixels; above 0, probes of an image are blobs. floor: theta stays in
     floor..1-floor.
 
-    Every query counts against the box's budget, the warm start included. Where the budget ends first, the best so far
-    is returned with status `budget_spent`.
+    Every query counts against the box's budget, the warm start included. Where the budget ends first, the search is
+    returned as it stands, with status `budget_spent`. The inversion's spikes are drawn anew in every step, as a rate
+    code is; they are not queried.
 
     Source: BrainLeaks (arXiv 2402.00906), second attack, described there as black box; Wierstra et al. 2014 (NES).
     """
@@ -89,8 +92,12 @@ class BrainLeaksV2(Attack[BlackBox]):
         if wrong:
             raise InputError("; ".join(wrong))
 
+    def assumptions(self, box: BlackBox) -> list[str]:
+        """See `Attack.assumptions`: the image priors that apply to this box."""
+        return ImagePrior(box.input_shape, self.blur, self.window, self.image_shape).active
+
     def _invert(self, box: BlackBox, classes: list[int], steps: int, seed: int, progress: Progress) -> Inversions:
-        search = _Search(self, box, classes, steps, np.random.default_rng(seed))
+        search = _Search(self, box, classes, steps, stream(seed, "attack v2"))
         generations = -(-self.queries // self.population)
         whole = search.warm_up()
         progress(1, generations + 1)
@@ -148,8 +155,7 @@ class _Search:
             return plan.warm_start == 0
         frames = self.prior.probes(probes, plan.probe_densities, plan.probe_blur, self.rng)
         answers = self.ask(frames)[:, self.classes]
-        weights = answers - answers.mean(axis=0) if self.box.reveals == "label" else centred_ranks(answers)
-        image = np.tensordot(weights, frames - frames.mean(axis=0), axes=(0, 0))
+        image = np.tensordot(centred_ranks(answers), frames - frames.mean(axis=0), axes=(0, 0))
         image = self.prior.shape(image - self.mean_pixel(image))
         spread = image.reshape(len(image), -1).std(axis=1).reshape(self.away.shape)
         image = np.divide(image, spread, out=np.zeros_like(image), where=spread > 0)
@@ -190,7 +196,7 @@ class _Search:
 
     def remember(self, fitness: FloatArray) -> None:
         """Adds an entry to the trace."""
-        self.trace.append((self.box.spent - self.spent_before, fitness, self.rates))
+        self.trace.append((self.box.spent - self.spent_before, fitness, self.rates.astype(np.float32)))
 
     def result(self, status: Status, name: str, seed: int) -> Inversions:
         """The inversions: fresh Bernoulli draws of the rates in every step."""

@@ -32,8 +32,9 @@ def evidence(answer: Tensor, reveals: str, classes: int) -> FloatArray:
 
 
 def named(evidences: FloatArray) -> npt.NDArray[np.int64]:
-    """The class each answer names, (B,)."""
-    return np.asarray(evidences.argmax(axis=1))
+    """The class each answer names, (B,); -1 where it speaks for all of them alike, as silence does."""
+    alike = evidences.max(axis=1) == evidences.min(axis=1)
+    return np.where(alike, -1, evidences.argmax(axis=1))
 
 
 def centred_ranks(values: FloatArray) -> FloatArray:

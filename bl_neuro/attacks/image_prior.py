@@ -22,9 +22,11 @@ class ImagePrior:
         if image_shape is not None and len(input_shape) == 1 and image_shape[0] * image_shape[1] != input_shape[0]:
             raise InputError(f"image_shape: {image_shape} does not hold {input_shape[0]} inputs")
         flat = (1, *image_shape) if image_shape is not None else None
+        if window is not None and flat is None and len(input_shape) != 3:
+            raise InputError(f"window: inputs {input_shape} are no images; give image_shape=(height, width)")
         self._input_shape = input_shape
         self._image = input_shape if len(input_shape) == 3 else flat
-        self._blur = blur
+        self._blur, self._window = blur, window
         self._mask: FloatArray | None = None
         if window is not None and self._image is not None:
             rows, columns = (np.arange(size) - (size - 1) / 2 for size in self._image[1:])
@@ -32,10 +34,12 @@ class ImagePrior:
 
     @property
     def active(self) -> list[str]:
-        """Names of the priors that are on."""
+        """The priors that are on, in words."""
         if self._image is None:
             return []
-        return (["blur"] if self._blur > 0 else []) + (["window"] if self._mask is not None else [])
+        blur = [f"neighbouring pixels agree (blur of {self._blur:g} pixels)"] if self._blur > 0 else []
+        window = [] if self._mask is None else [f"the object is in the middle (window of {self._window:g} pixels)"]
+        return blur + window
 
     def shape(self, direction: FloatArray) -> FloatArray:
         """`direction` (K, *input_shape) blurred and masked."""

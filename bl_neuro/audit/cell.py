@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 
 from bl_neuro import leakage
-from bl_neuro.access import BlackBox, Reveals, WhiteBox, reveal
+from bl_neuro.access import BlackBox, Reveals, WhiteBox, answered
 from bl_neuro.attacks import Attack, Inversions
 from bl_neuro.attacks.inversions import joined
 from bl_neuro.backends import Target
 from bl_neuro.data.dataset import FloatArray
+from bl_neuro.errors import NotRevealed
 from bl_neuro.report.schema import Control, Curve, Row
+from bl_neuro.seeding import derived_seed
 from bl_neuro.training import ConvEvaluator
 
 Progress = Callable[[int, int], None]
@@ -47,13 +49,19 @@ class Judge:
 
 @dataclass(frozen=True)
 class Finished:
-    """The outcome of a cell. target_hits: inversions the target itself names as their class."""
+    """The outcome of a cell.
+
+    target_hits: inversions the target itself names as their class, None where no label can be read from it.
+    assumptions: what the attack took for granted about inputs.
+    """
 
     inversions: Inversions
     seconds: float
     restarts: int
-    target_hits: int
+    target_hits: int | None
     reveals: str
+    assumptions: tuple[str, ...]
+    seed: int
 
 
 def attack_target(
@@ -68,9 +76,12 @@ def attack_target(
     seed: int,
     progress: Progress | None = None,
 ) -> Finished:
-    """Runs `attack` `restarts` times, each from a seed and a box of its own, and asks the target what it now says.
+    """Runs `attack` `restarts` times, each from a box and a seed of its own, drawn from `seed`.
 
-    budget: queries of each restart, or None. The last question is the auditor's, not the attacker's, and not counted.
+    The seeds do not depend on the substrate: rows of one attack on several substrates are paired.
+
+    budget: queries of each restart, or None. What the target says of the inversions is asked by the auditor, not by the
+    attacker, and is not counted.
     """
     parts = []
     white = attack.access == "white_box"
@@ -82,12 +93,22 @@ def attack_target(
                 progress(before * total + done, restarts * total)
 
         box = WhiteBox(target) if white else BlackBox(target, reveals=reveals, budget=budget)
-        parts.append(attack(box, classes=classes, steps=steps, seed=seed + restart, progress=step))
+        own_seed = derived_seed(seed, "restart", restart)
+        parts.append(attack(box, classes=classes, steps=steps, seed=own_seed, progress=step))
     seconds = time.perf_counter() - began
     inversions = joined(parts)
-    answer = reveal(target.run(inversions.spikes), "label", target.network.readout)
-    hits = int((answer == inversions.classes).sum())
-    return Finished(inversions, seconds, restarts, hits, "gradient" if white else reveals)
+    assumed = tuple(attack.assumptions(box))
+    shown = "gradient" if white else reveals
+    return Finished(inversions, seconds, restarts, _hits(target, inversions), shown, assumed, seed)
+
+
+def _hits(target: Target, inversions: Inversions) -> int | None:
+    """How many inversions the target itself answers with their class; None where no label can be read from it."""
+    try:
+        answer = answered(target.run(inversions.spikes), target.network.readout)
+    except NotRevealed:
+        return None
+    return int((answer == inversions.classes).sum())
 
 
 def row(finished: Finished, substrate: str, attack: Attack[Any], subject: Subject, judge: Judge, key: str) -> Row:
@@ -117,21 +138,21 @@ def row(finished: Finished, substrate: str, attack: Attack[Any], subject: Subjec
         pearson_selectivity=leakage.pearson_selectivity(images, classes, judge.class_means),
         ssim=leakage.structural_similarity(images, classes, judge.class_means) if large_enough else None,
         spike_density=leakage.spike_density(inversions.spikes.numpy()),
-        target_success=finished.target_hits / count,
+        target_success=None if finished.target_hits is None else finished.target_hits / count,
         queries_per_class=inversions.queries_per_class,
         seconds=finished.seconds,
         n=count,
-        seed=inversions.seed,
+        seed=finished.seed,
         restarts=finished.restarts,
         status={inversions.status.value: count},
-        threat_model=threat_model(attack, finished.reveals),
+        threat_model=threat_model(attack, finished),
         curve=_curve(finished, judge),
         inversions=key,
     )
 
 
 def control(made: list[Row], kind: str, key: str) -> Control:
-    """Rows of the same attack on several targets that know nothing, pooled into one control."""
+    """Rows of the same attack on several targets that never saw a true label, pooled into one control."""
     counts = np.array([row.n for row in made])
     total = int(counts.sum())
 
@@ -165,12 +186,13 @@ def control(made: list[Row], kind: str, key: str) -> Control:
     return Control.model_validate(facts)
 
 
-def threat_model(attack: Attack[Any], reveals: str) -> str:
-    """Who the attacker of a row is, what they hold and what they see."""
+def threat_model(attack: Attack[Any], finished: Finished) -> str:
+    """Who the attacker of a row is, what they hold, see and take for granted."""
+    assumed = f" Assumes that {' and that '.join(finished.assumptions)}." if finished.assumptions else ""
     if attack.access == "white_box":
         return (
             "Holds the model file: runs the network at will, with its weights and the gradient of its "
-            "output membrane. Knows the input size and number of classes; has no training data."
+            f"output membrane. Knows the input size and number of classes; has no training data.{assumed}"
         )
     shown = {
         "membrane": "the output membrane in every step",
@@ -178,10 +200,10 @@ def threat_model(attack: Attack[Any], reveals: str) -> str:
         "spikes": "every output spike",
         "counts": "how often each output neuron spiked",
         "label": "the name of the winning class",
-    }[reveals]
+    }[finished.reveals]
     return (
         f"May only query the deployed network, and sees {shown}. Every query is counted. Knows the "
-        "input size, the number of classes and that inputs are images; has no weights, gradients or training data."
+        f"input size and the number of classes; has no weights, gradients or training data.{assumed}"
     )
 
 

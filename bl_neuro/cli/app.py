@@ -86,6 +86,9 @@ def attack(
     window: Annotated[
         float | None, typer.Option("--window", help="v2 expects the object in a centred window of so many pixels.")
     ] = None,
+    image_shape: Annotated[
+        str | None, typer.Option("--image-shape", help="HEIGHT,WIDTH of a network's flat inputs, if they are images.")
+    ] = None,
     evaluator: Annotated[
         Path | None, typer.Option("--evaluator", help="An evaluator that judges the inversions (see train).")
     ] = None,
@@ -97,7 +100,10 @@ def attack(
     from bl_neuro.cli.attack import AttackRequest
     from bl_neuro.cli.attack import attack as command
 
-    command(AttackRequest(model, backend, name, reveals, budget, classes, steps, window, evaluator, out, seed), as_json)
+    command(
+        AttackRequest(model, backend, name, reveals, budget, classes, steps, window, image_shape, evaluator, out, seed),
+        as_json,
+    )
 
 
 @app.command()

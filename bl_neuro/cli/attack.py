@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
-from bl_neuro.access import REVEALS, BlackBox, Reveals, WhiteBox, reveal
+from bl_neuro.access import REVEALS, BlackBox, WhiteBox, answered
 from bl_neuro.attacks import Attack, BrainLeaksV1, BrainLeaksV2, Inversions
 from bl_neuro.attacks.base import checked_classes
 from bl_neuro.backends import Target, open_target
 from bl_neuro.cli.output import print_json, print_table, progress_bars, say
 from bl_neuro.data.dataset import FloatArray
-from bl_neuro.errors import InputError, ReportError
+from bl_neuro.errors import InputError, NotRevealed, ReportError
 from bl_neuro.files import atomic_path, need_folder
 from bl_neuro.model_file import load
+from bl_neuro.network import Network
 from bl_neuro.training import ConvEvaluator, load_evaluator
 
 WARM_SHARE = 10
 """v2 spends one query in so many on its shared warm start."""
+PIXEL = 16
+"""Side of an input pixel in the pictures that are saved."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class AttackRequest:
     classes: str | None
     steps: int
     window: float | None
+    image_shape: str | None
     evaluator: Path | None
     out: Path | None
     seed: int
@@ -43,9 +47,12 @@ class AttackRequest:
 def attack(request: AttackRequest, as_json: bool) -> None:
     """Runs one attack on one network and says what came of it."""
     network = load(request.model)
-    evaluator = None if request.evaluator is None else _evaluator(request.evaluator, network.input_shape)
     classes = _classes(request.classes, network.classes)
-    strategy = _strategy(request, len(classes))
+    strategy = _strategy(request, network, len(classes))
+    evaluator = None if request.evaluator is None else load_evaluator(request.evaluator)
+    shape = _picture_shape(request, network.input_shape, evaluator)
+    if evaluator is not None and evaluator.classes != network.classes:
+        raise InputError(f"--evaluator: it tells {evaluator.classes} classes apart; the network has {network.classes}")
     if request.out is not None:
         need_folder(request.out)
     with progress_bars() as stages, open_target(network, request.backend) as target:
@@ -56,31 +63,44 @@ def attack(request: AttackRequest, as_json: bool) -> None:
             seed=request.seed,
             progress=stages.stage(f"{request.attack} on {request.backend}"),
         )
-        answers = reveal(target.run(inversions.spikes), "label", network.readout).tolist()
-    if request.out is not None:
-        _save(inversions, network.input_shape, request.out)
-    judged = None if evaluator is None else evaluator.probabilities(_images(inversions, network.input_shape))
-    _report(request, inversions, answers, judged, as_json)
+        if request.out is not None:  # before anything else is asked of the target: it may fail
+            _save(inversions, shape, request.out)
+        answers = _answers(target, inversions)
+    judged = None if evaluator is None else evaluator.probabilities(_images(inversions, shape))
+    facts = _facts(request, network, strategy, inversions)
+    _report(facts, inversions, answers, judged, as_json)
 
 
-def _strategy(request: AttackRequest, classes: int) -> Attack[Any]:
-    if request.attack == "v1":
-        return BrainLeaksV1()
-    if request.attack != "v2":
+def _strategy(request: AttackRequest, network: Network, classes: int) -> Attack[Any]:
+    """The attack as asked for; every option is checked, also those it does not use."""
+    if request.attack not in ("v1", "v2"):
         raise InputError(f"--attack: expected v1 or v2, found {request.attack!r}")
+    if request.reveals not in REVEALS:
+        raise InputError(f"--reveals: expected one of {', '.join(REVEALS)}, found {request.reveals!r}")
     if request.budget < 1:
         raise InputError(f"--budget: expected at least 1 query, found {request.budget}")
+    sides = _sides(request.image_shape)
+    if request.window is not None and sides is None and len(network.input_shape) != 3:
+        raise InputError(f"--window: inputs {network.input_shape} are no images; say how they lie with --image-shape")
     warm = max(request.budget // WARM_SHARE, 1)
     each = (request.budget - warm) // classes
-    return BrainLeaksV2(queries=each - each % 2, warm_start=warm, window=request.window)
+    black_box = BrainLeaksV2(queries=each - each % 2, warm_start=warm, window=request.window, image_shape=sides)
+    return BrainLeaksV1() if request.attack == "v1" else black_box
+
+
+def _sides(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    parts = text.lower().replace("x", ",").split(",")
+    if len(parts) != 2 or not all(part.strip().isdigit() and int(part) > 0 for part in parts):
+        raise InputError(f"--image-shape: expected HEIGHT,WIDTH in pixels, found {text!r}")
+    return int(parts[0]), int(parts[1])
 
 
 def _box(target: Target, request: AttackRequest) -> WhiteBox | BlackBox:
     if request.attack == "v1":
         return WhiteBox(target)
-    if request.reveals not in get_args(Reveals):
-        raise InputError(f"--reveals: expected one of {', '.join(REVEALS)}, found {request.reveals!r}")
-    return BlackBox(target, reveals=request.reveals, budget=request.budget)  # type: ignore[arg-type]  # checked above
+    return BlackBox(target, reveals=request.reveals, budget=request.budget)  # type: ignore[arg-type]  # was checked
 
 
 def _classes(text: str | None, count: int) -> list[int]:
@@ -93,68 +113,105 @@ def _classes(text: str | None, count: int) -> list[int]:
     return checked_classes(numbers, count)
 
 
-def _evaluator(path: Path, input_shape: tuple[int, ...]) -> ConvEvaluator:
-    evaluator = load_evaluator(path)
-    if np.prod(evaluator.shape) != np.prod(input_shape):
-        raise InputError(f"--evaluator: it judges images of {evaluator.shape}; this network takes {input_shape}")
-    return evaluator
-
-
-def _images(inversions: Inversions, input_shape: tuple[int, ...]) -> FloatArray:
-    shape = input_shape if len(input_shape) == 3 else (1, *_square(input_shape[0]))
-    return np.asarray(inversions.images.reshape(-1, *shape).double())
+def _picture_shape(
+    request: AttackRequest, input_shape: tuple[int, ...], evaluator: ConvEvaluator | None
+) -> tuple[int, int, int]:
+    """How an input is seen as a picture (C, H, W): as it is, as asked for, as the evaluator does, or as one line."""
+    sides = _sides(request.image_shape)
+    if len(input_shape) == 3:
+        shape = input_shape
+    elif sides is not None:
+        shape = (1, *sides)
+    else:
+        shape = evaluator.shape if evaluator is not None else (1, *_square(input_shape[0]))
+    if np.prod(shape) != np.prod(input_shape):
+        raise InputError(f"pictures of shape {shape} do not hold this network's inputs {input_shape}")
+    if evaluator is not None and evaluator.shape != shape:
+        raise InputError(f"--evaluator: it judges pictures of shape {evaluator.shape}; these are {shape}")
+    return shape[0], shape[1], shape[2]
 
 
 def _square(features: int) -> tuple[int, int]:
-    """Sides of the picture a flat input is drawn as: a square where it is one, a line where not."""
     side = int(features**0.5)
     return (side, side) if side * side == features else (1, features)
 
 
-def _save(inversions: Inversions, input_shape: tuple[int, ...], out: Path) -> None:
+def _answers(target: Target, inversions: Inversions) -> list[int | None]:
+    """What the target itself now says of each inversion: a class, or None where it is silent or shows no label."""
+    try:
+        found = answered(target.run(inversions.spikes), target.network.readout).tolist()
+    except NotRevealed:
+        return [None] * len(inversions.classes)
+    return [None if label < 0 else label for label in found]
+
+
+def _images(inversions: Inversions, shape: tuple[int, int, int]) -> FloatArray:
+    return np.asarray(inversions.images.reshape(-1, *shape).double())
+
+
+def _save(inversions: Inversions, shape: tuple[int, int, int], out: Path) -> None:
     from bl_neuro.report.figures import png
 
     inversions.save(out / "inversions.safetensors")
     try:
-        for number, (label, image) in enumerate(zip(inversions.classes.tolist(), _images(inversions, input_shape))):
-            large = np.kron(image.mean(axis=0), np.ones((16, 16)))
+        for number, (label, image) in enumerate(zip(inversions.classes.tolist(), _images(inversions, shape))):
+            large = np.kron(image.mean(axis=0), np.ones((PIXEL, PIXEL)))
             with atomic_path(out / f"inversion-{number:02d}-class-{label}.png") as temporary:
                 temporary.write_bytes(png(large))
     except OSError as error:
         raise ReportError(f"{out}: expected a folder that can be written to ({error})") from error
 
 
-def _report(
-    request: AttackRequest, inversions: Inversions, answers: list[int], judged: FloatArray | None, as_json: bool
-) -> None:
-    each = [
-        {"class": label, "target_answers": answer}
-        | (
-            {}
-            if judged is None
-            else {"evaluator_answers": int(row.argmax()), "evaluator_confidence": float(row[label])}
-        )
-        for label, answer, row in zip(inversions.classes.tolist(), answers, answers if judged is None else judged)
-    ]
-    facts = {
+def _facts(
+    request: AttackRequest, network: Network, strategy: Attack[Any], inversions: Inversions
+) -> dict[str, object]:
+    """Everything that it takes to run this again."""
+    white = request.attack == "v1"
+    return {
         "attack": inversions.attack,
         "substrate": request.backend,
-        "reveals": "gradient" if request.attack == "v1" else request.reveals,
+        "reveals": "gradient" if white else request.reveals,
+        "budget": None if white else request.budget,
         "status": inversions.status.value,
         "queries": inversions.queries,
         "queries_per_class": inversions.queries_per_class,
+        "steps": request.steps,
         "seed": request.seed,
+        "settings": strategy.settings(),
+        "model": str(request.model),
+        "fingerprint": network.fingerprint,
         "out": None if request.out is None else str(request.out),
-        "inversions": each,
     }
+
+
+def _report(
+    facts: dict[str, object],
+    inversions: Inversions,
+    answers: list[int | None],
+    judged: FloatArray | None,
+    as_json: bool,
+) -> None:
+    each: list[dict[str, object]] = []
+    for number, label in enumerate(inversions.classes.tolist()):
+        one: dict[str, object] = {"class": label, "target_answers": answers[number]}
+        if judged is not None:
+            one |= {
+                "evaluator_answers": int(judged[number].argmax()),
+                "evaluator_confidence": float(judged[number, label]),
+            }
+        each.append(one)
     if as_json:
-        print_json(facts)
+        print_json({**facts, "inversions": each})
         return
-    title = (
-        f"{facts['attack']} on {request.backend}, {inversions.queries_per_class:g} queries a class, {facts['status']}"
-    )
-    columns = list(each[0])
-    rows = [[f"{value:.2f}" if isinstance(value, float) else str(value) for value in row.values()] for row in each]
-    print_table(title, [column.replace("_", " ") for column in columns], rows, numbers_from=0)
-    if request.out is not None:
-        say(f"Written: {request.out}")
+    spent = f"{inversions.queries_per_class:g} queries a class"
+    title = f"{facts['attack']} on {facts['substrate']}, {spent}, {facts['status']}"
+    rows = [[_cell(value) for value in one.values()] for one in each]
+    print_table(title, [column.replace("_", " ") for column in each[0]], rows, numbers_from=0)
+    if facts["out"] is not None:
+        say(f"Written: {facts['out']}")
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.2f}" if isinstance(value, float) else str(value)

@@ -19,8 +19,9 @@ def print_json(values: Any) -> None:
 
 
 def print_table(title: str, columns: list[str], rows: list[list[str]], numbers_from: int = 1) -> None:
-    """A table; columns from `numbers_from` on are aligned to the right."""
-    table = Table(title=title, title_justify="left", title_style="bold")
+    """A title and a table under it; columns from `numbers_from` on are aligned to the right."""
+    say(title)
+    table = Table()
     for index, column in enumerate(columns):
         table.add_column(column, justify="left" if index < numbers_from else "right", overflow="fold")
     for row in rows:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bl_neuro.errors import DataError
+from bl_neuro.seeding import stream
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -57,7 +58,7 @@ def three_way_split(dataset: Dataset, seed: int, target: float = 0.5, evaluator:
     Raises:
         DataError: a part would have fewer than two samples of some class.
     """
-    rng = np.random.default_rng(seed)
+    rng = stream(seed, "split")
     parts: list[list[IntArray]] = [[], [], []]
     for label in range(dataset.classes):
         index = rng.permutation(np.flatnonzero(dataset.labels == label))

@@ -127,7 +127,7 @@ class Row(_Record):
     )
     ssim: Correlation | None = Field(description="Mean structural similarity to the own class's mean picture, -1..1.")
     spike_density: Fraction | None = Field(
-        description="Fraction of input bins that spike in the inversions, 0..1; null where nothing spikes."
+        description="Fraction of input bins that spike in the inversions, 0..1; null for a network without spikes."
     )
     target_success: Fraction | None = Field(
         description="Fraction of inversions which the target itself answers with the class, 0..1. "
@@ -162,7 +162,7 @@ class Row(_Record):
 
 
 class Control(Row):
-    """An attack on a target that knows nothing of the data: what it scores is not leakage."""
+    """An attack on targets that never saw a true label, pooled: what it scores is no leakage of the classes."""
 
     kind: ControlKind = Field(
         description="shuffled_labels (trained on the same samples with labels shuffled) or untrained."
@@ -184,9 +184,10 @@ class NetworkInfo(_Record):
     fingerprint: Text = Field(description="Content hash of the network, the same on every substrate.")
     input_shape: list[int] = Field(min_length=1, description="Shape of one step of input, without time.")
     layers: list[str] = Field(min_length=1, description="One line for each layer, input side first.")
-    parameters: Count = Field(description="Number of weights and biases.")
+    parameters: Count = Field(description="Number of synaptic weights.")
     steps: int = Field(ge=1, description="Time steps a sample is shown for.")
     encoder: Text = Field(description="How a picture becomes spikes.")
+    training: Text | None = Field(default=None, description="How it was trained; null where that is not known.")
 
 
 class Evaluator(_Record):
@@ -212,7 +213,7 @@ class Results(_Record):
     network: NetworkInfo = Field(description="The attacked network.")
     evaluators: list[Evaluator] = Field(min_length=1, description="Who judged: the first, for the rows.")
     rows: list[Row] = Field(min_length=1, description="One for each substrate and attack, as ordered.")
-    controls: list[Control] = Field(description="The same attacks on targets that know nothing of the data.")
+    controls: list[Control] = Field(description="The same attacks on targets that never saw a true label.")
     notes: list[str] = Field(description="What else a reader should know, a sentence or two each.")
 
     @model_validator(mode="after")

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from bl_neuro.data.dataset import Dataset, FloatArray
 from bl_neuro.errors import InputError, ModelFileError
 from bl_neuro.files import atomic_path
+from bl_neuro.seeding import derived_seed, stream
 
 Progress = Callable[[int, int], None]
 MAX_SIDE = 512
@@ -115,10 +116,10 @@ def train_evaluator(
 
     Each image is shifted by up to one pixel, thinned or thickened in brightness, and sampled as a rate code is.
     """
-    rng = np.random.default_rng(seed)
+    rng = stream(seed, "train evaluator")
     shape = data.images.shape[1:]
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(derived_seed(seed, "train evaluator"))
         evaluator = ConvEvaluator((shape[0], shape[1], shape[2]), data.classes)
         optimiser = torch.optim.Adam(evaluator.parameters(), lr=2e-3, weight_decay=1e-4)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs)

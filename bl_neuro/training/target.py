@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bl_neuro.access import reveal
+from bl_neuro.access import answered
 from bl_neuro.backends.base import Target
 from bl_neuro.backends.canonical import canonical_states, differentiable
 from bl_neuro.data.dataset import Dataset, FloatArray
@@ -29,6 +29,7 @@ from bl_neuro.errors import InputError
 from bl_neuro.layers import Dense, Flatten, Layer
 from bl_neuro.network import Network
 from bl_neuro.neuron import CubaLIF
+from bl_neuro.seeding import stream
 
 Progress = Callable[[int, int], None]
 
@@ -64,7 +65,7 @@ def train_target(
 ) -> Network:
     """Trains a target on `data`; all chance comes from `seed`. progress is called with (epochs done, of)."""
     plan = plan or TargetPlan()
-    rng = np.random.default_rng(seed)
+    rng = stream(seed, "train target")
     features = int(np.prod(data.images.shape[1:]))
     sizes = (features, *plan.hidden, data.classes)
     weights = [
@@ -93,10 +94,13 @@ def train_target(
 
 
 def measure_accuracy(target: Target, data: Dataset, steps: int, seed: int) -> float:
-    """Fraction of `data` whose label the target names, rate coded with `steps` steps: on the substrate itself."""
-    spikes = rate_encode(data.images, steps, np.random.default_rng(seed))
+    """Fraction of `data` whose label the target names, rate coded with `steps` steps: on the substrate itself.
+
+    Silence is wrong.
+    """
+    spikes = rate_encode(data.images, steps, stream(seed, "test encoding"))
     batch = spikes.reshape(steps, len(data.labels), *target.network.input_shape)
-    labels = reveal(target.run(batch), "label", target.network.readout)
+    labels = answered(target.run(batch), target.network.readout)
     return float((labels.numpy() == data.labels).mean())
 
 

@@ -1,0 +1,56 @@
+"""What the contract suites of backends share: opening targets, and skipping where a framework is missing."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any, ClassVar, Literal
+
+import pytest
+
+from bl_neuro.backends import find_backend, missing_reason, open_target
+from bl_neuro.backends.base import Target
+from bl_neuro.layers import Dense
+from bl_neuro.network import Network
+from bl_neuro.neuron import CubaLIF
+from bl_neuro.testing.random_networks import random_dense
+
+PLAIN = random_dense(100, (12, 16, 6), biases=False)
+"""A network without biases, which most tests share; so do they its target, which must keep no state."""
+BIASED = Network((12,), [Dense(layer.weight, CubaLIF(bias=0.25)) for layer in PLAIN.layers if isinstance(layer, Dense)])
+"""The same weights with biases that alone nearly make a neuron fire: it tells an aligned start from a cold one."""
+
+
+class Opener:
+    """Opens each network once and keeps its target: some substrates take seconds to open."""
+
+    def __init__(self, substrate: str, stack: contextlib.ExitStack) -> None:
+        self._substrate, self._stack = substrate, stack
+        self._targets: dict[tuple[str, str], Target] = {}
+
+    def __call__(self, network: Network = PLAIN, **options: Any) -> Target:
+        """The open target of `network`."""
+        key = network.fingerprint, repr(sorted(options.items()))
+        if key not in self._targets:
+            self._targets[key] = self.fresh(network, **options)
+        return self._targets[key]
+
+    def fresh(self, network: Network = PLAIN, **options: Any) -> Target:
+        """A target of its own."""
+        return self._stack.enter_context(open_target(network, self._substrate, **options))
+
+
+class SubstrateFixture:
+    """Names the substrate under test. arithmetic: what it is compared with, see `BackendContract`."""
+
+    substrate: ClassVar[str]
+    arithmetic: ClassVar[Literal["float", "fixed_point"]] = "float"
+
+    @pytest.fixture(scope="class")
+    def opener(self) -> Iterator[Opener]:
+        """Opens targets; skips, saying what to install, where the framework is missing."""
+        reason = missing_reason(find_backend(self.substrate))
+        if reason:
+            pytest.skip(f"substrate '{self.substrate}': {reason}")
+        with contextlib.ExitStack() as stack:
+            yield Opener(self.substrate, stack)
