@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+MAX_STEPS = 2**16
+"""Most time steps of a sample."""
+
 
 def whole_number(value: Any) -> int | None:
     """`value` as an int where it is a whole number, also one of NumPy, of torch or written 3.0; None where not."""

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from bl_neuro.arrays import FloatArray
 from bl_neuro.checks import whole_number
 from bl_neuro.errors import NetworkError
-from bl_neuro.neuron import CubaLIF, FloatArray, frozen_array
+from bl_neuro.neuron import CubaLIF, frozen_array
 
 Shape = tuple[int, ...]
 Pair = tuple[int, int]

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from bl_neuro.arrays import FloatArray
 from bl_neuro.errors import ModelFileError, NetworkError
 from bl_neuro.files import atomic_path
 from bl_neuro.layers import AveragePool, Conv, Dense, Flatten, Layer, SumPool
 from bl_neuro.network import MAX_VALUES, Network
-from bl_neuro.neuron import CubaLIF, FloatArray
+from bl_neuro.neuron import CubaLIF
 
 FORMAT = "bl-neuro/network/1"
 MAX_LAYERS = 256

@@ -13,10 +13,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from bl_neuro.arrays import FloatArray
 from bl_neuro.checks import whole_number
 from bl_neuro.errors import InputError, NetworkError
 from bl_neuro.layers import SPIKING, AveragePool, Conv, Dense, Flatten, Layer, Shape, SumPool
-from bl_neuro.neuron import FloatArray
 
 Readout = Literal["spikes", "membrane"]
 MAX_VALUES = 2**28

@@ -21,11 +21,10 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 
+from bl_neuro.arrays import FloatArray
 from bl_neuro.errors import NetworkError
 
-FloatArray = npt.NDArray[np.float64]
 Reset = Literal["zero", "subtract", "subtract_delayed"]
 RESETS: tuple[str, ...] = get_args(Reset)
 

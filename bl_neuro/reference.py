@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from bl_neuro.arrays import BoolArray, FloatArray
 from bl_neuro.layers import SPIKING, AveragePool, Conv, Dense, Flatten, SumPool
 from bl_neuro.network import Network
-from bl_neuro.neuron import CubaLIF, FloatArray
-
-BoolArray = npt.NDArray[np.bool_]
+from bl_neuro.neuron import CubaLIF
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 
-IntArray = npt.NDArray[np.int64]
+from bl_neuro.arrays import IntArray
 
 
 def stored_weights(weight: IntArray) -> tuple[IntArray, int]:

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from bl_neuro.deploy.loihi_weights import IntArray, survives_encoding
+from bl_neuro.arrays import IntArray
+from bl_neuro.deploy.loihi_weights import survives_encoding
 from bl_neuro.deploy.quantize import FixedPointLayer, FixedPointNetwork
 from bl_neuro.errors import ModelFileError, Unsupported
 from bl_neuro.files import atomic_path

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bl_neuro.deploy.loihi_weights import IntArray, survives_encoding
+from bl_neuro.arrays import FloatArray, IntArray
+from bl_neuro.deploy.loihi_weights import survives_encoding
 from bl_neuro.errors import Unsupported
 from bl_neuro.layers import SPIKING, AveragePool, Conv, Dense, SumPool
 from bl_neuro.network import Network
-from bl_neuro.neuron import FloatArray
 
 WEIGHT_LIMIT = 254
 THRESHOLD_LIMIT = 4095

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from bl_neuro.arrays import SpikeArray
 from bl_neuro.backends.base import Backend, Response, Start, Target
 from bl_neuro.backends.lava.supervisor import ChildDied, LavaProcess
 from bl_neuro.deploy.net_file import NOT_REPLICABLE, can_replicate, write_net
@@ -25,7 +25,6 @@ from bl_neuro.errors import InputError, SubstrateFailed, TargetClosed, Unsupport
 from bl_neuro.layers import Conv
 from bl_neuro.network import Network
 
-SpikeArray = npt.NDArray[np.uint8]
 MOST_REPLICAS = 32
 REPLICA_VALUES = 2**23
 """Most values of a block-diagonal weight matrix: netx builds it densely before it makes it sparse."""

@@ -9,13 +9,12 @@ from typing import Any, ClassVar, Generic, TypeVar, final
 
 from bl_neuro.access import BlackBox, WhiteBox
 from bl_neuro.attacks.inversions import Inversions
-from bl_neuro.checks import whole_number
+from bl_neuro.checks import MAX_STEPS, whole_number
 from bl_neuro.errors import InputError
 
 Box = TypeVar("Box", WhiteBox, BlackBox)
 Progress = Callable[[int, int], None]
 """Called with (done, total) after each generation or iteration."""
-MAX_STEPS = 2**16
 
 
 class Attack(ABC, Generic[Box]):

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from bl_neuro.access import BlackBox
+from bl_neuro.arrays import FloatArray
 from bl_neuro.attacks.base import Attack, Progress
-from bl_neuro.attacks.fitness import SATURATING, FloatArray, centred_hits, centred_ranks, evidence, named
+from bl_neuro.attacks.fitness import SATURATING, centred_hits, centred_ranks, evidence, named
 from bl_neuro.attacks.image_prior import ImagePrior
 from bl_neuro.attacks.inversions import Inversions, Status, Trace
 from bl_neuro.errors import InputError

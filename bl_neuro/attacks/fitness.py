@@ -9,8 +9,8 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from bl_neuro.access import scores
+from bl_neuro.arrays import FloatArray
 
-FloatArray = npt.NDArray[np.float64]
 COUNT_TEMPERATURE = 2.0
 """Spikes of difference between two classes that count as a factor e."""
 SATURATING = ("spikes", "counts", "label")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from bl_neuro.attacks.fitness import FloatArray
+from bl_neuro.arrays import FloatArray
 from bl_neuro.errors import InputError
 
 

@@ -11,10 +11,10 @@ import numpy as np
 
 from bl_neuro import leakage
 from bl_neuro.access import BlackBox, Reveals, WhiteBox, answered
+from bl_neuro.arrays import FloatArray
 from bl_neuro.attacks import Attack, Inversions
 from bl_neuro.attacks.inversions import joined
 from bl_neuro.backends import Target
-from bl_neuro.data.dataset import FloatArray
 from bl_neuro.errors import NotRevealed
 from bl_neuro.report.schema import Control, Curve, Row
 from bl_neuro.seeding import derived_seed

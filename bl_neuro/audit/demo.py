@@ -80,6 +80,8 @@ def _choose(substrates: Iterable[str] | None) -> tuple[list[str], list[str]]:
     """The substrates to use, and a note for each that is missing."""
     if substrates is not None:
         chosen = list(dict.fromkeys(substrates))
+        if not chosen:
+            raise InputError("substrates: expected at least one name")
         for name in chosen:
             reason = missing_reason(find_backend(name))
             if reason:
@@ -227,7 +229,8 @@ class DemoStory:
         if self.plan.target.noise:
             notes.append(
                 "The target was trained with background noise in its images. That makes it a little more accurate, and "
-                "easier to invert along gradients: without it, v1's attack accuracy here is nearer 0.8 than 1."
+                "easier to invert: over eight targets, attack accuracy was 0.98 (v1) and 0.89 (v2) with it, 0.87 and "
+                "0.83 without."
             )
         return notes
 

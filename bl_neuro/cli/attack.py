@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from bl_neuro.access import REVEALS, BlackBox, WhiteBox, answered
+from bl_neuro.arrays import FloatArray
 from bl_neuro.attacks import Attack, BrainLeaksV1, BrainLeaksV2, Inversions
 from bl_neuro.attacks.base import checked_classes
 from bl_neuro.backends import Target, open_target
 from bl_neuro.cli.output import print_json, print_table, progress_bars, say
-from bl_neuro.data.dataset import FloatArray
 from bl_neuro.errors import InputError, NotRevealed, ReportError
 from bl_neuro.files import atomic_path, need_folder
 from bl_neuro.model_file import load

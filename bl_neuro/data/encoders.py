@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from bl_neuro.arrays import SpikeArray
 from bl_neuro.errors import InputError
-
-SpikeArray = npt.NDArray[np.uint8]
 
 
 def rate_encode(images: npt.NDArray[np.float64], steps: int, rng: np.random.Generator) -> SpikeArray:

@@ -6,12 +6,9 @@ The measures and their names are BrainLeaks' (arXiv 2402.00906, section V).
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from bl_neuro.arrays import FloatArray, IntArray
 from bl_neuro.errors import InputError
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 
 def attack_accuracy(probabilities: FloatArray, classes: IntArray) -> float:

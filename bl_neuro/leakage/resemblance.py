@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from scipy.ndimage import uniform_filter
 
+from bl_neuro.arrays import FloatArray, IntArray
 from bl_neuro.errors import InputError
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 SSIM_WINDOW = 7
 """Side of the window of structural similarity, in pixels."""
 

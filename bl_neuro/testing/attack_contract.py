@@ -11,6 +11,7 @@ Needs pytest. The attack runs on a small target without a framework; override `o
 from __future__ import annotations
 
 import dataclasses
+import json
 import random
 from typing import Any, ClassVar
 
@@ -134,6 +135,7 @@ class AttackContract:
         """A frozen dataclass: equal where its fields are, unchanged by a run."""
         assert dataclasses.is_dataclass(self.attack)
         fields = dataclasses.asdict(self.attack)
+        assert json.loads(json.dumps(self.attack.settings())).keys() == fields.keys()
         self.invert()
         assert dataclasses.asdict(self.attack) == fields
         assert dataclasses.replace(self.attack) == self.attack

@@ -18,12 +18,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from bl_neuro.deploy.loihi_weights import IntArray
+from bl_neuro.arrays import BoolArray, FloatArray, IntArray
 from bl_neuro.deploy.quantize import DECAY_ONE, FixedPointLayer, FixedPointNetwork
 from bl_neuro.layers import Conv, Dense, Flatten, Layer
 from bl_neuro.network import Network
-from bl_neuro.neuron import CubaLIF, FloatArray
-from bl_neuro.reference import BoolArray, Recording
+from bl_neuro.neuron import CubaLIF
+from bl_neuro.reference import Recording
 
 LIMIT = 2**23 - 1
 

@@ -12,9 +12,10 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from bl_neuro.arrays import FloatArray
 from bl_neuro.layers import AveragePool, Conv, Dense, Flatten, SumPool
 from bl_neuro.network import Network
-from bl_neuro.neuron import CubaLIF, FloatArray, Reset
+from bl_neuro.neuron import CubaLIF, Reset
 
 Spikes = npt.NDArray[np.uint8]
 ConvEnd = Literal["dense", "flatten", "image"]

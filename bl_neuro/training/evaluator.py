@@ -15,7 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bl_neuro.data.dataset import Dataset, FloatArray
+from bl_neuro.arrays import FloatArray
+from bl_neuro.data.dataset import Dataset
 from bl_neuro.errors import InputError, ModelFileError
 from bl_neuro.files import atomic_path
 from bl_neuro.seeding import derived_seed, stream

@@ -21,13 +21,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bl_neuro.access import answered
+from bl_neuro.arrays import FloatArray
 from bl_neuro.backends.base import Target
 from bl_neuro.backends.canonical import canonical_states, differentiable
-from bl_neuro.data.dataset import Dataset, FloatArray
+from bl_neuro.checks import MAX_STEPS
+from bl_neuro.data.dataset import Dataset
 from bl_neuro.data.encoders import rate_encode
 from bl_neuro.errors import InputError
 from bl_neuro.layers import Dense, Flatten, Layer
-from bl_neuro.network import Network
+from bl_neuro.network import MAX_VALUES, Network
 from bl_neuro.neuron import CubaLIF
 from bl_neuro.seeding import stream
 
@@ -54,8 +56,14 @@ class TargetPlan:
     noise: float = 0.5
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or min(self.hidden, default=1) < 1:
-            raise InputError(f"steps, hidden: expected at least 1, found {self.steps}, {self.hidden}")
+        if not 1 <= self.steps <= MAX_STEPS:
+            raise InputError(f"steps: expected 1..{MAX_STEPS}, found {self.steps}")
+        if min(self.hidden, default=1) < 1:
+            raise InputError(f"hidden: expected at least 1 neuron in each layer, found {self.hidden}")
+        if self.batch < 1 or min(self.proxy_epochs, self.spiking_epochs) < 0:
+            raise InputError(
+                "batch, proxy_epochs, spiking_epochs: expected a batch of at least 1, epochs of at least 0"
+            )
         if not 0 < self.voltage_decay < 1 or not 0 <= self.noise <= 1:
             raise InputError("voltage_decay, noise: expected between 0 and 1")
 
@@ -68,6 +76,8 @@ def train_target(
     rng = stream(seed, "train target")
     features = int(np.prod(data.images.shape[1:]))
     sizes = (features, *plan.hidden, data.classes)
+    if sum(inner * out for inner, out in pairwise(sizes)) > MAX_VALUES:
+        raise InputError(f"hidden: at most {MAX_VALUES} weights, layers of {sizes} have more")
     weights = [
         torch.from_numpy(rng.normal(size=(out, inner)) / np.sqrt(inner)).float().requires_grad_()
         for inner, out in pairwise(sizes)
