@@ -57,8 +57,8 @@ def read_frame(read: Callable[[int], bytes]) -> tuple[dict[str, Any], bytes]:
     return header, exactly(header["bytes"])
 
 
-def name_shared_memory(prefix: str) -> None:
-    """Makes every shared-memory segment and semaphore of this process group start with `prefix`.
+def name_what_is_left(prefix: str, folder: str) -> None:
+    """Names what this process group may leave: shared memory and semaphores by `prefix`, sockets inside `folder`.
 
     So that the supervisor can remove what a killed simulation leaves, and nothing else.
     """
@@ -67,7 +67,7 @@ def name_shared_memory(prefix: str) -> None:
     # private names of the standard library, the same from 3.8 to 3.13; without them names are random
     shared_memory._SHM_NAME_PREFIX = f"/{prefix}"  # type: ignore[attr-defined]
     shared_memory._SHM_SAFE_NAME_LENGTH = len(prefix) + 13  # type: ignore[attr-defined]
-    process.current_process()._config["semprefix"] = f"/{prefix}sem"  # type: ignore[attr-defined]
+    process.current_process()._config.update(semprefix=f"/{prefix}sem", tempdir=folder)  # type: ignore[attr-defined]
 
 
 def remove_shared_memory(prefix: str) -> None:
@@ -78,14 +78,23 @@ def remove_shared_memory(prefix: str) -> None:
                 os.unlink(path)
 
 
+def watch_parent(parent: int, prefix: str, folder: str) -> None:
+    """Has a thread end everything once the parent is gone, also in the middle of a query."""
+    threading.Thread(target=_end_with_parent, args=(parent, prefix, folder), daemon=True).start()
+
+
 def _end_with_parent(parent: int, prefix: str, folder: str) -> None:
-    """Ends the whole group and what it leaves once the parent is gone: one that was killed cannot clean up."""
     while os.getppid() == parent:
         time.sleep(0.5)
+    end_without_parent(prefix, folder)
+
+
+def end_without_parent(prefix: str, folder: str) -> None:
+    """Ends the whole group and removes what it leaves: a parent that was killed cannot."""
     group = os.getpgrp()
     with contextlib.suppress(OSError):
         if os.fork():
-            return
+            signal.pause()  # until it kills this one too
         os.setsid()  # a process outside of the group, which outlives it: what it removes stays removed
     try:
         _kill_group(group)
@@ -184,16 +193,19 @@ def main() -> None:
         answers.flush()
 
     simulation: Simulation | None = None
+    names = ("", "")
     while True:
         try:
             header, payload = read_frame(sys.stdin.buffer.read)
-        except EOFError:
-            header, payload = {"op": "close"}, b""
+        except EOFError:  # the parent is gone, it says so when it ends us
+            if simulation is not None:
+                end_without_parent(*names)
+            break
         try:
             if header["op"] == "open":
-                name_shared_memory(header["prefix"])
-                watched = (header["parent"], header["prefix"], header["folder"])
-                threading.Thread(target=_end_with_parent, args=watched, daemon=True).start()
+                names = header["prefix"], header["folder"]
+                name_what_is_left(*names)
+                watch_parent(header["parent"], *names)
                 simulation, reply = _open(header)
                 answer(reply)
             elif header["op"] == "run" and simulation is not None:

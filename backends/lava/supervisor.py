@@ -42,7 +42,7 @@ class ChildDied(SubstrateFailed):
 class LavaProcess:
     """One child process. One thread at a time asks it; any thread may end it, also while another asks.
 
-    folder: where the simulation may leave temporary files. It is the child's to delete, should this process vanish.
+    folder: where the simulation may leave sockets. It is the child's to delete, should this process vanish.
 
     Raises:
         SubstrateFailed: from every method, where the simulation reports an error or passes its deadline.
@@ -65,7 +65,7 @@ class LavaProcess:
                 stdout=subprocess.PIPE,
                 stderr=self._log,
                 start_new_session=True,
-                env={**os.environ, **threads, "CUDA_VISIBLE_DEVICES": "", "TMPDIR": str(folder)},
+                env={**os.environ, **threads, "CUDA_VISIBLE_DEVICES": ""},
                 bufsize=0,
             )
         except OSError as error:
@@ -197,7 +197,7 @@ class _Wait:
             raise ChildDied(f"lava: one of its processes was killed or ended while {self._doing}{said}")
         if time.monotonic() > self._end:
             raise SubstrateFailed(
-                f"lava: no answer in {self._deadline_s:.0f} s while {self._doing}; the simulation was ended. "
+                f"lava: no answer in {self._deadline_s:g} s while {self._doing}; the simulation was ended. "
                 "Give open_target a larger deadline_s if the network is large"
             )
 

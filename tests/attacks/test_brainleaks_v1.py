@@ -1,0 +1,140 @@
+"""The white-box attack: which spikes it flips, and that it finds what makes a target answer."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import bl_neuro as bl
+from bl_neuro import BlackBox, CubaLIF, Dense, InputError, Network, WhiteBox
+from bl_neuro.attacks import BrainLeaksV1
+from bl_neuro.backends import Response
+from bl_neuro.testing.reference_target import ReferenceTarget, SpikesOnlyTarget, easy_network
+
+MANY = 3000
+"""Steps enough to see a probability."""
+
+
+class Scripted(WhiteBox):
+    """A white box whose gradients are made up: one for each iteration, (inputs,) or (K, inputs), at every step."""
+
+    def __init__(self, *gradients: Any) -> None:
+        super().__init__(ReferenceTarget(easy_network(classes=3, inputs_each=1)))
+        self.script, self.asked = list(gradients), list[Tensor]()
+
+    def gradient(self, spikes: Tensor, objective: Callable[[Response], Tensor]) -> tuple[Tensor, Tensor]:
+        self.asked.append(spikes)
+        made = torch.tensor(self.script[len(self.asked) - 1], dtype=spikes.dtype).expand(spikes.shape)
+        return torch.full((spikes.shape[1],), float(len(self.asked))), made
+
+
+def flipped(*gradients: Any, steps: int = MANY, classes: tuple[int, ...] = (0,)) -> Tensor:
+    """The spikes after one iteration along each of `gradients`."""
+    found = BrainLeaksV1(iterations=len(gradients))(Scripted(*gradients), classes=classes, steps=steps, seed=0)
+    return found.spikes.float()
+
+
+def test_starts_from_silence_and_goes_on_from_where_it_was() -> None:
+    box = Scripted([1.0, 0.0, 0.0], [0.0, 1.0, 0.0])
+    BrainLeaksV1(iterations=2)(box, classes=[0], steps=4)
+    assert box.asked[0].shape == (4, 1, 3)
+    assert not box.asked[0].any()
+    assert box.asked[1][:, 0].tolist() == [[1, 0, 0]] * 4
+
+
+def test_flips_with_the_magnitude_as_its_probability() -> None:
+    # |g| is 1, 0.5 and 2; scaled to 0..1 that is a third, none and certainty
+    rates = flipped([1.0, 0.5, 2.0]).mean(0)[0]
+    assert rates[1:].tolist() == [0.0, 1.0]
+    assert float(rates[0]) == pytest.approx(1 / 3, abs=0.03)
+
+
+def test_flips_towards_the_sign() -> None:
+    assert flipped([2.0, -2.0, 0.0])[:, 0].unique(dim=0).tolist() == [[1, 0, 0]]  # silence cannot get quieter
+    assert not flipped([2.0, 1.0, 0.0], [-2.0, -2.0, 0.0]).any()  # what is on is put out again
+    kept = flipped([2.0, 0.0, 0.0], [-1.0, 0.0, 2.0]).mean(0)[0]
+    assert float(kept[0]) == pytest.approx(0.5, abs=0.03)
+    assert kept[1:].tolist() == [0.0, 1.0]
+    assert flipped([2.0, 0.0, 0.0], [2.0, 0.0, 0.0])[:, 0].unique(dim=0).tolist() == [[1, 0, 0]]  # never more than one
+
+
+def test_without_a_gradient_nothing_flips() -> None:
+    assert not flipped([0.0, 0.0, 0.0]).any()
+    assert not flipped([1.0, 1.0, 1.0]).any()  # all alike: none stands out
+
+
+def test_each_sample_has_a_scale_of_its_own() -> None:
+    found = flipped([[1e-9, 0.0, 0.0], [0.0, 1e3, 0.0]], classes=(0, 1))
+    assert found.unique(dim=0).tolist() == [[[1, 0, 0], [0, 1, 0]]]
+
+
+def test_traces_what_it_found_from_silence_to_the_result() -> None:
+    box = Scripted([2.0, 0.0, 0.0], [0.0, 2.0, 0.0])
+    found = BrainLeaksV1(iterations=2)(box, classes=[0, 1], steps=4)
+    trace = found.trace
+    assert trace.queries.tolist() == [0, 0, 2]  # made-up gradients cost nothing; the result is run once
+    assert trace.objective[:2].tolist() == [[1, 1], [2, 2]]
+    assert trace.rates[:, 0].tolist() == [[0, 0, 0], [1, 0, 0], [1, 1, 0]]
+    final = BlackBox(box.target, "scores").query(found.spikes)
+    torch.testing.assert_close(trace.objective[2], final.diagonal().float())
+
+
+def test_climbs_the_mean_softmax_of_the_membrane() -> None:
+    # No memory, no spikes: membrane = w x / 8, so that the gradient of softmax is known in closed form.
+    weight = torch.tensor([[4.0, -2.0, 1.0], [0.0, 1.0, -3.0]])
+    network = Network((3,), [Dense(weight, CubaLIF(threshold=8.0, voltage_decay=1.0))])
+    box = WhiteBox(ReferenceTarget(network))
+    asked: list[tuple[Tensor, Tensor]] = []
+
+    def spy(spikes: Tensor, objective: Callable[[Response], Tensor]) -> tuple[Tensor, Tensor]:
+        asked.append(WhiteBox.gradient(box, spikes, objective))
+        return asked[-1]
+
+    box.gradient = spy  # type: ignore[method-assign]
+    BrainLeaksV1(iterations=1)(box, classes=[0, 1], steps=5)
+    ((values, gradient),) = asked
+    assert values.tolist() == [0.5, 0.5]
+    # d softmax_c / dx = p (1 - p) (w_c - w_other) / threshold, and a fifth of it at each of five steps
+    expected = (weight - weight.flip(0)) * 0.25 / 8 / 5
+    torch.testing.assert_close(gradient, expected.expand(5, 2, 3).double())
+
+
+@pytest.mark.parametrize("substrate", ["snntorch", "norse", "slayer"])
+def test_finds_its_class_on(substrate: str, needs: Callable[[str], None]) -> None:
+    needs(substrate)
+    with bl.open_target(easy_network(), substrate) as target:
+        found = BrainLeaksV1()(WhiteBox(target), classes=[2, 0, 1], steps=8, seed=1)
+        assert BlackBox(target, "label").query(found.spikes).tolist() == [2, 0, 1]
+    assert found.queries == 3 * 11
+
+
+def test_lights_the_inputs_of_its_class() -> None:
+    found = BrainLeaksV1()(WhiteBox(ReferenceTarget(easy_network())), classes=range(3), steps=8)
+    own = found.images.reshape(3, 3, 4).mean(2)
+    assert own.argmax(1).tolist() == [0, 1, 2]
+    assert bool((own.diagonal() > 0.9).all())
+    assert float(own.sum() - own.diagonal().sum()) < 0.3
+
+
+def test_needs_a_membrane() -> None:
+    class Blind(SpikesOnlyTarget):
+        differentiable = True
+
+    with pytest.raises(InputError, match="v1 needs the membrane"):
+        BrainLeaksV1()(WhiteBox(Blind(easy_network())), classes=[0], steps=2)
+
+
+@pytest.mark.parametrize("iterations", [0, -1, 1.5, "10", None])
+def test_refuses_iterations(iterations: Any) -> None:
+    with pytest.raises(InputError, match="iterations: expected a whole number of at least 1"):
+        BrainLeaksV1(iterations=iterations)
+
+
+def test_queries_are_one_a_class_and_iteration_and_one_for_the_result() -> None:
+    plan = dataclasses.replace(BrainLeaksV1(), iterations=7)
+    assert plan(WhiteBox(ReferenceTarget(easy_network())), classes=[0, 0, 1], steps=2).queries == 24

@@ -1,0 +1,88 @@
+"""What the tests of backends share: a child without Lava, and looking for what processes leave behind."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+MARK = "BL_NEURO_TEST_MARK"
+"""An environment variable by which processes that a test has started, and theirs, are found."""
+Left = dict[str, list[str]]
+
+
+@pytest.fixture
+def wait_until() -> Callable[..., None]:
+    """Waits for a condition, a test's own or one from outside; fails where it has not come true after `deadline_s`."""
+
+    def wait(condition: Callable[[], object], deadline_s: float = 20.0) -> None:
+        end = time.monotonic() + deadline_s
+        while not condition():
+            assert time.monotonic() < end, f"not in {deadline_s} s"
+            time.sleep(0.005)
+
+    return wait
+
+
+def _processes(mark: str) -> list[str]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(f"{process.pid}: {' '.join(process.cmdline())[:80]}")
+        except (psutil.Error, OSError):
+            continue
+    return found
+
+
+@pytest.fixture
+def left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Left]]:
+    """What is left of targets that this test has opened: processes, shared memory, folders. Nothing is, when it ends.
+
+    owners: process ids whose shared memory is looked for, this one unless said otherwise.
+    """
+    mark = secrets.token_hex(8)
+    folder = Path(tempfile.mkdtemp(prefix="blt-"))  # short: sockets have short names
+    monkeypatch.setenv(MARK, mark)
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+
+    def look(owners: tuple[int, ...] = (os.getpid(),)) -> Left:
+        prefixes = tuple(f"{kind}blneuro{owner}x" for owner in owners for kind in ("", "sem."))
+        found = {
+            "processes": _processes(mark),
+            "shared memory": [name for name in os.listdir("/dev/shm") if name.startswith(prefixes)],
+            "files": [str(path.relative_to(folder)) for path in folder.rglob("*")],
+        }
+        return {what: names for what, names in found.items() if names}
+
+    yield look
+    assert look() == {}
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def fake_child(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], Path]:
+    """Makes targets on "lava" talk to a child without Lava, which behaves as it is told to; its path."""
+    from bl_neuro.backends.lava import backend, supervisor
+
+    class FakeProcess(supervisor.LavaProcess):
+        def __init__(self, folder: Path) -> None:
+            super().__init__(folder, child=Path(__file__).with_name("fake_child.py"))
+
+    def behave(words: str) -> Path:
+        (tmp_path / "starts").unlink(missing_ok=True)
+        monkeypatch.setenv("FAKE_CHILD", words)
+        return tmp_path / "starts"
+
+    monkeypatch.setenv("FAKE_CHILD_PATH", str(supervisor.CHILD.parent))
+    monkeypatch.setenv("FAKE_CHILD_STARTS", str(tmp_path / "starts"))
+    monkeypatch.setattr(backend, "LavaProcess", FakeProcess)
+    return behave

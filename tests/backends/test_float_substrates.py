@@ -1,0 +1,95 @@
+"""What is particular to snnTorch and Norse."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+import numpy as np
+import pytest
+import torch
+
+import bl_neuro as bl
+from bl_neuro.backends import find_backend, missing_reason
+from bl_neuro.backends.base import Target
+from bl_neuro.network import Network
+from bl_neuro.reference import simulate
+from bl_neuro.testing.random_networks import random_dense, random_spikes
+
+BOTH = [pytest.param("snntorch", marks=pytest.mark.snntorch), pytest.param("norse", marks=pytest.mark.norse)]
+
+
+def opened(network: Network, substrate: str, **options: str) -> Target:
+    reason = missing_reason(find_backend(substrate))
+    if reason:
+        pytest.skip(f"substrate '{substrate}': {reason}")
+    return bl.open_target(network, substrate, **options)
+
+
+@pytest.mark.parametrize("substrate", BOTH)
+def test_float32_is_an_option(substrate: str) -> None:
+    network = random_dense(400)
+    spikes = random_spikes(network, 0)
+    response = opened(network, substrate, precision="float32").run(spikes, layers=True)
+    assert response.spikes.dtype == torch.float32
+    assert response.membrane is not None
+    assert response.membrane.dtype == torch.float32
+    assert (response.spikes.numpy() == simulate(network, spikes).spikes).mean() > 0.99
+
+
+@pytest.mark.parametrize("substrate", BOTH)
+def test_an_unknown_precision_is_refused(substrate: str) -> None:
+    with pytest.raises(bl.InputError, match="precision: expected one of float64, float32, found 'int4'"):
+        opened(random_dense(400), substrate, precision="int4")
+
+
+@pytest.mark.parametrize("substrate", BOTH)
+def test_a_dropped_target_is_freed(substrate: str) -> None:
+    """snnTorch keeps a list of every neuron ever made."""
+    target = opened(random_dense(400), substrate)
+    target.run(random_spikes(target.network, 0, steps=3))
+    cells = [weakref.ref(each) for each in _modules(target)]
+    assert cells
+    del target
+    gc.collect()
+    assert [cell() for cell in cells] == [None] * len(cells)
+
+
+def _modules(target: Target) -> list[torch.nn.Module]:
+    found = [each for value in vars(target).values() if isinstance(value, dict) for each in value.values()]
+    return [part for each in found for part in each if isinstance(part, torch.nn.Module)]
+
+
+def coarse(seed: int) -> Network:
+    """One layer of eighths with decimal decays, where voltages often equal their threshold to the last bit."""
+    rng = np.random.default_rng(seed)
+    weight = np.round(rng.normal(0.1, 1, (40, 12)) * 2.8) / 8
+    neuron = bl.CubaLIF(
+        threshold=rng.choice([0.5, 0.75, 1.0, 1.25], 40),
+        current_decay=rng.choice([1.0, 0.5, 0.3, 0.1], 40),
+        voltage_decay=rng.choice([0.1, 0.2, 0.3, 0.7], 40),
+        bias=rng.choice([0.0, 0.125, -0.125], 40),
+    )
+    return Network((12,), [bl.Dense(weight, neuron)])
+
+
+@pytest.mark.snntorch
+@pytest.mark.parametrize("seed", range(10))
+def test_snntorch_decides_ties_as_the_reference(seed: int) -> None:
+    spikes = random_spikes(coarse(seed), seed, batch=16)
+    response = opened(coarse(seed), "snntorch").run(spikes)
+    assert np.array_equal(response.spikes.numpy(), simulate(coarse(seed), spikes).spikes)
+
+
+@pytest.mark.norse
+@pytest.mark.parametrize("seed", [0, 1, 11, 33, 34, 43, 46, 49])  # most of these have such ties
+def test_norse_can_differ_at_ties_and_nowhere_else(seed: int) -> None:
+    """Its voltage is the decay times ours, which rounds differently; what follows a tie then differs too."""
+    spikes = random_spikes(coarse(seed), seed, batch=16)
+    response = opened(coarse(seed), "norse").run(spikes)
+    expected = simulate(coarse(seed), spikes)
+    different = response.spikes.numpy() != expected.spikes
+    assert different.mean() < 1e-3
+    for sample, neuron in zip(*np.nonzero(different.any(axis=0))):
+        first = int(different[:, sample, neuron].argmax())
+        assert abs(expected.membrane[first, sample, neuron] - 1) < 1e-12

@@ -1,0 +1,242 @@
+"""Supervising the child, with one that needs no Lava and misbehaves on demand: `fake_child.py`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from bl_neuro.backends.lava import backend, supervisor
+from bl_neuro.backends.lava.supervisor import ChildDied, LavaProcess
+from bl_neuro.errors import SubstrateFailed
+
+Behave = Callable[[str], Path]
+
+
+@pytest.fixture
+def start(fake_child: Behave, left_behind: Any, tmp_path: Path) -> Iterator[Callable[..., LavaProcess]]:
+    """Starts and opens a fake child that behaves in some way."""
+    started: list[LavaProcess] = []
+
+    def make(behaviour: str = "answers", deadline_s: float = 20.0) -> LavaProcess:
+        fake_child(behaviour)
+        process = backend.LavaProcess(tmp_path)
+        started.append(process)
+        process.open(tmp_path / "none.net", 4, False, False, True, deadline_s)
+        return process
+
+    yield make
+    for process in started:
+        process.kill()
+
+
+def gone(process: LavaProcess) -> bool:
+    return not supervisor._running_members(process.pid) and not _shared(process)
+
+
+def _shared(process: LavaProcess) -> list[str]:
+    return [name for name in os.listdir("/dev/shm") if process._prefix in name]
+
+
+def test_it_answers(start: Callable[..., LavaProcess]) -> None:
+    process = start()
+    assert process.alive
+    assert _shared(process)
+    for frames in (b"abc", b"", b"x" * 300_000):
+        assert process.run(1, frames, 20.0) == ([[len(frames)]], frames)
+    process.close()
+    assert gone(process)
+    assert not process.alive
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "kind", "message"),
+    [
+        ("hangs", SubstrateFailed, "no answer in 0.4 s while a query.*larger deadline_s"),
+        ("half", SubstrateFailed, "no answer"),
+        ("dies", ChildDied, "while a query; it said: libchip: burnt"),
+        ("loses-an-actor", ChildDied, "one of its processes was killed or ended while a query"),
+        ("babbles", ChildDied, "its process ended while a query"),
+        ("fails", SubstrateFailed, "a query failed: ValueError: no chip"),
+    ],
+)
+def test_whatever_goes_wrong_is_an_error_in_time(
+    start: Callable[..., LavaProcess], behaviour: str, kind: type[Exception], message: str
+) -> None:
+    process = start(behaviour)
+    began = time.monotonic()
+    with pytest.raises(kind, match=message) as caught:
+        process.run(1, b"abc", 0.4)
+    assert time.monotonic() - began < 5
+    assert isinstance(caught.value, ChildDied) == (kind is ChildDied), "only what was killed is asked again"
+    assert gone(process)
+
+
+@pytest.mark.parametrize("payload", [10, 2**20])
+def test_a_child_that_does_not_read_cannot_block(
+    fake_child: Behave, left_behind: Any, tmp_path: Path, payload: int
+) -> None:
+    fake_child("deaf")
+    process = backend.LavaProcess(tmp_path)
+    with pytest.raises(SubstrateFailed, match="no answer"):
+        process.run(1, bytes(payload), 0.3)
+    assert gone(process)
+
+
+@pytest.mark.parametrize("actor", [False, True])
+def test_a_kill_from_outside_is_noticed(start: Callable[..., LavaProcess], wait_until: Any, actor: bool) -> None:
+    process = start("hangs")
+    victim = process._actors[1].pid if actor else process.pid
+    failed: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            process.run(1, b"abc", 60.0)
+        except ChildDied as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    os.kill(victim, signal.SIGKILL)
+    thread.join(10)
+    assert failed
+    assert gone(process)
+
+
+def test_a_stopped_child_is_killed_at_the_deadline(start: Callable[..., LavaProcess]) -> None:
+    process = start()
+    os.killpg(process.pid, signal.SIGSTOP)
+    with pytest.raises(SubstrateFailed, match="no answer"):
+        process.run(1, b"abc", 0.3)
+    assert gone(process)
+
+
+def test_a_child_that_does_not_end_is_made_to(start: Callable[..., LavaProcess]) -> None:
+    process = start("stubborn")
+    process.close(grace_s=0.2)
+    assert gone(process)
+
+
+def test_ending_twice_signals_nobody_the_second_time(
+    start: Callable[..., LavaProcess], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process id may belong to somebody else by then."""
+    process = start()
+    process.close()
+    signalled: list[int] = []
+    monkeypatch.setattr(os, "killpg", lambda group, number: signalled.append(group))
+    process.kill()
+    process.close()
+    assert signalled == []
+    with pytest.raises(ChildDied):
+        process.run(1, b"abc", 1.0)
+    assert signalled == []
+
+
+def test_a_dead_child_keeps_its_process_id_until_its_group_is_gone(
+    start: Callable[..., LavaProcess], wait_until: Any
+) -> None:
+    process = start()
+    os.kill(process.pid, signal.SIGKILL)
+    wait_until(lambda: not process.alive)
+    assert psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE
+    assert supervisor._running_members(process.pid), "its actors live on"
+    process.close()
+    assert gone(process)
+    assert not psutil.pid_exists(process.pid)
+
+
+def test_another_process_with_the_id_of_an_actor_is_not_it(start: Callable[..., LavaProcess]) -> None:
+    process = start()
+    recycled = psutil.Process(os.getpid())
+    recycled._ident = (os.getpid(), 1.0)  # as it is where the id had another owner
+    recycled._create_time = 1.0
+    process._actors = [recycled]
+    assert not process.alive
+
+
+def test_an_interrupt_ends_it(start: Callable[..., LavaProcess], monkeypatch: pytest.MonkeyPatch) -> None:
+    process = start("hangs")
+
+    def interrupted(wait: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(supervisor._Wait, "check", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        process.run(1, b"abc", 60.0)
+    assert gone(process)
+
+
+def test_an_interrupt_while_it_closes_ends_it(
+    start: Callable[..., LavaProcess], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = start("stubborn")
+    calls: list[float] = []
+
+    def interrupted(seconds: float) -> None:
+        calls.append(seconds)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(supervisor.time, "sleep", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        process.close()
+    monkeypatch.undo()
+    assert gone(process)
+
+
+def test_another_thread_may_end_it_while_it_is_asked(start: Callable[..., LavaProcess], wait_until: Any) -> None:
+    process = start("hangs")
+    failed: list[BaseException] = []
+    asking = threading.Event()
+
+    def ask() -> None:
+        asking.set()
+        try:
+            process.run(1, b"abc", 60.0)
+        except SubstrateFailed as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    asking.wait(10)
+    process.close()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert failed
+    assert gone(process)
+
+
+def test_only_its_own_shared_memory_is_removed(start: Callable[..., LavaProcess]) -> None:
+    process, other = start(), start()
+    assert process._prefix != other._prefix
+    process.close()
+    assert not _shared(process)
+    assert _shared(other)
+    assert other.run(1, b"abc", 10.0)[1] == b"abc"
+
+
+def test_file_descriptors_do_not_pile_up(start: Callable[..., LavaProcess]) -> None:
+    start().close()
+    before = psutil.Process().num_fds()
+    for _ in range(5):
+        start().close()
+    assert psutil.Process().num_fds() <= before
+
+
+def test_an_interpreter_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SubstrateFailed, match=r"could not start the interpreter .*python9"):
+        LavaProcess(tmp_path, python=str(tmp_path / "python9"))
+
+
+def test_an_interpreter_that_ends_at_once_is_noticed(tmp_path: Path, left_behind: Any) -> None:
+    process = LavaProcess(tmp_path, child=tmp_path / "missing.py")
+    with pytest.raises(ChildDied, match=r"while starting; it said: .*missing\.py"):
+        process.open(tmp_path / "n.net", 1, False, False, True, 20.0)

@@ -1,0 +1,122 @@
+"""Each command once from end to end, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors import safe_open
+
+import bl_neuro as bl
+from bl_neuro.training import load_evaluator
+
+pytestmark = pytest.mark.slow
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def done(said: Any) -> Any:
+    """The JSON that a command printed, which is all that it said."""
+    assert said.code == 0, said.err
+    assert said.err == ""
+    return json.loads(said.out)
+
+
+def test_version_and_help(command: Callable[..., Any]) -> None:
+    assert command("--version").out == f"bl-neuro {bl.__version__}\n"
+    help_ = command("--help")
+    assert help_.code == 0
+    assert all(word in help_.out for word in ("demo", "doctor", "train", "attack", "export"))
+    assert command().out.strip() == help_.out.strip()
+
+
+def test_doctor_tries_every_substrate(command: Callable[..., Any]) -> None:
+    found = done(command("doctor", "--json"))
+    assert [each["substrate"] for each in found["substrates"]] == ["snntorch", "norse", "slayer", "lava"]
+    assert found["versions"]["bl-neuro"] == bl.__version__
+    for each in found["substrates"]:
+        reason = bl.backends.missing_reason(bl.backends.find_backend(each["substrate"]))
+        assert each["works"] == (reason is None), each["advice"]
+        assert each["advice"] == (reason or "")
+        assert each["access"] == ("black box" if each["substrate"] == "lava" else "white box")
+
+
+def test_train(command: Callable[..., Any], tmp_path: Path) -> None:
+    arguments = ["train", "digits", "--hidden", "16,12", "--steps", 4, "--seed", 5, "--out", tmp_path / "new", "--json"]
+    facts = done(command(*arguments))
+    network = bl.load(tmp_path / "new" / "target.safetensors")
+    assert network.fingerprint == facts["fingerprint"]
+    assert network.shapes == ((64,), (16,), (12,), (10,))
+    assert (facts["dataset"], facts["seed"], facts["steps"]) == ("digits", 5, 4)
+    assert sum(facts["splits"].values()) == 1797
+    assert load_evaluator(facts["evaluator"]).classes == 10
+    assert facts["evaluator_accuracy"] > 0.9
+    saved = json.loads((tmp_path / "new" / "training.json").read_text())
+    assert saved == {name: value for name, value in facts.items() if name in saved}
+    assert done(command(*arguments))["fingerprint"] == facts["fingerprint"]
+
+
+@pytest.mark.parametrize("attack", ["v1", "v2"])
+def test_attack(
+    attack: str, command: Callable[..., Any], models: Path, tmp_path: Path, needs: Callable[..., None]
+) -> None:
+    needs("snntorch")
+    arguments = [
+        *["attack", models / "target.safetensors", "--backend", "snntorch", "--attack", attack, "--steps", 8],
+        *["--classes", "3,0,3", "--budget", 601, "--seed", 2, "--json"],
+        *["--evaluator", models / "evaluator.safetensors"],
+    ]
+    facts = done(command(*arguments, "--out", tmp_path))
+    assert (facts["attack"], facts["substrate"], facts["status"], facts["seed"]) == (attack, "snntorch", "completed", 2)
+    assert facts["reveals"] == ("gradient" if attack == "v1" else "counts")
+    assert facts["fingerprint"] == bl.load(models / "target.safetensors").fingerprint
+    assert facts["queries"] == (3 * 11 if attack == "v1" else 60 + 3 * 180)
+    assert facts["queries_per_class"] == facts["queries"] / 3
+    assert [each["class"] for each in facts["inversions"]] == [3, 0, 3]
+    assert sum(each["target_answers"] == each["class"] for each in facts["inversions"]) >= 2
+    assert all(0 <= each["evaluator_confidence"] <= 1 for each in facts["inversions"])
+    with safe_open(str(tmp_path / "inversions.safetensors"), framework="numpy") as file:
+        spikes, classes = file.get_tensor("spikes"), file.get_tensor("classes")
+    assert spikes.shape == (8, 3, 1, 8, 8)
+    assert classes.tolist() == [3, 0, 3]
+    pictures = sorted(path.name for path in tmp_path.glob("*.png"))
+    assert pictures == ["inversion-00-class-3.png", "inversion-01-class-0.png", "inversion-02-class-3.png"]
+    assert all((tmp_path / name).read_bytes().startswith(PNG) for name in pictures)
+    again = done(command(*arguments))
+    assert again["inversions"] == facts["inversions"]
+
+
+def test_attack_says_it_in_a_table(call: Callable[..., Any], models: Path, needs: Callable[..., None]) -> None:
+    needs("snntorch")
+    said = call("attack", models / "target.safetensors", "--steps", 4, "--budget", 100, "--classes", "7")
+    assert (said.code, said.err) == (0, "")
+    assert "v2 on snntorch, 100 queries a class, completed" in said.out
+    assert "target answers" in said.out
+
+
+@pytest.mark.parametrize("reveals", ["membrane", "scores", "spikes", "label"])
+def test_attack_with_other_answers(
+    reveals: str, call: Callable[..., Any], models: Path, needs: Callable[..., None]
+) -> None:
+    needs("norse")
+    options = ["--backend", "norse", "--reveals", reveals, "--budget", 50, "--steps", 4, "--classes", "1", "--json"]
+    assert done(call("attack", models / "target.safetensors", *options))["reveals"] == reveals
+
+
+def test_export(command: Callable[..., Any], models: Path, tmp_path: Path) -> None:
+    facts = done(command("export", models / "target.safetensors", tmp_path / "model.net", "--json"))
+    assert (tmp_path / "model.net").read_bytes().startswith(b"\x89HDF")
+    assert [layer["layer"] for layer in facts["layers"]] == [1, 2]
+    assert all(0 < layer["weight_rms_error"] < 0.05 for layer in facts["layers"])
+    said = command("export", models / "target.safetensors", tmp_path / "again.net")
+    assert f"Written: {tmp_path / 'again.net'}" in said.out
+    assert (tmp_path / "again.net").exists()
+
+
+def test_runs_as_a_module_too() -> None:
+    words = [sys.executable, "-m", "bl_neuro", "--version"]
+    assert subprocess.run(words, capture_output=True, text=True).stdout == f"bl-neuro {bl.__version__}\n"

@@ -1,0 +1,153 @@
+"""Whatever is wrong with what a command is given: exit code 2, one line that says so, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+from bl_neuro import Conv, CubaLIF, Dense, Network, save
+from bl_neuro.training import ConvEvaluator
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory, models: Path) -> dict[str, str]:
+    """Paths of good and bad things, by what a test calls them."""
+    folder = tmp_path_factory.mktemp("places")
+    target = models / "target.safetensors"
+    (folder / "file").write_text("in the way")
+    (folder / "text.safetensors").write_text("not a network")
+    with safe_open(str(target), framework="numpy") as file:
+        facts = file.metadata()
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    arrays["layers.1.weight"] = np.full_like(arrays["layers.1.weight"], np.nan)
+    save_file(arrays, folder / "nan.safetensors", metadata=facts)
+    (folder / "half.safetensors").write_bytes(target.read_bytes()[:-100])
+    save(Network((1, 2, 2), [Conv(np.ones((2, 1, 1, 1)), CubaLIF())]), folder / "image.safetensors")
+    save(Network((12,), [Dense(np.ones((2, 12)), CubaLIF())]), folder / "flat.safetensors")
+    save(Network((2,), [Dense(np.ones((2, 2)), CubaLIF(reset="subtract"))]), folder / "subtract.safetensors")
+    for name, shape, classes in (("small", (1, 4, 4), 10), ("few", (1, 8, 8), 3)):
+        with torch.random.fork_rng():
+            ConvEvaluator(shape, classes).save(folder / f"{name}-evaluator.safetensors")
+    return {
+        "target": str(target),
+        "evaluator": str(models / "evaluator.safetensors"),
+        "folder": str(folder),
+        "missing": str(folder / "none.safetensors"),
+        "below_a_file": str(folder / "file" / "out"),
+        "file": str(folder / "file"),
+        **{path.stem: str(path) for path in folder.glob("*.safetensors")},
+    }
+
+
+ATTACK = "attack {target} --steps 4"
+WRONG = {
+    # any command
+    "unknown command": ("steal {target}", "steal"),
+    "unknown option": ("doctor --fast", "--fast"),
+    "an option without a value": (f"{ATTACK} --seed", "--seed"),
+    "an argument too many": ("doctor {target}", "unexpected extra argument"),
+    # attack
+    "no model": ("attack", "Missing argument 'model'"),
+    "a model that is not there": ("attack {missing}", "none.safetensors: expected a model file, found nothing"),
+    "a folder": ("attack {folder}", "found a folder"),
+    "a text": ("attack {text}", "not a readable safetensors network"),
+    "half a model": ("attack {half}", "not a readable safetensors network"),
+    "NaN weights": ("attack {nan}", "layer 1: weight: expected finite numbers, found nan"),
+    "an evaluator for a model": ("attack {evaluator}", "expected a network"),
+    "an image as output": ("attack {image}", "output is a vector"),
+    "a neuron it cannot hold": ("attack {subtract} --backend snntorch", "layer 0: reset 'subtract'"),
+    "unknown substrate": (f"{ATTACK} --backend nurse", "found 'nurse'; did you mean 'norse'"),
+    "unknown attack": (f"{ATTACK} --attack v3", "--attack: expected v1 or v2, found 'v3'"),
+    "unknown reveals": (f"{ATTACK} --reveals weights", "--reveals: expected one of membrane, .*, found 'weights'"),
+    "unknown reveals for v1": (f"{ATTACK} --attack v1 --reveals weights", "--reveals: expected one of"),
+    "no budget": (f"{ATTACK} --budget 0", "--budget: expected at least 1 query, found 0"),
+    "negative budget": (f"{ATTACK} --budget -5", "--budget: expected at least 1 query, found -5"),
+    "half a query": (f"{ATTACK} --budget 2.5", "--budget"),
+    "a class too high": (f"{ATTACK} --classes 3,10", r"classes: expected whole numbers in 0\.\.9, found 10"),
+    "a class below 0": (f"{ATTACK} --classes=-1", r"classes: expected whole numbers in 0\.\.9, found -1"),
+    "a class of words": (f"{ATTACK} --classes three", "--classes: expected class numbers"),
+    "no class": (f"{ATTACK} --classes=", "--classes"),
+    "no steps": ("attack {target} --steps 0", "steps: expected a whole number"),
+    "too many steps": ("attack {target} --steps 1000000", "steps: expected a whole number"),
+    "negative seed": (f"{ATTACK} --seed -1", "seed: expected a whole number of at least 0, found -1"),
+    "a seed of words": (f"{ATTACK} --seed lucky", "--seed"),
+    "no window": (f"{ATTACK} --window 0", "window: expected above 0"),
+    "a window that is NaN": (f"{ATTACK} --window nan", "window: expected above 0"),
+    "a window on no image": ("attack {flat} --window 2", "--window: inputs .* are no images"),
+    "pictures of words": ("attack {flat} --image-shape large", "--image-shape: expected HEIGHT,WIDTH"),
+    "pictures of another size": ("attack {flat} --image-shape 5,5", "do not hold"),
+    "no evaluator": (f"{ATTACK} --evaluator {{missing}}", "none.safetensors: not a readable evaluator"),
+    "a model for an evaluator": (f"{ATTACK} --evaluator {{target}}", "expected an evaluator"),
+    "an evaluator of other pictures": (f"{ATTACK} --evaluator {{small-evaluator}}", "--evaluator: it judges"),
+    "an evaluator of fewer classes": (
+        f"{ATTACK} --evaluator {{few-evaluator}}",
+        "--evaluator: it tells 3 classes apart",
+    ),
+    "nowhere to write": (f"{ATTACK} --out {{below_a_file}}", "expected a folder that can be written to"),
+    # train
+    "unknown dataset": ("train imagenet --out {folder}", "dataset: expected one of digits, found 'imagenet'"),
+    "no place for what is trained": ("train digits", "--out"),
+    "nowhere to write what is trained": (
+        "train digits --out {below_a_file}",
+        "expected a folder that can be written to",
+    ),
+    "a file where a folder goes": ("train digits --out {file}", "expected a folder that can be written to"),
+    "training with a negative seed": ("train digits --out {folder} --seed -1", "--seed: expected"),
+    "training for no steps": ("train digits --out {folder} --steps 0", "steps: expected"),
+    "training for too many steps": ("train digits --out {folder} --steps 1000000000", "steps: expected"),
+    "layers of words": ("train digits --out {folder} --hidden many", "--hidden: expected whole numbers"),
+    "an empty layer": ("train digits --out {folder} --hidden 16,0", "hidden: expected at least 1"),
+    "layers beyond any memory": ("train digits --out {folder} --hidden 10000000000", "hidden: at most"),
+    # export
+    "exporting nothing": ("export {missing} {folder}/out.net", "found nothing"),
+    "exporting NaN": ("export {nan} {folder}/out.net", "expected finite numbers"),
+    "exporting to another kind": ("export {target} {folder}/out.hdf5", "expected a name ending in .net"),
+    "exporting to nowhere": ("export {target} {below_a_file}/out.net", "could not be written"),
+    "exporting what Loihi cannot hold": ("export {subtract} {folder}/out.net", "layer 0: reset"),
+    # demo
+    "a demo nowhere": ("demo --out {below_a_file}", "expected a folder that can be written to"),
+    "a demo on an unknown substrate": ("demo --out {folder} --substrates snntorch,brian", "found 'brian'"),
+    "a demo on nothing": ("demo --out {folder} --substrates ,", "substrates: expected at least one"),
+    "a demo with a negative seed": ("demo --out {folder} --seed -1", "seed: expected"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_is_one_line(what: str, call: Callable[..., Any], places: dict[str, str], needs: Callable[[str], None]) -> None:
+    words, said = WRONG[what]
+    needs("snntorch")
+    before = sorted(Path(places["folder"]).iterdir())
+    one_line(call(*[word.format(**places) for word in words.split()]), said)
+    assert sorted(Path(places["folder"]).iterdir()) == before
+
+
+def one_line(found: Any, said: str) -> None:
+    assert found.code == 2
+    assert found.out == ""
+    assert found.err.startswith("error: ")
+    assert found.err.count("\n") == 1
+    assert found.err.endswith("\n")
+    assert re.search(said, found.err), found.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["unknown option", "NaN weights", "an evaluator of fewer classes"])
+def test_is_one_line_in_a_process_too(what: str, command: Callable[..., Any], places: dict[str, str]) -> None:
+    words, said = WRONG[what]
+    one_line(command(*[word.format(**places) for word in words.split()]), said)
+
+
+def test_lava_shows_no_membrane(call: Callable[..., Any], places: dict[str, str], needs: Callable[[str], None]) -> None:
+    needs("lava")
+    one_line(call("attack", places["target"], "--backend", "lava", "--reveals", "scores"), "shows no membrane")
+    one_line(
+        call("attack", places["target"], "--backend", "lava", "--attack", "v1"), "expected a differentiable substrate"
+    )

@@ -1,0 +1,196 @@
+"""From float networks to Loihi's integers: what is exact, what is lost, what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+import bl_neuro as bl
+from bl_neuro.deploy.loihi_weights import survives_encoding
+from bl_neuro.deploy.quantize import FixedPointLayer, quantization_problems, quantize
+from bl_neuro.network import Network
+from bl_neuro.neuron import CubaLIF
+from bl_neuro.testing.fixed_point import effective_network
+from bl_neuro.testing.random_networks import random_conv, random_dense, random_pooled
+
+FINITE = st.floats(-10, 10, allow_subnormal=False)
+
+
+def dense(weight: Any, **neuron: Any) -> Network:
+    weight = np.atleast_2d(np.asarray(weight, dtype=float))
+    return Network((weight.shape[1],), [bl.Dense(weight, CubaLIF(**neuron))])
+
+
+def only(network: Network) -> FixedPointLayer:
+    (layer,) = quantize(network).layers
+    return layer
+
+
+def check_ranges(layer: FixedPointLayer) -> None:
+    assert layer.weight.dtype == np.int64
+    assert not (layer.weight % 2).any()
+    assert np.abs(layer.weight).max() <= 254
+    assert 1 <= layer.threshold <= 4095
+    for decay in (layer.current_decay, layer.voltage_decay):
+        assert decay.min() >= 0
+        assert decay.max() <= 4096
+    if layer.bias is not None:
+        assert np.abs(layer.bias).max() < 2**15
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("make", [random_dense, random_conv])
+def test_random_networks_stay_in_range(make: Any, seed: int) -> None:
+    fixed = quantize(make(seed))
+    assert [layer.index for layer in fixed.layers] == ([0, 1, 2] if make is random_dense else [0, 1, 3])
+    for layer in fixed.layers:
+        check_ranges(layer)
+        assert 0 < layer.weight_loss < 0.02
+        assert 0 < layer.decay_loss <= 0.5 / 4096
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    weight=arrays.arrays(np.float64, (3, 4), elements=FINITE),
+    threshold=arrays.arrays(np.float64, 3, elements=st.floats(0.1, 10)),
+)
+def test_any_matrix_is_rounded_by_at_most_one_or_refused(weight: Any, threshold: Any) -> None:
+    network = dense(weight, threshold=threshold)
+    if quantization_problems(network):
+        with pytest.raises(bl.Unsupported, match="layer 0: weight"):
+            quantize(network)
+        return
+    layer = only(network)
+    check_ranges(layer)
+    assert survives_encoding(layer.weight)
+    exact = weight / threshold[:, None] * layer.threshold
+    assert np.abs(layer.weight - exact).max() <= 1 + 1e-9
+    one_more = np.abs(weight / threshold[:, None]).max() * (layer.threshold + 1)
+    assert one_more > 254 * (1 - 1e-12) or layer.threshold == 4095, "the mantissa is the largest that fits"
+
+
+def test_rows_are_scaled_to_one_threshold_without_rounding_it() -> None:
+    threshold = np.array([0.5, 1.0, 3.0])
+    relative = np.array([[1.0, -0.5], [0.25, 0.75], [-1.0, 0.5]])
+    layer = only(dense(relative * threshold[:, None], threshold=threshold))
+    assert layer.threshold == 254
+    assert layer.weight.tolist() == [[254, -128], [64, 190], [-254, 128]]
+    np.testing.assert_allclose(layer.row_scale, 254 / threshold)
+    np.testing.assert_allclose(layer.effective_weight, layer.weight * threshold[:, None] / 254)
+
+
+@pytest.mark.parametrize("factor", [0.125, 2.0, 1024.0])
+def test_only_the_ratio_to_the_threshold_matters(factor: float) -> None:
+    rng = np.random.default_rng(0)
+    weight, bias = rng.normal(size=(4, 5)), rng.normal(size=4)
+    plain = only(dense(weight, threshold=1.0, bias=bias))
+    scaled = only(dense(factor * weight, threshold=factor, bias=factor * bias))
+    assert plain.bias is not None
+    assert scaled.bias is not None
+    assert plain.threshold == scaled.threshold
+    assert plain.weight.tolist() == scaled.weight.tolist()
+    assert plain.bias.tolist() == scaled.bias.tolist()
+
+
+def test_what_fits_loses_nothing() -> None:
+    layer = only(dense([[1.0, -64 / 254], [2 / 254, 0.0]], current_decay=[0.0, 1.0], voltage_decay=0.25))
+    assert layer.weight.tolist() == [[254, -64], [2, 0]]
+    assert layer.weight_loss == pytest.approx(0, abs=1e-15)
+    assert layer.decay_loss == 0
+    assert layer.current_decay.tolist() == [0, 4096]
+    assert layer.voltage_decay.tolist() == 1024
+    assert layer.bias is None
+
+
+def test_losses_are_what_they_say() -> None:
+    layer = only(dense([[1.0, 0.5 + 1 / 254]], voltage_decay=0.3))
+    assert layer.weight.tolist() == [[254, 128]]
+    error = 0.5 + 1 / 254 - 128 / 254
+    power = np.sqrt((1 + (0.5 + 1 / 254) ** 2) / 2)
+    assert layer.weight_loss == pytest.approx(abs(error) / np.sqrt(2) / power, abs=1e-12)
+    assert layer.decay_loss == pytest.approx(abs(round(0.3 * 4096) / 4096 - 0.3))
+
+
+def test_small_weights_stop_at_the_largest_threshold() -> None:
+    layer = only(dense([[0.01, -0.002]]))
+    assert layer.threshold == 4095
+    assert layer.weight.tolist() == [[40, -8]]
+
+
+def test_biases_are_rounded_in_the_units_of_the_weights() -> None:
+    layer = only(dense([[1.0], [0.5]], threshold=[1.0, 2.0], bias=[0.1, -3.0]))
+    assert layer.bias is not None
+    assert layer.bias.tolist() == [round(25.4), -381]
+
+
+def test_a_convolution_keeps_a_threshold_a_channel() -> None:
+    weight = np.ones((2, 1, 2, 2)) * np.array([1.0, 0.5])[:, None, None, None]
+    neuron = CubaLIF(threshold=[1.0, 0.5], bias=[0.0, 0.25])
+    (layer,) = quantize(Network((1, 3, 3), [bl.Conv(weight, neuron)])).layers
+    assert (layer.weight == 254).all()
+    assert layer.bias is not None
+    assert layer.bias.shape == (2, 2, 2)
+    assert layer.bias[1].tolist() == [[127, 127], [127, 127]]
+
+
+@pytest.mark.parametrize("make", [random_dense, random_conv])
+def test_the_effective_network_has_the_rounded_parameters(make: Any) -> None:
+    fixed = quantize(make(7))
+    rounded = effective_network(fixed)
+    for layer in fixed.layers:
+        effective = rounded.layers[layer.index]
+        assert isinstance(effective, (bl.Dense, bl.Conv))
+        scale = layer.row_scale.reshape(-1, *[1] * (layer.weight.ndim - 1))
+        np.testing.assert_allclose(effective.weight * scale, layer.weight, atol=1e-9)
+        assert (effective.neuron.current_decay * 4096).tolist() == layer.current_decay.tolist()
+        assert (effective.neuron.voltage_decay * 4096).tolist() == layer.voltage_decay.tolist()
+        units = layer.threshold / effective.neuron.expanded("threshold", layer.shape)
+        np.testing.assert_allclose(effective.neuron.bias * units, layer.bias, atol=1e-9)
+
+
+REFUSED: dict[str, tuple[Network, str]] = {
+    "subtract": (dense([[1.0]], reset="subtract"), "layer 0: reset 'subtract': Loihi resets to zero only"),
+    "delayed": (dense([[1.0]], reset="subtract_delayed"), "layer 0: reset 'subtract_delayed'"),
+    "no weights": (dense([[0.0, 0.0]]), "layer 0: weight: every value is zero"),
+    "weights too large": (dense([[255.0, 1.0]]), "layer 0: weight: up to 254 times the threshold"),
+    "threshold too small": (dense([[1.0]], threshold=1e-310), "layer 0: weight: up to 254 times the threshold"),
+    "weights too small": (dense([[1e-4, 1e-5]]), "layer 0: weight: every value rounds to zero"),
+    "hardly a weight": (dense([[5e-324]], threshold=2.0), "layer 0: weight: every value rounds to zero"),
+    "bias too large": (dense([[1.0]], bias=200.0), "layer 0: bias: at most 32767 in Loihi's units, found 50800"),
+    "bias beyond integers": (dense([[1.0]], bias=1e30), "layer 0: bias: at most 32767"),
+    "bias beyond floats": (dense([[1e-5]], threshold=1e-5, bias=-1e305), "layer 0: bias: at most 32767"),
+    "pooling": (random_pooled(0), "layer 1: SumPool: netx has no pooling; .*layer 2: AveragePool"),
+    "a threshold a neuron": (
+        Network((1, 2, 2), [bl.Conv(np.ones((1, 1, 1, 1)), CubaLIF(threshold=[[[1.0, 1.0], [1.0, 2.0]]]))]),
+        "layer 0: threshold: one value a channel at most",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_loihi_cannot_hold_is_refused(what: str) -> None:
+    network, message = REFUSED[what]
+    with pytest.raises(bl.Unsupported, match=message):
+        quantize(network)
+    assert quantization_problems(network)
+
+
+def test_every_problem_is_listed_at_once() -> None:
+    neuron = CubaLIF(reset="subtract", bias=1e9)
+    network = Network((2,), [bl.Dense([[1e5, 0]], neuron), bl.Dense([[0.0]], CubaLIF())])
+    problems = quantization_problems(network)
+    assert [problem.split(":")[0] + problem.split(":")[1][:7] for problem in problems] == [
+        "layer 0 reset ",
+        "layer 0 weight",
+        "layer 1 weight",
+    ]
+
+
+def test_one_threshold_for_every_neuron_of_an_image_is_fine() -> None:
+    network = Network((1, 2, 2), [bl.Conv(np.ones((1, 1, 1, 1)), CubaLIF(threshold=np.full((1, 2, 2), 2.0)))])
+    assert quantize(network).layers[0].threshold == 508

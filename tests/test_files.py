@@ -1,0 +1,65 @@
+"""Files are there whole or not at all."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from bl_neuro import ReportError
+from bl_neuro.files import atomic_path, need_folder, write_text
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_writes_into_folders_there_were_not(tmp_path: Path) -> None:
+    write_text(tmp_path / "a" / "b" / "c.txt", "größer")
+    assert (tmp_path / "a" / "b" / "c.txt").read_bytes() == "größer".encode()
+    assert names(tmp_path / "a" / "b") == ["c.txt"]
+
+
+def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "kept.txt"
+    write_text(path, "old")
+    with suppress(KeyboardInterrupt), atomic_path(path) as temporary:
+        temporary.write_text("half of the n")
+        raise KeyboardInterrupt
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["kept.txt"]
+
+
+def test_the_file_appears_only_at_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "new.txt"
+    with atomic_path(path) as temporary:
+        temporary.write_text("new")
+        assert not path.exists()
+        assert temporary.parent == path.parent
+        assert temporary.suffix == path.suffix
+    assert path.read_text() == "new"
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_place_below_a_file_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OSError), atomic_path(tmp_path / "file" / "x.txt"):  # noqa: PT011 - which one is up to the system
+        pytest.fail("there is no such place")
+
+
+def test_a_folder_in_its_place_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(OSError), atomic_path(tmp_path / "taken"):  # noqa: PT011
+        pass
+    assert names(tmp_path) == ["taken"]
+
+
+def test_a_needed_folder_is_made_and_tried(tmp_path: Path) -> None:
+    need_folder(tmp_path / "a" / "b")
+    need_folder(tmp_path / "a" / "b")
+    assert names(tmp_path / "a" / "b") == []
+    (tmp_path / "file").write_text("in the way")
+    for wrong in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(ReportError, match="expected a folder that can be written to"):
+            need_folder(wrong)

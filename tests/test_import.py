@@ -1,0 +1,103 @@
+"""Importing is light, every public name is there, and a missing framework is a message and not a crash."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import bl_neuro
+
+HEAVY = ("torch", "snntorch", "norse", "lava", "matplotlib", "pydantic", "sklearn", "scipy", "h5py", "safetensors")
+ABSENT = """
+import sys
+for name in ("snntorch", "norse", "lava"):
+    sys.modules[name] = None  # Python then says that there is no such module
+"""
+
+
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+
+
+def loaded_by(code: str) -> list[str]:
+    """Which heavy modules a fresh interpreter holds after `code`."""
+    probe = f"import sys\n{code}\nprint(*(name for name in {HEAVY} if name in sys.modules), file=sys.stderr)"
+    done = python(probe)
+    assert done.returncode == 0, done.stderr
+    return done.stderr.split()
+
+
+def test_import_is_light() -> None:
+    assert loaded_by("import bl_neuro") == []
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["demo", "--help"], ["attack", "--help"]])
+def test_help_is_light(arguments: list[str]) -> None:
+    loaded = loaded_by(f"from bl_neuro.cli import run\nassert run({arguments}) == 0")
+    assert set(loaded) <= {"pydantic"}  # newer versions of Typer load it themselves
+
+
+def test_a_network_needs_no_torch() -> None:
+    code = "import bl_neuro as bl\nbl.Network((2,), [bl.Dense([[1.0, 2.0]], bl.CubaLIF())]).fingerprint"
+    assert loaded_by(code) == []
+
+
+def test_every_public_name_is_there() -> None:
+    for name in bl_neuro.__all__:
+        assert getattr(bl_neuro, name) is not None
+        assert name in dir(bl_neuro)
+    for name in ("data", "leakage", "reference", "report", "testing", "training"):
+        assert getattr(bl_neuro, name).__name__ == f"bl_neuro.{name}"
+
+
+def test_other_names_are_not() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'open_targets'"):
+        bl_neuro.open_targets  # noqa: B018
+
+
+def test_every_exception_is_ours() -> None:
+    exceptions = [getattr(bl_neuro, name) for name in bl_neuro.__all__]
+    ours = [each for each in exceptions if isinstance(each, type) and issubclass(each, Exception)]
+    assert len(ours) == 16
+    assert all(issubclass(each, bl_neuro.BlNeuroError) for each in ours)
+
+
+def test_a_missing_framework_says_what_to_install() -> None:
+    code = f"""{ABSENT}
+import bl_neuro as bl
+network = bl.Network((2,), [bl.Dense([[1.0, 2.0]], bl.CubaLIF())])
+for substrate in bl.available_substrates():
+    try:
+        bl.open_target(network, substrate)
+    except bl.MissingDependency as error:
+        print(error)
+"""
+    said = python(code).stdout.splitlines()
+    wanted = {"snntorch": "snntorch", "norse": "norse", "slayer": "lava", "lava": "lava"}
+    assert len(said) == len(wanted)
+    for line, (substrate, extra) in zip(said, wanted.items()):
+        assert line.startswith(f"substrate '{substrate}': ")
+        assert f'is not installed; install it with: pip install "bl-neuro[{extra}]"' in line
+
+
+def test_doctor_and_all_else_work_without_any_framework() -> None:
+    code = f"""{ABSENT}
+import json, numpy as np, bl_neuro as bl
+from bl_neuro.cli import run
+from bl_neuro.testing.reference_target import SpikesOnlyTarget, easy_network
+assert run(["doctor", "--json"]) == 0
+box = bl.BlackBox(SpikesOnlyTarget(easy_network()))
+assert len(bl.attacks.BrainLeaksV2()(box, classes=[0], steps=3).classes) == 1
+plan = bl.training.TargetPlan(hidden=(4,), steps=2, proxy_epochs=1, spiking_epochs=1)
+assert bl.training.train_target(bl.data.load_digits(), plan).classes == 10
+assert run(["demo", "--out", "nowhere"]) == 2
+"""
+    done = python(code)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count('"works": false') == 4
+    assert done.stdout.count("is not installed; install it with: pip install") == 4
+    assert done.stderr.splitlines() == [
+        'error: no substrate is installed; install one with: pip install "bl-neuro[snntorch]"'
+    ]

@@ -1,0 +1,210 @@
+"""The evaluator: accurate, repeatable, blind to brightness; its files are read or refused."""
+
+from __future__ import annotations
+
+import struct
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
+
+from bl_neuro import InputError, ModelFileError
+from bl_neuro.data import Split
+from bl_neuro.testing.attack_contract import global_chance
+from bl_neuro.training import ConvEvaluator, load_evaluator, train_evaluator
+
+FACTS = {"format": "bl-neuro/evaluator/1", "shape": "1,8,8", "classes": "10"}
+
+
+@pytest.fixture(scope="module")
+def trained(split: Split) -> ConvEvaluator:
+    return train_evaluator(split.evaluator, steps=10, epochs=30)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "evaluator.safetensors"
+
+
+def weights(evaluator: ConvEvaluator) -> list[torch.Tensor]:
+    return list(evaluator.state_dict().values())
+
+
+def test_learns_the_digits(trained: ConvEvaluator, split: Split) -> None:
+    assert trained.accuracy(split.test) > 0.9
+    assert not trained.training
+
+
+def test_probabilities_are_probabilities(trained: ConvEvaluator, split: Split) -> None:
+    images = split.test.images[:20]
+    found = trained.probabilities(images)
+    assert found.shape == (20, 10)
+    assert found.dtype == np.float64
+    assert found.min() >= 0
+    np.testing.assert_allclose(found.sum(1), 1, atol=1e-6)
+    np.testing.assert_allclose(trained.probabilities(images[3:4])[0], found[3], atol=1e-5)
+    np.testing.assert_allclose(trained.probabilities(images), found)  # no dropout when it judges
+
+
+def test_does_not_see_brightness_or_contrast(trained: ConvEvaluator, split: Split) -> None:
+    images = split.test.images[:20]
+    np.testing.assert_allclose(trained.probabilities(images * 0.3 + 0.4), trained.probabilities(images), atol=1e-3)
+
+
+def test_a_blank_image_is_judged_all_the_same(trained: ConvEvaluator) -> None:
+    assert np.isfinite(trained.probabilities(np.zeros((1, 1, 8, 8)))).all()
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (2, 1, 8, 9), (2, 3, 8, 8), (2, 64)])
+def test_refuses_images_of_another_shape(shape: tuple[int, ...]) -> None:
+    with pytest.raises(InputError, match=r"evaluator: expected images of shape \(1, 8, 8\)"):
+        ConvEvaluator((1, 8, 8), 10).probabilities(np.zeros(shape))
+
+
+def test_comes_from_its_seed_alone(few: Split) -> None:
+    states = global_chance()
+    first, again, other = (train_evaluator(few.evaluator, steps=4, epochs=2, seed=seed) for seed in (1, 1, 2))
+    assert all(map(torch.equal, weights(first), weights(again)))
+    assert not any(map(torch.equal, weights(first), weights(other)))
+    assert global_chance() == states
+
+
+def test_tells_how_far_it_is(few: Split) -> None:
+    calls: list[tuple[int, int]] = []
+    train_evaluator(few.evaluator, steps=2, epochs=2, progress=lambda done, total: calls.append((done, total)))
+    assert calls == [(1, 2), (2, 2)]
+
+
+# Files
+
+
+def test_round_trip_is_exact(trained: ConvEvaluator, path: Path, split: Split) -> None:
+    trained.save(path)
+    states = global_chance()
+    again = load_evaluator(path)
+    assert global_chance() == states
+    assert (again.shape, again.classes) == ((1, 8, 8), 10)
+    assert np.array_equal(again.probabilities(split.test.images), trained.probabilities(split.test.images))
+
+
+def forge(path: Path, changes: dict[str, torch.Tensor | None] | None = None, **facts: str | None) -> None:
+    """Writes an evaluator's file with tensors and facts exchanged, or left out where None."""
+    tensors = {**ConvEvaluator((1, 8, 8), 10).state_dict(), **(changes or {})}
+    told = {**FACTS, **facts}
+    save_file(
+        {name: tensor for name, tensor in tensors.items() if tensor is not None},
+        path,
+        metadata={name: fact for name, fact in told.items() if fact is not None},
+    )
+
+
+def refused(path: Path, said: str = "") -> None:
+    with pytest.raises(ModelFileError, match=said) as error:
+        load_evaluator(path)
+    assert str(path) in str(error.value)
+
+
+def test_forged_files_are_read_where_nothing_is_wrong(path: Path) -> None:
+    forge(path)
+    assert load_evaluator(path).classes == 10
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"format": None},
+        {"format": "bl-neuro/network/1"},
+        {"shape": None},
+        {"classes": None},
+        {"shape": "1,8"},
+        {"shape": "1,8,eight"},
+        {"shape": "1,0,8"},
+        {"shape": "-1,8,8"},
+        {"shape": "1,8,16"},
+        {"shape": "1,99999999,99999999"},
+        {"classes": "ten"},
+        {"classes": "0"},
+        {"classes": "11"},
+        {"classes": "1000000000"},
+        {"classes": "9" * 5000},
+    ],
+    ids=lambda facts: ",".join(f"{name} {fact}" for name, fact in facts.items())[:40],
+)
+def test_refuses_facts(path: Path, facts: dict[str, str | None]) -> None:
+    forge(path, **facts)
+    refused(path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"first.weight": None},
+        {"extra": torch.zeros(1)},
+        {"first.weight": torch.zeros(16, 1, 5, 5)},
+        {"last.bias": torch.zeros(10, dtype=torch.float64)},
+        {"last.bias": torch.zeros(10, dtype=torch.float16)},
+        {"last.bias": torch.zeros(10, dtype=torch.int64)},
+        {"last.bias": torch.full((10,), float("nan"))},
+        {"last.bias": torch.full((10,), float("inf"))},
+    ],
+    ids=["missing", "surplus", "shape", "float64", "float16", "int64", "NaN", "infinity"],
+)
+def test_refuses_weights(path: Path, changes: dict[str, Any]) -> None:
+    forge(path, changes)
+    refused(path)
+
+
+def test_a_huge_claim_costs_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small file may claim the largest size there is: nothing of that size is made before its weights are seen."""
+    made: list[int] = []
+    linear = torch.nn.Linear.reset_parameters
+    monkeypatch.setattr(
+        torch.nn.Linear,
+        "reset_parameters",
+        lambda self: made.append(0 if self.weight.is_meta else self.weight.numel()) or linear(self),
+    )
+    forge(path, shape="512,512,512")
+    refused(path)
+    assert len(made) > 2
+    assert max(made[2:], default=0) == 0  # the first two are those of the forger
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 80, b"PK\x03\x04" + b"\0" * 80, struct.pack("<Q", 2) + b"{}"])
+def test_refuses_other_files(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    refused(path)
+
+
+def test_refuses_what_is_not_there(tmp_path: Path) -> None:
+    refused(tmp_path / "none.safetensors")
+    refused(tmp_path)
+
+
+@settings(max_examples=100)
+@given(data=st.data())
+def test_damage_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    path = tmp_path_factory.getbasetemp() / "damaged.safetensors"
+    forge(path)
+    content = bytearray(path.read_bytes())
+    header = 8 + struct.unpack("<Q", content[:8])[0]
+    content[data.draw(st.integers(0, header - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    path.write_bytes(content[: data.draw(st.integers(header, len(content)))] if data.draw(st.booleans()) else content)
+    with suppress(ModelFileError):
+        assert load_evaluator(path).classes == 10
+
+
+def test_a_place_that_cannot_be_written_is_an_error_of_ours(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ModelFileError, match="could not be written"):
+        ConvEvaluator((1, 8, 8), 10).save(tmp_path / "file" / "evaluator.safetensors")
+
+
+def test_nothing_but_weights_is_in_the_file(trained: ConvEvaluator, path: Path) -> None:
+    trained.save(path)
+    assert load_file(path).keys() == trained.state_dict().keys()
