@@ -20,7 +20,7 @@ CHUNK_VALUES = 2**25
 """Most values (T x B x widest layer) of one pass without gradients; larger batches are run in pieces."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Response:
     """What a target answered, aligned: entry t is the answer to input step t, pipeline delays removed.
 
@@ -31,6 +31,10 @@ class Response:
     spikes: Tensor
     membrane: Tensor | None
     layers: list[Tensor] | None = None
+
+    def __repr__(self) -> str:
+        shown = "" if self.membrane is None else ", membrane"
+        return f"<Response: spikes{shown} {tuple(self.spikes.shape)}>"
 
 
 class Target(ABC):

@@ -28,6 +28,7 @@ class WhiteBox:
     """
 
     def __init__(self, target: Target) -> None:
+        _need_target(target, "white box")
         if not target.differentiable:
             raise NotDifferentiable(
                 f"white box: expected a differentiable substrate (snntorch, norse, slayer), found {target.substrate}; "
@@ -84,12 +85,13 @@ class BlackBox:
     __slots__ = ("_budget", "_classes", "_gate", "_input_shape", "_lock", "_reveals", "_spent")
 
     def __init__(self, target: Target, reveals: Reveals = "counts", budget: int | None = None) -> None:
+        _need_target(target, "black box")
         if reveals not in REVEALS:
             raise InputError(f"reveals: expected one of {', '.join(REVEALS)}, found {reveals!r}")
         if _needs_membrane(target, reveals) and not target.reveals_membrane:
             raise NotRevealed(
-                f"reveals: substrate {target.substrate} shows no membrane, so no {reveals} of a network read out by "
-                f"its {target.network.readout}; expected spikes or counts"
+                f"reveals: {reveals} takes a membrane, and substrate {target.substrate} shows none; "
+                f"expected spikes{', counts or label' if target.network.readout == 'spikes' else ' or counts'}"
             )
         limit = whole_number(budget)
         if budget is not None and (limit is None or limit < 1):
@@ -173,6 +175,11 @@ def _gate(target: Target, reveals: Reveals) -> _Gate:
             return reveal(target.run(spikes), reveals, target.network.readout)
 
     return _Gate(check, ask)
+
+
+def _need_target(target: Any, what: str) -> None:
+    if not isinstance(target, Target):
+        raise InputError(f"{what}: expected a target from bl.open_target, found {type(target).__name__}")
 
 
 def _needs_membrane(target: Target, reveals: Reveals) -> bool:

@@ -52,7 +52,7 @@ def _need_neuron(neuron: Any) -> None:
         raise NetworkError([f"neuron: expected a CubaLIF, found {type(neuron).__name__}"])
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Dense:
     """Fully connected synapses, weight (out, in), and their neurons. Input (in,), output (out,)."""
 
@@ -74,11 +74,14 @@ class Dense:
             raise NetworkError([f"Dense expects an input of shape ({self.weight.shape[1]},), found {shape}{hint}"])
         return (self.weight.shape[0],)
 
+    def __repr__(self) -> str:
+        return f"<{self}, {self.neuron!r}>"
+
     def __str__(self) -> str:
         return f"Dense {self.weight.shape[1]} -> {self.weight.shape[0]}"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Conv:
     """2-D convolution (cross-correlation), weight (out, in/groups, h, w), and its neurons. Input (C, H, W)."""
 
@@ -122,12 +125,15 @@ class Conv:
         kernel = (self.weight.shape[2], self.weight.shape[3])
         return (self.weight.shape[0], *_windows(shape, kernel, self.stride, self.padding, self.dilation))
 
+    def __repr__(self) -> str:
+        return f"<{self}, {self.neuron!r}>"
+
     def __str__(self) -> str:
         out, inner, height, width = self.weight.shape
         return f"Conv {inner * self.groups} -> {out}, {height}x{width}, stride {self.stride}, padding {self.padding}"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Flatten:
     """Turns (C, H, W) into (C*H*W,), channel first."""
 
@@ -135,11 +141,14 @@ class Flatten:
         """Shape of the output for an input of `shape`."""
         return (math.prod(shape),)
 
+    def __repr__(self) -> str:
+        return "<Flatten>"
+
     def __str__(self) -> str:
         return "Flatten"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class _Pool:
     size: Pair
     stride: Pair
@@ -152,6 +161,9 @@ class _Pool:
         """Shape (C, H', W') of the output for an input of `shape`; NetworkError where they do not fit."""
         _need_image(shape, type(self).__name__)
         return (shape[0], *_windows(shape, self.size, self.stride, (0, 0), (1, 1)))
+
+    def __repr__(self) -> str:
+        return f"<{self}>"
 
     def __str__(self) -> str:
         return f"{type(self).__name__} {self.size[0]}x{self.size[1]}, stride {self.stride}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -30,6 +30,8 @@ def save(network: Network, path: str | Path) -> None:
         ModelFileError: the suffix is not one of these, or the file cannot be written.
         Unsupported: a `.net` file cannot hold this network.
     """
+    if not isinstance(network, Network):
+        raise ModelFileError(f"expected a bl_neuro Network to save, found {type(network).__name__}")
     target = Path(path)
     if target.suffix == ".net":
         from bl_neuro.deploy.net_file import write_net
@@ -51,8 +53,15 @@ def load(path: str | Path) -> Network:
     source = Path(path)
     if not source.is_file():
         raise ModelFileError(f"{source}: expected a model file, found {'a folder' if source.is_dir() else 'nothing'}")
+    with _readable(source) as file:
+        start = file.read(4)
+    if start.startswith((b"PK\x03\x04", b"\x80")):
+        raise ModelFileError(
+            f"{source}: a PyTorch or pickle file, which is never opened here; save weights as .safetensors"
+        )
     if source.suffix != ".safetensors":
-        raise ModelFileError(f"{source}: this version reads networks from .safetensors files only")
+        hint = " (.net files are written, not yet read)" if source.suffix == ".net" else ""
+        raise ModelFileError(f"{source}: expected a .safetensors file{hint}")
     if source.stat().st_size > MAX_BYTES:
         raise ModelFileError(f"{source}: {source.stat().st_size} bytes; at most {MAX_BYTES} are read")
     structure, arrays, fingerprint = _read_safetensors(source)
@@ -63,6 +72,13 @@ def load(path: str | Path) -> Network:
     if network.fingerprint != fingerprint:
         raise ModelFileError(f"{source}: damaged: its values are not those of the fingerprint it states")
     return network
+
+
+def _readable(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise ModelFileError(f"{path}: could not be read ({error.strerror})") from error
 
 
 def _write_safetensors(network: Network, path: Path) -> None:

@@ -46,7 +46,7 @@ def frozen_array(value: Any, name: str) -> FloatArray:
     return array
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class CubaLIF:
     """CUBA-LIF parameters of one layer, each a scalar or one value a neuron (for images also one a channel).
 
@@ -91,6 +91,13 @@ class CubaLIF:
         object.__setattr__(self, "reset", reset)
         if problems:
             raise NetworkError(problems)
+
+    def __repr__(self) -> str:
+        given = {
+            name: f"{value.item():g}" if value.size == 1 else f"array{value.shape}"
+            for name, value in self.parameters().items()
+        }
+        return f"CubaLIF({', '.join(f'{name}={value}' for name, value in given.items())}, reset={self.reset!r})"
 
     def parameters(self) -> dict[str, FloatArray]:
         """The four numeric parameters by name, as they were given (scalar or per neuron)."""

@@ -208,7 +208,10 @@ def test_silence_has_a_label_but_is_no_answer() -> None:
 
 @pytest.mark.parametrize("reveals", ["membrane", "scores"])
 def test_what_a_substrate_does_not_put_out_cannot_be_shown(reveals: Any) -> None:
-    with pytest.raises(NotRevealed, match=f"spikes-only shows no membrane, so no {reveals}"):
+    with pytest.raises(
+        NotRevealed,
+        match=f"{reveals} takes a membrane, and substrate spikes-only shows none; expected spikes, counts or label",
+    ):
         BlackBox(SpikesOnlyTarget(easy_network()), reveals=reveals)
     with pytest.raises(NotRevealed):
         reveal(Response(torch.zeros(1, 1, 3), None), reveals)
@@ -217,7 +220,7 @@ def test_what_a_substrate_does_not_put_out_cannot_be_shown(reveals: Any) -> None
 def test_a_label_takes_a_membrane_only_where_it_is_read_from_it() -> None:
     by_membrane = Network((12,), easy_network().layers, "membrane")
     assert BlackBox(SpikesOnlyTarget(easy_network()), reveals="label").query(queries(2)).shape == (2,)
-    with pytest.raises(NotRevealed, match="read out by its membrane"):
+    with pytest.raises(NotRevealed, match="label takes a membrane.*expected spikes or counts"):
         BlackBox(SpikesOnlyTarget(by_membrane), reveals="label")
 
 

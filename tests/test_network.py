@@ -104,6 +104,16 @@ def test_refuses_layers(layers: Any, said: str) -> None:
         Network((1, 6, 6), layers)
 
 
+def test_counts_inputs_weights_and_neurons_against_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    layers = [Dense(np.ones((4, 6)), NEURON), Dense(np.ones((2, 4)), NEURON)]
+    count = 6 + 6 * 4 + 4 + 4 * 2 + 2
+    monkeypatch.setattr("bl_neuro.network.MAX_VALUES", count)
+    assert Network((6,), layers).classes == 2
+    monkeypatch.setattr("bl_neuro.network.MAX_VALUES", count - 1)
+    with pytest.raises(NetworkError, match=f"weights and neurons: at most {count - 1}, found {count}"):
+        Network((6,), layers)
+
+
 def test_lists_every_problem_with_its_layer() -> None:
     wrong = CubaLIF(threshold=[1.0, 1.0, 1.0], bias=[0.0, 0.0])
     layers = [Dense(np.ones((4, 6)), wrong), Dense(np.ones((2, 4)), CubaLIF(voltage_decay=[0.1] * 5))]

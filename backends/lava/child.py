@@ -30,7 +30,7 @@ import traceback
 import types
 from collections.abc import Callable
 from importlib.metadata import version
-from typing import Any
+from typing import Any, NoReturn
 
 MAX_HEADER = 2**20
 
@@ -78,28 +78,29 @@ def remove_shared_memory(prefix: str) -> None:
                 os.unlink(path)
 
 
-def watch_parent(parent: int, prefix: str, folder: str) -> None:
+def watch_parent(parent: int, names: tuple[str, str]) -> None:
     """Has a thread end everything once the parent is gone, also in the middle of a query."""
-    threading.Thread(target=_end_with_parent, args=(parent, prefix, folder), daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(parent, names), daemon=True).start()
 
 
-def _end_with_parent(parent: int, prefix: str, folder: str) -> None:
+def _end_with_parent(parent: int, names: tuple[str, str]) -> None:
     while os.getppid() == parent:
         time.sleep(0.5)
-    end_without_parent(prefix, folder)
+    end_without_parent(names)
 
 
-def end_without_parent(prefix: str, folder: str) -> None:
-    """Ends the whole group and removes what it leaves: a parent that was killed cannot."""
+def end_without_parent(names: tuple[str, str] | None) -> NoReturn:
+    """Ends the whole group and removes what it leaves under these names, as a parent that was killed cannot."""
     group = os.getpgrp()
     with contextlib.suppress(OSError):
-        if os.fork():
-            signal.pause()  # until it kills this one too
-        os.setsid()  # a process outside of the group, which outlives it: what it removes stays removed
+        while os.fork():
+            signal.pause()  # until the other one kills this one too
+        os.setsid()  # outside of the group it outlives it: what it removes stays removed
     try:
         _kill_group(group)
-        remove_shared_memory(prefix)
-        shutil.rmtree(folder, ignore_errors=True)
+        if names is not None:
+            remove_shared_memory(names[0])
+            shutil.rmtree(names[1], ignore_errors=True)
     finally:
         os._exit(0)
 
@@ -130,11 +131,47 @@ def import_netx() -> Any:
     return netx
 
 
+def follow_actors(actors: list[Any]) -> None:
+    """Lists Lava's processes in `actors` as they start, and has them print the error that ends them.
+
+    Lava keeps such an error to itself; printed, it is there for the supervisor to see.
+    """
+    from lava.magma.runtime.message_infrastructure.multiprocessing import SystemProcess
+
+    start, run = SystemProcess.start, SystemProcess.run
+
+    def listed(process: Any) -> None:
+        start(process)
+        actors.append(process)
+
+    def telling(process: Any) -> None:
+        target = process._target
+
+        def told(*args: Any, **options: Any) -> None:
+            try:
+                target(*args, **options)
+            except Exception:
+                traceback.print_exc()
+                raise
+
+        process._target = told
+        run(process)
+
+    SystemProcess.start, SystemProcess.run = listed, telling
+
+
+def _end_with_an_actor(actors: list[Any], ready: threading.Event) -> None:
+    """Ends this process where one of Lava's is killed while they start: Lava would wait for it for ever."""
+    while not ready.wait(0.1):
+        if not all(actor.is_alive() for actor in list(actors)) and not ready.wait(2.0):  # or Lava tells of an error
+            print("a process of the simulation was killed while it was starting", file=sys.stderr, flush=True)
+            os._exit(1)
+
+
 class Simulation:
     """One netx network, running, with pipes into its first synapse and out of its neurons."""
 
-    def __init__(self, net: str, steps: int, layers: bool, sparse: bool, streamed: bool) -> None:
-        netx = import_netx()
+    def __init__(self, netx: Any, net: str, steps: int, layers: bool, sparse: bool, streamed: bool) -> None:
         from lava.magma.core.run_conditions import RunSteps
         from lava.magma.core.run_configs import Loihi2SimCfg
 
@@ -170,9 +207,18 @@ class Simulation:
 
 
 def _open(header: dict[str, Any]) -> tuple[Simulation, dict[str, Any]]:
-    simulation = Simulation(header["net"], header["steps"], header["layers"], header["sparse"], header["streamed"])
-    actors = [actor.pid for actor in simulation.network.runtime._messaging_infrastructure.actors]
-    return simulation, {"actors": actors}
+    actors: list[Any] = []
+    ready = threading.Event()
+    netx = import_netx()
+    follow_actors(actors)
+    threading.Thread(target=_end_with_an_actor, args=(actors, ready), daemon=True).start()
+    try:
+        simulation = Simulation(
+            netx, header["net"], header["steps"], header["layers"], header["sparse"], header["streamed"]
+        )
+    finally:
+        ready.set()
+    return simulation, {"actors": [actor.pid for actor in actors]}
 
 
 def _run(simulation: Simulation, header: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
@@ -187,31 +233,35 @@ def main() -> None:
     """Serves frames until told to close, or until the parent is gone."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever Lava prints must not get into the answers
+    simulation: Simulation | None = None
+    names: tuple[str, str] | None = None
 
     def answer(header: dict[str, Any], payload: bytes = b"") -> None:
-        answers.write(encode_frame(header, payload))
-        answers.flush()
+        try:
+            answers.write(encode_frame(header, payload))
+            answers.flush()
+        except OSError:
+            end_without_parent(names)
 
-    simulation: Simulation | None = None
-    names = ("", "")
     while True:
         try:
             header, payload = read_frame(sys.stdin.buffer.read)
-        except EOFError:  # the parent is gone, it says so when it ends us
-            if simulation is not None:
-                end_without_parent(*names)
-            break
+        except EOFError:
+            end_without_parent(names)
         try:
             if header["op"] == "open":
                 names = header["prefix"], header["folder"]
                 name_what_is_left(*names)
-                watch_parent(header["parent"], *names)
+                watch_parent(header["parent"], names)
                 simulation, reply = _open(header)
                 answer(reply)
             elif header["op"] == "run" and simulation is not None:
                 answer(*_run(simulation, header, payload))
             else:
                 break
+        except (EOFError, ConnectionError):  # Lava's shared-memory manager is gone
+            traceback.print_exc()
+            os._exit(1)
         except BaseException as error:  # noqa: BLE001 - whatever it is, the supervisor is told and this process ends
             answer({"error": f"{type(error).__name__}: {error}", "trace": traceback.format_exc()})
             break

@@ -36,7 +36,7 @@ class Trace:
     rates: Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Inversions:
     """K reconstructed inputs.
 
@@ -52,6 +52,12 @@ class Inversions:
     status: Status
     attack: str
     seed: int
+
+    def __repr__(self) -> str:
+        return (
+            f"<Inversions by {self.attack}: {len(self.classes)} of {tuple(self.spikes.shape[2:])}, "
+            f"T={len(self.spikes)}, {self.queries} queries, {self.status}>"
+        )
 
     @property
     def queries_per_class(self) -> float:

@@ -181,6 +181,7 @@ def control(made: list[Row], kind: str, key: str) -> Control:
         "status": status,
         "inversions": key,
         "curve": None,
+        "targets": len(made),
         "kind": kind,
     }
     return Control.model_validate(facts)

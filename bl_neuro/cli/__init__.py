@@ -1,4 +1,7 @@
-"""The command line, `bl-neuro`. Exit codes: 0 done, 1 the check it makes failed, 2 bad input or usage."""
+"""The command line, `bl-neuro`.
+
+Exit codes: 0 done, 1 the check it makes failed, 2 bad input or usage, 130 interrupted.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +22,19 @@ def run(arguments: list[str]) -> int:
     from bl_neuro.cli.app import app
 
     try:
-        code = app(args=arguments, prog_name="bl-neuro", standalone_mode=False)
-        return int(code or 0)
+        code = int(app(args=arguments, prog_name="bl-neuro", standalone_mode=False) or 0)
+        if code == INTERRUPTED:  # Typer makes an exit code of Ctrl-C
+            _fail("interrupted")
+        return code
     except BlNeuroError as error:
         return _fail(str(error))
     except KeyboardInterrupt:
         _fail("interrupted")
         return INTERRUPTED
+    except MemoryError as error:
+        return _fail(f"not enough memory: {error or 'a smaller network, budget or number of steps may fit'}")
+    except OSError as error:
+        return _fail(f"{error.filename or 'output'}: {error.strerror or error}")
     except Exception as error:
         # Typer's own errors of usage, whatever Click they come from, know how to say themselves in one line.
         message = getattr(error, "format_message", None)

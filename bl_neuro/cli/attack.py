@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,15 @@ from bl_neuro.attacks.base import checked_classes
 from bl_neuro.backends import Target, open_target
 from bl_neuro.cli.output import print_json, print_table, progress_bars, say
 from bl_neuro.errors import InputError, NotRevealed, ReportError
-from bl_neuro.files import atomic_path, need_folder
+from bl_neuro.files import atomic_path, need_folder, write_text
 from bl_neuro.model_file import load
 from bl_neuro.network import Network
 from bl_neuro.training import ConvEvaluator, load_evaluator
 
 WARM_SHARE = 10
 """v2 spends one query in so many on its shared warm start."""
+MOST_WARM = 4096
+"""Most queries of the warm start: more would not make its first guess better."""
 PIXEL = 16
 """Side of an input pixel in the pictures that are saved."""
 
@@ -63,11 +66,11 @@ def attack(request: AttackRequest, as_json: bool) -> None:
             seed=request.seed,
             progress=stages.stage(f"{request.attack} on {request.backend}"),
         )
+        facts = _facts(request, network, strategy, inversions)
         if request.out is not None:  # before anything else is asked of the target: it may fail
-            _save(inversions, shape, request.out)
+            _save(inversions, shape, facts, request.out)
         answers = _answers(target, inversions)
     judged = None if evaluator is None else evaluator.probabilities(_images(inversions, shape))
-    facts = _facts(request, network, strategy, inversions)
     _report(facts, inversions, answers, judged, as_json)
 
 
@@ -84,7 +87,12 @@ def _strategy(request: AttackRequest, network: Network, classes: int) -> Attack[
         raise InputError(f"--window: inputs {network.input_shape} are no images; say how they lie with --image-shape")
     warm = max(request.budget // WARM_SHARE, 1)
     each = (request.budget - warm) // classes
-    black_box = BrainLeaksV2(queries=each - each % 2, warm_start=warm, window=request.window, image_shape=sides)
+    each -= each % 2
+    if request.attack == "v2" and each < 2:
+        least = 2 * classes + max(2 * classes // (WARM_SHARE - 1), 1)
+        raise InputError(f"--budget: {request.budget} queries are too few to search {classes} classes; try {least}")
+    warm = min(request.budget - each * classes, MOST_WARM)
+    black_box = BrainLeaksV2(queries=each, warm_start=warm, window=request.window, image_shape=sides)
     return BrainLeaksV1() if request.attack == "v1" else black_box
 
 
@@ -149,11 +157,12 @@ def _images(inversions: Inversions, shape: tuple[int, int, int]) -> FloatArray:
     return np.asarray(inversions.images.reshape(-1, *shape).double())
 
 
-def _save(inversions: Inversions, shape: tuple[int, int, int], out: Path) -> None:
+def _save(inversions: Inversions, shape: tuple[int, int, int], facts: dict[str, object], out: Path) -> None:
     from bl_neuro.report.figures import png
 
     inversions.save(out / "inversions.safetensors")
     try:
+        write_text(out / "attack.json", json.dumps(facts, indent=2) + "\n")
         for number, (label, image) in enumerate(zip(inversions.classes.tolist(), _images(inversions, shape))):
             large = np.kron(image.mean(axis=0), np.ones((PIXEL, PIXEL)))
             with atomic_path(out / f"inversion-{number:02d}-class-{label}.png") as temporary:

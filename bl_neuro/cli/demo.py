@@ -8,6 +8,7 @@ from bl_neuro.audit.demo import run_demo
 from bl_neuro.cli.output import print_json, print_table, progress_bars, say
 from bl_neuro.report import Results, answer
 from bl_neuro.report.schema import Control, Row
+from bl_neuro.report.words import interval, percent
 
 
 def demo(out: Path, seed: int, substrates: str | None, as_json: bool) -> None:
@@ -45,6 +46,6 @@ def _table(results: Results) -> list[list[str]]:
 
 
 def _numbers(row: Row) -> list[str]:
-    interval = f"{row.attack_accuracy:.2f} [{row.attack_accuracy_low:.2f}, {row.attack_accuracy_high:.2f}]"
-    accuracy = f"{row.target_accuracy:.3f}"
-    return [accuracy, interval, f"{row.confidence:.2f}", f"{row.queries_per_class:g}", f"{row.seconds:.1f}"]
+    found = f"{percent(row.attack_accuracy)} ({interval(row)})"
+    accuracy = percent(row.target_accuracy, 1)
+    return [accuracy, found, f"{row.confidence:.2f}", f"{row.queries_per_class:g}", f"{row.seconds:.1f}"]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bl_neuro.report.schema import Control, Results, Row
-from bl_neuro.report.words import ATTACKS, NULL_NETWORKS, SHOWN, chance_label, listed, percent, percent_range
+from bl_neuro.report.words import ATTACKS, SHOWN, amount, chance_label, listed, null_networks, percent, percent_range
 
 
 @dataclass(frozen=True)
@@ -61,13 +61,20 @@ def _finding(rows: Sequence[Row]) -> str:
     if rows[0].access == "black_box":
         shown = listed(list(dict.fromkeys(SHOWN[row.reveals or ""] for row in rows)), "or")
         return (
-            f"An attacker who can only query the network, and is shown {shown}, gets pictures that an "
-            f"independent evaluator recognises as the intended class in {found}."
+            f"An attacker who can only query the network, is shown {shown} and spends {_cost(rows)} queries a class, "
+            f"gets pictures that an independent evaluator recognises as the intended class in {found}."
         )
     return (
         f"With the gradient of the network ({attacks}, white box), an attacker gets pictures that the "
         f"evaluator recognises in {found}."
     )
+
+
+def _cost(rows: Sequence[Row]) -> str:
+    """Queries a class, or their range."""
+    spent = [row.queries_per_class for row in rows]
+    low, high = amount(min(spent)), amount(max(spent))
+    return low if low == high else f"{low}–{high}"
 
 
 def _accuracy(rows: Sequence[Row]) -> str:
@@ -86,7 +93,7 @@ def _substrates(rows: Sequence[Row]) -> str:
 
 
 def _control_finding(rows: Sequence[Row], results: Results) -> str:
-    """One sentence on what the same attack scores on a network that knows nothing of the data."""
+    """One sentence on what the same attack scores on networks that never saw a true label."""
     controls = comparable(rows, results.controls)
     guessing = chance_label(results.chance)
     if not controls:
@@ -94,7 +101,7 @@ def _control_finding(rows: Sequence[Row], results: Results) -> str:
     kinds = {(row.attack, row.access, row.reveals) for row in rows}
     same = all((c.attack, c.access, c.reveals) in kinds for c in controls)
     who = "The same attack" if same else f"The control ({listed([ATTACKS[c.attack] for c in controls])})"
-    whom = listed([NULL_NETWORKS[kind] for kind in dict.fromkeys(c.kind for c in controls)], "or")
+    whom = listed(list(dict.fromkeys(null_networks(control) for control in controls)), "or")
     return f"{who} on {whom} reaches {_accuracy(controls)}{_spread(controls)}; guessing, {guessing}."
 
 
@@ -113,7 +120,7 @@ def control_verdict(control: Control, chance: float) -> str:
     """How a control came out: near chance, as it must, or not."""
     ends = percent_range(control.attack_accuracy_low, control.attack_accuracy_high)
     found = (
-        f"On {NULL_NETWORKS[control.kind]} ({control.substrate}), {ATTACKS[control.attack]} reaches "
+        f"On {null_networks(control)}, {ATTACKS[control.attack]} reaches "
         f"{percent(control.attack_accuracy)}, 95% interval {ends}."
     )
     guessing = f"chance ({chance_label(chance)})"
@@ -133,5 +140,5 @@ def _limit(results: Results) -> str:
         return "One target was attacked; another, trained from another seed, may give away more or less."
     return (
         "Whether the substrates differ, or leak alike, cannot be concluded here: all of them ran one target, "
-        "and the intervals cover its inversions only."
+        "and the intervals cover its inversions only. Another target may give away more or less."
     )

@@ -138,7 +138,7 @@ class Row(_Record):
         description="Runs of the target per class, shared ones divided by the classes; for a white box, runs "
         "with a gradient.",
     )
-    seconds: float = Field(ge=0.0, description="Wall-clock time of the attack on all classes, in seconds.")
+    seconds: float = Field(ge=0.0, description="Wall-clock time of the attack on all classes and restarts, in seconds.")
     n: int = Field(ge=1, description="Inversions judged, over all classes and restarts.")
     seed: Count = Field(description="Seed of the attack, 0 or more.")
     restarts: int = Field(ge=1, description="Independent inversions of each class, 1 or more.")
@@ -164,6 +164,7 @@ class Row(_Record):
 class Control(Row):
     """An attack on targets that never saw a true label, pooled: what it scores is no leakage of the classes."""
 
+    targets: int = Field(default=1, ge=1, description="Targets that were trained so, and attacked, 1 or more.")
     kind: ControlKind = Field(
         description="shuffled_labels (trained on the same samples with labels shuffled) or untrained."
     )

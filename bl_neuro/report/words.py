@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from bl_neuro.report.schema import Row
+from bl_neuro.report.schema import Control, Row
 
 ATTACKS = {"v1": "v1", "v2": "v2", "v2_gradient": "v2 gradient", "ann": "ANN baseline"}
 CONTROLS = {"shuffled_labels": "shuffled labels", "untrained": "untrained"}
 NULL_NETWORKS = {
-    "shuffled_labels": "a network trained on shuffled labels",
-    "untrained": "an untrained network",
+    "shuffled_labels": ("a network trained on shuffled labels", "networks trained on shuffled labels"),
+    "untrained": ("an untrained network", "untrained networks"),
 }
 SHOWN = {
     "membrane": "the output membrane",
@@ -25,6 +25,12 @@ SEES = {
     "label": "the answered class and nothing else",
     "gradient": "the parameters, and the gradient of any output",
 }
+
+
+def null_networks(control: Control) -> str:
+    """The targets of a control: `5 networks trained on shuffled labels (snntorch)`."""
+    one, many = NULL_NETWORKS[control.kind]
+    return f"{one if control.targets == 1 else f'{control.targets} {many}'} ({control.substrate})"
 
 
 def percent(fraction: float, decimals: int = 0) -> str:

@@ -86,12 +86,12 @@ def main() -> None:
         try:
             header, payload = child.read_frame(sys.stdin.buffer.read)
         except EOFError:
-            child.end_without_parent(opened["prefix"], opened["folder"])
+            child.end_without_parent((opened["prefix"], opened["folder"]) if opened else None)
         if header["op"] == "open":
             opened = header
             child.name_what_is_left(header["prefix"], header["folder"])
             shared_memory.SharedMemory(create=True, size=64)
-            child.watch_parent(header["parent"], header["prefix"], header["folder"])
+            child.watch_parent(header["parent"], (header["prefix"], header["folder"]))
             actors = [_actor(), _actor()]
             answer(child.encode_frame({"actors": actors}))
         elif header["op"] == "run":

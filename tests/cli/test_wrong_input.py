@@ -147,7 +147,7 @@ def test_is_one_line_in_a_process_too(what: str, command: Callable[..., Any], pl
 
 def test_lava_shows_no_membrane(call: Callable[..., Any], places: dict[str, str], needs: Callable[[str], None]) -> None:
     needs("lava")
-    one_line(call("attack", places["target"], "--backend", "lava", "--reveals", "scores"), "shows no membrane")
+    one_line(call("attack", places["target"], "--backend", "lava", "--reveals", "scores"), "takes a membrane")
     one_line(
         call("attack", places["target"], "--backend", "lava", "--attack", "v1"), "expected a differentiable substrate"
     )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,6 @@ from bl_neuro.report import Pictures, Results, write_report
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-)  # fmt: skip
 OVERFLOW = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
 PICTURES = "return [...document.images].map(i => [i.currentSrc.slice(0, 30), i.naturalWidth, i.alt])"
 # The charts must follow the theme and the width by themselves: which of their four dresses is on?
@@ -25,26 +20,6 @@ DRESSES = """return [...document.querySelectorAll('picture')].map(p => {
   const used = p.querySelector('img').currentSrc;
   const source = [...p.querySelectorAll('source')].find(s => s.srcset === used);
   return source ? source.media : ''; })"""
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Headless Chromium with an empty profile, which logs its console and its network."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    programs = {name: shutil.which(name) for name in ("chromium", "chromedriver")}
-    missing = [name for name, path in programs.items() if path is None]
-    if missing:
-        pytest.skip(f"not on the PATH: {', '.join(missing)}")
-    options = webdriver.ChromeOptions()
-    options.binary_location = programs["chromium"]
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(
-        options=options, service=webdriver.ChromeService(executable_path=programs["chromedriver"])
-    )
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture
