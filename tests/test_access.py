@@ -220,7 +220,7 @@ def test_what_a_substrate_does_not_put_out_cannot_be_shown(reveals: Any) -> None
 def test_a_label_takes_a_membrane_only_where_it_is_read_from_it() -> None:
     by_membrane = Network((12,), easy_network().layers, "membrane")
     assert BlackBox(SpikesOnlyTarget(easy_network()), reveals="label").query(queries(2)).shape == (2,)
-    with pytest.raises(NotRevealed, match="label takes a membrane.*expected spikes or counts"):
+    with pytest.raises(NotRevealed, match=r"label takes a membrane.*expected spikes or counts"):
         BlackBox(SpikesOnlyTarget(by_membrane), reveals="label")
 
 

@@ -163,8 +163,9 @@ def follow_actors(actors: list[Any]) -> None:
 def _end_with_an_actor(actors: list[Any], ready: threading.Event) -> None:
     """Ends this process where one of Lava's is killed while they start: Lava would wait for it for ever."""
     while not ready.wait(0.1):
-        if not all(actor.is_alive() for actor in list(actors)) and not ready.wait(2.0):  # or Lava tells of an error
-            print("a process of the simulation was killed while it was starting", file=sys.stderr, flush=True)
+        if not all(actor.is_alive() for actor in list(actors)) and not ready.wait(1.0):  # or Lava tells of an error
+            sys.stderr.write("a process of the simulation was killed while it was starting\n")
+            sys.stderr.flush()
             os._exit(1)
 
 

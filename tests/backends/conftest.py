@@ -64,8 +64,9 @@ def left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Left]
         return {what: names for what, names in found.items() if names}
 
     yield look
-    assert look() == {}
+    found = look()
     shutil.rmtree(folder)
+    assert found == {}
 
 
 @pytest.fixture

@@ -115,6 +115,31 @@ def test_killing_it_while_it_starts_and_between_runs(left_behind: Any, wait_unti
         assert target.restarts == 2
 
 
+def test_killing_one_of_its_processes_while_it_starts(left_behind: Any, wait_until: Any) -> None:
+    """Lava itself would wait for it for ever."""
+    with opened() as target:
+        assert isinstance(target, LavaTarget)
+        run = Run(target, SPIKES[:, :2])
+        wait_until(lambda: target.pid is not None)
+        child = psutil.Process(target.pid)
+        wait_until(lambda: len(child.children()) > 3, 60)  # its tracker and manager of shared memory come first
+        child.children()[-1].kill()
+        run.wait()
+        assert run.answer is not None
+        assert run.answer.equal(EXPECTED[:, :2])
+        assert target.restarts == 1
+
+
+@pytest.mark.slow
+def test_killing_any_of_its_processes_between_runs(left_behind: Any) -> None:
+    with opened() as target:
+        assert isinstance(target, LavaTarget)
+        target.run(SPIKES[:, :2])
+        for index in range(len(psutil.Process(target.pid).children(recursive=True))):
+            psutil.Process(target.pid).children(recursive=True)[index].kill()
+            assert target.run(SPIKES[:, :2]).spikes.equal(EXPECTED[:, :2]), f"process {index}"
+
+
 def test_killing_it_again_and_again_is_an_error(left_behind: Any) -> None:
     killed: list[int] = []
     with opened() as target:

@@ -74,7 +74,7 @@ def test_attack(
     assert (facts["attack"], facts["substrate"], facts["status"], facts["seed"]) == (attack, "snntorch", "completed", 2)
     assert facts["reveals"] == ("gradient" if attack == "v1" else "counts")
     assert facts["fingerprint"] == bl.load(models / "target.safetensors").fingerprint
-    assert facts["queries"] == (3 * 11 if attack == "v1" else 60 + 3 * 180)
+    assert facts["queries"] == (3 * 11 if attack == "v1" else 601)  # 3 * 180 to search with, the rest to warm up
     assert facts["queries_per_class"] == facts["queries"] / 3
     assert [each["class"] for each in facts["inversions"]] == [3, 0, 3]
     assert sum(each["target_answers"] == each["class"] for each in facts["inversions"]) >= 2
@@ -88,6 +88,19 @@ def test_attack(
     assert all((tmp_path / name).read_bytes().startswith(PNG) for name in pictures)
     again = done(command(*arguments))
     assert again["inversions"] == facts["inversions"]
+
+
+@pytest.mark.parametrize("count", range(1, 11))
+def test_the_smallest_budget_it_names_is_enough(
+    count: int, call: Callable[..., Any], models: Path, needs: Callable[..., None]
+) -> None:
+    needs("snntorch")
+    options = ["--classes", ",".join(map(str, range(count))), "--steps", 2, "--json"]
+    said = call("attack", models / "target.safetensors", *options, "--budget", 1)
+    least = int(said.err.rsplit("try ", 1)[1])
+    assert call("attack", models / "target.safetensors", *options, "--budget", least - 1).code == 2
+    facts = done(call("attack", models / "target.safetensors", *options, "--budget", least))
+    assert (facts["queries"], facts["status"]) == (least, "completed")
 
 
 def test_attack_says_it_in_a_table(call: Callable[..., Any], models: Path, needs: Callable[..., None]) -> None:

@@ -23,10 +23,11 @@ def control(make_row: MakeRow, value: float, low: float, high: float, attack: st
 def test_rows_beside_the_control(make_results: Make) -> None:
     said = answer(make_results())
     assert said.lead == (
-        "An attacker who can only query the network, is shown spike counts and spends 576 queries a class, gets pictures that an "
-        "independent evaluator recognises as the intended class in 94–97% of cases on 4 substrates "
+        "An attacker who can only query the network, is shown spike counts and spends 576 queries a class, gets "
+        "pictures that an independent evaluator recognises as the intended class in 94–97% of cases on 4 substrates "
         "(95% intervals 88–99.5%).",
-        "The same attack on a network trained on shuffled labels reaches 8% (95% interval 4–15%); guessing, 10%.",
+        "The same attack on a network trained on shuffled labels (snntorch) reaches 8% (95% interval 4–15%); "
+        "guessing, 10%.",
     )
     assert said.more[0] == "Every interval lies above the control’s."
     assert "93% of cases on 3 substrates" in said.more[1]
