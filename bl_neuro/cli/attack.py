@@ -89,7 +89,7 @@ def _strategy(request: AttackRequest, network: Network, classes: int) -> Attack[
     each = (request.budget - warm) // classes
     each -= each % 2
     if request.attack == "v2" and each < 2:
-        least = 2 * classes + max(2 * classes // (WARM_SHARE - 1), 1)
+        least = 2 * classes + max((2 * classes - 1) // (WARM_SHARE - 1), 1)
         raise InputError(f"--budget: {request.budget} queries are too few to search {classes} classes; try {least}")
     warm = min(request.budget - each * classes, MOST_WARM)
     black_box = BrainLeaksV2(queries=each, warm_start=warm, window=request.window, image_shape=sides)

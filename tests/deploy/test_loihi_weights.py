@@ -97,7 +97,7 @@ def test_even_bytes_survive(weight: IntArray) -> None:
     But for inhibition alone down to a power of two: netx scales that to -256, which Lava clips.
     """
     for even in (2 * weight, 2 * np.abs(weight), -2 * np.abs(weight)):
-        if even.max() < 0 and -even.min() & (-even.min() - 1) == 0:
+        if even.max() <= 0 and -even.min() & (-even.min() - 1) == 0:
             assert not survives_encoding(even)
             continue
         assert survives_encoding(even)
