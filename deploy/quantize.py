@@ -147,8 +147,13 @@ def _mantissa(layer: Dense | Conv, shape: tuple[int, ...]) -> int:
     """
     if _is_fixed_point(layer):
         return int(layer.neuron.threshold.flat[0])
-    largest = float(np.abs(_relative_weight(layer, shape)).max())
-    return int(min(WEIGHT_LIMIT / largest, THRESHOLD_LIMIT)) if largest > 0 else THRESHOLD_LIMIT
+    relative = _relative_weight(layer, shape)
+    largest = float(np.abs(relative).max())
+    mantissa = int(min(WEIGHT_LIMIT / largest, THRESHOLD_LIMIT)) if largest > 0 else THRESHOLD_LIMIT
+    held = 2 * round(largest * mantissa / 2) if mantissa else 0
+    if isinstance(layer, Dense) and held > 0 >= relative.max() and held & (held - 1) == 0:
+        return int((held - 1.5) / largest) or mantissa  # inhibition down to a power of two does not survive netx
+    return mantissa
 
 
 def _is_fixed_point(layer: Dense | Conv) -> bool:

@@ -32,7 +32,7 @@ def run(arguments: list[str]) -> int:
         _fail("interrupted")
         return INTERRUPTED
     except MemoryError as error:
-        return _fail(f"not enough memory: {error or 'a smaller network, budget or number of steps may fit'}")
+        return _fail(f"not enough memory: {str(error) or 'a smaller network, budget or number of steps may fit'}")
     except OSError as error:
         return _fail(f"{error.filename or 'output'}: {error.strerror or error}")
     except Exception as error:

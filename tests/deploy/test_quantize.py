@@ -70,8 +70,11 @@ def test_any_matrix_is_rounded_by_at_most_one_or_refused(weight: Any, threshold:
     assert survives_encoding(layer.weight)
     exact = weight / threshold[:, None] * layer.threshold
     assert np.abs(layer.weight - exact).max() <= 1 + 1e-9
+    if (layer.weight == weight).all():
+        return  # these were Loihi's integers to begin with, and are kept
     one_more = np.abs(weight / threshold[:, None]).max() * (layer.threshold + 1)
-    assert one_more > 254 * (1 - 1e-12) or layer.threshold == 4095, "the mantissa is the largest that fits"
+    largest = one_more > 254 * (1 - 1e-12) or layer.threshold == 4095
+    assert largest or weight.max() <= 0, "the mantissa is the largest that fits, unless a power of two is avoided"
 
 
 def test_rows_are_scaled_to_one_threshold_without_rounding_it() -> None:
@@ -122,6 +125,16 @@ def test_small_weights_stop_at_the_largest_threshold() -> None:
     assert layer.weight.tolist() == [[40, -8]]
 
 
+@pytest.mark.parametrize("smallest", [-64 / 4095, -128 / 100, -32 / 4095])
+@pytest.mark.parametrize("other", [-0.001, 0.0])
+def test_inhibition_alone_avoids_powers_of_two(smallest: float, other: float) -> None:
+    """netx would scale them up to -256, which Lava clips."""
+    layer = only(dense([[smallest, other]]))
+    check_ranges(layer)
+    assert survives_encoding(layer.weight)
+    assert abs(layer.weight[0, 0] - smallest * layer.threshold) <= 1
+
+
 def test_biases_are_rounded_in_the_units_of_the_weights() -> None:
     layer = only(dense([[1.0], [0.5]], threshold=[1.0, 2.0], bias=[0.1, -3.0]))
     assert layer.bias is not None
@@ -160,6 +173,7 @@ REFUSED: dict[str, tuple[Network, str]] = {
     "weights too large": (dense([[255.0, 1.0]]), "layer 0: weight: up to 254 times the threshold"),
     "threshold too small": (dense([[1.0]], threshold=1e-310), "layer 0: weight: up to 254 times the threshold"),
     "weights too small": (dense([[1e-4, 1e-5]]), "layer 0: weight: every value rounds to zero"),
+    "inhibition of a power of two": (dense([[-128.0, -1.0]]), "layer 0: weight: Loihi's encoding .* does not keep"),
     "hardly a weight": (dense([[5e-324]], threshold=2.0), "layer 0: weight: every value rounds to zero"),
     "bias too large": (dense([[1.0]], bias=200.0), "layer 0: bias: at most 32767 in Loihi's units, found 50800"),
     "bias beyond integers": (dense([[1.0]], bias=1e30), "layer 0: bias: at most 32767"),

@@ -1,0 +1,52 @@
+"""How a command ends when it is not its input that is wrong."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bl_neuro.cli import INTERRUPTED
+
+
+def ending(error: BaseException, call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """What `bl-neuro doctor` says and returns where `error` is raised in it."""
+
+    def broken(as_json: bool) -> None:
+        raise error
+
+    monkeypatch.setattr("bl_neuro.cli.doctor.doctor", broken)
+    return call("doctor")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (KeyboardInterrupt(), INTERRUPTED, "error: interrupted\n"),
+        (MemoryError(), 2, "error: not enough memory: a smaller network, budget or number of steps may fit\n"),
+        (PermissionError(13, "Permission denied", "results.json"), 2, "error: results.json: Permission denied\n"),
+    ],
+    ids=["interrupt", "memory", "permission"],
+)
+def test_is_one_line(error: BaseException, code: int, said: str, call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = ending(error, call, monkeypatch)
+    assert (found.code, found.out, found.err) == (code, "", said)
+
+
+def test_our_own_mistakes_are_not_hidden(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ZeroDivisionError):
+        ending(ZeroDivisionError(), call, monkeypatch)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a disk that is always full (Linux)")
+def test_output_that_cannot_be_written_is_an_error() -> None:
+    with open("/dev/full", "w") as full:
+        words = [sys.executable, "-m", "bl_neuro", "--help"]
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: output: ")
+    assert done.stderr.count("\n") == 1
