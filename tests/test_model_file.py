@@ -8,7 +8,7 @@ import resource
 import signal
 import struct
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -116,21 +116,22 @@ def test_a_place_that_cannot_be_written_is_an_error_of_ours(tmp_path: Path, smal
         bl.save(small_network, tmp_path / "file" / "model.safetensors")
 
 
-@pytest.fixture
+@contextmanager
 def small_disk() -> Iterator[None]:
-    """No file may grow beyond 2,000 bytes, as on a disk that is full."""
+    """No file may grow beyond 2,000 bytes, as on a disk that is full. Nothing of pytest's may be written meanwhile."""
     kept, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, kept[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, kept)
-    signal.signal(signal.SIGXFSZ, handler)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, kept)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
-def test_a_full_disk_leaves_the_old_file(path: Path, small_network: Network, request: pytest.FixtureRequest) -> None:
+def test_a_full_disk_leaves_the_old_file(path: Path, small_network: Network) -> None:
     bl.save(small_network, path)
     before = path.read_bytes()
-    request.getfixturevalue("small_disk")
-    with pytest.raises(ModelFileError, match="could not be written"):
+    with pytest.raises(ModelFileError, match="could not be written"), small_disk():
         bl.save(random_dense(0), path)
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
