@@ -6,9 +6,6 @@
 Norse computes v <- v + dv ((v_leak - v) + i): its voltage is dv times ours, so v_th = dv * threshold, and v_leak, seen
 through dv, is our bias. A network without voltage decay (dv = 0) cannot be expressed. Norse reports its voltage after
 the reset; where a neuron fired, the value before it is computed with the cell's own expression.
-
-This scaling rounds differently: where a voltage equals its threshold to the last bit, and the decay is no binary
-fraction, Norse may fire where the reference does not, or the other way round. It is exact everywhere else.
 """
 
 from __future__ import annotations
@@ -76,7 +73,7 @@ class _NorseTarget(FloatTarget):
         shared = {
             "tau_mem_inv": decay,
             "v_leak": self.parameter(index, "bias"),
-            "v_th": decay * self.parameter(index, "threshold"),
+            "v_th": decay * self.firing_threshold(index),
             "v_reset": torch.zeros((), dtype=self.dtype),
             "method": "super" if self.surrogate == "native" else "heaviside",
         }

@@ -70,7 +70,7 @@ class _SnnTorchTarget(FloatTarget):
         mechanism, delay = _RESETS[self._neuron(index).reset]
         keep_current = 1.0 - self.parameter(index, "current_decay")
         options = {
-            "threshold": self.parameter(index, "threshold"),
+            "threshold": self.firing_threshold(index),
             "reset_mechanism": mechanism,
             "reset_delay": delay,
             "spike_grad": None if self.surrogate == "native" else _heaviside,

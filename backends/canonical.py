@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bl_neuro.neuron import Reset
+from bl_neuro.neuron import TIE, Reset
 
 SLOPE = 25.0
 """k: how narrow the surrogate is around the threshold."""
@@ -87,7 +87,7 @@ def canonical_states(
     for step, inputs in enumerate(drive):
         current = keep_current * current + inputs
         voltage = keep_voltage * voltage + (current + bias)
-        fired = voltage > threshold
+        fired = voltage > threshold * (1.0 + TIE)
         spikes[step] = fired
         membranes[step] = voltage / threshold
         voltage = voltage.masked_fill(fired, 0.0)

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from bl_neuro.arrays import FloatArray
 from bl_neuro.backends.base import Response, Start, Target, per_frame
 from bl_neuro.backends.canonical import differentiable
 from bl_neuro.errors import InputError
@@ -79,8 +80,14 @@ class FloatTarget(Target):
 
     def parameter(self, index: int, name: str) -> Tensor:
         """Parameter `name` of layer `index` as a tensor that broadcasts over its neurons."""
-        array = per_channel(self._neuron(index).parameters()[name], self.network.shapes[index])
-        return torch.as_tensor(array.copy(), dtype=self.dtype)
+        return self._tensor(index, self._neuron(index).parameters()[name])
+
+    def firing_threshold(self, index: int) -> Tensor:
+        """What the voltages of layer `index` are compared with, see `CubaLIF.firing_threshold`."""
+        return self._tensor(index, self._neuron(index).firing_threshold)
+
+    def _tensor(self, index: int, array: FloatArray) -> Tensor:
+        return torch.as_tensor(per_channel(array, self.network.shapes[index]).copy(), dtype=self.dtype)
 
 
 def check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:

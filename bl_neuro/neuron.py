@@ -12,6 +12,10 @@ and then, by `reset`, with the state carried to the next step:
     subtract           v[t] <- v[t] - threshold s[t]
     subtract_delayed   v[t+1] is lowered by threshold where s[t]       snnTorch's default (`reset_delay=True`)
 
+With reset to zero, "above" means above by more than one part in 10^12: a voltage that equals the threshold in real
+numbers does not fire, whichever way floating point rounded it on its way there. Without this, libraries that write the
+same step in another order would disagree wherever weights lie on a grid.
+
 The current u is never reset. Sources: Davies et al. 2018 (Loihi), snnTorch `Synaptic`.
 """
 
@@ -27,6 +31,8 @@ from bl_neuro.errors import NetworkError
 
 Reset = Literal["zero", "subtract", "subtract_delayed"]
 RESETS: tuple[str, ...] = get_args(Reset)
+TIE = 1e-12
+"""Part of the threshold by which a voltage must exceed it: far above rounding, far below anything that matters."""
 
 
 def frozen_array(value: Any, name: str) -> FloatArray:
@@ -36,7 +42,8 @@ def frozen_array(value: Any, name: str) -> FloatArray:
             value = value.detach().cpu()
         if np.iscomplexobj(value):
             raise TypeError("complex numbers")
-        array = np.array(value, dtype=np.float64, order="C", copy=True)
+        # asarray first: torch's arrays do not know NumPy 2's way of asking for a copy
+        array = np.array(np.asarray(value), dtype=np.float64, order="C", copy=True)
     except (TypeError, ValueError, OverflowError) as error:
         raise NetworkError([f"{name}: expected numbers, found {type(value).__name__} ({error})"]) from error
     if not np.isfinite(array).all():
@@ -107,6 +114,11 @@ class CubaLIF:
             "voltage_decay": self.voltage_decay,
             "bias": self.bias,
         }
+
+    @property
+    def firing_threshold(self) -> FloatArray:
+        """What the voltage is compared with, as the threshold was given: see the module on ties."""
+        return self.threshold * (1.0 + TIE) if self.reset == "zero" else self.threshold
 
     def expanded(self, name: str, shape: tuple[int, ...]) -> FloatArray:
         """Parameter `name` broadcast to the layer's neurons `shape` (a vector of channels counts as (C, 1, 1))."""

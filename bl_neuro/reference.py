@@ -10,7 +10,7 @@ import numpy as np
 from bl_neuro.arrays import BoolArray, FloatArray
 from bl_neuro.layers import SPIKING, AveragePool, Conv, Dense, Flatten, SumPool
 from bl_neuro.network import Network
-from bl_neuro.neuron import CubaLIF
+from bl_neuro.neuron import CubaLIF, per_channel
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ def simulate(network: Network, spikes: Any, start: str = "aligned") -> Recording
 def run_neurons(neuron: CubaLIF, drive: FloatArray, shape: tuple[int, ...]) -> tuple[BoolArray, FloatArray]:
     """Spikes and membrane (T, B, *shape) of neurons driven by `drive` (T, B, *shape)."""
     threshold = neuron.expanded("threshold", shape)
+    fires_above = np.broadcast_to(per_channel(neuron.firing_threshold, shape), shape)
     keep_current = 1.0 - neuron.expanded("current_decay", shape)
     keep_voltage = 1.0 - neuron.expanded("voltage_decay", shape)
     bias = neuron.expanded("bias", shape)
@@ -74,7 +75,7 @@ def run_neurons(neuron: CubaLIF, drive: FloatArray, shape: tuple[int, ...]) -> t
         voltage = keep_voltage * voltage + (current + bias)
         if neuron.reset == "subtract_delayed":
             voltage = voltage - threshold * fired
-        fired = voltage > threshold
+        fired = voltage > fires_above
         all_fired[step] = fired
         membrane[step] = voltage / threshold
         if neuron.reset == "zero":

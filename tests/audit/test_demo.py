@@ -142,7 +142,10 @@ def test_tells_what_it_is_doing(runs: tuple[list[Path], Stages]) -> None:
         ({"out": "file"}, ReportError, "expected a folder that can be written to"),
     ],
 )
-def test_refuses_before_it_trains(changes: dict[str, Any], error: type[Exception], said: str, tmp_path: Path) -> None:
+def test_refuses_before_it_trains(
+    changes: dict[str, Any], error: type[Exception], said: str, tmp_path: Path, needs: Callable[[str], None]
+) -> None:
+    needs("snntorch")
     (tmp_path / "file").write_text("in the way")
     told = Stages()
     out = tmp_path / changes.pop("out", "new")
