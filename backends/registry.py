@@ -46,7 +46,7 @@ def find_backend(name: str) -> type[Backend]:
         if point.name == name:
             try:
                 loaded = point.load()
-            except Exception as error:
+            except Exception as error:  # another package's code: anything can go wrong in it
                 raise SubstrateError(f"substrate '{name}': its backend {point.value} does not load: {error}") from error
             if not (isinstance(loaded, type) and issubclass(loaded, Backend)):
                 raise SubstrateError(f"substrate '{name}': {point.value} is not a subclass of bl_neuro's Backend")

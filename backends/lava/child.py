@@ -150,7 +150,7 @@ def follow_actors(actors: list[Any]) -> None:
         def told(*args: Any, **options: Any) -> None:
             try:
                 target(*args, **options)
-            except Exception:
+            except Exception:  # whatever it is, it is told on standard error and goes on to Lava
                 traceback.print_exc()
                 raise
 

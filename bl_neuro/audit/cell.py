@@ -125,7 +125,7 @@ def row(finished: Finished, substrate: str, attack: Attack[Any], subject: Subjec
         dataset=subject.dataset,
         substrate=substrate,
         attack=attack.name,  # type: ignore[arg-type]  # the schema checks it
-        access=attack.access,  # type: ignore[arg-type]
+        access=attack.access,  # type: ignore[arg-type]  # this too
         reveals=finished.reveals,
         target_accuracy=subject.accuracy,
         target_test_samples=subject.test_samples,

@@ -24,7 +24,7 @@ from bl_neuro.training import ConvEvaluator, load_evaluator
 WARM_SHARE = 10
 """v2 spends one query in so many on its shared warm start."""
 MOST_WARM = 4096
-"""Most queries of the warm start: more would not make its first guess better."""
+"""Most queries of the warm start: its probes are drawn and asked all at once, and this bounds their memory."""
 PIXEL = 16
 """Side of an input pixel in the pictures that are saved."""
 
@@ -85,7 +85,7 @@ def _strategy(request: AttackRequest, network: Network, classes: int) -> Attack[
     sides = _sides(request.image_shape)
     if request.window is not None and sides is None and len(network.input_shape) != 3:
         raise InputError(f"--window: inputs {network.input_shape} are no images; say how they lie with --image-shape")
-    warm = max(request.budget // WARM_SHARE, 1)
+    warm = min(max(request.budget // WARM_SHARE, 1), MOST_WARM)
     each = (request.budget - warm) // classes
     each -= each % 2
     if request.attack == "v2" and each < 2:
