@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from bl_neuro.backends.base import Backend, Target
-from bl_neuro.backends.float_target import FloatTarget, Precision, Surrogate, spiking_shapes
+from bl_neuro.backends.float_target import FloatTarget, Precision, Surrogate, spiking_shapes, wiring_problems
 from bl_neuro.network import Network
 
 
@@ -33,7 +33,7 @@ class NorseBackend(Backend):
     @classmethod
     def problems(cls, network: Network) -> list[str]:
         """See `Backend.problems`."""
-        problems = []
+        problems = wiring_problems(network, "Norse")
         for index, layer, _ in spiking_shapes(network):
             neuron = layer.neuron
             if (neuron.voltage_decay == 0).any():

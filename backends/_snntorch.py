@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from bl_neuro.backends.base import Backend, Target
-from bl_neuro.backends.float_target import FloatTarget, Precision, Surrogate, spiking_shapes
+from bl_neuro.backends.float_target import FloatTarget, Precision, Surrogate, spiking_shapes, wiring_problems
 from bl_neuro.network import Network
 
 _RESETS = {"zero": ("zero", False), "subtract_delayed": ("subtract", True)}
@@ -42,7 +42,7 @@ class SnnTorchBackend(Backend):
             "it stays above the threshold; use 'zero' or 'subtract_delayed'"
             for index, layer, _ in spiking_shapes(network)
             if layer.neuron.reset not in _RESETS
-        ]
+        ] + wiring_problems(network, "snnTorch")
 
     @classmethod
     def open(

@@ -26,11 +26,14 @@ class Response:
 
     spikes: (T, B, *output_shape), 0/1. membrane: the same shape, v before reset divided by the threshold, or None
     where the substrate does not show it. layers: spikes of every spiking layer, (T, B, *layer_shape), if asked for.
+    states: current u and voltage v (after reset) of every spiking layer after its answer to the last step, integers
+    (B, *layer_shape), if asked for; substrates in Loihi's arithmetic alone have them.
     """
 
     spikes: Tensor
     membrane: Tensor | None
     layers: list[Tensor] | None = None
+    states: list[tuple[Tensor, Tensor]] | None = None
 
     def __repr__(self) -> str:
         shown = "" if self.membrane is None else ", membrane"
@@ -62,6 +65,8 @@ class Target(ABC):
     def run(self, x: Any, layers: bool = False, start: Start = "aligned") -> Response:
         """Answers spikes `x` (T, B, *input_shape), 0/1: bool, uint8 or float, a torch tensor or a NumPy array.
 
+        A network of input kind "current" takes real values instead.
+
         layers: also return the spikes of every layer. start: "aligned", each layer starts when the first input
         reaches it; "cold", as in a fresh Lava run, biases act from its first step (they differ only with biases).
         State never carries over from one run to the next.
@@ -73,7 +78,7 @@ class Target(ABC):
             raise TargetClosed(f"this {self.substrate} target is closed; open it again with bl.open_target")
         if start not in ("aligned", "cold"):
             raise InputError(f"start: expected 'aligned' or 'cold', found {start!r}")
-        spikes = checked_spikes(x, self.network)
+        spikes = checked_input(x, self.network)
         self.samples += spikes.shape[1]
         if spikes.requires_grad and torch.is_grad_enabled():
             return self._run(spikes, layers, start)
@@ -127,8 +132,10 @@ class Backend(ABC):
         """Opens `network`, which has no problems here."""
 
 
-def checked_spikes(x: Any, network: Network) -> Tensor:
-    """`x` as a float tensor (T, B, *input_shape) of zeros and ones; keeps its gradient. InputError otherwise.
+def checked_input(x: Any, network: Network) -> Tensor:
+    """`x` as a float tensor (T, B, *input_shape); keeps its gradient. InputError otherwise.
+
+    Zeros and ones, or finite real values where the network takes a current.
 
     One frame held for all steps (expanded, stride 0 in time) stays one frame in memory.
     """
@@ -147,7 +154,10 @@ def checked_spikes(x: Any, network: Network) -> Tensor:
     if tensor.shape[0] < 1 or tensor.shape[1] < 1:
         raise InputError(f"spikes: expected at least one step and one sample, found shape {tuple(tensor.shape)}")
     values = tensor.detach()[:1] if is_held(tensor) else tensor.detach()
-    if tensor.dtype != torch.bool:
+    if network.input_kind == "current":
+        if not bool(values.isfinite().all()):
+            raise InputError("current: expected finite values, found NaN or infinity")
+    elif tensor.dtype != torch.bool:
         wrong = (values != 0) & (values != 1)
         if bool(wrong.any()):
             where = tuple(int(i) for i in wrong.nonzero()[0])

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from functools import partial
 from typing import Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -13,9 +14,10 @@ from torch import Tensor
 from bl_neuro.arrays import FloatArray
 from bl_neuro.backends.base import Response, Start, Target, per_frame
 from bl_neuro.backends.canonical import differentiable
+from bl_neuro.deploy.loihi_weights import effective_weights_real
 from bl_neuro.errors import InputError
-from bl_neuro.layers import SPIKING, Conv, Dense, Flatten, Layer, Shape, SumPool
-from bl_neuro.network import Network
+from bl_neuro.layers import SPIKING, Conv, Dense, Flatten, Input, Layer, Shape, SumPool
+from bl_neuro.network import Arithmetic, Network
 from bl_neuro.neuron import CubaLIF, per_channel
 
 Precision = Literal["float64", "float32"]
@@ -38,7 +40,9 @@ class FloatTarget(Target):
         self.surrogate = surrogate
         self.dtype = torch.float64 if precision == "float64" else torch.float32
         self._weights = [
-            torch.as_tensor(layer.weight.copy(), dtype=self.dtype) if isinstance(layer, SPIKING) else None
+            torch.as_tensor(real_weight(layer, network.arithmetic), dtype=self.dtype)
+            if isinstance(layer, SPIKING)
+            else None
             for layer in network.layers
         ]
 
@@ -57,7 +61,7 @@ class FloatTarget(Target):
                 membrane = shape_step(layer, membrane) if isinstance(layer, Flatten) else membrane
                 continue
             drive = per_frame(partial(synapse, layer, weight), values)
-            if start == "cold":
+            if start == "cold" and not isinstance(layer, Input):
                 drive = torch.cat([torch.zeros_like(drive[:1]), drive])
             values, membrane = self._fire(index, drive)
             recorded.append(values[-steps:])
@@ -98,6 +102,8 @@ def check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
 
 def synapse(layer: Layer, weight: Tensor, values: Tensor) -> Tensor:
     """Weighted input (T, B, *shape) of a spiking layer, one product over all steps."""
+    if isinstance(layer, Input):
+        return values * weight + torch.as_tensor(layer.bias.copy(), dtype=weight.dtype)
     if isinstance(layer, Dense):
         return F.linear(values, weight)
     if not isinstance(layer, Conv):
@@ -105,6 +111,25 @@ def synapse(layer: Layer, weight: Tensor, values: Tensor) -> Tensor:
     images = values.reshape(-1, *values.shape[2:])
     result = F.conv2d(images, weight, None, layer.stride, layer.padding, layer.dilation, layer.groups)
     return result.reshape(*values.shape[:2], *result.shape[1:])
+
+
+def real_weight(layer: Input | Dense | Conv, arithmetic: Arithmetic) -> FloatArray:
+    """The weights to multiply with in floating point; of a network in Loihi's arithmetic those it computes with."""
+    if arithmetic == "loihi" and isinstance(layer, Dense) and layer.weight.any():
+        return effective_weights_real(layer.weight.astype(np.int64))
+    return layer.weight.copy()
+
+
+def wiring_problems(network: Network, library: str) -> list[str]:
+    """What of delays, recurrent synapses and thresholds of zero a substrate in floating point declines."""
+    problems = []
+    for index, layer, _ in spiking_shapes(network):
+        for name in ("delay", "recurrent"):
+            if getattr(layer, name, None) is not None:
+                problems.append(f"layer {index}: {name}: {library} has no such synapses; use 'loihi' or 'lava'")
+        if not layer.neuron.threshold.all():
+            problems.append(f"layer {index}: threshold 0: {library} divides by it; use 'loihi' or 'lava'")
+    return problems
 
 
 def shape_step(layer: Layer, values: Tensor) -> Tensor:
@@ -120,7 +145,7 @@ def shape_step(layer: Layer, values: Tensor) -> Tensor:
     return pooled.reshape(*values.shape[:2], *pooled.shape[1:])
 
 
-def spiking_shapes(network: Network) -> list[tuple[int, Dense | Conv, Shape]]:
+def spiking_shapes(network: Network) -> list[tuple[int, Input | Dense | Conv, Shape]]:
     """Index, layer and neuron shape of every layer with neurons."""
     rows = enumerate(zip(network.layers, network.shapes))
     return [(index, layer, shape) for index, (layer, shape) in rows if isinstance(layer, SPIKING)]

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from bl_neuro import attacks
     from bl_neuro.access import BlackBox, WhiteBox
     from bl_neuro.backends import available_substrates, open_target
-    from bl_neuro.layers import AveragePool, Conv, Dense, Flatten, SumPool
+    from bl_neuro.layers import AveragePool, Conv, Dense, Flatten, Input, SumPool
     from bl_neuro.model_file import load, save
     from bl_neuro.network import Network
     from bl_neuro.neuron import CubaLIF
@@ -44,6 +44,7 @@ _LAZY = {
     "CubaLIF": "bl_neuro.neuron",
     "Dense": "bl_neuro.layers",
     "Flatten": "bl_neuro.layers",
+    "Input": "bl_neuro.layers",
     "Network": "bl_neuro.network",
     "SumPool": "bl_neuro.layers",
     "WhiteBox": "bl_neuro.access",
@@ -65,6 +66,7 @@ __all__ = [
     "DataError",
     "Dense",
     "Flatten",
+    "Input",
     "InputError",
     "MissingDependency",
     "ModelFileError",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 import torch
 from torch import Tensor
 
-from bl_neuro.backends.base import Response, Target, checked_spikes
+from bl_neuro.backends.base import Response, Target, checked_input
 from bl_neuro.checks import whole_number
 from bl_neuro.errors import BudgetExceeded, InputError, NotDifferentiable, NotRevealed
 
@@ -54,13 +54,13 @@ class WhiteBox:
 
     def run(self, spikes: Any) -> Response:
         """The target's answer to `spikes` (T, B, *input_shape), without gradient."""
-        self.queries += checked_spikes(spikes, self.network).shape[1]
+        self.queries += checked_input(spikes, self.network).shape[1]
         with torch.no_grad():
             return self.target.run(spikes)
 
     def gradient(self, spikes: Tensor, objective: Callable[[Response], Tensor]) -> tuple[Tensor, Tensor]:
         """Value (B,) of `objective(response)` at `spikes`, and its gradient in the input, (T, B, *input_shape)."""
-        inputs = checked_spikes(spikes, self.network).detach().clone()
+        inputs = checked_input(spikes, self.network).detach().clone()
         self.queries += inputs.shape[1]
         with torch.enable_grad():
             inputs.requires_grad_()
@@ -168,7 +168,7 @@ class _Gate(NamedTuple):
 
 def _gate(target: Target, reveals: Reveals) -> _Gate:
     def check(spikes: Any) -> Tensor:
-        return checked_spikes(spikes, target.network).detach()
+        return checked_input(spikes, target.network).detach()
 
     def ask(spikes: Tensor) -> Tensor:
         with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Layers of a network: synapses with their neurons (`Dense`, `Conv`) and shape-only steps between them.
+"""Layers of a network: synapses with their neurons (`Dense`, `Conv`), input neurons, and shape-only steps between.
 
 Shapes are those of one sample at one step: `(features,)` or `(channels, height, width)`.
 """
@@ -21,6 +21,8 @@ Shape = tuple[int, ...]
 Pair = tuple[int, int]
 MAX_EXTENT = 2**16
 """Largest size, stride, padding or dilation."""
+MAX_DELAY = 62
+"""Longest delay of a synapse that Loihi holds, in steps."""
 
 
 def _pair(value: Any, name: str, least: int) -> Pair:
@@ -53,19 +55,65 @@ def _need_neuron(neuron: Any) -> None:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class Input:
+    """Input neurons, first of all layers: real values x, held or changing, reach the neurons as weight * x + bias.
+
+    weight, bias: a scalar or one value a neuron. Output shape = input shape. There is no synapse and no delay. In
+    Loihi's arithmetic the drive is rounded toward zero to a whole number, as netx reads numbers.
+    """
+
+    weight: FloatArray
+    bias: FloatArray
+    neuron: CubaLIF
+
+    def __init__(self, weight: Any, neuron: CubaLIF, bias: Any = 0.0) -> None:
+        _need_neuron(neuron)
+        object.__setattr__(self, "weight", frozen_array(weight, "weight"))
+        object.__setattr__(self, "bias", frozen_array(bias, "bias"))
+        object.__setattr__(self, "neuron", neuron)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """The same shape; NetworkError where weight or bias does not fit it."""
+        for name in ("weight", "bias"):
+            found = getattr(self, name).shape
+            if found not in ((), (1,), shape):
+                raise NetworkError([f"{name}: expected a scalar or one value a neuron {shape}, found shape {found}"])
+        return shape
+
+    def __repr__(self) -> str:
+        return f"<{self}, {self.neuron!r}>"
+
+    def __str__(self) -> str:
+        return "Input neurons"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Dense:
-    """Fully connected synapses, weight (out, in), and their neurons. Input (in,), output (out,)."""
+    """Fully connected synapses, weight (out, in), and their neurons. Input (in,), output (out,).
+
+    delay: whole steps 0..62 by which a spike arrives later, a scalar or an array that broadcasts to (out, in), or None.
+    recurrent: weight (out, out) of synapses from these neurons to themselves; a spike arrives one step later. Or None.
+    """
 
     weight: FloatArray
     neuron: CubaLIF
+    delay: FloatArray | None
+    recurrent: FloatArray | None
 
-    def __init__(self, weight: Any, neuron: CubaLIF) -> None:
+    def __init__(self, weight: Any, neuron: CubaLIF, delay: Any = None, recurrent: Any = None) -> None:
         array = frozen_array(weight, "weight")
         if array.ndim != 2 or 0 in array.shape:
             raise NetworkError([f"weight: expected shape (out, in), found {array.shape}"])
         _need_neuron(neuron)
         object.__setattr__(self, "weight", array)
         object.__setattr__(self, "neuron", neuron)
+        object.__setattr__(self, "delay", None if delay is None else _delay(delay, array.shape))
+        object.__setattr__(self, "recurrent", None if recurrent is None else _recurrent(recurrent, array.shape[0]))
+
+    @property
+    def max_delay(self) -> int:
+        """The longest delay of a synapse, in steps."""
+        return 0 if self.delay is None else int(self.delay.max())
 
     def output_shape(self, shape: Shape) -> Shape:
         """Shape of the output for an input of `shape`; NetworkError where they do not fit."""
@@ -78,7 +126,31 @@ class Dense:
         return f"<{self}, {self.neuron!r}>"
 
     def __str__(self) -> str:
-        return f"Dense {self.weight.shape[1]} -> {self.weight.shape[0]}"
+        delays = "" if self.delay is None else f", delays up to {self.max_delay}"
+        recurrent = "" if self.recurrent is None else ", recurrent"
+        return f"Dense {self.weight.shape[1]} -> {self.weight.shape[0]}{delays}{recurrent}"
+
+
+def _delay(value: Any, weight_shape: Shape) -> FloatArray | None:
+    """Delays as (1, 1), (out, 1), (1, in) or (out, in); None where all are zero."""
+    array = frozen_array(value, "delay")
+    if array.ndim == 0:
+        array = array.reshape(1, 1)
+    fits = array.ndim == 2 and all(have in (1, want) for have, want in zip(array.shape, weight_shape))
+    if not fits:
+        expected = f"a scalar or a shape that broadcasts to {weight_shape}"
+        raise NetworkError([f"delay: expected {expected}, found {array.shape}"])
+    if ((array != np.round(array)) | (array < 0) | (array > MAX_DELAY)).any():
+        raise NetworkError([f"delay: expected whole steps in 0..{MAX_DELAY}, found {array.min():g}..{array.max():g}"])
+    array.setflags(write=False)
+    return array if array.any() else None
+
+
+def _recurrent(value: Any, neurons: int) -> FloatArray:
+    array = frozen_array(value, "recurrent")
+    if array.shape != (neurons, neurons):
+        raise NetworkError([f"recurrent: expected shape {(neurons, neurons)}, found {array.shape}"])
+    return array
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -177,5 +249,6 @@ class AveragePool(_Pool):
     """Averages the spikes of each window (size, stride = size) into a graded value; it has no neurons."""
 
 
-Layer = Dense | Conv | Flatten | SumPool | AveragePool
-SPIKING = (Dense, Conv)
+Layer = Input | Dense | Conv | Flatten | SumPool | AveragePool
+SPIKING = (Input, Dense, Conv)
+"""The layers with neurons."""

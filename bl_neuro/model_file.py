@@ -14,7 +14,7 @@ import numpy as np
 from bl_neuro.arrays import FloatArray
 from bl_neuro.errors import ModelFileError, NetworkError
 from bl_neuro.files import atomic_path
-from bl_neuro.layers import AveragePool, Conv, Dense, Flatten, Layer, SumPool
+from bl_neuro.layers import AveragePool, Conv, Dense, Flatten, Input, Layer, SumPool
 from bl_neuro.network import MAX_VALUES, Network
 from bl_neuro.neuron import CubaLIF
 
@@ -54,8 +54,9 @@ def load(path: str | Path) -> Network:
     if not source.is_file():
         raise ModelFileError(f"{source}: expected a model file, found {'a folder' if source.is_dir() else 'nothing'}")
     with _readable(source) as file:
-        start = file.read(4)
-    if start.startswith((b"PK\x03\x04", b"\x80")):
+        start = file.read(9)
+    # a safetensors file begins with a length, whose first byte may be that of a pickle, and a brace
+    if start.startswith((b"PK\x03\x04", b"\x80")) and start[8:] != b"{":
         raise ModelFileError(
             f"{source}: a PyTorch or pickle file, which is never opened here; save weights as .safetensors"
         )
@@ -129,7 +130,8 @@ def _network_from_parts(structure: dict[str, Any], arrays: dict[str, FloatArray]
     shape = structure.get("input_shape")
     if not isinstance(shape, list):
         raise NetworkError(["input_shape: expected a list"])
-    return Network(shape, layers, structure.get("readout"))  # type: ignore[arg-type]  # the constructor checks it
+    readout, arithmetic = structure.get("readout"), structure.get("arithmetic")
+    return Network(shape, layers, readout, arithmetic)  # type: ignore[arg-type]  # the constructor checks them
 
 
 def _layer_from_parts(index: int, entry: Any, arrays: dict[str, FloatArray]) -> Layer:
@@ -140,7 +142,7 @@ def _layer_from_parts(index: int, entry: Any, arrays: dict[str, FloatArray]) -> 
         if kind in ("sum_pool", "average_pool"):
             pool = SumPool if kind == "sum_pool" else AveragePool
             return pool(entry["size"], entry["stride"])
-        if kind not in ("dense", "conv"):
+        if kind not in ("input", "dense", "conv"):
             raise NetworkError([f"unknown kind {str(kind)[:40]!r}"])
         own = {
             name: arrays.pop(f"layers.{index}.{name}")
@@ -148,8 +150,11 @@ def _layer_from_parts(index: int, entry: Any, arrays: dict[str, FloatArray]) -> 
         }
         weight = own.pop("weight")
         neuron = CubaLIF(**own, reset=entry["reset"])
+        if kind == "input":
+            return Input(weight, neuron, arrays.pop(f"layers.{index}.input_bias"))
         if kind == "dense":
-            return Dense(weight, neuron)
+            extras = {name: arrays.pop(f"layers.{index}.{name}") for name in entry["extras"]}
+            return Dense(weight, neuron, **extras)
         return Conv(weight, neuron, entry["stride"], entry["padding"], entry["dilation"], entry["groups"])
     except NetworkError as error:
         raise NetworkError([f"layer {index}: {problem}" for problem in error.problems]) from error

@@ -16,9 +16,12 @@ import numpy as np
 from bl_neuro.arrays import FloatArray
 from bl_neuro.checks import whole_number
 from bl_neuro.errors import InputError, NetworkError
-from bl_neuro.layers import SPIKING, AveragePool, Conv, Dense, Flatten, Layer, Shape, SumPool
+from bl_neuro.layers import SPIKING, AveragePool, Conv, Dense, Flatten, Input, Layer, Shape, SumPool
+from bl_neuro.loihi_numbers import loihi_problems
 
 Readout = Literal["spikes", "membrane"]
+Arithmetic = Literal["real", "loihi"]
+InputKind = Literal["spikes", "current"]
 MAX_VALUES = 2**28
 """Most weights and neurons of one network together: bounds what a stranger's file can make us allocate."""
 
@@ -28,9 +31,13 @@ class Network:
     """A feed-forward spiking network: what it takes, its layers, and how it names its class.
 
     input_shape: shape of one frame of input spikes, (features,) or (channels, height, width).
-    layers: `Dense`, `Conv`, `Flatten`, `SumPool`, `AveragePool`; the last one with neurons is the output.
+    layers: `Dense`, `Conv`, `Flatten`, `SumPool`, `AveragePool`, perhaps an `Input` first; the last one with neurons is
+    the output.
     readout: "spikes", the class whose neuron spikes most, or "membrane", the class of the highest mean softmax of
     the membrane potential.
+    arithmetic: "real", or "loihi": every value is the whole number that Loihi holds, exactly as in a `.net` file
+    (weights, vThMant as threshold, iDecay / 4096 and vDecay / 4096 as decays, the bias mantissa). Substrates in
+    floating point then take the same numbers as real ones: their twin with rounded parameters.
 
     Two networks are equal when their fingerprints are.
 
@@ -41,17 +48,26 @@ class Network:
     input_shape: Shape
     layers: tuple[Layer, ...]
     readout: Readout
+    arithmetic: Arithmetic
     shapes: tuple[Shape, ...]
 
-    def __init__(self, input_shape: Iterable[int], layers: Iterable[Layer], readout: Readout = "spikes") -> None:
+    def __init__(
+        self,
+        input_shape: Iterable[int],
+        layers: Iterable[Layer],
+        readout: Readout = "spikes",
+        arithmetic: Arithmetic = "real",
+    ) -> None:
         object.__setattr__(self, "input_shape", _checked_input_shape(input_shape))
         if not isinstance(layers, Iterable):
             raise NetworkError([f"layers: expected several layers, found {type(layers).__name__}"])
         object.__setattr__(self, "layers", tuple(layers))
         object.__setattr__(self, "readout", readout)
+        object.__setattr__(self, "arithmetic", arithmetic)
         shapes, problems = _propagate(self.input_shape, self.layers)
         if readout not in ("spikes", "membrane"):
             problems.append(f"readout: expected 'spikes' or 'membrane', found {readout!r}")
+        problems += _arithmetic_problems(arithmetic, self.layers)
         if problems:
             raise NetworkError(problems)
         object.__setattr__(self, "shapes", tuple(shapes))
@@ -69,9 +85,14 @@ class Network:
         return self.output_shape[0]
 
     @property
+    def input_kind(self) -> InputKind:
+        """What it takes: "spikes", or "current", real values, where its first layer is `Input`."""
+        return "current" if isinstance(self.layers[0], Input) else "spikes"
+
+    @property
     def parameters(self) -> int:
         """How many synaptic weights the network has."""
-        return sum(layer.weight.size for layer in self.layers if isinstance(layer, SPIKING))
+        return sum(layer.weight.size for layer in self.layers if isinstance(layer, (Dense, Conv)))
 
     @property
     def has_bias(self) -> bool:
@@ -87,6 +108,7 @@ class Network:
         return {
             "input_shape": list(self.input_shape),
             "readout": self.readout,
+            "arithmetic": self.arithmetic,
             "layers": [_layer_structure(layer) for layer in self.layers],
         }
 
@@ -96,6 +118,11 @@ class Network:
         for index, layer in enumerate(self.layers):
             if isinstance(layer, SPIKING):
                 found[f"layers.{index}.weight"] = layer.weight
+                if isinstance(layer, Input):
+                    found[f"layers.{index}.input_bias"] = layer.bias
+                for extra in ("delay", "recurrent"):
+                    if getattr(layer, extra, None) is not None:
+                        found[f"layers.{index}.{extra}"] = getattr(layer, extra)
                 for name, array in layer.neuron.parameters().items():
                     found[f"layers.{index}.{name}"] = array
         return found
@@ -140,6 +167,8 @@ def _propagate(shape: Shape, layers: tuple[Layer, ...]) -> tuple[list[Shape], li
         if not isinstance(layer, (*SPIKING, Flatten, SumPool, AveragePool)):
             problems.append(f"layer {index}: expected a layer of bl_neuro, found {type(layer).__name__}")
             break
+        if isinstance(layer, Input) and index > 0:
+            problems.append(f"layer {index}: Input: expected as the first layer only")
         try:
             shape = layer.output_shape(shape)
         except NetworkError as error:
@@ -148,6 +177,8 @@ def _propagate(shape: Shape, layers: tuple[Layer, ...]) -> tuple[list[Shape], li
         if isinstance(layer, SPIKING):
             problems += [f"layer {index}: {problem}" for problem in layer.neuron.shape_problems(shape)]
             values += layer.weight.size
+            if isinstance(layer, Dense) and layer.recurrent is not None:
+                values += layer.recurrent.size
         values += math.prod(shape)
         shapes.append(shape)
     with_neurons = [index for index, layer in enumerate(layers) if isinstance(layer, SPIKING)]
@@ -160,9 +191,24 @@ def _propagate(shape: Shape, layers: tuple[Layer, ...]) -> tuple[list[Shape], li
     return shapes, problems
 
 
+def _arithmetic_problems(arithmetic: Any, layers: tuple[Any, ...]) -> list[str]:
+    if arithmetic not in ("real", "loihi"):
+        return [f"arithmetic: expected 'real' or 'loihi', found {arithmetic!r}"]
+    problems = []
+    for index, layer in enumerate(layers):
+        if arithmetic == "loihi":
+            problems += [f"layer {index}: {problem}" for problem in loihi_problems(layer)]
+        elif isinstance(layer, SPIKING) and (layer.neuron.threshold == 0).any():
+            problems.append(f"layer {index}: threshold: expected values above 0, found 0.0")
+    return problems
+
+
 def _layer_structure(layer: Layer) -> dict[str, Any]:
+    if isinstance(layer, Input):
+        return {"kind": "input", "reset": layer.neuron.reset}
     if isinstance(layer, Dense):
-        return {"kind": "dense", "reset": layer.neuron.reset}
+        extras = [name for name in ("delay", "recurrent") if getattr(layer, name) is not None]
+        return {"kind": "dense", "reset": layer.neuron.reset, "extras": extras}
     if isinstance(layer, Conv):
         geometry = {"stride": layer.stride, "padding": layer.padding, "dilation": layer.dilation}
         lists = {name: list(pair) for name, pair in geometry.items()}

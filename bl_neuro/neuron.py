@@ -57,8 +57,8 @@ def frozen_array(value: Any, name: str) -> FloatArray:
 class CubaLIF:
     """CUBA-LIF parameters of one layer, each a scalar or one value a neuron (for images also one a channel).
 
-    threshold: above 0, in the units of the weighted input. current_decay, voltage_decay: 0..1, the fraction
-    lost in a step; 1 means no memory. bias: added to the voltage in every step. reset: see the module.
+    threshold: above 0 (0 in Loihi's arithmetic alone), in the units of the weighted input. current_decay,
+    voltage_decay: 0..1, the fraction lost in a step; 1 means no memory. bias: added to the voltage in every step. reset: see the module.
 
     Raises:
         NetworkError: a parameter is not finite or out of its range; all of them are listed.
@@ -142,6 +142,6 @@ def per_channel(array: FloatArray, shape: tuple[int, ...]) -> FloatArray:
 def _range_problems(name: str, array: FloatArray) -> list[str]:
     if name.endswith("decay") and ((array < 0) | (array > 1)).any():
         return [f"{name}: expected values in 0..1 (fraction lost per step), found {array.min()}..{array.max()}"]
-    if name == "threshold" and (array <= 0).any():
+    if name == "threshold" and (array < 0).any():
         return [f"threshold: expected values above 0, found {array.min()}"]
     return []

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from bl_neuro.arrays import BoolArray, FloatArray
-from bl_neuro.layers import SPIKING, AveragePool, Conv, Dense, Flatten, SumPool
+from bl_neuro.errors import Unsupported
+from bl_neuro.layers import SPIKING, AveragePool, Conv, Dense, Flatten, Input, SumPool
 from bl_neuro.network import Network
 from bl_neuro.neuron import CubaLIF, per_channel
 
@@ -34,8 +35,8 @@ class Recording:
 def simulate(network: Network, spikes: Any, start: str = "aligned") -> Recording:
     """Runs `network` on `spikes` (T, B, *input_shape), 0/1, as DESIGN's canonical step says.
 
-    start: "aligned", each layer starts when the first input reaches it; "cold", layer number l (from 0) runs l+1
-    steps on its bias alone first, as a Lava network with one step of delay a synapse does.
+    start: "aligned", each layer starts when the first input reaches it; "cold", layer number l (from 0; input neurons
+    do not count) runs l+1 steps on its bias alone first, as a Lava network with one step of delay a synapse does.
     """
     values: FloatArray = np.asarray(spikes, dtype=np.float64)
     steps = values.shape[0]
@@ -46,7 +47,7 @@ def simulate(network: Network, spikes: Any, start: str = "aligned") -> Recording
             values = _reshape_or_pool(layer, values)
             continue
         drive = _synapse(layer, values)
-        if start == "cold":
+        if start == "cold" and not isinstance(layer, Input):
             drive = np.concatenate([np.zeros_like(drive[:1]), drive])
         fired, membrane = run_neurons(layer.neuron, drive, shape)
         recorded.append(fired[-steps:])
@@ -85,8 +86,12 @@ def run_neurons(neuron: CubaLIF, drive: FloatArray, shape: tuple[int, ...]) -> t
     return all_fired, membrane
 
 
-def _synapse(layer: Dense | Conv, values: FloatArray) -> FloatArray:
+def _synapse(layer: Input | Dense | Conv, values: FloatArray) -> FloatArray:
+    if isinstance(layer, Input):
+        return layer.weight * values + layer.bias
     if isinstance(layer, Dense):
+        if layer.delay is not None or layer.recurrent is not None:
+            raise Unsupported("the reference has neither delays nor recurrent synapses; use the substrate 'loihi'")
         return values @ layer.weight.T
     return _convolve(layer, values.reshape(-1, *values.shape[2:])).reshape(
         *values.shape[:2], *layer.output_shape(values.shape[2:])

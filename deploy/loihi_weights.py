@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from bl_neuro.arrays import IntArray
+from bl_neuro.arrays import FloatArray, IntArray
 
 
 def stored_weights(weight: IntArray) -> tuple[IntArray, int]:
@@ -34,6 +34,12 @@ def effective_weights(weight: IntArray) -> IntArray:
     """The weights Loihi computes with: equal to `weight` where its encoding loses nothing."""
     stored, shift = stored_weights(weight)
     return stored >> shift if shift >= 0 else stored << -shift
+
+
+def effective_weights_real(weight: IntArray) -> FloatArray:
+    """The weights of one spike as real numbers: what the stored integers stand for before the sum is rounded down."""
+    stored, shift = stored_weights(weight)
+    return np.ldexp(stored.astype(np.float64), -shift)
 
 
 def survives_encoding(weight: IntArray) -> bool:

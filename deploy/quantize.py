@@ -21,7 +21,7 @@ import numpy as np
 from bl_neuro.arrays import FloatArray, IntArray
 from bl_neuro.deploy.loihi_weights import survives_encoding
 from bl_neuro.errors import Unsupported
-from bl_neuro.layers import SPIKING, AveragePool, Conv, Dense, SumPool
+from bl_neuro.layers import SPIKING, AveragePool, Conv, Dense, Input, SumPool
 from bl_neuro.network import Network
 
 WEIGHT_LIMIT = 254
@@ -37,10 +37,11 @@ class FixedPointLayer:
     weight: even, [-254, 254], shape of the float weight. current_decay, voltage_decay: 0..4096, scalar or an array
     that broadcasts over the neurons. threshold: 1..4095, one for the layer. bias: mantissas, int16, an array that
     broadcasts over the neurons, or None without bias. row_scale: (out,), integer weight = row_scale * float weight.
+    Of a network in Loihi's arithmetic, everything is as it states it, thresholds from 0 to 2^17 included.
     """
 
     index: int
-    source: Dense | Conv
+    source: Input | Dense | Conv
     shape: tuple[int, ...]
     weight: IntArray
     current_decay: IntArray
@@ -96,11 +97,16 @@ def quantization_problems(network: Network) -> list[str]:
 def _quantized_layers(network: Network) -> tuple[list[FixedPointLayer], list[str]]:
     layers: list[FixedPointLayer] = []
     problems: list[str] = []
+    if network.arithmetic == "loihi":
+        rows = enumerate(zip(network.layers, network.shapes))
+        return [_as_stated(index, layer, shape) for index, (layer, shape) in rows if isinstance(layer, SPIKING)], []
     for index, (layer, shape) in enumerate(zip(network.layers, network.shapes)):
         if isinstance(layer, (SumPool, AveragePool)):
             problems.append(
                 f"layer {index}: {type(layer).__name__}: netx has no pooling; use a Conv with a stride instead"
             )
+        elif isinstance(layer, Input):
+            problems.append(f"layer {index}: Input: only a network in Loihi's arithmetic has input neurons there")
         elif isinstance(layer, SPIKING):
             found = _layer_problems(layer, shape)
             if not found:
@@ -111,9 +117,28 @@ def _quantized_layers(network: Network) -> tuple[list[FixedPointLayer], list[str
     return layers, problems
 
 
+def _as_stated(index: int, layer: Input | Dense | Conv, shape: tuple[int, ...]) -> FixedPointLayer:
+    """A layer of a network in Loihi's arithmetic, value by value."""
+    neuron = layer.neuron
+    return FixedPointLayer(
+        index=index,
+        source=layer,
+        shape=shape,
+        weight=layer.weight.astype(np.int64),
+        current_decay=np.round(DECAY_ONE * neuron.current_decay).astype(np.int64),
+        voltage_decay=np.round(DECAY_ONE * neuron.voltage_decay).astype(np.int64),
+        threshold=int(neuron.threshold.flat[0]),
+        bias=neuron.bias.astype(np.int64) if np.any(neuron.bias) else None,
+        row_scale=np.ones(layer.weight.shape[0] if layer.weight.ndim > 1 else 1),
+    )
+
+
 def _layer_problems(layer: Dense | Conv, shape: tuple[int, ...]) -> list[str]:
     problems = []
     neuron = layer.neuron
+    for name in ("delay", "recurrent"):
+        if getattr(layer, name, None) is not None:
+            problems.append(f"{name}: only a network in Loihi's arithmetic has it there")
     if neuron.reset != "zero":
         problems.append(f"reset '{neuron.reset}': Loihi resets to zero only")
     if not layer.weight.any():

@@ -51,7 +51,7 @@ def unrolled_gradient(network: Network, spikes: Any, label: int) -> Tensor:
     values = list(inputs)
     membrane: list[Tensor] = []
     for layer, shape in zip(network.layers, network.shapes):
-        if isinstance(layer, SPIKING):
+        if isinstance(layer, (Dense, Conv)):
             values, membrane = _spiking(layer.neuron, [_synapse(layer, frame) for frame in values], shape)
         else:
             values = [_shape_only(layer, frame) for frame in values]

@@ -1,0 +1,46 @@
+"""The whole numbers that a layer in Loihi's arithmetic may hold. Sources: lava-dl's netx reader, lava-nc's LIF."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bl_neuro.layers import SPIKING, AveragePool, Dense, Input, SumPool
+
+WEIGHT_RANGE = (-(2**20), 2**20)
+"""Weights as a file may state them; Loihi clips and truncates what 8 bits do not hold (`deploy.loihi_weights`)."""
+THRESHOLD_MAX = 2**17
+"""vThMant; 2^17 stands for a neuron that never fires, since no voltage exceeds it."""
+BIAS_RANGE = (-(2**15), 2**15 - 1)
+DECAY_ONE = 4096
+
+
+def loihi_problems(layer: Any) -> list[str]:
+    """What keeps `layer` from being one of a network in Loihi's arithmetic."""
+    if isinstance(layer, (SumPool, AveragePool)):
+        return [f"{type(layer).__name__}: netx has no pooling; use a Conv with a stride instead"]
+    if not isinstance(layer, SPIKING):
+        return []
+    neuron = layer.neuron
+    problems = _whole("weight", layer.weight, *WEIGHT_RANGE)
+    if isinstance(layer, Input):
+        problems += _whole("bias", layer.bias, *WEIGHT_RANGE)
+    if isinstance(layer, Dense) and layer.recurrent is not None:
+        problems += _whole("recurrent", layer.recurrent, *WEIGHT_RANGE)
+    problems += _whole("threshold", neuron.threshold, 0, THRESHOLD_MAX)
+    problems += _whole("bias of the neurons", neuron.bias, *BIAS_RANGE)
+    for name in ("current_decay", "voltage_decay"):
+        problems += _whole(f"{name} x 4096", neuron.parameters()[name] * DECAY_ONE, 0, DECAY_ONE)
+    if np.unique(neuron.threshold).size > 1:
+        problems.append("threshold: Loihi has one threshold a layer")
+    if neuron.reset != "zero":
+        problems.append(f"reset '{neuron.reset}': Loihi resets to zero only")
+    return problems
+
+
+def _whole(name: str, values: Any, low: int, high: int) -> list[str]:
+    if (values != np.round(values)).any() or (values < low).any() or (values > high).any():
+        wrong = values[(values != np.round(values)) | (values < low) | (values > high)].flat[0]
+        return [f"{name}: expected whole numbers in {low}..{high}, found {wrong:g}"]
+    return []
