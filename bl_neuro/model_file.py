@@ -130,7 +130,7 @@ def _network_from_parts(structure: dict[str, Any], arrays: dict[str, FloatArray]
     shape = structure.get("input_shape")
     if not isinstance(shape, list):
         raise NetworkError(["input_shape: expected a list"])
-    readout, arithmetic = structure.get("readout"), structure.get("arithmetic")
+    readout, arithmetic = structure.get("readout"), structure.get("arithmetic", "real")
     return Network(shape, layers, readout, arithmetic)  # type: ignore[arg-type]  # the constructor checks them
 
 
@@ -153,7 +153,7 @@ def _layer_from_parts(index: int, entry: Any, arrays: dict[str, FloatArray]) -> 
         if kind == "input":
             return Input(weight, neuron, arrays.pop(f"layers.{index}.input_bias"))
         if kind == "dense":
-            extras = {name: arrays.pop(f"layers.{index}.{name}") for name in entry["extras"]}
+            extras = {name: arrays.pop(f"layers.{index}.{name}") for name in entry.get("extras", [])}
             return Dense(weight, neuron, **extras)
         return Conv(weight, neuron, entry["stride"], entry["padding"], entry["dilation"], entry["groups"])
     except NetworkError as error:

@@ -108,7 +108,7 @@ class Network:
         return {
             "input_shape": list(self.input_shape),
             "readout": self.readout,
-            "arithmetic": self.arithmetic,
+            **({} if self.arithmetic == "real" else {"arithmetic": self.arithmetic}),
             "layers": [_layer_structure(layer) for layer in self.layers],
         }
 
@@ -208,7 +208,7 @@ def _layer_structure(layer: Layer) -> dict[str, Any]:
         return {"kind": "input", "reset": layer.neuron.reset}
     if isinstance(layer, Dense):
         extras = [name for name in ("delay", "recurrent") if getattr(layer, name) is not None]
-        return {"kind": "dense", "reset": layer.neuron.reset, "extras": extras}
+        return {"kind": "dense", "reset": layer.neuron.reset, **({"extras": extras} if extras else {})}
     if isinstance(layer, Conv):
         geometry = {"stride": layer.stride, "padding": layer.padding, "dilation": layer.dilation}
         lists = {name: list(pair) for name, pair in geometry.items()}

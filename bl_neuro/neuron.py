@@ -58,7 +58,8 @@ class CubaLIF:
     """CUBA-LIF parameters of one layer, each a scalar or one value a neuron (for images also one a channel).
 
     threshold: above 0 (0 in Loihi's arithmetic alone), in the units of the weighted input. current_decay,
-    voltage_decay: 0..1, the fraction lost in a step; 1 means no memory. bias: added to the voltage in every step. reset: see the module.
+    voltage_decay: 0..1, the fraction lost in a step; 1 means no memory. bias: added to the voltage in every step.
+    reset: see the module.
 
     Raises:
         NetworkError: a parameter is not finite or out of its range; all of them are listed.
