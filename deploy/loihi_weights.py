@@ -19,15 +19,26 @@ def stored_weights(weight: IntArray) -> tuple[IntArray, int]:
 
     weight: (out, in) integers as netx reads them from the file, not all zero.
     """
-    low, high = int(weight.min()), int(weight.max())
+    (stored,), shift = stored_together([weight])
+    return stored, shift
+
+
+def stored_together(weights: list[IntArray]) -> tuple[list[IntArray], int]:
+    """The same for matrices (out, in) that netx encodes side by side, as it does with recurrent synapses.
+
+    netx finds one shift and one number of bits for all of them; Lava derives the sign mode of each by itself.
+    """
+    together = np.hstack(weights)
+    low, high = int(together.min()), int(together.max())
     if low < 0 < high and (high > 254 or low < -256):
-        weight = np.clip(weight, -256, 254)
-        low, high = int(weight.min()), int(weight.max())
+        together = np.clip(together, -256, 254)
+        low, high = int(together.min()), int(together.max())
     mixed = low < 0 <= high
     shift = _scale_bits(low, high, mixed)
-    spare = _shared_zero_bits(weight) - mixed
-    scaled = weight << shift if shift >= 0 else weight * 0  # netx shifts int32 by a negative count: all bits go
-    return _clipped_and_truncated(scaled, 8 - (8 - shift - spare)), shift
+    lost = shift + _shared_zero_bits(together) - mixed
+    scaled = together << shift if shift >= 0 else together * 0  # netx shifts int32 by a negative count: all bits go
+    parts = np.split(scaled, np.cumsum([weight.shape[1] for weight in weights])[:-1], axis=1)
+    return [_clipped_and_truncated(part, lost) for part in parts], shift
 
 
 def effective_weights(weight: IntArray) -> IntArray:
