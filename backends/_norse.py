@@ -18,7 +18,7 @@ from torch import Tensor
 
 from bl_neuro.backends.base import Backend, Target
 from bl_neuro.backends.float_target import FloatTarget, Precision, Surrogate, spiking_shapes, wiring_problems
-from bl_neuro.network import Network
+from bl_neuro.network import Arithmetic, Network
 
 
 class NorseBackend(Backend):
@@ -29,6 +29,7 @@ class NorseBackend(Backend):
     modules: ClassVar[tuple[str, ...]] = ("norse",)
     extra: ClassVar[str] = "norse"
     differentiable: ClassVar[bool] = True
+    arithmetic: ClassVar[Arithmetic | None] = "real"
 
     @classmethod
     def problems(cls, network: Network) -> list[str]:

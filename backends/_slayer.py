@@ -1,8 +1,9 @@
 """Substrate `slayer`: Lava-DL's differentiable model of Loihi, on the same integers as the exported network.
 
 Each layer is one of SLAYER's own CUBA blocks, given the integers of `deploy.quantize` in SLAYER's units (1/64 of a
-weight step). A bias goes between current and voltage, where SLAYER's `norm` stands. SLAYER shows its membrane before
-the reset. Inside 24 bits it is identical to Loihi; it neither wraps nor clips beyond.
+weight step). A bias goes between current and voltage, where SLAYER's `norm` stands. Input neurons are a CUBA neuron
+without a synapse, driven by whole numbers as Loihi's are. SLAYER shows its membrane before the reset. Inside 24 bits it
+is identical to Loihi; it neither wraps nor clips beyond.
 """
 
 from __future__ import annotations
@@ -17,13 +18,16 @@ from torch import Tensor
 from bl_neuro.backends.base import Backend, Response, Start, Target, per_frame
 from bl_neuro.backends.canonical import differentiable
 from bl_neuro.backends.float_target import Surrogate, check_choice, shape_step, synapse
-from bl_neuro.deploy.quantize import DECAY_ONE, FixedPointLayer, quantization_problems, quantize
-from bl_neuro.layers import Conv, Flatten
-from bl_neuro.network import Network
+from bl_neuro.deploy.loihi_weights import survives_encoding
+from bl_neuro.deploy.quantize import DECAY_ONE, THRESHOLD_LIMIT, FixedPointLayer, quantization_problems, quantize
+from bl_neuro.layers import Conv, Dense, Flatten, Input
+from bl_neuro.network import Arithmetic, Network
 from bl_neuro.neuron import per_channel
 
 UNIT = 64
 """SLAYER's weights and thresholds are Loihi's divided by this."""
+WEIGHT_RANGE = (-256, 254)
+"""What SLAYER's quantisation hook keeps, even values alone."""
 
 
 class SlayerBackend(Backend):
@@ -34,11 +38,19 @@ class SlayerBackend(Backend):
     modules: ClassVar[tuple[str, ...]] = ("lava.lib.dl.slayer",)
     extra: ClassVar[str] = "lava"
     differentiable: ClassVar[bool] = True
+    arithmetic: ClassVar[Arithmetic | None] = "loihi"
 
     @classmethod
     def problems(cls, network: Network) -> list[str]:
         """See `Backend.problems`."""
-        return quantization_problems(network)
+        problems = quantization_problems(network)
+        if problems or network.arithmetic == "real":  # quantisation keeps to what SLAYER holds
+            return problems
+        return [
+            f"layer {layer.index}: {problem}"
+            for layer in quantize(network).layers
+            for problem in _exact_problems(layer)
+        ]
 
     @classmethod
     def open(cls, network: Network, surrogate: Surrogate = "canonical", **options: Any) -> Target:
@@ -68,7 +80,7 @@ class _SlayerTarget(Target):
                 values = per_frame(partial(shape_step, layer), values)
                 membrane = shape_step(layer, membrane) if isinstance(layer, Flatten) else membrane
                 continue
-            if start == "cold":
+            if start == "cold" and not isinstance(layer, Input):
                 values = torch.cat([torch.zeros_like(values[:1]), values])
             values, membrane = self._layer(index, values)
             recorded.append(values[-steps:])
@@ -93,13 +105,47 @@ class _SlayerTarget(Target):
 
     def _forward(self, index: int, values: Tensor) -> tuple[Tensor, Tensor]:
         """Spikes and membrane of one layer through SLAYER's own synapse, dynamics and spike function."""
-        block = self._blocks[index]
-        drive = block.synapse(values.to(torch.float32).movedim(0, -1).contiguous())
-        if isinstance(self._fixed[index].source, Conv):
+        block, source = self._blocks[index], self._fixed[index].source
+        if isinstance(source, Input):
+            drive = _whole_drive(source, values).movedim(0, -1).contiguous() / UNIT
+        else:
+            drive = block.synapse(values.to(torch.float32).movedim(0, -1).contiguous())
+        if isinstance(source, Conv):
             drive = drive.contiguous()
         _, voltage = block.neuron.dynamics(drive)
         spikes = block.neuron.spike(voltage)
         return spikes.movedim(-1, 0), voltage.movedim(-1, 0) * (UNIT / self._fixed[index].threshold)
+
+
+def _exact_problems(layer: FixedPointLayer) -> list[str]:
+    """What of a layer in Loihi's own integers SLAYER would compute differently, or not at all."""
+    problems = [
+        f"{name}: SLAYER's blocks have none; use 'loihi' or 'lava'"
+        for name in ("delay", "recurrent")
+        if getattr(layer.source, name, None) is not None
+    ]
+    if not 0 < layer.threshold <= THRESHOLD_LIMIT:
+        problems.append(
+            f"threshold: SLAYER decides exactly for 1..{THRESHOLD_LIMIT}, found {layer.threshold}; use 'loihi' or 'lava'"
+        )
+    if isinstance(layer.source, Input):
+        return problems
+    low, high = WEIGHT_RANGE
+    if (layer.weight % 2).any() or (layer.weight < low).any() or (layer.weight > high).any():
+        problems.append(
+            f"weight: SLAYER rounds to even values in {low}..{high}, which these are not; use 'loihi' or 'lava'"
+        )
+    elif isinstance(layer.source, Dense) and not survives_encoding(layer.weight):
+        problems.append(
+            "weight: Loihi's encoding of this matrix does not keep its values, SLAYER would; use 'loihi' or 'lava'"
+        )
+    return problems
+
+
+def _whole_drive(layer: Input, values: Tensor) -> Tensor:
+    """What input neurons are driven with: weight * x + bias, toward zero; the gradient passes through."""
+    exact = values.to(torch.float64) * torch.as_tensor(layer.weight.copy()) + torch.as_tensor(layer.bias.copy())
+    return (exact + (exact.detach().trunc() - exact.detach())).to(torch.float32)
 
 
 def _make_block(layer: FixedPointLayer) -> Any:
@@ -108,7 +154,9 @@ def _make_block(layer: FixedPointLayer) -> Any:
 
     parameters = {"threshold": layer.threshold / UNIT, "current_decay": 0.0, "voltage_decay": 0.0}
     source = layer.source
-    if isinstance(source, Conv):
+    if isinstance(source, Input):
+        block = slayer.block.cuba.Input(parameters, delay_shift=False)
+    elif isinstance(source, Conv):
         inputs = source.weight.shape[1] * source.groups
         outputs, _, height, width = source.weight.shape
         geometry = {"stride": source.stride, "padding": source.padding, "dilation": source.dilation}
@@ -117,8 +165,9 @@ def _make_block(layer: FixedPointLayer) -> Any:
         )
     else:
         block = slayer.block.cuba.Dense(parameters, *reversed(source.weight.shape), delay_shift=False)
-    weight = torch.as_tensor(layer.weight / UNIT, dtype=torch.float32)
-    block.synapse.weight.data = weight.reshape(block.synapse.weight.shape)
+    if not isinstance(source, Input):
+        weight = torch.as_tensor(layer.weight / UNIT, dtype=torch.float32)
+        block.synapse.weight.data = weight.reshape(block.synapse.weight.shape)
     neuron = block.neuron
     neuron.current_decay.data = _per_neuron(layer.current_decay, layer.shape)
     neuron.voltage_decay.data = _per_neuron(layer.voltage_decay, layer.shape)

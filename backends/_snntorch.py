@@ -20,7 +20,7 @@ from torch import Tensor
 
 from bl_neuro.backends.base import Backend, Target
 from bl_neuro.backends.float_target import FloatTarget, Precision, Surrogate, spiking_shapes, wiring_problems
-from bl_neuro.network import Network
+from bl_neuro.network import Arithmetic, Network
 
 _RESETS = {"zero": ("zero", False), "subtract_delayed": ("subtract", True)}
 
@@ -33,6 +33,7 @@ class SnnTorchBackend(Backend):
     modules: ClassVar[tuple[str, ...]] = ("snntorch",)
     extra: ClassVar[str] = "snntorch"
     differentiable: ClassVar[bool] = True
+    arithmetic: ClassVar[Arithmetic | None] = "real"
 
     @classmethod
     def problems(cls, network: Network) -> list[str]:

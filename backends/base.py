@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from bl_neuro.errors import InputError, TargetClosed
-from bl_neuro.network import Network
+from bl_neuro.network import Arithmetic, Network
 
 Start = Literal["aligned", "cold"]
 CHUNK_VALUES = 2**25
@@ -120,6 +120,9 @@ class Backend(ABC):
     extra: ClassVar[str]
     """The extra of bl-neuro that installs them."""
     differentiable: ClassVar[bool]
+    arithmetic: ClassVar[Arithmetic | None] = None
+    """What it computes in, "real" (float64) or "loihi" (Loihi's integers): two substrates of one arithmetic promise
+    identical spikes. None, unless a backend says so: nothing is promised."""
 
     @classmethod
     @abstractmethod

@@ -23,7 +23,7 @@ from bl_neuro.deploy.net_file import NOT_REPLICABLE, can_replicate, write_net
 from bl_neuro.deploy.quantize import FixedPointNetwork, quantization_problems, quantize
 from bl_neuro.errors import InputError, SubstrateFailed, TargetClosed, Unsupported
 from bl_neuro.layers import Conv
-from bl_neuro.network import Network
+from bl_neuro.network import Arithmetic, Network
 
 MOST_REPLICAS = 32
 REPLICA_VALUES = 2**23
@@ -47,6 +47,7 @@ class LavaBackend(Backend):
     imported_here: ClassVar[bool] = False
     extra: ClassVar[str] = "lava"
     differentiable: ClassVar[bool] = False
+    arithmetic: ClassVar[Arithmetic | None] = "loihi"
 
     @classmethod
     def problems(cls, network: Network) -> list[str]:
