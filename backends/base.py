@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, ClassVar, Literal
@@ -49,6 +49,8 @@ class Target(ABC):
     substrate: ClassVar[str]
     differentiable: ClassVar[bool] = False
     reveals_membrane: ClassVar[bool] = True
+    takes_floats: ClassVar[bool] = True
+    """False where `_run` takes spikes of any dtype, so that nothing is converted on the way."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
@@ -57,7 +59,7 @@ class Target(ABC):
 
     @abstractmethod
     def _run(self, spikes: Tensor, layers: bool, start: Start) -> Response:
-        """Runs checked float spikes (T, B, *input_shape)."""
+        """Runs checked spikes (T, B, *input_shape): floats, unless the class does not take floats alone."""
 
     def _close(self) -> None:  # noqa: B027 - most substrates hold nothing
         """Gives back what the target holds. Called once."""
@@ -80,11 +82,17 @@ class Target(ABC):
             raise InputError(f"start: expected 'aligned' or 'cold', found {start!r}")
         spikes = checked_input(x, self.network)
         self.samples += spikes.shape[1]
+        if self.takes_floats or spikes.requires_grad:
+            spikes = as_float(spikes)
         if spikes.requires_grad and torch.is_grad_enabled():
             return self._run(spikes, layers, start)
         with torch.no_grad():
-            pieces = [self._run(piece, layers, start) for piece in spikes.split(self._chunk(spikes.shape[0]), dim=1)]
-        return pieces[0] if len(pieces) == 1 else _joined(pieces)
+            pieces = self._run_pieces(spikes.split(self._chunk(spikes.shape[0]), dim=1), layers, start)
+        return pieces[0] if len(pieces) == 1 else joined(pieces)
+
+    def _run_pieces(self, pieces: Sequence[Tensor], layers: bool, start: Start) -> list[Response]:
+        """The answers to the pieces of a batch, in order."""
+        return [self._run(piece, layers, start) for piece in pieces]
 
     def _chunk(self, steps: int) -> int:
         widest = max(int(np.prod(shape)) for shape in (self.network.input_shape, *self.network.shapes))
@@ -136,7 +144,7 @@ class Backend(ABC):
 
 
 def checked_input(x: Any, network: Network) -> Tensor:
-    """`x` as a float tensor (T, B, *input_shape); keeps its gradient. InputError otherwise.
+    """`x` as a tensor (T, B, *input_shape) of its own dtype; keeps its gradient. InputError otherwise.
 
     Zeros and ones, or finite real values where the network takes a current.
 
@@ -160,12 +168,19 @@ def checked_input(x: Any, network: Network) -> Tensor:
     if network.input_kind == "current":
         if not bool(values.isfinite().all()):
             raise InputError("current: expected finite values, found NaN or infinity")
+    elif tensor.dtype == torch.uint8 and bool(values.max() <= 1):
+        return tensor  # the common case, in one pass
     elif tensor.dtype != torch.bool:
         wrong = (values != 0) & (values != 1)
         if bool(wrong.any()):
             where = tuple(int(i) for i in wrong.nonzero()[0])
             raise InputError(f"spikes: expected only 0 and 1, found {values[where].item()} at index {where}")
-    return tensor if tensor.is_floating_point() else per_frame(lambda frames: frames.to(torch.float32), tensor)
+    return tensor
+
+
+def as_float(values: Tensor) -> Tensor:
+    """Values (T, B, ...) in floating point, float32 where they are not already; a held frame stays held."""
+    return values if values.is_floating_point() else per_frame(lambda frames: frames.to(torch.float32), values)
 
 
 def is_held(values: Tensor) -> bool:
@@ -181,11 +196,16 @@ def per_frame(function: Callable[[Tensor], Tensor], values: Tensor) -> Tensor:
     return result.expand(values.shape[0], *result.shape[1:])
 
 
-def _joined(pieces: list[Response]) -> Response:
+def joined(pieces: list[Response]) -> Response:
+    """The answer to a whole batch, from the answers to its pieces."""
     membranes = [piece.membrane for piece in pieces if piece.membrane is not None]
     layers = [piece.layers for piece in pieces if piece.layers is not None]
+    states = [piece.states for piece in pieces if piece.states is not None]
     return Response(
         torch.cat([piece.spikes for piece in pieces], dim=1),
         torch.cat(membranes, dim=1) if membranes else None,
         [torch.cat(parts, dim=1) for parts in zip(*layers)] if layers else None,
+        [(torch.cat([u for u, _ in parts]), torch.cat([v for _, v in parts])) for parts in zip(*states)]
+        if states
+        else None,
     )

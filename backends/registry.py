@@ -23,6 +23,7 @@ _OURS = {
     "snntorch": "bl_neuro.backends._snntorch:SnnTorchBackend",
     "norse": "bl_neuro.backends._norse:NorseBackend",
     "slayer": "bl_neuro.backends._slayer:SlayerBackend",
+    "loihi": "bl_neuro.backends.loihi.backend:LoihiBackend",
     "lava": "bl_neuro.backends.lava.backend:LavaBackend",
 }
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 import torch
 from torch import Tensor
 
-from bl_neuro.backends.base import Response, Target, checked_input
+from bl_neuro.backends.base import Response, Target, as_float, checked_input
 from bl_neuro.checks import whole_number
 from bl_neuro.errors import BudgetExceeded, InputError, NotDifferentiable, NotRevealed
 
@@ -31,8 +31,8 @@ class WhiteBox:
         _need_target(target, "white box")
         if not target.differentiable:
             raise NotDifferentiable(
-                f"white box: expected a differentiable substrate (snntorch, norse, slayer), found {target.substrate}; "
-                "query it through a BlackBox"
+                f"white box: expected a differentiable target (snntorch, norse, slayer, loihi), found {target.substrate}"
+                "; query it through a BlackBox"
             )
         self.target = target
         self.queries = 0
@@ -60,7 +60,7 @@ class WhiteBox:
 
     def gradient(self, spikes: Tensor, objective: Callable[[Response], Tensor]) -> tuple[Tensor, Tensor]:
         """Value (B,) of `objective(response)` at `spikes`, and its gradient in the input, (T, B, *input_shape)."""
-        inputs = checked_input(spikes, self.network).detach().clone()
+        inputs = as_float(checked_input(spikes, self.network)).detach().clone()
         self.queries += inputs.shape[1]
         with torch.enable_grad():
             inputs.requires_grad_()

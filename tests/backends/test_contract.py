@@ -15,6 +15,11 @@ class TestNorse(BackendContract):
     substrate = "norse"
 
 
+class TestLoihi(BackendContract):
+    substrate = "loihi"
+    arithmetic = "fixed_point"
+
+
 @pytest.mark.slayer
 class TestSlayer(BackendContract):
     substrate = "slayer"

@@ -149,5 +149,5 @@ def test_lava_shows_no_membrane(call: Callable[..., Any], places: dict[str, str]
     needs("lava")
     one_line(call("attack", places["target"], "--backend", "lava", "--reveals", "scores"), "takes a membrane")
     one_line(
-        call("attack", places["target"], "--backend", "lava", "--attack", "v1"), "expected a differentiable substrate"
+        call("attack", places["target"], "--backend", "lava", "--attack", "v1"), "expected a differentiable target"
     )

@@ -1,0 +1,186 @@
+"""The `loihi` backend: exact fixed point forward, the canonical surrogate backward, in bounded memory anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ClassVar, Literal, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bl_neuro.backends.base import Backend, Response, Start, Target, checked_input, joined, per_frame
+from bl_neuro.backends.loihi.gradient import with_gradient
+from bl_neuro.backends.loihi.program import Program, compile_network
+from bl_neuro.backends.loihi.trace import LayerTrace
+from bl_neuro.deploy.quantize import quantization_problems
+from bl_neuro.errors import InputError
+from bl_neuro.layers import Flatten, Shape
+from bl_neuro.network import Network
+
+PIECE_VALUES = 2**21
+"""Most values (T x B x widest layer) of one piece of a batch: a few megabytes, so that they stay in cache."""
+MOST_DRIVE = 2**24
+"""Largest drive of an input neuron that the emulator takes; Loihi's currents wrap at 2^17."""
+Engine = Literal["kernel", "torch"]
+
+
+class LoihiBackend(Backend):
+    """Opens networks on our emulator of Loihi 2's fixed point. Needs no framework.
+
+    Options: engine, "kernel" (compiled, on the CPU) or "torch" (any device); device, "cpu" by default; threads, how
+    many pieces of a batch run side by side (torch's number of threads by default). None of them changes an answer.
+    """
+
+    name: ClassVar[str] = "loihi"
+    summary: ClassVar[str] = "our emulator of Loihi 2, bit-exact with Lava's fixed point, white box"
+    modules: ClassVar[tuple[str, ...]] = ("numba",)
+    extra: ClassVar[str] = "all"
+    differentiable: ClassVar[bool] = True
+
+    @classmethod
+    def problems(cls, network: Network) -> list[str]:
+        """See `Backend.problems`."""
+        problems = quantization_problems(network)
+        for index, layer in enumerate(network.layers):
+            if getattr(layer, "delay", None) is not None and getattr(layer, "recurrent", None) is not None:
+                problems.append(f"layer {index}: delay with recurrent: netx encodes these two together wrongly")
+        return problems
+
+    @classmethod
+    def open(
+        cls,
+        network: Network,
+        engine: Engine | None = None,
+        device: str | torch.device = "cpu",
+        threads: int | None = None,
+        **options: Any,
+    ) -> Target:
+        """Opens `network`; see the class for the options."""
+        return LoihiTarget(network, engine, device, threads, **options)
+
+
+class _Runs(Protocol):
+    def run(self, inputs: Tensor, lead: int, records: list[bool]) -> list[LayerTrace]: ...
+
+
+class LoihiTarget(Target):
+    """A network on the emulator. `differentiable` is false where it has recurrent synapses."""
+
+    substrate = "loihi"
+    takes_floats = False
+
+    def __init__(
+        self, network: Network, engine: Engine | None, device: str | torch.device, threads: int | None
+    ) -> None:
+        super().__init__(network)
+        self._device = _checked_device(device)
+        chosen = engine or ("kernel" if self._device.type == "cpu" else "torch")
+        if chosen not in ("kernel", "torch") or (chosen == "kernel" and self._device.type != "cpu"):
+            raise InputError(f"engine: expected 'kernel' (on the CPU alone) or 'torch', found {engine!r}")
+        if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
+            raise InputError(f"threads: expected a whole number of at least 1, found {threads!r}")
+        self._threads = threads
+        self._programs = compile_network(network)
+        self._engine = _engine(chosen, self._programs, self._device)
+        self.differentiable = not any(  # type: ignore[misc]  # of this target, not of all
+            program.recurrent is not None for program in self._programs
+        )
+
+    def run_with_states(self, x: Any, start: Start = "aligned") -> Response:
+        """Like `run`, with the spikes and the final states of every layer; see `Response`."""
+        spikes = checked_input(x, self.network)
+        self.samples += spikes.shape[1]
+        pieces = spikes.detach().split(self._chunk(spikes.shape[0]), dim=1)
+        return joined([self._answer(piece, True, start, states=True) for piece in pieces])
+
+    def _chunk(self, steps: int) -> int:
+        widest = max(int(np.prod(shape)) for shape in (self.network.input_shape, *self.network.shapes))
+        return max(1, min(super()._chunk(steps), PIECE_VALUES // (steps * widest)))
+
+    def _run_pieces(self, pieces: Sequence[Tensor], layers: bool, start: Start) -> list[Response]:
+        threads = self._threads or torch.get_num_threads()
+        if len(pieces) == 1 or threads == 1 or self._device.type != "cpu":
+            return super()._run_pieces(pieces, layers, start)
+        with ThreadPoolExecutor(min(threads, len(pieces))) as pool:
+            return list(pool.map(lambda piece: self._answer(piece, layers, start), pieces))
+
+    def _run(self, spikes: Tensor, layers: bool, start: Start) -> Response:
+        if not (spikes.requires_grad and torch.is_grad_enabled()):
+            return self._answer(spikes, layers, start)
+        lead = self._lead(start)
+        with torch.no_grad():
+            traces = self._engine.run(self._drive(spikes), lead, [True] * len(self._programs))
+        return with_gradient(self.network, self._programs, traces, spikes, lead, layers)
+
+    def _answer(self, spikes: Tensor, layers: bool, start: Start, states: bool = False) -> Response:
+        steps = spikes.shape[0]
+        records = [False] * (len(self._programs) - 1) + [True]
+        traces = self._engine.run(self._drive(spikes), self._lead(start), records)
+        last = self._programs[-1]
+        voltage = traces[-1].voltage
+        if voltage is None:
+            raise RuntimeError("the output layer's voltages were not recorded")
+        shape = self.network.output_shape
+        membrane = _shaped(voltage, last, steps, shape).to(torch.float32) / last.membrane_unit
+        return Response(
+            _shaped(traces[-1].spikes, last, steps, shape).to(torch.float32),
+            membrane,
+            self._layers(traces, steps) if layers else None,
+            self._states(traces) if states else None,
+        )
+
+    def _layers(self, traces: list[LayerTrace], steps: int) -> list[Tensor]:
+        shapes = [program.shape for program in self._programs]
+        if isinstance(self.network.layers[-1], Flatten):
+            shapes[-1] = self.network.output_shape
+        rows = zip(traces, self._programs, shapes)
+        return [_shaped(trace.spikes, program, steps, shape).to(torch.float32) for trace, program, shape in rows]
+
+    def _states(self, traces: list[LayerTrace]) -> list[tuple[Tensor, Tensor]]:
+        found = []
+        for trace, program in zip(traces, self._programs):
+            pair = [state[:, : program.size].reshape(-1, *program.shape).long() for state in trace[2:]]
+            found.append((pair[0], pair[1]))
+        return found
+
+    def _lead(self, start: Start) -> int:
+        """Steps that a layer runs before its first input: without biases nothing happens in them."""
+        return 1 if start == "cold" and self.network.has_bias else 0
+
+    def _drive(self, inputs: Tensor) -> Tensor:
+        """What the engine takes: spikes (T, B, M) as bytes, or the drive of input neurons as whole numbers."""
+        first = self._programs[0]
+        if first.gain is None or first.offset is None:
+            return per_frame(lambda frames: frames.detach().to(torch.uint8).flatten(2), inputs.detach())
+        real = inputs.detach().flatten(2).to(torch.float64)
+        drive = (real * torch.from_numpy(first.gain.copy()) + torch.from_numpy(first.offset.copy())).trunc()
+        if bool((drive.abs() > MOST_DRIVE).any()):
+            found = float(drive.abs().max())
+            raise InputError(f"current: expected weight * x + bias within {MOST_DRIVE}, found {found:.6g}")
+        return drive.to(torch.int32)
+
+
+def _engine(name: str, programs: list[Program], device: torch.device) -> _Runs:
+    if name == "torch":
+        from bl_neuro.backends.loihi.torch_engine import TorchEngine
+
+        return TorchEngine(programs, device)
+    from bl_neuro.backends.loihi.kernel_engine import KernelEngine
+
+    return KernelEngine(programs)
+
+
+def _checked_device(device: str | torch.device) -> torch.device:
+    try:
+        chosen = torch.device(device)
+        torch.zeros(1, device=chosen)
+    except (RuntimeError, AssertionError, TypeError) as error:  # torch asserts that it was built for the device
+        raise InputError(f"device: expected one that torch can use here, found {device!r} ({error})") from error
+    return chosen
+
+
+def _shaped(values: Tensor, program: Program, steps: int, shape: Shape) -> Tensor:
+    """The last `steps` of a layer's values (T, B, width), without padding, as (T, B, *shape) on the CPU."""
+    return values[-steps:, :, : program.size].reshape(steps, values.shape[1], *shape).cpu()

@@ -1,0 +1,43 @@
+"""Arithmetic that stays in 32 bits: Numba widens every integer operation to 64, which halves what a vector holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from numba import types
+from numba.extending import intrinsic
+
+_I32 = types.int32
+
+
+def _binary(name: str, emit: Callable[[Any, Any, Any], Any]) -> Any:
+    """An operation on two int32; it wraps around."""
+
+    def typed(typing_context: Any, left: Any, right: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return emit(builder, *arguments)
+
+        return (_I32(_I32, _I32), generate) if left == right == _I32 else None
+
+    typed.__name__ = typed.__qualname__ = name
+    return intrinsic(typed)
+
+
+def _smaller(builder: Any, left: Any, right: Any) -> Any:
+    return builder.select(builder.icmp_signed("<", left, right), left, right)
+
+
+def _larger(builder: Any, left: Any, right: Any) -> Any:
+    return builder.select(builder.icmp_signed(">", left, right), left, right)
+
+
+add = _binary("add", lambda builder, left, right: builder.add(left, right))
+sub = _binary("sub", lambda builder, left, right: builder.sub(left, right))
+mul = _binary("mul", lambda builder, left, right: builder.mul(left, right))
+shl = _binary("shl", lambda builder, left, right: builder.shl(left, right))
+shr = _binary("shr", lambda builder, left, right: builder.ashr(left, right))
+bits = _binary("bits", lambda builder, left, right: builder.and_(left, right))
+flip = _binary("flip", lambda builder, left, right: builder.xor(left, right))
+smaller = _binary("smaller", _smaller)
+larger = _binary("larger", _larger)

@@ -1,0 +1,164 @@
+"""The emulator on the CPU: event-driven dense layers with their neurons fused in, exact products for all others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from bl_neuro.backends.loihi.dense_kernel import run_dense
+from bl_neuro.backends.loihi.neuron_kernel import run_neurons
+from bl_neuro.backends.loihi.program import Program
+from bl_neuro.backends.loihi.rows import COUNTS, GROUP, OFFSETS, plan_rows
+from bl_neuro.backends.loihi.sums import Synapses
+from bl_neuro.backends.loihi.torch_engine import TorchEngine
+from bl_neuro.backends.loihi.trace import LayerTrace
+
+Int32Array = npt.NDArray[np.int32]
+TILE_BYTES = 2**19
+"""Weights of a tile, in bytes: half of a common second-level cache."""
+LANES = 32
+"""16-bit values of the widest vector; tiles are a multiple."""
+_NONE: Int32Array = np.empty((0, 0, 0), np.int32)
+
+
+@dataclass(frozen=True, eq=False)
+class _Neurons:
+    """Parameters of a layer's neurons as the kernels take them, padded with neurons that never fire."""
+
+    keep_current: Int32Array
+    keep_voltage: Int32Array
+    bias: Int32Array
+    threshold: Any
+    forgets: bool
+
+    @staticmethod
+    def of(program: Program, width: int) -> _Neurons:
+        padding = (0, width - program.size)
+        keep_current, keep_voltage, bias = (
+            np.pad(values, padding).astype(np.int32)
+            for values in (program.keep_current, program.keep_voltage, program.bias)
+        )
+        return _Neurons(keep_current, keep_voltage, bias, np.int32(program.threshold), program.forgets)
+
+
+class _EventDense:
+    """A dense layer without delays, its weights in tiles (tiles, M + 1, tile); input M has no weights."""
+
+    def __init__(self, program: Program, weight: npt.NDArray[np.int64]) -> None:
+        outputs, self._inputs = weight.shape
+        widest = max(LANES, TILE_BYTES // (2 * (self._inputs + 1)) // LANES * LANES)
+        tile = min(256, widest, -(-outputs // LANES) * LANES)
+        self.width = -(-outputs // tile) * tile
+        padded = np.zeros((self.width, self._inputs + 1), np.int16)
+        padded[:outputs, : self._inputs] = weight
+        self._weights = np.ascontiguousarray(padded.reshape(-1, tile, self._inputs + 1).transpose(0, 2, 1))
+        self._total = padded.sum(1, dtype=np.int32)
+        largest = max(1, int(np.abs(weight).max()))
+        self._flush = 32767 // largest // GROUP * GROUP
+        self._floor_bits: Any = np.int32(program.floor_bits)
+        self._neurons = _Neurons.of(program, self.width)
+
+    def run(self, frames: npt.NDArray[np.uint8], steps: int, held: bool, lead: int, record: bool) -> LayerTrace:
+        """Answers frames (T, B, bytes), or (1, B, bytes) held for `steps`."""
+        words = frames.view(np.uint64)
+        batch = words.shape[1]
+        starts = np.empty((batch, steps, 3), np.int64)
+        modes = np.empty((batch, steps), np.int8)
+        lists = np.empty(len(words) * batch * (16 * words.shape[2] + 4 * GROUP), np.int32)
+        plan_rows(words, self._inputs, held, starts, modes, lists, OFFSETS, COUNTS)
+        fired = np.empty((steps + lead, batch, self.width), np.uint8)
+        voltages = np.empty(fired.shape, np.int32) if record else _NONE
+        final = np.empty((2, batch, self.width), np.int32)
+        own = self._neurons
+        run_dense(
+            self._weights, self._total, self._flush, self._floor_bits, starts, modes, lists, lead,
+            own.keep_current, own.keep_voltage, own.bias, own.threshold, own.forgets,
+            fired, voltages, final[0], final[1],
+        )  # fmt: skip
+        return _trace(fired, voltages if record else None, final)
+
+
+class KernelEngine:
+    """Runs programs on the CPU, in one thread a call; calls from several threads at once do not meet."""
+
+    def __init__(self, programs: list[Program]) -> None:
+        self._programs = programs
+        device = torch.device("cpu")
+        self._synapses = [Synapses(program, device) for program in programs]
+        self._recurrent = {p: TorchEngine([p], device) for p in programs if p.recurrent is not None}
+        self._dense = [_event_dense(program) for program in programs]
+        self._neurons = [_Neurons.of(program, program.size) for program in programs]
+
+    def run(self, inputs: Tensor, lead: int, records: list[bool]) -> list[LayerTrace]:
+        """Answers of every layer to inputs (T, B, M): uint8 spikes, or int32 sums where input neurons come first.
+
+        lead: steps that each layer behind synapses runs on its biases alone before its first input; its trace is so
+        much longer than its input. records: of which layers the voltages are wanted.
+        """
+        steps = inputs.shape[0]
+        held = steps > 1 and inputs.stride(0) == 0
+        values: Any = inputs[:1] if held else inputs
+        traces: list[LayerTrace] = []
+        for number, (program, record) in enumerate(zip(self._programs, records)):
+            dense = self._dense[number]
+            before = 0 if program.kind == "input" else lead
+            if dense is not None:
+                trace = dense.run(_padded(values, program), steps, held, before, record)
+            elif program in self._recurrent:
+                whole = values.expand(steps, *values.shape[1:])[..., : int(np.prod(program.input_shape))]
+                trace = self._recurrent[program].run(whole, before, [record])[0]
+            else:
+                trace = self._behind_sums(number, values, steps, before, record)
+            traces.append(trace)
+            values, held, steps = trace.spikes, False, steps + before
+        return traces
+
+    def _behind_sums(self, number: int, values: Tensor, steps: int, lead: int, record: bool) -> LayerTrace:
+        program, own = self._programs[number], self._neurons[number]
+        if program.delay is not None:
+            values = values.expand(steps, *values.shape[1:])
+        sums = values if program.kind == "input" else self._synapses[number](values[..., : _inputs(program)])
+        batch = sums.shape[1]
+        voltages = np.zeros((steps + lead, batch, program.size), np.int32)
+        voltages[lead:] = sums.numpy()
+        width = -(-program.size // LANES) * LANES
+        fired = np.zeros((steps + lead, batch, width), np.uint8)
+        final = np.empty((2, batch, program.size), np.int32)
+        run_neurons(
+            voltages, own.keep_current, own.keep_voltage, own.bias, own.threshold, own.forgets,
+            fired[..., : program.size], final[0], final[1],
+        )  # fmt: skip
+        return _trace(fired, voltages if record else None, final)
+
+
+def _event_dense(program: Program) -> _EventDense | None:
+    if program.kind != "dense" or program.weight is None or program.delay is not None or program.recurrent is not None:
+        return None
+    return _EventDense(program, program.weight)
+
+
+def _inputs(program: Program) -> int:
+    return int(np.prod(program.input_shape))
+
+
+def _padded(values: Tensor, program: Program) -> npt.NDArray[np.uint8]:
+    """Spikes (T, B, bytes) in one piece of memory, a multiple of eight bytes a frame, zeros behind the inputs."""
+    inputs = _inputs(program)
+    width = values.shape[2]
+    if width % 8 == 0 and values.is_contiguous():
+        whole: npt.NDArray[np.uint8] = values.numpy()
+        return whole
+    padded = torch.zeros((*values.shape[:2], -(-inputs // 8) * 8), dtype=torch.uint8)
+    padded[..., :inputs] = values[..., :inputs]
+    result: npt.NDArray[np.uint8] = padded.numpy()
+    return result
+
+
+def _trace(fired: npt.NDArray[np.uint8], voltages: Int32Array | None, final: Int32Array) -> LayerTrace:
+    shown = None if voltages is None else torch.from_numpy(voltages)
+    return LayerTrace(torch.from_numpy(fired), shown, torch.from_numpy(final[0]), torch.from_numpy(final[1]))

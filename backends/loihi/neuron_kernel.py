@@ -1,0 +1,115 @@
+"""One step of Loihi's CUBA neuron in 32-bit integers, for a stretch of neurons.
+
+    u = tz(u (4096 - iDecay) >> 12) + 64 a, wrapped once to 24 bits;   v = clip(tz(v (4096 - vDecay) >> 12) + u + bias)
+    s = v > 64 vThMant;   v = 0 where s
+
+tz shifts the magnitude and restores the sign. The product of a magnitude below 2^31 with a factor of at most 4096 is
+taken in two halves of 12 bits, so that it needs no 64-bit integers: (m k) >> 12 = (m >> 12) k + (((m & 4095) k) >> 12).
+Source: lava-nc 0.10.0, `AbstractPyLifModelFixed`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+
+from bl_neuro.backends.loihi.int32_ops import add, bits, flip, larger, mul, shl, shr, smaller, sub
+
+_LIMIT = np.int32(1 << 23)
+_TURN = np.int32(1 << 24)
+_MOST = np.int32((1 << 23) - 1)
+_LEAST = np.int32(1 - (1 << 23))
+_TWELVE = np.int32(12)
+_LOW = np.int32(4095)
+_SIGN = np.int32(31)
+_ZERO = np.int32(0)
+_SIX = np.int32(6)
+
+
+@numba.njit(nogil=True, cache=True, boundscheck=False, inline="always")
+def decayed(state: Any, keep: Any) -> Any:
+    """State (int32) times keep / 4096, rounded toward zero."""
+    sign = shr(state, _SIGN)  # 0, or -1 where negative: flipping all bits and subtracting it negates
+    size = sub(flip(state, sign), sign)
+    kept = add(mul(shr(size, _TWELVE), keep), shr(mul(bits(size, _LOW), keep), _TWELVE))
+    return sub(flip(kept, sign), sign)
+
+
+@numba.njit(nogil=True, cache=True, boundscheck=False, inline="always")
+def wrapped(u: Any) -> Any:
+    """A current turned once into 24 bits."""
+    return sub(u, _TURN) if u > _LIMIT else (add(u, _TURN) if u <= -_LIMIT else u)
+
+
+@numba.njit(nogil=True, cache=True, boundscheck=False)
+def step_neurons(
+    drive: Any,
+    current: Any,
+    voltage: Any,
+    keep_current: Any,
+    keep_voltage: Any,
+    bias: Any,
+    threshold: Any,
+    forgets: bool,
+    fired: Any,
+) -> None:
+    """One step. drive: 64 times the synaptic sum; becomes the voltage before the reset.
+
+    forgets: all of the current is lost each step (iDecay 4096). All are int32, fired uint8.
+    """
+    if forgets:
+        for place in range(drive.size):
+            current[place] = wrapped(drive[place])
+    else:
+        for place in range(drive.size):
+            current[place] = wrapped(add(drive[place], decayed(current[place], keep_current[place])))
+    for place in range(drive.size):
+        v = add(add(decayed(voltage[place], keep_voltage[place]), current[place]), bias[place])
+        v = smaller(larger(v, _LEAST), _MOST)
+        drive[place] = v
+        voltage[place] = _ZERO if v > threshold else v
+        fired[place] = v > threshold
+
+
+@numba.njit(nogil=True, cache=True, boundscheck=False)
+def run_neurons(
+    sums: Any,
+    keep_current: Any,
+    keep_voltage: Any,
+    bias: Any,
+    threshold: Any,
+    forgets: bool,
+    fired: Any,
+    final_current: Any,
+    final_voltage: Any,
+) -> None:
+    """Neurons (B, N) behind sums (T, B, N) int32, which become the voltages before the reset."""
+    steps, batch, width = sums.shape
+    tile = 1024
+    current = np.empty(tile, np.int32)
+    voltage = np.empty(tile, np.int32)
+    for sample in range(batch):
+        for low in range(0, width, tile):
+            high = min(width, low + tile)
+            size = high - low
+            current[:] = 0
+            voltage[:] = 0
+            for step in range(steps):
+                drive = sums[step, sample, low:high]
+                for place in range(size):
+                    drive[place] = shl(drive[place], _SIX)
+                step_neurons(
+                    drive,
+                    current[:size],
+                    voltage[:size],
+                    keep_current[low:high],
+                    keep_voltage[low:high],
+                    bias[low:high],
+                    threshold,
+                    forgets,
+                    fired[step, sample, low:high],
+                )
+            final_current[sample, low:high] = current[:size]
+            final_voltage[sample, low:high] = voltage[:size]

@@ -1,0 +1,123 @@
+"""A network made ready for the emulator: the integers each layer computes with, one value a neuron, and bounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from bl_neuro.arrays import IntArray
+from bl_neuro.deploy.loihi_weights import stored_together
+from bl_neuro.deploy.quantize import FixedPointLayer, quantize
+from bl_neuro.layers import Conv, Dense, Input, Shape
+from bl_neuro.loihi_numbers import DECAY_ONE
+from bl_neuro.network import Network
+
+FRACTION_BITS = 6
+"""Loihi's voltages, thresholds and biases are its file's values times 2^6."""
+EXACT_FLOAT32 = 2**24
+"""Sums of whole numbers below this are exact in float32, in whatever order."""
+Kind = Literal["input", "dense", "conv"]
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """One spiking layer. Everything is flat: N neurons, M inputs, channels first.
+
+    weight: (N, M) of a dense layer, (out, in/groups, h, w) of a convolution, None for input neurons. sums of weights
+    are shifted right by `floor_bits`, rounding down. recurrent: (N, N) or None. delay: (N, M), 0..62, or None.
+    keep_current, keep_voltage: (N,), 4096 - decay. bias, threshold: times 2^6. gain, offset: (N,), of input neurons.
+    largest_sum: no sum of weights leaves [-largest_sum, largest_sum].
+    """
+
+    kind: Kind
+    layer: FixedPointLayer
+    shape: Shape
+    input_shape: Shape
+    weight: IntArray | None
+    recurrent: IntArray | None
+    delay: IntArray | None
+    floor_bits: int
+    keep_current: IntArray
+    keep_voltage: IntArray
+    bias: IntArray
+    threshold: int
+    largest_sum: int
+    gain: np.ndarray[tuple[int, ...], np.dtype[np.float64]] | None = None
+    offset: np.ndarray[tuple[int, ...], np.dtype[np.float64]] | None = None
+
+    @property
+    def size(self) -> int:
+        """How many neurons the layer has."""
+        return int(np.prod(self.shape))
+
+    @property
+    def forgets(self) -> bool:
+        """Whether every neuron loses all of its current in each step."""
+        return not self.keep_current.any()
+
+    @property
+    def membrane_unit(self) -> int:
+        """What a voltage is divided by to be a membrane; a threshold of 0 counts as 1."""
+        return max(self.threshold, 1 << FRACTION_BITS)
+
+
+def compile_network(network: Network) -> list[Program]:
+    """The spiking layers of `network` in order. Raises Unsupported where it has no fixed-point form."""
+    return [_compile(network, layer) for layer in quantize(network).layers]
+
+
+def _compile(network: Network, layer: FixedPointLayer) -> Program:
+    source = layer.source
+    weight, recurrent, floor_bits = _weights(layer)
+    delay = getattr(source, "delay", None)
+    size = int(np.prod(layer.shape))
+    real = isinstance(source, Input)
+    return Program(
+        kind="input" if real else "conv" if isinstance(source, Conv) else "dense",
+        layer=layer,
+        shape=layer.shape,
+        input_shape=network.shapes[layer.index - 1] if layer.index else network.input_shape,
+        weight=weight,
+        recurrent=recurrent,
+        delay=None if delay is None else np.broadcast_to(delay, source.weight.shape).astype(np.int64),
+        floor_bits=floor_bits,
+        keep_current=DECAY_ONE - _flat(layer.current_decay, layer.shape),
+        keep_voltage=DECAY_ONE - _flat(layer.voltage_decay, layer.shape),
+        bias=_flat(np.zeros((), np.int64) if layer.bias is None else layer.bias, layer.shape) << FRACTION_BITS,
+        threshold=layer.threshold << FRACTION_BITS,
+        largest_sum=_largest_sum(weight, recurrent),
+        gain=np.broadcast_to(source.weight, layer.shape).reshape(size) if isinstance(source, Input) else None,
+        offset=np.broadcast_to(source.bias, layer.shape).reshape(size) if isinstance(source, Input) else None,
+    )
+
+
+def _weights(layer: FixedPointLayer) -> tuple[IntArray | None, IntArray | None, int]:
+    """Weights, recurrent weights and the bits to shift their sums by, folded into the weights where nothing is lost."""
+    source = layer.source
+    if isinstance(source, Input):
+        return None, None, 0
+    if not isinstance(source, Dense):
+        return layer.weight, None, 0
+    matrices = [layer.weight]
+    if source.recurrent is not None:
+        matrices.append(source.recurrent.astype(np.int64))
+    stored, shift = stored_together(matrices)
+    if shift < 0:
+        stored, shift = [each << -shift for each in stored], 0
+    if not any((each & ((1 << shift) - 1)).any() for each in stored):
+        stored, shift = [each >> shift for each in stored], 0
+    return stored[0], stored[1] if len(stored) > 1 else None, shift
+
+
+def _largest_sum(weight: IntArray | None, recurrent: IntArray | None) -> int:
+    return sum(
+        int(np.abs(each).reshape(len(each), -1).sum(1).max()) for each in (weight, recurrent) if each is not None
+    )
+
+
+def _flat(values: IntArray, shape: Shape) -> IntArray:
+    """One value a neuron, (N,)."""
+    wide = values.reshape(-1, 1, 1) if len(shape) == 3 and values.ndim == 1 and values.size > 1 else values
+    return np.broadcast_to(wide, shape).reshape(-1).astype(np.int64)
