@@ -40,7 +40,11 @@ class NetworkError(InputError):
 
 
 class ModelFileError(BlNeuroError):
-    """A model file is missing, damaged, too large or of a kind that is not read."""
+    """A model file is missing, damaged, too large or of a kind that is not read; `problems` lists what is wrong."""
+
+    def __init__(self, message: str, problems: list[str] | None = None) -> None:
+        self.problems = tuple(problems or ())
+        super().__init__(message)
 
 
 class DataError(BlNeuroError):

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from bl_neuro.arrays import FloatArray
-from bl_neuro.errors import ModelFileError, NetworkError
+from bl_neuro.errors import InputError, ModelFileError, NetworkError
 from bl_neuro.files import atomic_path
 from bl_neuro.layers import AveragePool, Conv, Dense, Flatten, Input, Layer, SumPool
 from bl_neuro.network import MAX_VALUES, Network
@@ -24,11 +24,14 @@ MAX_BYTES = 8 * MAX_VALUES + 2**20
 
 
 def save(network: Network, path: str | Path) -> None:
-    """Writes `network` atomically, by suffix: `.safetensors` keeps it exactly, `.net` quantises it for Lava.
+    """Writes `network` atomically, by suffix.
+
+    `.safetensors` keeps it exactly; `.net` quantises it for Lava, or keeps the integers of a network in Loihi's
+    arithmetic; `.nir` writes the exchange format NIR.
 
     Raises:
         ModelFileError: the suffix is not one of these, or the file cannot be written.
-        Unsupported: a `.net` file cannot hold this network.
+        Unsupported: a `.net` or `.nir` file cannot hold this network.
     """
     if not isinstance(network, Network):
         raise ModelFileError(f"expected a bl_neuro Network to save, found {type(network).__name__}")
@@ -38,17 +41,24 @@ def save(network: Network, path: str | Path) -> None:
         from bl_neuro.deploy.quantize import quantize
 
         write_net(quantize(network), target)
+    elif target.suffix == ".nir":
+        from bl_neuro.interop.nir_file import write_nir
+
+        write_nir(network, target)
     elif target.suffix == ".safetensors":
         _write_safetensors(network, target)
     else:
-        raise ModelFileError(f"{target}: expected a name ending in .safetensors or .net, found '{target.suffix}'")
+        raise ModelFileError(f"{target}: expected a name ending in .safetensors, .net or .nir, found '{target.suffix}'")
 
 
-def load(path: str | Path) -> Network:
-    """Reads a network from a `.safetensors` file and checks all of it.
+def load(path: str | Path, layers: int | None = None) -> Network:
+    """Reads a network and checks all of it: `.safetensors`, Lava's `.net` (in Loihi's arithmetic) or `.nir`.
+
+    layers: read only the first so many blocks of a `.net` file, one whose later blocks cannot be held.
 
     Raises:
         ModelFileError: the file is missing, damaged, too large, of another kind, or holds no valid network.
+        InputError: layers is not a whole number of at least 1, or the file is not a `.net` file.
     """
     source = Path(path)
     if not source.is_file():
@@ -60,9 +70,22 @@ def load(path: str | Path) -> Network:
         raise ModelFileError(
             f"{source}: a PyTorch or pickle file, which is never opened here; save weights as .safetensors"
         )
-    if source.suffix != ".safetensors":
-        hint = " (.net files are written, not yet read)" if source.suffix == ".net" else ""
-        raise ModelFileError(f"{source}: expected a .safetensors file{hint}")
+    if source.suffix == ".net":
+        from bl_neuro.deploy.net_reader import read_net
+
+        return read_net(source, layers)
+    if layers is not None:
+        raise InputError(f"layers: only the blocks of a .net file are counted, found '{source.suffix}'")
+    if source.suffix == ".nir":
+        from bl_neuro.interop.nir_file import read_nir
+
+        return read_nir(source)
+    if source.suffix == ".safetensors":
+        return _load_safetensors(source)
+    raise ModelFileError(f"{source}: expected a name ending in .safetensors, .net or .nir")
+
+
+def _load_safetensors(source: Path) -> Network:
     if source.stat().st_size > MAX_BYTES:
         raise ModelFileError(f"{source}: {source.stat().st_size} bytes; at most {MAX_BYTES} are read")
     structure, arrays, fingerprint = _read_safetensors(source)

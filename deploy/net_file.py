@@ -45,7 +45,7 @@ def write_net(fixed: FixedPointNetwork, path: str | Path, replicas: int = 1) -> 
 def can_replicate(fixed: FixedPointNetwork) -> bool:
     """Whether copies side by side compute the same: all layers dense, and zeros do not change their encoding."""
     return all(
-        not isinstance(layer.source, Conv) and survives_encoding(np.append(layer.weight.ravel(), 0))
+        not isinstance(layer.source, Conv) and survives_encoding(np.append(layer.weight, 0)[None, :])
         for layer in fixed.layers
     )
 

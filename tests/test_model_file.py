@@ -105,7 +105,7 @@ def test_header_says_what_it_is(path: Path, small_network: Network) -> None:
 
 @pytest.mark.parametrize("name", ["model.pt", "model", "model.safetensors.bak", "model.SAFETENSORS"])
 def test_refuses_to_write_other_kinds(tmp_path: Path, small_network: Network, name: str) -> None:
-    with pytest.raises(ModelFileError, match=r"expected a name ending in \.safetensors or \.net"):
+    with pytest.raises(ModelFileError, match=r"expected a name ending in \.safetensors, \.net or \.nir"):
         bl.save(small_network, tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 

@@ -1,0 +1,289 @@
+"""From the blocks of a `.net` file to layers: input, flatten, dense, dense_rec and conv, each wholly checked.
+
+Shapes in files are channels first, like ours; arrays over the single neurons of an image lie as netx's, width first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bl_neuro.arrays import FloatArray, IntArray
+from bl_neuro.deploy.hdf5_access import CheckedGroup
+from bl_neuro.deploy.loihi_weights import stored_together
+from bl_neuro.deploy.net_neuron import cuba_neuron, layer_bias, never_firing_neuron
+from bl_neuro.deploy.net_values import bounded, extent_pair, one_number, shape_of, whole_array
+from bl_neuro.errors import NetworkError
+from bl_neuro.layers import MAX_DELAY, Conv, Dense, Flatten, Input, Layer, Shape
+from bl_neuro.loihi_numbers import WEIGHT_RANGE
+
+LAVA_EXTENT = 127
+"""Largest stride, padding, dilation, kernel side and number of groups: Lava keeps them in 8 bits, signed."""
+NOT_IN_NETX = ("pool", "average", "concat", "unpool", "convT")
+DENSE_KEYS = ("type", "shape", "neuron", "weight", "bias", "delay", "inFeatures", "outFeatures")
+GEOMETRY_KEYS = ("inChannels", "outChannels", "kernelSize", "stride", "padding", "dilation", "groups")
+
+
+@dataclass
+class Chain:
+    """The layers so far. shape: of what they put out, None where a problem hides it."""
+
+    input_shape: Shape | None = None
+    layers: list[Layer] = field(default_factory=list)
+    shape: Shape | None = None
+    broken: bool = False
+
+    def start(self, shape: Shape) -> None:
+        """What the network takes, stated by its first block."""
+        self.input_shape = self.shape = shape
+
+    def append(self, block: CheckedGroup, layer: Layer | None, stated: Shape | None) -> None:
+        """Adds a layer, or goes on with the shape that the file states where it has a problem."""
+        if layer is None or self.shape is None:
+            self.shape, self.broken = stated, True
+            return
+        self.layers.append(layer)
+        try:
+            found: Shape | None = layer.output_shape(self.shape)
+        except NetworkError as error:
+            for problem in error.problems:
+                block.complain(problem)
+            found = None
+        if found is not None and stated is not None and math.prod(found) != math.prod(stated):
+            block.complain(f"shape: expected {found}, found {stated}")
+        self.shape = stated if found is None else found
+
+
+def add_block(chain: Chain, block: CheckedGroup, index: int) -> None:
+    """Reads one block of a file and adds its layers to `chain`; problems are noted on the block."""
+    kind = block.text("type")
+    if kind is None:
+        chain.append(block, None, None)
+        return
+    named = CheckedGroup(block.handle, f"{block.place} ({kind[:20]})", block.budget, block.problems)
+    if kind in READERS:
+        if kind == "input" and index > 0:
+            named.complain("an input block comes first or not at all")
+            return
+        READERS[kind](chain, named)
+        return
+    if kind in NOT_IN_NETX:
+        reason = "netx does not implement it; read the blocks before it with layers="
+    elif kind == "dense_comp":
+        reason = "complex weights belong to resonate-and-fire neurons, which are not CUBA-LIF"
+    else:
+        reason = f"unknown; expected one of {', '.join(READERS)}"
+    named.complain(f"block '{kind[:20]}': {reason}")
+    chain.append(named, None, None)
+
+
+def _input(chain: Chain, block: CheckedGroup) -> None:
+    keys = _keys(block, ("type", "shape", "neuron", "weight", "bias"))
+    shape = shape_of(block, "shape")
+    if shape is not None and len(shape) not in (1, 3):
+        block.complain(f"shape: expected (features,) or (channels, height, width), found {shape}")
+        shape = None
+    if shape is not None:
+        chain.start(shape)
+    if "neuron" not in keys:
+        for key in sorted({"weight", "bias"} & set(keys)):
+            block.complain(f"{key}: means nothing without a neuron group")
+        return
+    drive = {key: _netx_int(block, key, keys, default) for key, default in (("weight", 64), ("bias", 0))}
+    neuron = cuba_neuron(block, shape, np.zeros(()))
+    layer = None
+    if neuron is not None and drive["weight"] is not None and drive["bias"] is not None:
+        layer = Input(drive["weight"], neuron, drive["bias"])
+    chain.append(block, layer, shape)
+
+
+def _netx_int(block: CheckedGroup, key: str, keys: list[str], default: int) -> FloatArray | None:
+    """One number, rounded toward zero as netx does."""
+    if key not in keys:
+        return np.array(float(default))
+    return bounded(block, key, one_number(block, key, np.trunc), *WEIGHT_RANGE)
+
+
+def _flatten(chain: Chain, block: CheckedGroup) -> None:
+    _keys(block, ("type", "shape"))
+    if chain.input_shape is None and not chain.broken:  # a first block that only states a shape
+        stated = shape_of(block, "shape")
+        if stated is not None:
+            chain.start((math.prod(stated),))
+        return
+    if chain.shape is not None and len(chain.shape) != 3 and chain.layers:
+        block.complain(f"expected an image before it, found shape {chain.shape}, which netx cannot flatten")
+    chain.append(block, Flatten(), None)
+
+
+def _dense(chain: Chain, block: CheckedGroup, recurrent: bool = False) -> None:
+    keys = _keys(block, (*DENSE_KEYS, "weight_rec") if recurrent else DENSE_KEYS)
+    stated = shape_of(block, "shape")
+    neurons = None if stated is None else math.prod(stated)
+    weight = _matrix(block, "weight", neurons)
+    loops = _matrix(block, "weight_rec", neurons) if recurrent else None
+    if loops is not None and loops.shape[0] != loops.shape[1]:
+        block.complain(f"weight_rec: expected a square matrix, found shape {loops.shape}")
+        loops = None
+    if weight is not None and (loops is not None or not recurrent):
+        _check_encoding(block, weight, loops)
+    delay = _delay(block, weight) if "delay" in keys else None
+    if recurrent and "delay" in keys:
+        block.complain("delay: netx drops the weights' exponent in a recurrent block with delays")
+    out = (neurons,) if neurons is not None else None
+    bias = layer_bias(block, out, keys)
+    neuron = cuba_neuron(block, out, bias) if "neuron" in keys else never_firing_neuron(bias)
+    if weight is not None:
+        _check_features(block, keys, weight)
+        _flatten_before(chain, block, weight.shape[1])
+    complete = weight is not None and neuron is not None and (loops is not None or not recurrent)
+    layer = _made(block, lambda: Dense(weight, neuron, delay, loops)) if complete and neuron is not None else None
+    chain.append(block, layer, out)
+
+
+def _dense_rec(chain: Chain, block: CheckedGroup) -> None:
+    _dense(chain, block, recurrent=True)
+
+
+def _matrix(block: CheckedGroup, key: str, neurons: int | None) -> FloatArray | None:
+    """A matrix (out, in), of which netx also reads the values row by row; rounded toward zero, as netx does."""
+    values = block.numbers(key) if neurons is not None else None
+    values = None if values is None else bounded(block, key, np.trunc(values), *WEIGHT_RANGE)
+    if values is None or neurons is None:
+        return None
+    if values.ndim == 1 and values.size % neurons == 0:
+        values = values.reshape(neurons, -1)
+    if values.ndim != 2 or values.shape[0] != neurons:
+        block.complain(f"{key}: expected shape (out, in) with {neurons} rows, found {values.shape}")
+        return None
+    return values
+
+
+def _check_encoding(block: CheckedGroup, weight: FloatArray, loops: FloatArray | None) -> None:
+    """Refuses a matrix that netx cannot read, or turns into nothing without a word."""
+    parts: list[IntArray] = [each.astype(np.int64) for each in (weight, loops) if each is not None]
+    if not any(part.any() for part in parts):
+        block.complain("weight: every value is zero, on which netx fails")
+        return
+    stored, _ = stored_together(parts)
+    if not any(part.any() for part in stored):
+        low, high = min(int(part.min()) for part in parts), max(int(part.max()) for part in parts)
+        block.complain(f"weight: netx's encoding turns values of {low}..{high} into zeros")
+
+
+def _delay(block: CheckedGroup, weight: FloatArray | None) -> FloatArray | None:
+    """Delays as they broadcast to (out, in): a vector is over the rows where it fits them, else over the columns."""
+    values = bounded(block, "delay", whole_array(block, "delay"), 0, MAX_DELAY)
+    if values is None or weight is None:
+        return None
+    rows, columns = weight.shape
+    if values.ndim == 0:
+        return values
+    if values.shape == (rows,):
+        return values.reshape(-1, 1)
+    if values.shape == (columns,):
+        return values.reshape(1, -1)
+    if values.shape != (rows, columns):
+        block.complain(f"delay: expected a scalar, {rows} or {columns} values or {rows, columns}, found {values.shape}")
+    return values
+
+
+def _check_features(block: CheckedGroup, keys: list[str], weight: FloatArray) -> None:
+    for key, size in (("inFeatures", weight.shape[1]), ("outFeatures", weight.shape[0])):
+        found = one_number(block, key) if key in keys else None
+        if found is not None and found.item() != size:
+            block.complain(f"{key}: expected {size}, as the weights have, found {found.item():g}")
+
+
+def _flatten_before(chain: Chain, block: CheckedGroup, features: int) -> None:
+    """What a dense block takes: the first one may say it itself, or take an image that the file only states."""
+    if chain.input_shape is None and not chain.broken:
+        chain.start((features,))
+    elif chain.shape is not None and len(chain.shape) == 3 and not chain.broken:
+        if not chain.layers:
+            chain.append(block, Flatten(), None)
+        else:
+            block.complain(
+                f"takes a vector, found an image {chain.shape} before it; netx needs a flatten block between"
+            )
+
+
+def _conv(chain: Chain, block: CheckedGroup) -> None:
+    keys = _keys(block, ("type", "shape", "neuron", "weight", "bias", *GEOMETRY_KEYS))
+    stated = shape_of(block, "shape")
+    if stated is not None and len(stated) != 3:
+        block.complain(f"shape: expected (channels, height, width), found {stated}")
+        stated = None
+    if chain.input_shape is None and not chain.broken:
+        block.complain("nothing states the shape of the image it takes; expected an input block before it")
+    weight = _kernels(block)
+    pairs = {key: extent_pair(block, key, key != "padding", LAVA_EXTENT) for key in ("stride", "padding", "dilation")}
+    groups = bounded(block, "groups", one_number(block, "groups"), 1, LAVA_EXTENT)
+    bias = layer_bias(block, stated, keys)
+    neuron = cuba_neuron(block, stated, bias) if "neuron" in keys else None
+    if "neuron" not in keys:
+        block.complain("neuron: missing; only a dense block may lack it")
+    layer = None
+    if weight is not None and neuron is not None and groups is not None and None not in pairs.values():
+        layer = _made(block, lambda: Conv(weight, neuron, **pairs, groups=int(groups.item())))
+    if isinstance(layer, Conv):
+        _check_channels(block, keys, layer)
+    before = len(chain.layers)
+    chain.append(block, layer, stated)
+    if len(chain.layers) > before and stated is not None and chain.shape not in (None, stated):
+        block.complain(f"shape: expected {chain.shape}, found {stated}")
+
+
+def _kernels(block: CheckedGroup) -> FloatArray | None:
+    """Weights (out, in/groups, h, w), perhaps with a last axis of 1 over time."""
+    values = block.numbers("weight")
+    values = None if values is None else bounded(block, "weight", np.trunc(values), *WEIGHT_RANGE)
+    if values is None:
+        return None
+    if values.ndim == 5 and values.shape[4] == 1:
+        values = values[..., 0]
+    if values.ndim != 4 or max(values.shape[2:]) > LAVA_EXTENT:
+        expected = f"(out, in/groups, h, w) with h and w up to {LAVA_EXTENT}"
+        block.complain(f"weight: expected shape {expected}, found {values.shape}")
+        return None
+    return values
+
+
+def _check_channels(block: CheckedGroup, keys: list[str], layer: Conv) -> None:
+    out, inner = layer.weight.shape[:2]
+    for key, size in (("inChannels", inner * layer.groups), ("outChannels", out)):
+        found = one_number(block, key) if key in keys else None
+        if found is not None and found.item() != size:
+            block.complain(f"{key}: expected {size}, as the weights have, found {found.item():g}")
+    kernel = extent_pair(block, "kernelSize", True, LAVA_EXTENT) if "kernelSize" in keys else None
+    if kernel is not None and kernel != layer.weight.shape[2:]:
+        block.complain(f"kernelSize: expected {layer.weight.shape[2:]}, as the weights have, found {kernel}")
+
+
+def _keys(block: CheckedGroup, known: tuple[str, ...]) -> list[str]:
+    keys = block.keys()
+    for key in keys:
+        if key not in known:
+            block.complain(f"{key[:40]}: not known here, so what it changes is not known; remove it if nothing")
+    return keys
+
+
+def _made(block: CheckedGroup, make: Callable[[], Layer]) -> Layer | None:
+    try:
+        return make()
+    except NetworkError as error:
+        for problem in error.problems:
+            block.complain(problem)
+        return None
+
+
+READERS: dict[str, Callable[[Chain, CheckedGroup], None]] = {
+    "input": _input,
+    "flatten": _flatten,
+    "dense": _dense,
+    "dense_rec": _dense_rec,
+    "conv": _conv,
+}

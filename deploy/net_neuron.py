@@ -1,0 +1,92 @@
+"""The neuron group of a block: CUBA (once called LOIHI), the only neurons that are read."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bl_neuro.arrays import FloatArray
+from bl_neuro.deploy.hdf5_access import CheckedGroup
+from bl_neuro.deploy.net_values import bounded, one_number, whole_array
+from bl_neuro.layers import Shape
+from bl_neuro.loihi_numbers import BIAS_RANGE, DECAY_ONE, THRESHOLD_MAX
+from bl_neuro.neuron import CubaLIF
+
+READ = ("type", "iDecay", "vDecay", "vThMant")
+ONLY_IN_TRAINING = ("scaleRho", "tauRho", "theta")
+IGNORED_BY_NETX = {"refDelay": 1, "gradedSpike": 0, "messageBits": 0, "wgtExp": 0, "weight_exp": 0}
+"""What these must say, since netx does nothing else (messageBits: graded spikes)."""
+
+
+def cuba_neuron(block: CheckedGroup, shape: Shape | None, bias: FloatArray | None) -> CubaLIF | None:
+    """The neurons of `block`, of layer shape `shape`, or None with a problem."""
+    group = block.group("neuron")
+    if group is None:
+        return None
+    kind = group.text("type")
+    if kind not in ("CUBA", "LOIHI"):
+        if kind is not None:
+            group.complain(f"type '{kind[:20]}': {_why_not(kind)}; expected CUBA")
+        return None
+    keys = group.keys()
+    _check_ignored(group, keys)
+    current, voltage = (per_neuron(group, key, shape, 0, DECAY_ONE) for key in ("iDecay", "vDecay"))
+    threshold = bounded(group, "vThMant", one_number(group, "vThMant"), 0, THRESHOLD_MAX)
+    if current is None or voltage is None or threshold is None or bias is None:
+        return None
+    return CubaLIF(threshold, current / DECAY_ONE, voltage / DECAY_ONE, bias)
+
+
+def never_firing_neuron(bias: FloatArray | None) -> CubaLIF | None:
+    """What netx gives a dense block without a neuron group: no decay of the current, no memory, 2^17 as threshold."""
+    return None if bias is None else CubaLIF(THRESHOLD_MAX, 0.0, 1.0, bias)
+
+
+def layer_bias(block: CheckedGroup, shape: Shape | None, keys: list[str]) -> FloatArray | None:
+    """The bias mantissas of a layer of `shape`, rounded toward zero as netx does; zero where the file has none."""
+    if "bias" not in keys:
+        return np.zeros(())
+    values = block.numbers("bias")
+    values = None if values is None else bounded(block, "bias", np.trunc(values), *BIAS_RANGE)
+    if values is not None and values.ndim == 0 and shape is not None and len(shape) == 3:
+        block.complain(f"bias: expected {shape[0]} values, one a channel, found a scalar, on which netx fails")
+        return None
+    return _in_our_order(block, "bias", values, shape)
+
+
+def per_neuron(group: CheckedGroup, key: str, shape: Shape | None, low: int, high: int) -> FloatArray | None:
+    """Whole numbers in low..high: one, one a channel or one a neuron."""
+    return _in_our_order(group, key, bounded(group, key, whole_array(group, key), low, high), shape)
+
+
+def _in_our_order(group: CheckedGroup, key: str, values: FloatArray | None, shape: Shape | None) -> FloatArray | None:
+    """Values of netx's neurons (width, height, channels) as ours (channels, height, width)."""
+    if values is None or values.shape in ((), (1,)):
+        return values
+    if shape is None:
+        return None
+    if len(shape) == 3 and values.shape == shape[::-1]:
+        return values.transpose(2, 1, 0)
+    if values.shape == shape[:1]:
+        return values
+    expected = f"{shape[0]} (one a channel) or {shape[::-1]} (width, height, channels)" if len(shape) == 3 else shape
+    group.complain(f"{key}: expected one value, or shape {expected}, found {values.shape}")
+    return None
+
+
+def _why_not(kind: str) -> str:
+    if kind == "SDNN":
+        return "sigma-delta neurons send graded values, which are not CUBA-LIF spikes"
+    if "RF" in kind:
+        return "resonate-and-fire neurons are not CUBA-LIF"
+    return "netx does not know it"
+
+
+def _check_ignored(group: CheckedGroup, keys: list[str]) -> None:
+    for key in keys:
+        if key in IGNORED_BY_NETX:
+            found = one_number(group, key)
+            if found is not None and found.item() != IGNORED_BY_NETX[key]:
+                reason = "graded spikes are not read" if "raded" in key or "message" in key else "netx ignores it"
+                group.complain(f"{key}: expected {IGNORED_BY_NETX[key]}, found {found.item():g}; {reason}")
+        elif key not in (*READ, *ONLY_IN_TRAINING):
+            group.complain(f"{key[:40]}: not known here, so what it changes is not known; remove it if nothing")

@@ -1,0 +1,101 @@
+"""Reading Lava's netx HDF5 format, `.net`, into a network in Loihi's arithmetic that holds the file's very integers.
+
+A file is read as lava-dl 0.6.0's `netx.hdf5.Network` would, or refused: where netx would ignore something that changes
+the answer, clip it to nothing or fail, the file has a problem, and all problems of a file are reported at once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from bl_neuro.checks import whole_number
+from bl_neuro.deploy.hdf5_access import DAMAGED, Budget, CheckedGroup
+from bl_neuro.deploy.net_blocks import Chain, add_block
+from bl_neuro.errors import InputError, ModelFileError, NetworkError
+from bl_neuro.loihi_numbers import THRESHOLD_MAX
+from bl_neuro.network import MAX_VALUES, Network, Readout
+
+MAX_BLOCKS = 256
+MAX_BYTES = 8 * MAX_VALUES + 2**20
+READOUTS: tuple[Readout, ...] = ("spikes", "membrane")
+
+
+def read_net(path: str | Path, layers: int | None = None) -> Network:
+    """The network of a `.net` file, every value as the file states it.
+
+    layers: read only the first so many blocks, for files whose later blocks cannot be held.
+
+    Raises:
+        ModelFileError: the file is missing, damaged or too large, or holds what cannot be computed exactly; its
+            `problems` lists everything.
+        InputError: layers is not a whole number of at least 1.
+    """
+    count = None if layers is None else whole_number(layers)
+    if layers is not None and (count is None or count < 1):
+        raise InputError(f"layers: expected a whole number of at least 1, found {layers!r}")
+    source = Path(path)
+    problems: list[str] = []
+    with _opened(source) as file:
+        root = CheckedGroup(file, "file", Budget(MAX_VALUES, source.stat().st_size), problems)
+        network = _network(root, count)
+    if network is None or problems:
+        raise ModelFileError(f"{source}: {'; '.join(problems)}", problems)
+    return network
+
+
+def _opened(path: Path) -> Any:
+    import h5py
+
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise ModelFileError(f"{path}: {size} bytes; at most {MAX_BYTES} are read")
+    try:
+        return h5py.File(path, "r")
+    except (*DAMAGED, MemoryError) as error:
+        raise ModelFileError(f"{path}: not a readable HDF5 file ({' '.join(str(error).split())[:200]})") from error
+
+
+def _network(root: CheckedGroup, count: int | None) -> Network | None:
+    """The network of the file; None where there are problems."""
+    listed = root.group("layer", "layer")
+    chain = Chain()
+    for index, block in enumerate([] if listed is None else _numbered_blocks(listed, count)):
+        add_block(chain, block, index)
+    stated = root.text("readout") if "readout" in root.keys() else None  # noqa: SIM118 - not a dict
+    if stated not in (None, *READOUTS):
+        root.complain(f"readout: expected one of {', '.join(READOUTS)}, found {stated!r}")
+    if root.problems:
+        return None
+    if chain.input_shape is None:
+        root.complain("expected at least one block with neurons")
+        return None
+    readout = natural_readout(chain.layers) if stated is None else stated
+    try:
+        return Network(chain.input_shape, chain.layers, readout, "loihi")  # type: ignore[arg-type]  # checked above
+    except NetworkError as error:
+        root.problems.extend(error.problems)
+        return None
+
+
+def natural_readout(layers: Any) -> Readout:
+    """How a network that ends in `layers` names its class: by its membrane where its last neurons cannot fire."""
+    neurons = [layer.neuron for layer in layers if hasattr(layer, "neuron")]
+    return "membrane" if neurons and neurons[-1].threshold.max() >= THRESHOLD_MAX - 1 else "spikes"
+
+
+def _numbered_blocks(listed: CheckedGroup, count: int | None) -> list[CheckedGroup]:
+    """The first `count` blocks, or all of them, in order."""
+    keys = listed.keys()
+    if len(keys) > MAX_BLOCKS:
+        listed.complain(f"at most {MAX_BLOCKS} blocks, found {len(keys)}")
+        return []
+    missing = sorted({str(index) for index in range(len(keys))} - set(keys), key=int)
+    if missing or not keys:
+        listed.complain(f"expected blocks numbered from 0, found {', '.join(keys[:8])[:120] or 'none'}")
+        return []
+    if count is not None and count > len(keys):
+        listed.complain(f"expected {count} blocks, as asked for, found {len(keys)}")
+        return []
+    found = [listed.group(str(index), f"block {index}") for index in range(len(keys) if count is None else count)]
+    return [block for block in found if block is not None]
