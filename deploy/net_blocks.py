@@ -11,17 +11,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from bl_neuro.arrays import FloatArray, IntArray
+from bl_neuro.arrays import FloatArray
 from bl_neuro.deploy.hdf5_access import CheckedGroup
-from bl_neuro.deploy.loihi_weights import stored_together
+from bl_neuro.deploy.net_limits import LAVA_EXTENT, encoding_problem
 from bl_neuro.deploy.net_neuron import cuba_neuron, layer_bias, never_firing_neuron
 from bl_neuro.deploy.net_values import bounded, extent_pair, one_number, shape_of, whole_array
 from bl_neuro.errors import NetworkError
 from bl_neuro.layers import MAX_DELAY, Conv, Dense, Flatten, Input, Layer, Shape
 from bl_neuro.loihi_numbers import WEIGHT_RANGE
 
-LAVA_EXTENT = 127
-"""Largest stride, padding, dilation, kernel side and number of groups: Lava keeps them in 8 bits, signed."""
 NOT_IN_NETX = ("pool", "average", "concat", "unpool", "convT")
 DENSE_KEYS = ("type", "shape", "neuron", "weight", "bias", "delay", "inFeatures", "outFeatures")
 GEOMETRY_KEYS = ("inChannels", "outChannels", "kernelSize", "stride", "padding", "dilation", "groups")
@@ -129,7 +127,9 @@ def _dense(chain: Chain, block: CheckedGroup, recurrent: bool = False) -> None:
         block.complain(f"weight_rec: expected a square matrix, found shape {loops.shape}")
         loops = None
     if weight is not None and (loops is not None or not recurrent):
-        _check_encoding(block, weight, loops)
+        problem = encoding_problem(weight, loops)
+        if problem is not None:
+            block.complain(f"weight: {problem}")
     delay = _delay(block, weight) if "delay" in keys else None
     if recurrent and "delay" in keys:
         block.complain("delay: netx drops the weights' exponent in a recurrent block with delays")
@@ -160,18 +160,6 @@ def _matrix(block: CheckedGroup, key: str, neurons: int | None) -> FloatArray | 
         block.complain(f"{key}: expected shape (out, in) with {neurons} rows, found {values.shape}")
         return None
     return values
-
-
-def _check_encoding(block: CheckedGroup, weight: FloatArray, loops: FloatArray | None) -> None:
-    """Refuses a matrix that netx cannot read, or turns into nothing without a word."""
-    parts: list[IntArray] = [each.astype(np.int64) for each in (weight, loops) if each is not None]
-    if not any(part.any() for part in parts):
-        block.complain("weight: every value is zero, on which netx fails")
-        return
-    stored, _ = stored_together(parts)
-    if not any(part.any() for part in stored):
-        low, high = min(int(part.min()) for part in parts), max(int(part.max()) for part in parts)
-        block.complain(f"weight: netx's encoding turns values of {low}..{high} into zeros")
 
 
 def _delay(block: CheckedGroup, weight: FloatArray | None) -> FloatArray | None:

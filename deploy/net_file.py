@@ -12,12 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from bl_neuro.arrays import IntArray
+from bl_neuro.arrays import FloatArray, IntArray
 from bl_neuro.deploy.loihi_weights import survives_encoding
-from bl_neuro.deploy.quantize import FixedPointLayer, FixedPointNetwork
+from bl_neuro.deploy.net_limits import netx_problems
+from bl_neuro.deploy.net_note import KEY as NOTE
+from bl_neuro.deploy.net_note import note_of
+from bl_neuro.deploy.quantize import FixedPointNetwork
 from bl_neuro.errors import ModelFileError, Unsupported
 from bl_neuro.files import atomic_path
-from bl_neuro.layers import Conv, Flatten
+from bl_neuro.layers import SPIKING, Conv, Dense, Flatten, Input, Layer, Shape
+from bl_neuro.loihi_numbers import DECAY_ONE, THRESHOLD_MAX
+from bl_neuro.network import Network
+from bl_neuro.neuron import CubaLIF
 
 NOT_REPLICABLE = "only dense layers whose encoding does not change with zeros between them can be laid side by side"
 
@@ -34,75 +40,136 @@ def write_net(fixed: FixedPointNetwork, path: str | Path, replicas: int = 1) -> 
 
     if replicas > 1 and not can_replicate(fixed):
         raise Unsupported(f"replicas: {NOT_REPLICABLE}")
+    network = _without_idle_flattens(fixed.stated)
+    problems = netx_problems(network)
+    if problems:
+        raise Unsupported("netx cannot read this network: " + "; ".join(problems))
     try:
         with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
-            for index, block in enumerate(_blocks(fixed, replicas)):
+            for index, block in enumerate(_blocks(network, replicas)):
                 _write_group(file.create_group(f"layer/{index}"), block)
+            if replicas == 1:
+                file.create_dataset(NOTE, data=np.frombuffer(note_of(network), np.uint8))
     except OSError as error:
         raise ModelFileError(f"{path}: could not be written ({error})") from error
 
 
 def can_replicate(fixed: FixedPointNetwork) -> bool:
-    """Whether copies side by side compute the same: all layers dense, and zeros do not change their encoding."""
+    """Whether copies side by side compute the same: plain dense layers, whose encoding zeros do not change."""
     return all(
-        not isinstance(layer.source, Conv) and survives_encoding(np.append(layer.weight, 0)[None, :])
+        isinstance(layer.source, Dense)
+        and layer.source.delay is None
+        and layer.source.recurrent is None
+        and survives_encoding(np.append(layer.weight, 0)[None, :])
         for layer in fixed.layers
     )
 
 
-def _blocks(fixed: FixedPointNetwork, replicas: int) -> list[dict[str, Any]]:
-    by_index = {layer.index: layer for layer in fixed.layers}
+def _without_idle_flattens(network: Network) -> Network:
+    """The same network without the flattening of what is flat already, which netx cannot do."""
+    before = (network.input_shape, *network.shapes)
+    rows = zip(network.layers, before)
+    layers = [layer for layer, shape in rows if not (isinstance(layer, Flatten) and len(shape) == 1)]
+    return Network(network.input_shape, layers, network.readout, network.arithmetic)
+
+
+def _blocks(network: Network, replicas: int) -> list[dict[str, Any]]:
     blocks: list[dict[str, Any]] = []
-    if isinstance(fixed.network.layers[fixed.layers[0].index], Conv):
-        blocks.append({"type": "input", "shape": np.array(fixed.network.input_shape)})
-    for index, layer in enumerate(fixed.network.layers):
-        shape = np.array(fixed.network.shapes[index])
-        if index in by_index:
-            blocks.append(_spiking_block(by_index[index], replicas))
-        elif isinstance(layer, Flatten) and index > fixed.layers[0].index and len(fixed.network.shapes[index - 1]) == 3:
-            blocks.append({"type": "flatten", "shape": shape})
+    if len(network.input_shape) == 3 and network.input_kind == "spikes" and replicas == 1:
+        blocks.append({"type": "input", "shape": np.array(network.input_shape)})
+    for layer, shape in zip(network.layers, network.shapes):
+        if isinstance(layer, Flatten):
+            if replicas == 1:  # else the input is flat already
+                blocks.append({"type": "flatten", "shape": np.array(shape)})
+        elif isinstance(layer, SPIKING):
+            blocks.append(_spiking_block(layer, shape, replicas))
     return blocks
 
 
-def _spiking_block(layer: FixedPointLayer, replicas: int) -> dict[str, Any]:
-    block: dict[str, Any] = {
-        "type": "dense",
-        "shape": np.array(layer.shape) * ([replicas] + [1] * (len(layer.shape) - 1)),
+def _spiking_block(layer: Input | Dense | Conv, shape: Shape, replicas: int) -> dict[str, Any]:
+    block: dict[str, Any] = {"shape": np.array(shape) * ([replicas] + [1] * (len(shape) - 1))}
+    if not never_fires(layer):
+        block |= _neuron_group(layer.neuron, shape, replicas)
+    if isinstance(layer, Input):
+        drive = {"weight": int(layer.weight.item()), "bias": int(layer.bias.item())}
+        return block | {"type": "input"} | drive
+    if layer.neuron.bias.any():
+        bias = _laid_out(layer.neuron.bias, shape, replicas)
+        block["bias"] = np.full(shape[:1], bias) if len(shape) == 3 and np.ndim(bias) == 0 else bias  # or netx fails
+    if isinstance(layer, Dense):
+        return block | _dense_block(layer, replicas)
+    return block | _conv_block(layer)
+
+
+def never_fires(layer: Layer) -> bool:
+    """Whether this is netx's dense block without a neuron group."""
+    if not isinstance(layer, Dense):
+        return False
+    neuron = layer.neuron
+    values = (neuron.threshold, neuron.current_decay, neuron.voltage_decay)
+    return all(bool((value == stated).all()) for value, stated in zip(values, (THRESHOLD_MAX, 0.0, 1.0)))
+
+
+def _neuron_group(neuron: CubaLIF, shape: Shape, replicas: int) -> dict[str, Any]:
+    return {
         "neuron/type": "CUBA",
-        "neuron/iDecay": _laid_out(layer.current_decay, layer.shape, replicas),
-        "neuron/vDecay": _laid_out(layer.voltage_decay, layer.shape, replicas),
-        "neuron/vThMant": layer.threshold,
+        "neuron/iDecay": _laid_out(neuron.current_decay * DECAY_ONE, shape, replicas),
+        "neuron/vDecay": _laid_out(neuron.voltage_decay * DECAY_ONE, shape, replicas),
+        "neuron/vThMant": int(neuron.threshold.flat[0]),
         "neuron/refDelay": 1,
         "neuron/gradedSpike": False,
-        "weight": _block_diagonal(layer.weight, replicas) if replicas > 1 else layer.weight,
     }
-    if layer.bias is not None:
-        block["bias"] = _laid_out(layer.bias, layer.shape, replicas)
-    source = layer.source
-    if isinstance(source, Conv):
-        out, inner, height, width = source.weight.shape
-        block |= {
-            "type": "conv",
-            "inChannels": inner * source.groups,
-            "outChannels": out,
-            "kernelSize": np.array([height, width]),
-            "stride": np.array(source.stride),
-            "padding": np.array(source.padding),
-            "dilation": np.array(source.dilation),
-            "groups": source.groups,
-        }
-    else:
-        block |= {"inFeatures": source.weight.shape[1] * replicas, "outFeatures": source.weight.shape[0] * replicas}
+
+
+def _dense_block(layer: Dense, replicas: int) -> dict[str, Any]:
+    weight = layer.weight.astype(np.int64)
+    block: dict[str, Any] = {
+        "type": "dense" if layer.recurrent is None else "dense_rec",
+        "weight": _block_diagonal(weight, replicas) if replicas > 1 else weight,
+        "inFeatures": weight.shape[1] * replicas,
+        "outFeatures": weight.shape[0] * replicas,
+    }
+    if layer.recurrent is not None:
+        block["weight_rec"] = layer.recurrent.astype(np.int64)
+    if layer.delay is not None:
+        block["delay"] = _delay(layer.delay.astype(np.int64), weight.shape)
     return block
 
 
-def _laid_out(values: IntArray, shape: tuple[int, ...], replicas: int) -> Any:
+def _delay(delay: IntArray, shape: Shape) -> Any:
+    """A number, one a row, one a column, or where netx would take columns for rows, a matrix."""
+    if delay.size == 1:
+        return int(delay.item())
+    if delay.shape == (shape[0], 1):
+        return delay[:, 0]
+    if delay.shape[0] == 1 and shape[0] != shape[1]:
+        return delay[0]
+    return np.broadcast_to(delay, shape)
+
+
+def _conv_block(layer: Conv) -> dict[str, Any]:
+    out, inner, height, width = layer.weight.shape
+    return {
+        "type": "conv",
+        "weight": layer.weight.astype(np.int64),
+        "inChannels": inner * layer.groups,
+        "outChannels": out,
+        "kernelSize": np.array([height, width]),
+        "stride": np.array(layer.stride),
+        "padding": np.array(layer.padding),
+        "dilation": np.array(layer.dilation),
+        "groups": layer.groups,
+    }
+
+
+def _laid_out(values: FloatArray, shape: Shape, replicas: int) -> Any:
     """A parameter as netx wants it: a plain number, one value a channel, or one a neuron with the channels last."""
+    whole = np.round(values).astype(np.int64)
     if values.size == 1:
-        return int(values.ravel()[0])
+        return int(whole.item())
     if len(shape) == 3:
-        return values.ravel() if values.size == shape[0] else values.transpose(2, 1, 0)
-    return np.tile(values, replicas)
+        return whole.ravel() if whole.size == shape[0] else whole.transpose(2, 1, 0)
+    return np.tile(whole, replicas)
 
 
 def _block_diagonal(weight: IntArray, replicas: int) -> IntArray:

@@ -12,13 +12,13 @@ from typing import Any
 from bl_neuro.checks import whole_number
 from bl_neuro.deploy.hdf5_access import DAMAGED, Budget, CheckedGroup
 from bl_neuro.deploy.net_blocks import Chain, add_block
+from bl_neuro.deploy.net_note import with_note
 from bl_neuro.errors import InputError, ModelFileError, NetworkError
 from bl_neuro.loihi_numbers import THRESHOLD_MAX
 from bl_neuro.network import MAX_VALUES, Network, Readout
 
 MAX_BLOCKS = 256
 MAX_BYTES = 8 * MAX_VALUES + 2**20
-READOUTS: tuple[Readout, ...] = ("spikes", "membrane")
 
 
 def read_net(path: str | Path, layers: int | None = None) -> Network:
@@ -62,20 +62,17 @@ def _network(root: CheckedGroup, count: int | None) -> Network | None:
     chain = Chain()
     for index, block in enumerate([] if listed is None else _numbered_blocks(listed, count)):
         add_block(chain, block, index)
-    stated = root.text("readout") if "readout" in root.keys() else None  # noqa: SIM118 - not a dict
-    if stated not in (None, *READOUTS):
-        root.complain(f"readout: expected one of {', '.join(READOUTS)}, found {stated!r}")
     if root.problems:
         return None
     if chain.input_shape is None:
         root.complain("expected at least one block with neurons")
         return None
-    readout = natural_readout(chain.layers) if stated is None else stated
     try:
-        return Network(chain.input_shape, chain.layers, readout, "loihi")  # type: ignore[arg-type]  # checked above
+        network = Network(chain.input_shape, chain.layers, natural_readout(chain.layers), "loihi")
     except NetworkError as error:
         root.problems.extend(error.problems)
         return None
+    return with_note(network, root)
 
 
 def natural_readout(layers: Any) -> Readout:

@@ -23,6 +23,7 @@ from bl_neuro.deploy.loihi_weights import survives_encoding
 from bl_neuro.errors import Unsupported
 from bl_neuro.layers import SPIKING, AveragePool, Conv, Dense, Input, SumPool
 from bl_neuro.network import Network
+from bl_neuro.neuron import CubaLIF
 
 WEIGHT_LIMIT = 254
 THRESHOLD_LIMIT = 4095
@@ -51,6 +52,17 @@ class FixedPointLayer:
     row_scale: FloatArray
 
     @property
+    def stated(self) -> Dense | Conv:
+        """The layer with these integers as its values."""
+        bias = 0.0 if self.bias is None else self.bias
+        decays = (self.current_decay / DECAY_ONE, self.voltage_decay / DECAY_ONE)
+        neuron = CubaLIF(self.threshold, *decays, bias)
+        source = self.source
+        if isinstance(source, Conv):
+            return Conv(self.weight, neuron, source.stride, source.padding, source.dilation, source.groups)
+        return Dense(self.weight, neuron)
+
+    @property
     def effective_weight(self) -> FloatArray:
         """The rounded weights in the units of the float network."""
         return self.weight / self.row_scale.reshape(-1, *[1] * (self.weight.ndim - 1))
@@ -76,6 +88,15 @@ class FixedPointNetwork:
     network: Network
     layers: tuple[FixedPointLayer, ...]
 
+    @property
+    def stated(self) -> Network:
+        """The network in Loihi's arithmetic: these integers as its values."""
+        if self.network.arithmetic == "loihi":
+            return self.network
+        by_index = {layer.index: layer.stated for layer in self.layers}
+        layers = [by_index.get(index, layer) for index, layer in enumerate(self.network.layers)]
+        return Network(self.network.input_shape, layers, self.network.readout, "loihi")
+
 
 def quantize(network: Network) -> FixedPointNetwork:
     """`network` in Loihi's integers.
@@ -87,6 +108,15 @@ def quantize(network: Network) -> FixedPointNetwork:
     if problems:
         raise Unsupported("this network has no fixed-point form: " + "; ".join(problems))
     return FixedPointNetwork(network, tuple(layers))
+
+
+def fixed_network(network: Network) -> Network:
+    """`network` as Loihi holds it: the same layers with whole numbers, in Loihi's arithmetic, on any substrate.
+
+    Raises:
+        Unsupported: Loihi cannot hold it; see `quantize`.
+    """
+    return quantize(network).stated
 
 
 def quantization_problems(network: Network) -> list[str]:
