@@ -84,6 +84,7 @@ def run_dense(
         low = number * tile
         high = low + tile
         here = weights[number]
+        own_current, own_voltage, own_bias = keep_current[low:high], keep_voltage[low:high], bias[low:high]
         for sample in range(batch):
             current[:] = 0
             voltage[:] = 0
@@ -92,30 +93,23 @@ def run_dense(
                     drive[:] = 0
                 else:
                     mode = modes[sample, step]
+                    begin, middle, end = starts[sample, step, 0], starts[sample, step, 1], starts[sample, step, 2]
                     if mode == NOTHING:
                         sums[:] = 0
                     elif mode == EVERYTHING:
                         sums[:] = total[low:high]
                     elif step == 0:
                         sums[:] = first
-                    begin, middle, end = starts[sample, step, 0], starts[sample, step, 1], starts[sample, step, 2]
-                    _add_rows(here, lists, begin, middle, flush, sums16, sums, 1)
-                    _add_rows(here, lists, middle, end, flush, sums16, sums, -1)
+                    if middle > begin:
+                        _add_rows(here, lists, begin, middle, flush, sums16, sums, 1)
+                    if end > middle:
+                        _add_rows(here, lists, middle, end, flush, sums16, sums, -1)
                     if step == 0:
                         first[:] = sums
                     for place in range(tile):
                         drive[place] = shl(shr(sums[place], floor_bits), _SIX)
-                step_neurons(
-                    drive,
-                    current,
-                    voltage,
-                    keep_current[low:high],
-                    keep_voltage[low:high],
-                    bias[low:high],
-                    threshold,
-                    forgets,
-                    fired[step + lead, sample, low:high],
-                )
+                spikes = fired[step + lead, sample, low:high]
+                step_neurons(drive, current, voltage, own_current, own_voltage, own_bias, threshold, forgets, spikes)
                 if records:
                     voltages[step + lead, sample, low:high] = drive
             final_current[sample, low:high] = current

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
@@ -41,3 +42,16 @@ bits = _binary("bits", lambda builder, left, right: builder.and_(left, right))
 flip = _binary("flip", lambda builder, left, right: builder.xor(left, right))
 smaller = _binary("smaller", _smaller)
 larger = _binary("larger", _larger)
+
+
+@intrinsic
+def store_pair(typing_context: Any, array: Any, index: Any, pair: Any) -> Any:
+    """Writes two int32, the halves of a uint64, into an int32 array at `index` and behind it."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        place = builder.gep(data, [arguments[1]])
+        builder.store(arguments[2], builder.bitcast(place, ir.IntType(64).as_pointer()), align=4)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.uint64), generate
