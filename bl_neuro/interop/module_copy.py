@@ -1,0 +1,111 @@
+"""Looking at a user's torch module without touching it: private copies, and its layers in the order they run."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bl_neuro.arrays import FloatArray
+from bl_neuro.errors import InputError, Unsupported
+
+Named = tuple[str, nn.Module]
+
+
+def private_copy(module: nn.Module, dtype: torch.dtype = torch.float64) -> nn.Module:
+    """A copy of `module` on the CPU, in `dtype`, evaluating; nothing it does reaches the original.
+
+    Raises:
+        Unsupported: it cannot be copied.
+    """
+    if not isinstance(module, nn.Module):
+        raise InputError(f"module: expected a torch.nn.Module, found {type(module).__name__}")
+    # torch copies no tensor that belongs to a graph, as states do after a forward pass with gradients
+    memo: dict[int, Any] = {}
+    for each in module.modules():
+        for value in (*vars(each).values(), *each._buffers.values()):
+            if isinstance(value, Tensor) and not value.is_leaf:
+                memo[id(value)] = value.detach().clone()
+    try:
+        copied: nn.Module = copy.deepcopy(module, memo)
+    except Exception as error:  # a module of any make: anything can go wrong in its copying
+        raise Unsupported(f"the module cannot be copied ({type(error).__name__}: {error})") from error
+    for parameter in copied.parameters():
+        parameter.requires_grad_(False)
+        parameter.grad = None
+    return copied.to("cpu", dtype).eval()
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """No gradients, and the random state of torch is put back afterwards."""
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        yield
+
+
+def in_order(module: nn.Module, order: Sequence[str] | None, plain: tuple[type[nn.Module], ...]) -> list[Named]:
+    """Names and layers of `module` in the order they run.
+
+    order: their names, dotted, for a module with a forward of its own. plain: the containers whose forward runs their
+    children one after the other; containers inside containers are opened.
+
+    Raises:
+        Unsupported, InputError: the order cannot be known, names nothing, or leaves a layer out.
+    """
+    if order is None:
+        if not _is_plain(module, plain):
+            raise Unsupported(
+                f"{type(module).__name__} has a forward of its own, which cannot be read from outside; pass "
+                "order=[names of its layers in the order they run], such as ['fc1', 'lif1', 'fc2', 'lif2']"
+            )
+        found = list(_opened("", module, plain))
+    else:
+        found = _picked(module, order, plain)
+    seen: dict[int, str] = {}
+    for name, layer in found:
+        if id(layer) in seen:
+            raise Unsupported(f"{name}: the same object as {seen[id(layer)]}: it would share its state")
+        seen[id(layer)] = name
+    return found
+
+
+def _is_plain(module: nn.Module, plain: tuple[type[nn.Module], ...]) -> bool:
+    return any(isinstance(module, kind) and type(module).forward is kind.forward for kind in plain)
+
+
+def _opened(prefix: str, module: nn.Module, plain: tuple[type[nn.Module], ...]) -> Iterator[Named]:
+    for name, child in module.named_children():
+        full = f"{prefix}{name}"
+        if _is_plain(child, plain):
+            yield from _opened(f"{full}.", child, plain)
+        else:
+            yield full, child
+
+
+def _picked(module: nn.Module, order: Sequence[str], plain: tuple[type[nn.Module], ...]) -> list[Named]:
+    named = dict(module.named_modules())
+    missing = [name for name in order if not isinstance(name, str) or not name or name not in named]
+    if isinstance(order, str) or missing:
+        raise InputError(f"order: expected names among {', '.join(filter(None, named))}; found {order!r}")
+    found: list[Named] = []
+    for name in order:
+        inside = list(_opened(f"{name}.", named[name], plain)) if _is_plain(named[name], plain) else None
+        found += inside if inside is not None else [(name, named[name])]
+    used = {id(each) for _, layer in found for each in layer.modules()}
+    left = [name for name, each in named.items() if not list(each.children()) and id(each) not in used]
+    counted = [name for name in left if name and not isinstance(named[name], (nn.Identity, nn.Dropout, nn.Dropout2d))]
+    if counted:
+        raise InputError(f"order: leaves out {', '.join(counted)}")
+    return found
+
+
+def values_of(value: Any) -> FloatArray:
+    """A parameter, tensor or number as float64."""
+    if isinstance(value, Tensor):
+        value = value.detach().cpu().to(torch.float64).numpy()
+    return np.asarray(value, dtype=np.float64)
