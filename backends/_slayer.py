@@ -39,6 +39,7 @@ class SlayerBackend(Backend):
     extra: ClassVar[str] = "lava"
     differentiable: ClassVar[bool] = True
     arithmetic: ClassVar[Arithmetic | None] = "loihi"
+    holds_24_bits: ClassVar[bool] = False
 
     @classmethod
     def problems(cls, network: Network) -> list[str]:
@@ -126,7 +127,7 @@ def _exact_problems(layer: FixedPointLayer) -> list[str]:
     ]
     if not 0 < layer.threshold <= THRESHOLD_LIMIT:
         problems.append(
-            f"threshold: SLAYER decides exactly for 1..{THRESHOLD_LIMIT}, found {layer.threshold}; use 'loihi' or 'lava'"
+            f"threshold: SLAYER is exact for 1..{THRESHOLD_LIMIT}, found {layer.threshold}; use 'loihi' or 'lava'"
         )
     if isinstance(layer.source, Input):
         return problems

@@ -131,6 +131,9 @@ class Backend(ABC):
     arithmetic: ClassVar[Arithmetic | None] = None
     """What it computes in, "real" (float64) or "loihi" (Loihi's integers): two substrates of one arithmetic promise
     identical spikes. None, unless a backend says so: nothing is promised."""
+    holds_24_bits: ClassVar[bool] = True
+    """False where states of Loihi's arithmetic may grow beyond 24 bits, where Loihi wraps and clips them: what it
+    promises then holds for samples whose states stay within."""
 
     @classmethod
     @abstractmethod

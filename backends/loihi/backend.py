@@ -17,7 +17,7 @@ from bl_neuro.backends.loihi.trace import LayerTrace
 from bl_neuro.deploy.quantize import quantization_problems
 from bl_neuro.errors import InputError
 from bl_neuro.layers import Flatten, Shape
-from bl_neuro.network import Network
+from bl_neuro.network import Arithmetic, Network
 
 PIECE_VALUES = 2**21
 """Most values (T x B x widest layer) of one piece of a batch: a few megabytes, so that they stay in cache."""
@@ -38,6 +38,7 @@ class LoihiBackend(Backend):
     modules: ClassVar[tuple[str, ...]] = ("numba",)
     extra: ClassVar[str] = "all"
     differentiable: ClassVar[bool] = True
+    arithmetic: ClassVar[Arithmetic | None] = "loihi"
 
     @classmethod
     def problems(cls, network: Network) -> list[str]:

@@ -17,7 +17,7 @@ app = typer.Typer(
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of everything that chance decides.")]
-Model = Annotated[Path, typer.Argument(help="A network, as .safetensors.", show_default=False)]
+Model = Annotated[Path, typer.Argument(help="A network, as .safetensors, .net or .nir.", show_default=False)]
 
 
 @app.callback(invoke_without_command=True)
@@ -73,7 +73,9 @@ def train(
 @app.command()
 def attack(
     model: Model,
-    backend: Annotated[str, typer.Option("--backend", help="Substrate: snntorch, norse, slayer, lava.")] = "snntorch",
+    backend: Annotated[
+        str, typer.Option("--backend", help="Substrate: snntorch, norse, slayer, loihi, lava.")
+    ] = "snntorch",
     name: Annotated[str, typer.Option("--attack", help="v1 (white box, gradients) or v2 (black box).")] = "v2",
     reveals: Annotated[
         str, typer.Option("--reveals", help="What v2 sees: membrane, scores, spikes, counts or label.")
@@ -107,12 +109,56 @@ def attack(
 
 
 @app.command()
-def export(
+def inspect(
     model: Model,
-    out: Annotated[Path, typer.Argument(help="The .net file to write.", show_default=False)],
+    layers: Annotated[
+        int | None, typer.Option("--layers", help="Open only the first so many blocks of a .net file.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Quantise a network to Loihi's integers and write it as a Lava netx file."""
+    """What is in a model: layers, parameters, Loihi's limits, which substrates can hold it and why not."""
+    from bl_neuro.cli.inspect import inspect as command
+
+    command(model, layers, as_json)
+
+
+@app.command()
+def verify(
+    model: Model,
+    backends: Annotated[
+        str | None, typer.Option("--backends", help="Comma-separated; all that can hold the network by default.")
+    ] = None,
+    inputs: Annotated[
+        Path | None, typer.Option("--input", help="More inputs, .npy or .npz of shape (T, B, ...).")
+    ] = None,
+    layers: Annotated[
+        int | None, typer.Option("--layers", help="Open only the first so many blocks of a .net file.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", help="Time steps of a sample: 20, or those of --input.", show_default=False)
+    ] = None,
+    batch: Annotated[int, typer.Option("--batch", help="Samples of each kind of input.")] = 4,
+    start: Annotated[str, typer.Option("--start", help="aligned, or cold as in a fresh Lava run.")] = "aligned",
+    all_pairs: Annotated[bool, typer.Option("--all-pairs", help="Compare each substrate with each other.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for pictures of the differences.")] = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> int:
+    """Does a model spike alike on every substrate? Layer by layer; exit code 1 where a promise is broken."""
+    from bl_neuro.cli.verify import VerifyRequest
+    from bl_neuro.cli.verify import verify as command
+
+    return command(VerifyRequest(model, backends, inputs, layers, steps, batch, start, all_pairs, out, seed), as_json)
+
+
+@app.command()
+def export(
+    model: Model,
+    out: Annotated[Path, typer.Argument(help="What to write: .net, .nir or .safetensors.", show_default=False)],
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write a network as Lava netx (quantised to Loihi's integers), NIR or safetensors, and say what it cost."""
     from bl_neuro.cli.export import export as command
 
-    command(model, out, as_json)
+    command(model, out, force, as_json)

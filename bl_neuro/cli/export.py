@@ -2,44 +2,87 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bl_neuro.cli.output import print_json, print_table, say
-from bl_neuro.deploy.net_file import write_net
-from bl_neuro.deploy.quantize import quantize
-from bl_neuro.errors import ModelFileError
-from bl_neuro.model_file import load
+from bl_neuro.deploy.loihi_limits import state_bound
+from bl_neuro.deploy.parity.causes import bias_loss
+from bl_neuro.deploy.quantize import FixedPointLayer, quantize
+from bl_neuro.errors import InputError, ModelFileError
+from bl_neuro.model_file import load, save
+
+KINDS = (".net", ".nir", ".safetensors")
 
 
-def export(model: Path, out: Path, as_json: bool) -> None:
-    """Writes the .net file and says what rounding cost, a line a layer."""
-    if out.suffix != ".net":
-        raise ModelFileError(f"{out}: expected a name ending in .net, found '{out.suffix}'")
-    fixed = quantize(load(model))
-    write_net(fixed, out)
-    layers = [
-        {
-            "layer": layer.index,
-            "kind": str(layer.source),
-            "threshold_mantissa": layer.threshold,
-            "weight_rms_error": layer.weight_loss,
-            "largest_decay_error": layer.decay_loss,
-        }
-        for layer in fixed.layers
-    ]
+def export(model: Path, out: Path, force: bool, as_json: bool) -> None:
+    """Writes the network in the format of the name, and says what rounding cost, a line a layer."""
+    if out.suffix not in KINDS:
+        raise ModelFileError(f"{out}: expected a name ending in .net, .nir or .safetensors, found '{out.suffix}'")
+    if out.exists() and not force:
+        raise InputError(f"{out}: is there already; choose another name, or --force to write over it")
+    network = load(model)
+    layers = [_cost(layer) for layer in quantize(network).layers] if out.suffix == ".net" else []
+    save(network, out)
     if as_json:
-        print_json({"file": str(out), "fingerprint": fixed.network.fingerprint, "layers": layers})
+        print_json({"file": str(out), "fingerprint": network.fingerprint, "layers": [asdict(cost) for cost in layers]})
         return
-    rows = [
-        [
-            str(layer.index),
-            str(layer.source),
-            str(layer.threshold),
-            f"{100 * layer.weight_loss:.2f} %",
-            f"{layer.decay_loss:.1e}",
+    if layers:
+        columns = [
+            "layer",
+            "",
+            "threshold",
+            "weight error (RMS)",
+            "largest decay error",
+            "largest bias error",
+            "24 bits",
         ]
-        for layer in fixed.layers
-    ]
-    columns = ["layer", "", "threshold mantissa", "weight error (RMS)", "largest decay error"]
-    print_table("What rounding to Loihi's integers cost", columns, rows, numbers_from=2)
+        print_table("What rounding to Loihi's integers cost", columns, [_row(cost) for cost in layers], numbers_from=2)
+    else:
+        say("Nothing is rounded.")
     say(f"Written: {out}")
+
+
+@dataclass(frozen=True)
+class _Cost:
+    """What rounding cost one layer; bounds of states are None where nothing bounds them."""
+
+    layer: int
+    kind: str
+    threshold_mantissa: int
+    weight_scale: tuple[float, float]
+    weight_rms_error: float
+    largest_decay_error: float
+    largest_bias_error: float
+    current_bound: float | None
+    voltage_bound: float | None
+    fits_24_bits: bool
+
+
+def _cost(layer: FixedPointLayer) -> _Cost:
+    bound = state_bound(layer)
+    return _Cost(
+        layer=layer.index,
+        kind=str(layer.source),
+        threshold_mantissa=layer.threshold,
+        weight_scale=(float(layer.row_scale.min()), float(layer.row_scale.max())),
+        weight_rms_error=layer.weight_loss if layer.source.weight.any() else 0.0,
+        largest_decay_error=layer.decay_loss,
+        largest_bias_error=bias_loss(layer),
+        current_bound=bound.current if math.isfinite(bound.current) else None,
+        voltage_bound=bound.voltage if math.isfinite(bound.voltage) else None,
+        fits_24_bits=bound.fits,
+    )
+
+
+def _row(cost: _Cost) -> list[str]:
+    return [
+        str(cost.layer),
+        cost.kind,
+        str(cost.threshold_mantissa),
+        f"{100 * cost.weight_rms_error:.2f} %",
+        f"{cost.largest_decay_error:.1e}",
+        f"{cost.largest_bias_error:.1e}",
+        "within" if cost.fits_24_bits else "not bounded",
+    ]

@@ -1,0 +1,115 @@
+"""How far the states of a layer can go on Loihi, where 24 bits hold them: bounds beforehand, and a look afterwards.
+
+Bounds: a sum a of weights reaches at most the largest row sum of |weight|; with rounding toward zero, u and v then
+stay below the geometric series of their decay (`min(steps, 4096 / decay)` terms):
+
+    |u| <= 64 |a| min(steps, 4096 / iDecay)        |v| <= (|u| + 64 |bias|) min(steps, 4096 / vDecay)
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from bl_neuro.arrays import FloatArray, IntArray
+from bl_neuro.deploy.loihi_weights import effective_weights_real
+from bl_neuro.deploy.quantize import DECAY_ONE, FixedPointLayer
+from bl_neuro.layers import Conv, Dense, Input
+
+STATE_LIMIT = 2**23
+"""Where 24 signed bits end: the current wraps and the voltage is clipped."""
+UNIT = 64
+"""States of Loihi in one step of a weight, a bias or a threshold."""
+
+
+@dataclass(frozen=True)
+class StateBound:
+    """Largest |u| and |v| that any spikes can bring about, in Loihi's units; infinite where nothing bounds them."""
+
+    current: float
+    voltage: float
+
+    @property
+    def fits(self) -> bool:
+        """Whether no input at all can make a state leave 24 bits."""
+        return max(self.current, self.voltage) < STATE_LIMIT
+
+
+def state_bound(layer: FixedPointLayer, steps: int | None = None) -> StateBound:
+    """Bounds for samples of `steps` steps, or of any length. Input neurons take any value: nothing bounds them."""
+    if isinstance(layer.source, Input):
+        return StateBound(math.inf, math.inf)
+    sums = _row_sums(layer)
+    bias = 0 if layer.bias is None else int(np.abs(layer.bias).max())
+    current = UNIT * sums * _series(layer.current_decay, steps) if sums else 0.0
+    drive = current + UNIT * bias
+    return StateBound(current, drive * _series(layer.voltage_decay, steps) if drive else 0.0)
+
+
+def _row_sums(layer: FixedPointLayer) -> float:
+    """The largest sum of |weight| that one neuron can receive in a step."""
+    weight: Any = np.abs(layer.weight)
+    if isinstance(layer.source, Dense) and layer.weight.any():  # encoding may round a weight away from zero
+        weight = np.maximum(weight, np.abs(effective_weights_real(layer.weight)))
+    rows = weight.reshape(len(weight), -1).sum(axis=1)
+    recurrent = getattr(layer.source, "recurrent", None)
+    if recurrent is not None:
+        rows = rows + 2 * np.abs(recurrent).sum(axis=1)  # twice: its encoding too may round away from zero
+    return float(rows.max())
+
+
+def _series(decay: IntArray, steps: int | None) -> float:
+    slowest = int(decay.min())
+    terms = DECAY_ONE / slowest if slowest else math.inf
+    return min(terms, steps) if steps is not None else terms
+
+
+def leaves_24_bits(layer: FixedPointLayer, values: Any) -> bool:
+    """Whether a state left 24 bits where spikes, or values of input neurons, (T, B, *input) reached the layer.
+
+    For a layer without delays and recurrent synapses that started aligned, with its first input.
+    """
+    if state_bound(layer, len(values)).fits:
+        return False
+    keep_current = DECAY_ONE - _per_neuron(layer.current_decay, layer.shape)
+    keep_voltage = DECAY_ONE - _per_neuron(layer.voltage_decay, layer.shape)
+    bias = 0 if layer.bias is None else UNIT * _per_neuron(layer.bias, layer.shape)
+    current = np.zeros((np.shape(values)[1], *layer.shape), np.int64)
+    voltage = np.zeros_like(current)
+    for frame in np.asarray(values):
+        current = _decayed(current, keep_current) + UNIT * _sums(layer, frame)
+        voltage = _decayed(voltage, keep_voltage) + current + bias
+        if max(np.abs(current).max(), np.abs(voltage).max()) >= STATE_LIMIT:
+            return True
+        voltage = np.where(voltage > UNIT * layer.threshold, 0, voltage)
+    return False
+
+
+def _sums(layer: FixedPointLayer, frame: Any) -> IntArray:
+    """Sums of weights (B, *shape) for one frame (B, *input)."""
+    if isinstance(layer.source, Input):
+        drive: IntArray = np.trunc(layer.source.weight * frame + layer.source.bias).astype(np.int64)
+        return drive
+    source, values = layer.source, torch.from_numpy(np.ascontiguousarray(frame)).double()
+    weight = torch.from_numpy(np.ascontiguousarray(layer.weight)).double()
+    if isinstance(source, Conv):
+        sums = F.conv2d(values, weight, None, source.stride, source.padding, source.dilation, source.groups)
+    else:
+        sums = F.linear(values, weight)
+    found: FloatArray = sums.numpy()
+    return found.astype(np.int64)
+
+
+def _per_neuron(values: IntArray, shape: tuple[int, ...]) -> IntArray:
+    channels = len(shape) == 3 and values.ndim == 1 and values.size > 1
+    return np.broadcast_to(values.reshape(-1, 1, 1) if channels else values, shape)
+
+
+def _decayed(state: IntArray, keep: IntArray) -> IntArray:
+    magnitude: IntArray = (np.abs(state) * keep) >> 12
+    return np.where(state < 0, -magnitude, magnitude)
