@@ -39,13 +39,11 @@ mul = _binary("mul", lambda builder, left, right: builder.mul(left, right))
 shl = _binary("shl", lambda builder, left, right: builder.shl(left, right))
 shr = _binary("shr", lambda builder, left, right: builder.ashr(left, right))
 bits = _binary("bits", lambda builder, left, right: builder.and_(left, right))
-flip = _binary("flip", lambda builder, left, right: builder.xor(left, right))
 smaller = _binary("smaller", _smaller)
 larger = _binary("larger", _larger)
 
 
-@intrinsic
-def store_pair(typing_context: Any, array: Any, index: Any, pair: Any) -> Any:
+def _store_pair(typing_context: Any, array: Any, index: Any, pair: Any) -> Any:
     """Writes two int32, the halves of a uint64, into an int32 array at `index` and behind it."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -55,3 +53,6 @@ def store_pair(typing_context: Any, array: Any, index: Any, pair: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(array, types.intp, types.uint64), generate
+
+
+store_pair: Any = intrinsic(_store_pair)

@@ -3,8 +3,8 @@
     u = tz(u (4096 - iDecay) >> 12) + 64 a, wrapped once to 24 bits;   v = clip(tz(v (4096 - vDecay) >> 12) + u + bias)
     s = v > 64 vThMant;   v = 0 where s
 
-tz shifts the magnitude and restores the sign. The product of a magnitude below 2^31 with a factor of at most 4096 is
-taken in two halves of 12 bits, so that it needs no 64-bit integers: (m k) >> 12 = (m >> 12) k + (((m & 4095) k) >> 12).
+tz shifts the magnitude and restores the sign: with x = 4096 h + l and 0 <= l < 4096, it is h k + ((l k + r) >> 12),
+where r = 4095 for negative x and 0 otherwise. So the product of 31 bits and 12 needs no 64-bit integers.
 Source: lava-nc 0.10.0, `AbstractPyLifModelFixed`.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from bl_neuro.backends.loihi.int32_ops import add, bits, flip, larger, mul, shl, shr, smaller, sub
+from bl_neuro.backends.loihi.int32_ops import add, bits, larger, mul, shl, shr, smaller, sub
 
 _LIMIT = np.int32(1 << 23)
 _TURN = np.int32(1 << 24)
@@ -31,10 +31,9 @@ _SIX = np.int32(6)
 @numba.njit(nogil=True, cache=True, boundscheck=False, inline="always")
 def decayed(state: Any, keep: Any) -> Any:
     """State (int32) times keep / 4096, rounded toward zero."""
-    sign = shr(state, _SIGN)  # 0, or -1 where negative: flipping all bits and subtracting it negates
-    size = sub(flip(state, sign), sign)
-    kept = add(mul(shr(size, _TWELVE), keep), shr(mul(bits(size, _LOW), keep), _TWELVE))
-    return sub(flip(kept, sign), sign)
+    up = bits(shr(state, _SIGN), _LOW)  # 4095 where negative: rounding down becomes rounding toward zero
+    low = shr(add(mul(bits(state, _LOW), keep), up), _TWELVE)
+    return add(mul(shr(state, _TWELVE), keep), low)
 
 
 @numba.njit(nogil=True, cache=True, boundscheck=False, inline="always")
@@ -61,13 +60,19 @@ def step_neurons(
     """
     if forgets:
         for place in range(drive.size):
-            current[place] = wrapped(drive[place])
-    else:
-        for place in range(drive.size):
-            current[place] = wrapped(add(drive[place], decayed(current[place], keep_current[place])))
+            u = wrapped(drive[place])
+            v = add(add(decayed(voltage[place], keep_voltage[place]), u), bias[place])
+            v = smaller(larger(v, _LEAST), _MOST)
+            current[place] = u
+            drive[place] = v
+            voltage[place] = _ZERO if v > threshold else v
+            fired[place] = v > threshold
+        return
     for place in range(drive.size):
-        v = add(add(decayed(voltage[place], keep_voltage[place]), current[place]), bias[place])
+        u = wrapped(add(drive[place], decayed(current[place], keep_current[place])))
+        v = add(add(decayed(voltage[place], keep_voltage[place]), u), bias[place])
         v = smaller(larger(v, _LEAST), _MOST)
+        current[place] = u
         drive[place] = v
         voltage[place] = _ZERO if v > threshold else v
         fired[place] = v > threshold
