@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 from bl_neuro.arrays import FloatArray
 from bl_neuro.errors import NetworkError, Unsupported
 from bl_neuro.layers import AveragePool, Conv, Dense, Flatten, Layer, Shape, SumPool
-from bl_neuro.network import Arithmetic, Network, Readout
+from bl_neuro.network import MAX_VALUES, Arithmetic, Network, Readout
 from bl_neuro.neuron import CubaLIF, Reset, frozen_array
 
 
@@ -31,7 +32,10 @@ class Synapse:
 
 @dataclass(frozen=True)
 class Neurons:
-    """CUBA-LIF parameters; arrays broadcast against the neurons from the right, as in torch and NumPy."""
+    """CUBA-LIF parameters; arrays broadcast against the neurons from the right, as in torch and NumPy.
+
+    as_given: they are shaped as `CubaLIF` takes them already, and kept so.
+    """
 
     name: str
     threshold: Any
@@ -39,6 +43,7 @@ class Neurons:
     voltage_decay: Any = 1.0
     bias: Any = 0.0
     reset: Reset = "zero"
+    as_given: bool = False
 
 
 @dataclass(frozen=True)
@@ -110,6 +115,8 @@ def assemble(
                 waiting = None
             layers.append(layer)
             shape = _named(part.name, lambda layer=layer, shape=shape: layer.output_shape(shape))
+            if math.prod(shape) > MAX_VALUES:
+                raise NetworkError([f"{part.name}: at most {MAX_VALUES} neurons, found shape {shape}"])
     except NetworkError as error:  # what follows has no known shape
         found += error.problems
         waiting = None
@@ -145,7 +152,8 @@ def _spiking(synapse: Synapse, neurons: Neurons, shape: Shape) -> Layer:
     values: dict[str, FloatArray] = {}
     for name, value in given.items():
         try:
-            values[name] = laid_out(frozen_array(value, name), out, name)
+            array = frozen_array(value, name)
+            values[name] = array if neurons.as_given else laid_out(array, out, name)
         except NetworkError as error:
             problems += [f"{neurons.name}: {problem}" for problem in error.problems]
     if problems:
@@ -181,8 +189,10 @@ def laid_out(values: FloatArray, shape: Shape, name: str) -> FloatArray:
     except ValueError as error:
         expected = f"{name}: expected a scalar or a shape that broadcasts to {shape}"
         raise NetworkError([f"{expected}, found {values.shape}"]) from error
-    if len(shape) == 3 and (full == full[:, :1, :1]).all():
-        return full[:, 0, 0] if shape[0] > 1 else full[0, 0, 0]
+    if len(shape) == 3:
+        own = values.reshape((1,) * (3 - values.ndim) + values.shape)
+        if own.shape[0] == shape[0] and (own == own[:, :1, :1]).all():
+            return own[:, 0, 0] if shape[0] > 1 else own[0, 0, 0]
     return full
 
 
@@ -198,7 +208,7 @@ def _with_bias(synapse: Synapse, values: dict[str, FloatArray], shape: Shape) ->
     extra = _named(synapse.name, lambda: laid_out(extra, shape, "bias"))
     if not extra.any():
         return values["bias"]
-    decay, added = (_full(each, shape) for each in (values["current_decay"], extra))
+    decay, added, own = (_channels_first(each, shape) for each in (values["current_decay"], extra, values["bias"]))
     if ((decay < 1) & (added != 0)).any():
         raise NetworkError(
             [
@@ -206,8 +216,8 @@ def _with_bias(synapse: Synapse, values: dict[str, FloatArray], shape: Shape) ->
                 "over time; a network's bias acts on the voltage at once. Train these layers with bias=False"
             ]
         )
-    return laid_out(np.asarray(_full(values["bias"], shape) + added), shape, "bias")
+    return laid_out(np.asarray(own + added), shape, "bias")
 
 
-def _full(values: FloatArray, shape: Shape) -> FloatArray:
-    return np.broadcast_to(values.reshape(-1, 1, 1) if values.ndim == 1 and len(shape) == 3 else values, shape)
+def _channels_first(values: FloatArray, shape: Shape) -> FloatArray:
+    return values.reshape(-1, 1, 1) if values.ndim == 1 and len(shape) == 3 else values

@@ -1,0 +1,222 @@
+"""A stranger's HDF5 file as nested dicts of arrays and strings, with every size checked before anything is read.
+
+HDF5's own filters are not used: chunks are read raw and unpacked here with a bound (deflate and shuffle alone), so that
+a small file cannot become a large array. Only hard links are followed, each object once; nothing outside the file is.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import struct
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from bl_neuro.errors import ModelFileError
+
+Tree = dict[str, Any]
+"""Names to arrays of numbers, to strings, to nested lists of strings, or to trees."""
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+MAX_FILE_BYTES = 2**31
+SLACK_BYTES = 2**24
+GROWTH = 50
+"""Values may take up to SLACK_BYTES + GROWTH x the file's size: weights hardly compress, repeated parameters do."""
+MAX_OBJECTS = 8192
+MAX_DEPTH = 8
+MAX_AXES = 8
+MAX_TEXTS = 16384
+MAX_TEXT = 256
+MAX_CHUNKS = 65536
+_DEFLATE, _SHUFFLE = 1, 2
+_TEXT_BYTES = 16
+"""Size in the file of a reference to a string: its length, and where it lies."""
+
+
+def read_tree(path: Path) -> Tree:
+    """Everything in the file `path`.
+
+    Raises:
+        ModelFileError: it is missing, no HDF5 file, damaged, too large, or holds what is not read.
+    """
+    import h5py
+
+    if not path.is_file():
+        raise ModelFileError(f"{path}: expected a NIR file, found {'a folder' if path.is_dir() else 'nothing'}")
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as raw:
+            if raw.read(len(SIGNATURE)) != SIGNATURE:
+                raise ModelFileError(f"{path}: not an HDF5 file, which NIR files are")
+            if size > MAX_FILE_BYTES:
+                raise ModelFileError(f"{path}: {size} bytes; at most {MAX_FILE_BYTES} are read")
+            with h5py.File(path, "r") as file:
+                return _Reader(raw, size).group(file, "", 0)
+    except _Refused as error:
+        raise ModelFileError(f"{path}: {error}") from error
+    except ModelFileError:
+        raise
+    except Exception as error:  # on damaged files h5py raises nearly anything, also from inside its C code
+        raise ModelFileError(f"{path}: damaged ({type(error).__name__}: {str(error)[:200]})") from error
+
+
+class _Refused(Exception):
+    """Something in the file is not read; says what, where and why."""
+
+
+@dataclass
+class _Reader:
+    raw: BinaryIO
+    size: int
+    seen: set[Any] = field(default_factory=set)
+    bytes_left: int = 0
+    texts_left: int = MAX_TEXTS
+
+    def __post_init__(self) -> None:
+        self.bytes_left = SLACK_BYTES + GROWTH * self.size
+
+    def group(self, group: Any, place: str, depth: int) -> Tree:
+        """What is in `group`, called `place` in messages."""
+        import h5py
+
+        if depth > MAX_DEPTH:
+            raise _Refused(f"{place}: groups inside groups, deeper than {MAX_DEPTH}")
+        if len(group) > MAX_OBJECTS:
+            raise _Refused(f"{place or '/'}: at most {MAX_OBJECTS} entries, found {len(group)}")
+        tree: Tree = {}
+        for name in group:
+            where = f"{place}/{name[:MAX_TEXT]}"
+            if len(name) > MAX_TEXT or not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise _Refused(f"{where}: expected a plain entry with a short name, found a link or a long name")
+            item = group[name]
+            self._count(item, where)
+            if isinstance(item, h5py.Group):
+                tree[name] = self.group(item, where, depth + 1)
+            elif isinstance(item, h5py.Dataset):
+                tree[name] = self._dataset(item, where)
+            else:
+                raise _Refused(f"{where}: expected a group or values, found a named type")
+        return tree
+
+    def _count(self, item: Any, where: str) -> None:
+        from h5py import h5o
+
+        info = h5o.get_info(item.id)
+        if (info.fileno, info.addr) in self.seen or len(self.seen) >= MAX_OBJECTS:
+            raise _Refused(f"{where}: reached twice, or more than {MAX_OBJECTS} objects")
+        self.seen.add((info.fileno, info.addr))
+
+    def _dataset(self, item: Any, where: str) -> Any:
+        import h5py
+
+        if item.shape is None or len(item.shape) > MAX_AXES:
+            raise _Refused(f"{where}: expected values with at most {MAX_AXES} axes, found shape {item.shape}")
+        plan = item.id.get_create_plist()
+        if item.is_virtual or plan.get_external_count():
+            raise _Refused(f"{where}: its values lie in other files, which are not opened")
+        if h5py.check_string_dtype(item.dtype) is not None:
+            return self._texts(item, where)
+        dtype = item.dtype
+        if dtype.kind not in "biuf" or dtype.itemsize > 8 or item.id.get_type().get_size() != dtype.itemsize:
+            raise _Refused(f"{where}: expected integers, floats or strings, found {dtype}")
+        self._spend(math.prod(item.shape) * dtype.itemsize, where)
+        if item.chunks is not None:
+            return self._chunked(item, plan, where)
+        if plan.get_nfilters():
+            raise _Refused(f"{where}: filters without chunks")
+        held = item.id.get_storage_size()
+        if held != item.size * dtype.itemsize:
+            raise _Refused(f"{where}: states {item.size} values, of which the file holds {held} bytes")
+        return np.asarray(item[()])
+
+    def _spend(self, amount: int, where: str) -> None:
+        self.bytes_left -= amount
+        if self.bytes_left < 0:
+            raise _Refused(f"{where}: {amount} bytes stated, far more than a file of {self.size} bytes holds")
+
+    def _texts(self, item: Any, where: str) -> Any:
+        """A string, or nested lists of strings; lengths are looked up before HDF5 reads them."""
+        import h5py
+
+        count = math.prod(item.shape)
+        self.texts_left -= count
+        if self.texts_left < 0 or item.chunks is not None:
+            raise _Refused(f"{where}: more than {MAX_TEXTS} strings, or strings in chunks")
+        length = h5py.check_string_dtype(item.dtype).length
+        if length is None:
+            length = max(self._text_lengths(item, count, where), default=0)
+        elif item.id.get_storage_size() != count * length:
+            raise _Refused(f"{where}: strings that the file does not hold")
+        if length > MAX_TEXT:
+            raise _Refused(f"{where}: a string of {length} bytes; at most {MAX_TEXT} are read")
+        return _decoded(item[()].tolist() if item.shape else item[()])
+
+    def _text_lengths(self, item: Any, count: int, where: str) -> list[int]:
+        start = item.id.get_offset()
+        if start is None or item.id.get_storage_size() != count * _TEXT_BYTES:
+            raise _Refused(f"{where}: strings stored in a way that is not read")
+        self.raw.seek(start)
+        data = self.raw.read(count * _TEXT_BYTES)
+        if len(data) != count * _TEXT_BYTES:
+            raise _Refused(f"{where}: strings beyond the end of the file")
+        return [length for (length,) in struct.iter_unpack("<I12x", data)]
+
+    def _chunked(self, item: Any, plan: Any, where: str) -> Any:
+        """Values stored in chunks, unpacked here."""
+        filters = [plan.get_filter(index)[0] for index in range(plan.get_nfilters())]
+        if [each for each in filters if each not in (_DEFLATE, _SHUFFLE)] or len(set(filters)) != len(filters):
+            raise _Refused(f"{where}: filters {filters}: expected gzip and shuffle at most")
+        chunk, dtype = item.chunks, item.dtype
+        chunk_bytes = math.prod(chunk) * dtype.itemsize
+        starts = [range(0, size, step) for size, step in zip(item.shape, chunk)]
+        if math.prod(map(len, starts)) > MAX_CHUNKS:
+            raise _Refused(f"{where}: more than {MAX_CHUNKS} chunks")
+        self._spend(chunk_bytes, where)
+        values = np.empty(item.shape, dtype)
+        for start in itertools.product(*starts):
+            packed = self._chunk(item, start, filters, chunk_bytes, where)
+            part = np.frombuffer(packed, dtype).reshape(chunk)
+            target = values[tuple(slice(first, first + step) for first, step in zip(start, chunk))]
+            target[...] = part[tuple(slice(0, size) for size in target.shape)]
+        return values
+
+    def _chunk(self, item: Any, start: tuple[int, ...], filters: list[int], expected: int, where: str) -> bytes:
+        info = item.id.get_chunk_info_by_coord(start)
+        if info.byte_offset is None or not 0 < info.size <= self.size:
+            raise _Refused(f"{where}: a chunk that the file does not hold")
+        mask, data = item.id.read_direct_chunk(start)
+        if mask:
+            raise _Refused(f"{where}: a chunk that skips filters")
+        for name in reversed(filters):
+            data = _inflated(data, expected, where) if name == _DEFLATE else _unshuffled(data, item.dtype.itemsize)
+        if len(data) != expected:
+            raise _Refused(f"{where}: a chunk of {len(data)} bytes; expected {expected}")
+        return bytes(data)
+
+
+def _inflated(data: bytes, expected: int, where: str) -> bytes:
+    unpacker = zlib.decompressobj()
+    try:
+        return unpacker.decompress(data, expected + 1)
+    except zlib.error as error:
+        raise _Refused(f"{where}: a damaged chunk ({error})") from error
+
+
+def _unshuffled(data: bytes, size: int) -> bytes:
+    """Undoes HDF5's shuffle, which stores the first bytes of all values, then the second ones."""
+    if len(data) % size:
+        return data
+    return np.frombuffer(data, np.uint8).reshape(size, -1).T.tobytes()
+
+
+def _decoded(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_decoded(each) for each in value]
+    if isinstance(value, bytes):
+        return value.decode("utf-8")
+    if isinstance(value, str):
+        return value
+    raise _Refused(f"expected a string, found {type(value).__name__}")

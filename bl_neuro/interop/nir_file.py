@@ -1,0 +1,162 @@
+"""NIR files (`.nir`, the HDF5 format of neuroir.org) in and out. The package `nir` is not needed for either.
+
+What we write says everything a network is, in NIR's equations with a step of 1 and, exactly, in metadata: reading it
+gives the network of the same fingerprint. What others write leaves open how continuous time becomes steps; see
+`nir_nodes` for the conventions, one of which has to be named.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bl_neuro.errors import InputError, ModelFileError, NetworkError, Unsupported
+from bl_neuro.interop.hdf5_tree import Tree, read_tree
+from bl_neuro.interop.nir_nodes import (
+    CONVENTIONS,
+    NORSE_DT,
+    SNNTORCH_DT,
+    Convention,
+    Discrete,
+    node_part,
+    numbers,
+    whole_numbers,
+)
+from bl_neuro.interop.nir_write import DT, WRITER, write_nir
+from bl_neuro.interop.parts import Part, Synapse, assemble
+from bl_neuro.layers import Shape
+from bl_neuro.model_file import MAX_LAYERS
+from bl_neuro.network import Network, Readout
+from bl_neuro.neuron import RESETS, Reset
+
+__all__ = ["read_nir", "write_nir"]
+
+
+def read_nir(
+    path: str | Path,
+    *,
+    convention: Convention | None = None,
+    dt: float | None = None,
+    reset: Reset | None = None,
+    readout: Readout = "spikes",
+) -> Network:
+    """Reads a network from a NIR file and checks all of it.
+
+    convention: who wrote the file, "nir" (NIR's equations as they stand), "snntorch" or "norse"; see `nir_nodes`.
+    dt: the length of a step, in the file's unit of time; needed with "nir", known of the others.
+    reset: how its neurons reset, needed with "snntorch", whose exporter does not write it: "subtract_delayed" for
+    snnTorch's default, "zero" for reset_mechanism="zero".
+    Files that bl-neuro wrote need none of these, and bring their own readout.
+
+    Raises:
+        ModelFileError: the file is missing, damaged, too large, or holds no network that is read exactly.
+        InputError: an argument is not what was expected.
+    """
+    if convention is not None and convention not in CONVENTIONS:
+        raise InputError(f"convention: expected one of {', '.join(CONVENTIONS)}, found {convention!r}")
+    if reset is not None and reset not in RESETS:
+        raise InputError(f"reset: expected one of {', '.join(RESETS)}, found {reset!r}")
+    if dt is not None and (isinstance(dt, bool) or not isinstance(dt, (int, float)) or not 0 < dt < np.inf):
+        raise InputError(f"dt: expected a number above 0, found {dt!r}")
+    source = Path(path)
+    tree = read_tree(source)
+    try:
+        graph = tree.get("node")
+        if not isinstance(graph, dict) or graph.get("type") != "NIRGraph":
+            raise NetworkError(["expected a NIR graph under /node"])
+        notes = graph.get("metadata")
+        own = isinstance(notes, dict) and notes.get("writer") == WRITER
+        how = Discrete("nir", DT, own=True) if own else _discrete(convention, dt, reset)
+        network = _network(graph, how, notes["readout"] if own and isinstance(notes, dict) else readout)
+        if own and isinstance(notes, dict) and notes.get("fingerprint") != network.fingerprint:
+            raise NetworkError(["damaged: its values are not those of the fingerprint it states"])
+        return network
+    except (NetworkError, Unsupported) as error:
+        raise ModelFileError(f"{source}: {error}") from error
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise ModelFileError(f"{source}: malformed ({type(error).__name__}: {str(error)[:200]})") from error
+
+
+def _discrete(convention: Convention | None, dt: float | None, reset: Reset | None) -> Discrete:
+    """How to turn a file of somebody else into steps; NetworkError where that was not said."""
+    if convention is None:
+        raise NetworkError(
+            [
+                "the file leaves open how its continuous time becomes steps. Say who wrote it: read_nir(path, "
+                "convention='snntorch', reset='subtract_delayed' or 'zero'), convention='norse', or convention='nir' "
+                "with dt= for NIR's equations as they stand (bl_neuro.interop.nir_file.read_nir)"
+            ]
+        )
+    if convention == "snntorch":
+        if reset is None:
+            raise NetworkError(
+                [
+                    "snnTorch's exporter writes v_reset = 0 whatever the module's reset is: say reset="
+                    "'subtract_delayed' (snnTorch's default) or 'zero'"
+                ]
+            )
+        return Discrete(convention, SNNTORCH_DT if dt is None else dt, reset)
+    if reset not in (None, "zero"):
+        raise NetworkError([f"reset '{reset}': {convention} files say v_reset, to which their neurons reset"])
+    if convention == "norse":
+        return Discrete(convention, NORSE_DT if dt is None else dt)
+    if dt is None:
+        raise NetworkError(["convention 'nir' needs dt=, the length of a step in the file's unit of time"])
+    return Discrete(convention, dt)
+
+
+def _network(graph: Tree, how: Discrete, readout: Any) -> Network:
+    """The network of a graph that is one row of nodes."""
+    names, nodes = _row(graph)
+    shape = _input_shape(nodes[names[0]], names[0])
+    parts: list[Part] = []
+    problems: list[str] = []
+    for name in names[1:-1]:
+        try:
+            part = node_part(name, nodes[name], how)
+        except NetworkError as error:
+            problems += error.problems
+            continue
+        if how.own and isinstance(part, Synapse):  # its bias is among the exact parameters of its neurons
+            part = Synapse(part.name, part.weight, None, part.geometry)
+        parts.append(part)
+    if problems:
+        raise NetworkError(problems)
+    if not how.own:
+        shape = _without_batch(shape)
+    return assemble(parts, shape, "the graph", (), readout)
+
+
+def _row(graph: Tree) -> tuple[list[str], dict[str, Tree]]:
+    """Names of the nodes from Input to Output; NetworkError where the graph branches or loops."""
+    nodes = {name: node for name, node in graph["nodes"].items() if isinstance(node, dict)}
+    edges = graph["edges"]
+    if not 2 <= len(nodes) <= 3 * MAX_LAYERS or len(nodes) != len(graph["nodes"]):
+        raise NetworkError([f"expected 2 to {3 * MAX_LAYERS} nodes, found {len(nodes)}"])
+    if not isinstance(edges, list) or not all(
+        isinstance(edge, list) and len(edge) == 2 and all(isinstance(end, str) and end in nodes for end in edge)
+        for edge in edges
+    ):
+        raise NetworkError(["edges: expected pairs of names of nodes"])
+    after = dict(edges)
+    starts = [name for name, node in nodes.items() if node.get("type") == "Input"]
+    if len(after) != len(edges) or len({end for _, end in edges}) != len(edges) or len(starts) != 1:
+        raise NetworkError(["expected one row of nodes from one Input to one Output; this graph branches or loops"])
+    names = [starts[0]]
+    while names[-1] in after and len(names) <= len(nodes):
+        names.append(after[names[-1]])
+    if len(names) != len(nodes) or nodes[names[-1]].get("type") != "Output":
+        raise NetworkError(["expected one row of nodes from one Input to one Output; this graph does not connect them"])
+    return names, nodes
+
+
+def _input_shape(node: Tree, name: str) -> Shape:
+    numbers(f"node {name}", node, "shape")
+    return tuple(whole_numbers(f"node {name}", node, "shape"))
+
+
+def _without_batch(shape: Shape) -> Shape:
+    """The shape of one frame: Norse's exporter leaves the batch's axis in front."""
+    return shape[1:] if len(shape) in (2, 4) else shape
