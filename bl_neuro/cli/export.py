@@ -8,7 +8,6 @@ from pathlib import Path
 
 from bl_neuro.cli.output import print_json, print_table, say
 from bl_neuro.deploy.loihi_limits import state_bound
-from bl_neuro.deploy.parity.causes import bias_loss
 from bl_neuro.deploy.quantize import FixedPointLayer, quantize
 from bl_neuro.errors import InputError, ModelFileError
 from bl_neuro.model_file import load, save
@@ -35,7 +34,7 @@ def export(model: Path, out: Path, force: bool, as_json: bool) -> None:
             "threshold",
             "weight error (RMS)",
             "largest decay error",
-            "largest bias error",
+            "bias error (of threshold)",
             "24 bits",
         ]
         print_table("What rounding to Loihi's integers cost", columns, [_row(cost) for cost in layers], numbers_from=2)
@@ -54,7 +53,7 @@ class _Cost:
     weight_scale: tuple[float, float]
     weight_rms_error: float
     largest_decay_error: float
-    largest_bias_error: float
+    bias_rms_error: float
     current_bound: float | None
     voltage_bound: float | None
     fits_24_bits: bool
@@ -67,9 +66,9 @@ def _cost(layer: FixedPointLayer) -> _Cost:
         kind=str(layer.source),
         threshold_mantissa=layer.threshold,
         weight_scale=(float(layer.row_scale.min()), float(layer.row_scale.max())),
-        weight_rms_error=layer.weight_loss if layer.source.weight.any() else 0.0,
+        weight_rms_error=layer.weight_loss,
         largest_decay_error=layer.decay_loss,
-        largest_bias_error=bias_loss(layer),
+        bias_rms_error=layer.bias_loss,
         current_bound=bound.current if math.isfinite(bound.current) else None,
         voltage_bound=bound.voltage if math.isfinite(bound.voltage) else None,
         fits_24_bits=bound.fits,
@@ -83,6 +82,6 @@ def _row(cost: _Cost) -> list[str]:
         str(cost.threshold_mantissa),
         f"{100 * cost.weight_rms_error:.2f} %",
         f"{cost.largest_decay_error:.1e}",
-        f"{cost.largest_bias_error:.1e}",
+        f"{100 * cost.bias_rms_error:.2f} %",
         "within" if cost.fits_24_bits else "not bounded",
     ]

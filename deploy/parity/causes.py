@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
 
 from bl_neuro.backends.base import Backend
 from bl_neuro.deploy.loihi_weights import survives_encoding
@@ -88,7 +85,7 @@ def _of_parameters(layers: tuple[FixedPointLayer, ...]) -> list[str]:
     losses = {
         "weight rounding (RMS)": [(each.index, 100 * each.weight_loss, " %") for each in layers],
         "decay rounding (largest)": [(each.index, each.decay_loss, "") for each in layers],
-        "bias rounding (largest, in thresholds)": [(each.index, bias_loss(each), "") for each in layers],
+        "bias rounding (RMS, of the threshold)": [(each.index, 100 * each.bias_loss, " %") for each in layers],
     }
     found = []
     for name, values in losses.items():
@@ -109,15 +106,6 @@ def _of_encodings(layers: tuple[FixedPointLayer, ...]) -> list[str]:
         elif isinstance(each.source, Dense) and not survives_encoding(each.weight):
             found.append(f"layer {each.index}: Loihi holds these weights in fewer bits and rounds their sums down")
     return found
-
-
-def bias_loss(layer: FixedPointLayer) -> float:
-    """Largest rounding error of a bias, as a fraction of the threshold."""
-    if layer.bias is None or not layer.threshold:
-        return 0.0
-    neuron = layer.source.neuron
-    given: Any = neuron.expanded("bias", layer.shape) / neuron.expanded("threshold", layer.shape)
-    return float(np.abs(layer.bias / layer.threshold - given).max())
 
 
 def _remembers(layer: FixedPointLayer) -> bool:

@@ -85,6 +85,8 @@ def _stimuli(network: Network, inputs: Any, steps: int | None, batch: int, seed:
             raise InputError(f"steps: the given inputs have {length}; expected the same or nothing, found {steps}")
         return (*generated(network, length, batch, seed), own)
     checked = tuple(given(each.values, network, each.name) for each in inputs)
+    if len({each.name for each in checked}) < len(checked):
+        raise InputError("inputs: expected names that differ")
     if len({len(each.values) for each in checked}) > 1:
         raise InputError("inputs: expected the same number of steps in each")
     return checked
