@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from bl_neuro.arrays import FloatArray
+from bl_neuro.deploy.hdf5_strings import variable_string
 
 DAMAGED = (OSError, KeyError, ValueError, TypeError, RuntimeError, OverflowError)
 """What h5py raises on a damaged file, beside MemoryError."""
@@ -146,8 +147,8 @@ class CheckedGroup:
         if kind is None or dataset.size != 1 or (kind.length or 0) > MOST_TEXT:
             self.complain(f"{key}: expected one short string, found {dataset.dtype} of shape {dataset.shape}")
             return None
-        value = np.asarray(dataset[()]).ravel()[0]
-        raw = value if isinstance(value, bytes) else bytes(str(value), "utf-8")
+        fixed = kind.length is not None
+        raw = bytes(np.asarray(dataset[()]).ravel()[0]) if fixed else variable_string(dataset, MOST_TEXT)
         if len(raw) > MOST_TEXT or not raw.isascii():
             self.complain(f"{key}: expected a short ASCII string, found {raw[:MOST_TEXT]!r}")
             return None

@@ -52,9 +52,9 @@ def _layer_problems(layer: Layer) -> list[str]:
             if max(values) > LAVA_EXTENT:
                 problems.append(f"{name}: at most {LAVA_EXTENT} in Lava, found {max(values)}")
     elif isinstance(layer, Input):
-        for name, values in (("weight", layer.weight), ("bias", layer.bias)):
-            if values.size > 1:
-                problems.append(f"{name}: netx has one for all input neurons, found {values.size}")
+        for name, array in (("weight", layer.weight), ("bias", layer.bias)):
+            if array.size > 1:
+                problems.append(f"{name}: netx has one for all input neurons, found {array.size}")
         if layer.neuron.bias.any():
             problems.append("bias of the neurons: netx gives input neurons none")
     return problems

@@ -21,6 +21,7 @@ from bl_neuro.neuron import CubaLIF, per_channel
 
 KEY = "bl_neuro"
 MOST_BYTES = 2**20
+PARAMETERS = ("threshold", "current_decay", "voltage_decay", "bias")
 
 
 def note_of(network: Network) -> bytes:
@@ -61,7 +62,9 @@ def _reshaped(layer: Input | Dense | Conv, name: str, shape: Shape, shapes: dict
         wanted = shapes.get(f"{name}.{parameter}")
         return values if wanted is None else _in_shape(values, tuple(wanted), full)
 
-    neuron = CubaLIF(**{each: noted(each, values, shape) for each, values in layer.neuron.parameters().items()})
+    had = layer.neuron.parameters()
+    threshold, current_decay, voltage_decay, bias = (noted(each, had[each], shape) for each in PARAMETERS)
+    neuron = CubaLIF(threshold, current_decay, voltage_decay, bias)
     if isinstance(layer, Input):
         return Input(noted("weight", layer.weight, shape), neuron, noted("input_bias", layer.bias, shape))
     if isinstance(layer, Dense):

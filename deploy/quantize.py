@@ -2,8 +2,8 @@
 
 A neuron does not change when its weights, bias and threshold are scaled together. So each row of weights is scaled by
 `threshold_mantissa / threshold`, which makes every threshold of a layer the same integer without rounding it, and the
-mantissa is the largest that keeps the weights within a signed byte of even values, [-254, 254] (a layer whose weights,
-threshold and bias are such integers already keeps them):
+mantissa is the one at which weights and biases lose least (`deploy.scale`), the weights within a signed byte of even
+values, [-254, 254] (a layer whose weights, threshold and bias are such integers already keeps them):
 
     weight  = 2 round(w / threshold * threshold_mantissa / 2)      current_decay = round(4096 du)
     bias    = round(b / threshold * threshold_mantissa)            voltage_decay = round(4096 dv)
@@ -20,15 +20,31 @@ import numpy as np
 
 from bl_neuro.arrays import FloatArray, IntArray
 from bl_neuro.deploy.loihi_weights import survives_encoding
+from bl_neuro.deploy.scale import (
+    BIAS_LIMIT,
+    THRESHOLD_LIMIT,
+    WEIGHT_LIMIT,
+    best_mantissa,
+    largest_weight,
+    relative_bias,
+    relative_weight,
+    row_threshold,
+)
 from bl_neuro.errors import Unsupported
 from bl_neuro.layers import SPIKING, AveragePool, Conv, Dense, Input, SumPool
 from bl_neuro.network import Network
-from bl_neuro.neuron import CubaLIF
+from bl_neuro.neuron import CubaLIF, per_channel
 
-WEIGHT_LIMIT = 254
-THRESHOLD_LIMIT = 4095
-BIAS_LIMIT = 2**15 - 1
 DECAY_ONE = 4096
+__all__ = [
+    "DECAY_ONE",
+    "THRESHOLD_LIMIT",
+    "FixedPointLayer",
+    "FixedPointNetwork",
+    "fixed_network",
+    "quantization_problems",
+    "quantize",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +87,18 @@ class FixedPointLayer:
     def weight_loss(self) -> float:
         """Root mean square rounding error of the weights, as a fraction of their root mean square."""
         power = float(np.sqrt((self.source.weight**2).mean()))
-        return float(np.sqrt(((self.effective_weight - self.source.weight) ** 2).mean())) / power
+        error = float(np.sqrt(((self.effective_weight - self.source.weight) ** 2).mean()))
+        return error / power if power > 0 else 0.0
+
+    @property
+    def bias_loss(self) -> float:
+        """Root mean square rounding error of the biases, as a fraction of their neurons' thresholds."""
+        neuron = self.source.neuron
+        if self.bias is None or self.threshold == 0:
+            return 0.0
+        held = np.broadcast_to(per_channel(self.bias.astype(np.float64), self.shape), self.shape) / self.threshold
+        given = neuron.expanded("bias", self.shape) / neuron.expanded("threshold", self.shape)
+        return float(np.sqrt(((held - given) ** 2).mean()))
 
     @property
     def decay_loss(self) -> float:
@@ -175,67 +202,18 @@ def _layer_problems(layer: Dense | Conv, shape: tuple[int, ...]) -> list[str]:
         problems.append("weight: every value is zero, which netx does not read")
     if isinstance(layer, Conv) and neuron.threshold.shape == shape and np.unique(neuron.threshold).size > 1:
         problems.append("threshold: one value a channel at most; Loihi has one threshold a layer")
-    mantissa = _mantissa(layer, shape)
-    if mantissa < 1:
+    if largest_weight(layer, shape) > WEIGHT_LIMIT:
         problems.append(f"weight: up to {WEIGHT_LIMIT} times the threshold can be held; these are larger")
-    bias = np.abs(_scaled_bias(layer, shape, mantissa)).max()
-    if bias > BIAS_LIMIT:
-        problems.append(f"bias: at most {BIAS_LIMIT} in Loihi's units, found {bias:.6g}")
+    if np.abs(relative_bias(layer, shape)).max() > BIAS_LIMIT:
+        problems.append(f"bias: up to {BIAS_LIMIT} times the threshold can be held; these are larger")
     return problems
-
-
-def _row_threshold(layer: Dense | Conv, shape: tuple[int, ...]) -> FloatArray:
-    """Threshold of each row of weights, (out,)."""
-    return layer.neuron.expanded("threshold", shape).reshape(layer.weight.shape[0], -1)[:, 0]
-
-
-def _relative_weight(layer: Dense | Conv, shape: tuple[int, ...]) -> FloatArray:
-    """Weights as multiples of their neuron's threshold."""
-    with np.errstate(over="ignore"):
-        return layer.weight / _row_threshold(layer, shape).reshape(-1, *[1] * (layer.weight.ndim - 1))
-
-
-def _mantissa(layer: Dense | Conv, shape: tuple[int, ...]) -> int:
-    """The threshold in Loihi's units: the largest at which the weights fit. 0 where there is none.
-
-    A layer that already holds Loihi's integers keeps them.
-    """
-    if _is_fixed_point(layer):
-        return int(layer.neuron.threshold.flat[0])
-    relative = _relative_weight(layer, shape)
-    largest = float(np.abs(relative).max())
-    mantissa = int(min(WEIGHT_LIMIT / largest, THRESHOLD_LIMIT)) if largest > 0 else THRESHOLD_LIMIT
-    held = 2 * round(largest * mantissa / 2) if mantissa else 0
-    if isinstance(layer, Dense) and held > 0 >= relative.max() and held & (held - 1) == 0:
-        return int((held - 1.5) / largest) or mantissa  # inhibition down to a power of two does not survive netx
-    return mantissa
-
-
-def _is_fixed_point(layer: Dense | Conv) -> bool:
-    """Whether weights, threshold and bias are integers that Loihi holds as they are."""
-    thresholds = np.unique(layer.neuron.threshold)
-    return (
-        thresholds.size == 1
-        and thresholds[0] <= THRESHOLD_LIMIT
-        and thresholds[0] == np.round(thresholds[0])
-        and bool((np.abs(layer.weight) <= WEIGHT_LIMIT).all())
-        and bool((layer.weight == 2 * np.round(layer.weight / 2)).all())
-        and bool((layer.neuron.bias == np.round(layer.neuron.bias)).all())
-    )
-
-
-def _scaled_bias(layer: Dense | Conv, shape: tuple[int, ...], mantissa: int) -> FloatArray:
-    """Bias of each neuron in Loihi's units, rounded, still in floating point: it may be out of range."""
-    with np.errstate(over="ignore"):
-        relative = layer.neuron.expanded("bias", shape) / layer.neuron.expanded("threshold", shape)
-        return np.round(relative * mantissa) if mantissa else np.zeros(shape)
 
 
 def _quantized_layer(index: int, layer: Dense | Conv, shape: tuple[int, ...]) -> FixedPointLayer:
     neuron = layer.neuron
-    mantissa = _mantissa(layer, shape)
-    weight = (2 * np.round(_relative_weight(layer, shape) * mantissa / 2)).astype(np.int64)
-    bias = _scaled_bias(layer, shape, mantissa).astype(np.int64) if np.any(neuron.bias) else None
+    mantissa = best_mantissa(layer, shape)
+    weight = (2 * np.round(relative_weight(layer, shape) * mantissa / 2)).astype(np.int64)
+    bias = np.round(relative_bias(layer, shape) * mantissa).astype(np.int64) if np.any(neuron.bias) else None
     return FixedPointLayer(
         index=index,
         source=layer,
@@ -245,7 +223,7 @@ def _quantized_layer(index: int, layer: Dense | Conv, shape: tuple[int, ...]) ->
         voltage_decay=np.round(DECAY_ONE * neuron.voltage_decay).astype(np.int64),
         threshold=mantissa,
         bias=bias,
-        row_scale=mantissa / _row_threshold(layer, shape),
+        row_scale=mantissa / row_threshold(layer, shape),
     )
 
 

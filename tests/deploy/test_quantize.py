@@ -12,7 +12,8 @@ from hypothesis.extra import numpy as arrays
 
 import bl_neuro as bl
 from bl_neuro.deploy.loihi_weights import survives_encoding
-from bl_neuro.deploy.quantize import FixedPointLayer, quantization_problems, quantize
+from bl_neuro.deploy.quantize import FixedPointLayer, fixed_network, quantization_problems, quantize
+from bl_neuro.deploy.scale import largest_mantissa, rounding_loss
 from bl_neuro.network import Network
 from bl_neuro.neuron import CubaLIF
 from bl_neuro.testing.fixed_point import effective_network
@@ -72,19 +73,78 @@ def test_any_matrix_is_rounded_by_at_most_one_or_refused(weight: Any, threshold:
     assert np.abs(layer.weight - exact).max() <= 1 + 1e-9
     if (layer.weight == weight).all():
         return  # these were Loihi's integers to begin with, and are kept
-    one_more = np.abs(weight / threshold[:, None]).max() * (layer.threshold + 1)
-    largest = one_more > 254 * (1 - 1e-12) or layer.threshold == 4095
-    assert largest or weight.max() <= 0, "the mantissa is the largest that fits, unless a power of two is avoided"
+    assert 2 * layer.threshold > largest_mantissa(network.layers[0], (3,)), "one of the upper half"
+
+
+def old_rule(weight: Any) -> int:
+    """The mantissa that was once taken: the largest at which the weights fit."""
+    return int(min(254 / np.abs(weight).max(), 4095))
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("size", [1.0, 0.2, 0.03, 60.0])
+@pytest.mark.parametrize("biases", [False, True])
+def test_the_scale_loses_no_more_than_the_largest_and_no_other_loses_less(seed: int, size: float, biases: bool) -> None:
+    rng = np.random.default_rng(seed)
+    weight, bias = rng.normal(0, size, (5, 7)), rng.normal(0, 0.3, 5) if biases else np.zeros(5)
+    (layer,) = dense(weight, bias=bias).layers
+    assert isinstance(layer, bl.Dense)
+    found = only(dense(weight, bias=bias)).threshold
+    losses = [rounding_loss(layer, (5,), mantissa) for mantissa in range(1, old_rule(weight) + 1)]
+    assert losses[found - 1] <= losses[-1] + 1e-12, "the old rule's"
+    assert losses[found - 1] <= min(losses) + 1e-12, "any"
+
+
+def test_the_scale_is_found_on_a_sample_of_a_large_layer() -> None:
+    weight = np.random.default_rng(0).normal(0, 0.2, (300, 300))
+    (layer,) = dense(weight).layers
+    assert isinstance(layer, bl.Dense)
+    found = only(dense(weight))
+    largest = largest_mantissa(layer, (300,))
+    losses = {mantissa: rounding_loss(layer, (300,), mantissa) for mantissa in range(largest // 2, largest + 1)}
+    assert losses[found.threshold] <= losses[largest]
+    assert losses[found.threshold] <= min(losses.values()) * 1.001
+    assert found.weight_loss == pytest.approx(losses[found.threshold])
+
+
+def test_a_grid_is_found() -> None:
+    """The largest mantissa would round multiples of a sixteenth; one that 32 divides does not."""
+    weight = np.random.default_rng(0).integers(-16, 17, (6, 8)) / 16
+    layer = only(dense(weight))
+    assert layer.threshold == 224
+    assert layer.weight_loss < 1e-15
+
+
+def test_biases_limit_the_scale() -> None:
+    layer = only(dense([[1.0, 0.3]], bias=200.0))
+    assert layer.threshold <= 32767 // 200
+    assert layer.bias is not None
+    assert layer.bias.tolist() == [200 * layer.threshold]
+
+
+@pytest.mark.parametrize("make", [random_dense, random_conv])
+def test_the_fixed_network_is_the_rounded_one_in_loihis_arithmetic(make: Any) -> None:
+    network = make(3)
+    fixed, stated = quantize(network), fixed_network(network)
+    assert stated.arithmetic == "loihi"
+    assert fixed_network(stated) is stated
+    again = quantize(stated)
+    for one, two in zip(fixed.layers, again.layers):
+        assert one.weight.tolist() == two.weight.tolist()
+        assert (one.threshold, one.shape) == (two.threshold, two.shape)
+        for name in ("current_decay", "voltage_decay", "bias"):
+            assert np.array_equal(getattr(one, name), getattr(two, name))
+        assert two.weight_loss == two.decay_loss == two.bias_loss == 0
 
 
 def test_rows_are_scaled_to_one_threshold_without_rounding_it() -> None:
     threshold = np.array([0.5, 1.0, 3.0])
     relative = np.array([[1.0, -0.5], [0.25, 0.75], [-1.0, 0.5]])
     layer = only(dense(relative * threshold[:, None], threshold=threshold))
-    assert layer.threshold == 254
-    assert layer.weight.tolist() == [[254, -128], [64, 190], [-254, 128]]
-    np.testing.assert_allclose(layer.row_scale, 254 / threshold)
-    np.testing.assert_allclose(layer.effective_weight, layer.weight * threshold[:, None] / 254)
+    assert layer.threshold == 248, "the largest that holds quarters exactly"
+    assert layer.weight.tolist() == [[248, -124], [62, 186], [-248, 124]]
+    np.testing.assert_allclose(layer.row_scale, 248 / threshold)
+    np.testing.assert_allclose(layer.effective_weight, layer.weight * threshold[:, None] / 248)
 
 
 @pytest.mark.parametrize("factor", [0.125, 2.0, 1024.0])
@@ -121,7 +181,7 @@ def test_losses_are_what_they_say() -> None:
 
 def test_small_weights_stop_at_the_largest_threshold() -> None:
     layer = only(dense([[0.01, -0.002]]))
-    assert layer.threshold == 4095
+    assert layer.threshold == 4000, "at which they are exact; it may be up to 4095"
     assert layer.weight.tolist() == [[40, -8]]
 
 
@@ -136,19 +196,22 @@ def test_inhibition_alone_avoids_powers_of_two(smallest: float, other: float) ->
 
 
 def test_biases_are_rounded_in_the_units_of_the_weights() -> None:
-    layer = only(dense([[1.0], [0.5]], threshold=[1.0, 2.0], bias=[0.1, -3.0]))
+    layer = only(dense([[1.0], [0.5]], threshold=[1.0, 2.0], bias=[0.1, -3.0 + 1e-3]))
+    exact = np.array([0.1, (-3.0 + 1e-3) / 2])
     assert layer.bias is not None
-    assert layer.bias.tolist() == [round(25.4), -381]
+    assert layer.bias.tolist() == np.round(exact * layer.threshold).tolist()
+    assert layer.bias_loss == pytest.approx(np.sqrt(((layer.bias / layer.threshold - exact) ** 2).mean()))
+    assert 0 < layer.bias_loss <= 0.5 / layer.threshold
 
 
 def test_a_convolution_keeps_a_threshold_a_channel() -> None:
     weight = np.ones((2, 1, 2, 2)) * np.array([1.0, 0.5])[:, None, None, None]
     neuron = CubaLIF(threshold=[1.0, 0.5], bias=[0.0, 0.25])
     (layer,) = quantize(Network((1, 3, 3), [bl.Conv(weight, neuron)])).layers
-    assert (layer.weight == 254).all()
+    assert (layer.weight == layer.threshold).all()
     assert layer.bias is not None
     assert layer.bias.shape == (2, 2, 2)
-    assert layer.bias[1].tolist() == [[127, 127], [127, 127]]
+    assert layer.bias[1].tolist() == [[layer.threshold / 2] * 2] * 2
 
 
 @pytest.mark.parametrize("make", [random_dense, random_conv])
@@ -175,9 +238,9 @@ REFUSED: dict[str, tuple[Network, str]] = {
     "weights too small": (dense([[1e-4, 1e-5]]), "layer 0: weight: every value rounds to zero"),
     "inhibition of a power of two": (dense([[-128.0, -1.0]]), "layer 0: weight: Loihi's encoding .* does not keep"),
     "hardly a weight": (dense([[5e-324]], threshold=2.0), "layer 0: weight: every value rounds to zero"),
-    "bias too large": (dense([[1.0]], bias=200.0), "layer 0: bias: at most 32767 in Loihi's units, found 50800"),
-    "bias beyond integers": (dense([[1.0]], bias=1e30), "layer 0: bias: at most 32767"),
-    "bias beyond floats": (dense([[1e-5]], threshold=1e-5, bias=-1e305), "layer 0: bias: at most 32767"),
+    "bias too large": (dense([[1.0]], bias=4e4), "layer 0: bias: up to 32767 times the threshold can be held"),
+    "bias beyond integers": (dense([[1.0]], bias=1e30), "layer 0: bias: up to 32767 times"),
+    "bias beyond floats": (dense([[1e-5]], threshold=1e-5, bias=-1e305), "layer 0: bias: up to 32767 times"),
     "pooling": (random_pooled(0), "layer 1: SumPool: netx has no pooling; .*layer 2: AveragePool"),
     "a threshold a neuron": (
         Network((1, 2, 2), [bl.Conv(np.ones((1, 1, 1, 1)), CubaLIF(threshold=[[[1.0, 1.0], [1.0, 2.0]]]))]),
@@ -201,6 +264,7 @@ def test_every_problem_is_listed_at_once() -> None:
     assert [problem.split(":")[0] + problem.split(":")[1][:7] for problem in problems] == [
         "layer 0 reset ",
         "layer 0 weight",
+        "layer 0 bias",
         "layer 1 weight",
     ]
 
