@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from bl_neuro.backends.loihi.conv_kernel import EventConv
 from bl_neuro.backends.loihi.dense_kernel import run_dense
 from bl_neuro.backends.loihi.neuron_kernel import run_neurons
 from bl_neuro.backends.loihi.program import Program
@@ -17,6 +18,7 @@ from bl_neuro.backends.loihi.rows import COUNTS, GROUP, OFFSETS, plan_rows
 from bl_neuro.backends.loihi.sums import Synapses
 from bl_neuro.backends.loihi.torch_engine import TorchEngine
 from bl_neuro.backends.loihi.trace import LayerTrace
+from bl_neuro.layers import Conv
 
 Int32Array = npt.NDArray[np.int32]
 TILE_BYTES = 2**19
@@ -92,6 +94,7 @@ class KernelEngine:
         self._synapses = [Synapses(program, device) for program in programs]
         self._recurrent = {p: TorchEngine([p], device) for p in programs if p.recurrent is not None}
         self._dense = [_event_dense(program) for program in programs]
+        self._conv = [_event_conv(program) for program in programs]
         self._neurons = [_Neurons.of(program, program.size) for program in programs]
 
     def run(self, inputs: Tensor, lead: int, records: list[bool]) -> list[LayerTrace]:
@@ -118,14 +121,25 @@ class KernelEngine:
             values, held, steps = trace.spikes, False, steps + before
         return traces
 
+    def _sums(self, number: int, values: Tensor) -> Int32Array:
+        """Sums of weights (T, B, N), or the drive of input neurons."""
+        program, conv = self._programs[number], self._conv[number]
+        if program.kind != "input" and conv is not None:
+            frames = _padded(values, program)
+            if conv.pays(frames):
+                return conv(frames)
+        sums = values if program.kind == "input" else self._synapses[number](values[..., : _inputs(program)])
+        result: Int32Array = sums.numpy()
+        return result
+
     def _behind_sums(self, number: int, values: Tensor, steps: int, lead: int, record: bool) -> LayerTrace:
         program, own = self._programs[number], self._neurons[number]
         if program.delay is not None:
             values = values.expand(steps, *values.shape[1:])
-        sums = values if program.kind == "input" else self._synapses[number](values[..., : _inputs(program)])
+        sums = self._sums(number, values)
         batch = sums.shape[1]
         voltages = np.zeros((steps + lead, batch, program.size), np.int32)
-        voltages[lead:] = sums.numpy()
+        voltages[lead:] = sums
         width = -(-program.size // LANES) * LANES
         fired = np.zeros((steps + lead, batch, width), np.uint8)
         final = np.empty((2, batch, program.size), np.int32)
@@ -134,6 +148,13 @@ class KernelEngine:
             fired[..., : program.size], final[0], final[1],
         )  # fmt: skip
         return _trace(fired, voltages if record else None, final)
+
+
+def _event_conv(program: Program) -> EventConv | None:
+    source = program.layer.source
+    if not isinstance(source, Conv) or program.weight is None:
+        return None
+    return EventConv(source, program.weight, program.input_shape, program.shape)
 
 
 def _event_dense(program: Program) -> _EventDense | None:

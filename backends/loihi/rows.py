@@ -70,7 +70,7 @@ def _bytes_added(word: Any) -> Any:
 
 
 @numba.njit(nogil=True, cache=True, boundscheck=False)
-def _gather(words: Any, lists: Any, at: int, pad: int, sparse: bool, offsets: Any, counts: Any) -> int:
+def gather(words: Any, lists: Any, at: int, pad: int, sparse: bool, offsets: Any, counts: Any) -> int:
     """Appends the inputs that spike in `words`; returns where the list ends. sparse: most words are empty."""
     base = np.uint64(0)
     for number in range(words.size):
@@ -134,20 +134,20 @@ def plan_rows(
                 modes[sample, step] = PREVIOUS
                 for number in range(width):
                     chosen[number] = words[number] & ~before[number]
-                at = _gather(chosen, lists, at, inputs, sparse, offsets, counts)
+                at = gather(chosen, lists, at, inputs, sparse, offsets, counts)
                 starts[sample, step, 1] = at
                 for number in range(width):
                     chosen[number] = before[number] & ~words[number]
-                at = _gather(chosen, lists, at, inputs, sparse, offsets, counts)
+                at = gather(chosen, lists, at, inputs, sparse, offsets, counts)
             elif spiking <= silent:
                 modes[sample, step] = NOTHING
-                at = _gather(words, lists, at, inputs, sparse, offsets, counts)
+                at = gather(words, lists, at, inputs, sparse, offsets, counts)
                 starts[sample, step, 1] = at
             else:
                 modes[sample, step] = EVERYTHING
                 starts[sample, step, 1] = at
                 for number in range(width):
                     chosen[number] = words[number] ^ _ALL
-                at = _gather(chosen, lists, at, inputs, sparse, offsets, counts)
+                at = gather(chosen, lists, at, inputs, sparse, offsets, counts)
                 at = _without_padding(lists, starts[sample, step, 1], at, inputs)
             starts[sample, step, 2] = at
