@@ -159,7 +159,8 @@ class CheckedGroup:
         if dtype.kind not in "biuf" or dtype.itemsize > 8:
             self.complain(f"{key}: expected integers or floats of at most 8 bytes, found {dtype}")
             return None
-        values: FloatArray = np.asarray(dataset[()]).astype(np.float64)
+        with np.errstate(invalid="ignore"):  # a signalling NaN warns as it is converted
+            values: FloatArray = np.asarray(dataset[()]).astype(np.float64)
         if not np.isfinite(values).all():
             self.complain(f"{key}: expected finite numbers, found NaN or infinity")
             return None

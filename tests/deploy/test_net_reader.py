@@ -1,0 +1,341 @@
+"""Reading `.net` files: what is in them is what the network holds; what netx would get wrong is refused at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+import bl_neuro as bl
+from bl_neuro.deploy.net_reader import read_net
+from bl_neuro.errors import InputError, ModelFileError
+from bl_neuro.testing.handmade_net import Block, conv, current, dense, image, neuron, write
+
+DENSE_REC: Block = {"weight_rec": [[0, 1], [-2, 3]], "type": "dense_rec"}
+
+
+def read(folder: Path, *blocks: Block, layers: int | None = None) -> bl.Network:
+    return read_net(write(folder / "model.net", *blocks), layers)
+
+
+def test_a_dense_network(tmp_path: Path) -> None:
+    network = read(tmp_path, dense(bias=[3.9, -3.9]), dense(shape=[4], weight=[2.7, -2.7] * 4, neuron__type="LOIHI"))
+    assert (network.arithmetic, network.readout, network.input_kind) == ("loihi", "spikes", "spikes")
+    assert network.input_shape == (3,)
+    first, second = network.layers
+    assert isinstance(first, bl.Dense)
+    assert isinstance(second, bl.Dense)
+    assert first.weight.tolist() == [[1, -2, 3], [4, 5, -6]]
+    assert first.neuron.bias.tolist() == [3, -3], "netx rounds toward zero"
+    assert second.weight.tolist() == [[2, -2]] * 4, "and reads a vector row by row"
+    assert first.neuron.threshold == 80
+    assert (first.neuron.current_decay * 4096, first.neuron.voltage_decay * 4096) == (1024, 123)
+
+
+def test_without_a_neuron_group_it_never_fires(tmp_path: Path) -> None:
+    bare = {key: value for key, value in dense(bias=[1, 2]).items() if not key.startswith("neuron")}
+    network = read(tmp_path, bare)
+    (layer,) = network.layers
+    assert isinstance(layer, bl.Dense)
+    assert network.readout == "membrane"
+    assert (layer.neuron.threshold, layer.neuron.current_decay, layer.neuron.voltage_decay) == (2**17, 0, 1)
+    assert layer.neuron.bias.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(("threshold", "readout"), [(2**17, "membrane"), (131071, "membrane"), (131070, "spikes")])
+def test_a_threshold_out_of_reach_reads_out_the_membrane(tmp_path: Path, threshold: int, readout: str) -> None:
+    assert read(tmp_path, dense(neuron__vThMant=threshold)).readout == readout
+
+
+@pytest.mark.parametrize(
+    ("weight_shape", "delay", "expected"),
+    [
+        ((3, 3), [1, 2, 3], [[1, 1, 1], [2, 2, 2], [3, 3, 3]]),
+        ((3, 2), [1, 2, 3], [[1, 1], [2, 2], [3, 3]]),
+        ((2, 3), [1, 2, 62], [[1, 2, 62], [1, 2, 62]]),
+        ((2, 2), 5, [[5, 5], [5, 5]]),
+        ((2, 2), [[0, 1], [2, 3]], [[0, 1], [2, 3]]),
+    ],
+)
+def test_delays(tmp_path: Path, weight_shape: tuple[int, int], delay: Any, expected: Any) -> None:
+    """A vector is over the rows where it fits them, also in a square matrix."""
+    weight = np.arange(1, 1 + np.prod(weight_shape)).reshape(weight_shape)
+    (layer,) = read(tmp_path, dense(weight=weight, shape=weight_shape[:1], delay=np.float32(delay))).layers
+    assert isinstance(layer, bl.Dense)
+    assert layer.delay is not None
+    assert np.broadcast_to(layer.delay, weight_shape).tolist() == expected
+
+
+def test_recurrent_synapses(tmp_path: Path) -> None:
+    (layer,) = read(tmp_path, dense(**DENSE_REC)).layers
+    assert isinstance(layer, bl.Dense)
+    assert layer.recurrent is not None
+    assert layer.recurrent.tolist() == [[0, 1], [-2, 3]]
+
+
+def test_images_are_channels_first_and_their_neurons_width_first(tmp_path: Path) -> None:
+    decay, bias = np.arange(24).reshape(4, 3, 2), np.arange(24).reshape(4, 3, 2)[::-1]
+    network = read(
+        tmp_path,
+        image(),
+        conv(neuron__iDecay=decay, bias=bias, neuron__vDecay=[7, 8]),
+        {"type": "flatten"},
+        dense(weight=np.ones((2, 24))),
+    )
+    first = network.layers[0]
+    assert isinstance(first, bl.Conv)
+    assert network.input_shape == (1, 4, 5)
+    assert network.shapes == ((2, 3, 4), (24,), (2,))
+    assert (first.neuron.current_decay * 4096).tolist() == decay.transpose(2, 1, 0).tolist()
+    assert first.neuron.bias.tolist() == bias.transpose(2, 1, 0).tolist()
+    assert (first.neuron.voltage_decay * 4096).tolist() == [7, 8]
+    assert first.weight.tolist() == (np.arange(8).reshape(2, 1, 2, 2) - 3).tolist()
+
+
+def test_geometry_is_height_then_width(tmp_path: Path) -> None:
+    block = conv(shape=[2, 3, 3], stride=[2, 1], padding=[1, 0], dilation=[1, 2], weight=np.ones((2, 1, 2, 2, 1)))
+    layer = read(tmp_path, image(), block).layers[0]
+    assert isinstance(layer, bl.Conv)
+    assert (layer.stride, layer.padding, layer.dilation) == ((2, 1), (1, 0), (1, 2))
+
+
+@pytest.mark.parametrize(
+    ("weight", "bias", "expected"), [([40.9], -7.9, (40, -7)), (None, None, (64, 0)), (-3, [2], (-3, 2))]
+)
+def test_input_neurons(tmp_path: Path, weight: Any, bias: Any, expected: tuple[float, float]) -> None:
+    network = read(tmp_path, current(weight=weight, bias=bias), dense())
+    layer = network.layers[0]
+    assert isinstance(layer, bl.Input)
+    assert network.input_kind == "current"
+    assert (layer.weight.item(), layer.bias.item()) == expected
+    assert not layer.neuron.bias.any()
+
+
+def test_an_image_into_a_first_dense_layer_is_flattened(tmp_path: Path) -> None:
+    for blocks in ((image(shape=[1, 1, 3]), {"type": "flatten"}, dense()), (image(shape=[1, 1, 3]), dense())):
+        network = read(tmp_path, *blocks)
+        assert network.input_shape == (1, 1, 3)
+        assert [type(layer) for layer in network.layers] == [bl.Flatten, bl.Dense]
+
+
+def test_only_the_first_blocks(tmp_path: Path) -> None:
+    blocks = (dense(), dense(weight=np.ones((2, 2))), {"type": "average", "shape": [1]})
+    assert len(read(tmp_path, *blocks, layers=2).layers) == 2
+    assert len(bl.load(tmp_path / "model.net", layers=1).layers) == 1
+    with pytest.raises(ModelFileError, match=r"block 2 \(average\): block 'average': netx does not implement it"):
+        read(tmp_path, *blocks)
+    with pytest.raises(ModelFileError, match="layer: expected 4 blocks, as asked for, found 3"):
+        read(tmp_path, *blocks, layers=4)
+
+
+@pytest.mark.parametrize("layers", [0, -1, 1.5, "2", True])
+def test_layers_is_a_count(tmp_path: Path, layers: Any) -> None:
+    with pytest.raises(InputError, match="layers: expected a whole number of at least 1"):
+        read(tmp_path, dense(), layers=layers)
+
+
+REFUSED: dict[str, tuple[list[Block], str]] = {
+    "sigma-delta": ([dense(neuron__type="SDNN")], r"block 0 \(dense\): neuron: type 'SDNN': sigma-delta neurons"),
+    "resonators": ([dense(neuron__type="RF_PHASE")], "neuron: type 'RF_PHASE': resonate-and-fire"),
+    "other neurons": ([dense(neuron__type="ALIF")], "neuron: type 'ALIF': netx does not know it"),
+    "graded spikes": ([dense(neuron__gradedSpike=True)], "neuron: gradedSpike: expected 0, found 1; graded spikes"),
+    "message bits": ([dense(neuron__messageBits=8)], "neuron: messageBits: expected 0, found 8; graded spikes"),
+    "refractory": ([dense(neuron__refDelay=3)], "neuron: refDelay: expected 1, found 3; netx ignores it"),
+    "weight exponent": ([dense(neuron__wgtExp=-1)], "neuron: wgtExp: expected 0, found -1; netx ignores it"),
+    "unknown neuron key": ([dense(neuron__noise=1)], "neuron: noise: not known here"),
+    "unknown key": ([dense(pruning=1)], r"block 0 \(dense\): pruning: not known here"),
+    "complex": ([dense(type="dense_comp")], r"block 'dense_comp': complex weights"),
+    "pool": ([image(), {"type": "pool"}], r"block 1 \(pool\): block 'pool': netx does not implement it"),
+    "convT": ([image(), {"type": "convT"}], "block 'convT': netx does not implement it"),
+    "unpool": ([image(), {"type": "unpool"}], "block 'unpool': netx does not implement it"),
+    "concat": ([image(), {"type": "concat"}], "block 'concat': netx does not implement it"),
+    "unknown block": ([{"type": "attention"}], "block 'attention': unknown; expected one of input, flatten, dense"),
+    "no type": ([dense(type=None) | {"x": 1}], "block 0: type: missing"),
+    "no weight": ([dense(weight=None)], "weight: missing"),
+    "no shape": ([dense(shape=None)], "shape: missing"),
+    "no decay": ([dense(neuron__iDecay=None)], "neuron: iDecay: missing"),
+    "all zero": ([dense(weight=np.zeros((2, 3)))], "weight: every value is zero, on which netx fails"),
+    "zero once rounded": ([dense(weight=np.full((2, 3), 0.9))], "weight: every value is zero"),
+    "exciting beyond a byte": ([dense(weight=np.full((2, 3), 256))], "encoding turns values of 256..256 into zeros"),
+    "inhibiting beyond": ([dense(weight=np.full((2, 3), -257))], "encoding turns values of -257..-257 into zeros"),
+    "inhibition of a power of two": ([dense(weight=np.full((2, 3), -128))], "turns values of -128..-128 into zeros"),
+    "huge weights": ([dense(weight=np.full((2, 3), 2e6))], "weight: expected values in -1048576..1048576"),
+    "not finite": ([dense(weight=np.full((2, 3), np.nan))], "weight: expected finite numbers, found NaN"),
+    "decay": ([dense(neuron__vDecay=4097)], "neuron: vDecay: expected values in 0..4096, found 4097"),
+    "negative decay": ([dense(neuron__iDecay=-1)], "neuron: iDecay: expected values in 0..4096, found -1"),
+    "half a decay": ([dense(neuron__iDecay=0.5)], "neuron: iDecay: expected whole numbers, found 0.5"),
+    "threshold": ([dense(neuron__vThMant=131073)], "neuron: vThMant: expected values in 0..131072"),
+    "thresholds": ([dense(neuron__vThMant=[1, 1])], r"neuron: vThMant: expected one number, found shape \(2,\)"),
+    "bias": ([dense(bias=[40000, 0])], "bias: expected values in -32768..32767, found 0..40000"),
+    "bias shape": ([dense(bias=[1, 2, 3])], r"bias: expected one value, or shape \(2,\), found \(3,\)"),
+    "decays of others": ([dense(neuron__iDecay=[1, 2, 3])], r"iDecay: expected one value, or shape \(2,\)"),
+    "conv bias": ([image(), conv(bias=3)], r"bias: expected 2 values, one a channel, found a scalar, on which netx"),
+    "conv without neurons": ([image(), {k: v for k, v in conv().items() if "/" not in k}], "neuron: missing; only a"),
+    "conv without input": ([conv()], "nothing states the shape of the image it takes"),
+    "conv delay": ([image(), conv(delay=1)], r"block 1 \(conv\): delay: not known here"),
+    "conv output": ([image(), conv(shape=[2, 4, 3])], r"shape: expected \(2, 3, 4\), found \(2, 4, 3\)"),
+    "stride beyond 8 bits": ([image(), conv(stride=[128, 1])], "stride: expected values in 1..127"),
+    "groups": ([image(), conv(groups=3)], "groups: expected a divisor of 2"),
+    "kernel size": ([image(), conv(kernelSize=[3, 3])], r"kernelSize: expected \(2, 2\), as the weights have"),
+    "too long a delay": ([dense(delay=63)], "delay: expected values in 0..62, found 63..63"),
+    "half a step": ([dense(delay=[0.5, 1.0])], "delay: expected whole numbers, found 0.5"),
+    "delays that fit nothing": ([dense(delay=[1, 2, 3, 4])], "delay: expected a scalar, 2 or 3 values or"),
+    "delayed recurrence": ([dense(**DENSE_REC, delay=1)], "delay: netx drops the weights' exponent"),
+    "recurrence of others": ([dense(type="dense_rec", weight_rec=np.ones((2, 3)))], "weight_rec: expected a square"),
+    "features": ([dense(inFeatures=4)], "inFeatures: expected 3, as the weights have, found 4"),
+    "rows": ([dense(shape=[5])], r"weight: expected shape \(out, in\) with 5 rows, found \(2, 3\)"),
+    "not chained": ([dense(), dense()], r"block 1 \(dense\): Dense expects an input of shape \(3,\), found \(2,\)"),
+    "input of several weights": ([current(weight=[1, 2, 3])], r"weight: expected one number, found shape \(3,\)"),
+    "drive without neurons": ([image(weight=3), conv()], "weight: means nothing without a neuron group"),
+    "a later input": ([dense(), current()], r"block 1 \(input\): an input block comes first"),
+    "an image unflattened": ([image(), conv(), dense(weight=np.ones((2, 24)))], "netx needs a flatten block between"),
+    "a vector flattened": ([dense(), {"type": "flatten"}], "expected an image before it, found shape"),
+    "only an input": ([image()], "expected at least one layer with neurons"),
+    "a flat image": ([image(shape=[4, 5]), conv()], r"shape: expected \(features,\) or \(channels, height, width\)"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_netx_would_get_wrong_is_refused(tmp_path: Path, what: str) -> None:
+    blocks, message = REFUSED[what]
+    with pytest.raises(ModelFileError, match=message):
+        read(tmp_path, *blocks)
+
+
+def test_all_problems_are_listed_at_once(tmp_path: Path) -> None:
+    blocks = (
+        dense(neuron__type="SDNN", weight=np.zeros((2, 3))),
+        dense(weight=np.ones((4, 2)), shape=[4], neuron__vDecay=9999, bias=[np.inf] * 4),
+        {"type": "average"},
+    )
+    with pytest.raises(ModelFileError) as caught:
+        read(tmp_path, *blocks)
+    problems = caught.value.problems
+    assert [problem.split(":")[0] for problem in problems] == ["block 0 (dense)"] * 2 + ["block 1 (dense)"] * 2 + [
+        "block 2 (average)"
+    ]
+    assert all(problem in str(caught.value) for problem in problems)
+
+
+def remade(change: Callable[[h5py.Group], None]) -> Callable[[Path], None]:
+    """A change of the first block of a written file."""
+
+    def apply(path: Path) -> None:
+        with h5py.File(path, "a") as file:
+            change(file["layer/0"])
+
+    return apply
+
+
+def instead(key: str, make: Callable[[h5py.Group], Any]) -> Callable[[Path], None]:
+    def change(group: h5py.Group) -> None:
+        del group[key]
+        made = make(group)
+        if made is not None:
+            group[key] = made
+
+    return remade(change)
+
+
+def _virtual(group: h5py.Group) -> None:
+    layout = h5py.VirtualLayout((2, 3), "i4")
+    layout[...] = h5py.VirtualSource("other.net", "x", (2, 3))
+    group.create_virtual_dataset("weight", layout)
+
+
+def _external(group: h5py.Group) -> None:
+    group.create_dataset("weight", (2, 3), "i4", external=[("other", 0, 24)])
+
+
+STORED: dict[str, tuple[Callable[[Path], None], str]] = {
+    "soft link": (instead("weight", lambda group: h5py.SoftLink("/layer/0/shape")), "weight: a link, which is not"),
+    "external link": (instead("weight", lambda group: h5py.ExternalLink("x.net", "/")), "weight: a link, which is"),
+    "a group": (instead("weight", lambda group: group.create_group("weight") and None), "expected a value, found a"),
+    "a value": (instead("neuron", lambda group: 3), "neuron: expected a group, found a value"),
+    "virtual": (instead("weight", _virtual), "weight: expected plain contiguous storage"),
+    "external": (instead("weight", _external), "weight: its values lie in another file"),
+    "compressed": (
+        instead("weight", lambda group: group.create_dataset("weight", data=np.ones((2, 3)), compression=4) and None),
+        "weight: expected plain contiguous storage",
+    ),
+    "stated, not held": (
+        instead("weight", lambda group: group.create_dataset("weight", (2**13, 2**13), "i4") and None),
+        "weight: states 67108864 values, of which the file holds 0 bytes",
+    ),
+    "more than a network has": (
+        instead("weight", lambda group: group.create_dataset("weight", (2**20, 2**20), "i4") and None),
+        "weight: 1099511627776 values, more than a network may have",
+    ),
+    "no values": (instead("weight", lambda group: h5py.Empty("f4")), "weight: holds no values"),
+    "complex numbers": (instead("weight", lambda group: np.ones((2, 3), complex)), "expected integers or floats of"),
+    "words": (instead("weight", lambda group: ["a"] * 6), "weight: expected integers or floats of at most 8 bytes"),
+    "a number": (instead("type", lambda group: 3), "type: expected one short string"),
+    "a long word": (instead("type", lambda group: "x" * 65), "type: damaged .a string of 65 bytes"),
+    "long fixed word": (instead("type", lambda group: np.bytes_(b"x" * 65)), "type: expected one short string"),
+    "another alphabet": (instead("type", lambda group: "dénse"), "type: expected a short ASCII string"),
+    "many keys": (
+        remade(lambda group: [group.create_group(f"x{index}") for index in range(4097)] and None),
+        "at most 4096 keys, found",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", STORED)
+def test_how_it_is_stored(tmp_path: Path, what: str) -> None:
+    change, message = STORED[what]
+    path = write(tmp_path / "model.net", dense())
+    change(path)
+    with pytest.raises(ModelFileError, match=message):
+        read_net(path)
+
+
+def test_blocks_are_numbered(tmp_path: Path) -> None:
+    path = write(tmp_path / "model.net", dense())
+    with h5py.File(path, "a") as file:
+        file.move("layer/0", "layer/1")
+    with pytest.raises(ModelFileError, match="layer: expected blocks numbered from 0, found 1"):
+        read_net(path)
+
+
+def test_no_hdf5_file(tmp_path: Path) -> None:
+    path = tmp_path / "model.net"
+    path.write_text("not one")
+    with pytest.raises(ModelFileError, match="not a readable HDF5 file"):
+        read_net(path)
+
+
+def test_a_damaged_heap_does_not_decide_how_much_is_read(tmp_path: Path) -> None:
+    """HDF5 itself allocates what a reference to a string states, gigabytes for a few flipped bits."""
+    path = write(tmp_path / "model.net", dense())
+    with h5py.File(path, "a") as file:
+        reference = file["layer/0/neuron/type"].id.get_offset()
+    data = bytearray(path.read_bytes())
+    for place, value, message in (
+        (0, b"\xff\xff\xff\x7f", "a string of 2147483647 bytes"),
+        (4, b"\xff" * 8, "an address beyond the file"),
+        (4, (2**40).to_bytes(8, "little"), "an address beyond the file"),
+        (4, bytes(8), "its heap is damaged"),
+        (12, b"\x09\0\0\0", "its heap does not hold it"),
+    ):
+        damaged = data.copy()
+        damaged[reference + place : reference + place + len(value)] = value
+        path.write_bytes(damaged)
+        with pytest.raises(ModelFileError, match=f"neuron: type: damaged .{message}"):
+            read_net(path)
+
+
+def test_newer_layouts_of_hdf5(tmp_path: Path) -> None:
+    path = write(tmp_path / "model.net", current(), dense(bias=[1, 2]))
+    with h5py.File(path) as old, h5py.File(tmp_path / "new.net", "w", libver="latest", userblock_size=512) as new:
+        old.copy("layer", new)
+    assert read_net(tmp_path / "new.net") == read_net(path)
+
+
+def test_neuron_keys_of_training_are_ignored(tmp_path: Path) -> None:
+    plain = read(tmp_path, dense())
+    noted = neuron(scaleRho=1.0, tauRho=0.5, theta=1600, wgtExp=0)
+    assert read(tmp_path, dense(**noted)) == plain
