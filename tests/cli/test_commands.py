@@ -13,6 +13,8 @@ import pytest
 from safetensors import safe_open
 
 import bl_neuro as bl
+from bl_neuro.cli.doctor import CPU_FEATURES
+from bl_neuro.testing.random_networks import random_dense
 from bl_neuro.training import load_evaluator
 
 pytestmark = pytest.mark.slow
@@ -30,18 +32,23 @@ def test_version_and_help(command: Callable[..., Any]) -> None:
     assert command("--version").out == f"bl-neuro {bl.__version__}\n"
     help_ = command("--help")
     assert help_.code == 0
-    assert all(word in help_.out for word in ("demo", "doctor", "train", "attack", "export"))
+    assert all(word in help_.out for word in ("demo", "doctor", "train", "attack", "inspect", "verify", "export"))
     assert command().out.strip() == help_.out.strip()
 
 
 def test_doctor_tries_every_substrate(command: Callable[..., Any]) -> None:
     found = done(command("doctor", "--json"))
-    assert [each["substrate"] for each in found["substrates"]] == ["snntorch", "norse", "slayer", "lava"]
+    assert [each["substrate"] for each in found["substrates"]] == list(bl.available_substrates())
+    assert {"snntorch", "norse", "slayer", "loihi", "lava"} <= {each["substrate"] for each in found["substrates"]}
     assert found["versions"]["bl-neuro"] == bl.__version__
+    assert {"python", "numpy", "torch", "h5py"} <= set(found["versions"])
+    assert int(found["machine"]["cores"]) >= 1
+    assert found["machine"]["cpu"] is None or set(found["machine"]["cpu"]) <= set(CPU_FEATURES)
     for each in found["substrates"]:
         reason = bl.backends.missing_reason(bl.backends.find_backend(each["substrate"]))
         assert each["works"] == (reason is None), each["advice"]
         assert each["advice"] == (reason or "")
+        assert (each["seconds"] is None) == (reason is not None)
         assert each["access"] == ("black box" if each["substrate"] == "lava" else "white box")
 
 
@@ -125,9 +132,32 @@ def test_export(command: Callable[..., Any], models: Path, tmp_path: Path) -> No
     assert (tmp_path / "model.net").read_bytes().startswith(b"\x89HDF")
     assert [layer["layer"] for layer in facts["layers"]] == [1, 2]
     assert all(0 < layer["weight_rms_error"] < 0.05 for layer in facts["layers"])
+    assert all(0 < layer["current_bound"] <= layer["voltage_bound"] for layer in facts["layers"])
     said = command("export", models / "target.safetensors", tmp_path / "again.net")
     assert f"Written: {tmp_path / 'again.net'}" in said.out
     assert (tmp_path / "again.net").exists()
+
+
+def test_export_never_writes_over_a_file_unasked(call: Callable[..., Any], models: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.net").write_text("years of work")
+    said = call("export", models / "target.safetensors", tmp_path / "mine.net")
+    assert (said.code, said.out) == (2, "")
+    assert "is there already; choose another name, or --force" in said.err
+    assert (tmp_path / "mine.net").read_text() == "years of work"
+    assert call("export", models / "target.safetensors", tmp_path / "mine.net", "--force").code == 0
+    assert bl.load(tmp_path / "mine.net").arithmetic == "loihi"
+
+
+@pytest.mark.parametrize("suffix", ["nir", "safetensors"])
+def test_export_to_formats_that_round_nothing(suffix: str, call: Callable[..., Any], tmp_path: Path) -> None:
+    if suffix == "nir":
+        pytest.importorskip("nir", reason="nir is not installed")
+    network = random_dense(2, (4, 3, 2), biases=False, filtered=False)
+    bl.save(network, tmp_path / "in.safetensors")
+    said = call("export", tmp_path / "in.safetensors", tmp_path / f"out.{suffix}")
+    assert said.code == 0, said.err
+    assert "Nothing is rounded." in said.out
+    assert bl.load(tmp_path / f"out.{suffix}").shapes == network.shapes
 
 
 def test_runs_as_a_module_too() -> None:

@@ -33,6 +33,10 @@ def places(tmp_path_factory: pytest.TempPathFactory, models: Path) -> dict[str, 
     save(Network((1, 2, 2), [Conv(np.ones((2, 1, 1, 1)), CubaLIF())]), folder / "image.safetensors")
     save(Network((12,), [Dense(np.ones((2, 12)), CubaLIF())]), folder / "flat.safetensors")
     save(Network((2,), [Dense(np.ones((2, 2)), CubaLIF(reset="subtract"))]), folder / "subtract.safetensors")
+    (folder / "words.npy").write_text("not an array")
+    np.save(folder / "thin.npy", np.zeros((3, 2, 7)))
+    np.save(folder / "three.npy", np.zeros((3, 2, 1, 8, 8)))
+    np.save(folder / "nan-input.npy", np.full((3, 2, 1, 8, 8), np.nan))
     for name, shape, classes in (("small", (1, 4, 4), 10), ("few", (1, 8, 8), 3)):
         with torch.random.fork_rng():
             ConvEvaluator(shape, classes).save(folder / f"{name}-evaluator.safetensors")
@@ -43,11 +47,12 @@ def places(tmp_path_factory: pytest.TempPathFactory, models: Path) -> dict[str, 
         "missing": str(folder / "none.safetensors"),
         "below_a_file": str(folder / "file" / "out"),
         "file": str(folder / "file"),
-        **{path.stem: str(path) for path in folder.glob("*.safetensors")},
+        **{path.stem: str(path) for kind in ("safetensors", "npy") for path in folder.glob(f"*.{kind}")},
     }
 
 
 ATTACK = "attack {target} --steps 4"
+VERIFY = "verify {target} --backends snntorch,norse"
 WRONG = {
     # any command
     "unknown command": ("steal {target}", "steal"),
@@ -109,9 +114,36 @@ WRONG = {
     # export
     "exporting nothing": ("export {missing} {folder}/out.net", "found nothing"),
     "exporting NaN": ("export {nan} {folder}/out.net", "expected finite numbers"),
+    "exporting over what is there": ("export {target} {flat}", "is there already"),
     "exporting to another kind": ("export {target} {folder}/out.hdf5", "expected a name ending in .net"),
     "exporting to nowhere": ("export {target} {below_a_file}/out.net", "could not be written"),
     "exporting what Loihi cannot hold": ("export {subtract} {folder}/out.net", "layer 0: reset"),
+    # inspect
+    "inspecting nothing": ("inspect {missing}", "found nothing"),
+    "inspecting a text": ("inspect {text}", "not a readable safetensors network"),
+    "inspecting blocks of another kind": ("inspect {target} --layers 1", "only the blocks of a .net file"),
+    # verify
+    "verifying nothing": ("verify {missing}", "found nothing"),
+    "verifying on one substrate": (f"{VERIFY} --backends snntorch", "expected at least two to compare, found snntorch"),
+    "verifying on no substrate": (f"{VERIFY} --backends=,", "--backends: expected names of substrates"),
+    "verifying on an unknown one": (f"{VERIFY} --backends snntorch,nurse", "found 'nurse'; did you mean 'norse'"),
+    "verifying what one cannot hold": ("verify {subtract} --backends norse,snntorch", "layer 0: reset 'subtract'"),
+    "verifying for no steps": ("verify {target} --steps 0", "steps: expected a whole number"),
+    "verifying for too many steps": ("verify {target} --steps 1000000", "steps: expected a whole number"),
+    "verifying no samples": (f"{VERIFY} --batch 0", "batch: expected a whole number"),
+    "verifying more than memory": (f"{VERIFY} --batch 1000000000", "ask for fewer"),
+    "verifying with a negative seed": (f"{VERIFY} --seed -1", "seed: expected a whole number"),
+    "starting somehow": (f"{VERIFY} --start warm", "--start: expected aligned or cold, found 'warm'"),
+    "verifying with no input": (f"{VERIFY} --input {{missing}}", "found nothing"),
+    "verifying with another kind of input": (f"{VERIFY} --input {{target}}", r"ending in \.npy or \.npz"),
+    "verifying with a text": (f"{VERIFY} --input {{words}}", "not a readable NumPy file"),
+    "verifying with inputs of another shape": (f"{VERIFY} --input {{thin}}", "spikes: expected shape"),
+    "verifying with NaN": (f"{VERIFY} --input {{nan-input}}", "expected only 0 and 1, found nan"),
+    "verifying for other steps than given": (
+        "verify {target} --steps 5 --input {three}",
+        "steps: the given inputs have 3",
+    ),
+    "nowhere to draw": (f"{VERIFY} --out {{below_a_file}}", "expected a folder that can be written to"),
     # demo
     "a demo nowhere": ("demo --out {below_a_file}", "expected a folder that can be written to"),
     "a demo on an unknown substrate": ("demo --out {folder} --substrates snntorch,brian", "found 'brian'"),

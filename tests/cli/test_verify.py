@@ -1,0 +1,166 @@
+"""`bl-neuro verify`: what it prints, draws and returns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+import bl_neuro as bl
+from bl_neuro.backends import Backend, Response, Target, registry
+from bl_neuro.testing.random_networks import random_dense
+from bl_neuro.testing.reference_target import ReferenceTarget
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+class WrongTarget(ReferenceTarget):
+    def _run(self, spikes: Any, layers: bool, start: Any) -> Response:
+        response = super()._run(spikes, layers, start)
+        if response.layers is not None:
+            response.layers[0][:] = 1 - response.layers[0]
+        return response
+
+
+class Right(Backend):
+    """Two backends that should agree; `wrong` does not."""
+
+    name: ClassVar[str] = "right"
+    summary: ClassVar[str] = "NumPy"
+    modules: ClassVar[tuple[str, ...]] = ("numpy",)
+    extra: ClassVar[str] = "none"
+    differentiable: ClassVar[bool] = True
+    arithmetic: ClassVar[Any] = "real"
+    target: ClassVar[type[Target]] = ReferenceTarget
+
+    @classmethod
+    def problems(cls, network: bl.Network) -> list[str]:
+        return ["layer 0: out of my reach"] if network.readout == "membrane" else []
+
+    @classmethod
+    def open(cls, network: bl.Network, **options: Any) -> Target:
+        return cls.target(network)
+
+
+class Wrong(Right):
+    name = "wrong"
+    target = WrongTarget
+
+
+class Other(Right):
+    name = "other"
+    arithmetic = None
+    target = WrongTarget
+
+
+@pytest.fixture
+def only(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Makes these the only backends there are."""
+
+    def install(*backends: type[Backend]) -> None:
+        found = [SimpleNamespace(name=each.name, value="x", load=lambda each=each: each) for each in backends]
+        monkeypatch.setattr(registry, "_OURS", {})
+        monkeypatch.setattr(registry, "entry_points", lambda group: found if group == "bl_neuro.backends" else [])
+
+    return install
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "model.safetensors"
+    bl.save(random_dense(3, (6, 5, 4)), path)
+    return path
+
+
+def test_a_broken_promise_is_exit_code_1(model: Path, only: Any, call: Callable[..., Any]) -> None:
+    only(Right, Wrong)
+    said = call("verify", model)
+    assert (said.code, said.err) == (1, "")
+    assert "BROKEN: wrong and right should be identical and are not." in said.out
+    assert "wrong-right" in said.out
+    assert "at fault" in said.out
+    facts = json.loads(call("verify", model, "--json").out)
+    assert facts["broken"] == [["wrong", "right"]]
+
+
+def test_what_was_never_promised_is_no_failure(model: Path, only: Any, call: Callable[..., Any]) -> None:
+    only(Right, Other)
+    said = call("verify", model)
+    assert said.code == 0
+    assert "No pair of these promises identical spikes." in said.out
+    assert "other does not say in which arithmetic" in said.out
+
+
+def test_who_cannot_hold_it_is_listed_with_the_reason(tmp_path: Path, only: Any, call: Callable[..., Any]) -> None:
+    only(Right, Wrong)
+    network = random_dense(3, (6, 5, 4))
+    path = tmp_path / "membrane.safetensors"
+    bl.save(bl.Network(network.input_shape, network.layers, readout="membrane"), path)
+    said = call("verify", path)
+    assert said.code == 2
+    assert "expected at least two" in said.err
+    assert "right: layer 0: out of my reach; wrong: layer 0: out of my reach" in said.err
+
+
+def test_pictures_are_drawn(model: Path, only: Any, call: Callable[..., Any], tmp_path: Path) -> None:
+    only(Right, Wrong, Other)
+    said = call("verify", model, "--out", tmp_path / "pictures", "--all-pairs", "--batch", 1)
+    names = ["parity-other-wrong.png", "parity-right-other.png", "parity-wrong-right.png"]
+    found = sorted(path.name for path in (tmp_path / "pictures").iterdir())
+    assert len(found) == len(names)
+    assert all((tmp_path / "pictures" / name).read_bytes().startswith(PNG) for name in found)
+    assert all(name in said.out for name in found)
+    first = [(tmp_path / "pictures" / name).read_bytes() for name in found]
+    call("verify", model, "--out", tmp_path / "pictures", "--all-pairs", "--batch", 1)
+    assert first == [(tmp_path / "pictures" / name).read_bytes() for name in found]
+
+
+def test_given_inputs_are_among_what_is_compared(
+    model: Path, only: Any, call: Callable[..., Any], tmp_path: Path
+) -> None:
+    only(Right, Other)
+    np.save(tmp_path / "mine.npy", np.ones((7, 2, 6), np.uint8))
+    facts = json.loads(call("verify", model, "--input", tmp_path / "mine.npy", "--batch", 1, "--json").out)
+    assert facts["steps"] == 7
+    assert facts["pairs"][0]["inputs"][-1]["name"] == "given"
+    assert facts["pairs"][0]["inputs"][-1]["samples"] == 2
+    assert [facts["seed"], facts["start"]] == [0, "aligned"]
+
+
+def test_the_same_seed_gives_the_same_figures(model: Path, only: Any, call: Callable[..., Any]) -> None:
+    only(Right, Other)
+    runs = [json.loads(call("verify", model, "--json", "--seed", seed).out) for seed in (3, 3, 4)]
+    for run in runs:
+        del run["seconds"]
+    assert runs[0] == runs[1]
+    assert runs[0]["pairs"] != runs[2]["pairs"]
+
+
+def test_biases_make_it_say_how_it_started(model: Path, only: Any, call: Callable[..., Any]) -> None:
+    only(Right, Other)
+    assert "see --start cold" in call("verify", model, "--batch", 1).out
+    assert "see --start aligned" in call("verify", model, "--batch", 1, "--start", "cold").out
+
+
+@pytest.mark.slow
+@pytest.mark.lava
+def test_all_five_on_an_exported_digits_network(
+    command: Callable[..., Any], models: Path, tmp_path: Path, needs: Callable[[str], None]
+) -> None:
+    for name in ("snntorch", "norse", "slayer", "lava"):
+        needs(name)
+    assert command("export", models / "target.safetensors", tmp_path / "model.net").code == 0
+    said = command("verify", tmp_path / "model.net", "--json", timeout=60)
+    assert said.code == 0, said.err
+    facts = json.loads(said.out)
+    assert set(facts["substrates"]) >= {"snntorch", "norse", "slayer", "loihi", "lava"}
+    assert facts["broken"] == []
+    promised = {pair["substrate"] for pair in facts["pairs"] if pair["reference"] == "lava" and pair["promised"]}
+    assert promised == {"slayer", "loihi"}
+    assert all(pair["exact"] for pair in facts["pairs"] if pair["promised"])
+    assert all(pair["identical"] / pair["bins"] > 0.95 for pair in facts["pairs"])
