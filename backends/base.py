@@ -141,6 +141,11 @@ class Backend(ABC):
         """Everything that keeps the substrate from holding `network`, each with layer, parameter and reason."""
 
     @classmethod
+    def other_python(cls, **options: Any) -> str | None:
+        """The interpreter that its `modules` are looked for in, given these options, where it is not this one."""
+        return None
+
+    @classmethod
     @abstractmethod
     def open(cls, network: Network, **options: Any) -> Target:
         """Opens `network`, which has no problems here."""

@@ -15,6 +15,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from bl_neuro.backends.base import Backend, Target
+from bl_neuro.backends.interpreter import missing_in
 from bl_neuro.errors import InputError, MissingDependency, SubstrateError, UnknownSubstrate, Unsupported
 from bl_neuro.network import Network
 
@@ -58,8 +59,14 @@ def find_backend(name: str) -> type[Backend]:
     raise UnknownSubstrate(f"substrate: expected one of {', '.join(known)}, found {name!r}{hint}")
 
 
-def missing_reason(backend: type[Backend]) -> str | None:
-    """Why the backend's framework cannot be used here and exactly what to install, or None where it can."""
+def missing_reason(backend: type[Backend], **options: Any) -> str | None:
+    """Why the backend's framework cannot be used here and exactly what to install, or None where it can.
+
+    options: those the target will be opened with; they may name another interpreter.
+    """
+    python = backend.other_python(**options)
+    if python is not None:
+        return missing_in(python, backend.modules)
     for module in backend.modules:
         if not _findable(module):
             return f"{module} is not installed; install it with: {install_command(backend)}"
@@ -90,7 +97,7 @@ def open_target(network: Network, substrate: str, **options: Any) -> Target:
     problems = backend.problems(network)
     if problems:
         raise Unsupported(f"substrate '{substrate}' cannot hold this network: {'; '.join(problems)}")
-    reason = missing_reason(backend)
+    reason = missing_reason(backend, **options)
     if reason:
         raise MissingDependency(f"substrate '{substrate}': {reason}")
     try:

@@ -3,21 +3,23 @@
 It reads frames from standard input and answers on what was standard output (anything Lava prints goes to standard
 error). A frame is 4 bytes of header length (big endian), the header as JSON, and `bytes` raw bytes of payload:
 
-    {"op": "open", "net": path, "steps": T, "layers": bool, "sparse": bool, "streamed": bool,
+    {"op": "open", "net": path, "steps": T, "layers": bool, "sparse": bool, "start": "aligned" or "cold",
      "prefix": shared-memory name prefix, "folder": temporary files, "parent": process id of the supervisor}
-    {"op": "run", "samples": n} + uint8 (n, T, *lava input shape)   ->  {"shapes": [...]} + uint8, one (n, T, *shape)
-                                                                        array per recorded layer, the output last
+                                                    ->  {"actors": process ids of the simulation}
+    {"op": "run", "states": bool} + one sample, (T, *lava input shape), uint8 spikes or int32 currents
+                                                    ->  {"shapes": [...], "states": [...]} + one uint8 array
+                                                        (T, *shape) a recorded layer, the output last; u and v of every
+                                                        layer after its answer to the last step, int32, if asked for
     {"op": "close"}
 
-Samples are streamed through the one running network: it takes one frame a step, is reset every T + layers steps, each
-layer when the first frame of the next sample reaches it, and is advanced with one RunSteps a sample. Not streamed, it
-is not reset and takes one sample.
+Samples are streamed through the one running network, which is made as new for each: see `simulation`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import glob
+import importlib
 import json
 import os
 import shutil
@@ -27,9 +29,7 @@ import sys
 import threading
 import time
 import traceback
-import types
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Any, NoReturn
 
 MAX_HEADER = 2**20
@@ -116,125 +116,31 @@ def _kill_group(group: int, patience_s: float = 5.0) -> None:
         time.sleep(0.01)
 
 
-def import_netx() -> Any:
-    """lava-dl's netx, without PyTorch and SLAYER, which take most of a start.
-
-    netx 0.6.0 imports them for resonate-and-fire neurons and for its PyTorch pipelines; a network of ours has neither.
-    """
-    if version("lava-dl") == "0.6.0":
-        unused = {"Tensor": object, "tensor": object, "neuron_params": None}
-        for name in ("torch", "lava.lib.dl.slayer", "lava.lib.dl.slayer.neuron", "lava.lib.dl.slayer.neuron.rf"):
-            sys.modules[name] = types.ModuleType(name)
-            sys.modules[name].__dict__.update(unused)
-    from lava.lib.dl import netx
-
-    return netx
+def _simulation_module() -> Any:
+    """The module beside this one, which needs Lava: by its file's name, as this one is run by path."""
+    return importlib.import_module("simulation")
 
 
-def follow_actors(actors: list[Any]) -> None:
-    """Lists Lava's processes in `actors` as they start, and has them print the error that ends them.
-
-    Lava keeps such an error to itself; printed, it is there for the supervisor to see.
-    """
-    from lava.magma.runtime.message_infrastructure.multiprocessing import SystemProcess
-
-    start, run = SystemProcess.start, SystemProcess.run
-
-    def listed(process: Any) -> None:
-        start(process)
-        actors.append(process)
-
-    def telling(process: Any) -> None:
-        target = process._target
-
-        def told(*args: Any, **options: Any) -> None:
-            try:
-                target(*args, **options)
-            except Exception:  # whatever it is, it is told on standard error and goes on to Lava
-                traceback.print_exc()
-                raise
-
-        process._target = told
-        run(process)
-
-    SystemProcess.start, SystemProcess.run = listed, telling
+def _start_failed() -> None:
+    sys.stderr.write("a process of the simulation was killed while it was starting\n")
+    sys.stderr.flush()
+    os._exit(1)
 
 
-def _end_with_an_actor(actors: list[Any], ready: threading.Event) -> None:
-    """Ends this process where one of Lava's is killed while they start: Lava would wait for it for ever."""
-    while not ready.wait(0.1):
-        if not all(actor.is_alive() for actor in list(actors)) and not ready.wait(1.0):  # or Lava tells of an error
-            sys.stderr.write("a process of the simulation was killed while it was starting\n")
-            sys.stderr.flush()
-            os._exit(1)
-
-
-class Simulation:
-    """One netx network, running, with pipes into its first synapse and out of its neurons."""
-
-    def __init__(self, netx: Any, net: str, steps: int, layers: bool, sparse: bool, streamed: bool) -> None:
-        from lava.magma.core.run_conditions import RunSteps
-        from lava.magma.core.run_configs import Loihi2SimCfg
-
-        probe = netx.hdf5.Network(net_config=net, sparse_fc_layer=sparse)
-        self.depth = len(probe.layers)
-        self.steps = steps
-        self.period = steps + self.depth
-        reset = {"reset_interval": self.period, "reset_offset": 1} if streamed else {}
-        self.network = netx.hdf5.Network(net_config=net, sparse_fc_layer=sparse, **reset) if streamed else probe
-        blocks = self.network.layers
-        self.inputs = blocks[0].synapse.s_in
-        self.outputs = [block.neuron.s_out for block in (blocks if layers else blocks[-1:])]
-        self.delays = list(range(1, self.depth + 1)) if layers else [self.depth]
-        for port in (self.inputs, *self.outputs):
-            port.flag_external_pipe(buffer_size=self.period + 1)
-        self.condition = RunSteps(num_steps=self.period)
-        self.network.create_runtime(run_cfg=Loihi2SimCfg(select_tag="fixed_pt"))
-
-    def run(self, sample: Any) -> list[Any]:
-        """Spikes (T, *shape) of every recorded layer for one sample (T, *input shape), delays removed."""
-        import numpy as np
-
-        silence = np.zeros(self.inputs.shape)
-        send = self.inputs.external_pipe_csp_send_port.send
-        for step in range(self.period):
-            send(sample[step].astype(float) if step < self.steps else silence)
-        self.network.run(condition=self.condition)
-        answers = []
-        for port, delay in zip(self.outputs, self.delays):
-            frames = [port.external_pipe_csp_recv_port.recv() for _ in range(self.period)]
-            answers.append(np.stack(frames[delay : delay + self.steps]).astype(np.uint8))
-        return answers
-
-
-def _open(header: dict[str, Any]) -> tuple[Simulation, dict[str, Any]]:
-    actors: list[Any] = []
-    ready = threading.Event()
-    netx = import_netx()
-    follow_actors(actors)
-    threading.Thread(target=_end_with_an_actor, args=(actors, ready), daemon=True).start()
-    try:
-        simulation = Simulation(
-            netx, header["net"], header["steps"], header["layers"], header["sparse"], header["streamed"]
-        )
-    finally:
-        ready.set()
-    return simulation, {"actors": [actor.pid for actor in actors]}
-
-
-def _run(simulation: Simulation, header: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
+def _run(simulation: Any, header: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
     import numpy as np
 
-    samples = np.frombuffer(payload, np.uint8).reshape(header["samples"], simulation.steps, *simulation.inputs.shape)
-    answers = [np.stack(layer) for layer in zip(*(simulation.run(sample) for sample in samples))]
-    return {"shapes": [list(answer.shape) for answer in answers]}, b"".join(answer.tobytes() for answer in answers)
+    sample = np.frombuffer(payload, simulation.input_dtype).reshape(simulation.steps, *simulation.inputs.shape)
+    spikes, states = simulation.run(sample, header["states"])
+    shapes = {"shapes": [each.shape for each in spikes], "states": [each.shape for each in states]}
+    return shapes, b"".join(each.tobytes() for each in (*spikes, *states))
 
 
 def main() -> None:
     """Serves frames until told to close, or until the parent is gone."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever Lava prints must not get into the answers
-    simulation: Simulation | None = None
+    simulation: Any = None
     names: tuple[str, str] | None = None
 
     def answer(header: dict[str, Any], payload: bytes = b"") -> None:
@@ -254,8 +160,8 @@ def main() -> None:
                 names = header["prefix"], header["folder"]
                 name_what_is_left(*names)
                 watch_parent(header["parent"], names)
-                simulation, reply = _open(header)
-                answer(reply)
+                simulation, actors = _simulation_module().opened(header, _start_failed)
+                answer({"actors": actors})
             elif header["op"] == "run" and simulation is not None:
                 answer(*_run(simulation, header, payload))
             else:

@@ -11,25 +11,28 @@ to the group never reaches a stranger.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import secrets
-import selectors
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 import psutil
 
+from bl_neuro.arrays import IntArray
+from bl_neuro.backends.base import Start
 from bl_neuro.backends.lava.child import encode_frame, read_frame, remove_shared_memory
+from bl_neuro.backends.lava.pipes import receive, send
 from bl_neuro.errors import SubstrateFailed
 
-POLL_S = 0.1
-"""How often a wait looks whether every process of the simulation is still alive, in seconds."""
 KILL_S = 10.0
 """How long to wait for a killed process to be gone: longer only where the system itself holds it."""
 CHILD = Path(__file__).with_name("child.py")
@@ -37,6 +40,25 @@ CHILD = Path(__file__).with_name("child.py")
 
 class ChildDied(SubstrateFailed):
     """A process of the simulation ended by itself or was killed; a fresh one can be asked again."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a simulation is started for: samples of `steps` steps of one .net file. See `child` for the fields."""
+
+    net: Path
+    steps: int
+    layers: bool
+    sparse: bool
+    start: Start
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Spikes (T, *shape) of the recorded layers, uint8, and u, v of every layer, int32, if asked for; Lava's layout."""
+
+    spikes: list[IntArray]
+    states: list[tuple[IntArray, IntArray]]
 
 
 class LavaProcess:
@@ -82,21 +104,23 @@ class LavaProcess:
         """Whether the child and each of the simulation's processes is still running."""
         return not self._has_ended() and all(map(_is_running, self._actors))
 
-    def open(self, net: Path, steps: int, layers: bool, sparse: bool, streamed: bool, deadline_s: float) -> None:
+    def open(self, plan: Plan, deadline_s: float) -> None:
         """Loads the .net file and starts its simulation."""
-        request = {"op": "open", "net": str(net), "steps": steps, "layers": layers, "sparse": sparse}
+        request = {"op": "open", **asdict(plan), "net": str(plan.net)}
         ours = {"prefix": self._prefix, "folder": str(self._folder), "parent": os.getpid()}
-        reply, _ = self._ask({**request, "streamed": streamed, **ours}, b"", deadline_s, "starting")
+        reply, _ = self._ask({**request, **ours}, b"", deadline_s, "starting")
         try:
             self._actors = [psutil.Process(pid) for pid in reply["actors"]]
         except psutil.NoSuchProcess as error:
             self.kill()
             raise ChildDied("lava: one of its processes ended while starting") from error
 
-    def run(self, samples: int, frames: bytes, deadline_s: float) -> tuple[list[list[int]], bytes]:
-        """Shapes and bytes (uint8) of the recorded layers' spikes for `samples` samples."""
-        reply, payload = self._ask({"op": "run", "samples": samples}, frames, deadline_s, "a query")
-        return reply["shapes"], payload
+    def run(self, frames: bytes, states: bool, deadline_s: float) -> Answer:
+        """The answer to one sample, (T, *lava input shape): spikes as bytes, or currents, 32 bits each."""
+        reply, payload = self._ask({"op": "run", "states": states}, frames, deadline_s, "a query")
+        spikes, offset = _unpacked(payload, 0, reply["shapes"], np.uint8)
+        values, _ = _unpacked(payload, offset, reply["states"], np.int32)
+        return Answer(spikes, list(zip(values[::2], values[1::2])))
 
     def close(self, grace_s: float = 5.0) -> None:
         """Ends the simulation in order where it still answers, by force where not; leaves nothing behind."""
@@ -159,8 +183,8 @@ class LavaProcess:
         with self._asking:
             wait = _Wait(self, deadline_s, doing)
             try:
-                _send(_pipe(self._process.stdin), encode_frame(request, payload), wait)
-                reply, answer = read_frame(lambda count: _receive(_pipe(self._process.stdout), count, wait))
+                send(_pipe(self._process.stdin), encode_frame(request, payload), wait.check)
+                reply, answer = read_frame(lambda count: receive(_pipe(self._process.stdout), count, wait.check))
             except (OSError, EOFError, ValueError) as error:
                 said = self.last_words()
                 self.kill()
@@ -202,36 +226,13 @@ class _Wait:
             )
 
 
-def _send(pipe: IO[bytes], data: bytes, wait: _Wait) -> None:
-    """Writes all of `data`; a child that reads no more, or one whose pipe others hold open, cannot block us."""
-    descriptor = pipe.fileno()
-    os.set_blocking(descriptor, False)
-    view = memoryview(data)
-    with selectors.DefaultSelector() as selector:
-        selector.register(descriptor, selectors.EVENT_WRITE)
-        while view:
-            if selector.select(POLL_S):
-                view = view[os.write(descriptor, view) :]
-            else:
-                wait.check()
-
-
-def _receive(pipe: IO[bytes], count: int, wait: _Wait) -> bytes:
-    """Reads `count` bytes, fewer at the end of the stream. The simulation's processes hold the pipe open too."""
-    descriptor = pipe.fileno()
-    parts: list[bytes] = []
-    with selectors.DefaultSelector() as selector:
-        selector.register(descriptor, selectors.EVENT_READ)
-        while count > 0:
-            if not selector.select(POLL_S):
-                wait.check()
-                continue
-            part = os.read(descriptor, min(count, 2**20))
-            if not part:
-                break
-            parts.append(part)
-            count -= len(part)
-    return b"".join(parts)
+def _unpacked(payload: bytes, offset: int, shapes: list[list[int]], dtype: Any) -> tuple[list[IntArray], int]:
+    """The arrays of these shapes that start at `offset`, and where they end."""
+    arrays: list[IntArray] = []
+    for shape in shapes:
+        arrays.append(np.frombuffer(payload, dtype, math.prod(shape), offset).reshape(shape))
+        offset += arrays[-1].nbytes
+    return arrays, offset
 
 
 def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -72,11 +73,11 @@ def left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Left]
 @pytest.fixture
 def fake_child(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], Path]:
     """Makes targets on "lava" talk to a child without Lava, which behaves as it is told to; its path."""
-    from bl_neuro.backends.lava import backend, supervisor
+    from bl_neuro.backends.lava import runtime, supervisor
 
     class FakeProcess(supervisor.LavaProcess):
-        def __init__(self, folder: Path) -> None:
-            super().__init__(folder, child=Path(__file__).with_name("fake_child.py"))
+        def __init__(self, folder: Path, python: str = sys.executable) -> None:
+            super().__init__(folder, python, child=Path(__file__).with_name("fake_child.py"))
 
     def behave(words: str) -> Path:
         (tmp_path / "starts").unlink(missing_ok=True)
@@ -85,5 +86,5 @@ def fake_child(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str
 
     monkeypatch.setenv("FAKE_CHILD_PATH", str(supervisor.CHILD.parent))
     monkeypatch.setenv("FAKE_CHILD_STARTS", str(tmp_path / "starts"))
-    monkeypatch.setattr(backend, "LavaProcess", FakeProcess)
+    monkeypatch.setattr(runtime, "LavaProcess", FakeProcess)
     return behave

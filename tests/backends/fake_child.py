@@ -36,15 +36,14 @@ def _actor() -> int:
     return pid
 
 
-def _output(net: str, steps: int, samples: int, payload: bytes) -> tuple[list[list[int]], bytes]:
+def _output(net: str, steps: int, payload: bytes) -> tuple[list[list[int]], bytes]:
     if not Path(net).is_file():
         return [[len(payload)]], payload
     import h5py
 
     with h5py.File(net) as file:
         last = file[f"layer/{len(file['layer']) - 1}/shape"][()].tolist()
-    shape = [samples, steps, *last]
-    return [shape], bytes(samples * steps * int(last[0]))
+    return [[steps, *last]], bytes(steps * int(last[0]))
 
 
 def _run(mode: str, actors: list[int], answer: Any) -> None:
@@ -96,8 +95,8 @@ def main() -> None:
             answer(child.encode_frame({"actors": actors}))
         elif header["op"] == "run":
             _run(mode, actors, answer)
-            shapes, spikes = _output(opened["net"], opened["steps"], header["samples"], payload)
-            answer(child.encode_frame({"shapes": shapes}, spikes))
+            shapes, spikes = _output(opened["net"], opened["steps"], payload)
+            answer(child.encode_frame({"shapes": shapes, "states": []}, spikes))
         elif mode == "stubborn":
             time.sleep(600)
         else:

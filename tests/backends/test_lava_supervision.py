@@ -24,7 +24,8 @@ from torch import Tensor
 
 import bl_neuro as bl
 from bl_neuro.backends.base import Target
-from bl_neuro.backends.lava.backend import RESTARTS, LavaTarget
+from bl_neuro.backends.lava.runtime import RESTARTS
+from bl_neuro.backends.lava.target import LavaTarget
 from bl_neuro.deploy.quantize import quantize
 from bl_neuro.testing.fixed_point import simulate_fixed_point
 from bl_neuro.testing.random_networks import random_dense, random_spikes
@@ -43,7 +44,7 @@ def _needs_lava(needs: Callable[[str], None]) -> None:
 
 def opened(**options: Any) -> LavaTarget:
     """A target that runs one sample after another, so that a batch takes a while."""
-    target: Target = bl.open_target(NETWORK, "lava", **{"replicas": 1, **options})
+    target: Target = bl.open_target(NETWORK, "lava", **{"replicas": 1, "runtimes": 1, **options})
     assert isinstance(target, LavaTarget)
     return target
 
@@ -70,30 +71,35 @@ class Run(threading.Thread):
 
 
 def actors(target: LavaTarget) -> list[int]:
-    assert target._process is not None
-    return [process.pid for process in target._process._actors]
+    process = target._runtimes[0].process
+    assert process is not None
+    return [actor.pid for actor in process._actors]
+
+
+def pid_of(target: LavaTarget) -> int | None:
+    return target.pids[0] if target.pids else None
 
 
 def test_killing_the_child_in_the_middle_of_a_run(left_behind: Any, wait_until: Any) -> None:
     with opened() as target:
         assert isinstance(target, LavaTarget)
         run = Run(target)
-        wait_until(lambda: target.run_s > 0, 60)
-        first = target.pid
+        wait_until(lambda: target.timing.run_s > 0, 60)
+        first = pid_of(target)
         assert first is not None
         os.kill(first, signal.SIGKILL)
         run.wait()
         assert run.answer is not None
         assert run.answer.equal(EXPECTED), "as if nothing had happened"
         assert (target.restarts, target.samples) == (1, 40)
-        assert target.pid != first
+        assert pid_of(target) != first
 
 
 def test_killing_one_of_its_processes(left_behind: Any, wait_until: Any) -> None:
     with opened() as target:
         assert isinstance(target, LavaTarget)
         run = Run(target)
-        wait_until(lambda: target.run_s > 0, 60)
+        wait_until(lambda: target.timing.run_s > 0, 60)
         os.kill(actors(target)[-1], signal.SIGKILL)
         run.wait()
         assert run.answer is not None
@@ -105,12 +111,12 @@ def test_killing_it_while_it_starts_and_between_runs(left_behind: Any, wait_unti
     with opened() as target:
         assert isinstance(target, LavaTarget)
         run = Run(target, SPIKES[:, :2])
-        wait_until(lambda: target.pid is not None)
-        os.kill(target.pid or 0, signal.SIGKILL)
+        wait_until(lambda: pid_of(target) is not None)
+        os.kill(pid_of(target) or 0, signal.SIGKILL)
         run.wait()
         assert run.answer is not None
         assert run.answer.equal(EXPECTED[:, :2])
-        os.kill(target.pid or 0, signal.SIGKILL)
+        os.kill(pid_of(target) or 0, signal.SIGKILL)
         assert target.run(SPIKES[:, :2]).spikes.equal(EXPECTED[:, :2])
         assert target.restarts == 2
 
@@ -120,8 +126,8 @@ def test_killing_one_of_its_processes_while_it_starts(left_behind: Any, wait_unt
     with opened() as target:
         assert isinstance(target, LavaTarget)
         run = Run(target, SPIKES[:, :2])
-        wait_until(lambda: target.pid is not None)
-        child = psutil.Process(target.pid)
+        wait_until(lambda: pid_of(target) is not None)
+        child = psutil.Process(pid_of(target))
         wait_until(lambda: len(child.children()) > 3, 60)  # its tracker and manager of shared memory come first
         child.children()[-1].kill()
         run.wait()
@@ -135,8 +141,8 @@ def test_killing_any_of_its_processes_between_runs(left_behind: Any) -> None:
     with opened() as target:
         assert isinstance(target, LavaTarget)
         target.run(SPIKES[:, :2])
-        for index in range(len(psutil.Process(target.pid).children(recursive=True))):
-            psutil.Process(target.pid).children(recursive=True)[index].kill()
+        for index in range(len(psutil.Process(pid_of(target)).children(recursive=True))):
+            psutil.Process(pid_of(target)).children(recursive=True)[index].kill()
             assert target.run(SPIKES[:, :2]).spikes.equal(EXPECTED[:, :2]), f"process {index}"
 
 
@@ -146,7 +152,7 @@ def test_killing_it_again_and_again_is_an_error(left_behind: Any) -> None:
         assert isinstance(target, LavaTarget)
         run = Run(target)
         while run.is_alive():
-            pid = target.pid
+            pid = pid_of(target)
             if pid is not None and pid not in killed:
                 os.kill(pid, signal.SIGKILL)
                 killed.append(pid)
@@ -154,19 +160,19 @@ def test_killing_it_again_and_again_is_an_error(left_behind: Any) -> None:
         assert isinstance(run.error, bl.SubstrateFailed)
         assert "lava: " in str(run.error)
         assert len(killed) == 1 + RESTARTS
-        assert target.pid is None
+        assert pid_of(target) is None
 
 
 def test_a_stopped_child_is_an_error_at_the_deadline(left_behind: Any) -> None:
     with opened(deadline_s=1.0) as target:
         assert isinstance(target, LavaTarget)
         target.run(SPIKES[:, :1])
-        os.kill(target.pid or 0, signal.SIGSTOP)
+        os.kill(pid_of(target) or 0, signal.SIGSTOP)
         began = time.monotonic()
         with pytest.raises(bl.SubstrateFailed, match=r"no answer in 1 s while a query"):
             target.run(SPIKES[:, :1])
         assert time.monotonic() - began < 10
-        assert target.pid is None
+        assert pid_of(target) is None
         assert target.run(SPIKES[:, :1]).spikes.equal(EXPECTED[:, :1]), "the target itself is still good"
 
 
@@ -204,7 +210,7 @@ def test_an_error_inside_lava_is_told_in_time(left_behind: Any, key: str, value:
         broken(target, key, value)
         with pytest.raises(bl.SubstrateFailed, match=message):
             target.run(SPIKES[:, :1])
-        assert target.pid is None
+        assert pid_of(target) is None
 
 
 def test_an_interrupt_leaves_nothing(left_behind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,7 +222,7 @@ def test_an_interrupt_leaves_nothing(left_behind: Any, monkeypatch: pytest.Monke
 
     with monkeypatch.context() as patch:
         patch.setattr("bl_neuro.backends.lava.supervisor._Wait.check", interrupted)
-        os.kill(target.pid or 0, signal.SIGSTOP)
+        os.kill(pid_of(target) or 0, signal.SIGSTOP)
         with pytest.raises(KeyboardInterrupt):
             target.run(SPIKES)
     assert set(left_behind()) == {"files"}
@@ -239,9 +245,9 @@ import bl_neuro as bl
 from bl_neuro.testing.random_networks import random_dense, random_spikes
 
 network = random_dense(600, (12, 16, 6), biases=False)
-target = bl.open_target(network, "lava", replicas=1)
+target = bl.open_target(network, "lava", replicas=1, runtimes=1)
 target.run(random_spikes(network, 0, steps=10, batch=1))
-print(target.pid, flush=True)
+print(target.pids[0], flush=True)
 while True:  # killed in the middle of a query
     target.run(random_spikes(network, 0, steps=10, batch=1))
 """
@@ -266,7 +272,7 @@ def test_twenty_opens_and_five_kills_leave_nothing(left_behind: Any) -> None:
             assert isinstance(target, LavaTarget)
             assert target.run(SPIKES[:, :1]).spikes.equal(EXPECTED[:, :1])
             if number % 4 == 0:
-                victim = (target.pid or 0) if number % 8 else actors(target)[1]
+                victim = (pid_of(target) or 0) if number % 8 else actors(target)[1]
                 os.kill(victim, signal.SIGKILL)
                 assert target.run(SPIKES[:, :1]).spikes.equal(EXPECTED[:, :1])
                 assert target.restarts == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,8 +15,8 @@ from typing import Any
 import psutil
 import pytest
 
-from bl_neuro.backends.lava import backend, supervisor
-from bl_neuro.backends.lava.supervisor import ChildDied, LavaProcess
+from bl_neuro.backends.lava import runtime, supervisor
+from bl_neuro.backends.lava.supervisor import ChildDied, LavaProcess, Plan
 from bl_neuro.errors import SubstrateFailed
 
 Behave = Callable[[str], Path]
@@ -28,14 +29,19 @@ def start(fake_child: Behave, left_behind: Any, tmp_path: Path) -> Iterator[Call
 
     def make(behaviour: str = "answers", deadline_s: float = 20.0) -> LavaProcess:
         fake_child(behaviour)
-        process = backend.LavaProcess(tmp_path)
+        process = runtime.LavaProcess(tmp_path, sys.executable)
         started.append(process)
-        process.open(tmp_path / "none.net", 4, False, False, True, deadline_s)
+        process.open(plan(tmp_path), deadline_s)
         return process
 
     yield make
     for process in started:
         process.kill()
+
+
+def plan(folder: Path) -> Plan:
+    """A file that is not there makes the fake child echo."""
+    return Plan(folder / "none.net", 4, False, False, "aligned")
 
 
 def gone(process: LavaProcess) -> bool:
@@ -51,7 +57,9 @@ def test_it_answers(start: Callable[..., LavaProcess]) -> None:
     assert process.alive
     assert _shared(process)
     for frames in (b"abc", b"", b"x" * 300_000):
-        assert process.run(1, frames, 20.0) == ([[len(frames)]], frames)
+        answer = process.run(frames, False, 20.0)
+        assert [each.tobytes() for each in answer.spikes] == [frames]
+        assert answer.states == []
     process.close()
     assert gone(process)
     assert not process.alive
@@ -74,7 +82,7 @@ def test_whatever_goes_wrong_is_an_error_in_time(
     process = start(behaviour)
     began = time.monotonic()
     with pytest.raises(kind, match=message) as caught:
-        process.run(1, b"abc", 0.4)
+        process.run(b"abc", False, 0.4)
     assert time.monotonic() - began < 5
     assert isinstance(caught.value, ChildDied) == (kind is ChildDied), "only what was killed is asked again"
     assert gone(process)
@@ -85,9 +93,9 @@ def test_a_child_that_does_not_read_cannot_block(
     fake_child: Behave, left_behind: Any, tmp_path: Path, payload: int
 ) -> None:
     fake_child("deaf")
-    process = backend.LavaProcess(tmp_path)
+    process = runtime.LavaProcess(tmp_path, sys.executable)
     with pytest.raises(SubstrateFailed, match="no answer"):
-        process.run(1, bytes(payload), 0.3)
+        process.run(bytes(payload), False, 0.3)
     assert gone(process)
 
 
@@ -99,7 +107,7 @@ def test_a_kill_from_outside_is_noticed(start: Callable[..., LavaProcess], wait_
 
     def ask() -> None:
         try:
-            process.run(1, b"abc", 60.0)
+            process.run(b"abc", False, 60.0)
         except ChildDied as error:
             failed.append(error)
 
@@ -115,7 +123,7 @@ def test_a_stopped_child_is_killed_at_the_deadline(start: Callable[..., LavaProc
     process = start()
     os.killpg(process.pid, signal.SIGSTOP)
     with pytest.raises(SubstrateFailed, match="no answer"):
-        process.run(1, b"abc", 0.3)
+        process.run(b"abc", False, 0.3)
     assert gone(process)
 
 
@@ -137,7 +145,7 @@ def test_ending_twice_signals_nobody_the_second_time(
     process.close()
     assert signalled == []
     with pytest.raises(ChildDied):
-        process.run(1, b"abc", 1.0)
+        process.run(b"abc", False, 1.0)
     assert signalled == []
 
 
@@ -169,7 +177,7 @@ def test_an_interrupt_ends_it(start: Callable[..., LavaProcess], monkeypatch: py
 
     monkeypatch.setattr(supervisor._Wait, "check", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        process.run(1, b"abc", 60.0)
+        process.run(b"abc", False, 60.0)
     assert gone(process)
 
 
@@ -199,7 +207,7 @@ def test_another_thread_may_end_it_while_it_is_asked(start: Callable[..., LavaPr
     def ask() -> None:
         asking.set()
         try:
-            process.run(1, b"abc", 60.0)
+            process.run(b"abc", False, 60.0)
         except SubstrateFailed as error:
             failed.append(error)
 
@@ -219,7 +227,7 @@ def test_only_its_own_shared_memory_is_removed(start: Callable[..., LavaProcess]
     process.close()
     assert not _shared(process)
     assert _shared(other)
-    assert other.run(1, b"abc", 10.0)[1] == b"abc"
+    assert other.run(b"abc", False, 10.0).spikes[0].tobytes() == b"abc"
 
 
 def test_file_descriptors_do_not_pile_up(start: Callable[..., LavaProcess]) -> None:
@@ -238,4 +246,4 @@ def test_an_interpreter_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_an_interpreter_that_ends_at_once_is_noticed(tmp_path: Path, left_behind: Any) -> None:
     process = LavaProcess(tmp_path, child=tmp_path / "missing.py")
     with pytest.raises(ChildDied, match=r"while starting; it said: .*missing\.py"):
-        process.open(tmp_path / "n.net", 1, False, False, True, 20.0)
+        process.open(plan(tmp_path), 20.0)

@@ -1,0 +1,97 @@
+"""One supervised simulation that is always there: started when it is first asked, replaced where it was killed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+from bl_neuro.backends.lava.supervisor import Answer, ChildDied, LavaProcess, Plan
+from bl_neuro.errors import TargetClosed
+
+START_DEADLINE_S = 180.0
+RESTARTS = 3
+"""How often a sample whose simulation was killed is replayed on a fresh one."""
+
+
+class Runtime:
+    """Answers samples one after another. One thread at a time asks it; any thread may end it.
+
+    folder: where the simulation leaves its files. python: the interpreter it runs in. deadline_s: for one sample.
+    `restarts` counts simulations that were killed and replaced, `start_s` and `run_s` the seconds spent in starting
+    and in answering, `rounds` the samples answered.
+    """
+
+    def __init__(self, folder: Path, python: str, deadline_s: float) -> None:
+        self._folder, self._python, self._deadline_s = folder, python, deadline_s
+        self._process: LavaProcess | None = None
+        self._plan: Plan | None = None
+        self._changing = threading.Lock()
+        self._closed = False
+        self.restarts = 0
+        self.rounds = 0
+        self.start_s = 0.0
+        self.run_s = 0.0
+
+    @property
+    def process(self) -> LavaProcess | None:
+        """The running child, or None while there is none."""
+        return self._process
+
+    def ask(self, plan: Plan, frames: bytes, states: bool, stop: threading.Event | None = None) -> Answer:
+        """The answer to one sample of `plan`; replayed where the simulation was killed, unless told to stop."""
+        kills = 0
+        while True:
+            try:
+                process = self._started(plan)
+                began = time.monotonic()
+                answer = process.run(frames, states, self._deadline_s)
+                self.run_s += time.monotonic() - began
+                self.rounds += 1
+                return answer
+            except ChildDied:
+                self.drop()
+                if kills == RESTARTS or (stop is not None and stop.is_set()):
+                    raise
+                kills += 1
+                self.restarts += 1
+            except BaseException:
+                self.drop()
+                raise
+
+    def _started(self, plan: Plan) -> LavaProcess:
+        """The running simulation of `plan`; one of another plan is ended first."""
+        self._need_open()
+        if self._process is None or self._plan != plan:
+            self.drop()
+            began = time.monotonic()
+            process = LavaProcess(self._folder, self._python)
+            with self._changing:
+                self._process, self._plan = process, plan
+            self._need_open()  # another thread may have looked for what to close before there was anything
+            process.open(plan, START_DEADLINE_S)
+            self.start_s += time.monotonic() - began
+        return self._process
+
+    def _need_open(self) -> None:
+        if self._closed:
+            raise TargetClosed("this lava target was closed while it was running")
+
+    def has(self, plan: Plan) -> bool:
+        """Whether a simulation of `plan` runs already."""
+        return self._process is not None and self._plan == plan
+
+    def drop(self) -> None:
+        """Ends the simulation; the next sample starts another one."""
+        process = self._process
+        if process is None:
+            return
+        process.close()
+        with self._changing:
+            if self._process is process:  # not before: an interrupted close must be made up for
+                self._process = None
+
+    def close(self) -> None:
+        """Ends the simulation for good."""
+        self._closed = True
+        self.drop()
