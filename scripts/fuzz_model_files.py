@@ -156,7 +156,10 @@ def _opened(path: Path) -> str | None:
 
 def _one(child: Child, number: int, seed: int, sources: list[Path], folder: Path, kept: Path) -> dict[str, Any]:
     rng = np.random.default_rng([seed, number])
-    source = sources[rng.integers(len(sources))]
+    suffixes = sorted({each.suffix for each in sources})
+    suffix = suffixes[rng.integers(len(suffixes))]  # each format as often
+    alike = [each for each in sources if each.suffix == suffix]
+    source = alike[rng.integers(len(alike))]
     path = folder / f"{seed}-{number}{source.suffix}"
     mutation = mutate(source, path, rng)
     found = child.open(path)

@@ -29,14 +29,15 @@ HUGE = 2**40
 
 def valid_files(folder: Path) -> list[Path]:
     """Writes small networks in every format that can be read here; what is listed loads."""
-    networks = {"dense": random_dense(1, (6, 5, 3)), "conv": random_conv(1), **_loihi_networks()}
+    unfiltered = {"unfiltered": random_dense(2, (6, 5, 3), filtered=False), "images": random_conv(2, filtered=False)}
+    networks = {"dense": random_dense(1, (6, 5, 3)), "conv": random_conv(1), **unfiltered, **_loihi_networks()}
     written = []
     for name, network in networks.items():
         for suffix in (".net", ".safetensors", ".nir"):
             path = folder / f"{name}{suffix}"
             try:
                 save(network, path)
-            except (BlNeuroError, ImportError):  # the format cannot say this, or its package is not installed
+            except BlNeuroError:  # the format cannot say this
                 continue
             written.append(path)
     exported = folder / "exported.net"
