@@ -74,6 +74,7 @@ class _Reader:
     seen: set[Any] = field(default_factory=set)
     bytes_left: int = 0
     texts_left: int = MAX_TEXTS
+    heaps: dict[int, dict[int, bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.bytes_left = SLACK_BYTES + GROWTH * self.size
@@ -138,31 +139,66 @@ class _Reader:
             raise _Refused(f"{where}: {amount} bytes stated, far more than a file of {self.size} bytes holds")
 
     def _texts(self, item: Any, where: str) -> Any:
-        """A string, or nested lists of strings; lengths are looked up before HDF5 reads them."""
+        """A string, or nested lists of strings.
+
+        Strings of any length lie in heaps, through a damaged one of which HDF5's own code can run for ever: they are
+        read here.
+        """
         import h5py
 
         count = math.prod(item.shape)
         self.texts_left -= count
         if self.texts_left < 0 or item.chunks is not None:
             raise _Refused(f"{where}: more than {MAX_TEXTS} strings, or strings in chunks")
-        length = h5py.check_string_dtype(item.dtype).length
-        if length is None:
-            length = max(self._text_lengths(item, count, where), default=0)
-        elif item.id.get_storage_size() != count * length:
-            raise _Refused(f"{where}: strings that the file does not hold")
+        length = h5py.check_string_dtype(item.dtype).length or _TEXT_BYTES
+        start = item.id.get_offset()
+        if length > MAX_TEXT or start is None or item.id.get_storage_size() != count * length:
+            raise _Refused(f"{where}: strings stored in a way that is not read")
+        entries = [self._bytes(start + index * length, length, where) for index in range(count)]
+        if h5py.check_string_dtype(item.dtype).length is None:
+            entries = [self._heap_object(entry, where) for entry in entries]
+        texts = np.array([entry.rstrip(b"\0").decode("utf-8") for entry in entries], dtype=object)
+        return texts.reshape(item.shape).tolist()
+
+    def _bytes(self, start: int, length: int, where: str) -> bytes:
+        self.raw.seek(start)
+        data = self.raw.read(length)
+        if len(data) != length:
+            raise _Refused(f"{where}: beyond the end of the file")
+        return data
+
+    def _heap_object(self, reference: bytes, where: str) -> bytes:
+        """The bytes that a reference (length, address of a global heap, index in it) stands for."""
+        length, address, index = struct.unpack("<IQI", reference)
         if length > MAX_TEXT:
             raise _Refused(f"{where}: a string of {length} bytes; at most {MAX_TEXT} are read")
-        return _decoded(item[()].tolist() if item.shape else item[()])
+        if address not in self.heaps:
+            self.heaps[address] = self._heap(address, where)
+        found = self.heaps[address].get(index)
+        if found is None or len(found) < length:
+            raise _Refused(f"{where}: a string that the file does not hold")
+        return found[:length]
 
-    def _text_lengths(self, item: Any, count: int, where: str) -> list[int]:
-        start = item.id.get_offset()
-        if start is None or item.id.get_storage_size() != count * _TEXT_BYTES:
-            raise _Refused(f"{where}: strings stored in a way that is not read")
-        self.raw.seek(start)
-        data = self.raw.read(count * _TEXT_BYTES)
-        if len(data) != count * _TEXT_BYTES:
-            raise _Refused(f"{where}: strings beyond the end of the file")
-        return [length for (length,) in struct.iter_unpack("<I12x", data)]
+    def _heap(self, address: int, where: str) -> dict[int, bytes]:
+        """The objects of a global heap by index: see "Global Heap" in HDF5's file format specification."""
+        if address >= self.size:
+            raise _Refused(f"{where}: beyond the end of the file")
+        signature, version, size = struct.unpack("<4sB3xQ", self._bytes(address, 16, where))
+        if signature != b"GCOL" or version != 1 or not 16 <= size <= self.size - address:
+            raise _Refused(f"{where}: a damaged heap of strings")
+        self._spend(size, where)
+        data = self._bytes(address + 16, size - 16, where)
+        objects: dict[int, bytes] = {}
+        at = 0
+        while at + 16 <= len(data):
+            index, length = struct.unpack_from("<H6xQ", data, at)
+            if index == 0:  # what is left is free
+                break
+            if length > len(data) - at - 16:
+                raise _Refused(f"{where}: a damaged heap of strings")
+            objects[index] = data[at + 16 : at + 16 + length]
+            at += 16 + (length + 7) // 8 * 8
+        return objects
 
     def _chunked(self, item: Any, plan: Any, where: str) -> Any:
         """Values stored in chunks, unpacked here."""
@@ -210,13 +246,3 @@ def _unshuffled(data: bytes, size: int) -> bytes:
     if len(data) % size:
         return data
     return np.frombuffer(data, np.uint8).reshape(size, -1).T.tobytes()
-
-
-def _decoded(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_decoded(each) for each in value]
-    if isinstance(value, bytes):
-        return value.decode("utf-8")
-    if isinstance(value, str):
-        return value
-    raise _Refused(f"expected a string, found {type(value).__name__}")
