@@ -19,7 +19,7 @@ from bl_neuro.deploy.parity.report import PairParity, ParityReport
 from bl_neuro.deploy.parity.running import PairTally
 from bl_neuro.deploy.quantize import quantization_problems, quantize
 from bl_neuro.errors import InputError, SubstrateError
-from bl_neuro.network import Network
+from bl_neuro.network import Network, Readout
 
 Pairs = Literal["reference", "all"]
 Progress = Callable[[int, int], None]
@@ -47,7 +47,8 @@ def compare(
     substrates: names; by default all that are installed and can hold the network. inputs: an array
     (T, B, *input_shape), added to the generated inputs (`parity.generated`: random and structured, of `steps` steps,
     20 by default, `batch` samples each), or several `Stimulus` instead of them. pairs: "reference", each with lava,
-    else loihi, else the first, and those of one arithmetic with each other; or "all".
+    else loihi (loihi, else lava, where the membrane names the class), else the first, and those of one arithmetic with
+    each other; or "all".
 
     Raises:
         InputError: fewer than two substrates, or inputs that do not fit. Unsupported, MissingDependency: of a
@@ -59,7 +60,7 @@ def compare(
     names, declined = _chosen(network, substrates)
     with ExitStack() as stack:
         targets = {name: stack.enter_context(open_target(network, name)) for name in names}
-        comparison = _Comparison(network, targets, _pairs(names, pairs), start)
+        comparison = _Comparison(network, targets, _pairs(names, pairs, network.readout), start)
         comparison.add_twin(stack)
         comparison.run(stimuli, progress)
     return ParityReport(
@@ -119,10 +120,13 @@ def _reason(network: Network, name: str) -> str | None:
     return "; ".join(problems) if problems else missing_reason(backend)
 
 
-def _pairs(names: tuple[str, ...], which: Pairs) -> list[tuple[str, str]]:
+def _pairs(names: tuple[str, ...], which: Pairs, readout: Readout) -> list[tuple[str, str]]:
+    """Who is compared with whom, the reference second; where a membrane names the class, one that shows it."""
+    preferred = PREFERRED if readout == "spikes" else PREFERRED[::-1]
+    ordered = sorted(names, key=lambda name: preferred.index(name) if name in preferred else len(preferred))
     if which == "all":
-        return [(right, left) for left, right in combinations(names, 2)]
-    reference = next((name for name in PREFERRED if name in names), names[0])
+        return [(left, right) for right, left in combinations(ordered, 2)]
+    reference = ordered[0]
     found = [(name, reference) for name in names if name != reference]
     first: dict[str, str] = {}  # of each arithmetic: what is promised is also looked at
     for name in names:
