@@ -31,6 +31,8 @@ from bl_neuro.network import Network
 MOST_REPLICAS = 32
 REPLICA_VALUES = 2**23
 """Most values of a block-diagonal weight matrix: netx builds it densely before it makes it sparse."""
+MOST_REPLICA_VALUES = 2**27
+"""The same where replicas are asked for: a gigabyte."""
 MOST_RUNTIMES = 64
 WORTH_A_START = 40
 """Rounds from which another simulation is started by itself: it takes seconds."""
@@ -237,16 +239,15 @@ def _give_back(runtimes: list[Runtime], folder: Path, owner: int) -> None:
 
 def _whole(name: str, wanted: int | None, most: int) -> int | None:
     if wanted is not None and (isinstance(wanted, bool) or not isinstance(wanted, int) or not 1 <= wanted <= most):
-        raise InputError(f"{name}: expected a whole number of at least 1, at most {most}, found {wanted!r}")
+        raise InputError(f"{name}: expected a whole number in 1..{most}, found {wanted!r}")
     return wanted
 
 
 def _choose_replicas(fixed: FixedPointNetwork, wanted: int | None) -> int:
-    if _whole("replicas", wanted, 2**16) is not None:
-        if wanted is not None and wanted > 1 and not can_replicate(fixed):
-            raise Unsupported(f"substrate 'lava': replicas {wanted}: {NOT_REPLICABLE}; expected 1")
-        return wanted or 1
-    if not can_replicate(fixed):
-        return 1
     largest = max(layer.weight.size for layer in fixed.layers)
-    return max(1, min(MOST_REPLICAS, math.isqrt(REPLICA_VALUES // largest)))
+    if _whole("replicas", wanted, max(1, math.isqrt(MOST_REPLICA_VALUES // largest))) is None:
+        chosen = min(MOST_REPLICAS, math.isqrt(REPLICA_VALUES // largest))
+        return max(1, chosen) if can_replicate(fixed) else 1
+    if wanted is not None and wanted > 1 and not can_replicate(fixed):
+        raise Unsupported(f"substrate 'lava': replicas {wanted}: {NOT_REPLICABLE}; expected 1")
+    return wanted or 1

@@ -102,10 +102,12 @@ def test_weights_of_one_sign(sign: int, zeros: bool, replicas: int | None) -> No
         ({"deadline_s": 0}, "deadline_s: expected seconds above 0"),
         ({"deadline_s": float("nan")}, "deadline_s"),
         ({"deadline_s": "soon"}, "deadline_s: .*'soon'"),
-        ({"replicas": 0}, "replicas: expected a whole number of at least 1, found 0"),
+        ({"replicas": 0}, r"replicas: expected a whole number in 1\.\.\d+, found 0"),
         ({"replicas": 1.5}, "replicas"),
         ({"replicas": "many"}, "replicas: .*'many'"),
         ({"replicas": True}, "replicas"),
+        ({"replicas": 10**6}, r"replicas: .* in 1\.\.\d+, found 1000000"),
+        ({"runtimes": 0}, r"runtimes: .* in 1\.\.64, found 0"),
     ],
 )
 def test_bad_options_are_refused(options: dict[str, Any], message: str) -> None:

@@ -120,7 +120,7 @@ def test_by_default_more_are_started_where_there_is_enough_to_do(
 
 @pytest.mark.parametrize("runtimes", [0, 1.5, True, "many", 65])
 def test_odd_numbers_of_runtimes_are_refused(opened: Callable[..., LavaTarget], runtimes: Any) -> None:
-    with pytest.raises(bl.InputError, match="runtimes: expected a whole number of at least 1, at most 64"):
+    with pytest.raises(bl.InputError, match=r"runtimes: expected a whole number in 1\.\.64"):
         opened(runtimes=runtimes)
 
 
