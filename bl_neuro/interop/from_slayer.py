@@ -5,7 +5,8 @@
     delay     of a dense block's outputs, floored: as in netx, every input of that neuron comes later instead, which
               is the same for neurons without a bias
 
-The step of delay between blocks (`delay_shift`) belongs to the pipeline, not to the network.
+The step of delay between blocks (`delay_shift`) is the pipeline's, not the network's: the check runs without it,
+each layer from its first input on (start "aligned"). With it, biases act on later blocks some steps earlier.
 """
 
 from __future__ import annotations

@@ -160,6 +160,9 @@ def _flatten(place: str, node: Tree, how: Discrete) -> Part:
 
 
 def _neurons(place: str, node: Tree, how: Discrete) -> Part:
+    shapes = {value.shape for value in node.values() if isinstance(value, np.ndarray) and value.size != 1}
+    if len(shapes) > 1:
+        raise NetworkError([f"{place}: expected parameters of one shape, found {', '.join(map(str, sorted(shapes)))}"])
     if node["type"] == "Threshold":
         return Neurons(place, _positive(place, "threshold", numbers(place, node, "threshold")))
     gain, current_decay, voltage_decay = _gain_and_decays(place, node, how)
@@ -220,9 +223,10 @@ def _exact(place: str, node: Tree, found: dict[str, FloatArray]) -> Neurons:
     for name in ("threshold", "current_decay", "voltage_decay"):
         shown = values[name].reshape(-1, 1, 1) if values[name].ndim == 1 and found[name].ndim == 3 else values[name]
         try:
-            same = bool(np.isclose(shown, found[name], rtol=1e-9, atol=1e-12).all())
+            fits = np.broadcast_shapes(shown.shape, found[name].shape) in (shown.shape, found[name].shape)
         except ValueError:
-            same = False
+            fits = False
+        same = fits and bool(np.isclose(shown, found[name], rtol=1e-9, atol=1e-12).all())
         if not same:
             raise NetworkError([f"{place}: damaged: metadata states another {name} than its equations"])
     threshold, current, voltage, bias = (values[name] for name in PARAMETERS)

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import bl_neuro as bl
+from bl_neuro import Unsupported
+from bl_neuro.interop.from_norse import from_norse
+from bl_neuro.reference import simulate
+
+norse = pytest.importorskip("norse.torch", reason="norse is not installed")
+pytestmark = pytest.mark.norse
+number = torch.as_tensor
+
+
+def linear(inner: int, out: int, bias: bool = True) -> nn.Linear:
+    layer = nn.Linear(inner, out, bias=bias)
+    draw = torch.Generator().manual_seed(inner)
+    layer.weight.data = torch.randn(out, inner, generator=draw) * 12 / inner**0.5
+    if bias:
+        layer.bias.data = torch.randn(out, generator=draw)
+    return layer
+
+
+def box(**parameters: Any) -> Any:
+    return norse.LIFBoxCell(norse.LIFBoxParameters(**parameters))
+
+
+def lif(**parameters: Any) -> Any:
+    return norse.LIFCell(norse.LIFParameters(**parameters))
+
+
+def iaf() -> Any:
+    from norse.torch.module.iaf import IAFCell
+
+    return IAFCell()
+
+
+def subtracting() -> Any:
+    from norse.torch.functional.reset import reset_subtract
+
+    return box(reset_method=reset_subtract)
+
+
+@pytest.mark.parametrize("kind", ["box", "lif", "iaf", "leak", "subtract"])
+def test_it_spikes_as_the_module_does_in_float32(kind: str) -> None:
+    cell: Any = {
+        "box": lambda: box(tau_mem_inv=torch.linspace(100, 900, 10), v_th=number(0.7)),
+        "lif": lambda: lif(tau_syn_inv=number(300.0), tau_mem_inv=number(250.0)),
+        "iaf": iaf,
+        "leak": lambda: box(v_leak=number(0.2), v_reset=number(0.2)),
+        "subtract": subtracting,
+    }[kind]()
+    module = norse.SequentialState(linear(12, 10, bias=kind != "lif"), cell, linear(10, 4, bias=False), lif())
+    network = from_norse(module, (12,))
+    x = np.random.default_rng(3).random((40, 5, 12)) < 0.4
+    state = None
+    spikes = []
+    with torch.no_grad():
+        for step in torch.from_numpy(x).float():
+            fired, state = module(step, state)
+            spikes.append(fired)
+    own = torch.stack(spikes).numpy() > 0
+    assert own.any()
+    assert (simulate(network, x).spikes == own).all()
+
+
+def test_modules_that_take_all_steps_at_once() -> None:
+    conv = norse.Lift(nn.Conv2d(2, 3, 3, bias=False))
+    conv.lifted_module.weight.data *= 12
+    module = norse.SequentialState(conv, norse.LIF(), nn.Flatten(2), linear(108, 5, bias=False), norse.LIF())
+    network = from_norse(module, (2, 8, 8))
+    assert [type(layer).__name__ for layer in network.layers] == ["Conv", "Flatten", "Dense"]
+    x = np.random.default_rng(3).random((30, 2, 2, 8, 8)) < 0.4
+    own = module(torch.from_numpy(x).float())[0].detach().numpy() > 0
+    assert own.any()
+    assert (simulate(network, x).spikes == own).all()
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        (lambda: box(v_reset=number(0.1)), "1: v_reset other than v_leak"),
+        (lambda: box(v_leak=number(0.1)), "1: v_reset other than v_leak"),
+        (lambda: box(tau_mem_inv=number(2000.0)), "1: dt . tau_mem_inv: expected values above 0 and up to 1"),
+        (lambda: box(v_th=number(0.0)), "1: v_th: expected values above v_leak"),
+        (lambda: norse.LIFRecurrentCell(4, 4), "1: LIFRecurrentCell: expected"),
+        (lambda: norse.LICell(), "1: LICell: expected"),
+        (lambda: lif(), "0: its bias goes through a filtered current"),
+    ],
+)
+def test_what_is_not_ours_is_refused(cell: Any, said: str) -> None:
+    with pytest.raises(Unsupported, match=said):
+        from_norse(norse.SequentialState(linear(3, 4), cell()), (3,))
+
+
+def test_a_forward_of_its_own_is_run_as_it_says() -> None:
+    class Net(nn.Module):
+        def __init__(self, gain: float) -> None:
+            super().__init__()
+            self.fc, self.lif, self.gain = linear(5, 4), box(), gain
+
+        def forward(self, x: torch.Tensor) -> None:
+            state = None
+            for step in x:
+                _, state = self.lif(self.gain * self.fc(step), state)
+
+    with pytest.raises(Unsupported, match="pass run="):
+        from_norse(Net(1.0), (5,), order=["fc", "lif"])
+    assert from_norse(Net(1.0), (5,), order=["fc", "lif"], run=lambda copy, x: copy(x)).layers
+    with pytest.raises(Unsupported, match="bins differ"):
+        from_norse(Net(2.0), (5,), order=["fc", "lif"], run=lambda copy, x: copy(x))
+
+
+def test_the_module_is_left_as_it_was() -> None:
+    cell = box()
+    module = norse.SequentialState(linear(5, 4), cell)
+    before, random = cell.p, torch.random.get_rng_state()
+    network = from_norse(module, (5,))
+    assert cell.p is before
+    assert cell.p.v_th.dtype == torch.float32
+    assert not cell._forward_hooks
+    assert torch.equal(torch.random.get_rng_state(), random)
+    layer = network.layers[0]
+    assert isinstance(layer, bl.Dense)
+    assert layer.neuron.threshold == pytest.approx(1.0 / 0.1)  # Norse's voltage is dv times ours

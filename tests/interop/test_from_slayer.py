@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import bl_neuro as bl
+from bl_neuro import Network, Unsupported
+from bl_neuro.backends import open_target
+from bl_neuro.interop.from_slayer import from_slayer
+
+pytestmark = pytest.mark.slayer
+Build = Callable[..., Any]
+NEURON = {"threshold": 1.25, "current_decay": 0.25, "voltage_decay": 0.03}
+
+
+@pytest.fixture(scope="module")
+def cuba(needs: Callable[[str], None]) -> Any:
+    """SLAYER's CUBA blocks."""
+    needs("slayer")
+    from lava.lib.dl.slayer.block import cuba
+
+    torch.manual_seed(0)
+    return cuba
+
+
+def dense(cuba: Any, inner: int, out: int, neuron: dict[str, Any] | None = None, **options: Any) -> Any:
+    return cuba.Dense({**NEURON, **(neuron or {})}, inner, out, weight_scale=4, **options)
+
+
+def outputs(blocks: Any, x: np.ndarray[Any, Any], shifted: int) -> np.ndarray[Any, Any]:
+    """Spikes (T, B, ...) of blocks run by hand, with the pipeline's delay cut off."""
+    values = torch.from_numpy(np.concatenate([x, np.zeros((shifted, *x.shape[1:]))]).astype(np.float32)).movedim(0, -1)
+    with torch.no_grad():
+        for block in blocks:
+            values = block(values)
+    result: np.ndarray[Any, Any] = values.movedim(-1, 0).numpy()[shifted:]
+    return result
+
+
+@pytest.mark.parametrize("case", ["plain", "weight_norm", "delay", "bias", "decays", "mask"])
+@pytest.mark.filterwarnings("ignore:torch.nn.utils.weight_norm")
+def test_it_spikes_as_the_blocks_do_and_holds_what_they_export(cuba: Any, case: str, tmp_path: Path) -> None:
+    from lava.lib.dl.slayer.neuron.norm import MeanOnlyBatchNorm
+
+    neuron = {"bias": {"norm": MeanOnlyBatchNorm}, "decays": {"shared_param": False}}.get(case)
+    # with delay_shift, biases act on later blocks before their first input comes: neither aligned nor cold
+    options: dict[str, Any] = {
+        "weight_norm": case == "weight_norm",
+        "delay": case == "delay",
+        "delay_shift": case != "bias",
+    }
+    first = dense(cuba, 12, 9, neuron, **options, mask=(torch.rand(9, 12) < 0.5) if case == "mask" else None)
+    blocks = nn.ModuleList([first, dense(cuba, 9, 4, neuron, **options)])
+    x = np.random.default_rng(1).random((30, 3, 12)) < 0.3
+    outputs(blocks, x, 0)  # draws delays and decays
+    for block in blocks:
+        if case == "delay":
+            block.delay.delay.data *= 6
+        if case == "bias":
+            block.neuron.norm.running_mean = 0.2 * torch.randn_like(block.neuron.norm.running_mean)
+    blocks.eval()
+    network = from_slayer(blocks, (12,))
+    assert network.arithmetic == "loihi"
+    with open_target(network, "loihi") as target:
+        ours = target.run(x.astype(np.uint8)).spikes.numpy()
+    assert ours.any()
+    assert (ours == outputs(blocks, x, 0 if case == "bias" else 2)).all()
+    with h5py.File(tmp_path / "exported.net", "w") as file:
+        first.export_hdf5(file)
+        layer = network.layers[0]
+        assert isinstance(layer, bl.Dense)
+        assert (file["weight"][()].astype(int) == layer.weight).all()
+        assert file["neuron/vThMant"][()] == layer.neuron.threshold
+        assert (file["neuron/iDecay"][()] == 4096 * layer.neuron.current_decay).all()
+        if case == "delay":
+            assert layer.delay is not None
+            assert (file["delay"][()] == layer.delay[:, 0]).all()
+
+
+def test_a_module_that_holds_blocks(cuba: Any) -> None:
+    class Net(nn.Module):
+        def __init__(self, silent: bool = False) -> None:
+            super().__init__()
+            conv = cuba.Conv(dict(NEURON), 2, 4, 3, stride=2, padding=1, weight_scale=4)
+            self.blocks = nn.ModuleList([conv, cuba.Flatten(), dense(cuba, 64, 5)])
+            self.silent = silent
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            for block in self.blocks:
+                x = block(0 * x if self.silent else x)
+            return x
+
+    network = from_slayer(Net(), (2, 8, 8))
+    assert [type(layer).__name__ for layer in network.layers] == ["Conv", "Flatten", "Dense"]
+    with pytest.raises(Unsupported, match=r"\d+ of \d+ bins differ"):
+        from_slayer(Net(silent=True), (2, 8, 8))
+
+
+def test_what_is_not_ours_is_refused_by_name(cuba: Any) -> None:
+    blocks = nn.Sequential(
+        cuba.Pool(dict(NEURON), 2),
+        cuba.Input(dict(NEURON)),
+        dense(cuba, 4, 4, {"threshold": 80}),
+        dense(cuba, 4, 4, {"graded_spike": True}, delay=True),
+        dense(cuba, 4, 4, {"shared_param": False}),
+        cuba.Affine(dict(NEURON), 4, 4),
+        cuba.Average(2),
+    )
+    with pytest.raises(Unsupported) as caught:
+        from_slayer(blocks, (4,))
+    for said in (
+        "0: cuba.Pool: expected",
+        "1: Input with neurons",
+        "2: threshold: expected vThMant in 1..4095",
+        "3: graded_spike",
+        "3: delay: its delays are drawn",
+        "4: shared_param=False",
+        "5: cuba.Affine: expected",
+        "6: cuba.Average: expected",
+    ):
+        assert said in str(caught.value)
+
+
+def test_the_blocks_are_left_as_they_were(cuba: Any) -> None:
+    block = dense(cuba, 6, 3, {"persistent_state": True})
+    blocks = nn.ModuleList([block])
+    with torch.no_grad():
+        block(torch.ones(2, 6, 5))
+    weight, voltage, random = block.synapse.weight.clone(), block.neuron.voltage_state, torch.random.get_rng_state()
+    assert isinstance(from_slayer(blocks, (6,)), Network)
+    assert block.delay_shift
+    assert block.neuron.voltage_state is voltage
+    assert torch.equal(block.synapse.weight, weight)
+    assert block.synapse.weight.requires_grad
+    assert torch.equal(torch.random.get_rng_state(), random)

@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import bl_neuro as bl
+from bl_neuro import InputError, Network, Unsupported
+from bl_neuro.interop.from_snntorch import from_snntorch
+from bl_neuro.reference import simulate
+
+snn = pytest.importorskip("snntorch", reason="snntorch is not installed")
+pytestmark = pytest.mark.snntorch
+STEPS, BATCH = 40, 5
+
+
+def leaky(neurons: int = 1, seed: int = 0, **options: Any) -> Any:
+    draw = torch.Generator().manual_seed(seed)
+    beta, threshold = torch.rand(neurons, generator=draw), 0.5 + torch.rand(neurons, generator=draw)
+    return snn.Leaky(beta=beta, threshold=threshold, **options)
+
+
+def linear(inner: int, out: int, seed: int = 0, bias: bool = True) -> nn.Linear:
+    layer = nn.Linear(inner, out, bias=bias)
+    draw = torch.Generator().manual_seed(seed)
+    layer.weight.data = torch.randn(out, inner, generator=draw) * 3.0 / inner**0.5
+    if bias:
+        layer.bias.data = torch.randn(out, generator=draw) * 0.1
+    return layer
+
+
+class Net(nn.Module):
+    """As snnTorch's tutorials write them: states handed on by a loop over time."""
+
+    def __init__(self, gain: float = 1.0) -> None:
+        super().__init__()
+        self.fc1, self.lif1 = linear(12, 10, 1), leaky(10, 1)
+        self.fc2, self.lif2 = linear(10, 4, 2), leaky(4, 2)
+        self.gain = gain
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        mem1, mem2 = self.lif1.init_leaky(), self.lif2.init_leaky()
+        spikes = []
+        for step in x:
+            spk1, mem1 = self.lif1(self.gain * self.fc1(step), mem1)
+            spk2, mem2 = self.lif2(self.fc2(spk1), mem2)
+            spikes.append(spk2)
+        return torch.stack(spikes)
+
+
+ORDER = ["fc1", "lif1", "fc2", "lif2"]
+
+
+@pytest.mark.parametrize("mechanism", ["subtract", "zero"])
+@pytest.mark.parametrize("hidden", [False, True])
+def test_it_spikes_as_the_module_does_in_float32(mechanism: str, hidden: bool) -> None:
+    options = {"reset_mechanism": mechanism, "init_hidden": hidden, "learn_beta": True, "learn_threshold": True}
+    first, last = leaky(10, 1, **options), leaky(4, 2, **options, output=True)
+    module = nn.Sequential(linear(12, 10, 1), first, linear(10, 4, 2), last)
+    network = from_snntorch(module, (12,))
+    x = np.random.default_rng(3).random((STEPS, BATCH, 12)) < 0.4
+    spikes = []
+    for cell in (first, last):
+        cell.reset_mem()
+    with torch.no_grad():
+        for step in torch.from_numpy(x).float():
+            hidden_spikes = first(module[0](step))
+            hidden_spikes = hidden_spikes if hidden else hidden_spikes[0]
+            spikes.append(last(module[2](hidden_spikes))[0])
+    own = torch.stack(spikes).numpy() > 0
+    assert 0.05 < own.mean() < 0.95
+    assert (simulate(network, x).spikes == own).all()
+
+
+@pytest.mark.parametrize(
+    ("alpha", "mechanism", "delay"), [(0.6, "zero", False), (0.6, "subtract", True), (0.0, "subtract", True)]
+)
+def test_synaptic(alpha: float, mechanism: str, delay: bool) -> None:
+    cell = snn.Synaptic(alpha=alpha, beta=torch.rand(6), reset_mechanism=mechanism, reset_delay=delay)
+    layer = from_snntorch(nn.Sequential(linear(5, 6, bias=alpha == 0), cell), (5,)).layers[0]
+    assert isinstance(layer, bl.Dense)
+    assert layer.neuron.current_decay.item() == pytest.approx(1 - alpha)
+    assert layer.neuron.reset == ("zero" if mechanism == "zero" else "subtract_delayed")
+
+
+def test_images_with_parameters_per_channel_column_and_neuron() -> None:
+    module = nn.Sequential(
+        nn.Conv2d(2, 4, 3, stride=(2, 1), padding="valid", groups=2),
+        snn.Leaky(beta=torch.rand(4, 1, 1), threshold=0.3 + torch.rand(6), reset_mechanism="zero"),
+        nn.AvgPool2d(2, 1),
+        nn.Dropout(0.5),
+        nn.Sequential(nn.Flatten(), linear(4 * 2 * 5, 3), leaky(3)),
+    )
+    network = from_snntorch(module, (2, 8, 8))
+    conv = network.layers[0]
+    assert isinstance(conv, bl.Conv)
+    assert conv.neuron.voltage_decay.shape == (4,)
+    assert conv.neuron.threshold.shape == (4, 3, 6)
+    assert [type(layer).__name__ for layer in network.layers] == ["Conv", "AveragePool", "Flatten", "Dense"]
+
+
+def test_ties_count_as_a_network_counts_them() -> None:
+    weights = nn.Linear(3, 1, bias=False)
+    module = nn.Sequential(weights, snn.Leaky(beta=1.0, threshold=0.6, reset_mechanism="zero")).double()
+    weights.weight.data = torch.tensor([[0.1, 0.2, 0.3]], dtype=torch.float64)
+    module[1].threshold = torch.tensor(0.6, dtype=torch.float64)
+    assert (
+        module[1](weights(torch.ones(1, 3, dtype=torch.float64)))[0].item() == 1
+    )  # by rounding alone: 0.1 + 0.2 + 0.3
+    network = from_snntorch(module, (3,))
+    assert not simulate(network, np.ones((1, 1, 3))).spikes.any()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"reset_mechanism": "subtract", "reset_delay": False}, "1: reset_mechanism 'subtract' with reset_delay=False"),
+        ({"reset_mechanism": "none"}, "1: reset_mechanism 'none'"),
+        ({"state_quant": lambda x: x}, "1: state_quant"),
+        ({"graded_spikes_factor": 2.0}, "1: graded_spikes_factor"),
+        ({"inhibition": True}, "1: inhibition"),
+        ({"threshold": 0.0}, "1: threshold: expected values above 0"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Inhibition")
+def test_neurons_that_are_not_ours_are_refused(options: dict[str, Any], said: str) -> None:
+    module = nn.Sequential(linear(3, 2), snn.Leaky(**{"beta": 0.5, **options}))
+    with pytest.raises(Unsupported, match=said):
+        from_snntorch(module, (3,))
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    cell = snn.Synaptic(alpha=0.5, beta=0.5, reset_mechanism="zero")
+    module = nn.Sequential(nn.BatchNorm1d(4), linear(4, 3), cell, linear(3, 3), snn.RLeaky(0.5, linear_features=3))
+    with pytest.raises(Unsupported) as caught:
+        from_snntorch(module, (4,))
+    for said in ("0: BatchNorm1d: fold it", "2: reset_mechanism 'zero' with reset_delay=True", "4: RLeaky: expected"):
+        assert said in str(caught.value)
+
+
+def test_a_forward_of_its_own_needs_an_order_and_is_run() -> None:
+    with pytest.raises(Unsupported, match="has a forward of its own"):
+        from_snntorch(Net(), (12,))
+    assert isinstance(from_snntorch(Net(), (12,), order=ORDER), Network)
+    with pytest.raises(Unsupported, match=r"\d+ of \d+ bins differ"):
+        from_snntorch(Net(gain=2.0), (12,), order=ORDER)
+    assert from_snntorch(Net(gain=2.0), (12,), order=ORDER, checked=False) == from_snntorch(Net(), (12,), order=ORDER)
+
+
+def test_an_order_names_every_layer_once() -> None:
+    for order in (["fc1", "lif1"], ["fc1", "lif1", "fc3", "lif2"], "fc1"):
+        with pytest.raises(InputError, match="order: "):
+            from_snntorch(Net(), (12,), order=order)
+    with pytest.raises(Unsupported, match="the same object"):
+        from_snntorch(Net(), (12,), order=["fc1", "lif1", "fc2", "lif2", "fc2", "lif2"])
+
+
+def test_run_says_how_a_module_is_run() -> None:
+    class Steps(Net):
+        def forward(self, x: torch.Tensor, steps: int) -> torch.Tensor:  # type: ignore[override]
+            return super().forward(x[:steps])
+
+    with pytest.raises(Unsupported, match="did not run"):
+        from_snntorch(Steps(), (12,), order=ORDER)
+    assert from_snntorch(Steps(), (12,), order=ORDER, run=lambda copy, spikes: copy(spikes, len(spikes))).layers
+
+
+def test_the_module_is_left_as_it_was() -> None:
+    first = leaky(10, 1, init_hidden=True, learn_beta=True)
+    module = nn.Sequential(linear(12, 10), nn.Dropout(0.3), first, linear(10, 4), leaky(4, 2, init_hidden=True))
+    module(torch.rand(6, 12))  # leaves states with gradients behind
+    module.train()
+    state = {name: value.clone() for name, value in module.state_dict().items()}
+    memory, random = first.mem, torch.random.get_rng_state()
+    made, hooks = len(snn.SpikingNeuron.instances), len(first._forward_hooks)
+    from_snntorch(module, (12,))
+    assert module.training
+    assert first.mem is memory
+    assert memory.requires_grad
+    assert all(torch.equal(value, state[name]) for name, value in module.state_dict().items())
+    assert torch.equal(torch.random.get_rng_state(), random)
+    assert (len(snn.SpikingNeuron.instances), len(first._forward_hooks)) == (made, hooks)
+
+
+def test_what_is_no_module_is_refused() -> None:
+    with pytest.raises(InputError, match="found dict"):
+        from_snntorch({}, (3,))  # type: ignore[arg-type]

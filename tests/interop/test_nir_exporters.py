@@ -1,0 +1,100 @@
+"""Files that snnTorch's and Norse's own exporters write, against the modules they were made from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from bl_neuro import ModelFileError, Network
+from bl_neuro.interop.from_norse import from_norse
+from bl_neuro.interop.from_snntorch import from_snntorch
+from bl_neuro.interop.nir_file import read_nir
+from bl_neuro.neuron import Reset
+from bl_neuro.reference import simulate
+
+nir = pytest.importorskip("nir", reason="nir is not installed")
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+def same_spikes(found: Network, own: Network) -> bool:
+    """Of all layers, which have to be active for it to mean something."""
+    x = np.random.default_rng(0).random((60, 8, *own.input_shape)) < 0.4
+    pairs = list(zip(simulate(found, x).layer_spikes, simulate(own, x).layer_spikes, strict=True))
+    assert all(0.01 < right.mean() < 0.99 for _, right in pairs)
+    return all((left == right).all() for left, right in pairs)
+
+
+def between(*shape: int) -> torch.Tensor:
+    return 0.1 + 0.8 * torch.rand(*shape)
+
+
+@pytest.mark.snntorch
+@pytest.mark.parametrize("reset", ["subtract_delayed", "zero"])
+def test_snntorch(reset: Reset, tmp_path: Path) -> None:
+    snn = pytest.importorskip("snntorch", reason="snntorch is not installed")
+    export = pytest.importorskip("snntorch.export_nir", reason="nirtorch is not installed").export_to_nir
+    torch.manual_seed(0)
+    zero = reset == "zero"
+    mechanism: dict[str, Any] = {"reset_mechanism": "zero" if zero else "subtract", "init_hidden": True}
+    cells = [
+        snn.Leaky(beta=between(15), threshold=between(15), **mechanism),
+        snn.Synaptic(between(7), between(7), 0.3 * torch.ones(7), reset_delay=not zero, output=True, **mechanism),
+    ]
+    module = nn.Sequential(nn.Linear(18, 15), cells[0], nn.Linear(15, 7, bias=False), cells[1])
+    path = tmp_path / "snn.nir"
+    nir.write(path, export(module, torch.randn(1, 18), ignore_dims=[0]))
+    assert same_spikes(read_nir(path, convention="snntorch", reset=reset), from_snntorch(module, (18,)))
+    with pytest.raises(ModelFileError, match="v_reset = 0 whatever"):
+        read_nir(path, convention="snntorch")
+
+
+@pytest.mark.snntorch
+def test_snntorch_images(tmp_path: Path) -> None:
+    snn = pytest.importorskip("snntorch", reason="snntorch is not installed")
+    export = pytest.importorskip("snntorch.export_nir", reason="nirtorch is not installed").export_to_nir
+    torch.manual_seed(0)
+    module = nn.Sequential(
+        nn.Conv2d(1, 2, 3, bias=False),
+        snn.Leaky(beta=between(2, 6, 6), threshold=torch.full((2, 6, 6), 0.3), init_hidden=True),
+        nn.AvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(18, 5),
+        snn.Leaky(beta=between(5), threshold=0.2 * torch.ones(5), init_hidden=True, output=True),
+    )
+    module[4].weight.data *= 4
+    path = tmp_path / "snn.nir"
+    nir.write(path, export(module, torch.randn(1, 1, 8, 8), ignore_dims=[0]))
+    found = read_nir(path, convention="snntorch", reset="subtract_delayed")
+    assert same_spikes(found, from_snntorch(module, (1, 8, 8)))
+
+
+@pytest.mark.snntorch
+def test_a_beta_of_one_is_written_as_infinite_and_refused(tmp_path: Path) -> None:
+    snn = pytest.importorskip("snntorch", reason="snntorch is not installed")
+    export = pytest.importorskip("snntorch.export_nir", reason="nirtorch is not installed").export_to_nir
+    cell = snn.Leaky(beta=torch.ones(4), threshold=torch.ones(4), init_hidden=True, output=True)
+    path = tmp_path / "snn.nir"
+    nir.write(path, export(nn.Sequential(nn.Linear(3, 4), cell), torch.randn(1, 3), ignore_dims=[0]))
+    with pytest.raises(ModelFileError, match=r"expected finite numbers"):
+        read_nir(path, convention="snntorch", reset="subtract_delayed")
+
+
+@pytest.mark.norse
+@pytest.mark.parametrize(("exporter", "dt"), [({}, None), ({"dt": 1.0}, 1e-3)])
+def test_norse(exporter: dict[str, float], dt: float | None, tmp_path: Path) -> None:
+    norse = pytest.importorskip("norse.torch", reason="norse is not installed")
+    torch.manual_seed(0)
+    parameters = norse.LIFBoxParameters(tau_mem_inv=torch.tensor(300.0))
+    module = norse.SequentialState(
+        nn.Linear(18, 15), norse.LIFBoxCell(parameters), nn.Linear(15, 7, bias=False), norse.LIFCell()
+    )
+    for layer in (module[0], module[2]):
+        layer.weight.data *= 8
+    path = tmp_path / "norse.nir"
+    nir.write(path, norse.to_nir(module, torch.randn(2, 18), **exporter), compression=None)
+    assert same_spikes(read_nir(path, convention="norse", dt=dt), from_norse(module, (18,)))

@@ -1,0 +1,247 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from bl_neuro import (
+    AveragePool,
+    Conv,
+    CubaLIF,
+    Dense,
+    Flatten,
+    InputError,
+    ModelFileError,
+    Network,
+    SumPool,
+    Unsupported,
+)
+from bl_neuro.interop.nir_file import read_nir, write_nir
+from bl_neuro.reference import simulate
+
+Tree = dict[str, Any]
+
+
+def networks() -> list[Network]:
+    """One of everything that NIR can say."""
+    rng = np.random.default_rng(0)
+    neuron = CubaLIF([0.5, 0.7, 0.9], rng.uniform(0.1, 1, 3), rng.uniform(0.1, 1, 3), rng.normal(size=3))
+    per_neuron = CubaLIF(0.7, voltage_decay=rng.uniform(0.1, 1, (3, 4, 5)), bias=rng.normal(size=(3, 4, 5)))
+    conv = rng.normal(size=(3, 1, 3, 2))
+    return [
+        Network((4,), [Dense(rng.normal(size=(3, 4)), neuron)], readout="membrane"),
+        Network(
+            (4,), [Dense(rng.normal(size=(70, 4)), CubaLIF([1.0], [1.0], 1 / 3, 0.1)), Dense(np.eye(70), CubaLIF())]
+        ),
+        Network((4,), [Dense(rng.normal(size=(3, 4)), CubaLIF(voltage_decay=0.0, bias=[0.1, 0.2, 0.3]))]),
+        Network((3, 6, 6), [Conv(conv, per_neuron, padding=(0, 0), groups=3), Flatten()]),
+        Network(
+            (3, 6, 6),
+            [Conv(conv, neuron, (1, 2), (1, 0), (2, 1), 3), SumPool((1, 2)), Conv(conv, neuron, groups=3, padding=3)],
+        ),
+        Network((3, 6, 6), [AveragePool(2, 1), Flatten(), Dense(rng.normal(size=(3, 75)), CubaLIF(bias=0.1))]),
+    ]
+
+
+@pytest.mark.parametrize("index", range(6))
+def test_what_is_written_is_read_back_with_the_same_fingerprint(index: int, tmp_path: Path) -> None:
+    network, path = networks()[index], tmp_path / "n.nir"
+    write_nir(network, path)
+    assert read_nir(path).fingerprint == network.fingerprint
+
+
+@pytest.mark.parametrize("index", range(6))
+def test_the_nir_package_reads_it_and_what_it_writes_is_read(index: int, tmp_path: Path) -> None:
+    nir = pytest.importorskip("nir", reason="nir is not installed")
+    network, path = networks()[index], tmp_path / "n.nir"
+    write_nir(network, path)
+    square = not any(isinstance(layer, Conv) for layer in network.layers)  # nir takes kernels to be square
+    graph = nir.read(path, type_check=square)
+    assert len(graph.nodes) == 2 + sum(1 + isinstance(layer, (Dense, Conv)) for layer in network.layers)
+    nir.write(path, graph)
+    assert read_nir(path) == network
+
+
+@pytest.mark.parametrize("index", range(6))
+def test_its_equations_alone_say_the_same(index: int, tmp_path: Path) -> None:
+    """Without metadata, and with dt = 1, the spikes are the same; only a leak, which starts somewhere, is refused."""
+    network, path = networks()[index], tmp_path / "n.nir"
+    write_nir(network, path)
+    with h5py.File(path, "a") as file:
+        del file["node/metadata"]
+        for node in file["node/nodes"].values():
+            if "metadata" in node:
+                del node["metadata"]
+    if index in (0, 3, 4):
+        with pytest.raises(ModelFileError, match=r"_neuron: v_leak: expected 0; NIR does not say"):
+            read_nir(path, convention="nir", dt=1.0)
+        return
+    found = read_nir(path, convention="nir", dt=1.0, readout=network.readout)
+    x = np.random.default_rng(0).random((30, 4, *network.input_shape)) < 0.4
+    assert (simulate(found, x).spikes == simulate(network, x).spikes).all()
+
+
+@pytest.mark.parametrize(
+    ("network", "said"),
+    [
+        (Network((2,), [Dense(np.eye(2), CubaLIF(reset="subtract"))]), "layer 0: reset 'subtract'"),
+        (Network((2,), [Dense(np.eye(2), CubaLIF(), delay=3)]), "layer 0: delay"),
+        (Network((2,), [Dense(np.eye(2), CubaLIF(), recurrent=np.eye(2))]), "layer 0: recurrent"),
+        (Network((2,), [Dense(np.eye(2), CubaLIF(current_decay=0))]), "layer 0: current_decay 0"),
+        (Network((2,), [Dense(np.eye(2), CubaLIF(voltage_decay=[0, 0.5]))]), "layer 0: voltage_decay 0"),
+        (Network((2,), [Dense(2 * np.eye(2), CubaLIF(80, 1, 0.5))], arithmetic="loihi"), "Loihi's arithmetic"),
+    ],
+)
+def test_what_nir_cannot_say_is_refused(network: Network, said: str, tmp_path: Path) -> None:
+    with pytest.raises(Unsupported, match=said):
+        write_nir(network, tmp_path / "n.nir")
+    assert not list(tmp_path.iterdir())
+
+
+def stranger(folder: Path, change: Callable[[Tree], None]) -> Path:
+    """A file as others write them, dt 0.1: Linear -> LIF -> Affine -> LIF, `change`d."""
+    neuron = {
+        "type": "LIF",
+        "tau": np.full(2, 0.5),
+        "r": np.full(2, 5.0),
+        "v_leak": np.zeros(2),
+        "v_threshold": np.ones(2),
+    }
+    nodes: Tree = {
+        "input": {"type": "Input", "shape": np.array([3])},
+        "fc": {"type": "Linear", "weight": np.ones((2, 3))},
+        "lif": {**neuron},
+        "fc2": {"type": "Affine", "weight": np.eye(2), "bias": np.full(2, 0.5)},
+        "lif2": {**neuron, "v_reset": np.zeros(2)},
+        "output": {"type": "Output", "shape": np.array([2])},
+    }
+    names = list(nodes)
+    tree: Tree = {
+        "type": "NIRGraph",
+        "nodes": nodes,
+        "edges": [list(pair) for pair in pairwise(names)],
+    }
+    change(tree)
+    path = folder / "n.nir"
+
+    def write(group: h5py.Group, values: Tree) -> None:
+        for key, value in values.items():
+            if isinstance(value, dict):
+                write(group.create_group(key), value)
+            else:
+                kind = h5py.string_dtype() if isinstance(value, (str, list)) else None
+                group.create_dataset(key, data=value, dtype=kind)
+
+    with h5py.File(path, "w") as file:
+        write(file.create_group("node"), tree)
+    return path
+
+
+def test_nirs_equations_in_steps_of_dt(tmp_path: Path) -> None:
+    cuba = {"type": "CubaLIF", "tau_mem": np.full(2, 0.5), "tau_syn": np.full(2, 0.2), "r": np.full(2, 2.0)}
+    cuba |= {"w_in": np.full(2, 3.0), "v_leak": np.zeros(2), "v_threshold": np.full(2, 1.2)}
+
+    def change(tree: Tree) -> None:
+        tree["nodes"]["fc2"] = {"type": "Linear", "weight": np.eye(2)}
+        tree["nodes"]["lif2"] = cuba
+
+    network = read_nir(stranger(tmp_path, change), convention="nir", dt=0.1)
+    first, second = network.layers
+    assert isinstance(first, Dense)
+    assert isinstance(second, Dense)
+    assert first.neuron.voltage_decay == pytest.approx(0.2)
+    assert first.neuron.threshold == pytest.approx(1.0)  # gain dt r / tau = 1
+    assert second.neuron.current_decay == pytest.approx(0.5)
+    assert second.neuron.threshold == pytest.approx(1.2 / (0.5 * 3 * 0.2 * 2))
+
+
+def put(node: str, key: str, value: Any) -> Callable[[Tree], None]:
+    return lambda tree: tree["nodes"][node].__setitem__(key, value)
+
+
+def drop(node: str, key: str) -> Callable[[Tree], None]:
+    return lambda tree: tree["nodes"][node].pop(key)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (put("lif", "v_reset", np.ones(2)), "node lif: v_reset: expected 0"),
+        (put("lif", "v_leak", np.ones(2)), "node lif: v_leak: expected 0"),
+        (put("lif", "tau", np.full(2, np.inf)), "node lif: tau: expected finite numbers"),
+        (put("lif", "tau", np.full(2, 0.01)), "node lif: voltage_decay: expected values in 0..1"),
+        (put("lif", "r", np.zeros(2)), "node lif: r: expected values above 0"),
+        (put("lif", "tau", "long"), "node lif: tau: expected numbers"),
+        (put("lif", "v_threshold", np.ones(5)), "node lif: expected parameters of one shape"),
+        (drop("lif", "tau"), "node lif .LIF.: 'tau' is missing"),
+        (put("lif", "type", "LI"), "node lif: LI: a leaky integrator does not spike"),
+        (put("lif", "type", "Unheard"), "node lif: Unheard: expected one of"),
+        (put("fc", "weight", np.ones((1, 2, 3))), "node fc: weight: expected shape"),
+        (put("input", "shape", np.array([0])), "node fc: Dense expects an input of shape"),
+        (put("input", "shape", np.array([1.5])), "node input: shape: expected a few whole numbers"),
+        (lambda tree: tree["edges"].append(["lif2", "lif"]), "branches or loops"),
+        (lambda tree: tree["edges"].pop(2), "does not connect them"),
+        (lambda tree: tree["edges"].append(["lif2", "nobody"]), "edges: expected pairs of names"),
+        (lambda tree: tree["nodes"].pop("input"), "edges: expected pairs of names"),
+        (lambda tree: tree.pop("edges"), "malformed .KeyError"),
+        (lambda tree: tree.__setitem__("type", "Affine"), "expected a NIR graph"),
+        (lambda tree: tree.__setitem__("metadata", {"writer": "bl-neuro/nir/1"}), "metadata is missing|malformed"),
+    ],
+)
+def test_graphs_that_are_no_network_are_refused(change: Callable[[Tree], None], said: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match=said):
+        read_nir(stranger(tmp_path, change), convention="nir", dt=0.1)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, "leaves open how its continuous time becomes steps"),
+        ({"convention": "nir"}, "needs dt="),
+        ({"convention": "snntorch"}, "v_reset = 0 whatever"),
+        ({"convention": "snntorch", "reset": "zero"}, "node lif: r: not what snnTorch's exporter writes"),
+        ({"convention": "nir", "dt": 0.1, "reset": "subtract"}, "reset 'subtract': nir files say v_reset"),
+    ],
+)
+def test_how_to_read_a_strangers_file_has_to_be_said(options: dict[str, Any], said: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match=said):
+        read_nir(stranger(tmp_path, lambda tree: None), **options)
+
+
+def test_wrong_arguments_are_named(tmp_path: Path) -> None:
+    for options in ({"convention": "lava"}, {"reset": "never"}, {"dt": -1}, {"dt": True}):
+        with pytest.raises(InputError, match=f"{next(iter(options))}: expected"):
+            read_nir(tmp_path / "n.nir", **options)  # type: ignore[arg-type]
+
+
+def test_changed_values_are_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "n.nir"
+    for key, said in (("0_synapse/weight", "fingerprint"), ("0_neuron/tau_mem", "damaged: metadata states another")):
+        write_nir(networks()[0], path)
+        with h5py.File(path, "a") as file:
+            file[f"node/nodes/{key}"][...] *= 2
+        with pytest.raises(ModelFileError, match=said):
+            read_nir(path)
+
+
+def test_damaged_files_are_read_or_refused(tmp_path: Path) -> None:
+    path = tmp_path / "n.nir"
+    write_nir(networks()[5], path)
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    refused = 0
+    for _ in range(150):
+        data = bytearray(whole)
+        for at in rng.integers(0, len(data), rng.integers(1, 12)):
+            data[at] ^= 1 << int(rng.integers(8))
+        path.write_bytes(data if rng.random() < 0.8 else data[: rng.integers(len(data))])
+        try:
+            assert read_nir(path) == networks()[5]
+        except ModelFileError:
+            refused += 1
+    assert 30 < refused < 150
