@@ -34,10 +34,9 @@ def write_net(fixed: FixedPointNetwork, path: str | Path, replicas: int = 1) -> 
     replicas: how many independent copies of a dense network to lay side by side in one file (block-diagonal weights).
 
     Raises:
-        ModelFileError: the file cannot be written. Unsupported: replicas of this network would not be exact.
+        ModelFileError: the file cannot be written.
+        Unsupported: netx would not read this network as it is, or replicas of it would not be exact.
     """
-    import h5py
-
     if replicas > 1 and not can_replicate(fixed):
         raise Unsupported(f"replicas: {NOT_REPLICABLE}")
     network = _without_idle_flattens(fixed.stated)
@@ -45,13 +44,24 @@ def write_net(fixed: FixedPointNetwork, path: str | Path, replicas: int = 1) -> 
     if problems:
         raise Unsupported("netx cannot read this network: " + "; ".join(problems))
     try:
-        with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
-            for index, block in enumerate(_blocks(network, replicas)):
-                _write_group(file.create_group(f"layer/{index}"), block)
-            if replicas == 1:
-                file.create_dataset(NOTE, data=np.frombuffer(note_of(network), np.uint8))
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(_image(network, replicas))
     except OSError as error:
         raise ModelFileError(f"{path}: could not be written ({error})") from error
+
+
+def _image(network: Network, replicas: int) -> bytes:
+    """The file, made in memory: where the disk is full, HDF5 crashes as it closes a file that it could not write."""
+    import h5py
+
+    with h5py.File("network.net", "w", driver="core", backing_store=False) as file:
+        for index, block in enumerate(_blocks(network, replicas)):
+            _write_group(file.create_group(f"layer/{index}"), block)
+        if replicas == 1:
+            file.create_dataset(NOTE, data=np.frombuffer(note_of(network), np.uint8))
+        file.flush()
+        image: bytes = file.id.get_file_image()
+    return image
 
 
 def can_replicate(fixed: FixedPointNetwork) -> bool:

@@ -36,20 +36,27 @@ def read_net(path: str | Path, layers: int | None = None) -> Network:
         raise InputError(f"layers: expected a whole number of at least 1, found {layers!r}")
     source = Path(path)
     problems: list[str] = []
+    size = _size(source)
     with _opened(source) as file:
-        root = CheckedGroup(file, "file", Budget(MAX_VALUES, source.stat().st_size), problems)
+        root = CheckedGroup(file, "file", Budget(MAX_VALUES, size), problems)
         network = _network(root, count)
     if network is None or problems:
         raise ModelFileError(f"{source}: {'; '.join(problems)}", problems)
     return network
 
 
-def _opened(path: Path) -> Any:
-    import h5py
-
+def _size(path: Path) -> int:
+    if not path.is_file():
+        raise ModelFileError(f"{path}: expected a .net file, found {'a folder' if path.is_dir() else 'nothing'}")
     size = path.stat().st_size
     if size > MAX_BYTES:
         raise ModelFileError(f"{path}: {size} bytes; at most {MAX_BYTES} are read")
+    return size
+
+
+def _opened(path: Path) -> Any:
+    import h5py
+
     try:
         return h5py.File(path, "r")
     except (*DAMAGED, MemoryError) as error:

@@ -68,8 +68,10 @@ class FixedPointLayer:
     row_scale: FloatArray
 
     @property
-    def stated(self) -> Dense | Conv:
+    def stated(self) -> Input | Dense | Conv:
         """The layer with these integers as its values."""
+        if isinstance(self.source, Input):  # only a network that states them already has one
+            return self.source
         bias = 0.0 if self.bias is None else self.bias
         decays = (self.current_decay / DECAY_ONE, self.voltage_decay / DECAY_ONE)
         neuron = CubaLIF(self.threshold, *decays, bias)

@@ -323,3 +323,35 @@ def test_junk_anywhere_is_read_or_refused(scratch: Path, written: bytes, junk: b
     scratch.write_bytes(written[:start] + junk + written[end:])
     with suppress(ModelFileError):
         assert isinstance(bl.load(scratch), Network)
+
+
+# Other formats
+
+
+def test_a_full_disk_leaves_the_old_net_file(tmp_path: Path, small_network: Network) -> None:
+    path = tmp_path / "model.net"
+    path.write_bytes(b"old")
+    with pytest.raises(ModelFileError, match="could not be written"), small_disk():
+        bl.save(small_network, path)
+    assert path.read_bytes() == b"old"
+    assert [each.name for each in tmp_path.iterdir()] == ["model.net"]
+
+
+def test_the_suffix_says_the_format(tmp_path: Path) -> None:
+    network = random_dense(1, filtered=False)
+    for suffix in (".safetensors", ".nir"):
+        bl.save(network, tmp_path / f"model{suffix}")
+        assert bl.load(tmp_path / f"model{suffix}") == network
+    bl.save(network, tmp_path / "model.net")
+    assert bl.load(tmp_path / "model.net").arithmetic == "loihi"
+    (tmp_path / "model.onnx").write_bytes(b"something else")
+    with pytest.raises(ModelFileError, match=r"expected a name ending in \.safetensors, \.net or \.nir"):
+        bl.load(tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".nir"])
+def test_only_net_files_have_blocks_to_count(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"model{suffix}"
+    bl.save(random_dense(1, filtered=False), path)
+    with pytest.raises(bl.InputError, match=r"layers: only the blocks of a \.net file are counted"):
+        bl.load(path, layers=1)

@@ -339,3 +339,10 @@ def test_neuron_keys_of_training_are_ignored(tmp_path: Path) -> None:
     plain = read(tmp_path, dense())
     noted = neuron(scaleRho=1.0, tauRho=0.5, theta=1600, wgtExp=0)
     assert read(tmp_path, dense(**noted)) == plain
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match=r"expected a \.net file, found nothing"):
+        read_net(tmp_path / "model.net")
+    with pytest.raises(ModelFileError, match=r"expected a \.net file, found a folder"):
+        read_net(tmp_path)
