@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar, Literal, Protocol
@@ -83,6 +85,8 @@ class LoihiTarget(Target):
         if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
             raise InputError(f"threads: expected a whole number of at least 1, found {threads!r}")
         self._threads = threads
+        self._lock = threading.Lock()
+        self._pool: tuple[tuple[int, int], ThreadPoolExecutor] | None = None
         self._programs = compile_network(network)
         self._engine = _engine(chosen, self._programs, self._device)
         self.differentiable = not any(  # type: ignore[misc]  # of this target, not of all
@@ -104,8 +108,19 @@ class LoihiTarget(Target):
         threads = self._threads or torch.get_num_threads()
         if len(pieces) == 1 or threads == 1 or self._device.type != "cpu":
             return super()._run_pieces(pieces, layers, start)
-        with ThreadPoolExecutor(min(threads, len(pieces))) as pool:
-            return list(pool.map(lambda piece: self._answer(piece, layers, start), pieces))
+        return list(self._workers(threads).map(lambda piece: self._answer(piece, layers, start), pieces))
+
+    def _workers(self, threads: int) -> ThreadPoolExecutor:
+        """The target's threads. They stay: fresh ones for each run would each leave memory of their own behind."""
+        key = os.getpid(), threads  # a fork has none of its parent's threads
+        with self._lock:
+            if self._pool is None or self._pool[0] != key:
+                self._pool = key, ThreadPoolExecutor(threads, thread_name_prefix="bl-neuro-loihi")
+            return self._pool[1]
+
+    def _close(self) -> None:
+        if self._pool is not None and self._pool[0][0] == os.getpid():
+            self._pool[1].shutdown()
 
     def _run(self, spikes: Tensor, layers: bool, start: Start) -> Response:
         if not (spikes.requires_grad and torch.is_grad_enabled()):
