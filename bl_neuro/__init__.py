@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from bl_neuro import attacks
     from bl_neuro.access import BlackBox, WhiteBox
     from bl_neuro.backends import available_substrates, open_target
+    from bl_neuro.interop import from_norse, from_slayer, from_snntorch, from_state_dict
     from bl_neuro.layers import AveragePool, Conv, Dense, Flatten, Input, SumPool
     from bl_neuro.model_file import load, save
     from bl_neuro.network import Network
@@ -49,6 +50,10 @@ _LAZY = {
     "SumPool": "bl_neuro.layers",
     "WhiteBox": "bl_neuro.access",
     "available_substrates": "bl_neuro.backends",
+    "from_norse": "bl_neuro.interop",
+    "from_slayer": "bl_neuro.interop",
+    "from_snntorch": "bl_neuro.interop",
+    "from_state_dict": "bl_neuro.interop",
     "load": "bl_neuro.model_file",
     "open_target": "bl_neuro.backends",
     "save": "bl_neuro.model_file",
@@ -85,6 +90,10 @@ __all__ = [
     "__version__",
     "attacks",
     "available_substrates",
+    "from_norse",
+    "from_slayer",
+    "from_snntorch",
+    "from_state_dict",
     "load",
     "open_target",
     "save",

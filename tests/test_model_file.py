@@ -328,13 +328,15 @@ def test_junk_anywhere_is_read_or_refused(scratch: Path, written: bytes, junk: b
 # Other formats
 
 
-def test_a_full_disk_leaves_the_old_net_file(tmp_path: Path, small_network: Network) -> None:
-    path = tmp_path / "model.net"
+@pytest.mark.parametrize("suffix", [".net", ".nir"])
+def test_a_full_disk_leaves_the_old_hdf5_file(tmp_path: Path, small_network: Network, suffix: str) -> None:
+    """HDF5 itself crashes, or leaves a file open, where a disk is full."""
+    path = tmp_path / f"model{suffix}"
     path.write_bytes(b"old")
     with pytest.raises(ModelFileError, match="could not be written"), small_disk():
         bl.save(small_network, path)
     assert path.read_bytes() == b"old"
-    assert [each.name for each in tmp_path.iterdir()] == ["model.net"]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_the_suffix_says_the_format(tmp_path: Path) -> None:

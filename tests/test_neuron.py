@@ -32,7 +32,7 @@ def test_defaults() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"threshold": 0.0}, "threshold: expected values above 0, found 0.0"),
+        ({"threshold": -0.5}, "threshold: expected values above 0, found -0.5"),
         ({"threshold": [1.0, -2.0]}, "threshold: expected values above 0, found -2.0"),
         ({"current_decay": -0.1}, "current_decay: expected values in 0..1"),
         ({"current_decay": 1.1}, "current_decay: expected values in 0..1"),

@@ -35,15 +35,24 @@ def write_nir(network: Network, path: str | Path) -> None:
         Unsupported: NIR cannot say it; every layer and parameter that stands in the way is named.
         ModelFileError: the file cannot be written.
     """
-    import h5py
-
     graph = _graph(network)
     try:
-        with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
-            file.create_dataset("version", data=NIR_VERSION, dtype=h5py.string_dtype())
-            _write(file.create_group("node"), graph)
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(_image(graph))
     except OSError as error:
         raise ModelFileError(f"{path}: could not be written ({error})") from error
+
+
+def _image(graph: Tree) -> bytes:
+    """The file, made in memory: where the disk is full, HDF5 crashes as it closes a file that it could not write."""
+    import h5py
+
+    with h5py.File("network.nir", "w", driver="core", backing_store=False) as file:
+        file.create_dataset("version", data=NIR_VERSION, dtype=h5py.string_dtype())
+        _write(file.create_group("node"), graph)
+        file.flush()
+        image: bytes = file.id.get_file_image()
+    return image
 
 
 def _graph(network: Network) -> Tree:

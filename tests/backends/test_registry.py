@@ -71,15 +71,15 @@ def others(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_ours_come_first() -> None:
-    assert available_substrates()[:4] == ("snntorch", "norse", "slayer", "lava")
+    assert available_substrates()[:5] == ("snntorch", "norse", "slayer", "loihi", "lava")
 
 
-@pytest.mark.parametrize("name", ["snntorch", "norse", "slayer", "lava"])
+@pytest.mark.parametrize("name", ["snntorch", "norse", "slayer", "loihi", "lava"])
 def test_a_backend_describes_itself(name: str) -> None:
     backend = find_backend(name)
     assert backend.name == name
     assert backend.summary
-    assert backend.extra in ("snntorch", "norse", "lava")
+    assert backend.extra in ("snntorch", "norse", "lava", "all")
 
 
 def test_looking_for_backends_imports_no_framework() -> None:
@@ -96,7 +96,7 @@ def test_looking_for_backends_imports_no_framework() -> None:
 
 
 def test_another_package_can_add_one(others: None) -> None:
-    assert available_substrates() == ("snntorch", "norse", "slayer", "lava", *sorted(OTHERS))
+    assert available_substrates() == ("snntorch", "norse", "slayer", "loihi", "lava", *sorted(OTHERS))
     with bl.open_target(NETWORK, "reference") as target:
         assert target.substrate == "reference"
 
@@ -116,7 +116,7 @@ def test_what_is_no_backend_is_refused(others: None, name: str, message: str) ->
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("snntroch", "did you mean 'snntorch'"), ("loihi3000", "expected one of snntorch, norse, slayer, lava"), (3, "3")],
+    [("snntroch", "did you mean 'snntorch'"), ("loihi3000", "expected one of snntorch, norse, slayer, loihi, lava"), (3, "3")],
 )
 def test_an_unknown_substrate_is_refused(name: Any, message: str) -> None:
     with pytest.raises(bl.UnknownSubstrate, match=message):
