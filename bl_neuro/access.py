@@ -31,7 +31,8 @@ class WhiteBox:
         _need_target(target, "white box")
         if not target.differentiable:
             raise NotDifferentiable(
-                f"white box: expected a differentiable target (snntorch, norse, slayer, loihi), found {target.substrate}"
+                f"white box: expected a differentiable target (snntorch, norse, slayer, loihi), "
+                f"found {target.substrate}"
                 "; query it through a BlackBox"
             )
         self.target = target

@@ -9,7 +9,20 @@ import pytest
 
 import bl_neuro
 
-HEAVY = ("torch", "snntorch", "norse", "lava", "matplotlib", "pydantic", "sklearn", "scipy", "h5py", "safetensors")
+HEAVY = (
+    "torch",
+    "snntorch",
+    "norse",
+    "lava",
+    "matplotlib",
+    "pydantic",
+    "sklearn",
+    "scipy",
+    "h5py",
+    "safetensors",
+    "numba",
+    "nir",
+)
 ABSENT = """
 import sys
 for name in ("snntorch", "norse", "lava"):
@@ -70,7 +83,7 @@ import bl_neuro as bl
 network = bl.Network((2,), [bl.Dense([[1.0, 2.0]], bl.CubaLIF())])
 for substrate in bl.available_substrates():
     try:
-        bl.open_target(network, substrate)
+        bl.open_target(network, substrate).close()
     except bl.MissingDependency as error:
         print(error)
 """
@@ -92,12 +105,14 @@ box = bl.BlackBox(SpikesOnlyTarget(easy_network()))
 assert len(bl.attacks.BrainLeaksV2()(box, classes=[0], steps=3).classes) == 1
 plan = bl.training.TargetPlan(hidden=(4,), steps=2, proxy_epochs=1, spiking_epochs=1)
 assert bl.training.train_target(bl.data.load_digits(), plan).classes == 10
-assert run(["demo", "--out", "nowhere"]) == 2
+assert run(["demo", "--out", "nowhere", "--substrates", "loihi,snntorch"]) == 2
+with bl.open_target(easy_network(), "loihi") as target:
+    assert target.run(np.ones((3, 2, *easy_network().input_shape))).spikes.any()
 """
     done = python(code)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count('"works": false') == 4
     assert done.stdout.count("is not installed; install it with: pip install") == 4
     assert done.stderr.splitlines() == [
-        'error: no substrate is installed; install one with: pip install "bl-neuro[snntorch]"'
+        "error: substrate 'snntorch': snnTorch is not installed; install it with: pip install \"bl-neuro[snntorch]\""
     ]

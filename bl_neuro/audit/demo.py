@@ -26,8 +26,8 @@ from bl_neuro.seeding import derived_seed, stream
 from bl_neuro.training import TargetPlan, measure_accuracy, train_evaluator, train_target
 
 Progress = Callable[[int, int], None]
-CONTROL_SUBSTRATE = ("snntorch", "norse", "slayer")
-"""Where the null control runs: the first of these that is installed."""
+CONTROL_SUBSTRATE = ("snntorch", "norse", "slayer", "loihi")
+"""Where the null control runs: the first of these that is in use."""
 
 
 class Stages(Protocol):

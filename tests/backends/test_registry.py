@@ -116,7 +116,11 @@ def test_what_is_no_backend_is_refused(others: None, name: str, message: str) ->
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("snntroch", "did you mean 'snntorch'"), ("loihi3000", "expected one of snntorch, norse, slayer, loihi, lava"), (3, "3")],
+    [
+        ("snntroch", "did you mean 'snntorch'"),
+        ("loihi3000", "expected one of snntorch, norse, slayer, loihi, lava"),
+        (3, "3"),
+    ],
 )
 def test_an_unknown_substrate_is_refused(name: Any, message: str) -> None:
     with pytest.raises(bl.UnknownSubstrate, match=message):

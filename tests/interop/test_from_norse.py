@@ -9,7 +9,7 @@ from torch import nn
 
 import bl_neuro as bl
 from bl_neuro import Unsupported
-from bl_neuro.interop.from_norse import from_norse
+from bl_neuro.interop.norse_modules import from_norse
 from bl_neuro.reference import simulate
 
 norse = pytest.importorskip("norse.torch", reason="norse is not installed")

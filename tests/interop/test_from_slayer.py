@@ -13,7 +13,7 @@ from torch import nn
 import bl_neuro as bl
 from bl_neuro import Network, Unsupported
 from bl_neuro.backends import open_target
-from bl_neuro.interop.from_slayer import from_slayer
+from bl_neuro.interop.slayer_modules import from_slayer
 
 pytestmark = pytest.mark.slayer
 Build = Callable[..., Any]

@@ -9,7 +9,7 @@ from torch import nn
 
 import bl_neuro as bl
 from bl_neuro import InputError, Network, Unsupported
-from bl_neuro.interop.from_snntorch import from_snntorch
+from bl_neuro.interop.snntorch_modules import from_snntorch
 from bl_neuro.reference import simulate
 
 snn = pytest.importorskip("snntorch", reason="snntorch is not installed")

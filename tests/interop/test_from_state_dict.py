@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from bl_neuro import AveragePool, Conv, CubaLIF, Dense, Flatten, InputError, ModelFileError, Network, Unsupported
-from bl_neuro.interop.from_state_dict import from_state_dict
+from bl_neuro.interop.state_dicts import from_state_dict
 
 RNG = np.random.default_rng(0)
 STATE: dict[str, torch.Tensor] = {

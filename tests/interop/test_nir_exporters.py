@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from bl_neuro import ModelFileError, Network
-from bl_neuro.interop.from_norse import from_norse
-from bl_neuro.interop.from_snntorch import from_snntorch
 from bl_neuro.interop.nir_file import read_nir
+from bl_neuro.interop.norse_modules import from_norse
+from bl_neuro.interop.snntorch_modules import from_snntorch
 from bl_neuro.neuron import Reset
 from bl_neuro.reference import simulate
 
