@@ -14,7 +14,7 @@ import pytest
 from bl_neuro.report import Results
 
 pytestmark = [pytest.mark.slow, pytest.mark.lava, pytest.mark.timeout(900)]
-SUBSTRATES = ("snntorch", "norse", "slayer", "lava")
+SUBSTRATES = ("snntorch", "norse", "slayer", "loihi", "lava")
 
 
 @pytest.fixture(scope="module")
@@ -37,10 +37,10 @@ def results(finished: tuple[Path, Any]) -> Results:
 
 def test_attacks_every_substrate_in_every_way_it_allows(results: Results) -> None:
     assert {(row.attack, row.substrate) for row in results.rows} == {
-        *(("v1", substrate) for substrate in SUBSTRATES[:3]),
+        *(("v1", substrate) for substrate in SUBSTRATES[:4]),
         *(("v2", substrate) for substrate in SUBSTRATES),
     }
-    assert len(results.rows) == 7
+    assert len(results.rows) == 9
     assert all(row.n == 40 for row in results.rows)
 
 
@@ -60,13 +60,14 @@ def test_black_boxes_saw_counts_and_few_queries(results: Results) -> None:
             assert row.status == {"completed": row.n}
 
 
-def test_slayer_and_lava_are_the_same_machine(results: Results) -> None:
-    slayer, lava = (
+def test_slayer_loihi_and_lava_are_the_same_machine(results: Results) -> None:
+    slayer, loihi, lava = (
         next(row for row in results.rows if row.attack == "v2" and row.substrate == substrate)
-        for substrate in ("slayer", "lava")
+        for substrate in ("slayer", "loihi", "lava")
     )
     same = ("target_accuracy", "attack_accuracy", "confidence", "daa", "pearson_selectivity", "ssim", "spike_density")
-    assert {name: getattr(slayer, name) for name in same} == {name: getattr(lava, name) for name in same}
+    measured = [{name: getattr(row, name) for name in same} for row in (slayer, loihi, lava)]
+    assert measured[0] == measured[1] == measured[2]
 
 
 def test_null_controls_give_nothing_away(results: Results) -> None:
