@@ -105,6 +105,8 @@ class Simulation:
         if resets_itself:
             self.network = make(reset_interval=self.period, reset_offset=0 if self.current else 1)
         self.blocks = self.network.layers
+        if sparse:
+            _multiply_messages(self.blocks)
         self.clears = {} if resets_itself else _what_to_clear(self.blocks, self.lags, start)
         self.fresh = True
         recorded = range(len(self.blocks)) if layers else [len(self.blocks) - 1]
@@ -183,6 +185,17 @@ def _what_to_clear(blocks: list[Any], lags: list[int], start: str) -> dict[int, 
 
 def _buffer(synapse: Any) -> Any:
     return synapse.a_buff if hasattr(synapse, "a_buff") else synapse.a_buf
+
+
+def _multiply_messages(blocks: list[Any]) -> None:
+    """Has sparse synapses multiply by their messages, as for graded spikes: a spike is the message 1.
+
+    For binary spikes Lava's own model cuts the matrix down to the columns that spiked, which takes three times as long
+    as the product with all of it.
+    """
+    for block in blocks:
+        if hasattr(block, "synapse"):
+            block.synapse.num_message_bits.init = 1
 
 
 def _widen_currents() -> None:

@@ -162,5 +162,5 @@ def test_a_missing_framework_is_refused_by_name_and_noted_otherwise(monkeypatch:
         demo._choose(["norse", "lava"])
     chosen, notes = demo._choose(None)
     assert chosen == ["norse"]
-    assert notes == [f"Not run on {name}: it is gone." for name in ("snntorch", "slayer", "lava")]
+    assert notes == [f"Not run on {name}: it is gone." for name in ("snntorch", "slayer", "loihi", "lava")]
     assert demo._choose(["norse", "norse"]) == (["norse"], [])
