@@ -99,7 +99,7 @@ class DemoStory:
 
     def __init__(self, plan: DemoPlan, seed: int, stages: Stages) -> None:
         self.plan, self.seed, self.stages = plan, seed, stages
-        self.split: Split = three_way_split(load_digits(), seed)
+        self.split: Split[Dataset] = three_way_split(load_digits(), seed)
         steps = plan.target.steps
         self.network: Network = train_target(
             self.split.target, plan.target, seed=seed, progress=stages.stage("training the target")

@@ -1,68 +1,72 @@
-"""A labelled set of images, and its split between target, evaluator and test."""
+"""A labelled set of images."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from bl_neuro.arrays import FloatArray, IntArray
-from bl_neuro.errors import DataError
-from bl_neuro.seeding import stream
+from bl_neuro.arrays import BoolArray, FloatArray, IntArray, SpikeArray
+from bl_neuro.data.encoders import Encoder, find_encoder
+
+Index = npt.NDArray[np.integer[Any]] | slice
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images (N, C, H, W) in 0..1 and their labels (N,) in 0..classes-1."""
+    """Images (N, C, H, W) and their labels (N,) in 0..classes-1.
+
+    pixels: values in 0..1, or bytes 0..255, which stay bytes until they are asked for: `images_at` converts a batch,
+    `images` converts all, once, and keeps them (8 bytes a pixel). held_out: which samples its authors keep for
+    testing. completeness: how much of the dataset was found.
+    """
 
     name: str
     source: str
-    images: FloatArray
+    pixels: FloatArray | SpikeArray
     labels: IntArray
     class_names: tuple[str, ...]
+    held_out: BoolArray | None = None
+    completeness: str = "all"
 
     @property
     def classes(self) -> int:
         """How many classes there are."""
         return len(self.class_names)
 
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape (C, H, W) of an image."""
+        return self.pixels.shape[1:]
+
+    @cached_property
+    def images(self) -> FloatArray:
+        """All images, (N, C, H, W) in 0..1."""
+        return self.images_at(slice(None))
+
+    def images_at(self, index: Index) -> FloatArray:
+        """The images at `index`, in 0..1; the others are not converted."""
+        pixels = self.pixels[index]
+        return pixels / 255.0 if pixels.dtype == np.uint8 else pixels.astype(np.float64, copy=False)
+
     def class_means(self) -> FloatArray:
         """The mean image of each class, (classes, C, H, W)."""
-        return np.stack([self.images[self.labels == label].mean(axis=0) for label in range(self.classes)])
+        members = (np.flatnonzero(self.labels == label) for label in range(self.classes))
+        return np.stack([self.images_at(index).mean(axis=0) for index in members])
 
-    def subset(self, index: IntArray) -> Dataset:
+    def subset(self, index: npt.NDArray[np.integer[Any]]) -> Dataset:
         """The samples at `index`."""
-        return Dataset(self.name, self.source, self.images[index], self.labels[index], self.class_names)
+        held_out = None if self.held_out is None else self.held_out[index]
+        return replace(self, pixels=self.pixels[index], labels=self.labels[index], held_out=held_out)
 
+    def spikes(
+        self, index: Index, steps: int, rng: np.random.Generator, encoder: str | Encoder | None = None
+    ) -> npt.NDArray[Any]:
+        """The images at `index` encoded over `steps` steps, (T, B, C, H, W).
 
-@dataclass(frozen=True)
-class Split:
-    """Three disjoint parts: what the target learns from, what the evaluator learns from, what both are tested on."""
-
-    target: Dataset
-    evaluator: Dataset
-    test: Dataset
-
-    def sizes(self) -> dict[str, int]:
-        """Samples in each part."""
-        parts = {"target": self.target, "evaluator": self.evaluator, "test": self.test}
-        return {name: len(part.labels) for name, part in parts.items()}
-
-
-def three_way_split(dataset: Dataset, seed: int, target: float = 0.5, evaluator: float = 0.3) -> Split:
-    """Splits `dataset`, each class in the same proportions; what is left over is the test set.
-
-    Raises:
-        DataError: a part would have fewer than two samples of some class.
-    """
-    rng = stream(seed, "split")
-    parts: list[list[IntArray]] = [[], [], []]
-    for label in range(dataset.classes):
-        index = rng.permutation(np.flatnonzero(dataset.labels == label))
-        cuts = [round(len(index) * target), round(len(index) * (target + evaluator))]
-        pieces = np.split(index, cuts)
-        if min(len(piece) for piece in pieces) < 2:
-            raise DataError(f"{dataset.name}: class {label} has {len(index)} samples, too few to split three ways")
-        for part, piece in zip(parts, pieces):
-            part.append(piece)
-    return Split(*(dataset.subset(rng.permutation(np.concatenate(part))) for part in parts))
+        encoder: "rate" (when None), "held", "direct" or a function; see `bl_neuro.data.encoders`.
+        """
+        return find_encoder(encoder or "rate")(self.images_at(index), steps, rng)

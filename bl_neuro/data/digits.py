@@ -15,7 +15,8 @@ def load_digits() -> Dataset:
     return Dataset(
         name="digits",
         source="scikit-learn's copy of the UCI optical digits test set (Alpaydin and Kaynak, 1998)",
-        images=np.asarray(bunch.images, dtype=np.float64)[:, None] / 16.0,
+        pixels=np.asarray(bunch.images, dtype=np.float64)[:, None] / 16.0,
         labels=np.asarray(bunch.target, dtype=np.int64),
         class_names=tuple(str(name) for name in bunch.target_names),
+        completeness="all 1,797",
     )

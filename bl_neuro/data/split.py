@@ -1,0 +1,118 @@
+"""Splits: who may learn from which samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic
+
+import numpy as np
+
+from bl_neuro.arrays import IntArray
+from bl_neuro.data.samples import S
+from bl_neuro.errors import DataError
+from bl_neuro.seeding import stream
+
+UNSEEN = "the evaluator is trained on samples that the target never saw"
+SHARED = "the evaluator is trained on the target's own samples"
+
+
+@dataclass(frozen=True)
+class Split(Generic[S]):
+    """Three parts: what the target learns from, what the evaluator learns from, what both are tested on.
+
+    The test part is disjoint from the others, and so are these two, unless `note` says that they are shared.
+    """
+
+    target: S
+    evaluator: S
+    test: S
+    note: str = UNSEEN
+
+    def sizes(self) -> dict[str, int]:
+        """Samples in each part."""
+        parts = {"target": self.target, "evaluator": self.evaluator, "test": self.test}
+        return {name: len(part.labels) for name, part in parts.items()}
+
+
+def three_way_split(dataset: S, seed: int, target: float = 0.5, evaluator: float = 0.3) -> Split[S]:
+    """Splits `dataset`, each class in the same proportions; what is left over is the test set.
+
+    Raises:
+        DataError: a part would have fewer than two samples of some class.
+    """
+    rng = stream(seed, "split")
+    parts: list[list[IntArray]] = [[], [], []]
+    for label in range(dataset.classes):
+        index = rng.permutation(np.flatnonzero(dataset.labels == label))
+        cuts = [round(len(index) * target), round(len(index) * (target + evaluator))]
+        pieces = np.split(index, cuts)
+        if min(len(piece) for piece in pieces) < 2:
+            raise DataError(f"{dataset.name}: class {label} has {len(index)} samples, too few to split three ways")
+        for part, piece in zip(parts, pieces):
+            part.append(piece)
+    first, second, third = (dataset.subset(rng.permutation(np.concatenate(part))) for part in parts)
+    return Split(first, second, third)
+
+
+def official_split(
+    dataset: S, seed: int, target: int | None = None, evaluator: int | None = None, test: int | None = None
+) -> Split[S]:
+    """The authors' own test set kept apart; their training set divided between target and evaluator.
+
+    target, evaluator, test: samples in each part, drawn with the classes in the proportions they have. By default the
+    test part is all there is, and target and evaluator share what the other leaves, in equal parts if neither is given.
+    On MNIST: 30,000, 30,000 and the 10,000 official test images. On AT&T, `target=200, evaluator=120` gives 5 and 3
+    photographs a person and the authors' 2 for testing.
+
+    Raises:
+        DataError: the dataset has no test set of its own, or fewer samples than were asked for.
+    """
+    learn, held = _official_parts(dataset)
+    if target is None:
+        target = len(learn) // 2 if evaluator is None else len(learn) - evaluator
+    evaluator = len(learn) - target if evaluator is None else evaluator
+    test = len(held) if test is None else test
+    for name, count, most in (
+        ("target", target, len(learn)),
+        ("evaluator", evaluator, len(learn)),
+        ("test", test, len(held)),
+    ):
+        if not 1 <= count <= most:
+            raise DataError(f"{dataset.name}: {name}: expected 1..{most} samples, found {count}")
+    if target + evaluator > len(learn):
+        raise DataError(
+            f"{dataset.name}: expected at most {len(learn)} samples for target and evaluator, "
+            f"found {target} + {evaluator}"
+        )
+    rng = stream(seed, "official split")
+    for_target, rest = _draw(dataset.labels, learn, target, rng)
+    for_evaluator, _ = _draw(dataset.labels, rest, evaluator, rng)
+    for_test, _ = _draw(dataset.labels, held, test, rng)
+    return Split(dataset.subset(for_target), dataset.subset(for_evaluator), dataset.subset(for_test))
+
+
+def shared_split(dataset: S) -> Split[S]:
+    """The BrainLeaks authors' way: target and evaluator both learn from the whole official training set.
+
+    Raises:
+        DataError: the dataset has no test set of its own.
+    """
+    learn, held = _official_parts(dataset)
+    return Split(dataset.subset(learn), dataset.subset(learn), dataset.subset(held), SHARED)
+
+
+def _official_parts(dataset: S) -> tuple[IntArray, IntArray]:
+    if dataset.held_out is None or not 0 < dataset.held_out.sum() < len(dataset.labels):
+        raise DataError(f"{dataset.name}: its authors name no test set in what was loaded; use three_way_split")
+    return np.flatnonzero(~dataset.held_out), np.flatnonzero(dataset.held_out)
+
+
+def _draw(labels: IntArray, index: IntArray, count: int, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
+    """So many of `index`, shuffled, the classes in their proportions (largest remainders); and the rest."""
+    members = [rng.permutation(index[labels[index] == label]) for label in np.unique(labels[index])]
+    shares = np.array([len(each) * count / len(index) for each in members])
+    counts = np.floor(shares).astype(int)
+    counts[np.argsort(counts - shares, kind="stable")[: count - counts.sum()]] += 1
+    drawn = [each[:n] for each, n in zip(members, counts)]
+    rest = [each[n:] for each, n in zip(members, counts)]
+    return rng.permutation(np.concatenate(drawn)), np.concatenate(rest)
