@@ -12,7 +12,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from bl_neuro.backends.loihi.int32_ops import add
+from bl_neuro.backends.loihi.int32_ops import add_eight
 from bl_neuro.backends.loihi.rows import COUNTS, OFFSETS, gather
 from bl_neuro.layers import Conv, Shape
 
@@ -68,7 +68,14 @@ def _scatter(
     width = weights.shape[2]
     groups = weights.shape[0] // inner
     places = sums.shape[1] // (groups * each)
-    total = np.empty((groups, places, width), np.int32)
+    kernels = weights.reshape(-1)
+    total = np.empty(groups * places * width, np.int32)
+    bases = np.empty((inputs, 3), np.int32)  # of every input: its group's sums, its channel's kernels, its pixel
+    for event in range(inputs):
+        channel = event // pixels
+        bases[event, 0] = channel // inner * places * width
+        bases[event, 1] = channel * weights.shape[1] * width
+        bases[event, 2] = event % pixels
     lists = np.empty(8 * frames.shape[1] + 2 * 8, np.int32)
     for row in range(frames.shape[0]):
         total[:] = 0
@@ -76,26 +83,23 @@ def _scatter(
             event = lists[at]
             if event >= inputs:
                 break
-            channel = event // pixels
-            pixel = event % pixels
-            group = channel // inner
+            first, taps, pixel = bases[event, 0], bases[event, 1], bases[event, 2]
             for tap in range(starts[pixel], starts[pixel + 1]):
-                target = total[group, place[tap]]
-                source = weights[channel, kernel[tap]]
-                for lane in range(width):
-                    target[lane] = add(target[lane], source[lane])
+                target, source = first + place[tap] * width, taps + kernel[tap] * width
+                for lane in range(0, width, 8):
+                    add_eight(total, target + lane, kernels, source + lane)
         for group in range(groups):
             for lane in range(each):
                 base = (group * each + lane) * places
                 for spot in range(places):
-                    sums[row, base + spot] = total[group, spot, lane]
+                    sums[row, base + spot] = total[(group * places + spot) * width + lane]
         if wraps:  # to signed 24 bits
             for spot in range(sums.shape[1]):
                 sums[row, spot] = np.int32(((sums[row, spot] + 8388608) & 16777215) - 8388608)
 
 
 class EventConv:
-    """A convolution on the CPU. Call with frames (T, B, bytes); returns int32 sums (T, B, N)."""
+    """A convolution on the CPU. Call with frames (T, B, bytes), and int32 sums (T, B, N) to be written."""
 
     def __init__(self, layer: Conv, weight: npt.NDArray[np.int64], input_shape: Shape, output_shape: Shape) -> None:
         self._shapes = input_shape, output_shape
@@ -109,14 +113,12 @@ class EventConv:
         """Whether so few inputs spike that adding up events is less work than the whole product."""
         return np.count_nonzero(frames) < DENSE_FROM * frames.size
 
-    def __call__(self, frames: npt.NDArray[np.uint8]) -> Int32Array:
+    def __call__(self, frames: npt.NDArray[np.uint8], sums: Int32Array) -> None:
         """See the class."""
         steps, batch, _ = frames.shape
         channels, height, width = self._shapes[0]
-        sums = np.empty((steps, batch, int(np.prod(self._shapes[1]))), np.int32)
         _scatter(
             frames.reshape(steps * batch, -1).view(np.uint64), channels * height * width, height * width,
             self._inner, self._each, self._wraps, *self._taps, self._weights, sums.reshape(steps * batch, -1),
             OFFSETS, COUNTS,
         )  # fmt: skip
-        return sums

@@ -56,3 +56,24 @@ def _store_pair(typing_context: Any, array: Any, index: Any, pair: Any) -> Any:
 
 
 store_pair: Any = intrinsic(_store_pair)
+
+
+def _add_eight(typing_context: Any, array: Any, index: Any, others: Any, other: Any) -> Any:
+    """Adds others[other : other + 8] to array[index : index + 8], both flat int32, as one vector."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        vector = ir.VectorType(ir.IntType(32), 8).as_pointer()
+
+        def place(which: int) -> Any:
+            data = context.make_array(signature.args[which])(context, builder, arguments[which]).data
+            return builder.bitcast(builder.gep(data, [arguments[which + 1]]), vector)
+
+        target, source = place(0), place(2)
+        values = builder.add(builder.load(target, align=4), builder.load(source, align=4))
+        builder.store(values, target, align=4)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, others, types.intp), generate
+
+
+add_eight: Any = intrinsic(_add_eight)

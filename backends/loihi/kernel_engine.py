@@ -121,25 +121,28 @@ class KernelEngine:
             values, held, steps = trace.spikes, False, steps + before
         return traces
 
-    def _sums(self, number: int, values: Tensor) -> Int32Array:
-        """Sums of weights (T, B, N), or the drive of input neurons."""
+    def _sum(self, number: int, values: Tensor, sums: Int32Array) -> None:
+        """Writes the sums of weights (T, B, N), or the drive of input neurons; of a held frame, in every step."""
         program, conv = self._programs[number], self._conv[number]
-        if program.kind != "input" and conv is not None:
+        if program.kind == "input":
+            sums[:] = values.numpy()
+            return
+        if conv is not None:
             frames = _padded(values, program)
             if conv.pays(frames):
-                return conv(frames)
-        sums = values if program.kind == "input" else self._synapses[number](values[..., : _inputs(program)])
-        result: Int32Array = sums.numpy()
-        return result
+                conv(frames, sums[: len(frames)])
+                sums[len(frames) :] = sums[0]
+                return
+        sums[:] = self._synapses[number](values[..., : _inputs(program)]).numpy()
 
     def _behind_sums(self, number: int, values: Tensor, steps: int, lead: int, record: bool) -> LayerTrace:
         program, own = self._programs[number], self._neurons[number]
         if program.delay is not None:
             values = values.expand(steps, *values.shape[1:])
-        sums = self._sums(number, values)
-        batch = sums.shape[1]
-        voltages = np.zeros((steps + lead, batch, program.size), np.int32)
-        voltages[lead:] = sums
+        batch = values.shape[1]
+        voltages = np.empty((steps + lead, batch, program.size), np.int32)
+        voltages[:lead] = 0
+        self._sum(number, values, voltages[lead:])
         width = -(-program.size // LANES) * LANES
         fired = np.zeros((steps + lead, batch, width), np.uint8)
         final = np.empty((2, batch, program.size), np.int32)
