@@ -20,6 +20,7 @@ from bl_neuro.deploy.net_note import note_of
 from bl_neuro.deploy.quantize import FixedPointNetwork
 from bl_neuro.errors import ModelFileError, Unsupported
 from bl_neuro.files import atomic_path
+from bl_neuro.hdf5_image import hdf5_image
 from bl_neuro.layers import SPIKING, Conv, Dense, Flatten, Input, Layer, Shape
 from bl_neuro.loihi_numbers import DECAY_ONE, THRESHOLD_MAX
 from bl_neuro.network import Network
@@ -45,23 +46,16 @@ def write_net(fixed: FixedPointNetwork, path: str | Path, replicas: int = 1) -> 
         raise Unsupported("netx cannot read this network: " + "; ".join(problems))
     try:
         with atomic_path(path) as temporary:
-            temporary.write_bytes(_image(network, replicas))
+            temporary.write_bytes(hdf5_image(lambda file: _fill(file, network, replicas)))
     except OSError as error:
         raise ModelFileError(f"{path}: could not be written ({error})") from error
 
 
-def _image(network: Network, replicas: int) -> bytes:
-    """The file, made in memory: where the disk is full, HDF5 crashes as it closes a file that it could not write."""
-    import h5py
-
-    with h5py.File("network.net", "w", driver="core", backing_store=False) as file:
-        for index, block in enumerate(_blocks(network, replicas)):
-            _write_group(file.create_group(f"layer/{index}"), block)
-        if replicas == 1:
-            file.create_dataset(NOTE, data=np.frombuffer(note_of(network), np.uint8))
-        file.flush()
-        image: bytes = file.id.get_file_image()
-    return image
+def _fill(file: Any, network: Network, replicas: int) -> None:
+    for index, block in enumerate(_blocks(network, replicas)):
+        _write_group(file.create_group(f"layer/{index}"), block)
+    if replicas == 1:
+        file.create_dataset(NOTE, data=np.frombuffer(note_of(network), np.uint8))
 
 
 def can_replicate(fixed: FixedPointNetwork) -> bool:

@@ -8,6 +8,7 @@ import resource
 import signal
 import struct
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -357,3 +358,11 @@ def test_only_net_files_have_blocks_to_count(tmp_path: Path, suffix: str) -> Non
     bl.save(random_dense(1, filtered=False), path)
     with pytest.raises(bl.InputError, match=r"layers: only the blocks of a \.net file are counted"):
         bl.load(path, layers=1)
+
+
+@pytest.mark.parametrize("suffix", [".net", ".nir"])
+def test_threads_write_at_the_same_time(tmp_path: Path, small_network: Network, suffix: str) -> None:
+    paths = [tmp_path / f"{number}{suffix}" for number in range(32)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda path: bl.save(small_network, path), paths))
+    assert len({path.read_bytes() for path in paths}) == 1

@@ -17,6 +17,7 @@ import numpy as np
 from bl_neuro.arrays import FloatArray
 from bl_neuro.errors import ModelFileError, NetworkError, Unsupported
 from bl_neuro.files import atomic_path
+from bl_neuro.hdf5_image import hdf5_image
 from bl_neuro.interop.hdf5_tree import Tree
 from bl_neuro.layers import AveragePool, Conv, Dense, Flatten, Input, Layer, Shape, SumPool
 from bl_neuro.network import Network
@@ -38,21 +39,16 @@ def write_nir(network: Network, path: str | Path) -> None:
     graph = _graph(network)
     try:
         with atomic_path(path) as temporary:
-            temporary.write_bytes(_image(graph))
+            temporary.write_bytes(hdf5_image(lambda file: _fill(file, graph)))
     except OSError as error:
         raise ModelFileError(f"{path}: could not be written ({error})") from error
 
 
-def _image(graph: Tree) -> bytes:
-    """The file, made in memory: where the disk is full, HDF5 crashes as it closes a file that it could not write."""
+def _fill(file: Any, graph: Tree) -> None:
     import h5py
 
-    with h5py.File("network.nir", "w", driver="core", backing_store=False) as file:
-        file.create_dataset("version", data=NIR_VERSION, dtype=h5py.string_dtype())
-        _write(file.create_group("node"), graph)
-        file.flush()
-        image: bytes = file.id.get_file_image()
-    return image
+    file.create_dataset("version", data=NIR_VERSION, dtype=h5py.string_dtype())
+    _write(file.create_group("node"), graph)
 
 
 def _graph(network: Network) -> Tree:
