@@ -22,7 +22,7 @@ SLOPE = 25.0
 
 def surrogate(membrane: Tensor, slope: float = SLOPE) -> Tensor:
     """dS/dv at membrane = v / threshold: in (0, 1], highest at the threshold."""
-    return (1.0 + slope * (membrane - 1.0).abs()).pow(-2)
+    return (membrane - 1.0).abs_().mul_(slope).add_(1.0).square_().reciprocal_()
 
 
 def differentiable(
@@ -53,25 +53,29 @@ class _Canonical(torch.autograd.Function):
         threshold: Tensor,
         reset: Reset,
     ) -> tuple[Tensor, Tensor]:
+        ctx.set_materialize_grads(False)
         ctx.save_for_backward(spikes, membrane, current_decay, voltage_decay, threshold)
         ctx.reset = reset
-        return spikes.clone(), membrane.clone()
+        return spikes, membrane
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         from_spikes, from_membrane = gradients
         spikes, membrane, current_decay, voltage_decay, threshold = ctx.saved_tensors
         keep_current, keep_voltage = 1.0 - current_decay, 1.0 - voltage_decay
-        to_voltage = from_spikes * surrogate(membrane) + from_membrane / threshold
+        filtered = bool(keep_current.any())
         to_drive = torch.empty_like(membrane)
-        voltage = torch.zeros_like(membrane[0])  # gradient arriving at v[t] from v[t+1]
+        voltage = torch.zeros_like(membrane[0])  # gradient arriving at v[t], first from v[t+1]
         current = torch.zeros_like(voltage)
-        for step in range(len(membrane) - 1, -1, -1):
+        for step in range(len(membrane) - 1, -1, -1):  # in place, a step at a time: what a step needs stays in cache
             if ctx.reset == "zero":
-                voltage = voltage * (1.0 - spikes[step])
-            voltage = to_voltage[step] + voltage * keep_voltage
-            current = voltage + current * keep_current
-            to_drive[step] = current
+                voltage.addcmul_(voltage, spikes[step], value=-1.0)
+            voltage.mul_(keep_voltage)
+            if from_spikes is not None:
+                voltage.addcmul_(from_spikes[step], surrogate(membrane[step]))
+            if from_membrane is not None:
+                voltage.add_(from_membrane[step] / threshold)
+            to_drive[step] = current.mul_(keep_current).add_(voltage) if filtered else voltage
         return to_drive, None, None, None, None, None, None
 
 
