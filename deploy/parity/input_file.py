@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
-import math
 import zipfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from bl_neuro.errors import InputError
+from bl_neuro.numpy_file import read_npy
 
 MAX_BYTES = 2**30
 """Most bytes of one array."""
@@ -31,7 +29,7 @@ def read_inputs(path: str | Path) -> npt.NDArray[Any]:
     if source.suffix not in (".npy", ".npz"):
         raise InputError(f"{source}: expected a name ending in .npy or .npz, found '{source.suffix}'")
     try:
-        return _array(_bytes(source), source)
+        return read_npy(_bytes(source))
     except InputError:
         raise
     except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
@@ -59,20 +57,3 @@ def _bytes(source: Path) -> bytes:
 def _need_size(size: int, source: Path) -> None:
     if size > MAX_BYTES:
         raise InputError(f"{source}: {size} bytes of values; at most {MAX_BYTES} are read")
-
-
-def _array(content: bytes, source: Path) -> npt.NDArray[Any]:
-    file = io.BytesIO(content)
-    numpy_format: Any = np.lib.format  # partly untyped in NumPy 1
-    version = numpy_format.read_magic(file)
-    if version not in ((1, 0), (2, 0)):
-        raise InputError(f"{source}: a NumPy file of version {version}; expected 1.0 or 2.0")
-    read = numpy_format.read_array_header_1_0 if version == (1, 0) else numpy_format.read_array_header_2_0
-    shape, fortran, dtype = read(file)
-    if dtype.hasobject or dtype.kind not in "biuf":
-        raise InputError(f"{source}: expected an array of bool, integers or floats, found {dtype}")
-    found = len(content) - file.tell()
-    if math.prod(shape) * dtype.itemsize != found:
-        raise InputError(f"{source}: damaged: {found} bytes of values do not make an array {shape} of {dtype}")
-    values = np.frombuffer(content, dtype, offset=file.tell())
-    return values.reshape(shape, order="F" if fortran else "C").copy(order="C")
