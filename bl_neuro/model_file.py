@@ -15,12 +15,10 @@ from bl_neuro.arrays import FloatArray
 from bl_neuro.errors import InputError, ModelFileError, NetworkError
 from bl_neuro.files import atomic_path
 from bl_neuro.layers import AveragePool, Conv, Dense, Flatten, Input, Layer, SumPool
-from bl_neuro.network import MAX_VALUES, Network
+from bl_neuro.network import MAX_FILE_BYTES, MAX_LAYERS, Network
 from bl_neuro.neuron import CubaLIF
 
 FORMAT = "bl-neuro/network/1"
-MAX_LAYERS = 256
-MAX_BYTES = 8 * MAX_VALUES + 2**20
 
 
 def save(network: Network, path: str | Path) -> None:
@@ -86,8 +84,8 @@ def load(path: str | Path, layers: int | None = None) -> Network:
 
 
 def _load_safetensors(source: Path) -> Network:
-    if source.stat().st_size > MAX_BYTES:
-        raise ModelFileError(f"{source}: {source.stat().st_size} bytes; at most {MAX_BYTES} are read")
+    if source.stat().st_size > MAX_FILE_BYTES:
+        raise ModelFileError(f"{source}: {source.stat().st_size} bytes; at most {MAX_FILE_BYTES} are read")
     structure, arrays, fingerprint = _read_safetensors(source)
     try:
         network = _network_from_parts(structure, arrays)

@@ -24,6 +24,10 @@ Arithmetic = Literal["real", "loihi"]
 InputKind = Literal["spikes", "current"]
 MAX_VALUES = 2**28
 """Most weights and neurons of one network together: bounds what a stranger's file can make us allocate."""
+MAX_LAYERS = 256
+"""Most layers of a network that comes from a file or a description."""
+MAX_FILE_BYTES = 8 * MAX_VALUES + 2**20
+"""Largest model file that is read, in bytes."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,10 +15,9 @@ from bl_neuro.deploy.net_blocks import Chain, add_block
 from bl_neuro.deploy.net_note import with_note
 from bl_neuro.errors import InputError, ModelFileError, NetworkError
 from bl_neuro.loihi_numbers import THRESHOLD_MAX
-from bl_neuro.network import MAX_VALUES, Network, Readout
+from bl_neuro.network import MAX_FILE_BYTES, MAX_VALUES, Network, Readout
 
 MAX_BLOCKS = 256
-MAX_BYTES = 8 * MAX_VALUES + 2**20
 
 
 def read_net(path: str | Path, layers: int | None = None) -> Network:
@@ -49,8 +48,8 @@ def _size(path: Path) -> int:
     if not path.is_file():
         raise ModelFileError(f"{path}: expected a .net file, found {'a folder' if path.is_dir() else 'nothing'}")
     size = path.stat().st_size
-    if size > MAX_BYTES:
-        raise ModelFileError(f"{path}: {size} bytes; at most {MAX_BYTES} are read")
+    if size > MAX_FILE_BYTES:
+        raise ModelFileError(f"{path}: {size} bytes; at most {MAX_FILE_BYTES} are read")
     return size
 
 

@@ -293,7 +293,7 @@ def test_refuses_texts(path: Path, image_network: Network, what: str) -> None:
 
 def test_refuses_files_beyond_any_network(path: Path, monkeypatch: pytest.MonkeyPatch, small_network: Network) -> None:
     bl.save(small_network, path)
-    monkeypatch.setattr("bl_neuro.model_file.MAX_BYTES", path.stat().st_size - 1)
+    monkeypatch.setattr("bl_neuro.model_file.MAX_FILE_BYTES", path.stat().st_size - 1)
     refused(path, "at most")
 
 

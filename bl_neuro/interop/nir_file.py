@@ -27,8 +27,7 @@ from bl_neuro.interop.nir_nodes import (
 from bl_neuro.interop.nir_write import DT, WRITER, write_nir
 from bl_neuro.interop.parts import Part, Synapse, assemble
 from bl_neuro.layers import Shape
-from bl_neuro.model_file import MAX_LAYERS
-from bl_neuro.network import Network, Readout
+from bl_neuro.network import MAX_LAYERS, Network, Readout
 from bl_neuro.neuron import RESETS, Reset
 
 __all__ = ["read_nir", "write_nir"]

@@ -25,8 +25,7 @@ from bl_neuro.errors import InputError, ModelFileError, NetworkError
 from bl_neuro.interop.module_copy import values_of
 from bl_neuro.interop.parts import Neurons, Part, Step, Synapse, assemble
 from bl_neuro.layers import AveragePool, Flatten, SumPool
-from bl_neuro.model_file import MAX_BYTES, MAX_LAYERS
-from bl_neuro.network import Network, Readout
+from bl_neuro.network import MAX_FILE_BYTES, MAX_LAYERS, Network, Readout
 
 SOURCE = "the state dict"
 _NEURON = ("threshold", "beta", "voltage_decay", "alpha", "current_decay", "reset")
@@ -178,8 +177,8 @@ def _opened(state: Any) -> tuple[set[str], Callable[[str], FloatArray]]:
             f"{path}: expected a .safetensors file, found {'a folder' if path.is_dir() else 'nothing'}"
         )
     size = path.stat().st_size
-    if size > MAX_BYTES:
-        raise ModelFileError(f"{path}: {size} bytes; at most {MAX_BYTES} are read")
+    if size > MAX_FILE_BYTES:
+        raise ModelFileError(f"{path}: {size} bytes; at most {MAX_FILE_BYTES} are read")
     return _safetensors(path)
 
 
