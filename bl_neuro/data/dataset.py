@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from bl_neuro.arrays import BoolArray, FloatArray, IntArray, SpikeArray
 from bl_neuro.data.encoders import Encoder, find_encoder
-
-Index = npt.NDArray[np.integer[Any]] | slice
+from bl_neuro.data.labelled import class_means, need_labels
+from bl_neuro.data.samples import Index
+from bl_neuro.errors import InputError
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +32,13 @@ class Dataset:
     class_names: tuple[str, ...]
     held_out: BoolArray | None = None
     completeness: str = "all"
+
+    def __post_init__(self) -> None:
+        need_labels(self.labels, self.held_out, len(self.pixels), self.classes)
+        if self.pixels.ndim < 2 or not (self.pixels.dtype == np.uint8 or self.pixels.dtype.kind == "f"):
+            raise InputError(
+                f"pixels: expected floats or bytes (N, C, H, W), found {self.pixels.dtype} {self.pixels.shape}"
+            )
 
     @property
     def classes(self) -> int:
@@ -54,8 +62,7 @@ class Dataset:
 
     def class_means(self) -> FloatArray:
         """The mean image of each class, (classes, C, H, W)."""
-        members = (np.flatnonzero(self.labels == label) for label in range(self.classes))
-        return np.stack([self.images_at(index).mean(axis=0) for index in members])
+        return class_means(self)
 
     def subset(self, index: npt.NDArray[np.integer[Any]]) -> Dataset:
         """The samples at `index`."""

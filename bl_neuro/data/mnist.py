@@ -1,7 +1,8 @@
-"""MNIST, from the four idx files that torchvision downloads."""
+"""MNIST, from the four idx files of its authors, read by torchvision."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from bl_neuro.arrays import IntArray, SpikeArray
-from bl_neuro.data.catalogue import MNIST, completeness, need_extra
+from bl_neuro.data.catalogue import MNIST, completeness
 from bl_neuro.data.dataset import Dataset
+from bl_neuro.data.extra import need_extra
 from bl_neuro.errors import DataError
 
 MOST_BYTES = 2**28
 """Largest idx file that is read; the official ones have at most 47 MB."""
+PARTS = ("train", "t10k")
+DAMAGE = (ArithmeticError, AssertionError, LookupError, OSError, RuntimeError, TypeError, ValueError)
+"""What torchvision raises on idx files that are none."""
 
 
 def load_mnist(root: str | Path | None = None) -> Dataset:
@@ -23,47 +28,71 @@ def load_mnist(root: str | Path | None = None) -> Dataset:
     root: the folder that holds `MNIST/raw`; BL_NEURO_DATA by default. Source: LeCun et al. 1998.
 
     Raises:
-        DataError: the files are missing or damaged, or torchvision is not installed.
+        DataError: files are missing (the message says how to get them) or damaged, or torchvision is not installed.
     """
-    folder = MNIST.need(root)
-    (learn_images, learn_labels), (test_images, test_labels) = (_part(folder, train) for train in (True, False))
-    count = len(learn_labels) + len(test_labels)
+    files = mnist_files(MNIST.need(root))
+    (images, labels), (test_images, test_labels) = (_part(*files[part]) for part in PARTS)
+    count = len(labels) + len(test_labels)
     return Dataset(
         name=MNIST.name,
         source=MNIST.source,
-        pixels=np.concatenate([learn_images, test_images]),
-        labels=np.concatenate([learn_labels, test_labels]),
+        pixels=np.concatenate([images, test_images]),
+        labels=np.concatenate([labels, test_labels]),
         class_names=tuple("0123456789"),
-        held_out=np.arange(count) >= len(learn_labels),
+        held_out=np.arange(count) >= len(labels),
         completeness=completeness(count, MNIST.samples),
     )
 
 
-def _part(folder: Path, train: bool) -> tuple[SpikeArray, IntArray]:
+def mnist_files(folder: Path) -> dict[str, tuple[Path, Path]]:
+    """The files of images and labels of each part.
+
+    Raises:
+        DataError: one is missing or too large.
+    """
+    files = {}
+    for part in PARTS:
+        images, labels = (folder / "raw" / f"{part}-{kind}-ubyte" for kind in ("images-idx3", "labels-idx1"))
+        files[part] = images, labels
+        for path in files[part]:
+            if not path.is_file():
+                raise MNIST.missing(folder.parent, f"no raw/{path.name}")
+            if path.stat().st_size > MOST_BYTES:
+                raise DataError(f"{path}: expected at most {MOST_BYTES} bytes, found {path.stat().st_size}")
+    return files
+
+
+def count_mnist(folder: Path) -> int:
+    """How many images there are, by the files' headers.
+
+    Raises:
+        DataError: a file is missing.
+    """
+    headers = []
+    for images, _ in mnist_files(folder).values():
+        with images.open("rb") as file:
+            headers.append(file.read(8))
+    return sum(int.from_bytes(header[4:], "big") for header in headers)
+
+
+def _part(image_file: Path, label_file: Path) -> tuple[SpikeArray, IntArray]:
     """The images and labels of one part, checked."""
-    for path in sorted((folder / "raw").glob("*-ubyte")):
-        if path.stat().st_size > MOST_BYTES:
-            raise DataError(f"{path}: expected at most {MOST_BYTES} bytes, found {path.stat().st_size}")
-    part = "train" if train else "t10k"
-    try:
-        found = need_extra("torchvision.datasets").MNIST(folder.parent, train=train, download=False)
-    except (ArithmeticError, AssertionError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
-        raise DataError(
-            f"{folder / 'raw' / part}-*-ubyte: expected MNIST's idx files, found damaged ones "
-            f"({str(error) or type(error).__name__}); download them again"
-        ) from error
-    images, labels = found.data.numpy(), found.targets.numpy()
-    problem = _problem(images, labels)
-    if problem:
-        raise DataError(f"{folder / 'raw' / part}-*-ubyte: {problem}; download them again")
+    idx = need_extra("torchvision.datasets.mnist")
+    images, labels = _read(idx.read_image_file, image_file), _read(idx.read_label_file, label_file)
+    if images.shape[1:] != (28, 28) or len(images) == 0:
+        raise DataError(f"{image_file}: expected images of 28 x 28, found an array {images.shape}")
+    if labels.shape != images.shape[:1]:
+        raise DataError(f"{label_file}: expected a label for each of {len(images)} images, found {labels.shape}")
+    if labels.min() < 0 or labels.max() > 9:
+        raise DataError(f"{label_file}: expected labels 0..9, found {labels.min()}..{labels.max()}")
     return images[:, None], labels.astype(np.int64)
 
 
-def _problem(images: npt.NDArray[Any], labels: npt.NDArray[Any]) -> str | None:
-    if images.shape[1:] != (28, 28) or len(images) == 0:
-        return f"expected images of 28 x 28, found an array {images.shape}"
-    if labels.shape != images.shape[:1]:
-        return f"expected a label for each of {len(images)} images, found {labels.shape}"
-    if labels.min() < 0 or labels.max() > 9:
-        return f"expected labels 0..9, found {labels.min()}..{labels.max()}"
-    return None
+def _read(read: Callable[[str], Any], path: Path) -> npt.NDArray[Any]:
+    try:
+        return np.asarray(read(str(path)).numpy())
+    except DAMAGE as error:
+        raise DataError(
+            f"{path}: expected one of MNIST's idx files, found a damaged one ({str(error) or type(error).__name__}); "
+            "download it again"
+        ) from error

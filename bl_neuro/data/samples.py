@@ -10,6 +10,7 @@ import numpy.typing as npt
 from bl_neuro.arrays import BoolArray, FloatArray, IntArray
 from bl_neuro.data.encoders import Encoder
 
+Index = npt.NDArray[np.integer[Any]] | slice
 S = TypeVar("S", bound="Samples")
 
 
@@ -52,7 +53,7 @@ class Samples(Protocol):
     def images(self) -> FloatArray:
         """All samples as images (N, C, H, W) in 0..1; of events, the mean over time."""
 
-    def images_at(self, index: npt.NDArray[np.integer[Any]] | slice) -> FloatArray:
+    def images_at(self, index: Index) -> FloatArray:
         """The images of the samples at `index`; the others are not converted."""
 
     def class_means(self) -> FloatArray:
@@ -63,7 +64,7 @@ class Samples(Protocol):
 
     def spikes(
         self,
-        index: npt.NDArray[np.integer[Any]] | slice,
+        index: Index,
         steps: int,
         rng: np.random.Generator,
         encoder: str | Encoder | None = None,

@@ -1,0 +1,105 @@
+"""DVS128 gestures: hand and arm gestures of 29 people before an event camera."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bl_neuro.data.catalogue import DVS_GESTURE
+from bl_neuro.data.event_file import Events, Sensor, read_event_array, read_events
+from bl_neuro.data.event_frames import Framing
+from bl_neuro.data.events import EventDataset
+from bl_neuro.data.recordings import Progress, Recording, gather
+from bl_neuro.errors import DataError
+
+GESTURES = (
+    "hand clapping",
+    "right hand wave",
+    "left hand wave",
+    "right arm clockwise",
+    "right arm counter-clockwise",
+    "left arm clockwise",
+    "left arm counter-clockwise",
+    "arm roll",
+    "air drums",
+    "air guitar",
+)
+"""The ten gestures, in the dataset's order; the eleventh, "other", is left out as the BrainLeaks authors do."""
+OTHER = len(GESTURES)
+DVS_GESTURE_FRAMING = Framing(
+    sensor=Sensor(128, 128, most_seconds=60), denoise_us=100_000, window_us=50_000, merged=True
+)
+"""The BrainLeaks authors' frames."""
+MOST_LABEL_BYTES = 2**20
+
+
+def load_dvs_gesture(
+    root: str | Path | None = None, *, cache: str | Path | None = None, progress: Progress | None = None
+) -> EventDataset:
+    """The gestures as frames (1, 128, 128) of 50 ms, both polarities; the test recordings are `held_out`.
+
+    root: the folder that holds `DVSGesture`; BL_NEURO_DATA by default. In it either the recordings as tonic keeps them
+    (`ibmGestureTrain/<user>/<class>.npy` and `ibmGestureTest`), or `<name>.bs2` files of 5-byte events with a
+    `labels*.txt`, which know no test set. Any part of them is taken, and said to be a subset. cache, progress: as in
+    `load_nmnist`; framing takes seconds a recording the first time. Source: Amir et al. 2017.
+
+    Raises:
+        DataError: there are no recordings (the message says how to get them), or a file is damaged.
+    """
+    folder = DVS_GESTURE.need(root)
+    found = gesture_recordings(folder)
+    if not found:
+        raise DVS_GESTURE.missing(folder.parent, "no recordings")
+    return gather(DVS_GESTURE, folder, found, _read, DVS_GESTURE_FRAMING, GESTURES, cache, progress)
+
+
+def gesture_recordings(folder: Path) -> list[Recording]:
+    """The recordings of the ten gestures that are there, those of tonic if there are any.
+
+    Raises:
+        DataError: a recording has no label, or a label is none.
+    """
+    found = [
+        Recording(path, label, held_out)
+        for part, held_out in (("ibmGestureTrain", False), ("ibmGestureTest", True))
+        for path in sorted((folder / part).glob("*/*.npy"))
+        if (label := _label(path.stem, 0, path)) != OTHER
+    ]
+    return found or _plain_recordings(folder)
+
+
+def _plain_recordings(folder: Path) -> list[Recording]:
+    paths = sorted(folder.glob("*.bs2"), key=lambda path: (len(path.stem), path.stem))
+    if not paths:
+        return []
+    labels = _labels(folder)
+    unknown = [path.name for path in paths if path.name not in labels]
+    if unknown:
+        raise DataError(f"{folder}: expected a label for each recording, found none for {', '.join(unknown[:5])}")
+    return [Recording(path, labels[path.name], False) for path in paths if labels[path.name] != OTHER]
+
+
+def _labels(folder: Path) -> dict[str, int]:
+    """The class of each file, from lines `<file> <number of the gesture, from 1> <name>`."""
+    files = sorted(folder.glob("labels*.txt"))
+    if len(files) != 1:
+        raise DataError(f"{folder}: expected one labels*.txt for the .bs2 files, found {len(files)}")
+    if files[0].stat().st_size > MOST_LABEL_BYTES:
+        raise DataError(f"{files[0]}: expected at most {MOST_LABEL_BYTES} bytes")
+    lines = files[0].read_text(encoding="utf-8", errors="replace").splitlines()
+    rows = [line.split() for line in lines if line.strip() and not line.startswith("#")]
+    for row in rows:
+        if len(row) < 2:
+            raise DataError(f"{files[0]}: expected '<file> <number of the gesture> <name>', found {' '.join(row)!r}")
+    return {row[0]: _label(row[1], 1, files[0]) for row in rows}
+
+
+def _label(text: str, first: int, where: Path) -> int:
+    """The class, 0..10, of a gesture counted from `first`."""
+    known = {str(first + label): label for label in range(OTHER + 1)}
+    if text not in known:
+        raise DataError(f"{where}: expected a gesture {first}..{first + OTHER}, found {text[:20]!r}")
+    return known[text]
+
+
+def _read(path: Path, sensor: Sensor) -> Events:
+    return read_event_array(path, sensor) if path.suffix == ".npy" else read_events(path, sensor)

@@ -1,0 +1,116 @@
+"""The user's own images: a folder of images a class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from bl_neuro.arrays import SpikeArray
+from bl_neuro.data.dataset import Dataset
+from bl_neuro.data.image_files import SUFFIXES, read_image
+from bl_neuro.errors import DataError, InputError
+
+MOST_BYTES = 2**32
+"""Most bytes of pixels in all."""
+MOST_SIDE = 4096
+MOST_CLASSES = 10_000
+MOST_TOLD = 10
+"""Problems that are told one by one."""
+IGNORED = ("Thumbs.db", "desktop.ini")
+
+
+def load_folder(path: str | Path, *, size: tuple[int, int] | None = None, colour: bool = False) -> Dataset:
+    """Images (N, C, H, W) as bytes from `path/<class>/*`, PNG, JPEG or PGM; C is 1, or 3 where `colour`.
+
+    Class k is the k-th folder in order of name, or of number where all names are numbers; `in_class_order` gives the
+    order of a network's outputs. Where the folders are `train` and `test`, with classes in them, the images in `test`
+    are `held_out`. size: height and width to scale to; without it, all images must have the same.
+
+    Raises:
+        DataError: the folder is missing, holds no classes, or holds files that are no such images: all are named.
+    """
+    if size is not None and not all(1 <= side <= MOST_SIDE for side in size):
+        raise InputError(f"size: expected height and width in 1..{MOST_SIDE}, found {size}")
+    folder = Path(path).expanduser()
+    parts = _parts(folder)
+    names = _ordered({each.name for part in parts for each in _folders(part)})
+    if not 1 <= len(names) <= MOST_CLASSES:
+        raise DataError(f"{folder}: expected a folder for each of 1..{MOST_CLASSES} classes, found {len(names)}")
+    files = [
+        (file, label, part.name == "test")
+        for part in parts
+        for label, name in enumerate(names)
+        for file in _files(part / name)
+    ]
+    labels = np.array([label for _, label, _ in files], dtype=np.int64)
+    held_out = np.array([test for _, _, test in files])
+    return Dataset(
+        name=folder.resolve().name,
+        source=f"images in the folder {folder.resolve().name}",
+        pixels=_read(folder, [file for file, _, _ in files], size, colour),
+        labels=labels,
+        class_names=tuple(names),
+        held_out=held_out if len(parts) == 2 else None,
+        completeness=f"all {len(files):,} found",
+    )
+
+
+def _parts(folder: Path) -> list[Path]:
+    """The folder itself, or its `train` and `test`, where that is all it holds."""
+    if not folder.is_dir():
+        raise DataError(
+            f"{folder}: expected a folder of images a class, found {'a file' if folder.exists() else 'nothing'}"
+        )
+    if {each.name for each in _folders(folder)} != {"train", "test"}:
+        return [folder]
+    parts = [folder / "train", folder / "test"]
+    return parts if all(_folders(part) for part in parts) else [folder]
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(each for each in folder.iterdir() if each.is_dir() and not each.name.startswith("."))
+
+
+def _files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(each for each in folder.iterdir() if not each.name.startswith(".") and each.name not in IGNORED)
+
+
+def _ordered(names: set[str]) -> list[str]:
+    if all(name.isdecimal() for name in names):
+        return sorted(names, key=lambda name: (int(name), name))
+    return sorted(names)
+
+
+def _read(folder: Path, files: list[Path], size: tuple[int, int] | None, colour: bool) -> SpikeArray:
+    """All images, or one error that names everything that is wrong."""
+    images: list[SpikeArray] = []
+    problems: list[str] = []
+    for file in files:
+        try:
+            if file.suffix.lower() not in SUFFIXES:
+                raise DataError(f"{file}: expected a name ending in {', '.join(SUFFIXES)}")
+            image = read_image(file, size, colour)
+        except DataError as error:
+            problems.append(str(error))
+            continue
+        if images and image.shape != images[0].shape:
+            problems.append(
+                f"{file}: expected {_told(images[0])} as the first image, found {_told(image)}; give a size"
+            )
+            continue
+        images.append(image)
+        if len(images) * images[0].nbytes > MOST_BYTES:
+            raise DataError(f"{folder}: expected at most {MOST_BYTES} bytes of pixels in all; give a smaller size")
+    if problems or not images:
+        more = f"; and {len(problems) - MOST_TOLD} more" if len(problems) > MOST_TOLD else ""
+        raise DataError(
+            "; ".join(problems[:MOST_TOLD]) + more if problems else f"{folder}: expected images, found none"
+        )
+    return np.stack(images)
+
+
+def _told(image: SpikeArray) -> str:
+    return f"{image.shape[1]} x {image.shape[2]}"

@@ -1,0 +1,139 @@
+"""The user's own arrays, images or frames of spikes, from an NPZ file."""
+
+from __future__ import annotations
+
+import lzma
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bl_neuro.arrays import BoolArray
+from bl_neuro.checks import MAX_STEPS
+from bl_neuro.data.dataset import Dataset
+from bl_neuro.data.events import EventDataset, pack
+from bl_neuro.errors import DataError
+from bl_neuro.numpy_file import read_npy
+
+MOST_BYTES = 2**32
+"""Most bytes of the arrays in all."""
+MOST_CLASSES = 10_000
+MOST_NAME = 200
+KINDS = {"images": "biuf", "frames": "biuf", "labels": "iu", "class_names": "U", "held_out": "b"}
+DAMAGE = (
+    EOFError, LookupError, NotImplementedError, OSError, RuntimeError, TypeError, ValueError, lzma.LZMAError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What Python and NumPy raise on files that are no NPZ."""
+
+
+def load_npz(path: str | Path) -> Dataset | EventDataset:
+    """Images or frames of spikes from a file of `numpy.savez`.
+
+    Its arrays: `images` (N, H, W) or (N, C, H, W), bytes or real numbers in 0..1; or `frames` (N, T, H, W) or
+    (N, T, C, H, W) of 0 and 1. `labels` (N,), whole numbers from 0: class k is output k of a network. Optionally
+    `class_names` (text) and `held_out` (N,) of bool, true for the samples to test on. C is at most 4.
+
+    Raises:
+        DataError: the file is missing, damaged, too large or holds something else; all problems are named.
+    """
+    source = Path(path).expanduser()
+    if not source.is_file():
+        raise DataError(f"{source}: expected an .npz file, found {'a folder' if source.is_dir() else 'nothing'}")
+    try:
+        arrays = _arrays(source)
+    except DAMAGE as error:
+        raise DataError(f"{source}: not a readable NPZ file ({str(error) or type(error).__name__})") from error
+    values = arrays.get("images", arrays.get("frames"))
+    problems = _problems(arrays)
+    if problems or values is None:
+        raise DataError(f"{source}: " + "; ".join(problems))
+    labels = arrays["labels"].astype(np.int64)
+    names = arrays.get("class_names", np.arange(labels.max() + 1))
+    described: Any = {
+        "name": source.stem,
+        "source": f"arrays in the file {source.name}",
+        "labels": labels,
+        "class_names": tuple(str(name) for name in names),
+        "held_out": arrays.get("held_out"),
+        "completeness": f"all {len(labels):,} found",
+    }
+    if "frames" in arrays:
+        frames = values if values.ndim == 5 else values[:, :, None]
+        return EventDataset(packed=pack(frames), input_shape=frames.shape[2:], **described)
+    images = values if values.ndim == 4 else values[:, None]
+    return Dataset(pixels=images if images.dtype == np.uint8 else images.astype(np.float64), **described)
+
+
+def _arrays(source: Path) -> dict[str, npt.NDArray[Any]]:
+    """The arrays by name; no more is read than the archive says, and that is bounded."""
+    with zipfile.ZipFile(source) as archive:
+        members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+        if len(members) != len(archive.infolist()) or not set(members) <= set(KINDS):
+            raise ValueError(f"expected arrays of {', '.join(KINDS)}, found {', '.join(sorted(members))[:MOST_NAME]}")
+        size = sum(info.file_size for info in members.values())
+        if size > MOST_BYTES:
+            raise ValueError(f"{size} bytes; at most {MOST_BYTES} are read")
+        arrays = {}
+        for name, info in members.items():
+            with archive.open(info) as member:
+                content = member.read(info.file_size + 1)
+            try:
+                arrays[name] = read_npy(content, KINDS[name])
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from error
+        return arrays
+
+
+def _problems(arrays: dict[str, npt.NDArray[Any]]) -> list[str]:
+    """Everything that is wrong with what was read."""
+    given = [name for name in ("images", "frames") if name in arrays]
+    if len(given) != 1:
+        return [f"expected images or frames, found {' and '.join(given) or 'neither'}"]
+    if "labels" not in arrays:
+        return ["expected labels, found none"]
+    check = _image_problems if given == ["images"] else _frame_problems
+    values, labels = arrays[given[0]], arrays["labels"]
+    return check(values) + _label_problems(labels, len(values) if values.ndim else 0, arrays)
+
+
+def _image_problems(images: npt.NDArray[Any]) -> list[str]:
+    if images.ndim not in (3, 4) or (images.ndim == 4 and not 1 <= images.shape[1] <= 4) or not images.size:
+        return [f"images: expected (N, H, W), or (N, C, H, W) with at most 4 channels, found {images.shape}"]
+    if images.dtype == np.uint8:
+        return []
+    if not (images.min() >= 0 and images.max() <= 1):
+        return [f"images: expected bytes (uint8), or values in 0..1, found {images.min()}..{images.max()}"]
+    return []
+
+
+def _frame_problems(frames: npt.NDArray[Any]) -> list[str]:
+    if frames.ndim not in (4, 5) or (frames.ndim == 5 and not 1 <= frames.shape[2] <= 4) or not frames.size:
+        return [f"frames: expected (N, T, H, W), or (N, T, C, H, W) with at most 4 channels, found {frames.shape}"]
+    problems = []
+    if frames.shape[1] > MAX_STEPS:
+        problems.append(f"frames: expected at most {MAX_STEPS} steps, found {frames.shape[1]}")
+    if not ((frames == 0) | (frames == 1)).all():
+        problems.append(f"frames: expected 0 and 1 alone, found {frames.min()}..{frames.max()}")
+    return problems
+
+
+def _label_problems(labels: npt.NDArray[Any], count: int, arrays: dict[str, npt.NDArray[Any]]) -> list[str]:
+    if labels.shape != (count,) or not count:
+        return [f"labels: expected one for each of {count} samples, found {labels.shape}"]
+    problems = []
+    names: npt.NDArray[np.str_] | None = arrays.get("class_names")
+    classes = MOST_CLASSES if names is None else len(names) if names.ndim == 1 else 0
+    if not 0 <= labels.min() <= labels.max() < classes:
+        problems.append(f"labels: expected 0..{classes - 1}, found {labels.min()}..{labels.max()}")
+    if names is not None and (names.ndim != 1 or len(set(names.tolist())) != names.size or not names.size):
+        problems.append("class_names: expected one name for each class, all different")
+    elif names is not None and max(map(len, names.tolist())) > MOST_NAME:
+        problems.append(f"class_names: expected at most {MOST_NAME} letters")
+    held_out: BoolArray | None = arrays.get("held_out")
+    if held_out is not None and held_out.shape != (count,):
+        problems.append(f"held_out: expected one for each of {count} samples, found {held_out.shape}")
+    return problems
