@@ -70,6 +70,23 @@ def train(
     command(dataset, out, seed, steps, hidden, as_json)
 
 
+data = typer.Typer(no_args_is_help=True, help="The datasets that targets are trained on.")
+app.add_typer(data, name="data")
+
+
+@data.command()
+def status(
+    root: Annotated[
+        Path | None, typer.Option("--root", help="Folder of downloaded data; BL_NEURO_DATA by default.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Which datasets are here, how complete they are, and how to get the others."""
+    from bl_neuro.cli.data import status as command
+
+    command(root, as_json)
+
+
 @app.command()
 def attack(
     model: Model,
