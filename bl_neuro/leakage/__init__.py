@@ -1,21 +1,77 @@
 """Measures of leakage: what an evaluator and the training data say of an inversion. Pure functions of arrays.
 
-A target that is fooled has not leaked data: attack success (the target's own answer) is kept apart from these.
+A target that is fooled has not leaked data: attack success (`attack_success`, `target_confidence`: the target's own
+answer) is kept apart from these.
+
+    per_seed = []
+    for target_seed in seeds:                                          # the independent units
+        table = evaluator.probabilities(inversions.images)             # (K, classes)
+        per_seed.append(hits(table, inversions.classes))               # (K,)
+    print(seed_bootstrap(per_seed))                                    # mean and 95% interval over seeds
+    print(null_verdicts({"untrained": null_hits}, classes=10))         # beside what nothing to leak scores
+
+Names in the plural (`hits`, `confidences`, ...) give a value for each inversion, (K,), which the bootstrap needs; in
+the singular, their mean.
 """
 
+from bl_neuro.leakage.bootstrap import Band, Estimate, paired_bootstrap, seed_band, seed_bootstrap
+from bl_neuro.leakage.course import held_at
+from bl_neuro.leakage.features import feature_cosines, feature_distances, nearest_feature_distances
 from bl_neuro.leakage.intervals import mean_interval, proportion_interval
-from bl_neuro.leakage.judgement import attack_accuracy, confidence, differential_accuracy, top_accuracy
-from bl_neuro.leakage.resemblance import pearson_selectivity, structural_similarity
+from bl_neuro.leakage.judgement import (
+    attack_accuracy,
+    confidence,
+    confidences,
+    differential_accuracy,
+    hits,
+    top_accuracy,
+)
+from bl_neuro.leakage.membership import Membership, membership_check
+from bl_neuro.leakage.neighbours import NearestSamples, nearest_samples
+from bl_neuro.leakage.nulls import NullVerdict, holm, null_verdicts
+from bl_neuro.leakage.resemblance import (
+    pearson_selectivities,
+    pearson_selectivity,
+    structural_similarities,
+    structural_similarity,
+)
+from bl_neuro.leakage.sampling import SamplingSpread, Spread, sampling_spread
 from bl_neuro.leakage.sparsity import spike_density
+from bl_neuro.leakage.success import attack_success, target_confidence
 
 __all__ = [
+    "Band",
+    "Estimate",
+    "Membership",
+    "NearestSamples",
+    "NullVerdict",
+    "SamplingSpread",
+    "Spread",
     "attack_accuracy",
+    "attack_success",
     "confidence",
+    "confidences",
     "differential_accuracy",
+    "feature_cosines",
+    "feature_distances",
+    "held_at",
+    "hits",
+    "holm",
     "mean_interval",
+    "membership_check",
+    "nearest_feature_distances",
+    "nearest_samples",
+    "null_verdicts",
+    "paired_bootstrap",
+    "pearson_selectivities",
     "pearson_selectivity",
     "proportion_interval",
+    "sampling_spread",
+    "seed_band",
+    "seed_bootstrap",
     "spike_density",
+    "structural_similarities",
     "structural_similarity",
+    "target_confidence",
     "top_accuracy",
 ]

@@ -3,42 +3,51 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import uniform_filter
+import numpy.typing as npt
 
 from bl_neuro.arrays import FloatArray, IntArray
 from bl_neuro.errors import InputError
+from bl_neuro.leakage.checked import images_of, whole_numbers
+from bl_neuro.leakage.correlation import standardised
 
 SSIM_WINDOW = 7
 """Side of the window of structural similarity, in pixels."""
 
 
-def pearson_selectivity(images: FloatArray, classes: IntArray, class_means: FloatArray) -> float:
-    """Mean over inversions of r(own class mean) - max r(another class's mean), -2..2; r is Pearson's correlation.
+def pearson_selectivities(images: npt.ArrayLike, classes: npt.ArrayLike, class_means: npt.ArrayLike) -> FloatArray:
+    """Each inversion's r(own class mean) - max r(another class's mean), (K,), -2..2; r is Pearson's correlation.
 
-    The best single predictor of what an independent judge says (DESIGN 9). A constant image correlates 0.
+    Of all measures here the one that goes best with what an independent judge says. A constant image correlates 0.
     """
-    _check(images, classes, class_means)
-    if len(class_means) < 2:
+    pictures, own, means = _checked(images, classes, class_means)
+    if len(means) < 2:
         raise InputError("class_means: expected at least two classes to tell apart")
-    correlation = _standardised(images) @ _standardised(class_means).T
-    rows = np.arange(len(classes))
-    own = correlation[rows, classes]
-    correlation[rows, classes] = -np.inf
-    return float((own - correlation.max(axis=1)).mean())
+    correlation = standardised(pictures) @ standardised(means).T
+    rows = np.arange(len(own))
+    ours = correlation[rows, own]
+    correlation[rows, own] = -np.inf
+    return np.asarray(ours - correlation.max(axis=1))
 
 
-def structural_similarity(images: FloatArray, classes: IntArray, class_means: FloatArray) -> float:
-    """Mean SSIM between each inversion and its class mean, both stretched to 0..1; -1..1.
+def pearson_selectivity(images: npt.ArrayLike, classes: npt.ArrayLike, class_means: npt.ArrayLike) -> float:
+    """Mean of `pearson_selectivities` over the inversions, -2..2."""
+    return float(pearson_selectivities(images, classes, class_means).mean())
+
+
+def structural_similarities(images: npt.ArrayLike, classes: npt.ArrayLike, class_means: npt.ArrayLike) -> FloatArray:
+    """SSIM between each inversion and its class mean, both stretched to 0..1: (K,), -1..1.
 
     Windows of 7x7, unweighted, sample covariance, K1 = 0.01, K2 = 0.03, borders left out. Images (K, C, H, W) of at
     least 7x7. Source: Wang et al. 2004; the same as scikit-image's `structural_similarity` with its defaults.
     """
-    _check(images, classes, class_means)
-    if images.ndim != 4 or min(images.shape[2:]) < SSIM_WINDOW:
+    from scipy.ndimage import uniform_filter
+
+    pictures, own, means = _checked(images, classes, class_means)
+    if pictures.ndim != 4 or min(pictures.shape[2:]) < SSIM_WINDOW:
         raise InputError(
-            f"images: expected (K, C, H, W) of at least {SSIM_WINDOW}x{SSIM_WINDOW} pixels, found {images.shape}"
+            f"images: expected (K, C, H, W) of at least {SSIM_WINDOW}x{SSIM_WINDOW} pixels, found {pictures.shape}"
         )
-    first, second = _stretched(images), _stretched(class_means)[classes]
+    first, second = _stretched(pictures), _stretched(means)[own]
     size = (1, 1, SSIM_WINDOW, SSIM_WINDOW)
     sample = SSIM_WINDOW**2 / (SSIM_WINDOW**2 - 1)
     mean_1, mean_2 = uniform_filter(first, size), uniform_filter(second, size)
@@ -50,14 +59,12 @@ def structural_similarity(images: FloatArray, classes: IntArray, class_means: Fl
         (mean_1**2 + mean_2**2 + c1) * (variance_1 + variance_2 + c2)
     )
     border = SSIM_WINDOW // 2
-    return float(similarity[:, :, border : -border or None, border : -border or None].mean())
+    return np.asarray(similarity[:, :, border:-border, border:-border].mean(axis=(1, 2, 3)))
 
 
-def _standardised(images: FloatArray) -> FloatArray:
-    flat = images.reshape(len(images), -1)
-    centred: FloatArray = flat - flat.mean(axis=1, keepdims=True)
-    norm: FloatArray = np.linalg.norm(centred, axis=1, keepdims=True)
-    return np.divide(centred, norm, out=np.zeros_like(centred), where=norm > 1e-12)
+def structural_similarity(images: npt.ArrayLike, classes: npt.ArrayLike, class_means: npt.ArrayLike) -> float:
+    """Mean of `structural_similarities` over the inversions, -1..1."""
+    return float(structural_similarities(images, classes, class_means).mean())
 
 
 def _stretched(images: FloatArray) -> FloatArray:
@@ -67,10 +74,9 @@ def _stretched(images: FloatArray) -> FloatArray:
     return np.divide(images - low, span, out=np.zeros_like(images), where=span > 0)
 
 
-def _check(images: FloatArray, classes: IntArray, class_means: FloatArray) -> None:
-    if len(images) != len(classes) or images.shape[1:] != class_means.shape[1:] or len(classes) == 0:
-        raise InputError(
-            f"images: expected ({len(classes)}, {', '.join(map(str, class_means.shape[1:]))}), found {images.shape}"
-        )
-    if classes.min() < 0 or classes.max() >= len(class_means):
-        raise InputError(f"classes: expected 0..{len(class_means) - 1}, found {classes.min()}..{classes.max()}")
+def _checked(
+    images: npt.ArrayLike, classes: npt.ArrayLike, class_means: npt.ArrayLike
+) -> tuple[FloatArray, IntArray, FloatArray]:
+    means = images_of(class_means, None, "class_means")
+    pictures = images_of(images, means.shape[1:], "images")
+    return pictures, whole_numbers(classes, (len(pictures),), len(means) - 1, "classes"), means

@@ -91,9 +91,11 @@ def test_a_constant_image_resembles_nothing() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda i, c, m: (i[:2], c, m), "images: expected"),
+        (lambda i, c, m: (i[:2], c, m), "classes: expected whole numbers of shape"),
         (lambda i, c, m: (i[:, :, 1:], c, m), "images: expected"),
         (lambda i, c, m: (i[:0], c[:0], m), "images: expected"),
+        (lambda i, c, m: (np.where(i == i.max(), np.nan, i), c, m), "images: expected numbers, found NaN"),
+        (lambda i, c, m: (i, c / 1, m), "classes: expected whole numbers"),
         (lambda i, c, m: (i, c + 4, m), "classes: expected 0..3"),
         (lambda i, c, m: (i, c - 5, m), "classes: expected 0..3"),
     ],

@@ -1,0 +1,142 @@
+"""Intervals over target seeds, the independent units of an experiment, by a hierarchical bootstrap.
+
+One resample draws target seeds with replacement, then, within each seed drawn, its inversions with replacement. The
+estimate is the mean over seeds of each seed's mean: every seed weighs the same. Source: Davison and Hinkley 1997,
+section 3.8; percentile intervals, Efron and Tibshirani 1993, chapter 13.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from bl_neuro.arrays import FloatArray, IntArray
+from bl_neuro.errors import InputError
+from bl_neuro.leakage.checked import numbers, positive
+from bl_neuro.leakage.intervals import LEVEL
+from bl_neuro.seeding import stream
+
+RESAMPLES = 10_000
+MOST_VALUES = 2**21
+"""Values drawn at once: 16 MiB of float64, several times over."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean with its 95% interval over target seeds. seeds: targets behind it. n: inversions, over all of them.
+
+    With one seed the interval is over the inversions of that one target, and says nothing about others.
+    """
+
+    value: float
+    low: float
+    high: float
+    seeds: int
+    n: int
+
+
+@dataclass(frozen=True, eq=False)
+class Band:
+    """Means (G,) with their 95% intervals over target seeds, each point by itself. seeds: targets behind it."""
+
+    value: FloatArray
+    low: FloatArray
+    high: FloatArray
+    seeds: int
+
+
+def seed_bootstrap(values_by_seed: Sequence[npt.ArrayLike], resamples: int = RESAMPLES, seed: int = 0) -> Estimate:
+    """Mean and 95% interval of a measure, given one array a target seed with a value for each inversion, (n,).
+
+    Seeds may hold different numbers of inversions. `seed` is that of the resampling. In simulations of hits, with 3 to
+    25 seeds of 10 to 50 inversions, the interval held the truth in 94 to 99% of cases (resampling seeds alone: 69 to
+    96%). Where the inversions of a target hardly differ and targets do, it is as narrow as that: take `mean_interval`
+    of the seeds' means beside it where there are few.
+
+    Raises:
+        InputError: no seed, a seed without values, or values that are no numbers.
+    """
+    rows = _rows(values_by_seed, 1)
+    means = np.concatenate(list(_resampled(rows, resamples, seed)))
+    low, high = _interval(means)
+    value = float(np.mean([row.mean() for row in rows]))
+    return Estimate(value, float(low[0]), float(high[0]), len(rows), sum(map(len, rows)))
+
+
+def paired_bootstrap(
+    first_by_seed: Sequence[npt.ArrayLike],
+    second_by_seed: Sequence[npt.ArrayLike],
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Estimate:
+    """Mean and 95% interval of first minus second, where both hold the same inversions of the same target seeds.
+
+    One array a seed, (n,), in the same order: what differs between the two, a substrate or an attack, is the same
+    throughout. The interval excludes 0 where the two differ.
+    """
+    if len(first_by_seed) != len(second_by_seed):
+        raise InputError(f"second: expected {len(first_by_seed)} seeds like the first, found {len(second_by_seed)}")
+    differences = []
+    for place, (first, second) in enumerate(zip(first_by_seed, second_by_seed)):
+        one, other = numbers(first, "first"), numbers(second, "second")
+        if one.shape != other.shape:
+            raise InputError(f"second, seed {place}: expected {one.shape} like the first, found {other.shape}")
+        differences.append(one - other)
+    return seed_bootstrap(differences, resamples, seed)
+
+
+def seed_band(values_by_seed: Sequence[npt.ArrayLike], resamples: int = RESAMPLES, seed: int = 0) -> Band:
+    """Means and 95% intervals along a curve, given one array a target seed: (n, G), a row for each inversion.
+
+    G is the number of points of the curve, the same for all; `held_at` brings courses there.
+    """
+    rows = _rows(values_by_seed, 2)
+    means = np.concatenate(list(_resampled(rows, resamples, seed)))
+    low, high = _interval(means)
+    return Band(np.mean([row.mean(axis=0) for row in rows], axis=0), low, high, len(rows))
+
+
+def bootstrap_means(values_by_seed: Sequence[npt.ArrayLike], resamples: int, seed: int) -> FloatArray:
+    """The resampled means (resamples,) behind `seed_bootstrap`."""
+    return np.concatenate(list(_resampled(_rows(values_by_seed, 1), resamples, seed)))[:, 0]
+
+
+def _rows(values_by_seed: Sequence[npt.ArrayLike], axes: int) -> list[FloatArray]:
+    rows = [numbers(values, f"values of seed {place}") for place, values in enumerate(values_by_seed)]
+    if not rows:
+        raise InputError("values_by_seed: expected an array for each target seed, found none")
+    wanted = "(n,)" if axes == 1 else "(n, G)"
+    for place, row in enumerate(rows):
+        if row.ndim != axes or 0 in row.shape or row.shape[1:] != rows[0].shape[1:]:
+            raise InputError(f"values of seed {place}: expected {wanted} like the first, found {row.shape}")
+    return rows
+
+
+def _resampled(rows: list[FloatArray], resamples: int, seed: int) -> Iterator[FloatArray]:
+    values = np.concatenate([row.reshape(len(row), -1) for row in rows])
+    sizes = np.array([len(row) for row in rows])
+    for weights in _weights(sizes, positive(resamples, "resamples"), stream(seed, "seed bootstrap")):
+        yield weights @ values
+
+
+def _weights(sizes: IntArray, resamples: int, rng: np.random.Generator) -> Iterator[FloatArray]:
+    """How much each value counts in each resample, (some, values): rows sum to 1."""
+    seeds, total, largest = len(sizes), int(sizes.sum()), int(sizes.max())
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    at_once = max(1, MOST_VALUES // (seeds * largest + total))
+    for begin in range(0, resamples, at_once):
+        count = min(at_once, resamples - begin)
+        chosen = rng.integers(0, seeds, (count, seeds))
+        size = sizes[chosen][:, :, None]
+        drawn = (rng.random((count, seeds, largest)) * size).astype(np.int64)
+        place = np.arange(count)[:, None, None] * total + starts[chosen][:, :, None] + drawn
+        weight = np.where(np.arange(largest) < size, 1 / (seeds * size), 0.0)
+        yield np.bincount(place.ravel(), weight.ravel(), count * total).reshape(count, total).astype(np.float64)
+
+
+def _interval(means: FloatArray) -> tuple[FloatArray, FloatArray]:
+    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    return low, high

@@ -1,0 +1,69 @@
+"""Checks of what the measures are given. Anything that NumPy can read is taken, torch tensors on the CPU too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bl_neuro.arrays import FloatArray, IntArray
+from bl_neuro.checks import whole_number
+from bl_neuro.errors import InputError
+
+HIGHEST_CLASS = 2**31 - 1
+
+
+def numbers(values: npt.ArrayLike, name: str) -> FloatArray:
+    """`values` as finite float64. InputError where they are anything else."""
+    try:
+        array = np.asarray(values)
+        found: FloatArray = array.astype(np.float64)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"{name}: expected an array of numbers ({error})") from error
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"{name}: expected real numbers, found {array.dtype}")
+    if not np.isfinite(found).all():
+        raise InputError(f"{name}: expected numbers, found NaN or infinity")
+    return found
+
+
+def whole_numbers(values: npt.ArrayLike, shape: tuple[int, ...], highest: int, name: str) -> IntArray:
+    """`values` as int64 of `shape`, each in 0..highest. InputError where they are anything else."""
+    array = np.asarray(values)
+    if array.shape != shape or (array.size and array.dtype.kind not in "iu"):
+        raise InputError(f"{name}: expected whole numbers of shape {shape}, found {array.dtype} of {array.shape}")
+    if array.size and (array.min() < 0 or array.max() > highest):
+        raise InputError(f"{name}: expected 0..{highest}, found {array.min()}..{array.max()}")
+    return array.astype(np.int64)
+
+
+def labels_of(labels: npt.ArrayLike, count: int, name: str) -> IntArray:
+    """Class numbers (count,) of 0 or more, checked."""
+    return whole_numbers(labels, (count,), HIGHEST_CLASS, name)
+
+
+def judged(probabilities: npt.ArrayLike, classes: npt.ArrayLike) -> tuple[FloatArray, IntArray]:
+    """An evaluator's probabilities (K, classes) and the class that each inversion inverts (K,), checked."""
+    table = numbers(probabilities, "probabilities")
+    count = len(np.atleast_1d(np.asarray(classes)))
+    if table.ndim != 2 or len(table) != count or 0 in table.shape:
+        raise InputError(f"probabilities: expected ({count}, classes), found {table.shape}")
+    return table, whole_numbers(classes, (count,), table.shape[1] - 1, "classes")
+
+
+def images_of(images: npt.ArrayLike, shape: tuple[int, ...] | None, name: str) -> FloatArray:
+    """Images (K, *shape), at least one, checked; None for `shape`: of any."""
+    found = numbers(images, name)
+    if found.ndim < 2 or 0 in found.shape or (shape is not None and found.shape[1:] != shape):
+        wanted = "..." if shape is None else ", ".join(map(str, shape))
+        raise InputError(f"{name}: expected (K, {wanted}) with K of 1 or more, found {found.shape}")
+    return found
+
+
+def positive(value: Any, name: str) -> int:
+    """`value` as a whole number of at least 1."""
+    number = whole_number(value)
+    if number is None or number < 1:
+        raise InputError(f"{name}: expected a whole number of at least 1, found {value!r}")
+    return number
