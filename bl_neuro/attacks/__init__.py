@@ -7,6 +7,7 @@ inversions = BrainLeaksV2()(BlackBox(target), classes=range(10), steps=25, seed=
 from bl_neuro.attacks.base import Attack
 from bl_neuro.attacks.brainleaks_v1 import BrainLeaksV1
 from bl_neuro.attacks.brainleaks_v2 import BrainLeaksV2
+from bl_neuro.attacks.brainleaks_v2_gradient import BrainLeaksV2Gradient
 from bl_neuro.attacks.inversions import Inversions, Status, Trace
 
-__all__ = ["Attack", "BrainLeaksV1", "BrainLeaksV2", "Inversions", "Status", "Trace"]
+__all__ = ["Attack", "BrainLeaksV1", "BrainLeaksV2", "BrainLeaksV2Gradient", "Inversions", "Status", "Trace"]

@@ -5,23 +5,45 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import fields, is_dataclass
-from typing import Any, ClassVar, Generic, TypeVar, final
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, final
 
 from bl_neuro.access import BlackBox, WhiteBox
 from bl_neuro.attacks.inversions import Inversions
 from bl_neuro.checks import MAX_STEPS, whole_number
 from bl_neuro.errors import InputError
 
-Box = TypeVar("Box", WhiteBox, BlackBox)
+
+class View(Protocol):
+    """What every box tells an attacker: the shape of one frame of input, and how many classes there are."""
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one frame of input."""
+
+    @property
+    def classes(self) -> int:
+        """How many classes the target tells apart."""
+
+
+Box = TypeVar("Box", bound=View)
 Progress = Callable[[int, int], None]
 """Called with (done, total) after each generation or iteration."""
 
 
 class Attack(ABC, Generic[Box]):
-    """A frozen strategy. `name` is what results call it; `access` the box it takes ("white_box", "black_box")."""
+    """A frozen strategy.
+
+    `name` is what results call it; `access` whether its attacker holds the model ("white_box") or only queries the
+    target ("black_box"). It takes a WhiteBox or a BlackBox accordingly, unless `box_type` says otherwise.
+    """
 
     name: ClassVar[str]
     access: ClassVar[str]
+
+    @classmethod
+    def box_type(cls) -> type[View]:
+        """The kind of box it takes."""
+        return WhiteBox if cls.access == "white_box" else BlackBox
 
     def assumptions(self, box: Box) -> list[str]:
         """What the attack takes for granted about inputs before it asks anything; empty where it takes nothing."""
@@ -52,9 +74,9 @@ class Attack(ABC, Generic[Box]):
         Raises:
             InputError: a class the target does not have, no class, no step, or the wrong kind of box.
         """
-        wanted = WhiteBox if self.access == "white_box" else BlackBox
+        wanted = self.box_type()
         if not isinstance(box, wanted):
-            raise InputError(f"{self.name}: expected a {wanted.__name__}, found {type(box).__name__}")
+            raise InputError(f"{self.name}: expected a box of type {wanted.__name__}, found {type(box).__name__}")
         checked = checked_classes(classes, box.classes)
         length, root = whole_number(steps), whole_number(seed)
         if length is None or not 1 <= length <= MAX_STEPS:

@@ -40,8 +40,9 @@ class Trace:
 class Inversions:
     """K reconstructed inputs.
 
-    spikes: (T, K, *input_shape), uint8, 0/1. classes: (K,), which class each inverts. rates: (K, *input_shape),
-    Bernoulli rates in 0..1, or None for an attack that has none. queries: samples the target ran for all of them.
+    spikes: (T, K, *input_shape), uint8, 0/1. classes: (K,), which class each inverts. rates: Bernoulli rates in 0..1,
+    (K, *input_shape), or (T, K, *input_shape) where each step has its own, or None for an attack that has none.
+    queries: samples the target ran for all of them.
     """
 
     spikes: Tensor
@@ -106,7 +107,7 @@ def joined(parts: list[Inversions]) -> Inversions:
     return Inversions(
         spikes=torch.cat([part.spikes for part in parts], dim=1),
         classes=torch.cat([part.classes for part in parts]),
-        rates=torch.cat(rates) if rates else None,
+        rates=torch.cat(rates, dim=rates[0].dim() - first.spikes.dim() + 1) if rates else None,
         queries=sum(part.queries for part in parts),
         trace=Trace(
             torch.stack([part.trace.queries[:length] for part in parts]).sum(0),

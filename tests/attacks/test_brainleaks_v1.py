@@ -125,7 +125,7 @@ def test_needs_a_membrane() -> None:
     class Blind(SpikesOnlyTarget):
         differentiable = True
 
-    with pytest.raises(InputError, match="v1 needs the membrane"):
+    with pytest.raises(InputError, match="needs the membrane"):
         BrainLeaksV1()(WhiteBox(Blind(easy_network())), classes=[0], steps=2)
 
 
