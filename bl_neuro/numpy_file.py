@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import io
 import math
+import tokenize
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+DAMAGE = (
+    ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, SyntaxError, TypeError,
+    tokenize.TokenError,
+)  # fmt: skip
+"""What NumPy raises on damaged headers, beside ValueError."""
 
 
 def read_npy(content: bytes, kinds: str = "biuf") -> npt.NDArray[Any]:
@@ -26,7 +33,7 @@ def read_npy(content: bytes, kinds: str = "biuf") -> npt.NDArray[Any]:
             raise ValueError(f"a NumPy file of version {version}; expected 1.0 or 2.0")
         read = numpy_format.read_array_header_1_0 if version == (1, 0) else numpy_format.read_array_header_2_0
         shape, fortran, dtype = read(file)
-    except (MemoryError, RecursionError) as error:  # of headers nested without end
+    except DAMAGE as error:
         raise ValueError("damaged: its header cannot be read") from error
     if dtype.hasobject or dtype.kind not in kinds:
         raise ValueError(

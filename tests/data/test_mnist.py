@@ -1,0 +1,87 @@
+"""MNIST from idx files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bl_neuro import DataError
+from bl_neuro.data import load_mnist, mnist, official_split
+
+pytest.importorskip("torchvision", reason="torchvision is not installed")
+
+
+def test_idx_files_are_read(tmp_path: Path, files: Any) -> None:
+    images, labels = files.mnist(tmp_path, train=30, test=20)
+    data = load_mnist(tmp_path)
+    assert data.pixels.dtype == np.uint8
+    assert np.array_equal(data.pixels, images[:, None])
+    assert np.array_equal(data.images, images[:, None] / 255)
+    assert np.array_equal(data.labels, labels)
+    assert data.class_names == tuple("0123456789")
+    assert np.array_equal(data.held_out, np.arange(50) >= 30)
+    assert data.completeness == "subset: 50 of 70,000"
+    split = official_split(data, 0)
+    assert split.sizes() == {"target": 15, "evaluator": 15, "test": 20}
+    assert sorted(split.test.pixels.reshape(20, -1)[:, 0].tolist()) == sorted(images[30:, 0, 0].tolist())
+
+
+def test_the_root_is_found_in_the_environment(tmp_path: Path, files: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    files.mnist(tmp_path)
+    monkeypatch.setenv("BL_NEURO_DATA", str(tmp_path))
+    assert len(load_mnist().labels) == 16
+
+
+def test_what_is_missing_is_said_with_how_to_get_it(tmp_path: Path, files: Any) -> None:
+    with pytest.raises(DataError, match=r"expected a data root, found none; name one or set BL_NEURO_DATA\. Get it"):
+        load_mnist()
+    with pytest.raises(DataError, match=rf"looked in {tmp_path}/MNIST, found no such folder\. Get it from https://"):
+        load_mnist(tmp_path)
+    files.mnist(tmp_path)
+    (tmp_path / "MNIST/raw/t10k-labels-idx1-ubyte").unlink()
+    with pytest.raises(DataError, match=r"found no raw/t10k-labels-idx1-ubyte\. Get it from .* into"):
+        load_mnist(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "said"),
+    [
+        ("train-images-idx3", lambda good: good[:-1], "damaged one"),
+        ("train-images-idx3", lambda good: good[:3], "damaged one"),
+        ("train-images-idx3", lambda good: b"", "damaged one"),
+        ("train-images-idx3", lambda good: b"\x1f\x8b" + good, "damaged one"),
+        ("train-images-idx3", lambda good: good[:4] + b"\xff" * 12 + good[16:], "damaged one"),
+        ("train-images-idx3", lambda good: good[:2] + b"\x0d" + good[3:], "damaged one"),
+        (
+            "train-images-idx3",
+            lambda good: good[:8] + b"\0\0\0\x0e\0\0\0\x38" + good[16:],
+            "expected images of 28 x 28",
+        ),
+        ("train-labels-idx1", lambda good: good[:7] + b"\x05" + good[8:13], "expected a label for each of 12 images"),
+        ("t10k-labels-idx1", lambda good: good[:-1] + b"\x0b", r"expected labels 0\.\.9, found 2\.\.11"),
+    ],
+)
+def test_damage_is_named(tmp_path: Path, files: Any, name: str, damage: Any, said: str) -> None:
+    files.mnist(tmp_path)
+    path = tmp_path / f"MNIST/raw/{name}-ubyte"
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(DataError, match=f"{name}-ubyte: .*{said}"):
+        load_mnist(tmp_path)
+
+
+def test_huge_files_are_not_read(tmp_path: Path, files: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    files.mnist(tmp_path)
+    monkeypatch.setattr(mnist, "MOST_BYTES", 1000)
+    with pytest.raises(DataError, match="expected at most 1000 bytes"):
+        load_mnist(tmp_path)
+
+
+def test_pytorch_files_beside_it_are_not_opened(tmp_path: Path, files: Any) -> None:
+    files.mnist(tmp_path)
+    for name in ("training.pt", "test.pt"):
+        (tmp_path / "MNIST/processed").mkdir(exist_ok=True)
+        (tmp_path / "MNIST/processed" / name).write_bytes(b"a pickle, for all we know")
+    assert len(load_mnist(tmp_path).labels) == 16
