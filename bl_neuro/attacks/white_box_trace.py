@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 from torch import Tensor
 
-from bl_neuro.access import WhiteBox
 from bl_neuro.attacks.inversions import Trace
+
+
+class Counting(Protocol):
+    """A box that counts the samples it ran."""
+
+    queries: int
 
 
 class WhiteBoxTrace:
     """Collects a `Trace`. `queries`: samples that the box has run since it began."""
 
-    def __init__(self, box: WhiteBox) -> None:
+    def __init__(self, box: Counting) -> None:
         self._box, self._before = box, box.queries
         self._entries: list[tuple[int, Tensor, Tensor]] = []
 

@@ -1,0 +1,74 @@
+"""The attacker's view of an ANN, the twin of a spiking target: its answers to images and their gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bl_neuro.checks import whole_number
+from bl_neuro.errors import InputError
+
+
+class AnnBox:
+    """An artificial neural network whose attacker holds it. `queries` counts the images it was shown.
+
+    model: a torch module that takes images (B, *input_shape) in 0..1 to logits (B, classes), and has the attributes
+    `input_shape` and `classes`, as `bl_neuro.training.AnnTwin` does. It is used as it is, in its own mode.
+
+    Raises:
+        InputError: it is no such module.
+    """
+
+    def __init__(self, model: Any) -> None:
+        if not isinstance(model, nn.Module):
+            raise InputError(
+                f"ann box: expected a torch module with input_shape and classes, found {type(model).__name__}; "
+                "spiking targets are attacked through a WhiteBox"
+            )
+        shape, classes = getattr(model, "input_shape", None), whole_number(getattr(model, "classes", None))
+        sides = [whole_number(side) for side in shape] if isinstance(shape, (tuple, list)) else []
+        known = [side for side in sides if side is not None and side > 0]
+        if not sides or len(known) != len(sides):
+            raise InputError(f"ann box: expected a module whose input_shape is known, found {shape!r}")
+        if classes is None or classes < 1:
+            raise InputError("ann box: expected a module that says how many classes it tells apart, as `classes`")
+        self.model, self.queries = model, 0
+        self._input_shape, self._classes = tuple(known), classes
+        parameter = next(model.parameters(), None)
+        self._dtype = torch.float32 if parameter is None else parameter.dtype
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one image."""
+        return self._input_shape
+
+    @property
+    def classes(self) -> int:
+        """How many classes the network tells apart."""
+        return self._classes
+
+    def run(self, images: Tensor) -> Tensor:
+        """Logits (B, classes) of images (B, *input_shape), without gradient."""
+        with torch.no_grad():
+            return self._logits(images)
+
+    def gradient(self, images: Tensor, objective: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+        """Value (B,) of `objective(logits)` at `images`, and its gradient in them, (B, *input_shape)."""
+        inputs = images.detach().clone()
+        with torch.enable_grad():
+            inputs.requires_grad_()
+            values = objective(self._logits(inputs))
+            (gradient,) = torch.autograd.grad(values.sum(), inputs)
+        return values.detach(), gradient
+
+    def _logits(self, images: Tensor) -> Tensor:
+        if tuple(images.shape[1:]) != self._input_shape:
+            raise InputError(f"images: expected shape (B, {self._input_shape}), found {tuple(images.shape)}")
+        self.queries += len(images)
+        logits: Tensor = self.model(images.to(self._dtype))
+        if tuple(logits.shape) != (len(images), self._classes):
+            raise InputError(f"ann box: expected logits ({len(images)}, {self._classes}), found {tuple(logits.shape)}")
+        return logits.to(images.dtype)
