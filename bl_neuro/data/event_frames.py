@@ -15,8 +15,9 @@ from bl_neuro.data.extra import need_extra
 class Framing:
     """How events become frames.
 
-    denoise_us: an event without a neighbour in space for so long is dropped. window_us: how
-    long a frame lasts. merged: both polarities in one frame, or only polarity 0 (after denoising with both).
+    denoise_us: an event is dropped if no neighbouring pixel had one for so long; tonic drops none at times below
+    denoise_us. window_us: how long a frame lasts. merged: both polarities in one frame, or only polarity 0 (after
+    denoising with both).
     """
 
     sensor: Sensor

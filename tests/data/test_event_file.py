@@ -1,0 +1,127 @@
+"""Recordings: the 5-byte files against tonic's own reader, and whatever else a file may hold."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bl_neuro import DataError
+from bl_neuro.data import event_file
+from bl_neuro.data.event_file import EVENT, Sensor, parse_events, read_event_array, read_events
+
+SMALL = Sensor(34, 34, most_seconds=1)
+LARGE = Sensor(128, 128, most_seconds=60)
+EVENTS = [(3, 4, 10, 0), (33, 0, 20, 1), (0, 33, 8_000, 1)]
+
+
+def columns(events: np.ndarray) -> list[tuple[int, ...]]:
+    return [tuple(int(event[name]) for name in ("x", "y", "t", "p")) for event in events]
+
+
+def test_the_events_of_a_file(tmp_path: Path, files: Any) -> None:
+    (tmp_path / "a.bin").write_bytes(files.events(EVENTS))
+    found = read_events(tmp_path / "a.bin", SMALL)
+    assert found.dtype == EVENT
+    assert columns(found) == EVENTS
+
+
+def test_events_are_put_in_order_of_time(files: Any) -> None:
+    assert columns(parse_events(files.events(EVENTS[::-1]), SMALL, "")) == EVENTS
+
+
+def test_row_240_is_an_overflow_of_the_clock(files: Any) -> None:
+    content = files.events([EVENTS[0], (0, 240, 0, 0), *EVENTS[1:], (9, 240, 5, 1), (1, 1, 7, 0)])
+    times = [event[2] for event in columns(parse_events(content, SMALL, ""))]
+    assert times == [10, 20 + 8192, 8_000 + 8192, 7 + 2 * 8192]
+
+
+events = st.tuples(
+    st.integers(0, 127), st.integers(0, 127) | st.just(240), st.integers(0, 2**23 - 1), st.integers(0, 1)
+)
+
+
+@given(st.lists(events, min_size=1, max_size=40))
+def test_the_same_as_tonics_reader(content: list[tuple[int, int, int, int]]) -> None:
+    tonic_io = pytest.importorskip("tonic.io", reason="tonic is not installed")
+    if all(event[1] == 240 for event in content):
+        content = [*content, (1, 1, 1, 1)]
+    raw = b"".join(bytes([x, y]) + (p << 23 | t).to_bytes(3, "big") for x, y, t, p in content)
+    expected = tonic_io.read_mnist_file(io.BytesIO(raw), dtype=EVENT, is_stream=True)
+    found = parse_events(raw, Sensor(128, 128, most_seconds=10**6), "")
+    assert columns(found) == sorted(columns(expected), key=lambda event: event[2])
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_events_or_an_error_of_ours(content: bytes) -> None:
+    try:
+        found = parse_events(content, SMALL, "somewhere")
+    except DataError:
+        return
+    assert 1 <= len(found) <= len(content) // 5
+    assert found["x"].min() >= 0
+    assert found["x"].max() < 34
+    assert found["y"].max() < 34
+    assert set(found["p"].tolist()) <= {0, 1}
+    assert (np.diff(found["t"]) >= 0).all()
+    assert found["t"][-1] - found["t"][0] <= 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ([], "expected events of 5 bytes, found 0 bytes"),
+        ([(34, 0, 0, 0)], r"expected events on a sensor of 34 x 34, found 1 off it, the first at \(34, 0\)"),
+        ([(0, 34, 0, 0), (0, 99, 0, 0)], r"found 2 off it, the first at \(0, 34\)"),
+        ([(0, 240, 0, 0)], "expected events, found none"),
+        ([(0, 0, 0, 0), (0, 0, 2_000_000, 0)], "expected at most 1 s, found 2 s"),
+        ([(0, 0, 0, 0)] + 200 * [(0, 240, 0, 0)] + [(0, 0, 0, 0)], "expected at most 1 s, found 2 s"),
+    ],
+)
+def test_what_is_no_recording(tmp_path: Path, files: Any, content: list[Any], said: str) -> None:
+    path = tmp_path / "b.bin"
+    path.write_bytes(files.events(content))
+    with pytest.raises(DataError, match=rf"b\.bin: .*{said}"):
+        read_events(path, SMALL)
+
+
+def test_cut_short_and_too_large(tmp_path: Path, files: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "c.bin"
+    path.write_bytes(files.events(EVENTS)[:-2])
+    with pytest.raises(DataError, match="expected events of 5 bytes, found 13 bytes"):
+        read_events(path, SMALL)
+    monkeypatch.setattr(event_file, "MOST_BYTES", 10)
+    with pytest.raises(DataError, match="expected at most 10 bytes, found 13"):
+        read_events(path, SMALL)
+
+
+def test_arrays_as_tonic_keeps_them(tmp_path: Path) -> None:
+    np.save(tmp_path / "3.npy", np.array([[5, 6, 1, 0], [127, 0, 0, 1450]], dtype=np.int32))
+    assert columns(read_event_array(tmp_path / "3.npy", LARGE)) == [(5, 6, 0, 1), (127, 0, 1_450_000, 0)]
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (np.zeros((3, 3)), r"expected events \(n, 4\), found \(3, 3\)"),
+        (np.zeros((0, 4)), r"expected events \(n, 4\), found \(0, 4\)"),
+        (np.full((2, 4), np.nan), "expected coordinates and times, found numbers that are none"),
+        (np.full((2, 4), 2**40), "expected coordinates and times, found numbers that are none"),
+        (np.array([[0, 0, 2, 0]]), r"expected polarities 0 and 1, found 2\.\.2"),
+        (
+            np.array([[-1, 0, 1, 0]]),
+            r"expected events on a sensor of 128 x 128, found 1 off it, the first at \(-1, 0\)",
+        ),
+        (np.array([[0, 0, 1, 0], [0, 0, 1, 90_000]]), "expected at most 60 s, found 90 s"),
+        (np.array([[None] * 4]), "expected an array of"),
+    ],
+)
+def test_arrays_that_are_no_recording(tmp_path: Path, values: np.ndarray, said: str) -> None:
+    np.save(tmp_path / "0.npy", values, allow_pickle=True)
+    with pytest.raises(DataError, match=rf"0\.npy: {said}"):
+        read_event_array(tmp_path / "0.npy", LARGE)

@@ -1,0 +1,187 @@
+"""The user's own arrays: what is described is read, anything else is named."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as st_numpy
+
+from bl_neuro import DataError
+from bl_neuro.data import Dataset, EventDataset, load_npz, npz
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.integers(0, 256, size=(6, 5, 4), dtype=np.uint8)
+FRAMES = (RNG.random((6, 3, 2, 5, 4)) < 0.5).astype(np.uint8)
+LABELS = np.array([0, 1, 2, 0, 1, 2])
+
+
+def saved(folder: Path, compressed: bool = False, **arrays: Any) -> Path:
+    (np.savez_compressed if compressed else np.savez)(folder / "own.npz", **arrays)
+    return folder / "own.npz"
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_images(tmp_path: Path, compressed: bool) -> None:
+    data = load_npz(saved(tmp_path, compressed, images=IMAGES, labels=LABELS))
+    assert isinstance(data, Dataset)
+    assert np.array_equal(data.pixels, IMAGES[:, None])
+    assert data.labels.tolist() == LABELS.tolist()
+    assert (data.name, data.class_names, data.held_out) == ("own", ("0", "1", "2"), None)
+    assert data.completeness == "all 6 found"
+
+
+def test_everything_that_may_be_given(tmp_path: Path) -> None:
+    images = RNG.random((6, 3, 5, 4)).astype(np.float32)
+    held_out = np.array([True, False] * 3)
+    names = ["cat", "dog", "ø", "none of them"]
+    path = saved(tmp_path, images=images, labels=LABELS.astype(np.uint8), class_names=names, held_out=held_out)
+    data = load_npz(path)
+    assert data.class_names == tuple(names)
+    assert data.labels.dtype == np.int64
+    assert np.array_equal(data.held_out, held_out)
+    assert np.array_equal(data.images, images.astype(np.float64))
+
+
+@pytest.mark.parametrize("frames", [FRAMES, FRAMES[:, :, 0], FRAMES.astype(bool), FRAMES.astype(float)])
+def test_frames(tmp_path: Path, frames: np.ndarray) -> None:
+    data = load_npz(saved(tmp_path, frames=frames, labels=LABELS))
+    assert isinstance(data, EventDataset)
+    expected = frames if frames.ndim == 5 else frames[:, :, None]
+    assert np.array_equal(data.frames_at(slice(None)), expected)
+    assert data.input_shape == expected.shape[2:]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_arrays_are_a_dataset_or_an_error_of_ours(tmp_path: Path, data: st.DataObject) -> None:
+    shapes = st_numpy.array_shapes(min_dims=0, max_dims=6, min_side=0, max_side=4)
+    dtypes = st.sampled_from(["?", "u1", "i8", "f4", "f8", "<U3", "c8", "S2"])
+    arrays = st.builds(lambda dtype, shape: (dtype, shape), dtypes, shapes).flatmap(
+        lambda kind: st_numpy.arrays(*kind, elements=None)
+    )
+    names = st.sampled_from(["images", "frames", "labels", "class_names", "held_out", "extra"])
+    path = saved(tmp_path, **data.draw(st.dictionaries(names, arrays, max_size=4)))
+    try:
+        found = load_npz(path)
+    except DataError as error:
+        assert str(error).startswith(str(path))  # noqa: PT017
+        return
+    assert len(found.labels) == len(found.images) > 0
+    assert found.images.min() >= 0
+    assert found.images.max() <= 1
+    assert found.labels.max() < found.classes
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@given(noise=st.binary(max_size=40), place=st.floats(0, 1), removed=st.integers(0, 40), compressed=st.booleans())
+def test_a_mutated_file_is_a_dataset_or_an_error_of_ours(
+    tmp_path: Path, noise: bytes, place: float, removed: int, compressed: bool
+) -> None:
+    path = saved(tmp_path, compressed, images=IMAGES, labels=LABELS, class_names=["a", "b", "c"])
+    content = path.read_bytes()
+    start = int(place * len(content))
+    path.write_bytes(content[:start] + noise + content[start + removed :])
+    try:
+        assert load_npz(path).images.shape[1:] == (1, 5, 4)
+    except DataError as error:
+        assert str(error).startswith(str(path))  # noqa: PT017
+
+
+IMAGE_PROBLEM = r"images: expected \(N, H, W\), or \(N, C, H, W\) with at most 4 channels, found"
+PROBLEMS: list[tuple[dict[str, Any], str]] = [
+    ({"labels": LABELS}, "expected images or frames, found neither"),
+    ({"images": IMAGES, "frames": FRAMES, "labels": LABELS}, "expected images or frames, found images and frames"),
+    ({"images": IMAGES}, "expected labels, found none"),
+    ({"images": IMAGES, "labels": LABELS, "weights": LABELS}, "expected arrays of images, frames, .* found .*weights"),
+    ({"images": IMAGES[0], "labels": LABELS}, rf"{IMAGE_PROBLEM} \(5, 4\)"),
+    ({"images": np.zeros((6, 28, 28, 3)), "labels": LABELS}, rf"{IMAGE_PROBLEM} \(6, 28, 28, 3\)"),
+    ({"images": IMAGES.astype(int), "labels": LABELS}, r"images: expected bytes \(uint8\), or values in 0\.\.1"),
+    ({"images": np.full((6, 2, 2), np.nan), "labels": LABELS}, "images: expected bytes"),
+    ({"images": IMAGES, "labels": LABELS[:5]}, r"labels: expected one for each of 6 samples, found \(5,\)"),
+    ({"images": IMAGES, "labels": LABELS - 1}, r"labels: expected 0\.\.9999, found -1\.\.1"),
+    ({"images": IMAGES, "labels": LABELS * 10**6}, r"labels: expected 0\.\.9999, found 0\.\.2000000"),
+    ({"images": IMAGES, "labels": LABELS.astype(float)}, "labels: expected whole numbers"),
+    ({"images": IMAGES, "labels": LABELS, "class_names": ["a", "b"]}, r"labels: expected 0\.\.1, found 0\.\.2"),
+    ({"images": IMAGES, "labels": LABELS, "class_names": ["a", "b", "a"]}, "class_names: expected one name for each"),
+    ({"images": IMAGES, "labels": LABELS, "class_names": ["a", "b", "c" * 999]}, "class_names: expected at most 200"),
+    ({"images": IMAGES, "labels": LABELS, "class_names": [1, 2, 3]}, "class_names: expected an array of text"),
+    ({"images": IMAGES, "labels": LABELS, "held_out": [True]}, "held_out: expected one for each of 6 samples"),
+    ({"images": IMAGES, "labels": LABELS, "held_out": [1] * 6}, "held_out: expected an array of bool"),
+    ({"frames": FRAMES * 3, "labels": LABELS}, r"frames: expected 0 and 1 alone, found 0\.\.3"),
+    ({"frames": FRAMES[0, 0], "labels": LABELS}, r"frames: expected \(N, T, H, W\), or"),
+    ({"frames": np.zeros((1, 2**16 + 1, 1, 1), np.uint8), "labels": [0]}, "frames: expected at most 65536 steps"),
+]
+
+
+@pytest.mark.parametrize(("arrays", "said"), PROBLEMS, ids=range(len(PROBLEMS)))
+def test_problems_are_named(tmp_path: Path, arrays: dict[str, Any], said: str) -> None:
+    with pytest.raises(DataError, match=rf"own\.npz: .*{said}"):
+        load_npz(saved(tmp_path, **arrays))
+
+
+def test_all_problems_are_named_at_once(tmp_path: Path) -> None:
+    arrays = {"images": IMAGES.astype(int), "labels": LABELS, "class_names": ["a", "b"], "held_out": [True]}
+    with pytest.raises(DataError, match=r"images: .*; labels: .*; held_out: "):
+        load_npz(saved(tmp_path, **arrays))
+
+
+def zipped(folder: Path, members: dict[str, bytes], change: Callable[[bytes], bytes] = lambda content: content) -> Path:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    (folder / "own.npz").write_bytes(change(file.getvalue()))
+    return folder / "own.npz"
+
+
+def test_nothing_is_unpickled(tmp_path: Path) -> None:
+    class Trap:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return pytest.fail, ("unpickled",)
+
+    np.savez(tmp_path / "own.npz", images=np.array([Trap()], dtype=object), labels=LABELS)
+    with pytest.raises(DataError, match="images: expected an array of bool, integers or floats, found object"):
+        load_npz(tmp_path / "own.npz")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 and no more", b"not a zip file"])
+def test_not_a_zip_file(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "own.npz").write_bytes(content)
+    with pytest.raises(DataError, match="not a readable NPZ file"):
+        load_npz(tmp_path / "own.npz")
+
+
+def test_members_that_are_no_arrays(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="not a readable NPZ file .images: the magic string"):
+        load_npz(zipped(tmp_path, {"images.npy": b"something else"}))
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr("images.npy", b"one")
+            archive.writestr("images.npy", b"two")
+    (tmp_path / "own.npz").write_bytes(file.getvalue())
+    with pytest.raises(DataError, match="not a readable NPZ file"):
+        load_npz(tmp_path / "own.npz")
+
+
+def test_a_zip_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = saved(tmp_path, compressed=True, images=np.zeros((100, 50, 50), np.uint8), labels=np.zeros(100, int))
+    assert path.stat().st_size < 2000
+    monkeypatch.setattr(npz, "MOST_BYTES", 100_000)
+    with pytest.raises(DataError, match="bytes; at most 100000 are read"):
+        load_npz(path)
+
+
+def test_missing(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"none\.npz: expected an \.npz file, found nothing"):
+        load_npz(tmp_path / "none.npz")
+    with pytest.raises(DataError, match="expected an .npz file, found a folder"):
+        load_npz(tmp_path)
