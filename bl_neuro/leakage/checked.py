@@ -18,11 +18,11 @@ def numbers(values: npt.ArrayLike, name: str) -> FloatArray:
     """`values` as finite float64. InputError where they are anything else."""
     try:
         array = np.asarray(values)
-        found: FloatArray = array.astype(np.float64)
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"{name}: expected an array of numbers ({error})") from error
     if array.dtype.kind not in "biuf":
-        raise InputError(f"{name}: expected real numbers, found {array.dtype}")
+        raise InputError(f"{name}: expected an array of real numbers, found {array.dtype}")
+    found: FloatArray = array.astype(np.float64)
     if not np.isfinite(found).all():
         raise InputError(f"{name}: expected numbers, found NaN or infinity")
     return found

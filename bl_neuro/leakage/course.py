@@ -22,7 +22,7 @@ def held_at(queries: npt.ArrayLike, values: npt.ArrayLike, grid: npt.ArrayLike) 
     spent, wanted, found = numbers(queries, "queries"), numbers(grid, "grid"), numbers(values, "values")
     if spent.ndim != 1 or len(spent) == 0 or (np.diff(spent) < 0).any():
         raise InputError(f"queries: expected (G,) that does not decrease, found shape {spent.shape}")
-    if len(found) != len(spent) or wanted.ndim != 1:
+    if found.ndim == 0 or len(found) != len(spent) or wanted.ndim != 1:
         raise InputError(f"values: expected {len(spent)} of them and a grid (H,), found {found.shape}, {wanted.shape}")
     if len(wanted) and wanted.min() < spent[0]:
         raise InputError(f"grid: expected at least {spent[0]:g} queries, when the first value was there")

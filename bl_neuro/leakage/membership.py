@@ -55,11 +55,11 @@ def membership_check(
     """AUC of the attack "the more a sample is like an inversion of its class, the likelier it was trained on".
 
     images (K, ...) of `classes` (K,): inversions. members (M, ...): samples the target was trained on. others (N, ...):
-    samples it never saw, from the same source, since the check also sees any other difference between the two (MNIST's
-    official test images come from other writers, for one). A sample's score is its highest Pearson correlation with an
-    inversion of its class. AUC is the Mann-Whitney probability that a member scores above another sample of the
-    same class, ties a half, averaged over the classes that all three hold. Each resample draws members and others of
-    each class with replacement.
+    samples it never saw. Members and others must be split at random from one source, since any other difference
+    between them shows too (the two halves of MNIST's training file differ by .009, its test images come from other
+    writers). A sample's score is its highest Pearson correlation with an inversion of its class. AUC is the
+    Mann-Whitney probability that a member scores above another sample of the same class, ties a half, averaged over
+    the classes that all three hold. Each resample draws members and others of each class with replacement.
 
     Raises:
         InputError: shapes disagree, or no class is in all three.

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from bl_neuro.arrays import FloatArray, IntArray
 from bl_neuro.errors import InputError
 from bl_neuro.leakage.checked import images_of, labels_of
-from bl_neuro.leakage.correlation import correlation_blocks
+from bl_neuro.leakage.correlation import correlation_blocks, standardised
 
 NONE = -1
 """The index of the nearest sample of a constant inversion, which is like no sample at all."""
@@ -60,7 +60,7 @@ def nearest_samples(
     for block, correlation in correlation_blocks(pictures, samples):
         _improve(best, index, correlation, block.start)
         _improve(best_own, index_own, np.where(known[block] == own[:, None], correlation, -np.inf), block.start)
-    blank = np.ptp(pictures.reshape(count, -1), axis=1) == 0
+    blank = ~standardised(pictures).any(axis=1)
     index[blank] = index_own[blank] = NONE
     label = np.where(blank, NONE, known[index])
     return NearestSamples(own, best_own, index_own, best, index, label)

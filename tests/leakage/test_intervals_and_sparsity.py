@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 from scipy.stats import t as student
 
+from bl_neuro import InputError
 from bl_neuro.leakage import mean_interval, proportion_interval, spike_density
 
 
@@ -47,3 +48,14 @@ def test_density_is_the_fraction_of_bins_with_a_spike() -> None:
     spikes[0] = 1
     assert spike_density(spikes) == 0.25
     assert spike_density(np.ones_like(spikes)) == 1.0
+
+
+def test_refuses() -> None:
+    with pytest.raises(InputError, match="count: expected a whole number of at least 1"):
+        proportion_interval(0.5, 0)
+    with pytest.raises(InputError, match=r"fraction: expected 0\.\.1"):
+        proportion_interval(1.5, 10)
+    with pytest.raises(InputError, match="values: expected"):
+        mean_interval(np.array([]))
+    with pytest.raises(InputError, match="at least one bin"):
+        spike_density(np.zeros((0, 3)))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import top_k_accuracy_score
 
 from bl_neuro import InputError
-from bl_neuro.leakage import attack_accuracy, confidence, differential_accuracy, top_accuracy
+from bl_neuro.leakage import attack_accuracy, confidence, confidences, differential_accuracy, hits, top_accuracy
 
 TABLE = np.array([[0.7, 0.2, 0.1], [0.5, 0.3, 0.2], [0.1, 0.6, 0.3], [0.4, 0.4, 0.2]])
 CLASSES = np.array([0, 1, 2, 0])
@@ -27,6 +27,13 @@ def test_by_hand() -> None:
     assert attack_accuracy(TABLE, CLASSES) == 0.25  # the last is a tie
     assert top_accuracy(TABLE, CLASSES, 2) == 1.0
     assert confidence(TABLE, CLASSES) == pytest.approx((0.7 + 0.3 + 0.3 + 0.4) / 4)
+
+
+def test_one_value_for_each_inversion() -> None:
+    assert hits(TABLE, CLASSES).tolist() == [True, False, False, False]
+    assert hits(TABLE, CLASSES, top=2).tolist() == [True, True, True, True]
+    assert confidences(TABLE, CLASSES).tolist() == [0.7, 0.3, 0.3, 0.4]
+    assert attack_accuracy(TABLE.tolist(), CLASSES.tolist()) == 0.25  # lists will do
 
 
 def test_a_tie_counts_against() -> None:
@@ -78,9 +85,15 @@ def test_ranges(drawn: tuple[np.ndarray, np.ndarray]) -> None:
 def test_daa_asks_each_class_for_its_best_inversion() -> None:
     #                  inversion of 0         of 1             of 2
     table = np.array([[0.3, 0.3, 0.4], [0.2, 0.4, 0.4], [0.1, 0.5, 0.4]])
-    # class 0 is highest in its own; class 1 in that of 2; class 2 is even, and the lowest counts
+    # class 0 is highest in its own; class 1 in that of 2; class 2 is even, which counts against it
     assert differential_accuracy(table, np.array([0, 1, 2])) == pytest.approx(1 / 3)
     assert differential_accuracy(table[[2, 0, 1]], np.array([2, 0, 1])) == pytest.approx(1 / 3)
+
+
+def test_a_tie_counts_against_daa() -> None:
+    sure = np.array([[1.0, 0.0], [1.0, 0.0]])
+    assert differential_accuracy(sure, np.array([0, 1])) == 0.0
+    assert differential_accuracy(np.eye(2), np.array([0, 1])) == 1.0
 
 
 def test_daa_saturates_where_attack_accuracy_does_not() -> None:
@@ -111,10 +124,21 @@ def test_daa_compares_the_classes_there_are() -> None:
         (TABLE[:0], [], "probabilities: expected"),
         (TABLE, [0, 1, 2, 3], "classes: expected 0..2, found 0..3"),
         (TABLE, [0, 1, 2, -1], "classes: expected 0..2, found -1..2"),
+        (TABLE, [0.0, 1.0, 2.0, 0.0], "classes: expected whole numbers"),
+        (TABLE, [[0], [1], [2], [0]], "classes: expected whole numbers"),
+        ([["a", "b"]], [0], "probabilities: expected an array of real numbers"),
+        ([[0.1, 0.9], [0.5]], [0, 1], "probabilities: expected an array of numbers"),
+        (TABLE * 1j, [0, 1, 2, 0], "probabilities: expected an array of real numbers"),
         (np.where(TABLE == 0.7, np.nan, TABLE), [0, 1, 2, 0], "probabilities: expected numbers, found NaN"),
     ],
 )
 def test_refuses(probabilities: np.ndarray, classes: list[int], said: str) -> None:
     for measure in (attack_accuracy, confidence, differential_accuracy):
         with pytest.raises(InputError, match=said):
-            measure(probabilities, np.array(classes, dtype=np.int64))
+            measure(probabilities, np.array(classes) if classes else np.array([], np.int64))
+
+
+@pytest.mark.parametrize("top", [0, -1, 1.5, None])
+def test_the_first_how_many(top: object) -> None:
+    with pytest.raises(InputError, match="top: expected a whole number of at least 1"):
+        top_accuracy(TABLE, CLASSES, top)  # type: ignore[arg-type]

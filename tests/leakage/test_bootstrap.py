@@ -1,0 +1,142 @@
+"""Bootstrap over target seeds: against SciPy, against the variance theory gives, and by its coverage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import bootstrap
+
+from bl_neuro import InputError
+from bl_neuro.leakage import bootstrap as module
+from bl_neuro.leakage import paired_bootstrap, seed_band, seed_bootstrap
+from bl_neuro.leakage.bootstrap import bootstrap_means
+
+RNG = np.random.default_rng(0)
+ROWS = [RNG.normal(0.5 + 0.1 * place, 0.2, size) for place, size in enumerate((20, 5, 40, 1))]
+
+
+def test_one_value_a_seed_is_scipys_percentile_bootstrap() -> None:
+    values = RNG.random(12)
+    found = seed_bootstrap([[value] for value in values], 40_000, seed=0)
+    theirs = bootstrap(
+        (values,), np.mean, n_resamples=40_000, method="percentile", random_state=np.random.default_rng(0)
+    )
+    assert found.value == pytest.approx(values.mean())
+    assert found.low == pytest.approx(theirs.confidence_interval.low, abs=0.003)
+    assert found.high == pytest.approx(theirs.confidence_interval.high, abs=0.003)
+
+
+def test_one_seed_is_scipys_bootstrap_of_its_inversions() -> None:
+    found = seed_bootstrap([ROWS[2]], 40_000)
+    theirs = bootstrap(
+        (ROWS[2],), np.mean, n_resamples=40_000, method="percentile", random_state=np.random.default_rng(0)
+    )
+    assert (found.low, found.high) == pytest.approx(tuple(theirs.confidence_interval), abs=0.003)
+    assert (found.seeds, found.n) == (1, 40)
+
+
+def test_every_seed_weighs_the_same() -> None:
+    found = seed_bootstrap(ROWS, 100)
+    assert found.value == pytest.approx(np.mean([row.mean() for row in ROWS]))
+    assert (found.seeds, found.n) == (4, 66)
+    assert found.low < found.value < found.high
+
+
+def test_resampled_means_have_the_variance_of_two_stages() -> None:
+    means = bootstrap_means(ROWS, 200_000, seed=0)
+    within = np.mean([row.var() / len(row) for row in ROWS])  # of the mean of a seed that was drawn
+    between = np.var([row.mean() for row in ROWS])
+    assert means.mean() == pytest.approx(np.mean([row.mean() for row in ROWS]), abs=1e-3)
+    assert means.var() == pytest.approx((between + within) / len(ROWS), rel=0.02)
+
+
+def test_the_same_seed_gives_the_same_interval() -> None:
+    assert seed_bootstrap(ROWS, 500, seed=3) == seed_bootstrap(ROWS, 500, seed=3)
+    assert seed_bootstrap(ROWS, 500, seed=3) != seed_bootstrap(ROWS, 500, seed=4)
+
+
+def test_memory_is_bounded_by_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = seed_bootstrap(ROWS, 20_000)
+    monkeypatch.setattr(module, "MOST_VALUES", 5_000)
+    pieces = seed_bootstrap(ROWS, 20_000)
+    assert (pieces.low, pieces.high) == pytest.approx((whole.low, whole.high), abs=0.01)
+    assert len(bootstrap_means(ROWS, 777, 0)) == 777
+
+
+@pytest.mark.parametrize(("seeds", "inversions", "spread"), [(5, 20, 0.0), (5, 20, 0.05), (12, 40, 0.05)])
+def test_the_interval_covers_the_truth(seeds: int, inversions: int, spread: float) -> None:
+    rng = np.random.default_rng(1)
+    held = []
+    for trial in range(200):
+        accuracies = np.clip(rng.normal(0.85, spread, seeds), 0, 1)
+        found = seed_bootstrap([rng.random(inversions) < each for each in accuracies], 400, trial)
+        held.append(found.low <= 0.85 <= found.high)
+    assert 0.91 <= np.mean(held) <= 1.0
+
+
+@given(st.lists(st.lists(st.booleans(), min_size=1, max_size=9), min_size=1, max_size=5), st.integers(0, 5))
+@settings(max_examples=30)
+def test_hits_stay_within_their_range(hits: list[list[bool]], seed: int) -> None:
+    found = seed_bootstrap(hits, 50, seed)
+    assert 0 <= found.low <= found.high <= 1
+    assert min(map(min, hits)) <= found.low
+    assert found.high <= max(map(max, hits)) + 1e-12
+
+
+def test_pairs_share_what_varies_over_seeds() -> None:
+    rng = np.random.default_rng(2)
+    first = [level + rng.normal(0, 0.01, 20) for level in (0.2, 0.5, 0.8, 0.9)]
+    second = [row - 0.05 for row in first]
+    found = paired_bootstrap(first, second)
+    assert (found.value, found.low, found.high) == pytest.approx((0.05, 0.05, 0.05))
+    apart = seed_bootstrap(first).high - seed_bootstrap(first).low
+    assert apart > 0.3
+
+
+def test_pairs_are_the_bootstrap_of_differences() -> None:
+    other = [row * RNG.random(len(row)) for row in ROWS]
+    assert paired_bootstrap(ROWS, other, 300, 1) == seed_bootstrap([a - b for a, b in zip(ROWS, other)], 300, 1)
+
+
+def test_hits_are_paired_as_numbers() -> None:
+    assert paired_bootstrap([np.array([True, False])], [np.array([True, True])], 50).value == -0.5
+
+
+def test_a_band_is_an_interval_at_each_point() -> None:
+    curves = [np.stack([row, row**2, np.ones_like(row)], axis=1) for row in ROWS]
+    band = seed_band(curves, 800, seed=5)
+    for place in range(3):
+        alone = seed_bootstrap([curve[:, place] for curve in curves], 800, seed=5)
+        assert (band.value[place], band.low[place], band.high[place]) == pytest.approx(
+            (alone.value, alone.low, alone.high)
+        )
+    assert band.seeds == 4
+
+
+@pytest.mark.parametrize(
+    ("measure", "values", "said"),
+    [
+        (seed_bootstrap, [], "expected an array for each target seed, found none"),
+        (seed_bootstrap, [[1.0], []], r"values of seed 1: expected \(n,\)"),
+        (seed_bootstrap, [[[1.0]]], r"values of seed 0: expected \(n,\)"),
+        (seed_bootstrap, [[1.0], [np.nan]], "values of seed 1: expected numbers, found NaN"),
+        (seed_band, [[1.0]], r"values of seed 0: expected \(n, G\)"),
+        (seed_band, [[[1.0, 2.0]], [[1.0]]], "values of seed 1: expected"),
+    ],
+)
+def test_refuses(measure: Callable[[object], object], values: object, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        measure(values)
+
+
+def test_refuses_pairs_that_are_none() -> None:
+    with pytest.raises(InputError, match="second: expected 1 seeds like the first, found 2"):
+        paired_bootstrap([[1.0]], [[1.0], [2.0]])
+    with pytest.raises(InputError, match=r"second, seed 0: expected \(1,\) like the first, found \(2,\)"):
+        paired_bootstrap([[1.0]], [[1.0, 2.0]])
+    with pytest.raises(InputError, match="resamples: expected a whole number of at least 1"):
+        seed_bootstrap([[1.0]], 0)
