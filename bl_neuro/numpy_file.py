@@ -36,9 +36,7 @@ def read_npy(content: bytes, kinds: str = "biuf") -> npt.NDArray[Any]:
     except DAMAGE as error:
         raise ValueError("damaged: its header cannot be read") from error
     if dtype.hasobject or dtype.kind not in kinds:
-        raise ValueError(
-            f"expected an array of {'text' if kinds == 'U' else 'bool, integers or floats'}, found {dtype}"
-        )
+        raise ValueError(f"expected an array of {_told(kinds)}, found {dtype}")
     found = len(content) - file.tell()
     if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != found:
         raise ValueError(f"damaged: {found} bytes of values do not make an array {shape} of {dtype}")
@@ -46,3 +44,8 @@ def read_npy(content: bytes, kinds: str = "biuf") -> npt.NDArray[Any]:
         return np.empty(shape, dtype)
     values = np.frombuffer(content, dtype, offset=file.tell())
     return values.reshape(shape, order="F" if fortran else "C").copy(order="C")
+
+
+def _told(kinds: str) -> str:
+    names = [name for kind, name in {"b": "bool", "i": "integers", "f": "floats", "U": "text"}.items() if kind in kinds]
+    return " or ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -108,13 +106,13 @@ PROBLEMS: list[tuple[dict[str, Any], str]] = [
     ({"images": IMAGES, "labels": LABELS[:5]}, r"labels: expected one for each of 6 samples, found \(5,\)"),
     ({"images": IMAGES, "labels": LABELS - 1}, r"labels: expected 0\.\.9999, found -1\.\.1"),
     ({"images": IMAGES, "labels": LABELS * 10**6}, r"labels: expected 0\.\.9999, found 0\.\.2000000"),
-    ({"images": IMAGES, "labels": LABELS.astype(float)}, "labels: expected whole numbers"),
+    ({"images": IMAGES, "labels": LABELS.astype(float)}, "labels: expected an array of integers, found float64"),
     ({"images": IMAGES, "labels": LABELS, "class_names": ["a", "b"]}, r"labels: expected 0\.\.1, found 0\.\.2"),
     ({"images": IMAGES, "labels": LABELS, "class_names": ["a", "b", "a"]}, "class_names: expected one name for each"),
     ({"images": IMAGES, "labels": LABELS, "class_names": ["a", "b", "c" * 999]}, "class_names: expected at most 200"),
     ({"images": IMAGES, "labels": LABELS, "class_names": [1, 2, 3]}, "class_names: expected an array of text"),
     ({"images": IMAGES, "labels": LABELS, "held_out": [True]}, "held_out: expected one for each of 6 samples"),
-    ({"images": IMAGES, "labels": LABELS, "held_out": [1] * 6}, "held_out: expected an array of bool"),
+    ({"images": IMAGES, "labels": LABELS, "held_out": [1] * 6}, "held_out: expected an array of bool, found int64"),
     ({"frames": FRAMES * 3, "labels": LABELS}, r"frames: expected 0 and 1 alone, found 0\.\.3"),
     ({"frames": FRAMES[0, 0], "labels": LABELS}, r"frames: expected \(N, T, H, W\), or"),
     ({"frames": np.zeros((1, 2**16 + 1, 1, 1), np.uint8), "labels": [0]}, "frames: expected at most 65536 steps"),
@@ -133,12 +131,10 @@ def test_all_problems_are_named_at_once(tmp_path: Path) -> None:
         load_npz(saved(tmp_path, **arrays))
 
 
-def zipped(folder: Path, members: dict[str, bytes], change: Callable[[bytes], bytes] = lambda content: content) -> Path:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
+def zipped(folder: Path, members: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(folder / "own.npz", "w") as archive:
         for name, content in members.items():
             archive.writestr(name, content)
-    (folder / "own.npz").write_bytes(change(file.getvalue()))
     return folder / "own.npz"
 
 
@@ -160,16 +156,10 @@ def test_not_a_zip_file(tmp_path: Path, content: bytes) -> None:
 
 
 def test_members_that_are_no_arrays(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="not a readable NPZ file .images: the magic string"):
+    with pytest.raises(DataError, match=r"not a readable NPZ file \(images: the magic string"):
         load_npz(zipped(tmp_path, {"images.npy": b"something else"}))
-    with pytest.warns(UserWarning, match="Duplicate name"):
-        file = io.BytesIO()
-        with zipfile.ZipFile(file, "w") as archive:
-            archive.writestr("images.npy", b"one")
-            archive.writestr("images.npy", b"two")
-    (tmp_path / "own.npz").write_bytes(file.getvalue())
-    with pytest.raises(DataError, match="not a readable NPZ file"):
-        load_npz(tmp_path / "own.npz")
+    with pytest.raises(DataError, match=r"expected arrays of images, .*, found images"):
+        load_npz(zipped(tmp_path, {"images.npy": b"one", "images": b"two"}))
 
 
 def test_a_zip_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,5 +173,5 @@ def test_a_zip_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_missing(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"none\.npz: expected an \.npz file, found nothing"):
         load_npz(tmp_path / "none.npz")
-    with pytest.raises(DataError, match="expected an .npz file, found a folder"):
+    with pytest.raises(DataError, match=r"expected an \.npz file, found a folder"):
         load_npz(tmp_path)
