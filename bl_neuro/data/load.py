@@ -39,7 +39,7 @@ def load_dataset(
         InputError: size was given for another dataset.
     """
     own = Path(name).expanduser()
-    is_folder = name not in DATASET_NAMES and own.is_dir()
+    is_folder = name not in ("", *DATASET_NAMES) and own.is_dir()
     if size is not None and name != "att_faces" and not is_folder:
         raise InputError(f"size: only att_faces and folders of images are scaled, not {name}")
     if name == "digits":

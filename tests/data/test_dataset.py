@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from bl_neuro import DataError
-from bl_neuro.data import Dataset, Split, load_digits, three_way_split
+from bl_neuro import DataError, InputError
+from bl_neuro.data import ENCODERS, Dataset, Split, load_digits, three_way_split
 
 
 def numbered(*counts: int) -> Dataset:
@@ -84,3 +86,57 @@ def test_split_comes_from_its_seed() -> None:
 def test_split_refuses_too_few_samples(counts: tuple[int, ...]) -> None:
     with pytest.raises(DataError, match=r"numbered: class \d has \d+ samples, too few"):
         three_way_split(numbered(*counts), 0)
+
+
+BYTES = np.random.default_rng(0).integers(0, 256, size=(4, 1, 3, 2), dtype=np.uint8)
+LABELS = np.array([0, 1, 1, 0])
+
+
+def test_bytes_stay_bytes_until_they_are_asked_for() -> None:
+    data = Dataset("bytes", "made up", BYTES, LABELS, ("a", "b"))
+    assert data.subset(np.array([0, 2])).pixels.dtype == np.uint8
+    assert np.array_equal(data.images_at(np.array([2])), BYTES[[2]] / 255)
+    assert np.array_equal(data.images_at(slice(1, 3)), BYTES[1:3] / 255)
+    assert "images" not in vars(data)
+    assert data.images is data.images
+    assert data.images.dtype == np.float64
+    np.testing.assert_allclose(data.class_means()[0], BYTES[[0, 3]].mean(axis=0) / 255)
+    assert data.input_shape == (1, 3, 2)
+
+
+def test_images_of_real_numbers_are_not_copied() -> None:
+    data = numbered(3, 3)
+    assert np.shares_memory(data.images, data.pixels)
+
+
+@pytest.mark.parametrize("encoder", [None, "rate", "held", "direct", lambda images, steps, rng: images[None]])
+def test_samples_are_encoded(encoder: object) -> None:
+    data = Dataset("bytes", "made up", BYTES, LABELS, ("a", "b"))
+    shown = data.spikes(np.array([3, 1]), 5, np.random.default_rng(0), encoder)
+    if callable(encoder):
+        assert np.array_equal(shown, data.images[[3, 1]][None])
+    else:
+        named = ENCODERS[encoder or "rate"]
+        assert np.array_equal(shown, named(data.images[[3, 1]], 5, np.random.default_rng(0)))
+    with pytest.raises(InputError, match="encoder: expected one of"):
+        data.spikes(np.array([0]), 5, np.random.default_rng(0), "latency")
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"labels": LABELS[:3]}, r"labels: expected 4 whole numbers, found int64 \(3,\)"),
+        ({"labels": LABELS.astype(float)}, "labels: expected 4 whole numbers, found float64"),
+        ({"labels": LABELS + 1}, r"labels: expected 0\.\.1, found 1\.\.2"),
+        ({"labels": LABELS - 1}, r"labels: expected 0\.\.1, found -1\.\.0"),
+        ({"pixels": BYTES.astype(int)}, "pixels: expected floats or bytes .* found int64"),
+        ({"pixels": BYTES.astype(np.uint16)}, "pixels: expected floats or bytes .* found uint16"),
+        ({"pixels": BYTES[:, 0, 0, 0]}, r"pixels: expected floats or bytes \(N, C, H, W\)"),
+        ({"held_out": np.array([True])}, r"held_out: expected 4 of bool, found bool \(1,\)"),
+        ({"held_out": LABELS}, "held_out: expected 4 of bool, found int64"),
+    ],
+)
+def test_fields_that_do_not_hold_together(fields: dict[str, Any], said: str) -> None:
+    described = {"name": "n", "source": "s", "pixels": BYTES, "labels": LABELS, "class_names": ("a", "b"), **fields}
+    with pytest.raises(InputError, match=said):
+        Dataset(**described)

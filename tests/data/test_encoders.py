@@ -1,12 +1,13 @@
-"""The rate code."""
+"""The encoders."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from bl_neuro import InputError
-from bl_neuro.data import rate_encode
+from bl_neuro.data import ENCODERS, Encoder, direct_encode, find_encoder, held_encode, rate_encode
 
 
 def encode(images: object, steps: int = 4000, seed: int = 0) -> np.ndarray:
@@ -44,3 +45,55 @@ def test_comes_from_its_generator() -> None:
 def test_refuses_values_that_are_no_probability(value: float) -> None:
     with pytest.raises(InputError, match=r"images: expected values in 0\.\.1"):
         encode([[0.5, value]])
+
+
+IMAGES = np.random.default_rng(1).random((3, 1, 4, 5))
+
+
+@pytest.mark.parametrize("steps", [1, 7])
+def test_a_held_frame_is_drawn_once(steps: int) -> None:
+    spikes = held_encode(IMAGES, steps, np.random.default_rng(0))
+    assert (spikes.dtype, spikes.shape) == (np.uint8, (steps, *IMAGES.shape))
+    assert np.array_equal(spikes, np.broadcast_to(rate_encode(IMAGES, 1, np.random.default_rng(0)), spikes.shape))
+    many = [held_encode(IMAGES, 2, rng)[1] for rng in map(np.random.default_rng, range(2000))]
+    np.testing.assert_allclose(np.mean(many, axis=0), IMAGES, atol=0.05)
+
+
+def test_a_held_frame_can_be_cut_at_a_threshold() -> None:
+    spikes = held_encode(IMAGES, 4, np.random.default_rng(0), threshold=0.6)
+    assert np.array_equal(spikes, np.broadcast_to(IMAGES > 0.6, spikes.shape))
+    with pytest.raises(InputError, match=r"threshold: expected 0\.\.1, found 1\.5"):
+        held_encode(IMAGES, 4, np.random.default_rng(0), threshold=1.5)
+
+
+def test_direct_values_are_held_as_they_are() -> None:
+    values = direct_encode(IMAGES, 6, np.random.default_rng(0))
+    assert values.dtype == np.float64
+    assert np.array_equal(values, np.broadcast_to(IMAGES, (6, *IMAGES.shape)))
+
+
+@pytest.mark.parametrize("encoder", [held_encode, direct_encode])
+def test_what_is_held_is_one_frame_that_backends_recognise(encoder: Encoder) -> None:
+    images = IMAGES.copy()
+    values = encoder(images, 5, np.random.default_rng(0))
+    tensor = torch.from_numpy(values)  # warns of arrays that are read-only
+    assert tensor.stride(0) == values.strides[0] == 0
+    images[:] = 0.0
+    assert values.any()
+
+
+@pytest.mark.parametrize("encoder", ENCODERS.values())
+def test_every_encoder_refuses_what_is_no_image_or_no_step(encoder: Encoder) -> None:
+    with pytest.raises(InputError, match=r"images: expected values in 0\.\.1"):
+        encoder(IMAGES + 1, 5, np.random.default_rng(0))
+    for steps in (0, -1, 2**16 + 1):
+        with pytest.raises(InputError, match=r"steps: expected 1\.\.65536"):
+            encoder(IMAGES, steps, np.random.default_rng(0))
+
+
+def test_encoders_are_found_by_name() -> None:
+    assert list(ENCODERS) == ["rate", "held", "direct"]
+    assert find_encoder("held") is held_encode
+    assert find_encoder(direct_encode) is direct_encode
+    with pytest.raises(InputError, match="encoder: expected one of rate, held, direct, found 'latency'"):
+        find_encoder("latency")

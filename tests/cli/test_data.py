@@ -1,0 +1,64 @@
+"""`bl-neuro data status`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _no_data_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BL_NEURO_DATA", raising=False)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """One photograph, and a label file where MNIST should be."""
+    for name in ("att_faces/s1/1.pgm", "MNIST/raw/t10k-labels-idx1-ubyte"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes(b"")
+    return tmp_path
+
+
+def test_without_a_root_it_says_how_to_name_one(call: Callable[..., Any]) -> None:
+    said = call("data", "status")
+    assert (said.code, said.err) == (0, "")
+    assert "No data root: name one with --root or in BL_NEURO_DATA" in said.out
+    for name in ("mnist", "att_faces", "nmnist", "dvs_gesture"):
+        assert f"\n{name}: Get it from https://" in said.out
+    assert "digits: " not in said.out
+
+
+def test_the_table(call: Callable[..., Any], root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = call("data", "status", "--root", root)
+    assert said.code == 0
+    rows = {line.split()[1]: line.split()[3::2][:3] for line in said.out.splitlines() if line.startswith("│")}
+    assert rows["digits"] == ["complete", "1,797", "1,797"]
+    assert rows["att_faces"] == ["subset", "1", "400"]
+    assert rows["mnist"][0] == "damaged"
+    assert rows["nmnist"][0] == "missing"
+    assert "found no raw/train-images-idx3-ubyte" in said.out
+    monkeypatch.setenv("BL_NEURO_DATA", str(root))
+    assert call("data", "status").out == said.out
+
+
+def test_json(call: Callable[..., Any], root: Path) -> None:
+    said = call("data", "status", "--root", root, "--json")
+    values = json.loads(said.out)
+    assert values["root"] == str(root)
+    states = {each["name"]: (each["state"], each["found"], each["published"]) for each in values["datasets"]}
+    assert states["att_faces"] == ("subset", 1, 400)
+    assert states["dvs_gesture"] == ("missing", 0, 1219)
+    assert json.loads(call("data", "status", "--json").out)["root"] is None
+
+
+def test_a_root_that_is_none(call: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for name, found in (("none", "nothing"), ("file", "a file")):
+        said = call("data", "status", "--root", tmp_path / name)
+        assert said.code == 2
+        assert f"{name}: expected the folder that holds the datasets, found {found}" in said.err

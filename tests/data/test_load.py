@@ -1,0 +1,149 @@
+"""One call for every dataset, and what is here."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bl_neuro import DataError, InputError
+from bl_neuro.data import DATASET_NAMES, DataStatus, data_status, load_dataset
+from bl_neuro.data.catalogue import PUBLISHED
+
+
+@pytest.fixture
+def small_root(tmp_path: Path, files: Any) -> Path:
+    """A little of every dataset."""
+    files.mnist(tmp_path)
+    files.faces(tmp_path, people=(1, 2))
+    files.nmnist(tmp_path)
+    (tmp_path / "DVSGesture").mkdir()
+    (tmp_path / "DVSGesture/1.bs2").write_bytes(files.events(files.moving_dot(0, 128, pause=20_000)))
+    (tmp_path / "DVSGesture/labels.txt").write_text("1.bs2 1 clapping\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", DATASET_NAMES)
+def test_every_dataset_offers_the_same(name: str, small_root: Path) -> None:
+    if name == "mnist":
+        pytest.importorskip("torchvision", reason="torchvision is not installed")
+    if name in ("nmnist", "dvs_gesture"):
+        pytest.importorskip("tonic", reason="tonic is not installed")
+    data = load_dataset(name, small_root)
+    count = len(data.labels)
+    assert data.name == name
+    assert data.source
+    assert data.completeness.startswith("all" if name == "digits" else "subset")
+    assert data.labels.dtype == np.int64
+    assert data.images.shape == (count, *data.input_shape)
+    assert 0 <= data.images.min() < data.images.max() <= 1
+    index = np.array([0, count - 1])
+    assert np.array_equal(data.images_at(index), data.images[index])
+    part = data.subset(index)
+    assert np.array_equal(part.images, data.images[index])
+    assert (part.class_names, part.completeness, part.input_shape) == (
+        data.class_names,
+        data.completeness,
+        data.input_shape,
+    )
+    spikes = data.spikes(index, 6, np.random.default_rng(0))
+    assert (spikes.dtype, spikes.shape) == (np.uint8, (6, 2, *data.input_shape))
+    assert spikes.max() == 1
+    if set(data.labels.tolist()) == set(range(data.classes)):
+        expected = [data.images[data.labels == label].mean(axis=0) for label in range(data.classes)]
+        np.testing.assert_allclose(data.class_means(), expected)
+    else:
+        with pytest.raises(DataError, match=rf"{name}: class \d has no samples, and so no mean image"):
+            data.class_means()
+
+
+def test_data_of_ones_own(tmp_path: Path, files: Any) -> None:
+    np.savez(tmp_path / "own.npz", images=np.zeros((2, 3, 3), np.uint8), labels=[0, 1])
+    assert load_dataset(str(tmp_path / "own.npz")).name == "own"
+    for number in range(2):
+        files.image(tmp_path / f"pictures/{number}/a.png", np.full((4, 4), number))
+    assert load_dataset(str(tmp_path / "pictures")).input_shape == (1, 4, 4)
+    assert load_dataset(str(tmp_path / "pictures"), size=(2, 2)).input_shape == (1, 2, 2)
+
+
+def test_a_name_means_the_dataset_even_where_a_folder_is_called_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "digits").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert len(load_dataset("digits").labels) == 1797
+
+
+def test_size_scales_faces_but_not_what_has_one_size(small_root: Path) -> None:
+    assert load_dataset("att_faces", small_root, size=(56, 46)).input_shape == (1, 56, 46)
+    for name in ("digits", "mnist", "nmnist", "own.npz"):
+        with pytest.raises(InputError, match=f"size: only att_faces and folders of images are scaled, not {name}"):
+            load_dataset(name, small_root, size=(4, 4))
+
+
+@pytest.mark.parametrize("name", ["mist", "", "no/such/folder"])
+def test_unknown_names(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match=rf"expected one of digits, mnist, .*, an \.npz file or a folder .*'{name}'"):
+        load_dataset(name)
+
+
+@pytest.mark.parametrize(("name", "module"), [("mnist", "torchvision"), ("nmnist", "tonic"), ("dvs_gesture", "tonic")])
+def test_what_is_not_installed_is_said(
+    name: str, module: str, small_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for loaded in [each for each in sys.modules if each.split(".")[0] == module]:
+        monkeypatch.delitem(sys.modules, loaded)
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(DataError, match=rf'{module} is needed for this data .*: pip install "bl-neuro\[data\]"'):
+        load_dataset(name, small_root)
+
+
+def by_name(root: Path | None) -> dict[str, DataStatus]:
+    return {each.name: each for each in data_status(root)}
+
+
+def test_what_is_here(small_root: Path) -> None:
+    found = by_name(small_root)
+    assert tuple(found) == DATASET_NAMES
+    assert {name: (each.state, each.found) for name, each in found.items()} == {
+        "digits": ("complete", 1797),
+        "mnist": ("subset", 16),
+        "att_faces": ("subset", 20),
+        "nmnist": ("subset", 15),
+        "dvs_gesture": ("subset", 1),
+    }
+    assert found["mnist"].folder == str(small_root / "MNIST")
+
+
+def test_what_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for root, place in ((None, "<data root>"), (tmp_path, str(tmp_path))):
+        for name, each in by_name(root).items():
+            if name != "digits":
+                assert (each.state, each.found, each.problem) == ("missing", 0, None)
+                assert each.how_to_get.startswith("Get it from https://")
+                assert place in each.how_to_get
+    assert by_name(None)["mnist"].folder is None
+
+
+def test_what_is_complete_or_damaged(tmp_path: Path, files: Any) -> None:
+    files.faces(tmp_path, people=range(1, 41))
+    (tmp_path / "MNIST/raw").mkdir(parents=True)
+    (tmp_path / "NMNIST/Train/eleven").mkdir(parents=True)
+    (tmp_path / "NMNIST/Train/eleven/1.bin").write_bytes(b"")
+    found = by_name(tmp_path)
+    assert found["att_faces"].state == "complete"
+    assert load_dataset("att_faces", tmp_path).completeness == "all 400"
+    assert found["mnist"].state == found["nmnist"].state == "damaged"
+    assert "no raw/train-images-idx3-ubyte" in found["mnist"].problem
+    assert "expected a folder named after a digit" in found["nmnist"].problem
+
+
+def test_commands_that_are_told_have_the_root_in_them() -> None:
+    for published in PUBLISHED.values():
+        said = published.how_to_get(Path("/data"))
+        assert "/data/" in said or "'/data'" in said
+        assert "{" not in said
