@@ -12,7 +12,7 @@ from bl_neuro.data.dataset import Dataset
 from bl_neuro.data.events import EventDataset
 from bl_neuro.errors import InputError
 
-D = TypeVar("D", Dataset, EventDataset)
+D = TypeVar("D", bound=Dataset | EventDataset)
 
 
 def in_class_order(dataset: D, class_names: Sequence[str]) -> D:

@@ -106,13 +106,13 @@ def test_a_folder_that_cannot_be_written_to_does_no_harm(tmp_path: Path, caplog:
     assert "frames are not kept" in caplog.text
 
 
-def test_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", "/home/someone")
+def test_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("BL_NEURO_CACHE")
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    assert cache_folder() == Path("/home/someone/.cache/bl-neuro")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/var/xdg")
-    assert cache_folder() == Path("/var/xdg/bl-neuro")
-    monkeypatch.setenv("BL_NEURO_CACHE", "/var/ours")
-    assert cache_folder() == Path("/var/ours")
-    assert cache_folder("~/mine") == Path("/home/someone/mine")
+    assert cache_folder() == tmp_path / ".cache/bl-neuro"
+    monkeypatch.setenv("XDG_CACHE_HOME", "xdg")
+    assert cache_folder() == Path("xdg/bl-neuro")
+    monkeypatch.setenv("BL_NEURO_CACHE", "ours")
+    assert cache_folder() == Path("ours")
+    assert cache_folder("~/mine") == tmp_path / "mine"
