@@ -61,7 +61,7 @@ def test_every_public_name_is_there() -> None:
     for name in bl_neuro.__all__:
         assert getattr(bl_neuro, name) is not None
         assert name in dir(bl_neuro)
-    for name in ("data", "leakage", "reference", "report", "testing", "training"):
+    for name in ("data", "leakage", "pictures", "reference", "report", "testing", "training"):
         assert getattr(bl_neuro, name).__name__ == f"bl_neuro.{name}"
 
 

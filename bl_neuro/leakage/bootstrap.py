@@ -40,12 +40,13 @@ class Estimate:
 
 @dataclass(frozen=True, eq=False)
 class Band:
-    """Means (G,) with their 95% intervals over target seeds, each point by itself. seeds: targets behind it."""
+    """Means (G,) with their 95% intervals over target seeds, each point by itself; otherwise as `Estimate`."""
 
     value: FloatArray
     low: FloatArray
     high: FloatArray
     seeds: int
+    n: int
 
 
 def seed_bootstrap(values_by_seed: Sequence[npt.ArrayLike], resamples: int = RESAMPLES, seed: int = 0) -> Estimate:
@@ -96,7 +97,7 @@ def seed_band(values_by_seed: Sequence[npt.ArrayLike], resamples: int = RESAMPLE
     rows = _rows(values_by_seed, 2)
     means = np.concatenate(list(_resampled(rows, resamples, seed)))
     low, high = _interval(means)
-    return Band(np.mean([row.mean(axis=0) for row in rows], axis=0), low, high, len(rows))
+    return Band(np.mean([row.mean(axis=0) for row in rows], axis=0), low, high, len(rows), sum(map(len, rows)))
 
 
 def bootstrap_means(values_by_seed: Sequence[npt.ArrayLike], resamples: int, seed: int) -> FloatArray:

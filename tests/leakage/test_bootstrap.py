@@ -114,7 +114,7 @@ def test_a_band_is_an_interval_at_each_point() -> None:
         assert (band.value[place], band.low[place], band.high[place]) == pytest.approx(
             (alone.value, alone.low, alone.high)
         )
-    assert band.seeds == 4
+    assert (band.seeds, band.n) == (4, 66)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,17 @@
+"""Pictures of inversions and of leakage, from plain arrays: PNG and SVG by Matplotlib, GIF by Pillow.
+
+    grid = reconstruction_grid(class_means, {"v1": (v1.images, v1.classes), "v2, counts": (v2.images, v2.classes)})
+    grid.save("out/grid")                                    # out/grid.png, out/grid.svg; grid.alt says what it shows
+    event_animation(inversions.spikes, names).save("out/inversions.gif")
+
+Colours can be told apart by the colour-blind, and nothing is told by colour alone. Equal arrays give equal bytes.
+Matplotlib and Pillow are imported when a picture is made, not before.
+"""
+
+from bl_neuro.pictures.animation import Animation, event_animation
+from bl_neuro.pictures.courses import leakage_curves
+from bl_neuro.pictures.picture import Picture
+from bl_neuro.pictures.raster import spike_raster
+from bl_neuro.pictures.reconstructions import reconstruction_grid
+
+__all__ = ["Animation", "Picture", "event_animation", "leakage_curves", "reconstruction_grid", "spike_raster"]
