@@ -18,7 +18,7 @@ from bl_neuro.backends import Target
 from bl_neuro.errors import NotRevealed
 from bl_neuro.report.schema import Control, Curve, Row
 from bl_neuro.seeding import derived_seed
-from bl_neuro.training import ConvEvaluator
+from bl_neuro.training import Evaluator
 
 Progress = Callable[[int, int], None]
 
@@ -38,7 +38,7 @@ class Subject:
 class Judge:
     """What inversions are measured against: an evaluator, class means (classes, C, H, W) of the target's data."""
 
-    evaluator: ConvEvaluator
+    evaluator: Evaluator
     class_means: FloatArray
 
     def images(self, inversions: Inversions) -> FloatArray:

@@ -19,7 +19,7 @@ from bl_neuro.errors import InputError, NotRevealed, ReportError
 from bl_neuro.files import atomic_path, need_folder, write_text
 from bl_neuro.model_file import load
 from bl_neuro.network import Network
-from bl_neuro.training import ConvEvaluator, load_evaluator
+from bl_neuro.training import Evaluator, load_evaluator
 
 WARM_SHARE = 10
 """v2 spends one query in so many on its shared warm start."""
@@ -122,7 +122,7 @@ def _classes(text: str | None, count: int) -> list[int]:
 
 
 def _picture_shape(
-    request: AttackRequest, input_shape: tuple[int, ...], evaluator: ConvEvaluator | None
+    request: AttackRequest, input_shape: tuple[int, ...], evaluator: Evaluator | None
 ) -> tuple[int, int, int]:
     """How an input is seen as a picture (C, H, W): as it is, as asked for, as the evaluator does, or as one line."""
     sides = _sides(request.image_shape)

@@ -1,13 +1,24 @@
-"""Training: the target under attack, and the evaluator that judges what the attack got."""
+"""Training: the target under attack, and the evaluators that judge what the attack got."""
 
-from bl_neuro.training.evaluator import ConvEvaluator, load_evaluator, train_evaluator
-from bl_neuro.training.target import TargetPlan, measure_accuracy, train_target
+from bl_neuro.training.accuracy import measure_accuracy
+from bl_neuro.training.checkpoint import Checkpoint
+from bl_neuro.training.conv_evaluator import ConvEvaluator
+from bl_neuro.training.evaluator import Evaluator, load_evaluator
+from bl_neuro.training.evaluator_training import train_evaluator
+from bl_neuro.training.image_evaluator import ImageEvaluator
+from bl_neuro.training.plans import ConvSpec, TargetPlan, plan_for
+from bl_neuro.training.target import train_target
 
 __all__ = [
+    "Checkpoint",
     "ConvEvaluator",
+    "ConvSpec",
+    "Evaluator",
+    "ImageEvaluator",
     "TargetPlan",
     "load_evaluator",
     "measure_accuracy",
+    "plan_for",
     "train_evaluator",
     "train_target",
 ]

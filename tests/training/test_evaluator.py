@@ -19,7 +19,7 @@ from bl_neuro.data import Split
 from bl_neuro.testing.attack_contract import global_chance
 from bl_neuro.training import ConvEvaluator, load_evaluator, train_evaluator
 
-FACTS = {"format": "bl-neuro/evaluator/1", "shape": "1,8,8", "classes": "10"}
+FACTS = {"format": "bl-neuro/evaluator/2", "kind": "conv", "shape": "1,8,8", "classes": "10"}
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +120,8 @@ def test_forged_files_are_read_where_nothing_is_wrong(path: Path) -> None:
     [
         {"format": None},
         {"format": "bl-neuro/network/1"},
+        {"kind": None},
+        {"kind": "oracle"},
         {"shape": None},
         {"classes": None},
         {"shape": "1,8"},

@@ -1,0 +1,60 @@
+"""Backpropagation through time: a target trained as it is, with its own spikes and the canonical surrogate."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from bl_neuro.backends.canonical import canonical_states, differentiable
+from bl_neuro.training.stack import Stack
+
+LOGITS_OF_RATES = 10.0
+"""Logits of the output are its firing rates, 0..1, times this."""
+
+
+def spiking_loss(stack: Stack, spikes: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy of the output's rates, and of its membrane at every step times the plan's `membrane_loss`.
+
+    spikes: (T, B, *input_shape), 0 or 1, float32.
+    """
+    fired, membrane = spiking_forward(stack, spikes)
+    loss = F.cross_entropy(fired.mean(0) * LOGITS_OF_RATES, labels)
+    if stack.plan.membrane_loss:
+        by_membrane = F.cross_entropy(membrane.flatten(0, 1), labels.repeat(len(membrane)))
+        loss = loss + stack.plan.membrane_loss * by_membrane
+    return loss
+
+
+def spiking_forward(stack: Stack, spikes: Tensor) -> tuple[Tensor, Tensor]:
+    """Spikes and membrane (T, B, classes) of the output for input spikes (T, B, *input_shape)."""
+    values = membrane = spikes
+    for number in range(len(stack.synapses)):
+        drive = stack.drive(number, values.flatten(0, 1))
+        values, membrane = _fire(stack, drive.unflatten(0, spikes.shape[:2]))
+    return values, membrane
+
+
+def _fire(stack: Stack, drive: Tensor) -> tuple[Tensor, Tensor]:
+    one, none = torch.ones((), device=drive.device), torch.zeros((), device=drive.device)
+    decay = none + stack.plan.voltage_decay
+    neuron = stack.plan.cuba_lif()
+    if neuron.reset == "zero":
+        spikes, membrane = canonical_states(drive, one, decay, one, none)
+    else:
+        spikes, membrane = _delayed_states(drive.detach(), 1.0 - decay)
+    if not drive.requires_grad:
+        return spikes, membrane
+    return differentiable(drive, spikes, membrane, one, decay, one, neuron.reset)
+
+
+def _delayed_states(drive: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:
+    """Spikes and membrane (T, B, ...) where a spike lowers the next step's voltage by the threshold, 1."""
+    voltage = torch.zeros_like(drive[0])
+    fired = torch.zeros_like(voltage)
+    spikes, membranes = torch.empty_like(drive), torch.empty_like(drive)
+    for step, inputs in enumerate(drive):
+        voltage = keep * voltage + inputs - fired
+        fired = (voltage > 1.0).to(drive.dtype)
+        spikes[step], membranes[step] = fired, voltage
+    return spikes, membranes

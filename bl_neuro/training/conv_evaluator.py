@@ -1,0 +1,61 @@
+"""The evaluator that does not spike: a small convolutional network."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bl_neuro.training.image_evaluator import ImageEvaluator
+
+LARGE = 16
+"""Side from which the first convolution is pooled too."""
+WIDEST = 32
+"""Largest side that is looked at; larger images are averaged down to it or below first."""
+
+
+class ConvEvaluator(ImageEvaluator):
+    """Two convolutions with ReLU and pooling, one hidden layer with dropout 0.3, a linear layer.
+
+        below 16 pixels a side    16c3 - 32c3 - p2 - 64 - classes
+        else                      16c5 - p2 - 32c3 - p2 - 128 - classes
+
+    Takes images (B, C, H, W), or spikes (T, B, C, H, W) by their mean over time. Features: the hidden layer, (B, 64) or
+    (B, 128). Sides above 32 pixels are averaged over blocks first.
+    """
+
+    name = "conv"
+    spiking = False
+
+    def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
+        super().__init__(shape, classes)
+        channels, height, width = shape
+        self.block = -(-max(height, width) // WIDEST) if max(height, width) > WIDEST else 1
+        height, width = height // self.block, width // self.block
+        self.large = min(height, width) >= LARGE
+        kernel, pools, hidden = (5, 4, 128) if self.large else (3, 2, 64)
+        self.first = nn.Conv2d(channels, 16, kernel, padding=kernel // 2)
+        self.second = nn.Conv2d(16, 32, 3, padding=1)
+        self.hidden = nn.Linear(32 * (height // pools) * (width // pools), hidden)
+        self.last = nn.Linear(hidden, classes)
+
+    @property
+    def architecture(self) -> str:
+        """Its layers, in one line."""
+        first = "16c5 - pool2" if self.large else "16c3"
+        shrink = f"mean over {self.block}x{self.block} - " if self.block > 1 else ""
+        return f"conv {shrink}{first} - 32c3 - pool2 - {self.hidden.out_features} - classes, ReLU, not spiking"
+
+    def embed(self, frames: Tensor) -> Tensor:
+        """See `ImageEvaluator.embed`."""
+        values = frames.mean(0)
+        if self.block > 1:
+            values = F.avg_pool2d(values, self.block)
+        values = F.relu(self.first(values))
+        values = F.max_pool2d(values, 2) if self.large else values
+        values = F.max_pool2d(F.relu(self.second(values)), 2)
+        return F.relu(self.hidden(values.flatten(1)))
+
+    def classify(self, features: Tensor) -> Tensor:
+        """See `ImageEvaluator.classify`."""
+        logits: Tensor = self.last(F.dropout(features, 0.3, self.training))
+        return logits

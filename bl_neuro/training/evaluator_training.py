@@ -1,0 +1,80 @@
+"""Training an evaluator, on images that the target never saw."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from bl_neuro.arrays import IntArray
+from bl_neuro.data.samples import Samples
+from bl_neuro.errors import InputError
+from bl_neuro.seeding import derived_seed
+from bl_neuro.training.checkpoint import Checkpoint
+from bl_neuro.training.device import find_device
+from bl_neuro.training.evaluator import KINDS
+from bl_neuro.training.fit import Course, Phase, Progress, fit
+from bl_neuro.training.image_evaluator import ImageEvaluator
+from bl_neuro.training.samples_digest import samples_digest
+from bl_neuro.training.seen_as_inversions import seen_as_inversions
+
+LOOKS = 180_000
+"""Images looked at in a training where the number of epochs is left open, within FEWEST..MOST epochs."""
+FEWEST, MOST = 5, 40
+
+
+def train_evaluator(
+    data: Samples,
+    *,
+    kind: str = "conv",
+    steps: int = 25,
+    epochs: int | None = None,
+    batch: int = 64,
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progress | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> ImageEvaluator:
+    """Trains an evaluator on `data`; all chance comes from `seed`.
+
+        mnist = bl.data.official_split(bl.data.load_dataset("mnist", root), seed=0)
+        judge = bl.training.train_evaluator(mnist.evaluator, seed=0)
+
+    kind: "conv" or "spiking". steps: T of the rate code whose noise it sees: images are shifted by a few pixels, of
+    varied contrast and background, and sampled as a rate code is. epochs: as many as make about 180,000 images, 5 to
+    40, where None. device, progress, checkpoint: as in `train_target`.
+
+    Raises:
+        InputError: there is no such kind, or a number is out of range.
+    """
+    if kind not in KINDS:
+        raise InputError(f"kind: expected one of {', '.join(KINDS)}, found {kind!r}")
+    if min(steps, batch) < 1 or (epochs is not None and epochs < 0):
+        raise InputError("steps, batch, epochs: expected at least 1, epochs at least 0")
+    channels, height, width = data.input_shape
+    place = find_device(device)
+    purpose = f"train evaluator {kind}"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derived_seed(seed, purpose))
+        evaluator = KINDS[kind]((channels, height, width), data.classes).to(place)
+    if epochs is None:
+        epochs = min(MOST, max(FEWEST, math.ceil(LOOKS / len(data.labels))))
+
+    def loss(index: IntArray, rng: np.random.Generator) -> Tensor:
+        images = torch.from_numpy(seen_as_inversions(data.images_at(index), steps, rng)).to(place)
+        return F.cross_entropy(evaluator(images), torch.from_numpy(data.labels[index]).to(place))
+
+    course = Course(
+        samples=np.arange(len(data.labels)),
+        batch=batch,
+        seed=seed,
+        purpose=purpose,
+        progress=progress,
+        checkpoint=checkpoint,
+        facts={"steps": str(steps), "epochs": str(epochs), "batch": str(batch), "data": samples_digest(data)},
+    )
+    fit(evaluator, [Phase(epochs, 2e-3, 1e-2, loss)], course)
+    return evaluator.cpu().eval()

@@ -1,0 +1,134 @@
+"""One loop for all trainings: phases of epochs, the best on a validation part, early stopping, checkpoints.
+
+All chance of an epoch comes from the seed and the epoch's number, and the learning rate from its place in the phase, so
+that a training which goes on from a checkpoint does what it would have done undisturbed.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bl_neuro.arrays import IntArray
+from bl_neuro.seeding import derived_seed, stream
+from bl_neuro.training.checkpoint import Checkpoint, Score, Standing, read_checkpoint, write_checkpoint
+
+Progress = Callable[[int, int], None]
+CLIP = 1.0
+"""Largest norm of a step's gradient."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training: `loss(index, rng)` of a batch of samples is descended for so many epochs.
+
+    rate: the learning rate at its start; it falls to 0 along a cosine.
+    """
+
+    epochs: int
+    rate: float
+    weight_decay: float
+    loss: Callable[[IntArray, np.random.Generator], Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """What a training runs on. samples: their numbers. purpose: its name among the streams of chance of `seed`.
+
+    validate: how good the module is now; None where the last epoch is what is wanted. patience: epochs without a gain
+    after which a phase ends. facts: what a checkpoint must say to be of this training.
+    """
+
+    samples: IntArray
+    batch: int
+    seed: int
+    purpose: str
+    validate: Callable[[], Score] | None = None
+    patience: int = 5
+    progress: Progress | None = None
+    checkpoint: Checkpoint | None = None
+    facts: dict[str, str]
+
+
+def fit(module: nn.Module, phases: Sequence[Phase], course: Course) -> None:
+    """Trains `module` through `phases`, one after another, each from the best that there was; leaves the best in it."""
+    _Fit(module, phases, course).run()
+
+
+class _Fit:
+    def __init__(self, module: nn.Module, phases: Sequence[Phase], course: Course) -> None:
+        self.module, self.phases, self.course = module, phases, course
+        self.facts = {**course.facts, "seed": str(course.seed), "purpose": course.purpose}
+        self.standing = Standing()
+        self.kept: dict[str, dict[str, Tensor]] = {}
+        if course.checkpoint is not None and Path(course.checkpoint.path).exists():
+            self.standing, self.kept = read_checkpoint(course.checkpoint.path, module, self.facts)
+        self.written = time.monotonic()
+
+    def run(self) -> None:
+        while self.standing.phase < len(self.phases):
+            self._phase(self.phases[self.standing.phase])
+            if self.standing.best is not None:
+                self.module.load_state_dict(self.standing.best_weights)
+            self.standing.phase, self.standing.epoch, self.standing.stale = self.standing.phase + 1, 0, 0
+        self._keep(None, last=True)
+        self._tell(sum(phase.epochs for phase in self.phases))
+
+    def _phase(self, phase: Phase) -> None:
+        optimiser = torch.optim.AdamW(self.module.parameters(), lr=phase.rate, weight_decay=phase.weight_decay)
+        for name, parameter in self.module.named_parameters():
+            if name in self.kept:
+                optimiser.state[parameter] = self.kept[name]
+        self.kept = {}
+        standing, before = self.standing, sum(each.epochs for each in self.phases[: self.standing.phase])
+        while standing.epoch < phase.epochs and standing.stale < self.course.patience:
+            self._epoch(phase, optimiser)
+            standing.epoch += 1
+            if self.course.validate is not None:
+                self._judge(self.course.validate())
+            self._keep(optimiser)
+            if before + standing.epoch < sum(each.epochs for each in self.phases):
+                self._tell(before + standing.epoch)
+
+    def _epoch(self, phase: Phase, optimiser: torch.optim.Optimizer) -> None:
+        course, place = self.course, (self.standing.phase, self.standing.epoch)
+        rng = stream(course.seed, course.purpose, *place)
+        order = rng.permutation(course.samples)
+        starts = range(0, len(order), course.batch)
+        self.module.train()
+        with torch.random.fork_rng():
+            torch.manual_seed(derived_seed(course.seed, course.purpose, *place))  # for dropout
+            for number, start in enumerate(starts):
+                through = (self.standing.epoch + number / len(starts)) / phase.epochs
+                for group in optimiser.param_groups:
+                    group["lr"] = phase.rate * 0.5 * (1.0 + math.cos(math.pi * through))
+                optimiser.zero_grad()
+                phase.loss(order[start : start + course.batch], rng).backward()
+                torch.nn.utils.clip_grad_norm_(self.module.parameters(), CLIP)
+                optimiser.step()
+        self.module.eval()
+
+    def _judge(self, score: Score) -> None:
+        if self.standing.best is not None and score <= self.standing.best:
+            self.standing.stale += 1
+            return
+        self.standing.best, self.standing.stale = score, 0
+        self.standing.best_weights = {name: value.clone() for name, value in self.module.state_dict().items()}
+
+    def _keep(self, optimiser: torch.optim.Optimizer | None, last: bool = False) -> None:
+        checkpoint = self.course.checkpoint
+        if checkpoint is None or not (last or time.monotonic() - self.written >= checkpoint.every_s):
+            return
+        write_checkpoint(checkpoint.path, self.module, optimiser, self.standing, self.facts)
+        self.written = time.monotonic()
+
+    def _tell(self, done: int) -> None:
+        if self.course.progress is not None:
+            self.course.progress(done, sum(phase.epochs for phase in self.phases))

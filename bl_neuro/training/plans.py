@@ -1,0 +1,134 @@
+"""How a target is built and trained: its layers, its neuron, its epochs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from bl_neuro.checks import MAX_STEPS
+from bl_neuro.errors import InputError
+from bl_neuro.layers import MAX_EXTENT
+from bl_neuro.neuron import CubaLIF, Reset
+
+NeuronKind = Literal["canonical", "authors"]
+_RESETS: dict[str, Reset] = {"canonical": "zero", "authors": "subtract_delayed"}
+
+
+@dataclass(frozen=True)
+class ConvSpec:
+    """One convolution of a target: so many channels out, a square kernel, stride and padding.
+
+    A stride takes the place of pooling, which Loihi does not have.
+    """
+
+    channels: int
+    kernel: int
+    stride: int = 1
+    padding: int = 0
+
+    def __post_init__(self) -> None:
+        for field, least in (("channels", 1), ("kernel", 1), ("stride", 1), ("padding", 0)):
+            if not least <= getattr(self, field) <= MAX_EXTENT:
+                raise InputError(f"conv: {field}: expected {least}..{MAX_EXTENT}, found {getattr(self, field)}")
+
+    @classmethod
+    def parse(cls, text: str) -> ConvSpec:
+        """Reads "12c5s2p1": 12 channels, a kernel of 5x5, stride 2, padding 1 (stride and padding may be left out)."""
+        match = re.fullmatch(r"(\d{1,5})c(\d{1,5})(?:s(\d{1,5}))?(?:p(\d{1,5}))?", text.strip())
+        if match is None:
+            raise InputError(
+                f"conv: expected a form such as 12c5s2p1 (channels, kernel, stride, padding), found {text!r}"
+            )
+        channels, kernel, stride, padding = match.groups()
+        return cls(int(channels), int(kernel), int(stride or 1), int(padding or 0))
+
+    def __str__(self) -> str:
+        return f"{self.channels}c{self.kernel}s{self.stride}p{self.padding}"
+
+
+@dataclass(frozen=True)
+class TargetPlan:
+    """How to build and train a target.
+
+    hidden: neurons of each fully connected hidden layer. conv: convolutions before them. neuron: "canonical" (reset to
+    zero, no bias), or "authors", that of the BrainLeaks authors (snnTorch's Leaky: delayed subtraction, biases); both
+    have a threshold of 1. voltage_decay: what the membrane loses in a step, 0..1; the authors' beta 0.7 is 0.3.
+    steps: T of an input in training.
+
+    proxy_epochs as an ANN of the firing rates (see `bl_neuro.training.proxy`), then spiking_epochs through time (see
+    `bl_neuro.training.bptt`), in batches, with AdamW and rates that fall along a cosine in each phase. noise: most
+    background noise added to a training image, 0..1, so that the target is trained off the clean images too.
+    membrane_loss: weight of the cross-entropy of the output membrane at every step, beside that of the counts.
+
+    validation: part of the target's own training data, 0..0.5, that is kept from training (at most 1,000 samples): the
+    best epoch on it is what comes out, and a phase ends after `patience` epochs without a gain. With 0 the last epoch
+    comes out.
+    """
+
+    hidden: tuple[int, ...] = (300,)
+    conv: tuple[ConvSpec, ...] = ()
+    neuron: NeuronKind = "canonical"
+    steps: int = 25
+    voltage_decay: float = 0.3
+    proxy_epochs: int = 150
+    spiking_epochs: int = 24
+    batch: int = 64
+    proxy_rate: float = 3e-3
+    spiking_rate: float = 1e-3
+    weight_decay: float = 0.3
+    noise: float = 0.5
+    membrane_loss: float = 1.0
+    validation: float = 0.0
+    patience: int = 5
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.steps <= MAX_STEPS:
+            raise InputError(f"steps: expected 1..{MAX_STEPS}, found {self.steps}")
+        if min(self.hidden, default=1) < 1:
+            raise InputError(f"hidden: expected at least 1 neuron in each layer, found {self.hidden}")
+        if not all(isinstance(spec, ConvSpec) for spec in self.conv):
+            raise InputError(f"conv: expected ConvSpecs, found {self.conv!r}")
+        if self.neuron not in _RESETS:
+            raise InputError(f"neuron: expected one of {', '.join(_RESETS)}, found {self.neuron!r}")
+        self._need("batch", 1)
+        self._need("patience", 1)
+        for field in ("proxy_epochs", "spiking_epochs", "weight_decay", "membrane_loss"):
+            self._need(field, 0)
+        for field in ("proxy_rate", "spiking_rate"):
+            if not 0 < getattr(self, field) < 1:
+                raise InputError(f"{field}: expected between 0 and 1, found {getattr(self, field)}")
+        if not 0 < self.voltage_decay < 1 or not 0 <= self.noise <= 1 or not 0 <= self.validation <= 0.5:
+            raise InputError("voltage_decay, noise, validation: expected 0..1, validation at most 0.5")
+
+    def _need(self, field: str, least: int) -> None:
+        if not getattr(self, field) >= least:
+            raise InputError(f"{field}: expected at least {least}, found {getattr(self, field)}")
+
+    @property
+    def has_bias(self) -> bool:
+        """Whether its neurons have biases."""
+        return self.neuron == "authors"
+
+    def cuba_lif(self, bias: object = 0.0) -> CubaLIF:
+        """The neuron of a layer with these biases."""
+        return CubaLIF(1.0, 1.0, self.voltage_decay, bias, _RESETS[self.neuron])
+
+    def facts(self) -> dict[str, str]:
+        """Every setting as text, for what must be recognised again."""
+        return {field.name: str(getattr(self, field.name)) for field in fields(self)}
+
+
+PLANS: dict[str, TargetPlan] = {
+    "digits": TargetPlan(),
+    "mnist": TargetPlan(
+        hidden=(1000,), proxy_epochs=20, spiking_epochs=1, batch=128, proxy_rate=2e-3, spiking_rate=2e-4,
+        weight_decay=0.05, noise=0.0, membrane_loss=0.0, validation=0.05,
+    ),
+}  # fmt: skip
+"""Plans that are known to work, by the name of the dataset."""
+
+
+def plan_for(name: str) -> TargetPlan:
+    """The plan for the dataset called `name`; the default one for others."""
+    return PLANS.get(name, TargetPlan())

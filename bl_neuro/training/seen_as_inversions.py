@@ -1,0 +1,37 @@
+"""Training images made to look as inversions do, for evaluators that shall judge inversions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Images = npt.NDArray[np.float32]
+SHIFT = 14
+"""A shift is at most one pixel for so many of a side, and one pixel at least."""
+
+
+def seen_as_inversions(images: npt.NDArray[Any], steps: int, rng: np.random.Generator) -> Images:
+    """Images (B, C, H, W) in 0..1, shifted, with background and less contrast, averaged over a rate code's noise.
+
+    steps: T of that rate code; the mean of T draws is taken as normal, clipped to 0..1 and rounded to 1/T.
+    """
+    moved = shifted(images.astype(np.float32), rng)
+    each = (len(images), 1, 1, 1)
+    ceiling = rng.uniform(0.6, 1.0, size=each).astype(np.float32)
+    floor = rng.uniform(0.0, 0.2, size=each).astype(np.float32)
+    rates = floor + (ceiling - floor) * moved
+    drawn = rates + np.sqrt(rates * (1 - rates) / np.float32(steps)) * rng.standard_normal(rates.shape, np.float32)
+    return np.asarray(np.rint(np.clip(drawn, 0, 1) * np.float32(steps)) / np.float32(steps))
+
+
+def shifted(images: npt.NDArray[Any], rng: np.random.Generator) -> npt.NDArray[Any]:
+    """Images (..., H, W), all shifted by the same few pixels; what comes in is 0."""
+    moved = np.zeros_like(images)
+    height, width = images.shape[-2:]
+    rows, columns = (int(rng.integers(-most, most + 1)) for most in (max(1, height // SHIFT), max(1, width // SHIFT)))
+    moved[..., max(rows, 0) : height + min(rows, 0), max(columns, 0) : width + min(columns, 0)] = images[
+        ..., max(-rows, 0) : height + min(-rows, 0), max(-columns, 0) : width + min(-columns, 0)
+    ]
+    return moved
