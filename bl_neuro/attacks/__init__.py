@@ -2,6 +2,15 @@
 
 inversions = BrainLeaksV1()(WhiteBox(target), classes=range(10), steps=25, seed=0)     needs gradients
 inversions = BrainLeaksV2()(BlackBox(target), classes=range(10), steps=25, seed=0)     needs queries only
+
+| attack | takes | what it is |
+|---|---|---|
+| BrainLeaksV1 | WhiteBox | flips input spikes along gradients |
+| BrainLeaksV2Gradient | WhiteBox | BrainLeaks v2 as its authors coded it: probabilities along gradients |
+| GradientInversion | AnnBox | Fredrikson's descent on a network that does not spike |
+| BrainLeaksV2 | BlackBox | natural evolution strategies on rates, from queries alone |
+| CmaEs, OnePlusOneEs, RandomSearch | BlackBox | other optimisers on the same terms, to compare with |
+| TransferAttack | TransferBox | a white-box attack on a leaked copy, ranked by the deployed target's answers |
 """
 
 from bl_neuro.attacks.ann_box import AnnBox
@@ -9,8 +18,12 @@ from bl_neuro.attacks.base import Attack
 from bl_neuro.attacks.brainleaks_v1 import BrainLeaksV1
 from bl_neuro.attacks.brainleaks_v2 import BrainLeaksV2
 from bl_neuro.attacks.brainleaks_v2_gradient import BrainLeaksV2Gradient
+from bl_neuro.attacks.cma_es import CmaEs
 from bl_neuro.attacks.gradient_inversion import GradientInversion
 from bl_neuro.attacks.inversions import Inversions, Status, Trace
+from bl_neuro.attacks.one_plus_one import OnePlusOneEs
+from bl_neuro.attacks.random_search import RandomSearch
+from bl_neuro.attacks.transfer import TransferAttack, TransferBox
 
 __all__ = [
     "AnnBox",
@@ -18,8 +31,13 @@ __all__ = [
     "BrainLeaksV1",
     "BrainLeaksV2",
     "BrainLeaksV2Gradient",
+    "CmaEs",
     "GradientInversion",
     "Inversions",
+    "OnePlusOneEs",
+    "RandomSearch",
     "Status",
     "Trace",
+    "TransferAttack",
+    "TransferBox",
 ]

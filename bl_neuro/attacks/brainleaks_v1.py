@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -14,24 +14,28 @@ from bl_neuro.attacks.base import Progress
 from bl_neuro.attacks.class_gradient import OUTPUTS, Output, class_gradient, class_score
 from bl_neuro.attacks.class_streams import ClassStreams
 from bl_neuro.attacks.inversions import Inversions, Status
+from bl_neuro.attacks.shaped_gradient import ShapedGradientAttack
 from bl_neuro.attacks.white_box_trace import WhiteBoxTrace
-from bl_neuro.attacks.with_priors import AttackWithPriors
 from bl_neuro.checks import whole_number
 
 
 @dataclass(frozen=True, kw_only=True)
-class BrainLeaksV1(AttackWithPriors[WhiteBox]):
+class BrainLeaksV1(ShapedGradientAttack):
     """From silence, flips the input spikes that the gradient points at, with a probability of its magnitude.
 
-    For each of `iterations`: J = mean over t of softmax(output)[c]; g = dJ/dX, shaped by the image priors where they
-    are on; mask M ~ Bernoulli(minmax(|g|)); X <- 1[X + sign(g) M > 0]. All classes at once, each with chance of its
-    own: a class comes out the same alone. The result is run once more, so that the trace, which begins with silence,
-    ends with it.
+    For each of `iterations`: J = mean over t of softmax(output)[c]; g = dJ/dX, shaped by the priors that are on;
+    g <- g - sparsity max|g|; mask M ~ Bernoulli(minmax(|g|)); X <- 1[X + sign(g) M > 0]. All classes at once, each with
+    chance of its own: a class comes out the same alone. The result is run once more, so that the trace, which begins
+    with silence, ends with it.
 
-    objective: the output that J is taken of, "membrane" or "spikes".
+    objective: the output that J is taken of, "membrane" or "spikes". sparsity: what a spike must be worth to stay, as a
+    share (0..1) of what the best is worth; 0 as published.
+
+    Without a price on spikes, v1 lights far more of an event camera's input than events do (15% against 2% on N-MNIST),
+    which an evaluator of spikes takes for anything; `for_events` has one.
 
     Source: BrainLeaks (arXiv 2402.00906), first attack; 10 iterations on the membrane for MNIST and N-MNIST, 25 on
-    spikes for DVS128 gestures.
+    spikes for DVS128 gestures. sparsity and the priors are ours.
     """
 
     name: ClassVar[str] = "v1"
@@ -39,6 +43,12 @@ class BrainLeaksV1(AttackWithPriors[WhiteBox]):
 
     iterations: int = 10
     objective: Output = "membrane"
+    sparsity: float = 0.0
+
+    @classmethod
+    def for_events(cls, **changes: Any) -> BrainLeaksV1:
+        """With settings that worked on N-MNIST: a price on spikes, smooth in time. Image priors are for you to add."""
+        return cls(**{"iterations": 25, "sparsity": 0.3, "time_blur": 2.0, **changes})
 
     def problems(self) -> list[str]:
         """See `AttackWithPriors.problems`."""
@@ -48,15 +58,12 @@ class BrainLeaksV1(AttackWithPriors[WhiteBox]):
                 count is not None and count >= 1,
                 f"iterations: expected a whole number of at least 1, found {self.iterations}",
             ),
-            (
-                self.objective in OUTPUTS,
-                f"objective: expected one of {', '.join(OUTPUTS)}, found {self.objective!r}",
-            ),
+            (self.objective in OUTPUTS, f"objective: expected one of {', '.join(OUTPUTS)}, found {self.objective!r}"),
+            (0 <= self.sparsity < 1, f"sparsity: expected 0 or more, below 1, found {self.sparsity}"),
         ]
         return [*super().problems(), *(message for holds, message in rules if not holds)]
 
     def _invert(self, box: WhiteBox, classes: list[int], steps: int, seed: int, progress: Progress) -> Inversions:
-        prior = self.prior(box.input_shape)
         chance = ClassStreams(seed, "attack v1", classes)
         wanted = torch.as_tensor(classes)
         score = partial(class_score, output=self.objective)
@@ -65,8 +72,9 @@ class BrainLeaksV1(AttackWithPriors[WhiteBox]):
         for iteration in range(self.iterations):
             values, gradient = class_gradient(box, spikes, wanted, score)
             trace.add(values, spikes.mean(0))
-            if prior.active:
-                gradient = torch.from_numpy(prior.shape(gradient.numpy()))
+            gradient = self.shaped(gradient)
+            if self.sparsity > 0:
+                gradient -= self.sparsity * gradient.abs().amax(over_inputs(gradient), keepdim=True)
             mask = chance.uniform(steps, *box.input_shape).transpose(0, 1) < scaled(gradient.abs())
             spikes = ((spikes + gradient.sign() * mask) > 0).to(spikes.dtype)
             progress(iteration + 1, self.iterations)
@@ -78,6 +86,11 @@ class BrainLeaksV1(AttackWithPriors[WhiteBox]):
 
 def scaled(values: Tensor) -> Tensor:
     """Values (T, K, ...) of each inversion scaled to 0..1; all 0 where they are alike."""
-    axes = [0, *range(2, values.dim())]
+    axes = over_inputs(values)
     low, high = values.amin(axes, keepdim=True), values.amax(axes, keepdim=True)
     return (values - low) / (high - low).clamp(min=torch.finfo(values.dtype).tiny)
+
+
+def over_inputs(values: Tensor) -> list[int]:
+    """The axes of values (T, K, ...) that belong to one inversion."""
+    return [0, *range(2, values.dim())]

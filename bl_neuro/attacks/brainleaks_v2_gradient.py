@@ -14,8 +14,8 @@ from bl_neuro.attacks.base import Progress
 from bl_neuro.attacks.class_gradient import class_gradient, class_log_score, class_score, samples_at_once
 from bl_neuro.attacks.class_streams import ClassStreams
 from bl_neuro.attacks.inversions import Inversions, Status
+from bl_neuro.attacks.shaped_gradient import ShapedGradientAttack
 from bl_neuro.attacks.white_box_trace import WhiteBoxTrace
-from bl_neuro.attacks.with_priors import AttackWithPriors
 from bl_neuro.backends.base import Response
 from bl_neuro.checks import whole_number
 
@@ -24,7 +24,7 @@ COSTS: tuple[str, ...] = ("score", "log_score")
 
 
 @dataclass(frozen=True, kw_only=True)
-class BrainLeaksV2Gradient(AttackWithPriors[WhiteBox]):
+class BrainLeaksV2Gradient(ShapedGradientAttack):
     """Descends probabilities P, one for each input and step, from P = 0, along gradients of inputs drawn from them.
 
     For each of `iterations`, with x_i ~ Bernoulli(P), i = 1..samples:
@@ -34,7 +34,7 @@ class BrainLeaksV2Gradient(AttackWithPriors[WhiteBox]):
         P <- max(P - learning_rate M / (sqrt(S) + epsilon), 0), divided by its maximum where that is above 1
 
     J = mean over t of softmax(output membrane)[c]; with cost "log_score", -mean over t of log softmax stands for 1 - J.
-    G is shaped by the image priors where they are on. All classes at once, each with chance of its own: a class comes
+    G is shaped by the priors that are on. All classes at once, each with chance of its own: a class comes
     out the same alone. `rates` of the inversions are P, (T, K, *input_shape); their spikes one draw of it, which is run
     once, so that the trace ends with it. The trace's objective is minus the mean cost.
 
@@ -102,7 +102,6 @@ class _Search:
     def __init__(self, plan: BrainLeaksV2Gradient, box: WhiteBox, classes: list[int], steps: int, seed: int) -> None:
         self.plan, self.box = plan, box
         self.classes = torch.as_tensor(classes)
-        self.prior = plan.prior(box.input_shape)
         self.chance = ClassStreams(seed, "attack v2 gradient", classes)
         self.chances = torch.zeros(steps, len(classes), *box.input_shape, dtype=torch.float64)
         self.squares, self.velocity = torch.zeros_like(self.chances), torch.zeros_like(self.chances)
@@ -122,8 +121,7 @@ class _Search:
             weights += costs.sum(0)
         self.trace.add(-weights / plan.samples, self.chances.mean(0))
         total /= self.over_inputs(weights)
-        if self.prior.active:
-            total = torch.from_numpy(self.prior.shape(total.numpy()))
+        total = plan.shaped(total)
         self.squares.mul_(plan.smoothing + plan.hoarding).addcmul_(total, total, value=1.0 - plan.smoothing)
         self.velocity.mul_(plan.momentum).add_(total)
         self.chances.addcdiv_(self.velocity, self.squares.sqrt().add_(plan.epsilon), value=-plan.learning_rate)

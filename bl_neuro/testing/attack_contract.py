@@ -2,8 +2,8 @@
 
 In a test module of yours:
 
-    class TestMyAttack(BlackBoxAttackContract):      # WhiteBoxAttackContract for one that needs gradients
-        attack = MyAttack()
+    class TestMyAttack(BlackBoxAttackContract):      # WhiteBoxAttackContract for one that needs gradients,
+        attack = MyAttack()                          # AnnAttackContract for one of networks that do not spike
 
 Needs pytest. The attack runs on a small target without a framework; override `open` to run it elsewhere.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,10 +22,12 @@ import torch
 from torch import Tensor
 
 from bl_neuro.access import REVEALS, BlackBox, Reveals, WhiteBox
-from bl_neuro.attacks import Attack, Inversions, Status
+from bl_neuro.attacks import AnnBox, Attack, Inversions, Status
+from bl_neuro.attacks.base import View
 from bl_neuro.backends import Target
 from bl_neuro.errors import InputError
 from bl_neuro.network import Network
+from bl_neuro.testing.easy_ann import EasyAnn
 from bl_neuro.testing.reference_target import ReferenceTarget, SpikesOnlyTarget, easy_network
 
 STEPS = 5
@@ -32,21 +35,34 @@ CLASSES = (0, 1, 2)
 
 
 class AttackContract:
-    """What attacks of both kinds must do. Subclass one of the two below, which know the box."""
+    """What attacks of all kinds must do. Subclass one of those below, which know the box."""
 
     attack: ClassVar[Attack[Any]]
 
-    def open(self) -> Target:
+    def open(self) -> AbstractContextManager[Any]:
         """A fresh target of at least three classes, differentiable where the attack needs it."""
         return ReferenceTarget(easy_network())
 
-    def box(self, target: Target) -> WhiteBox | BlackBox:
+    def box(self, target: Any) -> View:
         """The view of `target` that the attack takes."""
         raise NotImplementedError
 
-    def other_box(self, target: Target) -> WhiteBox | BlackBox:
-        """The view of `target` that it does not take."""
+    def other_box(self, target: Any) -> View:
+        """A view of `target` that it does not take."""
         raise NotImplementedError
+
+    def samples(self, target: Any) -> int:
+        """How many samples `target` has run."""
+        return int(target.samples)
+
+    def weights(self, target: Any) -> str:
+        """What changes where anything in `target` was changed."""
+        return recomputed_fingerprint(target.network)
+
+    def shapes(self) -> View:
+        """What the boxes of a fresh target say of inputs and classes."""
+        with self.open() as target:
+            return self.box(target)
 
     def invert(self, **changes: Any) -> Inversions:
         """Runs the attack on a fresh target."""
@@ -57,7 +73,7 @@ class AttackContract:
     def test_returns_what_inversions_promise(self) -> None:
         """Shapes, types, values and names of everything that comes back."""
         found = self.invert(seed=7)
-        assert_well_formed(found, self.open().network)
+        assert_well_formed(found, self.shapes())
         assert (found.attack, found.seed, found.status) == (self.attack.name, 7, Status.COMPLETED)
 
     def test_one_seed_gives_one_result(self) -> None:
@@ -71,9 +87,9 @@ class AttackContract:
         with self.open() as target:
             box = self.box(target)
             for _ in range(2):
-                before = target.samples
+                before = self.samples(target)
                 found = self.attack(box, classes=CLASSES, steps=STEPS, seed=0)
-                assert found.queries == target.samples - before > 0
+                assert found.queries == self.samples(target) - before > 0
                 assert int(found.trace.queries[-1]) == found.queries
                 assert found.queries_per_class == found.queries / len(CLASSES)
 
@@ -112,7 +128,7 @@ class AttackContract:
         with self.open() as target:
             with pytest.raises(InputError, match=next(iter(changes))):
                 self.attack(self.box(target), **{"classes": CLASSES, "steps": STEPS, "seed": 0, **changes})
-            assert target.samples == 0
+            assert self.samples(target) == 0
 
     def test_refuses_the_other_view(self) -> None:
         """A white-box attack takes no black box, a black-box attack no white box, and neither a bare target."""
@@ -120,15 +136,15 @@ class AttackContract:
             for wrong in (self.other_box(target), target):
                 with pytest.raises(InputError, match="expected a"):
                     self.attack(wrong, classes=CLASSES, steps=STEPS)
-            assert target.samples == 0
+            assert self.samples(target) == 0
 
     def test_leaves_the_world_as_it_was(self) -> None:
         """The network and every global source of chance are untouched."""
         with self.open() as target:
-            before = recomputed_fingerprint(target.network)
+            before = self.weights(target)
             states = global_chance()
             self.attack(self.box(target), classes=CLASSES, steps=STEPS, seed=0)
-            assert recomputed_fingerprint(target.network) == before
+            assert self.weights(target) == before
             assert global_chance() == states
 
     def test_is_a_frozen_strategy(self) -> None:
@@ -146,13 +162,44 @@ class AttackContract:
 class WhiteBoxAttackContract(AttackContract):
     """What an attack that runs and differentiates the target must do."""
 
-    def box(self, target: Target) -> WhiteBox:
+    def box(self, target: Target) -> View:
         """See `AttackContract.box`."""
         return WhiteBox(target)
 
-    def other_box(self, target: Target) -> BlackBox:
+    def other_box(self, target: Target) -> View:
         """See `AttackContract.other_box`."""
         return BlackBox(target)
+
+    def test_a_class_comes_out_the_same_alone(self) -> None:
+        """Inverting classes together or one by one gives the same: chance is drawn for each class apart."""
+        together = self.invert(classes=[1, 2, 1], seed=3)
+        for label, columns in ((1, [0, 2]), (2, [1])):
+            alone = self.invert(classes=[label] * len(columns), seed=3)
+            assert torch.equal(together.spikes[:, columns], alone.spikes)
+
+
+class AnnAttackContract(WhiteBoxAttackContract):
+    """What an attack on a network that does not spike must do."""
+
+    def open(self) -> AbstractContextManager[Any]:
+        """See `AttackContract.open`."""
+        return nullcontext(EasyAnn())
+
+    def box(self, target: Any) -> View:
+        """See `AttackContract.box`."""
+        return AnnBox(target)
+
+    def other_box(self, target: Any) -> View:
+        """See `AttackContract.other_box`."""
+        return WhiteBox(ReferenceTarget(easy_network()))
+
+    def samples(self, target: Any) -> int:
+        """See `AttackContract.samples`."""
+        return int(target.shown)
+
+    def weights(self, target: Any) -> str:
+        """See `AttackContract.weights`."""
+        return str([values.tolist() for values in target.state_dict().values()])
 
 
 class BlackBoxAttackContract(AttackContract):
@@ -161,15 +208,21 @@ class BlackBoxAttackContract(AttackContract):
     reveals: ClassVar[tuple[str, ...]] = REVEALS
     """What the attack can work with."""
 
-    def open(self) -> Target:
+    def open(self) -> AbstractContextManager[Any]:
         """See `AttackContract.open`."""
         return SpikesOnlyTarget(easy_network())
 
-    def box(self, target: Target, reveals: Reveals = "counts", budget: int | None = None) -> BlackBox:
+    def box(self, target: Target, reveals: Reveals = "counts", budget: int | None = None) -> View:
         """See `AttackContract.box`."""
         return BlackBox(target, reveals=reveals, budget=budget)
 
-    def other_box(self, target: Target) -> WhiteBox:
+    def meter(self, box: Any) -> BlackBox:
+        """The black box that counts the attack's queries."""
+        if not isinstance(box, BlackBox):
+            raise NotImplementedError
+        return box
+
+    def other_box(self, target: Target) -> View:
         """See `AttackContract.other_box`."""
         return WhiteBox(ReferenceTarget(target.network))
 
@@ -178,21 +231,21 @@ class BlackBoxAttackContract(AttackContract):
         with self.open() as target:
             box = self.box(target, budget=budget)
             if spent:
-                box.query(np.zeros((1, spent, *box.input_shape)))
-            return self.attack(box, classes=CLASSES, steps=STEPS, seed=0), box
+                self.meter(box).query(np.zeros((1, spent, *box.input_shape)))
+            return self.attack(box, classes=CLASSES, steps=STEPS, seed=0), self.meter(box)
 
     @pytest.mark.parametrize("budget", [1, 2, 10, 50])
     def test_small_budget_gives_the_best_so_far(self, budget: int) -> None:
         """Too few queries: what they were good for, within the budget, and a status that says so."""
         found, box = self.invert_within(budget)
-        assert_well_formed(found, self.open().network)
+        assert_well_formed(found, self.shapes())
         assert found.status is Status.BUDGET_SPENT
         assert found.queries == box.spent <= budget
 
     def test_spent_budget_gives_a_guess(self) -> None:
         """With nothing left to ask, an inversion all the same, and no query."""
         found, box = self.invert_within(5, spent=5)
-        assert_well_formed(found, self.open().network)
+        assert_well_formed(found, self.shapes())
         assert found.status is Status.BUDGET_SPENT
         assert found.queries == 0
         assert box.spent == 5
@@ -211,21 +264,22 @@ class BlackBoxAttackContract(AttackContract):
             with ReferenceTarget(easy_network()) as target:
                 box = self.box(target, reveals=reveals)  # type: ignore[arg-type]  # one of REVEALS
                 found = self.attack(box, classes=CLASSES, steps=STEPS, seed=0)
-            assert_well_formed(found, target.network)
+            assert_well_formed(found, box)
             assert found.status is Status.COMPLETED
 
 
-def assert_well_formed(found: Inversions, network: Network) -> None:
-    """Asserts everything that `Inversions` and `Trace` say of shapes, types and ranges."""
-    count, shape = len(found.classes), network.input_shape
+def assert_well_formed(found: Inversions, shapes: View) -> None:
+    """Asserts everything that `Inversions` and `Trace` say of shapes, types and ranges; `shapes` are the target's."""
+    count, shape = len(found.classes), shapes.input_shape
     assert found.spikes.dtype == torch.uint8
     assert found.spikes.shape[1:] == (count, *shape)
     assert int(found.spikes.max()) <= 1
     assert not found.classes.is_floating_point()
-    assert 0 <= int(found.classes.min()) <= int(found.classes.max()) < network.classes
+    assert 0 <= int(found.classes.min()) <= int(found.classes.max()) < shapes.classes
     assert isinstance(found.queries, int)
     if found.rates is not None:
-        assert_fractions(found.rates, (count, *shape))
+        steps = found.spikes.shape[:1] if found.rates.dim() == found.spikes.dim() else ()
+        assert_fractions(found.rates, (*steps, count, *shape))
     generations = len(found.trace.queries)
     assert bool((found.trace.queries.diff() > 0).all())
     assert generations == 0 or int(found.trace.queries[0]) > 0

@@ -1,0 +1,75 @@
+"""A peer of BrainLeaks v2: the (1+1) evolutionary algorithm on the bits of a frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from bl_neuro.arrays import FloatArray
+from bl_neuro.attacks.image_prior import ImagePrior
+from bl_neuro.attacks.peer_search import PeerSearch, Searcher
+
+GROWTH = 1.5
+"""Factor by which a better child raises the mutation rate; a worse one lowers it by the fourth root of it."""
+FIRST_FLIPS = 4.0
+MOST_FLIPS = 0.25
+"""Largest share of the inputs that mutate at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnePlusOneEs(PeerSearch):
+    """Mutates one frame a class, and keeps the child where it is no less fit. The inversion is that frame, held.
+
+    The number of inputs that mutate is binomial, its mean adapts by the one-fifth rule: a better child raises it, a
+    worse one lowers it. Where an image prior is on, they are not any inputs but a blob of it, painted on or off at
+    random; otherwise they flip. With a population above 1, so many children of one parent are asked together.
+
+    Source: Doerr and Doerr 2018 (one-fifth rule for the (1+1) EA on bits).
+    """
+
+    name: ClassVar[str] = "one_plus_one"
+
+    population: int = 1
+
+    def searcher(self, rates: FloatArray, prior: ImagePrior, seed: int) -> Searcher:
+        """See `PeerSearch.searcher`."""
+        return _Mutations(rates, prior, seed)
+
+
+class _Mutations(Searcher):
+    """`parent` (K, *input_shape), how fit it is, and how many inputs mutate on average, each (K,)."""
+
+    def __init__(self, rates: FloatArray, prior: ImagePrior, seed: int) -> None:
+        super().__init__(rates)
+        self._prior, self._rng = prior, np.random.default_rng(seed)
+        self._parent: FloatArray = (self._rng.random(rates.shape) < rates).astype(np.float64)
+        self._fitness: FloatArray = np.full(len(rates), -np.inf)
+        self._flips: FloatArray = np.full(len(rates), FIRST_FLIPS)
+
+    def ask(self, size: int) -> FloatArray:
+        """See `Searcher.ask`: the parents themselves, the first time."""
+        if np.isneginf(self._fitness).all():
+            return np.repeat(self._parent[None], size, axis=0)
+        return np.stack([self._children() for _ in range(size)])
+
+    def learn(self, frames: FloatArray, fitness: FloatArray) -> None:
+        """Replaces each parent by its child where that is no less fit."""
+        for children, found in zip(frames, fitness):
+            begins = np.isneginf(self._fitness)
+            better, kept = found > self._fitness, found >= self._fitness
+            factor = np.where(better, GROWTH, np.where(kept, 1.0, GROWTH**-0.25))
+            self._flips = np.where(begins, self._flips, self._flips * factor).clip(1.0, None)
+            self._parent[kept], self._fitness[kept] = children[kept], found[kept]
+
+    def _children(self) -> FloatArray:
+        """One mutated child of each parent."""
+        flat = self._parent.reshape(len(self._parent), -1).copy()
+        inputs = flat.shape[1]
+        field = self._prior.shape(self._rng.normal(size=self._parent.shape)).reshape(flat.shape)
+        for child, noise, flips in zip(flat, field, self._flips):
+            count = max(1, self._rng.binomial(inputs, min(flips / inputs, MOST_FLIPS)))
+            chosen = np.argpartition(-np.abs(noise), count - 1)[:count]
+            child[chosen] = noise[chosen] > 0 if self._prior.active else 1.0 - child[chosen]
+        return flat.reshape(self._parent.shape)

@@ -1,0 +1,174 @@
+"""What other optimisers get when they are compared with BrainLeaks v2: its oracle, budget, priors and warm start."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+
+from bl_neuro.access import BlackBox
+from bl_neuro.arrays import FloatArray
+from bl_neuro.attacks.base import Progress
+from bl_neuro.attacks.held_oracle import HeldOracle
+from bl_neuro.attacks.image_prior import ImagePrior
+from bl_neuro.attacks.inversions import Inversions, Status, Trace
+from bl_neuro.attacks.warm_start import affordable_probes, first_rates
+from bl_neuro.attacks.with_priors import AttackWithPriors
+from bl_neuro.checks import whole_number
+from bl_neuro.seeding import derived_seed, stream
+
+
+class Searcher(ABC):
+    """An optimiser of frames for K classes side by side, each from rates of its own, (K, *input_shape).
+
+    It keeps the fittest frame of each class that was queried; before any was, the pixels that are lit more than most.
+    """
+
+    def __init__(self, rates: FloatArray) -> None:
+        inputs = tuple(range(1, rates.ndim))
+        self.best: FloatArray = (rates > np.median(rates, axis=inputs, keepdims=True)).astype(np.float64)
+        self.best_fitness: FloatArray = np.full(len(rates), -np.inf)
+
+    @property
+    def rates(self) -> FloatArray | None:
+        """Rates (K, *input_shape) that the inversions are drawn from; None where they are the best frames."""
+        return None
+
+    @abstractmethod
+    def ask(self, size: int) -> FloatArray:
+        """Frames (size, K, *input_shape), 0/1, to query next."""
+
+    @abstractmethod
+    def learn(self, frames: FloatArray, fitness: FloatArray) -> None:
+        """Learns from the fitness (size, K) of the frames that `ask` gave."""
+
+    def tell(self, frames: FloatArray, fitness: FloatArray) -> None:
+        """Takes the fitness (size, K) of the frames that `ask` gave: the first among equals is the best."""
+        for column, row in enumerate(fitness.argmax(axis=0)):
+            if fitness[row, column] > self.best_fitness[column]:
+                self.best_fitness[column] = fitness[row, column]
+                self.best[column] = frames[row, column]
+        self.learn(frames, fitness)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeerSearch(AttackWithPriors[BlackBox]):
+    """A black-box search for a held frame a class, on the terms of BrainLeaksV2: fitness, priors, warm start, budget.
+
+    queries: a class, after the warm start. warm_start: probes, shared by all classes. population: queries a class and
+    generation. base_rate: where rates start, 0..1. warm_amplitude: standard deviation of the first guess around it.
+    probe_densities: range of the probes' densities. probe_blur: in pixels; above 0, probes of an image are blobs.
+
+    Every query counts against the box's budget, the warm start included. Where it ends first, what was found is
+    returned, with status `budget_spent`. The trace's objective is the mean fitness of a generation.
+    """
+
+    access: ClassVar[str] = "black_box"
+
+    queries: int = 512
+    warm_start: int = 640
+    population: int = 16
+    blur: float = 0.6
+    base_rate: float = 0.2
+    warm_amplitude: float = 0.15
+    probe_densities: tuple[float, float] = (0.1, 0.5)
+    probe_blur: float = 0.0
+
+    def problems(self) -> list[str]:
+        """See `AttackWithPriors.problems`."""
+        least = {"queries": 1, "warm_start": 0, "population": 1}
+        wrong = [
+            f"{name}: expected a whole number of at least {low}, found {getattr(self, name)}"
+            for name, low in least.items()
+            if (number := whole_number(getattr(self, name))) is None or number < low
+        ]
+        low, high = self.probe_densities
+        rules = [
+            (0 < self.base_rate < 1, f"base_rate: expected between 0 and 1, found {self.base_rate}"),
+            (0 <= low <= high <= 1, f"probe_densities: expected two rising values in 0..1, found {low}, {high}"),
+            (self.probe_blur >= 0, f"probe_blur: expected at least 0 pixels, found {self.probe_blur}"),
+        ]
+        return [*super().problems(), *wrong, *(message for holds, message in rules if not holds)]
+
+    @abstractmethod
+    def searcher(self, rates: FloatArray, prior: ImagePrior, seed: int) -> Searcher:
+        """The optimiser, which starts from rates (K, *input_shape). All its chance comes from `seed`."""
+
+    def _invert(self, box: BlackBox, classes: list[int], steps: int, seed: int, progress: Progress) -> Inversions:
+        run = _Run(self, HeldOracle(box, classes, steps), seed)
+        generations = -(-self.queries // self.population)
+        progress(1, generations + 1)
+        for generation in range(generations):
+            if not run.generation(min(self.population, self.queries - generation * self.population)):
+                break
+            progress(generation + 2, generations + 1)
+        return run.result()
+
+
+class _Run:
+    """One run: its oracle and optimiser, and the trace so far. It begins with the warm start."""
+
+    def __init__(self, plan: PeerSearch, oracle: HeldOracle, seed: int) -> None:
+        self.plan, self.oracle, self.seed = plan, oracle, seed
+        self.status = Status.COMPLETED
+        self.trace: list[tuple[int, FloatArray, FloatArray]] = []
+        prior = plan.prior(oracle.input_shape)
+        rates: FloatArray = np.full((len(oracle.classes), *oracle.input_shape), plan.base_rate)
+        probes = affordable_probes(oracle.remaining, plan.warm_start, plan.queries * len(oracle.classes))
+        if probes < plan.warm_start:
+            self.status = Status.BUDGET_SPENT
+        answers = np.zeros((0, len(oracle.classes)))
+        if probes > 0:
+            frames = prior.probes(probes, plan.probe_densities, plan.probe_blur, stream(seed, "warm start"))
+            answers = oracle.evidence(frames)
+            rates = first_rates(frames, answers, prior, plan.base_rate, plan.warm_amplitude)
+        self.searcher = plan.searcher(rates, prior, derived_seed(seed, f"attack {plan.name}"))
+        if probes > 0:
+            self.remember(answers)
+
+    def generation(self, wanted: int) -> bool:
+        """One generation of `wanted` queries a class, or as many as the budget holds. Returns whether it held all."""
+        remaining = self.oracle.remaining
+        size = wanted if remaining is None else min(wanted, remaining // len(self.oracle.classes))
+        if size > 0:
+            frames = self.searcher.ask(size)
+            fitness = self.oracle.own_evidence(frames)
+            self.searcher.tell(frames, fitness)
+            self.remember(fitness)
+        if size < wanted:
+            self.status = Status.BUDGET_SPENT
+        return size == wanted
+
+    def remember(self, fitness: FloatArray) -> None:
+        """Adds an entry to the trace."""
+        self.trace.append((self.oracle.spent, fitness.mean(axis=0), self.reconstruction().astype(np.float32)))
+
+    def reconstruction(self) -> FloatArray:
+        """What the search would return now, (K, *input_shape)."""
+        return self.searcher.best if self.searcher.rates is None else self.searcher.rates
+
+    def result(self) -> Inversions:
+        """The best frames, held, or fresh draws of the optimiser's rates in every step."""
+        frames, steps = self.reconstruction(), self.oracle.steps
+        chance = stream(self.seed, f"attack {self.plan.name} spikes")
+        spikes = chance.random((steps, *frames.shape)) < frames
+        count = len(frames)
+        queries, fitness, rates = zip(*self.trace) if self.trace else ((), (), ())
+        trace = Trace(
+            torch.as_tensor(queries, dtype=torch.int64),
+            torch.from_numpy(np.reshape(fitness, (-1, count))).float(),
+            torch.from_numpy(np.reshape(rates, (-1, *frames.shape))).float(),
+        )
+        return Inversions(
+            torch.from_numpy(spikes.astype(np.uint8)),
+            torch.from_numpy(self.oracle.classes),
+            None if self.searcher.rates is None else torch.from_numpy(frames).float(),
+            self.oracle.spent,
+            trace,
+            self.status,
+            self.plan.name,
+            self.seed,
+        )

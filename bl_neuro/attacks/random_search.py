@@ -1,0 +1,37 @@
+"""The simplest peer of BrainLeaks v2: draw from the first guess, keep the best."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from bl_neuro.arrays import FloatArray
+from bl_neuro.attacks.image_prior import ImagePrior
+from bl_neuro.attacks.peer_search import PeerSearch, Searcher
+
+
+@dataclass(frozen=True, kw_only=True)
+class RandomSearch(PeerSearch):
+    """Draws frames b ~ Bernoulli(rates of the warm start) and returns the fittest, held for all steps."""
+
+    name: ClassVar[str] = "random"
+
+    def searcher(self, rates: FloatArray, prior: ImagePrior, seed: int) -> Searcher:
+        """See `PeerSearch.searcher`."""
+        return _Draws(rates, seed)
+
+
+class _Draws(Searcher):
+    def __init__(self, rates: FloatArray, seed: int) -> None:
+        super().__init__(rates)
+        self._start, self._rng = rates, np.random.default_rng(seed)
+
+    def ask(self, size: int) -> FloatArray:
+        """See `Searcher.ask`."""
+        drawn: FloatArray = (self._rng.random((size, *self._start.shape)) < self._start).astype(np.float64)
+        return drawn
+
+    def learn(self, frames: FloatArray, fitness: FloatArray) -> None:
+        """Nothing: every draw is as blind as the first."""
