@@ -57,7 +57,8 @@ def _drive(program: Program, values: Tensor) -> Tensor:
     """Sums of weights (T, B, N) as a differentiable function of spikes (T, B, M)."""
     source = program.layer.source
     if program.weight is None:
-        return values * torch.as_tensor(program.gain, dtype=values.dtype, device=values.device)
+        gain = np.array(program.gain)  # a copy: torch cannot hold what is not writable
+        return values * torch.as_tensor(gain, dtype=values.dtype, device=values.device)
     scale = program.layer.row_scale.reshape(-1, *[1] * (program.weight.ndim - 1)) * 2**program.floor_bits
     weight = torch.as_tensor(program.weight / scale, dtype=values.dtype, device=values.device)
     if isinstance(source, Conv):

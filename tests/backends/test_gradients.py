@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -123,3 +124,17 @@ def test_the_canonical_states_need_no_framework() -> None:
     score = torch.softmax(membrane, dim=2)[..., 2].mean(0).sum()
     (found,) = torch.autograd.grad(score, inputs)
     assert relative_difference(found, unrolled_gradient(network, spikes, label=2)) < 1e-6
+
+
+@pytest.mark.parametrize("neurons", [1, 4])
+def test_gradients_reach_input_neurons_without_a_warning(neurons: int, recwarn: pytest.WarningsRecorder) -> None:
+    gain = 10 + np.arange(neurons)
+    layers = [bl.Input(gain, bl.CubaLIF(15, 1, 0.25)), bl.Dense(2 * np.ones((3, 4)), bl.CubaLIF(5, 1, 0.5))]
+    network = bl.Network((4,), layers, arithmetic="loihi")
+    torch.set_warn_always(True)  # torch says most things once a process
+    try:
+        found = target_gradient(opened(network, "loihi"), np.ones((5, 2, 4), np.float32), label=1)
+    finally:
+        torch.set_warn_always(False)
+    assert found.any()
+    assert [str(each.message) for each in recwarn] == []
