@@ -1,15 +1,20 @@
 """The command line, `bl-neuro`.
 
-Exit codes: 0 done, 1 the check it makes failed, 2 bad input or usage, 130 interrupted.
+Exit codes: 0 done, 1 the check it makes failed, 2 bad input or usage, 130 interrupted, 141 whoever reads the output
+closed it (as `head` does).
 """
 
 from __future__ import annotations
 
+import os
 import sys
 
+from bl_neuro.cli.printable import printable
 from bl_neuro.errors import BlNeuroError
 
 INTERRUPTED = 130
+NOBODY_READS = 141
+"""What a shell says of a program that SIGPIPE ended."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -23,11 +28,18 @@ def run(arguments: list[str]) -> int:
 
     try:
         code = int(app(args=arguments, prog_name="bl-neuro", standalone_mode=False) or 0)
+        sys.stdout.flush()
         if code == INTERRUPTED:  # Typer makes an exit code of Ctrl-C
             _fail("interrupted")
         return code
     except BlNeuroError as error:
         return _fail(str(error))
+    except SystemExit as error:  # Typer makes exit code 1 of a closed pipe, which means a failed check here
+        if not isinstance(error.__context__, BrokenPipeError):
+            raise
+        return _nobody_reads()
+    except BrokenPipeError:
+        return _nobody_reads()
     except KeyboardInterrupt:
         _fail("interrupted")
         return INTERRUPTED
@@ -44,6 +56,12 @@ def run(arguments: list[str]) -> int:
         return _fail(f"{said} Try 'bl-neuro --help'.") if said else 0
 
 
+def _nobody_reads() -> int:
+    """Ends in silence: what is still buffered goes nowhere, or Python would complain as it exits."""
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for the rest of the process
+    return NOBODY_READS
+
+
 def _fail(message: str) -> int:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201 - this is the command line
+    print(f"error: {printable(' '.join(message.split()))}", file=sys.stderr)  # noqa: T201 - this is the command line
     return 2

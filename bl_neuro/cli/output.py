@@ -10,7 +10,11 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+
+from bl_neuro.cli.printable import printable
+from bl_neuro.cli.table import columns_of, side_by_side, stacked, widths
+
+PIPED_WIDTH = 160
 
 
 def print_json(values: Any) -> None:
@@ -18,21 +22,28 @@ def print_json(values: Any) -> None:
     sys.stdout.write(json.dumps(values, indent=2) + "\n")
 
 
-def print_table(title: str, columns: list[str], rows: list[list[str]], numbers_from: int = 1) -> None:
-    """A title and a table under it; columns from `numbers_from` on are aligned to the right."""
+def print_table(
+    title: str, columns: list[str], rows: list[list[str]], numbers_from: int = 1, words_from: int | None = None
+) -> None:
+    """A title and a table under it; columns in numbers_from..words_from hold numbers, which are never cut.
+
+    Rows are stacked where the terminal is too narrow for them.
+    """
     say(title)
-    table = Table()
-    for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index < numbers_from else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*row)
+    numbers = range(numbers_from, len(columns) if words_from is None else words_from)
+    found = columns_of(columns, rows, numbers)
     # Piped output has no width of its own; 80 columns would fold cells that a file could hold.
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
+    given = widths(found, console.width)
+    if given is None:
+        say(stacked(found, console.width))
+    else:
+        console.print(side_by_side(found, given))
 
 
 def say(text: str) -> None:
-    """A line for people on standard output."""
-    sys.stdout.write(text + "\n")
+    """A line for people on standard output, without control sequences."""
+    sys.stdout.write(printable(text) + "\n")
 
 
 class ProgressBars:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from bl_neuro.cli import INTERRUPTED
+import bl_neuro as bl
+from bl_neuro.cli import INTERRUPTED, NOBODY_READS
+from bl_neuro.testing.random_networks import random_dense
 
 
 def ending(error: BaseException, call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Any:
@@ -50,3 +53,19 @@ def test_output_that_cannot_be_written_is_an_error() -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("error: output: ")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("unbuffered", [[], ["-u"]], ids=["buffered", "unbuffered"])
+@pytest.mark.parametrize("words", [["--help"], ["inspect"]], ids=["Typer's output", "ours"])
+def test_a_pipe_that_is_closed_ends_it_quietly(unbuffered: list[str], words: list[str], tmp_path: Path) -> None:
+    bl.save(random_dense(3, (6, 5, 4)), tmp_path / "model.safetensors")
+    if words == ["inspect"]:
+        words = [*words, str(tmp_path / "model.safetensors")]
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        program = [sys.executable, *unbuffered, "-m", "bl_neuro", *words]
+        done = subprocess.run(program, stdout=write, stderr=subprocess.PIPE, text=True)
+    finally:
+        os.close(write)
+    assert (done.returncode, done.stderr) == (NOBODY_READS, "")

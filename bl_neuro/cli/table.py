@@ -1,0 +1,102 @@
+"""Tables that keep numbers whole in a terminal of any width: words wrap, and rows are stacked where that is too little."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bl_neuro.cli.printable import printable
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+GAP = 2
+"""Characters between columns."""
+LONGEST_WORD = 20
+"""A word of more characters than this may be cut, as paths have to be."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of cells under a header. words: whether cells are read as text, on the left; numbers are never cut."""
+
+    header: str
+    cells: tuple[str, ...]
+    words: bool
+
+    @property
+    def natural(self) -> int:
+        """Characters that it takes to wrap nothing."""
+        return max(len(line) for text in (self.header, *self.cells) for line in text.split("\n"))
+
+    @property
+    def least(self) -> int:
+        """Characters that it takes at least: headers and text wrap between words, numbers do not."""
+        words = [len(word) for text in (self.header, *self.cells) for word in text.split()]
+        longest = max(words, default=0)
+        if self.words:
+            return min(longest, LONGEST_WORD)
+        return max(longest, *(len(cell) for cell in self.cells), 0)
+
+
+def columns_of(headers: Sequence[str], rows: Sequence[Sequence[str]], numbers: range) -> list[Column]:
+    """The columns of a table; those of `numbers` hold numbers. What is not printable is escaped."""
+    return [
+        Column(header, tuple(printable(row[index]) for row in rows), index not in numbers)
+        for index, header in enumerate(headers)
+    ]
+
+
+def widths(columns: Sequence[Column], width: int) -> list[int] | None:
+    """Characters for each column in a line of `width`, or None where they cannot stand side by side."""
+    found = [column.least for column in columns]
+    spare = width - sum(found) - GAP * (len(columns) - 1)
+    if spare < 0:
+        return None
+    wanted = [column.natural - least for column, least in zip(columns, found)]
+    for _ in range(min(spare, sum(wanted))):  # to whoever lacks most
+        index = wanted.index(max(wanted))
+        found[index] += 1
+        wanted[index] -= 1
+    return found
+
+
+def side_by_side(columns: Sequence[Column], given: Sequence[int]) -> Table:
+    """A table for Rich, its columns as wide as `given`."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 0, 0, GAP - 1))
+    for column, width in zip(columns, given):
+        justify = "left" if column.words else "right"
+        table.add_column(Text(column.header), justify=justify, width=width, overflow="fold")  # type: ignore[arg-type]
+    for row in zip(*(column.cells for column in columns)):
+        table.add_row(*(Text(cell) for cell in row))
+    return table
+
+
+def stacked(columns: Sequence[Column], width: int) -> str:
+    """Every row as a paragraph: the first cell and those without a header, then a line for each other one."""
+    blocks = []
+    inner = max(len(column.header) for column in columns)
+    for row in zip(*(column.cells for column in columns)):
+        named = [(column.header, cell) for column, cell in zip(columns, row)]
+        head = " ".join(part for part in (*named[0], *(cell for header, cell in named[1:] if not header)) if part)
+        lines = textwrap.wrap(head, width, subsequent_indent="  ", break_on_hyphens=False)
+        for header, cell in named[1:]:
+            if header and cell:
+                lines += _indented(f"  {header:{inner}}  ", cell, width)
+        blocks.append("\n".join(lines))
+    return "\n".join(blocks)
+
+
+def _indented(begin: str, cell: str, width: int) -> list[str]:
+    lines = [
+        line
+        for each in cell.split("\n")
+        for line in textwrap.wrap(each, max(width - len(begin), LONGEST_WORD), break_on_hyphens=False)
+    ]
+    return [(" " * len(begin) if index else begin) + line for index, line in enumerate(lines)]
