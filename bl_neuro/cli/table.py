@@ -1,4 +1,4 @@
-"""Tables that keep numbers whole in a terminal of any width: words wrap, and rows are stacked where that is too little."""
+"""Tables that keep numbers whole in a terminal of any width: words wrap; rows are stacked where that is too little."""
 
 from __future__ import annotations
 
