@@ -74,7 +74,7 @@ class BrainLeaksV1(ShapedGradientAttack):
             trace.add(values, spikes.mean(0))
             gradient = self.shaped(gradient)
             if self.sparsity > 0:
-                gradient -= self.sparsity * gradient.abs().amax(over_inputs(gradient), keepdim=True)
+                gradient = gradient - self.sparsity * gradient.abs().amax(over_inputs(gradient), keepdim=True)
             mask = chance.uniform(steps, *box.input_shape).transpose(0, 1) < scaled(gradient.abs())
             spikes = ((spikes + gradient.sign() * mask) > 0).to(spikes.dtype)
             progress(iteration + 1, self.iterations)

@@ -34,9 +34,11 @@ class BrainLeaksV2Gradient(ShapedGradientAttack):
         P <- max(P - learning_rate M / (sqrt(S) + epsilon), 0), divided by its maximum where that is above 1
 
     J = mean over t of softmax(output membrane)[c]; with cost "log_score", -mean over t of log softmax stands for 1 - J.
-    G is shaped by the priors that are on. All classes at once, each with chance of its own: a class comes
-    out the same alone. `rates` of the inversions are P, (T, K, *input_shape); their spikes one draw of it, which is run
-    once, so that the trace ends with it. The trace's objective is minus the mean cost.
+    The steps of P are shaped by the priors that are on: the scaling would undo what a window does to G. All classes at
+    once, each with chance of its own: a class comes out the same alone.
+
+    `rates` of the inversions are P, (T, K, *input_shape); their spikes one draw of it, which is run once, so that the
+    trace ends with it. The trace's objective is minus the mean cost.
 
     The settings are the authors' for MNIST; `for_nmnist` and `for_gestures` are their others. hoarding: S keeps all of
     its past, so that steps shrink; they did so for MNIST alone. Despite its name in the paper it needs gradients.
@@ -121,10 +123,9 @@ class _Search:
             weights += costs.sum(0)
         self.trace.add(-weights / plan.samples, self.chances.mean(0))
         total /= self.over_inputs(weights)
-        total = plan.shaped(total)
         self.squares.mul_(plan.smoothing + plan.hoarding).addcmul_(total, total, value=1.0 - plan.smoothing)
         self.velocity.mul_(plan.momentum).add_(total)
-        self.chances.addcdiv_(self.velocity, self.squares.sqrt().add_(plan.epsilon), value=-plan.learning_rate)
+        self.chances -= plan.shaped(plan.learning_rate * self.velocity / (self.squares.sqrt() + plan.epsilon))
         self.chances.clamp_(min=0.0)
         self.chances /= self.chances.amax([0, *range(2, self.chances.dim())], keepdim=True).clamp(min=1.0)
 

@@ -129,6 +129,60 @@ def test_needs_a_membrane() -> None:
         BrainLeaksV1()(WhiteBox(Blind(easy_network())), classes=[0], steps=2)
 
 
+def test_a_price_on_spikes_puts_out_what_is_not_worth_it() -> None:
+    def rates(*gradients: list[float]) -> list[float]:
+        plan = BrainLeaksV1(iterations=len(gradients), sparsity=0.3)
+        found: list[float] = plan(Scripted(*gradients), classes=[0], steps=MANY).images[0].tolist()
+        return found
+
+    # 0.3 of the best, 2, is the price: what is left is 0.4, -0.1 and 1.4, and chances are its magnitude scaled to 0..1
+    assert rates([1.0, 0.5, 2.0]) == pytest.approx([0.3 / 1.3, 0.0, 1.0], abs=0.03)
+    # lit at first; then one is worth nothing, -0.6 after the price, and goes out at 0.6 / 1.4; one is worth the price
+    assert rates([2.0, 2.0, 0.0], [0.0, 0.6, 2.0]) == pytest.approx([1 - 0.6 / 1.4, 1.0, 1.0], abs=0.03)
+
+
+def test_the_output_spikes_can_be_the_objective() -> None:
+    box = WhiteBox(ReferenceTarget(easy_network()))
+    found = BrainLeaksV1(objective="spikes")(box, classes=[0, 2], steps=8)
+    spikes = box.run(found.spikes).spikes
+    expected = torch.softmax(spikes, 2).mean(0)[[0, 1], [0, 2]].float()
+    torch.testing.assert_close(found.trace.objective[-1], expected)
+    assert BlackBox(box.target, "label").query(found.spikes).tolist() == [0, 2]
+
+
+def test_a_target_without_membrane_can_be_attacked_through_its_spikes() -> None:
+    class Blind(SpikesOnlyTarget):
+        differentiable = True
+
+    found = BrainLeaksV1(objective="spikes")(WhiteBox(Blind(easy_network())), classes=[1], steps=8)
+    assert int(found.images[0].reshape(3, 4).mean(1).argmax()) == 1
+
+
+def test_events_have_settings_of_their_own() -> None:
+    assert BrainLeaksV1.for_events() == BrainLeaksV1(iterations=25, sparsity=0.3, time_blur=2.0)
+    assert BrainLeaksV1.for_events(iterations=3, blur=1.0) == dataclasses.replace(
+        BrainLeaksV1.for_events(), iterations=3, blur=1.0
+    )
+
+
+def test_as_published_it_assumes_nothing() -> None:
+    assert BrainLeaksV1().assumptions(WhiteBox(ReferenceTarget(easy_network()))) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"objective": "scores"}, "objective: expected one of membrane, spikes, found 'scores'"),
+        ({"sparsity": 1.0}, "sparsity: expected 0 or more, below 1"),
+        ({"time_blur": float("inf")}, "time_blur: expected at least 0 steps"),
+        ({"blur": -1.0}, "blur: expected at least 0 pixels"),
+    ],
+)
+def test_refuses(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        BrainLeaksV1(**changes)
+
+
 @pytest.mark.parametrize("iterations", [0, -1, 1.5, "10", None])
 def test_refuses_iterations(iterations: Any) -> None:
     with pytest.raises(InputError, match="iterations: expected a whole number of at least 1"):

@@ -1,0 +1,145 @@
+"""Every attack on every substrate: it runs where its access is allowed, and says clearly why not where it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+import bl_neuro as bl
+from bl_neuro import BlackBox, InputError, NotDifferentiable, WhiteBox
+from bl_neuro.attacks import (
+    AnnBox,
+    Attack,
+    BrainLeaksV1,
+    BrainLeaksV2,
+    BrainLeaksV2Gradient,
+    CmaEs,
+    GradientInversion,
+    Inversions,
+    OnePlusOneEs,
+    RandomSearch,
+    Status,
+    TransferAttack,
+    TransferBox,
+)
+from bl_neuro.backends import Target
+from bl_neuro.testing.attack_contract import assert_same, assert_well_formed
+from bl_neuro.testing.easy_ann import EasyAnn
+from bl_neuro.testing.reference_target import ReferenceTarget, easy_network
+
+try:
+    import cmaes
+except ImportError:
+    cmaes = None
+
+NETWORK = easy_network()
+CLASSES, STEPS = (2, 0), 6
+SUBSTRATES = [
+    pytest.param(name, marks=getattr(pytest.mark, name) if name != "loihi" else ())
+    for name in ("snntorch", "norse", "slayer", "loihi", "lava")
+]
+ATTACKS: dict[str, tuple[Attack[Any], str]] = {
+    "v1": (BrainLeaksV1(iterations=3), "white"),
+    "v1 for events": (BrainLeaksV1.for_events(iterations=3, objective="spikes"), "white"),
+    "v2_gradient": (BrainLeaksV2Gradient(iterations=3, samples=2), "white"),
+    "v2": (BrainLeaksV2(queries=12, warm_start=16, population=4), "black"),
+    "cma_es": (CmaEs(queries=12, warm_start=16, population=4), "black"),
+    "one_plus_one": (OnePlusOneEs(queries=6, warm_start=16), "black"),
+    "random": (RandomSearch(queries=12, warm_start=16), "black"),
+    "transfer": (TransferAttack(attack=BrainLeaksV1(iterations=2), candidates=2), "transfer"),
+    "ann": (GradientInversion(iterations=5), "ann"),
+}
+
+
+@pytest.fixture(scope="module")
+def targets() -> Iterator[Callable[[str], Target]]:
+    """Targets that stay open for all attacks: Lava takes seconds to start."""
+    with ExitStack() as stack:
+        opened: dict[str, Target] = {}
+
+        def target(substrate: str) -> Target:
+            if substrate not in opened:
+                opened[substrate] = stack.enter_context(bl.open_target(NETWORK, substrate))
+            return opened[substrate]
+
+        yield target
+
+
+def boxed(target: Target, access: str) -> Any:
+    """The box that an attack takes, of a target on a substrate."""
+    if access == "white":
+        return WhiteBox(target)
+    if access == "ann":
+        return AnnBox(target)
+    if access == "transfer":
+        return TransferBox(WhiteBox(ReferenceTarget(NETWORK)), BlackBox(target, "counts"))
+    return BlackBox(target, "counts")
+
+
+def run(name: str, target: Target) -> Inversions:
+    attack, access = ATTACKS[name]
+    return attack(boxed(target, access), classes=CLASSES, steps=STEPS, seed=4)
+
+
+@pytest.mark.parametrize("substrate", SUBSTRATES)
+@pytest.mark.parametrize("name", ATTACKS)
+def test_runs_where_it_may_and_says_why_not_where_it_may_not(
+    name: str, substrate: str, needs: Callable[[str], None], targets: Callable[[str], Target]
+) -> None:
+    needs(substrate)
+    if name == "cma_es" and cmaes is None:
+        pytest.skip("cmaes is not installed")
+    target, (attack, access) = targets(substrate), ATTACKS[name]
+    if access == "ann":
+        with pytest.raises(InputError, match=r"expected a torch module .* spiking targets are attacked through a Wh"):
+            run(name, target)
+    elif access == "white" and substrate == "lava":
+        with pytest.raises(NotDifferentiable, match=r"a differentiable target .* found lava; query it"):
+            run(name, target)
+    else:
+        found = run(name, target)
+        assert_well_formed(found, NETWORK)
+        assert found.status is Status.COMPLETED
+        assert found.attack == attack.name
+        assert_same(found, run(name, target))
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("name", [name for name, (_, access) in ATTACKS.items() if access in ("black", "transfer")])
+def test_the_emulator_gives_what_lava_gives(
+    name: str, needs: Callable[[str], None], targets: Callable[[str], Target]
+) -> None:
+    needs("lava")
+    if name == "cma_es" and cmaes is None:
+        pytest.skip("cmaes is not installed")
+    assert_same(run(name, targets("lava")), run(name, targets("loihi")))
+
+
+BOXES: dict[str, Callable[[], Any]] = {
+    "white": lambda: WhiteBox(ReferenceTarget(NETWORK)),
+    "black": lambda: BlackBox(ReferenceTarget(NETWORK)),
+    "transfer": lambda: boxed(ReferenceTarget(NETWORK), "transfer"),
+    "ann": lambda: AnnBox(EasyAnn()),
+}
+
+
+@pytest.mark.parametrize("other", BOXES)
+@pytest.mark.parametrize("name", ATTACKS)
+def test_takes_no_other_box_than_its_own(name: str, other: str) -> None:
+    attack, access = ATTACKS[name]
+    box = BOXES[other]()
+    if other == access and not (name == "cma_es" and cmaes is None):
+        assert_well_formed(attack(box, classes=CLASSES, steps=STEPS), box)
+    elif other != access:
+        said = f"{attack.name}: expected a box of type {attack.box_type().__name__}, found {type(box).__name__}"
+        with pytest.raises(InputError, match=said):
+            attack(box, classes=CLASSES, steps=STEPS)
+
+
+def test_the_table_has_every_attack() -> None:
+    public = {value for name in bl.attacks.__all__ if isinstance(value := getattr(bl.attacks, name), type)}
+    kinds = {kind for kind in public if issubclass(kind, Attack) and kind is not Attack}
+    assert {type(attack) for attack, _ in ATTACKS.values()} == kinds

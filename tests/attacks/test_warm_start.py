@@ -1,0 +1,41 @@
+"""The first guess from shared probes, and how many of them a budget allows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bl_neuro.attacks.image_prior import ImagePrior
+from bl_neuro.attacks.warm_start import affordable_probes, first_rates
+
+NO_PRIOR = ImagePrior((4,), 0.0, None, None)
+
+
+def test_inputs_that_speak_for_a_class_are_raised() -> None:
+    rng = np.random.default_rng(0)
+    frames = (rng.random((400, 4)) < 0.5).astype(float)
+    answers = np.stack([frames[:, 0], -frames[:, 3]], axis=1)
+    rates = first_rates(frames, answers, NO_PRIOR, base_rate=0.3, amplitude=0.1)
+    assert rates.shape == (2, 4)
+    assert rates[0].argmax() == 0
+    assert rates[1].argmin() == 3
+    np.testing.assert_allclose(rates.mean(axis=1), 0.3)
+    np.testing.assert_allclose(rates.std(axis=1), 0.1)
+
+
+def test_answers_that_are_alike_say_nothing() -> None:
+    frames = np.eye(4)
+    np.testing.assert_array_equal(first_rates(frames, np.zeros((4, 3)), NO_PRIOR, 0.2, 0.15), 0.2)
+
+
+def test_rates_stay_open_to_change() -> None:
+    frames = np.array([[1.0, 0, 0, 0], [0, 0, 0, 0]])
+    rates = first_rates(frames, np.array([[1.0], [0.0]]), NO_PRIOR, 0.5, 10.0)
+    assert rates.tolist() == [[0.8, 0.05, 0.05, 0.05]]
+
+
+@pytest.mark.parametrize(
+    ("remaining", "probes"), [(None, 100), (1000, 100), (300, 100), (299, 100), (150, 75), (3, 1), (1, 1), (0, 0)]
+)
+def test_a_budget_too_small_is_split(remaining: int | None, probes: int) -> None:
+    assert affordable_probes(remaining, probes=100, searching=200) == probes
