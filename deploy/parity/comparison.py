@@ -25,7 +25,6 @@ Pairs = Literal["reference", "all"]
 Progress = Callable[[int, int], None]
 PREFERRED = ("lava", "loihi")
 """Whom the others are compared with, where it takes part."""
-STEPS = 20
 PIECE_VALUES = 2**24
 """Most spikes of all layers of one pass: bounds memory, however many samples are asked for."""
 TWIN = "rounded parameters"
@@ -45,10 +44,10 @@ def compare(
     """Runs `network` on `substrates` with the same inputs and compares the spikes of every layer.
 
     substrates: names; by default all that are installed and can hold the network. inputs: an array
-    (T, B, *input_shape), added to the generated inputs (`parity.generated`: random and structured, of `steps` steps,
-    20 by default, `batch` samples each), or several `Stimulus` instead of them. pairs: "reference", each with lava,
-    else loihi (loihi, else lava, where the membrane names the class), else the first, and those of one arithmetic with
-    each other; or "all".
+    (T, B, *input_shape), added to the generated inputs (`parity.generated`: random and structured, of `steps` steps, by
+    default 20 and the largest delays, `batch` samples each), or several `Stimulus` instead of them. pairs: "reference",
+    each with lava, else loihi (loihi, else lava, where the membrane names the class), else the first, and those of one
+    arithmetic with each other; or "all".
 
     Raises:
         InputError: fewer than two substrates, or inputs that do not fit. Unsupported, MissingDependency: of a
@@ -78,7 +77,7 @@ def compare(
 def _stimuli(network: Network, inputs: Any, steps: int | None, batch: int, seed: int) -> tuple[Stimulus, ...]:
     several = isinstance(inputs, (list, tuple)) and bool(inputs) and all(isinstance(each, Stimulus) for each in inputs)
     if inputs is None:
-        return generated(network, STEPS if steps is None else steps, batch, seed)
+        return generated(network, steps, batch, seed)
     if not several:
         own = given(inputs, network)
         length = len(own.values)

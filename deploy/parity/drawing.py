@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bl_neuro.arrays import FloatArray
 from bl_neuro.deploy.parity.report import PairParity, ParityReport
 from bl_neuro.deploy.parity.tally import LayerParity
 from bl_neuro.errors import ReportError
@@ -20,16 +21,22 @@ INK, QUIET, ACCENT = "#15181c", "#565f69", "#c4500a"
 MOST_LAYERS = 12
 """Layers of one picture; a deeper network's picture shows its first ones."""
 DOTS_PER_INCH = 110
+MAP_COLUMNS = 400
+"""Most columns of a map, fewer than it has pixels: neighbouring steps share one."""
+FAINTEST = 0.45
+"""How dark a bin is that hardly ever differs: never so light that it is overlooked."""
 
 
 def draw(report: ParityReport, folder: str | Path) -> list[Path]:
-    """Writes one PNG a pair to `folder`, `parity-<substrate>-<reference>.png`.
+    """Writes a PNG for each pair that differs to `folder`, `parity-<substrate>-<reference>.png`.
 
     Raises:
         ReportError: the folder cannot be written to.
     """
     written = []
     for pair in report.pairs:
+        if pair.exact:
+            continue
         path = Path(folder) / f"parity-{pair.left}-{pair.right}.png"
         figure = pair_figure(pair)
         try:
@@ -64,23 +71,34 @@ def _headline(pair: PairParity) -> str:
     if pair.exact:
         return f"{pair.left} and {pair.right}: identical in all {pair.bins:,} bins"
     said = "promised identical, and is not" if pair.broken else "not promised identical"
-    return f"{pair.left} against {pair.right}: {pair.identical / pair.bins:.2%} of bins identical ({said})"
+    return f"{pair.left} against {pair.right}: {pair.bins - pair.identical:,} of {pair.bins:,} bins differ ({said})"
 
 
 def _draw_map(axes: Axes, layer: LayerParity) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     highest = float(layer.map.max())
-    steps, rows = layer.map.shape
-    extent = (-0.5, steps - 0.5, rows - 0.5, -0.5)
-    axes.imshow(
-        layer.map.T, aspect="auto", cmap="Greys", vmin=0, vmax=highest or 1, extent=extent, interpolation="nearest"
-    )
-    told = "identical" if layer.exact else f"{layer.fraction:.2%} identical; darkest: {highest:.0%} of samples differ"
+    shades = np.where(layer.map > 0, FAINTEST + (1 - FAINTEST) * layer.map / (highest or 1), 0)
+    neurons = shades.shape[1] * layer.neurons_per_row
+    extent = (-0.5, len(shades) - 0.5, neurons - 0.5, -0.5)
+    axes.imshow(_columns(shades).T, aspect="auto", cmap="Greys", vmin=0, vmax=1, extent=extent, interpolation="nearest")
+    differing = f"bins that differ: {layer.bins - layer.identical:,}; darkest: in {100 * highest:.3g} % of samples"
+    margin = 0.03 * neurons  # the frame covers no row
+    axes.set_ylim(neurons - 0.5 + margin, -0.5 - margin)
+    told = "identical" if layer.exact else differing
     axes.set_title(f"layer {layer.layer}: {layer.kind.split(',')[0]}, {told}", loc="left", fontsize=8.5, color=INK)
-    axes.set_ylabel("neuron" if rows > 1 else "", color=QUIET, fontsize=8)
-    axes.set_yticks([])
+    several = f"\n({layer.neurons_per_row} a row)" if layer.neurons_per_row > 1 else ""
+    axes.set_ylabel(f"neuron{several}", color=QUIET, fontsize=8)
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
     if layer.first is not None:
         axes.axvline(layer.first.step, color=ACCENT, linewidth=1.2)
     axes.tick_params(labelsize=8, colors=QUIET)
+
+
+def _columns(shades: FloatArray) -> FloatArray:
+    """(T, rows) with few enough steps to be drawn: the largest of neighbours."""
+    each = -(-len(shades) // MAP_COLUMNS)
+    return np.maximum.reduceat(shades, np.arange(0, len(shades), each), axis=0)
 
 
 def _draw_steps(axes: Axes, layer: LayerParity) -> None:

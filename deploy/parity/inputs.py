@@ -20,6 +20,8 @@ from bl_neuro.seeding import stream
 Values = npt.NDArray[Any]
 DENSITIES = (0.0, 0.02, 0.1, 0.3, 0.6, 1.0)
 """Part of the bins that spike in random inputs; 0 and 1 are one sample each, since chance changes nothing there."""
+STEPS = 20
+"""Steps of a sample where a network has no delays."""
 STRENGTHS = (0.1, 0.5, 2.0)
 """Spread of random values of a current, in units of what brings an input neuron to its threshold in one step."""
 MAX_INPUT_VALUES = 2**28
@@ -47,12 +49,21 @@ def given(values: Any, network: Network, name: str = "given") -> Stimulus:
     return Stimulus(name, kept.numpy())
 
 
-def generated(network: Network, steps: int = 20, batch: int = 4, seed: int = 0) -> tuple[Stimulus, ...]:
+def default_steps(network: Network) -> int:
+    """Steps that let spikes through every layer: 20, and as many as the largest delay of each layer together."""
+    delays = (getattr(layer, "delay", None) for layer in network.layers)
+    return min(STEPS + sum(int(each.max()) for each in delays if each is not None), MAX_STEPS)
+
+
+def generated(network: Network, steps: int | None = None, batch: int = 4, seed: int = 0) -> tuple[Stimulus, ...]:
     """Random inputs of several densities (strengths, for a current), then structured ones, `batch` samples each.
+
+    steps: of a sample; by default 20 and the largest delays of all layers together.
 
     Raises:
         InputError: no steps or samples, too many values, or a seed below 0.
     """
+    steps = default_steps(network) if steps is None else steps
     least = {"steps": 1, "batch": 1, "seed": 0}
     for name, value in (("steps", steps), ("batch", batch), ("seed", seed)):
         number = whole_number(value)

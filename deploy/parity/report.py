@@ -86,6 +86,12 @@ class ParityReport:
         """Pairs that were promised to be identical and are not."""
         return tuple(pair for pair in self.pairs if pair.broken)
 
+    @property
+    def silent(self) -> tuple[int, ...]:
+        """Layers that never spiked on any substrate: no spike was compared there."""
+        layers = zip(*(pair.layers for pair in self.pairs))
+        return tuple(several[0].layer for several in layers if all(layer.silent for layer in several))
+
     def to_json(self) -> dict[str, Any]:
         """Everything but the maps, as JSON-ready values."""
         return {
@@ -97,6 +103,7 @@ class ParityReport:
             "steps": self.steps,
             "seed": self.seed,
             "seconds": self.seconds,
+            "silent_layers": list(self.silent),
             "broken": [[pair.left, pair.right] for pair in self.broken],
             "pairs": [_pair_json(pair) for pair in self.pairs],
         }
@@ -139,6 +146,8 @@ def _layer_json(layer: LayerParity) -> dict[str, Any]:
         "fraction": layer.fraction,
         "jaccard": layer.jaccard,
         "spikes": list(layer.spikes),
+        "neurons": layer.neurons,
+        "neurons_that_spiked": list(layer.active),
         "first": None
         if first is None
         else {

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from bl_neuro.arrays import BoolArray, FloatArray
 
-MAP_ROWS = 256
-"""Most rows of a map of differences: neighbouring neurons share one."""
+MAP_ROWS = 128
+"""Most rows of a map of differences, fewer than a picture has pixels: neighbouring neurons share one."""
+_Counts = npt.NDArray[np.uint32]
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,10 @@ class FirstDifference:
 class LayerParity:
     """How two substrates compare on one layer with neurons.
 
-    layer, kind: which one. bins: T x samples x neurons; identical: how many of them agree. spikes: of each of the two.
-    both, either: spikes that both have, and that one or both have. first: the earliest difference, or None.
-    steps: part of the bins of each step that differ, (T,). map: part of the samples that differ, (T, rows), where a
-    row stands for one neuron or several (their largest).
+    layer, kind: which one. bins: T x samples x neurons; identical: how many of them agree. spikes: of each of the two;
+    active: how many of the `neurons` spiked in each. both, either: spikes that both have, and that one or both have.
+    first: the earliest difference, or None. steps: part of the bins of each step that differ, (T,). map: part of the
+    samples that differ, (T, rows), where a row stands for `neurons_per_row` neurons (their largest).
     """
 
     layer: int
@@ -39,11 +40,19 @@ class LayerParity:
     bins: int
     identical: int
     spikes: tuple[int, int]
+    neurons: int
+    active: tuple[int, int]
     both: int
     either: int
     first: FirstDifference | None
     steps: FloatArray
     map: FloatArray
+    neurons_per_row: int
+
+    @property
+    def silent(self) -> bool:
+        """Whether neither spiked, so that no spike was compared."""
+        return self.either == 0
 
     @property
     def fraction(self) -> float:
@@ -68,9 +77,11 @@ class LayerTally:
         self._layer, self._kind, self._shape, self._names = layer, kind, shape, names
         self._bins = self._differing = self._both = self._either = self._samples = 0
         self._spikes = [0, 0]
+        self._neurons = int(np.prod(shape))
+        self._active = np.zeros((2, self._neurons), bool)
         self._first: FirstDifference | None = None
-        self._map: Any = 0.0
-        self._steps: Any = 0.0
+        self._steps = 0
+        self._map: _Counts | None = None  # samples that differ, (T, neurons); None while none does
 
     def add(self, left: BoolArray, right: BoolArray, stimulus: str, offset: int = 0) -> int:
         """Counts spikes (T, B, ...) of both; `offset`: samples of this stimulus before them. How many bins differ."""
@@ -82,10 +93,12 @@ class LayerTally:
         self._both += int((left & right).sum())
         self._either += int((left | right).sum())
         self._spikes = [self._spikes[0] + int(left.sum()), self._spikes[1] + int(right.sum())]
-        self._samples += left.shape[1]
-        self._map = self._map + _rows(differs.sum(axis=1).astype(np.float64))
-        self._steps = self._steps + differs.mean(axis=2).sum(axis=1)
+        self._active |= np.stack([each.any(axis=(0, 1)) for each in (left, right)])
+        self._steps, samples = left.shape[:2]
+        self._samples += samples
         if count:
+            found = differs.sum(axis=1, dtype=np.uint32)
+            self._map = found if self._map is None else self._map + found
             self._note_first(differs, left, stimulus, offset)
         return count
 
@@ -100,25 +113,26 @@ class LayerTally:
 
     def result(self) -> LayerParity:
         """What was counted."""
+        counts = np.zeros((self._steps, self._neurons), np.uint32) if self._map is None else self._map
+        each = -(-self._neurons // MAP_ROWS)
         return LayerParity(
             layer=self._layer,
             kind=self._kind,
             bins=self._bins,
             identical=self._bins - self._differing,
             spikes=(self._spikes[0], self._spikes[1]),
+            neurons=self._neurons,
+            active=(int(self._active[0].sum()), int(self._active[1].sum())),
             both=self._both,
             either=self._either,
             first=self._first,
-            steps=self._steps / self._samples,
-            map=self._map / self._samples,
+            steps=counts.sum(axis=1) / (self._samples * self._neurons),
+            map=_rows(counts, each) / self._samples,
+            neurons_per_row=each,
         )
 
 
-def _rows(counts: FloatArray) -> FloatArray:
-    """(T, neurons) as (T, rows), at most MAP_ROWS: the largest of the neurons that share a row."""
-    neurons = counts.shape[1]
-    each = -(-neurons // MAP_ROWS)
-    padded = np.zeros((len(counts), -(-neurons // each) * each))
-    padded[:, :neurons] = counts
-    largest: FloatArray = padded.reshape(len(counts), -1, each).max(axis=2)
+def _rows(counts: _Counts, each: int) -> _Counts:
+    """(T, neurons) as (T, rows): the largest of each so many neurons."""
+    largest: _Counts = np.maximum.reduceat(counts, np.arange(0, counts.shape[1], each), axis=1)
     return largest

@@ -17,6 +17,7 @@ from bl_neuro.backends import Backend, Response, Target, registry
 from bl_neuro.backends.base import Start
 from bl_neuro.deploy.parity import PairParity, ParityReport, Stimulus, compare, generated
 from bl_neuro.deploy.parity import comparison as comparison_module
+from bl_neuro.layers import Layer
 from bl_neuro.network import Arithmetic, Network
 from bl_neuro.reference import simulate
 from bl_neuro.testing.random_networks import random_conv, random_dense, random_spikes
@@ -153,6 +154,19 @@ def test_silence_is_another_answer() -> None:
     assert spoke > 0
     assert pair.answers_differ == spoke
     assert pair.stimuli[0].answers_differ == spoke
+
+
+def test_layers_that_never_spiked_are_named() -> None:
+    layers: list[Layer] = [NETWORK.layers[0], bl.Dense(np.ones((4, 5)), bl.CubaLIF(threshold=1e6))]
+    report = given_only(bl.Network((6,), layers), "right", "chip")
+    assert report.silent == (1,)
+    facts = report.to_json()
+    assert facts["silent_layers"] == [1]
+    first, second = facts["pairs"][0]["layers"]
+    spiked = int(simulate(NETWORK, SPIKES).layer_spikes[0].any(axis=(0, 1)).sum())
+    assert (first["neurons"], first["neurons_that_spiked"]) == (5, [spiked, spiked])
+    assert (second["neurons"], second["neurons_that_spiked"]) == (4, [0, 0])
+    assert given_only(NETWORK, "right", "silent").silent == ()
 
 
 def test_membranes_are_compared_where_both_show_one() -> None:

@@ -79,6 +79,18 @@ def test_what_cannot_be_generated(options: dict[str, Any], said: str) -> None:
         generated(FLAT, **options)
 
 
+def test_delays_lengthen_what_is_generated() -> None:
+    """Or spikes would hardly reach the later layers, and parity be claimed of what was never exercised."""
+    layers = [
+        bl.Dense(np.ones((4, 30)), bl.CubaLIF(), delay=[[3]]),
+        bl.Dense(np.ones((5, 4)), bl.CubaLIF(), delay=np.arange(20).reshape(5, 4)),
+        bl.Dense(np.ones((2, 5)), bl.CubaLIF()),
+    ]
+    assert {len(each.values) for each in generated(bl.Network((30,), layers))} == {20 + 3 + 19}
+    assert {len(each.values) for each in generated(FLAT)} == {20}
+    assert {len(each.values) for each in generated(bl.Network((30,), layers), steps=7)} == {7}
+
+
 def test_given_spikes_are_kept_small_and_currents_exact() -> None:
     assert given(SPIKES.astype(bool), FLAT).values.dtype == np.uint8
     x = np.full((2, 3, 30), 1 / 3)
