@@ -6,8 +6,10 @@ The native format is safetensors: the arrays of the network by name, and its str
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from os import PathLike
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -16,7 +18,10 @@ from bl_neuro.errors import InputError, ModelFileError, NetworkError
 from bl_neuro.files import atomic_path
 from bl_neuro.layers import AveragePool, Conv, Dense, Flatten, Input, Layer, SumPool
 from bl_neuro.network import MAX_FILE_BYTES, MAX_LAYERS, Network
-from bl_neuro.neuron import CubaLIF
+from bl_neuro.neuron import CubaLIF, Reset
+
+if TYPE_CHECKING:
+    from bl_neuro.interop.nir_nodes import Convention
 
 FORMAT = "bl-neuro/network/1"
 
@@ -29,11 +34,11 @@ def save(network: Network, path: str | Path) -> None:
 
     Raises:
         ModelFileError: the suffix is not one of these, or the file cannot be written.
-        Unsupported: a `.net` or `.nir` file cannot hold this network.
+        Unsupported: a `.net` or `.nir` file cannot hold this network. InputError: path is no name of a file.
     """
     if not isinstance(network, Network):
         raise ModelFileError(f"expected a bl_neuro Network to save, found {type(network).__name__}")
-    target = Path(path)
+    target = _as_path(path)
     if target.suffix == ".net":
         from bl_neuro.deploy.net_file import write_net
         from bl_neuro.deploy.quantize import quantize
@@ -49,16 +54,48 @@ def save(network: Network, path: str | Path) -> None:
         raise ModelFileError(f"{target}: expected a name ending in .safetensors, .net or .nir, found '{target.suffix}'")
 
 
-def load(path: str | Path, layers: int | None = None) -> Network:
+def load(
+    path: str | Path,
+    layers: int | None = None,
+    *,
+    input_shape: Iterable[int] | None = None,
+    convention: Convention | None = None,
+    dt: float | None = None,
+    reset: Reset | None = None,
+) -> Network:
     """Reads a network and checks all of it: `.safetensors`, Lava's `.net` (in Loihi's arithmetic) or `.nir`.
 
     layers: read only the first so many blocks of a `.net` file, one whose later blocks cannot be held.
+    input_shape: of one frame, channels first, for a `.net` file that does not state it (netx asks for it, too).
+    convention, dt, reset: what a `.nir` file that others wrote leaves open; see `bl_neuro.interop.nir_file.read_nir`.
 
     Raises:
         ModelFileError: the file is missing, damaged, too large, of another kind, or holds no valid network.
-        InputError: layers is not a whole number of at least 1, or the file is not a `.net` file.
+        InputError: an argument is not what was expected, or is about another kind of file.
     """
-    source = Path(path)
+    source = _source(path)
+    of_net = {"layers": layers, "input_shape": input_shape}
+    of_nir = {"convention": convention, "dt": dt, "reset": reset}
+    for suffix, given in ((".net", of_net), (".nir", of_nir)):
+        named = [name for name, value in given.items() if value is not None]
+        if named and source.suffix != suffix:
+            raise InputError(f"{', '.join(named)}: only for a {suffix} file, found '{source.suffix}'")
+    if source.suffix == ".net":
+        from bl_neuro.deploy.net_reader import read_net
+
+        return read_net(source, layers, input_shape)
+    if source.suffix == ".nir":
+        from bl_neuro.interop.nir_file import read_nir
+
+        return read_nir(source, convention=convention, dt=dt, reset=reset)
+    if source.suffix == ".safetensors":
+        return _load_safetensors(source)
+    raise ModelFileError(f"{source}: expected a name ending in .safetensors, .net or .nir")
+
+
+def _source(path: Any) -> Path:
+    """The file that `path` names, once it is seen to be no pickle."""
+    source = _as_path(path)
     if not source.is_file():
         raise ModelFileError(f"{source}: expected a model file, found {'a folder' if source.is_dir() else 'nothing'}")
     with _readable(source) as file:
@@ -66,21 +103,16 @@ def load(path: str | Path, layers: int | None = None) -> Network:
     # a safetensors file begins with a length, whose first byte may be that of a pickle, and a brace
     if start.startswith((b"PK\x03\x04", b"\x80")) and start[8:] != b"{":
         raise ModelFileError(
-            f"{source}: a PyTorch or pickle file, which is never opened here; save weights as .safetensors"
+            f"{source}: a PyTorch or pickle file, which is never opened here; save weights as .safetensors and read "
+            "them with bl_neuro.from_state_dict"
         )
-    if source.suffix == ".net":
-        from bl_neuro.deploy.net_reader import read_net
+    return source
 
-        return read_net(source, layers)
-    if layers is not None:
-        raise InputError(f"layers: only the blocks of a .net file are counted, found '{source.suffix}'")
-    if source.suffix == ".nir":
-        from bl_neuro.interop.nir_file import read_nir
 
-        return read_nir(source)
-    if source.suffix == ".safetensors":
-        return _load_safetensors(source)
-    raise ModelFileError(f"{source}: expected a name ending in .safetensors, .net or .nir")
+def _as_path(path: Any) -> Path:
+    if not isinstance(path, (str, PathLike)):
+        raise InputError(f"path: expected the name of a file, found {type(path).__name__}")
+    return Path(path)
 
 
 def _load_safetensors(source: Path) -> Network:
@@ -126,7 +158,10 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, FloatArray]
             header = file.metadata() or {}
             if header.get("format") != FORMAT:
                 found = header.get("format", "a safetensors file of another kind")
-                raise ModelFileError(f"{path}: expected a network ({FORMAT}), found {str(found)[:80]!r}")
+                raise ModelFileError(
+                    f"{path}: expected a network ({FORMAT}), found {str(found)[:80]!r}; plain weights are read with "
+                    "bl_neuro.from_state_dict, which is told what their layers are"
+                )
             for name in file.keys():  # noqa: SIM118 - not a dict
                 kind = file.get_slice(name).get_dtype()
                 if kind != "F64":

@@ -62,7 +62,7 @@ class Network:
         readout: Readout = "spikes",
         arithmetic: Arithmetic = "real",
     ) -> None:
-        object.__setattr__(self, "input_shape", _checked_input_shape(input_shape))
+        object.__setattr__(self, "input_shape", checked_input_shape(input_shape))
         if not isinstance(layers, Iterable):
             raise NetworkError([f"layers: expected several layers, found {type(layers).__name__}"])
         object.__setattr__(self, "layers", tuple(layers))
@@ -150,7 +150,8 @@ class Network:
         return f"Network({self.input_shape} | {' | '.join(map(str, self.layers))} | {self.fingerprint[:12]})"
 
 
-def _checked_input_shape(input_shape: Iterable[int]) -> Shape:
+def checked_input_shape(input_shape: Iterable[int]) -> Shape:
+    """`input_shape` as whole numbers. Raises NetworkError where it is no shape of a frame."""
     try:
         sizes = [whole_number(size) for size in input_shape]
     except TypeError as error:

@@ -27,12 +27,18 @@ GEOMETRY_KEYS = ("inChannels", "outChannels", "kernelSize", "stride", "padding",
 
 @dataclass
 class Chain:
-    """The layers so far. shape: of what they put out, None where a problem hides it."""
+    """The layers so far. shape: of what they put out, None where a problem hides it.
+
+    input_shape: what the network takes, where that is known before the first block is read.
+    """
 
     input_shape: Shape | None = None
     layers: list[Layer] = field(default_factory=list)
     shape: Shape | None = None
     broken: bool = False
+
+    def __post_init__(self) -> None:
+        self.shape = self.input_shape
 
     def start(self, shape: Shape) -> None:
         """What the network takes, stated by its first block."""
@@ -84,7 +90,9 @@ def _input(chain: Chain, block: CheckedGroup) -> None:
     if shape is not None and len(shape) not in (1, 3):
         block.complain(f"shape: expected (features,) or (channels, height, width), found {shape}")
         shape = None
-    if shape is not None:
+    if shape is not None and chain.input_shape not in (None, shape):
+        block.complain(f"shape: expected {chain.input_shape}, the input_shape that was given, found {shape}")
+    elif shape is not None:
         chain.start(shape)
     if "neuron" not in keys:
         for key in sorted({"weight", "bias"} & set(keys)):
@@ -206,7 +214,10 @@ def _conv(chain: Chain, block: CheckedGroup) -> None:
         block.complain(f"shape: expected (channels, height, width), found {stated}")
         stated = None
     if chain.input_shape is None and not chain.broken:
-        block.complain("nothing states the shape of the image it takes; expected an input block before it")
+        block.complain(
+            "nothing states the shape of the image it takes: give input_shape=(channels, height, width), "
+            "--input-shape CHANNELS,HEIGHT,WIDTH on the command line"
+        )
     weight = _kernels(block)
     pairs = {key: extent_pair(block, key, key != "padding", LAVA_EXTENT) for key in ("stride", "padding", "dilation")}
     groups = bounded(block, "groups", one_number(block, "groups"), 1, LAVA_EXTENT)

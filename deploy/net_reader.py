@@ -6,6 +6,7 @@ the answer, clip it to nothing or fail, the file has a problem, and all problems
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,31 +15,35 @@ from bl_neuro.deploy.hdf5_access import DAMAGED, Budget, CheckedGroup
 from bl_neuro.deploy.net_blocks import Chain, add_block
 from bl_neuro.deploy.net_note import with_note
 from bl_neuro.errors import InputError, ModelFileError, NetworkError
+from bl_neuro.layers import Shape
 from bl_neuro.loihi_numbers import THRESHOLD_MAX
-from bl_neuro.network import MAX_FILE_BYTES, MAX_VALUES, Network, Readout
+from bl_neuro.network import MAX_FILE_BYTES, MAX_VALUES, Network, Readout, checked_input_shape
 
 MAX_BLOCKS = 256
 
 
-def read_net(path: str | Path, layers: int | None = None) -> Network:
+def read_net(path: str | Path, layers: int | None = None, input_shape: Iterable[int] | None = None) -> Network:
     """The network of a `.net` file, every value as the file states it.
 
     layers: read only the first so many blocks, for files whose later blocks cannot be held.
+    input_shape: of one frame, (features,) or (channels, height, width), for files whose first block does not state it:
+    what Lava-DL exports without an input block. Where a file states one, it has to be the same.
 
     Raises:
         ModelFileError: the file is missing, damaged or too large, or holds what cannot be computed exactly; its
             `problems` lists everything.
-        InputError: layers is not a whole number of at least 1.
+        InputError: layers is not a whole number of at least 1, or input_shape is none.
     """
     count = None if layers is None else whole_number(layers)
     if layers is not None and (count is None or count < 1):
         raise InputError(f"layers: expected a whole number of at least 1, found {layers!r}")
+    taken = None if input_shape is None else checked_input_shape(input_shape)
     source = Path(path)
     problems: list[str] = []
     size = _size(source)
     with _opened(source) as file:
         root = CheckedGroup(file, "file", Budget(MAX_VALUES, size), problems)
-        network = _network(root, count)
+        network = _network(root, count, taken)
     if network is None or problems:
         raise ModelFileError(f"{source}: {'; '.join(problems)}", problems)
     return network
@@ -62,10 +67,10 @@ def _opened(path: Path) -> Any:
         raise ModelFileError(f"{path}: not a readable HDF5 file ({' '.join(str(error).split())[:200]})") from error
 
 
-def _network(root: CheckedGroup, count: int | None) -> Network | None:
+def _network(root: CheckedGroup, count: int | None, taken: Shape | None) -> Network | None:
     """The network of the file; None where there are problems."""
     listed = root.group("layer", "layer")
-    chain = Chain()
+    chain = Chain(taken)
     for index, block in enumerate([] if listed is None else _numbered_blocks(listed, count)):
         add_block(chain, block, index)
     if root.problems:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from bl_neuro.cli.model import ModelRequest
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -18,6 +21,27 @@ app = typer.Typer(
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of everything that chance decides.")]
 Model = Annotated[Path, typer.Argument(help="A network, as .safetensors, .net or .nir.", show_default=False)]
+Layers = Annotated[int | None, typer.Option("--layers", help="Open only the first so many blocks of a .net file.")]
+InputShape = Annotated[
+    str | None,
+    typer.Option("--input-shape", help="CHANNELS,HEIGHT,WIDTH or FEATURES of a .net file that does not state it."),
+]
+Convention = Annotated[
+    str | None,
+    typer.Option("--convention", help="Who wrote a .nir file: snntorch, norse, or nir for its own equations."),
+]
+Dt = Annotated[float | None, typer.Option("--dt", help="Length of a step in a .nir file's unit of time.")]
+Reset = Annotated[
+    str | None, typer.Option("--reset", help="How snnTorch's neurons of a .nir file reset: subtract_delayed or zero.")
+]
+
+
+def _model(
+    path: Path, layers: int | None, shape: str | None, convention: str | None, dt: float | None, reset: str | None
+) -> ModelRequest:
+    from bl_neuro.cli.model import ModelRequest
+
+    return ModelRequest(path, layers, shape, convention, dt, reset)
 
 
 @app.callback(invoke_without_command=True)
@@ -112,6 +136,11 @@ def attack(
         Path | None, typer.Option("--evaluator", help="An evaluator that judges the inversions (see train).")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for inversions.safetensors and pictures.")] = None,
+    layers: Layers = None,
+    input_shape: InputShape = None,
+    convention: Convention = None,
+    dt: Dt = None,
+    reset: Reset = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -119,8 +148,11 @@ def attack(
     from bl_neuro.cli.attack import AttackRequest
     from bl_neuro.cli.attack import attack as command
 
+    opened = _model(model, layers, input_shape, convention, dt, reset)
     command(
-        AttackRequest(model, backend, name, reveals, budget, classes, steps, window, image_shape, evaluator, out, seed),
+        AttackRequest(
+            opened, backend, name, reveals, budget, classes, steps, window, image_shape, evaluator, out, seed
+        ),
         as_json,
     )
 
@@ -128,15 +160,17 @@ def attack(
 @app.command()
 def inspect(
     model: Model,
-    layers: Annotated[
-        int | None, typer.Option("--layers", help="Open only the first so many blocks of a .net file.")
-    ] = None,
+    layers: Layers = None,
+    input_shape: InputShape = None,
+    convention: Convention = None,
+    dt: Dt = None,
+    reset: Reset = None,
     as_json: Json = False,
 ) -> None:
     """What is in a model: layers, parameters, Loihi's limits, which substrates can hold it and why not."""
     from bl_neuro.cli.inspect import inspect as command
 
-    command(model, layers, as_json)
+    command(_model(model, layers, input_shape, convention, dt, reset), as_json)
 
 
 @app.command()
@@ -148,9 +182,11 @@ def verify(
     inputs: Annotated[
         Path | None, typer.Option("--input", help="More inputs, .npy or .npz of shape (T, B, ...).")
     ] = None,
-    layers: Annotated[
-        int | None, typer.Option("--layers", help="Open only the first so many blocks of a .net file.")
-    ] = None,
+    layers: Layers = None,
+    input_shape: InputShape = None,
+    convention: Convention = None,
+    dt: Dt = None,
+    reset: Reset = None,
     steps: Annotated[
         int | None, typer.Option("--steps", help="Time steps of a sample: 20, or those of --input.", show_default=False)
     ] = None,
@@ -165,7 +201,8 @@ def verify(
     from bl_neuro.cli.verify import VerifyRequest
     from bl_neuro.cli.verify import verify as command
 
-    return command(VerifyRequest(model, backends, inputs, layers, steps, batch, start, all_pairs, out, seed), as_json)
+    opened = _model(model, layers, input_shape, convention, dt, reset)
+    return command(VerifyRequest(opened, backends, inputs, steps, batch, start, all_pairs, out, seed), as_json)
 
 
 @app.command()
@@ -173,9 +210,14 @@ def export(
     model: Model,
     out: Annotated[Path, typer.Argument(help="What to write: .net, .nir or .safetensors.", show_default=False)],
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+    layers: Layers = None,
+    input_shape: InputShape = None,
+    convention: Convention = None,
+    dt: Dt = None,
+    reset: Reset = None,
     as_json: Json = False,
 ) -> None:
     """Write a network as Lava netx (quantised to Loihi's integers), NIR or safetensors, and say what it cost."""
     from bl_neuro.cli.export import export as command
 
-    command(model, out, force, as_json)
+    command(_model(model, layers, input_shape, convention, dt, reset), out, force, as_json)

@@ -14,10 +14,10 @@ from bl_neuro.arrays import FloatArray
 from bl_neuro.attacks import Attack, BrainLeaksV1, BrainLeaksV2, Inversions
 from bl_neuro.attacks.base import checked_classes
 from bl_neuro.backends import Target, open_target
+from bl_neuro.cli.model import ModelRequest
 from bl_neuro.cli.output import print_json, print_table, progress_bars, say
 from bl_neuro.errors import InputError, NotRevealed, ReportError
 from bl_neuro.files import atomic_path, need_folder, write_text
-from bl_neuro.model_file import load
 from bl_neuro.network import Network
 from bl_neuro.training import Evaluator, load_evaluator
 
@@ -33,7 +33,7 @@ PIXEL = 16
 class AttackRequest:
     """What was asked for on the command line."""
 
-    model: Path
+    model: ModelRequest
     backend: str
     attack: str
     reveals: str
@@ -49,7 +49,7 @@ class AttackRequest:
 
 def attack(request: AttackRequest, as_json: bool) -> None:
     """Runs one attack on one network and says what came of it."""
-    network = load(request.model)
+    network = request.model.open()
     classes = _classes(request.classes, network.classes)
     strategy = _strategy(request, network, len(classes))
     evaluator = None if request.evaluator is None else load_evaluator(request.evaluator)
@@ -187,7 +187,7 @@ def _facts(
         "steps": request.steps,
         "seed": request.seed,
         "settings": strategy.settings(),
-        "model": str(request.model),
+        "model": str(request.model.path),
         "fingerprint": network.fingerprint,
         "out": None if request.out is None else str(request.out),
     }

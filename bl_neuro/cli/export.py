@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from bl_neuro.cli.model import ModelRequest
 from bl_neuro.cli.output import print_json, print_table, say
 from bl_neuro.deploy.loihi_limits import state_bound
 from bl_neuro.deploy.quantize import FixedPointLayer, quantize
@@ -15,17 +16,19 @@ from bl_neuro.model_file import load, save
 KINDS = (".net", ".nir", ".safetensors")
 
 
-def export(model: Path, out: Path, force: bool, as_json: bool) -> None:
+def export(model: ModelRequest, out: Path, force: bool, as_json: bool) -> None:
     """Writes the network in the format of the name, and says what rounding cost, a line a layer."""
     if out.suffix not in KINDS:
         raise ModelFileError(f"{out}: expected a name ending in .net, .nir or .safetensors, found '{out.suffix}'")
     if out.exists() and not force:
         raise InputError(f"{out}: is there already; choose another name, or --force to write over it")
-    network = load(model)
+    network = model.open()
     layers = [_cost(layer) for layer in quantize(network).layers] if out.suffix == ".net" else []
     save(network, out)
     if as_json:
-        print_json({"file": str(out), "fingerprint": network.fingerprint, "layers": [asdict(cost) for cost in layers]})
+        print_json(
+            {"file": str(out), "fingerprint": load(out).fingerprint, "layers": [asdict(cost) for cost in layers]}
+        )
         return
     if layers:
         columns = [

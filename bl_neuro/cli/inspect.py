@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bl_neuro.backends import available_substrates, find_backend, missing_reason
+from bl_neuro.cli.model import ModelRequest
 from bl_neuro.cli.output import print_json, print_table, say
 from bl_neuro.deploy.loihi_limits import STATE_LIMIT, state_bound
 from bl_neuro.deploy.loihi_weights import survives_encoding
@@ -16,15 +16,17 @@ from bl_neuro.deploy.quantize import DECAY_ONE, FixedPointLayer, quantization_pr
 from bl_neuro.errors import SubstrateError
 from bl_neuro.layers import SPIKING, Conv, Dense, Input, Layer
 from bl_neuro.loihi_numbers import THRESHOLD_MAX
-from bl_neuro.model_file import load
 from bl_neuro.network import Network
 from bl_neuro.neuron import CubaLIF
 
+BEYOND = "*"
+"""Marks a bound that 24 bits do not hold."""
 
-def inspect(model: Path, layers: int | None, as_json: bool) -> None:
+
+def inspect(model: ModelRequest, as_json: bool) -> None:
     """Says what is in a model, what Loihi makes of it, and which substrates can hold it."""
-    network = load(model, layers)
-    facts = {"file": str(model), **_network_facts(network)}
+    network = model.open()
+    facts = {"file": str(model.path), **_network_facts(network)}
     if as_json:
         print_json(facts)
         return
@@ -113,7 +115,7 @@ def _say(facts: dict[str, Any]) -> None:
     say(f"{facts['parameters']} weights, {facts['neurons']} neurons, {facts['bytes'] / 2**20:.1f} MiB")
     say(f"fingerprint {facts['fingerprint']}")
     columns = ["layer", "", "shape", "weights", "threshold", "current decay", "voltage decay", "bias", "reset"]
-    print_table("\nLayers", columns, [_layer_row(layer) for layer in facts["layers"]], numbers_from=3)
+    print_table("\nLayers", columns, [_layer_row(layer) for layer in facts["layers"]], numbers_from=2)
     if facts["loihi"]["layers"]:
         columns = [
             "layer",
@@ -123,11 +125,14 @@ def _say(facts: dict[str, Any]) -> None:
             "vDecay",
             "vThMant",
             "bias",
-            "|u| at most",
-            "|v| at most",
+            "|u| up to",
+            "|v| up to",
         ]
         title = f"\nOn Loihi (decays of {DECAY_ONE}, thresholds to {THRESHOLD_MAX - 1}, states to {STATE_LIMIT - 1})"
-        print_table(title, columns, [_loihi_row(layer) for layer in facts["loihi"]["layers"]])
+        rows = [_loihi_row(layer) for layer in facts["loihi"]["layers"]]
+        print_table(title, columns, rows)
+        if any(BEYOND in cell for row in rows for cell in row):
+            say(f"{BEYOND} beyond 24 bits: Loihi wraps the current and clips the voltage there")
     rows = []
     for name, found in facts["substrates"].items():
         state = ("yes" if found["installed"] else "yes, not installed") if found["holds"] else "no"
@@ -161,7 +166,7 @@ def _loihi_row(layer: dict[str, Any]) -> list[str]:
 def _bound(value: float | None) -> str:
     if value is None:
         return "not bounded"
-    return f"{value:.0f}" if value < STATE_LIMIT else f"{value:.0f} (beyond)"
+    return f"{value:.0f}" if value < STATE_LIMIT else f"{value:.0f}{BEYOND}"
 
 
 def _told(ends: list[float]) -> str:

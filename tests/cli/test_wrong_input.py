@@ -121,7 +121,7 @@ WRONG = {
     # inspect
     "inspecting nothing": ("inspect {missing}", "found nothing"),
     "inspecting a text": ("inspect {text}", "not a readable safetensors network"),
-    "inspecting blocks of another kind": ("inspect {target} --layers 1", "only the blocks of a .net file"),
+    "inspecting blocks of another kind": ("inspect {target} --layers 1", "only for a .net file"),
     # verify
     "verifying nothing": ("verify {missing}", "found nothing"),
     "verifying on one substrate": (f"{VERIFY} --backends snntorch", "expected at least two to compare, found snntorch"),

@@ -346,3 +346,27 @@ def test_no_file(tmp_path: Path) -> None:
         read_net(tmp_path / "model.net")
     with pytest.raises(ModelFileError, match=r"expected a \.net file, found a folder"):
         read_net(tmp_path)
+
+
+def test_an_input_shape_that_the_file_does_not_state_can_be_given(tmp_path: Path) -> None:
+    """What Lava-DL exports without an input block; netx, too, is then given the shape."""
+    bare = write(tmp_path / "bare.net", conv())
+    stated = write(tmp_path / "stated.net", image(), conv())
+    assert bl.load(bare, input_shape=(1, 4, 5)) == bl.load(stated)
+    assert bl.load(stated, input_shape=[1, 4, 5]) == bl.load(stated), "the same shape may be said twice"
+    with pytest.raises(ModelFileError, match=r"give input_shape=\(channels, height, width\), --input-shape"):
+        bl.load(bare)
+    with pytest.raises(
+        ModelFileError, match=r"expected \(1, 5, 4\), the input_shape that was given, found \(1, 4, 5\)"
+    ):
+        bl.load(stated, input_shape=(1, 5, 4))
+    with pytest.raises(ModelFileError, match="expects 1 input channels"):
+        bl.load(bare, input_shape=(2, 4, 5))
+    with pytest.raises(InputError, match="input_shape: expected"):
+        bl.load(bare, input_shape=(4, 5))
+
+
+def test_a_dense_first_block_takes_a_given_image_flat(tmp_path: Path) -> None:
+    network = bl.load(write(tmp_path / "dense.net", dense()), input_shape=(1, 1, 3))
+    assert [type(layer) for layer in network.layers] == [bl.Flatten, bl.Dense]
+    assert network.input_shape == (1, 1, 3)

@@ -1,0 +1,87 @@
+"""What a model file leaves open can be said on the command line, to every command that takes a model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import bl_neuro as bl
+from bl_neuro.testing.handmade_net import conv, dense, write
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    """A `.net` file whose first block is a convolution: nothing in it states the shape of the image."""
+    flat = {"type": "flatten", "shape": [24]}
+    weight = np.arange(48).reshape(2, 24) - 24
+    return write(tmp_path / "bare.net", conv(), flat, dense(weight=weight))
+
+
+@pytest.fixture
+def foreign(tmp_path: Path) -> Path:
+    """A NIR file that another package wrote, without a word on steps."""
+    nir = pytest.importorskip("nir", reason="nir is not installed")
+    ones = np.ones(2)
+    neuron = nir.LIF(tau=4 * ones, r=4 * ones, v_leak=0 * ones, v_threshold=ones, v_reset=0 * ones)
+    nir.write(tmp_path / "foreign.nir", nir.NIRGraph.from_list(nir.Linear(np.array([[1.0, -0.5, 0.25]] * 2)), neuron))
+    return tmp_path / "foreign.nir"
+
+
+def test_the_shape_of_the_input(bare: Path, call: Callable[..., Any], tmp_path: Path) -> None:
+    said = call("inspect", bare)
+    assert said.code == 2
+    assert "--input-shape CHANNELS,HEIGHT,WIDTH" in said.err
+    shape = ("--input-shape", "1,4,5")
+    facts = json.loads(call("inspect", bare, *shape, "--json").out)
+    assert facts["input_shape"] == [1, 4, 5]
+    assert call("export", bare, tmp_path / "stated.net", *shape).code == 0
+    assert bl.load(tmp_path / "stated.net").fingerprint == facts["fingerprint"]
+    verified = call("verify", bare, *shape, "--backends", "loihi,snntorch", "--steps", 4, "--batch", 1, "--json")
+    assert json.loads(verified.out)["model"] == str(bare)
+    options = ("--backend", "loihi", "--budget", 40, "--steps", 3, "--json")
+    assert call("attack", bare, *shape, *options).code == 0
+
+
+def test_the_convention_of_a_nir_file(foreign: Path, call: Callable[..., Any], tmp_path: Path) -> None:
+    said = call("inspect", foreign)
+    assert said.code == 2
+    assert "convention" in said.err
+    options = ("--convention", "nir", "--dt", "1.0")
+    facts = json.loads(call("inspect", foreign, *options, "--json").out)
+    assert facts["layers"][0]["voltage_decay"] == [0.25, 0.25]
+    exported = json.loads(call("export", foreign, tmp_path / "mine.safetensors", *options, "--json").out)
+    assert exported["fingerprint"] == facts["fingerprint"]
+    snntorch = call("inspect", foreign, "--convention", "snntorch", "--dt", "1.0", "--reset", "zero", "--json")
+    assert json.loads(snntorch.out)["layers"][0]["reset"] == "zero"
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--input-shape", "four"), "--input-shape: expected whole numbers as in 2,128,128, found 'four'"),
+        (("--input-shape", "4,5"), "input_shape: expected"),
+        (("--convention", "nir"), "convention: only for a .nir file"),
+        (("--dt", "0.5", "--reset", "zero"), "dt, reset: only for a .nir file"),
+    ],
+)
+def test_what_does_not_fit_is_said(options: tuple[str, ...], told: str, bare: Path, call: Callable[..., Any]) -> None:
+    said = call("inspect", bare, *options)
+    assert (said.code, said.out) == (2, "")
+    assert told in said.err
+
+
+def test_export_opens_the_first_blocks_and_states_the_fingerprint_of_the_file_it_writes(
+    call: Callable[..., Any], tmp_path: Path
+) -> None:
+    broken = write(tmp_path / "broken.net", dense(), {"type": "pool"})
+    facts = json.loads(call("export", broken, tmp_path / "first.net", "--layers", 1, "--json").out)
+    assert bl.load(tmp_path / "first.net").fingerprint == facts["fingerprint"]
+    real = bl.Network((3,), [bl.Dense(np.array([[0.3, -0.2, 0.1]]), bl.CubaLIF())])
+    bl.save(real, tmp_path / "real.safetensors")
+    facts = json.loads(call("export", tmp_path / "real.safetensors", tmp_path / "real.net", "--json").out)
+    assert bl.load(tmp_path / "real.net").fingerprint == facts["fingerprint"] != real.fingerprint
