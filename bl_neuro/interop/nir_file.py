@@ -83,9 +83,9 @@ def _discrete(convention: Convention | None, dt: float | None, reset: Reset | No
     if convention is None:
         raise NetworkError(
             [
-                "the file leaves open how its continuous time becomes steps. Say who wrote it: read_nir(path, "
-                "convention='snntorch', reset='subtract_delayed' or 'zero'), convention='norse', or convention='nir' "
-                "with dt= for NIR's equations as they stand (bl_neuro.interop.nir_file.read_nir)"
+                "the file leaves open how its continuous time becomes steps. Say who wrote it: convention='snntorch' "
+                "with reset='subtract_delayed' or 'zero', convention='norse', or convention='nir' with dt= for NIR's "
+                "equations as they stand; on the command line --convention, --reset, --dt"
             ]
         )
     if convention == "snntorch":

@@ -6,7 +6,7 @@ Each layer is a dict. Where a value may be a name, it is that of a tensor of the
     {"kind": "conv", "weight": name, "bias": name, "stride": 1, "padding": 0, "dilation": 1, "groups": 1, ...neurons}
     {"kind": "flatten"}    {"kind": "sum_pool", "size": 2, "stride": 2}    {"kind": "average_pool", ...}
 
-    neurons:  "threshold": 1.0 or name
+    neurons:  "threshold": number or name; 1.0 where none is given
               "beta" or "voltage_decay" (= 1 - beta): number or name
               "alpha" or "current_decay" (= 1 - alpha): number or name; none means current_decay 1
               "reset": "zero", "subtract" or "subtract_delayed"; see `bl_neuro.CubaLIF`
@@ -111,7 +111,7 @@ class _Reader:
     def _spiking(self, place: str, kind: str, entry: Mapping[str, Any]) -> list[Part]:
         weight = self._value(place, entry, "weight", named=True)
         bias = self._value(place, entry, "bias", named=True) if entry.get("bias") is not None else None
-        threshold = self._value(place, entry, "threshold")
+        threshold = self._value(place, entry, "threshold") if "threshold" in entry else values_of(1.0)
         voltage = self._decay(place, entry, "beta", "voltage_decay")
         current: Any = 1.0
         if "alpha" in entry or "current_decay" in entry:
