@@ -7,6 +7,7 @@ from bl_neuro.training.evaluator import Evaluator, load_evaluator
 from bl_neuro.training.evaluator_training import train_evaluator
 from bl_neuro.training.image_evaluator import ImageEvaluator
 from bl_neuro.training.plans import ConvSpec, TargetPlan, plan_for
+from bl_neuro.training.spiking_evaluator import SpikingEvaluator
 from bl_neuro.training.target import train_target
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "ConvSpec",
     "Evaluator",
     "ImageEvaluator",
+    "SpikingEvaluator",
     "TargetPlan",
     "load_evaluator",
     "measure_accuracy",

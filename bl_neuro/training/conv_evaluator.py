@@ -5,12 +5,10 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bl_neuro.training.image_evaluator import ImageEvaluator
+from bl_neuro.training.image_evaluator import ImageEvaluator, averaging_block
 
 LARGE = 16
 """Side from which the first convolution is pooled too."""
-WIDEST = 32
-"""Largest side that is looked at; larger images are averaged down to it or below first."""
 
 
 class ConvEvaluator(ImageEvaluator):
@@ -25,11 +23,12 @@ class ConvEvaluator(ImageEvaluator):
 
     name = "conv"
     spiking = False
+    learning_rate = 2e-3
 
     def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
         super().__init__(shape, classes)
         channels, height, width = shape
-        self.block = -(-max(height, width) // WIDEST) if max(height, width) > WIDEST else 1
+        self.block = averaging_block(height, width)
         height, width = height // self.block, width // self.block
         self.large = min(height, width) >= LARGE
         kernel, pools, hidden = (5, 4, 128) if self.large else (3, 2, 64)

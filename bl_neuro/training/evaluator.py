@@ -13,8 +13,9 @@ from bl_neuro.data.samples import Samples
 from bl_neuro.errors import ModelFileError
 from bl_neuro.training.conv_evaluator import ConvEvaluator
 from bl_neuro.training.image_evaluator import FORMAT, ImageEvaluator
+from bl_neuro.training.spiking_evaluator import SpikingEvaluator
 
-KINDS: dict[str, type[ImageEvaluator]] = {"conv": ConvEvaluator}
+KINDS: dict[str, type[ImageEvaluator]] = {"conv": ConvEvaluator, "spiking": SpikingEvaluator}
 """The evaluators there are, by name."""
 MAX_SIDE = 512
 MAX_CLASSES = 10_000

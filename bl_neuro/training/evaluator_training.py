@@ -76,5 +76,5 @@ def train_evaluator(
         checkpoint=checkpoint,
         facts={"steps": str(steps), "epochs": str(epochs), "batch": str(batch), "data": samples_digest(data)},
     )
-    fit(evaluator, [Phase(epochs, 2e-3, 1e-2, loss)], course)
+    fit(evaluator, [Phase(epochs, evaluator.learning_rate, 1e-2, loss)], course)
     return evaluator.cpu().eval()

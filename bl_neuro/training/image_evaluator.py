@@ -20,6 +20,8 @@ from bl_neuro.files import atomic_path
 FORMAT = "bl-neuro/evaluator/2"
 BATCH = 256
 """Images judged at a time."""
+WIDEST = 32
+"""Largest side that is looked at; larger images are averaged over blocks first."""
 
 
 class ImageEvaluator(nn.Module):
@@ -31,6 +33,8 @@ class ImageEvaluator(nn.Module):
 
     name: ClassVar[str]
     spiking: ClassVar[bool]
+    learning_rate: ClassVar[float]
+    """The rate that it learns well at."""
 
     def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
         super().__init__()
@@ -105,6 +109,11 @@ class ImageEvaluator(nn.Module):
                 batch = torch.as_tensor(np.ascontiguousarray(frames[:, start : start + BATCH]), dtype=torch.float32)
                 answers.append(judge(_normalised(batch.to(device))).double().cpu())
         return np.asarray(torch.cat(answers))
+
+
+def averaging_block(height: int, width: int) -> int:
+    """The side of the blocks whose means bring an image to at most 32 pixels a side."""
+    return -(-max(height, width) // WIDEST)
 
 
 def _normalised(frames: Tensor) -> Tensor:

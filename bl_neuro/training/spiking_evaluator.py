@@ -1,0 +1,79 @@
+"""The evaluator that spikes: the convolutional network that the BrainLeaks authors judge with, in a few steps."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bl_neuro.backends.canonical import canonical_states, differentiable
+from bl_neuro.errors import InputError
+from bl_neuro.training.image_evaluator import ImageEvaluator, averaging_block
+
+STEPS = 8
+"""Most time steps: longer inputs are averaged over time into so many frames, and an image is held for as many."""
+VOLTAGE_DECAY = 0.5
+SMALL = 24
+"""Side below which kernels are 3x3, padded, and only the second layer is pooled."""
+
+
+class SpikingEvaluator(ImageEvaluator):
+    """Two convolutions with max pooling, before leaky integrate-and-fire neurons; a linear layer reads their rates.
+
+        from 24 pixels a side    12c5 - p2 - 24c5 - p2 - classes    (BrainLeaks, arXiv 2402.00906)
+        else                     12c3 - 24c3 - p2 - classes, padded
+
+    Takes images (B, C, H, W), held for 8 steps as a current, or spikes (T, B, C, H, W), averaged into 8 frames where T
+    is more. Neurons: threshold 1, voltage decay 0.5, reset to zero, canonical surrogate; biases. Features: the firing
+    rates of the last neurons, (B, D). Sides above 32 pixels are averaged over blocks first.
+    """
+
+    name = "spiking"
+    spiking = True
+    learning_rate = 5e-3
+
+    def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
+        super().__init__(shape, classes)
+        channels, height, width = shape
+        self.block = averaging_block(height, width)
+        height, width = height // self.block, width // self.block
+        self.large = min(height, width) >= SMALL
+        kernel, padding = (5, 0) if self.large else (3, 1)
+        self.first = nn.Conv2d(channels, 12, kernel, padding=padding)
+        self.second = nn.Conv2d(12, 24, kernel, padding=padding)
+        sides = [((side - 4) // 2 - 4) // 2 if self.large else side // 2 for side in (height, width)]
+        if min(sides) < 1:
+            raise InputError(f"evaluator: expected images of at least 2 x 2 pixels, found {shape}")
+        self.last = nn.Linear(24 * sides[0] * sides[1], classes)
+
+    @property
+    def architecture(self) -> str:
+        """Its layers, in one line."""
+        shrink = f"mean over {self.block}x{self.block} - " if self.block > 1 else ""
+        layers = "12c5 - pool2 - 24c5 - pool2" if self.large else "12c3 - 24c3 - pool2"
+        return f"conv {shrink}{layers} - classes, leaky integrate-and-fire, {STEPS} steps, spiking"
+
+    def embed(self, frames: Tensor) -> Tensor:
+        """See `ImageEvaluator.embed`."""
+        if len(frames) > STEPS:
+            frames = torch.stack([chunk.mean(0) for chunk in torch.tensor_split(frames, STEPS)])
+        values = frames.flatten(0, 1)
+        if self.block > 1:
+            values = F.avg_pool2d(values, self.block)
+        drive = self.first(values)
+        drive = (F.max_pool2d(drive, 2) if self.large else drive).unflatten(0, frames.shape[:2])
+        spikes = _fire(drive.expand(STEPS, *drive.shape[1:]) if len(frames) == 1 else drive)
+        drive = F.max_pool2d(self.second(spikes.flatten(0, 1)), 2).unflatten(0, spikes.shape[:2])
+        return _fire(drive).mean(0).flatten(1)
+
+    def classify(self, features: Tensor) -> Tensor:
+        """See `ImageEvaluator.classify`."""
+        logits: Tensor = self.last(features)
+        return logits
+
+
+def _fire(drive: Tensor) -> Tensor:
+    """Spikes (T, B, ...) of neurons driven by `drive`, differentiable by the canonical surrogate."""
+    one, decay, none = (torch.full((), value, device=drive.device) for value in (1.0, VOLTAGE_DECAY, 0.0))
+    states = canonical_states(drive, one, decay, one, none)
+    return differentiable(drive, *states, one, decay, one, "zero")[0] if drive.requires_grad else states[0]
