@@ -55,11 +55,10 @@ def widths(columns: Sequence[Column], width: int) -> list[int] | None:
     spare = width - sum(found) - GAP * (len(columns) - 1)
     if spare < 0:
         return None
-    wanted = [column.natural - least for column, least in zip(columns, found)]
-    for _ in range(min(spare, sum(wanted))):  # to whoever lacks most
-        index = wanted.index(max(wanted))
-        found[index] += 1
-        wanted[index] -= 1
+    wanted = [max(column.natural, 1) for column in columns]
+    for _ in range(min(spare, sum(column.natural for column in columns) - sum(found))):
+        lines = [want / max(width, 1) for want, width in zip(wanted, found)]
+        found[lines.index(max(lines))] += 1  # to whoever would wrap most
     return found
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from bl_neuro.cli.model import ModelRequest
 from bl_neuro.cli.output import print_json, print_table, progress_bars, say
 from bl_neuro.deploy.parity import PairParity, ParityReport, compare, read_inputs
 from bl_neuro.deploy.parity.drawing import draw
 from bl_neuro.errors import InputError
 from bl_neuro.files import need_folder
-from bl_neuro.model_file import load
 
 FAILED = 1
 
@@ -19,10 +19,9 @@ FAILED = 1
 class VerifyRequest:
     """What was asked for on the command line."""
 
-    model: Path
+    model: ModelRequest
     backends: str | None
     inputs: Path | None
-    layers: int | None
     steps: int | None
     batch: int
     start: str
@@ -35,7 +34,7 @@ def verify(request: VerifyRequest, as_json: bool) -> int:
     """Compares substrates on one network, says where they differ and why, and returns the exit code."""
     if request.start not in ("aligned", "cold"):
         raise InputError(f"--start: expected aligned or cold, found {request.start!r}")
-    network = load(request.model, request.layers)
+    network = request.model.open()
     inputs = None if request.inputs is None else read_inputs(request.inputs)
     if request.out is not None:
         need_folder(request.out)
@@ -53,7 +52,7 @@ def verify(request: VerifyRequest, as_json: bool) -> int:
         )
     pictures = [] if request.out is None else draw(report, request.out)
     if as_json:
-        print_json({"model": str(request.model), **report.to_json(), "pictures": [str(path) for path in pictures]})
+        print_json({"model": str(request.model.path), **report.to_json(), "pictures": [str(path) for path in pictures]})
     else:
         _say(report, pictures)
     return FAILED if report.broken else 0
@@ -82,9 +81,10 @@ def _say(report: ParityReport, pictures: list[Path]) -> None:
     if different:
         columns = ["pair", "layer", "", "identical", "differ", "Jaccard", "first difference"]
         rows = [row for pair in different for row in _layer_rows(pair)]
-        print_table("\nWhere they differ, layer by layer", columns, rows, numbers_from=3)
+        print_table("\nWhere they differ, layer by layer", columns, rows, numbers_from=3, words_from=6)
     for cause, names in _grouped(different).items():
         say(f"- {names}: {cause}")
+    _say_exercised(report)
     for name, reason in report.declined.items():
         say(f"Not compared: {name}: {reason}")
     if report.network.has_bias:
@@ -99,6 +99,22 @@ def _title(report: ParityReport) -> str:
     samples = report.pairs[0].samples
     seconds = ", ".join(f"{name} {spent:.1f} s" for name, spent in report.seconds.items())
     return f"{samples} samples of {report.steps} steps ({seconds})"
+
+
+def _say_exercised(report: ParityReport) -> None:
+    """How much of the network was awake: of silent neurons nothing is known."""
+    pair = report.pairs[0]
+    columns = ["layer", "", "spikes", "neurons that spiked"]
+    rows = [
+        [str(layer.layer), layer.kind, f"{layer.spikes[1]:,}", f"{layer.active[1]:,} of {layer.neurons:,}"]
+        for layer in pair.layers
+    ]
+    print_table(f"\nWhat was exercised, on {pair.right}", columns, rows, numbers_from=2)
+    for index in report.silent:
+        seen = any(each.membrane_difference is not None for each in report.pairs)
+        last = seen and index == pair.layers[-1].layer
+        but = "nothing but the output's membrane was compared there" if last else "nothing was compared there"
+        say(f"Layer {index} never spiked: {but}.")
 
 
 def _pair_row(pair: PairParity) -> list[str]:
@@ -136,5 +152,7 @@ def _verdict(report: ParityReport) -> str:
     if report.broken:
         told = ", ".join(f"{pair.left} and {pair.right}" for pair in report.broken)
         return f"BROKEN: {told} should be identical and are not."
+    if len(report.silent) == len(report.pairs[0].layers):
+        return "No layer ever spiked: no promise was put to the test."
     kept = [f"{pair.left} = {pair.right}" for pair in report.pairs if pair.promised]
     return f"Every promise is kept: {', '.join(kept)}." if kept else "No pair of these promises identical spikes."

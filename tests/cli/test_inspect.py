@@ -69,6 +69,15 @@ def test_it_says_it_in_tables(tmp_path: Path, call: Callable[..., Any]) -> None:
     assert STATED.fingerprint in said.out
 
 
+def test_a_bound_beyond_24_bits_is_marked(tmp_path: Path, call: Callable[..., Any]) -> None:
+    wide = bl.Dense(254 * np.ones((2, 700)), bl.CubaLIF(200, 0.5, 0.25))
+    bl.save(bl.Network((700,), [wide], arithmetic="loihi"), tmp_path / "model.safetensors")
+    said = call("inspect", tmp_path / "model.safetensors").out
+    assert "* beyond 24 bits: Loihi wraps the current and clips the voltage there" in said
+    bl.save(bl.Network((3,), [bl.Dense([[2, 4, 6]], bl.CubaLIF(20, 1, 1))], arithmetic="loihi"), tmp_path / "b.net")
+    assert "* beyond" not in call("inspect", tmp_path / "b.net").out
+
+
 @pytest.mark.parametrize("name", ["model.net", "model.safetensors"])
 def test_net_files_are_inspected_too(name: str, tmp_path: Path, call: Callable[..., Any]) -> None:
     layers = [bl.Dense(2 * np.ones((4, 3)), bl.CubaLIF(9, 1, 0.25)), bl.Dense(np.ones((2, 4)), bl.CubaLIF(9, 1, 0.25))]
@@ -80,4 +89,4 @@ def test_net_files_are_inspected_too(name: str, tmp_path: Path, call: Callable[.
         assert len(json.loads(prefix.out)["layers"]) == 1
     else:
         assert prefix.code == 2
-        assert "only the blocks of a .net file" in prefix.err
+        assert "only for a .net file" in prefix.err

@@ -52,6 +52,10 @@ class Wrong(Right):
     target = WrongTarget
 
 
+class Alike(Right):
+    name = "alike"
+
+
 class Other(Right):
     name = "other"
     arithmetic = None
@@ -118,6 +122,30 @@ def test_pictures_are_drawn(model: Path, only: Any, call: Callable[..., Any], tm
     first = [(tmp_path / "pictures" / name).read_bytes() for name in found]
     call("verify", model, "--out", tmp_path / "pictures", "--all-pairs", "--batch", 1)
     assert first == [(tmp_path / "pictures" / name).read_bytes() for name in found]
+
+
+def test_it_says_how_much_was_exercised(tmp_path: Path, only: Any, call: Callable[..., Any]) -> None:
+    only(Right, Alike)
+    first = random_dense(3, (6, 5, 4)).layers[0]
+    silent = bl.Dense(np.ones((4, 5)), bl.CubaLIF(threshold=1e6))
+    bl.save(bl.Network((6,), [first, silent]), tmp_path / "model.safetensors")
+    said = call("verify", tmp_path / "model.safetensors").out
+    assert "What was exercised, on alike" in said
+    assert "5 of 5" in said
+    assert "0 of 4" in said
+    assert "Layer 1 never spiked: nothing but the output's membrane was compared there." in said
+    assert "Layer 0 never" not in said
+    facts = json.loads(call("verify", tmp_path / "model.safetensors", "--json").out)
+    assert facts["silent_layers"] == [1]
+
+
+def test_promises_are_not_kept_by_silence(tmp_path: Path, only: Any, call: Callable[..., Any]) -> None:
+    only(Right, Alike)
+    silent = bl.Dense(np.ones((4, 6)), bl.CubaLIF(threshold=1e6))
+    bl.save(bl.Network((6,), [silent]), tmp_path / "model.safetensors")
+    said = call("verify", tmp_path / "model.safetensors")
+    assert "No layer ever spiked: no promise was put to the test." in said.out
+    assert "is kept" not in said.out
 
 
 def test_given_inputs_are_among_what_is_compared(
