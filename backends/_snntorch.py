@@ -93,23 +93,26 @@ class _SnnTorchTarget(FloatTarget):
 
         cell, current_cell = self._cells[index]
         threshold, bias = self.parameter(index, "threshold"), self.parameter(index, "bias")
+        biased = bool(bias.any())
         delayed = self._neuron(index).reset == "subtract_delayed"
         synaptic = isinstance(cell, snntorch.Synaptic)
+        tracked = drive.requires_grad and torch.is_grad_enabled()
         current = torch.zeros_like(drive[0])
         voltage = torch.zeros_like(current)
-        spikes, membranes = [], []
-        for inputs in drive:
+        spikes: Any = [voltage] * len(drive) if tracked else torch.empty_like(drive)
+        membranes: Any = [voltage] * len(drive) if tracked else torch.empty_like(drive)
+        for step, inputs in enumerate(drive):
             before = voltage
             if synaptic:
                 fired, current, voltage = cell(inputs, current, before)
+                received = current
             else:
                 current = inputs if current_cell is None else current_cell(inputs, current)[1]
-                fired, voltage = cell(current + bias, before)
+                received = current + bias if biased else current
+                fired, voltage = cell(received, before)
             unreset = voltage
             if not delayed:
-                unreset = torch.where(
-                    fired > 0, cell.beta * before + (current if synaptic else current + bias), voltage
-                )
-            spikes.append(fired.to(self.dtype))  # snnTorch's own surrogates put out float32
-            membranes.append(unreset / threshold)
-        return torch.stack(spikes), torch.stack(membranes)
+                unreset = torch.where(fired > 0, cell.beta * before + received, voltage)
+            spikes[step] = fired.to(self.dtype)  # snnTorch's own surrogates put out float32
+            membranes[step] = unreset / threshold
+        return (torch.stack(spikes), torch.stack(membranes)) if tracked else (spikes, membranes)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bl_neuro.errors import InputError, TargetClosed
+from bl_neuro.errors import InputError, TargetClosed, Unsupported
 from bl_neuro.network import Arithmetic, Network
 
 Start = Literal["aligned", "cold"]
@@ -76,12 +76,7 @@ class Target(ABC):
         Raises:
             InputError: a wrong shape, dtype or value. TargetClosed: after `close`. SubstrateFailed: it crashed.
         """
-        if self._closed:
-            raise TargetClosed(f"this {self.substrate} target is closed; open it again with bl.open_target")
-        if start not in ("aligned", "cold"):
-            raise InputError(f"start: expected 'aligned' or 'cold', found {start!r}")
-        spikes = checked_input(x, self.network)
-        self.samples += spikes.shape[1]
+        spikes = self._accepted(x, start)
         if self.takes_floats or spikes.requires_grad:
             spikes = as_float(spikes)
         if spikes.requires_grad and torch.is_grad_enabled():
@@ -89,6 +84,29 @@ class Target(ABC):
         with torch.no_grad():
             pieces = self._run_pieces(spikes.split(self._chunk(spikes.shape[0]), dim=1), layers, start)
         return pieces[0] if len(pieces) == 1 else joined(pieces)
+
+    def _accepted(self, x: Any, start: Start) -> Tensor:
+        """Checks what a run is given, and counts its samples."""
+        if self._closed:
+            raise TargetClosed(f"this {self.substrate} target is closed; open it again with bl.open_target")
+        if start not in ("aligned", "cold"):
+            raise InputError(f"start: expected 'aligned' or 'cold', found {start!r}")
+        spikes = checked_input(x, self.network)
+        self.samples += spikes.shape[1]
+        return spikes
+
+    def run_with_states(self, x: Any, start: Start = "aligned") -> Response:
+        """Like `run`, with the spikes and the final states of every layer, where the substrate shows states.
+
+        Raises:
+            Unsupported: it does not. Otherwise as `run`.
+        """
+        inputs = self._accepted(x, start).detach()
+        with torch.no_grad():
+            return self._run_with_states(inputs, start)
+
+    def _run_with_states(self, inputs: Tensor, start: Start) -> Response:
+        raise Unsupported(f"substrate '{self.substrate}': shows no states of its neurons; use 'loihi' or 'lava'")
 
     def _run_pieces(self, pieces: Sequence[Tensor], layers: bool, start: Start) -> list[Response]:
         """The answers to the pieces of a batch, in order."""

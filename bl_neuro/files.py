@@ -53,3 +53,11 @@ def write_text(path: str | Path, text: str) -> None:
     """Writes `text` (UTF-8) to `path`, atomically."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def cache_folder(cache: str | Path | None = None) -> Path:
+    """The folder for caches: `cache`, or BL_NEURO_CACHE, or bl-neuro in XDG_CACHE_HOME or in ~/.cache."""
+    named = cache if cache is not None else os.environ.get("BL_NEURO_CACHE")
+    if named:
+        return Path(named).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "bl-neuro"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bl_neuro.arrays import FloatArray
+from bl_neuro.arrays import FloatArray, IntArray
 from bl_neuro.deploy.loihi_weights import stored_together
 from bl_neuro.layers import Conv, Dense, Input, Layer
 from bl_neuro.network import Network
@@ -20,7 +20,7 @@ def netx_problems(network: Network) -> list[str]:
     ]
 
 
-def encoding_problem(weight: FloatArray, recurrent: FloatArray | None) -> str | None:
+def encoding_problem(weight: FloatArray | IntArray, recurrent: FloatArray | IntArray | None) -> str | None:
     """Why netx cannot encode these weights (out, in) and (out, out): it fails on them, or turns them into nothing."""
     parts = [each.astype(np.int64) for each in (weight, recurrent) if each is not None]
     if not any(part.any() for part in parts):

@@ -17,14 +17,14 @@ import torch
 from torch import Tensor
 
 from bl_neuro.arrays import IntArray
-from bl_neuro.backends.base import Response, Start, Target, checked_input
+from bl_neuro.backends.base import Response, Start, Target
 from bl_neuro.backends.lava.dispatch import ask_all
 from bl_neuro.backends.lava.layout import Layout
 from bl_neuro.backends.lava.runtime import Runtime
 from bl_neuro.backends.lava.supervisor import Answer, Plan
 from bl_neuro.deploy.net_file import NOT_REPLICABLE, can_replicate, write_net
 from bl_neuro.deploy.quantize import FixedPointNetwork, quantize
-from bl_neuro.errors import InputError, SubstrateFailed, TargetClosed, Unsupported
+from bl_neuro.errors import InputError, SubstrateFailed, Unsupported
 from bl_neuro.layers import Dense
 from bl_neuro.network import Network
 
@@ -86,6 +86,7 @@ class LavaTarget(Target):
         self._layout = Layout(self._fixed, self._replicas)
         self._answered = 0
         self._lock = threading.Lock()
+        self._running: int | None = None  # the thread whose run is going on
         self._folder = Path(tempfile.mkdtemp(prefix="bl-neuro-lava-"))
         self._owner = os.getpid()
         count = self._most_runtimes or len(os.sched_getaffinity(0))
@@ -124,14 +125,7 @@ class LavaTarget(Target):
         """Process ids (and process groups) of the running simulations."""
         return [process.pid for runtime in self._runtimes if (process := runtime.process) is not None]
 
-    def run_with_states(self, x: Any, start: Start = "aligned") -> Response:
-        """Like `run`, with the spikes and the final states of every layer; see `Response`."""
-        if self._closed:
-            raise TargetClosed("this lava target is closed; open it again with bl.open_target")
-        if start not in ("aligned", "cold"):
-            raise InputError(f"start: expected 'aligned' or 'cold', found {start!r}")
-        inputs = checked_input(x, self.network)
-        self.samples += inputs.shape[1]
+    def _run_with_states(self, inputs: Tensor, start: Start) -> Response:
         return self._answer(inputs, True, start, states=True)
 
     def _chunk(self, steps: int) -> int:
@@ -154,14 +148,19 @@ class LavaTarget(Target):
             if self.progress is not None:
                 self.progress(collected.done, batch)
 
+        if self._running == threading.get_ident():
+            raise SubstrateFailed("lava: `progress` queried its own target, which is in the middle of a run")
         with self._lock:
-            chosen = self._chosen(plan, rounds)
-            ask_all(
-                chosen,
-                rounds,
-                lambda runtime, number, stop: runtime.ask(plan, self._layout.frames(inputs, number), states, stop),
-                take,
-            )
+            self._running = threading.get_ident()
+            try:
+                ask_all(
+                    self._chosen(plan, rounds),
+                    rounds,
+                    lambda runtime, number, stop: runtime.ask(plan, self._layout.frames(inputs, number), states, stop),
+                    take,
+                )
+            finally:
+                self._running = None
         return collected.response()
 
     def _start(self, start: Start) -> Start:

@@ -12,17 +12,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bl_neuro.backends.base import Backend, Response, Start, Target, checked_input, joined, per_frame
+from bl_neuro.backends.base import Backend, Response, Start, Target, joined, per_frame
 from bl_neuro.backends.loihi.gradient import with_gradient
 from bl_neuro.backends.loihi.program import Program, compile_network
 from bl_neuro.backends.loihi.trace import LayerTrace
-from bl_neuro.deploy.quantize import quantization_problems
-from bl_neuro.errors import InputError
+from bl_neuro.deploy.net_limits import netx_problems
+from bl_neuro.deploy.quantize import quantization_problems, quantize
+from bl_neuro.errors import InputError, NotDifferentiable
 from bl_neuro.layers import Flatten, Shape
 from bl_neuro.network import Arithmetic, Network
 
 PIECE_VALUES = 2**21
 """Most values (T x B x widest layer) of one piece of a batch: a few megabytes, so that they stay in cache."""
+NARROWEST = 128
+"""What a frame of a narrow layer takes at least, in values."""
 MOST_DRIVE = 2**24
 """Largest drive of an input neuron that the emulator takes; Loihi's currents wrap at 2^17."""
 Engine = Literal["kernel", "torch"]
@@ -45,11 +48,7 @@ class LoihiBackend(Backend):
     @classmethod
     def problems(cls, network: Network) -> list[str]:
         """See `Backend.problems`."""
-        problems = quantization_problems(network)
-        for index, layer in enumerate(network.layers):
-            if getattr(layer, "delay", None) is not None and getattr(layer, "recurrent", None) is not None:
-                problems.append(f"layer {index}: delay with recurrent: netx encodes these two together wrongly")
-        return problems
+        return quantization_problems(network) or netx_problems(quantize(network).stated)
 
     @classmethod
     def open(
@@ -93,16 +92,13 @@ class LoihiTarget(Target):
             program.recurrent is not None for program in self._programs
         )
 
-    def run_with_states(self, x: Any, start: Start = "aligned") -> Response:
-        """Like `run`, with the spikes and the final states of every layer; see `Response`."""
-        spikes = checked_input(x, self.network)
-        self.samples += spikes.shape[1]
-        pieces = spikes.detach().split(self._chunk(spikes.shape[0]), dim=1)
+    def _run_with_states(self, inputs: Tensor, start: Start) -> Response:
+        pieces = inputs.split(self._chunk(inputs.shape[0]), dim=1)
         return joined([self._answer(piece, True, start, states=True) for piece in pieces])
 
     def _chunk(self, steps: int) -> int:
         widest = max(int(np.prod(shape)) for shape in (self.network.input_shape, *self.network.shapes))
-        return max(1, min(super()._chunk(steps), PIECE_VALUES // (steps * widest)))
+        return max(1, min(super()._chunk(steps), PIECE_VALUES // (steps * max(widest, NARROWEST))))
 
     def _run_pieces(self, pieces: Sequence[Tensor], layers: bool, start: Start) -> list[Response]:
         threads = self._threads or torch.get_num_threads()
@@ -125,6 +121,8 @@ class LoihiTarget(Target):
     def _run(self, spikes: Tensor, layers: bool, start: Start) -> Response:
         if not (spikes.requires_grad and torch.is_grad_enabled()):
             return self._answer(spikes, layers, start)
+        if not self.differentiable:
+            raise NotDifferentiable("loihi: no gradient runs through recurrent synapses; use torch.no_grad()")
         lead = self._lead(start)
         with torch.no_grad():
             traces = self._engine.run(self._drive(spikes), lead, [True] * len(self._programs))

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from bl_neuro.backends.loihi.compiled import compiled
 from bl_neuro.backends.loihi.int32_ops import add_eight
 from bl_neuro.backends.loihi.rows import COUNTS, OFFSETS, gather
 from bl_neuro.layers import Conv, Shape
@@ -20,6 +20,8 @@ LANES = 8
 """Channels of a group are padded to a multiple of this, for whole vectors."""
 DENSE_FROM = 0.4
 """Density of spikes from which on the whole product is less work (measured with 12 and 24 channels)."""
+MOST_TAPS = 2**21
+"""Most taps of all input pixels together that are listed; a larger convolution is left to the whole product."""
 Int32Array = npt.NDArray[np.int32]
 
 
@@ -60,7 +62,7 @@ def kernel_rows(weight: npt.NDArray[np.int64], groups: int) -> Int32Array:
     return np.ascontiguousarray(np.pad(taps, ((0, 0), (0, 0), (0, -each % LANES))).astype(np.int32))
 
 
-@numba.njit(nogil=True, cache=True, boundscheck=False)
+@compiled()
 def _scatter(
     frames: Any, inputs: int, pixels: int, inner: int, each: int, wraps: bool,
     starts: Any, kernel: Any, place: Any, weights: Any, sums: Any, offsets: Any, counts: Any,

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
+from bl_neuro.backends.loihi.compiled import compiled
 from bl_neuro.backends.loihi.int32_ops import shl, shr
 from bl_neuro.backends.loihi.neuron_kernel import step_neurons
 from bl_neuro.backends.loihi.rows import EVERYTHING, NOTHING
@@ -18,7 +18,7 @@ from bl_neuro.backends.loihi.rows import EVERYTHING, NOTHING
 _SIX = np.int32(6)
 
 
-@numba.njit(nogil=True, cache=True, boundscheck=False)
+@compiled()
 def _add_rows(weights: Any, lists: Any, begin: int, end: int, flush: int, sums16: Any, sums: Any, sign: int) -> None:
     """Adds (sign 1) or subtracts (sign -1) the listed rows of `weights` to `sums`; flush: most rows in 16 bits."""
     width = sums.size
@@ -50,7 +50,7 @@ def _add_rows(weights: Any, lists: Any, begin: int, end: int, flush: int, sums16
         begin = stop
 
 
-@numba.njit(nogil=True, cache=True, boundscheck=False)
+@compiled()
 def run_dense(
     weights: Any,
     total: Any,

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from bl_neuro.backends.loihi.conv_kernel import EventConv
+from bl_neuro.backends.loihi.conv_kernel import MOST_TAPS, EventConv
 from bl_neuro.backends.loihi.dense_kernel import run_dense
 from bl_neuro.backends.loihi.neuron_kernel import run_neurons
 from bl_neuro.backends.loihi.program import Program
@@ -156,6 +156,8 @@ class KernelEngine:
 def _event_conv(program: Program) -> EventConv | None:
     source = program.layer.source
     if not isinstance(source, Conv) or program.weight is None:
+        return None
+    if int(np.prod(program.shape[1:])) * int(np.prod(program.weight.shape[2:])) > MOST_TAPS:
         return None
     return EventConv(source, program.weight, program.input_shape, program.shape)
 

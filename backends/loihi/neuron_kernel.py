@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
+from bl_neuro.backends.loihi.compiled import compiled
 from bl_neuro.backends.loihi.int32_ops import add, bits, larger, mul, shl, shr, smaller, sub
 
 _LIMIT = np.int32(1 << 23)
@@ -28,7 +28,7 @@ _ZERO = np.int32(0)
 _SIX = np.int32(6)
 
 
-@numba.njit(nogil=True, cache=True, boundscheck=False, inline="always")
+@compiled(inline="always")
 def decayed(state: Any, keep: Any) -> Any:
     """State (int32) times keep / 4096, rounded toward zero."""
     up = bits(shr(state, _SIGN), _LOW)  # 4095 where negative: rounding down becomes rounding toward zero
@@ -36,13 +36,13 @@ def decayed(state: Any, keep: Any) -> Any:
     return add(mul(shr(state, _TWELVE), keep), low)
 
 
-@numba.njit(nogil=True, cache=True, boundscheck=False, inline="always")
+@compiled(inline="always")
 def wrapped(u: Any) -> Any:
     """A current turned once into 24 bits."""
     return sub(u, _TURN) if u > _LIMIT else (add(u, _TURN) if u <= -_LIMIT else u)
 
 
-@numba.njit(nogil=True, cache=True, boundscheck=False)
+@compiled()
 def step_neurons(
     drive: Any,
     current: Any,
@@ -78,7 +78,7 @@ def step_neurons(
         fired[place] = v > threshold
 
 
-@numba.njit(nogil=True, cache=True, boundscheck=False)
+@compiled()
 def run_neurons(
     sums: Any,
     keep_current: Any,

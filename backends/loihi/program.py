@@ -16,8 +16,6 @@ from bl_neuro.network import Network
 
 FRACTION_BITS = 6
 """Loihi's voltages, thresholds and biases are its file's values times 2^6."""
-EXACT_FLOAT32 = 2**24
-"""Sums of whole numbers below this are exact in float32, in whatever order."""
 Kind = Literal["input", "dense", "conv"]
 
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
+from bl_neuro.backends.loihi.compiled import compiled
 from bl_neuro.backends.loihi.int32_ops import store_pair
 
 NOTHING, EVERYTHING, PREVIOUS = 0, 1, 2
@@ -45,7 +45,7 @@ OFFSETS = _offsets()
 COUNTS = np.array([bin(byte).count("1") for byte in range(256)], np.int32)
 
 
-@numba.njit(nogil=True, cache=True, boundscheck=False)
+@compiled()
 def _counted(words: Any, before: Any) -> tuple[int, int]:
     """How many inputs spike in `words`, and how many do not do what they did in `before`."""
     spiking: Any = 0
@@ -61,7 +61,7 @@ def _counted(words: Any, before: Any) -> tuple[int, int]:
     return spiking, changed
 
 
-@numba.njit(nogil=True, cache=True, boundscheck=False, inline="always")
+@compiled(inline="always")
 def _bytes_added(word: Any) -> Any:
     """The sum of the eight bytes of `word`, each at most 255."""
     even = word & _EVEN_BYTES
@@ -69,7 +69,7 @@ def _bytes_added(word: Any) -> Any:
     return np.intp(((even + odd) * _COUNT_PAIRS) >> np.uint64(48))
 
 
-@numba.njit(nogil=True, cache=True, boundscheck=False)
+@compiled()
 def gather(words: Any, lists: Any, at: int, pad: int, sparse: bool, offsets: Any, counts: Any) -> int:
     """Appends the inputs that spike in `words`; returns where the list ends. sparse: most words are empty."""
     base = np.uint64(0)
@@ -91,7 +91,7 @@ def gather(words: Any, lists: Any, at: int, pad: int, sparse: bool, offsets: Any
     return at
 
 
-@numba.njit(nogil=True, cache=True, boundscheck=False)
+@compiled()
 def _without_padding(lists: Any, begin: int, end: int, inputs: int) -> int:
     """A list without the bytes behind the last input, which are no inputs; padded again. Returns its end."""
     while end > begin and lists[end - 1] >= inputs:
@@ -102,7 +102,7 @@ def _without_padding(lists: Any, begin: int, end: int, inputs: int) -> int:
     return end
 
 
-@numba.njit(nogil=True, cache=True, boundscheck=False)
+@compiled()
 def plan_rows(
     frames: Any, inputs: int, held: bool, starts: Any, modes: Any, lists: Any, offsets: Any, counts: Any
 ) -> None:

@@ -50,8 +50,8 @@ class TorchEngine:
             total = sums[step - lead].to(torch.int64) if step >= lead else torch.zeros_like(current)
             if recurrent is not None and step > 0:
                 total = total + synapses.shifted(fired[step - 1].to(torch.float64) @ recurrent.T)
-            current = _wrapped(_decayed(current, keep_current) + (total << FRACTION_BITS))
-            voltage = (_decayed(voltage, keep_voltage) + current + bias).clamp(1 - _LIMIT, _LIMIT - 1)
+            current = _wrapped(_int32(_decayed(current, keep_current) + (total << FRACTION_BITS)))
+            voltage = _int32(_decayed(voltage, keep_voltage) + current + bias).clamp(1 - _LIMIT, _LIMIT - 1)
             spikes = voltage > program.threshold
             fired[step] = spikes
             if voltages is not None:
@@ -63,6 +63,11 @@ class TorchEngine:
 def _decayed(state: Tensor, keep: Tensor) -> Tensor:
     """Returns state keep / 4096, rounded toward zero."""
     return state.sign() * ((state.abs() * keep) >> 12)
+
+
+def _int32(values: Tensor) -> Tensor:
+    """What is left of int64 values in Lava's 32 bits."""
+    return values.to(torch.int32).to(torch.int64)
 
 
 def _wrapped(current: Tensor) -> Tensor:

@@ -15,8 +15,7 @@ from typing import Any
 
 from bl_neuro.arrays import SpikeArray
 from bl_neuro.checks import MAX_STEPS
-from bl_neuro.data.root import cache_folder
-from bl_neuro.files import atomic_path
+from bl_neuro.files import atomic_path, cache_folder
 
 FORMAT = "bl-neuro/frames/1"
 

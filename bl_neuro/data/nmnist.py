@@ -21,7 +21,7 @@ def load_nmnist(
     """N-MNIST as frames (1, 34, 34) of 3 ms, one polarity, about 102 a recording; its test recordings are `held_out`.
 
     root: the folder that holds `NMNIST/Train/<digit>/*.bin` and `NMNIST/Test`; BL_NEURO_DATA by default. Any part of
-    them is taken, and said to be a subset. cache: where frames are kept (see `bl_neuro.data.root.cache_folder`);
+    them is taken, and said to be a subset. cache: where frames are kept (see `bl_neuro.files.cache_folder`);
     framing takes 24 ms a recording the first time, which progress is told. Source: Orchard et al. 2015.
 
     Raises:

@@ -104,7 +104,7 @@ def test_spikes_and_states_are_the_emulators(kind: Any, bias: bool, start: Any) 
     network = kind(Maker(), bias)
     x = inputs(network)
     with bl.open_target(network, "loihi") as emulator, bl.open_target(network, "lava", runtimes=1) as lava:
-        expected, found = emulator.run_with_states(x, start), lava.run_with_states(x, start)  # type: ignore[attr-defined]
+        expected, found = emulator.run_with_states(x, start), lava.run_with_states(x, start)
     assert len(found.layers) == len(found.states) == len(expected.states)
     assert found.spikes.equal(expected.spikes)
     for number, (ours, wanted) in enumerate(zip(found.layers, expected.layers)):
@@ -121,16 +121,16 @@ def test_states_do_not_change_what_a_run_answers() -> None:
     x = inputs(network, 3)
     with bl.open_target(network, "lava", runtimes=1) as lava:
         spikes = lava.run(x, layers=True).spikes
-        assert lava.run_with_states(x).spikes.equal(spikes)  # type: ignore[attr-defined]
+        assert lava.run_with_states(x).spikes.equal(spikes)
         assert lava.run(x, layers=True).states is None
-        assert lava.timing.restarts == 0  # type: ignore[attr-defined]
+        assert lava.timing.restarts == 0
 
 
 def test_large_currents_do_not_overflow_sixteen_bits() -> None:
     network = Network((3,), [bl.Input(1000, bl.CubaLIF(2**16, 1.0, 0.5))], arithmetic="loihi")
     x = np.array([[[10.0, -40.0, 100.0]]] * 3)
     with bl.open_target(network, "loihi") as emulator, bl.open_target(network, "lava", runtimes=1) as lava:
-        expected, found = emulator.run_with_states(x), lava.run_with_states(x)  # type: ignore[attr-defined]
+        expected, found = emulator.run_with_states(x), lava.run_with_states(x)
         assert found.spikes.equal(expected.spikes)
         assert found.states[0][0].equal(expected.states[0][0])
         assert found.states[0][0].tolist() == [[640_000, -2_560_000, 6_400_000]]

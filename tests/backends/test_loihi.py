@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +17,7 @@ from hypothesis import strategies as st
 
 import bl_neuro as bl
 from bl_neuro.backends.loihi.backend import LoihiTarget
+from bl_neuro.backends.loihi.compiled import kernel_folder
 from bl_neuro.testing.random_fixed_point import random_fixed_point
 
 DECAYS = st.sampled_from([0, 1, 2, 2048, 4095, 4096]) | st.integers(0, 4096)
@@ -90,10 +94,24 @@ def test_the_current_wraps_and_the_voltage_saturates() -> None:
     assert fired == [0]
 
 
-@pytest.mark.parametrize("seed", range(24))
-def test_both_engines_are_one(seed: int) -> None:
-    network = random_fixed_point(seed)
-    x = spikes_of(network, seed)
+def wrapping_conv(seed: int) -> bl.Network:
+    """Sums that leave 24 bits, currents that never decay and leave 32."""
+    weight = np.random.default_rng(seed).integers(2**19, 2**20, (4, 2, 3, 3))
+    return bl.Network((2, 6, 6), [bl.Conv(weight, bl.CubaLIF(100, 0.0, 0.5))], arithmetic="loihi")
+
+
+@pytest.mark.parametrize("network", [*map(random_fixed_point, range(24)), wrapping_conv(0), wrapping_conv(1)])
+def test_both_engines_are_one(network: bl.Network) -> None:
+    x = spikes_of(network, 7)
+    same_on_both_engines(network, x)
+
+
+def test_both_engines_are_one_where_input_currents_leave_32_bits() -> None:
+    layers = [bl.Input(1, bl.CubaLIF(1000, 0.0, 0.5)), bl.Dense([[2.0, -2.0]], bl.CubaLIF(1, 1.0, 0.25))]
+    same_on_both_engines(bl.Network((2,), layers, arithmetic="loihi"), torch.full((12, 3, 2), 2.0**23))
+
+
+def same_on_both_engines(network: bl.Network, x: torch.Tensor) -> None:
     kernel, plain = opened(network), opened(network, engine="torch")
     for start in ("aligned", "cold"):
         one, other = kernel.run_with_states(x, start=start), plain.run_with_states(x, start=start)
@@ -208,3 +226,125 @@ def test_memory_is_that_of_the_answer_and_of_a_few_pieces() -> None:
     small, large = peak(200), peak(4000)
     tracemalloc.stop()
     assert large < small + 2**21, "NumPy's share does not grow with the batch"
+
+
+def test_other_settings_of_torch_change_no_sum(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What others switch on or off for speed: fast convolutions that round, bfloat16."""
+    network = random_fixed_point(3, conv=True)
+    x = spikes_of(network, 3)
+    x = x | (torch.rand(x.shape, generator=torch.Generator().manual_seed(0)) < 0.6)  # dense: the whole product
+    target = opened(network, engine="torch")
+    expected = target.run(x, layers=True).layers
+    assert expected is not None
+    with torch.backends.mkldnn.flags(enabled=False), torch.autocast("cpu", torch.bfloat16):
+        for other in (target, opened(network)):
+            found = other.run(x, layers=True).layers
+            assert found is not None
+            assert all(map(torch.equal, found, expected))
+
+
+def test_a_convolution_of_many_taps_is_left_to_the_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    from bl_neuro.backends.loihi import kernel_engine
+
+    network = random_fixed_point(6, conv=True)
+    x = spikes_of(network, 6)
+    expected = opened(network).run(x).spikes
+    monkeypatch.setattr(kernel_engine, "MOST_TAPS", 1)
+    assert torch.equal(opened(network).run(x).spikes, expected)
+
+
+def test_states_are_asked_for_like_answers() -> None:
+    network = random_fixed_point(1)
+    x = spikes_of(network, 1)
+    target = opened(network)
+    with pytest.raises(bl.InputError, match="start: expected 'aligned' or 'cold'"):
+        target.run_with_states(x, start="bogus")  # type: ignore[arg-type]
+    target.close()
+    with pytest.raises(bl.TargetClosed):
+        target.run_with_states(x)
+
+
+def test_recurrent_synapses_refuse_a_gradient_instead_of_a_wrong_one() -> None:
+    layer = bl.Dense([[2, 4], [4, 2]], bl.CubaLIF(3, 1.0, 0.25), recurrent=[[0, -2], [2, 0]])
+    target = opened(bl.Network((2,), [layer], arithmetic="loihi"))
+    with pytest.raises(bl.NotDifferentiable, match="recurrent"):
+        target.run(torch.ones(4, 1, 2, requires_grad=True))
+
+
+@pytest.mark.parametrize("weight", [np.zeros((2, 3)), [[-1]], [[-256]], [np.arange(257)]])
+def test_what_netx_turns_into_zeros_is_refused(weight: Any) -> None:
+    weight = np.asarray(weight)
+    network = bl.Network(weight.shape[1:], [bl.Dense(weight, bl.CubaLIF(3, 1.0, 0.25))], arithmetic="loihi")
+    with pytest.raises(bl.Unsupported, match="netx"):
+        opened(network)
+
+
+def test_the_gradient_is_what_a_spike_adds_to_the_membrane() -> None:
+    """One step, no spikes: odd weights whose sums are rounded down, so that the two differ by less than a unit."""
+    weight = np.random.default_rng(5).integers(-127, 127, (6, 9)) | 1
+    network = bl.Network((9,), [bl.Dense(weight, bl.CubaLIF(4000, 1.0, 0.25))], arithmetic="loihi")
+    target = opened(network)
+    x = torch.zeros(1, 1, 9, requires_grad=True)
+    for row in range(6):
+        response = target.run(x)
+        assert response.membrane is not None
+        (gradient,) = torch.autograd.grad(response.membrane[0, 0, row], x)
+        single = torch.eye(9)[None]
+        added = target.run(single).membrane
+        assert added is not None
+        assert torch.allclose(gradient[0, 0], added[0, :, row], atol=1.5 / 4000)
+        assert gradient.abs().max() > 20 / 4000
+
+
+def test_the_gradient_of_a_cold_start_belongs_to_the_step_of_its_input() -> None:
+    layer = bl.Dense([[100, -60], [40, 80]], bl.CubaLIF(4000, 0.5, 0.25, [3, -2]))
+    network = bl.Network((2,), [layer], arithmetic="loihi")
+    target = opened(network)
+    gradients = []
+    for start in ("aligned", "cold"):
+        x = torch.zeros(5, 1, 2, requires_grad=True)
+        response = target.run(x, start=start)
+        assert response.membrane is not None
+        response.membrane[3].sum().backward()
+        assert x.grad is not None
+        gradients.append(x.grad)
+    assert torch.allclose(gradients[0], gradients[1])  # nothing spikes: the lead shifts no input
+    assert gradients[1][3].abs().min() > 0
+    assert not gradients[1][4].any()
+
+
+def test_the_gradient_through_input_neurons_has_their_gain() -> None:
+    gradients = []
+    for gain in (64, 128):
+        layers = [bl.Input(gain, bl.CubaLIF(100_000, 1.0, 0.25)), bl.Dense([[2.0]], bl.CubaLIF(1, 1.0, 0.25))]
+        target = opened(bl.Network((1,), layers, arithmetic="loihi"))
+        x = torch.zeros(3, 1, 1, requires_grad=True)
+        response = target.run(x)
+        assert response.membrane is not None
+        response.membrane.sum().backward()
+        assert x.grad is not None
+        gradients.append(x.grad)
+    assert gradients[0].abs().min() > 0
+    assert torch.allclose(2 * gradients[0], gradients[1])
+
+
+def test_kernels_are_compiled_again_when_any_of_them_changes(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.py").write_text(name)
+    before = kernel_folder(tmp_path)
+    assert before == kernel_folder(tmp_path)
+    (tmp_path / "two.py").write_text("other")
+    assert kernel_folder(tmp_path) != before
+
+
+def test_kernels_do_without_a_folder_to_keep_them_in() -> None:
+    code = """
+import os, tempfile
+def nothing(*args, **options): raise OSError("read-only")
+tempfile.TemporaryFile = nothing
+from bl_neuro.backends.loihi import compiled, int32_ops
+assert compiled.kernel_folder() is None
+print(compiled.compiled()(lambda: 1)())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout.strip()) == (0, "1"), done.stderr

@@ -53,7 +53,7 @@ def cases(draw: st.DrawFn) -> tuple[bl.Network, Any]:
 def test_every_bin_and_every_state_is_lavas(case: tuple[bl.Network, Any], start: str) -> None:
     network, x = case
     with bl.open_target(network, "loihi") as ours, bl.open_target(network, "lava", runtimes=1) as lava:
-        found, expected = ours.run_with_states(x, start=start), lava.run_with_states(x, start=start)  # type: ignore[attr-defined]
+        found, expected = ours.run_with_states(x, start=start), lava.run_with_states(x, start=start)
     for one, other in zip(found.layers, expected.layers, strict=True):
         assert one.equal(other)
     for mine, theirs in zip(found.states, expected.states, strict=True):

@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from bl_neuro.data.frame_cache import cached_frames
-from bl_neuro.data.root import cache_folder
+from bl_neuro.files import cache_folder
 
 PACKED = np.random.default_rng(0).integers(0, 256, size=(4, 3, 2), dtype=np.uint8)
 

@@ -62,7 +62,7 @@ def test_loihi_never_goes_beyond_the_bound(kind: str, density: float) -> None:
         with bl.open_target(network, "loihi") as target:
             for steps in (1, 7, 30):
                 spikes = rng.random((steps, 8, *shape)) < density
-                states = target.run_with_states(spikes).states  # type: ignore[attr-defined]
+                states = target.run_with_states(spikes).states
                 assert states[0][0].abs().max() <= bound.current
                 assert states[0][1].abs().max() <= bound.voltage
 
