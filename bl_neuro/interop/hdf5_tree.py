@@ -1,7 +1,9 @@
 """A stranger's HDF5 file as nested dicts of arrays and strings, with every size checked before anything is read.
 
 HDF5's own filters are not used: chunks are read raw and unpacked here with a bound (deflate and shuffle alone), so that
-a small file cannot become a large array. Only hard links are followed, each object once; nothing outside the file is.
+a small file cannot become a large array. An array of one value throughout, as exporters write a parameter that all
+neurons share, packs a thousand to one: it is kept as that value, with stride 0. Only hard links are followed, each
+object once; nothing outside the file is.
 """
 
 from __future__ import annotations
@@ -22,9 +24,11 @@ Tree = dict[str, Any]
 """Names to arrays of numbers, to strings, to nested lists of strings, or to trees."""
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 MAX_FILE_BYTES = 2**31
-SLACK_BYTES = 2**24
+SLACK_BYTES = 2**26
 GROWTH = 50
 """Values may take up to SLACK_BYTES + GROWTH x the file's size: weights hardly compress, repeated parameters do."""
+CONSTANT_VALUES = 2**25
+"""Most values, in all, of arrays that hold one value throughout: what bounds the time to unpack them."""
 MAX_OBJECTS = 8192
 MAX_DEPTH = 8
 MAX_AXES = 8
@@ -73,6 +77,7 @@ class _Reader:
     size: int
     seen: set[Any] = field(default_factory=set)
     bytes_left: int = 0
+    constants_left: int = CONSTANT_VALUES
     texts_left: int = MAX_TEXTS
     heaps: dict[int, dict[int, bytes]] = field(default_factory=dict)
 
@@ -123,9 +128,9 @@ class _Reader:
         dtype = item.dtype
         if dtype.kind not in "biuf" or dtype.itemsize > 8 or item.id.get_type().get_size() != dtype.itemsize:
             raise _Refused(f"{where}: expected integers, floats or strings, found {dtype}")
-        self._spend(math.prod(item.shape) * dtype.itemsize, where)
         if item.chunks is not None:
             return self._chunked(item, plan, where)
+        self._spend(math.prod(item.shape) * dtype.itemsize, where)
         if plan.get_nfilters():
             raise _Refused(f"{where}: filters without chunks")
         held = item.id.get_storage_size()
@@ -201,23 +206,38 @@ class _Reader:
         return objects
 
     def _chunked(self, item: Any, plan: Any, where: str) -> Any:
-        """Values stored in chunks, unpacked here."""
+        """Values stored in chunks, unpacked here; with stride 0 where all of them are the same."""
         filters = [plan.get_filter(index)[0] for index in range(plan.get_nfilters())]
         if [each for each in filters if each not in (_DEFLATE, _SHUFFLE)] or len(set(filters)) != len(filters):
             raise _Refused(f"{where}: filters {filters}: expected gzip and shuffle at most")
         chunk, dtype = item.chunks, item.dtype
         chunk_bytes = math.prod(chunk) * dtype.itemsize
+        values, first = None, np.zeros((), dtype)
+        if item.size > self.constants_left:
+            values = self._room(item, where)
         starts = [range(0, size, step) for size, step in zip(item.shape, chunk)]
         if math.prod(map(len, starts)) > MAX_CHUNKS:
             raise _Refused(f"{where}: more than {MAX_CHUNKS} chunks")
         self._spend(chunk_bytes, where)
-        values = np.empty(item.shape, dtype)
-        for start in itertools.product(*starts):
+        for number, start in enumerate(itertools.product(*starts)):
             packed = self._chunk(item, start, filters, chunk_bytes, where)
-            part = np.frombuffer(packed, dtype).reshape(chunk)
-            target = values[tuple(slice(first, first + step) for first, step in zip(start, chunk))]
-            target[...] = part[tuple(slice(0, size) for size in target.shape)]
-        return values
+            window = tuple(slice(at, min(at + step, size)) for at, step, size in zip(start, chunk, item.shape))
+            inside = tuple(slice(0, each.stop - each.start) for each in window)
+            part = np.frombuffer(packed, dtype).reshape(chunk)[inside]
+            first = part.flat[0] if number == 0 else first
+            if values is None and not (part == first).all():
+                values = self._room(item, where)
+                values[...] = first
+            if values is not None:
+                values[window] = part
+        if values is not None:
+            return values
+        self.constants_left -= item.size
+        return np.broadcast_to(first, item.shape)
+
+    def _room(self, item: Any, where: str) -> Any:
+        self._spend(math.prod(item.shape) * item.dtype.itemsize, where)
+        return np.empty(item.shape, item.dtype)
 
     def _chunk(self, item: Any, start: tuple[int, ...], filters: list[int], expected: int, where: str) -> bytes:
         info = item.id.get_chunk_info_by_coord(start)

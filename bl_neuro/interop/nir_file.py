@@ -130,9 +130,11 @@ def _network(graph: Tree, how: Discrete, readout: Any) -> Network:
 
 def _row(graph: Tree) -> tuple[list[str], dict[str, Tree]]:
     """Names of the nodes from Input to Output; NetworkError where the graph branches or loops."""
-    nodes = {name: node for name, node in graph["nodes"].items() if isinstance(node, dict)}
-    edges = graph["edges"]
-    if not 2 <= len(nodes) <= 3 * MAX_LAYERS or len(nodes) != len(graph["nodes"]):
+    listed, edges = graph["nodes"], graph["edges"]
+    if not isinstance(listed, dict):
+        raise NetworkError(["nodes: expected a group, found a value"])
+    nodes = {name: node for name, node in listed.items() if isinstance(node, dict)}
+    if not 2 <= len(nodes) <= 3 * MAX_LAYERS or len(nodes) != len(listed):
         raise NetworkError([f"expected 2 to {3 * MAX_LAYERS} nodes, found {len(nodes)}"])
     if not isinstance(edges, list) or not all(
         isinstance(edge, list) and len(edge) == 2 and all(isinstance(end, str) and end in nodes for end in edge)

@@ -77,7 +77,8 @@ def node_part(name: str, node: Tree, how: Discrete) -> Part:
         reason = reasons.get(kind, f"expected one of {', '.join(readers)}") if isinstance(kind, str) else "no type"
         raise NetworkError([f"node {name}: {str(kind)[:40]}: {reason}"])
     try:
-        return readers[kind](f"node {name}", node, how)
+        with np.errstate(all="ignore"):  # what is beyond a float64 becomes infinite, which no layer takes
+            return readers[kind](f"node {name}", node, how)
     except KeyError as error:
         raise NetworkError([f"node {name} ({kind}): {error} is missing"]) from error
 
@@ -88,10 +89,15 @@ def numbers(place: str, node: Tree, key: str) -> FloatArray:
     if not isinstance(value, np.ndarray):
         raise NetworkError([f"{place}: {key}: expected numbers"])
     with np.errstate(over="ignore", invalid="ignore"):
-        array = value.astype(np.float64)
+        array = shared(value).astype(np.float64)
     if not np.isfinite(array).all():
         raise NetworkError([f"{place}: {key}: expected finite numbers, found NaN or infinity (a decay of 0?)"])
-    return array
+    return array if value.shape == array.shape else np.broadcast_to(array, value.shape)
+
+
+def shared(values: FloatArray) -> FloatArray:
+    """The one value of an array with stride 0, as `read_tree` gives it, of shape (); any other array as it is."""
+    return values[(0,) * values.ndim] if values.size and not any(values.strides) else values
 
 
 def whole_numbers(place: str, node: Tree, key: str) -> list[int]:
@@ -167,9 +173,9 @@ def _neurons(place: str, node: Tree, how: Discrete) -> Part:
         return Neurons(place, _positive(place, "threshold", numbers(place, node, "threshold")))
     gain, current_decay, voltage_decay = _gain_and_decays(place, node, how)
     problems = []
-    if "v_reset" in node and numbers(place, node, "v_reset").any():
+    if "v_reset" in node and shared(numbers(place, node, "v_reset")).any():
         problems.append(f"{place}: v_reset: expected 0, which every network resets to")
-    leak = numbers(place, node, "v_leak") if "v_leak" in node else np.zeros(())
+    leak = shared(numbers(place, node, "v_leak")) if "v_leak" in node else np.zeros(())
     if leak.any() and not how.own:
         problems.append(f"{place}: v_leak: expected 0; NIR does not say where the voltage starts")
     if problems:
@@ -179,7 +185,8 @@ def _neurons(place: str, node: Tree, how: Discrete) -> Part:
     found = {"threshold": threshold, "current_decay": current_decay, "voltage_decay": voltage_decay, "bias": bias}
     if how.own:
         return _exact(place, node, found)
-    threshold, current, voltage, bias = (_laid_out(found[name]) for name in PARAMETERS)
+    full = next(iter(shapes), ())
+    threshold, current, voltage, bias = (_laid_out(found[name], full) for name in PARAMETERS)
     return Neurons(place, threshold, current, voltage, bias, reset=how.reset)
 
 
@@ -233,12 +240,14 @@ def _exact(place: str, node: Tree, found: dict[str, FloatArray]) -> Neurons:
     return Neurons(place, threshold, current, voltage, bias, as_given=True)
 
 
-def _laid_out(values: FloatArray) -> FloatArray:
-    return values.reshape(()) if values.size == 1 else values
+def _laid_out(values: FloatArray, shape: Shape) -> FloatArray:
+    """`values` in the `shape` that the file states, without taking room for the single value that all share."""
+    return np.broadcast_to(values.reshape(()), shape) if values.size == 1 else values
 
 
 def _positive(place: str, name: str, values: Any) -> FloatArray:
-    array: FloatArray = np.asarray(values)
+    """`values`, or the one that all share; NetworkError where one is not above 0."""
+    array: FloatArray = shared(np.asarray(values))
     if not array.size or not (array > 0).all():
         raise NetworkError([f"{place}: {name}: expected values above 0, found {array.min() if array.size else 'none'}"])
     return array

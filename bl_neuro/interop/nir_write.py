@@ -8,6 +8,7 @@ bias              of the Affine or Conv2d where the current has no memory, else 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from bl_neuro.arrays import FloatArray
 from bl_neuro.errors import ModelFileError, NetworkError, Unsupported
 from bl_neuro.files import atomic_path
 from bl_neuro.hdf5_image import hdf5_image
-from bl_neuro.interop.hdf5_tree import Tree
+from bl_neuro.interop.hdf5_tree import CONSTANT_VALUES, Tree
 from bl_neuro.layers import AveragePool, Conv, Dense, Flatten, Input, Layer, Shape, SumPool
 from bl_neuro.network import Network
 from bl_neuro.neuron import CubaLIF
@@ -27,6 +28,8 @@ WRITER = "bl-neuro/nir/1"
 DT = 1.0
 NIR_VERSION = "1.0.8"
 """Version of the format that is followed."""
+PLAIN = 1024
+"""Most values of an array that is never packed."""
 
 
 def write_nir(network: Network, path: str | Path) -> None:
@@ -48,7 +51,7 @@ def _fill(file: Any, graph: Tree) -> None:
     import h5py
 
     file.create_dataset("version", data=NIR_VERSION, dtype=h5py.string_dtype())
-    _write(file.create_group("node"), graph)
+    _write(file.create_group("node"), graph, _Room())
 
 
 def _graph(network: Network) -> Tree:
@@ -155,15 +158,28 @@ def _neuron(neuron: CubaLIF, shape: Shape, leak: FloatArray) -> Tree:
     return {"type": "CubaLIF", "tau_mem": tau, "tau_syn": tau_syn, "w_in": tau_syn / DT, **common}
 
 
-def _write(group: Any, tree: Tree) -> None:
+@dataclass
+class _Room:
+    """How arrays are stored: one value throughout is packed, as far as readers unpack it; others are kept plain."""
+
+    constants: int = CONSTANT_VALUES
+
+    def packing(self, array: Any) -> dict[str, Any]:
+        """Options of HDF5 for `array`."""
+        if not PLAIN < array.size <= self.constants or not (array == array.flat[0]).all():
+            return {}
+        self.constants -= array.size
+        return {"compression": "gzip"}
+
+
+def _write(group: Any, tree: Tree, room: _Room) -> None:
     import h5py
 
     for key, value in tree.items():
         if isinstance(value, dict):
-            _write(group.create_group(key), value)
+            _write(group.create_group(key), value, room)
         elif isinstance(value, (str, list)):
             group.create_dataset(key, data=value, dtype=h5py.string_dtype())
         else:
             array = np.asarray(value)
-            packed = {"compression": "gzip", "shuffle": True} if array.size > 64 else {}
-            group.create_dataset(key, data=array, **packed)
+            group.create_dataset(key, data=array, **room.packing(array))

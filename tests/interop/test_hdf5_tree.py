@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bl_neuro import ModelFileError
-from bl_neuro.interop.hdf5_tree import SLACK_BYTES, read_tree
+from bl_neuro.interop.hdf5_tree import CONSTANT_VALUES, SLACK_BYTES, read_tree
 
 Build = Callable[[h5py.File], Any]
 
@@ -51,6 +51,22 @@ def test_it_reads_what_was_written(tmp_path: Path, libver: str) -> None:
         assert tree["a"][name].dtype == np.asarray(array).dtype
 
 
+def test_one_value_throughout_takes_no_room(tmp_path: Path) -> None:
+    """As exporters write the parameter that all neurons of a large image share: it packs a thousand to one."""
+    shape = (64, 128, 129)
+
+    def build(file: h5py.File) -> None:
+        file.create_dataset("same", data=np.full(shape, 0.25), compression="gzip")
+        file.create_dataset("all but one", data=np.where(np.arange(40000) < 39999, 2, 3), compression="gzip")
+        file.create_dataset("then", data=np.repeat([1.5, 2.5], [40000, 30000]), compression="gzip", chunks=(5000,))
+
+    tree = read_tree(written(tmp_path, build))
+    assert (tree["same"].shape, tree["same"].strides) == (shape, (0, 0, 0))
+    assert (tree["same"] == 0.25).all()
+    assert tree["all but one"].tolist() == [2] * 39999 + [3]
+    assert np.array_equal(tree["then"], np.repeat([1.5, 2.5], [40000, 30000]))
+
+
 def linked(file: h5py.File) -> None:
     file["there"] = h5py.ExternalLink("/etc/passwd", "/")
 
@@ -78,7 +94,15 @@ def hollow(file: h5py.File) -> None:
 
 
 def bomb(file: h5py.File) -> None:
-    file.create_dataset("x", data=np.zeros(SLACK_BYTES // 4), compression=9)
+    values = np.zeros(SLACK_BYTES // 4)
+    values[-1] = 1
+    file.create_dataset("x", data=values, compression=9)
+
+
+def many_bombs(file: h5py.File) -> None:
+    for index in range(3):
+        file.create_dataset(f"x{index}", data=np.zeros(CONSTANT_VALUES // 2, "u1"), compression=9)
+    file.create_dataset("x3", data=np.zeros(SLACK_BYTES + 2**23, "u1"), compression=9)
 
 
 def wide_chunk(file: h5py.File) -> None:
@@ -99,6 +123,7 @@ def deep(file: h5py.File) -> None:
         (huge, "far more than a file"),
         (hollow, "of which the file holds 0 bytes"),
         (bomb, "far more than a file"),
+        (many_bombs, "far more than a file"),
         (wide_chunk, "far more than a file"),
         (deep, "deeper than"),
         (lambda file: file.create_dataset("x", data=[1 + 1j]), "expected integers, floats or strings"),

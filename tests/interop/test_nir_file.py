@@ -189,6 +189,8 @@ def drop(node: str, key: str) -> Callable[[Tree], None]:
         (lambda tree: tree["edges"].append(["lif2", "nobody"]), "edges: expected pairs of names"),
         (lambda tree: tree["nodes"].pop("input"), "edges: expected pairs of names"),
         (lambda tree: tree.pop("edges"), "malformed .KeyError"),
+        (lambda tree: tree.__setitem__("nodes", np.zeros(3)), "nodes: expected a group, found a value"),
+        (lambda tree: tree.__setitem__("nodes", "none"), "nodes: expected a group, found a value"),
         (lambda tree: tree.__setitem__("type", "Affine"), "expected a NIR graph"),
         (lambda tree: tree.__setitem__("metadata", {"writer": "bl-neuro/nir/1"}), "metadata is missing|malformed"),
     ],
@@ -245,3 +247,41 @@ def test_damaged_files_are_read_or_refused(tmp_path: Path) -> None:
         except ModelFileError:
             refused += 1
     assert 30 < refused < 150
+
+
+def test_a_time_constant_that_is_all_but_0_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.nir"
+    write_nir(Network((2,), [Dense(np.eye(2), CubaLIF(voltage_decay=[0.3, 0.4]))]), path)
+    with h5py.File(path, "r+") as file:
+        del file["node/nodes/0_neuron/tau"]
+        file["node/nodes/0_neuron/tau"] = np.array([7e-318, 3.0])
+    with pytest.raises(ModelFileError, match="damaged: metadata states another threshold"):
+        read_nir(path)
+
+
+@pytest.mark.parametrize("thresholds", ["one", "per channel"])
+def test_a_network_of_the_size_of_an_event_camera_comes_back(tmp_path: Path, thresholds: str) -> None:
+    """Its neurons' parameters, each repeated a million times, pack so well that they looked like an attack."""
+    rng = np.random.default_rng(0)
+    threshold = 1.0 if thresholds == "one" else rng.uniform(0.5, 1, 64)
+    layers = [
+        Conv(rng.normal(size=(64, 2, 3, 3)), CubaLIF(threshold, 0.5, 0.25), padding=1),
+        Conv(rng.normal(size=(8, 64, 3, 3)), CubaLIF(), stride=8),
+    ]
+    network, path = Network((2, 128, 128), layers), tmp_path / "events.nir"
+    write_nir(network, path)
+    assert read_nir(path).fingerprint == network.fingerprint
+    if thresholds == "one":
+        assert path.stat().st_size < 2**20
+
+
+def test_a_large_file_of_the_nir_package_is_read(tmp_path: Path) -> None:
+    nir = pytest.importorskip("nir", reason="nir is not installed")
+    conv = nir.Conv2d((128, 128), np.ones((64, 2, 3, 3), np.float32), 1, 1, 1, 1, np.zeros(64, np.float32))
+    full = np.ones((64, 128, 128), np.float32)
+    neuron = nir.LIF(tau=4 * full, r=4 * full, v_leak=0 * full, v_threshold=full, v_reset=0 * full)
+    nir.write(tmp_path / "large.nir", nir.NIRGraph.from_list(conv, neuron))
+    (layer,) = read_nir(tmp_path / "large.nir", convention="nir", dt=1.0).layers
+    assert isinstance(layer, Conv)
+    assert layer.neuron.threshold.size <= 64
+    assert (layer.neuron.voltage_decay == 0.25).all()
