@@ -47,6 +47,8 @@ def with_note(network: Network, root: CheckedGroup) -> Network:
         if values.ndim != 1 or values.size > MOST_BYTES or ((values < 0) | (values > 255)).any():
             raise ValueError(f"expected up to {MOST_BYTES} bytes, found shape {values.shape}")
         note = json.loads(values.astype(np.uint8).tobytes())
+        if not isinstance(note, dict) or not isinstance(note.get("shapes"), dict):
+            raise ValueError("expected an object with 'readout' and 'shapes'")
         layers = [
             _reshaped(layer, f"layers.{index}", shape, note["shapes"]) if isinstance(layer, SPIKING) else layer
             for index, (layer, shape) in enumerate(zip(network.layers, network.shapes))

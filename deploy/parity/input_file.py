@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from bl_neuro.numpy_file import read_npy
 
 MAX_BYTES = 2**30
 """Most bytes of one array."""
+DAMAGED = (OSError, ValueError, OverflowError, RuntimeError, EOFError, struct.error, zipfile.BadZipFile, zlib.error)
+"""What zipfile and NumPy raise on damaged files."""
 
 
 def read_inputs(path: str | Path) -> npt.NDArray[Any]:
@@ -32,7 +36,7 @@ def read_inputs(path: str | Path) -> npt.NDArray[Any]:
         return read_npy(_bytes(source))
     except InputError:
         raise
-    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except DAMAGED as error:
         raise InputError(f"{source}: not a readable NumPy file ({error})") from error
 
 
@@ -49,8 +53,11 @@ def _bytes(source: Path) -> bytes:
             raise InputError(
                 f"{source}: expected one array, or one named 'spikes' or 'input', found {len(names)} arrays"
             )
-        _need_size(names[wanted[0]].file_size, source)
-        with archive.open(names[wanted[0]]) as member:
+        chosen = names[wanted[0]]
+        _need_size(chosen.file_size, source)
+        if chosen.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise ValueError("packed otherwise than NumPy does")
+        with archive.open(chosen) as member:
             return member.read(MAX_BYTES + 1)
 
 

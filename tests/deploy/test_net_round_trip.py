@@ -120,6 +120,10 @@ NOTES: dict[str, bytes] = {
     "a huge shape": b'{"readout": "spikes", "shapes": {"layers.0.bias": [99999999999]}}',
     "a shape of words": b'{"readout": "spikes", "shapes": {"layers.0.bias": ["x"]}}',
     "a shape that is none": b'{"readout": "spikes", "shapes": {"layers.0.bias": 3}}',
+    "a list of shapes": b'{"readout": "spikes", "shapes": []}',
+    "shapes that are null": b'{"readout": "spikes", "shapes": null}',
+    "shapes in a word": b'{"readout": "spikes", "shapes": "x"}',
+    "a readout that is none": b'{"readout": [], "shapes": {}}',
     "deep": b"[" * 100_000,
     "long": b" " * (2**20 + 1),
 }

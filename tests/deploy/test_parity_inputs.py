@@ -151,6 +151,29 @@ def test_bad_archives_are_refused(tmp_path: Path) -> None:
             read_inputs(tmp_path / f"{name}.npz")
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_a_bit_flipped_in_a_packed_archive_is_refused_or_harmless(seed: int, tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    np.savez_compressed(path, spikes=SPIKES)
+    data = bytearray(path.read_bytes())
+    rng = np.random.default_rng(seed)
+    data[rng.integers(len(data))] ^= 1 << int(rng.integers(8))
+    path.write_bytes(data)
+    try:
+        found = read_inputs(path)
+    except bl.InputError:
+        return
+    assert np.array_equal(found, SPIKES)
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_archives_packed_as_numpy_does_not_are_refused(packing: int, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.npz", "w", packing) as archive:
+        archive.writestr("spikes.npy", GOOD)
+    with pytest.raises(bl.InputError, match="packed otherwise than NumPy does"):
+        read_inputs(tmp_path / "x.npz")
+
+
 def test_size_is_bounded_also_where_it_is_packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(input_file, "MAX_BYTES", 1000)
     zeros = np.zeros((100, 100), np.uint8)
