@@ -1,7 +1,7 @@
 """Reading a stranger's HDF5 file: every size, type and link is checked before a value is read.
 
 Only plain datasets are read, stored in one piece inside the file: no filters, chunks, external or virtual storage, and
-no link but hard ones, so that what is allocated is never more than the file holds.
+no link but hard ones. What is read in all is never more than the file has bytes, however often they are named.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ T = TypeVar("T")
 
 @dataclass
 class Budget:
-    """How many values may still be read, and how many bytes the file has."""
+    """How many values, and how many bytes of the file, may still be read."""
 
     values: int
-    file_bytes: int
+    bytes: int
 
 
 @dataclass(frozen=True)
@@ -130,14 +130,17 @@ class CheckedGroup:
             return "its values lie in another file, which is not opened"
         size = int(handle.size)
         if size > self.budget.values:
-            return f"{size} values, more than a network may have"
+            return f"{size} values, more than a network may have in all"
         held = handle.id.get_storage_size()
         # a string of any length is a reference, on disk wider than the pointer it becomes
         variable = h5py.check_string_dtype(handle.dtype) is not None and handle.dtype.kind == "O"
         each = VARIABLE_STRING_BYTES if variable else handle.id.get_type().get_size()
-        if held != size * each or held > self.budget.file_bytes:
+        if held != size * each:
             return f"states {size} values, of which the file holds {held} bytes"
+        if held > self.budget.bytes:
+            return f"{held} bytes: with what was read before, more than the file has"
         self.budget.values -= size
+        self.budget.bytes -= held
         return ""
 
     def _text(self, key: str, dataset: Any) -> str | None:
