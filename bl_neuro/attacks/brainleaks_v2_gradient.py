@@ -114,14 +114,15 @@ class _Search:
         plan = self.plan
         total = torch.zeros_like(self.chances)
         weights = torch.zeros(len(self.classes), dtype=total.dtype)
-        for samples in self.draws():
+        count = self.samples
+        for samples in self.draws(count):
             batch = samples.flatten(1, 2)
             costs, gradient = class_gradient(self.box, batch, self.classes.repeat(samples.shape[1]), self.costs)
             costs, gradient = self.with_density(costs, gradient, batch)
             costs, gradient = costs.unflatten(0, samples.shape[1:3]), gradient.unflatten(1, samples.shape[1:3])
             total += (gradient * self.over_inputs(costs)).sum(1)
             weights += costs.sum(0)
-        self.trace.add(-weights / plan.samples, self.chances.mean(0))
+        self.trace.add(-weights / count, self.chances.mean(0))
         total /= self.over_inputs(weights)
         self.squares.mul_(plan.smoothing + plan.hoarding).addcmul_(total, total, value=1.0 - plan.smoothing)
         self.velocity.mul_(plan.momentum).add_(total)
@@ -129,11 +130,16 @@ class _Search:
         self.chances.clamp_(min=0.0)
         self.chances /= self.chances.amax([0, *range(2, self.chances.dim())], keepdim=True).clamp(min=1.0)
 
-    def draws(self) -> Iterator[Tensor]:
+    @property
+    def samples(self) -> int:
+        """Samples of the next step. From silence they would all be alike: one stands for them."""
+        return self.plan.samples if bool(self.chances.any()) else 1
+
+    def draws(self, samples: int) -> Iterator[Tensor]:
         """Samples (T, n, K, *input_shape) of the probabilities, as many at a time as are differentiated at once."""
         together = max(1, samples_at_once(self.box, len(self.chances)) // len(self.classes))
-        for first in range(0, self.plan.samples, together):
-            count = min(together, self.plan.samples - first)
+        for first in range(0, samples, together):
+            count = min(together, samples - first)
             yield torch.stack([self.draw() for _ in range(count)], dim=1)
 
     def draw(self) -> Tensor:
