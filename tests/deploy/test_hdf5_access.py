@@ -63,7 +63,7 @@ def test_one_matrix_in_many_blocks_is_read_once(tmp_path: Path) -> None:
             del block["weight"]
             block["weight"] = file["matrix"]
     assert path.stat().st_size < 6 * weight.size
-    with pytest.raises(bl.ModelFileError, match=r"block \d+ .dense.: weight: 65536 bytes: with what was read before"):
+    with pytest.raises(bl.ModelFileError, match="weight: 65536 bytes: with what was read before"):
         read_net(path)
 
 
