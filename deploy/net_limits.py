@@ -32,14 +32,19 @@ def encoding_problem(weight: FloatArray | IntArray, recurrent: FloatArray | IntA
     return f"netx's encoding turns values of {low}..{high} into zeros"
 
 
+def synapse_problems(layer: Dense) -> list[str]:
+    """What netx makes wrong or fails on in a dense layer in Loihi's arithmetic: what it computes is not stated."""
+    problem = encoding_problem(layer.weight, layer.recurrent)
+    problems = [] if problem is None else [f"weight: {problem}"]
+    if layer.delay is not None and layer.recurrent is not None:
+        problems.append("delay: netx drops the weights' exponent in a recurrent block with delays")
+    return problems
+
+
 def _layer_problems(layer: Layer) -> list[str]:
     problems = []
     if isinstance(layer, Dense):
-        problem = encoding_problem(layer.weight, layer.recurrent)
-        if problem is not None:
-            problems.append(f"weight: {problem}")
-        if layer.delay is not None and layer.recurrent is not None:
-            problems.append("delay: netx drops the weights' exponent in a recurrent block with delays")
+        problems += synapse_problems(layer)
     elif isinstance(layer, Conv):
         sizes = {
             "stride": layer.stride,

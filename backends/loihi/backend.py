@@ -16,10 +16,10 @@ from bl_neuro.backends.base import Backend, Response, Start, Target, joined, per
 from bl_neuro.backends.loihi.gradient import with_gradient
 from bl_neuro.backends.loihi.program import Program, compile_network
 from bl_neuro.backends.loihi.trace import LayerTrace
-from bl_neuro.deploy.net_limits import netx_problems
+from bl_neuro.deploy.net_limits import synapse_problems
 from bl_neuro.deploy.quantize import quantization_problems, quantize
 from bl_neuro.errors import InputError, NotDifferentiable
-from bl_neuro.layers import Flatten, Shape
+from bl_neuro.layers import Dense, Flatten, Shape
 from bl_neuro.network import Arithmetic, Network
 
 PIECE_VALUES = 2**21
@@ -48,7 +48,13 @@ class LoihiBackend(Backend):
     @classmethod
     def problems(cls, network: Network) -> list[str]:
         """See `Backend.problems`."""
-        return quantization_problems(network) or netx_problems(quantize(network).stated)
+        layers = [] if quantization_problems(network) else quantize(network).stated.layers
+        return quantization_problems(network) + [
+            f"layer {index}: {problem}"
+            for index, layer in enumerate(layers)
+            if isinstance(layer, Dense)
+            for problem in synapse_problems(layer)
+        ]
 
     @classmethod
     def open(
