@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Literal
 
 from bl_neuro.errors import ReportError
 
@@ -33,6 +34,14 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         with suppress(OSError):
             temporary.unlink()
         raise
+
+
+def what_is_at(path: Path) -> Literal["a file", "a folder", "nothing"]:
+    """What lies at `path`; nothing does where the name is one that no file can have."""
+    try:
+        return "a file" if path.is_file() else "a folder" if path.is_dir() else "nothing"
+    except (OSError, ValueError):  # too long, a null byte
+        return "nothing"
 
 
 def need_folder(path: Path) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from os import PathLike
+from os import PathLike, fsencode
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from bl_neuro.arrays import FloatArray
 from bl_neuro.errors import InputError, ModelFileError, NetworkError
-from bl_neuro.files import atomic_path
+from bl_neuro.files import atomic_path, what_is_at
 from bl_neuro.layers import AveragePool, Conv, Dense, Flatten, Input, Layer, SumPool
 from bl_neuro.network import MAX_FILE_BYTES, MAX_LAYERS, Network
 from bl_neuro.neuron import CubaLIF, Reset
@@ -96,8 +96,9 @@ def load(
 def _source(path: Any) -> Path:
     """The file that `path` names, once it is seen to be no pickle."""
     source = _as_path(path)
-    if not source.is_file():
-        raise ModelFileError(f"{source}: expected a model file, found {'a folder' if source.is_dir() else 'nothing'}")
+    found = what_is_at(source)
+    if found != "a file":
+        raise ModelFileError(f"{source}: expected a model file, found {found}")
     with _readable(source) as file:
         start = file.read(9)
     # a safetensors file begins with a length, whose first byte may be that of a pickle, and a brace
@@ -112,6 +113,11 @@ def _source(path: Any) -> Path:
 def _as_path(path: Any) -> Path:
     if not isinstance(path, (str, PathLike)):
         raise InputError(f"path: expected the name of a file, found {type(path).__name__}")
+    try:
+        if b"\0" in fsencode(path):
+            raise ValueError("a null byte")
+    except ValueError as error:
+        raise InputError(f"path: {path!r:.80} can name no file ({error})") from error
     return Path(path)
 
 

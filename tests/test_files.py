@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bl_neuro import ReportError
-from bl_neuro.files import atomic_path, need_folder, write_text
+from bl_neuro.files import atomic_path, need_folder, what_is_at, write_text
 
 
 def names(folder: Path) -> list[str]:
@@ -53,6 +53,13 @@ def test_a_folder_in_its_place_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OSError), atomic_path(tmp_path / "taken"):  # noqa: PT011
         pass
     assert names(tmp_path) == ["taken"]
+
+
+def test_what_is_at_a_path(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.txt", "a")
+    assert [what_is_at(path) for path in (tmp_path / "a.txt", tmp_path)] == ["a file", "a folder"]
+    for name in ("b.txt", "b" * 5000, "b\0", "b\ud800"):
+        assert what_is_at(tmp_path / name) == "nothing"
 
 
 def test_a_needed_folder_is_made_and_tried(tmp_path: Path) -> None:

@@ -352,6 +352,21 @@ def test_the_suffix_says_the_format(tmp_path: Path) -> None:
         bl.load(tmp_path / "model.onnx")
 
 
+@pytest.mark.parametrize("suffix", [".safetensors", ".net", ".nir"])
+def test_names_that_no_file_can_have(tmp_path: Path, small_network: Network, suffix: str) -> None:
+    long = tmp_path / ("a" * 5000 + suffix)
+    with pytest.raises(ModelFileError, match="expected a model file, found nothing"):
+        bl.load(long)
+    with pytest.raises(ModelFileError, match="could not be written"):
+        bl.save(small_network, long)
+    for name in (f"a\0{suffix}", f"a\ud800{suffix}"):
+        with pytest.raises(bl.InputError, match="can name no file"):
+            bl.load(tmp_path / name)
+        with pytest.raises(bl.InputError, match="can name no file"):
+            bl.save(small_network, tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("suffix", [".safetensors", ".nir"])
 def test_only_net_files_have_blocks_to_count(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"model{suffix}"

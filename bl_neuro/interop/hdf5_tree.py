@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from bl_neuro.errors import ModelFileError
+from bl_neuro.files import what_is_at
 
 Tree = dict[str, Any]
 """Names to arrays of numbers, to strings, to nested lists of strings, or to trees."""
@@ -48,8 +49,9 @@ def read_tree(path: Path) -> Tree:
     """
     import h5py
 
-    if not path.is_file():
-        raise ModelFileError(f"{path}: expected a NIR file, found {'a folder' if path.is_dir() else 'nothing'}")
+    found = what_is_at(path)
+    if found != "a file":
+        raise ModelFileError(f"{path}: expected a NIR file, found {found}")
     try:
         size = path.stat().st_size
         with path.open("rb") as raw:

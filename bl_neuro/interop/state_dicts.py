@@ -22,6 +22,7 @@ from typing import Any
 
 from bl_neuro.arrays import FloatArray
 from bl_neuro.errors import InputError, ModelFileError, NetworkError
+from bl_neuro.files import what_is_at
 from bl_neuro.interop.module_copy import values_of
 from bl_neuro.interop.parts import Neurons, Part, Step, Synapse, assemble
 from bl_neuro.layers import AveragePool, Flatten, SumPool
@@ -160,7 +161,10 @@ class _Reader:
 def _opened(state: Any) -> tuple[set[str], Callable[[str], FloatArray]]:
     """The names of the tensors, and how to get one."""
     if isinstance(state, Mapping):
-        return {str(name) for name in state}, lambda name: values_of(state[name])
+        unnamed = [name for name in state if not isinstance(name, str)]
+        if unnamed:
+            raise InputError(f"state: expected tensors by name, found the key {unnamed[0]!r:.80}")
+        return set(state), lambda name: values_of(state[name])
     if not isinstance(state, (str, Path)):
         raise InputError(
             f"state: expected a state dict or the path of a .safetensors file, found {type(state).__name__}"
@@ -172,10 +176,9 @@ def _opened(state: Any) -> tuple[set[str], Callable[[str], FloatArray]]:
             "Where you trust the file, convert it yourself: safetensors.torch.save_file(torch.load(path, "
             'weights_only=True), "weights.safetensors")'
         )
-    if not path.is_file():
-        raise ModelFileError(
-            f"{path}: expected a .safetensors file, found {'a folder' if path.is_dir() else 'nothing'}"
-        )
+    found = what_is_at(path)
+    if found != "a file":
+        raise ModelFileError(f"{path}: expected a .safetensors file, found {found}")
     size = path.stat().st_size
     if size > MAX_FILE_BYTES:
         raise ModelFileError(f"{path}: {size} bytes; at most {MAX_FILE_BYTES} are read")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy.typing as npt
 
 from bl_neuro.errors import InputError
+from bl_neuro.files import what_is_at
 from bl_neuro.numpy_file import read_npy
 
 MAX_BYTES = 2**30
@@ -26,10 +27,9 @@ def read_inputs(path: str | Path) -> npt.NDArray[Any]:
         InputError: missing, damaged, too large, not of numbers, or several arrays to choose from.
     """
     source = Path(path)
-    if not source.is_file():
-        raise InputError(
-            f"{source}: expected a .npy or .npz file, found {'a folder' if source.is_dir() else 'nothing'}"
-        )
+    found = what_is_at(source)
+    if found != "a file":
+        raise InputError(f"{source}: expected a .npy or .npz file, found {found}")
     if source.suffix not in (".npy", ".npz"):
         raise InputError(f"{source}: expected a name ending in .npy or .npz, found '{source.suffix}'")
     try:

@@ -119,6 +119,10 @@ def test_pickles_are_never_opened(tmp_path: Path) -> None:
 def test_what_is_no_state_or_no_layers_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match="found nothing"):
         from_state_dict(tmp_path / "none.safetensors", LAYERS, (2, 6, 6))
+    with pytest.raises(ModelFileError, match="found nothing"):
+        from_state_dict(tmp_path / ("a" * 5000 + ".safetensors"), LAYERS, (2, 6, 6))
+    with pytest.raises(InputError, match="state: expected tensors by name, found the key 0"):
+        from_state_dict({0: np.eye(2)}, LAYERS, (2, 6, 6))  # type: ignore[dict-item]
     with pytest.raises(InputError, match="state: expected a state dict"):
         from_state_dict(3, LAYERS, (2, 6, 6))  # type: ignore[arg-type]
     for layers in ([], "flatten", [LAYERS[2]] * 300):
