@@ -16,6 +16,7 @@ from bl_neuro.attacks.base import checked_classes
 from bl_neuro.backends import Target, open_target
 from bl_neuro.cli.model import ModelRequest
 from bl_neuro.cli.output import print_json, print_table, progress_bars, say
+from bl_neuro.cli.silent_outputs import need_spoken
 from bl_neuro.errors import InputError, NotRevealed, ReportError
 from bl_neuro.files import atomic_path, need_folder, write_text
 from bl_neuro.network import Network
@@ -52,6 +53,7 @@ def attack(request: AttackRequest, as_json: bool) -> None:
     network = request.model.open()
     classes = _classes(request.classes, network.classes)
     strategy = _strategy(request, network, len(classes))
+    need_spoken(network, request.reveals if request.attack == "v2" else None)
     evaluator = None if request.evaluator is None else load_evaluator(request.evaluator)
     shape = _picture_shape(request, network.input_shape, evaluator)
     if evaluator is not None and evaluator.classes != network.classes:

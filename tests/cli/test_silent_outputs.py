@@ -1,0 +1,41 @@
+"""Outputs that only integrate are attacked by what they show, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import bl_neuro as bl
+from bl_neuro.loihi_numbers import THRESHOLD_MAX
+
+
+def saved(folder: Path, threshold: int) -> Path:
+    output = bl.Dense(2 * np.arange(8).reshape(2, 4), bl.CubaLIF(threshold, 0.0, 1.0))
+    bl.save(bl.Network((4,), [output], readout="membrane", arithmetic="loihi"), folder / "model.safetensors")
+    return folder / "model.safetensors"
+
+
+@pytest.mark.parametrize("reveals", [(), ("--reveals", "counts"), ("--reveals", "spikes")])
+def test_spikes_that_never_come_are_refused(reveals: tuple[str, ...], tmp_path: Path, call: Callable[..., Any]) -> None:
+    said = call("attack", saved(tmp_path, THRESHOLD_MAX), "--backend", "loihi", *reveals)
+    assert said.code == 2
+    assert "the outputs of this network never spike" in said.err
+    assert "use --reveals scores" in said.err
+    assert said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("threshold", "options"),
+    [(THRESHOLD_MAX, ("--reveals", "scores")), (THRESHOLD_MAX, ("--attack", "v1")), (20, ())],
+    ids=["scores", "gradients", "outputs that spike"],
+)
+def test_what_is_shown_is_attacked(
+    threshold: int, options: tuple[str, ...], tmp_path: Path, call: Callable[..., Any]
+) -> None:
+    budget = () if "v1" in options else ("--budget", 100)
+    said = call("attack", saved(tmp_path, threshold), "--backend", "loihi", "--steps", 4, *options, *budget)
+    assert (said.code, said.err) == (0, "")
