@@ -23,6 +23,11 @@ The messages say what was expected, what was found, where, and what to try.
 from __future__ import annotations
 
 
+def _printable(text: str) -> str:
+    """`text` with what drives a terminal written as an escape: files name things, and messages repeat the names."""
+    return "".join(each if each.isprintable() or each == "\n" else ascii(each)[1:-1] for each in text)
+
+
 class BlNeuroError(Exception):
     """Base of every exception of bl-neuro."""
 
@@ -43,8 +48,8 @@ class ModelFileError(BlNeuroError):
     """A model file is missing, damaged, too large or of a kind that is not read; `problems` lists what is wrong."""
 
     def __init__(self, message: str, problems: list[str] | None = None) -> None:
-        self.problems = tuple(problems or ())
-        super().__init__(message)
+        self.problems = tuple(_printable(problem) for problem in problems or ())
+        super().__init__(_printable(message))
 
 
 class DataError(BlNeuroError):

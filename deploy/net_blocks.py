@@ -208,7 +208,10 @@ def _flatten_before(chain: Chain, block: CheckedGroup, features: int) -> None:
 
 
 def _conv(chain: Chain, block: CheckedGroup) -> None:
-    keys = _keys(block, ("type", "shape", "neuron", "weight", "bias", *GEOMETRY_KEYS))
+    keys = _keys(block, ("type", "shape", "neuron", "weight", "bias", "delay", *GEOMETRY_KEYS))
+    delay = block.numbers("delay") if "delay" in keys else None
+    if delay is not None and delay.any():
+        block.complain("delay: netx ignores it in a convolution; expected 0")
     stated = shape_of(block, "shape")
     if stated is not None and len(stated) != 3:
         block.complain(f"shape: expected (channels, height, width), found {stated}")

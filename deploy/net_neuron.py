@@ -11,6 +11,9 @@ from bl_neuro.layers import Shape
 from bl_neuro.loihi_numbers import BIAS_RANGE, DECAY_ONE, THRESHOLD_MAX
 from bl_neuro.neuron import CubaLIF
 
+MOST_STATED = 2**25 - 1
+"""Largest vThMant that is read: Lava holds 64 times it in 32 bits. From `THRESHOLD_MAX` on no voltage exceeds any, and
+all are the same; `block.cuba.Affine`, which never fires, exports 262143."""
 READ = ("type", "iDecay", "vDecay", "vThMant")
 ONLY_IN_TRAINING = ("scaleRho", "tauRho", "theta")
 IGNORED_BY_NETX = {"refDelay": 1, "gradedSpike": 0, "messageBits": 0, "wgtExp": 0, "weight_exp": 0}
@@ -30,10 +33,10 @@ def cuba_neuron(block: CheckedGroup, shape: Shape | None, bias: FloatArray | Non
     keys = group.keys()
     _check_ignored(group, keys)
     current, voltage = (per_neuron(group, key, shape, 0, DECAY_ONE) for key in ("iDecay", "vDecay"))
-    threshold = bounded(group, "vThMant", one_number(group, "vThMant"), 0, THRESHOLD_MAX)
+    threshold = bounded(group, "vThMant", one_number(group, "vThMant"), 0, MOST_STATED)
     if current is None or voltage is None or threshold is None or bias is None:
         return None
-    return CubaLIF(threshold, current / DECAY_ONE, voltage / DECAY_ONE, bias)
+    return CubaLIF(np.minimum(threshold, THRESHOLD_MAX), current / DECAY_ONE, voltage / DECAY_ONE, bias)
 
 
 def never_firing_neuron(bias: FloatArray | None) -> CubaLIF | None:

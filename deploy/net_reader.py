@@ -45,8 +45,22 @@ def read_net(path: str | Path, layers: int | None = None, input_shape: Iterable[
         root = CheckedGroup(file, "file", Budget(MAX_VALUES, size), problems)
         network = _network(root, count, taken)
     if network is None or problems:
-        raise ModelFileError(f"{source}: {'; '.join(problems)}", problems)
+        raise ModelFileError(f"{source}: {'; '.join(_each_once(problems))}", problems)
     return network
+
+
+def _each_once(problems: list[str]) -> list[str]:
+    """The problems, with those that several blocks share said once: "block 1 (conv), block 2 (conv): ..."."""
+    places: dict[str, list[str]] = {}
+    for problem in problems:
+        place, _, said = problem.partition(": ")
+        places.setdefault(said, []).append(place)
+    return [f"{_listed(found)}: {said}" for said, found in places.items()]
+
+
+def _listed(places: list[str]) -> str:
+    more = f" and {len(places) - 3} more" if len(places) > 3 else ""
+    return ", ".join(places[:3]) + more
 
 
 def _size(path: Path) -> int:

@@ -381,3 +381,19 @@ def test_threads_write_at_the_same_time(tmp_path: Path, small_network: Network, 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda path: bl.save(small_network, path), paths))
     assert len({path.read_bytes() for path in paths}) == 1
+
+
+@pytest.mark.parametrize("path", [None, 5])
+def test_what_is_no_path_is_refused(path: Any) -> None:
+    with pytest.raises(bl.InputError, match="path: expected the name of a file"):
+        bl.load(path)
+    with pytest.raises(bl.InputError, match="path: expected the name of a file"):
+        bl.save(random_dense(1), path)
+
+
+def test_weights_without_a_network_point_to_what_reads_them(tmp_path: Path) -> None:
+    save_file({"fc.weight": np.eye(2)}, tmp_path / "w.safetensors")
+    (tmp_path / "w.pt").write_bytes(b"PK\x03\x04 and more")
+    for name in ("w.safetensors", "w.pt"):
+        with pytest.raises(bl.ModelFileError, match=r"bl_neuro\.from_state_dict"):
+            bl.load(tmp_path / name)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from bl_neuro.arrays import FloatArray
 from bl_neuro.errors import InputError, Unsupported
@@ -25,16 +26,26 @@ def private_copy(module: nn.Module, dtype: torch.dtype = torch.float64) -> nn.Mo
     """
     if not isinstance(module, nn.Module):
         raise InputError(f"module: expected a torch.nn.Module, found {type(module).__name__}")
+    for name, each in module.named_modules():
+        place = f"{name or 'module'}: {type(each).__name__}"
+        if isinstance(each, torch.jit.ScriptModule):
+            raise Unsupported(f"{place}: a scripted module does not show its layers; pass the one that it was made of")
+        if any(is_lazy(parameter) for parameter in each.parameters(recurse=False)):
+            raise Unsupported(f"{place}: its weights are made when it first runs; run the module once before")
+    try:
+        return _copied(module, dtype)
+    except Exception as error:  # a module of any make: anything can go wrong in its copying
+        raise Unsupported(f"the module cannot be copied ({type(error).__name__}: {error})") from error
+
+
+def _copied(module: nn.Module, dtype: torch.dtype) -> nn.Module:
     # torch copies no tensor that belongs to a graph, as states do after a forward pass with gradients
     memo: dict[int, Any] = {}
     for each in module.modules():
         for value in (*vars(each).values(), *each._buffers.values()):
             if isinstance(value, Tensor) and not value.is_leaf:
                 memo[id(value)] = value.detach().clone()
-    try:
-        copied: nn.Module = copy.deepcopy(module, memo)
-    except Exception as error:  # a module of any make: anything can go wrong in its copying
-        raise Unsupported(f"the module cannot be copied ({type(error).__name__}: {error})") from error
+    copied: nn.Module = copy.deepcopy(module, memo)
     for parameter in copied.parameters():
         parameter.requires_grad_(False)
         parameter.grad = None
@@ -68,10 +79,18 @@ def in_order(module: nn.Module, order: Sequence[str] | None, plain: tuple[type[n
         found = _picked(module, order, plain)
     seen: dict[int, str] = {}
     for name, layer in found:
-        if id(layer) in seen:
-            raise Unsupported(f"{name}: the same object as {seen[id(layer)]}: it would share its state")
+        if id(layer) in seen and not _is_stateless(layer):
+            raise Unsupported(
+                f"{name}: the same object as {seen[id(layer)]}: the neurons of two layers have to be two objects, also "
+                "where their states are handed from step to step; copy.deepcopy makes another"
+            )
         seen[id(layer)] = name
     return found
+
+
+def _is_stateless(layer: nn.Module) -> bool:
+    """Whether it is a layer of torch's without values of its own, such as a pooling that is used again."""
+    return type(layer).__module__.startswith("torch.nn.modules.") and next(layer.parameters(), None) is None
 
 
 def _is_plain(module: nn.Module, plain: tuple[type[nn.Module], ...]) -> bool:
@@ -79,7 +98,9 @@ def _is_plain(module: nn.Module, plain: tuple[type[nn.Module], ...]) -> bool:
 
 
 def _opened(prefix: str, module: nn.Module, plain: tuple[type[nn.Module], ...]) -> Iterator[Named]:
-    for name, child in module.named_children():
+    for name, child in module._modules.items():  # named_children drops an object that comes again
+        if child is None:
+            continue
         full = f"{prefix}{name}"
         if _is_plain(child, plain):
             yield from _opened(f"{full}.", child, plain)

@@ -193,6 +193,8 @@ def _neurons(place: str, node: Tree, how: Discrete) -> Part:
 def _gain_and_decays(place: str, node: Tree, how: Discrete) -> tuple[FloatArray, FloatArray, FloatArray]:
     """What NIR's voltage is in units of ours, and the two decays, by the convention of the file."""
     r = _positive(place, "r", numbers(place, node, "r"))
+    if how.convention == "norse" and not np.isclose(r, 1).all():
+        raise NetworkError([f"{place}: r: expected 1, as Norse's exporter writes; who wrote this file?"])
     if node["type"] == "IF":
         return (np.ones(()) if how.convention == "norse" else how.dt * r), np.ones(()), np.zeros(())
     cuba = node["type"] == "CubaLIF"
@@ -205,8 +207,8 @@ def _gain_and_decays(place: str, node: Tree, how: Discrete) -> tuple[FloatArray,
     w_in = _positive(place, "w_in", numbers(place, node, "w_in")) if "w_in" in node else np.ones(())
     current_decay = how.dt / tau_syn
     if how.convention == "norse":
-        if not (np.isclose(w_in, 1).all() and np.isclose(r, 1).all()):
-            raise NetworkError([f"{place}: r or w_in other than 1, which Norse's exporter does not write"])
+        if not np.isclose(w_in, 1).all():
+            raise NetworkError([f"{place}: w_in: expected 1, as Norse's exporter writes; who wrote this file?"])
         return voltage_decay, current_decay, voltage_decay
     scale = _snapped(place, "w_in", current_decay * w_in, how)
     return _snapped(place, "r", gain, how) * scale, current_decay, voltage_decay

@@ -24,7 +24,7 @@ from bl_neuro.interop.checked import Trace, reference_traces, require_same
 from bl_neuro.interop.module_copy import in_order, private_copy, undisturbed, values_of
 from bl_neuro.interop.parts import Neurons, Part, assemble, collect
 from bl_neuro.interop.torch_parts import torch_part
-from bl_neuro.network import Network, Readout
+from bl_neuro.network import Network, Readout, checked_input_shape
 from bl_neuro.neuron import TIE, Reset
 
 SOURCE = "the Norse module"
@@ -56,8 +56,13 @@ def from_norse(
         InputError: an argument is not what was expected. MissingDependency: Norse is not installed.
     """
     norse = _norse()
-    shape = tuple(input_shape)
+    shape = checked_input_shape(input_shape)
     copied = private_copy(module)
+    if type(module) is nn.Sequential and order is None:
+        raise Unsupported(
+            "nn.Sequential does not hand on the states of Norse's neurons; norse.torch.SequentialState of the same "
+            "layers does"
+        )
     layers = [(name, _unlifted(layer, norse)) for name, layer in in_order(copied, order, (norse.SequentialState,))]
     timed = _is_timed(copied, layers, norse)
 
@@ -70,7 +75,7 @@ def from_norse(
         return _neurons(name, layer, norse) if spikes(layer) else torch_part(name, layer, lead)
 
     parts, problems = collect(layers, read, spikes)
-    network = assemble(parts, shape, SOURCE, problems, readout)
+    network = assemble(parts, shape, SOURCE, problems, readout, flattens=order is not None)
     if checked:
         cells = [layer for _, layer in layers if spikes(layer)]
         with undisturbed():

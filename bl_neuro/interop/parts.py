@@ -12,7 +12,7 @@ import numpy as np
 from bl_neuro.arrays import FloatArray
 from bl_neuro.errors import NetworkError, Unsupported
 from bl_neuro.layers import AveragePool, Conv, Dense, Flatten, Layer, Shape, SumPool
-from bl_neuro.network import MAX_VALUES, Arithmetic, Network, Readout
+from bl_neuro.network import MAX_VALUES, Arithmetic, Network, Readout, checked_input_shape
 from bl_neuro.neuron import CubaLIF, Reset, frozen_array
 
 
@@ -54,7 +54,14 @@ class Step:
     layer: Flatten | SumPool | AveragePool
 
 
-Part = Synapse | Neurons | Step
+@dataclass(frozen=True)
+class Unread:
+    """A layer that is none of these: the problem is noted already, and the shape behind it is not known."""
+
+    name: str
+
+
+Part = Synapse | Neurons | Step | Unread
 
 
 def collect(
@@ -71,7 +78,7 @@ def collect(
             part = read(name, layer)
         except NetworkError as error:
             problems += error.problems
-            part = Neurons(name, 1.0) if spikes(layer) else None
+            part = Neurons(name, 1.0) if spikes(layer) else Unread(name)
         if part is not None:
             parts.append(part)
     return parts, problems
@@ -84,33 +91,45 @@ def assemble(
     problems: Sequence[str] = (),
     readout: Readout = "spikes",
     arithmetic: Arithmetic = "real",
+    flattens: bool = False,
 ) -> Network:
     """The network that `parts` make, each synapse with the neurons that follow it.
 
-    source: what they come from, for messages. problems: what was already found wrong with it.
+    source: what they come from, for messages. problems: what was already found wrong with it. flattens: images become
+    vectors where dense weights have one for each of their pixels, for models that may do so between their layers.
 
     Raises:
-        Unsupported: there are problems; all that could be found are listed.
+        Unsupported: there are problems; all that are not mere consequences of others are listed.
+        InputError: input_shape is no shape of a frame.
     """
     found = list(problems)
     layers: list[Layer] = []
-    shape = tuple(input_shape)
+    input_shape = shape = checked_input_shape(input_shape)
     waiting: Synapse | None = None
+    lost = False
     try:
         for part in parts:
             if isinstance(part, Synapse):
                 if waiting is not None:
                     found.append(f"{waiting.name}: expected neurons after it, found {part.name}")
+                    lost = True
                 waiting = part
                 continue
+            if lost or isinstance(part, Unread):  # what follows has no known shape
+                waiting = None
+                break
             if isinstance(part, Step):
                 if waiting is not None:
-                    found.append(f"{part.name}: lies between {waiting.name} and its neurons; move it behind them")
+                    between = f"{part.name}: lies between {waiting.name} and its neurons; move it behind them"
+                    raise NetworkError([between])
                 layer: Layer = part.layer
             elif waiting is None:
                 found.append(f"{part.name}: expected a linear or convolutional layer just before these neurons")
                 continue
             else:
+                if flattens and _takes_flat(waiting, shape):
+                    layers.append(Flatten())
+                    shape = (math.prod(shape),)
                 layer = _spiking(waiting, part, shape)
                 waiting = None
             layers.append(layer)
@@ -128,6 +147,11 @@ def assemble(
         return Network(input_shape, layers, readout, arithmetic)
     except NetworkError as error:
         raise Unsupported(f"{source} has no exact network: {'; '.join(error.problems)}") from error
+
+
+def _takes_flat(synapse: Synapse, shape: Shape) -> bool:
+    size = np.shape(synapse.weight)
+    return len(size) == 2 and len(shape) == 3 and size[1] == math.prod(shape)
 
 
 def _named(name: str, make: Any) -> Any:

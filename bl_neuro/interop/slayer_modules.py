@@ -27,7 +27,7 @@ from bl_neuro.interop.module_copy import Named, in_order, private_copy, undistur
 from bl_neuro.interop.parts import Neurons, Part, Step, Synapse, assemble
 from bl_neuro.layers import Flatten
 from bl_neuro.loihi_numbers import DECAY_ONE
-from bl_neuro.network import Network, Readout
+from bl_neuro.network import Network, Readout, checked_input_shape
 
 SOURCE = "the SLAYER module"
 TIES_EXACT = 4095
@@ -59,7 +59,7 @@ def from_slayer(
         InputError: an argument is not what was expected. MissingDependency: lava-dl is not installed.
     """
     cuba = _cuba()
-    shape = tuple(input_shape)
+    shape = checked_input_shape(input_shape)
     copied = private_copy(module, torch.float32)
     layers, listed = _blocks(copied, order)
     parts: list[Part] = []
@@ -107,7 +107,10 @@ def _parts(name: str, block: Any, cuba: Any) -> list[Part]:
     if kind is cuba.Input:
         if block.neuron is None:
             return []
-        raise NetworkError([f"{name}: Input with neurons: SLAYER rounds what it takes to 1/32, Loihi to whole numbers"])
+        reason = "SLAYER rounds what it takes to 1/32, Loihi to whole numbers"
+        raise NetworkError(
+            [f"{name}: Input with neurons: {reason}; export_hdf5 and bl_neuro.load make a network of it"]
+        )
     if kind not in (cuba.Dense, cuba.Conv):
         raise NetworkError(
             [f"{name}: {kind.__module__.rpartition('.')[2]}.{kind.__name__}: expected Dense, Conv or Flatten"]

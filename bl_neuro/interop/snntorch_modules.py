@@ -24,7 +24,7 @@ from bl_neuro.interop.checked import Trace, reference_traces, require_same
 from bl_neuro.interop.module_copy import Named, in_order, private_copy, undisturbed, values_of
 from bl_neuro.interop.parts import Neurons, assemble, collect
 from bl_neuro.interop.torch_parts import torch_part
-from bl_neuro.network import Network, Readout
+from bl_neuro.network import Network, Readout, checked_input_shape
 from bl_neuro.neuron import TIE, Reset
 
 SOURCE = "the snnTorch module"
@@ -56,7 +56,7 @@ def from_snntorch(
         InputError: an argument is not what was expected. MissingDependency: snnTorch is not installed.
     """
     snn = _snntorch()
-    shape = tuple(input_shape)
+    shape = checked_input_shape(input_shape)
     copied = private_copy(module)
     layers = in_order(copied, order, (nn.Sequential,))
 
@@ -66,7 +66,7 @@ def from_snntorch(
     parts, problems = collect(
         layers, lambda name, layer: _neurons(name, layer, snn) if spikes(layer) else torch_part(name, layer), spikes
     )
-    network = assemble(parts, shape, SOURCE, problems, readout)
+    network = assemble(parts, shape, SOURCE, problems, readout, flattens=order is not None)
     if checked:
         with undisturbed():
             own = _Runner(copied, layers, order is not None, run, snn)

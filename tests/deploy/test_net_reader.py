@@ -168,7 +168,7 @@ REFUSED: dict[str, tuple[list[Block], str]] = {
     "decay": ([dense(neuron__vDecay=4097)], "neuron: vDecay: expected values in 0..4096, found 4097"),
     "negative decay": ([dense(neuron__iDecay=-1)], "neuron: iDecay: expected values in 0..4096, found -1"),
     "half a decay": ([dense(neuron__iDecay=0.5)], "neuron: iDecay: expected whole numbers, found 0.5"),
-    "threshold": ([dense(neuron__vThMant=131073)], "neuron: vThMant: expected values in 0..131072"),
+    "threshold": ([dense(neuron__vThMant=2**25)], "neuron: vThMant: expected values in 0..33554431"),
     "thresholds": ([dense(neuron__vThMant=[1, 1])], r"neuron: vThMant: expected one number, found shape \(2,\)"),
     "bias": ([dense(bias=[40000, 0])], "bias: expected values in -32768..32767, found 0..40000"),
     "bias shape": ([dense(bias=[1, 2, 3])], r"bias: expected one value, or shape \(2,\), found \(3,\)"),
@@ -176,7 +176,7 @@ REFUSED: dict[str, tuple[list[Block], str]] = {
     "conv bias": ([image(), conv(bias=3)], r"bias: expected 2 values, one a channel, found a scalar, on which netx"),
     "conv without neurons": ([image(), {k: v for k, v in conv().items() if "/" not in k}], "neuron: missing; only a"),
     "conv without input": ([conv()], "nothing states the shape of the image it takes"),
-    "conv delay": ([image(), conv(delay=1)], r"block 1 \(conv\): delay: not known here"),
+    "conv delay": ([image(), conv(delay=1)], r"block 1 \(conv\): delay: netx ignores it in a convolution; expected 0"),
     "conv output": ([image(), conv(shape=[2, 4, 3])], r"shape: expected \(2, 3, 4\), found \(2, 4, 3\)"),
     "stride beyond 8 bits": ([image(), conv(stride=[128, 1])], "stride: expected values in 1..127"),
     "groups": ([image(), conv(groups=3)], "groups: expected a divisor of 2"),
@@ -370,3 +370,33 @@ def test_a_dense_first_block_takes_a_given_image_flat(tmp_path: Path) -> None:
     network = bl.load(write(tmp_path / "dense.net", dense()), input_shape=(1, 1, 3))
     assert [type(layer) for layer in network.layers] == [bl.Flatten, bl.Dense]
     assert network.input_shape == (1, 1, 3)
+
+
+@pytest.mark.parametrize("stated", [2**17 + 1, 262143, 2**25 - 1])
+def test_thresholds_beyond_any_voltage_never_fire(tmp_path: Path, stated: int) -> None:
+    """`block.cuba.Affine` exports 262143, and Lava runs it as it does 131072."""
+    network = read(tmp_path, dense(neuron__vThMant=stated))
+    assert network == read(tmp_path, dense(neuron__vThMant=2**17))
+    assert network.readout == "membrane"
+
+
+def test_a_delay_of_0_in_a_convolution_changes_nothing(tmp_path: Path) -> None:
+    assert read(tmp_path, image(), conv(delay=[0, 0])) == read(tmp_path, image(), conv())
+
+
+def test_what_several_blocks_share_is_said_once(tmp_path: Path) -> None:
+    sigma = dense(neuron__type="SDNN", weight=[[1, 2], [3, 4]])
+    with pytest.raises(ModelFileError) as caught:
+        read(tmp_path, *[sigma] * 5)
+    assert len(caught.value.problems) == 5
+    assert str(caught.value).count("sigma-delta") == 1
+    assert "block 0 (dense), block 1 (dense), block 2 (dense) and 2 more: neuron: type 'SDNN'" in str(caught.value)
+
+
+def test_what_a_file_names_does_not_drive_the_terminal(tmp_path: Path) -> None:
+    evil = "\x1b[31mEVIL\x1b]0;pwn\x07"
+    with pytest.raises(ModelFileError) as caught:
+        read(tmp_path, dense(neuron__type=evil[:20], **{f"key{evil}": 1, "right\u202eleft": 1}))
+    said = "".join([str(caught.value), *caught.value.problems])
+    assert said.isprintable()
+    assert "\\x1b[31mEVIL" in said

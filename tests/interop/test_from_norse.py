@@ -128,3 +128,8 @@ def test_the_module_is_left_as_it_was() -> None:
     layer = network.layers[0]
     assert isinstance(layer, bl.Dense)
     assert layer.neuron.threshold == pytest.approx(1.0 / 0.1)  # Norse's voltage is dv times ours
+
+
+def test_a_container_that_drops_states_is_named() -> None:
+    with pytest.raises(Unsupported, match="SequentialState"):
+        from_norse(nn.Sequential(linear(5, 4), box()), (5,))

@@ -188,3 +188,65 @@ def test_the_module_is_left_as_it_was() -> None:
 def test_what_is_no_module_is_refused() -> None:
     with pytest.raises(InputError, match="found dict"):
         from_snntorch({}, (3,))  # type: ignore[arg-type]
+
+
+class Flattening(nn.Module):
+    """As snnTorch's sixth tutorial writes it: flattened by a call, not by a layer; one pooling used twice."""
+
+    def __init__(self, across: bool = False) -> None:
+        super().__init__()
+        self.conv, self.lif1, self.pool = nn.Conv2d(1, 4, 3), leaky(1, 1), nn.AvgPool2d(1)
+        self.fc, self.lif2 = linear(64, 3), leaky(3, 2)
+        self.across = across
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        mem1, mem2 = self.lif1.init_leaky(), self.lif2.init_leaky()
+        spikes = torch.zeros(())
+        for step in x:
+            image, mem1 = self.lif1(self.conv(step), mem1)
+            image = self.pool(self.pool(image))
+            image = image.movedim(1, -1) if self.across else image
+            spikes, mem2 = self.lif2(self.fc(image.reshape(len(image), -1)), mem2)
+        return spikes
+
+
+def test_what_a_forward_flattens_by_itself_is_flattened() -> None:
+    order = ["conv", "lif1", "pool", "pool", "fc", "lif2"]
+    network = from_snntorch(Flattening(), (1, 6, 6), order=order)
+    assert [type(layer).__name__ for layer in network.layers] == [
+        "Conv", "AveragePool", "AveragePool", "Flatten", "Dense",
+    ]  # fmt: skip
+    with pytest.raises(Unsupported, match="bins differ"):
+        from_snntorch(Flattening(across=True), (1, 6, 6), order=order)
+
+
+def test_neurons_used_twice_are_named() -> None:
+    lif = leaky()
+    module = nn.Sequential(linear(4, 4), lif, linear(4, 3), lif)
+    with pytest.raises(Unsupported, match=r"3: the same object as 1: .* two objects"):
+        from_snntorch(module, (4,))
+
+
+def test_a_layer_that_is_not_read_hides_what_follows_from_it() -> None:
+    module = nn.Sequential(
+        nn.Conv2d(1, 2, 3), leaky(), nn.MaxPool2d(2), nn.Flatten(), linear(8, 3), nn.ReLU(), nn.Softmax(1)
+    )
+    with pytest.raises(Unsupported) as caught:
+        from_snntorch(module, (1, 6, 6))
+    assert "2: MaxPool2d: the maximum" in str(caught.value)
+    assert "6: Softmax" in str(caught.value)
+    assert "Dense expects" not in str(caught.value)
+
+
+@pytest.mark.parametrize("shape", [64, None])
+def test_an_input_shape_that_is_none_is_refused(shape: Any) -> None:
+    with pytest.raises(InputError, match="input_shape: expected"):
+        from_snntorch(nn.Sequential(linear(64, 3), leaky(3)), shape)
+
+
+@pytest.mark.filterwarnings("ignore:Lazy modules", "ignore:.*torch.jit.script.* is deprecated")
+def test_modules_that_do_not_show_their_weights_are_refused() -> None:
+    with pytest.raises(Unsupported, match="0: LazyLinear: its weights are made when it first runs"):
+        from_snntorch(nn.Sequential(nn.LazyLinear(3), leaky(3)), (4,))
+    with pytest.raises(Unsupported, match="a scripted module does not show its layers"):
+        from_snntorch(torch.jit.script(nn.Sequential(linear(4, 3), nn.ReLU())), (4,))

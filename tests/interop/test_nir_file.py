@@ -182,7 +182,7 @@ def drop(node: str, key: str) -> Callable[[Tree], None]:
         (put("lif", "type", "LI"), "node lif: LI: a leaky integrator does not spike"),
         (put("lif", "type", "Unheard"), "node lif: Unheard: expected one of"),
         (put("fc", "weight", np.ones((1, 2, 3))), "node fc: weight: expected shape"),
-        (put("input", "shape", np.array([0])), "node fc: Dense expects an input of shape"),
+        (put("input", "shape", np.array([5])), "node fc: Dense expects an input of shape"),
         (put("input", "shape", np.array([1.5])), "node input: shape: expected a few whole numbers"),
         (lambda tree: tree["edges"].append(["lif2", "lif"]), "branches or loops"),
         (lambda tree: tree["edges"].pop(2), "does not connect them"),
@@ -285,3 +285,12 @@ def test_a_large_file_of_the_nir_package_is_read(tmp_path: Path) -> None:
     assert isinstance(layer, Conv)
     assert layer.neuron.threshold.size <= 64
     assert (layer.neuron.voltage_decay == 0.25).all()
+
+
+def test_a_file_of_snntorch_is_not_taken_for_one_of_norse(tmp_path: Path) -> None:
+    nir = pytest.importorskip("nir", reason="nir is not installed")
+    tau = np.full(2, 1e-4 / 0.1)
+    neuron = nir.LIF(tau=tau, r=tau / 1e-4, v_leak=0 * tau, v_threshold=np.ones(2), v_reset=0 * tau)
+    nir.write(tmp_path / "n.nir", nir.NIRGraph.from_list(nir.Linear(np.eye(2)), neuron))
+    with pytest.raises(ModelFileError, match="r: expected 1, as Norse's exporter writes"):
+        read_nir(tmp_path / "n.nir", convention="norse", dt=1e-4)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from bl_neuro import CubaLIF, Dense, Flatten, SumPool, Unsupported
+from bl_neuro import Conv, CubaLIF, Dense, Flatten, InputError, SumPool, Unsupported
 from bl_neuro.errors import NetworkError
-from bl_neuro.interop.parts import Neurons, Part, Step, Synapse, assemble, laid_out
+from bl_neuro.interop.parts import Neurons, Part, Step, Synapse, Unread, assemble, laid_out
 
 
 def dense(name: str = "fc", out: int = 4, inner: int = 3, **more: object) -> Synapse:
@@ -13,7 +15,12 @@ def dense(name: str = "fc", out: int = 4, inner: int = 3, **more: object) -> Syn
 
 
 def test_each_synapse_takes_the_neurons_behind_it() -> None:
-    parts = [dense(), Neurons("a", 1.0), dense("fc2", 2, 4), Neurons("b", [0.5, 0.6], 0.5, 0.2, 0.1, "subtract")]
+    parts: list[Part] = [
+        dense(),
+        Neurons("a", 1.0),
+        dense("fc2", 2, 4),
+        Neurons("b", [0.5, 0.6], 0.5, 0.2, 0.1, "subtract"),
+    ]
     network = assemble(parts, (3,), "it")
     last = network.layers[1]
     assert isinstance(last, Dense)
@@ -42,6 +49,38 @@ def test_what_makes_no_network_is_refused_by_name(parts: list[Part], said: str) 
 def test_all_problems_are_said_at_once() -> None:
     with pytest.raises(Unsupported, match=r"one; two; fc: expected neurons after it, found fc2; fc2: no neurons"):
         assemble([dense(), dense("fc2")], (3,), "it", ["one", "two"])
+
+
+def test_what_follows_from_a_problem_is_not_said_too() -> None:
+    """Behind a layer that is not read no shape is known, and what does not fit there says nothing."""
+    behind: list[Part] = [dense(inner=7), Neurons("b", 1.0)]
+    cases: list[tuple[list[Part], str]] = [
+        ([Unread("pool"), *behind], "pool: none"),
+        ([dense(), Step("flat", Flatten()), Neurons("a", 1.0), *behind], "flat: lies between fc and its neurons"),
+        ([dense(), dense("fc2", 5, 5), Neurons("a", 1.0), *behind], "fc: expected neurons after it, found fc2"),
+    ]
+    for parts, said in cases:
+        with pytest.raises(Unsupported) as caught:
+            assemble(parts, (3,), "it", ["pool: none"] if said.startswith("pool") else ())
+        assert str(caught.value).startswith(f"it has no exact network: {said}")
+        assert "expects" not in str(caught.value)
+
+
+@pytest.mark.parametrize("shape", [64, None, "3", (0,), (1.5, 2, 2), (2, 2), (-1,), [None]])
+def test_an_input_shape_that_is_none_is_said(shape: Any) -> None:
+    with pytest.raises(InputError, match="input_shape: expected"):
+        assemble([dense(), Neurons("a", 1.0)], shape, "it")
+
+
+def test_an_image_becomes_a_vector_by_itself_where_the_model_may_do_so() -> None:
+    image = Synapse("conv", np.ones((2, 1, 1, 1)))
+    parts: list[Part] = [image, Neurons("a", 1.0), dense(inner=8), Neurons("b", 1.0)]
+    network = assemble(parts, np.array([1.0, 2.0, 2.0]), "it", flattens=True)
+    assert [type(layer) for layer in network.layers] == [Conv, Flatten, Dense]
+    with pytest.raises(Unsupported, match="put a Flatten before it"):
+        assemble(parts, (1, 2, 2), "it")
+    with pytest.raises(Unsupported, match="put a Flatten before it"):
+        assemble([*parts[:2], dense(inner=9), parts[3]], (1, 2, 2), "it", flattens=True)
 
 
 def test_a_bias_acts_where_the_current_has_no_memory() -> None:
