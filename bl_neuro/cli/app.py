@@ -117,17 +117,38 @@ def attack(
     backend: Annotated[
         str, typer.Option("--backend", help="Substrate: snntorch, norse, slayer, loihi, lava.")
     ] = "snntorch",
-    name: Annotated[str, typer.Option("--attack", help="v1 (white box, gradients) or v2 (black box).")] = "v2",
+    name: Annotated[
+        str,
+        typer.Option(
+            "--attack",
+            help="v1, v2_gradient (white box, gradients); v2, cma_es, one_plus_one, random (black box, queries); "
+            "transfer (a leaked copy first, then queries).",
+        ),
+    ] = "v2",
     reveals: Annotated[
-        str, typer.Option("--reveals", help="What v2 sees: membrane, scores, spikes, counts or label.")
-    ] = "counts",
-    budget: Annotated[int, typer.Option("--budget", help="Queries v2 may spend in all.")] = 7040,
+        str | None,
+        typer.Option(
+            "--reveals", help="What a black box shows: membrane, scores, spikes, counts (the default) or label."
+        ),
+    ] = None,
+    budget: Annotated[
+        int | None, typer.Option("--budget", help="Queries that a black box answers in all; 7040 by default.")
+    ] = None,
+    twin: Annotated[
+        str | None, typer.Option("--twin", help="Substrate of transfer's copy; snntorch by default.")
+    ] = None,
     classes: Annotated[
         str | None, typer.Option("--classes", help="Comma-separated class numbers; all by default.")
     ] = None,
     steps: Annotated[int, typer.Option("--steps", help="Time steps of a query and of an inversion.")] = 20,
+    events: Annotated[
+        bool, typer.Option("--events", help="Settings for event data, of v1, v2_gradient and transfer.")
+    ] = False,
+    blur: Annotated[
+        float | None, typer.Option("--blur", help="Expect neighbouring pixels to agree, over so many pixels.")
+    ] = None,
     window: Annotated[
-        float | None, typer.Option("--window", help="v2 expects the object in a centred window of so many pixels.")
+        float | None, typer.Option("--window", help="Expect the object in a centred window of so many pixels.")
     ] = None,
     image_shape: Annotated[
         str | None, typer.Option("--image-shape", help="HEIGHT,WIDTH of a network's flat inputs, if they are images.")
@@ -144,17 +165,14 @@ def attack(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Reconstruct an input for each class of a network, with gradients (v1) or queries alone (v2)."""
+    """Reconstruct an input for each class of a network, with gradients or with queries alone."""
     from bl_neuro.cli.attack import AttackRequest
     from bl_neuro.cli.attack import attack as command
+    from bl_neuro.cli.strategy import StrategyRequest
 
     opened = _model(model, layers, input_shape, convention, dt, reset)
-    command(
-        AttackRequest(
-            opened, backend, name, reveals, budget, classes, steps, window, image_shape, evaluator, out, seed
-        ),
-        as_json,
-    )
+    strategy = StrategyRequest(name, reveals, budget, twin, events, blur, window, image_shape)
+    command(AttackRequest(opened, backend, strategy, classes, steps, evaluator, out, seed), as_json)
 
 
 @app.command()

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bl_neuro.access import REVEALS, BlackBox, WhiteBox, answered
+from bl_neuro.access import answered
 from bl_neuro.arrays import FloatArray
-from bl_neuro.attacks import Attack, BrainLeaksV1, BrainLeaksV2, Inversions
+from bl_neuro.attacks import Attack, Inversions
 from bl_neuro.attacks.base import checked_classes
 from bl_neuro.backends import Target, open_target
 from bl_neuro.cli.model import ModelRequest
 from bl_neuro.cli.output import print_json, print_table, progress_bars, say
 from bl_neuro.cli.silent_outputs import need_spoken
+from bl_neuro.cli.strategy import StrategyRequest
 from bl_neuro.errors import InputError, NotRevealed, ReportError
 from bl_neuro.files import atomic_path, need_folder, write_text
 from bl_neuro.network import Network
 from bl_neuro.training import Evaluator, load_evaluator
 
-WARM_SHARE = 10
-"""v2 spends one query in so many on its shared warm start."""
-MOST_WARM = 4096
-"""Most queries of the warm start: its probes are drawn and asked all at once, and this bounds their memory."""
 PIXEL = 16
 """Side of an input pixel in the pictures that are saved."""
 
@@ -36,13 +34,9 @@ class AttackRequest:
 
     model: ModelRequest
     backend: str
-    attack: str
-    reveals: str
-    budget: int
+    strategy: StrategyRequest
     classes: str | None
     steps: int
-    window: float | None
-    image_shape: str | None
     evaluator: Path | None
     out: Path | None
     seed: int
@@ -52,21 +46,22 @@ def attack(request: AttackRequest, as_json: bool) -> None:
     """Runs one attack on one network and says what came of it."""
     network = request.model.open()
     classes = _classes(request.classes, network.classes)
-    strategy = _strategy(request, network, len(classes))
-    need_spoken(network, request.reveals if request.attack == "v2" else None)
+    strategy = request.strategy.strategy(network, len(classes))
+    need_spoken(network, request.strategy.facts()["reveals"])
     evaluator = None if request.evaluator is None else load_evaluator(request.evaluator)
     shape = _picture_shape(request, network.input_shape, evaluator)
     if evaluator is not None and evaluator.classes != network.classes:
         raise InputError(f"--evaluator: it tells {evaluator.classes} classes apart; the network has {network.classes}")
     if request.out is not None:
         need_folder(request.out)
-    with progress_bars() as stages, open_target(network, request.backend) as target:
+    with progress_bars() as stages, ExitStack() as targets:
+        target = targets.enter_context(open_target(network, request.backend))
         inversions = strategy(
-            _box(target, request),
+            request.strategy.box(target, targets),
             classes=classes,
             steps=request.steps,
             seed=request.seed,
-            progress=stages.stage(f"{request.attack} on {request.backend}"),
+            progress=stages.stage(f"{strategy.name} on {request.backend}"),
         )
         facts = _facts(request, network, strategy, inversions)
         if request.out is not None:  # before anything else is asked of the target: it may fail
@@ -74,43 +69,6 @@ def attack(request: AttackRequest, as_json: bool) -> None:
         answers = _answers(target, inversions)
     judged = None if evaluator is None else evaluator.probabilities(_images(inversions, shape))
     _report(facts, inversions, answers, judged, as_json)
-
-
-def _strategy(request: AttackRequest, network: Network, classes: int) -> Attack[Any]:
-    """The attack as asked for; every option is checked, also those it does not use."""
-    if request.attack not in ("v1", "v2"):
-        raise InputError(f"--attack: expected v1 or v2, found {request.attack!r}")
-    if request.reveals not in REVEALS:
-        raise InputError(f"--reveals: expected one of {', '.join(REVEALS)}, found {request.reveals!r}")
-    if request.budget < 1:
-        raise InputError(f"--budget: expected at least 1 query, found {request.budget}")
-    sides = _sides(request.image_shape)
-    if request.window is not None and sides is None and len(network.input_shape) != 3:
-        raise InputError(f"--window: inputs {network.input_shape} are no images; say how they lie with --image-shape")
-    warm = min(max(request.budget // WARM_SHARE, 1), MOST_WARM)
-    each = (request.budget - warm) // classes
-    each -= each % 2
-    if request.attack == "v2" and each < 2:
-        least = 2 * classes + max((2 * classes - 1) // (WARM_SHARE - 1), 1)
-        raise InputError(f"--budget: {request.budget} queries are too few to search {classes} classes; try {least}")
-    warm = min(request.budget - each * classes, MOST_WARM)
-    black_box = BrainLeaksV2(queries=each, warm_start=warm, window=request.window, image_shape=sides)
-    return BrainLeaksV1() if request.attack == "v1" else black_box
-
-
-def _sides(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    parts = text.lower().replace("x", ",").split(",")
-    if len(parts) != 2 or not all(part.strip().isdigit() and int(part) > 0 for part in parts):
-        raise InputError(f"--image-shape: expected HEIGHT,WIDTH in pixels, found {text!r}")
-    return int(parts[0]), int(parts[1])
-
-
-def _box(target: Target, request: AttackRequest) -> WhiteBox | BlackBox:
-    if request.attack == "v1":
-        return WhiteBox(target)
-    return BlackBox(target, reveals=request.reveals, budget=request.budget)  # type: ignore[arg-type]  # was checked
 
 
 def _classes(text: str | None, count: int) -> list[int]:
@@ -127,7 +85,7 @@ def _picture_shape(
     request: AttackRequest, input_shape: tuple[int, ...], evaluator: Evaluator | None
 ) -> tuple[int, int, int]:
     """How an input is seen as a picture (C, H, W): as it is, as asked for, as the evaluator does, or as one line."""
-    sides = _sides(request.image_shape)
+    sides = request.strategy.sides()
     if len(input_shape) == 3:
         shape = input_shape
     elif sides is not None:
@@ -177,12 +135,10 @@ def _facts(
     request: AttackRequest, network: Network, strategy: Attack[Any], inversions: Inversions
 ) -> dict[str, object]:
     """Everything that it takes to run this again."""
-    white = request.attack == "v1"
     return {
         "attack": inversions.attack,
         "substrate": request.backend,
-        "reveals": "gradient" if white else request.reveals,
-        "budget": None if white else request.budget,
+        **request.strategy.facts(),
         "status": inversions.status.value,
         "queries": inversions.queries,
         "queries_per_class": inversions.queries_per_class,

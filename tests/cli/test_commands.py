@@ -74,8 +74,8 @@ def test_attack(
     needs("snntorch")
     arguments = [
         *["attack", models / "target.safetensors", "--backend", "snntorch", "--attack", attack, "--steps", 8],
-        *["--classes", "3,0,3", "--budget", 601, "--seed", 2, "--json"],
-        *["--evaluator", models / "evaluator.safetensors"],
+        *["--classes", "3,0,3", "--seed", 2, "--json", "--evaluator", models / "evaluator.safetensors"],
+        *([] if attack == "v1" else ["--budget", 601]),
     ]
     facts = done(command(*arguments, "--out", tmp_path))
     assert (facts["attack"], facts["substrate"], facts["status"], facts["seed"]) == (attack, "snntorch", "completed", 2)
@@ -108,6 +108,36 @@ def test_the_smallest_budget_it_names_is_enough(
     assert call("attack", models / "target.safetensors", *options, "--budget", least - 1).code == 2
     facts = done(call("attack", models / "target.safetensors", *options, "--budget", least))
     assert (facts["queries"], facts["status"]) == (least, "completed")
+
+
+@pytest.mark.parametrize("attack", ["v2_gradient", "one_plus_one", "random", "cma_es", "transfer"])
+def test_other_attacks(attack: str, call: Callable[..., Any], models: Path, needs: Callable[..., None]) -> None:
+    needs("snntorch")
+    if attack == "cma_es":
+        pytest.importorskip("cmaes")
+    white = attack == "v2_gradient"
+    arguments = [
+        *["attack", models / "target.safetensors", "--backend", "loihi", "--attack", attack, "--steps", 4],
+        *["--classes", "3,0", "--blur", 0.5, "--window", 3, "--json", *([] if white else ["--budget", 61])],
+    ]
+    facts = done(call(*arguments))
+    assert (facts["attack"], facts["settings"].get("blur", 0.5)) == (attack, 0.5)
+    assert (facts["reveals"], facts["budget"]) == (("gradient", None) if white else ("counts", 61))
+    if attack == "transfer":
+        assert facts["twin"] == "snntorch"
+        assert facts["settings"]["attack"]["window"] == 3
+        assert facts["queries"] == 2 * 16
+    elif not white:
+        assert facts["queries"] == 61
+    assert done(call(*arguments)) == facts
+
+
+def test_attacks_for_events(call: Callable[..., Any], models: Path, needs: Callable[..., None]) -> None:
+    needs("snntorch")
+    arguments = ["attack", models / "target.safetensors", "--steps", 4, "--classes", "1", "--events", "--json"]
+    assert done(call(*arguments, "--attack", "v1"))["settings"]["sparsity"] > 0
+    assert done(call(*arguments, "--attack", "v2_gradient"))["settings"]["cost"] == "log_score"
+    assert done(call(*arguments, "--attack", "transfer"))["settings"]["attack"]["sparsity"] > 0
 
 
 def test_attack_says_it_in_a_table(call: Callable[..., Any], models: Path, needs: Callable[..., None]) -> None:
