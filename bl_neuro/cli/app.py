@@ -206,7 +206,7 @@ def verify(
     dt: Dt = None,
     reset: Reset = None,
     steps: Annotated[
-        int | None, typer.Option("--steps", help="Steps of a sample: 20 and the delays, or as --input.", show_default=False)
+        int | None, typer.Option("--steps", help="Steps of a sample: 20 and delays, or as --input.", show_default=False)
     ] = None,
     batch: Annotated[int, typer.Option("--batch", help="Samples of each kind of input.")] = 4,
     start: Annotated[str, typer.Option("--start", help="aligned, or cold as in a fresh Lava run.")] = "aligned",
