@@ -26,16 +26,19 @@ Tree = dict[str, Any]
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 MAX_FILE_BYTES = 2**31
 SLACK_BYTES = 2**26
-GROWTH = 50
-"""Values may take up to SLACK_BYTES + GROWTH x the file's size: weights hardly compress, repeated parameters do."""
-CONSTANT_VALUES = 2**25
-"""Most values, in all, of arrays that hold one value throughout: what bounds the time to unpack them."""
+GROWTH = 16
+"""Values may take up to SLACK_BYTES + GROWTH x the file's size as float64, which they become, in a few copies: a weight
+of 4 bits in float32 packs to half a byte."""
+VALUE_BYTES = 8
+CONSTANT_VALUES = 2**24
+"""Most values, in all, of arrays that hold one value throughout: bounds the time to unpack them, and their copies."""
 MAX_OBJECTS = 8192
 MAX_DEPTH = 8
 MAX_AXES = 8
 MAX_TEXTS = 16384
 MAX_TEXT = 256
 MAX_CHUNKS = 65536
+"""Most chunks of the file: datasets may share theirs."""
 _DEFLATE, _SHUFFLE = 1, 2
 _TEXT_BYTES = 16
 """Size in the file of a reference to a string: its length, and where it lies."""
@@ -80,6 +83,7 @@ class _Reader:
     seen: set[Any] = field(default_factory=set)
     bytes_left: int = 0
     constants_left: int = CONSTANT_VALUES
+    chunks_left: int = MAX_CHUNKS
     texts_left: int = MAX_TEXTS
     heaps: dict[int, dict[int, bytes]] = field(default_factory=dict)
 
@@ -132,7 +136,7 @@ class _Reader:
             raise _Refused(f"{where}: expected integers, floats or strings, found {dtype}")
         if item.chunks is not None:
             return self._chunked(item, plan, where)
-        self._spend(math.prod(item.shape) * dtype.itemsize, where)
+        self._spend(math.prod(item.shape) * VALUE_BYTES, where)
         if plan.get_nfilters():
             raise _Refused(f"{where}: filters without chunks")
         held = item.id.get_storage_size()
@@ -143,7 +147,7 @@ class _Reader:
     def _spend(self, amount: int, where: str) -> None:
         self.bytes_left -= amount
         if self.bytes_left < 0:
-            raise _Refused(f"{where}: {amount} bytes stated, far more than a file of {self.size} bytes holds")
+            raise _Refused(f"{where}: {amount} bytes: with the others, far more than a file of {self.size} bytes holds")
 
     def _texts(self, item: Any, where: str) -> Any:
         """A string, or nested lists of strings.
@@ -218,7 +222,8 @@ class _Reader:
         if item.size > self.constants_left:
             values = self._room(item, where)
         starts = [range(0, size, step) for size, step in zip(item.shape, chunk)]
-        if math.prod(map(len, starts)) > MAX_CHUNKS:
+        self.chunks_left -= math.prod(map(len, starts))
+        if self.chunks_left < 0:
             raise _Refused(f"{where}: more than {MAX_CHUNKS} chunks")
         self._spend(chunk_bytes, where)
         for number, start in enumerate(itertools.product(*starts)):
@@ -238,13 +243,14 @@ class _Reader:
         return np.broadcast_to(first, item.shape)
 
     def _room(self, item: Any, where: str) -> Any:
-        self._spend(math.prod(item.shape) * item.dtype.itemsize, where)
+        self._spend(math.prod(item.shape) * VALUE_BYTES, where)
         return np.empty(item.shape, item.dtype)
 
     def _chunk(self, item: Any, start: tuple[int, ...], filters: list[int], expected: int, where: str) -> bytes:
         info = item.id.get_chunk_info_by_coord(start)
         if info.byte_offset is None or not 0 < info.size <= self.size:
             raise _Refused(f"{where}: a chunk that the file does not hold")
+        self._spend(info.size, where)  # chunks may lie over one another
         mask, data = item.id.read_direct_chunk(start)
         if mask:
             raise _Refused(f"{where}: a chunk that skips filters")

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from bl_neuro import ModelFileError
-from bl_neuro.interop.hdf5_tree import CONSTANT_VALUES, SLACK_BYTES, read_tree
+from bl_neuro.interop import hdf5_tree
+from bl_neuro.interop.hdf5_tree import CONSTANT_VALUES, MAX_CHUNKS, SLACK_BYTES, read_tree
 
 Build = Callable[[h5py.File], Any]
 
@@ -93,16 +94,27 @@ def hollow(file: h5py.File) -> None:
     file.create_dataset("x", (1000,), "f8")
 
 
-def bomb(file: h5py.File) -> None:
-    values = np.zeros(SLACK_BYTES // 4)
-    values[-1] = 1
-    file.create_dataset("x", data=values, compression=9)
-
-
 def many_bombs(file: h5py.File) -> None:
     for index in range(3):
         file.create_dataset(f"x{index}", data=np.zeros(CONSTANT_VALUES // 2, "u1"), compression=9)
     file.create_dataset("x3", data=np.zeros(SLACK_BYTES + 2**23, "u1"), compression=9)
+
+
+def bomb(file: h5py.File) -> None:
+    """A tenth of a megabyte, 80 MB as the numbers that its bytes become."""
+    values = np.zeros(SLACK_BYTES // 8 + 2**21, "u1")
+    values[-1] = 1
+    file.create_dataset("x", data=values, compression=9)
+
+
+def twice(file: h5py.File) -> None:
+    file["x"] = np.arange(3)
+    file["y"] = file["x"]
+
+
+def skipped_filter(file: h5py.File) -> None:
+    dataset = file.create_dataset("x", (64,), "u1", chunks=(64,), compression=9)
+    dataset.id.write_direct_chunk((0,), bytes(64), filter_mask=1)
 
 
 def wide_chunk(file: h5py.File) -> None:
@@ -122,9 +134,11 @@ def deep(file: h5py.File) -> None:
         (virtual, "lie in other files"),
         (huge, "far more than a file"),
         (hollow, "of which the file holds 0 bytes"),
-        (bomb, "far more than a file"),
         (many_bombs, "far more than a file"),
+        (bomb, "far more than a file"),
         (wide_chunk, "far more than a file"),
+        (twice, "/y: reached twice"),
+        (skipped_filter, "/x: a chunk that skips filters"),
         (deep, "deeper than"),
         (lambda file: file.create_dataset("x", data=[1 + 1j]), "expected integers, floats or strings"),
         (lambda file: file.create_dataset("x", data=np.array([(1, 2.0)], "i4,f8")), "expected integers"),
@@ -170,3 +184,46 @@ def test_damaged_heaps_of_strings_are_refused(tmp_path: Path) -> None:
         path.write_bytes(whole[:at] + value + whole[at + len(value) :])
         with pytest.raises(ModelFileError, match="/x: "):
             read_tree(path)
+
+
+def packed(file: h5py.File) -> None:
+    file.create_dataset("x", data=np.full(1000, 7, "u1"), chunks=(1000,), compression=9)
+
+
+def packed_size(path: Path) -> int:
+    with h5py.File(path) as file:
+        return int(file["x"].id.get_storage_size())
+
+
+COSTS: dict[str, tuple[Build, Callable[[Path], int]]] = {
+    "values as float64": (lambda file: file.create_dataset("x", data=np.zeros(100, "u1")), lambda path: 800),
+    "a heap of strings": (
+        lambda file: file.create_dataset("x", data=["ab"] * 5, dtype=h5py.string_dtype()),
+        lambda path: 4096,
+    ),
+    "a chunk, packed and not": (packed, lambda path: 1000 + packed_size(path)),
+}
+
+
+@pytest.mark.parametrize("what", COSTS)
+def test_everything_is_taken_from_one_budget(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build, cost = COSTS[what]
+    path = written(tmp_path, build)
+    monkeypatch.setattr(hdf5_tree, "GROWTH", 0)
+    monkeypatch.setattr(hdf5_tree, "SLACK_BYTES", cost(path))
+    assert "x" in read_tree(path)
+    monkeypatch.setattr(hdf5_tree, "SLACK_BYTES", cost(path) - 1)
+    with pytest.raises(ModelFileError, match=r"/x: .*far more than a file"):
+        read_tree(path)
+
+
+def test_the_chunks_of_all_arrays_are_counted_together(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match="/x: a chunk that the file does not hold"):
+        read_tree(written(tmp_path, lambda file: file.create_dataset("x", (MAX_CHUNKS,), "u1", chunks=(1,))))
+
+    def shared(file: h5py.File) -> None:
+        file.create_dataset("x", data=np.zeros(3, "u1"), chunks=(1,))
+        file.create_dataset("y", (MAX_CHUNKS - 2,), "u1", chunks=(1,))
+
+    with pytest.raises(ModelFileError, match=f"/y: more than {MAX_CHUNKS} chunks"):
+        read_tree(written(tmp_path, shared))
