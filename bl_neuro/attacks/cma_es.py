@@ -20,7 +20,8 @@ class CmaEs(PeerSearch):
 
     A query draws a frame b ~ Bernoulli(clip(rates + z, 0, 1)) and holds it. `rates` of the inversions are those of the
     mean vector; their spikes are drawn anew in every step. A generation that the queries or the budget cut short
-    teaches it nothing. sigma: its first step size, in units of a rate. population: at least 2.
+    teaches it nothing. sigma: how far a rate moves at first, as a standard deviation, once the priors have shaped the
+    move. population: at least 2.
 
     Needs the package `cmaes`.
 
@@ -29,7 +30,7 @@ class CmaEs(PeerSearch):
 
     name: ClassVar[str] = "cma_es"
 
-    sigma: float = 1.0
+    sigma: float = 0.5
 
     def problems(self) -> list[str]:
         """See `AttackWithPriors.problems`."""
@@ -59,6 +60,7 @@ class _Cma(Searcher):
         self._optimisers = [
             make(mean=np.zeros(inputs), sigma=plan.sigma, seed=own, population_size=plan.population) for own in seeds
         ]
+        self._gain = 1.0 / _spread(prior, rates.shape[1:])
         self._asked: FloatArray = np.zeros((0, len(rates), inputs))
 
     @property
@@ -82,9 +84,17 @@ class _Cma(Searcher):
 
     def _moved(self, vectors: FloatArray) -> FloatArray:
         """Rates (n, K, *input_shape) for vectors (n, K, inputs)."""
-        shaped = self._prior.shape(vectors.reshape(-1, *self._start.shape[1:]))
+        shaped = self._gain * self._prior.shape(vectors.reshape(-1, *self._start.shape[1:]))
         moved: FloatArray = np.clip(self._start + shaped.reshape(-1, *self._start.shape), 0.0, 1.0)
         return moved
+
+
+def _spread(prior: ImagePrior, shape: tuple[int, ...]) -> float:
+    """What a prior leaves of the standard deviation of white noise, at the input where it leaves most."""
+    if not prior.active:
+        return 1.0
+    noise = prior.shape(np.random.default_rng(0).normal(size=(256, *shape)))
+    return float(np.sqrt(np.square(noise).mean(axis=0)).max())
 
 
 def _optimiser() -> Any:
