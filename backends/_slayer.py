@@ -45,7 +45,7 @@ class SlayerBackend(Backend):
     def problems(cls, network: Network) -> list[str]:
         """See `Backend.problems`."""
         problems = quantization_problems(network)
-        if problems or network.arithmetic == "real":  # quantisation keeps to what SLAYER holds
+        if problems:
             return problems
         return [
             f"layer {layer.index}: {problem}"

@@ -9,7 +9,8 @@ values, [-254, 254] (a layer whose weights, threshold and bias are such integers
     bias    = round(b / threshold * threshold_mantissa)            voltage_decay = round(4096 dv)
 
 Even values, because Loihi's mixed sign mode and SLAYER hold nothing finer; no -256, because the all-inhibitory mode
-cannot hold it; mantissas up to 4095, because SLAYER decides ties in float32 above that.
+cannot hold it; mantissas up to 4095, because SLAYER decides ties in float32 above that, unless small weights lose much
+by it: then SLAYER cannot hold the network.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class FixedPointLayer:
     """Integers of one spiking layer, as in a .net file, and how they relate to the float network.
 
     weight: even, [-254, 254], shape of the float weight. current_decay, voltage_decay: 0..4096, scalar or an array
-    that broadcasts over the neurons. threshold: 1..4095, one for the layer. bias: mantissas, int16, an array that
+    that broadcasts over the neurons. threshold: from 1, one for the layer. bias: mantissas, int16, an array that
     broadcasts over the neurons, or None without bias. row_scale: (out,), integer weight = row_scale * float weight.
     Of a network in Loihi's arithmetic, everything is as it states it, thresholds from 0 to 2^17 included.
     """

@@ -3,6 +3,9 @@
 A neuron does not change when weights, bias and threshold are scaled together, so the threshold mantissa m may be any
 whole number at which everything fits. At m, weights lie on a grid of 2/m thresholds and biases on one of 1/m. The grid
 of 2m holds that of m: the least loss is at one of the upper half of the mantissas that fit, and only these are tried.
+
+Up to a mantissa of 4095 SLAYER computes what Loihi does. Where small weights lose more than `NEGLIGIBLE` there, a layer
+takes one of Loihi's larger mantissas, up to where the strongest input makes its current reach 24 bits.
 """
 
 from __future__ import annotations
@@ -11,9 +14,17 @@ import numpy as np
 
 from bl_neuro.arrays import FloatArray
 from bl_neuro.layers import Conv, Dense, Shape
+from bl_neuro.loihi_numbers import DECAY_ONE, THRESHOLD_MAX
 
 WEIGHT_LIMIT = 254
 THRESHOLD_LIMIT = 4095
+"""Largest mantissa at which SLAYER, in float32, sees that a voltage equals its threshold."""
+LOIHI_LIMIT = THRESHOLD_MAX - 2
+"""Largest mantissa that a voltage can exceed: Loihi holds it in 24 bits, in units of 1 / 64."""
+NEGLIGIBLE = 0.02
+"""Loss (see `rounding_loss`) for which SLAYER is not given up; weights that fill 8 bits lose about half of it."""
+TRIED = 2**11
+"""Most mantissas that are tried."""
 BIAS_LIMIT = 2**15 - 1
 SAMPLE = 2**14
 """How many values all mantissas are tried on; the best few are then tried on all values."""
@@ -32,8 +43,17 @@ def best_mantissa(layer: Dense | Conv, shape: Shape) -> int:
     largest = largest_mantissa(layer, shape)
     if largest == 0:
         return 0
+    found = _best_of_upper_half(layer, shape, largest)
+    if rounding_loss(layer, shape, found) <= NEGLIGIBLE:
+        return found
+    further = largest_mantissa(layer, shape, _limit_by_current(layer, shape))
+    return _best_of_upper_half(layer, shape, further) if further > largest else found
+
+
+def _best_of_upper_half(layer: Dense | Conv, shape: Shape, largest: int) -> int:
     weight = largest_weight(layer, shape)
-    ranked = [m for m in range(largest // 2 + 1, largest + 1) if _survives(layer, weight, m)]
+    tried = range(largest // 2 + 1, largest + 1, 1 + largest // 2 // TRIED)
+    ranked = [m for m in tried if _survives(layer, weight, m)]
     values, grid = _values(layer, shape)
     every = max(1, values.size // SAMPLE)
     for part in (slice(None, None, every), slice(None)):
@@ -42,10 +62,22 @@ def best_mantissa(layer: Dense | Conv, shape: Shape) -> int:
     return ranked[0]
 
 
-def largest_mantissa(layer: Dense | Conv, shape: Shape) -> int:
-    """The largest mantissa at which the weights and biases fit; 0 where they do at none."""
+def _limit_by_current(layer: Dense | Conv, shape: Shape) -> int:
+    """The largest mantissa at which no spikes whatsoever make a current wrap: it has 24 bits, in units of 1 / 64.
+
+    Rounding moves each weight by one at most, and the current is at most its largest input times 1 / current_decay.
+    """
+    rows = relative_weight(layer, shape).reshape(layer.weight.shape[0], -1)
+    strongest = max(float(np.maximum(sign * rows, 0).sum(axis=1).max()) for sign in (1, -1))
+    decay = float(np.round(DECAY_ONE * layer.neuron.current_decay).min()) / DECAY_ONE
+    room = (THRESHOLD_MAX - 1) * decay - rows.shape[1]
+    return int(np.clip(room / strongest, THRESHOLD_LIMIT, LOIHI_LIMIT)) if strongest > 0 else THRESHOLD_LIMIT
+
+
+def largest_mantissa(layer: Dense | Conv, shape: Shape, limit: int = THRESHOLD_LIMIT) -> int:
+    """The largest mantissa, up to `limit`, at which the weights and biases fit; 0 where they do at none."""
     largest, largest_bias = largest_weight(layer, shape), float(np.abs(relative_bias(layer, shape)).max())
-    limits = [float(THRESHOLD_LIMIT)]
+    limits = [float(limit)]
     limits += [WEIGHT_LIMIT / largest] if largest > 0 else []
     limits += [BIAS_LIMIT / largest_bias] if largest_bias > 0 else []
     mantissa = int(min(limits))

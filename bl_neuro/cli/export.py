@@ -9,7 +9,7 @@ from pathlib import Path
 from bl_neuro.cli.model import ModelRequest
 from bl_neuro.cli.output import print_json, print_table, say
 from bl_neuro.deploy.loihi_limits import state_bound
-from bl_neuro.deploy.quantize import FixedPointLayer, quantize
+from bl_neuro.deploy.quantize import THRESHOLD_LIMIT, FixedPointLayer, quantize
 from bl_neuro.errors import InputError, ModelFileError
 from bl_neuro.model_file import load, save
 
@@ -41,6 +41,9 @@ def export(model: ModelRequest, out: Path, force: bool, as_json: bool) -> None:
             "24 bits",
         ]
         print_table("What rounding to Loihi's integers cost", columns, [_row(cost) for cost in layers], numbers_from=2)
+        beyond = [str(cost.layer) for cost in layers if not cost.slayer_holds]
+        if beyond:
+            say(f"SLAYER cannot hold it: the threshold of layer {', '.join(beyond)} is above {THRESHOLD_LIMIT}")
     else:
         say("Nothing is rounded.")
     say(f"Written: {out}")
@@ -60,6 +63,8 @@ class _Cost:
     current_bound: float | None
     voltage_bound: float | None
     fits_24_bits: bool
+    slayer_holds: bool
+    """Whether SLAYER, exact up to `THRESHOLD_LIMIT`, computes the same at this threshold."""
 
 
 def _cost(layer: FixedPointLayer) -> _Cost:
@@ -75,6 +80,7 @@ def _cost(layer: FixedPointLayer) -> _Cost:
         current_bound=bound.current if math.isfinite(bound.current) else None,
         voltage_bound=bound.voltage if math.isfinite(bound.voltage) else None,
         fits_24_bits=bound.fits,
+        slayer_holds=layer.threshold <= THRESHOLD_LIMIT,
     )
 
 

@@ -84,3 +84,16 @@ def test_export_opens_the_first_blocks_and_states_the_fingerprint_of_the_file_it
     bl.save(real, tmp_path / "real.safetensors")
     facts = json.loads(call("export", tmp_path / "real.safetensors", tmp_path / "real.net", "--json").out)
     assert bl.load(tmp_path / "real.net").fingerprint == facts["fingerprint"] != real.fingerprint
+
+
+def test_export_says_what_slayer_cannot_hold(call: Callable[..., Any], tmp_path: Path) -> None:
+    """Weights far below the threshold take one of Loihi's large thresholds, at which SLAYER is not exact."""
+    weight = np.random.default_rng(0).uniform(-1, 1, (20, 200)) / 28
+    for name, threshold in (("small", 10.0), ("plain", 0.5)):
+        network = bl.Network((200,), [bl.Dense(weight, bl.CubaLIF(threshold, 0.2, 0.1))])
+        bl.save(network, tmp_path / f"{name}.safetensors")
+        said = call("export", tmp_path / f"{name}.safetensors", tmp_path / f"{name}.net").out
+        assert ("SLAYER cannot hold it: the threshold of layer 0 is above 4095" in said) == (name == "small")
+        options = ("--force", "--json")
+        facts = json.loads(call("export", tmp_path / f"{name}.safetensors", tmp_path / f"{name}.net", *options).out)
+        assert facts["layers"][0]["slayer_holds"] == (name == "plain")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 import bl_neuro as bl
+from bl_neuro.backends import find_backend
 from bl_neuro.deploy.loihi_weights import survives_encoding
 from bl_neuro.deploy.quantize import FixedPointLayer, fixed_network, quantization_problems, quantize
 from bl_neuro.deploy.scale import largest_mantissa, rounding_loss
@@ -32,11 +33,11 @@ def only(network: Network) -> FixedPointLayer:
     return layer
 
 
-def check_ranges(layer: FixedPointLayer) -> None:
+def check_ranges(layer: FixedPointLayer, most: int = 4095) -> None:
     assert layer.weight.dtype == np.int64
     assert not (layer.weight % 2).any()
     assert np.abs(layer.weight).max() <= 254
-    assert 1 <= layer.threshold <= 4095
+    assert 1 <= layer.threshold <= most
     for decay in (layer.current_decay, layer.voltage_decay):
         assert decay.min() >= 0
         assert decay.max() <= 4096
@@ -179,10 +180,41 @@ def test_losses_are_what_they_say() -> None:
     assert layer.decay_loss == pytest.approx(abs(round(0.3 * 4096) / 4096 - 0.3))
 
 
-def test_small_weights_stop_at_the_largest_threshold() -> None:
+def test_small_weights_that_lose_nothing_stop_at_slayers_largest_threshold() -> None:
     layer = only(dense([[0.01, -0.002]]))
     assert layer.threshold == 4000, "at which they are exact; it may be up to 4095"
     assert layer.weight.tolist() == [[40, -8]]
+
+
+def small_weights(current_decay: float = 0.2) -> Network:
+    """A layer like one of Norse's default `LIFCell`s: weights far below the threshold, which is 10."""
+    weight = np.random.default_rng(0).uniform(-1, 1, (300, 784)) / 28
+    return dense(weight, threshold=10.0, current_decay=current_decay, voltage_decay=0.1)
+
+
+def test_small_weights_go_beyond_slayers_thresholds_where_they_lose_much() -> None:
+    network = small_weights()
+    (source,) = network.layers
+    assert isinstance(source, bl.Dense)
+    layer = only(network)
+    assert rounding_loss(source, (300,), 4095) > 0.05
+    assert layer.weight_loss < 0.02
+    assert 4095 < layer.threshold < 2**17 - 1
+    check_ranges(layer, most=2**17 - 2)
+    (problem,) = find_backend("slayer").problems(network)
+    assert problem.startswith("layer 0: threshold: SLAYER is exact for 1..4095")
+    for name in ("loihi", "lava"):
+        assert find_backend(name).problems(network) == []
+
+
+@pytest.mark.parametrize("current_decay", [1.0, 0.5, 0.05, 0.01, 0.0])
+def test_no_input_makes_a_current_wrap_for_the_sake_of_small_weights(current_decay: float) -> None:
+    layer = only(small_weights(current_decay))
+    if layer.threshold > 4095:
+        strongest = max(np.maximum(sign * layer.weight, 0).sum(axis=1).max() for sign in (1, -1))
+        assert 64 * strongest * 4096 / layer.current_decay < 2**23
+    else:
+        assert current_decay < 0.05
 
 
 @pytest.mark.parametrize("smallest", [-64 / 4095, -128 / 100, -32 / 4095])
@@ -235,7 +267,7 @@ REFUSED: dict[str, tuple[Network, str]] = {
     "no weights": (dense([[0.0, 0.0]]), "layer 0: weight: every value is zero"),
     "weights too large": (dense([[255.0, 1.0]]), "layer 0: weight: up to 254 times the threshold"),
     "threshold too small": (dense([[1.0]], threshold=1e-310), "layer 0: weight: up to 254 times the threshold"),
-    "weights too small": (dense([[1e-4, 1e-5]]), "layer 0: weight: every value rounds to zero"),
+    "weights too small": (dense([[1e-6, 1e-7]]), "layer 0: weight: every value rounds to zero"),
     "inhibition of a power of two": (dense([[-128.0, -1.0]]), "layer 0: weight: Loihi's encoding .* does not keep"),
     "hardly a weight": (dense([[5e-324]], threshold=2.0), "layer 0: weight: every value rounds to zero"),
     "bias too large": (dense([[1.0]], bias=4e4), "layer 0: bias: up to 32767 times the threshold can be held"),
