@@ -26,7 +26,7 @@ from bl_neuro.attacks import (
     TransferBox,
 )
 from bl_neuro.backends import Target
-from bl_neuro.testing.attack_contract import assert_same, assert_well_formed
+from bl_neuro.testing.attack_assertions import assert_same, assert_well_formed
 from bl_neuro.testing.easy_ann import EasyAnn
 from bl_neuro.testing.reference_target import ReferenceTarget, easy_network
 
