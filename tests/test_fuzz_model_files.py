@@ -12,7 +12,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from bl_neuro.testing.file_mutations import BYTES, CONTENT_HDF5, CONTENT_SAFETENSORS, mutate, valid_files
+from bl_neuro.testing.file_mutations import BYTES, CONTENT, mutate, valid_files
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "fuzz_model_files.py"
 pytestmark = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux's memory accounting")
@@ -34,15 +34,15 @@ def test_150_mutated_files_are_read_or_refused(tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
     found = json.loads(ran.stdout)
     assert (found["files"], found["failed"]) == (150, 0)
-    assert {".net read", ".net refused", ".safetensors refused"} <= set(found["outcomes"])
+    assert {".net read", ".net refused", ".safetensors refused", ".npz read", ".npz refused"} <= set(found["outcomes"])
     assert not (tmp_path / "kept").exists()
 
 
 def test_every_mutation_can_be_made_again_from_its_seed(tmp_path: Path) -> None:
     sources = valid_files(tmp_path)
-    assert {source.suffix for source in sources} >= {".net", ".safetensors"}
+    assert {source.suffix for source in sources} == set(CONTENT)
     seen = set()
-    for seed in range(150):
+    for seed in range(400):
         source = sources[seed % len(sources)]
         one, two = tmp_path / f"1{source.suffix}", tmp_path / f"2{source.suffix}"
         kinds = {mutate(source, path, np.random.default_rng(seed)) for path in (one, two)}
@@ -51,7 +51,7 @@ def test_every_mutation_can_be_made_again_from_its_seed(tmp_path: Path) -> None:
         assert one.stat().st_size == two.stat().st_size
         if kinds <= set(BYTES):
             assert one.read_bytes() == two.read_bytes()
-    assert seen == {*BYTES, *CONTENT_HDF5, *CONTENT_SAFETENSORS}
+    assert seen == {*BYTES, *(kind for content in CONTENT.values() for kind in content)}
 
 
 BAD = """

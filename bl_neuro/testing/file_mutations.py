@@ -1,4 +1,4 @@
-"""Model files that nobody would write on purpose: valid ones, and seeded mutations of their bytes and of their content.
+"""Files that nobody would write on purpose: valid models and inputs, and seeded mutations of bytes and of content.
 
 What a mutation does is drawn by the generator it is given, so that a file can be made again from its seed.
 """
@@ -20,11 +20,9 @@ from bl_neuro.layers import Conv, Dense, Flatten, Input, Layer
 from bl_neuro.model_file import save
 from bl_neuro.network import Network
 from bl_neuro.neuron import CubaLIF
+from bl_neuro.testing.hdf5_mutations import CONTENT_HDF5, CONTENT_NET, HUGE, JSON_VALUES, Generator, Mutation
+from bl_neuro.testing.numpy_mutations import CONTENT_NUMPY
 from bl_neuro.testing.random_networks import random_conv, random_dense
-
-Generator = np.random.Generator
-Mutation = Callable[[Path, Generator], None]
-HUGE = 2**40
 
 
 def valid_files(folder: Path) -> list[Path]:
@@ -52,7 +50,28 @@ def valid_files(folder: Path) -> list[Path]:
     latest = folder / "latest.net"
     with h5py.File(exported) as old, h5py.File(latest, "w", libver="latest") as new:
         old.copy("layer", new)
-    return [*written, exported, latest]
+    return [*written, exported, latest, _of_others(folder), *_inputs(folder)]
+
+
+def _of_others(folder: Path) -> Path:
+    """A `.nir` file without what bl-neuro notes in it."""
+    foreign = folder / "foreign.nir"
+    shutil.copy(folder / "unfiltered.nir", foreign)
+    with h5py.File(foreign, "a") as file:
+        del file["node/metadata"]
+        for node in file["node/nodes"].values():
+            if "metadata" in node:
+                del node["metadata"]
+    return foreign
+
+
+def _inputs(folder: Path) -> list[Path]:
+    """Files for `bl_neuro.deploy.parity.read_inputs`."""
+    spikes = (np.random.default_rng(0).random((20, 4, 8)) < 0.3).astype(np.uint8)
+    paths = [folder / "inputs.npy", folder / "plain.npz", folder / "packed.npz"]
+    for path, write in zip(paths, (np.save, np.savez, np.savez_compressed)):
+        write(path, spikes)
+    return paths
 
 
 def _loihi_networks() -> dict[str, Network]:
@@ -76,7 +95,7 @@ def _loihi_networks() -> dict[str, Network]:
 def mutate(source: Path, target: Path, rng: Generator) -> str:
     """Writes a mutation of `source` to `target`; says which."""
     shutil.copyfile(source, target)
-    inside = CONTENT_SAFETENSORS if source.suffix == ".safetensors" else CONTENT_HDF5
+    inside = CONTENT[source.suffix]
     kind = str(rng.choice(sorted(inside))) if rng.random() < 0.5 else str(rng.choice(sorted(BYTES)))
     ({**BYTES, **inside})[kind](target, rng)
     return kind
@@ -122,105 +141,6 @@ BYTES: dict[str, Mutation] = {
 }
 
 
-def _values(file: h5py.File) -> list[str]:
-    names: list[str] = []
-    file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
-    return names
-
-
-def _replaced(make: Callable[[h5py.File, str, Any, Generator], None]) -> Mutation:
-    """Takes a value out of an HDF5 file and lets `make(file, its name, the value, rng)` put something in its place."""
-
-    def mutation(path: Path, rng: Generator) -> None:
-        with h5py.File(path, "a") as file:
-            name = str(rng.choice(_values(file)))
-            value = file[name][()]
-            del file[name]
-            make(file, name, value, rng)
-
-    return mutation
-
-
-def _other_dtype(file: h5py.File, name: str, value: Any, rng: Generator) -> None:
-    words = ["", "SDNN", "é", "x" * 100_000]
-    choices: list[Any] = [
-        np.complex64(1j), np.float16(3), np.bool_(True), np.uint8(255), np.int64(-1), np.float32(2.5), np.longdouble(1),
-        np.zeros(2, [("a", "i4"), ("b", "f8")]), np.bytes_(b"word"), h5py.Empty("f8"), np.zeros(0), *words,
-    ]  # fmt: skip
-    file[name] = choices[rng.integers(len(choices))]
-
-
-def _other_value(file: h5py.File, name: str, value: Any, rng: Generator) -> None:
-    numbers = [np.nan, np.inf, -np.inf, -1, 1e300, 2**31, 0.5, 0, -129, 300, 4097, 2**17 + 1]
-    array = np.array(value, dtype=np.float64) if np.asarray(value).dtype.kind in "iufb" else np.zeros(3)
-    array.flat[rng.integers(array.size)] = numbers[rng.integers(len(numbers))]
-    file[name] = array
-
-
-def _other_shape(file: h5py.File, name: str, value: Any, rng: Generator) -> None:
-    array = np.atleast_1d(value)
-    shapes = [(-1,), (1, -1), (-1, 1, 1), (*array.shape, 1), array.shape[::-1]]
-    file[name] = np.tile(array.reshape(shapes[rng.integers(len(shapes))]), int(rng.integers(1, 3)))
-
-
-def _huge(file: h5py.File, name: str, value: Any, rng: Generator) -> None:
-    shape = [(HUGE,), (2**20, 2**20), (2**27,), (2**31, 2**12)][rng.integers(4)]
-    options: list[dict[str, Any]] = [
-        {"chunks": (1024,) * len(shape)},
-        {},
-        {"chunks": (1024,) * len(shape), "compression": "gzip"},
-    ]
-    file.create_dataset(name, shape, np.int32, **options[rng.integers(3)])
-
-
-def _stored_otherwise(file: h5py.File, name: str, value: Any, rng: Generator) -> None:
-    array = np.atleast_1d(np.asarray(value)) if np.asarray(value).dtype.kind != "O" else np.zeros(3)
-    kind = rng.integers(4)
-    if kind == 0:
-        layout = h5py.VirtualLayout(array.shape, array.dtype)
-        layout[...] = h5py.VirtualSource("elsewhere.net", name, array.shape)
-        file.create_virtual_dataset(name, layout)
-    elif kind == 1:
-        external = [("/etc/hostname", 0, h5py.h5f.UNLIMITED)]
-        file.create_dataset(name, array.shape, array.dtype, external=external)
-    else:
-        file.create_dataset(name, data=array, chunks=True, compression="gzip" if kind == 2 else "lzf")
-
-
-def _linked(file: h5py.File, name: str, value: Any, rng: Generator) -> None:
-    targets = [h5py.SoftLink("/layer"), h5py.SoftLink(f"/{name}"), h5py.ExternalLink("/etc/hostname", "/"), file["/"]]
-    file[name] = targets[rng.integers(4)]
-
-
-def _many(path: Path, rng: Generator) -> None:
-    with h5py.File(path, "a") as file:
-        parent = file[str(rng.choice(["/", "layer", "layer/0"]))] if "layer/0" in file else file
-        for index in range(5000):
-            parent.create_group(f"x{index}")
-
-
-def _swapped(path: Path, rng: Generator) -> None:
-    with h5py.File(path, "a") as file:
-        names = _values(file)
-        first, second = (str(each) for each in rng.choice(names, 2, replace=False))
-        for old, new in ((first, "held"), (second, first), ("held", second)):
-            file.move(old, new)
-
-
-CONTENT_HDF5: dict[str, Mutation] = {
-    "a value missing": _replaced(lambda file, name, value, rng: None),
-    "a group for a value": _replaced(lambda file, name, value, rng: file.create_group(name)),
-    "another dtype": _replaced(_other_dtype),
-    "another value": _replaced(_other_value),
-    "another shape": _replaced(_other_shape),
-    "a huge shape": _replaced(_huge),
-    "stored otherwise": _replaced(_stored_otherwise),
-    "a link": _replaced(_linked),
-    "many keys": _many,
-    "keys swapped": _swapped,
-}
-
-
 def _header(change: Callable[[dict[str, Any], str, Generator], None]) -> Mutation:
     """Changes the JSON header of a safetensors file; `change` is given one array's name."""
 
@@ -239,8 +159,7 @@ def _structure(header: dict[str, Any], name: str, rng: Generator) -> None:
     structure = json.loads(header["__metadata__"]["network"])
     parts = [structure, *[layer for layer in structure["layers"] if isinstance(layer, dict)]]
     part = parts[rng.integers(len(parts))]
-    values: list[Any] = [None, [], -1, HUGE, "x" * 1000, {"a": 1}, [HUGE] * 3, 1.5, [[[[0]]]], "dense"]
-    part[str(rng.choice(sorted(part)))] = values[rng.integers(len(values))]
+    part[str(rng.choice(sorted(part)))] = JSON_VALUES[rng.integers(len(JSON_VALUES))]
     header["__metadata__"]["network"] = json.dumps(structure)
 
 
@@ -259,3 +178,11 @@ CONTENT_SAFETENSORS: dict[str, Mutation] = {
     "another structure": _header(_structure),
     "no metadata": _header(lambda header, name, rng: header.pop("__metadata__")),
 }
+CONTENT: dict[str, dict[str, Mutation]] = {
+    ".net": {**CONTENT_HDF5, **CONTENT_NET},
+    ".nir": CONTENT_HDF5,
+    ".safetensors": CONTENT_SAFETENSORS,
+    ".npy": CONTENT_NUMPY,
+    ".npz": CONTENT_NUMPY,
+}
+"""Mutations of what a file holds, by its suffix."""
