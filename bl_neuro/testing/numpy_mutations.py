@@ -31,10 +31,10 @@ def _other_header(path: Path, rng: Generator) -> None:
 
 
 def _no_archive(path: Path, rng: Generator) -> None:
-    names = ("spikes.npy", "input.npy", "a.npy", "a.npy", "../../a.npy", "", "spikes")
+    names = ("spikes.npy", "input.npy", "a.npy", "../../a.npy", "", "spikes")
     with zipfile.ZipFile(path, "w") as archive:
-        for index in rng.integers(0, len(names), rng.integers(0, 4)).tolist():
-            archive.writestr(zipfile.ZipInfo(names[index]), rng.bytes(20))
+        for name in rng.permutation(names)[: rng.integers(4)]:
+            archive.writestr(zipfile.ZipInfo(str(name)), rng.bytes(20))
 
 
 def _content(array: Any) -> bytes:
