@@ -24,14 +24,12 @@ class OnePlusOneEs(PeerSearch):
 
     The number of inputs that mutate is binomial, its mean adapts by the one-fifth rule: a better child raises it, a
     worse one lowers it. Where an image prior is on, they are not any inputs but a blob of it, painted on or off at
-    random; otherwise they flip. With a population above 1, so many children of one parent are asked together.
+    random; otherwise they flip. A generation is `population` children, each of the parent that the last one left.
 
     Source: Doerr and Doerr 2018 (one-fifth rule for the (1+1) EA on bits).
     """
 
     name: ClassVar[str] = "one_plus_one"
-
-    population: int = 1
 
     def searcher(self, rates: FloatArray, prior: ImagePrior, seed: int) -> Searcher:
         """See `PeerSearch.searcher`."""
@@ -40,6 +38,8 @@ class OnePlusOneEs(PeerSearch):
 
 class _Mutations(Searcher):
     """`parent` (K, *input_shape), how fit it is, and how many inputs mutate on average, each (K,)."""
+
+    one_by_one = True
 
     def __init__(self, rates: FloatArray, prior: ImagePrior, seed: int) -> None:
         super().__init__(rates)
@@ -50,18 +50,16 @@ class _Mutations(Searcher):
 
     def ask(self, size: int) -> FloatArray:
         """See `Searcher.ask`: the parents themselves, the first time."""
-        if np.isneginf(self._fitness).all():
-            return np.repeat(self._parent[None], size, axis=0)
-        return np.stack([self._children() for _ in range(size)])
+        return (self._parent if np.isneginf(self._fitness).all() else self._children())[None]
 
     def learn(self, frames: FloatArray, fitness: FloatArray) -> None:
         """Replaces each parent by its child where that is no less fit."""
-        for children, found in zip(frames, fitness):
-            begins = np.isneginf(self._fitness)
-            better, kept = found > self._fitness, found >= self._fitness
-            factor = np.where(better, GROWTH, np.where(kept, 1.0, GROWTH**-0.25))
-            self._flips = np.where(begins, self._flips, self._flips * factor).clip(1.0, None)
-            self._parent[kept], self._fitness[kept] = children[kept], found[kept]
+        children, found = frames[0], fitness[0]
+        first = np.isneginf(self._fitness)
+        better, kept = found > self._fitness, found >= self._fitness
+        factor = np.where(first | (kept & ~better), 1.0, np.where(better, GROWTH, GROWTH**-0.25))
+        self._flips = np.maximum(self._flips * factor, 1.0)
+        self._parent[kept], self._fitness[kept] = children[kept], found[kept]
 
     def _children(self) -> FloatArray:
         """One mutated child of each parent."""

@@ -15,7 +15,7 @@ from bl_neuro.attacks.base import Progress
 from bl_neuro.attacks.held_oracle import HeldOracle
 from bl_neuro.attacks.image_prior import ImagePrior
 from bl_neuro.attacks.inversions import Inversions, Status, Trace
-from bl_neuro.attacks.warm_start import affordable_probes, first_rates
+from bl_neuro.attacks.warm_start import affordable_probes, first_rates, probe_weights
 from bl_neuro.attacks.with_priors import AttackWithPriors
 from bl_neuro.checks import whole_number
 from bl_neuro.seeding import derived_seed, stream
@@ -26,6 +26,9 @@ class Searcher(ABC):
 
     It keeps the fittest frame of each class that was queried; before any was, the pixels that are lit more than most.
     """
+
+    one_by_one: ClassVar[bool] = False
+    """Whether each frame depends on the fitness of the one before, so that a generation is asked one after another."""
 
     def __init__(self, rates: FloatArray) -> None:
         inputs = tuple(range(1, rates.ndim))
@@ -116,15 +119,17 @@ class _Run:
         self.status = Status.COMPLETED
         self.trace: list[tuple[int, FloatArray, FloatArray]] = []
         prior = plan.prior(oracle.input_shape)
-        rates: FloatArray = np.full((len(oracle.classes), *oracle.input_shape), plan.base_rate)
+        rates: FloatArray = np.tile(plan.base_rate * prior.mask, (len(oracle.classes), *[1] * len(oracle.input_shape)))
         probes = affordable_probes(oracle.remaining, plan.warm_start, plan.queries * len(oracle.classes))
         if probes < plan.warm_start:
             self.status = Status.BUDGET_SPENT
         answers = np.zeros((0, len(oracle.classes)))
         if probes > 0:
             frames = prior.probes(probes, plan.probe_densities, plan.probe_blur, stream(seed, "warm start"))
-            answers = oracle.evidence(frames)
-            rates = first_rates(frames, answers, prior, plan.base_rate, plan.warm_amplitude)
+            evidences = oracle.evidence(frames)
+            answers = evidences[:, oracle.classes]
+            weights = probe_weights(evidences, oracle.classes, oracle.reveals)
+            rates = first_rates(frames, weights, prior, plan.base_rate, plan.warm_amplitude)
         self.searcher = plan.searcher(rates, prior, derived_seed(seed, f"attack {plan.name}"))
         if probes > 0:
             self.remember(answers)
@@ -133,14 +138,20 @@ class _Run:
         """One generation of `wanted` queries a class, or as many as the budget holds. Returns whether it held all."""
         remaining = self.oracle.remaining
         size = wanted if remaining is None else min(wanted, remaining // len(self.oracle.classes))
-        if size > 0:
-            frames = self.searcher.ask(size)
-            fitness = self.oracle.own_evidence(frames)
-            self.searcher.tell(frames, fitness)
-            self.remember(fitness)
+        together = 1 if self.searcher.one_by_one else size
+        found = [self.ask(together) for _ in range(size // together if size else 0)]
+        if found:
+            self.remember(np.concatenate(found))
         if size < wanted:
             self.status = Status.BUDGET_SPENT
         return size == wanted
+
+    def ask(self, size: int) -> FloatArray:
+        """Queries `size` frames a class and tells the optimiser their fitness (size, K)."""
+        frames = self.searcher.ask(size)
+        fitness = self.oracle.own_evidence(frames)
+        self.searcher.tell(frames, fitness)
+        return fitness
 
     def remember(self, fitness: FloatArray) -> None:
         """Adds an entry to the trace."""
