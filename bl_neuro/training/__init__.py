@@ -1,6 +1,7 @@
 """Training: the target under attack, and the evaluators that judge what the attack got."""
 
 from bl_neuro.training.accuracy import measure_accuracy
+from bl_neuro.training.ann_twin import AnnTwin, load_ann_twin, train_ann_twin
 from bl_neuro.training.checkpoint import Checkpoint
 from bl_neuro.training.conv_evaluator import ConvEvaluator
 from bl_neuro.training.evaluator import Evaluator, load_evaluator
@@ -11,6 +12,7 @@ from bl_neuro.training.spiking_evaluator import SpikingEvaluator
 from bl_neuro.training.target import train_target
 
 __all__ = [
+    "AnnTwin",
     "Checkpoint",
     "ConvEvaluator",
     "ConvSpec",
@@ -18,9 +20,11 @@ __all__ = [
     "ImageEvaluator",
     "SpikingEvaluator",
     "TargetPlan",
+    "load_ann_twin",
     "load_evaluator",
     "measure_accuracy",
     "plan_for",
+    "train_ann_twin",
     "train_evaluator",
     "train_target",
 ]

@@ -23,7 +23,9 @@ from bl_neuro.training.seen_as_inversions import seen_as_inversions
 
 LOOKS = 180_000
 """Images looked at in a training where the number of epochs is left open, within FEWEST..MOST epochs."""
-FEWEST, MOST = 5, 40
+FEWEST, MOST = 5, 100
+BATCHES = (16, 64)
+"""Sizes of a batch between which a sixteenth of the data is taken where it is left open."""
 
 
 def train_evaluator(
@@ -32,7 +34,7 @@ def train_evaluator(
     kind: str = "conv",
     steps: int = 25,
     epochs: int | None = None,
-    batch: int = 64,
+    batch: int | None = None,
     seed: int = 0,
     device: str = "auto",
     progress: Progress | None = None,
@@ -45,15 +47,18 @@ def train_evaluator(
 
     kind: "conv" or "spiking". steps: T of the rate code whose noise it sees: images are shifted by a few pixels, of
     varied contrast and background, and sampled as a rate code is. epochs: as many as make about 180,000 images, 5 to
-    40, where None. device, progress, checkpoint: as in `train_target`.
+    100, where None; batch: a sixteenth of the data, 16 to 64, where None. device, progress,
+    checkpoint: as in `train_target`.
 
     Raises:
         InputError: there is no such kind, or a number is out of range.
     """
     if kind not in KINDS:
         raise InputError(f"kind: expected one of {', '.join(KINDS)}, found {kind!r}")
-    if min(steps, batch) < 1 or (epochs is not None and epochs < 0):
+    if steps < 1 or (batch is not None and batch < 1) or (epochs is not None and epochs < 0):
         raise InputError("steps, batch, epochs: expected at least 1, epochs at least 0")
+    if batch is None:
+        batch = min(BATCHES[1], max(BATCHES[0], len(data.labels) // 16))
     channels, height, width = data.input_shape
     place = find_device(device)
     purpose = f"train evaluator {kind}"

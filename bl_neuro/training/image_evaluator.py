@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from bl_neuro.arrays import FloatArray
 from bl_neuro.data.samples import Samples
-from bl_neuro.errors import InputError, ModelFileError
-from bl_neuro.files import atomic_path
+from bl_neuro.errors import InputError
+from bl_neuro.training.module_file import image_facts, write_module
 
 FORMAT = "bl-neuro/evaluator/2"
 BATCH = 256
@@ -79,20 +79,8 @@ class ImageEvaluator(nn.Module):
         Raises:
             ModelFileError: it cannot be written.
         """
-        from safetensors import SafetensorError
-        from safetensors.torch import save_file
-
-        facts = {
-            "format": FORMAT,
-            "kind": self.name,
-            "shape": ",".join(map(str, self.shape)),
-            "classes": str(self.classes),
-        }
-        try:
-            with atomic_path(path) as temporary:
-                save_file({k: v.contiguous() for k, v in self.state_dict().items()}, temporary, metadata=facts)
-        except (OSError, SafetensorError) as error:
-            raise ModelFileError(f"{path}: could not be written ({error})") from error
+        facts = {"format": FORMAT, "kind": self.name}
+        write_module(path, self, {**facts, **image_facts(self.shape, self.classes)})
 
     def _batched(self, images: npt.ArrayLike, judge: Callable[[Tensor], Tensor]) -> FloatArray:
         values = np.asarray(images)

@@ -1,0 +1,132 @@
+"""The target's twin that does not spike: the network that the baseline attack inverts."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bl_neuro.arrays import IntArray
+from bl_neuro.data.samples import Samples
+from bl_neuro.errors import InputError
+from bl_neuro.network import MAX_VALUES
+from bl_neuro.seeding import derived_seed
+from bl_neuro.training.checkpoint import Checkpoint
+from bl_neuro.training.device import find_device
+from bl_neuro.training.fit import Course, Phase, Progress, fit
+from bl_neuro.training.module_file import image_facts, read_module, stated_image, write_module
+from bl_neuro.training.samples_digest import samples_digest
+
+FORMAT = "bl-neuro/ann-twin/1"
+PURPOSE = "train ann twin"
+BATCH = 1024
+"""Images classified at a time."""
+MAX_HIDDEN = 16
+
+
+class AnnTwin(nn.Module):
+    """A multilayer perceptron, in - hidden - classes, with sigmoids: of the target's size, but an ANN.
+
+    Source: Fredrikson et al. 2015 (a perceptron of 3,000 sigmoid units), the baseline of
+    BrainLeaks (arXiv 2402.00906).
+
+    Raises:
+        InputError: it would hold more weights than a network may.
+    """
+
+    architecture = "multilayer perceptron with sigmoids"
+
+    def __init__(self, input_shape: tuple[int, ...], hidden: tuple[int, ...], classes: int) -> None:
+        super().__init__()
+        self.input_shape, self.hidden, self.classes = tuple(input_shape), tuple(hidden), classes
+        sizes = (math.prod(input_shape), *hidden, classes)
+        if min(sizes) < 1 or sum(inner * out for inner, out in pairwise(sizes)) > MAX_VALUES:
+            raise InputError(
+                f"hidden: expected layers of 1 neuron or more, {MAX_VALUES} weights at most, found {sizes}"
+            )
+        self.layers = nn.ModuleList(nn.Linear(inner, out) for inner, out in pairwise(sizes))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (B, classes) of images (B, *input_shape) in 0..1."""
+        values = images.flatten(1)
+        for layer in self.layers[:-1]:
+            values = torch.sigmoid(layer(values))
+        logits: Tensor = self.layers[-1](values)
+        return logits
+
+    def accuracy(self, data: Samples) -> float:
+        """Fraction of `data` classified as labelled; of events by their mean image."""
+        right = 0
+        for start in range(0, len(data.labels), BATCH):
+            part = np.arange(start, min(start + BATCH, len(data.labels)))
+            with torch.no_grad():
+                answers = self(torch.from_numpy(data.images_at(part)).float()).argmax(1)
+            right += int((answers.numpy() == data.labels[part]).sum())
+        return right / len(data.labels)
+
+    def save(self, path: str | Path) -> None:
+        """Writes the twin to a .safetensors file, atomically. Raises ModelFileError where that fails."""
+        facts = {"format": FORMAT, "hidden": ",".join(map(str, self.hidden))}
+        write_module(path, self, {**facts, **image_facts(self.input_shape, self.classes)})
+
+
+def load_ann_twin(path: str | Path) -> AnnTwin:
+    """Reads a twin that `AnnTwin.save` wrote. ModelFileError where it is anything else."""
+
+    def build(facts: dict[str, str]) -> AnnTwin:
+        shape, classes = stated_image(facts)
+        hidden = [int(size) for size in facts["hidden"].split(",")] if facts["hidden"] else []
+        if len(hidden) > MAX_HIDDEN:
+            raise ValueError(f"expected at most {MAX_HIDDEN} hidden layers, found {len(hidden)}")
+        return AnnTwin(shape, tuple(hidden), classes)
+
+    return read_module(path, "an ANN twin", FORMAT, build)
+
+
+def train_ann_twin(
+    data: Samples,
+    hidden: tuple[int, ...] = (3000,),
+    *,
+    epochs: int = 15,
+    batch: int = 64,
+    rate: float = 2e-3,
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progress | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> AnnTwin:
+    """Trains a twin on `data`, the samples that the target learns from; all chance comes from `seed`.
+
+    hidden: neurons of each hidden layer, the target's. rate: AdamW's at the start. device, progress, checkpoint: as in
+    `train_target`. Of events the twin learns the mean images.
+
+    Raises:
+        InputError: a number is out of range, or the checkpoint is of another training.
+    """
+    if epochs < 0 or batch < 1 or not 0 < rate < 1:
+        raise InputError("epochs, batch, rate: expected at least 0, at least 1, and between 0 and 1")
+    place = find_device(device)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derived_seed(seed, PURPOSE))
+        twin = AnnTwin(data.input_shape, hidden, data.classes).to(place)
+
+    def loss(index: IntArray, rng: np.random.Generator) -> Tensor:
+        images = torch.from_numpy(data.images_at(index)).float().to(place)
+        return F.cross_entropy(twin(images), torch.from_numpy(data.labels[index]).to(place))
+
+    course = Course(
+        samples=np.arange(len(data.labels)),
+        batch=batch,
+        seed=seed,
+        purpose=PURPOSE,
+        progress=progress,
+        checkpoint=checkpoint,
+        facts={"hidden": str(hidden), "epochs": f"{epochs} of {batch} at {rate}", "data": samples_digest(data)},
+    )
+    fit(twin, [Phase(epochs, rate, 1e-2, loss)], course)
+    return twin.cpu().eval()
