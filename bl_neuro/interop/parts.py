@@ -20,7 +20,7 @@ from bl_neuro.neuron import CubaLIF, Reset, frozen_array
 class Synapse:
     """Weights (out, in), or (out, in/groups, h, w) with a convolution's geometry, and a bias on the weighted input.
 
-    delay: of a dense synapse, see `Dense`. name: how the model calls it; problems are reported under it.
+    delay, recurrent: of a dense synapse, see `Dense`. name: how the model calls it; problems are reported under it.
     """
 
     name: str
@@ -28,6 +28,7 @@ class Synapse:
     bias: Any = None
     geometry: dict[str, Any] = field(default_factory=dict)
     delay: Any = None
+    recurrent: Any = None
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,7 @@ def _layer(synapse: Synapse, neuron: CubaLIF) -> Dense | Conv:
         if synapse.delay is not None:
             raise NetworkError(["delays on the inputs of a convolution cannot be expressed"])
         return Conv(weight, neuron, **synapse.geometry)
-    return Dense(weight, neuron, synapse.delay)
+    return Dense(weight, neuron, synapse.delay, synapse.recurrent)
 
 
 def laid_out(values: FloatArray, shape: Shape, name: str) -> FloatArray:

@@ -122,7 +122,7 @@ def test_what_is_not_ours_is_refused_by_name(cuba: Any) -> None:
         "3: graded_spike",
         "3: delay: its delays are drawn",
         "4: shared_param=False",
-        "5: cuba.Affine: expected",
+        "5: Affine: expected as the last block",
         "6: cuba.Average: expected",
     ):
         assert said in str(caught.value)
@@ -140,3 +140,47 @@ def test_the_blocks_are_left_as_they_were(cuba: Any) -> None:
     assert torch.equal(block.synapse.weight, weight)
     assert block.synapse.weight.requires_grad
     assert torch.equal(torch.random.get_rng_state(), random)
+
+
+def test_recurrent_blocks_and_an_affine_at_the_end(cuba: Any, tmp_path: Path) -> None:
+    recurrent = cuba.Recurrent({**NEURON, "threshold": 2.0}, 12, 9, weight_scale=4)
+    affine = cuba.Affine(dict(NEURON), 9, 4, weight_scale=4)
+    blocks = nn.ModuleList([recurrent, affine])
+    network = from_slayer(blocks, (12,))
+    assert network.readout == "membrane"
+    outputs(blocks, np.zeros((2, 1, 12)), 0)  # tells the neurons their shape
+    first, last = network.layers
+    assert isinstance(first, bl.Dense)
+    assert isinstance(last, bl.Dense)
+    assert first.recurrent is not None
+    assert first.recurrent.any()
+    assert last.neuron.threshold == 2**17
+    with h5py.File(tmp_path / "exported.net", "w") as file:
+        for index, block in enumerate(blocks):
+            block.export_hdf5(file.create_group(f"layer/{index}"))
+    assert bl.load(tmp_path / "exported.net").layers[0].weight.tolist() == first.weight.tolist()  # type: ignore[union-attr]
+    x = np.random.default_rng(1).random((30, 3, 12)) < 0.3
+    with open_target(network, "loihi") as ours, open_target(bl.load(tmp_path / "exported.net"), "loihi") as theirs:
+        found, exported = (target.run(x.astype(np.uint8), layers=True) for target in (ours, theirs))
+    assert (found.layers[0] == exported.layers[0]).all()  # type: ignore[index]
+    assert found.layers[0].any()  # type: ignore[index]
+    assert (found.membrane == exported.membrane).all()  # type: ignore[union-attr]
+
+
+def test_a_voltage_that_is_not_ours_is_seen(cuba: Any) -> None:
+    class Louder(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.blocks = nn.ModuleList([dense(cuba, 12, 9), cuba.Affine(dict(NEURON), 9, 4, weight_scale=4)])
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            result: torch.Tensor = self.blocks[1](1.1 * self.blocks[0](x))
+            return result
+
+    with pytest.raises(Unsupported, match=r"bins differ, first at layer with neurons number 1"):
+        from_slayer(Louder(), (12,))
+
+
+def test_nothing_is_refused(cuba: Any) -> None:
+    with pytest.raises(bl.InputError):
+        from_slayer(nn.ModuleList([]), (12,))
