@@ -36,7 +36,7 @@ Run = Callable[[SpikeArray], Sequence[Trace]]
 
 
 def require_same(network: Network, model: Run, converted: Run, source: str) -> None:
-    """Runs `model` and the `converted` network of it on random spikes of several seeds and densities.
+    """Runs `model` and the `converted` network of it on random spikes of several seeds and densities, `STEPS` each.
 
     Raises:
         Unsupported: they are not the same; how many bins differ, and where it begins, is said.

@@ -56,8 +56,8 @@ def from_slayer(
     readout: how the network names its class; by default the membrane where it ends in an Affine, else spikes.
     order: names of its blocks in the order they run, for any other module. run: runs a copy of the module on spikes
     (B, *input_shape, T), float32, where `copy(spikes)` does not.
-    checked: run module and network on random spikes and refuse where a bin of any layer differs. The network runs on
-    the substrate `loihi`.
+    checked: run module and network on 30 steps of random spikes and refuse where a bin of any layer differs. The
+    network runs on the substrate `loihi`.
 
     Raises:
         Unsupported: something of the module cannot be expressed exactly, or the check found a difference.

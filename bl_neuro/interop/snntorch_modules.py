@@ -47,7 +47,7 @@ def from_snntorch(
     order: names of its layers in the order they run, for a module with a forward of its own.
     run: runs a copy of the module on spikes (T, B, *input_shape), float64, from rest, where neither `copy(spikes)` nor
     `copy(spikes[t])` step by step does.
-    checked: run module and network on random spikes and refuse where a bin of any layer differs.
+    checked: run module and network on 30 steps of random spikes and refuse where a bin of any layer differs.
 
     Ties count as a network counts them: a voltage that equals its threshold but for rounding does not fire.
 
