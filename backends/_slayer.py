@@ -19,8 +19,9 @@ from bl_neuro.backends.base import Backend, Response, Start, Target, per_frame
 from bl_neuro.backends.canonical import differentiable
 from bl_neuro.backends.float_target import Surrogate, check_choice, shape_step, synapse
 from bl_neuro.deploy.loihi_weights import survives_encoding
-from bl_neuro.deploy.quantize import DECAY_ONE, THRESHOLD_LIMIT, FixedPointLayer, quantization_problems, quantize
+from bl_neuro.deploy.quantize import THRESHOLD_LIMIT, FixedPointLayer, quantization_problems, quantize
 from bl_neuro.layers import Conv, Dense, Flatten, Input
+from bl_neuro.loihi_numbers import DECAY_ONE
 from bl_neuro.network import Arithmetic, Network
 from bl_neuro.neuron import per_channel
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from bl_neuro.arrays import FloatArray
 from bl_neuro.backends.base import Response, Start, Target, per_frame
 from bl_neuro.backends.canonical import differentiable
-from bl_neuro.deploy.loihi_weights import effective_weights_real
+from bl_neuro.deploy.loihi_weights import effective_weights
 from bl_neuro.errors import InputError
 from bl_neuro.layers import SPIKING, Conv, Dense, Flatten, Input, Layer, Shape, SumPool
 from bl_neuro.network import Arithmetic, Network
@@ -116,7 +116,7 @@ def synapse(layer: Layer, weight: Tensor, values: Tensor) -> Tensor:
 def real_weight(layer: Input | Dense | Conv, arithmetic: Arithmetic) -> FloatArray:
     """The weights to multiply with in floating point; of a network in Loihi's arithmetic those it computes with."""
     if arithmetic == "loihi" and isinstance(layer, Dense) and layer.weight.any():
-        return effective_weights_real(layer.weight.astype(np.int64))
+        return effective_weights(layer.weight.astype(np.int64))
     return layer.weight.copy()
 
 

@@ -82,7 +82,7 @@ def install_command(backend: type[Backend]) -> str:
 
 
 def open_target(network: Network, substrate: str, **options: Any) -> Target:
-    """Opens `network` on `substrate`: "snntorch", "norse", "slayer", "lava" or one that another package adds.
+    """Opens `network` on `substrate`: "loihi", "lava", "slayer", "snntorch", "norse" or one that another package adds.
 
     Options go to the backend; see its documentation.
 

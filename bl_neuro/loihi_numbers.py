@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from bl_neuro.arrays import FloatArray, IntArray
+from bl_neuro.errors import InputError
 from bl_neuro.layers import SPIKING, AveragePool, Dense, Input, SumPool
 
 WEIGHT_RANGE = (-(2**20), 2**20)
@@ -14,6 +16,22 @@ THRESHOLD_MAX = 2**17
 """vThMant; 2^17 stands for a neuron that never fires, since no voltage exceeds it."""
 BIAS_RANGE = (-(2**15), 2**15 - 1)
 DECAY_ONE = 4096
+MOST_DRIVE = 2**24
+"""Largest drive of an input neuron: beyond it, Lava's 32-bit arithmetic overflows."""
+
+
+def input_drive(layer: Input, values: FloatArray) -> IntArray:
+    """What drives input neurons that are given `values` (..., *shape): weight * x + bias, rounded toward zero.
+
+    Raises:
+        InputError: it is beyond `MOST_DRIVE`.
+    """
+    drive = np.trunc(layer.weight * values.astype(np.float64) + layer.bias)
+    largest = float(np.abs(drive).max(initial=0.0))
+    if largest > MOST_DRIVE:
+        raise InputError(f"current: expected weight * x + bias within {MOST_DRIVE}, found {largest:.6g}")
+    whole: IntArray = drive.astype(np.int64)
+    return whole
 
 
 def loihi_problems(layer: Any) -> list[str]:

@@ -22,15 +22,17 @@ The current u is never reset. Sources: Davies et al. 2018 (Loihi), snnTorch `Syn
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
+import numpy.typing as npt
 
 from bl_neuro.arrays import FloatArray
 from bl_neuro.errors import NetworkError
 
 Reset = Literal["zero", "subtract", "subtract_delayed"]
 RESETS: tuple[str, ...] = get_args(Reset)
+Number = TypeVar("Number", bound=np.generic)
 TIE = 1e-12
 """Part of the threshold by which a voltage must exceed it: far above rounding, far below anything that matters."""
 
@@ -123,7 +125,7 @@ class CubaLIF:
 
     def expanded(self, name: str, shape: tuple[int, ...]) -> FloatArray:
         """Parameter `name` broadcast to the layer's neurons `shape` (a vector of channels counts as (C, 1, 1))."""
-        return np.broadcast_to(per_channel(self.parameters()[name], shape), shape)
+        return per_neuron(self.parameters()[name], shape)
 
     def shape_problems(self, shape: tuple[int, ...]) -> list[str]:
         """What keeps these parameters from fitting a layer of neurons `shape`."""
@@ -135,9 +137,14 @@ class CubaLIF:
         return problems
 
 
-def per_channel(array: FloatArray, shape: tuple[int, ...]) -> FloatArray:
+def per_channel(array: npt.NDArray[Number], shape: tuple[int, ...]) -> npt.NDArray[Number]:
     """`array` shaped to broadcast against neurons `shape`: a vector over the channels of an image gets two axes."""
     return array.reshape(-1, 1, 1) if len(shape) == 3 and array.ndim == 1 and array.size > 1 else array
+
+
+def per_neuron(array: npt.NDArray[Number], shape: tuple[int, ...]) -> npt.NDArray[Number]:
+    """`array` broadcast to neurons `shape`; see `per_channel`."""
+    return np.broadcast_to(per_channel(array, shape), shape)
 
 
 def _range_problems(name: str, array: FloatArray) -> list[str]:

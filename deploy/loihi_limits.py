@@ -17,9 +17,11 @@ import torch
 import torch.nn.functional as F
 
 from bl_neuro.arrays import FloatArray, IntArray
-from bl_neuro.deploy.loihi_weights import effective_weights_real
-from bl_neuro.deploy.quantize import DECAY_ONE, FixedPointLayer
+from bl_neuro.deploy.loihi_weights import effective_weights
+from bl_neuro.deploy.quantize import FixedPointLayer
 from bl_neuro.layers import Conv, Dense, Input
+from bl_neuro.loihi_numbers import DECAY_ONE, input_drive
+from bl_neuro.neuron import per_neuron
 
 STATE_LIMIT = 2**23
 """Where 24 signed bits end: the current wraps and the voltage is clipped."""
@@ -55,7 +57,7 @@ def _row_sums(layer: FixedPointLayer) -> float:
     """The largest sum of |weight| that one neuron can receive in a step."""
     weight: Any = np.abs(layer.weight)
     if isinstance(layer.source, Dense) and layer.weight.any():  # encoding may round a weight away from zero
-        weight = np.maximum(weight, np.abs(effective_weights_real(layer.weight)))
+        weight = np.maximum(weight, np.abs(effective_weights(layer.weight)))
     rows = weight.reshape(len(weight), -1).sum(axis=1)
     recurrent = getattr(layer.source, "recurrent", None)
     if recurrent is not None:
@@ -76,9 +78,9 @@ def leaves_24_bits(layer: FixedPointLayer, values: Any) -> bool:
     """
     if state_bound(layer, len(values)).fits:
         return False
-    keep_current = DECAY_ONE - _per_neuron(layer.current_decay, layer.shape)
-    keep_voltage = DECAY_ONE - _per_neuron(layer.voltage_decay, layer.shape)
-    bias = 0 if layer.bias is None else UNIT * _per_neuron(layer.bias, layer.shape)
+    keep_current = DECAY_ONE - per_neuron(layer.current_decay, layer.shape)
+    keep_voltage = DECAY_ONE - per_neuron(layer.voltage_decay, layer.shape)
+    bias = 0 if layer.bias is None else UNIT * per_neuron(layer.bias, layer.shape)
     current = np.zeros((np.shape(values)[1], *layer.shape), np.int64)
     voltage = np.zeros_like(current)
     for frame in np.asarray(values):
@@ -93,8 +95,7 @@ def leaves_24_bits(layer: FixedPointLayer, values: Any) -> bool:
 def _sums(layer: FixedPointLayer, frame: Any) -> IntArray:
     """Sums of weights (B, *shape) for one frame (B, *input)."""
     if isinstance(layer.source, Input):
-        drive: IntArray = np.trunc(layer.source.weight * frame + layer.source.bias).astype(np.int64)
-        return drive
+        return input_drive(layer.source, frame)
     source, values = layer.source, torch.from_numpy(np.ascontiguousarray(frame)).double()
     weight = torch.from_numpy(np.ascontiguousarray(layer.weight)).double()
     if isinstance(source, Conv):
@@ -103,11 +104,6 @@ def _sums(layer: FixedPointLayer, frame: Any) -> IntArray:
         sums = F.linear(values, weight)
     found: FloatArray = sums.numpy()
     return found.astype(np.int64)
-
-
-def _per_neuron(values: IntArray, shape: tuple[int, ...]) -> IntArray:
-    channels = len(shape) == 3 and values.ndim == 1 and values.size > 1
-    return np.broadcast_to(values.reshape(-1, 1, 1) if channels else values, shape)
 
 
 def _decayed(state: IntArray, keep: IntArray) -> IntArray:

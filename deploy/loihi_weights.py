@@ -41,13 +41,7 @@ def stored_together(weights: list[IntArray]) -> tuple[list[IntArray], int]:
     return [_clipped_and_truncated(part, lost) for part in parts], shift
 
 
-def effective_weights(weight: IntArray) -> IntArray:
-    """The weights Loihi computes with: equal to `weight` where its encoding loses nothing."""
-    stored, shift = stored_weights(weight)
-    return stored >> shift if shift >= 0 else stored << -shift
-
-
-def effective_weights_real(weight: IntArray) -> FloatArray:
+def effective_weights(weight: IntArray) -> FloatArray:
     """The weights of one spike as real numbers: what the stored integers stand for before the sum is rounded down."""
     stored, shift = stored_weights(weight)
     return np.ldexp(stored.astype(np.float64), -shift)

@@ -33,12 +33,11 @@ from bl_neuro.deploy.scale import (
 )
 from bl_neuro.errors import Unsupported
 from bl_neuro.layers import SPIKING, AveragePool, Conv, Dense, Input, SumPool
+from bl_neuro.loihi_numbers import DECAY_ONE
 from bl_neuro.network import Network
 from bl_neuro.neuron import CubaLIF, per_channel
 
-DECAY_ONE = 4096
 __all__ = [
-    "DECAY_ONE",
     "THRESHOLD_LIMIT",
     "FixedPointLayer",
     "FixedPointNetwork",

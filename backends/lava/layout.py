@@ -5,13 +5,10 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from bl_neuro.arrays import FloatArray, IntArray
+from bl_neuro.arrays import IntArray
 from bl_neuro.deploy.quantize import FixedPointNetwork
-from bl_neuro.errors import InputError
 from bl_neuro.layers import Conv, Input, Shape
-
-MOST_DRIVE = 2**24
-"""Largest drive of an input neuron: beyond it, Lava's 32-bit arithmetic overflows."""
+from bl_neuro.loihi_numbers import input_drive
 
 
 class Layout:
@@ -30,24 +27,13 @@ class Layout:
     def frames(self, inputs: Tensor, number: int) -> bytes:
         """What the simulation is sent for round `number`: (T, *lava input shape), uint8 spikes or int32 currents."""
         chosen = inputs[:, number * self.replicas : (number + 1) * self.replicas].detach().cpu().numpy()
-        values = self._drive(chosen) if self._input is not None else chosen.astype(np.uint8)
+        values = chosen.astype(np.uint8) if self._input is None else input_drive(self._input, chosen).astype(np.int32)
         if self._images:
             return np.ascontiguousarray(values[:, 0].transpose(0, 3, 2, 1)).tobytes()
         steps, samples = values.shape[:2]
         padded = np.zeros((steps, self.replicas, int(np.prod(values.shape[2:]))), values.dtype)
         padded[:, :samples] = values.reshape(steps, samples, -1)
         return padded.tobytes()
-
-    def _drive(self, values: FloatArray) -> IntArray:
-        """The drive weight * x + bias, rounded toward zero to a whole number."""
-        if self._input is None:
-            raise InputError("this network takes spikes")
-        drive = np.trunc(self._input.weight * values.astype(np.float64) + self._input.bias)
-        largest = float(np.abs(drive).max())
-        if largest > MOST_DRIVE:
-            raise InputError(f"current: expected weight * x + bias within {MOST_DRIVE}, found {largest:.6g}")
-        carried: IntArray = drive.astype(np.int32)
-        return carried
 
     def apart(self, values: IntArray, shape: Shape) -> IntArray:
         """What neurons `shape` of all replicas show, (N, *lava shape), as (N, replicas, *shape)."""

@@ -19,15 +19,14 @@ from bl_neuro.backends.loihi.trace import LayerTrace
 from bl_neuro.deploy.net_limits import synapse_problems
 from bl_neuro.deploy.quantize import quantization_problems, quantize
 from bl_neuro.errors import InputError, NotDifferentiable
-from bl_neuro.layers import Dense, Flatten, Shape
+from bl_neuro.layers import Dense, Flatten, Input, Shape
+from bl_neuro.loihi_numbers import input_drive
 from bl_neuro.network import Arithmetic, Network
 
 PIECE_VALUES = 2**21
 """Most values (T x B x widest layer) of one piece of a batch: a few megabytes, so that they stay in cache."""
 NARROWEST = 128
 """What a frame of a narrow layer takes at least, in values."""
-MOST_DRIVE = 2**24
-"""Largest drive of an input neuron that the emulator takes; Loihi's currents wrap at 2^17."""
 Engine = Literal["kernel", "torch"]
 
 
@@ -171,15 +170,11 @@ class LoihiTarget(Target):
 
     def _drive(self, inputs: Tensor) -> Tensor:
         """What the engine takes: spikes (T, B, M) as bytes, or the drive of input neurons as whole numbers."""
-        first = self._programs[0]
-        if first.gain is None or first.offset is None:
+        first = self._programs[0].layer.source
+        if not isinstance(first, Input):
             return per_frame(lambda frames: frames.detach().to(torch.uint8).flatten(2), inputs.detach())
-        real = inputs.detach().flatten(2).to(torch.float64)
-        drive = (real * torch.from_numpy(first.gain.copy()) + torch.from_numpy(first.offset.copy())).trunc()
-        if bool((drive.abs() > MOST_DRIVE).any()):
-            found = float(drive.abs().max())
-            raise InputError(f"current: expected weight * x + bias within {MOST_DRIVE}, found {found:.6g}")
-        return drive.to(torch.int32)
+        drive = torch.from_numpy(input_drive(first, inputs.detach().to(torch.float64).numpy()))
+        return drive.flatten(2).to(torch.int32)
 
 
 def _engine(name: str, programs: list[Program], device: torch.device) -> _Runs:

@@ -13,6 +13,7 @@ from bl_neuro.deploy.quantize import FixedPointLayer, quantize
 from bl_neuro.layers import Conv, Dense, Input, Shape
 from bl_neuro.loihi_numbers import DECAY_ONE
 from bl_neuro.network import Network
+from bl_neuro.neuron import per_neuron
 
 FRACTION_BITS = 6
 """Loihi's voltages, thresholds and biases are its file's values times 2^6."""
@@ -25,7 +26,7 @@ class Program:
 
     weight: (N, M) of a dense layer, (out, in/groups, h, w) of a convolution, None for input neurons. sums of weights
     are shifted right by `floor_bits`, rounding down. recurrent: (N, N) or None. delay: (N, M), 0..62, or None.
-    keep_current, keep_voltage: (N,), 4096 - decay. bias, threshold: times 2^6. gain, offset: (N,), of input neurons.
+    keep_current, keep_voltage: (N,), 4096 - decay. bias, threshold: times 2^6. gain: (N,), of input neurons.
     largest_sum: no sum of weights leaves [-largest_sum, largest_sum].
     """
 
@@ -43,7 +44,6 @@ class Program:
     threshold: int
     largest_sum: int
     gain: np.ndarray[tuple[int, ...], np.dtype[np.float64]] | None = None
-    offset: np.ndarray[tuple[int, ...], np.dtype[np.float64]] | None = None
 
     @property
     def size(self) -> int:
@@ -87,7 +87,6 @@ def _compile(network: Network, layer: FixedPointLayer) -> Program:
         threshold=layer.threshold << FRACTION_BITS,
         largest_sum=_largest_sum(weight, recurrent),
         gain=np.broadcast_to(source.weight, layer.shape).reshape(size) if isinstance(source, Input) else None,
-        offset=np.broadcast_to(source.bias, layer.shape).reshape(size) if isinstance(source, Input) else None,
     )
 
 
@@ -117,5 +116,4 @@ def _largest_sum(weight: IntArray | None, recurrent: IntArray | None) -> int:
 
 def _flat(values: IntArray, shape: Shape) -> IntArray:
     """One value a neuron, (N,)."""
-    wide = values.reshape(-1, 1, 1) if len(shape) == 3 and values.ndim == 1 and values.size > 1 else values
-    return np.broadcast_to(wide, shape).reshape(-1).astype(np.int64)
+    return per_neuron(values, shape).reshape(-1).astype(np.int64)

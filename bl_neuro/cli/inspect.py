@@ -12,10 +12,10 @@ from bl_neuro.cli.model import ModelRequest
 from bl_neuro.cli.output import print_json, print_table, say
 from bl_neuro.deploy.loihi_limits import STATE_LIMIT, state_bound
 from bl_neuro.deploy.loihi_weights import survives_encoding
-from bl_neuro.deploy.quantize import DECAY_ONE, FixedPointLayer, quantization_problems, quantize
+from bl_neuro.deploy.quantize import FixedPointLayer, quantization_problems, quantize
 from bl_neuro.errors import SubstrateError
 from bl_neuro.layers import SPIKING, Conv, Dense, Input, Layer
-from bl_neuro.loihi_numbers import THRESHOLD_MAX
+from bl_neuro.loihi_numbers import DECAY_ONE, THRESHOLD_MAX
 from bl_neuro.network import Network
 from bl_neuro.neuron import CubaLIF
 

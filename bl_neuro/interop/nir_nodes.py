@@ -27,7 +27,7 @@ from bl_neuro.errors import NetworkError
 from bl_neuro.interop.hdf5_tree import Tree
 from bl_neuro.interop.parts import Neurons, Part, Step, Synapse
 from bl_neuro.layers import AveragePool, Flatten, Shape, SumPool
-from bl_neuro.neuron import Reset
+from bl_neuro.neuron import Reset, per_channel
 
 Convention = Literal["nir", "snntorch", "norse"]
 CONVENTIONS: tuple[str, ...] = get_args(Convention)
@@ -230,7 +230,7 @@ def _exact(place: str, node: Tree, found: dict[str, FloatArray]) -> Neurons:
         raise NetworkError([f"{place}: metadata is missing, which bl-neuro's own files have"])
     values = {name: numbers(place, stated, name) for name in PARAMETERS}
     for name in ("threshold", "current_decay", "voltage_decay"):
-        shown = values[name].reshape(-1, 1, 1) if values[name].ndim == 1 and found[name].ndim == 3 else values[name]
+        shown = per_channel(values[name], found[name].shape)
         try:
             fits = np.broadcast_shapes(shown.shape, found[name].shape) in (shown.shape, found[name].shape)
         except ValueError:

@@ -13,7 +13,7 @@ from bl_neuro.arrays import FloatArray
 from bl_neuro.errors import NetworkError, Unsupported
 from bl_neuro.layers import AveragePool, Conv, Dense, Flatten, Layer, Shape, SumPool
 from bl_neuro.network import MAX_VALUES, Arithmetic, Network, Readout, checked_input_shape
-from bl_neuro.neuron import CubaLIF, Reset, frozen_array
+from bl_neuro.neuron import CubaLIF, Reset, frozen_array, per_channel
 
 
 @dataclass(frozen=True)
@@ -227,13 +227,11 @@ def _with_bias(synapse: Synapse, values: dict[str, FloatArray], shape: Shape) ->
     Where the current has a memory, a bias on its input builds up over time, while ours acts on the voltage from the
     first step: the two are the same where current_decay is 1 alone.
     """
-    extra = frozen_array(synapse.bias, "bias")
-    if extra.ndim == 1 and len(shape) == 3:
-        extra = extra.reshape(-1, 1, 1)
+    extra = per_channel(frozen_array(synapse.bias, "bias"), shape)
     extra = _named(synapse.name, lambda: laid_out(extra, shape, "bias"))
     if not extra.any():
         return values["bias"]
-    decay, added, own = (_channels_first(each, shape) for each in (values["current_decay"], extra, values["bias"]))
+    decay, added, own = (per_channel(each, shape) for each in (values["current_decay"], extra, values["bias"]))
     if ((decay < 1) & (added != 0)).any():
         raise NetworkError(
             [
@@ -242,7 +240,3 @@ def _with_bias(synapse: Synapse, values: dict[str, FloatArray], shape: Shape) ->
             ]
         )
     return laid_out(np.asarray(own + added), shape, "bias")
-
-
-def _channels_first(values: FloatArray, shape: Shape) -> FloatArray:
-    return values.reshape(-1, 1, 1) if values.ndim == 1 and len(shape) == 3 else values

@@ -19,10 +19,11 @@ import torch
 import torch.nn.functional as F
 
 from bl_neuro.arrays import BoolArray, FloatArray, IntArray
-from bl_neuro.deploy.quantize import DECAY_ONE, FixedPointLayer, FixedPointNetwork
+from bl_neuro.deploy.quantize import FixedPointLayer, FixedPointNetwork
 from bl_neuro.layers import Conv, Dense, Flatten, Layer
+from bl_neuro.loihi_numbers import DECAY_ONE
 from bl_neuro.network import Network
-from bl_neuro.neuron import CubaLIF
+from bl_neuro.neuron import CubaLIF, per_neuron
 from bl_neuro.reference import Recording
 
 LIMIT = 2**23 - 1
@@ -118,9 +119,3 @@ def _run_neurons(layer: FixedPointLayer, sums: IntArray) -> tuple[BoolArray, Flo
 def _decayed(state: IntArray, keep: IntArray) -> IntArray:
     magnitude: IntArray = (np.abs(state) * keep) >> 12
     return np.where(state < 0, -magnitude, magnitude)
-
-
-def per_neuron(values: IntArray, shape: tuple[int, ...]) -> IntArray:
-    """A parameter of a fixed-point layer, one value a neuron; a vector over channels counts as (C, 1, 1)."""
-    channels = len(shape) == 3 and values.ndim == 1 and values.size > 1
-    return np.broadcast_to(values.reshape(-1, 1, 1) if channels else values, shape)

@@ -13,7 +13,7 @@ import pytest
 
 import bl_neuro as bl
 from bl_neuro.backends import find_backend
-from bl_neuro.backends.lava.layout import MOST_DRIVE
+from bl_neuro.loihi_numbers import MOST_DRIVE
 from bl_neuro.network import Network
 
 pytestmark = pytest.mark.lava
