@@ -33,13 +33,21 @@ class HeldOracle:
         """Queries still to be spent, or None for no limit."""
         return self._box.remaining
 
+    @property
+    def reveals(self) -> str:
+        """What the box reveals."""
+        return self._box.reveals
+
     def evidence(self, frames: FloatArray) -> FloatArray:
-        """How much the answers to frames (B, *input_shape), 0/1, speak for each of K classes: (B, K). Costs B."""
+        """How much the answers to frames (B, *input_shape), 0/1, speak for each class there is: (B, C). Costs B."""
         held = torch.from_numpy(frames.astype(np.uint8))[None].expand(self.steps, *frames.shape)
-        return evidence(self._box.query(held), self._box.reveals, self._box.classes)[:, self.classes]
+        return evidence(self._box.query(held), self._box.reveals, self._box.classes)
 
     def own_evidence(self, frames: FloatArray) -> FloatArray:
         """How much the answers to frames (n, K, *input_shape) speak for the class they are meant for: (n, K)."""
+        return self.own(self.evidence(frames.reshape(-1, *self.input_shape)))
+
+    def own(self, evidences: FloatArray) -> FloatArray:
+        """Of evidence (n x K, C) for frames (n, K, *input_shape), that for the class each is meant for: (n, K)."""
         count = len(self.classes)
-        answers = self.evidence(frames.reshape(-1, *self.input_shape)).reshape(-1, count, count)
-        return np.asarray(answers[:, np.arange(count), np.arange(count)])
+        return np.asarray(evidences.reshape(-1, count, evidences.shape[1])[:, np.arange(count), self.classes])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
+from scipy.special import ndtr
 
 from bl_neuro.arrays import FloatArray
 from bl_neuro.errors import InputError
@@ -41,6 +42,30 @@ class ImagePrior:
         window = [] if self._mask is None else [f"the object is in the middle (window of {self._window:g} pixels)"]
         return blur + window
 
+    @property
+    def is_image(self) -> bool:
+        """Whether the input is an image, to which priors apply."""
+        return self._image is not None
+
+    @property
+    def mask(self) -> FloatArray:
+        """How much the object is expected to reach each input, 0..1, (*input_shape); 1 everywhere without a window."""
+        whole = np.ones(self._image or self._input_shape)
+        return np.asarray((whole if self._mask is None else whole * self._mask).reshape(self._input_shape))
+
+    def uniform(self, shape: tuple[int, ...], blur: float, rng: np.random.Generator) -> FloatArray:
+        """Even chance in 0..1 for each input, (*shape, *input_shape), that neighbouring pixels share where blur > 0.
+
+        Each input by itself is evenly distributed; together they are a Gaussian copula of noise blurred by `blur`
+        pixels. So a frame drawn with it has strokes, to which a target answers more than to single pixels.
+        """
+        if self._image is None or blur <= 0:
+            return rng.random((*shape, *self._input_shape))
+        noise = rng.normal(size=(int(np.prod(shape)), *self._image))
+        smooth = gaussian_filter(noise, (0, 0, blur, blur), mode="wrap")
+        kernel = gaussian_filter(_point(self._image), (0, blur, blur), mode="wrap")
+        return np.asarray(ndtr(smooth / np.sqrt((kernel**2).sum()))).reshape(*shape, *self._input_shape)
+
     def shape(self, direction: FloatArray) -> FloatArray:
         """`direction` (K, *input_shape) blurred and masked."""
         if self._image is None:
@@ -69,3 +94,10 @@ class ImagePrior:
         lit = np.round(rng.uniform(*densities, size=(count, 1)) * flat.shape[1])
         probes: FloatArray = (flat < lit).astype(np.float64)
         return probes.reshape(count, *self._input_shape)
+
+
+def _point(image: tuple[int, ...]) -> FloatArray:
+    """One lit pixel in the first channel."""
+    point = np.zeros(image)
+    point[0, 0, 0] = 1.0
+    return point

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bl_neuro.arrays import FloatArray
+from bl_neuro.arrays import FloatArray, IntArray
 from bl_neuro.attacks.fitness import centred_ranks
 from bl_neuro.attacks.image_prior import ImagePrior
 
@@ -13,19 +13,33 @@ DARKEST, BRIGHTEST = 0.05, 0.8
 
 
 def first_rates(
-    frames: FloatArray, answers: FloatArray, prior: ImagePrior, base_rate: float, amplitude: float
+    frames: FloatArray, weights: FloatArray, prior: ImagePrior, base_rate: float, amplitude: float
 ) -> FloatArray:
     """Rates (K, *input_shape): base_rate and, around it, the probes that speak for a class against those that do not.
 
-    frames: probes (M, *input_shape), 0/1. answers: what theirs speak for each class, (M, K); ranks of them weight the
-    probes. amplitude: standard deviation over the inputs.
+    frames: probes (M, *input_shape), 0/1. weights: what each probe counts for each class, (M, K), of mean 0. amplitude:
+    standard deviation over the inputs. With a window, base_rate is that of its middle, and falls off with it.
     """
-    image = np.tensordot(centred_ranks(answers), frames - frames.mean(axis=0), axes=(0, 0))
+    base = base_rate * prior.mask
+    image = np.tensordot(weights, frames - frames.mean(axis=0), axes=(0, 0))
     inputs = tuple(range(1, image.ndim))
     image = prior.shape(image - image.mean(axis=inputs, keepdims=True))
     spread = image.std(axis=inputs, keepdims=True)
     image = np.divide(image, spread, out=np.zeros_like(image), where=spread > 0)
-    return np.clip(base_rate + amplitude * image, DARKEST, BRIGHTEST)
+    return np.clip(base + amplitude * image, np.minimum(DARKEST, base), BRIGHTEST)
+
+
+def probe_weights(evidences: FloatArray, classes: IntArray, reveals: str) -> FloatArray:
+    """What probes count for `classes` (K) given the evidence (M, C) in their answers: (M, K), of mean 0.
+
+    Ranks of the evidence; where outputs are counted, the share of the answer that the class has, and none of silence:
+    most probes are met with silence, which in ranks stands between naming a class and naming another.
+    """
+    if reveals not in ("counts", "spikes"):
+        return centred_ranks(evidences[:, classes])
+    speaks = np.ptp(evidences, axis=1, keepdims=True) > 0
+    shares = np.exp(evidences[:, classes]) * speaks
+    return np.asarray(shares - shares.mean(axis=0)) if len(shares) else shares
 
 
 def affordable_probes(remaining: int | None, probes: int, searching: int) -> int:

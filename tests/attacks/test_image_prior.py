@@ -115,3 +115,30 @@ def test_probes_come_from_their_seed() -> None:
     first, again, other = (prior.probes(4, (0.1, 0.9), 1.0, np.random.default_rng(seed)) for seed in (4, 4, 5))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+def test_shared_chance_is_even_and_smooth() -> None:
+    prior = ImagePrior((1, 12, 12), 0.0, None, None)
+    uniform = prior.uniform((400, 2), 1.5, np.random.default_rng(0))
+    assert uniform.shape == (400, 2, 1, 12, 12)
+    for quantile in (0.1, 0.5, 0.9):
+        np.testing.assert_allclose((uniform < quantile).mean(axis=(0, 1)), quantile, atol=0.08)
+    neighbours = np.corrcoef(uniform[..., :-1].ravel(), uniform[..., 1:].ravel())[0, 1]
+    apart = np.corrcoef(uniform[..., :6].ravel(), uniform[..., 6:].ravel())[0, 1]
+    assert neighbours > 0.7
+    assert abs(apart) < 0.1
+
+
+@pytest.mark.parametrize(("shape", "blur"), [((1, 6, 6), 0.0), ((36,), 2.0)])
+def test_chance_is_not_shared_where_nothing_is_a_neighbour(shape: tuple[int, ...], blur: float) -> None:
+    prior = ImagePrior(shape, 0.0, None, None)
+    found = prior.uniform((5,), blur, np.random.default_rng(0))
+    np.testing.assert_array_equal(found, np.random.default_rng(0).random((5, *shape)))
+
+
+def test_the_mask_is_the_window() -> None:
+    assert ImagePrior((1, 5, 5), 0.0, None, None).mask.tolist() == np.ones((1, 5, 5)).tolist()
+    mask = ImagePrior((25,), 0.0, 1.0, (5, 5)).mask
+    assert mask.shape == (25,)
+    assert mask[12] == 1.0
+    assert mask[0] == pytest.approx(np.exp(-4))
