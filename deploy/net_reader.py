@@ -15,6 +15,7 @@ from bl_neuro.deploy.hdf5_access import DAMAGED, Budget, CheckedGroup
 from bl_neuro.deploy.net_blocks import Chain, add_block
 from bl_neuro.deploy.net_note import with_note
 from bl_neuro.errors import InputError, ModelFileError, NetworkError
+from bl_neuro.files import what_is_at
 from bl_neuro.layers import Shape
 from bl_neuro.loihi_numbers import THRESHOLD_MAX
 from bl_neuro.network import MAX_FILE_BYTES, MAX_VALUES, Network, Readout, checked_input_shape
@@ -64,8 +65,9 @@ def _listed(places: list[str]) -> str:
 
 
 def _size(path: Path) -> int:
-    if not path.is_file():
-        raise ModelFileError(f"{path}: expected a .net file, found {'a folder' if path.is_dir() else 'nothing'}")
+    found = what_is_at(path)
+    if found != "a file":
+        raise ModelFileError(f"{path}: expected a .net file, found {found}")
     size = path.stat().st_size
     if size > MAX_FILE_BYTES:
         raise ModelFileError(f"{path}: {size} bytes; at most {MAX_FILE_BYTES} are read")

@@ -344,6 +344,8 @@ def test_neuron_keys_of_training_are_ignored(tmp_path: Path) -> None:
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match=r"expected a \.net file, found nothing"):
         read_net(tmp_path / "model.net")
+    with pytest.raises(ModelFileError, match=r"expected a \.net file, found nothing"):
+        read_net(tmp_path / ("a" * 5000 + ".net"))
     with pytest.raises(ModelFileError, match=r"expected a \.net file, found a folder"):
         read_net(tmp_path)
 
