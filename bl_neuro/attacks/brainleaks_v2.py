@@ -71,8 +71,8 @@ class BrainLeaksV2(AttackWithPriors[BlackBox]):
         Chosen on targets of other seeds than those of the published results.
         """
         chosen: dict[str, Any] = {
-            "warm_start": 2000, "learning_rate": 3.0, "blur": 1.5, "window": 6.0, "base_rate": 0.35,
-            "probe_densities": (0.03, 0.3), "probe_blur": 2.5, "stroke": 0.6,
+            "warm_start": 2000, "learning_rate": 3.0, "blur": 1.0, "window": 6.0, "base_rate": 0.35,
+            "probe_densities": (0.03, 0.3), "probe_blur": 2.5, "stroke": 1.0,
         }  # fmt: skip
         return cls(**{**chosen, **changes})
 
