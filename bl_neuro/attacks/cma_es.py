@@ -50,7 +50,7 @@ class _Cma(Searcher):
 
     def __init__(self, plan: CmaEs, rates: FloatArray, prior: ImagePrior, seed: int) -> None:
         super().__init__(rates)
-        self._start, self._prior = rates, prior
+        self._start, self._prior, self._stroke = rates, prior, plan.stroke
         inputs = rates[0].size
         if inputs < 2:
             raise InputError(f"cma_es: expected at least 2 inputs to search, found {inputs}")
@@ -73,8 +73,8 @@ class _Cma(Searcher):
         """See `Searcher.ask`."""
         self._asked = np.stack([[optimiser.ask() for optimiser in self._optimisers] for _ in range(size)])
         moved = self._moved(self._asked)
-        drawn: FloatArray = (self._rng.random(moved.shape) < moved).astype(np.float64)
-        return drawn
+        chance = self._prior.uniform(moved.shape[:2], self._stroke, self._rng)
+        return np.asarray((chance < moved).astype(np.float64))
 
     def learn(self, frames: FloatArray, fitness: FloatArray) -> None:
         """Tells each optimiser what its vectors were worth."""

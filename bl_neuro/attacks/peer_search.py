@@ -64,6 +64,7 @@ class PeerSearch(AttackWithPriors[BlackBox]):
     queries: a class, after the warm start. warm_start: probes, shared by all classes. population: queries a class and
     generation. base_rate: where rates start, 0..1. warm_amplitude: standard deviation of the first guess around it.
     probe_densities: range of the probes' densities. probe_blur: in pixels; above 0, probes of an image are blobs.
+    stroke: in pixels, how far neighbours share their chance in a frame that is drawn.
 
     Every query counts against the box's budget, the warm start included. Where it ends first, what was found is
     returned, with status `budget_spent`. The trace's objective is the mean fitness of a generation.
@@ -79,6 +80,7 @@ class PeerSearch(AttackWithPriors[BlackBox]):
     warm_amplitude: float = 0.15
     probe_densities: tuple[float, float] = (0.1, 0.5)
     probe_blur: float = 0.0
+    stroke: float = 0.0
 
     def problems(self) -> list[str]:
         """See `AttackWithPriors.problems`."""
@@ -93,8 +95,15 @@ class PeerSearch(AttackWithPriors[BlackBox]):
             (0 < self.base_rate < 1, f"base_rate: expected between 0 and 1, found {self.base_rate}"),
             (0 <= low <= high <= 1, f"probe_densities: expected two rising values in 0..1, found {low}, {high}"),
             (self.probe_blur >= 0, f"probe_blur: expected at least 0 pixels, found {self.probe_blur}"),
+            (self.stroke >= 0, f"stroke: expected at least 0 pixels, found {self.stroke}"),
         ]
         return [*super().problems(), *wrong, *(message for holds, message in rules if not holds)]
+
+    def assumptions(self, box: BlackBox) -> list[str]:
+        """See `Attack.assumptions`: the image priors that apply to this box."""
+        prior = self.prior(box.input_shape)
+        strokes = [f"lit pixels come in strokes (chance shared over {self.stroke:g} pixels)"]
+        return [*prior.active, *(strokes if self.stroke > 0 and prior.is_image else [])]
 
     @abstractmethod
     def searcher(self, rates: FloatArray, prior: ImagePrior, seed: int) -> Searcher:

@@ -20,18 +20,19 @@ class RandomSearch(PeerSearch):
 
     def searcher(self, rates: FloatArray, prior: ImagePrior, seed: int) -> Searcher:
         """See `PeerSearch.searcher`."""
-        return _Draws(rates, seed)
+        return _Draws(rates, prior, self.stroke, seed)
 
 
 class _Draws(Searcher):
-    def __init__(self, rates: FloatArray, seed: int) -> None:
+    def __init__(self, rates: FloatArray, prior: ImagePrior, stroke: float, seed: int) -> None:
         super().__init__(rates)
-        self._start, self._rng = rates, np.random.default_rng(seed)
+        self._start, self._prior, self._stroke = rates, prior, stroke
+        self._rng = np.random.default_rng(seed)
 
     def ask(self, size: int) -> FloatArray:
         """See `Searcher.ask`."""
-        drawn: FloatArray = (self._rng.random((size, *self._start.shape)) < self._start).astype(np.float64)
-        return drawn
+        chance = self._prior.uniform((size, len(self._start)), self._stroke, self._rng)
+        return np.asarray((chance < self._start).astype(np.float64))
 
     def learn(self, frames: FloatArray, fitness: FloatArray) -> None:
         """Nothing: every draw is as blind as the first."""

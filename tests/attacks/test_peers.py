@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bl_neuro import BlackBox, InputError, MissingDependency
+from bl_neuro import BlackBox, CubaLIF, Dense, Flatten, InputError, MissingDependency, Network
 from bl_neuro.attacks import CmaEs, Inversions, OnePlusOneEs, RandomSearch, cma_es
 from bl_neuro.attacks.fitness import evidence
 from bl_neuro.attacks.image_prior import ImagePrior
@@ -100,6 +100,27 @@ def test_random_search_draws_from_the_first_guess() -> None:
     np.testing.assert_allclose(frames.mean(axis=0), rates, atol=0.04)
 
 
+@pytest.mark.parametrize("peer", [RandomSearch, pytest.param(CmaEs, marks=needs_cmaes)])
+def test_draws_can_come_in_strokes(peer: type[PeerSearch]) -> None:
+    prior = ImagePrior((1, 16, 16), 0.0, None, None)
+
+    def agreeing(stroke: float) -> float:
+        plan = peer(stroke=stroke, **({"sigma": 1e-6} if peer is CmaEs else {}))
+        frames = plan.searcher(np.full((2, 1, 16, 16), 0.5), prior, 0).ask(50)
+        assert frames.mean() == pytest.approx(0.5, abs=0.05)
+        return float((frames[..., 1:] == frames[..., :-1]).mean())
+
+    assert agreeing(0.0) == pytest.approx(0.5, abs=0.03)
+    assert agreeing(1.0) > 0.7
+
+
+def test_strokes_are_assumed_of_images_alone() -> None:
+    said = ["lit pixels come in strokes (chance shared over 2 pixels)"]
+    image = BlackBox(ReferenceTarget(Network((1, 2, 2), [Flatten(), Dense(np.ones((2, 4)), CubaLIF())])))
+    assert RandomSearch(blur=0.0, stroke=2.0).assumptions(image) == said
+    assert RandomSearch(stroke=2.0).assumptions(BlackBox(ReferenceTarget(easy_network()))) == []
+
+
 def parents(searcher: Searcher, fitness: float) -> np.ndarray[Any, Any]:
     frames = searcher.ask(1)
     searcher.tell(frames, np.full((1, frames.shape[1]), fitness))
@@ -160,7 +181,7 @@ def test_cma_es_moves_the_rates_it_draws_from() -> None:
 
 @needs_cmaes
 def test_cma_es_learns_nothing_from_part_of_a_generation() -> None:
-    searcher = CmaEs(population=12).searcher(np.full((1, 30), 0.5), NO_PRIOR, 0)
+    searcher = CmaEs(population=12).searcher(np.full((1, 30), 0.5), ImagePrior((30,), 0, None, None), 0)
     frames = searcher.ask(11)
     searcher.tell(frames, np.arange(11.0)[:, None])
     np.testing.assert_array_equal(searcher.rates, 0.5)
@@ -188,6 +209,7 @@ def test_cma_es_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
         (CmaEs, {"population": 1}, "population: expected at least 2"),
         (CmaEs, {"sigma": 0.0}, "sigma: expected above 0"),
         (CmaEs, {"probe_blur": -1.0}, "probe_blur: expected at least 0"),
+        (RandomSearch, {"stroke": -1.0}, "stroke: expected at least 0"),
         (CmaEs, {"blur": -1.0}, "blur: expected at least 0"),
     ],
 )
