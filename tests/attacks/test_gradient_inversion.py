@@ -13,6 +13,7 @@ from bl_neuro import InputError, WhiteBox
 from bl_neuro.attacks import AnnBox, GradientInversion, Inversions
 from bl_neuro.testing.easy_ann import EasyAnn
 from bl_neuro.testing.reference_target import ReferenceTarget, easy_network
+from bl_neuro.training.ann_twin import AnnTwin
 
 
 def inverted(twin: nn.Module, classes: list[int], seed: int = 0, **changes: Any) -> Inversions:
@@ -79,6 +80,13 @@ def test_image_priors_shape_the_gradient() -> None:
     assert not plain.rates[0, 0, 0].any()
     assert bool((blurred.rates[0, 0, 0] > 0).any())
     assert GradientInversion(blur=1.0).assumptions(AnnBox(twin)) == ["neighbouring pixels agree (blur of 1 pixels)"]
+
+
+def test_takes_the_twins_that_are_trained_here() -> None:
+    torch.manual_seed(0)
+    found = inverted(AnnTwin((1, 4, 3), (16,), 5), [4, 0], iterations=20)
+    assert found.spikes.shape == (8, 2, 1, 4, 3)
+    assert bool((found.trace.objective[-1] > found.trace.objective[0]).all())
 
 
 def test_leaves_the_module_as_it_was() -> None:
