@@ -31,11 +31,12 @@ def spiking_forward(stack: Stack, spikes: Tensor) -> tuple[Tensor, Tensor]:
     values = membrane = spikes
     for number in range(len(stack.synapses)):
         drive = stack.drive(number, values.flatten(0, 1))
-        values, membrane = _fire(stack, drive.unflatten(0, spikes.shape[:2]))
+        values, membrane = fire(stack, drive.unflatten(0, spikes.shape[:2]))
     return values, membrane
 
 
-def _fire(stack: Stack, drive: Tensor) -> tuple[Tensor, Tensor]:
+def fire(stack: Stack, drive: Tensor) -> tuple[Tensor, Tensor]:
+    """Spikes and membrane (T, B, ...) of the plan's neurons, driven by `drive`."""
     one, none = torch.ones((), device=drive.device), torch.zeros((), device=drive.device)
     decay = none + stack.plan.voltage_decay
     neuron = stack.plan.cuba_lif()

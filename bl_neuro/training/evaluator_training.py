@@ -17,9 +17,9 @@ from bl_neuro.training.checkpoint import Checkpoint
 from bl_neuro.training.device import find_device
 from bl_neuro.training.evaluator import KINDS
 from bl_neuro.training.fit import Course, Phase, Progress, fit
-from bl_neuro.training.image_evaluator import ImageEvaluator
+from bl_neuro.training.image_evaluator import ImageEvaluator, shown
 from bl_neuro.training.samples_digest import samples_digest
-from bl_neuro.training.seen_as_inversions import seen_as_inversions
+from bl_neuro.training.seen_as_inversions import events_seen_as_inversions, seen_as_inversions
 
 LOOKS = 180_000
 """Images looked at in a training where the number of epochs is left open, within FEWEST..MOST epochs."""
@@ -45,6 +45,8 @@ def train_evaluator(
         mnist = bl.data.official_split(bl.data.load_dataset("mnist", root), seed=0)
         judge = bl.training.train_evaluator(mnist.evaluator, seed=0)
 
+    Of events it sees the spikes, shifted, some left out and some put in.
+
     kind: "conv" or "spiking". steps: T of the rate code whose noise it sees: images are shifted by a few pixels, of
     varied contrast and background, and sampled as a rate code is. epochs: as many as make about 180,000 images, 5 to
     100, where None; batch: a sixteenth of the data, 16 to 64, where None. device, progress,
@@ -69,8 +71,12 @@ def train_evaluator(
         epochs = min(MOST, max(FEWEST, math.ceil(LOOKS / len(data.labels))))
 
     def loss(index: IntArray, rng: np.random.Generator) -> Tensor:
-        images = torch.from_numpy(seen_as_inversions(data.images_at(index), steps, rng)).to(place)
-        return F.cross_entropy(evaluator(images), torch.from_numpy(data.labels[index]).to(place))
+        values = shown(data, index)
+        if values.ndim == 5:
+            seen = torch.from_numpy(events_seen_as_inversions(values, rng)).to(place).float()
+        else:
+            seen = torch.from_numpy(seen_as_inversions(values, steps, rng)).to(place)
+        return F.cross_entropy(evaluator(seen), torch.from_numpy(data.labels[index]).to(place))
 
     course = Course(
         samples=np.arange(len(data.labels)),

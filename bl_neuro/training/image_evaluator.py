@@ -5,14 +5,15 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from bl_neuro.arrays import FloatArray
+from bl_neuro.arrays import FloatArray, IntArray
+from bl_neuro.data.events import EventDataset
 from bl_neuro.data.samples import Samples
 from bl_neuro.errors import InputError
 from bl_neuro.training.module_file import image_facts, write_module
@@ -66,11 +67,11 @@ class ImageEvaluator(nn.Module):
         return self._batched(images, self.embed)
 
     def accuracy(self, data: Samples) -> float:
-        """Fraction of `data` classified as labelled; of events by their mean image."""
+        """Fraction of `data` classified as labelled; of events by their spikes."""
         right = 0
         for start in range(0, len(data.labels), BATCH):
             part = np.arange(start, min(start + BATCH, len(data.labels)))
-            right += int((self.probabilities(data.images_at(part)).argmax(axis=1) == data.labels[part]).sum())
+            right += int((self.probabilities(shown(data, part)).argmax(axis=1) == data.labels[part]).sum())
         return right / len(data.labels)
 
     def save(self, path: str | Path) -> None:
@@ -97,6 +98,13 @@ class ImageEvaluator(nn.Module):
                 batch = torch.as_tensor(np.ascontiguousarray(frames[:, start : start + BATCH]), dtype=torch.float32)
                 answers.append(judge(_normalised(batch.to(device))).double().cpu())
         return np.asarray(torch.cat(answers))
+
+
+def shown(data: Samples, index: IntArray) -> npt.NDArray[Any]:
+    """What an evaluator looks at: images (B, C, H, W), or of events all their spikes (T, B, C, H, W)."""
+    if isinstance(data, EventDataset):
+        return np.moveaxis(data.frames_at(index), 1, 0)
+    return data.images_at(index)
 
 
 def averaging_block(height: int, width: int) -> int:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 from bl_neuro.checks import MAX_STEPS
+from bl_neuro.data.events import EventDataset
+from bl_neuro.data.samples import Samples
 from bl_neuro.errors import InputError
 from bl_neuro.layers import MAX_EXTENT
 from bl_neuro.neuron import CubaLIF, Reset
@@ -59,6 +61,7 @@ class TargetPlan:
     proxy_epochs as an ANN of the firing rates (see `bl_neuro.training.proxy`), then spiking_epochs through time (see
     `bl_neuro.training.bptt`), in batches, with AdamW and rates that fall along a cosine in each phase. noise: most
     background noise added to a training image, 0..1, so that the target is trained off the clean images too.
+    shift: most pixels that the samples of a batch are shifted by.
     membrane_loss: weight of the cross-entropy of the output membrane at every step, beside that of the counts.
 
     validation: part of the target's own training data, 0..0.5, that is kept from training (at most 1,000 samples): the
@@ -78,6 +81,7 @@ class TargetPlan:
     spiking_rate: float = 1e-3
     weight_decay: float = 0.3
     noise: float = 0.5
+    shift: int = 0
     membrane_loss: float = 1.0
     validation: float = 0.0
     patience: int = 5
@@ -93,7 +97,7 @@ class TargetPlan:
             raise InputError(f"neuron: expected one of {', '.join(_RESETS)}, found {self.neuron!r}")
         self._need("batch", 1)
         self._need("patience", 1)
-        for field in ("proxy_epochs", "spiking_epochs", "weight_decay", "membrane_loss"):
+        for field in ("proxy_epochs", "spiking_epochs", "weight_decay", "membrane_loss", "shift"):
             self._need(field, 0)
         for field in ("proxy_rate", "spiking_rate"):
             if not 0 < getattr(self, field) < 1:
@@ -125,10 +129,20 @@ PLANS: dict[str, TargetPlan] = {
         hidden=(1000,), proxy_epochs=20, spiking_epochs=1, batch=128, proxy_rate=2e-3, spiking_rate=2e-4,
         weight_decay=0.05, noise=0.0, membrane_loss=0.0, validation=0.05,
     ),
+    "att_faces": TargetPlan(
+        hidden=(3000,), proxy_epochs=30, spiking_epochs=0, batch=16, proxy_rate=1e-3, weight_decay=0.05, noise=0.0,
+    ),
 }  # fmt: skip
 """Plans that are known to work, by the name of the dataset."""
+EVENT_PLAN = TargetPlan(
+    steps=100, proxy_epochs=0, spiking_epochs=30, batch=16, spiking_rate=5e-3, weight_decay=0.01, noise=0.0, shift=2,
+    membrane_loss=0.1,
+)  # fmt: skip
+"""The plan for recordings of events."""
 
 
-def plan_for(name: str) -> TargetPlan:
-    """The plan for the dataset called `name`; the default one for others."""
-    return PLANS.get(name, TargetPlan())
+def plan_for(data: Samples | str) -> TargetPlan:
+    """The plan that is known to work for this dataset, or the dataset of this name; the default one for others."""
+    if isinstance(data, EventDataset) or data in ("nmnist", "dvs_gesture"):
+        return EVENT_PLAN
+    return PLANS.get(data if isinstance(data, str) else data.name, TargetPlan())

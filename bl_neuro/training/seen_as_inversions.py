@@ -17,7 +17,7 @@ def seen_as_inversions(images: npt.NDArray[Any], steps: int, rng: np.random.Gene
 
     steps: T of that rate code; the mean of T draws is taken as normal, clipped to 0..1 and rounded to 1/T.
     """
-    moved = shifted(images.astype(np.float32), rng)
+    moved = shifted(images.astype(np.float32), _most(images), rng)
     each = (len(images), 1, 1, 1)
     ceiling = rng.uniform(0.6, 1.0, size=each).astype(np.float32)
     floor = rng.uniform(0.0, 0.2, size=each).astype(np.float32)
@@ -26,12 +26,26 @@ def seen_as_inversions(images: npt.NDArray[Any], steps: int, rng: np.random.Gene
     return np.asarray(np.rint(np.clip(drawn, 0, 1) * np.float32(steps)) / np.float32(steps))
 
 
-def shifted(images: npt.NDArray[Any], rng: np.random.Generator) -> npt.NDArray[Any]:
-    """Images (..., H, W), all shifted by the same few pixels; what comes in is 0."""
+def events_seen_as_inversions(spikes: npt.NDArray[Any], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+    """Spikes (T, B, C, H, W) of events, shifted, with some left out (up to 30 %) and others put in (up to 2 %)."""
+    moved = shifted(spikes, _most(spikes), rng)
+    each = (1, spikes.shape[1], 1, 1, 1)
+    missing = rng.uniform(0.0, 0.3, size=each).astype(np.float32)
+    added = rng.uniform(0.0, 0.02, size=each).astype(np.float32)
+    chance = rng.random(spikes.shape, dtype=np.float32)
+    return np.asarray(np.where(moved > 0, chance >= missing, chance < added).astype(np.uint8))
+
+
+def shifted(images: npt.NDArray[Any], most: int, rng: np.random.Generator) -> npt.NDArray[Any]:
+    """Images (..., H, W), all shifted by the same whole pixels, up to `most` each way; what comes in is 0."""
     moved = np.zeros_like(images)
     height, width = images.shape[-2:]
-    rows, columns = (int(rng.integers(-most, most + 1)) for most in (max(1, height // SHIFT), max(1, width // SHIFT)))
+    rows, columns = (int(shift) for shift in rng.integers(-most, most + 1, size=2))
     moved[..., max(rows, 0) : height + min(rows, 0), max(columns, 0) : width + min(columns, 0)] = images[
         ..., max(-rows, 0) : height + min(-rows, 0), max(-columns, 0) : width + min(-columns, 0)
     ]
     return moved
+
+
+def _most(images: npt.NDArray[Any]) -> int:
+    return max(1, min(images.shape[-2:]) // SHIFT)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from bl_neuro.arrays import IntArray
 from bl_neuro.data.events import EventDataset
 from bl_neuro.data.samples import Samples
-from bl_neuro.errors import DataError
+from bl_neuro.errors import DataError, InputError
 from bl_neuro.network import Network
 from bl_neuro.seeding import stream
 from bl_neuro.training.bptt import LOGITS_OF_RATES, spiking_forward, spiking_loss
@@ -20,12 +20,16 @@ from bl_neuro.training.fit import Course, Phase, Progress, fit
 from bl_neuro.training.plans import TargetPlan, plan_for
 from bl_neuro.training.proxy import proxy_loss
 from bl_neuro.training.samples_digest import samples_digest
+from bl_neuro.training.seen_as_inversions import shifted
 from bl_neuro.training.stack import Stack
+from bl_neuro.training.starting_rates import scale_to_rates
 
 PURPOSE = "train target"
 VALIDATION_MOST = 1_000
 """Most samples of a validation part: enough to see half a percent, and cheap beside an epoch."""
 VALIDATION_BATCH = 250
+START = 64
+"""Samples by which the weights are scaled at the start where training goes through time alone."""
 
 
 def train_target(
@@ -49,10 +53,15 @@ def train_target(
         InputError: the plan does not fit the data, or the checkpoint is of another training. DataError: too few samples
         to keep a part of them for validation.
     """
-    plan = plan or plan_for(data.name)
+    plan = plan or plan_for(data)
+    if isinstance(data, EventDataset) and plan.proxy_epochs:
+        raise InputError("proxy_epochs: expected 0 for events, which are no rates; see plan_for")
     stack = Stack(data.input_shape, data.classes, plan, stream(seed, PURPOSE, 0)).to(find_device(device))
     samples, kept = _parts(data, plan, seed)
     lessons = _Lessons(stack, data)
+    if plan.proxy_epochs == 0:
+        some = samples[np.linspace(0, len(samples) - 1, START).astype(int)]
+        scale_to_rates(stack, lessons.spikes(some, stream(seed, "starting rates"), noisy=False))
     decay = plan.weight_decay
     phases = [
         Phase(plan.proxy_epochs, plan.proxy_rate, decay, lessons.as_proxy),
@@ -96,7 +105,7 @@ class _Lessons:
         return proxy_loss(self.stack, self._images(index, rng), self._labels(index), rng)
 
     def through_time(self, index: IntArray, rng: np.random.Generator) -> torch.Tensor:
-        return spiking_loss(self.stack, self._spikes(index, rng, noisy=True), self._labels(index))
+        return spiking_loss(self.stack, self.spikes(index, rng, noisy=True), self._labels(index))
 
     def score(self, index: IntArray, seed: int) -> Score:
         """Accuracy of the spiking network, and its negative loss, always on the same spikes."""
@@ -105,7 +114,7 @@ class _Lessons:
         for start in range(0, len(index), VALIDATION_BATCH):
             part = index[start : start + VALIDATION_BATCH]
             with torch.no_grad():
-                rates = spiking_forward(self.stack, self._spikes(part, rng, noisy=False))[0].mean(0)
+                rates = spiking_forward(self.stack, self.spikes(part, rng, noisy=False))[0].mean(0)
                 labels = self._labels(part)
                 loss += float(F.cross_entropy(rates * LOGITS_OF_RATES, labels, reduction="sum"))
                 right += int(((rates.argmax(1) == labels) & (rates.amax(1) > 0)).sum())
@@ -114,18 +123,22 @@ class _Lessons:
     def _labels(self, index: IntArray) -> torch.Tensor:
         return torch.from_numpy(self.data.labels[index]).to(self.device)
 
-    def _spikes(self, index: IntArray, rng: np.random.Generator, noisy: bool) -> torch.Tensor:
+    def spikes(self, index: IntArray, rng: np.random.Generator, noisy: bool) -> torch.Tensor:
         """Input spikes (T, B, *input_shape), float32."""
         if isinstance(self.data, EventDataset):
             spikes = self.data.spikes(index, self.plan.steps, rng)
+            if noisy and self.plan.shift:
+                spikes = shifted(spikes, self.plan.shift, rng)
         else:
             images = self._images(index, rng) if noisy else self.data.images_at(index).astype(np.float32)
             spikes = (rng.random((self.plan.steps, *images.shape), dtype=np.float32) < images).view(np.uint8)
         return torch.from_numpy(spikes).to(self.device).float()
 
     def _images(self, index: IntArray, rng: np.random.Generator) -> npt.NDArray[np.float32]:
-        """Images (B, *input_shape), float32, with uniform noise of an amplitude of its own, up to `noise`, in each."""
+        """Images (B, *input_shape), float32, shifted, with uniform noise of an amplitude of its own in each."""
         images = self.data.images_at(index).astype(np.float32)
+        if self.plan.shift:
+            images = shifted(images, self.plan.shift, rng)
         if not self.plan.noise:
             return images
         amplitude = np.float32(self.plan.noise) * rng.random((len(images), *[1] * (images.ndim - 1)), dtype=np.float32)
