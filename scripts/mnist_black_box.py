@@ -57,7 +57,16 @@ def attacks() -> dict[str, Any]:
     v2 = BrainLeaksV2.for_mnist()
     shared = {
         name: getattr(v2, name)
-        for name in ("warm_start", "blur", "window", "base_rate", "probe_densities", "probe_blur", "warm_amplitude")
+        for name in (
+            "warm_start",
+            "blur",
+            "window",
+            "base_rate",
+            "probe_densities",
+            "probe_blur",
+            "warm_amplitude",
+            "stroke",
+        )
     }
     peers = {peer.name: peer(**shared) for peer in (CmaEs, OnePlusOneEs, RandomSearch)}
     return {"v2": v2, **peers, "v1": BrainLeaksV1(blur=v2.blur, window=v2.window)}
