@@ -35,7 +35,7 @@ python -m build --outdir "$temp/dist" "$temp/source" >"$temp/build.log" 2>&1 ||
 wheel=$(ls "$temp"/dist/*.whl)
 python -m pip install --quiet --no-input --disable-pip-version-check "$wheel[$extras]"
 
-cp -R "$temp/source/tests" "$temp/source/pyproject.toml" .
+cp -R "$temp"/source/{tests,scripts,pyproject.toml,README.md} .
 rm -rf "$temp/source"
 python - "$temp/venv" <<'PY'
 import pathlib, sys

@@ -24,7 +24,8 @@ HEAVY = (
     "nir",
 )
 ABSENT = """
-import sys
+import os, sys
+os.environ.pop("BL_NEURO_LAVA_PYTHON", None)
 for name in ("snntorch", "norse", "lava"):
     sys.modules[name] = None  # Python then says that there is no such module
 """

@@ -33,7 +33,7 @@ def written_out(twin: nn.Module, label: int, plan: GradientInversion) -> Tensor:
         stalled = stalled + 1 if cost >= last else 0
         if stalled >= plan.patience or cost <= plan.goal:
             break
-        last = float(cost)
+        last = float(cost.detach())
     return (image - image.min()) / (image.max() - image.min())
 
 

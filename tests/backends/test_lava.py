@@ -5,6 +5,7 @@ Opening one takes seconds, so there are no more of them than there are things to
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,12 @@ class TestLava(BackendContract):
     cold_batch = 2
 
 
+@pytest.fixture
+def slayer_here(needs: Callable[[str], None]) -> None:
+    """Lava may run in another Python; SLAYER has to be in this one."""
+    needs("slayer")
+
+
 def digits() -> tuple[Network, np.ndarray]:
     """A network trained on digits, briefly, and digits it has not seen, rate coded."""
     split = three_way_split(load_digits(), seed=0)
@@ -46,6 +53,7 @@ def digits() -> tuple[Network, np.ndarray]:
 
 
 @pytest.mark.slayer
+@pytest.mark.usefixtures("slayer_here")
 def test_a_trained_network_spikes_as_on_slayer_in_every_layer() -> None:
     network, spikes = digits()
     with bl.open_target(network, "slayer") as slayer, bl.open_target(network, "lava") as lava:
@@ -60,6 +68,7 @@ def test_a_trained_network_spikes_as_on_slayer_in_every_layer() -> None:
 
 
 @pytest.mark.slayer
+@pytest.mark.usefixtures("slayer_here")
 @pytest.mark.parametrize(("replicas", "batch"), [(1, 3), (3, 7)])
 def test_replicas_change_nothing(replicas: int, batch: int) -> None:
     network = random_dense(20, biases=False)
@@ -82,6 +91,7 @@ def one_sided(sign: int, zeros: bool) -> Network:
 
 
 @pytest.mark.slayer
+@pytest.mark.usefixtures("slayer_here")
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize(("zeros", "replicas"), [(False, None), (False, 1), (True, 1)])
 def test_weights_of_one_sign(sign: int, zeros: bool, replicas: int | None) -> None:

@@ -152,6 +152,7 @@ def test_a_framework_that_does_not_import_says_why(
 
 
 def test_lava_names_the_python_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BL_NEURO_LAVA_PYTHON", raising=False)
     monkeypatch.setattr(registry, "_findable", lambda module: False)
     reason = missing_reason(find_backend("lava"))
     assert reason is not None

@@ -36,7 +36,8 @@ def test_without_a_root_it_says_how_to_name_one(call: Callable[..., Any]) -> Non
 def test_the_table(call: Callable[..., Any], root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said = call("data", "status", "--root", root)
     assert said.code == 0
-    rows = {line.split()[1]: line.split()[3::2][:3] for line in said.out.splitlines() if line.startswith("│")}
+    lines = [line.split() for line in said.out.splitlines()]
+    rows = {words[0]: words[1:4] for words in lines if len(words) > 3}
     assert rows["digits"] == ["complete", "1,797", "1,797"]
     assert rows["att_faces"] == ["subset", "1", "400"]
     assert rows["mnist"][0] == "damaged"

@@ -36,9 +36,9 @@ def by_path(package: str, name: str) -> ModuleType:
 @pytest.fixture(scope="module")
 def lava() -> SimpleNamespace:
     """Lava's own functions."""
-    reason = missing_reason(find_backend("lava"))
+    reason = missing_reason(find_backend("slayer"))  # imported in this Python
     if reason:
-        pytest.skip(f"substrate 'lava': {reason}")
+        pytest.skip(f"substrate 'slayer': {reason}")
     return SimpleNamespace(netx=by_path("lava.lib.dl.netx", "utils"), nc=by_path("lava.utils", "weightutils"))
 
 

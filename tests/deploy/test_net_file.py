@@ -226,9 +226,9 @@ def check_read(found: list[dict[str, Any]], fixed: FixedPointNetwork) -> None:
 @pytest.mark.lava
 @pytest.mark.slow
 def test_lava_dl_reads_what_was_written(tmp_path: Path) -> None:
-    reason = missing_reason(find_backend("lava"))
+    reason = missing_reason(find_backend("slayer"))  # netx is read in this Python
     if reason:
-        pytest.skip(f"substrate 'lava': {reason}")
+        pytest.skip(f"substrate 'slayer': {reason}")
     fixed = {name: quantize(network) for name, network in (("dense", random_dense(6)), ("conv", conv_net()))}
     paths = [tmp_path / f"{name}.net" for name in fixed]
     for path, each in zip(paths, fixed.values()):
