@@ -232,7 +232,7 @@ class DemoStory:
             notes.append(
                 "The target was trained with background noise in its images. That makes it a little more accurate, and "
                 "easier to invert: over the eight targets of results/digits-over-seeds.md, attack accuracy was 0.98 "
-                "(v1) and 0.89 (v2, 0.80 for the hardest target) with it, 0.87 and 0.83 without."
+                "(v1) and 0.89 (an earlier v2, 0.80 for the hardest target) with it, 0.87 and 0.83 without."
             )
         return notes
 
