@@ -8,6 +8,7 @@ from bl_neuro.training.evaluator import Evaluator, load_evaluator
 from bl_neuro.training.evaluator_training import train_evaluator
 from bl_neuro.training.image_evaluator import ImageEvaluator
 from bl_neuro.training.plans import ConvSpec, TargetPlan, plan_for
+from bl_neuro.training.slayer_target import train_slayer_target
 from bl_neuro.training.spiking_evaluator import SpikingEvaluator
 from bl_neuro.training.target import train_target
 
@@ -26,5 +27,6 @@ __all__ = [
     "plan_for",
     "train_ann_twin",
     "train_evaluator",
+    "train_slayer_target",
     "train_target",
 ]

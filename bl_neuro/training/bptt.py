@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -9,20 +11,20 @@ from torch import Tensor
 from bl_neuro.backends.canonical import canonical_states, differentiable
 from bl_neuro.training.stack import Stack
 
+Forward = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""Spikes and membrane (T, B, classes) of the output for input spikes (T, B, *input_shape)."""
 LOGITS_OF_RATES = 10.0
 """Logits of the output are its firing rates, 0..1, times this."""
 
 
-def spiking_loss(stack: Stack, spikes: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of the output's rates, and of its membrane at every step times the plan's `membrane_loss`.
+def spiking_loss(fired: Tensor, membrane: Tensor, labels: Tensor, membrane_loss: float) -> Tensor:
+    """Cross-entropy of the output's rates, and of its membrane at every step times `membrane_loss`.
 
-    spikes: (T, B, *input_shape), 0 or 1, float32.
+    fired, membrane: (T, B, classes).
     """
-    fired, membrane = spiking_forward(stack, spikes)
     loss = F.cross_entropy(fired.mean(0) * LOGITS_OF_RATES, labels)
-    if stack.plan.membrane_loss:
-        by_membrane = F.cross_entropy(membrane.flatten(0, 1), labels.repeat(len(membrane)))
-        loss = loss + stack.plan.membrane_loss * by_membrane
+    if membrane_loss:
+        loss = loss + membrane_loss * F.cross_entropy(membrane.flatten(0, 1), labels.repeat(len(membrane)))
     return loss
 
 

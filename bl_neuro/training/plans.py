@@ -130,7 +130,8 @@ PLANS: dict[str, TargetPlan] = {
         weight_decay=0.05, noise=0.0, membrane_loss=0.0, validation=0.05,
     ),
     "att_faces": TargetPlan(
-        hidden=(3000,), proxy_epochs=30, spiking_epochs=0, batch=16, proxy_rate=1e-3, weight_decay=0.05, noise=0.0,
+        hidden=(3000,), proxy_epochs=40, spiking_epochs=3, batch=16, proxy_rate=5e-5, spiking_rate=5e-5,
+        weight_decay=0.05, noise=0.0, shift=3, membrane_loss=0.0,
     ),
 }  # fmt: skip
 """Plans that are known to work, by the name of the dataset."""

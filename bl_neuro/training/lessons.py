@@ -1,0 +1,74 @@
+"""What a target in training is shown: images as a proxy sees them, spikes, and the validation part."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+
+from bl_neuro.arrays import IntArray
+from bl_neuro.data.events import EventDataset
+from bl_neuro.data.samples import Samples
+from bl_neuro.seeding import stream
+from bl_neuro.training.bptt import LOGITS_OF_RATES, Forward, spiking_loss
+from bl_neuro.training.checkpoint import Score
+from bl_neuro.training.proxy import proxy_loss
+from bl_neuro.training.seen_as_inversions import shifted
+from bl_neuro.training.stack import Stack
+
+VALIDATION_BATCH = 250
+
+
+class Lessons:
+    """What a target is shown while it learns from `data`, and how it does. forward: what runs it as it is."""
+
+    def __init__(self, stack: Stack, data: Samples, forward: Forward) -> None:
+        self.stack, self.data, self.plan, self.forward = stack, data, stack.plan, forward
+        self.device = stack.synapses[0].weight.device
+
+    def as_proxy(self, index: IntArray, rng: np.random.Generator) -> torch.Tensor:
+        """Loss of the rate proxy on the samples at `index`."""
+        return proxy_loss(self.stack, self._images(index, rng), self._labels(index), rng)
+
+    def through_time(self, index: IntArray, rng: np.random.Generator) -> torch.Tensor:
+        """Loss of the spiking target on the samples at `index`."""
+        answer = self.forward(self.spikes(index, rng, noisy=True))
+        return spiking_loss(*answer, self._labels(index), self.plan.membrane_loss)
+
+    def score(self, index: IntArray, seed: int) -> Score:
+        """Accuracy of the spiking network, and its negative loss, always on the same spikes."""
+        rng = stream(seed, "validation encoding")
+        right = loss = 0.0
+        for start in range(0, len(index), VALIDATION_BATCH):
+            part = index[start : start + VALIDATION_BATCH]
+            with torch.no_grad():
+                rates = self.forward(self.spikes(part, rng, noisy=False))[0].mean(0)
+                labels = self._labels(part)
+                loss += float(F.cross_entropy(rates * LOGITS_OF_RATES, labels, reduction="sum"))
+                right += int(((rates.argmax(1) == labels) & (rates.amax(1) > 0)).sum())
+        return right / len(index), -loss / len(index)
+
+    def _labels(self, index: IntArray) -> torch.Tensor:
+        return torch.from_numpy(self.data.labels[index]).to(self.device)
+
+    def spikes(self, index: IntArray, rng: np.random.Generator, noisy: bool) -> torch.Tensor:
+        """The samples at `index` as input spikes (T, B, *input_shape), float32. noisy: as training shows them."""
+        if isinstance(self.data, EventDataset):
+            spikes = self.data.spikes(index, self.plan.steps, rng)
+            if noisy and self.plan.shift:
+                spikes = shifted(spikes, self.plan.shift, rng)
+        else:
+            images = self._images(index, rng) if noisy else self.data.images_at(index).astype(np.float32)
+            spikes = (rng.random((self.plan.steps, *images.shape), dtype=np.float32) < images).view(np.uint8)
+        return torch.from_numpy(spikes).to(self.device).float()
+
+    def _images(self, index: IntArray, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+        """Images (B, *input_shape), float32, shifted, with uniform noise of an amplitude of its own in each."""
+        images = self.data.images_at(index).astype(np.float32)
+        if self.plan.shift:
+            images = shifted(images, self.plan.shift, rng)
+        if not self.plan.noise:
+            return images
+        amplitude = np.float32(self.plan.noise) * rng.random((len(images), *[1] * (images.ndim - 1)), dtype=np.float32)
+        return np.clip(images + amplitude * rng.random(images.shape, dtype=np.float32), 0.0, 1.0)

@@ -1,0 +1,110 @@
+"""Quantisation-aware training: a target trained through SLAYER's own blocks, on the integers that Loihi will hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bl_neuro.data.samples import Samples
+from bl_neuro.errors import InputError, MissingDependency
+from bl_neuro.interop.slayer_modules import from_slayer
+from bl_neuro.network import Network
+from bl_neuro.seeding import stream
+from bl_neuro.training.checkpoint import Checkpoint
+from bl_neuro.training.fit import Progress
+from bl_neuro.training.plans import TargetPlan, plan_for
+from bl_neuro.training.stack import Stack
+from bl_neuro.training.stack_training import train_stack
+
+PURPOSE = "train slayer target"
+THRESHOLD = 4.0
+"""SLAYER's threshold for a threshold of 1: vThMant 256, weights up to 1 threshold in steps of 1/128 of one."""
+
+
+def train_slayer_target(
+    data: Samples,
+    plan: TargetPlan | None = None,
+    *,
+    seed: int = 0,
+    progress: Progress | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> Network:
+    """Trains a target as `train_target` does, but through time with SLAYER's quantised CUBA blocks, on the processor.
+
+    The forward pass is SLAYER's, on weights rounded to even values in -256..254; the backward pass is its surrogate's,
+    straight through the rounding. What comes out is in Loihi's arithmetic: on `slayer`, `loihi` and `lava` it spikes as
+    it did in training, and `bl.save(network, "model.net")` writes the integers that it was trained with.
+
+    Raises:
+        InputError: as in `train_target`, or the plan's neuron is not the canonical one. MissingDependency: lava-dl is
+        not installed.
+    """
+    plan = plan or plan_for(data)
+    if plan.neuron != "canonical":
+        raise InputError(f"neuron: expected canonical, which Loihi has, found {plan.neuron!r}")
+    row = _Row(Stack(data.input_shape, data.classes, plan, stream(seed, PURPOSE, 0)))
+    train_stack(row.stack, row.run, data, seed=seed, purpose=PURPOSE, progress=progress, checkpoint=checkpoint)
+    return from_slayer(row.blocks(), data.input_shape)
+
+
+class _Row:
+    """SLAYER's blocks for a stack: they run with its weights, which stay the stack's."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack, self._cuba = stack, _cuba()
+        self._blocks = self._make_blocks()
+
+    def run(self, spikes: Tensor) -> tuple[Tensor, Tensor]:
+        """Spikes and membrane (T, B, classes) of the output, as SLAYER computes them."""
+        values = membrane = spikes.movedim(0, -1).contiguous()
+        for block, synapse in zip(self._blocks, self.stack.synapses):
+            if isinstance(synapse, nn.Linear) and values.ndim > 3:
+                values = values.flatten(1, -2)
+            block.synapse.weight = _in_units(synapse.weight)
+            _, voltage = block.neuron.dynamics(block.synapse(values))
+            values, membrane = block.neuron.spike(voltage), voltage / THRESHOLD
+        return values.movedim(-1, 0), membrane.movedim(-1, 0)
+
+    def blocks(self) -> nn.Sequential:
+        """Blocks with the stack's weights in them."""
+        made: list[Any] = []
+        flat = len(self.stack.input_shape) == 1
+        for block, synapse in zip(self._make_blocks(), self.stack.synapses):
+            if isinstance(synapse, nn.Linear) and not flat:
+                made.append(self._cuba.Flatten())
+                flat = True
+            block.synapse.weight = nn.Parameter(_in_units(synapse.weight.detach()))
+            made.append(block)
+        return nn.Sequential(*made)
+
+    def _make_blocks(self) -> list[Any]:
+        decays = {"current_decay": 1.0, "voltage_decay": self.stack.plan.voltage_decay}
+        with torch.random.fork_rng(devices=[]):  # SLAYER draws weights, which are never used
+            return [_block(self._cuba, {"threshold": THRESHOLD, **decays}, each) for each in self.stack.synapses]
+
+
+def _in_units(weight: Tensor) -> Tensor:
+    """Weights in thresholds as a block's synapse takes them."""
+    shape = (*weight.shape, *[1] * (5 - weight.ndim))
+    return (weight * THRESHOLD).reshape(shape)
+
+
+def _block(cuba: Any, neuron: dict[str, Any], synapse: Any) -> Any:
+    if isinstance(synapse, nn.Linear):
+        made = cuba.Dense(neuron, synapse.in_features, synapse.out_features, delay_shift=False)
+    else:
+        sizes = synapse.in_channels, synapse.out_channels, synapse.kernel_size
+        made = cuba.Conv(neuron, *sizes, synapse.stride, synapse.padding, delay_shift=False)
+    del made.synapse.weight  # its place is for the stack's weights, which are no parameters of the block
+    return made
+
+
+def _cuba() -> Any:
+    try:
+        from lava.lib.dl.slayer.block import cuba
+    except ImportError as error:
+        hint = 'install it with: pip install "bl-neuro[lava]" under Python 3.10'
+        raise MissingDependency(f"lava-dl is not installed; {hint}") from error
+    return cuba

@@ -1,0 +1,79 @@
+"""What trainings of targets share: the rate proxy, then whatever runs the target through time."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bl_neuro.arrays import IntArray
+from bl_neuro.data.events import EventDataset
+from bl_neuro.data.samples import Samples
+from bl_neuro.errors import DataError, InputError
+from bl_neuro.seeding import stream
+from bl_neuro.training.bptt import Forward
+from bl_neuro.training.checkpoint import Checkpoint
+from bl_neuro.training.fit import Course, Phase, Progress, fit
+from bl_neuro.training.lessons import Lessons
+from bl_neuro.training.plans import TargetPlan
+from bl_neuro.training.samples_digest import samples_digest
+from bl_neuro.training.stack import Stack
+from bl_neuro.training.starting_rates import scale_to_rates
+
+VALIDATION_MOST = 1_000
+"""Most samples of a validation part: enough to see half a percent, and cheap beside an epoch."""
+START = 64
+"""Samples by which the weights are scaled at the start where training goes through time alone."""
+
+
+def train_stack(
+    stack: Stack,
+    forward: Forward,
+    data: Samples,
+    *,
+    seed: int,
+    purpose: str,
+    progress: Progress | None,
+    checkpoint: Checkpoint | None,
+) -> None:
+    """Trains `stack` by its plan. forward: runs it as the spiking network that it shall be.
+
+    Raises:
+        InputError: the plan does not fit the data, or the checkpoint is of another training. DataError: too few samples
+        to keep a part of them for validation.
+    """
+    plan = stack.plan
+    if isinstance(data, EventDataset) and plan.proxy_epochs:
+        raise InputError("proxy_epochs: expected 0 for events, whose frames are no rates; see plan_for")
+    samples, kept = _parts(data, plan, seed)
+    lessons = Lessons(stack, data, forward)
+    if plan.proxy_epochs == 0:
+        some = samples[np.linspace(0, len(samples) - 1, START).astype(int)]
+        scale_to_rates(stack, lessons.spikes(some, stream(seed, "starting rates"), noisy=False))
+    decay = plan.weight_decay
+    phases = [
+        Phase(plan.proxy_epochs, plan.proxy_rate, decay, lessons.as_proxy),
+        Phase(plan.spiking_epochs, plan.spiking_rate, decay, lessons.through_time),
+    ]
+    course = Course(
+        samples=samples,
+        batch=plan.batch,
+        seed=seed,
+        purpose=purpose,
+        validate=(lambda: lessons.score(kept, seed)) if len(kept) else None,
+        patience=plan.patience,
+        progress=progress,
+        checkpoint=checkpoint,
+        facts={**plan.facts(), "data": samples_digest(data)},
+    )
+    fit(stack, phases, course)
+
+
+def _parts(data: Samples, plan: TargetPlan, seed: int) -> tuple[IntArray, IntArray]:
+    """Which samples it learns from, and which it is validated on."""
+    order = stream(seed, "validation part").permutation(len(data.labels))
+    count = min(round(plan.validation * len(order)), VALIDATION_MOST)
+    if plan.validation and count < data.classes:
+        raise DataError(
+            f"{data.name}: validation: {plan.validation} of {len(order)} samples are fewer than its {data.classes} "
+            "classes; use validation=0"
+        )
+    return np.sort(order[count:]), np.sort(order[:count])
