@@ -81,17 +81,76 @@ def doctor(as_json: Json = False) -> None:
 
 @app.command()
 def train(
-    dataset: Annotated[str, typer.Argument(help="Name of a dataset: digits.", show_default=False)],
+    dataset: Annotated[
+        str,
+        typer.Argument(
+            help="digits, mnist, att_faces, nmnist, dvs_gesture; an .npz file; or a folder of images a class.",
+            show_default=False,
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", help="Folder for the trained models.", show_default=False)],
+    root: Annotated[
+        Path | None, typer.Option("--root", help="Folder of downloaded data; BL_NEURO_DATA by default.")
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option("--size", help="Height and width to scale faces or a folder to, such as 56x46.")
+    ] = None,
+    split: Annotated[
+        str,
+        typer.Option(
+            "--split", help="three-way, official (the dataset's own test set), shared (as BrainLeaks) or auto."
+        ),
+    ] = "auto",
+    hidden: Annotated[
+        str | None, typer.Option("--hidden", help="Neurons of each hidden layer, comma-separated; '' for none.")
+    ] = None,
+    conv: Annotated[
+        str | None,
+        typer.Option("--conv", help="Convolutions before them, such as 12c5s2-24c5s2 (channels, kernel, stride)."),
+    ] = None,
+    neuron: Annotated[
+        str, typer.Option("--neuron", help="canonical, or authors (snnTorch's Leaky with subtraction and biases).")
+    ] = "canonical",
+    steps: Annotated[int | None, typer.Option("--steps", help="Time steps of an input; else the plan's.")] = None,
+    proxy_epochs: Annotated[int | None, typer.Option("--proxy-epochs", help="Epochs as an ANN of rates.")] = None,
+    spiking_epochs: Annotated[int | None, typer.Option("--spiking-epochs", help="Epochs through time.")] = None,
+    noise: Annotated[float | None, typer.Option("--noise", help="Background noise in training, 0..1.")] = None,
+    slayer: Annotated[bool, typer.Option("--slayer", help="Train through SLAYER, on Loihi's integers.")] = False,
+    evaluators: Annotated[
+        str, typer.Option("--evaluators", help="Judges to train: conv, spiking, comma-separated; '' for none.")
+    ] = "conv",
+    twin: Annotated[bool, typer.Option("--twin", help="Train the target's ANN twin too.")] = False,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
     seed: Seed = 0,
-    steps: Annotated[int, typer.Option("--steps", help="Time steps of the rate code.")] = 20,
-    hidden: Annotated[str, typer.Option("--hidden", help="Neurons of each hidden layer, comma-separated.")] = "300",
     as_json: Json = False,
 ) -> None:
-    """Train a target network, and an independent evaluator on data that the target never saw."""
+    """Train a target network, and independent evaluators on data that the target never saw.
+
+    What is left open is as the plan for the dataset says. A run that was cut short goes on when it is repeated.
+    """
+    from bl_neuro.cli.train import TrainRequest
     from bl_neuro.cli.train import train as command
 
-    command(dataset, out, seed, steps, hidden, as_json)
+    request = TrainRequest(
+        dataset=dataset,
+        out=out,
+        root=root,
+        size=size,
+        split=split,
+        hidden=hidden,
+        conv=conv,
+        neuron=neuron,
+        steps=steps,
+        proxy_epochs=proxy_epochs,
+        spiking_epochs=spiking_epochs,
+        noise=noise,
+        slayer=slayer,
+        evaluators=evaluators,
+        twin=twin,
+        device=device,
+        seed=seed,
+    )
+    command(request, as_json)
 
 
 data = typer.Typer(no_args_is_help=True, help="The datasets that targets are trained on.")

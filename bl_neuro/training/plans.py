@@ -15,6 +15,7 @@ from bl_neuro.neuron import CubaLIF, Reset
 
 NeuronKind = Literal["canonical", "authors"]
 _RESETS: dict[str, Reset] = {"canonical": "zero", "authors": "subtract_delayed"}
+NEURONS = tuple(_RESETS)
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ class TargetPlan:
 
 
 PLANS: dict[str, TargetPlan] = {
-    "digits": TargetPlan(),
+    "digits": TargetPlan(steps=20),
     "mnist": TargetPlan(
         hidden=(1000,), proxy_epochs=20, spiking_epochs=1, batch=128, proxy_rate=2e-3, spiking_rate=2e-4,
         weight_decay=0.05, noise=0.0, membrane_loss=0.0, validation=0.05,

@@ -60,8 +60,8 @@ def test_train(command: Callable[..., Any], tmp_path: Path) -> None:
     assert network.shapes == ((64,), (16,), (12,), (10,))
     assert (facts["dataset"], facts["seed"], facts["steps"]) == ("digits", 5, 4)
     assert sum(facts["splits"].values()) == 1797
-    assert load_evaluator(facts["evaluator"]).classes == 10
-    assert facts["evaluator_accuracy"] > 0.9
+    assert load_evaluator(facts["evaluators"][0]["file"]).classes == 10
+    assert facts["evaluators"][0]["accuracy"] > 0.9
     saved = json.loads((tmp_path / "new" / "training.json").read_text())
     assert saved == {name: value for name, value in facts.items() if name in saved}
     assert done(command(*arguments))["fingerprint"] == facts["fingerprint"]

@@ -107,7 +107,7 @@ WRONG = {
     ),
     "nowhere to write": (f"{ATTACK} --out {{below_a_file}}", "expected a folder that can be written to"),
     # train
-    "unknown dataset": ("train imagenet --out {folder}", "dataset: expected one of digits, found 'imagenet'"),
+    "unknown dataset": ("train imagenet --out {folder}", "expected one of digits"),
     "no place for what is trained": ("train digits", "--out"),
     "nowhere to write what is trained": (
         "train digits --out {below_a_file}",
