@@ -135,11 +135,13 @@ def failure(found: dict[str, Any]) -> str | None:
     return None
 
 
-def fuzz(files: int, seed: int, kept: Path, children: int) -> dict[str, Any]:
-    """Opens `files` mutated files; failing ones are kept in `kept`."""
+def fuzz(files: int, seed: int, kept: Path, children: int, kinds: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Opens `files` mutated files, of these kinds alone if any; failing ones are kept in `kept`."""
     with tempfile.TemporaryDirectory(prefix="bl-neuro-fuzz-") as name:
         folder = Path(name)
-        sources = valid_files(folder)
+        sources = [each for each in valid_files(folder) if not kinds or each.suffix in kinds]
+        if not sources:
+            raise SystemExit(f"--kinds: expected suffixes of model files, found {', '.join(kinds)}")
         broken = [str(source) for source in sources if outcome(str(source))["verdict"] != "read"]
         if broken:
             raise SystemExit(f"valid files do not open: {', '.join(broken)}")
@@ -195,12 +197,14 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kept", type=Path, default=Path("fuzz-failures"), help="where failing files are kept")
     parser.add_argument("--children", type=int, default=os.cpu_count() or 1, help="child processes side by side")
+    parser.add_argument("--kinds", default="", help="only these suffixes, comma-separated, such as .net,.nir")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
         serve()
         return 0
-    found = fuzz(options.files, options.seed, options.kept, options.children)
+    kinds = tuple(filter(None, options.kinds.split(",")))
+    found = fuzz(options.files, options.seed, options.kept, options.children, kinds)
     print(json.dumps(found, indent=2))
     return 1 if found["failed"] else 0
 
