@@ -18,7 +18,7 @@ from bl_neuro.network import MAX_VALUES
 from bl_neuro.seeding import derived_seed
 from bl_neuro.training.checkpoint import Checkpoint
 from bl_neuro.training.device import find_device
-from bl_neuro.training.fit import Course, Phase, Progress, fit
+from bl_neuro.training.fit import Course, Phase, Progress, epochs_for, fit
 from bl_neuro.training.module_file import image_facts, read_module, stated_image, write_module
 from bl_neuro.training.samples_digest import samples_digest
 
@@ -27,6 +27,8 @@ PURPOSE = "train ann twin"
 BATCH = 1024
 """Images classified at a time."""
 MAX_HIDDEN = 16
+FEWEST, MOST = 15, 200
+"""Epochs between which a training takes as many as `epochs_for` says."""
 
 
 class AnnTwin(nn.Module):
@@ -92,7 +94,7 @@ def train_ann_twin(
     data: Samples,
     hidden: tuple[int, ...] = (3000,),
     *,
-    epochs: int = 15,
+    epochs: int | None = None,
     batch: int = 64,
     rate: float = 2e-3,
     seed: int = 0,
@@ -102,12 +104,15 @@ def train_ann_twin(
 ) -> AnnTwin:
     """Trains a twin on `data`, the samples that the target learns from; all chance comes from `seed`.
 
-    hidden: neurons of each hidden layer, the target's. rate: AdamW's at the start. device, progress, checkpoint: as in
+    hidden: neurons of each hidden layer, the target's. epochs: as many as make about 180,000 images, 15 to 200, where
+    None. rate: AdamW's at the start. device, progress, checkpoint: as in
     `train_target`. Of events the twin learns the mean images.
 
     Raises:
         InputError: a number is out of range, or the checkpoint is of another training.
     """
+    if epochs is None:
+        epochs = epochs_for(len(data.labels), FEWEST, MOST)
     if epochs < 0 or batch < 1 or not 0 < rate < 1:
         raise InputError("epochs, batch, rate: expected at least 0, at least 1, and between 0 and 1")
     place = find_device(device)

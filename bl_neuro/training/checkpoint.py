@@ -14,6 +14,8 @@ from bl_neuro.errors import InputError, ModelFileError
 from bl_neuro.files import atomic_path
 
 FORMAT = "bl-neuro/checkpoint/1"
+OPTIMISER_STATE = ("step", "exp_avg", "exp_avg_sq")
+"""What AdamW keeps of each parameter."""
 Score = tuple[float, float]
 """How good an epoch is: accuracy, then the negative of the loss."""
 
@@ -65,8 +67,8 @@ def write_checkpoint(
     tensors.update({f"best.{name}": value for name, value in standing.best_weights.items()})
     if optimiser is not None:
         for name, parameter in module.named_parameters():
-            for key, value in optimiser.state[parameter].items():
-                tensors[f"optimiser.{key}.{name}"] = value
+            for key in OPTIMISER_STATE:
+                tensors[f"optimiser.{key}.{name}"] = optimiser.state[parameter][key]
     place = {"phase": standing.phase, "epoch": standing.epoch, "stale": standing.stale, "best": standing.best}
     header = {"format": FORMAT, "facts": json.dumps(facts), "standing": json.dumps(place)}
     try:
@@ -86,28 +88,51 @@ def read_checkpoint(
     """
     header, tensors = _read(Path(path))
     _need_same(path, facts, header["facts"])
-    own = module.state_dict()
-    device = next(iter(own.values())).device
-    groups: dict[str, dict[str, Tensor]] = {"weights": {}, "best": {}}
-    optimiser: dict[str, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        group, _, rest = name.partition(".")
-        if group in groups:
-            groups[group][rest] = value.to(device)
-        else:
-            key, _, parameter = rest.partition(".")
-            optimiser.setdefault(parameter, {})[key] = value.to(device) if value.ndim else value
     try:
-        module.load_state_dict(groups["weights"])
-        place = header["standing"]
-        best = None if place["best"] is None else (float(place["best"][0]), float(place["best"][1]))
-        standing = Standing(int(place["phase"]), int(place["epoch"]), int(place["stale"]), best, groups["best"])
-        if (best is not None) != (groups["best"].keys() == own.keys()):
+        weights, best, optimiser = (_under(tensors, name) for name in ("weights", "best", "optimiser"))
+        if tensors:
+            raise ValueError(f"surplus {sorted(tensors)[:3]}")
+        module.load_state_dict(weights)
+        device = next(iter(module.state_dict().values())).device
+        standing = _standing(header["standing"], {name: value.to(device) for name, value in best.items()})
+        if best.keys() != (weights.keys() if standing.best is not None else set()):
             raise KeyError("best weights")
-        _need_shapes(dict(module.named_parameters()), optimiser)
+        return standing, _by_parameter(dict(module.named_parameters()), optimiser)
     except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
         raise _damaged(path, error) from error
-    return standing, optimiser
+
+
+def _under(tensors: dict[str, Tensor], group: str) -> dict[str, Tensor]:
+    """Takes the tensors called `group.…` out of `tensors`; their names without it."""
+    names = [name for name in tensors if name.startswith(group + ".")]
+    found = {name.removeprefix(group + "."): tensors.pop(name) for name in names}
+    for name, value in found.items():
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise ValueError(f"{group}.{name}: expected finite values")
+    return found
+
+
+def _standing(place: dict[str, Any], best: dict[str, Tensor]) -> Standing:
+    phase, epoch, stale = (int(place[name]) for name in ("phase", "epoch", "stale"))
+    if min(phase, epoch, stale) < 0:
+        raise ValueError(f"standing {place}")
+    score = None if place["best"] is None else (float(place["best"][0]), float(place["best"][1]))
+    return Standing(phase, epoch, stale, score, best)
+
+
+def _by_parameter(parameters: dict[str, nn.Parameter], tensors: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """The optimiser's state of each parameter: all of it or, between two phases, none."""
+    if not tensors:
+        return {}
+    state: dict[str, dict[str, Tensor]] = {}
+    for name, parameter in parameters.items():
+        own = {key: tensors.pop(f"{key}.{name}") for key in OPTIMISER_STATE}
+        if own["step"].ndim or any(own[key].shape != parameter.shape for key in OPTIMISER_STATE[1:]):
+            raise ValueError(f"optimiser: {name}: of another shape")
+        state[name] = {key: value if key == "step" else value.to(parameter.device) for key, value in own.items()}
+    if tensors:
+        raise ValueError(f"surplus {sorted(tensors)[:3]}")
+    return state
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -138,10 +163,3 @@ def _need_same(path: str | Path, facts: dict[str, str], found: Any) -> None:
                 f"{path}: a checkpoint of another training: {name}: expected {value}, found "
                 f"{str(found.get(name))[:200]}; remove it or name another place"
             )
-
-
-def _need_shapes(parameters: dict[str, nn.Parameter], optimiser: dict[str, dict[str, Tensor]]) -> None:
-    for name, state in optimiser.items():
-        for key, value in state.items():
-            if value.ndim and value.shape != parameters[name].shape:
-                raise ValueError(f"optimiser: {name}: {key} of shape {tuple(value.shape)}")

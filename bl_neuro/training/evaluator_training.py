@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -16,14 +14,13 @@ from bl_neuro.seeding import derived_seed
 from bl_neuro.training.checkpoint import Checkpoint
 from bl_neuro.training.device import find_device
 from bl_neuro.training.evaluator import KINDS
-from bl_neuro.training.fit import Course, Phase, Progress, fit
+from bl_neuro.training.fit import Course, Phase, Progress, epochs_for, fit
 from bl_neuro.training.image_evaluator import ImageEvaluator, shown
 from bl_neuro.training.samples_digest import samples_digest
 from bl_neuro.training.seen_as_inversions import events_seen_as_inversions, seen_as_inversions
 
-LOOKS = 180_000
-"""Images looked at in a training where the number of epochs is left open, within FEWEST..MOST epochs."""
 FEWEST, MOST = 5, 100
+"""Epochs between which a training takes as many as `epochs_for` says."""
 BATCHES = (16, 64)
 """Sizes of a batch between which a sixteenth of the data is taken where it is left open."""
 
@@ -68,7 +65,7 @@ def train_evaluator(
         torch.manual_seed(derived_seed(seed, purpose))
         evaluator = KINDS[kind]((channels, height, width), data.classes).to(place)
     if epochs is None:
-        epochs = min(MOST, max(FEWEST, math.ceil(LOOKS / len(data.labels))))
+        epochs = epochs_for(len(data.labels), FEWEST, MOST)
 
     def loss(index: IntArray, rng: np.random.Generator) -> Tensor:
         values = shown(data, index)

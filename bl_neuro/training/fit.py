@@ -21,8 +21,15 @@ from bl_neuro.seeding import derived_seed, stream
 from bl_neuro.training.checkpoint import Checkpoint, Score, Standing, read_checkpoint, write_checkpoint
 
 Progress = Callable[[int, int], None]
+LOOKS = 180_000
+"""Samples looked at in a training whose number of epochs is left open."""
 CLIP = 1.0
 """Largest norm of a step's gradient."""
+
+
+def epochs_for(samples: int, fewest: int, most: int) -> int:
+    """Epochs of so many samples that make about `LOOKS`, within fewest..most."""
+    return min(most, max(fewest, math.ceil(LOOKS / samples)))
 
 
 @dataclass(frozen=True)
@@ -73,13 +80,17 @@ class _Fit:
         self.written = time.monotonic()
 
     def run(self) -> None:
+        if self.standing.phase < len(self.phases):
+            self._train()
+        self._tell(sum(phase.epochs for phase in self.phases))
+
+    def _train(self) -> None:
         while self.standing.phase < len(self.phases):
             self._phase(self.phases[self.standing.phase])
             if self.standing.best is not None:
                 self.module.load_state_dict(self.standing.best_weights)
             self.standing.phase, self.standing.epoch, self.standing.stale = self.standing.phase + 1, 0, 0
         self._keep(None, last=True)
-        self._tell(sum(phase.epochs for phase in self.phases))
 
     def _phase(self, phase: Phase) -> None:
         optimiser = torch.optim.AdamW(self.module.parameters(), lr=phase.rate, weight_decay=phase.weight_decay)
