@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bl_neuro.training.image_evaluator import ImageEvaluator, averaging_block
+from bl_neuro.training.image_evaluator import ImageEvaluator
 
 LARGE = 16
 """Side from which the first convolution is pooled too."""
@@ -28,7 +28,6 @@ class ConvEvaluator(ImageEvaluator):
     def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
         super().__init__(shape, classes)
         channels, height, width = shape
-        self.block = averaging_block(height, width)
         height, width = height // self.block, width // self.block
         self.large = min(height, width) >= LARGE
         kernel, pools, hidden = (5, 4, 128) if self.large else (3, 2, 64)

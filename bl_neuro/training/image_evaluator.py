@@ -39,6 +39,12 @@ class ImageEvaluator(nn.Module):
 
     def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
         super().__init__()
+        self.block = averaging_block(shape)
+        if min(shape[1:]) // self.block < 2:
+            raise InputError(
+                "evaluator: expected images of which at least 2 pixels a side are left where the larger side is "
+                f"shrunk to {WIDEST}, found {shape}"
+            )
         self.shape, self.classes = shape, classes
 
     @property
@@ -85,7 +91,7 @@ class ImageEvaluator(nn.Module):
 
     def _batched(self, images: npt.ArrayLike, judge: Callable[[Tensor], Tensor]) -> FloatArray:
         values = np.asarray(images)
-        if values.ndim not in (4, 5) or tuple(values.shape[-3:]) != self.shape:
+        if values.ndim not in (4, 5) or tuple(values.shape[-3:]) != self.shape or 0 in values.shape:
             raise InputError(
                 f"evaluator: expected images of shape {self.shape}, (B, ...) or (T, B, ...), found {values.shape}"
             )
@@ -94,7 +100,7 @@ class ImageEvaluator(nn.Module):
         self.eval()
         answers = []
         with torch.no_grad():
-            for start in range(0, max(frames.shape[1], 1), BATCH):
+            for start in range(0, frames.shape[1], BATCH):
                 batch = torch.as_tensor(np.ascontiguousarray(frames[:, start : start + BATCH]), dtype=torch.float32)
                 answers.append(judge(_normalised(batch.to(device))).double().cpu())
         return np.asarray(torch.cat(answers))
@@ -107,9 +113,9 @@ def shown(data: Samples, index: IntArray) -> npt.NDArray[Any]:
     return data.images_at(index)
 
 
-def averaging_block(height: int, width: int) -> int:
-    """The side of the blocks whose means bring an image to at most 32 pixels a side."""
-    return -(-max(height, width) // WIDEST)
+def averaging_block(shape: tuple[int, int, int]) -> int:
+    """The side of the blocks whose means bring an image (C, H, W) to at most 32 pixels a side."""
+    return -(-max(shape[1:]) // WIDEST)
 
 
 def _normalised(frames: Tensor) -> Tensor:

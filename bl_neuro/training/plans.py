@@ -85,7 +85,7 @@ class TargetPlan:
     shift: int = 0
     membrane_loss: float = 1.0
     validation: float = 0.0
-    patience: int = 5
+    patience: int = 8
 
     def __post_init__(self) -> None:
         if not 1 <= self.steps <= MAX_STEPS:
@@ -127,7 +127,7 @@ class TargetPlan:
 PLANS: dict[str, TargetPlan] = {
     "digits": TargetPlan(steps=20),
     "mnist": TargetPlan(
-        hidden=(1000,), proxy_epochs=20, spiking_epochs=1, batch=128, proxy_rate=2e-3, spiking_rate=2e-4,
+        hidden=(1000,), proxy_epochs=12, spiking_epochs=1, batch=128, proxy_rate=2e-3, spiking_rate=2e-4,
         weight_decay=0.05, noise=0.0, membrane_loss=0.0, validation=0.05,
     ),
     "att_faces": TargetPlan(

@@ -7,8 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bl_neuro.backends.canonical import canonical_states, differentiable
-from bl_neuro.errors import InputError
-from bl_neuro.training.image_evaluator import ImageEvaluator, averaging_block
+from bl_neuro.training.image_evaluator import ImageEvaluator
 
 STEPS = 8
 """Most time steps: longer inputs are averaged over time into so many frames, and an image is held for as many."""
@@ -35,15 +34,12 @@ class SpikingEvaluator(ImageEvaluator):
     def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
         super().__init__(shape, classes)
         channels, height, width = shape
-        self.block = averaging_block(height, width)
         height, width = height // self.block, width // self.block
         self.large = min(height, width) >= SMALL
         kernel, padding = (5, 0) if self.large else (3, 1)
         self.first = nn.Conv2d(channels, 12, kernel, padding=padding)
         self.second = nn.Conv2d(12, 24, kernel, padding=padding)
         sides = [((side - 4) // 2 - 4) // 2 if self.large else side // 2 for side in (height, width)]
-        if min(sides) < 1:
-            raise InputError(f"evaluator: expected images of at least 2 x 2 pixels, found {shape}")
         self.last = nn.Linear(24 * sides[0] * sides[1], classes)
 
     @property

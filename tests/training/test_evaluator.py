@@ -17,14 +17,23 @@ from safetensors.torch import load_file, save_file
 from bl_neuro import InputError, ModelFileError
 from bl_neuro.data import Split
 from bl_neuro.testing.attack_contract import global_chance
-from bl_neuro.training import ConvEvaluator, load_evaluator, train_evaluator
+from bl_neuro.training import (
+    Checkpoint,
+    ConvEvaluator,
+    Evaluator,
+    ImageEvaluator,
+    image_evaluator,
+    load_evaluator,
+    train_evaluator,
+)
+from bl_neuro.training.evaluator import KINDS
 
 FACTS = {"format": "bl-neuro/evaluator/2", "kind": "conv", "shape": "1,8,8", "classes": "10"}
 
 
-@pytest.fixture(scope="module")
-def trained(split: Split) -> ConvEvaluator:
-    return train_evaluator(split.evaluator, steps=10, epochs=30)
+@pytest.fixture(scope="module", params=KINDS)
+def trained(request: pytest.FixtureRequest, split: Split) -> ImageEvaluator:
+    return train_evaluator(split.evaluator, kind=request.param, steps=10, epochs=30)
 
 
 @pytest.fixture
@@ -32,16 +41,16 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "evaluator.safetensors"
 
 
-def weights(evaluator: ConvEvaluator) -> list[torch.Tensor]:
+def weights(evaluator: ImageEvaluator) -> list[torch.Tensor]:
     return list(evaluator.state_dict().values())
 
 
-def test_learns_the_digits(trained: ConvEvaluator, split: Split) -> None:
+def test_learns_the_digits(trained: ImageEvaluator, split: Split) -> None:
     assert trained.accuracy(split.test) > 0.9
     assert not trained.training
 
 
-def test_probabilities_are_probabilities(trained: ConvEvaluator, split: Split) -> None:
+def test_probabilities_are_probabilities(trained: ImageEvaluator, split: Split) -> None:
     images = split.test.images[:20]
     found = trained.probabilities(images)
     assert found.shape == (20, 10)
@@ -52,24 +61,92 @@ def test_probabilities_are_probabilities(trained: ConvEvaluator, split: Split) -
     np.testing.assert_allclose(trained.probabilities(images), found)  # no dropout when it judges
 
 
-def test_does_not_see_brightness_or_contrast(trained: ConvEvaluator, split: Split) -> None:
+def test_does_not_see_brightness_or_contrast(trained: ImageEvaluator, split: Split) -> None:
     images = split.test.images[:20]
     np.testing.assert_allclose(trained.probabilities(images * 0.3 + 0.4), trained.probabilities(images), atol=1e-3)
 
 
-def test_a_blank_image_is_judged_all_the_same(trained: ConvEvaluator) -> None:
+def test_a_blank_image_is_judged_all_the_same(trained: ImageEvaluator) -> None:
     assert np.isfinite(trained.probabilities(np.zeros((1, 1, 8, 8)))).all()
 
 
-@pytest.mark.parametrize("shape", [(1, 8, 8), (2, 1, 8, 9), (2, 3, 8, 8), (2, 64)])
+@pytest.mark.parametrize("shape", [(1, 8, 8), (2, 1, 8, 9), (2, 3, 8, 8), (2, 64), (0, 1, 8, 8)])
 def test_refuses_images_of_another_shape(shape: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match=r"evaluator: expected images of shape \(1, 8, 8\)"):
         ConvEvaluator((1, 8, 8), 10).probabilities(np.zeros(shape))
 
 
-def test_comes_from_its_seed_alone(few: Split) -> None:
+def test_is_an_evaluator(trained: ImageEvaluator) -> None:
+    judge: Evaluator = trained
+    assert judge.shape == (1, 8, 8)
+    assert judge.spiking == (judge.name == "spiking")
+    assert ("not spiking" in judge.architecture) != judge.spiking
+
+
+def test_spikes_are_judged_as_the_images_they_average_to(trained: ImageEvaluator, split: Split) -> None:
+    images = split.test.images[:60]
+    held = np.broadcast_to(images, (12, *images.shape))
+    np.testing.assert_allclose(trained.probabilities(held), trained.probabilities(images), atol=1e-4)
+    spikes = split.test.spikes(slice(60), 60, np.random.default_rng(0))
+    assert (trained.probabilities(spikes).argmax(1) == split.test.labels[:60]).mean() > 0.8
+
+
+def test_features_tell_classes_apart(trained: ImageEvaluator, split: Split) -> None:
+    features = trained.features(split.test.images[:200])
+    assert features.shape[0] == 200
+    assert features.ndim == 2
+    labels = split.test.labels[:200]
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True).clip(1e-9)
+    likeness = unit @ unit.T
+    np.fill_diagonal(likeness, -1)
+    assert (labels[likeness.argmax(1)] == labels).mean() > 0.8
+
+
+def test_many_images_are_judged_a_few_at_a_time(
+    trained: ImageEvaluator, split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = trained.probabilities(split.test.images[:10])
+    monkeypatch.setattr(image_evaluator, "BATCH", 3)
+    np.testing.assert_allclose(trained.probabilities(split.test.images[:10]), whole, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shape", [(1, 2, 2), (1, 8, 8), (1, 23, 40), (1, 28, 28), (3, 34, 34), (1, 112, 92)])
+def test_takes_images_of_any_size(kind: str, shape: tuple[int, int, int]) -> None:
+    evaluator = KINDS[kind](shape, 4)
+    assert evaluator.probabilities(np.random.default_rng(0).random((2, *shape))).shape == (2, 4)
+    assert len(evaluator.architecture) < 120
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 8), (1, 8, 1), (1, 200, 9)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_refuses_lines(kind: str, shape: tuple[int, int, int]) -> None:
+    with pytest.raises(InputError, match="at least 2 pixels"):
+        KINDS[kind](shape, 4)
+
+
+@pytest.mark.parametrize(
+    "options", [{"kind": "oracle"}, {"steps": 0}, {"batch": 0}, {"epochs": -1}, {"device": "abacus"}]
+)
+def test_refuses_options(options: dict[str, Any], few: Split) -> None:
+    with pytest.raises(InputError, match=next(iter(options))):
+        train_evaluator(few.evaluator, **options)
+
+
+def test_goes_on_from_its_checkpoint(few: Split, tmp_path: Path) -> None:
+    place = Checkpoint(tmp_path / "checkpoint.safetensors")
+    first, again = (train_evaluator(few.evaluator, steps=4, epochs=2, checkpoint=place) for _ in range(2))
+    assert all(map(torch.equal, weights(first), weights(again)))
+    with pytest.raises(InputError, match="another training: purpose"):
+        train_evaluator(few.evaluator, kind="spiking", steps=4, epochs=2, checkpoint=place)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_comes_from_its_seed_alone(kind: str, few: Split) -> None:
     states = global_chance()
-    first, again, other = (train_evaluator(few.evaluator, steps=4, epochs=2, seed=seed) for seed in (1, 1, 2))
+    first, again, other = (
+        train_evaluator(few.evaluator, kind=kind, steps=4, epochs=2, seed=seed) for seed in (1, 1, 2)
+    )
     assert all(map(torch.equal, weights(first), weights(again)))
     assert not any(map(torch.equal, weights(first), weights(other)))
     assert global_chance() == states
@@ -84,7 +161,7 @@ def test_tells_how_far_it_is(few: Split) -> None:
 # Files
 
 
-def test_round_trip_is_exact(trained: ConvEvaluator, path: Path, split: Split) -> None:
+def test_round_trip_is_exact(trained: ImageEvaluator, path: Path, split: Split) -> None:
     trained.save(path)
     states = global_chance()
     again = load_evaluator(path)
@@ -207,6 +284,6 @@ def test_a_place_that_cannot_be_written_is_an_error_of_ours(tmp_path: Path) -> N
         ConvEvaluator((1, 8, 8), 10).save(tmp_path / "file" / "evaluator.safetensors")
 
 
-def test_nothing_but_weights_is_in_the_file(trained: ConvEvaluator, path: Path) -> None:
+def test_nothing_but_weights_is_in_the_file(trained: ImageEvaluator, path: Path) -> None:
     trained.save(path)
     assert load_file(path).keys() == trained.state_dict().keys()

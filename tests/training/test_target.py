@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from bl_neuro import CubaLIF, Dense, Flatten, InputError, Network
+from bl_neuro import CubaLIF, DataError, Dense, Flatten, InputError, Network
 from bl_neuro.data import Dataset, Split
+from bl_neuro.reference import simulate
 from bl_neuro.testing.attack_contract import global_chance
 from bl_neuro.testing.reference_target import ReferenceTarget
-from bl_neuro.training import TargetPlan, measure_accuracy, train_target
+from bl_neuro.training import Checkpoint, ConvSpec, TargetPlan, accuracy, measure_accuracy, train_target
+from bl_neuro.training.plans import PLANS, NeuronKind
+
+HAS_GPU = torch.cuda.is_available()
 
 
 def test_learns_the_digits(split: Split) -> None:
@@ -64,25 +69,71 @@ def test_tells_how_far_it_is(few: Split, tiny: TargetPlan) -> None:
     assert calls == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"steps": 0},
-        {"steps": 2**16 + 1},
-        {"batch": 0},
-        {"proxy_epochs": -1},
-        {"spiking_epochs": -1},
-        {"hidden": (0,)},
-        {"hidden": (5, -1)},
-        {"voltage_decay": 0.0},
-        {"voltage_decay": 1.0},
-        {"noise": -0.1},
-        {"noise": 1.1},
-    ],
-)
-def test_refuses_plans(changes: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match=next(iter(changes))):
-        TargetPlan(**changes)
+def test_progress_and_validation_do_not_change_what_is_drawn(few: Split, tiny: TargetPlan) -> None:
+    assert train_target(few.target, tiny, progress=lambda *_: None) == train_target(few.target, tiny)
+
+
+@pytest.mark.parametrize("neuron", ["canonical", "authors"])
+def test_convolutions_learn_with_either_neuron(neuron: NeuronKind, split: Split) -> None:
+    conv = (ConvSpec(8, 3), ConvSpec(16, 3, 2))
+    plan = TargetPlan(hidden=(), conv=conv, neuron=neuron, steps=10, proxy_epochs=30, spiking_epochs=1, batch=32)
+    network = train_target(split.target, plan)
+    assert network.shapes == ((8, 6, 6), (16, 2, 2), (64,), (10,))
+    assert measure_accuracy(ReferenceTarget(network), split.test, plan.steps, seed=0) > 0.8
+
+
+def test_what_comes_out_is_the_best_on_the_validation_part(split: Split) -> None:
+    # A rate so high that it does harm: without validation the second phase ruins what the first has learned.
+    plan = TargetPlan(hidden=(24,), steps=8, proxy_epochs=20, spiking_epochs=2, spiking_rate=0.9, noise=0.0)
+
+    def accuracy(**changes: float) -> float:
+        network = train_target(split.target, dataclasses.replace(plan, **changes))  # type: ignore[arg-type]
+        return measure_accuracy(ReferenceTarget(network), split.test, plan.steps, seed=0)
+
+    assert accuracy() < 0.5
+    assert accuracy(validation=0.2) > 0.7
+
+
+def test_refuses_a_validation_part_that_is_too_small(few: Split, tiny: TargetPlan) -> None:
+    with pytest.raises(DataError, match="use validation=0"):
+        train_target(few.target, dataclasses.replace(tiny, validation=0.1))
+
+
+def test_untrained_targets_fire(few: Split) -> None:
+    network = train_target(few.target, TargetPlan(hidden=(40,), proxy_epochs=0, spiking_epochs=0, steps=10))
+    spikes = few.target.spikes(slice(20), 10, np.random.default_rng(0))
+    layers = simulate(network, spikes).layer_spikes
+    assert all(0.005 < layer.mean() < 0.2 for layer in layers)
+
+
+def test_a_plan_of_its_own_is_found_for_the_data(few: Split, monkeypatch: pytest.MonkeyPatch, tiny: TargetPlan) -> None:
+    monkeypatch.setitem(PLANS, "digits", tiny)
+    assert train_target(few.target) == train_target(few.target, tiny)
+
+
+def test_goes_on_from_its_checkpoint(few: Split, tiny: TargetPlan, tmp_path: Path) -> None:
+    place = Checkpoint(tmp_path / "checkpoint.safetensors", every_s=0)
+    network = train_target(few.target, tiny, checkpoint=place)
+    assert train_target(few.target, tiny, checkpoint=place) == network == train_target(few.target, tiny)
+    with pytest.raises(InputError, match="another training: seed"):
+        train_target(few.target, tiny, seed=1, checkpoint=place)
+    with pytest.raises(InputError, match="another training: data"):
+        train_target(few.test, tiny, checkpoint=place)
+    with pytest.raises(InputError, match="another training: noise"):
+        train_target(few.target, dataclasses.replace(tiny, noise=0.25), checkpoint=place)
+
+
+@pytest.mark.parametrize("device", ["tpu", "", pytest.param("cuda", marks=pytest.mark.skipif(HAS_GPU, reason="a GPU"))])
+def test_refuses_devices_that_are_not_here(device: str, few: Split, tiny: TargetPlan) -> None:
+    with pytest.raises(InputError, match="device"):
+        train_target(few.target, tiny, device=device)
+
+
+@pytest.mark.skipif(not HAS_GPU, reason="torch sees no GPU")
+def test_learns_on_a_gpu(split: Split) -> None:
+    plan = TargetPlan(hidden=(48,), steps=10, proxy_epochs=30, spiking_epochs=3, validation=0.1)
+    network = train_target(split.target, plan, device="cuda")
+    assert measure_accuracy(ReferenceTarget(network), split.test, plan.steps, seed=0) > 0.9
 
 
 def test_refuses_layers_that_no_network_could_hold(few: Split) -> None:
@@ -97,4 +148,15 @@ def test_accuracy_is_the_fraction_of_right_answers() -> None:
     data = Dataset("pixels", "made up", images, np.array([0, 1, 2, 2, 0]), ("a", "b", "c"))
     with ReferenceTarget(network) as target:
         assert measure_accuracy(target, data, steps=3, seed=0) == 0.6
+        assert target.samples == 5
+
+
+def test_accuracy_is_measured_in_batches_and_with_any_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accuracy, "BATCH", 2)
+    network = Network((1, 1, 2), [Flatten(), Dense(np.eye(2) * 2, CubaLIF(voltage_decay=1.0))])
+    data = Dataset(
+        "pixels", "made up", np.eye(2)[[0, 1, 1, 0, 1]].reshape(5, 1, 1, 2), np.array([0, 1, 1, 0, 0]), ("a", "b")
+    )
+    with ReferenceTarget(network) as target:
+        assert measure_accuracy(target, data, steps=2, seed=0, encoder="held") == 0.8
         assert target.samples == 5

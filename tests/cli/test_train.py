@@ -1,0 +1,142 @@
+"""`bl-neuro train` beyond the digits and its defaults: other data, other targets, several judges, a run cut short."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import bl_neuro as bl
+from bl_neuro.cli import train as command_module
+from bl_neuro.training import load_ann_twin, load_evaluator
+
+QUICK = ["--proxy-epochs", 2, "--spiking-epochs", 1, "--steps", 4]
+
+
+def answered(said: Any) -> Any:
+    assert said.code == 0, said.err
+    return json.loads(said.out)
+
+
+@pytest.fixture
+def npz(tmp_path: Path) -> Path:
+    """Squares and crosses, 8x8."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 2
+    images = rng.random((60, 1, 8, 8)) * 0.3
+    images[labels == 0, 0, 2:6, 2:6] = 1
+    images[labels == 1, 0, 3:5] = images[labels == 1, 0, :, 3:5] = 1
+    np.savez(tmp_path / "shapes.npz", images=images, labels=labels)
+    return tmp_path / "shapes.npz"
+
+
+def test_everything_at_once(call: Callable[..., Any], npz: Path, tmp_path: Path) -> None:
+    options = ["--conv", "4c3-6c3s2", "--hidden", "7", "--neuron", "authors", "--evaluators", "conv,spiking", "--twin"]
+    out = tmp_path / "out"
+    facts = answered(call("train", npz, "--out", out, *QUICK, *options, "--noise", 0.1, "--json"))
+    network = bl.load(facts["target"])
+    assert network.shapes == ((4, 6, 6), (6, 2, 2), (24,), (7,), (2,))
+    assert network.layers[0].neuron.reset == "subtract_delayed"  # type: ignore[union-attr]
+    assert (facts["plan"]["noise"], facts["steps"], facts["through"]) == ("0.1", 4, "canonical")
+    judges = [load_evaluator(each["file"]) for each in facts["evaluators"]]
+    assert [(judge.name, judge.spiking) for judge in judges] == [("conv", False), ("spiking", True)]
+    assert load_ann_twin(facts["twin"]["file"]).hidden == (7,)
+    assert sorted(path.name for path in out.iterdir()) == [
+        "evaluator-spiking.safetensors",
+        "evaluator.safetensors",
+        "target.safetensors",
+        "training.json",
+        "twin.safetensors",
+    ]
+
+
+def test_events(call: Callable[..., Any], tmp_path: Path) -> None:
+    frames = np.random.default_rng(0).random((40, 6, 1, 8, 8)) < 0.1
+    np.savez(tmp_path / "events.npz", frames=frames.astype(np.uint8), labels=np.arange(40) % 2)
+    options = ["--spiking-epochs", 1, "--steps", 6, "--hidden", "5", "--evaluators", ""]
+    facts = answered(call("train", tmp_path / "events.npz", "--out", tmp_path / "out", *options, "--json"))
+    assert bl.load(facts["target"]).shapes == ((64,), (5,), (2,))
+    assert facts["evaluators"] == []
+    assert facts["plan"]["proxy_epochs"] == "0"
+
+
+def test_a_folder_of_images_scaled(call: Callable[..., Any], tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name in ("dark", "light"):
+        (tmp_path / "own" / name).mkdir(parents=True)
+        for number in range(12):
+            pixels = (rng.random((12, 10)) * 120 + (120 if name == "light" else 0)).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "own" / name / f"{number}.png")
+    arguments = ["train", tmp_path / "own", "--out", tmp_path / "out", "--size", "6x5", *QUICK, "--evaluators", ""]
+    said = call(*arguments)
+    assert said.code == 0, said.err
+    assert "test accuracy" in said.out
+    assert bl.load(tmp_path / "out" / "target.safetensors").input_shape == (1, 6, 5)
+
+
+@pytest.mark.slayer
+def test_through_slayer(call: Callable[..., Any], npz: Path, tmp_path: Path, needs: Callable[[str], None]) -> None:
+    needs("slayer")
+    options = ["--hidden", "6", "--slayer", "--evaluators", "", *QUICK]
+    facts = answered(call("train", npz, "--out", tmp_path / "out", *options, "--json"))
+    assert bl.load(facts["target"]).arithmetic == "loihi"
+    assert facts["through"] == "slayer"
+    assert facts["measured_on"] in ("loihi", "slayer")
+
+
+def test_a_run_cut_short_goes_on(
+    call: Callable[..., Any], npz: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ["train", npz, "--hidden", "6", *QUICK, "--seed", 3, "--json", "--out"]
+    whole = answered(call(*arguments, tmp_path / "whole"))
+    with monkeypatch.context() as patch:
+        patch.setattr(command_module, "train_evaluator", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert call(*arguments, tmp_path / "cut").code == 130
+    kept = tmp_path / "cut" / "unfinished" / "target.safetensors"
+    assert kept.exists()
+    assert not (tmp_path / "cut" / "target.safetensors").exists()
+    assert answered(call(*arguments, tmp_path / "cut"))["fingerprint"] == whole["fingerprint"]
+    assert not kept.parent.exists()
+
+
+def test_another_training_is_not_taken_for_the_one_cut_short(
+    call: Callable[..., Any], npz: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ["train", npz, "--hidden", "6", *QUICK, "--out", tmp_path / "cut"]
+    with monkeypatch.context() as patch:
+        patch.setattr(command_module, "train_evaluator", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        call(*arguments)
+    said = call(*arguments, "--seed", 9)
+    assert said.code == 2
+    assert "another training" in " ".join(said.err.split())
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--evaluators", "conv,oracle"], "--evaluators: expected some of conv, spiking"),
+        (["--neuron", "other"], "--neuron: expected one of canonical, authors"),
+        (["--conv", "12c"], "conv: expected a form such as 12c5s2p1"),
+        (["--conv", "4c9"], "does not fit"),
+        (["--split", "none"], "--split: expected one of auto"),
+        (["--split", "official"], "its authors name no test set"),
+        (["--split", "shared"], "its authors name no test set"),
+        (["--size", "8"], "--size: expected height and width"),
+        (["--size", "8x8"], "size: only att_faces and folders"),
+        (["--device", "abacus"], "device: expected auto, cpu or cuda"),
+        (["--proxy-epochs", "-1"], "proxy_epochs: expected at least 0"),
+        (["--noise", "2"], "noise"),
+        (["--steps", "0"], "steps: expected"),
+        (["--slayer", "--neuron", "authors"], "neuron: expected canonical"),
+        (["--seed", "-1"], "--seed: expected"),
+    ],
+)
+def test_refuses(options: list[str], said: str, call: Callable[..., Any], npz: Path, tmp_path: Path) -> None:
+    found = call("train", npz, "--out", tmp_path / "out", *options)
+    assert found.code == 2
+    assert said in " ".join(found.err.split())
