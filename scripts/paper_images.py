@@ -1,0 +1,149 @@
+"""What the two image scripts of the reproduction share: networks that are trained once, attacks, verdicts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from paper_table import Cell, judged
+
+import bl_neuro as bl
+from bl_neuro.attacks import AnnBox, Attack, Inversions
+from bl_neuro.leakage import spike_density
+from bl_neuro.seeding import derived_seed, stream
+from bl_neuro.training import AnnTwin, Checkpoint, ImageEvaluator, SpikingEvaluator, TargetPlan
+
+SUBSTRATE, PRECISION = "snntorch", "float32"
+"""As the authors ran it."""
+
+
+@dataclass
+class Bench:
+    """Targets, twins and judges of one split, trained when they are first needed and kept in a folder.
+
+    name: begins the names of its files. twin: settings of the twins' training.
+    """
+
+    work: Path
+    name: str
+    split: Any
+    plan: TargetPlan
+    twin_settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def target(self, seed: int) -> bl.Network:
+        """The spiking target of a seed."""
+
+        def make(path: Path, checkpoint: Checkpoint) -> None:
+            print(f"training target {path.stem}", flush=True)
+            bl.save(bl.training.train_target(self.split.target, self.plan, seed=seed, checkpoint=checkpoint), path)
+
+        return bl.load(self._made(f"target-{seed}", make))
+
+    def twin(self, seed: int) -> AnnTwin:
+        """Its twin that does not spike."""
+
+        def make(path: Path, checkpoint: Checkpoint) -> None:
+            print(f"training twin {path.stem}", flush=True)
+            settings = {**self.twin_settings, "seed": seed, "checkpoint": checkpoint}
+            bl.training.train_ann_twin(self.split.target, self.plan.hidden, **settings).save(path)
+
+        return bl.training.load_ann_twin(self._made(f"twin-{seed}", make))
+
+    def judge(self, kind: str, data: Any, name: str) -> ImageEvaluator:
+        """An evaluator trained on `data` as the library trains them."""
+
+        def make(path: Path, checkpoint: Checkpoint) -> None:
+            print(f"training evaluator {path.stem}", flush=True)
+            bl.training.train_evaluator(data, kind=kind, seed=0, checkpoint=checkpoint).save(path)
+
+        return bl.training.load_evaluator(self._made(name, make))
+
+    def plain_judge(self, data: Any, name: str, epochs: int) -> ImageEvaluator:
+        """A spiking evaluator trained on `data` as it is: never on images that look as inversions do."""
+
+        def make(path: Path, checkpoint: Checkpoint) -> None:
+            print(f"training evaluator {path.stem}", flush=True)
+            train_plainly(data, epochs).save(path)
+
+        return bl.training.load_evaluator(self._made(name, make))
+
+    def target_accuracy(self, seed: int) -> float:
+        """Of a target, on the test images, on the substrate."""
+        with self.opened(seed) as target:
+            return bl.training.measure_accuracy(target, self.split.test, self.plan.steps, 0)
+
+    @contextmanager
+    def opened(self, seed: int) -> Iterator[Any]:
+        """A target, ready to run."""
+        with bl.open_target(self.target(seed), SUBSTRATE, precision=PRECISION) as target:
+            yield target
+
+    def invert(self, attack: Attack[Any], cell: Cell) -> tuple[Inversions, float | None]:
+        """An inversion of each class, and how many of them the spiking target takes for their class."""
+        classes, steps = range(self.split.test.classes), self.plan.steps
+        chance = derived_seed(cell.seed, cell.attack, cell.repeat)
+        if attack.box_type() is AnnBox:
+            return attack(AnnBox(self.twin(cell.seed)), classes=classes, steps=steps, seed=chance), None
+        with self.opened(cell.seed) as target:
+            found = attack(bl.WhiteBox(target), classes=classes, steps=steps, seed=chance)
+            with torch.no_grad():
+                answers = bl.access.answered(target.run(found.spikes), target.network.readout)
+        return found, float((answers == found.classes).double().mean())
+
+    def measured(self, attack: Attack[Any], cell: Cell, judges: Mapping[str, ImageEvaluator]) -> dict[str, Any]:
+        """What is kept of a cell."""
+        began = time.perf_counter()
+        found, success = self.invert(attack, cell)
+        seconds, images = time.perf_counter() - began, shown(found)
+        return {
+            "judges": {name: judged(judge.probabilities(images), found.classes) for name, judge in judges.items()},
+            "target_success": success,
+            "objective": float(found.trace.objective[-1].mean()),
+            "density": float(spike_density(found.spikes)),
+            "queries": found.queries,
+            "seconds": round(seconds, 2),
+        }
+
+    def _made(self, name: str, make: Callable[[Path, Checkpoint], None]) -> Path:
+        """The file of a network, which `make` writes if it is not there."""
+        path = self.work / f"{self.name}{name}.safetensors"
+        if not path.exists():
+            self.work.mkdir(parents=True, exist_ok=True)
+            progress = path.with_suffix(".checkpoint")
+            make(path, Checkpoint(progress))
+            progress.unlink(missing_ok=True)
+        return path
+
+
+def shown(found: Inversions) -> np.ndarray:
+    """The images (K, C, H, W) that judges look at: the mean of the spikes; of an ANN's inversion the image itself."""
+    return np.asarray((found.rates if found.attack == "ann" else found.images).double())
+
+
+def train_plainly(data: Any, epochs: int, batch: int = 64) -> SpikingEvaluator:
+    """A spiking evaluator that saw the images of `data` and nothing else."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derived_seed(0, "train plainly"))
+        evaluator = SpikingEvaluator(data.input_shape, data.classes)
+    optimiser = torch.optim.AdamW(evaluator.parameters(), lr=evaluator.learning_rate, weight_decay=1e-2)
+    steps = epochs * -(-len(data.labels) // batch)
+    falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    evaluator.train()
+    for epoch in range(epochs):
+        order = stream(0, "train plainly", epoch).permutation(len(data.labels))
+        for part in np.array_split(order, steps // epochs):
+            images = torch.from_numpy(data.images_at(part)).float()
+            loss = F.cross_entropy(evaluator(images), torch.from_numpy(data.labels[part]))
+            optimiser.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(evaluator.parameters(), 1.0)
+            optimiser.step()
+            falling.step()
+    return evaluator.eval()
