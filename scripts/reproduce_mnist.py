@@ -99,8 +99,9 @@ def report(results: Results) -> str:
         "",
         *(f"- `{name}` {accuracy[name]:.4f}: {what}" for name, what in JUDGES.items()),
         "",
-        "Ours: mean ± standard deviation of the targets' means [95% interval over targets and inversions]. Priors: neighbouring "
-        f"pixels agree (blur {PRIORS['blur']:g}), the digit is in the middle (window {PRIORS['window']:g}).",
+        "Ours: mean ± standard deviation of the targets' means [95% interval over targets and inversions]. Priors: "
+        f"neighbouring pixels agree (blur {PRIORS['blur']:g}), the digit is in the middle "
+        f"(window {PRIORS['window']:g}).",
         "",
         *table(results.cells, ROWS, JUDGES),
         "",
