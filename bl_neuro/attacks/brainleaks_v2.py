@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,7 +14,10 @@ from bl_neuro.attacks.base import Progress
 from bl_neuro.attacks.fitness import SATURATING, centred_hits, centred_ranks, named
 from bl_neuro.attacks.held_oracle import HeldOracle
 from bl_neuro.attacks.informative_sampling import InformativeSampling
+from bl_neuro.attacks.input_form import InputForm, Still
 from bl_neuro.attacks.inversions import Inversions, Status, Trace
+from bl_neuro.attacks.moving_pattern import MovingPattern
+from bl_neuro.attacks.time_segments import TimeSegments
 from bl_neuro.attacks.warm_start import affordable_probes, first_rates, probe_weights
 from bl_neuro.attacks.with_priors import AttackWithPriors
 from bl_neuro.seeding import stream
@@ -40,6 +43,8 @@ class BrainLeaksV2(AttackWithPriors[BlackBox]):
     the middle of the window. warm_amplitude: standard deviation of the first guess around it. probe_densities: range of
     the probes' densities. probe_blur: in pixels; above 0, probes of an image are blobs. stroke: in pixels, how far
     neighbours share their chance in a query. floor: theta stays in floor..1-floor, lower outside the window.
+    form: how a pattern b becomes an input, and theta an inversion; see `InputForm`. By default b is a frame, held. With
+    another form theta are the rates of a pattern, and the trace's rates the mean frames of the inputs that it makes.
 
     Every query counts against the box's budget, the warm start included. Where the budget ends first, the search is
     returned as it stands, with status `budget_spent`. The inversion's spikes are drawn anew in every step, as a rate
@@ -63,6 +68,7 @@ class BrainLeaksV2(AttackWithPriors[BlackBox]):
     probe_blur: float = 0.0
     stroke: float = 0.0
     floor: float = 0.02
+    form: InputForm = field(default_factory=Still)
 
     @classmethod
     def for_mnist(cls, **changes: Any) -> BrainLeaksV2:
@@ -75,6 +81,16 @@ class BrainLeaksV2(AttackWithPriors[BlackBox]):
             "probe_densities": (0.03, 0.3), "probe_blur": 2.5, "stroke": 1.0,
         }  # fmt: skip
         return cls(**{**chosen, **changes})
+
+    @classmethod
+    def for_nmnist(cls, **changes: Any) -> BrainLeaksV2:
+        """Settings for N-MNIST: those for MNIST, and the picture moves as the recordings' camera made it move."""
+        return cls.for_mnist(**{"queries": 400, "form": MovingPattern(), **changes})
+
+    @classmethod
+    def for_events(cls, **changes: Any) -> BrainLeaksV2:
+        """Settings for events of which no more is known than that they are images that change slowly."""
+        return cls(**{"blur": 1.0, "stroke": 1.0, "probe_blur": 2.5, "form": TimeSegments(), **changes})
 
     def problems(self) -> list[str]:
         """See `AttackWithPriors.problems`."""
@@ -107,13 +123,17 @@ class BrainLeaksV2(AttackWithPriors[BlackBox]):
         return [*super().problems(), *(message for holds, message in rules if not holds)]
 
     def assumptions(self, box: BlackBox) -> list[str]:
-        """See `Attack.assumptions`: the image priors that apply to this box."""
+        """See `Attack.assumptions`: the image priors that apply to this box, and the form."""
         strokes = f"lit pixels come in strokes (chance shared over {self.stroke:g} pixels)"
-        prior = self.prior(box.input_shape)
-        return [*prior.active, *([strokes] if self.stroke > 0 and prior.is_image else [])]
+        prior = self.prior(self.form.pattern_shape(box.input_shape))
+        return [*prior.active, *([strokes] if self.stroke > 0 and prior.is_image else []), *self.form.assumptions()]
+
+    def settings(self) -> dict[str, Any]:
+        """See `Attack.settings`."""
+        return {**super().settings(), "form": self.form.settings()}
 
     def _invert(self, box: BlackBox, classes: list[int], steps: int, seed: int, progress: Progress) -> Inversions:
-        search = _Search(self, HeldOracle(box, classes, steps), stream(seed, "attack v2"))
+        search = _Search(self, HeldOracle(box, classes, steps, self.form), stream(seed, "attack v2"))
         generations = -(-self.queries // self.population)
         whole = search.warm_up()
         progress(1, generations + 1)
@@ -193,22 +213,25 @@ class _Search:
 
     def remember(self, fitness: FloatArray) -> None:
         """Adds an entry to the trace."""
-        self.trace.append((self.oracle.spent, fitness, self.rates.astype(np.float32)))
+        images = self.oracle.form.images(self.rates, self.oracle.steps)
+        self.trace.append((self.oracle.spent, fitness, images.astype(np.float32)))
 
     def result(self, status: Status, name: str, seed: int) -> Inversions:
-        """The inversions: fresh Bernoulli draws of the rates in every step."""
-        spikes = self.rng.random((self.oracle.steps, *self.rates.shape)) < self.rates
+        """The inversions: fresh Bernoulli draws of the form's rates in every step."""
+        made = self.oracle.form.rates(self.rates, self.oracle.steps)
+        inputs = made.shape if self.oracle.form.still else made.shape[1:]
+        spikes = self.rng.random((self.oracle.steps, *inputs)) < made
         queries, fitness, rates = zip(*self.trace) if self.trace else ((), (), ())
         count = len(self.oracle.classes)
         trace = Trace(
             torch.as_tensor(queries, dtype=torch.int64),
             torch.from_numpy(np.reshape(fitness, (-1, count))).float(),
-            torch.from_numpy(np.reshape(rates, (-1, *self.rates.shape))).float(),
+            torch.from_numpy(np.reshape(rates, (-1, *inputs))).float(),
         )
         return Inversions(
             torch.from_numpy(spikes.astype(np.uint8)),
             torch.from_numpy(self.oracle.classes),
-            torch.from_numpy(self.rates).float(),
+            torch.from_numpy(made).float(),
             self.oracle.spent,
             trace,
             status,

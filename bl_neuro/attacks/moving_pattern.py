@@ -1,0 +1,108 @@
+"""A still picture before an event camera that moves: patterns whose inputs are the events along moving edges."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from bl_neuro.arrays import FloatArray, SpikeArray
+from bl_neuro.attacks.input_form import InputForm
+from bl_neuro.errors import InputError
+
+Pictures = npt.NDArray[np.float32]
+Path = tuple[tuple[float, float], ...]
+SACCADES: Path = ((0.0, 0.0), (3.5, 7.0), (7.0, 0.0), (0.0, 0.0))
+"""How N-MNIST's camera moves the picture: three saccades along a triangle of 7 pixels, as its authors state them."""
+AT_ONCE = 16
+"""Patterns moved at a time: so many stay in a processor's cache."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MovingPattern(InputForm):
+    """The events of a picture I(x) in 0..1 that moves by p(t) pixels before an event camera.
+
+    A pixel has a spike in step t where its brightness I(x - p(t)), interpolated between pixels, is more than `contrast`
+    above what it was at its last event; where it is as much below, an event of the other polarity, which is not shown,
+    resets it. p runs through `path`, pairs (right, down) in pixels, with as many steps from one to the next, at rest at
+    each: p = a + (b - a) (1 - cos(pi s)) / 2 for s in 0..1. The path is centred: its bounding box has its middle in 0.
+
+    contrast: 0..1, below 1; the lower, the more events an edge gives.
+
+    Source: the threshold model of event cameras (Gallego et al. 2022, section 2.4); N-MNIST's saccades, Orchard et al.
+    2015.
+    """
+
+    name: ClassVar[str] = "moving"
+
+    path: Path = SACCADES
+    contrast: float = 0.15
+
+    def __post_init__(self) -> None:
+        if not 0 < self.contrast < 1:
+            raise InputError(f"contrast: expected between 0 and 1, found {self.contrast}")
+        if len(self.path) < 2 or not all(len(point) == 2 and all(map(math.isfinite, point)) for point in self.path):
+            raise InputError(f"path: expected at least two points (right, down) in pixels, found {self.path}")
+
+    def pattern_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """See `InputForm.pattern_shape`: that of a frame, which is an image."""
+        if len(input_shape) != 3:
+            raise InputError(f"form: only images (C, H, W) can move, found inputs {input_shape}")
+        return input_shape
+
+    def spikes(self, patterns: FloatArray, steps: int) -> Tensor:
+        """See `InputForm.spikes`."""
+        parts = [self._events(patterns[first : first + AT_ONCE], steps) for first in range(0, len(patterns), AT_ONCE)]
+        return torch.from_numpy(np.concatenate(parts, axis=1))
+
+    def rates(self, patterns: FloatArray, steps: int) -> FloatArray:
+        """See `InputForm.rates`: of each step, and 0 or 1, since the events of a picture are certain."""
+        return np.asarray(self.spikes(patterns, steps), dtype=np.float64)
+
+    def assumptions(self) -> list[str]:
+        """See `InputForm.assumptions`."""
+        way = " to ".join(f"({right:g}, {down:g})" for right, down in self.path)
+        return [f"events come along the edges of a picture that moves ({way} pixels)"]
+
+    def settings(self) -> dict[str, Any]:
+        """See `InputForm.settings`."""
+        return {**super().settings(), "path": [list(point) for point in self.path]}
+
+    def displacements(self, steps: int) -> FloatArray:
+        """Where the picture is at the edges of the steps, (steps + 1, 2): right, down."""
+        corners = np.array(self.path, dtype=np.float64)
+        corners -= (corners.min(axis=0) + corners.max(axis=0)) / 2
+        along = np.linspace(0, len(corners) - 1, steps + 1)
+        leg = np.minimum(along.astype(int), len(corners) - 2)
+        eased = (1 - np.cos(np.pi * (along - leg))) / 2
+        return np.asarray(corners[leg] + (corners[leg + 1] - corners[leg]) * eased[:, None])
+
+    def _events(self, pictures: FloatArray, steps: int) -> SpikeArray:
+        places = self.displacements(steps)
+        margin = int(np.ceil(np.abs(places).max())) + 1
+        wide: Pictures = np.pad(pictures.astype(np.float32), ((0, 0), (0, 0), (margin, margin), (margin, margin)))
+        events = np.empty((steps, *pictures.shape), dtype=np.uint8)
+        before = _moved(wide, margin, places[0])
+        for step, place in enumerate(places[1:]):
+            now = _moved(wide, margin, place)
+            change = now - before
+            np.greater(change, self.contrast, out=events[step], casting="unsafe")
+            np.copyto(before, now, where=np.abs(change) > self.contrast)
+        return events
+
+
+def _moved(wide: Pictures, margin: int, place: FloatArray) -> Pictures:
+    """Pictures with a dark margin (B, C, H + 2 margin, W + 2 margin), moved by `place` pixels: (B, C, H, W)."""
+    right, down = (int(value) for value in np.floor(place))
+    across, along = (np.float32(value) for value in place - np.floor(place))
+    height, width = (side - 2 * margin for side in wide.shape[2:])
+    top, left = margin - down, margin - right
+    columns = slice(left - 1, left + width)
+    rows = wide[:, :, top : top + height, columns] * (1 - along)
+    rows += wide[:, :, top - 1 : top - 1 + height, columns] * along
+    return np.asarray(rows[..., 1:] * (1 - across) + rows[..., :-1] * across)
