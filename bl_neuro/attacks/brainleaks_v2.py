@@ -114,6 +114,7 @@ class BrainLeaksV2(AttackWithPriors[BlackBox]):
             (0 < self.base_rate < 1, f"base_rate: expected between 0 and 1, found {self.base_rate}"),
             (0 < self.floor < 0.5, f"floor: expected between 0 and 0.5, found {self.floor}"),
             (self.stroke >= 0, f"stroke: expected at least 0 pixels, found {self.stroke}"),
+            (isinstance(self.form, InputForm), f"form: expected an InputForm, found {self.form!r}"),
             (self.probe_blur >= 0, f"probe_blur: expected at least 0 pixels, found {self.probe_blur}"),
             (
                 0 <= self.probe_densities[0] <= self.probe_densities[1] <= 1,

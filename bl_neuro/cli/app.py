@@ -201,7 +201,7 @@ def attack(
     ] = None,
     steps: Annotated[int, typer.Option("--steps", help="Time steps of a query and of an inversion.")] = 20,
     events: Annotated[
-        bool, typer.Option("--events", help="Settings for event data, of v1, v2_gradient and transfer.")
+        bool, typer.Option("--events", help="Settings for event data, of v1, v2, v2_gradient and transfer.")
     ] = False,
     blur: Annotated[
         float | None, typer.Option("--blur", help="Expect neighbouring pixels to agree, over so many pixels.")

@@ -82,7 +82,8 @@ class StrategyRequest:
         if each < 2:
             least = 2 * classes + max((2 * classes - 1) // (WARM_SHARE - 1), 1)
             raise InputError(f"--budget: {budget} queries are too few to search {classes} classes; try {least}")
-        return BLACK[self.attack](queries=each, warm_start=min(budget - each * classes, MOST_WARM), **priors)
+        search = BrainLeaksV2.for_events if self.events else BLACK[self.attack]
+        return search(queries=each, warm_start=min(budget - each * classes, MOST_WARM), **priors)
 
     def box(self, target: Target, open_here: ExitStack) -> WhiteBox | BlackBox | TransferBox:
         """What the attack is given of `target`; a twin is opened beside it, until `open_here` ends."""
@@ -124,8 +125,9 @@ class StrategyRequest:
                 raise InputError(f"{option}: {self.attack} has the gradients and asks no queries; leave it out")
         if self.twin is not None and self.attack != "transfer":
             raise InputError(f"--twin: only transfer attacks a copy first, {self.attack} does not; leave it out")
-        if self.events and not self.white and self.attack != "transfer":
-            raise InputError(f"--events: only v1, v2_gradient and transfer have settings for events, not {self.attack}")
+        if self.events and not self.white and self.attack not in ("v2", "transfer"):
+            known = "v1, v2, v2_gradient and transfer"
+            raise InputError(f"--events: only {known} have settings for events, not {self.attack}")
 
     def _priors(self, network: Network) -> dict[str, Any]:
         """Image priors as settings of an attack."""

@@ -264,8 +264,8 @@ class BlackBoxAttackContract(AttackContract):
     def test_works_with_whatever_is_revealed(self) -> None:
         """Each of `reveals` is enough to run to the end."""
         for reveals in self.reveals:
-            with ReferenceTarget(easy_network()) as target:
-                box = self.box(target, reveals=reveals)  # type: ignore[arg-type]  # one of REVEALS
+            with self.open() as target, ReferenceTarget(target.network) as open_target:
+                box = self.box(open_target, reveals=reveals)  # type: ignore[arg-type]  # one of REVEALS
                 found = self.attack(box, classes=CLASSES, steps=STEPS, seed=0)
             assert_well_formed(found, box)
             assert found.status is Status.COMPLETED

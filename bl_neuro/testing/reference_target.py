@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bl_neuro.backends.base import Response, Start
 from bl_neuro.backends.float_target import FloatTarget
-from bl_neuro.layers import Dense
+from bl_neuro.layers import Dense, Flatten
 from bl_neuro.network import Network
 from bl_neuro.neuron import CubaLIF
 from bl_neuro.reference import run_neurons
@@ -44,3 +44,8 @@ def easy_network(classes: int = 3, inputs_each: int = 4) -> Network:
     """A network whose class c answers to inputs c * inputs_each and following, and is kept quiet by all others."""
     own = np.kron(np.eye(classes), np.ones((1, inputs_each)))
     return Network((classes * inputs_each,), [Dense(1.5 * own - 0.5, CubaLIF(threshold=1.5, voltage_decay=0.3))])
+
+
+def easy_images() -> Network:
+    """The same for images (1, 3, 4): class c answers to row c."""
+    return Network((1, 3, 4), [Flatten(), *easy_network().layers])

@@ -21,7 +21,7 @@ from bl_neuro.attacks import (
 )
 from bl_neuro.backends import Target
 from bl_neuro.testing.attack_contract import AnnAttackContract, BlackBoxAttackContract, WhiteBoxAttackContract
-from bl_neuro.testing.reference_target import ReferenceTarget
+from bl_neuro.testing.reference_target import ReferenceTarget, SpikesOnlyTarget, easy_images
 
 
 class TestBrainLeaksV1(WhiteBoxAttackContract):
@@ -54,6 +54,19 @@ class TestBrainLeaksV2WithoutWarmStart(BlackBoxAttackContract):
 
 class TestBrainLeaksV2WarmStartOnly(BlackBoxAttackContract):
     attack = BrainLeaksV2(warm_start=64, queries=0)
+
+
+class OnImages(BlackBoxAttackContract):
+    def open(self) -> Target:
+        return SpikesOnlyTarget(easy_images())
+
+
+class TestBrainLeaksV2OnWhatMoves(OnImages):
+    attack = BrainLeaksV2.for_nmnist(warm_start=60, queries=40)
+
+
+class TestBrainLeaksV2InTime(OnImages):
+    attack = BrainLeaksV2.for_events(warm_start=60, queries=40)
 
 
 class TestRandomSearch(BlackBoxAttackContract):

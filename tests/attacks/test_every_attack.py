@@ -28,14 +28,14 @@ from bl_neuro.attacks import (
 from bl_neuro.backends import Target
 from bl_neuro.testing.attack_assertions import assert_same, assert_well_formed
 from bl_neuro.testing.easy_ann import EasyAnn
-from bl_neuro.testing.reference_target import ReferenceTarget, easy_network
+from bl_neuro.testing.reference_target import ReferenceTarget, easy_images
 
 try:
     import cmaes
 except ImportError:
     cmaes = None
 
-NETWORK = easy_network()
+NETWORK = easy_images()
 CLASSES, STEPS = (2, 0), 6
 SUBSTRATES = [
     pytest.param(name, marks=getattr(pytest.mark, name) if name != "loihi" else ())
@@ -46,6 +46,8 @@ ATTACKS: dict[str, tuple[Attack[Any], str]] = {
     "v1 for events": (BrainLeaksV1.for_events(iterations=3, objective="spikes"), "white"),
     "v2_gradient": (BrainLeaksV2Gradient(iterations=3, samples=2), "white"),
     "v2": (BrainLeaksV2(queries=12, warm_start=16, population=4), "black"),
+    "v2 on what moves": (BrainLeaksV2.for_nmnist(queries=12, warm_start=16, population=4), "black"),
+    "v2 in time": (BrainLeaksV2.for_events(queries=12, warm_start=16, population=4), "black"),
     "cma_es": (CmaEs(queries=12, warm_start=16, population=4), "black"),
     "one_plus_one": (OnePlusOneEs(queries=6, warm_start=16), "black"),
     "random": (RandomSearch(queries=12, warm_start=16), "black"),

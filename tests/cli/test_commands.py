@@ -136,6 +136,7 @@ def test_attacks_for_events(call: Callable[..., Any], models: Path, needs: Calla
     needs("snntorch")
     arguments = ["attack", models / "target.safetensors", "--steps", 4, "--classes", "1", "--events", "--json"]
     assert done(call(*arguments, "--attack", "v1"))["settings"]["sparsity"] > 0
+    assert done(call(*arguments, "--attack", "v2", "--budget", 60))["settings"]["form"]["name"] == "segments"
     assert done(call(*arguments, "--attack", "v2_gradient"))["settings"]["cost"] == "log_score"
     assert done(call(*arguments, "--attack", "transfer"))["settings"]["attack"]["sparsity"] > 0
 

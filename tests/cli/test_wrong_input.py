@@ -79,7 +79,7 @@ WRONG = {
     "a twin for v2": (f"{ATTACK} --twin norse", "--twin: only transfer attacks a copy first"),
     "an unknown twin": (f"{ATTACK} --attack transfer --twin nurse", "found 'nurse'; did you mean 'norse'"),
     "too few queries to try each": (f"{ATTACK} --attack transfer --budget 5", "--budget: 5 queries do not"),
-    "events for v2": (f"{ATTACK} --events", "--events: only v1, v2_gradient and transfer"),
+    "events for a peer": (f"{ATTACK} --attack random --events", "--events: only v1, v2, v2_gradient and transfer"),
     "a blur on no image": ("attack {flat} --attack v1 --blur 2", "--blur: inputs .* are no images"),
     "a blur below nothing": (f"{ATTACK} --blur=-1", "blur: expected at least 0"),
     "no budget": (f"{ATTACK} --budget 0", "--budget: expected at least 1 query, found 0"),
