@@ -9,16 +9,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import authors_judge
 import numpy as np
 import torch
-import torch.nn.functional as F
+from authors_judge import AuthorsJudge
+from authors_training import AuthorsTraining
 from paper_table import Cell, judged
 
 import bl_neuro as bl
 from bl_neuro.attacks import AnnBox, Attack, Inversions
 from bl_neuro.leakage import spike_density
-from bl_neuro.seeding import derived_seed, stream
-from bl_neuro.training import AnnTwin, Checkpoint, ImageEvaluator, SpikingEvaluator, TargetPlan
+from bl_neuro.seeding import derived_seed
+from bl_neuro.training import AnnTwin, Checkpoint, ImageEvaluator, TargetPlan
 
 SUBSTRATE, PRECISION = "snntorch", "float32"
 """As the authors ran it."""
@@ -28,13 +30,15 @@ SUBSTRATE, PRECISION = "snntorch", "float32"
 class Bench:
     """Targets, twins and judges of one split, trained when they are first needed and kept in a folder.
 
-    name: begins the names of its files. twin: settings of the twins' training.
+    name: begins the names of its files. training: how the authors train, or None for the library's way. twin_settings:
+    of the twins' training.
     """
 
     work: Path
     name: str
     split: Any
     plan: TargetPlan
+    training: AuthorsTraining | None = None
     twin_settings: Mapping[str, Any] = field(default_factory=dict)
 
     def target(self, seed: int) -> bl.Network:
@@ -42,7 +46,8 @@ class Bench:
 
         def make(path: Path, checkpoint: Checkpoint) -> None:
             print(f"training target {path.stem}", flush=True)
-            bl.save(bl.training.train_target(self.split.target, self.plan, seed=seed, checkpoint=checkpoint), path)
+            train = bl.training.train_target if self.training is None else self.training.train
+            bl.save(train(self.split.target, self.plan, seed=seed, checkpoint=checkpoint), path)
 
         return bl.load(self._made(f"target-{seed}", make))
 
@@ -65,14 +70,14 @@ class Bench:
 
         return bl.training.load_evaluator(self._made(name, make))
 
-    def plain_judge(self, data: Any, name: str, epochs: int) -> ImageEvaluator:
-        """A spiking evaluator trained on `data` as it is: never on images that look as inversions do."""
+    def authors_judge(self, data: Any, name: str) -> AuthorsJudge:
+        """The authors' judge, trained on `data`."""
 
         def make(path: Path, checkpoint: Checkpoint) -> None:
             print(f"training evaluator {path.stem}", flush=True)
-            train_plainly(data, epochs).save(path)
+            authors_judge.train(data, checkpoint).save(path)
 
-        return bl.training.load_evaluator(self._made(name, make))
+        return authors_judge.load(self._made(name, make))
 
     def target_accuracy(self, seed: int) -> float:
         """Of a target, on the test images, on the substrate."""
@@ -97,13 +102,13 @@ class Bench:
                 answers = bl.access.answered(target.run(found.spikes), target.network.readout)
         return found, float((answers == found.classes).double().mean())
 
-    def measured(self, attack: Attack[Any], cell: Cell, judges: Mapping[str, ImageEvaluator]) -> dict[str, Any]:
+    def measured(self, attack: Attack[Any], cell: Cell, judges: Mapping[str, Any]) -> dict[str, Any]:
         """What is kept of a cell."""
         began = time.perf_counter()
         found, success = self.invert(attack, cell)
-        seconds, images = time.perf_counter() - began, shown(found)
+        seconds = time.perf_counter() - began
         return {
-            "judges": {name: judged(judge.probabilities(images), found.classes) for name, judge in judges.items()},
+            "judges": {name: judged(asked(judge, found), found.classes) for name, judge in judges.items()},
             "target_success": success,
             "objective": float(found.trace.objective[-1].mean()),
             "density": float(spike_density(found.spikes)),
@@ -122,28 +127,11 @@ class Bench:
         return path
 
 
+def asked(judge: Any, found: Inversions) -> np.ndarray:
+    """What a judge says of inversions, (K, classes): the authors' of the spikes, the others of the images."""
+    return np.asarray(judge.probabilities(found.spikes if isinstance(judge, AuthorsJudge) else shown(found)))
+
+
 def shown(found: Inversions) -> np.ndarray:
     """The images (K, C, H, W) that judges look at: the mean of the spikes; of an ANN's inversion the image itself."""
     return np.asarray((found.rates if found.attack == "ann" else found.images).double())
-
-
-def train_plainly(data: Any, epochs: int, batch: int = 64) -> SpikingEvaluator:
-    """A spiking evaluator that saw the images of `data` and nothing else."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derived_seed(0, "train plainly"))
-        evaluator = SpikingEvaluator(data.input_shape, data.classes)
-    optimiser = torch.optim.AdamW(evaluator.parameters(), lr=evaluator.learning_rate, weight_decay=1e-2)
-    steps = epochs * -(-len(data.labels) // batch)
-    falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    evaluator.train()
-    for epoch in range(epochs):
-        order = stream(0, "train plainly", epoch).permutation(len(data.labels))
-        for part in np.array_split(order, steps // epochs):
-            images = torch.from_numpy(data.images_at(part)).float()
-            loss = F.cross_entropy(evaluator(images), torch.from_numpy(data.labels[part]))
-            optimiser.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(evaluator.parameters(), 1.0)
-            optimiser.step()
-            falling.step()
-    return evaluator.eval()
