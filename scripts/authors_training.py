@@ -33,9 +33,9 @@ class AuthorsTraining:
     """Adam from PyTorch's own start, at a low rate, on the rates first and then through time.
 
     The authors take 6,000 steps of Adam at 5e-5, batches of 100, on the sum over t of -log softmax(membrane[t])[label],
-    with gradients clipped to 1, through time all along (10 epochs of 60,000 images). Here as many steps are taken on the
-    library's proxy of firing rates, `epochs` in batches of `batch`, which costs a 25th; `through_time` images are then
-    trained as theirs are. rate: at the start of each phase, half of it in the second; it falls along a cosine, so that
+    with gradients clipped to 1, through time all along (10 epochs of 60,000 images). Here the library's proxy of firing
+    rates, which costs a 25th, is trained for `epochs` in batches of `batch`; `through_time` images are then learned as
+    the authors do. rate: at the start of the first phase; half of it in the second. It falls along a cosine, so that
     1e-4 goes as far as their 5e-5 does. The surrogate gradient is the canonical one (theirs: fast sigmoid of slope 40,
     of the same form). No weight decay, no noise.
     """
@@ -57,16 +57,23 @@ class AuthorsTraining:
             return F.cross_entropy(membrane.flatten(0, 1), labels.repeat(plan.steps)) * plan.steps
 
         samples = np.arange(len(data.labels))
-        self._fit(stack, Phase(self.epochs, self.rate, 0.0, lessons.as_proxy), samples, seed, checkpoint, data)
+        self._fit("rates", stack, Phase(self.epochs, self.rate, 0.0, lessons.as_proxy), samples, seed, checkpoint, data)
         some = stream(seed, PURPOSE, 2).permutation(samples)[: self.through_time]
-        self._fit(stack, Phase(1, self.rate / 2, 0.0, through_time), some, seed, None, data)
+        self._fit("through time", stack, Phase(1, self.rate / 2, 0.0, through_time), some, seed, None, data)
         return stack.network()
 
     def _fit(
-        self, stack: Stack, phase: Phase, samples: IntArray, seed: int, checkpoint: Checkpoint | None, data: Any
+        self,
+        name: str,
+        stack: Stack,
+        phase: Phase,
+        samples: IntArray,
+        seed: int,
+        checkpoint: Checkpoint | None,
+        data: Any,
     ) -> None:
         facts = {**stack.plan.facts(), **self.facts(), "data": samples_digest(data)}
-        settings = {"seed": seed, "purpose": f"{PURPOSE}, {phase.epochs}", "checkpoint": checkpoint, "facts": facts}
+        settings = {"seed": seed, "purpose": f"{PURPOSE}, {name}", "checkpoint": checkpoint, "facts": facts}
         fit(stack, [phase], Course(samples=samples, batch=self.batch, **settings))
 
     def facts(self) -> dict[str, str]:
