@@ -176,7 +176,7 @@ def commit() -> str:
 
 def command() -> str:
     """What was called, without the folders of this machine."""
-    words = (Path(word).name if Path(word).is_absolute() else word for word in sys.argv[1:])
+    words = (Path(word).name if Path(word).is_absolute() or ".." in word else word for word in sys.argv[1:])
     return " ".join(["python", f"scripts/{Path(sys.argv[0]).name}", *words])
 
 

@@ -93,6 +93,6 @@ def test_a_spread_that_the_authors_give_is_shown() -> None:
 
 
 def test_the_command_names_no_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    called = [str(tmp_path / "reproduce.py"), "--out", str(tmp_path / "a.json"), "--seeds", "5"]
+    called = [str(tmp_path / "reproduce.py"), "--out", str(tmp_path / "a.json"), "--work", "../b/c", "--seeds", "5"]
     monkeypatch.setattr(sys, "argv", called)
-    assert paper.command() == "python scripts/reproduce.py --out a.json --seeds 5"
+    assert paper.command() == "python scripts/reproduce.py --out a.json --work c --seeds 5"
