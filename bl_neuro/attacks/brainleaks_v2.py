@@ -92,6 +92,11 @@ class BrainLeaksV2(AttackWithPriors[BlackBox]):
         """Settings for events of which no more is known than that they are images that change slowly."""
         return cls(**{"blur": 1.0, "stroke": 1.0, "probe_blur": 2.5, "form": TimeSegments(), **changes})
 
+    @classmethod
+    def for_gestures(cls, **changes: Any) -> BrainLeaksV2:
+        """Settings for DVS128 gestures: those for events, on 128 x 128 pixels; not tuned, for want of recordings."""
+        return cls.for_events(**{"blur": 4.0, "stroke": 4.0, "probe_blur": 10.0, **changes})
+
     def problems(self) -> list[str]:
         """See `AttackWithPriors.problems`."""
         counts = {"queries": self.queries, "warm_start": self.warm_start, "population": self.population}
