@@ -190,9 +190,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--repeats", type=int, default=5, help="inversions of each class a target")
     parser.add_argument("--work", type=Path, default=Path("runs/paper-mnist"), help="folder for trained networks")
-    parser.add_argument(
-        "--authors", type=Path, help="folder with the inversions that the authors published, if at hand"
-    )
+    parser.add_argument("--authors", type=Path, help="folder with the inversions that the authors published")
     parser.add_argument("--out", type=Path, default=Path("results/paper-mnist.json"))
     options = parser.parse_args()
     settings = {
