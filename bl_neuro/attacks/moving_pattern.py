@@ -17,8 +17,11 @@ from bl_neuro.errors import InputError
 
 Pictures = npt.NDArray[np.float32]
 Path = tuple[tuple[float, float], ...]
-SACCADES: Path = ((0.0, 0.0), (3.5, 7.0), (7.0, 0.0), (0.0, 0.0))
-"""How N-MNIST's camera moves the picture: three saccades along a triangle of 7 pixels, as its authors state them."""
+SACCADES: Path = ((0.0, 0.0), (2.5, 5.0), (5.0, 0.0), (0.0, 0.0))
+"""How N-MNIST's camera moves the picture: three saccades along a triangle, for which 6 of 34 pixels are left.
+
+Five pixels worked best on targets of other seeds than those of published results; three to seven work too.
+"""
 AT_ONCE = 16
 """Patterns moved at a time: so many stay in a processor's cache."""
 

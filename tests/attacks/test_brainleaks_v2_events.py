@@ -74,7 +74,7 @@ def test_large_queries_are_asked_in_parts(monkeypatch: pytest.MonkeyPatch) -> No
 def test_says_what_it_takes_for_granted() -> None:
     box = BlackBox(ReferenceTarget(easy_images()))
     moving = BrainLeaksV2.for_nmnist().assumptions(box)
-    assert any("edges of a picture that moves ((0, 0) to (3.5, 7)" in said for said in moving)
+    assert any("edges of a picture that moves ((0, 0) to (2.5, 5)" in said for said in moving)
     assert any("middle" in said for said in moving)
     in_time = BrainLeaksV2.for_events(form=TimeSegments(count=5)).assumptions(box)
     assert "little changes within 5 equal parts of the recording" in in_time
@@ -83,7 +83,7 @@ def test_says_what_it_takes_for_granted() -> None:
 def test_settings_name_the_form() -> None:
     assert BrainLeaksV2().settings()["form"] == {"name": "still"}
     assert BrainLeaksV2.for_events().settings()["form"] == {"name": "segments", "count": 4, "density": 0.15}
-    assert BrainLeaksV2.for_nmnist().settings()["form"]["path"][1] == [3.5, 7.0]
+    assert BrainLeaksV2.for_nmnist().settings()["form"]["path"][1] == [2.5, 5.0]
     assert dataclasses.replace(BrainLeaksV2.for_nmnist(), form=TimeSegments()) != BrainLeaksV2.for_nmnist()
 
 
