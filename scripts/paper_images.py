@@ -18,6 +18,7 @@ from paper_table import Cell, judged
 
 import bl_neuro as bl
 from bl_neuro.attacks import AnnBox, Attack, Inversions
+from bl_neuro.files import atomic_path
 from bl_neuro.leakage import spike_density
 from bl_neuro.seeding import derived_seed
 from bl_neuro.training import AnnTwin, Checkpoint, ImageEvaluator, TargetPlan
@@ -107,6 +108,8 @@ class Bench:
         began = time.perf_counter()
         found, success = self.invert(attack, cell)
         seconds = time.perf_counter() - began
+        if (cell.seed, cell.repeat) == (0, 0):
+            self._keep_images(cell, found)
         return {
             "judges": {name: judged(asked(judge, found), found.classes) for name, judge in judges.items()},
             "target_success": success,
@@ -115,6 +118,21 @@ class Bench:
             "queries": found.queries,
             "seconds": round(seconds, 2),
         }
+
+    def images(self, attack: Attack[Any], cell: Cell) -> tuple[np.ndarray, np.ndarray]:
+        """Images (K, C, H, W) of a cell and their classes, for a picture: kept, or made again."""
+        path = self._image_file(cell)
+        if not path.exists():
+            self._keep_images(cell, self.invert(attack, cell)[0])
+        return np.load(path, allow_pickle=False), np.arange(self.split.test.classes)
+
+    def _keep_images(self, cell: Cell, found: Inversions) -> None:
+        with atomic_path(self._image_file(cell)) as temporary:
+            np.save(temporary, shown(found).astype(np.float32))
+
+    def _image_file(self, cell: Cell) -> Path:
+        words = "".join(letter if letter.isalnum() else "-" for letter in f"{cell.attack} {cell.seed} {cell.repeat}")
+        return self.work / f"images-{words}.npy"
 
     def _made(self, name: str, make: Callable[[Path, Checkpoint], None]) -> Path:
         """The file of a network, which `make` writes if it is not there."""

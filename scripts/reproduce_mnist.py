@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from authors_inversions import read_inversions
 from authors_training import AuthorsTraining
-from paper_images import PRECISION, SUBSTRATE, Bench, shown
+from paper_images import PRECISION, SUBSTRATE, Bench
 from paper_table import (
     AUTHORS,
     AUTHORS_ACCURACY,
@@ -177,9 +177,8 @@ def draw(bench: Bench, judge: Any, stem: Path) -> None:
     """The first inversion of each class by each attack, on the first target, and what the judge takes it for."""
     rows, answers = {}, {}
     for row in ROWS:
-        found, _ = bench.invert(ATTACKS[row.attack], Cell(row.attack, 0))
-        images = shown(found)
-        rows[row.name] = (images, np.asarray(found.classes))
+        images, classes = bench.images(ATTACKS[row.attack], Cell(row.attack, 0))
+        rows[row.name] = (images, classes)
         answers[row.name] = judge.probabilities(images).argmax(axis=1)
     bl.pictures.reconstruction_grid(bench.split.target.class_means(), rows, answers=answers).save(stem)
 
