@@ -22,8 +22,9 @@ from bl_neuro.training import Checkpoint, ImageEvaluator, TargetPlan
 
 JUDGES = ("conv", "spiking")
 """The first was named beforehand; the second, which sees frames in time, stands beside it."""
-WHITE, BLACK = ("snntorch", "float32"), ("loihi", "")
-"""Substrate and precision: as the authors ran it for gradients; Loihi's integers for queries."""
+WHITE, BLACK = "snntorch", "loihi"
+"""Substrates: what the authors ran gradients on; Loihi's integers for queries."""
+OPTIONS: dict[str, dict[str, Any]] = {WHITE: {"precision": "float32"}, BLACK: {"threads": 1}}
 
 
 @dataclass(frozen=True)
@@ -87,19 +88,18 @@ class EventBench:
 
     def accuracy(self, kind: str, seed: int, substrate: str) -> float:
         """Of a target on a substrate, on the test part."""
-        with bl.open_target(self.target(kind, seed), substrate, threads=1) as target:
+        with bl.open_target(self.target(kind, seed), substrate, **OPTIONS[substrate]) as target:
             return bl.training.measure_accuracy(target, self.split.test, self.plan.steps, 0)
 
     def invert(self, entry: Entry, cell: Cell) -> tuple[Inversions, list[int]]:
         """An inversion of each class, and for each whether its target names it."""
         classes, steps = range(self.split.test.classes), self.plan.steps
-        substrate, precision = WHITE if entry.white else BLACK
-        options = {"precision": precision} if precision else {}
-        with bl.open_target(self.target(entry.target, cell.seed), substrate, threads=1, **options) as target:
+        substrate = WHITE if entry.white else BLACK
+        with bl.open_target(self.target(entry.target, cell.seed), substrate, **OPTIONS[substrate]) as target:
             box = bl.WhiteBox(target) if entry.white else bl.BlackBox(target, entry.reveals, budget(entry, classes))  # type: ignore[arg-type]
             chance = derived_seed(cell.seed, cell.attack, cell.repeat)
             found = entry.attack(box, classes=classes, steps=steps, seed=chance)
-            answers = answered(bl.WhiteBox(target).run(found.spikes), target.network.readout)
+            answers = answered(target.run(found.spikes), target.network.readout)
         return found, (answers == found.classes).int().tolist()
 
     def measured(
@@ -176,7 +176,7 @@ def run(
     for name, judge in judges.items():
         results.once("judge accuracy", name, lambda: judge.accuracy(bench.split.test))  # noqa: B023 - called here
     for seed in sorted({cell.seed for cell in wanted}):
-        for place in (WHITE[0], BLACK[0]):
+        for place in (WHITE, BLACK):
             group = f"target accuracy, {place}"
             results.once(group, str(seed), lambda: bench.accuracy("trained", seed, place))  # noqa: B023
     for cell in wanted:

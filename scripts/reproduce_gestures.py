@@ -52,7 +52,7 @@ def report(results: Results, split: Split[EventDataset], steps: int) -> str:
     """The results in Markdown."""
     theirs = AUTHORS_ACCURACY["dvs_gesture"]
     judges = ", ".join(f"{name} {value:.3f}" for name, value in results.data["facts"]["judge accuracy"].items())
-    accuracies = [f"on `{place}` {span(results.facts(f'target accuracy, {place}'))}" for place in (WHITE[0], BLACK[0])]
+    accuracies = [f"on `{place}` {span(results.facts(f'target accuracy, {place}'))}" for place in (WHITE, BLACK)]
     lines = [
         "# The BrainLeaks table on DVS128 gestures",
         "",

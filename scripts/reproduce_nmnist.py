@@ -65,7 +65,7 @@ def report(results: Results, split: bl.data.Split[Any]) -> str:
     """The results in Markdown."""
     done, theirs = results.cells, AUTHORS_ACCURACY["nmnist"]
     judges = ", ".join(f"{name} {value:.3f}" for name, value in results.data["facts"]["judge accuracy"].items())
-    accuracies = [f"on `{place}` {span(results.facts(f'target accuracy, {place}'))}" for place in (WHITE[0], BLACK[0])]
+    accuracies = [f"on `{place}` {span(results.facts(f'target accuracy, {place}'))}" for place in (WHITE, BLACK)]
     lines = [
         "# The BrainLeaks table on N-MNIST",
         "",
