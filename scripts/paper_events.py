@@ -91,24 +91,25 @@ class EventBench:
         with bl.open_target(self.target(kind, seed), substrate, **OPTIONS[substrate]) as target:
             return bl.training.measure_accuracy(target, self.split.test, self.plan.steps, 0)
 
-    def invert(self, entry: Entry, cell: Cell) -> tuple[Inversions, list[int]]:
-        """An inversion of each class, and for each whether its target names it."""
+    def invert(self, entry: Entry, cell: Cell) -> tuple[Inversions, list[int], float]:
+        """An inversion of each class, whether its target names it for each, and the seconds that the attack took."""
         classes, steps = range(self.split.test.classes), self.plan.steps
         substrate = WHITE if entry.white else BLACK
         with bl.open_target(self.target(entry.target, cell.seed), substrate, **OPTIONS[substrate]) as target:
             box = bl.WhiteBox(target) if entry.white else bl.BlackBox(target, entry.reveals, budget(entry, classes))  # type: ignore[arg-type]
             chance = derived_seed(cell.seed, cell.attack, cell.repeat)
+            began = time.perf_counter()
             found = entry.attack(box, classes=classes, steps=steps, seed=chance)
+            seconds = time.perf_counter() - began
             answers = answered(target.run(found.spikes), target.network.readout)
-        return found, (answers == found.classes).int().tolist()
+        return found, (answers == found.classes).int().tolist(), seconds
 
     def measured(
         self, entry: Entry, cell: Cell, judges: Mapping[str, ImageEvaluator], grid: Sequence[int]
     ) -> dict[str, Any]:
         """What is kept of a cell; of a search also the first judge's hits at the queries a class of `grid`."""
-        began = time.perf_counter()
-        found, success = self.invert(entry, cell)
-        seconds, spikes = time.perf_counter() - began, found.spikes.numpy()
+        found, success, seconds = self.invert(entry, cell)
+        spikes = found.spikes.numpy()
         kept = {
             "judges": {name: judged(judge.probabilities(spikes), found.classes) for name, judge in judges.items()},
             "target_success": success,

@@ -76,7 +76,7 @@ def draw(bench: EventBench, judge: Any, stem: Path) -> None:
     """The first inversion of each gesture by each attack, on the first target; black-box v2's in motion."""
     names, images, answers = bench.split.target.class_names, {}, {}
     for row in ROWS:
-        found, _ = bench.invert(ENTRIES[row.attack], Cell(row.attack, 0))
+        found, *_ = bench.invert(ENTRIES[row.attack], Cell(row.attack, 0))
         images[row.name] = (found.images.numpy(), found.classes.numpy())
         answers[row.name] = judge.probabilities(found.spikes.numpy()).argmax(axis=1)
         if row.attack == "v2":

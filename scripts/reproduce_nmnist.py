@@ -112,7 +112,7 @@ def draw(bench: EventBench, judge: Any, results: Results, stem: Path) -> None:
     bl.pictures.leakage_curves(series, levels=levels).save(stem.with_name(f"{stem.name}-curves"))
     images, answers = {}, {}
     for row in ROWS:
-        found, _ = bench.invert(ENTRIES[row.attack], Cell(row.attack, 0))
+        found, *_ = bench.invert(ENTRIES[row.attack], Cell(row.attack, 0))
         images[row.name] = (found.images.numpy(), found.classes.numpy())
         answers[row.name] = judge.probabilities(found.spikes.numpy()).argmax(axis=1)
         if row.attack == "v2":

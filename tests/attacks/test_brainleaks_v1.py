@@ -159,7 +159,7 @@ def test_a_target_without_membrane_can_be_attacked_through_its_spikes() -> None:
 
 
 def test_events_have_settings_of_their_own() -> None:
-    assert BrainLeaksV1.for_events() == BrainLeaksV1(iterations=25, sparsity=0.3, time_blur=2.0)
+    assert BrainLeaksV1.for_events() == BrainLeaksV1(iterations=25, sparsity=0.05, time_blur=2.0)
     assert BrainLeaksV1.for_events(iterations=3, blur=1.0) == dataclasses.replace(
         BrainLeaksV1.for_events(), iterations=3, blur=1.0
     )
