@@ -11,6 +11,9 @@ inversions = BrainLeaksV2()(BlackBox(target), classes=range(10), steps=25, seed=
 | BrainLeaksV2 | BlackBox | natural evolution strategies on rates, from queries alone |
 | CmaEs, OnePlusOneEs, RandomSearch | BlackBox | other optimisers on the same terms, to compare with |
 | TransferAttack | TransferBox | a white-box attack on a leaked copy, ranked by the deployed target's answers |
+
+BrainLeaksV2 searches patterns, of which its `form` makes inputs: Still (a frame, held), MovingPattern (the events of a
+picture that moves), TimeSegments (a few frames in time). `for_nmnist`, `for_gestures`, `for_events` choose one.
 """
 
 from bl_neuro.attacks.ann_box import AnnBox
@@ -20,9 +23,12 @@ from bl_neuro.attacks.brainleaks_v2 import BrainLeaksV2
 from bl_neuro.attacks.brainleaks_v2_gradient import BrainLeaksV2Gradient
 from bl_neuro.attacks.cma_es import CmaEs
 from bl_neuro.attacks.gradient_inversion import GradientInversion
+from bl_neuro.attacks.input_form import InputForm, Still
 from bl_neuro.attacks.inversions import Inversions, Status, Trace
+from bl_neuro.attacks.moving_pattern import MovingPattern
 from bl_neuro.attacks.one_plus_one import OnePlusOneEs
 from bl_neuro.attacks.random_search import RandomSearch
+from bl_neuro.attacks.time_segments import TimeSegments
 from bl_neuro.attacks.transfer import TransferAttack, TransferBox
 
 __all__ = [
@@ -33,10 +39,14 @@ __all__ = [
     "BrainLeaksV2Gradient",
     "CmaEs",
     "GradientInversion",
+    "InputForm",
     "Inversions",
+    "MovingPattern",
     "OnePlusOneEs",
     "RandomSearch",
     "Status",
+    "Still",
+    "TimeSegments",
     "Trace",
     "TransferAttack",
     "TransferBox",
