@@ -33,8 +33,8 @@ from bl_neuro.files import write_text
 from bl_neuro.pictures.picture import INK, Picture, rendered
 
 PLAN = replace(bl.training.plan_for("att_faces"), neuron="authors")
-TRAINING = AuthorsTraining(epochs=40, through_time=80, rate=1e-4, batch=40)
-TWIN = {"epochs": 45, "rate": 5e-4, "batch": 32}
+TRAINING = AuthorsTraining(epochs=40, through_time=80, rate=1.5e-4, batch=40)
+TWIN = {"epochs": 40, "rate": 5e-4, "batch": 32}
 PRIORS = {"blur": 2.0}
 """Faces fill the picture, so there is no window."""
 ATTACKS: dict[str, Any] = {
