@@ -13,18 +13,19 @@ from bl_neuro.arrays import FloatArray
 from bl_neuro.attacks.base import Progress
 from bl_neuro.attacks.fitness import SATURATING, centred_hits, centred_ranks, named
 from bl_neuro.attacks.held_oracle import HeldOracle
-from bl_neuro.attacks.informative_sampling import InformativeSampling
+from bl_neuro.attacks.informative_sampling import CONTRASTS, Contrast, InformativeSampling
 from bl_neuro.attacks.input_form import InputForm, Still
 from bl_neuro.attacks.inversions import Inversions, Status, Trace
 from bl_neuro.attacks.moving_pattern import MovingPattern
+from bl_neuro.attacks.query_search import QuerySearch
 from bl_neuro.attacks.time_segments import TimeSegments
 from bl_neuro.attacks.warm_start import affordable_probes, first_rates, probe_weights
-from bl_neuro.attacks.with_priors import AttackWithPriors
+from bl_neuro.checks import whole_number
 from bl_neuro.seeding import stream
 
 
 @dataclass(frozen=True, kw_only=True)
-class BrainLeaksV2(AttackWithPriors[BlackBox]):
+class BrainLeaksV2(QuerySearch):
     """Searches for input rates that make the target name a class, seeing nothing but answers to queries.
 
     Rates theta in (0, 1), one an input, tied over time. A query draws b ~ Bernoulli(theta) and holds it for all
@@ -38,47 +39,35 @@ class BrainLeaksV2(AttackWithPriors[BlackBox]):
     mixtures of theta with inputs that named the class, or other classes, so that their answers are informative (see
     `InformativeSampling`); the gradient is then that in the mixtures' rates, and the trace's objective that of samples.
 
-    queries: a class, after the warm start. warm_start: probes, shared by all classes. population: queries a class and
-    generation. blur, window, image_shape: image priors, see `AttackWithPriors`. base_rate: where theta starts, 0..1, in
-    the middle of the window. warm_amplitude: standard deviation of the first guess around it. probe_densities: range of
-    the probes' densities. probe_blur: in pixels; above 0, probes of an image are blobs. stroke: in pixels, how far
-    neighbours share their chance in a query. floor: theta stays in floor..1-floor, lower outside the window.
+    floor: theta stays in floor..1-floor, lower outside the window. contrast: what queries are mixed with where nearly
+    all name their class, inputs that named "others", or these and the base rates in turn, "mixed".
     form: how a pattern b becomes an input, and theta an inversion; see `InputForm`. By default b is a frame, held. With
     another form theta are the rates of a pattern, and the trace's rates the mean frames of the inputs that it makes.
+    The other settings: see `QuerySearch`.
 
-    Every query counts against the box's budget, the warm start included. Where the budget ends first, the search is
-    returned as it stands, with status `budget_spent`. The inversion's spikes are drawn anew in every step, as a rate
-    code is; they are not queried.
+    The inversion's spikes are drawn anew in every step, as a rate code is; they are not queried.
 
     Source: BrainLeaks (arXiv 2402.00906), second attack, described there as black box; Wierstra et al. 2014 (NES).
     """
 
     name: ClassVar[str] = "v2"
-    access: ClassVar[str] = "black_box"
 
-    queries: int = 512
-    warm_start: int = 640
-    population: int = 16
     learning_rate: float = 1.5
     momentum: float = 0.5
-    blur: float = 0.6
-    base_rate: float = 0.2
-    warm_amplitude: float = 0.15
-    probe_densities: tuple[float, float] = (0.1, 0.5)
-    probe_blur: float = 0.0
-    stroke: float = 0.0
     floor: float = 0.02
+    contrast: Contrast = "others"
     form: InputForm = field(default_factory=Still)
 
     @classmethod
     def for_mnist(cls, **changes: Any) -> BrainLeaksV2:
         """Settings for images like MNIST's, 28 x 28 with strokes of about three pixels; `changes` come on top.
 
+        Where scores are revealed jitter=1 does better under one judge, and as well under another.
         Chosen on targets of other seeds than those of the published results.
         """
         chosen: dict[str, Any] = {
-            "warm_start": 2000, "learning_rate": 3.0, "blur": 1.0, "window": 6.0, "base_rate": 0.35,
-            "probe_densities": (0.03, 0.3), "probe_blur": 2.5, "stroke": 1.0,
+            "warm_start": 2000, "learning_rate": 3.0, "blur": 1.25, "window": 6.0, "base_rate": 0.35,
+            "warm_amplitude": 0.35, "pen": 1.4, "stroke": 1.0, "jitter": 2, "contrast": "mixed",
         }  # fmt: skip
         return cls(**{**chosen, **changes})
 
@@ -88,7 +77,11 @@ class BrainLeaksV2(AttackWithPriors[BlackBox]):
 
         Chosen on targets and judges of other seeds than those of the published results.
         """
-        return cls.for_mnist(**{"queries": 400, "stroke": 1.5, "window": 5.0, "form": MovingPattern(), **changes})
+        chosen: dict[str, Any] = {
+            "queries": 400, "warm_start": 2000, "learning_rate": 3.0, "blur": 1.0, "window": 5.0, "base_rate": 0.35,
+            "probe_densities": (0.03, 0.3), "probe_blur": 2.5, "stroke": 1.5, "form": MovingPattern(),
+        }  # fmt: skip
+        return cls(**{**chosen, **changes})
 
     @classmethod
     def for_events(cls, **changes: Any) -> BrainLeaksV2:
@@ -100,42 +93,30 @@ class BrainLeaksV2(AttackWithPriors[BlackBox]):
         """Settings for DVS128 gestures: those for events, on 128 x 128 pixels; not tuned, for want of recordings."""
         return cls.for_events(**{"blur": 4.0, "stroke": 4.0, "probe_blur": 10.0, **changes})
 
+    @classmethod
+    def fewest(cls) -> dict[str, int]:
+        """See `QuerySearch.fewest`: a plan may be all warm start, and queries come in pairs."""
+        return {**super().fewest(), "queries": 0, "population": 2}
+
     def problems(self) -> list[str]:
         """See `AttackWithPriors.problems`."""
-        counts = {"queries": self.queries, "warm_start": self.warm_start, "population": self.population}
-        fractions = [name for name, value in counts.items() if not isinstance(value, (int, np.integer))]
-        if fractions:
-            return [f"{', '.join(fractions)}: expected whole numbers"]
+        found = super().problems()
+        odd = [name for name in ("queries", "population") if (whole_number(getattr(self, name)) or 0) % 2]
         rules = [
-            (
-                self.queries >= 0 and self.queries % 2 == 0,
-                f"queries: expected an even number of at least 0, found {self.queries}",
-            ),
-            (self.warm_start >= 0, f"warm_start: expected at least 0, found {self.warm_start}"),
-            (self.queries + self.warm_start > 0, "queries and warm_start: expected at least one query"),
-            (
-                self.population >= 2 and self.population % 2 == 0,
-                f"population: expected an even number of at least 2, found {self.population}",
-            ),
+            (not odd, f"{', '.join(odd)}: expected an even number, since queries come in pairs"),
+            ((self.queries, self.warm_start) != (0, 0), "queries and warm_start: expected at least one query"),
             (self.learning_rate > 0, f"learning_rate: expected above 0, found {self.learning_rate}"),
             (0 <= self.momentum < 1, f"momentum: expected 0..1, found {self.momentum}"),
-            (0 < self.base_rate < 1, f"base_rate: expected between 0 and 1, found {self.base_rate}"),
             (0 < self.floor < 0.5, f"floor: expected between 0 and 0.5, found {self.floor}"),
-            (self.stroke >= 0, f"stroke: expected at least 0 pixels, found {self.stroke}"),
+            (self.contrast in CONTRASTS, f"contrast: expected one of {', '.join(CONTRASTS)}, found {self.contrast!r}"),
             (isinstance(self.form, InputForm), f"form: expected an InputForm, found {self.form!r}"),
-            (self.probe_blur >= 0, f"probe_blur: expected at least 0 pixels, found {self.probe_blur}"),
-            (
-                0 <= self.probe_densities[0] <= self.probe_densities[1] <= 1,
-                f"probe_densities: expected two rising values in 0..1, found {self.probe_densities}",
-            ),
         ]
-        return [*super().problems(), *(message for holds, message in rules if not holds)]
+        return [*found, *(message for holds, message in rules if not holds)]
 
     def assumptions(self, box: BlackBox) -> list[str]:
         """See `Attack.assumptions`: the image priors that apply to this box, and the form."""
-        strokes = f"lit pixels come in strokes (chance shared over {self.stroke:g} pixels)"
         prior = self.prior(self.form.pattern_shape(box.input_shape))
-        return [*prior.active, *([strokes] if self.stroke > 0 and prior.is_image else []), *self.form.assumptions()]
+        return [*self.image_assumptions(prior), *self.form.assumptions()]
 
     def settings(self) -> dict[str, Any]:
         """See `Attack.settings`."""
@@ -169,7 +150,7 @@ class _Search:
         self.lowest = plan.floor * self.prior.mask
         self.rates: FloatArray = np.tile(base, self.each)
         self.velocity: FloatArray = np.zeros_like(self.rates)
-        self.sampling = InformativeSampling(oracle.classes, base, rng)
+        self.sampling = InformativeSampling(oracle.classes, base, plan.contrast, rng)
         self.trace: list[tuple[int, FloatArray, FloatArray]] = []
 
     def affordable(self, wanted: int) -> int:
@@ -184,13 +165,19 @@ class _Search:
         probes = affordable_probes(self.oracle.remaining, plan.warm_start, plan.queries * len(classes))
         if probes == 0:
             return plan.warm_start == 0
-        frames = self.prior.probes(probes, plan.probe_densities, plan.probe_blur, self.rng)
+        frames = plan.probes(probes, self.prior, self.rng)
+        # Nothing shows that a label was given for want of spikes: the first probe is blank, and tells how that looks.
+        blank = self.oracle.reveals == "label"
+        frames[:1] *= not blank
         evidences = self.oracle.evidence(frames)
-        weights = probe_weights(evidences, classes, self.oracle.reveals)
+        weights = probe_weights(evidences, classes)
         self.rates = np.clip(
             first_rates(frames, weights, self.prior, plan.base_rate, plan.warm_amplitude), self.lowest, 1 - plan.floor
         )
-        self.sampling.learn(frames, named(evidences))
+        names = named(evidences)
+        self.sampling.learn(frames[blank:], names[blank:])
+        if blank:
+            self.sampling.named_by_silence(int(names[0]))
         self.remember(evidences[:, classes].mean(axis=0))
         return probes == plan.warm_start
 
@@ -201,7 +188,7 @@ class _Search:
         uniform = self.prior.uniform((size // 2, len(classes)), plan.stroke, self.rng)
         pairs = np.stack([uniform < drawn_from, uniform > 1 - drawn_from]).astype(np.float64)
         frames = pairs.reshape(size, *self.rates.shape)
-        evidences = self.oracle.evidence(frames.reshape(-1, *self.oracle.input_shape))
+        evidences = self.oracle.evidence(self.jittered(frames.reshape(-1, *self.oracle.input_shape)))
         fitness, names = self.oracle.own(evidences), named(evidences)
         hits = (names.reshape(size, -1) == classes).mean(axis=0)
         weights = centred_hits(fitness) if self.oracle.reveals == "label" else centred_ranks(fitness)
@@ -215,6 +202,12 @@ class _Search:
         self.sampling.learn(frames.reshape(-1, *self.oracle.input_shape), names)
         self.sampling.adapt(hits, saturates=self.oracle.reveals in SATURATING)
         self.remember(fitness.mean(axis=0))
+
+    def jittered(self, frames: FloatArray) -> FloatArray:
+        """Frames (2 x pairs, *input_shape), both of a pair shifted alike, so that their answers compare."""
+        return self.prior.shifted(
+            frames, np.tile(self.prior.shifts(len(frames) // 2, self.plan.jitter, self.rng), (2, 1))
+        )
 
     def mean_pixel(self, directions: FloatArray) -> FloatArray:
         """How much each direction (K, *input_shape) brightens or dims the input as a whole, shaped to broadcast."""

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from scipy.special import ndtr
 
-from bl_neuro.arrays import FloatArray
+from bl_neuro.arrays import FloatArray, IntArray
 from bl_neuro.errors import InputError
 
 
@@ -48,6 +48,11 @@ class ImagePrior:
         return self._image is not None
 
     @property
+    def sides(self) -> tuple[int, int] | None:
+        """Height and width of the image; None where the input is none."""
+        return None if self._image is None else self._image[-2:]
+
+    @property
     def mask(self) -> FloatArray:
         """How much the object is expected to reach each input, 0..1, (*input_shape); 1 everywhere without a window."""
         whole = np.ones(self._image or self._input_shape)
@@ -66,6 +71,25 @@ class ImagePrior:
         kernel = gaussian_filter(_point(self._image), (0, blur, blur), mode="wrap")
         return np.asarray(ndtr(smooth / np.sqrt((kernel**2).sum()))).reshape(*shape, *self._input_shape)
 
+    def shifts(self, count: int, most: int, rng: np.random.Generator) -> IntArray:
+        """Random shifts (count, 2), down and right, of up to `most` whole pixels each way; 0 without an image."""
+        if self._image is None or most == 0:
+            return np.zeros((count, 2), dtype=np.int64)
+        return rng.integers(-most, most + 1, size=(count, 2))
+
+    def shifted(self, frames: FloatArray, shifts: IntArray) -> FloatArray:
+        """Frames (B, *input_shape), each shifted by its own of `shifts` (B, 2); what comes in is 0."""
+        if self._image is None or not shifts.any():
+            return frames
+        images = frames.reshape(-1, *self._image)
+        moved = np.zeros_like(images)
+        height, width = self._image[1:]
+        for image, place, (down, right) in zip(images, moved, shifts.tolist()):
+            place[:, max(down, 0) : height + min(down, 0), max(right, 0) : width + min(right, 0)] = image[
+                :, max(-down, 0) : height + min(-down, 0), max(-right, 0) : width + min(-right, 0)
+            ]
+        return moved.reshape(frames.shape)
+
     def shape(self, direction: FloatArray) -> FloatArray:
         """`direction` (K, *input_shape) blurred and masked."""
         if self._image is None:
@@ -76,6 +100,11 @@ class ImagePrior:
         if self._mask is not None:
             images = images * self._mask
         return np.asarray(images.reshape(direction.shape))
+
+    def in_every_channel(self, images: FloatArray) -> FloatArray:
+        """Images (B, H, W) as inputs (B, *input_shape)."""
+        channels = 1 if self._image is None else self._image[0]
+        return np.repeat(images[:, None], channels, axis=1).reshape(len(images), *self._input_shape)
 
     def probes(self, count: int, densities: tuple[float, float], blur: float, rng: np.random.Generator) -> FloatArray:
         """Random binary inputs (count, *input_shape), each of a density of its own, drawn evenly from `densities`.

@@ -7,25 +7,37 @@ that hardly any names part of the way towards inputs that did name it, whichever
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from bl_neuro.arrays import BoolArray, FloatArray, IntArray
 
+Contrast = Literal["others", "mixed"]
+CONTRASTS: tuple[str, ...] = ("others", "mixed")
 RARE, OFTEN = 0.35, 0.65
 """Fractions of queries that name the class, between which sampling stays as it is."""
-GAIN, FARTHEST = 1.3, 0.9
+GAIN, HALFWAY, FARTHEST = 1.3, 0.5, 0.9
 MOST_KEPT = 32
 """Inputs that named a class that are kept, the latest."""
 
 
 class InformativeSampling:
-    """Mixtures that queries for `classes` (K) are drawn from. base: rates (*input_shape) that say nothing."""
+    """Mixtures that queries for `classes` (K) are drawn from. base: rates (*input_shape) that say nothing.
 
-    def __init__(self, classes: IntArray, base: FloatArray, rng: np.random.Generator) -> None:
-        self._classes, self._base, self._rng = classes, base, rng
+    contrast: where to go from what nearly always names its class, towards inputs that named "others", or for every
+    other pair to the base, "mixed". Against others a class shows what sets it apart, against the base what makes it up.
+    """
+
+    def __init__(self, classes: IntArray, base: FloatArray, contrast: Contrast, rng: np.random.Generator) -> None:
+        self._classes, self._base, self._contrast, self._rng = classes, base, contrast, rng
         self._away = np.zeros(len(classes))
         self._near = np.zeros(len(classes))
         self._kept: dict[int, list[BoolArray]] = {int(label): [] for label in classes}
+
+    def named_by_silence(self, label: int) -> None:
+        """Class `label` is what answers name where nothing speaks: it wins at once, and begins away from there."""
+        self._away[self._classes == label] = HALFWAY
 
     def drawn_from(self, rates: FloatArray, pairs: int) -> FloatArray:
         """What `pairs` queries a class are drawn from, (pairs, K, *input_shape), given the search's rates (K, ...)."""
@@ -33,8 +45,7 @@ class InformativeSampling:
         for column, label in enumerate(self._classes.tolist()):
             away, near = self._away[column], self._near[column]
             if away > 0:
-                others = [frame for other, frames in self._kept.items() if other != label for frame in frames]
-                mixed[:, column] += away * (self._some(others, pairs, self._base) - mixed[:, column])
+                mixed[:, column] += away * (self._contrasting(label, pairs) - mixed[:, column])
             if near > 0 and self._kept[label]:
                 mixed[:, column] += near * (self._some(self._kept[label], pairs, self._base) - mixed[:, column])
         return mixed
@@ -56,6 +67,14 @@ class InformativeSampling:
         away = np.where(often, self._away * GAIN + 0.02, np.where(rare, self._away / GAIN, self._away))
         self._near = np.where(near < 0.02, 0.0, np.minimum(near, FARTHEST))
         self._away = np.minimum(away, FARTHEST)
+
+    def _contrasting(self, label: int, count: int) -> FloatArray:
+        """What speaks against class `label`, to mix `count` queries with."""
+        others = [frame for other, frames in self._kept.items() if other != label for frame in frames]
+        chosen = np.broadcast_to(self._base, (count, *self._base.shape)).copy()
+        against = slice(None, None, 2 if self._contrast == "mixed" else 1)
+        chosen[against] = self._some(others, len(chosen[against]), self._base)
+        return chosen
 
     def _some(self, frames: list[BoolArray], count: int, otherwise: FloatArray) -> FloatArray:
         """`count` of `frames`, drawn evenly; `otherwise` where there are none."""

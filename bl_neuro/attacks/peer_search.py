@@ -15,9 +15,8 @@ from bl_neuro.attacks.base import Progress
 from bl_neuro.attacks.held_oracle import HeldOracle
 from bl_neuro.attacks.image_prior import ImagePrior
 from bl_neuro.attacks.inversions import Inversions, Status, Trace
+from bl_neuro.attacks.query_search import QuerySearch
 from bl_neuro.attacks.warm_start import affordable_probes, first_rates, probe_weights
-from bl_neuro.attacks.with_priors import AttackWithPriors
-from bl_neuro.checks import whole_number
 from bl_neuro.seeding import derived_seed, stream
 
 
@@ -58,52 +57,11 @@ class Searcher(ABC):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PeerSearch(AttackWithPriors[BlackBox]):
+class PeerSearch(QuerySearch):
     """A black-box search for a held frame a class, on the terms of BrainLeaksV2: fitness, priors, warm start, budget.
 
-    queries: a class, after the warm start. warm_start: probes, shared by all classes. population: queries a class and
-    generation. base_rate: where rates start, 0..1. warm_amplitude: standard deviation of the first guess around it.
-    probe_densities: range of the probes' densities. probe_blur: in pixels; above 0, probes of an image are blobs.
-    stroke: in pixels, how far neighbours share their chance in a frame that is drawn.
-
-    Every query counts against the box's budget, the warm start included. Where it ends first, what was found is
-    returned, with status `budget_spent`. The trace's objective is the mean fitness of a generation.
+    Settings: see `QuerySearch`. The trace's objective is the mean fitness of a generation.
     """
-
-    access: ClassVar[str] = "black_box"
-
-    queries: int = 512
-    warm_start: int = 640
-    population: int = 16
-    blur: float = 0.6
-    base_rate: float = 0.2
-    warm_amplitude: float = 0.15
-    probe_densities: tuple[float, float] = (0.1, 0.5)
-    probe_blur: float = 0.0
-    stroke: float = 0.0
-
-    def problems(self) -> list[str]:
-        """See `AttackWithPriors.problems`."""
-        least = {"queries": 1, "warm_start": 0, "population": 1}
-        wrong = [
-            f"{name}: expected a whole number of at least {low}, found {getattr(self, name)}"
-            for name, low in least.items()
-            if (number := whole_number(getattr(self, name))) is None or number < low
-        ]
-        low, high = self.probe_densities
-        rules = [
-            (0 < self.base_rate < 1, f"base_rate: expected between 0 and 1, found {self.base_rate}"),
-            (0 <= low <= high <= 1, f"probe_densities: expected two rising values in 0..1, found {low}, {high}"),
-            (self.probe_blur >= 0, f"probe_blur: expected at least 0 pixels, found {self.probe_blur}"),
-            (self.stroke >= 0, f"stroke: expected at least 0 pixels, found {self.stroke}"),
-        ]
-        return [*super().problems(), *wrong, *(message for holds, message in rules if not holds)]
-
-    def assumptions(self, box: BlackBox) -> list[str]:
-        """See `Attack.assumptions`: the image priors that apply to this box."""
-        prior = self.prior(box.input_shape)
-        strokes = [f"lit pixels come in strokes (chance shared over {self.stroke:g} pixels)"]
-        return [*prior.active, *(strokes if self.stroke > 0 and prior.is_image else [])]
 
     @abstractmethod
     def searcher(self, rates: FloatArray, prior: ImagePrior, seed: int) -> Searcher:
@@ -127,17 +85,18 @@ class _Run:
         self.plan, self.oracle, self.seed = plan, oracle, seed
         self.status = Status.COMPLETED
         self.trace: list[tuple[int, FloatArray, FloatArray]] = []
-        prior = plan.prior(oracle.input_shape)
+        prior = self.prior = plan.prior(oracle.input_shape)
+        self.chance = stream(seed, f"attack {plan.name} jitter")
         rates: FloatArray = np.tile(plan.base_rate * prior.mask, (len(oracle.classes), *[1] * len(oracle.input_shape)))
         probes = affordable_probes(oracle.remaining, plan.warm_start, plan.queries * len(oracle.classes))
         if probes < plan.warm_start:
             self.status = Status.BUDGET_SPENT
         answers = np.zeros((0, len(oracle.classes)))
         if probes > 0:
-            frames = prior.probes(probes, plan.probe_densities, plan.probe_blur, stream(seed, "warm start"))
+            frames = plan.probes(probes, prior, stream(seed, "warm start"))
             evidences = oracle.evidence(frames)
             answers = evidences[:, oracle.classes]
-            weights = probe_weights(evidences, oracle.classes, oracle.reveals)
+            weights = probe_weights(evidences, oracle.classes)
             rates = first_rates(frames, weights, prior, plan.base_rate, plan.warm_amplitude)
         self.searcher = plan.searcher(rates, prior, derived_seed(seed, f"attack {plan.name}"))
         if probes > 0:
@@ -158,7 +117,9 @@ class _Run:
     def ask(self, size: int) -> FloatArray:
         """Queries `size` frames a class and tells the optimiser their fitness (size, K)."""
         frames = self.searcher.ask(size)
-        fitness = self.oracle.own_evidence(frames)
+        shifts = self.prior.shifts(size * len(self.oracle.classes), self.plan.jitter, self.chance)
+        asked = self.prior.shifted(frames.reshape(-1, *self.oracle.input_shape), shifts)
+        fitness = self.oracle.own(self.oracle.evidence(asked))
         self.searcher.tell(frames, fitness)
         return fitness
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bl_neuro.arrays import FloatArray, IntArray
-from bl_neuro.attacks.fitness import centred_ranks
+from bl_neuro.attacks.fitness import named
 from bl_neuro.attacks.image_prior import ImagePrior
 
 DARKEST, BRIGHTEST = 0.05, 0.8
@@ -29,17 +29,14 @@ def first_rates(
     return np.clip(base + amplitude * image, np.minimum(DARKEST, base), BRIGHTEST)
 
 
-def probe_weights(evidences: FloatArray, classes: IntArray, reveals: str) -> FloatArray:
+def probe_weights(evidences: FloatArray, classes: IntArray) -> FloatArray:
     """What probes count for `classes` (K) given the evidence (M, C) in their answers: (M, K), of mean 0.
 
-    Ranks of the evidence; where outputs are counted, the share of the answer that the class has, and none of silence:
-    most probes are met with silence, which in ranks stands between naming a class and naming another.
+    Whether an answer names the class, and no more: how much it speaks for the others says more of them. Ranks of scores
+    and shares of counts were tried, and gave worse first guesses of MNIST.
     """
-    if reveals not in ("counts", "spikes"):
-        return centred_ranks(evidences[:, classes])
-    speaks = np.ptp(evidences, axis=1, keepdims=True) > 0
-    shares = np.exp(evidences[:, classes]) * speaks
-    return np.asarray(shares - shares.mean(axis=0)) if len(shares) else shares
+    hits = (named(evidences)[:, None] == classes).astype(np.float64)
+    return np.asarray(hits - hits.mean(axis=0)) if len(hits) else hits
 
 
 def affordable_probes(remaining: int | None, probes: int, searching: int) -> int:

@@ -15,7 +15,7 @@ import bl_neuro as bl
 from bl_neuro import BlackBox, InputError, Network, WhiteBox
 from bl_neuro.access import REVEALS, Reveals
 from bl_neuro.attacks import BrainLeaksV1, BrainLeaksV2, Status
-from bl_neuro.attacks.fitness import centred_ranks, evidence
+from bl_neuro.attacks.fitness import centred_ranks, evidence, named
 from bl_neuro.backends import Response
 from bl_neuro.testing.reference_target import ReferenceTarget, SpikesOnlyTarget, easy_network
 
@@ -160,6 +160,25 @@ def test_a_plan_cut_short_says_so(plan: BrainLeaksV2) -> None:
     assert 0 < found.queries <= 15
 
 
+def test_jitter_shifts_both_of_a_pair_alike() -> None:
+    images = Network((1, 8, 8), [bl.Flatten(), bl.Dense(np.zeros((2, 64)), bl.CubaLIF())])
+    target = Recorded(images)
+    plan = dataclasses.replace(PLAIN, base_rate=0.5, jitter=3, population=200, queries=200)
+    plan(BlackBox(target), classes=[0, 1], steps=2)
+    asked = target.asked[0][0].reshape(2, 200, 8, 8)  # of a pair one is what the other is not, where neither came in
+    assert (asked.sum(0) <= 1).all()
+    rows, columns = (asked.sum((0, axis)) > 0 for axis in (3, 2))
+    heights, widths = rows.sum(1), columns.sum(1)
+    assert set(heights) == set(widths) == {5, 6, 7, 8}
+    assert (asked.sum((0, 2, 3)) == heights * widths).all()
+
+
+def test_the_first_probe_is_blank_where_labels_hide_silence() -> None:
+    for reveals in REVEALS:
+        _, target = run(BrainLeaksV2(queries=0, warm_start=5), reveals)
+        assert (target.asked[0][:, 0] == 0).all() == (reveals == "label")
+
+
 # What it makes of the answers
 
 
@@ -173,7 +192,8 @@ def test_warm_start_is_the_average_of_probes_weighted_by_their_answers() -> None
     found, target = run(plan, "scores")
     frames = target.asked[0][0]
     assert set(np.unique(frames)) == {0.0, 1.0}
-    image = centred_ranks(scored(target)).T @ (frames - frames.mean(0))
+    hits = (named(scored(target))[:, None] == np.arange(3)).astype(float)
+    image = (hits - hits.mean(0)).T @ (frames - frames.mean(0))
     image -= image.mean(1, keepdims=True)
     expected = np.clip(0.3 + 0.1 * image / image.std(1, keepdims=True), 0.05, 0.8)
     np.testing.assert_allclose(found.rates, expected, atol=1e-6)
@@ -259,13 +279,16 @@ def test_spikes_are_drawn_from_the_rates_anew_in_each_step() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"queries": -2}, "queries: expected an even number of at least 0, found -2"),
+        ({"queries": -2}, "queries: expected a whole number of at least 0, found -2"),
         ({"queries": 7}, "queries: expected an even number"),
-        ({"queries": 2.0}, "queries: expected whole numbers"),
-        ({"warm_start": -1}, "warm_start: expected at least 0"),
-        ({"warm_start": 1.5, "population": "16"}, "warm_start, population: expected whole numbers"),
+        ({"queries": 2.5}, "queries: expected a whole number"),
+        ({"warm_start": -1}, "warm_start: expected a whole number of at least 0"),
+        (
+            {"warm_start": 1.5, "population": "16"},
+            "found 1.5; population: expected a whole number",
+        ),
         ({"queries": 0, "warm_start": 0}, "queries and warm_start: expected at least one query"),
-        ({"population": 0}, "population: expected an even number of at least 2"),
+        ({"population": 0}, "population: expected a whole number of at least 2"),
         ({"population": 3}, "population: expected an even number"),
         ({"learning_rate": 0.0}, "learning_rate: expected above 0"),
         ({"learning_rate": float("nan")}, "learning_rate: expected above 0"),
@@ -277,6 +300,8 @@ def test_spikes_are_drawn_from_the_rates_anew_in_each_step() -> None:
         ({"base_rate": 0.0}, "base_rate: expected between 0 and 1"),
         ({"base_rate": 1.0}, "base_rate: expected between 0 and 1"),
         ({"floor": 0.0}, "floor: expected between 0 and 0.5"),
+        ({"jitter": -1}, "jitter: expected a whole number of at least 0"),
+        ({"contrast": "white"}, "contrast: expected one of others, mixed"),
         ({"floor": 0.5}, "floor: expected between 0 and 0.5"),
         ({"probe_densities": (0.5, 0.1)}, "probe_densities: expected two rising values"),
         ({"probe_densities": (-0.1, 0.1)}, "probe_densities: expected"),

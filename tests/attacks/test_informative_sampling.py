@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from bl_neuro.attacks.informative_sampling import FARTHEST, MOST_KEPT, InformativeSampling
+from bl_neuro.attacks.informative_sampling import FARTHEST, MOST_KEPT, Contrast, InformativeSampling
 
 BASE = np.full(4, 0.2)
 RATES = np.full((2, 4), 0.5)
 
 
-def sampling() -> InformativeSampling:
-    return InformativeSampling(np.array([3, 7]), BASE, np.random.default_rng(0))
+def sampling(contrast: Contrast = "others") -> InformativeSampling:
+    return InformativeSampling(np.array([3, 7]), BASE, contrast, np.random.default_rng(0))
 
 
 def test_at_first_queries_come_from_the_rates() -> None:
@@ -26,6 +26,24 @@ def test_what_always_names_its_class_is_left_for_what_names_others() -> None:
     drawn = chosen.drawn_from(RATES, 2)
     np.testing.assert_allclose(drawn[:, 0], np.tile([0.05, 0.95, 0.05, 0.95], (2, 1)))
     np.testing.assert_array_equal(drawn[:, 1], np.broadcast_to(RATES[1], (2, 4)))
+
+
+def test_mixed_every_other_pair_is_left_for_what_says_nothing() -> None:
+    chosen = sampling("mixed")
+    chosen.learn(np.array([[0, 1, 0, 1.0]]), np.array([7]))
+    for _ in range(40):
+        chosen.adapt(np.array([1.0, 0.5]), saturates=True)
+    drawn = chosen.drawn_from(RATES, 4)[:, 0]
+    np.testing.assert_allclose(drawn[::2], np.tile([0.05, 0.95, 0.05, 0.95], (2, 1)))
+    np.testing.assert_allclose(drawn[1::2], 0.5 + 0.9 * (0.2 - 0.5))
+
+
+def test_the_class_that_silence_names_begins_halfway_to_what_says_nothing() -> None:
+    chosen = sampling()
+    chosen.named_by_silence(7)
+    drawn = chosen.drawn_from(RATES, 2)
+    np.testing.assert_array_equal(drawn[:, 0], RATES[[0, 0]])
+    np.testing.assert_allclose(drawn[:, 1], 0.35)
 
 
 def test_where_no_other_is_known_it_is_left_for_what_says_nothing() -> None:

@@ -1,0 +1,91 @@
+"""What searches through a black box share: how often they ask, how they begin, what they take for granted."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from bl_neuro.access import BlackBox
+from bl_neuro.arrays import FloatArray
+from bl_neuro.attacks.image_prior import ImagePrior
+from bl_neuro.attacks.scribbles import scribbles
+from bl_neuro.attacks.with_priors import AttackWithPriors
+from bl_neuro.checks import whole_number
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuerySearch(AttackWithPriors[BlackBox]):
+    """A search for an input of each class that sees nothing but answers to queries.
+
+    queries: a class, after the warm start. warm_start: probes, shared by all classes. population: queries a class and
+    generation. base_rate: where rates start, 0..1, in the middle of the window. warm_amplitude: standard deviation of
+    the first guess around it. probe_densities: range of the probes' densities. probe_blur: in pixels; above 0, probes
+    of an image are blobs. pen: in pixels; above 0, they are strokes of a pen of this radius instead. stroke: in pixels,
+    how far neighbours share their chance in a query. jitter: in whole pixels, how far a query is shifted by chance, so
+    that what is found means its class a little off its place too.
+
+    Every query counts against the box's budget, the warm start included. Where the budget ends first, the search is
+    returned as it stands, with status `budget_spent`.
+    """
+
+    access: ClassVar[str] = "black_box"
+
+    queries: int = 512
+    warm_start: int = 640
+    population: int = 16
+    blur: float = 0.6
+    base_rate: float = 0.2
+    warm_amplitude: float = 0.15
+    probe_densities: tuple[float, float] = (0.1, 0.5)
+    probe_blur: float = 0.0
+    pen: float = 0.0
+    stroke: float = 0.0
+    jitter: int = 0
+
+    @classmethod
+    def fewest(cls) -> dict[str, int]:
+        """The least that each whole number among the settings may be."""
+        return {"queries": 1, "warm_start": 0, "population": 1, "jitter": 0}
+
+    def problems(self) -> list[str]:
+        """See `AttackWithPriors.problems`."""
+        wrong = [
+            f"{name}: expected a whole number of at least {low}, found {getattr(self, name)}"
+            for name, low in self.fewest().items()
+            if (number := whole_number(getattr(self, name))) is None or number < low
+        ]
+        low, high = self.probe_densities
+        rules = [
+            (0 < self.base_rate < 1, f"base_rate: expected between 0 and 1, found {self.base_rate}"),
+            (0 <= low <= high <= 1, f"probe_densities: expected two rising values in 0..1, found {low}, {high}"),
+            (self.probe_blur >= 0, f"probe_blur: expected at least 0 pixels, found {self.probe_blur}"),
+            (0 <= self.pen < math.inf, f"pen: expected at least 0 pixels, found {self.pen}"),
+            (self.stroke >= 0, f"stroke: expected at least 0 pixels, found {self.stroke}"),
+        ]
+        return [*super().problems(), *wrong, *(message for holds, message in rules if not holds)]
+
+    def assumptions(self, box: BlackBox) -> list[str]:
+        """See `Attack.assumptions`: the image priors that apply to this box."""
+        return self.image_assumptions(self.prior(box.input_shape))
+
+    def image_assumptions(self, prior: ImagePrior) -> list[str]:
+        """What is taken for granted of inputs that `prior` is for."""
+        if not prior.is_image:
+            return prior.active
+        pen = [f"what is seen was drawn with a pen (of radius {self.pen:g} pixels)"] if self.pen > 0 else []
+        stroke = [f"lit pixels come in strokes (chance shared over {self.stroke:g} pixels)"] if self.stroke > 0 else []
+        jitter = [f"an image a little off its place means the same (by {self.jitter} pixels)"] if self.jitter else []
+        return [*prior.active, *pen, *stroke, *jitter]
+
+    def probes(self, count: int, prior: ImagePrior, rng: np.random.Generator) -> FloatArray:
+        """The warm start's binary inputs, (count, *input_shape)."""
+        if self.pen == 0 or prior.sides is None:
+            return prior.probes(count, self.probe_densities, self.probe_blur, rng)
+        return prior.in_every_channel(scribbles(count, *prior.sides, self.pen, rng))
+
+    def shared_settings(self) -> dict[str, Any]:
+        """The settings that every `QuerySearch` has, by name, to give to another one."""
+        return {name: getattr(self, name) for name in QuerySearch.__dataclass_fields__}
