@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import numpy as np
@@ -88,4 +88,4 @@ class QuerySearch(AttackWithPriors[BlackBox]):
 
     def shared_settings(self) -> dict[str, Any]:
         """The settings that every `QuerySearch` has, by name, to give to another one."""
-        return {name: getattr(self, name) for name in QuerySearch.__dataclass_fields__}
+        return {field.name: getattr(self, field.name) for field in fields(QuerySearch)}

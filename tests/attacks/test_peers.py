@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bl_neuro import BlackBox, CubaLIF, Dense, Flatten, InputError, MissingDependency, Network
-from bl_neuro.attacks import CmaEs, Inversions, OnePlusOneEs, RandomSearch, cma_es
+from bl_neuro.attacks import BrainLeaksV2, CmaEs, Inversions, OnePlusOneEs, RandomSearch, cma_es
 from bl_neuro.attacks.fitness import evidence
 from bl_neuro.attacks.image_prior import ImagePrior
 from bl_neuro.attacks.peer_search import PeerSearch, Searcher
@@ -222,3 +222,11 @@ def test_refuses(peer: type[PeerSearch], changes: dict[str, Any], said: str) -> 
 def test_cma_es_needs_something_to_search() -> None:
     with pytest.raises(InputError, match="at least 2 inputs"):
         CmaEs().searcher(np.full((1, 1), 0.5), ImagePrior((1,), 0, None, None), 0)
+
+
+@pytest.mark.parametrize("peer", PEERS)
+def test_takes_the_settings_of_another_search(peer: type[PeerSearch]) -> None:
+    ours = BrainLeaksV2.for_mnist()
+    theirs = peer(**ours.shared_settings())
+    assert all(getattr(theirs, name) == value for name, value in ours.shared_settings().items())
+    assert {"queries", "warm_start", "pen", "stroke", "jitter", "blur", "window"} <= ours.shared_settings().keys()
