@@ -23,7 +23,7 @@ import torch
 from authors_inversions import read_inversions
 from authors_training import AuthorsTraining
 from paper_images import PRECISION, SUBSTRATE, Bench
-from paper_table import AUTHORS, Cell, Results, Row, foot, judged, span, table
+from paper_table import AUTHORS, AUTHORS_ACCURACY, Cell, Results, Row, foot, judged, span, table
 
 import bl_neuro as bl
 from bl_neuro.attacks import BrainLeaksV1, BrainLeaksV2Gradient, GradientInversion
@@ -131,7 +131,9 @@ def report(results: Results) -> str:
             if results.facts(f"{split} {kind} accuracy")
         ]
         lines += ["", f'## Split "{split}": {what}', ""]
-        lines += [f"Accuracy on the 80 test photographs: {', '.join(accuracies)}; judges: {judges}.", ""]
+        theirs = ["Authors: ANN {:.4f}, judge {:.4f}.".format(*AUTHORS_ACCURACY["att_faces"])] * (split == "authors")
+        said = f"Accuracy on the 80 test photographs: {', '.join(accuracies)}; judges: {judges}."
+        lines += [" ".join([said, *theirs]), ""]
         lines += table(results.cells, rows, names)
     lines += ["", f"`{OWN}` is a convolutional judge that learned from the target's own photographs."]
     return "\n".join([*lines, *foot(results)]) + "\n"
