@@ -92,7 +92,7 @@ def report(results: Results, split: bl.data.Split[Any]) -> str:
 def beside(done: list[dict[str, Any]]) -> list[str]:
     """Why ours differ from the authors' figures, and how black-box v2 compares with white-box attacks."""
     lines = [
-        "Beside the authors' figures: their targets and evaluator learned from all of N-MNIST, the same recordings, and "
+        "Beside the authors' figures: their targets and evaluator learned from all of N-MNIST, both the same, and "
         "their evaluator spikes; ours learned from a subset, judges from recordings that no target saw. Their v2 lies "
         "between our two judges. `conv` sees where spikes are and not when, so that noise far from a digit costs most.",
         "",
