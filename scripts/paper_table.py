@@ -229,7 +229,9 @@ def share_of_perfect_cells(cells: Iterable[Mapping[str, Any]], attack: str, judg
 
 
 def span(values: Sequence[float]) -> str:
-    """Mean and range of accuracies."""
+    """Mean and range of accuracies, and how many; "none yet" without any."""
+    if not values:
+        return "none yet"
     return f"{np.mean(values):.4f} ({min(values):.4f} to {max(values):.4f}, {len(values)})"
 
 

@@ -96,13 +96,10 @@ def make_judges(bench: Bench) -> dict[str, Any]:
 
 def cells(seeds: int, repeats: int) -> Iterator[Cell]:
     """What there is to do. The ANN's inversion has no chance in it: one a twin."""
-    for attack in ATTACKS:
-        for seed in range(seeds):
+    spiking = [attack for attack in ATTACKS if not attack.startswith("ann")]
+    for attack in (*spiking, *LIBRARY, *(attack for attack in ATTACKS if attack not in spiking)):
+        for seed in range(LIBRARY_SEEDS if attack in LIBRARY else seeds):
             for repeat in range(1 if attack.startswith("ann") else repeats):
-                yield Cell(attack, seed, repeat)
-    for attack in LIBRARY:
-        for seed in range(LIBRARY_SEEDS):
-            for repeat in range(repeats):
                 yield Cell(attack, seed, repeat)
 
 
@@ -240,17 +237,17 @@ def main() -> None:
         judges = make_judges(bench)
         for name, judge in judges.items():
             results.once("judge accuracy", name, lambda: judge.accuracy(split.test))  # noqa: B023
-        for seed in range(options.seeds):
-            results.once("twin accuracy", str(seed), lambda: bench.twin(seed).accuracy(split.test))  # noqa: B023
         if options.authors is not None:
             judge_published(results, options.authors, judges)
         for cell in cells(options.seeds, options.repeats):
             if cell in results:
                 continue
-            of = bench
+            of, seed = bench, cell.seed
             if cell.attack in LIBRARY:
-                of, seed = library, cell.seed
+                of = library
                 results.once("library target accuracy", str(seed), lambda: library.target_accuracy(seed))  # noqa: B023
+            elif cell.attack in ("ann", "ann, priors"):
+                results.once("twin accuracy", str(seed), lambda: bench.twin(seed).accuracy(split.test))  # noqa: B023
             found = of.measured(ATTACKS[cell.attack.removesuffix(", library")], cell, judges)
             results.keep(cell, found)
             print(f"{cell.key}: {np.mean(found['judges']['conv']['hits']):.2f} in {found['seconds']} s", flush=True)
