@@ -28,6 +28,7 @@ from bl_neuro.attacks.inversions import Inversions, Status, Trace
 from bl_neuro.attacks.moving_pattern import MovingPattern
 from bl_neuro.attacks.one_plus_one import OnePlusOneEs
 from bl_neuro.attacks.random_search import RandomSearch
+from bl_neuro.attacks.stopping import StopAttack
 from bl_neuro.attacks.time_segments import TimeSegments
 from bl_neuro.attacks.transfer import TransferAttack, TransferBox
 
@@ -46,6 +47,7 @@ __all__ = [
     "RandomSearch",
     "Status",
     "Still",
+    "StopAttack",
     "TimeSegments",
     "Trace",
     "TransferAttack",

@@ -18,6 +18,7 @@ from bl_neuro.attacks.input_form import InputForm, Still
 from bl_neuro.attacks.inversions import Inversions, Status, Trace
 from bl_neuro.attacks.moving_pattern import MovingPattern
 from bl_neuro.attacks.query_search import QuerySearch
+from bl_neuro.attacks.stopping import Stopping
 from bl_neuro.attacks.time_segments import TimeSegments
 from bl_neuro.attacks.warm_start import affordable_probes, first_rates, probe_weights
 from bl_neuro.checks import whole_number
@@ -125,17 +126,19 @@ class BrainLeaksV2(QuerySearch):
     def _invert(self, box: BlackBox, classes: list[int], steps: int, seed: int, progress: Progress) -> Inversions:
         search = _Search(self, HeldOracle(box, classes, steps, self.form), stream(seed, "attack v2"))
         generations = -(-self.queries // self.population)
+        stopping = Stopping(progress, generations + 1, self.patience)
         whole = search.warm_up()
-        progress(1, generations + 1)
-        for generation in range(generations):
+        stopping.after(1)
+        for generation in range(generations if stopping.status is None else 0):
             wanted = min(self.population, self.queries - generation * self.population)
             size = search.affordable(wanted)
             whole = whole and size == wanted
             if size < 2:
                 break
             search.generation(size)
-            progress(generation + 2, generations + 1)
-        return search.result(Status.COMPLETED if whole else Status.BUDGET_SPENT, self.name, seed)
+            if not stopping.after(generation + 2, search.attained()):
+                break
+        return search.result(stopping.status or (Status.COMPLETED if whole else Status.BUDGET_SPENT), self.name, seed)
 
 
 class _Search:
@@ -202,6 +205,10 @@ class _Search:
         self.sampling.learn(frames.reshape(-1, *self.oracle.input_shape), names)
         self.sampling.adapt(hits, saturates=self.oracle.reveals in SATURATING)
         self.remember(fitness.mean(axis=0))
+
+    def attained(self) -> FloatArray:
+        """How far each class has come, (K,): the fitness of its queries, and how far off they may be drawn."""
+        return np.asarray(self.trace[-1][1] + self.sampling.away)
 
     def jittered(self, frames: FloatArray) -> FloatArray:
         """Frames (2 x pairs, *input_shape), both of a pair shifted alike, so that their answers compare."""

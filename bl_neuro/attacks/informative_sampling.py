@@ -35,6 +35,11 @@ class InformativeSampling:
         self._near = np.zeros(len(classes))
         self._kept: dict[int, list[BoolArray]] = {int(label): [] for label in classes}
 
+    @property
+    def away(self) -> FloatArray:
+        """How far from the search's rates queries are drawn, each class, (K,), 0..0.9."""
+        return self._away
+
     def named_by_silence(self, label: int) -> None:
         """Class `label` is what answers name where nothing speaks: it wins at once, and begins away from there."""
         self._away[self._classes == label] = HALFWAY

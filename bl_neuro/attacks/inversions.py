@@ -14,10 +14,12 @@ from bl_neuro.files import atomic_path
 
 
 class Status(str, Enum):
-    """How an attack ended."""
+    """How an attack ended: as planned, its budget spent, without further gain, or told to stop."""
 
     COMPLETED = "completed"
     BUDGET_SPENT = "budget_spent"
+    NO_GAIN = "no_gain"
+    STOPPED = "stopped"
 
     def __str__(self) -> str:
         return self.value
@@ -103,7 +105,7 @@ def joined(parts: list[Inversions]) -> Inversions:
     first = parts[0]
     length = min(len(part.trace.queries) for part in parts)
     rates = [part.rates for part in parts if part.rates is not None]
-    spent = any(part.status is Status.BUDGET_SPENT for part in parts)
+    cut = [part.status for part in parts if part.status is not Status.COMPLETED]
     return Inversions(
         spikes=torch.cat([part.spikes for part in parts], dim=1),
         classes=torch.cat([part.classes for part in parts]),
@@ -114,7 +116,7 @@ def joined(parts: list[Inversions]) -> Inversions:
             torch.cat([part.trace.objective[:length] for part in parts], dim=1),
             torch.cat([part.trace.rates[:length] for part in parts], dim=1),
         ),
-        status=Status.BUDGET_SPENT if spent else Status.COMPLETED,
+        status=cut[0] if cut else Status.COMPLETED,
         attack=first.attack,
         seed=first.seed,
     )

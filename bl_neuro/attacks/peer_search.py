@@ -16,6 +16,7 @@ from bl_neuro.attacks.held_oracle import HeldOracle
 from bl_neuro.attacks.image_prior import ImagePrior
 from bl_neuro.attacks.inversions import Inversions, Status, Trace
 from bl_neuro.attacks.query_search import QuerySearch
+from bl_neuro.attacks.stopping import Stopping
 from bl_neuro.attacks.warm_start import affordable_probes, first_rates, probe_weights
 from bl_neuro.seeding import derived_seed, stream
 
@@ -70,12 +71,14 @@ class PeerSearch(QuerySearch):
     def _invert(self, box: BlackBox, classes: list[int], steps: int, seed: int, progress: Progress) -> Inversions:
         run = _Run(self, HeldOracle(box, classes, steps), seed)
         generations = -(-self.queries // self.population)
-        progress(1, generations + 1)
-        for generation in range(generations):
+        stopping = Stopping(progress, generations + 1, self.patience)
+        stopping.after(1)
+        for generation in range(generations if stopping.status is None else 0):
             if not run.generation(min(self.population, self.queries - generation * self.population)):
                 break
-            progress(generation + 2, generations + 1)
-        return run.result()
+            if not stopping.after(generation + 2, run.searcher.best_fitness):
+                break
+        return run.result(stopping.status or run.status)
 
 
 class _Run:
@@ -131,7 +134,7 @@ class _Run:
         """What the search would return now, (K, *input_shape)."""
         return self.searcher.best if self.searcher.rates is None else self.searcher.rates
 
-    def result(self) -> Inversions:
+    def result(self, status: Status) -> Inversions:
         """The best frames, held, or fresh draws of the optimiser's rates in every step."""
         frames, steps = self.reconstruction(), self.oracle.steps
         chance = stream(self.seed, f"attack {self.plan.name} spikes")
@@ -149,7 +152,7 @@ class _Run:
             None if self.searcher.rates is None else torch.from_numpy(frames).float(),
             self.oracle.spent,
             trace,
-            self.status,
+            status,
             self.plan.name,
             self.seed,
         )

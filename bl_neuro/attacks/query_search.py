@@ -27,8 +27,10 @@ class QuerySearch(AttackWithPriors[BlackBox]):
     how far neighbours share their chance in a query. jitter: in whole pixels, how far a query is shifted by chance, so
     that what is found means its class a little off its place too.
 
+    patience: generations without a gain after which the search ends, with status `no_gain`; None for no such end.
+
     Every query counts against the box's budget, the warm start included. Where the budget ends first, the search is
-    returned as it stands, with status `budget_spent`.
+    returned as it stands, with status `budget_spent`; where `progress` raises `StopAttack`, with status `stopped`.
     """
 
     access: ClassVar[str] = "black_box"
@@ -44,18 +46,20 @@ class QuerySearch(AttackWithPriors[BlackBox]):
     pen: float = 0.0
     stroke: float = 0.0
     jitter: int = 0
+    patience: int | None = None
 
     @classmethod
     def fewest(cls) -> dict[str, int]:
         """The least that each whole number among the settings may be."""
-        return {"queries": 1, "warm_start": 0, "population": 1, "jitter": 0}
+        return {"queries": 1, "warm_start": 0, "population": 1, "jitter": 0, "patience": 1}
 
     def problems(self) -> list[str]:
         """See `AttackWithPriors.problems`."""
         wrong = [
             f"{name}: expected a whole number of at least {low}, found {getattr(self, name)}"
             for name, low in self.fewest().items()
-            if (number := whole_number(getattr(self, name))) is None or number < low
+            if (name, getattr(self, name)) != ("patience", None)
+            and ((number := whole_number(getattr(self, name))) is None or number < low)
         ]
         low, high = self.probe_densities
         rules = [

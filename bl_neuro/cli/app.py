@@ -212,6 +212,9 @@ def attack(
     image_shape: Annotated[
         str | None, typer.Option("--image-shape", help="HEIGHT,WIDTH of a network's flat inputs, if they are images.")
     ] = None,
+    patience: Annotated[
+        int | None, typer.Option("--patience", help="End a search after so many generations without a gain.")
+    ] = None,
     evaluator: Annotated[
         Path | None, typer.Option("--evaluator", help="An evaluator that judges the inversions (see train).")
     ] = None,
@@ -224,13 +227,16 @@ def attack(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Reconstruct an input for each class of a network, with gradients or with queries alone."""
+    """Reconstruct an input for each class of a network, with gradients or with queries alone.
+
+    Ctrl-C ends a search of queries after the generation that it falls in, and what was found is kept.
+    """
     from bl_neuro.cli.attack import AttackRequest
     from bl_neuro.cli.attack import attack as command
     from bl_neuro.cli.strategy import StrategyRequest
 
     opened = _model(model, layers, input_shape, convention, dt, reset)
-    strategy = StrategyRequest(name, reveals, budget, twin, events, blur, window, image_shape)
+    strategy = StrategyRequest(name, reveals, budget, twin, events, blur, window, image_shape, patience)
     command(AttackRequest(opened, backend, strategy, classes, steps, evaluator, out, seed), as_json)
 
 

@@ -14,7 +14,9 @@ from bl_neuro.access import answered
 from bl_neuro.arrays import FloatArray
 from bl_neuro.attacks import Attack, Inversions
 from bl_neuro.attacks.base import checked_classes
+from bl_neuro.attacks.query_search import QuerySearch
 from bl_neuro.backends import Target, open_target
+from bl_neuro.cli.interrupt import ends_on_interrupt
 from bl_neuro.cli.model import ModelRequest
 from bl_neuro.cli.output import print_json, print_table, progress_bars, say
 from bl_neuro.cli.silent_outputs import need_spoken
@@ -56,13 +58,11 @@ def attack(request: AttackRequest, as_json: bool) -> None:
         need_folder(request.out)
     with progress_bars() as stages, ExitStack() as targets:
         target = targets.enter_context(open_target(network, request.backend))
-        inversions = strategy(
-            request.strategy.box(target, targets),
-            classes=classes,
-            steps=request.steps,
-            seed=request.seed,
-            progress=stages.stage(f"{strategy.name} on {request.backend}"),
-        )
+        box = request.strategy.box(target, targets)
+        progress = stages.stage(f"{strategy.name} on {request.backend}")
+        if isinstance(strategy, QuerySearch):
+            progress = targets.enter_context(ends_on_interrupt(progress))
+        inversions = strategy(box, classes=classes, steps=request.steps, seed=request.seed, progress=progress)
         facts = _facts(request, network, strategy, inversions)
         if request.out is not None:  # before anything else is asked of the target: it may fail
             _save(inversions, shape, facts, request.out)

@@ -46,7 +46,7 @@ MOST_CANDIDATES = 16
 
 @dataclass(frozen=True)
 class StrategyRequest:
-    """The attack that was asked for. reveals, budget, twin, blur, window, image_shape: None where nothing was said."""
+    """The attack that was asked for. Numbers, reveals, twin and image_shape are None where nothing was said."""
 
     attack: str
     reveals: str | None = None
@@ -56,6 +56,7 @@ class StrategyRequest:
     blur: float | None = None
     window: float | None = None
     image_shape: str | None = None
+    patience: int | None = None
 
     @property
     def white(self) -> bool:
@@ -83,7 +84,8 @@ class StrategyRequest:
             least = 2 * classes + max((2 * classes - 1) // (WARM_SHARE - 1), 1)
             raise InputError(f"--budget: {budget} queries are too few to search {classes} classes; try {least}")
         search = BrainLeaksV2.for_events if self.events else BLACK[self.attack]
-        return search(queries=each, warm_start=min(budget - each * classes, MOST_WARM), **priors)
+        warm = min(budget - each * classes, MOST_WARM)
+        return search(queries=each, warm_start=warm, patience=self.patience, **priors)
 
     def box(self, target: Target, open_here: ExitStack) -> WhiteBox | BlackBox | TransferBox:
         """What the attack is given of `target`; a twin is opened beside it, until `open_here` ends."""
@@ -125,6 +127,8 @@ class StrategyRequest:
                 raise InputError(f"{option}: {self.attack} has the gradients and asks no queries; leave it out")
         if self.twin is not None and self.attack != "transfer":
             raise InputError(f"--twin: only transfer attacks a copy first, {self.attack} does not; leave it out")
+        if self.patience is not None and (self.white or self.attack == "transfer"):
+            raise InputError(f"--patience: {self.attack} is no search of queries; leave it out")
         if self.events and not self.white and self.attack not in ("v2", "transfer"):
             known = "v1, v2, v2_gradient and transfer"
             raise InputError(f"--events: only {known} have settings for events, not {self.attack}")
