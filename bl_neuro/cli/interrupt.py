@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from bl_neuro.attacks import StopAttack
 from bl_neuro.attacks.base import Progress
-from bl_neuro.cli.output import say
 
 
 @contextmanager
@@ -22,7 +22,7 @@ def ends_on_interrupt(progress: Progress) -> Iterator[Progress]:
         if told:
             raise KeyboardInterrupt
         told = True
-        say("Ends after this generation, and keeps what was found; press Ctrl-C again to drop it.")
+        sys.stderr.write("Ends after this generation, and keeps what was found; press Ctrl-C again to drop it.\n")
 
     def watched(done: int, total: int) -> None:
         progress(done, total)

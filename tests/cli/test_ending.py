@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -69,3 +70,28 @@ def test_a_pipe_that_is_closed_ends_it_quietly(unbuffered: list[str], words: lis
     finally:
         os.close(write)
     assert (done.returncode, done.stderr) == (NOBODY_READS, "")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends SIGINT")
+def test_an_interrupted_search_keeps_what_it_found(tmp_path: Path) -> None:
+    """Ctrl-C while a search goes on: it ends, is saved and says so."""
+    bl.save(random_dense(3, (6, 5, 4)), tmp_path / "model.safetensors")
+    words = [sys.executable, "-m", "bl_neuro", "attack", str(tmp_path / "model.safetensors"), "--backend", "loihi"]
+    words += ["--budget", "100000000", "--out", str(tmp_path / "out"), "--json"]
+    watch = (
+        "import os, runpy, signal, sys, bl_neuro.attacks.brainleaks_v2 as v2\n"
+        "whole = v2._Search.generation\n"
+        "def generation(search, size):\n"
+        "    whole(search, size)\n"
+        "    len(search.trace) == 5 and os.kill(os.getpid(), signal.SIGINT)\n"
+        "v2._Search.generation = generation\n"
+        "sys.argv = sys.argv[1:]\n"
+        "runpy.run_module('bl_neuro', run_name='__main__')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", watch, *words[2:]], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    assert facts["status"] == "stopped"
+    assert facts["queries"] == 4096 + 4 * 4 * 16  # the warm start, then the generation that it fell in
+    assert (tmp_path / "out" / "inversions.safetensors").exists()
+    assert "Ends after this generation" in done.stderr
