@@ -34,7 +34,7 @@ from bl_neuro.pictures.picture import INK, Picture, rendered
 
 PLAN = replace(bl.training.plan_for("att_faces"), neuron="authors")
 TRAINING = AuthorsTraining(epochs=40, through_time=80, rate=1.5e-4, batch=40)
-TWIN = {"epochs": 40, "rate": 5e-4, "batch": 32}
+TWIN = {"epochs": 30, "rate": 5e-4, "batch": 32}
 PRIORS = {"blur": 2.0}
 """Faces fill the picture, so there is no window."""
 ATTACKS: dict[str, Any] = {
@@ -59,8 +59,8 @@ JUDGES = ("conv", "spiking")
 OWN = "own"
 """A judge of the split "apart" that learned from the target's own photographs."""
 ORDER = [
-    ("authors", "ann"),
     ("apart", "v1"),
+    ("authors", "ann"),
     ("apart", "v2_gradient"),
     ("apart", "v1, priors"),
     ("authors", "v1"),
