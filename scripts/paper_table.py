@@ -205,7 +205,7 @@ def table(cells: Sequence[Mapping[str, Any]], rows: Iterable[Row], judges: Itera
         mine = [name for name in names if by_seed(cells, row.attack, name, "hits")]
         if row.authors is not None and mine:
             authors = " | ".join(row.authors.columns())
-            lines.append(f"| {row.name} | *authors* | {authors} | 1 x {row.authors.classes} |")
+            lines.append(f"| {row.name} | *their figures* | {authors} | 1 x {row.authors.classes} |")
         for name in mine:
             found = [by_seed(cells, row.attack, name, measure) for measure in MEASURES]
             count = " to ".join(str(n) for n in sorted({len(values) for values in found[0]}))

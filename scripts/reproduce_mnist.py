@@ -149,7 +149,7 @@ def explained(results: Results) -> list[str]:
     lines = ["## Beside the authors' figures", "", "Pairs are attack accuracy / confidence.", ""]
     for name, said in PUBLISHED.items():
         if found := verdicts(done, name):
-            lines.append(f"- Their judge. {said.replace('*', '')}, published by them, under our judges: {found}.")
+            lines.append(f"- Their judge. The {said.replace('*', '')}, as published, under our judges: {found}.")
     for attack in ("v1", "v2_gradient"):
         if not by_seed(done, attack, JUDGED[0], "hits"):
             continue

@@ -83,7 +83,7 @@ def test_the_table_puts_the_authors_figures_beside_ours(tmp_path: Path) -> None:
     lines = paper.table(_filled(tmp_path / "results.json").cells, rows, ["conv", "spiking"])
     assert len(lines) == 4
     assert all(line.count("|") == lines[0].count("|") for line in lines)
-    assert lines[2] == "| v1, as published | *authors* | 1.000 | 1.000 | 0.931 | 1.000 | 1 x 10 |"
+    assert lines[2] == "| v1, as published | *their figures* | 1.000 | 1.000 | 0.931 | 1.000 | 1 x 10 |"
     assert lines[3].startswith("| v1, as published | conv | 0.833 ± 0.236 [0.")
     assert lines[3].endswith("| 2 x 3 |")
 
