@@ -2,7 +2,8 @@
 
     BlNeuroError
     ├── InputError            an argument or a tensor is not what was expected
-    │   └── NetworkError      a network definition does not hold together (all problems listed)
+    │   ├── NetworkError      a network definition does not hold together (all problems listed)
+    │   └── ExperimentError   an experiment's file says what cannot be (all problems listed, with their lines)
     ├── ModelFileError        a model file is missing, damaged or not ours
     ├── DataError             a dataset is missing, damaged or too small
     ├── SubstrateError        a substrate cannot do what was asked
@@ -42,6 +43,14 @@ class NetworkError(InputError):
     def __init__(self, problems: list[str]) -> None:
         self.problems = tuple(problems)
         super().__init__("invalid network: " + "; ".join(problems))
+
+
+class ExperimentError(InputError):
+    """An experiment's file is missing or says what cannot be; `problems` lists all of it, each with its line."""
+
+    def __init__(self, message: str, problems: list[str] | None = None) -> None:
+        self.problems = tuple(_printable(problem) for problem in problems or ())
+        super().__init__(_printable(message))
 
 
 class ModelFileError(BlNeuroError):

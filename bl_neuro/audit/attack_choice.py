@@ -1,0 +1,105 @@
+"""An attack named in a file: its name, perhaps one of its ready-made settings, and settings of one's own on top."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any, NamedTuple, get_type_hints
+
+from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
+
+from bl_neuro.attacks import (
+    Attack,
+    BrainLeaksV1,
+    BrainLeaksV2,
+    BrainLeaksV2Gradient,
+    CmaEs,
+    OnePlusOneEs,
+    RandomSearch,
+    TransferAttack,
+)
+from bl_neuro.attacks.query_search import QuerySearch
+from bl_neuro.errors import InputError
+
+ATTACKS: dict[str, type[Attack[Any]]] = {
+    kind.name: kind
+    for kind in (BrainLeaksV1, BrainLeaksV2, BrainLeaksV2Gradient, CmaEs, OnePlusOneEs, RandomSearch, TransferAttack)
+}
+"""The attacks on spiking networks, by name."""
+
+
+class Problem(NamedTuple):
+    """Something wrong with a setting, or with them together where `setting` is None."""
+
+    setting: str | None
+    message: str
+
+
+def presets(name: str) -> list[str]:
+    """The ready-made settings of the attack called `name`, such as "for_mnist"."""
+    kind = ATTACKS[name]
+    return [each for each in dir(kind) if each.startswith("for_") and inspect.ismethod(getattr(kind, each))]
+
+
+def make_attack(name: str, preset: str | None = None, settings: Mapping[str, Any] | None = None) -> Attack[Any]:
+    """The attack called `name`; settings are JSON-ready values, lists where the attack has tuples.
+
+    Raises:
+        InputError: there is no such attack or preset, or a setting is wrong; every problem is named.
+    """
+    problems = attack_problems(name, preset, settings or {})
+    if problems:
+        raise InputError(f"attack {name}: " + "; ".join(problem.message for problem in problems))
+    return _factory(name, preset)(**typed_settings(ATTACKS[name], settings or {})[0])
+
+
+def attack_problems(name: str, preset: str | None, settings: Mapping[str, Any]) -> list[Problem]:
+    """Everything that is wrong with such an attack; the attack itself judges settings of the right types."""
+    if name not in ATTACKS:
+        return [Problem(None, f"expected one of {', '.join(ATTACKS)}, found {name!r}")]
+    if preset is not None and preset not in presets(name):
+        known = ", ".join(presets(name)) or "none"
+        return [Problem(None, f"preset: expected one of {name}'s ({known}), found {preset!r}")]
+    values, problems = typed_settings(ATTACKS[name], settings)
+    if problems:
+        return problems
+    try:
+        _factory(name, preset)(**values)
+    except InputError as error:
+        return [Problem(None, str(error))]
+    return []
+
+
+def planned_budget(attack: Attack[Any], classes: int) -> int | None:
+    """The queries that the settings of `attack` ask for so many inversions; None where it asks none."""
+    if isinstance(attack, QuerySearch):
+        return attack.warm_start + attack.queries * classes
+    return attack.candidates * classes if isinstance(attack, TransferAttack) else None
+
+
+def typed_settings(kind: type[Any], settings: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+    """JSON-ready `settings` as the fields of dataclass `kind` have them, and what is wrong with names or types."""
+    hints = get_type_hints(kind)
+    known = [field.name for field in fields(kind)]
+    values: dict[str, Any] = {}
+    problems = []
+    for name, value in settings.items():
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean '{close[0]}'?" if close else ""
+            problems.append(Problem(name, f"expected one of {', '.join(known)}, found {name!r}{hint}"))
+            continue
+        try:
+            values[name] = TypeAdapter(hints[name]).validate_json(json.dumps(value, default=str), strict=True)
+        except PydanticSchemaGenerationError:
+            problems.append(Problem(name, f"{name}: not to be set in a file; take a preset that sets it"))
+        except ValidationError as error:
+            problems.append(Problem(name, f"{name}: {error.errors()[0]['msg']}, found {value!r}"))
+    return values, problems
+
+
+def _factory(name: str, preset: str | None) -> Callable[..., Attack[Any]]:
+    return ATTACKS[name] if preset is None else getattr(ATTACKS[name], preset)  # type: ignore[no-any-return]

@@ -1,0 +1,166 @@
+"""An experiment, as a TOML file says it: what is attacked, where, how, how often, and who judges it.
+
+    name = "digits"
+    seeds = 12                                  # target seeds 0..11; or a list of them
+    restarts = 2                                # inversions of each class, attack and target
+    substrates = ["snntorch", "norse", "loihi"]
+    margin = 0.1                                # differences of attack accuracy up to this are no difference
+
+    [dataset]
+    name = "digits"                             # or mnist, att_faces, ..., an .npz file, a folder of images a class
+
+    [[evaluators]]                              # the first is the judge; others stand beside it
+    kind = "conv"
+
+    [[attacks]]
+    attack = "v2"
+    reveals = ["scores", "counts", "label"]
+    settings = { queries = 640, window = 3.0 }
+
+    [[controls]]
+    kind = "shuffled_labels"                    # or "untrained"
+    attacks = ["v2"]
+    substrates = ["loihi"]
+
+Settings of `[target]` go on top of the plan for the dataset. In its place `[model]` names a file that is attacked as it
+is. Times of an input, `steps`, are those of the plan unless they are given. Ready-made experiments: `EXPERIMENTS`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from bl_neuro.access import Reveals
+from bl_neuro.checks import MAX_STEPS
+from bl_neuro.network import Readout
+
+MOST_SEEDS = 1000
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+Count = Annotated[int, Field(ge=1)]
+
+
+def _counted(value: Any) -> Any:
+    """So many seeds, as the seeds 0, 1, ..."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return list(range(value)) if whole and 0 <= value <= MOST_SEEDS else value
+
+
+Seeds = Annotated[list[Seed], BeforeValidator(_counted), Field(min_length=1, max_length=MOST_SEEDS)]
+
+
+class Part(BaseModel):
+    """A table of the file: nothing unknown in it, no value of another type."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class DatasetPart(Part):
+    """`[dataset]`. split: "three-way" or "official", by `split_seed`; the parts' sizes for an official one.
+
+    size: height and width that faces or a folder of images are scaled to.
+    """
+
+    name: Annotated[str, Field(min_length=1, max_length=4096)]
+    split: Literal["three-way", "official"] = "three-way"
+    split_seed: Seed = 0
+    size: Annotated[list[Count], Field(min_length=2, max_length=2)] | None = None
+    target: Count | None = None
+    evaluator: Count | None = None
+    test: Count | None = None
+
+
+class ModelPart(Part):
+    """`[model]`: a file that is attacked, beside the experiment's unless its path is absolute.
+
+    encoder: how images become its inputs where its accuracy is measured. readout: how it names its class, as its file
+    says by default. class_map: the class of the dataset that each output stands for; the same number by default.
+    layers, input_shape, convention, dt, reset: as `bl_neuro.load` takes them.
+    """
+
+    file: Annotated[str, Field(min_length=1, max_length=4096)]
+    encoder: Literal["rate", "held", "direct"] = "rate"
+    readout: Readout | None = None
+    class_map: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] | None = None
+    layers: Count | None = None
+    input_shape: Annotated[list[Count], Field(min_length=1, max_length=3)] | None = None
+    convention: Literal["snntorch", "norse", "nir"] | None = None
+    dt: Annotated[float, Field(gt=0)] | None = None
+    reset: Literal["subtract_delayed", "zero"] | None = None
+
+
+class EvaluatorPart(Part):
+    """One of `[[evaluators]]`: its kind, the seed and perhaps the epochs of its training."""
+
+    kind: Literal["conv", "spiking"]
+    seed: Seed = 0
+    epochs: Annotated[int, Field(ge=0)] | None = None
+
+
+class AttackPart(Part):
+    """One of `[[attacks]]`: an attack by its name, a preset (such as "for_mnist") and settings on top of it.
+
+    label: what tables call it, its name by default. reveals: what a black box shows, one row each. budget: queries a
+    box answers in all; as many as the settings ask for by default. restarts, substrates: those of the experiment by
+    default; where an attack needs gradients, the substrates that have them. twin: the copy of a transfer attack.
+    """
+
+    attack: str
+    label: Name | None = None
+    preset: str | None = None
+    settings: dict[str, Any] = {}
+    reveals: Annotated[list[Reveals], Field(min_length=1)] | None = None
+    budget: Count | None = None
+    restarts: Annotated[int, Field(ge=1, le=1000)] | None = None
+    substrates: Annotated[list[str], Field(min_length=1)] | None = None
+    twin: str = "snntorch"
+
+    @property
+    def called(self) -> str:
+        """What tables call it."""
+        return self.label or self.attack
+
+
+class ControlPart(Part):
+    """One of `[[controls]]`: targets that learned no true label, attacked as the others are.
+
+    attacks: labels of those that are run; all by default. target: settings of its training on top of `[target]`.
+    """
+
+    kind: Literal["untrained", "shuffled_labels"]
+    seeds: Seeds | None = None
+    restarts: Annotated[int, Field(ge=1, le=1000)] | None = None
+    attacks: Annotated[list[str], Field(min_length=1)] | None = None
+    substrates: Annotated[list[str], Field(min_length=1)] | None = None
+    target: dict[str, Any] = {}
+
+
+class Experiment(Part):
+    """The whole file; see the module."""
+
+    name: Name
+    description: str = ""
+    seeds: Seeds | None = None
+    restarts: Annotated[int, Field(ge=1, le=1000)] = 1
+    steps: Annotated[int, Field(ge=1, le=MAX_STEPS)] | None = None
+    classes: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] | None = None
+    margin: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    substrates: Annotated[list[str], Field(min_length=1)]
+    dataset: DatasetPart
+    model: ModelPart | None = None
+    target: dict[str, Any] = {}
+    evaluators: Annotated[list[EvaluatorPart], Field(min_length=1)]
+    attacks: Annotated[list[AttackPart], Field(min_length=1)]
+    controls: list[ControlPart] = []
+
+    @property
+    def target_seeds(self) -> list[int]:
+        """Seeds of the targets; a given model is one target."""
+        return [0] if self.model is not None else list(self.seeds or [])
+
+
+EXPERIMENTS = Path(__file__).with_name("experiments")
+"""The folder of ready-made experiments."""

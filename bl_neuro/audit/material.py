@@ -1,0 +1,132 @@
+"""What an experiment begins with: its data, split, and the model it was given, recognised by their content."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bl_neuro.arrays import FloatArray
+from bl_neuro.audit.experiment import DatasetPart, Experiment, ModelPart
+from bl_neuro.data import Dataset, Samples, Split, load_dataset, official_split, three_way_split
+from bl_neuro.errors import ExperimentError
+from bl_neuro.model_file import load
+from bl_neuro.network import Network
+from bl_neuro.training.samples_digest import samples_digest
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an experiment's data and files are; results do not depend on it. root: BL_NEURO_DATA where None."""
+
+    folder: Path
+    root: Path | None = None
+
+
+class Material:
+    """The data of an experiment and the network it was given, if any. `definition` says what results depend on.
+
+    Raises:
+        DataError, ModelFileError: the data or the model are missing or damaged. ExperimentError: they do not fit the
+        experiment or each other.
+    """
+
+    def __init__(self, experiment: Experiment, place: Place) -> None:
+        part = experiment.dataset
+        name = part.name
+        beside = place.folder / name
+        if name.endswith(".npz") or beside.is_dir():
+            name = str(beside)  # an absolute path stays as it is
+        size = None if part.size is None else (part.size[0], part.size[1])
+        data: Any = load_dataset(name, place.root, size=size)
+        self.name: str = data.name
+        self.split: Split[Any] = _split(data, part)
+        self.shape: tuple[int, ...] = tuple(data.input_shape)
+        self.dataset_classes: int = data.classes
+        self.definition: dict[str, Any] = {
+            "name": data.name,
+            "digest": data_digest(data),
+            **part.model_dump(exclude={"name", "size"}),
+        }
+        self.model = experiment.model
+        self.network = None if experiment.model is None else _open(experiment.model, place)
+        self.class_map = self._class_map()
+        wanted = sorted(self.class_map) if experiment.classes is None else experiment.classes
+        missing = sorted(set(wanted) - set(self.class_map))
+        if missing:
+            raise ExperimentError(f"classes: expected some of {sorted(self.class_map)}, found {missing}")
+        self.classes: list[int] = wanted
+        """Classes of the dataset that are inverted."""
+
+    @property
+    def outputs(self) -> list[int]:
+        """The output of the network that stands for each of `classes`."""
+        return [self.class_map.index(label) for label in self.classes]
+
+    @cached_property
+    def class_means(self) -> FloatArray:
+        """The mean image of each class of the target's part, (classes, C, H, W)."""
+        found: FloatArray = self.split.target.class_means()
+        return found
+
+    def test(self) -> Samples:
+        """The test part, labelled by outputs; samples of classes that no output stands for are left out."""
+        test = self.split.test
+        if self.class_map == list(range(self.dataset_classes)):
+            return test  # type: ignore[no-any-return]
+        output = {label: number for number, label in enumerate(self.class_map)}
+        kept = test.subset(np.flatnonzero(np.isin(test.labels, self.class_map)))
+        labels = np.array([output[label] for label in kept.labels.tolist()], dtype=kept.labels.dtype)
+        return replace(kept, labels=labels)  # type: ignore[no-any-return]
+
+    def _class_map(self) -> list[int]:
+        if self.network is None or self.model is None:
+            return list(range(self.dataset_classes))
+        outputs, shape = self.network.classes, self.network.input_shape
+        found = self.model.class_map or list(range(outputs))
+        if len(found) != outputs or len(set(found)) != outputs or max(found) >= self.dataset_classes:
+            raise ExperimentError(
+                f"model: class_map: expected a class in 0..{self.dataset_classes - 1} for each of {outputs} outputs, "
+                f"each once, found {found}"
+            )
+        if np.prod(shape) != np.prod(self.shape):
+            raise ExperimentError(f"model: expected inputs like the dataset's {self.shape}, found {shape}")
+        return found
+
+
+def data_digest(data: Any) -> str:
+    """SHA-256 of all images and labels; of events, of all labels and some of the frames."""
+    if not isinstance(data, Dataset):
+        return samples_digest(data)
+    digest = hashlib.sha256(repr((data.pixels.dtype.str, data.pixels.shape)).encode())
+    for values in (data.pixels, data.labels.astype(np.int64), data.held_out):
+        if values is not None:
+            digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()
+
+
+def _split(data: Any, part: DatasetPart) -> Split[Any]:
+    sizes = {"target": part.target, "evaluator": part.evaluator, "test": part.test}
+    if part.split == "official":
+        return official_split(data, part.split_seed, **sizes)
+    if any(size is not None for size in sizes.values()):
+        raise ExperimentError("dataset: target, evaluator, test: only an official split takes sizes; leave them out")
+    return three_way_split(data, part.split_seed)
+
+
+def _open(model: ModelPart, place: Place) -> Network:
+    network = load(
+        place.folder / model.file,
+        model.layers,
+        input_shape=model.input_shape,
+        convention=model.convention,
+        dt=model.dt,
+        reset=model.reset,
+    )
+    if model.readout in (None, network.readout):
+        return network
+    return Network(network.input_shape, network.layers, model.readout, network.arithmetic)
