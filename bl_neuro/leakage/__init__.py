@@ -8,6 +8,7 @@ answer) is kept apart from these.
         table = evaluator.probabilities(inversions.images)             # (K, classes)
         per_seed.append(hits(table, inversions.classes))               # (K,)
     print(seed_bootstrap(per_seed))                                    # mean and 95% interval over seeds
+    print(pair_verdicts({"snntorch - loihi": (one, other)}, margin=0.05))  # differs, equivalent or inconclusive
     print(null_verdicts({"untrained": null_hits}, classes=10))         # beside what nothing to leak scores
 
 Names in the plural (`hits`, `confidences`, ...) give a value for each inversion, (K,), which the bootstrap needs; in
@@ -15,6 +16,7 @@ the singular, their mean.
 """
 
 from bl_neuro.leakage.bootstrap import Band, Estimate, paired_bootstrap, seed_band, seed_bootstrap
+from bl_neuro.leakage.comparison import PairVerdict, pair_verdicts
 from bl_neuro.leakage.course import held_at
 from bl_neuro.leakage.features import feature_cosines, feature_distances, nearest_feature_distances
 from bl_neuro.leakage.intervals import mean_interval, proportion_interval
@@ -29,6 +31,7 @@ from bl_neuro.leakage.judgement import (
 from bl_neuro.leakage.membership import Membership, membership_check
 from bl_neuro.leakage.neighbours import NearestSamples, nearest_samples
 from bl_neuro.leakage.nulls import NullVerdict, holm, null_verdicts
+from bl_neuro.leakage.power import Plan, hit_spread, observed_plan, seeds_needed
 from bl_neuro.leakage.resemblance import (
     pearson_selectivities,
     pearson_selectivity,
@@ -36,6 +39,7 @@ from bl_neuro.leakage.resemblance import (
     structural_similarity,
 )
 from bl_neuro.leakage.sampling import SamplingSpread, Spread, sampling_spread
+from bl_neuro.leakage.seed_test import PairedTest, paired_test
 from bl_neuro.leakage.sparsity import spike_density
 from bl_neuro.leakage.success import attack_success, target_confidence
 
@@ -45,6 +49,9 @@ __all__ = [
     "Membership",
     "NearestSamples",
     "NullVerdict",
+    "PairVerdict",
+    "PairedTest",
+    "Plan",
     "SamplingSpread",
     "Spread",
     "attack_accuracy",
@@ -55,6 +62,7 @@ __all__ = [
     "feature_cosines",
     "feature_distances",
     "held_at",
+    "hit_spread",
     "hits",
     "holm",
     "mean_interval",
@@ -62,13 +70,17 @@ __all__ = [
     "nearest_feature_distances",
     "nearest_samples",
     "null_verdicts",
+    "observed_plan",
+    "pair_verdicts",
     "paired_bootstrap",
+    "paired_test",
     "pearson_selectivities",
     "pearson_selectivity",
     "proportion_interval",
     "sampling_spread",
     "seed_band",
     "seed_bootstrap",
+    "seeds_needed",
     "spike_density",
     "structural_similarities",
     "structural_similarity",

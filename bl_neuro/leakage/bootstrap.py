@@ -78,6 +78,11 @@ def paired_bootstrap(
     One array a seed, (n,), in the same order: what differs between the two, a substrate or an attack, is the same
     throughout. The interval excludes 0 where the two differ.
     """
+    return seed_bootstrap(paired_rows(first_by_seed, second_by_seed), resamples, seed)
+
+
+def paired_rows(first_by_seed: Sequence[npt.ArrayLike], second_by_seed: Sequence[npt.ArrayLike]) -> list[FloatArray]:
+    """First minus second of each seed's inversions, (n,), checked. InputError where they do not pair."""
     if len(first_by_seed) != len(second_by_seed):
         raise InputError(f"second: expected {len(first_by_seed)} seeds like the first, found {len(second_by_seed)}")
     differences = []
@@ -86,7 +91,7 @@ def paired_bootstrap(
         if one.shape != other.shape:
             raise InputError(f"second, seed {place}: expected {one.shape} like the first, found {other.shape}")
         differences.append(one - other)
-    return seed_bootstrap(differences, resamples, seed)
+    return _rows(differences, 1)
 
 
 def seed_band(values_by_seed: Sequence[npt.ArrayLike], resamples: int = RESAMPLES, seed: int = 0) -> Band:

@@ -1,0 +1,132 @@
+"""Paired tests over target seeds: against SciPy and statsmodels, on degenerate data, and by their level."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import ttest_rel
+
+from bl_neuro import InputError
+from bl_neuro.leakage import paired_test
+
+RNG = np.random.default_rng(0)
+
+
+def against_zero(differences: Sequence[Any], margin: float = 0.05) -> Any:
+    return paired_test(differences, [np.zeros_like(np.asarray(each, float)) for each in differences], margin)
+
+
+def test_it_is_the_paired_t_test_of_the_seeds_means() -> None:
+    first, second = [RNG.random(n) for n in (9, 4, 20, 7)], [RNG.random(n) for n in (9, 4, 20, 7)]
+    found = paired_test(first, second, 0.2)
+    theirs = ttest_rel([row.mean() for row in first], [row.mean() for row in second])
+    assert found.p == pytest.approx(theirs.pvalue)
+    assert (found.difference.low, found.difference.high) == pytest.approx(tuple(theirs.confidence_interval(0.95)))
+    assert (found.difference.seeds, found.difference.n) == (4, 40)
+    assert not found.identical
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.02, -0.049, 0.08])
+def test_equivalence_is_statsmodels_tost(shift: float) -> None:
+    weightstats = pytest.importorskip("statsmodels.stats.weightstats")
+    first = RNG.random(12)
+    second = first - shift + RNG.normal(0, 0.03, 12)
+    p, _, _ = weightstats.ttost_paired(first, second, -0.05, 0.05)
+    assert paired_test(first[:, None], second[:, None], 0.05).p_equivalent == pytest.approx(p)
+
+
+def test_the_order_turns_the_sign_alone() -> None:
+    first, second = RNG.random((5, 8)), RNG.random((5, 8))
+    one, other = paired_test(first, second, 0.1), paired_test(second, first, 0.1)
+    assert one.difference.value == pytest.approx(-other.difference.value)
+    assert one.difference.low == pytest.approx(-other.difference.high)
+    assert (one.p, one.p_equivalent) == pytest.approx((other.p, other.p_equivalent))
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 12])
+def test_what_is_identical_needs_no_test(seeds: int) -> None:
+    rows = [RNG.random(6) < 0.8 for _ in range(seeds)]
+    found = paired_test(rows, rows, 0.01)
+    assert found.identical
+    assert (found.difference.value, found.difference.low, found.difference.high) == (0.0, 0.0, 0.0)
+    assert (found.p, found.p_equivalent) == (1.0, 0.0)
+
+
+def test_means_that_agree_are_not_identical() -> None:
+    found = paired_test([[1, 0]] * 6, [[0, 1]] * 6, 0.05)
+    assert not found.identical
+    assert found.difference.value == 0
+    assert found.error == pytest.approx(np.sqrt(np.var([1, -1], ddof=1) / 2 / 6)), "from within the seeds"
+    assert found.p == 1
+    assert found.p_equivalent > 0.05
+
+
+def test_two_seeds_that_happen_to_agree_prove_nothing() -> None:
+    found = against_zero([[1, 0, 0, 0, 0, 0, 0, 0, 0, 0]] * 2)
+    assert found.p > 0.05
+    assert found.difference.low < 0 < found.difference.high
+
+
+@pytest.mark.parametrize(("seeds", "shown"), [(2, False), (3, False), (5, True), (12, True)])
+def test_accuracies_of_one_and_zero(seeds: int, shown: bool) -> None:
+    found = paired_test(np.ones((seeds, 10)), np.zeros((seeds, 10)), 0.05)
+    assert found.difference.value == 1
+    assert found.error == pytest.approx(1 / seeds)
+    assert (found.p < 0.05) == shown
+    assert found.p_equivalent > 0.5
+
+
+def test_rounding_is_no_spread() -> None:
+    found = against_zero([[0.1 + 0.2], [0.3], [0.3]])
+    assert found.spread == 0
+    assert found.p == pytest.approx(0.0955, abs=1e-3)
+
+
+def test_one_seed_says_nothing_of_others() -> None:
+    found = paired_test([[1, 1, 1, 0]], [[0, 0, 0, 0]], 0.05)
+    assert (found.p, found.p_equivalent) == (1.0, 1.0)
+    assert (found.difference.low, found.difference.high) == (-np.inf, np.inf)
+
+
+@given(
+    st.lists(st.lists(st.sampled_from([-1, 0, 1]), min_size=1, max_size=5), min_size=1, max_size=6),
+    st.sampled_from([1e-6, 0.05, 1.0]),
+)
+@settings(max_examples=60, deadline=None)
+def test_any_hits_give_probabilities(differences: list[list[int]], margin: float) -> None:
+    found = against_zero(differences, margin)
+    assert 0 <= found.p <= 1
+    assert 0 <= found.p_equivalent <= 1
+    assert found.difference.low <= found.difference.value <= found.difference.high
+
+
+@pytest.mark.parametrize(("seeds", "inversions", "spread"), [(5, 10, 0.05), (12, 10, 0.0), (25, 4, 0.05)])
+def test_the_level_is_held(seeds: int, inversions: int, spread: float) -> None:
+    rng = np.random.default_rng(1)
+    wrong, missed = [], []
+    for _ in range(1_000):
+        level = rng.normal(0.8, 0.05, (seeds, 1))
+        half = rng.uniform(-1, 1, (seeds, 1)) * spread * np.sqrt(3) / 2
+        shared = rng.random((seeds, inversions))
+        own = np.where(rng.random((2, seeds, inversions)) < 0.5, shared, rng.random((2, seeds, inversions)))
+        found = paired_test(own[0] < level + half, own[1] < level - half, 0.05)
+        wrong.append(found.p < 0.05)
+        missed.append(not found.difference.low <= 0 <= found.difference.high)
+    assert np.mean(wrong) <= 0.05 + 0.02
+    assert np.mean(missed) == np.mean(wrong)
+
+
+@pytest.mark.parametrize("margin", [0, -0.1])
+def test_refuses_margins(margin: float) -> None:
+    with pytest.raises(InputError, match="margin: expected above 0"):
+        paired_test([[1.0]], [[0.0]], margin)
+
+
+def test_refuses_what_does_not_pair() -> None:
+    with pytest.raises(InputError, match="second: expected 1 seeds like the first, found 2"):
+        paired_test([[1.0]], [[1.0], [2.0]], 0.05)
