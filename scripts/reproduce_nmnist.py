@@ -38,7 +38,7 @@ ENTRIES = {
     "v2_gradient": Entry(BrainLeaksV2Gradient.for_nmnist()),
     "v1 for events": Entry(BrainLeaksV1.for_events()),
     "v1 for events, priors": Entry(BrainLeaksV1.for_events(**PRIORS)),
-    "v2, still": Entry(BrainLeaksV2.for_nmnist(form=TimeSegments(count=1)), "counts"),
+    "v2, still": Entry(BrainLeaksV2.for_nmnist(queries=400, form=TimeSegments(count=1)), "counts"),
     "v2, label": Entry(MOVING, "label", repeats=2),
     "v2, long": Entry(BrainLeaksV2.for_nmnist(queries=1800), "counts", repeats=1),
     CONTROLS[0]: Entry(MOVING, "counts", "untrained", repeats=2),
@@ -58,7 +58,7 @@ ROWS = [
     Row(CONTROLS[1], "null control: shuffled labels"),
 ]
 CURVES = ("v2", "v2, label", "v2, still", "v2, long")
-GRID = (200, 232, 264, 296, 328, 360, 392, 424, 456, 488, 520, 552, 584, 600, *range(700, 2001, 100))
+GRID = (*range(200, 601, 40), *range(700, 2001, 100))
 
 
 def report(results: Results, split: bl.data.Split[Any]) -> str:

@@ -79,8 +79,8 @@ class BrainLeaksV2(QuerySearch):
         Chosen on targets and judges of other seeds than those of the published results.
         """
         chosen: dict[str, Any] = {
-            "queries": 400, "warm_start": 2000, "learning_rate": 3.0, "blur": 1.0, "window": 5.0, "base_rate": 0.35,
-            "probe_densities": (0.03, 0.3), "probe_blur": 2.5, "stroke": 1.5, "form": MovingPattern(),
+            "queries": 200, "warm_start": 2000, "learning_rate": 3.0, "blur": 1.0, "window": 5.0, "base_rate": 0.35,
+            "warm_amplitude": 0.35, "pen": 1.4, "stroke": 1.5, "form": MovingPattern(),
         }  # fmt: skip
         return cls(**{**chosen, **changes})
 
