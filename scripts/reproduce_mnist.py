@@ -251,7 +251,8 @@ def main() -> None:
             found = of.measured(ATTACKS[cell.attack.removesuffix(", library")], cell, judges)
             results.keep(cell, found)
             print(f"{cell.key}: {np.mean(found['judges']['conv']['hits']):.2f} in {found['seconds']} s", flush=True)
-            write_text(options.out.with_suffix(".md"), report(results))
+            if cell.repeat == 0:  # the intervals take a while
+                write_text(options.out.with_suffix(".md"), report(results))
         write_text(options.out.with_suffix(".md"), report(results))
         draw(bench, judges["conv"], options.out.with_suffix(""))
 
