@@ -30,7 +30,7 @@ from bl_neuro.attacks import BrainLeaksV1, BrainLeaksV2Gradient, GradientInversi
 from bl_neuro.attacks.gradient_inversion import scaled_images
 from bl_neuro.audit.threads import one_thread
 from bl_neuro.files import write_text
-from bl_neuro.pictures.picture import INK, Picture, rendered
+from bl_neuro.pictures.picture import INK, Picture, rendered, write
 
 PLAN = replace(bl.training.plan_for("att_faces"), neuron="authors")
 TRAINING = AuthorsTraining(epochs=40, through_time=80, rate=1.5e-4, batch=40)
@@ -198,7 +198,7 @@ def main() -> None:
             print(f"{cell.key}: {np.mean(found['judges']['conv']['hits']):.2f} in {found['seconds']} s", flush=True)
             write_text(options.out.with_suffix(".md"), report(results))
         write_text(options.out.with_suffix(".md"), report(results))
-        draw(benches, results).save(options.out.with_suffix(""))
+        write(options.out.with_suffix(".png"), draw(benches, results).png)
 
 
 if __name__ == "__main__":

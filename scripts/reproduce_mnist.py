@@ -41,6 +41,8 @@ from bl_neuro.attacks import BrainLeaksV1, BrainLeaksV2, BrainLeaksV2Gradient, G
 from bl_neuro.audit.threads import one_thread
 from bl_neuro.files import write_text
 from bl_neuro.leakage import paired_bootstrap
+from bl_neuro.pictures import Picture
+from bl_neuro.pictures.picture import write
 from bl_neuro.seeding import stream
 
 PLAN = replace(bl.training.plan_for("mnist"), hidden=(3000,), neuron="authors")
@@ -202,14 +204,16 @@ def signed(estimate: Any) -> str:
     return f"{estimate.value:+.3f} [{estimate.low:+.3f}, {estimate.high:+.3f}]"
 
 
-def draw(bench: Bench, judge: Any, stem: Path) -> None:
+def draw(bench: Bench, library: Bench, judge: Any) -> Picture:
     """The first inversion of each class by each attack, on the first target, and what the judge takes it for."""
+    named = {**{row.attack: row.name for row in ROWS}, "v1, library": "v1, target trained the library's way"}
     rows, answers = {}, {}
-    for row in ROWS:
-        images, classes = bench.images(ATTACKS[row.attack], Cell(row.attack, 0))
-        rows[row.name] = (images, classes)
-        answers[row.name] = judge.probabilities(images).argmax(axis=1)
-    bl.pictures.reconstruction_grid(bench.split.target.class_means(), rows, answers=answers).save(stem)
+    for attack, name in named.items():
+        of = library if attack in LIBRARY else bench
+        images, classes = of.images(ATTACKS[attack.removesuffix(", library")], Cell(attack, 0))
+        rows[name] = (images, classes)
+        answers[name] = judge.probabilities(images).argmax(axis=1)
+    return bl.pictures.reconstruction_grid(bench.split.target.class_means(), rows, answers=answers)
 
 
 def main() -> None:
@@ -254,7 +258,7 @@ def main() -> None:
             if cell.repeat == 0:  # the intervals take a while
                 write_text(options.out.with_suffix(".md"), report(results))
         write_text(options.out.with_suffix(".md"), report(results))
-        draw(bench, judges["conv"], options.out.with_suffix(""))
+        write(options.out.with_suffix(".png"), draw(bench, library, judges["conv"]).png)
 
 
 if __name__ == "__main__":
