@@ -15,6 +15,7 @@ Names in the plural (`hits`, `confidences`, ...) give a value for each inversion
 the singular, their mean.
 """
 
+from bl_neuro.leakage.attribution import Attribution, Step, attribute
 from bl_neuro.leakage.bootstrap import Band, Estimate, paired_bootstrap, seed_band, seed_bootstrap
 from bl_neuro.leakage.comparison import PairVerdict, pair_verdicts
 from bl_neuro.leakage.course import held_at
@@ -44,6 +45,7 @@ from bl_neuro.leakage.sparsity import spike_density
 from bl_neuro.leakage.success import attack_success, target_confidence
 
 __all__ = [
+    "Attribution",
     "Band",
     "Estimate",
     "Membership",
@@ -54,8 +56,10 @@ __all__ = [
     "Plan",
     "SamplingSpread",
     "Spread",
+    "Step",
     "attack_accuracy",
     "attack_success",
+    "attribute",
     "confidence",
     "confidences",
     "differential_accuracy",

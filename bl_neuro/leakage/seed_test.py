@@ -92,12 +92,12 @@ def _errors(rows: list[FloatArray], means: FloatArray) -> tuple[float, float]:
 
 def _tail(t: float, seeds: int) -> float:
     """Probability of more than `t` without a difference."""
-    from scipy.stats import t as student
+    from scipy.special import stdtr
 
-    return float(student.sf(t, seeds - 1))
+    return float(stdtr(seeds - 1, -t))
 
 
 def _quantile(probability: float, seeds: int) -> float:
-    from scipy.stats import t as student
+    from scipy.special import stdtrit
 
-    return float(student.ppf(probability, seeds - 1))
+    return float(stdtrit(seeds - 1, probability))
