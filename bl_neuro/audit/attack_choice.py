@@ -102,4 +102,4 @@ def typed_settings(kind: type[Any], settings: Mapping[str, Any]) -> tuple[dict[s
 
 
 def _factory(name: str, preset: str | None) -> Callable[..., Attack[Any]]:
-    return ATTACKS[name] if preset is None else getattr(ATTACKS[name], preset)  # type: ignore[no-any-return]
+    return ATTACKS[name] if preset is None else getattr(ATTACKS[name], preset)

@@ -32,8 +32,8 @@ def target_plan(dataset: str, steps: int | None, *settings: dict[str, Any]) -> T
     values, problems = typed_settings(TargetPlan, given)
     if problems:
         raise InputError("; ".join(problem.message for problem in problems))
-    timed = {} if steps is None else {"steps": steps}
-    return replace(plan_for(dataset), **values, **conv, **timed)
+    changes: dict[str, Any] = {**values, **conv, **({} if steps is None else {"steps": steps})}
+    return replace(plan_for(dataset), **changes)
 
 
 def _conv(text: Any) -> Any:
@@ -52,16 +52,16 @@ def _subject(document: dict[str, Any]) -> Found:
         return
     if "seeds" not in document:
         yield (), "expected seeds of targets to train, or a [model]"
-    name = _table(document.get("dataset")).get("name")
+    dataset = str(_table(document.get("dataset")).get("name", ""))
     plans: list[tuple[Path, dict[str, Any]]] = [(("target",), _table(document.get("target")))]
     plans += [(("controls", i, "target"), _table(each.get("target"))) for i, each in _tables(document, "controls")]
-    for path, settings in plans:
-        if "steps" in settings:
-            yield (*path, "steps"), "steps are those of the experiment; give them there"
+    for place, own in plans:
+        if "steps" in own:
+            yield (*place, "steps"), "steps are those of the experiment; give them there"
         try:
-            target_plan(name if isinstance(name, str) else "", None, settings)
+            target_plan(dataset, None, own)
         except InputError as error:
-            yield path, str(error)
+            yield place, str(error)
 
 
 def _substrates(document: dict[str, Any]) -> Found:

@@ -33,12 +33,14 @@ class Cell:
 
     definition: see the module. needs: cells whose results it is made from. facts: what tables sort it by; among them
     target ("trained", "untrained", "shuffled_labels", "given"), seed, substrate, attack, reveals, restart, evaluator.
+    what: the definition as an object: TargetPlan, EvaluatorPart, or Attack.
     """
 
     kind: str
     definition: dict[str, Any]
     needs: tuple[Cell, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)
+    what: Any = None
 
     @cached_property
     def address(self) -> str:
@@ -93,7 +95,8 @@ class _Planner:
 
     def evaluator(self, part: EvaluatorPart) -> Cell:
         facts = {"evaluator": part.kind}
-        return Cell("evaluator", self._definition("evaluator", steps=self.steps, **part.model_dump()), (), facts)
+        made = {"evaluator": part.kind, "seed": part.seed, "epochs": part.epochs, "steps": self.steps}
+        return Cell("evaluator", self._definition("evaluator", **made), (), facts, part)
 
     def target(self, kind: str, seed: int, plan: TargetPlan) -> Cell:
         made: dict[str, Any]
@@ -101,7 +104,7 @@ class _Planner:
             made = {"fingerprint": self.material.network.fingerprint}
         else:
             made = {"plan": plan.facts(), "seed": seed, "learned": kind}
-        return Cell("target", self._definition("target", **made), (), {"target": kind, "seed": seed})
+        return Cell("target", self._definition("target", **made), (), {"target": kind, "seed": seed}, plan)
 
     def accuracy(self, target: Cell, substrate: str) -> Cell:
         model = self.material.model
@@ -147,7 +150,7 @@ class _Planner:
             "seed": derived_seed(target.facts["seed"], "audit attack", restart),
         }
         facts = {**self._facts(target, substrate), "attack": part.called, "reveals": reveals, "restart": restart}
-        return Cell("attack", self._definition("attack", **made), (target,), facts)
+        return Cell("attack", self._definition("attack", **made), (target,), facts, attack)
 
     def judgement(self, attack: Cell, evaluator: Cell) -> Cell:
         made = {"attack": attack.address, "evaluator": evaluator.address}

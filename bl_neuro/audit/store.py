@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from bl_neuro.audit.address import canonical_json, content_address
+from bl_neuro.audit.settled_tensors import settle_header
 from bl_neuro.errors import ModelFileError, ReportError
-from bl_neuro.files import need_folder, write_text
+from bl_neuro.files import atomic_path, need_folder, write_text
 
 MOST_BYTES = 2**26
 """Most that the JSON of a result may be long."""
@@ -66,14 +67,9 @@ class Store:
             lock.release()
 
     def read(self, address: str) -> Result | None:
-        """The result at `address`; None where there is none, or one that does not hold (see `problem`)."""
-        found = self._checked(address)
+        """The result at `address`; None where there is none, or one that does not hold (see `check`)."""
+        found = self.check(address)
         return found if isinstance(found, Result) else None
-
-    def problem(self, address: str) -> str | None:
-        """What is wrong with the result at `address`; None where it holds, or there is none."""
-        found = self._checked(address)
-        return found if isinstance(found, str) else None
 
     def write(
         self,
@@ -91,7 +87,9 @@ class Store:
         tensors = self._tensors(address)
         try:
             if save is not None:
-                save(tensors)
+                with atomic_path(tensors) as temporary:
+                    save(temporary)
+                    settle_header(temporary)
             body = {
                 "definition": definition,
                 "measures": measures,
@@ -132,8 +130,8 @@ class Store:
         """Where the training of a cell keeps how far it is."""
         return self.folder / "unfinished" / f"{address}.safetensors"
 
-    def _checked(self, address: str) -> Result | str | None:
-        """The result, or what is wrong with it, or None where there is none."""
+    def check(self, address: str) -> Result | str | None:
+        """The result at `address`, or what is wrong with it, or None where there is none."""
         path = self._path("cells", address)
         try:
             if path.stat().st_size > MOST_BYTES:

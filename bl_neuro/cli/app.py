@@ -304,3 +304,28 @@ def export(
     from bl_neuro.cli.export import export as command
 
     command(_model(model, layers, input_shape, convention, dt, reset), out, force, as_json)
+
+
+@app.command()
+def audit(
+    experiment: Annotated[
+        str, typer.Argument(help="An experiment's TOML file, or a ready-made one: digits, mnist.", show_default=False)
+    ],
+    plan: Annotated[bool, typer.Option("--plan", help="Only list the cells, what is done and what is left.")] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder of the results; runs/NAME by default.", show_default=False)
+    ] = None,
+    root: Annotated[
+        Path | None, typer.Option("--root", help="Folder of downloaded data; BL_NEURO_DATA by default.")
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", help="Processes to run cells in.")] = 1,
+    as_json: Json = False,
+) -> int:
+    """Run every cell of an experiment that is not done, and say what came of it; exit code 1 where some failed.
+
+    Whatever ends a run, the next one goes on from what is done, and comes to the same results.
+    """
+    from bl_neuro.cli.audit import AuditRequest
+    from bl_neuro.cli.audit import audit as command
+
+    return command(AuditRequest(experiment, plan, out, root, jobs), as_json)

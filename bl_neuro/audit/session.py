@@ -1,0 +1,78 @@
+"""An audit from its file to its summary."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from bl_neuro.audit.experiment import Experiment
+from bl_neuro.audit.experiment_file import experiment_path, read_experiment
+from bl_neuro.audit.material import Material, Place
+from bl_neuro.audit.plan import Cell, plan_cells
+from bl_neuro.audit.runner import Runner, Standing, Told, standing
+from bl_neuro.audit.store import Store
+from bl_neuro.audit.summary import summarise
+
+
+@dataclass(frozen=True)
+class Audit:
+    """An experiment, where its files are, and the folder of its results.
+
+    audit = Audit.of("digits", Path("runs/digits"))
+    audit.run(jobs=2)
+    audit.summary()["rows"]
+    """
+
+    experiment: Experiment
+    place: Place
+    store: Store
+
+    @classmethod
+    def of(cls, named: str, out: Path | None = None, root: Path | None = None) -> Audit:
+        """The ready-made experiment of that name or the one in that file; results go to `out`, or runs/NAME.
+
+        Raises:
+            ExperimentError: there is none, or it says what cannot be.
+        """
+        path = experiment_path(named)
+        experiment = read_experiment(path)
+        return cls(experiment, Place(path.parent.absolute(), root), Store(out or Path("runs") / experiment.name))
+
+    @cached_property
+    def material(self) -> Material:
+        """The data, and the model if one is given."""
+        return Material(self.experiment, self.place)
+
+    @cached_property
+    def cells(self) -> list[Cell]:
+        """Everything there is to do."""
+        return plan_cells(self.experiment, self.material)
+
+    def standing(self) -> Standing:
+        """What is done, and what is not."""
+        return standing(self.cells, self.store)
+
+    def run(self, jobs: int = 1, told: Told | None = None, **options: Any) -> Standing:
+        """Runs what is not done, and writes summary.json; see `Runner` for what it raises, and for options."""
+        with self.store.locked():
+            self.store.write_file("experiment.json", json.dumps(self.experiment.model_dump(), indent=1) + "\n")
+            found = Runner(self.cells, self.store, self.task, jobs, told, **options).run()
+            self.store.write_file("summary.json", json.dumps(self.summary(), indent=1) + "\n")
+        return found
+
+    @property
+    def task(self) -> dict[str, Any]:
+        """What a worker is told first."""
+        return {
+            "experiment": self.experiment.model_dump(),
+            "folder": str(self.place.folder),
+            "root": None if self.place.root is None else str(self.place.root.absolute()),
+            "out": str(self.store.folder.absolute()),
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """What was measured so far."""
+        return summarise(self.experiment, self.cells, self.store)

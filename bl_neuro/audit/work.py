@@ -1,0 +1,230 @@
+"""Doing one cell: what is made, measured and kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from bl_neuro import leakage
+from bl_neuro.access import BlackBox, WhiteBox, answered
+from bl_neuro.arrays import FloatArray
+from bl_neuro.attacks import Attack, Inversions, Trace, TransferAttack, TransferBox
+from bl_neuro.audit.experiment import EvaluatorPart
+from bl_neuro.audit.kept_inversions import KeptInversions, read_inversions
+from bl_neuro.audit.material import Material
+from bl_neuro.audit.plan import THREADS, Cell
+from bl_neuro.audit.provenance import machine, now, versions
+from bl_neuro.audit.store import Store
+from bl_neuro.backends import Target, open_target
+from bl_neuro.errors import ModelFileError, NotRevealed
+from bl_neuro.model_file import load, save
+from bl_neuro.network import Network
+from bl_neuro.seeding import derived_seed, stream
+from bl_neuro.training import (
+    Checkpoint,
+    ImageEvaluator,
+    load_evaluator,
+    measure_accuracy,
+    train_evaluator,
+    train_target,
+)
+
+MOST_TRACED = 33
+"""Points of an attack's course that are kept, of equal distance, the last among them."""
+SMALLEST_SIDE = 7
+"""SSIM needs images of at least so many pixels a side."""
+
+Made = tuple[dict[str, Any], Callable[[Path], None] | None]
+"""Measures, and what writes the tensors."""
+
+
+class Work:
+    """Does cells one after another, and keeps targets and evaluators at hand between them. A context manager."""
+
+    def __init__(self, material: Material, store: Store) -> None:
+        self.material, self.store = material, store
+        self._open: tuple[tuple[str, str], Target] | None = None
+        self._evaluators: dict[str, ImageEvaluator] = {}
+
+    def __enter__(self) -> Work:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._open is not None:
+            self._open[1].close()
+
+    def do(self, cell: Cell) -> None:
+        """Makes the result of `cell`, whose needs are done, and keeps it.
+
+        Raises:
+            ReportError: it could not be kept. Anything else: the cell failed.
+        """
+        makers: dict[str, Callable[[Cell], Made]] = {
+            "target": self._target,
+            "evaluator": self._evaluator,
+            "accuracy": self._accuracy,
+            "attack": self._attack,
+            "judgement": self._judgement,
+        }
+        began = time.perf_counter()
+        measures, write = makers[cell.kind](cell)
+        times = {
+            "seconds": time.perf_counter() - began,
+            "finished": now(),
+            "versions": versions(),
+            "machine": machine(),
+        }
+        self.store.write(cell.definition, measures, times, write)
+        self.store.checkpoint(cell.address).unlink(missing_ok=True)
+
+    def _target(self, cell: Cell) -> Made:
+        network = self.material.network or self._trained(cell)
+        measures = {"fingerprint": network.fingerprint, "parameters": network.parameters}
+        return measures, lambda path: save(network, path)
+
+    def _trained(self, cell: Cell) -> Network:
+        data, seed = self.material.split.target, cell.facts["seed"]
+        if cell.facts["target"] == "shuffled_labels":
+            order = stream(derived_seed(seed, "shuffled labels"), "order").permutation(len(data.labels))
+            data = replace(data, labels=data.labels[order])
+        checkpoint = Checkpoint(self.store.checkpoint(cell.address))
+        return train_target(data, cell.what, seed=seed, device="cpu", checkpoint=checkpoint)
+
+    def _evaluator(self, cell: Cell) -> Made:
+        part: EvaluatorPart = cell.what
+        evaluator = train_evaluator(
+            self.material.split.evaluator,
+            kind=part.kind,
+            steps=cell.definition["steps"],
+            epochs=part.epochs,
+            seed=part.seed,
+            device="cpu",
+            checkpoint=Checkpoint(self.store.checkpoint(cell.address)),
+        )
+        test = self.material.split.test
+        measures = {
+            "architecture": evaluator.architecture,
+            "spiking": evaluator.spiking,
+            "accuracy": evaluator.accuracy(test),
+            "samples": len(test.labels),
+        }
+        return measures, evaluator.save
+
+    def _accuracy(self, cell: Cell) -> Made:
+        test, made = self.material.test(), cell.definition
+        target = self._opened(cell)
+        accuracy = measure_accuracy(target, test, made["steps"], 0, made["encoder"])
+        return {"accuracy": accuracy, "samples": len(test.labels)}, None
+
+    def _attack(self, cell: Cell) -> Made:
+        made, attack = cell.definition, cell.what
+        target = self._opened(cell)
+        with ExitStack() as twins:
+            box = self._box(attack, target, made, twins)
+            found: Inversions = attack(box, classes=made["outputs"], steps=made["steps"], seed=made["seed"])
+            assumptions = attack.assumptions(box)
+        images, classes = self._images(found.images), np.asarray(made["classes"])
+        means = self.material.class_means
+        large = min(images.shape[2:]) >= SMALLEST_SIDE
+        measures = {
+            "access": attack.access,
+            "status": found.status.value,
+            "queries": found.queries,
+            "assumptions": list(assumptions),
+            "target_answers": self._answers(target, found),
+            "pearson_selectivity": leakage.pearson_selectivities(images, classes, means).tolist(),
+            "ssim": leakage.structural_similarities(images, classes, means).tolist() if large else None,
+            "spike_density": leakage.spike_density(found.spikes.numpy()),
+        }
+        return measures, _thinned(found).save
+
+    def _box(self, attack: Attack[Any], target: Target, made: dict[str, Any], twins: ExitStack) -> Any:
+        if attack.access == "white_box":
+            return WhiteBox(target)
+        box = BlackBox(target, made["reveals"], made["budget"])
+        if not isinstance(attack, TransferAttack):
+            return box
+        twin = twins.enter_context(open_target(target.network, made["twin"], **_options(made["twin"])))
+        return TransferBox(WhiteBox(twin), box)
+
+    def _answers(self, target: Target, found: Inversions) -> list[int | None] | None:
+        """The class of the dataset that the target names for each inversion, None for silence.
+
+        None for all where it shows no label. The auditor asks this, not the attacker: it is not counted.
+        """
+        try:
+            said = answered(target.run(found.spikes), target.network.readout).tolist()
+        except NotRevealed:
+            return None
+        return [None if output < 0 else self.material.class_map[output] for output in said]
+
+    def _judgement(self, cell: Cell) -> Made:
+        attack, judge = cell.needs
+        kept, evaluator = self._inversions(attack), self._judge(judge)
+        classes = np.asarray(attack.definition["classes"])
+        table = evaluator.probabilities(self._images(kept.images))
+        course: dict[str, list[float]] = {"queries": [], "hits": [], "confidence": []}
+        for spent, rates in zip(kept.queries.tolist(), kept.rates):
+            along = evaluator.probabilities(self._images(rates))
+            course["queries"].append(spent)
+            course["hits"].append(float(leakage.hits(along, classes).mean()))
+            course["confidence"].append(leakage.confidence(along, classes))
+        measures = {
+            "classes": classes.tolist(),
+            "hits": leakage.hits(table, classes).astype(int).tolist(),
+            "top3": leakage.hits(table, classes, 3).astype(int).tolist(),
+            "confidence": leakage.confidences(table, classes).tolist(),
+            "daa": leakage.differential_accuracy(table, classes),
+            "course": course,
+        }
+        return measures, None
+
+    def _images(self, values: torch.Tensor) -> FloatArray:
+        return np.asarray(values.reshape(-1, *self.material.shape).double())
+
+    def _opened(self, cell: Cell) -> Target:
+        """The target of `cell` on its substrate, kept open until another is wanted."""
+        key = (cell.definition["target"], cell.definition["substrate"])
+        if self._open is None or self._open[0] != key:
+            if self._open is not None:
+                self._open[1].close()
+                self._open = None
+            network = load(self._file(cell.needs[0]))
+            self._open = key, open_target(network, key[1], **_options(key[1]))
+        return self._open[1]
+
+    def _judge(self, cell: Cell) -> ImageEvaluator:
+        if cell.address not in self._evaluators:
+            self._evaluators[cell.address] = load_evaluator(self._file(cell))
+        return self._evaluators[cell.address]
+
+    def _inversions(self, cell: Cell) -> KeptInversions:
+        return read_inversions(self._file(cell))
+
+    def _file(self, cell: Cell) -> Path:
+        result = self.store.read(cell.address)
+        if result is None or result.tensors is None:
+            raise ModelFileError(f"{cell.said}: its result is not there any more; run the audit again")
+        return result.tensors
+
+
+def _options(substrate: str) -> dict[str, Any]:
+    """Options that give a substrate as many threads as a cell has."""
+    return {"threads": THREADS} if substrate == "loihi" else {}
+
+
+def _thinned(found: Inversions) -> Inversions:
+    """With no more of its course than is kept."""
+    trace = found.trace
+    count = len(trace.queries)
+    if count <= MOST_TRACED:
+        return found
+    chosen = torch.from_numpy(np.unique(np.linspace(0, count - 1, MOST_TRACED).round().astype(np.int64)))
+    return replace(found, trace=Trace(trace.queries[chosen], trace.objective[chosen], trace.rates[chosen]))

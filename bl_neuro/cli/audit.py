@@ -1,0 +1,171 @@
+"""`bl-neuro audit`."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from bl_neuro.audit.cost import Costs
+from bl_neuro.audit.plan import Cell
+from bl_neuro.audit.runner import Standing, Told
+from bl_neuro.audit.session import Audit
+from bl_neuro.cli.output import print_json, print_table, say
+from bl_neuro.errors import InputError
+
+FEW = 5
+"""Failures of one kind that are named."""
+
+
+@dataclass(frozen=True)
+class AuditRequest:
+    """What was asked for on the command line."""
+
+    experiment: str
+    plan: bool
+    out: Path | None
+    root: Path | None
+    jobs: int
+
+
+def audit(request: AuditRequest, as_json: bool) -> int:
+    """Runs an experiment, or plans it; 1 where a cell failed."""
+    if request.jobs < 1:
+        raise InputError(f"--jobs: expected at least 1, found {request.jobs}")
+    wanted = Audit.of(request.experiment, request.out, request.root)
+    if request.plan:
+        _plan(wanted, request.jobs, as_json)
+        return 0
+    with _progress(wanted, request.jobs) as told:
+        found = wanted.run(request.jobs, told)
+    summary = wanted.summary()
+    failures = [{"cell": each.cell.said, "error": each.error} for each in found.failed]
+    files = {"summary": str(wanted.store.folder / "summary.json")}
+    if as_json:
+        print_json({**summary, **files, "failures": failures, "left_out": len(found.left_out), "torn": found.torn})
+    else:
+        _tell(wanted, summary, found)
+    return 1 if failures or found.left_out else 0
+
+
+def _plan(wanted: Audit, jobs: int, as_json: bool) -> None:
+    """What there is to do, and what it will take as far as cells like these are finished."""
+    state, costs = wanted.standing(), Costs(wanted.store)
+    costs.add(cell for cell in wanted.cells if cell.address in state.finished)
+    groups: dict[tuple[str, ...], list[Cell]] = {}
+    for cell in wanted.cells:
+        groups.setdefault(_group(cell), []).append(cell)
+    rows: list[dict[str, Any]] = []
+    for group, cells in groups.items():
+        left = [cell for cell in cells if cell.address not in state.finished]
+        seconds, unknown = costs.total(left)
+        known = {"seconds_left": None if unknown else seconds}
+        rows.append({**dict(zip(COLUMNS, group)), "cells": len(cells), "done": len(cells) - len(left), **known})
+    seconds, unknown = costs.total(state.waiting)
+    total = {"cells": len(wanted.cells), "done": len(state.finished), "seconds_left": None if unknown else seconds}
+    if as_json:
+        print_json({"experiment": wanted.experiment.model_dump(), "plan": rows, **total, "torn": state.torn})
+        return
+    table = [[str(row[name]) for name in (*COLUMNS, "cells", "done")] + [_time(row["seconds_left"])] for row in rows]
+    print_table(f"{wanted.experiment.name}: the cells", [*COLUMNS, "cells", "done", "time left"], table, len(COLUMNS))
+    _warn(state)
+    said = f"at least {_time(seconds)} and {unknown} cells of unknown cost" if unknown else _time(seconds)
+    say(f"\n{total['done']} of {total['cells']} cells are done; left for one process: {said}")
+    if jobs > 1:
+        say(f"With --jobs {jobs}, at best a part in {jobs} of that.")
+
+
+COLUMNS = ("kind", "target", "substrate", "attack", "reveals")
+
+
+def _group(cell: Cell) -> tuple[str, ...]:
+    facts = cell.facts
+    return (cell.kind, *(str(facts.get(name, "")) for name in COLUMNS[1:]))
+
+
+def _tell(wanted: Audit, summary: dict[str, Any], found: Standing) -> None:
+    names = list(summary["evaluators"])
+    columns = ["target", "substrate", "attack", "reveals", "seeds", "n", "target acc.", "queries/class"]
+    columns += [f"attack acc. ({name})" for name in names] + [f"confidence ({names[0]})", "target success"]
+    table = [_line(row, names) for row in summary["rows"]]
+    print_table("Means and 95% intervals over target seeds", columns, table, 4)
+    for name, measures in summary["evaluators"].items():
+        if measures is not None:
+            say(f"evaluator {name}: test accuracy {measures['accuracy']:.3f} on {measures['samples']} samples")
+    _warn(found)
+    for error, count in Counter(each.error for each in found.failed).most_common():
+        cells = [each.cell.said for each in found.failed if each.error == error]
+        say(f"\n{count} failed: {error}")
+        for cell in cells[:FEW]:
+            say(f"  {cell}")
+        if count > FEW:
+            say(f"  and {count - FEW} more")
+    if found.left_out:
+        say(f"{len(found.left_out)} cells were left out, since what they are made from failed")
+    say(f"\n{summary['cells']['done']} of {summary['cells']['planned']} cells are done: {wanted.store.folder}")
+
+
+def _line(row: dict[str, Any], names: list[str]) -> list[str]:
+    judged = [row["evaluators"].get(name, {"attack_accuracy": None, "confidence": None}) for name in names]
+    first = judged[0]["attack_accuracy"]
+    count = ["0", "0"] if first is None else [str(first["seeds"]), str(first["n"])]
+    accuracy = row["target_accuracy"]
+    return [
+        *(row[name] for name in ("target", "substrate", "attack", "reveals")),
+        *count,
+        "-" if accuracy is None else f"{accuracy['value']:.3f}",
+        "-" if row["queries_per_class"] is None else f"{row['queries_per_class']:g}",
+        *(_interval(each["attack_accuracy"]) for each in judged),
+        _interval(judged[0]["confidence"]),
+        _interval(row["target_success"]),
+    ]
+
+
+def _interval(estimate: dict[str, Any] | None) -> str:
+    return "-" if estimate is None else f"{estimate['value']:.2f} [{estimate['low']:.2f}, {estimate['high']:.2f}]"
+
+
+def _warn(state: Standing) -> None:
+    for problem in state.torn[:FEW]:
+        say(f"not counted as done: {problem}")
+    if len(state.torn) > FEW:
+        say(f"and {len(state.torn) - FEW} more")
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return "-"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+
+
+@contextmanager
+def _progress(wanted: Audit, jobs: int) -> Iterator[Told]:
+    """A bar of cells with the time left, on a terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.completed}/{task.total}"))
+    columns_of_time = (TimeElapsedColumn(), TextColumn("{task.fields[left]}"))
+    console = Console(stderr=True)
+    costs = Costs(wanted.store)
+    learned: set[str] = set()
+    with Progress(*columns, *columns_of_time, console=console, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task(wanted.experiment.name, total=None, left="")
+
+        def told(state: Standing) -> None:
+            if progress.disable:
+                return
+            new = [cell for cell in wanted.cells if cell.address in state.finished - learned]
+            costs.add(new)
+            learned.update(cell.address for cell in new)
+            seconds, unknown = costs.total(state.waiting)
+            left = f"{'more than ' if unknown else ''}{_time(seconds / jobs)} left, {len(state.failed)} failed"
+            progress.update(task, completed=len(state.finished), total=len(wanted.cells), left=left)
+
+        yield told
