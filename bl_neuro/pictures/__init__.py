@@ -13,5 +13,14 @@ from bl_neuro.pictures.courses import leakage_curves
 from bl_neuro.pictures.picture import Picture
 from bl_neuro.pictures.raster import spike_raster
 from bl_neuro.pictures.reconstructions import reconstruction_grid
+from bl_neuro.pictures.waterfall import attribution_waterfall
 
-__all__ = ["Animation", "Picture", "event_animation", "leakage_curves", "reconstruction_grid", "spike_raster"]
+__all__ = [
+    "Animation",
+    "Picture",
+    "attribution_waterfall",
+    "event_animation",
+    "leakage_curves",
+    "reconstruction_grid",
+    "spike_raster",
+]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bl_neuro.pictures import courses, raster, reconstructions
+from bl_neuro.pictures import courses, raster, reconstructions, waterfall
 from bl_neuro.pictures.picture import Picture, rendered
 
 
@@ -19,6 +19,6 @@ def figures(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         seen.append(figure)
         return rendered(figure, alt)
 
-    for module in (courses, raster, reconstructions):
+    for module in (courses, raster, reconstructions, waterfall):
         monkeypatch.setattr(module, "rendered", keep)
     return seen
