@@ -77,7 +77,10 @@ class Plan:
         return float(np.mean(ndtr(shift - cut) + ndtr(-shift - cut)))
 
     def equivalence_power(self, margin: float, difference: float = 0.0) -> float:
-        """Probability, 0..1, that a true `difference` is found to be within `margin`."""
+        """Probability, 0..1, that a true `difference` is found to be within `margin`.
+
+        A little more than hits have where `within` is far below sqrt(margin); see `seed_test` on hits.
+        """
         from scipy.special import ndtr
 
         if self.error == 0:

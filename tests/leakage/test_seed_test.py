@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import t as student
 from scipy.stats import ttest_rel
 
 from bl_neuro import InputError
@@ -85,6 +86,20 @@ def test_rounding_is_no_spread() -> None:
     found = against_zero([[0.1 + 0.2], [0.3], [0.3]])
     assert found.spread == 0
     assert found.p == pytest.approx(0.0955, abs=1e-3)
+
+
+def test_hits_that_happen_to_agree_are_not_yet_equivalent() -> None:
+    """One pair of 24 differs: 12 seeds of two cannot tell that from the margin; 12 of forty can."""
+    few, many = np.zeros((12, 2)), np.zeros((12, 40))
+    few[0, 0] = many[0, 0] = 1
+    least = np.sqrt((0.05 - 0.05**2) / 2 / 12)
+    found = against_zero(list(few))
+    assert found.error < least
+    assert found.p_equivalent == pytest.approx(student.sf((0.05 - 1 / 24) / least, 11))
+    assert found.p_equivalent > 0.05 > against_zero(list(many)).p_equivalent
+    confidences = few / 2
+    other = against_zero(list(confidences))
+    assert other.p_equivalent == pytest.approx(student.sf((0.05 - 1 / 48) / other.error, 11)), "no hits: no least"
 
 
 def test_one_seed_says_nothing_of_others() -> None:
