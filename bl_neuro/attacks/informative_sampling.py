@@ -31,6 +31,7 @@ class InformativeSampling:
 
     def __init__(self, classes: IntArray, base: FloatArray, contrast: Contrast, rng: np.random.Generator) -> None:
         self._classes, self._base, self._contrast, self._rng = classes, base, contrast, rng
+        self._silent = -1
         self._away = np.zeros(len(classes))
         self._near = np.zeros(len(classes))
         self._kept: dict[int, list[BoolArray]] = {int(label): [] for label in classes}
@@ -41,7 +42,11 @@ class InformativeSampling:
         return self._away
 
     def named_by_silence(self, label: int) -> None:
-        """Class `label` is what answers name where nothing speaks: it wins at once, and begins away from there."""
+        """Class `label` is what answers name where nothing speaks.
+
+        It would win by dimming whatever it is mixed with. So what named others is laid over its own, from the start.
+        """
+        self._silent = label
         self._away[self._classes == label] = HALFWAY
 
     def drawn_from(self, rates: FloatArray, pairs: int) -> FloatArray:
@@ -49,7 +54,9 @@ class InformativeSampling:
         mixed = np.broadcast_to(rates, (pairs, *rates.shape)).copy()
         for column, label in enumerate(self._classes.tolist()):
             away, near = self._away[column], self._near[column]
-            if away > 0:
+            if away > 0 and label == self._silent:
+                mixed[:, column] += away * self._naming_others(label, pairs) * (1 - mixed[:, column])
+            elif away > 0:
                 mixed[:, column] += away * (self._contrasting(label, pairs) - mixed[:, column])
             if near > 0 and self._kept[label]:
                 mixed[:, column] += near * (self._some(self._kept[label], pairs, self._base) - mixed[:, column])
@@ -75,11 +82,15 @@ class InformativeSampling:
 
     def _contrasting(self, label: int, count: int) -> FloatArray:
         """What speaks against class `label`, to mix `count` queries with."""
-        others = [frame for other, frames in self._kept.items() if other != label for frame in frames]
-        chosen = np.broadcast_to(self._base, (count, *self._base.shape)).copy()
-        against = slice(None, None, 2 if self._contrast == "mixed" else 1)
-        chosen[against] = self._some(others, len(chosen[against]), self._base)
+        chosen = np.broadcast_to(self._naming_others(label, count), (count, *self._base.shape)).copy()
+        if self._contrast == "mixed":
+            chosen[1::2] = self._base
         return chosen
+
+    def _naming_others(self, label: int, count: int) -> FloatArray:
+        """`count` inputs that named other classes than `label`; the base where there are none."""
+        others = [frame for other, frames in self._kept.items() if other != label for frame in frames]
+        return self._some(others, count, self._base)
 
     def _some(self, frames: list[BoolArray], count: int, otherwise: FloatArray) -> FloatArray:
         """`count` of `frames`, drawn evenly; `otherwise` where there are none."""

@@ -44,7 +44,7 @@ class DemoPlan:
 
     target: TargetPlan = field(default_factory=lambda: TargetPlan(steps=20))
     white_box: BrainLeaksV1 = field(default_factory=BrainLeaksV1)
-    black_box: BrainLeaksV2 = field(default_factory=lambda: BrainLeaksV2(queries=640, window=3.0))
+    black_box: BrainLeaksV2 = field(default_factory=lambda: BrainLeaksV2(queries=640, window=3.0, contrast="mixed"))
     restarts: int = 4
     controls: int = 5
 

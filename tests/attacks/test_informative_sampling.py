@@ -38,12 +38,13 @@ def test_mixed_every_other_pair_is_left_for_what_says_nothing() -> None:
     np.testing.assert_allclose(drawn[1::2], 0.5 + 0.9 * (0.2 - 0.5))
 
 
-def test_the_class_that_silence_names_begins_halfway_to_what_says_nothing() -> None:
+def test_over_the_class_that_silence_names_others_are_laid_from_the_start() -> None:
     chosen = sampling()
+    chosen.learn(np.array([[0, 1, 0, 1.0]]), np.array([3]))
     chosen.named_by_silence(7)
     drawn = chosen.drawn_from(RATES, 2)
     np.testing.assert_array_equal(drawn[:, 0], RATES[[0, 0]])
-    np.testing.assert_allclose(drawn[:, 1], 0.35)
+    np.testing.assert_allclose(drawn[:, 1], np.tile([0.5, 0.75, 0.5, 0.75], (2, 1)))
 
 
 def test_where_no_other_is_known_it_is_left_for_what_says_nothing() -> None:
