@@ -50,10 +50,6 @@ class HeldOracle:
         answers = [self._box.query(self.form.spikes(part, self.steps)) for part in parts]
         return np.concatenate([evidence(answer, self._box.reveals, self._box.classes) for answer in answers])
 
-    def own_evidence(self, frames: FloatArray) -> FloatArray:
-        """How much the answers to frames (n, K, *input_shape) speak for the class they are meant for: (n, K)."""
-        return self.own(self.evidence(frames.reshape(-1, *self.input_shape)))
-
     def own(self, evidences: FloatArray) -> FloatArray:
         """Of evidence (n x K, C) for frames (n, K, *input_shape), that for the class each is meant for: (n, K)."""
         count = len(self.classes)

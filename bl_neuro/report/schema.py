@@ -52,7 +52,7 @@ Fraction = Annotated[float, BeforeValidator(_snapped), Field(ge=0.0, le=1.0)]
 Correlation = Annotated[float, Field(ge=-1.0 - ROUNDING, le=1.0 + ROUNDING)]
 Count = Annotated[int, Field(ge=0)]
 Text = Annotated[str, StringConstraints(min_length=1)]
-Attack = Literal["v1", "v2", "v2_gradient", "ann"]
+Attack = Literal["v1", "v2", "v2_gradient", "ann", "cma_es", "one_plus_one", "random", "transfer"]
 Access = Literal["white_box", "black_box"]
 ControlKind = Literal["shuffled_labels", "untrained"]
 
@@ -99,7 +99,10 @@ class Row(_Record):
 
     dataset: Text = Field(description="Name of the dataset; the same as the results' own.")
     substrate: Text = Field(description="What the target runs on: snntorch, norse, slayer, lava, loihi, ...")
-    attack: Attack = Field(description="v1, v2 (queries only), v2_gradient (as first published), or ann.")
+    attack: Attack = Field(
+        description="v1, v2 (queries only), v2_gradient (as first published), ann (no spikes), cma_es, one_plus_one "
+        "and random (other searches, to compare with), or transfer (a leaked copy first)."
+    )
     access: Access = Field(description="white_box (the attacker runs it and has gradients) or black_box (queries).")
     reveals: Text | None = Field(
         description="What the attacker is shown. Black box: membrane, scores, spikes, counts or label. "

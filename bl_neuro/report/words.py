@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from bl_neuro.report.schema import Control, Row
 
-ATTACKS = {"v1": "v1", "v2": "v2", "v2_gradient": "v2 gradient", "ann": "ANN baseline"}
+ATTACKS = {
+    "v1": "v1",
+    "v2": "v2",
+    "v2_gradient": "v2 gradient",
+    "ann": "ANN baseline",
+    "cma_es": "CMA-ES",
+    "one_plus_one": "(1+1)-ES",
+    "random": "random search",
+    "transfer": "transfer",
+}
 CONTROLS = {"shuffled_labels": "shuffled labels", "untrained": "untrained"}
 NULL_NETWORKS = {
     "shuffled_labels": ("a network trained on shuffled labels", "networks trained on shuffled labels"),
