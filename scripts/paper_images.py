@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from authors_judge import AuthorsJudge
 from authors_training import AuthorsTraining
+from face_twin import FaceTwin
 from paper_table import Cell, judged
 
 import bl_neuro as bl
@@ -40,7 +41,7 @@ class Bench:
     split: Any
     plan: TargetPlan
     training: AuthorsTraining | None = None
-    twin_settings: Mapping[str, Any] = field(default_factory=dict)
+    twin_settings: Mapping[str, Any] | FaceTwin = field(default_factory=dict)
 
     def target(self, seed: int) -> bl.Network:
         """The spiking target of a seed."""
@@ -57,6 +58,9 @@ class Bench:
 
         def make(path: Path, checkpoint: Checkpoint) -> None:
             print(f"training twin {path.stem}", flush=True)
+            if isinstance(self.twin_settings, FaceTwin):
+                self.twin_settings.train(self.split.target, self.plan.hidden[0], seed).save(path)
+                return
             settings = {**self.twin_settings, "seed": seed, "checkpoint": checkpoint}
             bl.training.train_ann_twin(self.split.target, self.plan.hidden, **settings).save(path)
 

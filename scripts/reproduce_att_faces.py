@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from authors_inversions import read_inversions
 from authors_training import AuthorsTraining
+from face_twin import FaceTwin
 from paper_images import PRECISION, SUBSTRATE, Bench
 from paper_table import AUTHORS, AUTHORS_ACCURACY, Cell, Results, Row, foot, judged, span, table
 
@@ -34,7 +35,7 @@ from bl_neuro.pictures.picture import INK, Picture, rendered, write
 
 PLAN = replace(bl.training.plan_for("att_faces"), neuron="authors")
 TRAINING = AuthorsTraining(epochs=40, through_time=80, rate=1.5e-4, batch=40)
-TWIN = {"epochs": 30, "rate": 5e-4, "batch": 32}
+TWIN = FaceTwin(epochs=60, rate=4.6e-4, batch=32)
 PRIORS = {"blur": 2.0}
 """Faces fill the picture, so there is no window."""
 ATTACKS: dict[str, Any] = {
@@ -171,7 +172,7 @@ def main() -> None:
     options = parser.parse_args()
     settings = {
         "target": {"layers": "10304-3000-40", "neuron": PLAN.neuron, "steps": PLAN.steps, **TRAINING.facts()},
-        "twin": TWIN,
+        "twin": asdict(TWIN),
         "attacks": {name: attack.settings() for name, attack in ATTACKS.items()},
         "substrate": f"{SUBSTRATE}, {PRECISION}",
     }
