@@ -58,8 +58,11 @@ def _subject(document: dict[str, Any]) -> Found:
     for place, own in plans:
         if "steps" in own:
             yield (*place, "steps"), "steps are those of the experiment; give them there"
+        wrong = typed_settings(TargetPlan, {name: own[name] for name in own if name != "conv"})[1]
+        for problem in wrong:
+            yield (*place, problem.setting or ""), problem.message
         try:
-            target_plan(dataset, None, own)
+            target_plan(dataset, None, {} if wrong else own)
         except InputError as error:
             yield place, str(error)
 

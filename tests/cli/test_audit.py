@@ -1,0 +1,83 @@
+"""`bl-neuro audit`, on a given model: planned, run, run again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+GIVEN = """\
+name = "given"
+steps = 8
+classes = [3, 1]
+substrates = ["loihi"]
+
+[dataset]
+name = "digits"
+
+[model]
+file = "target.safetensors"
+class_map = [1, 0, 2, 3, 4, 5, 6, 7, 8, 9]
+
+[[evaluators]]
+kind = "conv"
+epochs = 1
+
+[[attacks]]
+attack = "v2"
+reveals = ["counts", "scores"]
+settings = { queries = 16, warm_start = 20 }
+"""
+
+
+@pytest.fixture
+def given(models: Path, tmp_path: Path) -> Path:
+    (tmp_path / "target.safetensors").write_bytes((models / "target.safetensors").read_bytes())
+    file = tmp_path / "given.toml"
+    file.write_text(GIVEN)
+    return file
+
+
+def test_a_given_model_is_planned_audited_and_not_audited_again(call: Callable[..., Any], given: Path) -> None:
+    out = given.parent / "out"
+    planned = call("audit", given, "--plan", "--out", out)
+    assert planned.code == 0
+    assert "0 of 7 cells are done; left for one process: at least 0 s and 7 cells of unknown cost" in planned.out
+    assert not out.exists()  # a plan writes nothing
+
+    said = call("audit", given, "--out", out, "--json")
+    assert said.code == 0, said.err
+    summary = json.loads(said.out)
+    assert summary["cells"] == {"planned": 7, "done": 7}
+    assert [row["reveals"] for row in summary["rows"]] == ["counts", "scores"]
+    assert {row["target"] for row in summary["rows"]} == {"given"}
+    for row in summary["rows"]:
+        assert row["queries_per_class"] == row["budget_per_class"] == 26
+        assert row["evaluators"]["conv"]["attack_accuracy"]["n"] == 2
+        assert row["target_accuracy"]["value"] > 0.5  # outputs 0 and 1 mean each other's class, the others their own
+        assert row["target_accuracy"]["value"] < 0.8
+    kept = json.loads((out / "summary.json").read_text())
+    assert kept["rows"] == summary["rows"]
+
+    again = call("audit", given, "--out", out)
+    assert again.code == 0
+    assert "Means and 95% intervals over target seeds" in again.out
+    assert "7 of 7 cells are done" in again.out
+    planned = json.loads(call("audit", given, "--plan", "--out", out, "--json").out)
+    assert (planned["cells"], planned["done"], planned["seconds_left"]) == (7, 7, 0)
+
+
+def test_what_does_not_fit_is_an_error_of_one_line(call: Callable[..., Any], given: Path) -> None:
+    given.write_text(GIVEN.replace("class_map = [1, 0,", "class_map = [1, 1,"))
+    said = call("audit", given, "--plan")
+    assert (said.code, said.out) == (2, "")
+    assert "class_map: expected a class in 0..9 for each of 10 outputs, each once" in said.err
+    given.write_text(GIVEN.replace('["loihi"]', '["lohi"]'))
+    said = call("audit", given)
+    assert said.code == 2
+    assert said.err.startswith(f"error: {given}: line 4: substrates.0: expected one of snntorch, ")
+    assert call("audit", given, "--jobs", "0").err.startswith("error: --jobs: expected at least 1")
+    assert "one of digits, mnist" in call("audit", "nowhere").err
