@@ -99,7 +99,7 @@ def beside(done: list[dict[str, Any]]) -> list[str]:
     ]
     for other in ("v1 for events, priors", "v2_gradient"):
         pairs = [[by_seed(done, name, judge, "hits") for name in ("v2", other)] for judge in JUDGES]
-        if all(len(rows) > 1 for pair in pairs for rows in pair):
+        if all(len(ours) == len(theirs) > 1 for ours, theirs in pairs):  # not while it is being made
             found = [paired_bootstrap(*pair) for pair in pairs]
             said = ", ".join(f"`{judge}` {each.value:+.3f} [{each.low:+.3f}, {each.high:+.3f}]"
                              for judge, each in zip(JUDGES, found))  # fmt: skip
