@@ -146,6 +146,8 @@ class Backend(ABC):
     extra: ClassVar[str]
     """The extra of bl-neuro that installs them."""
     differentiable: ClassVar[bool]
+    reveals_membrane: ClassVar[bool] = True
+    """Whether its targets show their output membrane."""
     arithmetic: ClassVar[Arithmetic | None] = None
     """What it computes in, "real" (float64) or "loihi" (Loihi's integers): two substrates of one arithmetic promise
     identical spikes. None, unless a backend says so: nothing is promised."""

@@ -37,6 +37,7 @@ class LavaBackend(Backend):
     imported_here: ClassVar[bool] = False
     extra: ClassVar[str] = "lava"
     differentiable: ClassVar[bool] = False
+    reveals_membrane: ClassVar[bool] = False
     arithmetic: ClassVar[Arithmetic | None] = "loihi"
 
     @classmethod

@@ -105,7 +105,8 @@ class AttackPart(Part):
 
     label: what tables call it, its name by default. reveals: what a black box shows, one row each. budget: queries a
     box answers in all; as many as the settings ask for by default. restarts, substrates: those of the experiment by
-    default; where an attack needs gradients, the substrates that have them. twin: the copy of a transfer attack.
+    default. Substrates without gradients, or that show no membrane, are left out where it takes these. twin: the
+    substrate of a transfer attack's copy.
     """
 
     attack: str

@@ -6,7 +6,7 @@ So a changed definition changes the address of its cell and of all that is made 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -73,7 +73,7 @@ class _Planner:
             target = self.target(kind, seed, self.plan)
             yield target
             for substrate in self.experiment.substrates:
-                yield self.accuracy(target, substrate)
+                yield from self.accuracy(target, substrate)
                 for part in self.experiment.attacks:
                     yield from self.attacks(target, substrate, part, part.restarts or self.experiment.restarts)
         for control in self.experiment.controls:
@@ -87,7 +87,7 @@ class _Planner:
             target = self.target(part.kind, seed, plan)
             yield target
             for substrate in part.substrates or self.experiment.substrates:
-                yield self.accuracy(target, substrate)
+                yield from self.accuracy(target, substrate)
                 for attack in self.experiment.attacks:
                     if part.attacks is None or attack.called in part.attacks:
                         restarts = part.restarts or attack.restarts or self.experiment.restarts
@@ -106,7 +106,9 @@ class _Planner:
             made = {"plan": plan.facts(), "seed": seed, "learned": kind}
         return Cell("target", self._definition("target", **made), (), {"target": kind, "seed": seed}, plan)
 
-    def accuracy(self, target: Cell, substrate: str) -> Cell:
+    def accuracy(self, target: Cell, substrate: str) -> Iterator[Cell]:
+        if not self.shown(substrate, ["label"]):
+            return
         model = self.material.model
         made = {
             "target": target.address,
@@ -115,7 +117,7 @@ class _Planner:
             "encoder": "rate" if model is None else model.encoder,
             "class_map": self.material.class_map,
         }
-        return Cell("accuracy", self._definition("accuracy", **made), (target,), self._facts(target, substrate))
+        yield Cell("accuracy", self._definition("accuracy", **made), (target,), self._facts(target, substrate))
 
     def attacks(self, target: Cell, substrate: str, part: AttackPart, restarts: int) -> Iterator[Cell]:
         if part.substrates is not None and substrate not in part.substrates:
@@ -123,12 +125,19 @@ class _Planner:
         white = ATTACKS[part.attack].access == "white_box"
         if white and not find_backend(substrate).differentiable:
             return
-        for reveals in ["gradient"] if white else part.reveals or []:
+        for reveals in ["gradient"] if white else self.shown(substrate, part.reveals or []):
             for restart in range(restarts):
                 attack = self.attack(target, substrate, part, reveals, restart)
                 yield attack
                 for evaluator in self.evaluators:
                     yield self.judgement(attack, evaluator)
+
+    def shown(self, substrate: str, reveals: Sequence[str]) -> list[str]:
+        """Those of `reveals` that a box on this substrate can show."""
+        network = self.material.network
+        by_membrane = network is not None and network.readout == "membrane"
+        hidden = {"membrane", "scores", *(["label"] if by_membrane else [])}
+        return [each for each in reveals if find_backend(substrate).reveals_membrane or each not in hidden]
 
     def attack(self, target: Cell, substrate: str, part: AttackPart, reveals: str, restart: int) -> Cell:
         attack = make_attack(part.attack, part.preset, part.settings)
