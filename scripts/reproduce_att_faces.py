@@ -36,7 +36,7 @@ from bl_neuro.pictures.picture import INK, Picture, rendered, write
 PLAN = replace(bl.training.plan_for("att_faces"), neuron="authors")
 TRAINING = AuthorsTraining(epochs=40, through_time=80, rate=1.5e-4, batch=40)
 TWIN = FaceTwin(epochs=70, rate=1e-4, batch=8)
-"""As far as the authors' 5e-5 all along. At higher rates and fewer steps its sigmoids saturate, and inversion stalls."""
+"""As far as the authors' 5e-5 all along. At higher rates, in fewer steps, sigmoids saturate and inversion stalls."""
 PRIORS = {"blur": 2.0}
 """Faces fill the picture, so there is no window."""
 ATTACKS: dict[str, Any] = {
