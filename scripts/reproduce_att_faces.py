@@ -24,13 +24,14 @@ from authors_inversions import read_inversions
 from authors_training import AuthorsTraining
 from face_twin import FaceTwin
 from paper_images import PRECISION, SUBSTRATE, Bench
-from paper_table import AUTHORS, AUTHORS_ACCURACY, Cell, Results, Row, foot, judged, span, table
+from paper_table import AUTHORS, AUTHORS_ACCURACY, Cell, Results, Row, by_seed, foot, judged, span, table
 
 import bl_neuro as bl
 from bl_neuro.attacks import BrainLeaksV1, BrainLeaksV2Gradient, GradientInversion
 from bl_neuro.attacks.gradient_inversion import scaled_images
 from bl_neuro.audit.threads import one_thread
 from bl_neuro.files import write_text
+from bl_neuro.leakage import paired_bootstrap
 from bl_neuro.pictures.picture import INK, Picture, rendered, write
 
 PLAN = replace(bl.training.plan_for("att_faces"), neuron="authors")
@@ -137,8 +138,24 @@ def report(results: Results) -> str:
         said = f"Accuracy on the 80 test photographs: {', '.join(accuracies)}; judges: {judges}."
         lines += [" ".join([said, *theirs]), ""]
         lines += table(results.cells, rows, names)
-    lines += ["", f"`{OWN}` is a convolutional judge that learned from the target's own photographs."]
+    lines += ["", *explained(results)]
     return "\n".join([*lines, *foot(results)]) + "\n"
+
+
+def explained(results: Results) -> list[str]:
+    """What the table does not say by itself."""
+    lines = [f"- `{OWN}` is a convolutional judge that learned from the target's own photographs."]
+    for attack in ("ann", "v1", "v2_gradient"):
+        pairs = [by_seed(results.cells, f"apart / {attack}", name, "hits") for name in (OWN, JUDGES[0])]
+        if pairs[0]:
+            more = paired_bootstrap(*pairs)
+            lines.append(f"  On the same inversions by {attack} its attack accuracy is {more.value:+.3f} "
+                         f"[{more.low:+.3f}, {more.high:+.3f}] beside that of `{JUDGES[0]}`, which saw others of the "
+                         "same people.")  # fmt: skip
+    missing = [f"{NAMES[attack]} ({split})" for split, attack in ORDER if Cell(f"{split} / {attack}", 0) not in results]
+    if missing:
+        lines.append(f"- Not run yet: {'; '.join(missing)}. The same command goes on with them.")
+    return lines
 
 
 def draw(benches: dict[str, Bench], results: Results) -> Picture:
