@@ -26,13 +26,13 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _end)
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    lines: queue.Queue[str] = queue.Queue()
+    lines: queue.Queue[str | None] = queue.Queue()
     threading.Thread(target=_listen, args=(lines,), daemon=True).start()
     serve(lines, answers)
 
 
-def serve(lines: queue.Queue[str], answers: TextIO) -> None:
-    """Answers line by line, for ever."""
+def serve(lines: queue.Queue[str | None], answers: TextIO) -> None:
+    """Answers line by line, until None."""
     import torch
 
     from bl_neuro.audit.experiment import Experiment
@@ -42,15 +42,18 @@ def serve(lines: queue.Queue[str], answers: TextIO) -> None:
     from bl_neuro.audit.work import Work
 
     torch.set_num_threads(THREADS)
-    task = json.loads(lines.get())
+    first = lines.get()
+    if first is None:
+        return
+    task = json.loads(first)
     experiment = Experiment.model_validate(task["experiment"])
     place = Place(Path(task["folder"]), None if task["root"] is None else Path(task["root"]))
     material = Material(experiment, place)
     cells = {cell.address: cell for cell in plan_cells(experiment, material)}
     with Work(material, Store(Path(task["out"]))) as work:
         _answer(answers, {})
-        while True:
-            _answer(answers, _done(work, cells.get(json.loads(lines.get()))))
+        while (line := lines.get()) is not None:
+            _answer(answers, _done(work, cells.get(json.loads(line))))
 
 
 def _done(work: Any, cell: Any) -> dict[str, Any]:
@@ -74,9 +77,10 @@ def _answer(answers: TextIO, value: dict[str, Any]) -> None:
     answers.flush()
 
 
-def _listen(lines: queue.Queue[str]) -> None:
+def _listen(lines: queue.Queue[str | None]) -> None:
     for line in sys.stdin:
         lines.put(line)
+    lines.put(None)  # should a library that is being imported swallow the signal
     os.kill(os.getpid(), signal.SIGTERM)
 
 
