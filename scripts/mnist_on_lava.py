@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from mnist_black_box import CLASSES, STEPS, Bench
+from mnist_black_box import CLASSES, JUDGES, STEPS, Bench
+from paper_table import command, commit
 
 import bl_neuro as bl
 from bl_neuro.attacks import BrainLeaksV2, Inversions
@@ -48,6 +49,7 @@ def facts(found: Inversions, seconds: float, judges: dict[str, Any]) -> dict[str
     classes = np.arange(CLASSES)
     verdicts = {name: judge.probabilities(found.images.numpy()) for name, judge in judges.items()}
     return {
+        "inversions": len(found.classes),
         "queries": found.queries,
         "queries_a_class": found.queries_per_class,
         "seconds": round(seconds, 1),
@@ -71,7 +73,7 @@ def main() -> int:
     network = bl.load(exported)
     with bl.open_target(network, "loihi") as target:
         accuracy = bl.training.measure_accuracy(target, bench.split.test, STEPS, 0)
-    judges = {kind: bench.judge(kind) for kind in ("conv", "spiking")}
+    judges = {name: bench.judge(name) for name in JUDGES}
     attack = replace(BrainLeaksV2.for_mnist(), queries=options.queries)
     made = {name: attacked(network, name, attack, options.seed) for name in ("loihi", "lava")}
     one, two = (found for found, _ in made.values())
@@ -83,6 +85,8 @@ def main() -> int:
     }
     results = {
         "made": now(),
+        "commit": commit(),
+        "command": command(),
         "versions": versions(),
         "machine": machine(),
         "network": "784-1000-10, read from a .net file",
