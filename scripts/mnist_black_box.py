@@ -4,9 +4,10 @@
 
 Targets 784-1000-10 with the canonical neuron, trained on 30,000 images; evaluators trained on the 30,000 others, of
 which the convolutional one of seed 0 was named the judge beforehand. v2's settings were chosen on targets of other
-seeds, but under this judge: one of the same make from a seed that no choice saw stands beside it, and a spiking one. Each attack inverts every class --repeats times on every
-target seed, on `loihi`. Null controls: untrained targets, and targets trained on shuffled labels. What is done is kept
-in --work and --out, and a rerun goes on from there. Also writes the table and the curves beside --out.
+seeds, but under this judge: one of the same make from a seed that no choice saw stands beside it, and a spiking one.
+Each attack inverts every class --repeats times on every target seed, on `loihi`. Null controls: untrained targets, and
+targets trained on shuffled labels. What is done is kept in --work and --out, and a rerun goes on from there. Also
+writes the table and the curves beside --out.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from bl_neuro.seeding import derived_seed, stream
 
 STEPS, CLASSES = 25, 10
 JUDGES = {"conv": ("conv", 0), "conv, seed 7": ("conv", 7), "spiking": ("spiking", 0)}
-"""Kind and seed of each. The first was named beforehand, and v2's settings were chosen under it; no choice saw the others."""
+"""Kind and seed of each. The first was named beforehand, and settings were chosen under it; no choice saw the others."""
 NAMED = "conv"
 QUERIES = {"scores": 312, "counts": 512, "label": 512}
 """Queries a class after the shared warm start of 2,000, which adds 200 a class."""
@@ -165,9 +166,9 @@ def table(results: dict[str, Any]) -> str:
     lines = ["# Black-box inversion of MNIST", "", f"Target 784-1000-10, {len(accuracies)} seeds, test accuracy "
              f"{min(accuracies):.4f} to {max(accuracies):.4f}; judges on the test images: {judges}. Substrate `loihi`. "
              "Mean and 95% interval over seeds and inversions.", ""]  # fmt: skip
-    lines += ["Attack accuracy under each judge. `conv` was named beforehand, and v2's settings were chosen under it, on "
-              "targets of other seeds; no choice saw the others. The peers have v2's settings, chosen for v2; v1 has its "
-              "blur and window. v2 also takes pen strokes, shifts and strokes for granted.", ""]  # fmt: skip
+    lines += ["Attack accuracy under each judge. `conv` was named beforehand, and v2's settings were chosen under it, "
+              "on targets of other seeds; no choice saw the others. The peers have v2's settings, chosen for v2; v1 has "
+              "its blur and window. v2 also takes pen strokes and shifts for granted.", ""]  # fmt: skip
     head = ["attack", "reveals", "queries a class", "n", *JUDGES, "confidence (conv)", "v2 less this one (conv)"]
     lines += [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for attack in attacks():
@@ -235,8 +236,9 @@ def main() -> None:
     results: dict[str, Any] = {"target_accuracy": {}, "judge_accuracy": {}, "cells": {}}
     if options.out.exists():
         results |= json.loads(options.out.read_text())
-    settings = {name: attack.settings() for name, attack in attacks().items()} | {"queries": QUERIES, "jitter": JITTER}
-    if results.setdefault("settings", settings) != json.loads(json.dumps(settings)):
+    chosen = {name: attack.settings() for name, attack in attacks().items()} | {"queries": QUERIES, "jitter": JITTER}
+    settings = json.loads(json.dumps(chosen))
+    if results.setdefault("settings", settings) != settings:
         raise InputError(f"{options.out}: made with other settings; name another file")
     with one_thread():
         bench = Bench(options.work)
