@@ -1,54 +1,22 @@
-"""What an audit measured: a record an inversion, and rows of them by substrate, attack and what is revealed."""
+"""What an audit found: rows by substrate, attack and what is revealed, and a verdict on each pair of substrates."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from bl_neuro.audit.experiment import Experiment
 from bl_neuro.audit.plan import Cell
+from bl_neuro.audit.records import Record, records
 from bl_neuro.audit.store import Store
+from bl_neuro.audit.verdicts import substrate_verdicts
 from bl_neuro.leakage import seed_bootstrap
 
 FORMAT = "bl-neuro/audit-summary/1"
-
-
-@dataclass(frozen=True)
-class Record:
-    """One inversion under one evaluator.
-
-    target: "trained", "given", or the kind of control. seed: of the target. label: the class that was inverted.
-    hit: whether the evaluator ranks it first. confidence: its probability of it, 0..1. rung: of the ladder from float
-    to deployed, None outside of it.
-    """
-
-    target: str
-    seed: int
-    substrate: str
-    attack: str
-    reveals: str
-    restart: int
-    evaluator: str
-    label: int
-    hit: int
-    confidence: float
-    rung: str | None = None
-
-
-def records(cells: Sequence[Cell], store: Store) -> list[Record]:
-    """A record for each inversion and evaluator whose cell is done, in the order of the plan."""
-    found = []
-    for cell in cells:
-        result = store.read(cell.address) if cell.kind == "judgement" else None
-        if result is not None:
-            measures = result.measures
-            values = zip(measures["classes"], measures["hits"], measures["confidence"])
-            found += [Record(**cell.facts, label=label, hit=hit, confidence=sure) for label, hit, sure in values]
-    return found
 
 
 def summarise(experiment: Experiment, cells: Sequence[Cell], store: Store) -> dict[str, Any]:
@@ -67,12 +35,15 @@ def summarise(experiment: Experiment, cells: Sequence[Cell], store: Store) -> di
         if group
     ]
     evaluators = {cell.facts["evaluator"]: measures.get(cell.address) for cell in cells if cell.kind == "evaluator"}
+    compared, alike = substrate_verdicts(judged, experiment.margin)
     return {
         "format": FORMAT,
         "experiment": experiment.model_dump(),
         "cells": {"planned": len(cells), "done": len(measures)},
         "evaluators": evaluators,
         "rows": rows,
+        "verdicts": [each.as_json() for each in compared],
+        "alike": [asdict(each) for each in alike],
     }
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bl_neuro.arrays import FloatArray
-from bl_neuro.audit.summary import Record
+from bl_neuro.audit.records import Record
 from bl_neuro.leakage import PairVerdict, pair_verdicts
 
 MEASURES = ("hit", "confidence")

@@ -90,6 +90,23 @@ def _group(cell: Cell) -> tuple[str, ...]:
     return (cell.kind, *(str(facts.get(name, "")) for name in COLUMNS[1:]))
 
 
+def _verdicts(summary: dict[str, Any]) -> None:
+    """Of attack accuracy, under every evaluator; substrates alike on one line."""
+    compared = [each for each in summary["verdicts"] if each["measure"] == "hit"]
+    if not compared and not summary["alike"]:
+        return
+    margin = 100 * summary["experiment"]["margin"]
+    say(f"\nDoes the substrate change leakage? Attack accuracy, margin {margin:g} points:")
+    for each in summary["alike"]:
+        say(f"  {_asked(each)}: {', '.join(each['substrates'])} score the same")
+    for each in compared:
+        say(f"  {_asked(each)}: {'/'.join(each['first'])} less {'/'.join(each['second'])}: {each['sentence']}")
+
+
+def _asked(each: dict[str, Any]) -> str:
+    return f"{each['attack']}, {each['reveals']}, {each['evaluator']}"
+
+
 def _tell(wanted: Audit, summary: dict[str, Any], found: Standing) -> None:
     names = list(summary["evaluators"])
     columns = ["target", "substrate", "attack", "reveals", "seeds", "n", "target acc.", "queries/class"]
@@ -99,6 +116,7 @@ def _tell(wanted: Audit, summary: dict[str, Any], found: Standing) -> None:
     for name, measures in summary["evaluators"].items():
         if measures is not None:
             say(f"evaluator {name}: test accuracy {measures['accuracy']:.3f} on {measures['samples']} samples")
+    _verdicts(summary)
     _warn(found)
     for error, count in Counter(each.error for each in found.failed).most_common():
         cells = [each.cell.said for each in found.failed if each.error == error]

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bl_neuro.audit.summary import Record
+from bl_neuro.audit.records import Record
 from bl_neuro.audit.verdicts import substrate_verdicts
 
 SEEDS, CLASSES, RESTARTS = 12, 10, 4

@@ -1,0 +1,43 @@
+"""What an audit measured, a record an inversion and evaluator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bl_neuro.audit.plan import Cell
+from bl_neuro.audit.store import Store
+
+
+@dataclass(frozen=True)
+class Record:
+    """One inversion under one evaluator.
+
+    target: "trained", "given", or the kind of control. seed: of the target. label: the class that was inverted.
+    hit: whether the evaluator ranks it first. confidence: its probability of it, 0..1. rung: of the ladder from float
+    to deployed, None outside of it.
+    """
+
+    target: str
+    seed: int
+    substrate: str
+    attack: str
+    reveals: str
+    restart: int
+    evaluator: str
+    label: int
+    hit: int
+    confidence: float
+    rung: str | None = None
+
+
+def records(cells: Sequence[Cell], store: Store) -> list[Record]:
+    """A record for each inversion and evaluator whose cell is done, in the order of the plan."""
+    found = []
+    for cell in cells:
+        result = store.read(cell.address) if cell.kind == "judgement" else None
+        if result is not None:
+            measures = result.measures
+            values = zip(measures["classes"], measures["hits"], measures["confidence"])
+            found += [Record(**cell.facts, label=label, hit=hit, confidence=sure) for label, hit, sure in values]
+    return found
