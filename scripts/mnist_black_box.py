@@ -35,7 +35,7 @@ from bl_neuro.seeding import derived_seed, stream
 
 STEPS, CLASSES = 25, 10
 JUDGES = {"conv": ("conv", 0), "conv, seed 7": ("conv", 7), "spiking": ("spiking", 0)}
-"""Kind and seed of each. The first was named beforehand, and settings were chosen under it; no choice saw the others."""
+"""Kind and seed of each. The first was named beforehand, and settings were chosen under it; no choice saw others."""
 NAMED = "conv"
 QUERIES = {"scores": 312, "counts": 512, "label": 512}
 """Queries a class after the shared warm start of 2,000, which adds 200 a class."""
@@ -167,8 +167,8 @@ def table(results: dict[str, Any]) -> str:
              f"{min(accuracies):.4f} to {max(accuracies):.4f}; judges on the test images: {judges}. Substrate `loihi`. "
              "Mean and 95% interval over seeds and inversions.", ""]  # fmt: skip
     lines += ["Attack accuracy under each judge. `conv` was named beforehand, and v2's settings were chosen under it, "
-              "on targets of other seeds; no choice saw the others. The peers have v2's settings, chosen for v2; v1 has "
-              "its blur and window. v2 also takes pen strokes and shifts for granted.", ""]  # fmt: skip
+              "on targets of other seeds; no choice saw the others. The peers have v2's settings, chosen for v2; v1 "
+              "has its blur and window. v2 also takes pen strokes and shifts for granted.", ""]  # fmt: skip
     head = ["attack", "reveals", "queries a class", "n", *JUDGES, "confidence (conv)", "v2 less this one (conv)"]
     lines += [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for attack in attacks():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -106,7 +107,7 @@ class BrainLeaksV2(QuerySearch):
         rules = [
             (not odd, f"{', '.join(odd)}: expected an even number, since queries come in pairs"),
             ((self.queries, self.warm_start) != (0, 0), "queries and warm_start: expected at least one query"),
-            (self.learning_rate > 0, f"learning_rate: expected above 0, found {self.learning_rate}"),
+            (0 < self.learning_rate < math.inf, f"learning_rate: expected above 0, found {self.learning_rate}"),
             (0 <= self.momentum < 1, f"momentum: expected 0..1, found {self.momentum}"),
             (0 < self.floor < 0.5, f"floor: expected between 0 and 0.5, found {self.floor}"),
             (self.contrast in CONTRASTS, f"contrast: expected one of {', '.join(CONTRASTS)}, found {self.contrast!r}"),

@@ -84,7 +84,8 @@ class ImagePrior:
         images = frames.reshape(-1, *self._image)
         moved = np.zeros_like(images)
         height, width = self._image[1:]
-        for image, place, (down, right) in zip(images, moved, shifts.tolist()):
+        bounded = np.clip(shifts, (-height, -width), (height, width))
+        for image, place, (down, right) in zip(images, moved, bounded.tolist()):
             place[:, max(down, 0) : height + min(down, 0), max(right, 0) : width + min(right, 0)] = image[
                 :, max(-down, 0) : height + min(-down, 0), max(-right, 0) : width + min(-right, 0)
             ]

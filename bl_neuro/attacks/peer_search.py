@@ -61,7 +61,8 @@ class Searcher(ABC):
 class PeerSearch(QuerySearch):
     """A black-box search for a held frame a class, on the terms of BrainLeaksV2: fitness, priors, warm start, budget.
 
-    Settings: see `QuerySearch`. The trace's objective is the mean fitness of a generation.
+    What v2 makes of silence where labels are revealed is its own. Settings: see `QuerySearch`. The trace's objective is
+    the mean fitness of a generation.
     """
 
     @abstractmethod

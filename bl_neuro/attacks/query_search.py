@@ -15,6 +15,9 @@ from bl_neuro.attacks.scribbles import scribbles
 from bl_neuro.attacks.with_priors import AttackWithPriors
 from bl_neuro.checks import whole_number
 
+FARTHEST = 1024
+"""Most pixels that a prior reaches."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class QuerySearch(AttackWithPriors[BlackBox]):
@@ -65,9 +68,14 @@ class QuerySearch(AttackWithPriors[BlackBox]):
         rules = [
             (0 < self.base_rate < 1, f"base_rate: expected between 0 and 1, found {self.base_rate}"),
             (0 <= low <= high <= 1, f"probe_densities: expected two rising values in 0..1, found {low}, {high}"),
-            (self.probe_blur >= 0, f"probe_blur: expected at least 0 pixels, found {self.probe_blur}"),
-            (0 <= self.pen < math.inf, f"pen: expected at least 0 pixels, found {self.pen}"),
-            (self.stroke >= 0, f"stroke: expected at least 0 pixels, found {self.stroke}"),
+            (
+                0 <= self.warm_amplitude < math.inf,
+                f"warm_amplitude: expected at least 0, found {self.warm_amplitude}",
+            ),
+            *(
+                (0 <= getattr(self, name) <= FARTHEST, f"{name}: expected 0..{FARTHEST}, found {getattr(self, name)}")
+                for name in ("probe_blur", "pen", "stroke", "jitter")
+            ),
         ]
         return [*super().problems(), *wrong, *(message for holds, message in rules if not holds)]
 
@@ -79,10 +87,12 @@ class QuerySearch(AttackWithPriors[BlackBox]):
         """What is taken for granted of inputs that `prior` is for."""
         if not prior.is_image:
             return prior.active
-        pen = [f"what is seen was drawn with a pen (of radius {self.pen:g} pixels)"] if self.pen > 0 else []
+        pen = [
+            f"what is seen is a pen's stroke (radius {self.pen:g} pixels) in the middle, over half the image or more"
+        ]
         stroke = [f"lit pixels come in strokes (chance shared over {self.stroke:g} pixels)"] if self.stroke > 0 else []
         jitter = [f"an image a little off its place means the same (by {self.jitter} pixels)"] if self.jitter else []
-        return [*prior.active, *pen, *stroke, *jitter]
+        return [*prior.active, *(pen if self.pen > 0 else []), *stroke, *jitter]
 
     def probes(self, count: int, prior: ImagePrior, rng: np.random.Generator) -> FloatArray:
         """The warm start's binary inputs, (count, *input_shape)."""

@@ -13,7 +13,10 @@ MEMORY = 0.7
 
 
 class StopAttack(Exception):
-    """Raised by a `progress` callback to end a search: what it found so far is returned, with status `stopped`."""
+    """Raised by a `progress` callback to end a search of queries: what it found is returned, with status `stopped`.
+
+    White-box and transfer attacks do not catch it.
+    """
 
 
 class Stopping:

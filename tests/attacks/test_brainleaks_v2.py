@@ -173,6 +173,12 @@ def test_jitter_shifts_both_of_a_pair_alike() -> None:
     assert (asked.sum((0, 2, 3)) == heights * widths).all()
 
 
+def test_jitter_may_be_wider_than_the_image() -> None:
+    images = Network((1, 2, 2), [bl.Flatten(), bl.Dense(np.ones((2, 4)), bl.CubaLIF())])
+    found = BrainLeaksV2(queries=16, warm_start=4, jitter=9)(BlackBox(Recorded(images)), classes=[0], steps=2)
+    assert found.status is Status.COMPLETED
+
+
 def test_the_first_probe_is_blank_where_labels_hide_silence() -> None:
     for reveals in REVEALS:
         _, target = run(BrainLeaksV2(queries=0, warm_start=5), reveals)
@@ -301,6 +307,10 @@ def test_spikes_are_drawn_from_the_rates_anew_in_each_step() -> None:
         ({"base_rate": 1.0}, "base_rate: expected between 0 and 1"),
         ({"floor": 0.0}, "floor: expected between 0 and 0.5"),
         ({"jitter": -1}, "jitter: expected a whole number of at least 0"),
+        ({"jitter": 2000}, "jitter: expected 0..1024"),
+        ({"warm_amplitude": float("nan")}, "warm_amplitude: expected at least 0"),
+        ({"learning_rate": float("inf")}, "learning_rate: expected above 0"),
+        ({"stroke": float("inf")}, "stroke: expected 0..1024"),
         ({"contrast": "white"}, "contrast: expected one of others, mixed"),
         ({"floor": 0.5}, "floor: expected between 0 and 0.5"),
         ({"probe_densities": (0.5, 0.1)}, "probe_densities: expected two rising values"),

@@ -208,8 +208,8 @@ def test_cma_es_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
         (OnePlusOneEs, {"probe_densities": (0.5, 0.1)}, "probe_densities: expected two rising values"),
         (CmaEs, {"population": 1}, "population: expected at least 2"),
         (CmaEs, {"sigma": 0.0}, "sigma: expected above 0"),
-        (CmaEs, {"probe_blur": -1.0}, "probe_blur: expected at least 0"),
-        (RandomSearch, {"stroke": -1.0}, "stroke: expected at least 0"),
+        (CmaEs, {"probe_blur": -1.0}, "probe_blur: expected 0..1024"),
+        (RandomSearch, {"stroke": -1.0}, "stroke: expected 0..1024"),
         (CmaEs, {"blur": -1.0}, "blur: expected at least 0"),
     ],
 )
