@@ -155,7 +155,8 @@ def summary(done: list[dict[str, Any]]) -> list[str]:
         "Under a judge trained as theirs the authors' figures come out again. Judges that normalise, that learned from "
         "images made to look like inversions, and that never saw the target's own images, recognise fewer of the same "
         "inversions, and fewer of the authors' published ones.",
-        *(f"{attack}, attack accuracy / confidence: {said}." for attack, said in pairs.items()),
+        "",
+        *(f"- {attack}, attack accuracy / confidence: {said}." for attack, said in pairs.items()),
         "",
     ]
 
