@@ -74,6 +74,8 @@ ORDER = [
 """What there is to do, the most important first; each takes minutes a target, so there is one inversion of a person."""
 PUBLISHED = "Face_ANN_Inverted"
 PEOPLE_SHOWN = 10
+BLOCK = 4
+"""Side of the blocks that the judges average over before they look."""
 
 
 def make_bench(work: Path, split: str) -> Bench:
@@ -135,7 +137,7 @@ def report(results: Results) -> str:
         ]
         lines += ["", f'## Split "{split}": {what}', ""]
         theirs = ["Authors: ANN {:.4f}, judge {:.4f}.".format(*AUTHORS_ACCURACY["att_faces"])] * (split == "authors")
-        said = f"Accuracy on the 80 test photographs: {', '.join(accuracies)}; judges: {judges}."
+        said = f"Accuracy on the 80 test photographs: {'; '.join([*accuracies, f'judges: {judges}'])}."
         lines += [" ".join([said, *theirs]), ""]
         lines += table(results.cells, rows, names)
     lines += ["", *explained(results)]
@@ -159,17 +161,19 @@ def explained(results: Results) -> list[str]:
 
 
 def draw(benches: dict[str, Bench], results: Results) -> Picture:
-    """The inversions of the first people, on the first target of each split; no photographs."""
+    """The inversions of the first people, on the first target of each split, as judges see them; no photographs."""
     from matplotlib.figure import Figure
 
     rows = [(split, attack) for split, attack in ORDER if Cell(f"{split} / {attack}", 0) in results]
-    figure = Figure(figsize=(0.6 * PEOPLE_SHOWN + 1.6, 0.75 * len(rows) + 0.2))
+    width, height = 0.6 * PEOPLE_SHOWN + 1.6, 0.73 * len(rows) + 0.3
+    figure = Figure(figsize=(width, height))
     grid = figure.subplots(len(rows), PEOPLE_SHOWN, squeeze=False)
-    figure.subplots_adjust(left=0.22, right=0.99, top=0.95, bottom=0.01, wspace=0.05, hspace=0.05)
+    figure.subplots_adjust(1.5 / width, 0.05 / height, 1 - 0.1 / width, 1 - 0.25 / height, wspace=0.05, hspace=0.05)
     for line, (split, attack) in zip(grid, rows):
         images, _ = benches[split].images(ATTACKS[attack], Cell(f"{split} / {attack}", 0))
         for axes, image in zip(line, images):
-            axes.imshow(image[0], cmap="gray", aspect="auto")
+            blocks = image[0].reshape(112 // BLOCK, BLOCK, 92 // BLOCK, BLOCK).mean(axis=(1, 3))
+            axes.imshow(blocks, cmap="gray", aspect="auto", interpolation="nearest")
             axes.set(xticks=[], yticks=[])
         label = f'{NAMES[attack]}\nsplit "{split}"'.replace(", ", ",\n")
         line[0].set_ylabel(label, fontsize=6.5, color=INK, rotation=0, ha="right", va="center")
@@ -177,7 +181,7 @@ def draw(benches: dict[str, Bench], results: Results) -> Picture:
     for axes, person in zip(grid[0], people):
         axes.set_title(person, fontsize=7, color=INK, pad=2)
     said = "; ".join(f'{NAMES[attack]}, split "{split}"' for split, attack in rows)
-    return rendered(figure, f"Inversions for {', '.join(people)}, each stretched to its full range, a row for: {said}.")
+    return rendered(figure, f"Inversions for {', '.join(people)}, in blocks of {BLOCK}x{BLOCK}, a row for: {said}.")
 
 
 def main() -> None:
