@@ -182,7 +182,7 @@ def table(results: dict[str, Any]) -> str:
             queries = f"{QUERIES[reveals] + 200}" if attack != "v1" else "white box"
             columns = [attack, reveals, queries, f"{judged[0].seeds} x {judged[0].n // judged[0].seeds}"]
             columns += [interval(each) for each in (*judged, sure)]
-            lines.append(f"| {' | '.join(columns)} | {margins(done, attack, reveals, found[0])} |")
+            lines.append(f"| {' | '.join(columns)} | {margins(done, attack, reveals)} |")
     controls = {kind: by_seed(done, NAMED, "hits", target=kind) for kind in TARGETS[1:]}
     controls = {kind: rows for kind, rows in controls.items() if rows}
     if controls:
@@ -193,14 +193,32 @@ def table(results: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def margins(done: dict[str, Any], attack: str, reveals: str, theirs: list[list[float]]) -> str:
-    """v2's attack accuracy less that of another attack, paired by target seed; of each `reveals` beside a white box."""
+def margins(done: dict[str, Any], attack: str, reveals: str) -> str:
+    """v2's attack accuracy less that of another attack, on the target seeds and repeats that both have done.
+
+    Beside a white box, of each `reveals`.
+    """
     found = []
+    theirs = by_repeat(done, attack, reveals)
     for shown in () if attack == "v2" else QUERIES if attack == "v1" else (reveals,):
-        ours = by_seed(done, NAMED, "hits", target="trained", attack="v2", reveals=shown)
-        if [len(row) for row in ours] == [len(row) for row in theirs]:
-            found.append(f"{shown}: " * (attack == "v1") + interval(paired_bootstrap(ours, theirs)))
+        ours = by_repeat(done, "v2", shown)
+        pairs: dict[int, list[tuple[list[float], list[float]]]] = {}
+        for seed, repeat in sorted(ours.keys() & theirs.keys()):
+            pairs.setdefault(seed, []).append((ours[seed, repeat], theirs[seed, repeat]))
+        first, second = ([sum((pair[side] for pair in each), []) for each in pairs.values()] for side in (0, 1))
+        if first:
+            found.append(f"{shown}: " * (attack == "v1") + interval(paired_bootstrap(first, second)))
     return "; ".join(found)
+
+
+def by_repeat(done: dict[str, Any], attack: str, reveals: str) -> dict[tuple[int, int], list[float]]:
+    """The named judge's hits by target seed and repeat, for trained targets."""
+    chosen = {"target": "trained", "attack": attack, "reveals": reveals}
+    return {
+        (result["cell"]["seed"], result["cell"]["repeat"]): result[NAMED]["hits"]
+        for result in done.values()
+        if chosen.items() <= result["cell"].items()
+    }
 
 
 def interval(estimate: Any) -> str:
