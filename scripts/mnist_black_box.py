@@ -205,7 +205,7 @@ def margins(done: dict[str, Any], attack: str, reveals: str) -> str:
         pairs: dict[int, list[tuple[list[float], list[float]]]] = {}
         for seed, repeat in sorted(ours.keys() & theirs.keys()):
             pairs.setdefault(seed, []).append((ours[seed, repeat], theirs[seed, repeat]))
-        first, second = ([sum((pair[side] for pair in each), []) for each in pairs.values()] for side in (0, 1))
+        first, second = ([[hit for pair in each for hit in pair[side]] for each in pairs.values()] for side in (0, 1))
         if first:
             found.append(f"{shown}: " * (attack == "v1") + interval(paired_bootstrap(first, second)))
     return "; ".join(found)
