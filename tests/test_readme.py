@@ -34,7 +34,7 @@ def block_after(text: str) -> str:
 
 
 def test_every_block_is_run_by_a_test() -> None:
-    assert len(BLOCKS) == 3
+    assert len(BLOCKS) == 4
 
 
 def test_the_first_attack(needs: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,6 +48,13 @@ def test_the_first_attack(needs: Callable[[str], None], tmp_path: Path, monkeypa
     train_evaluator(split.evaluator, steps=8, epochs=12).save(demo / "evaluator.safetensors")
     assert run(BLOCKS[0])["inversions"].spikes.shape == (20, 10, 1, 8, 8)
     assert (tmp_path / "inversions.safetensors").is_file()
+
+
+def test_data_and_training() -> None:
+    found = run(BLOCKS[3])
+    shown = found["judge"].probabilities(found["split"].test.images)
+    assert (shown.argmax(1) == found["split"].test.labels).mean() > 0.9
+    assert (found["target"].input_shape, found["target"].classes) == ((1, 8, 8), 10)
 
 
 def test_a_network_of_ones_own(needs: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,7 @@ def test_images_are_means_over_time() -> None:
 
 
 def test_status_is_its_word() -> None:
-    assert [str(status) for status in Status] == ["completed", "budget_spent"]
+    assert [str(status) for status in Status] == ["completed", "budget_spent", "no_gain", "stopped"]
 
 
 @pytest.mark.parametrize("rates", [True, False])
