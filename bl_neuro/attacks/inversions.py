@@ -101,9 +101,14 @@ class Inversions:
 
 
 def joined(parts: list[Inversions]) -> Inversions:
-    """Several runs of one attack, with seeds of their own, as one: inversions side by side, queries added up."""
+    """Several runs of one attack, with seeds of their own, as one: inversions side by side, queries added up.
+
+    A run that ended before others stands still in the trace from there on. (One without any entry leaves none.)
+    """
     first = parts[0]
-    length = min(len(part.trace.queries) for part in parts)
+    lengths = [len(part.trace.queries) for part in parts]
+    longest = max(lengths) if min(lengths) else 0
+    entries = [torch.arange(longest).clamp(max=max(length - 1, 0)) for length in lengths]
     rates = [part.rates for part in parts if part.rates is not None]
     cut = [part.status for part in parts if part.status is not Status.COMPLETED]
     return Inversions(
@@ -112,9 +117,9 @@ def joined(parts: list[Inversions]) -> Inversions:
         rates=torch.cat(rates, dim=rates[0].dim() - first.spikes.dim() + 1) if rates else None,
         queries=sum(part.queries for part in parts),
         trace=Trace(
-            torch.stack([part.trace.queries[:length] for part in parts]).sum(0),
-            torch.cat([part.trace.objective[:length] for part in parts], dim=1),
-            torch.cat([part.trace.rates[:length] for part in parts], dim=1),
+            torch.stack([part.trace.queries[at] for part, at in zip(parts, entries)]).sum(0),
+            torch.cat([part.trace.objective[at] for part, at in zip(parts, entries)], dim=1),
+            torch.cat([part.trace.rates[at] for part, at in zip(parts, entries)], dim=1),
         ),
         status=cut[0] if cut else Status.COMPLETED,
         attack=first.attack,

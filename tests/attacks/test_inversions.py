@@ -84,10 +84,11 @@ def test_joins_runs_side_by_side() -> None:
     assert (both.status, both.attack, both.seed) == (Status.COMPLETED, "v2", 1)
 
 
-def test_joins_runs_of_different_length_up_to_the_shorter() -> None:
-    both = joined([made(1), made(2, generations=2, status=Status.BUDGET_SPENT)])
-    assert both.trace.queries.tolist() == [20, 40]
-    assert both.trace.rates.shape == (2, 4, 1, 3, 3)
+def test_a_run_that_ended_before_others_stands_still() -> None:
+    short = made(2, generations=2, status=Status.BUDGET_SPENT)
+    both = joined([made(1), short])
+    assert both.trace.queries.tolist() == [20, 40, 50]
+    assert torch.equal(both.trace.rates[:, 2:], short.trace.rates[[0, 1, 1]])
     assert both.queries == 50
     assert both.status is Status.BUDGET_SPENT
 
