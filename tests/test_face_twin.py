@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import sys
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,7 +11,6 @@ import torch.nn.functional as F
 from bl_neuro.data import load_digits
 from bl_neuro.training import AnnTwin
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 face_twin = importlib.import_module("face_twin")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from bl_neuro.attacks import BrainLeaksV1, BrainLeaksV2
 from bl_neuro.data import EventDataset, three_way_split
 from bl_neuro.training import plan_for
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 paper = importlib.import_module("paper_events")
 
 SHORT = BrainLeaksV2.for_nmnist(queries=32, warm_start=60)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from bl_neuro.data import load_digits, three_way_split
 from bl_neuro.errors import DataError
 from bl_neuro.training import TargetPlan
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 images = importlib.import_module("paper_images")
 table = importlib.import_module("paper_table")
 training = importlib.import_module("authors_training")

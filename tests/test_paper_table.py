@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -13,20 +13,7 @@ import pytest
 
 from bl_neuro.errors import InputError
 
-SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "paper_table.py"
-
-
-def _loaded() -> Any:
-    spec = importlib.util.spec_from_file_location("paper_table", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["paper_table"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
-paper = _loaded()
+paper = importlib.import_module("paper_table")
 CERTAIN = np.eye(3) * 0.8 + 0.05
 """A judge that is right of each of three classes."""
 ONE_WRONG = CERTAIN[[0, 1, 1]]

@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
+import importlib
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "simulate_statistics.py"
-
-
-def _loaded() -> Any:
-    spec = importlib.util.spec_from_file_location("simulate_statistics", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["simulate_statistics"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
-simulation = _loaded()
+simulation = importlib.import_module("simulate_statistics")
 SETTING = simulation.Setting(12, 10, 0.8, 0.7, 0.03)
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,17 +17,7 @@ from bl_neuro.deploy.parity import Stimulus, compare, generated
 
 SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "support_table.py"
 
-
-def _loaded() -> Any:
-    spec = importlib.util.spec_from_file_location("support_table", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-support_table = _loaded()
+support_table = importlib.import_module("support_table")
 PROBES = {
     f"{title}: {name}": network for title, rows in support_table.probes().items() for name, network in rows.items()
 }

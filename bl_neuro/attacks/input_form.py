@@ -13,6 +13,7 @@ from torch import Tensor
 from bl_neuro.arrays import FloatArray
 
 
+@dataclass(frozen=True)
 class InputForm(ABC):
     """A frozen way from patterns (B, *pattern_shape) to spikes (T, B, *input_shape). It takes no chance of its own.
 
@@ -48,7 +49,7 @@ class InputForm(ABC):
 
     def settings(self) -> dict[str, Any]:
         """Its name and every setting, as JSON-ready values."""
-        return {"name": self.name, **asdict(self)}  # type: ignore[call-overload]  # every form is a frozen dataclass
+        return {"name": self.name, **asdict(self)}
 
 
 @dataclass(frozen=True)

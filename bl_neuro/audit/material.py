@@ -75,13 +75,15 @@ class Material:
 
     def test(self) -> Samples:
         """The test part, labelled by outputs; samples of classes that no output stands for are left out."""
-        test = self.split.test
+        test: Samples = self.split.test
         if self.class_map == list(range(self.dataset_classes)):
-            return test  # type: ignore[no-any-return]
+            return test
         output = {label: number for number, label in enumerate(self.class_map)}
-        kept = test.subset(np.flatnonzero(np.isin(test.labels, self.class_map)))
+        kept: Any = test.subset(np.flatnonzero(np.isin(test.labels, self.class_map)))
         labels = np.array([output[label] for label in kept.labels.tolist()], dtype=kept.labels.dtype)
-        return replace(kept, labels=labels)  # type: ignore[no-any-return]
+        # Any: `replace` takes dataclasses, which every kind of samples is, and the protocol does not say
+        relabelled: Samples = replace(kept, labels=labels)
+        return relabelled
 
     def _class_map(self) -> list[int]:
         if self.network is None or self.model is None:

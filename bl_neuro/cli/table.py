@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from bl_neuro.cli.printable import printable
 
@@ -70,8 +70,8 @@ def side_by_side(columns: Sequence[Column], given: Sequence[int]) -> Table:
 
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 0, 0, GAP - 1))
     for column, width in zip(columns, given):
-        justify = "left" if column.words else "right"
-        table.add_column(Text(column.header), justify=justify, width=width, overflow="fold")  # type: ignore[arg-type]
+        justify: Literal["left", "right"] = "left" if column.words else "right"
+        table.add_column(Text(column.header), justify=justify, width=width, overflow="fold")
     for row in zip(*(column.cells for column in columns)):
         table.add_row(*(Text(cell) for cell in row))
     return table

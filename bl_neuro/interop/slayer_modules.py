@@ -63,7 +63,7 @@ def from_slayer(
         Unsupported: something of the module cannot be expressed exactly, or the check found a difference.
         InputError: an argument is not what was expected. MissingDependency: lava-dl is not installed.
     """
-    cuba = _cuba()
+    cuba = cuba_blocks()
     shape = checked_input_shape(input_shape)
     copied = private_copy(module, torch.float32)
     layers, listed = _blocks(copied, order)
@@ -87,7 +87,8 @@ def from_slayer(
     return network
 
 
-def _cuba() -> Any:
+def cuba_blocks() -> Any:
+    """Lava-DL's module of CUBA blocks; MissingDependency without Lava-DL."""
     try:
         from lava.lib.dl.slayer.block import cuba
     except ImportError as error:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from bl_neuro.data.samples import Samples
-from bl_neuro.errors import InputError, MissingDependency
-from bl_neuro.interop.slayer_modules import from_slayer
+from bl_neuro.errors import InputError
+from bl_neuro.interop.slayer_modules import cuba_blocks, from_slayer
 from bl_neuro.network import Network
 from bl_neuro.seeding import stream
 from bl_neuro.training.checkpoint import Checkpoint
@@ -53,7 +53,7 @@ class _Row:
     """SLAYER's blocks for a stack: they run with its weights, which stay the stack's."""
 
     def __init__(self, stack: Stack) -> None:
-        self.stack, self._cuba = stack, _cuba()
+        self.stack, self._cuba = stack, cuba_blocks()
         self._blocks = self._make_blocks()
 
     def run(self, spikes: Tensor) -> tuple[Tensor, Tensor]:
@@ -99,12 +99,3 @@ def _block(cuba: Any, neuron: dict[str, Any], synapse: Any) -> Any:
         made = cuba.Conv(neuron, *sizes, synapse.stride, synapse.padding, delay_shift=False)
     del made.synapse.weight  # its place is for the stack's weights, which are no parameters of the block
     return made
-
-
-def _cuba() -> Any:
-    try:
-        from lava.lib.dl.slayer.block import cuba
-    except ImportError as error:
-        hint = 'install it with: pip install "bl-neuro[lava]" under Python 3.10'
-        raise MissingDependency(f"lava-dl is not installed; {hint}") from error
-    return cuba

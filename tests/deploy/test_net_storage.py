@@ -1,0 +1,138 @@
+"""How `.net` files are stored: what HDF5 can hold and a network does not need is refused, and damage is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from bl_neuro.deploy.net_reader import read_net
+from bl_neuro.errors import ModelFileError
+from bl_neuro.testing.handmade_net import current, dense, write
+
+
+def remade(change: Callable[[h5py.Group], None]) -> Callable[[Path], None]:
+    """A change of the first block of a written file."""
+
+    def apply(path: Path) -> None:
+        with h5py.File(path, "a") as file:
+            change(file["layer/0"])
+
+    return apply
+
+
+def instead(key: str, make: Callable[[h5py.Group], Any]) -> Callable[[Path], None]:
+    def change(group: h5py.Group) -> None:
+        del group[key]
+        made = make(group)
+        if made is not None:
+            group[key] = made
+
+    return remade(change)
+
+
+def _virtual(group: h5py.Group) -> None:
+    layout = h5py.VirtualLayout((2, 3), "i4")
+    layout[...] = h5py.VirtualSource("other.net", "x", (2, 3))
+    group.create_virtual_dataset("weight", layout)
+
+
+def _external(group: h5py.Group) -> None:
+    group.create_dataset("weight", (2, 3), "i4", external=[("other", 0, 24)])
+
+
+STORED: dict[str, tuple[Callable[[Path], None], str]] = {
+    "soft link": (instead("weight", lambda group: h5py.SoftLink("/layer/0/shape")), "weight: a link, which is not"),
+    "external link": (instead("weight", lambda group: h5py.ExternalLink("x.net", "/")), "weight: a link, which is"),
+    "a group": (instead("weight", lambda group: group.create_group("weight") and None), "expected a value, found a"),
+    "a value": (instead("neuron", lambda group: 3), "neuron: expected a group, found a value"),
+    "virtual": (instead("weight", _virtual), "weight: expected plain contiguous storage"),
+    "external": (instead("weight", _external), "weight: its values lie in another file"),
+    "compressed": (
+        instead("weight", lambda group: group.create_dataset("weight", data=np.ones((2, 3)), compression=4) and None),
+        "weight: expected plain contiguous storage",
+    ),
+    "stated, not held": (
+        instead("weight", lambda group: group.create_dataset("weight", (2**13, 2**13), "i4") and None),
+        "weight: states 67108864 values, of which the file holds 0 bytes",
+    ),
+    "more than a network has": (
+        instead("weight", lambda group: group.create_dataset("weight", (2**20, 2**20), "i4") and None),
+        "weight: 1099511627776 values, more than a network may have",
+    ),
+    "no values": (instead("weight", lambda group: h5py.Empty("f4")), "weight: holds no values"),
+    "complex numbers": (instead("weight", lambda group: np.ones((2, 3), complex)), "expected integers or floats of"),
+    "words": (instead("weight", lambda group: ["a"] * 6), "weight: expected integers or floats of at most 8 bytes"),
+    "a number": (instead("type", lambda group: 3), "type: expected one short string"),
+    "a long word": (instead("type", lambda group: "x" * 65), "type: damaged .a string of 65 bytes"),
+    "long fixed word": (instead("type", lambda group: np.bytes_(b"x" * 65)), "type: expected one short string"),
+    "another alphabet": (instead("type", lambda group: "dénse"), "type: expected a short ASCII string"),
+    "many keys": (
+        remade(lambda group: [group.create_group(f"x{index}") for index in range(4097)] and None),
+        "at most 4096 keys, found",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", STORED)
+def test_how_it_is_stored(tmp_path: Path, what: str) -> None:
+    change, message = STORED[what]
+    path = write(tmp_path / "model.net", dense())
+    change(path)
+    with pytest.raises(ModelFileError, match=message):
+        read_net(path)
+
+
+def test_blocks_are_numbered(tmp_path: Path) -> None:
+    path = write(tmp_path / "model.net", dense())
+    with h5py.File(path, "a") as file:
+        file.move("layer/0", "layer/1")
+    with pytest.raises(ModelFileError, match="layer: expected blocks numbered from 0, found 1"):
+        read_net(path)
+
+
+def test_no_hdf5_file(tmp_path: Path) -> None:
+    path = tmp_path / "model.net"
+    path.write_text("not one")
+    with pytest.raises(ModelFileError, match="not a readable HDF5 file"):
+        read_net(path)
+
+
+def test_a_damaged_heap_does_not_decide_how_much_is_read(tmp_path: Path) -> None:
+    """HDF5 itself allocates what a reference to a string states, gigabytes for a few flipped bits."""
+    path = write(tmp_path / "model.net", dense())
+    with h5py.File(path, "a") as file:
+        reference = file["layer/0/neuron/type"].id.get_offset()
+    data = bytearray(path.read_bytes())
+    for place, value, message in (
+        (0, b"\xff\xff\xff\x7f", "a string of 2147483647 bytes"),
+        (4, b"\xff" * 8, "an address beyond the file"),
+        (4, (2**40).to_bytes(8, "little"), "an address beyond the file"),
+        (4, bytes(8), "its heap is damaged"),
+        (12, b"\x09\0\0\0", "its heap does not hold it"),
+    ):
+        damaged = data.copy()
+        damaged[reference + place : reference + place + len(value)] = value
+        path.write_bytes(damaged)
+        with pytest.raises(ModelFileError, match=f"neuron: type: damaged .{message}"):
+            read_net(path)
+
+
+def test_newer_layouts_of_hdf5(tmp_path: Path) -> None:
+    path = write(tmp_path / "model.net", current(), dense(bias=[1, 2]))
+    with h5py.File(path) as old, h5py.File(tmp_path / "new.net", "w", libver="latest", userblock_size=512) as new:
+        old.copy("layer", new)
+    assert read_net(tmp_path / "new.net") == read_net(path)
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match=r"expected a \.net file, found nothing"):
+        read_net(tmp_path / "model.net")
+    with pytest.raises(ModelFileError, match=r"expected a \.net file, found nothing"):
+        read_net(tmp_path / ("a" * 5000 + ".net"))
+    with pytest.raises(ModelFileError, match=r"expected a \.net file, found a folder"):
+        read_net(tmp_path)
