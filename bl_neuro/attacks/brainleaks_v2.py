@@ -13,11 +13,11 @@ from bl_neuro.access import BlackBox
 from bl_neuro.arrays import FloatArray
 from bl_neuro.attacks.base import Progress
 from bl_neuro.attacks.fitness import SATURATING, centred_hits, centred_ranks, named
-from bl_neuro.attacks.held_oracle import HeldOracle
 from bl_neuro.attacks.informative_sampling import CONTRASTS, Contrast, InformativeSampling
 from bl_neuro.attacks.input_form import InputForm, Still
 from bl_neuro.attacks.inversions import Inversions, Status, Trace
 from bl_neuro.attacks.moving_pattern import MovingPattern
+from bl_neuro.attacks.pattern_oracle import PatternOracle
 from bl_neuro.attacks.query_search import QuerySearch
 from bl_neuro.attacks.stopping import Stopping
 from bl_neuro.attacks.time_segments import TimeSegments
@@ -125,7 +125,7 @@ class BrainLeaksV2(QuerySearch):
         return {**super().settings(), "form": self.form.settings()}
 
     def _invert(self, box: BlackBox, classes: list[int], steps: int, seed: int, progress: Progress) -> Inversions:
-        search = _Search(self, HeldOracle(box, classes, steps, self.form), stream(seed, "attack v2"))
+        search = _Search(self, PatternOracle(box, classes, steps, self.form), stream(seed, "attack v2"))
         generations = -(-self.queries // self.population)
         stopping = Stopping(progress, generations + 1, self.patience)
         whole = search.warm_up()
@@ -145,7 +145,7 @@ class BrainLeaksV2(QuerySearch):
 class _Search:
     """The state of one run: rates (K, *input_shape), their velocity, and where queries are drawn from."""
 
-    def __init__(self, plan: BrainLeaksV2, oracle: HeldOracle, rng: np.random.Generator) -> None:
+    def __init__(self, plan: BrainLeaksV2, oracle: PatternOracle, rng: np.random.Generator) -> None:
         self.plan, self.oracle, self.rng = plan, oracle, rng
         self.prior = plan.prior(oracle.input_shape)
         self.each = len(oracle.classes), *[1] * len(oracle.input_shape)

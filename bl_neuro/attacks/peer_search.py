@@ -12,9 +12,9 @@ import torch
 from bl_neuro.access import BlackBox
 from bl_neuro.arrays import FloatArray
 from bl_neuro.attacks.base import Progress
-from bl_neuro.attacks.held_oracle import HeldOracle
 from bl_neuro.attacks.image_prior import ImagePrior
 from bl_neuro.attacks.inversions import Inversions, Status, Trace
+from bl_neuro.attacks.pattern_oracle import PatternOracle
 from bl_neuro.attacks.query_search import QuerySearch
 from bl_neuro.attacks.stopping import Stopping
 from bl_neuro.attacks.warm_start import affordable_probes, first_rates, probe_weights
@@ -70,7 +70,7 @@ class PeerSearch(QuerySearch):
         """The optimiser, which starts from rates (K, *input_shape). All its chance comes from `seed`."""
 
     def _invert(self, box: BlackBox, classes: list[int], steps: int, seed: int, progress: Progress) -> Inversions:
-        run = _Run(self, HeldOracle(box, classes, steps), seed)
+        run = _Run(self, PatternOracle(box, classes, steps), seed)
         generations = -(-self.queries // self.population)
         stopping = Stopping(progress, generations + 1, self.patience)
         stopping.after(1)
@@ -85,7 +85,7 @@ class PeerSearch(QuerySearch):
 class _Run:
     """One run: its oracle and optimiser, and the trace so far. It begins with the warm start."""
 
-    def __init__(self, plan: PeerSearch, oracle: HeldOracle, seed: int) -> None:
+    def __init__(self, plan: PeerSearch, oracle: PatternOracle, seed: int) -> None:
         self.plan, self.oracle, self.seed = plan, oracle, seed
         self.status = Status.COMPLETED
         self.trace: list[tuple[int, FloatArray, FloatArray]] = []

@@ -12,7 +12,7 @@ import torch
 import bl_neuro as bl
 from bl_neuro import BlackBox, InputError, Network
 from bl_neuro.attacks import BrainLeaksV2
-from bl_neuro.attacks import held_oracle as oracle
+from bl_neuro.attacks import pattern_oracle as oracle
 from bl_neuro.attacks.input_form import InputForm
 from bl_neuro.attacks.moving_pattern import MovingPattern
 from bl_neuro.attacks.time_segments import TimeSegments

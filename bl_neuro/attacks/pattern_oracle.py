@@ -13,7 +13,7 @@ MOST_BYTES = 2**27
 """Most that the spikes of one call to the box take where each step differs."""
 
 
-class HeldOracle:
+class PatternOracle:
     """The evidence for `classes` (K) in a black box's answers to patterns. `spent`: queries since it was made.
 
     form: how a pattern becomes an input; by default it is a frame, held for all steps.
