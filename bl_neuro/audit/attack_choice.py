@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any, NamedTuple, get_type_hints
 
-from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from bl_neuro.attacks import (
     Attack,
@@ -21,6 +21,7 @@ from bl_neuro.attacks import (
     RandomSearch,
     TransferAttack,
 )
+from bl_neuro.attacks.input_form import InputForm
 from bl_neuro.attacks.query_search import QuerySearch
 from bl_neuro.errors import InputError
 
@@ -92,10 +93,11 @@ def typed_settings(kind: type[Any], settings: Mapping[str, Any]) -> tuple[dict[s
             hint = f"; did you mean '{close[0]}'?" if close else ""
             problems.append(Problem(name, f"expected one of {', '.join(known)}, found {name!r}{hint}"))
             continue
+        if hints[name] is InputForm:
+            problems.append(Problem(name, f"{name}: not to be set in a file; take a preset that sets it"))
+            continue
         try:
             values[name] = TypeAdapter(hints[name]).validate_json(json.dumps(value, default=str), strict=True)
-        except PydanticSchemaGenerationError:
-            problems.append(Problem(name, f"{name}: not to be set in a file; take a preset that sets it"))
         except ValidationError as error:
             problems.append(Problem(name, f"{name}: {error.errors()[0]['msg']}, found {value!r}"))
     return values, problems
