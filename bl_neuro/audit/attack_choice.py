@@ -7,7 +7,7 @@ import inspect
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any, NamedTuple, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -21,7 +21,6 @@ from bl_neuro.attacks import (
     RandomSearch,
     TransferAttack,
 )
-from bl_neuro.attacks.input_form import InputForm
 from bl_neuro.attacks.query_search import QuerySearch
 from bl_neuro.errors import InputError
 
@@ -93,7 +92,7 @@ def typed_settings(kind: type[Any], settings: Mapping[str, Any]) -> tuple[dict[s
             hint = f"; did you mean '{close[0]}'?" if close else ""
             problems.append(Problem(name, f"expected one of {', '.join(known)}, found {name!r}{hint}"))
             continue
-        if hints[name] is InputForm:
+        if _ours(hints[name]):
             problems.append(Problem(name, f"{name}: not to be set in a file; take a preset that sets it"))
             continue
         try:
@@ -101,6 +100,11 @@ def typed_settings(kind: type[Any], settings: Mapping[str, Any]) -> tuple[dict[s
         except ValidationError as error:
             problems.append(Problem(name, f"{name}: {error.errors()[0]['msg']}, found {value!r}"))
     return values, problems
+
+
+def _ours(hint: Any) -> bool:
+    """Whether values of that type are objects of this package, such as a form of inputs: nothing a file can say."""
+    return str(getattr(get_origin(hint) or hint, "__module__", "")).startswith("bl_neuro.")
 
 
 def _factory(name: str, preset: str | None) -> Callable[..., Attack[Any]]:

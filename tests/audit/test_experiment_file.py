@@ -140,3 +140,8 @@ def test_settings_come_on_top_of_a_preset() -> None:
     assert (attack.queries, attack.jitter, attack.probe_densities) == (8, 2, (0.1, 0.2))  # type: ignore[attr-defined]
     with pytest.raises(InputError, match="even number"):
         make_attack("v2", None, {"queries": 7})
+
+
+def test_a_setting_that_is_an_object_is_not_set_in_a_file() -> None:
+    with pytest.raises(InputError, match="attack: not to be set in a file; take a preset"):
+        make_attack("transfer", settings={"attack": "v1"})
