@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -145,7 +145,7 @@ def row(finished: Finished, substrate: str, attack: Attack[Any], subject: Subjec
         seed=finished.seed,
         restarts=finished.restarts,
         status={inversions.status.value: count},
-        threat_model=threat_model(attack, finished),
+        threat_model=threat_model(attack.access, finished.reveals, finished.assumptions),
         curve=_curve(finished, judge),
         inversions=key,
     )
@@ -187,10 +187,10 @@ def control(made: list[Row], kind: str, key: str) -> Control:
     return Control.model_validate(facts)
 
 
-def threat_model(attack: Attack[Any], finished: Finished) -> str:
+def threat_model(access: str, reveals: str, assumptions: Sequence[str]) -> str:
     """Who the attacker of a row is, what they hold, see and take for granted."""
-    assumed = f" Assumes that {' and that '.join(finished.assumptions)}." if finished.assumptions else ""
-    if attack.access == "white_box":
+    assumed = f" Assumes that {' and that '.join(assumptions)}." if assumptions else ""
+    if access == "white_box":
         return (
             "Holds the model file: runs the network at will, with its weights and the gradient of its "
             f"output membrane. Knows the input size and number of classes; has no training data.{assumed}"
@@ -201,7 +201,7 @@ def threat_model(attack: Attack[Any], finished: Finished) -> str:
         "spikes": "every output spike",
         "counts": "how often each output neuron spiked",
         "label": "the name of the winning class",
-    }[finished.reveals]
+    }[reveals]
     return (
         f"May only query the deployed network, and sees {shown}. Every query is counted. Knows the "
         f"input size and the number of classes; has no weights, gradients or training data.{assumed}"

@@ -121,10 +121,17 @@ class Store:
     def seconds(self, address: str) -> float | None:
         """How long a finished cell took, or None where that is not known."""
         try:
-            taken = json.loads(self._path("times", address).read_text())["seconds"]
-            return float(taken)
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return float(self.times(address)["seconds"])
+        except (ValueError, KeyError, TypeError):
             return None
+
+    def times(self, address: str) -> dict[str, Any]:
+        """Seconds, finished, versions and machine of a finished cell; empty where they are not known."""
+        try:
+            found = json.loads(self._path("times", address).read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return found if isinstance(found, dict) else {}
 
     def checkpoint(self, address: str) -> Path:
         """Where the training of a cell keeps how far it is."""

@@ -1,0 +1,182 @@
+"""Findings of an audit as `results.json` holds them: estimates, verdicts, the ladder, power, mitigations, controls."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bl_neuro.report.schema import Fraction
+
+Measure = Literal["hit", "confidence"]
+MEASURES: dict[str, str] = {"hit": "attack accuracy", "confidence": "confidence"}
+"""Measures in words."""
+Count = Annotated[int, Field(ge=0)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Part(BaseModel):
+    """Frozen. Unknown fields are left out; NaN and infinity are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+
+class Estimate(Part):
+    """A mean with its 95% interval over target seeds; of one seed, over its inversions or null."""
+
+    value: Number
+    low: Number | None
+    high: Number | None
+    seeds: Count = Field(description="Targets behind it.")
+    n: Count = Field(description="Inversions behind it, over all targets.")
+
+
+class Verdict(Part):
+    """Of one pair: first less second, on the same target seeds, classes and restarts."""
+
+    verdict: Literal["differs", "equivalent", "inconclusive"] = Field(
+        description="equivalent: within the margin. differs: a difference was found, perhaps beyond the margin. "
+        "inconclusive: neither was shown."
+    )
+    found: bool = Field(description="Whether a difference was found, also where it is within the margin.")
+    difference: Estimate = Field(description="First less second, with Student's interval over target seeds.")
+    bootstrap: Estimate = Field(description="The same by the hierarchical bootstrap.")
+    standardized: Number | None = Field(description="The difference in units of its sd over seeds.")
+    p: Number | None
+    adjusted_p: Number | None = Field(description="Of a difference, by Holm's method over the pairs judged together.")
+    p_equivalent: Number | None
+    adjusted_p_equivalent: Number | None = Field(description="Of equivalence within the margin, by Holm's method.")
+    margin: Number = Field(gt=0, description="Largest difference that does not matter, stated beforehand.")
+    identical: bool = Field(description="Whether every inversion scored the same.")
+    seeds_needed: Count | None = Field(description="Where inconclusive: target seeds for a verdict with 80% power.")
+
+
+class Comparison(Part):
+    """A verdict on two substrates under one attack, view, evaluator and measure."""
+
+    attack: str
+    reveals: str
+    evaluator: str
+    measure: Measure
+    first: list[str] = Field(min_length=1, description="Substrate; several where all inversions score the same.")
+    second: list[str] = Field(min_length=1)
+    verdict: Verdict
+    sentence: str
+
+
+class Alike(Part):
+    """Substrates on which every inversion of an attack scored the same, to the last bit."""
+
+    attack: str
+    reveals: str
+    evaluator: str
+    substrates: list[str] = Field(min_length=2)
+
+
+class Level(Part):
+    """The measure on one rung of the ladder."""
+
+    rung: str
+    substrate: str
+    reveals: str
+    step: str = Field(description="What is new against the rung before, in words.")
+    estimate: Estimate
+
+
+class LadderStep(Part):
+    """What a step of deployment changes: its rung less the one before."""
+
+    name: str
+    before: str
+    change: Verdict
+    sentence: str
+
+
+class Ladder(Part):
+    """From the network as trained to what the deployed one reveals, one step at a time."""
+
+    attack: str
+    reveals: str
+    evaluator: str
+    measure: Measure
+    levels: list[Level] = Field(min_length=2)
+    steps: list[LadderStep] = Field(min_length=1)
+    total: Verdict
+    sentence: str
+
+
+class Power(Part):
+    """What this plan can see of differences between substrates."""
+
+    attack: str
+    reveals: str
+    evaluator: str
+    measure: Measure
+    comparisons: Count = Field(description="Pairs judged together.")
+    seeds: Count
+    inversions: Count = Field(description="Of each seed.")
+    spread: Number = Field(description="Sd of the true difference from seed to seed.")
+    within: Number = Field(description="Sd of the difference of one pair of inversions.")
+    assumed: bool = Field(description="Whether spread and within are assumed, not measured.")
+    smallest_difference: Number = Field(description="Found with probability `power`.")
+    smallest_margin: Number = Field(description="Within which equality is found with probability `power`.")
+    equivalence_power: Fraction = Field(description="Probability that equality is found at the margin.")
+    power: Fraction
+
+
+class AccuracyChange(Part):
+    """Accuracy of the targets on test data, without and with a mitigation."""
+
+    without: Fraction | None
+    with_: Fraction | None = Field(alias="with")
+    lost: Estimate | None = Field(description="Without less with.")
+
+
+class LeakageChange(Part):
+    """Attack accuracy without and with a mitigation."""
+
+    without: Estimate
+    with_: Estimate = Field(alias="with")
+    removed: Verdict = Field(description="Without less with.")
+    sentence: str
+
+
+class Mitigation(Part):
+    """What a deployment could do about it: its cost and its effect."""
+
+    mitigation: str
+    setting: str
+    substrate: str
+    attack: str
+    reveals: str
+    evaluator: str
+    accuracy: AccuracyChange | None
+    leakage: LeakageChange
+
+
+class Replay(Part):
+    """An attack run again on another substrate: whether it did the same to the last bit."""
+
+    substrate: str
+    of: str
+    seed: Count
+    attack: str
+    reveals: str
+    restart: Count
+    queries: Count | None
+    identical: bool
+
+
+class ControlFinding(Part):
+    """The attack on targets that learned no true label, against chance."""
+
+    kind: str
+    substrate: str
+    attack: str
+    reveals: str
+    evaluator: str
+    estimate: Estimate
+    chance: Fraction
+    p: Number | None = None
+    adjusted_p: Number | None = None
+    above_chance: bool | None
