@@ -16,7 +16,6 @@ from bl_neuro.attacks.class_streams import ClassStreams
 from bl_neuro.attacks.inversions import Inversions, Status
 from bl_neuro.attacks.shaped_gradient import ShapedGradientAttack
 from bl_neuro.attacks.white_box_trace import WhiteBoxTrace
-from bl_neuro.checks import whole_number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,12 +54,8 @@ class BrainLeaksV1(ShapedGradientAttack):
 
     def problems(self) -> list[str]:
         """See `AttackWithPriors.problems`."""
-        count = whole_number(self.iterations)
         rules = [
-            (
-                count is not None and count >= 1,
-                f"iterations: expected a whole number of at least 1, found {self.iterations}",
-            ),
+            (self.iterations >= 1, f"iterations: expected a whole number of at least 1, found {self.iterations}"),
             (self.objective in OUTPUTS, f"objective: expected one of {', '.join(OUTPUTS)}, found {self.objective!r}"),
             (0 <= self.sparsity < 1, f"sparsity: expected 0 or more, below 1, found {self.sparsity}"),
         ]

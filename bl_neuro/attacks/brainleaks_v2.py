@@ -22,7 +22,6 @@ from bl_neuro.attacks.query_search import QuerySearch
 from bl_neuro.attacks.stopping import Stopping
 from bl_neuro.attacks.time_segments import TimeSegments
 from bl_neuro.attacks.warm_start import affordable_probes, first_rates, probe_weights
-from bl_neuro.checks import whole_number
 from bl_neuro.seeding import stream
 
 
@@ -103,7 +102,7 @@ class BrainLeaksV2(QuerySearch):
     def problems(self) -> list[str]:
         """See `AttackWithPriors.problems`."""
         found = super().problems()
-        odd = [name for name in ("queries", "population") if (whole_number(getattr(self, name)) or 0) % 2]
+        odd = [name for name in ("queries", "population") if getattr(self, name) % 2]
         rules = [
             (not odd, f"{', '.join(odd)}: expected an even number, since queries come in pairs"),
             ((self.queries, self.warm_start) != (0, 0), "queries and warm_start: expected at least one query"),

@@ -17,7 +17,6 @@ from bl_neuro.attacks.inversions import Inversions, Status
 from bl_neuro.attacks.shaped_gradient import ShapedGradientAttack
 from bl_neuro.attacks.white_box_trace import WhiteBoxTrace
 from bl_neuro.backends.base import Response
-from bl_neuro.checks import whole_number
 
 Cost = Literal["score", "log_score"]
 COSTS: tuple[str, ...] = ("score", "log_score")
@@ -75,7 +74,7 @@ class BrainLeaksV2Gradient(ShapedGradientAttack):
         wrong = [
             f"{name}: expected a whole number of at least 1, found {value}"
             for name, value in counts.items()
-            if (whole_number(value) or 0) < 1
+            if value < 1
         ]
         rules = [
             (self.learning_rate > 0, f"learning_rate: expected above 0, found {self.learning_rate}"),

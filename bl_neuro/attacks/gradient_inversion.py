@@ -15,7 +15,6 @@ from bl_neuro.attacks.class_streams import ClassStreams
 from bl_neuro.attacks.inversions import Inversions, Status
 from bl_neuro.attacks.white_box_trace import WhiteBoxTrace
 from bl_neuro.attacks.with_priors import AttackWithPriors
-from bl_neuro.checks import whole_number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +55,7 @@ class GradientInversion(AttackWithPriors[AnnBox]):
         wrong = [
             f"{name}: expected a whole number of at least 1, found {value}"
             for name, value in counts.items()
-            if (whole_number(value) or 0) < 1
+            if value < 1
         ]
         rules = [
             (self.learning_rate > 0, f"learning_rate: expected above 0, found {self.learning_rate}"),

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bl_neuro.arrays import FloatArray, SpikeArray
 from bl_neuro.attacks.input_form import InputForm
+from bl_neuro.attacks.typed_settings import settle_types
 from bl_neuro.errors import InputError
 
 Pictures = npt.NDArray[np.float32]
@@ -47,6 +48,9 @@ class MovingPattern(InputForm):
     contrast: float = 0.15
 
     def __post_init__(self) -> None:
+        wrong = settle_types(self)
+        if wrong:
+            raise InputError("; ".join(wrong))
         if not 0 < self.contrast < 1:
             raise InputError(f"contrast: expected between 0 and 1, found {self.contrast}")
         if len(self.path) < 2 or not all(len(point) == 2 and all(map(math.isfinite, point)) for point in self.path):

@@ -13,7 +13,6 @@ from bl_neuro.arrays import FloatArray
 from bl_neuro.attacks.image_prior import ImagePrior
 from bl_neuro.attacks.scribbles import scribbles
 from bl_neuro.attacks.with_priors import AttackWithPriors
-from bl_neuro.checks import whole_number
 
 FARTHEST = 1024
 """Most pixels that a prior reaches."""
@@ -61,8 +60,7 @@ class QuerySearch(AttackWithPriors[BlackBox]):
         wrong = [
             f"{name}: expected a whole number of at least {low}, found {getattr(self, name)}"
             for name, low in self.fewest().items()
-            if (name, getattr(self, name)) != ("patience", None)
-            and ((number := whole_number(getattr(self, name))) is None or number < low)
+            if getattr(self, name) is not None and getattr(self, name) < low
         ]
         low, high = self.probe_densities
         rules = [

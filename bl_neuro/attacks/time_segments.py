@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bl_neuro.arrays import FloatArray
 from bl_neuro.attacks.input_form import InputForm
-from bl_neuro.checks import whole_number
+from bl_neuro.attacks.typed_settings import settle_types
 from bl_neuro.errors import InputError
 
 
@@ -29,8 +29,10 @@ class TimeSegments(InputForm):
     density: float = 0.15
 
     def __post_init__(self) -> None:
-        count = whole_number(self.count)
-        if count is None or count < 1:
+        wrong = settle_types(self)
+        if wrong:
+            raise InputError("; ".join(wrong))
+        if self.count < 1:
             raise InputError(f"count: expected a whole number of at least 1, found {self.count}")
         if not 0 < self.density <= 1:
             raise InputError(f"density: expected above 0, at most 1, found {self.density}")

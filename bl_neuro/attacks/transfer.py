@@ -14,7 +14,7 @@ from bl_neuro.attacks.base import Attack, Progress, View
 from bl_neuro.attacks.brainleaks_v1 import BrainLeaksV1
 from bl_neuro.attacks.fitness import evidence
 from bl_neuro.attacks.inversions import Inversions, Status, Trace
-from bl_neuro.checks import whole_number
+from bl_neuro.attacks.typed_settings import settle_types
 from bl_neuro.errors import InputError
 from bl_neuro.seeding import derived_seed
 
@@ -74,8 +74,11 @@ class TransferAttack(Attack[TransferBox]):
     def __post_init__(self) -> None:
         if not isinstance(self.attack, Attack) or self.attack.box_type() is not WhiteBox:
             raise InputError(f"attack: expected one that takes a WhiteBox, found {type(self.attack).__name__}")
-        if (whole_number(self.candidates) or 0) < 1:
-            raise InputError(f"candidates: expected a whole number of at least 1, found {self.candidates}")
+        wrong = settle_types(self)
+        if not wrong and self.candidates < 1:
+            wrong = [f"candidates: expected a whole number of at least 1, found {self.candidates}"]
+        if wrong:
+            raise InputError("; ".join(wrong))
 
     @classmethod
     def box_type(cls) -> type[View]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bl_neuro.attacks.base import Attack, Box
 from bl_neuro.attacks.image_prior import ImagePrior
+from bl_neuro.attacks.typed_settings import settle_types
 from bl_neuro.errors import InputError
 
 
@@ -23,12 +24,12 @@ class AttackWithPriors(Attack[Box]):
     image_shape: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
-        wrong = self.problems()
+        wrong = settle_types(self) or self.problems()
         if wrong:
             raise InputError("; ".join(wrong))
 
     def problems(self) -> list[str]:
-        """Everything that is wrong with the settings."""
+        """Everything that is wrong with the settings, which are of the right types."""
         rules = [
             (0 <= self.blur < math.inf, f"blur: expected at least 0 pixels, found {self.blur}"),
             (self.window is None or self.window > 0, f"window: expected above 0 pixels, found {self.window}"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import inspect
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import fields
@@ -11,24 +10,10 @@ from typing import Any, NamedTuple, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from bl_neuro.attacks import (
-    Attack,
-    BrainLeaksV1,
-    BrainLeaksV2,
-    BrainLeaksV2Gradient,
-    CmaEs,
-    OnePlusOneEs,
-    RandomSearch,
-    TransferAttack,
-)
+from bl_neuro.attacks import Attack, TransferAttack
+from bl_neuro.attacks.by_name import ATTACKS, presets
 from bl_neuro.attacks.query_search import QuerySearch
 from bl_neuro.errors import InputError
-
-ATTACKS: dict[str, type[Attack[Any]]] = {
-    kind.name: kind
-    for kind in (BrainLeaksV1, BrainLeaksV2, BrainLeaksV2Gradient, CmaEs, OnePlusOneEs, RandomSearch, TransferAttack)
-}
-"""The attacks on spiking networks, by name."""
 
 
 class Problem(NamedTuple):
@@ -36,12 +21,6 @@ class Problem(NamedTuple):
 
     setting: str | None
     message: str
-
-
-def presets(name: str) -> list[str]:
-    """The ready-made settings of the attack called `name`, such as "for_mnist"."""
-    kind = ATTACKS[name]
-    return [each for each in dir(kind) if each.startswith("for_") and inspect.ismethod(getattr(kind, each))]
 
 
 def make_attack(name: str, preset: str | None = None, settings: Mapping[str, Any] | None = None) -> Attack[Any]:

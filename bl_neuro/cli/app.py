@@ -200,9 +200,13 @@ def attack(
         str | None, typer.Option("--classes", help="Comma-separated class numbers; all by default.")
     ] = None,
     steps: Annotated[int, typer.Option("--steps", help="Time steps of a query and of an inversion.")] = 20,
-    events: Annotated[
-        bool, typer.Option("--events", help="Settings for event data, of v1, v2, v2_gradient and transfer.")
-    ] = False,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            "--preset",
+            help="Ready-made settings: mnist, nmnist, events or gestures for v2, others for v1, v2_gradient, transfer.",
+        ),
+    ] = None,
     blur: Annotated[
         float | None, typer.Option("--blur", help="Expect neighbouring pixels to agree, over so many pixels.")
     ] = None,
@@ -236,7 +240,7 @@ def attack(
     from bl_neuro.cli.strategy import StrategyRequest
 
     opened = _model(model, layers, input_shape, convention, dt, reset)
-    strategy = StrategyRequest(name, reveals, budget, twin, events, blur, window, image_shape, patience)
+    strategy = StrategyRequest(name, reveals, budget, twin, preset, blur, window, image_shape, patience)
     command(AttackRequest(opened, backend, strategy, classes, steps, evaluator, out, seed), as_json)
 
 

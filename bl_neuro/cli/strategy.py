@@ -5,39 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from bl_neuro.access import REVEALS, BlackBox, WhiteBox
-from bl_neuro.attacks import (
-    Attack,
-    BrainLeaksV1,
-    BrainLeaksV2,
-    BrainLeaksV2Gradient,
-    CmaEs,
-    OnePlusOneEs,
-    RandomSearch,
-    TransferAttack,
-    TransferBox,
-)
+from bl_neuro.attacks import Attack, TransferAttack, TransferBox
+from bl_neuro.attacks.by_name import ATTACKS, presets
 from bl_neuro.backends import Target, open_target
 from bl_neuro.errors import InputError
 from bl_neuro.network import Network
 
-WHITE: dict[str, type[BrainLeaksV1] | type[BrainLeaksV2Gradient]] = {
-    "v1": BrainLeaksV1,
-    "v2_gradient": BrainLeaksV2Gradient,
-}
-BLACK: dict[str, Callable[..., Attack[BlackBox]]] = {
-    "v2": BrainLeaksV2,
-    "cma_es": CmaEs,
-    "one_plus_one": OnePlusOneEs,
-    "random": RandomSearch,
-}
-NAMES = (*WHITE, *BLACK, "transfer")
 BUDGET, REVEALED = 7040, "counts"
 """Where a black box is attacked and nothing is said."""
 WARM_SHARE = 10
 """A search spends one query in so many on its shared warm start."""
+PRESET_SHARE = 0.4
+"""A preset's own warm start takes at most so much of the budget."""
 MOST_WARM = 4096
 """Most queries of the warm start: its probes are drawn and asked all at once, and this bounds their memory."""
 MOST_CANDIDATES = 16
@@ -46,13 +29,13 @@ MOST_CANDIDATES = 16
 
 @dataclass(frozen=True)
 class StrategyRequest:
-    """The attack that was asked for. Numbers, reveals, twin and image_shape are None where nothing was said."""
+    """The attack that was asked for. Numbers, reveals, twin, preset and image_shape are None where nothing was said."""
 
     attack: str
     reveals: str | None = None
     budget: int | None = None
     twin: str | None = None
-    events: bool = False
+    preset: str | None = None
     blur: float | None = None
     window: float | None = None
     image_shape: str | None = None
@@ -61,7 +44,7 @@ class StrategyRequest:
     @property
     def white(self) -> bool:
         """Whether it needs gradients and asks no queries."""
-        return self.attack in WHITE
+        return ATTACKS[self.attack].access == "white_box"
 
     def strategy(self, network: Network, classes: int) -> Attack[Any]:
         """The attack, for so many inversions."""
@@ -73,19 +56,20 @@ class StrategyRequest:
         if self.attack == "transfer":
             if budget < classes:
                 raise InputError(f"--budget: {budget} queries do not try {classes} inversions once; try {classes}")
-            return TransferAttack(
-                attack=self._white("v1", priors),
-                candidates=min(budget // classes, MOST_CANDIDATES),
-            )
-        warm = min(max(budget // WARM_SHARE, 1), MOST_WARM)
-        each = (budget - warm) // classes
-        each -= each % 2
+            return TransferAttack(attack=self._white("v1", priors), candidates=min(budget // classes, MOST_CANDIDATES))
+        return self._search(budget, classes, priors)
+
+    def _search(self, budget: int, classes: int, priors: dict[str, Any]) -> Attack[BlackBox]:
+        """A search that spends the whole budget, a part of it on its warm start."""
+        search = self._preset(self.attack)
+        own = None if self.preset is None else search().warm_start
+        each, warm = _shares(budget, classes, own)
         if each < 2:
-            least = 2 * classes + max((2 * classes - 1) // (WARM_SHARE - 1), 1)
+            least = next(enough for enough in count(budget + 1) if _shares(enough, classes, own)[0] >= 2)
             raise InputError(f"--budget: {budget} queries are too few to search {classes} classes; try {least}")
-        search = BrainLeaksV2.for_events if self.events else BLACK[self.attack]
-        warm = min(budget - each * classes, MOST_WARM)
-        return search(queries=each, warm_start=warm, patience=self.patience, **priors)
+        patience = {} if self.patience is None else {"patience": self.patience}
+        found: Attack[BlackBox] = search(queries=each, warm_start=warm, **patience, **priors)
+        return found
 
     def box(self, target: Target, open_here: ExitStack) -> WhiteBox | BlackBox | TransferBox:
         """What the attack is given of `target`; a twin is opened beside it, until `open_here` ends."""
@@ -116,8 +100,8 @@ class StrategyRequest:
 
     def _check(self) -> None:
         """Every option by itself first, then whether the attack has a use for it."""
-        if self.attack not in NAMES:
-            raise InputError(f"--attack: expected one of {', '.join(NAMES)}, found {self.attack!r}")
+        if self.attack not in ATTACKS:
+            raise InputError(f"--attack: expected one of {', '.join(ATTACKS)}, found {self.attack!r}")
         if self.reveals is not None and self.reveals not in REVEALS:
             raise InputError(f"--reveals: expected one of {', '.join(REVEALS)}, found {self.reveals!r}")
         if self.budget is not None and self.budget < 1:
@@ -129,23 +113,40 @@ class StrategyRequest:
             raise InputError(f"--twin: only transfer attacks a copy first, {self.attack} does not; leave it out")
         if self.patience is not None and (self.white or self.attack == "transfer"):
             raise InputError(f"--patience: {self.attack} is no search of queries; leave it out")
-        if self.events and not self.white and self.attack not in ("v2", "transfer"):
-            known = "v1, v2, v2_gradient and transfer"
-            raise InputError(f"--events: only {known} have settings for events, not {self.attack}")
+        self._preset("v1" if self.attack == "transfer" else self.attack)
+
+    def _preset(self, attack: str) -> Callable[..., Any]:
+        """What makes the attack: its class, or its ready-made settings."""
+        known = [name.removeprefix("for_") for name in presets(attack)]
+        if self.preset is None:
+            return ATTACKS[attack]
+        if self.preset not in known:
+            expected = f"expected one of {', '.join(known)}" if known else "it has none; leave it out"
+            raise InputError(f"--preset: {expected} for {attack}, found {self.preset!r}")
+        made: Callable[..., Any] = getattr(ATTACKS[attack], f"for_{self.preset}")
+        return made
 
     def _priors(self, network: Network) -> dict[str, Any]:
         """Image priors as settings of an attack."""
         sides = self.sides()
-        flat = len(network.input_shape) != 3 and sides is None
+        images = len(network.input_shape) == 3
+        if images and sides is not None:
+            raise InputError(f"--image-shape: inputs {network.input_shape} are images already; leave it out")
         for option, value in (("--window", self.window), ("--blur", self.blur)):
-            if flat and value:
+            if value and not images and sides is None:
                 shape = network.input_shape
                 raise InputError(f"{option}: inputs {shape} are no images; say how they lie with --image-shape")
-        blur = {} if self.blur is None else {"blur": self.blur}
-        return {"window": self.window, "image_shape": sides, **blur}
+        given = {"window": self.window, "image_shape": sides, "blur": self.blur}
+        return {name: value for name, value in given.items() if value is not None}
 
     def _white(self, name: str, priors: dict[str, Any]) -> Attack[WhiteBox]:
-        kind = WHITE[name]
-        if not self.events:
-            return kind(**priors)
-        return kind.for_events(**priors) if kind is BrainLeaksV1 else BrainLeaksV2Gradient.for_nmnist(**priors)
+        made: Attack[WhiteBox] = self._preset(name)(**priors)
+        return made
+
+
+def _shares(budget: int, classes: int, own: int | None) -> tuple[int, int]:
+    """Queries of each class, an even number, and of the warm start. own: a preset's, which is taken if it fits."""
+    wanted = max(budget // WARM_SHARE, 1) if own is None else min(own, max(int(PRESET_SHARE * budget), 1))
+    each = (budget - min(wanted, MOST_WARM)) // classes
+    each -= each % 2
+    return each, min(budget - each * classes, MOST_WARM)

@@ -185,7 +185,7 @@ def test_refuses(changes: dict[str, Any], said: str) -> None:
 
 @pytest.mark.parametrize("iterations", [0, -1, 1.5, "10", None])
 def test_refuses_iterations(iterations: Any) -> None:
-    with pytest.raises(InputError, match="iterations: expected a whole number of at least 1"):
+    with pytest.raises(InputError, match="iterations: expected a whole number"):
         BrainLeaksV1(iterations=iterations)
 
 

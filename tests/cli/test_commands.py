@@ -132,13 +132,20 @@ def test_other_attacks(attack: str, call: Callable[..., Any], models: Path, need
     assert done(call(*arguments)) == facts
 
 
-def test_attacks_for_events(call: Callable[..., Any], models: Path, needs: Callable[..., None]) -> None:
+def test_attacks_with_ready_made_settings(call: Callable[..., Any], models: Path, needs: Callable[..., None]) -> None:
     needs("snntorch")
-    arguments = ["attack", models / "target.safetensors", "--steps", 4, "--classes", "1", "--events", "--json"]
-    assert done(call(*arguments, "--attack", "v1"))["settings"]["sparsity"] > 0
-    assert done(call(*arguments, "--attack", "v2", "--budget", 60))["settings"]["form"]["name"] == "segments"
-    assert done(call(*arguments, "--attack", "v2_gradient"))["settings"]["cost"] == "log_score"
-    assert done(call(*arguments, "--attack", "transfer"))["settings"]["attack"]["sparsity"] > 0
+    arguments = ["attack", models / "target.safetensors", "--steps", 4, "--classes", "1", "--json"]
+
+    def settings(attack: str, preset: str, *more: Any) -> dict[str, Any]:
+        return done(call(*arguments, "--attack", attack, "--preset", preset, *more))["settings"]  # type: ignore[no-any-return]
+
+    assert settings("v1", "events")["sparsity"] > 0
+    assert settings("v2", "events", "--budget", 60)["form"]["name"] == "segments"
+    assert settings("v2_gradient", "nmnist")["cost"] == "log_score"
+    assert settings("transfer", "events")["attack"]["sparsity"] > 0
+    mnist = settings("v2", "mnist", "--budget", 60, "--blur", 0.5)
+    assert (mnist["pen"], mnist["window"], mnist["blur"]) == (1.4, 6.0, 0.5)
+    assert (mnist["warm_start"], mnist["queries"]) == (24, 36)
 
 
 def test_attack_says_it_in_a_table(call: Callable[..., Any], models: Path, needs: Callable[..., None]) -> None:

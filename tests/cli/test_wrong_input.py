@@ -79,7 +79,15 @@ WRONG = {
     "a twin for v2": (f"{ATTACK} --twin norse", "--twin: only transfer attacks a copy first"),
     "an unknown twin": (f"{ATTACK} --attack transfer --twin nurse", "found 'nurse'; did you mean 'norse'"),
     "too few queries to try each": (f"{ATTACK} --attack transfer --budget 5", "--budget: 5 queries do not"),
-    "events for a peer": (f"{ATTACK} --attack random --events", "--events: only v1, v2, v2_gradient and transfer"),
+    "a preset for a peer": (
+        f"{ATTACK} --attack random --preset mnist",
+        "--preset: it has none; leave it out for random",
+    ),
+    "no such preset": (
+        f"{ATTACK} --attack v1 --preset mnist",
+        "--preset: expected one of events for v1, found 'mnist'",
+    ),
+    "sides of an image": (f"{ATTACK} --image-shape 8,8", "--image-shape: inputs .* are images already; leave it out"),
     "a blur on no image": ("attack {flat} --attack v1 --blur 2", "--blur: inputs .* are no images"),
     "a blur below nothing": (f"{ATTACK} --blur=-1", "blur: expected at least 0"),
     "no budget": (f"{ATTACK} --budget 0", "--budget: expected at least 1 query, found 0"),

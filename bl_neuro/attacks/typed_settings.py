@@ -1,0 +1,82 @@
+"""Settings as the types that their fields name: 4.0 or NumPy's 4 becomes 4, a list a tuple, and "4" is refused."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from bl_neuro.checks import whole_number
+
+
+class WrongType(Exception):
+    """What was expected, in words."""
+
+
+def settle_types(settings: Any) -> list[str]:
+    """Gives every field of the frozen dataclass `settings` a plain value of its type, and returns what cannot have one.
+
+    Whole numbers, numbers, booleans, pairs and lists of these; what else a field may be is not touched.
+    """
+    wrong = []
+    kind: Any = type(settings)
+    for name, hint in _hints(kind).items():
+        value = getattr(settings, name)
+        try:
+            object.__setattr__(settings, name, _settled(value, hint))
+        except WrongType as expected:
+            wrong.append(f"{name}: expected {expected}, found {value!r}")
+    return wrong
+
+
+@lru_cache(maxsize=64)
+def _hints(kind: Any) -> dict[str, Any]:
+    hints = get_type_hints(kind)
+    return {name: hints[name] for name in kind.__dataclass_fields__ if name in hints}
+
+
+def _settled(value: Any, hint: Any) -> Any:
+    if get_origin(hint) in (Union, types.UnionType):
+        return _optional(value, [each for each in get_args(hint) if each is not type(None)])
+    if get_origin(hint) is tuple:
+        return _pair_or_list(value, get_args(hint))
+    if hint is int:
+        whole = whole_number(value)
+        if whole is None:
+            raise WrongType("a whole number")
+        return whole
+    if hint is float:
+        return _number(value)
+    if hint is bool and not isinstance(value, (bool, np.bool_)):
+        raise WrongType("True or False")
+    if get_origin(hint) is Literal and not isinstance(value, str):
+        raise WrongType(f"one of {', '.join(map(str, get_args(hint)))}")
+    return bool(value) if hint is bool else value
+
+
+def _optional(value: Any, hints: list[Any]) -> Any:
+    if value is None:
+        return None
+    try:
+        return _settled(value, hints[0])
+    except WrongType as expected:
+        raise WrongType(f"{expected}, or None") from None
+
+
+def _number(value: Any) -> float:
+    found = value.item() if isinstance(value, np.generic) else value
+    if isinstance(found, bool) or not isinstance(found, (int, float)):
+        raise WrongType("a number")
+    return float(found)
+
+
+def _pair_or_list(value: Any, hints: Sequence[Any]) -> tuple[Any, ...]:
+    """A tuple, of a fixed length or, (X, ...), of any."""
+    listed = isinstance(value, (tuple, list, np.ndarray))
+    each = [hints[0]] * len(value) if listed and hints[-1] is Ellipsis else list(hints)
+    if not listed or len(value) != len(each):
+        raise WrongType(f"{'several' if hints[-1] is Ellipsis else len(hints)} values")
+    return tuple(_settled(one, hint) for one, hint in zip(value, each))
