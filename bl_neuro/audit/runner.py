@@ -1,4 +1,4 @@
-"""Runs the cells of a plan that are not done, each after what it needs, in processes of their own.
+"""Runs the cells of a plan that are not done, each after what it needs, by a crew of workers.
 
 However a run ends, what was finished is kept, and another run does the rest, with the same results: a cell depends on
 nothing but its definition, and every one has as many threads. A cell that fails is put down with its error, and the
@@ -7,24 +7,19 @@ others go on; the next run tries it again. A worker that dies is replaced, and i
 
 from __future__ import annotations
 
-import os
-import selectors
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
-from bl_neuro.audit.plan import THREADS, Cell
+from bl_neuro.audit.crew import Crew, Said
+from bl_neuro.audit.plan import Cell
 from bl_neuro.audit.store import Result, Store
-from bl_neuro.audit.worker_process import WorkerDied, WorkerProcess
-from bl_neuro.errors import InputError, ReportError, SubstrateFailed
+from bl_neuro.errors import ReportError
 
 ATTEMPTS = 2
 """Times that a cell is given to a worker, where the first one died of it."""
-WORKER = (sys.executable, "-m", "bl_neuro.audit.worker")
 
 
 @dataclass(frozen=True)
@@ -39,7 +34,7 @@ class Failure:
 class Standing:
     """Where a run is. waiting: cells to do, in order. done, failed: of this run. left_out: what failed cells leave out.
 
-    torn: results that were there and did not hold; they are made anew.
+    torn: results that were there and did not hold; they are made anew. width: cells that can run at once.
     """
 
     waiting: list[Cell]
@@ -48,6 +43,7 @@ class Standing:
     failed: list[Failure] = field(default_factory=list)
     left_out: list[Cell] = field(default_factory=list)
     torn: list[str] = field(default_factory=list)
+    width: int = 1
 
 
 Told = Callable[[Standing], None]
@@ -68,123 +64,65 @@ def standing(cells: Sequence[Cell], store: Store) -> Standing:
 
 
 class Runner:
-    """Runs `cells` into `store` with `jobs` workers.
+    """Runs `cells` into `store` by `crew`, which it ends. told: called after each cell."""
 
-    task: what a worker is told first, see `bl_neuro.audit.worker`. told: called after each cell. worker: the command
-    of a worker.
-    """
-
-    def __init__(
-        self,
-        cells: Sequence[Cell],
-        store: Store,
-        task: dict[str, Any],
-        jobs: int = 1,
-        told: Told | None = None,
-        worker: Sequence[str] = WORKER,
-    ) -> None:
-        if jobs < 1:
-            raise InputError(f"jobs: expected at least 1, found {jobs}")
-        self.cells, self.store, self.task, self.jobs = cells, store, task, jobs
+    def __init__(self, cells: Sequence[Cell], store: Store, crew: Crew, told: Told | None = None) -> None:
+        self.cells, self.store, self.crew = cells, store, crew
         self.told = told or (lambda _: None)
-        self.command = worker
         self.attempts: dict[str, int] = {}
 
     def run(self) -> Standing:
         """Runs what is not done. The store must be locked.
 
         Raises:
-            ReportError: nothing can be kept any more. SubstrateFailed: workers do not start. KeyboardInterrupt,
-            SystemExit: Ctrl-C, SIGTERM.
+            ReportError: nothing can be kept any more. SubstrateFailed: workers do not start, or are out of reach.
+            KeyboardInterrupt, SystemExit: Ctrl-C, SIGTERM.
         """
-        self.state = standing(self.cells, self.store)
-        self.told(self.state)
-        self.workers: dict[int, WorkerProcess] = {}
-        with selectors.DefaultSelector() as self.selector, _ends_on_sigterm():
+        with _ends_on_sigterm():
             try:
-                self._fill()
-                while self.workers:
-                    for key, _ in self.selector.select():
-                        self._hear(self.workers[key.fd])
-                    self._fill()
+                self.state = standing(self.cells, self.store)
+                self._tell()
+                self._begin()
+                while self.crew.at_work:
+                    for cell, said in self.crew.hear():
+                        self._settle(cell, said)
+                    self._begin()
             finally:
-                for worker in self.workers.values():
-                    worker.end()
+                self.crew.end()
         self.state.left_out += self.state.waiting
         self.state.waiting = []
         return self.state
 
-    def _fill(self) -> None:
-        """Gives work to every worker that has none; starts and ends workers as there is work."""
-        for worker in [each for each in self.workers.values() if each.ready and each.cell is None]:
-            cell = self._next()
-            if cell is not None:
-                self._give(worker, cell)
-        while len(self.workers) < self.jobs and self._unclaimed() > 0:
-            worker = WorkerProcess(self.command, self.task, _environment())
-            self.workers[worker.fd] = worker
-            self.selector.register(worker.fd, selectors.EVENT_READ)
-        if all(worker.ready and worker.cell is None for worker in self.workers.values()):
-            for worker in list(self.workers.values()):
-                self._drop(worker)
+    def _begin(self) -> None:
+        """Offers the crew all that can be done now."""
+        finished = self.state.finished
+        ready = [cell for cell in self.state.waiting if all(need.address in finished for need in cell.needs)]
+        for cell in self.crew.take(ready):
+            self.state.waiting.remove(cell)
+            self.attempts[cell.address] = self.attempts.get(cell.address, 0) + 1
 
-    def _unclaimed(self) -> int:
-        """How many cells could be done now, beyond those that workers who are starting will take."""
-        starting = sum(1 for worker in self.workers.values() if not worker.ready)
-        return sum(1 for cell in self.state.waiting if self._may(cell)) - starting
-
-    def _may(self, cell: Cell) -> bool:
-        return all(need.address in self.state.finished for need in cell.needs)
-
-    def _next(self) -> Cell | None:
-        for number, cell in enumerate(self.state.waiting):
-            if self._may(cell):
-                return self.state.waiting.pop(number)
-        return None
-
-    def _give(self, worker: WorkerProcess, cell: Cell) -> None:
-        self.attempts[cell.address] = self.attempts.get(cell.address, 0) + 1
-        worker.give(cell)
-
-    def _hear(self, worker: WorkerProcess) -> None:
-        """What a worker says of its cell, or its end."""
-        cell = worker.cell
-        try:
-            said = worker.hear()
-        except WorkerDied as death:
-            self._drop(worker)
-            if cell is None:
-                raise SubstrateFailed(f"a worker did not start: {death}") from death
-            if self.attempts[cell.address] < ATTEMPTS:
-                self.state.waiting.insert(0, cell)
-            else:
-                self._fail(cell, {"failed": f"its worker died, {ATTEMPTS} times: {death}"})
-            return
+    def _settle(self, cell: Cell, said: Said) -> None:
+        """Puts down what came of a cell."""
         if "unwritable" in said:
             raise ReportError(said["unwritable"])
-        if cell is None:
+        if "died" in said and isinstance(self.store.check(cell.address), Result):
+            said = {}  # it died of nothing that matters: the result is there
+        if "died" in said and self.attempts[cell.address] < ATTEMPTS:
+            self.state.waiting.insert(0, cell)
             return
+        if "died" in said:
+            said = {"failed": f"its worker died, {ATTEMPTS} times: {said['died']}"}
         if "failed" in said:
-            self._fail(cell, said)
+            self.store.write_failure(cell.definition, said)
+            self.state.failed.append(Failure(cell, said["failed"]))
         else:
             self.state.finished.add(cell.address)
             self.state.done.append(cell)
+        self._tell()
+
+    def _tell(self) -> None:
+        self.state.width = self.crew.width
         self.told(self.state)
-
-    def _fail(self, cell: Cell, said: dict[str, Any]) -> None:
-        self.store.write_failure(cell.definition, said)
-        self.state.failed.append(Failure(cell, said["failed"]))
-
-    def _drop(self, worker: WorkerProcess) -> None:
-        self.selector.unregister(worker.fd)
-        del self.workers[worker.fd]
-        worker.end()
-
-
-def _environment() -> dict[str, str]:
-    """A worker's: libraries read how many threads they may have when they are loaded."""
-    counts = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
-    return {**os.environ, **dict.fromkeys(counts, str(THREADS))}
 
 
 @contextmanager

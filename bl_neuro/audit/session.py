@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from bl_neuro.audit.crew import Crew
+from bl_neuro.audit.dask_crew import DaskCrew
 from bl_neuro.audit.experiment import Experiment
 from bl_neuro.audit.experiment_file import experiment_path, read_experiment
 from bl_neuro.audit.material import Material, Place
 from bl_neuro.audit.plan import Cell, plan_cells
+from bl_neuro.audit.processes import Processes
 from bl_neuro.audit.runner import Runner, Standing, Told, standing
 from bl_neuro.audit.store import Store
 from bl_neuro.audit.summary import summarise
+from bl_neuro.audit.worker_process import WORKER
 
 
 @dataclass(frozen=True)
@@ -55,11 +60,22 @@ class Audit:
         """What is done, and what is not."""
         return standing(self.cells, self.store)
 
-    def run(self, jobs: int = 1, told: Told | None = None, **options: Any) -> Standing:
-        """Runs what is not done, and writes summary.json; see `Runner` for what it raises, and for options."""
+    def run(
+        self, jobs: int = 1, told: Told | None = None, scheduler: str | None = None, worker: Sequence[str] = WORKER
+    ) -> Standing:
+        """Runs what is not done, and writes summary.json; see `Runner.run` for what it raises.
+
+        jobs: worker processes on this machine. scheduler: the address of a Dask scheduler, whose workers are used
+        instead; or "local", for a Dask cluster of `jobs` workers here. worker: the command of a worker process.
+        """
         with self.store.locked():
             self.store.write_file("experiment.json", json.dumps(self.experiment.model_dump(), indent=1) + "\n")
-            found = Runner(self.cells, self.store, self.task, jobs, told, **options).run()
+            crew: Crew
+            if scheduler is None:
+                crew = Processes(self.task, jobs, worker)
+            else:
+                crew = DaskCrew(self.task, scheduler, jobs, worker)
+            found = Runner(self.cells, self.store, crew, told).run()
             self.store.write_file("summary.json", json.dumps(self.summary(), indent=1) + "\n")
         return found
 

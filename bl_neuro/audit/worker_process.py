@@ -1,16 +1,18 @@
-"""A worker as its runner holds it: a process that is given cells and heard."""
+"""A worker as it is held by who gives it cells: a process that is told addresses and heard."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from bl_neuro.audit.plan import Cell
-
+WORKER = (sys.executable, "-m", "bl_neuro.audit.worker")
+"""The command of a worker."""
 GRACE_S = 5.0
 """Seconds that a worker has to close its target when it is told to end."""
 LAST_WORDS = 500
@@ -22,15 +24,19 @@ class WorkerDied(Exception):
 
 
 class WorkerProcess:
-    """Starts a worker and tells it its task. ready: whether it answered that. cell: what it is at."""
+    """Starts a worker and tells it its task. ready: whether it answered that. environment: on top of this process's."""
 
-    def __init__(self, command: Sequence[str], task: dict[str, Any], environment: dict[str, str]) -> None:
+    def __init__(self, command: Sequence[str], task: dict[str, Any], environment: Mapping[str, str]) -> None:
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - for as long as the worker lives
         self.process = subprocess.Popen(
-            list(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, env=environment, bufsize=0
+            list(command),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            env={**os.environ, **environment},
+            bufsize=0,
         )
         self.ready = False
-        self.cell: Cell | None = None
         self._tell(task)
 
     @property
@@ -39,10 +45,14 @@ class WorkerProcess:
         assert self.process.stdout is not None
         return self.process.stdout.fileno()
 
-    def give(self, cell: Cell) -> None:
-        """Has it do a cell."""
-        self.cell = cell
-        self._tell(cell.address)
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self.process.poll() is None
+
+    def give(self, address: str) -> None:
+        """Has it do the cell of that address."""
+        self._tell(address)
 
     def hear(self) -> dict[str, Any]:
         """Its answer: there is one line for each that it was told. WorkerDied where it ended instead."""
@@ -51,7 +61,7 @@ class WorkerProcess:
         if not line.endswith(b"\n"):
             self.process.wait()
             raise WorkerDied(self._last_words())
-        self.ready, self.cell = True, None
+        self.ready = True
         said: dict[str, Any] = json.loads(line)
         return said
 
@@ -67,6 +77,10 @@ class WorkerProcess:
             if pipe is not None:
                 with suppress(OSError):
                     pipe.close()
+
+    def kill(self) -> None:
+        """Ends it at once, from any thread; who hears it hears of its death."""
+        self.process.kill()
 
     def _tell(self, value: Any) -> None:
         assert self.process.stdin is not None
