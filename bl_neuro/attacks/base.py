@@ -27,7 +27,7 @@ class View(Protocol):
 
 Box = TypeVar("Box", bound=View)
 Progress = Callable[[int, int], None]
-"""Called with (done, total) after each generation or iteration; searches of queries end where it raises StopAttack."""
+"""Called with (done, total) after each generation or iteration; what asks queries ends where it raises StopAttack."""
 
 
 class Attack(ABC, Generic[Box]):

@@ -13,9 +13,9 @@ MEMORY = 0.7
 
 
 class StopAttack(Exception):
-    """Raised by a `progress` callback to end a search of queries: what it found is returned, with status `stopped`.
+    """Raised by a `progress` callback to end a search of queries or a transfer: what it found is returned.
 
-    White-box and transfer attacks do not catch it.
+    Its status is `stopped` then. White-box attacks do not catch it.
     """
 
 

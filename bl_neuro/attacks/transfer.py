@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -14,6 +13,7 @@ from bl_neuro.attacks.base import Attack, Progress, View
 from bl_neuro.attacks.brainleaks_v1 import BrainLeaksV1
 from bl_neuro.attacks.fitness import evidence
 from bl_neuro.attacks.inversions import Inversions, Status, Trace
+from bl_neuro.attacks.stopping import StopAttack
 from bl_neuro.attacks.typed_settings import settle_types
 from bl_neuro.errors import InputError
 from bl_neuro.seeding import derived_seed
@@ -59,8 +59,9 @@ class TransferAttack(Attack[TransferBox]):
     """Runs a white-box attack on the twin `candidates` times, and keeps for each class what the target answers best.
 
     Each candidate costs one query a class; what runs on the twin costs none. Fitness is that of BrainLeaksV2. Where the
-    budget ends first, the best so far is returned, at least the first candidate, with status `budget_spent`. The
-    trace's objective is the fitness of the best so far.
+    budget ends first, the best so far is returned, at least the first candidate, with status `budget_spent`; so it is
+    after the candidate in which `progress` raises `StopAttack`, with status `stopped`. The trace's objective is the
+    fitness of the best so far.
 
     attack: what runs on the twin, BrainLeaksV1 by default.
     """
@@ -94,19 +95,24 @@ class TransferAttack(Attack[TransferBox]):
         return {"attack": {"name": self.attack.name, **self.attack.settings()}, "candidates": self.candidates}
 
     def _invert(self, box: TransferBox, classes: list[int], steps: int, seed: int, progress: Progress) -> Inversions:
+        told = _Told(progress, self.candidates)
+
         def candidate(number: int) -> Inversions:
             return self.attack(
                 box.twin,
                 classes=classes,
                 steps=steps,
                 seed=derived_seed(seed, "transfer candidate", number),
-                progress=_part_of(progress, number, self.candidates),
+                progress=told.of(number),
             )
 
         first = candidate(0)
         best = _Best(box.deployed, first)
         for number in range(self.candidates):
             if not best.compare(candidate(number) if number else first):
+                break
+            if told.to_stop and number + 1 < self.candidates:
+                best.status = Status.STOPPED
                 break
         return best.result(self.name, seed)
 
@@ -156,6 +162,20 @@ def _chosen(first: Tensor, one: Tensor, other: Tensor, axis: int = 1) -> Tensor:
     return torch.where(first.reshape(shape), one, other)
 
 
-def _part_of(progress: Progress, number: int, parts: int) -> Callable[[int, int], None]:
-    """The progress of one of several equal parts."""
-    return lambda done, total: progress(number * total + done, parts * total)
+class _Told:
+    """Progress over several equal parts, which may be told to stop: the part goes on, and no other begins."""
+
+    def __init__(self, progress: Progress, parts: int) -> None:
+        self._progress, self._parts = progress, parts
+        self.to_stop = False
+
+    def of(self, number: int) -> Progress:
+        """The progress of one part."""
+
+        def told(done: int, total: int) -> None:
+            try:
+                self._progress(number * total + done, self._parts * total)
+            except StopAttack:
+                self.to_stop = True
+
+        return told

@@ -233,7 +233,8 @@ def attack(
 ) -> None:
     """Reconstruct an input for each class of a network, with gradients or with queries alone.
 
-    Ctrl-C ends a search of queries after the generation that it falls in, and what was found is kept.
+    Ctrl-C ends a search of queries after the generation that it falls in, a transfer after the candidate, and what was
+    found is kept.
     """
     from bl_neuro.cli.attack import AttackRequest
     from bl_neuro.cli.attack import attack as command
@@ -323,6 +324,13 @@ def audit(
         Path | None, typer.Option("--root", help="Folder of downloaded data; BL_NEURO_DATA by default.")
     ] = None,
     jobs: Annotated[int, typer.Option("--jobs", help="Processes to run cells in.")] = 1,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            "--scheduler",
+            help="tcp://HOST:PORT of a Dask scheduler, whose workers run the cells; local for a Dask cluster here.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """Run every cell of an experiment that is not done, and say what came of it; exit code 1 where some failed.
@@ -332,4 +340,4 @@ def audit(
     from bl_neuro.cli.audit import AuditRequest
     from bl_neuro.cli.audit import audit as command
 
-    return command(AuditRequest(experiment, plan, out, root, jobs), as_json)
+    return command(AuditRequest(experiment, plan, out, root, jobs, scheduler), as_json)

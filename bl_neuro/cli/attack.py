@@ -14,7 +14,6 @@ from bl_neuro.access import answered
 from bl_neuro.arrays import FloatArray
 from bl_neuro.attacks import Attack, Inversions
 from bl_neuro.attacks.base import checked_classes
-from bl_neuro.attacks.query_search import QuerySearch
 from bl_neuro.backends import Target, open_target
 from bl_neuro.cli.interrupt import ends_on_interrupt
 from bl_neuro.cli.model import ModelRequest
@@ -60,7 +59,7 @@ def attack(request: AttackRequest, as_json: bool) -> None:
         target = targets.enter_context(open_target(network, request.backend))
         box = request.strategy.box(target, targets)
         progress = stages.stage(f"{strategy.name} on {request.backend}")
-        if isinstance(strategy, QuerySearch):
+        if strategy.access != "white_box":
             progress = targets.enter_context(ends_on_interrupt(progress))
         inversions = strategy(box, classes=classes, steps=request.steps, seed=request.seed, progress=progress)
         facts = _facts(request, network, strategy, inversions)

@@ -14,7 +14,10 @@ from bl_neuro.attacks.base import Progress
 
 @contextmanager
 def ends_on_interrupt(progress: Progress) -> Iterator[Progress]:
-    """`progress` which ends the search after the generation that Ctrl-C fell in; a second Ctrl-C ends everything."""
+    """`progress` that ends the search after the generation that Ctrl-C fell in, a transfer after the candidate.
+
+    A second Ctrl-C ends everything.
+    """
     told = False
 
     def interrupted(number: int, frame: FrameType | None) -> None:

@@ -17,6 +17,7 @@ from bl_neuro.attacks import (
     BrainLeaksV2Gradient,
     Inversions,
     Status,
+    StopAttack,
     Trace,
     TransferAttack,
     TransferBox,
@@ -95,6 +96,20 @@ def test_stops_with_the_budget(budget: int, asked: int) -> None:
     assert found.status is Status.BUDGET_SPENT
     assert found.queries == asked
     assert lit(found) == [[1, 1], [1, 1], [4, 4]][asked // 2]
+
+
+@pytest.mark.parametrize("candidate", [0, 1])
+def test_ends_when_told_after_the_candidate_and_keeps_what_was_found(candidate: int) -> None:
+    def told(done: int, total: int) -> None:
+        if done > candidate * total // 3:
+            raise StopAttack
+
+    plan = TransferAttack(attack=BrainLeaksV1(iterations=2), candidates=3)
+    found = plan(boxes(), classes=[0, 1], steps=5, progress=told)
+    whole = plan(boxes(), classes=[0, 1], steps=5)
+    assert found.status is Status.STOPPED
+    assert found.queries == 2 * (candidate + 1)
+    assert torch.equal(found.trace.objective, whole.trace.objective[: candidate + 1])
 
 
 def test_candidates_differ() -> None:
