@@ -29,20 +29,31 @@ from bl_neuro.network import Arithmetic, Network
 
 RungName = Literal["float", "weights", "decays", "state"]
 RUNGS: tuple[RungName, ...] = get_args(RungName)
+STEPS: dict[RungName, str] = {
+    "float": "as trained",
+    "weights": "weights rounded",
+    "decays": "decays and biases rounded",
+    "state": "fixed-point state",
+}
+"""What is new on each rung, in words."""
 
 
 @dataclass(frozen=True, eq=False)
 class Rung:
-    """One step of deployment. step: what is new against the rung before, in words.
+    """One step of deployment.
 
     arithmetic: that of the substrates which run it, `Backend.arithmetic`: "real" (snntorch, norse) or "loihi" (loihi,
     lava, and slayer where no state leaves 24 bits). It may differ from the network's.
     """
 
     name: RungName
-    step: str
     network: Network
     arithmetic: Arithmetic
+
+    @property
+    def step(self) -> str:
+        """What is new against the rung before, in words."""
+        return STEPS[self.name]
 
 
 def ladder(network: Network) -> tuple[Rung, ...]:
@@ -54,8 +65,8 @@ def ladder(network: Network) -> tuple[Rung, ...]:
     fixed = quantize(network)
     stated = fixed.stated
     last = (
-        Rung("decays", "decays and biases rounded", stated, "real"),
-        Rung("state", "fixed-point state", stated, "loihi"),
+        Rung("decays", stated, "real"),
+        Rung("state", stated, "loihi"),
     )
     if network.arithmetic == "loihi":
         return last
@@ -63,7 +74,7 @@ def ladder(network: Network) -> tuple[Rung, ...]:
     for layer in fixed.layers:
         layers[layer.index] = _with_rounded_weights(layer)
     rounded = Network(network.input_shape, layers, network.readout)
-    return (Rung("float", "as trained", network, "real"), Rung("weights", "weights rounded", rounded, "real"), *last)
+    return (Rung("float", network, "real"), Rung("weights", rounded, "real"), *last)
 
 
 def _with_rounded_weights(layer: FixedPointLayer) -> Layer:

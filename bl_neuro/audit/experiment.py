@@ -22,6 +22,16 @@
     attacks = ["v2"]
     substrates = ["loihi"]
 
+    [[replays]]                                 # cells of loihi run once more on lava: are they the same, bit for bit?
+    substrate = "lava"
+    of = "loihi"
+    attacks = ["v2"]
+    reveals = ["counts"]
+    seeds = 2
+
+    [ladder]                                    # which step from float to deployed changes leakage?
+    attacks = ["v1", "v2"]
+
 Settings of `[target]` go on top of the plan for the dataset. In its place `[model]` names a file that is attacked as it
 is. Times of an input, `steps`, are those of the plan unless they are given. Ready-made experiments: `EXPERIMENTS`.
 """
@@ -32,6 +42,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from bl_neuro.access import Reveals
 from bl_neuro.checks import MAX_STEPS
@@ -41,12 +52,17 @@ MOST_SEEDS = 1000
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Count = Annotated[int, Field(ge=1)]
+Restarts = Annotated[int, Field(ge=1, le=1000)]
+Names = Annotated[list[str], Field(min_length=1)]
 
 
 def _counted(value: Any) -> Any:
     """So many seeds, as the seeds 0, 1, ..."""
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    return list(range(value)) if whole and 0 <= value <= MOST_SEEDS else value
+    if isinstance(value, list):
+        return value
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST_SEEDS:
+        raise PydanticCustomError("seeds", f"expected 1 to {MOST_SEEDS} seeds or a list of seeds")
+    return list(range(value))
 
 
 Seeds = Annotated[list[Seed], BeforeValidator(_counted), Field(min_length=1, max_length=MOST_SEEDS)]
@@ -115,8 +131,8 @@ class AttackPart(Part):
     settings: dict[str, Any] = {}
     reveals: Annotated[list[Reveals], Field(min_length=1)] | None = None
     budget: Count | None = None
-    restarts: Annotated[int, Field(ge=1, le=1000)] | None = None
-    substrates: Annotated[list[str], Field(min_length=1)] | None = None
+    restarts: Restarts | None = None
+    substrates: Names | None = None
     twin: str = "snntorch"
 
     @property
@@ -133,10 +149,42 @@ class ControlPart(Part):
 
     kind: Literal["untrained", "shuffled_labels"]
     seeds: Seeds | None = None
-    restarts: Annotated[int, Field(ge=1, le=1000)] | None = None
-    attacks: Annotated[list[str], Field(min_length=1)] | None = None
-    substrates: Annotated[list[str], Field(min_length=1)] | None = None
+    restarts: Restarts | None = None
+    attacks: Names | None = None
+    substrates: Names | None = None
     target: dict[str, Any] = {}
+
+
+class ReplayPart(Part):
+    """One of `[[replays]]`: black-box attacks on substrate `of`, run once more on `substrate`, which computes the same.
+
+    What comes out is compared to the last bit: inversions, course, every query and every answer. Where all is the same,
+    `substrate` has what was measured on `of`. seeds: of the experiment's; all by default. attacks: labels, every
+    black-box attack by default. reveals: all that they reveal by default. restarts: the first so many.
+    """
+
+    substrate: str = "lava"
+    of: str = "loihi"
+    seeds: Seeds | None = None
+    attacks: Names | None = None
+    reveals: Annotated[list[Reveals], Field(min_length=1)] | None = None
+    restarts: Restarts = 1
+
+
+class LadderPart(Part):
+    """`[ladder]`: the same network deployed a step at a time, see `bl_neuro.deploy.ladder`, then shown less and less.
+
+    attacks: labels, all by default. seeds, restarts: of the experiment's, all by default. real, loihi: substrates that
+    compute in real numbers and in Loihi's. reveals: what a black box shows on the way from float to Loihi, by default
+    the most that its attack has.
+    """
+
+    attacks: Names | None = None
+    seeds: Seeds | None = None
+    restarts: Restarts | None = None
+    real: str = "snntorch"
+    loihi: str = "loihi"
+    reveals: Reveals | None = None
 
 
 class Experiment(Part):
@@ -145,17 +193,19 @@ class Experiment(Part):
     name: Name
     description: str = ""
     seeds: Seeds | None = None
-    restarts: Annotated[int, Field(ge=1, le=1000)] = 1
+    restarts: Restarts = 1
     steps: Annotated[int, Field(ge=1, le=MAX_STEPS)] | None = None
     classes: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] | None = None
     margin: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    substrates: Annotated[list[str], Field(min_length=1)]
+    substrates: Names
     dataset: DatasetPart
     model: ModelPart | None = None
     target: dict[str, Any] = {}
     evaluators: Annotated[list[EvaluatorPart], Field(min_length=1)]
     attacks: Annotated[list[AttackPart], Field(min_length=1)]
     controls: list[ControlPart] = []
+    replays: list[ReplayPart] = []
+    ladder: LadderPart | None = None
 
     @property
     def target_seeds(self) -> list[int]:

@@ -9,7 +9,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from bl_neuro.audit.attack_choice import ATTACKS, Problem, attack_problems, typed_settings
+from bl_neuro.attacks.by_name import ATTACKS
+from bl_neuro.audit.attack_choice import Problem, attack_problems, typed_settings
+from bl_neuro.audit.document import strings, table, tables
+from bl_neuro.audit.part_checks import ladder_problems, replay_problems
 from bl_neuro.audit.toml_lines import Path
 from bl_neuro.backends import available_substrates
 from bl_neuro.errors import InputError
@@ -20,7 +23,8 @@ Found = Iterator[tuple[Path, str]]
 
 def further_problems(document: dict[str, Any]) -> list[tuple[Path, str]]:
     """Where something is wrong and what, beyond what types say."""
-    return [*_subject(document), *_substrates(document), *_attacks(document), *_controls(document), *_twice(document)]
+    checks = (_subject, _substrates, _attacks, _controls, _twice, replay_problems, ladder_problems)
+    return [problem for check in checks for problem in check(document)]
 
 
 def target_plan(dataset: str, steps: int | None, *settings: dict[str, Any]) -> TargetPlan:
@@ -52,9 +56,9 @@ def _subject(document: dict[str, Any]) -> Found:
         return
     if "seeds" not in document:
         yield (), "expected seeds of targets to train, or a [model]"
-    dataset = str(_table(document.get("dataset")).get("name", ""))
-    plans: list[tuple[Path, dict[str, Any]]] = [(("target",), _table(document.get("target")))]
-    plans += [(("controls", i, "target"), _table(each.get("target"))) for i, each in _tables(document, "controls")]
+    dataset = str(table(document.get("dataset")).get("name", ""))
+    plans: list[tuple[Path, dict[str, Any]]] = [(("target",), table(document.get("target")))]
+    plans += [(("controls", i, "target"), table(each.get("target"))) for i, each in tables(document, "controls")]
     for place, own in plans:
         if "steps" in own:
             yield (*place, "steps"), "steps are those of the experiment; give them there"
@@ -68,24 +72,24 @@ def _subject(document: dict[str, Any]) -> Found:
 
 
 def _substrates(document: dict[str, Any]) -> Found:
-    ours = _strings(document.get("substrates"))
+    ours = strings(document.get("substrates"))
     known = available_substrates()
     for number, name in enumerate(ours):
         if name not in known:
             yield ("substrates", number), f"expected one of {', '.join(known)}, found {name!r}"
     for group in ("attacks", "controls"):
-        for i, each in _tables(document, group):
-            for number, name in enumerate(_strings(each.get("substrates"))):
+        for i, each in tables(document, group):
+            for number, name in enumerate(strings(each.get("substrates"))):
                 if name not in ours:
                     yield (group, i, "substrates", number), f"expected one of the experiment's, found {name!r}"
-    for i, each in _tables(document, "attacks"):
+    for i, each in tables(document, "attacks"):
         if isinstance(each.get("twin"), str) and each["twin"] not in known:
             yield ("attacks", i, "twin"), f"expected one of {', '.join(known)}, found {each['twin']!r}"
 
 
 def _attacks(document: dict[str, Any]) -> Found:
-    for i, each in _tables(document, "attacks"):
-        name, preset, settings = each.get("attack"), each.get("preset"), _table(each.get("settings"))
+    for i, each in tables(document, "attacks"):
+        name, preset, settings = each.get("attack"), each.get("preset"), table(each.get("settings"))
         if not isinstance(name, str) or not (preset is None or isinstance(preset, str)):
             continue
         for problem in attack_problems(name, preset, settings):
@@ -111,9 +115,9 @@ def _place(number: int, problem: Problem, known: bool, settings: dict[str, Any])
 
 
 def _controls(document: dict[str, Any]) -> Found:
-    labels = [each.get("label", each.get("attack")) for _, each in _tables(document, "attacks")]
-    for i, each in _tables(document, "controls"):
-        for number, label in enumerate(_strings(each.get("attacks"))):
+    labels = [each.get("label", each.get("attack")) for _, each in tables(document, "attacks")]
+    for i, each in tables(document, "controls"):
+        for number, label in enumerate(strings(each.get("attacks"))):
             if label not in labels:
                 yield ("controls", i, "attacks", number), f"expected the label of an attack, found {label!r}"
 
@@ -125,27 +129,14 @@ def _twice(document: dict[str, Any]) -> Found:
         if isinstance(values, list) and len({str(value) for value in values}) < len(values):
             yield (name,), f"expected each once, found {values}"
     seen: set[Any] = set()
-    for i, each in _tables(document, "attacks"):
-        for shown in _strings(each.get("reveals")) or ["gradient"]:
+    for i, each in tables(document, "attacks"):
+        for shown in strings(each.get("reveals")) or ["gradient"]:
             key = (str(each.get("label", each.get("attack"))), shown)
             if key in seen:
                 yield ("attacks", i), f"{key[0]} on {key[1]} stands there twice; give one a label"
             seen.add(key)
     for group in ("evaluators", "controls"):
-        kinds = [str(each.get("kind")) for _, each in _tables(document, group)]
+        kinds = [str(each.get("kind")) for _, each in tables(document, group)]
         for i, kind in enumerate(kinds):
             if kind in kinds[:i]:
                 yield (group, i, "kind"), f"{kind} stands there twice"
-
-
-def _table(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _tables(document: dict[str, Any], name: str) -> list[tuple[int, dict[str, Any]]]:
-    values = document.get(name)
-    return [(i, each) for i, each in enumerate(values if isinstance(values, list) else []) if isinstance(each, dict)]
-
-
-def _strings(value: Any) -> list[str]:
-    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []

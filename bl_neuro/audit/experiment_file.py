@@ -19,7 +19,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-MOST_BYTES, MOST_LINES = 2**16, 1000
+MOST_BYTES, MOST_LINES, MOST_SHOWN = 2**16, 1000, 80
 
 
 def ready_made() -> list[str]:
@@ -77,7 +77,8 @@ def _said(error: dict[str, Any]) -> str:
         return "expected, and missing"
     if error["type"] == "extra_forbidden":
         return "no such setting"
-    return f"{error['msg']}, found {str(error['input'])[:80]!r}"
+    found = repr(error["input"])
+    return f"{error['msg']}, found {found if len(found) <= MOST_SHOWN else found[:MOST_SHOWN] + '...'}"
 
 
 def _refused(path: Path, text: str, problems: list[tuple[Way, str]]) -> ExperimentError:

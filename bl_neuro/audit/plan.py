@@ -11,11 +11,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from bl_neuro.attacks.by_name import ATTACKS
 from bl_neuro.audit.address import content_address
-from bl_neuro.audit.attack_choice import ATTACKS, make_attack, planned_budget
+from bl_neuro.audit.attack_choice import make_attack, planned_budget
 from bl_neuro.audit.experiment import AttackPart, ControlPart, EvaluatorPart, Experiment
 from bl_neuro.audit.experiment_checks import target_plan
+from bl_neuro.audit.ladder_cells import ladder_cells
 from bl_neuro.audit.material import Material
+from bl_neuro.audit.replay_cells import replay_cells
 from bl_neuro.backends import find_backend
 from bl_neuro.seeding import derived_seed
 from bl_neuro.training.plans import TargetPlan
@@ -29,11 +32,12 @@ TRAINED = "trained"
 
 @dataclass(frozen=True)
 class Cell:
-    """One piece of work. kind: "target", "evaluator", "accuracy", "attack" or "judgement".
+    """One piece of work.
 
-    definition: see the module. needs: cells whose results it is made from. facts: what tables sort it by; among them
-    target ("trained", "untrained", "shuffled_labels", "given"), seed, substrate, attack, reveals, restart, evaluator.
-    what: the definition as an object: TargetPlan, EvaluatorPart, or Attack.
+    kind: "target", "evaluator", "rung" (a target deployed some steps), "accuracy", "attack", "judgement", or "replay"
+    (an attack once more, elsewhere). definition: see the module. needs: cells whose results it is made from. facts:
+    what tables sort it by; among them target ("trained", "untrained", "shuffled_labels", "given"), seed, substrate,
+    attack, reveals, restart, evaluator, rung. what: the definition as an object: TargetPlan, EvaluatorPart, or Attack.
     """
 
     kind: str
@@ -48,6 +52,11 @@ class Cell:
         return content_address(self.definition)
 
     @property
+    def plain(self) -> bool:
+        """Whether it is of a network as it is deployed: on no rung before that, behind no mitigation."""
+        return "rung" not in self.facts and "mitigation" not in self.facts
+
+    @property
     def said(self) -> str:
         """What it is, in a line."""
         return " ".join([self.kind, *(f"{name} {value}" for name, value in self.facts.items() if value is not None)])
@@ -55,11 +64,13 @@ class Cell:
 
 def plan_cells(experiment: Experiment, material: Material) -> list[Cell]:
     """Every cell of `experiment`, each once, none before what it needs."""
-    planner = _Planner(experiment, material)
+    planner = Planner(experiment, material)
     return list({cell.address: cell for cell in planner.cells()}.values())
 
 
-class _Planner:
+class Planner:
+    """Makes the cells of one experiment."""
+
     def __init__(self, experiment: Experiment, material: Material) -> None:
         self.experiment, self.material = experiment, material
         self.plan = target_plan(material.name, experiment.steps, experiment.target)
@@ -67,6 +78,7 @@ class _Planner:
         self.evaluators = [self.evaluator(part) for part in experiment.evaluators]
 
     def cells(self) -> Iterator[Cell]:
+        """All of them; some of them more than once."""
         yield from self.evaluators
         for seed in self.experiment.target_seeds:
             kind = TRAINED if self.material.network is None else "given"
@@ -75,11 +87,18 @@ class _Planner:
             for substrate in self.experiment.substrates:
                 yield from self.accuracy(target, substrate)
                 for part in self.experiment.attacks:
-                    yield from self.attacks(target, substrate, part, part.restarts or self.experiment.restarts)
+                    yield from self.attacks(target, substrate, part, self.restarts(part))
+            yield from replay_cells(self, target)
+            yield from ladder_cells(self, target)
         for control in self.experiment.controls:
             yield from self.control(control)
 
+    def restarts(self, part: AttackPart) -> int:
+        """How often an attack is run on one target, substrate and kind of box."""
+        return part.restarts or self.experiment.restarts
+
     def control(self, part: ControlPart) -> Iterator[Cell]:
+        """Targets that learned no true label, and attacks on them."""
         plan = target_plan(self.material.name, self.experiment.steps, self.experiment.target, part.target)
         if part.kind == "untrained":
             plan = replace(plan, proxy_epochs=0, spiking_epochs=0, validation=0.0)
@@ -90,23 +109,24 @@ class _Planner:
                 yield from self.accuracy(target, substrate)
                 for attack in self.experiment.attacks:
                     if part.attacks is None or attack.called in part.attacks:
-                        restarts = part.restarts or attack.restarts or self.experiment.restarts
-                        yield from self.attacks(target, substrate, attack, restarts)
+                        yield from self.attacks(target, substrate, attack, part.restarts or self.restarts(attack))
 
     def evaluator(self, part: EvaluatorPart) -> Cell:
-        facts = {"evaluator": part.kind}
+        """One judge."""
         made = {"evaluator": part.kind, "seed": part.seed, "epochs": part.epochs, "steps": self.steps}
-        return Cell("evaluator", self._definition("evaluator", **made), (), facts, part)
+        return self.cell("evaluator", made, (), {"evaluator": part.kind}, part)
 
     def target(self, kind: str, seed: int, plan: TargetPlan) -> Cell:
+        """One network."""
         made: dict[str, Any]
         if self.material.network is not None:
             made = {"fingerprint": self.material.network.fingerprint}
         else:
             made = {"plan": plan.facts(), "seed": seed, "learned": kind}
-        return Cell("target", self._definition("target", **made), (), {"target": kind, "seed": seed}, plan)
+        return self.cell("target", made, (), {"target": kind, "seed": seed}, plan)
 
     def accuracy(self, target: Cell, substrate: str) -> Iterator[Cell]:
+        """How well a network works on a substrate, where that shows a label."""
         if not self.shown(substrate, ["label"]):
             return
         model = self.material.model
@@ -117,15 +137,20 @@ class _Planner:
             "encoder": "rate" if model is None else model.encoder,
             "class_map": self.material.class_map,
         }
-        yield Cell("accuracy", self._definition("accuracy", **made), (target,), self._facts(target, substrate))
+        yield self.cell("accuracy", made, (target,), {**target.facts, "substrate": substrate})
 
-    def attacks(self, target: Cell, substrate: str, part: AttackPart, restarts: int) -> Iterator[Cell]:
+    def attacks(
+        self, target: Cell, substrate: str, part: AttackPart, restarts: int, only: Sequence[str] | None = None
+    ) -> Iterator[Cell]:
+        """Attacks on a network on a substrate, and what judges say; of what is revealed `only` that, or all."""
         if part.substrates is not None and substrate not in part.substrates:
             return
         white = ATTACKS[part.attack].access == "white_box"
         if white and not find_backend(substrate).differentiable:
             return
         for reveals in ["gradient"] if white else self.shown(substrate, part.reveals or []):
+            if only is not None and reveals not in only:
+                continue
             for restart in range(restarts):
                 attack = self.attack(target, substrate, part, reveals, restart)
                 yield attack
@@ -140,6 +165,7 @@ class _Planner:
         return [each for each in reveals if find_backend(substrate).reveals_membrane or each not in hidden]
 
     def attack(self, target: Cell, substrate: str, part: AttackPart, reveals: str, restart: int) -> Cell:
+        """One attack: an inversion of each class."""
         attack = make_attack(part.attack, part.preset, part.settings)
         outputs = self.material.outputs
         made = {
@@ -158,18 +184,17 @@ class _Planner:
             # Not of the substrate, nor of what is revealed: what differs between two such cells is that alone.
             "seed": derived_seed(target.facts["seed"], "audit attack", restart),
         }
-        facts = {**self._facts(target, substrate), "attack": part.called, "reveals": reveals, "restart": restart}
-        return Cell("attack", self._definition("attack", **made), (target,), facts, attack)
+        about = {"substrate": substrate, "attack": part.called, "reveals": reveals, "restart": restart}
+        return self.cell("attack", made, (target,), {**target.facts, **about}, attack)
 
     def judgement(self, attack: Cell, evaluator: Cell) -> Cell:
+        """What one judge says of an attack's inversions."""
         made = {"attack": attack.address, "evaluator": evaluator.address}
-        return Cell(
-            "judgement", self._definition("judgement", **made), (attack, evaluator), {**attack.facts, **evaluator.facts}
-        )
+        return self.cell("judgement", made, (attack, evaluator), {**attack.facts, **evaluator.facts})
 
-    def _definition(self, kind: str, **made: Any) -> dict[str, Any]:
-        return {"format": FORMAT, "kind": kind, "threads": THREADS, "data": self.material.definition, **made}
-
-    @staticmethod
-    def _facts(target: Cell, substrate: str) -> dict[str, Any]:
-        return {**target.facts, "substrate": substrate}
+    def cell(
+        self, kind: str, made: dict[str, Any], needs: tuple[Cell, ...], facts: dict[str, Any], what: Any = None
+    ) -> Cell:
+        """A cell whose definition is `made`, and what all definitions say."""
+        shared = {"format": FORMAT, "kind": kind, "threads": THREADS, "data": self.material.definition}
+        return Cell(kind, {**shared, **made}, needs, facts, what)

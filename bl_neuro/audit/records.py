@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from bl_neuro.arrays import FloatArray
 from bl_neuro.audit.plan import Cell
 from bl_neuro.audit.store import Store
 
@@ -15,7 +18,7 @@ class Record:
 
     target: "trained", "given", or the kind of control. seed: of the target. label: the class that was inverted.
     hit: whether the evaluator ranks it first. confidence: its probability of it, 0..1. rung: of the ladder from float
-    to deployed, None outside of it.
+    to deployed, None outside of it. mitigation: what the deployment does against the attack, None for nothing.
     """
 
     target: str
@@ -29,6 +32,7 @@ class Record:
     hit: int
     confidence: float
     rung: str | None = None
+    mitigation: str | None = None
 
 
 def records(cells: Sequence[Cell], store: Store) -> list[Record]:
@@ -41,3 +45,11 @@ def records(cells: Sequence[Cell], store: Store) -> list[Record]:
             values = zip(measures["classes"], measures["hits"], measures["confidence"])
             found += [Record(**cell.facts, label=label, hit=hit, confidence=sure) for label, hit, sure in values]
     return found
+
+
+def hits_by_seed(records: Sequence[Record]) -> list[FloatArray]:
+    """Hits of the inversions of each target seed, in order: an array (n,) a seed."""
+    found: dict[int, list[float]] = {}
+    for each in records:
+        found.setdefault(each.seed, []).append(float(each.hit))
+    return [np.array(found[seed]) for seed in sorted(found)]

@@ -1,4 +1,4 @@
-"""What an audit found: rows by substrate, attack and what is revealed, and a verdict on each pair of substrates."""
+"""What an audit found: rows by substrate, attack and what is revealed, and the verdicts that follow from them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from bl_neuro.audit.control_findings import control_findings
 from bl_neuro.audit.experiment import Experiment
+from bl_neuro.audit.ladder_findings import ladder_findings
 from bl_neuro.audit.plan import Cell
+from bl_neuro.audit.power import power_findings
 from bl_neuro.audit.records import Record, records
+from bl_neuro.audit.replay_findings import replay_findings, standins
 from bl_neuro.audit.store import Store
 from bl_neuro.audit.verdicts import substrate_verdicts
 from bl_neuro.leakage import seed_bootstrap
@@ -35,7 +39,9 @@ def summarise(experiment: Experiment, cells: Sequence[Cell], store: Store) -> di
         if group
     ]
     evaluators = {cell.facts["evaluator"]: measures.get(cell.address) for cell in cells if cell.kind == "evaluator"}
-    compared, alike = substrate_verdicts(judged, experiment.margin)
+    stand = standins(cells, measures)
+    compared, alike = substrate_verdicts(judged, experiment.margin, stand)
+    told_apart = {name: found["classes"] for name, found in evaluators.items() if found is not None}
     return {
         "format": FORMAT,
         "experiment": experiment.model_dump(),
@@ -44,12 +50,17 @@ def summarise(experiment: Experiment, cells: Sequence[Cell], store: Store) -> di
         "rows": rows,
         "verdicts": [each.as_json() for each in compared],
         "alike": [asdict(each) for each in alike],
+        "ladder": ladder_findings(experiment, cells, judged),
+        "power": power_findings(experiment, cells, judged),
+        "replays": replay_findings(cells, measures),
+        "stands_for": {each.substrate: each.of for each in stand},
+        "controls": control_findings(judged, told_apart),
     }
 
 
 def _group(cell: Cell) -> tuple[Any, ...]:
     """What a row holds together; empty for a cell that is in no row."""
-    if cell.kind not in ("attack", "judgement"):
+    if cell.kind not in ("attack", "judgement") or not cell.plain:
         return ()
     return tuple(cell.facts[name] for name in ("target", "substrate", "attack", "reveals"))
 
@@ -65,6 +76,7 @@ def _row(
     budget = attacks[0].definition["budget"]
     done = [(cell, measures[cell.address]) for cell in attacks if cell.address in measures]
     own = [each for each in judged if (each.target, each.substrate, each.attack, each.reveals) == group]
+    own = [each for each in own if each.rung is None and each.mitigation is None]
     classes = len(attacks[0].definition["classes"])
     return {
         **dict(zip(("target", "substrate", "attack", "reveals"), group)),
@@ -93,7 +105,7 @@ def _accuracy(
     found = [
         measures[cell.address]["accuracy"]
         for cell in cells
-        if cell.kind == "accuracy" and (cell.facts["target"], cell.facts["substrate"]) == group[:2]
+        if cell.kind == "accuracy" and cell.plain and (cell.facts["target"], cell.facts["substrate"]) == group[:2]
         if cell.address in measures
     ]
     return {"value": float(np.mean(found)), "least": min(found), "most": max(found)} if found else None

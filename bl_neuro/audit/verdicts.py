@@ -17,6 +17,8 @@ from bl_neuro.leakage import PairVerdict, pair_verdicts
 MEASURES = ("hit", "confidence")
 Inversion = tuple[int, int, int]
 """Target seed, class, restart: what is compared with the same on another substrate."""
+Table = dict[str, dict[Inversion, tuple[float, float]]]
+"""Hit and confidence of each inversion on each substrate."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Comparison:
 
     def as_json(self) -> dict[str, Any]:
         """JSON-ready; what is not finite (an interval of one seed) is null."""
-        found: dict[str, Any] = _finite(asdict(self))
+        found: dict[str, Any] = finite(asdict(self))
         return {**found, "sentence": self.verdict.sentence}
 
 
@@ -51,36 +53,81 @@ class Alike:
     substrates: tuple[str, ...]
 
 
-def substrate_verdicts(records: Sequence[Record], margin: float) -> tuple[list[Comparison], list[Alike]]:
+@dataclass(frozen=True)
+class Standin:
+    """`substrate` answers as `of` does, to the last bit, wherever it shows what is revealed."""
+
+    substrate: str
+    of: str
+    shown: tuple[str, ...]
+
+
+def substrate_verdicts(
+    records: Sequence[Record], margin: float, standins: Sequence[Standin] = ()
+) -> tuple[list[Comparison], list[Alike]]:
     """Every pair of substrates of trained targets, judged together for each evaluator and measure (Holm).
 
     Of each pair only inversions that are done on both count. Substrates alike are one substrate in these pairs:
     comparing them again would ask one question several times, and Holm's correction would make all others pay for it.
+    standins: substrates that need no records, since they are proved to be like another.
     """
     comparisons: list[Comparison] = []
-    same: list[Alike] = []
-    own = [record for record in records if record.target in ("trained", "given") and record.rung is None]
-    for evaluator in dict.fromkeys(record.evaluator for record in own):
-        tables = _tables([record for record in own if record.evaluator == evaluator])
-        groups = {key: _alike(table) for key, table in tables.items()}
-        same += [Alike(*key, evaluator, group) for key, found in groups.items() for group in found if len(group) > 1]
-        named = [(key, one, other) for key, found in groups.items() for one, other in combinations(found, 2)]
+    for (evaluator, measure), pairs in families(records).items():
+        verdicts = pair_verdicts({str(number): pair.values for number, pair in enumerate(pairs)}, margin)
+        comparisons += [
+            Comparison(
+                pair.attack, pair.reveals, evaluator, measure,
+                _with_standins(pair.first, pair.reveals, standins), _with_standins(pair.second, pair.reveals, standins),
+                verdicts[str(number)],
+            )
+            for number, pair in enumerate(pairs)
+        ]  # fmt: skip
+    groups = [
+        (key, evaluator, _with_standins(group, key[1], standins))
+        for evaluator, tables in _by_evaluator(records).items()
+        for key, table in tables.items()
+        for group in _alike(table)
+    ]
+    return comparisons, [Alike(*key, evaluator, group) for key, evaluator, group in groups if len(group) > 1]
+
+
+def _with_standins(group: tuple[str, ...], reveals: str, standins: Sequence[Standin]) -> tuple[str, ...]:
+    return (*group, *(each.substrate for each in standins if each.of in group and reveals in each.shown))
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The values of one attack's inversions on two groups of substrates: (seeds of (n,)) twice, paired."""
+
+    attack: str
+    reveals: str
+    first: tuple[str, ...]
+    second: tuple[str, ...]
+    values: tuple[list[FloatArray], list[FloatArray]]
+
+
+def families(records: Sequence[Record]) -> dict[tuple[str, str], list[Pair]]:
+    """By evaluator and measure, the pairs that are judged together; those of which nothing is done yet are left out."""
+    found: dict[tuple[str, str], list[Pair]] = {}
+    for evaluator, tables in _by_evaluator(records).items():
+        named = [(key, one, other) for key, table in tables.items() for one, other in combinations(_alike(table), 2)]
         for at, measure in enumerate(MEASURES):
-            pairs = {
-                str(number): _paired(tables[key][one[0]], tables[key][other[0]], at)
-                for number, (key, one, other) in enumerate(named)
-            }
-            pairs = {name: pair for name, pair in pairs.items() if pair[0]}  # of some pairs nothing is done yet
-            verdicts = pair_verdicts(pairs, margin) if pairs else {}
-            comparisons += [
-                Comparison(*key, evaluator, measure, one, other, verdicts[str(number)])
-                for number, (key, one, other) in enumerate(named)
-                if str(number) in verdicts
+            pairs = [
+                Pair(*key, one, other, _paired(tables[key][one[0]], tables[key][other[0]], at))
+                for key, one, other in named
             ]
-    return comparisons, same
+            done = [pair for pair in pairs if pair.values[0]]
+            if done:
+                found[evaluator, measure] = done
+    return found
 
 
-Table = dict[str, dict[Inversion, tuple[float, float]]]
+def _by_evaluator(records: Sequence[Record]) -> dict[str, dict[tuple[str, str], Table]]:
+    """Of trained and given targets as they are deployed: on no rung before that, behind no mitigation."""
+    own = [each for each in records if each.target in ("trained", "given")]
+    own = [each for each in own if each.rung is None and each.mitigation is None]
+    evaluators = dict.fromkeys(each.evaluator for each in own)
+    return {name: _tables([each for each in own if each.evaluator == name]) for name in evaluators}
 
 
 def _tables(records: Sequence[Record]) -> dict[tuple[str, str], Table]:
@@ -118,9 +165,10 @@ def _paired(
     return first, second
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """`value` with null for what is not finite, as JSON has no infinity."""
     if isinstance(value, dict):
-        return {key: _finite(each) for key, each in value.items()}
+        return {key: finite(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(each) for each in value]
+        return [finite(each) for each in value]
     return None if isinstance(value, float) and not isfinite(value) else value

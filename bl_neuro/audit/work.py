@@ -13,16 +13,19 @@ import numpy as np
 import torch
 
 from bl_neuro import leakage
-from bl_neuro.access import BlackBox, WhiteBox, answered
+from bl_neuro.access import answered
 from bl_neuro.arrays import FloatArray
-from bl_neuro.attacks import Attack, Inversions, Trace, TransferAttack, TransferBox
+from bl_neuro.attacks import Inversions, Trace
+from bl_neuro.audit.boxes import box_for, opened
 from bl_neuro.audit.experiment import EvaluatorPart
 from bl_neuro.audit.kept_inversions import KeptInversions, read_inversions
 from bl_neuro.audit.material import Material
-from bl_neuro.audit.plan import THREADS, Cell
+from bl_neuro.audit.plan import Cell
 from bl_neuro.audit.provenance import machine, now, versions
+from bl_neuro.audit.replay import differences
 from bl_neuro.audit.store import Store
-from bl_neuro.backends import Target, open_target
+from bl_neuro.backends import Target
+from bl_neuro.deploy.ladder import ladder
 from bl_neuro.errors import ModelFileError, NotRevealed
 from bl_neuro.model_file import load, save
 from bl_neuro.network import Network
@@ -69,9 +72,11 @@ class Work:
         makers: dict[str, Callable[[Cell], Made]] = {
             "target": self._target,
             "evaluator": self._evaluator,
+            "rung": self._rung,
             "accuracy": self._accuracy,
             "attack": self._attack,
             "judgement": self._judgement,
+            "replay": self._replay,
         }
         began = time.perf_counter()
         measures, write = makers[cell.kind](cell)
@@ -111,25 +116,29 @@ class Work:
         test = self.material.split.test
         measures = {
             "architecture": evaluator.architecture,
+            "classes": evaluator.classes,
             "spiking": evaluator.spiking,
             "accuracy": evaluator.accuracy(test),
             "samples": len(test.labels),
         }
         return measures, evaluator.save
 
+    def _rung(self, cell: Cell) -> Made:
+        rungs = {rung.name: rung for rung in ladder(load(self._file(cell.needs[0])))}
+        rung = rungs[cell.definition["rung"]]
+        measures = {"fingerprint": rung.network.fingerprint, "step": rung.step}
+        return measures, lambda path: save(rung.network, path)
+
     def _accuracy(self, cell: Cell) -> Made:
         test, made = self.material.test(), cell.definition
-        target = self._opened(cell)
+        target = self._opened(cell, made["target"], made["substrate"])
         accuracy = measure_accuracy(target, test, made["steps"], 0, made["encoder"])
         return {"accuracy": accuracy, "samples": len(test.labels)}, None
 
     def _attack(self, cell: Cell) -> Made:
         made, attack = cell.definition, cell.what
-        target = self._opened(cell)
-        with ExitStack() as twins:
-            box = self._box(attack, target, made, twins)
-            found: Inversions = attack(box, classes=made["outputs"], steps=made["steps"], seed=made["seed"])
-            assumptions = attack.assumptions(box)
+        target = self._opened(cell, made["target"], made["substrate"])
+        found, assumptions, answers = self._inverted(cell, target)
         images, classes = self._images(found.images), np.asarray(made["classes"])
         means = self.material.class_means
         large = min(images.shape[2:]) >= SMALLEST_SIDE
@@ -137,7 +146,8 @@ class Work:
             "access": attack.access,
             "status": found.status.value,
             "queries": found.queries,
-            "assumptions": list(assumptions),
+            "answers": answers,
+            "assumptions": assumptions,
             "target_answers": self._answers(target, found),
             "pearson_selectivity": leakage.pearson_selectivities(images, classes, means).tolist(),
             "ssim": leakage.structural_similarities(images, classes, means).tolist() if large else None,
@@ -145,14 +155,23 @@ class Work:
         }
         return measures, _thinned(found).save
 
-    def _box(self, attack: Attack[Any], target: Target, made: dict[str, Any], twins: ExitStack) -> Any:
-        if attack.access == "white_box":
-            return WhiteBox(target)
-        box = BlackBox(target, made["reveals"], made["budget"])
-        if not isinstance(attack, TransferAttack):
-            return box
-        twin = twins.enter_context(open_target(target.network, made["twin"], **_options(made["twin"])))
-        return TransferBox(WhiteBox(twin), box)
+    def _inverted(self, cell: Cell, target: Target) -> tuple[Inversions, list[str], str | None]:
+        """What the attack of `cell` makes, what it takes for granted, and the digest of all queries and answers."""
+        made, attack = cell.definition, cell.what
+        with ExitStack() as twins:
+            box, queried = box_for(attack, target, made, twins)
+            found: Inversions = attack(box, classes=made["outputs"], steps=made["steps"], seed=made["seed"])
+            return found, list(attack.assumptions(box)), None if queried is None else queried.digest
+
+    def _replay(self, cell: Cell) -> Made:
+        first = cell.needs[1]
+        target = self._opened(cell, first.definition["target"], cell.definition["substrate"])
+        found, _, answers = self._inverted(first, target)
+        kept = self.store.read(first.address)
+        if kept is None:
+            raise self._gone(first)
+        differs = differences(_thinned(found), answers, self._file(first), kept.measures)
+        return {"identical": not differs, "differs": differs, "queries": found.queries}, None
 
     def _answers(self, target: Target, found: Inversions) -> list[int | None] | None:
         """The class of the dataset that the target names for each inversion, None for silence.
@@ -189,15 +208,14 @@ class Work:
     def _images(self, values: torch.Tensor) -> FloatArray:
         return np.asarray(values.reshape(-1, *self.material.shape).double())
 
-    def _opened(self, cell: Cell) -> Target:
-        """The target of `cell` on its substrate, kept open until another is wanted."""
-        key = (cell.definition["target"], cell.definition["substrate"])
+    def _opened(self, cell: Cell, made: str, substrate: str) -> Target:
+        """The network at address `made`, which `cell` needs first, on a substrate; open until another is wanted."""
+        key = (made, substrate)
         if self._open is None or self._open[0] != key:
             if self._open is not None:
                 self._open[1].close()
                 self._open = None
-            network = load(self._file(cell.needs[0]))
-            self._open = key, open_target(network, key[1], **_options(key[1]))
+            self._open = key, opened(load(self._file(cell.needs[0])), substrate)
         return self._open[1]
 
     def _judge(self, cell: Cell) -> ImageEvaluator:
@@ -211,13 +229,12 @@ class Work:
     def _file(self, cell: Cell) -> Path:
         result = self.store.read(cell.address)
         if result is None or result.tensors is None:
-            raise ModelFileError(f"{cell.said}: its result is not there any more; run the audit again")
+            raise self._gone(cell)
         return result.tensors
 
-
-def _options(substrate: str) -> dict[str, Any]:
-    """Options that give a substrate as many threads as a cell has."""
-    return {"threads": THREADS} if substrate == "loihi" else {}
+    @staticmethod
+    def _gone(cell: Cell) -> ModelFileError:
+        return ModelFileError(f"{cell.said}: its result is not there any more; run the audit again")
 
 
 def _thinned(found: Inversions) -> Inversions:

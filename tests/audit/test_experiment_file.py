@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bl_neuro.audit.attack_choice import ATTACKS, make_attack
+from bl_neuro.attacks.by_name import ATTACKS
+from bl_neuro.audit.attack_choice import make_attack
 from bl_neuro.audit.experiment_file import experiment_path, read_experiment, ready_made
 from bl_neuro.audit.toml_lines import line_of, value_lines
 from bl_neuro.errors import ExperimentError, InputError
@@ -66,7 +67,7 @@ def test_every_problem_is_told_with_its_line(tmp_path: Path) -> None:
         "line 13: attacks.0.reveals.1: Input should be 'membrane', 'scores', 'spikes', 'counts' or 'label'",
         "line 18: attacks.0.settings.queries: queries: Input should be a valid integer, found 'many'",
         "line 19: attacks.0.settings.windw: expected one of blur, window,",
-        "line 22: attacks.1.attack: expected one of v1, v2,",
+        "line 22: attacks.1.attack: expected one of v1, v2_",
         "line 26: attacks.2.budget: v1 has the gradients",
         "line 27: attacks.2.settings: blur: expected at least 0 pixels, found -1.0",
         "line 30: controls.0.kind: Input should be 'untrained' or 'shuffled_labels', found 'none'",
@@ -94,7 +95,8 @@ def test_the_experiments_in_the_package_hold(name: str) -> None:
         ("hidden = [16]", 'hidden = [16]\nconv = ["3x"]', "conv: expected a form such as 12c5s2p1"),
         ("settings = { queries", 'preset = "for_cats"\nsettings = { queries', "preset: expected one of v2's (for_"),
         ("window = 3.0", 'form = "still"', "form: not to be set in a file"),
-        ("seeds = 2", "seeds = true", "line 2: seeds: Input should be a valid list"),
+        ("seeds = 2", "seeds = true", "line 2: seeds: expected 1 to 1000 seeds or a list of seeds, found True"),
+        ("seeds = 2", "seeds = -1", "line 2: seeds: expected 1 to 1000 seeds or a list of seeds, found -1"),
     ],
 )
 def test_what_cannot_be_is_refused(small: Path, tmp_path: Path, old: str, new: str, said: str) -> None:
