@@ -32,11 +32,12 @@ class MovingPattern(InputForm):
     """The events of a picture I(x) in 0..1 that moves by p(t) pixels before an event camera.
 
     A pixel has a spike in step t where its brightness I(x - p(t)), interpolated between pixels, is more than `contrast`
-    above what it was at its last event; where it is as much below, an event of the other polarity, which is not shown,
-    resets it. p runs through `path`, pairs (right, down) in pixels, with as many steps from one to the next, at rest at
-    each: p = a + (b - a) (1 - cos(pi s)) / 2 for s in 0..1. The path is centred: its bounding box has its middle in 0.
+    above what it was at its last event. Where it is as much below, an event of the other polarity resets it, which
+    inputs of two channels show in the second one and those of one channel do not show. p runs through `path`, pairs
+    (right, down) in pixels, with as many steps from one to the next, at rest at each: p = a + (b - a) (1 - cos(pi s)) /
+    2 for s in 0..1. The path is centred: its bounding box has its middle in 0.
 
-    contrast: 0..1, below 1; the lower, the more events an edge gives.
+    contrast: 0..1, below 1; the lower, the more events an edge gives. polarities: 1 or 2, the channels of the inputs.
 
     Source: the threshold model of event cameras (Gallego et al. 2022, section 2.4); N-MNIST's saccades, Orchard et al.
     2015.
@@ -46,21 +47,27 @@ class MovingPattern(InputForm):
 
     path: Path = SACCADES
     contrast: float = 0.15
+    polarities: int = 1
 
     def __post_init__(self) -> None:
         wrong = settle_types(self)
         if wrong:
             raise InputError("; ".join(wrong))
+        if self.polarities not in (1, 2):
+            raise InputError(f"polarities: expected 1 or 2, found {self.polarities}")
         if not 0 < self.contrast < 1:
             raise InputError(f"contrast: expected between 0 and 1, found {self.contrast}")
         if len(self.path) < 2 or not all(len(point) == 2 and all(map(math.isfinite, point)) for point in self.path):
             raise InputError(f"path: expected at least two points (right, down) in pixels, found {self.path}")
 
     def pattern_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """See `InputForm.pattern_shape`: that of a frame, which is an image."""
+        """See `InputForm.pattern_shape`: one picture, (1, H, W), whatever the polarities."""
         if len(input_shape) != 3:
             raise InputError(f"form: only images (C, H, W) can move, found inputs {input_shape}")
-        return input_shape
+        if input_shape[0] != self.polarities:
+            expected = f"expected inputs of {self.polarities} channels, one for each of its polarities"
+            raise InputError(f"form: {expected}, found inputs {input_shape}; give MovingPattern others, 1 or 2")
+        return 1, *input_shape[1:]
 
     def spikes(self, patterns: FloatArray, steps: int) -> Tensor:
         """See `InputForm.spikes`."""
@@ -93,12 +100,13 @@ class MovingPattern(InputForm):
         places = self.displacements(steps)
         margin = int(np.ceil(np.abs(places).max())) + 1
         wide: Pictures = np.pad(pictures.astype(np.float32), ((0, 0), (0, 0), (margin, margin), (margin, margin)))
-        events = np.empty((steps, *pictures.shape), dtype=np.uint8)
+        events = np.empty((steps, len(pictures), self.polarities, *pictures.shape[2:]), dtype=np.uint8)
         before = _moved(wide, margin, places[0])
         for step, place in enumerate(places[1:]):
             now = _moved(wide, margin, place)
             change = now - before
-            np.greater(change, self.contrast, out=events[step], casting="unsafe")
+            np.greater(change, self.contrast, out=events[step, :, :1], casting="unsafe")
+            np.less(change, -self.contrast, out=events[step, :, 1:], casting="unsafe")
             np.copyto(before, now, where=np.abs(change) > self.contrast)
         return events
 

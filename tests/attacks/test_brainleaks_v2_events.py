@@ -54,6 +54,20 @@ def test_the_trace_holds_mean_frames_and_the_rates_are_of_each_step(form: InputF
         assert torch.equal(found.rates, found.spikes.float())
 
 
+def test_both_polarities_are_events_of_one_picture() -> None:
+    both = np.random.default_rng(0).normal(size=(3, 2 * 12 * 12)) / 4
+    target = ReferenceTarget(Network((2, 12, 12), [bl.Flatten(), bl.Dense(both, bl.CubaLIF(voltage_decay=0.3))]))
+    form = MovingPattern(polarities=2)
+    found = BrainLeaksV2.for_events(queries=160, warm_start=200, form=form)(
+        BlackBox(target), classes=[0, 1, 2], steps=STEPS
+    )
+    assert BlackBox(target, "label").query(found.spikes).tolist() == [0, 1, 2]
+    assert found.spikes.shape == (STEPS, 3, 2, 12, 12)
+    assert found.trace.rates.shape[1:] == (3, 2, 12, 12)
+    assert not bool((found.spikes[:, :, 0] * found.spikes[:, :, 1]).any())  # a pixel lights up or dims, never both
+    assert bool(found.spikes[:, :, 0].any() and found.spikes[:, :, 1].any())
+
+
 def test_large_queries_are_asked_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = BrainLeaksV2.for_nmnist(queries=32, warm_start=50)
     whole = plan(BlackBox(ReferenceTarget(easy_images())), classes=[0, 1, 2], steps=6)

@@ -45,20 +45,20 @@ def test_less_contrast_takes_more_events() -> None:
     assert counts[-1] > 0
 
 
-def test_is_the_threshold_model_of_an_event_camera() -> None:
+@pytest.mark.parametrize("polarities", [1, 2])
+def test_is_the_threshold_model_of_an_event_camera(polarities: int) -> None:
     """Beside a plain loop over pixels, with SciPy's interpolation."""
-    form = MovingPattern(contrast=0.2)
-    pictures = np.random.default_rng(0).random((AT_ONCE + 3, 2, 12, 10))
-    expected = np.zeros((30, *pictures.shape), dtype=np.uint8)
-    for number, picture in enumerate(pictures.reshape(-1, 12, 10)):
-        sample, channel = divmod(number, 2)
+    form = MovingPattern(contrast=0.2, polarities=polarities)
+    pictures = np.random.default_rng(0).random((AT_ONCE + 3, 1, 12, 10))
+    expected = np.zeros((30, len(pictures), 2, 12, 10), dtype=np.uint8)
+    for sample, picture in enumerate(pictures[:, 0]):
         seen = [shift(np.pad(picture, 9), (y, x), order=1)[9:-9, 9:-9] for x, y in form.displacements(30)]
         last = seen[0].copy()
         for step, now in enumerate(seen[1:]):
-            expected[step, sample, channel] = now - last > 0.2
+            expected[step, sample] = now - last > 0.2, last - now > 0.2
             last[np.abs(now - last) > 0.2] = now[np.abs(now - last) > 0.2]
     found = form.spikes(pictures, 30).numpy()
-    assert (found != expected).mean() < 1e-4  # single against double precision at the threshold
+    assert (found != expected[:, :, :polarities]).mean() < 1e-4  # single against double precision at the threshold
 
 
 def test_runs_through_its_path_at_rest_at_each_corner() -> None:
@@ -85,6 +85,7 @@ def test_rates_are_the_spikes() -> None:
         ({"contrast": 0.0}, "contrast: expected between 0 and 1"),
         ({"contrast": 1.0}, "contrast"),
         ({"contrast": float("nan")}, "contrast"),
+        ({"polarities": 3}, "polarities: expected 1 or 2"),
         ({"path": ((0, 0),)}, "path: expected at least two points"),
         ({"path": ((0, 0), (1, float("inf")))}, "path"),
         ({"path": ((0, 0), (1,))}, "path"),
@@ -98,3 +99,11 @@ def test_refuses_impossible_settings(changes: dict[str, Any], said: str) -> None
 def test_refuses_what_is_no_image() -> None:
     with pytest.raises(InputError, match=r"only images \(C, H, W\) can move, found inputs \(12,\)"):
         MovingPattern().pattern_shape((12,))
+
+
+@pytest.mark.parametrize(("polarities", "channels"), [(1, 2), (2, 1), (2, 3)])
+def test_is_one_picture_for_all_polarities_of_the_inputs(polarities: int, channels: int) -> None:
+    form = MovingPattern(polarities=polarities)
+    assert form.pattern_shape((polarities, 34, 34)) == (1, 34, 34)
+    with pytest.raises(InputError, match=f"expected inputs of {polarities} channels.*found inputs \\({channels}, 34"):
+        form.pattern_shape((channels, 34, 34))
