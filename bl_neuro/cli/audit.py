@@ -15,8 +15,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bl_neuro.audit.cost import Costs
 from bl_neuro.audit.plan import Cell
+from bl_neuro.audit.power import power_findings
+from bl_neuro.audit.records import records
 from bl_neuro.audit.runner import Standing, Told
 from bl_neuro.audit.session import Audit
+from bl_neuro.cli.audit_power import tell_power
 from bl_neuro.cli.output import print_json, print_table, say
 from bl_neuro.errors import InputError
 
@@ -33,6 +36,7 @@ class AuditRequest:
     out: Path | None
     root: Path | None
     jobs: int
+    scheduler: str | None
 
 
 def audit(request: AuditRequest, as_json: bool) -> int:
@@ -43,8 +47,8 @@ def audit(request: AuditRequest, as_json: bool) -> int:
     if request.plan:
         _plan(wanted, request.jobs, as_json)
         return 0
-    with _progress(wanted, request.jobs) as told:
-        found = wanted.run(request.jobs, told)
+    with _progress(wanted) as told:
+        found = wanted.run(request.jobs, told, request.scheduler)
     summary = wanted.summary()
     failures = [{"cell": each.cell.said, "error": each.error} for each in found.failed]
     files = {"summary": str(wanted.store.folder / "summary.json")}
@@ -70,8 +74,10 @@ def _plan(wanted: Audit, jobs: int, as_json: bool) -> None:
         rows.append({**dict(zip(COLUMNS, group)), "cells": len(cells), "done": len(cells) - len(left), **known})
     seconds, unknown = costs.total(state.waiting)
     total = {"cells": len(wanted.cells), "done": len(state.finished), "seconds_left": None if unknown else seconds}
+    power = power_findings(wanted.experiment, wanted.cells, records(wanted.cells, wanted.store))
     if as_json:
-        print_json({"experiment": wanted.experiment.model_dump(), "plan": rows, **total, "torn": state.torn})
+        told = {"experiment": wanted.experiment.model_dump(), "plan": rows, "power": power}
+        print_json({**told, **total, "torn": state.torn})
         return
     table = [[str(row[name]) for name in (*COLUMNS, "cells", "done")] + [_time(row["seconds_left"])] for row in rows]
     print_table(f"{wanted.experiment.name}: the cells", [*COLUMNS, "cells", "done", "time left"], table, len(COLUMNS))
@@ -80,6 +86,7 @@ def _plan(wanted: Audit, jobs: int, as_json: bool) -> None:
     say(f"\n{total['done']} of {total['cells']} cells are done; left for one process: {said}")
     if jobs > 1:
         say(f"With --jobs {jobs}, at best a part in {jobs} of that.")
+    tell_power(power, wanted.experiment.margin)
 
 
 COLUMNS = ("kind", "target", "substrate", "attack", "reveals")
@@ -87,7 +94,8 @@ COLUMNS = ("kind", "target", "substrate", "attack", "reveals")
 
 def _group(cell: Cell) -> tuple[str, ...]:
     facts = cell.facts
-    return (cell.kind, *(str(facts.get(name, "")) for name in COLUMNS[1:]))
+    target = ", ".join(str(facts[name]) for name in ("target", "rung", "mitigation") if facts.get(name) is not None)
+    return (cell.kind, target, *(str(facts.get(name, "")) for name in COLUMNS[2:]))
 
 
 def _verdicts(summary: dict[str, Any]) -> None:
@@ -101,6 +109,18 @@ def _verdicts(summary: dict[str, Any]) -> None:
         say(f"  {_asked(each)}: {', '.join(each['substrates'])} score the same")
     for each in compared:
         say(f"  {_asked(each)}: {'/'.join(each['first'])} less {'/'.join(each['second'])}: {each['sentence']}")
+
+
+def _replays(summary: dict[str, Any]) -> None:
+    """Whether a substrate stands for another; loudly where it does not."""
+    done = summary["replays"]
+    for substrate, of in summary["stands_for"].items():
+        count = sum(each["substrate"] == substrate for each in done)
+        say(f"{substrate} stands for {of}: {count} attacks ran again on it, the same to the last bit")
+    for each in done:
+        if not each["identical"]:
+            where = f"{each['attack']} on {each['reveals']}, seed {each['seed']}, restart {each['restart']}"
+            say(f"NOT THE SAME on {each['substrate']} and {each['of']}: {where}: {', '.join(each['differs'])}")
 
 
 def _asked(each: dict[str, Any]) -> str:
@@ -117,6 +137,7 @@ def _tell(wanted: Audit, summary: dict[str, Any], found: Standing) -> None:
         if measures is not None:
             say(f"evaluator {name}: test accuracy {measures['accuracy']:.3f} on {measures['samples']} samples")
     _verdicts(summary)
+    _replays(summary)
     _warn(found)
     for error, count in Counter(each.error for each in found.failed).most_common():
         cells = [each.cell.said for each in found.failed if each.error == error]
@@ -166,7 +187,7 @@ def _time(seconds: float | None) -> str:
 
 
 @contextmanager
-def _progress(wanted: Audit, jobs: int) -> Iterator[Told]:
+def _progress(wanted: Audit) -> Iterator[Told]:
     """A bar of cells with the time left, on a terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.completed}/{task.total}"))
     columns_of_time = (TimeElapsedColumn(), TextColumn("{task.fields[left]}"))
@@ -183,7 +204,7 @@ def _progress(wanted: Audit, jobs: int) -> Iterator[Told]:
             costs.add(new)
             learned.update(cell.address for cell in new)
             seconds, unknown = costs.total(state.waiting)
-            left = f"{'more than ' if unknown else ''}{_time(seconds / jobs)} left, {len(state.failed)} failed"
+            left = f"{'more than ' if unknown else ''}{_time(seconds / state.width)} left, {len(state.failed)} failed"
             progress.update(task, completed=len(state.finished), total=len(wanted.cells), left=left)
 
         yield told

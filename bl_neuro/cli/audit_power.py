@@ -1,0 +1,37 @@
+"""What a plan can find, as `bl-neuro audit` tells it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bl_neuro.cli.output import print_table, say
+
+COLUMNS = ["attack", "reveals", "judge", "seeds", "inversions", "difference", "equality", "at the margin", "from"]
+
+
+def tell_power(found: list[dict[str, Any]], margin: float) -> None:
+    """A table for attack accuracy; nothing where an audit has one target, which shows no spread."""
+    rows = [_row(each) for each in found if each["measure"] == "hit"]
+    if not rows:
+        say("\nOne target, or one kind of substrate: no difference between substrates can be tested.")
+        return
+    print_table("\nAttack accuracy between substrates: what is found with a power of 80 %, in points", COLUMNS, rows, 3)
+    say(f"at the margin: the chance that substrates which do not differ are found equal within {100 * margin:g} points")
+    if any(each["assumed"] for each in found if each["measure"] == "hit"):
+        one = next(each for each in found if each["measure"] == "hit" and each["assumed"])
+        spreads = f"sd of {one['spread']:.2f} from seed to seed, of {one['within']:.2f} from inversion to inversion"
+        say(f"assumed: nothing is done yet that shows how differences vary; taken are {spreads}")
+
+
+def _row(each: dict[str, Any]) -> list[str]:
+    return [
+        each["attack"],
+        each["reveals"],
+        each["evaluator"],
+        str(each["seeds"]),
+        str(each["inversions"]),
+        f"{100 * each['smallest_difference']:.1f}",
+        f"{100 * each['smallest_margin']:.1f}",
+        f"{100 * each['equivalence_power']:.0f} %",
+        "assumed" if each["assumed"] else "what is done",
+    ]
