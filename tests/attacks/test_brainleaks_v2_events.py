@@ -54,8 +54,8 @@ def test_the_trace_holds_mean_frames_and_the_rates_are_of_each_step(form: InputF
         assert torch.equal(found.rates, found.spikes.float())
 
 
-def test_both_polarities_are_events_of_one_picture() -> None:
-    both = np.random.default_rng(0).normal(size=(3, 2 * 12 * 12)) / 4
+def test_both_polarities_are_events_of_one_picture(halves: Network) -> None:
+    both = np.tile(halves.layers[1].weight, 2)  # type: ignore[union-attr]
     target = ReferenceTarget(Network((2, 12, 12), [bl.Flatten(), bl.Dense(both, bl.CubaLIF(voltage_decay=0.3))]))
     form = MovingPattern(polarities=2)
     found = BrainLeaksV2.for_events(queries=160, warm_start=200, form=form)(
