@@ -30,7 +30,7 @@ from bl_neuro.audit.provenance import machine, now, versions
 from bl_neuro.audit.threads import one_thread
 from bl_neuro.errors import InputError
 from bl_neuro.files import write_text
-from bl_neuro.leakage import held_at, hits, null_verdicts, paired_bootstrap, seed_bootstrap
+from bl_neuro.leakage import held_at, hit_bootstrap, hits, null_verdicts, paired_bootstrap, seed_bootstrap
 from bl_neuro.seeding import derived_seed, stream
 
 STEPS, CLASSES = 25, 10
@@ -177,7 +177,7 @@ def table(results: dict[str, Any]) -> str:
             found = [by_seed(done, judge, "hits", **chosen) for judge in JUDGES]
             if not found[0]:
                 continue
-            judged = [seed_bootstrap(rows) for rows in found]
+            judged = [hit_bootstrap(rows) for rows in found]
             sure = seed_bootstrap(by_seed(done, NAMED, "confidence", **chosen))
             queries = f"{QUERIES[reveals] + 200}" if attack != "v1" else "white box"
             columns = [attack, reveals, queries, f"{judged[0].seeds} x {judged[0].n // judged[0].seeds}"]

@@ -26,7 +26,7 @@ import numpy.typing as npt
 from bl_neuro.audit.provenance import machine, now, versions
 from bl_neuro.errors import InputError
 from bl_neuro.files import write_text
-from bl_neuro.leakage import Estimate, confidences, differential_accuracy, hits, seed_bootstrap
+from bl_neuro.leakage import Estimate, confidences, differential_accuracy, hit_bootstrap, hits, seed_bootstrap
 
 MEASURES = {"hits": "attack accuracy", "top3": "top-3", "confidence": "confidence", "daa": "DAA"}
 """What `judged` gives, and what the table calls its mean."""
@@ -207,16 +207,16 @@ def table(cells: Sequence[Mapping[str, Any]], rows: Iterable[Row], judges: Itera
             authors = " | ".join(row.authors.columns())
             lines.append(f"| {row.name} | *their figures* | {authors} | 1 x {row.authors.classes} |")
         for name in mine:
-            found = [by_seed(cells, row.attack, name, measure) for measure in MEASURES]
-            count = " to ".join(str(n) for n in sorted({len(values) for values in found[0]}))
-            values = " | ".join(estimated(each) for each in found)
-            lines.append(f"| {row.name} | {name} | {values} | {len(found[0])} x {count} |")
+            found = {measure: by_seed(cells, row.attack, name, measure) for measure in MEASURES}
+            count = " to ".join(str(n) for n in sorted({len(values) for values in found["hits"]}))
+            values = " | ".join(estimated(each, measure) for measure, each in found.items())
+            lines.append(f"| {row.name} | {name} | {values} | {len(found['hits'])} x {count} |")
     return lines
 
 
-def estimated(values: Sequence[Sequence[float]]) -> str:
-    """Mean ± standard deviation over targets [95% interval], of values given by target."""
-    found: Estimate = seed_bootstrap(values)
+def estimated(values: Sequence[Sequence[float]], measure: str = "") -> str:
+    """Mean ± standard deviation over targets [95% interval], of values of a measure given by target."""
+    found: Estimate = (hit_bootstrap if measure in ("hits", "top3") else seed_bootstrap)(values)
     means = [float(np.mean(each)) for each in values]
     sd = f" ± {np.std(means, ddof=1):.3f}" if len(means) > 1 else ""
     return f"{found.value:.3f}{sd} [{found.low:.3f}, {found.high:.3f}]"

@@ -182,7 +182,7 @@ def explained(results: Results) -> list[str]:
             )
             lines.append(f"  - `{first}` less `{second}`, on the same inversions: attack accuracy {signed(hits)}, "
                          f"confidence {signed(sure)}")  # fmt: skip
-        lines.append(f"  - the target itself takes them for their class: {estimated(by_success(done, attack))}")
+        lines.append(f"  - the target itself takes them for their class: {estimated(by_success(done, attack), 'hits')}")
         if found := verdicts(done, f"{attack}, library"):
             accuracy = span(results.facts("library target accuracy"))
             lines.append(f"  - of a target trained by the library's own recipe (accuracy {accuracy}), the same attack "

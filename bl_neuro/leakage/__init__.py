@@ -16,7 +16,7 @@ the singular, their mean.
 """
 
 from bl_neuro.leakage.attribution import Attribution, Step, attribute
-from bl_neuro.leakage.bootstrap import Band, Estimate, paired_bootstrap, seed_band, seed_bootstrap
+from bl_neuro.leakage.bootstrap import Band, Estimate, hit_bootstrap, paired_bootstrap, seed_band, seed_bootstrap
 from bl_neuro.leakage.comparison import PairVerdict, pair_verdicts
 from bl_neuro.leakage.course import held_at
 from bl_neuro.leakage.features import feature_cosines, feature_distances, nearest_feature_distances
@@ -66,6 +66,7 @@ __all__ = [
     "feature_cosines",
     "feature_distances",
     "held_at",
+    "hit_bootstrap",
     "hit_spread",
     "hits",
     "holm",

@@ -12,7 +12,7 @@ from scipy.stats import bootstrap
 
 from bl_neuro import InputError
 from bl_neuro.leakage import bootstrap as module
-from bl_neuro.leakage import paired_bootstrap, seed_band, seed_bootstrap
+from bl_neuro.leakage import hit_bootstrap, paired_bootstrap, proportion_interval, seed_band, seed_bootstrap
 from bl_neuro.leakage.bootstrap import bootstrap_means
 
 RNG = np.random.default_rng(0)
@@ -87,6 +87,15 @@ def test_hits_stay_within_their_range(hits: list[list[bool]], seed: int) -> None
     assert found.high <= max(map(max, hits)) + 1e-12
 
 
+def test_hits_that_are_all_alike_have_an_interval_of_some_width() -> None:
+    for hit in (0, 1):
+        found = hit_bootstrap([np.full(20, hit)] * 5)
+        assert (found.value, found.seeds, found.n) == (hit, 5, 100)
+        assert (found.low, found.high) == proportion_interval(hit, 100)
+    mixed = [[True, False, True], [1, 1, 0]]
+    assert hit_bootstrap(mixed, 100, 3) == seed_bootstrap(mixed, 100, 3)
+
+
 def test_pairs_share_what_varies_over_seeds() -> None:
     rng = np.random.default_rng(2)
     first = [level + rng.normal(0, 0.01, 20) for level in (0.2, 0.5, 0.8, 0.9)]
@@ -122,6 +131,7 @@ def test_a_band_is_an_interval_at_each_point() -> None:
     [
         (seed_bootstrap, [], "expected an array for each target seed, found none"),
         (seed_bootstrap, [[1.0], []], r"values of seed 1: expected \(n,\)"),
+        (hit_bootstrap, [[1.0, 0.5]], "hits: expected 0 or 1 each, found 0.5"),
         (seed_bootstrap, [[[1.0]]], r"values of seed 0: expected \(n,\)"),
         (seed_bootstrap, [[1.0], [np.nan]], "values of seed 1: expected numbers, found NaN"),
         (seed_band, [[1.0]], r"values of seed 0: expected \(n, G\)"),
