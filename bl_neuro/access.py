@@ -12,6 +12,8 @@ from torch import Tensor
 from bl_neuro.backends.base import Response, Target, as_float, checked_input
 from bl_neuro.checks import whole_number
 from bl_neuro.errors import BudgetExceeded, InputError, NotDifferentiable, NotRevealed
+from bl_neuro.mitigations import Mitigation
+from bl_neuro.seeding import stream
 
 if TYPE_CHECKING:
     from bl_neuro.network import Network, Readout
@@ -75,17 +77,26 @@ class BlackBox:
 
     reveals: "membrane" (T, B, C); "scores" (B, C), the mean over time of softmax(membrane), what a served classifier
     returns; "spikes" (T, B, C), what a chip's output shows; "counts" (B, C), their sum over time; "label" (B,).
-    budget: queries that may be spent, one a sample; None for no limit.
+    budget: queries that may be spent, one a sample; None for no limit. mitigation: what the deployment does to its
+    inputs or to what it shows, see `bl_neuro.mitigations`; its chance comes from `seed`.
 
     It holds no weights and no gradients, and the target cannot be reached through it.
 
     Raises:
-        NotRevealed: the substrate does not put that out. InputError: an unknown `reveals`, a budget below 1.
+        NotRevealed: the substrate does not put that out. InputError: an unknown `reveals`, a budget below 1, or a
+        mitigation that does nothing to what is revealed.
     """
 
     __slots__ = ("_budget", "_classes", "_gate", "_input_shape", "_lock", "_reveals", "_spent")
 
-    def __init__(self, target: Target, reveals: Reveals = "counts", budget: int | None = None) -> None:
+    def __init__(
+        self,
+        target: Target,
+        reveals: Reveals = "counts",
+        budget: int | None = None,
+        mitigation: Mitigation | None = None,
+        seed: int = 0,
+    ) -> None:
         _need_target(target, "black box")
         if reveals not in REVEALS:
             raise InputError(f"reveals: expected one of {', '.join(REVEALS)}, found {reveals!r}")
@@ -103,7 +114,9 @@ class BlackBox:
         self._lock = threading.Lock()
         self._input_shape = target.network.input_shape
         self._classes = target.network.classes
-        self._gate = _gate(target, reveals)
+        if mitigation is not None:
+            mitigation.check(reveals)
+        self._gate = _gate(target, reveals, mitigation, seed)
 
     @property
     def reveals(self) -> str:
@@ -167,15 +180,43 @@ class _Gate(NamedTuple):
     ask: Callable[[Tensor], Tensor]
 
 
-def _gate(target: Target, reveals: Reveals) -> _Gate:
+def _gate(target: Target, reveals: Reveals, mitigation: Mitigation | None, seed: int) -> _Gate:
+    rng, turn = stream(seed, "mitigation"), threading.Lock()
+
     def check(spikes: Any) -> Tensor:
         return checked_input(spikes, target.network).detach()
 
     def ask(spikes: Tensor) -> Tensor:
+        readout = target.network.readout
         with torch.no_grad():
-            return reveal(target.run(spikes), reveals, target.network.readout)
+            if mitigation is None:
+                return reveal(target.run(spikes), reveals, readout)
+            with turn:
+                response = target.run(mitigation.inputs(spikes, rng))
+                seen: Reveals = _named_by(readout) if reveals == "label" else reveals
+                shown = mitigation.output(reveal(response, seen, readout), seen, rng)
+                return shown.argmax(1) if reveals == "label" else shown
 
     return _Gate(check, ask)
+
+
+def _named_by(readout: Readout) -> Reveals:
+    """What a label is the largest of."""
+    return "scores" if readout == "membrane" else "counts"
+
+
+def named(shown: Tensor, reveals: Reveals) -> Tensor:
+    """The class that an honest user reads from what a box reveals, (B,): the largest, and of equals the lowest.
+
+    From counts and spikes that are all zero nobody reads one: -1.
+    """
+    if reveals == "label":
+        return shown
+    if reveals == "membrane":
+        return scores(shown).argmax(1)
+    totals = shown.sum(0) if reveals == "spikes" else shown
+    best = totals.argmax(1)
+    return best if reveals == "scores" else best.masked_fill(totals.sum(1) == 0, -1)
 
 
 def _need_target(target: Any, what: str) -> None:

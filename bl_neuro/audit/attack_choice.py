@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, NamedTuple, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
@@ -84,6 +84,18 @@ def typed_settings(kind: type[Any], settings: Mapping[str, Any]) -> tuple[dict[s
 def _ours(hint: Any) -> bool:
     """Whether values of that type are objects of this package, such as a form of inputs: nothing a file can say."""
     return str(getattr(get_origin(hint) or hint, "__module__", "")).startswith("bl_neuro.")
+
+
+def within(attack: Attack[Any], budget: int, classes: int) -> Attack[Any]:
+    """`attack` as one sets it who knows that a box answers `budget` queries in all: half at most for a search's start.
+
+    A search that asks no more anyway stays as it is, and so does another attack, which then ends where the box does.
+    """
+    planned = planned_budget(attack, classes)
+    if not isinstance(attack, QuerySearch) or planned is None or planned <= budget:
+        return attack
+    start = min(attack.warm_start, budget // 2)
+    return replace(attack, warm_start=start, queries=max(2, (budget - start) // classes // 2 * 2))
 
 
 def _factory(name: str, preset: str | None) -> Callable[..., Attack[Any]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from bl_neuro.access import WhiteBox
 from bl_neuro.attacks import Attack, TransferAttack, TransferBox
+from bl_neuro.audit.mitigation_part import in_box
 from bl_neuro.audit.plan import THREADS
 from bl_neuro.audit.recorded_box import RecordedBox
 from bl_neuro.backends import Target, open_target
@@ -30,7 +31,7 @@ def box_for(
     """
     if attack.access == "white_box":
         return WhiteBox(target), None
-    box = RecordedBox(target, made["reveals"], made["budget"])
+    box = RecordedBox(target, made["reveals"], made["budget"], in_box(made.get("mitigation")), made["seed"])
     if not isinstance(attack, TransferAttack):
         return box, box
     return TransferBox(WhiteBox(twins.enter_context(opened(target.network, made["twin"]))), box), box

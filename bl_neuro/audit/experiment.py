@@ -32,6 +32,11 @@
     [ladder]                                    # which step from float to deployed changes leakage?
     attacks = ["v1", "v2"]
 
+    [[mitigations]]                             # what could be done about it, at what cost? See `MitigationPart`.
+    kind = "noise"
+    sd = 0.1
+    reveals = ["scores"]
+
 Settings of `[target]` go on top of the plan for the dataset. In its place `[model]` names a file that is attacked as it
 is. Times of an input, `steps`, are those of the plan unless they are given. Ready-made experiments: `EXPERIMENTS`.
 """
@@ -41,37 +46,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 from bl_neuro.access import Reveals
+from bl_neuro.audit.experiment_part import Count, Name, Names, Part, Restarts, Seed, Seeds
+from bl_neuro.audit.mitigation_part import MitigationPart
 from bl_neuro.checks import MAX_STEPS
 from bl_neuro.network import Readout
-
-MOST_SEEDS = 1000
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-Count = Annotated[int, Field(ge=1)]
-Restarts = Annotated[int, Field(ge=1, le=1000)]
-Names = Annotated[list[str], Field(min_length=1)]
-
-
-def _counted(value: Any) -> Any:
-    """So many seeds, as the seeds 0, 1, ..."""
-    if isinstance(value, list):
-        return value
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST_SEEDS:
-        raise PydanticCustomError("seeds", f"expected 1 to {MOST_SEEDS} seeds or a list of seeds")
-    return list(range(value))
-
-
-Seeds = Annotated[list[Seed], BeforeValidator(_counted), Field(min_length=1, max_length=MOST_SEEDS)]
-
-
-class Part(BaseModel):
-    """A table of the file: nothing unknown in it, no value of another type."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class DatasetPart(Part):
@@ -128,7 +109,7 @@ class AttackPart(Part):
     attack: str
     label: Name | None = None
     preset: str | None = None
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = Field(default_factory=dict)
     reveals: Annotated[list[Reveals], Field(min_length=1)] | None = None
     budget: Count | None = None
     restarts: Restarts | None = None
@@ -152,7 +133,7 @@ class ControlPart(Part):
     restarts: Restarts | None = None
     attacks: Names | None = None
     substrates: Names | None = None
-    target: dict[str, Any] = {}
+    target: dict[str, Any] = Field(default_factory=dict)
 
 
 class ReplayPart(Part):
@@ -200,12 +181,13 @@ class Experiment(Part):
     substrates: Names
     dataset: DatasetPart
     model: ModelPart | None = None
-    target: dict[str, Any] = {}
+    target: dict[str, Any] = Field(default_factory=dict)
     evaluators: Annotated[list[EvaluatorPart], Field(min_length=1)]
     attacks: Annotated[list[AttackPart], Field(min_length=1)]
-    controls: list[ControlPart] = []
-    replays: list[ReplayPart] = []
+    controls: list[ControlPart] = Field(default_factory=list)
+    replays: list[ReplayPart] = Field(default_factory=list)
     ladder: LadderPart | None = None
+    mitigations: list[MitigationPart] = Field(default_factory=list)
 
     @property
     def target_seeds(self) -> list[int]:

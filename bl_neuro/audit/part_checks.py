@@ -1,10 +1,11 @@
-"""What must hold of `[[replays]]` and `[ladder]` beyond the types of their values."""
+"""What must hold of `[[replays]]`, `[ladder]` and `[[mitigations]]` beyond the types of their values."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
+from bl_neuro.access import REVEALS
 from bl_neuro.attacks.by_name import ATTACKS
 from bl_neuro.audit.document import strings, table, tables
 from bl_neuro.audit.toml_lines import Path
@@ -15,11 +16,7 @@ Found = Iterator[tuple[Path, str]]
 
 def replay_problems(document: dict[str, Any]) -> Found:
     """Of every one of `[[replays]]`."""
-    black = [
-        str(each.get("label", each.get("attack")))
-        for _, each in tables(document, "attacks")
-        if each.get("attack") in ATTACKS and ATTACKS[each["attack"]].access != "white_box"
-    ]
+    black = list(_black_box(document))
     ours = strings(document.get("substrates"))
     for i, each in tables(document, "replays"):
         place: Path = ("replays", i)
@@ -48,6 +45,38 @@ def ladder_problems(document: dict[str, Any]) -> Found:
             yield ("ladder", name), f"expected one of the experiment's substrates, found {substrate!r}"
         elif substrate in available_substrates() and find_backend(substrate).arithmetic != arithmetic:
             yield ("ladder", name), f"expected a substrate of {arithmetic} arithmetic, found {substrate!r}"
+
+
+def mitigation_problems(document: dict[str, Any]) -> Found:
+    """Of every one of `[[mitigations]]`."""
+    black = _black_box(document)
+    seen: set[str] = set()
+    for i, each in tables(document, "mitigations"):
+        place: Path = ("mitigations", i)
+        yield from _labels(each, place, list(black), "a black-box attack")
+        yield from _seeds(each, place, document)
+        substrate = each.get("substrate", "loihi")
+        if substrate not in strings(document.get("substrates")):
+            yield (*place, "substrate"), f"expected one of the experiment's substrates, found {substrate!r}"
+        wanted = strings(each.get("attacks")) or list(black)
+        shown = sorted({view for label in wanted for view in black.get(label, [])})
+        asked = [("reveals", view) for view in strings(each.get("reveals"))]
+        for key, view in [*asked, *([("to", each["to"])] if "to" in each else [])]:
+            if view in REVEALS and view not in shown:
+                yield (*place, key), f"expected what its attacks reveal ({', '.join(shown)}), found {view!r}"
+        same = repr(sorted((key, str(value)) for key, value in each.items()))
+        if same in seen:
+            yield place, "stands there twice"
+        seen.add(same)
+
+
+def _black_box(document: dict[str, Any]) -> dict[str, list[str]]:
+    """Labels of black-box attacks, and what they reveal."""
+    return {
+        str(each.get("label", each.get("attack"))): strings(each.get("reveals"))
+        for _, each in tables(document, "attacks")
+        if each.get("attack") in ATTACKS and ATTACKS[each["attack"]].access != "white_box"
+    }
 
 
 def _labels(part: dict[str, Any], place: Path, labels: list[str], what: str) -> Found:

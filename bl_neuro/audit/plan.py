@@ -13,11 +13,13 @@ from typing import Any
 
 from bl_neuro.attacks.by_name import ATTACKS
 from bl_neuro.audit.address import content_address
-from bl_neuro.audit.attack_choice import make_attack, planned_budget
+from bl_neuro.audit.attack_choice import make_attack, planned_budget, within
 from bl_neuro.audit.experiment import AttackPart, ControlPart, EvaluatorPart, Experiment
 from bl_neuro.audit.experiment_checks import target_plan
 from bl_neuro.audit.ladder_cells import ladder_cells
 from bl_neuro.audit.material import Material
+from bl_neuro.audit.mitigation_cells import mitigation_cells
+from bl_neuro.audit.mitigation_part import AnyMitigation, QueryCap
 from bl_neuro.audit.replay_cells import replay_cells
 from bl_neuro.backends import find_backend
 from bl_neuro.seeding import derived_seed
@@ -34,10 +36,11 @@ TRAINED = "trained"
 class Cell:
     """One piece of work.
 
-    kind: "target", "evaluator", "rung" (a target deployed some steps), "accuracy", "attack", "judgement", or "replay"
-    (an attack once more, elsewhere). definition: see the module. needs: cells whose results it is made from. facts:
-    what tables sort it by; among them target ("trained", "untrained", "shuffled_labels", "given"), seed, substrate,
-    attack, reveals, restart, evaluator, rung. what: the definition as an object: TargetPlan, EvaluatorPart, or Attack.
+    kind: "target", "evaluator", "rung" (a target deployed some steps), "coarse" (one with coarser weights), "accuracy",
+    "service" (accuracy through a box), "attack", "judgement", or "replay" (an attack once more, elsewhere).
+    definition: see the module. needs: cells whose results it is made from. facts: what tables sort it by; among them
+    target ("trained", "untrained", "shuffled_labels", "given"), seed, substrate, attack, reveals, restart, evaluator,
+    rung, mitigation. what: the definition as an object: TargetPlan, EvaluatorPart, or Attack.
     """
 
     kind: str
@@ -90,6 +93,7 @@ class Planner:
                     yield from self.attacks(target, substrate, part, self.restarts(part))
             yield from replay_cells(self, target)
             yield from ladder_cells(self, target)
+            yield from mitigation_cells(self, target)
         for control in self.experiment.controls:
             yield from self.control(control)
 
@@ -127,20 +131,44 @@ class Planner:
 
     def accuracy(self, target: Cell, substrate: str) -> Iterator[Cell]:
         """How well a network works on a substrate, where that shows a label."""
-        if not self.shown(substrate, ["label"]):
-            return
-        model = self.material.model
+        if self.shown(substrate, ["label"]):
+            yield self.cell("accuracy", self._tested(target, substrate), (target,), self._on(target, substrate))
+
+    def service(self, target: Cell, substrate: str, reveals: str, mitigation: AnyMitigation | None = None) -> Cell:
+        """How often what a box reveals names the right class."""
         made = {
+            **self._tested(target, substrate),
+            "reveals": reveals,
+            "mitigation": None if mitigation is None else mitigation.definition,
+            "seed": derived_seed(target.facts["seed"], "audit service"),
+        }
+        facts = {**self._on(target, substrate), "reveals": reveals}
+        if mitigation is not None:
+            facts["mitigation"] = mitigation.called
+        return self.cell("service", made, (target,), facts)
+
+    def _tested(self, target: Cell, substrate: str) -> dict[str, Any]:
+        model = self.material.model
+        return {
             "target": target.address,
             "substrate": substrate,
             "steps": self.steps,
             "encoder": "rate" if model is None else model.encoder,
             "class_map": self.material.class_map,
         }
-        yield self.cell("accuracy", made, (target,), {**target.facts, "substrate": substrate})
+
+    @staticmethod
+    def _on(target: Cell, substrate: str) -> dict[str, Any]:
+        return {**target.facts, "substrate": substrate}
 
     def attacks(
-        self, target: Cell, substrate: str, part: AttackPart, restarts: int, only: Sequence[str] | None = None
+        self,
+        target: Cell,
+        substrate: str,
+        part: AttackPart,
+        restarts: int,
+        only: Sequence[str] | None = None,
+        mitigation: AnyMitigation | None = None,
     ) -> Iterator[Cell]:
         """Attacks on a network on a substrate, and what judges say; of what is revealed `only` that, or all."""
         if part.substrates is not None and substrate not in part.substrates:
@@ -152,7 +180,7 @@ class Planner:
             if only is not None and reveals not in only:
                 continue
             for restart in range(restarts):
-                attack = self.attack(target, substrate, part, reveals, restart)
+                attack = self.attack(target, substrate, part, reveals, restart, mitigation)
                 yield attack
                 for evaluator in self.evaluators:
                     yield self.judgement(attack, evaluator)
@@ -164,10 +192,21 @@ class Planner:
         hidden = {"membrane", "scores", *(["label"] if by_membrane else [])}
         return [each for each in reveals if find_backend(substrate).reveals_membrane or each not in hidden]
 
-    def attack(self, target: Cell, substrate: str, part: AttackPart, reveals: str, restart: int) -> Cell:
+    def attack(
+        self,
+        target: Cell,
+        substrate: str,
+        part: AttackPart,
+        reveals: str,
+        restart: int,
+        mitigation: AnyMitigation | None = None,
+    ) -> Cell:
         """One attack: an inversion of each class."""
         attack = make_attack(part.attack, part.preset, part.settings)
         outputs = self.material.outputs
+        budget = part.budget or planned_budget(attack, len(outputs))
+        if isinstance(mitigation, QueryCap):
+            attack, budget = within(attack, mitigation.queries, len(outputs)), mitigation.queries
         made = {
             "target": target.address,
             "substrate": substrate,
@@ -176,7 +215,7 @@ class Planner:
             "given": part.settings,
             "settings": attack.settings(),  # what the library makes of those given
             "reveals": reveals,
-            "budget": part.budget or planned_budget(attack, len(outputs)),
+            "budget": budget,
             "twin": part.twin if part.attack == "transfer" else None,
             "steps": self.steps,
             "outputs": outputs,
@@ -184,7 +223,9 @@ class Planner:
             # Not of the substrate, nor of what is revealed: what differs between two such cells is that alone.
             "seed": derived_seed(target.facts["seed"], "audit attack", restart),
         }
-        about = {"substrate": substrate, "attack": part.called, "reveals": reveals, "restart": restart}
+        about: dict[str, Any] = {"substrate": substrate, "attack": part.called, "reveals": reveals, "restart": restart}
+        if mitigation is not None:
+            made["mitigation"], about["mitigation"] = mitigation.definition, mitigation.called
         return self.cell("attack", made, (target,), {**target.facts, **about}, attack)
 
     def judgement(self, attack: Cell, evaluator: Cell) -> Cell:

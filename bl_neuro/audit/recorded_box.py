@@ -11,6 +11,7 @@ from torch import Tensor
 from bl_neuro.access import BlackBox, Reveals
 from bl_neuro.backends import Target
 from bl_neuro.backends.base import is_held
+from bl_neuro.mitigations import Mitigation
 
 
 class RecordedBox(BlackBox):
@@ -18,8 +19,15 @@ class RecordedBox(BlackBox):
 
     __slots__ = ("_digest",)
 
-    def __init__(self, target: Target, reveals: Reveals, budget: int | None) -> None:
-        super().__init__(target, reveals, budget)
+    def __init__(
+        self,
+        target: Target,
+        reveals: Reveals,
+        budget: int | None,
+        mitigation: Mitigation | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(target, reveals, budget, mitigation, seed)
         self._digest = hashlib.sha256()
 
     @property

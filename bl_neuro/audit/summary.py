@@ -12,6 +12,7 @@ import numpy as np
 from bl_neuro.audit.control_findings import control_findings
 from bl_neuro.audit.experiment import Experiment
 from bl_neuro.audit.ladder_findings import ladder_findings
+from bl_neuro.audit.mitigation_findings import mitigation_findings
 from bl_neuro.audit.plan import Cell
 from bl_neuro.audit.power import power_findings
 from bl_neuro.audit.records import Record, records
@@ -52,6 +53,7 @@ def summarise(experiment: Experiment, cells: Sequence[Cell], store: Store) -> di
         "alike": [asdict(each) for each in alike],
         "ladder": ladder_findings(experiment, cells, judged),
         "power": power_findings(experiment, cells, judged),
+        "mitigations": mitigation_findings(experiment, cells, measures, judged),
         "replays": replay_findings(cells, measures),
         "stands_for": {each.substrate: each.of for each in stand},
         "controls": control_findings(judged, told_apart),

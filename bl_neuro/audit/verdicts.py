@@ -113,7 +113,7 @@ def families(records: Sequence[Record]) -> dict[tuple[str, str], list[Pair]]:
         named = [(key, one, other) for key, table in tables.items() for one, other in combinations(_alike(table), 2)]
         for at, measure in enumerate(MEASURES):
             pairs = [
-                Pair(*key, one, other, _paired(tables[key][one[0]], tables[key][other[0]], at))
+                Pair(*key, one, other, paired(tables[key][one[0]], tables[key][other[0]], at))
                 for key, one, other in named
             ]
             done = [pair for pair in pairs if pair.values[0]]
@@ -152,7 +152,7 @@ def _alike(table: Table) -> list[tuple[str, ...]]:
     return [tuple(group) for group in groups]
 
 
-def _paired(
+def paired(
     one: dict[Inversion, tuple[float, float]], other: dict[Inversion, tuple[float, float]], measure: int
 ) -> tuple[list[FloatArray], list[FloatArray]]:
     """Values of the inversions that both have, an array a target seed."""

@@ -13,19 +13,22 @@ import numpy as np
 import torch
 
 from bl_neuro import leakage
-from bl_neuro.access import answered
+from bl_neuro.access import BlackBox, answered
 from bl_neuro.arrays import FloatArray
 from bl_neuro.attacks import Inversions, Trace
 from bl_neuro.audit.boxes import box_for, opened
 from bl_neuro.audit.experiment import EvaluatorPart
 from bl_neuro.audit.kept_inversions import KeptInversions, read_inversions
 from bl_neuro.audit.material import Material
+from bl_neuro.audit.mitigation_part import in_box
 from bl_neuro.audit.plan import Cell
 from bl_neuro.audit.provenance import machine, now, versions
 from bl_neuro.audit.replay import differences
+from bl_neuro.audit.served_accuracy import served_accuracy
 from bl_neuro.audit.store import Store
 from bl_neuro.backends import Target
 from bl_neuro.deploy.ladder import ladder
+from bl_neuro.deploy.weight_bits import with_weight_bits
 from bl_neuro.errors import ModelFileError, NotRevealed
 from bl_neuro.model_file import load, save
 from bl_neuro.network import Network
@@ -73,7 +76,9 @@ class Work:
             "target": self._target,
             "evaluator": self._evaluator,
             "rung": self._rung,
+            "coarse": self._coarse,
             "accuracy": self._accuracy,
+            "service": self._service,
             "attack": self._attack,
             "judgement": self._judgement,
             "replay": self._replay,
@@ -129,10 +134,21 @@ class Work:
         measures = {"fingerprint": rung.network.fingerprint, "step": rung.step}
         return measures, lambda path: save(rung.network, path)
 
+    def _coarse(self, cell: Cell) -> Made:
+        network = with_weight_bits(load(self._file(cell.needs[0])), cell.definition["bits"])
+        return {"fingerprint": network.fingerprint}, lambda path: save(network, path)
+
     def _accuracy(self, cell: Cell) -> Made:
         test, made = self.material.test(), cell.definition
         target = self._opened(cell, made["target"], made["substrate"])
         accuracy = measure_accuracy(target, test, made["steps"], 0, made["encoder"])
+        return {"accuracy": accuracy, "samples": len(test.labels)}, None
+
+    def _service(self, cell: Cell) -> Made:
+        test, made = self.material.test(), cell.definition
+        target = self._opened(cell, made["target"], made["substrate"])
+        box = BlackBox(target, made["reveals"], None, in_box(made["mitigation"]), made["seed"])
+        accuracy = served_accuracy(box, test, made["steps"], made["seed"], made["encoder"])
         return {"accuracy": accuracy, "samples": len(test.labels)}, None
 
     def _attack(self, cell: Cell) -> Made:
