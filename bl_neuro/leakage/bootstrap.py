@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
-from bl_neuro.arrays import FloatArray, IntArray
+from bl_neuro.arrays import FloatArray
 from bl_neuro.errors import InputError
 from bl_neuro.leakage.checked import numbers, positive
 from bl_neuro.leakage.intervals import LEVEL, proportion_interval
@@ -22,6 +23,8 @@ from bl_neuro.seeding import stream
 RESAMPLES = 10_000
 MOST_VALUES = 2**21
 """Values drawn at once: 16 MiB of float64, several times over."""
+MOST_KEPT = 2**24
+"""Most weights that are kept between calls: 128 MiB of float64."""
 
 
 @dataclass(frozen=True)
@@ -141,13 +144,21 @@ def _rows(values_by_seed: Sequence[npt.ArrayLike], axes: int) -> list[FloatArray
 
 def _resampled(rows: list[FloatArray], resamples: int, seed: int) -> Iterator[FloatArray]:
     values = np.concatenate([row.reshape(len(row), -1) for row in rows])
-    sizes = np.array([len(row) for row in rows])
-    for weights in _weights(sizes, positive(resamples, "resamples"), stream(seed, "seed bootstrap")):
+    sizes, count = tuple(len(row) for row in rows), positive(resamples, "resamples")
+    small = len(values) * count <= MOST_KEPT
+    for weights in _kept_weights(sizes, count, seed) if small else _weights(sizes, count, seed):
         yield weights @ values
 
 
-def _weights(sizes: IntArray, resamples: int, rng: np.random.Generator) -> Iterator[FloatArray]:
+@lru_cache(maxsize=2)
+def _kept_weights(sizes: tuple[int, ...], resamples: int, seed: int) -> tuple[FloatArray, ...]:
+    """`_weights`, kept: an audit resamples hundreds of measures of the same inversions."""
+    return tuple(_weights(sizes, resamples, seed))
+
+
+def _weights(row_sizes: tuple[int, ...], resamples: int, seed: int) -> Iterator[FloatArray]:
     """How much each value counts in each resample, (some, values): rows sum to 1."""
+    sizes, rng = np.array(row_sizes), stream(seed, "seed bootstrap")
     seeds, total, largest = len(sizes), int(sizes.sum()), int(sizes.max())
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     at_once = max(1, MOST_VALUES // (seeds * largest + total))
