@@ -25,7 +25,7 @@ from bl_neuro.backends import find_backend
 from bl_neuro.seeding import derived_seed
 from bl_neuro.training.plans import TargetPlan
 
-FORMAT = 1
+FORMAT = 2
 """Version of definitions and results: another one makes all of them anew."""
 THREADS = 1
 """Threads of every cell, whatever the machine: sums of floats depend on how threads share them out."""
