@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from bl_neuro.audit.audit_results import audit_results
 from bl_neuro.audit.crew import Crew
 from bl_neuro.audit.dask_crew import DaskCrew
 from bl_neuro.audit.experiment import Experiment
@@ -18,8 +19,10 @@ from bl_neuro.audit.plan import Cell, plan_cells
 from bl_neuro.audit.processes import Processes
 from bl_neuro.audit.runner import Runner, Standing, Told, standing
 from bl_neuro.audit.store import Store
+from bl_neuro.audit.stored_pictures import StoredPictures
 from bl_neuro.audit.summary import summarise
 from bl_neuro.audit.worker_process import WORKER
+from bl_neuro.report.audit_writer import write_audit_report
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,9 @@ class Audit:
     def run(
         self, jobs: int = 1, told: Told | None = None, scheduler: str | None = None, worker: Sequence[str] = WORKER
     ) -> Standing:
-        """Runs what is not done, and writes summary.json; see `Runner.run` for what it raises.
+        """Runs what is not done, and writes summary.json, results.json, report.html and summary.md.
+
+        See `Runner.run` for what it raises.
 
         jobs: worker processes on this machine. scheduler: the address of a Dask scheduler, whose workers are used
         instead; or "local", for a Dask cluster of `jobs` workers here. worker: the command of a worker process.
@@ -76,7 +81,9 @@ class Audit:
             else:
                 crew = DaskCrew(self.task, scheduler, jobs, worker)
             found = Runner(self.cells, self.store, crew, told).run()
-            self.store.write_file("summary.json", json.dumps(self.summary(), indent=1) + "\n")
+            summary = self.summary()
+            self.store.write_file("summary.json", json.dumps(summary, indent=1) + "\n")
+            write_audit_report(audit_results(self, summary), StoredPictures(self), self.store.folder)
         return found
 
     @property

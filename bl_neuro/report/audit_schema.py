@@ -1,8 +1,8 @@
 """What an audit found, as it is written to `results.json`: the models behind `audit-results.schema.json`.
 
 Fractions lie in 0..1. Estimates are means over target seeds with 95% intervals; an end that is not known (of one seed)
-is null. What comes of a plan's cells is equal for equal results; only `made`, times and machines, differs from run to
-run. A reader ignores what it does not know.
+is null. Equal cells give equal text, however often a run was cut short: when and how fast they were done is not in it.
+A reader ignores what it does not know.
 """
 
 from __future__ import annotations
@@ -122,12 +122,10 @@ class AuditCell(Part):
 
 
 class Made(Part):
-    """What two equal runs may differ in."""
+    """With what the cells were done."""
 
     command: str
-    finished: str | None = Field(description="When the last cell was done, ISO 8601.")
-    seconds: Number = Field(description="Of all cells together.")
-    versions: dict[str, list[str]]
+    versions: dict[str, list[str]] = Field(description="Of packages; several where cells were done with several.")
     machines: list[str]
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from importlib import resources
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bl_neuro.report import figures, words
+from bl_neuro.report import figures, templates, words
 from bl_neuro.report.answer import answer, control_verdict
 from bl_neuro.report.pictures import Floats, Pictures
 from bl_neuro.report.schema import Control, Results, Row
@@ -70,22 +69,8 @@ class Threat:
 
 def render(results: Results, pictures: Pictures) -> str:
     """The page, as text."""
-    import jinja2
-
-    folder = resources.files("bl_neuro.report")
-    names = ("report.html.j2", "report.css", "measures.html.j2")
-    environment = jinja2.Environment(
-        loader=jinja2.DictLoader({name: (folder / name).read_text(encoding="utf-8") for name in names}),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        percent=words.percent, chance=words.chance_label,
-        decimal=words.decimal, amount=words.amount, duration=words.duration,
-        listed=words.listed, strong=_strong, sentences=_sentences,
-    )  # fmt: skip
+    environment = templates.environment()
+    environment.filters.update(strong=_strong, sentences=_sentences)
     environment.globals.update(
         attack_label=words.attack_label, access_label=words.access_label, interval=words.interval
     )

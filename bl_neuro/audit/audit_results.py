@@ -1,0 +1,106 @@
+"""An audit's results, whole: its summary, and for each cell what the evaluators said, as `results.json` holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from bl_neuro.audit.cell import threat_model
+from bl_neuro.audit.course_curves import course_curves
+from bl_neuro.audit.plan import Cell
+from bl_neuro.report.audit_schema import AuditResults
+
+if TYPE_CHECKING:
+    from bl_neuro.audit.session import Audit
+
+ROW = ("target", "substrate", "attack", "reveals")
+FURTHER = ("ladder", "power", "mitigations", "replays", "controls")
+"""What a summary holds where its experiment asks for it."""
+Measures = dict[str, dict[str, Any]]
+
+
+def audit_results(audit: Audit, summary: dict[str, Any]) -> AuditResults:
+    """The results of `audit` as far as its cells are done; `summary` as it wrote it."""
+    material, cells = audit.material, audit.cells
+    kept = {cell.address: audit.store.read(cell.address) for cell in cells}
+    measures = {address: result.measures for address, result in kept.items() if result is not None}
+    return AuditResults.model_validate(
+        {
+            "name": audit.experiment.name,
+            "description": audit.experiment.description,
+            "dataset": {
+                "name": material.name,
+                "class_names": list(material.split.target.class_names),
+                "inverted": material.classes,
+                "shape": list(material.shape),
+            },
+            "margin": audit.experiment.margin,
+            "steps": _steps(cells),
+            "seeds": audit.experiment.target_seeds,
+            "experiment": summary["experiment"],
+            "cells": summary["cells"],
+            "evaluators": [_evaluator(cell, measures) for cell in cells if cell.kind == "evaluator"],
+            "rows": [_row(row, cells, measures) for row in summary["rows"]],
+            "verdicts": summary["verdicts"],
+            "alike": summary["alike"],
+            **{name: summary.get(name) or [] for name in FURTHER},
+            "stands_for": summary.get("stands_for") or {},
+            "curves": course_curves(cells, measures),
+            "inversions": list(_inversions(cells, measures).values()),
+            "made": _made(audit, list(measures)),
+        }
+    )
+
+
+def _steps(cells: Sequence[Cell]) -> int:
+    return next((int(cell.definition["steps"]) for cell in cells if cell.kind == "attack"), 0)
+
+
+def _evaluator(cell: Cell, measures: Measures) -> dict[str, Any]:
+    found = measures.get(cell.address, {})
+    facts = {name: found.get(name) for name in ("architecture", "accuracy", "samples")}
+    return {"name": cell.facts["evaluator"], "address": cell.address, **facts}
+
+
+def _row(row: dict[str, Any], cells: Sequence[Cell], measures: Measures) -> dict[str, Any]:
+    """With who its attacker is, as the first of its cells that is done says."""
+    for cell in cells:
+        found = measures.get(cell.address) if cell.kind == "attack" and cell.plain else None
+        if found is not None and all(cell.facts.get(name) == row[name] for name in ROW):
+            said = threat_model(found["access"], row["reveals"], found["assumptions"])
+            return {**row, "access": found["access"], "threat_model": said}
+    return {**row, "access": None, "threat_model": None}
+
+
+def _inversions(cells: Sequence[Cell], measures: Measures) -> dict[str, dict[str, Any]]:
+    """By the address of their attack: its cell, with what each evaluator said of it."""
+    found: dict[str, dict[str, Any]] = {}
+    for cell in cells:
+        done = measures.get(cell.address)
+        if done is None:
+            continue
+        if cell.kind == "attack":
+            shared = {name: done[name] for name in ("status", "queries", "target_answers")}
+            classes = cell.definition["classes"]
+            found[cell.address] = {
+                "address": cell.address, **cell.facts, "classes": classes, **shared, "evaluators": {},
+            }  # fmt: skip
+        elif cell.kind == "judgement" and cell.needs[0].address in found:
+            said = {name: done[name] for name in ("hits", "confidence")}
+            found[cell.needs[0].address]["evaluators"][cell.facts["evaluator"]] = said
+    return found
+
+
+def _made(audit: Audit, done: Sequence[str]) -> dict[str, Any]:
+    """Where and with what the cells were done."""
+    times = [found for address in done if (found := audit.store.times(address))]
+    versions: dict[str, set[str]] = {}
+    for each in times:
+        for name, version in each.get("versions", {}).items():
+            versions.setdefault(name, set()).add(version)
+    machines = {", ".join(str(value) for value in each.get("machine", {}).values()) for each in times}
+    return {
+        "command": f"bl-neuro audit {audit.experiment.name}",
+        "versions": {name: sorted(versions[name]) for name in sorted(versions)},
+        "machines": sorted(machines),
+    }

@@ -1,0 +1,135 @@
+"""An audit on one page of Markdown: the verdict, every pair, the matrix, the ladder, controls, limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from bl_neuro.report import audit_views
+from bl_neuro.report.audit_answer import audit_answer
+from bl_neuro.report.audit_findings import Ladder, Verdict
+from bl_neuro.report.audit_limits import limits
+from bl_neuro.report.audit_schema import AuditResults
+from bl_neuro.report.audit_words import ends, footing, judged, pair, points, share, share_ends, view
+from bl_neuro.report.words import chance_label, listed
+
+
+def one_page(results: AuditResults) -> str:
+    """The page, as text that ends in a newline."""
+    answer = audit_answer(results)
+    parts = [
+        f"# Does the substrate change what networks give away of {_plain(results.dataset.name)}?",
+        f"**{answer.word}.** {_plain(answer.lead)}",
+        "\n".join(f"- {_plain(text)}" for text in answer.more),
+        *_pairs(results),
+        *_matrix(results),
+        *(_ladder(each) for each in results.ladder if each.evaluator == results.judge and each.measure == "hit"),
+        *_controls(results),
+        *_mitigations(results),
+        "## Limits",
+        "\n".join(f"- {_plain(text)}" for text in limits(results)),
+        f"Made by `{results.made.command}`: {results.cells['done']:,} of {results.cells['planned']:,} cells. "
+        "The figures are in `results.json`, the pictures in `report.html`.",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _pairs(results: AuditResults) -> list[str]:
+    rows = []
+    for group in audit_views.pair_groups(results):
+        alike = [each for each in group.alike if each.evaluator == results.judge]
+        rows += [[group.title, listed(each.substrates), "0.0", "", "identical"] for each in alike]
+        for each in group.compared:
+            if each.evaluator == results.judge:
+                found = each.verdict
+                said = [points(found.difference.value), ends(found.difference), _verdict(found)]
+                rows.append([group.title, pair(each.first, each.second), *said])
+    if not rows:
+        return []
+    margin = points(results.margin, False)
+    note = f"Attack accuracy under {results.judge}, in points; margin {margin}; {len(results.seeds)} target seeds."
+    return ["## Pairs of substrates", note, _table(["attack", "substrates", "difference", "95%", "verdict"], rows)]
+
+
+def _matrix(results: AuditResults) -> list[str]:
+    names = audit_views.substrates(results)
+    rows = []
+    for line in audit_views.matrix(results):
+        cells = []
+        for name in names:
+            row = line.rows.get(name)
+            found = None if row is None else row.evaluators.get(results.judge)
+            cells.append(
+                "–" if found is None else f"{share(found.attack_accuracy)} ({share_ends(found.attack_accuracy)})"
+            )
+        rows.append([view(line.attack, line.reveals), *cells])
+    note = f"Under {results.judge}; guessing scores {chance_label(results.dataset.chance)}."
+    return ["## Attack accuracy", note, _table(["attack", *names], rows)] if rows else []
+
+
+def _ladder(ladder: Ladder) -> str:
+    rows = [[ladder.levels[0].rung, share(ladder.levels[0].estimate), "", "", ""]]
+    for level, step in zip(ladder.levels[1:], ladder.steps):
+        change = step.change
+        rows.append(
+            [
+                level.rung,
+                share(level.estimate),
+                points(change.difference.value),
+                ends(change.difference),
+                judged(change),
+            ]
+        )
+    total = ladder.total
+    rows.append(["in all", "", points(total.difference.value), ends(total.difference), _verdict(total)])
+    table = _table(["step", "level", "change", "95%", "verdict"], rows)
+    return f"## Which step does it: {_plain(view(ladder.attack, ladder.reveals))}\n\n{table}"
+
+
+def _controls(results: AuditResults) -> list[str]:
+    rows = [
+        [
+            each.kind.replace("_", " "), f"{view(each.attack, each.reveals)}, {each.substrate}",
+            f"{share(each.estimate)} ({share_ends(each.estimate)})", _against_chance(each.above_chance),
+        ]
+        for each in results.controls
+        if each.evaluator == results.judge
+    ]  # fmt: skip
+    return ["## Null controls", _table(["control", "attack", "attack accuracy", "chance"], rows)] if rows else []
+
+
+def _verdict(found: Verdict) -> str:
+    """The verdict in words."""
+    return f"{judged(found)}: {footing(found)}" if footing(found) else judged(found)
+
+
+def _against_chance(above: bool | None) -> str:
+    return "not judged" if above is None else "above chance" if above else "not above chance"
+
+
+def _mitigations(results: AuditResults) -> list[str]:
+    rows = []
+    for each in results.mitigations:
+        if each.evaluator == results.judge:
+            lost = None if each.accuracy is None else each.accuracy.lost
+            removed = each.leakage.removed
+            rows.append(
+                [
+                    each.setting, f"{view(each.attack, each.reveals)}, {each.substrate}",
+                    "–" if lost is None else points(lost.value),
+                    f"{points(removed.difference.value)} ({ends(removed.difference)})", _verdict(removed),
+                ]
+            )  # fmt: skip
+    columns = ["mitigation", "attack", "accuracy lost", "leakage removed", "verdict"]
+    return ["## What could be done", _table(columns, rows)] if rows else []
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(_plain(cell) for cell in line)} |" for line in lines)
+
+
+def _plain(text: str) -> str:
+    """The text with nothing in it that Markdown would take for a mark; names of files may hold any."""
+    for mark in "\\`*_[]<>|#":
+        text = text.replace(mark, f"\\{mark}")
+    return " ".join(text.split())

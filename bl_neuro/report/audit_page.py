@@ -1,0 +1,99 @@
+"""The page of an audit: one file that opens offline, and beside it, where they are too many, pages of its cells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bl_neuro.report import audit_views, audit_words, drill_down, plots, templates, thumbnails
+from bl_neuro.report.audit_answer import audit_answer
+from bl_neuro.report.audit_findings import MEASURES
+from bl_neuro.report.audit_limits import limits
+from bl_neuro.report.audit_schema import AuditResults, AuditRow
+from bl_neuro.report.audit_strips import MOST_CLASSES, strips
+from bl_neuro.report.cell_pictures import CellPictures
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+REPORT = "report.html"
+CELL_PAGES = "report-cells"
+"""Folder of the pages of cells."""
+MOST_EMBEDDED = 4_000_000
+"""Characters of cells' pictures that the page itself holds."""
+SECTIONS = (
+    ("pairs", "Verdict on each pair"),
+    ("ladder", "Which step does it"),
+    ("matrix", "Leakage by attack and substrate"),
+    ("curves", "Leakage against queries"),
+    ("pictures", "What came out"),
+    ("controls", "Null controls"),
+    ("mitigations", "What could be done"),
+    ("power", "What this plan could see"),
+    ("replays", "Replays"),
+    ("cells", "Every inversion"),
+    ("threats", "Threat models"),
+    ("limits", "Limits"),
+    ("provenance", "Provenance"),
+)
+OPTIONAL = ("ladder", "mitigations", "power", "replays")
+"""Sections that are there where the results have them."""
+
+
+def audit_pages(results: AuditResults, pictures: CellPictures, most_embedded: int = MOST_EMBEDDED) -> dict[str, str]:
+    """The page, `report.html`, and pages of cells, by the path beside it."""
+    environment = audit_environment()
+    ink = thumbnails.is_ink(pictures.class_means)
+    groups = drill_down.groups(results, pictures, ink)
+    heavy = sum(len(shot.uri) for group in groups for shot in group.shots) > most_embedded
+    linked = [f"{CELL_PAGES}/{place:03}-{group.key}.html" for place, group in enumerate(groups)] if heavy else []
+    shown = results.dataset.inverted[:MOST_CLASSES]
+    values = {
+        "results": results,
+        "answer": audit_answer(results),
+        "sections": [
+            (key, title, "audit_drill.html.j2" if key == "cells" else f"audit_{key}.html.j2")
+            for key, title in SECTIONS
+            if key not in OPTIONAL or getattr(results, key)
+        ],
+        "pair_groups": audit_views.pair_groups(results),
+        "pair_scale": audit_views.pair_scale(
+            [each for each in results.verdicts if each.measure == "hit"], results.margin
+        ),
+        "further_ladders": [
+            each for each in results.ladder if each.evaluator != results.judge or each.measure != "hit"
+        ],
+        "matrix": audit_views.matrix(results),
+        "substrates": audit_views.substrates(results),
+        "unit": plots.Scale(0.0, 1.0),
+        "panels": audit_views.panels(results, results.judge, "hit"),
+        "further_panels": audit_views.panels(results, results.judge, "confidence"),
+        "legend": audit_views.legend(results),
+        "strips": strips(results, pictures, ink),
+        "shown_names": [results.dataset.class_names[label] for label in shown],
+        "ink": ink,
+        "control_rows": audit_views.control_rows(results),
+        "removal_scale": audit_views.removal_scale(results.mitigations, results.margin),
+        "groups": groups,
+        "linked": linked,
+        "limits": limits(results),
+    }
+    pages = {REPORT: environment.get_template("audit.html.j2").render(values)}
+    cells = environment.get_template("audit_cells.html.j2")
+    for path, group in zip(linked, groups):
+        pages[path] = cells.render(results=results, group=group, ink=ink)
+    return pages
+
+
+def audit_environment() -> Environment:
+    """Templates with the words and marks of audits."""
+    made = templates.environment()
+    said = ("ends", "footing", "judged", "many", "pair", "points", "share", "share_ends", "view", "whole_percent")
+    made.globals.update({name: getattr(audit_words, name) for name in said})
+    drawn = (plots.interval_mark, audit_views.ladder_rows, audit_views.ladder_scale)
+    made.globals.update({each.__name__: each for each in drawn})
+    made.globals.update(measures=MEASURES, access=_access)
+    return made
+
+
+def _access(row: AuditRow) -> str:
+    return "not run" if row.access is None else row.access.replace("_", " ")

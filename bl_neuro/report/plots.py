@@ -1,0 +1,182 @@
+"""Small charts as SVG inside a page: they take colours and fonts from it, and places are percentages of their width.
+
+Marks stand beside the numbers that they draw, in the same row of a table, and so are hidden from screen readers; a
+chart that stands alone says in words what it shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bl_neuro.report.audit_findings import Estimate
+from bl_neuro.report.audit_schema import AuditCurve
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+HEIGHT, MIDDLE, BAR, BEYOND = 22, 11, 12, 24
+WIDTH, TALL = 380, 250
+LEFT, RIGHT, TOP, BOTTOM = 34, 10, 8, 40
+SERIES = 6
+"""Colours and dashes of lines, `s0` to `s5` in the page's style."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """An axis from `low` to `high`, as wide as what holds it."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def around(cls, values: Iterable[float | None], least: float = 0.05) -> Scale:
+        """An axis that holds all of `values`, at least `least` wide on either side of their middle, with some room."""
+        known = [value for value in values if value is not None] or [0.0]
+        middle, half = (min(known) + max(known)) / 2, (max(known) - min(known)) / 2
+        half = max(half, least) * 1.06
+        return cls(middle - half, middle + half)
+
+    def at(self, value: float) -> str:
+        """A place on the axis, as a percentage; what lies beyond its ends is put there."""
+        part = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
+        return f"{100 * part:.2f}%"
+
+
+def interval_mark(
+    scale: Scale,
+    found: Estimate,
+    *,
+    lines: Sequence[float] = (),
+    band: tuple[float, float] | None = None,
+    hollow: bool = False,
+    joined: str = "",
+) -> Markup:
+    """An estimate as a dot upon its interval.
+
+    lines: values to hold it against. band: a range, such as a margin. joined: "below" or "above", to a waterfall there.
+    """
+    parts = [] if band is None else [_rect(scale, *band, "band", 0, HEIGHT)]
+    if joined:
+        parts.append(_join(scale, found.value, joined == "below"))
+    parts += [_upright(scale, value, "zero") for value in lines]
+    parts.append(_whisker(scale, found))
+    kind = "dot hollow" if hollow else "dot"
+    parts.append(f'<circle class="{kind}" cx="{scale.at(found.value)}" cy="{MIDDLE}" r="4"/>')
+    return _mark(parts)
+
+
+def step_mark(scale: Scale, before: float, after: float, change: Estimate, found: bool) -> Markup:
+    """One step of a waterfall: a bar from one level to the next, filled where a difference was found."""
+    kind = f"bar {'up' if after > before else 'down'}{'' if found else ' open'}"
+    ends = Estimate(
+        value=after,
+        low=None if change.low is None else before + change.low,
+        high=None if change.high is None else before + change.high,
+        seeds=change.seeds,
+        n=change.n,
+    )
+    bar = _rect(scale, min(before, after), max(before, after), kind, MIDDLE - BAR // 2, BAR)
+    return _mark([_join(scale, before, False), _join(scale, after, True), bar, _whisker(scale, ends)])
+
+
+def course_mark(values: Sequence[float], said: str) -> Markup:
+    """A line of values in 0..1 from left to right, small, with the words for it."""
+    from markupsafe import Markup, escape
+
+    spread = max(1, len(values) - 1)
+    points = " ".join(f"{100 * place / spread:.1f},{22 - 20 * value:.1f}" for place, value in enumerate(values))
+    return Markup(
+        f'<svg class="course" viewBox="0 0 100 24" preserveAspectRatio="none" role="img" aria-label="{escape(said)}">'
+        f'<polyline class="line s0" points="{points}"/></svg>'
+    )
+
+
+def curves_chart(curves: Sequence[tuple[AuditCurve, int, bool]], chance: float, said: str) -> Markup:
+    """Lines with bands over 0..1 against queries a class: each curve with the number of its series, hollow if control.
+
+    said: what it shows, in words.
+    """
+    from markupsafe import Markup, escape
+
+    last = max(curve.queries[-1] for curve, _, _ in curves)
+    parts = [_grid(last, chance)]
+    for curve, series, control in curves:
+        high, low = _points(curve.queries, curve.high, last), _points(curve.queries, curve.low, last)
+        kind = f"s{series % SERIES}{' control' if control else ''}"
+        parts.append(f'<polygon class="area {kind}" points="{" ".join([*high, *reversed(low)])}"/>')
+    for curve, series, control in curves:
+        points = _points(curve.queries, curve.value, last)
+        kind = f"s{series % SERIES}{' control' if control else ''}"
+        parts.append(f'<polyline class="line {kind}" points="{" ".join(points)}"/>')
+        if len(points) == 1:
+            x, y = points[0].split(",")
+            parts.append(f'<circle class="line {kind}" cx="{x}" cy="{y}" r="3"/>')
+    return Markup(f'<svg viewBox="0 0 {WIDTH} {TALL}" role="img" aria-label="{escape(said)}">{"".join(parts)}</svg>')
+
+
+def line_sample(series: int, control: bool = False) -> Markup:
+    """How the lines of a series look, for a legend."""
+    from markupsafe import Markup
+
+    kind = f"line s{series % SERIES}{' control' if control else ''}"
+    return Markup(
+        '<svg class="sample" width="34" height="10" aria-hidden="true">'
+        f'<line class="{kind}" x1="1" x2="33" y1="5" y2="5"/></svg>'
+    )
+
+
+def _grid(last: float, chance: float) -> str:
+    """The axes of a chart of curves: quiet rules, numbers, chance."""
+    parts = []
+    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
+        y = _y(share)
+        parts.append(f'<line class="rule" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>')
+        parts.append(f'<text class="tick end" x="{LEFT - 6}" y="{y + 4:.1f}">{100 * share:.0f}</text>')
+    for share in (0.0, 0.5, 1.0):
+        anchor = ("start", "middle", "end")[round(2 * share)]
+        x = LEFT + share * (WIDTH - LEFT - RIGHT)
+        parts.append(f'<text class="tick {anchor}" x="{x:.1f}" y="{TALL - BOTTOM + 16}">{share * last:,.0f}</text>')
+    parts.append(f'<text class="tick middle" x="{(LEFT + WIDTH - RIGHT) / 2}" y="{TALL - 6}">queries a class</text>')
+    y = _y(chance)
+    parts.append(f'<line class="chance" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>')
+    return "".join(parts)
+
+
+def _points(queries: Sequence[float], values: Sequence[float], last: float) -> list[str]:
+    width = WIDTH - LEFT - RIGHT
+    return [f"{LEFT + width * spent / (last or 1):.1f},{_y(value)}" for spent, value in zip(queries, values)]
+
+
+def _y(value: float) -> float:
+    return round(TOP + (TALL - TOP - BOTTOM) * (1 - min(max(value, 0.0), 1.0)), 1)
+
+
+def _mark(parts: Sequence[str]) -> Markup:
+    from markupsafe import Markup
+
+    return Markup(f'<svg class="mark" width="100%" height="{HEIGHT}" aria-hidden="true">{"".join(parts)}</svg>')
+
+
+def _upright(scale: Scale, value: float, kind: str) -> str:
+    x = scale.at(value)
+    return f'<line class="{kind}" x1="{x}" x2="{x}" y1="0" y2="{HEIGHT}"/>'
+
+
+def _join(scale: Scale, value: float, below: bool) -> str:
+    """From the middle of a mark to the row above or below it, where the same value goes on."""
+    x, y = scale.at(value), HEIGHT + BEYOND if below else -BEYOND
+    return f'<line class="from" x1="{x}" x2="{x}" y1="{MIDDLE}" y2="{y}"/>'
+
+
+def _whisker(scale: Scale, found: Estimate) -> str:
+    if found.low is None or found.high is None:
+        return ""
+    return f'<line class="whisker" x1="{scale.at(found.low)}" x2="{scale.at(found.high)}" y1="{MIDDLE}" y2="{MIDDLE}"/>'
+
+
+def _rect(scale: Scale, low: float, high: float, kind: str, y: int, height: int) -> str:
+    begin, end = (float(scale.at(value).rstrip("%")) for value in (low, high))
+    width = max(end - begin, 0.3)
+    return f'<rect class="{kind}" x="{begin:.2f}%" width="{width:.2f}%" y="{y}" height="{height}"/>'

@@ -1,0 +1,57 @@
+"""Inversions as small pictures: one a class, or all of a cell side by side in one."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+
+from bl_neuro.arrays import FloatArray
+from bl_neuro.pictures.pixels import CHANNELS, Bytes, colours, stretched
+from bl_neuro.report.figures import data_uri
+
+ACROSS = 10
+"""Pictures side by side."""
+PHOTOGRAPH = 0.2
+"""Median of class means from which they are photographs and no drawings: 1 is then shown white."""
+
+
+def is_ink(class_means: FloatArray) -> bool:
+    """Whether pictures (N, C, H, W) are drawings on an empty ground, shown as ink on paper."""
+    return bool(class_means.shape[1] != 3 and np.median(class_means) < PHOTOGRAPH)
+
+
+def shown(images: FloatArray, ink: bool) -> Bytes:
+    """Pictures (K, C, H, W), each from its least to its greatest value, as RGB (K, H, W, 3). Other C: their mean."""
+    if images.shape[1] not in CHANNELS:
+        images = images.mean(axis=1, keepdims=True)
+    return colours(stretched(images), ink)
+
+
+def one_by_one(images: FloatArray, ink: bool) -> list[str]:
+    """Each picture as a data URI."""
+    return [data_uri(_png(each), "image/png") for each in shown(images, ink)]
+
+
+def side_by_side(images: FloatArray, ink: bool) -> tuple[bytes, int, int]:
+    """All pictures in rows of ten with a gap of a pixel between: PNG, width and height in pixels."""
+    pictures = shown(images, ink)
+    count, height, width, _ = pictures.shape
+    across = min(ACROSS, count)
+    down = -(-count // across)
+    sheet = np.full((down * (height + 1) - 1, across * (width + 1) - 1, 3), 255, np.uint8)
+    for place, picture in enumerate(pictures):
+        top, left = place // across * (height + 1), place % across * (width + 1)
+        sheet[top : top + height, left : left + width] = picture
+    return _png(sheet), sheet.shape[1], sheet.shape[0]
+
+
+def _png(pixels: Bytes) -> bytes:
+    """A PNG of RGB pixels (H, W, 3), in greys where they are grey."""
+    from PIL import Image
+
+    grey = bool((pixels == pixels[..., :1]).all())
+    image = Image.fromarray(pixels[..., 0] if grey else pixels)
+    held = io.BytesIO()
+    image.save(held, "png", optimize=True)
+    return held.getvalue()
