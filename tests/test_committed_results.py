@@ -1,0 +1,32 @@
+"""The tables under results/ are what their scripts make of the measurements beside them: no figure is written by hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import mnist_black_box
+import pytest
+import reproduce_att_faces
+import reproduce_mnist
+from paper_table import Results
+
+RESULTS = Path(__file__).parent.parent / "results"
+
+
+def kept(report: Callable[[Results], str]) -> Callable[[Path], str]:
+    """The text of a script that goes on from what it kept."""
+    return lambda path: report(Results(path, json.loads(path.read_text())["settings"]))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("mnist-black-box", lambda path: mnist_black_box.table(json.loads(path.read_text()))),
+        ("paper-mnist", kept(reproduce_mnist.report)),
+        ("paper-att-faces", kept(reproduce_att_faces.report)),
+    ],
+)
+def test_a_table_is_made_from_what_was_measured(name: str, text: Callable[[Path], str]) -> None:
+    assert (RESULTS / f"{name}.md").read_text() == text(RESULTS / f"{name}.json")
