@@ -1,4 +1,4 @@
-"""The tables under results/ are what their scripts make of the measurements beside them: no figure is written by hand."""
+"""The tables under results/ are what their scripts make of the measurements beside them, none written by hand."""
 
 from __future__ import annotations
 
