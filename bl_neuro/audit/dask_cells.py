@@ -18,7 +18,7 @@ from distributed import WorkerPlugin, get_worker
 
 from bl_neuro.audit.provenance import versions
 from bl_neuro.audit.store import Result, Store
-from bl_neuro.audit.worker_process import WORKER, WorkerDied, WorkerProcess
+from bl_neuro.audit.worker_process import STARTS, WORKER, WorkerDied, WorkerProcess
 
 IDLE_S = 60.0
 """Seconds after which processes without work end: who gave it may have been killed."""
@@ -75,10 +75,13 @@ class DaskCells(WorkerPlugin):
             return {"unfit": f"{platform.node()}: {unfit}"}
         if isinstance(Store(out).check(address), Result):
             return {}  # whoever was given it before was lost after the end of it
-        try:
-            process = self._taken(key)
-        except WorkerDied as death:
-            return {"unfit": f"{platform.node()}: a worker did not start: {death}"}
+        for start in range(1, STARTS + 1):
+            try:
+                process = self._taken(key)
+                break
+            except WorkerDied as death:
+                if start == STARTS:
+                    return {"unfit": f"{platform.node()}: a worker did not start: {death}"}
         try:
             process.give(address)
             said = process.hear()
@@ -95,8 +98,9 @@ class DaskCells(WorkerPlugin):
     def _unfit(self, out: Path) -> str | None:
         if not (out / f".{self.name}").is_file():
             return f"does not see the folder of the results, {out}: give --out a folder that all machines share"
-        own = versions()
-        different = [f"{name} {own[name]}, not {self.found[name]}" for name in own if own[name] != self.found.get(name)]
+        own, wanted = versions(), self.found
+        names = [name for name in {**wanted, **own} if own.get(name) != wanted.get(name)]
+        different = [f"{name} {own.get(name, '(none)')}, not {wanted.get(name, '(none)')}" for name in names]
         return f"has {'; '.join(different)}, as the run has: results could differ" if different else None
 
     def _taken(self, key: str) -> WorkerProcess:

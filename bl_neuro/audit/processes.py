@@ -8,7 +8,7 @@ from typing import Any
 
 from bl_neuro.audit.crew import Said
 from bl_neuro.audit.plan import THREADS, Cell
-from bl_neuro.audit.worker_process import WORKER, WorkerDied, WorkerProcess
+from bl_neuro.audit.worker_process import STARTS, WORKER, WorkerDied, WorkerProcess
 from bl_neuro.errors import InputError, SubstrateFailed
 
 
@@ -24,6 +24,7 @@ class Processes:
         self.task, self.width, self.command = task, jobs, command
         self._workers: dict[int, WorkerProcess] = {}
         self._cells: dict[int, Cell] = {}
+        self._false_starts = 0
         self._selector = selectors.DefaultSelector()
 
     @property
@@ -59,9 +60,11 @@ class Processes:
             worker, cell = self._workers[key.fd], self._cells.pop(key.fd, None)
             try:
                 said = worker.hear()
+                self._false_starts = 0
             except WorkerDied as death:
                 self._drop(key.fd)
-                if cell is None:
+                self._false_starts += not worker.ready
+                if self._false_starts == STARTS:
                     raise SubstrateFailed(f"a worker did not start: {death}") from death
                 said = {"died": str(death)}
             if cell is not None:

@@ -13,6 +13,8 @@ from typing import Any
 
 WORKER = (sys.executable, "-m", "bl_neuro.audit.worker")
 """The command of a worker."""
+STARTS = 3
+"""Workers in a row that may die while they start; then something is wrong with all of them."""
 GRACE_S = 5.0
 """Seconds that a worker has to close its target when it is told to end."""
 LAST_WORDS = 500
