@@ -9,14 +9,14 @@ accuracy that is left is measured through the same box (`access.named`). Two mor
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from bl_neuro.checks import whole_number
 from bl_neuro.errors import InputError
 
 
@@ -49,7 +49,7 @@ class Rounding(Mitigation):
     step: float
 
     def __post_init__(self) -> None:
-        _need_positive("step", self.step)
+        _need("step", self.step, math.inf, "a number above 0")
 
     def output(self, shown: Tensor, reveals: str, rng: np.random.Generator) -> Tensor:
         """See `Mitigation.output`."""
@@ -67,7 +67,7 @@ class OutputNoise(Mitigation):
     sd: float
 
     def __post_init__(self) -> None:
-        _need_positive("sd", self.sd)
+        _need("sd", self.sd, math.inf, "a number above 0")
 
     def output(self, shown: Tensor, reveals: str, rng: np.random.Generator) -> Tensor:
         """See `Mitigation.output`."""
@@ -85,8 +85,7 @@ class InputDropout(Mitigation):
     acts_on: ClassVar[tuple[str, ...]] = ("membrane", "scores", "spikes", "counts", "label")
 
     def __post_init__(self) -> None:
-        if not 0 < self.rate < 1:
-            raise InputError(f"rate: expected between 0 and 1, found {self.rate!r}")
+        _need("rate", self.rate, 1.0, "a number between 0 and 1")
 
     def inputs(self, spikes: Tensor, rng: np.random.Generator) -> Tensor:
         """See `Mitigation.inputs`."""
@@ -94,7 +93,7 @@ class InputDropout(Mitigation):
         return spikes * kept.to(spikes.dtype) if spikes.dtype != torch.bool else spikes & kept
 
 
-def _need_positive(name: str, value: float) -> None:
-    number = whole_number(value) if isinstance(value, int) else value
-    if not isinstance(number, (int, float)) or isinstance(value, bool) or not 0 < number < float("inf"):
-        raise InputError(f"{name}: expected a number above 0, found {value!r}")
+def _need(name: str, value: Any, below: float, said: str) -> None:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not 0 < value < below:
+        raise InputError(f"{name}: expected {said}, found {value!r}")

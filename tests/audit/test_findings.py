@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from bl_neuro.audit.control_findings import control_findings
 from bl_neuro.audit.ladder_findings import ladder_findings
+from bl_neuro.audit.mitigation_findings import mitigation_findings
 from bl_neuro.audit.power import power_findings
 from bl_neuro.audit.records import Record
 from bl_neuro.audit.session import Audit
@@ -150,3 +152,102 @@ def test_controls_are_judged_together_against_chance() -> None:
     assert found[1]["adjusted_p"] == pytest.approx(2 * found[1]["p"])
     assert found[1]["estimate"]["seeds"] == 10
     assert control_findings(trained, {"conv": 10}) == []
+
+
+MITIGATIONS = """
+[[mitigations]]
+kind = "reveal"
+to = "counts"
+
+[[mitigations]]
+kind = "noise"
+sd = 2
+reveals = ["counts"]
+
+[[mitigations]]
+kind = "query_cap"
+queries = 30
+reveals = ["counts"]
+
+[[mitigations]]
+kind = "weight_bits"
+bits = 3
+reveals = ["counts"]
+seeds = [1]
+"""
+
+
+def test_mitigations_add_attacks_behind_them_and_what_users_still_get(small: Path, tmp_path: Path) -> None:
+    plain = {cell.address for cell in audit(small, tmp_path, seeds=2).cells}
+    new = [cell for cell in audit(small, tmp_path, MITIGATIONS, seeds=2).cells if cell.address not in plain]
+    attacks = [cell for cell in new if cell.kind == "attack"]
+    named = [cell.facts["mitigation"] for cell in attacks]
+    assert {name: named.count(name) for name in named} == {"noise 2.0": 8, "query_cap 30": 8, "weight_bits 3": 4}
+    capped = next(cell for cell in attacks if cell.facts["mitigation"] == "query_cap 30")
+    settings = capped.definition["settings"]
+    assert capped.definition["budget"] == 30 == settings["warm_start"] + 3 * settings["queries"] + 3
+    served = [(cell.facts.get("mitigation"), cell.facts["reveals"]) for cell in new if cell.kind == "service"]
+    assert set(served) == {(None, "membrane"), (None, "counts"), ("noise 2.0", "counts"), ("weight_bits 3", "counts")}
+    assert [cell.facts["seed"] for cell in new if cell.kind == "coarse"] == [1]
+
+
+def test_what_a_mitigation_removes_and_costs(small: Path, tmp_path: Path) -> None:
+    audited = audit(small, tmp_path, MITIGATIONS)
+    records = [
+        replace(each, hit=0) if each.mitigation == "noise 2.0" else each
+        for each in judged(audited, {("loihi", None, "counts"): 0.9})
+    ]
+    accuracy = {None: 0.9, "noise 2.0": 0.7, "weight_bits 3": 0.9}
+    measures = {
+        cell.address: {"accuracy": accuracy[cell.facts.get("mitigation")] + 0.001 * cell.facts["seed"]}
+        for cell in audited.cells
+        if cell.kind == "service"
+    }
+    found = mitigation_findings(audited.experiment, audited.cells, measures, records)
+    kinds = [(each["mitigation"], each["reveals"]) for each in found]
+    assert kinds == [("reveal", "membrane"), ("noise", "counts"), ("query_cap", "counts"), ("weight_bits", "counts")]
+    less, noise, cap, bits = found
+    assert noise["leakage"]["removed"]["verdict"] == "differs"
+    assert noise["leakage"]["removed"]["difference"]["value"] == pytest.approx(noise["leakage"]["without"]["value"])
+    assert noise["leakage"]["with"]["value"] == 0
+    assert noise["accuracy"]["lost"]["value"] == pytest.approx(0.2)
+    assert (noise["accuracy"]["lost"]["seeds"], noise["setting"]) == (SEEDS, "noise of sd 2")
+    assert less["leakage"]["removed"]["identical"]
+    assert less["accuracy"]["lost"]["value"] == pytest.approx(0)
+    assert cap["accuracy"] is None
+    assert bits["leakage"]["removed"]["difference"]["seeds"] == 1
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ('kind = "noise"', "sd: expected, and missing"),
+        ('kind = "noise"\nsd = 0', "greater than 0"),
+        ('kind = "silence"', "does not match any of the expected tags"),
+        ('kind = "reveal"\nto = "label"', "mitigations.0.to: expected what its attacks reveal (counts, membrane)"),
+        (
+            'kind = "rounding"\nstep = 1\nreveals = ["scores"]',
+            "mitigations.0.reveals: expected what its attacks reveal",
+        ),
+        ('kind = "rounding"\nstep = 1\nattacks = ["v1"]', "attacks.0: expected the label of a black-box attack"),
+        ('kind = "rounding"\nstep = 1\nsubstrate = "norse"', "expected one of the experiment's substrates"),
+        ('kind = "weight_bits"\nbits = 3\nseeds = [99]', "mitigations.0.seeds: expected seeds of the experiment"),
+    ],
+)
+def test_mitigations_that_cannot_be_are_refused(small: Path, tmp_path: Path, table: str, said: str) -> None:
+    with pytest.raises(ExperimentError) as caught:
+        audit(small, tmp_path, f"[[mitigations]]\n{table}\n")
+    assert any(said in problem for problem in caught.value.problems), caught.value.problems
+
+
+def test_mitigations_run(small: Path, undisturbed: Path, tmp_path: Path) -> None:
+    shutil.copytree(undisturbed, tmp_path / "out")
+    more = MITIGATIONS + '[[mitigations]]\nkind = "input_dropout"\nrate = 0.5\n'
+    (tmp_path / "more.toml").write_text(small.read_text() + more)
+    audited = Audit.of(str(tmp_path / "more.toml"), tmp_path / "out")
+    done = audited.run()
+    assert (done.failed, done.left_out) == ([], [])
+    assert {cell.kind for cell in done.done} == {"coarse", "attack", "judgement", "service"}
+    found = audited.summary()["mitigations"]
+    assert [each["mitigation"] for each in found] == ["noise", "query_cap", "weight_bits", "input_dropout"]
+    assert all(each["accuracy"] is not None for each in found if each["mitigation"] != "query_cap")
