@@ -73,13 +73,16 @@ class DatasetPart(Part):
 class ModelPart(Part):
     """`[model]`: a file that is attacked, beside the experiment's unless its path is absolute.
 
-    encoder: how images become its inputs where its accuracy is measured. readout: how it names its class, as its file
-    says by default. class_map: the class of the dataset that each output stands for; the same number by default.
+    encoder: how images become its inputs where its accuracy is measured: "rate" by default, "direct" where it takes
+    currents. input_range: of such currents, what pixels 0 and 1 stand for; it becomes a part of the network, which then
+    takes pixels. readout: how it names its class, as its file says by default. class_map: the class of the dataset that
+    each output stands for; the same number by default. `recognise` tells what of this fits a dataset best.
     layers, input_shape, convention, dt, reset: as `bl_neuro.load` takes them.
     """
 
     file: Annotated[str, Field(min_length=1, max_length=4096)]
-    encoder: Literal["rate", "held", "direct"] = "rate"
+    encoder: Literal["rate", "held", "direct"] | None = None
+    input_range: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
     readout: Readout | None = None
     class_map: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] | None = None
     layers: Count | None = None
@@ -169,7 +172,10 @@ class LadderPart(Part):
 
 
 class Experiment(Part):
-    """The whole file; see the module."""
+    """The whole file; see the module.
+
+    verify: substrates on which a target runs and is compared layer by layer, on what attacks found beside other inputs.
+    """
 
     name: Name
     description: str = ""
@@ -181,6 +187,7 @@ class Experiment(Part):
     substrates: Names
     dataset: DatasetPart
     model: ModelPart | None = None
+    verify: Annotated[list[str], Field(min_length=2)] | None = None
     target: dict[str, Any] = Field(default_factory=dict)
     evaluators: Annotated[list[EvaluatorPart], Field(min_length=1)]
     attacks: Annotated[list[AttackPart], Field(min_length=1)]

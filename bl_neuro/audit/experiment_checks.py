@@ -12,14 +12,14 @@ from typing import Any
 from bl_neuro.attacks.by_name import ATTACKS
 from bl_neuro.audit.attack_choice import Problem, attack_problems, typed_settings
 from bl_neuro.audit.document import strings, table, tables
-from bl_neuro.audit.part_checks import ladder_problems, mitigation_problems, replay_problems
+from bl_neuro.audit.part_checks import ladder_problems, mitigation_problems, replay_problems, verify_problems
 from bl_neuro.audit.toml_lines import Path
 from bl_neuro.backends import available_substrates
 from bl_neuro.errors import InputError
 from bl_neuro.training.plans import TargetPlan, plan_for
 
 Found = Iterator[tuple[Path, str]]
-PART_CHECKS = (replay_problems, ladder_problems, mitigation_problems)
+PART_CHECKS = (replay_problems, ladder_problems, mitigation_problems, verify_problems)
 
 
 def further_problems(document: dict[str, Any]) -> list[tuple[Path, str]]:

@@ -12,7 +12,9 @@ import numpy as np
 
 from bl_neuro.arrays import FloatArray
 from bl_neuro.audit.experiment import DatasetPart, Experiment, ModelPart
-from bl_neuro.data import Dataset, Samples, Split, load_dataset, official_split, three_way_split
+from bl_neuro.audit.input_range import with_input_range
+from bl_neuro.data import Dataset, EventDataset, Samples, Split, load_dataset, official_split, three_way_split
+from bl_neuro.data.load import DATASET_NAMES
 from bl_neuro.errors import ExperimentError
 from bl_neuro.model_file import load
 from bl_neuro.network import Network
@@ -37,14 +39,9 @@ class Material:
 
     def __init__(self, experiment: Experiment, place: Place) -> None:
         part = experiment.dataset
-        name = part.name
-        beside = place.folder / name
-        if name.endswith(".npz") or beside.is_dir():
-            name = str(beside)  # an absolute path stays as it is
-        size = None if part.size is None else (part.size[0], part.size[1])
-        data: Any = load_dataset(name, place.root, size=size)
+        data = load_data(part, place)
         self.name: str = data.name
-        self.split: Split[Any] = _split(data, part)
+        self.split: Split[Any] = split_of(data, part)
         self.shape: tuple[int, ...] = tuple(data.input_shape)
         self.dataset_classes: int = data.classes
         self.definition: dict[str, Any] = {
@@ -53,7 +50,7 @@ class Material:
             **part.model_dump(exclude={"name", "size"}),
         }
         self.model = experiment.model
-        self.network = None if experiment.model is None else _open(experiment.model, place)
+        self.network = None if experiment.model is None else opened_model(experiment.model, place)
         self.class_map = self._class_map()
         wanted = sorted(self.class_map) if experiment.classes is None else experiment.classes
         missing = sorted(set(wanted) - set(self.class_map))
@@ -61,6 +58,20 @@ class Material:
             raise ExperimentError(f"classes: expected some of {sorted(self.class_map)}, found {missing}")
         self.classes: list[int] = wanted
         """Classes of the dataset that are inverted."""
+
+    @property
+    def of_events(self) -> bool:
+        """Whether samples are spikes, not images."""
+        return isinstance(self.split.test, EventDataset)
+
+    @property
+    def encoder(self) -> str | None:
+        """How images become inputs; None of events, which are inputs."""
+        if self.of_events:
+            return None
+        if self.model is not None and self.model.encoder is not None:
+            return self.model.encoder
+        return "direct" if self.network is not None and self.network.input_kind == "current" else "rate"
 
     @property
     def outputs(self) -> list[int]:
@@ -100,6 +111,14 @@ class Material:
         return found
 
 
+def load_data(part: DatasetPart, place: Place) -> Any:
+    """The dataset of an experiment: by name, or the user's own, beside the experiment or at an absolute path."""
+    beside = place.folder / part.name
+    own = part.name.endswith(".npz") or (part.name not in DATASET_NAMES and beside.is_dir())
+    size = None if part.size is None else (part.size[0], part.size[1])
+    return load_dataset(str(beside) if own else part.name, place.root, size=size)
+
+
 def data_digest(data: Any) -> str:
     """SHA-256 of all images and labels; of events, of all labels and some of the frames."""
     if not isinstance(data, Dataset):
@@ -111,7 +130,8 @@ def data_digest(data: Any) -> str:
     return digest.hexdigest()
 
 
-def _split(data: Any, part: DatasetPart) -> Split[Any]:
+def split_of(data: Any, part: DatasetPart) -> Split[Any]:
+    """The parts of `data` for targets, evaluators and tests. ExperimentError where sizes do not fit the split."""
     sizes = {"target": part.target, "evaluator": part.evaluator, "test": part.test}
     if part.split == "official":
         return official_split(data, part.split_seed, **sizes)
@@ -120,7 +140,8 @@ def _split(data: Any, part: DatasetPart) -> Split[Any]:
     return three_way_split(data, part.split_seed)
 
 
-def _open(model: ModelPart, place: Place) -> Network:
+def opened_model(model: ModelPart, place: Place) -> Network:
+    """The network in a model's file, with the readout and the range of inputs that are given."""
     network = load(
         place.folder / model.file,
         model.layers,
@@ -129,6 +150,6 @@ def _open(model: ModelPart, place: Place) -> Network:
         dt=model.dt,
         reset=model.reset,
     )
-    if model.readout in (None, network.readout):
-        return network
-    return Network(network.input_shape, network.layers, model.readout, network.arithmetic)
+    if model.readout not in (None, network.readout):
+        network = Network(network.input_shape, network.layers, model.readout, network.arithmetic)
+    return network if model.input_range is None else with_input_range(network, *model.input_range)

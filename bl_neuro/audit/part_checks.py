@@ -70,6 +70,14 @@ def mitigation_problems(document: dict[str, Any]) -> Found:
         seen.add(same)
 
 
+def verify_problems(document: dict[str, Any]) -> Found:
+    """Of `verify`."""
+    known = available_substrates()
+    for number, name in enumerate(strings(document.get("verify"))):
+        if name not in known:
+            yield ("verify", number), f"expected one of {', '.join(known)}, found {name!r}"
+
+
 def _black_box(document: dict[str, Any]) -> dict[str, list[str]]:
     """Labels of black-box attacks, and what they reveal."""
     return {

@@ -21,6 +21,7 @@ from bl_neuro.audit.material import Material
 from bl_neuro.audit.mitigation_cells import mitigation_cells
 from bl_neuro.audit.mitigation_part import AnyMitigation, QueryCap
 from bl_neuro.audit.replay_cells import replay_cells
+from bl_neuro.audit.verification_cells import verification_cells
 from bl_neuro.backends import find_backend
 from bl_neuro.seeding import derived_seed
 from bl_neuro.training.plans import TargetPlan
@@ -37,7 +38,8 @@ class Cell:
     """One piece of work.
 
     kind: "target", "evaluator", "rung" (a target deployed some steps), "coarse" (one with coarser weights), "accuracy",
-    "service" (accuracy through a box), "attack", "judgement", or "replay" (an attack once more, elsewhere).
+    "service" (accuracy through a box), "attack", "judgement", "replay" (an attack once more, elsewhere), or
+    "verification" (one target on several substrates, layer by layer).
     definition: see the module. needs: cells whose results it is made from. facts: what tables sort it by; among them
     target ("trained", "untrained", "shuffled_labels", "given"), seed, substrate, attack, reveals, restart, evaluator,
     rung, mitigation. what: the definition as an object: TargetPlan, EvaluatorPart, or Attack.
@@ -94,6 +96,7 @@ class Planner:
             yield from replay_cells(self, target)
             yield from ladder_cells(self, target)
             yield from mitigation_cells(self, target)
+            yield from verification_cells(self, target)
         for control in self.experiment.controls:
             yield from self.control(control)
 
@@ -148,12 +151,11 @@ class Planner:
         return self.cell("service", made, (target,), facts)
 
     def _tested(self, target: Cell, substrate: str) -> dict[str, Any]:
-        model = self.material.model
         return {
             "target": target.address,
             "substrate": substrate,
             "steps": self.steps,
-            "encoder": "rate" if model is None else model.encoder,
+            "encoder": self.material.encoder,
             "class_map": self.material.class_map,
         }
 

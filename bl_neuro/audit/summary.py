@@ -55,6 +55,11 @@ def summarise(experiment: Experiment, cells: Sequence[Cell], store: Store) -> di
         "power": power_findings(experiment, cells, judged),
         "mitigations": mitigation_findings(experiment, cells, measures, judged),
         "replays": replay_findings(cells, measures),
+        "verification": [
+            {"target": cell.facts["target"], "seed": cell.facts["seed"], **measures[cell.address]}
+            for cell in cells
+            if cell.kind == "verification" and cell.address in measures
+        ],
         "stands_for": {each.substrate: each.of for each in stand},
         "controls": control_findings(judged, told_apart),
     }

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from bl_neuro import leakage
 from bl_neuro.access import BlackBox, answered
@@ -26,6 +27,7 @@ from bl_neuro.audit.provenance import machine, now, versions
 from bl_neuro.audit.replay import differences
 from bl_neuro.audit.served_accuracy import served_accuracy
 from bl_neuro.audit.store import Store
+from bl_neuro.audit.verification import verified
 from bl_neuro.backends import Target
 from bl_neuro.deploy.ladder import ladder
 from bl_neuro.deploy.weight_bits import with_weight_bits
@@ -82,6 +84,7 @@ class Work:
             "attack": self._attack,
             "judgement": self._judgement,
             "replay": self._replay,
+            "verification": self._verification,
         }
         began = time.perf_counter()
         measures, write = makers[cell.kind](cell)
@@ -189,6 +192,12 @@ class Work:
         differs = differences(_thinned(found), answers, self._file(first), kept.measures)
         return {"identical": not differs, "differs": differs, "queries": found.queries}, None
 
+    def _verification(self, cell: Cell) -> Made:
+        target, *attacks = cell.needs
+        found = [self._inversions(attack).spikes for attack in attacks]
+        made = cell.definition
+        return verified(load(self._file(target)), made["substrates"], made["steps"], found), None
+
     def _answers(self, target: Target, found: Inversions) -> list[int | None] | None:
         """The class of the dataset that the target names for each inversion, None for silence.
 
@@ -204,7 +213,8 @@ class Work:
         attack, judge = cell.needs
         kept, evaluator = self._inversions(attack), self._judge(judge)
         classes = np.asarray(attack.definition["classes"])
-        table = evaluator.probabilities(self._images(kept.images))
+        shown = self._frames(kept.spikes) if self.material.of_events else self._images(kept.images)
+        table = evaluator.probabilities(shown)
         course: dict[str, list[float]] = {"queries": [], "hits": [], "confidence": []}
         for spent, rates in zip(kept.queries.tolist(), kept.rates):
             along = evaluator.probabilities(self._images(rates))
@@ -223,6 +233,10 @@ class Work:
 
     def _images(self, values: torch.Tensor) -> FloatArray:
         return np.asarray(values.reshape(-1, *self.material.shape).double())
+
+    def _frames(self, spikes: torch.Tensor) -> NDArray[Any]:
+        """Spikes (T, K, C, H, W), as evaluators of events see them."""
+        return np.asarray(spikes.reshape(*spikes.shape[:2], *self.material.shape))
 
     def _opened(self, cell: Cell, made: str, substrate: str) -> Target:
         """The network at address `made`, which `cell` needs first, on a substrate; open until another is wanted."""

@@ -314,7 +314,12 @@ def export(
 @app.command()
 def audit(
     experiment: Annotated[
-        str, typer.Argument(help="An experiment's TOML file, or a ready-made one: digits, mnist.", show_default=False)
+        str,
+        typer.Argument(
+            help="An experiment's TOML file, or a ready-made one: digits, mnist, att_faces, nmnist; or a model file, "
+            "with --dataset.",
+            show_default=False,
+        ),
     ],
     plan: Annotated[bool, typer.Option("--plan", help="Only list the cells, what is done and what is left.")] = False,
     out: Annotated[
@@ -331,13 +336,65 @@ def audit(
             help="tcp://HOST:PORT of a Dask scheduler, whose workers run the cells; local for a Dask cluster here.",
         ),
     ] = None,
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", help="Of a model file: what it tells apart.", show_default=False)
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", help="Of a model file: how long an input lasts.", show_default=False)
+    ] = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option("--encoder", help="Of a model file: rate, held or direct; recognised by default."),
+    ] = None,
+    input_range: Annotated[
+        str | None,
+        typer.Option("--input-range", help="Of a model file that takes currents: LOW,HIGH; recognised by default."),
+    ] = None,
+    readout: Annotated[
+        str | None, typer.Option("--readout", help="Of a model file: spikes or membrane; as the file says by default.")
+    ] = None,
+    class_map: Annotated[
+        str | None,
+        typer.Option("--class-map", help="Of a model file: the class of each output, 3,1,...; recognised by default."),
+    ] = None,
+    layers: Layers = None,
+    input_shape: InputShape = None,
+    queries: Annotated[
+        int | None, typer.Option("--queries", help="Of a model file: queries a class, after a warm start.")
+    ] = None,
+    restarts: Annotated[
+        int | None, typer.Option("--restarts", help="Of a model file: inversions of each class; 5 by default.")
+    ] = None,
+    lava: Annotated[bool, typer.Option(help="Of a model file: verify and replay on Lava's own simulator.")] = True,
     as_json: Json = False,
 ) -> int:
     """Run every cell of an experiment that is not done, and say what came of it; exit code 1 where some failed.
+
+    Of a model file, what is left open is recognised on the dataset; then it is attacked on loihi and verified on Lava.
 
     Whatever ends a run, the next one goes on from what is done, and comes to the same results.
     """
     from bl_neuro.cli.audit import AuditRequest
     from bl_neuro.cli.audit import audit as command
+    from bl_neuro.cli.audit_model import ModelOptions
 
-    return command(AuditRequest(experiment, plan, out, root, jobs, scheduler), as_json)
+    model = ModelOptions(
+        dataset, steps, encoder, input_range, readout, class_map, layers, input_shape, queries, restarts, lava
+    )
+    return command(AuditRequest(experiment, plan, out, root, jobs, scheduler, model), as_json)
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of two or more audits.", show_default=False)],
+    margin: Annotated[
+        float | None, typer.Option("--margin", help="Difference that does not matter, 0..1; the runs' own by default.")
+    ] = None,
+    page: Annotated[Path | None, typer.Option("--page", help="An HTML file to write the comparison to.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Hold audits of several substrates, settings or versions against each other, paired where they can be."""
+    from bl_neuro.cli.compare import CompareRequest
+    from bl_neuro.cli.compare import compare as command
+
+    command(CompareRequest(runs, margin, page), as_json)

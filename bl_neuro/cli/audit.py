@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from bl_neuro.audit.power import power_findings
 from bl_neuro.audit.records import records
 from bl_neuro.audit.runner import Standing, Told
 from bl_neuro.audit.session import Audit
+from bl_neuro.cli.audit_model import ModelOptions, wanted_audit
 from bl_neuro.cli.audit_power import tell_power
 from bl_neuro.cli.output import print_json, print_table, say
 from bl_neuro.errors import InputError
@@ -37,13 +38,14 @@ class AuditRequest:
     root: Path | None
     jobs: int
     scheduler: str | None
+    model: ModelOptions = field(default_factory=ModelOptions)
 
 
 def audit(request: AuditRequest, as_json: bool) -> int:
     """Runs an experiment, or plans it; 1 where a cell failed."""
     if request.jobs < 1:
         raise InputError(f"--jobs: expected at least 1, found {request.jobs}")
-    wanted = Audit.of(request.experiment, request.out, request.root)
+    wanted = wanted_audit(request.experiment, request.out, request.root, request.model, as_json)
     if request.plan:
         _plan(wanted, request.jobs, as_json)
         return 0
@@ -123,6 +125,17 @@ def _replays(summary: dict[str, Any]) -> None:
             say(f"NOT THE SAME on {each['substrate']} and {each['of']}: {where}: {', '.join(each['differs'])}")
 
 
+def _verification(summary: dict[str, Any]) -> None:
+    """Whether substrates that promise the same spikes kept it, layer by layer."""
+    for each in summary["verification"]:
+        for pair in each["pairs"]:
+            names = f"{pair['substrate']} and {pair['reference']}"
+            same = f"{pair['identical']:,} of {pair['bins']:,} bins of all layers, {pair['samples']} samples"
+            broken = pair["promised"] and not pair["exact"]
+            promise = "BROKEN PROMISE" if broken else "promised" if pair["promised"] else "no promise"
+            say(f"verified, {promise}: {names} spike alike in {same}")
+
+
 def _asked(each: dict[str, Any]) -> str:
     return f"{each['attack']}, {each['reveals']}, {each['evaluator']}"
 
@@ -138,6 +151,7 @@ def _tell(wanted: Audit, summary: dict[str, Any], found: Standing) -> None:
             say(f"evaluator {name}: test accuracy {measures['accuracy']:.3f} on {measures['samples']} samples")
     _verdicts(summary)
     _replays(summary)
+    _verification(summary)
     _warn(found)
     for error, count in Counter(each.error for each in found.failed).most_common():
         cells = [each.cell.said for each in found.failed if each.error == error]
