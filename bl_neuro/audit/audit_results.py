@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from bl_neuro.audit.cell import threat_model
 from bl_neuro.audit.course_curves import course_curves
 from bl_neuro.audit.plan import Cell
+from bl_neuro.audit.store import Result
 from bl_neuro.report.audit_schema import AuditResults
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ def audit_results(audit: Audit, summary: dict[str, Any]) -> AuditResults:
             "seeds": audit.experiment.target_seeds,
             "experiment": summary["experiment"],
             "cells": summary["cells"],
-            "evaluators": [_evaluator(cell, measures) for cell in cells if cell.kind == "evaluator"],
+            "evaluators": [_evaluator(cell, kept[cell.address]) for cell in cells if cell.kind == "evaluator"],
             "rows": [_row(row, cells, measures) for row in summary["rows"]],
             "verdicts": summary["verdicts"],
             "alike": summary["alike"],
@@ -56,10 +58,12 @@ def _steps(cells: Sequence[Cell]) -> int:
     return next((int(cell.definition["steps"]) for cell in cells if cell.kind == "attack"), 0)
 
 
-def _evaluator(cell: Cell, measures: Measures) -> dict[str, Any]:
-    found = measures.get(cell.address, {})
-    facts = {name: found.get(name) for name in ("architecture", "accuracy", "samples")}
-    return {"name": cell.facts["evaluator"], "address": cell.address, **facts}
+def _evaluator(cell: Cell, found: Result | None) -> dict[str, Any]:
+    measures = {} if found is None else found.measures
+    facts = {name: measures.get(name) for name in ("architecture", "accuracy", "samples")}
+    file = None if found is None else found.tensors
+    weights = None if file is None else hashlib.sha256(file.read_bytes()).hexdigest()
+    return {"name": cell.facts["evaluator"], "address": cell.address, "weights": weights, **facts}
 
 
 def _row(row: dict[str, Any], cells: Sequence[Cell], measures: Measures) -> dict[str, Any]:

@@ -56,8 +56,8 @@ def audit_pages(results: AuditResults, pictures: CellPictures, most_embedded: in
             if key not in OPTIONAL or getattr(results, key)
         ],
         "pair_groups": audit_views.pair_groups(results),
-        "pair_scale": audit_views.pair_scale(
-            [each for each in results.verdicts if each.measure == "hit"], results.margin
+        "pair_scale": audit_views.difference_scale(
+            [each.verdict.difference for each in results.verdicts if each.measure == "hit"], results.margin
         ),
         "further_ladders": [
             each for each in results.ladder if each.evaluator != results.judge or each.measure != "hit"
@@ -87,7 +87,19 @@ def audit_pages(results: AuditResults, pictures: CellPictures, most_embedded: in
 def audit_environment() -> Environment:
     """Templates with the words and marks of audits."""
     made = templates.environment()
-    said = ("ends", "footing", "judged", "many", "pair", "points", "share", "share_ends", "view", "whole_percent")
+    said = (
+        "ends",
+        "footing",
+        "judged",
+        "many",
+        "pair",
+        "points",
+        "seen",
+        "share",
+        "share_ends",
+        "view",
+        "whole_percent",
+    )
     made.globals.update({name: getattr(audit_words, name) for name in said})
     drawn = (plots.interval_mark, audit_views.ladder_rows, audit_views.ladder_scale)
     made.globals.update({each.__name__: each for each in drawn})

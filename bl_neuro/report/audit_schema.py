@@ -70,10 +70,11 @@ class AuditRow(Part):
 
 
 class EvaluatorFacts(Part):
-    """Who judged. address: equal for evaluators that were trained alike."""
+    """Who judged."""
 
     name: str
-    address: str
+    address: str = Field(description="Of its cell: equal where evaluators were trained alike, on the same data.")
+    weights: str | None = Field(description="SHA-256 of its file; null where it is not trained yet.")
     architecture: str | None
     accuracy: Fraction | None
     samples: Count | None

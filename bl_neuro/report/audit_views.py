@@ -44,9 +44,8 @@ def pair_groups(results: AuditResults) -> list[PairGroup]:
     return [group for group in groups if group.alike or group.compared]
 
 
-def pair_scale(compared: Iterable[Comparison], margin: float) -> Scale:
+def difference_scale(estimates: Iterable[Estimate], margin: float) -> Scale:
     """One axis for all differences, with 0 in its middle and the margin upon it."""
-    estimates = [each.verdict.difference for each in compared]
     ends = [value for each in estimates for value in (each.value, each.low, each.high) if value is not None]
     most = max([margin * 1.5, *map(abs, ends)])
     return Scale(-most * 1.05, most * 1.05)
@@ -126,23 +125,27 @@ class Panel:
 
 
 def panels(results: AuditResults, evaluator: str, measure: str) -> list[Panel]:
-    """A chart for each attack and view: substrates, and controls as dashed lines."""
-    names = substrates(results)
+    """A chart for each attack and view: a line a substrate, and those of controls."""
+    styles = _styles(results)
     groups: dict[tuple[str, str], list[AuditCurve]] = {}
     for curve in results.curves:
         if curve.evaluator == evaluator and curve.measure == measure:
             groups.setdefault((curve.attack, curve.reveals), []).append(curve)
     made = []
     for key, curves in groups.items():
-        drawn = [
-            (curve, names.index(curve.substrate) if curve.substrate in names else len(names), curve.target not in OWN)
-            for curve in curves
-        ]
-        said = (
-            f"{view(*key)}: {'; '.join(_course(curve) for curve in curves)}. Chance {percent(results.dataset.chance)}."
-        )
+        drawn = [(curve, styles[curve.target, curve.substrate]) for curve in curves]
+        said = f"{view(*key)}: {'; '.join(map(_course, curves))}. Chance {percent(results.dataset.chance)}."
         made.append(Panel(view(*key), plots.curves_chart(drawn, results.dataset.chance, said)))
     return made
+
+
+def _styles(results: AuditResults) -> dict[tuple[str, str], str]:
+    """By target and substrate, how their line looks."""
+    names = dict.fromkeys((curve.target, curve.substrate) for curve in results.curves)
+    own = [name for name in names if name[0] in OWN]
+    controls = [name for name in names if name[0] not in OWN]
+    styles = {name: plots.line_style(place) for place, name in enumerate(own)}
+    return {**styles, **{name: plots.line_style(place, True) for place, name in enumerate(controls)}}
 
 
 def _course(curve: AuditCurve) -> str:
@@ -155,16 +158,10 @@ def _course(curve: AuditCurve) -> str:
 
 def legend(results: AuditResults) -> list[tuple[str, Markup]]:
     """What lines of the curves mean."""
-    names = substrates(results)
-    controls = {
-        (curve.substrate, curve.target): names.index(curve.substrate) if curve.substrate in names else len(names)
-        for curve in results.curves
-        if curve.target not in OWN
-    }
-    found = [(name, plots.line_sample(place)) for place, name in enumerate(names)]
-    for (substrate, target), place in controls.items():
-        found.append((f"{TARGETS.get(target, target)} ({substrate})", plots.line_sample(place, True)))
-    return found
+    return [
+        (substrate if target in OWN else f"{TARGETS.get(target, target)} ({substrate})", plots.line_sample(style))
+        for (target, substrate), style in _styles(results).items()
+    ]
 
 
 def control_rows(results: AuditResults) -> list[tuple[AuditRow | None, ControlFinding | None, str]]:

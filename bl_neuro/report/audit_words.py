@@ -59,6 +59,11 @@ def footing(found: Verdict) -> str:
     return seeds_needed(found).replace(" target", "") if found.verdict == "inconclusive" else ""
 
 
+def seen(difference: float) -> str:
+    """The least difference or margin that a plan can see, in points: none where it is more than there can be."""
+    return "none" if difference >= 1 else points(difference, False)
+
+
 def whole_percent(fraction: float) -> str:
     """A place on an axis of fractions."""
     return f"{100 * fraction:.0f}%".replace("-", MINUS)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 HEIGHT, MIDDLE, BAR, BEYOND = 22, 11, 12, 24
 WIDTH, TALL = 380, 250
 LEFT, RIGHT, TOP, BOTTOM = 34, 10, 8, 40
-SERIES = 6
-"""Colours and dashes of lines, `s0` to `s5` in the page's style."""
+SERIES, CONTROLS = 6, 3
+"""Styles of lines in the page's style sheet: `s0` to `s5`, and `c0` to `c2` of controls."""
 
 
 @dataclass(frozen=True)
@@ -93,22 +93,17 @@ def course_mark(values: Sequence[float], said: str) -> Markup:
     )
 
 
-def curves_chart(curves: Sequence[tuple[AuditCurve, int, bool]], chance: float, said: str) -> Markup:
-    """Lines with bands over 0..1 against queries a class: each curve with the number of its series, hollow if control.
-
-    said: what it shows, in words.
-    """
+def curves_chart(curves: Sequence[tuple[AuditCurve, str]], chance: float, said: str) -> Markup:
+    """Lines with bands over 0..1 against queries a class, each in its style: see `line_style`. said: it in words."""
     from markupsafe import Markup, escape
 
-    last = max(curve.queries[-1] for curve, _, _ in curves)
+    last = max(curve.queries[-1] for curve, _ in curves)
     parts = [_grid(last, chance)]
-    for curve, series, control in curves:
+    for curve, kind in curves:
         high, low = _points(curve.queries, curve.high, last), _points(curve.queries, curve.low, last)
-        kind = f"s{series % SERIES}{' control' if control else ''}"
         parts.append(f'<polygon class="area {kind}" points="{" ".join([*high, *reversed(low)])}"/>')
-    for curve, series, control in curves:
+    for curve, kind in curves:
         points = _points(curve.queries, curve.value, last)
-        kind = f"s{series % SERIES}{' control' if control else ''}"
         parts.append(f'<polyline class="line {kind}" points="{" ".join(points)}"/>')
         if len(points) == 1:
             x, y = points[0].split(",")
@@ -116,14 +111,18 @@ def curves_chart(curves: Sequence[tuple[AuditCurve, int, bool]], chance: float, 
     return Markup(f'<svg viewBox="0 0 {WIDTH} {TALL}" role="img" aria-label="{escape(said)}">{"".join(parts)}</svg>')
 
 
-def line_sample(series: int, control: bool = False) -> Markup:
-    """How the lines of a series look, for a legend."""
+def line_style(place: int, control: bool = False) -> str:
+    """The style of the line at that place, those of controls and others counted apart."""
+    return f"{'c' if control else 's'}{place % (CONTROLS if control else SERIES)}"
+
+
+def line_sample(kind: str) -> Markup:
+    """How a line of that style looks, for a legend."""
     from markupsafe import Markup
 
-    kind = f"line s{series % SERIES}{' control' if control else ''}"
     return Markup(
         '<svg class="sample" width="34" height="10" aria-hidden="true">'
-        f'<line class="{kind}" x1="1" x2="33" y1="5" y2="5"/></svg>'
+        f'<line class="line {kind}" x1="1" x2="33" y1="5" y2="5"/></svg>'
     )
 
 

@@ -10,8 +10,8 @@ from bl_neuro.arrays import FloatArray
 from bl_neuro.pictures.pixels import CHANNELS, Bytes, colours, stretched
 from bl_neuro.report.figures import data_uri
 
-ACROSS = 10
-"""Pictures side by side."""
+ACROSS, GAP, BETWEEN = 10, 1, 205
+"""Pictures side by side, pixels between two, and their grey."""
 PHOTOGRAPH = 0.2
 """Median of class means from which they are photographs and no drawings: 1 is then shown white."""
 
@@ -34,14 +34,14 @@ def one_by_one(images: FloatArray, ink: bool) -> list[str]:
 
 
 def side_by_side(images: FloatArray, ink: bool) -> tuple[bytes, int, int]:
-    """All pictures in rows of ten with a gap of a pixel between: PNG, width and height in pixels."""
+    """All pictures in rows of ten, apart by a grey line: PNG, width and height in pixels."""
     pictures = shown(images, ink)
     count, height, width, _ = pictures.shape
     across = min(ACROSS, count)
     down = -(-count // across)
-    sheet = np.full((down * (height + 1) - 1, across * (width + 1) - 1, 3), 255, np.uint8)
+    sheet = np.full((down * (height + GAP) - GAP, across * (width + GAP) - GAP, 3), BETWEEN, np.uint8)
     for place, picture in enumerate(pictures):
-        top, left = place // across * (height + 1), place % across * (width + 1)
+        top, left = place // across * (height + GAP), place % across * (width + GAP)
         sheet[top : top + height, left : left + width] = picture
     return _png(sheet), sheet.shape[1], sheet.shape[0]
 

@@ -1,0 +1,29 @@
+"""The page of a comparison of audits: one file that opens offline."""
+
+from __future__ import annotations
+
+from bl_neuro.report.audit_page import audit_environment
+from bl_neuro.report.audit_views import difference_scale
+from bl_neuro.report.audit_words import TARGETS, view
+from bl_neuro.report.compared_runs import ComparedRuns, RunComparison
+from bl_neuro.report.plots import Scale
+
+
+def comparison_page(found: ComparedRuns) -> str:
+    """The page, as text."""
+    groups: dict[str, list[RunComparison]] = {}
+    for each in found.comparisons:
+        if each.measure == "hit":
+            groups.setdefault(view(each.attack, each.reveals), []).append(each)
+    differences = [each.verdict.difference for each in found.comparisons if each.measure == "hit" and each.verdict]
+    return (
+        audit_environment()
+        .get_template("comparison.html.j2")
+        .render(
+            found=found,
+            groups=list(groups.items()),
+            scale=difference_scale(differences, found.margin),
+            unit=Scale(0.0, 1.0),
+            targets=TARGETS,
+        )
+    )
