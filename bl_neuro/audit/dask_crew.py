@@ -15,6 +15,7 @@ from bl_neuro.audit.crew import Said
 from bl_neuro.audit.plan import Cell
 from bl_neuro.audit.processes import thread_counts
 from bl_neuro.audit.provenance import versions
+from bl_neuro.audit.store import MARK
 from bl_neuro.audit.worker_process import WORKER
 from bl_neuro.errors import InputError, MissingDependency, SubstrateFailed
 
@@ -45,7 +46,7 @@ class DaskCrew:
                 f"jobs: expected {'1 or more' if scheduler == LOCAL else '1 beside a scheduler'}, found {jobs}"
             )
         self.scheduler = scheduler
-        self.token = f"bl-neuro-{secrets.token_hex(8)}"
+        self.token = f"{MARK}{secrets.token_hex(8)}"
         self.mark = Path(task["out"]) / f".{self.token}"
         self._cells: dict[str, Cell] = {}
         self._futures: dict[str, Any] = {}

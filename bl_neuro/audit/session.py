@@ -75,12 +75,13 @@ class Audit:
         """
         with self.store.locked():
             self.store.write_file("experiment.json", json.dumps(self.experiment.model_dump(), indent=1) + "\n")
+            cells = self.cells  # what is refused is so before anything starts
             crew: Crew
             if scheduler is None:
                 crew = Processes(self.task, jobs, worker)
             else:
                 crew = DaskCrew(self.task, scheduler, jobs, worker)
-            found = Runner(self.cells, self.store, crew, told).run()
+            found = Runner(cells, self.store, crew, told).run()
             summary = self.summary()
             self.store.write_file("summary.json", json.dumps(summary, indent=1) + "\n")
             write_audit_report(audit_results(self, summary), StoredPictures(self), self.store.folder)

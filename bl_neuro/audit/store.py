@@ -28,6 +28,10 @@ MOST_BYTES = 2**26
 """Most that the JSON of a result may be long."""
 
 
+MARK = "bl-neuro-"
+"""How the names of files begin by which the machines of a run know its folder; hidden ones."""
+
+
 @dataclass(frozen=True)
 class Result:
     """A result that was read back. tensors: the file of its network, evaluator or inversions, or None."""
@@ -163,6 +167,8 @@ class Store:
         for part in ("cells", "times", "failed", "unfinished"):
             for path in (self.folder / part).glob(".*-*"):
                 path.unlink(missing_ok=True)
+        for path in self.folder.glob(f".{MARK}*"):
+            path.unlink(missing_ok=True)
 
     def _path(self, part: str, address: str) -> Path:
         return self.folder / part / f"{address}.json"

@@ -133,10 +133,12 @@ def test_a_killed_run_is_dropped_by_the_cluster_and_goes_on(
     pid = int(worker.with_suffix(".pid").read_text())
     if psutil.pid_exists(pid):
         psutil.Process(pid).wait(timeout=60)
-    before = set((out / "times").iterdir())
+    before = list(out.glob("cells/[!.]*.json"))
+    assert len(list(out.glob(".bl-neuro-*"))) == 1
     found = Audit.of(str(small), out).run(scheduler=cluster)
     assert counts(found) == (CELLS - len(before), 0, 0)
     assert contents(out) == contents(undisturbed)
+    assert list(out.glob(".bl-neuro-*")) == []
 
 
 @pytest.mark.lava
