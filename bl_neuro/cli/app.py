@@ -398,19 +398,3 @@ def compare(
     from bl_neuro.cli.compare import compare as command
 
     command(CompareRequest(runs, margin, page), as_json)
-
-
-@app.command()
-def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Folders of two or more audits.", show_default=False)],
-    margin: Annotated[
-        float | None, typer.Option("--margin", help="Difference that does not matter, 0..1; the runs' own by default.")
-    ] = None,
-    page: Annotated[Path | None, typer.Option("--page", help="An HTML file to write the comparison to.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Hold audits of several substrates, settings or versions against each other, paired where they can be."""
-    from bl_neuro.cli.compare import CompareRequest
-    from bl_neuro.cli.compare import compare as command
-
-    command(CompareRequest(runs, margin, page), as_json)

@@ -59,8 +59,8 @@ def _verdict(results: AuditResults, compared: Sequence[Comparison]) -> tuple[str
     open_ = [each for each in compared if each.verdict.verdict == "inconclusive"]
     total = many(len(compared), "comparison")
     if differ:
-        rest = [f"{len(same)} are equivalent within {margin}"] if same else []
-        rest += [f"{len(open_)} are open"] if open_ else []
+        rest = [f"{_are(len(same))} equivalent within {margin}"] if same else []
+        rest += [f"{_are(len(open_))} open"] if open_ else []
         tail = f"; {listed(rest)}" if rest else ""
         return "Yes", f"A difference was found in {len(differ)} of {total}{tail}. {_largest(differ)}"
     if not open_:
@@ -70,9 +70,12 @@ def _verdict(results: AuditResults, compared: Sequence[Comparison]) -> tuple[str
     if not same:
         which = "The one comparison is open" if len(open_) == 1 else f"All {len(open_)} comparisons are open"
         return "Not yet known", f"No difference was shown, and none was ruled out. {which}: {_needed(open_)}."
-    waiting = f"{len(open_)} {'is' if len(open_) == 1 else 'are'} open: {_needed(open_)}"
     shown = f"{len(same)} of {total} {'is' if len(same) == 1 else 'are'} equivalent within {margin}"
-    return "Not yet known", f"{shown}; {waiting}. No difference was shown."
+    return "Not yet known", f"{shown}; {_are(len(open_))} open: {_needed(open_)}. No difference was shown."
+
+
+def _are(count: int) -> str:
+    return f"{count} {'is' if count == 1 else 'are'}"
 
 
 def _all(count: int) -> str:
@@ -82,7 +85,8 @@ def _all(count: int) -> str:
 def _needed(compared: Sequence[Comparison]) -> str:
     """What open comparisons need."""
     most = max(compared, key=lambda each: each.verdict.seeds_needed or 10**9).verdict
-    return f"it needs {seeds_needed(most)}" if len(compared) == 1 else f"they need up to {seeds_needed(most)}"
+    up_to = "" if len(compared) == 1 or most.seeds_needed is None else "up to "
+    return f"{'it needs' if len(compared) == 1 else 'they need'} {up_to}{seeds_needed(most)}"
 
 
 def _largest(compared: Sequence[Comparison]) -> str:

@@ -1,0 +1,27 @@
+#!/usr/bin/env python3
+"""Compares the published JSON Schema of an audit's results.json with its models; --write brings it up to date."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import bl_neuro.report
+from bl_neuro.report.audit_schema import SCHEMA, json_schema
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", action="store_true", help="write the schema instead of comparing")
+    path = Path(bl_neuro.report.__file__).with_name(SCHEMA)
+    if parser.parse_args().write:
+        path.write_text(json_schema(), encoding="utf-8")
+        return 0
+    same = path.read_text(encoding="utf-8") == json_schema()
+    print(f"{path.name}: {'as the models say' if same else 'out of date, run with --write'}")
+    return 0 if same else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+"""`bl-neuro compare`, on results of a given model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bl_neuro.cli import run
+
+EXPERIMENT = """\
+name = "given"
+steps = 4
+classes = [1, 3]
+substrates = ["loihi"]
+[dataset]
+name = "digits"
+[model]
+file = "target.safetensors"
+[[evaluators]]
+kind = "conv"
+epochs = 1
+[[attacks]]
+attack = "v2"
+reveals = ["counts"]
+settings = { queries = QUERIES, warm_start = 20 }
+"""
+
+
+@pytest.fixture(scope="module")
+def runs(models: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The folders of two audits that differ in the queries of their attack."""
+    folder = tmp_path_factory.mktemp("runs")
+    (folder / "target.safetensors").write_bytes((models / "target.safetensors").read_bytes())
+    made = []
+    for queries in ("8", "16"):
+        file = folder / f"queries-{queries}.toml"
+        file.write_text(EXPERIMENT.replace("QUERIES", queries))
+        made.append(folder / f"out-{queries}")
+        assert run(["audit", str(file), "--out", str(made[-1])]) == 0
+        assert (made[-1] / "report.html").is_file()
+    return made
+
+
+def test_two_audits_are_compared(call: Callable[..., Any], runs: list[Path], tmp_path: Path) -> None:
+    said = call("compare", *runs)
+    assert said.code == 0, said.err
+    assert "Attack accuracy and 95% intervals over the target seeds of each run" in said.out
+    assert "Of 1 paired comparison" in said.out
+    assert "v2, counts, conv: out-8 on loihi less out-16 on loihi: " in said.out
+    assert "attacks.0.settings.queries" in said.out
+
+    page = tmp_path / "compared.html"
+    found = json.loads(call("compare", *runs, "--json", "--page", page, "--margin", "0.3").out)
+    assert found["format"] == "bl-neuro/audit-comparison/1"
+    assert (found["margin"], found["page"]) == (0.3, str(page))
+    assert [run["name"] for run in found["runs"]] == ["out-8", "out-16"]
+    assert {each["inversions"] for each in found["comparisons"]} == {2}
+    assert "How do these audits differ?" in page.read_text()
+
+
+def test_wrong_input_is_an_error_of_one_line(call: Callable[..., Any], runs: list[Path], tmp_path: Path) -> None:
+    for arguments, message in (
+        ((runs[0],), "error: expected the folders of two or more audits, found one"),
+        ((runs[0], runs[0]), "error: expected each run once, found one twice"),
+        ((runs[0], tmp_path), f"error: {tmp_path}/results.json: No such file or directory; expected the folder of"),
+        ((*runs, "--margin", "0"), "error: margin: expected between 0 and 1, found 0.0"),
+        ((*runs, "--page", tmp_path), f"error: {tmp_path}: could not be written"),
+    ):
+        said = call("compare", *arguments)
+        assert (said.code, said.out) == (2, ""), said
+        assert said.err.startswith(message)
+        assert said.err.count("\n") == 1
