@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bl_neuro.audit.session import Audit
 
 ROW = ("target", "substrate", "attack", "reveals")
-FURTHER = ("ladder", "power", "mitigations", "replays", "controls")
+FURTHER = ("ladder", "power", "mitigations", "replays", "verification", "controls")
 """What a summary holds where its experiment asks for it."""
 Measures = dict[str, dict[str, Any]]
 

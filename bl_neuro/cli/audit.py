@@ -53,7 +53,8 @@ def audit(request: AuditRequest, as_json: bool) -> int:
         found = wanted.run(request.jobs, told, request.scheduler)
     summary = wanted.summary()
     failures = [{"cell": each.cell.said, "error": each.error} for each in found.failed]
-    files = {"summary": str(wanted.store.folder / "summary.json")}
+    names = {"summary": "summary.json", "results": "results.json", "report": "report.html"}
+    files = {kind: str(wanted.store.folder / name) for kind, name in names.items()}
     if as_json:
         print_json({**summary, **files, "failures": failures, "left_out": len(found.left_out), "torn": found.torn})
     else:
@@ -162,7 +163,8 @@ def _tell(wanted: Audit, summary: dict[str, Any], found: Standing) -> None:
             say(f"  and {count - FEW} more")
     if found.left_out:
         say(f"{len(found.left_out)} cells were left out, since what they are made from failed")
-    say(f"\n{summary['cells']['done']} of {summary['cells']['planned']} cells are done: {wanted.store.folder}")
+    done, planned = summary["cells"]["done"], summary["cells"]["planned"]
+    say(f"\n{done} of {planned} cells are done: {wanted.store.folder / 'report.html'}")
 
 
 def _line(row: dict[str, Any], names: list[str]) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bl_neuro.report.audit_findings import Comparison, Ladder, Mitigation
 from bl_neuro.report.audit_schema import AuditResults, AuditRow
-from bl_neuro.report.audit_words import TARGETS, many, points, seeds_needed, view
+from bl_neuro.report.audit_words import TARGETS, many, mitigation, points, seeds_needed, view
 from bl_neuro.report.words import ATTACKS, chance_label, listed, percent_range
 
 UNJUDGED = "Not asked"
@@ -176,13 +176,19 @@ def _mitigation(tried: Sequence[Mitigation]) -> str:
     if not shown:
         return f"None of {many(len(tried), 'mitigation')} was shown to remove leakage."
     best = max(shown, key=lambda each: each.leakage.removed.difference.value)
-    lost = "" if best.accuracy is None or best.accuracy.lost is None else best.accuracy.lost.value
-    cost = "" if lost == "" else f", at a cost of {points(float(lost), False)} points of the target's accuracy"
-    return f"Most is removed by {best.setting}: {points(best.leakage.removed.difference.value, False)} points{cost}."
+    lost = None if best.accuracy is None else best.accuracy.lost
+    cost = "" if lost is None else f", at a cost of {points(lost.value, False)} points of the target's accuracy"
+    said, removed = mitigation(best.mitigation, best.setting), points(best.leakage.removed.difference.value, False)
+    return f"Of mitigations, most is removed by {said}: {removed} points{cost}."
 
 
 def _replays(results: AuditResults) -> str:
-    said = []
+    said = [
+        f"Spikes on {pair.substrate} are not those on {pair.reference}, which promises them."
+        for each in results.verification
+        for pair in each.pairs
+        if pair.promised and not pair.exact
+    ]
     for name in dict.fromkeys(each.substrate for each in results.replays):
         own = [each for each in results.replays if each.substrate == name]
         other = own[0].of

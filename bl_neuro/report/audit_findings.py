@@ -167,6 +167,28 @@ class Replay(Part):
     identical: bool
 
 
+class VerifiedPair(Part):
+    """Spikes of every layer on two substrates, compared bin by bin."""
+
+    substrate: str
+    reference: str
+    promised: bool = Field(description="Whether the two promise identical spikes.")
+    exact: bool = Field(description="Whether all spikes were identical.")
+    bins: Count
+    identical: Count = Field(description="Bins in which they were.")
+    samples: Count
+    answers_differ: Count | None = Field(description="Samples with another class.")
+
+
+class Verification(Part):
+    """A target run on several substrates, inversions among its inputs, and compared layer by layer."""
+
+    target: str
+    seed: Count
+    substrates: list[str]
+    pairs: list[VerifiedPair]
+
+
 class ControlFinding(Part):
     """The attack on targets that learned no true label, against chance."""
 

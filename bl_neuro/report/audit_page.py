@@ -29,7 +29,7 @@ SECTIONS = (
     ("controls", "Null controls"),
     ("mitigations", "What could be done"),
     ("power", "What this plan could see"),
-    ("replays", "Replays"),
+    ("replays", "On the substrate itself"),
     ("cells", "Every inversion"),
     ("threats", "Threat models"),
     ("limits", "Limits"),
@@ -53,7 +53,7 @@ def audit_pages(results: AuditResults, pictures: CellPictures, most_embedded: in
         "sections": [
             (key, title, "audit_drill.html.j2" if key == "cells" else f"audit_{key}.html.j2")
             for key, title in SECTIONS
-            if key not in OPTIONAL or getattr(results, key)
+            if key not in OPTIONAL or getattr(results, key) or (key == "replays" and results.verification)
         ],
         "pair_groups": audit_views.pair_groups(results),
         "pair_scale": audit_views.difference_scale(
@@ -92,6 +92,7 @@ def audit_environment() -> Environment:
         "footing",
         "judged",
         "many",
+        "mitigation",
         "pair",
         "points",
         "seen",

@@ -26,6 +26,7 @@ from bl_neuro.report.audit_findings import (
     Part,
     Power,
     Replay,
+    Verification,
 )
 from bl_neuro.report.schema import Fraction
 
@@ -164,6 +165,7 @@ class AuditResults(Part):
     power: list[Power]
     mitigations: list[Mitigation]
     replays: list[Replay]
+    verification: list[Verification]
     stands_for: dict[str, str] = Field(description="Substrates whose replays were all identical, and of which one.")
     controls: list[ControlFinding]
     curves: list[AuditCurve]

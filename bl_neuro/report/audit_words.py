@@ -13,6 +13,14 @@ TARGETS = {
     "untrained": "untrained targets",
     "shuffled_labels": "targets trained on shuffled labels",
 }
+MITIGATIONS = {
+    "reveal": "reveals less",
+    "rounding": "rounding",
+    "noise": "output noise",
+    "query_cap": "query cap",
+    "input_dropout": "spike dropout at the input",
+    "weight_bits": "weight bits",
+}
 VERDICTS = {"differs": "differs", "equivalent": "equivalent", "inconclusive": "open"}
 MINUS = "−"
 
@@ -20,6 +28,11 @@ MINUS = "−"
 def view(attack: str, reveals: str) -> str:
     """An attack and what it sees: `v2, counts`; a ladder may go over several."""
     return f"{ATTACKS.get(attack, attack)}, {reveals}"
+
+
+def mitigation(kind: str, setting: str) -> str:
+    """A mitigation and its setting: `rounding: rounded to 0.1`."""
+    return f"{MITIGATIONS.get(kind, kind)}: {setting}"
 
 
 def points(difference: float, sign: bool = True) -> str:

@@ -12,13 +12,15 @@ from bl_neuro.report.figures import data_uri
 
 ACROSS, GAP, BETWEEN = 10, 1, 205
 """Pictures side by side, pixels between two, and their grey."""
+COLOURED = (2, 3)
+"""Channels that are drawn in colours: polarities of events; red, green and blue."""
 PHOTOGRAPH = 0.2
 """Median of class means from which they are photographs and no drawings: 1 is then shown white."""
 
 
 def is_ink(class_means: FloatArray) -> bool:
     """Whether pictures (N, C, H, W) are drawings on an empty ground, shown as ink on paper."""
-    return bool(class_means.shape[1] != 3 and np.median(class_means) < PHOTOGRAPH)
+    return bool(class_means.shape[1] not in COLOURED and np.median(class_means) < PHOTOGRAPH)
 
 
 def shown(images: FloatArray, ink: bool) -> Bytes:

@@ -83,6 +83,7 @@ def test_what_else_was_found_is_told_in_a_sentence_each(audit: AuditResults) -> 
     assert "By queries alone, attackers get pictures that the evaluator conv recognises in " in said
     assert "; the same attacks on untrained targets, " in said
     assert "guessing, 10%." in said
+    assert "Spikes on loihi are not those on lava, which promises them." in said
     assert "On lava, 1 attack did the same as on loihi to the last bit." in said
     assert "2 cells of 100 are not done; they may change this." in said
     assert str(audit_answer(audit)).startswith(f"{audit_answer(audit).word}. ")
@@ -106,8 +107,11 @@ def test_steps_and_mitigations_count_only_where_they_were_shown(make_audit: Make
 
     mitigation = plain.mitigations[0].model_dump(by_alias=True)
     removed = mitigation["leakage"]["removed"]
-    for found, words in ((True, "Most is removed by shows the label alone: 20.0 points, at a cost of 2.0 points"),
-                         (False, "None of 1 mitigation was shown to remove leakage.")):  # fmt: skip
+    told = {
+        True: "most is removed by reveals less: shows label alone: 20.0 points, at a cost of 2.0 points",
+        False: "None of 1 mitigation was shown to remove leakage.",
+    }
+    for found, words in told.items():
         changed = {**removed, "found": found, "difference": {**removed["difference"], "value": 0.2}}
         tried = {**mitigation, "leakage": {**mitigation["leakage"], "removed": changed}}
         assert words in " ".join(audit_answer(make_audit(mitigations=[tried])).more)
