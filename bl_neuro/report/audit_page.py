@@ -72,6 +72,7 @@ def audit_pages(results: AuditResults, pictures: CellPictures, most_embedded: in
         "shown_names": [results.dataset.class_names[label] for label in shown],
         "ink": ink,
         "control_rows": audit_views.control_rows(results),
+        "mitigations": audit_views.mitigation_groups(results),
         "removal_scale": audit_views.removal_scale(results.mitigations, results.margin),
         "groups": groups,
         "linked": linked,

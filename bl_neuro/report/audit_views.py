@@ -175,6 +175,15 @@ def control_rows(results: AuditResults) -> list[tuple[AuditRow | None, ControlFi
     return [(row, None, TARGETS.get(row.target, row.target)) for row in results.rows if row.target not in OWN]
 
 
+def mitigation_groups(results: AuditResults) -> list[tuple[str, list[Mitigation]]]:
+    """Mitigations by what they were measured against, under the judge."""
+    groups: dict[str, list[Mitigation]] = {}
+    for each in results.mitigations:
+        if each.evaluator == results.judge:
+            groups.setdefault(f"{view(each.attack, each.reveals)} on {each.substrate}", []).append(each)
+    return list(groups.items())
+
+
 def removal_scale(mitigations: Sequence[Mitigation], margin: float) -> Scale:
     """One axis for what mitigations remove."""
     found = [each.leakage.removed.difference for each in mitigations]

@@ -13,14 +13,8 @@ TARGETS = {
     "untrained": "untrained targets",
     "shuffled_labels": "targets trained on shuffled labels",
 }
-MITIGATIONS = {
-    "reveal": "reveals less",
-    "rounding": "rounding",
-    "noise": "output noise",
-    "query_cap": "query cap",
-    "input_dropout": "spike dropout at the input",
-    "weight_bits": "weight bits",
-}
+MITIGATIONS = {"rounding": "answers ", "query_cap": "no more than "}
+"""What the setting of a mitigation lacks."""
 VERDICTS = {"differs": "differs", "equivalent": "equivalent", "inconclusive": "open"}
 MINUS = "−"
 
@@ -31,8 +25,8 @@ def view(attack: str, reveals: str) -> str:
 
 
 def mitigation(kind: str, setting: str) -> str:
-    """A mitigation and its setting: `rounding: rounded to 0.1`."""
-    return f"{MITIGATIONS.get(kind, kind)}: {setting}"
+    """What a mitigation does: `answers rounded to 0.1`."""
+    return f"{MITIGATIONS.get(kind, '')}{setting}"
 
 
 def points(difference: float, sign: bool = True) -> str:

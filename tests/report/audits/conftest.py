@@ -165,7 +165,7 @@ def results(rate: Rate = level, **changes: Any) -> AuditResults:
         "ladder": [ladder(found)],
         "power": [{"attack": "v2", "reveals": "scores", "evaluator": "conv", "measure": "hit", **power}],
         "mitigations": [mitigation(found, "reveal", "shows label alone", "label"),
-                        mitigation(found, "rounding", "scores rounded to 0.1", "scores")],
+                        mitigation(found, "rounding", "rounded to 0.1", "scores")],
         "replays": [{"substrate": "lava", "of": "loihi", "seed": 0, "attack": "v2", "reveals": "scores", "restart": 0,
                      "queries": 740, "identical": True}],
         "verification": [{"target": "trained", "seed": 0, "substrates": ["loihi", "lava"],

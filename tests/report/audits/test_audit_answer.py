@@ -108,7 +108,7 @@ def test_steps_and_mitigations_count_only_where_they_were_shown(make_audit: Make
     mitigation = plain.mitigations[0].model_dump(by_alias=True)
     removed = mitigation["leakage"]["removed"]
     told = {
-        True: "most is removed by reveals less: shows label alone: 20.0 points, at a cost of 2.0 points",
+        True: "most is removed by shows label alone: 20.0 points, at a cost of 2.0 points",
         False: "None of 1 mitigation was shown to remove leakage.",
     }
     for found, words in told.items():
