@@ -19,8 +19,9 @@ import torch.nn.functional as F
 from bl_neuro.arrays import FloatArray, IntArray
 from bl_neuro.deploy.loihi_weights import effective_weights
 from bl_neuro.deploy.quantize import FixedPointLayer
-from bl_neuro.layers import Conv, Dense, Input
-from bl_neuro.loihi_numbers import DECAY_ONE, input_drive
+from bl_neuro.layers import SPIKING, Conv, Dense, Input
+from bl_neuro.loihi_numbers import DECAY_ONE, THRESHOLD_MAX, input_drive
+from bl_neuro.network import Network
 from bl_neuro.neuron import per_neuron
 
 STATE_LIMIT = 2**23
@@ -109,3 +110,9 @@ def _sums(layer: FixedPointLayer, frame: Any) -> IntArray:
 def _decayed(state: IntArray, keep: IntArray) -> IntArray:
     magnitude: IntArray = (np.abs(state) * keep) >> 12
     return np.where(state < 0, -magnitude, magnitude)
+
+
+def never_spikes(network: Network) -> bool:
+    """Whether no voltage that Loihi holds is above the thresholds of the outputs, as Lava-DL exports those it reads."""
+    last = [layer for layer in network.layers if isinstance(layer, SPIKING)][-1]
+    return network.arithmetic == "loihi" and bool((last.neuron.threshold >= THRESHOLD_MAX - 1).all())

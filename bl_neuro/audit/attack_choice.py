@@ -86,6 +86,16 @@ def _ours(hint: Any) -> bool:
     return str(getattr(get_origin(hint) or hint, "__module__", "")).startswith("bl_neuro.")
 
 
+def seeing_images(attack: Attack[Any], input_shape: tuple[int, ...], image: tuple[int, ...]) -> Attack[Any]:
+    """`attack`, told how inputs in a row are an image (C, H, W) of one channel, where it asks and was not told."""
+    told = getattr(attack, "image_shape", ())  # attacks without priors do not ask
+    if told is not None or len(input_shape) > 1 or image[0] != 1:
+        return attack
+    shaped: Any = attack  # every attack with priors is a dataclass, which the base does not say
+    changed: Attack[Any] = replace(shaped, image_shape=(image[1], image[2]))
+    return changed
+
+
 def within(attack: Attack[Any], budget: int, classes: int) -> Attack[Any]:
     """`attack` as one sets it who knows that a box answers `budget` queries in all: half at most for a search's start.
 

@@ -12,9 +12,8 @@ from bl_neuro.audit.experiment import DatasetPart, Experiment, ModelPart
 from bl_neuro.audit.experiment_checks import further_problems
 from bl_neuro.audit.material import Place, load_data, opened_model, split_of
 from bl_neuro.audit.recognise import Recognised, recognise
+from bl_neuro.deploy.loihi_limits import never_spikes
 from bl_neuro.errors import ExperimentError
-from bl_neuro.layers import SPIKING
-from bl_neuro.loihi_numbers import THRESHOLD_MAX
 from bl_neuro.network import Network, Readout
 from bl_neuro.training.plans import plan_for
 
@@ -92,7 +91,7 @@ def _document(
         "substrates": ["loihi"],
         "dataset": dataset,
         "model": model,
-        "verify": ["loihi", *(["lava"] if asked.lava else [])],
+        **({"verify": ["loihi", "lava"]} if asked.lava else {}),
         "evaluators": [{"kind": "conv"}, {"kind": "spiking"}],
         "attacks": [{"attack": "v1"}, search],
         "replays": replays if asked.lava and "counts" in shown else [],
@@ -104,9 +103,3 @@ def views(network: Network) -> list[str]:
     if network.readout == "membrane" or never_spikes(network):
         return ["scores", "label"]
     return ["counts", "label"]
-
-
-def never_spikes(network: Network) -> bool:
-    """Whether no voltage that Loihi holds is above the thresholds of the outputs."""
-    last = [layer for layer in network.layers if isinstance(layer, SPIKING)][-1]
-    return network.arithmetic == "loihi" and bool((last.neuron.threshold >= THRESHOLD_MAX - 1).all())

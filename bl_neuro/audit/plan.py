@@ -13,7 +13,7 @@ from typing import Any
 
 from bl_neuro.attacks.by_name import ATTACKS
 from bl_neuro.audit.address import content_address
-from bl_neuro.audit.attack_choice import make_attack, planned_budget, within
+from bl_neuro.audit.attack_choice import make_attack, planned_budget, seeing_images, within
 from bl_neuro.audit.experiment import AttackPart, ControlPart, EvaluatorPart, Experiment
 from bl_neuro.audit.experiment_checks import target_plan
 from bl_neuro.audit.ladder_cells import ladder_cells
@@ -205,6 +205,8 @@ class Planner:
     ) -> Cell:
         """One attack: an inversion of each class."""
         attack = make_attack(part.attack, part.preset, part.settings)
+        if self.material.network is not None:
+            attack = seeing_images(attack, self.material.network.input_shape, self.material.shape)
         outputs = self.material.outputs
         budget = part.budget or planned_budget(attack, len(outputs))
         if isinstance(mitigation, QueryCap):

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
+from bl_neuro.deploy.loihi_limits import never_spikes
 from bl_neuro.errors import InputError
-from bl_neuro.layers import SPIKING
-from bl_neuro.loihi_numbers import THRESHOLD_MAX
 from bl_neuro.network import Network
 
 
 def need_spoken(network: Network, reveals: object) -> None:
     """InputError where a black box would reveal the spikes of outputs that never spike, as Lava-DL exports them."""
-    if reveals in ("spikes", "counts") and _never_spikes(network):
+    if reveals in ("spikes", "counts") and network.readout == "membrane" and never_spikes(network):
         raise InputError(
             f"--reveals: the outputs of this network never spike, so {reveals} show nothing; its class is read from "
             "the membrane: use --reveals scores, membrane or label, on a substrate that shows it (not lava)"
         )
-
-
-def _never_spikes(network: Network) -> bool:
-    """Whether no voltage that Loihi holds is above the thresholds of the outputs."""
-    last = [layer for layer in network.layers if isinstance(layer, SPIKING)][-1]
-    unreachable = bool((last.neuron.threshold >= THRESHOLD_MAX - 1).all())
-    return network.arithmetic == "loihi" and network.readout == "membrane" and unreachable

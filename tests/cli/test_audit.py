@@ -80,7 +80,7 @@ def test_what_does_not_fit_is_an_error_of_one_line(call: Callable[..., Any], giv
     assert said.code == 2
     assert said.err.startswith(f"error: {given}: line 4: substrates.0: expected one of snntorch, ")
     assert call("audit", given, "--jobs", "0").err.startswith("error: --jobs: expected at least 1")
-    assert "one of digits, mnist" in call("audit", "nowhere").err
+    assert "one of att_faces, digits, mnist" in call("audit", "nowhere").err
 
 
 def test_a_scheduler_that_does_not_answer_is_an_error_of_one_line(
@@ -92,3 +92,22 @@ def test_a_scheduler_that_does_not_answer_is_an_error_of_one_line(
     assert (said.code, said.out) == (2, "")
     assert said.err.startswith("error: scheduler: expected the address of a Dask scheduler that answers")
     assert len(said.err.splitlines()) == 1
+
+
+def test_a_strangers_model_is_recognised_and_planned(call: Callable[..., Any], models: Path) -> None:
+    file = models / "target.safetensors"
+    said = call("audit", file, "--dataset", "digits", "--steps", "8", "--plan", "--no-lava", "--out", models / "none")
+    assert said.code == 0, said.err
+    assert said.out.startswith("target.safetensors: shown with encoder ")
+    assert "One target, or one kind of substrate" in said.out
+    asked = json.loads(
+        call("audit", file, "--dataset", "digits", "--steps", "8", "--class-map", "1,0,2,3,4,5,6,7,8,9",
+             "--encoder", "rate", "--queries", "32", "--restarts", "1", "--plan", "--json").out
+    )["experiment"]  # fmt: skip
+    assert asked["model"]["class_map"] == [1, 0, 2, 3, 4, 5, 6, 7, 8, 9]
+    assert asked["model"]["encoder"] == "rate"
+    assert (asked["restarts"], asked["attacks"][1]["settings"]["queries"]) == (1, 32)
+    assert "--dataset: expected the dataset" in call("audit", file, "--plan").err
+    assert "expected a model file, found an experiment" in call("audit", "digits", "--steps", "3").err
+    wrong = call("audit", file, "--dataset", "digits", "--class-map", "a,b", "--plan")
+    assert "--class-map: expected numbers with commas between them, found 'a,b'" in wrong.err
