@@ -109,13 +109,13 @@ def _other_evaluator(results: AuditResults, name: str) -> str:
     compared = main_comparisons(results, name)
     if not compared:
         return ""
-    kinds = {"differs": "differ", "equivalent": "equivalent", "inconclusive": "open"}
-    counts = [
-        f"{sum(each.verdict.verdict == kind for each in compared)} {word}"
-        for kind, word in kinds.items()
-        if any(each.verdict.verdict == kind for each in compared)
+    verdicts = [each.verdict.verdict for each in compared]
+    counts = [(verdicts.count("differs"), "differ" if verdicts.count("differs") > 1 else "differs")]
+    counts += [(verdicts.count("equivalent"), "equivalent"), (verdicts.count("inconclusive"), "open")]
+    said = [
+        f"{count} {word}" if word.startswith("differ") else f"{_are(count)} {word}" for count, word in counts if count
     ]
-    return f"Under the evaluator {name}: {listed(counts)} of {many(len(compared), 'comparison')}."
+    return f"Under the evaluator {name}, of {many(len(compared), 'comparison')} {listed(said)}."
 
 
 def _leakage(results: AuditResults) -> str:
@@ -153,10 +153,10 @@ def _ladders(ladders: Sequence[Ladder]) -> list[str]:
         words = {level.rung: level.step for level in ladder.levels}
         found = [each for each in ladder.steps if each.change.found]
         if found:
-            steps = listed([f"{words[each.name]} ({points(each.change.difference.value)} points)" for each in found])
-            said.append(
-                f"Of the steps from the trained network to what a deployed one shows, to {attack} count: {steps}."
-            )
+            steps = listed([f"“{words[each.name]}” ({points(each.change.difference.value)} points)" for each in found])
+            within = ", by less than the margin" if all(each.change.verdict == "equivalent" for each in found) else ""
+            verb = "changes" if len(found) == 1 else "change"
+            said.append(f"Of the steps of deployment, {steps} {verb} what {attack} gets{within}.")
         else:
             none.append(attack)
     if none:
@@ -177,9 +177,11 @@ def _mitigation(tried: Sequence[Mitigation]) -> str:
         return f"None of {many(len(tried), 'mitigation')} was shown to remove leakage."
     best = max(shown, key=lambda each: each.leakage.removed.difference.value)
     lost = None if best.accuracy is None else best.accuracy.lost
-    cost = "" if lost is None else f", at a cost of {points(lost.value, False)} points of the target's accuracy"
+    cost = "" if lost is None else f", at a cost of {points(lost.value, False)} points of the target’s accuracy"
+    if best.mitigation == "query_cap":
+        cost = ", at no cost in accuracy"
     said, removed = mitigation(best.mitigation, best.setting), points(best.leakage.removed.difference.value, False)
-    return f"Of mitigations, most is removed by {said}: {removed} points{cost}."
+    return f"Of the mitigations, “{said}” removes most: {removed} points{cost}."
 
 
 def _replays(results: AuditResults) -> str:

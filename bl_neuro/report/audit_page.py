@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 REPORT = "report.html"
 CELL_PAGES = "report-cells"
 """Folder of the pages of cells."""
-MOST_EMBEDDED = 4_000_000
-"""Characters of cells' pictures that the page itself holds."""
+MOST_EMBEDDED = 5_000_000
+"""Characters of cells' pictures and of what is said of them, about, that the page itself holds."""
+OF_WORDS = 1000
+"""Characters that are said of a cell, about."""
 SECTIONS = (
     ("pairs", "Verdict on each pair"),
     ("ladder", "Which step does it"),
@@ -44,7 +46,7 @@ def audit_pages(results: AuditResults, pictures: CellPictures, most_embedded: in
     environment = audit_environment()
     ink = thumbnails.is_ink(pictures.class_means)
     groups = drill_down.groups(results, pictures, ink)
-    heavy = sum(len(shot.uri) for group in groups for shot in group.shots) > most_embedded
+    heavy = sum(len(shot.uri) + OF_WORDS for group in groups for shot in group.shots) > most_embedded
     linked = [f"{CELL_PAGES}/{place:03}-{group.key}.html" for place, group in enumerate(groups)] if heavy else []
     shown = results.dataset.inverted[:MOST_CLASSES]
     values = {

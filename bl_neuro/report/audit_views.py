@@ -70,7 +70,8 @@ def ladder_scale(ladder: Ladder) -> Scale:
     for before, step in zip(levels, ladder.steps):
         change = step.change.difference
         ends += [None if each is None else before.value + each for each in (change.low, change.high)]
-    return Scale.around(ends)
+    found = Scale.around(ends)
+    return Scale(max(found.low, 0.0), min(found.high, 1.0))
 
 
 def ladder_rows(ladder: Ladder) -> list[LadderRow]:

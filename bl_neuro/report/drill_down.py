@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bl_neuro.arrays import FloatArray
@@ -24,21 +24,21 @@ MOST_NAMED = 12
 
 @dataclass(frozen=True)
 class Shot:
-    """One cell: the pictures of its inversions side by side, its course, and what was said of them."""
+    """One cell, or several that came out the same: its inversions side by side, its course, what was said of them."""
 
     title: str
     uri: str
     width: int
     height: int
     alt: str
-    said: list[str]
+    said: tuple[str, ...]
     course: Markup | None
-    address: str
+    addresses: tuple[str, ...] = field(compare=False)
 
 
 @dataclass(frozen=True)
 class Group:
-    """The cells of one row."""
+    """The cells of one row; of several where they came out the same on several substrates."""
 
     key: str
     title: str
@@ -47,58 +47,67 @@ class Group:
     shots: list[Shot]
 
 
+Key = tuple[str, str, str, str, str]
+"""Target, attack, what is revealed, rung, mitigation."""
+
+
 def groups(results: AuditResults, pictures: CellPictures, ink: bool) -> list[Group]:
     """Every row that has a finished cell, with its cells by seed and restart."""
-    rows = {(row.target, row.substrate, row.attack, row.reveals): row for row in results.rows}
-    by_key: dict[tuple[str, ...], list[AuditCell]] = {}
+    rows: dict[tuple[Key, str], list[AuditCell]] = {}
     for cell in results.inversions:
-        key = (cell.target, cell.substrate, cell.attack, cell.reveals, cell.rung or "", cell.mitigation or "")
-        by_key.setdefault(key, []).append(cell)
-    return [
-        _group(results, pictures, ink, key, sorted(cells, key=lambda cell: (cell.seed, cell.restart)), rows)
-        for key, cells in by_key.items()
-    ]
+        key = (cell.target, cell.attack, cell.reveals, cell.rung or "", cell.mitigation or "")
+        rows.setdefault((key, cell.substrate), []).append(cell)
+    found: dict[tuple[Key, tuple[Shot, ...]], list[tuple[str, list[Shot]]]] = {}
+    for (key, substrate), cells in rows.items():
+        cells.sort(key=lambda cell: (cell.seed, cell.restart))
+        shots = [_shot(results, pictures, ink, cell) for cell in cells]
+        found.setdefault((key, tuple(shots)), []).append((substrate, shots))
+    return [_group(results, key, same) for (key, _), same in found.items()]
 
 
-def _group(
-    results: AuditResults,
-    pictures: CellPictures,
-    ink: bool,
-    key: tuple[str, ...],
-    cells: Sequence[AuditCell],
-    rows: dict[tuple[str, str, str, str], AuditRow],
-) -> Group:
-    target, substrate, attack, reveals, rung, mitigation = key
+def _group(results: AuditResults, key: Key, same: list[tuple[str, list[Shot]]]) -> Group:
+    """same: substrates on which the row came out the same, each with its cells."""
+    target, attack, reveals, rung, mitigation = key
     further = [
         *([] if target in ("trained", "given") else [TARGETS.get(target, target)]),
         *([f"rung {rung}"] if rung else []),
         *([mitigation] if mitigation else []),
     ]
-    title = ", ".join([f"{view(attack, reveals)} on {substrate}", *further])
-    row = None if rung or mitigation else rows.get((target, substrate, attack, reveals))
-    found = None if row is None or results.judge not in row.evaluators else row.evaluators[results.judge]
-    result = "" if found is None else f"{share(found.attack_accuracy)} ({share_ends(found.attack_accuracy)})"
-    shots = [_shot(results, pictures, ink, cell, title) for cell in cells]
+    title = ", ".join([f"{view(attack, reveals)} on {listed([substrate for substrate, _ in same])}", *further])
+    row = None if rung or mitigation else _row(results, target, same[0][0], attack, reveals)
+    judged = None if row is None else row.evaluators.get(results.judge)
+    result = "" if judged is None else f"{share(judged.attack_accuracy)} ({share_ends(judged.attack_accuracy)})"
+    shots = [
+        replace(alike[0], addresses=tuple(address for shot in alike for address in shot.addresses))
+        for alike in zip(*(shots for _, shots in same))
+    ]
     name = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
     return Group(name, title, result, None if row is None else row.threat_model, shots)
 
 
-def _shot(results: AuditResults, pictures: CellPictures, ink: bool, cell: AuditCell, title: str) -> Shot:
+def _row(results: AuditResults, *name: str) -> AuditRow | None:
+    return next((row for row in results.rows if (row.target, row.substrate, row.attack, row.reveals) == name), None)
+
+
+def _shot(results: AuditResults, pictures: CellPictures, ink: bool, cell: AuditCell) -> Shot:
     names = [results.dataset.class_names[label] for label in cell.classes]
     png, width, height = thumbnails.side_by_side(pictures.images(cell.address), ink)
-    where = f"Seed {cell.seed}, restart {cell.restart}"
     said = [_recognised(name, names, judged.hits) for name, judged in cell.evaluators.items()]
     if cell.target_answers is not None:
         own = sum(answer == label for answer, label in zip(cell.target_answers, cell.classes))
         said.append(f"The target itself names {own} of {len(names)}.")
-    spent = cell.queries / len(names)
-    said.append(f"{spent:,.0f} queries a class, {cell.status.replace('_', ' ')}.")
-    alt = f"{title}, {where.lower()}: inversions of class{'es' if len(names) > 1 else ''} {_named(names)}"
+    said.append(f"{cell.queries / len(names):,.0f} queries a class, {cell.status.replace('_', ' ')}.")
     course = pictures.course(cell.address, results.judge)
     return Shot(
-        where, data_uri(png, "image/png"), width, height, alt, said,
-        None if course is None or len(course.queries) < 2 else _course(course, results.judge), cell.address,
-    )  # fmt: skip
+        title=f"Seed {cell.seed}, restart {cell.restart}",
+        uri=data_uri(png, "image/png"),
+        width=width,
+        height=height,
+        alt=f"inversions of class{'es' if len(names) > 1 else ''} {_named(names)}",
+        said=tuple(said),
+        course=None if course is None or len(course.queries) < 2 else _course(course, results.judge),
+        addresses=(cell.address,),
+    )
 
 
 def _recognised(evaluator: str, names: Sequence[str], hits: Sequence[int]) -> str:

@@ -79,7 +79,7 @@ def test_one_substrate_is_not_asked(make_audit: Make) -> None:
 
 def test_what_else_was_found_is_told_in_a_sentence_each(audit: AuditResults) -> None:
     said = " ".join(audit_answer(audit).more)
-    assert "Under the evaluator spiking: " in said
+    assert "Under the evaluator spiking, of " in said
     assert "By queries alone, attackers get pictures that the evaluator conv recognises in " in said
     assert "; the same attacks on untrained targets, " in said
     assert "guessing, 10%." in said
@@ -103,12 +103,12 @@ def test_steps_and_mitigations_count_only_where_they_were_shown(make_audit: Make
     said = " ".join(audit_answer(make_audit(ladder=[{**ladder, "steps": none}])).more)
     assert "No single step of deployment was shown to change what v2 gets." in said
     said = " ".join(audit_answer(make_audit(ladder=[{**ladder, "steps": some}])).more)
-    assert "to v2 count: shows label (" in said
+    assert "Of the steps of deployment, “shows label” (" in said
 
     mitigation = plain.mitigations[0].model_dump(by_alias=True)
     removed = mitigation["leakage"]["removed"]
     told = {
-        True: "most is removed by shows label alone: 20.0 points, at a cost of 2.0 points",
+        True: "Of the mitigations, “shows label alone” removes most: 20.0 points, at a cost of 2.0 points of the",
         False: "None of 1 mitigation was shown to remove leakage.",
     }
     for found, words in told.items():

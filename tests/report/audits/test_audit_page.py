@@ -162,6 +162,22 @@ def test_many_cells_go_to_pages_of_their_own(audit: AuditResults, make_audit_pic
     assert len(pages[REPORT]) < len(audit_pages(audit, make_audit_pictures())[REPORT])
 
 
+def test_substrates_on_which_a_row_came_out_the_same_are_shown_once(
+    make_audit: Make, make_audit_pictures: MakePictures
+) -> None:
+    class Alike(type(make_audit_pictures())):  # type: ignore[misc]
+        def images(self, address: str) -> Any:
+            return super().images(address.replace("norse", "snntorch"))
+
+    page = Outline(audit_pages(make_audit(), Alike())[REPORT])
+    ids = [str(attributes["id"]) for attributes in page.all("details") if attributes.get("id")]
+    assert "cells-v2-scores-on-snntorch-and-norse" in ids
+    assert "cells-v2-scores-on-loihi" in ids
+    assert len(ids) == 7
+    addresses = [str(code.get("title")) for code in page.all("code") if code.get("title")]
+    assert sorted(addresses) == sorted(cell.address for cell in make_audit().inversions)
+
+
 @pytest.mark.parametrize("channels", [1, 2, 3, 5])
 def test_pictures_of_any_channels(audit: AuditResults, make_audit_pictures: MakePictures, channels: int) -> None:
     page = Outline(audit_pages(audit, make_audit_pictures(12, channels))[REPORT])
