@@ -153,3 +153,18 @@ def test_replays_that_cannot_be_are_refused(small: Path, tmp_path: Path, more: s
     with pytest.raises(ExperimentError) as caught:
         audit(small, tmp_path, more)
     assert any(said in problem for problem in caught.value.problems), caught.value.problems
+
+
+def test_a_missing_lava_fails_its_replays_alone(
+    small: Path, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = tmp_path / "no-python"
+    nothing.write_text("#!/bin/sh\nexit 1\n")
+    nothing.chmod(0o755)
+    monkeypatch.setenv("BL_NEURO_LAVA_PYTHON", str(nothing))
+    shutil.copytree(undisturbed, tmp_path / "out")
+    again = audit(small, tmp_path, REPLAY)
+    found = again.run()
+    assert [failure.cell.kind for failure in found.failed] == ["replay"]
+    assert "is not a Python interpreter that works" in found.failed[0].error
+    assert again.summary()["stands_for"] == {}
