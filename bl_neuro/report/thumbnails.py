@@ -7,7 +7,7 @@ import io
 import numpy as np
 
 from bl_neuro.arrays import FloatArray
-from bl_neuro.pictures.pixels import CHANNELS, Bytes, colours, stretched
+from bl_neuro.pictures.pixels import Bytes, colours, stretched
 from bl_neuro.report.figures import data_uri
 
 ACROSS, GAP, BETWEEN = 10, 1, 205
@@ -24,10 +24,15 @@ def is_ink(class_means: FloatArray) -> bool:
 
 
 def shown(images: FloatArray, ink: bool) -> Bytes:
-    """Pictures (K, C, H, W), each from its least to its greatest value, as RGB (K, H, W, 3). Other C: their mean."""
-    if images.shape[1] not in CHANNELS:
-        images = images.mean(axis=1, keepdims=True)
-    return colours(stretched(images), ink)
+    """Pictures (K, C, H, W), each from its least to its greatest value, as greys (K, H, W) or RGB (K, H, W, 3).
+
+    Channels that are no colours are averaged. Greys take a third of the bytes.
+    """
+    values = stretched(images)
+    if images.shape[1] in COLOURED:
+        return colours(values)
+    grey = values.mean(axis=1)
+    return np.asarray(np.rint(255 * (1 - grey if ink else grey)), dtype=np.uint8)
 
 
 def one_by_one(images: FloatArray, ink: bool) -> list[str]:
@@ -38,10 +43,10 @@ def one_by_one(images: FloatArray, ink: bool) -> list[str]:
 def side_by_side(images: FloatArray, ink: bool) -> tuple[bytes, int, int]:
     """All pictures in rows of ten, apart by a grey line: PNG, width and height in pixels."""
     pictures = shown(images, ink)
-    count, height, width, _ = pictures.shape
+    count, height, width, *colour = pictures.shape
     across = min(ACROSS, count)
     down = -(-count // across)
-    sheet = np.full((down * (height + GAP) - GAP, across * (width + GAP) - GAP, 3), BETWEEN, np.uint8)
+    sheet = np.full((down * (height + GAP) - GAP, across * (width + GAP) - GAP, *colour), BETWEEN, np.uint8)
     for place, picture in enumerate(pictures):
         top, left = place // across * (height + GAP), place % across * (width + GAP)
         sheet[top : top + height, left : left + width] = picture
@@ -49,11 +54,9 @@ def side_by_side(images: FloatArray, ink: bool) -> tuple[bytes, int, int]:
 
 
 def _png(pixels: Bytes) -> bytes:
-    """A PNG of RGB pixels (H, W, 3), in greys where they are grey."""
+    """A PNG of greys (H, W) or RGB (H, W, 3)."""
     from PIL import Image
 
-    grey = bool((pixels == pixels[..., :1]).all())
-    image = Image.fromarray(pixels[..., 0] if grey else pixels)
     held = io.BytesIO()
-    image.save(held, "png", optimize=True)
+    Image.fromarray(pixels).save(held, "png", optimize=True)
     return held.getvalue()
