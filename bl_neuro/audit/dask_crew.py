@@ -23,6 +23,8 @@ LOCAL = "local"
 """In the place of an address: a cluster of Dask workers on this machine."""
 CONNECT_S = 10
 """Seconds that a scheduler has to answer."""
+ALONE_S = 30.0
+"""Seconds between looks at a local cluster that says nothing; without workers at two of them, none will come."""
 PASSED_ON = ("BL_NEURO_DATA", "BL_NEURO_CACHE")
 """Variables that are as here on all workers: paths of a shared folder."""
 
@@ -90,9 +92,20 @@ class DaskCrew:
 
     def hear(self) -> list[tuple[Cell, Said]]:
         """What came of the next cell."""
-        future = self._news.get()
+        future = self._next()
         self._futures.pop(future.key, None)
         return [(self._cells.pop(future.key), self._said(future))]
+
+    def _next(self) -> Any:
+        """The next future that ended. Workers of a scheduler may come late; a local cluster's that are gone do not."""
+        alone = 0
+        while alone < 2:
+            try:
+                return self._news.get(timeout=ALONE_S)
+            except queue.Empty:
+                gone = self._cluster is not None and not self._client.nthreads()
+                alone = alone + 1 if gone else 0
+        raise SubstrateFailed(f"{self.scheduler}: all Dask workers died; what was finished is kept; run it again")
 
     def end(self) -> None:
         """Takes back what is not done, and leaves the scheduler; a local cluster is closed."""
@@ -116,9 +129,9 @@ class DaskCrew:
         except ImportError as error:
             raise MissingDependency("--scheduler needs Dask: pip install 'bl-neuro[dask]'") from error
         if self.scheduler == LOCAL:
-            # No limit: Dask would end a worker that seems large. No dashboard: it needs a port and more packages.
+            # No limit: Dask would end a worker that seems large. Its pages: on any free port.
             self._cluster = LocalCluster(
-                n_workers=jobs, threads_per_worker=1, memory_limit=0, dashboard_address=None, silence_logs=logging.ERROR
+                n_workers=jobs, threads_per_worker=1, memory_limit=0, dashboard_address=":0", silence_logs=logging.ERROR
             )
             return Client(self._cluster)
         try:

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from bl_neuro.audit import dask_crew
+from bl_neuro.audit.plan import Cell
 from bl_neuro.audit.runner import Standing
 from bl_neuro.audit.session import Audit
 from bl_neuro.errors import InputError, SubstrateFailed
@@ -79,7 +80,7 @@ Audit.of(experiment, Path(out)).run(scheduler=scheduler, worker=[sys.executable,
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[str]:
     """The address of a scheduler with two workers; one that is killed is replaced."""
-    options = {"n_workers": 2, "threads_per_worker": 1, "memory_limit": 0, "dashboard_address": None}
+    options = {"n_workers": 2, "threads_per_worker": 1, "memory_limit": 0, "dashboard_address": ":0"}
     with distributed.LocalCluster(**options, silence_logs="CRITICAL") as made:
         yield made.scheduler_address
 
@@ -187,3 +188,17 @@ def test_what_is_no_scheduler_is_said(small: Path, tmp_path: Path, monkeypatch: 
     with pytest.raises(InputError, match="jobs: expected 1 beside a scheduler, found 2"):
         audit.run(2, scheduler="tcp://127.0.0.1:1")
     assert not list(tmp_path.glob(".bl-neuro-*"))
+
+
+def test_a_local_cluster_without_workers_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dask_crew, "ALONE_S", 0.1)
+    crew = dask_crew.DaskCrew({"out": str(tmp_path)}, "local")
+    try:
+        crew._cluster.scale(0)
+        crew._cluster.sync(crew._cluster._correct_state)
+        crew.take([Cell("target", {"number": 1}, (), {})])
+        with pytest.raises(SubstrateFailed, match="all Dask workers died; what was finished is kept"):
+            crew.hear()
+    finally:
+        crew.end()
+    assert list(tmp_path.iterdir()) == []
