@@ -17,9 +17,9 @@ def read(content: bytes) -> np.ndarray:
 
 
 def test_each_picture_goes_from_its_least_to_its_greatest_value() -> None:
-    images = np.array([[[[0.2, 0.4], [0.3, 0.2]]], [[[0.5, 0.5], [0.5, 0.5]]]])
-    np.testing.assert_array_equal(thumbnails.shown(images, True), [[[255, 0], [128, 255]], [[255, 255], [255, 255]]])
-    np.testing.assert_array_equal(thumbnails.shown(images, False), [[[0, 255], [128, 0]], [[0, 0], [0, 0]]])
+    images = np.array([[[[0.0, 0.5], [0.1, 0.0]]], [[[0.5, 0.5], [0.5, 0.5]]]])
+    np.testing.assert_array_equal(thumbnails.shown(images, True), [[[255, 0], [204, 255]], [[255, 255], [255, 255]]])
+    np.testing.assert_array_equal(thumbnails.shown(images, False), [[[0, 255], [51, 0]], [[0, 0], [0, 0]]])
 
 
 def test_pictures_lie_side_by_side_in_rows_of_ten() -> None:
