@@ -119,7 +119,7 @@ def victims(run: int) -> dict[str, list[psutil.Process]]:
     """The processes of a run, by kind."""
     root = psutil.Process(run)
     below = root.children(recursive=True)
-    workers = [process for process in below if "bl_neuro.audit.worker" in process.cmdline()]
+    workers = [process for process in below if "bl_neuro.audit.running.worker" in process.cmdline()]
     return {
         "run": [root],
         "worker": workers,

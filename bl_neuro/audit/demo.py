@@ -11,7 +11,7 @@ import numpy as np
 
 from bl_neuro.attacks import Attack, BrainLeaksV1, BrainLeaksV2, Inversions
 from bl_neuro.attacks.inversions import joined
-from bl_neuro.audit import cell
+from bl_neuro.audit import demo_cell as cell
 from bl_neuro.audit.provenance import machine, now, versions
 from bl_neuro.audit.threads import one_thread
 from bl_neuro.backends import available_substrates, find_backend, missing_reason, open_target

@@ -9,19 +9,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from bl_neuro.audit.audit_results import audit_results
-from bl_neuro.audit.crew import Crew
-from bl_neuro.audit.dask_crew import DaskCrew
-from bl_neuro.audit.experiment import Experiment
-from bl_neuro.audit.experiment_file import experiment_path, read_experiment
-from bl_neuro.audit.material import Material, Place
-from bl_neuro.audit.plan import Cell, plan_cells
-from bl_neuro.audit.processes import Processes
-from bl_neuro.audit.runner import Runner, Standing, Told, standing
-from bl_neuro.audit.store import Store
-from bl_neuro.audit.stored_pictures import StoredPictures
-from bl_neuro.audit.summary import summarise
-from bl_neuro.audit.worker_process import WORKER
+from bl_neuro.audit.definition.experiment import Experiment
+from bl_neuro.audit.definition.experiment_file import experiment_path, read_experiment
+from bl_neuro.audit.definition.material import Material, Place
+from bl_neuro.audit.findings.audit_results import audit_results
+from bl_neuro.audit.findings.stored_pictures import StoredPictures
+from bl_neuro.audit.findings.summary import summarise
+from bl_neuro.audit.keeping.store import Store
+from bl_neuro.audit.planning.plan import plan_cells
+from bl_neuro.audit.planning.planned_cell import Cell
+from bl_neuro.audit.running.crew import Crew
+from bl_neuro.audit.running.dask_crew import DaskCrew
+from bl_neuro.audit.running.processes import Processes
+from bl_neuro.audit.running.runner import Runner, Standing, Told, standing
+from bl_neuro.audit.running.worker_process import WORKER
+from bl_neuro.report.audit_schema import AuditResults
 from bl_neuro.report.audit_writer import write_audit_report
 
 
@@ -84,7 +86,7 @@ class Audit:
             found = Runner(cells, self.store, crew, told).run()
             summary = self.summary()
             self.store.write_file("summary.json", json.dumps(summary, indent=1) + "\n")
-            write_audit_report(audit_results(self, summary), StoredPictures(self), self.store.folder)
+            write_audit_report(self.results(summary), self.pictures(), self.store.folder)
         return found
 
     @property
@@ -100,3 +102,11 @@ class Audit:
     def summary(self) -> dict[str, Any]:
         """What was measured so far."""
         return summarise(self.experiment, self.cells, self.store)
+
+    def results(self, summary: dict[str, Any]) -> AuditResults:
+        """The summary, and what the evaluators said of each inversion, as results.json holds them."""
+        return audit_results(self.experiment, self.material, self.cells, self.store, summary)
+
+    def pictures(self) -> StoredPictures:
+        """Of every cell that is done."""
+        return StoredPictures(self.material, self.cells, self.store)

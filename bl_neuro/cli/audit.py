@@ -13,11 +13,11 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bl_neuro.audit.cost import Costs
-from bl_neuro.audit.plan import Cell
-from bl_neuro.audit.power import power_findings
-from bl_neuro.audit.records import records
-from bl_neuro.audit.runner import Standing, Told
+from bl_neuro.audit.findings.power import power_findings
+from bl_neuro.audit.findings.records import records
+from bl_neuro.audit.planning.planned_cell import Cell
+from bl_neuro.audit.running.cost import Costs
+from bl_neuro.audit.running.runner import Standing, Told
 from bl_neuro.audit.session import Audit
 from bl_neuro.cli.audit_model import ModelOptions, wanted_audit
 from bl_neuro.cli.audit_power import tell_power

@@ -11,12 +11,12 @@ import torch
 
 from bl_neuro.access import BlackBox
 from bl_neuro.attacks import BrainLeaksV2, Inversions, Status, Trace
-from bl_neuro.audit.recorded_box import RecordedBox
-from bl_neuro.audit.records import Record
-from bl_neuro.audit.replay import differences
-from bl_neuro.audit.replay_findings import replay_findings, standins
+from bl_neuro.audit.doing.recorded_box import RecordedBox
+from bl_neuro.audit.doing.replay import differences
+from bl_neuro.audit.findings.records import Record
+from bl_neuro.audit.findings.replay_findings import replay_findings, standins
+from bl_neuro.audit.findings.verdicts import Standin, substrate_verdicts
 from bl_neuro.audit.session import Audit
-from bl_neuro.audit.verdicts import Standin, substrate_verdicts
 from bl_neuro.backends import open_target
 from bl_neuro.errors import BudgetExceeded, ExperimentError
 from bl_neuro.testing.random_networks import random_dense

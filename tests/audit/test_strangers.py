@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from bl_neuro import CubaLIF, Dense, Flatten, Input, Network, open_target, save
-from bl_neuro.audit.input_range import with_input_range
-from bl_neuro.audit.model_audit import ModelAudit, model_experiment, views
-from bl_neuro.audit.plan import plan_cells
-from bl_neuro.audit.recognise import recognise
+from bl_neuro.audit.definition.input_range import with_input_range
+from bl_neuro.audit.definition.model_audit import ModelAudit, model_experiment, views
+from bl_neuro.audit.definition.recognise import recognise
+from bl_neuro.audit.doing.verification import verified
+from bl_neuro.audit.planning.plan import plan_cells
 from bl_neuro.audit.session import Audit
-from bl_neuro.audit.verification import verified
 from bl_neuro.data import Dataset
 from bl_neuro.errors import ExperimentError, InputError
 from bl_neuro.loihi_numbers import THRESHOLD_MAX
@@ -128,13 +128,13 @@ def test_a_file_and_a_dataset_make_an_experiment(digits_net: Path) -> None:
 
 
 def _place(file: Path) -> Any:
-    from bl_neuro.audit.material import Place
+    from bl_neuro.audit.definition.material import Place
 
     return Place(file.parent)
 
 
 def _store(file: Path) -> Any:
-    from bl_neuro.audit.store import Store
+    from bl_neuro.audit.keeping.store import Store
 
     return Store(file.parent / "out")
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from bl_neuro.arrays import FloatArray
-from bl_neuro.audit.records import Record
-from bl_neuro.audit.verdicts import finite, substrate_verdicts
+from bl_neuro.audit.findings.records import Record
+from bl_neuro.audit.findings.verdicts import finite, substrate_verdicts
 from bl_neuro.leakage import attribute, pair_verdicts, seed_bootstrap
 from bl_neuro.report.audit_schema import AuditResults
 from bl_neuro.report.cell_pictures import Course

@@ -1,0 +1,1 @@
+"""Doing one cell: training, attacking, judging, replaying, verifying."""

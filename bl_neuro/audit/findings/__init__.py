@@ -1,0 +1,1 @@
+"""What the cells of an audit amount to: estimates, verdicts, power, comparisons."""
