@@ -126,9 +126,7 @@ def _comparisons(runs: Mapping[str, AuditResults], margin: float) -> list[dict[s
             values = {each: _paired(tables, each, measure) for each in own if _unlike(runs, each) is None}
             verdicts = _verdicts({each: pair for each, pair in values.items() if pair[0]}, margin)
             for each in own:
-                why = (
-                    None if each in verdicts else _unlike(runs, each) or "no target seed, class and restart in common"
-                )
+                why = None if each in verdicts else _unlike(runs, each) or "no target seed, class and restart in common"
                 found.append({**_told(each), "measure": measure, **_judged(verdicts.get(each)), "why": why})
     return found
 
