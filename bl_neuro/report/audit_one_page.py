@@ -9,7 +9,7 @@ from bl_neuro.report.audit_answer import audit_answer
 from bl_neuro.report.audit_findings import Ladder, Verdict
 from bl_neuro.report.audit_limits import limits
 from bl_neuro.report.audit_schema import AuditResults
-from bl_neuro.report.audit_words import ends, footing, judged, mitigation, pair, points, share, share_ends, view
+from bl_neuro.report.audit_words import effect, ends, footing, judged, mitigation, pair, points, share, share_ends, view
 from bl_neuro.report.words import chance_label, listed
 
 
@@ -116,7 +116,7 @@ def _mitigations(results: AuditResults) -> list[str]:
                 [
                     mitigation(each.mitigation, each.setting), f"{view(each.attack, each.reveals)}, {each.substrate}",
                     "–" if lost is None else points(lost.value),
-                    f"{points(removed.difference.value)} ({ends(removed.difference)})", _verdict(removed),
+                    f"{points(removed.difference.value)} ({ends(removed.difference)})", effect(removed),
                 ]
             )  # fmt: skip
     columns = ["mitigation", "attack", "accuracy lost", "leakage removed", "verdict"]

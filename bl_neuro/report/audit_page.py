@@ -91,6 +91,7 @@ def audit_environment() -> Environment:
     """Templates with the words and marks of audits."""
     made = templates.environment()
     said = (
+        "effect",
         "ends",
         "footing",
         "judged",

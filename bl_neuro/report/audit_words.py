@@ -66,6 +66,13 @@ def footing(found: Verdict) -> str:
     return seeds_needed(found).replace(" target", "") if found.verdict == "inconclusive" else ""
 
 
+def effect(found: Verdict) -> str:
+    """What the verdict on a mitigation, leakage without less with it, says of it."""
+    if found.verdict == "differs":
+        return "removes leakage" if found.difference.value > 0 else "adds leakage"
+    return "open" if found.verdict == "inconclusive" else "little or no effect"
+
+
 def seen(difference: float) -> str:
     """The least difference or margin that a plan can see, in points: none where it is more than there can be."""
     return "none" if difference >= 1 else points(difference, False)
