@@ -103,6 +103,11 @@ class Audit:
         """What was measured so far."""
         return summarise(self.experiment, self.cells, self.store)
 
+    def written_summary(self) -> dict[str, Any]:
+        """The summary as `run` wrote it."""
+        found: dict[str, Any] = json.loads((self.store.folder / "summary.json").read_text(encoding="utf-8"))
+        return found
+
     def results(self, summary: dict[str, Any]) -> AuditResults:
         """The summary, and what the evaluators said of each inversion, as results.json holds them."""
         return audit_results(self.experiment, self.material, self.cells, self.store, summary)

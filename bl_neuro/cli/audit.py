@@ -51,7 +51,7 @@ def audit(request: AuditRequest, as_json: bool) -> int:
         return 0
     with _progress(wanted) as told:
         found = wanted.run(request.jobs, told, request.scheduler)
-    summary = wanted.summary()
+    summary = wanted.written_summary()
     failures = [{"cell": each.cell.said, "error": each.error} for each in found.failed]
     names = {"summary": "summary.json", "results": "results.json", "report": "report.html"}
     files = {kind: str(wanted.store.folder / name) for kind, name in names.items()}
