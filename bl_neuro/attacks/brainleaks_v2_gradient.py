@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -20,6 +21,8 @@ from bl_neuro.backends.base import Response
 
 Cost = Literal["score", "log_score"]
 COSTS: tuple[str, ...] = ("score", "log_score")
+LARGEST = 1e6
+"""Largest learning rate and price of spikes: probabilities are in 0..1, and above it numbers would overflow."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,12 +80,18 @@ class BrainLeaksV2Gradient(ShapedGradientAttack):
             if value < 1
         ]
         rules = [
-            (self.learning_rate > 0, f"learning_rate: expected above 0, found {self.learning_rate}"),
+            (
+                0 < self.learning_rate <= LARGEST,
+                f"learning_rate: expected above 0, at most {LARGEST:g}, found {self.learning_rate}",
+            ),
             (0 <= self.smoothing < 1, f"smoothing: expected 0 or more, below 1, found {self.smoothing}"),
             (0 <= self.momentum < 1, f"momentum: expected 0 or more, below 1, found {self.momentum}"),
-            (self.sparsity >= 0, f"sparsity: expected at least 0, found {self.sparsity}"),
+            (
+                0 <= self.sparsity <= LARGEST,
+                f"sparsity: expected at least 0, at most {LARGEST:g}, found {self.sparsity}",
+            ),
             (self.cost in COSTS, f"cost: expected one of {', '.join(COSTS)}, found {self.cost!r}"),
-            (self.epsilon > 0, f"epsilon: expected above 0, found {self.epsilon}"),
+            (0 < self.epsilon < math.inf, f"epsilon: expected above 0, found {self.epsilon}"),
         ]
         return [*super().problems(), *wrong, *(message for holds, message in rules if not holds)]
 
@@ -117,12 +126,12 @@ class _Search:
         for samples in self.draws(count):
             batch = samples.flatten(1, 2)
             costs, gradient = class_gradient(self.box, batch, self.classes.repeat(samples.shape[1]), self.costs)
-            costs, gradient = self.with_density(costs, gradient, batch)
+            costs, gradient = self.with_density(costs.clamp(min=0.0), gradient, batch)
             costs, gradient = costs.unflatten(0, samples.shape[1:3]), gradient.unflatten(1, samples.shape[1:3])
             total += (gradient * self.over_inputs(costs)).sum(1)
             weights += costs.sum(0)
         self.trace.add(-weights / count, self.chances.mean(0))
-        total /= self.over_inputs(weights)
+        total /= self.over_inputs(weights.clamp(min=torch.finfo(weights.dtype).tiny))  # sure of its class: no cost
         self.squares.mul_(plan.smoothing + plan.hoarding).addcmul_(total, total, value=1.0 - plan.smoothing)
         self.velocity.mul_(plan.momentum).add_(total)
         self.chances -= plan.shaped(plan.learning_rate * self.velocity / (self.squares.sqrt() + plan.epsilon))

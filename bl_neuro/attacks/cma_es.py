@@ -13,6 +13,9 @@ from bl_neuro.attacks.image_prior import ImagePrior
 from bl_neuro.attacks.peer_search import PeerSearch, Searcher
 from bl_neuro.errors import InputError, MissingDependency
 
+WIDEST = 1e3
+"""Largest sigma: rates are in 0..1, and the package gives up where numbers overflow."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CmaEs(PeerSearch):
@@ -35,7 +38,7 @@ class CmaEs(PeerSearch):
     def problems(self) -> list[str]:
         """See `AttackWithPriors.problems`."""
         rules = [
-            (self.sigma > 0, f"sigma: expected above 0, found {self.sigma}"),
+            (0 < self.sigma <= WIDEST, f"sigma: expected above 0, at most {WIDEST:g}, found {self.sigma}"),
             (self.population != 1, "population: expected at least 2, found 1"),
         ]
         return [*super().problems(), *(message for holds, message in rules if not holds)]

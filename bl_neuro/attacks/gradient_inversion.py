@@ -16,6 +16,9 @@ from bl_neuro.attacks.inversions import Inversions, Status
 from bl_neuro.attacks.white_box_trace import WhiteBoxTrace
 from bl_neuro.attacks.with_priors import AttackWithPriors
 
+LARGEST = 1e6
+"""Largest learning rate: pixels are in 0..1, and above it numbers would overflow."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class GradientInversion(AttackWithPriors[AnnBox]):
@@ -58,7 +61,10 @@ class GradientInversion(AttackWithPriors[AnnBox]):
             if value < 1
         ]
         rules = [
-            (self.learning_rate > 0, f"learning_rate: expected above 0, found {self.learning_rate}"),
+            (
+                0 < self.learning_rate <= LARGEST,
+                f"learning_rate: expected above 0, at most {LARGEST:g}, found {self.learning_rate}",
+            ),
             (0 <= self.goal < 1, f"goal: expected 0 or more, below 1, found {self.goal}"),
         ]
         return [*super().problems(), *wrong, *(message for holds, message in rules if not holds)]

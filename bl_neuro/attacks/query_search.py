@@ -12,10 +12,7 @@ from bl_neuro.access import BlackBox
 from bl_neuro.arrays import FloatArray
 from bl_neuro.attacks.image_prior import ImagePrior
 from bl_neuro.attacks.scribbles import scribbles
-from bl_neuro.attacks.with_priors import AttackWithPriors
-
-FARTHEST = 1024
-"""Most pixels that a prior reaches."""
+from bl_neuro.attacks.with_priors import FARTHEST, AttackWithPriors
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from bl_neuro.access import WhiteBox
 from bl_neuro.attacks.with_priors import AttackWithPriors
+from bl_neuro.checks import MAX_STEPS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,9 +24,10 @@ class ShapedGradientAttack(AttackWithPriors[WhiteBox]):
 
     def problems(self) -> list[str]:
         """See `AttackWithPriors.problems`."""
-        if 0 <= self.time_blur < math.inf:
+        if 0 <= self.time_blur <= MAX_STEPS:
             return super().problems()
-        return [*super().problems(), f"time_blur: expected at least 0 steps, found {self.time_blur}"]
+        said = f"time_blur: expected at least 0 steps, at most {MAX_STEPS}, found {self.time_blur}"
+        return [*super().problems(), said]
 
     def assumptions(self, box: WhiteBox) -> list[str]:
         """See `Attack.assumptions`: the priors that apply to this box."""
@@ -40,5 +41,5 @@ class ShapedGradientAttack(AttackWithPriors[WhiteBox]):
         if prior.active:
             values = prior.shape(values)
         if self.time_blur > 0:
-            values = gaussian_filter1d(values, self.time_blur, axis=0, mode="constant")
+            values = gaussian_filter(values, (self.time_blur, *[0] * (values.ndim - 1)), mode="constant")
         return torch.from_numpy(values)

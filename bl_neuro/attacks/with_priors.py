@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from bl_neuro.attacks.base import Attack, Box
 from bl_neuro.attacks.image_prior import ImagePrior
 from bl_neuro.attacks.typed_settings import settle_types
 from bl_neuro.errors import InputError
+
+FARTHEST = 1024
+"""Most pixels that a prior reaches."""
+NARROWEST = 0.1
+"""Least width of a window in pixels: below it, nothing is left between the pixels of an even side."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +35,15 @@ class AttackWithPriors(Attack[Box]):
     def problems(self) -> list[str]:
         """Everything that is wrong with the settings, which are of the right types."""
         rules = [
-            (0 <= self.blur < math.inf, f"blur: expected at least 0 pixels, found {self.blur}"),
-            (self.window is None or self.window > 0, f"window: expected above 0 pixels, found {self.window}"),
+            (0 <= self.blur <= FARTHEST, f"blur: expected at least 0 pixels, at most {FARTHEST}, found {self.blur}"),
+            (
+                self.window is None or NARROWEST <= self.window <= FARTHEST,
+                f"window: expected above 0 pixels ({NARROWEST}..{FARTHEST}), found {self.window}",
+            ),
+            (
+                self.image_shape is None or min(self.image_shape) >= 1,
+                f"image_shape: expected height and width of at least 1 pixel, found {self.image_shape}",
+            ),
         ]
         return [message for holds, message in rules if not holds]
 
