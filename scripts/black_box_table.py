@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from paper_table import short
 
 import bl_neuro as bl
 from bl_neuro.leakage import Estimate, hit_bootstrap, null_verdicts, paired_bootstrap, seed_bootstrap
@@ -195,7 +196,7 @@ def foot(results: Mapping[str, Any]) -> list[str]:
     for (commit, command), names in made.items():
         counts = ", ".join(f"{name} {count}" for name, count in names.items())
         said = f"`{command}`" if command else "command not kept"
-        lines.append(f"- commit {commit[:12]}{'+' * commit.endswith('+')}, {said}: {counts}")
+        lines.append(f"- commit {short(commit)}, {said}: {counts}")
     parts = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
     machine = results["machine"]
     where = f"{machine['machine']}, {machine['cores']} cores, {machine['threads']} thread"

@@ -190,6 +190,23 @@ def run(
     return judges
 
 
+def keep_data(results: Results, split: bl.data.Split[EventDataset]) -> None:
+    """Keeps what a report says of the recordings, so that it can be made without them."""
+    parts = {"targets": split.target, "judges": split.evaluator, "test": split.test}
+    said = {"completeness": split.target.completeness, "note": split.note, "classes": split.test.classes}
+    for name, value in {**said, **{name: len(part.labels) for name, part in parts.items()}}.items():
+        results.once("data", name, lambda: value)  # noqa: B023 - called here
+
+
+def recordings(results: Results) -> str:
+    """What `keep_data` kept of how many there are and what for, in words."""
+    data = results.data["facts"]["data"]
+    return (
+        f"Data: {data['completeness']}; {data['targets']} recordings for targets, {data['judges']} for judges, "
+        f"{data['test']} to test"
+    )
+
+
 def costs(results: Results, rows: Sequence[Row], entries: Mapping[str, Entry], classes: int) -> list[str]:
     """What each attack spent and made, as a table in Markdown."""
     done = results.cells

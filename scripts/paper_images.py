@@ -95,8 +95,8 @@ class Bench:
         with bl.open_target(self.target(seed), SUBSTRATE, precision=PRECISION) as target:
             yield target
 
-    def invert(self, attack: Attack[Any], cell: Cell) -> tuple[Inversions, float | None]:
-        """An inversion of each class, and how many of them the spiking target takes for their class."""
+    def invert(self, attack: Attack[Any], cell: Cell) -> tuple[Inversions, list[int] | None]:
+        """An inversion of each class, and 0 or 1 for each: whether the spiking target takes it for its class."""
         classes, steps = range(self.split.test.classes), self.plan.steps
         chance = derived_seed(cell.seed, cell.attack, cell.repeat)
         if attack.box_type() is AnnBox:
@@ -105,7 +105,7 @@ class Bench:
             found = attack(bl.WhiteBox(target), classes=classes, steps=steps, seed=chance)
             with torch.no_grad():
                 answers = bl.access.answered(target.run(found.spikes), target.network.readout)
-        return found, float((answers == found.classes).double().mean())
+        return found, (answers == found.classes).int().tolist()
 
     def measured(self, attack: Attack[Any], cell: Cell, judges: Mapping[str, Any]) -> dict[str, Any]:
         """What is kept of a cell."""

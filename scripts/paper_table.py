@@ -163,7 +163,7 @@ class Results:
 
 
 def commit() -> str:
-    """The commit of the checkout that this script lies in, with a + where files differ from it; "" outside of one."""
+    """The commit of the checkout that this script lies in, with a + where tracked files differ; "" outside of one."""
     folder = Path(__file__).resolve().parent
     try:
         revision, status = (
@@ -173,6 +173,11 @@ def commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return ""
     return revision + ("+" if status else "")
+
+
+def short(commit: str) -> str:
+    """A commit in twelve digits, with the + of a checkout that differed from it."""
+    return commit[:12] + "+" * commit.endswith("+")
 
 
 def command() -> str:
@@ -240,4 +245,5 @@ def foot(results: Results) -> list[str]:
     data = results.data
     parts = ", ".join(f"{name} {version}" for name, version in data["versions"].items())
     where = f"{data['machine']['machine']}, {data['machine']['cores']} cores, {data['machine']['threads']} thread"
-    return ["", f"Made by `{data['command']}` at commit {data['commit'][:12]}, {data['made']}; {parts}; {where}."]
+    made = f"Made by `{data['command']}` at commit {short(data['commit'])}, {data['made']}"
+    return ["", f"{made}; {parts}; {where}."]

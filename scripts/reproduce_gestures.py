@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from paper_events import BLACK, JUDGES, WHITE, Entry, EventBench, assumed, cells, costs, run
+from paper_events import BLACK, JUDGES, WHITE, Entry, EventBench, assumed, cells, costs, keep_data, recordings, run
 from paper_table import AUTHORS, AUTHORS_ACCURACY, Cell, Results, Row, foot, span, table
 
 import bl_neuro as bl
@@ -48,23 +48,23 @@ def split_of(dataset: EventDataset) -> Split[EventDataset]:
     return Split(dataset, dataset, dataset, SMOKE)
 
 
-def report(results: Results, split: Split[EventDataset], steps: int) -> str:
+def report(results: Results) -> str:
     """The results in Markdown."""
-    theirs = AUTHORS_ACCURACY["dvs_gesture"]
+    theirs, data = AUTHORS_ACCURACY["dvs_gesture"], results.data["facts"]["data"]
+    steps = results.data["settings"]["plan"]["steps"]
     judges = ", ".join(f"{name} {value:.3f}" for name, value in results.data["facts"]["judge accuracy"].items())
     accuracies = [f"on `{place}` {span(results.facts(f'target accuracy, {place}'))}" for place in (WHITE, BLACK)]
     lines = [
         "# The BrainLeaks table on DVS128 gestures",
         "",
-        f"Data: {split.target.completeness}; {len(split.target.labels)} recordings for targets, "
-        f"{len(split.evaluator.labels)} for judges, {len(split.test.labels)} to test; {split.note}",
+        f"{recordings(results)}; {data['note']}",
         "",
         f"Targets 16384-300-10, canonical neuron, T={steps}. Accuracy of the targets {', '.join(accuracies)} (authors "
         f"{theirs[0]:.3f}); of the judges {judges} (authors {theirs[1]:.3f}).",
         "",
         *table(results.cells, ROWS, JUDGES),
         "",
-        *costs(results, ROWS, ENTRIES, split.test.classes),
+        *costs(results, ROWS, ENTRIES, data["classes"]),
         "",
         *assumed(ENTRIES, ("v2",), (1, 128, 128)),
         *foot(results),
@@ -100,10 +100,11 @@ def main() -> None:
         entries = {name: entry.settings() for name, entry in ENTRIES.items()}
         data = {"completeness": dataset.completeness, "split": split.note}
         results = Results(options.out, {"plan": plan.facts(), "attacks": entries, "data": data})
+        keep_data(results, split)
         bench = EventBench(options.work, split, plan)
 
         def write() -> None:
-            write_text(options.out.with_suffix(".md"), report(results, split, plan.steps))
+            write_text(options.out.with_suffix(".md"), report(results))
 
         judges = run(results, bench, ENTRIES, list(cells(ENTRIES, options.seeds, options.repeats)), GRID, write)
         draw(bench, judges[JUDGES[0]], options.out.with_suffix(""))

@@ -208,11 +208,11 @@ def verdicts(done: list[dict[str, Any]], attack: str) -> str:
 
 
 def by_success(done: list[dict[str, Any]], attack: str) -> list[list[float]]:
-    """The target's own verdict, one list a target seed."""
+    """The target's own verdict on each inversion, 0 or 1, one list a target seed."""
     rows: dict[int, list[float]] = {}
     for cell in done:
         if cell["attack"] == attack:
-            rows.setdefault(cell["seed"], []).append(cell["target_success"])
+            rows.setdefault(cell["seed"], []).extend(cell["target_success"])
     return [rows[seed] for seed in sorted(rows)]
 
 

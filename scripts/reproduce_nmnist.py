@@ -17,7 +17,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from paper_events import BLACK, JUDGES, WHITE, Entry, EventBench, assumed, cells, costs, courses, run
+from paper_events import (
+    BLACK,
+    JUDGES,
+    WHITE,
+    Entry,
+    EventBench,
+    assumed,
+    cells,
+    costs,
+    courses,
+    keep_data,
+    recordings,
+    run,
+)
 from paper_table import AUTHORS, AUTHORS_ACCURACY, Cell, Results, Row, by_seed, foot, span, table
 
 import bl_neuro as bl
@@ -61,7 +74,7 @@ CURVES = ("v2", "v2, label", "v2, still", "v2, long")
 GRID = (*range(200, 601, 40), *range(700, 2001, 100))
 
 
-def report(results: Results, split: bl.data.Split[Any]) -> str:
+def report(results: Results) -> str:
     """The results in Markdown."""
     done, theirs = results.cells, AUTHORS_ACCURACY["nmnist"]
     judges = ", ".join(f"{name} {value:.3f}" for name, value in results.data["facts"]["judge accuracy"].items())
@@ -69,8 +82,7 @@ def report(results: Results, split: bl.data.Split[Any]) -> str:
     lines = [
         "# The BrainLeaks table on N-MNIST",
         "",
-        f"Data: {split.target.completeness}; {len(split.target.labels)} recordings for targets, "
-        f"{len(split.evaluator.labels)} for judges, {len(split.test.labels)} to test. Targets 1156-300-10, canonical "
+        f"{recordings(results)}. Targets 1156-300-10, canonical "
         f"neuron, T={PLAN.steps}. Test accuracy of the targets {', '.join(accuracies)} (authors {theirs[0]:.3f}, on "
         f"all of N-MNIST); of the judges {judges} (authors {theirs[1]:.3f}). `conv` was named beforehand and looks at "
         "the mean frame, `spiking` at eight frames in time.",
@@ -79,7 +91,7 @@ def report(results: Results, split: bl.data.Split[Any]) -> str:
         "",
         *table(done, ROWS, JUDGES),
         "",
-        *costs(results, ROWS, ENTRIES, split.test.classes),
+        *costs(results, ROWS, ENTRIES, results.data["facts"]["data"]["classes"]),
         "",
         *controls(done),
         *beside(done),
@@ -156,10 +168,11 @@ def main() -> None:
     results = Results(options.out, settings)
     with one_thread():
         split = bl.data.three_way_split(bl.data.load_dataset("nmnist"), seed=SPLIT_SEED)
+        keep_data(results, split)
         bench = EventBench(options.work, split, PLAN)
 
         def write() -> None:
-            write_text(options.out.with_suffix(".md"), report(results, split))
+            write_text(options.out.with_suffix(".md"), report(results))
 
         wanted = list(cells(ENTRIES, options.seeds, options.repeats))
         judges = run(results, bench, ENTRIES, wanted, GRID, write)

@@ -6,10 +6,12 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import mnist_black_box
+import black_box_table
 import pytest
 import reproduce_att_faces
+import reproduce_gestures
 import reproduce_mnist
+import reproduce_nmnist
 from paper_table import Results
 
 RESULTS = Path(__file__).parent.parent / "results"
@@ -23,9 +25,11 @@ def kept(report: Callable[[Results], str]) -> Callable[[Path], str]:
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("mnist-black-box", lambda path: mnist_black_box.table(json.loads(path.read_text()))),
+        ("mnist-black-box", lambda path: black_box_table.table(json.loads(path.read_text()))),
         ("paper-mnist", kept(reproduce_mnist.report)),
         ("paper-att-faces", kept(reproduce_att_faces.report)),
+        ("paper-nmnist", kept(reproduce_nmnist.report)),
+        ("paper-gestures", kept(reproduce_gestures.report)),
     ],
 )
 def test_a_table_is_made_from_what_was_measured(name: str, text: Callable[[Path], str]) -> None:

@@ -79,6 +79,16 @@ def test_a_spread_that_the_authors_give_is_shown() -> None:
     assert paper.AUTHORS["nmnist", "v2_gradient"].columns() == ["0.461 ± 0.066", "0.911 ± 0.054", "0.500", "1.000"]
 
 
+def test_the_foot_tells_that_files_differed_from_the_commit(tmp_path: Path) -> None:
+    results = _filled(tmp_path / "results.json")
+    for commit, shown in (
+        ("0123456789abcdef", "commit 0123456789ab, "),
+        ("0123456789abcdef+", "commit 0123456789ab+, "),
+    ):
+        results.data["commit"] = commit
+        assert shown in paper.foot(results)[-1]
+
+
 def test_the_command_names_no_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     called = [str(tmp_path / "reproduce.py"), "--out", str(tmp_path / "a.json"), "--work", "../b/c", "--seeds", "5"]
     monkeypatch.setattr(sys, "argv", called)
