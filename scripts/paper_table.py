@@ -32,6 +32,10 @@ MEASURES = {"hits": "attack accuracy", "top3": "top-3", "confidence": "confidenc
 """What `judged` gives, and what the table calls its mean."""
 
 
+RESULTS = (":(top,exclude)results",)
+"""What may differ from the commit, as git's path patterns."""
+
+
 @dataclass(frozen=True)
 class Published:
     """The authors' figures: one inversion a class. sd: standard deviations over 1,000 draws, where they give any."""
@@ -163,12 +167,18 @@ class Results:
 
 
 def commit() -> str:
-    """The commit of the checkout that this script lies in, with a + where tracked files differ; "" outside of one."""
+    """The commit of the checkout that this script lies in; "" outside of one.
+
+    With a + where tracked files differ, other than results, which the scripts write themselves.
+    """
     folder = Path(__file__).resolve().parent
     try:
         revision, status = (
             subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
-            for words in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
+            for words in (
+                ["rev-parse", "HEAD"],
+                ["status", "--porcelain", "--untracked-files=no", "--", ":/", *RESULTS],
+            )
         )
     except (OSError, subprocess.CalledProcessError):
         return ""

@@ -61,8 +61,9 @@ class Searcher(ABC):
 class PeerSearch(QuerySearch):
     """A black-box search for a held frame a class, on the terms of BrainLeaksV2: fitness, priors, warm start, budget.
 
-    What v2 makes of silence where labels are revealed is its own. Settings: see `QuerySearch`. The trace's objective is
-    the mean fitness of a generation.
+    What v2 makes of silence where labels are revealed is its own. Settings: see `QuerySearch`. A frame is credited with
+    what its shifted copy was worth where jitter is above 0: a search that keeps its fittest frame is misled by that, so
+    compare at jitter 0. The trace's objective is the mean fitness of a generation.
     """
 
     @abstractmethod
