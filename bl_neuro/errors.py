@@ -19,6 +19,8 @@
     └── ReportError           a report could not be written
 
 The messages say what was expected, what was found, where, and what to try.
+
+`bl_neuro.attacks.StopAttack` is none of them: it is no failure but how your `progress` callback ends an attack.
 """
 
 from __future__ import annotations

@@ -15,7 +15,8 @@ MEMORY = 0.7
 class StopAttack(Exception):
     """Raised by a `progress` callback to end a search of queries or a transfer: what it found is returned.
 
-    Its status is `stopped` then. White-box attacks do not catch it.
+    Its status is `stopped` then. A white-box attack has no such end: the exception comes out of its call, and nothing
+    is returned. No `BlNeuroError`, since nothing went wrong: what handles errors should not take it for one.
     """
 
 

@@ -21,6 +21,7 @@ from bl_neuro.training.device import find_device
 from bl_neuro.training.fit import Course, Phase, Progress, epochs_for, fit
 from bl_neuro.training.module_file import image_facts, read_module, stated_image, write_module
 from bl_neuro.training.samples_digest import samples_digest
+from bl_neuro.training.two_classes import need_two_classes
 
 FORMAT = "bl-neuro/ann-twin/1"
 PURPOSE = "train ann twin"
@@ -109,8 +110,10 @@ def train_ann_twin(
     `train_target`. Of events the twin learns the mean images.
 
     Raises:
-        InputError: a number is out of range, or the checkpoint is of another training.
+        InputError: a number is out of range, or the checkpoint is of another training. DataError: samples of one class
+        alone.
     """
+    need_two_classes(data)
     if epochs is None:
         epochs = epochs_for(len(data.labels), FEWEST, MOST)
     if epochs < 0 or batch < 1 or not 0 < rate < 1:

@@ -18,6 +18,7 @@ from bl_neuro.training.fit import Course, Phase, Progress, epochs_for, fit
 from bl_neuro.training.image_evaluator import ImageEvaluator, shown
 from bl_neuro.training.samples_digest import samples_digest
 from bl_neuro.training.seen_as_inversions import events_seen_as_inversions, seen_as_inversions
+from bl_neuro.training.two_classes import need_two_classes
 
 FEWEST, MOST = 5, 100
 """Epochs between which a training takes as many as `epochs_for` says."""
@@ -50,8 +51,9 @@ def train_evaluator(
     checkpoint: as in `train_target`.
 
     Raises:
-        InputError: there is no such kind, or a number is out of range.
+        InputError: there is no such kind, or a number is out of range. DataError: samples of one class alone.
     """
+    need_two_classes(data)
     if kind not in KINDS:
         raise InputError(f"kind: expected one of {', '.join(KINDS)}, found {kind!r}")
     if steps < 1 or (batch is not None and batch < 1) or (epochs is not None and epochs < 0):

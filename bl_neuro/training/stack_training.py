@@ -17,6 +17,7 @@ from bl_neuro.training.plans import TargetPlan
 from bl_neuro.training.samples_digest import samples_digest
 from bl_neuro.training.stack import Stack
 from bl_neuro.training.starting_rates import scale_to_rates
+from bl_neuro.training.two_classes import need_two_classes
 
 VALIDATION_MOST = 1_000
 """Most samples of a validation part: enough to see half a percent, and cheap beside an epoch."""
@@ -37,9 +38,10 @@ def train_stack(
     """Trains `stack` by its plan. forward: runs it as the spiking network that it shall be.
 
     Raises:
-        InputError: the plan does not fit the data, or the checkpoint is of another training. DataError: too few samples
-        to keep a part of them for validation.
+        InputError: the plan does not fit the data, or the checkpoint is of another training. DataError: samples of one
+        class alone, or too few to keep a part of them for validation.
     """
+    need_two_classes(data)
     plan = stack.plan
     if isinstance(data, EventDataset) and plan.proxy_epochs:
         raise InputError("proxy_epochs: expected 0 for events, whose frames are no rates; see plan_for")

@@ -37,8 +37,8 @@ def train_target(
     With no epochs of either kind the target comes out untrained, its weights scaled so that its neurons fire.
 
     Raises:
-        InputError: the plan does not fit the data, or the checkpoint is of another training. DataError: too few samples
-        to keep a part of them for validation.
+        InputError: the plan does not fit the data, or the checkpoint is of another training. DataError: samples of one
+        class alone, or too few to keep a part of them for validation.
     """
     plan = plan or plan_for(data)
     stack = Stack(data.input_shape, data.classes, plan, stream(seed, PURPOSE, 0)).to(find_device(device))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from bl_neuro import BlackBox
-from bl_neuro.attacks import BrainLeaksV2, OnePlusOneEs, RandomSearch, Status, StopAttack
+from bl_neuro import BlackBox, BlNeuroError, WhiteBox
+from bl_neuro.attacks import BrainLeaksV1, BrainLeaksV2, OnePlusOneEs, RandomSearch, Status, StopAttack
 from bl_neuro.attacks.query_search import QuerySearch
 from bl_neuro.attacks.stopping import Stopping
 from bl_neuro.testing.reference_target import ReferenceTarget, easy_network
@@ -41,6 +41,15 @@ def test_stops_when_told_and_keeps_what_was_found(search: type[QuerySearch], sta
     assert torch.equal(found.trace.objective, whole.trace.objective[:stage])
     assert torch.equal(found.trace.rates, whole.trace.rates[:stage])
     assert set(found.spikes.unique().tolist()) == {0, 1}
+
+
+def test_comes_out_of_a_white_box_attack_and_is_no_error_of_ours() -> None:
+    def told(done: int, total: int) -> None:
+        raise StopAttack
+
+    with pytest.raises(StopAttack):
+        BrainLeaksV1()(WhiteBox(ReferenceTarget(easy_network())), classes=[0], steps=4, progress=told)
+    assert not issubclass(StopAttack, BlNeuroError)
 
 
 @pytest.mark.parametrize("reveals", ["scores", "counts", "label"])

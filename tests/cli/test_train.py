@@ -116,6 +116,14 @@ def test_another_training_is_not_taken_for_the_one_cut_short(
     assert "another training" in " ".join(said.err.split())
 
 
+def test_one_class_is_too_few(call: Callable[..., Any], tmp_path: Path) -> None:
+    np.savez(tmp_path / "squares.npz", images=np.zeros((20, 8, 8)), labels=np.zeros(20, dtype=np.int64))
+    said = call("train", tmp_path / "squares.npz", "--out", tmp_path / "out", *QUICK)
+    assert said.code == 2
+    assert "squares: expected samples of at least 2 classes to train on, found 1 ('0')" in " ".join(said.err.split())
+    assert not list((tmp_path / "out").iterdir())
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
