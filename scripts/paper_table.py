@@ -32,8 +32,8 @@ MEASURES = {"hits": "attack accuracy", "top3": "top-3", "confidence": "confidenc
 """What `judged` gives, and what the table calls its mean."""
 
 
-RESULTS = (":(top,exclude)results",)
-"""What may differ from the commit, as git's path patterns."""
+BUT_RESULTS = ":(top,exclude)results"
+"""What may differ from the commit, as git's path pattern."""
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ def commit() -> str:
             subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
             for words in (
                 ["rev-parse", "HEAD"],
-                ["status", "--porcelain", "--untracked-files=no", "--", ":/", *RESULTS],
+                ["status", "--porcelain", "--untracked-files=no", "--", ":/", BUT_RESULTS],
             )
         )
     except (OSError, subprocess.CalledProcessError):
