@@ -14,6 +14,8 @@ inversions = BrainLeaksV2()(BlackBox(target), classes=range(10), steps=25, seed=
 
 BrainLeaksV2 searches patterns, of which its `form` makes inputs: Still (a frame, held), MovingPattern (the events of a
 picture that moves), TimeSegments (a few frames in time). `for_nmnist`, `for_gestures`, `for_events` choose one.
+
+`inversions.save(path)` writes what came of it, and `load_inversions(path)` reads it.
 """
 
 from bl_neuro.attacks.ann_box import AnnBox
@@ -25,6 +27,7 @@ from bl_neuro.attacks.cma_es import CmaEs
 from bl_neuro.attacks.gradient_inversion import GradientInversion
 from bl_neuro.attacks.input_form import InputForm, Still
 from bl_neuro.attacks.inversions import Inversions, Status, Trace
+from bl_neuro.attacks.inversions_file import load_inversions
 from bl_neuro.attacks.moving_pattern import MovingPattern
 from bl_neuro.attacks.one_plus_one import OnePlusOneEs
 from bl_neuro.attacks.random_search import RandomSearch
@@ -52,4 +55,5 @@ __all__ = [
     "Trace",
     "TransferAttack",
     "TransferBox",
+    "load_inversions",
 ]

@@ -12,6 +12,8 @@ from torch import Tensor
 from bl_neuro.errors import ReportError
 from bl_neuro.files import atomic_path
 
+FORMAT = "bl-neuro/inversions/1"
+
 
 class Status(str, Enum):
     """How an attack ended: as planned, its budget spent, without further gain, or told to stop."""
@@ -73,7 +75,11 @@ class Inversions:
         return self.spikes.float().mean(0)
 
     def save(self, path: str | Path) -> None:
-        """Writes everything to a .safetensors file, atomically. Raises ReportError where that fails."""
+        """Writes everything to a .safetensors file, atomically, for `load_inversions` to read.
+
+        Raises:
+            ReportError: it cannot be written.
+        """
         from safetensors import SafetensorError
         from safetensors.torch import save_file
 
@@ -87,7 +93,7 @@ class Inversions:
         if self.rates is not None:
             tensors["rates"] = self.rates
         facts = {
-            "format": "bl-neuro/inversions/1",
+            "format": FORMAT,
             "attack": self.attack,
             "status": self.status.value,
             "queries": str(self.queries),
