@@ -34,3 +34,8 @@ def kept(report: Callable[[Results], str]) -> Callable[[Path], str]:
 )
 def test_a_table_is_made_from_what_was_measured(name: str, text: Callable[[Path], str]) -> None:
     assert (RESULTS / f"{name}.md").read_text() == text(RESULTS / f"{name}.json")
+
+
+def test_the_readme_has_the_table_of_mnist() -> None:
+    table = black_box_table.readme_table(json.loads(black_box_table.RESULTS.read_text()))
+    assert f"{black_box_table.BEGIN}{table}{black_box_table.END}" in black_box_table.README.read_text(encoding="utf-8")
