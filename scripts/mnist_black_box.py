@@ -1,4 +1,4 @@
-"""Black-box v2 on MNIST over target seeds: queries, what they reveal, peers at equal budget, white boxes with v2's priors.
+"""Black-box v2 on MNIST over target seeds: what queries reveal, peers at equal budget, white boxes with v2's priors.
 
     BL_NEURO_DATA=... python scripts/mnist_black_box.py --work runs/mnist --out results/mnist-black-box.json
 
@@ -8,8 +8,8 @@ seeds, but under this judge. Beside it stand one of the same make, trained after
 which was at hand when the jitter of scores was chosen under two judges: the history does not name the second.
 
 Each attack inverts every class --repeats times on every target seed, on `loihi`: v2, its warm start alone with the
-whole budget, white boxes with v2's blur and window, and peers. The peers run with jitter 0: they keep single frames, and
-would credit a frame with what its shifted copy was worth. Null controls: untrained targets, and targets trained on
+whole budget, white boxes with v2's blur and window, and peers. The peers run with jitter 0: they keep single frames,
+and would credit a frame with what its shifted copy was worth. Null controls: untrained targets, and targets trained on
 shuffled labels, CONTROL_REPEATS times. What is done is kept in --work and --out, and a rerun goes on from there. Also
 writes the table and the curves beside --out.
 """
