@@ -61,7 +61,8 @@ class Rounding(Mitigation):
 class OutputNoise(Mitigation):
     """Adds normal noise of standard deviation `sd`, above 0, in the units of what is shown, anew in every answer.
 
-    Counts are then rounded to whole numbers, at least 0; scores are shown as they come, and may leave 0..1.
+    Counts are then rounded to whole numbers, at least 0; scores are shown as they come, and may leave 0..1. Who asks
+    the same input n times divides the noise by sqrt(n): it costs an attacker queries, and nothing else.
     """
 
     sd: float
@@ -79,7 +80,10 @@ class OutputNoise(Mitigation):
 
 @dataclass(frozen=True)
 class InputDropout(Mitigation):
-    """Leaves out each spike of the input with probability `rate`, between 0 and 1, anew in every query."""
+    """Leaves out each spike of the input with probability `rate`, between 0 and 1, anew in every query.
+
+    As with `OutputNoise`, who asks the same input often averages it away.
+    """
 
     rate: float
     acts_on: ClassVar[tuple[str, ...]] = ("membrane", "scores", "spikes", "counts", "label")

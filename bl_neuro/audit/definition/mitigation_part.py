@@ -20,7 +20,7 @@ from bl_neuro.access import Reveals
 from bl_neuro.audit.definition.experiment_part import Count, Names, Part, Restarts, Seeds
 from bl_neuro.mitigations import InputDropout, Mitigation, OutputNoise, Rounding
 
-Positive = Annotated[float, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class AnyMitigation(Part):

@@ -10,6 +10,7 @@ from bl_neuro.attacks.by_name import ATTACKS
 from bl_neuro.audit.definition.document import strings, table, tables
 from bl_neuro.audit.definition.toml_lines import Path
 from bl_neuro.backends import available_substrates, find_backend
+from bl_neuro.mitigations import OutputNoise, Rounding
 
 Found = Iterator[tuple[Path, str]]
 
@@ -64,10 +65,39 @@ def mitigation_problems(document: dict[str, Any]) -> Found:
         for key, view in [*asked, *([("to", each["to"])] if "to" in each else [])]:
             if view in REVEALS and view not in shown:
                 yield (*place, key), f"expected what its attacks reveal ({', '.join(shown)}), found {view!r}"
+        yield from _does_something(each, place)
+        yield from _restarts(each, place, document)
         same = repr(sorted((key, str(value)) for key, value in each.items()))
         if same in seen:
             yield place, "stands there twice"
         seen.add(same)
+
+
+def _does_something(part: dict[str, Any], place: Path) -> Found:
+    """Each view that is named must be one that the mitigation changes, and show more than what replaces it."""
+    acts_on = {"rounding": Rounding.acts_on, "noise": OutputNoise.acts_on}.get(str(part.get("kind")), REVEALS)
+    to = part.get("to")
+    for number, view in enumerate(strings(part.get("reveals"))):
+        if view in REVEALS and view not in acts_on:
+            yield (
+                (*place, "reveals", number),
+                f"expected what {part['kind']} changes ({', '.join(acts_on)}), found {view!r}",
+            )
+        if view in REVEALS and to in REVEALS and REVEALS.index(view) >= REVEALS.index(to):
+            more = ", ".join(REVEALS[: REVEALS.index(to)])
+            yield (*place, "reveals", number), f"expected what shows more than {to} ({more}), found {view!r}"
+
+
+def _restarts(part: dict[str, Any], place: Path, document: dict[str, Any]) -> Found:
+    """No more than the attacks have that it is compared with."""
+    wanted = part.get("restarts")
+    ours = document.get("restarts", 1)
+    named = strings(part.get("attacks"))
+    for _, attack in tables(document, "attacks"):
+        label, most = str(attack.get("label", attack.get("attack"))), attack.get("restarts", ours)
+        if isinstance(wanted, int) and isinstance(most, int) and (not named or label in named) and wanted > most:
+            yield (*place, "restarts"), f"expected at most the {most} of attack {label}, found {wanted}"
+            return
 
 
 def verify_problems(document: dict[str, Any]) -> Found:

@@ -232,6 +232,16 @@ def test_what_a_mitigation_removes_and_costs(small: Path, tmp_path: Path) -> Non
         ('kind = "rounding"\nstep = 1\nattacks = ["v1"]', "attacks.0: expected the label of a black-box attack"),
         ('kind = "rounding"\nstep = 1\nsubstrate = "norse"', "expected one of the experiment's substrates"),
         ('kind = "weight_bits"\nbits = 3\nseeds = [99]', "mitigations.0.seeds: expected seeds of the experiment"),
+        ('kind = "noise"\nsd = inf', "mitigations.0.noise.sd"),
+        (
+            'kind = "noise"\nsd = 1\nreveals = ["spikes"]',
+            "expected what noise changes (membrane, scores, counts, label)",
+        ),
+        (
+            'kind = "reveal"\nto = "counts"\nreveals = ["counts"]',
+            "mitigations.0.reveals.0: expected what shows more than counts (membrane, scores, spikes), found 'counts'",
+        ),
+        ('kind = "rounding"\nstep = 1\nrestarts = 7', "mitigations.0.restarts: expected at most the "),
     ],
 )
 def test_mitigations_that_cannot_be_are_refused(small: Path, tmp_path: Path, table: str, said: str) -> None:
