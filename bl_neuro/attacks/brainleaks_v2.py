@@ -52,6 +52,12 @@ class BrainLeaksV2(QuerySearch):
     """
 
     name: ClassVar[str] = "v2"
+    preset_sides: ClassVar[dict[str, tuple[int, int]]] = {
+        "for_mnist": (28, 28),
+        "for_nmnist": (34, 34),
+        "for_gestures": (128, 128),
+    }
+    """Height and width of the images whose pixels the ready-made settings are in."""
 
     learning_rate: float = 1.5
     momentum: float = 0.5

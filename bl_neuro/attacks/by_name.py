@@ -25,3 +25,9 @@ def presets(name: str) -> list[str]:
     """The ready-made settings of the attack called `name`, such as "for_mnist": class methods of it."""
     kind = ATTACKS[name]
     return [each for each in dir(kind) if each.startswith("for_") and inspect.ismethod(getattr(kind, each))]
+
+
+def preset_sides(name: str, preset: str) -> tuple[int, int] | None:
+    """Height and width of the images that these ready-made settings are for; None where they are for any."""
+    known: dict[str, tuple[int, int]] = getattr(ATTACKS[name], "preset_sides", {})
+    return known.get(preset)

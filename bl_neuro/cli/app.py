@@ -223,6 +223,7 @@ def attack(
         Path | None, typer.Option("--evaluator", help="An evaluator that judges the inversions (see train).")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for inversions.safetensors and pictures.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an attack that the folder holds.")] = False,
     layers: Layers = None,
     input_shape: InputShape = None,
     convention: Convention = None,
@@ -242,7 +243,7 @@ def attack(
 
     opened = _model(model, layers, input_shape, convention, dt, reset)
     strategy = StrategyRequest(name, reveals, budget, twin, preset, blur, window, image_shape, patience)
-    command(AttackRequest(opened, backend, strategy, classes, steps, evaluator, out, seed), as_json)
+    command(AttackRequest(opened, backend, strategy, classes, steps, evaluator, out, seed, force), as_json)
 
 
 @app.command()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,18 +14,15 @@ from bl_neuro.arrays import FloatArray
 from bl_neuro.attacks import Attack, Inversions
 from bl_neuro.attacks.base import checked_classes
 from bl_neuro.backends import Target, open_target
+from bl_neuro.cli.attack_folder import need_free, save_attack
 from bl_neuro.cli.interrupt import ends_on_interrupt
 from bl_neuro.cli.model import ModelRequest
 from bl_neuro.cli.output import print_json, print_table, progress_bars, say
 from bl_neuro.cli.silent_outputs import need_spoken
 from bl_neuro.cli.strategy import StrategyRequest
-from bl_neuro.errors import InputError, NotRevealed, ReportError
-from bl_neuro.files import atomic_path, need_folder, write_text
+from bl_neuro.errors import InputError, NotRevealed
 from bl_neuro.network import Network
 from bl_neuro.training import Evaluator, load_evaluator
-
-PIXEL = 16
-"""Side of an input pixel in the pictures that are saved."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +37,8 @@ class AttackRequest:
     evaluator: Path | None
     out: Path | None
     seed: int
+    force: bool
+    """Whether another attack in `out` is replaced."""
 
 
 def attack(request: AttackRequest, as_json: bool) -> None:
@@ -54,20 +52,21 @@ def attack(request: AttackRequest, as_json: bool) -> None:
     if evaluator is not None and evaluator.classes != network.classes:
         raise InputError(f"--evaluator: it tells {evaluator.classes} classes apart; the network has {network.classes}")
     if request.out is not None:
-        need_folder(request.out)
+        need_free(request.out, request.force)
     with progress_bars() as stages, ExitStack() as targets:
         target = targets.enter_context(open_target(network, request.backend))
         box = request.strategy.box(target, targets)
+        assumed = [*strategy.assumptions(box), *request.strategy.other_size(network)]
         progress = stages.stage(f"{strategy.name} on {request.backend}")
         if strategy.access != "white_box":
             progress = targets.enter_context(ends_on_interrupt(progress))
         inversions = strategy(box, classes=classes, steps=request.steps, seed=request.seed, progress=progress)
-        facts = _facts(request, network, strategy, inversions)
+        facts = _facts(request, network, strategy, inversions, assumed)
         if request.out is not None:  # before anything else is asked of the target: it may fail
-            _save(inversions, shape, facts, request.out)
+            save_attack(inversions, _images(inversions, shape), facts, request.out)
         answers = _answers(target, inversions)
     judged = None if evaluator is None else evaluator.probabilities(_images(inversions, shape))
-    _report(facts, inversions, answers, judged, as_json)
+    _report(facts, assumed, inversions, answers, judged, as_json)
 
 
 def _classes(text: str | None, count: int) -> list[int]:
@@ -116,22 +115,8 @@ def _images(inversions: Inversions, shape: tuple[int, int, int]) -> FloatArray:
     return np.asarray(inversions.images.reshape(-1, *shape).double())
 
 
-def _save(inversions: Inversions, shape: tuple[int, int, int], facts: dict[str, object], out: Path) -> None:
-    from bl_neuro.report.figures import png
-
-    inversions.save(out / "inversions.safetensors")
-    try:
-        write_text(out / "attack.json", json.dumps(facts, indent=2) + "\n")
-        for number, (label, image) in enumerate(zip(inversions.classes.tolist(), _images(inversions, shape))):
-            large = np.kron(image.mean(axis=0), np.ones((PIXEL, PIXEL)))
-            with atomic_path(out / f"inversion-{number:02d}-class-{label}.png") as temporary:
-                temporary.write_bytes(png(large))
-    except OSError as error:
-        raise ReportError(f"{out}: expected a folder that can be written to ({error})") from error
-
-
 def _facts(
-    request: AttackRequest, network: Network, strategy: Attack[Any], inversions: Inversions
+    request: AttackRequest, network: Network, strategy: Attack[Any], inversions: Inversions, assumed: list[str]
 ) -> dict[str, object]:
     """Everything that it takes to run this again."""
     return {
@@ -144,6 +129,7 @@ def _facts(
         "steps": request.steps,
         "seed": request.seed,
         "settings": strategy.settings(),
+        "assumptions": assumed,
         "model": str(request.model.path),
         "fingerprint": network.fingerprint,
         "out": None if request.out is None else str(request.out),
@@ -152,6 +138,7 @@ def _facts(
 
 def _report(
     facts: dict[str, object],
+    assumed: list[str],
     inversions: Inversions,
     answers: list[int | None],
     judged: FloatArray | None,
@@ -169,6 +156,7 @@ def _report(
     if as_json:
         print_json({**facts, "inversions": each})
         return
+    say(f"Takes for granted that {'; '.join(assumed)}." if assumed else "Takes nothing for granted of inputs.")
     spent = f"{inversions.queries_per_class:g} queries a class"
     title = f"{facts['attack']} on {facts['substrate']}, {spent}, {facts['status']}"
     rows = [[_cell(value) for value in one.values()] for one in each]

@@ -10,7 +10,7 @@ from typing import Any
 
 from bl_neuro.access import REVEALS, BlackBox, WhiteBox
 from bl_neuro.attacks import Attack, TransferAttack, TransferBox
-from bl_neuro.attacks.by_name import ATTACKS, presets
+from bl_neuro.attacks.by_name import ATTACKS, preset_sides, presets
 from bl_neuro.backends import Target, open_target
 from bl_neuro.errors import InputError
 from bl_neuro.network import Network
@@ -97,6 +97,14 @@ class StrategyRequest:
         if len(parts) != 2 or not all(part.strip().isdigit() and int(part) > 0 for part in parts):
             raise InputError(f"--image-shape: expected HEIGHT,WIDTH in pixels, found {self.image_shape!r}")
         return int(parts[0]), int(parts[1])
+
+    def other_size(self, network: Network) -> list[str]:
+        """What is taken for granted where a preset is for images of another size than the network's."""
+        meant = None if self.preset is None else preset_sides(self.attack, f"for_{self.preset}")
+        found = network.input_shape[1:] if len(network.input_shape) == 3 else self.sides()
+        if meant is None or found is None or tuple(found) == meant:
+            return []
+        return [f"what suits images of {meant[0]} x {meant[1]} pixels suits these of {found[0]} x {found[1]}"]
 
     def _check(self) -> None:
         """Every option by itself first, then whether the attack has a use for it."""

@@ -13,6 +13,7 @@ import pytest
 from safetensors import safe_open
 
 import bl_neuro as bl
+from bl_neuro.attacks import load_inversions
 from bl_neuro.cli.doctor import CPU_FEATURES
 from bl_neuro.testing.random_networks import random_dense
 from bl_neuro.training import load_evaluator
@@ -152,8 +153,49 @@ def test_attack_says_it_in_a_table(call: Callable[..., Any], models: Path, needs
     needs("snntorch")
     said = call("attack", models / "target.safetensors", "--steps", 4, "--budget", 100, "--classes", "7")
     assert (said.code, said.err) == (0, "")
-    assert "v2 on snntorch, 100 queries a class, completed" in said.out
+    granted, title, *_ = said.out.splitlines()
+    assert granted == "Takes for granted that neighbouring pixels agree (blur of 0.6 pixels)."
+    assert title == "v2 on snntorch, 100 queries a class, completed"
     assert "target answers" in said.out
+
+
+def test_attack_says_what_it_takes_for_granted(
+    call: Callable[..., Any], models: Path, tmp_path: Path, needs: Callable[..., None]
+) -> None:
+    needs("snntorch")
+    words = ["attack", models / "target.safetensors", "--steps", 2, "--classes", "1"]
+    small = [*words, "--budget", 20, "--preset", "mnist"]
+    facts = done(call(*small, "--window", 3, "--out", tmp_path, "--json"))
+    assert facts["assumptions"][1] == "the object is in the middle (window of 3 pixels)"
+    assert facts["assumptions"][-1] == "what suits images of 28 x 28 pixels suits these of 8 x 8"
+    assert json.loads((tmp_path / "attack.json").read_text())["assumptions"] == facts["assumptions"]
+    assert "; what suits images of 28 x 28 pixels suits these of 8 x 8.\n" in call(*small).out
+    assert done(call(*words, "--attack", "v1", "--preset", "events", "--json"))["assumptions"] == [
+        "neighbouring steps agree (blur of 2 steps)"
+    ]
+    assert call(*words, "--attack", "v1").out.startswith("Takes nothing for granted of inputs.\n")
+
+
+def test_attack_never_mixes_with_another_in_its_folder(
+    call: Callable[..., Any], models: Path, tmp_path: Path, needs: Callable[..., None]
+) -> None:
+    needs("snntorch")
+    words = ["attack", models / "target.safetensors", "--attack", "v1", "--steps", 2, "--out", tmp_path]
+    assert call(*words, "--classes", "3,0").code == 0
+    (tmp_path / "inversion-notes.png").write_text("mine")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    said = call(*words, "--classes", "7")
+    assert (said.code, said.out) == (2, "")
+    assert "holds an attack already (attack.json); choose another folder, or --force to replace it" in said.err
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert call(*words, "--classes", "7", "--force").code == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "attack.json",
+        "inversion-00-class-7.png",
+        "inversion-notes.png",
+        "inversions.safetensors",
+    ]
+    assert load_inversions(tmp_path / "inversions.safetensors").classes.tolist() == [7]
 
 
 @pytest.mark.parametrize("reveals", ["membrane", "scores", "spikes", "label"])

@@ -24,6 +24,8 @@ def places(tmp_path_factory: pytest.TempPathFactory, models: Path) -> dict[str, 
     target = models / "target.safetensors"
     (folder / "file").write_text("in the way")
     (folder / "text.safetensors").write_text("not a network")
+    (folder / "attacked").mkdir()
+    (folder / "attacked" / "inversion-00-class-3.png").write_text("of an attack")
     with safe_open(str(target), framework="numpy") as file:
         facts = file.metadata()
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
@@ -47,6 +49,7 @@ def places(tmp_path_factory: pytest.TempPathFactory, models: Path) -> dict[str, 
         "missing": str(folder / "none.safetensors"),
         "below_a_file": str(folder / "file" / "out"),
         "file": str(folder / "file"),
+        "attacked": str(folder / "attacked"),
         **{path.stem: str(path) for kind in ("safetensors", "npy") for path in folder.glob(f"*.{kind}")},
     }
 
@@ -113,6 +116,7 @@ WRONG = {
         f"{ATTACK} --evaluator {{few-evaluator}}",
         "--evaluator: it tells 3 classes apart",
     ),
+    "an attack into the folder of another": (f"{ATTACK} --out {{attacked}}", "holds an attack already"),
     "nowhere to write": (f"{ATTACK} --out {{below_a_file}}", "expected a folder that can be written to"),
     # train
     "unknown dataset": ("train imagenet --out {folder}", "expected one of digits"),
