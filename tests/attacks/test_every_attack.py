@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,7 +25,9 @@ from bl_neuro.attacks import (
     Status,
     TransferAttack,
     TransferBox,
+    load_inversions,
 )
+from bl_neuro.attacks.inversions import joined
 from bl_neuro.backends import Target
 from bl_neuro.testing.attack_assertions import assert_same, assert_well_formed
 from bl_neuro.testing.easy_ann import EasyAnn
@@ -126,6 +129,17 @@ BOXES: dict[str, Callable[[], Any]] = {
     "transfer": lambda: boxed(ReferenceTarget(NETWORK), "transfer"),
     "ann": lambda: AnnBox(EasyAnn()),
 }
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_what_it_returns_comes_back_from_a_file(name: str, tmp_path: Path) -> None:
+    if name == "cma_es" and cmaes is None:
+        pytest.skip("cmaes is not installed")
+    attack, access = ATTACKS[name]
+    found = attack(BOXES[access](), classes=CLASSES, steps=STEPS, seed=4)
+    for each in (found, joined([found, found])):
+        each.save(tmp_path / "inversions.safetensors")
+        assert_same(load_inversions(tmp_path / "inversions.safetensors"), each)
 
 
 @pytest.mark.parametrize("other", BOXES)
