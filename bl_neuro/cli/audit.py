@@ -23,6 +23,8 @@ from bl_neuro.cli.audit_model import ModelOptions, wanted_audit
 from bl_neuro.cli.audit_power import tell_power
 from bl_neuro.cli.output import print_json, print_table, say
 from bl_neuro.errors import InputError
+from bl_neuro.report.audit_findings import Verdict
+from bl_neuro.report.audit_words import verdict_line
 
 FEW = 5
 """Failures of one kind that are named."""
@@ -111,7 +113,11 @@ def _verdicts(summary: dict[str, Any]) -> None:
     for each in summary["alike"]:
         say(f"  {_asked(each)}: {', '.join(each['substrates'])} score the same")
     for each in compared:
-        say(f"  {_asked(each)}: {'/'.join(each['first'])} less {'/'.join(each['second'])}: {each['sentence']}")
+        say(f"  {_asked(each)}: {'/'.join(each['first'])} less {'/'.join(each['second'])}: {_said(each)}")
+
+
+def _said(compared: dict[str, Any]) -> str:
+    return verdict_line(Verdict.model_validate(compared["verdict"])).replace("\u00a0", " ")
 
 
 def _replays(summary: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bl_neuro.cli.output import print_table, say
+from bl_neuro.report.audit_words import seen
 
 COLUMNS = ["attack", "reveals", "judge", "seeds", "inversions", "difference", "equality", "at the margin", "from"]
 
@@ -17,6 +18,8 @@ def tell_power(found: list[dict[str, Any]], margin: float) -> None:
         return
     print_table("\nAttack accuracy between substrates: what is found with a power of 80 %, in points", COLUMNS, rows, 3)
     say(f"at the margin: the chance that substrates which do not differ are found equal within {100 * margin:g} points")
+    if any("none" in row[5:7] for row in rows):
+        say("none: this plan cannot find any difference that can be, or equality within any margin; plan more seeds")
     if any(each["assumed"] for each in found if each["measure"] == "hit"):
         one = next(each for each in found if each["measure"] == "hit" and each["assumed"])
         spreads = f"sd of {one['spread']:.2f} from seed to seed, of {one['within']:.2f} from inversion to inversion"
@@ -30,8 +33,8 @@ def _row(each: dict[str, Any]) -> list[str]:
         each["evaluator"],
         str(each["seeds"]),
         str(each["inversions"]),
-        f"{100 * each['smallest_difference']:.1f}",
-        f"{100 * each['smallest_margin']:.1f}",
+        seen(each["smallest_difference"]),
+        seen(each["smallest_margin"]),
         f"{100 * each['equivalence_power']:.0f} %",
         "assumed" if each["assumed"] else "what is done",
     ]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bl_neuro.report.audit_findings import Comparison, Ladder, Mitigation
+from bl_neuro.report.audit_effects import ladder_lines, mitigation_lines
+from bl_neuro.report.audit_findings import Comparison
 from bl_neuro.report.audit_schema import AuditResults, AuditRow
-from bl_neuro.report.audit_words import TARGETS, many, mitigation, points, seeds_needed, view
-from bl_neuro.report.words import ATTACKS, chance_label, listed, percent_range
+from bl_neuro.report.audit_words import FEW_SEEDS, TARGETS, ends, many, margin_points, points, seeds_needed, view
+from bl_neuro.report.words import chance_label, listed, percent_range
 
 UNJUDGED = "Not asked"
 
@@ -32,8 +33,8 @@ def audit_answer(results: AuditResults) -> AuditAnswer:
     more = [
         *(_other_evaluator(results, each.name) for each in results.evaluators[1:]),
         _leakage(results),
-        *_ladders([each for each in results.ladder if each.evaluator == results.judge and each.measure == "hit"]),
-        _mitigation([each for each in results.mitigations if each.evaluator == results.judge]),
+        *ladder_lines(results),
+        *mitigation_lines(results),
         _replays(results),
         _unfinished(results),
     ]
@@ -46,7 +47,7 @@ def main_comparisons(results: AuditResults, evaluator: str) -> list[Comparison]:
 
 
 def _verdict(results: AuditResults, compared: Sequence[Comparison]) -> tuple[str, str]:
-    margin = f"{points(results.margin, False).removesuffix('.0')} points"
+    margin = margin_points(results.margin)
     alike = [each for each in results.alike if each.evaluator == results.judge]
     if not compared:
         if alike:
@@ -85,6 +86,8 @@ def _all(count: int) -> str:
 def _needed(compared: Sequence[Comparison]) -> str:
     """What open comparisons need."""
     most = max(compared, key=lambda each: each.verdict.seeds_needed or 10**9).verdict
+    if most.difference.seeds < FEW_SEEDS:
+        return f"plan {seeds_needed(most)}"
     up_to = "" if len(compared) == 1 or most.seeds_needed is None else "up to "
     return f"{'it needs' if len(compared) == 1 else 'they need'} {up_to}{seeds_needed(most)}"
 
@@ -93,15 +96,12 @@ def _largest(compared: Sequence[Comparison]) -> str:
     found = max(compared, key=lambda each: abs(each.verdict.difference.value))
     difference = found.verdict.difference
     side = "more" if difference.value > 0 else "less"
-    interval = "" if difference.low is None or difference.high is None else _interval(difference.low, difference.high)
+    known = difference.low is not None and difference.high is not None
+    interval = f" (difference {ends(difference)}, 95% interval)" if known else ""
     return (
         f"The largest: to {view(found.attack, found.reveals)}, {listed(found.first)} gives away "
         f"{points(difference.value, False)} points {side} than {listed(found.second)}{interval}."
     )
-
-
-def _interval(low: float, high: float) -> str:
-    return f" (difference {points(low)} to {points(high)}, 95% interval)"
 
 
 def _other_evaluator(results: AuditResults, name: str) -> str:
@@ -143,45 +143,6 @@ def judged_rows(results: AuditResults) -> list[AuditRow]:
 def _values(results: AuditResults, rows: Sequence[AuditRow]) -> str:
     values = [row.evaluators[results.judge].attack_accuracy.value for row in rows]
     return percent_range(min(values), max(values))
-
-
-def _ladders(ladders: Sequence[Ladder]) -> list[str]:
-    """The steps of deployment that change leakage, as far as was shown."""
-    said, none = [], []
-    for ladder in ladders:
-        attack = ATTACKS.get(ladder.attack, ladder.attack)
-        words = {level.rung: level.step for level in ladder.levels}
-        found = [each for each in ladder.steps if each.change.found]
-        if found:
-            steps = listed([f"“{words[each.name]}” ({points(each.change.difference.value)} points)" for each in found])
-            within = ", by less than the margin" if all(each.change.verdict == "equivalent" for each in found) else ""
-            verb = "changes" if len(found) == 1 else "change"
-            said.append(f"Of the steps of deployment, {steps} {verb} what {attack} gets{within}.")
-        else:
-            none.append(attack)
-    if none:
-        said.append(f"No single step of deployment was shown to change what {listed(none)} {_get(none)}.")
-    return said
-
-
-def _get(attacks: Sequence[str]) -> str:
-    return "gets" if len(attacks) == 1 else "get"
-
-
-def _mitigation(tried: Sequence[Mitigation]) -> str:
-    """The mitigation that was shown to remove most."""
-    shown = [each for each in tried if each.leakage.removed.found and each.leakage.removed.difference.value > 0]
-    if not tried:
-        return ""
-    if not shown:
-        return f"None of {many(len(tried), 'mitigation')} was shown to remove leakage."
-    best = max(shown, key=lambda each: each.leakage.removed.difference.value)
-    lost = None if best.accuracy is None else best.accuracy.lost
-    cost = "" if lost is None else f", at a cost of {points(lost.value, False)} points of the target’s accuracy"
-    if best.mitigation == "query_cap":
-        cost = ", at no cost in accuracy"
-    said, removed = mitigation(best.mitigation, best.setting), points(best.leakage.removed.difference.value, False)
-    return f"Of the mitigations, “{said}” removes most: {removed} points{cost}."
 
 
 def _replays(results: AuditResults) -> str:

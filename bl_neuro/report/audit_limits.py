@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bl_neuro.report.audit_effects import CAP
 from bl_neuro.report.audit_schema import AuditResults
 from bl_neuro.report.audit_views import OWN
 from bl_neuro.report.audit_words import many, points
+from bl_neuro.report.words import listed
 
 SMALL = 16 * 16
 """Pixels up to which pictures are small."""
@@ -35,6 +37,7 @@ def limits(results: AuditResults) -> list[str]:
         found.append("No ladder was run: where substrates differ, this does not say which step of deployment does it.")
     if results.mitigations == []:
         found.append("No mitigation was measured.")
+    found += _of_mitigations(results)
     for name, other in results.stands_for.items():
         checked = sum(each.substrate == name for each in results.replays)
         found.append(
@@ -51,4 +54,29 @@ def limits(results: AuditResults) -> list[str]:
     if pixels <= SMALL:
         shape = "×".join(map(str, results.dataset.shape[1:]))
         found.append(f"Pictures of {shape} pixels have few details to hide: larger data may behave otherwise.")
+    return found
+
+
+def _of_mitigations(results: AuditResults) -> list[str]:
+    found = []
+    if any(each.mitigation in ("noise", "input_dropout") for each in results.mitigations):
+        found.append(
+            "Noise is drawn anew in every answer: an attacker who asks the same input again averages it away at the "
+            "price of queries; the attacks here do not, so what is removed is an upper bound."
+        )
+    capped = {(each.substrate, each.attack, each.reveals) for each in results.mitigations if each.mitigation == CAP}
+    if capped:
+        own = [row for row in results.rows if row.target in OWN and row.budget_per_class is not None]
+        budgets = sorted(
+            {
+                round((row.budget_per_class or 0) * len(results.dataset.inverted))
+                for row in own
+                if (row.substrate, row.attack, row.reveals) in capped
+            }
+        )
+        budget = f"a budget of {listed([f'{each:,}' for each in budgets])} queries" if budgets else "these budgets"
+        found.append(
+            f"Query caps are measured against {budget} for all classes together; honest users are capped too, and a "
+            "second account has a cap of its own."
+        )
     return found

@@ -9,7 +9,22 @@ from bl_neuro.report.audit_answer import audit_answer
 from bl_neuro.report.audit_findings import Ladder, Verdict
 from bl_neuro.report.audit_limits import limits
 from bl_neuro.report.audit_schema import AuditResults
-from bl_neuro.report.audit_words import effect, ends, footing, judged, mitigation, pair, points, share, share_ends, view
+from bl_neuro.report.audit_words import (
+    FAMILIES,
+    SHOWN_LESS,
+    against_chance,
+    effect,
+    effect_footing,
+    ends,
+    footing,
+    judged,
+    mitigation,
+    pair,
+    points,
+    share,
+    share_ends,
+    view,
+)
 from bl_neuro.report.words import chance_label, listed
 
 
@@ -22,7 +37,7 @@ def one_page(results: AuditResults) -> str:
         "\n".join(f"- {_plain(text)}" for text in answer.more),
         *_pairs(results),
         *_matrix(results),
-        *(_ladder(each) for each in results.ladder if each.evaluator == results.judge and each.measure == "hit"),
+        *_ladders(results),
         *_controls(results),
         *_mitigations(results),
         "## Limits",
@@ -66,30 +81,51 @@ def _matrix(results: AuditResults) -> list[str]:
     return ["## Attack accuracy", note, _table(["attack", *names], rows)] if rows else []
 
 
-def _ladder(ladder: Ladder) -> str:
-    rows = [[ladder.levels[0].rung, share(ladder.levels[0].estimate), "", "", ""]]
-    for level, step in zip(ladder.levels[1:], ladder.steps):
-        change = step.change
-        rows.append(
+def _ladders(results: AuditResults) -> list[str]:
+    hits = [each for each in results.ladder if each.measure == "hit"]
+    own = [each for each in hits if each.evaluator == results.judge]
+    parts = [
+        _ladder(
+            ladder,
             [
-                level.rung,
-                share(level.estimate),
-                points(change.difference.value),
-                ends(change.difference),
-                judged(change),
-            ]
+                each
+                for each in hits
+                if each is not ladder and (each.attack, each.reveals) == (ladder.attack, ladder.reveals)
+            ],
         )
-    total = ladder.total
-    rows.append(["in all", "", points(total.difference.value), ends(total.difference), _verdict(total)])
-    table = _table(["step", "level", "change", "95%", "verdict"], rows)
-    return f"## Which step does it: {_plain(view(ladder.attack, ladder.reveals))}\n\n{table}"
+        for ladder in own
+    ]
+    if any(level.rung.startswith("reveals") for each in own for level in each.levels):
+        parts.append(SHOWN_LESS)
+    return parts
+
+
+def _ladder(ladder: Ladder, others: Sequence[Ladder]) -> str:
+    """others: the same under other evaluators."""
+    empty = [""] * len(others)
+    rows = [[ladder.levels[0].rung, share(ladder.levels[0].estimate), "", "", "", *empty]]
+    named = [{each.name: each.change for each in other.steps} for other in others]
+    for level, step in zip(ladder.levels[1:], ladder.steps):
+        said = [_short(changes[step.name]) if step.name in changes else "" for changes in named]
+        rows.append([level.rung, share(level.estimate), *_change(step.change), *said])
+    rows.append(["in all", "", *_change(ladder.total), *(_short(other.total) for other in others)])
+    columns = ["step", "level", "change", "95%", "verdict", *(f"under {each.evaluator}" for each in others)]
+    return f"## Which step does it: {_plain(view(ladder.attack, ladder.reveals))}\n\n{_table(columns, rows)}"
+
+
+def _change(found: Verdict) -> list[str]:
+    return [points(found.difference.value), ends(found.difference), _verdict(found)]
+
+
+def _short(found: Verdict) -> str:
+    return f"{points(found.difference.value)}, {_verdict(found)}"
 
 
 def _controls(results: AuditResults) -> list[str]:
     rows = [
         [
             each.kind.replace("_", " "), f"{view(each.attack, each.reveals)}, {each.substrate}",
-            f"{share(each.estimate)} ({share_ends(each.estimate)})", _against_chance(each.above_chance),
+            f"{share(each.estimate)} ({share_ends(each.estimate)})", against_chance(each),
         ]
         for each in results.controls
         if each.evaluator == results.judge
@@ -102,25 +138,26 @@ def _verdict(found: Verdict) -> str:
     return f"{judged(found)}: {footing(found)}" if footing(found) else judged(found)
 
 
-def _against_chance(above: bool | None) -> str:
-    return "not judged" if above is None else "above chance" if above else "not above chance"
-
-
 def _mitigations(results: AuditResults) -> list[str]:
     rows = []
-    for each in results.mitigations:
-        if each.evaluator == results.judge:
-            lost = None if each.accuracy is None else each.accuracy.lost
-            removed = each.leakage.removed
-            rows.append(
-                [
-                    mitigation(each.mitigation, each.setting), f"{view(each.attack, each.reveals)}, {each.substrate}",
-                    "–" if lost is None else points(lost.value),
-                    f"{points(removed.difference.value)} ({ends(removed.difference)})", effect(removed),
-                ]
-            )  # fmt: skip
-    columns = ["mitigation", "attack", "accuracy lost", "leakage removed", "verdict"]
-    return ["## What could be done", _table(columns, rows)] if rows else []
+    names = [each.name for each in results.evaluators]
+    for case in audit_views.mitigation_cases(results.mitigations):
+        one = case[0]
+        lost = None if one.accuracy is None else one.accuracy.lost
+        removed = {each.evaluator: _effect(each.leakage.removed) for each in case}
+        rows.append(
+            [
+                mitigation(one.mitigation, one.setting), f"{view(one.attack, one.reveals)}, {one.substrate}",
+                "–" if lost is None else points(lost.value), *(removed.get(name, "–") for name in names),
+            ]
+        )  # fmt: skip
+    columns = ["mitigation", "attack", "accuracy lost", *(f"leakage removed, {name}" for name in names)]
+    return ["## What could be done", FAMILIES, _table(columns, rows)] if rows else []
+
+
+def _effect(removed: Verdict) -> str:
+    said = f"{points(removed.difference.value)} ({ends(removed.difference)}): {effect(removed)}"
+    return f"{said}, {effect_footing(removed)}" if effect_footing(removed) else said
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -61,6 +61,9 @@ def audit_pages(results: AuditResults, pictures: CellPictures, most_embedded: in
         "pair_scale": audit_views.difference_scale(
             [each.verdict.difference for each in results.verdicts if each.measure == "hit"], results.margin
         ),
+        "shown_less": audit_words.SHOWN_LESS
+        if any(level.rung.startswith("reveals") for each in results.ladder for level in each.levels)
+        else "",
         "further_ladders": [
             each for each in results.ladder if each.evaluator != results.judge or each.measure != "hit"
         ],
@@ -91,12 +94,16 @@ def audit_environment() -> Environment:
     """Templates with the words and marks of audits."""
     made = templates.environment()
     said = (
+        "against_chance",
         "effect",
+        "effect_footing",
         "ends",
         "footing",
         "judged",
         "many",
+        "margin_points",
         "mitigation",
+        "p_value",
         "pair",
         "points",
         "seen",
@@ -108,7 +115,7 @@ def audit_environment() -> Environment:
     made.globals.update({name: getattr(audit_words, name) for name in said})
     drawn = (plots.interval_mark, audit_views.ladder_rows, audit_views.ladder_scale)
     made.globals.update({each.__name__: each for each in drawn})
-    made.globals.update(measures=MEASURES, access=_access)
+    made.globals.update(measures=MEASURES, access=_access, families=audit_words.FAMILIES)
     return made
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bl_neuro.report import plots
 from bl_neuro.report.audit_findings import Alike, Comparison, ControlFinding, Estimate, Ladder, Mitigation
 from bl_neuro.report.audit_schema import AuditCurve, AuditResults, AuditRow
-from bl_neuro.report.audit_words import TARGETS, view
+from bl_neuro.report.audit_words import TARGETS, bounded, view
 from bl_neuro.report.plots import Scale
 from bl_neuro.report.words import percent
 
@@ -46,8 +46,7 @@ def pair_groups(results: AuditResults) -> list[PairGroup]:
 
 def difference_scale(estimates: Iterable[Estimate], margin: float) -> Scale:
     """One axis for all differences, with 0 in its middle and the margin upon it."""
-    ends = [value for each in estimates for value in (each.value, each.low, each.high) if value is not None]
-    most = max([margin * 1.5, *map(abs, ends)])
+    most = max([margin * 1.5, *map(abs, _ends(estimates))])
     return Scale(-most * 1.05, most * 1.05)
 
 
@@ -176,16 +175,31 @@ def control_rows(results: AuditResults) -> list[tuple[AuditRow | None, ControlFi
     return [(row, None, TARGETS.get(row.target, row.target)) for row in results.rows if row.target not in OWN]
 
 
+def mitigation_cases(mitigations: Sequence[Mitigation]) -> list[list[Mitigation]]:
+    """Each mitigation against each attack and view, under every evaluator, in their order."""
+    cases: dict[tuple[str, ...], list[Mitigation]] = {}
+    for each in mitigations:
+        key = (each.mitigation, each.setting, each.substrate, each.attack, each.reveals)
+        cases.setdefault(key, []).append(each)
+    return list(cases.values())
+
+
 def mitigation_groups(results: AuditResults) -> list[tuple[str, list[Mitigation]]]:
-    """Mitigations by what they were measured against, under the judge."""
+    """Mitigations by what they were measured against; for each the judge's finding, then those of other evaluators."""
+    order = {evaluator.name: place for place, evaluator in enumerate(results.evaluators)}
     groups: dict[str, list[Mitigation]] = {}
-    for each in results.mitigations:
-        if each.evaluator == results.judge:
-            groups.setdefault(f"{view(each.attack, each.reveals)} on {each.substrate}", []).append(each)
+    for case in mitigation_cases(results.mitigations):
+        title = f"{view(case[0].attack, case[0].reveals)} on {case[0].substrate}"
+        groups.setdefault(title, []).extend(sorted(case, key=lambda each: order[each.evaluator]))
     return list(groups.items())
 
 
 def removal_scale(mitigations: Sequence[Mitigation], margin: float) -> Scale:
     """One axis for what mitigations remove."""
-    found = [each.leakage.removed.difference for each in mitigations]
-    return Scale.around([0.0, margin, *(value for each in found for value in (each.value, each.low, each.high))])
+    return Scale.around([0.0, margin, *_ends([each.leakage.removed.difference for each in mitigations])])
+
+
+def _ends(differences: Iterable[Estimate]) -> list[float]:
+    """Values and ends of intervals, as far as they can be."""
+    found = [value for each in differences for value in (each.value, each.low, each.high)]
+    return [bounded(value) for value in found if value is not None]

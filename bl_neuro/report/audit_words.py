@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bl_neuro.report.audit_findings import Estimate, Verdict
+from bl_neuro.report.audit_findings import ControlFinding, Estimate, Verdict
 from bl_neuro.report.words import ATTACKS, listed, percent, percent_range
 
 TARGETS = {
@@ -17,6 +17,18 @@ MITIGATIONS = {"rounding": "answers ", "query_cap": "no more than "}
 """What the setting of a mitigation lacks."""
 VERDICTS = {"differs": "differs", "equivalent": "equivalent", "inconclusive": "open"}
 MINUS = "−"
+FEW_SEEDS, PLANNED = 4, 12
+"""Target seeds below which their spread says too little of how many are needed, and how many to plan then."""
+LEVEL = 0.05
+SHOWN_LESS = (
+    "v2 reduces a membrane to scores and spikes to counts before it uses them: these steps are 0 by the attack. A "
+    "level that rises where less is shown means that the attack makes better use of the poorer view, not that showing "
+    "less leaks more."
+)
+FAMILIES = (
+    "Steps of the ladder and mitigations are separate families of Holm’s correction: the same change may be found in "
+    "one and not in the other."
+)
 
 
 def view(attack: str, reveals: str) -> str:
@@ -35,11 +47,21 @@ def points(difference: float, sign: bool = True) -> str:
     return "0.0" if float(text) == 0 else text.replace("-", MINUS)
 
 
+def margin_points(margin: float) -> str:
+    """A margin, with a decimal only where it needs one: `10 points`."""
+    return f"{points(margin, False).removesuffix('.0')} points"
+
+
+def bounded(difference: float) -> float:
+    """A difference of fractions, or an end of its interval: Student's, of few targets, goes beyond what can be."""
+    return min(max(difference, -1.0), 1.0)
+
+
 def ends(found: Estimate) -> str:
-    """The interval of a difference in points, or that there is none."""
+    """The interval of a difference of fractions in points, within what can be, or that there is none."""
     if found.low is None or found.high is None or found.seeds < 2:
         return "no interval of one target"
-    return f"{points(found.low)}\u00a0to\u00a0{points(found.high)}"
+    return f"{points(bounded(found.low))}\u00a0to\u00a0{points(bounded(found.high))}"
 
 
 def share(found: Estimate | None) -> str:
@@ -63,14 +85,47 @@ def footing(found: Verdict) -> str:
     """What goes with the word of a verdict: what is needed where it is open, or that there is a small difference."""
     if found.verdict == "equivalent" and found.found and not found.identical:
         return "a small difference"
-    return seeds_needed(found).replace(" target", "") if found.verdict == "inconclusive" else ""
+    if found.verdict != "inconclusive":
+        return ""
+    needed = seeds_needed(found).replace(" target", "")
+    return f"plan {needed}" if found.difference.seeds < FEW_SEEDS else needed
+
+
+def verdict_line(found: Verdict) -> str:
+    """The verdict with its figures, on one line: `equivalent: +1.5 points (−0.4 to +3.4)`."""
+    line = f"{judged(found)}: {points(found.difference.value)} points ({ends(found.difference)})"
+    return f"{line}, {footing(found)}" if footing(found) else line
 
 
 def effect(found: Verdict) -> str:
     """What the verdict on a mitigation, leakage without less with it, says of it."""
+    if found.identical:
+        return "removes nothing"
     if found.verdict == "differs":
         return "removes leakage" if found.difference.value > 0 else "adds leakage"
-    return "open" if found.verdict == "inconclusive" else "little or no effect"
+    return "open" if found.verdict == "inconclusive" else f"removes less than {margin_points(found.margin)}"
+
+
+def effect_footing(found: Verdict) -> str:
+    """What goes with the word of an effect."""
+    if found.verdict == "equivalent" and found.found and not found.identical:
+        return "a small effect" if found.difference.value > 0 else "a small effect: it adds leakage"
+    return footing(found)
+
+
+def against_chance(found: ControlFinding) -> str:
+    """How a null control came out."""
+    if found.above_chance is None:
+        return "not judged"
+    if found.above_chance:
+        return "above chance"
+    below = found.adjusted_p is not None and found.adjusted_p < LEVEL and found.estimate.value < found.chance
+    return "below chance" if below else "not above chance"
+
+
+def p_value(p: float) -> str:
+    """`p 0.012`, `p < 0.001`."""
+    return "p < 0.001" if p < 0.001 else f"p {p:.3f}"
 
 
 def seen(difference: float) -> str:
@@ -85,6 +140,8 @@ def whole_percent(fraction: float) -> str:
 
 def seeds_needed(found: Verdict) -> str:
     """How many target seeds would give a verdict."""
+    if found.difference.seeds < FEW_SEEDS:
+        return f"{PLANNED} or more target seeds"
     if found.seeds_needed is None:
         return "more than 10,000 target seeds"
     return f"about {found.seeds_needed:,} target seeds"

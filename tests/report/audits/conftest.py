@@ -87,8 +87,10 @@ def ladder(found: Hits) -> dict[str, Any]:
     )  # fmt: skip
 
 
-def _by_seed(found: Hits, substrate: str, reveals: str, target: str = "trained") -> list[list[int]]:
-    return [found[(target, substrate, "v2", reveals, seed), "conv"] for seed in range(SEEDS)]
+def _by_seed(
+    found: Hits, substrate: str, reveals: str, target: str = "trained", evaluator: str = "conv"
+) -> list[list[int]]:
+    return [found[(target, substrate, "v2", reveals, seed), evaluator] for seed in range(SEEDS)]
 
 
 def row(found: Hits, target: str, substrate: str, attack: str, reveals: str) -> dict[str, Any]:
@@ -121,12 +123,14 @@ def curve(target: str, substrate: str, attack: str, reveals: str) -> Iterator[di
         }  # fmt: skip
 
 
-def mitigation(found: Hits, kind: str, setting: str, reveals: str) -> dict[str, Any]:
-    before, after = _by_seed(found, "snntorch", "scores"), _by_seed(found, "loihi", reveals)
+def mitigation(found: Hits, kind: str, setting: str, reveals: str, evaluator: str = "conv") -> dict[str, Any]:
+    before, after = (
+        _by_seed(found, *place, evaluator=evaluator) for place in (("snntorch", "scores"), ("loihi", reveals))
+    )
     removed = verdict(before, after)
     return {
         "mitigation": kind, "setting": setting, "substrate": "loihi", "attack": "v2", "reveals": "scores",
-        "evaluator": "conv",
+        "evaluator": evaluator,
         "accuracy": {
             "without": 0.97, "with": 0.95,
             "lost": {"value": 0.02, "low": 0.0, "high": 0.04, "seeds": SEEDS, "n": SEEDS},
@@ -165,7 +169,10 @@ def results(rate: Rate = level, **changes: Any) -> AuditResults:
         "ladder": [ladder(found)],
         "power": [{"attack": "v2", "reveals": "scores", "evaluator": "conv", "measure": "hit", **power}],
         "mitigations": [mitigation(found, "reveal", "shows label alone", "label"),
-                        mitigation(found, "rounding", "rounded to 0.1", "scores")],
+                        mitigation(found, "rounding", "rounded to 0.1", "scores"),
+                        mitigation(found, "noise", "noise of sd 0.1", "scores"),
+                        {**mitigation(found, "query_cap", "320 queries", "label"), "accuracy": None},
+                        mitigation(found, "reveal", "shows label alone", "label", "spiking")],
         "replays": [{"substrate": "lava", "of": "loihi", "seed": 0, "attack": "v2", "reveals": "scores", "restart": 0,
                      "queries": 740, "identical": True}],
         "verification": [{"target": "trained", "seed": 0, "substrates": ["loihi", "lava"],

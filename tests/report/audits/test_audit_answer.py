@@ -108,7 +108,7 @@ def test_steps_and_mitigations_count_only_where_they_were_shown(make_audit: Make
     mitigation = plain.mitigations[0].model_dump(by_alias=True)
     removed = mitigation["leakage"]["removed"]
     told = {
-        True: "Of the mitigations, “shows label alone” removes most: 20.0 points, at a cost of 2.0 points of the",
+        True: "Of the mitigations, “shows label alone” removes most: 20.0 points from v2, scores, at a cost of ",
         False: "None of 1 mitigation was shown to remove leakage.",
     }
     for found, words in told.items():

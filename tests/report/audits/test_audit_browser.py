@@ -45,6 +45,12 @@ for (const e of document.querySelectorAll('body *')) {
   if (ratio < 4.5) found.push([e.outerHTML.slice(0, 80), ratio]);
 }
 return found;"""
+# Tables that fit their box at every width, so that no verdict is out of sight.
+CUT_OFF = """return [...document.querySelectorAll('section[aria-labelledby=mitigations] .scroll,'
+  + 'section[aria-labelledby=power] .scroll, section[aria-labelledby=pairs] .scroll')]
+  .filter(e => e.scrollWidth > e.clientWidth).map(e => [e.getAttribute('aria-label'), e.scrollWidth, e.clientWidth])"""
+VERDICTS = """return [...document.querySelectorAll('section[aria-labelledby=mitigations] tr:has(.mark)')]
+  .map(row => [...row.querySelectorAll('.verdict')].filter(e => e.checkVisibility()).length)"""
 FOCUSED = """return [...document.querySelectorAll('a, summary, .scroll')].filter(e => { e.focus();
   return document.activeElement !== e; }).map(e => e.outerHTML.slice(0, 80))"""
 
@@ -105,6 +111,8 @@ def test_pages_open_offline_and_are_readable(browser: Any, pages: dict[str, Path
         assert browser.execute_script(CONTRAST) == []
         assert browser.execute_script(SMALLEST) >= 10, name
         assert browser.execute_script(FOCUSED) == []
+        assert browser.execute_script(CUT_OFF) == []
+        assert set(browser.execute_script(VERDICTS)) <= {1}, name
 
 
 def test_details_open_by_the_keyboard(browser: Any, pages: dict[str, Path]) -> None:

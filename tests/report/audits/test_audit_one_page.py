@@ -33,6 +33,25 @@ def test_tables_are_whole(audit: AuditResults) -> None:
         assert len({line.count("|") for line in rows}) <= 1
 
 
+def test_every_evaluator_says_what_mitigations_do(audit: AuditResults) -> None:
+    lines = one_page(audit).splitlines()
+    columns = "| mitigation | attack | accuracy lost | leakage removed, conv | leakage removed, spiking |"
+    after = lines[lines.index(columns) + 2 :]
+    assert [line.split(" | ")[0] for line in after[:4]] == [
+        "| shows label alone", "| answers rounded to 0.1", "| noise of sd 0.1", "| no more than 320 queries",
+    ]  # fmt: skip
+    assert after[0].count(" to ") == 2
+    assert after[1].endswith("| – |")
+
+
+def test_a_ladder_has_a_column_for_every_evaluator(make_audit: Callable[..., AuditResults]) -> None:
+    ladder = make_audit().ladder[0].model_dump()
+    text = one_page(make_audit(ladder=[ladder, {**ladder, "evaluator": "spiking"}]))
+    assert "| step | level | change | 95% | verdict | under spiking |" in text
+    assert text.count("## Which step does it") == 1
+    assert "not that showing less leaks more" in text
+
+
 def test_marks_in_names_are_no_markdown(make_audit: Callable[..., AuditResults]) -> None:
     data = {**make_audit().dataset.model_dump(), "name": "a|b *c* <img>\n# d"}
     text = one_page(make_audit(dataset=data))
