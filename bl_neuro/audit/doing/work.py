@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from bl_neuro import leakage
 from bl_neuro.access import BlackBox, answered
 from bl_neuro.arrays import FloatArray
-from bl_neuro.attacks import Inversions, Trace
+from bl_neuro.attacks import Inversions, Trace, load_inversions
 from bl_neuro.audit.definition.experiment import EvaluatorPart
 from bl_neuro.audit.definition.material import Material
 from bl_neuro.audit.definition.mitigation_part import in_box
@@ -24,7 +24,6 @@ from bl_neuro.audit.doing.boxes import box_for, opened
 from bl_neuro.audit.doing.replay import differences
 from bl_neuro.audit.doing.served_accuracy import served_accuracy
 from bl_neuro.audit.doing.verification import verified
-from bl_neuro.audit.keeping.kept_inversions import KeptInversions, read_inversions
 from bl_neuro.audit.keeping.store import Store
 from bl_neuro.audit.planning.planned_cell import Cell
 from bl_neuro.audit.provenance import machine, now, versions
@@ -216,7 +215,7 @@ class Work:
         shown = self._frames(kept.spikes) if self.material.of_events else self._images(kept.images)
         table = evaluator.probabilities(shown)
         course: dict[str, list[float]] = {"queries": [], "hits": [], "confidence": []}
-        for spent, rates in zip(kept.queries.tolist(), kept.rates):
+        for spent, rates in zip(kept.trace.queries.tolist(), kept.trace.rates):
             along = evaluator.probabilities(self._images(rates))
             course["queries"].append(spent)
             course["hits"].append(float(leakage.hits(along, classes).mean()))
@@ -253,8 +252,8 @@ class Work:
             self._evaluators[cell.address] = load_evaluator(self._file(cell))
         return self._evaluators[cell.address]
 
-    def _inversions(self, cell: Cell) -> KeptInversions:
-        return read_inversions(self._file(cell))
+    def _inversions(self, cell: Cell) -> Inversions:
+        return load_inversions(self._file(cell))
 
     def _file(self, cell: Cell) -> Path:
         result = self.store.read(cell.address)

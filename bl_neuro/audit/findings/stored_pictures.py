@@ -8,8 +8,8 @@ from functools import cached_property
 import numpy as np
 
 from bl_neuro.arrays import FloatArray
+from bl_neuro.attacks import load_inversions
 from bl_neuro.audit.definition.material import Material
-from bl_neuro.audit.keeping.kept_inversions import read_inversions
 from bl_neuro.audit.keeping.store import Store
 from bl_neuro.audit.planning.planned_cell import Cell
 from bl_neuro.errors import ModelFileError
@@ -38,7 +38,7 @@ class StoredPictures:
         result = self.store.read(address)
         if result is None or result.tensors is None:
             raise ModelFileError(f"{address}: its inversions are not there any more; run the audit again")
-        return np.asarray(read_inversions(result.tensors).images.reshape(-1, *self.material.shape).double())
+        return np.asarray(load_inversions(result.tensors).images.reshape(-1, *self.material.shape).double())
 
     def course(self, address: str, evaluator: str) -> Course | None:
         """As the judgement of that cell kept it."""
