@@ -113,11 +113,11 @@ def _verdicts(summary: dict[str, Any]) -> None:
     for each in summary["alike"]:
         say(f"  {_asked(each)}: {', '.join(each['substrates'])} score the same")
     for each in compared:
-        say(f"  {_asked(each)}: {'/'.join(each['first'])} less {'/'.join(each['second'])}: {_said(each)}")
+        say(f"  {_asked(each)}: {'/'.join(each['first'])} less {'/'.join(each['second'])}: {_said(each['verdict'])}")
 
 
-def _said(compared: dict[str, Any]) -> str:
-    return verdict_line(Verdict.model_validate(compared["verdict"])).replace("\u00a0", " ")
+def _said(verdict: dict[str, Any]) -> str:
+    return verdict_line(Verdict.model_validate(verdict))
 
 
 def _replays(summary: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from bl_neuro.audit.run_comparison import compare_runs, read_results
 from bl_neuro.cli.output import print_json, print_table, say
 from bl_neuro.errors import InputError, ReportError
 from bl_neuro.files import write_text
-from bl_neuro.report.audit_words import many, share, share_ends, view
+from bl_neuro.report.audit_words import many, share, share_ends, verdict_line, view
 from bl_neuro.report.compared_runs import ComparedRuns, RunComparison
 
 
@@ -72,8 +72,8 @@ def _tell(found: ComparedRuns) -> None:
     say(f"\n{found.answer()}")
     hits = [each for each in found.comparisons if each.measure == "hit"]
     for each in hits:
-        if each.sentence is not None:
-            say(f"  {view(each.attack, each.reveals)}, {each.evaluator}: {_sides(each)}: {each.sentence}")
+        if each.verdict is not None:
+            say(f"  {view(each.attack, each.reveals)}, {each.evaluator}: {_sides(each)}: {verdict_line(each.verdict)}")
     for why, count in Counter(each.why for each in hits if each.why is not None).items():
         say(f"  {many(count, 'comparison')} not paired: {why}")
     if found.settings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bl_neuro.report.audit_effects import CAP
 from bl_neuro.report.audit_schema import AuditResults
 from bl_neuro.report.audit_views import OWN
-from bl_neuro.report.audit_words import many, points
+from bl_neuro.report.audit_words import many, margin_points
 from bl_neuro.report.words import listed
 
 SMALL = 16 * 16
@@ -45,7 +45,7 @@ def limits(results: AuditResults) -> list[str]:
             "what was not replayed rests on both computing the same."
         )
     found.append(
-        f"A difference within {points(results.margin, False)} points is taken not to matter; whoever cares about less "
+        f"A difference within {margin_points(results.margin)} is taken not to matter; whoever cares about less "
         "needs a smaller margin and more target seeds."
     )
     pixels = 1

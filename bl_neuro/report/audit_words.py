@@ -92,8 +92,9 @@ def footing(found: Verdict) -> str:
 
 
 def verdict_line(found: Verdict) -> str:
-    """The verdict with its figures, on one line: `equivalent: +1.5 points (−0.4 to +3.4)`."""
-    line = f"{judged(found)}: {points(found.difference.value)} points ({ends(found.difference)})"
+    """The verdict with its figures, on one line of a terminal: `equivalent: +1.5 points (−0.4 to +3.4)`."""
+    interval = ends(found.difference).replace("\u00a0", " ")
+    line = f"{judged(found)}: {points(found.difference.value)} points ({interval})"
     return f"{line}, {footing(found)}" if footing(found) else line
 
 

@@ -80,7 +80,7 @@ def test_what_does_not_fit_is_an_error_of_one_line(call: Callable[..., Any], giv
     assert said.code == 2
     assert said.err.startswith(f"error: {given}: line 4: substrates.0: expected one of snntorch, ")
     assert call("audit", given, "--jobs", "0").err.startswith("error: --jobs: expected at least 1")
-    assert "one of att_faces, digits, mnist" in call("audit", "nowhere").err
+    assert "expected an experiment's TOML file or one of att_faces, digits, " in call("audit", "nowhere").err
 
 
 def test_a_scheduler_that_does_not_answer_is_an_error_of_one_line(

@@ -48,7 +48,7 @@ def test_effects_of_mitigations(
 def test_intervals_stay_within_what_can_be(base: dict[str, Any]) -> None:
     wide = {"value": 0.15, "low": -4.297, "high": 4.597, "seeds": 2, "n": 20}
     found = Verdict.model_validate({**base, "verdict": "inconclusive", "difference": wide})
-    line = "open: +15.0 points (−100.0\u00a0to\u00a0+100.0), plan 12 or more seeds"
+    line = "open: +15.0 points (−100.0 to +100.0), plan 12 or more seeds"
     assert words.verdict_line(found) == line
     assert words.seen(2.475) == "none"
     assert words.seen(0.0751) == "7.5"

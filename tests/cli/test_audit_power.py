@@ -1,0 +1,39 @@
+"""What a plan can find, as it is printed: nothing that cannot be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bl_neuro.cli.audit_power import tell_power
+
+PLAN = {
+    "attack": "v2", "reveals": "counts", "evaluator": "conv", "measure": "hit", "comparisons": 3, "seeds": 2,
+    "inversions": 20, "spread": 0.05, "within": 0.3, "assumed": True, "smallest_difference": 2.475,
+    "smallest_margin": 0.31, "equivalence_power": 0.08, "power": 0.8,
+}  # fmt: skip
+
+
+def told(capsys: pytest.CaptureFixture[str], **changes: Any) -> str:
+    tell_power([{**PLAN, **changes}], 0.1)
+    return capsys.readouterr().out
+
+
+def test_what_cannot_be_seen_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    said = told(capsys)
+    assert "none" in said
+    assert "247.5" not in said
+    assert "31.0" in said
+    assert "plan more seeds" in said
+
+
+def test_what_can_be_seen_is_in_points(capsys: pytest.CaptureFixture[str]) -> None:
+    said = told(capsys, smallest_difference=0.075)
+    assert "7.5" in said
+    assert "none" not in said
+
+
+def test_one_target_tests_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    tell_power([], 0.1)
+    assert "no difference between substrates can be tested" in capsys.readouterr().out
