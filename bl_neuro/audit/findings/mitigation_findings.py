@@ -14,7 +14,7 @@ from bl_neuro.audit.findings.records import Record
 from bl_neuro.audit.findings.verdicts import finite, paired
 from bl_neuro.audit.planning.mitigation_cells import views
 from bl_neuro.audit.planning.planned_cell import Cell
-from bl_neuro.leakage import pair_verdicts, paired_test, seed_bootstrap
+from bl_neuro.leakage import hit_bootstrap, pair_verdicts, paired_test
 
 Values = dict[tuple[int, int, int], tuple[float, float]]
 Accuracies = dict[tuple[str | None, str, str], dict[int, float]]
@@ -58,8 +58,8 @@ def mitigation_findings(
         for name, verdict in verdicts.items():
             case = cases[int(name)]
             leakage = {
-                "without": asdict(seed_bootstrap(pairs[name][0])),
-                "with": asdict(seed_bootstrap(pairs[name][1])),
+                "without": asdict(hit_bootstrap(pairs[name][0])),
+                "with": asdict(hit_bootstrap(pairs[name][1])),
                 "removed": asdict(verdict),
                 "sentence": verdict.sentence,
             }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -19,7 +19,7 @@ from bl_neuro.audit.findings.replay_findings import replay_findings, standins
 from bl_neuro.audit.findings.verdicts import substrate_verdicts
 from bl_neuro.audit.keeping.store import Store
 from bl_neuro.audit.planning.planned_cell import Cell
-from bl_neuro.leakage import seed_bootstrap
+from bl_neuro.leakage import Estimate, hit_bootstrap, seed_bootstrap
 
 FORMAT = "bl-neuro/audit-summary/1"
 
@@ -97,7 +97,7 @@ def _row(
         "spike_density": float(np.mean([found["spike_density"] for _, found in done])) if done else None,
         "evaluators": {
             name: {
-                "attack_accuracy": _estimate([(each.seed, [each.hit]) for each in own if each.evaluator == name]),
+                "attack_accuracy": _hit_rate([(each.seed, [each.hit]) for each in own if each.evaluator == name]),
                 "confidence": _estimate([(each.seed, [each.confidence]) for each in own if each.evaluator == name]),
             }
             for name in dict.fromkeys(each.evaluator for each in own)
@@ -122,7 +122,7 @@ def _success(done: list[tuple[Cell, dict[str, Any]]]) -> dict[str, Any] | None:
     """How often the target itself names the class; None where it shows no label."""
     if any(found["target_answers"] is None for _, found in done):
         return None
-    return _estimate(
+    return _hit_rate(
         [
             (
                 cell.facts["seed"],
@@ -133,9 +133,16 @@ def _success(done: list[tuple[Cell, dict[str, Any]]]) -> dict[str, Any] | None:
     )
 
 
-def _estimate(values: list[tuple[int, list[Any]]]) -> dict[str, Any] | None:
+def _hit_rate(hits: list[tuple[int, list[Any]]]) -> dict[str, Any] | None:
+    """`_estimate` of hits, which keeps an interval of some width where all are alike."""
+    return _estimate(hits, hit_bootstrap)
+
+
+def _estimate(
+    values: list[tuple[int, list[Any]]], estimated: Callable[..., Estimate] = seed_bootstrap
+) -> dict[str, Any] | None:
     """Mean and 95% interval over target seeds; None where there are no values."""
     by_seed: dict[int, list[float]] = {}
     for seed, each in values:
         by_seed.setdefault(seed, []).extend(float(value) for value in each)
-    return asdict(seed_bootstrap([by_seed[seed] for seed in sorted(by_seed)])) if by_seed else None
+    return asdict(estimated([by_seed[seed] for seed in sorted(by_seed)])) if by_seed else None
