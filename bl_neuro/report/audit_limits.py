@@ -61,8 +61,9 @@ def _of_mitigations(results: AuditResults) -> list[str]:
     found = []
     if any(each.mitigation in ("noise", "input_dropout") for each in results.mitigations):
         found.append(
-            "Noise is drawn anew in every answer: an attacker who asks the same input again averages it away at the "
-            "price of queries; the attacks here do not, so what is removed is an upper bound."
+            "Noise, and which input spikes are left out, is drawn anew in every answer: an attacker who asks the same "
+            "input again averages it away at the price of queries; the attacks here do not, so what is removed is an "
+            "upper bound."
         )
     capped = {(each.substrate, each.attack, each.reveals) for each in results.mitigations if each.mitigation == CAP}
     if capped:

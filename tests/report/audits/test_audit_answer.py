@@ -64,6 +64,21 @@ def test_open_comparisons_are_not_yet_known_and_say_what_they_need(plain: AuditR
     )
 
 
+def test_few_seeds_do_not_say_how_many_are_needed(plain: AuditResults) -> None:
+    difference = {**plain.verdicts[0].verdict.difference.model_dump(), "seeds": 3}
+    answer = audit_answer(judged(plain, "inconclusive", seeds_needed=25, difference=difference))
+    assert answer.lead.endswith("The one comparison is open: plan 12 or more target seeds.")
+
+
+def test_an_interval_of_few_seeds_stays_within_what_can_be(plain: AuditResults) -> None:
+    wide = {**plain.verdicts[0].verdict.difference.model_dump(), "value": -0.6, "low": -4.3, "high": 3.1, "seeds": 2}
+    assert "60.0 points less than" in audit_answer(judged(plain, "differs", difference=wide)).lead
+    assert (
+        "(difference −100.0\u00a0to\u00a0+100.0, 95% interval)"
+        in audit_answer(judged(plain, "differs", difference=wide)).lead
+    )
+
+
 def test_substrates_that_are_all_alike_are_no(make_audit: Make) -> None:
     answer = audit_answer(make_audit(lambda target, *_: 0.8 if target == "trained" else 0.1))
     assert (answer.word, answer.lead) == ("No", "On snntorch, norse and loihi every inversion scores the same.")

@@ -108,7 +108,7 @@ def test_tables_have_headers_with_a_scope_and_scroll_in_a_box_of_their_own(page:
         "not above chance",
         "answers rounded to 0.1conv: from ",
         "spiking: from ",
-        "Noise is drawn anew in every answer",
+        "Noise, and which input spikes are left out, is drawn anew in every answer",
         "Query caps are measured against a budget of 740 queries for all classes together; honest users are capped too",
         "separate families of Holm’s correction",
         "not that showing less leaks more",
@@ -137,6 +137,17 @@ def test_sections_of_what_was_not_run_are_left_out(make_audit: Make, make_audit_
     assert ids == [key for key, _ in SECTIONS if key not in ("ladder", "power", "mitigations", "replays")]
     assert "No ladder was run" in page.text
     assert "not judged" in page.text  # the control's rows are still there
+
+
+def test_a_control_below_chance_is_neither_good_news_nor_p_of_zero(
+    make_audit: Make, make_audit_pictures: MakePictures
+) -> None:
+    control = make_audit().controls[0].model_dump()
+    estimate = {**control["estimate"], "value": 0.01, "low": 0.0, "high": 0.02}
+    low = make_audit(controls=[{**control, "estimate": estimate, "p": 0.0001, "adjusted_p": 0.0003}])
+    page = Outline(audit_pages(low, make_audit_pictures())[REPORT])
+    assert "below chance p < 0.001, Holm" in page.text
+    assert "not above chance" not in page.text
 
 
 def test_an_audit_of_which_nothing_is_done_has_a_page_too(make_audit: Make, make_audit_pictures: MakePictures) -> None:
