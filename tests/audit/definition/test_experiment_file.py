@@ -69,7 +69,7 @@ def test_every_problem_is_told_with_its_line(tmp_path: Path) -> None:
         "line 19: attacks.0.settings.windw: expected one of blur, window,",
         "line 22: attacks.1.attack: expected one of v1, v2_",
         "line 26: attacks.2.budget: v1 has the gradients",
-        "line 27: attacks.2.settings: blur: expected at least 0 pixels, found -1.0",
+        "line 27: attacks.2.settings: blur: expected at least 0 pixels, at most 1024, found -1.0",
         "line 30: controls.0.kind: Input should be 'untrained' or 'shuffled_labels', found 'none'",
         "line 31: controls.0.attacks.0: expected the label of an attack, found 'v7'",
     ]
@@ -115,7 +115,7 @@ def test_what_is_no_toml_is_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_a_missing_file_names_those_in_the_package(tmp_path: Path) -> None:
-    with pytest.raises(ExperimentError, match="one of att_faces, digits, mnist, nmnist"):
+    with pytest.raises(ExperimentError, match="one of att_faces, digits, digits-clean, mnist, nmnist"):
         read_experiment(tmp_path / "nowhere.toml")
 
 
