@@ -246,6 +246,81 @@ def attack(
 
 
 @app.command()
+def serve(
+    model: Model,
+    backend: Annotated[
+        str, typer.Option("--backend", help="Substrate: snntorch, norse, slayer, loihi, lava.")
+    ] = "loihi",
+    name: Annotated[
+        str | None, typer.Option("--name", help="Name of the model in URLs; the file's by default.")
+    ] = None,
+    reveals: Annotated[
+        str, typer.Option("--reveals", help="What an answer shows: membrane, scores, spikes, counts or label.")
+    ] = "counts",
+    budget: Annotated[
+        int | None, typer.Option("--budget", help="Queries that each client may spend for good; no limit by default.")
+    ] = None,
+    rate: Annotated[float | None, typer.Option("--rate", help="Requests a second that each client may make.")] = None,
+    host: Annotated[str, typer.Option("--host", help="Address to listen at; others need tokens.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", help="Port to listen at; 0 for any that is free.")] = 8000,
+    token_file: Annotated[
+        Path | None, typer.Option("--token-file", help="Clients and hashes of their tokens (see bl-neuro token).")
+    ] = None,
+    token: Annotated[
+        list[str] | None,
+        typer.Option("--token", help="NAME:TOKEN of a client, which others here can see; BL_NEURO_TOKENS they cannot."),
+    ] = None,
+    log: Annotated[
+        Path | None, typer.Option("--log", help="File of all queries, which budgets live in; NAME.queries.sqlite.")
+    ] = None,
+    certificate: Annotated[Path | None, typer.Option("--tls-certificate", help="PEM file, for HTTPS.")] = None,
+    key: Annotated[Path | None, typer.Option("--tls-key", help="PEM file of its key.")] = None,
+    metrics_port: Annotated[
+        int | None, typer.Option("--metrics-port", help="Port on this machine for Prometheus.")
+    ] = None,
+    max_batch: Annotated[int, typer.Option("--max-batch", help="Most samples of a request.")] = 1024,
+    max_steps: Annotated[int, typer.Option("--max-steps", help="Most time steps of a request.")] = 1024,
+    deadline: Annotated[float, typer.Option("--deadline", help="Seconds that a request may take.")] = 30.0,
+    layers: Layers = None,
+    input_shape: InputShape = None,
+    convention: Convention = None,
+    dt: Dt = None,
+    reset: Reset = None,
+) -> None:
+    """Put a network behind a query-only endpoint (Open Inference Protocol v2) until Ctrl-C."""
+    from bl_neuro.cli.serve import ServeRequest
+    from bl_neuro.cli.serve import serve as command
+
+    opened = _model(model, layers, input_shape, convention, dt, reset)
+    settings = {
+        "reveals": reveals,
+        "budget": budget,
+        "rate": rate,
+        "host": host,
+        "port": port,
+        "certificate": certificate,
+        "key": key,
+        "metrics_port": metrics_port,
+        "max_batch": max_batch,
+        "max_steps": max_steps,
+        "deadline_s": deadline,
+    }
+    command(ServeRequest(opened, backend, name, log, token_file, token or [], settings))
+
+
+@app.command()
+def token(
+    name: Annotated[str, typer.Argument(help="The client.", show_default=False)],
+    file: Annotated[Path, typer.Option("--file", help="File of clients, made if it is not there.", show_default=False)],
+    as_json: Json = False,
+) -> None:
+    """Make a token for a client of an endpoint: its hash goes to the file, the token is shown once."""
+    from bl_neuro.cli.serve import token as command
+
+    command(file, name, as_json)
+
+
+@app.command()
 def inspect(
     model: Model,
     layers: Layers = None,

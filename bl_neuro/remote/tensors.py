@@ -44,14 +44,17 @@ def datatype_of(tensor: Tensor) -> str:
 
 def to_bytes(tensor: Tensor) -> bytes:
     """The values of `tensor`, as the binary extension carries them."""
-    return tensor.contiguous().numpy().astype(DATATYPES[datatype_of(tensor)], copy=False).tobytes()
+    values: NDArray[Any] = tensor.contiguous().numpy().astype(DATATYPES[datatype_of(tensor)], copy=False)
+    return values.tobytes()
 
 
 def from_bytes(values: bytes | memoryview, datatype: str, shape: list[int]) -> Tensor:
     """The tensor of exactly these bytes; InputError where they are too many or too few."""
     dtype, count = _dtype(datatype), _count(shape)
     if len(values) != count * dtype.itemsize:
-        raise InputError(f"expected {count * dtype.itemsize} bytes for {datatype} of shape {shape}, found {len(values)}")
+        raise InputError(
+            f"expected {count * dtype.itemsize} bytes for {datatype} of shape {shape}, found {len(values)}"
+        )
     if dtype.kind == "b":
         octets = np.frombuffer(values, np.uint8)
         if count and octets.max() > 1:
