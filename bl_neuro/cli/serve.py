@@ -43,9 +43,6 @@ def serve(request: ServeRequest) -> None:
     need_spoken(network, settings.reveals)
     options: dict[str, Any] = {"runtimes": 1} if request.backend == "lava" else {}
     with open_target(network, request.backend, **options) as target:
-        say(
-            f"Serves {name} at http{'s' if settings.certificate else ''}://{settings.host}:{settings.port}/v2/models/{name}"
-        )
         run(target, settings, clients)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import ssl
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import uvicorn
 from prometheus_client import start_http_server
@@ -49,12 +51,33 @@ def serve(target: Target, settings: ServeSettings, clients: Clients) -> None:
         port = opened.enter_context(_port(settings))
         log.write("listening", host=settings.host, port=port.getsockname()[1], model=settings.name)
         endpoint = Endpoint(model, clients, ledger, metrics, log)
-        uvicorn.Server(_config(endpoint, settings)).run(sockets=[port])
+        with _signals_end_only_the_server():
+            uvicorn.Server(_config(endpoint, settings)).run(sockets=[port])
 
 
 def _port(settings: ServeSettings) -> socket.socket:
+    """Listens. The protocol is named, or asyncio would not send small answers at once (TCP_NODELAY)."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    return socket.create_server((settings.host, settings.port), family=family, backlog=MOST_CONNECTIONS)
+    port = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        port.bind((settings.host, settings.port))
+        port.listen(MOST_CONNECTIONS)
+    except BaseException:
+        port.close()
+        raise
+    return port
+
+
+@contextmanager
+def _signals_end_only_the_server() -> Iterator[None]:
+    """Uvicorn ends on a signal and then raises it again; what is open here would not be given back."""
+    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _config(endpoint: Endpoint, settings: ServeSettings) -> uvicorn.Config:
