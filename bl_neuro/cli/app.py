@@ -172,7 +172,13 @@ def status(
 
 @app.command()
 def attack(
-    model: Model,
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="A network, as .safetensors, .net or .nir; or http(s)://HOST:PORT/v2/models/NAME, an endpoint.",
+            show_default=False,
+        ),
+    ],
     backend: Annotated[
         str, typer.Option("--backend", help="Substrate: snntorch, norse, slayer, loihi, lava.")
     ] = "snntorch",
@@ -223,6 +229,15 @@ def attack(
         Path | None, typer.Option("--evaluator", help="An evaluator that judges the inversions (see train).")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for inversions.safetensors and pictures.")] = None,
+    token: Annotated[
+        str | None, typer.Option("--token", help="For an endpoint; BL_NEURO_TOKEN by default, which nobody here sees.")
+    ] = None,
+    input_name: Annotated[str | None, typer.Option("--input", help="Name of an endpoint's input.")] = None,
+    output_name: Annotated[str | None, typer.Option("--output", help="Name of an endpoint's output.")] = None,
+    layout: Annotated[
+        str | None,
+        typer.Option("--layout", help="What an endpoint takes: time_first, batch_first, or rates (no time)."),
+    ] = None,
     layers: Layers = None,
     input_shape: InputShape = None,
     convention: Convention = None,
@@ -240,9 +255,16 @@ def attack(
     from bl_neuro.cli.attack import attack as command
     from bl_neuro.cli.strategy import StrategyRequest
 
-    opened = _model(model, layers, input_shape, convention, dt, reset)
-    strategy = StrategyRequest(name, reveals, budget, twin, preset, blur, window, image_shape, patience)
-    command(AttackRequest(opened, backend, strategy, classes, steps, evaluator, out, seed), as_json)
+    asked = StrategyRequest(name, reveals, budget, twin, preset, blur, window, image_shape, patience)
+    if model.startswith(("http://", "https://")):
+        from bl_neuro.cli.attack_endpoint import EndpointAttackRequest, attack_endpoint
+
+        said = (token, input_name, output_name, input_shape, layout)
+        return attack_endpoint(
+            EndpointAttackRequest(model, asked, classes, steps, evaluator, out, seed, *said), as_json
+        )
+    opened = _model(Path(model), layers, input_shape, convention, dt, reset)
+    command(AttackRequest(opened, backend, asked, classes, steps, evaluator, out, seed), as_json)
 
 
 @app.command()

@@ -46,9 +46,9 @@ class StrategyRequest:
         """Whether it needs gradients and asks no queries."""
         return ATTACKS[self.attack].access == "white_box"
 
-    def strategy(self, network: Network, classes: int) -> Attack[Any]:
+    def strategy(self, network: Network | BlackBox, classes: int) -> Attack[Any]:
         """The attack, for so many inversions."""
-        self._check()
+        self.check()
         priors = self._priors(network)
         if self.white:
             return self._white(self.attack, priors)
@@ -98,7 +98,7 @@ class StrategyRequest:
             raise InputError(f"--image-shape: expected HEIGHT,WIDTH in pixels, found {self.image_shape!r}")
         return int(parts[0]), int(parts[1])
 
-    def _check(self) -> None:
+    def check(self) -> None:
         """Every option by itself first, then whether the attack has a use for it."""
         if self.attack not in ATTACKS:
             raise InputError(f"--attack: expected one of {', '.join(ATTACKS)}, found {self.attack!r}")
@@ -126,7 +126,7 @@ class StrategyRequest:
         made: Callable[..., Any] = getattr(ATTACKS[attack], f"for_{self.preset}")
         return made
 
-    def _priors(self, network: Network) -> dict[str, Any]:
+    def _priors(self, network: Network | BlackBox) -> dict[str, Any]:
         """Image priors as settings of an attack."""
         sides = self.sides()
         images = len(network.input_shape) == 3

@@ -44,6 +44,7 @@ class Server:
             self._port = facts.get("port", self._port)
             if facts.get("event") == "ready":
                 self._up.set()
+        self.process.stderr.close()
         self._up.set()
 
     def box(self, **options: Any) -> Any:
@@ -64,6 +65,12 @@ class Server:
 
 
 Start = Callable[..., Server]
+
+
+@pytest.fixture(scope="session")
+def launch() -> type[Server]:
+    """Makes a server of a model file."""
+    return Server
 
 
 @pytest.fixture

@@ -53,26 +53,26 @@ def test_32_clients_spend_exactly_their_budgets(easy: bl.Network, start: Any, tm
 @pytest.mark.slow
 def test_a_kill_forgets_nothing_and_charges_nothing_twice(easy: bl.Network, start: Any, tmp_path: Path) -> None:
     arguments = [word for name, token in TOKENS.items() for word in ("--token", f"{name}:{token}")]
-    server = start(easy, "--budget", "60", *arguments)
+    server = start(easy, "--budget", "12", *arguments)
     boxes = {name: server.box(token=TOKENS[name], patience_s=120.0) for name in CLIENTS}
     under_way = threading.Barrier(len(CLIENTS) + 1)
 
     def spend(name: str) -> int:
         answered = 0
-        for turn in range(60):
-            if turn == 20:
-                under_way.wait(60)
+        for turn in range(12):
+            if turn == 4:
+                under_way.wait(120)
             answered += len(boxes[name].query(torch.ones(2, 1, 12)))
         return answered
 
     with ThreadPoolExecutor(len(CLIENTS)) as pool:
         spending = pool.map(spend, CLIENTS)
-        under_way.wait(60)
+        under_way.wait(120)
         server.kill()
-        again = start(easy, "--budget", "60", *arguments, "--port", server.root.rpartition(":")[2])
+        again = start(easy, "--budget", "12", *arguments, "--port", server.root.rpartition(":")[2])
         answered = dict(zip(CLIENTS, spending))
     assert again.end() == 0
-    assert answered == dict.fromkeys(CLIENTS, 60)
+    assert answered == dict.fromkeys(CLIENTS, 12)
     assert logged(tmp_path / "queries.sqlite") == answered
 
 
