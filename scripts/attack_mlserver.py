@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-RUNTIME = '''
+RUNTIME = """
 import numpy as np
 from mlserver import MLModel
 from mlserver.codecs import NumpyCodec
@@ -39,7 +39,7 @@ class Softmax(MLModel):
         raised = np.exp(logits - logits.max(1, keepdims=True))
         scores = (raised / raised.sum(1, keepdims=True)).astype(np.float32)
         return InferenceResponse(model_name=self.name, outputs=[NumpyCodec.encode_output("probabilities", scores)])
-'''
+"""
 
 
 def model(folder: Path, port: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:

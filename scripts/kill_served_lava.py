@@ -56,9 +56,9 @@ class Load:
 
 
 def lava_child(server: int) -> int:
-    """The simulation that the server runs: its youngest direct child."""
-    found = sorted(psutil.Process(server).children(), key=lambda each: each.create_time())
-    return int(found[-1].pid)
+    """The simulation that the server runs."""
+    (found,) = (each for each in psutil.Process(server).children() if "child" in " ".join(each.cmdline()))
+    return int(found.pid)
 
 
 def measure(kills: int, clients: int, folder: Path) -> dict[str, Any]:
@@ -80,13 +80,14 @@ def measure(kills: int, clients: int, folder: Path) -> dict[str, Any]:
             facts |= json.loads(line)
         threading.Thread(target=lambda: [None for _ in server.stderr or ()], daemon=True).start()
         load = Load(f"http://127.0.0.1:{facts['port']}/v2/models/easy", clients, spikes, expected)
-        recovered = []
+        recovered, pids = [], []
         try:
             for _ in range(kills):
                 before = len(load.answered)
                 while len(load.answered) < before + 10:
                     time.sleep(0.02)
-                os.killpg(lava_child(server.pid), signal.SIGKILL)
+                pids.append(lava_child(server.pid))
+                os.killpg(pids[-1], signal.SIGKILL)
                 killed, seen = time.monotonic(), len(load.answered)
                 time.sleep(0.3)  # answers that had left before the kill
                 seen = len(load.answered)
@@ -97,7 +98,7 @@ def measure(kills: int, clients: int, folder: Path) -> dict[str, Any]:
             load.end()
             server.terminate()
     return {
-        "kills": kills,
+        "kills": len(set(pids)),
         "clients": clients,
         "recovery_s": recovered,
         "answered": len(load.answered),
