@@ -88,6 +88,7 @@ def _config(endpoint: Endpoint, settings: ServeSettings) -> uvicorn.Config:
         ws="none",
         lifespan="on",
         log_config=None,
+        log_level="error",
         access_log=False,
         server_header=False,
         proxy_headers=False,
