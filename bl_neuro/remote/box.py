@@ -21,7 +21,7 @@ from bl_neuro.remote.tensors import DATATYPES
 MOST_BYTES = 16 * 2**20
 """Of one request, where an endpoint does not say how much it takes."""
 HEADER_ROOM = 4096
-_MODEL = re.compile(r"(?P<base>https?://.+?)(?P<path>/v2/models/[^/]+(?:/versions/[^/]+)?)/?")
+_MODEL = re.compile(r"(?P<base>https?://.+?)(?P<path>/v2/models/[^/?#\s]+(?:/versions/[^/?#\s]+)?)/?")
 
 
 class RemoteBlackBox(BlackBox):
