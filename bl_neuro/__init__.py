@@ -14,6 +14,10 @@ from bl_neuro.errors import (
     BlNeuroError,
     BudgetExceeded,
     DataError,
+    EndpointError,
+    EndpointProtocolError,
+    EndpointRefused,
+    EndpointUnavailable,
     ExperimentError,
     InputError,
     MissingDependency,
@@ -38,6 +42,7 @@ if TYPE_CHECKING:
     from bl_neuro.model_file import load, save
     from bl_neuro.network import Network
     from bl_neuro.neuron import CubaLIF
+    from bl_neuro.remote import RemoteBlackBox
 
 _LAZY = {
     "AveragePool": "bl_neuro.layers",
@@ -48,6 +53,7 @@ _LAZY = {
     "Flatten": "bl_neuro.layers",
     "Input": "bl_neuro.layers",
     "Network": "bl_neuro.network",
+    "RemoteBlackBox": "bl_neuro.remote",
     "SumPool": "bl_neuro.layers",
     "WhiteBox": "bl_neuro.access",
     "available_substrates": "bl_neuro.backends",
@@ -71,6 +77,10 @@ __all__ = [
     "CubaLIF",
     "DataError",
     "Dense",
+    "EndpointError",
+    "EndpointProtocolError",
+    "EndpointRefused",
+    "EndpointUnavailable",
     "ExperimentError",
     "Flatten",
     "Input",
@@ -81,6 +91,7 @@ __all__ = [
     "NetworkError",
     "NotDifferentiable",
     "NotRevealed",
+    "RemoteBlackBox",
     "ReportError",
     "SubstrateError",
     "SubstrateFailed",

@@ -105,6 +105,15 @@ class BlackBox:
                 f"reveals: {reveals} takes a membrane, and substrate {target.substrate} shows none; "
                 f"expected spikes{', counts or label' if target.network.readout == 'spikes' else ' or counts'}"
             )
+        if mitigation is not None:
+            mitigation.check(reveals)
+        gate = _gate(target, reveals, mitigation, seed)
+        self._set_up(reveals, budget, target.network.input_shape, target.network.classes, gate)
+
+    def _set_up(
+        self, reveals: Reveals, budget: int | None, input_shape: tuple[int, ...], classes: int, gate: Gate
+    ) -> None:
+        """The meter, before whatever `gate` leads to."""
         limit = whole_number(budget)
         if budget is not None and (limit is None or limit < 1):
             raise InputError(f"budget: expected a whole number of at least 1 query, found {budget!r}")
@@ -112,11 +121,9 @@ class BlackBox:
         self._budget = limit
         self._spent = 0
         self._lock = threading.Lock()
-        self._input_shape = target.network.input_shape
-        self._classes = target.network.classes
-        if mitigation is not None:
-            mitigation.check(reveals)
-        self._gate = _gate(target, reveals, mitigation, seed)
+        self._input_shape = input_shape
+        self._classes = classes
+        self._gate = gate
 
     @property
     def reveals(self) -> str:
@@ -163,14 +170,19 @@ class BlackBox:
                     f"this query costs {cost}, and {self._budget - self._spent} of the budget of {self._budget} remain"
                 )
             self._spent += cost
-        return self._gate.ask(inputs)
+        try:
+            return self._gate.ask(inputs)
+        except BudgetExceeded:  # a meter further on refused it: nothing ran
+            with self._lock:
+                self._spent -= cost
+            raise
 
     def __repr__(self) -> str:
         return f"BlackBox(reveals={self._reveals!r}, spent={self._spent}, budget={self._budget})"
 
 
-class _Gate(NamedTuple):
-    """The way through to the target: two closures, so that no public attribute leads to what they close over.
+class Gate(NamedTuple):
+    """The way through to what answers: two closures, so that no public attribute leads to what they close over.
 
     It keeps an honest attack honest. Code that means to cheat inside one Python process can; an endpoint of another
     process is the boundary there.
@@ -180,7 +192,7 @@ class _Gate(NamedTuple):
     ask: Callable[[Tensor], Tensor]
 
 
-def _gate(target: Target, reveals: Reveals, mitigation: Mitigation | None, seed: int) -> _Gate:
+def _gate(target: Target, reveals: Reveals, mitigation: Mitigation | None, seed: int) -> Gate:
     rng, turn = stream(seed, "mitigation"), threading.Lock()
 
     def check(spikes: Any) -> Tensor:
@@ -197,7 +209,7 @@ def _gate(target: Target, reveals: Reveals, mitigation: Mitigation | None, seed:
                 shown = mitigation.output(reveal(response, seen, readout), seen, rng)
                 return shown.argmax(1) if reveals == "label" else shown
 
-    return _Gate(check, ask)
+    return Gate(check, ask)
 
 
 def _named_by(readout: Readout) -> Reveals:

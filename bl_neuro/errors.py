@@ -16,6 +16,10 @@
     │   ├── BudgetExceeded        the query would cost more than what is left
     │   ├── NotDifferentiable     a white box needs gradients this substrate has not
     │   └── NotRevealed           the substrate has no such output to reveal
+    ├── EndpointError         an endpoint of a served model did not answer
+    │   ├── EndpointRefused       it will not answer this: no such model, no right to ask, too large
+    │   ├── EndpointUnavailable   it cannot be reached, or was busy for too long
+    │   └── EndpointProtocolError what it said is not the protocol
     └── ReportError           a report could not be written
 
 The messages say what was expected, what was found, where, and what to try.
@@ -105,6 +109,22 @@ class NotDifferentiable(AccessError, InputError):
 
 class NotRevealed(AccessError, InputError):
     """A black box was asked to reveal what its substrate does not put out."""
+
+
+class EndpointError(BlNeuroError):
+    """An endpoint of a served model did not answer."""
+
+
+class EndpointRefused(EndpointError):
+    """An endpoint will not answer this request, however often it is asked."""
+
+
+class EndpointUnavailable(EndpointError):
+    """An endpoint cannot be reached, or was busy for longer than the caller would wait."""
+
+
+class EndpointProtocolError(EndpointError):
+    """What an endpoint said is not the Open Inference Protocol, or not what it announced."""
 
 
 class ReportError(BlNeuroError):

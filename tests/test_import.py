@@ -74,7 +74,7 @@ def test_other_names_are_not() -> None:
 def test_every_exception_is_ours() -> None:
     exceptions = [getattr(bl_neuro, name) for name in bl_neuro.__all__]
     ours = [each for each in exceptions if isinstance(each, type) and issubclass(each, Exception)]
-    assert len(ours) == 17
+    assert len(ours) == 21
     assert all(issubclass(each, bl_neuro.BlNeuroError) for each in ours)
 
 

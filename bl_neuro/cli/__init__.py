@@ -24,10 +24,11 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str]) -> int:
     """Runs one command and returns its exit code."""
-    from bl_neuro.cli.app import app
+    from bl_neuro.cli import commands, commands_to_attack  # noqa: F401 - they join the application, in this order
+    from bl_neuro.cli.options import app as application
 
     try:
-        code = int(app(args=arguments, prog_name="bl-neuro", standalone_mode=False) or 0)
+        code = int(application(args=arguments, prog_name="bl-neuro", standalone_mode=False) or 0)
         sys.stdout.flush()
         if code == INTERRUPTED:  # Typer makes an exit code of Ctrl-C
             _fail("interrupted")

@@ -44,13 +44,12 @@ class AttackRequest:
 def attack(request: AttackRequest, as_json: bool) -> None:
     """Runs one attack on one network and says what came of it."""
     network = request.model.open()
-    classes = _classes(request.classes, network.classes)
+    classes = classes_named(request.classes, network.classes)
     strategy = request.strategy.strategy(network, len(classes))
     need_spoken(network, request.strategy.facts()["reveals"])
     evaluator = None if request.evaluator is None else load_evaluator(request.evaluator)
-    shape = _picture_shape(request, network.input_shape, evaluator)
-    if evaluator is not None and evaluator.classes != network.classes:
-        raise InputError(f"--evaluator: it tells {evaluator.classes} classes apart; the network has {network.classes}")
+    shape = picture_shape(request.strategy.sides(), network.input_shape, evaluator)
+    need_same_classes(evaluator, network.classes)
     if request.out is not None:
         need_free(request.out, request.force)
     with progress_bars() as stages, ExitStack() as targets:
@@ -63,13 +62,20 @@ def attack(request: AttackRequest, as_json: bool) -> None:
         inversions = strategy(box, classes=classes, steps=request.steps, seed=request.seed, progress=progress)
         facts = _facts(request, network, strategy, inversions, assumed)
         if request.out is not None:  # before anything else is asked of the target: it may fail
-            save_attack(inversions, _images(inversions, shape), facts, request.out)
+            save_attack(inversions, seen_images(inversions, shape), facts, request.out)
         answers = _answers(target, inversions)
-    judged = None if evaluator is None else evaluator.probabilities(_images(inversions, shape))
-    _report(facts, assumed, inversions, answers, judged, as_json)
+    judged = None if evaluator is None else evaluator.probabilities(seen_images(inversions, shape))
+    report_inversions(facts, assumed, inversions, answers, judged, as_json)
 
 
-def _classes(text: str | None, count: int) -> list[int]:
+def need_same_classes(evaluator: Evaluator | None, classes: int) -> None:
+    """InputError where the judge tells other classes apart than the target."""
+    if evaluator is not None and evaluator.classes != classes:
+        raise InputError(f"--evaluator: it tells {evaluator.classes} classes apart; the network has {classes}")
+
+
+def classes_named(text: str | None, count: int) -> list[int]:
+    """Classes as they were typed, all of them by default."""
     if text is None:
         return list(range(count))
     try:
@@ -79,11 +85,10 @@ def _classes(text: str | None, count: int) -> list[int]:
     return checked_classes(numbers, count)
 
 
-def _picture_shape(
-    request: AttackRequest, input_shape: tuple[int, ...], evaluator: Evaluator | None
+def picture_shape(
+    sides: tuple[int, int] | None, input_shape: tuple[int, ...], evaluator: Evaluator | None
 ) -> tuple[int, int, int]:
     """How an input is seen as a picture (C, H, W): as it is, as asked for, as the evaluator does, or as one line."""
-    sides = request.strategy.sides()
     if len(input_shape) == 3:
         shape = input_shape
     elif sides is not None:
@@ -111,7 +116,8 @@ def _answers(target: Target, inversions: Inversions) -> list[int | None]:
     return [None if label < 0 else label for label in found]
 
 
-def _images(inversions: Inversions, shape: tuple[int, int, int]) -> FloatArray:
+def seen_images(inversions: Inversions, shape: tuple[int, int, int]) -> FloatArray:
+    """Inversions as pictures (K, C, H, W)."""
     return np.asarray(inversions.images.reshape(-1, *shape).double())
 
 
@@ -136,7 +142,7 @@ def _facts(
     }
 
 
-def _report(
+def report_inversions(
     facts: dict[str, object],
     assumed: list[str],
     inversions: Inversions,
@@ -144,6 +150,7 @@ def _report(
     judged: FloatArray | None,
     as_json: bool,
 ) -> None:
+    """Says what came of it; answers: what the target says of each inversion."""
     each: list[dict[str, object]] = []
     for number, label in enumerate(inversions.classes.tolist()):
         one: dict[str, object] = {"class": label, "target_answers": answers[number]}

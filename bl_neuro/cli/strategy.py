@@ -46,9 +46,9 @@ class StrategyRequest:
         """Whether it needs gradients and asks no queries."""
         return ATTACKS[self.attack].access == "white_box"
 
-    def strategy(self, network: Network, classes: int) -> Attack[Any]:
+    def strategy(self, network: Network | BlackBox, classes: int) -> Attack[Any]:
         """The attack, for so many inversions."""
-        self._check()
+        self.check()
         priors = self._priors(network)
         if self.white:
             return self._white(self.attack, priors)
@@ -98,7 +98,7 @@ class StrategyRequest:
             raise InputError(f"--image-shape: expected HEIGHT,WIDTH in pixels, found {self.image_shape!r}")
         return int(parts[0]), int(parts[1])
 
-    def other_size(self, network: Network) -> list[str]:
+    def other_size(self, network: Network | BlackBox) -> list[str]:
         """What is taken for granted where a preset is for images of another size than the network's."""
         meant = None if self.preset is None else preset_sides(self.attack, f"for_{self.preset}")
         found = network.input_shape[1:] if len(network.input_shape) == 3 else self.sides()
@@ -106,7 +106,7 @@ class StrategyRequest:
             return []
         return [f"what suits images of {meant[0]} x {meant[1]} pixels suits these of {found[0]} x {found[1]}"]
 
-    def _check(self) -> None:
+    def check(self) -> None:
         """Every option by itself first, then whether the attack has a use for it."""
         if self.attack not in ATTACKS:
             raise InputError(f"--attack: expected one of {', '.join(ATTACKS)}, found {self.attack!r}")
@@ -134,7 +134,7 @@ class StrategyRequest:
         made: Callable[..., Any] = getattr(ATTACKS[attack], f"for_{self.preset}")
         return made
 
-    def _priors(self, network: Network) -> dict[str, Any]:
+    def _priors(self, network: Network | BlackBox) -> dict[str, Any]:
         """Image priors as settings of an attack."""
         sides = self.sides()
         images = len(network.input_shape) == 3

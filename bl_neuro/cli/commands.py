@@ -3,45 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from bl_neuro.cli.model import ModelRequest
-
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="How much of its training data a spiking network gives away, and whether its substrate changes that.",
-)
-
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
-Seed = Annotated[int, typer.Option("--seed", help="Seed of everything that chance decides.")]
-Model = Annotated[Path, typer.Argument(help="A network, as .safetensors, .net or .nir.", show_default=False)]
-Layers = Annotated[int | None, typer.Option("--layers", help="Open only the first so many blocks of a .net file.")]
-InputShape = Annotated[
-    str | None,
-    typer.Option("--input-shape", help="CHANNELS,HEIGHT,WIDTH or FEATURES of a .net file that does not state it."),
-]
-Convention = Annotated[
-    str | None,
-    typer.Option("--convention", help="Who wrote a .nir file: snntorch, norse, or nir for its own equations."),
-]
-Dt = Annotated[float | None, typer.Option("--dt", help="Length of a step in a .nir file's unit of time.")]
-Reset = Annotated[
-    str | None, typer.Option("--reset", help="How snnTorch's neurons of a .nir file reset: subtract_delayed or zero.")
-]
-
-
-def _model(
-    path: Path, layers: int | None, shape: str | None, convention: str | None, dt: float | None, reset: str | None
-) -> ModelRequest:
-    from bl_neuro.cli.model import ModelRequest
-
-    return ModelRequest(path, layers, shape, convention, dt, reset)
+from bl_neuro.cli.options import Convention, Dt, InputShape, Json, Layers, Model, Reset, Seed, app, model_request
 
 
 @app.callback(invoke_without_command=True)
@@ -171,82 +137,6 @@ def status(
 
 
 @app.command()
-def attack(
-    model: Model,
-    backend: Annotated[
-        str, typer.Option("--backend", help="Substrate: snntorch, norse, slayer, loihi, lava.")
-    ] = "snntorch",
-    name: Annotated[
-        str,
-        typer.Option(
-            "--attack",
-            help="v1, v2_gradient (white box, gradients); v2, cma_es, one_plus_one, random (black box, queries); "
-            "transfer (a leaked copy first, then queries).",
-        ),
-    ] = "v2",
-    reveals: Annotated[
-        str | None,
-        typer.Option(
-            "--reveals", help="What a black box shows: membrane, scores, spikes, counts (the default) or label."
-        ),
-    ] = None,
-    budget: Annotated[
-        int | None, typer.Option("--budget", help="Queries that a black box answers in all; 7040 by default.")
-    ] = None,
-    twin: Annotated[
-        str | None, typer.Option("--twin", help="Substrate of transfer's copy; snntorch by default.")
-    ] = None,
-    classes: Annotated[
-        str | None, typer.Option("--classes", help="Comma-separated class numbers; all by default.")
-    ] = None,
-    steps: Annotated[int, typer.Option("--steps", help="Time steps of a query and of an inversion.")] = 20,
-    preset: Annotated[
-        str | None,
-        typer.Option(
-            "--preset",
-            help="Ready-made settings: mnist, nmnist, events or gestures for v2, others for v1, v2_gradient, transfer.",
-        ),
-    ] = None,
-    blur: Annotated[
-        float | None, typer.Option("--blur", help="Expect neighbouring pixels to agree, over so many pixels.")
-    ] = None,
-    window: Annotated[
-        float | None, typer.Option("--window", help="Expect the object in a centred window of so many pixels.")
-    ] = None,
-    image_shape: Annotated[
-        str | None, typer.Option("--image-shape", help="HEIGHT,WIDTH of a network's flat inputs, if they are images.")
-    ] = None,
-    patience: Annotated[
-        int | None, typer.Option("--patience", help="End a search after so many generations without a gain.")
-    ] = None,
-    evaluator: Annotated[
-        Path | None, typer.Option("--evaluator", help="An evaluator that judges the inversions (see train).")
-    ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder for inversions.safetensors and pictures.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an attack that the folder holds.")] = False,
-    layers: Layers = None,
-    input_shape: InputShape = None,
-    convention: Convention = None,
-    dt: Dt = None,
-    reset: Reset = None,
-    seed: Seed = 0,
-    as_json: Json = False,
-) -> None:
-    """Reconstruct an input for each class of a network, with gradients or with queries alone.
-
-    Ctrl-C ends a search of queries after the generation that it falls in, a transfer after the candidate, and what was
-    found is kept.
-    """
-    from bl_neuro.cli.attack import AttackRequest
-    from bl_neuro.cli.attack import attack as command
-    from bl_neuro.cli.strategy import StrategyRequest
-
-    opened = _model(model, layers, input_shape, convention, dt, reset)
-    strategy = StrategyRequest(name, reveals, budget, twin, preset, blur, window, image_shape, patience)
-    command(AttackRequest(opened, backend, strategy, classes, steps, evaluator, out, seed, force), as_json)
-
-
-@app.command()
 def inspect(
     model: Model,
     layers: Layers = None,
@@ -259,7 +149,7 @@ def inspect(
     """What is in a model: layers, parameters, Loihi's limits, which substrates can hold it and why not."""
     from bl_neuro.cli.inspect import inspect as command
 
-    command(_model(model, layers, input_shape, convention, dt, reset), as_json)
+    command(model_request(model, layers, input_shape, convention, dt, reset), as_json)
 
 
 @app.command()
@@ -290,7 +180,7 @@ def verify(
     from bl_neuro.cli.verify import VerifyRequest
     from bl_neuro.cli.verify import verify as command
 
-    opened = _model(model, layers, input_shape, convention, dt, reset)
+    opened = model_request(model, layers, input_shape, convention, dt, reset)
     return command(VerifyRequest(opened, backends, inputs, steps, batch, start, all_pairs, out, seed), as_json)
 
 
@@ -309,7 +199,7 @@ def export(
     """Write a network as Lava netx (quantised to Loihi's integers), NIR or safetensors, and say what it cost."""
     from bl_neuro.cli.export import export as command
 
-    command(_model(model, layers, input_shape, convention, dt, reset), out, force, as_json)
+    command(model_request(model, layers, input_shape, convention, dt, reset), out, force, as_json)
 
 
 @app.command()

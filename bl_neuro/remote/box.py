@@ -1,0 +1,144 @@
+"""A black box whose target is behind an endpoint, anywhere."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bl_neuro.access import BlackBox, Gate, Reveals
+from bl_neuro.backends.base import is_held
+from bl_neuro.errors import BudgetExceeded, EndpointProtocolError, InputError
+from bl_neuro.remote.connection import Connection
+from bl_neuro.remote.described import Described, Layout, Wishes, described
+from bl_neuro.remote.inference import answer, laid_out, request
+from bl_neuro.remote.tensors import DATATYPES
+
+MOST_BYTES = 16 * 2**20
+"""Of one request, where an endpoint does not say how much it takes."""
+HEADER_ROOM = 4096
+_MODEL = re.compile(r"(?P<base>https?://.+?)(?P<path>/v2/models/[^/?#\s]+(?:/versions/[^/?#\s]+)?)/?")
+
+
+class RemoteBlackBox(BlackBox):
+    """A `BlackBox` that asks an endpoint of the Open Inference Protocol v2, and so is attacked like any other.
+
+    url: http(s)://host:port/v2/models/NAME. token: a bearer token. budget: queries, at most what the endpoint leaves,
+    which is also what None means. Of an endpoint of `bl-neuro serve` nothing else need be said. Of another one
+    (Triton, MLServer, KServe): reveals, what its output is, "scores" for probabilities; input and output, their names,
+    where there are several; input_shape and classes, where its metadata leaves them open; layout, what it takes:
+    "time_first" spikes (T, B, *input_shape), "batch_first" (B, T, *input_shape), or "rates", the mean of the spikes
+    over time (B, *input_shape), as a model that knows no time does.
+
+    timeout_s: for one try of a request. patience_s: how long one is tried for while the endpoint is busy or away. A
+    query is charged once, however often it is sent, where the endpoint knows idempotency keys; where it does not, only
+    what surely did not run is sent again.
+
+    Raises:
+        InputError: the URL, or what the metadata leaves open. EndpointError: it cannot be reached, refuses, or speaks
+        another protocol. BudgetExceeded: nothing is left to spend.
+    """
+
+    __slots__ = ("_connection",)
+
+    def __init__(
+        self,
+        url: str,
+        token: str | None = None,
+        reveals: Reveals | None = None,
+        budget: int | None = None,
+        *,
+        input: str | None = None,
+        output: str | None = None,
+        input_shape: tuple[int, ...] | None = None,
+        classes: int | None = None,
+        layout: Layout | None = None,
+        timeout_s: float = 60.0,
+        patience_s: float = 60.0,
+        certificates: str | None = None,
+    ) -> None:
+        parts = _MODEL.fullmatch(url)
+        if parts is None:
+            raise InputError(f"url: expected http(s)://host:port/v2/models/NAME, found {url!r}")
+        path = parts["path"]
+        connection = Connection(parts["base"], token, timeout_s, patience_s, certificates)
+        wishes = Wishes(reveals, input, output, None if input_shape is None else tuple(input_shape), classes, layout)
+        model = described(connection.get(path), wishes, url)
+        if model.remaining == 0:
+            raise BudgetExceeded(f"{url}: nothing is left of this client's budget")
+        extensions = _extensions(connection)
+        limits = [each for each in (budget, model.remaining) if each is not None]
+        gate = _gate(connection, f"{path}/infer", model, extensions)
+        self._connection = connection
+        self._set_up(model.reveals, min(limits, default=None), model.input_shape, model.classes, gate)
+
+    def close(self) -> None:
+        """Closes the connections. Safe to call twice."""
+        self._connection.close()
+
+    def __enter__(self) -> RemoteBlackBox:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _extensions(connection: Connection) -> set[str]:
+    found = connection.get("/v2")
+    listed = found.get("extensions") if isinstance(found, dict) else None
+    if listed is not None and not isinstance(listed, list):
+        raise EndpointProtocolError(f"{connection.base}/v2: expected a list of extensions")
+    return {each for each in listed or () if isinstance(each, str)}
+
+
+def _gate(connection: Connection, path: str, model: Described, extensions: set[str]) -> Gate:
+    binary, keyed = "binary_tensor_data" in extensions, "idempotency_key" in extensions
+    where = connection.base + path
+
+    def check(spikes: Any) -> Tensor:
+        return _checked(spikes, model)
+
+    def ask(spikes: Tensor) -> Tensor:
+        parts = [one(part) for part in spikes.split(_at_once(model, len(spikes), binary), dim=1)]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, 1 if model.reveals in ("membrane", "spikes") else 0)
+
+    def one(spikes: Tensor) -> Tensor:
+        body, headers = request(laid_out(spikes, model), model, binary)
+        if keyed:
+            headers["Idempotency-Key"] = uuid.uuid4().hex
+        answered = connection.post(path, body, headers, again=keyed)
+        return answer(answered, model, spikes.shape[1], len(spikes), where)
+
+    return Gate(check, ask)
+
+
+def _at_once(model: Described, steps: int, binary: bool) -> int:
+    """Samples of one request."""
+    values = (1 if model.layout == "rates" else steps) * torch.Size(model.input_shape).numel()
+    each = values * int(DATATYPES[model.datatype][-1]) if binary else 24 * values
+    room = (model.max_bytes or MOST_BYTES) - HEADER_ROOM if binary else min(MOST_BYTES, 2**20)
+    return max(1, min(room // each, model.max_batch or 2**31))
+
+
+def _checked(spikes: Any, model: Described) -> Tensor:
+    """`spikes` as a tensor (T, B, *input_shape): 0/1, or finite values where the model takes floats over time."""
+    shape = model.input_shape
+    try:
+        values = spikes if isinstance(spikes, Tensor) else torch.as_tensor(spikes)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"spikes: expected a tensor or an array, found {type(spikes).__name__}") from error
+    if values.dim() != 2 + len(shape) or tuple(values.shape[2:]) != shape or min(values.shape[:2]) < 1:
+        expected = ", ".join(map(str, ("T", "B", *shape)))
+        raise InputError(f"spikes: expected shape ({expected}), found {tuple(values.shape)}")
+    seen = values[:1] if is_held(values) else values
+    if not bool(seen.isfinite().all()):
+        raise InputError("spikes: expected finite values, found NaN or infinity")
+    if (model.layout == "rates" or not model.datatype.startswith("FP")) and bool(((seen != 0) & (seen != 1)).any()):
+        raise InputError("spikes: expected only 0 and 1, found other values")
+    return values.detach()

@@ -1,0 +1,102 @@
+"""Tensors as the Open Inference Protocol v2 carries them: a datatype, a shape, and values in row-major order."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bl_neuro.errors import InputError
+
+DATATYPES: dict[str, str] = {
+    "BOOL": "|b1",
+    "UINT8": "|u1",
+    "INT8": "|i1",
+    "INT16": "<i2",
+    "INT32": "<i4",
+    "INT64": "<i8",
+    "FP32": "<f4",
+    "FP64": "<f8",
+}
+"""The protocol's names, and what NumPy calls them; little-endian on the wire."""
+_OF_TORCH = {
+    torch.bool: "BOOL",
+    torch.uint8: "UINT8",
+    torch.int8: "INT8",
+    torch.int16: "INT16",
+    torch.int32: "INT32",
+    torch.int64: "INT64",
+    torch.float32: "FP32",
+    torch.float64: "FP64",
+}
+
+
+def datatype_of(tensor: Tensor) -> str:
+    """The protocol's name for the dtype of `tensor`; InputError where it has none here."""
+    if tensor.dtype not in _OF_TORCH:
+        raise InputError(f"tensor: expected one of {', '.join(DATATYPES)}, found {tensor.dtype}")
+    return _OF_TORCH[tensor.dtype]
+
+
+def to_bytes(tensor: Tensor) -> bytes:
+    """The values of `tensor`, as the binary extension carries them."""
+    values: NDArray[Any] = tensor.contiguous().numpy().astype(DATATYPES[datatype_of(tensor)], copy=False)
+    return values.tobytes()
+
+
+def from_bytes(values: bytes | memoryview, datatype: str, shape: list[int]) -> Tensor:
+    """The tensor of exactly these bytes; InputError where they are too many or too few."""
+    dtype, count = _dtype(datatype), _count(shape)
+    if len(values) != count * dtype.itemsize:
+        raise InputError(
+            f"expected {count * dtype.itemsize} bytes for {datatype} of shape {shape}, found {len(values)}"
+        )
+    if dtype.kind == "b":
+        octets = np.frombuffer(values, np.uint8)
+        if count and octets.max() > 1:
+            raise InputError("expected bytes 0 and 1 for BOOL, found another")
+        return _tensor(octets != 0, shape)
+    return _tensor(np.frombuffer(values, dtype), shape)
+
+
+def from_json(values: Any, datatype: str, shape: list[int]) -> Tensor:
+    """The tensor of a JSON array, nested or flat; InputError where its values are not `datatype` or too many."""
+    dtype, count = _dtype(datatype), _count(shape)
+    try:
+        found = np.asarray(values)
+    except (ValueError, OverflowError, RecursionError) as error:
+        raise InputError("data: expected numbers in a flat list, or in lists of equal lengths") from error
+    if found.dtype.kind not in "biuf" or found.size != count:
+        raise InputError(f"data: expected {count} numbers for shape {shape}, found {found.size} of {found.dtype}")
+    with np.errstate(all="ignore"):
+        taken = found.astype(dtype)
+    if dtype.kind != "f" and not bool((taken == found).all()):
+        raise InputError(f"data: expected {datatype} values, found others")
+    return _tensor(taken, shape)
+
+
+def to_json(tensor: Tensor) -> list[Any]:
+    """The values in a flat list."""
+    values: list[Any] = tensor.flatten().tolist()
+    return values
+
+
+def _dtype(datatype: str) -> np.dtype[Any]:
+    if datatype not in DATATYPES:
+        raise InputError(f"datatype: expected one of {', '.join(DATATYPES)}, found {datatype[:20]!r}")
+    return np.dtype(DATATYPES[datatype])
+
+
+def _count(shape: list[int]) -> int:
+    if any(size < 0 for size in shape):
+        raise InputError("shape: expected whole numbers of at least 0")
+    return math.prod(shape)
+
+
+def _tensor(values: NDArray[Any], shape: list[int]) -> Tensor:
+    native = values.astype(values.dtype.newbyteorder("="), copy=True)
+    return torch.from_numpy(native).reshape(shape)

@@ -1,0 +1,179 @@
+"""Requests that come together are answered by one call of the substrate.
+
+A request alone never waits. Once requests come together, a call is held back for a few milliseconds while more arrive.
+Charges are written down before the substrate is asked, those of one call in one transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from bl_neuro.access import BlackBox
+from bl_neuro.deploy.serve.ledger import Charge, Charged, Ledger
+from bl_neuro.deploy.serve.metrics import Metrics
+from bl_neuro.deploy.serve.problem import Problem, busy
+from bl_neuro.deploy.serve.settings import ServeSettings
+from bl_neuro.errors import SubstrateError
+
+_QUIET_S = 0.001
+"""A call is held back no longer once nothing arrived for so long."""
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    charge: Charge
+    spikes: Tensor
+    answer: asyncio.Future[Tensor]
+
+
+class Batcher:
+    """Asks `box`, one call at a time, for whoever waits. together: False asks for each request by itself."""
+
+    def __init__(
+        self, box: BlackBox, ledger: Ledger, settings: ServeSettings, metrics: Metrics, together: bool
+    ) -> None:
+        self._box, self._ledger, self._settings, self._metrics = box, ledger, settings, metrics
+        self._together = together
+        self._queue: deque[_Waiting] = deque()
+        self._held = 0
+        self._arrived = asyncio.Event()
+        self._worker = ThreadPoolExecutor(1, "substrate")
+        self._ending = False
+        self._crowded = False
+        self._task = asyncio.get_running_loop().create_task(self._work())
+
+    async def ask(self, charge: Charge, spikes: Tensor, deadline: float) -> Tensor:
+        """The answer to `spikes` (T, B, *input_shape), batch on axis 0. deadline: on the monotonic clock.
+
+        Raises:
+            Problem: the queue is full, the deadline passed, the budget is spent, or the substrate failed.
+        """
+        if self._ending:
+            raise busy("the server is ending")
+        if self._held + charge.cost > self._settings.max_waiting:
+            raise busy(f"{self._held} samples wait already")
+        waiting = _Waiting(charge, spikes, asyncio.get_running_loop().create_future())
+        self._queue.append(waiting)
+        self._hold(charge.cost)
+        self._arrived.set()
+        try:
+            return await asyncio.wait_for(waiting.answer, max(0.0, deadline - time.monotonic()))
+        except asyncio.TimeoutError as error:
+            raise busy("the deadline passed before there was an answer") from error
+
+    @property
+    def ending(self) -> bool:
+        """Whether nobody new is answered."""
+        return self._ending
+
+    async def close(self) -> None:
+        """Answers who waits already, and nobody else."""
+        self._ending = True
+        self._arrived.set()
+        await self._task
+        self._worker.shutdown()
+
+    def _hold(self, samples: int) -> None:
+        self._held += samples
+        self._metrics.waiting.set(self._held)
+
+    async def _work(self) -> None:
+        while True:
+            await self._arrived.wait()
+            if not self._queue:
+                if self._ending:
+                    return
+                self._arrived.clear()
+                continue
+            if self._together and (self._crowded or len(self._queue) > 1):
+                await self._gather()
+            batch = self._next()
+            if batch:
+                self._crowded = len(batch) > 1
+                await self._answer(batch)
+
+    async def _gather(self) -> None:
+        """Waits while more arrive, for a few milliseconds at most."""
+        until = time.monotonic() + self._settings.window_s
+        before = 0
+        while before < len(self._queue) and time.monotonic() < until and self._held < self._settings.max_batch:
+            before = len(self._queue)
+            await asyncio.sleep(_QUIET_S)
+
+    def _next(self) -> list[_Waiting]:
+        """The first in the queue and those behind it of the same form, as far as they fit one call."""
+        batch: list[_Waiting] = []
+        kept: deque[_Waiting] = deque()
+        room = self._settings.max_batch
+        while self._queue:
+            each = self._queue.popleft()
+            if each.answer.done():  # whoever asked has gone; nothing was charged
+                self._hold(-each.charge.cost)
+            elif not batch or (self._together and _alike(each, batch[0]) and each.charge.cost <= room):
+                batch.append(each)
+                room -= each.charge.cost
+                self._hold(-each.charge.cost)
+            else:
+                kept.append(each)
+        self._queue = kept
+        return batch
+
+    async def _answer(self, batch: list[_Waiting]) -> None:
+        loop = asyncio.get_running_loop()
+        found: list[Tensor | Exception]
+        try:
+            found = await loop.run_in_executor(self._worker, self._run, batch)
+        except Exception as error:  # noqa: BLE001 - whoever waits is told, and the next call may go well
+            found = [error] * len(batch)
+        for each, answer in zip(batch, found):
+            if each.answer.done():
+                continue
+            if isinstance(answer, Exception):
+                each.answer.set_exception(answer)
+            else:
+                each.answer.set_result(answer)
+
+    def _run(self, batch: list[_Waiting]) -> list[Tensor | Exception]:
+        """In the worker's thread: charges, asks, and gives back what failed."""
+        charged = self._ledger.charge([each.charge for each in batch])
+        asked = [each for each, what in zip(batch, charged) if what in (Charged.NEW, Charged.BEFORE)]
+        if not asked:
+            return [_refusal(what) for what in charged]
+        new = [each.charge for each, what in zip(batch, charged) if what is Charged.NEW]
+        began = time.monotonic()
+        try:
+            answer = batch_first(self._box.query(torch.cat([each.spikes for each in asked], dim=1)), self._box.reveals)
+        except Exception as error:
+            self._ledger.void(new)
+            self._metrics.failures.inc()
+            if isinstance(error, SubstrateError):
+                raise busy("the substrate failed; nothing was charged") from error
+            raise
+        self._metrics.run_s.observe(time.monotonic() - began)
+        self._metrics.batch.observe(len(asked))
+        for charge in new:
+            self._metrics.queries.labels(charge.client).inc(charge.cost)
+        parts = iter(answer.split([each.charge.cost for each in asked]))
+        return [next(parts) if what in (Charged.NEW, Charged.BEFORE) else _refusal(what) for what in charged]
+
+
+def batch_first(answer: Tensor, reveals: str) -> Tensor:
+    """What a box answers, with the batch on its axis 0: (B, T, C) of a membrane or of spikes."""
+    return answer.transpose(0, 1) if reveals in ("membrane", "spikes") else answer
+
+
+def _alike(one: _Waiting, other: _Waiting) -> bool:
+    return len(one.spikes) == len(other.spikes) and one.spikes.dtype == other.spikes.dtype
+
+
+def _refusal(what: Charged) -> Problem:
+    if what is Charged.ANOTHER:
+        return Problem(409, "key_reused", "Idempotency-Key: expected a new one for another query")
+    return Problem(403, "budget_exceeded", "this query would cost more than what is left of the budget")

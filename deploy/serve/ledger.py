@@ -1,0 +1,157 @@
+"""What every client has spent: an append-only log in SQLite, on the disk before an answer leaves.
+
+A kill loses nothing that was answered. A query that was charged and whose answer was lost is asked again, under its
+idempotency key, at no charge: the network is deterministic, so its answer says nothing new.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from bl_neuro.errors import InputError
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS model (fingerprint TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS queries (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    at REAL NOT NULL,
+    client TEXT NOT NULL,
+    key TEXT,
+    digest BLOB NOT NULL,
+    cost INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS keys ON queries (client, key) WHERE key IS NOT NULL;
+CREATE TRIGGER IF NOT EXISTS no_update BEFORE UPDATE ON queries BEGIN SELECT RAISE(ABORT, 'append only'); END;
+CREATE TRIGGER IF NOT EXISTS no_delete BEFORE DELETE ON queries BEGIN SELECT RAISE(ABORT, 'append only'); END;
+"""
+
+
+class Charged(Enum):
+    """What became of a charge."""
+
+    NEW = "charged now"
+    BEFORE = "charged before, under this key"
+    OVER = "over budget: not charged"
+    ANOTHER = "this key was used for another query: not charged"
+
+
+@dataclass(frozen=True)
+class Charge:
+    """One request. key: its idempotency key. digest: of what it asks. cost: its samples."""
+
+    client: str
+    key: str | None
+    digest: bytes
+    cost: int
+
+
+class Ledger:
+    """The log at `path` for the network of that fingerprint; `budget` is what each client may spend, None for no limit.
+
+    Raises:
+        InputError: the file is another network's, is no such log, or another server writes to it.
+    """
+
+    def __init__(self, path: Path, fingerprint: str, budget: int | None) -> None:
+        self._budget = budget
+        self._mutex = threading.Lock()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(f"{path}.lock")
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout as error:
+            raise InputError(f"{path}: another server writes to this log; give each its own with --log") from error
+        try:
+            self._base = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._set_up(path, fingerprint)
+        except sqlite3.DatabaseError as error:
+            self._lock.release()
+            raise InputError(f"{path}: expected a log of queries or nothing, found another file ({error})") from error
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _set_up(self, path: Path, fingerprint: str) -> None:
+        self._base.execute("PRAGMA journal_mode=WAL")
+        self._base.execute("PRAGMA synchronous=FULL")
+        self._base.executescript(_TABLES)
+        known = self._base.execute("SELECT fingerprint FROM model").fetchone()
+        if known is None:
+            self._base.execute("INSERT INTO model VALUES (?)", (fingerprint,))
+        elif known[0] != fingerprint:
+            raise InputError(f"{path}: this log is of another network; give this one its own with --log")
+        rows = self._base.execute("SELECT client, SUM(cost) FROM queries GROUP BY client")
+        self._spent: dict[str, int] = {client: int(cost) for client, cost in rows}
+
+    def charge(self, charges: Sequence[Charge]) -> list[Charged]:
+        """Charges each in its order, in one transaction that is on the disk when this returns."""
+        with self._mutex:
+            spent = dict(self._spent)
+            self._base.execute("BEGIN IMMEDIATE")
+            try:
+                found = [self._charge(charge, spent) for charge in charges]
+                self._base.execute("COMMIT")
+            except BaseException:
+                self._base.execute("ROLLBACK")
+                raise
+            self._spent = spent
+            return found
+
+    def void(self, charges: Sequence[Charge]) -> None:
+        """Gives back what was charged and never answered, since the substrate failed."""
+        with self._mutex:
+            self._base.execute("BEGIN IMMEDIATE")
+            try:
+                for charge in charges:
+                    self._write(charge, -charge.cost)
+                self._base.execute("COMMIT")
+            except BaseException:
+                self._base.execute("ROLLBACK")
+                raise
+            for charge in charges:
+                self._spent[charge.client] -= charge.cost
+
+    def spent(self, client: str) -> int:
+        """Queries that `client` has spent."""
+        return self._spent.get(client, 0)
+
+    def remaining(self, client: str) -> int | None:
+        """Queries that `client` may still spend; None for no limit."""
+        return None if self._budget is None else max(0, self._budget - self.spent(client))
+
+    def close(self) -> None:
+        """Closes the file, for another server to open."""
+        with self._mutex:
+            self._base.close()
+            self._lock.release()
+
+    def _charge(self, charge: Charge, spent: dict[str, int]) -> Charged:
+        if charge.key is not None:
+            before = self._base.execute(
+                "SELECT SUM(cost), MIN(digest), MAX(digest) FROM queries WHERE client = ? AND key = ?",
+                (charge.client, charge.key),
+            ).fetchone()
+            if before[0] is not None and before[1:] != (charge.digest, charge.digest):
+                return Charged.ANOTHER
+            if before[0]:
+                return Charged.BEFORE
+        total = spent.get(charge.client, 0) + charge.cost
+        if self._budget is not None and total > self._budget:
+            return Charged.OVER
+        self._write(charge, charge.cost)
+        spent[charge.client] = total
+        return Charged.NEW
+
+    def _write(self, charge: Charge, cost: int) -> None:
+        self._base.execute(
+            "INSERT INTO queries (at, client, key, digest, cost) VALUES (?, ?, ?, ?, ?)",
+            (time.time(), charge.client, charge.key, charge.digest, cost),
+        )

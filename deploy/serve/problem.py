@@ -1,0 +1,16 @@
+"""A request that is not answered: a status, a code for programs, and a sentence for people."""
+
+from __future__ import annotations
+
+
+class Problem(Exception):
+    """Becomes {"error": message, "code": code} with `status`, and Retry-After where asking again may help."""
+
+    def __init__(self, status: int, code: str, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message, self.retry_after = status, code, message, retry_after
+
+
+def busy(message: str) -> Problem:
+    """503: the same request may be answered a moment later."""
+    return Problem(503, "busy", message, 1.0)

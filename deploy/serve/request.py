@@ -1,0 +1,150 @@
+"""What a client asks: an inference request of the Open Inference Protocol v2, JSON or with binary tensors, checked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import Tensor
+
+from bl_neuro.deploy.serve.problem import Problem
+from bl_neuro.errors import InputError
+from bl_neuro.remote.tensors import from_bytes, from_json
+
+INPUT = "spikes"
+MAX_HEADER = 64 * 2**10
+"""Bytes of the JSON in front of binary tensors."""
+_LONGEST = 256
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, hide_input_in_errors=True)
+
+
+class _Input(_Strict):
+    name: str = Field(max_length=_LONGEST)
+    datatype: str = Field(max_length=_LONGEST)
+    shape: list[int] = Field(max_length=16)
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    data: Any = None
+
+
+class _Output(_Strict):
+    name: str = Field(max_length=_LONGEST)
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+
+class _Request(_Strict):
+    id: str | None = Field(default=None, max_length=_LONGEST)
+    inputs: list[_Input] = Field(min_length=1, max_length=1)
+    outputs: list[_Output] | None = Field(default=None, max_length=1)
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Query:
+    """What was asked. values: (T, B, *input_shape), not yet looked at. digest: of the values and their form."""
+
+    id: str | None
+    values: Tensor
+    digest: bytes
+    binary: bool
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a request may hold."""
+
+    input_shape: tuple[int, ...]
+    steps: int
+    batch: int
+    json_bytes: int
+
+
+def read_query(body: bytes, header_length: str | None, output: str, limits: Limits) -> Query:
+    """The query in `body`. header_length: the Inference-Header-Content-Length header.
+
+    Raises:
+        Problem: 400 or 413, with what was expected.
+    """
+    header, raw = _split(body, header_length, limits.json_bytes)
+    request = _parsed(header)
+    given = request.inputs[0]
+    if given.name != INPUT:
+        raise _bad(f"inputs: expected one named {INPUT!r}")
+    for wanted in request.outputs or ():
+        if wanted.name != output:
+            raise _bad(f"outputs: expected {output!r}, the one that there is")
+    _check_shape(given.shape, limits)
+    values = _values(given, raw)
+    digest = hashlib.sha256(f"{values.dtype} {tuple(values.shape)} ".encode())
+    digest.update(values.numpy().data if values.numel() else b"")
+    return Query(request.id, values, digest.digest(), _wants_binary(request))
+
+
+def _split(body: bytes, header_length: str | None, most_json: int) -> tuple[bytes, memoryview | None]:
+    if header_length is None:
+        if len(body) > most_json:
+            raise Problem(413, "too_large", f"expected at most {most_json} bytes of JSON; use binary tensors")
+        return body, None
+    if not (header_length.isascii() and header_length.isdigit() and len(header_length) < 9):
+        raise _bad("Inference-Header-Content-Length: expected a number of bytes")
+    length = int(header_length)
+    if length > min(len(body), MAX_HEADER):
+        raise _bad(f"Inference-Header-Content-Length: expected at most the body, and at most {MAX_HEADER} bytes")
+    return body[:length], memoryview(body)[length:]
+
+
+def _parsed(header: bytes) -> _Request:
+    try:
+        return _Request.model_validate(json.loads(header.decode("utf-8"), parse_constant=_no_constant))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])[:100] or "body"
+        raise _bad(f"{where}: {first['msg']}") from error
+    except RecursionError as error:
+        raise _bad("body: nested too deeply") from error
+    except ValueError as error:
+        raise _bad("body: expected JSON in UTF-8") from error
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(name)
+
+
+def _check_shape(shape: list[int], limits: Limits) -> None:
+    expected = ("T", "B", *limits.input_shape)
+    if len(shape) != len(expected) or tuple(shape[2:]) != limits.input_shape or min(shape[:2]) < 1:
+        raise _bad(f"shape: expected ({', '.join(map(str, expected))}), T and B at least 1")
+    if shape[0] > limits.steps or shape[1] > limits.batch:
+        raise Problem(413, "too_large", f"shape: expected at most {limits.steps} steps and {limits.batch} samples")
+
+
+def _values(given: _Input, raw: memoryview | None) -> Tensor:
+    size = given.parameters.get("binary_data_size")
+    try:
+        if size is None:
+            if given.data is None:
+                raise _bad("inputs.0: expected data, or parameters.binary_data_size and the bytes")
+            if raw is not None and len(raw):
+                raise _bad("body: expected nothing behind the JSON")
+            return from_json(given.data, given.datatype, given.shape)
+        if given.data is not None or raw is None or type(size) is not int or size != len(raw):
+            raise _bad("binary_data_size: expected the number of bytes behind the JSON, and no data in it")
+        return from_bytes(raw, given.datatype, given.shape)
+    except InputError as error:
+        raise _bad(str(error)) from error
+
+
+def _wants_binary(request: _Request) -> bool:
+    for output in request.outputs or ():
+        if "binary_data" in output.parameters:
+            return output.parameters["binary_data"] is True
+    return request.parameters.get("binary_data_output") is True
+
+
+def _bad(message: str) -> Problem:
+    return Problem(400, "bad_request", message)

@@ -1,0 +1,101 @@
+"""Runs an endpoint until it is told to end: opens the substrate, the log and the port, and gives all of them back."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import uvicorn
+from prometheus_client import start_http_server
+
+from bl_neuro.backends import Target
+from bl_neuro.backends.registry import find_backend
+from bl_neuro.deploy.serve.app import Endpoint
+from bl_neuro.deploy.serve.clients import Clients
+from bl_neuro.deploy.serve.ledger import Ledger
+from bl_neuro.deploy.serve.logs import RequestLog
+from bl_neuro.deploy.serve.metrics import Metrics
+from bl_neuro.deploy.serve.model import ServedModel
+from bl_neuro.deploy.serve.settings import ServeSettings
+from bl_neuro.errors import InputError
+
+GRACE_S = 30
+"""Seconds that requests in flight have to end in, once the server is told to."""
+MOST_CONNECTIONS = 1024
+MOST_HEADERS = 64 * 2**10
+"""Bytes of a request's headers."""
+
+
+def serve(target: Target, settings: ServeSettings, clients: Clients) -> None:
+    """Serves `target` until SIGTERM or Ctrl-C; who waits then is still answered.
+
+    Raises:
+        InputError: the settings do not go together. NotRevealed: the substrate does not put that out.
+        OSError: the port or the files of TLS.
+    """
+    if not settings.loopback and not len(clients):
+        raise InputError(f"--host {settings.host}: others can ask there; give clients tokens (--token-file)")
+    arithmetic = find_backend(target.substrate).arithmetic
+    with ExitStack() as opened:
+        model = ServedModel.of(target, settings, arithmetic == "loihi")
+        ledger = Ledger(settings.log, target.network.fingerprint, settings.budget)
+        opened.callback(ledger.close)
+        metrics = Metrics()
+        if settings.metrics_port is not None:
+            answering, _ = start_http_server(settings.metrics_port, "127.0.0.1", metrics.registry)
+            opened.callback(answering.shutdown)
+        log = RequestLog()
+        port = opened.enter_context(_port(settings))
+        log.write("listening", host=settings.host, port=port.getsockname()[1], model=settings.name)
+        endpoint = Endpoint(model, clients, ledger, metrics, log)
+        with _signals_end_only_the_server():
+            uvicorn.Server(_config(endpoint, settings)).run(sockets=[port])
+
+
+def _port(settings: ServeSettings) -> socket.socket:
+    """Listens. The protocol is named, or asyncio would not send small answers at once (TCP_NODELAY)."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    port = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        port.bind((settings.host, settings.port))
+        port.listen(MOST_CONNECTIONS)
+    except BaseException:
+        port.close()
+        raise
+    return port
+
+
+@contextmanager
+def _signals_end_only_the_server() -> Iterator[None]:
+    """Uvicorn ends on a signal and then raises it again; what is open here would not be given back."""
+    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _config(endpoint: Endpoint, settings: ServeSettings) -> uvicorn.Config:
+    return uvicorn.Config(
+        endpoint.app,
+        http="h11",  # which bounds the headers of a request
+        h11_max_incomplete_event_size=MOST_HEADERS,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=MOST_CONNECTIONS,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=GRACE_S,
+        ssl_certfile=None if settings.certificate is None else str(settings.certificate),
+        ssl_keyfile=None if settings.key is None else str(settings.key),
+        ssl_version=ssl.PROTOCOL_TLS_SERVER,
+    )

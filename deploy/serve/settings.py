@@ -1,0 +1,68 @@
+"""What whoever serves a network decides."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from bl_neuro.errors import InputError
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+@dataclass(frozen=True)
+class ServeSettings:
+    """How a network is served, checked.
+
+    name: of the model in URLs. reveals: see `bl_neuro.BlackBox`. budget: queries (samples) that each client may spend
+    for good, None for no limit. rate: requests a second of each client, None for no limit. log: the file that every
+    query is written to. max_body: bytes of a request; max_json: of one without binary tensors. max_batch: samples of a
+    request, and of one call of the substrate. max_steps: T. max_waiting: samples that may wait. max_bytes: of all the
+    bodies held at once. deadline_s: for a request, from its first byte to its answer. window_s: how long a call of the
+    substrate is held back for others to join it, once requests come together; 0 never waits.
+    """
+
+    name: str
+    log: Path
+    reveals: str = "counts"
+    budget: int | None = None
+    rate: float | None = None
+    host: str = "127.0.0.1"
+    port: int = 8000
+    certificate: Path | None = None
+    key: Path | None = None
+    metrics_port: int | None = None
+    max_body: int = 32 * 2**20
+    max_json: int = 4 * 2**20
+    max_batch: int = 1024
+    max_steps: int = 1024
+    max_waiting: int = 4096
+    max_bytes: int = 256 * 2**20
+    deadline_s: float = 30.0
+    window_s: float = 0.004
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.name):
+            raise InputError(f"--name: expected letters, digits, '.', '_' and '-', at most 64, found {self.name!r}")
+        if self.budget is not None and self.budget < 1:
+            raise InputError(f"--budget: expected at least 1 query, found {self.budget}")
+        if self.rate is not None and not self.rate > 0:
+            raise InputError(f"--rate: expected requests a second above 0, found {self.rate}")
+        for option, port in (("--port", self.port), ("--metrics-port", self.metrics_port)):
+            if port is not None and not 0 <= port < 2**16:
+                raise InputError(f"{option}: expected 0..65535, found {port}")
+        sizes = ("max_body", "max_json", "max_batch", "max_steps", "max_waiting", "max_bytes")
+        for size in sizes:
+            if getattr(self, size) < 1:
+                raise InputError(f"{size}: expected at least 1, found {getattr(self, size)}")
+        if not self.deadline_s > 0 or not self.window_s >= 0:
+            raise InputError(f"deadline: expected seconds above 0, found {self.deadline_s}")
+        if (self.certificate is None) != (self.key is None):
+            raise InputError("--tls-certificate and --tls-key: expected both or neither")
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can ask."""
+        return self.host in LOOPBACK
