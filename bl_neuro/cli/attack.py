@@ -21,7 +21,6 @@ from bl_neuro.cli.output import print_json, print_table, progress_bars, say
 from bl_neuro.cli.silent_outputs import need_spoken
 from bl_neuro.cli.strategy import StrategyRequest
 from bl_neuro.errors import InputError, NotRevealed
-from bl_neuro.network import Network
 from bl_neuro.training import Evaluator, load_evaluator
 
 
@@ -60,7 +59,12 @@ def attack(request: AttackRequest, as_json: bool) -> None:
         if strategy.access != "white_box":
             progress = targets.enter_context(ends_on_interrupt(progress))
         inversions = strategy(box, classes=classes, steps=request.steps, seed=request.seed, progress=progress)
-        facts = _facts(request, network, strategy, inversions, assumed)
+        facts = {
+            **facts_of(request.backend, request.strategy, strategy, inversions, assumed, request.steps),
+            "model": str(request.model.path),
+            "fingerprint": network.fingerprint,
+            "out": None if request.out is None else str(request.out),
+        }
         if request.out is not None:  # before anything else is asked of the target: it may fail
             save_attack(inversions, seen_images(inversions, shape), facts, request.out)
         answers = _answers(target, inversions)
@@ -121,24 +125,21 @@ def seen_images(inversions: Inversions, shape: tuple[int, int, int]) -> FloatArr
     return np.asarray(inversions.images.reshape(-1, *shape).double())
 
 
-def _facts(
-    request: AttackRequest, network: Network, strategy: Attack[Any], inversions: Inversions, assumed: list[str]
+def facts_of(
+    place: str, asked: StrategyRequest, strategy: Attack[Any], inversions: Inversions, assumed: list[str], steps: int
 ) -> dict[str, object]:
-    """Everything that it takes to run this again."""
+    """What was run, where, on what terms, and what it cost."""
     return {
         "attack": inversions.attack,
-        "substrate": request.backend,
-        **request.strategy.facts(),
+        "substrate": place,
+        **asked.facts(),
         "status": inversions.status.value,
         "queries": inversions.queries,
         "queries_per_class": inversions.queries_per_class,
-        "steps": request.steps,
-        "seed": request.seed,
+        "steps": steps,
+        "seed": inversions.seed,
         "settings": strategy.settings(),
         "assumptions": assumed,
-        "model": str(request.model.path),
-        "fingerprint": network.fingerprint,
-        "out": None if request.out is None else str(request.out),
     }
 
 

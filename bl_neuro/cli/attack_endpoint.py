@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bl_neuro.cli.attack import (
     classes_named,
+    facts_of,
     need_same_classes,
     picture_shape,
     report_inversions,
@@ -68,16 +69,7 @@ def attack_endpoint(request: EndpointAttackRequest, as_json: bool) -> None:
         assumed = [*strategy.assumptions(box), *told.other_size(box)]
         inversions = strategy(box, classes=classes, steps=request.steps, seed=request.seed, progress=progress)
     facts = {
-        "attack": inversions.attack,
-        "substrate": request.url,
-        **told.facts(),
-        "status": inversions.status.value,
-        "queries": inversions.queries,
-        "queries_per_class": inversions.queries_per_class,
-        "steps": request.steps,
-        "seed": request.seed,
-        "settings": strategy.settings(),
-        "assumptions": assumed,
+        **facts_of(request.url, told, strategy, inversions, assumed, request.steps),
         "out": None if request.out is None else str(request.out),
     }
     if request.out is not None:
