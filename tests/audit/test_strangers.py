@@ -18,7 +18,7 @@ from bl_neuro.audit.doing.verification import verified
 from bl_neuro.audit.planning.plan import plan_cells
 from bl_neuro.audit.session import Audit
 from bl_neuro.data import Dataset
-from bl_neuro.errors import ExperimentError, InputError
+from bl_neuro.errors import BlNeuroError, ExperimentError, InputError
 from bl_neuro.loihi_numbers import THRESHOLD_MAX
 from bl_neuro.testing.handmade_net import current, dense, write
 from bl_neuro.testing.random_networks import random_dense, random_spikes
@@ -137,6 +137,20 @@ def _store(file: Path) -> Any:
     from bl_neuro.audit.keeping.store import Store
 
     return Store(file.parent / "out")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"readout": "loudest"}, "readout: Input should be 'spikes' or 'membrane', found 'loudest'"),
+        ({"layers": 0}, "layers: Input should be greater than or equal to 1, found 0"),
+        ({"restarts": 0}, "restarts: Input should be greater than or equal to 1, found 0"),
+        ({"encoder": "morse"}, "morse"),
+    ],
+)
+def test_options_that_cannot_be_are_one_error_by_name(digits_net: Path, changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(BlNeuroError, match=said):
+        model_experiment(ModelAudit(digits_net, "digits", **{"steps": 8, **changes}))
 
 
 @pytest.mark.parametrize(

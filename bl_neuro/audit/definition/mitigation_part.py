@@ -12,6 +12,7 @@ Each is run on one substrate, on the same targets, from the same seeds as the at
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
@@ -23,7 +24,7 @@ from bl_neuro.mitigations import InputDropout, Mitigation, OutputNoise, Rounding
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class AnyMitigation(Part):
+class AnyMitigation(Part, ABC):
     """What all kinds have.
 
     attacks: labels of black-box attacks, all by default. reveals: what their boxes show, by default all of an attack's
@@ -37,9 +38,9 @@ class AnyMitigation(Part):
     substrate: str = "loihi"
 
     @property
+    @abstractmethod
     def setting(self) -> str:
         """What it does, in words."""
-        raise NotImplementedError
 
     @property
     def in_box(self) -> Mitigation | None:

@@ -6,7 +6,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from bl_neuro.audit.definition.experiment import DatasetPart, Experiment, ModelPart
 from bl_neuro.audit.definition.experiment_checks import further_problems
@@ -17,6 +19,7 @@ from bl_neuro.errors import ExperimentError
 from bl_neuro.network import Network, Readout
 from bl_neuro.training.plans import plan_for
 
+Checked = TypeVar("Checked", bound=BaseModel)
 SUFFIXES = (".net", ".nir", ".safetensors")
 PRESETS = {"mnist": "for_mnist", "nmnist": "for_nmnist", "dvs_gesture": "for_gestures"}
 SETTINGS: dict[str, dict[str, Any]] = {"digits": {"window": 3.0, "contrast": "mixed"}}
@@ -53,14 +56,14 @@ def model_experiment(asked: ModelAudit, root: Path | None = None) -> tuple[Exper
     place = Place(asked.file.parent.absolute(), root)
     data = load_data(DatasetPart(name=asked.dataset), place)
     dataset = {"name": asked.dataset, "split": "official" if data.name in OFFICIAL else "three-way"}
-    split = split_of(data, DatasetPart.model_validate(dataset))
+    split = split_of(data, _checked(DatasetPart, dataset))
     model: dict[str, Any] = {
         "file": asked.file.name,
         "readout": asked.readout,
         "layers": asked.layers,
         "input_shape": None if asked.input_shape is None else list(asked.input_shape),
     }
-    network = opened_model(ModelPart.model_validate(model), place)
+    network = opened_model(_checked(ModelPart, model), place)
     steps = asked.steps or plan_for(data.name).steps
     found = recognise(
         network, split.evaluator, steps, encoder=asked.encoder, input_range=asked.input_range, class_map=asked.class_map
@@ -71,7 +74,17 @@ def model_experiment(asked: ModelAudit, root: Path | None = None) -> tuple[Exper
     problems = further_problems(document)
     if problems:
         raise ExperimentError("; ".join(f"{'.'.join(map(str, way))}: {said}" for way, said in problems))
-    return Experiment.model_validate(document), found
+    return _checked(Experiment, document), found
+
+
+def _checked(kind: type[Checked], values: dict[str, Any]) -> Checked:
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        wrong = [
+            f"{'.'.join(map(str, each['loc']))}: {each['msg']}, found {each['input']!r}" for each in error.errors()
+        ]
+        raise ExperimentError("; ".join(wrong)) from error
 
 
 def _document(
