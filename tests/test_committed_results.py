@@ -14,6 +14,9 @@ import reproduce_mnist
 import reproduce_nmnist
 from paper_table import Results
 
+from bl_neuro.report.audit_one_page import one_page
+from bl_neuro.report.audit_schema import AuditResults
+
 RESULTS = Path(__file__).parent.parent / "results"
 
 
@@ -39,3 +42,9 @@ def test_a_table_is_made_from_what_was_measured(name: str, text: Callable[[Path]
 def test_the_readme_has_the_table_of_mnist() -> None:
     table = black_box_table.readme_table(json.loads(black_box_table.RESULTS.read_text()))
     assert f"{black_box_table.BEGIN}{table}{black_box_table.END}" in black_box_table.README.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["audit-digits", "audit-digits-clean", "audit-mnist"])
+def test_the_summary_of_an_audit_is_made_from_its_results(name: str) -> None:
+    results = AuditResults.from_json((RESULTS / name / "results.json").read_text())
+    assert (RESULTS / name / "summary.md").read_text() == one_page(results)
