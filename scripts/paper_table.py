@@ -206,6 +206,13 @@ def by_seed(cells: Iterable[Mapping[str, Any]], attack: str, judge: str, measure
     return [rows[seed] for seed in sorted(rows)]
 
 
+def paired(cells: Sequence[Mapping[str, Any]], attacks: Iterable[str]) -> list[Mapping[str, Any]]:
+    """Those cells of `attacks` whose target seed and repeat all of them have: a run that goes on has more of some."""
+    done = {name: {(each["seed"], each["repeat"]) for each in cells if each["attack"] == name} for name in attacks}
+    shared = set.intersection(*done.values())
+    return [each for each in cells if each["attack"] in done and (each["seed"], each["repeat"]) in shared]
+
+
 def table(cells: Sequence[Mapping[str, Any]], rows: Iterable[Row], judges: Iterable[str]) -> list[str]:
     """The table in Markdown, a line each: our figures under each judge, and the authors' above them.
 

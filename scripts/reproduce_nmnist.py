@@ -31,7 +31,7 @@ from paper_events import (
     recordings,
     run,
 )
-from paper_table import AUTHORS, AUTHORS_ACCURACY, Cell, Results, Row, by_seed, foot, span, table
+from paper_table import AUTHORS, AUTHORS_ACCURACY, Cell, Results, Row, by_seed, foot, paired, span, table
 
 import bl_neuro as bl
 from bl_neuro.attacks import BrainLeaksV1, BrainLeaksV2, BrainLeaksV2Gradient
@@ -110,8 +110,9 @@ def beside(done: list[dict[str, Any]]) -> list[str]:
         "",
     ]
     for other in ("v1 for events, priors", "v2_gradient"):
-        pairs = [[by_seed(done, name, judge, "hits") for name in ("v2", other)] for judge in JUDGES]
-        if all(len(ours) == len(theirs) > 1 for ours, theirs in pairs):  # not while it is being made
+        both = paired(done, ("v2", other))
+        pairs = [[by_seed(both, name, judge, "hits") for name in ("v2", other)] for judge in JUDGES]
+        if all(len(ours) > 1 for ours, _ in pairs):
             found = [paired_bootstrap(*pair) for pair in pairs]
             said = ", ".join(f"`{judge}` {each.value:+.3f} [{each.low:+.3f}, {each.high:+.3f}]"
                              for judge, each in zip(JUDGES, found))  # fmt: skip

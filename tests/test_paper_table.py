@@ -93,3 +93,18 @@ def test_the_command_names_no_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     called = [str(tmp_path / "reproduce.py"), "--out", str(tmp_path / "a.json"), "--work", "../b/c", "--seeds", "5"]
     monkeypatch.setattr(sys, "argv", called)
     assert paper.command() == "python scripts/reproduce.py --out a.json --work c --seeds 5"
+
+
+def test_attacks_are_paired_where_both_are_done() -> None:
+    cells = [
+        {"attack": attack, "seed": seed, "repeat": repeat}
+        for attack, seed, repeat in [("v1", 0, 0), ("v2", 0, 0), ("v2", 0, 1), ("v1", 1, 0), ("v3", 0, 0), ("v2", 1, 0)]
+    ]
+    found = paper.paired(cells, ("v1", "v2"))
+    assert [(each["attack"], each["seed"], each["repeat"]) for each in found] == [
+        ("v1", 0, 0),
+        ("v2", 0, 0),
+        ("v1", 1, 0),
+        ("v2", 1, 0),
+    ]
+    assert paper.paired(cells, ("v1", "v4")) == []
