@@ -41,9 +41,26 @@ def serve(request: ServeRequest) -> None:
     clients = Clients(_hashes(request))
     network = request.model.open()
     need_spoken(network, settings.reveals)
-    options: dict[str, Any] = {"runtimes": 1} if request.backend == "lava" else {}
-    with open_target(network, request.backend, **options) as target:
+    with open_target(network, request.backend, **_tuned(request.backend)) as target:
         run(target, settings, clients)
+
+
+def _tuned(backend: str) -> dict[str, Any]:
+    """Options of the substrate, and torch's threads, for calls that are many and small.
+
+    The emulator's threads take pieces of a batch. Those of torch, which share a single operation, would have the
+    server wait for one another at each, and it has little else for them to do here.
+    """
+    import torch
+
+    if backend == "lava":
+        torch.set_num_threads(1)
+        return {"runtimes": 1}
+    if backend == "loihi":
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        return {"threads": threads}
+    return {}
 
 
 def token(path: Path, name: str, as_json: bool) -> None:

@@ -15,7 +15,8 @@ from bl_neuro.backends.base import is_held
 from bl_neuro.errors import BudgetExceeded, EndpointProtocolError, InputError
 from bl_neuro.remote.connection import Connection
 from bl_neuro.remote.described import Described, Layout, Wishes, described
-from bl_neuro.remote.inference import answer, laid_out, request
+from bl_neuro.remote.inference import Wire, answer, laid_out, request
+from bl_neuro.remote.packed import EXTENSION as PACKED
 from bl_neuro.remote.tensors import DATATYPES
 
 MOST_BYTES = 16 * 2**20
@@ -98,18 +99,18 @@ def _extensions(connection: Connection) -> set[str]:
 
 
 def _gate(connection: Connection, path: str, model: Described, extensions: set[str]) -> Gate:
-    binary, keyed = "binary_tensor_data" in extensions, "idempotency_key" in extensions
+    wire, keyed = _wire(model, extensions), "idempotency_key" in extensions
     where = connection.base + path
 
     def check(spikes: Any) -> Tensor:
         return _checked(spikes, model)
 
     def ask(spikes: Tensor) -> Tensor:
-        parts = [one(part) for part in spikes.split(_at_once(model, len(spikes), binary), dim=1)]
+        parts = [one(part) for part in spikes.split(_at_once(model, len(spikes), wire), dim=1)]
         return parts[0] if len(parts) == 1 else torch.cat(parts, 1 if model.reveals in ("membrane", "spikes") else 0)
 
     def one(spikes: Tensor) -> Tensor:
-        body, headers = request(laid_out(spikes, model), model, binary)
+        body, headers = request(laid_out(spikes, model), model, wire)
         if keyed:
             headers["Idempotency-Key"] = uuid.uuid4().hex
         answered = connection.post(path, body, headers, again=keyed)
@@ -118,11 +119,18 @@ def _gate(connection: Connection, path: str, model: Described, extensions: set[s
     return Gate(check, ask)
 
 
-def _at_once(model: Described, steps: int, binary: bool) -> int:
-    """Samples of one request."""
+def _wire(model: Described, extensions: set[str]) -> Wire:
+    """The smallest form that the endpoint takes."""
+    if PACKED in extensions and model.datatype == "UINT8" and model.layout == "time_first":
+        return "packed"
+    return "binary" if "binary_tensor_data" in extensions else "json"
+
+
+def _at_once(model: Described, steps: int, wire: Wire) -> int:
+    """Samples of one request; bits are bounded by what they are unpacked."""
     values = (1 if model.layout == "rates" else steps) * torch.Size(model.input_shape).numel()
-    each = values * int(DATATYPES[model.datatype][-1]) if binary else 24 * values
-    room = (model.max_bytes or MOST_BYTES) - HEADER_ROOM if binary else min(MOST_BYTES, 2**20)
+    each = values * int(DATATYPES[model.datatype][-1]) if wire != "json" else 24 * values
+    room = (model.max_bytes or MOST_BYTES) - HEADER_ROOM if wire != "json" else min(MOST_BYTES, 2**20)
     return max(1, min(room // each, model.max_batch or 2**31))
 
 
@@ -136,9 +144,14 @@ def _checked(spikes: Any, model: Described) -> Tensor:
     if values.dim() != 2 + len(shape) or tuple(values.shape[2:]) != shape or min(values.shape[:2]) < 1:
         expected = ", ".join(map(str, ("T", "B", *shape)))
         raise InputError(f"spikes: expected shape ({expected}), found {tuple(values.shape)}")
-    seen = values[:1] if is_held(values) else values
-    if not bool(seen.isfinite().all()):
-        raise InputError("spikes: expected finite values, found NaN or infinity")
-    if (model.layout == "rates" or not model.datatype.startswith("FP")) and bool(((seen != 0) & (seen != 1)).any()):
-        raise InputError("spikes: expected only 0 and 1, found other values")
+    _check_values(values[:1] if is_held(values) else values, model)
     return values.detach()
+
+
+def _check_values(values: Tensor, model: Described) -> None:
+    if values.dtype == torch.bool or (values.dtype == torch.uint8 and bool(values.max() <= 1)):
+        return  # the common cases, in one pass
+    if not bool(values.isfinite().all()):
+        raise InputError("spikes: expected finite values, found NaN or infinity")
+    if (model.layout == "rates" or not model.datatype.startswith("FP")) and bool(((values != 0) & (values != 1)).any()):
+        raise InputError("spikes: expected only 0 and 1, found other values")

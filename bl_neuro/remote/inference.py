@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from bl_neuro.access import Reveals
 from bl_neuro.errors import EndpointProtocolError, InputError
 from bl_neuro.remote.connection import Answered, read_json
 from bl_neuro.remote.described import Described
+from bl_neuro.remote.packed import pack, packing_of
 from bl_neuro.remote.tensors import from_bytes, from_json, to_bytes, to_json
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
@@ -35,16 +36,22 @@ def laid_out(spikes: Tensor, model: Described) -> Tensor:
     return (spikes.transpose(0, 1) if model.layout == "batch_first" else spikes).to(_DTYPES[model.datatype])
 
 
-def request(values: Tensor, model: Described, binary: bool) -> tuple[bytes, dict[str, str]]:
+Wire = Literal["json", "binary", "packed"]
+"""How a request carries its tensor: as JSON, as bytes behind the JSON, as bits behind it (`bl_neuro.remote.packed`)."""
+
+
+def request(values: Tensor, model: Described, wire: Wire) -> tuple[bytes, dict[str, str]]:
     """Body and headers that ask for `values`."""
     tensor: dict[str, Any] = {"name": model.input, "datatype": model.datatype, "shape": list(values.shape)}
     wanted: dict[str, Any] = {"name": model.output}
     asked: dict[str, Any] = {"inputs": [tensor], "outputs": [wanted]}
-    if not binary:
+    if wire == "json":
         tensor["data"] = to_json(values)
         return json.dumps(asked).encode(), {"Content-Type": "application/json"}
-    raw = to_bytes(values)
+    raw = pack(values) if wire == "packed" else to_bytes(values)
     tensor["parameters"] = {"binary_data_size": len(raw)}
+    if wire == "packed":
+        tensor["parameters"]["packed"] = packing_of(values)
     wanted["parameters"] = {"binary_data": True}
     header = json.dumps(asked, separators=(",", ":")).encode()
     return header + raw, {"Content-Type": "application/octet-stream", HEADER_LENGTH: str(len(header))}

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
 from torch import Tensor
 
 from bl_neuro._version import __version__
@@ -29,9 +29,15 @@ from bl_neuro.deploy.serve.problem import Problem, busy
 from bl_neuro.deploy.serve.rate import RateLimit
 from bl_neuro.deploy.serve.request import Query, read_query
 from bl_neuro.errors import InputError
+from bl_neuro.remote.packed import EXTENSION as PACKED
 from bl_neuro.remote.tensors import to_bytes, to_json
 
-EXTENSIONS = ["binary_tensor_data", "idempotency_key"]
+if sys.version_info >= (3, 11):
+    from asyncio import timeout
+else:
+    from async_timeout import timeout
+
+EXTENSIONS = ["binary_tensor_data", "idempotency_key", PACKED]
 LARGE = 64 * 2**10
 """Bytes of a body that is read in a thread, so that nobody waits for it."""
 LONGEST_KEY = 128
@@ -62,11 +68,11 @@ class Endpoint:
             self._route(f"{base}/infer", self._infer, method="POST"),
             self._route("/openapi.json", self._openapi, secure=False),
         ]
-        self.app = Starlette(routes=routes, lifespan=self._lifespan, exception_handlers={HTTPException: self._no_route})
-        self.app.router.redirect_slashes = False
+        nowhere = self._answering("none", self._nowhere, None, secure=False)
+        self.app = Router(routes, redirect_slashes=False, default=nowhere, lifespan=self._lifespan)
 
     @asynccontextmanager
-    async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
+    async def _lifespan(self, app: Router) -> AsyncIterator[None]:
         model = self._model
         self._batcher = Batcher(model.box, self._ledger, self._settings, self.metrics, model.together)
         self._log.write("ready", model=self._settings.name, reveals=self._settings.reveals)
@@ -77,24 +83,31 @@ class Endpoint:
             self._log.write("ended")
 
     def _route(self, path: str, handler: Handler, method: str = "GET", secure: bool = True) -> Route:
-        """A route whose requests are logged and counted, and whose problems become answers."""
+        return Route(path, _Application(self._answering(path, handler, method, secure)))
 
-        async def answer(request: Request) -> Response:
+    def _answering(self, path: str, handler: Handler, method: str | None, secure: bool) -> ASGIApp:
+        """Requests of one path: logged and counted, their problems made answers. method: None for any."""
+        methods = ("GET", "HEAD") if method == "GET" else (method,)
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            request = Request(scope, receive)
             began, client = time.monotonic(), None
             try:
+                if method is not None and request.method not in methods:
+                    raise Problem(405, "no_route", f"expected {method}")
                 client = self._client(request) if secure else ""
                 response = await handler(request, client)
             except Problem as problem:
-                response = _refused(problem)
+                response = _refused(problem, method)
             except Exception as error:  # noqa: BLE001 - a defect of ours: named in the log, and not to the client
                 self._log.write("defect", route=path, error=type(error).__name__, said=str(error)[:200])
                 response = _json({"error": "internal error", "code": "internal"}, 500)
             self.metrics.requests.labels(path, str(response.status_code)).inc()
             elapsed = round(1000 * (time.monotonic() - began), 3)
             self._log.write("request", route=path, client=client, status=response.status_code, ms=elapsed)
-            return response
+            await response(scope, receive, send)
 
-        return Route(path, answer, methods=[method])
+        return answer
 
     def _client(self, request: Request) -> str:
         client = self._clients.named(request.headers.get("authorization"))
@@ -123,24 +136,31 @@ class Endpoint:
         return _json(self._described)
 
     async def _infer(self, request: Request, client: str) -> Response:
-        deadline = time.monotonic() + self._settings.deadline_s
+        late = Problem(408, "slow", "the body did not come in time")
         key = _key(request)
-        with self._bodies.space(request):
-            body = await self._bodies.read(request, deadline)
-            header_length = request.headers.get("inference-header-content-length")
-            if len(body) > LARGE:
-                query, spikes = await asyncio.to_thread(self._read, body, header_length)
-            else:
-                query, spikes = self._read(body, header_length)
-            del body
-            if self._batcher is None:
-                raise busy("the server is starting")
-            charge = Charge(client, key, query.digest, spikes.shape[1])
-            answer = await self._batcher.ask(charge, spikes, deadline)
+        with self._bodies.space(request) as take:
+            try:
+                async with timeout(self._settings.deadline_s):
+                    body = await self._bodies.read(request)
+                    late = busy("the deadline passed before there was an answer")
+                    header_length = request.headers.get("inference-header-content-length")
+                    if len(body) > LARGE:
+                        query, spikes = await asyncio.to_thread(self._read, body, header_length, take)
+                    else:
+                        query, spikes = self._read(body, header_length, take)
+                    del body
+                    answer = await self._asked(Charge(client, key, query.digest, spikes.shape[1]), spikes)
+            except (TimeoutError, asyncio.TimeoutError) as error:  # one and the same from Python 3.11 on
+                raise late from error
         return self._answer(query, answer)
 
-    def _read(self, body: bytes, header_length: str | None) -> tuple[Query, Tensor]:
-        query = read_query(body, header_length, self._settings.reveals, self._model.limits)
+    async def _asked(self, charge: Charge, spikes: Tensor) -> Tensor:
+        if self._batcher is None:
+            raise busy("the server is starting")
+        return await self._batcher.ask(charge, spikes)
+
+    def _read(self, body: bytes, header_length: str | None, take: Callable[[int], None]) -> tuple[Query, Tensor]:
+        query = read_query(body, header_length, self._settings.reveals, self._model.limits, take)
         try:
             return query, self._model.accepted(query.values)
         except InputError as error:
@@ -167,12 +187,18 @@ class Endpoint:
             headers={"Inference-Header-Content-Length": str(len(header))},
         )
 
-    async def _no_route(self, request: Request, error: Exception) -> Response:
-        status = error.status_code if isinstance(error, HTTPException) else 404
-        self.metrics.requests.labels("none", str(status)).inc()
-        self._log.write("request", route=None, client=None, status=status)
-        allowed = getattr(error, "headers", None) or {}
-        return _json({"error": "expected a route of /openapi.json", "code": "no_route"}, status, dict(allowed))
+    async def _nowhere(self, request: Request, client: str) -> Response:
+        raise Problem(404, "no_route", "expected a route of /openapi.json")
+
+
+class _Application:
+    """So that Starlette takes an ASGI application for one, and not for a function of a request."""
+
+    def __init__(self, application: ASGIApp) -> None:
+        self._application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._application(scope, receive, send)
 
 
 def _key(request: Request) -> str | None:
@@ -182,10 +208,12 @@ def _key(request: Request) -> str | None:
     return key
 
 
-def _refused(problem: Problem) -> Response:
+def _refused(problem: Problem, method: str | None) -> Response:
     headers = {} if problem.retry_after is None else {"Retry-After": str(max(1, round(problem.retry_after + 0.5)))}
     if problem.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
+    if problem.status == 405 and method is not None:
+        headers["Allow"] = method
     return _json({"error": problem.message, "code": problem.code}, problem.status, headers)
 
 

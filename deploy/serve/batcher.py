@@ -1,6 +1,7 @@
 """Requests that come together are answered by one call of the substrate.
 
-A request alone never waits. Once requests come together, a call is held back for a few milliseconds while more arrive.
+A request alone never waits. Once requests come together, a call is held back for a few milliseconds until half of the
+crowd has arrived: so one half is read and answered while the substrate runs the other.
 Charges are written down before the substrate is asked, those of one call in one transaction.
 """
 
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor
 
 from bl_neuro.access import BlackBox
+from bl_neuro.backends.base import is_held
 from bl_neuro.deploy.serve.ledger import Charge, Charged, Ledger
 from bl_neuro.deploy.serve.metrics import Metrics
 from bl_neuro.deploy.serve.problem import Problem, busy
@@ -24,6 +26,8 @@ from bl_neuro.errors import SubstrateError
 
 _QUIET_S = 0.001
 """A call is held back no longer once nothing arrived for so long."""
+_FORGOTTEN = 0.9
+"""What one call leaves of the memory of a larger crowd."""
 
 
 @dataclass(frozen=True)
@@ -46,14 +50,16 @@ class Batcher:
         self._arrived = asyncio.Event()
         self._worker = ThreadPoolExecutor(1, "substrate")
         self._ending = False
-        self._crowded = False
+        self._crowd = 0.0
+        """How many clients ask at once: requests that waited or ran together, forgotten slowly."""
+        self._running = 0
         self._task = asyncio.get_running_loop().create_task(self._work())
 
-    async def ask(self, charge: Charge, spikes: Tensor, deadline: float) -> Tensor:
-        """The answer to `spikes` (T, B, *input_shape), batch on axis 0. deadline: on the monotonic clock.
+    async def ask(self, charge: Charge, spikes: Tensor) -> Tensor:
+        """The answer to `spikes` (T, B, *input_shape), batch on axis 0. Who is cancelled before it ran costs nothing.
 
         Raises:
-            Problem: the queue is full, the deadline passed, the budget is spent, or the substrate failed.
+            Problem: the queue is full, the budget is spent, or the substrate failed.
         """
         if self._ending:
             raise busy("the server is ending")
@@ -62,11 +68,9 @@ class Batcher:
         waiting = _Waiting(charge, spikes, asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
         self._hold(charge.cost)
+        self._crowd = max(self._crowd, len(self._queue) + self._running)
         self._arrived.set()
-        try:
-            return await asyncio.wait_for(waiting.answer, max(0.0, deadline - time.monotonic()))
-        except asyncio.TimeoutError as error:
-            raise busy("the deadline passed before there was an answer") from error
+        return await waiting.answer
 
     @property
     def ending(self) -> bool:
@@ -92,18 +96,24 @@ class Batcher:
                     return
                 self._arrived.clear()
                 continue
-            if self._together and (self._crowded or len(self._queue) > 1):
+            if self._together:
                 await self._gather()
             batch = self._next()
             if batch:
-                self._crowded = len(batch) > 1
+                self._running = len(batch)
                 await self._answer(batch)
+                self._running = 0
 
     async def _gather(self) -> None:
-        """Waits while more arrive, for a few milliseconds at most."""
+        """Waits while more arrive, for a few milliseconds at most, until half of the crowd is there."""
+        self._crowd = max(_FORGOTTEN * self._crowd, len(self._queue))
         until = time.monotonic() + self._settings.window_s
         before = 0
-        while before < len(self._queue) and time.monotonic() < until and self._held < self._settings.max_batch:
+        while (
+            before < len(self._queue) < self._crowd / 2
+            and time.monotonic() < until
+            and self._held < self._settings.max_batch
+        ):
             before = len(self._queue)
             await asyncio.sleep(_QUIET_S)
 
@@ -149,7 +159,7 @@ class Batcher:
         new = [each.charge for each, what in zip(batch, charged) if what is Charged.NEW]
         began = time.monotonic()
         try:
-            answer = batch_first(self._box.query(torch.cat([each.spikes for each in asked], dim=1)), self._box.reveals)
+            answer = batch_first(self._box.query(_joined([each.spikes for each in asked])), self._box.reveals)
         except Exception as error:
             self._ledger.void(new)
             self._metrics.failures.inc()
@@ -167,6 +177,16 @@ class Batcher:
 def batch_first(answer: Tensor, reveals: str) -> Tensor:
     """What a box answers, with the batch on its axis 0: (B, T, C) of a membrane or of spikes."""
     return answer.transpose(0, 1) if reveals in ("membrane", "spikes") else answer
+
+
+def _joined(spikes: list[Tensor]) -> Tensor:
+    """The batch of several; frames that are held stay one in memory."""
+    if len(spikes) == 1:
+        return spikes[0]
+    if not all(is_held(each) for each in spikes):
+        return torch.cat(spikes, dim=1)
+    frames = torch.cat([each[:1] for each in spikes], dim=1)
+    return frames.expand(len(spikes[0]), *frames.shape[1:])
 
 
 def _alike(one: _Waiting, other: _Waiting) -> bool:

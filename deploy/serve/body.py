@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from starlette.requests import ClientDisconnect, Request
@@ -17,18 +16,27 @@ class BodyReader:
 
     def __init__(self, most: int, room: int) -> None:
         self._most, self._room = most, max(room, most)
+        self._taking = threading.Lock()
 
     @contextmanager
-    def space(self, request: Request) -> Iterator[int]:
-        """Room for the body of `request`, which is given back at the end; its most bytes."""
-        size = self._announced(request)
-        if size > self._room:
-            raise busy("too many large requests at once")
-        self._room -= size
+    def space(self, request: Request) -> Iterator[Callable[[int], None]]:
+        """Room for the body of `request`, which is given back at the end; more of it, in bytes, is had by the call."""
+        held = 0
+
+        def take(size: int) -> None:
+            nonlocal held
+            with self._taking:
+                if size > self._room:
+                    raise busy("too many large requests at once")
+                self._room -= size
+                held += size
+
+        take(self._announced(request))
         try:
-            yield size
+            yield take
         finally:
-            self._room += size
+            with self._taking:
+                self._room += held
 
     def _announced(self, request: Request) -> int:
         if request.headers.get("content-encoding", "identity").lower() != "identity":
@@ -40,20 +48,15 @@ class BodyReader:
             raise Problem(413, "too_large", f"expected a body of at most {self._most} bytes")
         return int(length)
 
-    async def read(self, request: Request, deadline: float) -> bytes:
-        """The whole body. deadline: on the monotonic clock."""
+    async def read(self, request: Request) -> bytes:
+        """The whole body."""
+        parts, held = [], 0
         try:
-            return await asyncio.wait_for(self._all(request), max(0.0, deadline - time.monotonic()))
-        except asyncio.TimeoutError as error:
-            raise Problem(408, "slow", "the body did not come in time") from error
+            async for part in request.stream():
+                held += len(part)
+                if held > self._most:
+                    raise Problem(413, "too_large", f"expected a body of at most {self._most} bytes")
+                parts.append(part)
         except ClientDisconnect as error:
             raise Problem(400, "disconnected", "the body did not come to its end") from error
-
-    async def _all(self, request: Request) -> bytes:
-        parts, held = [], 0
-        async for part in request.stream():
-            held += len(part)
-            if held > self._most:
-                raise Problem(413, "too_large", f"expected a body of at most {self._most} bytes")
-            parts.append(part)
         return b"".join(parts)

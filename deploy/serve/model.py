@@ -48,7 +48,9 @@ class ServedModel:
     def limits(self) -> Limits:
         """What a request may hold."""
         settings = self.settings
-        return Limits(self.box.input_shape, settings.max_steps, settings.max_batch, settings.max_json)
+        return Limits(
+            self.box.input_shape, settings.max_steps, settings.max_batch, settings.max_json, settings.max_body
+        )
 
     def accepted(self, values: Tensor) -> Tensor:
         """`values` (T, B, *input_shape) as the box takes them; InputError where it does not."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +14,7 @@ from torch import Tensor
 
 from bl_neuro.deploy.serve.problem import Problem
 from bl_neuro.errors import InputError
+from bl_neuro.remote.packed import unpack
 from bl_neuro.remote.tensors import from_bytes, from_json
 
 INPUT = "spikes"
@@ -62,10 +65,16 @@ class Limits:
     steps: int
     batch: int
     json_bytes: int
+    values: int
+    """Of one request: bytes that its unpacked spikes take."""
 
 
-def read_query(body: bytes, header_length: str | None, output: str, limits: Limits) -> Query:
+def read_query(
+    body: bytes, header_length: str | None, output: str, limits: Limits, need: Callable[[int], None]
+) -> Query:
     """The query in `body`. header_length: the Inference-Header-Content-Length header.
+
+    need: is told how many bytes packed spikes unpack to, before they are, and may refuse.
 
     Raises:
         Problem: 400 or 413, with what was expected.
@@ -79,9 +88,10 @@ def read_query(body: bytes, header_length: str | None, output: str, limits: Limi
         if wanted.name != output:
             raise _bad(f"outputs: expected {output!r}, the one that there is")
     _check_shape(given.shape, limits)
-    values = _values(given, raw)
-    digest = hashlib.sha256(f"{values.dtype} {tuple(values.shape)} ".encode())
-    digest.update(values.numpy().data if values.numel() else b"")
+    packed = "packed" in given.parameters
+    values = _unpacked(given, raw, limits, need) if packed else _values(given, raw)
+    digest = hashlib.sha256(f"{given.parameters.get('packed', '')} {values.dtype} {tuple(values.shape)} ".encode())
+    digest.update(raw if packed and raw is not None else values.numpy().data)
     return Query(request.id, values, digest.digest(), _wants_binary(request))
 
 
@@ -135,6 +145,22 @@ def _values(given: _Input, raw: memoryview | None) -> Tensor:
         if given.data is not None or raw is None or type(size) is not int or size != len(raw):
             raise _bad("binary_data_size: expected the number of bytes behind the JSON, and no data in it")
         return from_bytes(raw, given.datatype, given.shape)
+    except InputError as error:
+        raise _bad(str(error)) from error
+
+
+def _unpacked(given: _Input, raw: memoryview | None, limits: Limits, need: Callable[[int], None]) -> Tensor:
+    size = given.parameters.get("binary_data_size")
+    if given.data is not None or raw is None or type(size) is not int or size != len(raw):
+        raise _bad("binary_data_size: expected the number of bytes behind the JSON, and no data in it")
+    if given.datatype != "UINT8":
+        raise _bad("packed: expected UINT8 spikes")
+    unpacked = math.prod(given.shape)
+    if unpacked > limits.values:
+        raise Problem(413, "too_large", f"shape: expected at most {limits.values} spikes in a request")
+    need(unpacked)
+    try:
+        return unpack(raw, given.parameters["packed"], given.shape)
     except InputError as error:
         raise _bad(str(error)) from error
 

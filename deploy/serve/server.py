@@ -19,14 +19,13 @@ from bl_neuro.deploy.serve.ledger import Ledger
 from bl_neuro.deploy.serve.logs import RequestLog
 from bl_neuro.deploy.serve.metrics import Metrics
 from bl_neuro.deploy.serve.model import ServedModel
+from bl_neuro.deploy.serve.protocol import BoundedHttp
 from bl_neuro.deploy.serve.settings import ServeSettings
 from bl_neuro.errors import InputError
 
 GRACE_S = 30
 """Seconds that requests in flight have to end in, once the server is told to."""
 MOST_CONNECTIONS = 1024
-MOST_HEADERS = 64 * 2**10
-"""Bytes of a request's headers."""
 
 
 def serve(target: Target, settings: ServeSettings, clients: Clients) -> None:
@@ -83,8 +82,7 @@ def _signals_end_only_the_server() -> Iterator[None]:
 def _config(endpoint: Endpoint, settings: ServeSettings) -> uvicorn.Config:
     return uvicorn.Config(
         endpoint.app,
-        http="h11",  # which bounds the headers of a request
-        h11_max_incomplete_event_size=MOST_HEADERS,
+        http=BoundedHttp,
         ws="none",
         lifespan="on",
         log_config=None,

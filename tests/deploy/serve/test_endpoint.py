@@ -57,7 +57,7 @@ def test_it_describes_itself(server: Any) -> None:
     assert ask(server, "GET", "/v2/health/live", token=None)[0] == 200
     assert ask(server, "GET", "/v2/health/ready", token=None)[0] == 200
     assert ask(server, "GET", "/v2/models/model/ready")[1]["ready"] is True
-    assert set(ask(server, "GET", "/v2")[1]["extensions"]) == {"binary_tensor_data", "idempotency_key"}
+    assert set(ask(server, "GET", "/v2")[1]["extensions"]) == {"binary_tensor_data", "idempotency_key", "packed_spikes"}
     found = ask(server, "GET", "/v2/models/model")[1]
     assert found["inputs"] == [{"name": "spikes", "datatype": "UINT8", "shape": [-1, -1, 12]}]
     assert found["outputs"] == [{"name": "counts", "datatype": "FP32", "shape": [-1, 3]}]
