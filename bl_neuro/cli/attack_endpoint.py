@@ -44,6 +44,7 @@ class EndpointAttackRequest:
     output: str | None = None
     input_shape: str | None = None
     layout: str | None = None
+    certificates: Path | None = None
 
 
 def attack_endpoint(request: EndpointAttackRequest, as_json: bool) -> None:
@@ -88,6 +89,7 @@ def _box(request: EndpointAttackRequest) -> RemoteBlackBox:
         output=request.output,
         input_shape=None if request.input_shape is None else _sizes(request.input_shape),
         layout=request.layout,  # type: ignore[arg-type]  # the box checks it
+        certificates=None if request.certificates is None else str(request.certificates),
     )
 
 

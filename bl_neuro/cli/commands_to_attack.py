@@ -79,6 +79,10 @@ def attack(
         str | None,
         typer.Option("--layout", help="What an endpoint takes: time_first, batch_first, or rates (no time)."),
     ] = None,
+    certificates: Annotated[
+        Path | None,
+        typer.Option("--certificates", help="PEM file of the authorities that an https endpoint is trusted by."),
+    ] = None,
     layers: Layers = None,
     input_shape: InputShape = None,
     convention: Convention = None,
@@ -100,7 +104,7 @@ def attack(
     if model.startswith(("http://", "https://")):
         from bl_neuro.cli.attack_endpoint import EndpointAttackRequest, attack_endpoint
 
-        said = (token, input_name, output_name, input_shape, layout)
+        said = (token, input_name, output_name, input_shape, layout, certificates)
         return attack_endpoint(
             EndpointAttackRequest(model, asked, classes, steps, evaluator, out, seed, force, *said), as_json
         )

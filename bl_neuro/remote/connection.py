@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -49,6 +50,8 @@ class Connection:
                 'remote: urllib3 is not installed; install it with: pip install "bl-neuro[serve]"'
             ) from error
         self.base = _checked(base)
+        if certificates is not None:
+            _check_authorities(certificates)
         if token is not None and not (token.isascii() and token.isprintable() and token.strip() == token):
             raise InputError("token: expected printable ASCII characters")
         self._patience_s = patience_s
@@ -109,7 +112,7 @@ class Connection:
             response.drain_conn()
             response.release_conn()
         except SSLError as error:
-            raise EndpointRefused(f"{url}: TLS failed: {error}") from error
+            raise EndpointRefused(f"{url}: TLS failed: {error}{_advice(error)}") from error
         except (NewConnectionError, ConnectTimeoutError) as error:
             return _NotYet(f"cannot be reached ({type(error).__name__})")
         except urllib3.exceptions.LocationParseError as error:
@@ -168,6 +171,21 @@ def _said(content: bytes) -> tuple[str, str]:
         return "", ""
     text = str(found.get("error") or found.get("detail") or "")[:300]
     return "".join(each if each.isprintable() else " " for each in text), str(found.get("code", ""))
+
+
+def _check_authorities(path: str) -> None:
+    """The library says which file it cannot read only once it asks."""
+    try:
+        ssl.create_default_context(cafile=path)
+    except (OSError, ValueError) as error:  # also ssl.SSLError
+        said = "expected a PEM file" if isinstance(error, ssl.SSLError) else getattr(error, "strerror", None) or error
+        raise InputError(f"certificates: {path}: {said}") from error
+
+
+def _advice(error: Exception) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" not in str(error):
+        return ""
+    return "; if you trust it, give the PEM file of its authority (certificates; --certificates on the command line)"
 
 
 def _checked(base: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import uvicorn
@@ -21,6 +21,7 @@ from bl_neuro.deploy.serve.metrics import Metrics
 from bl_neuro.deploy.serve.model import ServedModel
 from bl_neuro.deploy.serve.protocol import BoundedHttp
 from bl_neuro.deploy.serve.settings import ServeSettings
+from bl_neuro.deploy.serve.tls import check_pair
 from bl_neuro.errors import InputError
 
 GRACE_S = 30
@@ -32,11 +33,13 @@ def serve(target: Target, settings: ServeSettings, clients: Clients) -> None:
     """Serves `target` until SIGTERM or Ctrl-C; who waits then is still answered.
 
     Raises:
-        InputError: the settings do not go together. NotRevealed: the substrate does not put that out.
-        OSError: the port or the files of TLS.
+        InputError: the settings do not go together, a port cannot be had, or the files of TLS are none.
+        NotRevealed: the substrate does not put that out. OSError: those files cannot be read.
     """
     if not settings.loopback and not len(clients):
         raise InputError(f"--host {settings.host}: others can ask there; give clients tokens (--token-file)")
+    if settings.certificate is not None and settings.key is not None:
+        check_pair(settings.certificate, settings.key)
     arithmetic = find_backend(target.substrate).arithmetic
     with ExitStack() as opened:
         model = ServedModel.of(target, settings, arithmetic == "loihi")
@@ -44,8 +47,7 @@ def serve(target: Target, settings: ServeSettings, clients: Clients) -> None:
         opened.callback(ledger.close)
         metrics = Metrics()
         if settings.metrics_port is not None:
-            answering, _ = start_http_server(settings.metrics_port, "127.0.0.1", metrics.registry)
-            opened.callback(answering.shutdown)
+            opened.callback(_show(metrics, settings.metrics_port))
         log = RequestLog()
         port = opened.enter_context(_port(settings))
         log.write("listening", host=settings.host, port=port.getsockname()[1], model=settings.name)
@@ -62,10 +64,26 @@ def _port(settings: ServeSettings) -> socket.socket:
         port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         port.bind((settings.host, settings.port))
         port.listen(MOST_CONNECTIONS)
-    except BaseException:
+    except OSError as error:
         port.close()
-        raise
+        where = f"--host {settings.host}, --port {settings.port}"
+        raise InputError(f"{where}: cannot listen there: {error.strerror or error}") from error
     return port
+
+
+def _show(metrics: Metrics, port: int) -> Callable[[], None]:
+    """Puts the measures on a page, to this machine alone; what is given back ends it."""
+    try:
+        page, answering = start_http_server(port, "127.0.0.1", metrics.registry)
+    except OSError as error:
+        raise InputError(f"--metrics-port {port}: cannot listen there: {error.strerror or error}") from error
+
+    def end() -> None:
+        page.shutdown()
+        page.server_close()
+        answering.join()
+
+    return end
 
 
 @contextmanager

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import http.client
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-uvicorn = pytest.importorskip("uvicorn", reason="uvicorn is not installed (the serve extra)")
+pytest.importorskip("uvicorn", reason="uvicorn is not installed (the serve extra)")
+
+import uvicorn
 
 from bl_neuro.deploy.serve import protocol
 from bl_neuro.deploy.serve.protocol import MOST_HEADERS, MOST_PIPELINED, BoundedHttp
@@ -31,10 +35,10 @@ class Impatient(BoundedHttp):
 class Served:
     """A small application behind the protocol. What it is asked for: /MUCH, /refuse (reads no body), an echo."""
 
-    def __init__(self) -> None:
+    def __init__(self, **tls: Path) -> None:
         self.asked: list[str] = []
         config = uvicorn.Config(
-            self._app, http=Impatient, log_config=None, ws="none", lifespan="off", interface="asgi3"
+            self._app, http=Impatient, log_config=None, ws="none", lifespan="off", interface="asgi3", **tls
         )
         self._server = uvicorn.Server(config)
         self._port = socket.create_server(("127.0.0.1", 0))
@@ -256,3 +260,21 @@ def test_idle_is_no_fault(served: Served) -> None:
             line.settimeout(1.5 * PATIENCE_S)
             with pytest.raises(TimeoutError):
                 line.recv(1)
+
+
+def test_over_tls_a_farewell_needs_two_and_does_not_wait_for_the_second(tmp_path: Path) -> None:
+    trustme = pytest.importorskip("trustme", reason="trustme is not installed (the test extra)")
+    authority, pem = trustme.CA(), tmp_path / "pem"
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(pem))
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    made = Served(ssl_certfile=pem, ssl_keyfile=pem)
+    try:
+        with context.wrap_socket(made.connect(), server_hostname="127.0.0.1") as line:
+            line.sendall(b"GET /bye HTTP/1.1\r\nConnection: close\r\n\r\n")
+            got = b""
+            while not got.endswith(b"/bye "):
+                got += line.recv(4096)
+            made.wait_for_none()
+    finally:
+        made.end()
