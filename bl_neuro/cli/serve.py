@@ -89,6 +89,7 @@ def _hashes(request: ServeRequest) -> dict[str, str]:
 
 def _need_libraries() -> None:
     try:
+        import httptools
         import prometheus_client
         import starlette
         import uvicorn  # noqa: F401 - these are what the server is made of
@@ -96,4 +97,4 @@ def _need_libraries() -> None:
         raise MissingDependency(
             f'serve: {error.name} is not installed; install it with: pip install "bl-neuro[serve]"'
         ) from error
-    del prometheus_client, starlette
+    del httptools, prometheus_client, starlette

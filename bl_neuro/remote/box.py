@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import uuid
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -22,6 +24,7 @@ from bl_neuro.remote.tensors import DATATYPES
 MOST_BYTES = 16 * 2**20
 """Of one request, where an endpoint does not say how much it takes."""
 HEADER_ROOM = 4096
+_SESSION = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _MODEL = re.compile(r"(?P<base>https?://.+?)(?P<path>/v2/models/[^/?#\s]+(?:/versions/[^/?#\s]+)?)/?")
 
 
@@ -37,7 +40,9 @@ class RemoteBlackBox(BlackBox):
 
     timeout_s: for one try of a request. patience_s: how long one is tried for while the endpoint is busy or away. A
     query is charged once, however often it is sent, where the endpoint knows idempotency keys; where it does not, only
-    what surely did not run is sent again.
+    what surely did not run is sent again. session: a name under which the same queries in the same order, asked once
+    more after a crash, are not charged again; the budget is then what `budget` says, and the endpoint alone knows what
+    it leaves.
 
     Raises:
         InputError: the URL, or what the metadata leaves open. EndpointError: it cannot be reached, refuses, or speaks
@@ -61,6 +66,7 @@ class RemoteBlackBox(BlackBox):
         timeout_s: float = 60.0,
         patience_s: float = 60.0,
         certificates: str | None = None,
+        session: str | None = None,
     ) -> None:
         parts = _MODEL.fullmatch(url)
         if parts is None:
@@ -69,11 +75,14 @@ class RemoteBlackBox(BlackBox):
         connection = Connection(parts["base"], token, timeout_s, patience_s, certificates)
         wishes = Wishes(reveals, input, output, None if input_shape is None else tuple(input_shape), classes, layout)
         model = described(connection.get(path), wishes, url)
-        if model.remaining == 0:
+        if session is not None and not _SESSION.fullmatch(session):
+            raise InputError(f"session: expected 1 to 100 letters, digits, '.', '_' and '-', found {session!r}")
+        if model.remaining == 0 and session is None:
             raise BudgetExceeded(f"{url}: nothing is left of this client's budget")
         extensions = _extensions(connection)
-        limits = [each for each in (budget, model.remaining) if each is not None]
-        gate = _gate(connection, f"{path}/infer", model, extensions)
+        left = model.remaining if session is None else None
+        limits = [each for each in (budget, left) if each is not None]
+        gate = _gate(connection, f"{path}/infer", model, extensions, _keys(session))
         self._connection = connection
         self._set_up(model.reveals, min(limits, default=None), model.input_shape, model.classes, gate)
 
@@ -98,7 +107,15 @@ def _extensions(connection: Connection) -> set[str]:
     return {each for each in listed or () if isinstance(each, str)}
 
 
-def _gate(connection: Connection, path: str, model: Described, extensions: set[str]) -> Gate:
+def _keys(session: str | None) -> Callable[[], str]:
+    """Idempotency keys, one a call."""
+    numbers = itertools.count()
+    return lambda: uuid.uuid4().hex if session is None else f"{session}-{next(numbers)}"
+
+
+def _gate(
+    connection: Connection, path: str, model: Described, extensions: set[str], new_key: Callable[[], str]
+) -> Gate:
     wire, keyed = _wire(model, extensions), "idempotency_key" in extensions
     where = connection.base + path
 
@@ -112,7 +129,7 @@ def _gate(connection: Connection, path: str, model: Described, extensions: set[s
     def one(spikes: Tensor) -> Tensor:
         body, headers = request(laid_out(spikes, model), model, wire)
         if keyed:
-            headers["Idempotency-Key"] = uuid.uuid4().hex
+            headers["Idempotency-Key"] = new_key()
         answered = connection.post(path, body, headers, again=keyed)
         return answer(answered, model, spikes.shape[1], len(spikes), where)
 

@@ -31,6 +31,11 @@ def limits(results: AuditResults) -> list[str]:
             f"{many(seeds, 'target seed')} {'is' if seeds == 1 else 'are'} few: targets are the independent unit, "
             "and 12 or more are needed to see a difference of 5 to 10 points."
         )
+    for endpoint in results.experiment.get("endpoints") or ():
+        found.append(
+            f"{endpoint['name']} is the endpoint {endpoint['url']}: what runs behind it, and that it was the same "
+            "throughout, is its operator’s word."
+        )
     if not any(row.target not in OWN for row in results.rows):
         found.append("No null control was run: what evaluators credit to networks with nothing to leak is not known.")
     if not results.ladder:

@@ -26,7 +26,7 @@ REPLAY = '[[replays]]\nsubstrate = "lava"\nof = "loihi"\nseeds = [1]\nattacks = 
 
 def digest(attack: BrainLeaksV2, seed: int) -> str:
     with open_target(random_dense(0), "loihi") as target:
-        box = RecordedBox(target, "counts", 1000)
+        box = RecordedBox(BlackBox(target, "counts", 1000))
         attack(box, classes=[0, 1], steps=4, seed=seed)
         assert box.spent > 0
         return box.digest
@@ -40,7 +40,7 @@ def test_a_digest_is_of_every_query_and_answer() -> None:
 
 def test_a_recorded_box_is_a_black_box() -> None:
     with open_target(random_dense(0), "loihi") as target:
-        box, plain = RecordedBox(target, "counts", 3), BlackBox(target, "counts")
+        box, plain = RecordedBox(BlackBox(target, "counts", 3)), BlackBox(target, "counts")
         spikes = torch.ones(4, 2, *target.network.input_shape)
         before = box.digest
         assert torch.equal(box.query(spikes), plain.query(spikes))
@@ -49,7 +49,7 @@ def test_a_recorded_box_is_a_black_box() -> None:
         with pytest.raises(BudgetExceeded):
             box.query(spikes)
         assert box.digest == after
-        one, other = RecordedBox(target, "counts", 9), RecordedBox(target, "counts", 9)
+        one, other = (RecordedBox(BlackBox(target, "counts", 9)) for _ in range(2))
         one.query(spikes)
         other.query(spikes.numpy())
         assert one.digest == other.digest

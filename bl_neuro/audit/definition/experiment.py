@@ -32,13 +32,19 @@
     [ladder]                                    # which step from float to deployed changes leakage?
     attacks = ["v1", "v2"]
 
+    [[endpoints]]                               # a substrate that is behind an endpoint, see `EndpointPart`
+    name = "chip"                               # as in substrates
+    url = "https://host:8000/v2/models/digits"
+    reveals = "counts"
+
     [[mitigations]]                             # what could be done about it, at what cost? See `MitigationPart`.
     kind = "noise"
     sd = 0.1
     reveals = ["scores"]
 
 Settings of `[target]` go on top of the plan for the dataset. In its place `[model]` names a file that is attacked as it
-is. Times of an input, `steps`, are those of the plan unless they are given. Ready-made experiments: `EXPERIMENTS`.
+is, or an endpoint whose network nobody here has stands alone. Times of an input, `steps`, are those of the plan unless
+they are given. Ready-made experiments: `EXPERIMENTS`.
 """
 
 from __future__ import annotations
@@ -49,6 +55,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from bl_neuro.access import Reveals
+from bl_neuro.audit.definition.endpoint_part import EndpointPart
 from bl_neuro.audit.definition.experiment_part import Count, Name, Names, Part, Restarts, Seed, Seeds
 from bl_neuro.audit.definition.mitigation_part import MitigationPart
 from bl_neuro.checks import MAX_STEPS
@@ -195,11 +202,17 @@ class Experiment(Part):
     replays: list[ReplayPart] = Field(default_factory=list)
     ladder: LadderPart | None = None
     mitigations: list[MitigationPart] = Field(default_factory=list)
+    endpoints: list[EndpointPart] = Field(default_factory=list)
+
+    @property
+    def given(self) -> bool:
+        """Whether what is attacked is not trained here: a model's file, or what an endpoint serves."""
+        return self.model is not None or bool(self.endpoints)
 
     @property
     def target_seeds(self) -> list[int]:
-        """Seeds of the targets; a given model is one target."""
-        return [0] if self.model is not None else list(self.seeds or [])
+        """Seeds of the targets; what is given is one target."""
+        return [0] if self.given else list(self.seeds or [])
 
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"

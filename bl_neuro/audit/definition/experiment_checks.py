@@ -12,6 +12,7 @@ from typing import Any
 from bl_neuro.attacks.by_name import ATTACKS
 from bl_neuro.audit.definition.attack_choice import Problem, attack_problems, typed_settings
 from bl_neuro.audit.definition.document import strings, table, tables
+from bl_neuro.audit.definition.endpoint_checks import endpoint_names, endpoint_problems
 from bl_neuro.audit.definition.part_checks import ladder_problems, mitigation_problems, replay_problems, verify_problems
 from bl_neuro.audit.definition.toml_lines import Path
 from bl_neuro.backends import available_substrates
@@ -19,7 +20,7 @@ from bl_neuro.errors import InputError
 from bl_neuro.training.plans import TargetPlan, plan_for
 
 Found = Iterator[tuple[Path, str]]
-PART_CHECKS = (replay_problems, ladder_problems, mitigation_problems, verify_problems)
+PART_CHECKS = (endpoint_problems, replay_problems, ladder_problems, mitigation_problems, verify_problems)
 
 
 def further_problems(document: dict[str, Any]) -> list[tuple[Path, str]]:
@@ -48,15 +49,16 @@ def _conv(text: Any) -> Any:
 
 
 def _subject(document: dict[str, Any]) -> Found:
-    if "model" in document:
+    if "model" in document or endpoint_names(document):
         for name in ("seeds", "target", "controls"):
             if name in document:
-                yield (name,), "a given [model] is not trained; leave this out"
+                yield (name,), "a given [model] is not trained, nor is what an endpoint serves; leave this out"
         if "steps" not in document:
-            yield ("model",), "expected steps of the experiment: a given model does not say how long an input lasts"
+            where = "model" if "model" in document else "endpoints"
+            yield (where,), "expected steps of the experiment: what is given does not say how long an input lasts"
         return
     if "seeds" not in document:
-        yield (), "expected seeds of targets to train, or a [model]"
+        yield (), "expected seeds of targets to train, or a [model], or [[endpoints]]"
     dataset = str(table(document.get("dataset")).get("name", ""))
     plans: list[tuple[Path, dict[str, Any]]] = [(("target",), table(document.get("target")))]
     plans += [(("controls", i, "target"), table(each.get("target"))) for i, each in tables(document, "controls")]
@@ -74,7 +76,7 @@ def _subject(document: dict[str, Any]) -> Found:
 
 def _substrates(document: dict[str, Any]) -> Found:
     ours = strings(document.get("substrates"))
-    known = available_substrates()
+    known = [*available_substrates(), *endpoint_names(document)]
     for number, name in enumerate(ours):
         if name not in known:
             yield ("substrates", number), f"expected one of {', '.join(known)}, found {name!r}"

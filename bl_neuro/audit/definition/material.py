@@ -1,4 +1,4 @@
-"""What an experiment begins with: its data, split, and the model it was given, recognised by their content."""
+"""What an experiment begins with: its data, split, and the model or endpoints it was given."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bl_neuro.arrays import FloatArray
+from bl_neuro.audit.definition.endpoint_part import EndpointPart
 from bl_neuro.audit.definition.experiment import DatasetPart, Experiment, ModelPart
 from bl_neuro.audit.definition.input_range import with_input_range
 from bl_neuro.data import Dataset, EventDataset, Samples, Split, load_dataset, official_split, three_way_split
@@ -50,6 +51,10 @@ class Material:
             **part.model_dump(exclude={"name", "size"}),
         }
         self.model = experiment.model
+        self.endpoints: dict[str, EndpointPart] = {each.name: each for each in experiment.endpoints}
+        self.folder: Path = place.folder
+        alone = experiment.endpoints[0] if experiment.model is None and experiment.endpoints else None
+        self._described = alone or experiment.model
         self.network = None if experiment.model is None else opened_model(experiment.model, place)
         self.class_map = self._class_map()
         wanted = sorted(self.class_map) if experiment.classes is None else experiment.classes
@@ -66,11 +71,11 @@ class Material:
 
     @property
     def encoder(self) -> str | None:
-        """How images become inputs; None of events, which are inputs."""
+        """How images become inputs where accuracy is measured; None of events, which are inputs."""
         if self.of_events:
             return None
-        if self.model is not None and self.model.encoder is not None:
-            return self.model.encoder
+        if self._described is not None and self._described.encoder is not None:
+            return self._described.encoder
         return "direct" if self.network is not None and self.network.input_kind == "current" else "rate"
 
     @property
@@ -83,6 +88,13 @@ class Material:
         """The mean image of each class of the target's part, (classes, C, H, W)."""
         found: FloatArray = self.split.target.class_means()
         return found
+
+    def input_shape(self, substrate: str) -> tuple[int, ...]:
+        """Shape of one frame of inputs of what is given, on a substrate."""
+        endpoint = self.endpoints.get(substrate)
+        if endpoint is not None and endpoint.input_shape is not None:
+            return tuple(endpoint.input_shape)
+        return self.shape if self.network is None else self.network.input_shape
 
     def test(self) -> Samples:
         """The test part, labelled by outputs; samples of classes that no output stands for are left out."""
@@ -97,17 +109,18 @@ class Material:
         return relabelled
 
     def _class_map(self) -> list[int]:
-        if self.network is None or self.model is None:
-            return list(range(self.dataset_classes))
-        outputs, shape = self.network.classes, self.network.input_shape
-        found = self.model.class_map or list(range(outputs))
+        given = None if self._described is None else self._described.class_map
+        outputs = self.network.classes if self.network is not None else len(given or range(self.dataset_classes))
+        found = given or list(range(outputs))
         if len(found) != outputs or len(set(found)) != outputs or max(found) >= self.dataset_classes:
             raise ExperimentError(
-                f"model: class_map: expected a class in 0..{self.dataset_classes - 1} for each of {outputs} outputs, "
+                f"class_map: expected a class in 0..{self.dataset_classes - 1} for each of {outputs} outputs, "
                 f"each once, found {found}"
             )
-        if np.prod(shape) != np.prod(self.shape):
-            raise ExperimentError(f"model: expected inputs like the dataset's {self.shape}, found {shape}")
+        if self.network is not None and np.prod(self.network.input_shape) != np.prod(self.shape):
+            raise ExperimentError(
+                f"model: expected inputs like the dataset's {self.shape}, found {self.network.input_shape}"
+            )
         return found
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import Any
 
-from bl_neuro.access import WhiteBox
-from bl_neuro.attacks import Attack, TransferAttack, TransferBox
+from bl_neuro.access import BlackBox, WhiteBox
+from bl_neuro.attacks import TransferAttack, TransferBox
+from bl_neuro.audit.definition.material import Material
 from bl_neuro.audit.definition.mitigation_part import in_box
+from bl_neuro.audit.doing.endpoint_box import open_endpoint
 from bl_neuro.audit.doing.recorded_box import RecordedBox
-from bl_neuro.audit.planning.planned_cell import THREADS
+from bl_neuro.audit.planning.planned_cell import THREADS, Cell
 from bl_neuro.backends import Target, open_target
+from bl_neuro.errors import InputError
 from bl_neuro.network import Network
 
 OPTIONS: dict[str, dict[str, Any]] = {"loihi": {"threads": THREADS}, "lava": {"runtimes": THREADS}}
@@ -22,16 +25,25 @@ def opened(network: Network, substrate: str) -> Target:
     return open_target(network, substrate, **OPTIONS.get(substrate, {}))
 
 
-def box_for(
-    attack: Attack[Any], target: Target, made: dict[str, Any], twins: ExitStack
-) -> tuple[Any, RecordedBox | None]:
-    """What `attack` takes, by the definition `made` of its cell, and the black box in it, if there is one.
+def box_for(cell: Cell, target: Target | None, material: Material, kept: ExitStack) -> tuple[Any, RecordedBox | None]:
+    """What the attack of `cell` takes, and the black box in it, if there is one.
 
-    twins: keeps the attacker's own copy of the target open, where it has one.
+    target: what is attacked; None where that is behind an endpoint. kept: keeps open what is opened here: the endpoint,
+    and the attacker's own copy of the network, where there are such.
     """
-    if attack.access == "white_box":
+    attack, made = cell.what, cell.definition
+    if attack.access == "white_box" and target is not None:
         return WhiteBox(target), None
-    box = RecordedBox(target, made["reveals"], made["budget"], in_box(made.get("mitigation")), made["seed"])
+    if target is None:
+        inner: BlackBox = kept.enter_context(
+            open_endpoint(material, made["substrate"], made["budget"], session=cell.address)
+        )
+    else:
+        inner = BlackBox(target, made["reveals"], made["budget"], in_box(made.get("mitigation")), made["seed"])
+    box = RecordedBox(inner)
     if not isinstance(attack, TransferAttack):
         return box, box
-    return TransferBox(WhiteBox(twins.enter_context(opened(target.network, made["twin"]))), box), box
+    network = target.network if target is not None else material.network
+    if network is None:
+        raise InputError("transfer: expected a [model] to attack a copy of, found an endpoint alone")
+    return TransferBox(WhiteBox(kept.enter_context(opened(network, made["twin"]))), box), box

@@ -21,6 +21,7 @@ from bl_neuro.audit.definition.experiment import EvaluatorPart
 from bl_neuro.audit.definition.material import Material
 from bl_neuro.audit.definition.mitigation_part import in_box
 from bl_neuro.audit.doing.boxes import box_for, opened
+from bl_neuro.audit.doing.endpoint_box import open_endpoint
 from bl_neuro.audit.doing.replay import differences
 from bl_neuro.audit.doing.served_accuracy import served_accuracy
 from bl_neuro.audit.doing.verification import verified
@@ -28,6 +29,7 @@ from bl_neuro.audit.keeping.store import Store
 from bl_neuro.audit.planning.planned_cell import Cell
 from bl_neuro.audit.provenance import machine, now, versions
 from bl_neuro.backends import Target
+from bl_neuro.data.samples import Samples
 from bl_neuro.deploy.ladder import ladder
 from bl_neuro.deploy.weight_bits import with_weight_bits
 from bl_neuro.errors import ModelFileError, NotRevealed
@@ -97,6 +99,8 @@ class Work:
         self.store.checkpoint(cell.address).unlink(missing_ok=True)
 
     def _target(self, cell: Cell) -> Made:
+        if "endpoint" in cell.definition:
+            return {"fingerprint": None, "parameters": None}, None
         network = self.material.network or self._trained(cell)
         measures = {"fingerprint": network.fingerprint, "parameters": network.parameters}
         return measures, lambda path: save(network, path)
@@ -142,9 +146,20 @@ class Work:
 
     def _accuracy(self, cell: Cell) -> Made:
         test, made = self.material.test(), cell.definition
+        if "endpoint" in made:
+            return self._served(cell, test), None
         target = self._opened(cell, made["target"], made["substrate"])
         accuracy = measure_accuracy(target, test, made["steps"], 0, made["encoder"])
         return {"accuracy": accuracy, "samples": len(test.labels)}, None
+
+    def _served(self, cell: Cell, test: Samples) -> dict[str, Any]:
+        """Accuracy of an endpoint, on as many samples as it is to be asked."""
+        made = cell.definition
+        order = stream(made["seed"], "tested samples").permutation(len(test.labels))
+        some: Any = test.subset(np.sort(order[: made["samples"]]))
+        with open_endpoint(self.material, made["substrate"], None, session=cell.address) as box:
+            accuracy = served_accuracy(box, some, made["steps"], made["seed"], made["encoder"])
+        return {"accuracy": accuracy, "samples": len(some.labels)}
 
     def _service(self, cell: Cell) -> Made:
         test, made = self.material.test(), cell.definition
@@ -155,7 +170,7 @@ class Work:
 
     def _attack(self, cell: Cell) -> Made:
         made, attack = cell.definition, cell.what
-        target = self._opened(cell, made["target"], made["substrate"])
+        target = None if "endpoint" in made else self._opened(cell, made["target"], made["substrate"])
         found, assumptions, answers = self._inverted(cell, target)
         images, classes = self._images(found.images), np.asarray(made["classes"])
         means = self.material.class_means
@@ -173,11 +188,11 @@ class Work:
         }
         return measures, _thinned(found).save
 
-    def _inverted(self, cell: Cell, target: Target) -> tuple[Inversions, list[str], str | None]:
+    def _inverted(self, cell: Cell, target: Target | None) -> tuple[Inversions, list[str], str | None]:
         """What the attack of `cell` makes, what it takes for granted, and the digest of all queries and answers."""
         made, attack = cell.definition, cell.what
-        with ExitStack() as twins:
-            box, queried = box_for(attack, target, made, twins)
+        with ExitStack() as kept:
+            box, queried = box_for(cell, target, self.material, kept)
             found: Inversions = attack(box, classes=made["outputs"], steps=made["steps"], seed=made["seed"])
             return found, list(attack.assumptions(box)), None if queried is None else queried.digest
 
@@ -197,11 +212,14 @@ class Work:
         made = cell.definition
         return verified(load(self._file(target)), made["substrates"], made["steps"], found), None
 
-    def _answers(self, target: Target, found: Inversions) -> list[int | None] | None:
+    def _answers(self, target: Target | None, found: Inversions) -> list[int | None] | None:
         """The class of the dataset that the target names for each inversion, None for silence.
 
-        None for all where it shows no label. The auditor asks this, not the attacker: it is not counted.
+        None for all where it shows no label. The auditor asks this, not the attacker: it is not counted. An endpoint
+        would count it, and is not asked: None too.
         """
+        if target is None:
+            return None
         try:
             said = answered(target.run(found.spikes), target.network.readout).tolist()
         except NotRevealed:

@@ -64,15 +64,15 @@ def _assumed(measure: str, comparisons: int) -> Plan:
     return Plan(2, 1, SPREAD, within, comparisons)
 
 
-def _views(cells: Sequence[Cell]) -> dict[View, tuple[list[str], int, int]]:
-    """By attack and view: substrates, target seeds, and inversions of each seed."""
+def _views(cells: Sequence[Cell]) -> dict[View, tuple[list[tuple[str, bool]], int, int]]:
+    """By attack and view: substrates, and whether they are endpoints; target seeds; inversions of each seed."""
     groups: dict[View, list[Cell]] = {}
     for cell in cells:
         if cell.kind == "attack" and cell.plain and cell.facts["target"] in ("trained", "given"):
             groups.setdefault((cell.facts["attack"], cell.facts["reveals"]), []).append(cell)
     return {
         view: (
-            list(dict.fromkeys(cell.facts["substrate"] for cell in group)),
+            list({cell.facts["substrate"]: "endpoint" in cell.definition for cell in group}.items()),
             len({cell.facts["seed"] for cell in group}),
             len({cell.facts["restart"] for cell in group}) * len(group[0].definition["classes"]),
         )
@@ -80,9 +80,9 @@ def _views(cells: Sequence[Cell]) -> dict[View, tuple[list[str], int, int]]:
     }
 
 
-def _pairs(substrates: list[str]) -> int:
-    """How many pairs there are to compare: substrates of one arithmetic promise the same."""
-    kinds = [find_backend(name).arithmetic for name in substrates]
+def _pairs(substrates: list[tuple[str, bool]]) -> int:
+    """How many pairs there are to compare: those of one arithmetic promise the same, an endpoint nothing."""
+    kinds = [None if endpoint else find_backend(name).arithmetic for name, endpoint in substrates]
     return comb(len({kind for kind in kinds if kind is not None}) + kinds.count(None), 2)
 
 

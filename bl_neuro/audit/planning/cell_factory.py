@@ -40,13 +40,21 @@ class CellFactory:
         made: dict[str, Any]
         if self.material.network is not None:
             made = {"fingerprint": self.material.network.fingerprint}
+        elif self.material.endpoints:
+            made = {"endpoint": next(iter(self.material.endpoints.values())).definition}
         else:
             made = {"plan": plan.facts(), "seed": seed, "learned": kind}
         return self.cell("target", made, (), {"target": kind, "seed": seed}, plan)
 
     def accuracy(self, target: Cell, substrate: str) -> Iterator[Cell]:
-        """How well a network works on a substrate, where that shows a label."""
-        if self.shown(substrate, ["label"]):
+        """How well a network works on a substrate, where that shows a label, or where an endpoint is to be asked."""
+        endpoint = self.material.endpoints.get(substrate)
+        if endpoint is not None:
+            if endpoint.tested:
+                seed = derived_seed(target.facts["seed"], "audit service")
+                made = {**self._tested(target, substrate), "samples": endpoint.tested, "seed": seed}
+                yield self.cell("accuracy", made, (target,), self._on(target, substrate))
+        elif self.shown(substrate, ["label"]):
             yield self.cell("accuracy", self._tested(target, substrate), (target,), self._on(target, substrate))
 
     def service(self, target: Cell, substrate: str, reveals: str, mitigation: AnyMitigation | None = None) -> Cell:
@@ -69,7 +77,13 @@ class CellFactory:
             "steps": self.steps,
             "encoder": self.material.encoder,
             "class_map": self.material.class_map,
+            **self._endpoint(substrate),
         }
+
+    def _endpoint(self, substrate: str) -> dict[str, Any]:
+        """What a definition says of an endpoint; nothing of another substrate."""
+        endpoint = self.material.endpoints.get(substrate)
+        return {} if endpoint is None else {"endpoint": endpoint.definition}
 
     @staticmethod
     def _on(target: Cell, substrate: str) -> dict[str, Any]:
@@ -88,7 +102,7 @@ class CellFactory:
         if part.substrates is not None and substrate not in part.substrates:
             return
         white = ATTACKS[part.attack].access == "white_box"
-        if white and not find_backend(substrate).differentiable:
+        if white and (self.material.endpoints.get(substrate) or not find_backend(substrate).differentiable):
             return
         for reveals in ["gradient"] if white else self.shown(substrate, part.reveals or []):
             if only is not None and reveals not in only:
@@ -101,6 +115,9 @@ class CellFactory:
 
     def shown(self, substrate: str, reveals: Sequence[str]) -> list[str]:
         """Those of `reveals` that a box on this substrate can show."""
+        endpoint = self.material.endpoints.get(substrate)
+        if endpoint is not None:
+            return [each for each in reveals if each == endpoint.reveals]
         network = self.material.network
         by_membrane = network is not None and network.readout == "membrane"
         hidden = {"membrane", "scores", *(["label"] if by_membrane else [])}
@@ -117,8 +134,8 @@ class CellFactory:
     ) -> Cell:
         """One attack: an inversion of each class."""
         attack = make_attack(part.attack, part.preset, part.settings)
-        if self.material.network is not None:
-            attack = seeing_images(attack, self.material.network.input_shape, self.material.shape)
+        if self.experiment.given:
+            attack = seeing_images(attack, self.material.input_shape(substrate), self.material.shape)
         outputs = self.material.outputs
         budget = part.budget or planned_budget(attack, len(outputs))
         if isinstance(mitigation, QueryCap):
@@ -140,6 +157,7 @@ class CellFactory:
             "seed": derived_seed(target.facts["seed"], "audit attack", restart),
         }
         about: dict[str, Any] = {"substrate": substrate, "attack": part.called, "reveals": reveals, "restart": restart}
+        made |= self._endpoint(substrate)
         if mitigation is not None:
             made["mitigation"], about["mitigation"] = mitigation.definition, mitigation.called
         return self.cell("attack", made, (target,), {**target.facts, **about}, attack)

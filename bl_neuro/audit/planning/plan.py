@@ -30,7 +30,7 @@ def _all_cells(factory: CellFactory) -> Iterator[Cell]:
     """All of them; some of them more than once."""
     yield from factory.evaluators
     for seed in factory.experiment.target_seeds:
-        kind = TRAINED if factory.material.network is None else "given"
+        kind = "given" if factory.experiment.given else TRAINED
         target = factory.target(kind, seed, factory.plan)
         yield target
         for substrate in factory.experiment.substrates:
