@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from bl_neuro.access import Reveals
+from bl_neuro.backends.base import per_frame
 from bl_neuro.errors import EndpointProtocolError, InputError
 from bl_neuro.remote.connection import Answered, read_json
 from bl_neuro.remote.described import Described
@@ -33,7 +34,8 @@ def laid_out(spikes: Tensor, model: Described) -> Tensor:
     """`spikes` (T, B, *input_shape) as the model takes them: with rates, their mean over time (B, *input_shape)."""
     if model.layout == "rates":
         return spikes.double().mean(0).to(_DTYPES[model.datatype])
-    return (spikes.transpose(0, 1) if model.layout == "batch_first" else spikes).to(_DTYPES[model.datatype])
+    values = per_frame(lambda frames: frames.to(_DTYPES[model.datatype]), spikes)
+    return values.transpose(0, 1) if model.layout == "batch_first" else values
 
 
 Wire = Literal["json", "binary", "packed"]
