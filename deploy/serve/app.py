@@ -56,7 +56,7 @@ class Endpoint:
         self._settings = model.settings
         self._rate = RateLimit(self._settings.rate)
         self._bodies = BodyReader(self._settings.max_body, self._settings.max_bytes)
-        self._described = openapi(self._settings.name, model.box.input_shape, model.settings.reveals, len(clients) > 0)
+        self._described = openapi(self._settings.name, model.limits, model.settings.reveals, len(clients) > 0)
         self._batcher: Batcher | None = None
         base = f"/v2/models/{self._settings.name}"
         routes = [

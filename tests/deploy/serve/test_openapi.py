@@ -1,0 +1,84 @@
+"""What the endpoint says of itself is what it does."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema
+import pytest
+
+import bl_neuro as bl
+from bl_neuro.deploy.serve.openapi import LARGEST_EXAMPLE, openapi
+from bl_neuro.deploy.serve.request import Limits
+from bl_neuro.testing.reference_target import easy_network
+
+TOKEN = "a-token-long-enough-to-be-one"
+INFER = "/v2/models/model/infer"
+
+
+@pytest.fixture(scope="module")
+def server(launch: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    folder = tmp_path_factory.mktemp("served")
+    bl.save(easy_network(), folder / "model.safetensors")
+    made = launch(folder / "model.safetensors", "--log", str(folder / "log"), "--token", f"me:{TOKEN}")
+    yield made
+    made.end()
+
+
+@pytest.fixture(scope="module")
+def said(server: Any) -> Any:
+    return json.loads(ask(server, "GET", "/openapi.json")[2])
+
+
+def ask(server: Any, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, str, bytes]:
+    client = http.client.HTTPConnection(server.root.removeprefix("http://"), timeout=30)
+    client.request(method, path, None if body is None else json.dumps(body), headers)
+    found = client.getresponse()
+    content = found.read()
+    client.close()
+    return found.status, str(found.getheader("Content-Type")), content
+
+
+def check(said: Any, method: str, path: str, answered: tuple[int, str, bytes]) -> Any:
+    """The answer, which is as it was said to be."""
+    status, kind, content = answered
+    schema = said["paths"][path][method.lower()]["responses"][str(status)]["content"][kind]["schema"]
+    jsonschema.Draft202012Validator.check_schema(schema)
+    found = json.loads(content)
+    jsonschema.validate(found, schema, jsonschema.Draft202012Validator)
+    return found
+
+
+def test_every_answer_is_as_it_says(said: Any, server: Any) -> None:
+    for path, operations in said["paths"].items():
+        if "get" in operations:
+            assert ask(server, "GET", path, Authorization=f"Bearer {TOKEN}")[0] == 200
+            check(said, "GET", path, ask(server, "GET", path, Authorization=f"Bearer {TOKEN}"))
+            secret = operations["get"].get("security") != []
+            assert (ask(server, "GET", path)[0] == 401) == secret
+            check(said, "GET", path, ask(server, "GET", path))
+
+
+def test_its_example_is_answered(said: Any, server: Any) -> None:
+    content = said["paths"][INFER]["post"]["requestBody"]["content"]["application/json"]
+    jsonschema.validate(content["example"], content["schema"], jsonschema.Draft202012Validator)
+    answered = ask(server, "POST", INFER, content["example"], Authorization=f"Bearer {TOKEN}")
+    assert answered[0] == 200
+    assert check(said, "POST", INFER, answered)["outputs"][0]["shape"] == [1, 3]
+    assert ask(server, "POST", INFER, content["example"])[0] == 401
+    for wrong, status in (({}, 400), ({"inputs": [{**content["example"]["inputs"][0], "shape": [1025, 1, 12]}]}, 413)):
+        assert list(jsonschema.Draft202012Validator(content["schema"]).iter_errors(wrong))
+        answered = ask(server, "POST", INFER, wrong, Authorization=f"Bearer {TOKEN}")
+        assert answered[0] == status
+        check(said, "POST", INFER, answered)
+
+
+def test_a_large_input_is_not_spelled_out() -> None:
+    for size in (LARGEST_EXAMPLE, LARGEST_EXAMPLE + 1):
+        made = openapi("m", Limits((size,), 8, 4, 1000, 1000), "label", secured=False)
+        content = made["paths"]["/v2/models/m/infer"]["post"]["requestBody"]["content"]["application/json"]
+        assert ("example" in content) == (size == LARGEST_EXAMPLE)
+        assert "security" not in made
