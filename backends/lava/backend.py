@@ -28,6 +28,8 @@ class LavaBackend(Backend):
         runtimes: how many simulations run at the same time; by default up to one a core, as many as have enough to do.
         python: path of the interpreter that has Lava, by default that of the environment variable
             BL_NEURO_LAVA_PYTHON, else the running one.
+        spare: whether each simulation has a second process beside it, idle and with Lava imported (about 120 MB), to
+            take its place in an instant where it is killed; off by default.
         progress: called as progress(done, total) in the calling thread whenever samples of a run are done.
     """
 
@@ -60,10 +62,11 @@ class LavaBackend(Backend):
         runtimes: int | None = None,
         python: str | os.PathLike[str] | None = None,
         progress: Callable[[int, int], None] | None = None,
+        spare: bool = False,
         **options: Any,
     ) -> Target:
         """Opens `network`; see the class for the options."""
-        return LavaTarget(network, deadline_s, replicas, runtimes, _chosen_python(python), progress, **options)
+        return LavaTarget(network, deadline_s, replicas, runtimes, _chosen_python(python), progress, spare, **options)
 
 
 def _chosen_python(python: Any) -> str:

@@ -12,6 +12,7 @@ error). A frame is 4 bytes of header length (big endian), the header as JSON, an
                                                         layer after its answer to the last step, int32, if asked for
     {"op": "close"}
 
+Lava is imported before the first frame is read, so that a child may wait as a spare and then start in an instant.
 Samples are streamed through the one running network, which is made as new for each: see `simulation`.
 """
 
@@ -140,6 +141,8 @@ def main() -> None:
     """Serves frames until told to close, or until the parent is gone."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever Lava prints must not get into the answers
+    with contextlib.suppress(Exception):  # it is told when a simulation is asked for
+        _simulation_module().prepare()
     simulation: Any = None
     names: tuple[str, str] | None = None
 

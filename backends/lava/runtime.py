@@ -18,12 +18,15 @@ class Runtime:
     """Answers samples one after another. One thread at a time asks it; any thread may end it.
 
     folder: where the simulation leaves its files. python: the interpreter it runs in. deadline_s: for one sample.
+    spare: whether a second child, with Lava imported, waits to take the place of one that ends.
     `restarts` counts simulations that were killed and replaced, `start_s` and `run_s` the seconds spent in starting
     and in answering, `rounds` the samples answered.
     """
 
-    def __init__(self, folder: Path, python: str, deadline_s: float) -> None:
+    def __init__(self, folder: Path, python: str, deadline_s: float, spare: bool = False) -> None:
         self._folder, self._python, self._deadline_s = folder, python, deadline_s
+        self._wants_spare = spare
+        self._spare: LavaProcess | None = None
         self._process: LavaProcess | None = None
         self._plan: Plan | None = None
         self._changing = threading.Lock()
@@ -38,6 +41,11 @@ class Runtime:
         """The running child, or None while there is none."""
         return self._process
 
+    @property
+    def spare(self) -> LavaProcess | None:
+        """The child that waits to take its place, or None while there is none."""
+        return self._spare
+
     def ask(self, plan: Plan, frames: bytes, states: bool, stop: threading.Event | None = None) -> Answer:
         """The answer to one sample of `plan`; replayed where the simulation was killed, unless told to stop."""
         kills = 0
@@ -48,6 +56,7 @@ class Runtime:
                 answer = process.run(frames, states, self._deadline_s)
                 self.run_s += time.monotonic() - began
                 self.rounds += 1
+                self._keep_spare()
                 return answer
             except ChildDied:
                 self.drop()
@@ -65,13 +74,40 @@ class Runtime:
         if self._process is None or self._plan != plan:
             self.drop()
             began = time.monotonic()
-            process = LavaProcess(self._folder, self._python)
+            process = self._take_spare() or LavaProcess(self._folder, self._python)
             with self._changing:
                 self._process, self._plan = process, plan
             self._need_open()  # another thread may have looked for what to close before there was anything
             process.open(plan, START_DEADLINE_S)
             self.start_s += time.monotonic() - began
         return self._process
+
+    def _keep_spare(self) -> None:
+        """Starts a spare where one is wanted and none lives."""
+        if not self._wants_spare or (self._spare is not None and self._spare.alive):
+            return
+        self._end_spare()
+        spare = LavaProcess(self._folder, self._python)
+        with self._changing:
+            self._spare = spare
+        if self._closed:  # by another thread, which may have looked for it before there was one
+            self._end_spare()
+
+    def _take_spare(self) -> LavaProcess | None:
+        with self._changing:
+            spare, self._spare = self._spare, None
+        if spare is not None and not spare.alive:
+            spare.kill()
+            return None
+        return spare
+
+    def _end_spare(self) -> None:
+        spare = self._spare
+        if spare is not None:
+            spare.kill()
+            with self._changing:
+                if self._spare is spare:
+                    self._spare = None
 
     def _need_open(self) -> None:
         if self._closed:
@@ -94,4 +130,7 @@ class Runtime:
     def close(self) -> None:
         """Ends the simulation for good."""
         self._closed = True
-        self.drop()
+        try:
+            self.drop()
+        finally:
+            self._end_spare()

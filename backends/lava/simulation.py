@@ -11,6 +11,8 @@ and the states are set to zero from outside.
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import sys
 import threading
 import traceback
@@ -35,6 +37,15 @@ def import_netx() -> Any:
     from lava.lib.dl import netx
 
     return netx
+
+
+def prepare() -> None:
+    """Imports ahead of time what a simulation will need, which is most of a start."""
+    import_netx()
+    models = [f"lava.proc.{kind}.models" for kind in ("lif", "sparse", "dense")]
+    for name in ("lava.magma.compiler.compiler", *models, "pandas"):  # networkx asks for pandas, and Lava for networkx
+        with contextlib.suppress(ImportError):  # where another version has no need of it
+            importlib.import_module(name)
 
 
 def follow_actors(actors: list[Any]) -> None:

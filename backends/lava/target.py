@@ -75,10 +75,13 @@ class LavaTarget(Target):
         runtimes: int | None,
         python: str,
         progress: Callable[[int, int], None] | None = None,
+        spare: bool = False,
     ) -> None:
         super().__init__(network)
         if isinstance(deadline_s, bool) or not (isinstance(deadline_s, (int, float)) and deadline_s > 0):
             raise InputError(f"deadline_s: expected seconds above 0, found {deadline_s!r}")
+        if not isinstance(spare, bool):
+            raise InputError(f"spare: expected True or False, found {spare!r}")
         self.progress = progress
         self._fixed = quantize(network)
         self._replicas = _choose_replicas(self._fixed, replicas)
@@ -90,7 +93,7 @@ class LavaTarget(Target):
         self._folder = Path(tempfile.mkdtemp(prefix="bl-neuro-lava-"))
         self._owner = os.getpid()
         count = self._most_runtimes or len(os.sched_getaffinity(0))
-        self._runtimes = [Runtime(self._folder, python, float(deadline_s)) for _ in range(count)]
+        self._runtimes = [Runtime(self._folder, python, float(deadline_s), spare) for _ in range(count)]
         self._finalizer = weakref.finalize(self, _give_back, self._runtimes, self._folder, self._owner)
         self._net = self._folder / "network.net"
         try:

@@ -55,7 +55,7 @@ def _tuned(backend: str) -> dict[str, Any]:
 
     if backend == "lava":
         torch.set_num_threads(1)
-        return {"runtimes": 1}
+        return {"runtimes": 1, "spare": True}
     if backend == "loihi":
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
