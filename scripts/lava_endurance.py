@@ -174,16 +174,17 @@ def progress(done, total):
     if sys.argv[2] == "exception" and done >= 10:
         raise RuntimeError("user code")
 
-target = bl.open_target(network, "lava", replicas=1, runtimes=2, progress=progress)
+target = bl.open_target(network, "lava", replicas=1, runtimes=2, progress=progress, spare=sys.argv[4] == "True")
 target.run(random_spikes(network, 0, STEPS, int(sys.argv[3]), 0.2))
 """
 
 
-def ended(queries: int, how: str) -> bool:
+def ended(queries: int, how: str, spare: bool) -> bool:
     """Whether a process that is ended in the middle of its queries leaves nothing."""
     with tempfile.TemporaryDirectory(prefix="ble-") as name:
         folder = Path(name)
-        command = [sys.executable, "-W", "ignore", "-c", PARENT, str(Path(__file__).parent), how, str(queries)]
+        told = [str(Path(__file__).parent), how, str(queries), str(spare)]
+        command = [sys.executable, "-W", "ignore", "-c", PARENT, *told]
         environment = {**os.environ, "TMPDIR": name}
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment) as parent:
             for line in _lines(parent):
@@ -221,10 +222,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--replicas", type=int, default=None)
     parser.add_argument("--runtimes", type=int, default=None)
+    parser.add_argument("--spare", action="store_true", help="with a spare beside each simulation")
     chosen = parser.parse_args()
-    options = {"replicas": chosen.replicas, "runtimes": chosen.runtimes}
+    options = {"replicas": chosen.replicas, "runtimes": chosen.runtimes, "spare": chosen.spare}
     if chosen.endings:
-        endings = [ended(chosen.queries, how) for how in ENDINGS]
+        endings = [ended(chosen.queries, how, chosen.spare) for how in ENDINGS]
         good = all(endings)
     else:
         with tempfile.TemporaryDirectory(prefix="ble-") as name:
