@@ -141,7 +141,7 @@ class Endpoint:
         with self._bodies.space(request) as take:
             try:
                 async with timeout(self._settings.deadline_s):
-                    body = await self._bodies.read(request)
+                    body = await self._bodies.read(request, take)
                     late = busy("the deadline passed before there was an answer")
                     header_length = request.headers.get("inference-header-content-length")
                     if len(body) > LARGE:

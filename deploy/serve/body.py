@@ -12,7 +12,7 @@ from bl_neuro.deploy.serve.problem import Problem, busy
 
 
 class BodyReader:
-    """Reads bodies of at most `most` bytes, `room` bytes of them at once."""
+    """Reads bodies of at most `most` bytes, `room` bytes of them at once: those that came, not those announced."""
 
     def __init__(self, most: int, room: int) -> None:
         self._most, self._room = most, max(room, most)
@@ -20,7 +20,8 @@ class BodyReader:
 
     @contextmanager
     def space(self, request: Request) -> Iterator[Callable[[int], None]]:
-        """Room for the body of `request`, which is given back at the end; more of it, in bytes, is had by the call."""
+        """Room, in bytes, for what `request` brings and needs: it is had by the call, and given back at the end."""
+        self._check_announced(request)
         held = 0
 
         def take(size: int) -> None:
@@ -31,31 +32,33 @@ class BodyReader:
                 self._room -= size
                 held += size
 
-        take(self._announced(request))
         try:
             yield take
         finally:
             with self._taking:
                 self._room += held
 
-    def _announced(self, request: Request) -> int:
+    def _check_announced(self, request: Request) -> None:
         if request.headers.get("content-encoding", "identity").lower() != "identity":
             raise Problem(415, "compressed", "Content-Encoding: expected none")
         length = request.headers.get("content-length")
-        if length is None:
-            return self._most
-        if not (length.isascii() and length.isdigit()) or len(length) > 15 or int(length) > self._most:
-            raise Problem(413, "too_large", f"expected a body of at most {self._most} bytes")
-        return int(length)
+        if length is not None and not (length.isascii() and length.isdigit() and len(length) < 16):
+            raise self._too_large()
+        if length is not None and int(length) > self._most:
+            raise self._too_large()
 
-    async def read(self, request: Request) -> bytes:
-        """The whole body."""
+    def _too_large(self) -> Problem:
+        return Problem(413, "too_large", f"expected a body of at most {self._most} bytes")
+
+    async def read(self, request: Request, take: Callable[[int], None]) -> bytes:
+        """The whole body. take: see `space`."""
         parts, held = [], 0
         try:
             async for part in request.stream():
                 held += len(part)
                 if held > self._most:
-                    raise Problem(413, "too_large", f"expected a body of at most {self._most} bytes")
+                    raise self._too_large()
+                take(len(part))
                 parts.append(part)
         except ClientDisconnect as error:
             raise Problem(400, "disconnected", "the body did not come to its end") from error
