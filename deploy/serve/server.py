@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import socket
 import ssl
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -19,7 +21,7 @@ from bl_neuro.deploy.serve.ledger import Ledger
 from bl_neuro.deploy.serve.logs import RequestLog
 from bl_neuro.deploy.serve.metrics import Metrics
 from bl_neuro.deploy.serve.model import ServedModel
-from bl_neuro.deploy.serve.protocol import BoundedHttp
+from bl_neuro.deploy.serve.protocol import MOST_TURNED_AWAY, BoundedHttp
 from bl_neuro.deploy.serve.settings import ServeSettings
 from bl_neuro.deploy.serve.tls import check_pair
 from bl_neuro.errors import InputError
@@ -97,6 +99,19 @@ def _signals_end_only_the_server() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def _room_for_connections() -> int:
+    """With those turned away half of the files that may be open: asyncio floods the log where one is refused."""
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = min(_count(most), max(_count(now), 2 * (MOST_CONNECTIONS + MOST_TURNED_AWAY)))
+    if files > _count(now):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
+    return min(MOST_CONNECTIONS, max(1, files // 2 - MOST_TURNED_AWAY))
+
+
+def _count(limit: int) -> int:
+    return sys.maxsize if limit == resource.RLIM_INFINITY else limit
+
+
 def _config(endpoint: Endpoint, settings: ServeSettings) -> uvicorn.Config:
     return uvicorn.Config(
         endpoint.app,
@@ -108,7 +123,7 @@ def _config(endpoint: Endpoint, settings: ServeSettings) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=MOST_CONNECTIONS,
+        limit_concurrency=_room_for_connections(),
         timeout_keep_alive=75,
         timeout_graceful_shutdown=GRACE_S,
         ssl_certfile=None if settings.certificate is None else str(settings.certificate),

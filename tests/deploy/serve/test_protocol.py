@@ -19,7 +19,7 @@ pytest.importorskip("uvicorn", reason="uvicorn is not installed (the serve extra
 import uvicorn
 
 from bl_neuro.deploy.serve import protocol
-from bl_neuro.deploy.serve.protocol import MOST_HEADERS, MOST_PIPELINED, BoundedHttp
+from bl_neuro.deploy.serve.protocol import MOST_HEADERS, MOST_PIPELINED, MOST_TURNED_AWAY, BoundedHttp
 
 PATIENCE_S = 0.4
 MUCH = 40 * 2**20
@@ -35,10 +35,17 @@ class Impatient(BoundedHttp):
 class Served:
     """A small application behind the protocol. What it is asked for: /MUCH, /refuse (reads no body), an echo."""
 
-    def __init__(self, **tls: Path) -> None:
+    def __init__(self, most: int = 1024, **tls: Path) -> None:
         self.asked: list[str] = []
         config = uvicorn.Config(
-            self._app, http=Impatient, log_config=None, ws="none", lifespan="off", interface="asgi3", **tls
+            self._app,
+            http=Impatient,
+            log_config=None,
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            limit_concurrency=most,
+            **tls,
         )
         self._server = uvicorn.Server(config)
         self._port = socket.create_server(("127.0.0.1", 0))
@@ -260,6 +267,26 @@ def test_idle_is_no_fault(served: Served) -> None:
             line.settimeout(1.5 * PATIENCE_S)
             with pytest.raises(TimeoutError):
                 line.recv(1)
+
+
+def test_a_crowd_is_turned_away() -> None:
+    made = Served(most=4)
+    lines = [made.connect() for _ in range(4 + MOST_TURNED_AWAY)]
+    try:
+        with made.connect() as one_more:
+            assert rest(one_more) == b""
+        lines[-1].sendall(b"GET / HTTP/1.1\r\n\r\n")
+        assert rest(lines[-1]).startswith(b"HTTP/1.1 503")
+        for line in lines:
+            line.close()
+        made.wait_for_none()
+        with made.connect() as line:
+            line.sendall(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
+            assert rest(line).startswith(b"HTTP/1.1 200")
+    finally:
+        for line in lines:
+            line.close()
+        made.end()
 
 
 def test_over_tls_a_farewell_needs_two_and_does_not_wait_for_the_second(tmp_path: Path) -> None:
