@@ -15,6 +15,8 @@ from torch import Tensor
 from bl_neuro.errors import InputError, TargetClosed, Unsupported
 from bl_neuro.network import Arithmetic, Network
 
+bool(torch.zeros(1) != 0)  # torch's first comparison with a number deadlocks where two threads make it at once
+
 Start = Literal["aligned", "cold"]
 CHUNK_VALUES = 2**25
 """Most values (T x B x widest layer) of one pass without gradients; larger batches are run in pieces."""

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -22,19 +20,13 @@ from bl_neuro.deploy.serve.ledger import Charge, Charged, Ledger
 from bl_neuro.deploy.serve.metrics import Metrics
 from bl_neuro.deploy.serve.problem import Problem, busy
 from bl_neuro.deploy.serve.settings import ServeSettings
+from bl_neuro.deploy.serve.waiting_room import Waiting, WaitingRoom
 from bl_neuro.errors import SubstrateError
 
 _QUIET_S = 0.001
 """A call is held back no longer once nothing arrived for so long."""
 _FORGOTTEN = 0.9
 """What one call leaves of the memory of a larger crowd."""
-
-
-@dataclass(frozen=True)
-class _Waiting:
-    charge: Charge
-    spikes: Tensor
-    answer: asyncio.Future[Tensor]
 
 
 class Batcher:
@@ -45,8 +37,7 @@ class Batcher:
     ) -> None:
         self._box, self._ledger, self._settings, self._metrics = box, ledger, settings, metrics
         self._together = together
-        self._queue: deque[_Waiting] = deque()
-        self._held = 0
+        self._room = WaitingRoom(settings.max_waiting, metrics)
         self._arrived = asyncio.Event()
         self._worker = ThreadPoolExecutor(1, "substrate")
         self._ending = False
@@ -63,12 +54,9 @@ class Batcher:
         """
         if self._ending:
             raise busy("the server is ending")
-        if self._held + charge.cost > self._settings.max_waiting:
-            raise busy(f"{self._held} samples wait already")
-        waiting = _Waiting(charge, spikes, asyncio.get_running_loop().create_future())
-        self._queue.append(waiting)
-        self._hold(charge.cost)
-        self._crowd = max(self._crowd, len(self._queue) + self._running)
+        waiting = Waiting(charge, spikes, asyncio.get_running_loop().create_future())
+        self._room.enter(waiting)
+        self._crowd = max(self._crowd, len(self._room) + self._running)
         self._arrived.set()
         return await waiting.answer
 
@@ -84,21 +72,17 @@ class Batcher:
         await self._task
         self._worker.shutdown()
 
-    def _hold(self, samples: int) -> None:
-        self._held += samples
-        self._metrics.waiting.set(self._held)
-
     async def _work(self) -> None:
         while True:
             await self._arrived.wait()
-            if not self._queue:
+            if not len(self._room):
                 if self._ending:
                     return
                 self._arrived.clear()
                 continue
             if self._together:
                 await self._gather()
-            batch = self._next()
+            batch = self._room.leave(self._settings.max_batch, self._together)
             if batch:
                 self._running = len(batch)
                 await self._answer(batch)
@@ -106,36 +90,18 @@ class Batcher:
 
     async def _gather(self) -> None:
         """Waits while more arrive, for a few milliseconds at most, until half of the crowd is there."""
-        self._crowd = max(_FORGOTTEN * self._crowd, len(self._queue))
+        self._crowd = max(_FORGOTTEN * self._crowd, len(self._room))
         until = time.monotonic() + self._settings.window_s
         before = 0
         while (
-            before < len(self._queue) < self._crowd / 2
+            before < len(self._room) < self._crowd / 2
             and time.monotonic() < until
-            and self._held < self._settings.max_batch
+            and self._room.samples < self._settings.max_batch
         ):
-            before = len(self._queue)
+            before = len(self._room)
             await asyncio.sleep(_QUIET_S)
 
-    def _next(self) -> list[_Waiting]:
-        """The first in the queue and those behind it of the same form, as far as they fit one call."""
-        batch: list[_Waiting] = []
-        kept: deque[_Waiting] = deque()
-        room = self._settings.max_batch
-        while self._queue:
-            each = self._queue.popleft()
-            if each.answer.done():  # whoever asked has gone; nothing was charged
-                self._hold(-each.charge.cost)
-            elif not batch or (self._together and _alike(each, batch[0]) and each.charge.cost <= room):
-                batch.append(each)
-                room -= each.charge.cost
-                self._hold(-each.charge.cost)
-            else:
-                kept.append(each)
-        self._queue = kept
-        return batch
-
-    async def _answer(self, batch: list[_Waiting]) -> None:
+    async def _answer(self, batch: list[Waiting]) -> None:
         loop = asyncio.get_running_loop()
         found: list[Tensor | Exception]
         try:
@@ -150,7 +116,7 @@ class Batcher:
             else:
                 each.answer.set_result(answer)
 
-    def _run(self, batch: list[_Waiting]) -> list[Tensor | Exception]:
+    def _run(self, batch: list[Waiting]) -> list[Tensor | Exception]:
         """In the worker's thread: charges, asks, and gives back what failed."""
         charged = self._ledger.charge([each.charge for each in batch])
         asked = [each for each, what in zip(batch, charged) if what in (Charged.NEW, Charged.BEFORE)]
@@ -187,10 +153,6 @@ def _joined(spikes: list[Tensor]) -> Tensor:
         return torch.cat(spikes, dim=1)
     frames = torch.cat([each[:1] for each in spikes], dim=1)
     return frames.expand(len(spikes[0]), *frames.shape[1:])
-
-
-def _alike(one: _Waiting, other: _Waiting) -> bool:
-    return len(one.spikes) == len(other.spikes) and one.spikes.dtype == other.spikes.dtype
 
 
 def _refusal(what: Charged) -> Problem:

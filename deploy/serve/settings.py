@@ -18,10 +18,11 @@ class ServeSettings:
 
     name: of the model in URLs. reveals: see `bl_neuro.BlackBox`. budget: queries (samples) that each client may spend
     for good, None for no limit. rate: requests a second of each client, None for no limit. log: the file that every
-    query is written to. max_body: bytes of a request; max_json: of one without binary tensors. max_batch: samples of a
-    request, and of one call of the substrate. max_steps: T. max_waiting: samples that may wait. max_bytes: of all the
-    bodies held at once. deadline_s: for a request, from its first byte to its answer. window_s: how long a call of the
-    substrate is held back for others to join it, once requests come together; 0 never waits.
+    query is written to. max_body: bytes of a request, and of its spikes unpacked; max_json: of one without binary
+    tensors. max_batch: samples of a request, and of one call of the substrate. max_steps: T. max_waiting: samples that
+    may wait, half of them of one client. max_bytes: of all the bodies held at once. deadline_s: for a request, from its
+    first byte to its answer. window_s: how long a call of the substrate is held back for others to join it, once
+    requests come together; 0 never waits.
     """
 
     name: str

@@ -1,0 +1,31 @@
+"""Threads that ask boxes at once must not meet in torch's own set-up, which can deadlock."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+SCRIPT = """
+import sys, threading
+import bl_neuro.backends.base
+import torch
+together = threading.Barrier(16)
+sys.setswitchinterval(1e-6)
+def compare():
+    values = torch.ones(2, 1, 12)
+    together.wait()
+    for _ in range(5):
+        bool(((values != 0) & (values != 1)).any())
+threads = [threading.Thread(target=compare, daemon=True) for _ in range(16)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print("done")
+"""
+
+
+def test_many_threads_compare_first_at_once() -> None:
+    for _ in range(2):
+        found = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=120, check=True)
+        assert found.stdout == "done\n"
