@@ -17,7 +17,7 @@ MOST_HEADERS = 64 * 2**10
 HEADER_COST = 32
 """What a header counts for besides its bytes, as in HTTP/2: many short ones fill the memory too."""
 MOST_TURNED_AWAY = 64
-"""Connections above the server's limit that are told so (503); the others are hung up on."""
+"""Connections above the server's limit that are told so (503); others are hung up on. Those below it stay served."""
 MOST_PIPELINED = 16
 """Requests that wait on one connection for the answer to another."""
 LEAST_TAKEN = 2**20
@@ -52,8 +52,11 @@ class BoundedHttp(HttpToolsProtocol):
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=0)  # whatever is not taken at once is waited for, and not for long
         self._request.start()
-        if self.limit_concurrency is not None and len(self.connections) > self.limit_concurrency + MOST_TURNED_AWAY:
-            self._hang_up()
+        if self.limit_concurrency is not None:
+            above = len(self.connections) - self.limit_concurrency
+            self.limit_concurrency = 0 if above > 0 else None  # of this connection: no request is answered, or each is
+            if above > MOST_TURNED_AWAY:
+                self._hang_up()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client, or we, hung up."""

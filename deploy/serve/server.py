@@ -29,6 +29,10 @@ from bl_neuro.errors import InputError
 GRACE_S = 30
 """Seconds that requests in flight have to end in, once the server is told to."""
 MOST_CONNECTIONS = 1024
+MOST_AT_ONCE = 128
+"""Connections that are accepted before the first of them is looked at."""
+SPARE_FILES = 2 * MOST_AT_ONCE + MOST_TURNED_AWAY + 192
+"""Open files besides those of the connections that are served."""
 
 
 def serve(target: Target, settings: ServeSettings, clients: Clients) -> None:
@@ -65,7 +69,7 @@ def _port(settings: ServeSettings) -> socket.socket:
     try:
         port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         port.bind((settings.host, settings.port))
-        port.listen(MOST_CONNECTIONS)
+        port.listen(MOST_AT_ONCE)
     except OSError as error:
         port.close()
         where = f"--host {settings.host}, --port {settings.port}"
@@ -100,12 +104,12 @@ def _signals_end_only_the_server() -> Iterator[None]:
 
 
 def _room_for_connections() -> int:
-    """With those turned away half of the files that may be open: asyncio floods the log where one is refused."""
+    """As the files allow that may be open: asyncio stops for seconds, and fills the log, where one is refused."""
     now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    files = min(_count(most), max(_count(now), 2 * (MOST_CONNECTIONS + MOST_TURNED_AWAY)))
+    files = min(_count(most), max(_count(now), MOST_CONNECTIONS + SPARE_FILES))
     if files > _count(now):
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
-    return min(MOST_CONNECTIONS, max(1, files // 2 - MOST_TURNED_AWAY))
+    return min(MOST_CONNECTIONS, max(files // 4, files - SPARE_FILES))
 
 
 def _count(limit: int) -> int:
@@ -124,6 +128,7 @@ def _config(endpoint: Endpoint, settings: ServeSettings) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         limit_concurrency=_room_for_connections(),
+        backlog=MOST_AT_ONCE,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=GRACE_S,
         ssl_certfile=None if settings.certificate is None else str(settings.certificate),

@@ -269,7 +269,7 @@ def test_idle_is_no_fault(served: Served) -> None:
                 line.recv(1)
 
 
-def test_a_crowd_is_turned_away() -> None:
+def test_a_crowd_is_turned_away_and_who_came_before_is_served() -> None:
     made = Served(most=4)
     lines = [made.connect() for _ in range(4 + MOST_TURNED_AWAY)]
     try:
@@ -277,6 +277,8 @@ def test_a_crowd_is_turned_away() -> None:
             assert rest(one_more) == b""
         lines[-1].sendall(b"GET / HTTP/1.1\r\n\r\n")
         assert rest(lines[-1]).startswith(b"HTTP/1.1 503")
+        lines[0].sendall(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
+        assert rest(lines[0]).startswith(b"HTTP/1.1 200")
         for line in lines:
             line.close()
         made.wait_for_none()

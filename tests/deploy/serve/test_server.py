@@ -7,10 +7,9 @@ import resource
 import pytest
 
 from bl_neuro.deploy.serve import server
-from bl_neuro.deploy.serve.protocol import MOST_TURNED_AWAY
 
 ENDLESS = resource.RLIM_INFINITY
-WANTED = 2 * (server.MOST_CONNECTIONS + MOST_TURNED_AWAY)
+WANTED = server.MOST_CONNECTIONS + server.SPARE_FILES
 
 
 @pytest.mark.parametrize(
@@ -20,9 +19,9 @@ WANTED = 2 * (server.MOST_CONNECTIONS + MOST_TURNED_AWAY)
         ((1024, 2**20), server.MOST_CONNECTIONS, WANTED),
         ((2**20, 2**20), server.MOST_CONNECTIONS, None),
         ((ENDLESS, ENDLESS), server.MOST_CONNECTIONS, None),
-        ((1024, 1024), 512 - MOST_TURNED_AWAY, None),
-        ((256, 1024), 512 - MOST_TURNED_AWAY, 1024),
-        ((64, 64), 1, None),
+        ((1024, 1024), 1024 - server.SPARE_FILES, None),
+        ((256, 1024), 1024 - server.SPARE_FILES, 1024),
+        ((400, 400), 100, None),
     ],
 )
 def test_connections_fit_the_files(
