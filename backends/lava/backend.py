@@ -28,7 +28,7 @@ class LavaBackend(Backend):
         runtimes: how many simulations run at the same time; by default up to one a core, as many as have enough to do.
         python: path of the interpreter that has Lava, by default that of the environment variable
             BL_NEURO_LAVA_PYTHON, else the running one.
-        spare: whether each simulation has a second process beside it, idle and with Lava imported (about 120 MB), to
+        spare: whether each simulation has a second process beside it, idle and with Lava imported (about 90 MB), to
             take its place in an instant where it is killed; off by default.
         progress: called as progress(done, total) in the calling thread whenever samples of a run are done.
     """

@@ -25,15 +25,17 @@ import numpy as np
 
 
 def import_netx() -> Any:
-    """lava-dl's netx, without PyTorch and SLAYER, which take most of a start.
+    """lava-dl's netx, without PyTorch, SLAYER and pandas, which take most of a start.
 
-    netx 0.6.0 imports them for resonate-and-fire neurons and for its PyTorch pipelines; a network of ours has neither.
+    netx 0.6.0 imports the first two for resonate-and-fire neurons and for its PyTorch pipelines; a network of ours has
+    neither. The graphs that Lava's compiler makes look for pandas, and do without it where it is not there.
     """
     if version("lava-dl") == "0.6.0":
         unused = {"Tensor": object, "tensor": object, "neuron_params": None}
         for name in ("torch", "lava.lib.dl.slayer", "lava.lib.dl.slayer.neuron", "lava.lib.dl.slayer.neuron.rf"):
             sys.modules[name] = types.ModuleType(name)
             sys.modules[name].__dict__.update(unused)
+        sys.modules.setdefault("pandas", None)  # type: ignore[arg-type]  # importing it is an ImportError
     from lava.lib.dl import netx
 
     return netx
@@ -43,8 +45,8 @@ def prepare() -> None:
     """Imports ahead of time what a simulation will need, which is most of a start."""
     import_netx()
     models = [f"lava.proc.{kind}.models" for kind in ("lif", "sparse", "dense")]
-    for name in ("lava.magma.compiler.compiler", *models, "pandas"):  # networkx asks for pandas, and Lava for networkx
-        with contextlib.suppress(ImportError):  # where another version has no need of it
+    for name in ("lava.magma.compiler.compiler", *models):
+        with contextlib.suppress(ImportError):  # where another version keeps it elsewhere
             importlib.import_module(name)
 
 
