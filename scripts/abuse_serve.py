@@ -207,6 +207,7 @@ def measure(first: int, requests: int, program: str | None, folder: Path) -> dic
         "defects": server.defects[:20],
         "honest_asked": honest.asked,
         "honest_wrong": honest.wrong,
+        "memory_mib": [each // 2**20 for each in memory],
         "memory_growth": round(max(memory[1:]) / memory[0] - 1, 4),
         "lurkers": {"at_once": LURKERS, "hung_up": lurkers.hung_up, "longest_s": round(lurkers.longest_s, 1)},
         "schemathesis": fuzzed,
