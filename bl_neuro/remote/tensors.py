@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,9 @@ _OF_TORCH = {
     torch.float64: "FP64",
 }
 
+_NUMBERS = {bool, int, float}
+"""What JSON's numbers are; true and false stand for BOOL."""
+
 
 def datatype_of(tensor: Tensor) -> str:
     """The protocol's name for the dtype of `tensor`; InputError where it has none here."""
@@ -64,19 +68,46 @@ def from_bytes(values: bytes | memoryview, datatype: str, shape: list[int]) -> T
 
 
 def from_json(values: Any, datatype: str, shape: list[int]) -> Tensor:
-    """The tensor of a JSON array, nested or flat; InputError where its values are not `datatype` or too many."""
+    """The tensor of a JSON array, nested or flat; InputError where its values are not `datatype` or too many.
+
+    It takes memory for the numbers that `shape` promises, whatever else stands in `values`.
+    """
     dtype, count = _dtype(datatype), _count(shape)
+    numbers = _numbers(values, shape, count)
     try:
-        found = np.asarray(values)
-    except (ValueError, OverflowError, RecursionError) as error:
-        raise InputError("data: expected numbers in a flat list, or in lists of equal lengths") from error
-    if found.dtype.kind not in "biuf" or found.size != count:
-        raise InputError(f"data: expected {count} numbers for shape {shape}, found {found.size} of {found.dtype}")
+        found = np.asarray(numbers)
+    except OverflowError as error:  # an integer that no float holds, beside a float
+        raise InputError(f"data: expected {datatype} values, found a larger one") from error
+    if found.dtype.kind not in "biuf":  # an integer that no dtype holds
+        raise InputError(f"data: expected {datatype} values, found a larger one")
     with np.errstate(all="ignore"):
         taken = found.astype(dtype)
     if dtype.kind != "f" and not bool((taken == found).all()):
         raise InputError(f"data: expected {datatype} values, found others")
     return _tensor(taken, shape)
+
+
+def _numbers(values: Any, shape: list[int], count: int) -> list[Any]:
+    """The `count` numbers of a JSON array, opened level by level; nothing is copied that holds more, or other things.
+
+    Lists that are not empty are at most as many as the numbers in them, so that each level has `count` items or fewer.
+    """
+    level = values if isinstance(values, list) else [values]
+    for _ in range(max(1, len(shape))):
+        kinds = set(map(type, level))
+        if kinds <= _NUMBERS:
+            break
+        lengths = set(map(len, level)) if kinds == {list} else set()
+        if len(lengths) != 1:
+            raise InputError("data: expected numbers in a flat list, or in lists of equal lengths")
+        if len(level) * max(lengths) > count:
+            raise InputError(f"data: expected {count} numbers for shape {shape}, found more")
+        level = list(chain.from_iterable(level))
+    else:
+        raise InputError(f"data: expected lists nested {len(shape)} deep at most for shape {shape}")
+    if len(level) != count:
+        raise InputError(f"data: expected {count} numbers for shape {shape}, found {len(level)}")
+    return level
 
 
 def to_json(tensor: Tensor) -> list[Any]:
