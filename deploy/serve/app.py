@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,11 +24,12 @@ from bl_neuro.deploy.serve.clients import Clients
 from bl_neuro.deploy.serve.ledger import Charge, Ledger
 from bl_neuro.deploy.serve.logs import RequestLog
 from bl_neuro.deploy.serve.metrics import Metrics
-from bl_neuro.deploy.serve.model import ServedModel
+from bl_neuro.deploy.serve.model import VERSION, ServedModel
 from bl_neuro.deploy.serve.openapi import openapi
 from bl_neuro.deploy.serve.problem import Problem, busy
 from bl_neuro.deploy.serve.rate import RateLimit
 from bl_neuro.deploy.serve.request import Query, read_query
+from bl_neuro.deploy.serve.settings import LOOPBACK
 from bl_neuro.errors import InputError
 from bl_neuro.remote.packed import EXTENSION as PACKED
 from bl_neuro.remote.tensors import to_bytes, to_json
@@ -58,15 +60,15 @@ class Endpoint:
         self._bodies = BodyReader(self._settings.max_body, self._settings.max_bytes)
         self._described = openapi(self._settings.name, model.limits, model.settings.reveals, len(clients) > 0)
         self._batcher: Batcher | None = None
-        base = f"/v2/models/{self._settings.name}"
+        models = (f"/v2/models/{self._settings.name}", f"/v2/models/{self._settings.name}/versions/{VERSION}")
         routes = [
             self._route("/v2", self._server),
             self._route("/v2/health/live", self._live, secure=False),
             self._route("/v2/health/ready", self._ready, secure=False),
-            self._route(base, self._metadata),
-            self._route(f"{base}/ready", self._ready),
-            self._route(f"{base}/infer", self._infer, method="POST"),
-            self._route("/openapi.json", self._openapi, secure=False),
+            *(self._route(path, self._metadata) for path in models),
+            *(self._route(f"{path}/ready", self._model_ready) for path in models),
+            *(self._route(f"{path}/infer", self._infer, method="POST") for path in models),
+            self._route("/openapi.json", self._openapi),
         ]
         nowhere = self._answering("none", self._nowhere, None, secure=False)
         self.app = Router(routes, redirect_slashes=False, default=nowhere, lifespan=self._lifespan)
@@ -81,6 +83,7 @@ class Endpoint:
         finally:
             await self._batcher.close()
             self._log.write("ended")
+            self._log.close()
 
     def _route(self, path: str, handler: Handler, method: str = "GET", secure: bool = True) -> Route:
         return Route(path, _Application(self._answering(path, handler, method, secure)))
@@ -95,6 +98,7 @@ class Endpoint:
             try:
                 if method is not None and request.method not in methods:
                     raise Problem(405, "no_route", f"expected {method}")
+                self._from_a_program(request)
                 client = self._client(request) if secure else ""
                 response = await handler(request, client)
             except Problem as problem:
@@ -108,6 +112,14 @@ class Endpoint:
             await response(scope, receive, send)
 
         return answer
+
+    def _from_a_program(self, request: Request) -> None:
+        """Where nobody needs a token, any web page could have a browser of this machine ask; a browser says so."""
+        if len(self._clients):
+            return
+        host = _host(request.headers.get("host", ""))
+        if "origin" in request.headers or host not in ("", *LOOPBACK, self._settings.host):
+            raise Problem(403, "web_page", "expected no Origin, and this machine as Host: there are no tokens here")
 
     def _client(self, request: Request) -> str:
         client = self._clients.named(request.headers.get("authorization"))
@@ -127,6 +139,10 @@ class Endpoint:
     async def _ready(self, request: Request, client: str) -> Response:
         if self._batcher is None or self._batcher.ending:
             raise busy("the server is ending")
+        return _json({"ready": True})
+
+    async def _model_ready(self, request: Request, client: str) -> Response:
+        await self._ready(request, client)
         return _json({"name": self._settings.name, "ready": True})
 
     async def _metadata(self, request: Request, client: str) -> Response:
@@ -138,7 +154,7 @@ class Endpoint:
     async def _infer(self, request: Request, client: str) -> Response:
         late = Problem(408, "slow", "the body did not come in time")
         key = _key(request)
-        with self._bodies.space(request) as take:
+        with self._bodies.space(request, client) as take:
             try:
                 async with timeout(self._settings.deadline_s):
                     body = await self._bodies.read(request, take)
@@ -172,7 +188,7 @@ class Endpoint:
             "datatype": self._model.output_datatype,
             "shape": list(answer.shape),
         }
-        found: dict[str, Any] = {"model_name": self._settings.name, "model_version": "1", "outputs": [output]}
+        found: dict[str, Any] = {"model_name": self._settings.name, "model_version": VERSION, "outputs": [output]}
         if query.id is not None:
             found["id"] = query.id
         if not query.binary:
@@ -199,6 +215,14 @@ class _Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._application(scope, receive, send)
+
+
+def _host(header: str) -> str | None:
+    """The name in a Host header, "" where it is empty, None where it is none."""
+    try:
+        return urlsplit(f"//{header}").hostname if header else ""
+    except ValueError:
+        return None
 
 
 def _key(request: Request) -> str | None:

@@ -8,6 +8,7 @@ Charges are written down before the substrate is asked, those of one call in one
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -17,6 +18,7 @@ from torch import Tensor
 from bl_neuro.access import BlackBox
 from bl_neuro.backends.base import is_held
 from bl_neuro.deploy.serve.ledger import Charge, Charged, Ledger
+from bl_neuro.deploy.serve.lost_answers import LostAnswers
 from bl_neuro.deploy.serve.metrics import Metrics
 from bl_neuro.deploy.serve.problem import Problem, busy
 from bl_neuro.deploy.serve.settings import ServeSettings
@@ -25,6 +27,8 @@ from bl_neuro.errors import SubstrateError
 
 _QUIET_S = 0.001
 """A call is held back no longer once nothing arrived for so long."""
+LAST_CALL_S = 10.0
+"""Seconds that the call in progress has to end in, once all requests are answered or given up."""
 _FORGOTTEN = 0.9
 """What one call leaves of the memory of a larger crowd."""
 
@@ -44,16 +48,23 @@ class Batcher:
         self._crowd = 0.0
         """How many clients ask at once: requests that waited or ran together, forgotten slowly."""
         self._running = 0
+        self._lost = LostAnswers()
         self._task = asyncio.get_running_loop().create_task(self._work())
 
     async def ask(self, charge: Charge, spikes: Tensor) -> Tensor:
-        """The answer to `spikes` (T, B, *input_shape), batch on axis 0. Who is cancelled before it ran costs nothing.
+        """The answer to `spikes` (T, B, *input_shape), batch on axis 0.
+
+        Who is cancelled before it ran costs nothing. Later the answer is lost: with a key it is kept for whoever asks
+        again, without one the charge is given back.
 
         Raises:
-            Problem: the queue is full, the budget is spent, or the substrate failed.
+            Problem: the queue is full, the budget is spent, the log cannot be written, or the substrate failed.
         """
         if self._ending:
             raise busy("the server is ending")
+        found = self._lost.take(charge)
+        if found is not None:
+            return found
         waiting = Waiting(charge, spikes, asyncio.get_running_loop().create_future())
         self._room.enter(waiting)
         self._crowd = max(self._crowd, len(self._room) + self._running)
@@ -66,11 +77,12 @@ class Batcher:
         return self._ending
 
     async def close(self) -> None:
-        """Answers who waits already, and nobody else."""
+        """Answers who waits already, and nobody else; a call that does not end soon is left alone."""
         self._ending = True
         self._arrived.set()
-        await self._task
-        self._worker.shutdown()
+        await asyncio.wait({self._task}, timeout=LAST_CALL_S)
+        self._task.cancel()
+        self._worker.shutdown(wait=False)
 
     async def _work(self) -> None:
         while True:
@@ -108,17 +120,27 @@ class Batcher:
             found = await loop.run_in_executor(self._worker, self._run, batch)
         except Exception as error:  # noqa: BLE001 - whoever waits is told, and the next call may go well
             found = [error] * len(batch)
+        lost = []
         for each, answer in zip(batch, found):
             if each.answer.done():
-                continue
-            if isinstance(answer, Exception):
+                if isinstance(answer, Tensor):
+                    self._lost.keep(each.charge, answer)
+                    lost.append(each.charge)
+            elif isinstance(answer, Exception):
                 each.answer.set_exception(answer)
             else:
                 each.answer.set_result(answer)
+        unkeyed = [charge for charge in lost if charge.key is None]
+        if unkeyed:
+            await loop.run_in_executor(self._worker, self._ledger.void, unkeyed)
 
     def _run(self, batch: list[Waiting]) -> list[Tensor | Exception]:
         """In the worker's thread: charges, asks, and gives back what failed."""
-        charged = self._ledger.charge([each.charge for each in batch])
+        try:
+            charged = self._ledger.charge([each.charge for each in batch])
+        except sqlite3.Error as error:
+            self._metrics.failures.inc()
+            raise busy("the log of queries cannot be written; nothing was charged") from error
         asked = [each for each, what in zip(batch, charged) if what in (Charged.NEW, Charged.BEFORE)]
         if not asked:
             return [_refusal(what) for what in charged]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -10,33 +11,46 @@ from starlette.requests import ClientDisconnect, Request
 
 from bl_neuro.deploy.serve.problem import Problem, busy
 
+SMALL = 64 * 2**10
+"""Bytes of a request that finds room where larger ones do not."""
+
 
 class BodyReader:
-    """Reads bodies of at most `most` bytes, `room` bytes of them at once: those that came, not those announced."""
+    """Reads bodies of at most `most` bytes, `room` bytes of them at once: those that came, not those announced.
+
+    One client has half of the room at most, and an eighth is kept for small requests.
+    """
 
     def __init__(self, most: int, room: int) -> None:
-        self._most, self._room = most, max(room, most)
+        self._most, self._all = most, max(room, 4 * most)
+        self._held: Counter[str] = Counter()
         self._taking = threading.Lock()
 
     @contextmanager
-    def space(self, request: Request) -> Iterator[Callable[[int], None]]:
+    def space(self, request: Request, client: str) -> Iterator[Callable[[int], None]]:
         """Room, in bytes, for what `request` brings and needs: it is had by the call, and given back at the end."""
         self._check_announced(request)
-        held = 0
+        held, ended = 0, False
 
         def take(size: int) -> None:
             nonlocal held
             with self._taking:
-                if size > self._room:
+                if ended:  # its deadline passed while a thread still read it
+                    raise busy("the deadline passed")
+                kept = 0 if held + size <= SMALL else self._all // 8
+                if self._held[client] + size > self._all // 2 or self._held.total() + size > self._all - kept:
                     raise busy("too many large requests at once")
-                self._room -= size
+                self._held[client] += size
                 held += size
 
         try:
             yield take
         finally:
             with self._taking:
-                self._room += held
+                ended = True
+                self._held[client] -= held
+                if not self._held[client]:
+                    del self._held[client]
 
     def _check_announced(self, request: Request) -> None:
         if request.headers.get("content-encoding", "identity").lower() != "identity":

@@ -1,7 +1,8 @@
 """What every client has spent: an append-only log in SQLite, on the disk before an answer leaves.
 
 A kill loses nothing that was answered. A query that was charged and whose answer was lost is asked again, under its
-idempotency key, at no charge: the network is deterministic, so its answer says nothing new.
+idempotency key, at no charge: what is served is deterministic, so its answer says nothing new. A log therefore belongs
+to one network, one view of it and one arithmetic: with another, an old key would buy something new.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -19,7 +21,7 @@ from filelock import FileLock, Timeout
 from bl_neuro.errors import InputError
 
 _TABLES = """
-CREATE TABLE IF NOT EXISTS model (fingerprint TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS model (served TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS queries (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     at REAL NOT NULL,
@@ -54,13 +56,14 @@ class Charge:
 
 
 class Ledger:
-    """The log at `path` for the network of that fingerprint; `budget` is what each client may spend, None for no limit.
+    """The log at `path` of what is `served`; `budget` is what each client may spend, None for no limit.
 
     Raises:
-        InputError: the file is another network's, is no such log, or another server writes to it.
+        InputError: the file is of something else that was served, is no such log, or another server writes to it.
     """
 
-    def __init__(self, path: Path, fingerprint: str, budget: int | None) -> None:
+    def __init__(self, path: Path, served: str, budget: int | None) -> None:
+        path = path.resolve()  # a link to the log is the same log, and its lock the same lock
         self._budget = budget
         self._mutex = threading.Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -71,7 +74,7 @@ class Ledger:
             raise InputError(f"{path}: another server writes to this log; give each its own with --log") from error
         try:
             self._base = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            self._set_up(path, fingerprint)
+            self._set_up(path, served)
         except sqlite3.DatabaseError as error:
             self._lock.release()
             raise InputError(f"{path}: expected a log of queries or nothing, found another file ({error})") from error
@@ -79,45 +82,61 @@ class Ledger:
             self._lock.release()
             raise
 
-    def _set_up(self, path: Path, fingerprint: str) -> None:
+    def _set_up(self, path: Path, served: str) -> None:
         self._base.execute("PRAGMA journal_mode=WAL")
         self._base.execute("PRAGMA synchronous=FULL")
         self._base.executescript(_TABLES)
-        known = self._base.execute("SELECT fingerprint FROM model").fetchone()
+        known = self._base.execute("SELECT served FROM model").fetchone()
         if known is None:
-            self._base.execute("INSERT INTO model VALUES (?)", (fingerprint,))
-        elif known[0] != fingerprint:
-            raise InputError(f"{path}: this log is of another network; give this one its own with --log")
+            self._base.execute("INSERT INTO model VALUES (?)", (served,))
+        elif known[0] != served:
+            raise InputError(
+                f"{path}: this log is of another network, or of what else of it was revealed or what computed it; "
+                "give this one its own with --log"
+            )
+        self._read_spent()
+
+    def _read_spent(self) -> None:
         rows = self._base.execute("SELECT client, SUM(cost) FROM queries GROUP BY client")
         self._spent: dict[str, int] = {client: int(cost) for client, cost in rows}
+        self._seen = self._version()
+
+    def _version(self) -> int:
+        """Changes where somebody else wrote to the file."""
+        return int(self._base.execute("PRAGMA data_version").fetchone()[0])
 
     def charge(self, charges: Sequence[Charge]) -> list[Charged]:
-        """Charges each in its order, in one transaction that is on the disk when this returns."""
-        with self._mutex:
+        """Charges each in its order, in one transaction that is on the disk when this returns; sqlite3.Error if not."""
+        with self._writing():
             spent = dict(self._spent)
-            self._base.execute("BEGIN IMMEDIATE")
-            try:
-                found = [self._charge(charge, spent) for charge in charges]
-                self._base.execute("COMMIT")
-            except BaseException:
-                self._base.execute("ROLLBACK")
-                raise
-            self._spent = spent
-            return found
+            found = [self._charge(charge, spent) for charge in charges]
+        self._spent = spent
+        return found
 
     def void(self, charges: Sequence[Charge]) -> None:
         """Gives back what was charged and never answered, since the substrate failed."""
+        if not charges:
+            return
+        with self._writing():
+            for charge in charges:
+                self._write(charge, -charge.cost)
+        for charge in charges:
+            self._spent[charge.client] -= charge.cost
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """A transaction that is whole or not there."""
         with self._mutex:
             self._base.execute("BEGIN IMMEDIATE")
             try:
-                for charge in charges:
-                    self._write(charge, -charge.cost)
+                if self._version() != self._seen:
+                    self._read_spent()
+                yield
                 self._base.execute("COMMIT")
             except BaseException:
-                self._base.execute("ROLLBACK")
+                if self._base.in_transaction:  # a full disk has ended it already
+                    self._base.execute("ROLLBACK")
                 raise
-            for charge in charges:
-                self._spent[charge.client] -= charge.cost
 
     def spent(self, client: str) -> int:
         """Queries that `client` has spent."""

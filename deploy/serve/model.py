@@ -16,6 +16,9 @@ from bl_neuro.deploy.serve.request import INPUT, Limits
 from bl_neuro.deploy.serve.settings import ServeSettings
 from bl_neuro.remote.tensors import datatype_of
 
+VERSION = "1"
+"""Of the model: there is one."""
+
 
 @dataclass(frozen=True)
 class ServedModel:
@@ -78,7 +81,7 @@ class ServedModel:
         shown = {"name": settings.reveals, "datatype": self.output_datatype, "shape": list(self.output_shape)}
         return {
             "name": settings.name,
-            "versions": ["1"],
+            "versions": [VERSION],
             "platform": "bl_neuro",
             "inputs": [given],
             "outputs": [shown],

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from bl_neuro._version import __version__
+from bl_neuro.deploy.serve.model import VERSION
 from bl_neuro.deploy.serve.request import INPUT, Limits
 from bl_neuro.remote.packed import PACKINGS
 from bl_neuro.remote.tensors import DATATYPES
@@ -19,17 +20,15 @@ _SHAPE = {"type": "array", "items": {"type": "integer"}}
 
 def openapi(name: str, limits: Limits, output: str, secured: bool) -> dict[str, Any]:
     """The description of the model `name`, which takes (T, B, *input_shape) and puts out `output`."""
-    model = f"/v2/models/{name}"
-    ready = _object(name={"const": name}, ready={"const": True})
-    paths = {
+    ready = _object(ready={"const": True})
+    paths: dict[str, Any] = {
         "/v2": {"get": _get("What the server is.", _server())},
         "/v2/health/live": {"get": _get("Whether it runs.", _object(live={"const": True}), secure=False)},
         "/v2/health/ready": {"get": _get("Whether it answers.", ready, (503,), secure=False)},
-        model: {"get": _get("The model's input and output, and what the client may still spend.", _model(output))},
-        f"{model}/ready": {"get": _get("Whether the model answers.", ready, (503,))},
-        f"{model}/infer": {"post": _infer(limits, output)},
-        "/openapi.json": {"get": _get("This description.", {"type": "object"}, secure=False)},
+        "/openapi.json": {"get": _get("This description.", {"type": "object"})},
     }
+    for model in (f"/v2/models/{name}", f"/v2/models/{name}/versions/{VERSION}"):
+        paths |= _of_model(model, name, limits, output)
     described: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {"title": "bl-neuro query-only endpoint", "version": __version__},
@@ -41,8 +40,17 @@ def openapi(name: str, limits: Limits, output: str, secured: bool) -> dict[str, 
     return described
 
 
+def _of_model(model: str, name: str, limits: Limits, output: str) -> dict[str, Any]:
+    ready = _object(name={"const": name}, ready={"const": True})
+    return {
+        model: {"get": _get("The model's input and output, and what the client may still spend.", _model(output))},
+        f"{model}/ready": {"get": _get("Whether the model answers.", ready, (503,))},
+        f"{model}/infer": {"post": _infer(limits, output)},
+    }
+
+
 def _get(what: str, schema: dict[str, Any], statuses: tuple[int, ...] = (), secure: bool = True) -> dict[str, Any]:
-    refused = (401, 429, *statuses) if secure else statuses
+    refused = (403, 401, 429, *statuses) if secure else (403, *statuses)
     found: dict[str, Any] = {"summary": what, "responses": _responses(schema, refused)}
     return found if secure else {**found, "security": []}
 

@@ -20,6 +20,8 @@ from bl_neuro.remote.tensors import from_bytes, from_json
 INPUT = "spikes"
 MAX_HEADER = 64 * 2**10
 """Bytes of the JSON in front of binary tensors."""
+MOST_NODES, MOST_QUOTES = 2**16, 2**10
+"""Lists and objects, and quotation marks, of a request's JSON: what parsing it may cost."""
 _LONGEST = 256
 
 
@@ -109,6 +111,8 @@ def _split(body: bytes, header_length: str | None, most_json: int) -> tuple[byte
 
 
 def _parsed(header: bytes) -> _Request:
+    if header.count(b"[") + header.count(b"{") > MOST_NODES or header.count(b'"') > MOST_QUOTES:
+        raise _bad("body: expected one input of numbers, found too many lists, objects or strings")
     try:
         return _Request.model_validate(json.loads(header.decode("utf-8"), parse_constant=_no_constant))
     except ValidationError as error:

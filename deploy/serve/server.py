@@ -49,13 +49,17 @@ def serve(target: Target, settings: ServeSettings, clients: Clients) -> None:
     arithmetic = find_backend(target.substrate).arithmetic
     with ExitStack() as opened:
         model = ServedModel.of(target, settings, arithmetic == "loihi")
-        ledger = Ledger(settings.log, target.network.fingerprint, settings.budget)
+        computed = target.substrate if arithmetic in (None, "real") else arithmetic
+        served = f"{target.network.fingerprint} {settings.reveals} {computed}"
+        ledger = Ledger(settings.log, served, settings.budget)
         opened.callback(ledger.close)
         metrics = Metrics()
         if settings.metrics_port is not None:
             opened.callback(_show(metrics, settings.metrics_port))
         log = RequestLog()
         port = opened.enter_context(_port(settings))
+        if not settings.loopback and settings.certificate is None:
+            log.write("warning", said="tokens and queries travel in the clear: give --tls-certificate and --tls-key")
         log.write("listening", host=settings.host, port=port.getsockname()[1], model=settings.name)
         endpoint = Endpoint(model, clients, ledger, metrics, log)
         with _signals_end_only_the_server():

@@ -36,7 +36,7 @@ class ServeSettings:
     key: Path | None = None
     metrics_port: int | None = None
     max_body: int = 32 * 2**20
-    max_json: int = 4 * 2**20
+    max_json: int = 2**20
     max_batch: int = 1024
     max_steps: int = 1024
     max_waiting: int = 4096

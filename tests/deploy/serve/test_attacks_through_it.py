@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +12,7 @@ import torch
 
 import bl_neuro as bl
 from bl_neuro.attacks import BrainLeaksV2, Inversions
+from bl_neuro.remote.tensors import datatype_of, to_bytes
 from bl_neuro.testing.reference_target import easy_images
 from bl_neuro.training import TargetPlan
 
@@ -67,3 +70,39 @@ def test_exactly_what_is_revealed_leaves(reveals: Any, start: Any) -> None:
         found = box.query(spikes)
     assert found.dtype == expected.dtype
     assert torch.equal(found, expected)
+    left(server, reveals, spikes, expected)
+
+
+def left(server: Any, reveals: str, spikes: torch.Tensor, expected: torch.Tensor) -> None:
+    """Every byte and header of the answers, in JSON and in binary, is the one output's."""
+    values = expected.transpose(0, 1) if reveals in ("membrane", "spikes") else expected
+    given = {
+        "name": "spikes",
+        "datatype": "UINT8",
+        "shape": list(spikes.shape),
+        "data": spikes.int().flatten().tolist(),
+    }
+    output = {"name": reveals, "datatype": datatype_of(values), "shape": list(values.shape)}
+    common = {"date", "content-length", "content-type"}
+    shown, headers = posted(server, {"inputs": [given]})
+    assert json.loads(shown) == {
+        "model_name": "model", "model_version": "1", "outputs": [{**output, "data": values.flatten().tolist()}],
+    }  # fmt: skip
+    assert headers.keys() == common
+    raw = to_bytes(values)
+    shown, headers = posted(server, {"inputs": [given], "parameters": {"binary_data_output": True}})
+    length = int(headers["inference-header-content-length"])
+    output["parameters"] = {"binary_data_size": len(raw)}
+    assert json.loads(shown[:length]) == {"model_name": "model", "model_version": "1", "outputs": [output]}
+    assert shown[length:] == raw
+    assert headers.keys() == common | {"inference-header-content-length"}
+
+
+def posted(server: Any, body: Any) -> tuple[bytes, dict[str, str]]:
+    connection = http.client.HTTPConnection(server.root.removeprefix("http://"), timeout=30)
+    connection.request("POST", "/v2/models/model/infer", json.dumps(body))
+    response = connection.getresponse()
+    assert response.status == 200
+    content = response.read(), {name.lower(): value for name, value in response.getheaders()}
+    connection.close()
+    return content

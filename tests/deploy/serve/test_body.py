@@ -12,7 +12,7 @@ pytest.importorskip("starlette", reason="starlette is not installed (the serve e
 
 from starlette.requests import Request
 
-from bl_neuro.deploy.serve.body import BodyReader
+from bl_neuro.deploy.serve.body import SMALL, BodyReader
 from bl_neuro.deploy.serve.problem import Problem
 
 
@@ -33,8 +33,8 @@ def request(*parts: bytes | None, **headers: str) -> Request:
     return Request({"type": "http", "method": "POST", "headers": listed}, receive)
 
 
-def read(reader: BodyReader, asked: Request) -> bytes:
-    with reader.space(asked) as take:
+def read(reader: BodyReader, asked: Request, client: str = "a") -> bytes:
+    with reader.space(asked, client) as take:
         return asyncio.run(reader.read(asked, take))
 
 
@@ -66,15 +66,41 @@ def test_what_is_refused(asked: Request, status: int) -> None:
 
 
 def test_room_is_for_what_came() -> None:
-    reader = BodyReader(10, 15)
-    large = [reader.space(request(content_length="10")) for _ in range(5)]
+    reader = BodyReader(10, 40)
+    large = [reader.space(request(content_length="10"), "a") for _ in range(5)]
     takes = [each.__enter__() for each in large]
     assert read(reader, request(b"a" * 10)) == b"a" * 10  # they announced 50, and sent nothing
     takes[0](10)
-    assert read(reader, request(b"a" * 5)) == b"a" * 5
+    assert read(reader, request(b"a" * 10)) == b"a" * 10
     with pytest.raises(Problem) as refused:
-        read(reader, request(b"a" * 3, b"a" * 3))
-    assert refused.value.status == 503
+        read(reader, request(b"a" * 6, b"a" * 5))
+    assert refused.value.status == 413
     for each in large:
         each.__exit__(None, None, None)
     assert read(reader, request(b"a" * 10)) == b"a" * 10
+
+
+def test_one_client_leaves_room_for_others_and_large_requests_for_small_ones() -> None:
+    most = 4 * SMALL
+    reader = BodyReader(most, 4 * most)
+    with reader.space(request(), "greedy") as first, reader.space(request(), "greedy") as second:
+        first(most)
+        second(most)
+        with pytest.raises(Problem, match="too many large requests") as refused:
+            read(reader, request(b"a"), "greedy")
+        assert refused.value.status == 503
+        assert read(reader, request(b"a" * SMALL), "modest") == b"a" * SMALL
+        with reader.space(request(), "modest") as third:
+            third(most)
+            with pytest.raises(Problem):
+                third(most)  # what is left then is for small ones
+            assert read(reader, request(b"a" * SMALL), "third") == b"a" * SMALL
+
+
+def test_room_that_is_taken_too_late_is_not_had() -> None:
+    reader = BodyReader(10, 40)
+    with reader.space(request(), "a") as take:
+        take(5)
+    with pytest.raises(Problem):
+        take(5)
+    assert all(read(reader, request(b"a" * 10)) for _ in range(10))

@@ -104,6 +104,29 @@ def test_a_log_is_one_server_s_and_one_network_s(tmp_path: Path) -> None:
         Ledger(tmp_path / "text", "network", None)
 
 
+def test_a_link_to_a_log_is_that_log_and_who_else_writes_there_is_seen(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "log", "network", 5)
+    (tmp_path / "link").symlink_to(tmp_path / "log")
+    with pytest.raises(InputError, match="another server"):
+        Ledger(tmp_path / "link", "network", 5)
+    base = sqlite3.connect(tmp_path / "log")
+    base.execute("INSERT INTO queries (at, client, key, digest, cost) VALUES (0, 'a', NULL, x'00', 4)")
+    base.commit()
+    base.close()
+    assert ledger.charge([Charge("a", None, b"1", 2)]) == [Charged.OVER]
+    assert ledger.charge([Charge("a", None, b"1", 1)]) == [Charged.NEW]
+    ledger.close()
+
+
+def test_an_old_key_buys_no_other_view(easy: bl.Network, start: Any) -> None:
+    server = start(easy, "--reveals", "label", "--budget", "1")
+    server.box().query(torch.ones(2, 1, 12))
+    server.end()
+    for options in (("--reveals", "membrane"), ("--reveals", "label", "--backend", "snntorch")):
+        with pytest.raises(AssertionError, match="give this one its own with --log"):
+            start(easy, "--budget", "1", *options)
+
+
 def test_the_log_only_grows(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "log", "network", None)
     ledger.charge([Charge("a", None, b"1", 1)])

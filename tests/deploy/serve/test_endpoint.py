@@ -62,7 +62,7 @@ def test_it_describes_itself(server: Any) -> None:
     assert found["inputs"] == [{"name": "spikes", "datatype": "UINT8", "shape": [-1, -1, 12]}]
     assert found["outputs"] == [{"name": "counts", "datatype": "FP32", "shape": [-1, 3]}]
     assert set(found) == {"name", "versions", "platform", "inputs", "outputs", "parameters"}
-    described = ask(server, "GET", "/openapi.json", token=None)[1]
+    described = ask(server, "GET", "/openapi.json")[1]
     assert INFER in described["paths"]
 
 
@@ -80,7 +80,8 @@ def test_it_answers_in_json(server: Any) -> None:
     [
         (b"", 400, "expected JSON"),
         (b"\xff\xfe", 400, "expected JSON"),
-        (b"[" * 100_000, 400, "nested too deeply|expected JSON"),
+        (b"[" * 100_000, 400, "too many lists"),
+        (b"[" * 50_000, 400, "nested too deeply|expected JSON"),
         (b'{"inputs": [{"name": "spikes", "datatype": "FP32", "shape": [1,1,12], "data": [NaN]}]}', 400, "JSON"),
         ({}, 400, "inputs: Field required"),
         ({"inputs": []}, 400, "inputs"),
@@ -102,7 +103,11 @@ def test_it_answers_in_json(server: Any) -> None:
         (changed(datatype="BYTES"), 400, "datatype: expected"),
         (changed(data=None, parameters={"binary_data_size": 24}), 400, "binary_data_size"),
         (b"{" + b" " * (5 * 2**20) + b"}", 413, "use binary tensors"),
+        (b'{"inputs": [' + b"[]," * 100_000 + b"[]]}", 400, "too many lists"),
+        (b'{"inputs": [{"name": "spikes", "datatype": "UINT8", "shape": [2,1,12], "data": ["'
+         + b"a" * 500_000 + b'"' + b',""' * 400 + b"]}]}", 400, "data: expected"),
     ],
+    ids=lambda value: str(value)[:60],
 )  # fmt: skip
 def test_what_is_refused(body: Any, status: int, said: str, server: Any) -> None:
     found = ask(server, "POST", INFER, body)
@@ -143,6 +148,28 @@ def test_no_token_and_no_input_is_written_down(server: Any) -> None:
     base = sqlite3.connect(server.folder / "log")
     assert base.execute("SELECT DISTINCT client FROM queries").fetchall() == [("me",)]
     base.close()
+
+
+def test_versions_are_those_of_the_metadata(server: Any) -> None:
+    (version,) = ask(server, "GET", "/v2/models/model")[1]["versions"]
+    path = f"/v2/models/model/versions/{version}"
+    assert ask(server, "GET", path)[1] == ask(server, "GET", "/v2/models/model")[1]
+    assert ask(server, "GET", f"{path}/ready")[1]["ready"] is True
+    assert ask(server, "POST", f"{path}/infer", GOOD)[1] == ask(server, "POST", INFER, GOOD)[1]
+    assert ask(server, "GET", "/v2/models/model/versions/2")[0] == 404
+
+
+def test_strangers_are_told_nothing(server: Any) -> None:
+    assert ask(server, "GET", "/openapi.json", token=None)[0] == 401
+    assert ask(server, "GET", "/v2/health/ready", token=None)[1] == {"ready": True}
+
+
+def test_a_web_page_may_not_ask_where_there_are_no_tokens(easy: bl.Network, start: Any) -> None:
+    server = start(easy)
+    assert ask(server, "POST", INFER, GOOD, token=None)[0] == 200
+    for headers in ({"Origin": "http://page.example"}, {"Host": "page.example"}, {"Host": "127.0.0.1.page.example"}):
+        status, found, _ = ask(server, "POST", INFER, GOOD, token=None, **headers)
+        assert (status, found["code"]) == (403, "web_page")
 
 
 def test_a_client_that_we_did_not_write(server: Any) -> None:

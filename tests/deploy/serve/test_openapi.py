@@ -30,7 +30,7 @@ def server(launch: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[An
 
 @pytest.fixture(scope="module")
 def said(server: Any) -> Any:
-    return json.loads(ask(server, "GET", "/openapi.json")[2])
+    return json.loads(ask(server, "GET", "/openapi.json", Authorization=f"Bearer {TOKEN}")[2])
 
 
 def ask(server: Any, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, str, bytes]:

@@ -1,0 +1,190 @@
+"""Who is charged, who is answered, and when: calls that take their time, fail, or outlast whoever asked."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import bl_neuro as bl
+from bl_neuro.deploy.serve.batcher import Batcher
+from bl_neuro.deploy.serve.ledger import Charge, Ledger
+from bl_neuro.deploy.serve.metrics import Metrics
+from bl_neuro.deploy.serve.problem import Problem
+from bl_neuro.deploy.serve.settings import ServeSettings
+from bl_neuro.errors import SubstrateError
+from bl_neuro.testing.reference_target import easy_network
+
+
+class SlowBox(bl.BlackBox):
+    """A box whose calls wait for leave, and fail when told to. sizes: of the calls."""
+
+    __slots__ = ("fails", "leave", "sizes", "under_way")
+
+    def __init__(self, target: Any) -> None:
+        super().__init__(target)
+        self.leave, self.under_way = threading.Event(), threading.Event()
+        self.fails = False
+        self.sizes: list[int] = []
+
+    def query(self, spikes: Any) -> Tensor:
+        self.sizes.append(spikes.shape[1])
+        self.under_way.set()
+        assert self.leave.wait(60)
+        if self.fails:
+            raise SubstrateError("told to")
+        return super().query(spikes)
+
+
+@pytest.fixture
+def box() -> Iterator[SlowBox]:
+    with bl.open_target(easy_network(), "loihi") as target:
+        yield SlowBox(target)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    made = Ledger(tmp_path / "log", "network", 6)
+    yield made
+    made.close()
+
+
+def spikes(batch: int) -> Tensor:
+    return torch.ones(3, batch, 12, dtype=torch.uint8)
+
+
+def charge(key: str | None, cost: int, client: str = "a") -> Charge:
+    return Charge(client, key, b"digest", cost)
+
+
+def run(box: SlowBox, ledger: Ledger, story: Callable[[Batcher], Awaitable[None]], **settings: Any) -> None:
+    async def told() -> None:
+        made = ServeSettings("model", Path("log"), window_s=0.0, **settings)
+        batcher = Batcher(box, ledger, made, Metrics(), together=True)
+        try:
+            await story(batcher)
+        finally:
+            box.leave.set()
+            await batcher.close()
+
+    asyncio.run(told())
+
+
+async def gone(batcher: Batcher, box: SlowBox, asked: Charge) -> None:
+    """Somebody asks, and gives up while the substrate runs."""
+    waiting = asyncio.ensure_future(batcher.ask(asked, spikes(asked.cost)))
+    await asyncio.to_thread(box.under_way.wait, 60)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    box.leave.set()
+
+
+def test_a_lost_answer_is_kept_for_its_key_and_charged_once(box: SlowBox, ledger: Ledger) -> None:
+    async def story(batcher: Batcher) -> None:
+        await gone(batcher, box, charge("k", 2))
+        await batcher.ask(charge("other", 1), spikes(1))  # the call before has ended
+        assert (await batcher.ask(charge("k", 2), spikes(2))).shape[0] == 2
+
+    run(box, ledger, story)
+    assert box.sizes == [2, 1]  # it was not run again
+    assert ledger.spent("a") == 3
+
+
+def test_a_lost_answer_without_a_key_costs_nothing(box: SlowBox, ledger: Ledger) -> None:
+    async def story(batcher: Batcher) -> None:
+        await gone(batcher, box, charge(None, 2))
+        await batcher.ask(charge(None, 1), spikes(1))
+
+    run(box, ledger, story)
+    assert ledger.spent("a") == 1
+
+
+def test_who_gives_up_before_it_ran_costs_nothing_and_does_not_run(box: SlowBox, ledger: Ledger) -> None:
+    async def story(batcher: Batcher) -> None:
+        first = asyncio.ensure_future(batcher.ask(charge(None, 1), spikes(1)))
+        await asyncio.to_thread(box.under_way.wait, 60)
+        second = asyncio.ensure_future(batcher.ask(charge("k", 3), spikes(3)))
+        await asyncio.sleep(0)
+        second.cancel()
+        box.leave.set()
+        await first
+
+    run(box, ledger, story)
+    assert box.sizes == [1]
+    assert ledger.spent("a") == 1
+
+
+def test_a_failed_call_costs_nobody_anything(box: SlowBox, ledger: Ledger) -> None:
+    async def story(batcher: Batcher) -> None:
+        box.fails = True
+        box.leave.set()
+        for client in ("a", "b"):
+            with pytest.raises(Problem, match="nothing was charged") as refused:
+                await batcher.ask(charge("k", 2, client), spikes(2))
+            assert refused.value.status == 503
+        box.fails = False
+        await batcher.ask(charge("k", 2), spikes(2))
+
+    run(box, ledger, story)
+    assert (ledger.spent("a"), ledger.spent("b")) == (2, 0)
+
+
+def test_who_is_refused_leaves_the_others_of_the_call_their_own_answers(box: SlowBox, ledger: Ledger) -> None:
+    async def story(batcher: Batcher) -> None:
+        first = asyncio.ensure_future(batcher.ask(charge(None, 1, "first"), spikes(1)))
+        await asyncio.to_thread(box.under_way.wait, 60)
+        given = [spikes(2), spikes(7), torch.zeros(3, 1, 12, dtype=torch.uint8)]
+        asked = [(charge(None, len(each[0]), client), each) for client, each in zip("abc", given)]
+        waiting = [asyncio.ensure_future(batcher.ask(*each)) for each in asked]
+        await asyncio.sleep(0)
+        box.leave.set()
+        await first
+        found = await asyncio.gather(*waiting, return_exceptions=True)
+        assert isinstance(found[1], Problem)
+        assert found[1].code == "budget_exceeded"
+        for number in (0, 2):
+            assert isinstance(found[number], Tensor)
+            with bl.open_target(easy_network(), "loihi") as target:
+                assert torch.equal(found[number], bl.BlackBox(target).query(given[number]))
+
+    run(box, ledger, story)
+    assert box.sizes == [1, 3]
+    assert [ledger.spent(client) for client in "abc"] == [2, 0, 1]
+
+
+def test_no_room_is_told_and_costs_nothing(box: SlowBox, ledger: Ledger) -> None:
+    async def story(batcher: Batcher) -> None:
+        first = asyncio.ensure_future(batcher.ask(charge(None, 1), spikes(1)))
+        await asyncio.to_thread(box.under_way.wait, 60)
+        second = asyncio.ensure_future(batcher.ask(charge(None, 2), spikes(2)))
+        await asyncio.sleep(0)
+        with pytest.raises(Problem, match="wait already") as refused:
+            await batcher.ask(charge(None, 1), spikes(1))
+        assert refused.value.status == 503
+        assert refused.value.retry_after is not None
+        box.leave.set()
+        await asyncio.gather(first, second)
+
+    run(box, ledger, story, max_waiting=4)
+    assert ledger.spent("a") == 3
+
+
+def test_a_log_that_cannot_be_written_is_told_and_nothing_runs(box: SlowBox, ledger: Ledger) -> None:
+    async def story(batcher: Batcher) -> None:
+        ledger._base.execute("PRAGMA query_only=ON")  # as a disk that takes nothing more
+        with pytest.raises(Problem, match="cannot be written") as refused:
+            await batcher.ask(charge(None, 1), spikes(1))
+        assert refused.value.status == 503
+        ledger._base.execute("PRAGMA query_only=OFF")
+        box.leave.set()
+        await batcher.ask(charge(None, 1), spikes(1))
+
+    run(box, ledger, story)
+    assert box.sizes == [1]
