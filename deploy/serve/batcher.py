@@ -132,10 +132,10 @@ class Batcher:
                 each.answer.set_result(answer)
         unkeyed = [charge for charge in lost if charge.key is None]
         if unkeyed:
-            await loop.run_in_executor(self._worker, self._ledger.void, unkeyed)
+            await loop.run_in_executor(self._worker, self._give_back, unkeyed)
 
     def _run(self, batch: list[Waiting]) -> list[Tensor | Exception]:
-        """In the worker's thread: charges, asks, and gives back what failed."""
+        """In the worker's thread: charges, asks, and answers or refuses each."""
         try:
             charged = self._ledger.charge([each.charge for each in batch])
         except sqlite3.Error as error:
@@ -149,7 +149,7 @@ class Batcher:
         try:
             answer = batch_first(self._box.query(_joined([each.spikes for each in asked])), self._box.reveals)
         except Exception as error:
-            self._ledger.void(new)
+            self._give_back(new)
             self._metrics.failures.inc()
             if isinstance(error, SubstrateError):
                 raise busy("the substrate failed; nothing was charged") from error
@@ -160,6 +160,13 @@ class Batcher:
             self._metrics.queries.labels(charge.client).inc(charge.cost)
         parts = iter(answer.split([each.charge.cost for each in asked]))
         return [next(parts) if what in (Charged.NEW, Charged.BEFORE) else _refusal(what) for what in charged]
+
+    def _give_back(self, charges: list[Charge]) -> None:
+        """What was charged for nothing, where the log can still be written."""
+        try:
+            self._ledger.void(charges)
+        except sqlite3.Error:
+            self._metrics.failures.inc()
 
 
 def batch_first(answer: Tensor, reveals: str) -> Tensor:

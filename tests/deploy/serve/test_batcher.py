@@ -188,3 +188,19 @@ def test_a_log_that_cannot_be_written_is_told_and_nothing_runs(box: SlowBox, led
 
     run(box, ledger, story)
     assert box.sizes == [1]
+
+
+def test_a_log_that_cannot_take_back_a_charge_does_not_end_the_server(box: SlowBox, ledger: Ledger) -> None:
+    async def story(batcher: Batcher) -> None:
+        waiting = asyncio.ensure_future(batcher.ask(charge(None, 2), spikes(2)))
+        await asyncio.to_thread(box.under_way.wait, 60)
+        ledger._base.execute("PRAGMA query_only=ON")
+        waiting.cancel()
+        box.leave.set()
+        with pytest.raises(Problem, match="cannot be written"):
+            await batcher.ask(charge(None, 1), spikes(1))
+        ledger._base.execute("PRAGMA query_only=OFF")
+        await batcher.ask(charge(None, 1), spikes(1))
+
+    run(box, ledger, story)
+    assert ledger.spent("a") == 3  # it stays charged: rather that than an answer for nothing
