@@ -159,8 +159,8 @@ class BlackBox:
         """The answer to `spikes` (T, B, *input_shape), 0/1; costs B queries, also where the substrate then fails.
 
         Raises:
-            BudgetExceeded: B is more than what remains; nothing runs and nothing is spent. InputError: bad spikes,
-            which cost nothing.
+            BudgetExceeded: B is more than what remains; nothing runs and nothing is spent. Where an endpoint's own
+            budget ends midway, what it ran is spent. InputError: bad spikes, which cost nothing.
         """
         inputs = self._gate.check(spikes)
         cost = inputs.shape[1]
@@ -172,9 +172,9 @@ class BlackBox:
             self._spent += cost
         try:
             return self._gate.ask(inputs)
-        except BudgetExceeded:  # a meter further on refused it: nothing ran
+        except BudgetExceeded as error:  # a meter further on refused it, or what was left of it
             with self._lock:
-                self._spent -= cost
+                self._spent -= cost - error.ran
             raise
 
     def __repr__(self) -> str:

@@ -100,7 +100,12 @@ class AccessError(BlNeuroError):
 
 
 class BudgetExceeded(AccessError):
-    """A query would cost more than the budget has left; nothing was run."""
+    """A query would cost more than the budget has left.
+
+    ran: samples of the query that were run and paid for before, where it went to an endpoint in parts; else 0.
+    """
+
+    ran: int = 0
 
 
 class NotDifferentiable(AccessError, InputError):
@@ -114,9 +119,16 @@ class NotRevealed(AccessError, InputError):
 class EndpointError(BlNeuroError):
     """An endpoint of a served model did not answer."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(_printable(message))
+
 
 class EndpointRefused(EndpointError):
-    """An endpoint will not answer this request, however often it is asked."""
+    """An endpoint will not answer this request, however often it is asked; `code` is what it calls the reason."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        self.code = code
+        super().__init__(message)
 
 
 class EndpointUnavailable(EndpointError):
@@ -129,3 +141,7 @@ class EndpointProtocolError(EndpointError):
 
 class ReportError(BlNeuroError):
     """A report could not be written."""
+
+
+class TokenInTheClear(UserWarning):
+    """A token goes over plain HTTP to another machine."""

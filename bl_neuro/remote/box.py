@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import re
-import uuid
-from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -14,12 +11,14 @@ from torch import Tensor
 
 from bl_neuro.access import BlackBox, Gate, Reveals
 from bl_neuro.backends.base import is_held
-from bl_neuro.errors import BudgetExceeded, EndpointProtocolError, InputError
+from bl_neuro.errors import BudgetExceeded, EndpointProtocolError, EndpointRefused, InputError
 from bl_neuro.remote.connection import Connection
 from bl_neuro.remote.described import Described, Layout, Wishes, described
-from bl_neuro.remote.inference import Wire, answer, laid_out, request
+from bl_neuro.remote.inference import DTYPES, Wire, answer, laid_out, most_bytes, request
+from bl_neuro.remote.keys import Keys
 from bl_neuro.remote.packed import EXTENSION as PACKED
-from bl_neuro.remote.tensors import DATATYPES
+from bl_neuro.remote.packed import packing_of
+from bl_neuro.remote.tensors import PROTOCOL
 
 MOST_BYTES = 16 * 2**20
 """Of one request, where an endpoint does not say how much it takes."""
@@ -38,11 +37,16 @@ class RemoteBlackBox(BlackBox):
     "time_first" spikes (T, B, *input_shape), "batch_first" (B, T, *input_shape), or "rates", the mean of the spikes
     over time (B, *input_shape), as a model that knows no time does.
 
-    timeout_s: for one try of a request. patience_s: how long one is tried for while the endpoint is busy or away. A
-    query is charged once, however often it is sent, where the endpoint knows idempotency keys; where it does not, only
-    what surely did not run is sent again. session: a name under which the same queries in the same order, asked once
-    more after a crash, are not charged again; the budget is then what `budget` says, and the endpoint alone knows what
-    it leaves.
+    timeout_s: for the answer to one try of a request, to its last byte. patience_s: how long one is tried for while the
+    endpoint is busy or away. A query is charged once, however often it is sent, where the endpoint knows idempotency
+    keys; where it does not, only what surely did not run is sent again (no connection was made, or 429). session: a
+    name under which the same queries, asked once more after a crash, are not charged again; the budget is then what
+    `budget` says, and the endpoint alone knows what it leaves. What is charged once is a request: queries that are then
+    put together in other batches, or split otherwise because the endpoint takes smaller ones now, cost again; they are
+    not refused.
+
+    Warns:
+        TokenInTheClear: a token is to go over plain HTTP to another machine.
 
     Raises:
         InputError: the URL, or what the metadata leaves open. EndpointError: it cannot be reached, refuses, or speaks
@@ -72,19 +76,22 @@ class RemoteBlackBox(BlackBox):
         if parts is None:
             raise InputError(f"url: expected http(s)://host:port/v2/models/NAME, found {url!r}")
         path = parts["path"]
-        connection = Connection(parts["base"], token, timeout_s, patience_s, certificates)
-        wishes = Wishes(reveals, input, output, None if input_shape is None else tuple(input_shape), classes, layout)
-        model = described(connection.get(path), wishes, url)
         if session is not None and not _SESSION.fullmatch(session):
             raise InputError(f"session: expected 1 to 100 letters, digits, '.', '_' and '-', found {session!r}")
-        if model.remaining == 0 and session is None:
-            raise BudgetExceeded(f"{url}: nothing is left of this client's budget")
-        extensions = _extensions(connection)
-        left = model.remaining if session is None else None
-        limits = [each for each in (budget, left) if each is not None]
-        gate = _gate(connection, f"{path}/infer", model, extensions, _keys(session))
+        wishes = Wishes(reveals, input, output, None if input_shape is None else tuple(input_shape), classes, layout)
+        connection = Connection(parts["base"], token, timeout_s, patience_s, certificates)
+        try:
+            model = described(connection.get(path), wishes, url)
+            if model.remaining == 0 and session is None:
+                raise BudgetExceeded(f"{url}: nothing is left of this client's budget")
+            left = model.remaining if session is None else None
+            limits = [each for each in (budget, left) if each is not None]
+            gate = _gate(connection, f"{path}/infer", model, _extensions(connection), session)
+            self._set_up(model.reveals, min(limits, default=None), model.input_shape, model.classes, gate)
+        except BaseException:
+            connection.close()
+            raise
         self._connection = connection
-        self._set_up(model.reveals, min(limits, default=None), model.input_shape, model.classes, gate)
 
     def close(self) -> None:
         """Closes the connections. Safe to call twice."""
@@ -100,38 +107,51 @@ class RemoteBlackBox(BlackBox):
 
 
 def _extensions(connection: Connection) -> set[str]:
-    found = connection.get("/v2")
+    """What it takes beyond the protocol; nothing where it does not say what it is."""
+    found = connection.get("/v2", may_be_absent=True)
     listed = found.get("extensions") if isinstance(found, dict) else None
     if listed is not None and not isinstance(listed, list):
         raise EndpointProtocolError(f"{connection.base}/v2: expected a list of extensions")
     return {each for each in listed or () if isinstance(each, str)}
 
 
-def _keys(session: str | None) -> Callable[[], str]:
-    """Idempotency keys, one a call."""
-    numbers = itertools.count()
-    return lambda: uuid.uuid4().hex if session is None else f"{session}-{next(numbers)}"
-
-
-def _gate(
-    connection: Connection, path: str, model: Described, extensions: set[str], new_key: Callable[[], str]
-) -> Gate:
-    wire, keyed = _wire(model, extensions), "idempotency_key" in extensions
+def _gate(connection: Connection, path: str, model: Described, extensions: set[str], session: str | None) -> Gate:
+    wire, keyed, keys = _wire(model, extensions), "idempotency_key" in extensions, Keys(session)
     where = connection.base + path
 
     def check(spikes: Any) -> Tensor:
         return _checked(spikes, model)
 
     def ask(spikes: Tensor) -> Tensor:
-        parts = [one(part) for part in spikes.split(_at_once(model, len(spikes), wire), dim=1)]
+        parts: list[Tensor] = []
+        ran = 0
+        for part in spikes.split(_at_once(model, len(spikes), wire), dim=1):
+            try:
+                parts.append(one(part))
+            except BudgetExceeded as error:
+                error.ran = ran
+                raise
+            ran += part.shape[1]
         return parts[0] if len(parts) == 1 else torch.cat(parts, 1 if model.reveals in ("membrane", "spikes") else 0)
 
     def one(spikes: Tensor) -> Tensor:
-        body, headers = request(laid_out(spikes, model), model, wire)
-        if keyed:
-            headers["Idempotency-Key"] = new_key()
-        answered = connection.post(path, body, headers, again=keyed)
-        return answer(answered, model, spikes.shape[1], len(spikes), where)
+        values, batch, steps = laid_out(spikes, model), spikes.shape[1], len(spikes)
+        body, headers = request(values, model, wire)
+
+        def asked(key: dict[str, str]) -> Tensor:
+            found = connection.post(path, body, {**headers, **key}, keyed, most_bytes(model, batch, steps))
+            return answer(found, model, batch, steps, where)
+
+        if not keyed:
+            return asked({})
+        key = keys.of(values, model.datatype)
+        try:
+            return asked({"Idempotency-Key": key})
+        except EndpointRefused as error:
+            if session is None or error.code != "key_reused":
+                raise
+            # The same values were sent under it in another form, which to this endpoint is another query.
+            return asked({"Idempotency-Key": f"{key}-{packing_of(values) if wire == 'packed' else wire}"})
 
     return Gate(check, ask)
 
@@ -146,7 +166,7 @@ def _wire(model: Described, extensions: set[str]) -> Wire:
 def _at_once(model: Described, steps: int, wire: Wire) -> int:
     """Samples of one request; bits are bounded by what they are unpacked."""
     values = (1 if model.layout == "rates" else steps) * torch.Size(model.input_shape).numel()
-    each = values * int(DATATYPES[model.datatype][-1]) if wire != "json" else 24 * values
+    each = values * int(PROTOCOL[model.datatype][-1]) if wire != "json" else 24 * values
     room = (model.max_bytes or MOST_BYTES) - HEADER_ROOM if wire != "json" else min(MOST_BYTES, 2**20)
     return max(1, min(room // each, model.max_batch or 2**31))
 
@@ -162,6 +182,7 @@ def _checked(spikes: Any, model: Described) -> Tensor:
         expected = ", ".join(map(str, ("T", "B", *shape)))
         raise InputError(f"spikes: expected shape ({expected}), found {tuple(values.shape)}")
     _check_values(values[:1] if is_held(values) else values, model)
+    _check_rates(values, model)
     return values.detach()
 
 
@@ -170,5 +191,18 @@ def _check_values(values: Tensor, model: Described) -> None:
         return  # the common cases, in one pass
     if not bool(values.isfinite().all()):
         raise InputError("spikes: expected finite values, found NaN or infinity")
-    if (model.layout == "rates" or not model.datatype.startswith("FP")) and bool(((values != 0) & (values != 1)).any()):
+    over_time, dtype = model.layout != "rates", DTYPES[model.datatype]
+    if over_time and dtype.is_floating_point:
+        largest = torch.finfo(dtype).max
+        if bool(values.amax() > largest) or bool(values.amin() < -largest):
+            raise InputError(f"spikes: expected values that {model.datatype} holds, found larger ones")
+    elif bool(((values != 0) & (values != 1)).any()):
         raise InputError("spikes: expected only 0 and 1, found other values")
+
+
+def _check_rates(values: Tensor, model: Described) -> None:
+    """Rates are fractions, except of what stays as it is."""
+    if model.layout != "rates" or DTYPES[model.datatype].is_floating_point or is_held(values):
+        return
+    if bool((values != values[:1]).any()):
+        raise InputError(f"spikes: expected a frame that is held: {model.datatype} has no rates between 0 and 1")

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 from bl_neuro.access import REVEALS, Reveals
 from bl_neuro.errors import EndpointProtocolError, InputError
-from bl_neuro.remote.tensors import DATATYPES
+from bl_neuro.remote.tensors import PROTOCOL
 
 Layout = Literal["time_first", "batch_first", "rates"]
 LAYOUTS: tuple[str, ...] = get_args(Layout)
@@ -79,11 +79,11 @@ def described(metadata: Any, wishes: Wishes, where: str) -> Described:
         raise InputError(f"{where}: does not say how large an input is; give input_shape")
     last = shown.get("shape", [])[-1:]
     classes = wishes.classes or ours.get("classes") or (None if reveals == "label" else (_sizes(last) or (None,))[0])
-    if not isinstance(classes, int) or not 1 <= classes <= MOST_CLASSES:
+    if not isinstance(classes, int) or isinstance(classes, bool) or not 1 <= classes <= MOST_CLASSES:
         raise InputError(f"{where}: does not say how many classes there are; give classes")
     datatype = given.get("datatype", "FP32")
-    if datatype not in DATATYPES:
-        raise EndpointProtocolError(f"{where}: takes {str(datatype)[:40]!r}; expected one of {', '.join(DATATYPES)}")
+    if not isinstance(datatype, str) or datatype not in PROTOCOL:
+        raise EndpointProtocolError(f"{where}: takes {str(datatype)[:40]!r}; expected one of {', '.join(PROTOCOL)}")
     return Described(
         reveals=reveals,
         input=given["name"],
@@ -107,10 +107,15 @@ def _tensor(metadata: dict[str, Any], kind: str, wanted: str | None, where: str)
     if wanted is None and len(names) == 1:
         return dict(listed[0])
     if wanted is None:
-        raise InputError(f"{where}: name one of its {kind} ({', '.join(names)[:200] or 'it names none'})")
+        raise InputError(f"{where}: name one of its {kind} ({_shown(names) or 'it names none'})")
     if names and wanted not in names:
-        raise InputError(f"{where}: expected one of its {kind} ({', '.join(names)[:200]}), found {wanted!r}")
+        raise InputError(f"{where}: expected one of its {kind} ({_shown(names)}), found {wanted!r}")
     return dict(listed[names.index(wanted)]) if names else {"name": wanted}
+
+
+def _shown(names: list[str]) -> str:
+    """For a message: what drives a terminal is escaped."""
+    return ", ".join(repr(name[:100]) for name in names[:20])
 
 
 def _is_tensor(value: Any) -> bool:
@@ -121,7 +126,7 @@ def _agreed(what: str, wished: str | None, said: Any, where: str) -> Any:
     if wished is None and said is None:
         raise InputError(f"{where}: does not say what its output is; give {what} (scores for probabilities)")
     if wished is not None and said is not None and wished != said:
-        raise InputError(f"{what}: {where} shows {str(said)[:40]}, found {wished!r}")
+        raise InputError(f"{what}: {where} shows {str(said)[:40]!r}, found {wished!r}")
     return wished or said
 
 

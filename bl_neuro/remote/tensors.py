@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from itertools import chain
 from typing import Any
 
@@ -24,6 +25,8 @@ DATATYPES: dict[str, str] = {
     "FP64": "<f8",
 }
 """The protocol's names, and what NumPy calls them; little-endian on the wire."""
+PROTOCOL: dict[str, str] = {**DATATYPES, "UINT16": "<u2", "UINT32": "<u4", "UINT64": "<u8", "FP16": "<f2"}
+"""Also those that are read into a wider one: whole numbers as INT64, FP16 as FP32."""
 _OF_TORCH = {
     torch.bool: "BOOL",
     torch.uint8: "UINT8",
@@ -46,15 +49,18 @@ def datatype_of(tensor: Tensor) -> str:
     return _OF_TORCH[tensor.dtype]
 
 
-def to_bytes(tensor: Tensor) -> bytes:
-    """The values of `tensor`, as the binary extension carries them."""
-    values: NDArray[Any] = tensor.contiguous().numpy().astype(DATATYPES[datatype_of(tensor)], copy=False)
+def to_bytes(tensor: Tensor, datatype: str | None = None) -> bytes:
+    """The values of `tensor`, as the binary extension carries them: in its own datatype, or in one of `PROTOCOL`."""
+    dtype = PROTOCOL[datatype or datatype_of(tensor)]
+    values: NDArray[Any] = tensor.contiguous().numpy().astype(dtype, copy=False)
     return values.tobytes()
 
 
-def from_bytes(values: bytes | memoryview, datatype: str, shape: list[int]) -> Tensor:
-    """The tensor of exactly these bytes; InputError where they are too many or too few."""
-    dtype, count = _dtype(datatype), _count(shape)
+def from_bytes(
+    values: bytes | memoryview, datatype: str, shape: list[int], known: Mapping[str, str] = DATATYPES
+) -> Tensor:
+    """The tensor of exactly these bytes; InputError where they are too many or too few, or `datatype` is not known."""
+    dtype, count = _dtype(datatype, known), _count(shape)
     if len(values) != count * dtype.itemsize:
         raise InputError(
             f"expected {count * dtype.itemsize} bytes for {datatype} of shape {shape}, found {len(values)}"
@@ -67,12 +73,12 @@ def from_bytes(values: bytes | memoryview, datatype: str, shape: list[int]) -> T
     return _tensor(np.frombuffer(values, dtype), shape)
 
 
-def from_json(values: Any, datatype: str, shape: list[int]) -> Tensor:
+def from_json(values: Any, datatype: str, shape: list[int], known: Mapping[str, str] = DATATYPES) -> Tensor:
     """The tensor of a JSON array, nested or flat; InputError where its values are not `datatype` or too many.
 
     It takes memory for the numbers that `shape` promises, whatever else stands in `values`.
     """
-    dtype, count = _dtype(datatype), _count(shape)
+    dtype, count = _dtype(datatype, known), _count(shape)
     numbers = _numbers(values, shape, count)
     try:
         found = np.asarray(numbers)
@@ -116,10 +122,10 @@ def to_json(tensor: Tensor) -> list[Any]:
     return values
 
 
-def _dtype(datatype: str) -> np.dtype[Any]:
-    if datatype not in DATATYPES:
-        raise InputError(f"datatype: expected one of {', '.join(DATATYPES)}, found {datatype[:20]!r}")
-    return np.dtype(DATATYPES[datatype])
+def _dtype(datatype: Any, known: Mapping[str, str]) -> np.dtype[Any]:
+    if not isinstance(datatype, str) or datatype not in known:
+        raise InputError(f"datatype: expected one of {', '.join(known)}, found {str(datatype)[:20]!r}")
+    return np.dtype(known[datatype])
 
 
 def _count(shape: list[int]) -> int:
@@ -129,5 +135,11 @@ def _count(shape: list[int]) -> int:
 
 
 def _tensor(values: NDArray[Any], shape: list[int]) -> Tensor:
-    native = values.astype(values.dtype.newbyteorder("="), copy=True)
-    return torch.from_numpy(native).reshape(shape)
+    dtype = values.dtype.newbyteorder("=")
+    if dtype.kind == "u" and dtype.itemsize > 1:
+        if dtype.itemsize == 8 and values.size and values.max() >= 2**63:
+            raise InputError("expected whole numbers below 2^63, found a larger one")
+        dtype = np.dtype(np.int64)
+    elif dtype == np.float16:
+        dtype = np.dtype(np.float32)
+    return torch.from_numpy(values.astype(dtype, copy=True)).reshape(shape)

@@ -2,97 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
 pytest.importorskip("urllib3", reason="urllib3 is not installed (the serve extra)")
 
 import bl_neuro as bl
-
-WEIGHT = np.kron(np.eye(3), np.ones((1, 4)))
-METADATA: dict[str, Any] = {
-    "name": "plain",
-    "inputs": [{"name": "images", "datatype": "FP32", "shape": [-1, 12]}],
-    "outputs": [{"name": "scores", "datatype": "FP64", "shape": [-1, 3]}],
-}
-Reply = tuple[int, Any, dict[str, str]]
-
-
-class Foreign:
-    """A plain model behind the protocol, JSON alone; `replies` are given first, in their order. None hangs up."""
-
-    def __init__(self) -> None:
-        self.metadata: Any = METADATA
-        self.extensions: list[str] = []
-        self.replies: list[Reply | None] = []
-        self.keys: list[str | None] = []
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                self.reply(200, {"extensions": outer.extensions} if self.path == "/v2" else outer.metadata, {})
-
-            def do_POST(self) -> None:
-                asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                outer.keys.append(self.headers.get("Idempotency-Key"))
-                reply = outer.replies.pop(0) if outer.replies else outer.answer(asked)
-                if reply is None:
-                    self.close_connection = True
-                else:
-                    self.reply(*reply)
-
-            def reply(self, status: int, content: Any, headers: dict[str, str]) -> None:
-                body = json.dumps(content).encode()
-                self.send_response(status)
-                for name, value in {**headers, "Content-Length": str(len(body))}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *words: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/v2/models/plain"
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-
-    @staticmethod
-    def answer(asked: Any) -> Reply:
-        given = asked["inputs"][0]
-        logits = np.reshape(given["data"], given["shape"]) @ WEIGHT.T
-        output = {"name": "scores", "datatype": "FP64", "shape": list(logits.shape), "data": logits.ravel().tolist()}
-        return 200, {"model_name": "plain", "outputs": [output]}, {}
-
-
-@pytest.fixture
-def foreign() -> Iterator[Foreign]:
-    made = Foreign()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
-
-
-@pytest.fixture
-def open_box(foreign: Foreign) -> Iterator[Callable[..., bl.RemoteBlackBox]]:
-    boxes: list[bl.RemoteBlackBox] = []
-
-    def opened(**options: Any) -> bl.RemoteBlackBox:
-        options = {"reveals": "scores", "layout": "rates", "patience_s": 5.0, **options}
-        boxes.append(bl.RemoteBlackBox(foreign.url, **options))
-        return boxes[-1]
-
-    yield opened
-    for box in boxes:
-        box.close()
+from bl_neuro.remote.connection import Connection
 
 
 def test_a_plain_model_is_asked_in_rates(open_box: Any) -> None:
@@ -115,7 +33,8 @@ def test_attacks_take_it(open_box: Any) -> None:
     assert attack(box, classes=range(3), steps=4).queries == box.spent
 
 
-def test_busy_is_waited_for(foreign: Foreign, open_box: Any) -> None:
+def test_busy_is_waited_for(foreign: Any, open_box: Any) -> None:
+    foreign.extensions = ["idempotency_key"]
     box = open_box()
     foreign.replies = [(503, {"error": "busy"}, {}), (429, {"error": "slowly"}, {"Retry-After": "0"})]
     assert box.query(torch.ones(1, 1, 12)).tolist() == [[4.0, 4.0, 4.0]]
@@ -126,7 +45,93 @@ def test_busy_is_waited_for(foreign: Foreign, open_box: Any) -> None:
         impatient.query(torch.ones(1, 1, 12))
 
 
-def test_a_lost_answer_is_asked_again_under_its_key_or_not_at_all(foreign: Foreign, open_box: Any) -> None:
+@pytest.mark.parametrize("status", [408, 502, 503, 504])
+def test_without_keys_only_what_surely_did_not_run_is_asked_again(status: int, foreign: Any, open_box: Any) -> None:
+    """A proxy answers 503 after its server ran the query and hung up."""
+    box = open_box()
+    foreign.replies = [(429, {"error": "slowly"}, {}), (status, {"error": "upstream was reset"}, {})]
+    with pytest.raises(bl.EndpointUnavailable, match="upstream was reset; the query may have been answered"):
+        box.query(torch.ones(1, 1, 12))
+    assert len(foreign.keys) == 2
+
+
+def test_what_an_endpoint_answered_before_its_budget_ended_is_spent(foreign: Any, open_box: Any) -> None:
+    foreign.metadata = {**foreign.metadata, "platform": "bl_neuro", "parameters": {"max_batch": 2}}
+    box = open_box(budget=10)
+    assert box.query(torch.ones(1, 5, 12)).shape == (5, 3)
+    foreign.replies = ["answered", "answered", (403, {"error": "none is left", "code": "budget_exceeded"}, {})]
+    with pytest.raises(bl.BudgetExceeded, match="none is left") as raised:
+        box.query(torch.ones(1, 5, 12))
+    assert raised.value.ran == 4
+    assert (box.spent, box.remaining) == (9, 1)
+
+
+def test_a_server_that_says_nothing_of_itself_has_no_extensions(foreign: Any, open_box: Any) -> None:
+    foreign.says_what_it_is = False
+    assert open_box().query(torch.ones(1, 1, 12)).tolist() == [[4.0, 4.0, 4.0]]
+    assert foreign.keys == [None]
+
+
+def test_a_key_that_the_endpoint_took_for_another_form(foreign: Any, open_box: Any) -> None:
+    foreign.extensions = ["idempotency_key"]
+    used: Any = (409, {"error": "used for another query", "code": "key_reused"}, {})
+    box = open_box(session="cell")
+    foreign.replies = [used]
+    assert box.query(torch.ones(1, 1, 12)).tolist() == [[4.0, 4.0, 4.0]]
+    assert foreign.keys[1] == f"{foreign.keys[0]}-json"
+    foreign.replies = [used, used]
+    with pytest.raises(bl.EndpointRefused, match="used for another"):
+        box.query(torch.ones(1, 1, 12))
+    foreign.replies = [used]
+    with pytest.raises(bl.EndpointRefused, match="used for another"):
+        open_box().query(torch.ones(1, 1, 12))
+
+
+@pytest.mark.parametrize("datatype", ["UINT16", "UINT32", "UINT64", "FP16", "FP64", "BOOL"])
+@pytest.mark.parametrize("extensions", [[], ["binary_tensor_data"]])
+def test_datatypes_of_a_model(datatype: str, extensions: list[str], foreign: Any, open_box: Any) -> None:
+    foreign.extensions = extensions
+    foreign.metadata = {**foreign.metadata, "inputs": [{"name": "images", "datatype": datatype, "shape": [-1, 12]}]}
+    box = open_box()
+    frame = torch.zeros(1, 2, 12)
+    frame[0, 0, :4] = frame[0, 1, 4:7] = 1
+    for spikes in (frame, frame.expand(4, 2, 12), frame.bool(), frame.expand(4, 2, 12).contiguous().byte()):
+        assert box.query(spikes).tolist() == [[4.0, 0.0, 0.0], [0.0, 3.0, 0.0]]
+    halves = torch.cat([frame, 0 * frame])
+    if datatype.startswith("FP"):
+        assert box.query(halves).tolist() == [[2.0, 0.0, 0.0], [0.0, 1.5, 0.0]]
+        return
+    spent = box.spent
+    with pytest.raises(bl.InputError, match=f"{datatype} has no rates"):
+        box.query(halves)
+    assert box.spent == spent
+
+
+def test_floats_that_a_datatype_does_not_hold(foreign: Any, open_box: Any) -> None:
+    foreign.metadata = {**foreign.metadata, "inputs": [{"name": "images", "datatype": "FP16", "shape": [-1, -1, 12]}]}
+    box = open_box(layout="time_first")
+    with pytest.raises(bl.InputError, match="that FP16 holds"):
+        box.query(torch.full((2, 1, 12), -1e5))
+    assert (box.spent, foreign.keys) == (0, [])
+
+
+def test_a_box_that_cannot_be_made_closes_its_connection(
+    foreign: Any, open_box: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[Connection] = []
+    monkeypatch.setattr(Connection, "close", lambda each: closed.append(each))
+    with pytest.raises(bl.InputError, match="give reveals"):
+        open_box(reveals=None)
+    foreign.extensions = 7
+    with pytest.raises(bl.EndpointProtocolError):
+        open_box()
+    foreign.extensions = []
+    with pytest.raises(bl.InputError, match="budget"):
+        open_box(budget=0)
+    assert len(closed) == 3
+
+
+def test_a_lost_answer_is_asked_again_under_its_key_or_not_at_all(foreign: Any, open_box: Any) -> None:
     foreign.extensions = ["idempotency_key"]
     keyed = open_box()
     foreign.replies = [None, None]
@@ -153,9 +158,7 @@ def test_a_lost_answer_is_asked_again_under_its_key_or_not_at_all(foreign: Forei
         (302, "", bl.EndpointRefused),
     ],
 )
-def test_every_refusal_is_typed(
-    status: int, code: str, error: type[Exception], foreign: Foreign, open_box: Any
-) -> None:
+def test_every_refusal_is_typed(status: int, code: str, error: type[Exception], foreign: Any, open_box: Any) -> None:
     box = open_box()
     foreign.replies = [(status, {"error": "said \x1b[31m so", "code": code}, {"Location": "http://127.0.0.1:1/"})]
     with pytest.raises(error, match=r"said  \[31m so") as raised:
@@ -178,14 +181,14 @@ def test_every_refusal_is_typed(
         7,
     ],
 )
-def test_answers_that_are_none(output: Any, foreign: Foreign, open_box: Any) -> None:
+def test_answers_that_are_none(output: Any, foreign: Any, open_box: Any) -> None:
     box = open_box()
     foreign.replies = [(200, {"outputs": [output]}, {})]
     with pytest.raises(bl.EndpointProtocolError):
         box.query(torch.ones(1, 1, 12))
 
 
-def test_what_is_left_open_must_be_said(foreign: Foreign, open_box: Any) -> None:
+def test_what_is_left_open_must_be_said(foreign: Any, open_box: Any) -> None:
     with pytest.raises(bl.InputError, match="give reveals"):
         open_box(reveals=None)
     foreign.metadata = {"name": "plain", "inputs": [], "outputs": []}

@@ -76,7 +76,7 @@ def test_json_is_refused_before_it_takes_memory(values: Any, shape: list[int]) -
 
 def test_lists_may_be_nested_as_deep_as_the_shape_and_no_deeper() -> None:
     flat = list(range(24))
-    halves = [flat[:12], flat[12:]]
+    halves: Any = [flat[:12], flat[12:]]
     for values in (flat, halves, [[half] for half in halves]):
         assert from_json(values, "INT8", [2, 1, 12]).flatten().tolist() == flat
     for values in ([[[[each] for each in half]] for half in halves], [[[half] for half in halves]]):

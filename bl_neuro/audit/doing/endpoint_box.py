@@ -19,10 +19,10 @@ class EndpointBox(RemoteBlackBox):
 
     def query(self, spikes: Any) -> Tensor:
         """See `BlackBox.query`. EndpointRefused where the endpoint's budget ends before the attack's own."""
+        left = self.remaining
         try:
             return super().query(spikes)
         except BudgetExceeded as error:
-            left = self.remaining
             if left is not None and left < spikes.shape[1]:
                 raise
             raise EndpointRefused(

@@ -1,0 +1,209 @@
+"""Whatever a server says, a client takes a bounded time and memory, and ends with an error of ours."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+import pytest
+import torch
+
+pytest.importorskip("urllib3", reason="urllib3 is not installed (the serve extra)")
+
+import bl_neuro as bl
+from bl_neuro.remote.connection import Answered
+from bl_neuro.remote.described import Described, Wishes, described
+from bl_neuro.remote.inference import answer, most_bytes
+
+ONE = torch.ones(1, 1, 12)
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+def written(start: bytes, part: bytes, times: int) -> Callable[[BaseHTTPRequestHandler], None]:
+    """Answers with `start`, and then with `part` again and again, as long as somebody listens."""
+
+    def reply(handler: BaseHTTPRequestHandler) -> None:
+        try:
+            handler.wfile.write(start)
+            for _ in range(times):
+                handler.wfile.write(part)
+        except OSError:
+            pass
+
+    return reply
+
+
+def dripping(start: bytes, drop: bytes) -> Callable[[BaseHTTPRequestHandler], None]:
+    """A few bytes at a time, each sooner than any single read gives up; it would end in half a minute."""
+    pause = threading.Event()
+
+    def reply(handler: BaseHTTPRequestHandler) -> None:
+        try:
+            handler.wfile.write(start)
+            for _ in range(600):
+                handler.wfile.write(drop)
+                pause.wait(0.05)
+        except OSError:
+            pass
+
+    return reply
+
+
+@pytest.mark.parametrize(
+    ("start", "drop"),
+    [
+        (OK + b"Content-Length: 600\r\n\r\n", b" "),
+        (OK + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+        (OK + b"X: ", b"x"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    ],
+    ids=["body", "chunks", "headers", "status"],
+)
+def test_an_answer_that_drips_is_given_up(start: bytes, drop: bytes, foreign: Any, open_box: Any) -> None:
+    box = open_box(timeout_s=0.5)
+    foreign.replies = [dripping(start, drop)]
+    with pytest.raises(bl.EndpointUnavailable, match="ReadTimeoutError"):
+        box.query(ONE)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        OK + b"Connection: close\r\n\r\n",
+        OK + b"Content-Length: 1000000000\r\n\r\n",
+        OK + b"Transfer-Encoding: chunked\r\n\r\nfffffff\r\n",
+        OK + b"Transfer-Encoding: chunked\r\n\r\n-1\r\n",
+        OK + b"Transfer-Encoding: chunked\r\n\r\n-5\r\n",
+    ],
+    ids=["to the end", "announced", "one chunk", "a chunk of -1", "a chunk of -5"],
+)
+def test_an_answer_is_as_large_as_what_was_asked(start: bytes, foreign: Any, open_box: Any) -> None:
+    box = open_box()
+    foreign.replies = [written(start, b" " * 2**16, 1000)]
+    with pytest.raises(bl.EndpointProtocolError, match="expected an answer of at most 1048672 bytes"):
+        box.query(ONE)
+    assert box.query(ONE).tolist() == [[4.0, 4.0, 4.0]]
+
+
+def model(**changes: Any) -> Described:
+    facts = ("scores", "images", "FP32", "scores", (12,), 3, "rates", None, None, None)
+    return Described(**{**dict(zip(Described.__dataclass_fields__, facts)), **changes})
+
+
+@pytest.mark.parametrize(("reveals", "values"), [("label", 8), ("counts", 24), ("membrane", 24 * 5)])
+def test_room_for_every_answer(reveals: str, values: int) -> None:
+    """In JSON, with the longest numbers there are."""
+    shape = {"label": [8], "counts": [8, 3]}.get(reveals, [8, 5, 3])
+    output = {"name": "scores", "datatype": "FP64", "shape": shape, "data": [-2.2250738585072014e-308] * values}
+    asked = model(reveals=reveals)
+    assert len(json.dumps(output, indent=1)) - len(json.dumps({**output, "data": []}, indent=1)) < 32 * values
+    assert most_bytes(asked, batch=8, steps=5) == 2**20 + 32 * values
+
+
+def test_a_large_refusal_is_still_one(foreign: Any, open_box: Any) -> None:
+    foreign.extensions = ["idempotency_key"]
+    box = open_box()
+    page = written(b"HTTP/1.1 503 Busy\r\nConnection: close\r\n\r\n", b"<p>" * 10**5, 10)
+    foreign.replies = [page, page]
+    assert box.query(ONE).tolist() == [[4.0, 4.0, 4.0]]
+    assert len(foreign.keys) == 3
+
+
+def test_large_metadata(foreign: Any, open_box: Any) -> None:
+    foreign.metadata = {**foreign.metadata, "more": "x" * 2**20}
+    with pytest.raises(bl.EndpointProtocolError, match="at most 1048576 bytes"):
+        open_box()
+
+
+@pytest.mark.parametrize("retry_after", ["\xb2", "9" * 5000, "-1", "1e9", "Wed, 21 Oct 2015 07:28:00 GMT", ""])
+def test_retry_after_that_is_none(retry_after: str, foreign: Any, open_box: Any) -> None:
+    box = open_box()
+    foreign.replies = [(429, {"error": "slowly"}, {"Retry-After": retry_after})]
+    assert box.query(ONE).tolist() == [[4.0, 4.0, 4.0]]
+
+
+@pytest.mark.parametrize("length", ["1" * 5000, "\xb2", "-1", "+5", "1000000", ""])
+def test_a_length_that_is_none(length: str, foreign: Any, open_box: Any) -> None:
+    box = open_box()
+    foreign.replies = [(200, {"outputs": []}, {"Inference-Header-Content-Length": length})]
+    with pytest.raises(bl.EndpointProtocolError, match="expected Inference-Header-Content-Length within"):
+        box.query(ONE)
+
+
+@pytest.mark.parametrize("content", [{"error": {"a": ["b"]}, "code": ["c"]}, {"error": 7}, [], "no", None, 7])
+def test_refusals_of_any_form(content: Any, foreign: Any, open_box: Any) -> None:
+    box = open_box()
+    foreign.replies = [(400, content, {})]
+    with pytest.raises(bl.InputError, match="infer: "):
+        box.query(ONE)
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        {"shape": [1.0, 3.0], "data": [0, 0, 0], "datatype": []},
+        {"shape": "13", "data": [0, 0, 0]},
+        {"shape": [1] * 100 + [3], "data": [0, 0, 0]},
+        {"shape": [2**31 - 1, 3], "data": [[], []]},
+        {"shape": [1, 3], "data": [[[0, 0, 0]]]},
+        {"shape": [1, 3], "data": ["a" * 20_000, "", ""]},
+        {"shape": [1, 3], "data": [2**70, 0, 0]},
+        {"shape": [1, 3], "data": [0, 0, 0], "datatype": {}},
+        {"shape": [1, 3], "data": [2**63, 0, 0], "datatype": "UINT64"},
+        {"shape": [1, 3], "data": [1e5, 0, 0], "datatype": "FP16"},
+        {"shape": [1, 3], "data": [0, 0, 0], "datatype": "BF16"},
+        {"shape": [1, 3], "data": [0, 0, 0], "parameters": [1]},
+        {"shape": [1, 3], "data": [0, 0, 0], "parameters": {"binary_data_size": True}},
+    ],
+)
+def test_outputs_that_are_none(output: dict[str, Any]) -> None:
+    body = json.dumps({"outputs": [{"name": "scores", "datatype": "FP64", **output}]}).encode()
+    with pytest.raises(bl.EndpointProtocolError, match="expected output 'scores'"):
+        answer(Answered(body, {}), model(), 1, 1, "here")
+
+
+def test_labels_may_be_a_column() -> None:
+    for shape, data in (([2], [1, 2]), ([2, 1], [1, 2]), ([2, 1], [[1], [2]])):
+        body = json.dumps({"outputs": [{"name": "scores", "datatype": "UINT16", "shape": shape, "data": data}]})
+        assert answer(Answered(body.encode(), {}), model(reveals="label"), 2, 1, "here").tolist() == [1, 2]
+
+
+NASTY = "\x1b]0;owned\x07"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"inputs": [{"name": "images", "datatype": [], "shape": [-1, 12]}]},
+        {"inputs": [{"name": "images", "datatype": {}, "shape": [-1, 12]}]},
+        {"inputs": [{"name": "images", "datatype": NASTY, "shape": [-1, 12]}]},
+        {"inputs": [{"name": NASTY, "shape": [-1, 12]}, {"name": "b", "shape": []}]},
+        {"inputs": [{"name": NASTY * 10**4, "shape": [-1, 12]}] * 50},
+        {"outputs": [{"name": NASTY}, {"name": "\ud800"}]},
+        {"inputs": [{"name": "images", "shape": [-1, [12]]}]},
+        {"outputs": [{"name": "scores", "shape": [-1, True]}]},
+        {"inputs": NASTY},
+        {"platform": "bl_neuro", "parameters": {"reveals": NASTY}},
+        {"platform": "bl_neuro", "parameters": {"reveals": [NASTY]}},
+        {"platform": "bl_neuro", "parameters": {"layout": NASTY}},
+        {"platform": "bl_neuro", "parameters": {"classes": True}, "outputs": [{"name": "scores"}]},
+    ],
+)
+def test_metadata_that_is_none(changes: dict[str, Any], foreign: Any) -> None:
+    metadata = json.loads(json.dumps({**foreign.metadata, **changes}))
+    with pytest.raises((bl.EndpointProtocolError, bl.InputError)) as raised:
+        described(metadata, Wishes(reveals="scores"), "here")
+    said = str(raised.value)
+    assert said.isprintable()
+    assert len(said) < 10_000
+
+
+def test_names_of_outputs_do_not_drive_the_terminal(foreign: Any, open_box: Any) -> None:
+    foreign.metadata = {**foreign.metadata, "outputs": [{"name": NASTY, "shape": [-1, 3]}]}
+    box = open_box()
+    with pytest.raises(bl.EndpointProtocolError, match="expected output") as raised:
+        box.query(ONE)
+    assert str(raised.value).isprintable()
