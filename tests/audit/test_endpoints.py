@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import bl_neuro as bl
 from bl_neuro.audit.definition.experiment_file import read_experiment
+from bl_neuro.audit.doing.endpoint_box import EndpointBox
 from bl_neuro.audit.session import Audit
-from bl_neuro.errors import ExperimentError
+from bl_neuro.errors import BudgetExceeded, EndpointRefused, ExperimentError
 from bl_neuro.testing.served import Server
 
 for library in ("httptools", "prometheus_client", "starlette", "urllib3", "uvicorn"):
@@ -67,8 +69,8 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     made.end()
 
 
-def serve(folder: Path, budget: int) -> Server:
-    arguments = ["--log", str(folder / "log"), "--token", f"auditor:{TOKEN}", "--budget", str(budget)]
+def serve(folder: Path, budget: int, *more: str) -> Server:
+    arguments = ["--log", str(folder / "log"), "--token", f"auditor:{TOKEN}", "--budget", str(budget), *more]
     return Server(folder / "target.safetensors", *arguments)
 
 
@@ -132,6 +134,53 @@ def test_a_budget_that_ends_too_early_fails_the_attack_alone(server: Server, tmp
         assert "ask for a larger budget there" in failure.error
         assert charged(tmp_path)[0] <= NEEDED - 1
     finally:
+        poor.end()
+
+
+def test_a_session_goes_on_at_a_server_of_other_limits(server: Server, tmp_path: Path) -> None:
+    """In another order, and where its requests are split otherwise, which costs again but is not refused."""
+    drawn = torch.Generator().manual_seed(0)
+    queries = [(torch.rand(4, size, 64, generator=drawn) < 0.5).byte() for size in (6, 2, 3)]
+    with server.box(token=TOKEN, session="cell", budget=100) as box:
+        answers = [box.query(each) for each in queries]
+    assert charged(tmp_path) == (11, 3)
+    with server.box(token=TOKEN, session="cell", budget=100) as box:
+        for query, answer in zip(queries[::-1], answers[::-1]):
+            assert torch.equal(box.query(query), answer)
+    assert charged(tmp_path) == (11, 3)
+    server.end()
+    smaller = serve(tmp_path, BUDGET, "--max-batch", "4")
+    try:
+        for _ in range(2):
+            with smaller.box(token=TOKEN, session="cell", budget=100) as box:
+                assert torch.equal(box.query(queries[0]), answers[0])  # as 4 and 2
+                assert torch.equal(box.query(queries[1]), answers[1])
+            assert charged(tmp_path) == (17, 5)
+    finally:
+        smaller.end()
+
+
+def test_a_session_goes_on_in_another_form(server: Server, tmp_path: Path) -> None:
+    """A frame that is held goes as one frame; the same values that are not cost again at the most."""
+    held = torch.eye(64, dtype=torch.uint8)[:2].expand(4, 2, 64)
+    for query in (held, held.contiguous(), held.bool(), held.contiguous().float(), held):
+        with server.box(token=TOKEN, session="cell", budget=100) as box:
+            box.query(query)
+    assert charged(tmp_path)[0] <= 4
+
+
+def test_a_budget_there_that_ends_within_a_query(server: Server, tmp_path: Path) -> None:
+    server.end()
+    poor = serve(tmp_path, 6, "--max-batch", "4")
+    box = EndpointBox(poor.url, TOKEN, budget=8, session="cell")
+    try:
+        with pytest.raises(EndpointRefused, match="ask for a larger budget there"):
+            box.query(torch.zeros(4, 8, 64))
+        assert (box.spent, charged(tmp_path)[0]) == (4, 4)
+        with pytest.raises(BudgetExceeded, match="4 of the budget of 8 remain"):
+            box.query(torch.zeros(4, 5, 64))
+    finally:
+        box.close()
         poor.end()
 
 
