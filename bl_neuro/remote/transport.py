@@ -14,6 +14,8 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NewConnectionError
 
+CONNECTING_S, SENDING_S = 10.0, 60.0
+"""Seconds at most for a connection to be made, and for a request to be sent."""
 _FINAL = {
     "HTTP_REQUEST",
     "NO_PROTOCOLS_AVAILABLE",
@@ -73,10 +75,15 @@ class _Answer(HTTPResponse):
 class _Plain(HTTPConnection):
     response_class = _Answer
 
+    def request(self, *arguments: Any, **options: Any) -> None:
+        """urllib3 would give a body of many megabytes the time that a connection may take to be made."""
+        if self.is_closed:
+            self.connect()
+        self.timeout = SENDING_S
+        super().request(*arguments, **options)
 
-class _Secure(HTTPSConnection):
-    response_class = _Answer
 
+class _Secure(_Plain, HTTPSConnection):
     def connect(self) -> None:
         try:
             super().connect()
@@ -101,7 +108,7 @@ def pool(timeout_s: float, certificates: str | None) -> urllib3.PoolManager:
     """
     made = urllib3.PoolManager(
         maxsize=32,
-        timeout=urllib3.Timeout(connect=min(10.0, timeout_s), read=timeout_s),
+        timeout=urllib3.Timeout(connect=min(CONNECTING_S, timeout_s), read=timeout_s),
         retries=False,
         ca_certs=certificates,
     )

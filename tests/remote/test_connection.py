@@ -104,6 +104,29 @@ def test_certificates_and_protocols_are_final(balancer: Balancer, foreign: Any) 
         Connection(plain, None, 5.0, 5.0).get("/v2")
 
 
+def test_a_large_request_may_take_longer_than_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the system takes without a reader is less than this."""
+    monkeypatch.setattr("bl_neuro.remote.transport.CONNECTING_S", 0.2)
+    size, never = 2**25, threading.Event()
+
+    def slowly() -> None:
+        line, _ = server.accept()
+        with line:
+            never.wait(0.5)
+            got = 0
+            while got < size and (part := line.recv(2**20)):
+                got += len(part)
+            line.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{}")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        reader = threading.Thread(target=slowly)
+        reader.start()
+        connection = Connection(f"http://127.0.0.1:{server.getsockname()[1]}", None, 30.0, 0.0)
+        assert connection.post("/", bytes(size), {}, again=False, most=100).body == b"{}"
+        reader.join()
+        connection.close()
+
+
 @pytest.mark.parametrize("timeout_s", [0, -1.0, float("nan"), float("inf")])
 def test_a_time_that_is_none(timeout_s: float) -> None:
     with pytest.raises(InputError, match="timeout_s: expected"):
