@@ -175,30 +175,29 @@ NASTY = "\x1b]0;owned\x07"
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "said"),
     [
-        {"inputs": [{"name": "images", "datatype": [], "shape": [-1, 12]}]},
-        {"inputs": [{"name": "images", "datatype": {}, "shape": [-1, 12]}]},
-        {"inputs": [{"name": "images", "datatype": NASTY, "shape": [-1, 12]}]},
-        {"inputs": [{"name": NASTY, "shape": [-1, 12]}, {"name": "b", "shape": []}]},
-        {"inputs": [{"name": NASTY * 10**4, "shape": [-1, 12]}] * 50},
-        {"outputs": [{"name": NASTY}, {"name": "\ud800"}]},
-        {"inputs": [{"name": "images", "shape": [-1, [12]]}]},
-        {"outputs": [{"name": "scores", "shape": [-1, True]}]},
-        {"inputs": NASTY},
-        {"platform": "bl_neuro", "parameters": {"reveals": NASTY}},
-        {"platform": "bl_neuro", "parameters": {"reveals": [NASTY]}},
-        {"platform": "bl_neuro", "parameters": {"layout": NASTY}},
-        {"platform": "bl_neuro", "parameters": {"classes": True}, "outputs": [{"name": "scores"}]},
+        ({"inputs": [{"name": "images", "datatype": []}]}, "takes '\\[\\]'; expected one of BOOL"),
+        ({"inputs": [{"name": "images", "datatype": {}}]}, "takes '{}'"),
+        ({"inputs": [{"name": "images", "datatype": NASTY}]}, "takes "),
+        ({"inputs": [{"name": NASTY}, {"name": "b", "shape": []}]}, "name one of its inputs"),
+        ({"inputs": [{"name": NASTY * 10**4, "shape": [-1, 12]}] * 50}, "name one of its inputs"),
+        ({"outputs": [{"name": NASTY}, {"name": "\ud800"}]}, "name one of its outputs"),
+        ({"inputs": NASTY}, "expected inputs with names and shapes"),
+        ({"outputs": [{"name": "scores", "shape": [-1, [3]]}]}, "how many classes"),
+        ({"outputs": [{"name": "scores", "shape": [-1, True]}]}, "how many classes"),
+        ({"platform": "bl_neuro", "parameters": {"reveals": NASTY}}, "reveals: here shows"),
+        ({"platform": "bl_neuro", "parameters": {"reveals": [NASTY]}}, "reveals: here shows"),
+        ({"platform": "bl_neuro", "parameters": {"layout": NASTY}}, "is not known here"),
+        ({"platform": "bl_neuro", "parameters": {"classes": True}}, "how many classes"),
     ],
 )
-def test_metadata_that_is_none(changes: dict[str, Any], foreign: Any) -> None:
+def test_metadata_that_is_none(changes: dict[str, Any], said: str, foreign: Any) -> None:
     metadata = json.loads(json.dumps({**foreign.metadata, **changes}))
-    with pytest.raises((bl.EndpointProtocolError, bl.InputError)) as raised:
-        described(metadata, Wishes(reveals="scores"), "here")
-    said = str(raised.value)
-    assert said.isprintable()
-    assert len(said) < 10_000
+    with pytest.raises((bl.EndpointProtocolError, bl.InputError), match=said) as raised:
+        described(metadata, Wishes(reveals="scores", input_shape=(12,)), "here")
+    assert str(raised.value).isprintable()
+    assert len(str(raised.value)) < 10_000
 
 
 def test_names_of_outputs_do_not_drive_the_terminal(foreign: Any, open_box: Any) -> None:
