@@ -22,6 +22,8 @@
     │   └── EndpointProtocolError what it said is not the protocol
     └── ReportError           a report could not be written
 
+`TokenInTheClear` is a warning: a token is about to go over plain HTTP to another machine.
+
 The messages say what was expected, what was found, where, and what to try.
 
 `bl_neuro.attacks.StopAttack` is none of them: it is no failure but how your `progress` callback ends an attack.

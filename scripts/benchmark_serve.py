@@ -22,7 +22,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.request
 from collections.abc import Callable
@@ -32,6 +31,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from served_process import served
 
 STEPS, BATCH, CLIENTS, PROCESSES = 25, 160, 32, 4
 LUA = """
@@ -117,12 +117,12 @@ def median_ms(ask: Callable[[torch.Tensor], Any], given: list[torch.Tensor], sec
     return 1000 * statistics.median(times)
 
 
-def many(url: str, seconds: float, start: Any, counts: Any) -> None:
+def many(url: str, seconds: float, clients: int, start: Any, counts: Any) -> None:
     """One process of clients: how many single queries were answered."""
     import bl_neuro as bl
 
     torch.set_num_threads(1)
-    boxes = [bl.RemoteBlackBox(url) for _ in range(CLIENTS // PROCESSES)]
+    boxes = [bl.RemoteBlackBox(url) for _ in range(clients)]
     given = spikes(1, os.getpid())
     start.wait()
     until = time.monotonic() + seconds
@@ -138,15 +138,16 @@ def many(url: str, seconds: float, start: Any, counts: Any) -> None:
         counts.put(sum(pool.map(ask, boxes)))
 
 
-def crowd(url: str, seconds: float) -> float:
-    """Answers a second to 32 clients of ours."""
+def crowd(url: str, seconds: float, clients: int, processes: int) -> float:
+    """Answers a second to so many clients of ours."""
     context = multiprocessing.get_context("spawn")
-    start, counts = context.Barrier(PROCESSES), context.Queue()
-    clients = [context.Process(target=many, args=(url, seconds, start, counts)) for _ in range(PROCESSES)]
-    for each in clients:
+    start, counts = context.Barrier(processes), context.Queue()
+    given = (url, seconds, clients // processes, start, counts)
+    asking = [context.Process(target=many, args=given) for _ in range(processes)]
+    for each in asking:
         each.start()
-    total = sum(counts.get(timeout=seconds + 120) for _ in clients)
-    for each in clients:
+    total = sum(counts.get(timeout=seconds + 120) for _ in asking)
+    for each in asking:
         each.join()
     return float(total / seconds)
 
@@ -193,8 +194,9 @@ def one_round(url: str, metrics: int, seconds: float, wrk: Wrk, target: Any, box
     found["client_held_per_s"] = 1000 * BATCH / median_ms(box.query, frames, seconds / 2)
     found["client_single_median_ms"] = median_ms(box.query, [spikes(1, 0)], seconds / 2)
     if ours:
+        found["client_1_per_s"] = crowd(url, seconds, 1, 1)
         counted = Batches(metrics)
-        found["client_32_per_s"] = crowd(url, seconds)
+        found["client_32_per_s"] = crowd(url, seconds, CLIENTS, PROCESSES)
         found["client_32_mean_batch"] = counted.mean()
     return found
 
@@ -205,7 +207,11 @@ def summary(rounds: list[dict[str, float]]) -> dict[str, float]:
     def middle(of: Callable[[dict[str, float]], float], among: list[dict[str, float]] = rounds) -> float:
         return statistics.median(of(each) for each in among)
 
-    found = {name: middle(lambda each, name=name: each[name]) for name in rounds[0] if "client_32" not in name}  # type: ignore[misc]
+    found = {
+        name: middle(lambda each, name=name: each[name])
+        for name in rounds[0]
+        if not name.startswith(("client_1_", "client_32_"))
+    }  # type: ignore[misc]
     for connections in (1, 2, 4):
         name = f"wrk_batch_{connections}_connections_per_s"
         found[f"share_wrk_{connections}"] = middle(lambda each, name=name: each[name] / each["emulator_per_s"])  # type: ignore[misc]
@@ -213,11 +219,9 @@ def summary(rounds: list[dict[str, float]]) -> dict[str, float]:
     found["share_client_held"] = middle(lambda each: each["client_held_per_s"] / each["emulator_held_per_s"])
     found["wrk_32_over_1"] = middle(lambda each: each["wrk_32_per_s"] / each["wrk_single_per_s"])
     ours = [each for each in rounds if "client_32_per_s" in each]
-    for name in ("client_32_per_s", "client_32_mean_batch"):
+    for name in ("client_1_per_s", "client_32_per_s", "client_32_mean_batch"):
         found[name] = middle(lambda each, name=name: each[name], ours)  # type: ignore[misc]
-    found["client_32_over_1"] = middle(
-        lambda each: each["client_32_per_s"] * each["client_single_median_ms"] / 1000, ours
-    )
+    found["client_32_over_1"] = middle(lambda each: each["client_32_per_s"] / each["client_1_per_s"], ours)
     return found
 
 
@@ -229,27 +233,14 @@ def measure(seconds: float, rounds: int, folder: Path) -> dict[str, Any]:
     made = network()
     bl.save(made, folder / "model.safetensors")
     metrics = 20000 + os.getpid() % 20000
-    command = [sys.executable, "-m", "bl_neuro", "serve", str(folder / "model.safetensors"), "--port", "0"]
-    command += ["--log", str(folder / "log"), "--metrics-port", str(metrics)]
     before = os.getloadavg()[0]
     found: list[dict[str, float]] = []
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
-        assert server.stderr is not None
-        facts: dict[str, Any] = {}
-        lines = server.stderr
-        while facts.get("event") != "ready":
-            facts |= json.loads(lines.readline())
-        reading = threading.Thread(target=lambda: [None for _ in lines])
-        reading.start()
-        url = f"http://127.0.0.1:{facts['port']}/v2/models/model"
-        wrk = Wrk(url, folder)
-        try:
-            with bl.open_target(made, "loihi", threads=threads) as target, bl.RemoteBlackBox(url) as box:
-                for number in range(rounds):
-                    found.append(one_round(url, metrics, seconds, wrk, target, box, number < 2))
-        finally:
-            server.terminate()
-            reading.join()
+    options = ("--metrics-port", str(metrics))
+    with served(folder / "model.safetensors", "loihi", folder / "log", *options) as server:
+        wrk = Wrk(server.url, folder)
+        with bl.open_target(made, "loihi", threads=threads) as target, bl.RemoteBlackBox(server.url) as box:
+            for number in range(rounds):
+                found.append(one_round(server.url, metrics, seconds, wrk, target, box, number < 2))
     rounded = [{name: round(value, 3) for name, value in each.items()} for each in found]
     medians = {name: round(value, 3) for name, value in summary(found).items()}
     processors = len(os.sched_getaffinity(0))
