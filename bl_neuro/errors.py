@@ -31,6 +31,8 @@ The messages say what was expected, what was found, where, and what to try.
 
 from __future__ import annotations
 
+from typing import Any
+
 
 def _printable(text: str) -> str:
     """`text` with what drives a terminal written as an escape: files name things, and messages repeat the names."""
@@ -38,7 +40,12 @@ def _printable(text: str) -> str:
 
 
 class BlNeuroError(Exception):
-    """Base of every exception of bl-neuro."""
+    """Base of every exception of bl-neuro.
+
+    found: what a search of queries had found (`bl_neuro.attacks.Inversions`) when this ended it; else None.
+    """
+
+    found: Any = None
 
 
 class InputError(BlNeuroError, ValueError):

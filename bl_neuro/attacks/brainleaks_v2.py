@@ -19,7 +19,7 @@ from bl_neuro.attacks.inversions import Inversions, Status, Trace
 from bl_neuro.attacks.moving_pattern import MovingPattern
 from bl_neuro.attacks.pattern_oracle import PatternOracle
 from bl_neuro.attacks.query_search import QuerySearch
-from bl_neuro.attacks.stopping import Stopping
+from bl_neuro.attacks.stopping import Stopping, keeping
 from bl_neuro.attacks.time_segments import TimeSegments
 from bl_neuro.attacks.warm_start import affordable_probes, first_rates, probe_weights
 from bl_neuro.seeding import stream
@@ -134,17 +134,18 @@ class BrainLeaksV2(QuerySearch):
         search = _Search(self, PatternOracle(box, classes, steps, self.form), stream(seed, "attack v2"))
         generations = -(-self.queries // self.population)
         stopping = Stopping(progress, generations + 1, self.patience)
-        whole = search.warm_up()
-        stopping.after(1)
-        for generation in range(generations if stopping.status is None else 0):
-            wanted = min(self.population, self.queries - generation * self.population)
-            size = search.affordable(wanted)
-            whole = whole and size == wanted
-            if size < 2:
-                break
-            search.generation(size)
-            if not stopping.after(generation + 2, search.attained()):
-                break
+        with keeping(lambda: search.result(Status.STOPPED, self.name, seed)):
+            whole = search.warm_up()
+            stopping.after(1)
+            for generation in range(generations if stopping.status is None else 0):
+                wanted = min(self.population, self.queries - generation * self.population)
+                size = search.affordable(wanted)
+                whole = whole and size == wanted
+                if size < 2:
+                    break
+                search.generation(size)
+                if not stopping.after(generation + 2, search.attained()):
+                    break
         return search.result(stopping.status or (Status.COMPLETED if whole else Status.BUDGET_SPENT), self.name, seed)
 
 

@@ -16,7 +16,7 @@ from bl_neuro.attacks.image_prior import ImagePrior
 from bl_neuro.attacks.inversions import Inversions, Status, Trace
 from bl_neuro.attacks.pattern_oracle import PatternOracle
 from bl_neuro.attacks.query_search import QuerySearch
-from bl_neuro.attacks.stopping import Stopping
+from bl_neuro.attacks.stopping import Stopping, keeping
 from bl_neuro.attacks.warm_start import affordable_probes, first_rates, probe_weights
 from bl_neuro.seeding import derived_seed, stream
 
@@ -75,11 +75,12 @@ class PeerSearch(QuerySearch):
         generations = -(-self.queries // self.population)
         stopping = Stopping(progress, generations + 1, self.patience)
         stopping.after(1)
-        for generation in range(generations if stopping.status is None else 0):
-            if not run.generation(min(self.population, self.queries - generation * self.population)):
-                break
-            if not stopping.after(generation + 2, run.searcher.best_fitness):
-                break
+        with keeping(lambda: run.result(Status.STOPPED)):
+            for generation in range(generations if stopping.status is None else 0):
+                if not run.generation(min(self.population, self.queries - generation * self.population)):
+                    break
+                if not stopping.after(generation + 2, run.searcher.best_fitness):
+                    break
         return run.result(stopping.status or run.status)
 
 

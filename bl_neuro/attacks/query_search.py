@@ -29,7 +29,8 @@ class QuerySearch(AttackWithPriors[BlackBox]):
     patience: generations without a gain after which the search ends, with status `no_gain`; None for no such end.
 
     Every query counts against the box's budget, the warm start included. Where the budget ends first, the search is
-    returned as it stands, with status `budget_spent`; where `progress` raises `StopAttack`, with status `stopped`.
+    returned as it stands, with status `budget_spent`; where `progress` raises `StopAttack`, with status `stopped`. An
+    error of the box, as of an endpoint that went away, comes out with what was found until then (`error.found`).
     """
 
     access: ClassVar[str] = "black_box"

@@ -1,10 +1,14 @@
-"""When a search ends before its plan does: when it is told to, and when it no longer gains."""
+"""When a search ends before its plan does: when it is told to, when it no longer gains, and when it cannot go on."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 from bl_neuro.arrays import FloatArray
 from bl_neuro.attacks.base import Progress
-from bl_neuro.attacks.inversions import Status
+from bl_neuro.attacks.inversions import Inversions, Status
+from bl_neuro.errors import BlNeuroError
 
 LEAST_GAIN = 0.01
 """A rise of what was attained, averaged over the classes, that counts as a gain."""
@@ -18,6 +22,16 @@ class StopAttack(Exception):
     Its status is `stopped` then. A white-box attack has no such end: the exception comes out of its call, and nothing
     is returned. No `BlNeuroError`, since nothing went wrong: what handles errors should not take it for one.
     """
+
+
+@contextmanager
+def keeping(found: Callable[[], Inversions]) -> Iterator[None]:
+    """An error that ends a search, as of an endpoint that went away, takes along what was `found` until then."""
+    try:
+        yield
+    except BlNeuroError as error:
+        error.found = found()
+        raise
 
 
 class Stopping:

@@ -12,6 +12,7 @@ from typing import Any
 from bl_neuro.audit.definition.experiment import Experiment
 from bl_neuro.audit.definition.experiment_file import experiment_path, read_experiment
 from bl_neuro.audit.definition.material import Material, Place
+from bl_neuro.audit.doing.endpoint_box import need_tokens
 from bl_neuro.audit.findings.audit_results import audit_results
 from bl_neuro.audit.findings.stored_pictures import StoredPictures
 from bl_neuro.audit.findings.summary import summarise
@@ -78,6 +79,7 @@ class Audit:
         with self.store.locked():
             self.store.write_file("experiment.json", json.dumps(self.experiment.model_dump(), indent=1) + "\n")
             cells = self.cells  # what is refused is so before anything starts
+            need_tokens(self.experiment.endpoints)
             crew: Crew
             if scheduler is None:
                 crew = Processes(self.task, jobs, worker)

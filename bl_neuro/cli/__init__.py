@@ -1,7 +1,7 @@
 """The command line, `bl-neuro`.
 
-Exit codes: 0 done, 1 the check it makes failed, 2 bad input or usage, 130 interrupted, 141 whoever reads the output
-closed it (as `head` does).
+Exit codes: 0 done, 1 the check it makes failed, 2 bad input or usage, 75 an endpoint is away or busy, 130 interrupted,
+141 whoever reads the output closed it (as `head` does).
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ import os
 import sys
 
 from bl_neuro.cli.printable import printable
-from bl_neuro.errors import BlNeuroError
+from bl_neuro.errors import BlNeuroError, EndpointUnavailable
 
 INTERRUPTED = 130
+TRY_LATER = 75
+"""What sysexits.h says of what may go well another time: an endpoint is away or busy."""
 NOBODY_READS = 141
 """What a shell says of a program that SIGPIPE ended."""
 
@@ -33,6 +35,9 @@ def run(arguments: list[str]) -> int:
         if code == INTERRUPTED:  # Typer makes an exit code of Ctrl-C
             _fail("interrupted")
         return code
+    except EndpointUnavailable as error:
+        _fail(str(error))
+        return TRY_LATER
     except BlNeuroError as error:
         return _fail(str(error))
     except SystemExit as error:  # Typer makes exit code 1 of a closed pipe, which means a failed check here

@@ -147,14 +147,16 @@ def report_inversions(
     facts: dict[str, object],
     assumed: list[str],
     inversions: Inversions,
-    answers: list[int | None],
+    answers: list[int | None] | None,
     judged: FloatArray | None,
     as_json: bool,
 ) -> None:
-    """Says what came of it; answers: what the target says of each inversion."""
+    """Says what came of it; answers: what the target says of each inversion, None for a target that is not asked."""
     each: list[dict[str, object]] = []
     for number, label in enumerate(inversions.classes.tolist()):
-        one: dict[str, object] = {"class": label, "target_answers": answers[number]}
+        one: dict[str, object] = {"class": label}
+        if answers is not None:
+            one["target_answers"] = answers[number]
         if judged is not None:
             one |= {
                 "evaluator_answers": int(judged[number].argmax()),
@@ -169,6 +171,8 @@ def report_inversions(
     title = f"{facts['attack']} on {facts['substrate']}, {spent}, {facts['status']}"
     rows = [[_cell(value) for value in one.values()] for one in each]
     print_table(title, [column.replace("_", " ") for column in each[0]], rows, numbers_from=0)
+    if answers is None and judged is None:
+        say("Nothing judged them: give --evaluator (see bl-neuro train), or look at the pictures in --out.")
     if facts["out"] is not None:
         say(f"Written: {facts['out']}")
 

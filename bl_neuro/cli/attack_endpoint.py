@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
+import warnings
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bl_neuro.attacks import Inversions
 from bl_neuro.cli.attack import (
     classes_named,
     facts_of,
@@ -19,7 +23,7 @@ from bl_neuro.cli.attack_folder import need_free, save_attack
 from bl_neuro.cli.interrupt import ends_on_interrupt
 from bl_neuro.cli.output import progress_bars
 from bl_neuro.cli.strategy import BUDGET, StrategyRequest
-from bl_neuro.errors import InputError
+from bl_neuro.errors import BlNeuroError, InputError, TokenInTheClear
 from bl_neuro.remote import RemoteBlackBox
 from bl_neuro.training import load_evaluator
 
@@ -45,6 +49,8 @@ class EndpointAttackRequest:
     input_shape: str | None = None
     layout: str | None = None
     certificates: Path | None = None
+    class_count: int | None = None
+    session: str | None = None
 
 
 def attack_endpoint(request: EndpointAttackRequest, as_json: bool) -> None:
@@ -68,18 +74,46 @@ def attack_endpoint(request: EndpointAttackRequest, as_json: bool) -> None:
         stages = opened.enter_context(progress_bars())
         progress = opened.enter_context(ends_on_interrupt(stages.stage(f"{strategy.name} on {request.url}")))
         assumed = [*strategy.assumptions(box), *told.other_size(box)]
-        inversions = strategy(box, classes=classes, steps=request.steps, seed=request.seed, progress=progress)
+        inversions, lost = _kept(
+            lambda: strategy(box, classes=classes, steps=request.steps, seed=request.seed, progress=progress)
+        )
     facts = {
         **facts_of(request.url, told, strategy, inversions, assumed, request.steps),
+        "asked_budget": wanted.budget,
+        "session": request.session,
         "out": None if request.out is None else str(request.out),
     }
     if request.out is not None:
         save_attack(inversions, seen_images(inversions, shape), facts, request.out)
     judged = None if evaluator is None else evaluator.probabilities(seen_images(inversions, shape))
-    report_inversions(facts, assumed, inversions, [None] * len(classes), judged, as_json)
+    report_inversions(facts, assumed, inversions, None, judged, as_json)
+    if lost is not None:
+        raise lost
+
+
+def _kept(attack: Callable[[], Inversions]) -> tuple[Inversions, BlNeuroError | None]:
+    """The inversions; and what ended the search, if something did after it had found any."""
+    try:
+        return attack(), None
+    except BlNeuroError as error:
+        if error.found is None or not error.found.queries:
+            raise
+        return error.found, error
 
 
 def _box(request: EndpointAttackRequest) -> RemoteBlackBox:
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", TokenInTheClear)
+        box = _opened(request)
+    for each in told:
+        sys.stderr.write(f"warning: {each.message}\n")
+    wanted = request.strategy.budget
+    if wanted is not None and box.budget is not None and box.budget < wanted:
+        sys.stderr.write(f"The endpoint leaves {box.budget:,} of the {wanted:,} queries asked for.\n")
+    return box
+
+
+def _opened(request: EndpointAttackRequest) -> RemoteBlackBox:
     return RemoteBlackBox(
         request.url,
         token=request.token or os.environ.get(TOKEN),
@@ -88,6 +122,8 @@ def _box(request: EndpointAttackRequest) -> RemoteBlackBox:
         input=request.input,
         output=request.output,
         input_shape=None if request.input_shape is None else _sizes(request.input_shape),
+        classes=request.class_count,
+        session=request.session,
         layout=request.layout,  # type: ignore[arg-type]  # the box checks it
         certificates=None if request.certificates is None else str(request.certificates),
     )

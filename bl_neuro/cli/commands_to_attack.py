@@ -83,6 +83,13 @@ def attack(
         Path | None,
         typer.Option("--certificates", help="PEM file of the authorities that an https endpoint is trusted by."),
     ] = None,
+    class_count: Annotated[
+        int | None, typer.Option("--class-count", help="How many classes an endpoint tells apart, if it does not say.")
+    ] = None,
+    session: Annotated[
+        str | None,
+        typer.Option("--session", help="Name under which an endpoint charges nothing twice if this is run once more."),
+    ] = None,
     layers: Layers = None,
     input_shape: InputShape = None,
     convention: Convention = None,
@@ -104,12 +111,24 @@ def attack(
     if model.startswith(("http://", "https://")):
         from bl_neuro.cli.attack_endpoint import EndpointAttackRequest, attack_endpoint
 
-        said = (token, input_name, output_name, input_shape, layout, certificates)
+        _no_effect("an endpoint", {"--layers": layers, "--convention": convention, "--dt": dt, "--reset": reset})
+        said = (token, input_name, output_name, input_shape, layout, certificates, class_count, session)
         return attack_endpoint(
             EndpointAttackRequest(model, asked, classes, steps, evaluator, out, seed, force, *said), as_json
         )
+    only = {"--token": token, "--input": input_name, "--output": output_name, "--layout": layout}
+    _no_effect("a file", {**only, "--certificates": certificates, "--class-count": class_count, "--session": session})
     opened = model_request(Path(model), layers, input_shape, convention, dt, reset)
     command(AttackRequest(opened, backend, asked, classes, steps, evaluator, out, seed, force), as_json)
+
+
+def _no_effect(what: str, options: dict[str, object]) -> None:
+    """InputError where an option was given that says nothing about what is attacked."""
+    from bl_neuro.errors import InputError
+
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise InputError(f"{', '.join(given)}: without effect on {what}; leave it out")
 
 
 @app.command()
@@ -138,7 +157,8 @@ def serve(
         typer.Option("--token", help="NAME:TOKEN of a client, which others here can see; BL_NEURO_TOKENS they cannot."),
     ] = None,
     log: Annotated[
-        Path | None, typer.Option("--log", help="File of all queries, which budgets live in; NAME.queries.sqlite.")
+        Path | None,
+        typer.Option("--log", help="File of all queries, which budgets live in; NAME.queries.sqlite beside the model."),
     ] = None,
     certificate: Annotated[Path | None, typer.Option("--tls-certificate", help="PEM file, for HTTPS.")] = None,
     key: Annotated[Path | None, typer.Option("--tls-key", help="PEM file of its key.")] = None,

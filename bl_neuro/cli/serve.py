@@ -37,7 +37,8 @@ def serve(request: ServeRequest) -> None:
     from bl_neuro.deploy.serve import serve as run
 
     name = request.name or request.model.path.stem
-    settings = ServeSettings(name=name, log=request.log or Path(f"{name}.queries.sqlite"), **request.settings)
+    log = request.log or request.model.path.parent / f"{name}.queries.sqlite"
+    settings = ServeSettings(name=name, log=log.absolute(), **request.settings)
     clients = Clients(_hashes(request))
     network = request.model.open()
     need_spoken(network, settings.reveals)
@@ -84,6 +85,11 @@ def _hashes(request: ServeRequest) -> dict[str, str]:
         if name in found or digest in found.values():
             raise InputError(f"--token: client {name!r}, or its token, is in the file too")
         found[name] = digest
+    if not found and (request.token_file is not None or TOKENS in os.environ):
+        where = TOKENS if request.token_file is None else str(request.token_file)
+        raise InputError(
+            f"{where}: expected a client at least, found none; add one with bl-neuro token, or leave it out"
+        )
     return found
 
 

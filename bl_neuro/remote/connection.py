@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import ssl
 import time
@@ -25,6 +26,7 @@ from bl_neuro.errors import (
 MOST_METADATA = 2**20
 MOST_REFUSAL = 64 * 2**10
 """Bytes of an answer that describes, and of what is read of one that refuses."""
+_LOG = logging.getLogger(__name__)
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 5.0
 _PART = 64 * 2**10
 _BUSY = (408, 429, 502, 503, 504)
@@ -100,25 +102,37 @@ class Connection:
 
     def _request(self, asked: _Request) -> Answered:
         until = time.monotonic() + self._patience_s
-        pause = FIRST_PAUSE_S
+        pause, told = FIRST_PAUSE_S, False
         while True:
             found = self._once(asked)
             if isinstance(found, Answered):
                 return found
             wait = min(max(pause, found.after or 0.0), LONGEST_PAUSE_S)
+            if pause > FIRST_PAUSE_S * 8 and not told:
+                told = True
+                _LOG.warning("%s: %s; tried again for %g s", self.base, found.why, self._patience_s)
             if time.monotonic() + wait > until:
                 raise EndpointUnavailable(f"{self.base}{asked.path}: {found.why}, for {self._patience_s:g} s")
             time.sleep(wait)
             pause *= 2
 
     def _once(self, asked: _Request) -> Answered | _NotYet:
-        from urllib3.exceptions import ConnectTimeoutError, HTTPError, LocationParseError, NewConnectionError, SSLError
+        from urllib3.exceptions import (
+            ConnectTimeoutError,
+            HTTPError,
+            LocationParseError,
+            NameResolutionError,
+            NewConnectionError,
+            SSLError,
+        )
 
         from bl_neuro.remote.transport import is_final
 
         url = self.base + asked.path
         try:
             status, content, headers = self._exchanged(asked, url)
+        except NameResolutionError as error:
+            raise EndpointUnavailable(f"{url}: there is no such host") from error
         except (NewConnectionError, ConnectTimeoutError) as error:
             return _NotYet(f"cannot be reached ({type(error.__cause__ or error).__name__})")
         except LocationParseError as error:

@@ -71,16 +71,22 @@ def described(metadata: Any, wishes: Wishes, where: str) -> Described:
     reveals = _agreed("reveals", wishes.reveals, ours.get("reveals"), where)
     if reveals not in REVEALS:
         raise EndpointProtocolError(f"{where}: reveals {str(reveals)[:40]!r}, which is not known here")
+    if wishes.layout is not None and ours.get("layout") not in (None, wishes.layout):
+        raise InputError(f"layout: {where} takes {str(ours['layout'])[:40]!r}, found {wishes.layout!r}")
     layout: Any = wishes.layout or ours.get("layout") or "time_first"
     if layout not in LAYOUTS:
         raise EndpointProtocolError(f"{where}: layout {str(layout)[:40]!r} is not known here")
     shape = wishes.input_shape or _sizes(given.get("shape", [])[TIMED[layout] :])
     if not shape:
-        raise InputError(f"{where}: does not say how large an input is; give input_shape")
+        stated = str(given.get("shape", []))[:60]
+        raise InputError(
+            f"{where}: how large an input is does not follow from its shape {stated} with layout {layout}; give "
+            "layout (--layout; rates for a model that knows no time) or input_shape (--input-shape)"
+        )
     last = shown.get("shape", [])[-1:]
     classes = wishes.classes or ours.get("classes") or (None if reveals == "label" else (_sizes(last) or (None,))[0])
     if not isinstance(classes, int) or isinstance(classes, bool) or not 1 <= classes <= MOST_CLASSES:
-        raise InputError(f"{where}: does not say how many classes there are; give classes")
+        raise InputError(f"{where}: does not say how many classes there are; give classes (--class-count)")
     datatype = given.get("datatype", "FP32")
     if not isinstance(datatype, str) or datatype not in PROTOCOL:
         raise EndpointProtocolError(f"{where}: takes {str(datatype)[:40]!r}; expected one of {', '.join(PROTOCOL)}")

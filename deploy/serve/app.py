@@ -94,21 +94,27 @@ class Endpoint:
 
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             request = Request(scope, receive)
-            began, client = time.monotonic(), None
+            began, client, code = time.monotonic(), None, None
             try:
                 if method is not None and request.method not in methods:
                     raise Problem(405, "no_route", f"expected {method}")
                 self._from_a_program(request)
                 client = self._client(request) if secure else ""
+                if secure:
+                    self._within_rate(client)
                 response = await handler(request, client)
             except Problem as problem:
+                code = problem.code
                 response = _refused(problem, method)
             except Exception as error:  # noqa: BLE001 - a defect of ours: named in the log, and not to the client
                 self._log.write("defect", route=path, error=type(error).__name__, said=str(error)[:200])
                 response = _json({"error": "internal error", "code": "internal"}, 500)
             self.metrics.requests.labels(path, str(response.status_code)).inc()
-            elapsed = round(1000 * (time.monotonic() - began), 3)
-            self._log.write("request", route=path, client=client, status=response.status_code, ms=elapsed)
+            elapsed = time.monotonic() - began
+            self.metrics.request_s.labels(path).observe(elapsed)
+            refused = {} if code is None else {"code": code}
+            facts = {"client": client, "status": response.status_code, "ms": round(1000 * elapsed, 3), **refused}
+            self._log.write("request", route=path, **facts)
             await response(scope, receive, send)
 
         return answer
@@ -125,10 +131,12 @@ class Endpoint:
         client = self._clients.named(request.headers.get("authorization"))
         if client is None:
             raise Problem(401, "unauthorized", "Authorization: expected Bearer and a token that is known here")
+        return client
+
+    def _within_rate(self, client: str) -> None:
         wait = self._rate.wait(client)
         if wait:
             raise Problem(429, "rate_limited", f"expected at most {self._settings.rate:g} requests a second", wait)
-        return client
 
     async def _server(self, request: Request, client: str) -> Response:
         return _json({"name": "bl-neuro", "version": __version__, "extensions": EXTENSIONS})
@@ -177,6 +185,8 @@ class Endpoint:
 
     def _read(self, body: bytes, header_length: str | None, take: Callable[[int], None]) -> tuple[Query, Tensor]:
         query = read_query(body, header_length, self._settings.reveals, self._model.limits, take)
+        if query.spikes:
+            return query, query.values
         try:
             return query, self._model.accepted(query.values)
         except InputError as error:
@@ -204,7 +214,10 @@ class Endpoint:
         )
 
     async def _nowhere(self, request: Request, client: str) -> Response:
-        raise Problem(404, "no_route", "expected a route of /openapi.json")
+        said = "expected a route of /openapi.json"
+        if self._clients.named(request.headers.get("authorization")) is not None:
+            said += f"; the model that is here is {self._settings.name!r}, version {VERSION}"
+        raise Problem(404, "no_route", said)
 
 
 class _Application:

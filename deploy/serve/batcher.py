@@ -2,7 +2,8 @@
 
 A request alone never waits. Once requests come together, a call is held back for a few milliseconds until half of the
 crowd has arrived: so one half is read and answered while the substrate runs the other.
-Charges are written down before the substrate is asked, those of one call in one transaction.
+Charges go to the disk while the substrate runs, those of one call in one transaction; no answer leaves before they are
+there.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from bl_neuro.errors import SubstrateError
 
 _QUIET_S = 0.001
 """A call is held back no longer once nothing arrived for so long."""
+_ANSWERED = (Charged.NEW, Charged.BEFORE)
 LAST_CALL_S = 10.0
 """Seconds that the call in progress has to end in, once all requests are answered or given up."""
 _FORGOTTEN = 0.9
@@ -136,30 +138,44 @@ class Batcher:
 
     def _run(self, batch: list[Waiting]) -> list[Tensor | Exception]:
         """In the worker's thread: charges, asks, and answers or refuses each."""
+        new: list[Charge] = []
+        answer: Tensor | None = None
         try:
-            charged = self._ledger.charge([each.charge for each in batch])
+            with self._ledger.charging([each.charge for each in batch]) as charged:
+                new += [each.charge for each, what in zip(batch, charged) if what is Charged.NEW]
+                asked = [each for each, what in zip(batch, charged) if what in _ANSWERED]
+                if asked:
+                    answer = self._asked(asked)
         except sqlite3.Error as error:
             self._metrics.failures.inc()
             raise busy("the log of queries cannot be written; nothing was charged") from error
-        asked = [each for each, what in zip(batch, charged) if what in (Charged.NEW, Charged.BEFORE)]
-        if not asked:
-            return [_refusal(what) for what in charged]
-        new = [each.charge for each, what in zip(batch, charged) if what is Charged.NEW]
-        began = time.monotonic()
-        try:
-            answer = batch_first(self._box.query(_joined([each.spikes for each in asked])), self._box.reveals)
         except Exception as error:
             self._give_back(new)
             self._metrics.failures.inc()
             if isinstance(error, SubstrateError):
                 raise busy("the substrate failed; nothing was charged") from error
             raise
-        self._metrics.run_s.observe(time.monotonic() - began)
-        self._metrics.batch.observe(len(asked))
         for charge in new:
             self._metrics.queries.labels(charge.client).inc(charge.cost)
-        parts = iter(answer.split([each.charge.cost for each in asked]))
-        return [next(parts) if what in (Charged.NEW, Charged.BEFORE) else _refusal(what) for what in charged]
+        parts = iter(() if answer is None else answer.split([each.charge.cost for each in asked]))
+        return [
+            next(parts) if what in _ANSWERED else self._refusal(each.charge, what) for each, what in zip(batch, charged)
+        ]
+
+    def _asked(self, asked: list[Waiting]) -> Tensor:
+        """One call of the substrate, batch on axis 0."""
+        began = time.monotonic()
+        answer = batch_first(self._box.query(_joined([each.spikes for each in asked])), self._box.reveals)
+        self._metrics.run_s.observe(time.monotonic() - began)
+        self._metrics.batch.observe(len(asked))
+        return answer
+
+    def _refusal(self, charge: Charge, what: Charged) -> Problem:
+        if what is Charged.ANOTHER:
+            return Problem(409, "key_reused", "Idempotency-Key: expected a new one for another query")
+        left = self._ledger.remaining(charge.client)
+        said = f"this query costs {charge.cost}, and {left} are left of this client's budget"
+        return Problem(403, "budget_exceeded", said)
 
     def _give_back(self, charges: list[Charge]) -> None:
         """What was charged for nothing, where the log can still be written."""
@@ -182,9 +198,3 @@ def _joined(spikes: list[Tensor]) -> Tensor:
         return torch.cat(spikes, dim=1)
     frames = torch.cat([each[:1] for each in spikes], dim=1)
     return frames.expand(len(spikes[0]), *frames.shape[1:])
-
-
-def _refusal(what: Charged) -> Problem:
-    if what is Charged.ANOTHER:
-        return Problem(409, "key_reused", "Idempotency-Key: expected a new one for another query")
-    return Problem(403, "budget_exceeded", "this query would cost more than what is left of the budget")

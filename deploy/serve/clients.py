@@ -74,8 +74,10 @@ def read_token_file(path: Path) -> dict[str, str]:
 def add_client(path: Path, name: str) -> str:
     """A new token for `name`, whose hash is added to the file at `path`. The token is shown here and never again."""
     known = read_token_file(path) if path.exists() else {}
-    if not NAME.fullmatch(name) or name in known:
-        raise InputError(f"client: expected a new name of letters, digits, '.', '_' and '-', found {name!r}")
+    if name in known:
+        raise InputError(f"{path}: client {name!r} is there already; remove its line to give it another token")
+    if not NAME.fullmatch(name):
+        raise InputError(f"client: expected a name of letters, digits, '.', '_' and '-', found {name!r}")
     token = secrets.token_urlsafe(32)
     handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     with os.fdopen(handle, "a", encoding="utf-8") as file:

@@ -11,6 +11,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
@@ -66,6 +67,7 @@ class Ledger:
         path = path.resolve()  # a link to the log is the same log, and its lock the same lock
         self._budget = budget
         self._mutex = threading.Lock()
+        self._disk = ThreadPoolExecutor(1, "log of queries")
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(f"{path}.lock")
         try:
@@ -91,7 +93,7 @@ class Ledger:
             self._base.execute("INSERT INTO model VALUES (?)", (served,))
         elif known[0] != served:
             raise InputError(
-                f"{path}: this log is of another network, or of what else of it was revealed or what computed it; "
+                f"{path}: this log is of another network, view or arithmetic ({known[0]}; to be served: {served}); "
                 "give this one its own with --log"
             )
         self._read_spent()
@@ -107,36 +109,49 @@ class Ledger:
 
     def charge(self, charges: Sequence[Charge]) -> list[Charged]:
         """Charges each in its order, in one transaction that is on the disk when this returns; sqlite3.Error if not."""
-        with self._writing():
+        with self.charging(charges) as found:
+            return found
+
+    @contextmanager
+    def charging(self, charges: Sequence[Charge]) -> Iterator[list[Charged]]:
+        """Charges each in its order, in one transaction that goes to the disk while the block runs.
+
+        Where the block ends it is there, or sqlite3.Error is raised and nothing is charged: until then no answer may
+        leave.
+        """
+        with self._transaction():
             spent = dict(self._spent)
             found = [self._charge(charge, spent) for charge in charges]
-        self._spent = spent
-        return found
+            written = self._disk.submit(self._base.execute, "COMMIT")
+            try:
+                yield found
+            finally:
+                written.result()
+                self._spent = spent
 
     def void(self, charges: Sequence[Charge]) -> None:
         """Gives back what was charged and never answered, since the substrate failed."""
         if not charges:
             return
-        with self._writing():
+        with self._transaction():
             for charge in charges:
                 self._write(charge, -charge.cost)
-        for charge in charges:
-            self._spent[charge.client] -= charge.cost
+            self._base.execute("COMMIT")
+            for charge in charges:
+                self._spent[charge.client] -= charge.cost
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """A transaction that is whole or not there."""
+    def _transaction(self) -> Iterator[None]:
+        """For the block to commit; else it is taken back."""
         with self._mutex:
             self._base.execute("BEGIN IMMEDIATE")
             try:
                 if self._version() != self._seen:
                     self._read_spent()
                 yield
-                self._base.execute("COMMIT")
-            except BaseException:
-                if self._base.in_transaction:  # a full disk has ended it already
+            finally:
+                if self._base.in_transaction:  # it was not committed, nor ended by a full disk
                     self._base.execute("ROLLBACK")
-                raise
 
     def spent(self, client: str) -> int:
         """Queries that `client` has spent."""
@@ -149,6 +164,7 @@ class Ledger:
     def close(self) -> None:
         """Closes the file, for another server to open."""
         with self._mutex:
+            self._disk.shutdown()
             self._base.close()
             self._lock.release()
 

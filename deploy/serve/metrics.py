@@ -14,6 +14,10 @@ class Metrics:
             "bl_neuro_requests_total", "Requests answered, by route and status.", ["route", "status"],
             registry=self.registry,
         )  # fmt: skip
+        self.request_s = Histogram(
+            "bl_neuro_request_seconds", "Seconds from a request's head to its answer, by route.", ["route"],
+            buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2.0, 10.0), registry=self.registry,
+        )  # fmt: skip
         self.queries = Counter(
             "bl_neuro_queries_total", "Samples charged, by client.", ["client"], registry=self.registry
         )

@@ -57,6 +57,8 @@ class Query:
     values: Tensor
     digest: bytes
     binary: bool
+    spikes: bool
+    """Whether the values are uint8 of 0 and 1 for certain, as bits are."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def read_query(
     values = _unpacked(given, raw, limits, need) if packed else _values(given, raw)
     digest = hashlib.sha256(f"{given.parameters.get('packed', '')} {values.dtype} {tuple(values.shape)} ".encode())
     digest.update(raw if packed and raw is not None else values.numpy().data)
-    return Query(request.id, values, digest.digest(), _wants_binary(request))
+    return Query(request.id, values, digest.digest(), _wants_binary(request), packed)
 
 
 def _split(body: bytes, header_length: str | None, most_json: int) -> tuple[bytes, memoryview | None]:
@@ -132,7 +134,7 @@ def _no_constant(name: str) -> Any:
 def _check_shape(shape: list[int], limits: Limits) -> None:
     expected = ("T", "B", *limits.input_shape)
     if len(shape) != len(expected) or tuple(shape[2:]) != limits.input_shape or min(shape[:2]) < 1:
-        raise _bad(f"shape: expected ({', '.join(map(str, expected))}), T and B at least 1")
+        raise _bad(f"shape: expected ({', '.join(map(str, expected))}), T and B at least 1, found {str(shape)[:100]}")
     if shape[0] > limits.steps or shape[1] > limits.batch:
         raise Problem(413, "too_large", f"shape: expected at most {limits.steps} steps and {limits.batch} samples")
 

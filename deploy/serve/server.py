@@ -60,7 +60,13 @@ def serve(target: Target, settings: ServeSettings, clients: Clients) -> None:
         port = opened.enter_context(_port(settings))
         if not settings.loopback and settings.certificate is None:
             log.write("warning", said="tokens and queries travel in the clear: give --tls-certificate and --tls-key")
-        log.write("listening", host=settings.host, port=port.getsockname()[1], model=settings.name)
+        facts = {
+            "model": settings.name,
+            "reveals": settings.reveals,
+            "budget": settings.budget,
+            "log": str(settings.log),
+        }
+        log.write("listening", host=settings.host, port=port.getsockname()[1], clients=len(clients), **facts)
         endpoint = Endpoint(model, clients, ledger, metrics, log)
         with _signals_end_only_the_server():
             uvicorn.Server(_config(endpoint, settings)).run(sockets=[port])

@@ -29,7 +29,7 @@ class EndpointPart(Part):
     name: Name
     url: Annotated[str, Field(pattern=URL, max_length=2048)]
     reveals: Reveals
-    token: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")] = "BL_NEURO_TOKEN"
+    token: Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]{0,127}$")] = "BL_NEURO_TOKEN"
     certificates: Text | None = None
     input: Text | None = None
     output: Text | None = None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
 
+from bl_neuro.audit.definition.endpoint_part import EndpointPart
 from bl_neuro.audit.definition.material import Material
 from bl_neuro.errors import BudgetExceeded, EndpointRefused, ExperimentError
 from bl_neuro.remote import RemoteBlackBox
@@ -29,6 +31,16 @@ class EndpointBox(RemoteBlackBox):
                 f"{error}; the attack needs up to {self.budget} queries in all: ask for a larger budget there. What "
                 "was asked is not charged again when the audit goes on"
             ) from error
+
+
+def need_tokens(endpoints: Sequence[EndpointPart]) -> None:
+    """ExperimentError where a variable of the environment is named for a token, and is not set."""
+    for number, part in enumerate(endpoints):
+        if "token" in part.model_fields_set and not os.environ.get(part.token):
+            raise ExperimentError(
+                f"endpoints.{number}.token: expected an environment variable that holds the token (not the token "
+                f"itself), and {part.token} is not set"
+            )
 
 
 def open_endpoint(material: Material, substrate: str, budget: int | None, session: str) -> EndpointBox:

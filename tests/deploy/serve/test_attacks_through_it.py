@@ -106,3 +106,33 @@ def posted(server: Any, body: Any) -> tuple[bytes, dict[str, str]]:
     content = response.read(), {name.lower(): value for name, value in response.getheaders()}
     connection.close()
     return content
+
+
+def test_what_was_found_before_the_endpoint_went_away_is_kept(digits: bl.Network, start: Any) -> None:
+    server = start(digits)
+    box = server.box(patience_s=0.5)
+
+    def ends_the_server(done: int, total: int) -> None:
+        if done == 3:
+            server.kill()
+
+    with pytest.raises(bl.EndpointUnavailable) as lost:
+        BrainLeaksV2(queries=120, warm_start=20)(box, classes=[0, 1], steps=6, seed=3, progress=ends_the_server)
+    found = lost.value.found
+    assert found.status == "stopped"
+    assert found.queries == box.spent > 20
+    assert len(found.trace.queries) == 3
+
+
+def test_a_budget_that_another_spent_ends_an_attack_with_what_it_has(digits: bl.Network, start: Any) -> None:
+    server = start(digits, "--budget", "150")
+    box, other = server.box(), server.box()
+
+    def spends(done: int, total: int) -> None:
+        if done == 2:
+            other.query(torch.ones(6, 90, *digits.input_shape))
+
+    attack = bl.attacks.RandomSearch(queries=48, warm_start=20, jitter=0)
+    with pytest.raises(bl.BudgetExceeded, match="this query costs") as refused:
+        attack(box, classes=[0, 1], steps=6, seed=3, progress=spends)
+    assert refused.value.found.queries == box.spent == 52

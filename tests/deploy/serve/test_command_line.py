@@ -32,6 +32,50 @@ def test_attack_url(easy: bl.Network, start: Any, tmp_path: Path, capsys: pytest
     assert "takes the network itself" in capsys.readouterr().err
 
 
+def test_an_attack_that_ended_early_is_kept_and_goes_on_at_no_charge(
+    easy: bl.Network, start: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--attack", "v2", "--budget", "300", "--steps", "5", "--session", "mine", "--json"]
+    out = ["--out", str(tmp_path / "out"), "--force"]
+    poor = start(easy, "--budget", "200")
+    assert run(["attack", poor.url, *words, *out]) == 2
+    said = capsys.readouterr()
+    assert "are left of this client's budget" in said.err
+    facts = json.loads(said.out)
+    assert facts == json.loads((tmp_path / "out" / "attack.json").read_text()) | {"inversions": facts["inversions"]}
+    assert (facts["status"], facts["asked_budget"]) == ("stopped", 300)
+    before = facts["queries"]
+    assert 0 < before <= 200
+    poor.end()
+    rich = start(easy, "--budget", "300")
+    assert run(["attack", rich.url, *words, *out]) == 0
+    assert json.loads(capsys.readouterr().out)["queries"] == 300
+    with pytest.raises(
+        bl.BudgetExceeded, match="nothing is left"
+    ):  # 300 were charged, of `before` + 300 that were asked
+        rich.box()
+
+
+def test_options_that_say_nothing_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["attack", "http://127.0.0.1:9/v2/models/m", "--layers", "3"]) == 2
+    assert "--layers: without effect on an endpoint" in capsys.readouterr().err
+    assert run(["attack", str(tmp_path / "m.net"), "--token", "x", "--session", "y"]) == 2
+    assert "--token, --session: without effect on a file" in capsys.readouterr().err
+
+
+def test_a_list_of_clients_that_is_empty_lets_nobody_in(
+    easy: bl.Network, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, clients = tmp_path / "model.safetensors", tmp_path / "clients.txt"
+    bl.save(easy, model)
+    clients.write_text("# nobody yet\n")
+    assert run(["serve", str(model), "--token-file", str(clients), "--port", "0"]) == 2
+    assert f"{clients}: expected a client at least" in capsys.readouterr().err
+    monkeypatch.setenv("BL_NEURO_TOKENS", "")
+    assert run(["serve", str(model), "--port", "0"]) == 2
+    assert "BL_NEURO_TOKENS: expected a client at least" in capsys.readouterr().err
+
+
 def test_tokens(tmp_path: Path) -> None:
     file = tmp_path / "clients"
     token = add_client(file, "me")
@@ -46,7 +90,7 @@ def test_tokens(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="expected NAME:TOKEN") as raised:
             hashes_of([bad], "--token")
         assert "token-long" not in str(raised.value)
-    with pytest.raises(InputError, match="expected a new name"):
+    with pytest.raises(InputError, match="is there already"):
         add_client(file, "me")
     file.write_text("me nothash")
     with pytest.raises(InputError, match=":1: expected"):
