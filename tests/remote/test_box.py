@@ -194,7 +194,7 @@ def test_what_is_left_open_must_be_said(foreign: Any, open_box: Any) -> None:
     foreign.metadata = {"name": "plain", "inputs": [], "outputs": []}
     with pytest.raises(bl.InputError, match="name one of its inputs"):
         open_box()
-    with pytest.raises(bl.InputError, match="give input_shape"):
+    with pytest.raises(bl.InputError, match="how large an input is does not follow"):
         open_box(input="images", output="scores", classes=3)
     box = open_box(input="images", output="scores", classes=3, input_shape=(12,))
     assert box.query(torch.ones(1, 1, 12)).shape == (1, 3)
