@@ -40,8 +40,8 @@ else:
     from async_timeout import timeout
 
 EXTENSIONS = ["binary_tensor_data", "idempotency_key", PACKED]
-LARGE = 64 * 2**10
-"""Bytes of a body that is read in a thread, so that nobody waits for it."""
+LARGE, LARGE_JSON = 512 * 2**10, 64 * 2**10
+"""Bytes of a body that is read in a thread, so that nobody waits for it; below, a thread would cost more time."""
 LONGEST_KEY = 128
 Handler = Callable[[Request, str], Awaitable[Response]]
 
@@ -168,7 +168,7 @@ class Endpoint:
                     body = await self._bodies.read(request, take)
                     late = busy("the deadline passed before there was an answer")
                     header_length = request.headers.get("inference-header-content-length")
-                    if len(body) > LARGE:
+                    if len(body) > (LARGE_JSON if header_length is None else LARGE):
                         query, spikes = await asyncio.to_thread(self._read, body, header_length, take)
                     else:
                         query, spikes = self._read(body, header_length, take)
