@@ -95,12 +95,8 @@ def _hashes(request: ServeRequest) -> dict[str, str]:
 
 def _need_libraries() -> None:
     try:
-        import httptools
-        import prometheus_client
-        import starlette
-        import uvicorn  # noqa: F401 - these are what the server is made of
+        import bl_neuro.deploy.serve  # noqa: F401 - it imports all that the server is made of
     except ImportError as error:
         raise MissingDependency(
             f'serve: {error.name} is not installed; install it with: pip install "bl-neuro[serve]"'
         ) from error
-    del httptools, prometheus_client, starlette

@@ -50,7 +50,6 @@ class Material:
             "digest": data_digest(data),
             **part.model_dump(exclude={"name", "size"}),
         }
-        self.model = experiment.model
         self.endpoints: dict[str, EndpointPart] = {each.name: each for each in experiment.endpoints}
         self.folder: Path = place.folder
         alone = experiment.endpoints[0] if experiment.model is None and experiment.endpoints else None
