@@ -169,10 +169,12 @@ def report_inversions(
     say(f"Takes for granted that {'; '.join(assumed)}." if assumed else "Takes nothing for granted of inputs.")
     spent = f"{inversions.queries_per_class:g} queries a class"
     title = f"{facts['attack']} on {facts['substrate']}, {spent}, {facts['status']}"
-    rows = [[_cell(value) for value in one.values()] for one in each]
-    print_table(title, [column.replace("_", " ") for column in each[0]], rows, numbers_from=0)
     if answers is None and judged is None:
+        say(f"{title}: classes {', '.join(str(one['class']) for one in each)}.")
         say("Nothing judged them: give --evaluator (see bl-neuro train), or look at the pictures in --out.")
+    else:
+        rows = [[_cell(value) for value in one.values()] for one in each]
+        print_table(title, [column.replace("_", " ") for column in each[0]], rows, numbers_from=0)
     if facts["out"] is not None:
         say(f"Written: {facts['out']}")
 
