@@ -38,11 +38,13 @@ def save_attack(inversions: Inversions, images: FloatArray, facts: dict[str, obj
     Raises:
         ReportError: something cannot be written.
     """
-    from bl_neuro.report.figures import png
+    from bl_neuro.pictures.style import png
 
     inversions.save(out / INVERSIONS)
     pictures = {
-        f"inversion-{number:02d}-class-{label}.png": np.kron(image.mean(axis=0), np.ones((PIXEL, PIXEL)))
+        f"inversion-{number:02d}-class-{label}.png": np.rint(
+            255 * np.kron(1 - np.clip(image.mean(axis=0), 0, 1), np.ones((PIXEL, PIXEL)))
+        ).astype(np.uint8)
         for number, (label, image) in enumerate(zip(inversions.classes.tolist(), images))
     }
     try:

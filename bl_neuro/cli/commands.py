@@ -25,16 +25,14 @@ def version(
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option("--out", help="Folder for the report and results.")] = Path("runs/demo"),
-    seed: Seed = 0,
-    substrates: Annotated[
-        str | None, typer.Option("--substrates", help="Comma-separated; all that are installed by default.")
-    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", help="Processes to run cells in.")] = 1,
     as_json: Json = False,
-) -> None:
-    """The whole story in minutes, offline: train on digits, deploy on every substrate, attack, report."""
-    from bl_neuro.cli.demo import demo as command
+) -> int:
+    """Run the shipped experiment `demo`: train on digits, deploy on every substrate, attack, report; offline."""
+    from bl_neuro.cli.audit import AuditRequest
+    from bl_neuro.cli.audit import audit as command
 
-    command(out, seed, substrates, as_json)
+    return command(AuditRequest("demo", False, out, None, jobs, None), as_json)
 
 
 @app.command()

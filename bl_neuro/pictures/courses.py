@@ -13,7 +13,7 @@ from bl_neuro.errors import InputError
 from bl_neuro.leakage.bootstrap import RESAMPLES, Band, seed_band
 from bl_neuro.leakage.checked import numbers
 from bl_neuro.pictures.picture import INK, QUIET, SERIES, Picture, dress, rendered
-from bl_neuro.report.figures import MARKERS
+from bl_neuro.pictures.style import MARKERS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

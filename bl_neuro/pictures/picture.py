@@ -11,7 +11,7 @@ from xml.sax.saxutils import quoteattr
 
 from bl_neuro.errors import ReportError
 from bl_neuro.files import atomic_path
-from bl_neuro.report.figures import LIGHT
+from bl_neuro.pictures.style import LIGHT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from bl_neuro.report.schema import Fraction
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Measure = Literal["hit", "confidence"]
 MEASURES: dict[str, str] = {"hit": "attack accuracy", "confidence": "confidence"}
 """Measures in words."""
 Count = Annotated[int, Field(ge=0)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+ROUNDING = 1e-9
+"""How far floating point may carry a fraction outside 0..1 before it counts as an error."""
+
+
+def _snapped(value: Any) -> Any:
+    """A number that rounding carried just outside 0..1, put back on the edge."""
+    if isinstance(value, float):
+        if -ROUNDING <= value < 0.0:
+            return 0.0
+        if 1.0 < value <= 1.0 + ROUNDING:
+            return 1.0
+    return value
+
+
+Fraction = Annotated[float, BeforeValidator(_snapped), Field(ge=0.0, le=1.0)]
 
 
 class Part(BaseModel):

@@ -19,6 +19,7 @@ from bl_neuro.report.audit_findings import (
     ControlFinding,
     Count,
     Estimate,
+    Fraction,
     Ladder,
     Measure,
     Mitigation,
@@ -28,7 +29,6 @@ from bl_neuro.report.audit_findings import (
     Replay,
     Verification,
 )
-from bl_neuro.report.schema import Fraction
 
 FORMAT = "bl-neuro/audit-results/1"
 SCHEMA = "audit-results.schema.json"

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 
 from bl_neuro.arrays import FloatArray
 from bl_neuro.pictures.pixels import Bytes, colours, stretched
-from bl_neuro.report.figures import data_uri
+from bl_neuro.pictures.style import data_uri, png
 
 ACROSS, GAP, BETWEEN = 10, 1, 205
 """Pictures side by side, pixels between two, and their grey."""
@@ -37,7 +35,7 @@ def shown(images: FloatArray, ink: bool) -> Bytes:
 
 def one_by_one(images: FloatArray, ink: bool) -> list[str]:
     """Each picture as a data URI."""
-    return [data_uri(_png(each), "image/png") for each in shown(images, ink)]
+    return [data_uri(png(each), "image/png") for each in shown(images, ink)]
 
 
 def side_by_side(images: FloatArray, ink: bool) -> tuple[bytes, int, int]:
@@ -50,13 +48,4 @@ def side_by_side(images: FloatArray, ink: bool) -> tuple[bytes, int, int]:
     for place, picture in enumerate(pictures):
         top, left = place // across * (height + GAP), place % across * (width + GAP)
         sheet[top : top + height, left : left + width] = picture
-    return _png(sheet), sheet.shape[1], sheet.shape[0]
-
-
-def _png(pixels: Bytes) -> bytes:
-    """A PNG of greys (H, W) or RGB (H, W, 3)."""
-    from PIL import Image
-
-    held = io.BytesIO()
-    Image.fromarray(pixels).save(held, "png", optimize=True)
-    return held.getvalue()
+    return png(sheet), sheet.shape[1], sheet.shape[0]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from bl_neuro.report.schema import Control, Row
-
 ATTACKS = {
     "v1": "v1",
     "v2": "v2",
@@ -14,32 +12,6 @@ ATTACKS = {
     "random": "random search",
     "transfer": "transfer",
 }
-CONTROLS = {"shuffled_labels": "shuffled labels", "untrained": "untrained"}
-NULL_NETWORKS = {
-    "shuffled_labels": ("a network trained on shuffled labels", "networks trained on shuffled labels"),
-    "untrained": ("an untrained network", "untrained networks"),
-}
-SHOWN = {
-    "membrane": "the output membrane",
-    "scores": "class scores",
-    "spikes": "output spikes",
-    "counts": "spike counts",
-    "label": "the answered class alone",
-}
-SEES = {
-    "membrane": "the output membrane at every step",
-    "scores": "one score per class",
-    "spikes": "the output spikes at every step",
-    "counts": "one spike count per class",
-    "label": "the answered class and nothing else",
-    "gradient": "the parameters, and the gradient of any output",
-}
-
-
-def null_networks(control: Control) -> str:
-    """The targets of a control: `5 networks trained on shuffled labels (snntorch)`."""
-    one, many = NULL_NETWORKS[control.kind]
-    return f"{one if control.targets == 1 else f'{control.targets} {many}'} ({control.substrate})"
 
 
 def percent(fraction: float, decimals: int = 0) -> str:
@@ -88,19 +60,3 @@ def listed(words: list[str], last: str = "and") -> str:
     if len(words) < 2:
         return "".join(words)
     return f"{', '.join(words[:-1])} {last} {words[-1]}"
-
-
-def attack_label(row: Row) -> str:
-    """The attack and what it is shown, as in `v2, counts`."""
-    attack = ATTACKS[row.attack]
-    return f"{attack}, {row.reveals or 'gradient'}"
-
-
-def access_label(row: Row) -> str:
-    """The attacker's view in two words."""
-    return row.access.replace("_", " ")
-
-
-def interval(row: Row) -> str:
-    """The 95% interval of a row's attack accuracy."""
-    return percent_range(row.attack_accuracy_low, row.attack_accuracy_high)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 import pytest
 
-from bl_neuro import attacks
-from bl_neuro.report import schema, words
+from bl_neuro.report import words
 
 
 @pytest.mark.parametrize(
@@ -56,10 +53,3 @@ def test_duration(value: float, expected: str) -> None:
 )
 def test_listed(items: list[str], expected: str) -> None:
     assert words.listed(items) == expected
-
-
-def test_every_attack_has_a_name_in_the_schema_and_in_words() -> None:
-    found = [kind for kind in vars(attacks).values() if isinstance(kind, type) and issubclass(kind, attacks.Attack)]
-    names = {kind.name for kind in found if kind is not attacks.Attack}
-    assert len(names) == 8
-    assert names == set(get_args(schema.Attack)) == set(words.ATTACKS)
