@@ -65,7 +65,7 @@ _LAZY = {
     "open_target": "bl_neuro.backends",
     "save": "bl_neuro.model_file",
 }
-_LAZY_MODULES = ("attacks", "data", "leakage", "mitigations", "pictures", "reference", "report", "testing", "training")
+_LAZY_MODULES = ("attacks", "data", "drawing", "leakage", "mitigations", "reference", "report", "testing", "training")
 
 __all__ = [
     "AccessError",

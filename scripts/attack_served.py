@@ -33,7 +33,7 @@ TOKEN = "BL_NEURO_TOKEN"
 def attack(source: str, backend: str, queries: int, out: Path) -> None:
     """One attack: on `backend` where `source` is a file, through the endpoint where it is a URL."""
     import bl_neuro as bl
-    from bl_neuro.audit.threads import one_thread
+    from bl_neuro.experiment.threads import one_thread
 
     strategy = bl.attacks.BrainLeaksV2(queries=queries, **SETTINGS)  # type: ignore[arg-type]
     began = time.monotonic()

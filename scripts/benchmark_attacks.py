@@ -250,7 +250,7 @@ def main() -> None:
         run_for_memory(arguments.memory_of)
         return
     os.environ.setdefault("OMP_NUM_THREADS", "2")
-    from bl_neuro.audit.provenance import machine, now, versions
+    from bl_neuro.experiment.provenance import machine, now, versions
     from bl_neuro.files import write_text
 
     result: dict[str, Any] = {"at": now(), "versions": versions(), "machine": machine()}

@@ -301,7 +301,7 @@ def main() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     import torch
 
-    from bl_neuro.audit.provenance import machine, now, versions
+    from bl_neuro.experiment.provenance import machine, now, versions
     from bl_neuro.files import write_text
 
     torch.set_num_threads(1)

@@ -255,7 +255,7 @@ def curves(results: Mapping[str, Any], stem: Path) -> None:
             rows = [np.array(each) for each in values.values()]
             series[f"v2, {reveals}"] = (np.array(GRID[: rows[0].shape[1]]), rows)
     if series:
-        bl.pictures.leakage_curves(series, levels={"chance": 1 / CLASSES}).save(stem)
+        bl.drawing.leakage_curves(series, levels={"chance": 1 / CLASSES}).save(stem)
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ from typing import Any
 import psutil
 from kill_audits_page import page
 
-from bl_neuro.audit.provenance import machine, now, versions
+from bl_neuro.experiment.provenance import machine, now, versions
 from bl_neuro.files import write_text
 from bl_neuro.seeding import stream
 
@@ -119,7 +119,7 @@ def victims(run: int) -> dict[str, list[psutil.Process]]:
     """The processes of a run, by kind."""
     root = psutil.Process(run)
     below = root.children(recursive=True)
-    workers = [process for process in below if "bl_neuro.audit.running.worker" in process.cmdline()]
+    workers = [process for process in below if "bl_neuro.experiment.running.worker" in process.cmdline()]
     return {
         "run": [root],
         "worker": workers,

@@ -39,9 +39,9 @@ from bl_neuro.attacks import (
     OnePlusOneEs,
     RandomSearch,
 )
-from bl_neuro.audit.provenance import machine, now, versions
-from bl_neuro.audit.threads import one_thread
 from bl_neuro.errors import InputError
+from bl_neuro.experiment.provenance import machine, now, versions
+from bl_neuro.experiment.threads import one_thread
 from bl_neuro.files import write_text
 from bl_neuro.leakage import held_at, hits
 from bl_neuro.seeding import derived_seed, stream

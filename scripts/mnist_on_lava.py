@@ -24,7 +24,7 @@ from paper_table import command, commit
 
 import bl_neuro as bl
 from bl_neuro.attacks import BrainLeaksV2, Inversions
-from bl_neuro.audit.provenance import machine, now, versions
+from bl_neuro.experiment.provenance import machine, now, versions
 from bl_neuro.files import write_text
 from bl_neuro.leakage import hits
 

@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bl_neuro.audit.provenance import machine, now, versions
 from bl_neuro.errors import InputError
+from bl_neuro.experiment.provenance import machine, now, versions
 from bl_neuro.files import write_text
 from bl_neuro.leakage import Estimate, confidences, differential_accuracy, hit_bootstrap, hits, seed_bootstrap
 

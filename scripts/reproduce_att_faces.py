@@ -29,10 +29,10 @@ from paper_table import AUTHORS, AUTHORS_ACCURACY, Cell, Results, Row, by_seed, 
 import bl_neuro as bl
 from bl_neuro.attacks import BrainLeaksV1, BrainLeaksV2Gradient, GradientInversion
 from bl_neuro.attacks.gradient_inversion import scaled_images
-from bl_neuro.audit.threads import one_thread
+from bl_neuro.drawing.picture import INK, Picture, rendered, write
+from bl_neuro.experiment.threads import one_thread
 from bl_neuro.files import write_text
 from bl_neuro.leakage import paired_bootstrap
-from bl_neuro.pictures.picture import INK, Picture, rendered, write
 
 PLAN = replace(bl.training.plan_for("att_faces"), neuron="authors")
 TRAINING = AuthorsTraining(epochs=40, through_time=80, rate=1.5e-4, batch=40)

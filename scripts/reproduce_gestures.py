@@ -21,8 +21,8 @@ from paper_table import AUTHORS, AUTHORS_ACCURACY, Cell, Results, Row, foot, spa
 
 import bl_neuro as bl
 from bl_neuro.attacks import BrainLeaksV1, BrainLeaksV2, BrainLeaksV2Gradient
-from bl_neuro.audit.threads import one_thread
 from bl_neuro.data import EventDataset, Split
+from bl_neuro.experiment.threads import one_thread
 from bl_neuro.files import write_text
 
 STEPS = 100
@@ -80,8 +80,8 @@ def draw(bench: EventBench, judge: Any, stem: Path) -> None:
         images[row.name] = (found.images.numpy(), found.classes.numpy())
         answers[row.name] = judge.probabilities(found.spikes.numpy()).argmax(axis=1)
         if row.attack == "v2":
-            bl.pictures.event_animation(found.spikes.numpy()[::4], names).save(stem.with_suffix(".gif"))
-    grid = bl.pictures.reconstruction_grid(bench.split.target.class_means(), images, names, answers=answers)
+            bl.drawing.event_animation(found.spikes.numpy()[::4], names).save(stem.with_suffix(".gif"))
+    grid = bl.drawing.reconstruction_grid(bench.split.target.class_means(), images, names, answers=answers)
     grid.save(stem.with_name(f"{stem.name}-grid"))
 
 

@@ -38,11 +38,11 @@ from paper_table import (
 
 import bl_neuro as bl
 from bl_neuro.attacks import BrainLeaksV1, BrainLeaksV2Gradient, GradientInversion
-from bl_neuro.audit.threads import one_thread
+from bl_neuro.drawing import Picture
+from bl_neuro.drawing.picture import write
+from bl_neuro.experiment.threads import one_thread
 from bl_neuro.files import write_text
 from bl_neuro.leakage import paired_bootstrap
-from bl_neuro.pictures import Picture
-from bl_neuro.pictures.picture import write
 from bl_neuro.seeding import stream
 
 PLAN = replace(bl.training.plan_for("mnist"), hidden=(3000,), neuron="authors")
@@ -230,7 +230,7 @@ def draw(bench: Bench, library: Bench, judge: Any) -> Picture:
         images, classes = of.images(ATTACKS[attack.removesuffix(", library")], Cell(attack, 0))
         rows[name] = (images, classes)
         answers[name] = judge.probabilities(images).argmax(axis=1)
-    return bl.pictures.reconstruction_grid(bench.split.target.class_means(), rows, answers=answers)
+    return bl.drawing.reconstruction_grid(bench.split.target.class_means(), rows, answers=answers)
 
 
 def main() -> None:

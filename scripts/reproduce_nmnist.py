@@ -36,7 +36,7 @@ from paper_table import AUTHORS, AUTHORS_ACCURACY, Cell, Results, Row, by_seed, 
 import bl_neuro as bl
 from bl_neuro.attacks import BrainLeaksV1, BrainLeaksV2, BrainLeaksV2Gradient
 from bl_neuro.attacks.time_segments import TimeSegments
-from bl_neuro.audit.threads import one_thread
+from bl_neuro.experiment.threads import one_thread
 from bl_neuro.files import write_text
 from bl_neuro.leakage import null_verdicts, paired_bootstrap
 
@@ -141,7 +141,7 @@ def draw(bench: EventBench, judge: Any, results: Results, stem: Path) -> None:
         if rows:
             series[name] = (np.array(queries), rows)
     levels = {"chance": 0.1, "authors' white-box v2": AUTHORS["nmnist", "v2_gradient"].attack_accuracy}
-    bl.pictures.leakage_curves(series, levels=levels).save(stem.with_name(f"{stem.name}-curves"))
+    bl.drawing.leakage_curves(series, levels=levels).save(stem.with_name(f"{stem.name}-curves"))
     images, answers = {}, {}
     for row in ROWS:
         found, *_ = bench.invert(ENTRIES[row.attack], Cell(row.attack, 0))
@@ -149,10 +149,10 @@ def draw(bench: EventBench, judge: Any, results: Results, stem: Path) -> None:
         answers[row.name] = judge.probabilities(found.spikes.numpy()).argmax(axis=1)
         if row.attack == "v2":
             names = [str(label) for label in found.classes.tolist()]
-            bl.pictures.event_animation(found.spikes.numpy()[::2], names).save(stem.with_suffix(".gif"))
-            raster = bl.pictures.spike_raster(found.spikes[:, 3].numpy(), "black-box v2, counts, class 3")
+            bl.drawing.event_animation(found.spikes.numpy()[::2], names).save(stem.with_suffix(".gif"))
+            raster = bl.drawing.spike_raster(found.spikes[:, 3].numpy(), "black-box v2, counts, class 3")
             raster.save(stem.with_name(f"{stem.name}-raster"))
-    grid = bl.pictures.reconstruction_grid(bench.split.target.class_means(), images, answers=answers)
+    grid = bl.drawing.reconstruction_grid(bench.split.target.class_means(), images, answers=answers)
     grid.save(stem.with_name(f"{stem.name}-grid"))
 
 

@@ -57,10 +57,8 @@ def test_what_differs_is_found(trial: Any) -> None:
 
 
 def test_a_victim_is_killed_and_a_run_that_ended_is_told() -> None:
-    worker = "import signal, sys; sys.argv = ['bl_neuro.audit.running.worker']; print(flush=True); signal.pause()"
-    parent = (
-        f"import subprocess, sys; subprocess.call([sys.executable, '-c', {worker!r}, 'bl_neuro.audit.running.worker'])"
-    )
+    worker = "import signal, sys; sys.argv = ['bl_neuro.experiment.running.worker']; print(flush=True); signal.pause()"
+    parent = f"import subprocess, sys; subprocess.call([sys.executable, '-c', {worker!r}, 'bl_neuro.experiment.running.worker'])"
     with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True) as run:
         assert run.stdout is not None
         run.stdout.readline()

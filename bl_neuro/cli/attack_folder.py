@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from bl_neuro.arrays import FloatArray
 from bl_neuro.attacks import Inversions
@@ -38,7 +39,7 @@ def save_attack(inversions: Inversions, images: FloatArray, facts: dict[str, obj
     Raises:
         ReportError: something cannot be written.
     """
-    from bl_neuro.pictures.style import png
+    from bl_neuro.drawing.style import png
 
     inversions.save(out / INVERSIONS)
     pictures = {
@@ -61,3 +62,9 @@ def save_attack(inversions: Inversions, images: FloatArray, facts: dict[str, obj
 
 def _ours(name: str) -> bool:
     return name in (INVERSIONS, FACTS) or PICTURE.fullmatch(name) is not None
+
+
+def _enlarged(image: FloatArray) -> npt.NDArray[np.uint8]:
+    """A picture (C, H, W) in 0..1 as grey values, 1 black on white, each input pixel a square."""
+    ink = np.kron(np.clip(image.mean(axis=0), 0, 1), np.ones((PIXEL, PIXEL)))
+    return np.asarray(np.rint(255 * (1 - ink)), dtype=np.uint8)

@@ -13,18 +13,18 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bl_neuro.audit.findings.power import power_findings
-from bl_neuro.audit.findings.records import records
-from bl_neuro.audit.planning.planned_cell import Cell
-from bl_neuro.audit.running.cost import Costs
-from bl_neuro.audit.running.runner import Standing, Told
-from bl_neuro.audit.session import Audit
 from bl_neuro.cli.audit_model import ModelOptions, wanted_audit
 from bl_neuro.cli.audit_power import tell_power
 from bl_neuro.cli.output import print_json, print_table, say
 from bl_neuro.errors import InputError
-from bl_neuro.report.audit_findings import Verdict
-from bl_neuro.report.audit_words import verdict_line
+from bl_neuro.experiment.findings.power import power_findings
+from bl_neuro.experiment.findings.records import records
+from bl_neuro.experiment.planning.planned_cell import Cell
+from bl_neuro.experiment.running.cost import Costs
+from bl_neuro.experiment.running.runner import Standing, Told
+from bl_neuro.experiment.session import Audit
+from bl_neuro.report.findings import Verdict
+from bl_neuro.report.findings_in_words import verdict_line
 
 FEW = 5
 """Failures of one kind that are named."""

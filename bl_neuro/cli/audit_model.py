@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from bl_neuro.audit.definition.material import Place
-from bl_neuro.audit.definition.model_audit import SUFFIXES, ModelAudit, model_experiment
-from bl_neuro.audit.keeping.store import Store
-from bl_neuro.audit.session import Audit
 from bl_neuro.cli.output import say
 from bl_neuro.data.load import DATASET_NAMES
 from bl_neuro.errors import InputError
+from bl_neuro.experiment.definition.material import Place
+from bl_neuro.experiment.definition.model_audit import SUFFIXES, ModelAudit, model_experiment
+from bl_neuro.experiment.keeping.store import Store
+from bl_neuro.experiment.session import Audit
 
 Number = TypeVar("Number", int, float)
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bl_neuro.audit.provenance import now, versions
-from bl_neuro.audit.threads import one_thread
 from bl_neuro.backends import available_substrates, find_backend, missing_reason, open_target
 from bl_neuro.cli.output import ProgressBars, print_json, progress_bars, say
 from bl_neuro.data import Samples, Split, load_dataset, official_split, shared_split, three_way_split
 from bl_neuro.errors import InputError, ReportError
+from bl_neuro.experiment.provenance import now, versions
+from bl_neuro.experiment.threads import one_thread
 from bl_neuro.files import need_folder, write_text
 from bl_neuro.model_file import save
 from bl_neuro.network import Network

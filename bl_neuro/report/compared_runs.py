@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from bl_neuro.report.audit_findings import Count, Estimate, Measure, Number, Part, Verdict
-from bl_neuro.report.audit_words import many, points
+from bl_neuro.report.findings import Count, Estimate, Measure, Number, Part, Verdict
+from bl_neuro.report.findings_in_words import many, points
 from bl_neuro.report.words import listed
 
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bl_neuro.arrays import FloatArray
-from bl_neuro.pictures.style import data_uri
+from bl_neuro.drawing.style import data_uri
 from bl_neuro.report import plots, thumbnails
-from bl_neuro.report.audit_schema import AuditCell, AuditResults, AuditRow
-from bl_neuro.report.audit_words import TARGETS, share, share_ends, view
 from bl_neuro.report.cell_pictures import CellPictures, Course
+from bl_neuro.report.findings_in_words import TARGETS, share, share_ends, view
+from bl_neuro.report.schema import AuditCell, AuditResults, AuditRow
 from bl_neuro.report.words import listed, percent
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from bl_neuro.arrays import FloatArray
-from bl_neuro.pictures.pixels import Bytes, colours, stretched
-from bl_neuro.pictures.style import data_uri, png
+from bl_neuro.drawing.pixels import Bytes, colours, stretched
+from bl_neuro.drawing.style import data_uri, png
 
 ACROSS, GAP, BETWEEN = 10, 1, 205
 """Pictures side by side, pixels between two, and their grey."""

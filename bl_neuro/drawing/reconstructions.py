@@ -1,0 +1,184 @@
+"""The grid people look at first: class means of the training data, and under them what each attack reconstructed."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from bl_neuro.arrays import FloatArray, IntArray
+from bl_neuro.drawing.picture import INK, ORANGE, QUIET, RULE, Picture, listed, rendered
+from bl_neuro.drawing.pixels import colours, stretched, with_channels
+from bl_neuro.errors import InputError
+from bl_neuro.leakage.checked import labels_of, numbers, positive
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+CELL, GAP, NAMES, TOP, SAID, FOOT, LINE = 0.62, 0.05, 1.25, 0.22, 0.17, 0.17, 0.13
+"""Inches: width of a picture, between two, names of rows, of columns, evaluator's word, caption, a line more of it."""
+MOST_PICTURES = 2000
+CLASS_MEAN = "class mean"
+
+
+def reconstruction_grid(
+    class_means: npt.ArrayLike,
+    inversions: Mapping[str, tuple[npt.ArrayLike, npt.ArrayLike]],
+    class_names: Sequence[str] | None = None,
+    *,
+    answers: Mapping[str, npt.ArrayLike] | None = None,
+    columns: int = 10,
+    ink: bool = True,
+) -> Picture:
+    """Class means (classes, H, W) or (classes, C, H, W), and below them a row for each attack, by name.
+
+    inversions: images (K, H, W) or (K, C, H, W) with their classes (K,); the first of each class is shown, so nobody
+    chose it for its looks. Each picture is stretched from its least to its greatest value: inversions have no
+    calibrated brightness. answers: by the same names, the class (K,) an evaluator takes each image for, written
+    below it, with an arrow where it is another class. columns: classes side by side; further ones go below.
+    ink: False shows 1 as white, for photographs.
+
+    Raises:
+        InputError: shapes, classes or names do not fit each other.
+    """
+    means = with_channels(numbers(class_means, "class_means"), 1, "class_means")
+    names = [str(place) for place in range(len(means))] if class_names is None else list(class_names)
+    if len(names) != len(means):
+        raise InputError(f"class_names: expected {len(means)}, found {len(names)}")
+    verdicts = dict(answers or {})
+    if unknown := set(verdicts) - set(inversions):
+        raise InputError(f"answers: expected names of inversions, found {sorted(unknown)}")
+    across = min(positive(columns, "columns"), len(means))
+    rows = {CLASS_MEAN: _Row(means, np.arange(len(means)), None)}
+    for name, (images, classes) in inversions.items():
+        if name == CLASS_MEAN:
+            raise InputError(f"inversions: the name {name!r} is taken by the first row")
+        rows[name] = _Row.checked(name, images, classes, means, verdicts.get(name))
+    if len(rows) * len(means) > MOST_PICTURES:
+        raise InputError(f"inversions: expected at most {MOST_PICTURES} pictures, found {len(rows) * len(means)}")
+    return rendered(_figure(rows, names, across, ink), _alt(rows, names))
+
+
+class _Row:
+    """One row of the grid: a picture for each class that has one, and what an evaluator takes it for."""
+
+    def __init__(self, images: FloatArray, classes: IntArray, answers: IntArray | None) -> None:
+        self.images, self.classes, self.answers = stretched(images), classes, answers
+
+    @classmethod
+    def checked(
+        cls, name: str, images: npt.ArrayLike, classes: npt.ArrayLike, means: FloatArray, answers: npt.ArrayLike | None
+    ) -> _Row:
+        pictures = with_channels(numbers(images, f"inversions {name!r}"), 1, f"inversions {name!r}")
+        if pictures.shape[1:] != means.shape[1:]:
+            raise InputError(f"inversions {name!r}: expected {means.shape[1:]} each, found {pictures.shape[1:]}")
+        count = len(pictures)
+        own = labels_of(classes, count, f"classes of {name!r}")
+        if own.max() >= len(means):
+            raise InputError(f"classes of {name!r}: expected 0..{len(means) - 1}, found {own.max()}")
+        said = None if answers is None else labels_of(answers, count, f"answers for {name!r}")
+        if said is not None and said.max() >= len(means):
+            raise InputError(f"answers for {name!r}: expected 0..{len(means) - 1}, found {said.max()}")
+        return cls(pictures, own, said)
+
+    def first_of(self, label: int) -> int | None:
+        found = np.flatnonzero(self.classes == label)
+        return int(found[0]) if len(found) else None
+
+
+class _Layout:
+    """Where everything lies, in inches from the lower left, and `at` as fractions of the figure."""
+
+    def __init__(self, rows: Mapping[str, _Row], classes: int, across: int, caption: str) -> None:
+        means = rows[CLASS_MEAN].images
+        self.across = across
+        self.tall = CELL * float(np.clip(means.shape[-2] / means.shape[-1], 0.25, 4.0))
+        each = [self.tall + GAP + (SAID if row.answers is not None else 0.0) for row in rows.values()]
+        self.tops = dict(zip(rows, np.cumsum([0.0, *each[:-1]]).tolist()))
+        self.block = TOP + sum(each) + 2 * GAP
+        self.width = NAMES + across * (CELL + GAP) + GAP
+        self.height = -(-classes // across) * self.block + FOOT + LINE * caption.count("\n")
+
+    def top_left(self, label: int) -> tuple[float, float]:
+        """Of the first picture of a class."""
+        block, column = divmod(label, self.across)
+        return self.height - block * self.block - TOP, NAMES + column * (CELL + GAP)
+
+    def at(self, left: float, below: float) -> tuple[float, float]:
+        return left / self.width, below / self.height
+
+
+def _figure(rows: Mapping[str, _Row], names: Sequence[str], across: int, ink: bool) -> Figure:
+    from matplotlib.figure import Figure
+
+    told = any(row.answers is not None for row in rows.values())
+    caption = textwrap.fill(_caption(told), int(23 * (NAMES + across * (CELL + GAP))))
+    layout = _Layout(rows, len(names), across, caption)
+    figure = Figure(figsize=(layout.width, layout.height))
+    for label, class_name in enumerate(names):
+        top, left = layout.top_left(label)
+        middle, above = layout.at(left + CELL / 2, top + 0.05)
+        figure.text(middle, above, _short(class_name), ha="center", fontsize=7.5, color=INK, parse_math=False)
+        for name, row in rows.items():
+            below = top - layout.tops[name] - layout.tall
+            if label % across == 0:
+                _name_row(figure, layout.at(left - 0.1, below + layout.tall / 2), name)
+            axes = figure.add_axes((*layout.at(left, below), *layout.at(CELL, layout.tall)))
+            _show(axes, row, label, names, ink)
+    figure.text(*layout.at(0.1, 0.06), caption, fontsize=6.5, color=QUIET, va="bottom")
+    return figure
+
+
+def _name_row(figure: Figure, place: tuple[float, float], name: str) -> None:
+    colour = QUIET if name == CLASS_MEAN else INK
+    text = textwrap.fill(name, 16)
+    figure.text(*place, text, ha="right", va="center", fontsize=7.5, color=colour, parse_math=False)
+
+
+def _show(axes: Axes, row: _Row, label: int, names: Sequence[str], ink: bool) -> None:
+    """One picture, framed by a thin rule, and the evaluator's word under it."""
+    axes.set(xticks=[], yticks=[])
+    for spine in axes.spines.values():
+        spine.set(color=RULE, linewidth=0.5)
+    found = row.first_of(label)
+    if found is None:
+        axes.text(0.5, 0.5, "none", ha="center", va="center", fontsize=6.5, color=QUIET, transform=axes.transAxes)
+        return
+    axes.imshow(colours(row.images[found], ink), aspect="auto")
+    if row.answers is None:
+        return
+    said = int(row.answers[found])
+    text = _short(names[said]) if said == label else f"→ {_short(names[said])}"
+    axes.annotate(
+        text, (0.5, 0.0), (0, -2.5), xycoords="axes fraction", textcoords="offset points", ha="center", va="top",
+        fontsize=6.5, color=INK if said == label else ORANGE, fontweight="normal" if said == label else "bold",
+        parse_math=False,
+    )  # fmt: skip
+
+
+def _short(name: str, longest: int = 11) -> str:
+    return name if len(name) <= longest else f"{name[: longest - 1]}…"
+
+
+def _caption(told: bool) -> str:
+    said = "Each picture is stretched to its full range. The first inversion of each class is shown."
+    return said + (" Below it, the class an evaluator takes it for; → where that is another." if told else "")
+
+
+def _alt(rows: Mapping[str, _Row], names: Sequence[str]) -> str:
+    """What the grid shows; where an evaluator was asked, how many of the pictures shown it recognises."""
+    said = [f"Grid of pictures, a column for each of {len(names)} classes ({listed(names)}): the class means"]
+    for name, row in rows.items():
+        if name == CLASS_MEAN:
+            continue
+        shown = [place for label in range(len(names)) if (place := row.first_of(label)) is not None]
+        told = f"reconstructions by {name}"
+        if row.answers is not None:
+            right = int((row.answers[shown] == row.classes[shown]).sum())
+            told += f", {right} of {len(shown)} recognised by the evaluator"
+        said.append(told)
+    return "; ".join(said) + "."

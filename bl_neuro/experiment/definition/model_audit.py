@@ -1,0 +1,118 @@
+"""An audit of a model file that somebody else made, from its name and that of a dataset."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from bl_neuro.deploy.loihi_limits import never_spikes
+from bl_neuro.errors import ExperimentError
+from bl_neuro.experiment.definition.experiment import DatasetPart, Experiment, ModelPart
+from bl_neuro.experiment.definition.experiment_checks import further_problems
+from bl_neuro.experiment.definition.material import Place, load_data, opened_model, split_of
+from bl_neuro.experiment.definition.recognise import Recognised, recognise
+from bl_neuro.network import Network, Readout
+from bl_neuro.training.plans import plan_for
+
+Checked = TypeVar("Checked", bound=BaseModel)
+SUFFIXES = (".net", ".nir", ".safetensors")
+PRESETS = {"mnist": "for_mnist", "nmnist": "for_nmnist", "dvs_gesture": "for_gestures"}
+SETTINGS: dict[str, dict[str, Any]] = {"digits": {"window": 3.0, "contrast": "mixed"}}
+OFFICIAL = ("mnist",)
+"""Datasets whose authors say what is for testing."""
+
+
+@dataclass(frozen=True)
+class ModelAudit:
+    """What is asked for. steps: those of the plan for the dataset by default. queries: a class, after a warm start."""
+
+    file: Path
+    dataset: str
+    steps: int | None = None
+    encoder: str | None = None
+    input_range: Sequence[float] | None = None
+    readout: Readout | None = None
+    class_map: Sequence[int] | None = None
+    layers: int | None = None
+    input_shape: Sequence[int] | None = None
+    queries: int | None = None
+    restarts: int = 5
+    lava: bool = True
+
+
+def model_experiment(asked: ModelAudit, root: Path | None = None) -> tuple[Experiment, Recognised]:
+    """The experiment: v1 and v2 on `loihi`, judged by two evaluators, and an attack replayed on real Lava.
+
+    What is not given of inputs and outputs is recognised on the evaluators' part of the dataset.
+
+    Raises:
+        ExperimentError, DataError, ModelFileError: the model, the dataset, or both together cannot be audited.
+    """
+    place = Place(asked.file.parent.absolute(), root)
+    data = load_data(DatasetPart(name=asked.dataset), place)
+    dataset = {"name": asked.dataset, "split": "official" if data.name in OFFICIAL else "three-way"}
+    split = split_of(data, _checked(DatasetPart, dataset))
+    model: dict[str, Any] = {
+        "file": asked.file.name,
+        "readout": asked.readout,
+        "layers": asked.layers,
+        "input_shape": None if asked.input_shape is None else list(asked.input_shape),
+    }
+    network = opened_model(_checked(ModelPart, model), place)
+    steps = asked.steps or plan_for(data.name).steps
+    found = recognise(
+        network, split.evaluator, steps, encoder=asked.encoder, input_range=asked.input_range, class_map=asked.class_map
+    )
+    model |= {"encoder": found.encoder, "class_map": list(found.class_map)}
+    model |= {"input_range": None if found.input_range is None else list(found.input_range)}
+    document = _document(asked, data.name, network, steps, {k: v for k, v in model.items() if v is not None}, dataset)
+    problems = further_problems(document)
+    if problems:
+        raise ExperimentError("; ".join(f"{'.'.join(map(str, way))}: {said}" for way, said in problems))
+    return _checked(Experiment, document), found
+
+
+def _checked(kind: type[Checked], values: dict[str, Any]) -> Checked:
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        wrong = [
+            f"{'.'.join(map(str, each['loc']))}: {each['msg']}, found {each['input']!r}" for each in error.errors()
+        ]
+        raise ExperimentError("; ".join(wrong)) from error
+
+
+def _document(
+    asked: ModelAudit, name: str, network: Network, steps: int, model: dict[str, Any], dataset: dict[str, Any]
+) -> dict[str, Any]:
+    shown = views(network)
+    settings = {**SETTINGS.get(name, {}), **({} if asked.queries is None else {"queries": asked.queries})}
+    search: dict[str, Any] = {"attack": "v2", "reveals": shown, "settings": settings}
+    if name in PRESETS:
+        search["preset"] = PRESETS[name]
+    replays = [{"substrate": "lava", "of": "loihi", "attacks": ["v2"], "reveals": ["counts"]}]
+    return {
+        "name": re.sub(r"[^A-Za-z0-9_.-]", "-", asked.file.stem)[:64].lstrip("_.-") or "model",
+        "description": f"{asked.file.name}, a network that others trained, on {name}",
+        "restarts": asked.restarts,
+        "steps": steps,
+        "substrates": ["loihi"],
+        "dataset": dataset,
+        "model": model,
+        **({"verify": ["loihi", "lava"]} if asked.lava else {}),
+        "evaluators": [{"kind": "conv"}, {"kind": "spiking"}],
+        "attacks": [{"attack": "v1"}, search],
+        "replays": replays if asked.lava and "counts" in shown else [],
+    }
+
+
+def views(network: Network) -> list[str]:
+    """What is worth revealing: counts and label, or scores and label where the class is read from the membrane."""
+    if network.readout == "membrane" or never_spikes(network):
+        return ["scores", "label"]
+    return ["counts", "label"]

@@ -1,0 +1,100 @@
+"""How small a difference between substrates an audit can find, from what is done of it or from stated assumptions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import comb
+from typing import Any
+
+from bl_neuro.backends import find_backend
+from bl_neuro.experiment.definition.experiment import Experiment
+from bl_neuro.experiment.findings.records import Record
+from bl_neuro.experiment.findings.verdicts import MEASURES, Pair, families
+from bl_neuro.experiment.planning.planned_cell import Cell
+from bl_neuro.leakage import Plan, hit_spread, observed_plan
+from bl_neuro.leakage.power import POWER
+
+FEWEST = 3
+"""Target seeds that must be done before what they show is taken instead of assumptions."""
+ACCURACY, CORRELATION = 0.9, 0.5
+"""Assumed of attack accuracy on both substrates, and of the correlation of their hits."""
+SPREAD = 0.05
+"""Assumed sd, over target seeds, of the true difference between two substrates."""
+CONFIDENCE_WITHIN = 0.2
+"""Assumed sd of the difference between two substrates in the confidence of one inversion."""
+
+View = tuple[str, str]
+"""Attack and what is revealed."""
+
+
+def power_findings(experiment: Experiment, cells: Sequence[Cell], records: Sequence[Record]) -> list[dict[str, Any]]:
+    """For each attack, view, evaluator and measure: the smallest difference and margin that are found with power .8.
+
+    Of several pairs of substrates the one that varies most counts. Nothing is told of an audit of one target, nor of
+    views that only substrates of one arithmetic have, which promise the same.
+    """
+    views = _views(cells)
+    planned = {view: _pairs(substrates) for view, (substrates, _, _) in views.items()}
+    seen = families(records)
+    found = []
+    for evaluator in dict.fromkeys(part.kind for part in experiment.evaluators):
+        for measure in MEASURES:
+            pairs = seen.get((evaluator, measure), [])
+            comparisons = max(len(pairs), sum(planned.values()), 1)
+            for view, (_, seeds, inversions) in views.items():
+                own = [pair for pair in pairs if (pair.attack, pair.reveals) == view]
+                if seeds < 2 or (planned[view] == 0 and not own):
+                    continue
+                plan = _observed([pair for pair in own if len(pair.values[0]) >= FEWEST], comparisons)
+                facts = {"attack": view[0], "reveals": view[1], "evaluator": evaluator, "measure": measure}
+                full = replace(plan or _assumed(measure, comparisons), seeds=seeds, inversions=inversions)
+                found.append({**facts, **_told(full, experiment.margin), "assumed": plan is None})
+    return found
+
+
+def _observed(pairs: list[Pair], comparisons: int) -> Plan | None:
+    """Of the pair that varies most; None where none varies, which does not yet show that none ever will."""
+    plans = [observed_plan(*pair.values, comparisons) for pair in pairs]
+    return max((plan for plan in plans if plan.error > 0), key=lambda plan: plan.error, default=None)
+
+
+def _assumed(measure: str, comparisons: int) -> Plan:
+    within = hit_spread(ACCURACY, ACCURACY, CORRELATION) if measure == "hit" else CONFIDENCE_WITHIN
+    return Plan(2, 1, SPREAD, within, comparisons)
+
+
+def _views(cells: Sequence[Cell]) -> dict[View, tuple[list[tuple[str, bool]], int, int]]:
+    """By attack and view: substrates, and whether they are endpoints; target seeds; inversions of each seed."""
+    groups: dict[View, list[Cell]] = {}
+    for cell in cells:
+        if cell.kind == "attack" and cell.plain and cell.facts["target"] in ("trained", "given"):
+            groups.setdefault((cell.facts["attack"], cell.facts["reveals"]), []).append(cell)
+    return {
+        view: (
+            list({cell.facts["substrate"]: "endpoint" in cell.definition for cell in group}.items()),
+            len({cell.facts["seed"] for cell in group}),
+            len({cell.facts["restart"] for cell in group}) * len(group[0].definition["classes"]),
+        )
+        for view, group in groups.items()
+    }
+
+
+def _pairs(substrates: list[tuple[str, bool]]) -> int:
+    """How many pairs there are to compare: those of one arithmetic promise the same, an endpoint nothing."""
+    kinds = [None if endpoint else find_backend(name).arithmetic for name, endpoint in substrates]
+    return comb(len({kind for kind in kinds if kind is not None}) + kinds.count(None), 2)
+
+
+def _told(plan: Plan, margin: float) -> dict[str, Any]:
+    return {
+        "comparisons": plan.comparisons,
+        "seeds": plan.seeds,
+        "inversions": plan.inversions,
+        "spread": plan.spread,
+        "within": plan.within,
+        "smallest_difference": plan.smallest_difference(),
+        "smallest_margin": plan.smallest_margin(),
+        "equivalence_power": plan.equivalence_power(margin),
+        "power": POWER,
+    }

@@ -1,0 +1,55 @@
+"""What an audit measured, a record an inversion and evaluator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bl_neuro.arrays import FloatArray
+from bl_neuro.experiment.keeping.store import Store
+from bl_neuro.experiment.planning.planned_cell import Cell
+
+
+@dataclass(frozen=True)
+class Record:
+    """One inversion under one evaluator.
+
+    target: "trained", "given", or the kind of control. seed: of the target. label: the class that was inverted.
+    hit: whether the evaluator ranks it first. confidence: its probability of it, 0..1. rung: of the ladder from float
+    to deployed, None outside of it. mitigation: what the deployment does against the attack, None for nothing.
+    """
+
+    target: str
+    seed: int
+    substrate: str
+    attack: str
+    reveals: str
+    restart: int
+    evaluator: str
+    label: int
+    hit: int
+    confidence: float
+    rung: str | None = None
+    mitigation: str | None = None
+
+
+def records(cells: Sequence[Cell], store: Store) -> list[Record]:
+    """A record for each inversion and evaluator whose cell is done, in the order of the plan."""
+    found = []
+    for cell in cells:
+        result = store.read(cell.address) if cell.kind == "judgement" else None
+        if result is not None:
+            measures = result.measures
+            values = zip(measures["classes"], measures["hits"], measures["confidence"])
+            found += [Record(**cell.facts, label=label, hit=hit, confidence=sure) for label, hit, sure in values]
+    return found
+
+
+def hits_by_seed(records: Sequence[Record]) -> list[FloatArray]:
+    """Hits of the inversions of each target seed, in order: an array (n,) a seed."""
+    found: dict[int, list[float]] = {}
+    for each in records:
+        found.setdefault(each.seed, []).append(float(each.hit))
+    return [np.array(found[seed]) for seed in sorted(found)]

@@ -1,0 +1,93 @@
+"""A process that does cells for a runner: `python -m bl_neuro.experiment.running.worker`.
+
+It reads lines of JSON: first the experiment and where things are, then the address of a cell to do. It answers each
+with one line: {} when ready or done, {"failed": why}, or {"unwritable": why} where nothing can be kept any more. It
+ends when its input does, also in the middle of a cell: then nobody waits for it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+import traceback
+from pathlib import Path
+from typing import Any, TextIO
+
+LINES_OF_TRACE = 30
+
+
+def main() -> None:
+    """Serves the runner on standard input and output. What libraries print goes to standard error."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of a terminal's processes; the runner decides
+    signal.signal(signal.SIGTERM, _end)
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    lines: queue.Queue[str | None] = queue.Queue()
+    threading.Thread(target=_listen, args=(lines,), daemon=True).start()
+    serve(lines, answers)
+
+
+def serve(lines: queue.Queue[str | None], answers: TextIO) -> None:
+    """Answers line by line, until None."""
+    import torch
+
+    from bl_neuro.experiment.definition.experiment import Experiment
+    from bl_neuro.experiment.definition.material import Material, Place
+    from bl_neuro.experiment.doing.work import Work
+    from bl_neuro.experiment.keeping.store import Store
+    from bl_neuro.experiment.planning.plan import plan_cells
+    from bl_neuro.experiment.planning.planned_cell import THREADS
+
+    torch.set_num_threads(THREADS)
+    first = lines.get()
+    if first is None:
+        return
+    task = json.loads(first)
+    experiment = Experiment.model_validate(task["experiment"])
+    place = Place(Path(task["folder"]), None if task["root"] is None else Path(task["root"]))
+    material = Material(experiment, place)
+    cells = {cell.address: cell for cell in plan_cells(experiment, material)}
+    with Work(material, Store(Path(task["out"]))) as work:
+        _answer(answers, {})
+        while (line := lines.get()) is not None:
+            _answer(answers, _done(work, cells.get(json.loads(line))))
+
+
+def _done(work: Any, cell: Any) -> dict[str, Any]:
+    from bl_neuro.errors import BlNeuroError, ReportError
+
+    if cell is None:
+        return {"failed": "the data or the model changed while the audit ran; run it again"}
+    try:
+        work.do(cell)
+    except ReportError as error:
+        return {"unwritable": str(error)}
+    except Exception as error:  # noqa: BLE001 - whatever a cell does, the others go on
+        said = str(error) if isinstance(error, BlNeuroError) else f"{type(error).__name__}: {error}"
+        trace = "".join(traceback.format_exc().splitlines(keepends=True)[-LINES_OF_TRACE:])
+        return {"failed": said, "trace": trace}
+    return {}
+
+
+def _answer(answers: TextIO, value: dict[str, Any]) -> None:
+    answers.write(json.dumps(value) + "\n")
+    answers.flush()
+
+
+def _listen(lines: queue.Queue[str | None]) -> None:
+    for line in sys.stdin:
+        lines.put(line)
+    lines.put(None)  # should a library that is being imported swallow the signal
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _end(*_: object) -> None:
+    raise SystemExit(128 + signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    main()

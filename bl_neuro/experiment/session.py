@@ -1,0 +1,119 @@
+"""An audit from its file to its summary."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from bl_neuro.experiment.definition.experiment import Experiment
+from bl_neuro.experiment.definition.experiment_file import experiment_path, read_experiment
+from bl_neuro.experiment.definition.material import Material, Place
+from bl_neuro.experiment.doing.endpoint_box import need_tokens
+from bl_neuro.experiment.findings.audit_results import audit_results
+from bl_neuro.experiment.findings.stored_pictures import StoredPictures
+from bl_neuro.experiment.findings.summary import summarise
+from bl_neuro.experiment.keeping.store import Store
+from bl_neuro.experiment.planning.plan import plan_cells
+from bl_neuro.experiment.planning.planned_cell import Cell
+from bl_neuro.experiment.running.crew import Crew
+from bl_neuro.experiment.running.dask_crew import DaskCrew
+from bl_neuro.experiment.running.processes import Processes
+from bl_neuro.experiment.running.runner import Runner, Standing, Told, standing
+from bl_neuro.experiment.running.worker_process import WORKER
+from bl_neuro.report.schema import AuditResults
+from bl_neuro.report.writer import write_audit_report
+
+
+@dataclass(frozen=True)
+class Audit:
+    """An experiment, where its files are, and the folder of its results.
+
+    audit = Audit.of("digits", Path("runs/digits"))
+    audit.run(jobs=2)
+    audit.summary()["rows"]
+    """
+
+    experiment: Experiment
+    place: Place
+    store: Store
+
+    @classmethod
+    def of(cls, named: str, out: Path | None = None, root: Path | None = None) -> Audit:
+        """The ready-made experiment of that name or the one in that file; results go to `out`, or runs/NAME.
+
+        Raises:
+            ExperimentError: there is none, or it says what cannot be.
+        """
+        path = experiment_path(named)
+        experiment = read_experiment(path)
+        return cls(experiment, Place(path.parent.absolute(), root), Store(out or Path("runs") / experiment.name))
+
+    @cached_property
+    def material(self) -> Material:
+        """The data, and the model if one is given."""
+        return Material(self.experiment, self.place)
+
+    @cached_property
+    def cells(self) -> list[Cell]:
+        """Everything there is to do."""
+        return plan_cells(self.experiment, self.material)
+
+    def standing(self) -> Standing:
+        """What is done, and what is not."""
+        return standing(self.cells, self.store)
+
+    def run(
+        self, jobs: int = 1, told: Told | None = None, scheduler: str | None = None, worker: Sequence[str] = WORKER
+    ) -> Standing:
+        """Runs what is not done, and writes summary.json, results.json, report.html and summary.md.
+
+        See `Runner.run` for what it raises.
+
+        jobs: worker processes on this machine. scheduler: the address of a Dask scheduler, whose workers are used
+        instead; or "local", for a Dask cluster of `jobs` workers here. worker: the command of a worker process.
+        """
+        with self.store.locked():
+            self.store.write_file("experiment.json", json.dumps(self.experiment.model_dump(), indent=1) + "\n")
+            cells = self.cells  # what is refused is so before anything starts
+            need_tokens(self.experiment.endpoints)
+            crew: Crew
+            if scheduler is None:
+                crew = Processes(self.task, jobs, worker)
+            else:
+                crew = DaskCrew(self.task, scheduler, jobs, worker)
+            found = Runner(cells, self.store, crew, told).run()
+            summary = self.summary()
+            self.store.write_file("summary.json", json.dumps(summary, indent=1) + "\n")
+            write_audit_report(self.results(summary), self.pictures(), self.store.folder)
+        return found
+
+    @property
+    def task(self) -> dict[str, Any]:
+        """What a worker is told first."""
+        return {
+            "experiment": self.experiment.model_dump(),
+            "folder": str(self.place.folder),
+            "root": None if self.place.root is None else str(self.place.root.absolute()),
+            "out": str(self.store.folder.absolute()),
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """What was measured so far."""
+        return summarise(self.experiment, self.cells, self.store)
+
+    def written_summary(self) -> dict[str, Any]:
+        """The summary as `run` wrote it."""
+        found: dict[str, Any] = json.loads((self.store.folder / "summary.json").read_text(encoding="utf-8"))
+        return found
+
+    def results(self, summary: dict[str, Any]) -> AuditResults:
+        """The summary, and what the evaluators said of each inversion, as results.json holds them."""
+        return audit_results(self.experiment, self.material, self.cells, self.store, summary)
+
+    def pictures(self) -> StoredPictures:
+        """Of every cell that is done."""
+        return StoredPictures(self.material, self.cells, self.store)

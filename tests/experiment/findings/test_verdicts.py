@@ -1,0 +1,84 @@
+"""Verdicts on pairs of substrates, from records of inversions."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bl_neuro.experiment.findings.records import Record
+from bl_neuro.experiment.findings.verdicts import substrate_verdicts
+
+SEEDS, CLASSES, RESTARTS = 12, 10, 4
+
+
+def made(substrate: str, accuracy: float, chance: int, evaluator: str = "conv", attack: str = "v2") -> list[Record]:
+    """Records of inversions that hit with a probability."""
+    rng = np.random.default_rng(chance)
+    hits = rng.random((SEEDS, CLASSES, RESTARTS)) < accuracy
+    return [
+        Record(
+            "trained", seed, substrate, attack, "counts", restart, evaluator, label, int(hit), 0.2 + 0.6 * float(hit)
+        )
+        for (seed, label, restart), hit in np.ndenumerate(hits)
+    ]
+
+
+def test_finds_the_substrate_that_leaks_less() -> None:
+    records = made("snntorch", 0.9, 1) + made("loihi", 0.6, 2) + made("slayer", 0.6, 2)
+    comparisons, alike = substrate_verdicts(records, margin=0.1)
+    assert [each.substrates for each in alike] == [("loihi", "slayer")]
+    assert [(each.measure, each.first, each.second) for each in comparisons] == [
+        ("hit", ("snntorch",), ("loihi", "slayer")),
+        ("confidence", ("snntorch",), ("loihi", "slayer")),
+    ]
+    verdict = comparisons[0].verdict
+    assert verdict.verdict == "differs"
+    assert verdict.difference.value == pytest.approx(0.3, abs=0.08)
+    assert (verdict.difference.seeds, verdict.difference.n) == (SEEDS, SEEDS * CLASSES * RESTARTS)
+
+
+def test_small_differences_are_equivalent_and_order_does_not_matter() -> None:
+    records = made("snntorch", 0.95, 3)
+    flipped = [replace(each, substrate="loihi", hit=1 - each.hit if each.label == each.seed == 3 else each.hit)
+               for each in records]  # fmt: skip
+    forth, _ = substrate_verdicts(records + flipped, margin=0.1)
+    back, _ = substrate_verdicts(records + flipped[::-1], margin=0.1)
+    assert forth[0].verdict.verdict == "equivalent"
+    assert forth == back
+
+
+def test_only_inversions_that_both_have_are_compared() -> None:
+    records = made("snntorch", 0.9, 4) + [each for each in made("loihi", 0.9, 5) if each.seed < 5]
+    comparisons, _ = substrate_verdicts(records, margin=0.1)
+    assert comparisons[0].verdict.difference.seeds == 5
+    none, _ = substrate_verdicts(made("snntorch", 0.9, 4) + [replace(each, restart=99) for each in records[-3:]], 0.1)
+    assert none == []
+
+
+def test_each_evaluator_and_attack_is_compared_with_its_own() -> None:
+    records = [
+        each
+        for evaluator in ("conv", "spiking")
+        for attack in ("v1", "v2")
+        for number, substrate in enumerate(("snntorch", "loihi"))
+        for each in made(substrate, 0.8, number, evaluator, attack)
+    ]
+    comparisons, _ = substrate_verdicts(records, margin=0.1)
+    assert len(comparisons) == 2 * 2 * 2
+    assert len({(each.evaluator, each.attack, each.measure) for each in comparisons}) == 8
+
+
+def test_controls_and_rungs_are_no_substrates() -> None:
+    records = made("snntorch", 0.9, 1) + [replace(each, target="untrained") for each in made("loihi", 0.1, 2)]
+    assert substrate_verdicts(records, margin=0.1) == ([], [])
+
+
+def test_one_seed_is_inconclusive_and_json_has_no_infinity() -> None:
+    records = [each for each in made("snntorch", 0.9, 1) + made("loihi", 0.5, 2) if each.seed == 0]
+    comparisons, _ = substrate_verdicts(records, margin=0.1)
+    assert comparisons[0].verdict.verdict == "inconclusive"
+    text = json.dumps(comparisons[0].as_json(), allow_nan=False)
+    assert json.loads(text)["verdict"]["difference"]["low"] is None

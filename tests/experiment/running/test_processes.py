@@ -1,0 +1,62 @@
+"""Worker processes that die before they are given a cell."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from bl_neuro.errors import InputError, SubstrateFailed
+from bl_neuro.experiment.planning.planned_cell import Cell
+from bl_neuro.experiment.running.processes import Processes
+from bl_neuro.experiment.running.worker_process import STARTS
+
+WORKER = """\
+import os, signal, sys
+from pathlib import Path
+
+starts = Path(__file__).with_suffix(".starts")
+with starts.open("a") as file:
+    file.write("x")
+if len(starts.read_text()) <= int(sys.argv[1]):
+    print("no memory", file=sys.stderr, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+for line in sys.stdin:
+    print("{}", flush=True)
+"""
+
+
+def crew(folder: Path, deaths: int) -> Processes:
+    """Workers of which the first `deaths` die when they start."""
+    (folder / "worker.py").write_text(WORKER)
+    return Processes({}, 1, [sys.executable, str(folder / "worker.py"), str(deaths)])
+
+
+def test_a_worker_that_dies_when_it_starts_is_replaced(tmp_path: Path) -> None:
+    workers, cell = crew(tmp_path, STARTS - 1), Cell("target", {"number": 1}, (), {})
+    for _ in range(STARTS):
+        assert workers.take([cell]) == []  # it starts
+        assert workers.hear() == []
+    assert workers.take([cell]) == [cell]
+    assert workers.hear() == [(cell, {})]
+    assert workers.at_work is False
+    workers.end()
+    assert (tmp_path / "worker.starts").read_text() == "x" * STARTS
+
+
+def test_workers_that_never_start_are_an_error(tmp_path: Path) -> None:
+    workers, cell = crew(tmp_path, STARTS), Cell("target", {"number": 1}, (), {})
+    for _ in range(STARTS - 1):
+        assert workers.take([cell]) == []
+        assert workers.hear() == []
+    workers.take([cell])
+    with pytest.raises(SubstrateFailed, match=r"a worker did not start: ended by signal 9; it said: no memory"):
+        workers.hear()
+    workers.end()
+    assert (tmp_path / "worker.starts").read_text() == "x" * STARTS
+
+
+def test_there_is_at_least_one_job() -> None:
+    with pytest.raises(InputError, match="jobs: expected at least 1, found 0"):
+        Processes({}, 0)

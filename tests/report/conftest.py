@@ -1,0 +1,232 @@
+"""A made-up audit with everything that one can have: what its page is tested on, not what any attack found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bl_neuro.arrays import FloatArray
+from bl_neuro.experiment.findings.records import Record
+from bl_neuro.experiment.findings.verdicts import finite, substrate_verdicts
+from bl_neuro.leakage import attribute, pair_verdicts, seed_bootstrap
+from bl_neuro.report.cell_pictures import Course
+from bl_neuro.report.schema import AuditResults
+
+SEEDS, CLASSES, SIDE = 4, 10, 8
+EVALUATORS = ("conv", "spiking")
+SUBSTRATES = ("snntorch", "norse", "loihi")
+VIEWS = (("v2", "scores"), ("v2", "label"), ("v1", "gradient"))
+Cell = tuple[str, str, str, str, int]
+"""Target, substrate, attack, what is revealed, seed."""
+Hits = dict[tuple[Cell, str], list[int]]
+Rate = Callable[[str, str, str], float]
+
+
+def level(target: str, substrate: str, reveals: str) -> float:
+    """How often an inversion is recognised."""
+    if target != "trained":
+        return 0.1
+    return 0.6 if substrate == "loihi" and reveals == "label" else 0.85
+
+
+def cells() -> Iterator[Cell]:
+    for substrate, (attack, reveals), seed in product(SUBSTRATES, VIEWS, range(SEEDS)):
+        yield "trained", substrate, attack, reveals, seed
+    for seed in range(SEEDS):
+        yield "untrained", "loihi", "v2", "scores", seed
+
+
+def hits(rate: Rate) -> Hits:
+    """The same draws on every substrate: those of one rate score the same."""
+    made: Hits = {}
+    for cell, (number, evaluator) in product(cells(), enumerate(EVALUATORS)):
+        target, substrate, attack, reveals, seed = cell
+        rng = np.random.default_rng([seed, number, VIEWS.index((attack, reveals)), target != "trained"])
+        made[cell, evaluator] = (rng.random(CLASSES) < rate(target, substrate, reveals)).astype(int).tolist()
+    return made
+
+
+def estimate(by_seed: list[list[int]]) -> dict[str, Any]:
+    return asdict(seed_bootstrap(by_seed, 200))
+
+
+def verdict(first: list[list[int]], second: list[list[int]]) -> dict[str, Any]:
+    found = pair_verdicts({"pair": (first, second)}, 0.1, 200)["pair"]
+    return {"verdict": finite(asdict(found)), "sentence": found.sentence}
+
+
+def ladder(found: Hits) -> dict[str, Any]:
+    rungs = {
+        "float": ("snntorch", "scores", "as trained"),
+        "state": ("loihi", "scores", "fixed-point state"),
+        "reveals label": ("loihi", "label", "shows label"),
+    }
+    values = {name: _by_seed(found, substrate, reveals) for name, (substrate, reveals, _) in rungs.items()}
+    made = attribute(values, 0.1, 200)
+    return finite(
+        {
+            "attack": "v2", "reveals": "scores", "evaluator": "conv", "measure": "hit",
+            "levels": [
+                {
+                    "rung": name, "substrate": substrate, "reveals": reveals, "step": step,
+                    "estimate": asdict(made.levels[name]),
+                }
+                for name, (substrate, reveals, step) in rungs.items()
+            ],
+            "steps": [
+                {"name": s.name, "before": s.before, "change": asdict(s.change), "sentence": s.change.sentence}
+                for s in made.steps
+            ],
+            "total": asdict(made.total), "sentence": made.total.sentence,
+        }
+    )  # fmt: skip
+
+
+def _by_seed(
+    found: Hits, substrate: str, reveals: str, target: str = "trained", evaluator: str = "conv"
+) -> list[list[int]]:
+    return [found[(target, substrate, "v2", reveals, seed), evaluator] for seed in range(SEEDS)]
+
+
+def row(found: Hits, target: str, substrate: str, attack: str, reveals: str) -> dict[str, Any]:
+    white = attack == "v1"
+    judged = {
+        name: [found[(target, substrate, attack, reveals, seed), name] for seed in range(SEEDS)] for name in EVALUATORS
+    }
+    return {
+        "target": target, "substrate": substrate, "attack": attack, "reveals": reveals,
+        "access": "white_box" if white else "black_box",
+        "threat_model": "Holds the model file." if white else f"May only query, and sees {reveals}.",
+        "cells": {"planned": SEEDS, "done": SEEDS}, "budget_per_class": None if white else 74.0,
+        "queries_per_class": 6.0 if white else 74.0, "status": {"completed": SEEDS},
+        "target_accuracy": {"value": 0.97, "least": 0.96, "most": 0.98},
+        "target_success": estimate(judged["conv"]), "pearson_selectivity": estimate(judged["conv"]),
+        "spike_density": 0.2,
+        "evaluators": {
+            name: {"attack_accuracy": estimate(values), "confidence": estimate(values)}
+            for name, values in judged.items()
+        },
+    }  # fmt: skip
+
+
+def curve(target: str, substrate: str, attack: str, reveals: str) -> Iterator[dict[str, Any]]:
+    for evaluator, measure in product(EVALUATORS, ("hit", "confidence")):
+        yield {
+            "target": target, "substrate": substrate, "attack": attack, "reveals": reveals, "evaluator": evaluator,
+            "measure": measure, "seeds": SEEDS, "queries": [10.0, 42.0, 74.0], "value": [0.1, 0.5, 0.8],
+            "low": [0.0, 0.4, 0.7], "high": [0.2, 0.6, 0.9],
+        }  # fmt: skip
+
+
+def mitigation(found: Hits, kind: str, setting: str, reveals: str, evaluator: str = "conv") -> dict[str, Any]:
+    before, after = (
+        _by_seed(found, *place, evaluator=evaluator) for place in (("snntorch", "scores"), ("loihi", reveals))
+    )
+    removed = verdict(before, after)
+    return {
+        "mitigation": kind, "setting": setting, "substrate": "loihi", "attack": "v2", "reveals": "scores",
+        "evaluator": evaluator,
+        "accuracy": {
+            "without": 0.97, "with": 0.95,
+            "lost": {"value": 0.02, "low": 0.0, "high": 0.04, "seeds": SEEDS, "n": SEEDS},
+        },
+        "leakage": {
+            "without": estimate(before), "with": estimate(after),
+            "removed": removed["verdict"], "sentence": removed["sentence"],
+        },
+    }  # fmt: skip
+
+
+def results(rate: Rate = level, **changes: Any) -> AuditResults:
+    found = hits(rate)
+    judged = [
+        Record(target, seed, substrate, attack, reveals, 0, evaluator, label, hit, 0.1 + 0.8 * hit)
+        for ((target, substrate, attack, reveals, seed), evaluator), row in found.items()
+        for label, hit in enumerate(row)
+    ]
+    compared, alike = substrate_verdicts(judged, 0.1)
+    names = list(dict.fromkeys(cell[:4] for cell in cells()))
+    control = _by_seed(found, "loihi", "scores", "untrained")
+    power = {"comparisons": 3, "seeds": SEEDS, "inversions": CLASSES, "spread": 0.05, "within": 0.4, "assumed": True,
+             "smallest_difference": 1.2, "smallest_margin": 0.31, "equivalence_power": 0.08, "power": 0.8}  # fmt: skip
+    fields: dict[str, Any] = {
+        "name": "made-up", "description": "nothing of this was measured",
+        "dataset": {"name": "digits", "class_names": [str(i) for i in range(CLASSES)],
+                    "inverted": list(range(CLASSES)), "shape": [1, SIDE, SIDE]},
+        "margin": 0.1, "steps": 8, "seeds": list(range(SEEDS)), "experiment": {"name": "made-up", "restarts": 1},
+        "cells": {"planned": 100, "done": 98},
+        "evaluators": [
+            {"name": name, "address": f"{name} as it was trained", "weights": None, "architecture": "conv 16",
+             "accuracy": 0.98, "samples": 359} for name in EVALUATORS
+        ],
+        "rows": [row(found, *name) for name in names],
+        "verdicts": [each.as_json() for each in compared], "alike": [asdict(each) for each in alike],
+        "ladder": [ladder(found)],
+        "power": [{"attack": "v2", "reveals": "scores", "evaluator": "conv", "measure": "hit", **power}],
+        "mitigations": [mitigation(found, "reveal", "shows label alone", "label"),
+                        mitigation(found, "rounding", "rounded to 0.1", "scores"),
+                        mitigation(found, "noise", "noise of sd 0.1", "scores"),
+                        {**mitigation(found, "query_cap", "320 queries", "label"), "accuracy": None},
+                        mitigation(found, "reveal", "shows label alone", "label", "spiking")],
+        "replays": [{"substrate": "lava", "of": "loihi", "seed": 0, "attack": "v2", "reveals": "scores", "restart": 0,
+                     "queries": 740, "identical": True}],
+        "verification": [{"target": "trained", "seed": 0, "substrates": ["loihi", "lava"],
+                          "pairs": [{"substrate": "loihi", "reference": "lava", "promised": True, "exact": False,
+                                     "bins": 1000, "identical": 999, "samples": 20, "answers_differ": 0}]}],
+        "stands_for": {"lava": "loihi"},
+        "controls": [{"kind": "untrained", "substrate": "loihi", "attack": "v2", "reveals": "scores",
+                      "evaluator": "conv", "estimate": estimate(control), "chance": 0.1, "p": 0.5, "adjusted_p": 1.0,
+                      "above_chance": False}],
+        "curves": [each for name in names for each in curve(*name)],
+        "inversions": [
+            {"address": "-".join(map(str, cell)), "target": cell[0], "substrate": cell[1], "attack": cell[2],
+             "reveals": cell[3], "seed": cell[4], "restart": 0, "classes": list(range(CLASSES)), "status": "completed",
+             "queries": 740, "target_answers": [*range(CLASSES - 1), None],
+             "evaluators": {name: {"hits": found[cell, name], "confidence": [0.5] * CLASSES} for name in EVALUATORS}}
+            for cell in cells()
+        ],
+        "made": {"command": "bl-neuro audit made-up", "versions": {"torch": ["2.3.1"]}, "machines": ["Linux, 2"]},
+    }  # fmt: skip
+    fields.update(changes)
+    return AuditResults.model_validate(fields)
+
+
+class MadeUpPictures:
+    """Pictures that depend on their address alone."""
+
+    def __init__(self, side: int = SIDE, channels: int = 1) -> None:
+        self.shape = (channels, side, side)
+
+    @property
+    def class_means(self) -> FloatArray:
+        means = np.zeros((CLASSES, *self.shape))
+        means[:, :, 2:5, 2:5] = 0.9
+        return means
+
+    def images(self, address: str) -> FloatArray:
+        seed = [ord(letter) for letter in address]
+        return np.random.default_rng(seed).random((CLASSES, *self.shape))
+
+    def course(self, address: str, evaluator: str) -> Course | None:
+        values = np.array([0.1, 0.5, 0.8])
+        return None if address.startswith("untrained") else Course(np.array([10.0, 42.0, 74.0]), values, values)
+
+
+@pytest.fixture(scope="session")
+def make_audit() -> Callable[..., AuditResults]:
+    return results
+
+
+@pytest.fixture(scope="session")
+def audit() -> AuditResults:
+    return results()
+
+
+@pytest.fixture(scope="session")
+def make_audit_pictures() -> Callable[..., MadeUpPictures]:
+    return MadeUpPictures

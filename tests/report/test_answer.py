@@ -1,0 +1,132 @@
+"""The headline: what the verdicts carry, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bl_neuro.report.answer import audit_answer
+from bl_neuro.report.schema import AuditResults
+
+Make = Callable[..., AuditResults]
+
+
+def judged(results: AuditResults, *verdicts: str, **further: Any) -> AuditResults:
+    """With these verdicts on the first comparisons of attack accuracy under the judge, and no others."""
+    own = [each for each in results.verdicts if each.measure == "hit" and each.evaluator == "conv"]
+    base = {"identical": False, "found": False, "seeds_needed": None, **further}
+    changed = [
+        {**each.model_dump(), "verdict": {**each.verdict.model_dump(), **base, "verdict": verdict}}
+        for each, verdict in zip(own, verdicts)
+    ]
+    assert len(changed) == len(verdicts)
+    return AuditResults.model_validate({**results.model_dump(by_alias=True), "verdicts": changed})
+
+
+@pytest.fixture(scope="module")
+def plain(make_audit: Make) -> AuditResults:
+    """An audit with comparisons of three views."""
+    rates = {"snntorch": 0.9, "norse": 0.8, "loihi": 0.5}
+    return make_audit(lambda target, substrate, _: rates[substrate] if target == "trained" else 0.1)
+
+
+def test_all_equivalent_is_no(plain: AuditResults) -> None:
+    answer = audit_answer(judged(plain, "equivalent", "equivalent"))
+    assert (answer.word, answer.lead) == ("No", "In each of 2 comparisons leakage is equal within 10 points.")
+    small = audit_answer(judged(plain, "equivalent", found=True)).lead
+    assert small == (
+        "In the one comparison that was made leakage is equal within 10 points. In 1 of them there is a difference, "
+        "but a smaller one than that."
+    )
+
+
+def test_a_difference_is_yes_with_the_largest_told(plain: AuditResults) -> None:
+    answer = audit_answer(judged(plain, "equivalent", "differs", "inconclusive"))
+    assert answer.word == "Yes"
+    assert "found in 1 of 3 comparisons; 1 is equivalent within 10 points and 1 is open. The largest: " in answer.lead
+    found = next(each for each in judged(plain, "equivalent", "differs").verdicts if each.verdict.verdict == "differs")
+    points = f"{abs(100 * found.verdict.difference.value):.1f} points"
+    assert f"{found.first[0]} gives away {points}" in answer.lead
+
+
+def test_open_comparisons_are_not_yet_known_and_say_what_they_need(plain: AuditResults) -> None:
+    answer = audit_answer(judged(plain, "inconclusive", seeds_needed=25))
+    assert answer.word == "Not yet known"
+    assert answer.lead == (
+        "No difference was shown, and none was ruled out. The one comparison is open: it needs about 25 target seeds."
+    )
+    answer = audit_answer(judged(plain, "equivalent", "inconclusive", "inconclusive"))
+    assert answer.lead == (
+        "1 of 3 comparisons is equivalent within 10 points; 2 are open: they need more than 10,000 target seeds. "
+        "No difference was shown."
+    )
+
+
+def test_few_seeds_do_not_say_how_many_are_needed(plain: AuditResults) -> None:
+    difference = {**plain.verdicts[0].verdict.difference.model_dump(), "seeds": 3}
+    answer = audit_answer(judged(plain, "inconclusive", seeds_needed=25, difference=difference))
+    assert answer.lead.endswith("The one comparison is open: plan 12 or more target seeds.")
+
+
+def test_an_interval_of_few_seeds_stays_within_what_can_be(plain: AuditResults) -> None:
+    wide = {**plain.verdicts[0].verdict.difference.model_dump(), "value": -0.6, "low": -4.3, "high": 3.1, "seeds": 2}
+    assert "60.0 points less than" in audit_answer(judged(plain, "differs", difference=wide)).lead
+    assert (
+        "(difference −100.0\u00a0to\u00a0+100.0, 95% interval)"
+        in audit_answer(judged(plain, "differs", difference=wide)).lead
+    )
+
+
+def test_substrates_that_are_all_alike_are_no(make_audit: Make) -> None:
+    answer = audit_answer(make_audit(lambda target, *_: 0.8 if target == "trained" else 0.1))
+    assert (answer.word, answer.lead) == ("No", "On snntorch, norse and loihi every inversion scores the same.")
+
+
+def test_one_substrate_is_not_asked(make_audit: Make) -> None:
+    plain = make_audit()
+    rows = [row.model_dump() for row in plain.rows if row.substrate == "loihi"]
+    answer = audit_answer(make_audit(rows=rows, verdicts=[], alike=[]))
+    assert answer.word == "Not asked"
+    assert "one substrate, loihi" in answer.lead
+
+
+def test_what_else_was_found_is_told_in_a_sentence_each(audit: AuditResults) -> None:
+    said = " ".join(audit_answer(audit).more)
+    assert "Under the evaluator spiking, of " in said
+    assert "By queries alone, attackers get pictures that the evaluator conv recognises in " in said
+    assert "; the same attacks on untrained targets, " in said
+    assert "guessing, 10%." in said
+    assert "Spikes on loihi are not those on lava, which promises them." in said
+    assert "On lava, 1 attack did the same as on loihi to the last bit." in said
+    assert "2 cells of 100 are not done; they may change this." in said
+    assert str(audit_answer(audit)).startswith(f"{audit_answer(audit).word}. ")
+
+
+def test_a_replay_that_differs_is_told(make_audit: Make) -> None:
+    replay = {**make_audit().replays[0].model_dump(), "identical": False}
+    said = " ".join(audit_answer(make_audit(replays=[replay], stands_for={})).more)
+    assert "On lava, 1 of 1 attack did not do the same as on loihi." in said
+
+
+def test_steps_and_mitigations_count_only_where_they_were_shown(make_audit: Make) -> None:
+    plain = make_audit()
+    ladder = plain.ladder[0].model_dump()
+    none = [{**step, "change": {**step["change"], "found": False}} for step in ladder["steps"]]
+    some = [none[0], {**none[1], "change": {**none[1]["change"], "found": True}}]
+    said = " ".join(audit_answer(make_audit(ladder=[{**ladder, "steps": none}])).more)
+    assert "No single step of deployment was shown to change what v2 gets." in said
+    said = " ".join(audit_answer(make_audit(ladder=[{**ladder, "steps": some}])).more)
+    assert "Of the steps of deployment, “shows label” (" in said
+
+    mitigation = plain.mitigations[0].model_dump(by_alias=True)
+    removed = mitigation["leakage"]["removed"]
+    told = {
+        True: "Of the mitigations, “shows label alone” removes most: 20.0 points from v2, scores, at a cost of ",
+        False: "None of 1 mitigation was shown to remove leakage.",
+    }
+    for found, words in told.items():
+        changed = {**removed, "found": found, "difference": {**removed["difference"], "value": 0.2}}
+        tried = {**mitigation, "leakage": {**mitigation["leakage"], "removed": changed}}
+        assert words in " ".join(audit_answer(make_audit(mitigations=[tried])).more)

@@ -1,0 +1,106 @@
+"""Steps of deployment and mitigations in the headline, under every evaluator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bl_neuro.report.effects import disagree, ladder_lines, mitigation_lines
+from bl_neuro.report.findings import Verdict
+from bl_neuro.report.schema import AuditResults
+
+Make = Callable[..., AuditResults]
+
+
+def changed(verdict: dict[str, Any], found: bool, value: float, word: str = "differs") -> dict[str, Any]:
+    difference = {**verdict["difference"], "value": value, "low": value - 0.05, "high": value + 0.05}
+    return {**verdict, "verdict": word, "found": found, "identical": False, "difference": difference}
+
+
+def tried(audit: AuditResults, kind: str, evaluator: str, found: bool, value: float) -> dict[str, Any]:
+    one = audit.mitigations[0].model_dump(by_alias=True)
+    leakage = {**one["leakage"], "removed": changed(one["leakage"]["removed"], found, value)}
+    setting = {"query_cap": "320 queries"}.get(kind, f"setting of {kind}")
+    return {**one, "mitigation": kind, "setting": setting, "evaluator": evaluator, "leakage": leakage}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ((True, 0.1, "differs"), (True, 0.2, "differs"), False),
+        ((True, 0.1, "differs"), (True, -0.1, "differs"), True),
+        ((True, 0.1, "differs"), (False, 0.1, "inconclusive"), True),
+        ((True, 0.1, "equivalent"), (True, 0.1, "differs"), True),
+        ((False, 0.01, "equivalent"), (False, -0.01, "inconclusive"), False),
+    ],
+)
+def test_evaluators_disagree_in_verdict_or_sign(
+    audit: AuditResults, one: tuple[bool, float, str], other: tuple[bool, float, str], expected: bool
+) -> None:
+    base = audit.verdicts[0].verdict.model_dump()
+    verdicts = [Verdict.model_validate(changed(base, *each)) for each in (one, other)]
+    assert disagree(*verdicts) is disagree(*reversed(verdicts)) is expected
+
+
+@pytest.mark.parametrize(
+    ("found", "value", "expected"),
+    [
+        (True, -0.25, "what v2 gets."),
+        (False, -0.02, "what v2 gets. Not so under spiking: “shows label” (−2.0 points, not shown)."),
+        (True, 0.25, "what v2 gets. Not so under spiking: “shows label” (+25.0 points, beyond the margin)."),
+    ],
+)
+def test_a_step_that_another_evaluator_does_not_see_is_told(
+    make_audit: Make, found: bool, value: float, expected: str
+) -> None:
+    ladder = make_audit().ladder[0].model_dump()
+    first, last = ladder["steps"]
+    first = {**first, "change": {**first["change"], "found": False}}
+    own = {**ladder, "steps": [first, {**last, "change": changed(last["change"], True, -0.3)}]}
+    other = {**own, "evaluator": "spiking", "steps": [first, {**last, "change": changed(last["change"], found, value)}]}
+    (said,) = ladder_lines(make_audit(ladder=[own, other]))
+    assert said.endswith(expected)
+
+
+def test_a_step_that_another_evaluator_alone_sees_is_told(make_audit: Make) -> None:
+    ladder = make_audit().ladder[0].model_dump()
+    first, last = ({**step, "change": {**step["change"], "found": False}} for step in ladder["steps"])
+    other = {
+        **ladder,
+        "evaluator": "spiking",
+        "steps": [first, {**last, "change": changed(last["change"], True, -0.3)}],
+    }
+    said = ladder_lines(make_audit(ladder=[{**ladder, "steps": [first, last]}, other]))
+    assert said == [
+        "No single step of deployment was shown to change what v2 gets. Not so under spiking: “shows label” "
+        "(−30.0 points, beyond the margin)."
+    ]
+
+
+def test_a_cap_on_queries_is_not_ranked_with_the_others(make_audit: Make) -> None:
+    plain = make_audit()
+    cases = [
+        tried(plain, "query_cap", "conv", True, 0.4),
+        tried(plain, "query_cap", "spiking", False, 0.02),
+        tried(plain, "noise", "conv", True, 0.2),
+        tried(plain, "noise", "spiking", False, 0.03),
+    ]
+    assert mitigation_lines(make_audit(mitigations=cases)) == [
+        "Of the mitigations that leave the attacker’s budget alone, “setting of noise” removes most: 20.0 points from "
+        "v2, scores, at a cost of 2.0 points of the target’s accuracy. Not so under spiking: “setting of noise” "
+        "against v2, scores (+3.0 points, not shown).",
+        "Caps on queries remove 40.0 points, and hold honest users to the same number. Not so under spiking: “no more "
+        "than 320 queries” against v2, scores (+2.0 points, not shown).",
+    ]
+
+
+def test_what_another_evaluator_alone_sees_of_mitigations_is_told(make_audit: Make) -> None:
+    plain = make_audit()
+    cases = [tried(plain, "noise", "conv", False, 0.2), tried(plain, "noise", "spiking", True, 0.2)]
+    assert mitigation_lines(make_audit(mitigations=cases)) == [
+        "None of 1 mitigation was shown to remove leakage. Not so under spiking: “setting of noise” removes 20.0 "
+        "points from v2, scores."
+    ]
+    assert mitigation_lines(make_audit(mitigations=[])) == []

@@ -1,0 +1,65 @@
+"""The summary in Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from bl_neuro.report.one_page import one_page
+from bl_neuro.report.schema import AuditResults
+
+
+def test_it_is_a_page_with_the_verdict_first(audit: AuditResults) -> None:
+    text = one_page(audit)
+    assert re.findall("^#+ .*", text, re.MULTILINE) == [
+        "# Does the substrate change what networks give away of digits?",
+        "## Pairs of substrates",
+        "## Attack accuracy",
+        "## Which step does it: v2, scores",
+        "## Null controls",
+        "## What could be done",
+        "## Limits",
+    ]
+    assert text.splitlines()[2].startswith(("**Yes.** ", "**No.** ", "**Not yet known.** "))
+    assert len(text.split()) < 1000
+    assert text.endswith("`report.html`.\n")
+
+
+def test_tables_are_whole(audit: AuditResults) -> None:
+    lines = [line for line in one_page(audit).splitlines() if line.startswith("|")]
+    assert "| v2, scores | snntorch, norse and loihi | 0.0 |  | identical |" in lines
+    for block in one_page(audit).split("\n\n"):
+        rows = [line for line in block.splitlines() if line.startswith("|")]
+        assert len({line.count("|") for line in rows}) <= 1
+
+
+def test_every_evaluator_says_what_mitigations_do(audit: AuditResults) -> None:
+    lines = one_page(audit).splitlines()
+    columns = "| mitigation | attack | accuracy lost | leakage removed, conv | leakage removed, spiking |"
+    after = lines[lines.index(columns) + 2 :]
+    assert [line.split(" | ")[0] for line in after[:4]] == [
+        "| shows label alone", "| answers rounded to 0.1", "| noise of sd 0.1", "| no more than 320 queries",
+    ]  # fmt: skip
+    assert after[0].count(" to ") == 2
+    assert after[1].endswith("| – |")
+
+
+def test_a_ladder_has_a_column_for_every_evaluator(make_audit: Callable[..., AuditResults]) -> None:
+    ladder = make_audit().ladder[0].model_dump()
+    text = one_page(make_audit(ladder=[ladder, {**ladder, "evaluator": "spiking"}]))
+    assert "| step | level | change | 95% | verdict | under spiking |" in text
+    assert text.count("## Which step does it") == 1
+    assert "not that showing less leaks more" in text
+
+
+def test_marks_in_names_are_no_markdown(make_audit: Callable[..., AuditResults]) -> None:
+    data = {**make_audit().dataset.model_dump(), "name": "a|b *c* <img>\n# d"}
+    text = one_page(make_audit(dataset=data))
+    assert text.splitlines()[0].endswith(r"of a\|b \*c\* \<img\> \# d?")
+
+
+def test_a_bare_audit_has_a_page_too(make_audit: Callable[..., AuditResults]) -> None:
+    empty = {name: [] for name in ("rows", "verdicts", "alike", "ladder", "mitigations", "replays", "controls")}
+    text = one_page(make_audit(**empty, stands_for={}))
+    assert "## Pairs" not in text
+    assert "## Limits" in text

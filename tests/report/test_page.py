@@ -1,0 +1,222 @@
+"""The page of an audit: complete, in order, self-contained, and deaf to what hostile strings ask of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from bl_neuro.report.page import CELL_PAGES, REPORT, SECTIONS, audit_pages
+from bl_neuro.report.schema import AuditResults
+
+Make = Callable[..., AuditResults]
+MakePictures = Callable[..., Any]
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)> {{ 7*7 }} &"
+
+
+class Outline(HTMLParser):
+    """Tags with their attributes in order, and the text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(page)
+        self.text = re.sub(r"\s+", " ", self.text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture(scope="module")
+def page(audit: AuditResults, make_audit_pictures: MakePictures) -> Outline:
+    pages = audit_pages(audit, make_audit_pictures())
+    assert list(pages) == [REPORT]
+    return Outline(pages[REPORT])
+
+
+def test_the_verdict_comes_first_then_every_section_in_order(page: Outline) -> None:
+    ids = [attributes["id"] for name, attributes in page.tags if name == "h2"]
+    assert ids == [key for key, _ in SECTIONS]
+    assert ids[0] == "pairs"
+    levels = [int(name[1]) for name, _ in page.tags if re.fullmatch("h[1-6]", name)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(b <= a + 1 for a, b in pairwise(levels))
+    assert page.all("html")[0]["lang"] == "en"
+    names = [name for name, _ in page.tags]
+    answer = next(i for i, (_, attributes) in enumerate(page.tags) if attributes.get("class") == "answer")
+    assert answer < names.index("h2") < names.index("table")
+
+
+def test_every_link_leads_somewhere(page: Outline) -> None:
+    ids = [attributes["id"] for _, attributes in page.tags if attributes.get("id")]
+    assert len(ids) == len(set(ids))
+    for link in page.all("a"):
+        assert str(link["href"]).removeprefix("#") in ids
+
+
+def test_nothing_is_fetched(page: Outline) -> None:
+    assert page.all("script") == []
+    assert [link["rel"] for link in page.all("link")] == ["icon"]
+    for tag, name in (("img", "src"), ("link", "href")):
+        assert all(str(attributes[name]).startswith("data:image/") for attributes in page.all(tag))
+
+
+def test_every_picture_says_what_it_shows(page: Outline) -> None:
+    alts = [str(attributes.get("alt") or "") for attributes in page.all("img")]
+    assert all(alts)
+    assert "Mean training picture of class 3" in alts
+    shown = [alt for alt in alts if alt.startswith("Inversion of class 9, v2, label on loihi, seed 0: ")]
+    assert shown in (
+        ["Inversion of class 9, v2, label on loihi, seed 0: recognised by conv"],
+        ["Inversion of class 9, v2, label on loihi, seed 0: not recognised by conv"],
+    )
+    for drawing in page.all("svg"):
+        assert drawing.get("aria-hidden") == "true" or (drawing["role"] == "img" and drawing["aria-label"])
+
+
+def test_tables_have_headers_with_a_scope_and_scroll_in_a_box_of_their_own(page: Outline) -> None:
+    assert all(header.get("scope") in ("col", "row", "rowgroup") for header in page.all("th"))
+    boxes = [attributes for _, attributes in page.tags if attributes.get("class") == "scroll"]
+    assert len(boxes) >= len(page.all("table"))
+    assert all(box["role"] == "region" and box["aria-label"] and box["tabindex"] == "0" for box in boxes)
+    named = [box["aria-label"] for box in boxes]
+    assert len(named) == len(set(named))
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Does the substrate change what networks give away of digits?",
+        "snntorch and norse",
+        "snntorch and norse less loihi",
+        "shows label, less as trained",
+        "black box, 74 queries a class",
+        "and lava, replayed",
+        "untrained targets",
+        "not above chance",
+        "answers rounded to 0.1conv: from ",
+        "spiking: from ",
+        "Noise, and which input spikes are left out, is drawn anew in every answer",
+        "Query caps are measured against a budget of 740 queries for all classes together; honest users are capped too",
+        "separate families of Holm’s correction",
+        "not that showing less leaks more",
+        "nonebut fewer answers",
+        "v2, scores on loihi",
+        "a promise is broken",
+        "lava did the same as loihi in every replay",
+        "May only query, and sees label.",
+        "The target itself names 9 of 10.",
+        "74 queries a class, completed.",
+        "4 target seeds are few",
+        "class prototypes",
+        "98 of 100 done",
+        "bl-neuro audit made-up",
+        "none",
+    ],
+)
+def test_the_page_says(page: Outline, sentence: str) -> None:
+    assert sentence in page.text
+
+
+def test_sections_of_what_was_not_run_are_left_out(make_audit: Make, make_audit_pictures: MakePictures) -> None:
+    bare = make_audit(ladder=[], power=[], mitigations=[], replays=[], verification=[], stands_for={}, controls=[])
+    page = Outline(audit_pages(bare, make_audit_pictures())[REPORT])
+    ids = [attributes["id"] for name, attributes in page.tags if name == "h2"]
+    assert ids == [key for key, _ in SECTIONS if key not in ("ladder", "power", "mitigations", "replays")]
+    assert "No ladder was run" in page.text
+    assert "not judged" in page.text  # the control's rows are still there
+
+
+def test_a_control_below_chance_is_neither_good_news_nor_p_of_zero(
+    make_audit: Make, make_audit_pictures: MakePictures
+) -> None:
+    control = make_audit().controls[0].model_dump()
+    estimate = {**control["estimate"], "value": 0.01, "low": 0.0, "high": 0.02}
+    low = make_audit(controls=[{**control, "estimate": estimate, "p": 0.0001, "adjusted_p": 0.0003}])
+    page = Outline(audit_pages(low, make_audit_pictures())[REPORT])
+    assert "below chance p < 0.001, Holm" in page.text
+    assert "not above chance" not in page.text
+
+
+def test_an_audit_of_which_nothing_is_done_has_a_page_too(make_audit: Make, make_audit_pictures: MakePictures) -> None:
+    done = make_audit()
+    measures = ("queries_per_class", "target_accuracy", "target_success", "pearson_selectivity", "spike_density")
+    waiting = {"access": None, "threat_model": None, "status": {}, "evaluators": {}, **dict.fromkeys(measures)}
+    rows = [{**row.model_dump(), **waiting} for row in done.rows]
+    empty = {name: [] for name in ("verdicts", "alike", "ladder", "power", "mitigations", "replays", "controls")}
+    judges = [
+        {**each.model_dump(), "architecture": None, "accuracy": None, "samples": None} for each in done.evaluators
+    ]
+    results = make_audit(rows=rows, evaluators=judges, curves=[], inversions=[], stands_for={}, **empty)
+    page = Outline(audit_pages(results, make_audit_pictures())[REPORT])
+    assert "No two substrates have finished cells that can be compared." in page.text
+    assert "No attack is done." in page.text
+
+
+def test_many_cells_go_to_pages_of_their_own(audit: AuditResults, make_audit_pictures: MakePictures) -> None:
+    pages = audit_pages(audit, make_audit_pictures(), most_embedded=1000)
+    main = Outline(pages[REPORT])
+    cells = [path for path in pages if path.startswith(f"{CELL_PAGES}/")]
+    assert len(cells) == 10
+    links = [str(link["href"]) for link in main.all("a") if not str(link["href"]).startswith("#")]
+    assert links == cells
+    for path in cells:
+        page = Outline(pages[path])
+        assert len(page.all("img")) == 4
+        assert page.all("a")[0]["href"] == f"../{REPORT}#cells"
+    assert len(pages[REPORT]) < len(audit_pages(audit, make_audit_pictures())[REPORT])
+
+
+def test_substrates_on_which_a_row_came_out_the_same_are_shown_once(
+    make_audit: Make, make_audit_pictures: MakePictures
+) -> None:
+    class Alike(type(make_audit_pictures())):  # type: ignore[misc]
+        def images(self, address: str) -> Any:
+            return super().images(address.replace("norse", "snntorch"))
+
+    page = Outline(audit_pages(make_audit(), Alike())[REPORT])
+    ids = [str(attributes["id"]) for attributes in page.all("details") if attributes.get("id")]
+    assert "cells-v2-scores-on-snntorch-and-norse" in ids
+    assert "cells-v2-scores-on-loihi" in ids
+    assert len(ids) == 7
+    addresses = [str(code.get("title")) for code in page.all("code") if code.get("title")]
+    assert sorted(addresses) == sorted(cell.address for cell in make_audit().inversions)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 5])
+def test_pictures_of_any_channels(audit: AuditResults, make_audit_pictures: MakePictures, channels: int) -> None:
+    page = Outline(audit_pages(audit, make_audit_pictures(12, channels))[REPORT])
+    kinds = {str(attributes["class"]) for attributes in page.all("img")}
+    assert kinds == ({"colour"} if channels in (2, 3) else {"ink"})
+
+
+def test_hostile_strings_are_text(make_audit: Make, make_audit_pictures: MakePictures) -> None:
+    plain = make_audit()
+    data = {**plain.dataset.model_dump(), "name": HOSTILE, "class_names": [f"{HOSTILE}{i}" for i in range(10)]}
+    rows = [{**row.model_dump(), "threat_model": HOSTILE} for row in plain.rows]
+    cells = [{**cell.model_dump(), "status": HOSTILE} for cell in plain.inversions]
+    made = {"command": HOSTILE, "versions": {HOSTILE: [HOSTILE]}, "machines": [HOSTILE]}
+    results = make_audit(dataset=data, rows=rows, inversions=cells, made=made, description=HOSTILE)
+    for most in (10**9, 0):
+        for text in audit_pages(results, make_audit_pictures(), most).values():
+            page = Outline(text)
+            assert page.all("script") == []
+            assert [tag for tag, attributes in page.tags if any(name.startswith("on") for name in attributes)] == []
+            assert all(str(attributes["src"]).startswith("data:image/") for attributes in page.all("img"))
+            assert "alert(1)" in page.text
+
+
+def test_equal_results_give_equal_pages(audit: AuditResults, make_audit_pictures: MakePictures) -> None:
+    assert audit_pages(audit, make_audit_pictures()) == audit_pages(audit, make_audit_pictures())
