@@ -12,13 +12,20 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bl_neuro.arrays import FloatArray
-from bl_neuro.deploy.hdf5_access import CheckedGroup
-from bl_neuro.deploy.net_limits import LAVA_EXTENT, encoding_problem
 from bl_neuro.deploy.net_neuron import cuba_neuron, layer_bias, never_firing_neuron
-from bl_neuro.deploy.net_values import bounded, extent_pair, one_number, shape_of, whole_array
+from bl_neuro.deploy.net_values import (
+    LAVA_EXTENT,
+    bounded,
+    encoding_problem,
+    extent_pair,
+    one_number,
+    shape_of,
+    whole_array,
+)
 from bl_neuro.errors import NetworkError
 from bl_neuro.layers import MAX_DELAY, Conv, Dense, Flatten, Input, Layer, Shape
 from bl_neuro.loihi_numbers import WEIGHT_RANGE
+from bl_neuro.strangers.hdf5 import CheckedGroup
 
 NOT_IN_NETX = ("pool", "average", "concat", "unpool", "convT")
 DENSE_KEYS = ("type", "shape", "neuron", "weight", "bias", "delay", "inFeatures", "outFeatures")

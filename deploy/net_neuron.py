@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from bl_neuro.arrays import FloatArray
-from bl_neuro.deploy.hdf5_access import CheckedGroup
 from bl_neuro.deploy.net_values import bounded, one_number, whole_array
 from bl_neuro.layers import Shape
 from bl_neuro.loihi_numbers import BIAS_RANGE, DECAY_ONE, THRESHOLD_MAX
 from bl_neuro.neuron import CubaLIF
+from bl_neuro.strangers.hdf5 import CheckedGroup
 
 MOST_STATED = 2**25 - 1
 """Largest vThMant that is read: Lava holds 64 times it in 32 bits. From `THRESHOLD_MAX` on no voltage exceeds any, and

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from bl_neuro.backends.base import Backend, Target
 from bl_neuro.backends.lava.target import LavaTarget
-from bl_neuro.deploy.net_limits import netx_problems
+from bl_neuro.deploy.net_values import netx_problems
 from bl_neuro.deploy.quantize import quantization_problems, quantize
 from bl_neuro.errors import InputError
 from bl_neuro.network import Arithmetic, Network

@@ -18,8 +18,7 @@ from torch import Tensor
 
 from bl_neuro.arrays import IntArray
 from bl_neuro.backends.base import Response, Start, Target
-from bl_neuro.backends.lava.dispatch import ask_all
-from bl_neuro.backends.lava.layout import Layout
+from bl_neuro.backends.lava.dispatch import Layout, ask_all
 from bl_neuro.backends.lava.runtime import Runtime
 from bl_neuro.backends.lava.supervisor import Answer, Plan
 from bl_neuro.deploy.net_file import NOT_REPLICABLE, can_replicate, write_net

@@ -14,9 +14,8 @@ from torch import Tensor
 
 from bl_neuro.backends.base import Backend, Response, Start, Target, joined, per_frame
 from bl_neuro.backends.loihi.gradient import with_gradient
-from bl_neuro.backends.loihi.program import Program, compile_network
-from bl_neuro.backends.loihi.trace import LayerTrace
-from bl_neuro.deploy.net_limits import synapse_problems
+from bl_neuro.backends.loihi.program import LayerTrace, Program, compile_network
+from bl_neuro.deploy.net_values import synapse_problems
 from bl_neuro.deploy.quantize import quantization_problems, quantize
 from bl_neuro.errors import InputError, NotDifferentiable
 from bl_neuro.layers import Dense, Flatten, Input, Shape

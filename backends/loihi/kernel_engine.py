@@ -13,11 +13,10 @@ from torch import Tensor
 from bl_neuro.backends.loihi.conv_kernel import MOST_TAPS, EventConv
 from bl_neuro.backends.loihi.dense_kernel import run_dense
 from bl_neuro.backends.loihi.neuron_kernel import run_neurons
-from bl_neuro.backends.loihi.program import Program
+from bl_neuro.backends.loihi.program import LayerTrace, Program
 from bl_neuro.backends.loihi.rows import COUNTS, GROUP, OFFSETS, plan_rows
 from bl_neuro.backends.loihi.sums import Synapses
 from bl_neuro.backends.loihi.torch_engine import TorchEngine
-from bl_neuro.backends.loihi.trace import LayerTrace
 from bl_neuro.layers import Conv
 
 Int32Array = npt.NDArray[np.int32]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
+from torch import Tensor
 
 from bl_neuro.arrays import IntArray
 from bl_neuro.deploy.loihi_weights import stored_together
@@ -117,3 +118,15 @@ def _largest_sum(weight: IntArray | None, recurrent: IntArray | None) -> int:
 def _flat(values: IntArray, shape: Shape) -> IntArray:
     """One value a neuron, (N,)."""
     return per_neuron(values, shape).reshape(-1).astype(np.int64)
+
+
+class LayerTrace(NamedTuple):
+    """spikes: (T, B, N) uint8. voltage: (T, B, N) int32, before the reset, or None where it was not asked for.
+
+    current, final_voltage: (B, N) int32 after the last step, the voltage after the reset.
+    """
+
+    spikes: Tensor
+    voltage: Tensor | None
+    current: Tensor
+    final_voltage: Tensor

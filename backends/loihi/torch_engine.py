@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from bl_neuro.backends.loihi.program import FRACTION_BITS, Program
+from bl_neuro.backends.loihi.program import FRACTION_BITS, LayerTrace, Program
 from bl_neuro.backends.loihi.sums import Synapses
-from bl_neuro.backends.loihi.trace import LayerTrace
 
 _LIMIT = 2**23
 

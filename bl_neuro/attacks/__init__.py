@@ -25,14 +25,12 @@ from bl_neuro.attacks.brainleaks_v2 import BrainLeaksV2
 from bl_neuro.attacks.brainleaks_v2_gradient import BrainLeaksV2Gradient
 from bl_neuro.attacks.cma_es import CmaEs
 from bl_neuro.attacks.gradient_inversion import GradientInversion
-from bl_neuro.attacks.input_form import InputForm, Still
-from bl_neuro.attacks.inversions import Inversions, Status, Trace
-from bl_neuro.attacks.inversions_file import load_inversions
+from bl_neuro.attacks.input_form import InputForm, Still, TimeSegments
+from bl_neuro.attacks.inversions import Inversions, Status, Trace, load_inversions
 from bl_neuro.attacks.moving_pattern import MovingPattern
 from bl_neuro.attacks.one_plus_one import OnePlusOneEs
+from bl_neuro.attacks.query_search import StopAttack
 from bl_neuro.attacks.random_search import RandomSearch
-from bl_neuro.attacks.stopping import StopAttack
-from bl_neuro.attacks.time_segments import TimeSegments
 from bl_neuro.attacks.transfer import TransferAttack, TransferBox
 
 __all__ = [

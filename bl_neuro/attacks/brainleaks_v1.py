@@ -11,11 +11,16 @@ from torch import Tensor
 
 from bl_neuro.access import WhiteBox
 from bl_neuro.attacks.base import Progress
-from bl_neuro.attacks.class_gradient import OUTPUTS, Output, class_gradient, class_score
-from bl_neuro.attacks.class_streams import ClassStreams
+from bl_neuro.attacks.gradient_search import (
+    OUTPUTS,
+    ClassStreams,
+    Output,
+    ShapedGradientAttack,
+    WhiteBoxTrace,
+    class_gradient,
+    class_score,
+)
 from bl_neuro.attacks.inversions import Inversions, Status
-from bl_neuro.attacks.shaped_gradient import ShapedGradientAttack
-from bl_neuro.attacks.white_box_trace import WhiteBoxTrace
 
 
 @dataclass(frozen=True, kw_only=True)

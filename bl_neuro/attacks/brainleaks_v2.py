@@ -14,13 +14,10 @@ from bl_neuro.arrays import FloatArray
 from bl_neuro.attacks.base import Progress
 from bl_neuro.attacks.fitness import SATURATING, centred_hits, centred_ranks, named
 from bl_neuro.attacks.informative_sampling import CONTRASTS, Contrast, InformativeSampling
-from bl_neuro.attacks.input_form import InputForm, Still
+from bl_neuro.attacks.input_form import InputForm, Still, TimeSegments
 from bl_neuro.attacks.inversions import Inversions, Status, Trace
 from bl_neuro.attacks.moving_pattern import MovingPattern
-from bl_neuro.attacks.pattern_oracle import PatternOracle
-from bl_neuro.attacks.query_search import QuerySearch
-from bl_neuro.attacks.stopping import Stopping, keeping
-from bl_neuro.attacks.time_segments import TimeSegments
+from bl_neuro.attacks.query_search import PatternOracle, QuerySearch, Stopping, keeping
 from bl_neuro.attacks.warm_start import affordable_probes, first_rates, probe_weights
 from bl_neuro.seeding import stream
 

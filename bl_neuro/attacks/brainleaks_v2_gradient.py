@@ -12,11 +12,16 @@ from torch import Tensor
 
 from bl_neuro.access import WhiteBox
 from bl_neuro.attacks.base import Progress
-from bl_neuro.attacks.class_gradient import class_gradient, class_log_score, class_score, samples_at_once
-from bl_neuro.attacks.class_streams import ClassStreams
+from bl_neuro.attacks.gradient_search import (
+    ClassStreams,
+    ShapedGradientAttack,
+    WhiteBoxTrace,
+    class_gradient,
+    class_log_score,
+    class_score,
+    samples_at_once,
+)
 from bl_neuro.attacks.inversions import Inversions, Status
-from bl_neuro.attacks.shaped_gradient import ShapedGradientAttack
-from bl_neuro.attacks.white_box_trace import WhiteBoxTrace
 from bl_neuro.backends.base import Response
 
 Cost = Literal["score", "log_score"]

@@ -11,10 +11,9 @@ from torch import Tensor
 
 from bl_neuro.attacks.ann_box import AnnBox
 from bl_neuro.attacks.base import Progress, View
-from bl_neuro.attacks.class_streams import ClassStreams
+from bl_neuro.attacks.gradient_search import ClassStreams, WhiteBoxTrace
+from bl_neuro.attacks.image_prior import AttackWithPriors
 from bl_neuro.attacks.inversions import Inversions, Status
-from bl_neuro.attacks.white_box_trace import WhiteBoxTrace
-from bl_neuro.attacks.with_priors import AttackWithPriors
 
 LARGEST = 1e6
 """Largest learning rate: pixels are in 0..1, and above it numbers would overflow."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from bl_neuro.errors import ReportError
-from bl_neuro.files import atomic_path
+from bl_neuro.checks import MAX_STEPS
+from bl_neuro.errors import ModelFileError, ReportError
+from bl_neuro.files import atomic_path, what_is_at
 
 FORMAT = "bl-neuro/inversions/1"
 
@@ -131,3 +134,118 @@ def joined(parts: list[Inversions]) -> Inversions:
         attack=first.attack,
         seed=first.seed,
     )
+
+
+MAX_BYTES = 2**33
+"""Largest file that is read."""
+MOST_AXES = 8
+MOST_DIGITS = 100
+MOST_NAME = 100
+DTYPES = {
+    "spikes": ("U8",),
+    "classes": ("I64",),
+    "rates": ("F32", "F64"),
+    "trace.queries": ("I64",),
+    "trace.objective": ("F32", "F64"),
+    "trace.rates": ("F32", "F64"),
+}
+"""The tensors of a file, and what they may consist of. All but "rates" must be there."""
+
+
+def load_inversions(path: str | Path) -> Inversions:
+    """Reads inversions that `Inversions.save` wrote, and checks all of them.
+
+    Raises:
+        ModelFileError: the file is missing, damaged, above 8 GiB, of another kind, or says what no attack returns.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    source = Path(path)
+    found = what_is_at(source)
+    if found != "a file":
+        raise ModelFileError(f"{source}: expected a file of inversions, found {found}")
+    try:
+        size = source.stat().st_size
+        if size > MAX_BYTES:
+            raise ModelFileError(f"{source}: {size} bytes; at most {MAX_BYTES} are read")
+        with safe_open(str(source), framework="pt") as file:
+            facts = file.metadata() or {}
+            if facts.get("format") != FORMAT:
+                raise ModelFileError(
+                    f"{source}: expected inversions ({FORMAT}), found {str(facts.get('format'))[:80]!r}"
+                )
+            _need_tensors(file)
+            return _inversions(facts, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 - no dict
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        raise ModelFileError(f"{source}: not readable inversions ({error})") from error
+
+
+def _need_tensors(file: Any) -> None:
+    """ValueError unless a file's tensors are those of inversions, by name and type; no values are read."""
+    names = set(file.keys())
+    if not set(DTYPES) - {"rates"} <= names <= set(DTYPES):
+        raise ValueError(f"expected the tensors {', '.join(DTYPES)}, found {', '.join(sorted(names))[:200]}")
+    for name in sorted(names):
+        part = file.get_slice(name)
+        if part.get_dtype() not in DTYPES[name]:
+            raise ValueError(f"{name}: expected {' or '.join(DTYPES[name])}, found {part.get_dtype()}")
+        if len(part.get_shape()) > MOST_AXES:
+            raise ValueError(f"{name}: expected at most {MOST_AXES} axes, found {len(part.get_shape())}")
+
+
+def _inversions(facts: dict[str, str], tensors: dict[str, Tensor]) -> Inversions:
+    """What was read as inversions; ValueError where they cannot be any."""
+    spikes, classes, rates = tensors["spikes"], tensors["classes"], tensors.get("rates")
+    trace = Trace(*(tensors[f"trace.{name}"] for name in ("queries", "objective", "rates")))
+    if spikes.dim() < 3 or not spikes.numel() or len(spikes) > MAX_STEPS:
+        raise ValueError(f"spikes: expected (T, K, *input_shape), T at most {MAX_STEPS}, found {tuple(spikes.shape)}")
+    if int(spikes.max()) > 1:
+        raise ValueError(f"spikes: expected 0 and 1 alone, found {int(spikes.max())}")
+    count, inputs, entries = spikes.shape[1], tuple(spikes.shape[2:]), len(trace.queries) if trace.queries.dim() else 0
+    _need_shape("classes", classes, (count,))
+    if int(classes.min()) < 0:
+        raise ValueError(f"classes: expected numbers of classes, found {int(classes.min())}")
+    if rates is not None:
+        _need_rates("rates", rates, (count, *inputs), tuple(spikes.shape))
+    _need_shape("trace.queries", trace.queries, (entries,))
+    _need_shape("trace.objective", trace.objective, (entries, count))
+    if bool(trace.objective.isnan().any()):
+        raise ValueError("trace.objective: expected numbers, found NaN")
+    _need_rates("trace.rates", trace.rates, (entries, count, *inputs))
+    queries = _whole(facts, "queries")
+    course = [0, *trace.queries.tolist(), queries]
+    if course != sorted(course):
+        raise ValueError(f"trace.queries: expected numbers that rise from 0 to the {queries} queries of the whole")
+    return Inversions(spikes, classes, rates, queries, trace, _status(facts), _name(facts), _whole(facts, "seed"))
+
+
+def _need_shape(name: str, values: Tensor, *shapes: tuple[int, ...]) -> None:
+    if tuple(values.shape) not in shapes:
+        raise ValueError(f"{name}: expected shape {' or '.join(map(str, shapes))}, found {tuple(values.shape)}")
+
+
+def _need_rates(name: str, values: Tensor, *shapes: tuple[int, ...]) -> None:
+    _need_shape(name, values, *shapes)
+    if not bool(((values >= 0) & (values <= 1)).all()):  # NaN is neither
+        raise ValueError(f"{name}: expected values in 0..1")
+
+
+def _whole(facts: dict[str, str], name: str) -> int:
+    text = facts.get(name, "")
+    if not re.fullmatch(rf"[0-9]{{1,{MOST_DIGITS}}}", text):
+        raise ValueError(f"{name}: expected a whole number of at least 0, found {text[:80]!r}")
+    return int(text)
+
+
+def _status(facts: dict[str, str]) -> Status:
+    text = facts.get("status", "")
+    if text not in {status.value for status in Status}:
+        raise ValueError(f"status: expected one of {', '.join(Status)}, found {text[:80]!r}")
+    return Status(text)
+
+
+def _name(facts: dict[str, str]) -> str:
+    text = facts.get("attack", "")
+    if not 0 < len(text) <= MOST_NAME or not text.isprintable():
+        raise ValueError(f"attack: expected a name, found {text[:80]!r}")
+    return text

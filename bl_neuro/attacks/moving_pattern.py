@@ -13,7 +13,7 @@ from torch import Tensor
 
 from bl_neuro.arrays import FloatArray, SpikeArray
 from bl_neuro.attacks.input_form import InputForm
-from bl_neuro.attacks.typed_settings import settle_types
+from bl_neuro.attacks.settings import settle_types
 from bl_neuro.errors import InputError
 
 Pictures = npt.NDArray[np.float32]

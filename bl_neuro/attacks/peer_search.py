@@ -14,9 +14,7 @@ from bl_neuro.arrays import FloatArray
 from bl_neuro.attacks.base import Progress
 from bl_neuro.attacks.image_prior import ImagePrior
 from bl_neuro.attacks.inversions import Inversions, Status, Trace
-from bl_neuro.attacks.pattern_oracle import PatternOracle
-from bl_neuro.attacks.query_search import QuerySearch
-from bl_neuro.attacks.stopping import Stopping, keeping
+from bl_neuro.attacks.query_search import PatternOracle, QuerySearch, Stopping, keeping
 from bl_neuro.attacks.warm_start import affordable_probes, first_rates, probe_weights
 from bl_neuro.seeding import derived_seed, stream
 

@@ -13,8 +13,8 @@ from bl_neuro.attacks.base import Attack, Progress, View
 from bl_neuro.attacks.brainleaks_v1 import BrainLeaksV1
 from bl_neuro.attacks.fitness import evidence
 from bl_neuro.attacks.inversions import Inversions, Status, Trace
-from bl_neuro.attacks.stopping import StopAttack
-from bl_neuro.attacks.typed_settings import settle_types
+from bl_neuro.attacks.query_search import StopAttack
+from bl_neuro.attacks.settings import settle_types
 from bl_neuro.errors import InputError
 from bl_neuro.seeding import derived_seed
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bl_neuro.cli.output import print_json, print_table, say
-from bl_neuro.data.root import VARIABLE, data_root
+from bl_neuro.data.catalogue import VARIABLE, data_root
 from bl_neuro.data.status import DataStatus, data_status
 from bl_neuro.errors import DataError
 

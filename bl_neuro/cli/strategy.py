@@ -10,7 +10,7 @@ from typing import Any
 
 from bl_neuro.access import REVEALS, BlackBox, WhiteBox
 from bl_neuro.attacks import Attack, TransferAttack, TransferBox
-from bl_neuro.attacks.by_name import ATTACKS, preset_sides, presets
+from bl_neuro.attacks.registry import ATTACKS, preset_sides, presets
 from bl_neuro.backends import Target, open_target
 from bl_neuro.errors import InputError
 from bl_neuro.network import Network

@@ -2,7 +2,6 @@
 
 from bl_neuro.data.att_faces import load_att_faces
 from bl_neuro.data.class_order import in_class_order
-from bl_neuro.data.dataset import Dataset
 from bl_neuro.data.digits import load_digits
 from bl_neuro.data.dvs_gesture import load_dvs_gesture
 from bl_neuro.data.encoders import ENCODERS, Encoder, direct_encode, find_encoder, held_encode, rate_encode
@@ -12,7 +11,7 @@ from bl_neuro.data.load import DATASET_NAMES, load_dataset
 from bl_neuro.data.mnist import load_mnist
 from bl_neuro.data.nmnist import load_nmnist
 from bl_neuro.data.npz import load_npz
-from bl_neuro.data.samples import Samples
+from bl_neuro.data.samples import Dataset, Samples
 from bl_neuro.data.split import Split, official_split, shared_split, three_way_split
 from bl_neuro.data.status import DataStatus, data_status
 

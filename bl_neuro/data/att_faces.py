@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from bl_neuro.data.catalogue import ATT_FACES, completeness
-from bl_neuro.data.dataset import Dataset
-from bl_neuro.data.image_files import read_image
+from bl_neuro.data.folder import read_image
+from bl_neuro.data.samples import Dataset
 from bl_neuro.errors import DataError, InputError
 
 FACE = (112, 92)

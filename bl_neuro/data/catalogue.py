@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
-from bl_neuro.data.root import VARIABLE, data_root
 from bl_neuro.errors import DataError
 
 
@@ -91,3 +93,27 @@ PUBLISHED = {each.name: each for each in (MNIST, ATT_FACES, NMNIST, DVS_GESTURE)
 def completeness(found: int, published: int) -> str:
     """How much of a published dataset was found, in words."""
     return f"all {published:,}" if found == published else f"subset: {found:,} of {published:,}"
+
+
+VARIABLE = "BL_NEURO_DATA"
+
+
+def data_root(root: str | Path | None = None) -> Path | None:
+    """The folder that holds the datasets: `root`, or what the environment variable BL_NEURO_DATA says, or None."""
+    named = root if root is not None else os.environ.get(VARIABLE)
+    return Path(named).expanduser() if named else None
+
+
+def need_extra(module: str) -> Any:
+    """The module of that name.
+
+    Raises:
+        DataError: it is not installed, or does not import.
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        name = module.partition(".")[0]
+        raise DataError(
+            f'{name} is needed for this data ({error}); install it with: pip install "bl-neuro[data]"'
+        ) from error

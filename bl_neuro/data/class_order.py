@@ -8,8 +8,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from bl_neuro.data.dataset import Dataset
 from bl_neuro.data.events import EventDataset
+from bl_neuro.data.samples import Dataset
 from bl_neuro.errors import InputError
 
 D = TypeVar("D", bound=Dataset | EventDataset)

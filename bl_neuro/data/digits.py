@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bl_neuro.data.dataset import Dataset
+from bl_neuro.data.samples import Dataset
 
 DIGITS = "scikit-learn's copy of the UCI optical digits test set (Alpaydin and Kaynak, 1998)"
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from bl_neuro.data.catalogue import DVS_GESTURE
-from bl_neuro.data.event_file import Events, Sensor, read_event_array, read_events
-from bl_neuro.data.event_frames import Framing
 from bl_neuro.data.events import EventDataset
-from bl_neuro.data.recordings import Progress, Recording, gather
+from bl_neuro.data.recordings import Events, Framing, Progress, Recording, Sensor, gather, read_event_array, read_events
 from bl_neuro.errors import DataError
 
 GESTURES = (

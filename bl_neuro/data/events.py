@@ -12,8 +12,7 @@ import numpy.typing as npt
 from bl_neuro.arrays import BoolArray, FloatArray, IntArray, SpikeArray
 from bl_neuro.checks import MAX_STEPS
 from bl_neuro.data.encoders import Encoder
-from bl_neuro.data.labelled import class_means, need_labels
-from bl_neuro.data.samples import Index
+from bl_neuro.data.samples import Index, class_means, need_labels
 from bl_neuro.errors import InputError
 
 CHUNK = 64

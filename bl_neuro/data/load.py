@@ -6,7 +6,6 @@ from pathlib import Path
 
 from bl_neuro.data.att_faces import load_att_faces
 from bl_neuro.data.catalogue import PUBLISHED
-from bl_neuro.data.dataset import Dataset
 from bl_neuro.data.digits import load_digits
 from bl_neuro.data.dvs_gesture import load_dvs_gesture
 from bl_neuro.data.events import EventDataset
@@ -15,6 +14,7 @@ from bl_neuro.data.mnist import load_mnist
 from bl_neuro.data.nmnist import load_nmnist
 from bl_neuro.data.npz import load_npz
 from bl_neuro.data.recordings import Progress
+from bl_neuro.data.samples import Dataset
 from bl_neuro.errors import DataError, InputError
 
 DATASET_NAMES = ("digits", *PUBLISHED)

@@ -10,9 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bl_neuro.arrays import IntArray, SpikeArray
-from bl_neuro.data.catalogue import MNIST, completeness
-from bl_neuro.data.dataset import Dataset
-from bl_neuro.data.extra import need_extra
+from bl_neuro.data.catalogue import MNIST, completeness, need_extra
+from bl_neuro.data.samples import Dataset
 from bl_neuro.errors import DataError
 
 MOST_BYTES = 2**28

@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from bl_neuro.data.catalogue import NMNIST
-from bl_neuro.data.event_file import Sensor, read_events
-from bl_neuro.data.event_frames import Framing
 from bl_neuro.data.events import EventDataset
-from bl_neuro.data.recordings import Progress, Recording, gather
+from bl_neuro.data.recordings import Framing, Progress, Recording, Sensor, gather, read_events
 from bl_neuro.errors import DataError
 
 NMNIST_FRAMING = Framing(sensor=Sensor(34, 34, most_seconds=1), denoise_us=40_000, window_us=3_000, merged=False)

@@ -13,10 +13,10 @@ import numpy.typing as npt
 
 from bl_neuro.arrays import BoolArray
 from bl_neuro.checks import MAX_STEPS
-from bl_neuro.data.dataset import Dataset
 from bl_neuro.data.events import EventDataset, pack
+from bl_neuro.data.samples import Dataset
 from bl_neuro.errors import DataError
-from bl_neuro.numpy_file import read_npy
+from bl_neuro.strangers.npy import read_npy
 
 MOST_BYTES = 2**32
 """Most bytes of the arrays in all."""

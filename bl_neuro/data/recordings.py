@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from bl_neuro.arrays import SpikeArray
-from bl_neuro.data.catalogue import Published, completeness
-from bl_neuro.data.event_file import Events, Sensor
-from bl_neuro.data.event_frames import Framing, to_frames
+from bl_neuro.checks import MAX_STEPS
+from bl_neuro.data.catalogue import Published, completeness, need_extra
 from bl_neuro.data.events import EventDataset, pack
-from bl_neuro.data.frame_cache import cached_frames
+from bl_neuro.errors import DataError
+from bl_neuro.files import atomic_path, cache_folder
+from bl_neuro.strangers.npy import read_npy
 
 Progress = Callable[[int, int], None]
 
@@ -80,3 +86,190 @@ def _side_by_side(framed: list[SpikeArray]) -> SpikeArray:
 def _identity(folder: Path, path: Path) -> list[str | int]:
     facts = path.stat()
     return [path.relative_to(folder).as_posix(), facts.st_size, facts.st_mtime_ns]
+
+
+EVENT = np.dtype([("x", np.int64), ("y", np.int64), ("t", np.int64), ("p", np.int64)])
+"""An event: column, row, time in microseconds, polarity."""
+Events = npt.NDArray[np.void]
+
+EVENT_BYTES = 5
+OVERFLOW_ROW = 240
+"""The row that marks an overflow of the clock."""
+OVERFLOW_US = 2**13
+MOST_BYTES = 2**27
+"""Largest recording that is read: 26 million events."""
+
+
+@dataclass(frozen=True)
+class Sensor:
+    """An event camera's pixels, and how long its longest recording may be."""
+
+    width: int
+    height: int
+    most_seconds: int
+
+
+def read_events(path: Path, sensor: Sensor) -> Events:
+    """The events of a 5-byte file, in order of time.
+
+    An event is x, y, and a big-endian number of 24 bits: polarity in the highest, microseconds in the others. Row 240
+    is no pixel: it adds 8,192 us to the times from there on. Source: Orchard et al. 2015, and their event-Python.
+
+    Raises:
+        DataError: the file is damaged: not whole events, none, off the sensor, or too long.
+    """
+    return parse_events(_bytes(path), sensor, str(path))
+
+
+def parse_events(content: bytes, sensor: Sensor, where: str) -> Events:
+    """The events of a 5-byte file's content; see `read_events`. where: what errors call it."""
+    if len(content) % EVENT_BYTES or not content:
+        raise DataError(f"{where}: expected events of {EVENT_BYTES} bytes, found {len(content)} bytes")
+    x, y, high, middle, low = np.frombuffer(content, dtype=np.uint8).reshape(-1, EVENT_BYTES).T.astype(np.int64)
+    overflow = y == OVERFLOW_ROW
+    times = ((high & 127) << 16 | middle << 8 | low) + OVERFLOW_US * np.cumsum(overflow)
+    return _checked(x[~overflow], y[~overflow], times[~overflow], high[~overflow] >> 7, sensor, where)
+
+
+def read_event_array(path: Path, sensor: Sensor) -> Events:
+    """The events of a `.npy` file (n, 4) of x, y, polarity and milliseconds, as tonic writes gestures.
+
+    Raises:
+        DataError: the file is damaged, as in `read_events`.
+    """
+    try:
+        values = read_npy(_bytes(path))
+    except ValueError as error:
+        raise DataError(f"{path}: {error}") from error
+    if values.ndim != 2 or values.shape[1] != 4 or not len(values):
+        raise DataError(f"{path}: expected events (n, 4), found {values.shape}")
+    if not (np.isfinite(values).all() and (np.abs(values) < 2**31).all()):
+        raise DataError(f"{path}: expected coordinates and times, found numbers that are none")
+    x, y, polarity, times = values.astype(np.int64).T
+    if not np.isin(polarity, (0, 1)).all():
+        raise DataError(f"{path}: expected polarities 0 and 1, found {polarity.min()}..{polarity.max()}")
+    return _checked(x, y, 1000 * times, polarity, sensor, str(path))
+
+
+def _bytes(path: Path) -> bytes:
+    size = path.stat().st_size
+    if size > MOST_BYTES:
+        raise DataError(f"{path}: expected at most {MOST_BYTES} bytes, found {size}")
+    return path.read_bytes()
+
+
+def _checked(
+    x: npt.NDArray[Any],
+    y: npt.NDArray[Any],
+    times: npt.NDArray[Any],
+    polarity: Any,
+    sensor: Sensor,
+    where: str,
+) -> Events:
+    if not len(x):
+        raise DataError(f"{where}: expected events, found none")
+    outside = np.flatnonzero((x < 0) | (x >= sensor.width) | (y < 0) | (y >= sensor.height))
+    if len(outside):
+        first = outside[0]
+        raise DataError(
+            f"{where}: expected events on a sensor of {sensor.width} x {sensor.height}, found {len(outside)} off it, "
+            f"the first at ({x[first]}, {y[first]})"
+        )
+    seconds = (times.max() - times.min()) / 1e6
+    if seconds > sensor.most_seconds:
+        raise DataError(f"{where}: expected at most {sensor.most_seconds} s, found {seconds:.0f} s")
+    events = np.empty(len(x), dtype=EVENT)
+    for name, values in zip(("x", "y", "t", "p"), (x, y, times, polarity)):
+        events[name] = values
+    return events[np.argsort(times, kind="stable")]
+
+
+@dataclass(frozen=True)
+class Framing:
+    """How events become frames.
+
+    denoise_us: an event is dropped if no neighbouring pixel had one for so long; tonic drops none at times below
+    denoise_us. window_us: how long a frame lasts. merged: both polarities in one frame, or only polarity 0 (after
+    denoising with both).
+    """
+
+    sensor: Sensor
+    denoise_us: int
+    window_us: int
+    merged: bool
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """The shape (C, H, W) of a frame."""
+        return (1, self.sensor.height, self.sensor.width)
+
+
+def to_frames(events: Events, framing: Framing) -> SpikeArray:
+    """The frames (T, 1, H, W) of a recording: 1 where a pixel had an event, however many.
+
+    Windows begin with the first event that is left; the last, incomplete one is dropped. T is 0 where nothing is left.
+    """
+    transforms = need_extra("tonic.transforms")
+    if framing.merged:
+        events = transforms.MergePolarities()(events)
+    events = transforms.Denoise(filter_time=framing.denoise_us)(events)
+    if not len(events):
+        return np.zeros((0, *framing.input_shape), dtype=np.uint8)
+    sensor = (framing.sensor.width, framing.sensor.height, 1 if framing.merged else 2)
+    counts = transforms.ToFrame(sensor_size=sensor, time_window=framing.window_us)(events)
+    frames: SpikeArray = (counts[:, :1] != 0).astype(np.uint8)
+    return frames
+
+
+FORMAT = "bl-neuro/frames/1"
+
+
+def cached_frames(
+    name: str, made_of: Any, shape: tuple[int, int], make: Callable[[], SpikeArray], cache: str | Path | None = None
+) -> SpikeArray:
+    """Packed frames (N, T, bytes) from the cache, or those that `make` returns, which are then kept.
+
+    name: begins the file's name. made_of: all that decides what `make` returns, as JSON holds it. shape: N and bytes.
+    cache: the folder (see `cache_folder`); one that cannot be written to is logged and does no harm.
+    """
+    key = hashlib.sha256(json.dumps([FORMAT, made_of], sort_keys=True).encode()).hexdigest()
+    path = cache_folder(cache) / f"{name}-{key[:32]}.safetensors"
+    found = _read(path, key, shape)
+    if found is None:
+        found = make()
+        _write(path, key, found)
+    return found
+
+
+def _read(path: Path, key: str, shape: tuple[int, int]) -> SpikeArray | None:
+    """What is in the file, if it is whole and what was asked for."""
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            facts = file.metadata() or {}
+            header = file.get_slice("packed")
+            count, steps, width = header.get_shape()
+            if (facts.get("key"), header.get_dtype(), (count, width)) != (key, "U8", shape) or steps > MAX_STEPS:
+                return None
+            packed: SpikeArray = file.get_tensor("packed")
+    except (OSError, SafetensorError, ValueError):
+        return None
+    return packed if _checksum(packed) == facts.get("sha256") else None
+
+
+def _write(path: Path, key: str, packed: SpikeArray) -> None:
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
+
+    try:
+        with atomic_path(path) as temporary:
+            save_file({"packed": packed}, temporary, metadata={"key": key, "sha256": _checksum(packed)})
+    except (OSError, SafetensorError) as error:
+        logging.getLogger(__name__).warning("%s: frames are not kept (%s)", path, error)
+
+
+def _checksum(packed: SpikeArray) -> str:
+    return hashlib.sha256(packed.data).hexdigest()

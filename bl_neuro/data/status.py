@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bl_neuro.data.att_faces import face_files
-from bl_neuro.data.catalogue import PUBLISHED
+from bl_neuro.data.catalogue import PUBLISHED, data_root
 from bl_neuro.data.digits import DIGITS
 from bl_neuro.data.dvs_gesture import gesture_recordings
 from bl_neuro.data.mnist import count_mnist
 from bl_neuro.data.nmnist import nmnist_recordings
-from bl_neuro.data.root import data_root
 from bl_neuro.errors import DataError
 
 COUNTS: dict[str, Callable[[Path], int]] = {

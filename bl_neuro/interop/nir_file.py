@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from bl_neuro.errors import InputError, ModelFileError, NetworkError, Unsupported
-from bl_neuro.interop.hdf5_tree import Tree, read_tree
 from bl_neuro.interop.nir_nodes import (
     CONVENTIONS,
     NORSE_DT,
@@ -29,6 +28,7 @@ from bl_neuro.interop.parts import Part, Synapse, assemble
 from bl_neuro.layers import Shape
 from bl_neuro.network import MAX_LAYERS, Network, Readout
 from bl_neuro.neuron import RESETS, Reset
+from bl_neuro.strangers.hdf5_tree import Tree, read_tree
 
 __all__ = ["read_nir", "write_nir"]
 

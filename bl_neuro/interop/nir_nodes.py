@@ -24,10 +24,10 @@ import numpy as np
 
 from bl_neuro.arrays import FloatArray
 from bl_neuro.errors import NetworkError
-from bl_neuro.interop.hdf5_tree import Tree
 from bl_neuro.interop.parts import Neurons, Part, Step, Synapse
 from bl_neuro.layers import AveragePool, Flatten, Shape, SumPool
 from bl_neuro.neuron import Reset, per_channel
+from bl_neuro.strangers.hdf5_tree import Tree
 
 Convention = Literal["nir", "snntorch", "norse"]
 CONVENTIONS: tuple[str, ...] = get_args(Convention)

@@ -21,9 +21,8 @@ from torch import Tensor, nn
 from bl_neuro.arrays import FloatArray, SpikeArray
 from bl_neuro.errors import MissingDependency, NetworkError, Unsupported
 from bl_neuro.interop.checked import Trace, reference_traces, require_same
-from bl_neuro.interop.module_copy import Named, in_order, private_copy, undisturbed, values_of
+from bl_neuro.interop.module_copy import Named, in_order, private_copy, torch_part, undisturbed, values_of
 from bl_neuro.interop.parts import Neurons, assemble, collect
-from bl_neuro.interop.torch_parts import torch_part
 from bl_neuro.network import Network, Readout, checked_input_shape
 from bl_neuro.neuron import TIE, Reset
 

@@ -16,33 +16,42 @@ the singular, their mean.
 """
 
 from bl_neuro.leakage.attribution import Attribution, Step, attribute
-from bl_neuro.leakage.bootstrap import Band, Estimate, hit_bootstrap, paired_bootstrap, seed_band, seed_bootstrap
+from bl_neuro.leakage.bootstrap import (
+    Band,
+    Estimate,
+    hit_bootstrap,
+    mean_interval,
+    paired_bootstrap,
+    proportion_interval,
+    seed_band,
+    seed_bootstrap,
+)
 from bl_neuro.leakage.comparison import PairVerdict, pair_verdicts
-from bl_neuro.leakage.course import held_at
 from bl_neuro.leakage.features import feature_cosines, feature_distances, nearest_feature_distances
-from bl_neuro.leakage.intervals import mean_interval, proportion_interval
 from bl_neuro.leakage.judgement import (
     attack_accuracy,
+    attack_success,
     confidence,
     confidences,
     differential_accuracy,
+    held_at,
     hits,
+    target_confidence,
     top_accuracy,
 )
 from bl_neuro.leakage.membership import Membership, membership_check
 from bl_neuro.leakage.neighbours import NearestSamples, nearest_samples
 from bl_neuro.leakage.nulls import NullVerdict, holm, null_verdicts
+from bl_neuro.leakage.paired import PairedTest, paired_test
 from bl_neuro.leakage.power import Plan, hit_spread, observed_plan, seeds_needed
 from bl_neuro.leakage.resemblance import (
     pearson_selectivities,
     pearson_selectivity,
+    spike_density,
     structural_similarities,
     structural_similarity,
 )
 from bl_neuro.leakage.sampling import SamplingSpread, Spread, sampling_spread
-from bl_neuro.leakage.seed_test import PairedTest, paired_test
-from bl_neuro.leakage.sparsity import spike_density
-from bl_neuro.leakage.success import attack_success, target_confidence
 
 __all__ = [
     "Attribution",

@@ -17,11 +17,10 @@ from typing import Literal
 import numpy.typing as npt
 
 from bl_neuro.errors import InputError
-from bl_neuro.leakage.bootstrap import RESAMPLES, Estimate, paired_bootstrap
-from bl_neuro.leakage.intervals import LEVEL
+from bl_neuro.leakage.bootstrap import LEVEL, RESAMPLES, Estimate, paired_bootstrap
 from bl_neuro.leakage.nulls import holm
+from bl_neuro.leakage.paired import PairedTest, paired_test
 from bl_neuro.leakage.power import MOST_SEEDS, Plan, seeds_needed
-from bl_neuro.leakage.seed_test import PairedTest, paired_test
 
 Judgement = Literal["differs", "equivalent", "inconclusive"]
 Pair = tuple[Sequence[npt.ArrayLike], Sequence[npt.ArrayLike]]

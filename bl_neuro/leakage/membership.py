@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from bl_neuro.arrays import FloatArray, IntArray
 from bl_neuro.errors import InputError
+from bl_neuro.leakage.bootstrap import LEVEL
 from bl_neuro.leakage.checked import images_of, labels_of, positive
-from bl_neuro.leakage.correlation import correlation_blocks
-from bl_neuro.leakage.intervals import LEVEL
+from bl_neuro.leakage.resemblance import correlation_blocks
 from bl_neuro.seeding import stream
 
 MOST_VALUES = 2**21

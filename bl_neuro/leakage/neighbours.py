@@ -10,7 +10,7 @@ import numpy.typing as npt
 from bl_neuro.arrays import FloatArray, IntArray
 from bl_neuro.errors import InputError
 from bl_neuro.leakage.checked import images_of, labels_of
-from bl_neuro.leakage.correlation import correlation_blocks, standardised
+from bl_neuro.leakage.resemblance import correlation_blocks, standardised
 
 NONE = -1
 """The index of the nearest sample of a constant inversion, which is like no sample at all."""

@@ -10,9 +10,8 @@ import numpy.typing as npt
 
 from bl_neuro.arrays import FloatArray
 from bl_neuro.errors import InputError
-from bl_neuro.leakage.bootstrap import RESAMPLES, Estimate, bootstrap_means, seed_bootstrap
+from bl_neuro.leakage.bootstrap import LEVEL, RESAMPLES, Estimate, bootstrap_means, seed_bootstrap
 from bl_neuro.leakage.checked import numbers, positive
-from bl_neuro.leakage.intervals import LEVEL
 
 ROUNDING = 1e-9
 

@@ -22,9 +22,8 @@ import numpy.typing as npt
 
 from bl_neuro.arrays import FloatArray
 from bl_neuro.errors import InputError
-from bl_neuro.leakage.bootstrap import paired_rows
+from bl_neuro.leakage.bootstrap import LEVEL, paired_rows
 from bl_neuro.leakage.checked import numbers, positive
-from bl_neuro.leakage.intervals import LEVEL
 
 POWER = 0.8
 MOST_SEEDS = 10_000

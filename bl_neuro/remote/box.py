@@ -15,10 +15,8 @@ from bl_neuro.errors import BudgetExceeded, EndpointProtocolError, EndpointRefus
 from bl_neuro.remote.connection import Connection
 from bl_neuro.remote.described import Described, Layout, Wishes, described
 from bl_neuro.remote.inference import DTYPES, Wire, answer, laid_out, most_bytes, request
-from bl_neuro.remote.keys import Keys
-from bl_neuro.remote.packed import EXTENSION as PACKED
-from bl_neuro.remote.packed import packing_of
-from bl_neuro.remote.tensors import PROTOCOL
+from bl_neuro.remote.tensors import EXTENSION as PACKED
+from bl_neuro.remote.tensors import PROTOCOL, Keys, packing_of
 
 MOST_BYTES = 16 * 2**20
 """Of one request, where an endpoint does not say how much it takes."""

@@ -13,8 +13,7 @@ from bl_neuro.backends.base import per_frame
 from bl_neuro.errors import EndpointProtocolError, InputError
 from bl_neuro.remote.connection import Answered, read_json
 from bl_neuro.remote.described import Described
-from bl_neuro.remote.packed import pack, packing_of
-from bl_neuro.remote.tensors import PROTOCOL, from_bytes, from_json, to_bytes, to_json
+from bl_neuro.remote.tensors import PROTOCOL, from_bytes, from_json, pack, packing_of, to_bytes, to_json
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 _JSON_BYTES, _ROOM = 32, 2**20
@@ -43,7 +42,7 @@ def laid_out(spikes: Tensor, model: Described) -> Tensor:
 
 
 Wire = Literal["json", "binary", "packed"]
-"""How a request carries its tensor: as JSON, as bytes behind the JSON, as bits behind it (`bl_neuro.remote.packed`)."""
+"""How a request carries its tensor: as JSON, or as bytes or bits behind the JSON (`bl_neuro.remote.tensors`)."""
 
 
 def request(values: Tensor, model: Described, wire: Wire) -> tuple[bytes, dict[str, str]]:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+import threading
+import uuid
+from collections import Counter
 from collections.abc import Mapping
 from itertools import chain
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bl_neuro.backends.base import is_held
 from bl_neuro.errors import InputError
 
 DATATYPES: dict[str, str] = {
@@ -143,3 +148,67 @@ def _tensor(values: NDArray[Any], shape: list[int]) -> Tensor:
     elif dtype == np.float16:
         dtype = np.dtype(np.float32)
     return torch.from_numpy(values.astype(dtype, copy=True)).reshape(shape)
+
+
+Packing = Literal["bits", "held"]
+PACKINGS: tuple[str, ...] = get_args(Packing)
+EXTENSION = "packed_spikes"
+
+
+def packing_of(spikes: Tensor) -> Packing:
+    """How `spikes` (T, B, ...) take the least room."""
+    return "held" if is_held(spikes) else "bits"
+
+
+def pack(spikes: Tensor) -> bytes:
+    """The bits of `spikes` (T, B, ...), uint8 of 0 and 1, in their `packing_of`."""
+    frames = spikes[:1] if is_held(spikes) else spikes
+    return np.packbits(frames.contiguous().numpy().reshape(-1), bitorder="little").tobytes()
+
+
+def unpack(values: bytes | memoryview, packing: str, shape: list[int]) -> Tensor:
+    """The spikes (T, B, ...) of these bits, uint8; a held frame is one in memory too.
+
+    Raises:
+        InputError: an unknown packing, too many or too few bytes, or bits left over that are not 0.
+    """
+    if packing not in PACKINGS:
+        raise InputError(f"packed: expected one of {', '.join(PACKINGS)}, found {str(packing)[:20]!r}")
+    stored = [1, *shape[1:]] if packing == "held" else shape
+    count = math.prod(stored)
+    if len(values) != (count + 7) // 8:
+        raise InputError(f"expected {(count + 7) // 8} bytes for {count} spikes, found {len(values)}")
+    octets = np.frombuffer(values, np.uint8)
+    if count % 8 and octets[-1] >> (count % 8):
+        raise InputError("expected 0 in the bits that are left over, found another")
+    frames = torch.from_numpy(np.unpackbits(octets, count=count, bitorder="little")).reshape(stored)
+    return frames.expand(shape)
+
+
+_SHOWN = 64
+"""Characters of a session in a key; a digest tells longer ones apart. Endpoints take keys of 128."""
+
+
+class Keys:
+    """Random keys; or, of a `session`, keys that follow from what is asked: its values, and how often it was asked.
+
+    A session that is asked once more has the same keys, whatever the order and the form in which its queries are sent.
+    """
+
+    def __init__(self, session: str | None) -> None:
+        self._session = session
+        self._asked: Counter[str] = Counter()
+        self._counting = threading.Lock()
+
+    def of(self, values: Tensor, datatype: str) -> str:
+        """The key of a request for `values`, as the endpoint is to read them."""
+        if self._session is None:
+            return uuid.uuid4().hex
+        found = hashlib.sha256(f"{self._session} {datatype} {tuple(values.shape)} ".encode())
+        for part in values:  # one after the other: a held frame stays one in memory
+            found.update(part.contiguous().numpy().data)
+        digest = found.hexdigest()[:32]
+        with self._counting:
+            number = self._asked[digest]
+            self._asked[digest] += 1
+        return f"{self._session[:_SHOWN]}-{digest}-{number}"

@@ -1,16 +1,14 @@
 """Training: the target under attack, and the evaluators that judge what the attack got."""
 
-from bl_neuro.training.accuracy import measure_accuracy
 from bl_neuro.training.ann_twin import AnnTwin, load_ann_twin, train_ann_twin
 from bl_neuro.training.checkpoint import Checkpoint
 from bl_neuro.training.conv_evaluator import ConvEvaluator
-from bl_neuro.training.evaluator import Evaluator, load_evaluator
-from bl_neuro.training.evaluator_training import train_evaluator
+from bl_neuro.training.evaluator import Evaluator, load_evaluator, train_evaluator
 from bl_neuro.training.image_evaluator import ImageEvaluator
 from bl_neuro.training.plans import ConvSpec, TargetPlan, plan_for
 from bl_neuro.training.slayer_target import train_slayer_target
 from bl_neuro.training.spiking_evaluator import SpikingEvaluator
-from bl_neuro.training.target import train_target
+from bl_neuro.training.target import measure_accuracy, train_target
 
 __all__ = [
     "AnnTwin",

@@ -17,8 +17,7 @@ from bl_neuro.errors import InputError
 from bl_neuro.network import MAX_VALUES
 from bl_neuro.seeding import derived_seed
 from bl_neuro.training.checkpoint import Checkpoint
-from bl_neuro.training.device import find_device
-from bl_neuro.training.fit import Course, Phase, Progress, epochs_for, fit
+from bl_neuro.training.fit import Course, Phase, Progress, epochs_for, find_device, fit
 from bl_neuro.training.module_file import image_facts, read_module, stated_image, write_module
 from bl_neuro.training.samples_digest import samples_digest
 from bl_neuro.training.two_classes import need_two_classes

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from bl_neuro.arrays import IntArray
+from bl_neuro.errors import InputError
 from bl_neuro.seeding import derived_seed, stream
 from bl_neuro.training.checkpoint import Checkpoint, Score, Standing, read_checkpoint, write_checkpoint
 
@@ -143,3 +144,19 @@ class _Fit:
     def _tell(self, done: int) -> None:
         if self.course.progress is not None:
             self.course.progress(done, sum(phase.epochs for phase in self.phases))
+
+
+def find_device(name: str = "auto") -> torch.device:
+    """The device called so: "cpu", "cuda", or "auto", a GPU where torch sees one.
+
+    Results repeat on one machine and device; a GPU's differ from the processor's in their last digits.
+
+    Raises:
+        InputError: there is no such device here.
+    """
+    if name not in ("auto", "cpu", "cuda"):
+        raise InputError(f"device: expected auto, cpu or cuda, found {name!r}")
+    has_gpu = torch.cuda.is_available()
+    if name == "cuda" and not has_gpu:
+        raise InputError("device: found no GPU that torch can use; use auto or cpu")
+    return torch.device("cuda" if has_gpu and name != "cpu" else "cpu")

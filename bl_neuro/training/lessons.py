@@ -13,9 +13,8 @@ from bl_neuro.data.samples import Samples
 from bl_neuro.seeding import stream
 from bl_neuro.training.bptt import LOGITS_OF_RATES, Forward, spiking_loss
 from bl_neuro.training.checkpoint import Score
-from bl_neuro.training.proxy import proxy_loss
 from bl_neuro.training.seen_as_inversions import shifted
-from bl_neuro.training.stack import Stack
+from bl_neuro.training.stack import Stack, proxy_loss
 
 VALIDATION_BATCH = 250
 

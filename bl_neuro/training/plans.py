@@ -59,8 +59,8 @@ class TargetPlan:
     have a threshold of 1. voltage_decay: what the membrane loses in a step, 0..1; the authors' beta 0.7 is 0.3.
     steps: T of an input in training.
 
-    proxy_epochs as an ANN of the firing rates (see `bl_neuro.training.proxy`), then spiking_epochs through time (see
-    `bl_neuro.training.bptt`), in batches, with AdamW and rates that fall along a cosine in each phase. noise: most
+    proxy_epochs as an ANN of the firing rates (see `bl_neuro.training.stack`), then spiking_epochs through time (see
+    `bl_neuro.training.target`), in batches, with AdamW and rates that fall along a cosine in each phase. noise: most
     background noise added to a training image, 0..1, so that the target is trained off the clean images too.
     shift: most pixels that the samples of a batch are shifted by.
     membrane_loss: weight of the cross-entropy of the output membrane at every step, beside that of the counts.

@@ -6,7 +6,9 @@ import math
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bl_neuro.errors import InputError
@@ -90,3 +92,20 @@ def _need_room(values: int, field: str) -> None:
 
 def _array(parameter: Tensor) -> Any:
     return parameter.detach().cpu().double().numpy()
+
+
+def proxy_loss(stack: Stack, images: npt.NDArray[Any], labels: Tensor, rng: np.random.Generator) -> Tensor:
+    """Cross-entropy of the proxy's answers to images (B, *input_shape), float32 in 0..1."""
+    spread = np.sqrt(images * (1 - images) / np.float32(stack.plan.steps))
+    noisy = images + spread * rng.standard_normal(images.shape, dtype=np.float32)
+    return F.cross_entropy(proxy_logits(stack, torch.from_numpy(noisy).to(labels.device)), labels)
+
+
+def proxy_logits(stack: Stack, values: Tensor) -> Tensor:
+    """The proxy's logits (B, classes) for values (B, *input_shape)."""
+    decay = stack.plan.voltage_decay
+    last = len(stack.synapses) - 1
+    for number in range(last):
+        fraction = (stack.drive(number, values) - decay) / (1 - decay)
+        values = fraction.clamp(0, 1) + 0.01 * fraction.clamp(max=0)
+    return stack.drive(last, values) / decay

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from bl_neuro.deploy.parity.causes import causes, promised
 from bl_neuro.deploy.parity.comparison import compare
-from bl_neuro.deploy.parity.input_file import read_inputs
-from bl_neuro.deploy.parity.inputs import Stimulus, generated
+from bl_neuro.deploy.parity.inputs import Stimulus, generated, read_inputs
 from bl_neuro.deploy.parity.report import PairParity, ParityReport, StimulusParity
 from bl_neuro.deploy.parity.tally import FirstDifference, LayerParity
 

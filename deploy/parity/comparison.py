@@ -14,9 +14,8 @@ from bl_neuro.backends import available_substrates, find_backend, missing_reason
 from bl_neuro.backends.base import Start, Target
 from bl_neuro.deploy.parity.causes import Facts, Ladder, causes, promised
 from bl_neuro.deploy.parity.inputs import Stimulus, generated, given
-from bl_neuro.deploy.parity.recording import Recorded, layers_beyond_24_bits, record
 from bl_neuro.deploy.parity.report import PairParity, ParityReport
-from bl_neuro.deploy.parity.running import PairTally
+from bl_neuro.deploy.parity.running import PairTally, Recorded, layers_beyond_24_bits, record
 from bl_neuro.deploy.quantize import quantization_problems, quantize
 from bl_neuro.errors import InputError, SubstrateError
 from bl_neuro.network import Network, Readout

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import struct
+import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +17,11 @@ import torch
 from bl_neuro.backends.base import checked_input
 from bl_neuro.checks import MAX_STEPS, whole_number
 from bl_neuro.errors import InputError
+from bl_neuro.files import what_is_at
 from bl_neuro.layers import Input
 from bl_neuro.network import Network
 from bl_neuro.seeding import stream
+from bl_neuro.strangers.npy import read_npy
 
 Values = npt.NDArray[Any]
 DENSITIES = (0.0, 0.02, 0.1, 0.3, 0.6, 1.0)
@@ -161,3 +167,55 @@ def _ramp(rng: np.random.Generator, shape: tuple[int, ...]) -> Values:
     over_time: Values = np.linspace(-1, 2, shape[0]).reshape(-1, *[1] * (len(shape) - 1))
     pace: Values = rng.uniform(0.2, 1, (1, *shape[1:]))
     return np.multiply(over_time, pace)
+
+
+MAX_BYTES = 2**30
+"""Most bytes of one array."""
+DAMAGED = (OSError, ValueError, OverflowError, RuntimeError, EOFError, struct.error, zipfile.BadZipFile, zlib.error)
+"""What zipfile and NumPy raise on damaged files."""
+
+
+def read_inputs(path: str | Path) -> npt.NDArray[Any]:
+    """The array of a `.npy` file, or of a `.npz` that holds one alone or one named `spikes` or `input`.
+
+    Raises:
+        InputError: missing, damaged, too large, not of numbers, or several arrays to choose from.
+    """
+    source = Path(path)
+    found = what_is_at(source)
+    if found != "a file":
+        raise InputError(f"{source}: expected a .npy or .npz file, found {found}")
+    if source.suffix not in (".npy", ".npz"):
+        raise InputError(f"{source}: expected a name ending in .npy or .npz, found '{source.suffix}'")
+    try:
+        return read_npy(_bytes(source))
+    except InputError:
+        raise
+    except DAMAGED as error:
+        raise InputError(f"{source}: not a readable NumPy file ({error})") from error
+
+
+def _bytes(source: Path) -> bytes:
+    """The content of the one `.npy` in question."""
+    if source.suffix == ".npy":
+        _need_size(source.stat().st_size, source)
+        return source.read_bytes()
+    with zipfile.ZipFile(source) as archive:
+        names = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+        known: tuple[str, ...] = ("spikes", "input")
+        wanted = [name for name in known if name in names] or list(names)
+        if len(wanted) != 1:
+            raise InputError(
+                f"{source}: expected one array, or one named 'spikes' or 'input', found {len(names)} arrays"
+            )
+        chosen = names[wanted[0]]
+        _need_size(chosen.file_size, source)
+        if chosen.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise ValueError("packed otherwise than NumPy does")
+        with archive.open(chosen) as member:
+            return member.read(MAX_BYTES + 1)
+
+
+def _need_size(size: int, source: Path) -> None:
+    if size > MAX_BYTES:
+        raise InputError(f"{source}: {size} bytes of values; at most {MAX_BYTES} are read")

@@ -19,19 +19,17 @@ from torch import Tensor
 
 from bl_neuro._version import __version__
 from bl_neuro.deploy.serve.batcher import Batcher
-from bl_neuro.deploy.serve.body import BodyReader
-from bl_neuro.deploy.serve.clients import Clients
+from bl_neuro.deploy.serve.clients import Clients, RateLimit
 from bl_neuro.deploy.serve.ledger import Charge, Ledger
 from bl_neuro.deploy.serve.logs import RequestLog
 from bl_neuro.deploy.serve.metrics import Metrics
 from bl_neuro.deploy.serve.model import VERSION, ServedModel
 from bl_neuro.deploy.serve.openapi import openapi
 from bl_neuro.deploy.serve.problem import Problem, busy
-from bl_neuro.deploy.serve.rate import RateLimit
-from bl_neuro.deploy.serve.request import Query, read_query
+from bl_neuro.deploy.serve.request import BodyReader, Query, read_query
 from bl_neuro.deploy.serve.settings import LOOPBACK
 from bl_neuro.errors import InputError
-from bl_neuro.remote.packed import EXTENSION as PACKED
+from bl_neuro.remote.tensors import EXTENSION as PACKED
 from bl_neuro.remote.tensors import to_bytes, to_json
 
 if sys.version_info >= (3, 11):

@@ -11,7 +11,9 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
+from collections import Counter, OrderedDict, deque
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -19,11 +21,9 @@ from torch import Tensor
 from bl_neuro.access import BlackBox
 from bl_neuro.backends.base import is_held
 from bl_neuro.deploy.serve.ledger import Charge, Charged, Ledger
-from bl_neuro.deploy.serve.lost_answers import LostAnswers
 from bl_neuro.deploy.serve.metrics import Metrics
 from bl_neuro.deploy.serve.problem import Problem, busy
 from bl_neuro.deploy.serve.settings import ServeSettings
-from bl_neuro.deploy.serve.waiting_room import Waiting, WaitingRoom
 from bl_neuro.errors import SubstrateError
 
 _QUIET_S = 0.001
@@ -198,3 +198,98 @@ def _joined(spikes: list[Tensor]) -> Tensor:
         return torch.cat(spikes, dim=1)
     frames = torch.cat([each[:1] for each in spikes], dim=1)
     return frames.expand(len(spikes[0]), *frames.shape[1:])
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A request, (T, B, *input_shape), and where its answer goes."""
+
+    charge: Charge
+    spikes: Tensor
+    answer: asyncio.Future[Tensor]
+
+
+class WaitingRoom:
+    """Holds `most` samples, half of them of one client, so that others find room. A request alone always fits."""
+
+    def __init__(self, most: int, metrics: Metrics) -> None:
+        self._most, self._metrics = most, metrics
+        self._queue: deque[Waiting] = deque()
+        self._held: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    @property
+    def samples(self) -> int:
+        """Samples that wait."""
+        return self._held.total()
+
+    def enter(self, waiting: Waiting) -> None:
+        """Takes a place. Problem (503) where there is no room."""
+        client, cost = waiting.charge.client, waiting.charge.cost
+        if self._held[client] and self._held[client] + cost > self._most // 2:
+            raise busy(f"{self._held[client]} samples of this client wait already")
+        if self.samples and self.samples + cost > self._most:
+            raise busy("too many samples wait already")
+        self._queue.append(waiting)
+        self._count(client, cost)
+
+    def leave(self, most: int, together: bool) -> list[Waiting]:
+        """The first that waits and, where they may share a call, those behind it of its form, of `most` samples."""
+        batch: list[Waiting] = []
+        kept: deque[Waiting] = deque()
+        room = most
+        for each in self._queue:
+            cost = each.charge.cost
+            if each.answer.done():  # whoever asked has gone; nothing was charged
+                self._count(each.charge.client, -cost)
+            elif not batch or (together and _alike(each, batch[0]) and cost <= room):
+                batch.append(each)
+                room -= cost
+                self._count(each.charge.client, -cost)
+            else:
+                kept.append(each)
+        self._queue = kept
+        return batch
+
+    def _count(self, client: str, samples: int) -> None:
+        self._held[client] += samples
+        if not self._held[client]:
+            del self._held[client]
+        self._metrics.waiting.set(self.samples)
+
+
+def _alike(one: Waiting, other: Waiting) -> bool:
+    return len(one.spikes) == len(other.spikes) and one.spikes.dtype == other.spikes.dtype
+
+
+class LostAnswers:
+    """The last answers that nobody took, `most` bytes of them; the oldest go first."""
+
+    def __init__(self, most: int = 16 * 2**20) -> None:
+        self._most, self._bytes = most, 0
+        self._answers: OrderedDict[tuple[str, str, bytes], Tensor] = OrderedDict()
+
+    def keep(self, charge: Charge, answer: Tensor) -> None:
+        """Of a charge with a key."""
+        if charge.key is None:
+            return
+        name = (charge.client, charge.key, charge.digest)
+        self._drop(name)
+        self._answers[name] = answer.clone()  # not a view of its whole batch
+        self._bytes += answer.nbytes
+        while self._bytes > self._most:
+            self._drop(next(iter(self._answers)))
+
+    def take(self, charge: Charge) -> Tensor | None:
+        """The answer to this charge, if it was lost and is still here."""
+        if charge.key is None:
+            return None
+        return self._drop((charge.client, charge.key, charge.digest))
+
+    def _drop(self, name: tuple[str, str, bytes]) -> Tensor | None:
+        answer = self._answers.pop(name, None)
+        if answer is not None:
+            self._bytes -= answer.nbytes
+        return answer

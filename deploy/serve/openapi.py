@@ -8,8 +8,7 @@ from typing import Any
 from bl_neuro._version import __version__
 from bl_neuro.deploy.serve.model import VERSION
 from bl_neuro.deploy.serve.request import INPUT, Limits
-from bl_neuro.remote.packed import PACKINGS
-from bl_neuro.remote.tensors import DATATYPES
+from bl_neuro.remote.tensors import DATATYPES, PACKINGS
 
 LARGEST_EXAMPLE = 1024
 """Values of an input that is spelled out."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bl_neuro import BlackBox, InputError, WhiteBox
 from bl_neuro.attacks import BrainLeaksV2Gradient, Inversions
-from bl_neuro.attacks.class_streams import ClassStreams
+from bl_neuro.attacks.gradient_search import ClassStreams
 from bl_neuro.testing.reference_target import ReferenceTarget, easy_network
 
 STEPS = 6

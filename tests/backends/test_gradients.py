@@ -15,7 +15,7 @@ from bl_neuro.network import Network
 from bl_neuro.neuron import Reset
 from bl_neuro.reference import simulate
 from bl_neuro.testing.fixed_point import effective_network
-from bl_neuro.testing.gradients import cosine, relative_difference, target_gradient, unrolled_gradient
+from bl_neuro.testing.gradient_contract import cosine, relative_difference, target_gradient, unrolled_gradient
 from bl_neuro.testing.random_networks import random_conv, random_dense, random_pooled, random_spikes
 
 NETWORKS = {

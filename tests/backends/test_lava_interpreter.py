@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 import bl_neuro as bl
-from bl_neuro.backends import find_backend, interpreter, missing_reason
+from bl_neuro.backends import find_backend, missing_reason
+from bl_neuro.backends import registry as interpreter
 from bl_neuro.backends.lava.backend import PYTHON_VARIABLE
 from bl_neuro.backends.lava.target import LavaTarget
 from bl_neuro.testing.random_networks import random_dense, random_spikes

@@ -214,7 +214,7 @@ def test_real_ones_answer_as_one_does(
 
 @pytest.mark.lava
 def test_kills_in_the_middle_change_nothing(needs: Callable[[str], None], left_behind: Any) -> None:
-    """More kills than one sample survives, at moments that a seed chooses: `scripts/lava_endurance.py` in short."""
+    """More kills than one sample survives, at moments that a seed chooses: `lava_endurance.py` in short."""
     needs("lava")
     rng = np.random.default_rng(0)
     moments = set(rng.choice(np.arange(1, 12), 4, replace=False).tolist())

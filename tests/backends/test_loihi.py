@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import bl_neuro as bl
 from bl_neuro.backends.loihi.backend import LoihiTarget
 from bl_neuro.backends.loihi.compiled import kernel_folder
-from bl_neuro.testing.random_fixed_point import random_fixed_point
+from bl_neuro.testing.fixed_point import random_fixed_point
 
 DECAYS = st.sampled_from([0, 1, 2, 2048, 4095, 4096]) | st.integers(0, 4096)
 WEIGHTS = st.sampled_from([-256, -254, 0, 2, 254]) | st.integers(-128, 127).map(lambda half: 2 * half)

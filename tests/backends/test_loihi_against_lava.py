@@ -1,6 +1,6 @@
 """Property: on whatever network and input, extremes included, `loihi` and real Lava agree in every bin and state.
 
-`scripts/parity_with_lava.py` runs hundreds of networks; here Hypothesis draws a few, and shrinks one that differs.
+`scripts/measure/parity_with_lava.py` runs hundreds of networks; here Hypothesis draws a few, and shrinks.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import bl_neuro as bl
-from bl_neuro.testing.random_fixed_point import random_fixed_point
+from bl_neuro.testing.fixed_point import random_fixed_point
 
 pytestmark = [pytest.mark.lava, pytest.mark.slow]
 DENSITIES = (0.0, 0.05, 0.4, 1.0)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from bl_neuro import DataError, InputError
-from bl_neuro.data import folder, image_files, in_class_order, load_folder, official_split
+from bl_neuro.data import folder, in_class_order, load_folder, official_split
+from bl_neuro.data import folder as image_files
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, size=(6, 5), dtype=np.uint8)

@@ -9,8 +9,8 @@ import pytest
 
 from bl_neuro.data import load_att_faces, load_dvs_gesture, load_mnist, load_nmnist, official_split
 from bl_neuro.data.dvs_gesture import DVS_GESTURE_FRAMING, GESTURES
-from bl_neuro.data.event_file import read_events
 from bl_neuro.data.nmnist import NMNIST_FRAMING, nmnist_recordings
+from bl_neuro.data.recordings import read_events
 
 pytestmark = pytest.mark.data
 

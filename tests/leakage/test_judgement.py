@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import top_k_accuracy_score
 
 from bl_neuro import InputError
-from bl_neuro.leakage import attack_accuracy, confidence, confidences, differential_accuracy, hits, top_accuracy
+from bl_neuro.leakage import (
+    attack_accuracy,
+    attack_success,
+    confidence,
+    confidences,
+    differential_accuracy,
+    held_at,
+    hits,
+    target_confidence,
+    top_accuracy,
+)
 
 TABLE = np.array([[0.7, 0.2, 0.1], [0.5, 0.3, 0.2], [0.1, 0.6, 0.3], [0.4, 0.4, 0.2]])
 CLASSES = np.array([0, 1, 2, 0])
@@ -142,3 +153,64 @@ def test_refuses(probabilities: np.ndarray, classes: list[int], said: str) -> No
 def test_the_first_how_many(top: object) -> None:
     with pytest.raises(InputError, match="top: expected a whole number of at least 1"):
         top_accuracy(TABLE, CLASSES, top)  # type: ignore[arg-type]
+
+
+def test_silence_is_never_right() -> None:
+    assert attack_success([0, 1, 2, -1], [0, 1, 0, 0]) == 0.5
+    assert attack_success(torch.tensor([-1, -1]), torch.tensor([0, 1])) == 0.0
+
+
+def test_counts_and_scores_are_shares() -> None:
+    counts = np.array([[3, 1, 0], [0, 0, 0], [0, 5, 5]])
+    assert target_confidence(counts, [0, 1, 2]) == pytest.approx((0.75 + 0 + 0.5) / 3)
+    scores = np.random.default_rng(0).dirichlet(np.ones(4), 6)
+    classes = np.array([0, 1, 2, 3, 0, 1])
+    assert target_confidence(scores, classes) == pytest.approx(confidence(scores, classes))
+
+
+@pytest.mark.parametrize(
+    ("answers", "classes", "said"),
+    [
+        ([0, -2], [0, 1], "answers: expected whole numbers"),
+        ([0.0, 1.0], [0, 1], "answers: expected whole numbers"),
+        ([], [], "answers: expected whole numbers"),
+        ([0, 1], [0], "classes: expected whole numbers"),
+        ([0, 1], [0, -1], r"classes: expected 0\.\."),
+    ],
+)
+def test_refuses_answers(answers: list[int], classes: list[int], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        attack_success(answers, classes)
+
+
+def test_refuses_scores() -> None:
+    with pytest.raises(InputError, match="scores: expected 0 or more"):
+        target_confidence([[-0.1, 1.1]], [0])
+
+
+def test_the_latest_so_far() -> None:
+    queries, values = [10, 20, 20, 50], [0.1, 0.2, 0.3, 0.9]
+    assert held_at(queries, values, [10, 19.5, 20, 49, 50, 900]).tolist() == [0.1, 0.1, 0.3, 0.3, 0.9, 0.9]
+
+
+def test_rows_are_held_whole() -> None:
+    values = np.arange(6.0).reshape(3, 2)
+    assert held_at([1, 2, 3], values, [2.5, 1]).tolist() == [[2.0, 3.0], [0.0, 1.0]]
+    assert held_at([1, 2, 3], values, []).shape == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("queries", "values", "grid", "said"),
+    [
+        ([10, 20], [1, 2], [5, 10], "grid: expected at least 10 queries"),
+        ([20, 10], [1, 2], [20], "queries: expected"),
+        ([], [], [1], "queries: expected"),
+        ([10, 20], [1], [20], "values: expected 2"),
+        ([10, 20], [1, 2], [[20]], "values: expected 2"),
+        ([10, 20], 3.0, [20], "values: expected 2"),
+        ([10, 20], [1, np.nan], [20], "values: expected numbers"),
+    ],
+)
+def test_a_course_refuses(queries: list[float], values: list[float], grid: list[float], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        held_at(queries, values, grid)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
 from bl_neuro import InputError
-from bl_neuro.leakage import correlation, nearest_samples
+from bl_neuro.leakage import nearest_samples
+from bl_neuro.leakage import resemblance as correlation
 
 
 def drawn(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 import tracemalloc
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -11,9 +15,23 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor
 
+from bl_neuro.backends.base import is_held
 from bl_neuro.errors import InputError
-from bl_neuro.remote.tensors import DATATYPES, datatype_of, from_bytes, from_json, to_bytes, to_json
+from bl_neuro.remote.tensors import (
+    DATATYPES,
+    PACKINGS,
+    Keys,
+    datatype_of,
+    from_bytes,
+    from_json,
+    pack,
+    packing_of,
+    to_bytes,
+    to_json,
+    unpack,
+)
 
 
 @given(st.sampled_from(sorted(DATATYPES)), st.lists(st.integers(0, 4), max_size=3), st.integers(0, 2**32 - 1))
@@ -94,3 +112,147 @@ def test_integers_that_nothing_holds(values: Any) -> None:
     for datatype in DATATYPES:
         with pytest.raises(InputError, match="data: expected"):
             from_json(values, datatype, [2])
+
+
+SHAPES = st.lists(st.integers(1, 5), min_size=3, max_size=5)
+
+
+def drawn(shape: list[int], seed: int) -> Tensor:
+    return torch.randint(0, 2, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
+
+
+def held(shape: list[int], seed: int) -> Tensor:
+    return drawn([1, *shape[1:]], seed).expand(shape)
+
+
+@given(SHAPES, st.integers(0, 2**32 - 1))
+def test_bits_there_and_back(shape: list[int], seed: int) -> None:
+    spikes = torch.cat([drawn(shape, seed), drawn(shape, seed + 1)])
+    values, whole = pack(spikes), list(spikes.shape)
+    assert packing_of(spikes) == "bits"
+    assert len(values) == math.ceil(spikes.numel() / 8)
+    back = unpack(values, "bits", whole)
+    assert back.dtype == torch.uint8
+    assert torch.equal(back, spikes)
+
+
+@given(SHAPES, st.integers(2, 1000), st.integers(0, 2**32 - 1))
+def test_a_held_frame_there_and_back(shape: list[int], steps: int, seed: int) -> None:
+    spikes = held([steps, *shape[1:]], seed)
+    values = pack(spikes)
+    assert packing_of(spikes) == "held"
+    assert len(values) == math.ceil(spikes[0].numel() / 8)
+    back = unpack(memoryview(values), "held", list(spikes.shape))
+    assert is_held(back)
+    assert back.untyped_storage().nbytes() == spikes[0].numel()
+    assert torch.equal(back, spikes)
+
+
+def test_steps_cost_nothing_where_a_frame_is_held() -> None:
+    back = unpack(b"\x05", "held", [2**40, 1, 3])
+    assert back.untyped_storage().nbytes() == 3
+    assert back[2**40 - 1].tolist() == [[1, 0, 1]]
+
+
+@pytest.mark.parametrize("spikes", [drawn([3, 4, 5], 0).transpose(0, 1), drawn([3, 4, 10], 1)[..., ::2]])
+def test_whatever_the_strides(spikes: Tensor) -> None:
+    assert torch.equal(unpack(pack(spikes), packing_of(spikes), list(spikes.shape)), spikes)
+
+
+def test_the_order_is_the_one_that_is_written_down() -> None:
+    """Row-major, the lowest bit first."""
+    spikes = torch.zeros(2, 1, 5, dtype=torch.uint8)
+    spikes[0, 0, 1] = spikes[1, 0, 0] = spikes[1, 0, 4] = 1
+    assert pack(spikes) == bytes([0b00100010, 0b00000010])
+
+
+@pytest.mark.parametrize(
+    ("values", "packing", "shape", "said"),
+    [
+        (b"\x00", "Bits", [1, 1, 8], "packed: expected one of bits, held, found 'Bits'"),
+        (b"\x00", None, [1, 1, 8], "found 'None'"),
+        (b"\x00", ["bits"], [1, 1, 8], "packed: expected one of"),
+        (b"\x00", {"a": "b" * 99}, [1, 1, 8], "packed: expected one of bits, held, found .{1,24}$"),
+        (b"", "bits", [1, 1, 8], "expected 1 bytes for 8 spikes, found 0"),
+        (b"\x00\x00", "bits", [1, 1, 8], "expected 1 bytes for 8 spikes, found 2"),
+        (b"\x00", "bits", [1, 1, 9], "expected 2 bytes for 9 spikes, found 1"),
+        (b"\x00" * 3, "held", [3, 1, 8], "expected 1 bytes for 8 spikes, found 3"),
+        (b"\x00", "bits", [2**62, 2**62, 2**62], "spikes, found 1"),
+        (b"\x00\x02", "bits", [1, 1, 9], "expected 0 in the bits that are left over"),
+        (b"\x08", "held", [9, 1, 3], "expected 0 in the bits that are left over"),
+    ],
+)
+def test_bits_that_are_none(values: bytes, packing: Any, shape: list[int], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        unpack(values, packing, shape)
+
+
+@pytest.mark.parametrize("packing", PACKINGS)
+def test_one_set_of_spikes_has_one_set_of_bits(packing: str) -> None:
+    """Else a key could be used twice for what is one query."""
+    accepted = []
+    for value in range(256):
+        try:
+            unpack(bytes([value]), packing, [1, 1, 5])
+            accepted.append(value)
+        except InputError:
+            pass
+    assert accepted == list(range(32))
+
+
+SPIKES = (torch.rand(5, 4, 6, generator=torch.Generator().manual_seed(0)) < 0.5).byte()
+HELD = SPIKES[:1].expand(5, 4, 6)
+
+
+def keys(session: str | None = "cell") -> Callable[[Tensor], str]:
+    made = Keys(session)
+    return lambda values: made.of(values, "UINT8")
+
+
+def test_the_order_does_not_matter() -> None:
+    first, again = keys(), keys()
+    forwards = [first(each) for each in (SPIKES, HELD, SPIKES[:, :2])]
+    backwards = [again(each) for each in (SPIKES[:, :2], HELD, SPIKES)]
+    assert forwards == backwards[::-1]
+    assert len(set(forwards)) == 3
+
+
+def test_the_memory_s_layout_does_not_matter() -> None:
+    assert keys()(HELD) == keys()(HELD.contiguous())
+    turned = SPIKES.permute(2, 0, 1).contiguous().permute(1, 2, 0)
+    assert keys()(turned) == keys()(SPIKES)
+
+
+def test_asking_twice_is_two_queries() -> None:
+    first, again = keys(), keys()
+    asked = [first(SPIKES), first(HELD), first(SPIKES)]
+    assert len(set(asked)) == 3
+    assert [again(SPIKES), again(SPIKES)] == [asked[0], asked[2]]
+
+
+def test_values_shape_datatype_and_session_matter() -> None:
+    made = Keys("cell")
+    found = [
+        made.of(SPIKES, "UINT8"),
+        made.of(SPIKES, "BOOL"),
+        made.of(SPIKES.reshape(4, 5, 6), "UINT8"),
+        made.of(1 - SPIKES, "UINT8"),
+        keys("c")(SPIKES),
+        keys("x" * 99 + "a")(SPIKES),
+        keys("x" * 99 + "b")(SPIKES),
+    ]
+    assert len(set(found)) == len(found)
+    assert all(len(key) <= 110 and key.isascii() and key.isprintable() for key in found)
+
+
+def test_without_a_session_no_key_comes_twice() -> None:
+    key = keys(None)
+    assert len({key(SPIKES) for _ in range(50)}) == 50
+
+
+def test_threads_share_a_session() -> None:
+    """Each gets a key of its own, and together they are those of one thread."""
+    shared, alone = keys(), keys()
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(shared, itertools.repeat(SPIKES, 200)))
+    assert sorted(found) == sorted(alone(SPIKES) for _ in range(200))

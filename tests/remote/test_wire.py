@@ -15,8 +15,7 @@ from torch import Tensor
 pytest.importorskip("urllib3", reason="urllib3 is not installed (the serve extra)")
 
 import bl_neuro as bl
-from bl_neuro.remote.packed import unpack
-from bl_neuro.remote.tensors import from_bytes, from_json
+from bl_neuro.remote.tensors import from_bytes, from_json, unpack
 
 SPIKES = torch.rand(4, 3, 5, generator=torch.Generator().manual_seed(0)) < 0.5
 FRAME = SPIKES[:1].expand(4, 3, 5)

@@ -12,7 +12,7 @@ from bl_neuro.training import ConvSpec, TargetPlan
 from bl_neuro.training.bptt import spiking_forward
 from bl_neuro.training.plans import NeuronKind
 from bl_neuro.training.stack import Stack
-from bl_neuro.training.starting_rates import RATE, scale_to_rates
+from bl_neuro.training.stack_training import RATE, scale_to_rates
 
 SHAPE = (2, 9, 9)
 

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple, get_origin, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from bl_neuro.attacks import Attack, TransferAttack
-from bl_neuro.attacks.by_name import ATTACKS, presets
 from bl_neuro.attacks.query_search import QuerySearch
+from bl_neuro.attacks.registry import ATTACKS, presets
 from bl_neuro.errors import InputError
 
 

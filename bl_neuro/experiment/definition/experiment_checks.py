@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from bl_neuro.attacks.by_name import ATTACKS
+from bl_neuro.attacks.registry import ATTACKS
 from bl_neuro.backends import available_substrates
 from bl_neuro.errors import InputError
 from bl_neuro.experiment.definition.attack_choice import Problem, attack_problems, typed_settings

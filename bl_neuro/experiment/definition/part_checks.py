@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from bl_neuro.access import REVEALS
-from bl_neuro.attacks.by_name import ATTACKS
+from bl_neuro.attacks.registry import ATTACKS
 from bl_neuro.backends import available_substrates, find_backend
 from bl_neuro.experiment.definition.document import strings, table, tables
 from bl_neuro.experiment.definition.toml_lines import Path

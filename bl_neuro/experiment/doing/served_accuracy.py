@@ -8,7 +8,7 @@ from bl_neuro.access import BlackBox, Reveals, named
 from bl_neuro.data.encoders import Encoder
 from bl_neuro.data.samples import Samples
 from bl_neuro.seeding import stream
-from bl_neuro.training.accuracy import BATCH
+from bl_neuro.training.target import BATCH
 
 
 def served_accuracy(box: BlackBox, data: Samples, steps: int, seed: int, encoder: str | Encoder | None = None) -> float:

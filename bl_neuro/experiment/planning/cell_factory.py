@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from bl_neuro.attacks.by_name import ATTACKS
+from bl_neuro.attacks.registry import ATTACKS
 from bl_neuro.backends import find_backend
 from bl_neuro.experiment.definition.attack_choice import make_attack, planned_budget, seeing_images, within
 from bl_neuro.experiment.definition.experiment import AttackPart, EvaluatorPart, Experiment

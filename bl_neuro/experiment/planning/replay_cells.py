@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from bl_neuro.access import REVEALS
-from bl_neuro.attacks.by_name import ATTACKS
+from bl_neuro.attacks.registry import ATTACKS
 
 if TYPE_CHECKING:
     from bl_neuro.experiment.definition.experiment import AttackPart, ReplayPart

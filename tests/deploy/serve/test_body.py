@@ -12,8 +12,8 @@ pytest.importorskip("starlette", reason="starlette is not installed (the serve e
 
 from starlette.requests import Request
 
-from bl_neuro.deploy.serve.body import SMALL, BodyReader
 from bl_neuro.deploy.serve.problem import Problem
+from bl_neuro.deploy.serve.request import SMALL, BodyReader
 
 
 def request(*parts: bytes | None, **headers: str) -> Request:

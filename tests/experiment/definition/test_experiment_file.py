@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bl_neuro.attacks.by_name import ATTACKS
+from bl_neuro.attacks.registry import ATTACKS
 from bl_neuro.errors import ExperimentError, InputError
 from bl_neuro.experiment.definition.attack_choice import make_attack
 from bl_neuro.experiment.definition.experiment_file import experiment_path, read_experiment, ready_made

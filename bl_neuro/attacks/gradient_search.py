@@ -1,0 +1,152 @@
+"""White-box attacks whose gradients may be shaped by what inputs look like, in space and in time."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+from scipy.ndimage import gaussian_filter
+from torch import Tensor
+
+from bl_neuro.access import WhiteBox
+from bl_neuro.attacks.image_prior import AttackWithPriors
+from bl_neuro.attacks.inversions import Trace
+from bl_neuro.backends.base import Response
+from bl_neuro.checks import MAX_STEPS
+from bl_neuro.errors import InputError
+from bl_neuro.seeding import stream
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShapedGradientAttack(AttackWithPriors[WhiteBox]):
+    """An attack along gradients (T, K, *input_shape) that image priors and one of time may shape before they are used.
+
+    time_blur: neighbouring steps agree; standard deviation of a Gaussian in steps, 0 for none.
+    """
+
+    time_blur: float = 0.0
+
+    def problems(self) -> list[str]:
+        """See `AttackWithPriors.problems`."""
+        if 0 <= self.time_blur <= MAX_STEPS:
+            return super().problems()
+        said = f"time_blur: expected at least 0 steps, at most {MAX_STEPS}, found {self.time_blur}"
+        return [*super().problems(), said]
+
+    def assumptions(self, box: WhiteBox) -> list[str]:
+        """See `Attack.assumptions`: the priors that apply to this box."""
+        steps = [f"neighbouring steps agree (blur of {self.time_blur:g} steps)"] if self.time_blur > 0 else []
+        return [*super().assumptions(box), *steps]
+
+    def shaped(self, gradient: Tensor) -> Tensor:
+        """`gradient` (T, K, *input_shape) as the priors have it."""
+        prior = self.prior(tuple(gradient.shape[2:]))
+        values = gradient.numpy()
+        if prior.active:
+            values = prior.shape(values)
+        if self.time_blur > 0:
+            values = gaussian_filter(values, (self.time_blur, *[0] * (values.ndim - 1)), mode="constant")
+        return torch.from_numpy(values)
+
+
+Output = Literal["membrane", "spikes"]
+OUTPUTS: tuple[str, ...] = ("membrane", "spikes")
+PIECE_VALUES = 2**21
+"""Most values (T x B x widest layer) that are differentiated at once: a few megabytes, so that they stay in cache."""
+ClassValue = Callable[[Response, Tensor], Tensor]
+"""value (B,) of a response to B samples, given the class (B,) wanted of each."""
+
+
+def output_of(response: Response, output: Output) -> Tensor:
+    """The output (T, B, C) that an attack goes by. InputError where the substrate does not show it."""
+    if output == "spikes":
+        return response.spikes
+    if response.membrane is None:
+        raise InputError("this attack needs the membrane of the output, which this substrate does not show")
+    return response.membrane
+
+
+def class_score(response: Response, classes: Tensor, output: Output) -> Tensor:
+    """J = mean over t of softmax(output[t])[c], (B,), in 0..1."""
+    return torch.softmax(output_of(response, output), dim=2)[:, torch.arange(len(classes)), classes].mean(0)
+
+
+def class_log_score(response: Response, classes: Tensor, output: Output) -> Tensor:
+    """Mean over t of log softmax(output[t])[c], (B,), at most 0."""
+    return torch.log_softmax(output_of(response, output), dim=2)[:, torch.arange(len(classes)), classes].mean(0)
+
+
+def class_gradient(box: WhiteBox, spikes: Tensor, classes: Tensor, value: ClassValue) -> tuple[Tensor, Tensor]:
+    """value(response, classes), (B,), at spikes (T, B, *input_shape), and its gradient, of the shape of spikes.
+
+    Each sample's value depends on that sample alone, so a batch is run in pieces.
+    """
+    rows = samples_at_once(box, len(spikes))
+    found = [
+        box.gradient(some, _for_classes(value, labels))
+        for some, labels in zip(spikes.split(rows, dim=1), classes.split(rows))
+    ]
+    if len(found) == 1:
+        return found[0]
+    return torch.cat([values for values, _ in found]), torch.cat([gradient for _, gradient in found], dim=1)
+
+
+def samples_at_once(box: WhiteBox, steps: int) -> int:
+    """How many samples of `steps` steps are differentiated in one piece."""
+    widest = max(math.prod(shape) for shape in (box.input_shape, *box.network.shapes))
+    return max(1, PIECE_VALUES // (steps * widest))
+
+
+def _for_classes(value: ClassValue, classes: Tensor) -> Callable[[Response], Tensor]:
+    return lambda response: value(response, classes)
+
+
+class ClassStreams:
+    """One generator for each of `classes`, from the seed, the class and how often it was named before."""
+
+    def __init__(self, seed: int, purpose: str, classes: Sequence[int]) -> None:
+        named: Counter[int] = Counter()
+        self._generators = []
+        for label in classes:
+            self._generators.append(stream(seed, purpose, label, named[label]))
+            named[label] += 1
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Numbers (K, *shape), float32, drawn evenly from 0..1, 1 excluded."""
+        draws = np.empty((len(self._generators), *shape), dtype=np.float32)
+        for generator, into in zip(self._generators, draws):
+            generator.random(dtype=np.float32, out=into)
+        return torch.from_numpy(draws)
+
+
+class Counting(Protocol):
+    """A box that counts the samples it ran."""
+
+    queries: int
+
+
+class WhiteBoxTrace:
+    """Collects a `Trace`. `queries`: samples that the box has run since it began."""
+
+    def __init__(self, box: Counting) -> None:
+        self._box, self._before = box, box.queries
+        self._entries: list[tuple[int, Tensor, Tensor]] = []
+
+    @property
+    def queries(self) -> int:
+        """Samples run so far."""
+        return self._box.queries - self._before
+
+    def add(self, objective: Tensor, rates: Tensor) -> None:
+        """One entry: the objective (K,) and the reconstruction (K, *input_shape) that it was measured at."""
+        self._entries.append((self.queries, objective.float(), rates.float()))
+
+    def finished(self) -> Trace:
+        """The trace, one entry for each call of `add`."""
+        queries, objectives, rates = zip(*self._entries)
+        return Trace(torch.as_tensor(queries), torch.stack(objectives), torch.stack(rates))

@@ -1,0 +1,213 @@
+"""Opens thousands of damaged files: each is read, or refused with an error of ours, within 2 s and 500 MB.
+
+    python scripts/harden/fuzz_model_files.py --files 10000 --seed 0
+
+Valid models (`.net`, `.nir`, `.safetensors`) and inputs (`.npy`, `.npz`) are mutated
+(`bl_neuro.testing.file_mutations`) and opened in child processes. A file fails where the child crashes, hangs, raises
+anything else, takes more than 2 s of processor time or grows by more than 500 MB. Failing files are kept. Prints
+counts; exit code 1 where any file failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import select
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bl_neuro.deploy.parity import read_inputs
+from bl_neuro.errors import BlNeuroError
+from bl_neuro.model_file import load
+from bl_neuro.testing.file_mutations import mutate, valid_files
+
+LIMIT_S = 2.0
+LIMIT_MB = 500
+HANG_S = 30.0
+"""Wall-clock time after which a child counts as hung, whatever it does; the machine may be busy with other things."""
+ADDRESS_SPACE_MB = 4000
+"""What a child may map beyond what it starts with: keeps the machine alive where a file asks for everything."""
+
+
+def memory_kb(field: str) -> int:
+    """A line of this process's memory status."""
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith(field))
+
+
+def serve() -> None:
+    """The child: opens the files named on standard input, and says what became of each."""
+    ceiling = memory_kb("VmSize") * 1024 + ADDRESS_SPACE_MB * 2**20
+    resource.setrlimit(resource.RLIMIT_AS, (ceiling, ceiling))
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    print(json.dumps({"ready": True}), file=answers)
+    for line in sys.stdin:
+        print(json.dumps(outcome(line.rstrip("\n"))), file=answers)
+
+
+def read(path: str) -> None:
+    """Reads all that is in a model or in a file of inputs."""
+    if path.endswith((".npy", ".npz")):
+        read_inputs(path)
+        return
+    how: dict[str, Any] = {"convention": "nir", "dt": 1.0} if path.endswith(".nir") else {}
+    load(path, **how).fingerprint  # noqa: B018 - computed here: all of the network is there
+
+
+def outcome(path: str) -> dict[str, Any]:
+    """What became of one file: verdict, processor seconds and megabytes."""
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts from here
+    before, began = memory_kb("VmRSS"), time.process_time()
+    try:
+        read(path)
+        verdict, detail = "read", ""
+    except BlNeuroError as error:
+        verdict, detail = "refused", f"{type(error).__name__}: {error}"
+    except BaseException as error:  # noqa: BLE001 - whatever else comes is what is looked for
+        verdict, detail = "raised", f"{type(error).__name__}: {error}"
+    grown = (memory_kb("VmHWM") - before) / 1024
+    return {"verdict": verdict, "detail": detail[:500], "seconds": time.process_time() - began, "mb": grown}
+
+
+class Child:
+    """A child process that opens files, one at a time; started again where one ends it."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+
+    def open(self, path: Path) -> dict[str, Any]:
+        """What became of `path`, crashes and hangs included."""
+        if self._process is None:
+            command = [sys.executable, __file__, "--serve"]
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            self._answer(120.0)
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(f"{path}\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it is seen below
+        found = self._answer(HANG_S)
+        if found is None:
+            code = self._process.poll()
+            self.close()
+            verdict = "hung" if code is None else "crashed"
+            found = {"verdict": verdict, "detail": f"exit code {code}", "seconds": 0.0, "mb": 0.0}
+        return found
+
+    def _answer(self, patience_s: float) -> dict[str, Any] | None:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        ready, _, _ = select.select([self._process.stdout], [], [], patience_s)
+        line = self._process.stdout.readline() if ready else ""
+        if not line and ready:
+            self._process.wait()
+        found: dict[str, Any] | None = json.loads(line) if line else None
+        return found
+
+    def close(self) -> None:
+        """Ends the child."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+
+def failure(found: dict[str, Any]) -> str | None:
+    """Why this outcome is none that is allowed."""
+    if found["verdict"] not in ("read", "refused"):
+        return f"{found['verdict']}: {found['detail']}"
+    if found["seconds"] > LIMIT_S:
+        return f"took {found['seconds']:.2f} s"
+    if found["mb"] > LIMIT_MB:
+        return f"grew by {found['mb']:.0f} MB"
+    return None
+
+
+def fuzz(files: int, seed: int, kept: Path, children: int, kinds: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Opens `files` mutated files, of these kinds alone if any; failing ones are kept in `kept`."""
+    with tempfile.TemporaryDirectory(prefix="bl-neuro-fuzz-") as name:
+        folder = Path(name)
+        sources = [each for each in valid_files(folder) if not kinds or each.suffix in kinds]
+        if not sources:
+            raise SystemExit(f"--kinds: expected suffixes of model files, found {', '.join(kinds)}")
+        broken = [str(source) for source in sources if outcome(str(source))["verdict"] != "read"]
+        if broken:
+            raise SystemExit(f"valid files do not open: {', '.join(broken)}")
+
+        def work(first: int) -> list[dict[str, Any]]:
+            child = Child()
+            try:
+                numbers = range(first, files, children)
+                return [_one(child, number, seed, sources, folder, kept) for number in numbers]
+            finally:
+                child.close()
+
+        with ThreadPoolExecutor(children) as pool:
+            results = [each for part in pool.map(work, range(children)) for each in part]
+    return summary(results, sources)
+
+
+def _one(child: Child, number: int, seed: int, sources: list[Path], folder: Path, kept: Path) -> dict[str, Any]:
+    rng = np.random.default_rng([seed, number])
+    suffixes = sorted({each.suffix for each in sources})
+    suffix = suffixes[rng.integers(len(suffixes))]  # each format as often
+    alike = [each for each in sources if each.suffix == suffix]
+    source = alike[rng.integers(len(alike))]
+    path = folder / f"{seed}-{number}{source.suffix}"
+    mutation = mutate(source, path, rng)
+    found = child.open(path)
+    reason = failure(found)
+    if reason is not None:
+        kept.mkdir(parents=True, exist_ok=True)
+        path.rename(kept / path.name)
+        print(f"FAILED {kept / path.name} ({source.name}, {mutation}): {reason}", flush=True)
+    path.unlink(missing_ok=True)
+    return {**found, "suffix": source.suffix, "mutation": mutation, "failed": reason is not None}
+
+
+def summary(results: list[dict[str, Any]], sources: list[Path]) -> dict[str, Any]:
+    """Counts of outcomes by kind of file, and the extremes."""
+    counts = Counter((each["suffix"], each["verdict"]) for each in results)
+    return {
+        "files": len(results),
+        "failed": sum(each["failed"] for each in results),
+        "outcomes": {f"{suffix} {verdict}": count for (suffix, verdict), count in sorted(counts.items())},
+        "most_seconds": max(each["seconds"] for each in results),
+        "most_mb": max(each["mb"] for each in results),
+        "valid_files": [source.name for source in sources],
+    }
+
+
+def main() -> int:
+    """Runs the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--files", type=int, default=10_000, help="how many mutated files (default 10000)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--kept", type=Path, default=Path("fuzz-failures"), help="where failing files are kept")
+    parser.add_argument("--children", type=int, default=os.cpu_count() or 1, help="child processes side by side")
+    parser.add_argument("--kinds", default="", help="only these suffixes, comma-separated, such as .net,.nir")
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        serve()
+        return 0
+    kinds = tuple(filter(None, options.kinds.split(",")))
+    found = fuzz(options.files, options.seed, options.kept, options.children, kinds)
+    print(json.dumps(found, indent=2))
+    return 1 if found["failed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+"""A short run of the fuzzer of model files, and that it would notice."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from bl_neuro.testing.file_mutations import BYTES, CONTENT, mutate, valid_files
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "harden" / "fuzz_model_files.py"
+pytestmark = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux's memory accounting")
+
+
+@pytest.fixture(scope="module")
+def fuzzer() -> ModuleType:
+    return importlib.import_module("fuzz_model_files")
+
+
+def test_150_mutated_files_are_read_or_refused(tmp_path: Path) -> None:
+    command = [sys.executable, str(SCRIPT), "--files", "150", "--seed", "7", "--children", "1", "--kept", "kept"]
+    ran = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    found = json.loads(ran.stdout)
+    assert (found["files"], found["failed"]) == (150, 0)
+    assert {".net read", ".net refused", ".safetensors refused", ".npz read", ".npz refused"} <= set(found["outcomes"])
+    assert not (tmp_path / "kept").exists()
+
+
+def test_every_mutation_can_be_made_again_from_its_seed(tmp_path: Path) -> None:
+    sources = valid_files(tmp_path)
+    assert {source.suffix for source in sources} == set(CONTENT)
+    seen = set()
+    for seed in range(400):
+        source = sources[seed % len(sources)]
+        one, two = tmp_path / f"1{source.suffix}", tmp_path / f"2{source.suffix}"
+        kinds = {mutate(source, path, np.random.default_rng(seed)) for path in (one, two)}
+        seen |= kinds
+        assert len(kinds) == 1
+        assert one.stat().st_size == two.stat().st_size
+        if kinds <= set(BYTES):
+            assert one.read_bytes() == two.read_bytes()
+    assert seen == {*BYTES, *(kind for content in CONTENT.values() for kind in content)}
+
+
+BAD = """
+import os, sys, time
+sys.argv = ["fuzz", "--serve"]
+import runpy
+found = runpy.run_path({script!r})
+def load(path):
+    if path.endswith("crash"): os._exit(11)
+    if path.endswith("sleep"): time.sleep(60)
+    raise KeyError("bare")
+found["outcome"].__globals__["load"] = load
+found["serve"]()
+"""
+
+
+@pytest.mark.parametrize(
+    ("what", "reason"),
+    [("crash", "crashed: exit code 11"), ("sleep", "hung"), ("other", "raised: KeyError: 'bare'")],
+)
+def test_it_notices(
+    fuzzer: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, reason: str
+) -> None:
+    script = tmp_path / "bad.py"
+    script.write_text(BAD.format(script=str(SCRIPT)))
+    monkeypatch.setattr(fuzzer, "__file__", str(script))
+    monkeypatch.setattr(fuzzer, "HANG_S", 0.5)
+    child = fuzzer.Child()
+    try:
+        found = child.open(tmp_path / what)
+    finally:
+        child.close()
+    assert reason in str(fuzzer.failure(found))
+
+
+def test_what_counts_as_a_failure(fuzzer: ModuleType) -> None:
+    fine = {"verdict": "refused", "detail": "", "seconds": 1.9, "mb": 499.0}
+    assert fuzzer.failure(fine) is None
+    assert fuzzer.failure({**fine, "seconds": 2.1}) == "took 2.10 s"
+    assert fuzzer.failure({**fine, "mb": 501.0}) == "grew by 501 MB"
+
+
+def test_memory_is_measured(fuzzer: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def load(path: str) -> object:
+        return np.ones(8 * 2**20)  # 64 MB
+
+    monkeypatch.setattr(fuzzer, "load", load)
+    found = fuzzer.outcome(str(tmp_path))
+    assert found["verdict"] == "raised"
+    assert 60 < found["mb"] < 200

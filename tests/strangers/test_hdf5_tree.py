@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from bl_neuro import ModelFileError
+from bl_neuro.strangers import hdf5_tree
+from bl_neuro.strangers.hdf5_tree import CONSTANT_VALUES, MAX_CHUNKS, SLACK_BYTES, read_tree
+
+Build = Callable[[h5py.File], Any]
+
+
+def written(folder: Path, build: Build, **options: Any) -> Path:
+    path = folder / "file.nir"
+    with h5py.File(path, "w", **options) as file:
+        build(file)
+    return path
+
+
+@pytest.mark.parametrize("libver", ["earliest", "latest"])
+def test_it_reads_what_was_written(tmp_path: Path, libver: str) -> None:
+    rng = np.random.default_rng(0)
+    arrays = {
+        "plain": rng.normal(size=(7, 5)),
+        "scalar": np.float32(3.5),
+        "packed": rng.normal(size=(40, 30)).astype(np.float32),
+        "shuffled": rng.integers(-9, 9, (33, 21, 3)),
+        "bools": np.array([True, False]),
+        "empty": np.empty((0, 3)),
+    }
+
+    def build(file: h5py.File) -> None:
+        for name in ("plain", "scalar", "bools", "empty"):
+            file[f"a/{name}"] = arrays[name]
+        file.create_dataset("a/packed", data=arrays["packed"], compression="gzip")
+        file.create_dataset("a/shuffled", data=arrays["shuffled"], compression=9, shuffle=True, chunks=(16, 16, 2))
+        file.create_dataset("b/word", data="Zürich", dtype=h5py.string_dtype())
+        file.create_dataset("b/pairs", data=[("a", "b"), ("b", "")], dtype=h5py.string_dtype())
+        file.create_dataset("b/fixed", data=np.array([b"ab", b"c"]))
+
+    tree = read_tree(written(tmp_path, build, libver=libver))
+    assert tree["b"] == {"word": "Zürich", "pairs": [["a", "b"], ["b", ""]], "fixed": ["ab", "c"]}
+    for name, array in arrays.items():
+        if name == "bools":  # HDF5 keeps them as an enumeration of bytes
+            continue
+        assert np.array_equal(tree["a"][name], array)
+        assert tree["a"][name].dtype == np.asarray(array).dtype
+
+
+def test_one_value_throughout_takes_no_room(tmp_path: Path) -> None:
+    """As exporters write the parameter that all neurons of a large image share: it packs a thousand to one."""
+    shape = (64, 128, 129)
+
+    def build(file: h5py.File) -> None:
+        file.create_dataset("same", data=np.full(shape, 0.25), compression="gzip")
+        file.create_dataset("all but one", data=np.where(np.arange(40000) < 39999, 2, 3), compression="gzip")
+        file.create_dataset("then", data=np.repeat([1.5, 2.5], [40000, 30000]), compression="gzip", chunks=(5000,))
+
+    tree = read_tree(written(tmp_path, build))
+    assert (tree["same"].shape, tree["same"].strides) == (shape, (0, 0, 0))
+    assert (tree["same"] == 0.25).all()
+    assert tree["all but one"].tolist() == [2] * 39999 + [3]
+    assert np.array_equal(tree["then"], np.repeat([1.5, 2.5], [40000, 30000]))
+
+
+def linked(file: h5py.File) -> None:
+    file["there"] = h5py.ExternalLink("/etc/passwd", "/")
+
+
+def looped(file: h5py.File) -> None:
+    file.create_group("a")["b"] = file["/"]
+
+
+def outside(file: h5py.File) -> None:
+    file.create_dataset("x", (8,), "u1", external=[("/etc/passwd", 0, 8)])
+
+
+def virtual(file: h5py.File) -> None:
+    layout = h5py.VirtualLayout((4,), "f8")
+    layout[:] = h5py.VirtualSource("other.h5", "x", (4,))
+    file.create_virtual_dataset("x", layout)
+
+
+def huge(file: h5py.File) -> None:
+    file.create_dataset("x", (2**40,), "f8", chunks=(1024,))
+
+
+def hollow(file: h5py.File) -> None:
+    file.create_dataset("x", (1000,), "f8")
+
+
+def many_bombs(file: h5py.File) -> None:
+    for index in range(3):
+        file.create_dataset(f"x{index}", data=np.zeros(CONSTANT_VALUES // 2, "u1"), compression=9)
+    file.create_dataset("x3", data=np.zeros(SLACK_BYTES + 2**23, "u1"), compression=9)
+
+
+def bomb(file: h5py.File) -> None:
+    """A tenth of a megabyte, 80 MB as the numbers that its bytes become."""
+    values = np.zeros(SLACK_BYTES // 8 + 2**21, "u1")
+    values[-1] = 1
+    file.create_dataset("x", data=values, compression=9)
+
+
+def twice(file: h5py.File) -> None:
+    file["x"] = np.arange(3)
+    file["y"] = file["x"]
+
+
+def skipped_filter(file: h5py.File) -> None:
+    dataset = file.create_dataset("x", (64,), "u1", chunks=(64,), compression=9)
+    dataset.id.write_direct_chunk((0,), bytes(64), filter_mask=1)
+
+
+def wide_chunk(file: h5py.File) -> None:
+    file.create_dataset("x", (1, 10), "f8", maxshape=(None, None), chunks=(2**20, 100), compression=9)
+
+
+def deep(file: h5py.File) -> None:
+    file.create_group("a/" * 20)
+
+
+@pytest.mark.parametrize(
+    ("build", "said"),
+    [
+        (linked, "found a link"),
+        (looped, "groups inside groups|reached twice"),
+        (outside, "lie in other files"),
+        (virtual, "lie in other files"),
+        (huge, "far more than a file"),
+        (hollow, "of which the file holds 0 bytes"),
+        (many_bombs, "far more than a file"),
+        (bomb, "far more than a file"),
+        (wide_chunk, "far more than a file"),
+        (twice, "/y: reached twice"),
+        (skipped_filter, "/x: a chunk that skips filters"),
+        (deep, "deeper than"),
+        (lambda file: file.create_dataset("x", data=[1 + 1j]), "expected integers, floats or strings"),
+        (lambda file: file.create_dataset("x", data=np.array([(1, 2.0)], "i4,f8")), "expected integers"),
+        (lambda file: file.create_dataset("x", data=np.zeros(99), compression="lzf"), "expected gzip and shuffle"),
+        (lambda file: file.create_dataset("x", data="a" * 300, dtype=h5py.string_dtype()), "a string of 300 bytes"),
+        (lambda file: file.create_dataset("x", data=h5py.Empty("f8")), "found shape None"),
+        (lambda file: file.create_dataset("x", (2,), h5py.vlen_dtype("f8")), "expected integers"),
+    ],
+)
+def test_what_is_not_read_is_refused(tmp_path: Path, build: Build, said: str) -> None:
+    with pytest.raises(ModelFileError, match=said):
+        read_tree(written(tmp_path, build))
+
+
+def test_a_chunk_that_unpacks_to_more_than_it_states_is_refused(tmp_path: Path) -> None:
+    import zlib
+
+    def build(file: h5py.File) -> None:
+        dataset = file.create_dataset("x", (64,), "u1", chunks=(64,), compression=9)
+        dataset.id.write_direct_chunk((0,), zlib.compress(bytes(2**20), 9))
+
+    with pytest.raises(ModelFileError, match="a chunk of 65 bytes; expected 64"):
+        read_tree(written(tmp_path, build))
+
+
+def test_what_is_no_hdf5_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "text.nir"
+    with pytest.raises(ModelFileError, match="found nothing"):
+        read_tree(path)
+    with pytest.raises(ModelFileError, match="found a folder"):
+        read_tree(tmp_path)
+    path.write_text("no such thing")
+    with pytest.raises(ModelFileError, match="not an HDF5 file"):
+        read_tree(path)
+
+
+def test_damaged_heaps_of_strings_are_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, lambda file: file.create_dataset("x", data=["ab"] * 5, dtype=h5py.string_dtype()))
+    whole = path.read_bytes()
+    heap = whole.index(b"GCOL")
+    for offset, value in ((0, b"X"), (8, b"\xff" * 8), (24, b"\xff" * 8), (16, b"\x09"), (40, b"\0" * 16)):
+        at = heap + offset
+        path.write_bytes(whole[:at] + value + whole[at + len(value) :])
+        with pytest.raises(ModelFileError, match="/x: "):
+            read_tree(path)
+
+
+def packed(file: h5py.File) -> None:
+    file.create_dataset("x", data=np.full(1000, 7, "u1"), chunks=(1000,), compression=9)
+
+
+def packed_size(path: Path) -> int:
+    with h5py.File(path) as file:
+        return int(file["x"].id.get_storage_size())
+
+
+COSTS: dict[str, tuple[Build, Callable[[Path], int]]] = {
+    "values as float64": (lambda file: file.create_dataset("x", data=np.zeros(100, "u1")), lambda path: 800),
+    "a heap of strings": (
+        lambda file: file.create_dataset("x", data=["ab"] * 5, dtype=h5py.string_dtype()),
+        lambda path: 4096,
+    ),
+    "a chunk, packed and not": (packed, lambda path: 1000 + packed_size(path)),
+}
+
+
+@pytest.mark.parametrize("what", COSTS)
+def test_everything_is_taken_from_one_budget(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build, cost = COSTS[what]
+    path = written(tmp_path, build)
+    monkeypatch.setattr(hdf5_tree, "GROWTH", 0)
+    monkeypatch.setattr(hdf5_tree, "SLACK_BYTES", cost(path))
+    assert "x" in read_tree(path)
+    monkeypatch.setattr(hdf5_tree, "SLACK_BYTES", cost(path) - 1)
+    with pytest.raises(ModelFileError, match=r"/x: .*far more than a file"):
+        read_tree(path)
+
+
+def test_the_chunks_of_all_arrays_are_counted_together(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match="/x: a chunk that the file does not hold"):
+        read_tree(written(tmp_path, lambda file: file.create_dataset("x", (MAX_CHUNKS,), "u1", chunks=(1,))))
+
+    def shared(file: h5py.File) -> None:
+        file.create_dataset("x", data=np.zeros(3, "u1"), chunks=(1,))
+        file.create_dataset("y", (MAX_CHUNKS - 2,), "u1", chunks=(1,))
+
+    with pytest.raises(ModelFileError, match=f"/y: more than {MAX_CHUNKS} chunks"):
+        read_tree(written(tmp_path, shared))

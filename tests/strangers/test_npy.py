@@ -1,0 +1,68 @@
+"""NumPy's format: what it holds is read, and nothing else."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bl_neuro.strangers.npy import read_npy
+
+
+def content(array: np.ndarray, pickled: bool = False) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array, allow_pickle=pickled)
+    return file.getvalue()
+
+
+GOOD = content(np.arange(6, dtype=np.float32).reshape(2, 3))
+
+
+@pytest.mark.parametrize("dtype", ["?", "u1", "<i8", ">i2", "<f4", "f8"])
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("shape", [(), (4,), (2, 3), (0, 3)])
+def test_what_numpy_saves_is_read(dtype: str, order: str, shape: tuple[int, ...]) -> None:
+    array = np.array(np.arange(np.prod(shape, dtype=int)).reshape(shape) % 2, dtype, order=order)
+    found = read_npy(content(array))
+    assert np.array_equal(found, array)
+    assert found.dtype == array.dtype
+    assert found.flags.c_contiguous
+    assert found.flags.writeable
+
+
+def test_text_where_it_is_expected() -> None:
+    assert read_npy(content(np.array(["cat", "ø"])), "U").tolist() == ["cat", "ø"]
+    with pytest.raises(ValueError, match="expected an array of bool, integers or floats, found <U3"):
+        read_npy(content(np.array(["cat", "dog"])))
+
+
+@pytest.mark.parametrize(
+    ("damaged", "said"),
+    [
+        (b"", "EOF|magic"),
+        (b"not an array", "magic"),
+        (GOOD[:-1], "damaged: 23 bytes of values"),
+        (GOOD + b"x", "damaged: 25 bytes of values"),
+        (GOOD.replace(b"(2, 3)", b"(9, 9)"), "damaged"),
+        (GOOD.replace(b"(2, 3)", b"(-2,3)"), "damaged"),
+        (GOOD.replace(b"\x93NUMPY\x01", b"\x93NUMPY\x03"), "version"),
+        (content(np.array([{}], dtype=object), pickled=True), "found object"),
+        (GOOD.replace(b"<f4", b"<c8"), "found complex64"),
+    ],
+)
+def test_nothing_else_is(damaged: bytes, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        read_npy(damaged)
+
+
+@given(st.binary(max_size=200), st.integers(0, len(GOOD)), st.integers(0, 20))
+def test_damage_is_a_value_error(noise: bytes, place: int, removed: int) -> None:
+    mutated = GOOD[:place] + noise + GOOD[place + removed :]
+    try:
+        found = read_npy(mutated)
+    except ValueError:
+        return
+    assert found.nbytes <= len(mutated)
