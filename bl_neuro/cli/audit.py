@@ -20,11 +20,15 @@ from bl_neuro.errors import InputError
 from bl_neuro.experiment.findings.power import power_findings
 from bl_neuro.experiment.findings.records import records
 from bl_neuro.experiment.planning.planned_cell import Cell
+from bl_neuro.experiment.run_comparison import read_results
 from bl_neuro.experiment.running.cost import Costs
 from bl_neuro.experiment.running.runner import Standing, Told
 from bl_neuro.experiment.session import Audit
+from bl_neuro.report.answer import audit_answer
 from bl_neuro.report.findings import Verdict
 from bl_neuro.report.findings_in_words import verdict_line
+from bl_neuro.report.one_arithmetic import equal_by_construction
+from bl_neuro.report.schema import AuditResults
 
 FEW = 5
 """Failures of one kind that are named."""
@@ -58,7 +62,16 @@ def audit(request: AuditRequest, as_json: bool) -> int:
     names = {"summary": "summary.json", "results": "results.json", "report": "report.html"}
     files = {kind: str(wanted.store.folder / name) for kind, name in names.items()}
     if as_json:
-        print_json({**summary, **files, "failures": failures, "left_out": len(found.left_out), "torn": found.torn})
+        print_json(
+            {
+                **summary,
+                "overlap": wanted.material.overlap.model_dump(),
+                **files,
+                "failures": failures,
+                "left_out": len(found.left_out),
+                "torn": found.torn,
+            }
+        )
     else:
         _tell(wanted, summary, found)
     return 1 if failures or found.left_out else 0
@@ -103,17 +116,23 @@ def _group(cell: Cell) -> tuple[str, ...]:
     return (cell.kind, target, *(str(facts.get(name, "")) for name in COLUMNS[2:]))
 
 
-def _verdicts(summary: dict[str, Any]) -> None:
+def _verdicts(summary: dict[str, Any], results: AuditResults) -> None:
     """Of attack accuracy, under every evaluator; substrates alike on one line."""
     compared = [each for each in summary["verdicts"] if each["measure"] == "hit"]
+    answer = audit_answer(results)
+    say(f"\nDoes the substrate change leakage? {answer.word}. {answer.lead}")
     if not compared and not summary["alike"]:
         return
     margin = 100 * summary["experiment"]["margin"]
-    say(f"\nDoes the substrate change leakage? Attack accuracy, margin {margin:g} points:")
+    say(f"Attack accuracy, margin {margin:g} points:")
     for each in summary["alike"]:
-        say(f"  {_asked(each)}: {', '.join(each['substrates'])} score the same")
+        say(f"  {_asked(each)}: {', '.join(each['substrates'])} score the same{_expected(each, results)}")
     for each in compared:
         say(f"  {_asked(each)}: {'/'.join(each['first'])} less {'/'.join(each['second'])}: {_said(each['verdict'])}")
+
+
+def _expected(alike: dict[str, Any], results: AuditResults) -> str:
+    return ", by construction" if equal_by_construction(results, alike["substrates"]) else ""
 
 
 def _said(verdict: dict[str, Any]) -> str:
@@ -156,7 +175,8 @@ def _tell(wanted: Audit, summary: dict[str, Any], found: Standing) -> None:
     for name, measures in summary["evaluators"].items():
         if measures is not None:
             say(f"evaluator {name}: test accuracy {measures['accuracy']:.3f} on {measures['samples']} samples")
-    _verdicts(summary)
+    say(wanted.material.overlap.sentence)
+    _verdicts(summary, read_results(wanted.store.folder))
     _replays(summary)
     _verification(summary)
     _warn(found)

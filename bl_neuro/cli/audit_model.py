@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from bl_neuro.data.load import DATASET_NAMES
 from bl_neuro.errors import InputError
 from bl_neuro.experiment.definition.material import Place
 from bl_neuro.experiment.definition.model_audit import SUFFIXES, ModelAudit, model_experiment
+from bl_neuro.experiment.definition.training_data import OFFICIAL_TRAINING
 from bl_neuro.experiment.keeping.store import Store
 from bl_neuro.experiment.session import Audit
 
@@ -33,6 +35,7 @@ class ModelOptions:
     queries: int | None = None
     restarts: int | None = None
     lava: bool = True
+    trained_on: str | None = None
 
 
 def wanted_audit(named: str, out: Path | None, root: Path | None, options: ModelOptions, quiet: bool) -> Audit:
@@ -61,11 +64,19 @@ def wanted_audit(named: str, out: Path | None, root: Path | None, options: Model
         options.queries,
         5 if options.restarts is None else options.restarts,
         options.lava,
+        None if options.trained_on is None else _from_folder(options.trained_on, path.parent),
     )
     experiment, found = model_experiment(asked, root)
     if not quiet:
         say(f"{path.name}: {found.said}")
     return Audit(experiment, Place(path.parent.absolute(), root), Store(out or Path("runs") / experiment.name))
+
+
+def _from_folder(trained_on: str, folder: Path) -> str:
+    """The official part's word, or the file's path as seen from `folder`."""
+    if trained_on == OFFICIAL_TRAINING:
+        return trained_on
+    return os.path.relpath(Path(trained_on).expanduser().absolute(), folder.absolute())
 
 
 def _numbers(text: str, option: str, kind: Callable[[str], Number]) -> list[Number]:

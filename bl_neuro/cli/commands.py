@@ -255,6 +255,14 @@ def audit(
         int | None, typer.Option("--restarts", help="Of a model file: inversions of each class; 5 by default.")
     ] = None,
     lava: Annotated[bool, typer.Option(help="Of a model file: verify and replay on Lava's own simulator.")] = True,
+    trained_on: Annotated[
+        str | None,
+        typer.Option(
+            "--trained-on",
+            help="Of a model file: the samples it was trained on, which evaluators then avoid: train for the dataset's "
+            "official training part, or a file of sample indices (.npy, .npz, .txt, .json).",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """Run every cell of an experiment that is not done, and say what came of it; exit code 1 where some failed.
@@ -268,7 +276,18 @@ def audit(
     from bl_neuro.cli.audit_model import ModelOptions
 
     model = ModelOptions(
-        dataset, steps, encoder, input_range, readout, class_map, layers, input_shape, queries, restarts, lava
+        dataset,
+        steps,
+        encoder,
+        input_range,
+        readout,
+        class_map,
+        layers,
+        input_shape,
+        queries,
+        restarts,
+        lava,
+        trained_on,
     )
     return command(AuditRequest(experiment, plan, out, root, jobs, scheduler, model), as_json)
 

@@ -14,13 +14,17 @@ from bl_neuro.seeding import stream
 
 UNSEEN = "the evaluator is trained on samples that the target never saw"
 SHARED = "the evaluator is trained on the target's own samples"
+NOT_KNOWN = "the target's training data is not known"
+EVALUATOR_SHARE = 0.6
+"""The evaluator's share of samples that are divided between evaluator and test part."""
 
 
 @dataclass(frozen=True)
 class Split(Generic[S]):
     """Three parts: what the target learns from, what the evaluator learns from, what both are tested on.
 
-    The test part is disjoint from the others, and so are these two, unless `note` says that they are shared.
+    The test part is disjoint from the others, and so are these two, unless `note` says that they are shared, or that
+    the target's training data is not known: `target` then is the whole dataset.
     """
 
     target: S
@@ -67,7 +71,7 @@ def official_split(
     Raises:
         DataError: the dataset has no test set of its own, or fewer samples than were asked for.
     """
-    learn, held = _official_parts(dataset)
+    learn, held = official_parts(dataset)
     if target is None:
         target = len(learn) // 2 if evaluator is None else len(learn) - evaluator
     evaluator = len(learn) - target if evaluator is None else evaluator
@@ -91,17 +95,56 @@ def official_split(
     return Split(dataset.subset(for_target), dataset.subset(for_evaluator), dataset.subset(for_test))
 
 
+def divided(
+    dataset: S, pool: IntArray, seed: int, evaluator: int | None = None, test: int | None = None
+) -> tuple[IntArray, IntArray]:
+    """The samples of `pool` divided between the evaluator and the test part, the classes in the proportions they have.
+
+    pool: indices of samples of `dataset`. evaluator, test: samples in each part; by default `EVALUATOR_SHARE` of the
+    pool, and what that leaves.
+
+    Raises:
+        DataError: the pool has fewer samples than were asked for, or a part would have fewer than two of some class.
+    """
+    if evaluator is None:
+        evaluator = round(EVALUATOR_SHARE * len(pool)) if test is None else len(pool) - test
+    test = len(pool) - evaluator if test is None else test
+    if min(evaluator, test) < 1 or evaluator + test > len(pool):
+        raise DataError(
+            f"{dataset.name}: expected at most {len(pool)} samples for evaluator and test together and at least 1 for "
+            f"each, found {evaluator} + {test}"
+        )
+    rng = stream(seed, "divided samples")
+    for_evaluator, rest = _draw(dataset.labels, pool, evaluator, rng)
+    for_test, _ = _draw(dataset.labels, rest, test, rng)
+    for index in (for_evaluator, for_test):
+        counts = np.bincount(dataset.labels[index], minlength=dataset.classes)
+        if counts.min() < 2:
+            label = int(counts.argmin())
+            available = int((dataset.labels[pool] == label).sum())
+            raise DataError(
+                f"{dataset.name}: class {label} has {available} samples that evaluators may use, too few to train and "
+                "test them on"
+            )
+    return for_evaluator, for_test
+
+
 def shared_split(dataset: S) -> Split[S]:
     """The BrainLeaks authors' way: target and evaluator both learn from the whole official training set.
 
     Raises:
         DataError: the dataset has no test set of its own.
     """
-    learn, held = _official_parts(dataset)
+    learn, held = official_parts(dataset)
     return Split(dataset.subset(learn), dataset.subset(learn), dataset.subset(held), SHARED)
 
 
-def _official_parts(dataset: S) -> tuple[IntArray, IntArray]:
+def official_parts(dataset: S) -> tuple[IntArray, IntArray]:
+    """Indices of the authors' own training set, and of their test set.
+
+    Raises:
+        DataError: the dataset has no test set of its own.
+    """
     if dataset.held_out is None or not 0 < dataset.held_out.sum() < len(dataset.labels):
         raise DataError(f"{dataset.name}: its authors name no test set in what was loaded; use three_way_split")
     return np.flatnonzero(~dataset.held_out), np.flatnonzero(dataset.held_out)

@@ -7,7 +7,18 @@ from dataclasses import dataclass
 
 from bl_neuro.report.effects import ladder_lines, mitigation_lines
 from bl_neuro.report.findings import Comparison
-from bl_neuro.report.findings_in_words import FEW_SEEDS, TARGETS, ends, many, margin_points, points, seeds_needed, view
+from bl_neuro.report.findings_in_words import (
+    FEW_SEEDS,
+    TARGETS,
+    ends,
+    many,
+    margin_points,
+    pair,
+    points,
+    seeds_needed,
+    view,
+)
+from bl_neuro.report.one_arithmetic import equal_by_construction, is_evidence, shared_arithmetic
 from bl_neuro.report.schema import AuditResults, AuditRow
 from bl_neuro.report.words import chance_label, listed, percent_range
 
@@ -32,6 +43,7 @@ def audit_answer(results: AuditResults) -> AuditAnswer:
     word, lead = _verdict(results, compared)
     more = [
         *(_other_evaluator(results, each.name) for each in results.evaluators[1:]),
+        _unexpected(results),
         _leakage(results),
         *ladder_lines(results),
         *mitigation_lines(results),
@@ -42,18 +54,32 @@ def audit_answer(results: AuditResults) -> AuditAnswer:
 
 
 def main_comparisons(results: AuditResults, evaluator: str) -> list[Comparison]:
-    """Pairs by attack accuracy under one evaluator."""
+    """Pairs by attack accuracy under one evaluator, but for those that are equal by construction."""
+    return [each for each in _all_comparisons(results, evaluator) if is_evidence(results, each)]
+
+
+def _all_comparisons(results: AuditResults, evaluator: str) -> list[Comparison]:
     return [each for each in results.verdicts if each.evaluator == evaluator and each.measure == "hit"]
 
 
 def _verdict(results: AuditResults, compared: Sequence[Comparison]) -> tuple[str, str]:
     margin = margin_points(results.margin)
-    alike = [each for each in results.alike if each.evaluator == results.judge]
+    alike = [
+        each
+        for each in results.alike
+        if each.evaluator == results.judge and not equal_by_construction(results, each.substrates)
+    ]
     if not compared:
         if alike:
             return "No", f"On {_substrates(results)} every inversion scores the same."
         if len(_names(results)) < 2:
             return UNJUDGED, f"This audit has one substrate, {_substrates(results)}: there is nothing to compare."
+        arithmetic = shared_arithmetic(results, _names(results))
+        if arithmetic is not None:
+            return UNJUDGED, (
+                f"All substrates here, {_substrates(results)}, compute in one arithmetic ({arithmetic}), so equal "
+                "scores are expected by construction."
+            )
         return "Not yet known", "No two substrates have finished cells that can be compared."
     differ = [each for each in compared if each.verdict.verdict == "differs"]
     same = [each for each in compared if each.verdict.verdict == "equivalent"]
@@ -116,6 +142,19 @@ def _other_evaluator(results: AuditResults, name: str) -> str:
         f"{count} {word}" if word.startswith("differ") else f"{_are(count)} {word}" for count, word in counts if count
     ]
     return f"Under the evaluator {name}, of {many(len(compared), 'comparison')} {listed(said)}."
+
+
+def _unexpected(results: AuditResults) -> str:
+    """Comparisons within one arithmetic that did not come out equal, without a difference being shown."""
+    compared = [each for each in _all_comparisons(results, results.judge) if not is_evidence(results, each)]
+    unequal = [each for each in compared if not each.verdict.identical]
+    if not unequal:
+        return ""
+    pairs = listed(list(dict.fromkeys(pair(each.first, each.second) for each in unequal)))
+    return (
+        f"Within one arithmetic, {many(len(unequal), 'comparison')} did not come out identical ({pairs}); no "
+        f"difference was shown there, and {'it is' if len(unequal) == 1 else 'they are'} not counted above."
+    )
 
 
 def _leakage(results: AuditResults) -> str:

@@ -22,7 +22,7 @@ class CellPictures(Protocol):
 
     @property
     def class_means(self) -> FloatArray:
-        """Mean training picture of each class of the dataset, (classes, C, H, W), 0..1."""
+        """Mean picture of each class, (classes, C, H, W), 0..1; `AuditResults.overlap` says of which samples."""
 
     def images(self, address: str) -> FloatArray:
         """Inversions of the attack at `address`, spikes averaged over time, (K, C, H, W), 0..1."""

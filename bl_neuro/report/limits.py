@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bl_neuro.report.effects import CAP
 from bl_neuro.report.findings_in_words import many, margin_points
+from bl_neuro.report.overlap import overlap_sentence
 from bl_neuro.report.schema import AuditResults
 from bl_neuro.report.views import OWN
 from bl_neuro.report.words import listed
@@ -25,6 +26,7 @@ def limits(results: AuditResults) -> list[str]:
         found.append("One evaluator judged: the same inversions can score far apart under another one.")
     seeds = len(results.seeds)
     if any(row.target == "given" for row in results.rows):
+        found.append(overlap_sentence(results))
         found.append("One given model was attacked: nothing here says how another training of it would come out.")
     elif seeds < 12:
         found.append(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from bl_neuro.report import views as audit_views
 from bl_neuro.report.answer import audit_answer
-from bl_neuro.report.findings import Ladder, Verdict
+from bl_neuro.report.findings import Alike, Ladder, Verdict
 from bl_neuro.report.findings_in_words import (
     FAMILIES,
     SHOWN_LESS,
@@ -24,6 +24,7 @@ from bl_neuro.report.findings_in_words import (
     view,
 )
 from bl_neuro.report.limits import limits
+from bl_neuro.report.one_arithmetic import equal_by_construction
 from bl_neuro.report.schema import AuditResults
 from bl_neuro.report.words import chance_label, listed
 
@@ -52,7 +53,7 @@ def _pairs(results: AuditResults) -> list[str]:
     rows = []
     for group in audit_views.pair_groups(results):
         alike = [each for each in group.alike if each.evaluator == results.judge]
-        rows += [[group.title, listed(each.substrates), "0.0", "", "identical"] for each in alike]
+        rows += [[group.title, listed(each.substrates), "0.0", "", _identical(results, each)] for each in alike]
         for each in group.compared:
             if each.evaluator == results.judge:
                 found = each.verdict
@@ -131,6 +132,10 @@ def _controls(results: AuditResults) -> list[str]:
         if each.evaluator == results.judge
     ]  # fmt: skip
     return ["## Null controls", _table(["control", "attack", "attack accuracy", "chance"], rows)] if rows else []
+
+
+def _identical(results: AuditResults, alike: Alike) -> str:
+    return "identical by construction" if equal_by_construction(results, alike.substrates) else "identical"
 
 
 def _verdict(found: Verdict) -> str:

@@ -11,6 +11,8 @@ from bl_neuro.report.answer import audit_answer
 from bl_neuro.report.cell_pictures import CellPictures
 from bl_neuro.report.findings import MEASURES
 from bl_neuro.report.limits import limits
+from bl_neuro.report.one_arithmetic import equal_by_construction
+from bl_neuro.report.overlap import has_training_means, overlap_sentence
 from bl_neuro.report.schema import AuditResults, AuditRow
 from bl_neuro.report.strips import MOST_CLASSES, strips
 
@@ -84,6 +86,8 @@ def audit_pages(results: AuditResults, pictures: CellPictures, most_embedded: in
         "groups": groups,
         "linked": linked,
         "limits": limits(results),
+        "overlap": overlap_sentence(results),
+        "training_means": has_training_means(results),
     }
     pages = {REPORT: environment.get_template("page.html.j2").render(values)}
     cells = environment.get_template("cells.html.j2")
@@ -118,6 +122,7 @@ def audit_environment() -> Environment:
     drawn = (plots.interval_mark, audit_views.ladder_rows, audit_views.ladder_scale)
     made.globals.update({each.__name__: each for each in drawn})
     made.globals.update(measures=MEASURES, access=_access, families=audit_words.FAMILIES)
+    made.globals["by_construction"] = equal_by_construction
     return made
 
 

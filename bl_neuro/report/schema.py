@@ -81,6 +81,18 @@ class EvaluatorFacts(Part):
     samples: Count | None
 
 
+class Overlap(Part):
+    """How much of the target's training data the evaluators were trained or tested on."""
+
+    state: Literal["none", "not known"] = Field(description="none: `shared` is 0.")
+    shared: Count | None = Field(description="Samples of evaluators that are among it; null where that is not known.")
+    target_samples: Count | None = Field(description="Samples that targets were trained on; null where not known.")
+    evaluator_samples: Count = Field(description="Samples that the evaluators were trained on.")
+    test_samples: Count = Field(description="Samples that evaluators and targets were tested on.")
+    class_means: Literal["training data", "dataset"] = Field(description="Of what the pictures of classes are means.")
+    sentence: str
+
+
 class AuditCurve(Part):
     """A measure against queries a class, over target seeds, of one row under one evaluator."""
 
@@ -166,11 +178,16 @@ class AuditResults(Part):
     mitigations: list[Mitigation]
     replays: list[Replay]
     verification: list[Verification]
+    arithmetic: dict[str, Literal["real", "loihi"] | None] = Field(
+        default_factory=dict,
+        description="Of each substrate: two of one arithmetic are to spike alike. null where it is not known.",
+    )
     stands_for: dict[str, str] = Field(description="Substrates whose replays were all identical, and of which one.")
     controls: list[ControlFinding]
     curves: list[AuditCurve]
     inversions: list[AuditCell]
     made: Made
+    overlap: Overlap | None = Field(None, description="null in results that were written before it was recorded.")
 
     @property
     def judge(self) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from bl_neuro.report import thumbnails
 from bl_neuro.report.cell_pictures import CellPictures
 from bl_neuro.report.findings_in_words import TARGETS, view
+from bl_neuro.report.overlap import has_training_means, mean_of_class
 from bl_neuro.report.schema import AuditCell, AuditResults
 from bl_neuro.report.views import OWN
 from bl_neuro.report.words import listed
@@ -40,9 +41,9 @@ def strips(results: AuditResults, pictures: CellPictures, ink: bool) -> list[Pic
     means = thumbnails.one_by_one(pictures.class_means[shown], ink)
     found = [
         PictureStrip(
-            "training data",
+            "training data" if has_training_means(results) else f"dataset {results.dataset.name}",
             "mean of each class",
-            [Thumbnail(uri, f"Mean training picture of class {name}", None) for uri, name in zip(means, names)],
+            [Thumbnail(uri, mean_of_class(results, name), None) for uri, name in zip(means, names)],
             False,
         )
     ]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 GIVEN = """\
@@ -111,3 +112,47 @@ def test_a_strangers_model_is_recognised_and_planned(call: Callable[..., Any], m
     assert "expected a model file, found an experiment" in call("audit", "digits", "--steps", "3").err
     wrong = call("audit", file, "--dataset", "digits", "--class-map", "a,b", "--plan")
     assert "--class-map: expected numbers with commas between them, found 'a,b'" in wrong.err
+
+
+def test_nobody_claims_to_know_what_a_brought_model_was_trained_on(call: Callable[..., Any], given: Path) -> None:
+    folder, out = given.parent, given.parent / "out"
+    said = call("audit", given, "--out", out)
+    assert said.code == 0, said.err
+    results = json.loads((out / "results.json").read_text())
+    assert (results["overlap"]["state"], results["overlap"]["shared"]) == ("not known", None)
+    texts = {name: (out / name).read_text() for name in ("report.html", "summary.md")}
+    for text in (*texts.values(), " ".join(said.out.split())):
+        assert "not known how much of it the evaluators share" in text
+        assert "never saw" not in text.replace("a network that never saw the data", "")
+    assert "Class mean of the dataset digits, class 3" in texts["report.html"]
+    assert "training picture" not in texts["report.html"]
+
+    used = np.arange(0, 1797, 2)
+    np.save(folder / "used.npy", used)
+    given.write_text(GIVEN.replace("[model]", '[model]\ntrained_on = "used.npy"'))
+    assert call("audit", given, "--out", out).code == 0
+    overlap = json.loads((out / "results.json").read_text())["overlap"]
+    assert (overlap["state"], overlap["shared"], overlap["target_samples"]) == ("none", 0, len(used))
+    assert overlap["evaluator_samples"] + overlap["test_samples"] == 1797 - len(used)
+    for name in ("report.html", "summary.md"):
+        text = (out / name).read_text()
+        assert "states that the model was trained on the 899 samples of digits that used.npy lists" in text
+        assert "0 of these are among the stated training data" in text
+    assert "Mean training picture of class 3" in (out / "report.html").read_text()
+
+
+def test_trained_on_is_an_option_of_a_model_file(call: Callable[..., Any], models: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "used.npy", np.arange(900))
+    model = ("audit", models / "target.safetensors", "--dataset", "digits", "--plan", "--json", "--no-lava")
+    said = call(*model, "--trained-on", tmp_path / "used.npy")
+    assert said.code == 0, said.err
+    part = json.loads(said.out)["experiment"]["model"]
+    assert not Path(part["trained_on"]).is_absolute()
+    assert (models / part["trained_on"]).resolve() == (tmp_path / "used.npy").resolve()
+    said = call(*model, "--trained-on", "train")
+    assert said.code == 2
+    assert "digits: its authors name no test set" in said.err
+    said = call(*model, "--trained-on", tmp_path / "none.npy")
+    assert (said.code, said.out) == (2, "")
+    assert "expected a file of sample indices" in said.err
+    assert call("audit", "digits", "--plan", "--trained-on", "train").code == 2

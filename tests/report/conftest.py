@@ -178,6 +178,7 @@ def results(rate: Rate = level, **changes: Any) -> AuditResults:
         "verification": [{"target": "trained", "seed": 0, "substrates": ["loihi", "lava"],
                           "pairs": [{"substrate": "loihi", "reference": "lava", "promised": True, "exact": False,
                                      "bins": 1000, "identical": 999, "samples": 20, "answers_differ": 0}]}],
+        "arithmetic": {"snntorch": "real", "norse": "real", "loihi": "loihi", "lava": "loihi"},
         "stands_for": {"lava": "loihi"},
         "controls": [{"kind": "untrained", "substrate": "loihi", "attack": "v2", "reveals": "scores",
                       "evaluator": "conv", "estimate": estimate(control), "chance": 0.1, "p": 0.5, "adjusted_p": 1.0,

@@ -25,11 +25,14 @@ def judged(results: AuditResults, *verdicts: str, **further: Any) -> AuditResult
     return AuditResults.model_validate({**results.model_dump(by_alias=True), "verdicts": changed})
 
 
+REAL = {"snntorch": "real", "norse": "real", "loihi": "loihi", "lava": "loihi"}
+
+
 @pytest.fixture(scope="module")
 def plain(make_audit: Make) -> AuditResults:
     """An audit with comparisons of three views."""
     rates = {"snntorch": 0.9, "norse": 0.8, "loihi": 0.5}
-    return make_audit(lambda target, substrate, _: rates[substrate] if target == "trained" else 0.1)
+    return make_audit(lambda target, substrate, _: rates[substrate] if target == "trained" else 0.1, arithmetic={})
 
 
 def test_all_equivalent_is_no(plain: AuditResults) -> None:
@@ -90,6 +93,56 @@ def test_one_substrate_is_not_asked(make_audit: Make) -> None:
     answer = audit_answer(make_audit(rows=rows, verdicts=[], alike=[]))
     assert answer.word == "Not asked"
     assert "one substrate, loihi" in answer.lead
+
+
+def only(results: AuditResults, *substrates: str) -> dict[str, Any]:
+    """The rows of some substrates, and what was compared of these alone."""
+    rows = [row.model_dump() for row in results.rows if row.substrate in substrates]
+    compared = [each.model_dump() for each in results.verdicts if {*each.first, *each.second} <= set(substrates)]
+    alike = [each.model_dump() for each in results.alike if set(each.substrates) <= set(substrates)]
+    return {"rows": rows, "verdicts": compared, "alike": alike}
+
+
+def test_substrates_of_one_arithmetic_are_not_asked(make_audit: Make, plain: AuditResults) -> None:
+    alike = [{"attack": "v2", "reveals": "label", "evaluator": "conv", "substrates": ["snntorch", "norse"]}]
+    equal = make_audit(**{**only(make_audit(), "snntorch", "norse"), "alike": alike})
+    answer = audit_answer(equal)
+    assert (answer.word, answer.lead) == (
+        "Not asked",
+        "All substrates here, snntorch and norse, compute in one arithmetic (real numbers), so equal scores are "
+        "expected by construction.",
+    )
+    apart = audit_answer(make_audit(**only(judged(plain, "equivalent"), "snntorch", "norse")))
+    assert apart.word == "Not asked"
+    assert "1 comparison did not come out identical (snntorch less norse)" in str(apart)
+
+
+def test_one_substrate_that_was_replayed_on_another_is_not_asked(make_audit: Make) -> None:
+    alike = [{"attack": "v2", "reveals": "label", "evaluator": "conv", "substrates": ["loihi", "lava"]}]
+    for arithmetic in (REAL, {}):
+        changes = {**only(make_audit(), "loihi"), "alike": alike, "arithmetic": arithmetic}
+        answer = audit_answer(make_audit(**changes))
+        assert (answer.word, answer.lead) == (
+            "Not asked",
+            "This audit has one substrate, loihi: there is nothing to compare.",
+        )
+
+
+def test_comparisons_within_one_arithmetic_are_no_evidence(plain: AuditResults) -> None:
+    counted = judged(plain, "equivalent", "equivalent", "equivalent")
+    assert "each of 3 comparisons" in audit_answer(counted).lead
+    within = {each.sentence for each in counted.verdicts if {*each.first, *each.second} == {"snntorch", "norse"}}
+    assert len(within) == 1
+    known = counted.model_copy(update={"arithmetic": REAL})
+    answer = audit_answer(known)
+    assert (answer.word, answer.lead) == ("No", "In each of 2 comparisons leakage is equal within 10 points.")
+    assert "1 comparison did not come out identical (snntorch less norse)" in str(answer)
+
+
+def test_a_difference_within_one_arithmetic_is_told(plain: AuditResults) -> None:
+    answer = audit_answer(judged(plain, "differs").model_copy(update={"arithmetic": REAL}))
+    assert answer.word == "Yes"
+    assert "A difference was found in 1 of 1 comparison" in answer.lead
 
 
 def test_what_else_was_found_is_told_in_a_sentence_each(audit: AuditResults) -> None:

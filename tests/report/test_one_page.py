@@ -28,6 +28,7 @@ def test_it_is_a_page_with_the_verdict_first(audit: AuditResults) -> None:
 def test_tables_are_whole(audit: AuditResults) -> None:
     lines = [line for line in one_page(audit).splitlines() if line.startswith("|")]
     assert "| v2, scores | snntorch, norse and loihi | 0.0 |  | identical |" in lines
+    assert "| v2, label | snntorch and norse | 0.0 |  | identical by construction |" in lines
     for block in one_page(audit).split("\n\n"):
         rows = [line for line in block.splitlines() if line.startswith("|")]
         assert len({line.count("|") for line in rows}) <= 1

@@ -34,7 +34,7 @@ def endpoint_problems(document: dict[str, Any]) -> Found:
             yield ("endpoints", i, "name"), f"{name!r} stands there twice"
         if not any(each.get("reveals") in strings(attack.get("reveals")) for _, attack in tables(document, "attacks")):
             yield ("endpoints", i, "reveals"), f"no attack takes what it reveals, {each.get('reveals')!r}"
-        for key in ("class_map", "encoder"):
+        for key in ("class_map", "encoder", "trained_on"):
             if "model" in document and key in each:
                 yield ("endpoints", i, key), "the [model] says it; leave it out"
     yield from _no_network_there(document, names)

@@ -22,8 +22,8 @@ class EndpointPart(Part):
     shaped as the model's or the dataset's by default. tested: samples of the test part that are asked to measure its
     accuracy, which its budget pays for; 0 for none.
 
-    Beside a `[model]` an endpoint is taken to serve that. Alone it is what is attacked: class_map, encoder: as in
-    `[model]`.
+    Beside a `[model]` an endpoint is taken to serve that. Alone it is what is attacked: class_map, encoder,
+    trained_on: as in `[model]`.
     """
 
     name: Name
@@ -39,8 +39,11 @@ class EndpointPart(Part):
     tested: Annotated[int, Field(ge=0)] = 0
     class_map: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] | None = None
     encoder: Literal["rate", "held", "direct"] | None = None
+    trained_on: Text | None = None
 
     @property
     def definition(self) -> dict[str, Any]:
         """What results depend on."""
-        return self.model_dump(exclude={"name", "token", "certificates", "tested", "class_map", "encoder"})
+        return self.model_dump(
+            exclude={"name", "token", "certificates", "tested", "class_map", "encoder", "trained_on"}
+        )

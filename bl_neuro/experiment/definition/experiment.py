@@ -84,7 +84,9 @@ class ModelPart(Part):
     currents. input_range: of such currents, what pixels 0 and 1 stand for; it becomes a part of the network, which then
     takes pixels. readout: how it names its class, as its file says by default. class_map: the class of the dataset that
     each output stands for; the same number by default. `recognise` tells what of this fits a dataset best.
-    layers, input_shape, convention, dt, reset: as `bl_neuro.load` takes them.
+    layers, input_shape, convention, dt, reset: as `bl_neuro.load` takes them. trained_on: the samples of the dataset
+    that it was trained on, as far as the user knows: "train" for the official training part, or a file of their
+    indices, see `read_sample_indices`; evaluators and tests then use other samples alone.
     """
 
     file: Annotated[str, Field(min_length=1, max_length=4096)]
@@ -97,6 +99,7 @@ class ModelPart(Part):
     convention: Literal["snntorch", "norse", "nir"] | None = None
     dt: Annotated[float, Field(gt=0)] | None = None
     reset: Literal["subtract_delayed", "zero"] | None = None
+    trained_on: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
 
 
 class EvaluatorPart(Part):

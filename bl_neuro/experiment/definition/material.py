@@ -17,8 +17,10 @@ from bl_neuro.errors import ExperimentError
 from bl_neuro.experiment.definition.endpoint_part import EndpointPart
 from bl_neuro.experiment.definition.experiment import DatasetPart, Experiment, ModelPart
 from bl_neuro.experiment.definition.input_range import with_input_range
+from bl_neuro.experiment.definition.training_data import of_given_target, of_trained_targets
 from bl_neuro.model_file import load
 from bl_neuro.network import Network
+from bl_neuro.report.schema import Overlap
 from bl_neuro.training.samples_digest import samples_digest
 
 
@@ -42,18 +44,24 @@ class Material:
         part = experiment.dataset
         data = load_data(part, place)
         self.name: str = data.name
-        self.split: Split[Any] = split_of(data, part)
+        described = given_description(experiment)
+        if experiment.given:
+            training = of_given_target(data, part, None if described is None else described.trained_on, place.folder)
+        else:
+            training = of_trained_targets(split_of(data, part))
+        self.split: Split[Any] = training.split
+        self.overlap: Overlap = training.overlap
         self.shape: tuple[int, ...] = tuple(data.input_shape)
         self.dataset_classes: int = data.classes
         self.definition: dict[str, Any] = {
             "name": data.name,
             "digest": data_digest(data),
             **part.model_dump(exclude={"name", "size"}),
+            **training.definition,
         }
         self.endpoints: dict[str, EndpointPart] = {each.name: each for each in experiment.endpoints}
         self.folder: Path = place.folder
-        alone = experiment.endpoints[0] if experiment.model is None and experiment.endpoints else None
-        self._described = alone or experiment.model
+        self._described = described
         self.network = None if experiment.model is None else opened_model(experiment.model, place)
         self.class_map = self._class_map()
         wanted = sorted(self.class_map) if experiment.classes is None else experiment.classes
@@ -84,7 +92,7 @@ class Material:
 
     @cached_property
     def class_means(self) -> FloatArray:
-        """The mean image of each class of the target's part, (classes, C, H, W)."""
+        """The mean image of each class, (classes, C, H, W): of the target's part, or as `overlap.class_means` says."""
         found: FloatArray = self.split.target.class_means()
         return found
 
@@ -121,6 +129,13 @@ class Material:
                 f"model: expected inputs like the dataset's {self.shape}, found {self.network.input_shape}"
             )
         return found
+
+
+def given_description(experiment: Experiment) -> ModelPart | EndpointPart | None:
+    """The part that describes what is attacked; None where targets are trained."""
+    if experiment.model is None and experiment.endpoints:
+        return experiment.endpoints[0]
+    return experiment.model
 
 
 def load_data(part: DatasetPart, place: Place) -> Any:

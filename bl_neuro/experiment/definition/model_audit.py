@@ -8,14 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 from pydantic import BaseModel, ValidationError
 
+from bl_neuro.data.samples import Samples
 from bl_neuro.deploy.loihi_limits import never_spikes
 from bl_neuro.errors import ExperimentError
 from bl_neuro.experiment.definition.experiment import DatasetPart, Experiment, ModelPart
 from bl_neuro.experiment.definition.experiment_checks import further_problems
-from bl_neuro.experiment.definition.material import Place, load_data, opened_model, split_of
+from bl_neuro.experiment.definition.material import Place, load_data, opened_model
 from bl_neuro.experiment.definition.recognise import Recognised, recognise
+from bl_neuro.experiment.definition.training_data import OFFICIAL_TRAINING, of_given_target
 from bl_neuro.network import Network, Readout
 from bl_neuro.training.plans import plan_for
 
@@ -23,13 +26,16 @@ Checked = TypeVar("Checked", bound=BaseModel)
 SUFFIXES = (".net", ".nir", ".safetensors")
 PRESETS = {"mnist": "for_mnist", "nmnist": "for_nmnist", "dvs_gesture": "for_gestures"}
 SETTINGS: dict[str, dict[str, Any]] = {"digits": {"window": 3.0, "contrast": "mixed"}}
-OFFICIAL = ("mnist",)
-"""Datasets whose authors say what is for testing."""
+FEWEST_HELD_OUT = 50
+"""Samples of each class that an official test part must have to train and test evaluators within it."""
 
 
 @dataclass(frozen=True)
 class ModelAudit:
-    """What is asked for. steps: those of the plan for the dataset by default. queries: a class, after a warm start."""
+    """What is asked for. steps: those of the plan for the dataset by default. queries: a class, after a warm start.
+
+    trained_on: as in `[model]` of an experiment; a file's path is relative to the model's folder.
+    """
 
     file: Path
     dataset: str
@@ -43,6 +49,7 @@ class ModelAudit:
     queries: int | None = None
     restarts: int = 5
     lava: bool = True
+    trained_on: str | None = None
 
 
 def model_experiment(asked: ModelAudit, root: Path | None = None) -> tuple[Experiment, Recognised]:
@@ -55,12 +62,14 @@ def model_experiment(asked: ModelAudit, root: Path | None = None) -> tuple[Exper
     """
     place = Place(asked.file.parent.absolute(), root)
     data = load_data(DatasetPart(name=asked.dataset), place)
-    dataset = {"name": asked.dataset, "split": "official" if data.name in OFFICIAL else "three-way"}
-    split = split_of(data, _checked(DatasetPart, dataset))
+    dataset = {"name": asked.dataset, "split": _split_kind(data, asked.trained_on)}
+    part = _checked(DatasetPart, dataset)
+    split = of_given_target(data, part, asked.trained_on, place.folder).split
     model: dict[str, Any] = {
         "file": asked.file.name,
         "readout": asked.readout,
         "layers": asked.layers,
+        "trained_on": asked.trained_on,
         "input_shape": None if asked.input_shape is None else list(asked.input_shape),
     }
     network = opened_model(_checked(ModelPart, model), place)
@@ -75,6 +84,16 @@ def model_experiment(asked: ModelAudit, root: Path | None = None) -> tuple[Exper
     if problems:
         raise ExperimentError("; ".join(f"{'.'.join(map(str, way))}: {said}" for way, said in problems))
     return _checked(Experiment, document), found
+
+
+def _split_kind(data: Samples, trained_on: str | None) -> str:
+    """Official where evaluators are to use the official test part alone, and it is large enough for that."""
+    if trained_on is not None:
+        return "official" if trained_on == OFFICIAL_TRAINING else "three-way"
+    if data.held_out is None or data.held_out.all():
+        return "three-way"
+    counts = np.bincount(data.labels[data.held_out], minlength=data.classes)
+    return "official" if counts.min() >= FEWEST_HELD_OUT else "three-way"
 
 
 def _checked(kind: type[Checked], values: dict[str, Any]) -> Checked:

@@ -46,9 +46,11 @@ def audit_results(
             "verdicts": summary["verdicts"],
             "alike": summary["alike"],
             **{name: summary.get(name) or [] for name in FURTHER},
+            "arithmetic": summary["arithmetic"],
             "stands_for": summary.get("stands_for") or {},
             "curves": course_curves(cells, measures),
             "inversions": list(_inversions(cells, measures).values()),
+            "overlap": material.overlap,
             "made": _made(experiment.name, store, list(measures)),
         }
     )

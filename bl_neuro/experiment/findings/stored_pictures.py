@@ -29,7 +29,7 @@ class StoredPictures:
 
     @cached_property
     def class_means(self) -> FloatArray:
-        """Mean training picture of each class, (classes, C, H, W)."""
+        """Mean picture of each class, (classes, C, H, W), of the samples that `Material.class_means` takes."""
         means: FloatArray = np.clip(self.material.class_means, 0.0, 1.0)
         return means.reshape(-1, *self.material.shape)
 

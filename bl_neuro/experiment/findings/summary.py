@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from bl_neuro.backends import find_backend
 from bl_neuro.experiment.definition.experiment import Experiment
 from bl_neuro.experiment.findings.control_findings import control_findings
 from bl_neuro.experiment.findings.ladder_findings import ladder_findings
@@ -60,9 +61,17 @@ def summarise(experiment: Experiment, cells: Sequence[Cell], store: Store) -> di
             for cell in cells
             if cell.kind == "verification" and cell.address in measures
         ],
+        "arithmetic": _arithmetics(experiment),
         "stands_for": {each.substrate: each.of for each in stand},
         "controls": control_findings(judged, told_apart),
     }
+
+
+def _arithmetics(experiment: Experiment) -> dict[str, str | None]:
+    """What each substrate computes in; of an endpoint that is not known."""
+    endpoints = {part.name for part in experiment.endpoints}
+    names = dict.fromkeys([*experiment.substrates, *(part.substrate for part in experiment.replays)])
+    return {name: None if name in endpoints else find_backend(name).arithmetic for name in names}
 
 
 def _group(cell: Cell) -> tuple[Any, ...]:

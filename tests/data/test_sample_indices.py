@@ -1,0 +1,72 @@
+"""Files of sample indices: read from four formats, and refused with what is wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bl_neuro.data.sample_indices import read_sample_indices
+from bl_neuro.errors import DataError
+
+
+def written(path: Path, values: Any) -> Path:
+    if path.suffix == ".npy":
+        np.save(path, np.asarray(values))
+    elif path.suffix == ".npz":
+        np.savez(path, indices=np.asarray(values))
+    else:
+        path.write_text(json.dumps(values) if path.suffix == ".json" else "\n".join(map(str, values)))
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".txt", ".json"])
+def test_every_format_is_read(suffix: str, tmp_path: Path) -> None:
+    assert read_sample_indices(written(tmp_path / f"used{suffix}", [7, 0, 3]), 8).tolist() == [0, 3, 7]
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".txt", ".json"])
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([1, 8], "expected sample indices in 0..7, found 1..8"),
+        ([-1, 2], "expected sample indices in 0..7, found -1..2"),
+        ([1, 2, 1], "expected every sample index once, found 1 repeated, the first of them 1"),
+        ([0.5, 1.0], "expected sample indices"),
+        ([], "expected"),
+    ],
+)
+def test_wrong_indices_are_refused(suffix: str, values: list[Any], message: str, tmp_path: Path) -> None:
+    path = written(tmp_path / f"used{suffix}", values)
+    with pytest.raises(DataError, match=message.replace(".", r"\.")) as error:
+        read_sample_indices(path, 8)
+    assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("used.csv", b"1", "expected a file of sample indices, .npy, .npz, .txt, .json, found '.csv'"),
+        ("used.json", b'{"a": 1}', "expected a list of whole numbers"),
+        ("used.json", b"[true, false]", "expected a list of whole numbers"),
+        ("used.json", b"[10000000000000000000000]", "expected sample indices in 0..7"),
+        ("used.txt", b"\xff\xfe", "expected sample indices"),
+        ("used.npy", b"not numpy", "expected sample indices"),
+        ("used.npz", b"PK\x03\x04", "expected sample indices"),
+    ],
+)
+def test_damaged_files_are_refused(name: str, content: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError) as error:
+        read_sample_indices(tmp_path / name, 8)
+    assert message in str(error.value)
+
+
+def test_a_missing_file_and_a_table_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="No such file"):
+        read_sample_indices(tmp_path / "none.npy", 8)
+    with pytest.raises(DataError, match=r"found an array \(2, 2\)"):
+        read_sample_indices(written(tmp_path / "table.npy", [[0, 1], [2, 3]]), 8)
