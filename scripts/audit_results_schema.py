@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import bl_neuro.report
-from bl_neuro.report.schema import SCHEMA, json_schema
+from bl_neuro.experiment.findings.models import SCHEMA, json_schema
 
 
 def main() -> int:

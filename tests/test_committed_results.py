@@ -14,8 +14,8 @@ import reproduce_mnist
 import reproduce_nmnist
 from paper_table import Results
 
+from bl_neuro.experiment.findings.models import AuditResults
 from bl_neuro.report.one_page import one_page
-from bl_neuro.report.schema import AuditResults
 
 RESULTS = Path(__file__).parent.parent / "results"
 

@@ -17,18 +17,17 @@ from bl_neuro.cli.audit_model import ModelOptions, wanted_audit
 from bl_neuro.cli.audit_power import tell_power
 from bl_neuro.cli.output import print_json, print_table, say
 from bl_neuro.errors import InputError
+from bl_neuro.experiment.cells import Cell
+from bl_neuro.experiment.comparison import read_results
+from bl_neuro.experiment.findings.estimates import Verdict
+from bl_neuro.experiment.findings.models import AuditResults
 from bl_neuro.experiment.findings.power import power_findings
 from bl_neuro.experiment.findings.records import records
-from bl_neuro.experiment.planning.planned_cell import Cell
-from bl_neuro.experiment.run_comparison import read_results
-from bl_neuro.experiment.running.cost import Costs
-from bl_neuro.experiment.running.runner import Standing, Told
+from bl_neuro.experiment.running.runner import Costs, Standing, Told
 from bl_neuro.experiment.session import Audit
 from bl_neuro.report.answer import audit_answer
-from bl_neuro.report.findings import Verdict
-from bl_neuro.report.findings_in_words import verdict_line
 from bl_neuro.report.one_arithmetic import equal_by_construction
-from bl_neuro.report.schema import AuditResults
+from bl_neuro.report.words import verdict_line
 
 FEW = 5
 """Failures of one kind that are named."""

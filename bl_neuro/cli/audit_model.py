@@ -11,11 +11,11 @@ from typing import TypeVar
 from bl_neuro.cli.output import say
 from bl_neuro.data.load import DATASET_NAMES
 from bl_neuro.errors import InputError
-from bl_neuro.experiment.definition.material import Place
-from bl_neuro.experiment.definition.model_audit import SUFFIXES, ModelAudit, model_experiment
-from bl_neuro.experiment.definition.training_data import OFFICIAL_TRAINING
-from bl_neuro.experiment.keeping.store import Store
+from bl_neuro.experiment.given_model import SUFFIXES, ModelAudit, model_experiment
+from bl_neuro.experiment.material import Place
 from bl_neuro.experiment.session import Audit
+from bl_neuro.experiment.store import Store
+from bl_neuro.experiment.training_data import OFFICIAL_TRAINING
 
 Number = TypeVar("Number", int, float)
 

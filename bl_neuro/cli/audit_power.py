@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bl_neuro.cli.output import print_table, say
-from bl_neuro.report.findings_in_words import seen
+from bl_neuro.report.words import seen
 
 COLUMNS = ["attack", "reveals", "judge", "seeds", "inversions", "difference", "equality", "at the margin", "from"]
 

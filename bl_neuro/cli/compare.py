@@ -8,10 +8,9 @@ from pathlib import Path
 
 from bl_neuro.cli.output import print_json, print_table, say
 from bl_neuro.errors import InputError, ReportError
-from bl_neuro.experiment.run_comparison import compare_runs, read_results
+from bl_neuro.experiment.comparison import ComparedRuns, RunComparison, compare_runs, read_results
 from bl_neuro.files import write_text
-from bl_neuro.report.compared_runs import ComparedRuns, RunComparison
-from bl_neuro.report.findings_in_words import many, share, share_ends, verdict_line, view
+from bl_neuro.report.words import many, share, share_ends, verdict_line, view
 
 
 @dataclass(frozen=True)

@@ -9,23 +9,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from bl_neuro.experiment.definition.experiment import Experiment
-from bl_neuro.experiment.definition.experiment_file import experiment_path, read_experiment
-from bl_neuro.experiment.definition.material import Material, Place
-from bl_neuro.experiment.doing.endpoint_box import need_tokens
-from bl_neuro.experiment.findings.audit_results import audit_results
-from bl_neuro.experiment.findings.stored_pictures import StoredPictures
+from bl_neuro.experiment.boxes import need_tokens
+from bl_neuro.experiment.cells import Cell
+from bl_neuro.experiment.definition import Experiment
+from bl_neuro.experiment.experiment_file import experiment_path, read_experiment
+from bl_neuro.experiment.findings.models import AuditResults
+from bl_neuro.experiment.findings.pictures import StoredPictures
+from bl_neuro.experiment.findings.results import audit_results
 from bl_neuro.experiment.findings.summary import summarise
-from bl_neuro.experiment.keeping.store import Store
-from bl_neuro.experiment.planning.plan import plan_cells
-from bl_neuro.experiment.planning.planned_cell import Cell
-from bl_neuro.experiment.running.crew import Crew
-from bl_neuro.experiment.running.dask_crew import DaskCrew
-from bl_neuro.experiment.running.processes import Processes
-from bl_neuro.experiment.running.runner import Runner, Standing, Told, standing
-from bl_neuro.experiment.running.worker_process import WORKER
-from bl_neuro.report.schema import AuditResults
-from bl_neuro.report.writer import write_audit_report
+from bl_neuro.experiment.material import Material, Place
+from bl_neuro.experiment.plan import plan_cells
+from bl_neuro.experiment.running.dask_cluster import DaskCrew
+from bl_neuro.experiment.running.processes import WORKER, Processes
+from bl_neuro.experiment.running.runner import Crew, Runner, Standing, Told, standing
+from bl_neuro.experiment.store import Store
+from bl_neuro.report.page import write_audit_report
 
 
 @dataclass(frozen=True)

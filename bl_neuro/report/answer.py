@@ -5,22 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bl_neuro.experiment.findings.estimates import Comparison
+from bl_neuro.experiment.findings.models import AuditResults, AuditRow
 from bl_neuro.report.effects import ladder_lines, mitigation_lines
-from bl_neuro.report.findings import Comparison
-from bl_neuro.report.findings_in_words import (
+from bl_neuro.report.one_arithmetic import equal_by_construction, is_evidence, shared_arithmetic
+from bl_neuro.report.words import (
     FEW_SEEDS,
     TARGETS,
+    chance_label,
     ends,
+    listed,
     many,
     margin_points,
     pair,
+    percent_range,
     points,
     seeds_needed,
     view,
 )
-from bl_neuro.report.one_arithmetic import equal_by_construction, is_evidence, shared_arithmetic
-from bl_neuro.report.schema import AuditResults, AuditRow
-from bl_neuro.report.words import chance_label, listed, percent_range
 
 UNJUDGED = "Not asked"
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from bl_neuro.report.compared_runs import ComparedRuns, RunComparison
-from bl_neuro.report.findings_in_words import TARGETS, view
+from bl_neuro.experiment.comparison import ComparedRuns, RunComparison
 from bl_neuro.report.page import audit_environment
 from bl_neuro.report.plots import Scale
 from bl_neuro.report.views import difference_scale
+from bl_neuro.report.words import TARGETS, view
 
 
 def comparison_page(found: ComparedRuns) -> str:

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 from bl_neuro.arrays import FloatArray
 from bl_neuro.drawing.style import data_uri
+from bl_neuro.experiment.findings.models import AuditCell, AuditResults, AuditRow
+from bl_neuro.experiment.findings.pictures import CellPictures, Course
 from bl_neuro.report import plots, thumbnails
-from bl_neuro.report.cell_pictures import CellPictures, Course
-from bl_neuro.report.findings_in_words import TARGETS, share, share_ends, view
-from bl_neuro.report.schema import AuditCell, AuditResults, AuditRow
-from bl_neuro.report.words import listed, percent
+from bl_neuro.report.words import TARGETS, listed, percent, share, share_ends, view
 
 if TYPE_CHECKING:
     from markupsafe import Markup

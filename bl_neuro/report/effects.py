@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from bl_neuro.report.findings import Ladder, Mitigation, Verdict
-from bl_neuro.report.findings_in_words import many, mitigation, points, view
-from bl_neuro.report.schema import AuditResults
+from bl_neuro.experiment.findings.estimates import Ladder, Mitigation, Verdict
+from bl_neuro.experiment.findings.models import AuditResults
 from bl_neuro.report.views import mitigation_cases
-from bl_neuro.report.words import ATTACKS, listed
+from bl_neuro.report.words import ATTACKS, listed, many, mitigation, points, view
 
 CAP = "query_cap"
 

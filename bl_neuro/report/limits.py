@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from bl_neuro.experiment.findings.models import AuditResults
 from bl_neuro.report.effects import CAP
-from bl_neuro.report.findings_in_words import many, margin_points
 from bl_neuro.report.overlap import overlap_sentence
-from bl_neuro.report.schema import AuditResults
 from bl_neuro.report.views import OWN
-from bl_neuro.report.words import listed
+from bl_neuro.report.words import listed, many, margin_points
 
 SMALL = 16 * 16
 """Pixels up to which pictures are small."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bl_neuro.report.findings import Comparison
-from bl_neuro.report.schema import AuditResults
+from bl_neuro.experiment.findings.estimates import Comparison
+from bl_neuro.experiment.findings.models import AuditResults
 
 ARITHMETICS = {"real": "real numbers", "loihi": "Loihi’s integers"}
 

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from bl_neuro.experiment.findings.estimates import Alike, Ladder, Verdict
+from bl_neuro.experiment.findings.models import AuditResults
 from bl_neuro.report import views as audit_views
 from bl_neuro.report.answer import audit_answer
-from bl_neuro.report.findings import Alike, Ladder, Verdict
-from bl_neuro.report.findings_in_words import (
+from bl_neuro.report.limits import limits
+from bl_neuro.report.one_arithmetic import equal_by_construction
+from bl_neuro.report.words import (
     FAMILIES,
     SHOWN_LESS,
     against_chance,
+    chance_label,
     effect,
     effect_footing,
     ends,
     footing,
     judged,
+    listed,
     mitigation,
     pair,
     points,
@@ -23,10 +28,6 @@ from bl_neuro.report.findings_in_words import (
     share_ends,
     view,
 )
-from bl_neuro.report.limits import limits
-from bl_neuro.report.one_arithmetic import equal_by_construction
-from bl_neuro.report.schema import AuditResults
-from bl_neuro.report.words import chance_label, listed
 
 
 def one_page(results: AuditResults) -> str:

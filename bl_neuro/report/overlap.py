@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bl_neuro.report.schema import AuditResults
+from bl_neuro.experiment.findings.models import AuditResults
 
 
 def not_known(results: AuditResults) -> bool:

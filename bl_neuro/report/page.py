@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bl_neuro.errors import ReportError
+from bl_neuro.experiment.findings.estimates import MEASURES
+from bl_neuro.experiment.findings.models import AuditResults, AuditRow
+from bl_neuro.experiment.findings.pictures import CellPictures
+from bl_neuro.files import atomic_path
 from bl_neuro.report import drill_down, plots, templates, thumbnails
-from bl_neuro.report import findings_in_words as audit_words
 from bl_neuro.report import views as audit_views
+from bl_neuro.report import words as audit_words
 from bl_neuro.report.answer import audit_answer
-from bl_neuro.report.cell_pictures import CellPictures
-from bl_neuro.report.findings import MEASURES
 from bl_neuro.report.limits import limits
 from bl_neuro.report.one_arithmetic import equal_by_construction
 from bl_neuro.report.overlap import has_training_means, overlap_sentence
-from bl_neuro.report.schema import AuditResults, AuditRow
 from bl_neuro.report.strips import MOST_CLASSES, strips
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
 
 REPORT = "report.html"
 CELL_PAGES = "report-cells"
@@ -128,3 +133,29 @@ def audit_environment() -> Environment:
 
 def _access(row: AuditRow) -> str:
     return "not run" if row.access is None else row.access.replace("_", " ")
+
+
+RESULTS, SUMMARY = "results.json", "summary.md"
+
+
+def write_audit_report(results: AuditResults, pictures: CellPictures, out: Path) -> Path:
+    """Writes the files into the folder `out`, all of them or none; the page's path. Pages of before go.
+
+    Raises:
+        ReportError: a file cannot be written. ModelFileError: the inversions of a cell are not there any more.
+    """
+    from bl_neuro.report.one_page import one_page
+    from bl_neuro.report.page import CELL_PAGES, REPORT, audit_pages
+
+    pages = audit_pages(results, pictures)
+    files = {RESULTS: results.to_json(), SUMMARY: one_page(results), **dict(reversed(pages.items()))}
+    try:
+        with ExitStack() as moves:
+            for name, text in files.items():
+                moves.enter_context(atomic_path(out / name)).write_text(text, encoding="utf-8")
+        for path in (out / CELL_PAGES).glob("*.html"):
+            if f"{CELL_PAGES}/{path.name}" not in pages:
+                path.unlink()
+    except OSError as error:
+        raise ReportError(f"cannot write the report into {out}: {error}") from error
+    return out / REPORT

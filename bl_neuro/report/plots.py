@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bl_neuro.report.findings import Estimate
-from bl_neuro.report.schema import AuditCurve
+from bl_neuro.experiment.findings.estimates import Estimate
+from bl_neuro.experiment.findings.models import AuditCurve
 
 if TYPE_CHECKING:
     from markupsafe import Markup

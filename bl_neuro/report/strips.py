@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bl_neuro.experiment.findings.models import AuditCell, AuditResults
+from bl_neuro.experiment.findings.pictures import CellPictures
 from bl_neuro.report import thumbnails
-from bl_neuro.report.cell_pictures import CellPictures
-from bl_neuro.report.findings_in_words import TARGETS, view
 from bl_neuro.report.overlap import has_training_means, mean_of_class
-from bl_neuro.report.schema import AuditCell, AuditResults
 from bl_neuro.report.views import OWN
-from bl_neuro.report.words import listed
+from bl_neuro.report.words import TARGETS, listed, view
 
 MOST_CLASSES = 10
 

@@ -6,12 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bl_neuro.experiment.findings.estimates import Alike, Comparison, ControlFinding, Estimate, Ladder, Mitigation
+from bl_neuro.experiment.findings.models import AuditCurve, AuditResults, AuditRow
 from bl_neuro.report import plots
-from bl_neuro.report.findings import Alike, Comparison, ControlFinding, Estimate, Ladder, Mitigation
-from bl_neuro.report.findings_in_words import TARGETS, bounded, view
 from bl_neuro.report.plots import Scale
-from bl_neuro.report.schema import AuditCurve, AuditResults, AuditRow
-from bl_neuro.report.words import percent
+from bl_neuro.report.words import TARGETS, bounded, percent, view
 
 if TYPE_CHECKING:
     from markupsafe import Markup

@@ -88,7 +88,7 @@ def test_a_scheduler_that_does_not_answer_is_an_error_of_one_line(
     call: Callable[..., Any], given: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("distributed", reason="needs Dask: pip install 'bl-neuro[dask]'")
-    monkeypatch.setattr("bl_neuro.experiment.running.dask_crew.CONNECT_S", 1)
+    monkeypatch.setattr("bl_neuro.experiment.running.dask_cluster.CONNECT_S", 1)
     said = call("audit", given, "--out", given.parent / "out", "--scheduler", "tcp://127.0.0.1:1")
     assert (said.code, said.out) == (2, "")
     assert said.err.startswith("error: scheduler: expected the address of a Dask scheduler that answers")

@@ -13,8 +13,8 @@ import torch
 
 import bl_neuro as bl
 from bl_neuro.errors import BudgetExceeded, EndpointRefused, ExperimentError
-from bl_neuro.experiment.definition.experiment_file import read_experiment
-from bl_neuro.experiment.doing.endpoint_box import EndpointBox
+from bl_neuro.experiment.boxes import EndpointBox
+from bl_neuro.experiment.experiment_file import read_experiment
 from bl_neuro.experiment.session import Audit
 from bl_neuro.testing.served import Server
 

@@ -13,10 +13,9 @@ from bl_neuro.access import BlackBox
 from bl_neuro.attacks import BrainLeaksV2, Inversions, Status, Trace
 from bl_neuro.backends import open_target
 from bl_neuro.errors import BudgetExceeded, ExperimentError
-from bl_neuro.experiment.doing.recorded_box import RecordedBox
-from bl_neuro.experiment.doing.replay import differences
+from bl_neuro.experiment.boxes import RecordedBox, differences
 from bl_neuro.experiment.findings.records import Record
-from bl_neuro.experiment.findings.replay_findings import replay_findings, standins
+from bl_neuro.experiment.findings.replays import replay_findings, standins
 from bl_neuro.experiment.findings.verdicts import Standin, substrate_verdicts
 from bl_neuro.experiment.session import Audit
 from bl_neuro.testing.random_networks import random_dense

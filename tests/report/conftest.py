@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from bl_neuro.arrays import FloatArray
+from bl_neuro.experiment.findings.models import AuditResults
+from bl_neuro.experiment.findings.pictures import Course
 from bl_neuro.experiment.findings.records import Record
 from bl_neuro.experiment.findings.verdicts import finite, substrate_verdicts
 from bl_neuro.leakage import attribute, pair_verdicts, seed_bootstrap
-from bl_neuro.report.cell_pictures import Course
-from bl_neuro.report.schema import AuditResults
 
 SEEDS, CLASSES, SIDE = 4, 10, 8
 EVALUATORS = ("conv", "spiking")

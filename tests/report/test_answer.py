@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from bl_neuro.experiment.findings.models import AuditResults
 from bl_neuro.report.answer import audit_answer
-from bl_neuro.report.schema import AuditResults
 
 Make = Callable[..., AuditResults]
 

@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from bl_neuro.experiment.run_comparison import compare_runs
+from bl_neuro.experiment.comparison import compare_runs
+from bl_neuro.experiment.findings.models import AuditResults
 from bl_neuro.report.comparison_page import comparison_page
-from bl_neuro.report.page import CELL_PAGES, audit_pages
-from bl_neuro.report.schema import AuditResults
-from bl_neuro.report.writer import write_audit_report
+from bl_neuro.report.page import CELL_PAGES, audit_pages, write_audit_report
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

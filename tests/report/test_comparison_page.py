@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from bl_neuro.experiment.run_comparison import compare_runs
+from bl_neuro.experiment.comparison import compare_runs
+from bl_neuro.experiment.findings.models import AuditResults
 from bl_neuro.report.comparison_page import comparison_page
-from bl_neuro.report.schema import AuditResults
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 

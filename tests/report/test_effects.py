@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from bl_neuro.experiment.findings.estimates import Verdict
+from bl_neuro.experiment.findings.models import AuditResults
 from bl_neuro.report.effects import disagree, ladder_lines, mitigation_lines
-from bl_neuro.report.findings import Verdict
-from bl_neuro.report.schema import AuditResults
 
 Make = Callable[..., AuditResults]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from bl_neuro.experiment.findings.models import AuditResults
 from bl_neuro.report.one_page import one_page
-from bl_neuro.report.schema import AuditResults
 
 
 def test_it_is_a_page_with_the_verdict_first(audit: AuditResults) -> None:

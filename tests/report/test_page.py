@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from bl_neuro.experiment.findings.models import AuditResults
 from bl_neuro.report.page import CELL_PAGES, REPORT, SECTIONS, audit_pages
-from bl_neuro.report.schema import AuditResults
 
 Make = Callable[..., AuditResults]
 MakePictures = Callable[..., Any]

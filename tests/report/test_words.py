@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from bl_neuro.experiment.findings.estimates import ControlFinding, Verdict
+from bl_neuro.experiment.findings.models import AuditResults
 from bl_neuro.report import words
 
 
@@ -53,3 +57,73 @@ def test_duration(value: float, expected: str) -> None:
 )
 def test_listed(items: list[str], expected: str) -> None:
     assert words.listed(items) == expected
+
+
+@pytest.fixture
+def base(audit: AuditResults) -> dict[str, Any]:
+    return {**audit.verdicts[0].verdict.model_dump(), "identical": False, "found": False, "seeds_needed": 25}
+
+
+def verdict(base: dict[str, Any], word: str, value: float = 0.05, *, seeds: int = 16, **changes: Any) -> Verdict:
+    difference = {"value": value, "low": value - 0.04, "high": value + 0.04, "seeds": seeds, "n": 160}
+    return Verdict.model_validate({**base, "verdict": word, "difference": difference, **changes})
+
+
+@pytest.mark.parametrize(
+    ("word", "changes", "expected"),
+    [
+        ("differs", {"found": True}, ("removes leakage", "")),
+        ("differs", {"found": True, "value": -0.05}, ("adds leakage", "")),
+        ("equivalent", {}, ("removes less than 10 points", "")),
+        ("equivalent", {"margin": 0.075}, ("removes less than 7.5 points", "")),
+        ("equivalent", {"found": True}, ("removes less than 10 points", "a small effect")),
+        (
+            "equivalent", {"found": True, "value": -0.05},
+            ("removes less than 10 points", "a small effect: it adds leakage"),
+        ),
+        ("equivalent", {"identical": True}, ("removes nothing", "")),
+        ("inconclusive", {}, ("open", "about 25 seeds")),
+        ("inconclusive", {"seeds": 3}, ("open", "plan 12 or more seeds")),
+    ],
+)  # fmt: skip
+def test_effects_of_mitigations(
+    base: dict[str, Any], word: str, changes: dict[str, Any], expected: tuple[str, str]
+) -> None:
+    found = verdict(base, word, **changes)
+    assert (words.effect(found), words.effect_footing(found)) == expected
+
+
+def test_intervals_stay_within_what_can_be(base: dict[str, Any]) -> None:
+    wide = {"value": 0.15, "low": -4.297, "high": 4.597, "seeds": 2, "n": 20}
+    found = Verdict.model_validate({**base, "verdict": "inconclusive", "difference": wide})
+    line = "open: +15.0 points (−100.0 to +100.0), plan 12 or more seeds"
+    assert words.verdict_line(found) == line
+    assert words.seen(2.475) == "none"
+    assert words.seen(0.0751) == "7.5"
+
+
+@pytest.mark.parametrize(
+    ("value", "p", "above", "expected"),
+    [
+        (0.2, 0.01, True, "above chance"),
+        (0.02, 0.0004, False, "below chance"),
+        (0.02, 0.3, False, "not above chance"),
+        (0.12, 0.3, False, "not above chance"),
+        (0.02, None, False, "not above chance"),
+        (0.02, None, None, "not judged"),
+    ],
+)
+def test_null_controls_against_chance(
+    audit: AuditResults, value: float, p: float | None, above: bool | None, expected: str
+) -> None:
+    base = audit.controls[0].model_dump()
+    estimate = {**base["estimate"], "value": value}
+    found = ControlFinding.model_validate({**base, "estimate": estimate, "adjusted_p": p, "above_chance": above})
+    assert words.against_chance(found) == expected
+
+
+@pytest.mark.parametrize(
+    ("p", "expected"), [(0.0, "p < 0.001"), (0.00099, "p < 0.001"), (0.012, "p 0.012"), (1.0, "p 1.000")]
+)
+def test_p(p: float, expected: str) -> None:
+    assert words.p_value(p) == expected

@@ -8,10 +8,10 @@ from math import comb
 from typing import Any
 
 from bl_neuro.backends import find_backend
-from bl_neuro.experiment.definition.experiment import Experiment
+from bl_neuro.experiment.cells import Cell
+from bl_neuro.experiment.definition import Experiment
 from bl_neuro.experiment.findings.records import Record
 from bl_neuro.experiment.findings.verdicts import MEASURES, Pair, families
-from bl_neuro.experiment.planning.planned_cell import Cell
 from bl_neuro.leakage import Plan, hit_spread, observed_plan
 from bl_neuro.leakage.power import POWER
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from bl_neuro.arrays import FloatArray
-from bl_neuro.experiment.keeping.store import Store
-from bl_neuro.experiment.planning.planned_cell import Cell
+from bl_neuro.experiment.cells import Cell
+from bl_neuro.experiment.store import Store
 
 
 @dataclass(frozen=True)

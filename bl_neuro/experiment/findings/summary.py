@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 
 from bl_neuro.backends import find_backend
-from bl_neuro.experiment.definition.experiment import Experiment
-from bl_neuro.experiment.findings.control_findings import control_findings
-from bl_neuro.experiment.findings.ladder_findings import ladder_findings
-from bl_neuro.experiment.findings.mitigation_findings import mitigation_findings
+from bl_neuro.experiment.cells import Cell
+from bl_neuro.experiment.definition import Experiment
+from bl_neuro.experiment.findings.controls import control_findings
+from bl_neuro.experiment.findings.ladder import ladder_findings
+from bl_neuro.experiment.findings.mitigations import mitigation_findings
 from bl_neuro.experiment.findings.power import power_findings
 from bl_neuro.experiment.findings.records import Record, records
-from bl_neuro.experiment.findings.replay_findings import replay_findings, standins
+from bl_neuro.experiment.findings.replays import replay_findings, standins
 from bl_neuro.experiment.findings.verdicts import substrate_verdicts
-from bl_neuro.experiment.keeping.store import Store
-from bl_neuro.experiment.planning.planned_cell import Cell
+from bl_neuro.experiment.store import Store
 from bl_neuro.leakage import Estimate, hit_bootstrap, seed_bootstrap
 
 FORMAT = "bl-neuro/audit-summary/1"

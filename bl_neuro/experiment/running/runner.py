@@ -1,22 +1,48 @@
-"""Runs the cells of a plan that are not done, each after what it needs, by a crew of workers.
-
-However a run ends, what was finished is kept, and another run does the rest, with the same results: a cell depends on
-nothing but its definition, and every one has as many threads. A cell that fails is put down with its error, and the
-others go on; the next run tries it again. A worker that dies is replaced, and its cell tried once more.
-"""
+"""Those who do a runner's cells, whether here or on other machines."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from statistics import mean
+from typing import Any, Protocol
 
 from bl_neuro.errors import ReportError
-from bl_neuro.experiment.keeping.store import Result, Store
-from bl_neuro.experiment.planning.planned_cell import Cell
-from bl_neuro.experiment.running.crew import Crew, Said
+from bl_neuro.experiment.cells import Cell
+from bl_neuro.experiment.store import Result, Store
+
+Said = dict[str, Any]
+"""What is said of a cell: {} done, {"failed": why}, {"died": how} where its worker ended in the middle, or
+{"unwritable": why} where nothing can be kept any more."""
+
+
+class Crew(Protocol):
+    """Takes cells that can be done, in any number at once, and tells of each once what came of it."""
+
+    def take(self, ready: Sequence[Cell]) -> list[Cell]:
+        """Begins with as many of `ready` as it can now, the first ones first, and says which."""
+
+    def hear(self) -> list[tuple[Cell, Said]]:
+        """Waits for news; what came of cells, perhaps of none.
+
+        Raises:
+            SubstrateFailed: no worker can start, or all are out of reach.
+        """
+
+    @property
+    def at_work(self) -> bool:
+        """Whether there is anything to wait for."""
+
+    @property
+    def width(self) -> int:
+        """How many cells it can be at at once, at least 1."""
+
+    def end(self) -> None:
+        """Ends all workers, also those in the middle of a cell."""
+
 
 ATTEMPTS = 2
 """Times that a cell is given to a worker, where the first one died of it."""
@@ -140,3 +166,36 @@ def _ends_on_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+ALIKE = (("target", "substrate", "attack", "reveals", "evaluator"), ("substrate", "attack", "evaluator"), ("attack",))
+"""What makes cells of one kind alike: first all of it, then less."""
+
+
+class Costs:
+    """Seconds of finished cells, by what they have in common."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._seconds: dict[tuple[object, ...], list[float]] = {}
+
+    def add(self, cells: Iterable[Cell]) -> None:
+        """Learns from finished cells."""
+        for cell in cells:
+            seconds = self.store.seconds(cell.address)
+            if seconds is not None:
+                for key in _keys(cell):
+                    self._seconds.setdefault(key, []).append(seconds)
+
+    def seconds(self, cell: Cell) -> float | None:
+        """What `cell` is expected to take; None where nothing like it is finished."""
+        return next((mean(self._seconds[key]) for key in _keys(cell) if key in self._seconds), None)
+
+    def total(self, cells: Iterable[Cell]) -> tuple[float, int]:
+        """Seconds of those whose cost can be told, and how many others there are."""
+        found = [self.seconds(cell) for cell in cells]
+        return sum(each for each in found if each is not None), found.count(None)
+
+
+def _keys(cell: Cell) -> list[tuple[object, ...]]:
+    return [(cell.kind, *(cell.facts.get(name) for name in names), names) for names in ALIKE]

@@ -35,12 +35,12 @@ def serve(lines: queue.Queue[str | None], answers: TextIO) -> None:
     """Answers line by line, until None."""
     import torch
 
-    from bl_neuro.experiment.definition.experiment import Experiment
-    from bl_neuro.experiment.definition.material import Material, Place
-    from bl_neuro.experiment.doing.work import Work
-    from bl_neuro.experiment.keeping.store import Store
-    from bl_neuro.experiment.planning.plan import plan_cells
-    from bl_neuro.experiment.planning.planned_cell import THREADS
+    from bl_neuro.experiment.cells import THREADS
+    from bl_neuro.experiment.definition import Experiment
+    from bl_neuro.experiment.material import Material, Place
+    from bl_neuro.experiment.plan import plan_cells
+    from bl_neuro.experiment.store import Store
+    from bl_neuro.experiment.work import Work
 
     torch.set_num_threads(THREADS)
     first = lines.get()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import bl_neuro as bl
-from bl_neuro.experiment.definition.experiment_file import read_experiment
+from bl_neuro.experiment.experiment_file import read_experiment
 from bl_neuro.training import TargetPlan
 
 DOCS = (Path(__file__).parents[3] / "docs" / "serve.md").read_text()

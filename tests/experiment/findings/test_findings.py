@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from bl_neuro.errors import ExperimentError
-from bl_neuro.experiment.findings.control_findings import control_findings
-from bl_neuro.experiment.findings.ladder_findings import ladder_findings
-from bl_neuro.experiment.findings.mitigation_findings import mitigation_findings
+from bl_neuro.experiment.findings.controls import control_findings
+from bl_neuro.experiment.findings.ladder import ladder_findings
+from bl_neuro.experiment.findings.mitigations import mitigation_findings
 from bl_neuro.experiment.findings.power import power_findings
 from bl_neuro.experiment.findings.records import Record
 from bl_neuro.experiment.session import Audit

@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from bl_neuro.errors import InputError, SubstrateFailed
-from bl_neuro.experiment.planning.planned_cell import Cell
-from bl_neuro.experiment.running import dask_crew
+from bl_neuro.experiment.cells import Cell
+from bl_neuro.experiment.running import dask_cluster as dask_crew
 from bl_neuro.experiment.running.runner import Standing
 from bl_neuro.experiment.session import Audit
 
@@ -27,8 +27,8 @@ LOSES = """\
 import os, signal
 from pathlib import Path
 from bl_neuro.experiment.running import worker
-from bl_neuro.experiment.keeping import store
-from bl_neuro.experiment.doing import work
+from bl_neuro.experiment import store
+from bl_neuro.experiment import work
 
 begun, do, write = Path(__file__).with_suffix(".begun"), work.Work.do, store.Store.write
 

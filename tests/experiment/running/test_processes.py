@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from bl_neuro.errors import InputError, SubstrateFailed
-from bl_neuro.experiment.planning.planned_cell import Cell
-from bl_neuro.experiment.running.processes import Processes
-from bl_neuro.experiment.running.worker_process import STARTS
+from bl_neuro.experiment.cells import Cell
+from bl_neuro.experiment.running.processes import STARTS, Processes
 
 WORKER = """\
 import os, signal, sys

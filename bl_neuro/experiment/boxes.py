@@ -1,0 +1,204 @@
+"""What an attack of an audit is given: the target, or a box that keeps a digest of all that it answers."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bl_neuro.access import BlackBox, WhiteBox
+from bl_neuro.attacks import Inversions, TransferAttack, TransferBox
+from bl_neuro.backends import Target, open_target
+from bl_neuro.backends.base import is_held
+from bl_neuro.errors import BudgetExceeded, EndpointRefused, ExperimentError, InputError, ModelFileError
+from bl_neuro.experiment.cells import THREADS, Cell
+from bl_neuro.experiment.definition import EndpointPart
+from bl_neuro.experiment.material import Material
+from bl_neuro.experiment.mitigation_part import in_box
+from bl_neuro.network import Network
+from bl_neuro.remote import RemoteBlackBox
+
+OPTIONS: dict[str, dict[str, Any]] = {"loihi": {"threads": THREADS}, "lava": {"runtimes": THREADS}}
+"""Options that give a substrate as many threads, or simulations at a time, as a cell has threads."""
+
+
+def opened(network: Network, substrate: str) -> Target:
+    """`network` on a substrate, with a cell's threads."""
+    return open_target(network, substrate, **OPTIONS.get(substrate, {}))
+
+
+def box_for(cell: Cell, target: Target | None, material: Material, kept: ExitStack) -> tuple[Any, RecordedBox | None]:
+    """What the attack of `cell` takes, and the black box in it, if there is one.
+
+    target: what is attacked; None where that is behind an endpoint. kept: keeps open what is opened here: the endpoint,
+    and the attacker's own copy of the network, where there are such.
+    """
+    attack, made = cell.what, cell.definition
+    if attack.access == "white_box" and target is not None:
+        return WhiteBox(target), None
+    if target is None:
+        inner: BlackBox = kept.enter_context(
+            open_endpoint(material, made["substrate"], made["budget"], session=cell.address)
+        )
+    else:
+        inner = BlackBox(target, made["reveals"], made["budget"], in_box(made.get("mitigation")), made["seed"])
+    box = RecordedBox(inner)
+    if not isinstance(attack, TransferAttack):
+        return box, box
+    network = target.network if target is not None else material.network
+    if network is None:
+        raise InputError("transfer: expected a [model] to attack a copy of, found an endpoint alone")
+    return TransferBox(WhiteBox(kept.enter_context(opened(network, made["twin"]))), box), box
+
+
+class RecordedBox(BlackBox):
+    """`box`, asked through this one; `digest` is the SHA-256 of every query and answer so far, to the last bit."""
+
+    __slots__ = ("_box", "_digest")
+
+    def __init__(self, box: BlackBox) -> None:
+        self._box = box
+        self._digest = hashlib.sha256()
+
+    @property
+    def digest(self) -> str:
+        """In hexadecimal."""
+        return self._digest.hexdigest()
+
+    @property
+    def reveals(self) -> str:
+        """See `BlackBox.reveals`."""
+        return self._box.reveals
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """See `BlackBox.input_shape`."""
+        return self._box.input_shape
+
+    @property
+    def classes(self) -> int:
+        """See `BlackBox.classes`."""
+        return self._box.classes
+
+    @property
+    def budget(self) -> int | None:
+        """See `BlackBox.budget`."""
+        return self._box.budget
+
+    @property
+    def spent(self) -> int:
+        """See `BlackBox.spent`."""
+        return self._box.spent
+
+    @property
+    def remaining(self) -> int | None:
+        """See `BlackBox.remaining`."""
+        return self._box.remaining
+
+    def query(self, spikes: Any) -> Tensor:
+        """See `BlackBox.query`."""
+        answer = self._box.query(spikes)
+        asked = torch.as_tensor(spikes)
+        self._add(asked[:1] if is_held(asked) else asked, len(asked))
+        self._add(answer.double(), 1)  # of one dtype, whatever the substrate's, which loses nothing
+        return answer
+
+    def __repr__(self) -> str:
+        return f"RecordedBox({self._box!r})"
+
+    def _add(self, values: Tensor, times: int) -> None:
+        self._digest.update(repr((times, str(values.dtype), tuple(values.shape))).encode())
+        self._digest.update(values.contiguous().numpy().tobytes())
+
+
+class EndpointBox(RemoteBlackBox):
+    """A `RemoteBlackBox` whose endpoint must answer as many queries as an attack was planned with."""
+
+    __slots__ = ()
+
+    def query(self, spikes: Any) -> Tensor:
+        """See `BlackBox.query`. EndpointRefused where the endpoint's budget ends before the attack's own."""
+        left = self.remaining
+        try:
+            return super().query(spikes)
+        except BudgetExceeded as error:
+            if left is not None and left < spikes.shape[1]:
+                raise
+            raise EndpointRefused(
+                f"{error}; the attack needs up to {self.budget} queries in all: ask for a larger budget there. What "
+                "was asked is not charged again when the audit goes on"
+            ) from error
+
+
+def need_tokens(endpoints: Sequence[EndpointPart]) -> None:
+    """ExperimentError where a variable of the environment is named for a token, and is not set."""
+    for number, part in enumerate(endpoints):
+        if "token" in part.model_fields_set and not os.environ.get(part.token):
+            raise ExperimentError(
+                f"endpoints.{number}.token: expected an environment variable that holds the token (not the token "
+                f"itself), and {part.token} is not set"
+            )
+
+
+def open_endpoint(material: Material, substrate: str, budget: int | None, session: str) -> EndpointBox:
+    """The endpoint that a substrate of an experiment is. session: the address of the cell that asks it.
+
+    Raises:
+        ExperimentError: it serves something else than the experiment says. EndpointError: see `RemoteBlackBox`.
+    """
+    part = material.endpoints[substrate]
+    input_shape, outputs = material.input_shape(substrate), len(material.class_map)
+    certificates = None if part.certificates is None else str(material.folder / part.certificates)
+    box = EndpointBox(
+        part.url,
+        os.environ.get(part.token),
+        part.reveals,
+        budget,
+        input=part.input,
+        output=part.output,
+        input_shape=None if part.input_shape is None else tuple(part.input_shape),
+        classes=part.classes,
+        layout=part.layout,
+        certificates=certificates,
+        session=session,
+    )
+    if box.input_shape != input_shape or box.classes != outputs:
+        box.close()
+        raise ExperimentError(
+            f"endpoint {part.name}: expected inputs {input_shape} and {outputs} classes, as the experiment has them; "
+            f"it takes {box.input_shape} and tells {box.classes} apart. Give input_shape, or class_map"
+        )
+    return box
+
+
+def differences(again: Inversions, digest: str | None, kept: Path, measures: dict[str, Any]) -> list[str]:
+    """What of `again` is not as it was: of "inversions", "course", "queries", "status" and "answers"; at best nothing.
+
+    digest: of all that was asked and answered, see `RecordedBox`. kept, measures: tensors and measures of the first.
+
+    Raises:
+        ModelFileError: the first's inversions cannot be read.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        first = load_file(kept)
+    except (OSError, SafetensorError) as error:
+        raise ModelFileError(f"{kept}: not readable inversions ({error})") from error
+    trace = again.trace
+    course = {"queries": trace.queries, "objective": trace.objective, "rates": trace.rates}
+    equal = {
+        "inversions": torch.equal(first["spikes"], again.spikes) and torch.equal(first["classes"], again.classes),
+        "course": all(torch.equal(first[f"trace.{name}"], value) for name, value in course.items()),
+        "queries": measures["queries"] == again.queries,
+        "status": measures["status"] == again.status.value,
+        "answers": measures["answers"] == digest,
+    }
+    return [name for name, same in equal.items() if not same]

@@ -1,0 +1,175 @@
+"""Making cells: targets, evaluators, attacks and judgements of one experiment, each with what it is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from bl_neuro.attacks.registry import ATTACKS
+from bl_neuro.backends import find_backend
+from bl_neuro.experiment.attack_choice import make_attack, planned_budget, seeing_images, within
+from bl_neuro.experiment.cells import FORMAT, THREADS, Cell
+from bl_neuro.experiment.checks import target_plan
+from bl_neuro.experiment.definition import AttackPart, EvaluatorPart, Experiment
+from bl_neuro.experiment.material import Material
+from bl_neuro.experiment.mitigation_part import AnyMitigation, QueryCap
+from bl_neuro.seeding import derived_seed
+from bl_neuro.training.plans import TargetPlan
+
+
+class CellFactory:
+    """Makes the cells of one experiment, one by one."""
+
+    def __init__(self, experiment: Experiment, material: Material) -> None:
+        self.experiment, self.material = experiment, material
+        self.plan = target_plan(material.name, experiment.steps, experiment.target)
+        self.steps = experiment.steps or self.plan.steps
+        self.evaluators = [self.evaluator(part) for part in experiment.evaluators]
+
+    def restarts(self, part: AttackPart) -> int:
+        """How often an attack is run on one target, substrate and kind of box."""
+        return part.restarts or self.experiment.restarts
+
+    def evaluator(self, part: EvaluatorPart) -> Cell:
+        """One judge."""
+        made = {"evaluator": part.kind, "seed": part.seed, "epochs": part.epochs, "steps": self.steps}
+        return self.cell("evaluator", made, (), {"evaluator": part.kind}, part)
+
+    def target(self, kind: str, seed: int, plan: TargetPlan) -> Cell:
+        """One network."""
+        made: dict[str, Any]
+        if self.material.network is not None:
+            made = {"fingerprint": self.material.network.fingerprint}
+        elif self.material.endpoints:
+            made = {"endpoint": next(iter(self.material.endpoints.values())).definition}
+        else:
+            made = {"plan": plan.facts(), "seed": seed, "learned": kind}
+        return self.cell("target", made, (), {"target": kind, "seed": seed}, plan)
+
+    def accuracy(self, target: Cell, substrate: str) -> Iterator[Cell]:
+        """How well a network works on a substrate, where that shows a label, or where an endpoint is to be asked."""
+        endpoint = self.material.endpoints.get(substrate)
+        if endpoint is not None:
+            if endpoint.tested:
+                seed = derived_seed(target.facts["seed"], "audit service")
+                made = {**self._tested(target, substrate), "samples": endpoint.tested, "seed": seed}
+                yield self.cell("accuracy", made, (target,), self._on(target, substrate))
+        elif self.shown(substrate, ["label"]):
+            yield self.cell("accuracy", self._tested(target, substrate), (target,), self._on(target, substrate))
+
+    def service(self, target: Cell, substrate: str, reveals: str, mitigation: AnyMitigation | None = None) -> Cell:
+        """How often what a box reveals names the right class."""
+        made = {
+            **self._tested(target, substrate),
+            "reveals": reveals,
+            "mitigation": None if mitigation is None else mitigation.definition,
+            "seed": derived_seed(target.facts["seed"], "audit service"),
+        }
+        facts = {**self._on(target, substrate), "reveals": reveals}
+        if mitigation is not None:
+            facts["mitigation"] = mitigation.called
+        return self.cell("service", made, (target,), facts)
+
+    def _tested(self, target: Cell, substrate: str) -> dict[str, Any]:
+        return {
+            "target": target.address,
+            "substrate": substrate,
+            "steps": self.steps,
+            "encoder": self.material.encoder,
+            "class_map": self.material.class_map,
+            **self._endpoint(substrate),
+        }
+
+    def _endpoint(self, substrate: str) -> dict[str, Any]:
+        """What a definition says of an endpoint; nothing of another substrate."""
+        endpoint = self.material.endpoints.get(substrate)
+        return {} if endpoint is None else {"endpoint": endpoint.definition}
+
+    @staticmethod
+    def _on(target: Cell, substrate: str) -> dict[str, Any]:
+        return {**target.facts, "substrate": substrate}
+
+    def attacks(
+        self,
+        target: Cell,
+        substrate: str,
+        part: AttackPart,
+        restarts: int,
+        only: Sequence[str] | None = None,
+        mitigation: AnyMitigation | None = None,
+    ) -> Iterator[Cell]:
+        """Attacks on a network on a substrate, and what judges say; of what is revealed `only` that, or all."""
+        if part.substrates is not None and substrate not in part.substrates:
+            return
+        white = ATTACKS[part.attack].access == "white_box"
+        if white and (self.material.endpoints.get(substrate) or not find_backend(substrate).differentiable):
+            return
+        for reveals in ["gradient"] if white else self.shown(substrate, part.reveals or []):
+            if only is not None and reveals not in only:
+                continue
+            for restart in range(restarts):
+                attack = self.attack(target, substrate, part, reveals, restart, mitigation)
+                yield attack
+                for evaluator in self.evaluators:
+                    yield self.judgement(attack, evaluator)
+
+    def shown(self, substrate: str, reveals: Sequence[str]) -> list[str]:
+        """Those of `reveals` that a box on this substrate can show."""
+        endpoint = self.material.endpoints.get(substrate)
+        if endpoint is not None:
+            return [each for each in reveals if each == endpoint.reveals]
+        network = self.material.network
+        by_membrane = network is not None and network.readout == "membrane"
+        hidden = {"membrane", "scores", *(["label"] if by_membrane else [])}
+        return [each for each in reveals if find_backend(substrate).reveals_membrane or each not in hidden]
+
+    def attack(
+        self,
+        target: Cell,
+        substrate: str,
+        part: AttackPart,
+        reveals: str,
+        restart: int,
+        mitigation: AnyMitigation | None = None,
+    ) -> Cell:
+        """One attack: an inversion of each class."""
+        attack = make_attack(part.attack, part.preset, part.settings)
+        if self.experiment.given:
+            attack = seeing_images(attack, self.material.input_shape(substrate), self.material.shape)
+        outputs = self.material.outputs
+        budget = part.budget or planned_budget(attack, len(outputs))
+        if isinstance(mitigation, QueryCap):
+            attack, budget = within(attack, mitigation.queries, len(outputs)), mitigation.queries
+        made = {
+            "target": target.address,
+            "substrate": substrate,
+            "attack": part.attack,
+            "preset": part.preset,
+            "given": part.settings,
+            "settings": attack.settings(),  # what the library makes of those given
+            "reveals": reveals,
+            "budget": budget,
+            "twin": part.twin if part.attack == "transfer" else None,
+            "steps": self.steps,
+            "outputs": outputs,
+            "classes": self.material.classes,
+            # Not of the substrate, nor of what is revealed: what differs between two such cells is that alone.
+            "seed": derived_seed(target.facts["seed"], "audit attack", restart),
+        }
+        about: dict[str, Any] = {"substrate": substrate, "attack": part.called, "reveals": reveals, "restart": restart}
+        made |= self._endpoint(substrate)
+        if mitigation is not None:
+            made["mitigation"], about["mitigation"] = mitigation.definition, mitigation.called
+        return self.cell("attack", made, (target,), {**target.facts, **about}, attack)
+
+    def judgement(self, attack: Cell, evaluator: Cell) -> Cell:
+        """What one judge says of an attack's inversions."""
+        made = {"attack": attack.address, "evaluator": evaluator.address}
+        return self.cell("judgement", made, (attack, evaluator), {**attack.facts, **evaluator.facts})
+
+    def cell(
+        self, kind: str, made: dict[str, Any], needs: tuple[Cell, ...], facts: dict[str, Any], what: Any = None
+    ) -> Cell:
+        """A cell whose definition is `made`, and what all definitions say."""
+        shared = {"format": FORMAT, "kind": kind, "threads": THREADS, "data": self.material.definition}
+        return Cell(kind, {**shared, **made}, needs, facts, what)

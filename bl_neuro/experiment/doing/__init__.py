@@ -1,1 +1,0 @@
-"""Doing one cell: training, attacking, judging, replaying, verifying."""

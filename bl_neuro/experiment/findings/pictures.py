@@ -1,0 +1,73 @@
+"""The pictures of an audit's cells, read from its store when a page asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+
+from bl_neuro.arrays import FloatArray
+from bl_neuro.attacks import load_inversions
+from bl_neuro.errors import ModelFileError
+from bl_neuro.experiment.cells import Cell
+from bl_neuro.experiment.material import Material
+from bl_neuro.experiment.store import Store
+
+
+class StoredPictures:
+    """See `bl_neuro.experiment.findings.pictures.CellPictures`, which this is."""
+
+    def __init__(self, material: Material, cells: Sequence[Cell], store: Store) -> None:
+        self.store, self.material = store, material
+        self.judgements = {
+            (cell.needs[0].address, str(cell.facts["evaluator"])): cell.address
+            for cell in cells
+            if cell.kind == "judgement"
+        }
+
+    @cached_property
+    def class_means(self) -> FloatArray:
+        """Mean picture of each class, (classes, C, H, W), of the samples that `Material.class_means` takes."""
+        means: FloatArray = np.clip(self.material.class_means, 0.0, 1.0)
+        return means.reshape(-1, *self.material.shape)
+
+    def images(self, address: str) -> FloatArray:
+        """Inversions of the attack at `address`, (K, C, H, W). ModelFileError where they are not there any more."""
+        result = self.store.read(address)
+        if result is None or result.tensors is None:
+            raise ModelFileError(f"{address}: its inversions are not there any more; run the audit again")
+        return np.asarray(load_inversions(result.tensors).images.reshape(-1, *self.material.shape).double())
+
+    def course(self, address: str, evaluator: str) -> Course | None:
+        """As the judgement of that cell kept it."""
+        result = self.store.read(self.judgements.get((address, evaluator), ""))
+        if result is None or not result.measures["course"]["queries"]:
+            return None
+        kept = {name: np.asarray(values, dtype=np.float64) for name, values in result.measures["course"].items()}
+        return Course(kept["queries"] / len(result.measures["classes"]), kept["confidence"], kept["hits"])
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """Along an attack: queries a class (G,), rising, and an evaluator's mean confidence and hits (G,), 0..1."""
+
+    queries: FloatArray
+    confidence: FloatArray
+    hits: FloatArray
+
+
+class CellPictures(Protocol):
+    """The pictures of an audit, read when they are asked for."""
+
+    @property
+    def class_means(self) -> FloatArray:
+        """Mean picture of each class, (classes, C, H, W), 0..1; `AuditResults.overlap` says of which samples."""
+
+    def images(self, address: str) -> FloatArray:
+        """Inversions of the attack at `address`, spikes averaged over time, (K, C, H, W), 0..1."""
+
+    def course(self, address: str, evaluator: str) -> Course | None:
+        """Of the attack at `address` as `evaluator` saw it; None where none was kept."""

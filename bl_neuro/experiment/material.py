@@ -1,0 +1,198 @@
+"""What an experiment begins with: its data, split, and the model or endpoints it was given."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bl_neuro.arrays import FloatArray
+from bl_neuro.data import Dataset, EventDataset, Samples, Split, load_dataset, official_split, three_way_split
+from bl_neuro.data.load import DATASET_NAMES
+from bl_neuro.errors import ExperimentError, InputError
+from bl_neuro.experiment.definition import DatasetPart, EndpointPart, Experiment, ModelPart
+from bl_neuro.experiment.findings.models import Overlap
+from bl_neuro.experiment.training_data import of_given_target, of_trained_targets
+from bl_neuro.layers import Input
+from bl_neuro.model_file import load
+from bl_neuro.network import Network
+from bl_neuro.training.samples_digest import samples_digest
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an experiment's data and files are; results do not depend on it. root: BL_NEURO_DATA where None."""
+
+    folder: Path
+    root: Path | None = None
+
+
+class Material:
+    """The data of an experiment and the network it was given, if any. `definition` says what results depend on.
+
+    Raises:
+        DataError, ModelFileError: the data or the model are missing or damaged. ExperimentError: they do not fit the
+        experiment or each other.
+    """
+
+    def __init__(self, experiment: Experiment, place: Place) -> None:
+        part = experiment.dataset
+        data = load_data(part, place)
+        self.name: str = data.name
+        described = given_description(experiment)
+        if experiment.given:
+            training = of_given_target(data, part, None if described is None else described.trained_on, place.folder)
+        else:
+            training = of_trained_targets(split_of(data, part))
+        self.split: Split[Any] = training.split
+        self.overlap: Overlap = training.overlap
+        self.shape: tuple[int, ...] = tuple(data.input_shape)
+        self.dataset_classes: int = data.classes
+        self.definition: dict[str, Any] = {
+            "name": data.name,
+            "digest": data_digest(data),
+            **part.model_dump(exclude={"name", "size"}),
+            **training.definition,
+        }
+        self.endpoints: dict[str, EndpointPart] = {each.name: each for each in experiment.endpoints}
+        self.folder: Path = place.folder
+        self._described = described
+        self.network = None if experiment.model is None else opened_model(experiment.model, place)
+        self.class_map = self._class_map()
+        wanted = sorted(self.class_map) if experiment.classes is None else experiment.classes
+        missing = sorted(set(wanted) - set(self.class_map))
+        if missing:
+            raise ExperimentError(f"classes: expected some of {sorted(self.class_map)}, found {missing}")
+        self.classes: list[int] = wanted
+        """Classes of the dataset that are inverted."""
+
+    @property
+    def of_events(self) -> bool:
+        """Whether samples are spikes, not images."""
+        return isinstance(self.split.test, EventDataset)
+
+    @property
+    def encoder(self) -> str | None:
+        """How images become inputs where accuracy is measured; None of events, which are inputs."""
+        if self.of_events:
+            return None
+        if self._described is not None and self._described.encoder is not None:
+            return self._described.encoder
+        return "direct" if self.network is not None and self.network.input_kind == "current" else "rate"
+
+    @property
+    def outputs(self) -> list[int]:
+        """The output of the network that stands for each of `classes`."""
+        return [self.class_map.index(label) for label in self.classes]
+
+    @cached_property
+    def class_means(self) -> FloatArray:
+        """The mean image of each class, (classes, C, H, W): of the target's part, or as `overlap.class_means` says."""
+        found: FloatArray = self.split.target.class_means()
+        return found
+
+    def input_shape(self, substrate: str) -> tuple[int, ...]:
+        """Shape of one frame of inputs of what is given, on a substrate."""
+        endpoint = self.endpoints.get(substrate)
+        if endpoint is not None and endpoint.input_shape is not None:
+            return tuple(endpoint.input_shape)
+        return self.shape if self.network is None else self.network.input_shape
+
+    def test(self) -> Samples:
+        """The test part, labelled by outputs; samples of classes that no output stands for are left out."""
+        test: Samples = self.split.test
+        if self.class_map == list(range(self.dataset_classes)):
+            return test
+        output = {label: number for number, label in enumerate(self.class_map)}
+        kept: Any = test.subset(np.flatnonzero(np.isin(test.labels, self.class_map)))
+        labels = np.array([output[label] for label in kept.labels.tolist()], dtype=kept.labels.dtype)
+        # Any: `replace` takes dataclasses, which every kind of samples is, and the protocol does not say
+        relabelled: Samples = replace(kept, labels=labels)
+        return relabelled
+
+    def _class_map(self) -> list[int]:
+        given = None if self._described is None else self._described.class_map
+        outputs = self.network.classes if self.network is not None else len(given or range(self.dataset_classes))
+        found = given or list(range(outputs))
+        if len(found) != outputs or len(set(found)) != outputs or max(found) >= self.dataset_classes:
+            raise ExperimentError(
+                f"class_map: expected a class in 0..{self.dataset_classes - 1} for each of {outputs} outputs, "
+                f"each once, found {found}"
+            )
+        if self.network is not None and np.prod(self.network.input_shape) != np.prod(self.shape):
+            raise ExperimentError(
+                f"model: expected inputs like the dataset's {self.shape}, found {self.network.input_shape}"
+            )
+        return found
+
+
+def given_description(experiment: Experiment) -> ModelPart | EndpointPart | None:
+    """The part that describes what is attacked; None where targets are trained."""
+    if experiment.model is None and experiment.endpoints:
+        return experiment.endpoints[0]
+    return experiment.model
+
+
+def load_data(part: DatasetPart, place: Place) -> Any:
+    """The dataset of an experiment: by name, or the user's own, beside the experiment or at an absolute path."""
+    beside = place.folder / part.name
+    own = part.name.endswith(".npz") or (part.name not in DATASET_NAMES and beside.is_dir())
+    size = None if part.size is None else (part.size[0], part.size[1])
+    return load_dataset(str(beside) if own else part.name, place.root, size=size)
+
+
+def data_digest(data: Any) -> str:
+    """SHA-256 of all images and labels; of events, of all labels and some of the frames."""
+    if not isinstance(data, Dataset):
+        return samples_digest(data)
+    digest = hashlib.sha256(repr((data.pixels.dtype.str, data.pixels.shape)).encode())
+    for values in (data.pixels, data.labels.astype(np.int64), data.held_out):
+        if values is not None:
+            digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()
+
+
+def split_of(data: Any, part: DatasetPart) -> Split[Any]:
+    """The parts of `data` for targets, evaluators and tests. ExperimentError where sizes do not fit the split."""
+    sizes = {"target": part.target, "evaluator": part.evaluator, "test": part.test}
+    if part.split == "official":
+        return official_split(data, part.split_seed, **sizes)
+    if any(size is not None for size in sizes.values()):
+        raise ExperimentError("dataset: target, evaluator, test: only an official split takes sizes; leave them out")
+    return three_way_split(data, part.split_seed)
+
+
+def opened_model(model: ModelPart, place: Place) -> Network:
+    """The network in a model's file, with the readout and the range of inputs that are given."""
+    network = load(
+        place.folder / model.file,
+        model.layers,
+        input_shape=model.input_shape,
+        convention=model.convention,
+        dt=model.dt,
+        reset=model.reset,
+    )
+    if model.readout not in (None, network.readout):
+        network = Network(network.input_shape, network.layers, model.readout, network.arithmetic)
+    return network if model.input_range is None else with_input_range(network, *model.input_range)
+
+
+def with_input_range(network: Network, low: float, high: float) -> Network:
+    """`network`, which takes currents low..high, as one that takes 0..1: x becomes low + (high - low) x.
+
+    Exact: its input neurons' weight w and bias b become (high - low) w and b + low w.
+
+    Raises:
+        InputError: it takes spikes, or low is high.
+    """
+    first = network.layers[0]
+    if not isinstance(first, Input):
+        raise InputError("input_range: only for a network with input neurons, which takes currents; this takes spikes")
+    if low == high:
+        raise InputError(f"input_range: expected two values that differ, found {low} and {high}")
+    changed = replace(first, weight=(high - low) * first.weight, bias=first.bias + low * first.weight)
+    return Network(network.input_shape, [changed, *network.layers[1:]], network.readout, network.arithmetic)

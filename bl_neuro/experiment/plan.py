@@ -1,0 +1,193 @@
+"""The cells of an experiment: what there is to do, what each depends on, and the address of what comes of it.
+
+A cell's definition is everything that its result depends on, and names the results it is made from by their addresses.
+So a changed definition changes the address of its cell and of all that is made from it, and of nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from bl_neuro.access import REVEALS
+from bl_neuro.attacks.registry import ATTACKS
+from bl_neuro.backends import find_backend
+from bl_neuro.deploy.ladder import RUNGS, RungName
+from bl_neuro.experiment.cell_factory import CellFactory
+from bl_neuro.experiment.cells import TRAINED, Cell
+from bl_neuro.experiment.checks import target_plan
+from bl_neuro.experiment.definition import ControlPart, Experiment
+from bl_neuro.experiment.material import Material
+from bl_neuro.experiment.mitigation_part import AnyMitigation, QueryCap, Reveal, WeightBits
+
+if TYPE_CHECKING:
+    from bl_neuro.experiment.cells import Cell
+    from bl_neuro.experiment.definition import AttackPart, LadderPart, ReplayPart
+
+
+def plan_cells(experiment: Experiment, material: Material) -> list[Cell]:
+    """Every cell of `experiment`, each once, none before what it needs."""
+    factory = CellFactory(experiment, material)
+    return list({cell.address: cell for cell in _all_cells(factory)}.values())
+
+
+def _all_cells(factory: CellFactory) -> Iterator[Cell]:
+    """All of them; some of them more than once."""
+    yield from factory.evaluators
+    for seed in factory.experiment.target_seeds:
+        kind = "given" if factory.experiment.given else TRAINED
+        target = factory.target(kind, seed, factory.plan)
+        yield target
+        for substrate in factory.experiment.substrates:
+            yield from factory.accuracy(target, substrate)
+            for part in factory.experiment.attacks:
+                yield from factory.attacks(target, substrate, part, factory.restarts(part))
+        yield from replay_cells(factory, target)
+        yield from ladder_cells(factory, target)
+        yield from mitigation_cells(factory, target)
+        yield from verification_cells(factory, target)
+    for control in factory.experiment.controls:
+        yield from _control(factory, control)
+
+
+def _control(factory: CellFactory, part: ControlPart) -> Iterator[Cell]:
+    """Targets that learned no true label, and attacks on them."""
+    plan = target_plan(factory.material.name, factory.experiment.steps, factory.experiment.target, part.target)
+    if part.kind == "untrained":
+        plan = replace(plan, proxy_epochs=0, spiking_epochs=0, validation=0.0)
+    for seed in part.seeds or factory.experiment.target_seeds:
+        target = factory.target(part.kind, seed, plan)
+        yield target
+        for substrate in part.substrates or factory.experiment.substrates:
+            yield from factory.accuracy(target, substrate)
+            for attack in factory.experiment.attacks:
+                if part.attacks is None or attack.called in part.attacks:
+                    yield from factory.attacks(target, substrate, attack, part.restarts or factory.restarts(attack))
+
+
+class Level(NamedTuple):
+    """Where a rung is run, and the name of the network that is made for it, None where it is the target itself."""
+
+    rung: RungName
+    substrate: str
+    made: str | None
+
+
+def levels(part: LadderPart, stated: bool) -> list[Level]:
+    """The rungs of deployment; of a network that is `stated` in Loihi's arithmetic, the last two."""
+    if stated:
+        return [Level("decays", part.real, None), Level("state", part.loihi, None)]
+    float_, state = Level("float", part.real, None), Level("state", part.loihi, None)
+    ends: dict[RungName, Level] = {"float": float_, "state": state}
+    return [ends.get(name, Level(name, part.real, name)) for name in RUNGS]
+
+
+def shown_first(part: LadderPart, attack: AttackPart) -> str | None:
+    """What a black box shows on the rungs of deployment; None for an attack that takes the gradients."""
+    return part.reveals or next((each for each in REVEALS if each in (attack.reveals or [])), None)
+
+
+def ladder_cells(factory: CellFactory, target: Cell) -> Iterator[Cell]:
+    """The cells of the ladder of `target` that no other part of the audit has."""
+    part, network = factory.experiment.ladder, factory.material.network
+    if part is None or (part.seeds is not None and target.facts["seed"] not in part.seeds):
+        return
+    for level in levels(part, network is not None and network.arithmetic == "loihi"):
+        if level.made is None:
+            continue
+        made = {"target": target.address, "rung": level.made}
+        rung = factory.cell("rung", made, (target,), {**target.facts, "rung": level.made})
+        yield rung
+        yield from factory.accuracy(rung, level.substrate)
+        for attack in factory.experiment.attacks:
+            if part.attacks is None or attack.called in part.attacks:
+                first = shown_first(part, attack)
+                restarts = min(part.restarts or factory.restarts(attack), factory.restarts(attack))
+                only = None if first is None else [first]
+                yield from factory.attacks(rung, level.substrate, attack, restarts, only)
+
+
+def mitigation_cells(factory: CellFactory, target: Cell) -> Iterator[Cell]:
+    """What each mitigation does to attacks on `target`, and to what it is good for."""
+    for part in factory.experiment.mitigations:
+        if part.seeds is not None and target.facts["seed"] not in part.seeds:
+            continue
+        deployed = target
+        if isinstance(part, WeightBits):
+            made = {"target": target.address, "bits": part.bits}
+            deployed = factory.cell("coarse", made, (target,), {**target.facts, "mitigation": part.called})
+            yield deployed
+        for attack in factory.experiment.attacks:
+            for reveals in views(part, attack, factory.shown(part.substrate, attack.reveals or [])):
+                yield from _measured(factory, target, deployed, part, attack, reveals)
+
+
+def views(part: AnyMitigation, attack: AttackPart, shown: list[str]) -> list[str]:
+    """What boxes reveal to `attack` where the mitigation is measured, of what they can show."""
+    white = ATTACKS[attack.attack].access == "white_box"
+    if white or (part.attacks is not None and attack.called not in part.attacks):
+        return []
+    wanted = [each for each in shown if part.acts_on(each) and (part.reveals is None or each in part.reveals)]
+    return [each for each in wanted if each != part.to] if isinstance(part, Reveal) else wanted
+
+
+def _measured(
+    factory: CellFactory, target: Cell, deployed: Cell, part: AnyMitigation, attack: AttackPart, reveals: str
+) -> Iterator[Cell]:
+    restarts = min(part.restarts or factory.restarts(attack), factory.restarts(attack))
+    yield from factory.attacks(target, part.substrate, attack, restarts, [reveals])
+    seen = part.to if isinstance(part, Reveal) else reveals
+    own = part if part.in_box is not None or isinstance(part, QueryCap) else None
+    yield from factory.attacks(deployed, part.substrate, attack, restarts, [seen], own)
+    if not isinstance(part, QueryCap):  # which changes no answer
+        yield factory.service(target, part.substrate, reveals)
+        yield factory.service(deployed, part.substrate, seen, own)
+
+
+def replay_cells(factory: CellFactory, target: Cell) -> Iterator[Cell]:
+    """The replays of attacks on `target`; each needs the attack that it repeats."""
+    for part in factory.experiment.replays:
+        if part.seeds is not None and target.facts["seed"] not in part.seeds:
+            continue
+        for attack in factory.experiment.attacks:
+            if _wanted(part, attack):
+                yield from _of(factory, target, part, attack)
+
+
+def _of(factory: CellFactory, target: Cell, part: ReplayPart, attack: AttackPart) -> Iterator[Cell]:
+    shown = factory.shown(part.substrate, REVEALS)
+    for reveals in attack.reveals or []:
+        if reveals not in shown or (part.reveals is not None and reveals not in part.reveals):
+            continue
+        for restart in range(min(part.restarts, factory.restarts(attack))):
+            first = factory.attack(target, part.of, attack, reveals, restart)
+            facts = {**first.facts, "substrate": part.substrate, "of": part.of}
+            made = {"attack": first.address, "substrate": part.substrate}
+            yield first
+            yield factory.cell("replay", made, (target, first), facts, shown)
+
+
+def _wanted(part: ReplayPart, attack: AttackPart) -> bool:
+    if ATTACKS[attack.attack].access == "white_box" or (part.attacks and attack.called not in part.attacks):
+        return False
+    return attack.substrates is None or part.of in attack.substrates
+
+
+def verification_cells(factory: CellFactory, target: Cell) -> Iterator[Cell]:
+    """The verification of the first target; it needs the first run of each attack on the first of its substrates."""
+    substrates = factory.experiment.verify
+    if substrates is None or target.facts["seed"] != factory.experiment.target_seeds[0]:
+        return
+    first = substrates[0]
+    attacks = []
+    if first in factory.experiment.substrates:
+        for part in factory.experiment.attacks:
+            white = ATTACKS[part.attack].access == "white_box"
+            if (white and not find_backend(first).differentiable) or (part.substrates and first not in part.substrates):
+                continue
+            for reveals in ["gradient"] if white else factory.shown(first, part.reveals or []):
+                attacks.append(factory.attack(target, first, part, reveals, 0))
+    made = {"target": target.address, "attacks": [each.address for each in attacks], "substrates": substrates}
+    facts = {**target.facts, "substrate": ", ".join(substrates)}
+    yield factory.cell("verification", {**made, "steps": factory.steps}, (target, *attacks), facts)

@@ -1,1 +1,0 @@
-"""What an experiment comes down to: cells, what each depends on, and what they will take."""

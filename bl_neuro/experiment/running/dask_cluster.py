@@ -1,0 +1,301 @@
+"""A crew of Dask workers, on any machines that share a folder."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import platform
+import queue
+import secrets
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from distributed import WorkerPlugin, get_worker
+
+from bl_neuro.errors import InputError, MissingDependency, SubstrateFailed
+from bl_neuro.experiment.cells import Cell
+from bl_neuro.experiment.provenance import versions
+from bl_neuro.experiment.running.processes import STARTS, WORKER, WorkerDied, WorkerProcess, thread_counts
+from bl_neuro.experiment.running.runner import Said
+from bl_neuro.experiment.store import MARK, Result, Store
+
+LOCAL = "local"
+"""In the place of an address: a cluster of Dask workers on this machine."""
+CONNECT_S = 10
+"""Seconds that a scheduler has to answer."""
+ALONE_S = 30.0
+"""Seconds between looks at a local cluster that says nothing; without workers at two of them, none will come."""
+PASSED_ON = ("BL_NEURO_DATA", "BL_NEURO_CACHE")
+"""Variables that are as here on all workers: paths of a shared folder."""
+
+
+class DaskCrew:
+    """The workers of the Dask cluster at `scheduler`; or of a new one of `jobs` workers here, where that is "local".
+
+    A `Crew`. Cells that can be done are all given to the scheduler, and their results go into the shared folder. When
+    a Dask worker is lost, the scheduler gives its cells to others; what it had finished is not done again.
+
+    Raises:
+        MissingDependency: Dask is not installed. InputError: no scheduler answers at that address. SubstrateFailed:
+        its workers do not know bl-neuro.
+    """
+
+    def __init__(
+        self, task: dict[str, Any], scheduler: str, jobs: int = 1, command: Sequence[str] | None = None
+    ) -> None:
+        if jobs < 1 or (jobs > 1 and scheduler != LOCAL):
+            raise InputError(
+                f"jobs: expected {'1 or more' if scheduler == LOCAL else '1 beside a scheduler'}, found {jobs}"
+            )
+        self.scheduler = scheduler
+        self.token = f"{MARK}{secrets.token_hex(8)}"
+        self.mark = Path(task["out"]) / f".{self.token}"
+        self._cells: dict[str, Cell] = {}
+        self._futures: dict[str, Any] = {}
+        self._news: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._given = 0
+        self._cluster: Any = None
+        self._client = self._connected(jobs)
+        self.mark.touch()
+        environment = {**thread_counts(), **{name: os.environ[name] for name in PASSED_ON if name in os.environ}}
+        try:
+            self._begin(task, environment, None if tuple(command or WORKER) == WORKER else command)
+        except BaseException:
+            self.end()
+            raise
+
+    @property
+    def at_work(self) -> bool:
+        """Whether the scheduler has cells of ours."""
+        return bool(self._cells)
+
+    @property
+    def width(self) -> int:
+        """Threads of all workers that are there now."""
+        try:
+            threads: dict[str, int] = self._client.nthreads()
+            return max(1, sum(threads.values()))
+        except (OSError, RuntimeError):
+            return 1
+
+    def take(self, ready: Sequence[Cell]) -> list[Cell]:
+        """Gives all of `ready` to the scheduler."""
+        from bl_neuro.experiment.running.dask_cluster import do_cell
+
+        for cell in ready:
+            self._given += 1
+            key = f"{cell.kind}-{self.token}-{self._given}"
+            future = self._client.submit(do_cell, self.token, key, cell.address, key=key, pure=False)
+            self._cells[key], self._futures[key] = cell, future
+            future.add_done_callback(self._news.put)
+        return list(ready)
+
+    def hear(self) -> list[tuple[Cell, Said]]:
+        """What came of the next cell."""
+        future = self._next()
+        self._futures.pop(future.key, None)
+        return [(self._cells.pop(future.key), self._said(future))]
+
+    def _next(self) -> Any:
+        """The next future that ended. Workers of a scheduler may come late; a local cluster's that are gone do not."""
+        alone = 0
+        while alone < 2:
+            try:
+                return self._news.get(timeout=ALONE_S)
+            except queue.Empty:
+                gone = self._cluster is not None and not self._client.nthreads()
+                alone = alone + 1 if gone else 0
+        raise SubstrateFailed(f"{self.scheduler}: all Dask workers died; what was finished is kept; run it again")
+
+    def end(self) -> None:
+        """Takes back what is not done, and leaves the scheduler; a local cluster is closed."""
+        with suppress(OSError):
+            self.mark.unlink(missing_ok=True)
+        steps: list[Callable[[], Any]] = [
+            lambda: self._client.cancel(list(self._futures.values())),
+            lambda: self._client.unregister_worker_plugin(self.token),
+            self._client.close,
+            *([] if self._cluster is None else [self._cluster.close]),
+        ]
+        for step in steps:
+            with suppress(OSError, RuntimeError, TimeoutError):  # the scheduler may be gone
+                step()
+        self._cells.clear()
+        self._futures.clear()
+
+    def _connected(self, jobs: int) -> Any:
+        try:
+            from distributed import Client, LocalCluster
+        except ImportError as error:
+            raise MissingDependency("--scheduler needs Dask: pip install 'bl-neuro[dask]'") from error
+        if self.scheduler == LOCAL:
+            # No limit: Dask would end a worker that seems large. Its pages: on any free port.
+            self._cluster = LocalCluster(
+                n_workers=jobs, threads_per_worker=1, memory_limit=0, dashboard_address=":0", silence_logs=logging.ERROR
+            )
+            return Client(self._cluster)
+        try:
+            return Client(self.scheduler, timeout=CONNECT_S)
+        except (OSError, ValueError, TimeoutError) as error:
+            raise InputError(
+                f"scheduler: expected the address of a Dask scheduler that answers, such as tcp://HOST:8786, or "
+                f"{LOCAL}; found {self.scheduler} ({error or 'no answer'})"
+            ) from error
+
+    def _begin(self, task: dict[str, Any], environment: dict[str, str], command: Sequence[str] | None) -> None:
+        from bl_neuro.experiment.running.dask_cluster import DaskCells
+
+        try:
+            self._client.register_plugin(DaskCells(self.token, task, environment, versions(), command))
+        except Exception as error:  # whatever a worker raises comes out here
+            raise SubstrateFailed(
+                f"{self.scheduler}: its workers cannot do cells ({type(error).__name__}: {error}); install this "
+                f"bl-neuro where they run"
+            ) from error
+        if not self._client.nthreads():
+            logging.getLogger("bl_neuro").warning("%s: no workers yet; cells wait for them", self.scheduler)
+
+    def _said(self, future: Any) -> Said:
+        from distributed import KilledWorker
+
+        if future.status == "error":
+            error = future.exception()
+            if isinstance(error, KilledWorker):
+                return {"died": str(error)}
+            return {"failed": f"{type(error).__name__}: {error}"}
+        if future.status != "finished":
+            raise SubstrateFailed(
+                f"{self.scheduler}: the scheduler ended or dropped a cell ({future.status}); what was finished is kept"
+            )
+        said: Said = future.result()
+        if "unfit" in said:
+            raise SubstrateFailed(f"{self.scheduler}: a worker cannot do cells: {said['unfit']}")
+        return said
+
+
+IDLE_S = 60.0
+"""Seconds after which processes without work end: who gave it may have been killed."""
+
+
+class DaskCells(WorkerPlugin):
+    """The worker processes of one run on one Dask worker, as many as its threads are at cells.
+
+    token: names the run, and the file in the folder of the results by which that folder is known. found: versions of
+    the packages where the run is. command: that of a worker, the usual one where None.
+    """
+
+    def __init__(
+        self,
+        token: str,
+        task: dict[str, Any],
+        environment: Mapping[str, str],
+        found: Mapping[str, str],
+        command: Sequence[str] | None,
+    ) -> None:
+        self.name = token
+        self.task, self.environment, self.found, self.command = task, environment, found, command
+
+    def setup(self, worker: Any) -> None:
+        """Begins on a Dask worker."""
+        self._lock = threading.Lock()
+        self._idle: list[WorkerProcess] = []
+        self._busy: dict[str, WorkerProcess] = {}
+        self._dropped: set[str] = set()
+        self._ended = False
+        self._timer: threading.Timer | None = None
+
+    async def teardown(self, worker: Any) -> None:
+        """The run is over, or the Dask worker is closed: ends all processes."""
+        self._ended = True
+        await asyncio.to_thread(self._end_idle)
+        with self._lock:
+            for process in self._busy.values():
+                process.kill()
+
+    def transition(self, key: Any, start: str, finish: str, **_: Any) -> None:
+        """Ends a cell that nobody waits for any more, since its run was ended or killed."""
+        if start == "executing" and finish not in ("memory", "error"):
+            with self._lock:
+                self._dropped.add(key)
+                if key in self._busy:
+                    self._busy[key].kill()
+
+    def do(self, key: str, address: str) -> dict[str, Any]:
+        """Does a cell and says what came of it; see `Crew`. {"unfit": why} where this Dask worker can do none."""
+        out = Path(self.task["out"])
+        unfit = self._unfit(out)
+        if unfit is not None:
+            return {"unfit": f"{platform.node()}: {unfit}"}
+        if isinstance(Store(out).check(address), Result):
+            return {}  # whoever was given it before was lost after the end of it
+        for start in range(1, STARTS + 1):
+            try:
+                process = self._taken(key)
+                break
+            except WorkerDied as death:
+                if start == STARTS:
+                    return {"unfit": f"{platform.node()}: a worker did not start: {death}"}
+        try:
+            process.give(address)
+            said = process.hear()
+        except WorkerDied as death:
+            process.end()
+            said = {"died": str(death)}
+        with self._lock:
+            del self._busy[key]
+            if process.alive:
+                self._idle.append(process)
+        self._wait_for_more()
+        return said
+
+    def _unfit(self, out: Path) -> str | None:
+        if not (out / f".{self.name}").is_file():
+            return f"does not see the folder of the results, {out}: give --out a folder that all machines share"
+        own, wanted = versions(), self.found
+        names = [name for name in {**wanted, **own} if own.get(name) != wanted.get(name)]
+        different = [f"{name} {own.get(name, '(none)')}, not {wanted.get(name, '(none)')}" for name in names]
+        return f"has {'; '.join(different)}, as the run has: results could differ" if different else None
+
+    def _taken(self, key: str) -> WorkerProcess:
+        """A process that waits for a cell."""
+        with self._lock:
+            if key in self._dropped or self._ended:
+                raise WorkerDied("nobody waits for this cell any more")
+            alive = [process for process in self._idle if process.alive]
+            process = alive[-1] if alive else WorkerProcess(self.command or WORKER, self.task, self.environment)
+            self._idle = alive[:-1]
+            self._busy[key] = process
+        try:
+            if not process.ready:
+                process.hear()
+        except WorkerDied:
+            process.end()
+            with self._lock:
+                del self._busy[key]
+            raise
+        return process
+
+    def _wait_for_more(self) -> None:
+        with self._lock:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = threading.Timer(0.0 if self._ended else IDLE_S, self._end_idle)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _end_idle(self) -> None:
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for process in idle:
+            process.end()
+
+
+def do_cell(token: str, key: str, address: str) -> dict[str, Any]:
+    """The Dask task of a cell."""
+    cells: Any = get_worker().plugins[token]
+    said: dict[str, Any] = cells.do(key, address)
+    return said

@@ -1,0 +1,199 @@
+"""A folder of results by content address.
+
+    cells/ADDRESS.json          the cell's definition and measures, the digest of its tensors, and a digest of it all
+    cells/ADDRESS.safetensors   a network, an evaluator or inversions, where the cell makes them
+    times/ADDRESS.json          how long it took, where, with which versions: what two equal runs differ in
+    failed/ADDRESS.json         why it failed, until it is done
+    unfinished/                 checkpoints of trainings
+
+Files are written whole or not at all, the JSON last: a result is there when its JSON is, and holds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bl_neuro.errors import ModelFileError, ReportError
+from bl_neuro.experiment.cells import canonical_json, content_address
+from bl_neuro.files import atomic_path, need_folder, write_text
+
+MOST_BYTES = 2**26
+"""Most that the JSON of a result may be long."""
+
+
+MARK = "bl-neuro-"
+"""How the names of files begin by which the machines of a run know its folder; hidden ones."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """A result that was read back. tensors: the file of its network, evaluator or inversions, or None."""
+
+    definition: dict[str, Any]
+    measures: dict[str, Any]
+    tensors: Path | None
+
+
+class Store:
+    """The results in `folder`. What is damaged, or of another cell than its name says, is not there for it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps other runs out of the folder, which is made if need be. The lock ends with the process that holds it.
+
+        Raises:
+            ReportError: another run is at work there, or the folder cannot be written to.
+        """
+        from filelock import FileLock, Timeout
+
+        need_folder(self.folder)
+        lock = FileLock(self.folder / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise ReportError(f"{self.folder}: another run is at work on this folder; wait for its end") from error
+        except OSError as error:
+            raise ReportError(f"{self.folder}: expected a folder that can be written to ({error})") from error
+        try:
+            self._sweep()
+            yield
+        finally:
+            lock.release()
+
+    def read(self, address: str) -> Result | None:
+        """The result at `address`; None where there is none, or one that does not hold (see `check`)."""
+        found = self.check(address)
+        return found if isinstance(found, Result) else None
+
+    def write(
+        self,
+        definition: dict[str, Any],
+        measures: dict[str, Any],
+        times: dict[str, Any],
+        save: Callable[[Path], None] | None = None,
+    ) -> None:
+        """Keeps a result; `save` writes its tensors to a path.
+
+        Raises:
+            ReportError: it could not be written; what was there before still is.
+        """
+        address = content_address(definition)
+        tensors = self._tensors(address)
+        try:
+            if save is not None:
+                with atomic_path(tensors) as temporary:
+                    save(temporary)
+                    settle_header(temporary)
+            body = {
+                "definition": definition,
+                "measures": measures,
+                "tensors": None if save is None else _digest(tensors),
+            }
+            write_text(self._path("times", address), json.dumps(times, indent=1) + "\n")
+            write_text(self._path("cells", address), canonical_json({**body, "digest": content_address(body)}) + "\n")
+            self._path("failed", address).unlink(missing_ok=True)
+        except (OSError, ModelFileError, ReportError) as error:
+            raise ReportError(
+                f"{self.folder}: a result could not be written ({error}); all before it is kept"
+            ) from error
+
+    def write_failure(self, definition: dict[str, Any], error: dict[str, Any]) -> None:
+        """Keeps why a cell failed. ReportError where it could not be written."""
+        path = self._path("failed", content_address(definition))
+        try:
+            write_text(path, json.dumps({"definition": definition, **error}, indent=1) + "\n")
+        except OSError as problem:
+            raise ReportError(f"{self.folder}: could not be written to ({problem})") from problem
+
+    def write_file(self, name: str, text: str) -> None:
+        """Writes another file of the folder, atomically. ReportError where that fails."""
+        try:
+            write_text(self.folder / name, text)
+        except OSError as error:
+            raise ReportError(f"{self.folder / name}: could not be written ({error})") from error
+
+    def seconds(self, address: str) -> float | None:
+        """How long a finished cell took, or None where that is not known."""
+        try:
+            return float(self.times(address)["seconds"])
+        except (ValueError, KeyError, TypeError):
+            return None
+
+    def times(self, address: str) -> dict[str, Any]:
+        """Seconds, finished, versions and machine of a finished cell; empty where they are not known."""
+        try:
+            found = json.loads(self._path("times", address).read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def checkpoint(self, address: str) -> Path:
+        """Where the training of a cell keeps how far it is."""
+        return self.folder / "unfinished" / f"{address}.safetensors"
+
+    def check(self, address: str) -> Result | str | None:
+        """The result at `address`, or what is wrong with it, or None where there is none."""
+        path = self._path("cells", address)
+        try:
+            if path.stat().st_size > MOST_BYTES:
+                return f"{path}: longer than {MOST_BYTES} bytes"
+            body = json.loads(path.read_text(encoding="utf-8"))
+            digest = body.pop("digest")
+            if digest != content_address(body) or content_address(body["definition"]) != address:
+                return f"{path}: not what was written there"
+            wanted, tensors = body["tensors"], self._tensors(address)
+            if wanted is not None and _digest(tensors) != wanted:
+                return f"{tensors}: not what was written there"
+            return Result(body["definition"], body["measures"], None if wanted is None else tensors)
+        except FileNotFoundError as error:
+            return None if error.filename == str(path) else f"{error.filename}: missing"
+        except OSError as error:
+            return f"{error.filename or path}: {error.strerror or error}"
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            return f"{path}: torn or of another kind ({type(error).__name__})"
+
+    def _sweep(self) -> None:
+        """Removes what killed writes left behind."""
+        for part in ("cells", "times", "failed", "unfinished"):
+            for path in (self.folder / part).glob(".*-*"):
+                path.unlink(missing_ok=True)
+        for path in self.folder.glob(f".{MARK}*"):
+            path.unlink(missing_ok=True)
+
+    def _path(self, part: str, address: str) -> Path:
+        return self.folder / part / f"{address}.json"
+
+    def _tensors(self, address: str) -> Path:
+        return self.folder / "cells" / f"{address}.safetensors"
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+LENGTH = 8
+"""Bytes at the start of a file that say how long its header is, little-endian; headers are padded to as many."""
+
+
+def settle_header(path: Path) -> None:
+    """Writes the header of a safetensors file anew, its metadata sorted; tensors stay as they are."""
+    content = path.read_bytes()
+    end = LENGTH + int.from_bytes(content[:LENGTH], "little")
+    header = json.loads(content[LENGTH:end])
+    header = {name: dict(sorted(header[name].items())) if name == "__metadata__" else header[name] for name in header}
+    text = json.dumps(dict(sorted(header.items())), separators=(",", ":")).encode()
+    text += b" " * (-len(text) % LENGTH)
+    path.write_bytes(len(text).to_bytes(LENGTH, "little") + text + content[end:])

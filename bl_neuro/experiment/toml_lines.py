@@ -1,0 +1,54 @@
+"""On which line of a TOML file each of its values stands: the parsers that there are do not say."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+KeyPath = tuple[str | int, ...]
+"""The way to a value: names of tables and keys, numbers in lists, such as ("attacks", 0, "budget")."""
+
+
+def value_lines(text: str) -> dict[KeyPath, int]:
+    """The first line, from 1, of what holds each value of the TOML document `text`, which must be valid.
+
+    The file is read line by line, each time as if it ended there: what is new then stands on the lines since the last
+    time that it could be read. A value in a list or table over several lines has the line where that begins.
+    """
+    found: dict[KeyPath, int] = {}
+    lines = text.splitlines()
+    begin = 0
+    for number, line in enumerate(lines):
+        if not line.strip() or line.lstrip().startswith("#"):
+            begin = number + 1 if begin == number else begin
+            continue
+        try:
+            document = tomllib.loads("\n".join(lines[: number + 1]))
+        except tomllib.TOMLDecodeError:
+            continue  # within a value of several lines
+        for path in _key_paths(document, ()):
+            found.setdefault(path, begin + 1)
+        begin = number + 1
+    return found
+
+
+def line_of(path: KeyPath, lines: dict[KeyPath, int]) -> int:
+    """The line of the value at `path`, or of the nearest thing around it that is there; 1 where nothing is."""
+    for length in range(len(path), 0, -1):
+        if path[:length] in lines:
+            return lines[path[:length]]
+    return 1
+
+
+def _key_paths(value: Any, path: KeyPath) -> Iterator[KeyPath]:
+    if path:
+        yield path
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, each in items:
+        yield from _key_paths(each, (*path, key))

@@ -1,0 +1,131 @@
+"""What is known of the training data of what is attacked, and a split whose evaluators stay clear of it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bl_neuro.arrays import IntArray
+from bl_neuro.data import Split, three_way_split
+from bl_neuro.data.sample_indices import read_sample_indices
+from bl_neuro.data.split import NOT_KNOWN, divided, official_parts
+from bl_neuro.errors import ExperimentError
+from bl_neuro.experiment.definition import DatasetPart
+from bl_neuro.experiment.findings.models import Overlap
+
+OFFICIAL_TRAINING = "train"
+"""The word for the part of a dataset that its authors train on."""
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The split of an audit's data, and how much of the target's training data its evaluators share.
+
+    definition: what results depend on beyond the dataset and the kind of split; empty where targets are trained here.
+    """
+
+    split: Split[Any]
+    overlap: Overlap
+    definition: dict[str, Any]
+
+
+def of_trained_targets(split: Split[Any]) -> TrainingData:
+    """Of targets that the audit trains itself, on the split's own part for them."""
+    sizes = split.sizes()
+    sentence = (
+        f"The targets were trained on {_samples(sizes['target'])}. The evaluators were trained on "
+        f"{sizes['evaluator']:,} others and tested on {sizes['test']:,} others: they share none."
+    )
+    return TrainingData(split, _overlap("none", sizes, sizes["target"], 0, "training data", sentence), {})
+
+
+def of_given_target(data: Any, part: DatasetPart, trained_on: str | None, folder: Path) -> TrainingData:
+    """Of a model or an endpoint that was trained elsewhere.
+
+    Where `trained_on` states the training data, evaluators and tests use other samples alone. Where it does not, they
+    use the official test part for an official split, and any samples for a three-way one.
+
+    Raises:
+        DataError: the statement cannot be read, or leaves too few samples. ExperimentError: sizes that do not fit.
+    """
+    if part.target is not None:
+        raise ExperimentError("dataset: target: what is given is not trained here; leave its size out")
+    if trained_on is None:
+        return _not_stated(data, part)
+    if trained_on == OFFICIAL_TRAINING:
+        trained, _ = official_parts(data)
+        stated = f"on the official training part of {data.name}, {_samples(len(trained))}"
+    else:
+        trained = read_sample_indices(folder / trained_on, len(data.labels))
+        stated = f"on the {_samples(len(trained))} of {data.name} that {Path(trained_on).name} lists"
+    allowed = official_parts(data)[1] if part.split == "official" else np.arange(len(data.labels))
+    for_evaluator, for_test = divided(data, np.setdiff1d(allowed, trained), part.split_seed, part.evaluator, part.test)
+    shared = int(np.isin(np.concatenate([for_evaluator, for_test]), trained).sum())
+    every_class = len(np.unique(data.labels[trained])) == data.classes
+    pictured = data.subset(trained) if every_class else data
+    split = Split(pictured, data.subset(for_evaluator), data.subset(for_test))
+    sentence = (
+        f"The user of this audit states that the model was trained {stated}. The evaluators were trained on "
+        f"{_samples(len(for_evaluator))} and tested on {len(for_test):,} others; {shared} of these are among the "
+        "stated training data."
+    )
+    means = "training data" if every_class else "dataset"
+    overlap = _overlap("none", split.sizes(), len(trained), shared, means, sentence)
+    return TrainingData(split, overlap, {"trained_on": _digest(trained)})
+
+
+def _not_stated(data: Any, part: DatasetPart) -> TrainingData:
+    not_known = (
+        "The training data of the model is not known, and so it is not known how much of it the evaluators share. They "
+        "were trained on "
+    )
+    if part.split == "official":
+        _, held = official_parts(data)
+        for_evaluator, for_test = divided(data, held, part.split_seed, part.evaluator, part.test)
+        split = Split(data, data.subset(for_evaluator), data.subset(for_test), NOT_KNOWN)
+        sentence = (
+            f"{not_known}{_samples(len(for_evaluator))} of the official test part of {data.name} and tested on "
+            f"{len(for_test):,} others of it: they share none if the model was trained on the official training part."
+        )
+    else:
+        if part.evaluator is not None or part.test is not None:
+            raise ExperimentError("dataset: evaluator, test: only an official split takes sizes; leave them out")
+        parts = three_way_split(data, part.split_seed)
+        split = Split(data, parts.evaluator, parts.test, NOT_KNOWN)
+        sizes = split.sizes()
+        sentence = (
+            f"{not_known}{_samples(sizes['evaluator'])} of {data.name} and tested on {sizes['test']:,} others, any of "
+            "which the model may have been trained on. State its training data with --trained-on, or with trained_on "
+            "in [model], to keep them apart."
+        )
+    return TrainingData(
+        split, _overlap("not known", split.sizes(), None, None, "dataset", sentence), {"trained_on": "not known"}
+    )
+
+
+def _overlap(
+    state: str, sizes: dict[str, int], trained: int | None, shared: int | None, means: str, sentence: str
+) -> Overlap:
+    return Overlap.model_validate(
+        {
+            "state": state,
+            "shared": shared,
+            "target_samples": trained,
+            "evaluator_samples": sizes["evaluator"],
+            "test_samples": sizes["test"],
+            "class_means": means,
+            "sentence": sentence,
+        }
+    )
+
+
+def _samples(count: int) -> str:
+    return f"{count:,} {'sample' if count == 1 else 'samples'}"
+
+
+def _digest(indices: IntArray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(indices, dtype="<i8").tobytes()).hexdigest()

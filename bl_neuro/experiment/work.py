@@ -1,0 +1,328 @@
+"""Doing one cell: what is made, measured and kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bl_neuro import leakage
+from bl_neuro.access import BlackBox, Reveals, answered, named
+from bl_neuro.arrays import FloatArray
+from bl_neuro.attacks import Inversions, Trace, load_inversions
+from bl_neuro.backends import Target
+from bl_neuro.data.encoders import Encoder
+from bl_neuro.data.samples import Samples
+from bl_neuro.deploy.ladder import ladder
+from bl_neuro.deploy.parity import Stimulus, compare, generated
+from bl_neuro.deploy.weight_bits import with_weight_bits
+from bl_neuro.errors import ModelFileError, NotRevealed
+from bl_neuro.experiment.boxes import box_for, differences, open_endpoint, opened
+from bl_neuro.experiment.cells import Cell
+from bl_neuro.experiment.definition import EvaluatorPart
+from bl_neuro.experiment.material import Material
+from bl_neuro.experiment.mitigation_part import in_box
+from bl_neuro.experiment.provenance import machine, now, versions
+from bl_neuro.experiment.store import Store
+from bl_neuro.model_file import load, save
+from bl_neuro.network import Network
+from bl_neuro.seeding import derived_seed, stream
+from bl_neuro.training import (
+    Checkpoint,
+    ImageEvaluator,
+    load_evaluator,
+    measure_accuracy,
+    train_evaluator,
+    train_target,
+)
+from bl_neuro.training.target import BATCH
+
+MOST_TRACED = 33
+"""Points of an attack's course that are kept, of equal distance, the last among them."""
+SMALLEST_SIDE = 7
+"""SSIM needs images of at least so many pixels a side."""
+
+Made = tuple[dict[str, Any], Callable[[Path], None] | None]
+"""Measures, and what writes the tensors."""
+
+
+class Work:
+    """Does cells one after another, and keeps targets and evaluators at hand between them. A context manager."""
+
+    def __init__(self, material: Material, store: Store) -> None:
+        self.material, self.store = material, store
+        self._open: tuple[tuple[str, str], Target] | None = None
+        self._evaluators: dict[str, ImageEvaluator] = {}
+
+    def __enter__(self) -> Work:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._open is not None:
+            self._open[1].close()
+
+    def do(self, cell: Cell) -> None:
+        """Makes the result of `cell`, whose needs are done, and keeps it.
+
+        Raises:
+            ReportError: it could not be kept. Anything else: the cell failed.
+        """
+        makers: dict[str, Callable[[Cell], Made]] = {
+            "target": self._target,
+            "evaluator": self._evaluator,
+            "rung": self._rung,
+            "coarse": self._coarse,
+            "accuracy": self._accuracy,
+            "service": self._service,
+            "attack": self._attack,
+            "judgement": self._judgement,
+            "replay": self._replay,
+            "verification": self._verification,
+        }
+        began = time.perf_counter()
+        measures, write = makers[cell.kind](cell)
+        times = {
+            "seconds": time.perf_counter() - began,
+            "finished": now(),
+            "versions": versions(),
+            "machine": machine(),
+        }
+        self.store.write(cell.definition, measures, times, write)
+        self.store.checkpoint(cell.address).unlink(missing_ok=True)
+
+    def _target(self, cell: Cell) -> Made:
+        if "endpoint" in cell.definition:
+            return {"fingerprint": None, "parameters": None}, None
+        network = self.material.network or self._trained(cell)
+        measures = {"fingerprint": network.fingerprint, "parameters": network.parameters}
+        return measures, lambda path: save(network, path)
+
+    def _trained(self, cell: Cell) -> Network:
+        data, seed = self.material.split.target, cell.facts["seed"]
+        if cell.facts["target"] == "shuffled_labels":
+            order = stream(derived_seed(seed, "shuffled labels"), "order").permutation(len(data.labels))
+            data = replace(data, labels=data.labels[order])
+        checkpoint = Checkpoint(self.store.checkpoint(cell.address))
+        return train_target(data, cell.what, seed=seed, device="cpu", checkpoint=checkpoint)
+
+    def _evaluator(self, cell: Cell) -> Made:
+        part: EvaluatorPart = cell.what
+        evaluator = train_evaluator(
+            self.material.split.evaluator,
+            kind=part.kind,
+            steps=cell.definition["steps"],
+            epochs=part.epochs,
+            seed=part.seed,
+            device="cpu",
+            checkpoint=Checkpoint(self.store.checkpoint(cell.address)),
+        )
+        test = self.material.split.test
+        measures = {
+            "architecture": evaluator.architecture,
+            "classes": evaluator.classes,
+            "spiking": evaluator.spiking,
+            "accuracy": evaluator.accuracy(test),
+            "samples": len(test.labels),
+        }
+        return measures, evaluator.save
+
+    def _rung(self, cell: Cell) -> Made:
+        rungs = {rung.name: rung for rung in ladder(load(self._file(cell.needs[0])))}
+        rung = rungs[cell.definition["rung"]]
+        measures = {"fingerprint": rung.network.fingerprint, "step": rung.step}
+        return measures, lambda path: save(rung.network, path)
+
+    def _coarse(self, cell: Cell) -> Made:
+        network = with_weight_bits(load(self._file(cell.needs[0])), cell.definition["bits"])
+        return {"fingerprint": network.fingerprint}, lambda path: save(network, path)
+
+    def _accuracy(self, cell: Cell) -> Made:
+        test, made = self.material.test(), cell.definition
+        if "endpoint" in made:
+            return self._served(cell, test), None
+        target = self._opened(cell, made["target"], made["substrate"])
+        accuracy = measure_accuracy(target, test, made["steps"], 0, made["encoder"])
+        return {"accuracy": accuracy, "samples": len(test.labels)}, None
+
+    def _served(self, cell: Cell, test: Samples) -> dict[str, Any]:
+        """Accuracy of an endpoint, on as many samples as it is to be asked."""
+        made = cell.definition
+        order = stream(made["seed"], "tested samples").permutation(len(test.labels))
+        some: Any = test.subset(np.sort(order[: made["samples"]]))
+        with open_endpoint(self.material, made["substrate"], None, session=cell.address) as box:
+            accuracy = served_accuracy(box, some, made["steps"], made["seed"], made["encoder"])
+        return {"accuracy": accuracy, "samples": len(some.labels)}
+
+    def _service(self, cell: Cell) -> Made:
+        test, made = self.material.test(), cell.definition
+        target = self._opened(cell, made["target"], made["substrate"])
+        box = BlackBox(target, made["reveals"], None, in_box(made["mitigation"]), made["seed"])
+        accuracy = served_accuracy(box, test, made["steps"], made["seed"], made["encoder"])
+        return {"accuracy": accuracy, "samples": len(test.labels)}, None
+
+    def _attack(self, cell: Cell) -> Made:
+        made, attack = cell.definition, cell.what
+        target = None if "endpoint" in made else self._opened(cell, made["target"], made["substrate"])
+        found, assumptions, answers = self._inverted(cell, target)
+        images, classes = self._images(found.images), np.asarray(made["classes"])
+        means = self.material.class_means
+        large = min(images.shape[2:]) >= SMALLEST_SIDE
+        measures = {
+            "access": attack.access,
+            "status": found.status.value,
+            "queries": found.queries,
+            "answers": answers,
+            "assumptions": assumptions,
+            "target_answers": self._answers(target, found),
+            "pearson_selectivity": leakage.pearson_selectivities(images, classes, means).tolist(),
+            "ssim": leakage.structural_similarities(images, classes, means).tolist() if large else None,
+            "spike_density": leakage.spike_density(found.spikes.numpy()),
+        }
+        return measures, _thinned(found).save
+
+    def _inverted(self, cell: Cell, target: Target | None) -> tuple[Inversions, list[str], str | None]:
+        """What the attack of `cell` makes, what it takes for granted, and the digest of all queries and answers."""
+        made, attack = cell.definition, cell.what
+        with ExitStack() as kept:
+            box, queried = box_for(cell, target, self.material, kept)
+            found: Inversions = attack(box, classes=made["outputs"], steps=made["steps"], seed=made["seed"])
+            return found, list(attack.assumptions(box)), None if queried is None else queried.digest
+
+    def _replay(self, cell: Cell) -> Made:
+        first = cell.needs[1]
+        target = self._opened(cell, first.definition["target"], cell.definition["substrate"])
+        found, _, answers = self._inverted(first, target)
+        kept = self.store.read(first.address)
+        if kept is None:
+            raise self._gone(first)
+        differs = differences(_thinned(found), answers, self._file(first), kept.measures)
+        return {"identical": not differs, "differs": differs, "queries": found.queries}, None
+
+    def _verification(self, cell: Cell) -> Made:
+        target, *attacks = cell.needs
+        found = [self._inversions(attack).spikes for attack in attacks]
+        made = cell.definition
+        return verified(load(self._file(target)), made["substrates"], made["steps"], found), None
+
+    def _answers(self, target: Target | None, found: Inversions) -> list[int | None] | None:
+        """The class of the dataset that the target names for each inversion, None for silence.
+
+        None for all where it shows no label. The auditor asks this, not the attacker: it is not counted. An endpoint
+        would count it, and is not asked: None too.
+        """
+        if target is None:
+            return None
+        try:
+            said = answered(target.run(found.spikes), target.network.readout).tolist()
+        except NotRevealed:
+            return None
+        return [None if output < 0 else self.material.class_map[output] for output in said]
+
+    def _judgement(self, cell: Cell) -> Made:
+        attack, judge = cell.needs
+        kept, evaluator = self._inversions(attack), self._judge(judge)
+        classes = np.asarray(attack.definition["classes"])
+        shown = self._frames(kept.spikes) if self.material.of_events else self._images(kept.images)
+        table = evaluator.probabilities(shown)
+        course: dict[str, list[float]] = {"queries": [], "hits": [], "confidence": []}
+        for spent, rates in zip(kept.trace.queries.tolist(), kept.trace.rates):
+            along = evaluator.probabilities(self._images(rates))
+            course["queries"].append(spent)
+            course["hits"].append(float(leakage.hits(along, classes).mean()))
+            course["confidence"].append(leakage.confidence(along, classes))
+        measures = {
+            "classes": classes.tolist(),
+            "hits": leakage.hits(table, classes).astype(int).tolist(),
+            "top3": leakage.hits(table, classes, 3).astype(int).tolist(),
+            "confidence": leakage.confidences(table, classes).tolist(),
+            "daa": leakage.differential_accuracy(table, classes),
+            "course": course,
+        }
+        return measures, None
+
+    def _images(self, values: torch.Tensor) -> FloatArray:
+        return np.asarray(values.reshape(-1, *self.material.shape).double())
+
+    def _frames(self, spikes: torch.Tensor) -> NDArray[Any]:
+        """Spikes (T, K, C, H, W), as evaluators of events see them."""
+        return np.asarray(spikes.reshape(*spikes.shape[:2], *self.material.shape))
+
+    def _opened(self, cell: Cell, made: str, substrate: str) -> Target:
+        """The network at address `made`, which `cell` needs first, on a substrate; open until another is wanted."""
+        key = (made, substrate)
+        if self._open is None or self._open[0] != key:
+            if self._open is not None:
+                self._open[1].close()
+                self._open = None
+            self._open = key, opened(load(self._file(cell.needs[0])), substrate)
+        return self._open[1]
+
+    def _judge(self, cell: Cell) -> ImageEvaluator:
+        if cell.address not in self._evaluators:
+            self._evaluators[cell.address] = load_evaluator(self._file(cell))
+        return self._evaluators[cell.address]
+
+    def _inversions(self, cell: Cell) -> Inversions:
+        return load_inversions(self._file(cell))
+
+    def _file(self, cell: Cell) -> Path:
+        result = self.store.read(cell.address)
+        if result is None or result.tensors is None:
+            raise self._gone(cell)
+        return result.tensors
+
+    @staticmethod
+    def _gone(cell: Cell) -> ModelFileError:
+        return ModelFileError(f"{cell.said}: its result is not there any more; run the audit again")
+
+
+def _thinned(found: Inversions) -> Inversions:
+    """With no more of its course than is kept."""
+    trace = found.trace
+    count = len(trace.queries)
+    if count <= MOST_TRACED:
+        return found
+    chosen = torch.from_numpy(np.unique(np.linspace(0, count - 1, MOST_TRACED).round().astype(np.int64)))
+    return replace(found, trace=Trace(trace.queries[chosen], trace.objective[chosen], trace.rates[chosen]))
+
+
+def served_accuracy(box: BlackBox, data: Samples, steps: int, seed: int, encoder: str | Encoder | None = None) -> float:
+    """Fraction of `data` whose label can be read from the box's answers; what shows none is wrong.
+
+    Inputs as in `training.measure_accuracy`. Costs a query a sample.
+    """
+    rng = stream(seed, "test encoding")
+    reveals: Reveals = box.reveals  # type: ignore[assignment]  # the box checked it
+    right = 0
+    for start in range(0, len(data.labels), BATCH):
+        part = np.arange(start, min(start + BATCH, len(data.labels)))
+        batch = data.spikes(part, steps, rng, encoder)
+        answers = named(box.query(batch.reshape(steps, len(part), *box.input_shape)), reveals)
+        right += int((answers.numpy() == data.labels[part]).sum())
+    return right / len(data.labels)
+
+
+FACTS = ("substrates", "declined", "steps", "silent_layers", "broken")
+OF_A_PAIR = ("substrate", "reference", "promised", "exact", "bins", "identical", "samples", "answers_differ")
+
+
+def verified(network: Network, substrates: Sequence[str], steps: int, inversions: Sequence[Tensor]) -> dict[str, Any]:
+    """Runs `network` on `substrates` with inputs of the library's and with `inversions` (T, K, *shape); compares all.
+
+    Raises:
+        MissingDependency, Unsupported, SubstrateFailed: one of them cannot run it.
+    """
+    shape = network.input_shape
+    own = [torch.cat([each.reshape(*each.shape[:2], *shape) for each in inversions], dim=1)] if inversions else []
+    stimuli = (*generated(network, steps), *(Stimulus("inversions", each.numpy()) for each in own))
+    report = compare(network, substrates, stimuli).to_json()
+    pairs = [{**{name: pair[name] for name in OF_A_PAIR}, "inputs": pair["inputs"]} for pair in report["pairs"]]
+    return {**{name: report[name] for name in FACTS}, "pairs": pairs}

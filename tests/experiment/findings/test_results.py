@@ -1,0 +1,111 @@
+"""What an audit writes beside its cells: results that hold to the published schema, a page, a summary."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import bl_neuro.report
+from bl_neuro.errors import ModelFileError
+from bl_neuro.experiment.cells import Cell
+from bl_neuro.experiment.findings.curves import course_curves
+from bl_neuro.experiment.findings.models import SCHEMA, AuditResults
+from bl_neuro.experiment.session import Audit
+
+
+@pytest.fixture(scope="module")
+def results(undisturbed: Path) -> AuditResults:
+    return AuditResults.from_json((undisturbed / "results.json").read_bytes())
+
+
+def test_real_results_hold_to_the_published_schema(undisturbed: Path) -> None:
+    jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed")
+    schema = json.loads(Path(bl_neuro.report.__file__).with_name(SCHEMA).read_text())
+    jsonschema.validate(json.loads((undisturbed / "results.json").read_text()), schema)
+
+
+def test_results_hold_what_the_summary_says(undisturbed: Path, results: AuditResults) -> None:
+    summary = json.loads((undisturbed / "summary.json").read_text())
+    assert results.cells == summary["cells"]
+    assert results.experiment == summary["experiment"]
+    assert len(results.rows) == len(summary["rows"])
+    for row, said in zip(results.rows, summary["rows"]):
+        known = row.model_dump(exclude={"access", "threat_model"})
+        assert known == {name: said[name] for name in known}
+    assert [row.access for row in results.rows if row.target == "trained"] == ["black_box", "white_box"]
+    assert "sees how often each output neuron spiked" in str(results.rows[0].threat_model)
+    assert results.evaluators[0].weights is not None
+
+
+def test_every_inversion_is_there_with_what_was_said_of_it(undisturbed: Path, results: AuditResults) -> None:
+    assert len(results.inversions) == 5  # two attacks on two targets, and one on a control
+    for cell in results.inversions:
+        kept = json.loads((undisturbed / "cells" / f"{cell.address}.json").read_text())
+        assert cell.target_answers == kept["measures"]["target_answers"]
+        assert cell.classes == [0, 1, 7]
+        assert len(cell.evaluators["conv"].hits) == len(cell.evaluators["conv"].confidence) == 3
+    hits = [hit for cell in results.inversions[:1] for hit in cell.evaluators["conv"].hits]
+    assert set(hits) <= {0, 1}
+
+
+def test_nothing_of_when_and_how_fast_is_in_the_results(undisturbed: Path) -> None:
+    times = [json.loads(path.read_text()) for path in (undisturbed / "times").iterdir()]
+    for name in ("results.json", "report.html", "summary.md"):
+        text = (undisturbed / name).read_text()
+        assert not any(each["finished"] in text for each in times)
+
+
+def test_the_page_and_the_summary_say_the_same_verdict(undisturbed: Path) -> None:
+    page, summary = ((undisturbed / name).read_text() for name in ("report.html", "summary.md"))
+    assert "This audit has one substrate, loihi: there is nothing to compare." in page
+    assert "**Not asked.** This audit has one substrate, loihi: there is nothing to compare." in summary
+
+
+def test_pictures_are_those_of_the_cells(small: Path, undisturbed: Path, results: AuditResults) -> None:
+    audit = Audit.of(str(small), undisturbed)
+    pictures = audit.pictures()
+    assert pictures.class_means.shape == (10, 1, 8, 8)
+    cell = results.inversions[0]
+    images = pictures.images(cell.address)
+    assert images.shape == (3, 1, 8, 8)
+    assert set(np.unique(images)) <= {0.0, 0.25, 0.5, 0.75, 1.0}  # spikes in four steps
+    course = pictures.course(cell.address, "conv")
+    assert course is not None
+    assert (np.diff(course.queries) > 0).all()
+    assert course.queries[-1] * 3 == cell.queries
+    assert pictures.course(cell.address, "spiking") is None
+    with pytest.raises(ModelFileError, match="run the audit again"):
+        pictures.images("0" * 64)
+
+
+def test_an_audit_that_did_not_run_has_results_too(small: Path, tmp_path: Path) -> None:
+    audit = Audit.of(str(small), tmp_path)
+    found = audit.results(audit.summary())
+    assert found.cells["done"] == 0
+    assert found.inversions == found.curves == []
+    assert found.evaluators[0].accuracy is None
+
+
+def judgement(seed: int, restart: int, queries: list[int], hits: list[float]) -> tuple[Cell, dict[str, object]]:
+    facts = {"target": "trained", "substrate": "loihi", "attack": "v2", "reveals": "counts", "evaluator": "conv",
+             "seed": seed, "restart": restart}  # fmt: skip
+    course = {"queries": queries, "hits": hits, "confidence": hits}
+    return Cell("judgement", {"seed": seed, "restart": restart}, (), facts), {"classes": [0, 1], "course": course}
+
+
+def test_curves_hold_courses_of_unequal_length_and_weigh_seeds_alike() -> None:
+    made = [
+        judgement(0, 0, [20, 40, 60], [0.0, 0.5, 1.0]),
+        judgement(0, 1, [20, 40], [0.0, 0.5]),  # ended early: holds what it had
+        judgement(1, 0, [24, 60], [0.0, 0.0]),
+    ]
+    found = course_curves([cell for cell, _ in made], {cell.address: measures for cell, measures in made})
+    assert [each["measure"] for each in found] == ["hit", "confidence"]
+    curve = found[0]
+    assert curve["queries"] == [12.0, 20.0, 30.0]  # a class, from when every course had begun
+    assert curve["value"] == [0.0, 0.25, 0.375]
+    assert curve["seeds"] == 2
+    assert all(low <= value <= high for low, value, high in zip(curve["low"], curve["value"], curve["high"]))

@@ -1,0 +1,169 @@
+"""Networks that others trained: how they are to be shown a dataset is found out, and what they do is verified."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from bl_neuro import CubaLIF, Dense, Flatten, Input, Network, open_target, save
+from bl_neuro.data import Dataset
+from bl_neuro.errors import BlNeuroError, ExperimentError, InputError
+from bl_neuro.experiment.given_model import ModelAudit, model_experiment, recognise, views
+from bl_neuro.experiment.material import with_input_range
+from bl_neuro.experiment.plan import plan_cells
+from bl_neuro.experiment.session import Audit
+from bl_neuro.experiment.work import verified
+from bl_neuro.loihi_numbers import THRESHOLD_MAX
+from bl_neuro.testing.handmade_net import current, dense, write
+from bl_neuro.testing.random_networks import random_dense, random_spikes
+
+SIDE, STEPS = 4, 6
+
+
+@pytest.fixture(scope="module")
+def halves() -> Dataset:
+    """Two classes: the left or the right half of an image is bright, the other one dim."""
+    images = np.full((40, 1, SIDE, SIDE), 0.3)
+    labels = np.arange(40) % 2
+    images[labels == 0, :, :, : SIDE // 2] = 1.0
+    images[labels == 1, :, :, SIDE // 2 :] = 1.0
+    return Dataset("halves", "made up", images, labels.astype(np.int64), ("left", "right"))
+
+
+def eye(swapped: bool = False) -> Network:
+    """Input neurons that spike for any current above 0, and an output for each half that sums it up."""
+    weight = np.zeros((2, SIDE, SIDE))
+    weight[0, :, : SIDE // 2] = weight[1, :, SIDE // 2 :] = 20
+    weight = weight[::-1] if swapped else weight
+    neurons = Input(100, CubaLIF(threshold=20, voltage_decay=0.25))
+    layers = [neurons, Flatten(), Dense(weight.reshape(2, -1), CubaLIF(threshold=40, voltage_decay=0.25))]
+    return Network((1, SIDE, SIDE), layers, "spikes", "loihi")
+
+
+def test_a_range_of_currents_becomes_a_part_of_the_network(tmp_path: Path) -> None:
+    from bl_neuro import load
+
+    network = load(write(tmp_path / "net.net", current(), dense(weight=[[40, -2, 30], [4, 50, 6]])))
+    pixels = np.random.default_rng(0).random((9, 5, 3))
+    with open_target(network, "loihi") as own, open_target(with_input_range(network, -1.0, 1.0), "loihi") as folded:
+        one, other = own.run(2 * pixels - 1, layers=True), folded.run(pixels, layers=True)
+    assert bool(one.spikes.any())
+    for first, second in zip(one.layers or [], other.layers or [], strict=True):
+        assert torch.equal(first, second)
+    with pytest.raises(InputError, match="only for a network with input neurons"):
+        with_input_range(random_dense(0), -1, 1)
+    with pytest.raises(InputError, match="two values that differ"):
+        with_input_range(network, 1, 1)
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_the_range_and_the_classes_are_recognised(halves: Dataset, swapped: bool) -> None:
+    found = recognise(eye(swapped), halves, STEPS)
+    assert (found.encoder, found.input_range, found.accuracy, found.chance) == ("direct", (-1.0, 1.0), 1.0, 0.5)
+    assert found.class_map == ((1, 0) if swapped else (0, 1))
+    assert "pixels from -1 to 1" in found.said
+    assert ("outputs [1, 0]" in found.said) == swapped
+
+
+def test_what_is_given_is_not_questioned(halves: Dataset) -> None:
+    given = recognise(eye(), halves, STEPS, input_range=(0.0, 1.0), class_map=[1, 0])
+    assert (given.input_range, given.class_map) == ((0.0, 1.0), (1, 0))
+    assert given.accuracy < 1
+    with pytest.raises(ExperimentError, match="expected inputs like the dataset's"):
+        recognise(random_dense(0), halves, STEPS)
+
+
+def test_networks_of_spikes_are_shown_spikes(halves: Dataset) -> None:
+    weight = np.zeros((2, SIDE, SIDE))
+    weight[0, :, : SIDE // 2] = weight[1, :, SIDE // 2 :] = 0.2
+    network = Network((SIDE * SIDE,), [Dense(weight.reshape(2, -1), CubaLIF())])
+    found = recognise(network, halves, STEPS)
+    assert found.encoder in ("rate", "held")
+    assert found.input_range is None
+    assert found.accuracy == 1.0
+
+
+def test_outputs_that_never_spike_are_read_from_their_membrane() -> None:
+    network = eye()
+    assert views(network) == ["counts", "label"]
+    silent = replace(network.layers[-1], neuron=CubaLIF(threshold=THRESHOLD_MAX, voltage_decay=0.25))  # type: ignore[type-var]
+    assert views(Network(network.input_shape, [*network.layers[:-1], silent], "membrane", "loihi")) == [
+        "scores",
+        "label",
+    ]  # type: ignore[list-item]
+
+
+@pytest.fixture
+def digits_net(tmp_path: Path) -> Path:
+    network = Network((64,), [Dense(np.random.default_rng(0).normal(0.1, 0.3, (10, 64)), CubaLIF())])
+    save(network, tmp_path / "of digits.net")
+    return tmp_path / "of digits.net"
+
+
+def test_a_file_and_a_dataset_make_an_experiment(digits_net: Path) -> None:
+    experiment, found = model_experiment(ModelAudit(digits_net, "digits", steps=8, queries=16, restarts=2))
+    assert experiment.name == "of-digits"
+    assert getattr(experiment.model, "encoder", None) == found.encoder
+    assert experiment.verify == ["loihi", "lava"]
+    assert [(part.attack, part.reveals) for part in experiment.attacks] == [("v1", None), ("v2", ["counts", "label"])]
+    assert experiment.attacks[1].settings["queries"] == 16
+    audit = Audit(experiment, _place(digits_net), _store(digits_net))
+    cells = plan_cells(experiment, audit.material)
+    kinds = [cell.kind for cell in cells]
+    assert (kinds.count("attack"), kinds.count("replay"), kinds.count("verification")) == (6, 1, 1)
+    searches = [cell.definition["settings"] for cell in cells if cell.kind == "attack" and cell.facts["attack"] == "v2"]
+    assert [settings["image_shape"] for settings in searches] == [(8, 8)] * 4  # inputs in a row are an image
+    (check,) = [cell for cell in cells if cell.kind == "verification"]
+    assert [need.kind for need in check.needs] == ["target", "attack", "attack", "attack"]
+
+    without, _ = model_experiment(ModelAudit(digits_net, "digits", steps=8, lava=False))
+    assert without.replays == []
+    assert without.verify is None
+
+
+def _place(file: Path) -> Any:
+    from bl_neuro.experiment.material import Place
+
+    return Place(file.parent)
+
+
+def _store(file: Path) -> Any:
+    from bl_neuro.experiment.store import Store
+
+    return Store(file.parent / "out")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"readout": "loudest"}, "readout: Input should be 'spikes' or 'membrane', found 'loudest'"),
+        ({"layers": 0}, "layers: Input should be greater than or equal to 1, found 0"),
+        ({"restarts": 0}, "restarts: Input should be greater than or equal to 1, found 0"),
+        ({"encoder": "morse"}, "morse"),
+    ],
+)
+def test_options_that_cannot_be_are_one_error_by_name(digits_net: Path, changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(BlNeuroError, match=said):
+        model_experiment(ModelAudit(digits_net, "digits", **{"steps": 8, **changes}))
+
+
+@pytest.mark.parametrize(
+    "substrate", [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("slayer", "lava")]
+)
+def test_substrates_are_compared_on_inversions_among_others(substrate: str) -> None:
+    network = random_dense(4)
+    with open_target(network, "loihi"):
+        inversions = torch.from_numpy(np.asarray(random_spikes(network, 0, steps=STEPS, batch=3)))
+    found = verified(network, ["loihi", substrate], STEPS, [inversions, inversions])
+    (pair,) = found["pairs"]
+    assert {pair["substrate"], pair["reference"]} == {"loihi", substrate}
+    assert pair["promised"]
+    assert pair["exact"]
+    assert pair["identical"] == pair["bins"] > 0
+    assert [each["samples"] for each in pair["inputs"] if each["name"] == "inversions"] == [6]
+    assert found["broken"] == []
