@@ -4,10 +4,10 @@ BIN := .venv/bin
 PYTEST_FLAGS ?= -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test coverage lint format types check clean
+.PHONY: help env demo test test-portable coverage lint format types check clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 env:  ## make or update .venv
 	@scripts/set_up.sh
@@ -17,6 +17,9 @@ demo: env  ## the whole story on bundled data, offline (OUT=folder, default runs
 
 test: env  ## every test (T="..." adds pytest arguments)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_FLAGS) $(T)
+
+test-portable: env  ## every test, as on a processor without AVX
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/without_avx.py $(BIN)/python -m pytest $(PYTEST_FLAGS) $(T)
 
 coverage: env  ## the tests in one process, with coverage
 	$(BIN)/python -m coverage run -m pytest $(T)

@@ -21,6 +21,7 @@ from bl_neuro.cli.output import print_json, print_table, progress_bars, say
 from bl_neuro.cli.silent_outputs import need_spoken
 from bl_neuro.cli.strategy import StrategyRequest
 from bl_neuro.errors import InputError, NotRevealed
+from bl_neuro.rounding import fixed
 from bl_neuro.training import Evaluator, load_evaluator
 
 
@@ -182,4 +183,4 @@ def report_inversions(
 def _cell(value: object) -> str:
     if value is None:
         return "-"
-    return f"{value:.2f}" if isinstance(value, float) else str(value)
+    return fixed(value, 2) if isinstance(value, float) else str(value)

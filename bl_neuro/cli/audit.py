@@ -6,13 +6,14 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from bl_neuro.cli.audit_command import portable_command
 from bl_neuro.cli.audit_model import ModelOptions, wanted_audit
 from bl_neuro.cli.audit_power import tell_power
 from bl_neuro.cli.output import print_json, print_table, say
@@ -28,6 +29,7 @@ from bl_neuro.experiment.session import Audit
 from bl_neuro.report.answer import audit_answer
 from bl_neuro.report.one_arithmetic import equal_by_construction
 from bl_neuro.report.words import verdict_line
+from bl_neuro.rounding import fixed
 
 FEW = 5
 """Failures of one kind that are named."""
@@ -50,7 +52,10 @@ def audit(request: AuditRequest, as_json: bool) -> int:
     """Runs an experiment, or plans it; 1 where a cell failed."""
     if request.jobs < 1:
         raise InputError(f"--jobs: expected at least 1, found {request.jobs}")
-    wanted = wanted_audit(request.experiment, request.out, request.root, request.model, as_json)
+    wanted = replace(
+        wanted_audit(request.experiment, request.out, request.root, request.model, as_json),
+        command=portable_command(request.experiment, request.model),
+    )
     if request.plan:
         _plan(wanted, request.jobs, as_json)
         return 0
@@ -173,7 +178,7 @@ def _tell(wanted: Audit, summary: dict[str, Any], found: Standing) -> None:
     print_table("Means and 95% intervals over target seeds", columns, table, 4)
     for name, measures in summary["evaluators"].items():
         if measures is not None:
-            say(f"evaluator {name}: test accuracy {measures['accuracy']:.3f} on {measures['samples']} samples")
+            say(f"evaluator {name}: test accuracy {fixed(measures['accuracy'], 3)} on {measures['samples']} samples")
     say(wanted.material.overlap.sentence)
     _verdicts(summary, read_results(wanted.store.folder))
     _replays(summary)
@@ -200,7 +205,7 @@ def _line(row: dict[str, Any], names: list[str]) -> list[str]:
     return [
         *(row[name] for name in ("target", "substrate", "attack", "reveals")),
         *count,
-        "-" if accuracy is None else f"{accuracy['value']:.3f}",
+        "-" if accuracy is None else fixed(accuracy["value"], 3),
         "-" if row["queries_per_class"] is None else f"{row['queries_per_class']:g}",
         *(_interval(each["attack_accuracy"]) for each in judged),
         _interval(judged[0]["confidence"]),
@@ -209,7 +214,10 @@ def _line(row: dict[str, Any], names: list[str]) -> list[str]:
 
 
 def _interval(estimate: dict[str, Any] | None) -> str:
-    return "-" if estimate is None else f"{estimate['value']:.2f} [{estimate['low']:.2f}, {estimate['high']:.2f}]"
+    if estimate is None:
+        return "-"
+    value, low, high = (fixed(estimate[name], 2) for name in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]"
 
 
 def _warn(state: Standing) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from bl_neuro.cli.output import print_table, say
 from bl_neuro.report.words import seen
+from bl_neuro.rounding import fixed
 
 COLUMNS = ["attack", "reveals", "judge", "seeds", "inversions", "difference", "equality", "at the margin", "from"]
 
@@ -22,7 +23,8 @@ def tell_power(found: list[dict[str, Any]], margin: float) -> None:
         say("none: this plan cannot find any difference that can be, or equality within any margin; plan more seeds")
     if any(each["assumed"] for each in found if each["measure"] == "hit"):
         one = next(each for each in found if each["measure"] == "hit" and each["assumed"])
-        spreads = f"sd of {one['spread']:.2f} from seed to seed, of {one['within']:.2f} from inversion to inversion"
+        spread, within = fixed(one["spread"], 2), fixed(one["within"], 2)
+        spreads = f"sd of {spread} from seed to seed, of {within} from inversion to inversion"
         say(f"assumed: nothing is done yet that shows how differences vary; taken are {spreads}")
 
 
@@ -35,6 +37,6 @@ def _row(each: dict[str, Any]) -> list[str]:
         str(each["inversions"]),
         seen(each["smallest_difference"]),
         seen(each["smallest_margin"]),
-        f"{100 * each['equivalence_power']:.0f} %",
+        f"{fixed(100 * each['equivalence_power'], 0)} %",
         "assumed" if each["assumed"] else "what is done",
     ]

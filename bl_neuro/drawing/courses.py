@@ -14,6 +14,7 @@ from bl_neuro.drawing.style import MARKERS
 from bl_neuro.errors import InputError
 from bl_neuro.leakage.bootstrap import RESAMPLES, Band, seed_band
 from bl_neuro.leakage.checked import numbers
+from bl_neuro.rounding import fixed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -152,9 +153,10 @@ def _targets(band: Band) -> str:
 def _alt(curves: Mapping[str, _Curve], levels: Mapping[str, float], measure: str) -> str:
     said = []
     for name, (queries, band) in curves.items():
+        first, last, low, high = (fixed(end, 2) for end in (band.value[0], band.value[-1], band.low[-1], band.high[-1]))
         said.append(
-            f"{name} ({_targets(band)}) goes from {band.value[0]:.2f} at {queries[0]:,.0f} queries a class to "
-            f"{band.value[-1]:.2f} (95% interval {band.low[-1]:.2f} to {band.high[-1]:.2f}) at {queries[-1]:,.0f}"
+            f"{name} ({_targets(band)}) goes from {first} at {queries[0]:,.0f} queries a class to "
+            f"{last} (95% interval {low} to {high}) at {queries[-1]:,.0f}"
         )
-    said += [f"{name} is at {level:.2f}" for name, level in levels.items()]
+    said += [f"{name} is at {fixed(level, 2)}" for name, level in levels.items()]
     return f"Curves of {measure} against queries: {'; '.join(said)}."

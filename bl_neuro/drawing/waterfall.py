@@ -8,6 +8,7 @@ from bl_neuro.drawing.picture import BLUE, INK, ORANGE, PAPER, QUIET, Picture, d
 from bl_neuro.leakage.attribution import Attribution
 from bl_neuro.leakage.bootstrap import Estimate
 from bl_neuro.leakage.comparison import PairVerdict
+from bl_neuro.rounding import fixed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,8 +54,8 @@ def _figure(attribution: Attribution, names: Mapping[str, str], measure: str) ->
     axes.tick_params(axis="y", labelcolor=INK)
     values = axes.twinx()
     values.set_ylim(axes.get_ylim())
-    texts = [f"{levels[0].value:.3f}", *(_change(step.change) for step in attribution.steps)]
-    values.set_yticks(range(rows), [*texts, f"{levels[-1].value:.3f}: {_change(attribution.total)}"])
+    texts = [fixed(levels[0].value, 3), *(_change(step.change) for step in attribution.steps)]
+    values.set_yticks(range(rows), [*texts, f"{fixed(levels[-1].value, 3)}: {_change(attribution.total)}"])
     dress(values)
     values.tick_params(axis="y", labelcolor=INK)
     for text in axes.get_yticklabels():
@@ -98,7 +99,7 @@ def _change(change: PairVerdict) -> str:
     points = 100 * change.difference.value
     if change.identical:
         return "0, identical"
-    return f"{points:+.1f} points, {change.verdict}".replace("-", "−")
+    return f"{fixed(points, 1, '+')} points, {change.verdict}".replace("-", "−")
 
 
 def _counted(seeds: int) -> str:
@@ -112,6 +113,6 @@ def _alt(attribution: Attribution, names: Mapping[str, str], measure: str) -> st
     first, *_, last = names.values()
     steps = "; ".join(f"{names[step.name]}, {step.change.sentence}" for step in attribution.steps)
     return (
-        f"Waterfall of {measure}, from {levels[0].value:.3f} ({first}) to {levels[-1].value:.3f} ({last}): {steps}. "
-        f"In all, {attribution.total.sentence}."
+        f"Waterfall of {measure}, from {fixed(levels[0].value, 3)} ({first}) to {fixed(levels[-1].value, 3)} ({last}): "
+        f"{steps}. In all, {attribution.total.sentence}."
     )

@@ -1,10 +1,11 @@
-"""Where results come from: versions, platform, time."""
+"""Where results come from: versions, platform, time, command."""
 
 from __future__ import annotations
 
 import platform
 from datetime import datetime, timezone
 from importlib import metadata
+from pathlib import Path
 
 from bl_neuro._version import __version__
 
@@ -33,6 +34,13 @@ def machine() -> dict[str, str]:
         "cores": str(psutil.cpu_count(logical=True)),
         "threads": str(torch.get_num_threads()),
     }
+
+
+def portable_path(path: str) -> str:
+    """`path` as a command may name it on any machine: one that leaves the working directory by its last part alone."""
+    parts = Path(path).parts
+    away = Path(path).is_absolute() or ".." in parts or path.startswith("~")
+    return Path(path).name if away else path
 
 
 def now() -> str:

@@ -19,6 +19,7 @@ from bl_neuro.experiment.findings.results import audit_results
 from bl_neuro.experiment.findings.summary import summarise
 from bl_neuro.experiment.material import Material, Place
 from bl_neuro.experiment.plan import plan_cells
+from bl_neuro.experiment.provenance import portable_path
 from bl_neuro.experiment.running.dask_cluster import DaskCrew
 from bl_neuro.experiment.running.processes import WORKER, Processes
 from bl_neuro.experiment.running.runner import Crew, Runner, Standing, Told, standing
@@ -38,6 +39,8 @@ class Audit:
     experiment: Experiment
     place: Place
     store: Store
+    command: str | None = None
+    """What starts this audit, as its report says; the folder of results keeps that of the first run."""
 
     @classmethod
     def of(cls, named: str, out: Path | None = None, root: Path | None = None) -> Audit:
@@ -48,7 +51,8 @@ class Audit:
         """
         path = experiment_path(named)
         experiment = read_experiment(path)
-        return cls(experiment, Place(path.parent.absolute(), root), Store(out or Path("runs") / experiment.name))
+        store = Store(out or Path("runs") / experiment.name)
+        return cls(experiment, Place(path.parent.absolute(), root), store, f"Audit.of({portable_path(named)!r}).run()")
 
     @cached_property
     def material(self) -> Material:
@@ -75,7 +79,7 @@ class Audit:
         instead; or "local", for a Dask cluster of `jobs` workers here. worker: the command of a worker process.
         """
         with self.store.locked():
-            self.store.write_file("experiment.json", json.dumps(self.experiment.model_dump(), indent=1) + "\n")
+            self.store.write_experiment(self.experiment.model_dump(), self.command)
             cells = self.cells  # what is refused is so before anything starts
             need_tokens(self.experiment.endpoints)
             crew: Crew

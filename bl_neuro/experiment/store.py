@@ -5,6 +5,8 @@
     times/ADDRESS.json          how long it took, where, with which versions: what two equal runs differ in
     failed/ADDRESS.json         why it failed, until it is done
     unfinished/                 checkpoints of trainings
+    experiment.json             the experiment of the last run
+    command.json                the command of the first run of that experiment
 
 Files are written whole or not at all, the JSON last: a result is there when its JSON is, and holds.
 """
@@ -120,6 +122,30 @@ class Store:
             write_text(self.folder / name, text)
         except OSError as error:
             raise ReportError(f"{self.folder / name}: could not be written ({error})") from error
+
+    def write_experiment(self, experiment: dict[str, Any], command: str | None) -> None:
+        """Keeps the experiment of a run, and `command` unless an earlier run of the same experiment began here.
+
+        Raises:
+            ReportError: the folder cannot be written to.
+        """
+        text = json.dumps(experiment, indent=1) + "\n"
+        path = self.folder / "experiment.json"
+        try:
+            resumed = path.read_bytes() == text.encode()
+        except OSError:
+            resumed = False
+        if not resumed:
+            self.write_file("command.json", json.dumps({"command": command}) + "\n")
+            self.write_file(path.name, text)
+
+    def command(self) -> str | None:
+        """The command of the first run of the experiment here; None where none was recorded."""
+        try:
+            recorded = json.loads((self.folder / "command.json").read_text(encoding="utf-8"))["command"]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return None
+        return recorded if isinstance(recorded, str) else None
 
     def seconds(self, address: str) -> float | None:
         """How long a finished cell took, or None where that is not known."""

@@ -3,6 +3,10 @@
 One resample draws target seeds with replacement, then, within each seed drawn, its inversions with replacement. The
 estimate is the mean over seeds of each seed's mean: every seed weighs the same. Source: Davison and Hinkley 1997,
 section 3.8; percentile intervals, Efron and Tibshirani 1993, chapter 13.
+
+Means of hits, and of differences of hits, are the same to the last bit on every processor: whole numbers are added,
+which is exact in any order, and divided once. Means of other measures differ in their last bits where their terms are
+added in another order.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import fsum, lcm
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +29,8 @@ MOST_VALUES = 2**21
 """Values drawn at once: 16 MiB of float64, several times over."""
 MOST_KEPT = 2**24
 """Most weights that are kept between calls: 128 MiB of float64."""
+MOST_EXACT = 2**50
+"""Sums of whole numbers up to here are exact in float64, with room for values of more than 1."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,7 @@ def seed_bootstrap(values_by_seed: Sequence[npt.ArrayLike], resamples: int = RES
     rows = _rows(values_by_seed, 1)
     means = np.concatenate(list(_resampled(rows, resamples, seed)))
     low, high = _interval(means)
-    value = float(np.mean([row.mean() for row in rows]))
+    value = fsum(row.mean() for row in rows) / len(rows)
     return Estimate(value, float(low[0]), float(high[0]), len(rows), sum(map(len, rows)))
 
 
@@ -146,7 +153,16 @@ def _resampled(rows: list[FloatArray], resamples: int, seed: int) -> Iterator[Fl
     sizes, count = tuple(len(row) for row in rows), positive(resamples, "resamples")
     small = len(values) * count <= MOST_KEPT
     for weights in _kept_weights(sizes, count, seed) if small else _weights(sizes, count, seed):
-        yield weights @ values
+        yield weights @ values / (_unit(sizes) * len(sizes))
+
+
+def _unit(sizes: Sequence[int]) -> int:
+    """What the weights of one seed that is drawn sum to: a multiple of all sizes, so that weights are whole numbers.
+
+    1 where that would be too large to add exactly.
+    """
+    common = lcm(*sizes)
+    return common if common * len(sizes) <= MOST_EXACT else 1
 
 
 @lru_cache(maxsize=2)
@@ -156,18 +172,19 @@ def _kept_weights(sizes: tuple[int, ...], resamples: int, seed: int) -> tuple[Fl
 
 
 def _weights(row_sizes: tuple[int, ...], resamples: int, seed: int) -> Iterator[FloatArray]:
-    """How much each value counts in each resample, (some, values): rows sum to 1."""
+    """How much each value counts in each resample, (some, values): rows sum to `_unit` times the number of seeds."""
     sizes, rng = np.array(row_sizes), stream(seed, "seed bootstrap")
     seeds, total, largest = len(sizes), int(sizes.sum()), int(sizes.max())
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     at_once = max(1, MOST_VALUES // (seeds * largest + total))
+    unit = _unit(row_sizes)
     for begin in range(0, resamples, at_once):
         count = min(at_once, resamples - begin)
         chosen = rng.integers(0, seeds, (count, seeds))
         size = sizes[chosen][:, :, None]
         drawn = (rng.random((count, seeds, largest)) * size).astype(np.int64)
         place = np.arange(count)[:, None, None] * total + starts[chosen][:, :, None] + drawn
-        weight = np.where(np.arange(largest) < size, 1 / (seeds * size), 0.0)
+        weight = np.where(np.arange(largest) < size, unit / size, 0.0)
         yield np.bincount(place.ravel(), weight.ravel(), count * total).reshape(count, total).astype(np.float64)
 
 

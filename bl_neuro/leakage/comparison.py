@@ -21,6 +21,7 @@ from bl_neuro.leakage.bootstrap import LEVEL, RESAMPLES, Estimate, paired_bootst
 from bl_neuro.leakage.nulls import holm
 from bl_neuro.leakage.paired import PairedTest, paired_test
 from bl_neuro.leakage.power import MOST_SEEDS, Plan, seeds_needed
+from bl_neuro.rounding import fixed
 
 Judgement = Literal["differs", "equivalent", "inconclusive"]
 Pair = tuple[Sequence[npt.ArrayLike], Sequence[npt.ArrayLike]]
@@ -63,10 +64,9 @@ class PairVerdict:
             return f"equivalent: all {self.difference.n} inversions of {_seeds(self.difference.seeds)} score the same"
         if self.difference.seeds == 1:
             return f"inconclusive: one seed does not show how seeds differ; plan {WITH_ONE_SEED} seeds or more"
-        found = (
-            f"{100 * self.difference.value:+.1f} points "
-            f"(95% interval {100 * self.difference.low:+.1f} to {100 * self.difference.high:+.1f})"
-        )
+        ends = (self.difference.value, self.difference.low, self.difference.high)
+        value, low, high = (fixed(100 * end, 1, "+") for end in ends)
+        found = f"{value} points (95% interval {low} to {high})"
         if self.verdict == "differs":
             return f"differs: {found}"
         if self.verdict == "equivalent":

@@ -44,10 +44,17 @@ def one_page(results: AuditResults) -> str:
         *_mitigations(results),
         "## Limits",
         "\n".join(f"- {_plain(text)}" for text in limits(results)),
-        f"Made by `{results.made.command}`: {results.cells['done']:,} of {results.cells['planned']:,} cells. "
+        f"{_made_by(results.made.command)}: {results.cells['done']:,} of {results.cells['planned']:,} cells. "
         "The figures are in `results.json`, the pictures in `report.html`.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _made_by(command: str | None) -> str:
+    if command is None:
+        return "Command not recorded"
+    command = " ".join(command.split())
+    return f"Made by {_plain(command)}" if "`" in command else f"Made by `{command}`"
 
 
 def _pairs(results: AuditResults) -> list[str]:

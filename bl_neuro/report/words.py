@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bl_neuro.experiment.findings.estimates import ControlFinding, Estimate, Verdict
+from bl_neuro.rounding import fixed
 
 ATTACKS = {
     "v1": "v1",
@@ -20,16 +21,17 @@ ATTACKS = {
 
 def percent(fraction: float, decimals: int = 0) -> str:
     """A fraction in 0..1 as a percentage; only an exact 0 or 1 prints as 0% or 100%."""
+    near = round(fraction, 9)  # a mean of ones may end just below 1
     for places in (decimals, 1, 2, 3):
-        text = f"{100.0 * fraction:.{places}f}"
-        if 0.0 < float(text) < 100.0 or fraction in (0.0, 1.0):
+        text = fixed(100.0 * near, places)
+        if 0.0 < float(text) < 100.0 or near in (0.0, 1.0):
             return f"{text}%"
     return "<0.001%" if fraction < 0.5 else ">99.999%"
 
 
 def chance_label(fraction: float) -> str:
     """What guessing scores, as a percentage with one decimal only where it needs one: 10%, 2.5%."""
-    return f"{100.0 * fraction:.1f}".removesuffix(".0") + "%"
+    return fixed(100.0 * fraction, 1).removesuffix(".0") + "%"
 
 
 def percent_range(low: float, high: float) -> str:
@@ -40,7 +42,7 @@ def percent_range(low: float, high: float) -> str:
 
 def decimal(value: float, places: int = 2) -> str:
     """A number with a true minus sign, and none before a zero."""
-    text = f"{value:.{places}f}"
+    text = fixed(value, places)
     if float(text) == 0.0:
         text = text.removeprefix("-")
     return text.replace("-", "−")
@@ -48,7 +50,8 @@ def decimal(value: float, places: int = 2) -> str:
 
 def amount(value: float) -> str:
     """A number of things, 0 or more, with thousands set apart; one decimal below ten if it is not whole."""
-    return f"{value:,.1f}" if value < 10 and value != int(value) else f"{value:,.0f}"
+    near = round(value, 9)
+    return fixed(near, 1, ",") if near < 10 and near != int(near) else fixed(near, 0, ",")
 
 
 def duration(seconds: float) -> str:
@@ -102,7 +105,7 @@ def mitigation(kind: str, setting: str) -> str:
 
 def points(difference: float, sign: bool = True) -> str:
     """A difference of fractions in points: `+1.5`, `−0.4`, `0.0`."""
-    text = f"{100 * difference:+.1f}" if sign else f"{abs(100 * difference):.1f}"
+    text = fixed(100 * difference, 1, "+") if sign else fixed(abs(100 * difference), 1)
     return "0.0" if float(text) == 0 else text.replace("-", MINUS)
 
 
@@ -125,14 +128,14 @@ def ends(found: Estimate) -> str:
 
 def share(found: Estimate | None) -> str:
     """An estimate of a fraction, as a percentage."""
-    return "–" if found is None else percent(round(found.value, 9))
+    return "–" if found is None else percent(found.value)
 
 
 def share_ends(found: Estimate | None) -> str:
     """Its interval."""
     if found is None or found.low is None or found.high is None:
         return ""
-    return percent_range(*(round(end, 9) for end in (found.low, found.high)))  # sums of floats end just below 1
+    return percent_range(found.low, found.high)
 
 
 def judged(found: Verdict) -> str:
@@ -185,7 +188,7 @@ def against_chance(found: ControlFinding) -> str:
 
 def p_value(p: float) -> str:
     """`p 0.012`, `p < 0.001`."""
-    return "p < 0.001" if p < 0.001 else f"p {p:.3f}"
+    return "p < 0.001" if round(p, 9) < 0.001 else f"p {fixed(p, 3)}"
 
 
 def seen(difference: float) -> str:
@@ -195,7 +198,7 @@ def seen(difference: float) -> str:
 
 def whole_percent(fraction: float) -> str:
     """A place on an axis of fractions."""
-    return f"{100 * fraction:.0f}%".replace("-", MINUS)
+    return f"{fixed(100 * fraction, 0)}%".replace("-", MINUS)
 
 
 def seeds_needed(found: Verdict) -> str:

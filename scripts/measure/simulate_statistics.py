@@ -30,6 +30,7 @@ from scipy.special import ndtri
 from bl_neuro.files import write_text
 from bl_neuro.leakage import Plan, holm, paired_test, proportion_interval, seed_bootstrap
 from bl_neuro.leakage.bootstrap import LEVEL
+from bl_neuro.rounding import fixed
 from bl_neuro.seeding import stream
 
 Array = np.ndarray[Any, Any]
@@ -218,9 +219,9 @@ def failures(rows: list[dict[str, Any]]) -> list[str]:
         name = f"{row['what']}, {row['label']}"
         is_level = row["what"].startswith(("false positives", "false equivalence", "any false"))
         if is_level and "," not in row["what"] and row["high"] > MOST_WRONG:
-            wrong.append(f"{name}: {row['rate']:.3f}, upper limit {row['high']:.3f}")
+            wrong.append(f"{name}: {fixed(row['rate'], 3)}, upper limit {fixed(row['high'], 3)}")
         if "promised" in row and abs(row["rate"] - row["promised"]) > MOST_OFF:
-            wrong.append(f"{name}: {row['rate']:.3f}, promised {row['promised']:.3f}")
+            wrong.append(f"{name}: {fixed(row['rate'], 3)}, promised {fixed(row['promised'], 3)}")
     return wrong
 
 
@@ -241,9 +242,10 @@ def table(rows: list[dict[str, Any]], problems: list[str]) -> str:
     ]
     for row in rows:
         size = row.get("difference", row.get("margin", 0.0))
-        promised = f"{100 * row['promised']:.1f}" if "promised" in row else ""
-        seen = f"{100 * row['rate']:.1f} ({100 * row['low']:.1f} to {100 * row['high']:.1f})"
-        lines.append(f"| {row['what']} | {row['label']} | {100 * size:.1f} | {promised} | {seen} | {row['audits']:,} |")
+        promised = fixed(100 * row["promised"], 1) if "promised" in row else ""
+        rate, low, high, size = (fixed(100 * each, 1) for each in (row["rate"], row["low"], row["high"], size))
+        seen = f"{rate} ({low} to {high})"
+        lines.append(f"| {row['what']} | {row['label']} | {size} | {promised} | {seen} | {row['audits']:,} |")
     verdict = "Everything is as it should be." if not problems else "Not as it should be: " + "; ".join(problems)
     return "\n".join([*lines, "", verdict, ""])
 

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from paper_table import short
+from paper_table import interval, short
 
 import bl_neuro as bl
 from bl_neuro.files import write_text
-from bl_neuro.leakage import Estimate, hit_bootstrap, null_verdicts, paired_bootstrap, seed_bootstrap
+from bl_neuro.leakage import hit_bootstrap, null_verdicts, paired_bootstrap, seed_bootstrap
+from bl_neuro.rounding import fixed
 
 WARM = "warm start"
 """The attack that spends the whole budget on v2's warm start."""
@@ -69,8 +70,11 @@ class Cells:
         return float(np.mean(np.concatenate(self.rows(*names))))
 
     def course(self, place: int) -> float:
-        """The named judge's attack accuracy at a place of the courses: 0 after the warm start, -1 at the end."""
-        return float(np.mean([each["course"][place] for each in self.found.values()]))
+        """The named judge's attack accuracy at a place of the courses: 0 after the warm start, -1 at the end.
+
+        Rounded, because two means are compared that may be equal but for the order in which floats were added.
+        """
+        return round(float(np.mean([each["course"][place] for each in self.found.values()])), 9)
 
     @property
     def has_course(self) -> bool:
@@ -109,7 +113,7 @@ def table(results: Mapping[str, Any]) -> str:
         columns = [attack, *measured(results, attack, reveals, cells)]
         columns += [interval(seed_bootstrap(cells.rows(named, "confidence")))]
         columns += [interval(hit_bootstrap(cells.rows("target_success")))]
-        columns += [f"{cells.course(0):.3f}" if cells.has_course else "", margins(results, attack, reveals, named)]
+        columns += [fixed(cells.course(0), 3) if cells.has_course else "", margins(results, attack, reveals, named)]
         lines.append(f"| {' | '.join(columns)} |")
     lines += ["", *said(results, judges), *controls(results, judges), *foot(results)]
     return "\n".join(lines) + "\n"
@@ -129,7 +133,7 @@ def readme_table(results: Mapping[str, Any]) -> str:
     head = ["attack", "reveals", "queries a class", "targets x inversions", f"{judges[0]} (named)", *judges[1:]]
     lines = [f"| {' | '.join([*head, 'target success'])} |", "|---" * (len(head) + 1) + "|"]
     for attack, reveals, cells in attacks(results):
-        success = f"{cells.mean('target_success'):.3f}"
+        success = fixed(cells.mean("target_success"), 3)
         columns = [NAMES[attack], *measured(results, attack, reveals, cells), success]
         lines.append(f"| {' | '.join(columns)} |")
     return "\n".join(lines) + "\n"
@@ -138,11 +142,12 @@ def readme_table(results: Mapping[str, Any]) -> str:
 def introduction(results: Mapping[str, Any]) -> list[str]:
     """What was attacked, who judges, on which terms."""
     accuracies = [value for key, value in results["target_accuracy"].items() if key.startswith("trained")]
-    judges = ", ".join(f"`{name}` {value:.4f}" for name, value in results["judge_accuracy"].items())
+    judges = ", ".join(f"`{name}` {fixed(value, 4)}" for name, value in results["judge_accuracy"].items())
+    least, most = (fixed(pick(accuracies), 4) for pick in (min, max))
     return [
         "# Black-box inversion of MNIST",
         "",
-        f"Target 784-1000-10, {len(accuracies)} seeds, test accuracy {min(accuracies):.4f} to {max(accuracies):.4f}; "
+        f"Target 784-1000-10, {len(accuracies)} seeds, test accuracy {least} to {most}; "
         f"judges on the test images: {judges}. Substrate `loihi`. Mean and 95% interval over seeds and inversions.",
         "",
         "Attack accuracy under each judge. `conv` was named beforehand, and v2's settings were chosen under it, on "
@@ -171,9 +176,10 @@ def said(results: Mapping[str, Any], judges: Sequence[str]) -> list[str]:
             for judge in judges if ours[shown].found else ():
                 theirs, mine = cells.mean(judge, "hits"), ours[shown].mean(judge, "hits")
                 if theirs > mine:
-                    ahead.append(f"{attack} over v2 on {shown} under `{judge}` ({theirs:.3f} against {mine:.3f})")
+                    means = f"{fixed(theirs, 3)} against {fixed(mine, 3)}"
+                    ahead.append(f"{attack} over v2 on {shown} under `{judge}` ({means})")
         if cells.has_course and cells.course(-1) < cells.course(0):
-            below.append(f"{attack} on {reveals} ({cells.course(0):.3f}, then {cells.course(-1):.3f})")
+            below.append(f"{attack} on {reveals} ({fixed(cells.course(0), 3)}, then {fixed(cells.course(-1), 3)})")
     lines = [f"- Means above v2's: {'; '.join(ahead) or 'none, under any judge'}."]
     lines.append(f"- Ended below the shared warm start that they were given, under `{judges[0]}`: "
                  f"{'; '.join(below) or 'none'}.")  # fmt: skip
@@ -198,7 +204,7 @@ def controls(results: Mapping[str, Any], judges: Sequence[str]) -> list[str]:
     for kind, verdict in verdicts.items():
         above = "above chance" if verdict.above_chance else "not above chance"
         success = interval(hit_bootstrap(cells[kind].rows("target_success")))
-        accuracy = f"{interval(verdict.accuracy)}, p {verdict.adjusted_p:.3f}, {above}"
+        accuracy = f"{interval(verdict.accuracy)}, p {fixed(verdict.adjusted_p, 3)}, {above}"
         lines.append(f"- {kind}, {cells[kind].count}: {accuracy}; target success {success}")
     return [*lines, ""]
 
@@ -213,14 +219,8 @@ def margins(results: Mapping[str, Any], attack: str, reveals: str, judge: str) -
         ours = Cells(results, "v2", shown)
         if both := ours.found.keys() & theirs.found.keys():
             pair = (each.rows(judge, "hits", among=both) for each in (ours, theirs))
-            found.append(f"{shown}: " * white + interval(paired_bootstrap(*pair), sign="+"))
+            found.append(f"{shown}: " * white + interval(paired_bootstrap(*pair), "+"))
     return "; ".join(found)
-
-
-def interval(estimate: Estimate, sign: str = "") -> str:
-    """A value with its interval."""
-    value, low, high = (f"{each:{sign}.3f}" for each in (estimate.value, estimate.low, estimate.high))
-    return f"{value} [{low}, {high}]"
 
 
 def foot(results: Mapping[str, Any]) -> list[str]:

@@ -16,6 +16,7 @@ from bl_neuro.access import answered
 from bl_neuro.attacks import Attack, Inversions
 from bl_neuro.data import EventDataset
 from bl_neuro.leakage import held_at, hits, spike_density
+from bl_neuro.rounding import fixed
 from bl_neuro.seeding import derived_seed, stream
 from bl_neuro.testing.reference_target import ReferenceTarget
 from bl_neuro.training import Checkpoint, ImageEvaluator, TargetPlan
@@ -216,10 +217,11 @@ def costs(results: Results, rows: Sequence[Row], entries: Mapping[str, Entry], c
     ]
     for row in rows:
         if by_seed(done, row.attack, JUDGES[0], "hits"):
-            asked = f"{mean_of(done, row.attack, 'queries') / classes:,.0f}"
+            asked = fixed(mean_of(done, row.attack, "queries") / classes, 0, ",")
             asked = "white box" if entries[row.attack].white else asked
-            values = [mean_of(done, row.attack, what) for what in ("density", "target_success", "seconds")]
-            lines.append(f"| {row.name} | {asked} | {values[0]:.3f} | {values[1]:.3f} | {values[2]:.0f} |")
+            places = {"density": 3, "target_success": 3, "seconds": 0}
+            means = " | ".join(fixed(mean_of(done, row.attack, what), digits) for what, digits in places.items())
+            lines.append(f"| {row.name} | {asked} | {means} |")
     return lines
 
 

@@ -27,6 +27,7 @@ from bl_neuro.errors import InputError
 from bl_neuro.experiment.provenance import machine, now, versions
 from bl_neuro.files import write_text
 from bl_neuro.leakage import Estimate, confidences, differential_accuracy, hit_bootstrap, hits, seed_bootstrap
+from bl_neuro.rounding import fixed
 
 MEASURES = {"hits": "attack accuracy", "top3": "top-3", "confidence": "confidence", "daa": "DAA"}
 """What `judged` gives, and what the table calls its mean."""
@@ -49,9 +50,9 @@ class Published:
 
     def columns(self) -> list[str]:
         """As they stand in the table, in the order of `MEASURES`."""
-        found = [f"{value:.3f}" for value in (self.attack_accuracy, self.top3, self.confidence, self.daa)]
+        found = [fixed(value, 3) for value in (self.attack_accuracy, self.top3, self.confidence, self.daa)]
         if self.sd is not None:
-            found[:2] = [f"{value} ± {sd:.3f}" for value, sd in zip(found, self.sd)]
+            found[:2] = [f"{value} ± {fixed(sd, 3)}" for value, sd in zip(found, self.sd)]
         return found
 
 
@@ -240,8 +241,15 @@ def estimated(values: Sequence[Sequence[float]], measure: str = "") -> str:
     """Mean ± standard deviation over targets [95% interval], of values of a measure given by target."""
     found: Estimate = (hit_bootstrap if measure in ("hits", "top3") else seed_bootstrap)(values)
     means = [float(np.mean(each)) for each in values]
-    sd = f" ± {np.std(means, ddof=1):.3f}" if len(means) > 1 else ""
-    return f"{found.value:.3f}{sd} [{found.low:.3f}, {found.high:.3f}]"
+    sd = f" ± {fixed(np.std(means, ddof=1), 3)}" if len(means) > 1 else ""
+    value, ends = interval(found).split(" ", 1)
+    return f"{value}{sd} {ends}"
+
+
+def interval(estimate: Estimate, form: str = "") -> str:
+    """A value with its 95% interval; form: as in `fixed`."""
+    value, low, high = (fixed(each, 3, form) for each in (estimate.value, estimate.low, estimate.high))
+    return f"{value} [{low}, {high}]"
 
 
 def share_of_perfect_cells(cells: Iterable[Mapping[str, Any]], attack: str, judge: str) -> tuple[int, int]:
@@ -254,7 +262,7 @@ def span(values: Sequence[float]) -> str:
     """Mean and range of accuracies, and how many; "none yet" without any."""
     if not values:
         return "none yet"
-    return f"{np.mean(values):.4f} ({min(values):.4f} to {max(values):.4f}, {len(values)})"
+    return f"{fixed(np.mean(values), 4)} ({fixed(min(values), 4)} to {fixed(max(values), 4)}, {len(values)})"
 
 
 def foot(results: Results) -> list[str]:

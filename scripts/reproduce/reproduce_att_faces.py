@@ -24,7 +24,7 @@ from authors_inversions import read_inversions
 from authors_training import AuthorsTraining
 from face_twin import FaceTwin
 from paper_images import PRECISION, SUBSTRATE, Bench
-from paper_table import AUTHORS, AUTHORS_ACCURACY, Cell, Results, Row, by_seed, foot, judged, span, table
+from paper_table import AUTHORS, AUTHORS_ACCURACY, Cell, Results, Row, by_seed, foot, interval, judged, span, table
 
 import bl_neuro as bl
 from bl_neuro.attacks import BrainLeaksV1, BrainLeaksV2Gradient, GradientInversion
@@ -33,6 +33,7 @@ from bl_neuro.drawing.picture import INK, Picture, rendered, write
 from bl_neuro.experiment.threads import one_thread
 from bl_neuro.files import write_text
 from bl_neuro.leakage import paired_bootstrap
+from bl_neuro.rounding import fixed
 
 PLAN = replace(bl.training.plan_for("att_faces"), neuron="authors")
 TRAINING = AuthorsTraining(epochs=40, through_time=80, rate=1.5e-4, batch=40)
@@ -125,7 +126,7 @@ def report(results: Results) -> str:
     ]
     for split, what in SPLITS.items():
         names = [name.removeprefix(f"{split} ") for name in accuracy if name.startswith(f"{split} ")]
-        judges = ", ".join(f"{name} {accuracy[f'{split} {name}']:.4f}" for name in names)
+        judges = ", ".join(f"{name} {fixed(accuracy[f'{split} {name}'], 4)}" for name in names)
         rows = [Row(f"{split} / {attack}", name) for attack, name in NAMES.items()]
         if split == "authors":
             rows[0] = replace(rows[0], authors=AUTHORS["att_faces", "ann"])
@@ -151,9 +152,8 @@ def explained(results: Results) -> list[str]:
         pairs = [by_seed(results.cells, f"apart / {attack}", name, "hits") for name in (OWN, JUDGES[0])]
         if pairs[0]:
             more = paired_bootstrap(*pairs)
-            lines.append(f"  On the same inversions by {attack} its attack accuracy is {more.value:+.3f} "
-                         f"[{more.low:+.3f}, {more.high:+.3f}] beside that of `{JUDGES[0]}`, which saw others of the "
-                         "same people.")  # fmt: skip
+            lines.append(f"  On the same inversions by {attack} its attack accuracy is {interval(more, '+')} beside "
+                         f"that of `{JUDGES[0]}`, which saw others of the same people.")  # fmt: skip
     missing = [f"{NAMES[attack]} ({split})" for split, attack in ORDER if Cell(f"{split} / {attack}", 0) not in results]
     if missing:
         lines.append(f"- Not run yet: {'; '.join(missing)}. The same command goes on with them.")

@@ -24,6 +24,7 @@ from bl_neuro.attacks import BrainLeaksV1, BrainLeaksV2, BrainLeaksV2Gradient
 from bl_neuro.data import EventDataset, Split
 from bl_neuro.experiment.threads import one_thread
 from bl_neuro.files import write_text
+from bl_neuro.rounding import fixed
 
 STEPS = 100
 """Most steps of an input: the authors' inversions last as many."""
@@ -50,9 +51,10 @@ def split_of(dataset: EventDataset) -> Split[EventDataset]:
 
 def report(results: Results) -> str:
     """The results in Markdown."""
-    theirs, data = AUTHORS_ACCURACY["dvs_gesture"], results.data["facts"]["data"]
+    theirs = [fixed(accuracy, 3) for accuracy in AUTHORS_ACCURACY["dvs_gesture"]]
+    data = results.data["facts"]["data"]
     steps = results.data["settings"]["plan"]["steps"]
-    judges = ", ".join(f"{name} {value:.3f}" for name, value in results.data["facts"]["judge accuracy"].items())
+    judges = ", ".join(f"{name} {fixed(value, 3)}" for name, value in results.data["facts"]["judge accuracy"].items())
     accuracies = [f"on `{place}` {span(results.facts(f'target accuracy, {place}'))}" for place in (WHITE, BLACK)]
     lines = [
         "# The BrainLeaks table on DVS128 gestures",
@@ -60,7 +62,7 @@ def report(results: Results) -> str:
         f"{recordings(results)}; {data['note']}",
         "",
         f"Targets 16384-300-10, canonical neuron, T={steps}. Accuracy of the targets {', '.join(accuracies)} (authors "
-        f"{theirs[0]:.3f}); of the judges {judges} (authors {theirs[1]:.3f}).",
+        f"{theirs[0]}); of the judges {judges} (authors {theirs[1]}).",
         "",
         *table(results.cells, ROWS, JUDGES),
         "",

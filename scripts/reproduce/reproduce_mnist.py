@@ -30,6 +30,7 @@ from paper_table import (
     by_seed,
     estimated,
     foot,
+    interval,
     judged,
     share_of_perfect_cells,
     span,
@@ -43,6 +44,7 @@ from bl_neuro.drawing.picture import write
 from bl_neuro.experiment.threads import one_thread
 from bl_neuro.files import write_text
 from bl_neuro.leakage import paired_bootstrap
+from bl_neuro.rounding import fixed
 from bl_neuro.seeding import stream
 
 PLAN = replace(bl.training.plan_for("mnist"), hidden=(3000,), neuron="authors")
@@ -122,16 +124,16 @@ def judge_published(results: Results, folder: Path, judges: dict[str, Any]) -> N
 
 def report(results: Results) -> str:
     """The results in Markdown."""
-    theirs = AUTHORS_ACCURACY["mnist"]
+    theirs = [fixed(accuracy, 3) for accuracy in AUTHORS_ACCURACY["mnist"]]
     accuracy = results.data["facts"]["judge accuracy"]
     lines = [
         "# The BrainLeaks table on MNIST",
         "",
         f"Targets 784-3000-10, the authors' neuron, T=25, substrate `{SUBSTRATE}` in {PRECISION}; 30,000 training "
-        f"images. Test accuracy: targets {span(results.facts('target accuracy'))}, authors {theirs[0]:.3f}; ANN twins "
-        f"{span(results.facts('twin accuracy'))}. Authors' evaluator {theirs[1]:.3f}; our judges:",
+        f"images. Test accuracy: targets {span(results.facts('target accuracy'))}, authors {theirs[0]}; ANN twins "
+        f"{span(results.facts('twin accuracy'))}. Authors' evaluator {theirs[1]}; our judges:",
         "",
-        *(f"- `{name}` {accuracy[name]:.4f}: {what}" for name, what in JUDGES.items()),
+        *(f"- `{name}` {fixed(accuracy[name], 4)}: {what}" for name, what in JUDGES.items()),
         "",
         "Ours: mean ± standard deviation of the targets' means [95% interval over targets and inversions]. Priors: "
         f"neighbouring pixels agree (blur {PRIORS['blur']:g}), the digit is in the middle "
@@ -180,8 +182,8 @@ def explained(results: Results) -> list[str]:
                 paired_bootstrap(*(by_seed(done, attack, name, measure) for name in (first, second)))
                 for measure in ("confidence", "hits")
             )
-            lines.append(f"  - `{first}` less `{second}`, on the same inversions: attack accuracy {signed(hits)}, "
-                         f"confidence {signed(sure)}")  # fmt: skip
+            lines.append(f"  - `{first}` less `{second}`, on the same inversions: attack accuracy "
+                         f"{interval(hits, '+')}, confidence {interval(sure, '+')}")  # fmt: skip
         lines.append(f"  - the target itself takes them for their class: {estimated(by_success(done, attack), 'hits')}")
         if found := verdicts(done, f"{attack}, library"):
             accuracy = span(results.facts("library target accuracy"))
@@ -201,7 +203,7 @@ def verdicts(done: list[dict[str, Any]], attack: str) -> str:
     """Attack accuracy and confidence under each judge; "" where there are none."""
     found = {name: [by_seed(done, attack, name, measure) for measure in ("hits", "confidence")] for name in JUDGES}
     return ", ".join(
-        f"{np.mean([np.mean(row) for row in hits]):.2f} / {np.mean([np.mean(row) for row in sure]):.2f} (`{name}`)"
+        " / ".join(fixed(np.mean([np.mean(row) for row in rows]), 2) for rows in (hits, sure)) + f" (`{name}`)"
         for name, (hits, sure) in found.items()
         if hits
     )
@@ -214,11 +216,6 @@ def by_success(done: list[dict[str, Any]], attack: str) -> list[list[float]]:
         if cell["attack"] == attack:
             rows.setdefault(cell["seed"], []).extend(cell["target_success"])
     return [rows[seed] for seed in sorted(rows)]
-
-
-def signed(estimate: Any) -> str:
-    """A difference with its interval."""
-    return f"{estimate.value:+.3f} [{estimate.low:+.3f}, {estimate.high:+.3f}]"
 
 
 def draw(bench: Bench, library: Bench, judge: Any) -> Picture:

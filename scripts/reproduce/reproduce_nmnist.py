@@ -31,7 +31,7 @@ from paper_events import (
     recordings,
     run,
 )
-from paper_table import AUTHORS, AUTHORS_ACCURACY, Cell, Results, Row, by_seed, foot, paired, span, table
+from paper_table import AUTHORS, AUTHORS_ACCURACY, Cell, Results, Row, by_seed, foot, interval, paired, span, table
 
 import bl_neuro as bl
 from bl_neuro.attacks import BrainLeaksV1, BrainLeaksV2, BrainLeaksV2Gradient
@@ -39,6 +39,7 @@ from bl_neuro.attacks.input_form import TimeSegments
 from bl_neuro.experiment.threads import one_thread
 from bl_neuro.files import write_text
 from bl_neuro.leakage import null_verdicts, paired_bootstrap
+from bl_neuro.rounding import fixed
 
 SPLIT_SEED = 1
 PLAN = bl.training.plan_for("nmnist")
@@ -76,15 +77,16 @@ GRID = (*range(200, 601, 40), *range(700, 2001, 100))
 
 def report(results: Results) -> str:
     """The results in Markdown."""
-    done, theirs = results.cells, AUTHORS_ACCURACY["nmnist"]
-    judges = ", ".join(f"{name} {value:.3f}" for name, value in results.data["facts"]["judge accuracy"].items())
+    done = results.cells
+    theirs = [fixed(accuracy, 3) for accuracy in AUTHORS_ACCURACY["nmnist"]]
+    judges = ", ".join(f"{name} {fixed(value, 3)}" for name, value in results.data["facts"]["judge accuracy"].items())
     accuracies = [f"on `{place}` {span(results.facts(f'target accuracy, {place}'))}" for place in (WHITE, BLACK)]
     lines = [
         "# The BrainLeaks table on N-MNIST",
         "",
         f"{recordings(results)}. Targets 1156-300-10, canonical "
-        f"neuron, T={PLAN.steps}. Test accuracy of the targets {', '.join(accuracies)} (authors {theirs[0]:.3f}, on "
-        f"all of N-MNIST); of the judges {judges} (authors {theirs[1]:.3f}). `conv` was named beforehand and looks at "
+        f"neuron, T={PLAN.steps}. Test accuracy of the targets {', '.join(accuracies)} (authors {theirs[0]}, on "
+        f"all of N-MNIST); of the judges {judges} (authors {theirs[1]}). `conv` was named beforehand and looks at "
         "the mean frame, `spiking` at eight frames in time.",
         "",
         "Mean ± standard deviation of the targets' means [95% interval over targets and inversions].",
@@ -114,8 +116,7 @@ def beside(done: list[dict[str, Any]]) -> list[str]:
         pairs = [[by_seed(both, name, judge, "hits") for name in ("v2", other)] for judge in JUDGES]
         if all(len(ours) > 1 for ours, _ in pairs):
             found = [paired_bootstrap(*pair) for pair in pairs]
-            said = ", ".join(f"`{judge}` {each.value:+.3f} [{each.low:+.3f}, {each.high:+.3f}]"
-                             for judge, each in zip(JUDGES, found))  # fmt: skip
+            said = ", ".join(f"`{judge}` {interval(each, '+')}" for judge, each in zip(JUDGES, found))
             lines.append(f"- black-box v2 on counts less white-box {other}, attack accuracy: {said}")
     return [*lines, ""]
 
@@ -127,9 +128,8 @@ def controls(done: list[dict[str, Any]]) -> list[str]:
         return []
     lines = ["Null controls under `conv` (chance 0.1, Holm over the controls):", ""]
     for name, verdict in null_verdicts(found, 10).items():
-        accuracy, above = verdict.accuracy, "above chance" if verdict.above_chance else "not above chance"
-        lines.append(f"- {name}: {accuracy.value:.3f} [{accuracy.low:.3f}, {accuracy.high:.3f}], "
-                     f"p {verdict.adjusted_p:.3f}, {above}")  # fmt: skip
+        above = "above chance" if verdict.above_chance else "not above chance"
+        lines.append(f"- {name}: {interval(verdict.accuracy)}, p {fixed(verdict.adjusted_p, 3)}, {above}")
     return [*lines, ""]
 
 

@@ -63,8 +63,12 @@ def test_a_given_model_is_planned_audited_and_not_audited_again(call: Callable[.
     kept = json.loads((out / "summary.json").read_text())
     assert kept["rows"] == summary["rows"]
 
-    again = call("audit", given, "--out", out)
+    assert f"Made by `bl-neuro audit {given.name}`" in (out / "summary.md").read_text()
+    results = (out / "results.json").read_bytes()
+    again = call("audit", given, "--out", out, "--jobs", 2)
     assert again.code == 0
+    assert (out / "results.json").read_bytes() == results
+    assert "Does the substrate change leakage? Not asked. This audit has one substrate" in again.out
     assert "Means and 95% intervals over target seeds" in again.out
     assert "7 of 7 cells are done" in again.out
     planned = json.loads(call("audit", given, "--plan", "--out", out, "--json").out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -103,6 +104,22 @@ def test_hits_that_are_all_alike_have_an_interval_of_some_width() -> None:
         assert (found.low, found.high) == proportion_interval(hit, 100)
     mixed = [[True, False, True], [1, 1, 0]]
     assert hit_bootstrap(mixed, 100, 3) == seed_bootstrap(mixed, 100, 3)
+
+
+@pytest.mark.parametrize("sizes", [(40, 40, 40, 40), (10, 10, 10), (20, 5, 40), (7, 11, 13), (1,)])
+@pytest.mark.parametrize("low", [0, -1])
+def test_means_of_hits_are_exact(sizes: tuple[int, ...], low: int) -> None:
+    """A whole number over a whole number, so that no processor gives another last bit. low: -1 for differences."""
+    rng = np.random.default_rng(3)
+    whole = math.lcm(*sizes) * len(sizes)
+    means = bootstrap_means([rng.integers(low, 2, size) for size in sizes], 2_000, seed=0)
+    assert (means == np.rint(means * whole) / whole).all()
+
+
+def test_means_over_sizes_without_a_small_common_multiple() -> None:
+    sizes = (997, 991, 983, 977, 971, 967)
+    means = bootstrap_means([np.ones(size) for size in sizes], 20, seed=0)
+    assert means == pytest.approx(np.ones(20))
 
 
 def test_pairs_share_what_varies_over_seeds() -> None:

@@ -64,3 +64,10 @@ def test_a_bare_audit_has_a_page_too(make_audit: Callable[..., AuditResults]) ->
     text = one_page(make_audit(**empty, stands_for={}))
     assert "## Pairs" not in text
     assert "## Limits" in text
+
+
+def test_a_command_that_was_not_recorded_is_not_made_up(make_audit: Callable[..., AuditResults]) -> None:
+    made = {**make_audit().made.model_dump(), "command": None}
+    assert "Command not recorded: 98 of 100 cells." in one_page(make_audit(made=made))
+    made["command"] = "bl-neuro audit 'a`b.toml'"
+    assert r"Made by bl-neuro audit 'a\`b.toml': 98" in one_page(make_audit(made=made))

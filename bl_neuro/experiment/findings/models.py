@@ -138,7 +138,7 @@ class AuditCell(Part):
 class Made(Part):
     """With what the cells were done."""
 
-    command: str
+    command: str | None = Field(description="Of the first run; null where it was not recorded.")
     versions: dict[str, list[str]] = Field(description="Of packages; several where cells were done with several.")
     machines: list[str]
 

@@ -50,7 +50,7 @@ def audit_results(
             "curves": course_curves(cells, measures),
             "inversions": list(_inversions(cells, measures).values()),
             "overlap": material.overlap,
-            "made": _made(experiment.name, store, list(measures)),
+            "made": _made(store, list(measures)),
         }
     )
 
@@ -96,7 +96,7 @@ def _inversions(cells: Sequence[Cell], measures: Measures) -> dict[str, dict[str
     return found
 
 
-def _made(name: str, store: Store, done: Sequence[str]) -> dict[str, Any]:
+def _made(store: Store, done: Sequence[str]) -> dict[str, Any]:
     """Where and with what the cells were done."""
     times = [found for address in done if (found := store.times(address))]
     versions: dict[str, set[str]] = {}
@@ -105,7 +105,7 @@ def _made(name: str, store: Store, done: Sequence[str]) -> dict[str, Any]:
             versions.setdefault(package, set()).add(version)
     machines = {", ".join(str(value) for value in each.get("machine", {}).values()) for each in times}
     return {
-        "command": f"bl-neuro audit {name}",
+        "command": store.command(),
         "versions": {package: sorted(versions[package]) for package in sorted(versions)},
         "machines": sorted(machines),
     }

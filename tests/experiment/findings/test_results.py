@@ -64,6 +64,12 @@ def test_the_page_and_the_summary_say_the_same_verdict(undisturbed: Path) -> Non
     assert "**Not asked.** This audit has one substrate, loihi: there is nothing to compare." in summary
 
 
+def test_the_report_states_how_the_audit_was_started(undisturbed: Path, results: AuditResults) -> None:
+    assert results.made.command == "Audit.of('small.toml').run()"
+    assert "Made by `Audit.of('small.toml').run()`" in (undisturbed / "summary.md").read_text()
+    assert "Audit.of(&#39;small.toml&#39;).run()" in (undisturbed / "report.html").read_text()
+
+
 def test_pictures_are_those_of_the_cells(small: Path, undisturbed: Path, results: AuditResults) -> None:
     audit = Audit.of(str(small), undisturbed)
     pictures = audit.pictures()
@@ -86,6 +92,7 @@ def test_an_audit_that_did_not_run_has_results_too(small: Path, tmp_path: Path) 
     found = audit.results(audit.summary())
     assert found.cells["done"] == 0
     assert found.inversions == found.curves == []
+    assert found.made.command is None
     assert found.evaluators[0].accuracy is None
 
 
