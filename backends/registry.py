@@ -6,7 +6,6 @@ Others join through the entry-point group `bl_neuro.backends`: name = "package.m
 from __future__ import annotations
 
 import contextlib
-import difflib
 import importlib
 import importlib.util
 import io
@@ -15,51 +14,40 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from functools import lru_cache
-from importlib.metadata import entry_points
 from typing import Any
 
 from bl_neuro.backends.base import Backend, Target
-from bl_neuro.errors import InputError, MissingDependency, SubstrateError, UnknownSubstrate, Unsupported
+from bl_neuro.errors import InputError, MissingDependency, UnknownSubstrate, Unsupported
 from bl_neuro.network import Network
+from bl_neuro.registry import Registry
 
-GROUP = "bl_neuro.backends"
-_OURS = {
-    "snntorch": "bl_neuro.backends._snntorch:SnnTorchBackend",
-    "norse": "bl_neuro.backends._norse:NorseBackend",
-    "slayer": "bl_neuro.backends._slayer:SlayerBackend",
-    "loihi": "bl_neuro.backends.loihi.backend:LoihiBackend",
-    "lava": "bl_neuro.backends.lava.backend:LavaBackend",
-}
+BACKENDS: Registry[Backend] = Registry(
+    noun="substrate",
+    group="bl_neuro.backends",
+    base="bl_neuro.backends.base:Backend",
+    ours={
+        "snntorch": "bl_neuro.backends._snntorch:SnnTorchBackend",
+        "norse": "bl_neuro.backends._norse:NorseBackend",
+        "slayer": "bl_neuro.backends._slayer:SlayerBackend",
+        "loihi": "bl_neuro.backends.loihi.backend:LoihiBackend",
+        "lava": "bl_neuro.backends.lava.backend:LavaBackend",
+    },
+    unknown=UnknownSubstrate,
+)
 
 
 def available_substrates() -> tuple[str, ...]:
-    """Names of every substrate there is a backend for, installed framework or not; ours first."""
-    return (*_OURS, *sorted({point.name for point in entry_points(group=GROUP)} - set(_OURS)))
+    """Names of every substrate that has a backend, whether its framework is installed or not; ours first."""
+    return BACKENDS.names
 
 
 def find_backend(name: str) -> type[Backend]:
     """The backend of substrate `name`. Imports no framework.
 
     Raises:
-        UnknownSubstrate: there is none of that name. SubstrateError: another package's backend does not load.
+        UnknownSubstrate: no substrate has that name. PluginError: another package's backend does not load.
     """
-    if name in _OURS:
-        module, _, attribute = _OURS[name].partition(":")
-        found: type[Backend] = getattr(importlib.import_module(module), attribute)
-        return found
-    for point in entry_points(group=GROUP):
-        if point.name == name:
-            try:
-                loaded = point.load()
-            except Exception as error:  # another package's code: anything can go wrong in it
-                raise SubstrateError(f"substrate '{name}': its backend {point.value} does not load: {error}") from error
-            if not (isinstance(loaded, type) and issubclass(loaded, Backend)):
-                raise SubstrateError(f"substrate '{name}': {point.value} is not a subclass of bl_neuro's Backend")
-            return loaded
-    known = available_substrates()
-    close = difflib.get_close_matches(str(name), known, n=1)
-    hint = f"; did you mean '{close[0]}'?" if close else ""
-    raise UnknownSubstrate(f"substrate: expected one of {', '.join(known)}, found {name!r}{hint}")
+    return BACKENDS.find(name)
 
 
 def missing_reason(backend: type[Backend], **options: Any) -> str | None:

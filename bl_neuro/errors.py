@@ -20,6 +20,7 @@
     │   ├── EndpointRefused       it will not answer this: no such model, no right to ask, too large
     │   ├── EndpointUnavailable   it cannot be reached, or was busy for too long
     │   └── EndpointProtocolError what it said is not the protocol
+    ├── PluginError           a part that another package adds does not load
     └── ReportError           a report could not be written
 
 `TokenInTheClear` is a warning: a token is about to go over plain HTTP to another machine.
@@ -146,6 +147,10 @@ class EndpointUnavailable(EndpointError):
 
 class EndpointProtocolError(EndpointError):
     """What an endpoint said is not the Open Inference Protocol, or not what it announced."""
+
+
+class PluginError(BlNeuroError):
+    """A part that another package adds through an entry point does not load, or is of another kind."""
 
 
 class ReportError(BlNeuroError):
