@@ -15,8 +15,9 @@ SMALL = 16 * 16
 def limits(results: AuditResults) -> list[str]:
     """A sentence or two each."""
     found = [
-        "These attacks bring out class prototypes, what a network holds to be typical of a class, and not members of "
-        "the training data; nothing here tests membership.",
+        "These attacks bring out class prototypes, what a network holds to be typical of a class, and barely anything "
+        "of individual members of the training data (nearest-sample membership AUC .51 on digits). This audit does not "
+        "test membership.",
         "Figures are lower bounds: a better attack or a larger budget may get more. A low figure proves nothing.",
         "An evaluator’s word is not the truth. Substrates are compared only under the same evaluator, and a verdict "
         "that evaluators do not share is weak.",
