@@ -40,7 +40,7 @@ NAMES = {
 }
 """What the README calls them."""
 RESULTS = Path(__file__).resolve().parents[2] / "results" / "mnist-black-box.json"
-README = RESULTS.parent.parent / "README.md"
+README = RESULTS.parent.parent / "docs" / "results.md"
 BEGIN, END = "<!-- mnist -->\n", "<!-- /mnist -->"
 """Where the README's table stands."""
 

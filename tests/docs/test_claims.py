@@ -1,4 +1,4 @@
-"""What the texts claim: figures of the README are those of the results, and claims that were found false stay away."""
+"""Claims of the texts: docs/results.md quotes the figures of the results, and false claims do not come back."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from bl_neuro.experiment.findings.models import AuditResults
 from bl_neuro.rounding import fixed
 
-ROOT = Path(__file__).parents[1]
-README = ROOT / "README.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "results.md"
 TEXTS = [
     *ROOT.glob("*.md"),
     *ROOT.glob("docs/**/*.md"),
@@ -77,7 +77,7 @@ def test_the_earlier_black_box_attack_is_cited(text: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["digits", "mnist"])
-def test_the_readme_has_the_differences_of_the_audits(name: str) -> None:
+def test_the_results_have_the_differences_of_the_audits(name: str) -> None:
     """Real numbers less Loihi's integers, one comparison for each attack and what it is shown."""
     differences = {
         (compared.attack, compared.reveals): compared.verdict.difference
@@ -90,10 +90,10 @@ def test_the_readme_has_the_differences_of_the_audits(name: str) -> None:
         ends = (difference.value, difference.low, difference.high)
         value, low, high = (fixed(100 * end, 1, "+") for end in ends if end is not None)
         cells.append(f"{value} [{low}, {high}]")
-    assert f"| {' | '.join(cells)} |" in README.read_text(encoding="utf-8")
+    assert f"| {' | '.join(cells)} |" in PAGE.read_text(encoding="utf-8")
 
 
-def test_the_readme_has_what_each_judge_recognised() -> None:
+def test_the_results_have_what_each_judge_recognised() -> None:
     ranges: dict[str, list[str]] = {"digits": [], "mnist": []}
     for name, row in ranges.items():
         for judge in ("conv", "spiking"):
@@ -103,4 +103,4 @@ def test_the_readme_has_what_each_judge_recognised() -> None:
             row.append(f"{fixed(100 * low, 0)} to {fixed(100 * high, places)}%")
     on_digits = "{} (convolutional evaluator) and {} (spiking evaluator) on digits".format(*ranges["digits"])
     on_mnist = "{} and {} on MNIST".format(*ranges["mnist"])
-    assert f"{on_digits}, {on_mnist}" in words_of(README)
+    assert f"{on_digits}, {on_mnist}" in words_of(PAGE)
