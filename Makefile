@@ -25,9 +25,10 @@ coverage: env  ## the tests in one process, with coverage
 	$(BIN)/python -m coverage run -m pytest $(T)
 	$(BIN)/python -m coverage report --skip-covered
 
-lint: env  ## style, imports, docstrings, formatting
+lint: env  ## style, docstrings, formatting, and which part imports which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo --no-cache
 
 format: env  ## format and apply safe fixes
 	$(BIN)/ruff check --fix .
