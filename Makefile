@@ -2,6 +2,8 @@
 # PYTHON=... picks another interpreter; newer than 3.10 means without Lava.
 BIN := .venv/bin
 PYTEST_FLAGS ?= -n 2 --dist loadfile
+# Collection takes half the time where the bytecode of the tests is kept.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help env demo test test-portable coverage lint format types check clean
