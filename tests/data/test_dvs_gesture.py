@@ -60,6 +60,7 @@ def test_gestures_as_tonic_keeps_them(tmp_path: Path, files: Any) -> None:
             np.save(folder / f"{label}.npy", events)
     data = load_dvs_gesture(tmp_path)
     assert sorted(data.labels.tolist()) == sorted([*range(10)] * 2)
+    assert data.held_out is not None
     assert data.held_out.sum() == 10
     assert data.completeness == "subset: 20 of 1,219"
     (tmp_path / "DVSGesture/ibmGestureTest/user24_lab/12.npy").write_bytes(b"")

@@ -23,6 +23,7 @@ def test_idx_files_are_read(tmp_path: Path, files: Any) -> None:
     assert np.array_equal(data.images, images[:, None] / 255)
     assert np.array_equal(data.labels, labels)
     assert data.class_names == tuple("0123456789")
+    assert data.held_out is not None
     assert np.array_equal(data.held_out, np.arange(50) >= 30)
     assert data.completeness == "subset: 50 of 70,000"
     split = official_split(data, 0)

@@ -22,6 +22,7 @@ def test_nmnist_in_its_folders(tmp_path: Path, files: Any) -> None:
     assert told == [(done, 15) for done in range(1, 16)]
     assert (data.input_shape, data.dt_s) == ((1, 34, 34), 0.003)
     assert data.labels.tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 0, 1, 2]
+    assert data.held_out is not None
     assert data.held_out.tolist() == [False] * 12 + [True] * 3
     assert data.completeness == "subset: 15 of 70,000"
     assert data.steps == 13  # the events left after denoising span 39 ms

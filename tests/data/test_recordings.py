@@ -161,7 +161,8 @@ PAIRS = recorded(
 def test_one_polarity_clamped_in_whole_windows() -> None:
     frames = to_frames(PAIRS.copy(), framing())
     assert framing().input_shape == (1, 5, 6)
-    assert (frames.dtype, frames.shape) == (np.uint8, (2, 1, 5, 6))
+    assert frames.dtype == np.uint8
+    assert frames.shape == (2, 1, 5, 6)
     # windows of 100 us from the first event that is left, the second; the last window is not whole
     assert np.argwhere(frames).tolist() == [[0, 0, 1, 1], [0, 0, 1, 2], [1, 0, 1, 2]]
 
