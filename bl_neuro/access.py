@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bl_neuro.network import Network, Readout
 
 Reveals = Literal["membrane", "scores", "spikes", "counts", "label"]
-REVEALS: tuple[str, ...] = get_args(Reveals)
+REVEALS: tuple[Reveals, ...] = get_args(Reveals)
 
 
 class WhiteBox:

@@ -16,6 +16,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: tests run side by
 
 from bl_neuro import AveragePool, Conv, CubaLIF, Dense, Flatten, Network, SumPool  # noqa: E402
 from bl_neuro.backends import find_backend, missing_reason  # noqa: E402
+from bl_neuro.layers import Layer  # noqa: E402
 
 settings.register_profile("fixed", derandomize=True, deadline=None, max_examples=60, database=None)
 settings.load_profile("fixed")
@@ -50,7 +51,7 @@ def small_network() -> Network:
 def image_network() -> Network:
     """One of every kind of layer: (2, 6, 6) images, three classes."""
     rng = np.random.default_rng(6)
-    layers = [
+    layers: list[Layer] = [
         Conv(rng.normal(size=(4, 1, 3, 3)), CubaLIF(threshold=0.8), padding=1, groups=2),
         SumPool(2),
         Conv(rng.normal(size=(3, 4, 2, 2)), CubaLIF(threshold=[0.5, 1.0, 1.5], bias=0.05)),

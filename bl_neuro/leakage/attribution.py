@@ -9,14 +9,13 @@ The steps add up to the total, last rung minus first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-import numpy.typing as npt
-
 from bl_neuro.errors import InputError
 from bl_neuro.leakage.bootstrap import RESAMPLES, Estimate, seed_bootstrap
+from bl_neuro.leakage.checked import BySeed
 from bl_neuro.leakage.comparison import PairVerdict, pair_verdicts
 
 
@@ -42,7 +41,7 @@ class Attribution:
 
 
 def attribute(
-    values_by_rung: Mapping[str, Sequence[npt.ArrayLike]], margin: float, resamples: int = RESAMPLES, seed: int = 0
+    values_by_rung: Mapping[str, BySeed], margin: float, resamples: int = RESAMPLES, seed: int = 0
 ) -> Attribution:
     """Attributes differences in a measure to the steps between rungs.
 

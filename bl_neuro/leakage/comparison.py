@@ -10,21 +10,20 @@ equivalence each among themselves. Intervals are 95% each, not adjusted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy.typing as npt
-
 from bl_neuro.errors import InputError
 from bl_neuro.leakage.bootstrap import LEVEL, RESAMPLES, Estimate, paired_bootstrap
+from bl_neuro.leakage.checked import BySeed
 from bl_neuro.leakage.nulls import holm
 from bl_neuro.leakage.paired import PairedTest, paired_test
 from bl_neuro.leakage.power import MOST_SEEDS, Plan, seeds_needed
 from bl_neuro.rounding import fixed
 
 Judgement = Literal["differs", "equivalent", "inconclusive"]
-Pair = tuple[Sequence[npt.ArrayLike], Sequence[npt.ArrayLike]]
+Pair = tuple[BySeed, BySeed]
 WITH_ONE_SEED = 12
 """Seeds to plan with where one seed says nothing of their spread."""
 

@@ -13,17 +13,16 @@ first is the power of the noncentral t.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 
 from bl_neuro.arrays import FloatArray
 from bl_neuro.errors import InputError
 from bl_neuro.leakage.bootstrap import LEVEL, paired_rows
-from bl_neuro.leakage.checked import numbers, positive
+from bl_neuro.leakage.checked import BySeed, numbers, positive
 
 POWER = 0.8
 MOST_SEEDS = 10_000
@@ -107,9 +106,7 @@ def hit_spread(first: float, second: float, correlation: float) -> float:
     return float(np.sqrt(max(0.0, one + other - 2 * correlation * np.sqrt(one * other))))
 
 
-def observed_plan(
-    first_by_seed: Sequence[npt.ArrayLike], second_by_seed: Sequence[npt.ArrayLike], comparisons: int = 1
-) -> Plan:
+def observed_plan(first_by_seed: BySeed, second_by_seed: BySeed, comparisons: int = 1) -> Plan:
     """The plan that paired measurements, see `paired_test`, amount to: spread and within as they show them.
 
     From a pilot run, for the next: `replace(plan, seeds=25)`. Seeds may differ in inversions; their mean counts. What

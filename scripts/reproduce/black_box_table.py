@@ -215,8 +215,8 @@ def margins(results: Mapping[str, Any], attack: str, reveals: str, judge: str) -
     for shown in () if attack == "v2" else REVEALS[:3] if white else (reveals,):
         ours = Cells(results, "v2", shown)
         if both := ours.found.keys() & theirs.found.keys():
-            pair = (each.rows(judge, "hits", among=both) for each in (ours, theirs))
-            found.append(f"{shown}: " * white + interval(paired_bootstrap(*pair), "+"))
+            first, second = (cells.rows(judge, "hits", among=both) for cells in (ours, theirs))
+            found.append(f"{shown}: " * white + interval(paired_bootstrap(first, second), "+"))
     return "; ".join(found)
 
 

@@ -40,7 +40,7 @@ PLAN = replace(bl.training.plan_for("att_faces"), neuron="authors")
 TRAINING = AuthorsTraining(epochs=40, through_time=80, rate=1.5e-4, batch=40)
 TWIN = FaceTwin(epochs=70, rate=1e-4, batch=8)
 """As far as the authors' 5e-5 all along. At higher rates, in fewer steps, sigmoids saturate and inversion stalls."""
-PRIORS = {"blur": 2.0}
+PRIORS: dict[str, Any] = {"blur": 2.0}
 """Faces fill the picture, so there is no window."""
 ATTACKS: dict[str, Any] = {
     "ann": GradientInversion(clip=False),
@@ -151,9 +151,9 @@ def explained(results: Results) -> list[str]:
     """What the table does not say by itself."""
     lines = [f"- `{OWN}` is a convolutional judge that learned from the target's own photographs."]
     for attack in ("ann", "v1", "v2_gradient"):
-        pairs = [by_seed(results.cells, f"apart / {attack}", name, "hits") for name in (OWN, JUDGES[0])]
-        if pairs[0]:
-            more = paired_bootstrap(*pairs)
+        own, judged = (by_seed(results.cells, f"apart / {attack}", name, "hits") for name in (OWN, JUDGES[0]))
+        if own:
+            more = paired_bootstrap(own, judged)
             lines.append(f"  On the same inversions by {attack} its attack accuracy is {interval(more, '+')} beside "
                          f"that of `{JUDGES[0]}`, which saw others of the same people.")  # fmt: skip
     missing = [f"{NAMES[attack]} ({split})" for split, attack in ORDER if Cell(f"{split} / {attack}", 0) not in results]

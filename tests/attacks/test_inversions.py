@@ -151,7 +151,8 @@ def test_a_search_that_never_asked_comes_back(tmp_path: Path) -> None:
     assert len(load_inversions(tmp_path / "none.safetensors").trace.queries) == 0
 
 
-Facts, Parts = dict[str, str], dict[str, Tensor]
+Facts = dict[str, str]
+Parts = dict[str, Tensor]
 
 
 def _part(name: str, change: Callable[[Tensor], Tensor]) -> Callable[[Facts, Parts], None]:

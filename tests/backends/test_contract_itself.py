@@ -15,8 +15,9 @@ from torch import Tensor
 from bl_neuro.backends import Backend, Response, Target, registry
 from bl_neuro.backends.base import Start
 from bl_neuro.network import Network
-from bl_neuro.testing.backend_contract import BackendContract, Opener
+from bl_neuro.testing.backend_contract import BackendContract
 from bl_neuro.testing.reference_target import ReferenceTarget
+from bl_neuro.testing.substrate_fixture import Opener
 
 
 def backend_of(target: type[Target], named: str) -> type[Backend]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 from bl_neuro.experiment.findings.models import AuditResults
 from bl_neuro.report.one_page import one_page
@@ -60,7 +61,9 @@ def test_marks_in_names_are_no_markdown(make_audit: Callable[..., AuditResults])
 
 
 def test_a_bare_audit_has_a_page_too(make_audit: Callable[..., AuditResults]) -> None:
-    empty = {name: [] for name in ("rows", "verdicts", "alike", "ladder", "mitigations", "replays", "controls")}
+    empty: dict[str, list[Any]] = {
+        name: [] for name in ("rows", "verdicts", "alike", "ladder", "mitigations", "replays", "controls")
+    }
     text = one_page(make_audit(**empty, stands_for={}))
     assert "## Pairs" not in text
     assert "## Limits" in text

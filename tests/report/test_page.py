@@ -153,9 +153,17 @@ def test_a_control_below_chance_is_neither_good_news_nor_p_of_zero(
 def test_an_audit_of_which_nothing_is_done_has_a_page_too(make_audit: Make, make_audit_pictures: MakePictures) -> None:
     done = make_audit()
     measures = ("queries_per_class", "target_accuracy", "target_success", "pearson_selectivity", "spike_density")
-    waiting = {"access": None, "threat_model": None, "status": {}, "evaluators": {}, **dict.fromkeys(measures)}
+    waiting: dict[str, Any] = {
+        "access": None,
+        "threat_model": None,
+        "status": {},
+        "evaluators": {},
+        **dict.fromkeys(measures),
+    }
     rows = [{**row.model_dump(), **waiting} for row in done.rows]
-    empty = {name: [] for name in ("verdicts", "alike", "ladder", "power", "mitigations", "replays", "controls")}
+    empty: dict[str, list[Any]] = {
+        name: [] for name in ("verdicts", "alike", "ladder", "power", "mitigations", "replays", "controls")
+    }
     judges = [
         {**each.model_dump(), "architecture": None, "accuracy": None, "samples": None} for each in done.evaluators
     ]

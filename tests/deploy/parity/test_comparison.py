@@ -325,7 +325,10 @@ def test_input_neurons_are_driven_with_real_values(needs: Callable[[str], None])
     needs("slayer")
     needs("snntorch")
     neuron = bl.CubaLIF(threshold=30, current_decay=0.5, voltage_decay=0.125)
-    layers = [bl.Input(9, neuron, bias=2), bl.Dense(2 * np.arange(-9, 9).reshape(3, 6), bl.CubaLIF(10, 1, 0.5))]
+    layers: list[Layer] = [
+        bl.Input(9, neuron, bias=2),
+        bl.Dense(2 * np.arange(-9, 9).reshape(3, 6), bl.CubaLIF(10, 1, 0.5)),
+    ]
     network = bl.Network((6,), layers, arithmetic="loihi")
     report = compare(network, ["snntorch", "slayer", "loihi"])
     assert pair_of(report, "slayer", "loihi").exact

@@ -60,7 +60,7 @@ def test_the_ladder_has_two_rungs_of_its_own_and_shares_its_ends(small: Path, tm
 
 def test_a_difference_is_put_down_to_the_step_that_makes_it(small: Path, tmp_path: Path) -> None:
     audited = audit(small, tmp_path, "[ladder]\n")
-    low = {("loihi", None, "membrane"): 0.4, ("loihi", None, "counts"): 0.4}
+    low: dict[tuple[str, str | None, str], float] = {("loihi", None, "membrane"): 0.4, ("loihi", None, "counts"): 0.4}
     found = ladder_findings(audited.experiment, audited.cells, judged(audited, low))
     views = [(each["attack"], each["reveals"]) for each in found]
     assert views == [("v2", "membrane")] * 2 + [("v1", "gradient")] * 2
