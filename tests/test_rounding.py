@@ -57,4 +57,4 @@ def test_away_from_ties_it_prints_as_python_does(value: float, places: int, form
 def test_equal_means_are_equal_whatever_the_order_of_their_terms() -> None:
     assert 0.1 + 0.2 + 0.3 != 0.3 + 0.2 + 0.1
     assert settled(0.1 + 0.2 + 0.3) == settled(0.3 + 0.2 + 0.1) == 0.6
-    assert settled(np.float32(0.5)) == 0.5
+    assert settled(float(np.float32(0.5))) == 0.5

@@ -23,9 +23,6 @@ from bl_neuro.report.words import (
     seeds_needed,
     view,
 )
-from bl_neuro.experiment.findings.models import AuditResults, AuditRow
-from bl_neuro.report.words import FEW_SEEDS, TARGETS, ends, many, margin_points, points, seeds_needed, view
-from bl_neuro.report.words import chance_label, listed, percent_range
 from bl_neuro.rounding import settled
 
 UNJUDGED = "Not asked"

@@ -8,8 +8,6 @@ from bl_neuro.experiment.findings.estimates import Ladder, Mitigation, Verdict
 from bl_neuro.experiment.findings.models import AuditResults
 from bl_neuro.report.views import mitigation_cases
 from bl_neuro.report.words import ATTACKS, listed, many, mitigation, points, view
-from bl_neuro.report.words import many, mitigation, points, view
-from bl_neuro.report.words import ATTACKS, listed
 from bl_neuro.rounding import settled
 
 CAP = "query_cap"

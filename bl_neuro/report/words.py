@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from bl_neuro.experiment.findings.models import Control, Row
-from bl_neuro.rounding import fixed, settled
 
 from bl_neuro.experiment.findings.estimates import ControlFinding, Estimate, Verdict
-from bl_neuro.rounding import fixed
-from bl_neuro.report.words import ATTACKS, listed, percent, percent_range
 from bl_neuro.rounding import fixed, settled
 
 ATTACKS = {
