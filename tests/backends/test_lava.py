@@ -32,7 +32,6 @@ def _needs_lava() -> None:
 
 class TestLava(BackendContract):
     substrate = "lava"
-    arithmetic = "fixed_point"
     dense_networks = 10
     conv_networks = 4
     cold_batch = 2
