@@ -18,7 +18,7 @@ from bl_neuro.deploy.parity.inputs import Stimulus, generated, given
 from bl_neuro.deploy.parity.report import PairParity, ParityReport
 from bl_neuro.deploy.parity.running import PairTally, Recorded, layers_beyond_24_bits, record
 from bl_neuro.deploy.quantize import quantization_problems, quantize
-from bl_neuro.errors import InputError, SubstrateError
+from bl_neuro.errors import InputError, PluginError
 from bl_neuro.network import Network, Readout
 
 Pairs = Literal["reference", "all"]
@@ -111,7 +111,7 @@ def _reason(network: Network, name: str) -> str | None:
     """Why a substrate cannot take part, or None."""
     try:
         backend = find_backend(name)
-    except SubstrateError as error:  # another package's, that does not load
+    except PluginError as error:
         return str(error)
     problems = backend.problems(network)
     return "; ".join(problems) if problems else missing_reason(backend)
