@@ -20,7 +20,7 @@ from bl_neuro.errors import BudgetExceeded, EndpointRefused, ExperimentError, In
 from bl_neuro.experiment.cells import THREADS, Cell
 from bl_neuro.experiment.definition import EndpointPart
 from bl_neuro.experiment.material import Material
-from bl_neuro.experiment.mitigation_part import in_box
+from bl_neuro.mitigations.registry import mitigation_of
 from bl_neuro.network import Network
 from bl_neuro.remote import RemoteBlackBox
 
@@ -47,7 +47,7 @@ def box_for(cell: Cell, target: Target | None, material: Material, kept: ExitSta
             open_endpoint(material, made["substrate"], made["budget"], session=cell.address)
         )
     else:
-        inner = BlackBox(target, made["reveals"], made["budget"], in_box(made.get("mitigation")), made["seed"])
+        inner = BlackBox(target, made["reveals"], made["budget"], mitigation_of(made.get("mitigation")), made["seed"])
     box = RecordedBox(inner)
     if not isinstance(attack, TransferAttack):
         return box, box

@@ -9,10 +9,11 @@ from typing import Any
 from bl_neuro.access import REVEALS
 from bl_neuro.attacks.registry import ATTACKS
 from bl_neuro.backends import available_substrates, find_backend
-from bl_neuro.errors import InputError
+from bl_neuro.errors import BlNeuroError, InputError
 from bl_neuro.experiment.attack_choice import Problem, attack_problems, typed_settings
+from bl_neuro.experiment.mitigation_part import MitigationPart
 from bl_neuro.experiment.toml_lines import KeyPath
-from bl_neuro.mitigations import OutputNoise, Rounding
+from bl_neuro.mitigations import Mitigation, make_mitigation
 from bl_neuro.training.plans import TargetPlan, plan_for
 
 
@@ -69,43 +70,60 @@ def ladder_problems(document: dict[str, Any]) -> Problems:
 
 
 def mitigation_problems(document: dict[str, Any]) -> Problems:
-    """Of every one of `[[mitigations]]`."""
+    """Of every one of `[[mitigations]]`, beyond its settings."""
     black = _black_box(document)
     seen: set[str] = set()
-    for i, each in tables(document, "mitigations"):
+    for i, part in tables(document, "mitigations"):
         place: KeyPath = ("mitigations", i)
-        yield from _labels(each, place, list(black), "a black-box attack")
-        yield from _seeds(each, place, document)
-        substrate = each.get("substrate", "loihi")
+        yield from _labels(part, place, list(black), "a black-box attack")
+        yield from _seeds(part, place, document)
+        substrate = part.get("substrate", "loihi")
         if substrate not in strings(document.get("substrates")):
             yield (*place, "substrate"), f"expected one of the experiment's substrates, found {substrate!r}"
-        wanted = strings(each.get("attacks")) or list(black)
-        shown = sorted({view for label in wanted for view in black.get(label, [])})
-        asked = [("reveals", view) for view in strings(each.get("reveals"))]
-        for key, view in [*asked, *([("to", each["to"])] if "to" in each else [])]:
-            if view in REVEALS and view not in shown:
-                yield (*place, key), f"expected what its attacks reveal ({', '.join(shown)}), found {view!r}"
-        yield from _does_something(each, place)
-        yield from _restarts(each, place, document)
-        same = repr(sorted((key, str(value)) for key, value in each.items()))
+        labels = strings(part.get("attacks")) or list(black)
+        yield from _changed_views(part, place, sorted({view for label in labels for view in black.get(label, [])}))
+        yield from _restarts(part, place, document)
+        same = repr(sorted((key, str(value)) for key, value in part.items()))
         if same in seen:
             yield place, "stands there twice"
         seen.add(same)
 
 
-def _does_something(part: dict[str, Any], place: KeyPath) -> Problems:
-    """Each view that is named must be one that the mitigation changes, and show more than what replaces it."""
-    acts_on = {"rounding": Rounding.acts_on, "noise": OutputNoise.acts_on}.get(str(part.get("kind")), REVEALS)
-    to = part.get("to")
-    for number, view in enumerate(strings(part.get("reveals"))):
-        if view in REVEALS and view not in acts_on:
+def _changed_views(part: dict[str, Any], place: KeyPath, revealed: list[str]) -> Problems:
+    """Each view that is named must be one that attacks see and that the mitigation changes, and so must what it shows.
+
+    revealed: what the boxes of its attacks reveal.
+    """
+    named = strings(part.get("reveals"))
+    if any(view in REVEALS and view not in revealed for view in named):
+        wrong = ", ".join(repr(view) for view in named if view not in revealed)
+        yield (*place, "reveals"), f"expected what its attacks reveal ({', '.join(revealed)}), found {wrong}"
+    mitigation = _mitigation(part)
+    if mitigation is None:
+        return
+    for number, view in enumerate(named):
+        if view in REVEALS and view not in mitigation.acts_on:
+            changed = ", ".join(mitigation.acts_on)
+            yield (*place, "reveals", number), f"expected what {mitigation.name} changes ({changed}), found {view!r}"
+        elif view in REVEALS and mitigation.changes("reveals") and mitigation.reveals(view) == view:
+            more = ", ".join(other for other in REVEALS if mitigation.reveals(other) != other)
             yield (
                 (*place, "reveals", number),
-                f"expected what {part['kind']} changes ({', '.join(acts_on)}), found {view!r}",
+                f"expected what shows more than {mitigation.reveals(view)} ({more}), found {view!r}",
             )
-        if view in REVEALS and to in REVEALS and REVEALS.index(view) >= REVEALS.index(to):
-            more = ", ".join(REVEALS[: REVEALS.index(to)])
-            yield (*place, "reveals", number), f"expected what shows more than {to} ({more}), found {view!r}"
+    for view in {mitigation.reveals(view) for view in mitigation.acts_on if view in (named or revealed)}:
+        if view not in revealed:
+            setting = [name for name, value in mitigation.settings().items() if value == view][:1]
+            yield (*place, *setting), f"expected what its attacks reveal ({', '.join(revealed)}), found {view!r}"
+
+
+def _mitigation(part: dict[str, Any]) -> Mitigation | None:
+    """The mitigation of a table; None where its settings are wrong, which is reported elsewhere."""
+    settings = {name: value for name, value in part.items() if name not in MitigationPart.model_fields}
+    try:
+        return make_mitigation(str(part.get("kind")), settings)
+    except BlNeuroError:
+        return None
 
 
 def _restarts(part: dict[str, Any], place: KeyPath, document: dict[str, Any]) -> Problems:

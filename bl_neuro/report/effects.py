@@ -7,9 +7,7 @@ from collections.abc import Iterable, Sequence
 from bl_neuro.experiment.findings.estimates import Ladder, Mitigation, Verdict
 from bl_neuro.experiment.findings.models import AuditResults
 from bl_neuro.report.views import mitigation_cases
-from bl_neuro.report.words import ATTACKS, listed, many, mitigation, points, view
-
-CAP = "query_cap"
+from bl_neuro.report.words import ATTACKS, limits_queries, listed, many, mitigation, points, view
 
 
 def disagree(one: Verdict, other: Verdict) -> bool:
@@ -65,8 +63,8 @@ def _steps(ladder: Ladder, said: Iterable[tuple[str, str]]) -> str:
 def mitigation_lines(results: AuditResults) -> list[str]:
     """What was shown to remove most of leakage, and apart from it what caps on queries do, which cost honest users."""
     cases = mitigation_cases(results.mitigations)
-    caps = [case for case in cases if case[0].mitigation == CAP]
-    others = [case for case in cases if case[0].mitigation != CAP]
+    caps = [case for case in cases if limits_queries(case[0].mitigation)]
+    others = [case for case in cases if not limits_queries(case[0].mitigation)]
     leave = " that leave the attacker’s budget alone" if caps else ""
     return [
         *([_best(others, results.judge, leave)] if _under(others, results.judge) else []),

@@ -111,6 +111,7 @@ def audit_environment() -> Environment:
         "ends",
         "footing",
         "judged",
+        "limits_queries",
         "many",
         "margin_points",
         "mitigation",

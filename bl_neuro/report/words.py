@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bl_neuro.experiment.findings.estimates import ControlFinding, Estimate, Verdict
+from bl_neuro.mitigations.base import ANSWER_HOOKS
+from bl_neuro.mitigations.registry import installed_mitigation
 from bl_neuro.rounding import fixed
 
 ATTACKS = {
@@ -75,8 +77,6 @@ TARGETS = {
     "untrained": "untrained targets",
     "shuffled_labels": "targets trained on shuffled labels",
 }
-MITIGATIONS = {"rounding": "answers ", "query_cap": "no more than "}
-"""What the setting of a mitigation lacks."""
 VERDICTS = {"differs": "differs", "equivalent": "equivalent", "inconclusive": "open"}
 MINUS = "−"
 FEW_SEEDS, PLANNED = 4, 12
@@ -100,7 +100,13 @@ def view(attack: str, reveals: str) -> str:
 
 def mitigation(kind: str, setting: str) -> str:
     """What a mitigation does: `answers rounded to 0.1`."""
-    return f"{MITIGATIONS.get(kind, '')}{setting}"
+    return installed_mitigation(kind).phrase.format(setting=setting)
+
+
+def limits_queries(kind: str) -> bool:
+    """Whether a mitigation changes no answer, and only how many there are."""
+    mitigation = installed_mitigation(kind)
+    return mitigation.changes("budget") and not mitigation.changes(*ANSWER_HOOKS)
 
 
 def points(difference: float, sign: bool = True) -> str:

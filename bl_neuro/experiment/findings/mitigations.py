@@ -12,9 +12,11 @@ from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.definition import AttackPart, Experiment
 from bl_neuro.experiment.findings.records import Record
 from bl_neuro.experiment.findings.verdicts import finite, paired
-from bl_neuro.experiment.mitigation_part import AnyMitigation, QueryCap, Reveal
+from bl_neuro.experiment.mitigation_part import MitigationPart
 from bl_neuro.experiment.plan import views
 from bl_neuro.leakage import hit_bootstrap, pair_verdicts, paired_test
+from bl_neuro.mitigations.base import ANSWER_HOOKS
+from bl_neuro.reveals import Reveals
 
 Values = dict[tuple[int, int, int], tuple[float, float]]
 Accuracies = dict[tuple[str | None, str, str], dict[int, float]]
@@ -24,15 +26,16 @@ Accuracies = dict[tuple[str | None, str, str], dict[int, float]]
 class Case(NamedTuple):
     """One mitigation against one attack. shown: what a box reveals with it."""
 
-    part: AnyMitigation
+    part: MitigationPart
     attack: str
-    reveals: str
-    shown: str
+    reveals: Reveals
+    shown: Reveals
 
     @property
     def changed(self) -> str | None:
         """The mitigation that records name: none where it is another view of the same target."""
-        return None if isinstance(self.part, Reveal) else self.part.called
+        mitigation = self.part.mitigation
+        return mitigation.label if mitigation.changes("inputs", "output", "network", "budget") else None
 
 
 def mitigation_findings(
@@ -76,14 +79,14 @@ def mitigation_findings(
     return found
 
 
-def _cases(part: AnyMitigation, attacks: Sequence[AttackPart], cells: Sequence[Cell]) -> list[Case]:
+def _cases(part: MitigationPart, attacks: Sequence[AttackPart], cells: Sequence[Cell]) -> list[Case]:
     planned = {
         (cell.facts["attack"], cell.facts["reveals"])
         for cell in cells
         if cell.kind == "attack" and cell.plain and cell.facts["substrate"] == part.substrate
     }
     return [
-        Case(part, attack.called, reveals, part.to if isinstance(part, Reveal) else reveals)
+        Case(part, attack.called, reveals, part.mitigation.reveals(reveals))
         for attack in attacks
         for reveals in views(part, attack, [each for each in attack.reveals or [] if (attack.called, each) in planned])
     ]
@@ -91,8 +94,8 @@ def _cases(part: AnyMitigation, attacks: Sequence[AttackPart], cells: Sequence[C
 
 def _facts(case: Case) -> dict[str, Any]:
     return {
-        "mitigation": case.part.definition["kind"],
-        "setting": case.part.setting,
+        "mitigation": case.part.kind,
+        "setting": case.part.mitigation.setting,
         "substrate": case.part.substrate,
         "attack": case.attack,
         "reveals": case.reveals,
@@ -101,7 +104,7 @@ def _facts(case: Case) -> dict[str, Any]:
 
 def _cost(case: Case, served: Accuracies, margin: float) -> dict[str, Any] | None:
     """Accuracy without and with; None before both are measured, and where no answer changes."""
-    if isinstance(case.part, QueryCap):
+    if not case.part.mitigation.changes(*ANSWER_HOOKS):
         return None
     without = served.get((None, case.part.substrate, case.reveals), {})
     with_ = served.get((case.changed, case.part.substrate, case.shown), {})

@@ -188,7 +188,7 @@ def test_mitigations_add_attacks_behind_them_and_what_users_still_get(small: Pat
     assert capped.definition["budget"] == 30 == settings["warm_start"] + 3 * settings["queries"] + 3
     served = [(cell.facts.get("mitigation"), cell.facts["reveals"]) for cell in new if cell.kind == "service"]
     assert set(served) == {(None, "membrane"), (None, "counts"), ("noise 2.0", "counts"), ("weight_bits 3", "counts")}
-    assert [cell.facts["seed"] for cell in new if cell.kind == "coarse"] == [1]
+    assert [cell.facts["seed"] for cell in new if cell.kind == "changed"] == [1]
 
 
 def test_what_a_mitigation_removes_and_costs(small: Path, tmp_path: Path) -> None:
@@ -221,9 +221,16 @@ def test_what_a_mitigation_removes_and_costs(small: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("table", "said"),
     [
-        ('kind = "noise"', "sd: expected, and missing"),
-        ('kind = "noise"\nsd = 0', "greater than 0"),
-        ('kind = "silence"', "does not match any of the expected tags"),
+        ('kind = "noise"', "mitigations.0.sd: expected, and missing"),
+        ('kind = "noise"\nsd = "1"', "mitigations.0.sd: Input should be a valid number, found '1'"),
+        ('kind = "noise"\nsd = 1\nsubstrat = "loihi"', "did you mean 'substrate'?"),
+        ('kind = "noise"\nsd = 0\nrestarts = 0', "mitigations.0.restarts: Input should be greater than or equal to 1"),
+        ('kind = "noise"\nsd = 0\nrestarts = 0', "mitigations.0.sd: expected a number above 0, found 0"),
+        ('kind = "noise"\nsd = 0', "mitigations.0.sd: expected a number above 0, found 0"),
+        (
+            'kind = "silence"',
+            "mitigations.0.kind: expected one of reveal, rounding, noise, query_cap,",
+        ),
         ('kind = "reveal"\nto = "label"', "mitigations.0.to: expected what its attacks reveal (counts, membrane)"),
         (
             'kind = "rounding"\nstep = 1\nreveals = ["scores"]',
@@ -232,7 +239,7 @@ def test_what_a_mitigation_removes_and_costs(small: Path, tmp_path: Path) -> Non
         ('kind = "rounding"\nstep = 1\nattacks = ["v1"]', "attacks.0: expected the label of a black-box attack"),
         ('kind = "rounding"\nstep = 1\nsubstrate = "norse"', "expected one of the experiment's substrates"),
         ('kind = "weight_bits"\nbits = 3\nseeds = [99]', "mitigations.0.seeds: expected seeds of the experiment"),
-        ('kind = "noise"\nsd = inf', "mitigations.0.noise.sd"),
+        ('kind = "noise"\nsd = inf', "mitigations.0.sd"),
         (
             'kind = "noise"\nsd = 1\nreveals = ["spikes"]',
             "expected what noise changes (membrane, scores, counts, label)",
@@ -257,7 +264,7 @@ def test_mitigations_run(small: Path, undisturbed: Path, tmp_path: Path) -> None
     audited = Audit.of(str(tmp_path / "more.toml"), tmp_path / "out")
     done = audited.run()
     assert (done.failed, done.left_out) == ([], [])
-    assert {cell.kind for cell in done.done} == {"coarse", "attack", "judgement", "service"}
+    assert {cell.kind for cell in done.done} == {"changed", "attack", "judgement", "service"}
     found = audited.summary()["mitigations"]
     assert [each["mitigation"] for each in found] == ["noise", "query_cap", "weight_bits", "input_dropout"]
     assert all(each["accuracy"] is not None for each in found if each["mitigation"] != "query_cap")
