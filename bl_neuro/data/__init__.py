@@ -12,7 +12,7 @@ from bl_neuro.data.mnist import load_mnist
 from bl_neuro.data.nmnist import load_nmnist
 from bl_neuro.data.npz import load_npz
 from bl_neuro.data.samples import Dataset, Samples
-from bl_neuro.data.split import Split, official_split, shared_split, three_way_split
+from bl_neuro.data.split import Split, official_split, shared_split, three_way_split, whole_split
 from bl_neuro.data.status import DataStatus, data_status
 
 __all__ = [
@@ -41,4 +41,5 @@ __all__ = [
     "rate_encode",
     "shared_split",
     "three_way_split",
+    "whole_split",
 ]

@@ -33,8 +33,7 @@ class CellFactory:
 
     def evaluator(self, part: EvaluatorPart) -> Cell:
         """One judge."""
-        made = {"evaluator": part.kind, "seed": part.seed, "epochs": part.epochs, "steps": self.steps}
-        return self.cell("evaluator", made, (), {"evaluator": part.kind}, part)
+        return self.cell("evaluator", {**part.definition, "steps": self.steps}, (), {"evaluator": part.called}, part)
 
     def target(self, kind: str, seed: int, plan: TargetPlan) -> Cell:
         """One network."""

@@ -248,7 +248,7 @@ PART_CHECKS = (endpoint_problems, replay_problems, ladder_problems, mitigation_p
 
 def further_problems(document: dict[str, Any]) -> list[tuple[KeyPath, str]]:
     """Where something is wrong and what, beyond what types say."""
-    own = (_subject, _substrates, _attacks, _controls, _twice)
+    own = (_subject, _evaluators, _substrates, _attacks, _controls, _twice)
     return [problem for check in (*own, *PART_CHECKS) for problem in check(document)]
 
 
@@ -276,6 +276,9 @@ def _subject(document: dict[str, Any]) -> Problems:
         for name in ("seeds", "target", "controls"):
             if name in document:
                 yield (name,), "a given [model] is not trained, nor is what an endpoint serves; leave this out"
+        for i, part in tables(document, "evaluators"):
+            if part.get("data") == "target":
+                yield ("evaluators", i, "data"), "the training data of what is given is not at hand; leave this out"
         if "steps" not in document:
             where = "model" if "model" in document else "endpoints"
             yield (where,), "expected steps of the experiment: what is given does not say how long an input lasts"
@@ -295,6 +298,16 @@ def _subject(document: dict[str, Any]) -> Problems:
             target_plan(dataset, None, {} if wrong else own)
         except InputError as error:
             yield place, str(error)
+
+
+def _evaluators(document: dict[str, Any]) -> Problems:
+    """Evaluators that are trained alike would be one evaluator under two names."""
+    seen: list[dict[str, Any]] = []
+    for i, part in tables(document, "evaluators"):
+        training = {"seed": 0, "data": "evaluator", **{name: part[name] for name in part if name != "label"}}
+        if training in seen:
+            yield ("evaluators", i), "is trained as another evaluator is; give it another seed, data or settings"
+        seen.append(training)
 
 
 def _substrates(document: dict[str, Any]) -> Problems:
@@ -361,8 +374,8 @@ def _twice(document: dict[str, Any]) -> Problems:
             if key in seen:
                 yield ("attacks", i), f"{key[0]} on {key[1]} stands there twice; give one a label"
             seen.add(key)
-    for group in ("evaluators", "controls"):
-        kinds = [str(each.get("kind")) for _, each in tables(document, group)]
-        for i, kind in enumerate(kinds):
-            if kind in kinds[:i]:
-                yield (group, i, "kind"), f"{kind} stands there twice"
+    for group, hint in (("evaluators", "; give one a label"), ("controls", "")):
+        names = [str(part.get("label", part.get("kind"))) for _, part in tables(document, group)]
+        for i, name in enumerate(names):
+            if name in names[:i]:
+                yield (group, i, "kind"), f"{name} stands there twice{hint}"

@@ -114,14 +114,15 @@ class Work:
 
     def _evaluator(self, cell: Cell) -> Made:
         part: EvaluatorPart = cell.what
+        split = self.material.split
         evaluator = train_evaluator(
-            self.material.split.evaluator,
+            split.target if part.data == "target" else split.evaluator,
             kind=part.kind,
             steps=cell.definition["steps"],
-            epochs=part.epochs,
             seed=part.seed,
             device="cpu",
             checkpoint=Checkpoint(self.store.checkpoint(cell.address)),
+            **part.settings,
         )
         test = self.material.split.test
         measures = {
@@ -229,7 +230,8 @@ class Work:
         attack, judge = cell.needs
         kept, evaluator = self._inversions(attack), self._judge(judge)
         classes = np.asarray(attack.definition["classes"])
-        shown = self._frames(kept.spikes) if self.material.of_events else self._images(kept.images)
+        by_spikes = self.material.of_events or evaluator.judges == "spikes"
+        shown = self._frames(kept.spikes) if by_spikes else self._images(kept.images)
         table = evaluator.probabilities(shown)
         course: dict[str, list[float]] = {"queries": [], "hits": [], "confidence": []}
         for spent, rates in zip(kept.trace.queries.tolist(), kept.trace.rates):

@@ -57,7 +57,7 @@ class AuditRow(Part):
     substrate: str
     attack: str
     reveals: str = Field(description="What the attacker sees; gradient for a white box.")
-    access: Literal["white_box", "black_box"] | None = Field(description="null where no cell is done.")
+    access: Literal["white_box", "black_box", "ann"] | None = Field(description="null where no cell is done.")
     threat_model: str | None = Field(description="Who the attacker is and what they hold.")
     cells: dict[str, Count] = Field(description="planned, done")
     budget_per_class: Number | None
@@ -79,12 +79,15 @@ class EvaluatorFacts(Part):
     architecture: str | None
     accuracy: Fraction | None
     samples: Count | None
+    trained_on: Literal["evaluator", "target"] = Field(
+        "evaluator", description="Part of the data; target: the samples that the targets were trained on."
+    )
 
 
 class Overlap(Part):
     """How much of the target's training data the evaluators were trained or tested on."""
 
-    state: Literal["none", "not known"] = Field(description="none: `shared` is 0.")
+    state: Literal["none", "all", "not known"] = Field(description="none: `shared` is 0. all: every sample is shared.")
     shared: Count | None = Field(description="Samples of evaluators that are among it; null where that is not known.")
     target_samples: Count | None = Field(description="Samples that targets were trained on; null where not known.")
     evaluator_samples: Count = Field(description="Samples that the evaluators were trained on.")

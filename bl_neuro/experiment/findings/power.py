@@ -38,7 +38,7 @@ def power_findings(experiment: Experiment, cells: Sequence[Cell], records: Seque
     planned = {view: _pairs(substrates) for view, (substrates, _, _) in views.items()}
     seen = families(records)
     found = []
-    for evaluator in dict.fromkeys(part.kind for part in experiment.evaluators):
+    for evaluator in dict.fromkeys(part.called for part in experiment.evaluators):
         for measure in MEASURES:
             pairs = seen.get((evaluator, measure), [])
             comparisons = max(len(pairs), sum(planned.values()), 1)

@@ -64,7 +64,13 @@ def _evaluator(cell: Cell, found: Result | None) -> dict[str, Any]:
     facts = {name: measures.get(name) for name in ("architecture", "accuracy", "samples")}
     file = None if found is None else found.tensors
     weights = None if file is None else hashlib.sha256(file.read_bytes()).hexdigest()
-    return {"name": cell.facts["evaluator"], "address": cell.address, "weights": weights, **facts}
+    return {
+        "name": cell.facts["evaluator"],
+        "address": cell.address,
+        "weights": weights,
+        **facts,
+        "trained_on": cell.what.data,
+    }
 
 
 def _row(row: dict[str, Any], cells: Sequence[Cell], measures: Measures) -> dict[str, Any]:
