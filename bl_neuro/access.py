@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from bl_neuro.backends.base import Response, Target, as_float, checked_input
+from bl_neuro.backends.registry import substrates_with
 from bl_neuro.checks import whole_number
 from bl_neuro.errors import BudgetExceeded, InputError, NotDifferentiable, NotRevealed
 from bl_neuro.mitigations.base import Mitigation
@@ -31,10 +32,10 @@ class WhiteBox:
     def __init__(self, target: Target) -> None:
         _need_target(target, "white box")
         if not target.differentiable:
+            differentiable = ", ".join(substrates_with("differentiable"))
             raise NotDifferentiable(
-                f"white box: expected a differentiable target (snntorch, norse, slayer, loihi), "
-                f"found {target.substrate}"
-                "; query it through a BlackBox"
+                f"white box: expected a differentiable target ({differentiable}), found {target.substrate}; "
+                "query it through a BlackBox"
             )
         self.target = target
         self.queries = 0

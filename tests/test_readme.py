@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import bl_neuro as bl
-from bl_neuro.data import load_digits, three_way_split
+from bl_neuro.data import load_dataset, three_way_split
 from bl_neuro.testing.handmade_net import conv, dense, write
 from bl_neuro.training import TargetPlan, train_evaluator, train_target
 
@@ -42,7 +42,7 @@ def test_the_first_attack(needs: Callable[[str], None], tmp_path: Path, monkeypa
     monkeypatch.chdir(tmp_path)
     demo = tmp_path / "runs" / "demo"
     demo.mkdir(parents=True)
-    split = three_way_split(load_digits(), 0)
+    split = three_way_split(load_dataset("digits"), 0)
     plan = TargetPlan(hidden=(32,), steps=8, proxy_epochs=25, spiking_epochs=1)
     bl.save(train_target(split.target, plan), demo / "target.safetensors")
     train_evaluator(split.evaluator, steps=8, epochs=12).save(demo / "evaluator.safetensors")

@@ -159,9 +159,9 @@ def official_parts(dataset: S) -> tuple[IntArray, IntArray]:
 def _draw(labels: IntArray, index: IntArray, count: int, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
     """So many of `index`, shuffled, the classes in their proportions (largest remainders); and the rest."""
     members = [rng.permutation(index[labels[index] == label]) for label in np.unique(labels[index])]
-    shares = np.array([len(each) * count / len(index) for each in members])
+    shares = np.array([len(of_class) * count / len(index) for of_class in members])
     counts = np.floor(shares).astype(int)
     counts[np.argsort(counts - shares, kind="stable")[: count - counts.sum()]] += 1
-    drawn = [each[:n] for each, n in zip(members, counts)]
-    rest = [each[n:] for each, n in zip(members, counts)]
+    drawn = [of_class[:n] for of_class, n in zip(members, counts)]
+    rest = [of_class[n:] for of_class, n in zip(members, counts)]
     return rng.permutation(np.concatenate(drawn)), np.concatenate(rest)

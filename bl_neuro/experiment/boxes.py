@@ -14,23 +14,20 @@ from torch import Tensor
 
 from bl_neuro.access import BlackBox, WhiteBox
 from bl_neuro.attacks import Inversions, TransferAttack, TransferBox
-from bl_neuro.backends import Target, open_target
+from bl_neuro.backends import Target, find_backend, open_target
 from bl_neuro.backends.base import is_held
 from bl_neuro.errors import BudgetExceeded, EndpointRefused, ExperimentError, InputError, ModelFileError
-from bl_neuro.experiment.cells import THREADS, Cell
+from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.definition import EndpointPart
 from bl_neuro.experiment.material import Material
 from bl_neuro.mitigations.registry import mitigation_of
 from bl_neuro.network import Network
 from bl_neuro.remote import RemoteBlackBox
 
-OPTIONS: dict[str, dict[str, Any]] = {"loihi": {"threads": THREADS}, "lava": {"runtimes": THREADS}}
-"""Options that give a substrate as many threads, or simulations at a time, as a cell has threads."""
-
 
 def opened(network: Network, substrate: str) -> Target:
-    """`network` on a substrate, with a cell's threads."""
-    return open_target(network, substrate, **OPTIONS.get(substrate, {}))
+    """`network` on a substrate, with the one thread that a cell has."""
+    return open_target(network, substrate, **find_backend(substrate).single_thread)
 
 
 def box_for(cell: Cell, target: Target | None, material: Material, kept: ExitStack) -> tuple[Any, RecordedBox | None]:

@@ -9,6 +9,7 @@ from typing import Any
 from bl_neuro.access import REVEALS
 from bl_neuro.attacks.registry import ATTACKS
 from bl_neuro.backends import available_substrates, find_backend
+from bl_neuro.data.registry import dataset_source, not_scalable
 from bl_neuro.errors import BlNeuroError, InputError
 from bl_neuro.experiment.attack_choice import Problem, attack_problems, typed_settings
 from bl_neuro.experiment.mitigation_part import MitigationPart
@@ -34,6 +35,19 @@ def strings(value: Any) -> list[str]:
 
 
 Problems = Iterator[tuple[KeyPath, str]]
+
+
+def dataset_problems(document: dict[str, Any]) -> Problems:
+    """Of `[dataset]`, as far as the dataset's source says it."""
+    part = table(document.get("dataset"))
+    name = part.get("name")
+    source = dataset_source(name) if isinstance(name, str) else None
+    if source is None:
+        return
+    if part.get("split") == "official" and source.official_test is False:
+        yield ("dataset", "split"), f"the authors of {source.name} name no test part; expected 'three-way'"
+    if "size" in part and not source.scalable:
+        yield ("dataset", "size"), not_scalable(source.name)
 
 
 def replay_problems(document: dict[str, Any]) -> Problems:
@@ -243,7 +257,14 @@ def _alone(document: dict[str, Any], names: list[str], ours: list[str]) -> Probl
             yield ("attacks", i), "transfer attacks a copy of the network, and an endpoint does not give it"
 
 
-PART_CHECKS = (endpoint_problems, replay_problems, ladder_problems, mitigation_problems, verify_problems)
+PART_CHECKS = (
+    dataset_problems,
+    endpoint_problems,
+    replay_problems,
+    ladder_problems,
+    mitigation_problems,
+    verify_problems,
+)
 
 
 def further_problems(document: dict[str, Any]) -> list[tuple[KeyPath, str]]:

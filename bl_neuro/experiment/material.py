@@ -22,7 +22,6 @@ from bl_neuro.data import (
     three_way_split,
     whole_split,
 )
-from bl_neuro.data.load import DATASET_NAMES
 from bl_neuro.errors import ExperimentError, InputError
 from bl_neuro.experiment.definition import DatasetPart, EndpointPart, Experiment, ModelPart
 from bl_neuro.experiment.findings.models import Overlap
@@ -150,10 +149,8 @@ def given_description(experiment: Experiment) -> ModelPart | EndpointPart | None
 
 def load_data(part: DatasetPart, place: Place) -> Any:
     """The dataset of an experiment: by name, or the user's own, beside the experiment or at an absolute path."""
-    beside = place.folder / part.name
-    own = part.name.endswith(".npz") or (part.name not in DATASET_NAMES and beside.is_dir())
     size = None if part.size is None else (part.size[0], part.size[1])
-    return load_dataset(str(beside) if own else part.name, place.root, size=size)
+    return load_dataset(part.name, place.root, size=size, folder=place.folder)
 
 
 def data_digest(data: Any) -> str:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from bl_neuro import DataError
-from bl_neuro.data import load_dvs_gesture, load_nmnist, official_split
+from bl_neuro.data import load_dataset, official_split
 from bl_neuro.data import recordings as event_file
 from bl_neuro.data.dvs_gesture import GESTURES
 from bl_neuro.data.recordings import (
@@ -35,9 +35,11 @@ pytest.importorskip("tonic", reason="tonic is not installed")
 
 def test_nmnist_in_its_folders(tmp_path: Path, files: Any) -> None:
     files.nmnist(tmp_path, train=12, test=3)
-    told: list[tuple[int, int]] = []
-    data = load_nmnist(tmp_path, cache=tmp_path / "cache", progress=lambda done, total: told.append((done, total)))
-    assert told == [(done, 15) for done in range(1, 16)]
+    progress: list[tuple[int, int]] = []
+    data = load_dataset(
+        "nmnist", tmp_path, cache=tmp_path / "cache", progress=lambda done, total: progress.append((done, total))
+    )
+    assert progress == [(done, 15) for done in range(1, 16)]
     assert (data.input_shape, data.dt_s) == ((1, 34, 34), 0.003)
     assert data.labels.tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 0, 1, 2]
     assert data.held_out.tolist() == [False] * 12 + [True] * 3
@@ -53,7 +55,9 @@ def test_frames_are_kept_until_a_recording_changes(tmp_path: Path, files: Any) -
     made: list[int] = []
 
     def load() -> Any:
-        return load_nmnist(tmp_path, cache=tmp_path / "cache", progress=lambda done, total: made.append(done))
+        return load_dataset(
+            "nmnist", tmp_path, cache=tmp_path / "cache", progress=lambda done, total: made.append(done)
+        )
 
     first, again = load(), load()
     assert np.array_equal(first.packed, again.packed)
@@ -68,7 +72,7 @@ def test_shorter_recordings_end_in_empty_frames(tmp_path: Path, files: Any) -> N
         path = tmp_path / "NMNIST/Train" / name
         path.parent.mkdir(parents=True)
         path.write_bytes(files.events(files.moving_dot(0, 34, steps=steps)))
-    data = load_nmnist(tmp_path)
+    data = load_dataset("nmnist", tmp_path)
     lively = data.frames_at(slice(None)).any(axis=(2, 3, 4))
     assert data.held_out is None
     assert lively.shape == (2, 19)
@@ -77,18 +81,18 @@ def test_shorter_recordings_end_in_empty_frames(tmp_path: Path, files: Any) -> N
 
 def test_nmnist_missing_or_damaged(tmp_path: Path, files: Any) -> None:
     with pytest.raises(DataError, match=r"nmnist: looked in .*NMNIST, found no such folder\. Get it from https://"):
-        load_nmnist(tmp_path)
+        load_dataset("nmnist", tmp_path)
     (tmp_path / "NMNIST/Train").mkdir(parents=True)
     with pytest.raises(DataError, match="found no recordings"):
-        load_nmnist(tmp_path)
+        load_dataset("nmnist", tmp_path)
     files.nmnist(tmp_path)
     (tmp_path / "NMNIST/Test/1/00002.bin").write_bytes(b"12345678")
     with pytest.raises(DataError, match=r"Test/1/00002\.bin: expected events of 5 bytes"):
-        load_nmnist(tmp_path)
+        load_dataset("nmnist", tmp_path)
     (tmp_path / "NMNIST/Test/ten").mkdir()
     (tmp_path / "NMNIST/Test/ten/00009.bin").write_bytes(b"")
     with pytest.raises(DataError, match="expected a folder named after a digit, found 'ten'"):
-        load_nmnist(tmp_path)
+        load_dataset("nmnist", tmp_path)
 
 
 def plain_gestures(root: Path, files: Any, labels: str) -> None:
@@ -103,7 +107,7 @@ def test_gestures_in_plain_files(tmp_path: Path, files: Any) -> None:
     plain_gestures(
         tmp_path, files, "# file number name\n1.bs2 1 clap\n2.bs2 2 wave\n10.bs2 10 guitar\n11.bs2 11 other\n"
     )
-    data = load_dvs_gesture(tmp_path)
+    data = load_dataset("dvs_gesture", tmp_path)
     assert data.labels.tolist() == [0, 1, 9]
     assert data.class_names == GESTURES
     assert (data.input_shape, data.dt_s, data.held_out) == ((1, 128, 128), 0.05, None)
@@ -123,7 +127,7 @@ def test_gestures_in_plain_files(tmp_path: Path, files: Any) -> None:
 def test_labels_that_are_none(tmp_path: Path, files: Any, labels: str, said: str) -> None:
     plain_gestures(tmp_path, files, labels)
     with pytest.raises(DataError, match=said):
-        load_dvs_gesture(tmp_path)
+        load_dataset("dvs_gesture", tmp_path)
 
 
 def test_gestures_as_tonic_keeps_them(tmp_path: Path, files: Any) -> None:
@@ -133,24 +137,24 @@ def test_gestures_as_tonic_keeps_them(tmp_path: Path, files: Any) -> None:
         for label in range(11):
             events = np.array(files.moving_dot(label, 128, pause=20))[:, [0, 1, 3, 2]]
             np.save(folder / f"{label}.npy", events)
-    data = load_dvs_gesture(tmp_path)
+    data = load_dataset("dvs_gesture", tmp_path)
     assert sorted(data.labels.tolist()) == sorted([*range(10)] * 2)
     assert data.held_out.sum() == 10
     assert data.completeness == "subset: 20 of 1,219"
     (tmp_path / "DVSGesture/ibmGestureTest/user24_lab/12.npy").write_bytes(b"")
     with pytest.raises(DataError, match=r"12\.npy: expected a gesture 0\.\.10, found '12'"):
-        load_dvs_gesture(tmp_path)
+        load_dataset("dvs_gesture", tmp_path)
 
 
 def test_no_gestures(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"dvs_gesture: looked in .*DVSGesture, found no such folder\. Get it from"):
-        load_dvs_gesture(tmp_path)
+        load_dataset("dvs_gesture", tmp_path)
     (tmp_path / "DVSGesture").mkdir()
     with pytest.raises(DataError, match=r"found no recordings\. Get it from"):
-        load_dvs_gesture(tmp_path)
+        load_dataset("dvs_gesture", tmp_path)
     (tmp_path / "DVSGesture/1.bs2").write_bytes(b"")
     with pytest.raises(DataError, match=r"expected one labels\*\.txt for the \.bs2 files, found 0"):
-        load_dvs_gesture(tmp_path)
+        load_dataset("dvs_gesture", tmp_path)
 
 
 SMALL = Sensor(34, 34, most_seconds=1)
@@ -248,8 +252,8 @@ def test_arrays_as_tonic_keeps_them(tmp_path: Path) -> None:
     [
         (np.zeros((3, 3)), r"expected events \(n, 4\), found \(3, 3\)"),
         (np.zeros((0, 4)), r"expected events \(n, 4\), found \(0, 4\)"),
-        (np.full((2, 4), np.nan), "expected coordinates and times, found numbers that are none"),
-        (np.full((2, 4), 2**40), "expected coordinates and times, found numbers that are none"),
+        (np.full((2, 4), np.nan), "expected finite coordinates and times, found others"),
+        (np.full((2, 4), 2**40), "expected finite coordinates and times, found others"),
         (np.array([[0, 0, 2, 0]]), r"expected polarities 0 and 1, found 2\.\.2"),
         (
             np.array([[-1, 0, 1, 0]]),
