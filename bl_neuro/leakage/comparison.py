@@ -20,7 +20,7 @@ from bl_neuro.errors import InputError
 from bl_neuro.leakage.bootstrap import LEVEL, RESAMPLES, Estimate, paired_bootstrap
 from bl_neuro.leakage.nulls import holm
 from bl_neuro.leakage.paired import PairedTest, paired_test
-from bl_neuro.leakage.power import MOST_SEEDS, Plan, seeds_needed
+from bl_neuro.leakage.power import MOST_SEEDS, PowerPlan, seeds_needed
 from bl_neuro.rounding import fixed
 
 Judgement = Literal["differs", "equivalent", "inconclusive"]
@@ -133,7 +133,7 @@ def _needed(test: PairedTest, margin: float, comparisons: int) -> int | None:
     if seeds == 1:
         return WITH_ONE_SEED
     spread = test.error * seeds**0.5  # what the test took for the sd of the seeds
-    found = seeds_needed(Plan(seeds, 1, spread, 0.0, comparisons), test.difference.value, margin)
+    found = seeds_needed(PowerPlan(seeds, 1, spread, 0.0, comparisons), test.difference.value, margin)
     return None if found is None else max(found, seeds + 1)
 
 

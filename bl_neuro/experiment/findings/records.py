@@ -1,4 +1,4 @@
-"""What an audit measured, a record an inversion and evaluator."""
+"""What an audit measured: one record for each inversion and evaluator."""
 
 from __future__ import annotations
 
@@ -34,22 +34,27 @@ class Record:
     rung: str | None = None
     mitigation: str | None = None
 
+    @property
+    def plain(self) -> bool:
+        """Whether its target is attacked as it is deployed: on no rung before that, behind no mitigation."""
+        return self.rung is None and self.mitigation is None
+
 
 def records(cells: Sequence[Cell], store: Store) -> list[Record]:
     """A record for each inversion and evaluator whose cell is done, in the order of the plan."""
-    found = []
+    judged = []
     for cell in cells:
         result = store.read(cell.address) if cell.kind == "judgement" else None
         if result is not None:
             measures = result.measures
             values = zip(measures["classes"], measures["hits"], measures["confidence"])
-            found += [Record(**cell.facts, label=label, hit=hit, confidence=sure) for label, hit, sure in values]
-    return found
+            judged += [Record(**cell.facts, label=label, hit=hit, confidence=sure) for label, hit, sure in values]
+    return judged
 
 
 def hits_by_seed(records: Sequence[Record]) -> list[FloatArray]:
-    """Hits of the inversions of each target seed, in order: an array (n,) a seed."""
-    found: dict[int, list[float]] = {}
-    for each in records:
-        found.setdefault(each.seed, []).append(float(each.hit))
-    return [np.array(found[seed]) for seed in sorted(found)]
+    """Hits of the inversions of each target seed, in order: an array (n,) per seed."""
+    hits: dict[int, list[float]] = {}
+    for record in records:
+        hits.setdefault(record.seed, []).append(float(record.hit))
+    return [np.array(hits[seed]) for seed in sorted(hits)]
