@@ -14,6 +14,7 @@ from bl_neuro.errors import InputError, ReportError
 from bl_neuro.experiment.findings.conversion import verdict_of
 from bl_neuro.experiment.findings.estimates import MEASURES, Count, Finding, Mean, Measure, Number, Verdict
 from bl_neuro.experiment.findings.models import RESULTS, AuditCell, AuditRow, CellCount, Findings
+from bl_neuro.experiment.findings.records import unit_of
 from bl_neuro.experiment.findings.verdicts import Inversion, PairedArrays, Scores, paired
 from bl_neuro.leakage import PairVerdict, pair_verdicts
 
@@ -206,7 +207,7 @@ def _comparison(pairing: Pairing, measure: Measure, verdict: PairVerdict | None,
         second=AuditSubstrate(run=other, substrate=their.substrate),
         inversions=0 if verdict is None else verdict.difference.n,
         verdict=None if verdict is None else verdict_of(verdict),
-        sentence=None if verdict is None else verdict.sentence,
+        sentence=None if verdict is None else verdict.described("restart" if row.target == "given" else "seed"),
         why=why if verdict is None else None,
     )
 
@@ -248,7 +249,7 @@ def _tables(run: Findings) -> dict[tuple[RowName, str], Values]:
 
 def _values(cell: AuditCell, hits: Sequence[int], confidence: Sequence[float]) -> Values:
     return {
-        (cell.seed, label, cell.restart): {"hit": float(hit), "confidence": sure}
+        (unit_of(cell.target, cell.seed, cell.restart), label, cell.restart): {"hit": float(hit), "confidence": sure}
         for label, hit, sure in zip(cell.classes, hits, confidence)
     }
 
@@ -256,7 +257,7 @@ def _values(cell: AuditCell, hits: Sequence[int], confidence: Sequence[float]) -
 def _paired(
     tables: Mapping[str, dict[tuple[RowName, str], Values]], pairing: Pairing, measure: Measure
 ) -> PairedArrays:
-    """Values of the inversions that both rows have, an array per target seed."""
+    """Values of the inversions that both rows have, an array per independent unit."""
     one, other = (tables[name].get((row, pairing.evaluator), {}) for name, row in (pairing.first, pairing.second))
     return paired(one, other, measure)
 

@@ -21,6 +21,7 @@ from bl_neuro.experiment.findings.models import (
     Findings,
     Provenance,
 )
+from bl_neuro.experiment.findings.network import network_facts
 from bl_neuro.experiment.findings.power import power_findings
 from bl_neuro.experiment.findings.records import records
 from bl_neuro.experiment.findings.replays import identical_replays, replay_findings, stand_ins, verifications
@@ -36,7 +37,8 @@ def findings(experiment: Experiment, material: Material, cells: Sequence[Cell], 
     measures = {address: result.measures for address, result in results.items()}
     judged = records(cells, store)
     replayed = identical_replays(cells, measures)
-    verdicts, alike = substrate_verdicts(judged, experiment.margin, stand_ins(replayed))
+    word = "restart" if experiment.given else "seed"
+    verdicts, alike = substrate_verdicts(judged, experiment.margin, stand_ins(replayed), word)
     return Findings(
         format=FORMAT,
         name=experiment.name,
@@ -51,9 +53,9 @@ def findings(experiment: Experiment, material: Material, cells: Sequence[Cell], 
         rows=audit_rows(cells, measures, judged),
         verdicts=verdicts,
         alike=alike,
-        ladder=ladder_findings(experiment, cells, judged),
+        ladder=ladder_findings(experiment, cells, judged, word),
         power=power_findings(experiment, cells, judged),
-        mitigations=mitigation_findings(experiment, cells, measures, judged),
+        mitigations=mitigation_findings(experiment, cells, measures, judged, word),
         replays=replay_findings(cells, measures),
         verification=verifications(cells, measures),
         arithmetic=_arithmetics(experiment),
@@ -63,8 +65,8 @@ def findings(experiment: Experiment, material: Material, cells: Sequence[Cell], 
         inversions=audit_cells(cells, measures),
         made=_provenance(store, list(measures)),
         overlap=material.overlap,
-        network=None,
-        model=None,
+        network=network_facts(material, cells, results),
+        unit="restart" if experiment.given else "target seed",
         not_run={},
     )
 
@@ -75,7 +77,7 @@ def _dataset(material: Material) -> DatasetFacts:
         class_names=list(material.split.target.class_names),
         inverted=material.classes,
         shape=list(material.shape),
-        source=None,
+        source=material.split.target.source,
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from bl_neuro.experiment.findings.conversion import mean_of
 from bl_neuro.experiment.findings.estimates import ControlFinding
 from bl_neuro.experiment.findings.models import OWN
-from bl_neuro.experiment.findings.records import Record, hits_by_seed
+from bl_neuro.experiment.findings.records import Record, hits_by_unit
 from bl_neuro.leakage import null_verdicts
 
 
@@ -24,7 +24,7 @@ def control_findings(records: Sequence[Record], classes: Mapping[str, int]) -> l
             if record.evaluator == evaluator:
                 name = repr((record.target, record.substrate, record.attack, record.reveals))
                 groups.setdefault(name, []).append(record)
-        judged = null_verdicts({name: hits_by_seed(group) for name, group in groups.items()}, classes[evaluator])
+        judged = null_verdicts({name: hits_by_unit(group) for name, group in groups.items()}, classes[evaluator])
         for name, verdict in judged.items():
             first = groups[name][0]
             findings.append(

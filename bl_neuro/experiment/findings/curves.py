@@ -1,8 +1,8 @@
-"""Leakage against queries, over target seeds, from the courses that the cells of an audit kept."""
+"""Leakage against queries, over its targets, from the courses that the cells of an audit kept."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from bl_neuro.arrays import FloatArray
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.findings.estimates import MEASURES, Measure
 from bl_neuro.experiment.findings.models import AuditCurve
+from bl_neuro.experiment.findings.records import unit_of
 from bl_neuro.leakage import held_at, seed_band
 
 KEPT: dict[Measure, str] = {"hit": "hits", "confidence": "confidence"}
@@ -19,11 +20,11 @@ POINTS = 33
 RESAMPLES = 2000
 """Enough for a band that is drawn; figures that are quoted have more."""
 Courses = dict[int, list[tuple[FloatArray, dict[str, list[float]]]]]
-"""By target seed: queries per class, and what the judgement kept along them, of each restart."""
+"""By independent unit: queries per class, and what the judgement kept along them, of each restart."""
 
 
-def course_curves(cells: Sequence[Cell], measures: dict[str, dict[str, Any]]) -> list[AuditCurve]:
-    """A curve for each row, evaluator and measure: means over seeds with 95% intervals, against queries per class.
+def course_curves(cells: Sequence[Cell], measures: Mapping[str, dict[str, Any]]) -> list[AuditCurve]:
+    """A curve for each row, evaluator and measure: means with 95% intervals, against queries per class.
 
     Courses are held at common query counts, those of the longest. Rows whose attacks have no course are left out.
     """
@@ -34,16 +35,17 @@ def course_curves(cells: Sequence[Cell], measures: dict[str, dict[str, Any]]) ->
             continue
         key = tuple(str(cell.facts[name]) for name in ("target", "substrate", "attack", "reveals", "evaluator"))
         spent = np.asarray(measured["course"]["queries"], dtype=np.float64) / len(measured["classes"])
-        groups.setdefault(key, {}).setdefault(cell.facts["seed"], []).append((spent, measured["course"]))
-    return [_curve(key, by_seed, measure) for key, by_seed in groups.items() for measure in MEASURES]
+        unit = unit_of(cell.facts["target"], cell.facts["seed"], cell.facts["restart"])
+        groups.setdefault(key, {}).setdefault(unit, []).append((spent, measured["course"]))
+    return [_curve(key, by_unit, measure) for key, by_unit in groups.items() for measure in MEASURES]
 
 
-def _curve(key: tuple[str, ...], by_seed: Courses, measure: Measure) -> AuditCurve:
+def _curve(key: tuple[str, ...], by_unit: Courses, measure: Measure) -> AuditCurve:
     target, substrate, attack, reveals, evaluator = key
-    grid = _grid([spent for courses in by_seed.values() for spent, _ in courses])
+    grid = _grid([spent for courses in by_unit.values() for spent, _ in courses])
     rows = [
-        np.stack([held_at(spent, course[KEPT[measure]], grid) for spent, course in by_seed[seed]])
-        for seed in sorted(by_seed)
+        np.stack([held_at(spent, course[KEPT[measure]], grid) for spent, course in by_unit[unit]])
+        for unit in sorted(by_unit)
     ]
     band = seed_band(rows, RESAMPLES)
     return AuditCurve(

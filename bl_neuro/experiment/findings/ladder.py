@@ -32,10 +32,12 @@ class MeasuredRung(NamedTuple):
     reveals: str
 
 
-def ladder_findings(experiment: Experiment, cells: Sequence[Cell], records: Sequence[Record]) -> list[LadderFinding]:
+def ladder_findings(
+    experiment: Experiment, cells: Sequence[Cell], records: Sequence[Record], unit: str = "seed"
+) -> list[LadderFinding]:
     """For each attack, evaluator and measure, the levels of the ladder and what each step changes.
 
-    Of inversions that are done on every rung; an attack without any is left out.
+    Of inversions that are done on every rung; an attack without any is left out. unit: what sentences call it.
     """
     part = experiment.ladder
     if part is None:
@@ -51,7 +53,7 @@ def ladder_findings(experiment: Experiment, cells: Sequence[Cell], records: Sequ
         for evaluator, measure in product(dict.fromkeys(record.evaluator for record in judged), MEASURES):
             values = _values(rungs, [record for record in judged if record.evaluator == evaluator], measure)
             if values:
-                findings.append(_finding(attack.called, evaluator, measure, rungs, values, experiment.margin))
+                findings.append(_finding(attack.called, evaluator, measure, rungs, values, experiment.margin, unit))
     return findings
 
 
@@ -73,7 +75,7 @@ def _rungs(part: LadderPart, attack: AttackPart, stated: bool) -> list[MeasuredR
 
 
 def _values(rungs: list[MeasuredRung], records: list[Record], measure: Measure) -> dict[str, list[FloatArray]]:
-    """By rung, an array per target seed, of the inversions that every rung has; empty where there are none."""
+    """By rung, an array per independent unit, of the inversions that every rung has; empty where there are none."""
     tables = [
         {
             inversion_of(record): scores_of(record)[measure]
@@ -85,9 +87,9 @@ def _values(rungs: list[MeasuredRung], records: list[Record], measure: Measure) 
     shared = sorted(set.intersection(*(set(table) for table in tables)))
     if not shared:
         return {}
-    seeds = dict.fromkeys(seed for seed, _, _ in shared)
+    units = dict.fromkeys(unit for unit, _, _ in shared)
     return {
-        rung.name: [np.array([table[inversion] for inversion in shared if inversion[0] == seed]) for seed in seeds]
+        rung.name: [np.array([table[inversion] for inversion in shared if inversion[0] == unit]) for unit in units]
         for rung, table in zip(rungs, tables)
     }
 
@@ -99,6 +101,7 @@ def _finding(
     rungs: list[MeasuredRung],
     values: dict[str, list[FloatArray]],
     margin: float,
+    unit: str,
 ) -> LadderFinding:
     attribution = attribute(values, margin)
     return LadderFinding(
@@ -118,10 +121,10 @@ def _finding(
         ],
         steps=[
             LadderStep(
-                name=step.name, before=step.before, change=verdict_of(step.change), sentence=step.change.sentence
+                name=step.name, before=step.before, change=verdict_of(step.change), sentence=step.change.described(unit)
             )
             for step in attribution.steps
         ],
         total=verdict_of(attribution.total),
-        sentence=attribution.total.sentence,
+        sentence=attribution.total.described(unit),
     )

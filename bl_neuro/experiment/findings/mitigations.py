@@ -40,11 +40,15 @@ class Case(NamedTuple):
 
 
 def mitigation_findings(
-    experiment: Experiment, cells: Sequence[Cell], measures: Mapping[str, dict[str, Any]], records: Sequence[Record]
+    experiment: Experiment,
+    cells: Sequence[Cell],
+    measures: Mapping[str, dict[str, Any]],
+    records: Sequence[Record],
+    unit: str = "seed",
 ) -> list[MitigationFinding]:
     """A finding for each mitigation, attack, view and evaluator of which something is done, with and without it.
 
-    Leakage is attack accuracy; all cases of one evaluator are judged together (Holm).
+    Leakage is attack accuracy; all cases of one evaluator are judged together (Holm). unit: what sentences call it.
     """
     cases = [case for part in experiment.mitigations for case in _cases(part, experiment.attacks, cells)]
     served = _served(cells, measures)
@@ -56,7 +60,8 @@ def mitigation_findings(
         for name, verdict in verdicts.items():
             case = cases[int(name)]
             without, with_ = (mean_of(hit_bootstrap(values)) for values in pairs[name])
-            leakage = {"without": without, "with": with_, "removed": verdict_of(verdict), "sentence": verdict.sentence}
+            removed, sentence = verdict_of(verdict), verdict.described(unit)
+            leakage = {"without": without, "with": with_, "removed": removed, "sentence": sentence}
             findings.append(
                 MitigationFinding(
                     mitigation=case.part.definition["kind"],

@@ -1,8 +1,8 @@
 """What an audit found, as it is written to `results.json`: the models behind `results.schema.json`.
 
-Fractions lie in 0..1. Estimates are means over target seeds with 95% intervals; an end that is not known (of one seed)
-is null. Equal cells give equal text, however often a run was cut short: when and how fast they were done is not in it.
-A reader ignores what it does not know.
+Fractions lie in 0..1. Estimates are means over target seeds (of a given model, over restarts; see `Findings.unit`) with
+95% intervals; an end that is not known (of one seed) is null. Equal cells give equal text, however often a run was cut
+short: when and how fast they were done is not in it. A reader ignores what it does not know.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from bl_neuro.experiment.findings.estimates import (
     Finding,
     Fraction,
     IdenticalSubstrates,
-    JudgedAttack,
     LadderFinding,
     Mean,
     Measure,
@@ -191,22 +190,8 @@ class NetworkFacts(Finding):
     training: str | None = Field(description="How the targets were trained, in a sentence; null for a given model.")
 
 
-class ModelLeakage(JudgedAttack):
-    """How much of one given model an attack on one substrate gets, over the restarts of the attack."""
-
-    substrate: str
-    attack_accuracy: Mean = Field(description="With its interval over restarts, which `seeds` counts.")
-    confidence: Mean
-
-
-class GivenModel(Finding):
-    """What is known of the one model that was given: there are no target seeds, the unit is the restart of an attack.
-
-    In every mean and verdict here `seeds`, and `seeds_needed`, count restarts.
-    """
-
-    leakage: list[ModelLeakage]
-    comparisons: list[SubstrateComparison] = Field(description="Paired by class and restart; about this model alone.")
+Unit = Literal["target seed", "restart"]
+"""What varies independently: targets that the audit trained, or, of one given model, the restarts of an attack."""
 
 
 class Findings(Finding):
@@ -242,13 +227,22 @@ class Findings(Finding):
     made: Provenance
     overlap: Overlap | None = Field(None, description="null in results that were written before it was recorded.")
     network: NetworkFacts | None = Field(None, description="null where no target is done, and for an endpoint.")
-    model: GivenModel | None = Field(None, description="null where the audit trained its targets.")
+    unit: Unit = Field(
+        "target seed",
+        description="What intervals and verdicts are over, and `seeds` and `seeds_needed` count. restart: of one given "
+        "model, so that they are about this model alone.",
+    )
     not_run: dict[str, str] = Field(default_factory=dict, description="Substrates that were left out, and why.")
 
     @property
     def judge(self) -> str:
         """The first evaluator's name."""
         return self.evaluators[0].name
+
+    @property
+    def of_given_model(self) -> bool:
+        """Whether one model was given, and no target was trained."""
+        return self.unit == "restart"
 
     @property
     def own_rows(self) -> list[AuditRow]:

@@ -35,9 +35,19 @@ class Record:
     mitigation: str | None = None
 
     @property
+    def unit(self) -> int:
+        """The number of the independent unit that it belongs to: see `unit_of`."""
+        return unit_of(self.target, self.seed, self.restart)
+
+    @property
     def plain(self) -> bool:
         """Whether its target is attacked as it is deployed: on no rung before that, behind no mitigation."""
         return self.rung is None and self.mitigation is None
+
+
+def unit_of(target: str, seed: int, restart: int) -> int:
+    """What varies independently: the target seed, or, of one given model, the restart of the attack."""
+    return restart if target == "given" else seed
 
 
 def records(cells: Sequence[Cell], store: Store) -> list[Record]:
@@ -52,9 +62,9 @@ def records(cells: Sequence[Cell], store: Store) -> list[Record]:
     return judged
 
 
-def hits_by_seed(records: Sequence[Record]) -> list[FloatArray]:
-    """Hits of the inversions of each target seed, in order: an array (n,) per seed."""
+def hits_by_unit(records: Sequence[Record]) -> list[FloatArray]:
+    """Hits of the inversions of each independent unit, in order: an array (n,) per unit."""
     hits: dict[int, list[float]] = {}
     for record in records:
-        hits.setdefault(record.seed, []).append(float(record.hit))
-    return [np.array(hits[seed]) for seed in sorted(hits)]
+        hits.setdefault(record.unit, []).append(float(record.hit))
+    return [np.array(hits[unit]) for unit in sorted(hits)]

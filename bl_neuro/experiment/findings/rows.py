@@ -1,4 +1,4 @@
-"""The rows of an audit: what each attack on each substrate gets, over all target seeds, and each of its inversions."""
+"""The rows of an audit: what each attack on each substrate gets, over all its targets, and each of its inversions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bl_neuro.experiment.findings.models import (
     EvaluatorMeasures,
     InversionJudgement,
 )
-from bl_neuro.experiment.findings.records import Record
+from bl_neuro.experiment.findings.records import Record, unit_of
 from bl_neuro.leakage import Estimate, hit_bootstrap, seed_bootstrap
 
 Measures = dict[str, dict[str, Any]]
@@ -58,6 +58,10 @@ def _name(cell: Cell) -> RowName:
     return facts["target"], facts["substrate"], facts["attack"], facts["reveals"]
 
 
+def _unit(cell: Cell) -> int:
+    return unit_of(cell.facts["target"], cell.facts["seed"], cell.facts["restart"])
+
+
 def _row(
     name: RowName,
     attacks: Sequence[Cell],
@@ -82,7 +86,7 @@ def _row(
         status=dict(sorted(Counter(measured["status"] for _, measured in done).items())),
         target_accuracy=accuracy,
         target_success=_success(done),
-        pearson_selectivity=_mean([(cell.facts["seed"], measured["pearson_selectivity"]) for cell, measured in done]),
+        pearson_selectivity=_mean([(_unit(cell), measured["pearson_selectivity"]) for cell, measured in done]),
         spike_density=float(np.mean([measured["spike_density"] for _, measured in done])) if done else None,
         evaluators={
             evaluator: _judged([record for record in records if record.evaluator == evaluator])
@@ -93,8 +97,8 @@ def _row(
 
 def _judged(records: Sequence[Record]) -> EvaluatorMeasures:
     """By one evaluator; of one record at least."""
-    accuracy = _mean([(record.seed, [record.hit]) for record in records], hit_bootstrap)
-    confidence = _mean([(record.seed, [record.confidence]) for record in records])
+    accuracy = _mean([(record.unit, [record.hit]) for record in records], hit_bootstrap)
+    confidence = _mean([(record.unit, [record.confidence]) for record in records])
     return EvaluatorMeasures.model_validate({"attack_accuracy": accuracy, "confidence": confidence})
 
 
@@ -115,7 +119,7 @@ def _success(done: list[tuple[Cell, dict[str, Any]]]) -> Mean | None:
         return None
     hits = [
         (
-            cell.facts["seed"],
+            _unit(cell),
             [answer == label for answer, label in zip(measured["target_answers"], cell.definition["classes"])],
         )
         for cell, measured in done
@@ -126,14 +130,14 @@ def _success(done: list[tuple[Cell, dict[str, Any]]]) -> Mean | None:
 def _mean(
     values: list[tuple[int, list[Any]]], bootstrap: Callable[[list[list[float]]], Estimate] = seed_bootstrap
 ) -> Mean | None:
-    """Mean and 95% interval over target seeds; None where there are no values.
+    """Mean and 95% interval over independent units; None where there are no values.
 
     bootstrap: `hit_bootstrap` of hits, which keeps an interval of some width where all are alike.
     """
-    by_seed: dict[int, list[float]] = {}
-    for seed, some in values:
-        by_seed.setdefault(seed, []).extend(float(value) for value in some)
-    return mean_of(bootstrap([by_seed[seed] for seed in sorted(by_seed)])) if by_seed else None
+    by_unit: dict[int, list[float]] = {}
+    for unit, some in values:
+        by_unit.setdefault(unit, []).extend(float(value) for value in some)
+    return mean_of(bootstrap([by_unit[unit] for unit in sorted(by_unit)])) if by_unit else None
 
 
 def audit_cells(cells: Sequence[Cell], measures: Measures) -> list[AuditCell]:

@@ -17,7 +17,7 @@ from bl_neuro.experiment.findings.replays import StandIns
 from bl_neuro.leakage import pair_verdicts
 
 Inversion = tuple[int, int, int]
-"""Target seed, class, restart: what is compared with the same on another substrate."""
+"""Independent unit, class, restart: what is compared with the same on another substrate."""
 Scores = dict[Measure, float]
 """Of one inversion, by measure."""
 Table = dict[str, dict[Inversion, Scores]]
@@ -25,17 +25,18 @@ Table = dict[str, dict[Inversion, Scores]]
 View = tuple[str, str]
 """Attack and what is revealed."""
 PairedArrays = tuple[list[FloatArray], list[FloatArray]]
-"""Values of the same inversions in two ways: an array for each target seed, or another unit, twice."""
+"""Values of the same inversions in two ways: an array for each independent unit, twice."""
 
 
 def substrate_verdicts(
-    records: Sequence[Record], margin: float, stand_ins: StandIns | None = None
+    records: Sequence[Record], margin: float, stand_ins: StandIns | None = None, unit: str = "seed"
 ) -> tuple[list[SubstrateComparison], list[IdenticalSubstrates]]:
     """Every pair of substrates of trained targets, judged together for each evaluator and measure (Holm).
 
     Of each pair only inversions that are done on both count. Substrates that score the same are one substrate in these
     pairs: comparing them again would ask one question several times, and Holm's correction would make all others pay
-    for it. stand_ins: substrates that need no records, since replays showed them to be like another.
+    for it. stand_ins: substrates that need no records, since replays showed them to be like another. unit: what
+    sentences call it.
     """
     known = stand_ins or {}
     comparisons: list[SubstrateComparison] = []
@@ -50,7 +51,7 @@ def substrate_verdicts(
                 first=_with_stand_ins(pair.first, pair.reveals, known),
                 second=_with_stand_ins(pair.second, pair.reveals, known),
                 verdict=verdict_of(verdicts[str(number)]),
-                sentence=verdicts[str(number)].sentence,
+                sentence=verdicts[str(number)].described(unit),
             )
             for number, pair in enumerate(pairs)
         ]
@@ -73,7 +74,7 @@ def _with_stand_ins(group: Sequence[str], reveals: str, stand_ins: StandIns) -> 
 
 @dataclass(frozen=True)
 class SubstratePair:
-    """The values of one attack's inversions on two groups of substrates: (seeds of (n,)) twice, paired."""
+    """The values of one attack's inversions on two groups of substrates: (units of (n,)) twice, paired."""
 
     attack: str
     reveals: str
@@ -118,7 +119,7 @@ def _tables(records: Sequence[Record]) -> dict[View, Table]:
 
 def inversion_of(record: Record) -> Inversion:
     """Which inversion a record is about."""
-    return record.seed, record.label, record.restart
+    return record.unit, record.label, record.restart
 
 
 def scores_of(record: Record) -> Scores:
@@ -138,17 +139,12 @@ def _same_scores(table: Table) -> list[list[str]]:
     return groups
 
 
-def paired(
-    one: Mapping[Inversion, Scores], other: Mapping[Inversion, Scores], measure: Measure, unit: int = 0
-) -> PairedArrays:
-    """Values of the inversions that both have, an array for each unit: the target seed (0) or the restart (2)."""
+def paired(one: Mapping[Inversion, Scores], other: Mapping[Inversion, Scores], measure: Measure) -> PairedArrays:
+    """Values of the inversions that both have, an array for each independent unit."""
     shared = sorted(one.keys() & other.keys())
-    units = list(dict.fromkeys(sorted(inversion[unit] for inversion in shared)))
+    units = list(dict.fromkeys(unit for unit, _, _ in shared))
     first, second = (
-        [
-            np.array([values[inversion][measure] for inversion in shared if inversion[unit] == number])
-            for number in units
-        ]
+        [np.array([values[inversion][measure] for inversion in shared if inversion[0] == unit]) for unit in units]
         for values in (one, other)
     )
     return first, second

@@ -35,7 +35,7 @@ def test_results_come_back_as_they_were(text: str) -> None:
 
 def test_fields_that_an_older_file_lacks_stay_out_of_it(text: str) -> None:
     older = json.loads(text)
-    for name in ("network", "model", "not_run", "overlap", "arithmetic"):
+    for name in ("network", "unit", "not_run", "overlap", "arithmetic"):
         del older[name]
     del older["dataset"]["source"]
     findings = Findings.from_json(json.dumps(older))
