@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bl_neuro.experiment.findings.models import AuditResults
+from bl_neuro.experiment.findings.models import Findings
 from bl_neuro.mitigations.registry import installed_mitigation
 from bl_neuro.report.overlap import overlap_sentence
 from bl_neuro.report.views import OWN
@@ -12,7 +12,7 @@ SMALL = 16 * 16
 """Pixels up to which pictures are small."""
 
 
-def limits(results: AuditResults) -> list[str]:
+def limits(results: Findings) -> list[str]:
     """A sentence or two each."""
     found = [
         "These attacks bring out class prototypes, what a network holds to be typical of a class, and not members of "
@@ -63,7 +63,7 @@ def limits(results: AuditResults) -> list[str]:
     return found
 
 
-def _of_mitigations(results: AuditResults) -> list[str]:
+def _of_mitigations(results: Findings) -> list[str]:
     found = []
     if any(installed_mitigation(each.mitigation).averages_out for each in results.mitigations):
         found.append(

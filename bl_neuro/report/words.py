@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bl_neuro.experiment.findings.estimates import ControlFinding, Estimate, Verdict
+from bl_neuro.experiment.findings.estimates import ControlFinding, Mean, Verdict
 from bl_neuro.mitigations.base import ANSWER_HOOKS
 from bl_neuro.mitigations.registry import installed_mitigation
 from bl_neuro.rounding import fixed
@@ -77,6 +77,8 @@ TARGETS = {
     "untrained": "untrained targets",
     "shuffled_labels": "targets trained on shuffled labels",
 }
+ARITHMETICS = {"real": "floating point", "loihi": "Loihi’s fixed point"}
+"""What substrates compute in."""
 VERDICTS = {"differs": "differs", "equivalent": "equivalent", "inconclusive": "open"}
 MINUS = "−"
 FEW_SEEDS, PLANNED = 4, 12
@@ -125,19 +127,19 @@ def bounded(difference: float) -> float:
     return min(max(difference, -1.0), 1.0)
 
 
-def ends(found: Estimate) -> str:
+def ends(found: Mean) -> str:
     """The interval of a difference of fractions in points, within what can be, or that there is none."""
     if found.low is None or found.high is None or found.seeds < 2:
         return "no interval of one target"
     return f"{points(bounded(found.low))}\u00a0to\u00a0{points(bounded(found.high))}"
 
 
-def share(found: Estimate | None) -> str:
+def share(found: Mean | None) -> str:
     """An estimate of a fraction, as a percentage."""
     return "–" if found is None else percent(found.value)
 
 
-def share_ends(found: Estimate | None) -> str:
+def share_ends(found: Mean | None) -> str:
     """Its interval."""
     if found is None or found.low is None or found.high is None:
         return ""
