@@ -110,7 +110,7 @@ class Noise(AnyMitigation):
 
 
 class QueryCap(AnyMitigation):
-    """The box answers `queries` in all; a search that knows it shares them out, see `attack_choice.within`."""
+    """The box answers `queries` in all; a search that knows it shares them out, see `Attack.within`."""
 
     kind: Literal["query_cap"]
     queries: Count
