@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bl_neuro.access import Reveals
-from bl_neuro.attacks.registry import ATTACKS
+from bl_neuro.attacks import ATTACKS
 from bl_neuro.backends import find_backend
-from bl_neuro.experiment.attack_choice import make_attack, planned_budget, seeing_images, within
+from bl_neuro.experiment.attack_choice import make_attack, seeing_images
 from bl_neuro.experiment.cells import FORMAT, THREADS, Cell
 from bl_neuro.experiment.checks import target_plan
 from bl_neuro.experiment.definition import AttackPart, EvaluatorPart, Experiment
@@ -106,7 +106,7 @@ class CellFactory:
         """Attacks on a network on a substrate, and what judges say; of what is revealed `only` that, or all."""
         if part.substrates is not None and substrate not in part.substrates:
             return
-        white = ATTACKS[part.attack].access == "white_box"
+        white = ATTACKS.find(part.attack).access == "white_box"
         if white and (self.material.endpoints.get(substrate) or not find_backend(substrate).differentiable):
             return
         for reveals in ["gradient"] if white else self.shown(substrate, part.reveals or []):
@@ -142,10 +142,12 @@ class CellFactory:
         if self.experiment.given:
             attack = seeing_images(attack, self.material.input_shape(substrate), self.material.shape)
         outputs = self.material.outputs
-        budget = part.budget or planned_budget(attack, len(outputs))
+        planned = attack.planned_queries(len(outputs))
+        budget = part.budget or planned
         if mitigation is not None and mitigation.changes("budget"):
             budget = mitigation.budget(budget)
-            attack = attack if budget is None else within(attack, budget, len(outputs))
+            if budget is not None and (planned is None or planned > budget):
+                attack = attack.within(budget, len(outputs))
         made = {
             "target": target.address,
             "substrate": substrate,
@@ -155,7 +157,7 @@ class CellFactory:
             "settings": attack.settings(),  # what the library makes of those given
             "reveals": reveals,
             "budget": budget,
-            "twin": part.twin if part.attack == "transfer" else None,
+            "twin": part.twin if "twin" in attack.needs else None,
             "steps": self.steps,
             "outputs": outputs,
             "classes": self.material.classes,

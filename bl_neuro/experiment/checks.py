@@ -7,14 +7,15 @@ from dataclasses import replace
 from typing import Any
 
 from bl_neuro.access import REVEALS
-from bl_neuro.attacks.registry import ATTACKS
+from bl_neuro.attacks import ATTACKS, Attack
 from bl_neuro.backends import available_substrates, find_backend
 from bl_neuro.data.registry import dataset_source, not_scalable
 from bl_neuro.errors import BlNeuroError, InputError
-from bl_neuro.experiment.attack_choice import Problem, attack_problems, typed_settings
+from bl_neuro.experiment.attack_choice import attack_problems
 from bl_neuro.experiment.mitigation_part import MitigationPart
 from bl_neuro.experiment.toml_lines import KeyPath
 from bl_neuro.mitigations import Mitigation, make_mitigation
+from bl_neuro.settings import SettingProblem, typed_settings
 from bl_neuro.training.plans import TargetPlan, plan_for
 
 
@@ -165,7 +166,7 @@ def _black_box(document: dict[str, Any]) -> dict[str, list[str]]:
     return {
         str(each.get("label", each.get("attack"))): strings(each.get("reveals"))
         for _, each in tables(document, "attacks")
-        if each.get("attack") in ATTACKS and ATTACKS[each["attack"]].access != "white_box"
+        if each.get("attack") in ATTACKS and ATTACKS.find(each["attack"]).access == "black_box"
     }
 
 
@@ -253,8 +254,9 @@ def _alone(document: dict[str, Any], names: list[str], ours: list[str]) -> Probl
         if name in document:
             yield (name,), "takes the network itself, and an endpoint does not give it; leave it out"
     for i, each in tables(document, "attacks"):
-        if each.get("attack") == "transfer":
-            yield ("attacks", i), "transfer attacks a copy of the network, and an endpoint does not give it"
+        name = str(each.get("attack"))
+        if name in ATTACKS and "twin" in ATTACKS.find(name).needs:
+            yield ("attacks", i), f"{name} attacks a copy of the network, and an endpoint does not give it"
 
 
 PART_CHECKS = (
@@ -356,17 +358,31 @@ def _attacks(document: dict[str, Any]) -> Problems:
             yield _place(i, problem, name in ATTACKS, settings), problem.message
         if name not in ATTACKS:
             continue
-        white = ATTACKS[name].access == "white_box"
-        for key in ("reveals", "budget"):
-            if white and key in each:
-                yield ("attacks", i, key), f"{name} has the gradients and asks no queries; leave it out"
-        if not white and "reveals" not in each:
-            yield ("attacks", i), f"expected reveals, what a box shows to {name}"
-        if "twin" in each and name != "transfer":
-            yield ("attacks", i, "twin"), f"only transfer attacks a copy first, {name} does not; leave it out"
+        yield from _access(("attacks", i), ATTACKS.find(name), name, each)
 
 
-def _place(number: int, problem: Problem, known: bool, settings: dict[str, Any]) -> KeyPath:
+def _access(place: KeyPath, kind: type[Attack[Any]], name: str, part: dict[str, Any]) -> Problems:
+    """What a part of `[[attacks]]` says of the attacker's access must go with the attack's."""
+    if kind.access == "ann":
+        yield (*place, "attack"), f"{name} takes a network that does not spike, and the targets of an experiment spike"
+        return
+    asks = kind.access == "black_box"
+    for key in ("reveals", "budget"):
+        if not asks and key in part:
+            yield (*place, key), f"{name} has the gradients and asks no queries; leave it out"
+    if asks and "reveals" not in part:
+        yield place, f"expected reveals, what a box shows to {name}"
+    for number, view in enumerate(strings(part.get("reveals"))):
+        if asks and view in REVEALS and view not in kind.reveals:
+            yield (
+                (*place, "reveals", number),
+                f"expected what {name} can use ({', '.join(kind.reveals)}), found {view!r}",
+            )
+    if "twin" in part and "twin" not in kind.needs:
+        yield (*place, "twin"), f"{name} needs no copy of the network; leave it out"
+
+
+def _place(number: int, problem: SettingProblem, known: bool, settings: dict[str, Any]) -> KeyPath:
     if problem.setting is not None:
         return ("attacks", number, "settings", problem.setting)
     if not known:

@@ -136,7 +136,7 @@ class AttackPart(Part):
     label: what tables call it, its name by default. reveals: what a black box shows, one row each. budget: queries a
     box answers in all; as many as the settings ask for by default. restarts, substrates: those of the experiment by
     default. Substrates without gradients, or that show no membrane, are left out where it takes these. twin: the
-    substrate of a transfer attack's copy.
+    substrate of the attacker's own copy of the network, for an attack that needs one, such as "transfer".
     """
 
     attack: str

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from bl_neuro.access import REVEALS
-from bl_neuro.attacks.registry import ATTACKS
+from bl_neuro.attacks import ATTACKS
 from bl_neuro.backends import find_backend
 from bl_neuro.deploy.ladder import RUNGS, RungName
 from bl_neuro.experiment.cell_factory import CellFactory
@@ -125,7 +125,7 @@ def mitigation_cells(factory: CellFactory, target: Cell) -> Iterator[Cell]:
 
 def views(part: MitigationPart, attack: AttackPart, shown: list[Reveals]) -> list[Reveals]:
     """What boxes reveal to `attack` where the mitigation is measured, of what they can show."""
-    white = ATTACKS[attack.attack].access == "white_box"
+    white = ATTACKS.find(attack.attack).access == "white_box"
     if white or (part.attacks is not None and attack.called not in part.attacks):
         return []
     return [view for view in shown if part.acts_on(view) and (part.reveals is None or view in part.reveals)]
@@ -169,7 +169,7 @@ def _of(factory: CellFactory, target: Cell, part: ReplayPart, attack: AttackPart
 
 
 def _wanted(part: ReplayPart, attack: AttackPart) -> bool:
-    if ATTACKS[attack.attack].access == "white_box" or (part.attacks and attack.called not in part.attacks):
+    if ATTACKS.find(attack.attack).access == "white_box" or (part.attacks and attack.called not in part.attacks):
         return False
     return attack.substrates is None or part.of in attack.substrates
 
@@ -183,7 +183,7 @@ def verification_cells(factory: CellFactory, target: Cell) -> Iterator[Cell]:
     attacks = []
     if first in factory.experiment.substrates:
         for part in factory.experiment.attacks:
-            white = ATTACKS[part.attack].access == "white_box"
+            white = ATTACKS.find(part.attack).access == "white_box"
             if (white and not find_backend(first).differentiable) or (part.substrates and first not in part.substrates):
                 continue
             for reveals in ["gradient"] if white else factory.shown(first, part.reveals or []):

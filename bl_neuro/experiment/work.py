@@ -24,7 +24,7 @@ from bl_neuro.data.samples import Samples
 from bl_neuro.deploy.ladder import ladder
 from bl_neuro.deploy.parity import Stimulus, compare, generated
 from bl_neuro.errors import ModelFileError, NotRevealed
-from bl_neuro.experiment.boxes import box_for, differences, open_endpoint, opened
+from bl_neuro.experiment.boxes import CellView, differences, open_endpoint, opened
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.definition import EvaluatorPart
 from bl_neuro.experiment.material import Material
@@ -191,10 +191,12 @@ class Work:
     def _inverted(self, cell: Cell, target: Target | None) -> tuple[Inversions, list[str], str | None]:
         """What the attack of `cell` makes, what it takes for granted, and the digest of all queries and answers."""
         made, attack = cell.definition, cell.what
-        with ExitStack() as kept:
-            box, queried = box_for(cell, target, self.material, kept)
-            found: Inversions = attack(box, classes=made["outputs"], steps=made["steps"], seed=made["seed"])
-            return found, list(attack.assumptions(box)), None if queried is None else queried.digest
+        with ExitStack() as stack:
+            view = CellView(cell, target, self.material, stack)
+            box = attack.open_box(view)
+            inversions: Inversions = attack(box, classes=made["outputs"], steps=made["steps"], seed=made["seed"])
+            digest = None if view.recorded is None else view.recorded.digest
+            return inversions, list(attack.assumptions(box)), digest
 
     def _replay(self, cell: Cell) -> Made:
         first = cell.needs[1]

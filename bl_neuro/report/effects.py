@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from bl_neuro.attacks.registry import attack_title
 from bl_neuro.experiment.findings.estimates import LadderFinding, MitigationFinding, Verdict
 from bl_neuro.experiment.findings.models import Findings
 from bl_neuro.report.views import mitigation_cases
-from bl_neuro.report.words import ATTACKS, limits_queries, listed, many, mitigation, points, view
+from bl_neuro.report.words import limits_queries, listed, many, mitigation, points, view
 
 
 def disagree(one: Verdict, other: Verdict) -> bool:
@@ -23,7 +24,7 @@ def ladder_lines(results: Findings) -> list[str]:
     said, none = [], []
     hits = [each for each in results.ladder if each.measure == "hit"]
     for ladder in (each for each in hits if each.evaluator == results.judge):
-        attack = ATTACKS.get(ladder.attack, ladder.attack)
+        attack = attack_title(ladder.attack)
         same = [each for each in hits if (each.attack, each.reveals) == (ladder.attack, ladder.reveals)]
         otherwise = [text for each in same if each.evaluator != results.judge for text in _steps_against(ladder, each)]
         found = [each for each in ladder.steps if each.change.found]

@@ -4,21 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bl_neuro.attacks.registry import attack_title
 from bl_neuro.experiment.findings.estimates import ControlFinding, Mean, Verdict
 from bl_neuro.mitigations.base import ANSWER_HOOKS
 from bl_neuro.mitigations.registry import installed_mitigation
 from bl_neuro.rounding import fixed
-
-ATTACKS = {
-    "v1": "v1",
-    "v2": "v2",
-    "v2_gradient": "v2 gradient",
-    "ann": "ANN baseline",
-    "cma_es": "CMA-ES",
-    "one_plus_one": "(1+1)-ES",
-    "random": "random search",
-    "transfer": "transfer",
-}
 
 
 def percent(fraction: float, decimals: int = 0) -> str:
@@ -97,7 +87,7 @@ FAMILIES = (
 
 def view(attack: str, reveals: str) -> str:
     """An attack and what it sees: `v2, counts`; a ladder may go over several."""
-    return f"{ATTACKS.get(attack, attack)}, {reveals}"
+    return f"{attack_title(attack)}, {reveals}"
 
 
 def mitigation(kind: str, setting: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bl_neuro.attacks.registry import ATTACKS
+from bl_neuro.attacks import ATTACKS
 from bl_neuro.errors import ExperimentError, InputError
 from bl_neuro.experiment.attack_choice import make_attack
 from bl_neuro.experiment.experiment_file import experiment_path, read_experiment, ready_made
@@ -146,7 +146,7 @@ def test_values_stand_on_their_lines() -> None:
 @pytest.mark.parametrize("name", list(ATTACKS))
 def test_every_attack_is_made_from_settings_that_went_through_a_file(name: str) -> None:
     attack = make_attack(name)
-    assert attack == ATTACKS[name]()
+    assert attack == ATTACKS.find(name)()
 
 
 def test_settings_come_on_top_of_a_preset() -> None:
