@@ -161,9 +161,9 @@ def load_inversions(path: str | Path) -> Inversions:
     from safetensors import SafetensorError, safe_open
 
     source = Path(path)
-    found = what_is_at(source)
-    if found != "a file":
-        raise ModelFileError(f"{source}: expected a file of inversions, found {found}")
+    kind = what_is_at(source)
+    if kind != "a file":
+        raise ModelFileError(f"{source}: expected a file of inversions, found {kind}")
     try:
         size = source.stat().st_size
         if size > MAX_BYTES:

@@ -29,8 +29,8 @@ from bl_neuro.training import (
     train_slayer_target,
     train_target,
 )
-from bl_neuro.training.evaluator import KINDS
 from bl_neuro.training.plans import NEURONS
+from bl_neuro.training.registry import EVALUATORS
 
 SPLITS = ("auto", "three-way", "official", "shared")
 TARGET_SHARE = 5 / 8
@@ -206,8 +206,8 @@ def _given(request: TrainRequest) -> dict[str, Any]:
 def _kinds(text: str) -> list[str]:
     kinds = [kind.strip() for kind in text.split(",") if kind.strip()]
     for kind in kinds:
-        if kind not in KINDS:
-            raise InputError(f"--evaluators: expected some of {', '.join(KINDS)}, comma-separated, found {kind!r}")
+        if kind not in EVALUATORS:
+            raise InputError(f"--evaluators: expected some of {', '.join(EVALUATORS)}, comma-separated, found {kind!r}")
     return list(dict.fromkeys(kinds))
 
 

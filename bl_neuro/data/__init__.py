@@ -8,7 +8,7 @@ from bl_neuro.data.npz import load_npz
 from bl_neuro.data.registry import DATASETS, data_status, dataset_names, load_dataset
 from bl_neuro.data.samples import Dataset, Samples
 from bl_neuro.data.source import DatasetSource, DataStatus, LoadOptions
-from bl_neuro.data.split import Split, official_split, shared_split, three_way_split
+from bl_neuro.data.split import Split, official_split, shared_split, three_way_split, whole_split
 
 __all__ = [
     "DATASETS",
@@ -34,4 +34,5 @@ __all__ = [
     "rate_encode",
     "shared_split",
     "three_way_split",
+    "whole_split",
 ]

@@ -14,6 +14,7 @@ from bl_neuro.seeding import stream
 
 UNSEEN = "the evaluator is trained on samples that the target never saw"
 SHARED = "the evaluator is trained on the target's own samples"
+WHOLE = "the same samples train targets and evaluators and test both: no leakage is measured"
 NOT_KNOWN = "the target's training data is not known"
 EVALUATOR_SHARE = 0.6
 """The evaluator's share of samples that are divided between evaluator and test part."""
@@ -23,8 +24,8 @@ EVALUATOR_SHARE = 0.6
 class Split(Generic[S]):
     """Three parts: what the target learns from, what the evaluator learns from, what both are tested on.
 
-    The test part is disjoint from the others, and so are these two, unless `note` says that they are shared, or that
-    the target's training data is not known: `target` then is the whole dataset.
+    The test part is disjoint from the others, and so are these two, unless `note` says that they are shared, that every
+    part is the whole dataset, or that the target's training data is not known: `target` then is the whole dataset.
     """
 
     target: S
@@ -137,6 +138,11 @@ def shared_split(dataset: S) -> Split[S]:
     """
     learn, held = official_parts(dataset)
     return Split(dataset.subset(learn), dataset.subset(learn), dataset.subset(held), SHARED)
+
+
+def whole_split(dataset: S) -> Split[S]:
+    """Every part is the whole dataset, to try out a pipeline on data too few to divide; no leakage is measured."""
+    return Split(dataset, dataset, dataset, WHOLE)
 
 
 def official_parts(dataset: S) -> tuple[IntArray, IntArray]:

@@ -11,7 +11,17 @@ from typing import Any
 import numpy as np
 
 from bl_neuro.arrays import FloatArray
-from bl_neuro.data import Dataset, EventDataset, Samples, Split, load_dataset, official_split, three_way_split
+from bl_neuro.data import (
+    Dataset,
+    EventDataset,
+    Samples,
+    Split,
+    load_dataset,
+    official_split,
+    shared_split,
+    three_way_split,
+    whole_split,
+)
 from bl_neuro.errors import ExperimentError, InputError
 from bl_neuro.experiment.definition import DatasetPart, EndpointPart, Experiment, ModelPart
 from bl_neuro.experiment.findings.models import Overlap
@@ -46,7 +56,8 @@ class Material:
         if experiment.given:
             training = of_given_target(data, part, None if described is None else described.trained_on, place.folder)
         else:
-            training = of_trained_targets(split_of(data, part))
+            own = [evaluator.called for evaluator in experiment.evaluators if evaluator.data == "target"]
+            training = of_trained_targets(split_of(data, part), own)
         self.split: Split[Any] = training.split
         self.overlap: Overlap = training.overlap
         self.shape: tuple[int, ...] = tuple(data.input_shape)
@@ -160,6 +171,8 @@ def split_of(data: Any, part: DatasetPart) -> Split[Any]:
         return official_split(data, part.split_seed, **sizes)
     if any(size is not None for size in sizes.values()):
         raise ExperimentError("dataset: target, evaluator, test: only an official split takes sizes; leave them out")
+    if part.split in ("shared", "whole"):
+        return shared_split(data) if part.split == "shared" else whole_split(data)
     return three_way_split(data, part.split_seed)
 
 
