@@ -9,6 +9,9 @@ from bl_neuro.registry import Registry
 
 PLACES = {
     "substrates": "bl_neuro.backends.registry:BACKENDS",
+    "attacks": "bl_neuro.attacks.registry:ATTACKS",
+    "evaluators": "bl_neuro.training.registry:EVALUATORS",
+    "mitigations": "bl_neuro.mitigations.registry:MITIGATIONS",
     "datasets": "bl_neuro.data.registry:DATASETS",
 }
 """The registries as "module:REGISTRY", by what they hold."""

@@ -104,7 +104,9 @@ class Inversions:
         }
         try:
             with atomic_path(path) as temporary:
-                save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, metadata=facts)
+                # Copies: safetensors refuses tensors that share memory, and an attack may return such.
+                copies = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
+                save_file(copies, temporary, metadata=facts)
         except (OSError, SafetensorError) as error:
             raise ReportError(f"{path}: the inversions could not be written ({error})") from error
 

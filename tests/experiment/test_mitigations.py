@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from bl_neuro.layers import Dense
 from bl_neuro.mitigations import MITIGATIONS, Mitigation
 from bl_neuro.network import Network
 from bl_neuro.reveals import Reveals
+from bl_neuro.testing.registered import registered
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,10 @@ class EvenCounts(Mitigation):
 
 
 @pytest.fixture
-def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def installed() -> Iterator[None]:
     """A package that adds `even_counts`."""
-    point = EntryPoint("even_counts", "somewhere:EvenCounts", MITIGATIONS.group)
-    monkeypatch.setattr(EntryPoint, "load", lambda self: EvenCounts)
-    monkeypatch.setitem(MITIGATIONS.__dict__, "_added", {"even_counts": point})
+    with registered(MITIGATIONS, EvenCounts):
+        yield
 
 
 @pytest.mark.usefixtures("installed")

@@ -23,7 +23,7 @@ class ToyDraws(Attack[BlackBox]):
     access: ClassVar[Access] = "black_box"
     reveals: ClassVar[tuple[str, ...]] = ("counts", "label", "scores")
 
-    draws: int = 32
+    draws: int = 128
 
     def problems(self) -> list[str]:
         """See `Attack.problems`."""

@@ -1,21 +1,26 @@
-"""A white-box attack: one step along the gradient, as a rate code."""
+"""A white-box attack: one look at the gradient."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
+from torch import Tensor
 
 from bl_neuro.access import WhiteBox
 from bl_neuro.attacks import Attack, Inversions, Status, Trace
 from bl_neuro.attacks.base import Access, Progress
+from bl_neuro.backends import Response
 from bl_neuro.seeding import derived_seed
+
+LIT, UNLIT = 0.8, 0.05
+"""Chance of a spike, a step, where an input speaks for the class and where it does not."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ToyAscent(Attack[WhiteBox]):
-    """Spikes where the gradient of the class's membrane at random inputs is among the `share` largest."""
+    """Lights the `share` of inputs in which the gradient of the class's membrane is largest, as a rate code."""
 
     name: ClassVar[str] = "toy_ascent"
     title: ClassVar[str] = "toy ascent"
@@ -28,24 +33,21 @@ class ToyAscent(Attack[WhiteBox]):
         return [] if 0 < self.share < 1 else [f"share: expected above 0 and below 1, found {self.share}"]
 
     def _invert(self, box: WhiteBox, classes: list[int], steps: int, seed: int, progress: Progress) -> Inversions:
-        before = box.queries
-        labels = torch.as_tensor(classes)
-        spikes = torch.stack([self._inputs(box, seed, label, steps) for label in classes], dim=1)
+        before, labels = box.queries, torch.as_tensor(classes)
+        generators = [torch.Generator().manual_seed(derived_seed(seed, "toy_ascent", label)) for label in classes]
+        chances = [torch.rand(2, steps, *box.input_shape, generator=generator) for generator in generators]
+        first, second = torch.stack(chances, dim=2)
 
-        def objective(response: Any) -> torch.Tensor:
+        def objective(response: Response) -> Tensor:
+            assert response.membrane is not None
             return response.membrane.mean(0)[torch.arange(len(classes)), labels]
 
-        values, gradient = box.gradient(spikes.float(), objective)
-        slope = gradient.sum(0).flatten(1)
-        least = slope.quantile(1 - self.share, dim=1, keepdim=True)
-        rates = (slope >= least).float().reshape(len(classes), *box.input_shape)
+        values, gradient = box.gradient((first < 0.5).float(), objective)
+        slope = gradient.sum(0).flatten(1).float()
+        best = slope >= slope.quantile(1 - self.share, dim=1, keepdim=True)
+        rates = torch.where(best, LIT, UNLIT).reshape(len(classes), *box.input_shape)
         progress(1, 1)
-        trace = Trace(torch.tensor([box.queries - before]), values.float()[None], rates[None])
-        inverted = rates.to(torch.uint8).expand(steps, *rates.shape).contiguous()
-        return Inversions(inverted, labels, rates, box.queries - before, trace, Status.COMPLETED, self.name, seed)
-
-    @staticmethod
-    def _inputs(box: WhiteBox, seed: int, label: int, steps: int) -> torch.Tensor:
-        """Random spikes that depend on the seed and the class alone."""
-        generator = torch.Generator().manual_seed(derived_seed(seed, "toy_ascent", label) % 2**63)
-        return (torch.rand(steps, *box.input_shape, generator=generator) < 0.5).to(torch.uint8)
+        queries = box.queries - before
+        trace = Trace(torch.tensor([queries]), values.float()[None], rates[None])
+        spikes = (second < rates).to(torch.uint8)
+        return Inversions(spikes, labels, rates, queries, trace, Status.COMPLETED, self.name, seed)
