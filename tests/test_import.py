@@ -105,7 +105,7 @@ assert run(["doctor", "--json"]) == 0
 box = bl.BlackBox(SpikesOnlyTarget(easy_network()))
 assert len(bl.attacks.BrainLeaksV2()(box, classes=[0], steps=3).classes) == 1
 plan = bl.training.TargetPlan(hidden=(4,), steps=2, proxy_epochs=1, spiking_epochs=1)
-assert bl.training.train_target(bl.data.load_digits(), plan).classes == 10
+assert bl.training.train_target(bl.data.load_dataset("digits"), plan).classes == 10
 assert run(["demo", "--out", "nowhere", "--substrates", "loihi,snntorch"]) == 2
 """
     done = python(code)

@@ -19,15 +19,13 @@ from bl_neuro.cli.audit_power import tell_power
 from bl_neuro.cli.output import print_json, print_table, say
 from bl_neuro.errors import InputError
 from bl_neuro.experiment.cells import Cell
-from bl_neuro.experiment.comparison import read_results
-from bl_neuro.experiment.findings.estimates import Verdict
-from bl_neuro.experiment.findings.models import AuditResults
+from bl_neuro.experiment.findings.estimates import JudgedAttack, Mean
+from bl_neuro.experiment.findings.models import AuditRow, Findings
 from bl_neuro.experiment.findings.power import power_findings
 from bl_neuro.experiment.findings.records import records
 from bl_neuro.experiment.running.runner import Costs, Standing, Told
 from bl_neuro.experiment.session import Audit
 from bl_neuro.report.answer import audit_answer
-from bl_neuro.report.one_arithmetic import equal_by_construction
 from bl_neuro.report.words import verdict_line
 from bl_neuro.rounding import fixed
 
@@ -61,15 +59,14 @@ def audit(request: AuditRequest, as_json: bool) -> int:
         return 0
     with _progress(wanted) as told:
         found = wanted.run(request.jobs, told, request.scheduler)
-    summary = wanted.written_summary()
+    findings = wanted.findings()
     failures = [{"cell": each.cell.said, "error": each.error} for each in found.failed]
-    names = {"summary": "summary.json", "results": "results.json", "report": "report.html"}
+    names = {"results": "results.json", "report": "report.html", "summary": "summary.md"}
     files = {kind: str(wanted.store.folder / name) for kind, name in names.items()}
     if as_json:
         print_json(
             {
-                **summary,
-                "overlap": wanted.material.overlap.model_dump(),
+                **findings.model_dump(mode="json", by_alias=True),
                 **files,
                 "failures": failures,
                 "left_out": len(found.left_out),
@@ -77,7 +74,7 @@ def audit(request: AuditRequest, as_json: bool) -> int:
             }
         )
     else:
-        _tell(wanted, summary, found)
+        _tell(wanted, findings, found)
     return 1 if failures or found.left_out else 0
 
 
@@ -98,7 +95,8 @@ def _plan(wanted: Audit, jobs: int, as_json: bool) -> None:
     total = {"cells": len(wanted.cells), "done": len(state.finished), "seconds_left": None if unknown else seconds}
     power = power_findings(wanted.experiment, wanted.cells, records(wanted.cells, wanted.store))
     if as_json:
-        told = {"experiment": wanted.experiment.model_dump(), "plan": rows, "power": power}
+        powers = [finding.model_dump(mode="json") for finding in power]
+        told = {"experiment": wanted.experiment.model_dump(), "plan": rows, "power": powers}
         print_json({**told, **total, "torn": state.torn})
         return
     table = [[str(row[name]) for name in (*COLUMNS, "cells", "done")] + [_time(row["seconds_left"])] for row in rows]
@@ -120,72 +118,64 @@ def _group(cell: Cell) -> tuple[str, ...]:
     return (cell.kind, target, *(str(facts.get(name, "")) for name in COLUMNS[2:]))
 
 
-def _verdicts(summary: dict[str, Any], results: AuditResults) -> None:
-    """Of attack accuracy, under every evaluator; substrates alike on one line."""
-    compared = [each for each in summary["verdicts"] if each["measure"] == "hit"]
-    answer = audit_answer(results)
+def _verdicts(findings: Findings) -> None:
+    """Of attack accuracy, under every evaluator; substrates that score the same on one line."""
+    compared = [comparison for comparison in findings.verdicts if comparison.measure == "hit"]
+    answer = audit_answer(findings)
     say(f"\nDoes the substrate change leakage? {answer.word}. {answer.lead}")
-    if not compared and not summary["alike"]:
+    if not compared and not findings.alike:
         return
-    margin = 100 * summary["experiment"]["margin"]
-    say(f"Attack accuracy, margin {margin:g} points:")
-    for each in summary["alike"]:
-        say(f"  {_asked(each)}: {', '.join(each['substrates'])} score the same{_expected(each, results)}")
-    for each in compared:
-        say(f"  {_asked(each)}: {'/'.join(each['first'])} less {'/'.join(each['second'])}: {_said(each['verdict'])}")
+    say(f"Attack accuracy, margin {100 * findings.margin:g} points:")
+    for same in findings.alike:
+        expected = ", by construction" if findings.equal_by_construction(same.substrates) else ""
+        say(f"  {_question(same)}: {', '.join(same.substrates)} score the same{expected}")
+    for comparison in compared:
+        pair = f"{'/'.join(comparison.first)} less {'/'.join(comparison.second)}"
+        say(f"  {_question(comparison)}: {pair}: {verdict_line(comparison.verdict)}")
 
 
-def _expected(alike: dict[str, Any], results: AuditResults) -> str:
-    return ", by construction" if equal_by_construction(results, alike["substrates"]) else ""
-
-
-def _said(verdict: dict[str, Any]) -> str:
-    return verdict_line(Verdict.model_validate(verdict))
-
-
-def _replays(summary: dict[str, Any]) -> None:
+def _replays(findings: Findings) -> None:
     """Whether a substrate stands for another; loudly where it does not."""
-    done = summary["replays"]
-    for substrate, of in summary["stands_for"].items():
-        count = sum(each["substrate"] == substrate for each in done)
+    for substrate, of in findings.stands_for.items():
+        count = sum(replay.substrate == substrate for replay in findings.replays)
         say(f"{substrate} stands for {of}: {count} attacks ran again on it, the same to the last bit")
-    for each in done:
-        if not each["identical"]:
-            where = f"{each['attack']} on {each['reveals']}, seed {each['seed']}, restart {each['restart']}"
-            say(f"NOT THE SAME on {each['substrate']} and {each['of']}: {where}: {', '.join(each['differs'])}")
+    for replay in findings.replays:
+        if not replay.identical:
+            where = f"{replay.attack} on {replay.reveals}, seed {replay.seed}, restart {replay.restart}"
+            say(f"NOT THE SAME on {replay.substrate} and {replay.of}: {where}: {', '.join(replay.differs)}")
 
 
-def _verification(summary: dict[str, Any]) -> None:
+def _verification(findings: Findings) -> None:
     """Whether substrates that promise the same spikes kept it, layer by layer."""
-    for each in summary["verification"]:
-        for pair in each["pairs"]:
-            names = f"{pair['substrate']} and {pair['reference']}"
-            same = f"{pair['identical']:,} of {pair['bins']:,} bins of all layers, {pair['samples']} samples"
-            broken = pair["promised"] and not pair["exact"]
-            promise = "BROKEN PROMISE" if broken else "promised" if pair["promised"] else "no promise"
-            say(f"verified, {promise}: {names} spike alike in {same}")
+    for pair in (pair for verification in findings.verification for pair in verification.pairs):
+        names = f"{pair.substrate} and {pair.reference}"
+        same = f"{pair.identical:,} of {pair.bins:,} bins of all layers, {pair.samples} samples"
+        broken = pair.promised and not pair.exact
+        promise = "BROKEN PROMISE" if broken else "promised" if pair.promised else "no promise"
+        say(f"verified, {promise}: {names} spike alike in {same}")
 
 
-def _asked(each: dict[str, Any]) -> str:
-    return f"{each['attack']}, {each['reveals']}, {each['evaluator']}"
+def _question(judged: JudgedAttack) -> str:
+    return f"{judged.attack}, {judged.reveals}, {judged.evaluator}"
 
 
-def _tell(wanted: Audit, summary: dict[str, Any], found: Standing) -> None:
-    names = list(summary["evaluators"])
+def _tell(wanted: Audit, findings: Findings, found: Standing) -> None:
+    names = [evaluator.name for evaluator in findings.evaluators]
     columns = ["target", "substrate", "attack", "reveals", "seeds", "n", "target acc.", "queries/class"]
     columns += [f"attack acc. ({name})" for name in names] + [f"confidence ({names[0]})", "target success"]
-    table = [_line(row, names) for row in summary["rows"]]
+    table = [_line(row, names) for row in findings.rows]
     print_table("Means and 95% intervals over target seeds", columns, table, 4)
-    for name, measures in summary["evaluators"].items():
-        if measures is not None:
-            say(f"evaluator {name}: test accuracy {fixed(measures['accuracy'], 3)} on {measures['samples']} samples")
+    for evaluator in findings.evaluators:
+        if evaluator.accuracy is not None:
+            accuracy = fixed(evaluator.accuracy, 3)
+            say(f"evaluator {evaluator.name}: test accuracy {accuracy} on {evaluator.samples} samples")
     say(wanted.material.overlap.sentence)
-    _verdicts(summary, read_results(wanted.store.folder))
-    _replays(summary)
-    _verification(summary)
+    _verdicts(findings)
+    _replays(findings)
+    _verification(findings)
     _warn(found)
-    for error, count in Counter(each.error for each in found.failed).most_common():
-        cells = [each.cell.said for each in found.failed if each.error == error]
+    for error, count in Counter(failure.error for failure in found.failed).most_common():
+        cells = [failure.cell.said for failure in found.failed if failure.error == error]
         say(f"\n{count} failed: {error}")
         for cell in cells[:FEW]:
             say(f"  {cell}")
@@ -193,31 +183,29 @@ def _tell(wanted: Audit, summary: dict[str, Any], found: Standing) -> None:
             say(f"  and {count - FEW} more")
     if found.left_out:
         say(f"{len(found.left_out)} cells were left out, since what they are made from failed")
-    done, planned = summary["cells"]["done"], summary["cells"]["planned"]
-    say(f"\n{done} of {planned} cells are done: {wanted.store.folder / 'report.html'}")
+    report = wanted.store.folder / "report.html"
+    say(f"\n{findings.cells.done} of {findings.cells.planned} cells are done: {report}")
 
 
-def _line(row: dict[str, Any], names: list[str]) -> list[str]:
-    judged = [row["evaluators"].get(name, {"attack_accuracy": None, "confidence": None}) for name in names]
-    first = judged[0]["attack_accuracy"]
-    count = ["0", "0"] if first is None else [str(first["seeds"]), str(first["n"])]
-    accuracy = row["target_accuracy"]
+def _line(row: AuditRow, names: list[str]) -> list[str]:
+    judged = [row.evaluators.get(name) for name in names]
+    accuracies = [None if measures is None else measures.attack_accuracy for measures in judged]
+    first = accuracies[0]
     return [
-        *(row[name] for name in ("target", "substrate", "attack", "reveals")),
-        *count,
-        "-" if accuracy is None else fixed(accuracy["value"], 3),
-        "-" if row["queries_per_class"] is None else f"{row['queries_per_class']:g}",
-        *(_interval(each["attack_accuracy"]) for each in judged),
-        _interval(judged[0]["confidence"]),
-        _interval(row["target_success"]),
+        *row.name,
+        *(["0", "0"] if first is None else [str(first.seeds), str(first.n)]),
+        "-" if row.target_accuracy is None else fixed(row.target_accuracy.value, 3),
+        "-" if row.queries_per_class is None else f"{row.queries_per_class:g}",
+        *map(_interval, accuracies),
+        _interval(None if judged[0] is None else judged[0].confidence),
+        _interval(row.target_success),
     ]
 
 
-def _interval(estimate: dict[str, Any] | None) -> str:
-    if estimate is None:
+def _interval(mean: Mean | None) -> str:
+    if mean is None or mean.low is None or mean.high is None:
         return "-"
-    value, low, high = (fixed(estimate[name], 2) for name in ("value", "low", "high"))
-    return f"{value} [{low}, {high}]"
+    return f"{fixed(mean.value, 2)} [{fixed(mean.low, 2)}, {fixed(mean.high, 2)}]"
 
 
 def _warn(state: Standing) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from bl_neuro.cli.output import say
-from bl_neuro.data.load import DATASET_NAMES
+from bl_neuro.data import dataset_names
 from bl_neuro.errors import InputError
 from bl_neuro.experiment.given_model import SUFFIXES, ModelAudit, model_experiment
 from bl_neuro.experiment.material import Place
@@ -53,7 +53,7 @@ def wanted_audit(named: str, out: Path | None, root: Path | None, options: Model
         raise InputError("--dataset: expected the dataset that the model is for; see bl-neuro data status")
     asked = ModelAudit(
         path,
-        options.dataset if options.dataset in DATASET_NAMES else str(Path(options.dataset).expanduser().absolute()),
+        options.dataset if options.dataset in dataset_names() else str(Path(options.dataset).expanduser().absolute()),
         options.steps,
         options.encoder,
         None if options.input_range is None else _numbers(options.input_range, "--input-range", float),

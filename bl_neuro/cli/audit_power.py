@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 from bl_neuro.cli.output import print_table, say
+from bl_neuro.experiment.findings.estimates import PowerFinding
 from bl_neuro.report.words import seen
 from bl_neuro.rounding import fixed
 
 COLUMNS = ["attack", "reveals", "judge", "seeds", "inversions", "difference", "equality", "at the margin", "from"]
 
 
-def tell_power(found: list[dict[str, Any]], margin: float) -> None:
+def tell_power(findings: Sequence[PowerFinding], margin: float) -> None:
     """A table for attack accuracy; nothing where an audit has one target, which shows no spread."""
-    rows = [_row(each) for each in found if each["measure"] == "hit"]
+    hits = [finding for finding in findings if finding.measure == "hit"]
+    rows = [_row(finding) for finding in hits]
     if not rows:
         say("\nOne target, or one kind of substrate: no difference between substrates can be tested.")
         return
@@ -21,22 +23,21 @@ def tell_power(found: list[dict[str, Any]], margin: float) -> None:
     say(f"at the margin: the chance that substrates which do not differ are found equal within {100 * margin:g} points")
     if any("none" in row[5:7] for row in rows):
         say("none: this plan cannot find any difference that can be, or equality within any margin; plan more seeds")
-    if any(each["assumed"] for each in found if each["measure"] == "hit"):
-        one = next(each for each in found if each["measure"] == "hit" and each["assumed"])
-        spread, within = fixed(one["spread"], 2), fixed(one["within"], 2)
-        spreads = f"sd of {spread} from seed to seed, of {within} from inversion to inversion"
-        say(f"assumed: nothing is done yet that shows how differences vary; taken are {spreads}")
+    assumed = next((finding for finding in hits if finding.assumed), None)
+    if assumed is not None:
+        spreads = f"sd of {fixed(assumed.spread, 2)} from seed to seed, of {fixed(assumed.within, 2)} from inversion"
+        say(f"assumed: nothing is done yet that shows how differences vary; taken are {spreads} to inversion")
 
 
-def _row(each: dict[str, Any]) -> list[str]:
+def _row(finding: PowerFinding) -> list[str]:
     return [
-        each["attack"],
-        each["reveals"],
-        each["evaluator"],
-        str(each["seeds"]),
-        str(each["inversions"]),
-        seen(each["smallest_difference"]),
-        seen(each["smallest_margin"]),
-        f"{fixed(100 * each['equivalence_power'], 0)} %",
-        "assumed" if each["assumed"] else "what is done",
+        finding.attack,
+        finding.reveals,
+        finding.evaluator,
+        str(finding.seeds),
+        str(finding.inversions),
+        seen(finding.smallest_difference),
+        seen(finding.smallest_margin),
+        f"{fixed(100 * finding.equivalence_power, 0)} %",
+        "assumed" if finding.assumed else "what is done",
     ]

@@ -37,10 +37,10 @@ def demo(
 
 @app.command()
 def doctor(as_json: Json = False) -> None:
-    """Which substrates work here, shown by a run on each, and what to install for the others."""
+    """Which substrates work here, shown by a run on each, and what packages add; exit code 1 where a part is broken."""
     from bl_neuro.cli.doctor import doctor as command
 
-    command(as_json)
+    raise typer.Exit(command(as_json))
 
 
 @app.command()
@@ -81,7 +81,8 @@ def train(
     noise: Annotated[float | None, typer.Option("--noise", help="Background noise in training, 0..1.")] = None,
     slayer: Annotated[bool, typer.Option("--slayer", help="Train through SLAYER, on Loihi's integers.")] = False,
     evaluators: Annotated[
-        str, typer.Option("--evaluators", help="Judges to train: conv, spiking, comma-separated; '' for none.")
+        str,
+        typer.Option("--evaluators", help="Evaluators: conv, spiking, authors, comma-separated; '' for none."),
     ] = "conv",
     twin: Annotated[bool, typer.Option("--twin", help="Train the target's ANN twin too.")] = False,
     device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",

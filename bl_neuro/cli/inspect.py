@@ -13,7 +13,7 @@ from bl_neuro.cli.output import print_json, print_table, say
 from bl_neuro.deploy.loihi_limits import STATE_LIMIT, state_bound
 from bl_neuro.deploy.loihi_weights import survives_encoding
 from bl_neuro.deploy.quantize import FixedPointLayer, quantization_problems, quantize
-from bl_neuro.errors import SubstrateError
+from bl_neuro.errors import PluginError
 from bl_neuro.layers import SPIKING, Conv, Dense, Input, Layer
 from bl_neuro.loihi_numbers import DECAY_ONE, THRESHOLD_MAX
 from bl_neuro.network import Network
@@ -101,7 +101,7 @@ def _holds(network: Network, name: str) -> dict[str, Any]:
     """Whether a substrate can hold the network, whether it is installed here, and everything that stands in the way."""
     try:
         backend = find_backend(name)
-    except SubstrateError as error:  # another package's, that does not load
+    except PluginError as error:
         return {"holds": False, "installed": False, "problems": [str(error)]}
     missing = missing_reason(backend)
     problems = backend.problems(network)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bl_neuro.backends import available_substrates, find_backend, missing_reason, open_target
+from bl_neuro.backends import missing_reason, open_target
+from bl_neuro.backends.registry import BACKENDS
 from bl_neuro.cli.output import ProgressBars, print_json, progress_bars, say
 from bl_neuro.data import Samples, Split, load_dataset, official_split, shared_split, three_way_split
 from bl_neuro.errors import InputError, ReportError
@@ -28,8 +29,8 @@ from bl_neuro.training import (
     train_slayer_target,
     train_target,
 )
-from bl_neuro.training.evaluator import KINDS
 from bl_neuro.training.plans import NEURONS
+from bl_neuro.training.registry import EVALUATORS
 
 SPLITS = ("auto", "three-way", "official", "shared")
 TARGET_SHARE = 5 / 8
@@ -205,8 +206,8 @@ def _given(request: TrainRequest) -> dict[str, Any]:
 def _kinds(text: str) -> list[str]:
     kinds = [kind.strip() for kind in text.split(",") if kind.strip()]
     for kind in kinds:
-        if kind not in KINDS:
-            raise InputError(f"--evaluators: expected some of {', '.join(KINDS)}, comma-separated, found {kind!r}")
+        if kind not in EVALUATORS:
+            raise InputError(f"--evaluators: expected some of {', '.join(EVALUATORS)}, comma-separated, found {kind!r}")
     return list(dict.fromkeys(kinds))
 
 
@@ -228,8 +229,9 @@ def _size(text: str | None) -> tuple[int, int] | None:
 
 def _accuracy(network: Network, test: Samples, steps: int, seed: int) -> tuple[float | None, str | None]:
     """Test accuracy on the first installed substrate that holds the network and is quick; its own arithmetic first."""
-    backends = [find_backend(name) for name in available_substrates()]
-    quick = [backend for backend in backends if backend.differentiable and missing_reason(backend) is None]
+    quick = [
+        backend for backend in BACKENDS.usable().values() if backend.differentiable and missing_reason(backend) is None
+    ]
     for backend in sorted(quick, key=lambda backend: backend.arithmetic != network.arithmetic):
         if not backend.problems(network):
             with open_target(network, backend.name) as target:

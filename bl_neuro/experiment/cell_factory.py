@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from bl_neuro.attacks.registry import ATTACKS
+from bl_neuro.access import Reveals
+from bl_neuro.attacks import ATTACKS
 from bl_neuro.backends import find_backend
-from bl_neuro.experiment.attack_choice import make_attack, planned_budget, seeing_images, within
+from bl_neuro.experiment.attack_choice import make_attack, seeing_images
 from bl_neuro.experiment.cells import FORMAT, THREADS, Cell
 from bl_neuro.experiment.checks import target_plan
 from bl_neuro.experiment.definition import AttackPart, EvaluatorPart, Experiment
 from bl_neuro.experiment.material import Material
-from bl_neuro.experiment.mitigation_part import AnyMitigation, QueryCap
+from bl_neuro.mitigations import Mitigation
 from bl_neuro.seeding import derived_seed
 from bl_neuro.training.plans import TargetPlan
 
@@ -32,8 +33,7 @@ class CellFactory:
 
     def evaluator(self, part: EvaluatorPart) -> Cell:
         """One judge."""
-        made = {"evaluator": part.kind, "seed": part.seed, "epochs": part.epochs, "steps": self.steps}
-        return self.cell("evaluator", made, (), {"evaluator": part.kind}, part)
+        return self.cell("evaluator", {**part.definition, "steps": self.steps}, (), {"evaluator": part.called}, part)
 
     def target(self, kind: str, seed: int, plan: TargetPlan) -> Cell:
         """One network."""
@@ -57,7 +57,7 @@ class CellFactory:
         elif self.shown(substrate, ["label"]):
             yield self.cell("accuracy", self._tested(target, substrate), (target,), self._on(target, substrate))
 
-    def service(self, target: Cell, substrate: str, reveals: str, mitigation: AnyMitigation | None = None) -> Cell:
+    def service(self, target: Cell, substrate: str, reveals: str, mitigation: Mitigation | None = None) -> Cell:
         """How often what a box reveals names the right class."""
         made = {
             **self._tested(target, substrate),
@@ -67,8 +67,13 @@ class CellFactory:
         }
         facts = {**self._on(target, substrate), "reveals": reveals}
         if mitigation is not None:
-            facts["mitigation"] = mitigation.called
+            facts["mitigation"] = mitigation.label
         return self.cell("service", made, (target,), facts)
+
+    def changed(self, target: Cell, mitigation: Mitigation) -> Cell:
+        """The network that a mitigation deploys in place of another."""
+        made = {"target": target.address, **mitigation.network_definition()}
+        return self.cell("changed", made, (target,), {**target.facts, "mitigation": mitigation.label}, mitigation)
 
     def _tested(self, target: Cell, substrate: str) -> dict[str, Any]:
         return {
@@ -96,12 +101,12 @@ class CellFactory:
         part: AttackPart,
         restarts: int,
         only: Sequence[str] | None = None,
-        mitigation: AnyMitigation | None = None,
+        mitigation: Mitigation | None = None,
     ) -> Iterator[Cell]:
         """Attacks on a network on a substrate, and what judges say; of what is revealed `only` that, or all."""
         if part.substrates is not None and substrate not in part.substrates:
             return
-        white = ATTACKS[part.attack].access == "white_box"
+        white = ATTACKS.find(part.attack).access == "white_box"
         if white and (self.material.endpoints.get(substrate) or not find_backend(substrate).differentiable):
             return
         for reveals in ["gradient"] if white else self.shown(substrate, part.reveals or []):
@@ -113,7 +118,7 @@ class CellFactory:
                 for evaluator in self.evaluators:
                     yield self.judgement(attack, evaluator)
 
-    def shown(self, substrate: str, reveals: Sequence[str]) -> list[str]:
+    def shown(self, substrate: str, reveals: Sequence[Reveals]) -> list[Reveals]:
         """Those of `reveals` that a box on this substrate can show."""
         endpoint = self.material.endpoints.get(substrate)
         if endpoint is not None:
@@ -130,16 +135,19 @@ class CellFactory:
         part: AttackPart,
         reveals: str,
         restart: int,
-        mitigation: AnyMitigation | None = None,
+        mitigation: Mitigation | None = None,
     ) -> Cell:
         """One attack: an inversion of each class."""
         attack = make_attack(part.attack, part.preset, part.settings)
         if self.experiment.given:
             attack = seeing_images(attack, self.material.input_shape(substrate), self.material.shape)
         outputs = self.material.outputs
-        budget = part.budget or planned_budget(attack, len(outputs))
-        if isinstance(mitigation, QueryCap):
-            attack, budget = within(attack, mitigation.queries, len(outputs)), mitigation.queries
+        planned = attack.planned_queries(len(outputs))
+        budget = part.budget or planned
+        if mitigation is not None and mitigation.changes("budget"):
+            budget = mitigation.budget(budget)
+            if budget is not None and (planned is None or planned > budget):
+                attack = attack.within(budget, len(outputs))
         made = {
             "target": target.address,
             "substrate": substrate,
@@ -149,7 +157,7 @@ class CellFactory:
             "settings": attack.settings(),  # what the library makes of those given
             "reveals": reveals,
             "budget": budget,
-            "twin": part.twin if part.attack == "transfer" else None,
+            "twin": part.twin if "twin" in attack.needs else None,
             "steps": self.steps,
             "outputs": outputs,
             "classes": self.material.classes,
@@ -159,7 +167,7 @@ class CellFactory:
         about: dict[str, Any] = {"substrate": substrate, "attack": part.called, "reveals": reveals, "restart": restart}
         made |= self._endpoint(substrate)
         if mitigation is not None:
-            made["mitigation"], about["mitigation"] = mitigation.definition, mitigation.called
+            made["mitigation"], about["mitigation"] = mitigation.definition, mitigation.label
         return self.cell("attack", made, (target,), {**target.facts, **about}, attack)
 
     def judgement(self, attack: Cell, evaluator: Cell) -> Cell:

@@ -19,8 +19,8 @@ TRAINED = "trained"
 class Cell:
     """One piece of work.
 
-    kind: "target", "evaluator", "rung" (a target deployed some steps), "coarse" (one with coarser weights), "accuracy",
-    "service" (accuracy through a box), "attack", "judgement", "replay" (an attack once more, elsewhere), or
+    kind: "target", "evaluator", "rung" (a target deployed some steps), "changed" (one that a mitigation changed),
+    "accuracy", "service" (accuracy through a box), "attack", "judgement", "replay" (an attack once more, elsewhere), or
     "verification" (one target on several substrates, layer by layer).
     definition: see the module. needs: cells whose results it is made from. facts: what tables sort it by; among them
     target ("trained", "untrained", "shuffled_labels", "given"), seed, substrate, attack, reveals, restart, evaluator,

@@ -7,12 +7,15 @@ from dataclasses import replace
 from typing import Any
 
 from bl_neuro.access import REVEALS
-from bl_neuro.attacks.registry import ATTACKS
+from bl_neuro.attacks import ATTACKS, Attack
 from bl_neuro.backends import available_substrates, find_backend
-from bl_neuro.errors import InputError
-from bl_neuro.experiment.attack_choice import Problem, attack_problems, typed_settings
+from bl_neuro.data.registry import dataset_source, not_scalable
+from bl_neuro.errors import BlNeuroError, InputError
+from bl_neuro.experiment.attack_choice import attack_problems
+from bl_neuro.experiment.mitigation_part import MitigationPart
 from bl_neuro.experiment.toml_lines import KeyPath
-from bl_neuro.mitigations import OutputNoise, Rounding
+from bl_neuro.mitigations import Mitigation, make_mitigation
+from bl_neuro.settings import SettingProblem, typed_settings
 from bl_neuro.training.plans import TargetPlan, plan_for
 
 
@@ -33,6 +36,19 @@ def strings(value: Any) -> list[str]:
 
 
 Problems = Iterator[tuple[KeyPath, str]]
+
+
+def dataset_problems(document: dict[str, Any]) -> Problems:
+    """Of `[dataset]`, as far as the dataset's source says it."""
+    part = table(document.get("dataset"))
+    name = part.get("name")
+    source = dataset_source(name) if isinstance(name, str) else None
+    if source is None:
+        return
+    if part.get("split") == "official" and source.official_test is False:
+        yield ("dataset", "split"), f"the authors of {source.name} name no test part; expected 'three-way'"
+    if "size" in part and not source.scalable:
+        yield ("dataset", "size"), not_scalable(source.name)
 
 
 def replay_problems(document: dict[str, Any]) -> Problems:
@@ -69,43 +85,60 @@ def ladder_problems(document: dict[str, Any]) -> Problems:
 
 
 def mitigation_problems(document: dict[str, Any]) -> Problems:
-    """Of every one of `[[mitigations]]`."""
+    """Of every one of `[[mitigations]]`, beyond its settings."""
     black = _black_box(document)
     seen: set[str] = set()
-    for i, each in tables(document, "mitigations"):
+    for i, part in tables(document, "mitigations"):
         place: KeyPath = ("mitigations", i)
-        yield from _labels(each, place, list(black), "a black-box attack")
-        yield from _seeds(each, place, document)
-        substrate = each.get("substrate", "loihi")
+        yield from _labels(part, place, list(black), "a black-box attack")
+        yield from _seeds(part, place, document)
+        substrate = part.get("substrate", "loihi")
         if substrate not in strings(document.get("substrates")):
             yield (*place, "substrate"), f"expected one of the experiment's substrates, found {substrate!r}"
-        wanted = strings(each.get("attacks")) or list(black)
-        shown = sorted({view for label in wanted for view in black.get(label, [])})
-        asked = [("reveals", view) for view in strings(each.get("reveals"))]
-        for key, view in [*asked, *([("to", each["to"])] if "to" in each else [])]:
-            if view in REVEALS and view not in shown:
-                yield (*place, key), f"expected what its attacks reveal ({', '.join(shown)}), found {view!r}"
-        yield from _does_something(each, place)
-        yield from _restarts(each, place, document)
-        same = repr(sorted((key, str(value)) for key, value in each.items()))
+        labels = strings(part.get("attacks")) or list(black)
+        yield from _changed_views(part, place, sorted({view for label in labels for view in black.get(label, [])}))
+        yield from _restarts(part, place, document)
+        same = repr(sorted((key, str(value)) for key, value in part.items()))
         if same in seen:
             yield place, "stands there twice"
         seen.add(same)
 
 
-def _does_something(part: dict[str, Any], place: KeyPath) -> Problems:
-    """Each view that is named must be one that the mitigation changes, and show more than what replaces it."""
-    acts_on = {"rounding": Rounding.acts_on, "noise": OutputNoise.acts_on}.get(str(part.get("kind")), REVEALS)
-    to = part.get("to")
-    for number, view in enumerate(strings(part.get("reveals"))):
-        if view in REVEALS and view not in acts_on:
+def _changed_views(part: dict[str, Any], place: KeyPath, revealed: list[str]) -> Problems:
+    """Each view that is named must be one that attacks see and that the mitigation changes, and so must what it shows.
+
+    revealed: what the boxes of its attacks reveal.
+    """
+    named = strings(part.get("reveals"))
+    if any(view in REVEALS and view not in revealed for view in named):
+        wrong = ", ".join(repr(view) for view in named if view not in revealed)
+        yield (*place, "reveals"), f"expected what its attacks reveal ({', '.join(revealed)}), found {wrong}"
+    mitigation = _mitigation(part)
+    if mitigation is None:
+        return
+    for number, view in enumerate(named):
+        if view in REVEALS and view not in mitigation.acts_on:
+            changed = ", ".join(mitigation.acts_on)
+            yield (*place, "reveals", number), f"expected what {mitigation.name} changes ({changed}), found {view!r}"
+        elif view in REVEALS and mitigation.changes("reveals") and mitigation.reveals(view) == view:
+            more = ", ".join(other for other in REVEALS if mitigation.reveals(other) != other)
             yield (
                 (*place, "reveals", number),
-                f"expected what {part['kind']} changes ({', '.join(acts_on)}), found {view!r}",
+                f"expected what shows more than {mitigation.reveals(view)} ({more}), found {view!r}",
             )
-        if view in REVEALS and to in REVEALS and REVEALS.index(view) >= REVEALS.index(to):
-            more = ", ".join(REVEALS[: REVEALS.index(to)])
-            yield (*place, "reveals", number), f"expected what shows more than {to} ({more}), found {view!r}"
+    for view in {mitigation.reveals(view) for view in mitigation.acts_on if view in (named or revealed)}:
+        if view not in revealed:
+            setting = [name for name, value in mitigation.settings().items() if value == view][:1]
+            yield (*place, *setting), f"expected what its attacks reveal ({', '.join(revealed)}), found {view!r}"
+
+
+def _mitigation(part: dict[str, Any]) -> Mitigation | None:
+    """The mitigation of a table; None where its settings are wrong, which is reported elsewhere."""
+    settings = {name: value for name, value in part.items() if name not in MitigationPart.model_fields}
+    try:
+        return make_mitigation(str(part.get("kind")), settings)
+    except BlNeuroError:
+        return None
 
 
 def _restarts(part: dict[str, Any], place: KeyPath, document: dict[str, Any]) -> Problems:
@@ -133,7 +166,7 @@ def _black_box(document: dict[str, Any]) -> dict[str, list[str]]:
     return {
         str(each.get("label", each.get("attack"))): strings(each.get("reveals"))
         for _, each in tables(document, "attacks")
-        if each.get("attack") in ATTACKS and ATTACKS[each["attack"]].access != "white_box"
+        if each.get("attack") in ATTACKS and ATTACKS.find(each["attack"]).access == "black_box"
     }
 
 
@@ -221,16 +254,24 @@ def _alone(document: dict[str, Any], names: list[str], ours: list[str]) -> Probl
         if name in document:
             yield (name,), "takes the network itself, and an endpoint does not give it; leave it out"
     for i, each in tables(document, "attacks"):
-        if each.get("attack") == "transfer":
-            yield ("attacks", i), "transfer attacks a copy of the network, and an endpoint does not give it"
+        name = str(each.get("attack"))
+        if name in ATTACKS and "twin" in ATTACKS.find(name).needs:
+            yield ("attacks", i), f"{name} attacks a copy of the network, and an endpoint does not give it"
 
 
-PART_CHECKS = (endpoint_problems, replay_problems, ladder_problems, mitigation_problems, verify_problems)
+PART_CHECKS = (
+    dataset_problems,
+    endpoint_problems,
+    replay_problems,
+    ladder_problems,
+    mitigation_problems,
+    verify_problems,
+)
 
 
 def further_problems(document: dict[str, Any]) -> list[tuple[KeyPath, str]]:
     """Where something is wrong and what, beyond what types say."""
-    own = (_subject, _substrates, _attacks, _controls, _twice)
+    own = (_subject, _evaluators, _substrates, _attacks, _controls, _twice)
     return [problem for check in (*own, *PART_CHECKS) for problem in check(document)]
 
 
@@ -258,6 +299,9 @@ def _subject(document: dict[str, Any]) -> Problems:
         for name in ("seeds", "target", "controls"):
             if name in document:
                 yield (name,), "a given [model] is not trained, nor is what an endpoint serves; leave this out"
+        for i, part in tables(document, "evaluators"):
+            if part.get("data") == "target":
+                yield ("evaluators", i, "data"), "the training data of what is given is not at hand; leave this out"
         if "steps" not in document:
             where = "model" if "model" in document else "endpoints"
             yield (where,), "expected steps of the experiment: what is given does not say how long an input lasts"
@@ -277,6 +321,16 @@ def _subject(document: dict[str, Any]) -> Problems:
             target_plan(dataset, None, {} if wrong else own)
         except InputError as error:
             yield place, str(error)
+
+
+def _evaluators(document: dict[str, Any]) -> Problems:
+    """Evaluators that are trained alike would be one evaluator under two names."""
+    seen: list[dict[str, Any]] = []
+    for i, part in tables(document, "evaluators"):
+        training = {"seed": 0, "data": "evaluator", **{name: part[name] for name in part if name != "label"}}
+        if training in seen:
+            yield ("evaluators", i), "is trained as another evaluator is; give it another seed, data or settings"
+        seen.append(training)
 
 
 def _substrates(document: dict[str, Any]) -> Problems:
@@ -304,17 +358,31 @@ def _attacks(document: dict[str, Any]) -> Problems:
             yield _place(i, problem, name in ATTACKS, settings), problem.message
         if name not in ATTACKS:
             continue
-        white = ATTACKS[name].access == "white_box"
-        for key in ("reveals", "budget"):
-            if white and key in each:
-                yield ("attacks", i, key), f"{name} has the gradients and asks no queries; leave it out"
-        if not white and "reveals" not in each:
-            yield ("attacks", i), f"expected reveals, what a box shows to {name}"
-        if "twin" in each and name != "transfer":
-            yield ("attacks", i, "twin"), f"only transfer attacks a copy first, {name} does not; leave it out"
+        yield from _access(("attacks", i), ATTACKS.find(name), name, each)
 
 
-def _place(number: int, problem: Problem, known: bool, settings: dict[str, Any]) -> KeyPath:
+def _access(place: KeyPath, kind: type[Attack[Any]], name: str, part: dict[str, Any]) -> Problems:
+    """What a part of `[[attacks]]` says of the attacker's access must go with the attack's."""
+    if kind.access == "ann":
+        yield (*place, "attack"), f"{name} takes a network that does not spike, and the targets of an experiment spike"
+        return
+    asks = kind.access == "black_box"
+    for key in ("reveals", "budget"):
+        if not asks and key in part:
+            yield (*place, key), f"{name} has the gradients and asks no queries; leave it out"
+    if asks and "reveals" not in part:
+        yield place, f"expected reveals, what a box shows to {name}"
+    for number, view in enumerate(strings(part.get("reveals"))):
+        if asks and view in REVEALS and view not in kind.reveals:
+            yield (
+                (*place, "reveals", number),
+                f"expected what {name} can use ({', '.join(kind.reveals)}), found {view!r}",
+            )
+    if "twin" in part and "twin" not in kind.needs:
+        yield (*place, "twin"), f"{name} needs no copy of the network; leave it out"
+
+
+def _place(number: int, problem: SettingProblem, known: bool, settings: dict[str, Any]) -> KeyPath:
     if problem.setting is not None:
         return ("attacks", number, "settings", problem.setting)
     if not known:
@@ -343,8 +411,8 @@ def _twice(document: dict[str, Any]) -> Problems:
             if key in seen:
                 yield ("attacks", i), f"{key[0]} on {key[1]} stands there twice; give one a label"
             seen.add(key)
-    for group in ("evaluators", "controls"):
-        kinds = [str(each.get("kind")) for _, each in tables(document, group)]
-        for i, kind in enumerate(kinds):
-            if kind in kinds[:i]:
-                yield (group, i, "kind"), f"{kind} stands there twice"
+    for group, hint in (("evaluators", "; give one a label"), ("controls", "")):
+        names = [str(part.get("label", part.get("kind"))) for _, part in tables(document, group)]
+        for i, name in enumerate(names):
+            if name in names[:i]:
+                yield (group, i, "kind"), f"{name} stands there twice{hint}"

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from bl_neuro.errors import ExperimentError
 from bl_neuro.experiment.checks import further_problems
 from bl_neuro.experiment.definition import EXPERIMENTS, Experiment
+from bl_neuro.experiment.part import SETTING
 from bl_neuro.experiment.toml_lines import KeyPath, line_of, value_lines
 
 if sys.version_info >= (3, 11):
@@ -76,8 +77,10 @@ def _said(error: dict[str, Any]) -> str:
         return "expected, and missing"
     if error["type"] == "extra_forbidden":
         return "no such setting"
-    found = repr(error["input"])
-    return f"{error['msg']}, found {found if len(found) <= MOST_SHOWN else found[:MOST_SHOWN] + '...'}"
+    if error["type"] == SETTING:
+        return str(error["msg"])
+    value = repr(error["input"])
+    return f"{error['msg']}, found {value if len(value) <= MOST_SHOWN else value[:MOST_SHOWN] + '...'}"
 
 
 def _refused(path: Path, text: str, problems: list[tuple[KeyPath, str]]) -> ExperimentError:

@@ -13,8 +13,9 @@ from pydantic import BaseModel, ValidationError
 
 from bl_neuro.access import answered
 from bl_neuro.arrays import IntArray
-from bl_neuro.backends import open_target
+from bl_neuro.backends import find_backend, open_target
 from bl_neuro.data import EventDataset
+from bl_neuro.data.registry import dataset_source
 from bl_neuro.data.samples import Samples
 from bl_neuro.deploy.loihi_limits import never_spikes
 from bl_neuro.errors import ExperimentError
@@ -28,8 +29,6 @@ from bl_neuro.training.plans import plan_for
 
 Checked = TypeVar("Checked", bound=BaseModel)
 SUFFIXES = (".net", ".nir", ".safetensors")
-PRESETS = {"mnist": "for_mnist", "nmnist": "for_nmnist", "dvs_gesture": "for_gestures"}
-SETTINGS: dict[str, dict[str, Any]] = {"digits": {"window": 3.0, "contrast": "mixed"}}
 FEWEST_HELD_OUT = 50
 """Samples of each class that an official test part must have to train and test evaluators within it."""
 
@@ -38,7 +37,8 @@ FEWEST_HELD_OUT = 50
 class ModelAudit:
     """What is asked for. steps: those of the plan for the dataset by default. queries: a class, after a warm start.
 
-    trained_on: as in `[model]` of an experiment; a file's path is relative to the model's folder.
+    trained_on: as in `[model]` of an experiment; a file's path is relative to the model's folder. substrate: where the
+    model is attacked. lava: whether it is verified, and an attack replayed, on what that substrate emulates.
     """
 
     file: Path
@@ -54,10 +54,11 @@ class ModelAudit:
     restarts: int = 5
     lava: bool = True
     trained_on: str | None = None
+    substrate: str = "loihi"
 
 
 def model_experiment(asked: ModelAudit, root: Path | None = None) -> tuple[Experiment, Recognised]:
-    """The experiment: v1 and v2 on `loihi`, judged by two evaluators, and an attack replayed on real Lava.
+    """The experiment: v1 and v2, judged by two evaluators, and an attack replayed on what the substrate emulates.
 
     What is not given of inputs and outputs is recognised on the evaluators' part of the dataset.
 
@@ -78,16 +79,22 @@ def model_experiment(asked: ModelAudit, root: Path | None = None) -> tuple[Exper
     }
     network = opened_model(_checked(ModelPart, model), place)
     steps = asked.steps or plan_for(data.name).steps
-    found = recognise(
-        network, split.evaluator, steps, encoder=asked.encoder, input_range=asked.input_range, class_map=asked.class_map
+    recognised = recognise(
+        network,
+        split.evaluator,
+        steps,
+        substrate=asked.substrate,
+        encoder=asked.encoder,
+        input_range=asked.input_range,
+        class_map=asked.class_map,
     )
-    model |= {"encoder": found.encoder, "class_map": list(found.class_map)}
-    model |= {"input_range": None if found.input_range is None else list(found.input_range)}
+    model |= {"encoder": recognised.encoder, "class_map": list(recognised.class_map)}
+    model |= {"input_range": None if recognised.input_range is None else list(recognised.input_range)}
     document = _document(asked, data.name, network, steps, {k: v for k, v in model.items() if v is not None}, dataset)
     problems = further_problems(document)
     if problems:
-        raise ExperimentError("; ".join(f"{'.'.join(map(str, way))}: {said}" for way, said in problems))
-    return _checked(Experiment, document), found
+        raise ExperimentError("; ".join(f"{'.'.join(map(str, way))}: {message}" for way, message in problems))
+    return _checked(Experiment, document), recognised
 
 
 def _split_kind(data: Samples, trained_on: str | None) -> str:
@@ -104,9 +111,7 @@ def _checked(kind: type[Checked], values: dict[str, Any]) -> Checked:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        wrong = [
-            f"{'.'.join(map(str, each['loc']))}: {each['msg']}, found {each['input']!r}" for each in error.errors()
-        ]
+        wrong = [f"{'.'.join(map(str, it['loc']))}: {it['msg']}, found {it['input']!r}" for it in error.errors()]
         raise ExperimentError("; ".join(wrong)) from error
 
 
@@ -114,23 +119,26 @@ def _document(
     asked: ModelAudit, name: str, network: Network, steps: int, model: dict[str, Any], dataset: dict[str, Any]
 ) -> dict[str, Any]:
     shown = views(network)
-    settings = {**SETTINGS.get(name, {}), **({} if asked.queries is None else {"queries": asked.queries})}
+    source = dataset_source(name)
+    settings = {} if source is None else dict(source.attack_settings.get("v2", {}))
+    settings |= {} if asked.queries is None else {"queries": asked.queries}
     search: dict[str, Any] = {"attack": "v2", "reveals": shown, "settings": settings}
-    if name in PRESETS:
-        search["preset"] = PRESETS[name]
-    replays = [{"substrate": "lava", "of": "loihi", "attacks": ["v2"], "reveals": ["counts"]}]
+    if source is not None and "v2" in source.attack_presets:
+        search["preset"] = source.attack_presets["v2"]
+    truth = find_backend(asked.substrate).emulates if asked.lava else None
+    replays = [{"substrate": truth, "of": asked.substrate, "attacks": ["v2"], "reveals": ["counts"]}]
     return {
         "name": re.sub(r"[^A-Za-z0-9_.-]", "-", asked.file.stem)[:64].lstrip("_.-") or "model",
         "description": f"{asked.file.name}, a network that others trained, on {name}",
         "restarts": asked.restarts,
         "steps": steps,
-        "substrates": ["loihi"],
+        "substrates": [asked.substrate],
         "dataset": dataset,
         "model": model,
-        **({"verify": ["loihi", "lava"]} if asked.lava else {}),
+        **({} if truth is None else {"verify": [asked.substrate, truth]}),
         "evaluators": [{"kind": "conv"}, {"kind": "spiking"}],
         "attacks": [{"attack": "v1"}, search],
-        "replays": replays if asked.lava and "counts" in shown else [],
+        "replays": replays if truth is not None and "counts" in shown else [],
     }
 
 
@@ -177,11 +185,12 @@ def recognise(
     data: Samples,
     steps: int,
     *,
+    substrate: str = "loihi",
     encoder: str | None = None,
     input_range: Sequence[float] | None = None,
     class_map: Sequence[int] | None = None,
 ) -> Recognised:
-    """Tries what is not given on samples of `data`, in `steps` steps on `loihi`; what is right most often comes out.
+    """Tries what is not given on samples of `data`, in `steps` steps; what is right most often comes out.
 
     Tried are: rate and held spikes, or for input neurons pixels as currents in 0..1 and -1..1; and of outputs, the
     numbers themselves and the assignment to classes that is right most often. Data that is not for testing, please.
@@ -201,24 +210,25 @@ def recognise(
         encoders = (encoder,)
     ranges = RANGES if current and input_range is None else (_pair(input_range),)
     part = data.subset(stream(0, "recognise").permutation(len(data.labels))[:SAMPLES])
-    found = []
+    tried = []
     for low_high in ranges:
         shown = network if low_high is None else with_input_range(network, *low_high)
         for name in encoders:
-            answers = _answers(shown, part, steps, name)
+            answers = _answers(shown, part, steps, substrate, name)
             mapped = tuple(class_map) if class_map is not None else _class_map(answers, part, network.classes)
-            right = float(np.mean([each >= 0 and mapped[each] == label for each, label in zip(answers, part.labels)]))
-            found.append(Recognised(name, low_high, mapped, right, len(answers), 1 / data.classes))
-    return max(found, key=lambda each: each.accuracy)
+            pairs = zip(answers, part.labels)
+            right = float(np.mean([answer >= 0 and mapped[answer] == label for answer, label in pairs]))
+            tried.append(Recognised(name, low_high, mapped, right, len(answers), 1 / data.classes))
+    return max(tried, key=lambda recognised: recognised.accuracy)
 
 
 def _pair(values: Sequence[float] | None) -> tuple[float, float] | None:
     return None if values is None else (float(values[0]), float(values[1]))
 
 
-def _answers(network: Network, data: Any, steps: int, encoder: str | None) -> IntArray:
+def _answers(network: Network, data: Any, steps: int, substrate: str, encoder: str | None) -> IntArray:
     spikes = data.spikes(slice(None), steps, stream(0, "recognise", 1), encoder)
-    with open_target(network, "loihi") as target:
+    with open_target(network, substrate) as target:
         response = target.run(spikes.reshape(steps, len(data.labels), *network.input_shape))
         return np.asarray(answered(response, network.readout))
 

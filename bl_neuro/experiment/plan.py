@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from bl_neuro.access import REVEALS
-from bl_neuro.attacks.registry import ATTACKS
+from bl_neuro.attacks import ATTACKS
 from bl_neuro.backends import find_backend
 from bl_neuro.deploy.ladder import RUNGS, RungName
 from bl_neuro.experiment.cell_factory import CellFactory
@@ -19,10 +19,11 @@ from bl_neuro.experiment.cells import TRAINED, Cell
 from bl_neuro.experiment.checks import target_plan
 from bl_neuro.experiment.definition import ControlPart, Experiment
 from bl_neuro.experiment.material import Material
-from bl_neuro.experiment.mitigation_part import AnyMitigation, QueryCap, Reveal, WeightBits
+from bl_neuro.experiment.mitigation_part import MitigationPart
+from bl_neuro.mitigations.base import ANSWER_HOOKS
 
 if TYPE_CHECKING:
-    from bl_neuro.experiment.cells import Cell
+    from bl_neuro.access import Reveals
     from bl_neuro.experiment.definition import AttackPart, LadderPart, ReplayPart
 
 
@@ -114,35 +115,34 @@ def mitigation_cells(factory: CellFactory, target: Cell) -> Iterator[Cell]:
         if part.seeds is not None and target.facts["seed"] not in part.seeds:
             continue
         deployed = target
-        if isinstance(part, WeightBits):
-            made = {"target": target.address, "bits": part.bits}
-            deployed = factory.cell("coarse", made, (target,), {**target.facts, "mitigation": part.called})
+        if part.mitigation.changes("network"):
+            deployed = factory.changed(target, part.mitigation)
             yield deployed
         for attack in factory.experiment.attacks:
             for reveals in views(part, attack, factory.shown(part.substrate, attack.reveals or [])):
                 yield from _measured(factory, target, deployed, part, attack, reveals)
 
 
-def views(part: AnyMitigation, attack: AttackPart, shown: list[str]) -> list[str]:
+def views(part: MitigationPart, attack: AttackPart, shown: list[Reveals]) -> list[Reveals]:
     """What boxes reveal to `attack` where the mitigation is measured, of what they can show."""
-    white = ATTACKS[attack.attack].access == "white_box"
+    white = ATTACKS.find(attack.attack).access == "white_box"
     if white or (part.attacks is not None and attack.called not in part.attacks):
         return []
-    wanted = [each for each in shown if part.acts_on(each) and (part.reveals is None or each in part.reveals)]
-    return [each for each in wanted if each != part.to] if isinstance(part, Reveal) else wanted
+    return [view for view in shown if part.acts_on(view) and (part.reveals is None or view in part.reveals)]
 
 
 def _measured(
-    factory: CellFactory, target: Cell, deployed: Cell, part: AnyMitigation, attack: AttackPart, reveals: str
+    factory: CellFactory, target: Cell, deployed: Cell, part: MitigationPart, attack: AttackPart, reveals: Reveals
 ) -> Iterator[Cell]:
+    mitigation = part.mitigation
     restarts = min(part.restarts or factory.restarts(attack), factory.restarts(attack))
     yield from factory.attacks(target, part.substrate, attack, restarts, [reveals])
-    seen = part.to if isinstance(part, Reveal) else reveals
-    own = part if part.in_box is not None or isinstance(part, QueryCap) else None
-    yield from factory.attacks(deployed, part.substrate, attack, restarts, [seen], own)
-    if not isinstance(part, QueryCap):  # which changes no answer
+    shown = mitigation.reveals(reveals)
+    in_box = mitigation if mitigation.changes("inputs", "output", "budget") else None
+    yield from factory.attacks(deployed, part.substrate, attack, restarts, [shown], in_box)
+    if mitigation.changes(*ANSWER_HOOKS):
         yield factory.service(target, part.substrate, reveals)
-        yield factory.service(deployed, part.substrate, seen, own)
+        yield factory.service(deployed, part.substrate, shown, in_box)
 
 
 def replay_cells(factory: CellFactory, target: Cell) -> Iterator[Cell]:
@@ -169,7 +169,7 @@ def _of(factory: CellFactory, target: Cell, part: ReplayPart, attack: AttackPart
 
 
 def _wanted(part: ReplayPart, attack: AttackPart) -> bool:
-    if ATTACKS[attack.attack].access == "white_box" or (part.attacks and attack.called not in part.attacks):
+    if ATTACKS.find(attack.attack).access == "white_box" or (part.attacks and attack.called not in part.attacks):
         return False
     return attack.substrates is None or part.of in attack.substrates
 
@@ -183,7 +183,7 @@ def verification_cells(factory: CellFactory, target: Cell) -> Iterator[Cell]:
     attacks = []
     if first in factory.experiment.substrates:
         for part in factory.experiment.attacks:
-            white = ATTACKS[part.attack].access == "white_box"
+            white = ATTACKS.find(part.attack).access == "white_box"
             if (white and not find_backend(first).differentiable) or (part.substrates and first not in part.substrates):
                 continue
             for reveals in ["gradient"] if white else factory.shown(first, part.reveals or []):

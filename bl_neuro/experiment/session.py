@@ -1,8 +1,7 @@
-"""An audit from its file to its summary."""
+"""An audit from its file to its report."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,10 +12,9 @@ from bl_neuro.experiment.boxes import need_tokens
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.definition import Experiment
 from bl_neuro.experiment.experiment_file import experiment_path, read_experiment
-from bl_neuro.experiment.findings.models import AuditResults
+from bl_neuro.experiment.findings.compute import findings
+from bl_neuro.experiment.findings.models import Findings
 from bl_neuro.experiment.findings.pictures import StoredPictures
-from bl_neuro.experiment.findings.results import audit_results
-from bl_neuro.experiment.findings.summary import summarise
 from bl_neuro.experiment.material import Material, Place
 from bl_neuro.experiment.plan import plan_cells
 from bl_neuro.experiment.provenance import portable_path
@@ -24,7 +22,7 @@ from bl_neuro.experiment.running.dask_cluster import DaskCrew
 from bl_neuro.experiment.running.processes import WORKER, Processes
 from bl_neuro.experiment.running.runner import Crew, Runner, Standing, Told, standing
 from bl_neuro.experiment.store import Store
-from bl_neuro.report.page import write_audit_report
+from bl_neuro.report import write_report
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class Audit:
 
     audit = Audit.of("digits", Path("runs/digits"))
     audit.run(jobs=2)
-    audit.summary()["rows"]
+    audit.findings().rows
     """
 
     experiment: Experiment
@@ -71,7 +69,7 @@ class Audit:
     def run(
         self, jobs: int = 1, told: Told | None = None, scheduler: str | None = None, worker: Sequence[str] = WORKER
     ) -> Standing:
-        """Runs what is not done, and writes summary.json, results.json, report.html and summary.md.
+        """Runs what is not done, and writes results.json, report.html and summary.md.
 
         See `Runner.run` for what it raises.
 
@@ -88,9 +86,7 @@ class Audit:
             else:
                 crew = DaskCrew(self.task, scheduler, jobs, worker)
             found = Runner(cells, self.store, crew, told).run()
-            summary = self.summary()
-            self.store.write_file("summary.json", json.dumps(summary, indent=1) + "\n")
-            write_audit_report(self.results(summary), self.pictures(), self.store.folder)
+            write_report(self.findings(), self.pictures(), self.store.folder)
         return found
 
     @property
@@ -103,18 +99,9 @@ class Audit:
             "out": str(self.store.folder.absolute()),
         }
 
-    def summary(self) -> dict[str, Any]:
-        """What was measured so far."""
-        return summarise(self.experiment, self.cells, self.store)
-
-    def written_summary(self) -> dict[str, Any]:
-        """The summary as `run` wrote it."""
-        found: dict[str, Any] = json.loads((self.store.folder / "summary.json").read_text(encoding="utf-8"))
-        return found
-
-    def results(self, summary: dict[str, Any]) -> AuditResults:
-        """The summary, and what the evaluators said of each inversion, as results.json holds them."""
-        return audit_results(self.experiment, self.material, self.cells, self.store, summary)
+    def findings(self) -> Findings:
+        """What was measured so far, as results.json holds it."""
+        return findings(self.experiment, self.material, self.cells, self.store)
 
     def pictures(self) -> StoredPictures:
         """Of every cell that is done."""

@@ -23,15 +23,14 @@ from bl_neuro.data.encoders import Encoder
 from bl_neuro.data.samples import Samples
 from bl_neuro.deploy.ladder import ladder
 from bl_neuro.deploy.parity import Stimulus, compare, generated
-from bl_neuro.deploy.weight_bits import with_weight_bits
 from bl_neuro.errors import ModelFileError, NotRevealed
-from bl_neuro.experiment.boxes import box_for, differences, open_endpoint, opened
+from bl_neuro.experiment.boxes import CellView, differences, open_endpoint, opened
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.definition import EvaluatorPart
 from bl_neuro.experiment.material import Material
-from bl_neuro.experiment.mitigation_part import in_box
 from bl_neuro.experiment.provenance import machine, now, versions
 from bl_neuro.experiment.store import Store
+from bl_neuro.mitigations.registry import mitigation_of
 from bl_neuro.model_file import load, save
 from bl_neuro.network import Network
 from bl_neuro.seeding import derived_seed, stream
@@ -79,7 +78,7 @@ class Work:
             "target": self._target,
             "evaluator": self._evaluator,
             "rung": self._rung,
-            "coarse": self._coarse,
+            "changed": self._changed,
             "accuracy": self._accuracy,
             "service": self._service,
             "attack": self._attack,
@@ -115,14 +114,15 @@ class Work:
 
     def _evaluator(self, cell: Cell) -> Made:
         part: EvaluatorPart = cell.what
+        split = self.material.split
         evaluator = train_evaluator(
-            self.material.split.evaluator,
+            split.target if part.data == "target" else split.evaluator,
             kind=part.kind,
             steps=cell.definition["steps"],
-            epochs=part.epochs,
             seed=part.seed,
             device="cpu",
             checkpoint=Checkpoint(self.store.checkpoint(cell.address)),
+            **part.settings,
         )
         test = self.material.split.test
         measures = {
@@ -140,8 +140,8 @@ class Work:
         measures = {"fingerprint": rung.network.fingerprint, "step": rung.step}
         return measures, lambda path: save(rung.network, path)
 
-    def _coarse(self, cell: Cell) -> Made:
-        network = with_weight_bits(load(self._file(cell.needs[0])), cell.definition["bits"])
+    def _changed(self, cell: Cell) -> Made:
+        network = cell.what.network(load(self._file(cell.needs[0])))
         return {"fingerprint": network.fingerprint}, lambda path: save(network, path)
 
     def _accuracy(self, cell: Cell) -> Made:
@@ -164,7 +164,7 @@ class Work:
     def _service(self, cell: Cell) -> Made:
         test, made = self.material.test(), cell.definition
         target = self._opened(cell, made["target"], made["substrate"])
-        box = BlackBox(target, made["reveals"], None, in_box(made["mitigation"]), made["seed"])
+        box = BlackBox(target, made["reveals"], None, mitigation_of(made["mitigation"]), made["seed"])
         accuracy = served_accuracy(box, test, made["steps"], made["seed"], made["encoder"])
         return {"accuracy": accuracy, "samples": len(test.labels)}, None
 
@@ -191,10 +191,12 @@ class Work:
     def _inverted(self, cell: Cell, target: Target | None) -> tuple[Inversions, list[str], str | None]:
         """What the attack of `cell` makes, what it takes for granted, and the digest of all queries and answers."""
         made, attack = cell.definition, cell.what
-        with ExitStack() as kept:
-            box, queried = box_for(cell, target, self.material, kept)
-            found: Inversions = attack(box, classes=made["outputs"], steps=made["steps"], seed=made["seed"])
-            return found, list(attack.assumptions(box)), None if queried is None else queried.digest
+        with ExitStack() as stack:
+            view = CellView(cell, target, self.material, stack)
+            box = attack.open_box(view)
+            inversions: Inversions = attack(box, classes=made["outputs"], steps=made["steps"], seed=made["seed"])
+            digest = None if view.recorded is None else view.recorded.digest
+            return inversions, list(attack.assumptions(box)), digest
 
     def _replay(self, cell: Cell) -> Made:
         first = cell.needs[1]
@@ -230,7 +232,8 @@ class Work:
         attack, judge = cell.needs
         kept, evaluator = self._inversions(attack), self._judge(judge)
         classes = np.asarray(attack.definition["classes"])
-        shown = self._frames(kept.spikes) if self.material.of_events else self._images(kept.images)
+        by_spikes = self.material.of_events or evaluator.judges == "spikes"
+        shown = self._frames(kept.spikes) if by_spikes else self._images(kept.images)
         table = evaluator.probabilities(shown)
         course: dict[str, list[float]] = {"queries": [], "hits": [], "confidence": []}
         for spent, rates in zip(kept.trace.queries.tolist(), kept.trace.rates):

@@ -20,7 +20,7 @@ from bl_neuro.leakage.comparison import PairVerdict, pair_verdicts
 
 
 @dataclass(frozen=True)
-class Step:
+class AttributionStep:
     """From one rung to the next. name: the rung that the step leads to. change: that rung minus the one before."""
 
     name: str
@@ -36,7 +36,7 @@ class Attribution:
     """
 
     levels: dict[str, Estimate]
-    steps: tuple[Step, ...]
+    steps: tuple[AttributionStep, ...]
     total: PairVerdict
 
 
@@ -60,6 +60,6 @@ def attribute(
     ends = (values_by_rung[names[-1]], values_by_rung[names[0]])
     return Attribution(
         levels={name: seed_bootstrap(values, resamples, seed) for name, values in values_by_rung.items()},
-        steps=tuple(Step(after, before, changes[after]) for before, after in steps),
+        steps=tuple(AttributionStep(after, before, changes[after]) for before, after in steps),
         total=pair_verdicts({"total": ends}, margin, resamples, seed)["total"],
     )

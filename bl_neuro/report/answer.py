@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bl_neuro.experiment.findings.estimates import Comparison
-from bl_neuro.experiment.findings.models import AuditResults, AuditRow
+from bl_neuro.experiment.findings.estimates import SubstrateComparison
+from bl_neuro.experiment.findings.models import AuditRow, Findings
 from bl_neuro.report.effects import ladder_lines, mitigation_lines
-from bl_neuro.report.one_arithmetic import equal_by_construction, is_evidence, shared_arithmetic
 from bl_neuro.report.words import (
+    ARITHMETICS,
     FEW_SEEDS,
     TARGETS,
     chance_label,
@@ -40,7 +40,7 @@ class AuditAnswer:
         return " ".join((f"{self.word}.", self.lead, *self.more))
 
 
-def audit_answer(results: AuditResults) -> AuditAnswer:
+def audit_answer(results: Findings) -> AuditAnswer:
     """By the first evaluator's attack accuracy; what the others say is told beside it."""
     compared = main_comparisons(results, results.judge)
     word, lead = _verdict(results, compared)
@@ -56,31 +56,31 @@ def audit_answer(results: AuditResults) -> AuditAnswer:
     return AuditAnswer(word, lead, tuple(text for text in more if text))
 
 
-def main_comparisons(results: AuditResults, evaluator: str) -> list[Comparison]:
+def main_comparisons(results: Findings, evaluator: str) -> list[SubstrateComparison]:
     """Pairs by attack accuracy under one evaluator, but for those that are equal by construction."""
-    return [each for each in _all_comparisons(results, evaluator) if is_evidence(results, each)]
+    return [each for each in _all_comparisons(results, evaluator) if results.is_evidence(each)]
 
 
-def _all_comparisons(results: AuditResults, evaluator: str) -> list[Comparison]:
+def _all_comparisons(results: Findings, evaluator: str) -> list[SubstrateComparison]:
     return [each for each in results.verdicts if each.evaluator == evaluator and each.measure == "hit"]
 
 
-def _verdict(results: AuditResults, compared: Sequence[Comparison]) -> tuple[str, str]:
+def _verdict(results: Findings, compared: Sequence[SubstrateComparison]) -> tuple[str, str]:
     margin = margin_points(results.margin)
     alike = [
         each
         for each in results.alike
-        if each.evaluator == results.judge and not equal_by_construction(results, each.substrates)
+        if each.evaluator == results.judge and not results.equal_by_construction(each.substrates)
     ]
     if not compared:
         if alike:
             return "No", f"On {_substrates(results)} every inversion scores the same."
         if len(_names(results)) < 2:
             return UNJUDGED, f"This audit has one substrate, {_substrates(results)}: there is nothing to compare."
-        arithmetic = shared_arithmetic(results, _names(results))
+        arithmetic = results.shared_arithmetic(_names(results))
         if arithmetic is not None:
             return UNJUDGED, (
-                f"All substrates here, {_substrates(results)}, compute in one arithmetic ({arithmetic}), so equal "
+                f"All substrates here, {_substrates(results)}, compute in {ARITHMETICS[arithmetic]}, so equal "
                 "scores are expected by construction."
             )
         return "Not yet known", "No two substrates have finished cells that can be compared."
@@ -112,7 +112,7 @@ def _all(count: int) -> str:
     return "the one comparison that was made" if count == 1 else f"each of {count} comparisons"
 
 
-def _needed(compared: Sequence[Comparison]) -> str:
+def _needed(compared: Sequence[SubstrateComparison]) -> str:
     """What open comparisons need."""
     most = max(compared, key=lambda each: each.verdict.seeds_needed or 10**9).verdict
     if most.difference.seeds < FEW_SEEDS:
@@ -121,7 +121,7 @@ def _needed(compared: Sequence[Comparison]) -> str:
     return f"{'it needs' if len(compared) == 1 else 'they need'} {up_to}{seeds_needed(most)}"
 
 
-def _largest(compared: Sequence[Comparison]) -> str:
+def _largest(compared: Sequence[SubstrateComparison]) -> str:
     found = max(compared, key=lambda each: settled(abs(each.verdict.difference.value)))
     difference = found.verdict.difference
     side = "more" if difference.value > 0 else "less"
@@ -133,7 +133,7 @@ def _largest(compared: Sequence[Comparison]) -> str:
     )
 
 
-def _other_evaluator(results: AuditResults, name: str) -> str:
+def _other_evaluator(results: Findings, name: str) -> str:
     """How the verdicts come out under another evaluator, and where it contradicts the first."""
     compared = main_comparisons(results, name)
     if not compared:
@@ -147,9 +147,9 @@ def _other_evaluator(results: AuditResults, name: str) -> str:
     return f"Under the evaluator {name}, of {many(len(compared), 'comparison')} {listed(said)}."
 
 
-def _unexpected(results: AuditResults) -> str:
+def _unexpected(results: Findings) -> str:
     """Comparisons within one arithmetic that did not come out equal, without a difference being shown."""
-    compared = [each for each in _all_comparisons(results, results.judge) if not is_evidence(results, each)]
+    compared = [each for each in _all_comparisons(results, results.judge) if not results.is_evidence(each)]
     unequal = [each for each in compared if not each.verdict.identical]
     if not unequal:
         return ""
@@ -160,7 +160,7 @@ def _unexpected(results: AuditResults) -> str:
     )
 
 
-def _leakage(results: AuditResults) -> str:
+def _leakage(results: Findings) -> str:
     """What black-box attacks get at all, beside controls and chance."""
     trained = [row for row in judged_rows(results) if row.target in ("trained", "given")]
     black = [row for row in trained if row.access == "black_box"] or trained
@@ -177,17 +177,17 @@ def _leakage(results: AuditResults) -> str:
     return f"{said}; guessing, {chance_label(results.dataset.chance)}."
 
 
-def judged_rows(results: AuditResults) -> list[AuditRow]:
+def judged_rows(results: Findings) -> list[AuditRow]:
     """Rows that the first evaluator has judged."""
     return [row for row in results.rows if results.judge in row.evaluators]
 
 
-def _values(results: AuditResults, rows: Sequence[AuditRow]) -> str:
+def _values(results: Findings, rows: Sequence[AuditRow]) -> str:
     values = [row.evaluators[results.judge].attack_accuracy.value for row in rows]
     return percent_range(min(values), max(values))
 
 
-def _replays(results: AuditResults) -> str:
+def _replays(results: Findings) -> str:
     said = [
         f"Spikes on {pair.substrate} are not those on {pair.reference}, which promises them."
         for each in results.verification
@@ -205,14 +205,14 @@ def _replays(results: AuditResults) -> str:
     return " ".join(said)
 
 
-def _unfinished(results: AuditResults) -> str:
-    left = results.cells["planned"] - results.cells["done"]
-    return f"{many(left, 'cell')} of {results.cells['planned']:,} are not done; they may change this." if left else ""
+def _unfinished(results: Findings) -> str:
+    left = results.cells.planned - results.cells.done
+    return f"{many(left, 'cell')} of {results.cells.planned:,} are not done; they may change this." if left else ""
 
 
-def _names(results: AuditResults) -> list[str]:
+def _names(results: Findings) -> list[str]:
     return list(dict.fromkeys(row.substrate for row in results.rows if row.target in ("trained", "given")))
 
 
-def _substrates(results: AuditResults) -> str:
+def _substrates(results: Findings) -> str:
     return listed(_names(results))

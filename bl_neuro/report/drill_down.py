@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from bl_neuro.arrays import FloatArray
 from bl_neuro.drawing.style import data_uri
-from bl_neuro.experiment.findings.models import AuditCell, AuditResults, AuditRow
-from bl_neuro.experiment.findings.pictures import CellPictures, Course
+from bl_neuro.experiment.findings.models import AuditCell, AuditRow, Findings
+from bl_neuro.experiment.findings.pictures import AttackCourse, CellPictures
 from bl_neuro.report import plots, thumbnails
 from bl_neuro.report.words import TARGETS, listed, percent, share, share_ends, view
 
@@ -50,7 +50,7 @@ Key = tuple[str, str, str, str, str]
 """Target, attack, what is revealed, rung, mitigation."""
 
 
-def groups(results: AuditResults, pictures: CellPictures, ink: bool) -> list[Group]:
+def groups(results: Findings, pictures: CellPictures, ink: bool) -> list[Group]:
     """Every row that has a finished cell, with its cells by seed and restart."""
     rows: dict[tuple[Key, str], list[AuditCell]] = {}
     for cell in results.inversions:
@@ -64,7 +64,7 @@ def groups(results: AuditResults, pictures: CellPictures, ink: bool) -> list[Gro
     return [_group(results, key, same) for (key, _), same in found.items()]
 
 
-def _group(results: AuditResults, key: Key, same: list[tuple[str, list[Shot]]]) -> Group:
+def _group(results: Findings, key: Key, same: list[tuple[str, list[Shot]]]) -> Group:
     """same: substrates on which the row came out the same, each with its cells."""
     target, attack, reveals, rung, mitigation = key
     further = [
@@ -84,11 +84,11 @@ def _group(results: AuditResults, key: Key, same: list[tuple[str, list[Shot]]]) 
     return Group(name, title, result, None if row is None else row.threat_model, shots)
 
 
-def _row(results: AuditResults, *name: str) -> AuditRow | None:
+def _row(results: Findings, *name: str) -> AuditRow | None:
     return next((row for row in results.rows if (row.target, row.substrate, row.attack, row.reveals) == name), None)
 
 
-def _shot(results: AuditResults, pictures: CellPictures, ink: bool, cell: AuditCell) -> Shot:
+def _shot(results: Findings, pictures: CellPictures, ink: bool, cell: AuditCell) -> Shot:
     names = [results.dataset.class_names[label] for label in cell.classes]
     png, width, height = thumbnails.side_by_side(pictures.images(cell.address), ink)
     said = [_recognised(name, names, judged.hits) for name, judged in cell.evaluators.items()]
@@ -122,7 +122,7 @@ def _named(names: Sequence[str]) -> str:
     return listed(list(names))
 
 
-def _course(course: Course, evaluator: str) -> Markup:
+def _course(course: AttackCourse, evaluator: str) -> Markup:
     values: FloatArray = course.confidence
     return plots.course_mark(
         values.tolist(),

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from bl_neuro.experiment.findings.estimates import Ladder, Mitigation, Verdict
-from bl_neuro.experiment.findings.models import AuditResults
+from bl_neuro.attacks.registry import attack_title
+from bl_neuro.experiment.findings.estimates import LadderFinding, MitigationFinding, Verdict
+from bl_neuro.experiment.findings.models import Findings
 from bl_neuro.report.views import mitigation_cases
-from bl_neuro.report.words import ATTACKS, listed, many, mitigation, points, view
+from bl_neuro.report.words import limits_queries, listed, many, mitigation, points, view
 from bl_neuro.rounding import settled
-
-CAP = "query_cap"
 
 
 def disagree(one: Verdict, other: Verdict) -> bool:
@@ -21,12 +20,12 @@ def disagree(one: Verdict, other: Verdict) -> bool:
     return (one.found, one.verdict) != (other.found, other.verdict) or not same_side
 
 
-def ladder_lines(results: AuditResults) -> list[str]:
+def ladder_lines(results: Findings) -> list[str]:
     """The steps of deployment that change leakage, as far as was shown."""
     said, none = [], []
     hits = [each for each in results.ladder if each.measure == "hit"]
     for ladder in (each for each in hits if each.evaluator == results.judge):
-        attack = ATTACKS.get(ladder.attack, ladder.attack)
+        attack = attack_title(ladder.attack)
         same = [each for each in hits if (each.attack, each.reveals) == (ladder.attack, ladder.reveals)]
         otherwise = [text for each in same if each.evaluator != results.judge for text in _steps_against(ladder, each)]
         found = [each for each in ladder.steps if each.change.found]
@@ -47,7 +46,7 @@ def _no_step(attacks: Sequence[str]) -> str:
     return f"No single step of deployment was shown to change what {listed(list(attacks))} {get}."
 
 
-def _steps_against(ladder: Ladder, other: Ladder) -> list[str]:
+def _steps_against(ladder: LadderFinding, other: LadderFinding) -> list[str]:
     """The steps of which another evaluator says something else."""
     changes = {each.name: each.change for each in other.steps}
     apart = [
@@ -58,16 +57,16 @@ def _steps_against(ladder: Ladder, other: Ladder) -> list[str]:
     return [f"Not so under {other.evaluator}: {_steps(ladder, apart)}."] if apart else []
 
 
-def _steps(ladder: Ladder, said: Iterable[tuple[str, str]]) -> str:
+def _steps(ladder: LadderFinding, said: Iterable[tuple[str, str]]) -> str:
     words = {level.rung: level.step for level in ladder.levels}
     return listed([f"“{words[name]}” ({text})" for name, text in said])
 
 
-def mitigation_lines(results: AuditResults) -> list[str]:
+def mitigation_lines(results: Findings) -> list[str]:
     """What was shown to remove most of leakage, and apart from it what caps on queries do, which cost honest users."""
     cases = mitigation_cases(results.mitigations)
-    caps = [case for case in cases if case[0].mitigation == CAP]
-    others = [case for case in cases if case[0].mitigation != CAP]
+    caps = [case for case in cases if limits_queries(case[0].mitigation)]
+    others = [case for case in cases if not limits_queries(case[0].mitigation)]
     leave = " that leave the attacker’s budget alone" if caps else ""
     return [
         *([_best(others, results.judge, leave)] if _under(others, results.judge) else []),
@@ -75,7 +74,7 @@ def mitigation_lines(results: AuditResults) -> list[str]:
     ]
 
 
-def _best(cases: list[list[Mitigation]], judge: str, leave: str) -> str:
+def _best(cases: list[list[MitigationFinding]], judge: str, leave: str) -> str:
     shown = _removing(_under(cases, judge))
     if not shown:
         count = len({(case[0].mitigation, case[0].setting) for case in cases})
@@ -94,7 +93,7 @@ def _best(cases: list[list[Mitigation]], judge: str, leave: str) -> str:
     return _joined(said, [text for other in own if other is not best for text in _against(best, other)])
 
 
-def _caps(cases: list[list[Mitigation]], judge: str) -> str:
+def _caps(cases: list[list[MitigationFinding]], judge: str) -> str:
     shown = _removing(_under(cases, judge))
     if shown:
         least, most = (points(pick(map(_removed, shown)), False) for pick in (min, max))
@@ -109,14 +108,14 @@ def _caps(cases: list[list[Mitigation]], judge: str) -> str:
     return _joined(said, apart)
 
 
-def _against(own: Mitigation, other: Mitigation) -> list[str]:
+def _against(own: MitigationFinding, other: MitigationFinding) -> list[str]:
     if not disagree(own.leakage.removed, other.leakage.removed):
         return []
     said = f"“{mitigation(own.mitigation, own.setting)}” against {view(own.attack, own.reveals)}"
     return [f"Not so under {other.evaluator}: {said} ({_came_out(other.leakage.removed)})."]
 
 
-def _most(shown: list[Mitigation]) -> str:
+def _most(shown: list[MitigationFinding]) -> str:
     best = max(shown, key=_removed)
     said = f"“{mitigation(best.mitigation, best.setting)}” removes {points(_removed(best), False)} points"
     return f"{said} from {view(best.attack, best.reveals)}{', the most of several' if len(shown) > 1 else ''}"
@@ -127,15 +126,15 @@ def _came_out(found: Verdict) -> str:
     return f"{points(found.difference.value)} points, {word}"
 
 
-def _under(cases: list[list[Mitigation]], evaluator: str) -> list[Mitigation]:
+def _under(cases: list[list[MitigationFinding]], evaluator: str) -> list[MitigationFinding]:
     return [each for case in cases for each in case if each.evaluator == evaluator]
 
 
-def _removing(tried: list[Mitigation]) -> list[Mitigation]:
+def _removing(tried: list[MitigationFinding]) -> list[MitigationFinding]:
     return [each for each in tried if each.leakage.removed.found and _removed(each) > 0]
 
 
-def _removed(tried: Mitigation) -> float:
+def _removed(tried: MitigationFinding) -> float:
     return settled(tried.leakage.removed.difference.value)
 
 

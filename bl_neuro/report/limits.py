@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from bl_neuro.experiment.findings.models import AuditResults
-from bl_neuro.report.effects import CAP
+from bl_neuro.experiment.findings.models import Findings
+from bl_neuro.mitigations.registry import installed_mitigation
 from bl_neuro.report.overlap import overlap_sentence
 from bl_neuro.report.views import OWN
-from bl_neuro.report.words import listed, many, margin_points
+from bl_neuro.report.words import limits_queries, listed, many, margin_points
 
 SMALL = 16 * 16
 """Pixels up to which pictures are small."""
 
 
-def limits(results: AuditResults) -> list[str]:
+def limits(results: Findings) -> list[str]:
     """A sentence or two each."""
     found = [
         "These attacks bring out class prototypes, what a network holds to be typical of a class, and barely anything "
@@ -64,15 +64,17 @@ def limits(results: AuditResults) -> list[str]:
     return found
 
 
-def _of_mitigations(results: AuditResults) -> list[str]:
+def _of_mitigations(results: Findings) -> list[str]:
     found = []
-    if any(each.mitigation in ("noise", "input_dropout") for each in results.mitigations):
+    if any(installed_mitigation(each.mitigation).averages_out for each in results.mitigations):
         found.append(
             "Noise, and which input spikes are left out, is drawn anew in every answer: an attacker who asks the same "
             "input again averages it away at the price of queries; the attacks here do not, so what is removed is an "
             "upper bound."
         )
-    capped = {(each.substrate, each.attack, each.reveals) for each in results.mitigations if each.mitigation == CAP}
+    capped = {
+        (each.substrate, each.attack, each.reveals) for each in results.mitigations if limits_queries(each.mitigation)
+    }
     if capped:
         own = [row for row in results.rows if row.target in OWN and row.budget_per_class is not None]
         budgets = sorted(

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from bl_neuro.experiment.findings.estimates import Alike, Ladder, Verdict
-from bl_neuro.experiment.findings.models import AuditResults
+from bl_neuro.experiment.findings.estimates import IdenticalSubstrates, LadderFinding, Verdict
+from bl_neuro.experiment.findings.models import Findings
 from bl_neuro.report import views as audit_views
 from bl_neuro.report.answer import audit_answer
 from bl_neuro.report.limits import limits
-from bl_neuro.report.one_arithmetic import equal_by_construction
 from bl_neuro.report.words import (
     FAMILIES,
     SHOWN_LESS,
@@ -30,7 +29,7 @@ from bl_neuro.report.words import (
 )
 
 
-def one_page(results: AuditResults) -> str:
+def one_page(results: Findings) -> str:
     """The page, as text that ends in a newline."""
     answer = audit_answer(results)
     parts = [
@@ -44,7 +43,7 @@ def one_page(results: AuditResults) -> str:
         *_mitigations(results),
         "## Limits",
         "\n".join(f"- {_plain(text)}" for text in limits(results)),
-        f"{_made_by(results.made.command)}: {results.cells['done']:,} of {results.cells['planned']:,} cells. "
+        f"{_made_by(results.made.command)}: {results.cells.done:,} of {results.cells.planned:,} cells. "
         "The figures are in `results.json`, the pictures in `report.html`.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -57,7 +56,7 @@ def _made_by(command: str | None) -> str:
     return f"Made by {_plain(command)}" if "`" in command else f"Made by `{command}`"
 
 
-def _pairs(results: AuditResults) -> list[str]:
+def _pairs(results: Findings) -> list[str]:
     rows = []
     for group in audit_views.pair_groups(results):
         alike = [each for each in group.alike if each.evaluator == results.judge]
@@ -74,7 +73,7 @@ def _pairs(results: AuditResults) -> list[str]:
     return ["## Pairs of substrates", note, _table(["attack", "substrates", "difference", "95%", "verdict"], rows)]
 
 
-def _matrix(results: AuditResults) -> list[str]:
+def _matrix(results: Findings) -> list[str]:
     names = audit_views.substrates(results)
     rows = []
     for line in audit_views.matrix(results):
@@ -90,7 +89,7 @@ def _matrix(results: AuditResults) -> list[str]:
     return ["## Attack accuracy", note, _table(["attack", *names], rows)] if rows else []
 
 
-def _ladders(results: AuditResults) -> list[str]:
+def _ladders(results: Findings) -> list[str]:
     hits = [each for each in results.ladder if each.measure == "hit"]
     own = [each for each in hits if each.evaluator == results.judge]
     parts = [
@@ -109,7 +108,7 @@ def _ladders(results: AuditResults) -> list[str]:
     return parts
 
 
-def _ladder(ladder: Ladder, others: Sequence[Ladder]) -> str:
+def _ladder(ladder: LadderFinding, others: Sequence[LadderFinding]) -> str:
     """others: the same under other evaluators."""
     empty = [""] * len(others)
     rows = [[ladder.levels[0].rung, share(ladder.levels[0].estimate), "", "", "", *empty]]
@@ -130,7 +129,7 @@ def _short(found: Verdict) -> str:
     return f"{points(found.difference.value)}, {_verdict(found)}"
 
 
-def _controls(results: AuditResults) -> list[str]:
+def _controls(results: Findings) -> list[str]:
     rows = [
         [
             each.kind.replace("_", " "), f"{view(each.attack, each.reveals)}, {each.substrate}",
@@ -142,8 +141,8 @@ def _controls(results: AuditResults) -> list[str]:
     return ["## Null controls", _table(["control", "attack", "attack accuracy", "chance"], rows)] if rows else []
 
 
-def _identical(results: AuditResults, alike: Alike) -> str:
-    return "identical by construction" if equal_by_construction(results, alike.substrates) else "identical"
+def _identical(results: Findings, alike: IdenticalSubstrates) -> str:
+    return "identical by construction" if results.equal_by_construction(alike.substrates) else "identical"
 
 
 def _verdict(found: Verdict) -> str:
@@ -151,7 +150,7 @@ def _verdict(found: Verdict) -> str:
     return f"{judged(found)}: {footing(found)}" if footing(found) else judged(found)
 
 
-def _mitigations(results: AuditResults) -> list[str]:
+def _mitigations(results: Findings) -> list[str]:
     rows = []
     names = [each.name for each in results.evaluators]
     for case in audit_views.mitigation_cases(results.mitigations):

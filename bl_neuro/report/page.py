@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bl_neuro.errors import ReportError
 from bl_neuro.experiment.findings.estimates import MEASURES
-from bl_neuro.experiment.findings.models import AuditResults, AuditRow
+from bl_neuro.experiment.findings.models import RESULTS, AuditRow, Findings
 from bl_neuro.experiment.findings.pictures import CellPictures
 from bl_neuro.files import atomic_path
 from bl_neuro.report import drill_down, plots, templates, thumbnails
@@ -16,7 +16,7 @@ from bl_neuro.report import views as audit_views
 from bl_neuro.report import words as audit_words
 from bl_neuro.report.answer import audit_answer
 from bl_neuro.report.limits import limits
-from bl_neuro.report.one_arithmetic import equal_by_construction
+from bl_neuro.report.one_page import one_page
 from bl_neuro.report.overlap import has_training_means, overlap_sentence
 from bl_neuro.report.strips import MOST_CLASSES, strips
 
@@ -50,7 +50,7 @@ OPTIONAL = ("ladder", "mitigations", "power", "replays")
 """Sections that are there where the results have them."""
 
 
-def audit_pages(results: AuditResults, pictures: CellPictures, most_embedded: int = MOST_EMBEDDED) -> dict[str, str]:
+def audit_pages(results: Findings, pictures: CellPictures, most_embedded: int = MOST_EMBEDDED) -> dict[str, str]:
     """The page, `report.html`, and pages of cells, by the path beside it."""
     environment = audit_environment()
     ink = thumbnails.is_ink(pictures.class_means)
@@ -111,6 +111,7 @@ def audit_environment() -> Environment:
         "ends",
         "footing",
         "judged",
+        "limits_queries",
         "many",
         "margin_points",
         "mitigation",
@@ -127,7 +128,6 @@ def audit_environment() -> Environment:
     drawn = (plots.interval_mark, audit_views.ladder_rows, audit_views.ladder_scale)
     made.globals.update({each.__name__: each for each in drawn})
     made.globals.update(measures=MEASURES, access=_access, families=audit_words.FAMILIES)
-    made.globals["by_construction"] = equal_by_construction
     return made
 
 
@@ -135,18 +135,15 @@ def _access(row: AuditRow) -> str:
     return "not run" if row.access is None else row.access.replace("_", " ")
 
 
-RESULTS, SUMMARY = "results.json", "summary.md"
+SUMMARY = "summary.md"
 
 
-def write_audit_report(results: AuditResults, pictures: CellPictures, out: Path) -> Path:
+def write_report(results: Findings, pictures: CellPictures, out: Path) -> Path:
     """Writes the files into the folder `out`, all of them or none; the page's path. Pages of before go.
 
     Raises:
         ReportError: a file cannot be written. ModelFileError: the inversions of a cell are not there any more.
     """
-    from bl_neuro.report.one_page import one_page
-    from bl_neuro.report.page import CELL_PAGES, REPORT, audit_pages
-
     pages = audit_pages(results, pictures)
     files = {RESULTS: results.to_json(), SUMMARY: one_page(results), **dict(reversed(pages.items()))}
     try:

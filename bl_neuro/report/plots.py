@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bl_neuro.experiment.findings.estimates import Estimate
+from bl_neuro.experiment.findings.estimates import Mean
 from bl_neuro.experiment.findings.models import AuditCurve
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Scale:
 
 def interval_mark(
     scale: Scale,
-    found: Estimate,
+    found: Mean,
     *,
     lines: Sequence[float] = (),
     band: tuple[float, float] | None = None,
@@ -67,10 +67,10 @@ def interval_mark(
     return _mark(parts)
 
 
-def step_mark(scale: Scale, before: float, after: float, change: Estimate, found: bool) -> Markup:
+def step_mark(scale: Scale, before: float, after: float, change: Mean, found: bool) -> Markup:
     """One step of a waterfall: a bar from one level to the next, filled where a difference was found."""
     kind = f"bar {'up' if after > before else 'down'}{'' if found else ' open'}"
-    ends = Estimate(
+    ends = Mean(
         value=after,
         low=None if change.low is None else before + change.low,
         high=None if change.high is None else before + change.high,
@@ -169,7 +169,7 @@ def _join(scale: Scale, value: float, below: bool) -> str:
     return f'<line class="from" x1="{x}" x2="{x}" y1="{MIDDLE}" y2="{y}"/>'
 
 
-def _whisker(scale: Scale, found: Estimate) -> str:
+def _whisker(scale: Scale, found: Mean) -> str:
     if found.low is None or found.high is None:
         return ""
     return f'<line class="whisker" x1="{scale.at(found.low)}" x2="{scale.at(found.high)}" y1="{MIDDLE}" y2="{MIDDLE}"/>'

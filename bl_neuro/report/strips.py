@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bl_neuro.experiment.findings.models import AuditCell, AuditResults
+from bl_neuro.experiment.findings.models import AuditCell, Findings
 from bl_neuro.experiment.findings.pictures import CellPictures
 from bl_neuro.report import thumbnails
 from bl_neuro.report.overlap import has_training_means, mean_of_class
@@ -33,7 +33,7 @@ class PictureStrip:
     control: bool
 
 
-def strips(results: AuditResults, pictures: CellPictures, ink: bool) -> list[PictureStrip]:
+def strips(results: Findings, pictures: CellPictures, ink: bool) -> list[PictureStrip]:
     """Class means, then for each row the first restart of the first target, whoever it came out well for."""
     shown = results.dataset.inverted[:MOST_CLASSES]
     names = [results.dataset.class_names[label] for label in shown]
@@ -70,7 +70,7 @@ def _distinct(
 
 
 def _strip(
-    results: AuditResults, cell: AuditCell, uris: list[str], substrates: list[str], names: list[str]
+    results: Findings, cell: AuditCell, uris: list[str], substrates: list[str], names: list[str]
 ) -> PictureStrip:
     where = listed(substrates)
     judged = cell.evaluators.get(results.judge)

@@ -6,8 +6,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bl_neuro.experiment.findings.estimates import Alike, Comparison, ControlFinding, Estimate, Ladder, Mitigation
-from bl_neuro.experiment.findings.models import AuditCurve, AuditResults, AuditRow
+from bl_neuro.experiment.findings.estimates import (
+    ControlFinding,
+    IdenticalSubstrates,
+    LadderFinding,
+    Mean,
+    MitigationFinding,
+    SubstrateComparison,
+)
+from bl_neuro.experiment.findings.models import AuditCurve, AuditRow, Findings
 from bl_neuro.report import plots
 from bl_neuro.report.plots import Scale
 from bl_neuro.report.words import TARGETS, bounded, percent, view
@@ -24,11 +31,11 @@ class PairGroup:
     """The comparisons of one attack and view, and the substrates that need none."""
 
     title: str
-    alike: list[Alike]
-    compared: list[Comparison]
+    alike: list[IdenticalSubstrates]
+    compared: list[SubstrateComparison]
 
 
-def pair_groups(results: AuditResults) -> list[PairGroup]:
+def pair_groups(results: Findings) -> list[PairGroup]:
     """By attack and view: for each pair the judge's comparison, then those of other evaluators."""
     order = {evaluator.name: place for place, evaluator in enumerate(results.evaluators)}
     hits = [each for each in results.verdicts if each.measure == "hit"]
@@ -43,7 +50,7 @@ def pair_groups(results: AuditResults) -> list[PairGroup]:
     return [group for group in groups if group.alike or group.compared]
 
 
-def difference_scale(estimates: Iterable[Estimate], margin: float) -> Scale:
+def difference_scale(estimates: Iterable[Mean], margin: float) -> Scale:
     """One axis for all differences, with 0 in its middle and the margin upon it."""
     most = max([margin * 1.5, *map(abs, _ends(estimates))])
     return Scale(-most * 1.05, most * 1.05)
@@ -56,11 +63,11 @@ class LadderRow:
     name: str
     said: str
     mark: Markup
-    level: Estimate
+    level: Mean
     step: int | None
 
 
-def ladder_scale(ladder: Ladder) -> Scale:
+def ladder_scale(ladder: LadderFinding) -> Scale:
     """An axis that holds every level and what each step may change it to."""
     levels = [each.estimate for each in ladder.levels]
     ends: list[float | None] = [each.value for each in levels]
@@ -72,7 +79,7 @@ def ladder_scale(ladder: Ladder) -> Scale:
     return Scale(max(found.low, 0.0), min(found.high, 1.0))
 
 
-def ladder_rows(ladder: Ladder) -> list[LadderRow]:
+def ladder_rows(ladder: LadderFinding) -> list[LadderRow]:
     """The first level, each step, the last level."""
     scale = ladder_scale(ladder)
     first, last = ladder.levels[0], ladder.levels[-1]
@@ -101,12 +108,12 @@ class MatrixLine:
         return next(iter(self.rows.values()))
 
 
-def substrates(results: AuditResults) -> list[str]:
+def substrates(results: Findings) -> list[str]:
     """Of the targets that have something to give away."""
     return list(dict.fromkeys(row.substrate for row in results.rows if row.target in OWN))
 
 
-def matrix(results: AuditResults) -> list[MatrixLine]:
+def matrix(results: Findings) -> list[MatrixLine]:
     """A line for each attack and view, in the order of the experiment."""
     lines: dict[tuple[str, str], dict[str, AuditRow]] = {}
     for row in results.rows:
@@ -123,7 +130,7 @@ class Panel:
     chart: Markup
 
 
-def panels(results: AuditResults, evaluator: str, measure: str) -> list[Panel]:
+def panels(results: Findings, evaluator: str, measure: str) -> list[Panel]:
     """A chart for each attack and view: a line a substrate, and those of controls."""
     styles = _styles(results)
     groups: dict[tuple[str, str], list[AuditCurve]] = {}
@@ -138,7 +145,7 @@ def panels(results: AuditResults, evaluator: str, measure: str) -> list[Panel]:
     return made
 
 
-def _styles(results: AuditResults) -> dict[tuple[str, str], str]:
+def _styles(results: Findings) -> dict[tuple[str, str], str]:
     """By target and substrate, how their line looks."""
     names = dict.fromkeys((curve.target, curve.substrate) for curve in results.curves)
     own = [name for name in names if name[0] in OWN]
@@ -155,7 +162,7 @@ def _course(curve: AuditCurve) -> str:
     )
 
 
-def legend(results: AuditResults) -> list[tuple[str, Markup]]:
+def legend(results: Findings) -> list[tuple[str, Markup]]:
     """What lines of the curves mean."""
     return [
         (substrate if target in OWN else f"{TARGETS.get(target, target)} ({substrate})", plots.line_sample(style))
@@ -163,7 +170,7 @@ def legend(results: AuditResults) -> list[tuple[str, Markup]]:
     ]
 
 
-def control_rows(results: AuditResults) -> list[tuple[AuditRow | None, ControlFinding | None, str]]:
+def control_rows(results: Findings) -> list[tuple[AuditRow | None, ControlFinding | None, str]]:
     """Controls as they were judged; where none was, their rows. The third says which target."""
     if results.controls:
         rows = {(row.target, row.substrate, row.attack, row.reveals): row for row in results.rows}
@@ -174,31 +181,31 @@ def control_rows(results: AuditResults) -> list[tuple[AuditRow | None, ControlFi
     return [(row, None, TARGETS.get(row.target, row.target)) for row in results.rows if row.target not in OWN]
 
 
-def mitigation_cases(mitigations: Sequence[Mitigation]) -> list[list[Mitigation]]:
+def mitigation_cases(mitigations: Sequence[MitigationFinding]) -> list[list[MitigationFinding]]:
     """Each mitigation against each attack and view, under every evaluator, in their order."""
-    cases: dict[tuple[str, ...], list[Mitigation]] = {}
+    cases: dict[tuple[str, ...], list[MitigationFinding]] = {}
     for each in mitigations:
         key = (each.mitigation, each.setting, each.substrate, each.attack, each.reveals)
         cases.setdefault(key, []).append(each)
     return list(cases.values())
 
 
-def mitigation_groups(results: AuditResults) -> list[tuple[str, list[Mitigation]]]:
+def mitigation_groups(results: Findings) -> list[tuple[str, list[MitigationFinding]]]:
     """Mitigations by what they were measured against; for each the judge's finding, then those of other evaluators."""
     order = {evaluator.name: place for place, evaluator in enumerate(results.evaluators)}
-    groups: dict[str, list[Mitigation]] = {}
+    groups: dict[str, list[MitigationFinding]] = {}
     for case in mitigation_cases(results.mitigations):
         title = f"{view(case[0].attack, case[0].reveals)} on {case[0].substrate}"
         groups.setdefault(title, []).extend(sorted(case, key=lambda each: order[each.evaluator]))
     return list(groups.items())
 
 
-def removal_scale(mitigations: Sequence[Mitigation], margin: float) -> Scale:
+def removal_scale(mitigations: Sequence[MitigationFinding], margin: float) -> Scale:
     """One axis for what mitigations remove."""
     return Scale.around([0.0, margin, *_ends([each.leakage.removed.difference for each in mitigations])])
 
 
-def _ends(differences: Iterable[Estimate]) -> list[float]:
+def _ends(differences: Iterable[Mean]) -> list[float]:
     """Values and ends of intervals, as far as they can be."""
     found = [value for each in differences for value in (each.value, each.low, each.high)]
     return [bounded(value) for value in found if value is not None]

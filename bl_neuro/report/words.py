@@ -4,19 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bl_neuro.experiment.findings.estimates import ControlFinding, Estimate, Verdict
+from bl_neuro.attacks.registry import attack_title
+from bl_neuro.experiment.findings.estimates import ControlFinding, Mean, Verdict
+from bl_neuro.mitigations.base import ANSWER_HOOKS
+from bl_neuro.mitigations.registry import installed_mitigation
 from bl_neuro.rounding import fixed, settled
-
-ATTACKS = {
-    "v1": "v1",
-    "v2": "v2",
-    "v2_gradient": "v2 gradient",
-    "ann": "ANN baseline",
-    "cma_es": "CMA-ES",
-    "one_plus_one": "(1+1)-ES",
-    "random": "random search",
-    "transfer": "transfer",
-}
 
 
 def percent(fraction: float, decimals: int = 0) -> str:
@@ -75,8 +67,8 @@ TARGETS = {
     "untrained": "untrained targets",
     "shuffled_labels": "targets trained on shuffled labels",
 }
-MITIGATIONS = {"rounding": "answers ", "query_cap": "no more than "}
-"""What the setting of a mitigation lacks."""
+ARITHMETICS = {"real": "floating point", "loihi": "Loihi’s fixed point"}
+"""What substrates compute in."""
 VERDICTS = {"differs": "differs", "equivalent": "equivalent", "inconclusive": "open"}
 MINUS = "−"
 FEW_SEEDS, PLANNED = 4, 12
@@ -95,12 +87,18 @@ FAMILIES = (
 
 def view(attack: str, reveals: str) -> str:
     """An attack and what it sees: `v2, counts`; a ladder may go over several."""
-    return f"{ATTACKS.get(attack, attack)}, {reveals}"
+    return f"{attack_title(attack)}, {reveals}"
 
 
 def mitigation(kind: str, setting: str) -> str:
     """What a mitigation does: `answers rounded to 0.1`."""
-    return f"{MITIGATIONS.get(kind, '')}{setting}"
+    return installed_mitigation(kind).phrase.format(setting=setting)
+
+
+def limits_queries(kind: str) -> bool:
+    """Whether a mitigation changes no answer, and only how many there are."""
+    mitigation = installed_mitigation(kind)
+    return mitigation.changes("budget") and not mitigation.changes(*ANSWER_HOOKS)
 
 
 def points(difference: float, sign: bool = True) -> str:
@@ -119,19 +117,19 @@ def bounded(difference: float) -> float:
     return min(max(difference, -1.0), 1.0)
 
 
-def ends(found: Estimate) -> str:
+def ends(found: Mean) -> str:
     """The interval of a difference of fractions in points, within what can be, or that there is none."""
     if found.low is None or found.high is None or found.seeds < 2:
         return "no interval of one target"
     return f"{points(bounded(found.low))}\u00a0to\u00a0{points(bounded(found.high))}"
 
 
-def share(found: Estimate | None) -> str:
+def share(found: Mean | None) -> str:
     """An estimate of a fraction, as a percentage."""
     return "–" if found is None else percent(found.value)
 
 
-def share_ends(found: Estimate | None) -> str:
+def share_ends(found: Mean | None) -> str:
     """Its interval."""
     if found is None or found.low is None or found.high is None:
         return ""

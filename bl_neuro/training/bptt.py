@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from bl_neuro.backends.canonical import canonical_states, differentiable
+from bl_neuro.training.plans import TargetPlan
 from bl_neuro.training.stack import Stack
 
 Forward = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -37,7 +39,13 @@ def spiking_forward(stack: Stack, spikes: Tensor) -> tuple[Tensor, Tensor]:
     return values, membrane
 
 
-def fire(stack: Stack, drive: Tensor) -> tuple[Tensor, Tensor]:
+class HasNeuron(Protocol):
+    """A stack of synapses, or anything else that states the plan of its neurons."""
+
+    plan: TargetPlan
+
+
+def fire(stack: HasNeuron, drive: Tensor) -> tuple[Tensor, Tensor]:
     """Spikes and membrane (T, B, ...) of the plan's neurons, driven by `drive`."""
     one, none = torch.ones((), device=drive.device), torch.zeros((), device=drive.device)
     decay = none + stack.plan.voltage_decay

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 from bl_neuro.checks import MAX_STEPS
 from bl_neuro.data.events import EventDataset
+from bl_neuro.data.registry import dataset_source
 from bl_neuro.data.samples import Samples
-from bl_neuro.errors import InputError
+from bl_neuro.data.source import DatasetSource
+from bl_neuro.errors import InputError, PluginError
 from bl_neuro.layers import MAX_EXTENT
 from bl_neuro.neuron import CubaLIF, Reset
 
@@ -120,22 +122,10 @@ class TargetPlan:
         return CubaLIF(1.0, 1.0, self.voltage_decay, bias, _RESETS[self.neuron])
 
     def facts(self) -> dict[str, str]:
-        """Every setting as text, for what must be recognised again."""
+        """Every setting as text, to recognise a training by."""
         return {field.name: str(getattr(self, field.name)) for field in fields(self)}
 
 
-PLANS: dict[str, TargetPlan] = {
-    "digits": TargetPlan(steps=20),
-    "mnist": TargetPlan(
-        hidden=(1000,), proxy_epochs=12, spiking_epochs=1, batch=128, proxy_rate=2e-3, spiking_rate=2e-4,
-        weight_decay=0.05, noise=0.0, membrane_loss=0.0, validation=0.05,
-    ),
-    "att_faces": TargetPlan(
-        hidden=(3000,), proxy_epochs=40, spiking_epochs=3, batch=16, proxy_rate=5e-5, spiking_rate=5e-5,
-        weight_decay=0.05, noise=0.0, shift=3, membrane_loss=0.0,
-    ),
-}  # fmt: skip
-"""Plans that are known to work, by the name of the dataset."""
 EVENT_PLAN = TargetPlan(
     steps=100, proxy_epochs=0, spiking_epochs=30, batch=16, spiking_rate=5e-3, weight_decay=0.01, noise=0.0, shift=2,
     membrane_loss=0.1,
@@ -144,7 +134,30 @@ EVENT_PLAN = TargetPlan(
 
 
 def plan_for(data: Samples | str) -> TargetPlan:
-    """The plan that is known to work for this dataset, or the dataset of this name; the default one for others."""
-    if isinstance(data, EventDataset) or data in ("nmnist", "dvs_gesture"):
-        return EVENT_PLAN
-    return PLANS.get(data if isinstance(data, str) else data.name, TargetPlan())
+    """The plan that is known to work for this dataset, or for the dataset that is known by this name.
+
+    That is the plan for images or for events, with the settings on top that the dataset's source declares.
+
+    Raises:
+        PluginError: the source is another package's, and declares settings that a plan does not have.
+    """
+    source = dataset_source(data if isinstance(data, str) else data.name)
+    kind = source.kind if isinstance(data, str) and source is not None else _kind(data)
+    plan = EVENT_PLAN if kind == "events" else TargetPlan()
+    return plan if source is None or source.kind != kind else _with_settings(plan, source)
+
+
+def _kind(data: Samples | str) -> str:
+    return "events" if isinstance(data, EventDataset) else "images"
+
+
+def _with_settings(plan: TargetPlan, source: type[DatasetSource]) -> TargetPlan:
+    settings = dict(source.target_plan)
+    try:
+        if "conv" in settings:
+            settings["conv"] = tuple(ConvSpec.parse(text) for text in settings["conv"])
+        return replace(plan, **settings)
+    except (InputError, TypeError) as error:
+        raise PluginError(
+            f"dataset '{source.name}': expected settings of a TargetPlan in its target_plan ({error})"
+        ) from error

@@ -60,8 +60,8 @@ def test_a_given_model_is_planned_audited_and_not_audited_again(call: Callable[.
         assert row["evaluators"]["conv"]["attack_accuracy"]["n"] == 2
         assert row["target_accuracy"]["value"] > 0.5  # outputs 0 and 1 mean each other's class, the others their own
         assert row["target_accuracy"]["value"] < 0.8
-    kept = json.loads((out / "summary.json").read_text())
-    assert kept["rows"] == summary["rows"]
+    kept = json.loads((out / "results.json").read_text())
+    assert {name: summary[name] for name in kept} == kept
 
     assert f"Made by `bl-neuro audit {given.name}`" in (out / "summary.md").read_text()
     results = (out / "results.json").read_bytes()
@@ -85,7 +85,7 @@ def test_what_does_not_fit_is_an_error_of_one_line(call: Callable[..., Any], giv
     assert said.code == 2
     assert said.err.startswith(f"error: {given}: line 4: substrates.0: expected one of snntorch, ")
     assert call("audit", given, "--jobs", "0").err.startswith("error: --jobs: expected at least 1")
-    assert "expected an experiment's TOML file or one of att_faces, digits, " in call("audit", "nowhere").err
+    assert "expected an experiment's TOML file or one of att_faces, demo, digits, " in call("audit", "nowhere").err
 
 
 def test_a_scheduler_that_does_not_answer_is_an_error_of_one_line(

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from bl_neuro.experiment.findings.models import AuditResults
+from bl_neuro.experiment.findings.models import Findings
 from bl_neuro.report.answer import audit_answer
 
-Make = Callable[..., AuditResults]
+Make = Callable[..., Findings]
 
 
-def judged(results: AuditResults, *verdicts: str, **further: Any) -> AuditResults:
+def judged(results: Findings, *verdicts: str, **further: Any) -> Findings:
     """With these verdicts on the first comparisons of attack accuracy under the judge, and no others."""
     own = [each for each in results.verdicts if each.measure == "hit" and each.evaluator == "conv"]
     base = {"identical": False, "found": False, "seeds_needed": None, **further}
@@ -22,20 +22,20 @@ def judged(results: AuditResults, *verdicts: str, **further: Any) -> AuditResult
         for each, verdict in zip(own, verdicts)
     ]
     assert len(changed) == len(verdicts)
-    return AuditResults.model_validate({**results.model_dump(by_alias=True), "verdicts": changed})
+    return Findings.model_validate({**results.model_dump(by_alias=True), "verdicts": changed})
 
 
 REAL = {"snntorch": "real", "norse": "real", "loihi": "loihi", "lava": "loihi"}
 
 
 @pytest.fixture(scope="module")
-def plain(make_audit: Make) -> AuditResults:
+def plain(make_audit: Make) -> Findings:
     """An audit with comparisons of three views."""
     rates = {"snntorch": 0.9, "norse": 0.8, "loihi": 0.5}
     return make_audit(lambda target, substrate, _: rates[substrate] if target == "trained" else 0.1, arithmetic={})
 
 
-def test_all_equivalent_is_no(plain: AuditResults) -> None:
+def test_all_equivalent_is_no(plain: Findings) -> None:
     answer = audit_answer(judged(plain, "equivalent", "equivalent"))
     assert (answer.word, answer.lead) == ("No", "In each of 2 comparisons leakage is equal within 10 points.")
     small = audit_answer(judged(plain, "equivalent", found=True)).lead
@@ -45,7 +45,7 @@ def test_all_equivalent_is_no(plain: AuditResults) -> None:
     )
 
 
-def test_a_difference_is_yes_with_the_largest_told(plain: AuditResults) -> None:
+def test_a_difference_is_yes_with_the_largest_told(plain: Findings) -> None:
     answer = audit_answer(judged(plain, "equivalent", "differs", "inconclusive"))
     assert answer.word == "Yes"
     assert "found in 1 of 3 comparisons; 1 is equivalent within 10 points and 1 is open. The largest: " in answer.lead
@@ -54,7 +54,7 @@ def test_a_difference_is_yes_with_the_largest_told(plain: AuditResults) -> None:
     assert f"{found.first[0]} gives away {points}" in answer.lead
 
 
-def test_open_comparisons_are_not_yet_known_and_say_what_they_need(plain: AuditResults) -> None:
+def test_open_comparisons_are_not_yet_known_and_say_what_they_need(plain: Findings) -> None:
     answer = audit_answer(judged(plain, "inconclusive", seeds_needed=25))
     assert answer.word == "Not yet known"
     assert answer.lead == (
@@ -67,13 +67,13 @@ def test_open_comparisons_are_not_yet_known_and_say_what_they_need(plain: AuditR
     )
 
 
-def test_few_seeds_do_not_say_how_many_are_needed(plain: AuditResults) -> None:
+def test_few_seeds_do_not_say_how_many_are_needed(plain: Findings) -> None:
     difference = {**plain.verdicts[0].verdict.difference.model_dump(), "seeds": 3}
     answer = audit_answer(judged(plain, "inconclusive", seeds_needed=25, difference=difference))
     assert answer.lead.endswith("The one comparison is open: plan 12 or more target seeds.")
 
 
-def test_an_interval_of_few_seeds_stays_within_what_can_be(plain: AuditResults) -> None:
+def test_an_interval_of_few_seeds_stays_within_what_can_be(plain: Findings) -> None:
     wide = {**plain.verdicts[0].verdict.difference.model_dump(), "value": -0.6, "low": -4.3, "high": 3.1, "seeds": 2}
     assert "60.0 points less than" in audit_answer(judged(plain, "differs", difference=wide)).lead
     assert (
@@ -95,7 +95,7 @@ def test_one_substrate_is_not_asked(make_audit: Make) -> None:
     assert "one substrate, loihi" in answer.lead
 
 
-def only(results: AuditResults, *substrates: str) -> dict[str, Any]:
+def only(results: Findings, *substrates: str) -> dict[str, Any]:
     """The rows of some substrates, and what was compared of these alone."""
     rows = [row.model_dump() for row in results.rows if row.substrate in substrates]
     compared = [each.model_dump() for each in results.verdicts if {*each.first, *each.second} <= set(substrates)]
@@ -103,14 +103,14 @@ def only(results: AuditResults, *substrates: str) -> dict[str, Any]:
     return {"rows": rows, "verdicts": compared, "alike": alike}
 
 
-def test_substrates_of_one_arithmetic_are_not_asked(make_audit: Make, plain: AuditResults) -> None:
+def test_substrates_of_one_arithmetic_are_not_asked(make_audit: Make, plain: Findings) -> None:
     alike = [{"attack": "v2", "reveals": "label", "evaluator": "conv", "substrates": ["snntorch", "norse"]}]
     equal = make_audit(**{**only(make_audit(), "snntorch", "norse"), "alike": alike})
     answer = audit_answer(equal)
     assert (answer.word, answer.lead) == (
         "Not asked",
-        "All substrates here, snntorch and norse, compute in one arithmetic (real numbers), so equal scores are "
-        "expected by construction.",
+        "All substrates here, snntorch and norse, compute in floating point, so equal scores are expected by "
+        "construction.",
     )
     apart = audit_answer(make_audit(**only(judged(plain, "equivalent"), "snntorch", "norse")))
     assert apart.word == "Not asked"
@@ -128,7 +128,7 @@ def test_one_substrate_that_was_replayed_on_another_is_not_asked(make_audit: Mak
         )
 
 
-def test_comparisons_within_one_arithmetic_are_no_evidence(plain: AuditResults) -> None:
+def test_comparisons_within_one_arithmetic_are_no_evidence(plain: Findings) -> None:
     counted = judged(plain, "equivalent", "equivalent", "equivalent")
     assert "each of 3 comparisons" in audit_answer(counted).lead
     within = {each.sentence for each in counted.verdicts if {*each.first, *each.second} == {"snntorch", "norse"}}
@@ -139,13 +139,13 @@ def test_comparisons_within_one_arithmetic_are_no_evidence(plain: AuditResults) 
     assert "1 comparison did not come out identical (snntorch less norse)" in str(answer)
 
 
-def test_a_difference_within_one_arithmetic_is_told(plain: AuditResults) -> None:
+def test_a_difference_within_one_arithmetic_is_told(plain: Findings) -> None:
     answer = audit_answer(judged(plain, "differs").model_copy(update={"arithmetic": REAL}))
     assert answer.word == "Yes"
     assert "A difference was found in 1 of 1 comparison" in answer.lead
 
 
-def test_what_else_was_found_is_told_in_a_sentence_each(audit: AuditResults) -> None:
+def test_what_else_was_found_is_told_in_a_sentence_each(audit: Findings) -> None:
     said = " ".join(audit_answer(audit).more)
     assert "Under the evaluator spiking, of " in said
     assert "By queries alone, attackers get pictures that the evaluator conv recognises in " in said

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from bl_neuro.experiment.findings.estimates import Verdict
-from bl_neuro.experiment.findings.models import AuditResults
+from bl_neuro.experiment.findings.models import Findings
 from bl_neuro.report.effects import disagree, ladder_lines, mitigation_lines
 
-Make = Callable[..., AuditResults]
+Make = Callable[..., Findings]
 
 
 def changed(verdict: dict[str, Any], found: bool, value: float, word: str = "differs") -> dict[str, Any]:
@@ -19,7 +19,7 @@ def changed(verdict: dict[str, Any], found: bool, value: float, word: str = "dif
     return {**verdict, "verdict": word, "found": found, "identical": False, "difference": difference}
 
 
-def tried(audit: AuditResults, kind: str, evaluator: str, found: bool, value: float) -> dict[str, Any]:
+def tried(audit: Findings, kind: str, evaluator: str, found: bool, value: float) -> dict[str, Any]:
     one = audit.mitigations[0].model_dump(by_alias=True)
     leakage = {**one["leakage"], "removed": changed(one["leakage"]["removed"], found, value)}
     setting = {"query_cap": "320 queries"}.get(kind, f"setting of {kind}")
@@ -37,7 +37,7 @@ def tried(audit: AuditResults, kind: str, evaluator: str, found: bool, value: fl
     ],
 )
 def test_evaluators_disagree_in_verdict_or_sign(
-    audit: AuditResults, one: tuple[bool, float, str], other: tuple[bool, float, str], expected: bool
+    audit: Findings, one: tuple[bool, float, str], other: tuple[bool, float, str], expected: bool
 ) -> None:
     base = audit.verdicts[0].verdict.model_dump()
     verdicts = [Verdict.model_validate(changed(base, *each)) for each in (one, other)]
@@ -108,7 +108,7 @@ def test_what_another_evaluator_alone_sees_of_mitigations_is_told(make_audit: Ma
 
 @pytest.mark.parametrize("values", [(0.3, 0.1 + 0.2), (0.1 + 0.2, 0.3)])
 def test_of_equal_mitigations_the_first_is_named_whatever_their_last_bits(
-    make_audit: Make, audit: AuditResults, values: tuple[float, float]
+    make_audit: Make, audit: Findings, values: tuple[float, float]
 ) -> None:
     kinds = zip(("rounding", "noise"), values)
     (sentence,) = mitigation_lines(

@@ -6,14 +6,16 @@ import re
 from collections.abc import Callable
 from html.parser import HTMLParser
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bl_neuro.experiment.findings.models import AuditResults
-from bl_neuro.report.page import CELL_PAGES, REPORT, SECTIONS, audit_pages
+from bl_neuro.errors import ReportError
+from bl_neuro.experiment.findings.models import Findings
+from bl_neuro.report.page import CELL_PAGES, REPORT, SECTIONS, audit_pages, write_report
 
-Make = Callable[..., AuditResults]
+Make = Callable[..., Findings]
 MakePictures = Callable[..., Any]
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)> {{ 7*7 }} &"
 
@@ -39,7 +41,7 @@ class Outline(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def page(audit: AuditResults, make_audit_pictures: MakePictures) -> Outline:
+def page(audit: Findings, make_audit_pictures: MakePictures) -> Outline:
     pages = audit_pages(audit, make_audit_pictures())
     assert list(pages) == [REPORT]
     return Outline(pages[REPORT])
@@ -173,7 +175,7 @@ def test_an_audit_of_which_nothing_is_done_has_a_page_too(make_audit: Make, make
     assert "No attack is done." in page.text
 
 
-def test_many_cells_go_to_pages_of_their_own(audit: AuditResults, make_audit_pictures: MakePictures) -> None:
+def test_many_cells_go_to_pages_of_their_own(audit: Findings, make_audit_pictures: MakePictures) -> None:
     pages = audit_pages(audit, make_audit_pictures(), most_embedded=1000)
     main = Outline(pages[REPORT])
     cells = [path for path in pages if path.startswith(f"{CELL_PAGES}/")]
@@ -190,11 +192,11 @@ def test_many_cells_go_to_pages_of_their_own(audit: AuditResults, make_audit_pic
 def test_substrates_on_which_a_row_came_out_the_same_are_shown_once(
     make_audit: Make, make_audit_pictures: MakePictures
 ) -> None:
-    class Alike(type(make_audit_pictures())):  # type: ignore[misc]
+    class IdenticalSubstrates(type(make_audit_pictures())):  # type: ignore[misc]
         def images(self, address: str) -> Any:
             return super().images(address.replace("norse", "snntorch"))
 
-    page = Outline(audit_pages(make_audit(), Alike())[REPORT])
+    page = Outline(audit_pages(make_audit(), IdenticalSubstrates())[REPORT])
     ids = [str(attributes["id"]) for attributes in page.all("details") if attributes.get("id")]
     assert "cells-v2-scores-on-snntorch-and-norse" in ids
     assert "cells-v2-scores-on-loihi" in ids
@@ -204,7 +206,7 @@ def test_substrates_on_which_a_row_came_out_the_same_are_shown_once(
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 5])
-def test_pictures_of_any_channels(audit: AuditResults, make_audit_pictures: MakePictures, channels: int) -> None:
+def test_pictures_of_any_channels(audit: Findings, make_audit_pictures: MakePictures, channels: int) -> None:
     page = Outline(audit_pages(audit, make_audit_pictures(12, channels))[REPORT])
     kinds = {str(attributes["class"]) for attributes in page.all("img")}
     assert kinds == ({"colour"} if channels in (2, 3) else {"ink"})
@@ -226,5 +228,21 @@ def test_hostile_strings_are_text(make_audit: Make, make_audit_pictures: MakePic
             assert "alert(1)" in page.text
 
 
-def test_equal_results_give_equal_pages(audit: AuditResults, make_audit_pictures: MakePictures) -> None:
+def test_files_are_written_together(audit: Findings, make_audit_pictures: MakePictures, tmp_path: Path) -> None:
+    old = tmp_path / "report-cells" / "999-of-before.html"
+    old.parent.mkdir()
+    old.write_text("")
+    page = write_report(audit, make_audit_pictures(), tmp_path)
+    assert page == tmp_path / "report.html"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "report-cells", "report.html", "results.json", "summary.md",
+    ]  # fmt: skip
+    assert not old.exists()
+    assert Findings.from_json((tmp_path / "results.json").read_bytes()) == audit
+    (tmp_path / "blocked").write_text("")
+    with pytest.raises(ReportError, match="cannot write the report"):
+        write_report(audit, make_audit_pictures(), tmp_path / "blocked")
+
+
+def test_equal_results_give_equal_pages(audit: Findings, make_audit_pictures: MakePictures) -> None:
     assert audit_pages(audit, make_audit_pictures()) == audit_pages(audit, make_audit_pictures())

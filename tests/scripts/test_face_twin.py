@@ -8,7 +8,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from bl_neuro.data import load_digits
+from bl_neuro.data import load_dataset
 from bl_neuro.training import AnnTwin
 
 face_twin = importlib.import_module("face_twin")
@@ -40,7 +40,7 @@ def test_a_step_is_adams() -> None:
 
 
 def test_a_twin_learns_and_comes_out_the_same_again() -> None:
-    digits = load_digits()
+    digits = load_dataset("digits")
     recipe = face_twin.FaceTwin(epochs=30, rate=2e-2, batch=100)
     twin, again = (recipe.train(digits, 30, 0) for _ in range(2))
     assert twin.accuracy(digits) > 0.95

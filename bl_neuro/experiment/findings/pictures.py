@@ -41,17 +41,17 @@ class StoredPictures:
             raise ModelFileError(f"{address}: its inversions are not there any more; run the audit again")
         return np.asarray(load_inversions(result.tensors).images.reshape(-1, *self.material.shape).double())
 
-    def course(self, address: str, evaluator: str) -> Course | None:
+    def course(self, address: str, evaluator: str) -> AttackCourse | None:
         """As the judgement of that cell kept it."""
         result = self.store.read(self.judgements.get((address, evaluator), ""))
         if result is None or not result.measures["course"]["queries"]:
             return None
         kept = {name: np.asarray(values, dtype=np.float64) for name, values in result.measures["course"].items()}
-        return Course(kept["queries"] / len(result.measures["classes"]), kept["confidence"], kept["hits"])
+        return AttackCourse(kept["queries"] / len(result.measures["classes"]), kept["confidence"], kept["hits"])
 
 
 @dataclass(frozen=True, eq=False)
-class Course:
+class AttackCourse:
     """Along an attack: queries a class (G,), rising, and an evaluator's mean confidence and hits (G,), 0..1."""
 
     queries: FloatArray
@@ -64,10 +64,10 @@ class CellPictures(Protocol):
 
     @property
     def class_means(self) -> FloatArray:
-        """Mean picture of each class, (classes, C, H, W), 0..1; `AuditResults.overlap` says of which samples."""
+        """Mean picture of each class, (classes, C, H, W), 0..1; `Findings.overlap` says of which samples."""
 
     def images(self, address: str) -> FloatArray:
         """Inversions of the attack at `address`, spikes averaged over time, (K, C, H, W), 0..1."""
 
-    def course(self, address: str, evaluator: str) -> Course | None:
+    def course(self, address: str, evaluator: str) -> AttackCourse | None:
         """Of the attack at `address` as `evaluator` saw it; None where none was kept."""

@@ -20,7 +20,7 @@ from bl_neuro.training import TargetPlan
 @pytest.fixture(scope="module")
 def digits() -> bl.Network:
     plan = TargetPlan(hidden=(16,), steps=6, proxy_epochs=2, spiking_epochs=1)
-    return bl.training.train_target(bl.data.load_digits(), plan)
+    return bl.training.train_target(bl.data.load_dataset("digits"), plan)
 
 
 def invert(box: Any, queries: int, classes: list[int]) -> Inversions:
