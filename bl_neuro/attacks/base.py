@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import fields, is_dataclass
 from typing import Any, ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVar, final
 
+from torch import Tensor
+
 from bl_neuro.access import REVEALS, BlackBox, WhiteBox
 from bl_neuro.attacks.ann_box import AnnBox
 from bl_neuro.attacks.inversions import Inversions
@@ -142,6 +144,10 @@ class Attack(ABC, Generic[Box]):
     def assumptions(self, box: Box) -> list[str]:
         """What the attack assumes about inputs before its first query; empty where it assumes nothing."""
         return []
+
+    def images(self, inversions: Inversions) -> Tensor:
+        """What evaluators of images are shown, (K, *input_shape), 0..1: the time-averaged spikes."""
+        return inversions.images
 
     def settings(self) -> dict[str, Any]:
         """Every setting of the attack by name, as JSON-ready values."""

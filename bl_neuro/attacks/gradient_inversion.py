@@ -64,6 +64,11 @@ class GradientInversion(AttackWithPriors[AnnBox]):
         ]
         return [*super().problems(), *low_counts, *(message for holds, message in rules if not holds)]
 
+    def images(self, inversions: Inversions) -> Tensor:
+        """The images themselves, which the spikes are a rate code of."""
+        rates = inversions.rates
+        return inversions.images if rates is None else rates
+
     def _invert(self, box: AnnBox, classes: list[int], steps: int, seed: int, progress: Progress) -> Inversions:
         descent = _Descent(self, box, classes)
         for iteration in range(self.iterations):

@@ -23,22 +23,25 @@ from bl_neuro.experiment.material import Material
 from bl_neuro.mitigations.registry import mitigation_of
 from bl_neuro.network import Network
 from bl_neuro.remote import RemoteBlackBox
+from bl_neuro.training import AnnTwin
 
 
-def opened(network: Network, substrate: str) -> Target:
-    """`network` on a substrate, with the one thread that a cell has."""
-    return open_target(network, substrate, **find_backend(substrate).single_thread)
+def opened(network: Network, substrate: str, options: dict[str, Any] | None = None) -> Target:
+    """`network` on a substrate, with the options of an experiment and the one thread that a cell has."""
+    return open_target(network, substrate, **{**(options or {}), **find_backend(substrate).single_thread})
 
 
 class CellView:
     """The boxes that an attack cell offers, see `TargetView`. `recorded`: the black box in use, if the attack has one.
 
-    target: what is attacked; None where that is behind an endpoint. stack: closes the endpoint, and the attacker's own
-    copy of the network.
+    target: what is attacked; None where that is behind an endpoint, or is `ann`, a target's ANN twin. stack: closes the
+    endpoint, and the attacker's own copy of the network.
     """
 
-    def __init__(self, cell: Cell, target: Target | None, material: Material, stack: ExitStack) -> None:
-        self._cell, self._target, self._material, self._stack = cell, target, material, stack
+    def __init__(
+        self, cell: Cell, target: Target | None, material: Material, stack: ExitStack, ann: AnnTwin | None = None
+    ) -> None:
+        self._cell, self._target, self._material, self._stack, self._ann = cell, target, material, stack, ann
         self.recorded: RecordedBox | None = None
 
     def white_box(self) -> WhiteBox:
@@ -69,7 +72,9 @@ class CellView:
 
     def ann_box(self) -> AnnBox:
         """See `TargetView.ann_box`."""
-        raise InputError(f"{self._cell.what.name}: takes a network that does not spike, and targets spike")
+        if self._ann is None:
+            raise InputError(f"{self._cell.what.name}: takes a network that does not spike, and targets spike")
+        return AnnBox(self._ann)
 
 
 class RecordedBox(BlackBox):

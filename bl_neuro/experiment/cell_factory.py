@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from bl_neuro.access import Reveals
 from bl_neuro.attacks import ATTACKS
 from bl_neuro.backends import find_backend
 from bl_neuro.experiment.attack_choice import make_attack, seeing_images
-from bl_neuro.experiment.cells import FORMAT, THREADS, Cell
-from bl_neuro.experiment.checks import target_plan
+from bl_neuro.experiment.cells import ANN, FORMAT, THREADS, Cell
 from bl_neuro.experiment.definition import AttackPart, EvaluatorPart, Experiment
 from bl_neuro.experiment.material import Material
+from bl_neuro.experiment.training_plans import DEFAULT, target_plan, twin_plan
 from bl_neuro.mitigations import Mitigation
 from bl_neuro.seeding import derived_seed
-from bl_neuro.training.plans import TargetPlan
+from bl_neuro.training.plans import TargetDesign
 
 
 class CellFactory:
@@ -35,7 +36,7 @@ class CellFactory:
         """One judge."""
         return self.cell("evaluator", {**part.definition, "steps": self.steps}, (), {"evaluator": part.called}, part)
 
-    def target(self, kind: str, seed: int, plan: TargetPlan) -> Cell:
+    def target(self, kind: str, seed: int, plan: TargetDesign) -> Cell:
         """One network."""
         made: dict[str, Any]
         if self.material.network is not None:
@@ -43,8 +44,23 @@ class CellFactory:
         elif self.material.endpoints:
             made = {"endpoint": next(iter(self.material.endpoints.values())).definition}
         else:
-            made = {"plan": plan.facts(), "seed": seed, "learned": kind}
+            made = {"plan": plan.facts(), "seed": seed, "learned": kind, **_trainer(plan.trainer)}
         return self.cell("target", made, (), {"target": kind, "seed": seed}, plan)
+
+    def twin(self, target: Cell) -> Cell:
+        """The network of a target's size that does not spike."""
+        plan, hidden = twin_plan(self.experiment.twin), self.plan.hidden
+        made = {"plan": asdict(plan), "hidden": list(hidden), "seed": target.facts["seed"], **_trainer(plan.trainer)}
+        return self.cell("twin", made, (), {**target.facts, "substrate": ANN}, (plan, hidden))
+
+    def twin_accuracy(self, twin: Cell) -> Cell:
+        """How often a twin names the right class."""
+        made = {"target": twin.address, "substrate": ANN, "class_map": self.material.class_map}
+        return self.cell("accuracy", made, (twin,), twin.facts)
+
+    def twin_attacks(self, twin: Cell, part: AttackPart) -> Iterator[Cell]:
+        """Attacks on a twin, and what judges say."""
+        yield from self._judged(twin, ANN, part, "gradient", self.restarts(part))
 
     def accuracy(self, target: Cell, substrate: str) -> Iterator[Cell]:
         """How well a network works on a substrate, where that shows a label, or where an endpoint is to be asked."""
@@ -82,13 +98,15 @@ class CellFactory:
             "steps": self.steps,
             "encoder": self.material.encoder,
             "class_map": self.material.class_map,
-            **self._endpoint(substrate),
+            **self.place(substrate),
         }
 
-    def _endpoint(self, substrate: str) -> dict[str, Any]:
-        """What a definition says of an endpoint; nothing of another substrate."""
-        endpoint = self.material.endpoints.get(substrate)
-        return {} if endpoint is None else {"endpoint": endpoint.definition}
+    def place(self, substrate: str) -> dict[str, Any]:
+        """What a definition says of an endpoint, or of the options of a substrate; nothing where it has none."""
+        endpoint, options = self.material.endpoints.get(substrate), self.experiment.options.get(substrate)
+        if endpoint is not None:
+            return {"endpoint": endpoint.definition}
+        return {"options": options} if options else {}
 
     @staticmethod
     def _on(target: Cell, substrate: str) -> dict[str, Any]:
@@ -104,19 +122,36 @@ class CellFactory:
         mitigation: Mitigation | None = None,
     ) -> Iterator[Cell]:
         """Attacks on a network on a substrate, and what judges say; of what is revealed `only` that, or all."""
-        if part.substrates is not None and substrate not in part.substrates:
-            return
-        white = ATTACKS.find(part.attack).access == "white_box"
-        if white and (self.material.endpoints.get(substrate) or not find_backend(substrate).differentiable):
-            return
-        for reveals in ["gradient"] if white else self.shown(substrate, part.reveals or []):
+        for reveals in self.views(substrate, part):
             if only is not None and reveals not in only:
                 continue
-            for restart in range(restarts):
-                attack = self.attack(target, substrate, part, reveals, restart, mitigation)
-                yield attack
-                for evaluator in self.evaluators:
-                    yield self.judgement(attack, evaluator)
+            yield from self._judged(target, substrate, part, reveals, restarts, mitigation)
+
+    def views(self, substrate: str, part: AttackPart) -> list[str]:
+        """What an attack sees on a substrate; nothing where it is not run there."""
+        access = ATTACKS.find(part.attack).access
+        if access == "ann" or (part.substrates is not None and substrate not in part.substrates):
+            return []
+        if access == "black_box":
+            return [*self.shown(substrate, part.reveals or [])]
+        differentiable = substrate not in self.material.endpoints and find_backend(substrate).differentiable
+        return ["gradient"] if differentiable else []
+
+    def _judged(
+        self,
+        target: Cell,
+        substrate: str,
+        part: AttackPart,
+        reveals: str,
+        restarts: int,
+        mitigation: Mitigation | None = None,
+    ) -> Iterator[Cell]:
+        """Each restart of an attack, and what judges say of it."""
+        for restart in range(restarts):
+            attack = self.attack(target, substrate, part, reveals, restart, mitigation)
+            yield attack
+            for evaluator in self.evaluators:
+                yield self.judgement(attack, evaluator)
 
     def shown(self, substrate: str, reveals: Sequence[Reveals]) -> list[Reveals]:
         """Those of `reveals` that a box on this substrate can show."""
@@ -165,7 +200,7 @@ class CellFactory:
             "seed": derived_seed(target.facts["seed"], "audit attack", restart),
         }
         about: dict[str, Any] = {"substrate": substrate, "attack": part.called, "reveals": reveals, "restart": restart}
-        made |= self._endpoint(substrate)
+        made |= self.place(substrate)
         if mitigation is not None:
             made["mitigation"], about["mitigation"] = mitigation.definition, mitigation.label
         return self.cell("attack", made, (target,), {**target.facts, **about}, attack)
@@ -181,3 +216,8 @@ class CellFactory:
         """A cell whose definition is `made`, and what all definitions say."""
         shared = {"format": FORMAT, "kind": kind, "threads": THREADS, "data": self.material.definition}
         return Cell(kind, {**shared, **made}, needs, facts, what)
+
+
+def _trainer(name: str) -> dict[str, str]:
+    """What a definition says of the trainer; nothing of the default one."""
+    return {} if name == DEFAULT else {"trainer": name}

@@ -158,13 +158,15 @@ class AttackPart(Part):
 class ControlPart(Part):
     """One of `[[controls]]`: targets that learned no true label, attacked as the others are.
 
-    attacks: labels of those that are run; all by default. target: settings of its training on top of `[target]`.
+    attacks: labels of those that are run, by default all but those on ANN twins. reveals: what their boxes show, by
+    default all. target: settings of its training on top of `[target]`.
     """
 
     kind: Literal["untrained", "shuffled_labels"]
     seeds: Seeds | None = None
     restarts: Restarts | None = None
     attacks: Names | None = None
+    reveals: Annotated[list[Reveals], Field(min_length=1)] | None = None
     substrates: Names | None = None
     target: dict[str, Any] = Field(default_factory=dict)
 
@@ -205,6 +207,10 @@ class Experiment(Part):
     """The whole file; see the module.
 
     verify: substrates on which a target runs and is compared layer by layer, on what attacks found beside other inputs.
+    options: by substrate, how targets are opened on it for accuracies and attacks, such as {snntorch = {precision =
+    "float32"}}. target: how targets are trained: `trainer`, "default" or "authors" (as the BrainLeaks authors train
+    theirs), and settings of that trainer's plan on top of what suits the dataset. twin: the same of the ANN twins, one
+    a target, that attacks on networks without spikes take (`attack = "ann"`): `trainer`, "default" or "authors".
     """
 
     name: Name
@@ -218,7 +224,9 @@ class Experiment(Part):
     dataset: DatasetPart
     model: ModelPart | None = None
     verify: Annotated[list[str], Field(min_length=2)] | None = None
+    options: dict[str, dict[str, Any]] = Field(default_factory=dict)
     target: dict[str, Any] = Field(default_factory=dict)
+    twin: dict[str, Any] = Field(default_factory=dict)
     evaluators: Annotated[list[EvaluatorPart], Field(min_length=1)]
     attacks: Annotated[list[AttackPart], Field(min_length=1)]
     controls: list[ControlPart] = Field(default_factory=list)

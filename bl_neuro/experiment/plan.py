@@ -7,20 +7,19 @@ So a changed definition changes the address of its cell and of all that is made 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from bl_neuro.access import REVEALS
 from bl_neuro.attacks import ATTACKS
-from bl_neuro.backends import find_backend
 from bl_neuro.deploy.ladder import RUNGS, RungName
 from bl_neuro.experiment.cell_factory import CellFactory
 from bl_neuro.experiment.cells import TRAINED, Cell
-from bl_neuro.experiment.checks import target_plan
 from bl_neuro.experiment.definition import ControlPart, Experiment
 from bl_neuro.experiment.material import Material
 from bl_neuro.experiment.mitigation_part import MitigationPart
+from bl_neuro.experiment.training_plans import target_plan
 from bl_neuro.mitigations.base import ANSWER_HOOKS
+from bl_neuro.training.trainers import untrained
 
 if TYPE_CHECKING:
     from bl_neuro.access import Reveals
@@ -44,6 +43,7 @@ def _all_cells(factory: CellFactory) -> Iterator[Cell]:
             yield from factory.accuracy(target, substrate)
             for part in factory.experiment.attacks:
                 yield from factory.attacks(target, substrate, part, factory.restarts(part))
+        yield from twin_cells(factory, target)
         yield from replay_cells(factory, target)
         yield from ladder_cells(factory, target)
         yield from mitigation_cells(factory, target)
@@ -52,11 +52,23 @@ def _all_cells(factory: CellFactory) -> Iterator[Cell]:
         yield from _control(factory, control)
 
 
+def twin_cells(factory: CellFactory, target: Cell) -> Iterator[Cell]:
+    """The ANN twin of `target` and attacks on it, where an attack takes a network that does not spike."""
+    attacks = [part for part in factory.experiment.attacks if ATTACKS.find(part.attack).access == "ann"]
+    if not attacks:
+        return
+    twin = factory.twin(target)
+    yield twin
+    yield factory.twin_accuracy(twin)
+    for part in attacks:
+        yield from factory.twin_attacks(twin, part)
+
+
 def _control(factory: CellFactory, part: ControlPart) -> Iterator[Cell]:
     """Targets that learned no true label, and attacks on them."""
     plan = target_plan(factory.material.name, factory.experiment.steps, factory.experiment.target, part.target)
     if part.kind == "untrained":
-        plan = replace(plan, proxy_epochs=0, spiking_epochs=0, validation=0.0)
+        plan = untrained(plan)
     for seed in part.seeds or factory.experiment.target_seeds:
         target = factory.target(part.kind, seed, plan)
         yield target
@@ -64,7 +76,8 @@ def _control(factory: CellFactory, part: ControlPart) -> Iterator[Cell]:
             yield from factory.accuracy(target, substrate)
             for attack in factory.experiment.attacks:
                 if part.attacks is None or attack.called in part.attacks:
-                    yield from factory.attacks(target, substrate, attack, part.restarts or factory.restarts(attack))
+                    restarts = part.restarts or factory.restarts(attack)
+                    yield from factory.attacks(target, substrate, attack, restarts, part.reveals)
 
 
 class Level(NamedTuple):
@@ -125,8 +138,8 @@ def mitigation_cells(factory: CellFactory, target: Cell) -> Iterator[Cell]:
 
 def views(part: MitigationPart, attack: AttackPart, shown: list[Reveals]) -> list[Reveals]:
     """What boxes reveal to `attack` where the mitigation is measured, of what they can show."""
-    white = ATTACKS.find(attack.attack).access == "white_box"
-    if white or (part.attacks is not None and attack.called not in part.attacks):
+    asks = ATTACKS.find(attack.attack).access == "black_box"
+    if not asks or (part.attacks is not None and attack.called not in part.attacks):
         return []
     return [view for view in shown if part.acts_on(view) and (part.reveals is None or view in part.reveals)]
 
@@ -163,13 +176,13 @@ def _of(factory: CellFactory, target: Cell, part: ReplayPart, attack: AttackPart
         for restart in range(min(part.restarts, factory.restarts(attack))):
             first = factory.attack(target, part.of, attack, reveals, restart)
             facts = {**first.facts, "substrate": part.substrate, "of": part.of}
-            made = {"attack": first.address, "substrate": part.substrate}
+            made = {"attack": first.address, "substrate": part.substrate, **factory.place(part.substrate)}
             yield first
             yield factory.cell("replay", made, (target, first), facts, shown)
 
 
 def _wanted(part: ReplayPart, attack: AttackPart) -> bool:
-    if ATTACKS.find(attack.attack).access == "white_box" or (part.attacks and attack.called not in part.attacks):
+    if ATTACKS.find(attack.attack).access != "black_box" or (part.attacks and attack.called not in part.attacks):
         return False
     return attack.substrates is None or part.of in attack.substrates
 
@@ -183,11 +196,8 @@ def verification_cells(factory: CellFactory, target: Cell) -> Iterator[Cell]:
     attacks = []
     if first in factory.experiment.substrates:
         for part in factory.experiment.attacks:
-            white = ATTACKS.find(part.attack).access == "white_box"
-            if (white and not find_backend(first).differentiable) or (part.substrates and first not in part.substrates):
-                continue
-            for reveals in ["gradient"] if white else factory.shown(first, part.reveals or []):
+            for reveals in factory.views(first, part):
                 attacks.append(factory.attack(target, first, part, reveals, 0))
-    made = {"target": target.address, "attacks": [each.address for each in attacks], "substrates": substrates}
+    made = {"target": target.address, "attacks": [attack.address for attack in attacks], "substrates": substrates}
     facts = {**target.facts, "substrate": ", ".join(substrates)}
     yield factory.cell("verification", {**made, "steps": factory.steps}, (target, *attacks), facts)

@@ -55,9 +55,7 @@ def of_trained_targets(split: Split[Any], on_target_data: Sequence[str] = ()) ->
         )
         if on_target_data:
             names = " and ".join(on_target_data)
-            sentence += (
-                f" But {names} learned from the targets' own samples, as the BrainLeaks authors' evaluator does."
-            )
+            sentence += f" But {names} learned from the targets' own samples, as in the BrainLeaks paper."
     return TrainingData(split, _overlap(state, sizes, sizes["target"], shared, "training data", sentence), {})
 
 

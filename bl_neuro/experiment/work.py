@@ -25,7 +25,7 @@ from bl_neuro.deploy.ladder import ladder
 from bl_neuro.deploy.parity import Stimulus, compare, generated
 from bl_neuro.errors import ModelFileError, NotRevealed
 from bl_neuro.experiment.boxes import CellView, differences, open_endpoint, opened
-from bl_neuro.experiment.cells import Cell
+from bl_neuro.experiment.cells import ANN, Cell
 from bl_neuro.experiment.definition import EvaluatorPart
 from bl_neuro.experiment.material import Material
 from bl_neuro.experiment.provenance import machine, now, versions
@@ -35,14 +35,16 @@ from bl_neuro.model_file import load, save
 from bl_neuro.network import Network
 from bl_neuro.seeding import derived_seed, stream
 from bl_neuro.training import (
+    AnnTwin,
     Checkpoint,
     ImageEvaluator,
+    load_ann_twin,
     load_evaluator,
     measure_accuracy,
     train_evaluator,
-    train_target,
 )
 from bl_neuro.training.target import BATCH
+from bl_neuro.training.trainers import train_by_plan, train_twin_by_plan
 
 MOST_TRACED = 33
 """Points of an attack's course that are kept, of equal distance, the last among them."""
@@ -76,6 +78,7 @@ class Work:
         """
         makers: dict[str, Callable[[Cell], Made]] = {
             "target": self._target,
+            "twin": self._twin,
             "evaluator": self._evaluator,
             "rung": self._rung,
             "changed": self._changed,
@@ -110,7 +113,13 @@ class Work:
             order = stream(derived_seed(seed, "shuffled labels"), "order").permutation(len(data.labels))
             data = replace(data, labels=data.labels[order])
         checkpoint = Checkpoint(self.store.checkpoint(cell.address))
-        return train_target(data, cell.what, seed=seed, device="cpu", checkpoint=checkpoint)
+        return train_by_plan(data, cell.what, seed, checkpoint)
+
+    def _twin(self, cell: Cell) -> Made:
+        plan, hidden = cell.what
+        checkpoint = Checkpoint(self.store.checkpoint(cell.address))
+        twin = train_twin_by_plan(self.material.split.target, plan, hidden, cell.facts["seed"], checkpoint)
+        return {"architecture": twin.architecture}, twin.save
 
     def _evaluator(self, cell: Cell) -> Made:
         part: EvaluatorPart = cell.what
@@ -148,6 +157,8 @@ class Work:
         test, made = self.material.test(), cell.definition
         if "endpoint" in made:
             return self._served(cell, test), None
+        if made["substrate"] == ANN:
+            return {"accuracy": self._opened_twin(cell).accuracy(test), "samples": len(test.labels)}, None
         target = self._opened(cell, made["target"], made["substrate"])
         accuracy = measure_accuracy(target, test, made["steps"], 0, made["encoder"])
         return {"accuracy": accuracy, "samples": len(test.labels)}, None
@@ -170,9 +181,11 @@ class Work:
 
     def _attack(self, cell: Cell) -> Made:
         made, attack = cell.definition, cell.what
-        target = None if "endpoint" in made else self._opened(cell, made["target"], made["substrate"])
-        found, assumptions, answers = self._inverted(cell, target)
-        images, classes = self._images(found.images), np.asarray(made["classes"])
+        ann = self._opened_twin(cell) if made["substrate"] == ANN else None
+        absent = ann is not None or "endpoint" in made
+        target = None if absent else self._opened(cell, made["target"], made["substrate"])
+        found, assumptions, answers = self._inverted(cell, target, ann)
+        images, classes = self._images(attack.images(found)), np.asarray(made["classes"])
         means = self.material.class_means
         large = min(images.shape[2:]) >= SMALLEST_SIDE
         measures = {
@@ -181,18 +194,20 @@ class Work:
             "queries": found.queries,
             "answers": answers,
             "assumptions": assumptions,
-            "target_answers": self._answers(target, found),
+            "target_answers": self._answers(target, found) if ann is None else self._answers_of_twin(ann, images),
             "pearson_selectivity": leakage.pearson_selectivities(images, classes, means).tolist(),
             "ssim": leakage.structural_similarities(images, classes, means).tolist() if large else None,
             "spike_density": leakage.spike_density(found.spikes.numpy()),
         }
         return measures, _thinned(found).save
 
-    def _inverted(self, cell: Cell, target: Target | None) -> tuple[Inversions, list[str], str | None]:
+    def _inverted(
+        self, cell: Cell, target: Target | None, ann: AnnTwin | None = None
+    ) -> tuple[Inversions, list[str], str | None]:
         """What the attack of `cell` makes, what it takes for granted, and the digest of all queries and answers."""
         made, attack = cell.definition, cell.what
         with ExitStack() as stack:
-            view = CellView(cell, target, self.material, stack)
+            view = CellView(cell, target, self.material, stack, ann)
             box = attack.open_box(view)
             inversions: Inversions = attack(box, classes=made["outputs"], steps=made["steps"], seed=made["seed"])
             digest = None if view.recorded is None else view.recorded.digest
@@ -228,12 +243,22 @@ class Work:
             return None
         return [None if output < 0 else self.material.class_map[output] for output in said]
 
+    def _answers_of_twin(self, ann: AnnTwin, images: FloatArray) -> list[int | None]:
+        """The class of the dataset that an ANN twin names for each image."""
+        with torch.no_grad():
+            outputs = ann(torch.from_numpy(images).float().reshape(-1, *ann.input_shape)).argmax(1).tolist()
+        return [self.material.class_map[output] for output in outputs]
+
+    def _opened_twin(self, cell: Cell) -> AnnTwin:
+        """The ANN twin that `cell` needs first."""
+        return load_ann_twin(self._file(cell.needs[0]))
+
     def _judgement(self, cell: Cell) -> Made:
         attack, judge = cell.needs
         kept, evaluator = self._inversions(attack), self._judge(judge)
         classes = np.asarray(attack.definition["classes"])
         by_spikes = self.material.of_events or evaluator.judges == "spikes"
-        shown = self._frames(kept.spikes) if by_spikes else self._images(kept.images)
+        shown = self._frames(kept.spikes) if by_spikes else self._images(attack.what.images(kept))
         table = evaluator.probabilities(shown)
         course: dict[str, list[float]] = {"queries": [], "hits": [], "confidence": []}
         for spent, rates in zip(kept.trace.queries.tolist(), kept.trace.rates):
@@ -265,7 +290,7 @@ class Work:
             if self._open is not None:
                 self._open[1].close()
                 self._open = None
-            self._open = key, opened(load(self._file(cell.needs[0])), substrate)
+            self._open = key, opened(load(self._file(cell.needs[0])), substrate, cell.definition.get("options"))
         return self._open[1]
 
     def _judge(self, cell: Cell) -> ImageEvaluator:

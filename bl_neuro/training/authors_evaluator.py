@@ -32,7 +32,7 @@ from bl_neuro.training.samples_digest import samples_digest
 
 PURPOSE = "train authors' judge"
 NEURON = TargetPlan(neuron="authors")
-"""The plan whose neuron it has: leaky, beta 0.7, delayed subtraction."""
+"""The design whose neuron it has: leaky, beta 0.7, delayed subtraction."""
 SMALL = 16
 """Side below which kernels are 3x3, padded, and only the second layer is pooled."""
 
@@ -73,8 +73,6 @@ class AuthorsEvaluator(ImageEvaluator):
     judges: ClassVar[Literal["images", "spikes"]] = "spikes"
     Settings = AuthorsSettings
 
-    plan = NEURON
-
     def __init__(self, shape: Shape, classes: int, steps: int = 25) -> None:
         super().__init__(shape, classes)
         channels, height, width = shape
@@ -99,11 +97,11 @@ class AuthorsEvaluator(ImageEvaluator):
         steps = spikes.shape[:2]
         drive = self.first(spikes.flatten(0, 1))
         drive = (F.max_pool2d(drive, 2) if self.large else drive).unflatten(0, steps)
-        values, _ = fire(self, drive)
+        values, _ = fire(NEURON, drive)
         drive = F.max_pool2d(self.second(values.flatten(0, 1)), 2).unflatten(0, steps)
-        values, _ = fire(self, drive)
+        values, _ = fire(NEURON, drive)
         hidden = values.flatten(2)
-        membrane: Tensor = fire(self, self.last(hidden.flatten(0, 1)).unflatten(0, steps))[1]
+        membrane: Tensor = fire(NEURON, self.last(hidden.flatten(0, 1)).unflatten(0, steps))[1]
         return membrane, hidden
 
     def judge(self, frames: Tensor) -> tuple[Tensor, Tensor]:

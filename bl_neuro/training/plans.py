@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 from bl_neuro.checks import MAX_STEPS
 from bl_neuro.data.events import EventDataset
@@ -53,41 +55,23 @@ class ConvSpec:
 
 
 @dataclass(frozen=True)
-class TargetPlan:
-    """How to build and train a target.
+class TargetDesign(ABC):
+    """What a target is, however it is trained; a trainer's plan adds the settings of the training.
 
     hidden: neurons of each fully connected hidden layer. conv: convolutions before them. neuron: "canonical" (reset to
     zero, no bias), or "authors", that of the BrainLeaks authors (snnTorch's Leaky: delayed subtraction, biases); both
-    have a threshold of 1. voltage_decay: what the membrane loses in a step, 0..1; the authors' beta 0.7 is 0.3.
-    steps: T of an input in training.
-
-    proxy_epochs as an ANN of the firing rates (see `bl_neuro.training.stack`), then spiking_epochs through time (see
-    `bl_neuro.training.target`), in batches, with AdamW and rates that fall along a cosine in each phase. noise: most
-    background noise added to a training image, 0..1, so that the target is trained off the clean images too.
-    shift: most pixels that the samples of a batch are shifted by.
-    membrane_loss: weight of the cross-entropy of the output membrane at every step, beside that of the counts.
-
-    validation: part of the target's own training data, 0..0.5, that is kept from training (at most 1,000 samples): the
-    best epoch on it is what comes out, and a phase ends after `patience` epochs without a gain. With 0 the last epoch
-    comes out.
+    have a threshold of 1. steps: T of an input in training. voltage_decay: what the membrane loses in a step, 0..1; the
+    authors' beta 0.7 is 0.3.
     """
+
+    trainer: ClassVar[str]
+    """The name of the trainer that this is a plan of."""
 
     hidden: tuple[int, ...] = (300,)
     conv: tuple[ConvSpec, ...] = ()
     neuron: NeuronKind = "canonical"
     steps: int = 25
     voltage_decay: float = 0.3
-    proxy_epochs: int = 150
-    spiking_epochs: int = 24
-    batch: int = 64
-    proxy_rate: float = 3e-3
-    spiking_rate: float = 1e-3
-    weight_decay: float = 0.3
-    noise: float = 0.5
-    shift: int = 0
-    membrane_loss: float = 1.0
-    validation: float = 0.0
-    patience: int = 8
 
     def __post_init__(self) -> None:
         if not 1 <= self.steps <= MAX_STEPS:
@@ -98,19 +82,16 @@ class TargetPlan:
             raise InputError(f"conv: expected ConvSpecs, found {self.conv!r}")
         if self.neuron not in _RESETS:
             raise InputError(f"neuron: expected one of {', '.join(_RESETS)}, found {self.neuron!r}")
-        self._need("batch", 1)
-        self._need("patience", 1)
-        for field in ("proxy_epochs", "spiking_epochs", "weight_decay", "membrane_loss", "shift"):
-            self._need(field, 0)
-        for field in ("proxy_rate", "spiking_rate"):
-            if not 0 < getattr(self, field) < 1:
-                raise InputError(f"{field}: expected between 0 and 1, found {getattr(self, field)}")
-        if not 0 < self.voltage_decay < 1 or not 0 <= self.noise <= 1 or not 0 <= self.validation <= 0.5:
-            raise InputError("voltage_decay, noise, validation: expected 0..1, validation at most 0.5")
+        if not 0 < self.voltage_decay < 1:
+            raise InputError(f"voltage_decay: expected between 0 and 1, found {self.voltage_decay}")
 
     def _need(self, field: str, least: int) -> None:
         if not getattr(self, field) >= least:
             raise InputError(f"{field}: expected at least {least}, found {getattr(self, field)}")
+
+    def _need_rate(self, field: str) -> None:
+        if not 0 < getattr(self, field) < 1:
+            raise InputError(f"{field}: expected between 0 and 1, found {getattr(self, field)}")
 
     @property
     def has_bias(self) -> bool:
@@ -124,6 +105,77 @@ class TargetPlan:
     def facts(self) -> dict[str, str]:
         """Every setting as text, to recognise a training by."""
         return {field.name: str(getattr(self, field.name)) for field in fields(self)}
+
+    @abstractmethod
+    def described(self) -> str:
+        """The training in words, to come after "Each target was trained on 900 images"."""
+
+
+@dataclass(frozen=True)
+class TargetPlan(TargetDesign):
+    """How `train_target` builds and trains a target: see `TargetDesign` for its layers, neuron and steps.
+
+    proxy_epochs as an ANN of the firing rates (see `bl_neuro.training.stack`), then spiking_epochs through time (see
+    `bl_neuro.training.target`), in batches, with AdamW and rates that fall along a cosine in each phase. noise: most
+    background noise added to a training image, 0..1, so that the target is trained off the clean images too.
+    shift: most pixels that the samples of a batch are shifted by.
+    membrane_loss: weight of the cross-entropy of the output membrane at every step, beside that of the counts.
+
+    validation: part of the target's own training data, 0..0.5, that is kept from training (at most 1,000 samples): the
+    best epoch on it is what comes out, and a phase ends after `patience` epochs without a gain. With 0 the last epoch
+    comes out.
+    """
+
+    trainer: ClassVar[str] = "default"
+
+    proxy_epochs: int = 150
+    spiking_epochs: int = 24
+    batch: int = 64
+    proxy_rate: float = 3e-3
+    spiking_rate: float = 1e-3
+    weight_decay: float = 0.3
+    noise: float = 0.5
+    shift: int = 0
+    membrane_loss: float = 1.0
+    validation: float = 0.0
+    patience: int = 8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._need("batch", 1)
+        self._need("patience", 1)
+        for field in ("proxy_epochs", "spiking_epochs", "weight_decay", "membrane_loss", "shift"):
+            self._need(field, 0)
+        for field in ("proxy_rate", "spiking_rate"):
+            self._need_rate(field)
+        if not 0 <= self.noise <= 1 or not 0 <= self.validation <= 0.5:
+            raise InputError("noise, validation: expected 0..1, validation at most 0.5")
+
+    def described(self) -> str:
+        """See `TargetDesign.described`."""
+        phases = [
+            *([f"{epochs_in_words(self.proxy_epochs)} as an ANN of its firing rates"] if self.proxy_epochs else []),
+            *([f"{epochs_in_words(self.spiking_epochs)} through time"] if self.spiking_epochs else []),
+        ]
+        noise = f"with up to {100 * self.noise:g}% of background noise" if self.noise else ""
+        changes = [text for text in (noise, shift_in_words(self.shift)) if text]
+        how = f", {' and '.join(changes)}" if changes else ""
+        return f"{how}{phases_in_words(phases)}"
+
+
+def epochs_in_words(count: int) -> str:
+    """So many epochs."""
+    return f"{count} epoch{'' if count == 1 else 's'}"
+
+
+def shift_in_words(pixels: int) -> str:
+    """So many pixels by which samples are shifted; "" for none."""
+    return f"shifted by up to {pixels} pixel{'' if pixels == 1 else 's'}" if pixels else ""
+
+
+def phases_in_words(phases: Sequence[str]) -> str:
+    """The phases of a training, in order."""
+    return f": {', then '.join(phases)}" if phases else ", for no epoch"
 
 
 EVENT_PLAN = TargetPlan(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import pytest
 from torch import Tensor
 
 from bl_neuro.experiment.session import Audit
@@ -45,24 +43,17 @@ class EvenCounts(Mitigation):
         return Network(network.input_shape, layers, network.readout, network.arithmetic)
 
 
-@pytest.fixture
-def installed() -> Iterator[None]:
-    """A package that adds `even_counts`."""
-    with registered(MITIGATIONS, EvenCounts):
-        yield
-
-
-@pytest.mark.usefixtures("installed")
 def test_another_packages_mitigation_works_in_an_experiment_by_its_name(small: Path, tmp_path: Path) -> None:
     table = '[[mitigations]]\nkind = "even_counts"\nleast = 0.01\n'
     (tmp_path / "more.toml").write_text(small.read_text().replace("seeds = 2", "seeds = 1") + table)
-    audited = Audit.of(str(tmp_path / "more.toml"), tmp_path / "out")
-    changed = [cell for cell in audited.cells if cell.kind == "changed"]
+    with registered(MITIGATIONS, EvenCounts):
+        cells = Audit.of(str(tmp_path / "more.toml"), tmp_path / "out").cells
+    changed = [cell for cell in cells if cell.kind == "changed"]
     assert [cell.definition["mitigation"] for cell in changed] == [{"kind": "even_counts", "least": 0.01}]
     label = "even_counts 0.01"
-    behind = [cell for cell in audited.cells if cell.kind == "attack" and cell.facts.get("mitigation") == label]
+    behind = [cell for cell in cells if cell.kind == "attack" and cell.facts.get("mitigation") == label]
     assert behind
     assert {cell.definition["target"] for cell in behind} == {cell.address for cell in changed}
     assert all(cell.definition["mitigation"]["kind"] == "even_counts" for cell in behind)
-    service = [cell.facts.get("mitigation") for cell in audited.cells if cell.kind == "service"]
+    service = [cell.facts.get("mitigation") for cell in cells if cell.kind == "service"]
     assert service == [None, label]

@@ -254,8 +254,8 @@ class Findings(Finding):
 
     @property
     def substrates(self) -> list[str]:
-        """The substrates of `own_rows`, each once."""
-        return list(dict.fromkeys(row.substrate for row in self.own_rows))
+        """The substrates of `own_rows`, each once; ANN twins run on none."""
+        return list(dict.fromkeys(row.substrate for row in self.own_rows if row.access != "ann"))
 
     def shared_arithmetic(self, substrates: Sequence[str]) -> Literal["real", "loihi"] | None:
         """The arithmetic that all of `substrates` compute in; None where they differ or it is not known."""

@@ -9,7 +9,7 @@ from bl_neuro.experiment.findings.models import NetworkFacts
 from bl_neuro.experiment.material import Material
 from bl_neuro.experiment.store import Result
 from bl_neuro.model_file import load
-from bl_neuro.training.plans import TargetPlan
+from bl_neuro.training.plans import TargetDesign
 
 
 def network_facts(material: Material, cells: Sequence[Cell], results: Mapping[str, Result]) -> NetworkFacts | None:
@@ -34,21 +34,7 @@ def network_facts(material: Material, cells: Sequence[Cell], results: Mapping[st
     )
 
 
-def _training(material: Material, plan: TargetPlan) -> str:
+def _training(material: Material, plan: TargetDesign) -> str:
     """How the targets were trained, in a sentence."""
     kind = "recordings" if material.of_events else "images"
-    phases = [
-        *([f"{_epochs(plan.proxy_epochs)} as an ANN of its firing rates"] if plan.proxy_epochs else []),
-        *([f"{_epochs(plan.spiking_epochs)} through time"] if plan.spiking_epochs else []),
-    ]
-    changes = [
-        *([f"with up to {100 * plan.noise:g}% of background noise"] if plan.noise else []),
-        *([f"shifted by up to {plan.shift} pixel{'' if plan.shift == 1 else 's'}"] if plan.shift else []),
-    ]
-    how = f", {' and '.join(changes)}" if changes else ""
-    trained = f": {', then '.join(phases)}" if phases else ", for no epoch"
-    return f"Each target was trained on {len(material.split.target.labels):,} {kind}{how}{trained}."
-
-
-def _epochs(count: int) -> str:
-    return f"{count} epoch{'' if count == 1 else 's'}"
+    return f"Each target was trained on {len(material.split.target.labels):,} {kind}{plan.described()}."

@@ -22,6 +22,7 @@ class StoredPictures:
 
     def __init__(self, material: Material, cells: Sequence[Cell], store: Store) -> None:
         self.store, self.material = store, material
+        self._attacks = {cell.address: cell.what for cell in cells if cell.kind == "attack"}
         self.judgements = {
             (cell.needs[0].address, str(cell.facts["evaluator"])): cell.address
             for cell in cells
@@ -39,7 +40,8 @@ class StoredPictures:
         result = self.store.read(address)
         if result is None or result.tensors is None:
             raise ModelFileError(f"{address}: its inversions are not there any more; run the audit again")
-        return np.asarray(load_inversions(result.tensors).images.reshape(-1, *self.material.shape).double())
+        images = self._attacks[address].images(load_inversions(result.tensors))
+        return np.asarray(images.reshape(-1, *self.material.shape).double())
 
     def course(self, address: str, evaluator: str) -> AttackCourse | None:
         """As the judgement of that cell kept it."""
@@ -67,7 +69,7 @@ class CellPictures(Protocol):
         """Mean picture of each class, (classes, C, H, W), 0..1; `Findings.overlap` says of which samples."""
 
     def images(self, address: str) -> FloatArray:
-        """Inversions of the attack at `address`, spikes averaged over time, (K, C, H, W), 0..1."""
+        """Inversions of the attack at `address`, as evaluators see them, (K, C, H, W), 0..1."""
 
     def course(self, address: str, evaluator: str) -> AttackCourse | None:
         """Of the attack at `address` as `evaluator` saw it; None where none was kept."""

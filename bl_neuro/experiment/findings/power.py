@@ -7,7 +7,7 @@ from dataclasses import replace
 from math import comb
 
 from bl_neuro.backends import find_backend
-from bl_neuro.experiment.cells import Cell
+from bl_neuro.experiment.cells import ANN, Cell
 from bl_neuro.experiment.definition import Experiment
 from bl_neuro.experiment.findings.estimates import MEASURES, Measure, PowerFinding
 from bl_neuro.experiment.findings.models import OWN
@@ -62,10 +62,13 @@ def _assumed(measure: Measure, comparisons: int) -> PowerPlan:
 
 
 def _views(cells: Sequence[Cell]) -> dict[View, tuple[list[tuple[str, bool]], int, int]]:
-    """By attack and view: substrates, and whether they are endpoints; target seeds; inversions of each seed."""
+    """By attack and view: substrates, and whether they are endpoints; target seeds; inversions of each seed.
+
+    Attacks on ANN twins are on no substrate, and are left out.
+    """
     groups: dict[View, list[Cell]] = {}
     for cell in cells:
-        if cell.kind == "attack" and cell.plain and cell.facts["target"] in OWN:
+        if cell.kind == "attack" and cell.plain and cell.facts["target"] in OWN and cell.facts["substrate"] != ANN:
             groups.setdefault((cell.facts["attack"], cell.facts["reveals"]), []).append(cell)
     return {
         view: (

@@ -177,6 +177,11 @@ def threat_model(access: str, reveals: str, assumptions: Sequence[str]) -> str:
             "Holds the model file: runs the network at will, with its weights and the gradient of its "
             f"output membrane. Knows the input size and number of classes; has no training data.{assumed}"
         )
+    if access == "ann":
+        return (
+            "Holds a network of the target’s size that does not spike, trained on the same data, with its weights and "
+            f"gradients. Knows the input size and number of classes; has no training data.{assumed}"
+        )
     return (
         f"May only query the deployed network, and sees {SHOWN[reveals]}. Every query is counted. Knows the "
         f"input size and the number of classes; has no weights, gradients or training data.{assumed}"
