@@ -122,7 +122,7 @@ def _verdicts(findings: Findings) -> None:
     """Of attack accuracy, under every evaluator; substrates that score the same on one line."""
     compared = [comparison for comparison in findings.verdicts if comparison.measure == "hit"]
     answer = audit_answer(findings)
-    say(f"\nDoes the substrate change leakage? {answer.word}. {answer.lead}")
+    say(f"\n{answer.leakage}\n{answer.question} {answer.word}. {answer.lead}")
     if not compared and not findings.alike:
         return
     say(f"Attack accuracy, margin {100 * findings.margin:g} points:")
@@ -131,7 +131,7 @@ def _verdicts(findings: Findings) -> None:
         say(f"  {_question(same)}: {', '.join(same.substrates)} score the same{expected}")
     for comparison in compared:
         pair = f"{'/'.join(comparison.first)} less {'/'.join(comparison.second)}"
-        say(f"  {_question(comparison)}: {pair}: {verdict_line(comparison.verdict)}")
+        say(f"  {_question(comparison)}: {pair}: {verdict_line(comparison.verdict, findings.unit)}")
 
 
 def _replays(findings: Findings) -> None:
@@ -164,7 +164,7 @@ def _tell(wanted: Audit, findings: Findings, found: Standing) -> None:
     columns = ["target", "substrate", "attack", "reveals", "seeds", "n", "target acc.", "queries/class"]
     columns += [f"attack acc. ({name})" for name in names] + [f"confidence ({names[0]})", "target success"]
     table = [_line(row, names) for row in findings.rows]
-    print_table("Means and 95% intervals over target seeds", columns, table, 4)
+    print_table(f"Means and 95% intervals over {findings.unit}s", columns, table, 4)
     for evaluator in findings.evaluators:
         if evaluator.accuracy is not None:
             accuracy = fixed(evaluator.accuracy, 3)

@@ -9,7 +9,7 @@ from pathlib import Path
 from bl_neuro.cli.output import print_json, print_table, say
 from bl_neuro.errors import InputError, ReportError
 from bl_neuro.experiment.comparison import AuditComparison, RowComparison, compare_runs, read_results
-from bl_neuro.experiment.findings.models import RESULTS
+from bl_neuro.experiment.findings.models import RESULTS, Unit
 from bl_neuro.files import write_text
 from bl_neuro.report.comparison_page import comparison_answer, comparison_page
 from bl_neuro.report.words import many, share, share_ends, verdict_line, view
@@ -72,7 +72,9 @@ def _print(comparison: AuditComparison) -> None:
     hits = [pair for pair in comparison.comparisons if pair.measure == "hit"]
     for pair in hits:
         if pair.verdict is not None:
-            say(f"  {view(pair.attack, pair.reveals)}, {pair.evaluator}: {_sides(pair)}: {verdict_line(pair.verdict)}")
+            unit: Unit = "restart" if pair.target == "given" else "target seed"
+            where = f"{view(pair.attack, pair.reveals)}, {pair.evaluator}: {_sides(pair)}"
+            say(f"  {where}: {verdict_line(pair.verdict, unit)}")
     for why, count in Counter(pair.why for pair in hits if pair.why is not None).items():
         say(f"  {many(count, 'comparison')} not paired: {why}")
     if comparison.settings:

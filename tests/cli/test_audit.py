@@ -68,8 +68,10 @@ def test_a_given_model_is_planned_audited_and_not_audited_again(call: Callable[.
     again = call("audit", given, "--out", out, "--jobs", 2)
     assert again.code == 0
     assert (out / "results.json").read_bytes() == results
-    assert "Does the substrate change leakage? Not asked. This audit has one substrate" in again.out
-    assert "Means and 95% intervals over target seeds" in again.out
+    assert (
+        "Does the substrate change what this model gives away? Not compared. This audit has one substrate" in again.out
+    )
+    assert "Means and 95% intervals over restarts" in again.out
     assert "7 of 7 cells are done" in again.out
     planned = json.loads(call("audit", given, "--plan", "--out", out, "--json").out)
     assert (planned["cells"], planned["done"], planned["seconds_left"]) == (7, 7, 0)

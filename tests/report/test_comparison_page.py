@@ -22,7 +22,7 @@ def test_rows_verdicts_and_settings_are_told(audit: Findings, make_audit: Callab
     text = text_of(comparison_page(found))
     assert comparison_answer(found) in text
     assert "first less second snntorch, conv" in text
-    assert "40 inversions of 4 targets" in text
+    assert "40 inversions of 4 target seeds" in text
     assert "restarts 1 2" in text
     assert "v2, scores loihi, untrained targets, conv" in text
 

@@ -257,6 +257,13 @@ class Findings(Finding):
         """The substrates of `own_rows`, each once; ANN twins run on none."""
         return list(dict.fromkeys(row.substrate for row in self.own_rows if row.access != "ann"))
 
+    @property
+    def training_data_known(self) -> bool:
+        """Whether it is known what the targets were trained on."""
+        if self.overlap is None:
+            return not any(row.target == "given" for row in self.rows)
+        return self.overlap.state == "none"
+
     def shared_arithmetic(self, substrates: Sequence[str]) -> Literal["real", "loihi"] | None:
         """The arithmetic that all of `substrates` compute in; None where they differ or it is not known."""
         kinds = {self.arithmetic.get(name) for name in substrates}

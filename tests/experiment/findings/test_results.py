@@ -55,7 +55,7 @@ def test_nothing_of_when_and_how_fast_is_in_the_results(undisturbed: Path) -> No
 def test_the_page_and_the_summary_say_the_same_verdict(undisturbed: Path) -> None:
     page, summary = ((undisturbed / name).read_text() for name in ("report.html", "summary.md"))
     assert "This audit has one substrate, loihi: there is nothing to compare." in page
-    assert "**Not asked.** This audit has one substrate, loihi: there is nothing to compare." in summary
+    assert "**Not compared.** This audit has one substrate, loihi: there is nothing to compare." in summary
 
 
 def test_the_report_states_how_the_audit_was_started(undisturbed: Path, results: Findings) -> None:
