@@ -176,6 +176,8 @@ class Experiment(Part):
     """The whole file; see the module.
 
     verify: substrates on which a target runs and is compared layer by layer, on what attacks found beside other inputs.
+    skip_missing: leave out substrates whose framework is not installed, instead of failing on them; the findings say
+    which, and why.
     """
 
     name: Name
@@ -186,6 +188,7 @@ class Experiment(Part):
     classes: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] | None = None
     margin: Annotated[float, Field(gt=0, lt=1)] = 0.1
     substrates: Names
+    skip_missing: bool = False
     dataset: DatasetPart
     model: ModelPart | None = None
     verify: Annotated[list[str], Field(min_length=2)] | None = None
@@ -197,6 +200,15 @@ class Experiment(Part):
     ladder: LadderPart | None = None
     mitigations: list[MitigationPart] = Field(default_factory=list)
     endpoints: list[EndpointPart] = Field(default_factory=list)
+
+    def __repr__(self) -> str:
+        subject = "a given model" if self.given else f"{len(self.target_seeds)} target seeds"
+        attacks = ", ".join(attack.called for attack in self.attacks)
+        return (
+            f"<Experiment {self.name}: {self.dataset.name}, {subject}, attacks {attacks} on {', '.join(self.substrates)}>"
+        )
+
+    __str__ = __repr__
 
     @property
     def given(self) -> bool:

@@ -44,6 +44,8 @@ def limits(results: AuditResults) -> list[str]:
     if results.mitigations == []:
         found.append("No mitigation was measured.")
     found += _of_mitigations(results)
+    for name, reason in results.not_run.items():
+        found.append(f"{name} was left out, so nothing here is about it: {reason}.")
     for name, other in results.stands_for.items():
         checked = sum(each.substrate == name for each in results.replays)
         found.append(
