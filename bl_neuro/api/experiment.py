@@ -116,10 +116,9 @@ def _attack_table(attack: AttackLike, reveals: Sequence[str]) -> Any:
         table = attack_table(attack)
     else:
         table = {"attack": attack} if isinstance(attack, str) else _plain(attack)
-    if isinstance(table, dict) and table.get("attack") in ATTACKS and "reveals" not in table:
-        if ATTACKS[table["attack"]].access != "white_box":
-            table["reveals"] = list(reveals)
-    return table
+    if not isinstance(table, dict) or "reveals" in table or table.get("attack") not in ATTACKS:
+        return table
+    return table if ATTACKS[table["attack"]].access == "white_box" else {**table, "reveals": list(reveals)}
 
 
 def attack_table(attack: Attack[Any]) -> dict[str, Any]:

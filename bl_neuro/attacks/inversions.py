@@ -95,7 +95,11 @@ class Inversions:
             self.trace.queries, self.trace.objective.narrow(1, place, 1), self.trace.rates.narrow(1, place, 1)
         )
         return replace(
-            self, spikes=self.spikes.narrow(1, place, 1), classes=self.classes.narrow(0, place, 1), rates=rates, trace=trace
+            self,
+            spikes=self.spikes.narrow(1, place, 1),
+            classes=self.classes.narrow(0, place, 1),
+            rates=rates,
+            trace=trace,
         )
 
     def show(self, image_shape: Sequence[int] | None = None, columns: int = 10) -> Picture:

@@ -203,10 +203,8 @@ class Experiment(Part):
 
     def __repr__(self) -> str:
         subject = "a given model" if self.given else f"{len(self.target_seeds)} target seeds"
-        attacks = ", ".join(attack.called for attack in self.attacks)
-        return (
-            f"<Experiment {self.name}: {self.dataset.name}, {subject}, attacks {attacks} on {', '.join(self.substrates)}>"
-        )
+        attacks, substrates = ", ".join(attack.called for attack in self.attacks), ", ".join(self.substrates)
+        return f"<Experiment {self.name}: {self.dataset.name}, {subject}, attacks {attacks} on {substrates}>"
 
     __str__ = __repr__
 

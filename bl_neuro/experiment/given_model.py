@@ -184,9 +184,8 @@ class Recognised:
         pixels = "" if self.input_range is None else f", pixels from {self.input_range[0]:g} to {self.input_range[1]:g}"
         moved = "" if self.class_map == tuple(range(len(self.class_map))) else f", outputs {list(self.class_map)}"
         shown = "as events" if self.encoder is None else f"with encoder {self.encoder}"
-        return (
-            f"shown {shown}{pixels}{moved}: accuracy {self.accuracy:.3f} on {self.samples} samples (chance {self.chance:.3f})"
-        )
+        accuracy = f"accuracy {self.accuracy:.3f} on {self.samples} samples (chance {self.chance:.3f})"
+        return f"shown {shown}{pixels}{moved}: {accuracy}"
 
 
 def recognise(
@@ -225,9 +224,7 @@ def recognise(
             answers = _answers(shown, part, steps, name)
             mapped = tuple(class_map) if class_map is not None else _class_map(answers, part, network.classes)
             hits = [output >= 0 and mapped[output] == label for output, label in zip(answers, part.labels)]
-            candidates.append(
-                Recognised(name, low_high, mapped, float(np.mean(hits)), len(answers), 1 / data.classes)
-            )
+            candidates.append(Recognised(name, low_high, mapped, float(np.mean(hits)), len(answers), 1 / data.classes))
     return max(candidates, key=lambda candidate: candidate.accuracy)
 
 

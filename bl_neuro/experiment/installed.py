@@ -35,7 +35,8 @@ def without_substrates(experiment: Experiment, missing: Container[str]) -> Exper
     attacks = [
         attack.model_copy(update={"substrates": _left(attack.substrates, missing)})
         for attack in experiment.attacks
-        if _left(attack.substrates, missing) != [] and not ("twin" in attack.model_fields_set and attack.twin in missing)
+        if _left(attack.substrates, missing) != []
+        and not ("twin" in attack.model_fields_set and attack.twin in missing)
     ]
     controls = [
         control.model_copy(update={"substrates": _left(control.substrates, missing)})
@@ -54,7 +55,9 @@ def without_substrates(experiment: Experiment, missing: Container[str]) -> Exper
             "substrates": substrates,
             "attacks": attacks,
             "controls": controls,
-            "replays": [part for part in experiment.replays if part.substrate not in missing and part.of not in missing],
+            "replays": [
+                part for part in experiment.replays if part.substrate not in missing and part.of not in missing
+            ],
             "verify": verify if verify is not None and len(verify) >= LEAST_VERIFIED else None,
             "ladder": None if ladder is None or ladder.real in missing or ladder.loihi in missing else ladder,
             "mitigations": [part for part in experiment.mitigations if part.substrate not in missing],

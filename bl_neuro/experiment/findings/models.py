@@ -188,7 +188,8 @@ class AuditResults(Part):
     inversions: list[AuditCell]
     made: Made
     not_run: dict[str, str] = Field(
-        default_factory=dict, description="Substrates that were left out since they are not installed, each with the reason."
+        default_factory=dict,
+        description="Substrates that were left out since they are not installed, each with the reason.",
     )
     overlap: Overlap | None = Field(None, description="null in results that were written before it was recorded.")
 
