@@ -13,7 +13,7 @@ from torch import nn
 from bl_neuro.api.command import model_command
 from bl_neuro.data import Dataset, load_dataset
 from bl_neuro.data.load import DATASET_NAMES
-from bl_neuro.errors import InputError, NetworkError, ReportError
+from bl_neuro.errors import InputError, NetworkError, ReportError, Unsupported
 from bl_neuro.experiment.given_model import SUFFIXES, ModelAudit, Recognised, model_experiment
 from bl_neuro.experiment.material import Place
 from bl_neuro.experiment.session import RUNS, Audit
@@ -80,8 +80,11 @@ def _network(model: Network | nn.Module, data: ModelData, root: Path | None, sha
     image = (data if isinstance(data, Dataset) else load_dataset(str(data), root)).input_shape
     try:
         return from_module(model, image)
-    except NetworkError:  # its first layer takes inputs in a row
-        return from_module(model, (int(np.prod(image)),))
+    except (NetworkError, Unsupported) as error:
+        try:
+            return from_module(model, (int(np.prod(image)),))  # its first layer may take inputs in a row
+        except (NetworkError, Unsupported):
+            raise error from None
 
 
 def _dataset_name(data: ModelData, model_folder: Path, folder: Path) -> str:

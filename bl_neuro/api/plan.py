@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bl_neuro.data.catalogue import PUBLISHED
+from bl_neuro.errors import DataError
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.definition import Experiment
 from bl_neuro.experiment.findings.power import power_findings
 from bl_neuro.experiment.findings.records import records
-from bl_neuro.experiment.running.runner import Costs
+from bl_neuro.experiment.missing_material import MissingMaterial
+from bl_neuro.experiment.plan import plan_cells
+from bl_neuro.experiment.running.runner import Costs, run_state
 from bl_neuro.experiment.session import Audit
 
 if TYPE_CHECKING:
@@ -40,7 +44,8 @@ class AuditPlan:
 
     seconds_left: expected for one process, over the cells whose cost is known; unknown: how many others are left.
     power: what differences between substrates this plan can find. damaged: results that will be made anew. not_run:
-    substrates that are left out, with the reason.
+    substrates that are left out, with the reason. missing_data: why the dataset is not here, where that is so; which
+    cells are done is then not known, and all of them are planned.
     """
 
     experiment: Experiment
@@ -52,6 +57,7 @@ class AuditPlan:
     power: tuple[dict[str, Any], ...]
     damaged: tuple[str, ...]
     not_run: dict[str, str]
+    missing_data: str | None = None
 
     @property
     def table(self) -> DataFrame:
@@ -79,10 +85,11 @@ def plan_audit(
 
 def plan_of(audit: Audit) -> AuditPlan:
     """The plan of a prepared audit."""
-    state, costs = audit.state(), Costs(audit.store)
-    costs.add(cell for cell in audit.cells if cell.address in state.finished)
+    planned, missing_data = _cells(audit)
+    state, costs = run_state(planned, audit.store), Costs(audit.store)
+    costs.add(cell for cell in planned if cell.address in state.finished)
     groups: dict[tuple[str, ...], list[Cell]] = {}
-    for cell in audit.cells:
+    for cell in planned:
         groups.setdefault(_group(cell), []).append(cell)
     rows = []
     for group, cells in groups.items():
@@ -92,18 +99,29 @@ def plan_of(audit: Audit) -> AuditPlan:
         done, expected = len(cells) - len(waiting), None if unknown else seconds
         rows.append(PlanRow(kind, target, substrate, attack, reveals, len(cells), done, expected))
     seconds, unknown = costs.total(state.waiting)
-    power = power_findings(audit.runnable, audit.cells, records(audit.cells, audit.store))
+    power = power_findings(audit.runnable, planned, records(planned, audit.store))
     return AuditPlan(
         experiment=audit.experiment,
         rows=tuple(rows),
-        cells=len(audit.cells),
+        cells=len(planned),
         done=len(state.finished),
         seconds_left=seconds,
         unknown=unknown,
         power=tuple(power),
         damaged=tuple(state.torn),
         not_run=audit.not_run,
+        missing_data=missing_data,
     )
+
+
+def _cells(audit: Audit) -> tuple[list[Cell], str | None]:
+    """The cells, and why the dataset is not here; the cells are then planned from what is known of it."""
+    try:
+        return audit.cells, None
+    except DataError as error:
+        if audit.experiment.given or audit.experiment.dataset.name not in PUBLISHED:
+            raise
+        return plan_cells(audit.runnable, MissingMaterial(audit.runnable, audit.place)), str(error)
 
 
 def _group(cell: Cell) -> tuple[str, ...]:

@@ -36,6 +36,7 @@ def print_plan(plan: AuditPlan, jobs: int, as_json: bool) -> None:
                 "seconds_left": None if plan.unknown else plan.seconds_left,
                 "damaged": list(plan.damaged),
                 "not_run": plan.not_run,
+                "missing_data": plan.missing_data,
             }
         )
         return
@@ -46,6 +47,8 @@ def print_plan(plan: AuditPlan, jobs: int, as_json: bool) -> None:
     print_table(f"{plan.experiment.name}: the cells", [*COLUMNS, "cells", "done", "time left"], table, len(COLUMNS))
     _print_damaged(plan.damaged)
     _print_not_run(plan.not_run)
+    if plan.missing_data is not None:
+        say(f"planned without its data, so which cells are done is not known: {plan.missing_data}")
     left = duration(plan.seconds_left)
     if plan.unknown:
         left = f"at least {left} and {plan.unknown} cells of unknown cost"

@@ -15,7 +15,7 @@ from bl_neuro.errors import DataError
 class Published:
     """A published dataset.
 
-    folder: where it is expected under the data root. samples: how many there are in all. url, placing: where to get it
+    folder: where it is expected under the data root. samples, classes: how many there are in all. url, placing: where to get it
     and what to do with it, {root} standing for the data root.
     """
 
@@ -23,6 +23,7 @@ class Published:
     source: str
     folder: str
     samples: int
+    classes: int
     url: str
     placing: str
 
@@ -55,6 +56,7 @@ MNIST = Published(
     source="MNIST (LeCun, Bottou, Bengio and Haffner, 1998)",
     folder="MNIST",
     samples=70_000,
+    classes=10,
     url="https://yann.lecun.com/exdb/mnist/ (mirror: https://ossci-datasets.s3.amazonaws.com/mnist/)",
     placing="unpack the four .gz files into {root}/MNIST/raw, "
     "or run: python -c \"import torchvision; torchvision.datasets.MNIST('{root}', download=True)\"",
@@ -64,6 +66,7 @@ ATT_FACES = Published(
     source="AT&T (ORL) Database of Faces, Olivetti Research Laboratory (Samaria and Harter, 1994)",
     folder="att_faces",
     samples=400,
+    classes=40,
     url="https://cam-orl.co.uk/facedatabase.html",
     placing="unpack att_faces.zip into {root}/att_faces, so that there are {root}/att_faces/s1/1.pgm to s40/10.pgm",
 )
@@ -72,6 +75,7 @@ NMNIST = Published(
     source="N-MNIST (Orchard, Jayawant, Cohen and Thakor, 2015)",
     folder="NMNIST",
     samples=70_000,
+    classes=10,
     url="https://www.garrickorchard.com/datasets/n-mnist",
     placing="unpack Train.zip and Test.zip into {root}/NMNIST, so that there are {root}/NMNIST/Train/0/*.bin, "
     "or run: python -c \"import tonic; [tonic.datasets.NMNIST('{root}', train=part) for part in (True, False)]\"",
@@ -81,6 +85,7 @@ DVS_GESTURE = Published(
     source="DVS128 gestures (Amir et al., 2017)",
     folder="DVSGesture",
     samples=1_219,  # those of class "other" are left out
+    classes=10,
     url="https://research.ibm.com/interactive/dvsgesture/ (cut into gestures by tonic)",
     placing="run: python -c \"import tonic; [tonic.datasets.DVSGesture('{root}', train=part) for part in (True, "
     'False)]", or put recordings <name>.bs2 (5 bytes an event, as N-MNIST) and a labels*.txt with lines '
