@@ -48,7 +48,9 @@ def test_import_is_light() -> None:
     assert loaded_by("import bl_neuro") == []
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["demo", "--help"], ["audit", "--help"], ["attack", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["demo", "--help"], ["audit", "--help"], ["attack", "--help"]]
+)
 def test_help_is_light(arguments: list[str]) -> None:
     loaded = loaded_by(f"from bl_neuro.cli import run\nassert run({arguments}) == 0")
     assert set(loaded) <= {"pydantic"}  # newer versions of Typer load it themselves

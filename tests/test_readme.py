@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +12,32 @@ import numpy as np
 import pytest
 
 import bl_neuro as bl
-from bl_neuro.data import load_digits, three_way_split
+from bl_neuro.api import train as train_module
+from bl_neuro.experiment import experiment_file
 from bl_neuro.testing.handmade_net import conv, dense, write
-from bl_neuro.training import TargetPlan, train_evaluator, train_target
+from bl_neuro.training import TargetPlan, train_evaluator
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+DEMO = """\
+name = "demo"
+seeds = 1
+steps = 4
+classes = [3]
+substrates = ["loihi"]
+dataset = { name = "digits" }
+target = { hidden = [8], proxy_epochs = 1, spiking_epochs = 1 }
+evaluators = [{ kind = "conv", epochs = 1 }]
+attacks = [{ attack = "v2", reveals = ["counts"], settings = { queries = 16, warm_start = 20 } }]
+"""
 SEVERAL_MODELS = "A model you have already"
 
 
 def run(block: str, **names: Any) -> dict[str, Any]:
     """What is there after `block` ran beside `names`."""
-    found: dict[str, Any] = {"bl": bl, "np": np, **names}
-    exec(compile(block, "README.md", "exec"), found)
-    return found
+    scope: dict[str, Any] = {"bl": bl, "np": np, **names}
+    exec(compile(block, "README.md", "exec"), scope)
+    return scope
 
 
 def block_after(text: str) -> str:
@@ -34,24 +47,42 @@ def block_after(text: str) -> str:
 
 
 def test_every_block_is_run_by_a_test() -> None:
-    assert len(BLOCKS) == 4
+    assert len(BLOCKS) == 6
 
 
-def test_the_first_attack(needs: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_audit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a smaller experiment in the place of the demo."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(experiment_file, "EXPERIMENTS", tmp_path)
+    (tmp_path / "demo.toml").write_text(DEMO)
+    names = run(BLOCKS[0])
+    assert names["audit"].complete
+    assert names["audit"].report == Path("runs/demo/report.html")
+    assert (tmp_path / "three.png").is_file()
+
+
+def test_an_experiment_and_a_model_of_ones_own(needs: Callable[[str], None], tmp_path: Path) -> None:
+    needs("snntorch")
+    block = BLOCKS[1].replace(
+        "print(bl.plan_audit(experiment))", f"plan = bl.plan_audit(experiment, {str(tmp_path)!r})"
+    )
+    assert block != BLOCKS[1]
+    assert run(block)["plan"].cells > 20
+
+
+def test_step_by_step(needs: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a smaller target and a shorter training of the evaluator."""
     needs("snntorch")
     monkeypatch.chdir(tmp_path)
-    demo = tmp_path / "runs" / "demo"
-    demo.mkdir(parents=True)
-    split = three_way_split(load_digits(), 0)
     plan = TargetPlan(hidden=(32,), steps=8, proxy_epochs=25, spiking_epochs=1)
-    bl.save(train_target(split.target, plan), demo / "target.safetensors")
-    train_evaluator(split.evaluator, steps=8, epochs=12).save(demo / "evaluator.safetensors")
-    assert run(BLOCKS[0])["inversions"].spikes.shape == (20, 10, 1, 8, 8)
+    monkeypatch.setattr(train_module, "plan_for", lambda _: plan)
+    monkeypatch.setattr(train_module, "train_evaluator", partial(train_evaluator, epochs=12))
+    assert run(BLOCKS[2], bl=bl)["inversions"].spikes.shape == (20, 10, 1, 8, 8)
     assert (tmp_path / "inversions.safetensors").is_file()
 
 
 def test_data_and_training() -> None:
-    found = run(BLOCKS[3])
+    found = run(BLOCKS[5])
     shown = found["judge"].probabilities(found["split"].test.images)
     assert (shown.argmax(1) == found["split"].test.labels).mean() > 0.9
     assert (found["target"].input_shape, found["target"].classes) == ((1, 8, 8), 10)
@@ -60,7 +91,7 @@ def test_data_and_training() -> None:
 def test_a_network_of_ones_own(needs: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     needs("norse")
     monkeypatch.chdir(tmp_path)
-    found = run(BLOCKS[1])
+    found = run(BLOCKS[3])
     assert found["response"].spikes.shape == (20, 5, 10)
     assert bl.load("model.net").arithmetic == "loihi"
 

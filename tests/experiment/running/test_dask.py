@@ -99,7 +99,9 @@ def counts(found: RunState) -> tuple[int, int, int]:
 
 def test_a_cluster_finds_what_one_process_does(cluster: str, small: Path, undisturbed: Path, tmp_path: Path) -> None:
     capacities = []
-    found = Audit.of(str(small), tmp_path).run(on_change=lambda state: capacities.append(state.capacity), scheduler=cluster)
+    found = Audit.of(str(small), tmp_path).run(
+        on_change=lambda state: capacities.append(state.capacity), scheduler=cluster
+    )
     assert counts(found) == (CELLS, 0, 0)
     assert contents(tmp_path) == contents(undisturbed)
     assert set(capacities) == {2}
