@@ -80,8 +80,8 @@ def _own_traces(model: Run, spikes: SpikeArray, source: str) -> Sequence[Trace]:
         raise
     except Exception as error:  # the user's own code runs here: anything can go wrong in it
         raise Unsupported(
-            f"{source}: it did not run on spikes of shape {spikes.shape} ({type(error).__name__}: {error}); where it is "
-            f"run in another way, pass run=, such as {RUN_EXAMPLE}"
+            f"{source}: it did not run on spikes of shape {spikes.shape} ({type(error).__name__}: {error}); "
+            f"where it is run in another way, pass run=, such as {RUN_EXAMPLE}"
         ) from error
 
 
