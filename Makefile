@@ -15,7 +15,7 @@ env:  ## make or update .venv
 	@scripts/set_up.sh
 
 demo: env  ## the whole story on bundled data, offline (OUT=folder, default runs/demo)
-	$(BIN)/bl-neuro demo $(if $(OUT),--out "$(OUT)")
+	$(BIN)/bl-neuro demo --jobs 2 $(if $(OUT),--out "$(OUT)")
 
 test: env  ## every test (T="..." adds pytest arguments)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_FLAGS) $(T)

@@ -55,6 +55,9 @@ class WhiteBox:
         """How many classes the target tells apart."""
         return self.target.network.classes
 
+    def __repr__(self) -> str:
+        return f"<WhiteBox of {self.target!r}, {self.queries} queries>"
+
     def run(self, spikes: Any) -> Response:
         """The target's answer to `spikes` (T, B, *input_shape), without gradient."""
         self.queries += checked_input(spikes, self.network).shape[1]
@@ -180,7 +183,14 @@ class BlackBox:
             raise
 
     def __repr__(self) -> str:
-        return f"BlackBox(reveals={self._reveals!r}, spent={self._spent}, budget={self._budget})"
+        return f"<{type(self).__name__}: {self._about()}>"
+
+    def _about(self) -> str:
+        limit = "no limit" if self._budget is None else f"budget {self._budget}"
+        return (
+            f"takes {self._input_shape}, reveals {self._reveals} of {self._classes} classes, "
+            f"{self._spent} queries spent, {limit}"
+        )
 
 
 class Gate(NamedTuple):

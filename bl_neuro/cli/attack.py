@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from bl_neuro.access import answered
+from bl_neuro.api.progress import progress_bars
 from bl_neuro.arrays import FloatArray
 from bl_neuro.attacks import Attack, Inversions
 from bl_neuro.attacks.base import checked_classes
@@ -17,7 +18,7 @@ from bl_neuro.backends import Target, open_target
 from bl_neuro.cli.attack_folder import need_free, save_attack
 from bl_neuro.cli.interrupt import ends_on_interrupt
 from bl_neuro.cli.model import ModelRequest
-from bl_neuro.cli.output import print_json, print_table, progress_bars, say
+from bl_neuro.cli.output import print_json, print_table, say
 from bl_neuro.cli.silent_outputs import need_spoken
 from bl_neuro.cli.strategy import StrategyRequest
 from bl_neuro.errors import InputError, NotRevealed

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bl_neuro.api.progress import progress_bars
 from bl_neuro.attacks import Inversions
 from bl_neuro.cli.attack import (
     classes_named,
@@ -21,7 +22,6 @@ from bl_neuro.cli.attack import (
 )
 from bl_neuro.cli.attack_folder import need_free, save_attack
 from bl_neuro.cli.interrupt import ends_on_interrupt
-from bl_neuro.cli.output import progress_bars
 from bl_neuro.cli.strategy import BUDGET, StrategyRequest
 from bl_neuro.errors import BlNeuroError, InputError, TokenInTheClear
 from bl_neuro.remote import RemoteBlackBox

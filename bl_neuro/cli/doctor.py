@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from bl_neuro.api.progress import progress_bars
 from bl_neuro.backends import find_backend, missing_reason, open_target
 from bl_neuro.backends.registry import BACKENDS
-from bl_neuro.cli.output import print_json, print_table, progress_bars, say
+from bl_neuro.cli.output import print_json, print_table, say
 from bl_neuro.errors import SubstrateError
 from bl_neuro.experiment.provenance import machine, versions
 from bl_neuro.layers import Dense

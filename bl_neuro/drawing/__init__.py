@@ -10,6 +10,7 @@ Matplotlib and Pillow are imported when a picture is made, not before.
 
 from bl_neuro.drawing.animation import Animation, event_animation
 from bl_neuro.drawing.courses import leakage_curves
+from bl_neuro.drawing.grid import image_grid
 from bl_neuro.drawing.picture import Picture
 from bl_neuro.drawing.raster import spike_raster
 from bl_neuro.drawing.reconstructions import reconstruction_grid
@@ -20,6 +21,7 @@ __all__ = [
     "Picture",
     "attribution_waterfall",
     "event_animation",
+    "image_grid",
     "leakage_curves",
     "reconstruction_grid",
     "spike_raster",

@@ -51,7 +51,7 @@ class RemoteBlackBox(BlackBox):
         another protocol. BudgetExceeded: nothing is left to spend.
     """
 
-    __slots__ = ("_connection",)
+    __slots__ = ("_connection", "_url")
 
     def __init__(
         self,
@@ -90,6 +90,10 @@ class RemoteBlackBox(BlackBox):
             connection.close()
             raise
         self._connection = connection
+        self._url = url
+
+    def _about(self) -> str:
+        return f"{self._url}, {super()._about()}"
 
     def close(self) -> None:
         """Closes the connections. Safe to call twice."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from bl_neuro.attacks.registry import attack_title
 from bl_neuro.experiment.findings.models import AuditRow, Findings
-from bl_neuro.report.words import SEEN, TARGETS, amount, attack_title, chance_label, listed, percent_range
+from bl_neuro.report.words import SEEN, TARGETS, amount, chance_label, listed, percent_range
 
 FEW = 3
 """Substrates or views that a sentence names one by one."""

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import bl_neuro as bl
-from bl_neuro.cli import INTERRUPTED, NOBODY_READS
+from bl_neuro.cli import INTERRUPTED, OUTPUT_CLOSED
 from bl_neuro.testing.random_networks import random_dense
 
 
@@ -69,7 +69,7 @@ def test_a_pipe_that_is_closed_ends_it_quietly(unbuffered: list[str], words: lis
         done = subprocess.run(program, stdout=write, stderr=subprocess.PIPE, text=True)
     finally:
         os.close(write)
-    assert (done.returncode, done.stderr) == (NOBODY_READS, "")
+    assert (done.returncode, done.stderr) == (OUTPUT_CLOSED, "")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sends SIGINT")

@@ -126,7 +126,7 @@ WRONG = {
         "expected a folder that can be written to",
     ),
     "a file where a folder goes": ("train digits --out {file}", "expected a folder that can be written to"),
-    "training with a negative seed": ("train digits --out {folder} --seed -1", "--seed: expected"),
+    "training with a negative seed": ("train digits --out {folder} --seed -1", "seed: expected"),
     "training for no steps": ("train digits --out {folder} --steps 0", "steps: expected"),
     "training for too many steps": ("train digits --out {folder} --steps 1000000000", "steps: expected"),
     "layers of words": ("train digits --out {folder} --hidden many", "--hidden: expected whole numbers"),
@@ -154,7 +154,7 @@ WRONG = {
     "verifying no samples": (f"{VERIFY} --batch 0", "batch: expected a whole number"),
     "verifying more than memory": (f"{VERIFY} --batch 1000000000", "ask for fewer"),
     "verifying with a negative seed": (f"{VERIFY} --seed -1", "seed: expected a whole number"),
-    "starting somehow": (f"{VERIFY} --start warm", "--start: expected aligned or cold, found 'warm'"),
+    "starting somehow": (f"{VERIFY} --start warm", "start: expected aligned or cold, found 'warm'"),
     "verifying with no input": (f"{VERIFY} --input {{missing}}", "found nothing"),
     "verifying with another kind of input": (f"{VERIFY} --input {{target}}", r"ending in \.npy or \.npz"),
     "verifying with a text": (f"{VERIFY} --input {{words}}", "not a readable NumPy file"),
@@ -167,9 +167,8 @@ WRONG = {
     "nowhere to draw": (f"{VERIFY} --out {{below_a_file}}", "expected a folder that can be written to"),
     # demo
     "a demo nowhere": ("demo --out {below_a_file}", "expected a folder that can be written to"),
-    "a demo on an unknown substrate": ("demo --out {folder} --substrates snntorch,brian", "found 'brian'"),
-    "a demo on nothing": ("demo --out {folder} --substrates ,", "substrates: expected at least one"),
-    "a demo with a negative seed": ("demo --out {folder} --seed -1", "seed: expected"),
+    "a demo of another seed": ("demo --out {folder} --seed 1", "--seed"),
+    "a demo by no process": ("demo --out {folder} --jobs 0", "--jobs: expected at least 1, found 0"),
 }
 
 

@@ -128,6 +128,7 @@ def test_what_is_no_toml_is_refused(tmp_path: Path, text: str) -> None:
 
 def test_a_missing_file_names_those_in_the_package(tmp_path: Path) -> None:
     with pytest.raises(ExperimentError, match="one of att_faces, demo, digits, digits-clean, "):
+    with pytest.raises(ExperimentError, match="one of att_faces, demo, digits, digits-clean, mnist, nmnist"):
         read_experiment(tmp_path / "nowhere.toml")
 
 
