@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str]) -> int:
     """Runs one command and returns its exit code."""
-    from bl_neuro.cli import commands, commands_to_attack  # noqa: F401 - they join the application, in this order
+    from bl_neuro.cli import commands, attack, serve  # noqa: F401, I001 - they join the application, in this order
     from bl_neuro.cli.options import app as application
 
     try:

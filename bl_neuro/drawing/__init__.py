@@ -9,6 +9,7 @@ Matplotlib and Pillow are imported when a picture is made, not before.
 """
 
 from bl_neuro.drawing.animation import Animation, event_animation
+from bl_neuro.drawing.contact_sheet import contact_sheet
 from bl_neuro.drawing.courses import leakage_curves
 from bl_neuro.drawing.picture import Picture
 from bl_neuro.drawing.raster import spike_raster
@@ -19,6 +20,7 @@ __all__ = [
     "Animation",
     "Picture",
     "attribution_waterfall",
+    "contact_sheet",
     "event_animation",
     "leakage_curves",
     "reconstruction_grid",
