@@ -180,7 +180,7 @@ def attack(
             name=model,
             progress=progress,
         )
-    _print(result, as_json)
+    _print(result, out, as_json)
     if result.error is not None:
         raise result.error
 
@@ -271,7 +271,7 @@ def _endpoint(
     return box
 
 
-def _print(result: AttackResult, as_json: bool) -> None:
+def _print(result: AttackResult, out: Path | None, as_json: bool) -> None:
     """What came of the attack."""
     from bl_neuro.cli.output import print_json, print_table, say
     from bl_neuro.rounding import fixed
@@ -304,5 +304,5 @@ def _print(result: AttackResult, as_json: bool) -> None:
         say("Nothing judged the inversions: give --evaluator (see bl-neuro train), or look at the pictures in --out.")
     else:
         print_table(title, list(table), [list(row) for row in zip(*table.values())], numbers_from=0)
-    if facts["out"] is not None:
-        say(f"Written: {facts['out']}")
+    if out is not None:
+        say(f"Written: {out}")
