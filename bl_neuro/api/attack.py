@@ -127,7 +127,7 @@ class _Inputs:
         currents = f"pixels 0 and 1 are the input currents {low:g} and {high:g}"
         if self.recognised is not None or self.input_range is not None:
             return [currents]
-        return [f"{currents}, for want of better knowledge: give an input range (--input-range), or a dataset"]
+        return [f"{currents} (the file does not say; give an input range, --input-range, or a dataset)"]
 
     def description(self) -> str | None:
         """How the network was recognised on the dataset, in a sentence; None without a dataset."""

@@ -17,7 +17,7 @@ from bl_neuro.experiment.given_model import views
 
 TWIN = "snntorch"
 """The substrate of the attacker's copy where none is named."""
-MOST_TRIED = 10_000
+MOST_TRIED = 2_000
 """Budgets that are tried when a larger one is proposed."""
 
 
@@ -106,7 +106,7 @@ class AttackTerms:
         planned = attack.planned_queries(classes)
         if planned is None or planned <= budget:
             return attack
-        for enough in range(budget + 1, min(planned, budget + MOST_TRIED)):
+        for enough in range(budget + 1, budget + MOST_TRIED):
             needed = self._shared_out(enough, classes).planned_queries(classes)
             if needed is not None and needed <= enough:
                 planned = enough
