@@ -89,7 +89,7 @@ def _print_rows(findings: Findings) -> None:
     columns = ["target", "substrate", "attack", "reveals", "seeds", "n", "target acc.", "queries/class"]
     columns += [f"attack acc. ({name})" for name in names] + [f"confidence ({names[0]})", "target success"]
     table = [_row_cells(row, names) for row in findings.rows]
-    print_table("Means and 95% intervals over target seeds", columns, table, 4)
+    print_table(f"Means and 95% intervals over {findings.unit}s", columns, table, 4)
     for evaluator in findings.evaluators:
         if evaluator.accuracy is not None:
             accuracy = fixed(evaluator.accuracy, 3)

@@ -40,9 +40,10 @@ class ModelAudit:
 
     file: the model's file. dataset: a name, or the path of an .npz or of a folder of images a class. steps: those of
     the plan for the dataset by default. queries: of a search for each class, after its warm start. restarts: how often
-    each attack runs. substrates: by default one of real numbers that can hold the model, and the emulator of a chip. lava:
-    whether the model is also verified and replayed on Lava's own simulator, where that is installed. trained_on: as in `[model]` of an experiment; the path of a file is relative
-    to the model's folder. convention, dt, reset: of a .nir file, as `bl_neuro.load` takes them.
+    each attack runs. substrates: by default one of real numbers that can hold the model, and the emulator of a chip.
+    lava: whether the model is also verified and replayed on Lava's own simulator, where that is installed. trained_on:
+    as in `[model]` of an experiment; the path of a file is relative to the model's folder. convention, dt, reset: of a
+    .nir file, as `bl_neuro.load` takes them.
     """
 
     file: Path

@@ -15,9 +15,6 @@ import pytest
 
 from bl_neuro.errors import InputError, SubstrateFailed
 from bl_neuro.experiment.cells import Cell
-from bl_neuro.experiment.provenance import versions
-from bl_neuro.experiment.running import dask_cluster as dask_crew
-from bl_neuro.experiment.running.runner import Standing
 from bl_neuro.experiment.running import dask_cluster
 from bl_neuro.experiment.running.runner import RunState
 from bl_neuro.experiment.session import Audit
@@ -179,9 +176,6 @@ def test_workers_that_do_not_see_the_folder_or_differ_are_refused(
             mark.unlink()
 
     with pytest.raises(SubstrateFailed, match=r"does not see the folder of the results, .*that all machines share"):
-        Audit.of(str(small), tmp_path).run(told=unseen, scheduler=cluster)
-    found = {**versions(), "torch": "0.1"}
-    monkeypatch.setattr(dask_crew, "versions", lambda: found)
         Audit.of(str(small), tmp_path).run(on_change=unseen, scheduler=cluster)
     found = {**dask_cluster.versions(), "torch": "0.1"}
     monkeypatch.setattr(dask_cluster, "versions", lambda: found)
