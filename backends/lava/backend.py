@@ -45,7 +45,7 @@ class LavaBackend(Backend):
     @classmethod
     def problems(cls, network: Network) -> list[str]:
         """See `Backend.problems`."""
-        return quantization_problems(network) or netx_problems(quantize(network).stated)
+        return quantization_problems(network) or netx_problems(quantize(network).as_loihi)
 
     @classmethod
     def other_python(cls, python: Any = None, **options: Any) -> str | None:

@@ -46,7 +46,7 @@ class LoihiBackend(Backend):
     @classmethod
     def problems(cls, network: Network) -> list[str]:
         """See `Backend.problems`."""
-        layers = [] if quantization_problems(network) else quantize(network).stated.layers
+        layers = [] if quantization_problems(network) else quantize(network).as_loihi.layers
         return quantization_problems(network) + [
             f"layer {index}: {problem}"
             for index, layer in enumerate(layers)

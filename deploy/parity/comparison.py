@@ -155,7 +155,7 @@ class _Comparison:
         """Opens the network with rounded parameters too, where real numbers meet Loihi's integers."""
         if self._network.arithmetic != "real" or self._fixed is None or self._integers is None:
             return
-        twin = self._fixed.stated
+        twin = self._fixed.as_loihi
         for name in self._targets:
             backend = find_backend(name)
             if backend.arithmetic == "real" and not backend.problems(twin):
