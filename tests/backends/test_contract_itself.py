@@ -12,8 +12,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from bl_neuro.backends import Backend, Response, Target, registry
+from bl_neuro.backends import Backend, Response, Target
 from bl_neuro.backends.base import Start
+from bl_neuro.backends.registry import BACKENDS
 from bl_neuro.network import Network
 from bl_neuro.testing.backend_contract import BackendContract, Opener
 from bl_neuro.testing.reference_target import ReferenceTarget
@@ -44,7 +45,7 @@ def installed(target: type[Target], name: str) -> Iterator[None]:
     backend = backend_of(target, name)
     point = SimpleNamespace(name=name, value="package:Backend", load=lambda: backend)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registry, "entry_points", lambda group: [point])
+        patch.setattr(BACKENDS, "_added", {name: point})
         yield
 
 
