@@ -173,7 +173,7 @@ WRONG = {
     "verifying for no steps": ("verify {target} --steps 0", "steps: expected a whole number"),
     "verifying for too many steps": ("verify {target} --steps 1000000", "steps: expected a whole number"),
     "verifying no samples": (f"{VERIFY} --batch 0", "batch: expected a whole number"),
-    "verifying more than memory": (f"{VERIFY} --batch 1000000000", "ask for fewer"),
+    "verifying more than memory": (f"{VERIFY} --batch 1000000000", "steps x batch: expected at most"),
     "verifying with a negative seed": (f"{VERIFY} --seed -1", "seed: expected a whole number"),
     "starting somehow": (f"{VERIFY} --start warm", "start: expected aligned or cold, found 'warm'"),
     "verifying with no input": (f"{VERIFY} --input {{missing}}", "found nothing"),
@@ -183,7 +183,7 @@ WRONG = {
     "verifying with NaN": (f"{VERIFY} --input {{nan-input}}", "expected only 0 and 1, found nan"),
     "verifying for other steps than given": (
         "verify {target} --steps 5 --input {three}",
-        "steps: the given inputs have 3",
+        "steps: expected 3, the steps of the given inputs",
     ),
     "nowhere to draw": (f"{VERIFY} --out {{below_a_file}}", "expected a folder that can be written to"),
     # demo
