@@ -40,7 +40,7 @@ def blocks() -> Dataset:
 def current_network() -> bl.Network:
     """Three classes, each of four inputs, that take pixels as currents from -1 to 1."""
     own, neuron = np.kron(np.eye(3), np.ones((1, 4))), bl.CubaLIF(80, 1.0, 0.125)
-    layers = [Input(40, neuron, bias=40), bl.Dense(30 * own - 60 * (1 - own), neuron)]
+    layers: list[Any] = [Input(40, neuron, bias=40), bl.Dense(30 * own - 60 * (1 - own), neuron)]
     return bl.Network((12,), layers, arithmetic="loihi")
 
 

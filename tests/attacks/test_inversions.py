@@ -57,7 +57,9 @@ def test_tensors_that_share_memory_are_saved(tmp_path: Path) -> None:
     inversions = made(3)
     shared = dataclasses.replace(inversions, rates=inversions.trace.rates[-1])
     shared.save(tmp_path / "shared.safetensors")
-    assert torch.equal(load_inversions(tmp_path / "shared.safetensors").rates, inversions.trace.rates[-1])
+    rates = load_inversions(tmp_path / "shared.safetensors").rates
+    assert rates is not None
+    assert torch.equal(rates, inversions.trace.rates[-1])
 
 
 @pytest.mark.parametrize("rates", [True, False])

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(find_spec("torchvision") is None, reason="torchv
 
 def test_idx_files_are_read(tmp_path: Path, files: Any) -> None:
     images, labels = files.mnist(tmp_path, train=30, test=20)
-    data = load_dataset("mnist", tmp_path)
+    data: Any = load_dataset("mnist", tmp_path)
     assert data.pixels.dtype == np.uint8
     assert np.array_equal(data.pixels, images[:, None])
     assert np.array_equal(data.images, images[:, None] / 255)

@@ -69,7 +69,8 @@ def test_uvicorns_protocol_has_the_attributes_that_are_read() -> None:
     assert protocol.limit_concurrency == 3
     assert len(protocol.pipeline) == 0
     assert isinstance(protocol.parser, httptools.HttpRequestParser)
-    assert protocol.transport is protocol.cycle is None
+    assert protocol.transport is None
+    assert protocol.cycle is None
     assert isinstance(protocol.loop, asyncio.AbstractEventLoop)
     assert "response_complete" in inspect.getsource(RequestResponseCycle.__init__)
 

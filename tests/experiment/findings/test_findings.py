@@ -149,6 +149,7 @@ def test_controls_are_judged_together_against_chance() -> None:
     found = control_findings([*quiet, *loud, *trained], {"conv": 10})
     assert [(each.kind, each.above_chance) for each in found] == [("untrained", False), ("shuffled_labels", True)]
     assert found[0].chance == pytest.approx(0.1)
+    assert found[1].p is not None
     assert found[1].adjusted_p == pytest.approx(2 * found[1].p)
     assert found[1].estimate.seeds == 10
     assert control_findings(trained, {"conv": 10}) == []
