@@ -15,8 +15,8 @@ from bl_neuro.errors import DataError
 class Published:
     """A published dataset.
 
-    folder: where it is expected under the data root. samples, classes: how many there are in all. url, placing: where to
-    get it and what to do with it, {root} standing for the data root.
+    folder: where it is expected under the data root. samples, classes: how many there are. url, placing: where to get it
+    and what to do with it, {root} standing for the data root.
     """
 
     name: str

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import bl_neuro as bl
-from bl_neuro.backends import Backend, Response, Target, registry
+from bl_neuro.backends import Backend, Response, Target
+from bl_neuro.backends.registry import BACKENDS
 from bl_neuro.testing.random_networks import random_dense
 from bl_neuro.testing.reference_target import ReferenceTarget
 
@@ -67,9 +68,12 @@ def only(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Makes these the only backends there are."""
 
     def install(*backends: type[Backend]) -> None:
-        found = [SimpleNamespace(name=each.name, value="x", load=lambda each=each: each) for each in backends]
-        monkeypatch.setattr(registry, "_OURS", {})
-        monkeypatch.setattr(registry, "entry_points", lambda group: found if group == "bl_neuro.backends" else [])
+        points = {
+            backend.name: SimpleNamespace(name=backend.name, value="x", load=lambda backend=backend: backend)
+            for backend in sorted(backends, key=lambda backend: backend.name)
+        }
+        monkeypatch.setattr(BACKENDS, "ours", {})
+        monkeypatch.setitem(BACKENDS.__dict__, "_added", points)
 
     return install
 
