@@ -2,6 +2,8 @@
 # PYTHON=... picks another interpreter; newer than 3.10 means without Lava.
 BIN := .venv/bin
 PYTEST_FLAGS ?= -n 2 --dist loadfile
+# Collection takes half the time where the bytecode of the tests is kept.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help env demo test test-portable coverage lint format types check clean
@@ -25,9 +27,10 @@ coverage: env  ## the tests in one process, with coverage
 	$(BIN)/python -m coverage run -m pytest $(T)
 	$(BIN)/python -m coverage report --skip-covered
 
-lint: env  ## style, imports, docstrings, formatting
+lint: env  ## style, docstrings, formatting, and which part imports which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo --no-cache
 
 format: env  ## format and apply safe fixes
 	$(BIN)/ruff check --fix .

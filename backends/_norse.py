@@ -25,9 +25,11 @@ class NorseBackend(Backend):
     """Opens networks on Norse. Options: precision ("float64", "float32"), surrogate ("canonical", "native")."""
 
     name: ClassVar[str] = "norse"
+    title: ClassVar[str] = "Norse"
     summary: ClassVar[str] = "Norse's LIFBox and LIF neurons, floating point, white box"
     modules: ClassVar[tuple[str, ...]] = ("norse",)
-    extra: ClassVar[str] = "norse"
+    requirement: ClassVar[str] = "bl-neuro[norse]"
+    packages: ClassVar[tuple[str, ...]] = ("norse",)
     differentiable: ClassVar[bool] = True
     arithmetic: ClassVar[Arithmetic | None] = "real"
 
@@ -53,14 +55,12 @@ class NorseBackend(Backend):
         cls, network: Network, precision: Precision = "float64", surrogate: Surrogate = "canonical", **options: Any
     ) -> Target:
         """Opens `network`; see the class for the options."""
-        return _NorseTarget(network, precision, surrogate, **options)
+        return _NorseTarget(network, cls, precision, surrogate, **options)
 
 
 class _NorseTarget(FloatTarget):
-    substrate = "norse"
-
-    def __init__(self, network: Network, precision: Precision, surrogate: Surrogate) -> None:
-        super().__init__(network, precision, surrogate)
+    def __init__(self, network: Network, backend: type[Backend], precision: Precision, surrogate: Surrogate) -> None:
+        super().__init__(network, backend, precision, surrogate)
         self._steps = {index: self._make_step(index) for index, _, _ in spiking_shapes(network)}
 
     def _make_step(self, index: int) -> tuple[Any, bool]:

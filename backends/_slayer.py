@@ -35,9 +35,12 @@ class SlayerBackend(Backend):
     """Opens networks on Lava-DL's SLAYER. Options: surrogate ("canonical", "native")."""
 
     name: ClassVar[str] = "slayer"
+    title: ClassVar[str] = "Lava-DL SLAYER"
     summary: ClassVar[str] = "Lava-DL's SLAYER, Loihi's fixed point made differentiable, white box"
     modules: ClassVar[tuple[str, ...]] = ("lava.lib.dl.slayer",)
-    extra: ClassVar[str] = "lava"
+    requirement: ClassVar[str] = "bl-neuro[lava]"
+    newest_python: ClassVar[tuple[int, int] | None] = (3, 10)
+    packages: ClassVar[tuple[str, ...]] = ("lava-nc", "lava-dl")
     differentiable: ClassVar[bool] = True
     arithmetic: ClassVar[Arithmetic | None] = "loihi"
     holds_24_bits: ClassVar[bool] = False
@@ -57,15 +60,12 @@ class SlayerBackend(Backend):
     @classmethod
     def open(cls, network: Network, surrogate: Surrogate = "canonical", **options: Any) -> Target:
         """Opens `network`; see the class for the options."""
-        return _SlayerTarget(network, surrogate, **options)
+        return _SlayerTarget(network, cls, surrogate, **options)
 
 
 class _SlayerTarget(Target):
-    substrate = "slayer"
-    differentiable = True
-
-    def __init__(self, network: Network, surrogate: Surrogate) -> None:
-        super().__init__(network)
+    def __init__(self, network: Network, backend: type[Backend], surrogate: Surrogate) -> None:
+        super().__init__(network, backend)
         check_choice("surrogate", surrogate, ("canonical", "native"))
         self.surrogate = surrogate
         self._fixed = {layer.index: layer for layer in quantize(network).layers}

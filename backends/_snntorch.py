@@ -29,9 +29,11 @@ class SnnTorchBackend(Backend):
     """Opens networks on snnTorch. Options: precision ("float64", "float32"), surrogate ("canonical", "native")."""
 
     name: ClassVar[str] = "snntorch"
+    title: ClassVar[str] = "snnTorch"
     summary: ClassVar[str] = "snnTorch's Leaky and Synaptic neurons, floating point, white box"
     modules: ClassVar[tuple[str, ...]] = ("snntorch",)
-    extra: ClassVar[str] = "snntorch"
+    requirement: ClassVar[str] = "bl-neuro[snntorch]"
+    packages: ClassVar[tuple[str, ...]] = ("snntorch",)
     differentiable: ClassVar[bool] = True
     arithmetic: ClassVar[Arithmetic | None] = "real"
 
@@ -50,7 +52,7 @@ class SnnTorchBackend(Backend):
         cls, network: Network, precision: Precision = "float64", surrogate: Surrogate = "canonical", **options: Any
     ) -> Target:
         """Opens `network`; see the class for the options."""
-        return _SnnTorchTarget(network, precision, surrogate, **options)
+        return _SnnTorchTarget(network, cls, precision, surrogate, **options)
 
 
 def _heaviside(shifted: Tensor) -> Tensor:
@@ -58,10 +60,8 @@ def _heaviside(shifted: Tensor) -> Tensor:
 
 
 class _SnnTorchTarget(FloatTarget):
-    substrate = "snntorch"
-
-    def __init__(self, network: Network, precision: Precision, surrogate: Surrogate) -> None:
-        super().__init__(network, precision, surrogate)
+    def __init__(self, network: Network, backend: type[Backend], precision: Precision, surrogate: Surrogate) -> None:
+        super().__init__(network, backend, precision, surrogate)
         self._cells = {index: self._make_cells(index) for index, _, _ in spiking_shapes(network)}
 
     def _make_cells(self, index: int) -> tuple[Any, Any | None]:

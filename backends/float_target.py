@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bl_neuro.arrays import FloatArray
-from bl_neuro.backends.base import Response, Start, Target, per_frame
+from bl_neuro.backends.base import Backend, Response, Start, Target, per_frame
 from bl_neuro.backends.canonical import differentiable
 from bl_neuro.deploy.loihi_weights import effective_weights
 from bl_neuro.errors import InputError
@@ -31,10 +31,14 @@ class FloatTarget(Target):
     gradient of every substrate, or "native", the library's own autograd with its own default surrogate.
     """
 
-    differentiable = True
-
-    def __init__(self, network: Network, precision: Precision = "float64", surrogate: Surrogate = "canonical") -> None:
-        super().__init__(network)
+    def __init__(
+        self,
+        network: Network,
+        backend: type[Backend],
+        precision: Precision = "float64",
+        surrogate: Surrogate = "canonical",
+    ) -> None:
+        super().__init__(network, backend)
         check_choice("precision", precision, ("float64", "float32"))
         check_choice("surrogate", surrogate, ("canonical", "native"))
         self.surrogate = surrogate

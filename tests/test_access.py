@@ -155,7 +155,7 @@ def test_many_threads_never_spend_more(target: Target) -> None:
             return give_way
         return None
 
-    before = threading.gettrace()  # type: ignore[attr-defined]  # coverage's, if any
+    before = threading.gettrace()  # coverage's, if any
     threading.settrace(give_way)
     try:
         with ThreadPoolExecutor(8) as pool:
@@ -185,7 +185,7 @@ def test_shows_what_it_says_and_no_more(readout: Any) -> None:
     assert set(expected) == set(REVEALS)
     assert not torch.equal(seen.spikes.sum(0).argmax(1), scores.argmax(1))  # or the readout would not matter
     for reveals in REVEALS:
-        answer = BlackBox(ReferenceTarget(network), reveals=reveals).query(asked)  # type: ignore[arg-type]
+        answer = BlackBox(ReferenceTarget(network), reveals=reveals).query(asked)
         assert torch.equal(answer, expected[reveals])
         assert not answer.requires_grad
 
@@ -277,7 +277,7 @@ def test_the_meter_cannot_be_turned(target: Target) -> None:
 def test_no_gradient_comes_through(target: Target) -> None:
     asked = torch.ones(4, 2, 12, dtype=torch.float64, requires_grad=True)
     for reveals in REVEALS:
-        answer = BlackBox(target, reveals=reveals).query(asked)  # type: ignore[arg-type]
+        answer = BlackBox(target, reveals=reveals).query(asked)
         assert answer.grad_fn is None
         assert not answer.requires_grad
 

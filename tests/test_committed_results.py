@@ -20,7 +20,7 @@ import reproduce_mnist
 import reproduce_nmnist
 from paper_table import Results
 
-from bl_neuro.experiment.findings.models import AuditResults
+from bl_neuro.experiment.findings.models import Findings
 from bl_neuro.report.one_page import one_page
 
 RESULTS = Path(__file__).parent.parent / "results"
@@ -58,7 +58,7 @@ def test_a_table_is_made_from_what_was_measured(name: str, text: Callable[[Path]
 
 @TABLES
 @NUDGES
-def test_a_table_does_not_hang_on_last_bits(
+def test_a_table_does_not_depend_on_last_bits(
     name: str, text: Callable[[Path], str], nudge: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for function in ("mean", "std", "quantile"):
@@ -73,12 +73,18 @@ def test_the_readme_has_the_table_of_mnist() -> None:
 
 @AUDITS
 def test_the_summary_of_an_audit_is_made_from_its_results(name: str) -> None:
-    results = AuditResults.from_json((RESULTS / name / "results.json").read_text())
+    results = Findings.from_json((RESULTS / name / "results.json").read_text())
     assert (RESULTS / name / "summary.md").read_text() == one_page(results)
 
 
 @AUDITS
+def test_results_of_an_audit_come_back_as_they_were(name: str) -> None:
+    text = (RESULTS / name / "results.json").read_text()
+    assert Findings.from_json(text).to_json() == text
+
+
+@AUDITS
 @NUDGES
-def test_the_summary_of_an_audit_does_not_hang_on_last_bits(name: str, nudge: float) -> None:
+def test_the_summary_of_an_audit_does_not_depend_on_last_bits(name: str, nudge: float) -> None:
     results = json.loads((RESULTS / name / "results.json").read_text(), parse_float=lambda text: nudge * float(text))
-    assert (RESULTS / name / "summary.md").read_text() == one_page(AuditResults.from_json(json.dumps(results)))
+    assert (RESULTS / name / "summary.md").read_text() == one_page(Findings.from_json(json.dumps(results)))

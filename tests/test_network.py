@@ -79,7 +79,8 @@ def test_refuses_input_shapes(shape: Any) -> None:
 
 def test_takes_input_shapes_however_written() -> None:
     dense = Dense(np.ones((2, 4)), NEURON)
-    for shape in ([4], np.array([4]), (np.int64(4),), torch.Size([4]), (4.0,)):
+    shapes: tuple[Any, ...] = ([4], np.array([4]), (np.int64(4),), torch.Size([4]), (4.0,))
+    for shape in shapes:
         assert Network(shape, [dense]).input_shape == (4,)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from bl_neuro.backends.base import Backend, Target
@@ -34,13 +35,24 @@ class LavaBackend(Backend):
     """
 
     name: ClassVar[str] = "lava"
+    title: ClassVar[str] = "Lava"
     summary: ClassVar[str] = "Lava's CPU simulator of Loihi 2, bit-accurate fixed point, black box only"
     modules: ClassVar[tuple[str, ...]] = ("lava.magma", "lava.lib.dl.netx")
     imported_here: ClassVar[bool] = False
-    extra: ClassVar[str] = "lava"
+    requirement: ClassVar[str] = "bl-neuro[lava]"
+    newest_python: ClassVar[tuple[int, int] | None] = (3, 10)
+    packages: ClassVar[tuple[str, ...]] = ("lava-nc", "lava-dl")
     differentiable: ClassVar[bool] = False
     reveals_membrane: ClassVar[bool] = False
+    shows_states: ClassVar[bool] = True
     arithmetic: ClassVar[Arithmetic | None] = "loihi"
+    single_thread: ClassVar[Mapping[str, Any]] = MappingProxyType({"runtimes": 1})
+    uses_torch_threads: ClassVar[bool] = False
+
+    @classmethod
+    def serving_options(cls, threads: int) -> dict[str, Any]:
+        """One simulation, and a spare one so that a query never waits for Lava to be imported."""
+        return {"runtimes": 1, "spare": True}
 
     @classmethod
     def problems(cls, network: Network) -> list[str]:
@@ -66,7 +78,8 @@ class LavaBackend(Backend):
         **options: Any,
     ) -> Target:
         """Opens `network`; see the class for the options."""
-        return LavaTarget(network, deadline_s, replicas, runtimes, _chosen_python(python), progress, spare, **options)
+        chosen = _chosen_python(python)
+        return LavaTarget(network, cls, deadline_s, replicas, runtimes, chosen, progress, spare, **options)
 
 
 def _chosen_python(python: Any) -> str:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from bl_neuro.arrays import IntArray
-from bl_neuro.backends.base import Response, Start, Target
+from bl_neuro.backends.base import Backend, Response, Start, Target
 from bl_neuro.backends.lava.dispatch import Layout, ask_all
 from bl_neuro.backends.lava.runtime import Runtime
 from bl_neuro.backends.lava.supervisor import Answer, Plan
@@ -62,13 +62,12 @@ class LavaTarget(Target):
     `progress`, called as progress(done, total) as samples finish, may be set at any time.
     """
 
-    substrate = "lava"
-    reveals_membrane = False
     takes_floats: ClassVar[bool] = False
 
     def __init__(
         self,
         network: Network,
+        backend: type[Backend],
         deadline_s: float,
         replicas: int | None,
         runtimes: int | None,
@@ -76,7 +75,7 @@ class LavaTarget(Target):
         progress: Callable[[int, int], None] | None = None,
         spare: bool = False,
     ) -> None:
-        super().__init__(network)
+        super().__init__(network, backend)
         if isinstance(deadline_s, bool) or not (isinstance(deadline_s, (int, float)) and deadline_s > 0):
             raise InputError(f"deadline_s: expected seconds above 0, found {deadline_s!r}")
         if not isinstance(spare, bool):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
@@ -37,11 +38,21 @@ class LoihiBackend(Backend):
     """
 
     name: ClassVar[str] = "loihi"
+    title: ClassVar[str] = "bl-neuro's emulator of Loihi 2"
     summary: ClassVar[str] = "our emulator of Loihi 2, bit-exact with Lava's fixed point, white box"
     modules: ClassVar[tuple[str, ...]] = ("numba",)
-    extra: ClassVar[str] = "all"
+    requirement: ClassVar[str] = "bl-neuro"
     differentiable: ClassVar[bool] = True
+    shows_states: ClassVar[bool] = True
     arithmetic: ClassVar[Arithmetic | None] = "loihi"
+    emulates: ClassVar[str | None] = "lava"
+    single_thread: ClassVar[Mapping[str, Any]] = MappingProxyType({"threads": 1})
+    uses_torch_threads: ClassVar[bool] = False
+
+    @classmethod
+    def serving_options(cls, threads: int) -> dict[str, Any]:
+        """See `Backend.serving_options`."""
+        return {"threads": threads}
 
     @classmethod
     def problems(cls, network: Network) -> list[str]:
@@ -64,7 +75,7 @@ class LoihiBackend(Backend):
         **options: Any,
     ) -> Target:
         """Opens `network`; see the class for the options."""
-        return LoihiTarget(network, engine, device, threads, **options)
+        return LoihiTarget(network, cls, engine, device, threads, **options)
 
 
 class _Runs(Protocol):
@@ -72,15 +83,19 @@ class _Runs(Protocol):
 
 
 class LoihiTarget(Target):
-    """A network on the emulator. `differentiable` is false where it has recurrent synapses."""
+    """A network on the emulator."""
 
-    substrate = "loihi"
     takes_floats = False
 
     def __init__(
-        self, network: Network, engine: Engine | None, device: str | torch.device, threads: int | None
+        self,
+        network: Network,
+        backend: type[Backend],
+        engine: Engine | None,
+        device: str | torch.device,
+        threads: int | None,
     ) -> None:
-        super().__init__(network)
+        super().__init__(network, backend)
         self._device = _checked_device(device)
         chosen = engine or ("kernel" if self._device.type == "cpu" else "torch")
         if chosen not in ("kernel", "torch") or (chosen == "kernel" and self._device.type != "cpu"):
@@ -92,9 +107,11 @@ class LoihiTarget(Target):
         self._pool: tuple[tuple[int, int], ThreadPoolExecutor] | None = None
         self._programs = compile_network(network)
         self._engine = _engine(chosen, self._programs, self._device)
-        self.differentiable = not any(  # type: ignore[misc]  # of this target, not of all
-            program.recurrent is not None for program in self._programs
-        )
+
+    @property
+    def differentiable(self) -> bool:
+        """False where the network has recurrent synapses, through which no gradient runs."""
+        return super().differentiable and all(program.recurrent is None for program in self._programs)
 
     def _run_with_states(self, inputs: Tensor, start: Start) -> Response:
         pieces = inputs.split(self._chunk(inputs.shape[0]), dim=1)

@@ -12,7 +12,7 @@ from bl_neuro.api.result import AuditResult
 from bl_neuro.experiment.comparison import read_results
 from bl_neuro.experiment.definition import Experiment
 from bl_neuro.experiment.session import Audit
-from bl_neuro.report.page import write_audit_report
+from bl_neuro.report import write_report
 
 
 def audit(
@@ -123,7 +123,7 @@ def run_audit(
         with audit_progress(prepared, progress) as on_change:
             state = prepared.run(jobs, on_change, scheduler, **options)
         findings, pictures = prepared.findings(), prepared.pictures()
-        write_audit_report(findings, pictures, prepared.store.folder)
+        write_report(findings, pictures, prepared.store.folder)
     return AuditResult(
         findings, prepared.store.folder, tuple(state.failed), len(state.left_out), tuple(state.torn), pictures
     )

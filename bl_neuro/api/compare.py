@@ -7,14 +7,14 @@ from pathlib import Path
 
 from bl_neuro.api.result import AuditResult
 from bl_neuro.errors import InputError, ReportError
-from bl_neuro.experiment.comparison import ComparedRuns, compare_runs, read_results
+from bl_neuro.experiment.comparison import AuditComparison, compare_runs, read_results
 from bl_neuro.files import write_text
 from bl_neuro.report.comparison_page import comparison_page
 
 
 def compare(
     runs: Sequence[str | Path | AuditResult], margin: float | None = None, page: str | Path | None = None
-) -> ComparedRuns:
+) -> AuditComparison:
     """Compares audits of several substrates, settings or versions, in pairs where target seed, class and restart agree.
 
     runs: folders of two or more audits, or what `bl.audit` returned. margin: the difference that does not matter, 0..1;

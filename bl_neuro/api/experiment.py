@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bl_neuro.access import Reveals
-from bl_neuro.attacks import Attack
-from bl_neuro.attacks.registry import ATTACKS, presets
+from bl_neuro.attacks import ATTACKS, Attack
 from bl_neuro.errors import InputError
 from bl_neuro.experiment import definition
 from bl_neuro.experiment.attack_choice import attack_problems
@@ -118,7 +117,7 @@ def _attack_table(attack: AttackLike, reveals: Sequence[str]) -> Any:
         table = {"attack": attack} if isinstance(attack, str) else _plain(attack)
     if not isinstance(table, dict) or "reveals" in table or table.get("attack") not in ATTACKS:
         return table
-    return table if ATTACKS[table["attack"]].access == "white_box" else {**table, "reveals": list(reveals)}
+    return table if ATTACKS.find(table["attack"]).access != "black_box" else {**table, "reveals": list(reveals)}
 
 
 def attack_table(attack: Attack[Any]) -> dict[str, Any]:
@@ -128,11 +127,13 @@ def attack_table(attack: Attack[Any]) -> dict[str, Any]:
         InputError: no file can state it: it is no registered attack, or has a setting that only a preset sets.
     """
     name = attack.name
-    if name not in ATTACKS or type(attack) is not ATTACKS[name] or not is_dataclass(attack):
+    if name not in ATTACKS or type(attack) is not ATTACKS.find(name) or not is_dataclass(attack):
         raise InputError(f"attacks: expected one of {', '.join(ATTACKS)}, found {attack!r}")
     tables = []
-    for preset in (None, *presets(name)):
-        base = ATTACKS[name]() if preset is None else getattr(ATTACKS[name], preset)()
+    makers: dict[str | None, Any] = {None: type(attack)}
+    makers |= {preset: made.make for preset, made in type(attack).presets().items()}
+    for preset, make in makers.items():
+        base = make()
         changed = [field.name for field in fields(attack) if getattr(attack, field.name) != getattr(base, field.name)]
         settings = {field: _plain(attack.settings()[field]) for field in changed}
         if not attack_problems(name, preset, settings):

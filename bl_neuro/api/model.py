@@ -11,8 +11,7 @@ import numpy as np
 from torch import nn
 
 from bl_neuro.api.command import model_command
-from bl_neuro.data import Dataset, load_dataset
-from bl_neuro.data.load import DATASET_NAMES
+from bl_neuro.data import Dataset, dataset_names, load_dataset
 from bl_neuro.errors import InputError, NetworkError, ReportError, Unsupported
 from bl_neuro.experiment.given_model import SUFFIXES, ModelAudit, Recognised, model_experiment
 from bl_neuro.experiment.material import Place
@@ -91,7 +90,7 @@ def _dataset_name(data: ModelData, model_folder: Path, folder: Path) -> str:
     """What an experiment calls the data: a name, or a path as seen from the model's folder."""
     if isinstance(data, Dataset):
         return _relative(_write_data(data, folder), model_folder)
-    if str(data) in DATASET_NAMES:
+    if str(data) in dataset_names():
         return str(data)
     if not isinstance(data, (str, Path)):
         raise InputError(f"data: expected a name, a path or a dataset of images, found {type(data).__name__}")

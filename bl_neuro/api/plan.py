@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from bl_neuro.data.catalogue import PUBLISHED
+from bl_neuro.data.registry import dataset_source
 from bl_neuro.errors import DataError
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.definition import Experiment
+from bl_neuro.experiment.findings.estimates import PowerFinding
 from bl_neuro.experiment.findings.power import power_findings
 from bl_neuro.experiment.findings.records import records
 from bl_neuro.experiment.missing_material import MissingMaterial
@@ -54,7 +55,7 @@ class AuditPlan:
     done: int
     seconds_left: float
     unknown: int
-    power: tuple[dict[str, Any], ...]
+    power: tuple[PowerFinding, ...]
     damaged: tuple[str, ...]
     not_run: dict[str, str]
     missing_data: str | None = None
@@ -119,9 +120,10 @@ def _cells(audit: Audit) -> tuple[list[Cell], str | None]:
     try:
         return audit.cells, None
     except DataError as error:
-        if audit.experiment.given or audit.experiment.dataset.name not in PUBLISHED:
+        source = dataset_source(audit.experiment.dataset.name)
+        if audit.experiment.given or source is None or source.classes is None:
             raise
-        return plan_cells(audit.runnable, MissingMaterial(audit.runnable, audit.place)), str(error)
+        return plan_cells(audit.runnable, MissingMaterial(audit.runnable, audit.place, source)), str(error)
 
 
 def _group(cell: Cell) -> tuple[str, ...]:

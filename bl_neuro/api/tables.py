@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bl_neuro.experiment.findings.estimates import Estimate
-from bl_neuro.experiment.findings.models import AuditResults
+from bl_neuro.experiment.findings.estimates import Mean
+from bl_neuro.experiment.findings.models import Findings
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -26,17 +26,17 @@ INVERSION_COLUMNS = (
 )  # fmt: skip
 
 
-def rows_table(findings: AuditResults) -> DataFrame:
+def rows_table(findings: Findings) -> DataFrame:
     """A row for each attack on each substrate under each evaluator: means over target seeds and 95% intervals."""
     return _table(_row_values(findings), ROW_COLUMNS)
 
 
-def verdicts_table(findings: AuditResults) -> DataFrame:
+def verdicts_table(findings: Findings) -> DataFrame:
     """A row for each pair of substrates under one attack, evaluator and measure. difference: first less second."""
     return _table(_verdict_values(findings), VERDICT_COLUMNS)
 
 
-def inversions_table(findings: AuditResults) -> DataFrame:
+def inversions_table(findings: Findings) -> DataFrame:
     """A row for each inversion under each evaluator."""
     return _table(_inversion_values(findings), INVERSION_COLUMNS)
 
@@ -47,7 +47,7 @@ def _table(values: list[dict[str, Any]], columns: tuple[str, ...]) -> DataFrame:
     return DataFrame(values, columns=list(columns))
 
 
-def _row_values(findings: AuditResults) -> list[dict[str, Any]]:
+def _row_values(findings: Findings) -> list[dict[str, Any]]:
     values: list[dict[str, Any]] = []
     for row in findings.rows:
         facts = {name: getattr(row, name) for name in (*ROW, "access", "queries_per_class")}
@@ -70,11 +70,11 @@ def _row_values(findings: AuditResults) -> list[dict[str, Any]]:
     return values
 
 
-def _interval(name: str, estimate: Estimate) -> dict[str, float | None]:
+def _interval(name: str, estimate: Mean) -> dict[str, float | None]:
     return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
 
 
-def _verdict_values(findings: AuditResults) -> list[dict[str, Any]]:
+def _verdict_values(findings: Findings) -> list[dict[str, Any]]:
     return [
         {
             **{name: getattr(comparison, name) for name in ("attack", "reveals", "evaluator", "measure")},
@@ -94,7 +94,7 @@ def _verdict_values(findings: AuditResults) -> list[dict[str, Any]]:
     ]
 
 
-def _inversion_values(findings: AuditResults) -> list[dict[str, Any]]:
+def _inversion_values(findings: Findings) -> list[dict[str, Any]]:
     values: list[dict[str, Any]] = []
     names = findings.dataset.class_names
     for cell in findings.inversions:

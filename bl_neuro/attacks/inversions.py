@@ -162,7 +162,9 @@ class Inversions:
         }
         try:
             with atomic_path(path) as temporary:
-                save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, metadata=facts)
+                # Copies: safetensors refuses tensors that share memory, and an attack may return such.
+                copies = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
+                save_file(copies, temporary, metadata=facts)
         except (OSError, SafetensorError) as error:
             raise ReportError(f"{path}: the inversions could not be written ({error})") from error
 
@@ -219,9 +221,9 @@ def load_inversions(path: str | Path) -> Inversions:
     from safetensors import SafetensorError, safe_open
 
     source = Path(path)
-    found = what_is_at(source)
-    if found != "a file":
-        raise ModelFileError(f"{source}: expected a file of inversions, found {found}")
+    kind = what_is_at(source)
+    if kind != "a file":
+        raise ModelFileError(f"{source}: expected a file of inversions, found {kind}")
     try:
         size = source.stat().st_size
         if size > MAX_BYTES:

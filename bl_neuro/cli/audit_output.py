@@ -12,15 +12,14 @@ from bl_neuro.api.progress import duration
 from bl_neuro.api.result import AuditResult
 from bl_neuro.cli.audit_power import print_power
 from bl_neuro.cli.output import print_json, print_table, say
-from bl_neuro.experiment.findings.estimates import Alike, Comparison, Estimate
-from bl_neuro.experiment.findings.models import AuditResults, AuditRow
-from bl_neuro.report.one_arithmetic import equal_by_construction
+from bl_neuro.experiment.findings.estimates import JudgedAttack, Mean
+from bl_neuro.experiment.findings.models import AuditRow, Findings
+from bl_neuro.report.answer import audit_answer
 from bl_neuro.report.words import verdict_line
 from bl_neuro.rounding import fixed
 
 FEW = 5
 """Failures of one kind that are named."""
-ROW = ("target", "substrate", "attack", "reveals")
 
 
 def print_plan(plan: AuditPlan, jobs: int, as_json: bool) -> None:
@@ -30,7 +29,7 @@ def print_plan(plan: AuditPlan, jobs: int, as_json: bool) -> None:
             {
                 "experiment": plan.experiment.model_dump(),
                 "plan": [asdict(row) for row in plan.rows],
-                "power": list(plan.power),
+                "power": [view.model_dump(mode="json") for view in plan.power],
                 "cells": plan.cells,
                 "done": plan.done,
                 "seconds_left": None if plan.unknown else plan.seconds_left,
@@ -82,15 +81,15 @@ def print_result(result: AuditResult, as_json: bool) -> None:
     _print_not_run(findings.not_run)
     _print_damaged(result.damaged)
     _print_failures(result)
-    say(f"\n{findings.cells['done']} of {findings.cells['planned']} cells are done: {result.report}")
+    say(f"\n{findings.cells.done} of {findings.cells.planned} cells are done: {result.report}")
 
 
-def _print_rows(findings: AuditResults) -> None:
+def _print_rows(findings: Findings) -> None:
     names = [evaluator.name for evaluator in findings.evaluators]
     columns = ["target", "substrate", "attack", "reveals", "seeds", "n", "target acc.", "queries/class"]
     columns += [f"attack acc. ({name})" for name in names] + [f"confidence ({names[0]})", "target success"]
     table = [_row_cells(row, names) for row in findings.rows]
-    print_table("Means and 95% intervals over target seeds", columns, table, 4)
+    print_table(f"Means and 95% intervals over {findings.unit}s", columns, table, 4)
     for evaluator in findings.evaluators:
         if evaluator.accuracy is not None:
             accuracy = fixed(evaluator.accuracy, 3)
@@ -101,7 +100,7 @@ def _row_cells(row: AuditRow, names: Sequence[str]) -> list[str]:
     judged = [row.evaluators.get(name) for name in names]
     first = judged[0]
     return [
-        *(getattr(row, name) for name in ROW),
+        *row.name,
         *(["0", "0"] if first is None else [str(first.attack_accuracy.seeds), str(first.attack_accuracy.n)]),
         "-" if row.target_accuracy is None else fixed(row.target_accuracy.value, 3),
         "-" if row.queries_per_class is None else f"{row.queries_per_class:g}",
@@ -111,7 +110,7 @@ def _row_cells(row: AuditRow, names: Sequence[str]) -> list[str]:
     ]
 
 
-def _interval(estimate: Estimate | None) -> str:
+def _interval(estimate: Mean | None) -> str:
     if estimate is None:
         return "-"
     low, high = ("?" if end is None else fixed(end, 2) for end in (estimate.low, estimate.high))
@@ -122,23 +121,24 @@ def _print_verdicts(result: AuditResult) -> None:
     """Of attack accuracy, under every evaluator; substrates that score the same are on one line."""
     findings = result.findings
     compared = [comparison for comparison in findings.verdicts if comparison.measure == "hit"]
-    say(f"\nDoes the substrate change leakage? {result.answer}")
+    answer = audit_answer(findings)
+    say(f"\n{answer.leakage}\n{answer.question} {answer.word}. {answer.lead}")
     if not compared and not findings.alike:
         return
     say(f"Attack accuracy, margin {100 * findings.margin:g} points:")
     for alike in findings.alike:
-        expected = ", by construction" if equal_by_construction(findings, alike.substrates) else ""
+        expected = ", by construction" if findings.equal_by_construction(alike.substrates) else ""
         say(f"  {_view(alike)}: {', '.join(alike.substrates)} score the same{expected}")
     for comparison in compared:
         pair = f"{'/'.join(comparison.first)} less {'/'.join(comparison.second)}"
-        say(f"  {_view(comparison)}: {pair}: {verdict_line(comparison.verdict)}")
+        say(f"  {_view(comparison)}: {pair}: {verdict_line(comparison.verdict, findings.unit)}")
 
 
-def _view(part: Alike | Comparison) -> str:
+def _view(part: JudgedAttack) -> str:
     return f"{part.attack}, {part.reveals}, {part.evaluator}"
 
 
-def _print_replays(findings: AuditResults) -> None:
+def _print_replays(findings: Findings) -> None:
     """Whether a substrate did the same as another, to the last bit."""
     for substrate, reference in findings.stands_for.items():
         count = sum(replay.substrate == substrate for replay in findings.replays)
@@ -146,10 +146,10 @@ def _print_replays(findings: AuditResults) -> None:
     for replay in findings.replays:
         if not replay.identical:
             where = f"{replay.attack} on {replay.reveals}, seed {replay.seed}, restart {replay.restart}"
-            say(f"NOT THE SAME on {replay.substrate} and {replay.of}: {where}")
+            say(f"NOT THE SAME on {replay.substrate} and {replay.of}: {where}: {', '.join(replay.differs)}")
 
 
-def _print_verification(findings: AuditResults) -> None:
+def _print_verification(findings: Findings) -> None:
     """Whether substrates that promise the same spikes kept it, layer by layer."""
     for verification in findings.verification:
         for pair in verification.pairs:

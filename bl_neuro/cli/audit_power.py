@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from bl_neuro.cli.output import print_table, say
+from bl_neuro.experiment.findings.estimates import PowerFinding
 from bl_neuro.report.words import seen
 from bl_neuro.rounding import fixed
 
 COLUMNS = ["attack", "reveals", "judge", "seeds", "inversions", "difference", "equality", "at the margin", "from"]
 
 
-def print_power(power: Sequence[dict[str, Any]], margin: float) -> None:
+def print_power(power: Sequence[PowerFinding], margin: float) -> None:
     """A table for attack accuracy; a line where an audit has one target, which shows no spread."""
-    accuracy = [view for view in power if view["measure"] == "hit"]
+    accuracy = [view for view in power if view.measure == "hit"]
     rows = [_row(view) for view in accuracy]
     if not rows:
         say("\nOne target, or one kind of substrate: no difference between substrates can be tested.")
@@ -23,22 +23,22 @@ def print_power(power: Sequence[dict[str, Any]], margin: float) -> None:
     say(f"at the margin: the chance that substrates which do not differ are found equal within {100 * margin:g} points")
     if any("none" in row[5:7] for row in rows):
         say("none: this plan can find no difference of any size, or no equality within any margin; plan more seeds")
-    assumed = next((view for view in accuracy if view["assumed"]), None)
+    assumed = next((view for view in accuracy if view.assumed), None)
     if assumed is not None:
-        spread, within = fixed(assumed["spread"], 2), fixed(assumed["within"], 2)
+        spread, within = fixed(assumed.spread, 2), fixed(assumed.within, 2)
         spreads = f"a standard deviation of {spread} from seed to seed, of {within} from inversion to inversion"
         say(f"assumed: too little is done to show how differences vary, so {spreads} is assumed")
 
 
-def _row(view: dict[str, Any]) -> list[str]:
+def _row(view: PowerFinding) -> list[str]:
     return [
-        view["attack"],
-        view["reveals"],
-        view["evaluator"],
-        str(view["seeds"]),
-        str(view["inversions"]),
-        seen(view["smallest_difference"]),
-        seen(view["smallest_margin"]),
-        f"{fixed(100 * view['equivalence_power'], 0)} %",
-        "assumed" if view["assumed"] else "finished cells",
+        view.attack,
+        view.reveals,
+        view.evaluator,
+        str(view.seeds),
+        str(view.inversions),
+        seen(view.smallest_difference),
+        seen(view.smallest_margin),
+        f"{fixed(100 * view.equivalence_power, 0)} %",
+        "assumed" if view.assumed else "finished cells",
     ]

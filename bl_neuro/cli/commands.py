@@ -12,10 +12,10 @@ from bl_neuro.cli.options import Json, Root, app
 
 @app.command()
 def doctor(as_json: Json = False) -> None:
-    """Which substrates work here, shown by a run on each, and what to install for the others."""
+    """Which substrates work here, shown by a run on each, and what packages add; exit code 1 where a part is broken."""
     from bl_neuro.cli.doctor import doctor as command
 
-    command(as_json)
+    raise typer.Exit(command(as_json))
 
 
 data = typer.Typer(no_args_is_help=True, help="The datasets that targets are trained on.")

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bl_neuro.cli.model import ModelRequest
 from bl_neuro.cli.output import print_json, say
 from bl_neuro.cli.silent_outputs import need_spoken
 from bl_neuro.errors import InputError, MissingDependency
+
+if TYPE_CHECKING:
+    from bl_neuro.backends import Backend
 
 TOKENS = "BL_NEURO_TOKENS"
 """Tokens in the environment: NAME:TOKEN, comma-separated."""
@@ -32,7 +35,7 @@ class ServeRequest:
 def serve(request: ServeRequest) -> None:
     """Serves one network until it is told to end."""
     _need_libraries()
-    from bl_neuro.backends import open_target
+    from bl_neuro.backends import find_backend, open_target
     from bl_neuro.deploy.serve import Clients, ServeSettings
     from bl_neuro.deploy.serve import serve as run
 
@@ -42,26 +45,23 @@ def serve(request: ServeRequest) -> None:
     clients = Clients(_hashes(request))
     network = request.model.open()
     need_spoken(network, settings.reveals)
-    with open_target(network, request.backend, **_tuned(request.backend)) as target:
+    options = _for_small_queries(find_backend(request.backend))
+    with open_target(network, request.backend, **options) as target:
         run(target, settings, clients)
 
 
-def _tuned(backend: str) -> dict[str, Any]:
-    """Options of the substrate, and torch's threads, for calls that are many and small.
+def _for_small_queries(backend: type[Backend]) -> dict[str, Any]:
+    """Options of the substrate for many small queries; sets torch's threads for them too.
 
-    The emulator's threads take pieces of a batch. Those of torch, which share a single operation, would have the
-    server wait for one another at each, and it has little else for them to do here.
+    Where a substrate has threads or processes of its own, those of torch, which share a single operation, would only
+    have the server wait for one another.
     """
     import torch
 
-    if backend == "lava":
+    threads = torch.get_num_threads()
+    if not backend.uses_torch_threads:
         torch.set_num_threads(1)
-        return {"runtimes": 1, "spare": True}
-    if backend == "loihi":
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        return {"threads": threads}
-    return {}
+    return backend.serving_options(threads)
 
 
 def token(path: Path, name: str, as_json: bool) -> None:

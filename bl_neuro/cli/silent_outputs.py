@@ -1,7 +1,8 @@
-"""Networks whose outputs only integrate: whoever is shown their spikes is shown nothing."""
+"""Networks whose outputs never spike: a box that reveals spikes or counts would show nothing."""
 
 from __future__ import annotations
 
+from bl_neuro.backends.registry import substrates_with
 from bl_neuro.deploy.loihi_limits import never_spikes
 from bl_neuro.errors import InputError
 from bl_neuro.network import Network
@@ -12,5 +13,6 @@ def need_spoken(network: Network, reveals: object) -> None:
     if reveals in ("spikes", "counts") and network.readout == "membrane" and never_spikes(network):
         raise InputError(
             f"--reveals: the outputs of this network never spike, so {reveals} show nothing; its class is read from "
-            "the membrane: use --reveals scores, membrane or label, on a substrate that shows it (not lava)"
+            "the membrane: use --reveals scores, membrane or label, on a substrate that shows it "
+            f"({', '.join(substrates_with('reveals_membrane'))})"
         )

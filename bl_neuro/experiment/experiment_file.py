@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from bl_neuro.errors import ExperimentError
 from bl_neuro.experiment.checks import further_problems
 from bl_neuro.experiment.definition import EXPERIMENTS, Experiment
+from bl_neuro.experiment.part import SETTING
 from bl_neuro.experiment.toml_lines import KeyPath, line_of, value_lines
 
 if sys.version_info >= (3, 11):
@@ -98,6 +99,8 @@ def _in_words(details: dict[str, Any]) -> str:
         return "expected, and missing"
     if details["type"] == "extra_forbidden":
         return "no such setting"
+    if details["type"] == SETTING:
+        return str(details["msg"])
     value = repr(details["input"])
     return f"{details['msg']}, found {value if len(value) <= MOST_SHOWN else value[:MOST_SHOWN] + '...'}"
 

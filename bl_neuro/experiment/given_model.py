@@ -13,8 +13,10 @@ from pydantic import BaseModel, ValidationError
 
 from bl_neuro.access import answered
 from bl_neuro.arrays import IntArray
-from bl_neuro.backends import open_target
+from bl_neuro.backends import find_backend, open_target
+from bl_neuro.backends.registry import BACKENDS
 from bl_neuro.data import EventDataset
+from bl_neuro.data.registry import dataset_source
 from bl_neuro.data.samples import Samples
 from bl_neuro.deploy.loihi_limits import never_spikes
 from bl_neuro.errors import ExperimentError
@@ -28,8 +30,8 @@ from bl_neuro.training.plans import plan_for
 
 Part = TypeVar("Part", bound=BaseModel)
 SUFFIXES = (".net", ".nir", ".safetensors")
-PRESETS = {"mnist": "for_mnist", "nmnist": "for_nmnist", "dvs_gesture": "for_gestures"}
-SETTINGS: dict[str, dict[str, Any]] = {"digits": {"window": 3.0, "contrast": "mixed"}}
+DEFAULT = "loihi"
+"""Where a model is attacked, and where it is tried out how it takes the data."""
 FEWEST_HELD_OUT = 50
 """Samples of each class that an official test part must have to train and test evaluators within it."""
 
@@ -40,9 +42,9 @@ class ModelAudit:
 
     file: the model's file. dataset: a name, or the path of an .npz or of a folder of images a class. steps: those of
     the plan for the dataset by default. queries: of a search for each class, after its warm start. restarts: how often
-    each attack runs. substrates: `loihi` by default. lava: whether the model is also verified and replayed on Lava's
-    own simulator, where that is installed. trained_on: as in `[model]` of an experiment; the path of a file is relative
-    to the model's folder. convention, dt, reset: of a .nir file, as `bl_neuro.load` takes them.
+    each attack runs. substrates: `loihi` by default. lava: whether the model is also verified, and an attack
+    replayed, on what a substrate emulates (Lava's own simulator, of `loihi`), where that is installed. trained_on: as
+    in `[model]` of an experiment; the path of a file is relative to the model's folder. convention, dt, reset: of a .nir file, as `bl_neuro.load` takes them.
     """
 
     file: Path
@@ -88,6 +90,7 @@ def model_experiment(request: ModelAudit, root: Path | None = None) -> tuple[Exp
         network,
         split.evaluator,
         steps,
+        substrate=(request.substrates or [DEFAULT])[0],
         encoder=request.encoder,
         input_range=request.input_range,
         class_map=request.class_map,
@@ -126,12 +129,12 @@ def _document(
     request: ModelAudit, name: str, network: Network, steps: int, model: dict[str, Any], dataset: dict[str, Any]
 ) -> dict[str, Any]:
     """The experiment as a file would hold it."""
-    shown = views(network)
-    substrates = list(request.substrates or ["loihi"])
-    settings = {**SETTINGS.get(name, {}), **({} if request.queries is None else {"queries": request.queries})}
+    shown, substrates, source = views(network), list(request.substrates or [DEFAULT]), dataset_source(name)
+    settings = {} if source is None else dict(source.attack_settings.get("v2", {}))
+    settings |= {} if request.queries is None else {"queries": request.queries}
     search: dict[str, Any] = {"attack": "v2", "reveals": shown, "settings": settings}
-    if name in PRESETS:
-        search["preset"] = PRESETS[name]
+    if source is not None and "v2" in source.attack_presets:
+        search["preset"] = source.attack_presets["v2"]
     document: dict[str, Any] = {
         "name": re.sub(r"[^A-Za-z0-9_.-]", "-", request.file.stem)[:64].lstrip("_.-") or "model",
         "description": f"{request.file.name}, a network that others trained, on {name}",
@@ -144,10 +147,14 @@ def _document(
         "evaluators": [{"kind": "conv"}, {"kind": "spiking"}],
         "attacks": [{"attack": "v1"}, search],
     }
-    if request.lava and "loihi" in substrates and "lava" not in substrates:
-        document["verify"] = ["loihi", "lava"]
-        if "counts" in shown:
-            document["replays"] = [{"substrate": "lava", "of": "loihi", "attacks": ["v2"], "reveals": ["counts"]}]
+    emulated = {substrate: find_backend(substrate).emulates for substrate in substrates if substrate in BACKENDS}
+    for substrate, original in emulated.items():
+        if request.lava and original is not None and original not in substrates:
+            document["verify"] = [substrate, original]
+            if "counts" in shown:
+                document["replays"] = [
+                    {"substrate": original, "of": substrate, "attacks": ["v2"], "reveals": ["counts"]}
+                ]
     return document
 
 
@@ -193,11 +200,12 @@ def recognise(
     data: Samples,
     steps: int,
     *,
+    substrate: str = DEFAULT,
     encoder: str | None = None,
     input_range: Sequence[float] | None = None,
     class_map: Sequence[int] | None = None,
 ) -> Recognised:
-    """Tries what is not given on samples of `data`, in `steps` steps on `loihi`, and returns the most accurate choice.
+    """Tries what is not given on samples of `data`, in `steps` steps, and returns the most accurate choice.
 
     Tried are: rate and held spikes, or for input neurons pixels as currents in 0..1 and -1..1; and of outputs, the
     numbers themselves and the assignment to classes that is right most often. `data` must not be the test part.
@@ -221,7 +229,7 @@ def recognise(
     for low_high in ranges:
         shown = network if low_high is None else with_input_range(network, *low_high)
         for name in encoders:
-            answers = _answers(shown, part, steps, name)
+            answers = _answers(shown, part, steps, substrate, name)
             mapped = tuple(class_map) if class_map is not None else _class_map(answers, part, network.classes)
             hits = [output >= 0 and mapped[output] == label for output, label in zip(answers, part.labels)]
             candidates.append(Recognised(name, low_high, mapped, float(np.mean(hits)), len(answers), 1 / data.classes))
@@ -232,9 +240,9 @@ def _pair(values: Sequence[float] | None) -> tuple[float, float] | None:
     return None if values is None else (float(values[0]), float(values[1]))
 
 
-def _answers(network: Network, data: Any, steps: int, encoder: str | None) -> IntArray:
+def _answers(network: Network, data: Any, steps: int, substrate: str, encoder: str | None) -> IntArray:
     spikes = data.spikes(slice(None), steps, stream(0, "recognise", 1), encoder)
-    with open_target(network, "loihi") as target:
+    with open_target(network, substrate) as target:
         response = target.run(spikes.reshape(steps, len(data.labels), *network.input_shape))
         return np.asarray(answered(response, network.readout))
 

@@ -14,10 +14,9 @@ from bl_neuro.experiment.boxes import need_tokens
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.definition import Experiment
 from bl_neuro.experiment.experiment_file import experiment_path, read_experiment
-from bl_neuro.experiment.findings.models import AuditResults
+from bl_neuro.experiment.findings.compute import findings
+from bl_neuro.experiment.findings.models import Findings
 from bl_neuro.experiment.findings.pictures import StoredPictures
-from bl_neuro.experiment.findings.results import audit_results
-from bl_neuro.experiment.findings.summary import summarise
 from bl_neuro.experiment.installed import missing_substrates, without_substrates
 from bl_neuro.experiment.material import Material, Place
 from bl_neuro.experiment.plan import plan_cells
@@ -125,11 +124,10 @@ class Audit:
             "out": str(self.store.folder.absolute()),
         }
 
-    def findings(self) -> AuditResults:
+    def findings(self) -> Findings:
         """What the finished cells amount to, as `results.json` holds it."""
-        summary = summarise(self.runnable, self.cells, self.store)
-        findings = audit_results(self.runnable, self.material, self.cells, self.store, summary)
-        return findings.model_copy(update={"not_run": self.not_run})
+        computed = findings(self.runnable, self.material, self.cells, self.store)
+        return computed.model_copy(update={"not_run": self.not_run})
 
     def pictures(self) -> StoredPictures:
         """The pictures of every cell that is done."""

@@ -15,7 +15,7 @@ Names in the plural (`hits`, `confidences`, ...) give a value for each inversion
 the singular, their mean.
 """
 
-from bl_neuro.leakage.attribution import Attribution, Step, attribute
+from bl_neuro.leakage.attribution import Attribution, AttributionStep, attribute
 from bl_neuro.leakage.bootstrap import (
     Band,
     Estimate,
@@ -43,7 +43,7 @@ from bl_neuro.leakage.membership import Membership, membership_check
 from bl_neuro.leakage.neighbours import NearestSamples, nearest_samples
 from bl_neuro.leakage.nulls import NullVerdict, holm, null_verdicts
 from bl_neuro.leakage.paired import PairedTest, paired_test
-from bl_neuro.leakage.power import Plan, hit_spread, observed_plan, seeds_needed
+from bl_neuro.leakage.power import PowerPlan, hit_spread, observed_plan, seeds_needed
 from bl_neuro.leakage.resemblance import (
     pearson_selectivities,
     pearson_selectivity,
@@ -55,6 +55,7 @@ from bl_neuro.leakage.sampling import SamplingSpread, Spread, sampling_spread
 
 __all__ = [
     "Attribution",
+    "AttributionStep",
     "Band",
     "Estimate",
     "Membership",
@@ -62,10 +63,9 @@ __all__ = [
     "NullVerdict",
     "PairVerdict",
     "PairedTest",
-    "Plan",
+    "PowerPlan",
     "SamplingSpread",
     "Spread",
-    "Step",
     "attack_accuracy",
     "attack_success",
     "attribute",

@@ -9,19 +9,18 @@ The steps add up to the total, last rung minus first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-import numpy.typing as npt
-
 from bl_neuro.errors import InputError
 from bl_neuro.leakage.bootstrap import RESAMPLES, Estimate, seed_bootstrap
+from bl_neuro.leakage.checked import BySeed
 from bl_neuro.leakage.comparison import PairVerdict, pair_verdicts
 
 
 @dataclass(frozen=True)
-class Step:
+class AttributionStep:
     """From one rung to the next. name: the rung that the step leads to. change: that rung minus the one before."""
 
     name: str
@@ -37,12 +36,12 @@ class Attribution:
     """
 
     levels: dict[str, Estimate]
-    steps: tuple[Step, ...]
+    steps: tuple[AttributionStep, ...]
     total: PairVerdict
 
 
 def attribute(
-    values_by_rung: Mapping[str, Sequence[npt.ArrayLike]], margin: float, resamples: int = RESAMPLES, seed: int = 0
+    values_by_rung: Mapping[str, BySeed], margin: float, resamples: int = RESAMPLES, seed: int = 0
 ) -> Attribution:
     """Attributes differences in a measure to the steps between rungs.
 
@@ -61,6 +60,6 @@ def attribute(
     ends = (values_by_rung[names[-1]], values_by_rung[names[0]])
     return Attribution(
         levels={name: seed_bootstrap(values, resamples, seed) for name, values in values_by_rung.items()},
-        steps=tuple(Step(after, before, changes[after]) for before, after in steps),
+        steps=tuple(AttributionStep(after, before, changes[after]) for before, after in steps),
         total=pair_verdicts({"total": ends}, margin, resamples, seed)["total"],
     )

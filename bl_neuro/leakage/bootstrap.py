@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from bl_neuro.arrays import FloatArray
 from bl_neuro.errors import InputError
-from bl_neuro.leakage.checked import numbers, positive
+from bl_neuro.leakage.checked import BySeed, numbers, positive
 from bl_neuro.seeding import stream
 
 RESAMPLES = 10_000
@@ -58,7 +58,7 @@ class Band:
     n: int
 
 
-def seed_bootstrap(values_by_seed: Sequence[npt.ArrayLike], resamples: int = RESAMPLES, seed: int = 0) -> Estimate:
+def seed_bootstrap(values_by_seed: BySeed, resamples: int = RESAMPLES, seed: int = 0) -> Estimate:
     """Mean and 95% interval of a measure, given one array a target seed with a value for each inversion, (n,).
 
     Seeds may hold different numbers of inversions. `seed` is that of the resampling. In simulations of hits, with 3 to
@@ -76,7 +76,7 @@ def seed_bootstrap(values_by_seed: Sequence[npt.ArrayLike], resamples: int = RES
     return Estimate(value, float(low[0]), float(high[0]), len(rows), sum(map(len, rows)))
 
 
-def hit_bootstrap(hits_by_seed: Sequence[npt.ArrayLike], resamples: int = RESAMPLES, seed: int = 0) -> Estimate:
+def hit_bootstrap(hits_by_seed: BySeed, resamples: int = RESAMPLES, seed: int = 0) -> Estimate:
     """`seed_bootstrap` of hits, 0 or 1 each: the attack accuracy.
 
     Where all are hits, or none is, no resample differs, which would make an interval of no width. It is Wilson's over
@@ -95,8 +95,8 @@ def hit_bootstrap(hits_by_seed: Sequence[npt.ArrayLike], resamples: int = RESAMP
 
 
 def paired_bootstrap(
-    first_by_seed: Sequence[npt.ArrayLike],
-    second_by_seed: Sequence[npt.ArrayLike],
+    first_by_seed: BySeed,
+    second_by_seed: BySeed,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Estimate:
@@ -108,7 +108,7 @@ def paired_bootstrap(
     return seed_bootstrap(paired_rows(first_by_seed, second_by_seed), resamples, seed)
 
 
-def paired_rows(first_by_seed: Sequence[npt.ArrayLike], second_by_seed: Sequence[npt.ArrayLike]) -> list[FloatArray]:
+def paired_rows(first_by_seed: BySeed, second_by_seed: BySeed) -> list[FloatArray]:
     """First minus second of each seed's inversions, (n,), checked. InputError where they do not pair."""
     if len(first_by_seed) != len(second_by_seed):
         raise InputError(f"second: expected {len(first_by_seed)} seeds like the first, found {len(second_by_seed)}")
@@ -121,7 +121,7 @@ def paired_rows(first_by_seed: Sequence[npt.ArrayLike], second_by_seed: Sequence
     return _rows(differences, 1)
 
 
-def seed_band(values_by_seed: Sequence[npt.ArrayLike], resamples: int = RESAMPLES, seed: int = 0) -> Band:
+def seed_band(values_by_seed: BySeed, resamples: int = RESAMPLES, seed: int = 0) -> Band:
     """Means and 95% intervals along a curve, given one array a target seed: (n, G), a row for each inversion.
 
     G is the number of points of the curve, the same for all; `held_at` brings courses there.
@@ -132,12 +132,12 @@ def seed_band(values_by_seed: Sequence[npt.ArrayLike], resamples: int = RESAMPLE
     return Band(np.mean([row.mean(axis=0) for row in rows], axis=0), low, high, len(rows), sum(map(len, rows)))
 
 
-def bootstrap_means(values_by_seed: Sequence[npt.ArrayLike], resamples: int, seed: int) -> FloatArray:
+def bootstrap_means(values_by_seed: BySeed, resamples: int, seed: int) -> FloatArray:
     """The resampled means (resamples,) behind `seed_bootstrap`."""
     return np.concatenate(list(_resampled(_rows(values_by_seed, 1), resamples, seed)))[:, 0]
 
 
-def _rows(values_by_seed: Sequence[npt.ArrayLike], axes: int) -> list[FloatArray]:
+def _rows(values_by_seed: BySeed, axes: int) -> list[FloatArray]:
     rows = [numbers(values, f"values of seed {place}") for place, values in enumerate(values_by_seed)]
     if not rows:
         raise InputError("values_by_seed: expected an array for each target seed, found none")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from bl_neuro.checks import whole_number
 from bl_neuro.errors import InputError
 
 HIGHEST_CLASS = 2**31 - 1
+BySeed = Sequence[npt.ArrayLike] | npt.NDArray[Any]
+"""The values of each seed: an array for each, or a table with a row for each."""
 
 
 def numbers(values: npt.ArrayLike, name: str) -> FloatArray:

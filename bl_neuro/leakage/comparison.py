@@ -10,21 +10,20 @@ equivalence each among themselves. Intervals are 95% each, not adjusted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy.typing as npt
-
 from bl_neuro.errors import InputError
 from bl_neuro.leakage.bootstrap import LEVEL, RESAMPLES, Estimate, paired_bootstrap
+from bl_neuro.leakage.checked import BySeed
 from bl_neuro.leakage.nulls import holm
 from bl_neuro.leakage.paired import PairedTest, paired_test
-from bl_neuro.leakage.power import MOST_SEEDS, Plan, seeds_needed
+from bl_neuro.leakage.power import MOST_SEEDS, PowerPlan, seeds_needed
 from bl_neuro.rounding import fixed
 
 Judgement = Literal["differs", "equivalent", "inconclusive"]
-Pair = tuple[Sequence[npt.ArrayLike], Sequence[npt.ArrayLike]]
+Pair = tuple[BySeed, BySeed]
 WITH_ONE_SEED = 12
 """Seeds to plan with where one seed says nothing of their spread."""
 
@@ -59,21 +58,27 @@ class PairVerdict:
     @property
     def sentence(self) -> str:
         """The verdict in words, with figures in hundredths: points, where the measure is an accuracy or confidence."""
+        return self.described()
+
+    def described(self, unit: str = "seed") -> str:
+        """`sentence`, with the word for what varies independently: "seed", or "restart" of one model."""
         margin = f"{100 * self.margin:g} points"
+        units = self.difference.seeds
         if self.identical:
-            return f"equivalent: all {self.difference.n} inversions of {_seeds(self.difference.seeds)} score the same"
-        if self.difference.seeds == 1:
-            return f"inconclusive: one seed does not show how seeds differ; plan {WITH_ONE_SEED} seeds or more"
+            count = f"{units} {unit}" if units == 1 else f"{units} {unit}s"
+            return f"equivalent: all {self.difference.n} inversions of {count} score the same"
+        if units == 1:
+            return f"inconclusive: one {unit} does not show how {unit}s differ; plan {WITH_ONE_SEED} {unit}s or more"
         ends = (self.difference.value, self.difference.low, self.difference.high)
         value, low, high = (fixed(100 * end, 1, "+") for end in ends)
-        found = f"{value} points (95% interval {low} to {high})"
+        figures = f"{value} points (95% interval {low} to {high})"
         if self.verdict == "differs":
-            return f"differs: {found}"
+            return f"differs: {figures}"
         if self.verdict == "equivalent":
             remark = ", a difference, but a small one" if self.found else ""
-            return f"equivalent within {margin}: {found}{remark}"
+            return f"equivalent within {margin}: {figures}{remark}"
         needs = f"about {self.seeds_needed}" if self.seeds_needed else f"more than {MOST_SEEDS:,}"
-        return f"inconclusive: {found}, margin {margin}; needs {needs} seeds"
+        return f"inconclusive: {figures}, margin {margin}; needs {needs} {unit}s"
 
 
 def pair_verdicts(
@@ -133,9 +138,5 @@ def _needed(test: PairedTest, margin: float, comparisons: int) -> int | None:
     if seeds == 1:
         return WITH_ONE_SEED
     spread = test.error * seeds**0.5  # what the test took for the sd of the seeds
-    found = seeds_needed(Plan(seeds, 1, spread, 0.0, comparisons), test.difference.value, margin)
+    found = seeds_needed(PowerPlan(seeds, 1, spread, 0.0, comparisons), test.difference.value, margin)
     return None if found is None else max(found, seeds + 1)
-
-
-def _seeds(count: int) -> str:
-    return "1 seed" if count == 1 else f"{count} seeds"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from bl_neuro.arrays import FloatArray
 from bl_neuro.errors import InputError
 from bl_neuro.leakage.bootstrap import LEVEL, RESAMPLES, Estimate, bootstrap_means, seed_bootstrap
-from bl_neuro.leakage.checked import numbers, positive
+from bl_neuro.leakage.checked import BySeed, numbers, positive
 
 ROUNDING = 1e-9
 
@@ -34,7 +34,7 @@ class NullVerdict:
 
 
 def null_verdicts(
-    controls: Mapping[str, Sequence[npt.ArrayLike]], classes: int, resamples: int = RESAMPLES, seed: int = 0
+    controls: Mapping[str, BySeed], classes: int, resamples: int = RESAMPLES, seed: int = 0
 ) -> dict[str, NullVerdict]:
     """Judges null controls together, against chance, 1 / classes.
 

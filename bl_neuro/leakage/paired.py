@@ -17,16 +17,14 @@ test of paired proportions): few pairs that happen to agree would else pass for 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from bl_neuro.arrays import FloatArray
 from bl_neuro.errors import InputError
 from bl_neuro.leakage.bootstrap import LEVEL, Estimate, paired_rows
-from bl_neuro.leakage.checked import numbers
+from bl_neuro.leakage.checked import BySeed, numbers
 
 SAME = 1e-12
 """Means of seeds that are nearer than this are the same: what is left is rounding."""
@@ -51,9 +49,7 @@ class PairedTest:
     identical: bool
 
 
-def paired_test(
-    first_by_seed: Sequence[npt.ArrayLike], second_by_seed: Sequence[npt.ArrayLike], margin: float
-) -> PairedTest:
+def paired_test(first_by_seed: BySeed, second_by_seed: BySeed, margin: float) -> PairedTest:
     """Tests first against second, where both hold the same inversions of the same target seeds in the same order.
 
     One array a seed, (n,); every seed weighs the same. margin: above 0, in the measure's units (0.05 is five points

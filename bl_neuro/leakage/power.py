@@ -13,17 +13,16 @@ first is the power of the noncentral t.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 
 from bl_neuro.arrays import FloatArray
 from bl_neuro.errors import InputError
 from bl_neuro.leakage.bootstrap import LEVEL, paired_rows
-from bl_neuro.leakage.checked import numbers, positive
+from bl_neuro.leakage.checked import BySeed, numbers, positive
 
 POWER = 0.8
 MOST_SEEDS = 10_000
@@ -33,7 +32,7 @@ HALVINGS = 60
 
 
 @dataclass(frozen=True)
-class Plan:
+class PowerPlan:
     """How many target seeds and inversions a seed, and how paired differences are expected to vary.
 
     seeds: from 2. inversions: of each seed, from 1. spread: sd of the true difference from seed to seed. within: sd of
@@ -97,7 +96,7 @@ class Plan:
 
 
 def hit_spread(first: float, second: float, correlation: float) -> float:
-    """Sd of the difference of paired hits, for `Plan.within`: accuracies 0..1, and the correlation of their hits.
+    """Sd of the difference of paired hits, for `PowerPlan.within`: accuracies 0..1, and the correlation of their hits.
 
     variance = p (1 - p) + q (1 - q) - 2 r sqrt(p (1 - p) q (1 - q)).
     """
@@ -107,9 +106,7 @@ def hit_spread(first: float, second: float, correlation: float) -> float:
     return float(np.sqrt(max(0.0, one + other - 2 * correlation * np.sqrt(one * other))))
 
 
-def observed_plan(
-    first_by_seed: Sequence[npt.ArrayLike], second_by_seed: Sequence[npt.ArrayLike], comparisons: int = 1
-) -> Plan:
+def observed_plan(first_by_seed: BySeed, second_by_seed: BySeed, comparisons: int = 1) -> PowerPlan:
     """The plan that paired measurements, see `paired_test`, amount to: spread and within as they show them.
 
     From a pilot run, for the next: `replace(plan, seeds=25)`. Seeds may differ in inversions; their mean counts. What
@@ -120,10 +117,10 @@ def observed_plan(
     inversions = max(1, round(float(np.mean([len(row) for row in rows]))))
     between = float(np.var([row.mean() for row in rows], ddof=1)) if len(rows) > 1 else 0.0
     spread = float(np.sqrt(max(0.0, between - inner / inversions)))
-    return Plan(len(rows), inversions, spread, float(np.sqrt(inner)), comparisons)
+    return PowerPlan(len(rows), inversions, spread, float(np.sqrt(inner)), comparisons)
 
 
-def seeds_needed(plan: Plan, difference: float, margin: float, power: float = POWER) -> int | None:
+def seeds_needed(plan: PowerPlan, difference: float, margin: float, power: float = POWER) -> int | None:
     """How many seeds, at least 2, give a verdict with probability `power` if `difference` is the true one.
 
     Either verdict counts, that the two differ or that they are equivalent. None where 10,000 seeds do not.

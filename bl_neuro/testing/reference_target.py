@@ -3,26 +3,60 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from bl_neuro.backends.base import Response, Start
+from bl_neuro.backends.base import Backend, Response, Start, Target
 from bl_neuro.backends.float_target import FloatTarget
 from bl_neuro.layers import Dense, Flatten
-from bl_neuro.network import Network
+from bl_neuro.network import Arithmetic, Network
 from bl_neuro.neuron import CubaLIF
 from bl_neuro.reference import run_neurons
+
+
+class ReferenceBackend(Backend):
+    """The NumPy reference as a substrate. Subclasses change what it declares, or the class of its targets."""
+
+    name: ClassVar[str] = "reference"
+    title: ClassVar[str] = "bl-neuro's reference"
+    summary: ClassVar[str] = "the NumPy reference, for tests"
+    modules: ClassVar[tuple[str, ...]] = ("numpy",)
+    requirement: ClassVar[str] = "bl-neuro"
+    differentiable: ClassVar[bool] = True
+    arithmetic: ClassVar[Arithmetic | None] = "real"
+    target: ClassVar[type[ReferenceTarget] | None] = None
+
+    @classmethod
+    def problems(cls, network: Network) -> list[str]:
+        """None: it holds every network."""
+        return []
+
+    @classmethod
+    def open(cls, network: Network, **options: Any) -> Target:
+        """Opens `network`; there are no options."""
+        return (cls.target or ReferenceTarget)(network, cls, **options)
+
+
+class SpikesOnlyBackend(ReferenceBackend):
+    """The same as a chip is seen: no gradients and no membrane."""
+
+    name = "spikes-only"
+    differentiable = False
+    reveals_membrane = False
 
 
 class ReferenceTarget(FloatTarget):
     """Answers as `bl_neuro.reference` does, in float64, with the canonical surrogate's gradients."""
 
-    substrate = "reference"
+    def __init__(self, network: Network, backend: type[Backend] = ReferenceBackend) -> None:
+        super().__init__(network, backend)
 
-    def __init__(self, network: Network) -> None:
-        super().__init__(network)
+    def _run(self, spikes: Tensor, layers: bool, start: Start) -> Response:
+        response = super()._run(spikes, layers, start)
+        return response if self.reveals_membrane else replace(response, membrane=None)
 
     def _neurons(self, index: int, drive: Tensor) -> tuple[Tensor, Tensor]:
         spikes, membrane = run_neurons(self._neuron(index), drive.detach().numpy(), self.network.shapes[index])
@@ -30,14 +64,10 @@ class ReferenceTarget(FloatTarget):
 
 
 class SpikesOnlyTarget(ReferenceTarget):
-    """The same as a chip is seen: no gradients and no membrane."""
+    """A target of `SpikesOnlyBackend`."""
 
-    substrate = "spikes-only"
-    differentiable = False
-    reveals_membrane = False
-
-    def _run(self, spikes: Tensor, layers: bool, start: Start) -> Response:
-        return replace(super()._run(spikes, layers, start), membrane=None)
+    def __init__(self, network: Network, backend: type[Backend] = SpikesOnlyBackend) -> None:
+        super().__init__(network, backend)
 
 
 def easy_network(classes: int = 3, inputs_each: int = 4) -> Network:

@@ -12,18 +12,17 @@ import numpy as np
 
 from bl_neuro.backends import available_substrates, find_backend, missing_reason, open_target
 from bl_neuro.backends.base import Start, Target
+from bl_neuro.backends.registry import BACKENDS
 from bl_neuro.deploy.parity.causes import Facts, Ladder, causes, promised
 from bl_neuro.deploy.parity.inputs import Stimulus, generated, given
 from bl_neuro.deploy.parity.report import PairParity, ParityReport
 from bl_neuro.deploy.parity.running import PairTally, Recorded, layers_beyond_24_bits, record
 from bl_neuro.deploy.quantize import quantization_problems, quantize
-from bl_neuro.errors import InputError, SubstrateError
+from bl_neuro.errors import InputError, PluginError
 from bl_neuro.network import Network, Readout
 
 Pairs = Literal["reference", "all"]
 Progress = Callable[[int, int], None]
-PREFERRED = ("lava", "loihi")
-"""Whom the others are compared with, where it takes part."""
 PIECE_VALUES = 2**24
 """Most spikes of all layers of one pass: bounds memory, however many samples are asked for."""
 TWIN = "rounded parameters"
@@ -45,8 +44,8 @@ def compare(
     substrates: names; by default all that are installed and can hold the network. inputs: an array
     (T, B, *input_shape), added to the generated inputs (`parity.generated`: random and structured, of `steps` steps, by
     default 20 and the largest delays, `batch` samples each), or several `Stimulus` instead of them. pairs: "reference",
-    each with lava, else loihi (loihi, else lava, where the membrane names the class), else the first, and those of one
-    arithmetic with each other; or "all".
+    each with a substrate that another one emulates (lava), else an emulator (loihi), else the first, and those of one
+    arithmetic with each other; where the membrane names the class, an emulator is preferred. Or "all".
 
     Raises:
         InputError: fewer than two substrates, or inputs that do not fit. Unsupported, MissingDependency: of a
@@ -112,7 +111,7 @@ def _reason(network: Network, name: str) -> str | None:
     """Why a substrate cannot take part, or None."""
     try:
         backend = find_backend(name)
-    except SubstrateError as error:  # another package's, that does not load
+    except PluginError as error:
         return str(error)
     problems = backend.problems(network)
     return "; ".join(problems) if problems else missing_reason(backend)
@@ -120,8 +119,7 @@ def _reason(network: Network, name: str) -> str | None:
 
 def _pairs(names: tuple[str, ...], which: Pairs, readout: Readout) -> list[tuple[str, str]]:
     """Who is compared with whom, the reference second; where a membrane names the class, one that shows it."""
-    preferred = PREFERRED if readout == "spikes" else PREFERRED[::-1]
-    ordered = sorted(names, key=lambda name: preferred.index(name) if name in preferred else len(preferred))
+    ordered = sorted(names, key=lambda name: _reference_rank(name, readout))
     if which == "all":
         return [(left, right) for right, left in combinations(ordered, 2)]
     reference = ordered[0]
@@ -134,6 +132,16 @@ def _pairs(names: tuple[str, ...], which: Pairs, readout: Readout) -> list[tuple
         if first.setdefault(arithmetic, name) != name:
             found.append((name, first[arithmetic]))
     return found
+
+
+def _reference_rank(name: str, readout: Readout) -> int:
+    """How far down the list of references a substrate stands: ground truths, then their emulators, then all others.
+
+    Where a membrane names the class, the emulators come first, because they show it.
+    """
+    if any(backend.emulates == name for backend in BACKENDS.usable().values()):
+        return 0 if readout == "spikes" else 2
+    return 1 if find_backend(name).emulates is not None else 3
 
 
 class _Comparison:

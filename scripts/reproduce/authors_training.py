@@ -73,7 +73,12 @@ class AuthorsTraining:
         data: Any,
     ) -> None:
         facts = {**stack.plan.facts(), **self.facts(), "data": samples_digest(data)}
-        settings = {"seed": seed, "purpose": f"{PURPOSE}, {name}", "checkpoint": checkpoint, "facts": facts}
+        settings: dict[str, Any] = {
+            "seed": seed,
+            "purpose": f"{PURPOSE}, {name}",
+            "checkpoint": checkpoint,
+            "facts": facts,
+        }
         fit(stack, [phase], Course(samples=samples, batch=self.batch, **settings))
 
     def facts(self) -> dict[str, str]:

@@ -23,7 +23,7 @@ FIRST, SECOND, EPSILON = 0.9, 0.999, 1e-8
 """Adam's."""
 
 
-@numba.njit(fastmath=True)  # type: ignore[misc]
+@numba.njit(fastmath=True)
 def adam(weights: Any, gradient: Any, mean: Any, square: Any, rate: float, correction: float) -> None:
     """One step on flat float32 arrays, in place. correction: the square root of 1 - SECOND^t."""
     first, second, epsilon = np.float32(FIRST), np.float32(SECOND), np.float32(EPSILON)
@@ -62,7 +62,8 @@ class FaceTwin:
             rate = self.rate * 0.5 * (1 + math.cos(math.pi * step / (self.epochs * a_epoch)))
             one, other = 1 - FIRST ** (step + 1), math.sqrt(1 - SECOND ** (step + 1))
             for group in zip(parameters, gradients, means, squares):
-                adam(*(value.numpy().reshape(-1) for value in group), rate / one, other)
+                flat: list[Any] = [value.numpy().reshape(-1) for value in group]
+                adam(*flat, rate / one, other)  # type: ignore[call-arg]
         return twin.eval()
 
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,6 @@ from paper_table import command, commit
 import bl_neuro as bl
 from bl_neuro.access import answered
 from bl_neuro.attacks import (
-    Attack,
     BrainLeaksV1,
     BrainLeaksV2,
     BrainLeaksV2Gradient,
@@ -66,7 +65,7 @@ class Cell:
     target: str
     seed: int
     attack: str
-    reveals: str
+    reveals: Any
     repeat: int
 
     @property
@@ -77,7 +76,8 @@ class Cell:
 def attacks() -> dict[str, Any]:
     """v2's settings, peers and white boxes with all of them that they share, but for the peers' jitter."""
     v2 = BrainLeaksV2.for_mnist()
-    shared, priors = v2.shared_settings() | {"jitter": 0}, {"blur": v2.blur, "window": v2.window}
+    shared = v2.shared_settings() | {"jitter": 0}
+    priors: dict[str, Any] = {"blur": v2.blur, "window": v2.window}
     return {
         "v2": v2,
         WARM: BrainLeaksV2.for_mnist(queries=0),
@@ -87,9 +87,9 @@ def attacks() -> dict[str, Any]:
     }
 
 
-def attack_for(cell: Cell) -> Attack[Any]:
+def attack_for(cell: Cell) -> Any:
     """The attack of a cell, with the queries that what is revealed asks for."""
-    attack: Attack[Any] = attacks()[cell.attack]
+    attack = attacks()[cell.attack]
     if attack.access == "white_box":
         return attack
     queries = QUERIES[cell.reveals]
@@ -101,6 +101,7 @@ def attack_for(cell: Cell) -> Attack[Any]:
 
 def cells(seeds: int, repeats: int) -> Iterator[Cell]:
     """What there is to do, the most important first."""
+    plan: list[tuple[str, str, Iterable[str], int]]
     plan = [("trained", attack, QUERIES, repeats) for attack in ("v2", WARM)]
     plan += [("trained", attack, ["membrane"], repeats) for attack in ("v1", "v2_gradient")]
     plan += [(target, "v2", ["counts"], CONTROL_REPEATS) for target in TARGETS[1:]]

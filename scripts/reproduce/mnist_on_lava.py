@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from mnist_black_box import CLASSES, JUDGES, STEPS, Bench
+from black_box_table import CLASSES
+from mnist_black_box import JUDGES, STEPS, Bench
 from paper_table import command, commit
 
 import bl_neuro as bl

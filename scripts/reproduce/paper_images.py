@@ -156,4 +156,6 @@ def asked(judge: Any, found: Inversions) -> np.ndarray:
 
 def shown(found: Inversions) -> np.ndarray:
     """The images (K, C, H, W) that judges look at: the mean of the spikes; of an ANN's inversion the image itself."""
-    return np.asarray((found.rates if found.attack == "ann" else found.images).double())
+    images = found.rates if found.attack == "ann" else found.images
+    assert images is not None
+    return np.asarray(images.double())

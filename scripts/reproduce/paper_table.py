@@ -241,7 +241,7 @@ def estimated(values: Sequence[Sequence[float]], measure: str = "") -> str:
     """Mean ± standard deviation over targets [95% interval], of values of a measure given by target."""
     found: Estimate = (hit_bootstrap if measure in ("hits", "top3") else seed_bootstrap)(values)
     means = [float(np.mean(each)) for each in values]
-    sd = f" ± {fixed(np.std(means, ddof=1), 3)}" if len(means) > 1 else ""
+    sd = f" ± {fixed(float(np.std(means, ddof=1)), 3)}" if len(means) > 1 else ""
     value, ends = interval(found).split(" ", 1)
     return f"{value}{sd} {ends}"
 
@@ -262,7 +262,7 @@ def span(values: Sequence[float]) -> str:
     """Mean and range of accuracies, and how many; "none yet" without any."""
     if not values:
         return "none yet"
-    return f"{fixed(np.mean(values), 4)} ({fixed(min(values), 4)} to {fixed(max(values), 4)}, {len(values)})"
+    return f"{fixed(float(np.mean(values)), 4)} ({fixed(min(values), 4)} to {fixed(max(values), 4)}, {len(values)})"
 
 
 def foot(results: Results) -> list[str]:

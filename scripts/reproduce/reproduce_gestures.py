@@ -96,7 +96,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("results/paper-gestures.json"))
     options = parser.parse_args()
     with one_thread():
-        dataset = bl.data.load_dataset("dvs_gesture")
+        dataset: Any = bl.data.load_dataset("dvs_gesture")
         split = split_of(dataset)
         plan = replace(bl.training.plan_for("dvs_gesture"), steps=min(STEPS, dataset.steps))
         entries = {name: entry.settings() for name, entry in ENTRIES.items()}

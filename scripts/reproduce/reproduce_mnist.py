@@ -50,7 +50,7 @@ from bl_neuro.seeding import stream
 PLAN = replace(bl.training.plan_for("mnist"), hidden=(3000,), neuron="authors")
 TRAINING = AuthorsTraining(epochs=20, through_time=10_000)
 TWIN = {"epochs": 10, "rate": 1e-3, "batch": 100}
-PRIORS = {"blur": 1.25, "window": 6.0}
+PRIORS: dict[str, Any] = {"blur": 1.25, "window": 6.0}
 """Those of `BrainLeaksV2.for_mnist`, written out: what is kept is of these settings."""
 ATTACKS: dict[str, Any] = {
     "ann": GradientInversion(),
@@ -179,7 +179,7 @@ def explained(results: Results) -> list[str]:
                      f"{said}.")  # fmt: skip
         for first, second in zip(JUDGED[1:], JUDGED):
             sure, hits = (
-                paired_bootstrap(*(by_seed(done, attack, name, measure) for name in (first, second)))
+                paired_bootstrap(by_seed(done, attack, first, measure), by_seed(done, attack, second, measure))
                 for measure in ("confidence", "hits")
             )
             lines.append(f"  - `{first}` less `{second}`, on the same inversions: attack accuracy "

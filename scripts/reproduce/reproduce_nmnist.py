@@ -115,7 +115,7 @@ def beside(done: list[dict[str, Any]]) -> list[str]:
         both = paired(done, ("v2", other))
         pairs = [[by_seed(both, name, judge, "hits") for name in ("v2", other)] for judge in JUDGES]
         if all(len(ours) > 1 for ours, _ in pairs):
-            found = [paired_bootstrap(*pair) for pair in pairs]
+            found = [paired_bootstrap(first, second) for first, second in pairs]
             said = ", ".join(f"`{judge}` {interval(each, '+')}" for judge, each in zip(JUDGES, found))
             lines.append(f"- black-box v2 on counts less white-box {other}, attack accuracy: {said}")
     return [*lines, ""]
@@ -168,7 +168,8 @@ def main() -> None:
     settings = {"plan": PLAN.facts(), "attacks": entries, "split": SPLIT_SEED, "substrates": [WHITE, BLACK]}
     results = Results(options.out, settings)
     with one_thread():
-        split = bl.data.three_way_split(bl.data.load_dataset("nmnist"), seed=SPLIT_SEED)
+        dataset: Any = bl.data.load_dataset("nmnist")
+        split = bl.data.three_way_split(dataset, seed=SPLIT_SEED)
         keep_data(results, split)
         bench = EventBench(options.work, split, PLAN)
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from bl_neuro import BlackBox, CubaLIF, Dense, InputError, Network, WhiteBox
+from bl_neuro.access import Reveals
 from bl_neuro.attacks import (
     Attack,
     BrainLeaksV1,
@@ -48,7 +49,7 @@ class Scripted(Attack[WhiteBox]):
         return Inversions(spikes, torch.as_tensor(classes), rates, 1, trace, Status.COMPLETED, self.name, seed)
 
 
-def boxes(reveals: str = "counts", budget: int | None = None) -> TransferBox:
+def boxes(reveals: Reveals = "counts", budget: int | None = None) -> TransferBox:
     network = easy_network()
     return TransferBox(
         WhiteBox(ReferenceTarget(network)), BlackBox(SpikesOnlyTarget(network), reveals=reveals, budget=budget)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, os.environ["FAKE_CHILD_PATH"])
-import child
+import child  # type: ignore[import-not-found]
 
 
 def _mode() -> str:

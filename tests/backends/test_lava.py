@@ -13,7 +13,8 @@ import pytest
 
 import bl_neuro as bl
 from bl_neuro.backends import find_backend, missing_reason
-from bl_neuro.data import load_digits, three_way_split
+from bl_neuro.backends.lava.target import LavaTarget
+from bl_neuro.data import load_dataset, three_way_split
 from bl_neuro.data.encoders import rate_encode
 from bl_neuro.network import Network
 from bl_neuro.testing.backend_contract import BackendContract
@@ -32,7 +33,6 @@ def _needs_lava() -> None:
 
 class TestLava(BackendContract):
     substrate = "lava"
-    arithmetic = "fixed_point"
     dense_networks = 10
     conv_networks = 4
     cold_batch = 2
@@ -46,7 +46,7 @@ def slayer_here(needs: Callable[[str], None]) -> None:
 
 def digits() -> tuple[Network, np.ndarray]:
     """A network trained on digits, briefly, and digits it has not seen, rate coded."""
-    split = three_way_split(load_digits(), seed=0)
+    split = three_way_split(load_dataset("digits"), seed=0)
     plan = TargetPlan(hidden=(64,), steps=20, proxy_epochs=20, spiking_epochs=2)
     network = train_target(split.target, plan, seed=0)
     return network, rate_encode(split.test.images[:70], plan.steps, np.random.default_rng(0))
@@ -60,6 +60,7 @@ def test_a_trained_network_spikes_as_on_slayer_in_every_layer() -> None:
         expected, found = slayer.run(spikes, layers=True), lava.run(spikes, layers=True)
     assert expected.layers is not None
     assert found.layers is not None
+    assert isinstance(lava, LavaTarget)
     assert spikes.shape[1] % lava._replicas > 0, "the last round is not full"
     assert spikes.shape[1] > lava._replicas > 1
     for number, (ours, wanted) in enumerate(zip(found.layers, expected.layers)):
@@ -74,6 +75,7 @@ def test_replicas_change_nothing(replicas: int, batch: int) -> None:
     network = random_dense(20, biases=False)
     spikes = random_spikes(network, 20, steps=15, batch=batch)
     with bl.open_target(network, "slayer") as slayer, bl.open_target(network, "lava", replicas=replicas) as lava:
+        assert isinstance(lava, LavaTarget)
         assert lava._replicas == replicas
         assert lava.run(spikes).spikes.equal(slayer.run(spikes).spikes)
         assert lava.run(spikes[:, :1]).spikes.equal(slayer.run(spikes[:, :1]).spikes)
@@ -99,6 +101,7 @@ def test_weights_of_one_sign(sign: int, zeros: bool, replicas: int | None) -> No
     spikes = random_spikes(network, 30, steps=15, batch=3)
     with bl.open_target(network, "slayer") as slayer, bl.open_target(network, "lava", replicas=replicas) as lava:
         expected, found = slayer.run(spikes, layers=True), lava.run(spikes, layers=True)
+    assert isinstance(lava, LavaTarget)
     assert (lava._replicas > 1) == (replicas is None)
     assert 0 < expected.spikes.mean() < 1
     assert found.layers is not None

@@ -55,7 +55,7 @@ def test_input_neurons_take_a_drive_cut_to_whole_numbers(shape: Any, needs: Call
     expected = _driven(np.trunc(weight * x - 3).astype(np.int64), 300, 2048, 3996)
     for start in ("aligned", "cold"):  # input neurons have no synapse to wait for
         with bl.open_target(network, "slayer") as target:
-            found = target.run(x, layers=True, start=start)  # type: ignore[arg-type]
+            found = target.run(x, layers=True, start=start)
         assert found.layers is not None
         assert expected.any()
         assert np.array_equal(found.layers[0].numpy(), expected)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bl_neuro.cli.audit_power import print_power
+from bl_neuro.experiment.findings.estimates import PowerFinding
 
 PLAN = {
     "attack": "v2", "reveals": "counts", "evaluator": "conv", "measure": "hit", "comparisons": 3, "seeds": 2,
@@ -16,7 +17,7 @@ PLAN = {
 
 
 def printed(capsys: pytest.CaptureFixture[str], **changes: Any) -> str:
-    print_power([{**PLAN, **changes}], 0.1)
+    print_power([PowerFinding.model_validate({**PLAN, **changes})], 0.1)
     return capsys.readouterr().out
 
 

@@ -138,7 +138,7 @@ def test_attacks_with_ready_made_settings(call: Callable[..., Any], models: Path
     arguments = ["attack", models / "target.safetensors", "--steps", 4, "--classes", "1", "--json"]
 
     def settings(attack: str, preset: str, *more: Any) -> dict[str, Any]:
-        return done(call(*arguments, "--attack", attack, "--preset", preset, *more))["settings"]  # type: ignore[no-any-return]
+        return done(call(*arguments, "--attack", attack, "--preset", preset, *more))["settings"]
 
     assert settings("v1", "events")["sparsity"] > 0
     assert settings("v2", "events", "--budget", 60)["form"]["name"] == "segments"

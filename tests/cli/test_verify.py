@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
 
 import bl_neuro as bl
-from bl_neuro.backends import Backend, Response, Target
+from bl_neuro.backends import Response
 from bl_neuro.backends.registry import BACKENDS
 from bl_neuro.testing.random_networks import random_dense
-from bl_neuro.testing.reference_target import ReferenceTarget
+from bl_neuro.testing.reference_target import ReferenceBackend, ReferenceTarget
+from bl_neuro.testing.registered import registered
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -28,24 +29,14 @@ class WrongTarget(ReferenceTarget):
         return response
 
 
-class Right(Backend):
+class Right(ReferenceBackend):
     """Two backends that should agree; `wrong` does not."""
 
-    name: ClassVar[str] = "right"
-    summary: ClassVar[str] = "NumPy"
-    modules: ClassVar[tuple[str, ...]] = ("numpy",)
-    extra: ClassVar[str] = "none"
-    differentiable: ClassVar[bool] = True
-    arithmetic: ClassVar[Any] = "real"
-    target: ClassVar[type[Target]] = ReferenceTarget
+    name = "right"
 
     @classmethod
     def problems(cls, network: bl.Network) -> list[str]:
         return ["layer 0: out of my reach"] if network.readout == "membrane" else []
-
-    @classmethod
-    def open(cls, network: bl.Network, **options: Any) -> Target:
-        return cls.target(network)
 
 
 class Wrong(Right):
@@ -64,18 +55,10 @@ class Other(Right):
 
 
 @pytest.fixture
-def only(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def only() -> Iterator[Callable[..., None]]:
     """Makes these the only backends there are."""
-
-    def install(*backends: type[Backend]) -> None:
-        points = {
-            backend.name: SimpleNamespace(name=backend.name, value="x", load=lambda backend=backend: backend)
-            for backend in sorted(backends, key=lambda backend: backend.name)
-        }
-        monkeypatch.setattr(BACKENDS, "ours", {})
-        monkeypatch.setitem(BACKENDS.__dict__, "_added", points)
-
-    return install
+    with ExitStack() as stack:
+        yield lambda *backends: stack.enter_context(registered(BACKENDS, *backends, only=True))
 
 
 @pytest.fixture

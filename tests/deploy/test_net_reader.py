@@ -31,7 +31,8 @@ def test_a_dense_network(tmp_path: Path) -> None:
     assert first.neuron.bias.tolist() == [3, -3], "netx rounds toward zero"
     assert second.weight.tolist() == [[2, -2]] * 4, "and reads a vector row by row"
     assert first.neuron.threshold == 80
-    assert (first.neuron.current_decay * 4096, first.neuron.voltage_decay * 4096) == (1024, 123)
+    assert first.neuron.current_decay * 4096 == 1024
+    assert first.neuron.voltage_decay * 4096 == 123
 
 
 def test_without_a_neuron_group_it_never_fires(tmp_path: Path) -> None:
@@ -40,7 +41,9 @@ def test_without_a_neuron_group_it_never_fires(tmp_path: Path) -> None:
     (layer,) = network.layers
     assert isinstance(layer, bl.Dense)
     assert network.readout == "membrane"
-    assert (layer.neuron.threshold, layer.neuron.current_decay, layer.neuron.voltage_decay) == (2**17, 0, 1)
+    assert layer.neuron.threshold == 2**17
+    assert layer.neuron.current_decay == 0
+    assert layer.neuron.voltage_decay == 1
     assert layer.neuron.bias.tolist() == [1, 2]
 
 

@@ -32,8 +32,8 @@ def whole(*shape: int) -> Any:
 
 
 def neurons(shape: tuple[int, ...] = (), bias: bool = True, threshold: Any = 100) -> CubaLIF:
-    decays = (RNG.integers(0, 4097, shape) / 4096 for _ in range(2))
-    return CubaLIF(threshold, *decays, bias=RNG.integers(1, 99, shape) if bias else 0.0)
+    current_decay, voltage_decay = (RNG.integers(0, 4097, shape) / 4096 for _ in range(2))
+    return CubaLIF(threshold, current_decay, voltage_decay, bias=RNG.integers(1, 99, shape) if bias else 0.0)
 
 
 def loihi(shape: tuple[int, ...], *layers: Any, readout: Any = "spikes") -> Network:

@@ -15,7 +15,7 @@ from bl_neuro.errors import ModelFileError
 from bl_neuro.testing.handmade_net import current, dense, write
 
 
-def remade(change: Callable[[h5py.Group], None]) -> Callable[[Path], None]:
+def remade(change: Callable[[h5py.Group], object]) -> Callable[[Path], None]:
     """A change of the first block of a written file."""
 
     def apply(path: Path) -> None:
@@ -72,7 +72,7 @@ STORED: dict[str, tuple[Callable[[Path], None], str]] = {
     "long fixed word": (instead("type", lambda group: np.bytes_(b"x" * 65)), "type: expected one short string"),
     "another alphabet": (instead("type", lambda group: "dénse"), "type: expected a short ASCII string"),
     "many keys": (
-        remade(lambda group: [group.create_group(f"x{index}") for index in range(4097)] and None),
+        remade(lambda group: [group.create_group(f"x{index}") for index in range(4097)]),
         "at most 4096 keys, found",
     ),
 }

@@ -74,7 +74,9 @@ def test_any_matrix_is_rounded_by_at_most_one_or_refused(weight: Any, threshold:
     assert np.abs(layer.weight - exact).max() <= 1 + 1e-9
     if (layer.weight == weight).all():
         return  # these were Loihi's integers to begin with, and are kept
-    assert 2 * layer.threshold > largest_mantissa(network.layers[0], (3,)), "one of the upper half"
+    first = network.layers[0]
+    assert isinstance(first, bl.Dense)
+    assert 2 * layer.threshold > largest_mantissa(first, (3,)), "one of the upper half"
 
 
 def old_rule(weight: Any) -> int:
@@ -258,6 +260,7 @@ def test_the_effective_network_has_the_rounded_parameters(make: Any) -> None:
         assert (effective.neuron.current_decay * 4096).tolist() == layer.current_decay.tolist()
         assert (effective.neuron.voltage_decay * 4096).tolist() == layer.voltage_decay.tolist()
         units = layer.threshold / effective.neuron.expanded("threshold", layer.shape)
+        assert layer.bias is not None
         np.testing.assert_allclose(effective.neuron.bias * units, layer.bias, atol=1e-9)
 
 

@@ -24,7 +24,7 @@ def texts(figure: Any) -> list[str]:
     return [text.get_text() for text in figure.findobj(Text) if text.get_text()]
 
 
-def shown(figure: Any) -> list[np.ndarray | None]:
+def shown(figure: Any) -> list[Any]:
     """The picture of each place, by columns, None where there is none."""
     return [axes.images[0].get_array() if axes.images else None for axes in figure.axes]
 

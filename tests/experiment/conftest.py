@@ -57,6 +57,6 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, small: Path) -> Path:
     """The folder of an audit of the small experiment that nothing disturbed."""
     out = tmp_path_factory.mktemp("audits") / "undisturbed"
     result = run_audit(Audit.of(str(small), out))
-    assert result.findings.cells == {"planned": 17, "done": 17}
+    assert (result.findings.cells.planned, result.findings.cells.done) == (17, 17)
     assert (result.failures, result.left_out, result.damaged) == ((), 0, ())
     return out

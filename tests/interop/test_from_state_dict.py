@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 
 from bl_neuro import AveragePool, Conv, CubaLIF, Dense, Flatten, InputError, ModelFileError, Network, Unsupported
 from bl_neuro.interop.state_dicts import from_state_dict
+from bl_neuro.layers import Layer
 
 RNG = np.random.default_rng(0)
 STATE: dict[str, torch.Tensor] = {
@@ -42,7 +43,7 @@ IGNORE = ["lif2.reset_mechanism_val"]
 def expected() -> Network:
     conv = CubaLIF(1.0, voltage_decay=0.25, bias=STATE["conv.bias"], reset="subtract_delayed")
     last = CubaLIF(STATE["lif2.threshold"], 0.5, 0.1)
-    layers = [
+    layers: list[Layer] = [
         Conv(STATE["conv.weight"], conv, padding=1),
         AveragePool(2),
         Flatten(),

@@ -218,7 +218,7 @@ def test_how_to_read_a_strangers_file_has_to_be_said(options: dict[str, Any], sa
 def test_wrong_arguments_are_named(tmp_path: Path) -> None:
     for options in ({"convention": "lava"}, {"reset": "never"}, {"dt": -1}, {"dt": True}):
         with pytest.raises(InputError, match=f"{next(iter(options))}: expected"):
-            read_nir(tmp_path / "n.nir", **options)  # type: ignore[arg-type]
+            read_nir(tmp_path / "n.nir", **options)
 
 
 def test_changed_values_are_noticed(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def test_hits_that_are_all_alike_have_an_interval_of_some_width() -> None:
         found = hit_bootstrap([np.full(20, hit)] * 5)
         assert (found.value, found.seeds, found.n) == (hit, 5, 100)
         assert (found.low, found.high) == proportion_interval(hit, 100)
-    mixed = [[True, False, True], [1, 1, 0]]
+    mixed: list[list[int]] = [[True, False, True], [1, 1, 0]]
     assert hit_bootstrap(mixed, 100, 3) == seed_bootstrap(mixed, 100, 3)
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import pearsonr
-from skimage.metrics import structural_similarity as skimage_similarity
+from skimage import metrics
 
 from bl_neuro import InputError
 from bl_neuro.leakage import pearson_selectivity, structural_similarity
@@ -29,7 +29,7 @@ def stretched(image: np.ndarray) -> np.ndarray:
 def test_ssim_is_scikit_images(seed: int, channels: int) -> None:
     images, classes, means = drawn(seed, channels)
     expected = [
-        skimage_similarity(stretched(image), stretched(means[label]), data_range=1.0, channel_axis=0)
+        metrics.structural_similarity(stretched(image), stretched(means[label]), data_range=1.0, channel_axis=0)
         for image, label in zip(images, classes)
     ]
     assert structural_similarity(images, classes, means) == pytest.approx(np.mean(expected), abs=1e-9)

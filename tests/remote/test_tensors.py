@@ -70,19 +70,20 @@ def test_json_that_is_none(values: Any) -> None:
 
 
 BOMBS = [
-    pytest.param(["a" * 15_000] + [""] * 15_000, id="a long string, which NumPy pads the others to"),
-    pytest.param([[] for _ in range(50_000)], id="lists of nothing"),
-    pytest.param([[[]] for _ in range(50_000)], id="lists of lists of nothing"),
-    pytest.param([[1, 1] for _ in range(50_000)], id="too many pairs"),
-    pytest.param([1] * 50_000, id="too many"),
-    pytest.param([{}] * 50_000, id="objects"),
-    pytest.param([[0, "a" * 15_000]] * 5_000, id="strings further in"),
+    pytest.param(lambda: ["a" * 15_000] + [""] * 15_000, id="a long string, which NumPy pads the others to"),
+    pytest.param(lambda: [[] for _ in range(50_000)], id="lists of nothing"),
+    pytest.param(lambda: [[[]] for _ in range(50_000)], id="lists of lists of nothing"),
+    pytest.param(lambda: [[1, 1] for _ in range(50_000)], id="too many pairs"),
+    pytest.param(lambda: [1] * 50_000, id="too many"),
+    pytest.param(lambda: [{}] * 50_000, id="objects"),
+    pytest.param(lambda: [[0, "a" * 15_000]] * 5_000, id="strings further in"),
 ]
 
 
-@pytest.mark.parametrize("values", BOMBS)
+@pytest.mark.parametrize("made", BOMBS)
 @pytest.mark.parametrize("shape", [[24], [2, 1, 12]])
-def test_json_is_refused_before_it_takes_memory(values: Any, shape: list[int]) -> None:
+def test_json_is_refused_before_it_takes_memory(made: Callable[[], list[Any]], shape: list[int]) -> None:
+    values = made()
     tracemalloc.start()
     try:
         with pytest.raises(InputError, match="data: expected"):

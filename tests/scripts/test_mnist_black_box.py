@@ -88,8 +88,9 @@ def test_what_beats_v2_is_told() -> None:
 
 
 def test_a_search_that_ends_below_its_warm_start_is_told() -> None:
-    better, worse = {"course": [0.5, 0.9]}, {"course": [0.7, 0.4]}
-    text = page.table(results(cell(0, 0, *V2, hits=6, **better), cell(0, 0, *PEER, hits=4, **worse)))
+    better = cell(0, 0, *V2, hits=6, course=[0.5, 0.9])
+    worse = cell(0, 0, *PEER, hits=4, course=[0.7, 0.4])
+    text = page.table(results(better, worse))
     assert "random on counts (0.700, then 0.400)" in text
     assert "v2 on counts (0.500" not in text
     assert row(text, "v2")[-2] == "0.500"

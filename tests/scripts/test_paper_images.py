@@ -13,7 +13,7 @@ import torch
 
 import bl_neuro as bl
 from bl_neuro.attacks import BrainLeaksV1, GradientInversion
-from bl_neuro.data import load_digits, three_way_split
+from bl_neuro.data import load_dataset, three_way_split
 from bl_neuro.errors import DataError
 from bl_neuro.training import TargetPlan
 
@@ -29,7 +29,7 @@ PLAN = TargetPlan(hidden=(40,), neuron="authors", steps=8)
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Any:
     recipe = training.AuthorsTraining(epochs=30, through_time=200, rate=3e-3, batch=50)
-    split = three_way_split(load_digits(), 0)
+    split = three_way_split(load_dataset("digits"), 0)
     return images.Bench(tmp_path_factory.mktemp("work"), "digits-", split, PLAN, recipe, {"epochs": 3})
 
 

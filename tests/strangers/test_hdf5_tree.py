@@ -48,7 +48,7 @@ def test_it_reads_what_was_written(tmp_path: Path, libver: str) -> None:
     for name, array in arrays.items():
         if name == "bools":  # HDF5 keeps them as an enumeration of bytes
             continue
-        assert np.array_equal(tree["a"][name], array)
+        assert np.array_equal(tree["a"][name], np.asarray(array))
         assert tree["a"][name].dtype == np.asarray(array).dtype
 
 

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 import bl_neuro as bl
-from bl_neuro.backends import Backend, Response, Target, registry
+from bl_neuro.backends import Response
 from bl_neuro.backends.base import Start
+from bl_neuro.backends.registry import BACKENDS
 from bl_neuro.deploy.parity import PairParity, ParityReport, Stimulus, compare, generated
 from bl_neuro.deploy.parity import comparison as comparison_module
 from bl_neuro.deploy.parity.tally import MAP_ROWS, LayerParity, LayerTally
 from bl_neuro.layers import Layer
-from bl_neuro.network import Arithmetic, Network
+from bl_neuro.network import Network
 from bl_neuro.reference import simulate
 from bl_neuro.testing.random_networks import random_conv, random_dense, random_spikes
-from bl_neuro.testing.reference_target import ReferenceTarget, SpikesOnlyTarget
+from bl_neuro.testing.reference_target import ReferenceBackend, ReferenceTarget
+from bl_neuro.testing.registered import registered
 
 NETWORK = random_dense(3, (6, 5, 4), biases=False)
 SPIKES = random_spikes(NETWORK, 1, steps=12, batch=3)
@@ -30,24 +31,10 @@ STEP, NEURON = 3, 1
 """Where `Erring` errs, in its first layer and in the first sample of every run."""
 
 
-class Right(Backend):
+class Right(ReferenceBackend):
     """A backend without a framework, as another package would bring it."""
 
-    name: ClassVar[str] = "right"
-    summary: ClassVar[str] = "NumPy"
-    modules: ClassVar[tuple[str, ...]] = ("numpy",)
-    extra: ClassVar[str] = "none"
-    differentiable: ClassVar[bool] = True
-    arithmetic: ClassVar[Arithmetic | None] = "real"
-    target: ClassVar[type[Target]] = ReferenceTarget
-
-    @classmethod
-    def problems(cls, network: Network) -> list[str]:
-        return []
-
-    @classmethod
-    def open(cls, network: Network, **options: Any) -> Target:
-        return cls.target(network)
+    name = "right"
 
 
 class ErringTarget(ReferenceTarget):
@@ -84,7 +71,8 @@ class Silent(Right):
 
 class Chip(Right):
     name = "chip"
-    target = SpikesOnlyTarget
+    differentiable = False
+    reveals_membrane = False
 
 
 class Picky(Right):
@@ -95,13 +83,13 @@ class Picky(Right):
         return ["layer 0: too plain", "layer 1: too"]
 
 
+OTHERS = (Right, Erring, Unpromising, Silent, Chip, Picky)
+
+
 @pytest.fixture(autouse=True)
-def others(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = [
-        SimpleNamespace(name=each.name, value=each.name, load=lambda each=each: each)
-        for each in (Right, Erring, Unpromising, Silent, Chip, Picky)
-    ]
-    monkeypatch.setattr(registry, "entry_points", lambda group: found if group == "bl_neuro.backends" else [])
+def others() -> Iterator[None]:
+    with registered(BACKENDS, *OTHERS):
+        yield
 
 
 def given_only(network: Network, *substrates: str, spikes: Any = None, **options: Any) -> ParityReport:
@@ -199,9 +187,9 @@ def test_small_pieces_give_the_same_report(monkeypatch: pytest.MonkeyPatch) -> N
     assert {**whole, "seconds": 0} == {**pieces, "seconds": 0}
 
 
-def test_default_is_all_that_can_hold_it_and_the_others_are_told_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_OURS", {})
-    report = compare(NETWORK, batch=1, steps=5)
+def test_default_is_all_that_can_hold_it_and_the_others_are_told_why() -> None:
+    with registered(BACKENDS, *OTHERS, only=True):
+        report = compare(NETWORK, batch=1, steps=5)
     assert report.substrates == ("chip", "erring", "right", "silent", "unpromising")
     assert report.declined == {"picky": "layer 0: too plain; layer 1: too"}
     assert {pair.right for pair in report.pairs} == {"chip"}
@@ -325,7 +313,10 @@ def test_input_neurons_are_driven_with_real_values(needs: Callable[[str], None])
     needs("slayer")
     needs("snntorch")
     neuron = bl.CubaLIF(threshold=30, current_decay=0.5, voltage_decay=0.125)
-    layers = [bl.Input(9, neuron, bias=2), bl.Dense(2 * np.arange(-9, 9).reshape(3, 6), bl.CubaLIF(10, 1, 0.5))]
+    layers: list[Layer] = [
+        bl.Input(9, neuron, bias=2),
+        bl.Dense(2 * np.arange(-9, 9).reshape(3, 6), bl.CubaLIF(10, 1, 0.5)),
+    ]
     network = bl.Network((6,), layers, arithmetic="loihi")
     report = compare(network, ["snntorch", "slayer", "loihi"])
     assert pair_of(report, "slayer", "loihi").exact

@@ -20,7 +20,7 @@ from bl_neuro.training import TargetPlan
 @pytest.fixture(scope="module")
 def digits() -> bl.Network:
     plan = TargetPlan(hidden=(16,), steps=6, proxy_epochs=2, spiking_epochs=1)
-    return bl.training.train_target(bl.data.load_digits(), plan)
+    return bl.training.train_target(bl.data.load_dataset("digits"), plan)
 
 
 def invert(box: Any, queries: int, classes: list[int]) -> Inversions:
@@ -30,6 +30,8 @@ def invert(box: Any, queries: int, classes: list[int]) -> Inversions:
 def same(one: Inversions, other: Inversions) -> bool:
     return (
         torch.equal(one.spikes, other.spikes)
+        and one.rates is not None
+        and other.rates is not None
         and torch.equal(one.rates, other.rates)
         and one.queries == other.queries
         and one.status == other.status
@@ -82,7 +84,7 @@ def left(server: Any, reveals: str, spikes: torch.Tensor, expected: torch.Tensor
         "shape": list(spikes.shape),
         "data": spikes.int().flatten().tolist(),
     }
-    output = {"name": reveals, "datatype": datatype_of(values), "shape": list(values.shape)}
+    output: dict[str, Any] = {"name": reveals, "datatype": datatype_of(values), "shape": list(values.shape)}
     common = {"date", "content-length", "content-type"}
     shown, headers = posted(server, {"inputs": [given]})
     assert json.loads(shown) == {

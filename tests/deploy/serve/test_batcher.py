@@ -150,9 +150,10 @@ def test_who_is_refused_leaves_the_others_of_the_call_their_own_answers(box: Slo
         assert isinstance(found[1], Problem)
         assert found[1].code == "budget_exceeded"
         for number in (0, 2):
-            assert isinstance(found[number], Tensor)
+            answer = found[number]
+            assert isinstance(answer, Tensor)
             with bl.open_target(easy_network(), "loihi") as target:
-                assert torch.equal(found[number], bl.BlackBox(target).query(given[number]))
+                assert torch.equal(answer, bl.BlackBox(target).query(given[number]))
 
     run(box, ledger, story)
     assert box.sizes == [1, 3]

@@ -19,7 +19,7 @@ from bl_neuro.errors import InputError
 def test_attack_url(easy: bl.Network, start: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     server = start(easy)
     common = ["--attack", "v2", "--budget", "300", "--steps", "5", "--json"]
-    found = []
+    found: list[Any] = []
     for place in ([server.url], [str(tmp_path / "model.safetensors"), "--backend", "loihi"]):
         assert run(["attack", *place, *common, "--out", str(tmp_path / f"out{len(found)}")]) == 0
         found.append(json.loads(capsys.readouterr().out))

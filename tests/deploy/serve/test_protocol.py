@@ -35,7 +35,7 @@ class Impatient(BoundedHttp):
 class Served:
     """A small application behind the protocol. What it is asked for: /MUCH, /refuse (reads no body), an echo."""
 
-    def __init__(self, most: int = 1024, **tls: Path) -> None:
+    def __init__(self, most: int = 1024, **tls: Any) -> None:
         self.asked: list[str] = []
         config = uvicorn.Config(
             self._app,
@@ -243,7 +243,7 @@ def test_an_answer_that_is_taken_slowly(served: Served, monkeypatch: pytest.Monk
 
 
 def test_who_is_well_formed_is_served(served: Served) -> None:
-    client = http.client.HTTPConnection(*served.address, timeout=20)
+    client = http.client.HTTPConnection(served.address[0], served.address[1], timeout=20)
     for turn in range(3):  # one connection, kept
         client.request("POST", f"/echo{turn}", iter([b"ab", b"c" * 200_000]), encode_chunked=True,
                        headers={"Transfer-Encoding": "chunked"})  # fmt: skip
