@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from bl_neuro.access import Reveals
-from bl_neuro.attacks import ATTACKS, Attack
+from bl_neuro.attacks import Attack
+from bl_neuro.attacks.registry import ATTACKS
 from bl_neuro.errors import InputError
 from bl_neuro.experiment import definition
 from bl_neuro.experiment.attack_choice import attack_problems
@@ -130,10 +131,8 @@ def attack_table(attack: Attack[Any]) -> dict[str, Any]:
     if name not in ATTACKS or type(attack) is not ATTACKS.find(name) or not is_dataclass(attack):
         raise InputError(f"attacks: expected one of {', '.join(ATTACKS)}, found {attack!r}")
     tables = []
-    makers: dict[str | None, Any] = {None: type(attack)}
-    makers |= {preset: made.make for preset, made in type(attack).presets().items()}
-    for preset, make in makers.items():
-        base = make()
+    for preset, made in {None: type(attack), **{name: each.make for name, each in attack.presets().items()}}.items():
+        base = made()
         changed = [field.name for field in fields(attack) if getattr(attack, field.name) != getattr(base, field.name)]
         settings = {field: _plain(attack.settings()[field]) for field in changed}
         if not attack_problems(name, preset, settings):

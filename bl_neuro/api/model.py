@@ -11,7 +11,8 @@ import numpy as np
 from torch import nn
 
 from bl_neuro.api.command import model_command
-from bl_neuro.data import Dataset, dataset_names, load_dataset
+from bl_neuro.data import Dataset, load_dataset
+from bl_neuro.data.registry import dataset_names
 from bl_neuro.errors import InputError, NetworkError, ReportError, Unsupported
 from bl_neuro.experiment.given_model import SUFFIXES, ModelAudit, Recognised, model_experiment
 from bl_neuro.experiment.material import Place

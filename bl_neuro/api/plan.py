@@ -123,7 +123,7 @@ def _cells(audit: Audit) -> tuple[list[Cell], str | None]:
         source = dataset_source(audit.experiment.dataset.name)
         if audit.experiment.given or source is None or source.classes is None:
             raise
-        return plan_cells(audit.runnable, MissingMaterial(audit.runnable, audit.place, source)), str(error)
+        return plan_cells(audit.runnable, MissingMaterial(audit.runnable, audit.place)), str(error)
 
 
 def _group(cell: Cell) -> tuple[str, ...]:

@@ -14,12 +14,12 @@ from bl_neuro.cli.audit_power import print_power
 from bl_neuro.cli.output import print_json, print_table, say
 from bl_neuro.experiment.findings.estimates import JudgedAttack, Mean
 from bl_neuro.experiment.findings.models import AuditRow, Findings
-from bl_neuro.report.answer import audit_answer
 from bl_neuro.report.words import verdict_line
 from bl_neuro.rounding import fixed
 
 FEW = 5
 """Failures of one kind that are named."""
+ROW = ("target", "substrate", "attack", "reveals")
 
 
 def print_plan(plan: AuditPlan, jobs: int, as_json: bool) -> None:
@@ -29,7 +29,7 @@ def print_plan(plan: AuditPlan, jobs: int, as_json: bool) -> None:
             {
                 "experiment": plan.experiment.model_dump(),
                 "plan": [asdict(row) for row in plan.rows],
-                "power": [view.model_dump(mode="json") for view in plan.power],
+                "power": [finding.model_dump(mode="json") for finding in plan.power],
                 "cells": plan.cells,
                 "done": plan.done,
                 "seconds_left": None if plan.unknown else plan.seconds_left,
@@ -100,7 +100,7 @@ def _row_cells(row: AuditRow, names: Sequence[str]) -> list[str]:
     judged = [row.evaluators.get(name) for name in names]
     first = judged[0]
     return [
-        *row.name,
+        *(getattr(row, name) for name in ROW),
         *(["0", "0"] if first is None else [str(first.attack_accuracy.seeds), str(first.attack_accuracy.n)]),
         "-" if row.target_accuracy is None else fixed(row.target_accuracy.value, 3),
         "-" if row.queries_per_class is None else f"{row.queries_per_class:g}",
@@ -121,8 +121,7 @@ def _print_verdicts(result: AuditResult) -> None:
     """Of attack accuracy, under every evaluator; substrates that score the same are on one line."""
     findings = result.findings
     compared = [comparison for comparison in findings.verdicts if comparison.measure == "hit"]
-    answer = audit_answer(findings)
-    say(f"\n{answer.leakage}\n{answer.question} {answer.word}. {answer.lead}")
+    say(f"\n{result.answer}")
     if not compared and not findings.alike:
         return
     say(f"Attack accuracy, margin {100 * findings.margin:g} points:")
@@ -146,7 +145,7 @@ def _print_replays(findings: Findings) -> None:
     for replay in findings.replays:
         if not replay.identical:
             where = f"{replay.attack} on {replay.reveals}, seed {replay.seed}, restart {replay.restart}"
-            say(f"NOT THE SAME on {replay.substrate} and {replay.of}: {where}: {', '.join(replay.differs)}")
+            say(f"NOT THE SAME on {replay.substrate} and {replay.of}: {where}")
 
 
 def _print_verification(findings: Findings) -> None:

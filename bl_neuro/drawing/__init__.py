@@ -9,6 +9,7 @@ Matplotlib and Pillow are imported when a picture is made, not before.
 """
 
 from bl_neuro.drawing.animation import Animation, event_animation
+from bl_neuro.drawing.contact_sheet import contact_sheet
 from bl_neuro.drawing.courses import leakage_curves
 from bl_neuro.drawing.grid import image_grid
 from bl_neuro.drawing.picture import Picture
@@ -20,6 +21,7 @@ __all__ = [
     "Animation",
     "Picture",
     "attribution_waterfall",
+    "contact_sheet",
     "event_animation",
     "image_grid",
     "leakage_curves",

@@ -207,12 +207,12 @@ class Experiment(Part):
     """The whole file; see the module.
 
     verify: substrates on which a target runs and is compared layer by layer, on what attacks found beside other inputs.
-    skip_missing: leave out substrates whose framework is not installed, instead of failing on them; the findings say
-    which, and why.
     options: by substrate, how targets are opened on it for accuracies and attacks, such as {snntorch = {precision =
     "float32"}}. target: how targets are trained: `trainer`, "default" or "authors" (as the BrainLeaks authors train
     theirs), and settings of that trainer's plan on top of what suits the dataset. twin: the same of the ANN twins, one
     a target, that attacks on networks without spikes take (`attack = "ann"`): `trainer`, "default" or "authors".
+    skip_missing: leave out substrates whose framework is not installed, instead of failing on them; the findings say
+    which, and why.
     """
 
     name: Name

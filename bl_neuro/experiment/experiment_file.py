@@ -103,6 +103,8 @@ def _in_words(details: dict[str, Any]) -> str:
         return str(details["msg"])
     value = repr(details["input"])
     return f"{details['msg']}, found {value if len(value) <= MOST_SHOWN else value[:MOST_SHOWN] + '...'}"
+    value = repr(details["input"])
+    return f"{details['msg']}, found {value if len(value) <= MOST_SHOWN else value[:MOST_SHOWN] + '...'}"
 
 
 def _error_with_lines(path: Path, text: str, problems: list[Problem]) -> ExperimentError:

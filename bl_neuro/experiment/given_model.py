@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from bl_neuro.access import answered
 from bl_neuro.arrays import IntArray
-from bl_neuro.backends import find_backend, open_target
+from bl_neuro.backends import find_backend, missing_reason, open_target
 from bl_neuro.backends.registry import BACKENDS
 from bl_neuro.data import EventDataset
 from bl_neuro.data.registry import dataset_source
@@ -30,8 +30,6 @@ from bl_neuro.training.plans import plan_for
 
 Part = TypeVar("Part", bound=BaseModel)
 SUFFIXES = (".net", ".nir", ".safetensors")
-DEFAULT = "loihi"
-"""Where a model is attacked, and where it is tried out how it takes the data."""
 FEWEST_HELD_OUT = 50
 """Samples of each class that an official test part must have to train and test evaluators within it."""
 
@@ -42,9 +40,10 @@ class ModelAudit:
 
     file: the model's file. dataset: a name, or the path of an .npz or of a folder of images a class. steps: those of
     the plan for the dataset by default. queries: of a search for each class, after its warm start. restarts: how often
-    each attack runs. substrates: `loihi` by default. lava: whether the model is also verified, and an attack
-    replayed, on what a substrate emulates (Lava's own simulator, of `loihi`), where that is installed. trained_on: as
-    in `[model]` of an experiment; the path of a file is relative to the model's folder. convention, dt, reset: of a .nir file, as `bl_neuro.load` takes them.
+    each attack runs. substrates: by default one of real numbers that can hold the model, and the emulator of a chip.
+    lava: whether the model is also verified and replayed on Lava's own simulator, where that is installed. trained_on:
+    as in `[model]` of an experiment; the path of a file is relative to the model's folder. convention, dt, reset: of a
+    .nir file, as `bl_neuro.load` takes them.
     """
 
     file: Path
@@ -67,7 +66,7 @@ class ModelAudit:
 
 
 def model_experiment(request: ModelAudit, root: Path | None = None) -> tuple[Experiment, Recognised]:
-    """The experiment: v1 and v2 on `loihi`, judged by two evaluators, and an attack replayed on Lava's own simulator.
+    """The experiment: v1 and v2, judged by two evaluators, and an attack replayed on what the last substrate emulates.
 
     What the request leaves open about inputs and outputs is recognised on the evaluators' part of the dataset.
 
@@ -86,11 +85,12 @@ def model_experiment(request: ModelAudit, root: Path | None = None) -> tuple[Exp
         model["input_shape"] = list(request.input_shape)
     network = opened_model(_part(ModelPart, model), place)
     steps = request.steps or plan_for(data.name).steps
+    substrates = list(request.substrates or default_substrates(network))
     recognised = recognise(
         network,
         split.evaluator,
         steps,
-        substrate=(request.substrates or [DEFAULT])[0],
+        substrate=substrates[-1],
         encoder=request.encoder,
         input_range=request.input_range,
         class_map=request.class_map,
@@ -100,7 +100,7 @@ def model_experiment(request: ModelAudit, root: Path | None = None) -> tuple[Exp
         model["encoder"] = recognised.encoder
     if recognised.input_range is not None:
         model["input_range"] = list(recognised.input_range)
-    return experiment_from(_document(request, data.name, network, steps, model, dataset)), recognised
+    return experiment_from(_document(request, data.name, network, substrates, steps, model, dataset)), recognised
 
 
 def _split_kind(data: Samples, trained_on: str | None) -> str:
@@ -126,10 +126,17 @@ def _part(kind: type[Part], values: dict[str, Any]) -> Part:
 
 
 def _document(
-    request: ModelAudit, name: str, network: Network, steps: int, model: dict[str, Any], dataset: dict[str, Any]
+    request: ModelAudit,
+    name: str,
+    network: Network,
+    substrates: list[str],
+    steps: int,
+    model: dict[str, Any],
+    dataset: dict[str, Any],
 ) -> dict[str, Any]:
     """The experiment as a file would hold it."""
-    shown, substrates, source = views(network), list(request.substrates or [DEFAULT]), dataset_source(name)
+    shown = views(network)
+    source = dataset_source(name)
     settings = {} if source is None else dict(source.attack_settings.get("v2", {}))
     settings |= {} if request.queries is None else {"queries": request.queries}
     search: dict[str, Any] = {"attack": "v2", "reveals": shown, "settings": settings}
@@ -147,15 +154,24 @@ def _document(
         "evaluators": [{"kind": "conv"}, {"kind": "spiking"}],
         "attacks": [{"attack": "v1"}, search],
     }
-    emulated = {substrate: find_backend(substrate).emulates for substrate in substrates if substrate in BACKENDS}
-    for substrate, original in emulated.items():
-        if request.lava and original is not None and original not in substrates:
-            document["verify"] = [substrate, original]
-            if "counts" in shown:
-                document["replays"] = [
-                    {"substrate": original, "of": substrate, "attacks": ["v2"], "reveals": ["counts"]}
-                ]
+    emulator = next((name for name in substrates if find_backend(name).emulates is not None), None)
+    truth = None if emulator is None else find_backend(emulator).emulates
+    if request.lava and truth is not None and truth not in substrates:
+        document["verify"] = [emulator, truth]
+        if "counts" in shown:
+            document["replays"] = [{"substrate": truth, "of": emulator, "attacks": ["v2"], "reveals": ["counts"]}]
     return document
+
+
+def default_substrates(network: Network) -> list[str]:
+    """One substrate of real numbers, where one is installed that can hold `network`, and the emulator of a chip."""
+    chosen = {
+        backend.arithmetic: name
+        for name, backend in reversed(BACKENDS.usable().items())
+        if backend.differentiable and not backend.problems(network) and missing_reason(backend) is None
+    }
+    emulator = next(name for name, backend in BACKENDS.usable().items() if backend.emulates is not None)
+    return [*([chosen["real"]] if "real" in chosen else []), emulator]
 
 
 def views(network: Network) -> list[str]:
@@ -200,7 +216,7 @@ def recognise(
     data: Samples,
     steps: int,
     *,
-    substrate: str = DEFAULT,
+    substrate: str = "loihi",
     encoder: str | None = None,
     input_range: Sequence[float] | None = None,
     class_map: Sequence[int] | None = None,

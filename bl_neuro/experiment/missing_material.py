@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bl_neuro.data.source import DatasetSource
+from bl_neuro.data.registry import DATASETS
+from bl_neuro.errors import DataError
 from bl_neuro.experiment.definition import Experiment
 from bl_neuro.experiment.material import Material, Place
 
@@ -13,16 +14,18 @@ class MissingMaterial(Material):
     Addresses of cells depend on the samples, so those of its plan are no addresses of results.
     """
 
-    def __init__(self, experiment: Experiment, place: Place, source: type[DatasetSource]) -> None:
-        classes = source.classes or 0
-        self.name = source.name
+    def __init__(self, experiment: Experiment, place: Place) -> None:
+        published = DATASETS.find(experiment.dataset.name)
+        if published.classes is None:
+            raise DataError(f"dataset {published.name}: how many classes it has is not known without its files")
+        self.name = published.name
         self.folder = place.folder
         self.network = None
         self.endpoints = {}
-        self.dataset_classes = classes
-        self.class_map = list(range(classes))
+        self.dataset_classes = published.classes
+        self.class_map = list(range(published.classes))
         self.classes = self.class_map if experiment.classes is None else experiment.classes
-        self.definition = {"name": source.name, "missing": True}
+        self.definition = {"name": published.name, "missing": True}
 
     @property
     def encoder(self) -> str | None:
