@@ -13,7 +13,7 @@ from bl_neuro.backends import available_substrates, find_backend, missing_reason
 from bl_neuro.deploy.loihi_limits import state_bound
 from bl_neuro.deploy.loihi_weights import survives_encoding
 from bl_neuro.deploy.quantize import FixedPointLayer, quantization_problems, quantize
-from bl_neuro.errors import SubstrateError
+from bl_neuro.errors import PluginError
 from bl_neuro.layers import SPIKING, Conv, Dense, Input, Layer
 from bl_neuro.model_file import load
 from bl_neuro.network import Network
@@ -155,7 +155,7 @@ def _on_loihi(layer: FixedPointLayer) -> LoihiLayer:
 def _holder(network: Network, name: str) -> Holder:
     try:
         backend = find_backend(name)
-    except SubstrateError as error:  # another package's, that does not load
+    except PluginError as error:
         return Holder(False, False, [str(error)])
     missing = missing_reason(backend)
     problems = backend.problems(network)

@@ -15,7 +15,7 @@ from bl_neuro.api import tables
 from bl_neuro.attacks import Inversions, load_inversions
 from bl_neuro.drawing import Picture, image_grid
 from bl_neuro.errors import InputError, ModelFileError
-from bl_neuro.experiment.findings.models import AuditCell, Findings
+from bl_neuro.experiment.findings.models import OWN, AuditCell, Findings
 from bl_neuro.experiment.findings.pictures import CellPictures
 from bl_neuro.experiment.running.runner import Failure
 from bl_neuro.experiment.store import Store
@@ -27,8 +27,6 @@ from bl_neuro.report.words import view
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-OWN_TARGETS = ("trained", "given")
-"""Targets that are no controls."""
 MOST_SHOWN = 10
 """Classes that `show` draws, and rows that are printed."""
 
@@ -40,7 +38,7 @@ class AuditResult:
         audit = bl.audit("demo")
         audit.rows                                   # a pandas table: attack accuracy by substrate and attack
         audit.verdicts                               # a pandas table: the verdict on each pair of substrates
-        audit.inversion(attack="v2", substrate="loihi", class_=3).show()
+        audit.inversion(attack="v2", substrate="loihi", label=3).show()
         audit.report                                 # the path of report.html
 
     findings: all of it, as `results.json` holds it. folder: where it lies. failures: cells that failed in this run.
@@ -67,9 +65,9 @@ class AuditResult:
 
     @property
     def answer(self) -> str:
-        """What leaks, and whether the substrate changes it, in a few sentences."""
+        """How much leaks, and whether the substrate changes that, in a few sentences."""
         answer = audit_answer(self.findings)
-        return f"{answer.leakage} {answer.question} {answer.word}. {answer.lead}"
+        return f"{answer.leakage}\n{answer.question} {answer.word}. {answer.lead}"
 
     @cached_property
     def rows(self) -> DataFrame:
@@ -89,42 +87,47 @@ class AuditResult:
     def inversion(
         self,
         attack: str,
-        substrate: str,
+        substrate: str | None = None,
         *,
         reveals: str | None = None,
         seed: int | None = None,
         restart: int = 0,
-        class_: int | None = None,
+        label: int | None = None,
         target: str | None = None,
         rung: str | None = None,
         mitigation: str | None = None,
     ) -> Inversions:
-        """The inversions of one attack on one target; with `class_`, the one of that class.
+        """The inversions of one attack on one target; with `label`, the one of that class. A notebook shows them.
 
-        attack: its label in the tables. reveals: what the box showed, where the attack ran on several views. seed: of
-        the target, the first by default. target: "trained" or "given", or the kind of a control. rung, mitigation: of
-        the ladder of deployment, and what a deployment does against the attack.
+        Of what is None, the first in the tables is taken: of substrates, of what black boxes reveal, and of the seeds
+        of targets. attack: its label in the tables. target: "trained" or "given" by default, or the kind of a control.
+        rung, mitigation: of the ladder of deployment, and what a deployment does against the attack.
 
         Raises:
-            InputError: there is no such attack, or there are several. ModelFileError: its file is gone or damaged.
+            InputError: there is no such attack. ModelFileError: its file is gone or damaged.
         """
-        cells = [
-            cell
-            for cell in self.findings.inversions
-            if (cell.attack, cell.substrate, cell.restart) == (attack, substrate, restart)
-            and (cell.rung, cell.mitigation) == (rung, mitigation)
-            and (cell.target in OWN_TARGETS if target is None else cell.target == target)
-            and (reveals is None or cell.reveals == reveals)
-        ]
-        cells = [cell for cell in cells if cell.seed == (cells[0].seed if seed is None else seed)]
-        if len(cells) != 1:
-            raise InputError(self._why_not_one(cells, attack, substrate, seed, restart))
-        inversions = self._load(cells[0])
-        if class_ is None:
+        wanted = {
+            "attack": attack, "substrate": substrate, "reveals": reveals, "seed": seed, "restart": restart,
+            "target": target,
+        }  # fmt: skip
+        for cell in self.findings.inversions:
+            stated = (value is None or getattr(cell, name) == value for name, value in wanted.items())
+            own = target is not None or cell.target in OWN
+            if all(stated) and own and (cell.rung, cell.mitigation) == (rung, mitigation):
+                return self._of_class(cell, label)
+        known = self.findings.inversions
+        attacks = ", ".join(dict.fromkeys(cell.attack for cell in known)) or "none"
+        substrates = ", ".join(dict.fromkeys(cell.substrate for cell in known)) or "none"
+        asked = ", ".join(f"{name} {value!r}" for name, value in wanted.items() if value is not None)
+        raise InputError(f"inversion: found none of {asked}; there are attacks {attacks} on substrates {substrates}")
+
+    def _of_class(self, cell: AuditCell, label: int | None) -> Inversions:
+        inversions = self._load(cell)
+        if label is None:
             return inversions
-        if class_ not in cells[0].classes:
-            raise InputError(f"class_: expected one of {cells[0].classes}, found {class_}")
-        return inversions.select(cells[0].classes.index(class_))
+        if label not in cell.classes:
+            raise InputError(f"label: expected one of {cell.classes}, found {label}")
+        return inversions.select(cell.classes.index(label))
 
     def show(self) -> Picture:
         """The class means, and below them the first inversions of each attack on each substrate; a notebook shows it.
@@ -151,7 +154,7 @@ class AuditResult:
         """The first attack on the first target of each row that is no control."""
         first: dict[tuple[str, str, str], AuditCell] = {}
         for cell in self.findings.inversions:
-            if cell.target in OWN_TARGETS and cell.rung is None and cell.mitigation is None:
+            if cell.target in OWN and cell.rung is None and cell.mitigation is None:
                 first.setdefault((cell.attack, cell.reveals, cell.substrate), cell)
         return sorted(first.values(), key=lambda cell: (cell.attack, cell.reveals))
 
@@ -161,18 +164,6 @@ class AuditResult:
             raise ModelFileError(f"{self.folder}: the inversions of cell {cell.address} are gone; run the audit again")
         return load_inversions(result.tensors)
 
-    def _why_not_one(
-        self, cells: Sequence[AuditCell], attack: str, substrate: str, seed: int | None, restart: int
-    ) -> str:
-        if cells:
-            views = ", ".join(dict.fromkeys(cell.reveals for cell in cells))
-            return f"reveals: {attack} on {substrate} ran on several views; choose one of {views}"
-        known = self.findings.inversions
-        attacks = ", ".join(dict.fromkeys(cell.attack for cell in known)) or "none"
-        substrates = ", ".join(dict.fromkeys(cell.substrate for cell in known)) or "none"
-        where = f"attack {attack!r} on substrate {substrate!r}, seed {seed}, restart {restart}"
-        return f"inversion: found no {where}; there are attacks {attacks} on substrates {substrates}"
-
     def __repr__(self) -> str:
         findings = self.findings
         done, planned = findings.cells.done, findings.cells.planned
@@ -180,7 +171,7 @@ class AuditResult:
         for row in findings.rows[:MOST_SHOWN]:
             judged = row.evaluators.get(findings.judge)
             accuracy = "not done" if judged is None else f"attack accuracy {judged.attack_accuracy.value:.2f}"
-            control = "" if row.target in OWN_TARGETS else f" ({row.target})"
+            control = "" if row.target in OWN else f" ({row.target})"
             lines.append(f"  {view(row.attack, row.reveals)} on {row.substrate}{control}: {accuracy}")
         if len(findings.rows) > MOST_SHOWN:
             lines.append(f"  and {len(findings.rows) - MOST_SHOWN} more rows")

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from bl_neuro.api.progress import ProgressBars, progress_bars
-from bl_neuro.backends import available_substrates, find_backend, missing_reason, open_target
+from bl_neuro.backends import missing_reason, open_target
+from bl_neuro.backends.registry import BACKENDS
 from bl_neuro.data import Samples, Split, load_dataset, official_split, shared_split, three_way_split
 from bl_neuro.errors import InputError, ReportError
 from bl_neuro.experiment.provenance import now, versions
@@ -121,8 +122,8 @@ def train(
     dataset's own test set), "shared" (target and evaluators on the same samples, as BrainLeaks) or "auto". hidden:
     neurons of each hidden layer. conv: convolutions before them, such as "12c5s2". neuron: "canonical", or "authors"
     for snnTorch's Leaky with subtraction and biases. steps: of an input. noise: background noise in training, 0..1.
-    slayer: train through SLAYER, on Loihi's integers. evaluators: kinds, "conv" and "spiking". twin: train the ANN twin
-    too. device: "auto", "cpu" or "cuda". progress: show bars on a terminal.
+    slayer: train through SLAYER, on Loihi's integers. evaluators: their names, such as "conv" and "spiking". twin:
+    train the ANN twin too. device: "auto", "cpu" or "cuda". progress: show bars on a terminal.
 
     Raises:
         InputError: an argument is not what was expected. DataError: the dataset is missing or damaged. ReportError: the
@@ -268,7 +269,7 @@ def _pair(size: Sequence[int] | None) -> tuple[int, int] | None:
 
 def _accuracy(network: Network, test: Samples, steps: int, seed: int) -> tuple[float | None, str | None]:
     """Test accuracy on the first installed substrate that holds the network and is quick; its own arithmetic first."""
-    backends = [find_backend(name) for name in available_substrates()]
+    backends = BACKENDS.usable().values()
     quick = [backend for backend in backends if backend.differentiable and missing_reason(backend) is None]
     for backend in sorted(quick, key=lambda backend: backend.arithmetic != network.arithmetic):
         if not backend.problems(network):

@@ -49,7 +49,7 @@ def train(
     noise: Annotated[float | None, typer.Option("--noise", help="Background noise in training, 0..1.")] = None,
     slayer: Annotated[bool, typer.Option("--slayer", help="Train through SLAYER, on Loihi's integers.")] = False,
     evaluators: Annotated[
-        str, typer.Option("--evaluators", help="Evaluators to train: conv, spiking, comma-separated; '' for none.")
+        str, typer.Option("--evaluators", help="Evaluators: conv, spiking, authors, comma-separated; '' for none.")
     ] = "conv",
     twin: Annotated[bool, typer.Option("--twin", help="Train the target's ANN twin too.")] = False,
     device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",

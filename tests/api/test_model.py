@@ -30,7 +30,8 @@ def test_a_network_is_saved_into_the_folder_of_results(tmp_path: Path) -> None:
 
 
 def test_a_dataset_and_indices_are_saved_too(tmp_path: Path) -> None:
-    digits: Any = bl.data.load_dataset("digits")
+    digits = bl.data.load_dataset("digits")
+    assert isinstance(digits, Dataset)
     own = Dataset("own", "mine", digits.pixels[:400], digits.labels[:400], digits.class_names)
     used = np.arange(0, 400, 2)
     audit, _ = prepare_model_audit(NETWORK, own, tmp_path / "out", steps=4, trained_on=used)  # type: ignore[arg-type]
@@ -46,7 +47,8 @@ def test_a_dataset_and_indices_are_saved_too(tmp_path: Path) -> None:
 def test_a_file_is_named_as_it_lies_beside_its_data(tmp_path: Path) -> None:
     (tmp_path / "models").mkdir()
     bl.save(NETWORK, tmp_path / "models" / "mine.safetensors")
-    digits: Any = bl.data.load_dataset("digits")
+    digits = bl.data.load_dataset("digits")
+    assert isinstance(digits, Dataset)
     np.savez(tmp_path / "own.npz", images=digits.pixels[:400], labels=digits.labels[:400])
     audit, _ = prepare_model_audit(tmp_path / "models" / "mine.safetensors", tmp_path / "own.npz", steps=4)
     assert audit.experiment.name == "mine"

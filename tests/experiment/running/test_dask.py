@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from bl_neuro.errors import InputError, SubstrateFailed
-from bl_neuro.experiment import provenance
 from bl_neuro.experiment.cells import Cell
+from bl_neuro.experiment.provenance import versions
 from bl_neuro.experiment.running import dask_cluster
 from bl_neuro.experiment.running.runner import RunState
 from bl_neuro.experiment.session import Audit
@@ -27,7 +27,6 @@ CELLS = 17
 LOSES = """\
 import os, signal
 from pathlib import Path
-from bl_neuro.experiment import provenance
 from bl_neuro.experiment.running import worker
 from bl_neuro.experiment import store
 from bl_neuro.experiment import work
@@ -179,7 +178,7 @@ def test_workers_that_do_not_see_the_folder_or_differ_are_refused(
 
     with pytest.raises(SubstrateFailed, match=r"does not see the folder of the results, .*that all machines share"):
         Audit.of(str(small), tmp_path).run(on_change=unseen, scheduler=cluster)
-    found = {**provenance.versions(), "torch": "0.1"}
+    found = {**versions(), "torch": "0.1"}
     monkeypatch.setattr(dask_cluster, "versions", lambda: found)
     with pytest.raises(SubstrateFailed, match=r"has torch .*, not 0\.1, as the run has: results could differ"):
         Audit.of(str(small), tmp_path).run(scheduler=cluster)
