@@ -210,12 +210,13 @@ class AttackContract:
             assert NAME.fullmatch(name)
             assert preset.purpose
             made: Any = preset.make()
-            assert isinstance(made, type(self.attack))
-            assert preset.make(**{field.name: getattr(made, field.name) for field in dataclasses.fields(made)}) == made
+            settings = {field.name: getattr(made, field.name) for field in dataclasses.fields(made)}
+            assert preset.make(**settings) == made
+            assert type(made) is type(self.attack)
 
     def test_every_setting_refuses_another_type(self) -> None:
         """A setting of a wrong type is an InputError that names the setting."""
-        attack: Any = self.attack  # every attack with settings is a dataclass
+        attack: Any = self.attack
         for field in dataclasses.fields(attack):
             with pytest.raises(InputError, match=field.name):
                 dataclasses.replace(attack, **{field.name: object()})
