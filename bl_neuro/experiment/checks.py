@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
+
+from pydantic import BaseModel
 
 from bl_neuro.access import REVEALS
 from bl_neuro.attacks import ATTACKS, Attack
@@ -12,9 +14,11 @@ from bl_neuro.backends import available_substrates, find_backend
 from bl_neuro.data.registry import dataset_source, not_scalable
 from bl_neuro.errors import BlNeuroError, InputError
 from bl_neuro.experiment.attack_choice import attack_problems
+from bl_neuro.experiment.definition import LadderPart, ReplayPart
 from bl_neuro.experiment.mitigation_part import MitigationPart
 from bl_neuro.experiment.toml_lines import KeyPath
 from bl_neuro.mitigations import Mitigation, make_mitigation
+from bl_neuro.network import Arithmetic
 from bl_neuro.settings import SettingProblem, typed_settings
 from bl_neuro.training.plans import TargetPlan, plan_for
 
@@ -33,6 +37,11 @@ def tables(document: dict[str, Any], name: str) -> list[tuple[int, dict[str, Any
 def strings(value: Any) -> list[str]:
     """The strings in `value` where it is a list, else none."""
     return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
+
+
+def _or_default(part: dict[str, Any], kind: type[BaseModel], name: str) -> Any:
+    """What a table says, or what it stands for where it says nothing."""
+    return part.get(name, kind.model_fields[name].default)
 
 
 Problems = Iterator[tuple[KeyPath, str]]
@@ -59,7 +68,7 @@ def replay_problems(document: dict[str, Any]) -> Problems:
         place: KeyPath = ("replays", i)
         yield from _labels(each, place, black, "a black-box attack")
         yield from _seeds(each, place, document)
-        substrate, of = each.get("substrate", "lava"), each.get("of", "loihi")
+        substrate, of = (_or_default(each, ReplayPart, name) for name in ("substrate", "of"))
         if of not in ours:
             yield (*place, "of"), f"expected one of the experiment's substrates, found {of!r}"
         elif substrate in ours:
@@ -76,12 +85,12 @@ def ladder_problems(document: dict[str, Any]) -> Problems:
     labels = [str(each.get("label", each.get("attack"))) for _, each in tables(document, "attacks")]
     yield from _labels(part, ("ladder",), labels, "an attack")
     yield from _seeds(part, ("ladder",), document)
-    for name, default, arithmetic in (("real", "snntorch", "real"), ("loihi", "loihi", "loihi")):
-        substrate = part.get(name, default)
+    for name in get_args(Arithmetic):
+        substrate = _or_default(part, LadderPart, name)
         if substrate not in strings(document.get("substrates")):
             yield ("ladder", name), f"expected one of the experiment's substrates, found {substrate!r}"
-        elif substrate in available_substrates() and find_backend(substrate).arithmetic != arithmetic:
-            yield ("ladder", name), f"expected a substrate of {arithmetic} arithmetic, found {substrate!r}"
+        elif substrate in available_substrates() and find_backend(substrate).arithmetic != name:
+            yield ("ladder", name), f"expected a substrate of {name} arithmetic, found {substrate!r}"
 
 
 def mitigation_problems(document: dict[str, Any]) -> Problems:
@@ -92,7 +101,7 @@ def mitigation_problems(document: dict[str, Any]) -> Problems:
         place: KeyPath = ("mitigations", i)
         yield from _labels(part, place, list(black), "a black-box attack")
         yield from _seeds(part, place, document)
-        substrate = part.get("substrate", "loihi")
+        substrate = _or_default(part, MitigationPart, "substrate")
         if substrate not in strings(document.get("substrates")):
             yield (*place, "substrate"), f"expected one of the experiment's substrates, found {substrate!r}"
         labels = strings(part.get("attacks")) or list(black)
@@ -241,7 +250,7 @@ def _no_network_there(document: dict[str, Any], names: list[str]) -> Problems:
     for i, each in tables(document, "replays"):
         if each.get("of") in names:
             yield ("replays", i, "of"), own
-    for name in ("real", "loihi"):
+    for name in get_args(Arithmetic):
         if table(document.get("ladder")).get(name) in names:
             yield ("ladder", name), own
 
