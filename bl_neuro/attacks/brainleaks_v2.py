@@ -85,6 +85,11 @@ class BrainLeaksV2(QuerySearch):
         return cls(**{**chosen, **changes})
 
     @classmethod
+    def for_nmnist_still(cls, **changes: Any) -> BrainLeaksV2:
+        """Settings for N-MNIST with a picture that stands, to see what its motion is worth: as many queries in all."""
+        return cls.for_nmnist(**{"queries": 400, "form": TimeSegments(count=1), **changes})
+
+    @classmethod
     def for_events(cls, **changes: Any) -> BrainLeaksV2:
         """Settings for events of which no more is known than that they are images that change slowly."""
         return cls(**{"blur": 1.0, "stroke": 1.0, "probe_blur": 2.5, "form": TimeSegments(), **changes})
@@ -100,6 +105,9 @@ class BrainLeaksV2(QuerySearch):
         return {
             "for_mnist": Preset(cls.for_mnist, "images like MNIST's", ("mnist",), (28, 28)),
             "for_nmnist": Preset(cls.for_nmnist, "N-MNIST", ("nmnist",), (34, 34), of_events=True),
+            "for_nmnist_still": Preset(
+                cls.for_nmnist_still, "N-MNIST, as a picture that stands", image_size=(34, 34), of_events=True
+            ),
             "for_events": Preset(cls.for_events, "event recordings of any kind", of_events=True),
             "for_gestures": Preset(cls.for_gestures, "DVS128 gestures", ("dvs_gesture",), (128, 128), of_events=True),
         }
