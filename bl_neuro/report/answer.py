@@ -200,7 +200,10 @@ def _other_evaluator(results: Findings, name: str) -> str:
         *([f"{are(count)} equivalent"] if (count := verdicts.count("equivalent")) else []),
         *([f"{are(count)} open"] if (count := verdicts.count("inconclusive")) else []),
     ]
-    return f"Under the evaluator {name}, of {many(len(compared), 'comparison')} {listed(counts)}."
+    if len(counts) == 1:
+        subject = "the one comparison" if len(compared) == 1 else f"all {len(compared)} comparisons"
+        return f"Under the evaluator {name}, {subject} {counts[0].split(' ', 1)[1]}."
+    return f"Under the evaluator {name}, of {len(compared)} comparisons {listed(counts)}."
 
 
 def _unexpected(results: Findings) -> str:
@@ -246,5 +249,7 @@ def _unfinished(results: Findings) -> str:
     left = results.cells.planned - results.cells.done
     if not left:
         return ""
-    verb = "is" if left == 1 else "are"
-    return f"{many(left, 'cell')} of {results.cells.planned:,} {verb} not done; they may change this."
+    undone = f"{many(left, 'cell')} of {results.cells.planned:,}"
+    return (
+        f"{undone} is not done; it may change this." if left == 1 else f"{undone} are not done; they may change this."
+    )
