@@ -62,7 +62,7 @@ def test_every_public_name_is_there() -> None:
     for name in bl_neuro.__all__:
         assert getattr(bl_neuro, name) is not None
         assert name in dir(bl_neuro)
-    for name in ("data", "leakage", "pictures", "reference", "report", "testing", "training"):
+    for name in ("data", "drawing", "leakage", "reference", "report", "testing", "training"):
         assert getattr(bl_neuro, name).__name__ == f"bl_neuro.{name}"
 
 
@@ -73,9 +73,9 @@ def test_other_names_are_not() -> None:
 
 def test_every_exception_is_ours() -> None:
     exceptions = [getattr(bl_neuro, name) for name in bl_neuro.__all__]
-    ours = [each for each in exceptions if isinstance(each, type) and issubclass(each, Exception)]
+    ours = [value for value in exceptions if isinstance(value, type) and issubclass(value, Exception)]
     assert len(ours) == 21
-    assert all(issubclass(each, bl_neuro.BlNeuroError) for each in ours)
+    assert all(issubclass(error, bl_neuro.BlNeuroError) for error in ours)
 
 
 def test_a_missing_framework_says_what_to_install() -> None:
@@ -88,10 +88,10 @@ for substrate in bl.available_substrates():
     except bl.MissingDependency as error:
         print(error)
 """
-    said = python(code).stdout.splitlines()
+    messages = python(code).stdout.splitlines()
     wanted = {"snntorch": "snntorch", "norse": "norse", "slayer": "lava", "lava": "lava"}
-    assert len(said) == len(wanted)
-    for line, (substrate, extra) in zip(said, wanted.items()):
+    assert len(messages) == len(wanted)
+    for line, (substrate, extra) in zip(messages, wanted.items()):
         assert line.startswith(f"substrate '{substrate}': ")
         assert f'is not installed; install it with: pip install "bl-neuro[{extra}]"' in line
 

@@ -22,15 +22,15 @@ SEVERAL_MODELS = "A model you have already"
 
 def run(block: str, **names: Any) -> dict[str, Any]:
     """What is there after `block` ran beside `names`."""
-    found: dict[str, Any] = {"bl": bl, "np": np, **names}
-    exec(compile(block, "README.md", "exec"), found)
-    return found
+    namespace: dict[str, Any] = {"bl": bl, "np": np, **names}
+    exec(compile(block, "README.md", "exec"), namespace)
+    return namespace
 
 
 def block_after(text: str) -> str:
     """The Python block behind `text`."""
-    (found,) = re.findall(re.escape(text) + r".*?```python\n(.*?)```", README, re.DOTALL)[:1]
-    return str(found)
+    (namespace,) = re.findall(re.escape(text) + r".*?```python\n(.*?)```", README, re.DOTALL)[:1]
+    return str(namespace)
 
 
 def test_every_block_is_run_by_a_test() -> None:
@@ -51,17 +51,17 @@ def test_the_first_attack(needs: Callable[[str], None], tmp_path: Path, monkeypa
 
 
 def test_data_and_training() -> None:
-    found = run(BLOCKS[3])
-    shown = found["judge"].probabilities(found["split"].test.images)
-    assert (shown.argmax(1) == found["split"].test.labels).mean() > 0.9
-    assert (found["target"].input_shape, found["target"].classes) == ((1, 8, 8), 10)
+    namespace = run(BLOCKS[3])
+    shown = namespace["judge"].probabilities(namespace["split"].test.images)
+    assert (shown.argmax(1) == namespace["split"].test.labels).mean() > 0.9
+    assert (namespace["target"].input_shape, namespace["target"].classes) == ((1, 8, 8), 10)
 
 
 def test_a_network_of_ones_own(needs: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     needs("norse")
     monkeypatch.chdir(tmp_path)
-    found = run(BLOCKS[1])
-    assert found["response"].spikes.shape == (20, 5, 10)
+    namespace = run(BLOCKS[1])
+    assert namespace["response"].spikes.shape == (20, 5, 10)
     assert bl.load("model.net").arithmetic == "loihi"
 
 

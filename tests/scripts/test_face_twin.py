@@ -19,9 +19,9 @@ def test_gradients_are_those_of_autograd() -> None:
     images, labels = torch.rand(7, 30), torch.tensor([0, 1, 2, 3, 0, 1, 2])
     parameters = [value for layer in twin.layers for value in (layer.weight, layer.bias)]
     expected = torch.autograd.grad(F.cross_entropy(twin(images), labels), parameters)
-    found = [torch.zeros_like(value) for value in parameters]
-    face_twin.slopes([value.detach() for value in parameters], images, labels, found)
-    for one, other in zip(found, expected):
+    gradients = [torch.zeros_like(value) for value in parameters]
+    face_twin.slopes([value.detach() for value in parameters], images, labels, gradients)
+    for one, other in zip(gradients, expected):
         torch.testing.assert_close(one, other)
 
 

@@ -16,10 +16,10 @@ V2, WARM, PEER, WHITE = ("v2", "counts"), ("warm start", "counts"), ("random", "
 
 def cell(seed: int, repeat: int, attack: str, reveals: str, hits: int, **more: Any) -> dict[str, Any]:
     """Of ten inversions, the first `hits` of which both judges recognise."""
-    found = {"hits": [1] * hits + [0] * (10 - hits), "confidence": [0.5] * 10}
+    judged = {"hits": [1] * hits + [0] * (10 - hits), "confidence": [0.5] * 10}
     named = {"target": "trained", "seed": seed, "attack": attack, "reveals": reveals, "repeat": repeat}
     kept = {"cell": named, "commit": "a" * 40, "queries": 7120, "target_success": [1] * 10, **more}
-    return {**kept, **dict.fromkeys(JUDGES, found)}
+    return {**kept, **dict.fromkeys(JUDGES, judged)}
 
 
 def results(*cells: dict[str, Any]) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def results(*cells: dict[str, Any]) -> dict[str, Any]:
         "settings": {"attacks": attacks},
         "target_accuracy": {"trained 0": 0.97, "untrained 0": 0.1},
         "judge_accuracy": JUDGES,
-        "cells": {str(place): each for place, each in enumerate(cells)},
+        "cells": {str(place): cell for place, cell in enumerate(cells)},
         "made": "2026-01-01T00:00:00+00:00",
         "versions": {"numpy": "1"},
         "machine": {"machine": "x86_64", "cores": "2", "threads": "1"},
@@ -53,13 +53,13 @@ def test_every_search_has_the_same_budget(reveals: str, budget: int) -> None:
 
 def test_white_boxes_have_the_blur_and_window_of_v2() -> None:
     v2, *white = (box.attack_for(box.Cell("trained", 0, name, "counts", 0)) for name in ("v2", "v1", "v2_gradient"))
-    assert {(each.blur, each.window) for each in white} == {(v2.blur, v2.window)}
+    assert {(attack.blur, attack.window) for attack in white} == {(v2.blur, v2.window)}
 
 
 def test_all_attacks_are_repeated_alike_and_nothing_twice() -> None:
-    found = list(box.cells(5, 3))
-    assert len({cell.key for cell in found}) == len(found)
-    counts = Counter((cell.attack, cell.reveals) for cell in found if cell.target == "trained")
+    planned = list(box.cells(5, 3))
+    assert len({cell.key for cell in planned}) == len(planned)
+    counts = Counter((cell.attack, cell.reveals) for cell in planned if cell.target == "trained")
     assert set(counts.values()) == {15}
     assert {attack for attack, _ in counts} == set(box.attacks())
 

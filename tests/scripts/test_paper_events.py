@@ -35,8 +35,8 @@ def bench(tmp_path: Path) -> Any:
 
 def test_cells_come_in_the_order_of_the_entries() -> None:
     entries = {"v2": paper.Entry(SHORT, "counts"), "long": paper.Entry(SHORT, "counts", repeats=1)}
-    found = [(cell.attack, cell.seed, cell.repeat) for cell in paper.cells(entries, 2, 2)]
-    assert found == [("v2", 0, 0), ("v2", 0, 1), ("v2", 1, 0), ("v2", 1, 1), ("long", 0, 0), ("long", 1, 0)]
+    order = [(cell.attack, cell.seed, cell.repeat) for cell in paper.cells(entries, 2, 2)]
+    assert order == [("v2", 0, 0), ("v2", 0, 1), ("v2", 1, 0), ("v2", 1, 1), ("long", 0, 0), ("long", 1, 0)]
 
 
 @pytest.mark.parametrize("target", ["trained", "untrained", "shuffled labels"])
@@ -44,12 +44,12 @@ def test_a_search_is_measured_within_its_budget(target: str, bench: Any, tmp_pat
     needs("loihi")
     judges = {kind: bench.judge(kind) for kind in paper.JUDGES}
     cell = paper.Cell("v2", 0, 0)
-    found = bench.measured(paper.Entry(SHORT, "counts", target), cell, judges, (10, 20, 36, 52, 60))
-    assert found["queries"] == 60 + 3 * 32
-    assert found["course"]["queries"] == [20.0, 36.0, 52.0]
-    assert len(found["target_success"]) == 3
-    assert found == {**bench.measured(paper.Entry(SHORT, "counts", target), cell, judges, (10, 20, 36, 52, 60)),
-                     "seconds": found["seconds"]}  # fmt: skip
+    measured = bench.measured(paper.Entry(SHORT, "counts", target), cell, judges, (10, 20, 36, 52, 60))
+    assert measured["queries"] == 60 + 3 * 32
+    assert measured["course"]["queries"] == [20.0, 36.0, 52.0]
+    assert len(measured["target_success"]) == 3
+    assert measured == {**bench.measured(paper.Entry(SHORT, "counts", target), cell, judges, (10, 20, 36, 52, 60)),
+                     "seconds": measured["seconds"]}  # fmt: skip
     assert not list(tmp_path.glob("*.checkpoint"))
     assert (tmp_path / f"target-{target.replace(' ', '-')}-0.safetensors").exists()
 
@@ -63,9 +63,9 @@ def test_the_kinds_of_targets_differ(bench: Any) -> None:
 def test_white_box_attacks_have_no_course(bench: Any, needs: Any) -> None:
     needs("snntorch")
     judges = {kind: bench.judge(kind) for kind in paper.JUDGES}
-    found = bench.measured(paper.Entry(BrainLeaksV1(iterations=2)), paper.Cell("v1", 0, 0), judges, (20,))
-    assert "course" not in found
-    assert set(found["judges"]) == {"conv", "spiking"}
+    measured = bench.measured(paper.Entry(BrainLeaksV1(iterations=2)), paper.Cell("v1", 0, 0), judges, (20,))
+    assert "course" not in measured
+    assert set(measured["judges"]) == {"conv", "spiking"}
 
 
 def test_courses_are_told_apart_by_seed() -> None:

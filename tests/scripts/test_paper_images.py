@@ -54,10 +54,10 @@ def test_the_authors_start_is_that_of_a_linear_layer() -> None:
 def test_a_cell_holds_every_judges_verdict_and_keeps_its_images(bench: Any) -> None:
     judges = {"conv": bl.training.train_evaluator(bench.split.evaluator, epochs=1)}
     cell = table.Cell("v1", 0)
-    found = bench.measured(BrainLeaksV1(), cell, judges)
-    assert len(found["judges"]["conv"]["hits"]) == 10
-    assert len(found["target_success"]) == 10
-    assert set(found["target_success"]) <= {0, 1}
+    inversions = bench.measured(BrainLeaksV1(), cell, judges)
+    assert len(inversions["judges"]["conv"]["hits"]) == 10
+    assert len(inversions["target_success"]) == 10
+    assert set(inversions["target_success"]) <= {0, 1}
     kept, classes = bench.images(BrainLeaksV1(), cell)
     again, _ = bench.invert(BrainLeaksV1(), cell)
     np.testing.assert_array_equal(kept, images.shown(again).astype(np.float32))
@@ -65,9 +65,9 @@ def test_a_cell_holds_every_judges_verdict_and_keeps_its_images(bench: Any) -> N
 
 
 def test_the_twins_inversion_is_judged_as_an_image(bench: Any) -> None:
-    found, success = bench.invert(GradientInversion(iterations=3), table.Cell("ann", 0))
+    inversions, success = bench.invert(GradientInversion(iterations=3), table.Cell("ann", 0))
     assert success is None
-    np.testing.assert_array_equal(images.shown(found), found.rates.double().numpy())
+    np.testing.assert_array_equal(images.shown(inversions), inversions.rates.double().numpy())
 
 
 def test_the_authors_judge_comes_back_from_its_file(tmp_path: Path) -> None:

@@ -100,8 +100,8 @@ def test_attacks_are_paired_where_both_are_done() -> None:
         {"attack": attack, "seed": seed, "repeat": repeat}
         for attack, seed, repeat in [("v1", 0, 0), ("v2", 0, 0), ("v2", 0, 1), ("v1", 1, 0), ("v3", 0, 0), ("v2", 1, 0)]
     ]
-    found = paper.paired(cells, ("v1", "v2"))
-    assert [(each["attack"], each["seed"], each["repeat"]) for each in found] == [
+    pairs = paper.paired(cells, ("v1", "v2"))
+    assert [(pair["attack"], pair["seed"], pair["repeat"]) for pair in pairs] == [
         ("v1", 0, 0),
         ("v2", 0, 0),
         ("v1", 1, 0),
