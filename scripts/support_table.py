@@ -1,8 +1,8 @@
 """The README's table of what each substrate can hold, made by asking the backends about small networks.
 
     .venv/bin/python scripts/support_table.py              prints the table
-    .venv/bin/python scripts/support_table.py --write      puts it between the `<!-- support -->` marks of the README
-    .venv/bin/python scripts/support_table.py --check      exits with 1 where the README says something else
+    .venv/bin/python scripts/support_table.py --write      puts it into docs/substrates.md, between its marks
+    .venv/bin/python scripts/support_table.py --check      exits with 1 where it says something else
 
 No framework has to be installed: what a backend accepts is its own code (`Backend.problems`).
 """
@@ -23,7 +23,7 @@ from bl_neuro.backends import Backend, find_backend
 from bl_neuro.errors import ModelFileError
 from bl_neuro.files import write_text
 
-README = Path(__file__).resolve().parent.parent / "README.md"
+README = Path(__file__).resolve().parent.parent / "docs" / "substrates.md"
 SUBSTRATES = ("snntorch", "norse", "slayer", "loihi", "lava")
 BEGIN, END = "<!-- support -->", "<!-- /support -->"
 YES, NO = "yes", "no"
@@ -171,7 +171,9 @@ def main() -> int:
     elif not options.check:
         print(table(), end="")
     elif written() != table():
-        print("README.md: its support table is not what the backends say; run scripts/support_table.py --write")
+        print(
+            "docs/substrates.md: its support table is not what the backends say; run scripts/support_table.py --write"
+        )
         return 1
     return 0
 

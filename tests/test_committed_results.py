@@ -58,7 +58,7 @@ def test_a_table_is_made_from_what_was_measured(name: str, text: Callable[[Path]
 
 @TABLES
 @NUDGES
-def test_a_table_does_not_hang_on_last_bits(
+def test_a_table_does_not_depend_on_last_bits(
     name: str, text: Callable[[Path], str], nudge: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for function in ("mean", "std", "quantile"):
@@ -79,6 +79,6 @@ def test_the_summary_of_an_audit_is_made_from_its_results(name: str) -> None:
 
 @AUDITS
 @NUDGES
-def test_the_summary_of_an_audit_does_not_hang_on_last_bits(name: str, nudge: float) -> None:
+def test_the_summary_of_an_audit_does_not_depend_on_last_bits(name: str, nudge: float) -> None:
     results = json.loads((RESULTS / name / "results.json").read_text(), parse_float=lambda text: nudge * float(text))
     assert (RESULTS / name / "summary.md").read_text() == one_page(AuditResults.from_json(json.dumps(results)))

@@ -46,6 +46,7 @@ class BrainLeaksV2(QuerySearch):
     The inversion's spikes are drawn anew in every step, as a rate code is; they are not queried.
 
     Source: BrainLeaks (arXiv 2402.00906), second attack, described there as black box; Wierstra et al. 2014 (NES).
+    Poursiami et al. 2025 (arXiv 2502.05509) inverted spiking networks as black boxes before, with GAMIN.
     """
 
     name: ClassVar[str] = "v2"

@@ -23,6 +23,7 @@ from bl_neuro.report.words import (
     seeds_needed,
     view,
 )
+from bl_neuro.rounding import settled
 
 UNJUDGED = "Not asked"
 
@@ -121,7 +122,7 @@ def _needed(compared: Sequence[Comparison]) -> str:
 
 
 def _largest(compared: Sequence[Comparison]) -> str:
-    found = max(compared, key=lambda each: abs(each.verdict.difference.value))
+    found = max(compared, key=lambda each: settled(abs(each.verdict.difference.value)))
     difference = found.verdict.difference
     side = "more" if difference.value > 0 else "less"
     known = difference.low is not None and difference.high is not None

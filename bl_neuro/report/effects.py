@@ -8,6 +8,7 @@ from bl_neuro.experiment.findings.estimates import Ladder, Mitigation, Verdict
 from bl_neuro.experiment.findings.models import AuditResults
 from bl_neuro.report.views import mitigation_cases
 from bl_neuro.report.words import ATTACKS, listed, many, mitigation, points, view
+from bl_neuro.rounding import settled
 
 CAP = "query_cap"
 
@@ -16,7 +17,7 @@ def disagree(one: Verdict, other: Verdict) -> bool:
     """Whether two evaluators say different things: found or not, beyond the margin or not, more or less."""
     if not (one.found or other.found):
         return False
-    same_side = (one.difference.value > 0) == (other.difference.value > 0)
+    same_side = (settled(one.difference.value) > 0) == (settled(other.difference.value) > 0)
     return (one.found, one.verdict) != (other.found, other.verdict) or not same_side
 
 
@@ -135,7 +136,7 @@ def _removing(tried: list[Mitigation]) -> list[Mitigation]:
 
 
 def _removed(tried: Mitigation) -> float:
-    return tried.leakage.removed.difference.value
+    return settled(tried.leakage.removed.difference.value)
 
 
 def _joined(said: str, otherwise: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bl_neuro.experiment.findings.estimates import ControlFinding, Estimate, Verdict
-from bl_neuro.rounding import fixed
+from bl_neuro.rounding import fixed, settled
 
 ATTACKS = {
     "v1": "v1",
@@ -21,7 +21,7 @@ ATTACKS = {
 
 def percent(fraction: float, decimals: int = 0) -> str:
     """A fraction in 0..1 as a percentage; only an exact 0 or 1 prints as 0% or 100%."""
-    near = round(fraction, 9)  # a mean of ones may end just below 1
+    near = settled(fraction)  # a mean of ones may end just below 1
     for places in (decimals, 1, 2, 3):
         text = fixed(100.0 * near, places)
         if 0.0 < float(text) < 100.0 or near in (0.0, 1.0):
@@ -50,7 +50,7 @@ def decimal(value: float, places: int = 2) -> str:
 
 def amount(value: float) -> str:
     """A number of things, 0 or more, with thousands set apart; one decimal below ten if it is not whole."""
-    near = round(value, 9)
+    near = settled(value)
     return fixed(near, 1, ",") if near < 10 and near != int(near) else fixed(near, 0, ",")
 
 
@@ -188,7 +188,7 @@ def against_chance(found: ControlFinding) -> str:
 
 def p_value(p: float) -> str:
     """`p 0.012`, `p < 0.001`."""
-    return "p < 0.001" if round(p, 9) < 0.001 else f"p {fixed(p, 3)}"
+    return "p < 0.001" if settled(p) < 0.001 else f"p {fixed(p, 3)}"
 
 
 def seen(difference: float) -> str:

@@ -20,7 +20,7 @@ from paper_table import interval, short
 import bl_neuro as bl
 from bl_neuro.files import write_text
 from bl_neuro.leakage import hit_bootstrap, null_verdicts, paired_bootstrap, seed_bootstrap
-from bl_neuro.rounding import fixed
+from bl_neuro.rounding import fixed, settled
 
 WARM = "warm start"
 """The attack that spends the whole budget on v2's warm start."""
@@ -40,7 +40,7 @@ NAMES = {
 }
 """What the README calls them."""
 RESULTS = Path(__file__).resolve().parents[2] / "results" / "mnist-black-box.json"
-README = RESULTS.parent.parent / "README.md"
+README = RESULTS.parent.parent / "docs" / "results.md"
 BEGIN, END = "<!-- mnist -->\n", "<!-- /mnist -->"
 """Where the README's table stands."""
 
@@ -70,11 +70,8 @@ class Cells:
         return float(np.mean(np.concatenate(self.rows(*names))))
 
     def course(self, place: int) -> float:
-        """The named judge's attack accuracy at a place of the courses: 0 after the warm start, -1 at the end.
-
-        Rounded, because two means are compared that may be equal but for the order in which floats were added.
-        """
-        return round(float(np.mean([each["course"][place] for each in self.found.values()])), 9)
+        """The named judge's attack accuracy at a place of the courses: 0 after the warm start, -1 at the end."""
+        return settled(np.mean([each["course"][place] for each in self.found.values()]))
 
     @property
     def has_course(self) -> bool:

@@ -4,8 +4,9 @@
 
 40 people, photographs of 112x92. Two splits, because eight photographs a person are few. "authors": target and judges
 learn from the same 8, as the authors' do. "apart": the target learns from 5, the judges from 3 others. Both are tested
-on the last 2. Targets 10304-3000-40 with the authors' neuron, rate coded over 25 steps, run on `snntorch`; the authors'
-own spiking figures were never published. What is done is kept in --work and --out; a rerun goes on.
+on the last 2. Targets 10304-3000-40 with the authors' neuron, rate coded over 25 steps, run on `snntorch`. The authors'
+repository lists a notebook of their spiking targets, which the copy that we could reach lacks. What is done is kept in
+--work and --out; a rerun goes on.
 
 No picture shows a photograph: the pictures are inversions alone.
 """
@@ -122,7 +123,8 @@ def report(results: Results) -> str:
         "",
         f"40 people, 112x92; targets 10304-3000-40, the authors' neuron, T=25, substrate `{SUBSTRATE}` in {PRECISION}. "
         "Chance: attack accuracy 0.025, top-3 0.075. Ours: mean ± standard deviation of the targets' means [95% "
-        "interval over targets and inversions]. The authors' figures for spiking targets are lost.",
+        "interval over targets and inversions]. The authors' repository lists a notebook of their spiking targets, "
+        "which the copy that we could reach lacks: their figures for spiking targets are not beside ours.",
     ]
     for split, what in SPLITS.items():
         names = [name.removeprefix(f"{split} ") for name in accuracy if name.startswith(f"{split} ")]

@@ -104,3 +104,14 @@ def test_what_another_evaluator_alone_sees_of_mitigations_is_told(make_audit: Ma
         "points from v2, scores."
     ]
     assert mitigation_lines(make_audit(mitigations=[])) == []
+
+
+@pytest.mark.parametrize("values", [(0.3, 0.1 + 0.2), (0.1 + 0.2, 0.3)])
+def test_of_equal_mitigations_the_first_is_named_whatever_their_last_bits(
+    make_audit: Make, audit: AuditResults, values: tuple[float, float]
+) -> None:
+    kinds = zip(("rounding", "noise"), values)
+    (sentence,) = mitigation_lines(
+        make_audit(mitigations=[tried(audit, kind, audit.judge, True, value) for kind, value in kinds])
+    )
+    assert "setting of rounding” removes most: 30.0 points" in sentence
