@@ -12,12 +12,12 @@ from bl_neuro.cli.audit_model import ModelOptions
     ("experiment", "options", "command"),
     [
         ("digits", ModelOptions(), "bl-neuro audit digits"),
-        ("/home/someone/my audit.toml", ModelOptions(), "bl-neuro audit 'my audit.toml'"),
+        ("/shared/someone/my audit.toml", ModelOptions(), "bl-neuro audit 'my audit.toml'"),
         ("audits/mine.toml", ModelOptions(), "bl-neuro audit audits/mine.toml"),
         ("../secret/mine.toml", ModelOptions(), "bl-neuro audit mine.toml"),
         (
             "/data/mnist.net",
-            ModelOptions("mnist", steps=16, class_map="1,0", lava=False, trained_on="/home/someone/used.npy"),
+            ModelOptions("mnist", steps=16, class_map="1,0", lava=False, trained_on="/shared/someone/used.npy"),
             "bl-neuro audit mnist.net --dataset mnist --steps 16 --class-map 1,0 --no-lava --trained-on used.npy",
         ),
         ("m.nir", ModelOptions("~/own.npz"), "bl-neuro audit m.nir --dataset own.npz"),
