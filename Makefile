@@ -16,7 +16,7 @@ env:  ## make or update .venv
 	@scripts/set_up.sh
 
 demo: env  ## the whole story on bundled data, offline (OUT=folder, default runs/demo)
-	$(BIN)/bl-neuro demo $(if $(OUT),--out "$(OUT)")
+	$(BIN)/bl-neuro demo --jobs 2 $(if $(OUT),--out "$(OUT)")
 
 quick: env  ## the quick tests, in a minute and a half (SINCE=main: only of what changed since then)
 	@$(if $(SINCE),places=$$($(BIN)/python scripts/changed_tests.py $(SINCE)) || exit; \

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -29,7 +29,7 @@ class Response:
     spikes: (T, B, *output_shape), 0/1. membrane: the same shape, v before reset divided by the threshold, or None
     where the substrate does not show it. layers: spikes of every spiking layer, (T, B, *layer_shape), if asked for.
     states: current u and voltage v (after reset) of every spiking layer after its answer to the last step, integers
-    (B, *layer_shape), if asked for; substrates in Loihi's arithmetic alone have them.
+    (B, *layer_shape), if asked for, where the backend `shows_states`.
     """
 
     spikes: Tensor
@@ -45,19 +45,33 @@ class Response:
 class Target(ABC):
     """A network opened on a substrate, ready to run. A context manager: some substrates hold processes.
 
-    `samples` counts the samples it was asked to run since it was opened: replays and padding are not counted.
+    `backend` opened it, and declares what the substrate can do. `samples` counts the samples it was asked to run since
+    it was opened: replays and padding are not counted.
     """
 
-    substrate: ClassVar[str]
-    differentiable: ClassVar[bool] = False
-    reveals_membrane: ClassVar[bool] = True
     takes_floats: ClassVar[bool] = True
     """False where `_run` takes spikes of any dtype, so that nothing is converted on the way."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, backend: type[Backend]) -> None:
         self.network = network
+        self.backend = backend
         self.samples = 0
         self._closed = False
+
+    @property
+    def substrate(self) -> str:
+        """The name of the substrate."""
+        return self.backend.name
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether gradients flow through its answers, see `Backend.differentiable`."""
+        return self.backend.differentiable
+
+    @property
+    def reveals_membrane(self) -> bool:
+        """Whether its answers have a membrane, see `Backend.reveals_membrane`."""
+        return self.backend.reveals_membrane
 
     @abstractmethod
     def _run(self, spikes: Tensor, layers: bool, start: Start) -> Response:
@@ -98,17 +112,19 @@ class Target(ABC):
         return spikes
 
     def run_with_states(self, x: Any, start: Start = "aligned") -> Response:
-        """Like `run`, with the spikes and the final states of every layer, where the substrate shows states.
+        """Like `run`, with the spikes and the final states of every layer, where the backend `shows_states`.
 
         Raises:
             Unsupported: it does not. Otherwise as `run`.
         """
+        if not self.backend.shows_states:
+            raise Unsupported(f"substrate '{self.substrate}' does not show the states of its neurons")
         inputs = self._accepted(x, start).detach()
         with torch.no_grad():
             return self._run_with_states(inputs, start)
 
     def _run_with_states(self, inputs: Tensor, start: Start) -> Response:
-        raise Unsupported(f"substrate '{self.substrate}': shows no states of its neurons; use 'loihi' or 'lava'")
+        raise NotImplementedError(f"{type(self).__name__}: its backend shows_states, so it needs _run_with_states")
 
     def _run_pieces(self, pieces: Sequence[Tensor], layers: bool, start: Start) -> list[Response]:
         """The answers to the pieces of a batch, in order."""
@@ -137,25 +153,53 @@ class Target(ABC):
 
 
 class Backend(ABC):
-    """Our adapter for one substrate: says what it needs, what it can hold, and opens targets."""
+    """The adapter for one substrate: declares what it needs and what it can do, and opens targets.
+
+    Nothing outside its own file decides by the name of a substrate: what is particular to one is declared here.
+    """
 
     name: ClassVar[str]
+    """What files, tables and command lines call the substrate."""
+    title: ClassVar[str]
+    """The software that runs the network, as it writes its own name."""
     summary: ClassVar[str]
+    """What it is, in a line."""
     modules: ClassVar[tuple[str, ...]]
     """Modules that must import for this backend to work."""
+    requirement: ClassVar[str]
+    """What pip is asked to install to have them, such as "bl-neuro[norse]"."""
+    newest_python: ClassVar[tuple[int, int] | None] = None
+    """The newest Python that they support, such as (3, 10); None where there is no such limit."""
+    packages: ClassVar[tuple[str, ...]] = ()
+    """Distributions whose versions are recorded with results."""
     imported_here: ClassVar[bool] = True
-    """False where only another process imports them, as with Lava, which insists on a process of its own."""
-    extra: ClassVar[str]
-    """The extra of bl-neuro that installs them."""
+    """False where only another process imports the modules, as with Lava, which needs a process of its own."""
+
     differentiable: ClassVar[bool]
+    """Whether gradients flow through its answers, so that it can be attacked as a white box."""
     reveals_membrane: ClassVar[bool] = True
     """Whether its targets show their output membrane."""
+    shows_states: ClassVar[bool] = False
+    """Whether its targets have `run_with_states`."""
     arithmetic: ClassVar[Arithmetic | None] = None
     """What it computes in, "real" (float64) or "loihi" (Loihi's integers): two substrates of one arithmetic promise
-    identical spikes. None, unless a backend says so: nothing is promised."""
+    identical spikes. None: it promises nothing."""
     holds_24_bits: ClassVar[bool] = True
     """False where states of Loihi's arithmetic may grow beyond 24 bits, where Loihi wraps and clips them: what it
     promises then holds for samples whose states stay within."""
+    emulates: ClassVar[str | None] = None
+    """The substrate whose every bit this one reproduces, faster: that is the ground truth its answers are checked
+    against."""
+
+    single_thread: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    """Options with which a target uses one thread, or one process, at a time."""
+    uses_torch_threads: ClassVar[bool] = True
+    """False where torch's threads are of no use to it, because its threads or processes are its own."""
+
+    @classmethod
+    def serving_options(cls, threads: int) -> dict[str, Any]:
+        """Options for a server that asks it many small queries and has so many threads."""
+        return {}
 
     @classmethod
     @abstractmethod

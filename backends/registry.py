@@ -50,6 +50,11 @@ def find_backend(name: str) -> type[Backend]:
     return BACKENDS.find(name)
 
 
+def substrates_with(fact: str) -> tuple[str, ...]:
+    """Names of the substrates whose backends declare `fact`, such as "differentiable"; broken ones are left out."""
+    return tuple(name for name, backend in BACKENDS.usable().items() if getattr(backend, fact))
+
+
 def missing_reason(backend: type[Backend], **options: Any) -> str | None:
     """Why the backend's framework cannot be used here and exactly what to install, or None where it can.
 
@@ -66,9 +71,12 @@ def missing_reason(backend: type[Backend], **options: Any) -> str | None:
 
 def install_command(backend: type[Backend]) -> str:
     """The command that installs what the backend needs, or says which Python it needs."""
-    command = f'pip install "bl-neuro[{backend.extra}]"'
-    if backend.extra == "lava" and sys.version_info >= (3, 11):
-        return f"{command} under Python 3.10 (Lava supports nothing newer; this is {sys.version.split()[0]})"
+    command = f'pip install "{backend.requirement}"'
+    newest = backend.newest_python
+    if newest is not None and sys.version_info[:2] > newest:
+        python = ".".join(map(str, newest))
+        running = sys.version.split()[0]
+        return f"{command} under Python {python} ({backend.title} supports nothing newer; this is {running})"
     return command
 
 
@@ -100,10 +108,10 @@ def open_target(network: Network, substrate: str, **options: Any) -> Target:
 
 
 def _import_problem(module: str) -> str | None:
-    """Why `module` does not import, or None. What it prints while it does (lava-dl advertises) is kept to itself."""
-    said = io.StringIO()
+    """Why `module` does not import, or None. What it prints meanwhile is dropped: lava-dl advertises."""
+    printed = io.StringIO()
     try:
-        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
             importlib.import_module(module)
     except Exception as error:  # noqa: BLE001 - a broken installation raises anything; the user needs to see what
         return f"{module} is installed but does not import: {type(error).__name__}: {error}"
@@ -118,7 +126,8 @@ def _findable(module: str) -> bool:
 
 
 PROBE_S = 60.0
-"""Most seconds that an interpreter may take to say what it has."""
+"""Most seconds that another interpreter may take to list what it has."""
+ANSWER = "installation: "
 PROBE = """
 import importlib.util, json, sys
 def findable(name):
@@ -127,7 +136,7 @@ def findable(name):
     except (ImportError, ValueError):
         return False
 missing = [name for name in sys.argv[1:] if not findable(name)]
-print("\\nfound: " + json.dumps({"version": sys.version.split()[0], "missing": missing}))
+print("\\ninstallation: " + json.dumps({"version": sys.version.split()[0], "missing": missing}))
 """
 
 
@@ -163,11 +172,11 @@ def _ask(python: str, modules: tuple[str, ...]) -> None:
         raise _Missing(f"the interpreter {python} did not answer in {PROBE_S:g} s") from None
     except (OSError, ValueError) as error:
         raise _Missing(f"the interpreter {python} does not start: {error}") from error
-    said = [line for line in done.stdout.splitlines() if line.startswith("found: ")]
-    if done.returncode or not said:
+    answers = [line for line in done.stdout.splitlines() if line.startswith(ANSWER)]
+    if done.returncode or not answers:
         last = (done.stderr.strip().splitlines() or ["nothing"])[-1]
         raise _Missing(f"{python} is not a Python interpreter that works (exit status {done.returncode}): {last[:300]}")
-    found = json.loads(said[-1].removeprefix("found: "))
-    if found["missing"]:
-        names = ", ".join(found["missing"])
-        raise _Missing(f"{names} not installed in the interpreter {python} (Python {found['version']})")
+    installation = json.loads(answers[-1].removeprefix(ANSWER))
+    if installation["missing"]:
+        names = ", ".join(installation["missing"])
+        raise _Missing(f"{names} not installed in the interpreter {python} (Python {installation['version']})")

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from bl_neuro.backends.base import Response, Target, as_float, checked_input
+from bl_neuro.backends.registry import substrates_with
 from bl_neuro.checks import whole_number
 from bl_neuro.errors import BudgetExceeded, InputError, NotDifferentiable, NotRevealed
-from bl_neuro.mitigations import Mitigation
+from bl_neuro.mitigations.base import Mitigation
+from bl_neuro.reveals import REVEALS as REVEALS
+from bl_neuro.reveals import Reveals as Reveals
 from bl_neuro.seeding import stream
 
 if TYPE_CHECKING:
     from bl_neuro.network import Network, Readout
-
-Reveals = Literal["membrane", "scores", "spikes", "counts", "label"]
-REVEALS: tuple[Reveals, ...] = get_args(Reveals)
 
 
 class WhiteBox:
@@ -32,10 +32,10 @@ class WhiteBox:
     def __init__(self, target: Target) -> None:
         _need_target(target, "white box")
         if not target.differentiable:
+            differentiable = ", ".join(substrates_with("differentiable"))
             raise NotDifferentiable(
-                f"white box: expected a differentiable target (snntorch, norse, slayer, loihi), "
-                f"found {target.substrate}"
-                "; query it through a BlackBox"
+                f"white box: expected a differentiable target ({differentiable}), found {target.substrate}; "
+                "query it through a BlackBox"
             )
         self.target = target
         self.queries = 0
@@ -54,6 +54,9 @@ class WhiteBox:
     def classes(self) -> int:
         """How many classes the target tells apart."""
         return self.target.network.classes
+
+    def __repr__(self) -> str:
+        return f"<WhiteBox of {self.target!r}, {self.queries} queries>"
 
     def run(self, spikes: Any) -> Response:
         """The target's answer to `spikes` (T, B, *input_shape), without gradient."""
@@ -77,8 +80,9 @@ class BlackBox:
 
     reveals: "membrane" (T, B, C); "scores" (B, C), the mean over time of softmax(membrane), what a served classifier
     returns; "spikes" (T, B, C), what a chip's output shows; "counts" (B, C), their sum over time; "label" (B,).
-    budget: queries that may be spent, one a sample; None for no limit. mitigation: what the deployment does to its
-    inputs or to what it shows, see `bl_neuro.mitigations`; its chance comes from `seed`.
+    budget: queries that may be spent, one a sample; None for no limit. mitigation: what the deployment does about
+    inversion, see `bl_neuro.mitigations`: to its inputs, to what it shows, or to the budget; its randomness comes from
+    `seed`. A mitigation of the network itself takes effect where `mitigation.network(network)` is what was opened.
 
     It holds no weights and no gradients, and the target cannot be reached through it.
 
@@ -107,6 +111,7 @@ class BlackBox:
             )
         if mitigation is not None:
             mitigation.check(reveals)
+            reveals, budget = mitigation.reveals(reveals), mitigation.budget(budget)
         gate = _gate(target, reveals, mitigation, seed)
         self._set_up(reveals, budget, target.network.input_shape, target.network.classes, gate)
 
@@ -178,7 +183,14 @@ class BlackBox:
             raise
 
     def __repr__(self) -> str:
-        return f"BlackBox(reveals={self._reveals!r}, spent={self._spent}, budget={self._budget})"
+        return f"<{type(self).__name__}: {self._about()}>"
+
+    def _about(self) -> str:
+        limit = "no limit" if self._budget is None else f"budget {self._budget}"
+        return (
+            f"takes {self._input_shape}, reveals {self._reveals} of {self._classes} classes, "
+            f"{self._spent} queries spent, {limit}"
+        )
 
 
 class Gate(NamedTuple):
@@ -201,7 +213,7 @@ def _gate(target: Target, reveals: Reveals, mitigation: Mitigation | None, seed:
     def ask(spikes: Tensor) -> Tensor:
         readout = target.network.readout
         with torch.no_grad():
-            if mitigation is None:
+            if mitigation is None or not mitigation.changes("inputs", "output"):
                 return reveal(target.run(spikes), reveals, readout)
             with turn:
                 response = target.run(mitigation.inputs(spikes, rng))

@@ -43,10 +43,11 @@ def _printable(text: str) -> str:
 class BlNeuroError(Exception):
     """Base of every exception of bl-neuro.
 
-    found: what a search of queries had found (`bl_neuro.attacks.Inversions`) when this ended it; else None.
+    inversions: what a black-box attack had reconstructed (`bl_neuro.attacks.Inversions`) when the error ended it; else
+    None.
     """
 
-    found: Any = None
+    inversions: Any = None
 
 
 class InputError(BlNeuroError, ValueError):

@@ -9,6 +9,7 @@ import reprlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from typing import Any, Literal
 
 import numpy as np
@@ -148,6 +149,11 @@ class Network:
 
     def __repr__(self) -> str:
         return f"Network({self.input_shape} | {' | '.join(map(str, self.layers))} | {self.fingerprint[:12]})"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(f"<tr><td>{escape(line)}</td></tr>" for line in self.describe())
+        title = f"Network of {self.parameters:,} weights in {self.arithmetic} arithmetic, readout {self.readout}"
+        return f"<table><thead><tr><th>{escape(title)}, takes {self.input_shape}</th></tr></thead>{rows}</table>"
 
 
 def checked_input_shape(input_shape: Iterable[int]) -> Shape:

@@ -11,14 +11,22 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
-from typing import Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
+from bl_neuro._version import __version__
 from bl_neuro.errors import BlNeuroError, InputError, PluginError
 
 Part = TypeVar("Part")
+
+
+class BrokenPart(NamedTuple):
+    """A part that cannot be used: the package that adds it, and what is wrong."""
+
+    package: str
+    reason: str
 
 
 class Registry(Generic[Part]):
@@ -43,7 +51,7 @@ class Registry(Generic[Part]):
     @property
     def names(self) -> tuple[str, ...]:
         """Every name that a part has, ours first; no part is imported."""
-        return (*self.ours, *self._added)
+        return (*self.ours, *(name for name in self._added if name not in self.ours))
 
     def __contains__(self, name: object) -> bool:
         return name in self.ours or name in self._added
@@ -56,39 +64,63 @@ class Registry(Generic[Part]):
 
         Raises:
             InputError: no part has that name (a class of its own for substrates, `UnknownSubstrate`).
-            PluginError: the part of another package does not load, or is not what the group promises.
+            PluginError: the part of another package does not load, is not what the group promises, or shares its name
+                with a part of a third package.
         """
         if name in self.ours:
             return self._imported(self.ours[name])
         if name in self._added:
-            return self._loaded(self._added[name])
+            return self._loaded(name, self._added[name])
         close = difflib.get_close_matches(str(name), self.names, n=1)
         hint = f"; did you mean '{close[0]}'?" if close else ""
         raise self._unknown(f"{self.noun}: expected one of {', '.join(self.names)}, found {name!r}{hint}")
 
-    def broken(self) -> dict[str, str]:
+    def usable(self) -> dict[str, type[Part]]:
+        """Every class by name, without the parts of other packages that do not load (see `broken`)."""
+        broken = self.broken()
+        return {name: self.find(name) for name in self.names if name in self.ours or name not in broken}
+
+    def broken(self) -> dict[str, BrokenPart]:
         """The parts of other packages that cannot be used, by name, each with the reason."""
-        reasons = {}
-        for name, point in self._added.items():
+        broken = {}
+        for name, points in self._added.items():
+            package = _packages(points)
             try:
-                self._loaded(point)
+                if name in self.ours:
+                    raise PluginError(f"{self.noun} '{name}': {package} adds it, but bl-neuro has its own of this name")
+                self._loaded(name, points)
             except PluginError as error:
-                reasons[name] = str(error)
-        return reasons
+                broken[name] = BrokenPart(package, str(error))
+        return broken
+
+    def package(self, name: str) -> str:
+        """The package that a part comes from and its version, such as "bl-neuro 1.2"."""
+        return f"bl-neuro {__version__}" if name in self.ours else _packages(self._added[name])
 
     @cached_property
-    def _added(self) -> dict[str, EntryPoint]:
-        points = sorted(entry_points(group=self.group), key=lambda point: point.name)
-        return {point.name: point for point in points if point.name not in self.ours}
+    def _added(self) -> dict[str, tuple[EntryPoint, ...]]:
+        """The entry points of other packages by name; more than one where packages chose the same name."""
+        added: dict[str, tuple[EntryPoint, ...]] = {}
+        for point in sorted(entry_points(group=self.group), key=lambda point: point.name):
+            added[point.name] = (*added.get(point.name, ()), point)
+        return added
 
-    def _loaded(self, point: EntryPoint) -> type[Part]:
-        base = self._imported(self._base)
+    def _loaded(self, name: str, points: tuple[EntryPoint, ...]) -> type[Part]:
+        place = f"{self.noun} '{name}'"
+        if len({point.value for point in points}) > 1:
+            raise PluginError(f"{place}: {_packages(points)} all add one of this name; uninstall all but one of them")
+        (point, *_), base = points, self._imported(self._base)
         try:
             part = point.load()
         except Exception as error:  # another package's code may raise anything
-            raise PluginError(f"{self.noun} '{point.name}': {point.value} does not load: {error}") from error
+            raise PluginError(f"{place}: {point.value} does not load: {error}") from error
         if not (isinstance(part, type) and issubclass(part, base)):
-            raise PluginError(f"{self.noun} '{point.name}': expected a subclass of {self._base}, found {point.value}")
+            raise PluginError(f"{place}: expected a subclass of {self._base}, found {point.value}")
+        if undefined := _undefined(part, base):
+            raise PluginError(f"{place}: {point.value} does not define {', '.join(undefined)}")
+        own_name = getattr(part, "name", name)
+        if own_name != name:
+            raise PluginError(f"{place}: expected an entry point called '{own_name}', the name that {point.value} has")
         return part
 
     @staticmethod
@@ -96,3 +128,17 @@ class Registry(Generic[Part]):
         module, _, attribute = path.partition(":")
         part: type[Part] = getattr(importlib.import_module(module), attribute)
         return part
+
+
+def _undefined(part: type[Any], base: type[Any]) -> list[str]:
+    """What `base` declares, as a class attribute without a value or an abstract method, and `part` lacks."""
+    annotations: dict[str, Any] = vars(base).get("__annotations__", {})
+    declared = [name for name, annotation in annotations.items() if str(annotation).startswith("ClassVar")]
+    return [name for name in declared if not hasattr(part, name)] + sorted(getattr(part, "__abstractmethods__", ()))
+
+
+def _packages(points: Iterable[EntryPoint]) -> str:
+    """The packages of entry points, each with its version."""
+    sources = (point.dist for point in points)
+    names = (f"{it.metadata['Name']} {it.version}" if it else "a package without metadata" for it in sources)
+    return " and ".join(dict.fromkeys(names))

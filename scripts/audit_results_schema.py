@@ -7,19 +7,19 @@ import argparse
 import sys
 from pathlib import Path
 
-import bl_neuro.report
+import bl_neuro.experiment.findings
 from bl_neuro.experiment.findings.models import SCHEMA, json_schema
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="write the schema instead of comparing")
-    path = Path(bl_neuro.report.__file__).with_name(SCHEMA)
+    path = Path(bl_neuro.experiment.findings.__file__).with_name(SCHEMA)
     if parser.parse_args().write:
         path.write_text(json_schema(), encoding="utf-8")
         return 0
     same = path.read_text(encoding="utf-8") == json_schema()
-    print(f"{path.name}: {'as the models say' if same else 'out of date, run with --write'}")
+    print(f"{path.name}: {'matches the models' if same else 'out of date, run with --write'}")
     return 0 if same else 1
 
 

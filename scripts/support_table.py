@@ -3,6 +3,10 @@
     .venv/bin/python scripts/support_table.py              prints the table
     .venv/bin/python scripts/support_table.py --write      puts it into docs/substrates.md, between its marks
     .venv/bin/python scripts/support_table.py --check      exits with 1 where it says something else
+    .venv/bin/python scripts/support_table.py              prints the table of all registered substrates
+    .venv/bin/python scripts/support_table.py --write      puts that of bl-neuro's own between the `<!-- support -->`
+                                                           marks of the README
+    .venv/bin/python scripts/support_table.py --check      exits with 1 where the README says something else
 
 No framework has to be installed: what a backend accepts is its own code (`Backend.problems`).
 """
@@ -12,19 +16,19 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import bl_neuro as bl
-from bl_neuro.backends import Backend, find_backend
+from bl_neuro.backends import Backend
+from bl_neuro.backends.registry import BACKENDS
 from bl_neuro.errors import ModelFileError
 from bl_neuro.files import write_text
 
 README = Path(__file__).resolve().parent.parent / "docs" / "substrates.md"
-SUBSTRATES = ("snntorch", "norse", "slayer", "loihi", "lava")
 BEGIN, END = "<!-- support -->", "<!-- /support -->"
 YES, NO = "yes", "no"
 WEIGHT = np.array([[0.75, -0.25, 0.5], [0.25, 0.5, -0.5], [-0.25, 1.0, 0.25], [0.5, 0.5, 0.5]])
@@ -111,22 +115,26 @@ def probes() -> dict[str, dict[str, bl.Network]]:
     }
 
 
-def table() -> str:
-    """The table as Markdown, and under it, folded, the reasons that the backends give."""
-    backends = [find_backend(name) for name in SUBSTRATES]
+ARITHMETICS = {"real": "real numbers", "loihi": "Loihi's integers", None: "not declared"}
+
+
+def table(backends: Sequence[type[Backend]] | None = None) -> str:
+    """The table of `backends`, bl-neuro's own by default, as Markdown; under it, folded, the reasons that they give."""
+    if backends is None:
+        backends = [BACKENDS.find(name) for name in BACKENDS.ours]
     notes: dict[str, int] = {}
     lines = [
-        f"| in the network | {' | '.join(f'`{name}`' for name in SUBSTRATES)} |",
-        f"|---|{'---|' * len(SUBSTRATES)}",
+        f"| in the network | {' | '.join(f'`{backend.name}`' for backend in backends)} |",
+        f"|---|{'---|' * len(backends)}",
     ]
     for title, features in probes().items():
-        lines.append(f"| **{title}** |{' |' * len(SUBSTRATES)}")
+        lines.append(f"| **{title}** |{' |' * len(backends)}")
         for feature, network in features.items():
             cells = [_cell(backend, network, notes) for backend in backends]
             lines.append(f"| {feature} | {' | '.join(cells)} |")
-    lines.append(f"| **The substrate** |{' |' * len(SUBSTRATES)}")
+    lines.append(f"| **The substrate** |{' |' * len(backends)}")
     white = [YES if backend.differentiable else NO for backend in backends]
-    arithmetic = ["real numbers" if backend.arithmetic == "real" else "Loihi's integers" for backend in backends]
+    arithmetic = [ARITHMETICS[backend.arithmetic] for backend in backends]
     lines.append(f"| gradients (white box) | {' | '.join(white)} |")
     lines.append(f"| computes in; identical with the others that do | {' | '.join(arithmetic)} |")
     listed = [f"{number}. {note}" for note, number in notes.items()]
@@ -169,7 +177,7 @@ def main() -> int:
     if options.write:
         insert()
     elif not options.check:
-        print(table(), end="")
+        print(table(list(BACKENDS.usable().values())), end="")
     elif written() != table():
         print(
             "docs/substrates.md: its support table is not what the backends say; run scripts/support_table.py --write"

@@ -283,7 +283,11 @@ def test_no_gradient_comes_through(target: Target) -> None:
 
 
 def test_says_what_it_is_without_the_target(target: Target) -> None:
-    assert repr(BlackBox(target, "scores", 9)) == "BlackBox(reveals='scores', spent=0, budget=9)"
+    box = BlackBox(target, "scores", 9)
+    assert repr(box) == (
+        f"<BlackBox: takes {box.input_shape}, reveals scores of {box.classes} classes, 0 queries spent, budget 9>"
+    )
+    assert repr(WhiteBox(target)) == f"<WhiteBox of {target!r}, 0 queries>"
 
 
 # The white box

@@ -15,6 +15,7 @@ HEAVY = (
     "norse",
     "lava",
     "matplotlib",
+    "pandas",
     "pydantic",
     "sklearn",
     "scipy",
@@ -47,7 +48,9 @@ def test_import_is_light() -> None:
     assert loaded_by("import bl_neuro") == []
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["demo", "--help"], ["attack", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["demo", "--help"], ["audit", "--help"], ["attack", "--help"]]
+)
 def test_help_is_light(arguments: list[str]) -> None:
     loaded = loaded_by(f"from bl_neuro.cli import run\nassert run({arguments}) == 0")
     assert set(loaded) <= {"pydantic"}  # newer versions of Typer load it themselves
@@ -108,11 +111,14 @@ assert run(["doctor", "--json"]) == 0
 box = bl.BlackBox(SpikesOnlyTarget(easy_network()))
 assert len(bl.attacks.BrainLeaksV2()(box, classes=[0], steps=3).classes) == 1
 plan = bl.training.TargetPlan(hidden=(4,), steps=2, proxy_epochs=1, spiking_epochs=1)
-assert bl.training.train_target(bl.data.load_digits(), plan).classes == 10
+assert bl.training.train_target(bl.data.load_dataset("digits"), plan).classes == 10
+assert run(["audit", "demo", "--plan"]) == 0
 """
     done = python(code)
     assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
     assert done.stdout.count('"works": false') == 4
     assert done.stdout.count('"works": true') == 1  # our own emulator, by a run
-    assert done.stdout.count("is not installed; install it with: pip install") == 4
-    assert done.stderr == ""
+    assert done.stdout.count("is not installed; install it with: pip install") == 2 * 4  # by doctor and by the plan
+    for substrate in ("snntorch", "norse", "slayer", "lava"):
+        assert f"left out: {substrate}: " in done.stdout

@@ -19,21 +19,23 @@ picture that moves), TimeSegments (a few frames in time). `for_nmnist`, `for_ges
 """
 
 from bl_neuro.attacks.ann_box import AnnBox
-from bl_neuro.attacks.base import Attack
+from bl_neuro.attacks.base import Attack, Preset, StopAttack, TargetView
 from bl_neuro.attacks.brainleaks_v1 import BrainLeaksV1
 from bl_neuro.attacks.brainleaks_v2 import BrainLeaksV2
 from bl_neuro.attacks.brainleaks_v2_gradient import BrainLeaksV2Gradient
 from bl_neuro.attacks.cma_es import CmaEs
+from bl_neuro.attacks.course import QueryCourse
 from bl_neuro.attacks.gradient_inversion import GradientInversion
 from bl_neuro.attacks.input_form import InputForm, Still, TimeSegments
 from bl_neuro.attacks.inversions import Inversions, Status, Trace, load_inversions
 from bl_neuro.attacks.moving_pattern import MovingPattern
 from bl_neuro.attacks.one_plus_one import OnePlusOneEs
-from bl_neuro.attacks.query_search import StopAttack
 from bl_neuro.attacks.random_search import RandomSearch
+from bl_neuro.attacks.registry import ATTACKS
 from bl_neuro.attacks.transfer import TransferAttack, TransferBox
 
 __all__ = [
+    "ATTACKS",
     "AnnBox",
     "Attack",
     "BrainLeaksV1",
@@ -45,10 +47,13 @@ __all__ = [
     "Inversions",
     "MovingPattern",
     "OnePlusOneEs",
+    "Preset",
+    "QueryCourse",
     "RandomSearch",
     "Status",
     "Still",
     "StopAttack",
+    "TargetView",
     "TimeSegments",
     "Trace",
     "TransferAttack",

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from bl_neuro.access import WhiteBox
-from bl_neuro.attacks.base import Progress
+from bl_neuro.attacks.base import Access, Preset, Progress
 from bl_neuro.attacks.gradient_search import (
     OUTPUTS,
     ClassStreams,
@@ -43,7 +43,8 @@ class BrainLeaksV1(ShapedGradientAttack):
     """
 
     name: ClassVar[str] = "v1"
-    access: ClassVar[str] = "white_box"
+    title: ClassVar[str] = "v1"
+    access: ClassVar[Access] = "white_box"
 
     iterations: int = 10
     objective: Output = "membrane"
@@ -56,6 +57,11 @@ class BrainLeaksV1(ShapedGradientAttack):
         Image priors are for you to add (blur=1, window=5), and matter there more than these.
         """
         return cls(**{"iterations": 25, "sparsity": 0.05, "time_blur": 2.0, **changes})
+
+    @classmethod
+    def presets(cls) -> dict[str, Preset]:
+        """See `Attack.presets`."""
+        return {"for_events": Preset(cls.for_events, "event recordings such as N-MNIST", of_events=True)}
 
     def problems(self) -> list[str]:
         """See `AttackWithPriors.problems`."""

@@ -11,11 +11,11 @@ import torch
 
 from bl_neuro.access import BlackBox
 from bl_neuro.arrays import FloatArray
-from bl_neuro.attacks.base import Progress
+from bl_neuro.attacks.base import Preset, Progress
 from bl_neuro.attacks.fitness import SATURATING, centred_hits, centred_ranks, named
 from bl_neuro.attacks.informative_sampling import CONTRASTS, Contrast, InformativeSampling
 from bl_neuro.attacks.input_form import InputForm, Still, TimeSegments
-from bl_neuro.attacks.inversions import Inversions, Status, Trace
+from bl_neuro.attacks.inversions import Inversions, Status
 from bl_neuro.attacks.moving_pattern import MovingPattern
 from bl_neuro.attacks.query_search import PatternOracle, QuerySearch, Stopping, keeping
 from bl_neuro.attacks.warm_start import affordable_probes, first_rates, probe_weights
@@ -50,12 +50,7 @@ class BrainLeaksV2(QuerySearch):
     """
 
     name: ClassVar[str] = "v2"
-    preset_sides: ClassVar[dict[str, tuple[int, int]]] = {
-        "for_mnist": (28, 28),
-        "for_nmnist": (34, 34),
-        "for_gestures": (128, 128),
-    }
-    """Height and width of the images whose pixels the ready-made settings are in."""
+    title: ClassVar[str] = "v2"
 
     learning_rate: float = 1.5
     momentum: float = 0.5
@@ -90,6 +85,11 @@ class BrainLeaksV2(QuerySearch):
         return cls(**{**chosen, **changes})
 
     @classmethod
+    def for_nmnist_still(cls, **changes: Any) -> BrainLeaksV2:
+        """Settings for N-MNIST with a picture that stands, to see what its motion is worth: as many queries in all."""
+        return cls.for_nmnist(**{"queries": 400, "form": TimeSegments(count=1), **changes})
+
+    @classmethod
     def for_events(cls, **changes: Any) -> BrainLeaksV2:
         """Settings for events of which no more is known than that they are images that change slowly."""
         return cls(**{"blur": 1.0, "stroke": 1.0, "probe_blur": 2.5, "form": TimeSegments(), **changes})
@@ -100,13 +100,26 @@ class BrainLeaksV2(QuerySearch):
         return cls.for_events(**{"blur": 4.0, "stroke": 4.0, "probe_blur": 10.0, **changes})
 
     @classmethod
+    def presets(cls) -> dict[str, Preset]:
+        """See `Attack.presets`."""
+        return {
+            "for_mnist": Preset(cls.for_mnist, "images like MNIST's", ("mnist",), (28, 28)),
+            "for_nmnist": Preset(cls.for_nmnist, "N-MNIST", ("nmnist",), (34, 34), of_events=True),
+            "for_nmnist_still": Preset(
+                cls.for_nmnist_still, "N-MNIST, as a picture that stands", image_size=(34, 34), of_events=True
+            ),
+            "for_events": Preset(cls.for_events, "event recordings of any kind", of_events=True),
+            "for_gestures": Preset(cls.for_gestures, "DVS128 gestures", ("dvs_gesture",), (128, 128), of_events=True),
+        }
+
+    @classmethod
     def fewest(cls) -> dict[str, int]:
         """See `QuerySearch.fewest`: a plan may be all warm start, and queries come in pairs."""
         return {**super().fewest(), "queries": 0, "population": 2}
 
     def problems(self) -> list[str]:
         """See `AttackWithPriors.problems`."""
-        found = super().problems()
+        problems = super().problems()
         odd = [name for name in ("queries", "population") if getattr(self, name) % 2]
         rules = [
             (not odd, f"{', '.join(odd)}: expected an even number, since queries come in pairs"),
@@ -115,9 +128,8 @@ class BrainLeaksV2(QuerySearch):
             (0 <= self.momentum < 1, f"momentum: expected 0..1, found {self.momentum}"),
             (0 < self.floor < 0.5, f"floor: expected between 0 and 0.5, found {self.floor}"),
             (self.contrast in CONTRASTS, f"contrast: expected one of {', '.join(CONTRASTS)}, found {self.contrast!r}"),
-            (isinstance(self.form, InputForm), f"form: expected an InputForm, found {self.form!r}"),
         ]
-        return [*found, *(message for holds, message in rules if not holds)]
+        return [*problems, *(message for holds, message in rules if not holds)]
 
     def assumptions(self, box: BlackBox) -> list[str]:
         """See `Attack.assumptions`: the image priors that apply to this box, and the form."""
@@ -153,14 +165,16 @@ class _Search:
     def __init__(self, plan: BrainLeaksV2, oracle: PatternOracle, rng: np.random.Generator) -> None:
         self.plan, self.oracle, self.rng = plan, oracle, rng
         self.prior = plan.prior(oracle.input_shape)
-        self.each = len(oracle.classes), *[1] * len(oracle.input_shape)
-        """Shape of one value a class, to broadcast."""
+        self.class_shape = len(oracle.classes), *[1] * len(oracle.input_shape)
+        """The shape of one value for each class, which broadcasts over inputs."""
         base = max(plan.base_rate, plan.floor) * self.prior.mask
         self.lowest = plan.floor * self.prior.mask
-        self.rates: FloatArray = np.tile(base, self.each)
+        self.rates: FloatArray = np.tile(base, self.class_shape)
         self.velocity: FloatArray = np.zeros_like(self.rates)
         self.sampling = InformativeSampling(oracle.classes, base, plan.contrast, rng)
-        self.trace: list[tuple[int, FloatArray, FloatArray]] = []
+        self.course = oracle.course()
+        self.fitness: FloatArray = np.zeros(len(oracle.classes))
+        """Mean fitness of the last queries of each class, (K,)."""
 
     def affordable(self, wanted: int) -> int:
         """An even number of queries a class, at most `wanted`, that the budget still holds."""
@@ -202,9 +216,9 @@ class _Search:
         hits = (names.reshape(size, -1) == classes).mean(axis=0)
         weights = centred_hits(fitness) if self.oracle.reveals == "label" else centred_ranks(fitness)
         off = (pairs - drawn_from).reshape(frames.shape)
-        gradient = 4 * (weights.reshape(size, *self.each) * off).mean(axis=0)
+        gradient = 4 * (weights.reshape(size, *self.class_shape) * off).mean(axis=0)
         # While nothing names the class, silence beats every input that names another one: look elsewhere, not dimmer.
-        gradient = gradient - self.mean_pixel(gradient) * (hits == 0).reshape(self.each)
+        gradient = gradient - self.mean_pixel(gradient) * (hits == 0).reshape(self.class_shape)
         gradient = self.prior.shape(gradient)
         self.velocity = plan.momentum * self.velocity + (1 - plan.momentum) * gradient
         self.rates = np.clip(self.rates + plan.learning_rate * self.velocity, self.lowest, 1 - plan.floor)
@@ -214,7 +228,7 @@ class _Search:
 
     def attained(self) -> FloatArray:
         """How far each class has come, (K,): the fitness of its queries, and how far off they may be drawn."""
-        return np.asarray(self.trace[-1][1] + self.sampling.away)
+        return np.asarray(self.fitness + self.sampling.away)
 
     def jittered(self, frames: FloatArray) -> FloatArray:
         """Frames (2 x pairs, *input_shape), both of a pair shifted alike, so that their answers compare."""
@@ -224,32 +238,16 @@ class _Search:
 
     def mean_pixel(self, directions: FloatArray) -> FloatArray:
         """How much each direction (K, *input_shape) brightens or dims the input as a whole, shaped to broadcast."""
-        return np.asarray(directions.reshape(len(directions), -1).mean(axis=1).reshape(self.each))
+        return np.asarray(directions.reshape(len(directions), -1).mean(axis=1).reshape(self.class_shape))
 
     def remember(self, fitness: FloatArray) -> None:
         """Adds an entry to the trace."""
-        images = self.oracle.form.images(self.rates, self.oracle.steps)
-        self.trace.append((self.oracle.spent, fitness, images.astype(np.float32)))
+        self.fitness = fitness
+        self.course.add(fitness, self.oracle.form.images(self.rates, self.oracle.steps))
 
     def result(self, status: Status, name: str, seed: int) -> Inversions:
         """The inversions: fresh Bernoulli draws of the form's rates in every step."""
         made = self.oracle.form.rates(self.rates, self.oracle.steps)
         inputs = made.shape if self.oracle.form.still else made.shape[1:]
         spikes = self.rng.random((self.oracle.steps, *inputs)) < made
-        queries, fitness, rates = zip(*self.trace) if self.trace else ((), (), ())
-        count = len(self.oracle.classes)
-        trace = Trace(
-            torch.as_tensor(queries, dtype=torch.int64),
-            torch.from_numpy(np.reshape(fitness, (-1, count))).float(),
-            torch.from_numpy(np.reshape(rates, (-1, *inputs))).float(),
-        )
-        return Inversions(
-            torch.from_numpy(spikes.astype(np.uint8)),
-            torch.from_numpy(self.oracle.classes),
-            torch.from_numpy(made).float(),
-            self.oracle.spent,
-            trace,
-            status,
-            name,
-            seed,
-        )
+        return self.course.inversions(name, seed, status, torch.from_numpy(spikes), torch.from_numpy(made).float())

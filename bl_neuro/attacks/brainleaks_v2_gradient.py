@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from bl_neuro.access import WhiteBox
-from bl_neuro.attacks.base import Progress
+from bl_neuro.attacks.base import Access, Preset, Progress
 from bl_neuro.attacks.gradient_search import (
     ClassStreams,
     ShapedGradientAttack,
@@ -54,7 +54,8 @@ class BrainLeaksV2Gradient(ShapedGradientAttack):
     """
 
     name: ClassVar[str] = "v2_gradient"
-    access: ClassVar[str] = "white_box"
+    title: ClassVar[str] = "v2 gradient"
+    access: ClassVar[Access] = "white_box"
 
     iterations: int = 10
     samples: int = 7
@@ -76,10 +77,18 @@ class BrainLeaksV2Gradient(ShapedGradientAttack):
         """With the authors' settings for DVS128 gestures (100 steps)."""
         return cls(**{**_EVENTS, "learning_rate": 0.1, "smoothing": 0.2, "sparsity": 0.1, **changes})
 
+    @classmethod
+    def presets(cls) -> dict[str, Preset]:
+        """See `Attack.presets`."""
+        return {
+            "for_nmnist": Preset(cls.for_nmnist, "N-MNIST, in 100 steps", ("nmnist",), of_events=True),
+            "for_gestures": Preset(cls.for_gestures, "DVS128 gestures, in 100 steps", ("dvs_gesture",), of_events=True),
+        }
+
     def problems(self) -> list[str]:
         """See `AttackWithPriors.problems`."""
         counts = {"iterations": self.iterations, "samples": self.samples}
-        wrong = [
+        low_counts = [
             f"{name}: expected a whole number of at least 1, found {value}"
             for name, value in counts.items()
             if value < 1
@@ -98,7 +107,7 @@ class BrainLeaksV2Gradient(ShapedGradientAttack):
             (self.cost in COSTS, f"cost: expected one of {', '.join(COSTS)}, found {self.cost!r}"),
             (0 < self.epsilon < math.inf, f"epsilon: expected above 0, found {self.epsilon}"),
         ]
-        return [*super().problems(), *wrong, *(message for holds, message in rules if not holds)]
+        return [*super().problems(), *low_counts, *(message for holds, message in rules if not holds)]
 
     def _invert(self, box: WhiteBox, classes: list[int], steps: int, seed: int, progress: Progress) -> Inversions:
         search = _Search(self, box, classes, steps, seed)
@@ -170,8 +179,8 @@ class _Search:
     def with_density(self, costs: Tensor, gradient: Tensor, spikes: Tensor) -> tuple[Tensor, Tensor]:
         """Cost and gradient with the price of spikes, which needs no target."""
         density = spikes.transpose(0, 1).flatten(1).mean(1)
-        each = self.plan.sparsity / (spikes[:, 0].numel())
-        return costs + self.plan.sparsity * density, gradient + each
+        price = self.plan.sparsity / (spikes[:, 0].numel())
+        return costs + self.plan.sparsity * density, gradient + price
 
     def over_inputs(self, values: Tensor) -> Tensor:
         """Values (..., K) shaped to broadcast over inputs."""

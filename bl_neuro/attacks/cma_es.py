@@ -32,6 +32,9 @@ class CmaEs(PeerSearch):
     """
 
     name: ClassVar[str] = "cma_es"
+    title: ClassVar[str] = "CMA-ES"
+    modules: ClassVar[tuple[str, ...]] = ("cmaes",)
+    extra: ClassVar[str] = "peers"
 
     sigma: float = 0.5
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from bl_neuro.attacks.ann_box import AnnBox
-from bl_neuro.attacks.base import Progress, View
+from bl_neuro.attacks.base import Access, Progress
 from bl_neuro.attacks.gradient_search import ClassStreams, WhiteBoxTrace
 from bl_neuro.attacks.image_prior import AttackWithPriors
 from bl_neuro.attacks.inversions import Inversions, Status
@@ -38,7 +38,8 @@ class GradientInversion(AttackWithPriors[AnnBox]):
     """
 
     name: ClassVar[str] = "ann"
-    access: ClassVar[str] = "white_box"
+    title: ClassVar[str] = "ANN baseline"
+    access: ClassVar[Access] = "ann"
 
     iterations: int = 5000
     learning_rate: float = 0.1
@@ -46,15 +47,10 @@ class GradientInversion(AttackWithPriors[AnnBox]):
     patience: int = 100
     clip: bool = True
 
-    @classmethod
-    def box_type(cls) -> type[View]:
-        """See `Attack.box_type`."""
-        return AnnBox
-
     def problems(self) -> list[str]:
         """See `AttackWithPriors.problems`."""
         counts = {"iterations": self.iterations, "patience": self.patience}
-        wrong = [
+        low_counts = [
             f"{name}: expected a whole number of at least 1, found {value}"
             for name, value in counts.items()
             if value < 1
@@ -66,7 +62,12 @@ class GradientInversion(AttackWithPriors[AnnBox]):
             ),
             (0 <= self.goal < 1, f"goal: expected 0 or more, below 1, found {self.goal}"),
         ]
-        return [*super().problems(), *wrong, *(message for holds, message in rules if not holds)]
+        return [*super().problems(), *low_counts, *(message for holds, message in rules if not holds)]
+
+    def images(self, inversions: Inversions) -> Tensor:
+        """The images themselves, which the spikes are a rate code of."""
+        rates = inversions.rates
+        return inversions.images if rates is None else rates
 
     def _invert(self, box: AnnBox, classes: list[int], steps: int, seed: int, progress: Progress) -> Inversions:
         descent = _Descent(self, box, classes)

@@ -35,8 +35,8 @@ class ShapedGradientAttack(AttackWithPriors[WhiteBox]):
         """See `AttackWithPriors.problems`."""
         if 0 <= self.time_blur <= MAX_STEPS:
             return super().problems()
-        said = f"time_blur: expected at least 0 steps, at most {MAX_STEPS}, found {self.time_blur}"
-        return [*super().problems(), said]
+        message = f"time_blur: expected at least 0 steps, at most {MAX_STEPS}, found {self.time_blur}"
+        return [*super().problems(), message]
 
     def assumptions(self, box: WhiteBox) -> list[str]:
         """See `Attack.assumptions`: the priors that apply to this box."""
@@ -87,13 +87,13 @@ def class_gradient(box: WhiteBox, spikes: Tensor, classes: Tensor, value: ClassV
     Each sample's value depends on that sample alone, so a batch is run in pieces.
     """
     rows = samples_at_once(box, len(spikes))
-    found = [
+    pieces = [
         box.gradient(some, _for_classes(value, labels))
         for some, labels in zip(spikes.split(rows, dim=1), classes.split(rows))
     ]
-    if len(found) == 1:
-        return found[0]
-    return torch.cat([values for values, _ in found]), torch.cat([gradient for _, gradient in found], dim=1)
+    if len(pieces) == 1:
+        return pieces[0]
+    return torch.cat([values for values, _ in pieces]), torch.cat([gradient for _, gradient in pieces], dim=1)
 
 
 def samples_at_once(box: WhiteBox, steps: int) -> int:

@@ -10,7 +10,6 @@ from scipy.special import ndtr
 
 from bl_neuro.arrays import FloatArray, IntArray
 from bl_neuro.attacks.base import Attack, Box
-from bl_neuro.attacks.settings import settle_types
 from bl_neuro.errors import InputError
 
 
@@ -155,13 +154,8 @@ class AttackWithPriors(Attack[Box]):
     window: float | None = None
     image_shape: tuple[int, int] | None = None
 
-    def __post_init__(self) -> None:
-        wrong = settle_types(self) or self.problems()
-        if wrong:
-            raise InputError("; ".join(wrong))
-
     def problems(self) -> list[str]:
-        """Everything that is wrong with the settings, which are of the right types."""
+        """See `Attack.problems`."""
         rules = [
             (0 <= self.blur <= FARTHEST, f"blur: expected at least 0 pixels, at most {FARTHEST}, found {self.blur}"),
             (

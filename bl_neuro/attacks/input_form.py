@@ -92,9 +92,9 @@ class TimeSegments(InputForm):
     density: float = 0.15
 
     def __post_init__(self) -> None:
-        wrong = settle_types(self)
-        if wrong:
-            raise InputError("; ".join(wrong))
+        problems = settle_types(self)
+        if problems:
+            raise InputError("; ".join(problems))
         if self.count < 1:
             raise InputError(f"count: expected a whole number of at least 1, found {self.count}")
         if not 0 < self.density <= 1:

@@ -50,9 +50,9 @@ class MovingPattern(InputForm):
     polarities: int = 1
 
     def __post_init__(self) -> None:
-        wrong = settle_types(self)
-        if wrong:
-            raise InputError("; ".join(wrong))
+        problems = settle_types(self)
+        if problems:
+            raise InputError("; ".join(problems))
         if self.polarities not in (1, 2):
             raise InputError(f"polarities: expected 1 or 2, found {self.polarities}")
         if not 0 < self.contrast < 1:

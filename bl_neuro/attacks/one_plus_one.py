@@ -30,6 +30,7 @@ class OnePlusOneEs(PeerSearch):
     """
 
     name: ClassVar[str] = "one_plus_one"
+    title: ClassVar[str] = "(1+1)-ES"
 
     def searcher(self, rates: FloatArray, prior: ImagePrior, seed: int) -> Searcher:
         """See `PeerSearch.searcher`."""
@@ -54,12 +55,12 @@ class _Mutations(Searcher):
 
     def learn(self, frames: FloatArray, fitness: FloatArray) -> None:
         """Replaces each parent by its child where that is no less fit."""
-        children, found = frames[0], fitness[0]
+        children, child_fitness = frames[0], fitness[0]
         first = np.isneginf(self._fitness)
-        better, kept = found > self._fitness, found >= self._fitness
+        better, kept = child_fitness > self._fitness, child_fitness >= self._fitness
         factor = np.where(first | (kept & ~better), 1.0, np.where(better, GROWTH, GROWTH**-0.25))
         self._flips = np.maximum(self._flips * factor, 1.0)
-        self._parent[kept], self._fitness[kept] = children[kept], found[kept]
+        self._parent[kept], self._fitness[kept] = children[kept], child_fitness[kept]
 
     def _children(self) -> FloatArray:
         """One mutated child of each parent."""

@@ -13,7 +13,7 @@ from bl_neuro.access import BlackBox
 from bl_neuro.arrays import FloatArray
 from bl_neuro.attacks.base import Progress
 from bl_neuro.attacks.image_prior import ImagePrior
-from bl_neuro.attacks.inversions import Inversions, Status, Trace
+from bl_neuro.attacks.inversions import Inversions, Status
 from bl_neuro.attacks.query_search import PatternOracle, QuerySearch, Stopping, keeping
 from bl_neuro.attacks.warm_start import affordable_probes, first_rates, probe_weights
 from bl_neuro.seeding import derived_seed, stream
@@ -88,7 +88,7 @@ class _Run:
     def __init__(self, plan: PeerSearch, oracle: PatternOracle, seed: int) -> None:
         self.plan, self.oracle, self.seed = plan, oracle, seed
         self.status = Status.COMPLETED
-        self.trace: list[tuple[int, FloatArray, FloatArray]] = []
+        self.course = oracle.course()
         prior = self.prior = plan.prior(oracle.input_shape)
         self.chance = stream(seed, f"attack {plan.name} jitter")
         rates: FloatArray = np.tile(plan.base_rate * prior.mask, (len(oracle.classes), *[1] * len(oracle.input_shape)))
@@ -111,9 +111,9 @@ class _Run:
         remaining = self.oracle.remaining
         size = wanted if remaining is None else min(wanted, remaining // len(self.oracle.classes))
         together = 1 if self.searcher.one_by_one else size
-        found = [self.ask(together) for _ in range(size // together if size else 0)]
-        if found:
-            self.remember(np.concatenate(found))
+        fitness = [self.ask(together) for _ in range(size // together if size else 0)]
+        if fitness:
+            self.remember(np.concatenate(fitness))
         if size < wanted:
             self.status = Status.BUDGET_SPENT
         return size == wanted
@@ -129,7 +129,7 @@ class _Run:
 
     def remember(self, fitness: FloatArray) -> None:
         """Adds an entry to the trace."""
-        self.trace.append((self.oracle.spent, fitness.mean(axis=0), self.reconstruction().astype(np.float32)))
+        self.course.add(fitness.mean(axis=0), self.reconstruction())
 
     def reconstruction(self) -> FloatArray:
         """What the search would return now, (K, *input_shape)."""
@@ -140,20 +140,5 @@ class _Run:
         frames, steps = self.reconstruction(), self.oracle.steps
         chance = stream(self.seed, f"attack {self.plan.name} spikes")
         spikes = chance.random((steps, *frames.shape)) < frames
-        count = len(frames)
-        queries, fitness, rates = zip(*self.trace) if self.trace else ((), (), ())
-        trace = Trace(
-            torch.as_tensor(queries, dtype=torch.int64),
-            torch.from_numpy(np.reshape(fitness, (-1, count))).float(),
-            torch.from_numpy(np.reshape(rates, (-1, *frames.shape))).float(),
-        )
-        return Inversions(
-            torch.from_numpy(spikes.astype(np.uint8)),
-            torch.from_numpy(self.oracle.classes),
-            None if self.searcher.rates is None else torch.from_numpy(frames).float(),
-            self.oracle.spent,
-            trace,
-            status,
-            self.plan.name,
-            self.seed,
-        )
+        rates = None if self.searcher.rates is None else torch.from_numpy(frames).float()
+        return self.course.inversions(self.plan.name, self.seed, status, torch.from_numpy(spikes), rates)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
 import numpy as np
 
 from bl_neuro.access import BlackBox
 from bl_neuro.arrays import FloatArray
-from bl_neuro.attacks.base import Progress
+from bl_neuro.attacks.base import Access, Progress, StopAttack
+from bl_neuro.attacks.course import QueryCourse
 from bl_neuro.attacks.fitness import evidence
 from bl_neuro.attacks.image_prior import FARTHEST, AttackWithPriors, ImagePrior
 from bl_neuro.attacks.input_form import InputForm, Still
@@ -36,10 +37,10 @@ class QuerySearch(AttackWithPriors[BlackBox]):
 
     Every query counts against the box's budget, the warm start included. Where the budget ends first, the search is
     returned as it stands, with status `budget_spent`; where `progress` raises `StopAttack`, with status `stopped`. An
-    error of the box, as of an endpoint that went away, comes out with what was found until then (`error.found`).
+    error of the box, as of an endpoint that went away, carries the inversions so far (`error.inversions`).
     """
 
-    access: ClassVar[str] = "black_box"
+    access: ClassVar[Access] = "black_box"
 
     queries: int = 512
     warm_start: int = 640
@@ -61,7 +62,7 @@ class QuerySearch(AttackWithPriors[BlackBox]):
 
     def problems(self) -> list[str]:
         """See `AttackWithPriors.problems`."""
-        wrong = [
+        low_counts = [
             f"{name}: expected a whole number of at least {low}, found {getattr(self, name)}"
             for name, low in self.fewest().items()
             if getattr(self, name) is not None and getattr(self, name) < low
@@ -79,7 +80,16 @@ class QuerySearch(AttackWithPriors[BlackBox]):
                 for name in ("probe_blur", "pen", "stroke", "jitter")
             ),
         ]
-        return [*super().problems(), *wrong, *(message for holds, message in rules if not holds)]
+        return [*super().problems(), *low_counts, *(message for holds, message in rules if not holds)]
+
+    def planned_queries(self, classes: int) -> int:
+        """See `Attack.planned_queries`."""
+        return self.warm_start + self.queries * classes
+
+    def within(self, budget: int, classes: int) -> QuerySearch:
+        """See `Attack.within`: the warm start takes at most half of the budget, and the classes share the rest."""
+        warm_start = min(self.warm_start, budget // 2)
+        return replace(self, warm_start=warm_start, queries=max(2, (budget - warm_start) // classes // 2 * 2))
 
     def assumptions(self, box: BlackBox) -> list[str]:
         """See `Attack.assumptions`: the image priors that apply to this box."""
@@ -112,7 +122,7 @@ MOST_BYTES = 2**27
 
 
 class PatternOracle:
-    """The evidence for `classes` (K) in a black box's answers to patterns. `spent`: queries since it was made.
+    """The evidence for `classes` (K) in a black box's answers to patterns.
 
     form: how a pattern becomes an input; by default it is a frame, held for all steps.
     """
@@ -123,12 +133,11 @@ class PatternOracle:
         self.form = form or Still()
         self.input_shape = self.form.pattern_shape(box.input_shape)
         """Shape of a pattern."""
-        self._box, self._before = box, box.spent
+        self._box = box
 
-    @property
-    def spent(self) -> int:
-        """Queries spent since this oracle was made."""
-        return self._box.spent - self._before
+    def course(self) -> QueryCourse:
+        """A record of the attack's course, from now on."""
+        return QueryCourse(self._box, self.classes.tolist())
 
     @property
     def remaining(self) -> int | None:
@@ -160,21 +169,13 @@ MEMORY = 0.7
 """How much of the average of what was attained stays from one generation to the next."""
 
 
-class StopAttack(Exception):
-    """Raised by a `progress` callback to end a search of queries or a transfer: what it found is returned.
-
-    Its status is `stopped` then. A white-box attack has no such end: the exception comes out of its call, and nothing
-    is returned. No `BlNeuroError`, since nothing went wrong: what handles errors should not take it for one.
-    """
-
-
 @contextmanager
-def keeping(found: Callable[[], Inversions]) -> Iterator[None]:
-    """An error that ends a search, as of an endpoint that went away, takes along what was `found` until then."""
+def keeping(result: Callable[[], Inversions]) -> Iterator[None]:
+    """An error that ends a search, such as an endpoint that went away, carries its `result` so far."""
     try:
         yield
     except BlNeuroError as error:
-        error.found = found()
+        error.inversions = result()
         raise
 
 

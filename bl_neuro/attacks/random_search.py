@@ -17,6 +17,7 @@ class RandomSearch(PeerSearch):
     """Draws frames b ~ Bernoulli(rates of the warm start) and returns the fittest, held for all steps."""
 
     name: ClassVar[str] = "random"
+    title: ClassVar[str] = "random search"
 
     def searcher(self, rates: FloatArray, prior: ImagePrior, seed: int) -> Searcher:
         """See `PeerSearch.searcher`."""

@@ -19,17 +19,18 @@ class WrongType(Exception):
 def settle_types(settings: Any) -> list[str]:
     """Gives every field of the frozen dataclass `settings` a plain value of its type, and returns what cannot have one.
 
-    Whole numbers, numbers, booleans, pairs and lists of these; what else a field may be is not touched.
+    Whole numbers, numbers, booleans, texts, pairs and lists of these, and objects of a class; other hints are not
+    checked.
     """
-    wrong = []
+    problems = []
     kind: Any = type(settings)
     for name, hint in _hints(kind).items():
         value = getattr(settings, name)
         try:
             object.__setattr__(settings, name, _settled(value, hint))
         except WrongType as expected:
-            wrong.append(f"{name}: expected {expected}, found {value!r}")
-    return wrong
+            problems.append(f"{name}: expected {expected}, found {value!r}")
+    return problems
 
 
 @lru_cache(maxsize=64)
@@ -40,7 +41,7 @@ def _hints(kind: Any) -> dict[str, Any]:
 
 def _settled(value: Any, hint: Any) -> Any:
     if get_origin(hint) in (Union, types.UnionType):
-        return _optional(value, [each for each in get_args(hint) if each is not type(None)])
+        return _optional(value, [kind for kind in get_args(hint) if kind is not type(None)])
     if get_origin(hint) is tuple:
         return _pair_or_list(value, get_args(hint))
     if hint is int:
@@ -54,6 +55,8 @@ def _settled(value: Any, hint: Any) -> Any:
         raise WrongType("True or False")
     if get_origin(hint) is Literal and not isinstance(value, str):
         raise WrongType(f"one of {', '.join(map(str, get_args(hint)))}")
+    if isinstance(hint, type) and hint is not bool and not isinstance(value, hint):
+        raise WrongType("a text" if hint is str else f"an object of class {hint.__name__}")
     return bool(value) if hint is bool else value
 
 
@@ -67,16 +70,16 @@ def _optional(value: Any, hints: list[Any]) -> Any:
 
 
 def _number(value: Any) -> float:
-    found = value.item() if isinstance(value, np.generic) else value
-    if isinstance(found, bool) or not isinstance(found, (int, float)):
+    number = value.item() if isinstance(value, np.generic) else value
+    if isinstance(number, bool) or not isinstance(number, (int, float)):
         raise WrongType("a number")
-    return float(found)
+    return float(number)
 
 
 def _pair_or_list(value: Any, hints: Sequence[Any]) -> tuple[Any, ...]:
     """A tuple, of a fixed length or, (X, ...), of any."""
     listed = isinstance(value, (tuple, list, np.ndarray))
-    each = [hints[0]] * len(value) if listed and hints[-1] is Ellipsis else list(hints)
-    if not listed or len(value) != len(each):
+    kinds = [hints[0]] * len(value) if listed and hints[-1] is Ellipsis else list(hints)
+    if not listed or len(value) != len(kinds):
         raise WrongType(f"{'several' if hints[-1] is Ellipsis else len(hints)} values")
-    return tuple(_settled(one, hint) for one, hint in zip(value, each))
+    return tuple(_settled(one, hint) for one, hint in zip(value, kinds))

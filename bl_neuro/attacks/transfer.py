@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from bl_neuro.access import BlackBox, WhiteBox
-from bl_neuro.attacks.base import Attack, Progress, View
+from bl_neuro.attacks.base import Access, Attack, Need, Preset, Progress, StopAttack, TargetView, View
 from bl_neuro.attacks.brainleaks_v1 import BrainLeaksV1
+from bl_neuro.attacks.course import QueryCourse
 from bl_neuro.attacks.fitness import evidence
-from bl_neuro.attacks.inversions import Inversions, Status, Trace
-from bl_neuro.attacks.query_search import StopAttack
-from bl_neuro.attacks.settings import settle_types
+from bl_neuro.attacks.inversions import Inversions, Status
 from bl_neuro.errors import InputError
 from bl_neuro.seeding import derived_seed
+
+MOST_CANDIDATES = 16
+"""Most candidates that a budget is spent on: each takes as long as the attack on the twin."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,9 @@ class TransferBox:
 
     def __post_init__(self) -> None:
         if not isinstance(self.twin, WhiteBox) or not isinstance(self.deployed, BlackBox):
-            found = f"{type(self.twin).__name__} and {type(self.deployed).__name__}"
+            types = f"{type(self.twin).__name__} and {type(self.deployed).__name__}"
             raise InputError(
-                f"transfer box: expected a WhiteBox of the twin and a BlackBox of the target, found {found}"
+                f"transfer box: expected a WhiteBox of the twin and a BlackBox of the target, found {types}"
             )
         twin, deployed = ((box.input_shape, box.classes) for box in (self.twin, self.deployed))
         if twin != deployed:
@@ -67,24 +69,50 @@ class TransferAttack(Attack[TransferBox]):
     """
 
     name: ClassVar[str] = "transfer"
-    access: ClassVar[str] = "transfer"
+    title: ClassVar[str] = "transfer"
+    access: ClassVar[Access] = "black_box"
+    needs: ClassVar[tuple[Need, ...]] = ("twin",)
 
     attack: Attack[WhiteBox] = field(default_factory=BrainLeaksV1)
     candidates: int = 4
 
-    def __post_init__(self) -> None:
-        if not isinstance(self.attack, Attack) or self.attack.box_type() is not WhiteBox:
-            raise InputError(f"attack: expected one that takes a WhiteBox, found {type(self.attack).__name__}")
-        wrong = settle_types(self)
-        if not wrong and self.candidates < 1:
-            wrong = [f"candidates: expected a whole number of at least 1, found {self.candidates}"]
-        if wrong:
-            raise InputError("; ".join(wrong))
+    @classmethod
+    def for_events(cls, **changes: Any) -> TransferAttack:
+        """With BrainLeaksV1's settings for event recordings on the twin."""
+        return cls(**{"attack": BrainLeaksV1.for_events(), **changes})
+
+    @classmethod
+    def presets(cls) -> dict[str, Preset]:
+        """See `Attack.presets`."""
+        return {"for_events": Preset(cls.for_events, "event recordings such as N-MNIST", of_events=True)}
+
+    def problems(self) -> list[str]:
+        """See `Attack.problems`."""
+        rules = [
+            (
+                isinstance(self.attack, Attack) and self.attack.box_type() is WhiteBox,
+                f"attack: expected one that takes a WhiteBox, found {type(self.attack).__name__}",
+            ),
+            (self.candidates >= 1, f"candidates: expected a whole number of at least 1, found {self.candidates}"),
+        ]
+        return [message for holds, message in rules if not holds]
 
     @classmethod
     def box_type(cls) -> type[View]:
         """See `Attack.box_type`."""
         return TransferBox
+
+    def open_box(self, view: TargetView) -> TransferBox:
+        """See `Attack.open_box`: both the copy and the target."""
+        return TransferBox(view.twin(), view.black_box())
+
+    def planned_queries(self, classes: int) -> int:
+        """See `Attack.planned_queries`."""
+        return self.candidates * classes
+
+    def within(self, budget: int, classes: int) -> TransferAttack:
+        """See `Attack.within`: as many candidates as the budget pays for, up to 16."""
+        return replace(self, candidates=max(1, min(budget // classes, MOST_CANDIDATES)))
 
     def assumptions(self, box: TransferBox) -> list[str]:
         """See `Attack.assumptions`: those of the attack on the twin."""
@@ -95,7 +123,7 @@ class TransferAttack(Attack[TransferBox]):
         return {"attack": {"name": self.attack.name, **self.attack.settings()}, "candidates": self.candidates}
 
     def _invert(self, box: TransferBox, classes: list[int], steps: int, seed: int, progress: Progress) -> Inversions:
-        told = _Told(progress, self.candidates)
+        shared = _SharedProgress(progress, self.candidates)
 
         def candidate(number: int) -> Inversions:
             return self.attack(
@@ -103,7 +131,7 @@ class TransferAttack(Attack[TransferBox]):
                 classes=classes,
                 steps=steps,
                 seed=derived_seed(seed, "transfer candidate", number),
-                progress=told.of(number),
+                progress=shared.of(number),
             )
 
         first = candidate(0)
@@ -111,7 +139,7 @@ class TransferAttack(Attack[TransferBox]):
         for number in range(self.candidates):
             if not best.compare(candidate(number) if number else first):
                 break
-            if told.to_stop and number + 1 < self.candidates:
+            if shared.to_stop and number + 1 < self.candidates:
                 best.status = Status.STOPPED
                 break
         return best.result(self.name, seed)
@@ -121,38 +149,29 @@ class _Best:
     """The best candidate of each class so far, and what the target's answers to it were worth, (K,)."""
 
     def __init__(self, box: BlackBox, first: Inversions) -> None:
-        self.box, self.before = box, box.spent
+        self.box, self.course = box, QueryCourse(box, first.classes.tolist())
         self.classes, self.spikes, self.rates = first.classes, first.spikes, first.rates
         self.status = Status.COMPLETED
-        self.trace: list[tuple[int, Tensor, Tensor]] = []
         self.fitness = torch.full((len(self.classes),), -torch.inf, dtype=torch.float64)
 
     def compare(self, candidate: Inversions) -> bool:
         """Asks the target about a candidate and keeps what is better. Returns whether the budget allowed it."""
-        if self.box.remaining is not None and self.box.remaining < len(self.classes):
+        if not self.course.affords(len(self.classes)):
             self.status = Status.BUDGET_SPENT
             return False
         answers = evidence(self.box.query(candidate.spikes), self.box.reveals, self.box.classes)
-        found = torch.from_numpy(answers)[torch.arange(len(self.classes)), self.classes]
-        better = found > self.fitness
-        self.fitness = torch.where(better, found, self.fitness)
+        fitness = torch.from_numpy(answers)[torch.arange(len(self.classes)), self.classes]
+        better = fitness > self.fitness
+        self.fitness = torch.where(better, fitness, self.fitness)
         self.spikes = _chosen(better, candidate.spikes, self.spikes)
         if self.rates is not None and candidate.rates is not None:
             self.rates = _chosen(better, candidate.rates, self.rates, self.rates.dim() - self.spikes.dim() + 1)
-        self.trace.append((self.box.spent - self.before, self.fitness.float(), self.spikes.float().mean(0)))
+        self.course.add(self.fitness, self.spikes.float().mean(0))
         return True
 
     def result(self, name: str, seed: int) -> Inversions:
         """What was kept."""
-        shape = (0, len(self.classes), *self.spikes.shape[2:])
-        queries, objectives, rates = zip(*self.trace) if self.trace else ((), (), ())
-        trace = Trace(
-            torch.as_tensor(queries, dtype=torch.int64),
-            torch.stack(objectives) if objectives else torch.zeros(shape[:2]),
-            torch.stack(rates) if rates else torch.zeros(shape),
-        )
-        spent = self.box.spent - self.before
-        return Inversions(self.spikes, self.classes, self.rates, spent, trace, self.status, name, seed)
+        return self.course.inversions(name, seed, self.status, self.spikes, self.rates)
 
 
 def _chosen(first: Tensor, one: Tensor, other: Tensor, axis: int = 1) -> Tensor:
@@ -162,8 +181,8 @@ def _chosen(first: Tensor, one: Tensor, other: Tensor, axis: int = 1) -> Tensor:
     return torch.where(first.reshape(shape), one, other)
 
 
-class _Told:
-    """Progress over several equal parts, which may be told to stop: the part goes on, and no other begins."""
+class _SharedProgress:
+    """Progress over several equal parts. StopAttack lets the part that runs go on, and no other begins."""
 
     def __init__(self, progress: Progress, parts: int) -> None:
         self._progress, self._parts = progress, parts
@@ -172,10 +191,10 @@ class _Told:
     def of(self, number: int) -> Progress:
         """The progress of one part."""
 
-        def told(done: int, total: int) -> None:
+        def report(done: int, total: int) -> None:
             try:
                 self._progress(number * total + done, self._parts * total)
             except StopAttack:
                 self.to_stop = True
 
-        return told
+        return report

@@ -6,8 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bl_neuro.cli.output import print_json, print_table, say
-from bl_neuro.data.catalogue import VARIABLE, data_root
-from bl_neuro.data.status import DataStatus, data_status
+from bl_neuro.data.registry import data_status
+from bl_neuro.data.source import VARIABLE, DataStatus, data_root
 from bl_neuro.errors import DataError
 
 
@@ -16,23 +16,28 @@ def status(root: Path | None, as_json: bool) -> None:
     base = data_root(root)
     if base is not None and not base.is_dir():
         raise DataError(f"{base}: expected the folder that holds the datasets, found {_instead(base)}")
-    found = data_status(root)
+    datasets = data_status(root)
     if as_json:
-        print_json({"root": None if base is None else str(base), "datasets": [asdict(each) for each in found]})
+        print_json({"root": None if base is None else str(base), "datasets": [asdict(dataset) for dataset in datasets]})
         return
     if base is None:
         say(f"No data root: name one with --root or in {VARIABLE}.")
-    rows = [[each.name, each.state, f"{each.found:,}", f"{each.published:,}", _place(each)] for each in found]
-    print_table("Datasets" if base is None else f"Datasets in {base}", ["name", "", "found", "of", "where"], rows, 2)
-    for each in found:
-        if each.problem is not None:
-            say(f"\n{each.name}: {each.problem}")
-        if each.state != "complete":
-            say(f"\n{each.name}: {each.how_to_get}")
+    columns = ["name", "", "found", "of", "where"]
+    print_table("Datasets" if base is None else f"Datasets in {base}", columns, [_row(it) for it in datasets], 2)
+    for dataset in datasets:
+        if dataset.problem is not None:
+            say(f"\n{dataset.name}: {dataset.problem}")
+        if dataset.state != "complete":
+            say(f"\n{dataset.name}: {dataset.how_to_get}")
 
 
-def _place(each: DataStatus) -> str:
-    return each.folder or ("inside a package" if each.state == "complete" else "nowhere to look")
+def _row(dataset: DataStatus) -> list[str]:
+    place = dataset.folder or ("inside a package" if dataset.state == "complete" else "nowhere to look")
+    return [dataset.name, dataset.state, _count(dataset.found), _count(dataset.published), place]
+
+
+def _count(samples: int | None) -> str:
+    return "" if samples is None else f"{samples:,}"
 
 
 def _instead(base: Path) -> str:

@@ -1,23 +1,28 @@
-"""`bl-neuro doctor`: which substrates work here, shown by running a small network on each."""
+"""`bl-neuro doctor`: which substrates work here, shown by a run on each, and which parts packages have added."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
-from bl_neuro.backends import available_substrates, find_backend, missing_reason, open_target
-from bl_neuro.cli.output import print_json, print_table, progress_bars, say
+from bl_neuro.api.progress import progress_bars
+from bl_neuro.backends import find_backend, missing_reason, open_target
+from bl_neuro.backends.registry import BACKENDS
+from bl_neuro.cli.output import print_json, print_table, say
 from bl_neuro.errors import SubstrateError
 from bl_neuro.experiment.provenance import machine, versions
 from bl_neuro.layers import Dense
 from bl_neuro.network import Network
 from bl_neuro.neuron import CubaLIF
+from bl_neuro.registries import registries
+from bl_neuro.registry import Registry
 
 ALSO = ("numba", "nir", "h5py", "safetensors")
-"""Packages whose versions are told beside those of `versions`."""
+"""Packages whose versions are shown beside those of `versions`."""
 CPU_FEATURES = (
     "avx2",
     "fma",
@@ -30,56 +35,86 @@ CPU_FEATURES = (
     "neon",
     "dotprod",
 )
-"""What makes `loihi` and the 8-bit products quick, in LLVM's names."""
+"""Features that make `loihi` and the 8-bit products fast, in LLVM's names."""
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What was found out about one substrate. seconds: of opening it and one answer."""
+class SubstrateState:
+    """Whether one substrate works. broken: whether its package is at fault. seconds: of opening it and one answer."""
 
     substrate: str
+    title: str
+    package: str
     works: bool
     access: str
     summary: str
     advice: str
+    broken: bool = False
     seconds: float | None = None
 
 
-def doctor(as_json: bool) -> None:
-    """Tries every substrate and reports."""
+@dataclass(frozen=True)
+class PartState:
+    """Whether a part of another kind can be used, and why not."""
+
+    name: str
+    title: str
+    package: str
+    works: bool
+    advice: str
+
+
+def doctor(as_json: bool) -> int:
+    """Tries every substrate, loads every other part, and reports; returns the exit code.
+
+    That is 1 where the part of another package is broken. A framework that is not installed is no failure.
+    """
     with progress_bars() as stages:
-        findings = []
-        for name in available_substrates():
+        substrates = []
+        for name in BACKENDS.usable():
             stages.stage(f"trying {name}")
-            findings.append(_try(name))
+            substrates.append(_substrate_state(name))
+        for name, (package, reason) in BACKENDS.broken().items():
+            substrates.append(SubstrateState(name, "", package, False, "", "", reason, broken=True))
+        parts = {
+            plural: _part_states(registry) for plural, registry in registries().items() if registry is not BACKENDS
+        }
     if as_json:
-        substrates = [asdict(finding) for finding in findings]
-        print_json({"versions": _versions(), "machine": {**machine(), "cpu": cpu_features()}, "substrates": substrates})
-        return
-    rows = [_row(finding) for finding in findings]
-    columns = ["substrate", "state", "access", "first answer", "what it is, or what to do"]
-    print_table("Substrates", columns, rows, numbers_from=5)
-    say("Versions: " + ", ".join(f"{name} {number}" for name, number in _versions().items()))
-    found = machine()
-    features = cpu_features()
-    told = "not known (numba is not installed)" if features is None else ", ".join(features) or "none that matter here"
-    say(f"CPU: {found['machine']}, {found['cores']} cores; {told}")
+        facts: dict[str, Any] = {"versions": _versions(), "machine": {**machine(), "cpu": cpu_features()}}
+        facts["substrates"] = [asdict(state) for state in substrates]
+        print_json({**facts, **{plural: [asdict(state) for state in states] for plural, states in parts.items()}})
+    else:
+        _print(substrates, parts)
+    broken = any(state.broken for state in substrates)
+    return int(broken or not all(state.works for states in parts.values() for state in states))
 
 
-def _row(finding: Finding) -> list[str]:
-    spent = "" if finding.seconds is None else f"{finding.seconds:.1f} s"
-    state, said = ("works", finding.summary) if finding.works else ("missing", finding.advice)
-    return [finding.substrate, state, finding.access, spent, said]
+def _print(substrates: list[SubstrateState], parts: dict[str, list[PartState]]) -> None:
+    columns = ["substrate", "state", "access", "first answer", "package", "what it is, or what to do"]
+    print_table("Substrates", columns, [_substrate_row(state) for state in substrates], 3, 4)
+    for plural, states in parts.items():
+        rows = [[it.name, "works" if it.works else "broken", it.package, it.title or it.advice] for it in states]
+        print_table(f"\n{plural.capitalize()}", ["name", "state", "package", "what it is, or what is wrong"], rows, 4)
+    say("\nVersions: " + ", ".join(f"{name} {number}" for name, number in _versions().items()))
+    here, features = machine(), cpu_features()
+    listed = "not known (numba is not installed)" if features is None else ", ".join(features) or "none of use here"
+    say(f"CPU: {here['machine']}, {here['cores']} cores; {listed}")
+
+
+def _substrate_row(state: SubstrateState) -> list[str]:
+    seconds = "" if state.seconds is None else f"{state.seconds:.1f} s"
+    word = "works" if state.works else "broken" if state.broken else "missing"
+    return [state.substrate, word, state.access, seconds, state.package, state.summary if state.works else state.advice]
 
 
 def _versions() -> dict[str, str]:
-    found = versions()
+    numbers = versions()
     for package in ALSO:
         try:
-            found[package] = metadata.version(package)
+            numbers[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return numbers
 
 
 def cpu_features() -> list[str] | None:
@@ -89,32 +124,38 @@ def cpu_features() -> list[str] | None:
     except ImportError:
         return None
     try:
-        found = binding.get_host_cpu_features()
+        features = binding.get_host_cpu_features()
     except RuntimeError:  # LLVM does not know this processor
         return []
-    return [name for name in CPU_FEATURES if found.get(name)]
+    return [name for name in CPU_FEATURES if features.get(name)]
 
 
-def _try(name: str) -> Finding:
-    """Opens a small network on the substrate and asks it once: installed is not yet working."""
-    try:
-        backend = find_backend(name)
-    except SubstrateError as error:
-        return Finding(name, False, "", "", str(error))
+def _part_states(registry: Registry[Any]) -> list[PartState]:
+    """Every part of a registry, and every part of another package that cannot be used."""
+    states = [PartState(name, part.title, registry.package(name), True, "") for name, part in registry.usable().items()]
+    broken = registry.broken().items()
+    return [*states, *(PartState(name, "", package, False, reason) for name, (package, reason) in broken)]
+
+
+def _substrate_state(name: str) -> SubstrateState:
+    """Opens a small network on the substrate and runs it once: what is installed need not work."""
+    backend = find_backend(name)
     access = "white box" if backend.differentiable else "black box"
     reason = missing_reason(backend)
     seconds = None
     if reason is None:
         began = perf_counter()
         try:
-            _ask(name)
+            _run(name)
             seconds = round(perf_counter() - began, 2)
         except SubstrateError as error:
             reason = str(error)
-    return Finding(name, reason is None, access, backend.summary, reason or "", seconds)
+    package = BACKENDS.package(name)
+    works = reason is None
+    return SubstrateState(name, backend.title, package, works, access, backend.summary, reason or "", seconds=seconds)
 
 
-def _ask(name: str) -> None:
+def _run(name: str) -> None:
     network = Network((4,), [Dense(1.5 * np.eye(3, 4), CubaLIF(threshold=1.0, voltage_decay=0.3))])
     spikes = np.ones((5, 2, 4), dtype=np.uint8)
     with open_target(network, name) as target:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 
-from bl_neuro.data.catalogue import ATT_FACES, completeness
 from bl_neuro.data.folder import read_image
 from bl_neuro.data.samples import Dataset
+from bl_neuro.data.source import DatasetSource, Kind, LoadOptions
 from bl_neuro.errors import DataError, InputError
 
 FACE = (112, 92)
@@ -17,7 +19,7 @@ FACE = (112, 92)
 TEST_NUMBERS = (8, 9)
 
 
-def load_att_faces(root: str | Path | None = None, *, size: tuple[int, int] | None = None) -> Dataset:
+class AttFaces(DatasetSource):
     """The faces, (N, 1, 112, 92) as bytes, one class a person.
 
     The BrainLeaks authors train on the first 8 photographs of a person and test on the last 2, in the order of file
@@ -25,42 +27,65 @@ def load_att_faces(root: str | Path | None = None, *, size: tuple[int, int] | No
     evaluator that shall not see its images: `official_split(faces, seed, target=200, evaluator=120)` gives 5 and 3 a
     person; `shared_split(faces)` gives both all 8, as the authors do, and says so.
 
-    root: the folder that holds `att_faces/s1/1.pgm` and so on; BL_NEURO_DATA by default. Any part of them is taken,
-    and said to be a subset. size: height and width to scale to, such as (56, 46). Source: Samaria and Harter 1994.
-
-    Raises:
-        DataError: there are no faces (the message says how to get them), or one is damaged.
+    The data root holds `att_faces/s1/1.pgm` and so on. Any part of them is taken, and called a subset.
     """
-    if size is not None and not all(1 <= side <= most for side, most in zip(size, FACE)):
-        raise InputError(f"size: expected height and width of at most {FACE}, found {size}")
-    folder = ATT_FACES.need(root)
-    files = face_files(folder)
-    if not files:
-        raise ATT_FACES.missing(folder.parent, "no photographs s<person>/<number>.pgm")
-    people = sorted({person for person, _, _ in files})
-    images = []
-    for _, _, path in files:
-        image = read_image(path)
-        if image.shape[1:] != FACE:
-            raise DataError(f"{path}: expected a photograph of height and width {FACE}, found {image.shape[1:]}")
-        images.append(image if size is None else read_image(path, size))
-    held_out = np.array([number in TEST_NUMBERS for _, number, _ in files])
-    return Dataset(
-        name=ATT_FACES.name,
-        source=ATT_FACES.source,
-        pixels=np.stack(images),
-        labels=np.array([people.index(person) for person, _, _ in files], dtype=np.int64),
-        class_names=tuple(f"s{person}" for person in people),
-        held_out=held_out,
-        completeness=completeness(len(files), ATT_FACES.samples),
+
+    name: ClassVar[str] = "att_faces"
+    title: ClassVar[str] = "AT&T faces"
+    kind: ClassVar[Kind | None] = "images"
+    citation: ClassVar[str] = "AT&T (ORL) Database of Faces, Olivetti Research Laboratory (Samaria and Harter, 1994)"
+    scalable: ClassVar[bool] = True
+    official_test: ClassVar[bool | None] = True
+    samples: ClassVar[int | None] = 400
+    classes = 40
+    folder: ClassVar[str | None] = "att_faces"
+    url: ClassVar[str] = "https://cam-orl.co.uk/facedatabase.html"
+    placing: ClassVar[str] = (
+        "unpack att_faces.zip into {root}/att_faces, so that there are {root}/att_faces/s1/1.pgm to s40/10.pgm"
     )
+    target_plan: ClassVar[Mapping[str, Any]] = {
+        "hidden": (3000,), "proxy_epochs": 40, "spiking_epochs": 3, "batch": 16, "proxy_rate": 5e-5,
+        "spiking_rate": 5e-5, "weight_decay": 0.05, "noise": 0.0, "shift": 3, "membrane_loss": 0.0,
+    }  # fmt: skip
+
+    @classmethod
+    def load(cls, options: LoadOptions) -> Dataset:
+        """See `DatasetSource.load`. InputError for a size larger than the photographs."""
+        size = options.size
+        if size is not None and not all(1 <= side <= most for side, most in zip(size, FACE)):
+            raise InputError(f"size: expected height and width of at most {FACE}, found {size}")
+        folder = cls.need_folder(options.root)
+        files = face_files(folder)
+        if not files:
+            raise cls.missing(folder.parent, "no photographs s<person>/<number>.pgm")
+        people = sorted({person for person, _, _ in files})
+        images = []
+        for _, _, path in files:
+            image = read_image(path)
+            if image.shape[1:] != FACE:
+                raise DataError(f"{path}: expected a photograph of height and width {FACE}, found {image.shape[1:]}")
+            images.append(image if size is None else read_image(path, size))
+        return Dataset(
+            name=cls.name,
+            source=cls.citation,
+            pixels=np.stack(images),
+            labels=np.array([people.index(person) for person, _, _ in files], dtype=np.int64),
+            class_names=tuple(f"s{person}" for person in people),
+            held_out=np.array([number in TEST_NUMBERS for _, number, _ in files]),
+            completeness=cls.completeness(len(files)),
+        )
+
+    @classmethod
+    def count(cls, folder: Path) -> int:
+        """How many photographs there are."""
+        return len(face_files(folder))
 
 
 def face_files(folder: Path) -> list[tuple[int, int, Path]]:
     """The photographs that are there, as (person, number, file), in order."""
-    found = []
+    files = []
     for path in folder.glob("s*/*.pgm"):
         match = re.fullmatch(r"s([1-9]\d?)/([1-9]\d?)\.pgm", path.relative_to(folder).as_posix())
         if match and int(match[1]) <= 40 and int(match[2]) <= 10:
-            found.append((int(match[1]), int(match[2]), path))
-    return sorted(found)
+            files.append((int(match[1]), int(match[2]), path))
+    return sorted(files)

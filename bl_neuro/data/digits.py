@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 import numpy as np
 
 from bl_neuro.data.samples import Dataset
+from bl_neuro.data.source import DatasetSource, Kind, LoadOptions
 
-DIGITS = "scikit-learn's copy of the UCI optical digits test set (Alpaydin and Kaynak, 1998)"
 
+class Digits(DatasetSource):
+    """The digits as images (N, 1, 8, 8) in 0..1."""
 
-def load_digits() -> Dataset:
-    """The digits as images (N, 1, 8, 8) in 0..1. Source: Alpaydin and Kaynak 1998, UCI, as in scikit-learn."""
-    from sklearn.datasets import load_digits as load
+    name: ClassVar[str] = "digits"
+    title: ClassVar[str] = "scikit-learn's digits"
+    kind: ClassVar[Kind | None] = "images"
+    citation: ClassVar[str] = "scikit-learn's copy of the UCI optical digits test set (Alpaydin and Kaynak, 1998)"
+    official_test: ClassVar[bool | None] = False
+    samples: ClassVar[int | None] = 1_797
+    classes = 10
+    placing: ClassVar[str] = "comes with scikit-learn"
+    target_plan: ClassVar[Mapping[str, Any]] = {"steps": 20}
+    attack_settings: ClassVar[Mapping[str, Mapping[str, Any]]] = {"v2": {"window": 3.0, "contrast": "mixed"}}
 
-    bunch = load()
-    return Dataset(
-        name="digits",
-        source=DIGITS,
-        pixels=np.asarray(bunch.images, dtype=np.float64)[:, None] / 16.0,
-        labels=np.asarray(bunch.target, dtype=np.int64),
-        class_names=tuple(str(name) for name in bunch.target_names),
-        completeness="all 1,797",
-    )
+    @classmethod
+    def load(cls, options: LoadOptions) -> Dataset:
+        """See `DatasetSource.load`."""
+        from sklearn.datasets import load_digits
+
+        bunch = load_digits()
+        return Dataset(
+            name=cls.name,
+            source=cls.citation,
+            pixels=np.asarray(bunch.images, dtype=np.float64)[:, None] / 16.0,
+            labels=np.asarray(bunch.target, dtype=np.int64),
+            class_names=tuple(str(name) for name in bunch.target_names),
+            completeness=cls.completeness(len(bunch.target)),
+        )

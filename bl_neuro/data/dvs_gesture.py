@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
-from bl_neuro.data.catalogue import DVS_GESTURE
 from bl_neuro.data.events import EventDataset
-from bl_neuro.data.recordings import Events, Framing, Progress, Recording, Sensor, gather, read_event_array, read_events
+from bl_neuro.data.recordings import Events, Framing, Recording, Sensor, gather, read_event_array, read_events
+from bl_neuro.data.source import DatasetSource, Kind, LoadOptions
 from bl_neuro.errors import DataError
 
 GESTURES = (
@@ -30,24 +32,43 @@ DVS_GESTURE_FRAMING = Framing(
 MOST_LABEL_BYTES = 2**20
 
 
-def load_dvs_gesture(
-    root: str | Path | None = None, *, cache: str | Path | None = None, progress: Progress | None = None
-) -> EventDataset:
+class DvsGesture(DatasetSource):
     """The gestures as frames (1, 128, 128) of 50 ms, both polarities; the test recordings are `held_out`.
 
-    root: the folder that holds `DVSGesture`; BL_NEURO_DATA by default. In it either the recordings as tonic keeps them
+    The data root holds `DVSGesture`, and in it either the recordings as tonic keeps them
     (`ibmGestureTrain/<user>/<class>.npy` and `ibmGestureTest`), or `<name>.bs2` files of 5-byte events with a
-    `labels*.txt`, which know no test set. Any part of them is taken, and said to be a subset. cache, progress: as in
-    `load_nmnist`; framing takes seconds a recording the first time. Source: Amir et al. 2017.
-
-    Raises:
-        DataError: there are no recordings (the message says how to get them), or a file is damaged.
+    `labels*.txt`, which have no test part. Any part of them is taken, and called a subset. Frames are kept (see
+    `bl_neuro.files.cache_folder`): making them takes seconds a recording the first time.
     """
-    folder = DVS_GESTURE.need(root)
-    found = gesture_recordings(folder)
-    if not found:
-        raise DVS_GESTURE.missing(folder.parent, "no recordings")
-    return gather(DVS_GESTURE, folder, found, _read, DVS_GESTURE_FRAMING, GESTURES, cache, progress)
+
+    name: ClassVar[str] = "dvs_gesture"
+    title: ClassVar[str] = "DVS128 gestures"
+    kind: ClassVar[Kind | None] = "events"
+    citation: ClassVar[str] = "DVS128 gestures (Amir et al., 2017)"
+    samples: ClassVar[int | None] = 1_219  # those of class "other" are left out
+    classes = 10
+    folder: ClassVar[str | None] = "DVSGesture"
+    url: ClassVar[str] = "https://research.ibm.com/interactive/dvsgesture/ (cut into gestures by tonic)"
+    placing: ClassVar[str] = (
+        "run: python -c \"import tonic; [tonic.datasets.DVSGesture('{root}', train=part) for part in (True, "
+        'False)]", or put recordings <name>.bs2 (5 bytes an event, as N-MNIST) and a labels*.txt with lines '
+        "'<file> <number of the gesture, from 1> <name>' into {root}/DVSGesture"
+    )
+    attack_presets: ClassVar[Mapping[str, str]] = {"v2": "for_gestures"}
+
+    @classmethod
+    def load(cls, options: LoadOptions) -> EventDataset:
+        """See `DatasetSource.load`."""
+        folder = cls.need_folder(options.root)
+        recordings = gesture_recordings(folder)
+        if not recordings:
+            raise cls.missing(folder.parent, "no recordings")
+        return gather(cls, folder, recordings, _read, DVS_GESTURE_FRAMING, GESTURES, options)
+
+    @classmethod
+    def count(cls, folder: Path) -> int:
+        """How many recordings of the ten gestures there are."""
+        return len(gesture_recordings(folder))
 
 
 def gesture_recordings(folder: Path) -> list[Recording]:
@@ -56,13 +77,13 @@ def gesture_recordings(folder: Path) -> list[Recording]:
     Raises:
         DataError: a recording has no label, or a label is none.
     """
-    found = [
+    recordings = [
         Recording(path, label, held_out)
         for part, held_out in (("ibmGestureTrain", False), ("ibmGestureTest", True))
         for path in sorted((folder / part).glob("*/*.npy"))
         if (label := _label(path.stem, 0, path)) != OTHER
     ]
-    return found or _plain_recordings(folder)
+    return recordings or _plain_recordings(folder)
 
 
 def _plain_recordings(folder: Path) -> list[Recording]:

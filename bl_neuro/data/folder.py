@@ -5,21 +5,42 @@ from __future__ import annotations
 import struct
 import zlib
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
 from bl_neuro.arrays import SpikeArray
-from bl_neuro.data.catalogue import need_extra
 from bl_neuro.data.samples import Dataset
+from bl_neuro.data.source import DatasetSource, Kind, LoadOptions, need_extra
 from bl_neuro.errors import DataError, InputError
 
 MOST_BYTES = 2**32
 """Most bytes of pixels in all."""
 MOST_SIDE = 4096
 MOST_CLASSES = 10_000
-MOST_TOLD = 10
-"""Problems that are told one by one."""
+MOST_LISTED = 10
+"""Most problems that an error lists."""
 IGNORED = ("Thumbs.db", "desktop.ini")
+
+
+class ImageFolder(DatasetSource):
+    """The user's own images, see `load_folder`."""
+
+    name: ClassVar[str] = "folder"
+    title: ClassVar[str] = "a folder of images a class"
+    kind: ClassVar[Kind | None] = "images"
+    by_path: ClassVar[bool] = True
+    scalable: ClassVar[bool] = True
+
+    @classmethod
+    def takes(cls, path: Path) -> bool:
+        """Any folder."""
+        return path.is_dir()
+
+    @classmethod
+    def load(cls, options: LoadOptions) -> Dataset:
+        """See `DatasetSource.load`."""
+        return load_folder(options.path or "", size=options.size)
 
 
 def load_folder(path: str | Path, *, size: tuple[int, int] | None = None, colour: bool = False) -> Dataset:
@@ -36,7 +57,7 @@ def load_folder(path: str | Path, *, size: tuple[int, int] | None = None, colour
         raise InputError(f"size: expected height and width in 1..{MOST_SIDE}, found {size}")
     folder = Path(path).expanduser()
     parts = _parts(folder)
-    names = _ordered({each.name for part in parts for each in _folders(part)})
+    names = _ordered({folder.name for part in parts for folder in _folders(part)})
     if not 1 <= len(names) <= MOST_CLASSES:
         raise DataError(f"{folder}: expected a folder for each of 1..{MOST_CLASSES} classes, found {len(names)}")
     files = [
@@ -64,20 +85,20 @@ def _parts(folder: Path) -> list[Path]:
         raise DataError(
             f"{folder}: expected a folder of images a class, found {'a file' if folder.exists() else 'nothing'}"
         )
-    if {each.name for each in _folders(folder)} != {"train", "test"}:
+    if {part.name for part in _folders(folder)} != {"train", "test"}:
         return [folder]
     parts = [folder / "train", folder / "test"]
     return parts if all(_folders(part) for part in parts) else [folder]
 
 
 def _folders(folder: Path) -> list[Path]:
-    return sorted(each for each in folder.iterdir() if each.is_dir() and not each.name.startswith("."))
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
 def _files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
-    return sorted(each for each in folder.iterdir() if not each.name.startswith(".") and each.name not in IGNORED)
+    return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.name not in IGNORED)
 
 
 def _ordered(names: set[str]) -> list[str]:
@@ -100,21 +121,21 @@ def _read(folder: Path, files: list[Path], size: tuple[int, int] | None, colour:
             continue
         if images and image.shape != images[0].shape:
             problems.append(
-                f"{file}: expected {_told(images[0])} as the first image, found {_told(image)}; give a size"
+                f"{file}: expected {_sides(images[0])} as the first image, found {_sides(image)}; give a size"
             )
             continue
         images.append(image)
         if len(images) * images[0].nbytes > MOST_BYTES:
             raise DataError(f"{folder}: expected at most {MOST_BYTES} bytes of pixels in all; give a smaller size")
     if problems or not images:
-        more = f"; and {len(problems) - MOST_TOLD} more" if len(problems) > MOST_TOLD else ""
+        more = f"; and {len(problems) - MOST_LISTED} more" if len(problems) > MOST_LISTED else ""
         raise DataError(
-            "; ".join(problems[:MOST_TOLD]) + more if problems else f"{folder}: expected images, found none"
+            "; ".join(problems[:MOST_LISTED]) + more if problems else f"{folder}: expected images, found none"
         )
     return np.stack(images)
 
 
-def _told(image: SpikeArray) -> str:
+def _sides(image: SpikeArray) -> str:
     return f"{image.shape[1]} x {image.shape[2]}"
 
 
@@ -127,7 +148,7 @@ DAMAGE = (
     ArithmeticError, AttributeError, EOFError, LookupError, OSError, SyntaxError, TypeError, ValueError, struct.error,
     zlib.error,
 )  # fmt: skip
-"""What Pillow raises on files that are no images."""
+"""What Pillow raises on files that are not images."""
 
 
 def read_image(path: Path, size: tuple[int, int] | None = None, colour: bool = False) -> SpikeArray:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from bl_neuro.arrays import IntArray, SpikeArray
-from bl_neuro.data.catalogue import MNIST, completeness, need_extra
 from bl_neuro.data.samples import Dataset
+from bl_neuro.data.source import DatasetSource, Kind, LoadOptions, need_extra
 from bl_neuro.errors import DataError
 
 MOST_BYTES = 2**28
@@ -21,57 +21,73 @@ DAMAGE = (ArithmeticError, AssertionError, LookupError, OSError, RuntimeError, T
 """What torchvision raises on idx files that are none."""
 
 
-def load_mnist(root: str | Path | None = None) -> Dataset:
+class Mnist(DatasetSource):
     """MNIST's 60,000 training and 10,000 test images, (N, 1, 28, 28), as bytes; the test images are `held_out`.
 
-    root: the folder that holds `MNIST/raw`; BL_NEURO_DATA by default. Source: LeCun et al. 1998.
-
-    Raises:
-        DataError: files are missing (the message says how to get them) or damaged, or torchvision is not installed.
+    The data root holds `MNIST/raw` with the four files. torchvision reads them.
     """
-    files = mnist_files(MNIST.need(root))
-    (images, labels), (test_images, test_labels) = (_part(*files[part]) for part in PARTS)
-    count = len(labels) + len(test_labels)
-    return Dataset(
-        name=MNIST.name,
-        source=MNIST.source,
-        pixels=np.concatenate([images, test_images]),
-        labels=np.concatenate([labels, test_labels]),
-        class_names=tuple("0123456789"),
-        held_out=np.arange(count) >= len(labels),
-        completeness=completeness(count, MNIST.samples),
+
+    name: ClassVar[str] = "mnist"
+    title: ClassVar[str] = "MNIST"
+    kind: ClassVar[Kind | None] = "images"
+    citation: ClassVar[str] = "MNIST (LeCun, Bottou, Bengio and Haffner, 1998)"
+    official_test: ClassVar[bool | None] = True
+    samples: ClassVar[int | None] = 70_000
+    classes = 10
+    folder: ClassVar[str | None] = "MNIST"
+    url: ClassVar[str] = "https://yann.lecun.com/exdb/mnist/ (mirror: https://ossci-datasets.s3.amazonaws.com/mnist/)"
+    placing: ClassVar[str] = (
+        "unpack the four .gz files into {root}/MNIST/raw, "
+        "or run: python -c \"import torchvision; torchvision.datasets.MNIST('{root}', download=True)\""
     )
+    target_plan: ClassVar[Mapping[str, Any]] = {
+        "hidden": (1000,), "proxy_epochs": 12, "spiking_epochs": 1, "batch": 128, "proxy_rate": 2e-3,
+        "spiking_rate": 2e-4, "weight_decay": 0.05, "noise": 0.0, "membrane_loss": 0.0, "validation": 0.05,
+    }  # fmt: skip
+    attack_presets: ClassVar[Mapping[str, str]] = {"v2": "for_mnist"}
 
+    @classmethod
+    def load(cls, options: LoadOptions) -> Dataset:
+        """See `DatasetSource.load`."""
+        files = cls._files(cls.need_folder(options.root))
+        (images, labels), (test_images, test_labels) = (_part(*files[part]) for part in PARTS)
+        count = len(labels) + len(test_labels)
+        return Dataset(
+            name=cls.name,
+            source=cls.citation,
+            pixels=np.concatenate([images, test_images]),
+            labels=np.concatenate([labels, test_labels]),
+            class_names=tuple("0123456789"),
+            held_out=np.arange(count) >= len(labels),
+            completeness=cls.completeness(count),
+        )
 
-def mnist_files(folder: Path) -> dict[str, tuple[Path, Path]]:
-    """The files of images and labels of each part.
+    @classmethod
+    def count(cls, folder: Path) -> int:
+        """How many images there are, by the files' headers."""
+        headers = []
+        for images, _ in cls._files(folder).values():
+            with images.open("rb") as file:
+                headers.append(file.read(8))
+        return sum(int.from_bytes(header[4:], "big") for header in headers)
 
-    Raises:
-        DataError: one is missing or too large.
-    """
-    files = {}
-    for part in PARTS:
-        images, labels = (folder / "raw" / f"{part}-{kind}-ubyte" for kind in ("images-idx3", "labels-idx1"))
-        files[part] = images, labels
-        for path in files[part]:
-            if not path.is_file():
-                raise MNIST.missing(folder.parent, f"no raw/{path.name}")
-            if path.stat().st_size > MOST_BYTES:
-                raise DataError(f"{path}: expected at most {MOST_BYTES} bytes, found {path.stat().st_size}")
-    return files
+    @classmethod
+    def _files(cls, folder: Path) -> dict[str, tuple[Path, Path]]:
+        """The files of images and labels of each part.
 
-
-def count_mnist(folder: Path) -> int:
-    """How many images there are, by the files' headers.
-
-    Raises:
-        DataError: a file is missing.
-    """
-    headers = []
-    for images, _ in mnist_files(folder).values():
-        with images.open("rb") as file:
-            headers.append(file.read(8))
-    return sum(int.from_bytes(header[4:], "big") for header in headers)
+        Raises:
+            DataError: one is missing or too large.
+        """
+        files = {}
+        for part in PARTS:
+            images, labels = (folder / "raw" / f"{part}-{kind}-ubyte" for kind in ("images-idx3", "labels-idx1"))
+            files[part] = images, labels
+            for path in files[part]:
+                if not path.is_file():
+                    raise cls.missing(folder.parent, f"no raw/{path.name}")
+                if path.stat().st_size > MOST_BYTES:
+                    raise DataError(f"{path}: expected at most {MOST_BYTES} bytes, found {path.stat().st_size}")
+        return files
 
 
 def _part(image_file: Path, label_file: Path) -> tuple[SpikeArray, IntArray]:

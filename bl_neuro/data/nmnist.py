@@ -2,35 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
-from bl_neuro.data.catalogue import NMNIST
 from bl_neuro.data.events import EventDataset
-from bl_neuro.data.recordings import Framing, Progress, Recording, Sensor, gather, read_events
+from bl_neuro.data.recordings import Framing, Recording, Sensor, gather, read_events
+from bl_neuro.data.source import DatasetSource, Kind, LoadOptions
 from bl_neuro.errors import DataError
 
 NMNIST_FRAMING = Framing(sensor=Sensor(34, 34, most_seconds=1), denoise_us=40_000, window_us=3_000, merged=False)
 """The BrainLeaks authors' frames."""
 
 
-def load_nmnist(
-    root: str | Path | None = None, *, cache: str | Path | None = None, progress: Progress | None = None
-) -> EventDataset:
+class NMnist(DatasetSource):
     """N-MNIST as frames (1, 34, 34) of 3 ms, one polarity, about 102 a recording; its test recordings are `held_out`.
 
-    root: the folder that holds `NMNIST/Train/<digit>/*.bin` and `NMNIST/Test`; BL_NEURO_DATA by default. Any part of
-    them is taken, and said to be a subset. cache: where frames are kept (see `bl_neuro.files.cache_folder`);
-    framing takes 24 ms a recording the first time, which progress is told. Source: Orchard et al. 2015.
-
-    Raises:
-        DataError: there are no recordings (the message says how to get them), or one is damaged.
+    The data root holds `NMNIST/Train/<digit>/*.bin` and `NMNIST/Test`. Any part of them is taken, and called a subset.
+    Frames are kept (see `bl_neuro.files.cache_folder`): making them takes 24 ms a recording the first time.
     """
-    folder = NMNIST.need(root)
-    found = nmnist_recordings(folder)
-    if not found:
-        raise NMNIST.missing(folder.parent, "no recordings Train/<digit>/*.bin")
-    names = tuple("0123456789")
-    return gather(NMNIST, folder, found, read_events, NMNIST_FRAMING, names, cache, progress)
+
+    name: ClassVar[str] = "nmnist"
+    title: ClassVar[str] = "N-MNIST"
+    kind: ClassVar[Kind | None] = "events"
+    citation: ClassVar[str] = "N-MNIST (Orchard, Jayawant, Cohen and Thakor, 2015)"
+    official_test: ClassVar[bool | None] = True
+    samples: ClassVar[int | None] = 70_000
+    classes = 10
+    folder: ClassVar[str | None] = "NMNIST"
+    url: ClassVar[str] = "https://www.garrickorchard.com/datasets/n-mnist"
+    placing: ClassVar[str] = (
+        "unpack Train.zip and Test.zip into {root}/NMNIST, so that there are {root}/NMNIST/Train/0/*.bin, "
+        "or run: python -c \"import tonic; [tonic.datasets.NMNIST('{root}', train=part) for part in (True, False)]\""
+    )
+    attack_presets: ClassVar[Mapping[str, str]] = {"v2": "for_nmnist"}
+
+    @classmethod
+    def load(cls, options: LoadOptions) -> EventDataset:
+        """See `DatasetSource.load`."""
+        folder = cls.need_folder(options.root)
+        recordings = nmnist_recordings(folder)
+        if not recordings:
+            raise cls.missing(folder.parent, "no recordings Train/<digit>/*.bin")
+        return gather(cls, folder, recordings, read_events, NMNIST_FRAMING, tuple("0123456789"), options)
+
+    @classmethod
+    def count(cls, folder: Path) -> int:
+        """How many recordings there are."""
+        return len(nmnist_recordings(folder))
 
 
 def nmnist_recordings(folder: Path) -> list[Recording]:
@@ -39,10 +58,10 @@ def nmnist_recordings(folder: Path) -> list[Recording]:
     Raises:
         DataError: a recording lies in a folder that is no digit.
     """
-    found = []
+    recordings = []
     for part, held_out in (("Train", False), ("Test", True)):
         for path in sorted((folder / part).glob("*/*.bin"), key=lambda path: (path.name, path.parent.name)):
             if path.parent.name not in set("0123456789"):
                 raise DataError(f"{path}: expected a folder named after a digit, found {path.parent.name!r}")
-            found.append(Recording(path, int(path.parent.name), held_out))
-    return found
+            recordings.append(Recording(path, int(path.parent.name), held_out))
+    return recordings

@@ -6,7 +6,7 @@ import lzma
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from bl_neuro.arrays import BoolArray
 from bl_neuro.checks import MAX_STEPS
 from bl_neuro.data.events import EventDataset, pack
 from bl_neuro.data.samples import Dataset
+from bl_neuro.data.source import DatasetSource, Kind, LoadOptions
 from bl_neuro.errors import DataError
 from bl_neuro.strangers.npy import read_npy
 
@@ -27,7 +28,26 @@ DAMAGE = (
     EOFError, LookupError, NotImplementedError, OSError, RuntimeError, TypeError, ValueError, lzma.LZMAError,
     zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
-"""What Python and NumPy raise on files that are no NPZ."""
+"""What Python and NumPy raise on files that are not NPZ files."""
+
+
+class NpzFile(DatasetSource):
+    """The user's own arrays, see `load_npz`."""
+
+    name: ClassVar[str] = "npz"
+    title: ClassVar[str] = "an .npz file"
+    kind: ClassVar[Kind | None] = None
+    by_path: ClassVar[bool] = True
+
+    @classmethod
+    def takes(cls, path: Path) -> bool:
+        """Files by their suffix, whether they are there or not."""
+        return path.suffix == ".npz"
+
+    @classmethod
+    def load(cls, options: LoadOptions) -> Dataset | EventDataset:
+        """See `DatasetSource.load`."""
+        return load_npz(options.path or "")
 
 
 def load_npz(path: str | Path) -> Dataset | EventDataset:

@@ -15,13 +15,11 @@ import numpy.typing as npt
 
 from bl_neuro.arrays import SpikeArray
 from bl_neuro.checks import MAX_STEPS
-from bl_neuro.data.catalogue import Published, completeness, need_extra
 from bl_neuro.data.events import EventDataset, pack
+from bl_neuro.data.source import DatasetSource, LoadOptions, need_extra
 from bl_neuro.errors import DataError
 from bl_neuro.files import atomic_path, cache_folder
 from bl_neuro.strangers.npy import read_npy
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -34,18 +32,17 @@ class Recording:
 
 
 def gather(
-    published: Published,
+    source: type[DatasetSource],
     folder: Path,
     recordings: Sequence[Recording],
     read: Callable[[Path, Sensor], Events],
     framing: Framing,
     class_names: tuple[str, ...],
-    cache: str | Path | None,
-    progress: Progress | None,
+    options: LoadOptions,
 ) -> EventDataset:
     """The dataset of `recordings`, framed, from the cache where they were framed before.
 
-    read: reads the events of a file, given the sensor. progress: called with (recordings framed, of).
+    read: reads the events of a file, given the sensor. options: cache and progress, see `LoadOptions`.
 
     Raises:
         DataError: a recording is damaged, or tonic is needed and not installed.
@@ -55,22 +52,22 @@ def gather(
         framed = []
         for done, recording in enumerate(recordings, 1):
             framed.append(pack(to_frames(read(recording.path, framing.sensor), framing)))
-            if progress is not None:
-                progress(done, len(recordings))
+            if options.progress is not None:
+                options.progress(done, len(recordings))
         return _side_by_side(framed)
 
-    held_out = np.array([each.held_out for each in recordings])
+    held_out = np.array([recording.held_out for recording in recordings])
     width = -(-int(np.prod(framing.input_shape)) // 8)
-    made_of = [asdict(framing), [_identity(folder, each.path) for each in recordings]]
+    made_of = [asdict(framing), [_identity(folder, recording.path) for recording in recordings]]
     return EventDataset(
-        name=published.name,
-        source=published.source,
-        packed=cached_frames(published.name, made_of, (len(recordings), width), make, cache),
-        labels=np.array([each.label for each in recordings], dtype=np.int64),
+        name=source.name,
+        source=source.citation,
+        packed=cached_frames(source.name, made_of, (len(recordings), width), make, options.cache),
+        labels=np.array([recording.label for recording in recordings], dtype=np.int64),
         class_names=class_names,
         input_shape=framing.input_shape,
         held_out=held_out if held_out.any() else None,
-        completeness=completeness(len(recordings), published.samples),
+        completeness=source.completeness(len(recordings)),
         dt_s=framing.window_us / 1e6,
     )
 
@@ -144,7 +141,7 @@ def read_event_array(path: Path, sensor: Sensor) -> Events:
     if values.ndim != 2 or values.shape[1] != 4 or not len(values):
         raise DataError(f"{path}: expected events (n, 4), found {values.shape}")
     if not (np.isfinite(values).all() and (np.abs(values) < 2**31).all()):
-        raise DataError(f"{path}: expected coordinates and times, found numbers that are none")
+        raise DataError(f"{path}: expected finite coordinates and times, found others")
     x, y, polarity, times = values.astype(np.int64).T
     if not np.isin(polarity, (0, 1)).all():
         raise DataError(f"{path}: expected polarities 0 and 1, found {polarity.min()}..{polarity.max()}")
@@ -234,11 +231,11 @@ def cached_frames(
     """
     key = hashlib.sha256(json.dumps([FORMAT, made_of], sort_keys=True).encode()).hexdigest()
     path = cache_folder(cache) / f"{name}-{key[:32]}.safetensors"
-    found = _read(path, key, shape)
-    if found is None:
-        found = make()
-        _write(path, key, found)
-    return found
+    frames = _read(path, key, shape)
+    if frames is None:
+        frames = make()
+        _write(path, key, frames)
+    return frames
 
 
 def _read(path: Path, key: str, shape: tuple[int, int]) -> SpikeArray | None:

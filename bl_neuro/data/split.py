@@ -14,6 +14,7 @@ from bl_neuro.seeding import stream
 
 UNSEEN = "the evaluator is trained on samples that the target never saw"
 SHARED = "the evaluator is trained on the target's own samples"
+WHOLE = "the same samples train targets and evaluators and test both: no leakage is measured"
 NOT_KNOWN = "the target's training data is not known"
 EVALUATOR_SHARE = 0.6
 """The evaluator's share of samples that are divided between evaluator and test part."""
@@ -23,8 +24,8 @@ EVALUATOR_SHARE = 0.6
 class Split(Generic[S]):
     """Three parts: what the target learns from, what the evaluator learns from, what both are tested on.
 
-    The test part is disjoint from the others, and so are these two, unless `note` says that they are shared, or that
-    the target's training data is not known: `target` then is the whole dataset.
+    The test part is disjoint from the others, and so are these two, unless `note` says that they are shared, that every
+    part is the whole dataset, or that the target's training data is not known: `target` then is the whole dataset.
     """
 
     target: S
@@ -139,6 +140,11 @@ def shared_split(dataset: S) -> Split[S]:
     return Split(dataset.subset(learn), dataset.subset(learn), dataset.subset(held), SHARED)
 
 
+def whole_split(dataset: S) -> Split[S]:
+    """Every part is the whole dataset, to try out a pipeline on data too few to divide; no leakage is measured."""
+    return Split(dataset, dataset, dataset, WHOLE)
+
+
 def official_parts(dataset: S) -> tuple[IntArray, IntArray]:
     """Indices of the authors' own training set, and of their test set.
 
@@ -153,9 +159,9 @@ def official_parts(dataset: S) -> tuple[IntArray, IntArray]:
 def _draw(labels: IntArray, index: IntArray, count: int, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
     """So many of `index`, shuffled, the classes in their proportions (largest remainders); and the rest."""
     members = [rng.permutation(index[labels[index] == label]) for label in np.unique(labels[index])]
-    shares = np.array([len(each) * count / len(index) for each in members])
+    shares = np.array([len(of_class) * count / len(index) for of_class in members])
     counts = np.floor(shares).astype(int)
     counts[np.argsort(counts - shares, kind="stable")[: count - counts.sum()]] += 1
-    drawn = [each[:n] for each, n in zip(members, counts)]
-    rest = [each[n:] for each, n in zip(members, counts)]
+    drawn = [of_class[:n] for of_class, n in zip(members, counts)]
+    rest = [of_class[n:] for of_class, n in zip(members, counts)]
     return rng.permutation(np.concatenate(drawn)), np.concatenate(rest)

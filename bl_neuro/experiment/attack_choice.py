@@ -1,26 +1,17 @@
-"""An attack named in a file: its name, perhaps one of its ready-made settings, and settings of one's own on top."""
+"""Making an attack from its name, perhaps one of its presets, and settings on top of it."""
 
 from __future__ import annotations
 
-import difflib
-import json
+import types
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
-from typing import Any, NamedTuple, get_origin, get_type_hints
+from dataclasses import is_dataclass, replace
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from bl_neuro.attacks import Attack, TransferAttack
-from bl_neuro.attacks.query_search import QuerySearch
-from bl_neuro.attacks.registry import ATTACKS, presets
+from bl_neuro.attacks import ATTACKS, Attack
 from bl_neuro.errors import InputError
-
-
-class Problem(NamedTuple):
-    """Something wrong with a setting, or with them together where `setting` is None."""
-
-    setting: str | None
-    message: str
+from bl_neuro.settings import SettingProblem, setting_names, typed_settings, unknown_setting
 
 
 def make_attack(name: str, preset: str | None = None, settings: Mapping[str, Any] | None = None) -> Attack[Any]:
@@ -32,81 +23,113 @@ def make_attack(name: str, preset: str | None = None, settings: Mapping[str, Any
     problems = attack_problems(name, preset, settings or {})
     if problems:
         raise InputError(f"attack {name}: " + "; ".join(problem.message for problem in problems))
-    return _factory(name, preset)(**typed_settings(ATTACKS[name], settings or {})[0])
+    return _factory(name, preset)(**_typed(ATTACKS.find(name), settings or {})[0])
 
 
-def attack_problems(name: str, preset: str | None, settings: Mapping[str, Any]) -> list[Problem]:
+def attack_problems(name: str, preset: str | None, settings: Mapping[str, Any]) -> list[SettingProblem]:
     """Everything that is wrong with such an attack; the attack itself judges settings of the right types."""
     if name not in ATTACKS:
-        return [Problem(None, f"expected one of {', '.join(ATTACKS)}, found {name!r}")]
-    if preset is not None and preset not in presets(name):
-        known = ", ".join(presets(name)) or "none"
-        return [Problem(None, f"preset: expected one of {name}'s ({known}), found {preset!r}")]
-    values, problems = typed_settings(ATTACKS[name], settings)
+        return [SettingProblem(None, f"expected one of {', '.join(ATTACKS)}, found {name!r}")]
+    kind = ATTACKS.find(name)
+    if preset is not None and preset not in kind.presets():
+        known = ", ".join(kind.presets()) or "none"
+        return [SettingProblem(None, f"preset: expected one of {name}'s ({known}), found {preset!r}")]
+    values, problems = _typed(kind, settings)
     if problems:
         return problems
     try:
         _factory(name, preset)(**values)
     except InputError as error:
-        return [Problem(None, str(error))]
+        return [SettingProblem(None, str(error))]
     return []
 
 
-def planned_budget(attack: Attack[Any], classes: int) -> int | None:
-    """The queries that the settings of `attack` ask for so many inversions; None where it asks none."""
-    if isinstance(attack, QuerySearch):
-        return attack.warm_start + attack.queries * classes
-    return attack.candidates * classes if isinstance(attack, TransferAttack) else None
-
-
-def typed_settings(kind: type[Any], settings: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
-    """JSON-ready `settings` as the fields of dataclass `kind` have them, and what is wrong with names or types."""
-    hints = get_type_hints(kind)
-    known = [field.name for field in fields(kind)]
-    values: dict[str, Any] = {}
-    problems = []
-    for name, value in settings.items():
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean '{close[0]}'?" if close else ""
-            problems.append(Problem(name, f"expected one of {', '.join(known)}, found {name!r}{hint}"))
-            continue
-        if _ours(hints[name]):
-            problems.append(Problem(name, f"{name}: not to be set in a file; take a preset that sets it"))
-            continue
-        try:
-            values[name] = TypeAdapter(hints[name]).validate_json(json.dumps(value, default=str), strict=True)
-        except ValidationError as error:
-            problems.append(Problem(name, f"{name}: {error.errors()[0]['msg']}, found {value!r}"))
-    return values, problems
-
-
-def _ours(hint: Any) -> bool:
-    """Whether values of that type are objects of this package, such as a form of inputs: nothing a file can say."""
-    return str(getattr(get_origin(hint) or hint, "__module__", "")).startswith("bl_neuro.")
-
-
 def seeing_images(attack: Attack[Any], input_shape: tuple[int, ...], image: tuple[int, ...]) -> Attack[Any]:
-    """`attack`, told how inputs in a row are an image (C, H, W) of one channel, where it asks and was not told."""
-    told = getattr(attack, "image_shape", ())  # attacks without priors do not ask
-    if told is not None or len(input_shape) > 1 or image[0] != 1:
-        return attack
-    shaped: Any = attack  # every attack with priors is a dataclass, which the base does not say
-    changed: Attack[Any] = replace(shaped, image_shape=(image[1], image[2]))
-    return changed
+    """`attack` with its setting `image_shape` for inputs in a row that are an image (C, H, W) of one channel.
 
-
-def within(attack: Attack[Any], budget: int, classes: int) -> Attack[Any]:
-    """`attack` as one sets it who knows that a box answers `budget` queries in all: half at most for a search's start.
-
-    A search that asks no more anyway stays as it is, and so does another attack, which then ends where the box does.
+    It stays as it is where it has no such setting, or where that is set.
     """
-    planned = planned_budget(attack, classes)
-    if not isinstance(attack, QuerySearch) or planned is None or planned <= budget:
+    stated = getattr(attack, "image_shape", ())
+    if stated is not None or len(input_shape) > 1 or image[0] != 1:
         return attack
-    start = min(attack.warm_start, budget // 2)
-    return replace(attack, warm_start=start, queries=max(2, (budget - start) // classes // 2 * 2))
+    shaped: Attack[Any] = changed(attack, {"image_shape": (image[1], image[2])})
+    return shaped
+
+
+def changed(attack: Any, settings: Mapping[str, Any]) -> Any:
+    """`attack` with other values of some settings; "attack.blur" is the setting blur of its setting attack.
+
+    Raises:
+        InputError: there is no such setting, or its value is wrong.
+    """
+    values: dict[str, Any] = {}
+    for path, value in settings.items():
+        name, _, rest = path.partition(".")
+        inner = values.get(name, getattr(attack, name, None))
+        values[name] = changed(inner, {rest: value}) if rest and is_dataclass(inner) else value
+    return replace(attack, **values) if values else attack
+
+
+def setting_paths(attack: Any) -> list[str]:
+    """The names of all settings, those of a setting that is an attack itself too, such as "attack.blur"."""
+    paths = []
+    for name in setting_names(type(attack)) if is_dataclass(attack) else []:
+        value = getattr(attack, name)
+        paths += [f"{name}.{inner}" for inner in setting_paths(value)] if is_dataclass(value) else [name]
+    return paths
+
+
+def setting_path(attack: Attack[Any], name: str) -> str | None:
+    """The setting that an option called `name` is for: the attack's own, or else that of a setting of it."""
+    candidates = [path for path in setting_paths(attack) if path == name or path.endswith(f".{name}")]
+    return min(candidates, key=len, default=None)
+
+
+def setting_from_text(attack: Attack[Any], path: str, text: str) -> Any:
+    """The value of a setting as it was typed: "3", "0.5", "true", "none", "8,8", "membrane".
+
+    Raises:
+        InputError: there is no such setting, or the text is no value of its type.
+    """
+    owner: Any = attack
+    *names, last = path.split(".")
+    for name in names:
+        owner = getattr(owner, name, None)
+    paths = setting_paths(attack)
+    if path not in paths:
+        raise InputError(f"{path}: {unknown_setting(path, paths)}")
+    hint = get_type_hints(type(owner))[last]
+    optional = get_origin(hint) in (Union, types.UnionType)
+    if optional and text.lower() in ("none", "null"):
+        return None
+    kinds = [kind for kind in get_args(hint) if kind is not type(None)] if optional else [hint]
+    several = get_origin(kinds[0]) in (tuple, list)
+    parts: Any = [part.strip() for part in text.lower().replace("x", ",").split(",")] if several else text
+    try:
+        return TypeAdapter(kinds[0]).validate_python(parts)
+    except ValidationError as error:
+        also = ", or none" if optional else ""
+        raise InputError(f"{path}: expected {_in_words(kinds[0])}{also}, found {text!r}") from error
+
+
+def _in_words(hint: Any) -> str:
+    """The values of a type, as an error names them."""
+    if get_origin(hint) is Literal:
+        return f"one of {', '.join(map(str, get_args(hint)))}"
+    if get_origin(hint) in (tuple, list):
+        hints = get_args(hint)
+        return f"{'several' if Ellipsis in hints else len(hints)} values, comma-separated, each {_in_words(hints[0])}"
+    words: dict[Any, str] = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+    return words.get(hint, f"a value of type {hint}")
+
+
+def _typed(kind: type[Attack[Any]], settings: Mapping[str, Any]) -> tuple[dict[str, Any], list[SettingProblem]]:
+    """`settings` with the types of the attack's fields; an attack without settings takes none."""
+    if is_dataclass(kind):
+        return typed_settings(kind, settings)
+    return {}, [SettingProblem(name, unknown_setting(name, [])) for name in settings]
 
 
 def _factory(name: str, preset: str | None) -> Callable[..., Attack[Any]]:
-    return ATTACKS[name] if preset is None else getattr(ATTACKS[name], preset)
+    kind = ATTACKS.find(name)
+    return kind if preset is None else kind.presets()[preset].make

@@ -13,48 +13,68 @@ import torch
 from torch import Tensor
 
 from bl_neuro.access import BlackBox, WhiteBox
-from bl_neuro.attacks import Inversions, TransferAttack, TransferBox
-from bl_neuro.backends import Target, open_target
+from bl_neuro.attacks import AnnBox, Inversions
+from bl_neuro.backends import Target, find_backend, open_target
 from bl_neuro.backends.base import is_held
 from bl_neuro.errors import BudgetExceeded, EndpointRefused, ExperimentError, InputError, ModelFileError
-from bl_neuro.experiment.cells import THREADS, Cell
+from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.definition import EndpointPart
 from bl_neuro.experiment.material import Material
-from bl_neuro.experiment.mitigation_part import in_box
+from bl_neuro.mitigations.registry import mitigation_of
 from bl_neuro.network import Network
 from bl_neuro.remote import RemoteBlackBox
-
-OPTIONS: dict[str, dict[str, Any]] = {"loihi": {"threads": THREADS}, "lava": {"runtimes": THREADS}}
-"""Options that give a substrate as many threads, or simulations at a time, as a cell has threads."""
+from bl_neuro.training import AnnTwin
 
 
-def opened(network: Network, substrate: str) -> Target:
-    """`network` on a substrate, with a cell's threads."""
-    return open_target(network, substrate, **OPTIONS.get(substrate, {}))
+def opened(network: Network, substrate: str, options: dict[str, Any] | None = None) -> Target:
+    """`network` on a substrate, with the options of an experiment and the one thread that a cell has."""
+    return open_target(network, substrate, **{**(options or {}), **find_backend(substrate).single_thread})
 
 
-def box_for(cell: Cell, target: Target | None, material: Material, kept: ExitStack) -> tuple[Any, RecordedBox | None]:
-    """What the attack of `cell` takes, and the black box in it, if there is one.
+class CellView:
+    """The boxes that an attack cell offers, see `TargetView`. `recorded`: the black box in use, if the attack has one.
 
-    target: what is attacked; None where that is behind an endpoint. kept: keeps open what is opened here: the endpoint,
-    and the attacker's own copy of the network, where there are such.
+    target: what is attacked; None where that is behind an endpoint, or is `ann`, a target's ANN twin. stack: closes the
+    endpoint, and the attacker's own copy of the network.
     """
-    attack, made = cell.what, cell.definition
-    if attack.access == "white_box" and target is not None:
-        return WhiteBox(target), None
-    if target is None:
-        inner: BlackBox = kept.enter_context(
-            open_endpoint(material, made["substrate"], made["budget"], session=cell.address)
-        )
-    else:
-        inner = BlackBox(target, made["reveals"], made["budget"], in_box(made.get("mitigation")), made["seed"])
-    box = RecordedBox(inner)
-    if not isinstance(attack, TransferAttack):
-        return box, box
-    network = target.network if target is not None else material.network
-    if network is None:
-        raise InputError("transfer: expected a [model] to attack a copy of, found an endpoint alone")
-    return TransferBox(WhiteBox(kept.enter_context(opened(network, made["twin"]))), box), box
+
+    def __init__(
+        self, cell: Cell, target: Target | None, material: Material, stack: ExitStack, ann: AnnTwin | None = None
+    ) -> None:
+        self._cell, self._target, self._material, self._stack, self._ann = cell, target, material, stack, ann
+        self.recorded: RecordedBox | None = None
+
+    def white_box(self) -> WhiteBox:
+        """See `TargetView.white_box`."""
+        if self._target is None:
+            raise InputError(f"{self._cell.what.name}: takes the network itself, and an endpoint answers queries only")
+        return WhiteBox(self._target)
+
+    def black_box(self) -> BlackBox:
+        """See `TargetView.black_box`."""
+        definition = self._cell.definition
+        if self._target is None:
+            inner: BlackBox = self._stack.enter_context(
+                open_endpoint(self._material, definition["substrate"], definition["budget"], session=self._cell.address)
+            )
+        else:
+            mitigation = mitigation_of(definition.get("mitigation"))
+            inner = BlackBox(self._target, definition["reveals"], definition["budget"], mitigation, definition["seed"])
+        self.recorded = RecordedBox(inner)
+        return self.recorded
+
+    def twin(self) -> WhiteBox:
+        """See `TargetView.twin`."""
+        network = self._target.network if self._target is not None else self._material.network
+        if network is None:
+            raise InputError(f"{self._cell.what.name}: expected a [model] to attack a copy of, found only an endpoint")
+        return WhiteBox(self._stack.enter_context(opened(network, self._cell.definition["twin"])))
+
+    def ann_box(self) -> AnnBox:
+        """See `TargetView.ann_box`."""
+        if self._ann is None:
+            raise InputError(f"{self._cell.what.name}: takes a network that does not spike, and targets spike")
+        return AnnBox(self._ann)
 
 
 class RecordedBox(BlackBox):

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
-from bl_neuro.attacks.registry import ATTACKS
+from bl_neuro.access import Reveals
+from bl_neuro.attacks import ATTACKS
 from bl_neuro.backends import find_backend
-from bl_neuro.experiment.attack_choice import make_attack, planned_budget, seeing_images, within
-from bl_neuro.experiment.cells import FORMAT, THREADS, Cell
-from bl_neuro.experiment.checks import target_plan
+from bl_neuro.experiment.attack_choice import make_attack, seeing_images
+from bl_neuro.experiment.cells import ANN, FORMAT, THREADS, Cell
 from bl_neuro.experiment.definition import AttackPart, EvaluatorPart, Experiment
 from bl_neuro.experiment.material import Material
-from bl_neuro.experiment.mitigation_part import AnyMitigation, QueryCap
+from bl_neuro.experiment.training_plans import DEFAULT, target_plan, twin_plan
+from bl_neuro.mitigations import Mitigation
 from bl_neuro.seeding import derived_seed
-from bl_neuro.training.plans import TargetPlan
+from bl_neuro.training.plans import TargetDesign
 
 
 class CellFactory:
@@ -32,10 +34,9 @@ class CellFactory:
 
     def evaluator(self, part: EvaluatorPart) -> Cell:
         """One judge."""
-        made = {"evaluator": part.kind, "seed": part.seed, "epochs": part.epochs, "steps": self.steps}
-        return self.cell("evaluator", made, (), {"evaluator": part.kind}, part)
+        return self.cell("evaluator", {**part.definition, "steps": self.steps}, (), {"evaluator": part.called}, part)
 
-    def target(self, kind: str, seed: int, plan: TargetPlan) -> Cell:
+    def target(self, kind: str, seed: int, plan: TargetDesign) -> Cell:
         """One network."""
         made: dict[str, Any]
         if self.material.network is not None:
@@ -43,8 +44,23 @@ class CellFactory:
         elif self.material.endpoints:
             made = {"endpoint": next(iter(self.material.endpoints.values())).definition}
         else:
-            made = {"plan": plan.facts(), "seed": seed, "learned": kind}
+            made = {"plan": plan.facts(), "seed": seed, "learned": kind, **_trainer(plan.trainer)}
         return self.cell("target", made, (), {"target": kind, "seed": seed}, plan)
+
+    def twin(self, target: Cell) -> Cell:
+        """The network of a target's size that does not spike."""
+        plan, hidden = twin_plan(self.experiment.twin), self.plan.hidden
+        made = {"plan": asdict(plan), "hidden": list(hidden), "seed": target.facts["seed"], **_trainer(plan.trainer)}
+        return self.cell("twin", made, (), {**target.facts, "substrate": ANN}, (plan, hidden))
+
+    def twin_accuracy(self, twin: Cell) -> Cell:
+        """How often a twin names the right class."""
+        made = {"target": twin.address, "substrate": ANN, "class_map": self.material.class_map}
+        return self.cell("accuracy", made, (twin,), twin.facts)
+
+    def twin_attacks(self, twin: Cell, part: AttackPart) -> Iterator[Cell]:
+        """Attacks on a twin, and what judges say."""
+        yield from self._judged(twin, ANN, part, "gradient", self.restarts(part))
 
     def accuracy(self, target: Cell, substrate: str) -> Iterator[Cell]:
         """How well a network works on a substrate, where that shows a label, or where an endpoint is to be asked."""
@@ -57,7 +73,7 @@ class CellFactory:
         elif self.shown(substrate, ["label"]):
             yield self.cell("accuracy", self._tested(target, substrate), (target,), self._on(target, substrate))
 
-    def service(self, target: Cell, substrate: str, reveals: str, mitigation: AnyMitigation | None = None) -> Cell:
+    def service(self, target: Cell, substrate: str, reveals: str, mitigation: Mitigation | None = None) -> Cell:
         """How often what a box reveals names the right class."""
         made = {
             **self._tested(target, substrate),
@@ -67,8 +83,13 @@ class CellFactory:
         }
         facts = {**self._on(target, substrate), "reveals": reveals}
         if mitigation is not None:
-            facts["mitigation"] = mitigation.called
+            facts["mitigation"] = mitigation.label
         return self.cell("service", made, (target,), facts)
+
+    def changed(self, target: Cell, mitigation: Mitigation) -> Cell:
+        """The network that a mitigation deploys in place of another."""
+        made = {"target": target.address, **mitigation.network_definition()}
+        return self.cell("changed", made, (target,), {**target.facts, "mitigation": mitigation.label}, mitigation)
 
     def _tested(self, target: Cell, substrate: str) -> dict[str, Any]:
         return {
@@ -77,13 +98,15 @@ class CellFactory:
             "steps": self.steps,
             "encoder": self.material.encoder,
             "class_map": self.material.class_map,
-            **self._endpoint(substrate),
+            **self.place(substrate),
         }
 
-    def _endpoint(self, substrate: str) -> dict[str, Any]:
-        """What a definition says of an endpoint; nothing of another substrate."""
-        endpoint = self.material.endpoints.get(substrate)
-        return {} if endpoint is None else {"endpoint": endpoint.definition}
+    def place(self, substrate: str) -> dict[str, Any]:
+        """What a definition says of an endpoint, or of the options of a substrate; nothing where it has none."""
+        endpoint, options = self.material.endpoints.get(substrate), self.experiment.options.get(substrate)
+        if endpoint is not None:
+            return {"endpoint": endpoint.definition}
+        return {"options": options} if options else {}
 
     @staticmethod
     def _on(target: Cell, substrate: str) -> dict[str, Any]:
@@ -96,24 +119,41 @@ class CellFactory:
         part: AttackPart,
         restarts: int,
         only: Sequence[str] | None = None,
-        mitigation: AnyMitigation | None = None,
+        mitigation: Mitigation | None = None,
     ) -> Iterator[Cell]:
         """Attacks on a network on a substrate, and what judges say; of what is revealed `only` that, or all."""
-        if part.substrates is not None and substrate not in part.substrates:
-            return
-        white = ATTACKS[part.attack].access == "white_box"
-        if white and (self.material.endpoints.get(substrate) or not find_backend(substrate).differentiable):
-            return
-        for reveals in ["gradient"] if white else self.shown(substrate, part.reveals or []):
+        for reveals in self.views(substrate, part):
             if only is not None and reveals not in only:
                 continue
-            for restart in range(restarts):
-                attack = self.attack(target, substrate, part, reveals, restart, mitigation)
-                yield attack
-                for evaluator in self.evaluators:
-                    yield self.judgement(attack, evaluator)
+            yield from self._judged(target, substrate, part, reveals, restarts, mitigation)
 
-    def shown(self, substrate: str, reveals: Sequence[str]) -> list[str]:
+    def views(self, substrate: str, part: AttackPart) -> list[str]:
+        """What an attack sees on a substrate; nothing where it is not run there."""
+        access = ATTACKS.find(part.attack).access
+        if access == "ann" or (part.substrates is not None and substrate not in part.substrates):
+            return []
+        if access == "black_box":
+            return [*self.shown(substrate, part.reveals or [])]
+        differentiable = substrate not in self.material.endpoints and find_backend(substrate).differentiable
+        return ["gradient"] if differentiable else []
+
+    def _judged(
+        self,
+        target: Cell,
+        substrate: str,
+        part: AttackPart,
+        reveals: str,
+        restarts: int,
+        mitigation: Mitigation | None = None,
+    ) -> Iterator[Cell]:
+        """Each restart of an attack, and what judges say of it."""
+        for restart in range(restarts):
+            attack = self.attack(target, substrate, part, reveals, restart, mitigation)
+            yield attack
+            for evaluator in self.evaluators:
+                yield self.judgement(attack, evaluator)
+
+    def shown(self, substrate: str, reveals: Sequence[Reveals]) -> list[Reveals]:
         """Those of `reveals` that a box on this substrate can show."""
         endpoint = self.material.endpoints.get(substrate)
         if endpoint is not None:
@@ -130,16 +170,19 @@ class CellFactory:
         part: AttackPart,
         reveals: str,
         restart: int,
-        mitigation: AnyMitigation | None = None,
+        mitigation: Mitigation | None = None,
     ) -> Cell:
         """One attack: an inversion of each class."""
         attack = make_attack(part.attack, part.preset, part.settings)
         if self.experiment.given:
             attack = seeing_images(attack, self.material.input_shape(substrate), self.material.shape)
         outputs = self.material.outputs
-        budget = part.budget or planned_budget(attack, len(outputs))
-        if isinstance(mitigation, QueryCap):
-            attack, budget = within(attack, mitigation.queries, len(outputs)), mitigation.queries
+        planned = attack.planned_queries(len(outputs))
+        budget = part.budget or planned
+        if mitigation is not None and mitigation.changes("budget"):
+            budget = mitigation.budget(budget)
+            if budget is not None and (planned is None or planned > budget):
+                attack = attack.within(budget, len(outputs))
         made = {
             "target": target.address,
             "substrate": substrate,
@@ -149,7 +192,7 @@ class CellFactory:
             "settings": attack.settings(),  # what the library makes of those given
             "reveals": reveals,
             "budget": budget,
-            "twin": part.twin if part.attack == "transfer" else None,
+            "twin": part.twin if "twin" in attack.needs else None,
             "steps": self.steps,
             "outputs": outputs,
             "classes": self.material.classes,
@@ -157,9 +200,9 @@ class CellFactory:
             "seed": derived_seed(target.facts["seed"], "audit attack", restart),
         }
         about: dict[str, Any] = {"substrate": substrate, "attack": part.called, "reveals": reveals, "restart": restart}
-        made |= self._endpoint(substrate)
+        made |= self.place(substrate)
         if mitigation is not None:
-            made["mitigation"], about["mitigation"] = mitigation.definition, mitigation.called
+            made["mitigation"], about["mitigation"] = mitigation.definition, mitigation.label
         return self.cell("attack", made, (target,), {**target.facts, **about}, attack)
 
     def judgement(self, attack: Cell, evaluator: Cell) -> Cell:
@@ -173,3 +216,8 @@ class CellFactory:
         """A cell whose definition is `made`, and what all definitions say."""
         shared = {"format": FORMAT, "kind": kind, "threads": THREADS, "data": self.material.definition}
         return Cell(kind, {**shared, **made}, needs, facts, what)
+
+
+def _trainer(name: str) -> dict[str, str]:
+    """What a definition says of the trainer; nothing of the default one."""
+    return {} if name == DEFAULT else {"trainer": name}

@@ -13,18 +13,21 @@ FORMAT = 2
 THREADS = 1
 """Threads of every cell, whatever the machine: sums of floats depend on how threads share them out."""
 TRAINED = "trained"
+ANN = "ann"
+"""Where attacks on ANN twins run, in place of a substrate."""
 
 
 @dataclass(frozen=True)
 class Cell:
     """One piece of work.
 
-    kind: "target", "evaluator", "rung" (a target deployed some steps), "coarse" (one with coarser weights), "accuracy",
-    "service" (accuracy through a box), "attack", "judgement", "replay" (an attack once more, elsewhere), or
-    "verification" (one target on several substrates, layer by layer).
+    kind: "target", "twin" (a target's ANN twin), "evaluator", "rung" (a target deployed some steps), "changed" (one
+    that a mitigation changed), "accuracy", "service" (accuracy through a box), "attack", "judgement", "replay" (an
+    attack once more, elsewhere), or "verification" (one target on several substrates, layer by layer).
     definition: see the module. needs: cells whose results it is made from. facts: what tables sort it by; among them
     target ("trained", "untrained", "shuffled_labels", "given"), seed, substrate, attack, reveals, restart, evaluator,
-    rung, mitigation. what: the definition as an object: TargetPlan, EvaluatorPart, or Attack.
+    rung, mitigation. what: the definition as an object: TargetDesign, EvaluatorPart, Mitigation or
+    Attack.
     """
 
     kind: str

@@ -1,49 +1,56 @@
-"""Parts of a TOML document as it was read, of whatever types they may be."""
+"""What is wrong with an experiment beyond the types of its values."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
-from typing import Any
+from inspect import signature
+from typing import Any, get_args
 
 from bl_neuro.access import REVEALS
-from bl_neuro.attacks.registry import ATTACKS
+from bl_neuro.attacks import ATTACKS, Attack
 from bl_neuro.backends import available_substrates, find_backend
-from bl_neuro.errors import InputError
-from bl_neuro.experiment.attack_choice import Problem, attack_problems, typed_settings
+from bl_neuro.data.registry import dataset_source, not_scalable
+from bl_neuro.experiment.attack_choice import attack_problems
+from bl_neuro.experiment.definition import LadderPart, ReplayPart
+from bl_neuro.experiment.document import (
+    Problems,
+    black_box_views,
+    endpoint_names,
+    label_problems,
+    or_default,
+    seed_problems,
+    strings,
+    table,
+    tables,
+)
+from bl_neuro.experiment.mitigation_checks import mitigation_problems
 from bl_neuro.experiment.toml_lines import KeyPath
-from bl_neuro.mitigations import OutputNoise, Rounding
-from bl_neuro.training.plans import TargetPlan, plan_for
+from bl_neuro.experiment.training_plans import plan_problems, twin_problems
+from bl_neuro.network import Arithmetic
+from bl_neuro.settings import SettingProblem, unknown_setting
 
 
-def table(value: Any) -> dict[str, Any]:
-    """`value` where it is a table, else an empty one."""
-    return value if isinstance(value, dict) else {}
-
-
-def tables(document: dict[str, Any], name: str) -> list[tuple[int, dict[str, Any]]]:
-    """The tables of the list `name`, each with its number."""
-    values = document.get(name)
-    return [(i, each) for i, each in enumerate(values if isinstance(values, list) else []) if isinstance(each, dict)]
-
-
-def strings(value: Any) -> list[str]:
-    """The strings in `value` where it is a list, else none."""
-    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
-
-
-Problems = Iterator[tuple[KeyPath, str]]
+def dataset_problems(document: dict[str, Any]) -> Problems:
+    """Of `[dataset]`, as far as the dataset's source says it."""
+    part = table(document.get("dataset"))
+    name = part.get("name")
+    source = dataset_source(name) if isinstance(name, str) else None
+    if source is None:
+        return
+    if part.get("split") == "official" and source.official_test is False:
+        yield ("dataset", "split"), f"the authors of {source.name} name no test part; expected 'three-way'"
+    if "size" in part and not source.scalable:
+        yield ("dataset", "size"), not_scalable(source.name)
 
 
 def replay_problems(document: dict[str, Any]) -> Problems:
     """Of every one of `[[replays]]`."""
-    black = list(_black_box(document))
+    black = list(black_box_views(document))
     ours = strings(document.get("substrates"))
     for i, each in tables(document, "replays"):
         place: KeyPath = ("replays", i)
-        yield from _labels(each, place, black, "a black-box attack")
-        yield from _seeds(each, place, document)
-        substrate, of = each.get("substrate", "lava"), each.get("of", "loihi")
+        yield from label_problems(each, place, black, "a black-box attack")
+        yield from seed_problems(each, place, document)
+        substrate, of = (or_default(each, ReplayPart, name) for name in ("substrate", "of"))
         if of not in ours:
             yield (*place, "of"), f"expected one of the experiment's substrates, found {of!r}"
         elif substrate in ours:
@@ -58,66 +65,31 @@ def ladder_problems(document: dict[str, Any]) -> Problems:
         return
     part = table(document["ladder"])
     labels = [str(each.get("label", each.get("attack"))) for _, each in tables(document, "attacks")]
-    yield from _labels(part, ("ladder",), labels, "an attack")
-    yield from _seeds(part, ("ladder",), document)
-    for name, default, arithmetic in (("real", "snntorch", "real"), ("loihi", "loihi", "loihi")):
-        substrate = part.get(name, default)
+    yield from label_problems(part, ("ladder",), labels, "an attack")
+    yield from seed_problems(part, ("ladder",), document)
+    for name in get_args(Arithmetic):
+        substrate = or_default(part, LadderPart, name)
         if substrate not in strings(document.get("substrates")):
             yield ("ladder", name), f"expected one of the experiment's substrates, found {substrate!r}"
-        elif substrate in available_substrates() and find_backend(substrate).arithmetic != arithmetic:
-            yield ("ladder", name), f"expected a substrate of {arithmetic} arithmetic, found {substrate!r}"
+        elif substrate in available_substrates() and find_backend(substrate).arithmetic != name:
+            yield ("ladder", name), f"expected a substrate of {name} arithmetic, found {substrate!r}"
 
 
-def mitigation_problems(document: dict[str, Any]) -> Problems:
-    """Of every one of `[[mitigations]]`."""
-    black = _black_box(document)
-    seen: set[str] = set()
-    for i, each in tables(document, "mitigations"):
-        place: KeyPath = ("mitigations", i)
-        yield from _labels(each, place, list(black), "a black-box attack")
-        yield from _seeds(each, place, document)
-        substrate = each.get("substrate", "loihi")
-        if substrate not in strings(document.get("substrates")):
-            yield (*place, "substrate"), f"expected one of the experiment's substrates, found {substrate!r}"
-        wanted = strings(each.get("attacks")) or list(black)
-        shown = sorted({view for label in wanted for view in black.get(label, [])})
-        asked = [("reveals", view) for view in strings(each.get("reveals"))]
-        for key, view in [*asked, *([("to", each["to"])] if "to" in each else [])]:
-            if view in REVEALS and view not in shown:
-                yield (*place, key), f"expected what its attacks reveal ({', '.join(shown)}), found {view!r}"
-        yield from _does_something(each, place)
-        yield from _restarts(each, place, document)
-        same = repr(sorted((key, str(value)) for key, value in each.items()))
-        if same in seen:
-            yield place, "stands there twice"
-        seen.add(same)
-
-
-def _does_something(part: dict[str, Any], place: KeyPath) -> Problems:
-    """Each view that is named must be one that the mitigation changes, and show more than what replaces it."""
-    acts_on = {"rounding": Rounding.acts_on, "noise": OutputNoise.acts_on}.get(str(part.get("kind")), REVEALS)
-    to = part.get("to")
-    for number, view in enumerate(strings(part.get("reveals"))):
-        if view in REVEALS and view not in acts_on:
-            yield (
-                (*place, "reveals", number),
-                f"expected what {part['kind']} changes ({', '.join(acts_on)}), found {view!r}",
-            )
-        if view in REVEALS and to in REVEALS and REVEALS.index(view) >= REVEALS.index(to):
-            more = ", ".join(REVEALS[: REVEALS.index(to)])
-            yield (*place, "reveals", number), f"expected what shows more than {to} ({more}), found {view!r}"
-
-
-def _restarts(part: dict[str, Any], place: KeyPath, document: dict[str, Any]) -> Problems:
-    """No more than the attacks have that it is compared with."""
-    wanted = part.get("restarts")
-    ours = document.get("restarts", 1)
-    named = strings(part.get("attacks"))
-    for _, attack in tables(document, "attacks"):
-        label, most = str(attack.get("label", attack.get("attack"))), attack.get("restarts", ours)
-        if isinstance(wanted, int) and isinstance(most, int) and (not named or label in named) and wanted > most:
-            yield (*place, "restarts"), f"expected at most the {most} of attack {label}, found {wanted}"
-            return
+def option_problems(document: dict[str, Any]) -> Problems:
+    """Of `[options]`."""
+    replayed = [str(or_default(part, ReplayPart, "substrate")) for _, part in tables(document, "replays")]
+    ours = [name for name in (*strings(document.get("substrates")), *replayed) if name not in endpoint_names(document)]
+    for substrate, options in table(document.get("options")).items():
+        if substrate not in ours:
+            yield ("options", substrate), f"expected one of {', '.join(ours)}, found {substrate!r}"
+        elif substrate in available_substrates():
+            backend = find_backend(substrate)
+            named = list(signature(backend.open).parameters.values())[1:]
+            known = [option.name for option in named if option.kind is not option.VAR_KEYWORD]
+            known = [name for name in known if name not in backend.single_thread]
+            for name in table(options):
+                if known and name not in known:
+                    yield ("options", substrate, name), unknown_setting(name, known)
 
 
 def verify_problems(document: dict[str, Any]) -> Problems:
@@ -126,35 +98,6 @@ def verify_problems(document: dict[str, Any]) -> Problems:
     for number, name in enumerate(strings(document.get("verify"))):
         if name not in known:
             yield ("verify", number), f"expected one of {', '.join(known)}, found {name!r}"
-
-
-def _black_box(document: dict[str, Any]) -> dict[str, list[str]]:
-    """Labels of black-box attacks, and what they reveal."""
-    return {
-        str(each.get("label", each.get("attack"))): strings(each.get("reveals"))
-        for _, each in tables(document, "attacks")
-        if each.get("attack") in ATTACKS and ATTACKS[each["attack"]].access != "white_box"
-    }
-
-
-def _labels(part: dict[str, Any], place: KeyPath, labels: list[str], what: str) -> Problems:
-    for number, label in enumerate(strings(part.get("attacks"))):
-        if label not in labels:
-            yield (*place, "attacks", number), f"expected the label of {what}, found {label!r}"
-
-
-def _seeds(part: dict[str, Any], place: KeyPath, document: dict[str, Any]) -> Problems:
-    """Seeds must be the experiment's; wrong types are told elsewhere."""
-    given, ours = _listed(part.get("seeds")), _listed(document.get("seeds"))
-    missing = sorted(given - ours) if given and ours else []
-    if missing:
-        yield (*place, "seeds"), f"expected seeds of the experiment, found {', '.join(map(str, missing))}"
-
-
-def _listed(seeds: Any) -> set[int]:
-    if isinstance(seeds, int) and not isinstance(seeds, bool):
-        return set(range(min(seeds, 1000)))
-    return {each for each in seeds if isinstance(each, int)} if isinstance(seeds, list) else set()
 
 
 def _same_arithmetic(place: KeyPath, substrate: Any, of: str) -> Problems:
@@ -169,11 +112,6 @@ def _same_arithmetic(place: KeyPath, substrate: Any, of: str) -> Problems:
 
 ALONE = ("replays", "ladder", "mitigations", "verify")
 """Parts that take the network itself."""
-
-
-def endpoint_names(document: dict[str, Any]) -> list[str]:
-    """The names of the endpoints, as far as they are names."""
-    return [each["name"] for _, each in tables(document, "endpoints") if isinstance(each.get("name"), str)]
 
 
 def endpoint_problems(document: dict[str, Any]) -> Problems:
@@ -208,7 +146,7 @@ def _no_network_there(document: dict[str, Any], names: list[str]) -> Problems:
     for i, each in tables(document, "replays"):
         if each.get("of") in names:
             yield ("replays", i, "of"), own
-    for name in ("real", "loihi"):
+    for name in get_args(Arithmetic):
         if table(document.get("ladder")).get(name) in names:
             yield ("ladder", name), own
 
@@ -221,43 +159,36 @@ def _alone(document: dict[str, Any], names: list[str], ours: list[str]) -> Probl
         if name in document:
             yield (name,), "takes the network itself, and an endpoint does not give it; leave it out"
     for i, each in tables(document, "attacks"):
-        if each.get("attack") == "transfer":
-            yield ("attacks", i), "transfer attacks a copy of the network, and an endpoint does not give it"
+        name = str(each.get("attack"))
+        if name in ATTACKS and "twin" in ATTACKS.find(name).needs:
+            yield ("attacks", i), f"{name} attacks a copy of the network, and an endpoint does not give it"
 
 
-PART_CHECKS = (endpoint_problems, replay_problems, ladder_problems, mitigation_problems, verify_problems)
+PART_CHECKS = (
+    dataset_problems,
+    option_problems,
+    endpoint_problems,
+    replay_problems,
+    ladder_problems,
+    mitigation_problems,
+    verify_problems,
+)
 
 
 def further_problems(document: dict[str, Any]) -> list[tuple[KeyPath, str]]:
     """Where something is wrong and what, beyond what types say."""
-    own = (_subject, _substrates, _attacks, _controls, _twice)
+    own = (_subject, _evaluators, _substrates, _attacks, _controls, _twice)
     return [problem for check in (*own, *PART_CHECKS) for problem in check(document)]
-
-
-def target_plan(dataset: str, steps: int | None, *settings: dict[str, Any]) -> TargetPlan:
-    """The plan for a dataset with settings of a file on top. InputError where they are wrong."""
-    given = {name: value for each in settings for name, value in each.items()}
-    if isinstance(given.get("conv"), list):  # a string each, as on the command line
-        given["conv"] = tuple(_conv(text) for text in given["conv"])
-    conv = {"conv": given.pop("conv")} if "conv" in given else {}
-    values, problems = typed_settings(TargetPlan, given)
-    if problems:
-        raise InputError("; ".join(problem.message for problem in problems))
-    changes: dict[str, Any] = {**values, **conv, **({} if steps is None else {"steps": steps})}
-    return replace(plan_for(dataset), **changes)
-
-
-def _conv(text: Any) -> Any:
-    from bl_neuro.training import ConvSpec
-
-    return ConvSpec.parse(str(text))
 
 
 def _subject(document: dict[str, Any]) -> Problems:
     if "model" in document or endpoint_names(document):
-        for name in ("seeds", "target", "controls"):
+        for name in ("seeds", "target", "twin", "controls"):
             if name in document:
                 yield (name,), "a given [model] is not trained, nor is what an endpoint serves; leave this out"
+        for i, part in tables(document, "evaluators"):
+            if part.get("data") == "target":
+                yield ("evaluators", i, "data"), "the training data of what is given is not at hand; leave this out"
         if "steps" not in document:
             where = "model" if "model" in document else "endpoints"
             yield (where,), "expected steps of the experiment: what is given does not say how long an input lasts"
@@ -265,18 +196,24 @@ def _subject(document: dict[str, Any]) -> Problems:
     if "seeds" not in document:
         yield (), "expected seeds of targets to train, or a [model], or [[endpoints]]"
     dataset = str(table(document.get("dataset")).get("name", ""))
-    plans: list[tuple[KeyPath, dict[str, Any]]] = [(("target",), table(document.get("target")))]
-    plans += [(("controls", i, "target"), table(each.get("target"))) for i, each in tables(document, "controls")]
-    for place, own in plans:
-        if "steps" in own:
-            yield (*place, "steps"), "steps are those of the experiment; give them there"
-        wrong = typed_settings(TargetPlan, {name: own[name] for name in own if name != "conv"})[1]
-        for problem in wrong:
-            yield (*place, problem.setting or ""), problem.message
-        try:
-            target_plan(dataset, None, {} if wrong else own)
-        except InputError as error:
-            yield place, str(error)
+    target = table(document.get("target"))
+    yield from plan_problems(("target",), dataset, target, {})
+    for i, part in tables(document, "controls"):
+        if table(part.get("target")):
+            yield from plan_problems(("controls", i, "target"), dataset, table(part["target"]), target)
+    yield from twin_problems(table(document.get("twin")))
+    if "twin" in document and not _twin_labels(document):
+        yield ("twin",), "no attack takes a network that does not spike, such as ann; leave it out"
+
+
+def _evaluators(document: dict[str, Any]) -> Problems:
+    """Evaluators that are trained alike would be one evaluator under two names."""
+    seen: list[dict[str, Any]] = []
+    for i, part in tables(document, "evaluators"):
+        training = {"seed": 0, "data": "evaluator", **{name: part[name] for name in part if name != "label"}}
+        if training in seen:
+            yield ("evaluators", i), "is trained as another evaluator is; give it another seed, data or settings"
+        seen.append(training)
 
 
 def _substrates(document: dict[str, Any]) -> Problems:
@@ -304,17 +241,41 @@ def _attacks(document: dict[str, Any]) -> Problems:
             yield _place(i, problem, name in ATTACKS, settings), problem.message
         if name not in ATTACKS:
             continue
-        white = ATTACKS[name].access == "white_box"
-        for key in ("reveals", "budget"):
-            if white and key in each:
-                yield ("attacks", i, key), f"{name} has the gradients and asks no queries; leave it out"
-        if not white and "reveals" not in each:
-            yield ("attacks", i), f"expected reveals, what a box shows to {name}"
-        if "twin" in each and name != "transfer":
-            yield ("attacks", i, "twin"), f"only transfer attacks a copy first, {name} does not; leave it out"
+        if ATTACKS.find(name).access == "ann" and ("model" in document or endpoint_names(document)):
+            yield ("attacks", i, "attack"), f"{name} takes a twin of a target that is trained here; leave it out"
+        yield from _access(("attacks", i), ATTACKS.find(name), name, each)
 
 
-def _place(number: int, problem: Problem, known: bool, settings: dict[str, Any]) -> KeyPath:
+def _twin_labels(document: dict[str, Any]) -> list[str]:
+    """Labels of attacks that take an ANN twin."""
+    return [
+        str(part.get("label", part.get("attack")))
+        for _, part in tables(document, "attacks")
+        if part.get("attack") in ATTACKS and ATTACKS.find(part["attack"]).access == "ann"
+    ]
+
+
+def _access(place: KeyPath, kind: type[Attack[Any]], name: str, part: dict[str, Any]) -> Problems:
+    """What a part of `[[attacks]]` says of the attacker's access must go with the attack's."""
+    asks = kind.access == "black_box"
+    if kind.access == "ann" and "substrates" in part:
+        yield (*place, "substrates"), f"{name} takes a network that does not spike, on no substrate; leave it out"
+    for key in ("reveals", "budget"):
+        if not asks and key in part:
+            yield (*place, key), f"{name} has the gradients and asks no queries; leave it out"
+    if asks and "reveals" not in part:
+        yield place, f"expected reveals, what a box shows to {name}"
+    for number, view in enumerate(strings(part.get("reveals"))):
+        if asks and view in REVEALS and view not in kind.reveals:
+            yield (
+                (*place, "reveals", number),
+                f"expected what {name} can use ({', '.join(kind.reveals)}), found {view!r}",
+            )
+    if "twin" in part and "twin" not in kind.needs:
+        yield (*place, "twin"), f"{name} needs no copy of the network; leave it out"
+
+
+def _place(number: int, problem: SettingProblem, known: bool, settings: dict[str, Any]) -> KeyPath:
     if problem.setting is not None:
         return ("attacks", number, "settings", problem.setting)
     if not known:
@@ -328,6 +289,8 @@ def _controls(document: dict[str, Any]) -> Problems:
         for number, label in enumerate(strings(each.get("attacks"))):
             if label not in labels:
                 yield ("controls", i, "attacks", number), f"expected the label of an attack, found {label!r}"
+            elif label in _twin_labels(document):
+                yield ("controls", i, "attacks", number), f"{label} is not run on controls, which have no ANN twin"
 
 
 def _twice(document: dict[str, Any]) -> Problems:
@@ -343,8 +306,8 @@ def _twice(document: dict[str, Any]) -> Problems:
             if key in seen:
                 yield ("attacks", i), f"{key[0]} on {key[1]} stands there twice; give one a label"
             seen.add(key)
-    for group in ("evaluators", "controls"):
-        kinds = [str(each.get("kind")) for _, each in tables(document, group)]
-        for i, kind in enumerate(kinds):
-            if kind in kinds[:i]:
-                yield (group, i, "kind"), f"{kind} stands there twice"
+    for group, hint in (("evaluators", "; give one a label"), ("controls", "")):
+        names = [str(part.get("label", part.get("kind"))) for _, part in tables(document, group)]
+        for i, name in enumerate(names):
+            if name in names[:i]:
+                yield (group, i, "kind"), f"{name} stands there twice{hint}"

@@ -10,8 +10,10 @@ from pydantic import Field
 from bl_neuro.access import Reveals
 from bl_neuro.checks import MAX_STEPS
 from bl_neuro.experiment.mitigation_part import MitigationPart
-from bl_neuro.experiment.part import Count, Name, Names, Part, Restarts, Seed, Seeds
+from bl_neuro.experiment.part import Count, Name, Names, Part, Restarts, Seed, Seeds, SettingsPart
 from bl_neuro.network import Readout
+from bl_neuro.settings import with_settings
+from bl_neuro.training.registry import EVALUATORS
 
 Text = Annotated[str, Field(min_length=1, max_length=4096)]
 URL = r"^https?://[^\s@?#]+/v2/models/[^/?#\s]+(/versions/[^/?#\s]+)?/?$"
@@ -54,13 +56,17 @@ class EndpointPart(Part):
 
 
 class DatasetPart(Part):
-    """`[dataset]`. split: "three-way" or "official", by `split_seed`; the parts' sizes for an official one.
+    """`[dataset]`.
 
-    size: height and width that faces or a folder of images are scaled to.
+    split: "three-way" or "official", by `split_seed`, with the parts' sizes for an official one: evaluators learn from
+    samples that no target saw. "shared": targets and evaluators all learn from the whole official training part, as the
+    BrainLeaks authors do. "whole": targets, evaluators and tests all use the same samples, to try out a pipeline on
+    data too few to divide; no leakage is measured. size: height and width that faces or a folder of images are scaled
+    to.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=4096)]
-    split: Literal["three-way", "official"] = "three-way"
+    split: Literal["three-way", "official", "shared", "whole"] = "three-way"
     split_seed: Seed = 0
     size: Annotated[list[Count], Field(min_length=2, max_length=2)] | None = None
     target: Count | None = None
@@ -93,12 +99,35 @@ class ModelPart(Part):
     trained_on: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
 
 
-class EvaluatorPart(Part):
-    """One of `[[evaluators]]`: its kind, the seed and perhaps the epochs of its training."""
+class EvaluatorPart(SettingsPart):
+    """One of `[[evaluators]]`: the name of an evaluator, the seed of its training, and settings of its own.
 
-    kind: Literal["conv", "spiking"]
+    kind: the name of any registered evaluator (`bl_neuro.training.EVALUATORS`). label: what tables call it, its kind by
+    default. data: what it is trained on, the "evaluator" part of the data, which no target saw, or the "target" part,
+    which targets are trained on, as the BrainLeaks authors do.
+    """
+
+    kind: str
+    label: Name | None = None
     seed: Seed = 0
-    epochs: Annotated[int, Field(ge=0)] | None = None
+    data: Literal["evaluator", "target"] = "evaluator"
+
+    @classmethod
+    def settings_class(cls, kind: str) -> type[Any]:
+        """See `SettingsPart.settings_class`."""
+        return EVALUATORS.find(kind).Settings
+
+    @property
+    def called(self) -> str:
+        """What tables call it."""
+        return self.label or self.kind
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """What results depend on beside the data and the steps."""
+        own = with_settings(self.settings_class(self.kind), self.settings).definition()
+        other_data = {} if self.data == "evaluator" else {"trained_on": self.data}
+        return {"evaluator": self.kind, "seed": self.seed, **own, **other_data}
 
 
 class AttackPart(Part):
@@ -107,7 +136,7 @@ class AttackPart(Part):
     label: what tables call it, its name by default. reveals: what a black box shows, one row each. budget: queries a
     box answers in all; as many as the settings ask for by default. restarts, substrates: those of the experiment by
     default. Substrates without gradients, or that show no membrane, are left out where it takes these. twin: the
-    substrate of a transfer attack's copy.
+    substrate of the attacker's own copy of the network, for an attack that needs one, such as "transfer".
     """
 
     attack: str
@@ -129,13 +158,15 @@ class AttackPart(Part):
 class ControlPart(Part):
     """One of `[[controls]]`: targets that learned no true label, attacked as the others are.
 
-    attacks: labels of those that are run; all by default. target: settings of its training on top of `[target]`.
+    attacks: labels of those that are run, by default all but those on ANN twins. reveals: what their boxes show, by
+    default all. target: settings of its training on top of `[target]`.
     """
 
     kind: Literal["untrained", "shuffled_labels"]
     seeds: Seeds | None = None
     restarts: Restarts | None = None
     attacks: Names | None = None
+    reveals: Annotated[list[Reveals], Field(min_length=1)] | None = None
     substrates: Names | None = None
     target: dict[str, Any] = Field(default_factory=dict)
 
@@ -176,6 +207,12 @@ class Experiment(Part):
     """The whole file; see the module.
 
     verify: substrates on which a target runs and is compared layer by layer, on what attacks found beside other inputs.
+    options: by substrate, how targets are opened on it for accuracies and attacks, such as {snntorch = {precision =
+    "float32"}}. target: how targets are trained: `trainer`, "default" or "authors" (as the BrainLeaks authors train
+    theirs), and settings of that trainer's plan on top of what suits the dataset. twin: the same of the ANN twins, one
+    a target, that attacks on networks without spikes take (`attack = "ann"`): `trainer`, "default" or "authors".
+    skip_missing: leave out substrates whose framework is not installed, instead of failing on them; the findings say
+    which, and why.
     """
 
     name: Name
@@ -186,10 +223,13 @@ class Experiment(Part):
     classes: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] | None = None
     margin: Annotated[float, Field(gt=0, lt=1)] = 0.1
     substrates: Names
+    skip_missing: bool = False
     dataset: DatasetPart
     model: ModelPart | None = None
     verify: Annotated[list[str], Field(min_length=2)] | None = None
+    options: dict[str, dict[str, Any]] = Field(default_factory=dict)
     target: dict[str, Any] = Field(default_factory=dict)
+    twin: dict[str, Any] = Field(default_factory=dict)
     evaluators: Annotated[list[EvaluatorPart], Field(min_length=1)]
     attacks: Annotated[list[AttackPart], Field(min_length=1)]
     controls: list[ControlPart] = Field(default_factory=list)
@@ -197,6 +237,13 @@ class Experiment(Part):
     ladder: LadderPart | None = None
     mitigations: list[MitigationPart] = Field(default_factory=list)
     endpoints: list[EndpointPart] = Field(default_factory=list)
+
+    def __repr__(self) -> str:
+        subject = "a given model" if self.given else f"{len(self.target_seeds)} target seeds"
+        attacks, substrates = ", ".join(attack.called for attack in self.attacks), ", ".join(self.substrates)
+        return f"<Experiment {self.name}: {self.dataset.name}, {subject}, attacks {attacks} on {substrates}>"
+
+    __str__ = __repr__
 
     @property
     def given(self) -> bool:

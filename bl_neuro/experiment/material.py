@@ -11,8 +11,17 @@ from typing import Any
 import numpy as np
 
 from bl_neuro.arrays import FloatArray
-from bl_neuro.data import Dataset, EventDataset, Samples, Split, load_dataset, official_split, three_way_split
-from bl_neuro.data.load import DATASET_NAMES
+from bl_neuro.data import (
+    Dataset,
+    EventDataset,
+    Samples,
+    Split,
+    load_dataset,
+    official_split,
+    shared_split,
+    three_way_split,
+    whole_split,
+)
 from bl_neuro.errors import ExperimentError, InputError
 from bl_neuro.experiment.definition import DatasetPart, EndpointPart, Experiment, ModelPart
 from bl_neuro.experiment.findings.models import Overlap
@@ -47,7 +56,8 @@ class Material:
         if experiment.given:
             training = of_given_target(data, part, None if described is None else described.trained_on, place.folder)
         else:
-            training = of_trained_targets(split_of(data, part))
+            own = [evaluator.called for evaluator in experiment.evaluators if evaluator.data == "target"]
+            training = of_trained_targets(split_of(data, part), own)
         self.split: Split[Any] = training.split
         self.overlap: Overlap = training.overlap
         self.shape: tuple[int, ...] = tuple(data.input_shape)
@@ -139,10 +149,8 @@ def given_description(experiment: Experiment) -> ModelPart | EndpointPart | None
 
 def load_data(part: DatasetPart, place: Place) -> Any:
     """The dataset of an experiment: by name, or the user's own, beside the experiment or at an absolute path."""
-    beside = place.folder / part.name
-    own = part.name.endswith(".npz") or (part.name not in DATASET_NAMES and beside.is_dir())
     size = None if part.size is None else (part.size[0], part.size[1])
-    return load_dataset(str(beside) if own else part.name, place.root, size=size)
+    return load_dataset(part.name, place.root, size=size, folder=place.folder)
 
 
 def data_digest(data: Any) -> str:
@@ -163,6 +171,8 @@ def split_of(data: Any, part: DatasetPart) -> Split[Any]:
         return official_split(data, part.split_seed, **sizes)
     if any(size is not None for size in sizes.values()):
         raise ExperimentError("dataset: target, evaluator, test: only an official split takes sizes; leave them out")
+    if part.split in ("shared", "whole"):
+        return shared_split(data) if part.split == "shared" else whole_split(data)
     return three_way_split(data, part.split_seed)
 
 

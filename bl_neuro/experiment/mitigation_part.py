@@ -7,25 +7,24 @@
     kind = "input_dropout"   rate = 0.2       of the spikes that come in
     kind = "weight_bits"     bits = 4         of every weight
 
-Each is run on one substrate, on the same targets, from the same seeds as the attacks without it.
+`kind` is the name of any registered mitigation (`bl_neuro.mitigations.MITIGATIONS`), with its settings beside it. Each
+is run on one substrate, on the same targets, from the same seeds as the attacks without it.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from typing import Annotated, Any, Literal
+from functools import cached_property
+from typing import Annotated, Any
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 
-from bl_neuro.access import Reveals
-from bl_neuro.experiment.part import Count, Names, Part, Restarts, Seeds
-from bl_neuro.mitigations import InputDropout, Mitigation, OutputNoise, Rounding
-
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+from bl_neuro.experiment.part import Names, Restarts, Seeds, SettingsPart
+from bl_neuro.mitigations import MITIGATIONS, Mitigation, make_mitigation
+from bl_neuro.reveals import Reveals
 
 
-class AnyMitigation(Part, ABC):
-    """What all kinds have.
+class MitigationPart(SettingsPart):
+    """One of `[[mitigations]]`: the name of a mitigation, its settings, and what it is measured on.
 
     attacks: labels of black-box attacks, all by default. reveals: what their boxes show, by default all of an attack's
     that the mitigation acts on. seeds, restarts: of the experiment's, all by default. substrate: where it is run.
@@ -36,126 +35,19 @@ class AnyMitigation(Part, ABC):
     seeds: Seeds | None = None
     restarts: Restarts | None = None
     substrate: str = "loihi"
+    kind: str
 
-    @property
-    @abstractmethod
-    def setting(self) -> str:
-        """What it does, in words."""
+    @classmethod
+    def settings_class(cls, kind: str) -> type[Any]:
+        """See `SettingsPart.settings_class`."""
+        return MITIGATIONS.find(kind)
 
-    @property
-    def in_box(self) -> Mitigation | None:
-        """What the box does to inputs or outputs, where it is that."""
-        return None
+    @cached_property
+    def mitigation(self) -> Mitigation:
+        """The mitigation, with its settings."""
+        return make_mitigation(self.kind, self.settings)
 
-    def acts_on(self, reveals: str) -> bool:
-        """Whether it does anything where a box reveals that."""
-        return self.in_box is None or reveals in self.in_box.acts_on
-
-    @property
-    def definition(self) -> dict[str, Any]:
-        """What a result depends on, JSON-ready."""
-        own = set(type(self).model_fields) - set(AnyMitigation.model_fields)
-        return {name: getattr(self, name) for name in sorted(own, key=lambda name: (name != "kind", name))}
-
-    @property
-    def called(self) -> str:
-        """What tables call it."""
-        return " ".join(str(value) for value in self.definition.values())
-
-
-class Reveal(AnyMitigation):
-    """Shows `to` in place of what it is compared with."""
-
-    kind: Literal["reveal"]
-    to: Reveals
-
-    @property
-    def setting(self) -> str:
-        """See `AnyMitigation`."""
-        return f"shows {self.to} alone"
-
-
-class RoundingPart(AnyMitigation):
-    """See `mitigations.Rounding`."""
-
-    kind: Literal["rounding"]
-    step: Positive
-
-    @property
-    def setting(self) -> str:
-        """See `AnyMitigation`."""
-        return f"rounded to {self.step:g}"
-
-    @property
-    def in_box(self) -> Mitigation | None:
-        """See `AnyMitigation`."""
-        return Rounding(self.step)
-
-
-class Noise(AnyMitigation):
-    """See `mitigations.OutputNoise`."""
-
-    kind: Literal["noise"]
-    sd: Positive
-
-    @property
-    def setting(self) -> str:
-        """See `AnyMitigation`."""
-        return f"noise of sd {self.sd:g}"
-
-    @property
-    def in_box(self) -> Mitigation | None:
-        """See `AnyMitigation`."""
-        return OutputNoise(self.sd)
-
-
-class QueryCap(AnyMitigation):
-    """The box answers `queries` in all; a search that knows it shares them out, see `attack_choice.within`."""
-
-    kind: Literal["query_cap"]
-    queries: Count
-
-    @property
-    def setting(self) -> str:
-        """See `AnyMitigation`."""
-        return f"{self.queries} queries"
-
-
-class Dropout(AnyMitigation):
-    """See `mitigations.InputDropout`."""
-
-    kind: Literal["input_dropout"]
-    rate: Annotated[float, Field(gt=0, lt=1)]
-
-    @property
-    def setting(self) -> str:
-        """See `AnyMitigation`."""
-        return f"{100 * self.rate:g} % of input spikes left out"
-
-    @property
-    def in_box(self) -> Mitigation | None:
-        """See `AnyMitigation`."""
-        return InputDropout(self.rate)
-
-
-class WeightBits(AnyMitigation):
-    """See `deploy.weight_bits`."""
-
-    kind: Literal["weight_bits"]
-    bits: Annotated[int, Field(ge=2, le=8)]
-
-    @property
-    def setting(self) -> str:
-        """See `AnyMitigation`."""
-        return f"weights of {self.bits} bits"
-
-
-MitigationPart = Annotated[Reveal | RoundingPart | Noise | QueryCap | Dropout | WeightBits, Field(discriminator="kind")]
-
-
-def in_box(definition: dict[str, Any] | None) -> Mitigation | None:
-    """What a box does to inputs or outputs, from the definition of a mitigation in a cell."""
-    if definition is None:
-        return None
-    part: AnyMitigation = TypeAdapter(MitigationPart).validate_python(definition)
-    return part.in_box
+    def acts_on(self, reveals: Reveals) -> bool:
+        """Whether it changes anything where a box reveals that."""
+        acts = reveals in self.mitigation.acts_on
+        return acts and (not self.mitigation.changes("reveals") or self.mitigation.reveals(reveals) != reveals)

@@ -7,22 +7,22 @@ So a changed definition changes the address of its cell and of all that is made 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from bl_neuro.access import REVEALS
-from bl_neuro.attacks.registry import ATTACKS
-from bl_neuro.backends import find_backend
+from bl_neuro.attacks import ATTACKS
 from bl_neuro.deploy.ladder import RUNGS, RungName
 from bl_neuro.experiment.cell_factory import CellFactory
 from bl_neuro.experiment.cells import TRAINED, Cell
-from bl_neuro.experiment.checks import target_plan
 from bl_neuro.experiment.definition import ControlPart, Experiment
 from bl_neuro.experiment.material import Material
-from bl_neuro.experiment.mitigation_part import AnyMitigation, QueryCap, Reveal, WeightBits
+from bl_neuro.experiment.mitigation_part import MitigationPart
+from bl_neuro.experiment.training_plans import target_plan
+from bl_neuro.mitigations.base import ANSWER_HOOKS
+from bl_neuro.training.trainers import untrained
 
 if TYPE_CHECKING:
-    from bl_neuro.experiment.cells import Cell
+    from bl_neuro.access import Reveals
     from bl_neuro.experiment.definition import AttackPart, LadderPart, ReplayPart
 
 
@@ -43,6 +43,7 @@ def _all_cells(factory: CellFactory) -> Iterator[Cell]:
             yield from factory.accuracy(target, substrate)
             for part in factory.experiment.attacks:
                 yield from factory.attacks(target, substrate, part, factory.restarts(part))
+        yield from twin_cells(factory, target)
         yield from replay_cells(factory, target)
         yield from ladder_cells(factory, target)
         yield from mitigation_cells(factory, target)
@@ -51,11 +52,23 @@ def _all_cells(factory: CellFactory) -> Iterator[Cell]:
         yield from _control(factory, control)
 
 
+def twin_cells(factory: CellFactory, target: Cell) -> Iterator[Cell]:
+    """The ANN twin of `target` and attacks on it, where an attack takes a network that does not spike."""
+    attacks = [part for part in factory.experiment.attacks if ATTACKS.find(part.attack).access == "ann"]
+    if not attacks:
+        return
+    twin = factory.twin(target)
+    yield twin
+    yield factory.twin_accuracy(twin)
+    for part in attacks:
+        yield from factory.twin_attacks(twin, part)
+
+
 def _control(factory: CellFactory, part: ControlPart) -> Iterator[Cell]:
     """Targets that learned no true label, and attacks on them."""
     plan = target_plan(factory.material.name, factory.experiment.steps, factory.experiment.target, part.target)
     if part.kind == "untrained":
-        plan = replace(plan, proxy_epochs=0, spiking_epochs=0, validation=0.0)
+        plan = untrained(plan)
     for seed in part.seeds or factory.experiment.target_seeds:
         target = factory.target(part.kind, seed, plan)
         yield target
@@ -63,7 +76,8 @@ def _control(factory: CellFactory, part: ControlPart) -> Iterator[Cell]:
             yield from factory.accuracy(target, substrate)
             for attack in factory.experiment.attacks:
                 if part.attacks is None or attack.called in part.attacks:
-                    yield from factory.attacks(target, substrate, attack, part.restarts or factory.restarts(attack))
+                    restarts = part.restarts or factory.restarts(attack)
+                    yield from factory.attacks(target, substrate, attack, restarts, part.reveals)
 
 
 class Level(NamedTuple):
@@ -114,35 +128,34 @@ def mitigation_cells(factory: CellFactory, target: Cell) -> Iterator[Cell]:
         if part.seeds is not None and target.facts["seed"] not in part.seeds:
             continue
         deployed = target
-        if isinstance(part, WeightBits):
-            made = {"target": target.address, "bits": part.bits}
-            deployed = factory.cell("coarse", made, (target,), {**target.facts, "mitigation": part.called})
+        if part.mitigation.changes("network"):
+            deployed = factory.changed(target, part.mitigation)
             yield deployed
         for attack in factory.experiment.attacks:
             for reveals in views(part, attack, factory.shown(part.substrate, attack.reveals or [])):
                 yield from _measured(factory, target, deployed, part, attack, reveals)
 
 
-def views(part: AnyMitigation, attack: AttackPart, shown: list[str]) -> list[str]:
+def views(part: MitigationPart, attack: AttackPart, shown: list[Reveals]) -> list[Reveals]:
     """What boxes reveal to `attack` where the mitigation is measured, of what they can show."""
-    white = ATTACKS[attack.attack].access == "white_box"
-    if white or (part.attacks is not None and attack.called not in part.attacks):
+    asks = ATTACKS.find(attack.attack).access == "black_box"
+    if not asks or (part.attacks is not None and attack.called not in part.attacks):
         return []
-    wanted = [each for each in shown if part.acts_on(each) and (part.reveals is None or each in part.reveals)]
-    return [each for each in wanted if each != part.to] if isinstance(part, Reveal) else wanted
+    return [view for view in shown if part.acts_on(view) and (part.reveals is None or view in part.reveals)]
 
 
 def _measured(
-    factory: CellFactory, target: Cell, deployed: Cell, part: AnyMitigation, attack: AttackPart, reveals: str
+    factory: CellFactory, target: Cell, deployed: Cell, part: MitigationPart, attack: AttackPart, reveals: Reveals
 ) -> Iterator[Cell]:
+    mitigation = part.mitigation
     restarts = min(part.restarts or factory.restarts(attack), factory.restarts(attack))
     yield from factory.attacks(target, part.substrate, attack, restarts, [reveals])
-    seen = part.to if isinstance(part, Reveal) else reveals
-    own = part if part.in_box is not None or isinstance(part, QueryCap) else None
-    yield from factory.attacks(deployed, part.substrate, attack, restarts, [seen], own)
-    if not isinstance(part, QueryCap):  # which changes no answer
+    shown = mitigation.reveals(reveals)
+    in_box = mitigation if mitigation.changes("inputs", "output", "budget") else None
+    yield from factory.attacks(deployed, part.substrate, attack, restarts, [shown], in_box)
+    if mitigation.changes(*ANSWER_HOOKS):
         yield factory.service(target, part.substrate, reveals)
-        yield factory.service(deployed, part.substrate, seen, own)
+        yield factory.service(deployed, part.substrate, shown, in_box)
 
 
 def replay_cells(factory: CellFactory, target: Cell) -> Iterator[Cell]:
@@ -163,13 +176,13 @@ def _of(factory: CellFactory, target: Cell, part: ReplayPart, attack: AttackPart
         for restart in range(min(part.restarts, factory.restarts(attack))):
             first = factory.attack(target, part.of, attack, reveals, restart)
             facts = {**first.facts, "substrate": part.substrate, "of": part.of}
-            made = {"attack": first.address, "substrate": part.substrate}
+            made = {"attack": first.address, "substrate": part.substrate, **factory.place(part.substrate)}
             yield first
             yield factory.cell("replay", made, (target, first), facts, shown)
 
 
 def _wanted(part: ReplayPart, attack: AttackPart) -> bool:
-    if ATTACKS[attack.attack].access == "white_box" or (part.attacks and attack.called not in part.attacks):
+    if ATTACKS.find(attack.attack).access != "black_box" or (part.attacks and attack.called not in part.attacks):
         return False
     return attack.substrates is None or part.of in attack.substrates
 
@@ -183,11 +196,8 @@ def verification_cells(factory: CellFactory, target: Cell) -> Iterator[Cell]:
     attacks = []
     if first in factory.experiment.substrates:
         for part in factory.experiment.attacks:
-            white = ATTACKS[part.attack].access == "white_box"
-            if (white and not find_backend(first).differentiable) or (part.substrates and first not in part.substrates):
-                continue
-            for reveals in ["gradient"] if white else factory.shown(first, part.reveals or []):
+            for reveals in factory.views(first, part):
                 attacks.append(factory.attack(target, first, part, reveals, 0))
-    made = {"target": target.address, "attacks": [each.address for each in attacks], "substrates": substrates}
+    made = {"target": target.address, "attacks": [attack.address for attack in attacks], "substrates": substrates}
     facts = {**target.facts, "substrate": ", ".join(substrates)}
     yield factory.cell("verification", {**made, "steps": factory.steps}, (target, *attacks), facts)

@@ -8,19 +8,21 @@ from importlib import metadata
 from pathlib import Path
 
 from bl_neuro._version import __version__
+from bl_neuro.backends.registry import BACKENDS
 
-PACKAGES = ("numpy", "torch", "scipy", "scikit-learn", "snntorch", "norse", "lava-nc", "lava-dl")
+PACKAGES = ("numpy", "torch", "scipy", "scikit-learn")
 
 
 def versions() -> dict[str, str]:
-    """Versions of bl-neuro, Python and every package of `PACKAGES` that is installed."""
-    found = {"bl-neuro": __version__, "python": platform.python_version()}
-    for package in PACKAGES:
+    """Versions of bl-neuro, Python, `PACKAGES` and the packages that backends declare, as far as they are installed."""
+    numbers = {"bl-neuro": __version__, "python": platform.python_version()}
+    declared = [package for backend in BACKENDS.usable().values() for package in backend.packages]
+    for package in dict.fromkeys((*PACKAGES, *declared)):
         try:
-            found[package] = metadata.version(package)
+            numbers[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return numbers
 
 
 def machine() -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 from bl_neuro.arrays import IntArray
 from bl_neuro.data import Split, three_way_split
 from bl_neuro.data.sample_indices import read_sample_indices
-from bl_neuro.data.split import NOT_KNOWN, divided, official_parts
+from bl_neuro.data.split import NOT_KNOWN, SHARED, WHOLE, divided, official_parts
 from bl_neuro.errors import ExperimentError
 from bl_neuro.experiment.definition import DatasetPart
 from bl_neuro.experiment.findings.models import Overlap
@@ -33,14 +34,29 @@ class TrainingData:
     definition: dict[str, Any]
 
 
-def of_trained_targets(split: Split[Any]) -> TrainingData:
-    """Of targets that the audit trains itself, on the split's own part for them."""
+def of_trained_targets(split: Split[Any], on_target_data: Sequence[str] = ()) -> TrainingData:
+    """Of targets that the audit trains itself, on the split's own part for them.
+
+    on_target_data: evaluators that are trained on the part of the targets, by name.
+    """
     sizes = split.sizes()
-    sentence = (
-        f"The targets were trained on {_samples(sizes['target'])}. The evaluators were trained on "
-        f"{sizes['evaluator']:,} others and tested on {sizes['test']:,} others: they share none."
-    )
-    return TrainingData(split, _overlap("none", sizes, sizes["target"], 0, "training data", sentence), {})
+    trained = f"The targets were trained on {_samples(sizes['target'])}. "
+    state, shared = "none", 0
+    if split.note in (SHARED, WHOLE):
+        state, shared = "all", sizes["evaluator"]
+        tests = "and tested on them" if split.note == WHOLE else f"and tested on {sizes['test']:,} others"
+        sentence = f"{trained}The evaluators were trained on the same samples, {tests}."
+        if split.note == WHOLE:
+            sentence += " This tries out the pipeline and measures no leakage."
+    else:
+        sentence = (
+            f"{trained}The evaluators were trained on {sizes['evaluator']:,} others and tested on "
+            f"{sizes['test']:,} others: they share none."
+        )
+        if on_target_data:
+            names = " and ".join(on_target_data)
+            sentence += f" But {names} learned from the targets' own samples, as in the BrainLeaks paper."
+    return TrainingData(split, _overlap(state, sizes, sizes["target"], shared, "training data", sentence), {})
 
 
 def of_given_target(data: Any, part: DatasetPart, trained_on: str | None, folder: Path) -> TrainingData:
@@ -54,6 +70,8 @@ def of_given_target(data: Any, part: DatasetPart, trained_on: str | None, folder
     """
     if part.target is not None:
         raise ExperimentError("dataset: target: what is given is not trained here; leave its size out")
+    if part.split in ("shared", "whole"):
+        raise ExperimentError(f"dataset: split: expected three-way or official for what is given, found {part.split}")
     if trained_on is None:
         return _not_stated(data, part)
     if trained_on == OFFICIAL_TRAINING:

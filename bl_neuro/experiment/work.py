@@ -23,27 +23,28 @@ from bl_neuro.data.encoders import Encoder
 from bl_neuro.data.samples import Samples
 from bl_neuro.deploy.ladder import ladder
 from bl_neuro.deploy.parity import Stimulus, compare, generated
-from bl_neuro.deploy.weight_bits import with_weight_bits
 from bl_neuro.errors import ModelFileError, NotRevealed
-from bl_neuro.experiment.boxes import box_for, differences, open_endpoint, opened
-from bl_neuro.experiment.cells import Cell
+from bl_neuro.experiment.boxes import CellView, differences, open_endpoint, opened
+from bl_neuro.experiment.cells import ANN, Cell
 from bl_neuro.experiment.definition import EvaluatorPart
 from bl_neuro.experiment.material import Material
-from bl_neuro.experiment.mitigation_part import in_box
 from bl_neuro.experiment.provenance import machine, now, versions
 from bl_neuro.experiment.store import Store
+from bl_neuro.mitigations.registry import mitigation_of
 from bl_neuro.model_file import load, save
 from bl_neuro.network import Network
 from bl_neuro.seeding import derived_seed, stream
 from bl_neuro.training import (
+    AnnTwin,
     Checkpoint,
     ImageEvaluator,
+    load_ann_twin,
     load_evaluator,
     measure_accuracy,
     train_evaluator,
-    train_target,
 )
 from bl_neuro.training.target import BATCH
+from bl_neuro.training.trainers import train_by_plan, train_twin_by_plan
 
 MOST_TRACED = 33
 """Points of an attack's course that are kept, of equal distance, the last among them."""
@@ -77,9 +78,10 @@ class Work:
         """
         makers: dict[str, Callable[[Cell], Made]] = {
             "target": self._target,
+            "twin": self._twin,
             "evaluator": self._evaluator,
             "rung": self._rung,
-            "coarse": self._coarse,
+            "changed": self._changed,
             "accuracy": self._accuracy,
             "service": self._service,
             "attack": self._attack,
@@ -111,18 +113,25 @@ class Work:
             order = stream(derived_seed(seed, "shuffled labels"), "order").permutation(len(data.labels))
             data = replace(data, labels=data.labels[order])
         checkpoint = Checkpoint(self.store.checkpoint(cell.address))
-        return train_target(data, cell.what, seed=seed, device="cpu", checkpoint=checkpoint)
+        return train_by_plan(data, cell.what, seed, checkpoint)
+
+    def _twin(self, cell: Cell) -> Made:
+        plan, hidden = cell.what
+        checkpoint = Checkpoint(self.store.checkpoint(cell.address))
+        twin = train_twin_by_plan(self.material.split.target, plan, hidden, cell.facts["seed"], checkpoint)
+        return {"architecture": twin.architecture}, twin.save
 
     def _evaluator(self, cell: Cell) -> Made:
         part: EvaluatorPart = cell.what
+        split = self.material.split
         evaluator = train_evaluator(
-            self.material.split.evaluator,
+            split.target if part.data == "target" else split.evaluator,
             kind=part.kind,
             steps=cell.definition["steps"],
-            epochs=part.epochs,
             seed=part.seed,
             device="cpu",
             checkpoint=Checkpoint(self.store.checkpoint(cell.address)),
+            **part.settings,
         )
         test = self.material.split.test
         measures = {
@@ -140,14 +149,16 @@ class Work:
         measures = {"fingerprint": rung.network.fingerprint, "step": rung.step}
         return measures, lambda path: save(rung.network, path)
 
-    def _coarse(self, cell: Cell) -> Made:
-        network = with_weight_bits(load(self._file(cell.needs[0])), cell.definition["bits"])
+    def _changed(self, cell: Cell) -> Made:
+        network = cell.what.network(load(self._file(cell.needs[0])))
         return {"fingerprint": network.fingerprint}, lambda path: save(network, path)
 
     def _accuracy(self, cell: Cell) -> Made:
         test, made = self.material.test(), cell.definition
         if "endpoint" in made:
             return self._served(cell, test), None
+        if made["substrate"] == ANN:
+            return {"accuracy": self._opened_twin(cell).accuracy(test), "samples": len(test.labels)}, None
         target = self._opened(cell, made["target"], made["substrate"])
         accuracy = measure_accuracy(target, test, made["steps"], 0, made["encoder"])
         return {"accuracy": accuracy, "samples": len(test.labels)}, None
@@ -164,15 +175,17 @@ class Work:
     def _service(self, cell: Cell) -> Made:
         test, made = self.material.test(), cell.definition
         target = self._opened(cell, made["target"], made["substrate"])
-        box = BlackBox(target, made["reveals"], None, in_box(made["mitigation"]), made["seed"])
+        box = BlackBox(target, made["reveals"], None, mitigation_of(made["mitigation"]), made["seed"])
         accuracy = served_accuracy(box, test, made["steps"], made["seed"], made["encoder"])
         return {"accuracy": accuracy, "samples": len(test.labels)}, None
 
     def _attack(self, cell: Cell) -> Made:
         made, attack = cell.definition, cell.what
-        target = None if "endpoint" in made else self._opened(cell, made["target"], made["substrate"])
-        found, assumptions, answers = self._inverted(cell, target)
-        images, classes = self._images(found.images), np.asarray(made["classes"])
+        ann = self._opened_twin(cell) if made["substrate"] == ANN else None
+        absent = ann is not None or "endpoint" in made
+        target = None if absent else self._opened(cell, made["target"], made["substrate"])
+        found, assumptions, answers = self._inverted(cell, target, ann)
+        images, classes = self._images(attack.images(found)), np.asarray(made["classes"])
         means = self.material.class_means
         large = min(images.shape[2:]) >= SMALLEST_SIDE
         measures = {
@@ -181,20 +194,24 @@ class Work:
             "queries": found.queries,
             "answers": answers,
             "assumptions": assumptions,
-            "target_answers": self._answers(target, found),
+            "target_answers": self._answers(target, found) if ann is None else self._answers_of_twin(ann, images),
             "pearson_selectivity": leakage.pearson_selectivities(images, classes, means).tolist(),
             "ssim": leakage.structural_similarities(images, classes, means).tolist() if large else None,
             "spike_density": leakage.spike_density(found.spikes.numpy()),
         }
         return measures, _thinned(found).save
 
-    def _inverted(self, cell: Cell, target: Target | None) -> tuple[Inversions, list[str], str | None]:
+    def _inverted(
+        self, cell: Cell, target: Target | None, ann: AnnTwin | None = None
+    ) -> tuple[Inversions, list[str], str | None]:
         """What the attack of `cell` makes, what it takes for granted, and the digest of all queries and answers."""
         made, attack = cell.definition, cell.what
-        with ExitStack() as kept:
-            box, queried = box_for(cell, target, self.material, kept)
-            found: Inversions = attack(box, classes=made["outputs"], steps=made["steps"], seed=made["seed"])
-            return found, list(attack.assumptions(box)), None if queried is None else queried.digest
+        with ExitStack() as stack:
+            view = CellView(cell, target, self.material, stack, ann)
+            box = attack.open_box(view)
+            inversions: Inversions = attack(box, classes=made["outputs"], steps=made["steps"], seed=made["seed"])
+            digest = None if view.recorded is None else view.recorded.digest
+            return inversions, list(attack.assumptions(box)), digest
 
     def _replay(self, cell: Cell) -> Made:
         first = cell.needs[1]
@@ -226,11 +243,22 @@ class Work:
             return None
         return [None if output < 0 else self.material.class_map[output] for output in said]
 
+    def _answers_of_twin(self, ann: AnnTwin, images: FloatArray) -> list[int | None]:
+        """The class of the dataset that an ANN twin names for each image."""
+        with torch.no_grad():
+            outputs = ann(torch.from_numpy(images).float().reshape(-1, *ann.input_shape)).argmax(1).tolist()
+        return [self.material.class_map[output] for output in outputs]
+
+    def _opened_twin(self, cell: Cell) -> AnnTwin:
+        """The ANN twin that `cell` needs first."""
+        return load_ann_twin(self._file(cell.needs[0]))
+
     def _judgement(self, cell: Cell) -> Made:
         attack, judge = cell.needs
         kept, evaluator = self._inversions(attack), self._judge(judge)
         classes = np.asarray(attack.definition["classes"])
-        shown = self._frames(kept.spikes) if self.material.of_events else self._images(kept.images)
+        by_spikes = self.material.of_events or evaluator.judges == "spikes"
+        shown = self._frames(kept.spikes) if by_spikes else self._images(attack.what.images(kept))
         table = evaluator.probabilities(shown)
         course: dict[str, list[float]] = {"queries": [], "hits": [], "confidence": []}
         for spent, rates in zip(kept.trace.queries.tolist(), kept.trace.rates):
@@ -262,7 +290,7 @@ class Work:
             if self._open is not None:
                 self._open[1].close()
                 self._open = None
-            self._open = key, opened(load(self._file(cell.needs[0])), substrate)
+            self._open = key, opened(load(self._file(cell.needs[0])), substrate, cell.definition.get("options"))
         return self._open[1]
 
     def _judge(self, cell: Cell) -> ImageEvaluator:

@@ -31,6 +31,8 @@ class Trace:
     membrane: FloatArray | None = None
 
 
+RUN_EXAMPLE = "run=lambda copy, spikes: copy(spikes, len(spikes))"
+"""What `run=` of a converter looks like, for a module whose forward takes the number of steps."""
 Run = Callable[[SpikeArray], Sequence[Trace]]
 """Runs a model from rest on spikes (T, B, *input_shape) and returns a trace of every spiking layer."""
 
@@ -78,7 +80,8 @@ def _own_traces(model: Run, spikes: SpikeArray, source: str) -> Sequence[Trace]:
         raise
     except Exception as error:  # the user's own code runs here: anything can go wrong in it
         raise Unsupported(
-            f"{source}: it did not run on spikes of shape {spikes.shape} ({type(error).__name__}: {error})"
+            f"{source}: it did not run on spikes of shape {spikes.shape} ({type(error).__name__}: {error}); "
+            f"where it is run in another way, pass run=, such as {RUN_EXAMPLE}"
         ) from error
 
 

@@ -45,7 +45,10 @@ def from_norse(
     IAFCell or IAF; or a module with a forward of its own and `order`. input_shape: of one frame, (features,) or
     (channels, height, width).
     order: names of its layers in the order they run, for a module with a forward of its own.
-    run: runs a copy of the module on spikes (T, B, *input_shape), float64, from rest; needed with `order`.
+    run: runs a copy of the module on spikes (T, B, *input_shape), float64, from rest; needed with `order`:
+
+        from_norse(module, (784,), order=[...], run=lambda copy, spikes: copy(spikes))
+
     checked: run module and network on 30 steps of random spikes and refuse where a bin of any layer differs.
 
     Ties count as a network counts them: a voltage that equals its threshold but for rounding does not fire.
@@ -172,7 +175,7 @@ class _Runner:
         if own_forward and run is None:
             raise Unsupported(
                 f"{SOURCE} has a forward of its own: pass run=, a function of (copy, spikes) that runs a copy of it on "
-                "spikes (T, B, ...) from rest, so that it can be checked"
+                "spikes (T, B, ...) from rest, so that it can be checked, such as run=lambda copy, spikes: copy(spikes)"
             )
         self._module = module
         self._cells = cells

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from bl_neuro.arrays import FloatArray, SpikeArray
 from bl_neuro.errors import MissingDependency, NetworkError, Unsupported
-from bl_neuro.interop.checked import Trace, reference_traces, require_same
+from bl_neuro.interop.checked import RUN_EXAMPLE, Trace, reference_traces, require_same
 from bl_neuro.interop.module_copy import Named, in_order, private_copy, torch_part, undisturbed, values_of
 from bl_neuro.interop.parts import Neurons, assemble, collect
 from bl_neuro.network import Network, Readout, checked_input_shape
@@ -45,7 +45,11 @@ def from_snntorch(
     its own and `order`. input_shape: of one frame, (features,) or (channels, height, width).
     order: names of its layers in the order they run, for a module with a forward of its own.
     run: runs a copy of the module on spikes (T, B, *input_shape), float64, from rest, where neither `copy(spikes)` nor
-    `copy(spikes[t])` step by step does.
+    `copy(spikes[t])` step by step does:
+
+        from_snntorch(module, (784,), order=[...], run=lambda copy, spikes: copy(spikes, len(spikes)))
+        from_snntorch(module, (784,), order=[...], run=lambda copy, spikes: copy(spikes.transpose(0, 1)))  # (B, T, ...)
+
     checked: run module and network on 30 steps of random spikes and refuse where a bin of any layer differs.
 
     Ties count as a network counts them: a voltage that equals its threshold but for rounding does not fire.
@@ -149,7 +153,7 @@ class _Runner:
         counts = [len(said) for said in self._said]
         raise Unsupported(
             f"{SOURCE}: its forward took its neurons {counts} times through {len(inputs)} steps, neither given "
-            "(T, B, ...) nor step by step; pass run=, a function of (copy, spikes) that runs it"
+            f"(T, B, ...) nor step by step; pass run=, a function of (copy, spikes) that runs it, such as {RUN_EXAMPLE}"
         )
 
     def _attempts(self) -> list[Callable[[Tensor], Any]]:

@@ -1,7 +1,7 @@
-"""Measures of leakage: what an evaluator and the training data say of an inversion. Pure functions of arrays.
+"""Measures of leakage: how inversions compare with an evaluator and with the training data. Pure array functions.
 
-A target that is fooled has not leaked data: attack success (`attack_success`, `target_confidence`: the target's own
-answer) is kept apart from these.
+Fooling the target is not leakage: attack success (`attack_success`, `target_confidence`), which uses the target's own
+answer, is reported separately from these measures.
 
     per_seed = []
     for target_seed in seeds:                                          # the independent units
@@ -9,13 +9,13 @@ answer) is kept apart from these.
         per_seed.append(hits(table, inversions.classes))               # (K,)
     print(seed_bootstrap(per_seed))                                    # mean and 95% interval over seeds
     print(pair_verdicts({"snntorch - loihi": (one, other)}, margin=0.05))  # differs, equivalent or inconclusive
-    print(null_verdicts({"untrained": null_hits}, classes=10))         # beside what nothing to leak scores
+    print(null_verdicts({"untrained": null_hits}, classes=10))         # null controls, which should score at chance
 
-Names in the plural (`hits`, `confidences`, ...) give a value for each inversion, (K,), which the bootstrap needs; in
-the singular, their mean.
+Functions with plural names (`hits`, `confidences`, ...) return one value per inversion, (K,), as the bootstrap needs;
+those with singular names return the mean.
 """
 
-from bl_neuro.leakage.attribution import Attribution, Step, attribute
+from bl_neuro.leakage.attribution import Attribution, AttributionStep, attribute
 from bl_neuro.leakage.bootstrap import (
     Band,
     Estimate,
@@ -43,7 +43,7 @@ from bl_neuro.leakage.membership import Membership, membership_check
 from bl_neuro.leakage.neighbours import NearestSamples, nearest_samples
 from bl_neuro.leakage.nulls import NullVerdict, holm, null_verdicts
 from bl_neuro.leakage.paired import PairedTest, paired_test
-from bl_neuro.leakage.power import Plan, hit_spread, observed_plan, seeds_needed
+from bl_neuro.leakage.power import PowerPlan, hit_spread, observed_plan, seeds_needed
 from bl_neuro.leakage.resemblance import (
     pearson_selectivities,
     pearson_selectivity,
@@ -55,6 +55,7 @@ from bl_neuro.leakage.sampling import SamplingSpread, Spread, sampling_spread
 
 __all__ = [
     "Attribution",
+    "AttributionStep",
     "Band",
     "Estimate",
     "Membership",
@@ -62,10 +63,9 @@ __all__ = [
     "NullVerdict",
     "PairVerdict",
     "PairedTest",
-    "Plan",
+    "PowerPlan",
     "SamplingSpread",
     "Spread",
-    "Step",
     "attack_accuracy",
     "attack_success",
     "attribute",

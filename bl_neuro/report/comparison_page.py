@@ -2,27 +2,51 @@
 
 from __future__ import annotations
 
-from bl_neuro.experiment.comparison import ComparedRuns, RunComparison
+from bl_neuro.experiment.comparison import AuditComparison, RowComparison
 from bl_neuro.report.page import audit_environment
 from bl_neuro.report.plots import Scale
 from bl_neuro.report.views import difference_scale
-from bl_neuro.report.words import TARGETS, view
+from bl_neuro.report.words import TARGETS, listed, many, margin_points, view
 
 
-def comparison_page(found: ComparedRuns) -> str:
+def comparison_answer(comparison: AuditComparison) -> str:
+    """What came out, in a sentence or two."""
+    paired = [pair.verdict for pair in comparison.main if pair.verdict is not None]
+    alone = len(comparison.main) - len(paired)
+    if not paired:
+        return "No two rows of these runs pair, so there is no verdict. The reasons stand beside each row."
+    identical = sum(verdict.identical for verdict in paired)
+    kinds = {f"{identical} {'is' if identical == 1 else 'are'} identical": identical}
+    for kind, one, several in (
+        ("differs", "differs", "differ"),
+        ("equivalent", "is equivalent", "are equivalent"),
+        ("inconclusive", "is open", "are open"),
+    ):
+        count = sum(verdict.verdict == kind and not verdict.identical for verdict in paired)
+        kinds[f"{count} {one if count == 1 else several}"] = count
+    outcome = listed([text for text, count in kinds.items() if count])
+    rest = f" {many(alone, 'other comparison')} cannot be paired." if alone else ""
+    return (
+        f"Under the evaluator {comparison.judge}, of {many(len(paired), 'paired comparison')}, {outcome}; "
+        f"the margin is {margin_points(comparison.margin)}.{rest}"
+    )
+
+
+def comparison_page(comparison: AuditComparison) -> str:
     """The page, as text."""
-    groups: dict[str, list[RunComparison]] = {}
-    for each in found.comparisons:
-        if each.measure == "hit":
-            groups.setdefault(view(each.attack, each.reveals), []).append(each)
-    differences = [each.verdict.difference for each in found.comparisons if each.measure == "hit" and each.verdict]
+    hits = [pair for pair in comparison.comparisons if pair.measure == "hit"]
+    groups: dict[str, list[RowComparison]] = {}
+    for pair in hits:
+        groups.setdefault(view(pair.attack, pair.reveals), []).append(pair)
+    differences = [pair.verdict.difference for pair in hits if pair.verdict is not None]
     return (
         audit_environment()
         .get_template("comparison.html.j2")
         .render(
-            found=found,
+            comparison=comparison,
+            answer=comparison_answer(comparison),
             groups=list(groups.items()),
-            scale=difference_scale(differences, found.margin),
+            scale=difference_scale(differences, comparison.margin),
             unit=Scale(0.0, 1.0),
             targets=TARGETS,
         )

@@ -6,7 +6,8 @@ In a test module of yours:
         substrate = "mine"              # as the entry point in the group bl_neuro.backends names it
 
 Needs pytest. A backend may decline a network, but then it names layer, parameter and substrate; what it opens must
-spike bin for bin as `bl_neuro.reference` does, or, with `arithmetic = "fixed_point"`, as Loihi's integers do.
+spike bin for bin as `bl_neuro.reference` does where the backend declares `arithmetic = "real"`, and as Loihi's integers
+do where it declares `"loihi"`.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ class BackendContract(GradientContract):
 
     def oracle(self, network: Network, spikes: Spikes, start: str) -> Recording:
         """What the substrate must answer."""
-        if self.arithmetic == "float":
+        if self.arithmetic == "real":
             return simulate(network, spikes, start)
         recording = simulate_fixed_point(quantize(network), spikes, start)
         assert not recording.overflowed, "choose another seed: a state left 24 bits"
@@ -108,8 +109,8 @@ class BackendContract(GradientContract):
         expected = self.oracle(target.network, spikes, start)
         response = target.run(spikes, layers=True, start=start)
         assert response.layers is not None
-        for number, (found, wanted) in enumerate(zip(response.layers, expected.layer_spikes)):
-            wrong = int((found.numpy() != wanted.reshape(found.shape)).sum())
+        for number, (spiked, wanted) in enumerate(zip(response.layers, expected.layer_spikes)):
+            wrong = int((spiked.numpy() != wanted.reshape(spiked.shape)).sum())
             assert wrong == 0, f"{self.substrate}, {start}: {wrong} of {wanted.size} bins of spiking layer {number}"
         assert np.array_equal(response.spikes.numpy(), expected.spikes)
         if response.membrane is not None:
@@ -318,8 +319,8 @@ class BackendContract(GradientContract):
                 self.check_against_oracle(target, spikes[:, : self.cold_batch], "cold")
 
 
-def _assert_equal(found: Response, expected: Response) -> None:
-    assert torch.equal(found.spikes, expected.spikes)
-    assert (found.membrane is None) == (expected.membrane is None)
-    if found.membrane is not None and expected.membrane is not None:
-        np.testing.assert_allclose(found.membrane, expected.membrane, rtol=1e-6, atol=1e-9)
+def _assert_equal(actual: Response, expected: Response) -> None:
+    assert torch.equal(actual.spikes, expected.spikes)
+    assert (actual.membrane is None) == (expected.membrane is None)
+    if actual.membrane is not None and expected.membrane is not None:
+        np.testing.assert_allclose(actual.membrane, expected.membrane, rtol=1e-6, atol=1e-9)

@@ -79,11 +79,11 @@ class GradientContract(SubstrateFixture):
             pytest.skip(f"substrate '{self.substrate}' has no gradients")
         frame = torch.from_numpy(random_spikes(PLAIN, 4, steps=1)).double()
         held, repeated = frame.expand(8, -1, -1).requires_grad_(), frame.repeat(8, 1, 1).requires_grad_()
-        found, expected = (
+        of_held, of_repeated = (
             torch.autograd.grad(class_score(target.run(inputs), label=1).sum(), inputs)[0]
             for inputs in (held, repeated)
         )
-        assert relative_difference(found, expected) < 1e-5
+        assert relative_difference(of_held, of_repeated) < 1e-5
 
     @pytest.mark.parametrize("what", NETWORKS)
     def test_the_gradient_is_the_canonical_one(self, opener: Opener, what: str) -> None:
@@ -92,13 +92,13 @@ class GradientContract(SubstrateFixture):
         if not find_backend(self.substrate).differentiable:
             pytest.skip(f"substrate '{self.substrate}' has no gradients")
         spikes = random_spikes(network, 3, steps=12, batch=2)
-        found = target_gradient(opener(network), spikes, label=1)
-        assert found.isfinite().all()
-        if self.arithmetic == "float":
-            assert relative_difference(found, unrolled_gradient(network, spikes, label=1)) < 1e-6
+        gradient = target_gradient(opener(network), spikes, label=1)
+        assert gradient.isfinite().all()
+        if self.arithmetic == "real":
+            assert relative_difference(gradient, unrolled_gradient(network, spikes, label=1)) < 1e-6
         else:
             rounded = effective_network(quantize(network))
-            assert cosine(found, unrolled_gradient(rounded, spikes, label=1)) > 0.95
+            assert cosine(gradient, unrolled_gradient(rounded, spikes, label=1)) > 0.95
 
 
 class _Spike(torch.autograd.Function):
@@ -145,9 +145,9 @@ def unrolled_gradient(network: Network, spikes: Any, label: int) -> Tensor:
     return gradient
 
 
-def relative_difference(found: Tensor, expected: Tensor) -> float:
+def relative_difference(actual: Tensor, expected: Tensor) -> float:
     """Largest difference, as a fraction of the largest expected value."""
-    return float((found - expected).abs().max() / expected.abs().max())
+    return float((actual - expected).abs().max() / expected.abs().max())
 
 
 def cosine(one: Tensor, other: Tensor) -> float:

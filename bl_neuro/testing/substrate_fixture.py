@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import pytest
 
 from bl_neuro.backends import find_backend, missing_reason, open_target
 from bl_neuro.backends.base import Target
 from bl_neuro.layers import Dense
-from bl_neuro.network import Network
+from bl_neuro.network import Arithmetic, Network
 from bl_neuro.neuron import CubaLIF
 from bl_neuro.testing.random_networks import random_dense
 
@@ -41,10 +41,17 @@ class Opener:
 
 
 class SubstrateFixture:
-    """Names the substrate under test. arithmetic: what it is compared with, see `BackendContract`."""
+    """Names the substrate under test."""
 
     substrate: ClassVar[str]
-    arithmetic: ClassVar[Literal["float", "fixed_point"]] = "float"
+
+    @property
+    def arithmetic(self) -> Arithmetic:
+        """What the backend declares to compute in; skips where it declares nothing, and so promises nothing."""
+        declared = find_backend(self.substrate).arithmetic
+        if declared is None:
+            pytest.skip(f"substrate '{self.substrate}' declares no arithmetic, so nothing is promised of its spikes")
+        return declared
 
     @pytest.fixture(scope="class")
     def opener(self) -> Iterator[Opener]:

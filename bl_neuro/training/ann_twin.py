@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -90,6 +92,27 @@ def load_ann_twin(path: str | Path) -> AnnTwin:
     return read_module(path, "an ANN twin", FORMAT, build)
 
 
+@dataclass(frozen=True)
+class TwinPlan:
+    """How `train_ann_twin` trains: `epochs` in batches of `batch`, with AdamW at `rate`, which falls along a cosine.
+
+    epochs: as many as make about 180,000 images, 15 to 200, where None.
+    """
+
+    trainer: ClassVar[str] = "default"
+
+    epochs: int | None = None
+    batch: int = 64
+    rate: float = 2e-3
+
+    def __post_init__(self) -> None:
+        for name, value, least in (("epochs", self.epochs or 0, 0), ("batch", self.batch, 1)):
+            if value < least:
+                raise InputError(f"{name}: expected at least {least}, found {value}")
+        if not 0 < self.rate < 1:
+            raise InputError(f"rate: expected between 0 and 1, found {self.rate}")
+
+
 def train_ann_twin(
     data: Samples,
     hidden: tuple[int, ...] = (3000,),
@@ -102,38 +125,55 @@ def train_ann_twin(
     progress: Progress | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> AnnTwin:
-    """Trains a twin on `data`, the samples that the target learns from; all chance comes from `seed`.
+    """Trains a twin on `data`, the samples that the target learns from; all randomness comes from `seed`.
 
-    hidden: neurons of each hidden layer, the target's. epochs: as many as make about 180,000 images, 15 to 200, where
-    None. rate: AdamW's at the start. device, progress, checkpoint: as in
-    `train_target`. Of events the twin learns the mean images.
+    hidden: neurons of each hidden layer, the target's. epochs, batch, rate: see `TwinPlan`. device, progress,
+    checkpoint: as in `train_target`. Of events the twin learns the mean images.
 
     Raises:
         InputError: a number is out of range, or the checkpoint is of another training. DataError: samples of one class
         alone.
     """
+    plan = TwinPlan(epochs, batch, rate)
+    return train_twin(data, plan, hidden, seed=seed, device=device, progress=progress, checkpoint=checkpoint)
+
+
+def train_twin(
+    data: Samples,
+    plan: TwinPlan,
+    hidden: tuple[int, ...],
+    *,
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progress | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> AnnTwin:
+    """See `train_ann_twin`."""
     need_two_classes(data)
-    if epochs is None:
-        epochs = epochs_for(len(data.labels), FEWEST, MOST)
-    if epochs < 0 or batch < 1 or not 0 < rate < 1:
-        raise InputError("epochs, batch, rate: expected at least 0, at least 1, and between 0 and 1")
+    epochs = epochs_for(len(data.labels), FEWEST, MOST) if plan.epochs is None else plan.epochs
     place = find_device(device)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derived_seed(seed, PURPOSE))
-        twin = AnnTwin(data.input_shape, hidden, data.classes).to(place)
+    twin = new_twin(data, hidden, seed, PURPOSE).to(place)
 
     def loss(index: IntArray, rng: np.random.Generator) -> Tensor:
         images = torch.from_numpy(data.images_at(index)).float().to(place)
         return F.cross_entropy(twin(images), torch.from_numpy(data.labels[index]).to(place))
 
+    training = f"{epochs} of {plan.batch} at {plan.rate}"
     course = Course(
         samples=np.arange(len(data.labels)),
-        batch=batch,
+        batch=plan.batch,
         seed=seed,
         purpose=PURPOSE,
         progress=progress,
         checkpoint=checkpoint,
-        facts={"hidden": str(hidden), "epochs": f"{epochs} of {batch} at {rate}", "data": samples_digest(data)},
+        facts={"hidden": str(hidden), "epochs": training, "data": samples_digest(data)},
     )
-    fit(twin, [Phase(epochs, rate, 1e-2, loss)], course)
+    fit(twin, [Phase(epochs, plan.rate, 1e-2, loss)], course)
     return twin.cpu().eval()
+
+
+def new_twin(data: Samples, hidden: tuple[int, ...], seed: int, purpose: str) -> AnnTwin:
+    """A twin before training."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derived_seed(seed, purpose))
+        return AnnTwin(data.input_shape, hidden, data.classes)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bl_neuro.backends.canonical import canonical_states, differentiable
+from bl_neuro.training.plans import TargetDesign
 from bl_neuro.training.stack import Stack
 
 Forward = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -33,15 +34,15 @@ def spiking_forward(stack: Stack, spikes: Tensor) -> tuple[Tensor, Tensor]:
     values = membrane = spikes
     for number in range(len(stack.synapses)):
         drive = stack.drive(number, values.flatten(0, 1))
-        values, membrane = fire(stack, drive.unflatten(0, spikes.shape[:2]))
+        values, membrane = fire(stack.plan, drive.unflatten(0, spikes.shape[:2]))
     return values, membrane
 
 
-def fire(stack: Stack, drive: Tensor) -> tuple[Tensor, Tensor]:
-    """Spikes and membrane (T, B, ...) of the plan's neurons, driven by `drive`."""
+def fire(design: TargetDesign, drive: Tensor) -> tuple[Tensor, Tensor]:
+    """Spikes and membrane (T, B, ...) of the neurons of a design, driven by `drive`."""
     one, none = torch.ones((), device=drive.device), torch.zeros((), device=drive.device)
-    decay = none + stack.plan.voltage_decay
-    neuron = stack.plan.cuba_lif()
+    decay = none + design.voltage_decay
+    neuron = design.cuba_lif()
     if neuron.reset == "zero":
         spikes, membrane = canonical_states(drive, one, decay, one, none)
     else:

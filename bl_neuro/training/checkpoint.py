@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -48,10 +48,17 @@ class Standing:
     best_weights: dict[str, Tensor] = field(default_factory=dict)
 
 
+class OptimiserState(Protocol):
+    """What an optimiser keeps of each parameter."""
+
+    def state_of(self, name: str) -> dict[str, Tensor]:
+        """Of the parameter called `name`, by `OPTIMISER_STATE`."""
+
+
 def write_checkpoint(
     path: str | Path,
     module: nn.Module,
-    optimiser: torch.optim.Optimizer | None,
+    optimiser: OptimiserState | None,
     standing: Standing,
     facts: dict[str, str],
 ) -> None:
@@ -66,9 +73,9 @@ def write_checkpoint(
     tensors = {f"weights.{name}": value for name, value in module.state_dict().items()}
     tensors.update({f"best.{name}": value for name, value in standing.best_weights.items()})
     if optimiser is not None:
-        for name, parameter in module.named_parameters():
+        for name, _ in module.named_parameters():
             for key in OPTIMISER_STATE:
-                tensors[f"optimiser.{key}.{name}"] = optimiser.state[parameter][key]
+                tensors[f"optimiser.{key}.{name}"] = optimiser.state_of(name)[key]
     place = {"phase": standing.phase, "epoch": standing.epoch, "stale": standing.stale, "best": standing.best}
     header = {"format": FORMAT, "facts": json.dumps(facts), "standing": json.dumps(place)}
     try:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bl_neuro.training.image_evaluator import ImageEvaluator
+from bl_neuro.training.normalised_evaluator import NormalisedEvaluator
 
 LARGE = 16
 """Side from which the first convolution is pooled too."""
 
 
-class ConvEvaluator(ImageEvaluator):
+class ConvEvaluator(NormalisedEvaluator):
     """Two convolutions with ReLU and pooling, one hidden layer with dropout 0.3, a linear layer.
 
         below 16 pixels a side    16c3 - 32c3 - p2 - 64 - classes
@@ -22,6 +22,7 @@ class ConvEvaluator(ImageEvaluator):
     """
 
     name = "conv"
+    title = "convolutional"
     spiking = False
     learning_rate = 2e-3
 
@@ -44,7 +45,7 @@ class ConvEvaluator(ImageEvaluator):
         return f"conv {shrink}{first} - 32c3 - pool2 - {self.hidden.out_features} - classes, ReLU, not spiking"
 
     def embed(self, frames: Tensor) -> Tensor:
-        """See `ImageEvaluator.embed`."""
+        """See `NormalisedEvaluator.embed`."""
         values = frames.mean(0)
         if self.block > 1:
             values = F.avg_pool2d(values, self.block)
@@ -54,6 +55,6 @@ class ConvEvaluator(ImageEvaluator):
         return F.relu(self.hidden(values.flatten(1)))
 
     def classify(self, features: Tensor) -> Tensor:
-        """See `ImageEvaluator.classify`."""
+        """See `NormalisedEvaluator.classify`."""
         logits: Tensor = self.last(F.dropout(features, 0.3, self.training))
         return logits

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -138,12 +139,25 @@ class _Fit:
         checkpoint = self.course.checkpoint
         if checkpoint is None or not (last or time.monotonic() - self.written >= checkpoint.every_s):
             return
-        write_checkpoint(checkpoint.path, self.module, optimiser, self.standing, self.facts)
+        state = None if optimiser is None else TorchState(self.module, optimiser)
+        write_checkpoint(checkpoint.path, self.module, state, self.standing, self.facts)
         self.written = time.monotonic()
 
     def _tell(self, done: int) -> None:
         if self.course.progress is not None:
             self.course.progress(done, sum(phase.epochs for phase in self.phases))
+
+
+class TorchState(NamedTuple):
+    """What an optimiser of PyTorch's keeps of the parameters of a module."""
+
+    module: nn.Module
+    optimiser: torch.optim.Optimizer
+
+    def state_of(self, name: str) -> dict[str, Tensor]:
+        """See `OptimiserState`."""
+        state: dict[str, Tensor] = self.optimiser.state[self.module.get_parameter(name)]
+        return state
 
 
 def find_device(name: str = "auto") -> torch.device:

@@ -1,11 +1,12 @@
-"""What every evaluator of ours shares: how it sees an image, how it answers, how it is saved."""
+"""What every evaluator has: a name, how it sees inversions, how it is trained, how it answers and how it is saved."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,36 +17,76 @@ from bl_neuro.arrays import FloatArray, IntArray
 from bl_neuro.data.events import EventDataset
 from bl_neuro.data.samples import Samples
 from bl_neuro.errors import InputError
+from bl_neuro.training.checkpoint import Checkpoint
+from bl_neuro.training.fit import Progress
 from bl_neuro.training.module_file import image_facts, write_module
 
 FORMAT = "bl-neuro/evaluator/2"
 BATCH = 256
 """Images judged at a time."""
-WIDEST = 32
-"""Largest side that is looked at; larger images are averaged over blocks first."""
+Shape = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class EvaluatorSettings:
+    """Settings of an evaluator's training, as a table of `[[evaluators]]` has them.
+
+    epochs: as many as suit the data where None.
+    """
+
+    epochs: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.epochs is not None and self.epochs < 0:
+            raise InputError(f"epochs: expected at least 0, found {self.epochs}")
+
+    def definition(self) -> dict[str, Any]:
+        """Every setting by name, JSON-ready."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRun:
+    """What a training is given beside its data and settings.
+
+    steps: T of the rate code that targets see. seed: all randomness comes from it. device, progress, checkpoint: as in
+    `train_target`.
+    """
+
+    steps: int = 25
+    seed: int = 0
+    device: str = "auto"
+    progress: Progress | None = None
+    checkpoint: Checkpoint | None = None
 
 
 class ImageEvaluator(nn.Module):
-    """A classifier of images (C, H, W), blind to their brightness and contrast.
+    """A classifier of images (C, H, W) that judges inversions. Subclasses declare what they are and how they learn.
 
-    Every image is normalised to mean 0 and standard deviation 1 over its pixels, because an inversion has no calibrated
-    brightness. Subclasses turn normalised images into features and features into logits.
+    name: the `kind` of its `[[evaluators]]` tables. title: what a table calls it. spiking: whether its neurons spike.
+    judges: what of an inversion it looks at where targets see images: the "images", or the "spikes" of the rate code
+    themselves. Of event recordings all evaluators see the spikes.
+    Settings: a frozen dataclass, its own settings.
     """
 
     name: ClassVar[str]
+    title: ClassVar[str]
     spiking: ClassVar[bool]
-    learning_rate: ClassVar[float]
-    """The rate that it learns well at."""
+    judges: ClassVar[Literal["images", "spikes"]] = "images"
+    Settings: ClassVar[type[EvaluatorSettings]] = EvaluatorSettings
 
-    def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
+    def __init__(self, shape: Shape, classes: int) -> None:
         super().__init__()
-        self.block = averaging_block(shape)
-        if min(shape[1:]) // self.block < 2:
-            raise InputError(
-                "evaluator: expected images of which at least 2 pixels a side are left where the larger side is "
-                f"shrunk to {WIDEST}, found {shape}"
-            )
         self.shape, self.classes = shape, classes
+
+    @classmethod
+    @abstractmethod
+    def trained_on(cls, data: Samples, settings: Any, run: TrainingRun) -> ImageEvaluator:
+        """An evaluator trained on `data`, samples of two classes at least. settings: an object of `Settings`.
+
+        Raises:
+            InputError: the data do not suit it, or the checkpoint is of another training.
+        """
 
     @property
     @abstractmethod
@@ -53,24 +94,25 @@ class ImageEvaluator(nn.Module):
         """Its layers, in one line."""
 
     @abstractmethod
-    def embed(self, frames: Tensor) -> Tensor:
-        """Features (B, D) of normalised frames (T, B, C, H, W); T is 1 for images."""
+    def judge(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Class probabilities (B, classes) and features (B, D) of frames (T, B, C, H, W); T is 1 for images."""
 
-    @abstractmethod
-    def classify(self, features: Tensor) -> Tensor:
-        """Logits (B, classes) of features (B, D)."""
+    def facts(self) -> dict[str, str]:
+        """What its file must say beside its name and sizes for `from_facts` to build it again."""
+        return {}
 
-    def forward(self, values: Tensor) -> Tensor:
-        """Logits (B, classes) of images (B, C, H, W) or spikes (T, B, C, H, W)."""
-        return self.classify(self.embed(_normalised(values if values.ndim == 5 else values[None])))
+    @classmethod
+    def from_facts(cls, shape: Shape, classes: int, facts: Mapping[str, str]) -> ImageEvaluator:
+        """The untrained evaluator whose file says this. KeyError or ValueError where a fact is missing or wrong."""
+        return cls(shape, classes)
 
     def probabilities(self, images: npt.ArrayLike) -> FloatArray:
         """Class probabilities (B, classes) of images (B, C, H, W), values in 0..1, or of spikes (T, B, C, H, W)."""
-        return self._batched(images, lambda frames: torch.softmax(self.classify(self.embed(frames)), dim=1))
+        return self._batched(images, lambda frames: self.judge(frames)[0])
 
     def features(self, images: npt.ArrayLike) -> FloatArray:
         """The penultimate layer's values (B, D) for images (B, C, H, W) or spikes (T, B, C, H, W)."""
-        return self._batched(images, self.embed)
+        return self._batched(images, lambda frames: self.judge(frames)[1])
 
     def accuracy(self, data: Samples) -> float:
         """Fraction of `data` classified as labelled; of events by their spikes."""
@@ -86,7 +128,7 @@ class ImageEvaluator(nn.Module):
         Raises:
             ModelFileError: it cannot be written.
         """
-        facts = {"format": FORMAT, "kind": self.name}
+        facts = {"format": FORMAT, "kind": self.name, **self.facts()}
         write_module(path, self, {**facts, **image_facts(self.shape, self.classes)})
 
     def _batched(self, images: npt.ArrayLike, judge: Callable[[Tensor], Tensor]) -> FloatArray:
@@ -102,7 +144,7 @@ class ImageEvaluator(nn.Module):
         with torch.no_grad():
             for start in range(0, frames.shape[1], BATCH):
                 batch = torch.as_tensor(np.ascontiguousarray(frames[:, start : start + BATCH]), dtype=torch.float32)
-                answers.append(judge(_normalised(batch.to(device))).double().cpu())
+                answers.append(judge(batch.to(device)).double().cpu())
         return np.asarray(torch.cat(answers))
 
 
@@ -113,13 +155,9 @@ def shown(data: Samples, index: IntArray) -> npt.NDArray[Any]:
     return data.images_at(index)
 
 
-def averaging_block(shape: tuple[int, int, int]) -> int:
-    """The side of the blocks whose means bring an image (C, H, W) to at most 32 pixels a side."""
-    return -(-max(shape[1:]) // WIDEST)
-
-
-def _normalised(frames: Tensor) -> Tensor:
-    """Frames (T, B, C, H, W), shifted and scaled so that each sample's mean over time has mean 0 and deviation 1."""
-    image = frames.mean(0).flatten(1)
-    mean, spread = image.mean(dim=1), image.std(dim=1).clamp(min=1e-6)
-    return (frames - mean[:, None, None, None]) / spread[:, None, None, None]
+def image_shape(data: Samples) -> Shape:
+    """The shape (C, H, W) of the samples' images. InputError where they are none."""
+    if len(data.input_shape) != 3:
+        raise InputError(f"evaluator: expected images (channels, height, width), found samples of {data.input_shape}")
+    channels, height, width = data.input_shape
+    return channels, height, width

@@ -20,10 +20,23 @@ VALIDATION_BATCH = 250
 
 
 class Lessons:
-    """What a target is shown while it learns from `data`, and how it does. forward: what runs it as it is."""
+    """What a target is shown while it learns from `data`, and how it does. forward: what runs it as it is.
 
-    def __init__(self, stack: Stack, data: Samples, forward: Forward) -> None:
+    shift, noise, membrane_loss: see `TargetPlan`.
+    """
+
+    def __init__(
+        self,
+        stack: Stack,
+        data: Samples,
+        forward: Forward,
+        *,
+        shift: int = 0,
+        noise: float = 0.0,
+        membrane_loss: float = 0.0,
+    ) -> None:
         self.stack, self.data, self.plan, self.forward = stack, data, stack.plan, forward
+        self.shift, self.noise, self.membrane_loss = shift, noise, membrane_loss
         self.device = stack.synapses[0].weight.device
 
     def as_proxy(self, index: IntArray, rng: np.random.Generator) -> torch.Tensor:
@@ -33,7 +46,7 @@ class Lessons:
     def through_time(self, index: IntArray, rng: np.random.Generator) -> torch.Tensor:
         """Loss of the spiking target on the samples at `index`."""
         answer = self.forward(self.spikes(index, rng, noisy=True))
-        return spiking_loss(*answer, self._labels(index), self.plan.membrane_loss)
+        return spiking_loss(*answer, self._labels(index), self.membrane_loss)
 
     def score(self, index: IntArray, seed: int) -> Score:
         """Accuracy of the spiking network, and its negative loss, always on the same spikes."""
@@ -55,8 +68,8 @@ class Lessons:
         """The samples at `index` as input spikes (T, B, *input_shape), float32. noisy: as training shows them."""
         if isinstance(self.data, EventDataset):
             spikes = self.data.spikes(index, self.plan.steps, rng)
-            if noisy and self.plan.shift:
-                spikes = shifted(spikes, self.plan.shift, rng)
+            if noisy and self.shift:
+                spikes = shifted(spikes, self.shift, rng)
         else:
             images = self._images(index, rng) if noisy else self.data.images_at(index).astype(np.float32)
             spikes = (rng.random((self.plan.steps, *images.shape), dtype=np.float32) < images).view(np.uint8)
@@ -65,9 +78,9 @@ class Lessons:
     def _images(self, index: IntArray, rng: np.random.Generator) -> npt.NDArray[np.float32]:
         """Images (B, *input_shape), float32, shifted, with uniform noise of an amplitude of its own in each."""
         images = self.data.images_at(index).astype(np.float32)
-        if self.plan.shift:
-            images = shifted(images, self.plan.shift, rng)
-        if not self.plan.noise:
+        if self.shift:
+            images = shifted(images, self.shift, rng)
+        if not self.noise:
             return images
-        amplitude = np.float32(self.plan.noise) * rng.random((len(images), *[1] * (images.ndim - 1)), dtype=np.float32)
+        amplitude = np.float32(self.noise) * rng.random((len(images), *[1] * (images.ndim - 1)), dtype=np.float32)
         return np.clip(images + amplitude * rng.random(images.shape, dtype=np.float32), 0.0, 1.0)

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bl_neuro.backends.canonical import canonical_states, differentiable
-from bl_neuro.training.image_evaluator import ImageEvaluator
+from bl_neuro.training.normalised_evaluator import NormalisedEvaluator
 
 STEPS = 8
 """Most time steps: longer inputs are averaged over time into so many frames, and an image is held for as many."""
@@ -16,7 +16,7 @@ SMALL = 24
 """Side below which kernels are 3x3, padded, and only the second layer is pooled."""
 
 
-class SpikingEvaluator(ImageEvaluator):
+class SpikingEvaluator(NormalisedEvaluator):
     """Two convolutions with max pooling, before leaky integrate-and-fire neurons; a linear layer reads their rates.
 
         from 24 pixels a side    12c5 - p2 - 24c5 - p2 - classes    (BrainLeaks, arXiv 2402.00906)
@@ -28,6 +28,7 @@ class SpikingEvaluator(ImageEvaluator):
     """
 
     name = "spiking"
+    title = "spiking convolutional"
     spiking = True
     learning_rate = 5e-3
 
@@ -50,7 +51,7 @@ class SpikingEvaluator(ImageEvaluator):
         return f"conv {shrink}{layers} - classes, leaky integrate-and-fire, {STEPS} steps, spiking"
 
     def embed(self, frames: Tensor) -> Tensor:
-        """See `ImageEvaluator.embed`."""
+        """See `NormalisedEvaluator.embed`."""
         if len(frames) > STEPS:
             frames = torch.stack([chunk.mean(0) for chunk in torch.tensor_split(frames, STEPS)])
         values = frames.flatten(0, 1)
@@ -63,7 +64,7 @@ class SpikingEvaluator(ImageEvaluator):
         return _fire(drive).mean(0).flatten(1)
 
     def classify(self, features: Tensor) -> Tensor:
-        """See `ImageEvaluator.classify`."""
+        """See `NormalisedEvaluator.classify`."""
         logits: Tensor = self.last(features)
         return logits
 

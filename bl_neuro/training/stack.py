@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from bl_neuro.errors import InputError
 from bl_neuro.layers import Conv, Dense, Flatten, Layer
 from bl_neuro.network import MAX_VALUES, Network
-from bl_neuro.training.plans import TargetPlan
+from bl_neuro.training.plans import TargetDesign
 
 
 class Stack(nn.Module):
@@ -26,7 +26,9 @@ class Stack(nn.Module):
         InputError: the layers do not fit the input, or hold more weights than a network may.
     """
 
-    def __init__(self, input_shape: tuple[int, ...], classes: int, plan: TargetPlan, rng: np.random.Generator) -> None:
+    def __init__(
+        self, input_shape: tuple[int, ...], classes: int, plan: TargetDesign, rng: np.random.Generator
+    ) -> None:
         super().__init__()
         self.input_shape, self.plan = input_shape, plan
         self.synapses = nn.ModuleList(_synapses(input_shape, classes, plan))
@@ -61,7 +63,7 @@ class Stack(nn.Module):
         return Network(self.input_shape, layers)
 
 
-def _synapses(shape: tuple[int, ...], classes: int, plan: TargetPlan) -> list[nn.Module]:
+def _synapses(shape: tuple[int, ...], classes: int, plan: TargetDesign) -> list[nn.Module]:
     """The layers, without memory for their weights until it is known that a network may hold so many."""
     made: list[nn.Module] = []
     values = 0

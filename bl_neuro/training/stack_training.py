@@ -28,6 +28,7 @@ START = 64
 
 def train_stack(
     stack: Stack,
+    plan: TargetPlan,
     forward: Forward,
     data: Samples,
     *,
@@ -36,18 +37,17 @@ def train_stack(
     progress: Progress | None,
     checkpoint: Checkpoint | None,
 ) -> None:
-    """Trains `stack` by its plan. forward: runs it as the spiking network that it shall be.
+    """Trains `stack` by `plan`, which it was made by. forward: runs it as the spiking network that it shall be.
 
     Raises:
         InputError: the plan does not fit the data, or the checkpoint is of another training. DataError: samples of one
         class alone, or too few to keep a part of them for validation.
     """
     need_two_classes(data)
-    plan = stack.plan
     if isinstance(data, EventDataset) and plan.proxy_epochs:
         raise InputError("proxy_epochs: expected 0 for events, whose frames are no rates; see plan_for")
     samples, kept = _parts(data, plan, seed)
-    lessons = Lessons(stack, data, forward)
+    lessons = Lessons(stack, data, forward, shift=plan.shift, noise=plan.noise, membrane_loss=plan.membrane_loss)
     if plan.proxy_epochs == 0:
         some = samples[np.linspace(0, len(samples) - 1, START).astype(int)]
         scale_to_rates(stack, lessons.spikes(some, stream(seed, "starting rates"), noisy=False))
@@ -101,7 +101,7 @@ def scale_to_rates(stack: Stack, spikes: Tensor) -> None:
             drive = stack.drive(number, values.flatten(0, 1)).unflatten(0, spikes.shape[:2])
             gain = _gain(stack, drive)
             synapse.weight.mul_(gain)
-            values = fire(stack, drive * gain)[0]
+            values = fire(stack.plan, drive * gain)[0]
 
 
 def _gain(stack: Stack, drive: Tensor) -> float:
@@ -110,7 +110,7 @@ def _gain(stack: Stack, drive: Tensor) -> float:
     low, high = GAINS
     for _ in range(HALVINGS):
         middle = (low * high) ** 0.5
-        if float(fire(stack, drive * middle)[0].mean()) < RATE:
+        if float(fire(stack.plan, drive * middle)[0].mean()) < RATE:
             low = middle
         else:
             high = middle

@@ -47,7 +47,7 @@ def train_target(
     plan = plan or plan_for(data)
     stack = Stack(data.input_shape, data.classes, plan, stream(seed, PURPOSE, 0)).to(find_device(device))
     forward = partial(spiking_forward, stack)
-    train_stack(stack, forward, data, seed=seed, purpose=PURPOSE, progress=progress, checkpoint=checkpoint)
+    train_stack(stack, plan, forward, data, seed=seed, purpose=PURPOSE, progress=progress, checkpoint=checkpoint)
     return stack.network()
 
 

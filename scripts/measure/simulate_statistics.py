@@ -7,8 +7,8 @@ accuracy of its own (normal, sd 5 points) and a difference of its own (uniform, 
 and the two hits of an inversion correlate. Asked of the library's own functions:
 
 - without an effect, how often `paired_test` finds one at level 5%, and Holm's method any among six pairs;
-- with an effect that `Plan` says it finds with a power of 80% (and 50%), how often it does;
-- at the margin, how often it is called equivalent; without an effect, as often as `Plan` says?
+- with an effect that `PowerPlan` says it finds with a power of 80% (and 50%), how often it does;
+- at the margin, how often it is called equivalent; without an effect, as often as `PowerPlan` says?
 - and how often intervals by other methods exclude 0 without an effect.
 
 Exits with 1 where a false-positive rate's upper 95% limit is above 6.5%, or power is more than 5 points off; the
@@ -28,7 +28,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from bl_neuro.files import write_text
-from bl_neuro.leakage import Plan, holm, paired_test, proportion_interval, seed_bootstrap
+from bl_neuro.leakage import PowerPlan, holm, paired_test, proportion_interval, seed_bootstrap
 from bl_neuro.leakage.bootstrap import LEVEL
 from bl_neuro.rounding import fixed
 from bl_neuro.seeding import stream
@@ -97,14 +97,14 @@ def drawn(setting: Setting, difference: float, audits: int, *key: int) -> tuple[
     return first.astype(float), second.astype(float)
 
 
-def planned(setting: Setting, difference: float) -> Plan:
+def planned(setting: Setting, difference: float) -> PowerPlan:
     """The plan of one who knows the setting."""
     rng = stream(0, "planned audits")
     one = replace(setting, seeds=1, inversions=1)
     truths = list(accuracies(one, rng, LARGE, difference))
     first, second = (each.astype(float)[..., 0] for each in hits(one, rng, truths))
     within = float(np.sqrt(np.mean((first - second - (truths[0] - truths[1])) ** 2)))
-    return Plan(setting.seeds, setting.inversions, setting.spread, within)
+    return PowerPlan(setting.seeds, setting.inversions, setting.spread, within)
 
 
 def effect(setting: Setting, power: float) -> float:

@@ -14,7 +14,14 @@ import bl_neuro as bl
 from bl_neuro import BlackBox, CubaLIF, Dense, InputError, Network, WhiteBox
 from bl_neuro.attacks import BrainLeaksV1
 from bl_neuro.backends import Response
-from bl_neuro.testing.reference_target import ReferenceTarget, SpikesOnlyTarget, easy_network
+from bl_neuro.testing.reference_target import ReferenceTarget, SpikesOnlyBackend, easy_network
+
+
+class Blind(SpikesOnlyBackend):
+    """Gives gradients and shows no membrane."""
+
+    differentiable = True
+
 
 MANY = 3000
 """Steps enough to see a probability."""
@@ -122,11 +129,8 @@ def test_lights_the_inputs_of_its_class() -> None:
 
 
 def test_needs_a_membrane() -> None:
-    class Blind(SpikesOnlyTarget):
-        differentiable = True
-
     with pytest.raises(InputError, match="needs the membrane"):
-        BrainLeaksV1()(WhiteBox(Blind(easy_network())), classes=[0], steps=2)
+        BrainLeaksV1()(WhiteBox(ReferenceTarget(easy_network(), Blind)), classes=[0], steps=2)
 
 
 def test_a_price_on_spikes_puts_out_what_is_not_worth_it() -> None:
@@ -151,10 +155,7 @@ def test_the_output_spikes_can_be_the_objective() -> None:
 
 
 def test_a_target_without_membrane_can_be_attacked_through_its_spikes() -> None:
-    class Blind(SpikesOnlyTarget):
-        differentiable = True
-
-    found = BrainLeaksV1(objective="spikes")(WhiteBox(Blind(easy_network())), classes=[1], steps=8)
+    found = BrainLeaksV1(objective="spikes")(WhiteBox(ReferenceTarget(easy_network(), Blind)), classes=[1], steps=8)
     assert int(found.images[0].reshape(3, 4).mean(1).argmax()) == 1
 
 

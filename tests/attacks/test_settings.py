@@ -11,6 +11,7 @@ import pytest
 
 from bl_neuro import BlackBox, CubaLIF, Dense, Flatten, InputError, Network, WhiteBox
 from bl_neuro.attacks import (
+    ATTACKS,
     AnnBox,
     Attack,
     BrainLeaksV1,
@@ -23,7 +24,6 @@ from bl_neuro.attacks import (
 )
 from bl_neuro.attacks.input_form import TimeSegments
 from bl_neuro.attacks.moving_pattern import MovingPattern
-from bl_neuro.attacks.registry import ATTACKS
 from bl_neuro.testing.reference_target import ReferenceTarget
 from bl_neuro.training import AnnTwin
 
@@ -71,15 +71,15 @@ def test_what_is_of_another_type_is_refused_by_name(kind: Any, changes: dict[str
 
 @pytest.mark.parametrize(
     ("name", "setting"),
-    [(name, field.name) for name, kind in ATTACKS.items() for field in fields(kind)],  # type: ignore[arg-type]
+    [(name, field.name) for name in ATTACKS for field in fields(ATTACKS.find(name))],  # type: ignore[arg-type]
 )
 def test_no_setting_of_an_attack_takes_just_anything(name: str, setting: str) -> None:
     with pytest.raises(InputError, match=f"{setting}: expected"):
-        ATTACKS[name](**{setting: object()})
+        ATTACKS.find(name)(**{setting: object()})
 
 
 EXTREMES = (math.inf, -math.inf, math.nan, 1e300, 1e6, 1024.0, 0.1, 1e-200, 5e-324, 0.0, -1.0)
-KINDS: dict[str, type[Attack[Any]]] = {**ATTACKS, "ann": GradientInversion}
+KINDS: dict[str, type[Attack[Any]]] = {name: ATTACKS.find(name) for name in ATTACKS}
 SETTINGS = [
     (name, field.name)
     for name, kind in KINDS.items()
@@ -97,7 +97,7 @@ def sure_network() -> Network:
 
 def inverted(attack: Attack[Any]) -> Inversions:
     box: Any = AnnBox(AnnTwin((1, 6, 6), (8,), 3))
-    if attack.name != "ann":
+    if attack.access != "ann":
         target = ReferenceTarget(sure_network())
         box = WhiteBox(target) if attack.access == "white_box" else BlackBox(target, "scores")
     return attack(box, classes=[0, 1], steps=4)

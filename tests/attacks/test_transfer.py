@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import pytest
 import torch
@@ -31,7 +31,7 @@ class Scripted(Attack[WhiteBox]):
     """Lights, in its n-th run, the first n inputs of each class; with rates or without."""
 
     name: ClassVar[str] = "scripted"
-    access: ClassVar[str] = "white_box"
+    access: ClassVar[Literal["white_box"]] = "white_box"
 
     rates: str = "none"
     script: tuple[int, ...] = (1, 4, 2, 0)

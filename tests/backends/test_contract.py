@@ -17,10 +17,8 @@ class TestNorse(BackendContract):
 
 class TestLoihi(BackendContract):
     substrate = "loihi"
-    arithmetic = "fixed_point"
 
 
 @pytest.mark.slayer
 class TestSlayer(BackendContract):
     substrate = "slayer"
-    arithmetic = "fixed_point"

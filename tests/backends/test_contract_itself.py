@@ -5,47 +5,27 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
-from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from bl_neuro.backends import Backend, Response, Target, registry
+from bl_neuro.backends import Backend, Response
 from bl_neuro.backends.base import Start
+from bl_neuro.backends.registry import BACKENDS
 from bl_neuro.network import Network
 from bl_neuro.testing.backend_contract import BackendContract
-from bl_neuro.testing.reference_target import ReferenceTarget
+from bl_neuro.testing.reference_target import ReferenceBackend, ReferenceTarget
+from bl_neuro.testing.registered import registered
 from bl_neuro.testing.substrate_fixture import Opener
 
 
-def backend_of(target: type[Target], named: str) -> type[Backend]:
-    class Found(Backend):
-        name: ClassVar[str] = named
-        summary: ClassVar[str] = "a double"
-        modules: ClassVar[tuple[str, ...]] = ()
-        extra: ClassVar[str] = "none"
-        differentiable: ClassVar[bool] = True
-
-        @classmethod
-        def problems(cls, network: Network) -> list[str]:
-            return []
-
-        @classmethod
-        def open(cls, network: Network, **options: Any) -> Target:
-            return target(network, **options)
-
-    return Found
-
-
 @contextlib.contextmanager
-def installed(target: type[Target], name: str) -> Iterator[None]:
-    """Makes a target a substrate, as the entry point of an installed package does."""
-    backend = backend_of(target, name)
-    point = SimpleNamespace(name=name, value="package:Backend", load=lambda: backend)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registry, "entry_points", lambda group: [point])
+def installed(target: type[ReferenceTarget]) -> Iterator[None]:
+    """Makes a target the substrate "reference", as the entry point of an installed package does."""
+    backend = type("Backend", (ReferenceBackend,), {"target": target})
+    with registered(BACKENDS, backend):
         yield
 
 
@@ -54,7 +34,7 @@ class TestReference(BackendContract):
 
     @pytest.fixture(autouse=True, scope="class")
     def _installed(self) -> Iterator[None]:
-        with installed(ReferenceTarget, "reference"):
+        with installed(ReferenceTarget):
             yield
 
 
@@ -77,7 +57,7 @@ class KeepsState(ReferenceTarget):
 class Late(ReferenceTarget):
     def _run(self, spikes: Tensor, layers: bool, start: Start) -> Response:
         response = super()._run(spikes, layers, start)
-        late = [torch.cat([torch.zeros_like(each[:1]), each[:-1]]) for each in response.layers or []]
+        late = [torch.cat([torch.zeros_like(spikes[:1]), spikes[:-1]]) for spikes in response.layers or []]
         return replace(response, layers=late if layers else None)
 
 
@@ -107,8 +87,8 @@ class OtherGradient(ReferenceTarget):
 
 
 class IgnoresOptions(ReferenceTarget):
-    def __init__(self, network: Network, **options: Any) -> None:
-        super().__init__(network)
+    def __init__(self, network: Network, backend: type[Backend], **options: Any) -> None:
+        super().__init__(network, backend)
 
 
 class Unclosable(ReferenceTarget):
@@ -130,12 +110,12 @@ class Unclosable(ReferenceTarget):
         (Unclosable, "test_closing", {}),
     ],
 )
-def test_the_contract_notices(target: type[Target], test: str, arguments: dict[str, Any]) -> None:
+def test_the_contract_notices(target: type[ReferenceTarget], test: str, arguments: dict[str, Any]) -> None:
     class Contract(BackendContract):
         substrate = "reference"
 
-    for each, passes in ((ReferenceTarget, True), (target, False)):
-        with installed(each, "reference"), contextlib.ExitStack() as stack:
+    for subject, passes in ((ReferenceTarget, True), (target, False)):
+        with installed(subject), contextlib.ExitStack() as stack:
             expected = contextlib.nullcontext() if passes else pytest.raises((AssertionError, pytest.fail.Exception))
             with expected:
                 getattr(Contract(), test)(Opener("reference", stack), **arguments)

@@ -14,7 +14,7 @@ import pytest
 import bl_neuro as bl
 from bl_neuro.backends import find_backend, missing_reason
 from bl_neuro.backends.lava.target import LavaTarget
-from bl_neuro.data import load_digits, three_way_split
+from bl_neuro.data import load_dataset, three_way_split
 from bl_neuro.data.encoders import rate_encode
 from bl_neuro.network import Network
 from bl_neuro.testing.backend_contract import BackendContract
@@ -33,7 +33,6 @@ def _needs_lava() -> None:
 
 class TestLava(BackendContract):
     substrate = "lava"
-    arithmetic = "fixed_point"
     dense_networks = 10
     conv_networks = 4
     cold_batch = 2
@@ -47,7 +46,7 @@ def slayer_here(needs: Callable[[str], None]) -> None:
 
 def digits() -> tuple[Network, np.ndarray]:
     """A network trained on digits, briefly, and digits it has not seen, rate coded."""
-    split = three_way_split(load_digits(), seed=0)
+    split = three_way_split(load_dataset("digits"), seed=0)
     plan = TargetPlan(hidden=(64,), steps=20, proxy_epochs=20, spiking_epochs=2)
     network = train_target(split.target, plan, seed=0)
     return network, rate_encode(split.test.images[:70], plan.steps, np.random.default_rng(0))

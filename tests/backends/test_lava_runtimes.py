@@ -18,6 +18,7 @@ import pytest
 
 import bl_neuro as bl
 from bl_neuro.backends.lava import target as target_module
+from bl_neuro.backends.lava.backend import LavaBackend
 from bl_neuro.backends.lava.dispatch import ask_all
 from bl_neuro.backends.lava.supervisor import Answer
 from bl_neuro.backends.lava.target import LavaTarget
@@ -36,7 +37,7 @@ def opened(fake_child: Behave, left_behind: Any) -> Iterator[Callable[..., LavaT
     def make(behaviour: str = "answers", **options: Any) -> LavaTarget:
         fake_child(behaviour)
         chosen = {"deadline_s": 20.0, "replicas": 1, "runtimes": 3, "python": sys.executable, **options}
-        targets.append(LavaTarget(NETWORK, **chosen))
+        targets.append(LavaTarget(NETWORK, LavaBackend, **chosen))
         return targets[-1]
 
     yield make
@@ -106,7 +107,7 @@ def test_by_default_more_are_started_where_there_is_enough_to_do(
     opened: Callable[..., LavaTarget], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2})
-    monkeypatch.setattr(target_module, "WORTH_A_START", 4)
+    monkeypatch.setattr(target_module, "ROUNDS_PER_START", 4)
     target = opened(runtimes=None)
     target.run(SPIKES[:, :7])
     assert len(target.pids) == 1

@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 import bl_neuro as bl
+from bl_neuro.backends.lava.backend import LavaBackend
 from bl_neuro.backends.lava.supervisor import LavaProcess
 from bl_neuro.backends.lava.target import LavaTarget
 from bl_neuro.testing.random_networks import random_dense, random_spikes
@@ -34,7 +35,7 @@ def opened(fake_child: Behave, left_behind: Any) -> Iterator[Callable[..., LavaT
     def make(behaviour: str = "answers", **options: Any) -> LavaTarget:
         fake_child(behaviour)
         chosen = {"replicas": 1, "runtimes": 1, "spare": True, "python": sys.executable, **options}
-        targets.append(LavaTarget(NETWORK, 20.0, **chosen))
+        targets.append(LavaTarget(NETWORK, LavaBackend, 20.0, **chosen))
         return targets[-1]
 
     yield make

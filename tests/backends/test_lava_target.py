@@ -22,6 +22,7 @@ import pytest
 
 import bl_neuro as bl
 from bl_neuro.backends.lava import target as target_module
+from bl_neuro.backends.lava.backend import LavaBackend
 from bl_neuro.backends.lava.runtime import RESTARTS
 from bl_neuro.backends.lava.target import LavaTarget
 from bl_neuro.testing.random_networks import random_dense, random_spikes
@@ -44,7 +45,7 @@ def opened(fake_child: Behave, left_behind: Any) -> Iterator[Callable[..., LavaT
 
     def make(behaviour: str = "answers", network: bl.Network = NETWORK, **options: Any) -> LavaTarget:
         fake_child(behaviour)
-        target = LavaTarget(network, **{**DEFAULTS, **options})
+        target = LavaTarget(network, LavaBackend, **{**DEFAULTS, **options})
         targets.append(target)
         return target
 
@@ -140,7 +141,7 @@ def test_an_interrupt_leaves_nothing_running(
 
 
 def test_a_target_that_is_dropped_is_closed(opened: Callable[..., LavaTarget], left_behind: Any) -> None:
-    target = LavaTarget(NETWORK, **DEFAULTS)
+    target = LavaTarget(NETWORK, LavaBackend, **DEFAULTS)
     target.run(SPIKES)
     watched = weakref.ref(target)
     assert {"processes", "files"} < set(left_behind())
@@ -173,7 +174,7 @@ def test_a_target_that_cannot_be_opened_leaves_nothing(
 
     monkeypatch.setattr(target_module, "write_net", full)
     with pytest.raises(bl.ModelFileError):
-        LavaTarget(NETWORK, **DEFAULTS)
+        LavaTarget(NETWORK, LavaBackend, **DEFAULTS)
     assert left_behind() == {}
 
 
@@ -241,6 +242,7 @@ PARENT = """
 import os, sys, time
 from pathlib import Path
 from bl_neuro.backends.lava import runtime, supervisor
+from bl_neuro.backends.lava.backend import LavaBackend
 from bl_neuro.backends.lava.target import LavaTarget
 from bl_neuro.testing.random_networks import random_dense, random_spikes
 
@@ -250,7 +252,7 @@ class Fake(supervisor.LavaProcess):
 
 runtime.LavaProcess = Fake
 network = random_dense(500, (6, 5, 4), biases=False)
-target = LavaTarget(network, 60.0, None, 1, sys.executable)
+target = LavaTarget(network, LavaBackend, 60.0, None, 1, sys.executable)
 target.run(random_spikes(network, 0, steps=4, batch=3))
 print(target.pids[0], flush=True)
 time.sleep(600)

@@ -14,7 +14,7 @@ import pytest
 
 from bl_neuro import save
 from bl_neuro.cli import run
-from bl_neuro.data import load_digits, three_way_split
+from bl_neuro.data import load_dataset, three_way_split
 from bl_neuro.training import TargetPlan, train_evaluator, train_target
 
 STEPS = 8
@@ -58,7 +58,7 @@ def call(capfd: pytest.CaptureFixture[str]) -> Callable[..., Said]:
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a small target and an evaluator of the digits."""
     folder = tmp_path_factory.mktemp("models")
-    split = three_way_split(load_digits(), 0)
+    split = three_way_split(load_dataset("digits"), 0)
     plan = TargetPlan(hidden=(32,), steps=STEPS, proxy_epochs=25, spiking_epochs=1)
     save(train_target(split.target, plan), folder / "target.safetensors")
     train_evaluator(split.evaluator, steps=STEPS, epochs=12).save(folder / "evaluator.safetensors")

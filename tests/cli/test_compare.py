@@ -49,7 +49,7 @@ def test_two_audits_are_compared(call: Callable[..., Any], runs: list[Path], tmp
     said = call("compare", *runs)
     assert said.code == 0, said.err
     assert "Attack accuracy and 95% intervals over the target seeds of each run" in said.out
-    assert "Of 1 paired comparison" in said.out
+    assert "of 1 paired comparison" in said.out
     assert "v2, counts, conv: out-8 on loihi less out-16 on loihi: " in said.out
     assert "attacks.0.settings.queries" in said.out
 

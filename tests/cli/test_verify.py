@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
 
 import bl_neuro as bl
-from bl_neuro.backends import Backend, Response, Target, registry
+from bl_neuro.backends import Response
+from bl_neuro.backends.registry import BACKENDS
 from bl_neuro.testing.random_networks import random_dense
-from bl_neuro.testing.reference_target import ReferenceTarget
+from bl_neuro.testing.reference_target import ReferenceBackend, ReferenceTarget
+from bl_neuro.testing.registered import registered
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -27,24 +29,14 @@ class WrongTarget(ReferenceTarget):
         return response
 
 
-class Right(Backend):
+class Right(ReferenceBackend):
     """Two backends that should agree; `wrong` does not."""
 
-    name: ClassVar[str] = "right"
-    summary: ClassVar[str] = "NumPy"
-    modules: ClassVar[tuple[str, ...]] = ("numpy",)
-    extra: ClassVar[str] = "none"
-    differentiable: ClassVar[bool] = True
-    arithmetic: ClassVar[Any] = "real"
-    target: ClassVar[type[Target]] = ReferenceTarget
+    name = "right"
 
     @classmethod
     def problems(cls, network: bl.Network) -> list[str]:
         return ["layer 0: out of my reach"] if network.readout == "membrane" else []
-
-    @classmethod
-    def open(cls, network: bl.Network, **options: Any) -> Target:
-        return cls.target(network)
 
 
 class Wrong(Right):
@@ -63,15 +55,10 @@ class Other(Right):
 
 
 @pytest.fixture
-def only(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def only() -> Iterator[Callable[..., None]]:
     """Makes these the only backends there are."""
-
-    def install(*backends: type[Backend]) -> None:
-        found = [SimpleNamespace(name=each.name, value="x", load=lambda each=each: each) for each in backends]
-        monkeypatch.setattr(registry, "_OURS", {})
-        monkeypatch.setattr(registry, "entry_points", lambda group: found if group == "bl_neuro.backends" else [])
-
-    return install
+    with ExitStack() as stack:
+        yield lambda *backends: stack.enter_context(registered(BACKENDS, *backends, only=True))
 
 
 @pytest.fixture
@@ -97,7 +84,7 @@ def test_what_was_never_promised_is_no_failure(model: Path, only: Any, call: Cal
     said = call("verify", model)
     assert said.code == 0
     assert "No pair of these promises identical spikes." in said.out
-    assert "other does not say in which arithmetic" in said.out
+    assert "other does not declare its arithmetic" in said.out
 
 
 def test_who_cannot_hold_it_is_listed_with_the_reason(tmp_path: Path, only: Any, call: Callable[..., Any]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bl_neuro import DataError
-from bl_neuro.data import load_dvs_gesture
+from bl_neuro.data import load_dataset
 from bl_neuro.data.dvs_gesture import GESTURES
 
 pytestmark = pytest.mark.skipif(find_spec("tonic") is None, reason="tonic is not installed")
@@ -28,7 +28,7 @@ def test_gestures_in_plain_files(tmp_path: Path, files: Any) -> None:
     plain_gestures(
         tmp_path, files, "# file number name\n1.bs2 1 clap\n2.bs2 2 wave\n10.bs2 10 guitar\n11.bs2 11 other\n"
     )
-    data = load_dvs_gesture(tmp_path)
+    data: Any = load_dataset("dvs_gesture", tmp_path)
     assert data.labels.tolist() == [0, 1, 9]
     assert data.class_names == GESTURES
     assert (data.input_shape, data.dt_s, data.held_out) == ((1, 128, 128), 0.05, None)
@@ -48,7 +48,7 @@ def test_gestures_in_plain_files(tmp_path: Path, files: Any) -> None:
 def test_labels_that_are_none(tmp_path: Path, files: Any, labels: str, said: str) -> None:
     plain_gestures(tmp_path, files, labels)
     with pytest.raises(DataError, match=said):
-        load_dvs_gesture(tmp_path)
+        load_dataset("dvs_gesture", tmp_path)
 
 
 def test_gestures_as_tonic_keeps_them(tmp_path: Path, files: Any) -> None:
@@ -58,22 +58,22 @@ def test_gestures_as_tonic_keeps_them(tmp_path: Path, files: Any) -> None:
         for label in range(11):
             events = np.array(files.moving_dot(label, 128, pause=20))[:, [0, 1, 3, 2]]
             np.save(folder / f"{label}.npy", events)
-    data = load_dvs_gesture(tmp_path)
+    data: Any = load_dataset("dvs_gesture", tmp_path)
     assert sorted(data.labels.tolist()) == sorted([*range(10)] * 2)
     assert data.held_out is not None
     assert data.held_out.sum() == 10
     assert data.completeness == "subset: 20 of 1,219"
     (tmp_path / "DVSGesture/ibmGestureTest/user24_lab/12.npy").write_bytes(b"")
     with pytest.raises(DataError, match=r"12\.npy: expected a gesture 0\.\.10, found '12'"):
-        load_dvs_gesture(tmp_path)
+        load_dataset("dvs_gesture", tmp_path)
 
 
 def test_no_gestures(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"dvs_gesture: looked in .*DVSGesture, found no such folder\. Get it from"):
-        load_dvs_gesture(tmp_path)
+        load_dataset("dvs_gesture", tmp_path)
     (tmp_path / "DVSGesture").mkdir()
     with pytest.raises(DataError, match=r"found no recordings\. Get it from"):
-        load_dvs_gesture(tmp_path)
+        load_dataset("dvs_gesture", tmp_path)
     (tmp_path / "DVSGesture/1.bs2").write_bytes(b"")
     with pytest.raises(DataError, match=r"expected one labels\*\.txt for the \.bs2 files, found 0"):
-        load_dvs_gesture(tmp_path)
+        load_dataset("dvs_gesture", tmp_path)

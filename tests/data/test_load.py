@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from bl_neuro import DataError, InputError
-from bl_neuro.data import DATASET_NAMES, DataStatus, data_status, load_dataset
-from bl_neuro.data.catalogue import PUBLISHED
+from bl_neuro.data import DATASETS, DataStatus, data_status, dataset_names, load_dataset
 
 
 @pytest.fixture
@@ -26,7 +25,7 @@ def small_root(tmp_path: Path, files: Any) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("name", DATASET_NAMES)
+@pytest.mark.parametrize("name", dataset_names())
 def test_every_dataset_offers_the_same(name: str, small_root: Path) -> None:
     if name == "mnist":
         pytest.importorskip("torchvision", reason="torchvision is not installed")
@@ -81,7 +80,9 @@ def test_a_name_means_the_dataset_even_where_a_folder_is_called_so(
 def test_size_scales_faces_but_not_what_has_one_size(small_root: Path) -> None:
     assert load_dataset("att_faces", small_root, size=(56, 46)).input_shape == (1, 56, 46)
     for name in ("digits", "mnist", "nmnist", "own.npz"):
-        with pytest.raises(InputError, match=f"size: only att_faces and folders of images are scaled, not {name}"):
+        with pytest.raises(
+            InputError, match=rf"size: expected .* \(att_faces, a folder of images a class\), found {name}"
+        ):
             load_dataset(name, small_root, size=(4, 4))
 
 
@@ -109,7 +110,7 @@ def by_name(root: Path | None) -> dict[str, DataStatus]:
 
 def test_what_is_here(small_root: Path) -> None:
     found = by_name(small_root)
-    assert tuple(found) == DATASET_NAMES
+    assert tuple(found) == dataset_names()
     assert {name: (each.state, each.found) for name, each in found.items()} == {
         "digits": ("complete", 1797),
         "mnist": ("subset", 16),
@@ -143,8 +144,19 @@ def test_what_is_complete_or_damaged(tmp_path: Path, files: Any) -> None:
     assert "expected a folder named after a digit" in (found["nmnist"].problem or "")
 
 
-def test_commands_that_are_told_have_the_root_in_them() -> None:
-    for published in PUBLISHED.values():
-        said = published.how_to_get(Path("/data"))
-        assert "/data/" in said or "'/data'" in said
-        assert "{" not in said
+def test_instructions_have_the_root_in_them() -> None:
+    for name in dataset_names():
+        source = DATASETS.find(name)
+        text = source.how_to_get(Path("/data"))
+        assert source.folder is None or "/data/" in text or "'/data'" in text
+        assert "{" not in text
+
+
+def test_a_path_starts_at_the_folder_that_is_given(tmp_path: Path, files: Any) -> None:
+    np.savez(tmp_path / "own.npz", images=np.zeros((2, 3, 3), np.uint8), labels=[0, 1])
+    files.image(tmp_path / "npz/1/a.png", np.full((4, 4), 1))
+    assert load_dataset("own.npz", folder=tmp_path).name == "own"
+    assert load_dataset(str(tmp_path / "own.npz"), folder="/elsewhere").name == "own"
+    assert load_dataset("npz", folder=tmp_path).name == "npz"  # a source is called so, but no dataset
+    with pytest.raises(DataError, match=r"expected an \.npz file, found nothing"):
+        load_dataset("own.npz", folder=tmp_path / "npz")

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from bl_neuro import DataError
-from bl_neuro.data import load_mnist, mnist, official_split
+from bl_neuro.data import load_dataset, mnist, official_split
 
 pytestmark = pytest.mark.skipif(find_spec("torchvision") is None, reason="torchvision is not installed")
 
 
 def test_idx_files_are_read(tmp_path: Path, files: Any) -> None:
     images, labels = files.mnist(tmp_path, train=30, test=20)
-    data = load_mnist(tmp_path)
+    data: Any = load_dataset("mnist", tmp_path)
     assert data.pixels.dtype == np.uint8
     assert np.array_equal(data.pixels, images[:, None])
     assert np.array_equal(data.images, images[:, None] / 255)
@@ -34,18 +34,18 @@ def test_idx_files_are_read(tmp_path: Path, files: Any) -> None:
 def test_the_root_is_found_in_the_environment(tmp_path: Path, files: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     files.mnist(tmp_path)
     monkeypatch.setenv("BL_NEURO_DATA", str(tmp_path))
-    assert len(load_mnist().labels) == 16
+    assert len(load_dataset("mnist").labels) == 16
 
 
 def test_what_is_missing_is_said_with_how_to_get_it(tmp_path: Path, files: Any) -> None:
     with pytest.raises(DataError, match=r"expected a data root, found none; name one or set BL_NEURO_DATA\. Get it"):
-        load_mnist()
+        load_dataset("mnist")
     with pytest.raises(DataError, match=rf"looked in {tmp_path}/MNIST, found no such folder\. Get it from https://"):
-        load_mnist(tmp_path)
+        load_dataset("mnist", tmp_path)
     files.mnist(tmp_path)
     (tmp_path / "MNIST/raw/t10k-labels-idx1-ubyte").unlink()
     with pytest.raises(DataError, match=r"found no raw/t10k-labels-idx1-ubyte\. Get it from .* into"):
-        load_mnist(tmp_path)
+        load_dataset("mnist", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -71,14 +71,14 @@ def test_damage_is_named(tmp_path: Path, files: Any, name: str, damage: Any, sai
     path = tmp_path / f"MNIST/raw/{name}-ubyte"
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(DataError, match=f"{name}-ubyte: .*{said}"):
-        load_mnist(tmp_path)
+        load_dataset("mnist", tmp_path)
 
 
 def test_huge_files_are_not_read(tmp_path: Path, files: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     files.mnist(tmp_path)
     monkeypatch.setattr(mnist, "MOST_BYTES", 1000)
     with pytest.raises(DataError, match="expected at most 1000 bytes"):
-        load_mnist(tmp_path)
+        load_dataset("mnist", tmp_path)
 
 
 def test_pytorch_files_beside_it_are_not_opened(tmp_path: Path, files: Any) -> None:
@@ -86,4 +86,4 @@ def test_pytorch_files_beside_it_are_not_opened(tmp_path: Path, files: Any) -> N
     for name in ("training.pt", "test.pt"):
         (tmp_path / "MNIST/processed").mkdir(exist_ok=True)
         (tmp_path / "MNIST/processed" / name).write_bytes(b"a pickle, for all we know")
-    assert len(load_mnist(tmp_path).labels) == 16
+    assert len(load_dataset("mnist", tmp_path).labels) == 16

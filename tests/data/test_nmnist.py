@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bl_neuro import DataError
-from bl_neuro.data import load_nmnist, official_split
+from bl_neuro.data import load_dataset, official_split
 
 pytestmark = pytest.mark.skipif(find_spec("tonic") is None, reason="tonic is not installed")
 
@@ -18,7 +18,9 @@ pytestmark = pytest.mark.skipif(find_spec("tonic") is None, reason="tonic is not
 def test_nmnist_in_its_folders(tmp_path: Path, files: Any) -> None:
     files.nmnist(tmp_path, train=12, test=3)
     told: list[tuple[int, int]] = []
-    data = load_nmnist(tmp_path, cache=tmp_path / "cache", progress=lambda done, total: told.append((done, total)))
+    data: Any = load_dataset(
+        "nmnist", tmp_path, cache=tmp_path / "cache", progress=lambda done, total: told.append((done, total))
+    )
     assert told == [(done, 15) for done in range(1, 16)]
     assert (data.input_shape, data.dt_s) == ((1, 34, 34), 0.003)
     assert data.labels.tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 0, 1, 2]
@@ -36,7 +38,9 @@ def test_frames_are_kept_until_a_recording_changes(tmp_path: Path, files: Any) -
     made: list[int] = []
 
     def load() -> Any:
-        return load_nmnist(tmp_path, cache=tmp_path / "cache", progress=lambda done, total: made.append(done))
+        return load_dataset(
+            "nmnist", tmp_path, cache=tmp_path / "cache", progress=lambda done, total: made.append(done)
+        )
 
     first, again = load(), load()
     assert np.array_equal(first.packed, again.packed)
@@ -51,7 +55,7 @@ def test_shorter_recordings_end_in_empty_frames(tmp_path: Path, files: Any) -> N
         path = tmp_path / "NMNIST/Train" / name
         path.parent.mkdir(parents=True)
         path.write_bytes(files.events(files.moving_dot(0, 34, steps=steps)))
-    data = load_nmnist(tmp_path)
+    data: Any = load_dataset("nmnist", tmp_path)
     lively = data.frames_at(slice(None)).any(axis=(2, 3, 4))
     assert data.held_out is None
     assert lively.shape == (2, 19)
@@ -60,15 +64,15 @@ def test_shorter_recordings_end_in_empty_frames(tmp_path: Path, files: Any) -> N
 
 def test_nmnist_missing_or_damaged(tmp_path: Path, files: Any) -> None:
     with pytest.raises(DataError, match=r"nmnist: looked in .*NMNIST, found no such folder\. Get it from https://"):
-        load_nmnist(tmp_path)
+        load_dataset("nmnist", tmp_path)
     (tmp_path / "NMNIST/Train").mkdir(parents=True)
     with pytest.raises(DataError, match="found no recordings"):
-        load_nmnist(tmp_path)
+        load_dataset("nmnist", tmp_path)
     files.nmnist(tmp_path)
     (tmp_path / "NMNIST/Test/1/00002.bin").write_bytes(b"12345678")
     with pytest.raises(DataError, match=r"Test/1/00002\.bin: expected events of 5 bytes"):
-        load_nmnist(tmp_path)
+        load_dataset("nmnist", tmp_path)
     (tmp_path / "NMNIST/Test/ten").mkdir()
     (tmp_path / "NMNIST/Test/ten/00009.bin").write_bytes(b"")
     with pytest.raises(DataError, match="expected a folder named after a digit, found 'ten'"):
-        load_nmnist(tmp_path)
+        load_dataset("nmnist", tmp_path)

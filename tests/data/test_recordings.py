@@ -121,8 +121,8 @@ def test_arrays_as_tonic_keeps_them(tmp_path: Path) -> None:
     [
         (np.zeros((3, 3)), r"expected events \(n, 4\), found \(3, 3\)"),
         (np.zeros((0, 4)), r"expected events \(n, 4\), found \(0, 4\)"),
-        (np.full((2, 4), np.nan), "expected coordinates and times, found numbers that are none"),
-        (np.full((2, 4), 2**40), "expected coordinates and times, found numbers that are none"),
+        (np.full((2, 4), np.nan), "expected finite coordinates and times, found others"),
+        (np.full((2, 4), 2**40), "expected finite coordinates and times, found others"),
         (np.array([[0, 0, 2, 0]]), r"expected polarities 0 and 1, found 2\.\.2"),
         (
             np.array([[-1, 0, 1, 0]]),

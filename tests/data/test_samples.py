@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bl_neuro import DataError, InputError
-from bl_neuro.data import ENCODERS, Dataset, Split, load_digits, three_way_split
+from bl_neuro.data import ENCODERS, Dataset, Split, load_dataset, three_way_split
 
 
 def numbered(*counts: int) -> Dataset:
@@ -27,7 +27,7 @@ def parts(split: Split) -> tuple[Dataset, Dataset, Dataset]:
 
 
 def test_digits() -> None:
-    digits = load_digits()
+    digits = load_dataset("digits")
     assert digits.images.shape == (1797, 1, 8, 8)
     assert digits.images.dtype == np.float64
     assert (digits.images.min(), digits.images.max()) == (0.0, 1.0)

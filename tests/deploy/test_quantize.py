@@ -268,18 +268,24 @@ REFUSED: dict[str, tuple[Network, str]] = {
     "subtract": (dense([[1.0]], reset="subtract"), "layer 0: reset 'subtract': Loihi resets to zero only"),
     "delayed": (dense([[1.0]], reset="subtract_delayed"), "layer 0: reset 'subtract_delayed'"),
     "no weights": (dense([[0.0, 0.0]]), "layer 0: weight: every value is zero"),
-    "weights too large": (dense([[255.0, 1.0]]), "layer 0: weight: up to 254 times the threshold"),
-    "threshold too small": (dense([[1.0]], threshold=1e-310), "layer 0: weight: up to 254 times the threshold"),
-    "weights too small": (dense([[1e-6, 1e-7]]), "layer 0: weight: every value rounds to zero"),
-    "inhibition of a power of two": (dense([[-128.0, -1.0]]), "layer 0: weight: Loihi's encoding .* does not keep"),
-    "hardly a weight": (dense([[5e-324]], threshold=2.0), "layer 0: weight: every value rounds to zero"),
-    "bias too large": (dense([[1.0]], bias=4e4), "layer 0: bias: up to 32767 times the threshold can be held"),
-    "bias beyond integers": (dense([[1.0]], bias=1e30), "layer 0: bias: up to 32767 times"),
-    "bias beyond floats": (dense([[1e-5]], threshold=1e-5, bias=-1e305), "layer 0: bias: up to 32767 times"),
+    "weights too large": (dense([[255.0, 1.0]]), "layer 0: weight: expected magnitudes up to 254 times the threshold"),
+    "threshold too small": (
+        dense([[1.0]], threshold=1e-310),
+        "layer 0: weight: expected magnitudes up to 254 times the threshold",
+    ),
+    "weights too small": (dense([[1e-6, 1e-7]]), "layer 0: weight: every value is so small"),
+    "inhibition of a power of two": (dense([[-128.0, -1.0]]), "layer 0: weight: Loihi's encoding .* does not preserve"),
+    "hardly a weight": (dense([[5e-324]], threshold=2.0), "layer 0: weight: every value is so small"),
+    "bias too large": (dense([[1.0]], bias=4e4), "layer 0: bias: expected magnitudes up to 32767 times the threshold"),
+    "bias beyond integers": (dense([[1.0]], bias=1e30), "layer 0: bias: expected magnitudes up to 32767 times"),
+    "bias beyond floats": (
+        dense([[1e-5]], threshold=1e-5, bias=-1e305),
+        "layer 0: bias: expected magnitudes up to 32767 times",
+    ),
     "pooling": (random_pooled(0), "layer 1: SumPool: netx has no pooling; .*layer 2: AveragePool"),
     "a threshold a neuron": (
         Network((1, 2, 2), [bl.Conv(np.ones((1, 1, 1, 1)), CubaLIF(threshold=[[[1.0, 1.0], [1.0, 2.0]]]))]),
-        "layer 0: threshold: one value a channel at most",
+        "layer 0: threshold: expected at most one value per channel",
     ),
 }
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bl_neuro.experiment.findings.models import AuditResults
+from bl_neuro.experiment.findings.models import Findings
 from bl_neuro.rounding import fixed
 
 ROOT = Path(__file__).parents[2]
@@ -40,11 +40,11 @@ def words_of(path: Path) -> str:
     return " ".join(path.read_text(encoding="utf-8").replace('"\n', "").split())
 
 
-def audit(name: str) -> AuditResults:
-    return AuditResults.from_json((ROOT / "results" / f"audit-{name}" / "results.json").read_text())
+def audit(name: str) -> Findings:
+    return Findings.from_json((ROOT / "results" / f"audit-{name}" / "results.json").read_text())
 
 
-def accuracies(results: AuditResults, judge: str) -> list[float]:
+def accuracies(results: Findings, judge: str) -> list[float]:
     """Attack accuracy on trained targets under a judge, of every attack and substrate."""
     rows = [row for row in results.rows if row.target == "trained"]
     return [row.evaluators[judge].attack_accuracy.value for row in rows]

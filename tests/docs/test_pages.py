@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import bl_neuro as bl
-from bl_neuro.data import load_digits, three_way_split
+from bl_neuro.data import load_dataset, three_way_split
 from bl_neuro.testing.handmade_net import conv, dense, write
 from bl_neuro.training import TargetPlan, train_target
 
@@ -30,7 +30,7 @@ def run(page: str, number: int, **names: Any) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def network() -> bl.Network:
     """A small network that knows digits."""
-    split = three_way_split(load_digits(), 0)
+    split = three_way_split(load_dataset("digits"), 0)
     return train_target(split.target, TargetPlan(hidden=(32,), steps=8, proxy_epochs=25, spiking_epochs=1))
 
 

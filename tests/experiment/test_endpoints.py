@@ -94,15 +94,16 @@ def test_an_endpoint_beside_the_model_that_it_serves(server: Server, tmp_path: P
     made = audit(tmp_path, server.url, "both", with_model=True)
     found = made.run()
     assert (found.failed, found.left_out) == ([], [])
-    summary = made.summary()
-    rows = {(row["substrate"], row["reveals"]): row for row in summary["rows"]}
+    findings = made.findings()
+    rows = {(row.substrate, row.reveals): row for row in findings.rows}
     assert set(rows) == {("loihi", "counts"), ("loihi", "label"), ("chip", "counts")}
     here, there = rows["loihi", "counts"], rows["chip", "counts"]
-    assert here["evaluators"] == there["evaluators"]
-    assert here["queries_per_class"] == there["queries_per_class"]
-    assert here["pearson_selectivity"] == there["pearson_selectivity"]
-    assert there["target_accuracy"]["value"] > 0
-    assert [each["substrates"] for each in summary["alike"]] == [("loihi", "chip")]
+    assert here.evaluators == there.evaluators
+    assert here.queries_per_class == there.queries_per_class
+    assert here.pearson_selectivity == there.pearson_selectivity
+    assert there.target_accuracy is not None
+    assert there.target_accuracy.value > 0
+    assert [same.substrates for same in findings.alike] == [["loihi", "chip"]]
     assert charged(tmp_path)[0] == NEEDED
     written = "".join(path.read_text("latin-1") for path in (tmp_path / "both").rglob("*") if path.is_file())
     assert TOKEN not in written
@@ -112,7 +113,7 @@ def test_an_endpoint_beside_the_model_that_it_serves(server: Server, tmp_path: P
 def test_what_was_asked_is_not_charged_again(server: Server, tmp_path: Path) -> None:
     made = audit(tmp_path, server.url, "alone", with_model=False)
     assert made.run().failed == []
-    before, first = charged(tmp_path), made.summary()
+    before, first = charged(tmp_path), made.findings()
     assert before[0] == NEEDED
     attacks = [cell for cell in made.cells if cell.kind in ("attack", "accuracy")]
     assert len(attacks) == 3
@@ -120,7 +121,7 @@ def test_what_was_asked_is_not_charged_again(server: Server, tmp_path: Path) -> 
         for file in (tmp_path / "alone").rglob(f"{cell.address}*"):
             file.unlink()
     assert made.run().failed == []
-    assert made.summary() == first
+    assert made.findings() == first
     assert charged(tmp_path) == before
 
 

@@ -47,6 +47,6 @@ def test_recordings_are_audited(tmp_path: Path) -> None:
     assert accuracy.definition["encoder"] is None
     found = audit.run()
     assert (found.failed, len(found.done)) == ([], 5)
-    (row,) = audit.summary()["rows"]
-    assert row["evaluators"]["spiking"]["attack_accuracy"]["n"] == 2
-    assert row["queries_per_class"] == 8
+    (row,) = audit.findings().rows
+    assert row.evaluators["spiking"].attack_accuracy.n == 2
+    assert row.queries_per_class == 8

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bl_neuro.attacks.registry import ATTACKS
+from bl_neuro.attacks import ATTACKS
 from bl_neuro.errors import ExperimentError, InputError
 from bl_neuro.experiment.attack_choice import make_attack
 from bl_neuro.experiment.experiment_file import experiment_path, read_experiment, ready_made
@@ -91,11 +91,29 @@ def test_the_experiments_in_the_package_hold(name: str) -> None:
         ('attack = "v1"', 'attack = "v2"\nreveals = ["counts"]', "attacks.1: v2 on counts stands there twice"),
         ("seeds = 2\n", "", "line 1: expected seeds of targets to train, or a [model]"),
         ("[target]", '[model]\nfile = "a.net"\n[target]', "line 2: seeds: a given [model] is not trained"),
+        (
+            'name = "digits"',
+            'name = "digits"\nsplit = "official"',
+            "dataset.split: the authors of digits name no test part",
+        ),
+        ('name = "digits"', 'name = "digits"\nsize = [4, 4]', "dataset.size: size: expected a dataset that can be"),
         ("hidden = [16]", "hidden = [16]\nsteps = 3", "line 12: target.steps: steps are those of the experiment"),
         ("hidden = [16]", 'hidden = [16]\nconv = ["3x"]', "conv: expected a form such as 12c5s2p1"),
         ("settings = { queries", 'preset = "for_cats"\nsettings = { queries', "preset: expected one of v2's (for_"),
         ("window = 3.0", 'form = "still"', "form: not to be set in a file"),
         ("seeds = 2", "seeds = true", "line 2: seeds: expected 1 to 1000 seeds or a list of seeds, found True"),
+        (
+            'kind = "conv"',
+            'kind = "convv"',
+            "evaluators.0.kind: expected one of conv, spiking, authors, found 'convv'; did",
+        ),
+        ("epochs = 1", "epochs = -1", "evaluators.0.epochs: expected at least 0, found -1"),
+        ("epochs = 1", "epochs = 1\nrate = 0.1", "line 19: evaluators.0.rate: expected one of epochs, kind, label"),
+        (
+            "epochs = 1",
+            'epochs = 1\n[[evaluators]]\nkind = "conv"\nepochs = 1\nlabel = "b"',
+            "evaluators.1: is trained as another evaluator is",
+        ),
         ("seeds = 2", "seeds = -1", "line 2: seeds: expected 1 to 1000 seeds or a list of seeds, found -1"),
     ],
 )
@@ -115,7 +133,7 @@ def test_what_is_no_toml_is_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_a_missing_file_names_those_in_the_package(tmp_path: Path) -> None:
-    with pytest.raises(ExperimentError, match="one of att_faces, digits, digits-clean, mnist, nmnist"):
+    with pytest.raises(ExperimentError, match="one of att_faces, demo, digits, digits-clean, "):
         read_experiment(tmp_path / "nowhere.toml")
 
 
@@ -134,7 +152,7 @@ def test_values_stand_on_their_lines() -> None:
 @pytest.mark.parametrize("name", list(ATTACKS))
 def test_every_attack_is_made_from_settings_that_went_through_a_file(name: str) -> None:
     attack = make_attack(name)
-    assert attack == ATTACKS[name]()
+    assert attack == ATTACKS.find(name)()
 
 
 def test_settings_come_on_top_of_a_preset() -> None:

@@ -67,8 +67,8 @@ def test_the_range_and_the_classes_are_recognised(halves: Dataset, swapped: bool
     found = recognise(eye(swapped), halves, STEPS)
     assert (found.encoder, found.input_range, found.accuracy, found.chance) == ("direct", (-1.0, 1.0), 1.0, 0.5)
     assert found.class_map == ((1, 0) if swapped else (0, 1))
-    assert "pixels from -1 to 1" in found.said
-    assert ("outputs [1, 0]" in found.said) == swapped
+    assert "pixels from -1 to 1" in found.sentence
+    assert ("outputs [1, 0]" in found.sentence) == swapped
 
 
 def test_what_is_given_is_not_questioned(halves: Dataset) -> None:

@@ -63,3 +63,32 @@ def test_an_address_is_of_the_content_alone() -> None:
     assert canonical_json({"ä": 1}) == '{"\\u00e4":1}'
     with pytest.raises(ValueError, match="JSON compliant"):
         content_address(float("nan"))
+
+
+TWO_MORE = '''[[evaluators]]
+kind = "conv"
+label = "own"
+data = "target"
+epochs = 1
+
+[[evaluators]]
+kind = "authors"
+epochs = 1
+rate = 0.002
+
+[[attacks]]
+attack = "v2"'''
+
+
+def test_evaluators_have_settings_labels_and_data_of_their_own(small: Path, tmp_path: Path) -> None:
+    cells = planned(small, tmp_path, ('[[attacks]]\nattack = "v2"', TWO_MORE))
+    evaluators = {cell.facts["evaluator"]: cell.definition for cell in cells if cell.kind == "evaluator"}
+    shared = ("format", "kind", "threads", "data", "steps")
+    own = {name: {key: made[key] for key in made if key not in shared} for name, made in evaluators.items()}
+    assert own == {
+        "conv": {"evaluator": "conv", "seed": 0, "epochs": 1},
+        "own": {"evaluator": "conv", "seed": 0, "epochs": 1, "trained_on": "target"},
+        "authors": {"evaluator": "authors", "seed": 0, "epochs": 1, "rate": 0.002, "batch": 64},
+    }
+    judged = {cell.facts["evaluator"] for cell in cells if cell.kind == "judgement"}
+    assert judged == set(evaluators)

@@ -15,8 +15,8 @@ from bl_neuro.backends import open_target
 from bl_neuro.errors import BudgetExceeded, ExperimentError
 from bl_neuro.experiment.boxes import RecordedBox, differences
 from bl_neuro.experiment.findings.records import Record
-from bl_neuro.experiment.findings.replays import replay_findings, standins
-from bl_neuro.experiment.findings.verdicts import Standin, substrate_verdicts
+from bl_neuro.experiment.findings.replays import identical_replays, replay_findings, stand_ins
+from bl_neuro.experiment.findings.verdicts import substrate_verdicts
 from bl_neuro.experiment.session import Audit
 from bl_neuro.testing.random_networks import random_dense
 
@@ -104,11 +104,12 @@ def test_a_substrate_stands_for_another_where_every_replay_is_done_and_the_same(
     cells = audit(small, tmp_path, REPLAY.replace("seeds = [1]\n", "")).cells
     one, other = (cell.address for cell in cells if cell.kind == "replay")
     same = {"identical": True, "differs": [], "queries": 68}
-    assert standins(cells, {one: same}) == []
-    assert standins(cells, {one: same, other: {**same, "identical": False}}) == []
-    assert standins(cells, {one: same, other: same}) == [Standin("lava", "loihi", ("spikes", "counts", "label"))]
-    (told,) = replay_findings(cells, {one: same})
-    assert (told["substrate"], told["of"], told["seed"], told["identical"]) == ("lava", "loihi", 0, True)
+    assert identical_replays(cells, {one: same}) == []
+    assert identical_replays(cells, {one: same, other: {**same, "identical": False}}) == []
+    stand = stand_ins(identical_replays(cells, {one: same, other: same}))
+    assert stand == {("loihi", reveals): ["lava"] for reveals in ("spikes", "counts", "label")}
+    (replay,) = replay_findings(cells, {one: same})
+    assert (replay.substrate, replay.of, replay.seed, replay.identical) == ("lava", "loihi", 0, True)
 
 
 def test_what_stands_for_another_has_its_verdicts_where_it_shows_as_much() -> None:
@@ -119,10 +120,10 @@ def test_what_stands_for_another_has_its_verdicts_where_it_shows_as_much() -> No
         for reveals in ("scores", "counts")
         for label in range(3)
     ]
-    pairs, alike = substrate_verdicts(records, 0.1, [Standin("lava", "loihi", ("counts",))])
-    seconds = {(pair.reveals, pair.second) for pair in pairs}
-    assert seconds == {("scores", ("loihi",)), ("counts", ("loihi", "lava"))}
-    assert [(each.reveals, each.substrates) for each in alike] == [("counts", ("loihi", "lava"))]
+    pairs, alike = substrate_verdicts(records, 0.1, {("loihi", "counts"): ["lava"]})
+    seconds = {(pair.reveals, *pair.second) for pair in pairs}
+    assert seconds == {("scores", "loihi"), ("counts", "loihi", "lava")}
+    assert [(same.reveals, same.substrates) for same in alike] == [("counts", ["loihi", "lava"])]
 
 
 @pytest.mark.parametrize(
@@ -132,9 +133,9 @@ def test_an_attack_that_runs_again_is_the_same(small: Path, undisturbed: Path, t
     shutil.copytree(undisturbed, tmp_path / "out")
     again = audit(small, tmp_path, REPLAY.replace("lava", substrate))
     assert [cell.kind for cell in again.run().done] == ["replay"]
-    summary = again.summary()
-    assert summary["stands_for"] == {substrate: "loihi"}
-    assert [(each["identical"], each["differs"]) for each in summary["replays"]] == [(True, [])]
+    findings = again.findings()
+    assert findings.stands_for == {substrate: "loihi"}
+    assert [(replay.identical, replay.differs) for replay in findings.replays] == [(True, [])]
 
 
 @pytest.mark.parametrize(
@@ -166,4 +167,4 @@ def test_a_missing_lava_fails_its_replays_alone(
     found = again.run()
     assert [failure.cell.kind for failure in found.failed] == ["replay"]
     assert "is not a Python interpreter that works" in found.failed[0].error
-    assert again.summary()["stands_for"] == {}
+    assert again.findings().stands_for == {}

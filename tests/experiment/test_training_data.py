@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bl_neuro.data import Dataset, three_way_split
+from bl_neuro.data import Dataset, shared_split, three_way_split, whole_split
 from bl_neuro.data.split import NOT_KNOWN
 from bl_neuro.errors import DataError, ExperimentError
 from bl_neuro.experiment.definition import DatasetPart
@@ -105,3 +105,24 @@ def test_a_model_is_audited_within_a_large_official_test_part(data: Dataset) -> 
     assert _split_kind(large, None) == "official"
     assert _split_kind(data, "train") == "official"
     assert _split_kind(large, "used.npy") == "three-way"
+
+
+def test_evaluators_on_the_targets_samples_are_named(data: Dataset) -> None:
+    overlap = of_trained_targets(three_way_split(data, 0), ["own"]).overlap
+    assert overlap.state == "none"
+    assert "But own learned from the targets' own samples" in overlap.sentence
+
+
+def test_splits_that_share_samples_say_so(data: Dataset) -> None:
+    shared, whole = (of_trained_targets(split(data)).overlap for split in (shared_split, whole_split))
+    assert (shared.state, shared.shared, shared.test_samples) == ("all", TRAINING, HELD_OUT)
+    assert "trained on the same samples, and tested on 40 others" in shared.sentence
+    assert (whole.state, whole.shared, whole.test_samples) == ("all", TRAINING + HELD_OUT, TRAINING + HELD_OUT)
+    assert whole.sentence.endswith("measures no leakage.")
+
+
+@pytest.mark.parametrize("kind", ["shared", "whole"])
+def test_a_given_model_shares_no_split(data: Dataset, tmp_path: Path, kind: str) -> None:
+    part = DatasetPart.model_validate({"name": "x", "split": kind})
+    with pytest.raises(ExperimentError, match="expected three-way or official"):
+        of_given_target(data, part, None, tmp_path)

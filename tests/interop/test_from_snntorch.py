@@ -163,7 +163,9 @@ def test_run_says_how_a_module_is_run() -> None:
         def forward(self, x: torch.Tensor, steps: int) -> torch.Tensor:  # type: ignore[override]
             return super().forward(x[:steps])
 
-    with pytest.raises(Unsupported, match="did not run"):
+    with pytest.raises(
+        Unsupported, match=r"did not run .* pass run=, such as run=lambda copy, spikes: copy\(spikes, len\(spikes\)\)"
+    ):
         from_snntorch(Steps(), (12,), order=ORDER)
     assert from_snntorch(Steps(), (12,), order=ORDER, run=lambda copy, spikes: copy(spikes, len(spikes))).layers
 

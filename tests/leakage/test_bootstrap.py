@@ -71,7 +71,7 @@ def test_the_same_seed_gives_the_same_interval() -> None:
 
 def test_memory_is_bounded_by_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = seed_bootstrap(ROWS, 20_000)
-    monkeypatch.setattr(module, "MOST_VALUES", 5_000)
+    monkeypatch.setattr(module, "MAX_VALUES_AT_ONCE", 5_000)
     pieces = seed_bootstrap(ROWS, 20_000)
     assert (pieces.low, pieces.high) == pytest.approx((whole.low, whole.high), abs=0.01)
     assert len(bootstrap_means(ROWS, 777, 0)) == 777

@@ -86,7 +86,7 @@ def test_resampled_aucs_are_those_of_resampled_scores() -> None:
 
 def test_blocks_bound_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = membership_check(*drawn(3), resamples=4000)
-    monkeypatch.setattr(membership, "MOST_VALUES", 100)
+    monkeypatch.setattr(membership, "MAX_VALUES_AT_ONCE", 100)
     pieces = membership_check(*drawn(3), resamples=4000)
     assert pieces.auc == whole.auc
     assert (pieces.low, pieces.high) == pytest.approx((whole.low, whole.high), abs=0.02)

@@ -26,7 +26,7 @@ def drawn(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 def test_it_is_scipys_correlation_in_blocks_of_any_size(seed: int, values: int) -> None:
     images, classes, samples, labels = drawn(seed)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(correlation, "MOST_VALUES", values)
+        patch.setattr(correlation, "MAX_VALUES_AT_ONCE", values)
         nearest = nearest_samples(images, classes, samples, labels)
     r = 1 - cdist(images.reshape(5, -1), samples.reshape(len(samples), -1), "correlation")
     assert nearest.any_similarity == pytest.approx(r.max(axis=1))

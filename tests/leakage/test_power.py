@@ -10,9 +10,9 @@ import pytest
 from scipy.stats import t
 
 from bl_neuro import InputError
-from bl_neuro.leakage import Plan, hit_spread, observed_plan, seeds_needed
+from bl_neuro.leakage import PowerPlan, hit_spread, observed_plan, seeds_needed
 
-PLAN = Plan(seeds=12, inversions=40, spread=0.04, within=0.45)
+PLAN = PowerPlan(seeds=12, inversions=40, spread=0.04, within=0.45)
 
 
 @pytest.mark.parametrize("seeds", [2, 5, 12, 25])
@@ -60,12 +60,12 @@ def test_more_seeds_inversions_and_fewer_comparisons_find_more() -> None:
 
 def test_the_plan_that_the_design_asks_for() -> None:
     """Five points with 12 seeds of 40, where the pairs correlate and seeds differ little in their difference."""
-    plan = Plan(12, 40, 0.02, hit_spread(0.85, 0.80, 0.5))
+    plan = PowerPlan(12, 40, 0.02, hit_spread(0.85, 0.80, 0.5))
     assert plan.smallest_difference() == pytest.approx(0.055, abs=0.005)
 
 
 def test_without_variance_everything_is_found() -> None:
-    plan = Plan(2, 1, 0.0, 0.0)
+    plan = PowerPlan(2, 1, 0.0, 0.0)
     assert (plan.power(1e-9), plan.power(0.0)) == (1.0, 0.0)
     assert (plan.equivalence_power(0.05), plan.equivalence_power(0.05, 0.05)) == (1.0, 0.0)
     assert plan.smallest_difference() == plan.smallest_margin() == 0.0

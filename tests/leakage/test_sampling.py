@@ -67,7 +67,7 @@ def test_blocks_do_not_matter_and_the_seed_does(monkeypatch: pytest.MonkeyPatch)
     assert sizes == [200]
     assert spread(1) != whole
     sizes.clear()
-    monkeypatch.setattr(sampling, "MOST_VALUES", 60)
+    monkeypatch.setattr(sampling, "MAX_VALUES_AT_ONCE", 60)
     assert spread(0) == whole
     assert max(sizes) == 7 * 4
 

@@ -99,12 +99,12 @@ def test_lists_may_be_nested_as_deep_as_the_shape_and_no_deeper() -> None:
     for values in (flat, halves, [[half] for half in halves]):
         assert from_json(values, "INT8", [2, 1, 12]).flatten().tolist() == flat
     for values in ([[[[each] for each in half]] for half in halves], [[[half] for half in halves]]):
-        with pytest.raises(InputError, match="nested 3 deep at most"):
+        with pytest.raises(InputError, match="at most 3 levels of nested lists"):
             from_json(values, "INT8", [2, 1, 12])
     deep: Any = 1
     for _ in range(10_000):
         deep = [deep]
-    with pytest.raises(InputError, match="nested 1 deep at most"):
+    with pytest.raises(InputError, match="at most 1 levels of nested lists"):
         from_json(deep, "INT8", [1])
 
 
@@ -179,8 +179,8 @@ def test_the_order_is_the_one_that_is_written_down() -> None:
         (b"\x00", "bits", [1, 1, 9], "expected 2 bytes for 9 spikes, found 1"),
         (b"\x00" * 3, "held", [3, 1, 8], "expected 1 bytes for 8 spikes, found 3"),
         (b"\x00", "bits", [2**62, 2**62, 2**62], "spikes, found 1"),
-        (b"\x00\x02", "bits", [1, 1, 9], "expected 0 in the bits that are left over"),
-        (b"\x08", "held", [9, 1, 3], "expected 0 in the bits that are left over"),
+        (b"\x00\x02", "bits", [1, 1, 9], "expected padding bits of 0"),
+        (b"\x08", "held", [9, 1, 3], "expected padding bits of 0"),
     ],
 )
 def test_bits_that_are_none(values: bytes, packing: Any, shape: list[int], said: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from itertools import product
 from typing import Any
 
@@ -11,10 +10,11 @@ import numpy as np
 import pytest
 
 from bl_neuro.arrays import FloatArray
-from bl_neuro.experiment.findings.models import AuditResults
-from bl_neuro.experiment.findings.pictures import Course
+from bl_neuro.experiment.findings.conversion import mean_of, verdict_of
+from bl_neuro.experiment.findings.models import Findings
+from bl_neuro.experiment.findings.pictures import AttackCourse
 from bl_neuro.experiment.findings.records import Record
-from bl_neuro.experiment.findings.verdicts import finite, substrate_verdicts
+from bl_neuro.experiment.findings.verdicts import substrate_verdicts
 from bl_neuro.leakage import attribute, pair_verdicts, seed_bootstrap
 
 SEEDS, CLASSES, SIDE = 4, 10, 8
@@ -52,12 +52,12 @@ def hits(rate: Rate) -> Hits:
 
 
 def estimate(by_seed: list[list[int]]) -> dict[str, Any]:
-    return asdict(seed_bootstrap(by_seed, 200))
+    return mean_of(seed_bootstrap(by_seed, 200)).model_dump()
 
 
 def verdict(first: list[list[int]], second: list[list[int]]) -> dict[str, Any]:
-    found = pair_verdicts({"pair": (first, second)}, 0.1, 200)["pair"]
-    return {"verdict": finite(asdict(found)), "sentence": found.sentence}
+    judged = pair_verdicts({"pair": (first, second)}, 0.1, 200)["pair"]
+    return {"verdict": verdict_of(judged).model_dump(), "sentence": judged.sentence}
 
 
 def ladder(found: Hits) -> dict[str, Any]:
@@ -68,21 +68,24 @@ def ladder(found: Hits) -> dict[str, Any]:
     }
     values = {name: _by_seed(found, substrate, reveals) for name, (substrate, reveals, _) in rungs.items()}
     made = attribute(values, 0.1, 200)
-    return finite(
+    return (
         {
             "attack": "v2", "reveals": "scores", "evaluator": "conv", "measure": "hit",
             "levels": [
                 {
                     "rung": name, "substrate": substrate, "reveals": reveals, "step": step,
-                    "estimate": asdict(made.levels[name]),
+                    "estimate": mean_of(made.levels[name]).model_dump(),
                 }
                 for name, (substrate, reveals, step) in rungs.items()
             ],
             "steps": [
-                {"name": s.name, "before": s.before, "change": asdict(s.change), "sentence": s.change.sentence}
-                for s in made.steps
+                {
+                    "name": step.name, "before": step.before, "sentence": step.change.sentence,
+                    "change": verdict_of(step.change).model_dump(),
+                }
+                for step in made.steps
             ],
-            "total": asdict(made.total), "sentence": made.total.sentence,
+            "total": verdict_of(made.total).model_dump(), "sentence": made.total.sentence,
         }
     )  # fmt: skip
 
@@ -142,7 +145,7 @@ def mitigation(found: Hits, kind: str, setting: str, reveals: str, evaluator: st
     }  # fmt: skip
 
 
-def results(rate: Rate = level, **changes: Any) -> AuditResults:
+def results(rate: Rate = level, **changes: Any) -> Findings:
     found = hits(rate)
     judged = [
         Record(target, seed, substrate, attack, reveals, 0, evaluator, label, hit, 0.1 + 0.8 * hit)
@@ -165,7 +168,7 @@ def results(rate: Rate = level, **changes: Any) -> AuditResults:
              "accuracy": 0.98, "samples": 359} for name in EVALUATORS
         ],
         "rows": [row(found, *name) for name in names],
-        "verdicts": [each.as_json() for each in compared], "alike": [asdict(each) for each in alike],
+        "verdicts": [each.model_dump() for each in compared], "alike": [each.model_dump() for each in alike],
         "ladder": [ladder(found)],
         "power": [{"attack": "v2", "reveals": "scores", "evaluator": "conv", "measure": "hit", **power}],
         "mitigations": [mitigation(found, "reveal", "shows label alone", "label"),
@@ -191,10 +194,12 @@ def results(rate: Rate = level, **changes: Any) -> AuditResults:
              "evaluators": {name: {"hits": found[cell, name], "confidence": [0.5] * CLASSES} for name in EVALUATORS}}
             for cell in cells()
         ],
+        "network": {"layers": ["Dense 64 -> 10 -> (10,)"], "input_shape": [1, SIDE, SIDE], "parameters": 640,
+                    "fingerprints": ["f" * 64], "encoder": "rate", "training": "Each target was trained somehow."},
         "made": {"command": "bl-neuro audit made-up", "versions": {"torch": ["2.3.1"]}, "machines": ["Linux, 2"]},
     }  # fmt: skip
     fields.update(changes)
-    return AuditResults.model_validate(fields)
+    return Findings.model_validate(fields)
 
 
 class MadeUpPictures:
@@ -213,18 +218,18 @@ class MadeUpPictures:
         seed = [ord(letter) for letter in address]
         return np.random.default_rng(seed).random((CLASSES, *self.shape))
 
-    def course(self, address: str, evaluator: str) -> Course | None:
+    def course(self, address: str, evaluator: str) -> AttackCourse | None:
         values = np.array([0.1, 0.5, 0.8])
-        return None if address.startswith("untrained") else Course(np.array([10.0, 42.0, 74.0]), values, values)
+        return None if address.startswith("untrained") else AttackCourse(np.array([10.0, 42.0, 74.0]), values, values)
 
 
 @pytest.fixture(scope="session")
-def make_audit() -> Callable[..., AuditResults]:
+def make_audit() -> Callable[..., Findings]:
     return results
 
 
 @pytest.fixture(scope="session")
-def audit() -> AuditResults:
+def audit() -> Findings:
     return results()
 
 

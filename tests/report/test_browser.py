@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from bl_neuro.experiment.comparison import compare_runs
-from bl_neuro.experiment.findings.models import AuditResults
+from bl_neuro.experiment.findings.models import Findings
 from bl_neuro.report.comparison_page import comparison_page
-from bl_neuro.report.page import CELL_PAGES, audit_pages, write_audit_report
+from bl_neuro.report.page import CELL_PAGES, audit_pages, write_report
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -56,13 +56,13 @@ FOCUSED = """return [...document.querySelectorAll('a, summary, .scroll')].filter
 
 @pytest.fixture
 def pages(
-    audit: AuditResults,
-    make_audit: Callable[..., AuditResults],
+    audit: Findings,
+    make_audit: Callable[..., Findings],
     make_audit_pictures: Callable[..., Any],
     tmp_path: Path,
 ) -> dict[str, Path]:
     """The page of an audit, one of its cells, and one of two audits compared."""
-    page = write_audit_report(audit, make_audit_pictures(), tmp_path / "audit")
+    page = write_report(audit, make_audit_pictures(), tmp_path / "audit")
     apart = audit_pages(audit, make_audit_pictures(), most_embedded=0)
     name, text = next((name, text) for name, text in apart.items() if name.startswith(CELL_PAGES))
     cells = tmp_path / "audit" / name

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 
 from bl_neuro.experiment.comparison import compare_runs
-from bl_neuro.experiment.findings.models import AuditResults
-from bl_neuro.report.comparison_page import comparison_page
+from bl_neuro.experiment.findings.models import Findings
+from bl_neuro.report.comparison_page import comparison_answer, comparison_page
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 
@@ -16,25 +16,25 @@ def text_of(page: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", page.split("</style>")[1]))
 
 
-def test_rows_verdicts_and_settings_are_told(audit: AuditResults, make_audit: Callable[..., AuditResults]) -> None:
+def test_rows_verdicts_and_settings_are_told(audit: Findings, make_audit: Callable[..., Findings]) -> None:
     other = make_audit(lambda target, *_: 0.5 if target == "trained" else 0.1, experiment={"name": "b", "restarts": 2})
     found = compare_runs({"first": audit, "second": other})
     text = text_of(comparison_page(found))
-    assert found.answer() in text
+    assert comparison_answer(found) in text
     assert "first less second snntorch, conv" in text
-    assert "40 inversions of 4 targets" in text
+    assert "40 inversions of 4 target seeds" in text
     assert "restarts 1 2" in text
     assert "v2, scores loihi, untrained targets, conv" in text
 
 
-def test_what_does_not_pair_says_why(audit: AuditResults, make_audit: Callable[..., AuditResults]) -> None:
+def test_what_does_not_pair_says_why(audit: Findings, make_audit: Callable[..., Findings]) -> None:
     judges = [{**each.model_dump(), "address": "another"} for each in audit.evaluators]
     text = text_of(comparison_page(compare_runs({"first": audit, "second": make_audit(evaluators=judges)})))
     assert "not paired another evaluator: trained in another way, or on other data" in text
     assert "No two rows of these runs pair" in text
 
 
-def test_hostile_names_are_text(audit: AuditResults, make_audit: Callable[..., AuditResults]) -> None:
+def test_hostile_names_are_text(audit: Findings, make_audit: Callable[..., Findings]) -> None:
     other = make_audit(name=HOSTILE, experiment={HOSTILE: HOSTILE})
     page = comparison_page(compare_runs({HOSTILE: audit, f"{HOSTILE}2": other}))
     assert "<script" not in page

@@ -6,14 +6,16 @@ import re
 from collections.abc import Callable
 from html.parser import HTMLParser
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bl_neuro.experiment.findings.models import AuditResults
-from bl_neuro.report.page import CELL_PAGES, REPORT, SECTIONS, audit_pages
+from bl_neuro.errors import ReportError
+from bl_neuro.experiment.findings.models import Findings
+from bl_neuro.report.page import CELL_PAGES, REPORT, SECTIONS, audit_pages, write_report
 
-Make = Callable[..., AuditResults]
+Make = Callable[..., Findings]
 MakePictures = Callable[..., Any]
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)> {{ 7*7 }} &"
 
@@ -39,16 +41,16 @@ class Outline(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def page(audit: AuditResults, make_audit_pictures: MakePictures) -> Outline:
+def page(audit: Findings, make_audit_pictures: MakePictures) -> Outline:
     pages = audit_pages(audit, make_audit_pictures())
     assert list(pages) == [REPORT]
     return Outline(pages[REPORT])
 
 
-def test_the_verdict_comes_first_then_every_section_in_order(page: Outline) -> None:
+def test_the_answer_comes_first_then_every_section_in_order(page: Outline) -> None:
     ids = [attributes["id"] for name, attributes in page.tags if name == "h2"]
     assert ids == [key for key, _ in SECTIONS]
-    assert ids[0] == "pairs"
+    assert ids[0] == "pictures"
     levels = [int(name[1]) for name, _ in page.tags if re.fullmatch("h[1-6]", name)]
     assert levels[0] == 1
     assert levels.count(1) == 1
@@ -98,11 +100,17 @@ def test_tables_have_headers_with_a_scope_and_scroll_in_a_box_of_their_own(page:
 @pytest.mark.parametrize(
     "sentence",
     [
-        "Does the substrate change what networks give away of digits?",
+        "What do networks give away of digits, and does the substrate change it?",
+        "An attacker who can only query the network and spends 74 queries per class gets pictures that the evaluator",
+        "Does the substrate change leakage?",
+        "null control on loihi, conv",
+        "Each target was trained somehow.",
+        "640 weights",
+        "What it does not say",
         "snntorch and norse",
         "snntorch and norse less loihi",
         "shows label, less as trained",
-        "black box, 74 queries a class",
+        "black box, 74 queries per class",
         "and lava, replayed",
         "untrained targets",
         "not above chance",
@@ -118,7 +126,7 @@ def test_tables_have_headers_with_a_scope_and_scroll_in_a_box_of_their_own(page:
         "lava did the same as loihi in every replay",
         "May only query, and sees label.",
         "The target itself names 9 of 10.",
-        "74 queries a class, completed.",
+        "74 queries per class, completed.",
         "4 target seeds are few",
         "barely anything of individual members of the training data (nearest-sample membership AUC .51 on digits)",
         "98 of 100 done",
@@ -131,12 +139,29 @@ def test_the_page_says(page: Outline, sentence: str) -> None:
 
 
 def test_sections_of_what_was_not_run_are_left_out(make_audit: Make, make_audit_pictures: MakePictures) -> None:
-    bare = make_audit(ladder=[], power=[], mitigations=[], replays=[], verification=[], stands_for={}, controls=[])
+    bare = make_audit(
+        ladder=[], power=[], mitigations=[], replays=[], verification=[], controls=[], stands_for={}, network=None
+    )
     page = Outline(audit_pages(bare, make_audit_pictures())[REPORT])
     ids = [attributes["id"] for name, attributes in page.tags if name == "h2"]
-    assert ids == [key for key, _ in SECTIONS if key not in ("ladder", "power", "mitigations", "replays")]
+    assert ids == [key for key, _ in SECTIONS if key not in ("ladder", "power", "mitigations", "replays", "network")]
     assert "No ladder was run" in page.text
     assert "not judged" in page.text  # the control's rows are still there
+
+
+def test_the_page_of_a_given_model_is_about_this_model(make_audit: Make, make_audit_pictures: MakePictures) -> None:
+    page = Outline(audit_pages(make_audit(unit="restart"), make_audit_pictures())[REPORT])
+    assert "What does this model give away of digits?" in page.text
+    assert "a verdict is about this one model" in page.text
+    assert "lines their 95% intervals" in page.text
+    assert "means over restarts" in page.text
+    assert "one given model" in page.text
+
+
+def test_substrates_that_were_not_run_have_a_reason(make_audit: Make, make_audit_pictures: MakePictures) -> None:
+    results = make_audit(not_run={"slayer": "lava-dl is not installed"})
+    page = Outline(audit_pages(results, make_audit_pictures())[REPORT])
+    assert "slayer was not run: lava-dl is not installed." in page.text
 
 
 def test_a_control_below_chance_is_neither_good_news_nor_p_of_zero(
@@ -173,7 +198,7 @@ def test_an_audit_of_which_nothing_is_done_has_a_page_too(make_audit: Make, make
     assert "No attack is done." in page.text
 
 
-def test_many_cells_go_to_pages_of_their_own(audit: AuditResults, make_audit_pictures: MakePictures) -> None:
+def test_many_cells_go_to_pages_of_their_own(audit: Findings, make_audit_pictures: MakePictures) -> None:
     pages = audit_pages(audit, make_audit_pictures(), most_embedded=1000)
     main = Outline(pages[REPORT])
     cells = [path for path in pages if path.startswith(f"{CELL_PAGES}/")]
@@ -190,11 +215,11 @@ def test_many_cells_go_to_pages_of_their_own(audit: AuditResults, make_audit_pic
 def test_substrates_on_which_a_row_came_out_the_same_are_shown_once(
     make_audit: Make, make_audit_pictures: MakePictures
 ) -> None:
-    class Alike(type(make_audit_pictures())):  # type: ignore[misc]
+    class SamePictures(type(make_audit_pictures())):  # type: ignore[misc]
         def images(self, address: str) -> Any:
             return super().images(address.replace("norse", "snntorch"))
 
-    page = Outline(audit_pages(make_audit(), Alike())[REPORT])
+    page = Outline(audit_pages(make_audit(), SamePictures())[REPORT])
     ids = [str(attributes["id"]) for attributes in page.all("details") if attributes.get("id")]
     assert "cells-v2-scores-on-snntorch-and-norse" in ids
     assert "cells-v2-scores-on-loihi" in ids
@@ -204,7 +229,7 @@ def test_substrates_on_which_a_row_came_out_the_same_are_shown_once(
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 5])
-def test_pictures_of_any_channels(audit: AuditResults, make_audit_pictures: MakePictures, channels: int) -> None:
+def test_pictures_of_any_channels(audit: Findings, make_audit_pictures: MakePictures, channels: int) -> None:
     page = Outline(audit_pages(audit, make_audit_pictures(12, channels))[REPORT])
     kinds = {str(attributes["class"]) for attributes in page.all("img")}
     assert kinds == ({"colour"} if channels in (2, 3) else {"ink"})
@@ -226,5 +251,21 @@ def test_hostile_strings_are_text(make_audit: Make, make_audit_pictures: MakePic
             assert "alert(1)" in page.text
 
 
-def test_equal_results_give_equal_pages(audit: AuditResults, make_audit_pictures: MakePictures) -> None:
+def test_files_are_written_together(audit: Findings, make_audit_pictures: MakePictures, tmp_path: Path) -> None:
+    old = tmp_path / "report-cells" / "999-of-before.html"
+    old.parent.mkdir()
+    old.write_text("")
+    page = write_report(audit, make_audit_pictures(), tmp_path)
+    assert page == tmp_path / "report.html"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "report-cells", "report.html", "results.json", "summary.md",
+    ]  # fmt: skip
+    assert not old.exists()
+    assert Findings.from_json((tmp_path / "results.json").read_bytes()) == audit
+    (tmp_path / "blocked").write_text("")
+    with pytest.raises(ReportError, match="cannot write the report"):
+        write_report(audit, make_audit_pictures(), tmp_path / "blocked")
+
+
+def test_equal_results_give_equal_pages(audit: Findings, make_audit_pictures: MakePictures) -> None:
     assert audit_pages(audit, make_audit_pictures()) == audit_pages(audit, make_audit_pictures())

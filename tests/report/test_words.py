@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bl_neuro.experiment.findings.estimates import ControlFinding, Verdict
-from bl_neuro.experiment.findings.models import AuditResults
+from bl_neuro.experiment.findings.models import Findings
 from bl_neuro.report import words
 
 
@@ -60,7 +60,7 @@ def test_listed(items: list[str], expected: str) -> None:
 
 
 @pytest.fixture
-def base(audit: AuditResults) -> dict[str, Any]:
+def base(audit: Findings) -> dict[str, Any]:
     return {**audit.verdicts[0].verdict.model_dump(), "identical": False, "found": False, "seeds_needed": 25}
 
 
@@ -114,7 +114,7 @@ def test_intervals_stay_within_what_can_be(base: dict[str, Any]) -> None:
     ],
 )
 def test_null_controls_against_chance(
-    audit: AuditResults, value: float, p: float | None, above: bool | None, expected: str
+    audit: Findings, value: float, p: float | None, above: bool | None, expected: str
 ) -> None:
     base = audit.controls[0].model_dump()
     estimate = {**base["estimate"], "value": value}

@@ -13,7 +13,10 @@ import pytest
 
 import bl_neuro as bl
 from bl_neuro.backends import find_backend
+from bl_neuro.backends.registry import BACKENDS
 from bl_neuro.deploy.parity import Stimulus, compare, generated
+from bl_neuro.testing.reference_target import ReferenceBackend
+from bl_neuro.testing.registered import registered
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "support_table.py"
 
@@ -40,7 +43,7 @@ def test_the_table_is_stable_and_whole() -> None:
     first = support_table.table()
     assert first == support_table.table()
     rows = [line for line in first.splitlines() if line.startswith("|")]
-    assert {line.count("|") for line in rows} == {len(support_table.SUBSTRATES) + 2}
+    assert {line.count("|") for line in rows} == {len(BACKENDS.ours) + 2}
     numbers = [int(line.split(".")[0]) for line in first.splitlines() if line[:1].isdigit()]
     assert numbers == list(range(1, len(numbers) + 1))
 
@@ -53,11 +56,22 @@ def test_what_is_known_of_substrates_is_in_it() -> None:
     assert row("gradients (white box)") == ["yes", "yes", "yes", "yes", "no"]
 
 
+def test_substrates_of_other_packages_are_columns_of_what_is_printed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["support_table.py"])
+    with registered(BACKENDS, ReferenceBackend):
+        assert support_table.main() == 0
+        assert "`reference`" not in support_table.table()
+    assert "| `lava` | `reference` |" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("feature", PROBES)
 def test_a_yes_runs_as_promised_and_a_no_is_refused(feature: str) -> None:
     network = PROBES[feature]
-    holds = {name: not find_backend(name).problems(network) for name in support_table.SUBSTRATES}
-    installed = [name for name in holds if name != "lava" and not bl.backends.missing_reason(find_backend(name))]
+    backends = {name: find_backend(name) for name in BACKENDS.ours}
+    holds = {name: not backend.problems(network) for name, backend in backends.items()}
+    installed = [name for name, it in backends.items() if it.imported_here and not bl.backends.missing_reason(it)]
     for name in installed:
         if not holds[name]:
             with pytest.raises(bl.Unsupported, match=r"layer \d"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bl_neuro.data import Split, load_digits, three_way_split
+from bl_neuro.data import Split, load_dataset, three_way_split
 from bl_neuro.training import TargetPlan
 
 FEW = 60
@@ -12,7 +12,7 @@ FEW = 60
 
 @pytest.fixture(scope="session")
 def split() -> Split:
-    return three_way_split(load_digits(), 0)
+    return three_way_split(load_dataset("digits"), 0)
 
 
 @pytest.fixture(scope="session")

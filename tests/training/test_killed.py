@@ -15,10 +15,10 @@ from bl_neuro.training import Checkpoint, TargetPlan, train_target
 PLAN = TargetPlan(hidden=(12,), steps=4, proxy_epochs=6, spiking_epochs=4, validation=0.2)
 CHILD = """
 import sys
-from bl_neuro.data import load_digits, three_way_split
+from bl_neuro.data import load_dataset, three_way_split
 from bl_neuro.training import Checkpoint, TargetPlan, train_target
 plan = TargetPlan(hidden=(12,), steps=4, proxy_epochs=6, spiking_epochs=4, validation=0.2)
-data = three_way_split(load_digits(), 0).target.subset(slice(150))
+data = three_way_split(load_dataset("digits"), 0).target.subset(slice(150))
 train_target(
     data, plan, seed=5, checkpoint=Checkpoint(sys.argv[1], every_s=0), progress=lambda done, of: print(done, flush=True)
 )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
-from bl_neuro import InputError
-from bl_neuro.data import Dataset, EventDataset
+from bl_neuro import InputError, PluginError
+from bl_neuro.data import DATASETS, Dataset, DatasetSource, EventDataset, LoadOptions, load_dataset
+from bl_neuro.testing.registered import registered
 from bl_neuro.training import ConvSpec, TargetPlan, plan_for
 
 
@@ -73,6 +74,38 @@ def test_every_dataset_has_a_plan() -> None:
     assert plan_for("mnist").hidden == (1000,)
     assert plan_for(events) == plan_for("nmnist") == plan_for("dvs_gesture")
     assert plan_for(events).proxy_epochs == 0  # frames of events are no rates
+
+
+class Made(DatasetSource):
+    """A dataset of another package."""
+
+    name = "made"
+    title = "made up"
+    kind = "images"
+    target_plan: ClassVar[dict[str, Any]] = {"steps": 7, "conv": ["12c5s2"], "hidden": ()}
+
+    @classmethod
+    def load(cls, options: LoadOptions) -> Dataset:
+        return Dataset("made", "made up", np.zeros((2, 1, 4, 4)), np.array([0, 1]), ("a", "b"))
+
+
+def test_a_dataset_declares_its_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    with registered(DATASETS, Made):
+        expected = TargetPlan(steps=7, conv=(ConvSpec(12, 5, 2),), hidden=())
+        assert plan_for("made") == plan_for(load_dataset("made")) == expected
+        monkeypatch.setattr(Made, "kind", "events")
+        assert plan_for("made").proxy_epochs == plan_for("nmnist").proxy_epochs
+        assert plan_for(load_dataset("made")) == TargetPlan()  # images that are called as the dataset of events is
+    assert plan_for("made") == TargetPlan()
+
+
+@pytest.mark.parametrize("plan", [{"layers": 3}, {"steps": 0}, {"conv": ["large"]}])
+def test_a_declared_plan_that_is_not_one_is_the_plugins_fault(
+    plan: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Made, "target_plan", plan)
+    with registered(DATASETS, Made), pytest.raises(PluginError, match="dataset 'made': expected settings of a Target"):
+        plan_for("made")
 
 
 def test_facts_tell_plans_apart() -> None:

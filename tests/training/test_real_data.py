@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from typing import Any, cast
 
 import pytest
 
 import bl_neuro as bl
-from bl_neuro.data import Dataset, EventDataset, Split, load_mnist, load_nmnist, official_split, three_way_split
+from bl_neuro.data import Dataset, EventDataset, Split, load_dataset, official_split, three_way_split
 from bl_neuro.training import ConvSpec, measure_accuracy, plan_for, train_evaluator, train_target
 from bl_neuro.training.plans import NeuronKind
 
@@ -22,12 +23,12 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def mnist() -> Split[Dataset]:
     """A sixth of MNIST for the target, another for the evaluators, the official test images."""
-    return official_split(load_mnist(), seed=0, target=10_000, evaluator=10_000)
+    return official_split(cast(Any, load_dataset("mnist")), seed=0, target=10_000, evaluator=10_000)
 
 
 @pytest.fixture(scope="module")
 def nmnist(tmp_path_factory: pytest.TempPathFactory) -> Split[EventDataset]:
-    return three_way_split(load_nmnist(cache=tmp_path_factory.mktemp("frames")), seed=0)
+    return three_way_split(cast(Any, load_dataset("nmnist", cache=tmp_path_factory.mktemp("frames"))), seed=0)
 
 
 @pytest.mark.snntorch

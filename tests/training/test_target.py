@@ -12,12 +12,13 @@ import torch
 
 from bl_neuro import CubaLIF, DataError, Dense, Flatten, InputError, Network
 from bl_neuro.data import Dataset, Split
+from bl_neuro.data.digits import Digits
 from bl_neuro.reference import simulate
 from bl_neuro.testing.attack_contract import global_chance
 from bl_neuro.testing.reference_target import ReferenceTarget
 from bl_neuro.training import Checkpoint, ConvSpec, TargetPlan, measure_accuracy, train_target
 from bl_neuro.training import target as accuracy
-from bl_neuro.training.plans import PLANS, NeuronKind
+from bl_neuro.training.plans import NeuronKind
 
 HAS_GPU = torch.cuda.is_available()
 
@@ -109,7 +110,7 @@ def test_untrained_targets_fire(few: Split) -> None:
 
 
 def test_a_plan_of_its_own_is_found_for_the_data(few: Split, monkeypatch: pytest.MonkeyPatch, tiny: TargetPlan) -> None:
-    monkeypatch.setitem(PLANS, "digits", tiny)
+    monkeypatch.setattr(Digits, "target_plan", vars(tiny))
     assert train_target(few.target) == train_target(few.target, tiny)
 
 

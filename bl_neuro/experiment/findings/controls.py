@@ -1,31 +1,44 @@
-"""Do attacks on targets that learned no true label come out at chance? From an audit's records."""
+"""Do attacks on targets that learned no true label come out at chance?"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
 
-from bl_neuro.experiment.findings.records import Record, hits_by_seed
+from bl_neuro.experiment.findings.conversion import mean_of
+from bl_neuro.experiment.findings.estimates import ControlFinding
+from bl_neuro.experiment.findings.models import OWN
+from bl_neuro.experiment.findings.records import Record, hits_by_unit
 from bl_neuro.leakage import null_verdicts
 
 
-def control_findings(records: Sequence[Record], classes: Mapping[str, int]) -> list[dict[str, Any]]:
+def control_findings(records: Sequence[Record], classes: Mapping[str, int]) -> list[ControlFinding]:
     """Attack accuracy of each control against chance, those of one evaluator judged together (Holm).
 
     classes: by evaluator, how many it tells apart.
     """
-    found = []
-    controls = [each for each in records if each.target not in ("trained", "given")]
-    for evaluator in dict.fromkeys(each.evaluator for each in controls):
+    findings = []
+    controls = [record for record in records if record.target not in OWN]
+    for evaluator in dict.fromkeys(record.evaluator for record in controls):
         groups: dict[str, list[Record]] = {}
-        for each in controls:
-            if each.evaluator == evaluator:
-                groups.setdefault(repr((each.target, each.substrate, each.attack, each.reveals)), []).append(each)
-        judged = null_verdicts({name: hits_by_seed(own) for name, own in groups.items()}, classes[evaluator])
+        for record in controls:
+            if record.evaluator == evaluator:
+                name = repr((record.target, record.substrate, record.attack, record.reveals))
+                groups.setdefault(name, []).append(record)
+        judged = null_verdicts({name: hits_by_unit(group) for name, group in groups.items()}, classes[evaluator])
         for name, verdict in judged.items():
-            one = groups[name][0]
-            facts = {"kind": one.target, "substrate": one.substrate, "attack": one.attack, "reveals": one.reveals}
-            said = asdict(verdict)
-            found.append({**facts, "evaluator": evaluator, "estimate": said.pop("accuracy"), **said})
-    return found
+            first = groups[name][0]
+            findings.append(
+                ControlFinding(
+                    kind=first.target,
+                    substrate=first.substrate,
+                    attack=first.attack,
+                    reveals=first.reveals,
+                    evaluator=evaluator,
+                    estimate=mean_of(verdict.accuracy),
+                    chance=verdict.chance,
+                    p=verdict.p,
+                    adjusted_p=verdict.adjusted_p,
+                    above_chance=verdict.above_chance,
+                )
+            )
+    return findings

@@ -1,4 +1,4 @@
-"""Findings of an audit as `results.json` holds them: estimates, verdicts, the ladder, power, mitigations, controls."""
+"""The parts of an audit's findings that are statistics: means, verdicts, the ladder, power, mitigations, controls."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Measure = Literal["hit", "confidence"]
-MEASURES: dict[str, str] = {"hit": "attack accuracy", "confidence": "confidence"}
-"""Measures in words."""
+MEASURES: dict[Measure, str] = {"hit": "attack accuracy", "confidence": "confidence"}
+"""The measures of leakage that verdicts are about, and their names in words."""
 Count = Annotated[int, Field(ge=0)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -30,32 +30,32 @@ def _snapped(value: Any) -> Any:
 Fraction = Annotated[float, BeforeValidator(_snapped), Field(ge=0.0, le=1.0)]
 
 
-class Part(BaseModel):
-    """Frozen. Unknown fields are left out; NaN and infinity are errors."""
+class Finding(BaseModel):
+    """Base of everything in `Findings`: frozen; unknown fields are ignored; NaN and infinity are errors."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
-class Estimate(Part):
+class Mean(Finding):
     """A mean with its 95% interval over target seeds; of one seed, over its inversions or null."""
 
     value: Number
     low: Number | None
     high: Number | None
-    seeds: Count = Field(description="Targets behind it.")
-    n: Count = Field(description="Inversions behind it, over all targets.")
+    seeds: Count = Field(description="Number of targets.")
+    n: Count = Field(description="Number of inversions, over all targets.")
 
 
-class Verdict(Part):
-    """Of one pair: first less second, on the same target seeds, classes and restarts."""
+class Verdict(Finding):
+    """Whether two things differ: first less second, on the same target seeds, classes and restarts."""
 
     verdict: Literal["differs", "equivalent", "inconclusive"] = Field(
         description="equivalent: within the margin. differs: a difference was found, perhaps beyond the margin. "
         "inconclusive: neither was shown."
     )
     found: bool = Field(description="Whether a difference was found, also where it is within the margin.")
-    difference: Estimate = Field(description="First less second, with Student's interval over target seeds.")
-    bootstrap: Estimate = Field(description="The same by the hierarchical bootstrap.")
+    difference: Mean = Field(description="First less second, with Student's interval over target seeds.")
+    bootstrap: Mean = Field(description="The same by the hierarchical bootstrap.")
     standardized: Number | None = Field(description="The difference in units of its sd over seeds.")
     p: Number | None
     adjusted_p: Number | None = Field(description="Of a difference, by Holm's method over the pairs judged together.")
@@ -66,39 +66,46 @@ class Verdict(Part):
     seeds_needed: Count | None = Field(description="Where inconclusive: target seeds for a verdict with 80% power.")
 
 
-class Comparison(Part):
-    """A verdict on two substrates under one attack, view, evaluator and measure."""
+class JudgedAttack(Finding):
+    """An attack with one view of the target, judged by one evaluator."""
 
     attack: str
     reveals: str
     evaluator: str
+
+
+class MeasuredAttack(JudgedAttack):
+    """A judged attack by one measure of leakage."""
+
     measure: Measure
+
+
+class SubstrateComparison(MeasuredAttack):
+    """A verdict on two substrates under one attack, view, evaluator and measure."""
+
     first: list[str] = Field(min_length=1, description="Substrate; several where all inversions score the same.")
     second: list[str] = Field(min_length=1)
     verdict: Verdict
     sentence: str
 
 
-class Alike(Part):
+class IdenticalSubstrates(JudgedAttack):
     """Substrates on which every inversion of an attack scored the same, to the last bit."""
 
-    attack: str
-    reveals: str
-    evaluator: str
     substrates: list[str] = Field(min_length=2)
 
 
-class Level(Part):
+class LadderLevel(Finding):
     """The measure on one rung of the ladder."""
 
     rung: str
     substrate: str
     reveals: str
     step: str = Field(description="What is new against the rung before, in words.")
-    estimate: Estimate
+    estimate: Mean
 
 
-class LadderStep(Part):
+class LadderStep(Finding):
     """What a step of deployment changes: its rung less the one before."""
 
     name: str
@@ -107,29 +114,21 @@ class LadderStep(Part):
     sentence: str
 
 
-class Ladder(Part):
+class LadderFinding(MeasuredAttack):
     """From the network as trained to what the deployed one reveals, one step at a time."""
 
-    attack: str
-    reveals: str
-    evaluator: str
-    measure: Measure
-    levels: list[Level] = Field(min_length=2)
+    levels: list[LadderLevel] = Field(min_length=2)
     steps: list[LadderStep] = Field(min_length=1)
     total: Verdict
     sentence: str
 
 
-class Power(Part):
-    """What this plan can see of differences between substrates."""
+class PowerFinding(MeasuredAttack):
+    """Which differences between substrates this plan can detect."""
 
-    attack: str
-    reveals: str
-    evaluator: str
-    measure: Measure
     comparisons: Count = Field(description="Pairs judged together.")
     seeds: Count
-    inversions: Count = Field(description="Of each seed.")
+    inversions: Count = Field(description="Inversions of each seed.")
     spread: Number = Field(description="Sd of the true difference from seed to seed.")
     within: Number = Field(description="Sd of the difference of one pair of inversions.")
     assumed: bool = Field(description="Whether spread and within are assumed, not measured.")
@@ -139,25 +138,25 @@ class Power(Part):
     power: Fraction
 
 
-class AccuracyChange(Part):
+class AccuracyChange(Finding):
     """Accuracy of the targets on test data, without and with a mitigation."""
 
     without: Fraction | None
     with_: Fraction | None = Field(alias="with")
-    lost: Estimate | None = Field(description="Without less with.")
+    lost: Mean | None = Field(description="Without less with.")
 
 
-class LeakageChange(Part):
+class LeakageChange(Finding):
     """Attack accuracy without and with a mitigation."""
 
-    without: Estimate
-    with_: Estimate = Field(alias="with")
+    without: Mean
+    with_: Mean = Field(alias="with")
     removed: Verdict = Field(description="Without less with.")
     sentence: str
 
 
-class Mitigation(Part):
-    """What a deployment could do about it: its cost and its effect."""
+class MitigationFinding(Finding):
+    """What a mitigation costs in accuracy and removes of leakage."""
 
     mitigation: str
     setting: str
@@ -169,7 +168,7 @@ class Mitigation(Part):
     leakage: LeakageChange
 
 
-class Replay(Part):
+class ReplayFinding(Finding):
     """An attack run again on another substrate: whether it did the same to the last bit."""
 
     substrate: str
@@ -180,9 +179,10 @@ class Replay(Part):
     restart: Count
     queries: Count | None
     identical: bool
+    differs: list[str] = Field(default_factory=list, description="What was not identical, by name.")
 
 
-class VerifiedPair(Part):
+class VerifiedPair(Finding):
     """Spikes of every layer on two substrates, compared bin by bin."""
 
     substrate: str
@@ -195,7 +195,7 @@ class VerifiedPair(Part):
     answers_differ: Count | None = Field(description="Samples with another class.")
 
 
-class Verification(Part):
+class Verification(Finding):
     """A target run on several substrates, inversions among its inputs, and compared layer by layer."""
 
     target: str
@@ -204,7 +204,7 @@ class Verification(Part):
     pairs: list[VerifiedPair]
 
 
-class ControlFinding(Part):
+class ControlFinding(Finding):
     """The attack on targets that learned no true label, against chance."""
 
     kind: str
@@ -212,7 +212,7 @@ class ControlFinding(Part):
     attack: str
     reveals: str
     evaluator: str
-    estimate: Estimate
+    estimate: Mean
     chance: Fraction
     p: Number | None = None
     adjusted_p: Number | None = None

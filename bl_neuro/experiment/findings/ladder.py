@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from itertools import product
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,14 +13,17 @@ from bl_neuro.arrays import FloatArray
 from bl_neuro.deploy.ladder import STEPS
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.definition import AttackPart, Experiment, LadderPart
+from bl_neuro.experiment.findings.conversion import mean_of, verdict_of
+from bl_neuro.experiment.findings.estimates import MEASURES, LadderFinding, LadderLevel, LadderStep, Measure
+from bl_neuro.experiment.findings.models import OWN
 from bl_neuro.experiment.findings.records import Record
-from bl_neuro.experiment.findings.verdicts import MEASURES, finite
+from bl_neuro.experiment.findings.verdicts import inversion_of, scores_of
 from bl_neuro.experiment.plan import levels, shown_first
-from bl_neuro.leakage import Attribution, attribute
+from bl_neuro.leakage import attribute
 
 
-class Rung(NamedTuple):
-    """One level of the whole ladder: what is run, where, and what the attacker is shown."""
+class MeasuredRung(NamedTuple):
+    """One level of the whole ladder: its network, its substrate, and what the attacker is shown."""
 
     name: str
     step: str
@@ -30,84 +32,99 @@ class Rung(NamedTuple):
     reveals: str
 
 
-def ladder_findings(experiment: Experiment, cells: Sequence[Cell], records: Sequence[Record]) -> list[dict[str, Any]]:
+def ladder_findings(
+    experiment: Experiment, cells: Sequence[Cell], records: Sequence[Record], unit: str = "seed"
+) -> list[LadderFinding]:
     """For each attack, evaluator and measure, the levels of the ladder and what each step changes.
 
-    Of inversions that are done on every rung; an attack of which there are none is left out.
+    Of inversions that are done on every rung; an attack without any is left out. unit: what sentences call it.
     """
     part = experiment.ladder
     if part is None:
         return []
-    own = [each for each in records if each.target in ("trained", "given") and each.mitigation is None]
+    own = [record for record in records if record.target in OWN and record.mitigation is None]
     stated = not any(cell.kind == "rung" for cell in cells)
-    found = []
+    findings = []
     for attack in experiment.attacks:
         if part.attacks is not None and attack.called not in part.attacks:
             continue
         rungs = _rungs(part, attack, stated)
-        done = [each for each in own if each.attack == attack.called]
-        for evaluator, measure in product(dict.fromkeys(each.evaluator for each in done), MEASURES):
-            values = _values(rungs, [each for each in done if each.evaluator == evaluator], measure)
+        judged = [record for record in own if record.attack == attack.called]
+        for evaluator, measure in product(dict.fromkeys(record.evaluator for record in judged), MEASURES):
+            values = _values(rungs, [record for record in judged if record.evaluator == evaluator], measure)
             if values:
-                facts = {"attack": attack.called, "reveals": rungs[0].reveals}
-                facts |= {"evaluator": evaluator, "measure": measure}
-                found.append(finite({**facts, **_told(rungs, attribute(values, experiment.margin))}))
-    return found
+                findings.append(_finding(attack.called, evaluator, measure, rungs, values, experiment.margin, unit))
+    return findings
 
 
-def _rungs(part: LadderPart, attack: AttackPart, stated: bool) -> list[Rung]:
+def _rungs(part: LadderPart, attack: AttackPart, stated: bool) -> list[MeasuredRung]:
     """The rungs of deployment, then of what the last of them reveals."""
     first = shown_first(part, attack)
-    found = [
-        Rung(level.rung, STEPS[level.rung], level.substrate, level.made, first or "gradient")
+    deployed = [
+        MeasuredRung(level.rung, STEPS[level.rung], level.substrate, level.made, first or "gradient")
         for level in levels(part, stated)
     ]
     if first is None:
-        return found
+        return deployed
     later = REVEALS[REVEALS.index(first) + 1 :]
-    return found + [
-        Rung(f"reveals {shown}", f"shows {shown}", part.loihi, None, shown)
+    return deployed + [
+        MeasuredRung(f"reveals {shown}", f"shows {shown}", part.loihi, None, shown)
         for shown in later
         if shown in (attack.reveals or [])
     ]
 
 
-def _values(rungs: list[Rung], records: list[Record], measure: str) -> dict[str, list[FloatArray]]:
-    """By rung, an array a target seed, of the inversions that every rung has; empty where there are none."""
+def _values(rungs: list[MeasuredRung], records: list[Record], measure: Measure) -> dict[str, list[FloatArray]]:
+    """By rung, an array per independent unit, of the inversions that every rung has; empty where there are none."""
     tables = [
         {
-            (each.seed, each.label, each.restart): float(getattr(each, measure))
-            for each in records
-            if (each.substrate, each.rung, each.reveals) == (rung.substrate, rung.made, rung.reveals)
+            inversion_of(record): scores_of(record)[measure]
+            for record in records
+            if (record.substrate, record.rung, record.reveals) == (rung.substrate, rung.made, rung.reveals)
         }
         for rung in rungs
     ]
     shared = sorted(set.intersection(*(set(table) for table in tables)))
     if not shared:
         return {}
-    seeds = dict.fromkeys(seed for seed, _, _ in shared)
+    units = dict.fromkeys(unit for unit, _, _ in shared)
     return {
-        rung.name: [np.array([table[each] for each in shared if each[0] == seed]) for seed in seeds]
+        rung.name: [np.array([table[inversion] for inversion in shared if inversion[0] == unit]) for unit in units]
         for rung, table in zip(rungs, tables)
     }
 
 
-def _told(rungs: list[Rung], found: Attribution) -> dict[str, Any]:
-    return {
-        "levels": [
-            {
-                "rung": rung.name,
-                "substrate": rung.substrate,
-                "reveals": rung.reveals,
-                "step": rung.step,
-                "estimate": asdict(found.levels[rung.name]),
-            }
+def _finding(
+    attack: str,
+    evaluator: str,
+    measure: Measure,
+    rungs: list[MeasuredRung],
+    values: dict[str, list[FloatArray]],
+    margin: float,
+    unit: str,
+) -> LadderFinding:
+    attribution = attribute(values, margin)
+    return LadderFinding(
+        attack=attack,
+        reveals=rungs[0].reveals,
+        evaluator=evaluator,
+        measure=measure,
+        levels=[
+            LadderLevel(
+                rung=rung.name,
+                substrate=rung.substrate,
+                reveals=rung.reveals,
+                step=rung.step,
+                estimate=mean_of(attribution.levels[rung.name]),
+            )
             for rung in rungs
         ],
-        "steps": [
-            {"name": step.name, "before": step.before, "change": asdict(step.change), "sentence": step.change.sentence}
-            for step in found.steps
+        steps=[
+            LadderStep(
+                name=step.name, before=step.before, change=verdict_of(step.change), sentence=step.change.described(unit)
+            )
+            for step in attribution.steps
         ],
-        "total": asdict(found.total),
-        "sentence": found.total.sentence,
-    }
+        total=verdict_of(attribution.total),
+        sentence=attribution.total.described(unit),
+    )

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.definition import AttackPart, Experiment
+from bl_neuro.experiment.findings.conversion import mean_of, verdict_of
+from bl_neuro.experiment.findings.estimates import AccuracyChange, LeakageChange, MitigationFinding
+from bl_neuro.experiment.findings.models import OWN
 from bl_neuro.experiment.findings.records import Record
-from bl_neuro.experiment.findings.verdicts import finite, paired
-from bl_neuro.experiment.mitigation_part import AnyMitigation, QueryCap, Reveal
+from bl_neuro.experiment.findings.verdicts import Inversion, PairedArrays, Scores, inversion_of, paired, scores_of
+from bl_neuro.experiment.mitigation_part import MitigationPart
 from bl_neuro.experiment.plan import views
 from bl_neuro.leakage import hit_bootstrap, pair_verdicts, paired_test
+from bl_neuro.mitigations.base import ANSWER_HOOKS
+from bl_neuro.reveals import Reveals
 
-Values = dict[tuple[int, int, int], tuple[float, float]]
+Table = dict[Inversion, Scores]
+Place = tuple[str | None, str, str, str]
+"""Mitigation, substrate, attack and what is revealed."""
 Accuracies = dict[tuple[str | None, str, str], dict[int, float]]
 """Accuracy by target seed; by mitigation, substrate and what is revealed."""
 
@@ -24,84 +30,85 @@ Accuracies = dict[tuple[str | None, str, str], dict[int, float]]
 class Case(NamedTuple):
     """One mitigation against one attack. shown: what a box reveals with it."""
 
-    part: AnyMitigation
+    part: MitigationPart
     attack: str
-    reveals: str
-    shown: str
+    reveals: Reveals
+    shown: Reveals
 
     @property
     def changed(self) -> str | None:
         """The mitigation that records name: none where it is another view of the same target."""
-        return None if isinstance(self.part, Reveal) else self.part.called
+        mitigation = self.part.mitigation
+        return mitigation.label if mitigation.changes("inputs", "output", "network", "budget") else None
 
 
 def mitigation_findings(
-    experiment: Experiment, cells: Sequence[Cell], measures: Mapping[str, dict[str, Any]], records: Sequence[Record]
-) -> list[dict[str, Any]]:
+    experiment: Experiment,
+    cells: Sequence[Cell],
+    measures: Mapping[str, dict[str, Any]],
+    records: Sequence[Record],
+    unit: str = "seed",
+) -> list[MitigationFinding]:
     """A finding for each mitigation, attack, view and evaluator of which something is done, with and without it.
 
-    Leakage is attack accuracy; all cases of one evaluator are judged together (Holm).
+    Leakage is attack accuracy; all cases of one evaluator are judged together (Holm). unit: what sentences call it.
     """
     cases = [case for part in experiment.mitigations for case in _cases(part, experiment.attacks, cells)]
     served = _served(cells, measures)
-    own = [each for each in records if each.target in ("trained", "given") and each.rung is None]
-    found = []
-    for evaluator in dict.fromkeys(each.evaluator for each in own):
-        tables = _tables([each for each in own if each.evaluator == evaluator])
-        pairs = {}
-        for number, case in enumerate(cases):
-            place = (case.part.substrate, case.attack)
-            without, with_ = tables.get((None, *place, case.reveals)), tables.get((case.changed, *place, case.shown))
-            if without and with_ and without.keys() & with_.keys():
-                pairs[str(number)] = paired(without, with_, 0)
+    own = [record for record in records if record.target in OWN and record.rung is None]
+    findings = []
+    for evaluator in dict.fromkeys(record.evaluator for record in own):
+        pairs = _pairs(cases, _tables([record for record in own if record.evaluator == evaluator]))
         verdicts = pair_verdicts(pairs, experiment.margin) if pairs else {}
         for name, verdict in verdicts.items():
             case = cases[int(name)]
-            leakage = {
-                "without": asdict(hit_bootstrap(pairs[name][0])),
-                "with": asdict(hit_bootstrap(pairs[name][1])),
-                "removed": asdict(verdict),
-                "sentence": verdict.sentence,
-            }
-            found.append(
-                finite(
-                    {
-                        **_facts(case),
-                        "evaluator": evaluator,
-                        "accuracy": _cost(case, served, experiment.margin),
-                        "leakage": leakage,
-                    }
+            without, with_ = (mean_of(hit_bootstrap(values)) for values in pairs[name])
+            removed, sentence = verdict_of(verdict), verdict.described(unit)
+            leakage = {"without": without, "with": with_, "removed": removed, "sentence": sentence}
+            findings.append(
+                MitigationFinding(
+                    mitigation=case.part.kind,
+                    setting=case.part.mitigation.setting,
+                    substrate=case.part.substrate,
+                    attack=case.attack,
+                    reveals=case.reveals,
+                    evaluator=evaluator,
+                    accuracy=_cost(case, served, experiment.margin),
+                    leakage=LeakageChange.model_validate(leakage),
                 )
             )
-    return found
+    return findings
 
 
-def _cases(part: AnyMitigation, attacks: Sequence[AttackPart], cells: Sequence[Cell]) -> list[Case]:
+def _pairs(cases: Sequence[Case], tables: Mapping[Place, Table]) -> dict[str, PairedArrays]:
+    """By the number of its case: hits without and with the mitigation, of the inversions that are done both ways."""
+    pairs = {}
+    for number, case in enumerate(cases):
+        place = (case.part.substrate, case.attack)
+        without, with_ = tables.get((None, *place, case.reveals)), tables.get((case.changed, *place, case.shown))
+        if without and with_ and without.keys() & with_.keys():
+            pairs[str(number)] = paired(without, with_, "hit")
+    return pairs
+
+
+def _cases(part: MitigationPart, attacks: Sequence[AttackPart], cells: Sequence[Cell]) -> list[Case]:
     planned = {
         (cell.facts["attack"], cell.facts["reveals"])
         for cell in cells
         if cell.kind == "attack" and cell.plain and cell.facts["substrate"] == part.substrate
     }
     return [
-        Case(part, attack.called, reveals, part.to if isinstance(part, Reveal) else reveals)
+        Case(part, attack.called, reveals, part.mitigation.reveals(reveals))
         for attack in attacks
-        for reveals in views(part, attack, [each for each in attack.reveals or [] if (attack.called, each) in planned])
+        for reveals in views(
+            part, attack, [shown for shown in attack.reveals or [] if (attack.called, shown) in planned]
+        )
     ]
 
 
-def _facts(case: Case) -> dict[str, Any]:
-    return {
-        "mitigation": case.part.definition["kind"],
-        "setting": case.part.setting,
-        "substrate": case.part.substrate,
-        "attack": case.attack,
-        "reveals": case.reveals,
-    }
-
-
-def _cost(case: Case, served: Accuracies, margin: float) -> dict[str, Any] | None:
+def _cost(case: Case, served: Accuracies, margin: float) -> AccuracyChange | None:
     """Accuracy without and with; None before both are measured, and where no answer changes."""
-    if isinstance(case.part, QueryCap):
+    if not case.part.mitigation.changes(*ANSWER_HOOKS):
         return None
     without = served.get((None, case.part.substrate, case.reveals), {})
     with_ = served.get((case.changed, case.part.substrate, case.shown), {})
@@ -109,22 +116,23 @@ def _cost(case: Case, served: Accuracies, margin: float) -> dict[str, Any] | Non
     if not seeds:
         return None
     one, other = ([np.array([values[seed]]) for seed in seeds] for values in (without, with_))
-    lost = asdict(paired_test(one, other, margin).difference)
-    return {"without": float(np.mean(one)), "with": float(np.mean(other)), "lost": lost}
+    lost = mean_of(paired_test(one, other, margin).difference)
+    change = {"without": float(np.mean(one)), "with": float(np.mean(other)), "lost": lost}
+    return AccuracyChange.model_validate(change)
 
 
 def _served(cells: Sequence[Cell], measures: Mapping[str, dict[str, Any]]) -> Accuracies:
-    found: Accuracies = {}
+    accuracies: Accuracies = {}
     for cell in cells:
         if cell.kind == "service" and cell.address in measures:
             key = (cell.facts.get("mitigation"), cell.facts["substrate"], cell.facts["reveals"])
-            found.setdefault(key, {})[cell.facts["seed"]] = measures[cell.address]["accuracy"]
-    return found
+            accuracies.setdefault(key, {})[cell.facts["seed"]] = measures[cell.address]["accuracy"]
+    return accuracies
 
 
-def _tables(records: Sequence[Record]) -> dict[tuple[str | None, str, str, str], Values]:
-    tables: dict[tuple[str | None, str, str, str], Values] = {}
-    for each in records:
-        key = (each.mitigation, each.substrate, each.attack, each.reveals)
-        tables.setdefault(key, {})[each.seed, each.label, each.restart] = (float(each.hit), each.confidence)
+def _tables(records: Sequence[Record]) -> dict[Place, Table]:
+    tables: dict[Place, Table] = {}
+    for record in records:
+        place = (record.mitigation, record.substrate, record.attack, record.reveals)
+        tables.setdefault(place, {})[inversion_of(record)] = scores_of(record)
     return tables

@@ -1,41 +1,45 @@
 """What an audit found, as it is written to `results.json`: the models behind `results.schema.json`.
 
-Fractions lie in 0..1. Estimates are means over target seeds with 95% intervals; an end that is not known (of one seed)
-is null. Equal cells give equal text, however often a run was cut short: when and how fast they were done is not in it.
-A reader ignores what it does not know.
+Fractions lie in 0..1. Estimates are means over target seeds (of a given model, over restarts; see `Findings.unit`) with
+95% intervals; an end that is not known (of one seed) is null. Equal cells give equal text, however often a run was cut
+short: when and how fast they were done is not in it. A reader ignores what it does not know.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
 from bl_neuro.errors import ReportError
 from bl_neuro.experiment.findings.estimates import (
-    Alike,
-    Comparison,
     ControlFinding,
     Count,
-    Estimate,
+    Finding,
     Fraction,
-    Ladder,
+    IdenticalSubstrates,
+    LadderFinding,
+    Mean,
     Measure,
-    Mitigation,
+    MitigationFinding,
     Number,
-    Part,
-    Power,
-    Replay,
+    PowerFinding,
+    ReplayFinding,
+    SubstrateComparison,
     Verification,
 )
 
-FORMAT = "bl-neuro/audit-results/1"
+FORMAT: Literal["bl-neuro/audit-results/1"] = "bl-neuro/audit-results/1"
 SCHEMA = "results.schema.json"
 """The JSON Schema of `results.json`, beside this module."""
+RESULTS = "results.json"
+OWN = ("trained", "given")
+"""Targets that have training data to give away; all others are controls."""
 
 
-class Range(Part):
+class AccuracyRange(Finding):
     """A mean, the least and the most over targets."""
 
     value: Fraction
@@ -43,35 +47,52 @@ class Range(Part):
     most: Fraction
 
 
-class Judged(Part):
-    """What one evaluator says of a row's inversions."""
+class EvaluatorMeasures(Finding):
+    """How one evaluator judges the inversions of a row."""
 
-    attack_accuracy: Estimate
-    confidence: Estimate
+    attack_accuracy: Mean
+    confidence: Mean
 
 
-class AuditRow(Part):
+class CellCount(Finding):
+    """How many cells there are to do, and how many are done."""
+
+    planned: Count
+    done: Count
+
+
+class AuditRow(Finding):
     """One attack on one substrate, over all target seeds."""
 
     target: str = Field(description="trained, given, or the kind of control.")
     substrate: str
     attack: str
     reveals: str = Field(description="What the attacker sees; gradient for a white box.")
-    access: Literal["white_box", "black_box"] | None = Field(description="null where no cell is done.")
+    access: Literal["white_box", "black_box", "ann"] | None = Field(description="null where no cell is done.")
     threat_model: str | None = Field(description="Who the attacker is and what they hold.")
-    cells: dict[str, Count] = Field(description="planned, done")
+    cells: CellCount
     budget_per_class: Number | None
     queries_per_class: Number | None
     status: dict[str, Count]
-    target_accuracy: Range | None
-    target_success: Estimate | None
-    pearson_selectivity: Estimate | None
+    target_accuracy: AccuracyRange | None
+    target_success: Mean | None
+    pearson_selectivity: Mean | None
     spike_density: Number | None
-    evaluators: dict[str, Judged]
+    evaluators: dict[str, EvaluatorMeasures]
+
+    @property
+    def name(self) -> tuple[str, str, str, str]:
+        """Target, substrate, attack and view: no two rows of an audit have the same."""
+        return self.target, self.substrate, self.attack, self.reveals
+
+    @property
+    def own(self) -> bool:
+        """Whether its targets have training data to give away: it is no control."""
+        return self.target in OWN
 
 
-class EvaluatorFacts(Part):
-    """Who judged."""
+class EvaluatorFacts(Finding):
+    """One evaluator and how good it is."""
 
     name: str
     address: str = Field(description="Of its cell: equal where evaluators were trained alike, on the same data.")
@@ -79,12 +100,15 @@ class EvaluatorFacts(Part):
     architecture: str | None
     accuracy: Fraction | None
     samples: Count | None
+    trained_on: Literal["evaluator", "target"] = Field(
+        "evaluator", description="Part of the data; target: the samples that the targets were trained on."
+    )
 
 
-class Overlap(Part):
+class Overlap(Finding):
     """How much of the target's training data the evaluators were trained or tested on."""
 
-    state: Literal["none", "not known"] = Field(description="none: `shared` is 0.")
+    state: Literal["none", "all", "not known"] = Field(description="none: `shared` is 0. all: every sample is shared.")
     shared: Count | None = Field(description="Samples of evaluators that are among it; null where that is not known.")
     target_samples: Count | None = Field(description="Samples that targets were trained on; null where not known.")
     evaluator_samples: Count = Field(description="Samples that the evaluators were trained on.")
@@ -93,8 +117,8 @@ class Overlap(Part):
     sentence: str
 
 
-class AuditCurve(Part):
-    """A measure against queries a class, over target seeds, of one row under one evaluator."""
+class AuditCurve(Finding):
+    """A measure against queries per class, over target seeds, of one row under one evaluator."""
 
     target: str
     substrate: str
@@ -109,15 +133,15 @@ class AuditCurve(Part):
     high: list[Number]
 
 
-class Verdicts(Part):
-    """What an evaluator said of each inversion of a cell, in the order of its classes."""
+class InversionJudgement(Finding):
+    """One evaluator's judgement of each inversion of a cell, in the order of its classes."""
 
     hits: list[Annotated[int, Field(ge=0, le=1)]]
     confidence: list[Fraction]
 
 
-class AuditCell(Part):
-    """One attack on one target: its inversions, one a class."""
+class AuditCell(Finding):
+    """One attack on one target: its inversions, one per class."""
 
     address: str = Field(description="Of the cell's files in cells/.")
     target: str
@@ -132,85 +156,153 @@ class AuditCell(Part):
     status: str
     queries: Count
     target_answers: list[int | None] | None = Field(description="Class that the target itself names.")
-    evaluators: dict[str, Verdicts]
+    evaluators: dict[str, InversionJudgement]
 
 
-class Made(Part):
-    """With what the cells were done."""
+class Provenance(Finding):
+    """How the cells were made: the command, the versions and the machines."""
 
     command: str | None = Field(description="Of the first run; null where it was not recorded.")
     versions: dict[str, list[str]] = Field(description="Of packages; several where cells were done with several.")
     machines: list[str]
 
 
-class AuditData(Part):
-    """The dataset, and what of it is inverted."""
+class DatasetFacts(Finding):
+    """The dataset, and which of its classes are inverted."""
 
     name: str
     class_names: list[str] = Field(min_length=2)
     inverted: list[Count] = Field(min_length=1, description="Classes, by number.")
     shape: list[Count]
+    source: str | None = Field(None, description="Where it comes from, in a sentence; null where that is not known.")
 
     @property
     def chance(self) -> float:
-        """What guessing scores."""
+        """The attack accuracy of guessing."""
         return 1.0 / len(self.class_names)
 
 
-class AuditResults(Part):
-    """An audit, whole."""
+class NetworkFacts(Finding):
+    """The attacked network: its layers, and how it was trained."""
 
-    format: Literal["bl-neuro/audit-results/1"] = "bl-neuro/audit-results/1"
+    layers: list[str] = Field(description="One line per layer: its kind and shapes.")
+    input_shape: list[Count]
+    parameters: Count
+    fingerprints: list[str] = Field(description="SHA-256 of the network of each target seed that is done.")
+    encoder: str | None = Field(description="How samples become inputs; null for events, which are inputs.")
+    training: str | None = Field(description="How the targets were trained, in a sentence; null for a given model.")
+
+
+Unit = Literal["target seed", "restart"]
+"""What varies independently: targets that the audit trained, or, of one given model, the restarts of an attack."""
+
+
+class Findings(Finding):
+    """Everything that an audit found."""
+
+    format: Literal["bl-neuro/audit-results/1"] = FORMAT
     name: str
     description: str
-    dataset: AuditData
+    dataset: DatasetFacts
     margin: Number
     steps: Count
     seeds: list[Count]
     experiment: dict[str, Any]
-    cells: dict[str, Count] = Field(description="planned, done")
+    cells: CellCount
     evaluators: list[EvaluatorFacts] = Field(min_length=1, description="The first is the judge.")
     rows: list[AuditRow]
-    verdicts: list[Comparison]
-    alike: list[Alike]
-    ladder: list[Ladder]
-    power: list[Power]
-    mitigations: list[Mitigation]
-    replays: list[Replay]
+    verdicts: list[SubstrateComparison]
+    alike: list[IdenticalSubstrates]
+    ladder: list[LadderFinding]
+    power: list[PowerFinding]
+    mitigations: list[MitigationFinding]
+    replays: list[ReplayFinding]
     verification: list[Verification]
     arithmetic: dict[str, Literal["real", "loihi"] | None] = Field(
         default_factory=dict,
-        description="Of each substrate: two of one arithmetic are to spike alike. null where it is not known.",
+        description="Of each substrate: real for floating point, loihi for Loihi's fixed point. Two substrates of one "
+        "arithmetic are to spike alike. null where it is not known.",
     )
     stands_for: dict[str, str] = Field(description="Substrates whose replays were all identical, and of which one.")
     controls: list[ControlFinding]
     curves: list[AuditCurve]
     inversions: list[AuditCell]
-    made: Made
+    made: Provenance
     overlap: Overlap | None = Field(None, description="null in results that were written before it was recorded.")
+    network: NetworkFacts | None = Field(None, description="null where no target is done, and for an endpoint.")
+    unit: Unit = Field(
+        "target seed",
+        description="What intervals and verdicts are over, and `seeds` and `seeds_needed` count. restart: of one given "
+        "model, so that they are about this model alone.",
+    )
+    not_run: dict[str, str] = Field(default_factory=dict, description="Substrates that were left out, and why.")
 
     @property
     def judge(self) -> str:
         """The first evaluator's name."""
         return self.evaluators[0].name
 
+    @property
+    def of_given_model(self) -> bool:
+        """Whether one model was given, and no target was trained."""
+        return self.unit == "restart"
+
+    @property
+    def own_rows(self) -> list[AuditRow]:
+        """Rows of targets that have training data to give away: all but the controls."""
+        return [row for row in self.rows if row.own]
+
+    @property
+    def substrates(self) -> list[str]:
+        """The substrates of `own_rows`, each once; ANN twins run on none."""
+        return list(dict.fromkeys(row.substrate for row in self.own_rows if row.access != "ann"))
+
+    @property
+    def training_data_known(self) -> bool:
+        """Whether it is known what the targets were trained on."""
+        if self.overlap is None:
+            return not any(row.target == "given" for row in self.rows)
+        return self.overlap.state == "none"
+
+    def shared_arithmetic(self, substrates: Sequence[str]) -> Literal["real", "loihi"] | None:
+        """The arithmetic that all of `substrates` compute in; None where they differ or it is not known."""
+        kinds = {self.arithmetic.get(name) for name in substrates}
+        return kinds.pop() if len(kinds) == 1 else None
+
+    def equal_by_construction(self, substrates: Sequence[str]) -> bool:
+        """Whether `substrates` are expected to score the same: one arithmetic, or one stands for all others."""
+        originals = {self.stands_for.get(name, name) for name in substrates}
+        return len(originals) == 1 or self.shared_arithmetic(substrates) is not None
+
+    def is_evidence(self, comparison: SubstrateComparison) -> bool:
+        """Whether a comparison says something about substrates: their arithmetics differ, or they differ in spite."""
+        expected = self.equal_by_construction([*comparison.first, *comparison.second])
+        return not expected or comparison.verdict.verdict == "differs"
+
     def to_json(self) -> str:
-        """JSON in one line that ends in a newline; equal results give equal text."""
-        return self.model_dump_json(by_alias=True) + "\n"
+        """JSON in one line that ends in a newline; equal findings give equal text.
+
+        Fields that the file lacked from which these findings were read are left out: it comes back as it was.
+        """
+        return self.model_dump_json(by_alias=True, exclude_unset=True) + "\n"
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> AuditResults:
-        """Results from the text of a `results.json`. ReportError where it holds none; the first problems are told."""
+    def from_json(cls, text: str | bytes) -> Findings:
+        """Findings from the text of a `results.json`.
+
+        Raises:
+            ReportError: the text holds none; the message names the first problems.
+        """
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            found = error.errors(include_url=False, include_context=False, include_input=False)
-            told = [f"{'.'.join(map(str, each['loc'])) or 'results'}: {each['msg']}" for each in found[:5]]
-            more = f"; and {len(found) - 5} more" if len(found) > 5 else ""
-            raise ReportError(f"not results in the format {FORMAT}: {'; '.join(told)}{more}") from error
+            problems = error.errors(include_url=False, include_context=False, include_input=False)
+            named = [f"{'.'.join(map(str, problem['loc'])) or 'results'}: {problem['msg']}" for problem in problems[:5]]
+            more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
+            raise ReportError(f"not results in the format {FORMAT}: {'; '.join(named)}{more}") from error
 
 
 def json_schema() -> str:
     """The JSON Schema of `results.json`, as text."""
-    schema = AuditResults.model_json_schema(mode="serialization")
+    schema = Findings.model_json_schema(mode="serialization")
     return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}, indent=1) + "\n"

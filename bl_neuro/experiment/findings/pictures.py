@@ -22,6 +22,7 @@ class StoredPictures:
 
     def __init__(self, material: Material, cells: Sequence[Cell], store: Store) -> None:
         self.store, self.material = store, material
+        self._attacks = {cell.address: cell.what for cell in cells if cell.kind == "attack"}
         self.judgements = {
             (cell.needs[0].address, str(cell.facts["evaluator"])): cell.address
             for cell in cells
@@ -39,19 +40,20 @@ class StoredPictures:
         result = self.store.read(address)
         if result is None or result.tensors is None:
             raise ModelFileError(f"{address}: its inversions are not there any more; run the audit again")
-        return np.asarray(load_inversions(result.tensors).images.reshape(-1, *self.material.shape).double())
+        images = self._attacks[address].images(load_inversions(result.tensors))
+        return np.asarray(images.reshape(-1, *self.material.shape).double())
 
-    def course(self, address: str, evaluator: str) -> Course | None:
+    def course(self, address: str, evaluator: str) -> AttackCourse | None:
         """As the judgement of that cell kept it."""
         result = self.store.read(self.judgements.get((address, evaluator), ""))
         if result is None or not result.measures["course"]["queries"]:
             return None
         kept = {name: np.asarray(values, dtype=np.float64) for name, values in result.measures["course"].items()}
-        return Course(kept["queries"] / len(result.measures["classes"]), kept["confidence"], kept["hits"])
+        return AttackCourse(kept["queries"] / len(result.measures["classes"]), kept["confidence"], kept["hits"])
 
 
 @dataclass(frozen=True, eq=False)
-class Course:
+class AttackCourse:
     """Along an attack: queries a class (G,), rising, and an evaluator's mean confidence and hits (G,), 0..1."""
 
     queries: FloatArray
@@ -64,10 +66,10 @@ class CellPictures(Protocol):
 
     @property
     def class_means(self) -> FloatArray:
-        """Mean picture of each class, (classes, C, H, W), 0..1; `AuditResults.overlap` says of which samples."""
+        """Mean picture of each class, (classes, C, H, W), 0..1; `Findings.overlap` says of which samples."""
 
     def images(self, address: str) -> FloatArray:
-        """Inversions of the attack at `address`, spikes averaged over time, (K, C, H, W), 0..1."""
+        """Inversions of the attack at `address`, as evaluators see them, (K, C, H, W), 0..1."""
 
-    def course(self, address: str, evaluator: str) -> Course | None:
+    def course(self, address: str, evaluator: str) -> AttackCourse | None:
         """Of the attack at `address` as `evaluator` saw it; None where none was kept."""

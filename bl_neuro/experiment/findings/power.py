@@ -1,18 +1,19 @@
-"""How small a difference between substrates an audit can find, from what is done of it or from stated assumptions."""
+"""How small a difference between substrates an audit can detect, from its measurements or from stated assumptions."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 from math import comb
-from typing import Any
 
 from bl_neuro.backends import find_backend
-from bl_neuro.experiment.cells import Cell
+from bl_neuro.experiment.cells import ANN, Cell
 from bl_neuro.experiment.definition import Experiment
+from bl_neuro.experiment.findings.estimates import MEASURES, Measure, PowerFinding
+from bl_neuro.experiment.findings.models import OWN
 from bl_neuro.experiment.findings.records import Record
-from bl_neuro.experiment.findings.verdicts import MEASURES, Pair, families
-from bl_neuro.leakage import Plan, hit_spread, observed_plan
+from bl_neuro.experiment.findings.verdicts import SubstratePair, View, families
+from bl_neuro.leakage import PowerPlan, hit_spread, observed_plan
 from bl_neuro.leakage.power import POWER
 
 FEWEST = 3
@@ -24,51 +25,50 @@ SPREAD = 0.05
 CONFIDENCE_WITHIN = 0.2
 """Assumed sd of the difference between two substrates in the confidence of one inversion."""
 
-View = tuple[str, str]
-"""Attack and what is revealed."""
 
-
-def power_findings(experiment: Experiment, cells: Sequence[Cell], records: Sequence[Record]) -> list[dict[str, Any]]:
+def power_findings(experiment: Experiment, cells: Sequence[Cell], records: Sequence[Record]) -> list[PowerFinding]:
     """For each attack, view, evaluator and measure: the smallest difference and margin that are found with power .8.
 
-    Of several pairs of substrates the one that varies most counts. Nothing is told of an audit of one target, nor of
+    Of several pairs of substrates the one that varies most counts. There is no power of an audit of one target, nor of
     views that only substrates of one arithmetic have, which promise the same.
     """
     views = _views(cells)
     planned = {view: _pairs(substrates) for view, (substrates, _, _) in views.items()}
-    seen = families(records)
-    found = []
-    for evaluator in dict.fromkeys(part.kind for part in experiment.evaluators):
+    measured = families(records)
+    findings = []
+    for evaluator in dict.fromkeys(part.called for part in experiment.evaluators):
         for measure in MEASURES:
-            pairs = seen.get((evaluator, measure), [])
+            pairs = measured.get((evaluator, measure), [])
             comparisons = max(len(pairs), sum(planned.values()), 1)
             for view, (_, seeds, inversions) in views.items():
                 own = [pair for pair in pairs if (pair.attack, pair.reveals) == view]
                 if seeds < 2 or (planned[view] == 0 and not own):
                     continue
-                plan = _observed([pair for pair in own if len(pair.values[0]) >= FEWEST], comparisons)
-                facts = {"attack": view[0], "reveals": view[1], "evaluator": evaluator, "measure": measure}
-                full = replace(plan or _assumed(measure, comparisons), seeds=seeds, inversions=inversions)
-                found.append({**facts, **_told(full, experiment.margin), "assumed": plan is None})
-    return found
+                observed = _observed([pair for pair in own if len(pair.values[0]) >= FEWEST], comparisons)
+                full = replace(observed or _assumed(measure, comparisons), seeds=seeds, inversions=inversions)
+                findings.append(_finding(view, evaluator, measure, full, experiment.margin, observed is None))
+    return findings
 
 
-def _observed(pairs: list[Pair], comparisons: int) -> Plan | None:
+def _observed(pairs: list[SubstratePair], comparisons: int) -> PowerPlan | None:
     """Of the pair that varies most; None where none varies, which does not yet show that none ever will."""
     plans = [observed_plan(*pair.values, comparisons) for pair in pairs]
     return max((plan for plan in plans if plan.error > 0), key=lambda plan: plan.error, default=None)
 
 
-def _assumed(measure: str, comparisons: int) -> Plan:
+def _assumed(measure: Measure, comparisons: int) -> PowerPlan:
     within = hit_spread(ACCURACY, ACCURACY, CORRELATION) if measure == "hit" else CONFIDENCE_WITHIN
-    return Plan(2, 1, SPREAD, within, comparisons)
+    return PowerPlan(2, 1, SPREAD, within, comparisons)
 
 
 def _views(cells: Sequence[Cell]) -> dict[View, tuple[list[tuple[str, bool]], int, int]]:
-    """By attack and view: substrates, and whether they are endpoints; target seeds; inversions of each seed."""
+    """By attack and view: substrates, and whether they are endpoints; target seeds; inversions of each seed.
+
+    Attacks on ANN twins are on no substrate, and are left out.
+    """
     groups: dict[View, list[Cell]] = {}
     for cell in cells:
-        if cell.kind == "attack" and cell.plain and cell.facts["target"] in ("trained", "given"):
+        if cell.kind == "attack" and cell.plain and cell.facts["target"] in OWN and cell.facts["substrate"] != ANN:
             groups.setdefault((cell.facts["attack"], cell.facts["reveals"]), []).append(cell)
     return {
         view: (
@@ -86,15 +86,22 @@ def _pairs(substrates: list[tuple[str, bool]]) -> int:
     return comb(len({kind for kind in kinds if kind is not None}) + kinds.count(None), 2)
 
 
-def _told(plan: Plan, margin: float) -> dict[str, Any]:
-    return {
-        "comparisons": plan.comparisons,
-        "seeds": plan.seeds,
-        "inversions": plan.inversions,
-        "spread": plan.spread,
-        "within": plan.within,
-        "smallest_difference": plan.smallest_difference(),
-        "smallest_margin": plan.smallest_margin(),
-        "equivalence_power": plan.equivalence_power(margin),
-        "power": POWER,
-    }
+def _finding(
+    view: View, evaluator: str, measure: Measure, plan: PowerPlan, margin: float, assumed: bool
+) -> PowerFinding:
+    return PowerFinding(
+        attack=view[0],
+        reveals=view[1],
+        evaluator=evaluator,
+        measure=measure,
+        comparisons=plan.comparisons,
+        seeds=plan.seeds,
+        inversions=plan.inversions,
+        spread=plan.spread,
+        within=plan.within,
+        assumed=assumed,
+        smallest_difference=plan.smallest_difference(),
+        smallest_margin=plan.smallest_margin(),
+        equivalence_power=plan.equivalence_power(margin),
+        power=POWER,
+    )

@@ -1,4 +1,4 @@
-"""What an audit measured, a record an inversion and evaluator."""
+"""What an audit measured: one record for each inversion and evaluator."""
 
 from __future__ import annotations
 
@@ -34,22 +34,37 @@ class Record:
     rung: str | None = None
     mitigation: str | None = None
 
+    @property
+    def unit(self) -> int:
+        """The number of the independent unit that it belongs to: see `unit_of`."""
+        return unit_of(self.target, self.seed, self.restart)
+
+    @property
+    def plain(self) -> bool:
+        """Whether its target is attacked as it is deployed: on no rung before that, behind no mitigation."""
+        return self.rung is None and self.mitigation is None
+
+
+def unit_of(target: str, seed: int, restart: int) -> int:
+    """What varies independently: the target seed, or, of one given model, the restart of the attack."""
+    return restart if target == "given" else seed
+
 
 def records(cells: Sequence[Cell], store: Store) -> list[Record]:
     """A record for each inversion and evaluator whose cell is done, in the order of the plan."""
-    found = []
+    judged = []
     for cell in cells:
         result = store.read(cell.address) if cell.kind == "judgement" else None
         if result is not None:
             measures = result.measures
             values = zip(measures["classes"], measures["hits"], measures["confidence"])
-            found += [Record(**cell.facts, label=label, hit=hit, confidence=sure) for label, hit, sure in values]
-    return found
+            judged += [Record(**cell.facts, label=label, hit=hit, confidence=sure) for label, hit, sure in values]
+    return judged
 
 
-def hits_by_seed(records: Sequence[Record]) -> list[FloatArray]:
-    """Hits of the inversions of each target seed, in order: an array (n,) a seed."""
-    found: dict[int, list[float]] = {}
-    for each in records:
-        found.setdefault(each.seed, []).append(float(each.hit))
-    return [np.array(found[seed]) for seed in sorted(found)]
+def hits_by_unit(records: Sequence[Record]) -> list[FloatArray]:
+    """Hits of the inversions of each independent unit, in order: an array (n,) per unit."""
+    hits: dict[int, list[float]] = {}
+    for record in records:
+        hits.setdefault(record.unit, []).append(float(record.hit))
+    return [np.array(hits[unit]) for unit in sorted(hits)]

@@ -1,4 +1,4 @@
-"""Which substrate stands for which other: attacks that were run once more and came out the same, to the last bit."""
+"""Which substrate stands for which other: attacks that ran again on it and came out the same, to the last bit."""
 
 from __future__ import annotations
 
@@ -6,28 +6,57 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bl_neuro.experiment.cells import Cell
-from bl_neuro.experiment.findings.verdicts import Standin
+from bl_neuro.experiment.findings.estimates import ReplayFinding, Verification
 
-FACTS = ("substrate", "of", "seed", "attack", "reveals", "restart")
+StandIns = dict[tuple[str, str], list[str]]
+"""By substrate and view: the substrates that answer as it does, to the last bit, wherever they show that view."""
 
 
-def replay_findings(cells: Sequence[Cell], measures: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """What came of each replay that is done."""
+def replay_findings(cells: Sequence[Cell], measures: Mapping[str, dict[str, Any]]) -> list[ReplayFinding]:
+    """The outcome of each replay that is done."""
     return [
-        {**{name: cell.facts[name] for name in FACTS}, **measures[cell.address]}
+        ReplayFinding(
+            substrate=cell.facts["substrate"],
+            of=cell.facts["of"],
+            seed=cell.facts["seed"],
+            attack=cell.facts["attack"],
+            reveals=cell.facts["reveals"],
+            restart=cell.facts["restart"],
+            queries=measures[cell.address]["queries"],
+            identical=measures[cell.address]["identical"],
+            differs=measures[cell.address]["differs"],
+        )
         for cell in cells
         if cell.kind == "replay" and cell.address in measures
     ]
 
 
-def standins(cells: Sequence[Cell], measures: Mapping[str, dict[str, Any]]) -> list[Standin]:
-    """Substrates whose replays are all done and all identical."""
+def verifications(cells: Sequence[Cell], measures: Mapping[str, dict[str, Any]]) -> list[Verification]:
+    """The layer-by-layer comparisons that are done."""
+    return [
+        Verification.model_validate(
+            {"target": cell.facts["target"], "seed": cell.facts["seed"], **measures[cell.address]}
+        )
+        for cell in cells
+        if cell.kind == "verification" and cell.address in measures
+    ]
+
+
+def identical_replays(cells: Sequence[Cell], measures: Mapping[str, dict[str, Any]]) -> list[Cell]:
+    """A replay of each pair of substrates whose replays are all done and all identical."""
     groups: dict[tuple[str, str], list[Cell]] = {}
     for cell in cells:
         if cell.kind == "replay":
             groups.setdefault((cell.facts["substrate"], cell.facts["of"]), []).append(cell)
     return [
-        Standin(*pair, tuple(group[0].what))
-        for pair, group in groups.items()
-        if all(measures.get(cell.address, {}).get("identical") for cell in group)
+        group[0] for group in groups.values() if all(measures.get(cell.address, {}).get("identical") for cell in group)
     ]
+
+
+def stand_ins(replays: Sequence[Cell]) -> StandIns:
+    """What each substrate of `identical_replays` stands for, by view."""
+    table: StandIns = {}
+    for cell in replays:
+        for reveals in cell.what:
+            table.setdefault((cell.facts["of"], reveals), []).append(cell.facts["substrate"])
+    return table

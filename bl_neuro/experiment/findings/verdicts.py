@@ -2,145 +2,132 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
-from math import isfinite
-from typing import Any
 
 import numpy as np
 
 from bl_neuro.arrays import FloatArray
+from bl_neuro.experiment.findings.conversion import verdict_of
+from bl_neuro.experiment.findings.estimates import MEASURES, IdenticalSubstrates, Measure, SubstrateComparison
+from bl_neuro.experiment.findings.models import OWN
 from bl_neuro.experiment.findings.records import Record
-from bl_neuro.leakage import PairVerdict, pair_verdicts
+from bl_neuro.experiment.findings.replays import StandIns
+from bl_neuro.leakage import pair_verdicts
 
-MEASURES = ("hit", "confidence")
 Inversion = tuple[int, int, int]
-"""Target seed, class, restart: what is compared with the same on another substrate."""
-Table = dict[str, dict[Inversion, tuple[float, float]]]
-"""Hit and confidence of each inversion on each substrate."""
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One attack on two substrates, under one evaluator and measure, on the same target seeds, classes and restarts.
-
-    first, second: substrates; several where every inversion scored the same on them, so that they are compared once.
-    The verdict's difference is first less second.
-    """
-
-    attack: str
-    reveals: str
-    evaluator: str
-    measure: str
-    first: tuple[str, ...]
-    second: tuple[str, ...]
-    verdict: PairVerdict
-
-    def as_json(self) -> dict[str, Any]:
-        """JSON-ready; what is not finite (an interval of one seed) is null."""
-        found: dict[str, Any] = finite(asdict(self))
-        return {**found, "sentence": self.verdict.sentence}
-
-
-@dataclass(frozen=True)
-class Alike:
-    """Substrates on which every inversion of an attack scored the same, to the last bit."""
-
-    attack: str
-    reveals: str
-    evaluator: str
-    substrates: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Standin:
-    """`substrate` answers as `of` does, to the last bit, wherever it shows what is revealed."""
-
-    substrate: str
-    of: str
-    shown: tuple[str, ...]
+"""Independent unit, class, restart: what is compared with the same on another substrate."""
+Scores = dict[Measure, float]
+"""Of one inversion, by measure."""
+Table = dict[str, dict[Inversion, Scores]]
+"""The scores of each inversion on each substrate."""
+View = tuple[str, str]
+"""Attack and what is revealed."""
+PairedArrays = tuple[list[FloatArray], list[FloatArray]]
+"""Values of the same inversions in two ways: an array for each independent unit, twice."""
 
 
 def substrate_verdicts(
-    records: Sequence[Record], margin: float, standins: Sequence[Standin] = ()
-) -> tuple[list[Comparison], list[Alike]]:
+    records: Sequence[Record], margin: float, stand_ins: StandIns | None = None, unit: str = "seed"
+) -> tuple[list[SubstrateComparison], list[IdenticalSubstrates]]:
     """Every pair of substrates of trained targets, judged together for each evaluator and measure (Holm).
 
-    Of each pair only inversions that are done on both count. Substrates alike are one substrate in these pairs:
-    comparing them again would ask one question several times, and Holm's correction would make all others pay for it.
-    standins: substrates that need no records, since they are proved to be like another.
+    Of each pair only inversions that are done on both count. Substrates that score the same are one substrate in these
+    pairs: comparing them again would ask one question several times, and Holm's correction would make all others pay
+    for it. stand_ins: substrates that need no records, since replays showed them to be like another. unit: what
+    sentences call it.
     """
-    comparisons: list[Comparison] = []
+    known = stand_ins or {}
+    comparisons: list[SubstrateComparison] = []
     for (evaluator, measure), pairs in families(records).items():
         verdicts = pair_verdicts({str(number): pair.values for number, pair in enumerate(pairs)}, margin)
         comparisons += [
-            Comparison(
-                pair.attack, pair.reveals, evaluator, measure,
-                _with_standins(pair.first, pair.reveals, standins), _with_standins(pair.second, pair.reveals, standins),
-                verdicts[str(number)],
+            SubstrateComparison(
+                attack=pair.attack,
+                reveals=pair.reveals,
+                evaluator=evaluator,
+                measure=measure,
+                first=_with_stand_ins(pair.first, pair.reveals, known),
+                second=_with_stand_ins(pair.second, pair.reveals, known),
+                verdict=verdict_of(verdicts[str(number)]),
+                sentence=verdicts[str(number)].described(unit),
             )
             for number, pair in enumerate(pairs)
-        ]  # fmt: skip
-    groups = [
-        (key, evaluator, _with_standins(group, key[1], standins))
+        ]
+    return comparisons, _identical(records, known)
+
+
+def _identical(records: Sequence[Record], stand_ins: StandIns) -> list[IdenticalSubstrates]:
+    return [
+        IdenticalSubstrates(attack=attack, reveals=reveals, evaluator=evaluator, substrates=substrates)
         for evaluator, tables in _by_evaluator(records).items()
-        for key, table in tables.items()
-        for group in _alike(table)
+        for (attack, reveals), table in tables.items()
+        for group in _same_scores(table)
+        if len(substrates := _with_stand_ins(group, reveals, stand_ins)) > 1
     ]
-    return comparisons, [Alike(*key, evaluator, group) for key, evaluator, group in groups if len(group) > 1]
 
 
-def _with_standins(group: tuple[str, ...], reveals: str, standins: Sequence[Standin]) -> tuple[str, ...]:
-    return (*group, *(each.substrate for each in standins if each.of in group and reveals in each.shown))
+def _with_stand_ins(group: Sequence[str], reveals: str, stand_ins: StandIns) -> list[str]:
+    return [*group, *(name for substrate in group for name in stand_ins.get((substrate, reveals), []))]
 
 
 @dataclass(frozen=True)
-class Pair:
-    """The values of one attack's inversions on two groups of substrates: (seeds of (n,)) twice, paired."""
+class SubstratePair:
+    """The values of one attack's inversions on two groups of substrates: (units of (n,)) twice, paired."""
 
     attack: str
     reveals: str
-    first: tuple[str, ...]
-    second: tuple[str, ...]
-    values: tuple[list[FloatArray], list[FloatArray]]
+    first: list[str]
+    second: list[str]
+    values: PairedArrays
 
 
-def families(records: Sequence[Record]) -> dict[tuple[str, str], list[Pair]]:
+def families(records: Sequence[Record]) -> dict[tuple[str, Measure], list[SubstratePair]]:
     """By evaluator and measure, the pairs that are judged together; those of which nothing is done yet are left out."""
-    found: dict[tuple[str, str], list[Pair]] = {}
+    judged_together: dict[tuple[str, Measure], list[SubstratePair]] = {}
     for evaluator, tables in _by_evaluator(records).items():
-        named = [(key, one, other) for key, table in tables.items() for one, other in combinations(_alike(table), 2)]
-        for at, measure in enumerate(MEASURES):
+        named = [
+            (view, one, other) for view, table in tables.items() for one, other in combinations(_same_scores(table), 2)
+        ]
+        for measure in MEASURES:
             pairs = [
-                Pair(*key, one, other, paired(tables[key][one[0]], tables[key][other[0]], at))
-                for key, one, other in named
+                SubstratePair(*view, one, other, paired(tables[view][one[0]], tables[view][other[0]], measure))
+                for view, one, other in named
             ]
-            done = [pair for pair in pairs if pair.values[0]]
-            if done:
-                found[evaluator, measure] = done
-    return found
+            finished = [pair for pair in pairs if pair.values[0]]
+            if finished:
+                judged_together[evaluator, measure] = finished
+    return judged_together
 
 
-def _by_evaluator(records: Sequence[Record]) -> dict[str, dict[tuple[str, str], Table]]:
-    """Of trained and given targets as they are deployed: on no rung before that, behind no mitigation."""
-    own = [each for each in records if each.target in ("trained", "given")]
-    own = [each for each in own if each.rung is None and each.mitigation is None]
-    evaluators = dict.fromkeys(each.evaluator for each in own)
-    return {name: _tables([each for each in own if each.evaluator == name]) for name in evaluators}
+def _by_evaluator(records: Sequence[Record]) -> dict[str, dict[View, Table]]:
+    """Of trained and given targets as they are deployed."""
+    own = [record for record in records if record.target in OWN and record.plain]
+    evaluators = dict.fromkeys(record.evaluator for record in own)
+    return {name: _tables([record for record in own if record.evaluator == name]) for name in evaluators}
 
 
-def _tables(records: Sequence[Record]) -> dict[tuple[str, str], Table]:
-    """By attack and what is revealed: hit and confidence of each inversion on each substrate."""
-    tables: dict[tuple[str, str], Table] = {}
-    for each in records:
-        inversion = (each.seed, each.label, each.restart)
-        table = tables.setdefault((each.attack, each.reveals), {})
-        table.setdefault(each.substrate, {})[inversion] = (float(each.hit), each.confidence)
+def _tables(records: Sequence[Record]) -> dict[View, Table]:
+    """By attack and what is revealed: the scores of each inversion on each substrate."""
+    tables: dict[View, Table] = {}
+    for record in records:
+        table = tables.setdefault((record.attack, record.reveals), {})
+        table.setdefault(record.substrate, {})[inversion_of(record)] = scores_of(record)
     return tables
 
 
-def _alike(table: Table) -> list[tuple[str, ...]]:
+def inversion_of(record: Record) -> Inversion:
+    """Which inversion a record is about."""
+    return record.unit, record.label, record.restart
+
+
+def scores_of(record: Record) -> Scores:
+    """The measures of a record."""
+    return {"hit": float(record.hit), "confidence": record.confidence}
+
+
+def _same_scores(table: Table) -> list[list[str]]:
     """Substrates of a table in groups on which every inversion scored the same."""
     groups: list[list[str]] = []
     for substrate, values in table.items():
@@ -149,26 +136,15 @@ def _alike(table: Table) -> list[tuple[str, ...]]:
             groups.append([substrate])
         else:
             group.append(substrate)
-    return [tuple(group) for group in groups]
+    return groups
 
 
-def paired(
-    one: dict[Inversion, tuple[float, float]], other: dict[Inversion, tuple[float, float]], measure: int
-) -> tuple[list[FloatArray], list[FloatArray]]:
-    """Values of the inversions that both have, an array a target seed."""
+def paired(one: Mapping[Inversion, Scores], other: Mapping[Inversion, Scores], measure: Measure) -> PairedArrays:
+    """Values of the inversions that both have, an array for each independent unit."""
     shared = sorted(one.keys() & other.keys())
-    seeds = list(dict.fromkeys(inversion[0] for inversion in shared))
+    units = list(dict.fromkeys(unit for unit, _, _ in shared))
     first, second = (
-        [np.array([values[each][measure] for each in shared if each[0] == seed]) for seed in seeds]
+        [np.array([values[inversion][measure] for inversion in shared if inversion[0] == unit]) for unit in units]
         for values in (one, other)
     )
     return first, second
-
-
-def finite(value: Any) -> Any:
-    """`value` with null for what is not finite, as JSON has no infinity."""
-    if isinstance(value, dict):
-        return {key: finite(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [finite(each) for each in value]
-    return None if isinstance(value, float) and not isfinite(value) else value

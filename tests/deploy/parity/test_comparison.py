@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 import bl_neuro as bl
-from bl_neuro.backends import Backend, Response, Target, registry
+from bl_neuro.backends import Response
 from bl_neuro.backends.base import Start
+from bl_neuro.backends.registry import BACKENDS
 from bl_neuro.deploy.parity import PairParity, ParityReport, Stimulus, compare, generated
 from bl_neuro.deploy.parity import comparison as comparison_module
 from bl_neuro.deploy.parity.tally import MAP_ROWS, LayerParity, LayerTally
 from bl_neuro.layers import Layer
-from bl_neuro.network import Arithmetic, Network
+from bl_neuro.network import Network
 from bl_neuro.reference import simulate
 from bl_neuro.testing.random_networks import random_conv, random_dense, random_spikes
-from bl_neuro.testing.reference_target import ReferenceTarget, SpikesOnlyTarget
+from bl_neuro.testing.reference_target import ReferenceBackend, ReferenceTarget
+from bl_neuro.testing.registered import registered
 
 NETWORK = random_dense(3, (6, 5, 4), biases=False)
 SPIKES = random_spikes(NETWORK, 1, steps=12, batch=3)
@@ -30,24 +31,10 @@ STEP, NEURON = 3, 1
 """Where `Erring` errs, in its first layer and in the first sample of every run."""
 
 
-class Right(Backend):
+class Right(ReferenceBackend):
     """A backend without a framework, as another package would bring it."""
 
-    name: ClassVar[str] = "right"
-    summary: ClassVar[str] = "NumPy"
-    modules: ClassVar[tuple[str, ...]] = ("numpy",)
-    extra: ClassVar[str] = "none"
-    differentiable: ClassVar[bool] = True
-    arithmetic: ClassVar[Arithmetic | None] = "real"
-    target: ClassVar[type[Target]] = ReferenceTarget
-
-    @classmethod
-    def problems(cls, network: Network) -> list[str]:
-        return []
-
-    @classmethod
-    def open(cls, network: Network, **options: Any) -> Target:
-        return cls.target(network)
+    name = "right"
 
 
 class ErringTarget(ReferenceTarget):
@@ -84,7 +71,8 @@ class Silent(Right):
 
 class Chip(Right):
     name = "chip"
-    target = SpikesOnlyTarget
+    differentiable = False
+    reveals_membrane = False
 
 
 class Picky(Right):
@@ -95,13 +83,13 @@ class Picky(Right):
         return ["layer 0: too plain", "layer 1: too"]
 
 
+OTHERS = (Right, Erring, Unpromising, Silent, Chip, Picky)
+
+
 @pytest.fixture(autouse=True)
-def others(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = [
-        SimpleNamespace(name=each.name, value=each.name, load=lambda each=each: each)
-        for each in (Right, Erring, Unpromising, Silent, Chip, Picky)
-    ]
-    monkeypatch.setattr(registry, "entry_points", lambda group: found if group == "bl_neuro.backends" else [])
+def others() -> Iterator[None]:
+    with registered(BACKENDS, *OTHERS):
+        yield
 
 
 def given_only(network: Network, *substrates: str, spikes: Any = None, **options: Any) -> ParityReport:
@@ -146,7 +134,7 @@ def test_who_states_no_arithmetic_promises_nothing() -> None:
     assert not report.pairs[0].exact
     assert not report.pairs[0].promised
     assert report.broken == ()
-    assert "unpromising does not say" in report.pairs[0].causes[0]
+    assert "unpromising does not declare" in report.pairs[0].causes[0]
 
 
 def test_silence_is_another_answer() -> None:
@@ -199,9 +187,9 @@ def test_small_pieces_give_the_same_report(monkeypatch: pytest.MonkeyPatch) -> N
     assert {**whole, "seconds": 0} == {**pieces, "seconds": 0}
 
 
-def test_default_is_all_that_can_hold_it_and_the_others_are_told_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_OURS", {})
-    report = compare(NETWORK, batch=1, steps=5)
+def test_default_is_all_that_can_hold_it_and_the_others_are_told_why() -> None:
+    with registered(BACKENDS, *OTHERS, only=True):
+        report = compare(NETWORK, batch=1, steps=5)
     assert report.substrates == ("chip", "erring", "right", "silent", "unpromising")
     assert report.declined == {"picky": "layer 0: too plain; layer 1: too"}
     assert {pair.right for pair in report.pairs} == {"chip"}
@@ -216,21 +204,21 @@ def test_everything_is_in_the_json() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"substrates": ["right"]}, "expected at least two to compare, found right"),
         ({"substrates": ["right", "right"]}, "expected at least two"),
         ({"substrates": ["right", "nurse"]}, "found 'nurse'"),
         ({"pairs": "some"}, "pairs: expected 'reference' or 'all'"),
-        ({"inputs": SPIKES, "steps": 5}, "steps: the given inputs have 12"),
+        ({"inputs": SPIKES, "steps": 5}, "steps: expected 12, the steps of the given inputs"),
         ({"inputs": SPIKES[:, :, :5]}, r"spikes: expected shape \(T, B, 6\)"),
         ({"inputs": [Stimulus("a", SPIKES), Stimulus("b", SPIKES[:5])]}, "the same number of steps"),
-        ({"inputs": [Stimulus("a", SPIKES), Stimulus("a", SPIKES)]}, "inputs: expected names that differ"),
+        ({"inputs": [Stimulus("a", SPIKES), Stimulus("a", SPIKES)]}, "inputs: expected distinct names"),
         ({"steps": 0}, "steps: expected"),
     ],
 )
-def test_what_does_not_fit_is_refused(options: dict[str, Any], said: str) -> None:
-    with pytest.raises(bl.InputError, match=said):
+def test_what_does_not_fit_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(bl.InputError, match=message):
         compare(NETWORK, **{"substrates": ["right", "erring"], **options})
 
 
@@ -267,8 +255,14 @@ def test_the_five_keep_their_promises_on_one_network(needs: Callable[[str], None
     assert [pair.exact for pair in report.pairs] == [False, False, True, True]
     assert report.broken == ()
     causes = " ".join(report.pairs[0].causes)
-    for said in ("weight rounding (RMS): layer 0", "decay rounding", "bias rounding", "state rounding", "measured on"):
-        assert said in causes
+    for message in (
+        "weight rounding (RMS): layer 0",
+        "decay rounding",
+        "bias rounding",
+        "state rounding",
+        "measured on",
+    ):
+        assert message in causes
     membrane = pair_of(report, "snntorch", "loihi").membrane_difference
     assert membrane is not None
     assert 0 < membrane < 10
@@ -315,7 +309,7 @@ def test_beyond_24_bits_slayer_promises_nothing(density: float, promised: bool, 
     assert (pair.promised, pair.exact) == (promised, promised)
     if not promised:
         assert pair.causes == (
-            "states left 24 bits in layer 0: Loihi wraps the current and clips the voltage there; slayer does not",
+            "states exceeded 24 bits in layer 0: Loihi wraps the current and clips the voltage there; slayer does not",
         )
 
 
@@ -333,7 +327,7 @@ def test_input_neurons_are_driven_with_real_values(needs: Callable[[str], None])
     report = compare(network, ["snntorch", "slayer", "loihi"])
     assert pair_of(report, "slayer", "loihi").exact
     assert min(report.pairs[0].layers[0].spikes) > 100
-    assert any("cuts the drive of input neurons" in cause for cause in pair_of(report, "snntorch", "loihi").causes)
+    assert any("truncates the drive of input neurons" in cause for cause in pair_of(report, "snntorch", "loihi").causes)
 
 
 @pytest.mark.slayer

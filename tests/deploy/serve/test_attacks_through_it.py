@@ -20,7 +20,7 @@ from bl_neuro.training import TargetPlan
 @pytest.fixture(scope="module")
 def digits() -> bl.Network:
     plan = TargetPlan(hidden=(16,), steps=6, proxy_epochs=2, spiking_epochs=1)
-    return bl.training.train_target(bl.data.load_digits(), plan)
+    return bl.training.train_target(bl.data.load_dataset("digits"), plan)
 
 
 def invert(box: Any, queries: int, classes: list[int]) -> Inversions:
@@ -120,7 +120,7 @@ def test_what_was_found_before_the_endpoint_went_away_is_kept(digits: bl.Network
 
     with pytest.raises(bl.EndpointUnavailable) as lost:
         BrainLeaksV2(queries=120, warm_start=20)(box, classes=[0, 1], steps=6, seed=3, progress=ends_the_server)
-    found = lost.value.found
+    found = lost.value.inversions
     assert found.status == "stopped"
     assert found.queries == box.spent > 20
     assert len(found.trace.queries) == 3
@@ -137,4 +137,4 @@ def test_a_budget_that_another_spent_ends_an_attack_with_what_it_has(digits: bl.
     attack = bl.attacks.RandomSearch(queries=48, warm_start=20, jitter=0)
     with pytest.raises(bl.BudgetExceeded, match="this query costs") as refused:
         attack(box, classes=[0, 1], steps=6, seed=3, progress=spends)
-    assert refused.value.found.queries == box.spent == 52
+    assert refused.value.inversions.queries == box.spent == 52

@@ -21,7 +21,7 @@ def block(language: str, number: int = 0) -> str:
 
 def test_an_attack_of_five_lines(start: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = TargetPlan(hidden=(16,), steps=6, proxy_epochs=2, spiking_epochs=1)
-    server = start(bl.training.train_target(bl.data.load_digits(), plan), "--token", "me:a-token-long-enough")
+    server = start(bl.training.train_target(bl.data.load_dataset("digits"), plan), "--token", "me:a-token-long-enough")
     said = (
         block("python")
         .replace("http://127.0.0.1:8000/v2/models/target", server.url)

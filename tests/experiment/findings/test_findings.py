@@ -5,19 +5,19 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from bl_neuro.errors import ExperimentError
 from bl_neuro.experiment.findings.controls import control_findings
+from bl_neuro.experiment.findings.estimates import PowerFinding
 from bl_neuro.experiment.findings.ladder import ladder_findings
 from bl_neuro.experiment.findings.mitigations import mitigation_findings
 from bl_neuro.experiment.findings.power import power_findings
 from bl_neuro.experiment.findings.records import Record
 from bl_neuro.experiment.session import Audit
-from bl_neuro.leakage import Plan, hit_spread
+from bl_neuro.leakage import PowerPlan, hit_spread
 
 SEEDS, CLASSES = 8, (0, 1, 7)
 
@@ -62,30 +62,30 @@ def test_a_difference_is_put_down_to_the_step_that_makes_it(small: Path, tmp_pat
     audited = audit(small, tmp_path, "[ladder]\n")
     low: dict[tuple[str, str | None, str], float] = {("loihi", None, "membrane"): 0.4, ("loihi", None, "counts"): 0.4}
     found = ladder_findings(audited.experiment, audited.cells, judged(audited, low))
-    views = [(each["attack"], each["reveals"]) for each in found]
+    views = [(each.attack, each.reveals) for each in found]
     assert views == [("v2", "membrane")] * 2 + [("v1", "gradient")] * 2
-    assert [each["measure"] for each in found] == ["hit", "confidence"] * 2
+    assert [each.measure for each in found] == ["hit", "confidence"] * 2
     ladder = found[0]
-    assert [level["rung"] for level in ladder["levels"]] == ["float", "weights", "decays", "state", "reveals counts"]
-    assert [level["substrate"] for level in ladder["levels"]] == ["snntorch"] * 3 + ["loihi"] * 2
-    assert [level["reveals"] for level in ladder["levels"]] == ["membrane"] * 4 + ["counts"]
-    assert [(step["before"], step["name"], step["change"]["verdict"]) for step in ladder["steps"]] == [
+    assert [level.rung for level in ladder.levels] == ["float", "weights", "decays", "state", "reveals counts"]
+    assert [level.substrate for level in ladder.levels] == ["snntorch"] * 3 + ["loihi"] * 2
+    assert [level.reveals for level in ladder.levels] == ["membrane"] * 4 + ["counts"]
+    assert [(step.before, step.name, step.change.verdict) for step in ladder.steps] == [
         ("float", "weights", "equivalent"),
         ("weights", "decays", "equivalent"),
         ("decays", "state", "differs"),
         ("state", "reveals counts", "equivalent"),
     ]
-    values = [level["estimate"]["value"] for level in ladder["levels"]]
-    assert ladder["total"]["difference"]["value"] == pytest.approx(values[-1] - values[0])
-    assert ladder["sentence"].startswith("differs")
-    assert len(found[2]["levels"]) == 4
+    values = [level.estimate.value for level in ladder.levels]
+    assert ladder.total.difference.value == pytest.approx(values[-1] - values[0])
+    assert ladder.sentence.startswith("differs")
+    assert len(found[2].levels) == 4
 
 
 def test_a_ladder_tells_nothing_before_every_rung_is_done(small: Path, tmp_path: Path) -> None:
     audited = audit(small, tmp_path, "[ladder]\n")
     records = [each for each in judged(audited, {}) if each.rung != "decays" or each.seed < 3]
     found = ladder_findings(audited.experiment, audited.cells, records)
-    assert {level["estimate"]["seeds"] for each in found for level in each["levels"]} == {3}
+    assert {level.estimate.seeds for each in found for level in each.levels} == {3}
     missing = [each for each in records if each.rung != "decays"]
     assert ladder_findings(audited.experiment, audited.cells, missing) == []
 
@@ -105,8 +105,8 @@ def test_ladders_that_cannot_be_are_refused(small: Path, tmp_path: Path, ladder:
     assert any(said in problem for problem in caught.value.problems), caught.value.problems
 
 
-def one(found: list[dict[str, Any]], **facts: str) -> dict[str, Any]:
-    (wanted,) = [each for each in found if facts.items() <= each.items()]
+def one(found: list[PowerFinding], **facts: str) -> PowerFinding:
+    (wanted,) = [each for each in found if facts.items() <= each.model_dump().items()]
     return wanted
 
 
@@ -115,21 +115,21 @@ def test_power_comes_from_stated_assumptions_and_then_from_what_is_done(small: P
     found = power_findings(audited.experiment, audited.cells, [])
     assert len(found) == 3 * 2
     planned = one(found, attack="v2", reveals="counts", measure="hit")
-    plan = Plan(SEEDS, 12, 0.05, hit_spread(0.9, 0.9, 0.5), 3)
-    assert planned["assumed"]
-    assert planned["smallest_difference"] == pytest.approx(plan.smallest_difference())
-    assert planned["equivalence_power"] == pytest.approx(plan.equivalence_power(audited.experiment.margin))
+    plan = PowerPlan(SEEDS, 12, 0.05, hit_spread(0.9, 0.9, 0.5), 3)
+    assert planned.assumed
+    assert planned.smallest_difference == pytest.approx(plan.smallest_difference())
+    assert planned.equivalence_power == pytest.approx(plan.equivalence_power(audited.experiment.margin))
 
     records = judged(audited, {("loihi", None, "counts"): 0.6})
     pilot = [each for each in records if each.seed < 4]
     seen = power_findings(audited.experiment, audited.cells, pilot)
     measured = one(seen, attack="v2", reveals="counts", measure="hit")
-    assert not measured["assumed"]
-    assert (measured["seeds"], measured["inversions"], measured["comparisons"]) == (SEEDS, 12, 3)
-    assert measured["within"] > 0
-    assert one(seen, attack="v1", reveals="gradient", measure="hit")["assumed"]  # nothing differed: no spread is seen
+    assert not measured.assumed
+    assert (measured.seeds, measured.inversions, measured.comparisons) == (SEEDS, 12, 3)
+    assert measured.within > 0
+    assert one(seen, attack="v1", reveals="gradient", measure="hit").assumed  # nothing differed: no spread is seen
     few = [each for each in records if each.seed < 2]
-    assert all(each["assumed"] for each in power_findings(audited.experiment, audited.cells, few))
+    assert all(each.assumed for each in power_findings(audited.experiment, audited.cells, few))
 
 
 def test_of_one_target_no_power_is_told(small: Path, tmp_path: Path) -> None:
@@ -147,10 +147,11 @@ def test_controls_are_judged_together_against_chance() -> None:
     loud = [replace(each, target="shuffled_labels", hit=int(rng.random() < 0.5)) for each in quiet]
     trained = [replace(each, target="trained", hit=1) for each in quiet]
     found = control_findings([*quiet, *loud, *trained], {"conv": 10})
-    assert [(each["kind"], each["above_chance"]) for each in found] == [("untrained", False), ("shuffled_labels", True)]
-    assert found[0]["chance"] == pytest.approx(0.1)
-    assert found[1]["adjusted_p"] == pytest.approx(2 * found[1]["p"])
-    assert found[1]["estimate"]["seeds"] == 10
+    assert [(each.kind, each.above_chance) for each in found] == [("untrained", False), ("shuffled_labels", True)]
+    assert found[0].chance == pytest.approx(0.1)
+    assert found[1].p is not None
+    assert found[1].adjusted_p == pytest.approx(2 * found[1].p)
+    assert found[1].estimate.seeds == 10
     assert control_findings(trained, {"conv": 10}) == []
 
 
@@ -188,7 +189,7 @@ def test_mitigations_add_attacks_behind_them_and_what_users_still_get(small: Pat
     assert capped.definition["budget"] == 30 == settings["warm_start"] + 3 * settings["queries"] + 3
     served = [(cell.facts.get("mitigation"), cell.facts["reveals"]) for cell in new if cell.kind == "service"]
     assert set(served) == {(None, "membrane"), (None, "counts"), ("noise 2.0", "counts"), ("weight_bits 3", "counts")}
-    assert [cell.facts["seed"] for cell in new if cell.kind == "coarse"] == [1]
+    assert [cell.facts["seed"] for cell in new if cell.kind == "changed"] == [1]
 
 
 def test_what_a_mitigation_removes_and_costs(small: Path, tmp_path: Path) -> None:
@@ -204,26 +205,37 @@ def test_what_a_mitigation_removes_and_costs(small: Path, tmp_path: Path) -> Non
         if cell.kind == "service"
     }
     found = mitigation_findings(audited.experiment, audited.cells, measures, records)
-    kinds = [(each["mitigation"], each["reveals"]) for each in found]
+    kinds = [(each.mitigation, each.reveals) for each in found]
     assert kinds == [("reveal", "membrane"), ("noise", "counts"), ("query_cap", "counts"), ("weight_bits", "counts")]
     less, noise, cap, bits = found
-    assert noise["leakage"]["removed"]["verdict"] == "differs"
-    assert noise["leakage"]["removed"]["difference"]["value"] == pytest.approx(noise["leakage"]["without"]["value"])
-    assert noise["leakage"]["with"]["value"] == 0
-    assert noise["accuracy"]["lost"]["value"] == pytest.approx(0.2)
-    assert (noise["accuracy"]["lost"]["seeds"], noise["setting"]) == (SEEDS, "noise of sd 2")
-    assert less["leakage"]["removed"]["identical"]
-    assert less["accuracy"]["lost"]["value"] == pytest.approx(0)
-    assert cap["accuracy"] is None
-    assert bits["leakage"]["removed"]["difference"]["seeds"] == 1
+    assert noise.leakage.removed.verdict == "differs"
+    assert noise.leakage.removed.difference.value == pytest.approx(noise.leakage.without.value)
+    assert noise.leakage.with_.value == 0
+    assert noise.accuracy is not None
+    assert noise.accuracy.lost is not None
+    assert noise.accuracy.lost.value == pytest.approx(0.2)
+    assert (noise.accuracy.lost.seeds, noise.setting) == (SEEDS, "noise of sd 2")
+    assert less.leakage.removed.identical
+    assert less.accuracy is not None
+    assert less.accuracy.lost is not None
+    assert less.accuracy.lost.value == pytest.approx(0)
+    assert cap.accuracy is None
+    assert bits.leakage.removed.difference.seeds == 1
 
 
 @pytest.mark.parametrize(
     ("table", "said"),
     [
-        ('kind = "noise"', "sd: expected, and missing"),
-        ('kind = "noise"\nsd = 0', "greater than 0"),
-        ('kind = "silence"', "does not match any of the expected tags"),
+        ('kind = "noise"', "mitigations.0.sd: expected, and missing"),
+        ('kind = "noise"\nsd = "1"', "mitigations.0.sd: Input should be a valid number, found '1'"),
+        ('kind = "noise"\nsd = 1\nsubstrat = "loihi"', "did you mean 'substrate'?"),
+        ('kind = "noise"\nsd = 0\nrestarts = 0', "mitigations.0.restarts: Input should be greater than or equal to 1"),
+        ('kind = "noise"\nsd = 0\nrestarts = 0', "mitigations.0.sd: expected a number above 0, found 0"),
+        ('kind = "noise"\nsd = 0', "mitigations.0.sd: expected a number above 0, found 0"),
+        (
+            'kind = "silence"',
+            "mitigations.0.kind: expected one of reveal, rounding, noise, query_cap,",
+        ),
         ('kind = "reveal"\nto = "label"', "mitigations.0.to: expected what its attacks reveal (counts, membrane)"),
         (
             'kind = "rounding"\nstep = 1\nreveals = ["scores"]',
@@ -232,7 +244,7 @@ def test_what_a_mitigation_removes_and_costs(small: Path, tmp_path: Path) -> Non
         ('kind = "rounding"\nstep = 1\nattacks = ["v1"]', "attacks.0: expected the label of a black-box attack"),
         ('kind = "rounding"\nstep = 1\nsubstrate = "norse"', "expected one of the experiment's substrates"),
         ('kind = "weight_bits"\nbits = 3\nseeds = [99]', "mitigations.0.seeds: expected seeds of the experiment"),
-        ('kind = "noise"\nsd = inf', "mitigations.0.noise.sd"),
+        ('kind = "noise"\nsd = inf', "mitigations.0.sd"),
         (
             'kind = "noise"\nsd = 1\nreveals = ["spikes"]',
             "expected what noise changes (membrane, scores, counts, label)",
@@ -257,7 +269,7 @@ def test_mitigations_run(small: Path, undisturbed: Path, tmp_path: Path) -> None
     audited = Audit.of(str(tmp_path / "more.toml"), tmp_path / "out")
     done = audited.run()
     assert (done.failed, done.left_out) == ([], [])
-    assert {cell.kind for cell in done.done} == {"coarse", "attack", "judgement", "service"}
-    found = audited.summary()["mitigations"]
-    assert [each["mitigation"] for each in found] == ["noise", "query_cap", "weight_bits", "input_dropout"]
-    assert all(each["accuracy"] is not None for each in found if each["mitigation"] != "query_cap")
+    assert {cell.kind for cell in done.done} == {"changed", "attack", "judgement", "service"}
+    found = audited.findings().mitigations
+    assert [each.mitigation for each in found] == ["noise", "query_cap", "weight_bits", "input_dropout"]
+    assert all(each.accuracy is not None for each in found if each.mitigation != "query_cap")

@@ -1,0 +1,66 @@
+"""What a black-box attack records while it runs, and how that becomes its `Inversions`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from bl_neuro.access import BlackBox
+from bl_neuro.attacks.inversions import Inversions, Status, Trace
+
+
+class QueryCourse:
+    """The course of one attack on `classes` (K) through a black box, from now on.
+
+    course = QueryCourse(box, classes)
+    while course.affords(len(classes)):
+        box.query(...)
+        course.add(fitness, frames)
+    return course.inversions(self.name, seed, Status.COMPLETED, spikes)
+    """
+
+    def __init__(self, box: BlackBox, classes: Sequence[int]) -> None:
+        self._box, self._before = box, box.spent
+        self._classes = torch.as_tensor(classes, dtype=torch.int64)
+        self._entries: list[tuple[int, Tensor, Tensor]] = []
+
+    def __len__(self) -> int:
+        """Entries of the trace so far."""
+        return len(self._entries)
+
+    @property
+    def spent(self) -> int:
+        """Queries spent since the course began."""
+        return self._box.spent - self._before
+
+    def affords(self, queries: int) -> bool:
+        """Whether the budget of the box holds so many more queries."""
+        return self._box.remaining is None or self._box.remaining >= queries
+
+    def add(self, objective: npt.ArrayLike, rates: npt.ArrayLike) -> None:
+        """Adds an entry to the trace, after queries that were asked since the entry before.
+
+        objective: what the attack maximises, (K,). rates: the reconstructions now, (K, *input_shape) in 0..1.
+        """
+        entry = (self.spent, _copied(objective), _copied(rates))
+        self._entries.append(entry)
+
+    def inversions(
+        self, attack: str, seed: int, status: Status, spikes: Tensor, rates: Tensor | None = None
+    ) -> Inversions:
+        """What the attack called `attack` returns; spikes: (T, K, *input_shape), 0/1; see `Inversions`."""
+        count, shape = len(self._classes), spikes.shape[2:]
+        queries, objectives, images = zip(*self._entries) if self._entries else ((), (), ())
+        trace = Trace(
+            torch.as_tensor(queries, dtype=torch.int64),
+            torch.stack(objectives) if objectives else torch.zeros(0, count),
+            torch.stack(images) if images else torch.zeros(0, count, *shape),
+        )
+        return Inversions(spikes.to(torch.uint8), self._classes, rates, self.spent, trace, status, attack, seed)
+
+
+def _copied(values: npt.ArrayLike) -> Tensor:
+    return torch.as_tensor(values).to(torch.float32, copy=True)

@@ -1,0 +1,103 @@
+"""Finding a dataset by its name, or by the path of the user's own data; loading it; and what of all is here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from bl_neuro.data.events import EventDataset
+from bl_neuro.data.samples import Dataset
+from bl_neuro.data.source import DatasetSource, DataStatus, LoadOptions, Progress
+from bl_neuro.errors import DataError, InputError
+from bl_neuro.registry import Registry
+
+DATASETS: Registry[DatasetSource] = Registry(
+    noun="dataset",
+    group="bl_neuro.datasets",
+    base="bl_neuro.data.source:DatasetSource",
+    ours={
+        "digits": "bl_neuro.data.digits:Digits",
+        "mnist": "bl_neuro.data.mnist:Mnist",
+        "att_faces": "bl_neuro.data.att_faces:AttFaces",
+        "nmnist": "bl_neuro.data.nmnist:NMnist",
+        "dvs_gesture": "bl_neuro.data.dvs_gesture:DvsGesture",
+        "npz": "bl_neuro.data.npz:NpzFile",
+        "folder": "bl_neuro.data.folder:ImageFolder",
+    },
+    unknown=DataError,
+)
+
+
+class Choice(NamedTuple):
+    """A source, and the path of the user's own data where that was given in place of a name."""
+
+    source: type[DatasetSource]
+    path: Path | None
+
+
+def dataset_names() -> tuple[str, ...]:
+    """The datasets that are known by name, bl-neuro's own first; broken ones are left out."""
+    return tuple(name for name, source in DATASETS.usable().items() if not source.by_path)
+
+
+def dataset_source(name: str) -> type[DatasetSource] | None:
+    """The source of the dataset that is known by this name, or None."""
+    source = DATASETS.find(name) if name in DATASETS else None
+    return None if source is None or source.by_path else source
+
+
+def choose_source(name: str, folder: str | Path | None = None) -> Choice:
+    """The dataset that is known by this name, or what loads the path `name`; a relative one starts at `folder`.
+
+    Raises:
+        DataError: it is neither. PluginError: the dataset of another package does not load.
+    """
+    named = dataset_source(name)
+    if named is not None:
+        return Choice(named, None)
+    path = Path(folder or "") / Path(name).expanduser()
+    own_data = [source for source in DATASETS.usable().values() if source.by_path]
+    for source in own_data:
+        if name and source.takes(path):
+            return Choice(source, path)
+    titles = [*dataset_names(), *(source.title for source in own_data)]
+    raise DataError(f"dataset: expected one of {', '.join(titles[:-1])} or {titles[-1]}, found {name!r}")
+
+
+def load_dataset(
+    name: str,
+    root: str | Path | None = None,
+    *,
+    size: tuple[int, int] | None = None,
+    cache: str | Path | None = None,
+    progress: Progress | None = None,
+    folder: str | Path | None = None,
+) -> Dataset | EventDataset:
+    """The dataset called `name`, such as "mnist" (see `dataset_names`), or the user's own at the path `name`.
+
+    A path is that of an `.npz` file (see `load_npz`) or of a folder of images a class (see `load_folder`).
+
+    root: the folder that holds downloaded data; BL_NEURO_DATA by default. size: height and width to scale images to,
+    where the dataset is `scalable`. cache: the folder in which frames of events are kept. progress: called as
+    progress(done, total) while they are made. folder: where a relative path starts; the working directory by default.
+
+    Raises:
+        DataError: no dataset is called so, or it is missing (the message says how to get it) or damaged.
+        InputError: size was given for a dataset that has one size. PluginError: see `choose_source`.
+    """
+    choice = choose_source(name, folder)
+    if size is not None and not choice.source.scalable:
+        raise InputError(not_scalable(name))
+    return choice.source.load(LoadOptions(root, choice.path, size, cache, progress))
+
+
+def not_scalable(name: str) -> str:
+    """What is wrong with a size for this dataset."""
+    scalable = [source for source in DATASETS.usable().values() if source.scalable]
+    titles = ", ".join(source.title if source.by_path else source.name for source in scalable)
+    return f"size: expected a dataset that can be scaled ({titles}), found {name}"
+
+
+def data_status(root: str | Path | None = None) -> list[DataStatus]:
+    """How much of each dataset is under `root` (BL_NEURO_DATA by default), by names of files and headers alone."""
+    return [DATASETS.find(name).status(root) for name in dataset_names()]

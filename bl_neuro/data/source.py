@@ -1,0 +1,198 @@
+"""Where a dataset comes from: the class that each of them is, and what is the same for all."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal
+
+from bl_neuro.data.events import EventDataset
+from bl_neuro.data.samples import Dataset
+from bl_neuro.errors import DataError
+
+Progress = Callable[[int, int], None]
+Kind = Literal["images", "events"]
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+VARIABLE = "BL_NEURO_DATA"
+"""The environment variable that names the data root."""
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """How a dataset is loaded.
+
+    root: the folder that holds downloaded data; BL_NEURO_DATA by default. path: the file or folder that was given in
+    place of a name. size: height and width to scale images to. cache: the folder in which frames of events are kept.
+    progress: called as progress(done, total) while they are made.
+    """
+
+    root: str | Path | None = None
+    path: Path | None = None
+    size: tuple[int, int] | None = None
+    cache: str | Path | None = None
+    progress: Progress | None = None
+
+
+class DatasetSource(ABC):
+    """A dataset that is known by name, or a kind of file or folder with data of the user's own.
+
+    Another package adds one through the entry-point group `bl_neuro.datasets`.
+    """
+
+    name: ClassVar[str]
+    """What files, tables and command lines call it. `Dataset.name` is the same, except of the user's own data."""
+    title: ClassVar[str]
+    """What texts call it."""
+    kind: ClassVar[Kind | None]
+    """What its samples are; None where that depends on the file."""
+    citation: ClassVar[str] = ""
+    """Whom to cite, and when they published it."""
+    by_path: ClassVar[bool] = False
+    """Whether it stands for any file or folder that it `takes`, and not for one dataset."""
+    scalable: ClassVar[bool] = False
+    """Whether images can be loaded in a size of the user's choice."""
+    official_test: ClassVar[bool | None] = None
+    """Whether its authors name a test part; None where that depends on the files."""
+
+    samples: ClassVar[int | None] = None
+    """How many samples the whole dataset has."""
+    classes: ClassVar[int | None] = None
+    """How many classes it has; None where that depends on the files."""
+    folder: ClassVar[str | None] = None
+    """Its folder under the data root; None where nothing has to be downloaded."""
+    url: ClassVar[str] = ""
+    placing: ClassVar[str] = ""
+    """What to do with what `url` offers, {root} standing for the data root; or which package it comes with."""
+
+    target_plan: ClassVar[Mapping[str, Any]] = NOTHING
+    """Settings of a `TargetPlan` that are known to work, on top of those for its kind; convolutions as text."""
+    attack_presets: ClassVar[Mapping[str, str]] = NOTHING
+    """The preset that suits it, by the name of an attack, such as {"v2": "for_mnist"}."""
+    attack_settings: ClassVar[Mapping[str, Mapping[str, Any]]] = NOTHING
+    """Settings that suit it, by the name of an attack."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, options: LoadOptions) -> Dataset | EventDataset:
+        """The dataset.
+
+        Raises:
+            DataError: it is missing (the message says how to get it) or damaged.
+        """
+
+    @classmethod
+    def takes(cls, path: Path) -> bool:
+        """Whether it loads what is at this path. Only asked where `by_path`."""
+        return False
+
+    @classmethod
+    def count(cls, folder: Path) -> int:
+        """How many samples are in its folder, by names of files and headers alone. Only asked where `folder` is set.
+
+        Raises:
+            DataError: a file is missing or damaged.
+        """
+        raise NotImplementedError(f"{cls.__name__}: it has a folder under the data root, so it needs count")
+
+    @classmethod
+    def need_folder(cls, root: str | Path | None) -> Path:
+        """Its folder under `root` (see `data_root`).
+
+        Raises:
+            DataError: it is not there; the message says how to get it.
+        """
+        base = data_root(root)
+        if base is None:
+            raise DataError(
+                f"{cls.name}: expected a data root, found none; name one or set {VARIABLE}. {cls.how_to_get()}"
+            )
+        if not (base / str(cls.folder)).is_dir():
+            raise cls.missing(base, "no such folder")
+        return base / str(cls.folder)
+
+    @classmethod
+    def missing(cls, base: Path, problem: str) -> DataError:
+        """What to raise where it is not under the data root `base`."""
+        return DataError(f"{cls.name}: looked in {base / str(cls.folder)}, found {problem}. {cls.how_to_get(base)}")
+
+    @classmethod
+    def how_to_get(cls, base: Path | str = "<data root>") -> str:
+        """Where to download it and what to do with it."""
+        return f"Get it from {cls.url}: {cls.placing.format(root=base)}" if cls.url else cls.placing
+
+    @classmethod
+    def completeness(cls, count: int) -> str:
+        """How much of the dataset `count` samples are, in words."""
+        complete = cls.samples in (None, count)
+        return f"all {count:,}" if complete else f"subset: {count:,} of {cls.samples:,}"
+
+    @classmethod
+    def status(cls, root: str | Path | None) -> DataStatus:
+        """How much of it is under `root`, see `data_root`."""
+        if cls.folder is None:
+            count = cls.samples
+            return DataStatus(cls.name, cls.citation, "complete", count, count, None, None, cls.how_to_get())
+        base = data_root(root)
+        folder = None if base is None else base / cls.folder
+        here, problem = 0, None
+        if folder is not None and folder.is_dir():
+            try:
+                here = cls.count(folder)
+            except (DataError, OSError) as error:
+                problem = str(error)
+        state = "missing" if not here else "complete" if cls.samples in (None, here) else "subset"
+        return DataStatus(
+            name=cls.name,
+            source=cls.citation,
+            state="damaged" if problem else state,
+            found=here,
+            published=cls.samples,
+            folder=None if folder is None else str(folder),
+            problem=problem,
+            how_to_get=cls.how_to_get(base or "<data root>"),
+        )
+
+
+@dataclass(frozen=True)
+class DataStatus:
+    """How much of a dataset is here.
+
+    state: "complete", "subset", "missing" or "damaged". found, published: samples that are here, and in all; None where
+    that is not known. folder: where it was looked for, None where nowhere or inside a package. problem: what is wrong,
+    or None. how_to_get: what to download and where to put it.
+    """
+
+    name: str
+    source: str
+    state: str
+    found: int | None
+    published: int | None
+    folder: str | None
+    problem: str | None
+    how_to_get: str
+
+
+def data_root(root: str | Path | None = None) -> Path | None:
+    """The folder that holds the datasets: `root`, or what the environment variable BL_NEURO_DATA says, or None."""
+    named = root if root is not None else os.environ.get(VARIABLE)
+    return Path(named).expanduser() if named else None
+
+
+def need_extra(module: str) -> Any:
+    """The module of that name.
+
+    Raises:
+        DataError: it is not installed, or does not import.
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        name = module.partition(".")[0]
+        raise DataError(
+            f'{name} is needed for this data ({error}); install it with: pip install "bl-neuro[data]"'
+        ) from error

@@ -1,0 +1,70 @@
+"""Parts of a TOML document as it was read, of whatever types they may be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel
+
+from bl_neuro.attacks import ATTACKS
+from bl_neuro.experiment.toml_lines import KeyPath
+
+Problems = Iterator[tuple[KeyPath, str]]
+"""Where something is wrong, and what."""
+
+
+def table(value: Any) -> dict[str, Any]:
+    """`value` where it is a table, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def tables(document: dict[str, Any], name: str) -> list[tuple[int, dict[str, Any]]]:
+    """The tables of the list `name`, each with its number."""
+    values = document.get(name)
+    return [(i, each) for i, each in enumerate(values if isinstance(values, list) else []) if isinstance(each, dict)]
+
+
+def strings(value: Any) -> list[str]:
+    """The strings in `value` where it is a list, else none."""
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
+
+
+def endpoint_names(document: dict[str, Any]) -> list[str]:
+    """The names of the endpoints, as far as they are names."""
+    return [each["name"] for _, each in tables(document, "endpoints") if isinstance(each.get("name"), str)]
+
+
+def black_box_views(document: dict[str, Any]) -> dict[str, list[str]]:
+    """Labels of black-box attacks, and what they reveal."""
+    return {
+        str(each.get("label", each.get("attack"))): strings(each.get("reveals"))
+        for _, each in tables(document, "attacks")
+        if each.get("attack") in ATTACKS and ATTACKS.find(each["attack"]).access == "black_box"
+    }
+
+
+def label_problems(part: dict[str, Any], place: KeyPath, labels: list[str], what: str) -> Problems:
+    """Of the labels of attacks that a part names; what: what they are expected to be labels of."""
+    for number, label in enumerate(strings(part.get("attacks"))):
+        if label not in labels:
+            yield (*place, "attacks", number), f"expected the label of {what}, found {label!r}"
+
+
+def seed_problems(part: dict[str, Any], place: KeyPath, document: dict[str, Any]) -> Problems:
+    """Seeds must be the experiment's; wrong types are told elsewhere."""
+    given, ours = _listed(part.get("seeds")), _listed(document.get("seeds"))
+    missing = sorted(given - ours) if given and ours else []
+    if missing:
+        yield (*place, "seeds"), f"expected seeds of the experiment, found {', '.join(map(str, missing))}"
+
+
+def _listed(seeds: Any) -> set[int]:
+    if isinstance(seeds, int) and not isinstance(seeds, bool):
+        return set(range(min(seeds, 1000)))
+    return {each for each in seeds if isinstance(each, int)} if isinstance(seeds, list) else set()
+
+
+def or_default(part: dict[str, Any], kind: type[BaseModel], name: str) -> Any:
+    """The value of a table, or the default of its kind where the table does not state it."""
+    return part.get(name, kind.model_fields[name].default)

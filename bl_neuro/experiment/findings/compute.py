@@ -1,0 +1,126 @@
+"""An audit's findings, from its cells: everything that `results.json` holds, computed in one pass."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from bl_neuro.backends import find_backend
+from bl_neuro.experiment.cells import Cell
+from bl_neuro.experiment.definition import Experiment
+from bl_neuro.experiment.findings.controls import control_findings
+from bl_neuro.experiment.findings.curves import course_curves
+from bl_neuro.experiment.findings.ladder import ladder_findings
+from bl_neuro.experiment.findings.mitigations import mitigation_findings
+from bl_neuro.experiment.findings.models import (
+    FORMAT,
+    CellCount,
+    DatasetFacts,
+    EvaluatorFacts,
+    Findings,
+    Provenance,
+)
+from bl_neuro.experiment.findings.network import network_facts
+from bl_neuro.experiment.findings.power import power_findings
+from bl_neuro.experiment.findings.records import records
+from bl_neuro.experiment.findings.replays import identical_replays, replay_findings, stand_ins, verifications
+from bl_neuro.experiment.findings.rows import audit_cells, audit_rows
+from bl_neuro.experiment.findings.verdicts import substrate_verdicts
+from bl_neuro.experiment.material import Material
+from bl_neuro.experiment.store import Result, Store
+
+
+def findings(experiment: Experiment, material: Material, cells: Sequence[Cell], store: Store) -> Findings:
+    """What `experiment` found, as far as its cells are done: equal for equal results, however long they took."""
+    results = {cell.address: result for cell in cells if (result := store.read(cell.address)) is not None}
+    measures = {address: result.measures for address, result in results.items()}
+    judged = records(cells, store)
+    replayed = identical_replays(cells, measures)
+    word = "restart" if experiment.given else "seed"
+    verdicts, alike = substrate_verdicts(judged, experiment.margin, stand_ins(replayed), word)
+    return Findings(
+        format=FORMAT,
+        name=experiment.name,
+        description=experiment.description,
+        dataset=_dataset(material),
+        margin=experiment.margin,
+        steps=next((int(cell.definition["steps"]) for cell in cells if cell.kind == "attack"), 0),
+        seeds=experiment.target_seeds,
+        experiment=experiment.model_dump(),
+        cells=CellCount(planned=len(cells), done=len(measures)),
+        evaluators=[_evaluator(cell, results.get(cell.address)) for cell in cells if cell.kind == "evaluator"],
+        rows=audit_rows(cells, measures, judged),
+        verdicts=verdicts,
+        alike=alike,
+        ladder=ladder_findings(experiment, cells, judged, word),
+        power=power_findings(experiment, cells, judged),
+        mitigations=mitigation_findings(experiment, cells, measures, judged, word),
+        replays=replay_findings(cells, measures),
+        verification=verifications(cells, measures),
+        arithmetic=_arithmetics(experiment),
+        stands_for={cell.facts["substrate"]: cell.facts["of"] for cell in replayed},
+        controls=control_findings(judged, _classes_told_apart(cells, measures)),
+        curves=course_curves(cells, measures),
+        inversions=audit_cells(cells, measures),
+        made=_provenance(store, list(measures)),
+        overlap=material.overlap,
+        network=network_facts(material, cells, results),
+        unit="restart" if experiment.given else "target seed",
+        not_run={},
+    )
+
+
+def _dataset(material: Material) -> DatasetFacts:
+    return DatasetFacts(
+        name=material.name,
+        class_names=list(material.split.target.class_names),
+        inverted=material.classes,
+        shape=list(material.shape),
+        source=material.split.target.source,
+    )
+
+
+def _evaluator(cell: Cell, result: Result | None) -> EvaluatorFacts:
+    measures: dict[str, Any] = {} if result is None else result.measures
+    file = None if result is None else result.tensors
+    return EvaluatorFacts(
+        name=cell.facts["evaluator"],
+        address=cell.address,
+        weights=None if file is None else hashlib.sha256(file.read_bytes()).hexdigest(),
+        architecture=measures.get("architecture"),
+        accuracy=measures.get("accuracy"),
+        samples=measures.get("samples"),
+        trained_on=cell.what.data,
+    )
+
+
+def _classes_told_apart(cells: Sequence[Cell], measures: dict[str, dict[str, Any]]) -> dict[str, int]:
+    """By evaluator that is done, the number of its classes."""
+    return {
+        cell.facts["evaluator"]: measures[cell.address]["classes"]
+        for cell in cells
+        if cell.kind == "evaluator" and cell.address in measures
+    }
+
+
+def _arithmetics(experiment: Experiment) -> dict[str, Literal["real", "loihi"] | None]:
+    """What each substrate computes in; of an endpoint that is not known."""
+    endpoints = {part.name for part in experiment.endpoints}
+    names = dict.fromkeys([*experiment.substrates, *(part.substrate for part in experiment.replays)])
+    return {name: None if name in endpoints else find_backend(name).arithmetic for name in names}
+
+
+def _provenance(store: Store, done: Sequence[str]) -> Provenance:
+    """Where and with what the cells were done."""
+    times = [recorded for address in done if (recorded := store.times(address))]
+    versions: dict[str, set[str]] = {}
+    for recorded in times:
+        for package, version in recorded.get("versions", {}).items():
+            versions.setdefault(package, set()).add(version)
+    machines = {", ".join(str(value) for value in recorded.get("machine", {}).values()) for recorded in times}
+    return Provenance(
+        command=store.command(),
+        versions={package: sorted(versions[package]) for package in sorted(versions)},
+        machines=sorted(machines),
+    )

@@ -1,0 +1,41 @@
+"""The statistics of `bl_neuro.leakage` as the models of findings: the one place where one becomes the other."""
+
+from __future__ import annotations
+
+from math import isfinite
+
+from bl_neuro.experiment.findings.estimates import Mean, Verdict
+from bl_neuro.leakage import Estimate, PairVerdict
+
+
+def mean_of(estimate: Estimate) -> Mean:
+    """An estimate; an end of its interval that is not finite, as of one seed, becomes None."""
+    return Mean(
+        value=estimate.value,
+        low=_finite(estimate.low),
+        high=_finite(estimate.high),
+        seeds=estimate.seeds,
+        n=estimate.n,
+    )
+
+
+def verdict_of(pair: PairVerdict) -> Verdict:
+    """The verdict on a pair."""
+    return Verdict(
+        verdict=pair.verdict,
+        found=pair.found,
+        difference=mean_of(pair.difference),
+        bootstrap=mean_of(pair.bootstrap),
+        standardized=None if pair.standardized is None else _finite(pair.standardized),
+        p=pair.p,
+        adjusted_p=pair.adjusted_p,
+        p_equivalent=pair.p_equivalent,
+        adjusted_p_equivalent=pair.adjusted_p_equivalent,
+        margin=pair.margin,
+        identical=pair.identical,
+        seeds_needed=pair.seeds_needed,
+    )
+
+
+def _finite(value: float) -> float | None:
+    return value if isfinite(value) else None

@@ -1,0 +1,40 @@
+"""The attacked network and how it was trained, for the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bl_neuro.experiment.cells import TRAINED, Cell
+from bl_neuro.experiment.findings.models import NetworkFacts
+from bl_neuro.experiment.material import Material
+from bl_neuro.experiment.store import Result
+from bl_neuro.model_file import load
+from bl_neuro.training.plans import TargetDesign
+
+
+def network_facts(material: Material, cells: Sequence[Cell], results: Mapping[str, Result]) -> NetworkFacts | None:
+    """Of the first target that is done; None where none is, and for what an endpoint serves, which nobody shows."""
+    done = [
+        (cell, result.measures, result.tensors)
+        for cell in cells
+        if cell.kind == "target" and cell.facts["target"] in (TRAINED, "given")
+        if (result := results.get(cell.address)) is not None and result.tensors is not None
+    ]
+    if not done:
+        return None
+    first, _, file = done[0]
+    network = material.network or load(file)
+    return NetworkFacts(
+        layers=network.describe(),
+        input_shape=list(network.input_shape),
+        parameters=network.parameters,
+        fingerprints=[str(measures["fingerprint"]) for _, measures, _ in done],
+        encoder=material.encoder,
+        training=_training(material, first.what) if first.facts["target"] == TRAINED else None,
+    )
+
+
+def _training(material: Material, plan: TargetDesign) -> str:
+    """How the targets were trained, in a sentence."""
+    kind = "recordings" if material.of_events else "images"
+    return f"Each target was trained on {len(material.split.target.labels):,} {kind}{plan.described()}."

@@ -1,0 +1,115 @@
+"""What every mitigation has: a name, settings, and hooks for what it changes."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import fields
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from torch import Tensor
+
+from bl_neuro.errors import InputError
+from bl_neuro.network import Network
+from bl_neuro.reveals import REVEALS, Reveals
+
+Hook = Literal["reveals", "inputs", "output", "network", "budget"]
+ANSWER_HOOKS: tuple[Hook, ...] = ("reveals", "inputs", "output", "network")
+"""Hooks that can change an answer. `budget` only limits how many answers there are."""
+
+
+class Mitigation(ABC):
+    """A countermeasure of a deployment: a subclass is a frozen dataclass that overrides the hooks it needs.
+
+        @dataclass(frozen=True)
+        class LastBitOff(Mitigation):
+            name = "last_bit_off"
+            title = "Even counts"
+            acts_on = ("counts", "label")
+
+            @property
+            def setting(self) -> str:
+                return "even counts"
+
+            def output(self, shown, reveals, rng):
+                return shown - shown % 2
+
+    Its fields are its settings, with JSON-ready values, and `__post_init__` raises InputError where one is out of
+    range. All randomness comes from the generator that a hook is given.
+    """
+
+    name: ClassVar[str]
+    """The `kind` of its `[[mitigations]]` tables."""
+    title: ClassVar[str]
+    """What a table of mitigations calls it."""
+    acts_on: ClassVar[tuple[Reveals, ...]] = REVEALS
+    """What a box may reveal for this mitigation to change anything. A label is that of the changed counts or scores."""
+    phrase: ClassVar[str] = "{setting}"
+    """How a report words it, such as "answers {setting}"."""
+    averages_out: ClassVar[bool] = False
+    """Whether it draws randomness anew in every answer, so that an attacker can average it away with more queries."""
+
+    @property
+    @abstractmethod
+    def setting(self) -> str:
+        """Its settings in words, such as "rounded to 0.1"."""
+
+    def reveals(self, view: Reveals) -> Reveals:
+        """What the deployment reveals in place of `view`: the same or less."""
+        return view
+
+    def inputs(self, spikes: Tensor, rng: np.random.Generator) -> Tensor:
+        """The input of the network in place of `spikes` (T, B, *input_shape), 0/1."""
+        return spikes
+
+    def output(self, shown: Tensor, reveals: Reveals, rng: np.random.Generator) -> Tensor:
+        """The answer in place of `shown`: a membrane or spikes (T, B, C), or scores or counts (B, C)."""
+        return shown
+
+    def network(self, network: Network) -> Network:
+        """The network that is deployed in place of `network`."""
+        return network
+
+    def budget(self, planned: int | None) -> int | None:
+        """The queries that the deployment answers in all, where an attack plans for `planned`; None for no limit."""
+        return planned
+
+    @classmethod
+    def changes(cls, *hooks: Hook) -> bool:
+        """Whether it overrides one of these hooks."""
+        return any(getattr(cls, hook) is not getattr(Mitigation, hook) for hook in hooks)
+
+    def settings(self) -> dict[str, Any]:
+        """Its settings by name, JSON-ready."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """What results depend on, JSON-ready: `kind`, its name, and its settings."""
+        settings = self.settings()
+        return {"kind": self.name, **{name: settings[name] for name in sorted(settings)}}
+
+    @property
+    def label(self) -> str:
+        """Its name and the values of its settings, such as "rounding 0.1"."""
+        return " ".join(str(value) for value in self.definition.values())
+
+    def network_definition(self) -> dict[str, Any]:
+        """What the network that `network` returns depends on, beside the network that it is given."""
+        return {"mitigation": self.definition}
+
+    def check(self, reveals: str) -> None:
+        """Raises InputError where it changes nothing about what a box reveals."""
+        if reveals not in {*self.acts_on, *map(self.reveals, self.acts_on)}:
+            raise InputError(
+                f"mitigation: {type(self).__name__} acts on {', '.join(self.acts_on)}; this box reveals {reveals}"
+            )
+
+
+def need_number(name: str, value: Any, below: float = math.inf) -> None:
+    """Raises InputError where `value` is not a number above 0 and below `below`."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not 0 < value < below:
+        expected = "a number above 0" if below == math.inf else f"a number between 0 and {below:g}"
+        raise InputError(f"{name}: expected {expected}, found {value!r}")

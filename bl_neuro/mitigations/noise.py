@@ -1,0 +1,44 @@
+"""Normal noise is added to every answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bl_neuro.mitigations.base import Mitigation, need_number
+from bl_neuro.reveals import Reveals
+
+
+@dataclass(frozen=True)
+class OutputNoise(Mitigation):
+    """Adds normal noise of standard deviation `sd`, above 0, in the units of what is shown, anew in every answer.
+
+    Counts are then rounded to whole numbers, at least 0; scores are shown as they come, and may leave 0..1. An attacker
+    who sends the same input n times divides the noise by sqrt(n): the noise costs queries and nothing else.
+    """
+
+    name: ClassVar[str] = "noise"
+    title: ClassVar[str] = "Noise on answers"
+    acts_on: ClassVar[tuple[Reveals, ...]] = ("membrane", "scores", "counts", "label")
+    averages_out: ClassVar[bool] = True
+
+    sd: float
+
+    def __post_init__(self) -> None:
+        need_number("sd", self.sd)
+
+    @property
+    def setting(self) -> str:
+        """See `Mitigation.setting`."""
+        return f"noise of sd {self.sd:g}"
+
+    def output(self, shown: Tensor, reveals: Reveals, rng: np.random.Generator) -> Tensor:
+        """See `Mitigation.output`."""
+        noisy = shown.double() + torch.from_numpy(rng.normal(0.0, self.sd, tuple(shown.shape)))
+        if reveals == "counts":
+            return noisy.round().clamp(min=0).to(shown.dtype)
+        return noisy.to(shown.dtype)

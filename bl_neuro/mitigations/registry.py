@@ -1,0 +1,58 @@
+"""Finding a mitigation by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bl_neuro.errors import BlNeuroError, InputError
+from bl_neuro.mitigations.base import Mitigation
+from bl_neuro.registry import Registry
+from bl_neuro.settings import with_settings
+
+MITIGATIONS: Registry[Mitigation] = Registry(
+    noun="mitigation",
+    group="bl_neuro.mitigations",
+    base="bl_neuro.mitigations.base:Mitigation",
+    ours={
+        "reveal": "bl_neuro.mitigations.reveal:RevealLess",
+        "rounding": "bl_neuro.mitigations.rounding:Rounding",
+        "noise": "bl_neuro.mitigations.noise:OutputNoise",
+        "query_cap": "bl_neuro.mitigations.query_cap:QueryCap",
+        "input_dropout": "bl_neuro.mitigations.input_dropout:InputDropout",
+        "weight_bits": "bl_neuro.mitigations.weight_bits:WeightBits",
+    },
+)
+
+
+def make_mitigation(name: str, settings: Mapping[str, Any]) -> Mitigation:
+    """The mitigation called `name` with JSON-ready `settings`.
+
+    Raises:
+        InputError: no mitigation has that name, or a setting is wrong. PluginError: another package's does not load.
+    """
+    kind = MITIGATIONS.find(name)
+    try:
+        made: Mitigation = with_settings(kind, settings)
+    except InputError as error:
+        raise InputError(f"mitigation {name}: {error}") from error
+    return made
+
+
+def mitigation_of(definition: Mapping[str, Any] | None) -> Mitigation | None:
+    """The mitigation whose `definition` this is; None for none."""
+    if definition is None:
+        return None
+    settings = {name: value for name, value in definition.items() if name != "kind"}
+    return make_mitigation(str(definition["kind"]), settings)
+
+
+def installed_mitigation(name: str) -> type[Mitigation]:
+    """The class called `name`, or `Mitigation` itself where the package that had it is not installed here.
+
+    For reports on results that were made elsewhere.
+    """
+    try:
+        return MITIGATIONS.find(name)
+    except BlNeuroError:
+        return Mitigation

@@ -1,0 +1,90 @@
+"""Building a frozen dataclass from the settings of a file: values are checked by their names and types."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from typing import Any, NamedTuple, get_origin, get_type_hints
+
+from bl_neuro.errors import InputError
+
+
+class SettingProblem(NamedTuple):
+    """What is wrong with one setting, or with several together where `setting` is None."""
+
+    setting: str | None
+    message: str
+
+
+def typed_settings(kind: type[Any], settings: Mapping[str, Any]) -> tuple[dict[str, Any], list[SettingProblem]]:
+    """JSON-ready `settings` with the types of the fields of dataclass `kind`, and all problems with names and types."""
+    from pydantic import TypeAdapter, ValidationError
+
+    hints = get_type_hints(kind)
+    known = setting_names(kind)
+    values: dict[str, Any] = {}
+    problems = []
+    for name, value in settings.items():
+        if name not in known:
+            problems.append(SettingProblem(name, unknown_setting(name, known)))
+            continue
+        if _is_object_of_ours(hints[name]):
+            problems.append(SettingProblem(name, f"{name}: not to be set in a file; take a preset that sets it"))
+            continue
+        try:
+            values[name] = TypeAdapter(hints[name]).validate_json(json.dumps(value, default=str), strict=True)
+        except ValidationError as error:
+            problems.append(SettingProblem(name, f"{name}: {error.errors()[0]['msg']}, found {value!r}"))
+    return values, problems
+
+
+def missing_settings(kind: type[Any], settings: Mapping[str, Any]) -> list[str]:
+    """Names of the fields of dataclass `kind` that have no default and are not in `settings`."""
+    required = [field for field in fields(kind) if field.default is MISSING and field.default_factory is MISSING]
+    return [field.name for field in required if field.name not in settings]
+
+
+def setting_names(kind: type[Any]) -> list[str]:
+    """Names of the settings of dataclass `kind`."""
+    return [field.name for field in fields(kind)]
+
+
+def unknown_setting(name: str, known: list[str]) -> str:
+    """The message for a setting that does not exist."""
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean '{close[0]}'?" if close else ""
+    expected = f"expected one of {', '.join(known)}" if known else "expected no settings"
+    return f"{expected}, found {name!r}{hint}"
+
+
+def setting_problems(kind: type[Any], settings: Mapping[str, Any]) -> list[SettingProblem]:
+    """Everything that is wrong with building dataclass `kind` from `settings`."""
+    values, problems = typed_settings(kind, settings)
+    problems += [SettingProblem(name, f"{name}: expected, and missing") for name in missing_settings(kind, settings)]
+    if problems:
+        return problems
+    try:
+        kind(**values)
+    except InputError as error:
+        name, _, _ = str(error).partition(":")
+        return [SettingProblem(name if name in values else None, str(error))]
+    return []
+
+
+def with_settings(kind: type[Any], settings: Mapping[str, Any]) -> Any:
+    """An object of dataclass `kind` with JSON-ready `settings`.
+
+    Raises:
+        InputError: a setting is unknown, missing or wrong; all problems are named.
+    """
+    problems = setting_problems(kind, settings)
+    if problems:
+        raise InputError("; ".join(problem.message for problem in problems))
+    return kind(**typed_settings(kind, settings)[0])
+
+
+def _is_object_of_ours(hint: Any) -> bool:
+    """Whether values of that type are objects of this package, which a file cannot state."""
+    return str(getattr(get_origin(hint) or hint, "__module__", "")).startswith("bl_neuro.")

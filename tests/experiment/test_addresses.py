@@ -1,0 +1,54 @@
+"""The content addresses of the shipped experiments: whoever changes one makes every committed result of it be redone.
+
+A changed hash is either a mistake, or a decision that belongs in the changelog. The hash of an experiment covers the
+addresses of all its cells, in order. Datasets that have to be downloaded are replaced by small ones of the same name
+and shape, so that the addresses depend on no file of this machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bl_neuro.data import Dataset, EventDataset, load_dataset
+from bl_neuro.experiment import material
+from bl_neuro.experiment.experiment_file import experiment_path, read_experiment
+from bl_neuro.experiment.material import Material, Place
+from bl_neuro.experiment.plan import plan_cells
+
+PINNED: dict[str, tuple[int, str]] = {
+    "demo": (97, "5667e420c834a547f2fed4ab3797418a5cec21eff65e4b008ae397135c51135f"),
+    "digits": (8907, "c8c8296ebe62222c7c952e983a1e6376d5d41762a99f2fb3975f26d1241ae775"),
+    "digits-clean": (818, "dbe921c6941ced606686f7723aa51e173475b76b74e1b808d4dc902169867766"),
+    "mnist": (802, "d6dfa0ca157e9fd9d0c789395bfa2a8a170f26b7ff68217e016adb696278d294"),
+    "att_faces": (187, "f48d1bbb80e58e6aeb81db1b66865a91ada6332937e39194801e19812ca7176b"),
+    "nmnist": (958, "792df8af968513301fc5630324e39d148393cb0feb44caa0276963c2fff07383"),
+}
+"""Experiment: its number of cells, and the SHA-256 of their addresses."""
+
+
+def stand_in(name: str, *args: Any, **options: Any) -> Dataset | EventDataset:
+    """The digits themselves, and for the other datasets 20 samples of each class, every fifth of them held out."""
+    if name == "digits":
+        return load_dataset(name)
+    classes, shape = {"mnist": (10, (1, 28, 28)), "att_faces": (40, (1, 112, 92)), "nmnist": (10, (1, 34, 34))}[name]
+    labels = np.arange(20 * classes) % classes
+    described: dict[str, Any] = {"labels": labels, "class_names": tuple(map(str, range(classes)))}
+    described["held_out"] = np.arange(len(labels)) // classes % 5 == 4
+    if name == "nmnist":
+        packed = np.arange(len(labels) * 3 * 145, dtype=np.int64).reshape(len(labels), 3, 145) % 251
+        return EventDataset(name, "made up", packed.astype(np.uint8), input_shape=shape, **described)
+    pixels = np.arange(len(labels) * np.prod(shape)).reshape(len(labels), *shape) % 253
+    return Dataset(name, "made up", pixels.astype(np.uint8), **described)
+
+
+@pytest.mark.parametrize("name", ["demo", "digits", "digits-clean", "mnist", "att_faces", "nmnist"])
+def test_the_cells_of_a_shipped_experiment_keep_their_addresses(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(material, "load_dataset", stand_in)
+    experiment = read_experiment(experiment_path(name))
+    cells = plan_cells(experiment, Material(experiment, Place(experiment_path(name).parent)))
+    addresses = "\n".join(cell.address for cell in cells)
+    assert (len(cells), hashlib.sha256(addresses.encode()).hexdigest()) == PINNED[name]
