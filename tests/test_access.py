@@ -247,14 +247,14 @@ def public(value: Any) -> list[Any]:
     seen: dict[int, Any] = {}
     queue = [value]
     while queue:
-        found = queue.pop()
-        if id(found) in seen or isinstance(found, (int, float, str, bytes, type(None))):
+        value = queue.pop()
+        if id(value) in seen or isinstance(value, (int, float, str, bytes, type(None))):
             continue
-        seen[id(found)] = found
-        if isinstance(found, (tuple, list)):
-            queue += found
-        elif not isinstance(found, HIDDEN):
-            queue += [getattr(found, name, None) for name in dir(found) if not name.startswith("_")]
+        seen[id(value)] = value
+        if isinstance(value, (tuple, list)):
+            queue += value
+        elif not isinstance(value, HIDDEN):
+            queue += [getattr(value, name, None) for name in dir(value) if not name.startswith("_")]
     return list(seen.values())
 
 
@@ -262,9 +262,9 @@ def test_nothing_public_leads_to_the_target(target: Target) -> None:
     box = BlackBox(target, budget=5)
     names = {name for name in dir(box) if not name.startswith("_")}
     assert names == {"budget", "classes", "input_shape", "query", "remaining", "reveals", "spent"}
-    for found in public(box):
-        assert not isinstance(found, HIDDEN), found
-    assert any(isinstance(found, Target) for found in public(WhiteBox(target)))  # the search would see one
+    for value in public(box):
+        assert not isinstance(value, HIDDEN), value
+    assert any(isinstance(value, Target) for value in public(WhiteBox(target)))  # the search would see one
 
 
 def test_the_meter_cannot_be_turned(target: Target) -> None:

@@ -52,8 +52,8 @@ def forge(path: Path, network: Network, structure: Any = None, arrays: Any = Non
         "fingerprint": network.fingerprint,
         **header,
     }
-    found = {name: np.array(array) for name, array in (arrays or network.arrays()).items()}
-    save_file(found, path, metadata=facts)
+    content = {name: np.array(array) for name, array in (arrays or network.arrays()).items()}
+    save_file(content, path, metadata=facts)
     return path
 
 
@@ -64,8 +64,8 @@ def edited(network: Network, layer: int | None, **changes: Any) -> dict[str, Any
     return dict(structure)
 
 
-def refused(path: Path, said: str = "") -> None:
-    with pytest.raises(ModelFileError, match=said) as error:
+def refused(path: Path, message: str = "") -> None:
+    with pytest.raises(ModelFileError, match=message) as error:
         bl.load(path)
     assert str(path) in str(error.value)
 

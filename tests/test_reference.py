@@ -98,7 +98,7 @@ def test_cold_start_gives_each_layer_one_more_step() -> None:
     clock = CubaLIF(threshold=100.0, voltage_decay=0.0, bias=1.0)
     network = Network((1,), [Dense([[0.0]], clock)] * 3)
     seen = simulate(network, np.zeros((2, 1, 1)), start="cold")
-    assert [(each * 100).reshape(-1).tolist() for each in seen.layer_membranes] == [[2, 3], [3, 4], [4, 5]]
+    assert [(membrane * 100).reshape(-1).tolist() for membrane in seen.layer_membranes] == [[2, 3], [3, 4], [4, 5]]
 
 
 def test_cold_and_aligned_agree_without_biases() -> None:

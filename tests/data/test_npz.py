@@ -124,7 +124,7 @@ PROBLEMS: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(("arrays", "said"), PROBLEMS, ids=range(len(PROBLEMS)))
 def test_problems_are_named(tmp_path: Path, arrays: dict[str, Any], said: str) -> None:
     with pytest.raises(DataError, match=rf"own\.npz: .*{said}"):
-        load_npz(saved(tmp_path, **arrays, held_out=[True]))
+        load_npz(saved(tmp_path, **arrays))
 
 
 def test_all_problems_are_named_at_once(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_all_problems_are_named_at_once(tmp_path: Path) -> None:
         "held_out": [True],
     }
     with pytest.raises(DataError, match=r"images: .*; labels: .*; held_out: "):
-        load_npz(saved(tmp_path, **arrays, held_out=[True]))
+        load_npz(saved(tmp_path, **arrays))
 
 
 def zipped(folder: Path, members: dict[str, bytes]) -> Path:

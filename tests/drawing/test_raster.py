@@ -66,7 +66,7 @@ def test_many_spikes_are_one_embedded_picture(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize(
-    ("spikes", "said"),
+    ("spikes", "message"),
     [
         (SPIKES * 2, "expected 0/1"),
         (SPIKES[:0], "expected 0/1"),
@@ -74,8 +74,8 @@ def test_many_spikes_are_one_embedded_picture(monkeypatch: pytest.MonkeyPatch) -
         ([[np.nan]], "spikes: expected numbers"),
     ],
 )
-def test_refuses(spikes: Any, said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_refuses(spikes: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         spike_raster(spikes)
 
 
