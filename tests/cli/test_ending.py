@@ -23,7 +23,7 @@ def ending(error: BaseException, call: Callable[..., Any], monkeypatch: pytest.M
     def broken(as_json: bool) -> None:
         raise error
 
-    monkeypatch.setattr("bl_neuro.cli.doctor.doctor", broken)
+    monkeypatch.setattr("bl_neuro.api.doctor.doctor", broken)
     return call("doctor")
 
 
