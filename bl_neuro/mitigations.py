@@ -3,8 +3,9 @@
     box = bl.BlackBox(target, reveals="scores", mitigation=OutputNoise(0.1), seed=3)
 
 The attacker gets what comes out, and so does every honest user: `BlackBox.query` applies a mitigation to all, and the
-accuracy that is left is measured through the same box (`access.named`). Two more need no class here: to reveal less
-(`reveals=`), and to cap queries (`budget=`). Coarser weights are a network of their own: `deploy.weight_bits`.
+accuracy that is left is measured through the same box (`access.predicted_classes`). Two more need no class here: to
+reveal less (`reveals=`), and to cap queries (`budget=`). Coarser weights are a network of their own:
+`deploy.weight_bits`.
 """
 
 from __future__ import annotations

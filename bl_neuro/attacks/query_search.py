@@ -36,7 +36,7 @@ class QuerySearch(AttackWithPriors[BlackBox]):
 
     Every query counts against the box's budget, the warm start included. Where the budget ends first, the search is
     returned as it stands, with status `budget_spent`; where `progress` raises `StopAttack`, with status `stopped`. An
-    error of the box, as of an endpoint that went away, comes out with what was found until then (`error.found`).
+    error of the box, as of an endpoint that went away, comes out with what was found until then (`error.partial`).
     """
 
     access: ClassVar[str] = "black_box"
@@ -174,7 +174,7 @@ def keeping(found: Callable[[], Inversions]) -> Iterator[None]:
     try:
         yield
     except BlNeuroError as error:
-        error.found = found()
+        error.partial = found()
         raise
 
 

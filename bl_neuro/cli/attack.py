@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bl_neuro.access import answered
+from bl_neuro.access import response_classes
 from bl_neuro.arrays import FloatArray
 from bl_neuro.attacks import Attack, Inversions
 from bl_neuro.attacks.base import checked_classes
@@ -115,7 +115,7 @@ def _square(features: int) -> tuple[int, int]:
 def _answers(target: Target, inversions: Inversions) -> list[int | None]:
     """What the target itself now says of each inversion: a class, or None where it is silent or shows no label."""
     try:
-        found = answered(target.run(inversions.spikes), target.network.readout).tolist()
+        found = response_classes(target.run(inversions.spikes), target.network.readout).tolist()
     except NotRevealed:
         return [None] * len(inversions.classes)
     return [None if label < 0 else label for label in found]

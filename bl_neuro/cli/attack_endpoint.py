@@ -96,9 +96,9 @@ def _kept(attack: Callable[[], Inversions]) -> tuple[Inversions, BlNeuroError | 
     try:
         return attack(), None
     except BlNeuroError as error:
-        if error.found is None or not error.found.queries:
+        if error.partial is None or not error.partial.queries:
             raise
-        return error.found, error
+        return error.partial, error
 
 
 def _box(request: EndpointAttackRequest) -> RemoteBlackBox:

@@ -57,7 +57,7 @@ def save_attack(inversions: Inversions, images: FloatArray, facts: dict[str, obj
             if PICTURE.fullmatch(path.name) and path.name not in pictures:
                 path.unlink()
     except OSError as error:
-        raise ReportError(f"{out}: expected a folder that can be written to ({error})") from error
+        raise ReportError(f"{out}: expected a writable folder ({error})") from error
 
 
 def _ours(name: str) -> bool:

@@ -161,7 +161,7 @@ def _finish(out: Path, network: Network, facts: dict[str, Any]) -> None:
         write_text(out / "training.json", json.dumps(facts, indent=2) + "\n")
         shutil.rmtree(out / UNFINISHED, ignore_errors=True)
     except OSError as error:
-        raise ReportError(f"{out}: expected a folder that can be written to ({error})") from error
+        raise ReportError(f"{out}: expected a writable folder ({error})") from error
 
 
 def _tell(out: Path, facts: dict[str, Any]) -> None:

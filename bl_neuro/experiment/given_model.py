@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
-from bl_neuro.access import answered
+from bl_neuro.access import response_classes
 from bl_neuro.arrays import IntArray
 from bl_neuro.backends import open_target
 from bl_neuro.data import EventDataset
@@ -220,7 +220,7 @@ def _answers(network: Network, data: Any, steps: int, encoder: str | None) -> In
     spikes = data.spikes(slice(None), steps, stream(0, "recognise", 1), encoder)
     with open_target(network, "loihi") as target:
         response = target.run(spikes.reshape(steps, len(data.labels), *network.input_shape))
-        return np.asarray(answered(response, network.readout))
+        return np.asarray(response_classes(response, network.readout))
 
 
 def _class_map(answers: IntArray, data: Samples, outputs: int) -> tuple[int, ...]:

@@ -70,7 +70,7 @@ def read_nir(
         how = Discrete("nir", DT, own=True) if own else _discrete(convention, dt, reset)
         network = _network(graph, how, notes["readout"] if own and isinstance(notes, dict) else readout)
         if own and isinstance(notes, dict) and notes.get("fingerprint") != network.fingerprint:
-            raise NetworkError(["damaged: its values are not those of the fingerprint it states"])
+            raise NetworkError(["damaged: its values do not match its fingerprint"])
         return network
     except (NetworkError, Unsupported) as error:
         raise ModelFileError(f"{source}: {error}") from error

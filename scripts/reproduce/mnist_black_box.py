@@ -29,7 +29,7 @@ from black_box_table import CLASSES, GRID, WARM, curves, table
 from paper_table import command, commit
 
 import bl_neuro as bl
-from bl_neuro.access import answered
+from bl_neuro.access import response_classes
 from bl_neuro.attacks import (
     Attack,
     BrainLeaksV1,
@@ -159,7 +159,8 @@ def run(cell: Cell, target: Any, judges: dict[str, Any]) -> dict[str, Any]:
     seed = derived_seed(cell.seed, f"{cell.attack} {cell.reveals}", cell.repeat)
     found = attack(box, classes=range(CLASSES), steps=STEPS, seed=seed)
     result: dict[str, Any] = {"queries": found.queries, "status": found.status, "seconds": time.perf_counter() - began}
-    success = answered(target.run(found.spikes), target.network.readout).numpy() == classes  # silence names none
+    answers = response_classes(target.run(found.spikes), target.network.readout)  # -1 where no output neuron spikes
+    success = answers.numpy() == classes
     result["target_success"] = success.astype(int).tolist()
     for name, judge in judges.items():
         probabilities = judge.probabilities(found.images.numpy())

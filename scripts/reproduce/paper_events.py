@@ -12,7 +12,7 @@ import numpy as np
 from paper_table import Cell, Results, Row, by_seed, judged
 
 import bl_neuro as bl
-from bl_neuro.access import answered
+from bl_neuro.access import response_classes
 from bl_neuro.attacks import Attack, Inversions
 from bl_neuro.data import EventDataset
 from bl_neuro.leakage import held_at, hits, spike_density
@@ -102,7 +102,7 @@ class EventBench:
             began = time.perf_counter()
             found = entry.attack(box, classes=classes, steps=steps, seed=chance)
             seconds = time.perf_counter() - began
-            answers = answered(target.run(found.spikes), target.network.readout)
+            answers = response_classes(target.run(found.spikes), target.network.readout)
         return found, (answers == found.classes).int().tolist(), seconds
 
     def measured(

@@ -104,7 +104,7 @@ class Bench:
         with self.opened(cell.seed) as target:
             found = attack(bl.WhiteBox(target), classes=classes, steps=steps, seed=chance)
             with torch.no_grad():
-                answers = bl.access.answered(target.run(found.spikes), target.network.readout)
+                answers = bl.access.response_classes(target.run(found.spikes), target.network.readout)
         return found, (answers == found.classes).int().tolist()
 
     def measured(self, attack: Attack[Any], cell: Cell, judges: Mapping[str, Any]) -> dict[str, Any]:

@@ -118,7 +118,7 @@ def test_what_was_found_before_the_endpoint_went_away_is_kept(digits: bl.Network
 
     with pytest.raises(bl.EndpointUnavailable) as lost:
         BrainLeaksV2(queries=120, warm_start=20)(box, classes=[0, 1], steps=6, seed=3, progress=ends_the_server)
-    found = lost.value.found
+    found = lost.value.partial
     assert found.status == "stopped"
     assert found.queries == box.spent > 20
     assert len(found.trace.queries) == 3
@@ -135,4 +135,4 @@ def test_a_budget_that_another_spent_ends_an_attack_with_what_it_has(digits: bl.
     attack = bl.attacks.RandomSearch(queries=48, warm_start=20, jitter=0)
     with pytest.raises(bl.BudgetExceeded, match="this query costs") as refused:
         attack(box, classes=[0, 1], steps=6, seed=3, progress=spends)
-    assert refused.value.found.queries == box.spent == 52
+    assert refused.value.partial.queries == box.spent == 52

@@ -242,8 +242,8 @@ def test_only_those_of_one_form_share_a_call_and_nobody_overtakes_their_like(loo
     for client, steps in (("a", 2), ("b", 3), ("c", 2), ("d", 2)):
         room.enter(waiting(loop, client, 1, steps))
     assert [each.charge.client for each in room.leave(2, shared_calls=True)] == ["a", "c"]
-    assert [each.charge.client for each in room.leave(2, together=False)] == ["b"]
-    assert [each.charge.client for each in room.leave(2, together=False)] == ["d"]
+    assert [each.charge.client for each in room.leave(2, shared_calls=False)] == ["b"]
+    assert [each.charge.client for each in room.leave(2, shared_calls=False)] == ["d"]
 
 
 def test_who_has_gone_is_left_out(loop: asyncio.AbstractEventLoop) -> None:
