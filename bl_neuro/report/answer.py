@@ -25,6 +25,10 @@ from bl_neuro.report.words import (
 from bl_neuro.rounding import settled
 
 NOT_COMPARED = "Not compared"
+ADD_SUBSTRATE = (
+    "With a substrate of the other arithmetic, such as snntorch beside loihi, floating point and fixed point would be "
+    "compared for this model."
+)
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,8 @@ def _without_comparisons(results: Findings) -> tuple[str, str]:
     if alike:
         return "No", f"Under the evaluator {results.judge}, every inversion scores the same on {listed(names)}."
     if len(names) < 2:
-        return NOT_COMPARED, f"This audit has one substrate, {listed(names)}: there is nothing to compare."
+        nothing = f"This audit has one substrate, {listed(names)}: there is nothing to compare."
+        return NOT_COMPARED, f"{nothing} {ADD_SUBSTRATE}" if results.of_given_model else nothing
     arithmetic = results.shared_arithmetic(names)
     if arithmetic is not None:
         return NOT_COMPARED, (

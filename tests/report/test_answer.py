@@ -117,7 +117,9 @@ def test_one_substrate_is_not_compared(make_audit: Make) -> None:
     rows = [row.model_dump() for row in plain.rows if row.substrate == "loihi"]
     answer = audit_answer(make_audit(rows=rows, verdicts=[], alike=[]))
     assert answer.word == "Not compared"
-    assert "one substrate, loihi" in answer.lead
+    assert answer.lead == "This audit has one substrate, loihi: there is nothing to compare."
+    given = audit_answer(make_audit(rows=rows, verdicts=[], alike=[], unit="restart"))
+    assert given.lead.endswith("floating point and fixed point would be compared for this model.")
 
 
 def only(results: Findings, *substrates: str) -> dict[str, Any]:
