@@ -1,4 +1,4 @@
-"""Figures that docs/results.md quotes are those of the results beside it; summaries of audits are made from their results.
+"""Figures that docs/results.md quotes are those of the results beside it; summaries of audits follow from results.
 
 The tables of the paper and of black-box MNIST were made by scripts that are no longer here: their results are records,
 with the commit of the script in them. Audits make their summaries on every processor alike: what is printed does not

@@ -30,7 +30,7 @@ from bl_neuro.training import ImageEvaluator, load_evaluator
 
 
 class Published(NamedTuple):
-    """The authors' figures: one inversion of each class. sd: of attack accuracy over 1,000 draws, where they give it."""
+    """The authors' figures: one inversion of each class. sd: of attack accuracy over 1,000 draws, where given."""
 
     attack_accuracy: float
     confidence: float
@@ -58,7 +58,7 @@ AUTHORS_ACCURACY: dict[str, tuple[float, float]] = {
 
 
 class Archive(NamedTuple):
-    """A file of the authors' inversions: what is inverted, and the shape (K, T, C, H, W). draws: probabilities of spikes."""
+    """A file of the authors' inversions: what is inverted, the shape (K, T, C, H, W). draws: probabilities of spikes."""
 
     dataset: str
     attack: str
