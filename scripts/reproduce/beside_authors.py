@@ -30,7 +30,7 @@ from bl_neuro.training import ImageEvaluator, load_evaluator
 
 
 class Published(NamedTuple):
-    """The authors' figures: one inversion of each class. sd: of attack accuracy over 1,000 draws, where they give it."""
+    """The authors' figures, of one inversion of each class. sd: of attack accuracy over draws, where they give it."""
 
     attack_accuracy: float
     confidence: float
@@ -58,7 +58,10 @@ AUTHORS_ACCURACY: dict[str, tuple[float, float]] = {
 
 
 class Archive(NamedTuple):
-    """A file of the authors' inversions: what is inverted, and the shape (K, T, C, H, W). draws: probabilities of spikes."""
+    """A file of the authors' inversions: by which attack, and its shape (K, T, C, H, W).
+
+    draws: whether it holds probabilities of spikes, of which one draw is judged.
+    """
 
     dataset: str
     attack: str
