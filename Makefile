@@ -2,9 +2,12 @@
 # PYTHON=... picks another interpreter; newer than 3.10 means without Lava.
 BIN := .venv/bin
 PYTEST_FLAGS ?= -n 2 --dist loadfile
+QUICK := not slow and not browser and not dask and not data and not lava
+# Collection takes half the time where the bytecode of the tests is kept.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-portable coverage lint format types check clean
+.PHONY: help env demo quick test test-portable coverage lint format types check clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -13,7 +16,12 @@ env:  ## make or update .venv
 	@scripts/set_up.sh
 
 demo: env  ## the whole story on bundled data, offline (OUT=folder, default runs/demo)
-	$(BIN)/bl-neuro demo $(if $(OUT),--out "$(OUT)")
+	$(BIN)/bl-neuro demo --jobs 2 $(if $(OUT),--out "$(OUT)")
+
+quick: env  ## the quick tests, in a minute and a half (SINCE=main: only of what changed since then)
+	@$(if $(SINCE),places=$$($(BIN)/python scripts/changed_tests.py $(SINCE)) || exit; \
+	[ -n "$$places" ] || { echo "nothing that changed since $(SINCE) has tests"; exit; };) \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_FLAGS) -m "$(QUICK)" --durations 5 --durations-min 2 $$places $(T)
 
 test: env  ## every test (T="..." adds pytest arguments)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_FLAGS) $(T)
@@ -21,13 +29,16 @@ test: env  ## every test (T="..." adds pytest arguments)
 test-portable: env  ## every test, as on a processor without AVX
 	OMP_NUM_THREADS=1 $(BIN)/python scripts/without_avx.py $(BIN)/python -m pytest $(PYTEST_FLAGS) $(T)
 
-coverage: env  ## the tests in one process, with coverage
-	$(BIN)/python -m coverage run -m pytest $(T)
+coverage: env  ## the share of the code that the quick tests run; fails below the floor in pyproject.toml
+	$(BIN)/python -m coverage erase
+	OMP_NUM_THREADS=1 $(BIN)/python -m coverage run -m pytest $(PYTEST_FLAGS) -m "$(QUICK)" $(T)
+	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report --skip-covered
 
-lint: env  ## style, imports, docstrings, formatting
+lint: env  ## style, docstrings, formatting, and which part imports which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo --no-cache
 
 format: env  ## format and apply safe fixes
 	$(BIN)/ruff check --fix .

@@ -3,9 +3,9 @@
     current_decay = 1    LIFBoxCell(tau_mem_inv=dv)
     current_decay < 1    LIFCell(tau_syn_inv=du, tau_mem_inv=dv)
 
-Norse computes v <- v + dv ((v_leak - v) + i): its voltage is dv times ours, so v_th = dv * threshold, and v_leak, seen
-through dv, is our bias. A network without voltage decay (dv = 0) cannot be expressed. Norse reports its voltage after
-the reset; where a neuron fired, the value before it is computed with the cell's own expression.
+Norse computes v <- v + dv ((v_leak - v) + i). Its voltage is dv times that of bl_neuro, so v_th = dv * threshold and
+v_leak equals the bias. A network without voltage decay (dv = 0) cannot be expressed. Norse reports the voltage after
+the reset; where a neuron spiked, the value before the reset is computed with the cell's own expression.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ class NorseBackend(Backend):
             neuron = layer.neuron
             if (neuron.voltage_decay == 0).any():
                 problems.append(
-                    f"layer {index}: voltage_decay 0: Norse scales its voltage by it; use a small value above 0"
+                    f"layer {index}: voltage_decay 0: Norse scales the voltage by it; use a small positive value"
                 )
             if neuron.reset == "subtract_delayed" or (neuron.reset == "subtract" and (neuron.current_decay < 1).any()):
                 problems.append(
-                    f"layer {index}: reset '{neuron.reset}': Norse resets at once, and its LIF only to a value; "
-                    "use 'zero', or 'subtract' with current_decay 1"
+                    f"layer {index}: reset '{neuron.reset}': Norse resets in the same step, and its LIF only to a "
+                    "fixed value; use 'zero', or 'subtract' with current_decay 1"
                 )
         return problems
 
@@ -64,7 +64,7 @@ class _NorseTarget(FloatTarget):
         self._steps = {index: self._make_step(index) for index, _, _ in spiking_shapes(network)}
 
     def _make_step(self, index: int) -> tuple[Any, bool]:
-        """The cell of a layer, and whether it filters its current."""
+        """The cell of a layer, and whether it has a synaptic current."""
         from norse.torch import LIFBoxCell, LIFCell
         from norse.torch.functional.lif import LIFParameters
         from norse.torch.functional.lif_box import LIFBoxParameters
@@ -89,20 +89,20 @@ class _NorseTarget(FloatTarget):
         cell, filtered = self._steps[index]
         decay, bias = self.parameter(index, "voltage_decay"), self.parameter(index, "bias")
         unit = decay * self.parameter(index, "threshold")
-        state = _rest(drive[0], filtered)
+        state = _initial_state(drive[0], filtered)
         spikes, membranes = [], []
         for inputs in drive:
-            before = state
-            fired, state = cell(inputs, before)
-            current = (bias - before.v) + (before.i + inputs) if filtered else inputs + bias - before.v
-            unreset = torch.where(fired > 0, before.v + decay * current, state.v)
+            previous = state
+            fired, state = cell(inputs, previous)
+            current = (bias - previous.v) + (previous.i + inputs) if filtered else inputs + bias - previous.v
+            unreset = torch.where(fired > 0, previous.v + decay * current, state.v)
             spikes.append(fired)
             membranes.append(unreset / unit)
         return torch.stack(spikes), torch.stack(membranes)
 
 
-def _rest(like: Tensor, filtered: bool) -> Any:
-    """Norse's state at rest: its own initial voltage would be v_leak, ours is 0."""
+def _initial_state(like: Tensor, filtered: bool) -> Any:
+    """Norse's state with all voltages and currents at 0; by default Norse would start at v_leak."""
     from norse.torch.functional.lif import LIFFeedForwardState
     from norse.torch.functional.lif_box import LIFBoxFeedForwardState
 

@@ -1,9 +1,9 @@
 """Substrate `slayer`: Lava-DL's differentiable model of Loihi, on the same integers as the exported network.
 
-Each layer is one of SLAYER's own CUBA blocks, given the integers of `deploy.quantize` in SLAYER's units (1/64 of a
-weight step). A bias goes between current and voltage, where SLAYER's `norm` stands. Input neurons are a CUBA neuron
-without a synapse, driven by whole numbers as Loihi's are. SLAYER shows its membrane before the reset. Inside 24 bits it
-is identical to Loihi; it neither wraps nor clips beyond.
+Each layer is one of SLAYER's own CUBA blocks with the integers of `deploy.quantize` in SLAYER's units (1/64 of a weight
+step). A bias is added between current and voltage, in place of SLAYER's `norm`. Input neurons are a CUBA neuron without
+a synapse, driven by integers as on Loihi. SLAYER reports the membrane potential before the reset. Within 24 bits it is
+identical to Loihi; beyond, it neither wraps nor clips.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from bl_neuro.network import Arithmetic, Network
 from bl_neuro.neuron import per_channel
 
 UNIT = 64
-"""SLAYER's weights and thresholds are Loihi's divided by this."""
+"""Factor by which SLAYER's weights and thresholds are smaller than Loihi's."""
 WEIGHT_RANGE = (-256, 254)
-"""What SLAYER's quantisation hook keeps, even values alone."""
+"""Range of weights that SLAYER's quantization hook preserves; only even values."""
 
 
 class SlayerBackend(Backend):
@@ -69,7 +69,7 @@ class _SlayerTarget(Target):
         check_choice("surrogate", surrogate, ("canonical", "native"))
         self.surrogate = surrogate
         self._fixed = {layer.index: layer for layer in quantize(network).layers}
-        with torch.random.fork_rng(devices=[]):  # SLAYER draws initial weights, which are then replaced
+        with torch.random.fork_rng(devices=[]):  # SLAYER draws random initial weights, which are then replaced
             self._blocks = {index: _make_block(layer) for index, layer in self._fixed.items()}
 
     def _run(self, spikes: Tensor, layers: bool, start: Start) -> Response:
@@ -120,9 +120,9 @@ class _SlayerTarget(Target):
 
 
 def _exact_problems(layer: FixedPointLayer) -> list[str]:
-    """What of a layer in Loihi's own integers SLAYER would compute differently, or not at all."""
+    """Properties of a layer in Loihi's integers that SLAYER computes differently or not at all."""
     problems = [
-        f"{name}: SLAYER's blocks have none; use 'loihi' or 'lava'"
+        f"{name}: SLAYER's blocks do not support it; use 'loihi' or 'lava'"
         for name in ("delay", "recurrent")
         if getattr(layer.source, name, None) is not None
     ]
@@ -135,23 +135,23 @@ def _exact_problems(layer: FixedPointLayer) -> list[str]:
     low, high = WEIGHT_RANGE
     if (layer.weight % 2).any() or (layer.weight < low).any() or (layer.weight > high).any():
         problems.append(
-            f"weight: SLAYER rounds to even values in {low}..{high}, which these are not; use 'loihi' or 'lava'"
+            f"weight: expected even values in {low}..{high}, to which SLAYER would round these; use 'loihi' or 'lava'"
         )
     elif isinstance(layer.source, Dense) and not survives_encoding(layer.weight):
         problems.append(
-            "weight: Loihi's encoding of this matrix does not keep its values, SLAYER would; use 'loihi' or 'lava'"
+            "weight: Loihi's encoding changes this matrix, which SLAYER does not reproduce; use 'loihi' or 'lava'"
         )
     return problems
 
 
 def _whole_drive(layer: Input, values: Tensor) -> Tensor:
-    """What input neurons are driven with: weight * x + bias, toward zero; the gradient passes through."""
+    """Drive of input neurons: weight * x + bias, rounded toward zero with a straight-through gradient."""
     exact = values.to(torch.float64) * torch.as_tensor(layer.weight.copy()) + torch.as_tensor(layer.bias.copy())
     return (exact + (exact.detach().trunc() - exact.detach())).to(torch.float32)
 
 
 def _make_block(layer: FixedPointLayer) -> Any:
-    """SLAYER's block for a layer, with the layer's integers in it."""
+    """SLAYER's block with the integers of a layer."""
     import lava.lib.dl.slayer as slayer
 
     parameters = {"threshold": layer.threshold / UNIT, "current_decay": 0.0, "voltage_decay": 0.0}

@@ -2,11 +2,11 @@
 
     current_decay = 1, bias    Leaky(beta=1-dv) on x + bias
     current_decay < 1          Synaptic(alpha=1-du, beta=1-dv)
-    current_decay < 1, bias    Synaptic has no place for a bias: Leaky(beta=1-du, no reset) filters the current, and
+    current_decay < 1, bias    Synaptic does not support a bias: Leaky(beta=1-du, no reset) filters the current, and
                                Leaky(beta=1-dv) integrates it with the bias; the same equations
 
-`reset_mechanism="zero", reset_delay=False` is the canonical reset. snnTorch reports its membrane after the reset; where
-a neuron fired, the value before it is computed with the cell's own expression.
+`reset_mechanism="zero", reset_delay=False` is the canonical reset. snnTorch reports the membrane potential after the
+reset; where a neuron spiked, the value before the reset is computed with the cell's own expression.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class SnnTorchBackend(Backend):
     def problems(cls, network: Network) -> list[str]:
         """See `Backend.problems`."""
         return [
-            f"layer {index}: reset 'subtract' (without delay): snnTorch decides spikes with a lowered membrane where "
-            "it stays above the threshold; use 'zero' or 'subtract_delayed'"
+            f"layer {index}: reset 'subtract' (without delay): where the membrane potential stays above the threshold, "
+            "snnTorch reduces it before the comparison; use 'zero' or 'subtract_delayed'"
             for index, layer, _ in spiking_shapes(network)
             if layer.neuron.reset not in _RESETS
         ] + wiring_problems(network, "snnTorch")
@@ -65,7 +65,7 @@ class _SnnTorchTarget(FloatTarget):
         self._cells = {index: self._make_cells(index) for index, _, _ in spiking_shapes(network)}
 
     def _make_cells(self, index: int) -> tuple[Any, Any | None]:
-        """The spiking cell of a layer, and the cell that filters its current where one is needed."""
+        """The spiking cell of a layer, and the cell that filters its synaptic current, if needed."""
         import snntorch
 
         mechanism, delay = _RESETS[self._neuron(index).reset]
@@ -83,7 +83,7 @@ class _SnnTorchTarget(FloatTarget):
         else:
             current = snntorch.Leaky(beta=keep_current, reset_mechanism="none", spike_grad=_heaviside)
             cells = snntorch.Leaky(beta=beta, **options), (current.to(self.dtype) if filtered else None)
-        for cell in cells:  # snnTorch keeps every neuron ever made alive in this list
+        for cell in cells:  # this list would keep every neuron ever created in memory
             with suppress(ValueError):
                 snntorch.SpikingNeuron.instances.remove(cell)
         return cells[0].to(self.dtype), cells[1]
@@ -102,17 +102,17 @@ class _SnnTorchTarget(FloatTarget):
         spikes: Any = [voltage] * len(drive) if tracked else torch.empty_like(drive)
         membranes: Any = [voltage] * len(drive) if tracked else torch.empty_like(drive)
         for step, inputs in enumerate(drive):
-            before = voltage
+            previous = voltage
             if synaptic:
-                fired, current, voltage = cell(inputs, current, before)
+                fired, current, voltage = cell(inputs, current, previous)
                 received = current
             else:
                 current = inputs if current_cell is None else current_cell(inputs, current)[1]
                 received = current + bias if biased else current
-                fired, voltage = cell(received, before)
+                fired, voltage = cell(received, previous)
             unreset = voltage
             if not delayed:
-                unreset = torch.where(fired > 0, cell.beta * before + received, voltage)
-            spikes[step] = fired.to(self.dtype)  # snnTorch's own surrogates put out float32
+                unreset = torch.where(fired > 0, cell.beta * previous + received, voltage)
+            spikes[step] = fired.to(self.dtype)  # snnTorch's own surrogates return float32
             membranes[step] = unreset / threshold
         return (torch.stack(spikes), torch.stack(membranes)) if tracked else (spikes, membranes)

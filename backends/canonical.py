@@ -1,10 +1,11 @@
-"""The one canonical surrogate gradient, for whatever states a substrate went through.
+"""The canonical surrogate gradient, applied to the states that a substrate computed.
 
     dS/dv = 1 / (1 + k |v - threshold| / threshold)^2,   k = 25,   reset detached
 
-The forward pass is the substrate's own; only the states it visited enter here. With m = v / threshold, the gradient
-runs back through u[t] = (1-du) u[t-1] + x[t] and v[t] = (1-dv) v[t-1] + u[t], where the factor that a reset puts on
-the state is a constant. So what differs between substrates is what they computed, not which library differentiated.
+The forward pass is the substrate's own; only the recorded states enter here. With m = v / threshold, the gradient runs
+backward through u[t] = (1-du) u[t-1] + x[t] and v[t] = (1-dv) v[t-1] + u[t]; the factor that a reset applies to the
+state is treated as a constant. Gradients of two substrates therefore differ only by the states they computed, not by
+the library that differentiates.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from torch import Tensor
 from bl_neuro.neuron import TIE, Reset
 
 SLOPE = 25.0
-"""k: how narrow the surrogate is around the threshold."""
+"""Slope k of the surrogate: a larger value makes it narrower around the threshold."""
 
 
 def surrogate(membrane: Tensor, slope: float = SLOPE) -> Tensor:
-    """dS/dv at membrane = v / threshold: in (0, 1], highest at the threshold."""
+    """dS/dv at membrane = v / threshold: in (0, 1], with its maximum at the threshold."""
     return (membrane - 1.0).abs_().mul_(slope).add_(1.0).square_().reciprocal_()
 
 
@@ -67,7 +68,7 @@ class _Canonical(torch.autograd.Function):
         to_drive = torch.empty_like(membrane)
         voltage = torch.zeros_like(membrane[0])  # gradient arriving at v[t], first from v[t+1]
         current = torch.zeros_like(voltage)
-        for step in range(len(membrane) - 1, -1, -1):  # in place, a step at a time: what a step needs stays in cache
+        for step in range(len(membrane) - 1, -1, -1):  # one step at a time, in place: stays in cache
             if ctx.reset == "zero":
                 voltage.addcmul_(voltage, spikes[step], value=-1.0)
             voltage.mul_(keep_voltage)

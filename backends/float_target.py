@@ -1,4 +1,4 @@
-"""What snnTorch and Norse share: torch synapses in one product over all steps, then the library's own neurons."""
+"""Common code of the snnTorch and Norse targets: torch synapses over all time steps, then the library's own neurons."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ Surrogate = Literal["canonical", "native"]
 
 
 class FloatTarget(Target):
-    """A network in floating point. Subclasses run one layer's neurons with their library's cells.
+    """A network in floating point. Subclasses run the neurons of a layer with their library's cells.
 
-    precision: "float64" (promises spikes identical to the reference) or "float32". surrogate: "canonical", the one
-    gradient of every substrate, or "native", the library's own autograd with its own default surrogate.
+    precision: "float64" (promises spikes identical to the reference) or "float32". surrogate: "canonical", the same
+    surrogate gradient on every substrate, or "native", the library's autograd with its default surrogate.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class FloatTarget(Target):
 
     @abstractmethod
     def _neurons(self, index: int, drive: Tensor) -> tuple[Tensor, Tensor]:
-        """Spikes and membrane (T, B, *shape) of the neurons of layer `index`, driven by `drive`, from rest."""
+        """Spikes and membrane (T, B, *shape) of layer `index` with weighted input `drive`, from the zero state."""
 
     def _run(self, spikes: Tensor, layers: bool, start: Start) -> Response:
         steps = spikes.shape[0]
@@ -91,7 +91,7 @@ class FloatTarget(Target):
         return self._tensor(index, self._neuron(index).parameters()[name])
 
     def firing_threshold(self, index: int) -> Tensor:
-        """What the voltages of layer `index` are compared with, see `CubaLIF.firing_threshold`."""
+        """The value that the voltages of layer `index` are compared with, see `CubaLIF.firing_threshold`."""
         return self._tensor(index, self._neuron(index).firing_threshold)
 
     def _tensor(self, index: int, array: FloatArray) -> Tensor:
@@ -99,13 +99,13 @@ class FloatTarget(Target):
 
 
 def check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    """Raises InputError where `value` is not one of `allowed`."""
+    """Raises InputError if `value` is not one of `allowed`."""
     if value not in allowed:
         raise InputError(f"{name}: expected one of {', '.join(allowed)}, found {value!r}")
 
 
 def synapse(layer: Layer, weight: Tensor, values: Tensor) -> Tensor:
-    """Weighted input (T, B, *shape) of a spiking layer, one product over all steps."""
+    """Weighted input (T, B, *shape) of a spiking layer, in one product over all time steps."""
     if isinstance(layer, Input):
         return values * weight + torch.as_tensor(layer.bias.copy(), dtype=weight.dtype)
     if isinstance(layer, Dense):
@@ -118,19 +118,19 @@ def synapse(layer: Layer, weight: Tensor, values: Tensor) -> Tensor:
 
 
 def real_weight(layer: Input | Dense | Conv, arithmetic: Arithmetic) -> FloatArray:
-    """The weights to multiply with in floating point; of a network in Loihi's arithmetic those it computes with."""
+    """The weights in floating point; for a network in Loihi's arithmetic the effective weights after encoding."""
     if arithmetic == "loihi" and isinstance(layer, Dense) and layer.weight.any():
         return effective_weights(layer.weight.astype(np.int64))
     return layer.weight.copy()
 
 
 def wiring_problems(network: Network, library: str) -> list[str]:
-    """What of delays, recurrent synapses and thresholds of zero a substrate in floating point declines."""
+    """Delays, recurrent synapses and zero thresholds in `network`, which a floating-point substrate cannot hold."""
     problems = []
     for index, layer, _ in spiking_shapes(network):
         for name in ("delay", "recurrent"):
             if getattr(layer, name, None) is not None:
-                problems.append(f"layer {index}: {name}: {library} has no such synapses; use 'loihi' or 'lava'")
+                problems.append(f"layer {index}: {name}: not supported by {library}; use 'loihi' or 'lava'")
         if not layer.neuron.threshold.all():
             problems.append(f"layer {index}: threshold 0: {library} divides by it; use 'loihi' or 'lava'")
     return problems
@@ -141,7 +141,7 @@ def shape_step(layer: Layer, values: Tensor) -> Tensor:
     if isinstance(layer, Flatten):
         return values.flatten(2)
     if isinstance(layer, SPIKING):
-        raise InputError(f"{layer} does more than change the shape")
+        raise InputError(f"expected a layer that only changes the shape, found {layer}")
     images = values.reshape(-1, *values.shape[2:])
     pooled = F.avg_pool2d(images, layer.size, layer.stride, divisor_override=1)
     if not isinstance(layer, SumPool):

@@ -37,6 +37,26 @@ from bl_neuro.errors import (
 if TYPE_CHECKING:
     from bl_neuro import attacks
     from bl_neuro.access import BlackBox, WhiteBox
+    from bl_neuro.api.attack import attack_network
+    from bl_neuro.api.audit import audit, audit_model, load_audit
+    from bl_neuro.api.compare import compare
+    from bl_neuro.api.doctor import doctor
+    from bl_neuro.api.experiment import Experiment
+    from bl_neuro.api.export import export
+    from bl_neuro.api.inspect import inspect
+    from bl_neuro.api.plan import plan_audit
+    from bl_neuro.api.train import train
+    from bl_neuro.api.verify import verify
+    from bl_neuro.attacks import (
+        BrainLeaksV1,
+        BrainLeaksV2,
+        BrainLeaksV2Gradient,
+        CmaEs,
+        GradientInversion,
+        OnePlusOneEs,
+        RandomSearch,
+        TransferAttack,
+    )
     from bl_neuro.backends import available_substrates, open_target
     from bl_neuro.interop import from_norse, from_slayer, from_snntorch, from_state_dict
     from bl_neuro.layers import AveragePool, Conv, Dense, Flatten, Input, SumPool
@@ -48,23 +68,43 @@ if TYPE_CHECKING:
 _LAZY = {
     "AveragePool": "bl_neuro.layers",
     "BlackBox": "bl_neuro.access",
+    "BrainLeaksV1": "bl_neuro.attacks",
+    "BrainLeaksV2": "bl_neuro.attacks",
+    "BrainLeaksV2Gradient": "bl_neuro.attacks",
+    "CmaEs": "bl_neuro.attacks",
     "Conv": "bl_neuro.layers",
     "CubaLIF": "bl_neuro.neuron",
     "Dense": "bl_neuro.layers",
+    "Experiment": "bl_neuro.api.experiment",
     "Flatten": "bl_neuro.layers",
+    "GradientInversion": "bl_neuro.attacks",
     "Input": "bl_neuro.layers",
     "Network": "bl_neuro.network",
+    "OnePlusOneEs": "bl_neuro.attacks",
+    "RandomSearch": "bl_neuro.attacks",
     "RemoteBlackBox": "bl_neuro.remote",
     "SumPool": "bl_neuro.layers",
+    "TransferAttack": "bl_neuro.attacks",
     "WhiteBox": "bl_neuro.access",
+    "audit": "bl_neuro.api.audit",
+    "audit_model": "bl_neuro.api.audit",
+    "attack_network": "bl_neuro.api.attack",
     "available_substrates": "bl_neuro.backends",
+    "compare": "bl_neuro.api.compare",
+    "doctor": "bl_neuro.api.doctor",
+    "export": "bl_neuro.api.export",
     "from_norse": "bl_neuro.interop",
     "from_slayer": "bl_neuro.interop",
     "from_snntorch": "bl_neuro.interop",
     "from_state_dict": "bl_neuro.interop",
+    "inspect": "bl_neuro.api.inspect",
     "load": "bl_neuro.model_file",
+    "load_audit": "bl_neuro.api.audit",
     "open_target": "bl_neuro.backends",
+    "plan_audit": "bl_neuro.api.plan",
     "save": "bl_neuro.model_file",
+    "train": "bl_neuro.api.train",
+    "verify": "bl_neuro.api.verify",
 }
 _LAZY_MODULES = ("attacks", "data", "drawing", "leakage", "mitigations", "reference", "report", "testing", "training")
 
@@ -73,7 +113,11 @@ __all__ = [
     "AveragePool",
     "BlNeuroError",
     "BlackBox",
+    "BrainLeaksV1",
+    "BrainLeaksV2",
+    "BrainLeaksV2Gradient",
     "BudgetExceeded",
+    "CmaEs",
     "Conv",
     "CubaLIF",
     "DataError",
@@ -82,8 +126,10 @@ __all__ = [
     "EndpointProtocolError",
     "EndpointRefused",
     "EndpointUnavailable",
+    "Experiment",
     "ExperimentError",
     "Flatten",
+    "GradientInversion",
     "Input",
     "InputError",
     "MissingDependency",
@@ -92,26 +138,40 @@ __all__ = [
     "NetworkError",
     "NotDifferentiable",
     "NotRevealed",
+    "OnePlusOneEs",
     "PluginError",
+    "RandomSearch",
     "RemoteBlackBox",
     "ReportError",
     "SubstrateError",
     "SubstrateFailed",
     "SumPool",
     "TargetClosed",
+    "TransferAttack",
     "UnknownSubstrate",
     "Unsupported",
     "WhiteBox",
     "__version__",
+    "attack_network",
     "attacks",
+    "audit",
+    "audit_model",
     "available_substrates",
+    "compare",
+    "doctor",
+    "export",
     "from_norse",
     "from_slayer",
     "from_snntorch",
     "from_state_dict",
+    "inspect",
     "load",
+    "load_audit",
     "open_target",
+    "plan_audit",
     "save",
+    "train",
+    "verify",
 ]
 
 

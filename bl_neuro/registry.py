@@ -14,12 +14,19 @@ import importlib
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from bl_neuro._version import __version__
 from bl_neuro.errors import BlNeuroError, InputError, PluginError
 
 Part = TypeVar("Part")
+
+
+class BrokenPart(NamedTuple):
+    """A part that cannot be used: the package that adds it, and what is wrong."""
+
+    package: str
+    reason: str
 
 
 class Registry(Generic[Part]):
@@ -73,20 +80,18 @@ class Registry(Generic[Part]):
         broken = self.broken()
         return {name: self.find(name) for name in self.names if name in self.ours or name not in broken}
 
-    def broken(self) -> dict[str, str]:
+    def broken(self) -> dict[str, BrokenPart]:
         """The parts of other packages that cannot be used, by name, each with the reason."""
-        reasons = {}
+        broken = {}
         for name, points in self._added.items():
-            if name in self.ours:
-                reasons[name] = (
-                    f"{_packages(points)} adds a {self.noun} '{name}', which is the name of one of bl-neuro's"
-                )
-                continue
+            package = _packages(points)
             try:
+                if name in self.ours:
+                    raise PluginError(f"{self.noun} '{name}': {package} adds it, but bl-neuro has its own of this name")
                 self._loaded(name, points)
             except PluginError as error:
-                reasons[name] = str(error)
-        return reasons
+                broken[name] = BrokenPart(package, str(error))
+        return broken
 
     def package(self, name: str) -> str:
         """The package that a part comes from and its version, such as "bl-neuro 1.2"."""

@@ -1,8 +1,8 @@
-"""Numbers as text, the same on every processor.
+"""Numbers as text, and numbers to compare, the same on every processor.
 
 A mean of .8875 may come out as 0.8875000000000001 on one processor and as 0.8874999999999999 on another, because they
 add its terms in another order. Rounded as they are, the two print as 0.888 and 0.887. Every figure in a table, a
-summary or a sentence therefore goes through `fixed`.
+summary or a sentence therefore goes through `fixed`, and a mean that is compared with another goes through `settled`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,11 @@ GUARD = 6
 """Decimals beyond those printed that are trusted: a figure of three decimals is first rounded to nine."""
 _EXACT = Context(prec=400)
 """Digits for any float64, which has at most 309 before the point."""
+
+
+def settled(value: float) -> float:
+    """The value to nine decimals: means that are equal but for the order of their terms are equal then."""
+    return round(float(value), 9)
 
 
 def fixed(value: float, places: int, form: str = "") -> str:

@@ -1,21 +1,22 @@
 """The attribution ladder: one trained network, deployed one step at a time.
 
-| rung | what is new | arithmetic |
+| rung | what changes | arithmetic |
 |---|---|---|
 | float | nothing: the network as trained | real |
-| weights | weights are those which Loihi holds, in the units of the trained network | real |
-| decays | decays in 1 / 4096 and biases in mantissas too: every parameter is Loihi's | real |
-| state | current and voltage are integers of 24 bits, decayed toward zero | loihi |
+| weights | weights are rounded to Loihi's grid, in the units of the trained network | real |
+| decays | decays are rounded to multiples of 1 / 4096 and biases to mantissas: every parameter is Loihi's | real |
+| state | synaptic current and membrane voltage are 24-bit integers, decayed toward zero | loihi |
 
-Two rungs differ in one step alone, so that a difference in leakage between them is that step's. The threshold has no
-rung: `deploy.quantize` scales each row so that it is a whole number without being rounded. The last two rungs hold the
-same network, which substrates of real arithmetic take as real numbers; see `Network.arithmetic`.
+Adjacent rungs differ in one step only, so a difference in leakage between them is the effect of that step. The
+threshold has no rung: `deploy.quantize` scales each row of weights so that the threshold is an integer without being
+rounded. The last two rungs hold the same network; substrates with real arithmetic read its integers as real numbers
+(see `Network.arithmetic`).
 
     for rung in ladder(network):
         with bl.open_target(rung.network, {"real": "snntorch", "loihi": "loihi"}[rung.arithmetic]) as target:
             ...
 
-What the attacker is shown (`access.REVEALS`) makes the rungs above: the last of these on one substrate, seen in turn.
+The rungs above these vary what the attacker observes (`access.REVEALS`) of the last rung on one substrate.
 """
 
 from __future__ import annotations
@@ -35,15 +36,15 @@ STEPS: dict[RungName, str] = {
     "decays": "decays and biases rounded",
     "state": "fixed-point state",
 }
-"""What is new on each rung, in words."""
+"""What changes on each rung, in words."""
 
 
 @dataclass(frozen=True, eq=False)
 class Rung:
     """One step of deployment.
 
-    arithmetic: that of the substrates which run it, `Backend.arithmetic`: "real" (snntorch, norse) or "loihi" (loihi,
-    lava, and slayer where no state leaves 24 bits). It may differ from the network's.
+    arithmetic: that of the substrates that run this rung (`Backend.arithmetic`): "real" (snntorch, norse) or "loihi"
+    (loihi, lava, and slayer where no state exceeds 24 bits). It may differ from `network.arithmetic`.
     """
 
     name: RungName
@@ -52,21 +53,21 @@ class Rung:
 
     @property
     def step(self) -> str:
-        """What is new against the rung before, in words."""
+        """What changes from the previous rung, in words."""
         return STEPS[self.name]
 
 
 def ladder(network: Network) -> tuple[Rung, ...]:
-    """The rungs of `network`, from float to fixed point. Of one in Loihi's arithmetic, the last two.
+    """The rungs of `network`, from float to fixed point; only the last two for a network in Loihi's arithmetic.
 
     Raises:
-        Unsupported: Loihi cannot hold it; every layer and parameter that stands in the way is named.
+        Unsupported: Loihi cannot hold the network; the message names every layer and parameter that prevents it.
     """
     fixed = quantize(network)
-    stated = fixed.stated
+    integers = fixed.as_loihi
     last = (
-        Rung("decays", stated, "real"),
-        Rung("state", stated, "loihi"),
+        Rung("decays", integers, "real"),
+        Rung("state", integers, "loihi"),
     )
     if network.arithmetic == "loihi":
         return last

@@ -1,7 +1,7 @@
-"""How far the states of a layer can go on Loihi, where 24 bits hold them: bounds beforehand, and a look afterwards.
+"""Whether the states of a layer stay within Loihi's 24 bits: bounds a priori, and a check on recorded inputs.
 
-Bounds: a sum a of weights reaches at most the largest row sum of |weight|; with rounding toward zero, u and v then
-stay below the geometric series of their decay (`min(steps, 4096 / decay)` terms):
+Bounds: the weighted input a of a neuron is at most the largest row sum of |weight|; with rounding toward zero, the
+current u and the voltage v stay below the geometric series of their decay (`min(steps, 4096 / decay)` terms):
 
     |u| <= 64 |a| min(steps, 4096 / iDecay)        |v| <= (|u| + 64 |bias|) min(steps, 4096 / vDecay)
 """
@@ -25,26 +25,26 @@ from bl_neuro.network import Network
 from bl_neuro.neuron import per_neuron
 
 STATE_LIMIT = 2**23
-"""Where 24 signed bits end: the current wraps and the voltage is clipped."""
+"""Limit of 24 signed bits: beyond it the current wraps around and the voltage is clipped."""
 UNIT = 64
-"""States of Loihi in one step of a weight, a bias or a threshold."""
+"""Factor between a weight, bias or threshold mantissa and the units of Loihi's states."""
 
 
 @dataclass(frozen=True)
 class StateBound:
-    """Largest |u| and |v| that any spikes can bring about, in Loihi's units; infinite where nothing bounds them."""
+    """Largest |u| and |v| that any input spikes can cause, in Loihi's units; infinite where unbounded."""
 
     current: float
     voltage: float
 
     @property
     def fits(self) -> bool:
-        """Whether no input at all can make a state leave 24 bits."""
+        """Whether the states stay within 24 bits for every input."""
         return max(self.current, self.voltage) < STATE_LIMIT
 
 
 def state_bound(layer: FixedPointLayer, steps: int | None = None) -> StateBound:
-    """Bounds for samples of `steps` steps, or of any length. Input neurons take any value: nothing bounds them."""
+    """Bounds for samples of `steps` time steps, or of any length. Input neurons take any value and are unbounded."""
     if isinstance(layer.source, Input):
         return StateBound(math.inf, math.inf)
     sums = _row_sums(layer)
@@ -55,14 +55,14 @@ def state_bound(layer: FixedPointLayer, steps: int | None = None) -> StateBound:
 
 
 def _row_sums(layer: FixedPointLayer) -> float:
-    """The largest sum of |weight| that one neuron can receive in a step."""
+    """The largest sum of |weight| that one neuron can receive in a time step."""
     weight: Any = np.abs(layer.weight)
     if isinstance(layer.source, Dense) and layer.weight.any():  # encoding may round a weight away from zero
         weight = np.maximum(weight, np.abs(effective_weights(layer.weight)))
     rows = weight.reshape(len(weight), -1).sum(axis=1)
     recurrent = getattr(layer.source, "recurrent", None)
     if recurrent is not None:
-        rows = rows + 2 * np.abs(recurrent).sum(axis=1)  # twice: its encoding too may round away from zero
+        rows = rows + 2 * np.abs(recurrent).sum(axis=1)  # twice: its encoding may round away from zero as well
     return float(rows.max())
 
 
@@ -73,9 +73,9 @@ def _series(decay: IntArray, steps: int | None) -> float:
 
 
 def leaves_24_bits(layer: FixedPointLayer, values: Any) -> bool:
-    """Whether a state left 24 bits where spikes, or values of input neurons, (T, B, *input) reached the layer.
+    """Whether a state exceeds 24 bits when the layer receives `values`, spikes or real inputs of shape (T, B, *input).
 
-    For a layer without delays and recurrent synapses that started aligned, with its first input.
+    Valid for a layer without delays or recurrent synapses that starts aligned, with its first input.
     """
     if state_bound(layer, len(values)).fits:
         return False
@@ -94,7 +94,7 @@ def leaves_24_bits(layer: FixedPointLayer, values: Any) -> bool:
 
 
 def _sums(layer: FixedPointLayer, frame: Any) -> IntArray:
-    """Sums of weights (B, *shape) for one frame (B, *input)."""
+    """Weighted inputs (B, *shape) for one frame (B, *input)."""
     if isinstance(layer.source, Input):
         return input_drive(layer.source, frame)
     source, values = layer.source, torch.from_numpy(np.ascontiguousarray(frame)).double()
@@ -103,8 +103,8 @@ def _sums(layer: FixedPointLayer, frame: Any) -> IntArray:
         sums = F.conv2d(values, weight, None, source.stride, source.padding, source.dilation, source.groups)
     else:
         sums = F.linear(values, weight)
-    found: FloatArray = sums.numpy()
-    return found.astype(np.int64)
+    result: FloatArray = sums.numpy()
+    return result.astype(np.int64)
 
 
 def _decayed(state: IntArray, keep: IntArray) -> IntArray:
@@ -113,6 +113,6 @@ def _decayed(state: IntArray, keep: IntArray) -> IntArray:
 
 
 def never_spikes(network: Network) -> bool:
-    """Whether no voltage that Loihi holds is above the thresholds of the outputs, as Lava-DL exports those it reads."""
+    """Whether no voltage that Loihi can hold exceeds the output thresholds, as in Lava-DL's exported readouts."""
     last = [layer for layer in network.layers if isinstance(layer, SPIKING)][-1]
     return network.arithmetic == "loihi" and bool((last.neuron.threshold >= THRESHOLD_MAX - 1).all())

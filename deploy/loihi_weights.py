@@ -1,7 +1,7 @@
-"""What Loihi really multiplies with: netx's encoding of a dense weight matrix, and Lava's clipping and truncation.
+"""The weights that Loihi multiplies with: netx's encoding of a dense matrix, and Lava's clipping and truncation.
 
-netx reads a dense matrix, scales it up by a power of two to use the synapse's 8 bits, and says with how many bits it
-is stored; Lava derives the sign mode again, clips, truncates low bits, and shifts the accumulated sum back down.
+netx reads a dense matrix, scales it up by a power of two to use the 8 bits of a synapse, and states how many bits
+store it; Lava derives the sign mode again, clips, truncates low bits, and shifts the accumulated sum back down.
 Source: lava-dl 0.6.0 `netx.utils.optimize_weight_bits`, lava-nc 0.10.0 `lava.utils.weightutils`.
 """
 
@@ -15,7 +15,7 @@ from bl_neuro.arrays import FloatArray, IntArray
 
 
 def stored_weights(weight: IntArray) -> tuple[IntArray, int]:
-    """The integers held in the synapses, and the right shift applied to every sum of them.
+    """The integers stored in the synapses, and the right shift applied to every sum of them.
 
     weight: (out, in) integers as netx reads them from the file, not all zero.
     """
@@ -24,31 +24,31 @@ def stored_weights(weight: IntArray) -> tuple[IntArray, int]:
 
 
 def stored_together(weights: list[IntArray]) -> tuple[list[IntArray], int]:
-    """The same for matrices (out, in) that netx encodes side by side, as it does with recurrent synapses.
+    """Like `stored_weights`, for matrices (out, in) that netx encodes jointly, as it does for recurrent synapses.
 
-    netx finds one shift and one number of bits for all of them; Lava derives the sign mode of each by itself.
+    netx chooses one shift and one number of bits for all of them; Lava derives the sign mode of each matrix separately.
     """
-    together = np.hstack(weights)
-    low, high = int(together.min()), int(together.max())
+    stacked = np.hstack(weights)
+    low, high = int(stacked.min()), int(stacked.max())
     if low < 0 < high and (high > 254 or low < -256):
-        together = np.clip(together, -256, 254)
-        low, high = int(together.min()), int(together.max())
+        stacked = np.clip(stacked, -256, 254)
+        low, high = int(stacked.min()), int(stacked.max())
     mixed = low < 0 <= high
     shift = _scale_bits(low, high, mixed)
-    lost = shift + _shared_zero_bits(together) - mixed
-    scaled = together << shift if shift >= 0 else together * 0  # netx shifts int32 by a negative count: all bits go
+    lost_bits = shift + _shared_zero_bits(stacked) - mixed
+    scaled = stacked << shift if shift >= 0 else stacked * 0  # netx shifts int32 by a negative count, which clears it
     parts = np.split(scaled, np.cumsum([weight.shape[1] for weight in weights])[:-1], axis=1)
-    return [_clipped_and_truncated(part, lost) for part in parts], shift
+    return [_clipped_and_truncated(part, lost_bits) for part in parts], shift
 
 
 def effective_weights(weight: IntArray) -> FloatArray:
-    """The weights of one spike as real numbers: what the stored integers stand for before the sum is rounded down."""
+    """The stored weights as real numbers, before the accumulated sum is rounded down."""
     stored, shift = stored_weights(weight)
     return np.ldexp(stored.astype(np.float64), -shift)
 
 
 def survives_encoding(weight: IntArray) -> bool:
-    """Whether Loihi computes with exactly these dense weights."""
+    """Whether netx's encoding keeps these dense weights exactly."""
     if not weight.any():
         return False  # netx raises on a matrix of zeros
     stored, shift = stored_weights(weight)
@@ -66,9 +66,9 @@ def _scale_bits(low: int, high: int, mixed: bool) -> int:
 
 
 def _shared_zero_bits(weight: IntArray) -> int:
-    """How many low bits are zero in every weight, 8 at most."""
-    seen = int(np.bitwise_or.reduce(np.abs(weight), axis=None))
-    return min(8, (seen & -seen).bit_length() - 1) if seen else 8
+    """Number of low bits that are zero in every weight, at most 8."""
+    used_bits = int(np.bitwise_or.reduce(np.abs(weight), axis=None))
+    return min(8, (used_bits & -used_bits).bit_length() - 1) if used_bits else 8
 
 
 def _clipped_and_truncated(weight: IntArray, lost_bits: int) -> IntArray:

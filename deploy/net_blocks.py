@@ -1,6 +1,7 @@
-"""From the blocks of a `.net` file to layers: input, flatten, dense, dense_rec and conv, each wholly checked.
+"""From the blocks of a `.net` file to layers: input, flatten, dense, dense_rec and conv, each fully validated.
 
-Shapes in files are channels first, like ours; arrays over the single neurons of an image lie as netx's, width first.
+Shapes in files are channels first, as in bl_neuro; arrays with one value per neuron of an image are width first, as in
+netx.
 """
 
 from __future__ import annotations
@@ -34,9 +35,10 @@ GEOMETRY_KEYS = ("inChannels", "outChannels", "kernelSize", "stride", "padding",
 
 @dataclass
 class Chain:
-    """The layers so far. shape: of what they put out, None where a problem hides it.
+    """The layers read so far.
 
-    input_shape: what the network takes, where that is known before the first block is read.
+    shape: their output shape, None where a problem hides it. input_shape: input shape of the network, if known before
+    the first block is read. broken: whether a block could not be read.
     """
 
     input_shape: Shape | None = None
@@ -48,38 +50,38 @@ class Chain:
         self.shape = self.input_shape
 
     def start(self, shape: Shape) -> None:
-        """What the network takes, stated by its first block."""
+        """Sets the input shape of the network, as its first block declares it."""
         self.input_shape = self.shape = shape
 
-    def append(self, block: CheckedGroup, layer: Layer | None, stated: Shape | None) -> None:
-        """Adds a layer, or goes on with the shape that the file states where it has a problem."""
+    def append(self, block: CheckedGroup, layer: Layer | None, declared: Shape | None) -> None:
+        """Adds a layer; where the layer has a problem, continues with the shape that the file declares."""
         if layer is None or self.shape is None:
-            self.shape, self.broken = stated, True
+            self.shape, self.broken = declared, True
             return
         self.layers.append(layer)
         try:
-            found: Shape | None = layer.output_shape(self.shape)
+            actual: Shape | None = layer.output_shape(self.shape)
         except NetworkError as error:
             for problem in error.problems:
                 block.complain(problem)
-            found = None
-        if found is not None and stated is not None and math.prod(found) != math.prod(stated):
-            block.complain(f"shape: expected {found}, found {stated}")
-        self.shape = stated if found is None else found
+            actual = None
+        if actual is not None and declared is not None and math.prod(actual) != math.prod(declared):
+            block.complain(f"shape: expected {actual}, found {declared}")
+        self.shape = declared if actual is None else actual
 
 
 def add_block(chain: Chain, block: CheckedGroup, index: int) -> None:
-    """Reads one block of a file and adds its layers to `chain`; problems are noted on the block."""
+    """Reads one block of a file and adds its layers to `chain`; problems are recorded on the block."""
     kind = block.text("type")
     if kind is None:
         chain.append(block, None, None)
         return
-    named = CheckedGroup(block.handle, f"{block.place} ({kind[:20]})", block.budget, block.problems)
+    labelled = CheckedGroup(block.handle, f"{block.place} ({kind[:20]})", block.budget, block.problems)
     if kind in READERS:
         if kind == "input" and index > 0:
-            named.complain("an input block comes first or not at all")
+            labelled.complain("an input block can only be the first block")
             return
-        READERS[kind](chain, named)
+        READERS[kind](chain, labelled)
         return
     if kind in NOT_IN_NETX:
         reason = "netx does not implement it; read the blocks before it with layers="
@@ -87,8 +89,8 @@ def add_block(chain: Chain, block: CheckedGroup, index: int) -> None:
         reason = "complex weights belong to resonate-and-fire neurons, which are not CUBA-LIF"
     else:
         reason = f"unknown; expected one of {', '.join(READERS)}"
-    named.complain(f"block '{kind[:20]}': {reason}")
-    chain.append(named, None, None)
+    labelled.complain(f"block '{kind[:20]}': {reason}")
+    chain.append(labelled, None, None)
 
 
 def _input(chain: Chain, block: CheckedGroup) -> None:
@@ -98,12 +100,12 @@ def _input(chain: Chain, block: CheckedGroup) -> None:
         block.complain(f"shape: expected (features,) or (channels, height, width), found {shape}")
         shape = None
     if shape is not None and chain.input_shape not in (None, shape):
-        block.complain(f"shape: expected {chain.input_shape}, the input_shape that was given, found {shape}")
+        block.complain(f"shape: expected {chain.input_shape}, the given input_shape, found {shape}")
     elif shape is not None:
         chain.start(shape)
     if "neuron" not in keys:
         for key in sorted({"weight", "bias"} & set(keys)):
-            block.complain(f"{key}: means nothing without a neuron group")
+            block.complain(f"{key}: has no effect without a neuron group")
         return
     drive = {key: _netx_int(block, key, keys, default) for key, default in (("weight", 64), ("bias", 0))}
     neuron = cuba_neuron(block, shape, np.zeros(()))
@@ -114,7 +116,7 @@ def _input(chain: Chain, block: CheckedGroup) -> None:
 
 
 def _netx_int(block: CheckedGroup, key: str, keys: list[str], default: int) -> FloatArray | None:
-    """One number, rounded toward zero as netx does."""
+    """One number, rounded toward zero like in netx."""
     if key not in keys:
         return np.array(float(default))
     return bounded(block, key, one_number(block, key, np.trunc), *WEIGHT_RANGE)
@@ -122,20 +124,20 @@ def _netx_int(block: CheckedGroup, key: str, keys: list[str], default: int) -> F
 
 def _flatten(chain: Chain, block: CheckedGroup) -> None:
     _keys(block, ("type", "shape"))
-    if chain.input_shape is None and not chain.broken:  # a first block that only states a shape
-        stated = shape_of(block, "shape")
-        if stated is not None:
-            chain.start((math.prod(stated),))
+    if chain.input_shape is None and not chain.broken:  # a first block that only declares a shape
+        declared = shape_of(block, "shape")
+        if declared is not None:
+            chain.start((math.prod(declared),))
         return
     if chain.shape is not None and len(chain.shape) != 3 and chain.layers:
-        block.complain(f"expected an image before it, found shape {chain.shape}, which netx cannot flatten")
+        block.complain(f"expected an image as input, found shape {chain.shape}, which netx cannot flatten")
     chain.append(block, Flatten(), None)
 
 
 def _dense(chain: Chain, block: CheckedGroup, recurrent: bool = False) -> None:
     keys = _keys(block, (*DENSE_KEYS, "weight_rec") if recurrent else DENSE_KEYS)
-    stated = shape_of(block, "shape")
-    neurons = None if stated is None else math.prod(stated)
+    declared = shape_of(block, "shape")
+    neurons = None if declared is None else math.prod(declared)
     weight = _matrix(block, "weight", neurons)
     loops = _matrix(block, "weight_rec", neurons) if recurrent else None
     if loops is not None and loops.shape[0] != loops.shape[1]:
@@ -164,7 +166,7 @@ def _dense_rec(chain: Chain, block: CheckedGroup) -> None:
 
 
 def _matrix(block: CheckedGroup, key: str, neurons: int | None) -> FloatArray | None:
-    """A matrix (out, in), of which netx also reads the values row by row; rounded toward zero, as netx does."""
+    """A matrix (out, in), which may be stored as a flat list row by row; rounded toward zero like in netx."""
     values = block.numbers(key) if neurons is not None else None
     values = None if values is None else bounded(block, key, np.trunc(values), *WEIGHT_RANGE)
     if values is None or neurons is None:
@@ -178,7 +180,7 @@ def _matrix(block: CheckedGroup, key: str, neurons: int | None) -> FloatArray | 
 
 
 def _delay(block: CheckedGroup, weight: FloatArray | None) -> FloatArray | None:
-    """Delays as they broadcast to (out, in): a vector is over the rows where it fits them, else over the columns."""
+    """Delays that broadcast to (out, in): a vector has one value per row if its length fits, else one per column."""
     values = bounded(block, "delay", whole_array(block, "delay"), 0, MAX_DELAY)
     if values is None or weight is None:
         return None
@@ -196,13 +198,13 @@ def _delay(block: CheckedGroup, weight: FloatArray | None) -> FloatArray | None:
 
 def _check_features(block: CheckedGroup, keys: list[str], weight: FloatArray) -> None:
     for key, size in (("inFeatures", weight.shape[1]), ("outFeatures", weight.shape[0])):
-        found = one_number(block, key) if key in keys else None
-        if found is not None and found.item() != size:
-            block.complain(f"{key}: expected {size}, as the weights have, found {found.item():g}")
+        declared = one_number(block, key) if key in keys else None
+        if declared is not None and declared.item() != size:
+            block.complain(f"{key}: expected {size}, to match the weights, found {declared.item():g}")
 
 
 def _flatten_before(chain: Chain, block: CheckedGroup, features: int) -> None:
-    """What a dense block takes: the first one may say it itself, or take an image that the file only states."""
+    """Input of a dense block: a first block may declare it, or take an image whose shape only the file declares."""
     if chain.input_shape is None and not chain.broken:
         chain.start((features,))
     elif chain.shape is not None and len(chain.shape) == 3 and not chain.broken:
@@ -210,7 +212,7 @@ def _flatten_before(chain: Chain, block: CheckedGroup, features: int) -> None:
             chain.append(block, Flatten(), None)
         else:
             block.complain(
-                f"takes a vector, found an image {chain.shape} before it; netx needs a flatten block between"
+                f"expected a vector as input, found an image {chain.shape}; netx needs a flatten block in between"
             )
 
 
@@ -219,35 +221,35 @@ def _conv(chain: Chain, block: CheckedGroup) -> None:
     delay = block.numbers("delay") if "delay" in keys else None
     if delay is not None and delay.any():
         block.complain("delay: netx ignores it in a convolution; expected 0")
-    stated = shape_of(block, "shape")
-    if stated is not None and len(stated) != 3:
-        block.complain(f"shape: expected (channels, height, width), found {stated}")
-        stated = None
+    declared = shape_of(block, "shape")
+    if declared is not None and len(declared) != 3:
+        block.complain(f"shape: expected (channels, height, width), found {declared}")
+        declared = None
     if chain.input_shape is None and not chain.broken:
         block.complain(
-            "nothing states the shape of the image it takes: give input_shape=(channels, height, width), "
+            "the file does not declare the shape of the input image: give input_shape=(channels, height, width), or "
             "--input-shape CHANNELS,HEIGHT,WIDTH on the command line"
         )
     weight = _kernels(block)
     pairs = {key: extent_pair(block, key, key != "padding", LAVA_EXTENT) for key in ("stride", "padding", "dilation")}
     groups = bounded(block, "groups", one_number(block, "groups"), 1, LAVA_EXTENT)
-    bias = layer_bias(block, stated, keys)
-    neuron = cuba_neuron(block, stated, bias) if "neuron" in keys else None
+    bias = layer_bias(block, declared, keys)
+    neuron = cuba_neuron(block, declared, bias) if "neuron" in keys else None
     if "neuron" not in keys:
-        block.complain("neuron: missing; only a dense block may lack it")
+        block.complain("neuron: missing; only a dense block may omit it")
     layer = None
     if weight is not None and neuron is not None and groups is not None and None not in pairs.values():
         layer = _made(block, lambda: Conv(weight, neuron, **pairs, groups=int(groups.item())))
     if isinstance(layer, Conv):
         _check_channels(block, keys, layer)
-    before = len(chain.layers)
-    chain.append(block, layer, stated)
-    if len(chain.layers) > before and stated is not None and chain.shape not in (None, stated):
-        block.complain(f"shape: expected {chain.shape}, found {stated}")
+    layer_count = len(chain.layers)
+    chain.append(block, layer, declared)
+    if len(chain.layers) > layer_count and declared is not None and chain.shape not in (None, declared):
+        block.complain(f"shape: expected {chain.shape}, found {declared}")
 
 
 def _kernels(block: CheckedGroup) -> FloatArray | None:
-    """Weights (out, in/groups, h, w), perhaps with a last axis of 1 over time."""
+    """Weights (out, in/groups, h, w), with an optional last axis of size 1 for time."""
     values = block.numbers("weight")
     values = None if values is None else bounded(block, "weight", np.trunc(values), *WEIGHT_RANGE)
     if values is None:
@@ -264,19 +266,19 @@ def _kernels(block: CheckedGroup) -> FloatArray | None:
 def _check_channels(block: CheckedGroup, keys: list[str], layer: Conv) -> None:
     out, inner = layer.weight.shape[:2]
     for key, size in (("inChannels", inner * layer.groups), ("outChannels", out)):
-        found = one_number(block, key) if key in keys else None
-        if found is not None and found.item() != size:
-            block.complain(f"{key}: expected {size}, as the weights have, found {found.item():g}")
+        declared = one_number(block, key) if key in keys else None
+        if declared is not None and declared.item() != size:
+            block.complain(f"{key}: expected {size}, to match the weights, found {declared.item():g}")
     kernel = extent_pair(block, "kernelSize", True, LAVA_EXTENT) if "kernelSize" in keys else None
     if kernel is not None and kernel != layer.weight.shape[2:]:
-        block.complain(f"kernelSize: expected {layer.weight.shape[2:]}, as the weights have, found {kernel}")
+        block.complain(f"kernelSize: expected {layer.weight.shape[2:]}, to match the weights, found {kernel}")
 
 
-def _keys(block: CheckedGroup, known: tuple[str, ...]) -> list[str]:
+def _keys(block: CheckedGroup, allowed: tuple[str, ...]) -> list[str]:
     keys = block.keys()
     for key in keys:
-        if key not in known:
-            block.complain(f"{key[:40]}: not known here, so what it changes is not known; remove it if nothing")
+        if key not in allowed:
+            block.complain(f"{key[:40]}: unknown key, whose effect is unknown; remove it if it has none")
     return keys
 
 

@@ -1,8 +1,8 @@
-"""Writing Lava's netx HDF5 format, `.net`: what lava-dl's `netx.hdf5.Network` loads.
+"""Writing Lava's netx HDF5 format, `.net`, which lava-dl's `netx.hdf5.Network` loads.
 
-One group a block under `layer/`: type, shape (channels first), weight, geometry, bias, and a `neuron` group of type
-CUBA with iDecay, vDecay (0..4096) and vThMant. Netx lays images out as width, height, channels; arrays over single
-neurons of an image are therefore written in that order.
+One group per block under `layer/`: type, shape (channels first), weight, geometry, bias, and a `neuron` group of type
+CUBA with iDecay, vDecay (0..4096) and vThMant. netx stores images as width, height, channels, so arrays with one value
+per neuron of an image are written in that order.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from bl_neuro.network import Network
 from bl_neuro.neuron import CubaLIF
 from bl_neuro.strangers.hdf5 import hdf5_image
 
-NOT_REPLICABLE = "only dense layers whose encoding does not change with zeros between them can be laid side by side"
+NOT_REPLICABLE = "only dense layers whose encoding does not change when zeros are added can be replicated in one file"
 
 
 def write_net(fixed: FixedPointNetwork, path: str | Path, replicas: int = 1) -> None:
     """Writes `fixed` as a `.net` file, atomically.
 
-    replicas: how many independent copies of a dense network to lay side by side in one file (block-diagonal weights).
+    replicas: number of independent copies of a dense network to write into one file (block-diagonal weights).
 
     Raises:
         ModelFileError: the file cannot be written.
-        Unsupported: netx would not read this network as it is, or replicas of it would not be exact.
+        Unsupported: netx would not read this network exactly, or replicas of it would not be exact.
     """
     if replicas > 1 and not can_replicate(fixed):
         raise Unsupported(f"replicas: {NOT_REPLICABLE}")
-    network = _without_idle_flattens(fixed.stated)
+    network = _without_idle_flattens(fixed.as_loihi)
     problems = netx_problems(network)
     if problems:
         raise Unsupported("netx cannot read this network: " + "; ".join(problems))
@@ -59,7 +59,7 @@ def _fill(file: Any, network: Network, replicas: int) -> None:
 
 
 def can_replicate(fixed: FixedPointNetwork) -> bool:
-    """Whether copies side by side compute the same: plain dense layers, whose encoding zeros do not change."""
+    """Whether block-diagonal copies compute the same: plain dense layers whose encoding does not depend on zeros."""
     return all(
         isinstance(layer.source, Dense)
         and layer.source.delay is None
@@ -70,9 +70,9 @@ def can_replicate(fixed: FixedPointNetwork) -> bool:
 
 
 def _without_idle_flattens(network: Network) -> Network:
-    """The same network without the flattening of what is flat already, which netx cannot do."""
-    before = (network.input_shape, *network.shapes)
-    rows = zip(network.layers, before)
+    """The same network without Flatten layers whose input is already flat, which netx cannot read."""
+    input_shapes = (network.input_shape, *network.shapes)
+    rows = zip(network.layers, input_shapes)
     layers = [layer for layer, shape in rows if not (isinstance(layer, Flatten) and len(shape) == 1)]
     return Network(network.input_shape, layers, network.readout, network.arithmetic)
 
@@ -83,7 +83,7 @@ def _blocks(network: Network, replicas: int) -> list[dict[str, Any]]:
         blocks.append({"type": "input", "shape": np.array(network.input_shape)})
     for layer, shape in zip(network.layers, network.shapes):
         if isinstance(layer, Flatten):
-            if replicas == 1:  # else the input is flat already
+            if replicas == 1:  # otherwise the input is already flat
                 blocks.append({"type": "flatten", "shape": np.array(shape)})
         elif isinstance(layer, SPIKING):
             blocks.append(_spiking_block(layer, shape, replicas))
@@ -99,19 +99,19 @@ def _spiking_block(layer: Input | Dense | Conv, shape: Shape, replicas: int) -> 
         return block | {"type": "input"} | drive
     if layer.neuron.bias.any():
         bias = _laid_out(layer.neuron.bias, shape, replicas)
-        block["bias"] = np.full(shape[:1], bias) if len(shape) == 3 and np.ndim(bias) == 0 else bias  # or netx fails
+        block["bias"] = np.full(shape[:1], bias) if len(shape) == 3 and np.ndim(bias) == 0 else bias  # else netx fails
     if isinstance(layer, Dense):
         return block | _dense_block(layer, replicas)
     return block | _conv_block(layer)
 
 
 def never_fires(layer: Layer) -> bool:
-    """Whether this is netx's dense block without a neuron group."""
+    """Whether this layer equals netx's dense block without a neuron group."""
     if not isinstance(layer, Dense):
         return False
     neuron = layer.neuron
     values = (neuron.threshold, neuron.current_decay, neuron.voltage_decay)
-    return all(bool((value == stated).all()) for value, stated in zip(values, (THRESHOLD_MAX, 0.0, 1.0)))
+    return all(bool((value == expected).all()) for value, expected in zip(values, (THRESHOLD_MAX, 0.0, 1.0)))
 
 
 def _neuron_group(neuron: CubaLIF, shape: Shape, replicas: int) -> dict[str, Any]:
@@ -141,7 +141,7 @@ def _dense_block(layer: Dense, replicas: int) -> dict[str, Any]:
 
 
 def _delay(delay: IntArray, shape: Shape) -> Any:
-    """A number, one a row, one a column, or where netx would take columns for rows, a matrix."""
+    """A scalar, one value per row or per column, or a matrix where netx would read columns as rows."""
     if delay.size == 1:
         return int(delay.item())
     if delay.shape == (shape[0], 1):
@@ -167,7 +167,7 @@ def _conv_block(layer: Conv) -> dict[str, Any]:
 
 
 def _laid_out(values: FloatArray, shape: Shape, replicas: int) -> Any:
-    """A parameter as netx wants it: a plain number, one value a channel, or one a neuron with the channels last."""
+    """A parameter in netx's layout: a plain number, one value per channel, or one per neuron with channels last."""
     whole = np.round(values).astype(np.int64)
     if values.size == 1:
         return int(whole.item())

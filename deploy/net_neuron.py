@@ -1,4 +1,4 @@
-"""The neuron group of a block: CUBA (once called LOIHI), the only neurons that are read."""
+"""The neuron group of a block: CUBA (formerly called LOIHI), the only supported neuron type."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from bl_neuro.neuron import CubaLIF
 from bl_neuro.strangers.hdf5 import CheckedGroup
 
 MOST_STATED = 2**25 - 1
-"""Largest vThMant that is read: Lava holds 64 times it in 32 bits. From `THRESHOLD_MAX` on no voltage exceeds any, and
-all are the same; `block.cuba.Affine`, which never fires, exports 262143."""
+"""Largest vThMant that is read: Lava stores 64 times this value in 32 bits. No voltage exceeds a threshold of
+`THRESHOLD_MAX` or more, so all of these are equivalent; `block.cuba.Affine`, which never fires, exports 262143."""
 READ = ("type", "iDecay", "vDecay", "vThMant")
 ONLY_IN_TRAINING = ("scaleRho", "tauRho", "theta")
 IGNORED_BY_NETX = {"refDelay": 1, "gradedSpike": 0, "messageBits": 0, "wgtExp": 0, "weight_exp": 0}
-"""What these must say, since netx does nothing else (messageBits: graded spikes)."""
+"""Required values of these keys, since netx ignores any other value (messageBits: graded spikes)."""
 
 
 def cuba_neuron(block: CheckedGroup, shape: Shape | None, bias: FloatArray | None) -> CubaLIF | None:
-    """The neurons of `block`, of layer shape `shape`, or None with a problem."""
+    """The neurons of `block`, a layer of shape `shape`; None, with a problem recorded, where they cannot be read."""
     group = block.group("neuron")
     if group is None:
         return None
@@ -40,29 +40,29 @@ def cuba_neuron(block: CheckedGroup, shape: Shape | None, bias: FloatArray | Non
 
 
 def never_firing_neuron(bias: FloatArray | None) -> CubaLIF | None:
-    """What netx gives a dense block without a neuron group: no decay of the current, no memory, 2^17 as threshold."""
+    """Neurons of a dense block without a neuron group in netx: current decay 0, voltage decay 1, threshold 2^17."""
     return None if bias is None else CubaLIF(THRESHOLD_MAX, 0.0, 1.0, bias)
 
 
 def layer_bias(block: CheckedGroup, shape: Shape | None, keys: list[str]) -> FloatArray | None:
-    """The bias mantissas of a layer of `shape`, rounded toward zero as netx does; zero where the file has none."""
+    """Bias mantissas of a layer of shape `shape`, rounded toward zero like in netx; zero where the file has none."""
     if "bias" not in keys:
         return np.zeros(())
     values = block.numbers("bias")
     values = None if values is None else bounded(block, "bias", np.trunc(values), *BIAS_RANGE)
     if values is not None and values.ndim == 0 and shape is not None and len(shape) == 3:
-        block.complain(f"bias: expected {shape[0]} values, one a channel, found a scalar, on which netx fails")
+        block.complain(f"bias: expected {shape[0]} values, one per channel, found a scalar, on which netx fails")
         return None
     return _in_our_order(block, "bias", values, shape)
 
 
 def per_neuron(group: CheckedGroup, key: str, shape: Shape | None, low: int, high: int) -> FloatArray | None:
-    """Whole numbers in low..high: one, one a channel or one a neuron."""
+    """Integers in low..high: a scalar, one value per channel or one per neuron."""
     return _in_our_order(group, key, bounded(group, key, whole_array(group, key), low, high), shape)
 
 
 def _in_our_order(group: CheckedGroup, key: str, values: FloatArray | None, shape: Shape | None) -> FloatArray | None:
-    """Values of netx's neurons (width, height, channels) as ours (channels, height, width)."""
+    """Values in netx's order (width, height, channels) reordered to (channels, height, width)."""
     if values is None or values.shape in ((), (1,)):
         return values
     if shape is None:
@@ -71,7 +71,7 @@ def _in_our_order(group: CheckedGroup, key: str, values: FloatArray | None, shap
         return values.transpose(2, 1, 0)
     if values.shape == shape[:1]:
         return values
-    expected = f"{shape[0]} (one a channel) or {shape[::-1]} (width, height, channels)" if len(shape) == 3 else shape
+    expected = f"{shape[0]} (one per channel) or {shape[::-1]} (width, height, channels)" if len(shape) == 3 else shape
     group.complain(f"{key}: expected one value, or shape {expected}, found {values.shape}")
     return None
 
@@ -81,15 +81,15 @@ def _why_not(kind: str) -> str:
         return "sigma-delta neurons send graded values, which are not CUBA-LIF spikes"
     if "RF" in kind:
         return "resonate-and-fire neurons are not CUBA-LIF"
-    return "netx does not know it"
+    return "netx does not implement it"
 
 
 def _check_ignored(group: CheckedGroup, keys: list[str]) -> None:
     for key in keys:
         if key in IGNORED_BY_NETX:
-            found = one_number(group, key)
-            if found is not None and found.item() != IGNORED_BY_NETX[key]:
+            value = one_number(group, key)
+            if value is not None and value.item() != IGNORED_BY_NETX[key]:
                 reason = "graded spikes are not read" if "raded" in key or "message" in key else "netx ignores it"
-                group.complain(f"{key}: expected {IGNORED_BY_NETX[key]}, found {found.item():g}; {reason}")
+                group.complain(f"{key}: expected {IGNORED_BY_NETX[key]}, found {value.item():g}; {reason}")
         elif key not in (*READ, *ONLY_IN_TRAINING):
-            group.complain(f"{key[:40]}: not known here, so what it changes is not known; remove it if nothing")
+            group.complain(f"{key[:40]}: unknown key, whose effect is unknown; remove it if it has none")

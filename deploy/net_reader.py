@@ -1,7 +1,8 @@
-"""Reading Lava's netx HDF5 format, `.net`, into a network in Loihi's arithmetic that holds the file's very integers.
+"""Reading Lava's netx HDF5 format, `.net`, into a network in Loihi's arithmetic with exactly the file's integers.
 
-A file is read as lava-dl 0.6.0's `netx.hdf5.Network` would, or refused: where netx would ignore something that changes
-the answer, clip it to nothing or fail, the file has a problem, and all problems of a file are reported at once.
+A file is read as lava-dl 0.6.0's `netx.hdf5.Network` reads it, or rejected: where netx would ignore something that
+changes the answer, clip all weights to zero or fail, the file has a problem. All problems of a file are reported
+together.
 """
 
 from __future__ import annotations
@@ -28,50 +29,50 @@ MAX_BLOCKS = 256
 
 
 def read_net(path: str | Path, layers: int | None = None, input_shape: Iterable[int] | None = None) -> Network:
-    """The network of a `.net` file, every value as the file states it.
+    """The network of a `.net` file, with every value as stored in the file.
 
-    layers: read only the first so many blocks, for files whose later blocks cannot be held.
-    input_shape: of one frame, (features,) or (channels, height, width), for files whose first block does not state it:
-    what Lava-DL exports without an input block. Where a file states one, it has to be the same.
+    layers: number of blocks to read, for files whose later blocks are not supported; by default all.
+    input_shape: shape of one frame, (features,) or (channels, height, width), for files whose first block does not
+    declare it (Lava-DL's exports without an input block). If the file declares a shape, both must agree.
 
     Raises:
-        ModelFileError: the file is missing, damaged or too large, or holds what cannot be computed exactly; its
-            `problems` lists everything.
-        InputError: layers is not a whole number of at least 1, or input_shape is none.
+        ModelFileError: the file is missing, damaged or too large, or contains something that cannot be computed
+            exactly; the attribute `problems` lists everything.
+        InputError: layers is not a whole number of at least 1, or input_shape is not a valid shape.
     """
     count = None if layers is None else whole_number(layers)
     if layers is not None and (count is None or count < 1):
         raise InputError(f"layers: expected a whole number of at least 1, found {layers!r}")
-    taken = None if input_shape is None else checked_input_shape(input_shape)
+    shape = None if input_shape is None else checked_input_shape(input_shape)
     source = Path(path)
     problems: list[str] = []
     size = _size(source)
     with _opened(source) as file:
         root = CheckedGroup(file, "file", Budget(MAX_VALUES, size), problems)
-        network = _network(root, count, taken)
+        network = _network(root, count, shape)
     if network is None or problems:
-        raise ModelFileError(f"{source}: {'; '.join(_each_once(problems))}", problems)
+        raise ModelFileError(f"{source}: {'; '.join(_merged(problems))}", problems)
     return network
 
 
-def _each_once(problems: list[str]) -> list[str]:
-    """The problems, with those that several blocks share said once: "block 1 (conv), block 2 (conv): ..."."""
+def _merged(problems: list[str]) -> list[str]:
+    """The problems, with equal problems of several blocks merged: "block 1 (conv), block 2 (conv): ..."."""
     places: dict[str, list[str]] = {}
     for problem in problems:
-        place, _, said = problem.partition(": ")
-        places.setdefault(said, []).append(place)
-    return [f"{_listed(found)}: {said}" for said, found in places.items()]
+        place, _, text = problem.partition(": ")
+        places.setdefault(text, []).append(place)
+    return [f"{_listed(block_names)}: {text}" for text, block_names in places.items()]
 
 
 def _listed(places: list[str]) -> str:
-    more = f" and {len(places) - 3} more" if len(places) > 3 else ""
-    return ", ".join(places[:3]) + more
+    rest = f" and {len(places) - 3} more" if len(places) > 3 else ""
+    return ", ".join(places[:3]) + rest
 
 
 def _size(path: Path) -> int:
-    found = what_is_at(path)
-    if found != "a file":
-        raise ModelFileError(f"{path}: expected a .net file, found {found}")
+    content = what_is_at(path)
+    if content != "a file":
+        raise ModelFileError(f"{path}: expected a .net file, found {content}")
     size = path.stat().st_size
     if size > MAX_FILE_BYTES:
         raise ModelFileError(f"{path}: {size} bytes; at most {MAX_FILE_BYTES} are read")
@@ -87,10 +88,10 @@ def _opened(path: Path) -> Any:
         raise ModelFileError(f"{path}: not a readable HDF5 file ({' '.join(str(error).split())[:200]})") from error
 
 
-def _network(root: CheckedGroup, count: int | None, taken: Shape | None) -> Network | None:
-    """The network of the file; None where there are problems."""
+def _network(root: CheckedGroup, count: int | None, input_shape: Shape | None) -> Network | None:
+    """The network of the file; None if there are problems."""
     listed = root.group("layer", "layer")
-    chain = Chain(taken)
+    chain = Chain(input_shape)
     for index, block in enumerate([] if listed is None else _numbered_blocks(listed, count)):
         add_block(chain, block, index)
     if root.problems:
@@ -107,7 +108,7 @@ def _network(root: CheckedGroup, count: int | None, taken: Shape | None) -> Netw
 
 
 def natural_readout(layers: Any) -> Readout:
-    """How a network that ends in `layers` names its class: by its membrane where its last neurons cannot fire."""
+    """The readout of a network with these layers: the membrane potential if its last neurons cannot fire."""
     neurons = [layer.neuron for layer in layers if hasattr(layer, "neuron")]
     return "membrane" if neurons and neurons[-1].threshold.max() >= THRESHOLD_MAX - 1 else "spikes"
 
@@ -123,10 +124,10 @@ def _numbered_blocks(listed: CheckedGroup, count: int | None) -> list[CheckedGro
         listed.complain(f"expected blocks numbered from 0, found {', '.join(keys[:8])[:120] or 'none'}")
         return []
     if count is not None and count > len(keys):
-        listed.complain(f"expected {count} blocks, as asked for, found {len(keys)}")
+        listed.complain(f"expected {count} blocks, as requested, found {len(keys)}")
         return []
-    found = [listed.group(str(index), f"block {index}") for index in range(len(keys) if count is None else count)]
-    return [block for block in found if block is not None]
+    blocks = [listed.group(str(index), f"block {index}") for index in range(len(keys) if count is None else count)]
+    return [block for block in blocks if block is not None]
 
 
 KEY = "bl_neuro"
@@ -135,19 +136,19 @@ PARAMETERS = ("threshold", "current_decay", "voltage_decay", "bias")
 
 
 def note_of(network: Network) -> bytes:
-    """The note to `network`."""
+    """The note on `network`, as JSON: its readout, and parameter shapes that netx's layout does not preserve."""
     weights = tuple(f"layers.{index}.weight" for index, layer in enumerate(network.layers) if layer_has_matrix(layer))
     shapes = {name: list(array.shape) for name, array in network.arrays().items() if name not in weights}
     return json.dumps({"readout": network.readout, "shapes": shapes}, sort_keys=True).encode()
 
 
 def layer_has_matrix(layer: Layer) -> bool:
-    """Whether the layer's weights are a matrix or kernels, whose shape the file states."""
+    """Whether the layer's weights are a matrix or kernels, whose shape the file stores."""
     return isinstance(layer, (Dense, Conv))
 
 
 def with_note(network: Network, root: CheckedGroup) -> Network:
-    """`network` as read, with what the file's note adds, if it has one; problems are noted on `root`."""
+    """`network` with the readout and parameter shapes of the file's note, if any; problems are recorded on `root`."""
     if KEY not in root.keys():  # noqa: SIM118 - not a dict
         return network
     values = root.numbers(KEY)
@@ -165,17 +166,17 @@ def with_note(network: Network, root: CheckedGroup) -> Network:
         ]
         return Network(network.input_shape, layers, note["readout"], "loihi")
     except (NetworkError, ValueError, TypeError, KeyError, RecursionError) as error:
-        root.complain(f"{KEY}: not a note to this network ({' '.join(str(error).split())[:120]})")
+        root.complain(f"{KEY}: the note does not match this network ({' '.join(str(error).split())[:120]})")
         return network
 
 
 def _reshaped(layer: Input | Dense | Conv, name: str, shape: Shape, shapes: dict[str, Any]) -> Layer:
     def noted(parameter: str, values: FloatArray, full: Shape) -> FloatArray:
-        wanted = shapes.get(f"{name}.{parameter}")
-        return values if wanted is None else _in_shape(values, tuple(wanted), full)
+        shape_in_note = shapes.get(f"{name}.{parameter}")
+        return values if shape_in_note is None else _in_shape(values, tuple(shape_in_note), full)
 
-    had = layer.neuron.parameters()
-    threshold, current_decay, voltage_decay, bias = (noted(each, had[each], shape) for each in PARAMETERS)
+    parameters = layer.neuron.parameters()
+    threshold, current_decay, voltage_decay, bias = (noted(key, parameters[key], shape) for key in PARAMETERS)
     neuron = CubaLIF(threshold, current_decay, voltage_decay, bias)
     if isinstance(layer, Input):
         return Input(noted("weight", layer.weight, shape), neuron, noted("input_bias", layer.bias, shape))
@@ -185,21 +186,21 @@ def _reshaped(layer: Input | Dense | Conv, name: str, shape: Shape, shapes: dict
     return Conv(layer.weight, neuron, layer.stride, layer.padding, layer.dilation, layer.groups)
 
 
-def _in_shape(values: FloatArray, wanted: tuple[Any, ...], full: Shape) -> FloatArray:
-    """The same values, one a neuron or fewer, in the shape `wanted`. ValueError where they are not the same."""
-    if values.shape == wanted:
+def _in_shape(values: FloatArray, target: tuple[Any, ...], full: Shape) -> FloatArray:
+    """The same values, at most one per neuron, in the shape `target`. ValueError if they cannot be equal."""
+    if values.shape == target:
         return values
-    each = np.broadcast_to(per_channel(values, full), full)
+    expanded = np.broadcast_to(per_channel(values, full), full)
     allowed: Iterable[Shape] = ((), (1,), full, full[:1], (*full[:1], *[1] * (len(full) - 1)), (1, *full[1:]))
-    if wanted not in (*allowed, (1,) * len(full)):
-        raise ValueError(f"shape {wanted} for values of {full}"[:100])
-    index = tuple(slice(None) if size == there else 0 for size, there in zip(_aligned(wanted, full), full))
-    found: FloatArray = each[index].reshape(wanted)
-    if not np.array_equal(np.broadcast_to(per_channel(found, full), full), each):
-        raise ValueError(f"shape {wanted}, but the values differ")
-    return found
+    if target not in (*allowed, (1,) * len(full)):
+        raise ValueError(f"shape {target} for values of {full}"[:100])
+    index = tuple(slice(None) if size == full_size else 0 for size, full_size in zip(_aligned(target, full), full))
+    result: FloatArray = expanded[index].reshape(target)
+    if not np.array_equal(np.broadcast_to(per_channel(result, full), full), expanded):
+        raise ValueError(f"shape {target}, but the values differ")
+    return result
 
 
-def _aligned(wanted: Shape, full: Shape) -> Shape:
-    """`wanted` with as many axes as `full`: a vector is over the first one."""
-    return (*wanted, *[1] * (len(full) - len(wanted)))
+def _aligned(target: Shape, full: Shape) -> Shape:
+    """`target` with as many axes as `full`: a vector runs over the first axis."""
+    return (*target, *[1] * (len(full) - len(target)))

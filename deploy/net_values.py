@@ -1,4 +1,4 @@
-"""Numbers of a block, each with its range: what does not fit is a problem of the block, and None."""
+"""Numbers of a block, checked against their ranges: an invalid value is recorded as a problem and read as None."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Rounding = Callable[[Any], Any]
 
 
 def bounded(block: CheckedGroup, key: str, values: FloatArray | None, low: int, high: int) -> FloatArray | None:
-    """`values` where all of them are in low..high."""
+    """`values` if all of them are in low..high, else None."""
     if values is not None and ((values < low) | (values > high)).any():
         block.complain(f"{key}: expected values in {low}..{high}, found {values.min():g}..{values.max():g}")
         return None
@@ -25,7 +25,7 @@ def bounded(block: CheckedGroup, key: str, values: FloatArray | None, low: int, 
 
 
 def whole_array(block: CheckedGroup, key: str) -> FloatArray | None:
-    """Whole numbers in the shape they have."""
+    """An array of whole numbers, of any shape."""
     values = block.numbers(key)
     if values is not None and (values != np.round(values)).any():
         block.complain(f"{key}: expected whole numbers, found {values[values != np.round(values)][0]:g}")
@@ -34,16 +34,16 @@ def whole_array(block: CheckedGroup, key: str) -> FloatArray | None:
 
 
 def one_number(block: CheckedGroup, key: str, rounding: Rounding | None = None) -> FloatArray | None:
-    """One number, of shape () or (1,): whole, unless it is to be rounded."""
-    found = whole_array(block, key) if rounding is None else block.numbers(key)
-    if found is not None and found.shape not in ((), (1,)):
-        block.complain(f"{key}: expected one number, found shape {found.shape}")
+    """One number, of shape () or (1,): a whole number, unless `rounding` makes it one."""
+    values = whole_array(block, key) if rounding is None else block.numbers(key)
+    if values is not None and values.shape not in ((), (1,)):
+        block.complain(f"{key}: expected one number, found shape {values.shape}")
         return None
-    return found if found is None or rounding is None else np.asarray(rounding(found), dtype=np.float64)
+    return values if values is None or rounding is None else np.asarray(rounding(values), dtype=np.float64)
 
 
 def shape_of(block: CheckedGroup, key: str) -> Shape | None:
-    """Sizes of one to four directions."""
+    """A shape of one to four axes."""
     values = bounded(block, key, whole_array(block, key), 1, MAX_VALUES)
     if values is None:
         return None
@@ -53,9 +53,9 @@ def shape_of(block: CheckedGroup, key: str) -> Shape | None:
     return tuple(int(size) for size in values)
 
 
-def extent_pair(block: CheckedGroup, key: str, positive: bool, most: int) -> Pair | None:
+def extent_pair(block: CheckedGroup, key: str, positive: bool, largest: int) -> Pair | None:
     """One size for both directions, or (height, width)."""
-    values = bounded(block, key, whole_array(block, key), int(positive), most)
+    values = bounded(block, key, whole_array(block, key), int(positive), largest)
     if values is None:
         return None
     if values.shape not in ((), (2,)):
@@ -66,19 +66,19 @@ def extent_pair(block: CheckedGroup, key: str, positive: bool, most: int) -> Pai
 
 
 LAVA_EXTENT = 127
-"""Largest stride, padding, dilation, kernel side and number of groups: Lava keeps them in 8 bits, signed."""
+"""Largest stride, padding, dilation, kernel side and number of groups: Lava stores them in 8 signed bits."""
 
 
 def netx_problems(network: Network) -> list[str]:
-    """Everything that keeps a `.net` file from holding `network`, which is in Loihi's arithmetic."""
+    """All reasons why a `.net` file cannot hold `network`, a network in Loihi's arithmetic."""
     return [
         f"layer {index}: {problem}" for index, layer in enumerate(network.layers) for problem in _layer_problems(layer)
     ]
 
 
 def encoding_problem(weight: FloatArray | IntArray, recurrent: FloatArray | IntArray | None) -> str | None:
-    """Why netx cannot encode these weights (out, in) and (out, out): it fails on them, or turns them into nothing."""
-    parts = [each.astype(np.int64) for each in (weight, recurrent) if each is not None]
+    """Why netx cannot encode the weights (out, in) and (out, out): it fails, or encodes all of them as zero."""
+    parts = [matrix.astype(np.int64) for matrix in (weight, recurrent) if matrix is not None]
     if not any(part.any() for part in parts):
         return "every value is zero, on which netx fails"
     stored, _ = stored_together(parts)
@@ -89,7 +89,7 @@ def encoding_problem(weight: FloatArray | IntArray, recurrent: FloatArray | IntA
 
 
 def synapse_problems(layer: Dense) -> list[str]:
-    """What netx makes wrong or fails on in a dense layer in Loihi's arithmetic: what it computes is not stated."""
+    """Properties of a dense layer in Loihi's arithmetic that netx fails on or computes differently."""
     problem = encoding_problem(layer.weight, layer.recurrent)
     problems = [] if problem is None else [f"weight: {problem}"]
     if layer.delay is not None and layer.recurrent is not None:
@@ -111,11 +111,11 @@ def _layer_problems(layer: Layer) -> list[str]:
         sizes["kernel"] = (layer.weight.shape[2], layer.weight.shape[3])
         for name, values in sizes.items():
             if max(values) > LAVA_EXTENT:
-                problems.append(f"{name}: at most {LAVA_EXTENT} in Lava, found {max(values)}")
+                problems.append(f"{name}: expected at most {LAVA_EXTENT} in Lava, found {max(values)}")
     elif isinstance(layer, Input):
         for name, array in (("weight", layer.weight), ("bias", layer.bias)):
             if array.size > 1:
-                problems.append(f"{name}: netx has one for all input neurons, found {array.size}")
+                problems.append(f"{name}: expected one value for all input neurons in netx, found {array.size}")
         if layer.neuron.bias.any():
-            problems.append("bias of the neurons: netx gives input neurons none")
+            problems.append("bias of the neurons: netx does not support one for input neurons")
     return problems

@@ -1,16 +1,17 @@
-"""From a float network to the integers Loihi holds: 8-bit weights, 12-bit decays, one threshold a layer.
+"""Quantization of a float network to Loihi's integers: 8-bit weights, 12-bit decays, one threshold per layer.
 
-A neuron does not change when its weights, bias and threshold are scaled together. So each row of weights is scaled by
-`threshold_mantissa / threshold`, which makes every threshold of a layer the same integer without rounding it, and the
-mantissa is the one at which weights and biases lose least (`deploy.scale`), the weights within a signed byte of even
-values, [-254, 254] (a layer whose weights, threshold and bias are such integers already keeps them):
+A neuron's spikes do not change when its weights, bias and threshold are scaled by a common factor. Each row of weights
+is therefore scaled by `threshold_mantissa / threshold`, which makes every threshold of a layer the same integer without
+rounding it. The mantissa minimizes the rounding error of weights and biases (`deploy.scale`); weights are even integers
+in [-254, 254]. A layer whose weights, threshold and bias are already such integers keeps them:
 
     weight  = 2 round(w / threshold * threshold_mantissa / 2)      current_decay = round(4096 du)
     bias    = round(b / threshold * threshold_mantissa)            voltage_decay = round(4096 dv)
 
-Even values, because Loihi's mixed sign mode and SLAYER hold nothing finer; no -256, because the all-inhibitory mode
-cannot hold it; mantissas up to 4095, because SLAYER decides ties in float32 above that, unless small weights lose much
-by it: then SLAYER cannot hold the network.
+Weights are even because Loihi's mixed sign mode and SLAYER have no finer resolution, and never -256 because the
+all-inhibitory mode cannot store it. Mantissas are at most 4095, since above that SLAYER's float32 comparison of voltage
+and threshold is not exact. Where small weights would lose too much, a larger mantissa is used and SLAYER cannot hold
+the network.
 """
 
 from __future__ import annotations
@@ -51,10 +52,10 @@ __all__ = [
 class FixedPointLayer:
     """Integers of one spiking layer, as in a .net file, and how they relate to the float network.
 
-    weight: even, [-254, 254], shape of the float weight. current_decay, voltage_decay: 0..4096, scalar or an array
-    that broadcasts over the neurons. threshold: from 1, one for the layer. bias: mantissas, int16, an array that
+    weight: even, in [-254, 254], shape of the float weight. current_decay, voltage_decay: 0..4096, scalar or an array
+    that broadcasts over the neurons. threshold: at least 1, one for the layer. bias: mantissas, int16, an array that
     broadcasts over the neurons, or None without bias. row_scale: (out,), integer weight = row_scale * float weight.
-    Of a network in Loihi's arithmetic, everything is as it states it, thresholds from 0 to 2^17 included.
+    For a network in Loihi's arithmetic all values are the network's own, with thresholds in 0..2^17.
     """
 
     index: int
@@ -68,9 +69,9 @@ class FixedPointLayer:
     row_scale: FloatArray
 
     @property
-    def stated(self) -> Input | Dense | Conv:
-        """The layer with these integers as its values."""
-        if isinstance(self.source, Input):  # only a network that states them already has one
+    def as_loihi(self) -> Input | Dense | Conv:
+        """The layer in Loihi's arithmetic, with these integers as its values."""
+        if isinstance(self.source, Input):  # only a network in Loihi's arithmetic has input neurons
             return self.source
         bias = 0.0 if self.bias is None else self.bias
         decays = (self.current_decay / DECAY_ONE, self.voltage_decay / DECAY_ONE)
@@ -98,31 +99,31 @@ class FixedPointLayer:
         neuron = self.source.neuron
         if self.bias is None or self.threshold == 0:
             return 0.0
-        held = np.broadcast_to(per_channel(self.bias.astype(np.float64), self.shape), self.shape) / self.threshold
-        given = neuron.expanded("bias", self.shape) / neuron.expanded("threshold", self.shape)
-        return float(np.sqrt(((held - given) ** 2).mean()))
+        quantized = np.broadcast_to(per_channel(self.bias.astype(np.float64), self.shape), self.shape) / self.threshold
+        original = neuron.expanded("bias", self.shape) / neuron.expanded("threshold", self.shape)
+        return float(np.sqrt(((quantized - original) ** 2).mean()))
 
     @property
     def decay_loss(self) -> float:
         """Largest rounding error of a decay (fraction lost per step)."""
         neuron = self.source.neuron
         pairs = ((self.current_decay, neuron.current_decay), (self.voltage_decay, neuron.voltage_decay))
-        return max(float(np.abs(fixed / DECAY_ONE - given.reshape(fixed.shape)).max()) for fixed, given in pairs)
+        return max(float(np.abs(fixed / DECAY_ONE - original.reshape(fixed.shape)).max()) for fixed, original in pairs)
 
 
 @dataclass(frozen=True, eq=False)
 class FixedPointNetwork:
-    """A network in Loihi's integers: what `.net` files, SLAYER and Lava are given."""
+    """A network in Loihi's integers, as given to `.net` files, SLAYER and Lava."""
 
     network: Network
     layers: tuple[FixedPointLayer, ...]
 
     @property
-    def stated(self) -> Network:
-        """The network in Loihi's arithmetic: these integers as its values."""
+    def as_loihi(self) -> Network:
+        """The network in Loihi's arithmetic, with these integers as its values."""
         if self.network.arithmetic == "loihi":
             return self.network
-        by_index = {layer.index: layer.stated for layer in self.layers}
+        by_index = {layer.index: layer.as_loihi for layer in self.layers}
         layers = [by_index.get(index, layer) for index, layer in enumerate(self.network.layers)]
         return Network(self.network.input_shape, layers, self.network.readout, "loihi")
 
@@ -131,7 +132,7 @@ def quantize(network: Network) -> FixedPointNetwork:
     """`network` in Loihi's integers.
 
     Raises:
-        Unsupported: Loihi cannot hold it; every layer and parameter that stands in the way is named.
+        Unsupported: Loihi cannot hold the network; the message names every layer and parameter that prevents it.
     """
     layers, problems = _quantized_layers(network)
     if problems:
@@ -140,16 +141,16 @@ def quantize(network: Network) -> FixedPointNetwork:
 
 
 def fixed_network(network: Network) -> Network:
-    """`network` as Loihi holds it: the same layers with whole numbers, in Loihi's arithmetic, on any substrate.
+    """`network` as Loihi holds it: the same layers with integer values, in Loihi's arithmetic, for any substrate.
 
     Raises:
-        Unsupported: Loihi cannot hold it; see `quantize`.
+        Unsupported: Loihi cannot hold the network; see `quantize`.
     """
-    return quantize(network).stated
+    return quantize(network).as_loihi
 
 
 def quantization_problems(network: Network) -> list[str]:
-    """Everything that keeps Loihi from holding `network`."""
+    """All reasons why Loihi cannot hold `network`."""
     return _quantized_layers(network)[1]
 
 
@@ -165,19 +166,21 @@ def _quantized_layers(network: Network) -> tuple[list[FixedPointLayer], list[str
                 f"layer {index}: {type(layer).__name__}: netx has no pooling; use a Conv with a stride instead"
             )
         elif isinstance(layer, Input):
-            problems.append(f"layer {index}: Input: only a network in Loihi's arithmetic has input neurons there")
+            problems.append(
+                f"layer {index}: Input: only a network in Loihi's arithmetic can have input neurons on Loihi"
+            )
         elif isinstance(layer, SPIKING):
-            found = _layer_problems(layer, shape)
-            if not found:
+            layer_problems = _layer_problems(layer, shape)
+            if not layer_problems:
                 fixed = _quantized_layer(index, layer, shape)
-                found = _rounding_problems(fixed)
+                layer_problems = _rounding_problems(fixed)
                 layers.append(fixed)
-            problems += [f"layer {index}: {problem}" for problem in found]
+            problems += [f"layer {index}: {problem}" for problem in layer_problems]
     return layers, problems
 
 
 def _as_stated(index: int, layer: Input | Dense | Conv, shape: tuple[int, ...]) -> FixedPointLayer:
-    """A layer of a network in Loihi's arithmetic, value by value."""
+    """A layer of a network in Loihi's arithmetic, with unchanged values."""
     neuron = layer.neuron
     return FixedPointLayer(
         index=index,
@@ -197,17 +200,17 @@ def _layer_problems(layer: Dense | Conv, shape: tuple[int, ...]) -> list[str]:
     neuron = layer.neuron
     for name in ("delay", "recurrent"):
         if getattr(layer, name, None) is not None:
-            problems.append(f"{name}: only a network in Loihi's arithmetic has it there")
+            problems.append(f"{name}: only a network in Loihi's arithmetic can have it there")
     if neuron.reset != "zero":
         problems.append(f"reset '{neuron.reset}': Loihi resets to zero only")
     if not layer.weight.any():
-        problems.append("weight: every value is zero, which netx does not read")
+        problems.append("weight: every value is zero, which netx cannot read")
     if isinstance(layer, Conv) and neuron.threshold.shape == shape and np.unique(neuron.threshold).size > 1:
-        problems.append("threshold: one value a channel at most; Loihi has one threshold a layer")
+        problems.append("threshold: expected at most one value per channel; Loihi has one threshold per layer")
     if largest_weight(layer, shape) > WEIGHT_LIMIT:
-        problems.append(f"weight: up to {WEIGHT_LIMIT} times the threshold can be held; these are larger")
+        problems.append(f"weight: expected magnitudes up to {WEIGHT_LIMIT} times the threshold; these are larger")
     if np.abs(relative_bias(layer, shape)).max() > BIAS_LIMIT:
-        problems.append(f"bias: up to {BIAS_LIMIT} times the threshold can be held; these are larger")
+        problems.append(f"bias: expected magnitudes up to {BIAS_LIMIT} times the threshold; these are larger")
     return problems
 
 
@@ -231,7 +234,7 @@ def _quantized_layer(index: int, layer: Dense | Conv, shape: tuple[int, ...]) ->
 
 def _rounding_problems(layer: FixedPointLayer) -> list[str]:
     if not layer.weight.any():
-        return ["weight: every value rounds to zero next to the threshold"]
+        return ["weight: every value is so small relative to the threshold that it rounds to zero"]
     if isinstance(layer.source, Dense) and not survives_encoding(layer.weight):
-        return ["weight: Loihi's encoding of this matrix does not keep its values"]
+        return ["weight: Loihi's encoding of this matrix does not preserve its values"]
     return []

@@ -1,11 +1,12 @@
-"""The scale of a layer's integers: the threshold mantissa that loses least of its weights and biases.
+"""The scale of a layer's integers: the threshold mantissa with the least rounding error of weights and biases.
 
-A neuron does not change when weights, bias and threshold are scaled together, so the threshold mantissa m may be any
-whole number at which everything fits. At m, weights lie on a grid of 2/m thresholds and biases on one of 1/m. The grid
-of 2m holds that of m: the least loss is at one of the upper half of the mantissas that fit, and only these are tried.
+A neuron's spikes do not change when weights, bias and threshold are scaled together, so the threshold mantissa m may be
+any integer at which all values fit. At m, weights lie on a grid with spacing 2/m thresholds and biases on one with
+spacing 1/m. The grid of 2m contains that of m, so the smallest error occurs in the upper half of the mantissas that
+fit, and only these are tried.
 
-Up to a mantissa of 4095 SLAYER computes what Loihi does. Where small weights lose more than `NEGLIGIBLE` there, a layer
-takes one of Loihi's larger mantissas, up to where the strongest input makes its current reach 24 bits.
+Up to a mantissa of 4095 SLAYER computes exactly what Loihi does. If the error there exceeds `NEGLIGIBLE`, a layer uses
+one of Loihi's larger mantissas, up to the one at which the strongest input makes the current reach 24 bits.
 """
 
 from __future__ import annotations
@@ -18,23 +19,24 @@ from bl_neuro.loihi_numbers import DECAY_ONE, THRESHOLD_MAX
 
 WEIGHT_LIMIT = 254
 THRESHOLD_LIMIT = 4095
-"""Largest mantissa at which SLAYER, in float32, sees that a voltage equals its threshold."""
+"""Largest mantissa at which SLAYER's float32 comparison of voltage and threshold is exact."""
 LOIHI_LIMIT = THRESHOLD_MAX - 2
-"""Largest mantissa that a voltage can exceed: Loihi holds it in 24 bits, in units of 1 / 64."""
+"""Largest mantissa that a voltage can exceed: Loihi stores voltages in 24 bits, in units of 1 / 64."""
 NEGLIGIBLE = 0.02
-"""Loss (see `rounding_loss`) for which SLAYER is not given up; weights that fill 8 bits lose about half of it."""
-TRIED = 2**11
-"""Most mantissas that are tried."""
+"""Loss (see `rounding_loss`) up to which the layer stays within SLAYER's range; weights that use all 8 bits lose about
+half of it."""
+MAX_CANDIDATES = 2**11
+"""Maximum number of mantissas tried."""
 BIAS_LIMIT = 2**15 - 1
 SAMPLE = 2**14
-"""How many values all mantissas are tried on; the best few are then tried on all values."""
+"""Number of values used to rank all mantissas; the best few are then compared on all values."""
 FINALISTS = 8
 DIGITS = 12
-"""Losses that agree to so many decimals are the same, but for rounding: the larger mantissa is taken."""
+"""Losses that agree to this many decimals count as equal; the larger mantissa is then used."""
 
 
 def best_mantissa(layer: Dense | Conv, shape: Shape) -> int:
-    """The threshold in Loihi's units at which weights and biases lose least; 0 where they fit at none.
+    """The threshold mantissa with the smallest rounding error of weights and biases; 0 if they fit at none.
 
     A layer that already holds Loihi's integers keeps them.
     """
@@ -43,29 +45,29 @@ def best_mantissa(layer: Dense | Conv, shape: Shape) -> int:
     largest = largest_mantissa(layer, shape)
     if largest == 0:
         return 0
-    found = _best_of_upper_half(layer, shape, largest)
-    if rounding_loss(layer, shape, found) <= NEGLIGIBLE:
-        return found
+    mantissa = _best_of_upper_half(layer, shape, largest)
+    if rounding_loss(layer, shape, mantissa) <= NEGLIGIBLE:
+        return mantissa
     further = largest_mantissa(layer, shape, _limit_by_current(layer, shape))
-    return _best_of_upper_half(layer, shape, further) if further > largest else found
+    return _best_of_upper_half(layer, shape, further) if further > largest else mantissa
 
 
 def _best_of_upper_half(layer: Dense | Conv, shape: Shape, largest: int) -> int:
     weight = largest_weight(layer, shape)
-    tried = range(largest // 2 + 1, largest + 1, 1 + largest // 2 // TRIED)
-    ranked = [m for m in tried if _survives(layer, weight, m)]
+    candidates = range(largest // 2 + 1, largest + 1, 1 + largest // 2 // MAX_CANDIDATES)
+    ranked = [m for m in candidates if _survives(layer, weight, m)]
     values, grid = _values(layer, shape)
-    every = max(1, values.size // SAMPLE)
-    for part in (slice(None, None, every), slice(None)):
+    stride = max(1, values.size // SAMPLE)
+    for part in (slice(None, None, stride), slice(None)):
         losses = {m: _loss(values[part], grid[part], m) for m in {*ranked, largest}}
         ranked = sorted(losses, key=lambda m: (round(losses[m], DIGITS), -m))[:FINALISTS]
     return ranked[0]
 
 
 def _limit_by_current(layer: Dense | Conv, shape: Shape) -> int:
-    """The largest mantissa at which no spikes whatsoever make a current wrap: it has 24 bits, in units of 1 / 64.
+    """The largest mantissa at which no input makes a current overflow its 24 bits, in units of 1 / 64.
 
-    Rounding moves each weight by one at most, and the current is at most its largest input times 1 / current_decay.
+    Rounding changes each weight by at most one, and the current is at most its largest input times 1 / current_decay.
     """
     rows = relative_weight(layer, shape).reshape(layer.weight.shape[0], -1)
     strongest = max(float(np.maximum(sign * rows, 0).sum(axis=1).max()) for sign in (1, -1))
@@ -75,19 +77,19 @@ def _limit_by_current(layer: Dense | Conv, shape: Shape) -> int:
 
 
 def largest_mantissa(layer: Dense | Conv, shape: Shape, limit: int = THRESHOLD_LIMIT) -> int:
-    """The largest mantissa, up to `limit`, at which the weights and biases fit; 0 where they do at none."""
+    """The largest mantissa, up to `limit`, at which the weights and biases fit; 0 if there is none."""
     largest, largest_bias = largest_weight(layer, shape), float(np.abs(relative_bias(layer, shape)).max())
     limits = [float(limit)]
     limits += [WEIGHT_LIMIT / largest] if largest > 0 else []
     limits += [BIAS_LIMIT / largest_bias] if largest_bias > 0 else []
     mantissa = int(min(limits))
     if mantissa and not _survives(layer, largest, mantissa):
-        return int((_held(largest, mantissa) - 1.5) / largest) or mantissa
+        return int((_quantized_largest(largest, mantissa) - 1.5) / largest) or mantissa
     return mantissa
 
 
 def rounding_loss(layer: Dense | Conv, shape: Shape, mantissa: int) -> float:
-    """Root mean square rounding error of weights and biases at a mantissa, as a fraction of theirs."""
+    """Root mean square rounding error of weights and biases at a mantissa, as a fraction of their root mean square."""
     return _loss(*_values(layer, shape), mantissa)
 
 
@@ -108,13 +110,13 @@ def relative_weight(layer: Dense | Conv, shape: Shape) -> FloatArray:
 
 
 def relative_bias(layer: Dense | Conv, shape: Shape) -> FloatArray:
-    """Bias of each neuron as a multiple of its threshold, of the layer's shape."""
+    """Bias of each neuron as a multiple of its threshold, in the layer's shape."""
     with np.errstate(over="ignore"):
         return layer.neuron.expanded("bias", shape) / layer.neuron.expanded("threshold", shape)
 
 
 def is_fixed_point(layer: Dense | Conv) -> bool:
-    """Whether weights, threshold and bias are integers that Loihi holds as they are."""
+    """Whether weights, threshold and bias are integers that Loihi holds without change."""
     thresholds = np.unique(layer.neuron.threshold)
     bias = layer.neuron.bias
     return (
@@ -128,9 +130,9 @@ def is_fixed_point(layer: Dense | Conv) -> bool:
 
 
 def _values(layer: Dense | Conv, shape: Shape) -> tuple[FloatArray, FloatArray]:
-    """Weights and biases as multiples of the threshold, and the step of each one's grid in units of 1 / mantissa."""
+    """Weights and biases as multiples of the threshold, and the spacing of their grids in units of 1 / mantissa."""
     weight, bias = relative_weight(layer, shape).ravel(), relative_bias(layer, shape).ravel()
-    if layer.neuron.bias.size < bias.size:  # given a channel or once: it counts once a row
+    if layer.neuron.bias.size < bias.size:  # one value per channel, or a scalar: it counts once per row
         bias = relative_bias(layer, shape).reshape(shape[0], -1)[:, 0]
     return np.concatenate([weight, bias]), np.repeat([2.0, 1.0], [weight.size, bias.size])
 
@@ -142,11 +144,11 @@ def _loss(values: FloatArray, grid: FloatArray, mantissa: int) -> float:
     return float(np.sqrt(error @ error / power)) if power > 0 else 0.0
 
 
-def _held(largest: float, mantissa: int) -> int:
+def _quantized_largest(largest: float, mantissa: int) -> int:
     return 2 * round(largest * mantissa / 2)
 
 
 def _survives(layer: Dense | Conv, largest: float, mantissa: int) -> bool:
-    """Whether netx keeps the weights: it does not where a dense layer inhibits alone, down to a power of two."""
-    held = _held(largest, mantissa)
-    return isinstance(layer, Conv) or bool(layer.weight.max() > 0) or held == 0 or held & (held - 1) != 0
+    """Whether netx keeps the weights: it loses those of an all-inhibitory dense layer whose largest is a power of 2."""
+    quantized = _quantized_largest(largest, mantissa)
+    return isinstance(layer, Conv) or bool(layer.weight.max() > 0) or quantized == 0 or quantized & (quantized - 1) != 0

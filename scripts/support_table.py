@@ -1,5 +1,8 @@
 """The README's table of what each substrate can hold, made by asking the backends about small networks.
 
+    .venv/bin/python scripts/support_table.py              prints the table
+    .venv/bin/python scripts/support_table.py --write      puts it into docs/substrates.md, between its marks
+    .venv/bin/python scripts/support_table.py --check      exits with 1 where it says something else
     .venv/bin/python scripts/support_table.py              prints the table of all registered substrates
     .venv/bin/python scripts/support_table.py --write      puts that of bl-neuro's own between the `<!-- support -->`
                                                            marks of the README
@@ -25,7 +28,7 @@ from bl_neuro.backends.registry import BACKENDS
 from bl_neuro.errors import ModelFileError
 from bl_neuro.files import write_text
 
-README = Path(__file__).resolve().parent.parent / "README.md"
+README = Path(__file__).resolve().parent.parent / "docs" / "substrates.md"
 BEGIN, END = "<!-- support -->", "<!-- /support -->"
 YES, NO = "yes", "no"
 WEIGHT = np.array([[0.75, -0.25, 0.5], [0.25, 0.5, -0.5], [-0.25, 1.0, 0.25], [0.5, 0.5, 0.5]])
@@ -176,7 +179,9 @@ def main() -> int:
     elif not options.check:
         print(table(list(BACKENDS.usable().values())), end="")
     elif written() != table():
-        print("README.md: its support table is not what the backends say; run scripts/support_table.py --write")
+        print(
+            "docs/substrates.md: its support table is not what the backends say; run scripts/support_table.py --write"
+        )
         return 1
     return 0
 

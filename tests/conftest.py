@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: tests run side by
 
 from bl_neuro import AveragePool, Conv, CubaLIF, Dense, Flatten, Network, SumPool  # noqa: E402
 from bl_neuro.backends import find_backend, missing_reason  # noqa: E402
+from bl_neuro.layers import Layer  # noqa: E402
+from bl_neuro.registries import registries  # noqa: E402
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 settings.register_profile("fixed", derandomize=True, deadline=None, max_examples=60, database=None)
 settings.load_profile("fixed")
@@ -38,6 +47,49 @@ def needs() -> Callable[[str], None]:
     return check
 
 
+@pytest.fixture(scope="module")
+def toy_package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Installs `tests/toy_package` for the tests of a module, in a folder on sys.path and PYTHONPATH; that folder.
+
+    It holds what pip would put there: the package and its metadata, with the entry points of its pyproject.toml.
+    """
+    source, folder = Path(__file__).parent / "toy_package", tmp_path_factory.mktemp("site")
+    project = tomllib.loads((source / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (folder / "toy_bl_neuro").symlink_to(source / "toy_bl_neuro")
+    install_metadata(folder, project["name"], project["version"], project["entry-points"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")])))
+        forget_packages()
+        yield folder
+    for module in [name for name in sys.modules if name.split(".")[0] == "toy_bl_neuro"]:
+        del sys.modules[module]
+    forget_packages()
+
+
+def install_metadata(folder: Path, name: str, version: str, groups: dict[str, dict[str, str]]) -> None:
+    """Writes the metadata of a package that adds `groups` of entry points."""
+    metadata = folder / f"{name.replace('-', '_')}-{version}.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n", encoding="utf-8")
+    lines = []
+    for group, points in groups.items():
+        lines += [f"[{group}]", *(f"{name} = {value}" for name, value in points.items())]
+    (metadata / "entry_points.txt").write_text("\n".join(lines), encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def installs() -> Callable[..., None]:
+    """See `install_metadata`."""
+    return install_metadata
+
+
+def forget_packages() -> None:
+    """Has the registries look for packages again."""
+    for registry in registries().values():
+        vars(registry).pop("_added", None)
+
+
 @pytest.fixture(scope="session")
 def small_network() -> Network:
     """Three inputs, four hidden neurons, two classes; the hidden ones have biases and decays of their own."""
@@ -50,7 +102,7 @@ def small_network() -> Network:
 def image_network() -> Network:
     """One of every kind of layer: (2, 6, 6) images, three classes."""
     rng = np.random.default_rng(6)
-    layers = [
+    layers: list[Layer] = [
         Conv(rng.normal(size=(4, 1, 3, 3)), CubaLIF(threshold=0.8), padding=1, groups=2),
         SumPool(2),
         Conv(rng.normal(size=(3, 4, 2, 2)), CubaLIF(threshold=[0.5, 1.0, 1.5], bias=0.05)),

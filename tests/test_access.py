@@ -27,7 +27,7 @@ from bl_neuro import (
     TargetClosed,
     WhiteBox,
 )
-from bl_neuro.access import REVEALS, answered, reveal
+from bl_neuro.access import REVEALS, response_classes, reveal
 from bl_neuro.backends import Response, Target
 from bl_neuro.testing.random_networks import random_spikes
 from bl_neuro.testing.reference_target import ReferenceTarget, SpikesOnlyTarget, easy_network
@@ -155,7 +155,7 @@ def test_many_threads_never_spend_more(target: Target) -> None:
             return give_way
         return None
 
-    before = threading.gettrace()  # type: ignore[attr-defined]  # coverage's, if any
+    before = threading.gettrace()  # coverage's, if any
     threading.settrace(give_way)
     try:
         with ThreadPoolExecutor(8) as pool:
@@ -185,7 +185,7 @@ def test_shows_what_it_says_and_no_more(readout: Any) -> None:
     assert set(expected) == set(REVEALS)
     assert not torch.equal(seen.spikes.sum(0).argmax(1), scores.argmax(1))  # or the readout would not matter
     for reveals in REVEALS:
-        answer = BlackBox(ReferenceTarget(network), reveals=reveals).query(asked)  # type: ignore[arg-type]
+        answer = BlackBox(ReferenceTarget(network), reveals=reveals).query(asked)
         assert torch.equal(answer, expected[reveals])
         assert not answer.requires_grad
 
@@ -202,16 +202,14 @@ def test_silence_has_a_label_but_is_no_answer() -> None:
     spikes[1, 1, 0] = spikes[2, 2, 1] = 1
     response = Response(spikes, torch.zeros_like(spikes))
     assert reveal(response, "label").tolist() == [0, 0, 1]
-    assert answered(response).tolist() == [-1, 0, 1]
-    assert answered(response, "membrane").tolist() == [0, 0, 0]  # a membrane always speaks
+    assert response_classes(response).tolist() == [-1, 0, 1]
+    assert response_classes(response, "membrane").tolist() == [0, 0, 0]  # a membrane always speaks
 
 
 @pytest.mark.parametrize("reveals", ["membrane", "scores"])
 def test_what_a_substrate_does_not_put_out_cannot_be_shown(reveals: Any) -> None:
-    with pytest.raises(
-        NotRevealed,
-        match=f"{reveals} takes a membrane, and substrate spikes-only shows none; expected spikes, counts or label",
-    ):
+    message = f"{reveals} needs the membrane potential, which substrate spikes-only does not reveal; expected spikes"
+    with pytest.raises(NotRevealed, match=message):
         BlackBox(SpikesOnlyTarget(easy_network()), reveals=reveals)
     with pytest.raises(NotRevealed):
         reveal(Response(torch.zeros(1, 1, 3), None), reveals)
@@ -220,7 +218,7 @@ def test_what_a_substrate_does_not_put_out_cannot_be_shown(reveals: Any) -> None
 def test_a_label_takes_a_membrane_only_where_it_is_read_from_it() -> None:
     by_membrane = Network((12,), easy_network().layers, "membrane")
     assert BlackBox(SpikesOnlyTarget(easy_network()), reveals="label").query(queries(2)).shape == (2,)
-    with pytest.raises(NotRevealed, match=r"label takes a membrane.*expected spikes or counts"):
+    with pytest.raises(NotRevealed, match=r"label needs the membrane potential.*expected spikes or counts"):
         BlackBox(SpikesOnlyTarget(by_membrane), reveals="label")
 
 
@@ -232,7 +230,7 @@ def test_shows_nothing_else(target: Target, reveals: Any) -> None:
 
 def test_an_image_as_output_cannot_be_attacked() -> None:
     network = Network((1, 2, 2), [Conv(np.ones((2, 1, 1, 1)), CubaLIF())])
-    with pytest.raises(InputError, match="output is a vector"):
+    with pytest.raises(InputError, match="expected a vector as"):
         BlackBox(ReferenceTarget(network))
 
 
@@ -247,14 +245,14 @@ def public(value: Any) -> list[Any]:
     seen: dict[int, Any] = {}
     queue = [value]
     while queue:
-        found = queue.pop()
-        if id(found) in seen or isinstance(found, (int, float, str, bytes, type(None))):
+        value = queue.pop()
+        if id(value) in seen or isinstance(value, (int, float, str, bytes, type(None))):
             continue
-        seen[id(found)] = found
-        if isinstance(found, (tuple, list)):
-            queue += found
-        elif not isinstance(found, HIDDEN):
-            queue += [getattr(found, name, None) for name in dir(found) if not name.startswith("_")]
+        seen[id(value)] = value
+        if isinstance(value, (tuple, list)):
+            queue += value
+        elif not isinstance(value, HIDDEN):
+            queue += [getattr(value, name, None) for name in dir(value) if not name.startswith("_")]
     return list(seen.values())
 
 
@@ -262,9 +260,9 @@ def test_nothing_public_leads_to_the_target(target: Target) -> None:
     box = BlackBox(target, budget=5)
     names = {name for name in dir(box) if not name.startswith("_")}
     assert names == {"budget", "classes", "input_shape", "query", "remaining", "reveals", "spent"}
-    for found in public(box):
-        assert not isinstance(found, HIDDEN), found
-    assert any(isinstance(found, Target) for found in public(WhiteBox(target)))  # the search would see one
+    for value in public(box):
+        assert not isinstance(value, HIDDEN), value
+    assert any(isinstance(value, Target) for value in public(WhiteBox(target)))  # the search would see one
 
 
 def test_the_meter_cannot_be_turned(target: Target) -> None:
@@ -277,13 +275,17 @@ def test_the_meter_cannot_be_turned(target: Target) -> None:
 def test_no_gradient_comes_through(target: Target) -> None:
     asked = torch.ones(4, 2, 12, dtype=torch.float64, requires_grad=True)
     for reveals in REVEALS:
-        answer = BlackBox(target, reveals=reveals).query(asked)  # type: ignore[arg-type]
+        answer = BlackBox(target, reveals=reveals).query(asked)
         assert answer.grad_fn is None
         assert not answer.requires_grad
 
 
 def test_says_what_it_is_without_the_target(target: Target) -> None:
-    assert repr(BlackBox(target, "scores", 9)) == "BlackBox(reveals='scores', spent=0, budget=9)"
+    box = BlackBox(target, "scores", 9)
+    assert repr(box) == (
+        f"<BlackBox: takes {box.input_shape}, reveals scores of {box.classes} classes, 0 queries spent, budget 9>"
+    )
+    assert repr(WhiteBox(target)) == f"<WhiteBox of {target!r}, 0 queries>"
 
 
 # The white box

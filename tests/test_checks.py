@@ -16,9 +16,9 @@ from bl_neuro.checks import whole_number
     [3, 3.0, np.int64(3), np.uint8(3), np.float32(3), np.array(3), np.array([3]), torch.tensor(3), torch.tensor([3.0])],
 )
 def test_takes(value: Any) -> None:
-    found = whole_number(value)
-    assert found == 3
-    assert type(found) is int
+    number = whole_number(value)
+    assert number == 3
+    assert type(number) is int
 
 
 def test_takes_large_and_negative_ones() -> None:

@@ -1,4 +1,4 @@
-"""Figures that the README quotes are those of the results beside it; summaries of audits are made from their results.
+"""docs/results.md quotes the figures of the results; the summaries of audits are made from their results.
 
 The tables of the paper and of black-box MNIST were made by scripts that are no longer here: their results are records,
 with the commit of the script in them. Audits make their summaries on every processor alike: what is printed does not
@@ -20,7 +20,7 @@ from bl_neuro.report.one_page import one_page
 from bl_neuro.rounding import fixed
 
 RESULTS = Path(__file__).parent.parent / "results"
-README = (RESULTS.parent / "README.md").read_text(encoding="utf-8")
+PAGE = (RESULTS.parent / "docs" / "results.md").read_text(encoding="utf-8")
 RECORDS = ("mnist-black-box", "paper-mnist", "paper-att-faces", "paper-nmnist", "paper-gestures")
 ATTACKS = {
     "v2": "**v2**",
@@ -31,7 +31,7 @@ ATTACKS = {
     "v1": "v1, same blur and window",
     "v2_gradient": "v2 by gradients, same blur and window",
 }
-"""Attacks of the black-box comparison on MNIST, and what the README's table calls them."""
+"""Attacks of the black-box comparison on MNIST, and what the page's table calls them."""
 AUDITS = pytest.mark.parametrize("name", ["audit-digits", "audit-digits-clean", "audit-mnist"])
 NUDGES = pytest.mark.parametrize("nudge", [1 - 2**-48, 1 + 2**-48], ids=["down", "up"])
 """Factors that change the last four bits of a number, as another order of adding may."""
@@ -56,9 +56,9 @@ def test_a_record_says_how_it_was_made(name: str) -> None:
     assert any(commit.rstrip("+")[:12] in text for commit in commits)
 
 
-def test_the_readmes_table_of_mnist_has_the_figures_of_the_record() -> None:
+def test_the_pages_table_of_mnist_has_the_figures_of_the_record() -> None:
     cells = [cell for cell in record("mnist-black-box")["cells"].values() if cell["cell"]["target"] == "trained"]
-    table = README[README.index("<!-- mnist -->") : README.index("<!-- /mnist -->")]
+    table = PAGE[PAGE.index("<!-- mnist -->") : PAGE.index("<!-- /mnist -->")]
     rows = [[column.strip() for column in line.strip("|").split("|")] for line in table.splitlines()[3:]]
     assert len(rows) == 5 * 3 + 2
     for name, view, queries, _, *judges, success in rows:
@@ -87,7 +87,7 @@ def test_the_readmes_table_of_mnist_has_the_figures_of_the_record() -> None:
     ],
 )
 def test_the_readme_quotes_the_records(quoted: str, name: str, attack: str, judge: str) -> None:
-    (figure,) = re.findall(quoted, " ".join(README.split()))
+    (figure,) = re.findall(quoted, " ".join(PAGE.split()))
     assert figure == fixed(attack_accuracy(name, attack, judge), 2)
 
 

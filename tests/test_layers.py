@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from bl_neuro import AveragePool, Conv, CubaLIF, Dense, Flatten, NetworkError, SumPool
 
 NEURON = CubaLIF()
+WRONG: Any = "2"
+HALF: Any = 1.5
 
 
 def kernels(out: int = 2, inner: int = 1, height: int = 3, width: int = 3) -> np.ndarray[Any, Any]:
@@ -77,27 +79,27 @@ def test_flatten_and_dense() -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
         (lambda: Dense(np.ones(3), NEURON), r"weight: expected shape \(out, in\), found \(3,\)"),
         (lambda: Dense(np.ones((0, 3)), NEURON), "weight: expected shape"),
         (lambda: Dense([[1.0], [1.0, 2.0]], NEURON), "weight: expected numbers"),
         (lambda: Dense([[np.nan]], NEURON), "weight: expected finite numbers"),
-        (lambda: Dense(np.ones((1, 1)), "lif"), "neuron: expected a CubaLIF, found str"),
+        (lambda: Dense(np.ones((1, 1)), WRONG), "neuron: expected a CubaLIF, found str"),
         (lambda: Conv(np.ones((3, 3)), NEURON), "weight: expected shape"),
-        (lambda: Conv(kernels(), None), "neuron: expected a CubaLIF"),
+        (lambda: Conv(kernels(), WRONG), "neuron: expected a CubaLIF"),
         (lambda: Conv(kernels(3), NEURON, groups=2), "groups: expected a divisor of 3 output channels, found 2"),
         (lambda: Conv(kernels(), NEURON, groups=0), "groups: expected a divisor"),
-        (lambda: Conv(kernels(), NEURON, groups="2"), "groups: expected a divisor"),
-        (lambda: Conv(kernels(), NEURON, groups=1.5), "groups: expected a divisor"),
+        (lambda: Conv(kernels(), NEURON, groups=WRONG), "groups: expected a divisor"),
+        (lambda: Conv(kernels(), NEURON, groups=HALF), "groups: expected a divisor"),
         (lambda: SumPool(0), "size: expected a whole number in 1..65536, or two, found 0"),
         (lambda: SumPool(2, 0), "stride: expected a whole number"),
         (lambda: AveragePool((2, 2, 2)), "size: expected a whole number"),
         (lambda: AveragePool(None), "size: expected a whole number"),
     ],
 )
-def test_refuses(make: Any, said: str) -> None:
-    with pytest.raises(NetworkError, match=said):
+def test_refuses(make: Any, message: str) -> None:
+    with pytest.raises(NetworkError, match=message):
         make()
 
 
@@ -122,7 +124,7 @@ def test_padding_may_be_nothing_but_strides_may_not() -> None:
 
 
 @pytest.mark.parametrize(
-    ("layer", "shape", "said"),
+    ("layer", "shape", "message"),
     [
         (Dense(np.ones((2, 4)), NEURON), (5,), r"Dense expects an input of shape \(4,\), found \(5,\)$"),
         (Dense(np.ones((2, 4)), NEURON), (1, 2, 2), "put a Flatten before it"),
@@ -133,8 +135,8 @@ def test_padding_may_be_nothing_but_strides_may_not() -> None:
         (AveragePool(2), (4,), "AveragePool expects an input of shape"),
     ],
 )
-def test_refuses_inputs_that_do_not_fit(layer: Any, shape: tuple[int, ...], said: str) -> None:
-    with pytest.raises(NetworkError, match=said):
+def test_refuses_inputs_that_do_not_fit(layer: Any, shape: tuple[int, ...], message: str) -> None:
+    with pytest.raises(NetworkError, match=message):
         layer.output_shape(shape)
 
 

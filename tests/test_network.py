@@ -58,7 +58,7 @@ def test_knows_its_shapes(image_network: Network) -> None:
 def test_an_image_as_output_has_no_classes() -> None:
     network = Network((1, 3, 3), [Conv(np.ones((2, 1, 3, 3)), NEURON)])
     assert network.output_shape == (2, 1, 1)
-    with pytest.raises(InputError, match="output is a vector"):
+    with pytest.raises(InputError, match="expected a vector as"):
         network.classes  # noqa: B018
     assert Network((1, 3, 3), [*network.layers, Flatten()]).classes == 2
 
@@ -79,12 +79,13 @@ def test_refuses_input_shapes(shape: Any) -> None:
 
 def test_takes_input_shapes_however_written() -> None:
     dense = Dense(np.ones((2, 4)), NEURON)
-    for shape in ([4], np.array([4]), (np.int64(4),), torch.Size([4]), (4.0,)):
+    shapes: tuple[Any, ...] = ([4], np.array([4]), (np.int64(4),), torch.Size([4]), (4.0,))
+    for shape in shapes:
         assert Network(shape, [dense]).input_shape == (4,)
 
 
 @pytest.mark.parametrize(
-    ("layers", "said"),
+    ("layers", "message"),
     [
         ([], "expected at least one layer with neurons"),
         ([Flatten()], "expected at least one layer with neurons"),
@@ -93,14 +94,17 @@ def test_takes_input_shapes_however_written() -> None:
         ([Dense(np.ones((2, 4)), NEURON)], "layer 0: Dense expects an input of shape"),
         ([Flatten(), Dense(np.ones((2, 35)), NEURON)], "layer 1: Dense expects an input of shape"),
         ([Conv(np.ones((1, 1, 7, 7)), NEURON)], "layer 0: a window of 7x7 does not fit"),
-        ([Conv(np.ones((1, 1, 3, 3)), NEURON), SumPool(2)], "no layer with neurons follows the last pooling layer"),
-        ([Conv(np.ones((1, 1, 3, 3)), NEURON), SumPool(2), Flatten()], "follows the last pooling layer"),
+        (
+            [Conv(np.ones((1, 1, 3, 3)), NEURON), SumPool(2)],
+            "expected a layer with neurons after the last pooling layer",
+        ),
+        ([Conv(np.ones((1, 1, 3, 3)), NEURON), SumPool(2), Flatten()], "after the last pooling layer"),
         ([Conv(np.ones((1, 1, 3, 3)), CubaLIF(bias=[1.0, 2.0]))], "layer 0: bias: expected a scalar or one value"),
-        ([Conv(np.ones((1, 1, 3, 3)), NEURON, padding=2**15)], "weights and neurons: at most"),
+        ([Conv(np.ones((1, 1, 3, 3)), NEURON, padding=2**15)], "weights and neurons: expected at most"),
     ],
 )
-def test_refuses_layers(layers: Any, said: str) -> None:
-    with pytest.raises(NetworkError, match=said):
+def test_refuses_layers(layers: Any, message: str) -> None:
+    with pytest.raises(NetworkError, match=message):
         Network((1, 6, 6), layers)
 
 
@@ -110,7 +114,7 @@ def test_counts_inputs_weights_and_neurons_against_its_limit(monkeypatch: pytest
     monkeypatch.setattr("bl_neuro.network.MAX_VALUES", count)
     assert Network((6,), layers).classes == 2
     monkeypatch.setattr("bl_neuro.network.MAX_VALUES", count - 1)
-    with pytest.raises(NetworkError, match=f"weights and neurons: at most {count - 1}, found {count}"):
+    with pytest.raises(NetworkError, match=f"weights and neurons: expected at most {count - 1}, found {count}"):
         Network((6,), layers)
 
 
@@ -201,6 +205,6 @@ def test_equality_is_that_of_fingerprints(small_network: Network) -> None:
 
 @pytest.mark.parametrize("make", [repr, lambda network: "\n".join(network.describe())])
 def test_says_what_it_is(make: Callable[[Network], str], image_network: Network) -> None:
-    said = make(image_network)
+    message = make(image_network)
     for word in ("Conv 2 -> 4", "3x3", "SumPool 2x2", "AveragePool 2x2, stride (1, 1)", "Flatten", "Dense 3 -> 3"):
-        assert word in said
+        assert word in message

@@ -98,7 +98,7 @@ def test_cold_start_gives_each_layer_one_more_step() -> None:
     clock = CubaLIF(threshold=100.0, voltage_decay=0.0, bias=1.0)
     network = Network((1,), [Dense([[0.0]], clock)] * 3)
     seen = simulate(network, np.zeros((2, 1, 1)), start="cold")
-    assert [(each * 100).reshape(-1).tolist() for each in seen.layer_membranes] == [[2, 3], [3, 4], [4, 5]]
+    assert [(membrane * 100).reshape(-1).tolist() for membrane in seen.layer_membranes] == [[2, 3], [3, 4], [4, 5]]
 
 
 def test_cold_and_aligned_agree_without_biases() -> None:
@@ -118,8 +118,8 @@ def test_convolution_is_torchs(seed: int) -> None:
     images = rng.integers(0, 2, (2, 3, inner * groups, *rng.integers(5, 9, 2))).astype(np.float64)
     layer = Conv(weight, CubaLIF(threshold=1e6, voltage_decay=1.0), groups=int(groups), **geometry)
     seen = simulate(Network(images.shape[2:], [layer]), images)
-    given = [layer.stride, layer.padding, layer.dilation, layer.groups]
-    expected = F.conv2d(torch.from_numpy(images).flatten(0, 1), torch.from_numpy(weight), None, *given)
+    options: dict[str, Any] = {name: getattr(layer, name) for name in ("stride", "padding", "dilation", "groups")}
+    expected = F.conv2d(torch.from_numpy(images).flatten(0, 1), torch.from_numpy(weight), None, **options)
     np.testing.assert_allclose(seen.membrane.reshape(expected.shape) * 1e6, expected, rtol=1e-9, atol=1e-12)
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bl_neuro.rounding import fixed
+from bl_neuro.rounding import fixed, settled
 
 TIES = [(0.8875, 3, "0.888"), (0.1125, 3, "0.113"), (0.125, 2, "0.13"), (0.135, 2, "0.14"), (-0.0125, 3, "-0.013"),
         (2.5, 0, "3"), (3.5, 0, "4"), (100 * 0.0115, 1, "1.2"), (100 * 0.545, 0, "55")]  # fmt: skip
@@ -52,3 +52,9 @@ def test_away_from_ties_it_prints_as_python_does(value: float, places: int, form
     if abs(cut - 0.5) < 1e-5 or 0 < abs(value) < 1e-5:
         return
     assert fixed(value, places, form) == f"{value:{form}.{places}f}"
+
+
+def test_equal_means_are_equal_whatever_the_order_of_their_terms() -> None:
+    assert 0.1 + 0.2 + 0.3 != 0.3 + 0.2 + 0.1
+    assert settled(0.1 + 0.2 + 0.3) == settled(0.3 + 0.2 + 0.1) == 0.6
+    assert settled(float(np.float32(0.5))) == 0.5

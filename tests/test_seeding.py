@@ -13,8 +13,8 @@ def draws(*arguments: object) -> tuple[float, ...]:
 
 def test_streams_repeat_and_differ_by_seed_purpose_and_index() -> None:
     asked = [(0, "a"), (1, "a"), (0, "b"), (0, "a", 0), (0, "a", 1), (0, "a", 0, 0)]
-    assert len({draws(*each) for each in asked}) == len(asked)
-    assert all(draws(*each) == draws(*each) for each in asked)
+    assert len({draws(*names) for names in asked}) == len(asked)
+    assert all(draws(*names) == draws(*names) for names in asked)
     assert draws(0, "a") != tuple(np.random.default_rng(0).random(4))
 
 

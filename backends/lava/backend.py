@@ -1,4 +1,4 @@
-"""The `lava` backend: what it needs, what it can hold, and its options."""
+"""The `lava` backend: its requirements, the networks that it can hold, and its options."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ from bl_neuro.errors import InputError
 from bl_neuro.network import Arithmetic, Network
 
 PYTHON_VARIABLE = "BL_NEURO_LAVA_PYTHON"
-"""Names the interpreter that Lava is installed in, where that is another one."""
+"""Environment variable with the path of the interpreter in which Lava is installed, if not the running one."""
 
 
 class LavaBackend(Backend):
     """Opens networks on Lava's CPU simulator of Loihi 2 (`Loihi2SimCfg`, fixed point). Black box only.
 
     Options:
-        deadline_s: most seconds for one sample's answer before the simulation counts as hung (60 by default).
-        replicas: how many samples run side by side, as copies of the network in one simulation (chosen by size; 1 for
-            convolutions, delays, recurrent synapses and input neurons).
-        runtimes: how many simulations run at the same time; by default up to one a core, as many as have enough to do.
-        python: path of the interpreter that has Lava, by default that of the environment variable
-            BL_NEURO_LAVA_PYTHON, else the running one.
-        spare: whether each simulation has a second process beside it, idle and with Lava imported (about 90 MB), to
-            take its place in an instant where it is killed; off by default.
-        progress: called as progress(done, total) in the calling thread whenever samples of a run are done.
+        deadline_s: seconds allowed for the answer to one sample before the simulation is considered hung (default 60).
+        replicas: number of copies of the network in one simulation, which process different samples in parallel; chosen
+            by size by default, 1 for convolutions, delays, recurrent synapses and input neurons.
+        runtimes: number of parallel simulations; by default at most one per core, and only as many as the number of
+            samples justifies.
+        python: path of the interpreter that has Lava; by default the environment variable BL_NEURO_LAVA_PYTHON, else
+            the running interpreter.
+        spare: whether each simulation has an idle second process with Lava imported (about 90 MB), which replaces it
+            immediately if it is killed; off by default.
+        progress: called as progress(done, total) in the calling thread whenever samples of a run are finished.
     """
 
     name: ClassVar[str] = "lava"
@@ -57,7 +58,7 @@ class LavaBackend(Backend):
     @classmethod
     def problems(cls, network: Network) -> list[str]:
         """See `Backend.problems`."""
-        return quantization_problems(network) or netx_problems(quantize(network).stated)
+        return quantization_problems(network) or netx_problems(quantize(network).as_loihi)
 
     @classmethod
     def other_python(cls, python: Any = None, **options: Any) -> str | None:

@@ -1,19 +1,19 @@
-"""The child process that holds one real Lava network. Run by path; needs only NumPy and Lava, not bl_neuro.
+"""The child process that holds one Lava network. Run by path; needs only NumPy and Lava, not bl_neuro.
 
-It reads frames from standard input and answers on what was standard output (anything Lava prints goes to standard
-error). A frame is 4 bytes of header length (big endian), the header as JSON, and `bytes` raw bytes of payload:
+It reads frames from standard input and answers on the original standard output (Lava's own output is redirected to
+standard error). A frame is 4 bytes of header length (big endian), the header as JSON, and `bytes` bytes of payload:
 
     {"op": "open", "net": path, "steps": T, "layers": bool, "sparse": bool, "start": "aligned" or "cold",
      "prefix": shared-memory name prefix, "folder": temporary files, "parent": process id of the supervisor}
                                                     ->  {"actors": process ids of the simulation}
     {"op": "run", "states": bool} + one sample, (T, *lava input shape), uint8 spikes or int32 currents
                                                     ->  {"shapes": [...], "states": [...]} + one uint8 array
-                                                        (T, *shape) a recorded layer, the output last; u and v of every
-                                                        layer after its answer to the last step, int32, if asked for
+                                                        (T, *shape) per recorded layer, the output last; if requested, u
+                                                        and v of every layer after its last step, int32
     {"op": "close"}
 
-Lava is imported before the first frame is read, so that a child may wait as a spare and then start in an instant.
-Samples are streamed through the one running network, which is made as new for each: see `simulation`.
+Lava is imported before the first frame is read, so that a child can wait as a spare and then start immediately. Samples
+are streamed through the running network, whose state is reset for each of them: see `simulation`.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ MAX_HEADER = 2**20
 
 
 def encode_frame(header: dict[str, Any], payload: bytes = b"") -> bytes:
-    """One frame, ready to be sent."""
+    """One encoded frame."""
     encoded = json.dumps({**header, "bytes": len(payload)}).encode()
     return struct.pack(">I", len(encoded)) + encoded + payload
 
 
-def read_frame(read: Callable[[int], bytes]) -> tuple[dict[str, Any], bytes]:
-    """Receives one frame through `read(count)`. EOFError where the other side is gone or talks another language."""
+def read_frame(receive: Callable[[int], bytes]) -> tuple[dict[str, Any], bytes]:
+    """Receives one frame through `receive(count)`. EOFError if the other side is gone or sends no valid frame."""
 
     def exactly(count: int) -> bytes:
-        data = read(count)
+        data = receive(count)
         if len(data) < count:
             raise EOFError("the other side closed the pipe")
         return data
@@ -58,21 +58,21 @@ def read_frame(read: Callable[[int], bytes]) -> tuple[dict[str, Any], bytes]:
     return header, exactly(header["bytes"])
 
 
-def name_what_is_left(prefix: str, folder: str) -> None:
-    """Names what this process group may leave: shared memory and semaphores by `prefix`, sockets inside `folder`.
+def name_resources(prefix: str, folder: str) -> None:
+    """Gives shared memory and semaphores of this process group names with `prefix`, and puts sockets into `folder`.
 
-    So that the supervisor can remove what a killed simulation leaves, and nothing else.
+    The supervisor can then remove exactly the resources that a killed simulation leaves.
     """
     from multiprocessing import process, shared_memory
 
-    # private names of the standard library, the same from 3.8 to 3.13; without them names are random
+    # private names of the standard library, unchanged from 3.8 to 3.13; without them the names are random
     shared_memory._SHM_NAME_PREFIX = f"/{prefix}"  # type: ignore[attr-defined]
     shared_memory._SHM_SAFE_NAME_LENGTH = len(prefix) + 13  # type: ignore[attr-defined]
     process.current_process()._config.update(semprefix=f"/{prefix}sem", tempdir=folder)  # type: ignore[attr-defined]
 
 
 def remove_shared_memory(prefix: str) -> None:
-    """Removes the segments and semaphores that were made under `prefix`."""
+    """Removes the shared-memory segments and semaphores whose names start with `prefix`."""
     for pattern in (f"/dev/shm/{glob.escape(prefix)}*", f"/dev/shm/sem.{glob.escape(prefix)}*"):
         for path in glob.glob(pattern):
             with contextlib.suppress(OSError):
@@ -80,7 +80,7 @@ def remove_shared_memory(prefix: str) -> None:
 
 
 def watch_parent(parent: int, names: tuple[str, str]) -> None:
-    """Has a thread end everything once the parent is gone, also in the middle of a query."""
+    """Starts a thread that ends all processes once the parent is gone, even during a query."""
     threading.Thread(target=_end_with_parent, args=(parent, names), daemon=True).start()
 
 
@@ -91,12 +91,12 @@ def _end_with_parent(parent: int, names: tuple[str, str]) -> None:
 
 
 def end_without_parent(names: tuple[str, str] | None) -> NoReturn:
-    """Ends the whole group and removes what it leaves under these names, as a parent that was killed cannot."""
+    """Ends the process group and removes its named resources, which a killed parent cannot do."""
     group = os.getpgrp()
     with contextlib.suppress(OSError):
         while os.fork():
-            signal.pause()  # until the other one kills this one too
-        os.setsid()  # outside of the group it outlives it: what it removes stays removed
+            signal.pause()  # until the forked process kills this one
+        os.setsid()  # outside of the group, so that it outlives the group and can remove its resources
     try:
         _kill_group(group)
         if names is not None:
@@ -107,7 +107,7 @@ def end_without_parent(names: tuple[str, str] | None) -> NoReturn:
 
 
 def _kill_group(group: int, patience_s: float = 5.0) -> None:
-    """Kills a process group and waits until it is gone, or until only zombies that nobody reaps can be left."""
+    """Kills a process group and waits until it is gone, or until the time limit, since zombies may remain."""
     end = time.monotonic() + patience_s
     while time.monotonic() < end:
         try:
@@ -118,7 +118,7 @@ def _kill_group(group: int, patience_s: float = 5.0) -> None:
 
 
 def _simulation_module() -> Any:
-    """The module beside this one, which needs Lava: by its file's name, as this one is run by path."""
+    """The module `simulation` in this folder, which needs Lava; a plain import, since this file is run by path."""
     return importlib.import_module("simulation")
 
 
@@ -133,15 +133,15 @@ def _run(simulation: Any, header: dict[str, Any], payload: bytes) -> tuple[dict[
 
     sample = np.frombuffer(payload, simulation.input_dtype).reshape(simulation.steps, *simulation.inputs.shape)
     spikes, states = simulation.run(sample, header["states"])
-    shapes = {"shapes": [each.shape for each in spikes], "states": [each.shape for each in states]}
-    return shapes, b"".join(each.tobytes() for each in (*spikes, *states))
+    shapes = {"shapes": [array.shape for array in spikes], "states": [array.shape for array in states]}
+    return shapes, b"".join(array.tobytes() for array in (*spikes, *states))
 
 
 def main() -> None:
-    """Serves frames until told to close, or until the parent is gone."""
+    """Answers frames until a close request, or until the parent is gone."""
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever Lava prints must not get into the answers
-    with contextlib.suppress(Exception):  # it is told when a simulation is asked for
+    os.dup2(2, 1)  # Lava's own output must not get into the answers
+    with contextlib.suppress(Exception):  # the error is reported when a simulation is opened
         _simulation_module().prepare()
     simulation: Any = None
     names: tuple[str, str] | None = None
@@ -161,7 +161,7 @@ def main() -> None:
         try:
             if header["op"] == "open":
                 names = header["prefix"], header["folder"]
-                name_what_is_left(*names)
+                name_resources(*names)
                 watch_parent(header["parent"], names)
                 simulation, actors = _simulation_module().opened(header, _start_failed)
                 answer({"actors": actors})
@@ -172,12 +172,12 @@ def main() -> None:
         except (EOFError, ConnectionError):  # Lava's shared-memory manager is gone
             traceback.print_exc()
             os._exit(1)
-        except BaseException as error:  # noqa: BLE001 - whatever it is, the supervisor is told and this process ends
+        except BaseException as error:  # noqa: BLE001 - any error is reported to the supervisor and ends this process
             answer({"error": f"{type(error).__name__}: {error}", "trace": traceback.format_exc()})
             break
     if simulation is not None:
         simulation.network.stop()
-    os._exit(0)  # the interpreter would take seconds to tear down what Lava imported
+    os._exit(0)  # a normal exit would take seconds to unload Lava's imports
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Spreading rounds over several runtimes: threads ask them, answers are handed on by the thread that called."""
+"""Distributes rounds over several runtimes: threads query them, the calling thread receives the answers."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ Outcome = tuple[int, "Answer | BaseException"]
 
 
 def ask_all(runtimes: Sequence[Runtime], rounds: int, ask: Ask, take: Take) -> None:
-    """Asks for rounds 0 .. rounds - 1 and takes each answer with its number, in the order they come.
+    """Queries rounds 0 .. rounds - 1 and passes each answer with its number to `take`, in order of completion.
 
-    Whatever goes wrong, in a runtime, in `take` or by an interrupt: all simulations are ended, then it is raised.
+    On any error in a runtime or in `take`, or an interrupt, all simulations are ended before it is raised.
     """
     if len(runtimes) == 1:
         for number in range(rounds):
@@ -56,7 +56,7 @@ def ask_all(runtimes: Sequence[Runtime], rounds: int, ask: Ask, take: Take) -> N
             if thread.ident is not None:
                 thread.join()
         if stop.is_set():
-            for runtime in runtimes:  # one may have been starting when the others were ended
+            for runtime in runtimes:  # a runtime may have started while the others were ended
                 runtime.drop()
 
 
@@ -74,13 +74,13 @@ def _work(
             return
         try:
             outcomes.put((number, ask(runtime, number, stop)))
-        except BaseException as error:  # noqa: BLE001 - raised by the thread that waits for it
+        except BaseException as error:  # noqa: BLE001 - raised again in the calling thread
             outcomes.put((number, error))
             return
 
 
 class Layout:
-    """Turns inputs (T, B, *input_shape) into rounds of `replicas` samples each, and answers back."""
+    """Converts inputs (T, B, *input_shape) into rounds of `replicas` samples each, and answers back."""
 
     def __init__(self, fixed: FixedPointNetwork, replicas: int) -> None:
         first = fixed.layers[0].source
@@ -89,11 +89,11 @@ class Layout:
         self._images = isinstance(first, (Conv, Input)) and len(fixed.network.input_shape) == 3
 
     def rounds(self, batch: int) -> int:
-        """How many samples of the simulation answer `batch` of ours."""
+        """Number of rounds for a batch of `batch` samples."""
         return -(-batch // self.replicas)
 
     def frames(self, inputs: Tensor, number: int) -> bytes:
-        """What the simulation is sent for round `number`: (T, *lava input shape), uint8 spikes or int32 currents."""
+        """Input of the simulation in round `number`: (T, *lava input shape), uint8 spikes or int32 currents."""
         chosen = inputs[:, number * self.replicas : (number + 1) * self.replicas].detach().cpu().numpy()
         values = chosen.astype(np.uint8) if self._input is None else input_drive(self._input, chosen).astype(np.int32)
         if self._images:
@@ -104,7 +104,7 @@ class Layout:
         return padded.tobytes()
 
     def apart(self, values: IntArray, shape: Shape) -> IntArray:
-        """What neurons `shape` of all replicas show, (N, *lava shape), as (N, replicas, *shape)."""
+        """Values of all replicas' neurons, (N, *lava shape), as (N, replicas, *shape)."""
         if len(shape) == 3:
             return values.transpose(0, 3, 2, 1)[:, None]
         return values.reshape(len(values), self.replicas, *shape)

@@ -1,4 +1,4 @@
-"""One supervised simulation that is always there: started when it is first asked, replaced where it was killed."""
+"""One supervised simulation: started with the first query, and replaced if it is killed."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from bl_neuro.errors import TargetClosed
 
 START_DEADLINE_S = 180.0
 RESTARTS = 3
-"""How often a sample whose simulation was killed is replayed on a fresh one."""
+"""Maximum number of times that a sample is repeated on a new simulation because the previous one was killed."""
 
 
 class Runtime:
-    """Answers samples one after another. One thread at a time asks it; any thread may end it.
+    """Answers samples one after another. Only one thread at a time may query it; any thread may end it.
 
-    folder: where the simulation leaves its files. python: the interpreter it runs in. deadline_s: for one sample.
-    spare: whether a second child, with Lava imported, waits to take the place of one that ends.
-    `restarts` counts simulations that were killed and replaced, `start_s` and `run_s` the seconds spent in starting
-    and in answering, `rounds` the samples answered.
+    folder: folder for the simulation's files. python: its interpreter. deadline_s: time limit for one sample.
+    spare: whether a second child process, with Lava imported, waits to replace one that ends.
+
+    Attributes: `restarts`, number of simulations that were killed and replaced; `start_s` and `run_s`, seconds spent
+    starting and answering; `rounds`, number of answered samples.
     """
 
     def __init__(self, folder: Path, python: str, deadline_s: float, spare: bool = False) -> None:
@@ -38,23 +39,23 @@ class Runtime:
 
     @property
     def process(self) -> LavaProcess | None:
-        """The running child, or None while there is none."""
+        """The running child process, or None."""
         return self._process
 
     @property
     def spare(self) -> LavaProcess | None:
-        """The child that waits to take its place, or None while there is none."""
+        """The waiting spare child process, or None."""
         return self._spare
 
     def ask(self, plan: Plan, frames: bytes, states: bool, stop: threading.Event | None = None) -> Answer:
-        """The answer to one sample of `plan`; replayed where the simulation was killed, unless told to stop."""
+        """The answer to one sample of `plan`; repeated if the simulation is killed, unless `stop` is set."""
         kills = 0
         while True:
             try:
                 process = self._started(plan)
-                began = time.monotonic()
+                start_time = time.monotonic()
                 answer = process.run(frames, states, self._deadline_s)
-                self.run_s += time.monotonic() - began
+                self.run_s += time.monotonic() - start_time
                 self.rounds += 1
                 self._keep_spare()
                 return answer
@@ -69,28 +70,28 @@ class Runtime:
                 raise
 
     def _started(self, plan: Plan) -> LavaProcess:
-        """The running simulation of `plan`; one of another plan is ended first."""
-        self._need_open()
+        """The running simulation of `plan`; a simulation of another plan is ended first."""
+        self._check_open()
         if self._process is None or self._plan != plan:
             self.drop()
-            began = time.monotonic()
+            start_time = time.monotonic()
             process = self._take_spare() or LavaProcess(self._folder, self._python)
             with self._changing:
                 self._process, self._plan = process, plan
-            self._need_open()  # another thread may have looked for what to close before there was anything
+            self._check_open()  # another thread may have closed this runtime before the process was registered
             process.open(plan, START_DEADLINE_S)
-            self.start_s += time.monotonic() - began
+            self.start_s += time.monotonic() - start_time
         return self._process
 
     def _keep_spare(self) -> None:
-        """Starts a spare where one is wanted and none lives."""
+        """Starts a spare process if one is wanted and none is alive."""
         if not self._wants_spare or (self._spare is not None and self._spare.alive):
             return
         self._end_spare()
         spare = LavaProcess(self._folder, self._python)
         with self._changing:
             self._spare = spare
-        if self._closed:  # by another thread, which may have looked for it before there was one
+        if self._closed:  # another thread may have closed this runtime before the spare was registered
             self._end_spare()
 
     def _take_spare(self) -> LavaProcess | None:
@@ -109,26 +110,26 @@ class Runtime:
                 if self._spare is spare:
                     self._spare = None
 
-    def _need_open(self) -> None:
+    def _check_open(self) -> None:
         if self._closed:
             raise TargetClosed("this lava target was closed while it was running")
 
     def has(self, plan: Plan) -> bool:
-        """Whether a simulation of `plan` runs already."""
+        """Whether a simulation of `plan` is running."""
         return self._process is not None and self._plan == plan
 
     def drop(self) -> None:
-        """Ends the simulation; the next sample starts another one."""
+        """Ends the simulation; the next sample starts a new one."""
         process = self._process
         if process is None:
             return
         process.close()
         with self._changing:
-            if self._process is process:  # not before: an interrupted close must be made up for
+            if self._process is process:  # only after closing, so that an interrupted close can be repeated
                 self._process = None
 
     def close(self) -> None:
-        """Ends the simulation for good."""
+        """Ends the simulation permanently."""
         self._closed = True
         try:
             self.drop()

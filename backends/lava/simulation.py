@@ -1,12 +1,11 @@
-"""One netx network, running in Lava, with pipes into it and out of it. Part of the child: no bl_neuro here.
+"""One netx network running in Lava, with input and output pipes. Part of the child process, so it cannot use bl_neuro.
 
-A wall step is a step of the simulation. Layer l answers input step t at wall step t + lag: one for each synapse on the
-way, none for input neurons. A sample takes T + lag of the last layer wall steps.
+A wall step is a time step of the simulation. Layer l answers input step t at wall step t + lag, where the lag is one
+per synapse on the way and zero for input neurons. A sample takes T + (lag of the last layer) wall steps.
 
-Between samples the network is made as new in one of two ways. Where it can, Lava resets its neurons by itself, each
-layer when the first input of the next sample reaches it (`LIFReset`). Synapses with delays and recurrent synapses hold
-spikes that such a reset does not touch, and a cold start needs all layers reset at once: there the simulation pauses
-and the states are set to zero from outside.
+Between samples the network is reset in one of two ways. Normally Lava resets each layer by itself when the first input
+of the next sample reaches it (`LIFReset`). Synapses with delays and recurrent synapses hold spikes that this does not
+reset, and a cold start needs all layers reset together: the simulation then pauses and the states are set to zero.
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ import numpy as np
 
 
 def import_netx() -> Any:
-    """lava-dl's netx, without PyTorch, SLAYER and pandas, which take most of a start.
+    """Imports lava-dl's netx without PyTorch, SLAYER and pandas, whose imports take most of the start time.
 
-    netx 0.6.0 imports the first two for resonate-and-fire neurons and for its PyTorch pipelines; a network of ours has
-    neither. The graphs that Lava's compiler makes look for pandas, and do without it where it is not there.
+    netx 0.6.0 imports the first two for resonate-and-fire neurons and for its PyTorch pipelines, which are not used
+    here. Lava's compiler imports pandas if it is available and works without it.
     """
     if version("lava-dl") == "0.6.0":
         unused = {"Tensor": object, "tensor": object, "neuron_params": None}
@@ -42,45 +41,45 @@ def import_netx() -> Any:
 
 
 def prepare() -> None:
-    """Imports ahead of time what a simulation will need, which is most of a start."""
+    """Imports everything that a simulation needs, which is most of its start time."""
     import_netx()
     models = [f"lava.proc.{kind}.models" for kind in ("lif", "sparse", "dense")]
     for name in ("lava.magma.compiler.compiler", *models):
-        with contextlib.suppress(ImportError):  # where another version keeps it elsewhere
+        with contextlib.suppress(ImportError):  # another version may have moved it
             importlib.import_module(name)
 
 
 def follow_actors(actors: list[Any]) -> None:
-    """Lists Lava's processes in `actors` as they start, and has them print the error that ends them.
+    """Adds Lava's processes to `actors` as they start, and makes them print the error that ends them.
 
-    Lava keeps such an error to itself; printed, it is there for the supervisor to see.
+    Lava does not report such an error; printed, it appears in the supervisor's log.
     """
     from lava.magma.runtime.message_infrastructure.multiprocessing import SystemProcess
 
     start, run = SystemProcess.start, SystemProcess.run
 
-    def listed(process: Any) -> None:
+    def start_listed(process: Any) -> None:
         start(process)
         actors.append(process)
 
-    def telling(process: Any) -> None:
+    def run_printing_errors(process: Any) -> None:
         target = process._target
 
-        def told(*args: Any, **options: Any) -> None:
+        def printing_target(*args: Any, **options: Any) -> None:
             try:
                 target(*args, **options)
-            except Exception:  # whatever it is, it is told on standard error and goes on to Lava
+            except Exception:  # any error is printed to standard error and raised again in Lava
                 traceback.print_exc()
                 raise
 
-        process._target = told
+        process._target = printing_target
         run(process)
 
-    SystemProcess.start, SystemProcess.run = listed, telling
+    SystemProcess.start, SystemProcess.run = start_listed, run_printing_errors
 
 
 def opened(header: dict[str, Any], failed: Any) -> tuple[Simulation, list[int]]:
-    """The simulation that `header` asks for, and its process ids. `failed()` where one is killed while they start."""
+    """The simulation described by `header`, and its process ids. Calls `failed()` if one is killed while starting."""
     actors: list[Any] = []
     ready = threading.Event()
     netx = import_netx()
@@ -96,14 +95,17 @@ def opened(header: dict[str, Any], failed: Any) -> tuple[Simulation, list[int]]:
 
 
 def _watch_the_start(actors: list[Any], ready: threading.Event, failed: Any) -> None:
-    """Lava would wait for ever for one of its processes that is killed while they start."""
+    """Detects a process that is killed while starting, for which Lava would wait forever."""
     while not ready.wait(0.1):
-        if not all(actor.is_alive() for actor in list(actors)) and not ready.wait(1.0):  # or Lava tells of an error
+        if not all(actor.is_alive() for actor in list(actors)) and not ready.wait(1.0):  # unless Lava reports an error
             failed()
 
 
 class Simulation:
-    """A running network. steps: T. layers: record them all. sparse: netx's `sparse_fc_layer`. start: see the module."""
+    """A running network.
+
+    steps: T. layers: whether to record all layers. sparse: netx's `sparse_fc_layer`. start: see the module.
+    """
 
     def __init__(self, netx: Any, net: str, steps: int, layers: bool, sparse: bool, start: str) -> None:
         from lava.magma.core.run_configs import Loihi2SimCfg
@@ -120,7 +122,7 @@ class Simulation:
         self.blocks = self.network.layers
         if sparse:
             _multiply_messages(self.blocks)
-        self.clears = {} if resets_itself else _what_to_clear(self.blocks, self.lags, start)
+        self.clears = {} if resets_itself else _variables_to_clear(self.blocks, self.lags, start)
         self.fresh = True
         recorded = range(len(self.blocks)) if layers else [len(self.blocks) - 1]
         self.outputs = [(self.blocks[index].neuron.s_out, self.lags[index]) for index in recorded]
@@ -135,37 +137,37 @@ class Simulation:
 
     @property
     def input_dtype(self) -> Any:
-        """Of the frames it takes: spikes as bytes, currents with 32 bits."""
+        """Data type of the input: uint8 for spikes, int32 for currents."""
         return np.int32 if self.current else np.uint8
 
     def run(self, sample: Any, states: bool) -> tuple[list[Any], list[Any]]:
-        """Spikes (T, *shape) of every recorded layer for one sample (T, *input shape), delays removed; u, v, u, v..."""
+        """Spikes (T, *shape) of every recorded layer for a sample (T, *input shape), lags removed; u, v, u, v..."""
         send = self.inputs.external_pipe_csp_send_port.send
-        nothing = np.zeros(self.inputs.shape, sample.dtype)
+        silence = np.zeros(self.inputs.shape, sample.dtype)
         for step in range(self.period):
-            send(sample[step] if step < self.steps else nothing)
-        found = self._advance(states)
+            send(sample[step] if step < self.steps else silence)
+        state_values = self._advance(states)
         answers = []
         for port, lag in self.outputs:
             frames = [port.external_pipe_csp_recv_port.recv() for _ in range(self.period)]
             answers.append(np.stack(frames[lag : lag + self.steps]).astype(np.uint8))
-        return answers, found
+        return answers, state_values
 
     def _advance(self, states: bool) -> list[Any]:
-        """Runs one sample's wall steps, with pauses where states are cleared or read; the states, if asked for."""
+        """Runs one sample's wall steps, pausing to clear or read states; returns the states, if requested."""
         reads = {self.steps + lag: block.neuron for block, lag in zip(self.blocks, self.lags)} if states else {}
         clears = {step - 1: variables for step, variables in self.clears.items()}
-        found: list[Any] = []
-        done = 0
+        state_values: list[Any] = []
+        finished_steps = 0
         for pause in sorted({*reads, *clears, self.period}):
-            self._run_steps(pause - done)
-            done = pause
+            self._run_steps(pause - finished_steps)
+            finished_steps = pause
             if pause in reads:
-                found += [np.asarray(state.get(), np.int32) for state in (reads[pause].u, reads[pause].v)]
-            if pause > 0 or not self.fresh:  # Lava holds no states before its first step
+                state_values += [np.asarray(state.get(), np.int32) for state in (reads[pause].u, reads[pause].v)]
+            if pause > 0 or not self.fresh:  # Lava has no states before its first step
                 for variable in clears.get(pause, ()):
                     variable.set(np.zeros(variable.shape, np.int32))
-        return found
+        return state_values
 
     def _run_steps(self, count: int) -> None:
         from lava.magma.core.run_conditions import RunSteps
@@ -176,24 +178,25 @@ class Simulation:
 
 
 def _holds_spikes(block: Any) -> bool:
-    """Whether its synapses hold spikes for longer than the one step to the next."""
+    """Whether the block's synapses hold spikes for more than one time step."""
     return hasattr(block, "synapse_rec") or hasattr(getattr(block, "synapse", None), "delays")
 
 
-def _what_to_clear(blocks: list[Any], lags: list[int], start: str) -> dict[int, list[Any]]:
-    """States by the wall step of a sample, counted from 1, before which they are set to zero."""
-    found: dict[int, list[Any]] = {}
+def _variables_to_clear(blocks: list[Any], lags: list[int], start: str) -> dict[int, list[Any]]:
+    """State variables to set to zero, by the wall step (counted from 1) before which this happens."""
+    variables: dict[int, list[Any]] = {}
     for block, lag in zip(blocks, lags):
         synapses = [getattr(block, name) for name in ("synapse", "synapse_rec") if hasattr(block, name)]
         buffers = {name: _buffer(synapse) for name, synapse in zip(("synapse", "synapse_rec"), synapses)}
         neuron = [block.neuron.u, block.neuron.v]
         if start == "cold":
-            found.setdefault(1, []).extend([*neuron, *buffers.values()])
+            variables.setdefault(1, []).extend([*neuron, *buffers.values()])
             continue
-        if "synapse" in buffers and _holds_spikes(block):  # it takes up the first spike one step before the neuron
-            found.setdefault(lag, []).append(buffers["synapse"])
-        found.setdefault(lag + 1, []).extend([*neuron, *(buffers[name] for name in buffers if name == "synapse_rec")])
-    return found
+        if "synapse" in buffers and _holds_spikes(block):  # it receives the first spike one step before the neuron
+            variables.setdefault(lag, []).append(buffers["synapse"])
+        recurrent = [buffers["synapse_rec"]] if "synapse_rec" in buffers else []
+        variables.setdefault(lag + 1, []).extend([*neuron, *recurrent])
+    return variables
 
 
 def _buffer(synapse: Any) -> Any:
@@ -201,10 +204,10 @@ def _buffer(synapse: Any) -> Any:
 
 
 def _multiply_messages(blocks: list[Any]) -> None:
-    """Has sparse synapses multiply by their messages, as for graded spikes: a spike is the message 1.
+    """Makes sparse synapses multiply by their messages, as for graded spikes; a binary spike is the message 1.
 
-    For binary spikes Lava's own model cuts the matrix down to the columns that spiked, which takes three times as long
-    as the product with all of it.
+    For binary spikes Lava's own model selects the columns that spiked, which takes three times as long as the product
+    with the whole matrix.
     """
     for block in blocks:
         if hasattr(block, "synapse"):
@@ -212,7 +215,7 @@ def _multiply_messages(blocks: list[Any]) -> None:
 
 
 def _widen_currents() -> None:
-    """Has a pipe into neurons carry 32 bits, as their synapses do: Lava declares 16, in which `a << 6` overflows."""
+    """Makes a pipe into neurons carry 32 bits, as from synapses; Lava declares 16 bits, in which `a << 6` overflows."""
     from lava.magma.core.model.py.ports import PyInPort
     from lava.magma.core.model.py.type import LavaPyType
     from lava.proc.lif.models import AbstractPyLifModelFixed

@@ -1,11 +1,11 @@
-"""Keeps the child process with the real Lava network: starts it, waits with a deadline, kills it, cleans up after it.
+"""Supervises the child process with the Lava network: starts it, waits with a deadline, kills it and cleans up.
 
-Lava hangs for ever on an error in a process model or when one of its processes is killed, and leaves processes and
-shared memory when it is not stopped. So the child has a process group of its own, every wait has a deadline and
-watches each of its processes, and ending it means ending the group and removing the shared memory of its name.
+Lava hangs forever on an error in a process model or when one of its processes is killed, and leaves processes and
+shared memory behind when it is not stopped. The child therefore has its own process group, every wait has a deadline
+and monitors all of its processes, and ending it kills the group and removes its shared memory.
 
-The child is reaped last, when its group is empty: until then nobody else can be given its process id, so that a signal
-to the group never reaches a stranger.
+The child is reaped last, when its group is empty: until then its process id cannot be reused, so that a signal to the
+group never reaches an unrelated process.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ from bl_neuro.backends.lava.child import encode_frame, read_frame, remove_shared
 from bl_neuro.errors import SubstrateFailed
 
 KILL_S = 10.0
-"""How long to wait for a killed process to be gone: longer only where the system itself holds it."""
+"""Seconds to wait for a killed process to disappear."""
 CHILD = Path(__file__).with_name("child.py")
 
 
 class ChildDied(SubstrateFailed):
-    """A process of the simulation ended by itself or was killed; a fresh one can be asked again."""
+    """A process of the simulation ended or was killed; the query can be repeated on a new simulation."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a simulation is started for: samples of `steps` steps of one .net file. See `child` for the fields."""
+    """Parameters of a simulation: a .net file, samples of `steps` time steps; see `child` for the other fields."""
 
     net: Path
     steps: int
@@ -56,20 +56,20 @@ class Plan:
 
 @dataclass(frozen=True)
 class Answer:
-    """Spikes (T, *shape) of the recorded layers, uint8, and u, v of every layer, int32, if asked for; Lava's layout."""
+    """Spikes (T, *shape) of recorded layers, uint8; u, v of every layer, int32, if requested. In Lava's layout."""
 
     spikes: list[IntArray]
     states: list[tuple[IntArray, IntArray]]
 
 
 class LavaProcess:
-    """One child process. One thread at a time asks it; any thread may end it, also while another asks.
+    """One child process. Only one thread at a time may query it; any thread may end it, even during a query.
 
-    folder: where the simulation may leave sockets. It is the child's to delete, should this process vanish.
+    folder: folder for the simulation's sockets; the child deletes it if this process disappears.
 
     Raises:
-        SubstrateFailed: from every method, where the simulation reports an error or passes its deadline.
-        ChildDied: where one of its processes is gone. Either way everything of it has been removed.
+        SubstrateFailed: by every method, if the simulation reports an error or exceeds its deadline.
+        ChildDied: by every method, if one of its processes is gone. In both cases the child has been cleaned up.
     """
 
     def __init__(self, folder: Path, python: str = sys.executable, child: Path = CHILD) -> None:
@@ -79,7 +79,7 @@ class LavaProcess:
         self._asking = threading.RLock()  # held while the pipes are in use
         self._ending = threading.RLock()
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
-        # Threads of a product would only fight over the cores: Lava already runs a process a layer.
+        # More threads per product would only compete for the cores: Lava runs one process per layer.
         threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         try:
             self._process = subprocess.Popen(
@@ -97,12 +97,12 @@ class LavaProcess:
 
     @property
     def pid(self) -> int:
-        """Process id of the child, which is also its process group."""
+        """Process id of the child, which is also the id of its process group."""
         return self._process.pid
 
     @property
     def alive(self) -> bool:
-        """Whether the child and each of the simulation's processes is still running."""
+        """Whether the child and all of the simulation's processes are running."""
         return not self._has_ended() and all(map(_is_running, self._actors))
 
     def open(self, plan: Plan, deadline_s: float) -> None:
@@ -117,14 +117,14 @@ class LavaProcess:
             raise ChildDied("lava: one of its processes ended while starting") from error
 
     def run(self, frames: bytes, states: bool, deadline_s: float) -> Answer:
-        """The answer to one sample, (T, *lava input shape): spikes as bytes, or currents, 32 bits each."""
+        """The answer to one sample, (T, *lava input shape): spikes as bytes, or currents of 32 bits."""
         reply, payload = self._ask({"op": "run", "states": states}, frames, deadline_s, "a query")
         spikes, offset = _unpacked(payload, 0, reply["shapes"], np.uint8)
         values, _ = _unpacked(payload, offset, reply["states"], np.int32)
         return Answer(spikes, list(zip(values[::2], values[1::2])))
 
     def close(self, grace_s: float = 5.0) -> None:
-        """Ends the simulation in order where it still answers, by force where not; leaves nothing behind."""
+        """Stops the simulation, by force if it does not respond, and removes all of its resources."""
         try:
             if self._asking.acquire(blocking=False):
                 try:
@@ -135,14 +135,14 @@ class LavaProcess:
             self.kill()
 
     def kill(self) -> None:
-        """Ends the whole process group at once and removes its shared memory. Safe to call twice."""
+        """Kills the process group and removes its shared memory. Can be called repeatedly."""
         with self._ending:
             if self._process.returncode is None:
                 self._end_group()
                 remove_shared_memory(self._prefix)
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self._process.wait(KILL_S)
-        if self._asking.acquire(blocking=False):  # a thread that still uses the pipes will notice, and come here too
+        if self._asking.acquire(blocking=False):  # a thread that uses the pipes will fail and call this as well
             try:
                 for pipe in (self._process.stdin, self._process.stdout, self._log):
                     if pipe is not None:
@@ -172,7 +172,7 @@ class LavaProcess:
             time.sleep(0.005)
 
     def _has_ended(self) -> bool:
-        """Whether the child has ended; it is not reaped, see the module."""
+        """Whether the child has ended; this does not reap it, see the module."""
         try:
             return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
         except ChildProcessError:
@@ -187,10 +187,10 @@ class LavaProcess:
                 send(_pipe(self._process.stdin), encode_frame(request, payload), wait.check)
                 reply, answer = read_frame(lambda count: receive(_pipe(self._process.stdout), count, wait.check))
             except (OSError, EOFError, ValueError) as error:
-                said = self.last_words()
+                log_tail = self.log_tail()
                 self.kill()
-                raise ChildDied(f"lava: its process ended while {doing}{said}") from error
-            except BaseException:  # a deadline, or an interrupt in the middle: the child is of no use any more
+                raise ChildDied(f"lava: its process ended while {doing}{log_tail}") from error
+            except BaseException:  # after a missed deadline or an interrupt the child cannot be used any more
                 self.kill()
                 raise
         if "error" in reply:
@@ -198,28 +198,28 @@ class LavaProcess:
             raise SubstrateFailed(f"lava: {doing} failed: {reply['error']}")
         return reply, answer
 
-    def last_words(self) -> str:
-        """The last line the child printed, as the end of a message, or nothing."""
+    def log_tail(self) -> str:
+        """The last line of the child's log, as a suffix of an error message, or an empty string."""
         with contextlib.suppress(OSError, ValueError):
             self._log.seek(0)
             lines = self._log.read()[-4000:].decode(errors="replace").strip().splitlines()
             if lines:
-                return f"; it said: {lines[-1][:300]}"
+                return f"; last line of its output: {lines[-1][:300]}"
         return ""
 
 
 class _Wait:
-    """What a wait for the child watches: its deadline, and that all of its processes live."""
+    """Conditions of a wait for the child: its deadline, and that all of its processes are alive."""
 
     def __init__(self, child: LavaProcess, deadline_s: float, doing: str) -> None:
         self._child, self._deadline_s, self._doing = child, deadline_s, doing
         self._end = time.monotonic() + deadline_s
 
     def check(self) -> None:
-        """Raises where there is nothing left to wait for."""
+        """Raises if a process has ended or the deadline has passed."""
         if not self._child.alive:
-            said = self._child.last_words()
-            raise ChildDied(f"lava: one of its processes was killed or ended while {self._doing}{said}")
+            log_tail = self._child.log_tail()
+            raise ChildDied(f"lava: one of its processes was killed or ended while {self._doing}{log_tail}")
         if time.monotonic() > self._end:
             raise SubstrateFailed(
                 f"lava: no answer in {self._deadline_s:g} s while {self._doing}; the simulation was ended. "
@@ -228,7 +228,7 @@ class _Wait:
 
 
 def _unpacked(payload: bytes, offset: int, shapes: list[list[int]], dtype: Any) -> tuple[list[IntArray], int]:
-    """The arrays of these shapes that start at `offset`, and where they end."""
+    """The arrays of these shapes that start at `offset`, and their end offset."""
     arrays: list[IntArray] = []
     for shape in shapes:
         arrays.append(np.frombuffer(payload, dtype, math.prod(shape), offset).reshape(shape))
@@ -237,14 +237,14 @@ def _unpacked(payload: bytes, offset: int, shapes: list[list[int]], dtype: Any) 
 
 
 def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
-    """A pipe that Popen was asked to make."""
+    """A pipe of the child, which Popen always creates here."""
     if pipe is None:
         raise SubstrateFailed("lava: the child has no pipe")
     return pipe
 
 
 def _is_running(process: psutil.Process) -> bool:
-    """Whether this very process runs: not a zombie, and not another one that was given its id."""
+    """Whether this process is running: not a zombie, and not a new process with the same id."""
     try:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
@@ -252,23 +252,23 @@ def _is_running(process: psutil.Process) -> bool:
 
 
 def _running_members(group: int) -> list[int]:
-    """Processes of a group that still run; zombies that nobody reaps do not count."""
-    found = []
+    """Ids of the running processes of a group, without zombies."""
+    pids_running = []
     for pid in psutil.pids():
         with contextlib.suppress(OSError, psutil.Error):
             if os.getpgid(pid) == group and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-                found.append(pid)
-    return found
+                pids_running.append(pid)
+    return pids_running
 
 
 POLL_S = 0.1
-"""How often a wait looks whether there is still something to wait for, in seconds."""
+"""Interval in seconds at which a wait checks its conditions."""
 
 
 def send(pipe: IO[bytes], data: bytes, check: Callable[[], None]) -> None:
-    """Writes all of `data`; a child that reads no more, or one whose pipe others hold open, cannot block us.
+    """Writes all of `data` without blocking on a child that does not read.
 
-    check: called while nothing moves; raises where there is nothing left to wait for.
+    check: called while the pipe is full; raises to end the wait.
     """
     descriptor = pipe.fileno()
     os.set_blocking(descriptor, False)
@@ -283,7 +283,10 @@ def send(pipe: IO[bytes], data: bytes, check: Callable[[], None]) -> None:
 
 
 def receive(pipe: IO[bytes], count: int, check: Callable[[], None]) -> bytes:
-    """Reads `count` bytes, fewer at the end of the stream. The simulation's processes hold the pipe open too."""
+    """Reads `count` bytes, fewer at the end of the stream.
+
+    check: called while no data arrives; raises to end the wait.
+    """
     descriptor = pipe.fileno()
     parts: list[bytes] = []
     with selectors.DefaultSelector() as selector:

@@ -1,4 +1,4 @@
-"""A network on real Lava: simulations of it are kept running, and samples are streamed through them."""
+"""A network on Lava: simulations of it are kept running, and samples are streamed through them."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ from bl_neuro.errors import InputError, SubstrateFailed, Unsupported
 from bl_neuro.layers import Dense
 from bl_neuro.network import Network
 
-MOST_REPLICAS = 32
+MAX_REPLICAS = 32
 REPLICA_VALUES = 2**23
-"""Most values of a block-diagonal weight matrix: netx builds it densely before it makes it sparse."""
-MOST_REPLICA_VALUES = 2**27
-"""The same where replicas are asked for: a gigabyte."""
-MOST_RUNTIMES = 64
-WORTH_A_START = 40
-"""Rounds from which another simulation is started by itself: it takes seconds."""
+"""Maximum size of a block-diagonal weight matrix, which netx builds densely before it makes it sparse."""
+MAX_REQUESTED_REPLICA_VALUES = 2**27
+"""The same limit if the user requests replicas: one gigabyte."""
+MAX_RUNTIMES = 64
+ROUNDS_PER_START = 40
+"""Number of rounds for which starting another simulation, which takes seconds, is worthwhile."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Where the time of a target went, since it was opened.
+    """Time measurements of a target since it was opened.
 
-    samples: answered. queries_per_second: the rate at which its simulations answer, once they run. start_s, run_s:
-    seconds spent in starting and in answering, those of all simulations together. restarts: simulations that were
-    killed and replaced. runtimes: how many have answered. replicas: samples side by side in each.
+    samples: number of answered samples. queries_per_second: rate of the running simulations. start_s, run_s: seconds
+    spent starting and answering, summed over all simulations. restarts: number of simulations that were killed and
+    replaced. runtimes: number of simulations that answered. replicas: parallel samples in each.
     """
 
     samples: int
@@ -56,10 +56,10 @@ class Timing:
 
 
 class LavaTarget(Target):
-    """A network on real Lava. It shows spikes, as a chip does, and no membrane.
+    """A network on Lava. Like a chip, it reveals spikes and no membrane potential.
 
-    Threads may share it: one run at a time. A fork of the process that opened it can neither run nor end it.
-    `progress`, called as progress(done, total) as samples finish, may be set at any time.
+    Threads may share it; only one run is active at a time. A fork of the process that opened it can neither run nor
+    close it. The attribute `progress`, called as progress(done, total) as samples finish, may be set at any time.
     """
 
     takes_floats: ClassVar[bool] = False
@@ -83,16 +83,16 @@ class LavaTarget(Target):
         self.progress = progress
         self._fixed = quantize(network)
         self._replicas = _choose_replicas(self._fixed, replicas)
-        self._most_runtimes = _whole("runtimes", runtimes, MOST_RUNTIMES)
+        self._requested_runtimes = _checked_count("runtimes", runtimes, MAX_RUNTIMES)
         self._layout = Layout(self._fixed, self._replicas)
-        self._answered = 0
+        self._sample_count = 0
         self._lock = threading.Lock()
-        self._running: int | None = None  # the thread whose run is going on
+        self._running: int | None = None  # the thread whose run is active
         self._folder = Path(tempfile.mkdtemp(prefix="bl-neuro-lava-"))
-        self._owner = os.getpid()
-        count = self._most_runtimes or len(os.sched_getaffinity(0))
+        self._owner_pid = os.getpid()
+        count = self._requested_runtimes or len(os.sched_getaffinity(0))
         self._runtimes = [Runtime(self._folder, python, float(deadline_s), spare) for _ in range(count)]
-        self._finalizer = weakref.finalize(self, _give_back, self._runtimes, self._folder, self._owner)
+        self._finalizer = weakref.finalize(self, _release, self._runtimes, self._folder, self._owner_pid)
         self._net = self._folder / "network.net"
         try:
             write_net(self._fixed, self._net, self._replicas)
@@ -102,13 +102,13 @@ class LavaTarget(Target):
 
     @property
     def timing(self) -> Timing:
-        """Where the time went so far."""
+        """Time measurements so far."""
         used = [runtime for runtime in self._runtimes if runtime.rounds]
         rounds = sum(runtime.rounds for runtime in used)
         rate = sum(runtime.rounds / runtime.run_s for runtime in used if runtime.run_s > 0)
         return Timing(
-            samples=self._answered,
-            queries_per_second=rate * self._answered / rounds if rounds else 0.0,
+            samples=self._sample_count,
+            queries_per_second=rate * self._sample_count / rounds if rounds else 0.0,
             start_s=sum(runtime.start_s for runtime in self._runtimes),
             run_s=sum(runtime.run_s for runtime in self._runtimes),
             restarts=self.restarts,
@@ -118,7 +118,7 @@ class LavaTarget(Target):
 
     @property
     def restarts(self) -> int:
-        """How many simulations were killed and replaced."""
+        """Number of simulations that were killed and replaced."""
         return sum(runtime.restarts for runtime in self._runtimes)
 
     @property
@@ -130,13 +130,13 @@ class LavaTarget(Target):
         return self._answer(inputs, True, start, states=True)
 
     def _chunk(self, steps: int) -> int:
-        return 2**31  # pieces are made below, in units of replicas
+        return 2**31  # the batch is split into rounds of replicas below
 
     def _run(self, spikes: Tensor, layers: bool, start: Start) -> Response:
         return self._answer(spikes, layers, start)
 
     def _answer(self, inputs: Tensor, layers: bool, start: Start, states: bool = False) -> Response:
-        if os.getpid() != self._owner:
+        if os.getpid() != self._owner_pid:
             raise SubstrateFailed("lava: a target works only in the process that opened it; open another one here")
         steps, batch = inputs.shape[:2]
         rounds = self._layout.rounds(batch)
@@ -144,10 +144,10 @@ class LavaTarget(Target):
         collected = _Collected(self._fixed, self._layout, steps, batch, layers, states)
 
         def take(number: int, answer: Answer) -> None:
-            done = collected.take(number, answer)
-            self._answered += done
+            count = collected.take(number, answer)
+            self._sample_count += count
             if self.progress is not None:
-                self.progress(collected.done, batch)
+                self.progress(collected.sample_count, batch)
 
         if self._running == threading.get_ident():
             raise SubstrateFailed("lava: `progress` queried its own target, which is in the middle of a run")
@@ -165,25 +165,25 @@ class LavaTarget(Target):
         return collected.response()
 
     def _start(self, start: Start) -> Start:
-        """How the simulation is made as new: without biases both are the same, and one of them is quicker."""
+        """How the simulation is reset; without biases both ways give the same result, so the faster one is used."""
         if self.network.has_bias:
             return start
         return "cold" if any(map(_holds_spikes, self.network.layers)) else "aligned"
 
     def _chosen(self, plan: Plan, rounds: int) -> list[Runtime]:
-        """The runtimes that share these rounds: those asked for, or those that run already or are worth a start."""
-        most = max(1, min(len(self._runtimes), rounds))
-        if self._most_runtimes is not None:
-            return self._runtimes[:most]
+        """The runtimes for these rounds: as requested, or those that are running or worth starting."""
+        limit = max(1, min(len(self._runtimes), rounds))
+        if self._requested_runtimes is not None:
+            return self._runtimes[:limit]
         running = sum(runtime.has(plan) for runtime in self._runtimes)
-        return self._runtimes[: min(most, max(1, running, rounds // WORTH_A_START))]
+        return self._runtimes[: min(limit, max(1, running, rounds // ROUNDS_PER_START))]
 
     def _close(self) -> None:
         self._finalizer()
 
 
 class _Collected:
-    """The answers to one run as they come, put in their places."""
+    """Collects the answers of one run in arrays of the whole batch."""
 
     def __init__(
         self, fixed: FixedPointNetwork, layout: Layout, steps: int, batch: int, layers: bool, states: bool
@@ -198,10 +198,10 @@ class _Collected:
         if states:
             rooms = [[torch.zeros((batch, *shape), dtype=torch.int64) for _ in range(2)] for shape in self._shapes]
             self._states = [(current, voltage) for current, voltage in rooms]
-        self.done = 0
+        self.sample_count = 0
 
     def take(self, number: int, answer: Answer) -> int:
-        """Puts the answer to a round in its place; how many samples that were."""
+        """Stores the answer to a round; returns its number of samples."""
         first = number * self._layout.replicas
         count = min(self._layout.replicas, self._batch - first)
         for room, spikes, shape in zip(self._spikes, answer.spikes, self._recorded):
@@ -209,26 +209,26 @@ class _Collected:
         for rooms, states, shape in zip(self._states or (), answer.states, self._shapes):
             for room, state in zip(rooms, states):
                 room[first : first + count] = self._placed(state[None], shape)[0, :count]
-        self.done += count
+        self.sample_count += count
         return count
 
     def _placed(self, values: IntArray, shape: tuple[int, ...]) -> Tensor:
         return torch.from_numpy(self._layout.apart(values, shape).copy())
 
     def response(self) -> Response:
-        """What `Target.run` answers."""
-        found = [room.float() for room in self._spikes]
-        found[-1] = found[-1].reshape(*found[-1].shape[:2], *self._network.output_shape)
-        return Response(found[-1], None, found if self._with_layers else None, self._states)
+        """The response of `Target.run`."""
+        spikes = [room.float() for room in self._spikes]
+        spikes[-1] = spikes[-1].reshape(*spikes[-1].shape[:2], *self._network.output_shape)
+        return Response(spikes[-1], None, spikes if self._with_layers else None, self._states)
 
 
 def _holds_spikes(layer: Any) -> bool:
-    """Whether its synapses hold spikes for longer than the one step to the next."""
+    """Whether the layer's synapses hold spikes for more than one time step."""
     return isinstance(layer, Dense) and (layer.delay is not None or layer.recurrent is not None)
 
 
-def _give_back(runtimes: list[Runtime], folder: Path, owner: int) -> None:
-    if os.getpid() != owner:  # a fork of the process that opened the target, ending
+def _release(runtimes: list[Runtime], folder: Path, owner_pid: int) -> None:
+    if os.getpid() != owner_pid:  # the exit of a forked process
         return
     try:
         for runtime in runtimes:
@@ -237,17 +237,17 @@ def _give_back(runtimes: list[Runtime], folder: Path, owner: int) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _whole(name: str, wanted: int | None, most: int) -> int | None:
-    if wanted is not None and (isinstance(wanted, bool) or not isinstance(wanted, int) or not 1 <= wanted <= most):
-        raise InputError(f"{name}: expected a whole number in 1..{most}, found {wanted!r}")
-    return wanted
+def _checked_count(name: str, value: int | None, largest: int) -> int | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= largest):
+        raise InputError(f"{name}: expected a whole number in 1..{largest}, found {value!r}")
+    return value
 
 
-def _choose_replicas(fixed: FixedPointNetwork, wanted: int | None) -> int:
+def _choose_replicas(fixed: FixedPointNetwork, requested: int | None) -> int:
     largest = max(layer.weight.size for layer in fixed.layers)
-    if _whole("replicas", wanted, max(1, math.isqrt(MOST_REPLICA_VALUES // largest))) is None:
-        chosen = min(MOST_REPLICAS, math.isqrt(REPLICA_VALUES // largest))
+    if _checked_count("replicas", requested, max(1, math.isqrt(MAX_REQUESTED_REPLICA_VALUES // largest))) is None:
+        chosen = min(MAX_REPLICAS, math.isqrt(REPLICA_VALUES // largest))
         return max(1, chosen) if can_replicate(fixed) else 1
-    if wanted is not None and wanted > 1 and not can_replicate(fixed):
-        raise Unsupported(f"substrate 'lava': replicas {wanted}: {NOT_REPLICABLE}; expected 1")
-    return wanted or 1
+    if requested is not None and requested > 1 and not can_replicate(fixed):
+        raise Unsupported(f"substrate 'lava': replicas {requested}: {NOT_REPLICABLE}; expected 1")
+    return requested or 1

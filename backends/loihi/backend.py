@@ -1,4 +1,4 @@
-"""The `loihi` backend: exact fixed point forward, the canonical surrogate backward, in bounded memory anywhere."""
+"""The `loihi` backend: exact fixed point in the forward pass, the canonical surrogate gradient in the backward pass."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from bl_neuro.loihi_numbers import input_drive
 from bl_neuro.network import Arithmetic, Network
 
 PIECE_VALUES = 2**21
-"""Most values (T x B x widest layer) of one piece of a batch: a few megabytes, so that they stay in cache."""
+"""Maximum number of values (T x B x widest layer) of one piece of a batch: a few megabytes, which fit in cache."""
 NARROWEST = 128
-"""What a frame of a narrow layer takes at least, in values."""
+"""Minimum number of values that a frame counts for, however narrow the layers are."""
 Engine = Literal["kernel", "torch"]
 
 
 class LoihiBackend(Backend):
-    """Opens networks on our emulator of Loihi 2's fixed point. Needs no framework.
+    """Opens networks on an emulator of Loihi 2's fixed-point arithmetic. Needs no framework.
 
-    Options: engine, "kernel" (compiled, on the CPU) or "torch" (any device); device, "cpu" by default; threads, how
-    many pieces of a batch run side by side (torch's number of threads by default). None of them changes an answer.
+    Options: engine, "kernel" (compiled, CPU only) or "torch" (any device); device, "cpu" by default; threads, number of
+    pieces of a batch that run in parallel (torch's number of threads by default). No option changes an answer.
     """
 
     name: ClassVar[str] = "loihi"
@@ -57,7 +57,7 @@ class LoihiBackend(Backend):
     @classmethod
     def problems(cls, network: Network) -> list[str]:
         """See `Backend.problems`."""
-        layers = [] if quantization_problems(network) else quantize(network).stated.layers
+        layers = [] if quantization_problems(network) else quantize(network).as_loihi.layers
         return quantization_problems(network) + [
             f"layer {index}: {problem}"
             for index, layer in enumerate(layers)
@@ -83,7 +83,7 @@ class _Runs(Protocol):
 
 
 class LoihiTarget(Target):
-    """A network on the emulator."""
+    """A network on the emulator. `differentiable` is False if it has recurrent synapses."""
 
     takes_floats = False
 
@@ -99,7 +99,7 @@ class LoihiTarget(Target):
         self._device = _checked_device(device)
         chosen = engine or ("kernel" if self._device.type == "cpu" else "torch")
         if chosen not in ("kernel", "torch") or (chosen == "kernel" and self._device.type != "cpu"):
-            raise InputError(f"engine: expected 'kernel' (on the CPU alone) or 'torch', found {engine!r}")
+            raise InputError(f"engine: expected 'kernel' (CPU only) or 'torch', found {engine!r}")
         if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
             raise InputError(f"threads: expected a whole number of at least 1, found {threads!r}")
         self._threads = threads
@@ -128,8 +128,8 @@ class LoihiTarget(Target):
         return list(self._workers(threads).map(lambda piece: self._answer(piece, layers, start), pieces))
 
     def _workers(self, threads: int) -> ThreadPoolExecutor:
-        """The target's threads. They stay: fresh ones for each run would each leave memory of their own behind."""
-        key = os.getpid(), threads  # a fork has none of its parent's threads
+        """The target's thread pool, kept between runs, since new threads for each run would increase memory use."""
+        key = os.getpid(), threads  # a forked process does not have its parent's threads
         with self._lock:
             if self._pool is None or self._pool[0] != key:
                 self._pool = key, ThreadPoolExecutor(threads, thread_name_prefix="bl-neuro-loihi")
@@ -143,7 +143,7 @@ class LoihiTarget(Target):
         if not (spikes.requires_grad and torch.is_grad_enabled()):
             return self._answer(spikes, layers, start)
         if not self.differentiable:
-            raise NotDifferentiable("loihi: no gradient runs through recurrent synapses; use torch.no_grad()")
+            raise NotDifferentiable("loihi: recurrent synapses have no gradient; use torch.no_grad()")
         lead = self._lead(start)
         with torch.no_grad():
             traces = self._engine.run(self._drive(spikes), lead, [True] * len(self._programs))
@@ -174,18 +174,18 @@ class LoihiTarget(Target):
         return [_shaped(trace.spikes, program, steps, shape).to(torch.float32) for trace, program, shape in rows]
 
     def _states(self, traces: list[LayerTrace]) -> list[tuple[Tensor, Tensor]]:
-        found = []
+        states = []
         for trace, program in zip(traces, self._programs):
             pair = [state[:, : program.size].reshape(-1, *program.shape).long() for state in trace[2:]]
-            found.append((pair[0], pair[1]))
-        return found
+            states.append((pair[0], pair[1]))
+        return states
 
     def _lead(self, start: Start) -> int:
-        """Steps that a layer runs before its first input: without biases nothing happens in them."""
+        """Time steps that a layer runs before its first input; without biases they have no effect and are skipped."""
         return 1 if start == "cold" and self.network.has_bias else 0
 
     def _drive(self, inputs: Tensor) -> Tensor:
-        """What the engine takes: spikes (T, B, M) as bytes, or the drive of input neurons as whole numbers."""
+        """Input of the engine: spikes (T, B, M) as uint8, or the drive of input neurons as int32."""
         first = self._programs[0].layer.source
         if not isinstance(first, Input):
             return per_frame(lambda frames: frames.detach().to(torch.uint8).flatten(2), inputs.detach())
@@ -207,8 +207,8 @@ def _checked_device(device: str | torch.device) -> torch.device:
     try:
         chosen = torch.device(device)
         torch.zeros(1, device=chosen)
-    except (RuntimeError, AssertionError, TypeError) as error:  # torch asserts that it was built for the device
-        raise InputError(f"device: expected one that torch can use here, found {device!r} ({error})") from error
+    except (RuntimeError, AssertionError, TypeError) as error:  # AssertionError: built without this device
+        raise InputError(f"device: expected a device that torch can use, found {device!r} ({error})") from error
     return chosen
 
 

@@ -1,7 +1,7 @@
-"""How the kernels are compiled, and where they are kept: a cache that notices when any of them has changed.
+"""Compilation and caching of the kernels; the cache is invalidated when the source of any kernel changes.
 
-Numba keeps what it compiled beside a function's file and looks at that file alone; but functions of other files are
-compiled into it. So everything is kept in a folder named after the sources of all kernels together.
+Numba caches a compiled function by its own source file only, although functions of other files are compiled into it.
+The cache folder is therefore named after a hash of the sources of all kernels.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ HERE = Path(__file__).resolve().parent
 
 
 def kernel_folder(sources: Path = HERE) -> Path | None:
-    """Where kernels made of the files in `sources` are kept; None where nothing can be written."""
+    """The cache folder of the kernels in `sources`; None if no folder is writable."""
     digest = hashlib.sha256()
     for path in sorted(sources.glob("*.py")):
         digest.update(path.read_bytes())
@@ -47,14 +47,14 @@ _FOLDER = kernel_folder()
 
 
 def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """A kernel: without the interpreter's lock, without bounds checks, kept on disk where that can be."""
+    """Decorator of a kernel: compiled without the interpreter lock and bounds checks, cached on disk if possible."""
 
     def make(function: Callable[..., Any]) -> Any:
-        before = _config.CACHE_DIR
+        cache_dir = _config.CACHE_DIR
         _config.CACHE_DIR = "" if _FOLDER is None else str(_FOLDER)
         try:
             return numba.njit(nogil=True, cache=_FOLDER is not None, boundscheck=False, **options)(function)
         finally:
-            _config.CACHE_DIR = before
+            _config.CACHE_DIR = cache_dir
 
     return make

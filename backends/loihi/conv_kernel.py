@@ -1,7 +1,7 @@
-"""Sums of a convolution, event by event: a spike adds its kernel to the places it reaches, all channels at once.
+"""Event-driven convolution: a spike adds its kernel to the output positions it reaches, for all channels at once.
 
-Which kernel tap of an input pixel lands on which output place is the same for every channel and sample, and is listed
-once: stride, padding and dilation are in the list alone.
+The output position that each kernel tap of an input pixel reaches is the same for every channel and sample, and is
+listed once; stride, padding and dilation enter this list only.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from bl_neuro.backends.loihi.rows import COUNTS, OFFSETS, gather
 from bl_neuro.layers import Conv, Shape
 
 LANES = 8
-"""Channels of a group are padded to a multiple of this, for whole vectors."""
+"""Channels of a group are padded to a multiple of this, so that they fill whole vectors."""
 DENSE_FROM = 0.4
-"""Density of spikes from which on the whole product is less work (measured with 12 and 24 channels)."""
-MOST_TAPS = 2**21
-"""Most taps of all input pixels together that are listed; a larger convolution is left to the whole product."""
+"""Spike density above which the full product is less work (measured with 12 and 24 channels)."""
+MAX_TAPS = 2**21
+"""Maximum number of taps of all input pixels that are listed; larger convolutions use the full product."""
 Int32Array = npt.NDArray[np.int32]
 
 
 class Taps(NamedTuple):
-    """For pixel i: taps `starts[i]` to `starts[i + 1]`, each a place in the kernel and one in the output."""
+    """Taps `starts[i]` to `starts[i + 1]` of pixel i, each a position in the kernel and a position in the output."""
 
     starts: Int32Array
     kernel: Int32Array
@@ -57,22 +57,22 @@ def list_taps(layer: Conv, input_shape: Shape, output_shape: Shape) -> Taps:
 def kernel_rows(weight: npt.NDArray[np.int64], groups: int) -> Int32Array:
     """Weights (out, in/groups, h, w) as (in, h * w, channels of a group, padded)."""
     out, inner = weight.shape[:2]
-    each = out // groups
-    taps = weight.reshape(groups, each, inner, -1).transpose(0, 2, 3, 1).reshape(groups * inner, -1, each)
-    return np.ascontiguousarray(np.pad(taps, ((0, 0), (0, 0), (0, -each % LANES))).astype(np.int32))
+    group_size = out // groups
+    taps = weight.reshape(groups, group_size, inner, -1).transpose(0, 2, 3, 1).reshape(groups * inner, -1, group_size)
+    return np.ascontiguousarray(np.pad(taps, ((0, 0), (0, 0), (0, -group_size % LANES))).astype(np.int32))
 
 
 @compiled()
 def _scatter(
-    frames: Any, inputs: int, pixels: int, inner: int, each: int, wraps: bool,
+    frames: Any, inputs: int, pixels: int, inner: int, group_size: int, wraps: bool,
     starts: Any, kernel: Any, place: Any, weights: Any, sums: Any, offsets: Any, counts: Any,
 ) -> None:  # fmt: skip
     width = weights.shape[2]
     groups = weights.shape[0] // inner
-    places = sums.shape[1] // (groups * each)
+    places = sums.shape[1] // (groups * group_size)
     kernels = weights.reshape(-1)
     total = np.empty(groups * places * width, np.int32)
-    bases = np.empty((inputs, 3), np.int32)  # of every input: its group's sums, its channel's kernels, its pixel
+    bases = np.empty((inputs, 3), np.int32)  # per input: offsets of its group's sums and its channel's kernels; pixel
     for event in range(inputs):
         channel = event // pixels
         bases[event, 0] = channel // inner * places * width
@@ -81,8 +81,8 @@ def _scatter(
     lists = np.empty(8 * frames.shape[1] + 2 * 8, np.int32)
     for row in range(frames.shape[0]):
         total[:] = 0
-        for at in range(gather(frames[row], lists, 0, inputs, False, offsets, counts)):
-            event = lists[at]
+        for position in range(gather(frames[row], lists, 0, inputs, False, offsets, counts)):
+            event = lists[position]
             if event >= inputs:
                 break
             first, taps, pixel = bases[event, 0], bases[event, 1], bases[event, 2]
@@ -91,28 +91,28 @@ def _scatter(
                 for lane in range(0, width, 8):
                     add_eight(total, target + lane, kernels, source + lane)
         for group in range(groups):
-            for lane in range(each):
-                base = (group * each + lane) * places
-                for spot in range(places):
-                    sums[row, base + spot] = total[(group * places + spot) * width + lane]
+            for lane in range(group_size):
+                base = (group * group_size + lane) * places
+                for location in range(places):
+                    sums[row, base + location] = total[(group * places + location) * width + lane]
         if wraps:  # to signed 24 bits
-            for spot in range(sums.shape[1]):
-                sums[row, spot] = np.int32(((sums[row, spot] + 8388608) & 16777215) - 8388608)
+            for location in range(sums.shape[1]):
+                sums[row, location] = np.int32(((sums[row, location] + 8388608) & 16777215) - 8388608)
 
 
 class EventConv:
-    """A convolution on the CPU. Call with frames (T, B, bytes), and int32 sums (T, B, N) to be written."""
+    """A convolution on the CPU. Call with frames (T, B, bytes) and an int32 array (T, B, N) for the sums."""
 
     def __init__(self, layer: Conv, weight: npt.NDArray[np.int64], input_shape: Shape, output_shape: Shape) -> None:
         self._shapes = input_shape, output_shape
         self._taps = list_taps(layer, input_shape, output_shape)
         self._weights = kernel_rows(weight, layer.groups)
         self._inner = weight.shape[1]
-        self._each = len(weight) // layer.groups
+        self._group_size = len(weight) // layer.groups
         self._wraps = int(np.abs(weight).reshape(len(weight), -1).sum(1).max()) >= 2**23
 
     def pays(self, frames: npt.NDArray[np.uint8]) -> bool:
-        """Whether so few inputs spike that adding up events is less work than the whole product."""
+        """Whether so few inputs spike that the event-driven sum is less work than the full product."""
         return np.count_nonzero(frames) < DENSE_FROM * frames.size
 
     def __call__(self, frames: npt.NDArray[np.uint8], sums: Int32Array) -> None:
@@ -121,6 +121,6 @@ class EventConv:
         channels, height, width = self._shapes[0]
         _scatter(
             frames.reshape(steps * batch, -1).view(np.uint64), channels * height * width, height * width,
-            self._inner, self._each, self._wraps, *self._taps, self._weights, sums.reshape(steps * batch, -1),
+            self._inner, self._group_size, self._wraps, *self._taps, self._weights, sums.reshape(steps * batch, -1),
             OFFSETS, COUNTS,
         )  # fmt: skip

@@ -1,7 +1,7 @@
-"""Sums of 16-bit weights over listed inputs, and Loihi's neuron behind them, one tile of neurons at a time.
+"""Sums of 16-bit weights over listed inputs, followed by Loihi's neuron update, one tile of neurons at a time.
 
-A tile's weights stay in cache while all frames of a chunk pass; its sums never leave the first-level cache. Sums are
-gathered in 16 bits, eight rows a pass, and moved to 32 bits before they could overflow.
+A tile's weights stay in cache while all frames of a chunk are processed; its sums stay in the first-level cache. Sums
+are accumulated in 16 bits, eight rows per pass, and added to 32-bit sums before they can overflow.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SIX = np.int32(6)
 
 @compiled()
 def _add_rows(weights: Any, lists: Any, begin: int, end: int, flush: int, sums16: Any, sums: Any, sign: int) -> None:
-    """Adds (sign 1) or subtracts (sign -1) the listed rows of `weights` to `sums`; flush: most rows in 16 bits."""
+    """Adds (sign 1) or subtracts (sign -1) listed rows of `weights` to `sums`; flush: maximum rows per 16-bit sum."""
     width = sums.size
     while begin < end:
         stop = min(end, begin + flush)
@@ -64,13 +64,13 @@ def run_dense(
     keep_voltage: Any,
     bias: Any,
     threshold: int,
-    forgets: bool,
+    memoryless: bool,
     fired: Any,
     voltages: Any,
     final_current: Any,
     final_voltage: Any,
 ) -> None:
-    """weights: (tiles, in + 1, tile) int16."""
+    """Runs a dense layer over the frames planned by `rows.plan_rows`. weights: (tiles, in + 1, tile) int16."""
     tiles, _, tile = weights.shape
     batch, steps = modes.shape
     sums16 = np.empty(tile, np.int16)
@@ -83,8 +83,8 @@ def run_dense(
     for number in range(tiles):
         low = number * tile
         high = low + tile
-        here = weights[number]
-        own_current, own_voltage, own_bias = keep_current[low:high], keep_voltage[low:high], bias[low:high]
+        tile_weights = weights[number]
+        tile_current, tile_voltage, tile_bias = keep_current[low:high], keep_voltage[low:high], bias[low:high]
         for sample in range(batch):
             current[:] = 0
             voltage[:] = 0
@@ -101,15 +101,17 @@ def run_dense(
                     elif step == 0:
                         sums[:] = first
                     if middle > begin:
-                        _add_rows(here, lists, begin, middle, flush, sums16, sums, 1)
+                        _add_rows(tile_weights, lists, begin, middle, flush, sums16, sums, 1)
                     if end > middle:
-                        _add_rows(here, lists, middle, end, flush, sums16, sums, -1)
+                        _add_rows(tile_weights, lists, middle, end, flush, sums16, sums, -1)
                     if step == 0:
                         first[:] = sums
                     for place in range(tile):
                         drive[place] = shl(shr(sums[place], floor_bits), _SIX)
                 spikes = fired[step + lead, sample, low:high]
-                step_neurons(drive, current, voltage, own_current, own_voltage, own_bias, threshold, forgets, spikes)
+                step_neurons(
+                    drive, current, voltage, tile_current, tile_voltage, tile_bias, threshold, memoryless, spikes
+                )
                 if records:
                     voltages[step + lead, sample, low:high] = drive
             final_current[sample, low:high] = current

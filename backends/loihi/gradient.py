@@ -1,4 +1,4 @@
-"""The canonical surrogate gradient through what the emulator did: v1 on precisely what is deployed."""
+"""The canonical surrogate gradient through the states of the emulator, so that v1 attacks the deployed arithmetic."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from bl_neuro.network import Network
 def with_gradient(
     network: Network, programs: list[Program], traces: list[LayerTrace], inputs: Tensor, lead: int, layers: bool
 ) -> Response:
-    """The recorded answer as a differentiable function of `inputs` (T, B, *input_shape).
+    """The recorded response as a differentiable function of `inputs` (T, B, *input_shape).
 
-    In the units of the network: each row of integer weights divided by its scale, thresholds as they were given. The
-    rounding of sums and states has no gradient of its own; what it did to the states is in them.
+    In the units of the network: each row of integer weights is divided by its scale, and thresholds are the original
+    ones. Rounding of sums and states has no gradient of its own; it enters through the recorded states.
     """
     steps = inputs.shape[0]
     values = inputs.flatten(2)
@@ -47,8 +47,8 @@ def _fired(program: Program, trace: LayerTrace, drive: Tensor) -> tuple[Tensor, 
         1 - torch.as_tensor(keep, dtype=drive.dtype, device=drive.device) / DECAY_ONE
         for keep in (program.keep_current, program.keep_voltage)
     ]
-    given = program.layer.source.neuron.expanded("threshold", program.shape).reshape(-1)
-    threshold = torch.as_tensor(np.where(given > 0, given, 1.0), dtype=drive.dtype, device=drive.device)
+    thresholds = program.layer.source.neuron.expanded("threshold", program.shape).reshape(-1)
+    threshold = torch.as_tensor(np.where(thresholds > 0, thresholds, 1.0), dtype=drive.dtype, device=drive.device)
     return differentiable(drive, spikes, membrane, decays[0], decays[1], threshold, "zero")
 
 
@@ -56,7 +56,7 @@ def _drive(program: Program, values: Tensor) -> Tensor:
     """Sums of weights (T, B, N) as a differentiable function of spikes (T, B, M)."""
     source = program.layer.source
     if program.weight is None:
-        gain = np.array(program.gain)  # a copy: torch cannot hold what is not writable
+        gain = np.array(program.gain)  # a copy, since torch needs a writable array
         return values * torch.as_tensor(gain, dtype=values.dtype, device=values.device)
     scale = program.layer.row_scale.reshape(-1, *[1] * (program.weight.ndim - 1)) * 2**program.floor_bits
     weight = torch.as_tensor(program.weight / scale, dtype=values.dtype, device=values.device)

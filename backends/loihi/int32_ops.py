@@ -1,4 +1,4 @@
-"""Arithmetic that stays in 32 bits: Numba widens every integer operation to 64, which halves what a vector holds."""
+"""Operations on int32: Numba widens every integer operation to 64 bits, which halves the width of vectors."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ larger = _binary("larger", _larger)
 
 
 def _store_pair(typing_context: Any, array: Any, index: Any, pair: Any) -> Any:
-    """Writes two int32, the halves of a uint64, into an int32 array at `index` and behind it."""
+    """Writes two int32, the halves of a uint64, into an int32 array at `index` and `index + 1`."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data

@@ -1,4 +1,4 @@
-"""A network made ready for the emulator: the integers each layer computes with, one value a neuron, and bounds."""
+"""A network compiled for the emulator: the integers of each layer, one value per neuron, and bounds on its sums."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from bl_neuro.network import Network
 from bl_neuro.neuron import per_neuron
 
 FRACTION_BITS = 6
-"""Loihi's voltages, thresholds and biases are its file's values times 2^6."""
+"""Loihi's voltages, thresholds and biases are the mantissas of the file times 2^6."""
 Kind = Literal["input", "dense", "conv"]
 
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """One spiking layer. Everything is flat: N neurons, M inputs, channels first.
+    """One spiking layer in flat form: N neurons, M inputs, channels first.
 
-    weight: (N, M) of a dense layer, (out, in/groups, h, w) of a convolution, None for input neurons. sums of weights
-    are shifted right by `floor_bits`, rounding down. recurrent: (N, N) or None. delay: (N, M), 0..62, or None.
-    keep_current, keep_voltage: (N,), 4096 - decay. bias, threshold: times 2^6. gain: (N,), of input neurons.
-    largest_sum: no sum of weights leaves [-largest_sum, largest_sum].
+    weight: (N, M) for a dense layer, (out, in/groups, h, w) for a convolution, None for input neurons. floor_bits: sums
+    of weights are shifted right by this many bits, rounding down. recurrent: (N, N) or None. delay: (N, M), 0..62, or
+    None. keep_current, keep_voltage: (N,), 4096 - decay. bias, threshold: times 2^6. gain: (N,), weight of input
+    neurons. largest_sum: every sum of weights lies in [-largest_sum, largest_sum].
     """
 
     kind: Kind
@@ -48,22 +48,22 @@ class Program:
 
     @property
     def size(self) -> int:
-        """How many neurons the layer has."""
+        """Number of neurons."""
         return int(np.prod(self.shape))
 
     @property
-    def forgets(self) -> bool:
-        """Whether every neuron loses all of its current in each step."""
+    def memoryless(self) -> bool:
+        """Whether the current of every neuron decays completely in each step."""
         return not self.keep_current.any()
 
     @property
     def membrane_unit(self) -> int:
-        """What a voltage is divided by to be a membrane; a threshold of 0 counts as 1."""
+        """Divisor that converts a voltage to a membrane potential in thresholds; a threshold of 0 counts as 1."""
         return max(self.threshold, 1 << FRACTION_BITS)
 
 
 def compile_network(network: Network) -> list[Program]:
-    """The spiking layers of `network` in order. Raises Unsupported where it has no fixed-point form."""
+    """The spiking layers of `network`, in order. Raises Unsupported if the network has no fixed-point form."""
     return [_compile(network, layer) for layer in quantize(network).layers]
 
 
@@ -92,7 +92,7 @@ def _compile(network: Network, layer: FixedPointLayer) -> Program:
 
 
 def _weights(layer: FixedPointLayer) -> tuple[IntArray | None, IntArray | None, int]:
-    """Weights, recurrent weights and the bits to shift their sums by, folded into the weights where nothing is lost."""
+    """Weights, recurrent weights, and the right shift of their sums, applied to the weights themselves if exact."""
     source = layer.source
     if isinstance(source, Input):
         return None, None, 0
@@ -103,27 +103,30 @@ def _weights(layer: FixedPointLayer) -> tuple[IntArray | None, IntArray | None, 
         matrices.append(source.recurrent.astype(np.int64))
     stored, shift = stored_together(matrices)
     if shift < 0:
-        stored, shift = [each << -shift for each in stored], 0
-    if not any((each & ((1 << shift) - 1)).any() for each in stored):
-        stored, shift = [each >> shift for each in stored], 0
+        stored, shift = [matrix << -shift for matrix in stored], 0
+    if not any((matrix & ((1 << shift) - 1)).any() for matrix in stored):
+        stored, shift = [matrix >> shift for matrix in stored], 0
     return stored[0], stored[1] if len(stored) > 1 else None, shift
 
 
 def _largest_sum(weight: IntArray | None, recurrent: IntArray | None) -> int:
     return sum(
-        int(np.abs(each).reshape(len(each), -1).sum(1).max()) for each in (weight, recurrent) if each is not None
+        int(np.abs(matrix).reshape(len(matrix), -1).sum(1).max())
+        for matrix in (weight, recurrent)
+        if matrix is not None
     )
 
 
 def _flat(values: IntArray, shape: Shape) -> IntArray:
-    """One value a neuron, (N,)."""
+    """One value per neuron, (N,)."""
     return per_neuron(values, shape).reshape(-1).astype(np.int64)
 
 
 class LayerTrace(NamedTuple):
-    """spikes: (T, B, N) uint8. voltage: (T, B, N) int32, before the reset, or None where it was not asked for.
+    """Recording of one layer.
 
-    current, final_voltage: (B, N) int32 after the last step, the voltage after the reset.
+    spikes: (T, B, N) uint8. voltage: (T, B, N) int32, before the reset, or None if not requested. current,
+    final_voltage: (B, N) int32 after the last step; the voltage after the reset.
     """
 
     spikes: Tensor

@@ -1,12 +1,12 @@
-"""What each frame of spikes adds to a layer's sums, as lists of inputs: the cheapest of four ways, chosen by counting.
+"""The inputs to add to a layer's sums for each frame of spikes, as lists; uses the cheapest of four methods.
 
-    ones        start from nothing, add the rows of the inputs that spike
-    zeros       start from the sum of all rows, subtract those of the inputs that do not
-    previous    start from the sums of the step before, add what began to spike and subtract what ceased;
-                an unchanged frame (a held query) costs nothing
-    neighbour   the same for a sample's first step, from the first step of the sample before (a population of queries)
+    ones        start from zero, add the rows of the inputs that spike
+    zeros       start from the sum of all rows, subtract the rows of the inputs that do not spike
+    previous    start from the sums of the previous step, add the rows of inputs that start to spike and subtract those
+                of inputs that stop; an unchanged frame costs nothing
+    neighbour   like `previous`, for a sample's first step, from the first step of the previous sample
 
-A frame is read eight bytes at a time: spikes are 0 or 1, so that one multiplication counts or gathers eight of them.
+A frame is read eight bytes at a time: spikes are 0 or 1, so one multiplication counts or gathers eight of them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bl_neuro.backends.loihi.compiled import compiled
 from bl_neuro.backends.loihi.int32_ops import store_pair
 
 NOTHING, EVERYTHING, PREVIOUS = 0, 1, 2
-"""What a frame's sums start from. PREVIOUS is the neighbour's for a sample's first step."""
+"""Start value of a frame's sums. For a sample's first step, PREVIOUS means the previous sample's first step."""
 GROUP = 8
 """Lists are padded to a multiple of this with an input whose weights are all zero."""
 _SPREAD = np.uint64(0x0102040810204080)
@@ -28,17 +28,17 @@ _COUNT_PAIRS = np.uint64(0x0001000100010001)
 _ALL = np.uint64(0x0101010101010101)
 _TOP = np.uint64(56)
 _EIGHT_TWICE = np.uint64(0x0000000800000008)
-_MOST_ADDED = 255
-"""Words of eight bytes 0 or 1 that can be added up before a byte overflows."""
+_MAX_ADDED = 255
+"""Number of words of eight bytes 0 or 1 that can be added before a byte overflows."""
 
 
 def _offsets() -> Any:
-    """Row b: the positions of the set bits of b, in the order of the bytes they came from."""
+    """Row b: the positions of the set bits of b, in ascending order."""
     table = np.zeros((256, GROUP), np.int32)
     for byte in range(256):
-        found = [place for place in range(8) if byte >> place & 1]
-        table[byte, : len(found)] = found
-    return table.view(np.uint64)  # two entries a word
+        set_bits = [place for place in range(8) if byte >> place & 1]
+        table[byte, : len(set_bits)] = set_bits
+    return table.view(np.uint64)  # two entries per word
 
 
 OFFSETS = _offsets()
@@ -46,16 +46,16 @@ COUNTS = np.array([bin(byte).count("1") for byte in range(256)], np.int32)
 
 
 @compiled()
-def _counted(words: Any, before: Any) -> tuple[int, int]:
-    """How many inputs spike in `words`, and how many do not do what they did in `before`."""
+def _counted(words: Any, previous: Any) -> tuple[int, int]:
+    """Number of inputs that spike in `words`, and number of inputs that differ from `previous`."""
     spiking: Any = 0
     changed: Any = 0
-    for low in range(0, words.size, _MOST_ADDED):
+    for low in range(0, words.size, _MAX_ADDED):
         ones = np.uint64(0)
         others = np.uint64(0)
-        for number in range(low, min(words.size, low + _MOST_ADDED)):
+        for number in range(low, min(words.size, low + _MAX_ADDED)):
             ones += words[number]
-            others += words[number] ^ before[number]
+            others += words[number] ^ previous[number]
         spiking += _bytes_added(ones)
         changed += _bytes_added(others)
     return spiking, changed
@@ -70,30 +70,30 @@ def _bytes_added(word: Any) -> Any:
 
 
 @compiled()
-def gather(words: Any, lists: Any, at: int, pad: int, sparse: bool, offsets: Any, counts: Any) -> int:
+def gather(words: Any, lists: Any, end: int, pad: int, sparse: bool, offsets: Any, counts: Any) -> int:
     """Appends the inputs that spike in `words`; returns where the list ends. sparse: most words are empty."""
     base = np.uint64(0)
     for number in range(words.size):
         word = words[number]
-        if not (sparse and word == np.uint64(0)):  # where half of them are empty, guessing costs more than writing
+        if not (sparse and word == np.uint64(0)):  # if half are empty, the branch costs more than the writes
             bits = np.intp((word * _SPREAD) >> _TOP)
-            # all loads before all stores: the compiler cannot know that the table is not written to
+            # all loads before all stores, since the compiler must assume that the stores change the table
             first, second, third, fourth = offsets[bits, 0], offsets[bits, 1], offsets[bits, 2], offsets[bits, 3]
-            store_pair(lists, at, first + base)
-            store_pair(lists, at + 2, second + base)
-            store_pair(lists, at + 4, third + base)
-            store_pair(lists, at + 6, fourth + base)
-            at += counts[bits]
+            store_pair(lists, end, first + base)
+            store_pair(lists, end + 2, second + base)
+            store_pair(lists, end + 4, third + base)
+            store_pair(lists, end + 6, fourth + base)
+            end += counts[bits]
         base += _EIGHT_TWICE
-    while at % GROUP:
-        lists[at] = pad
-        at += 1
-    return at
+    while end % GROUP:
+        lists[end] = pad
+        end += 1
+    return end
 
 
 @compiled()
 def _without_padding(lists: Any, begin: int, end: int, inputs: int) -> int:
-    """A list without the bytes behind the last input, which are no inputs; padded again. Returns its end."""
+    """Removes padding bytes beyond the last input from a list and pads it again. Returns its end."""
     while end > begin and lists[end - 1] >= inputs:
         end -= 1
     while (end - begin) % GROUP:
@@ -104,28 +104,29 @@ def _without_padding(lists: Any, begin: int, end: int, inputs: int) -> int:
 
 @compiled()
 def plan_rows(
-    frames: Any, inputs: int, held: bool, starts: Any, modes: Any, lists: Any, offsets: Any, counts: Any
+    frames: Any, inputs: int, constant: bool, starts: Any, modes: Any, lists: Any, offsets: Any, counts: Any
 ) -> None:
-    """Plans frames (T, B, words) of uint64, each 8 spikes, or (1, B, words) held; unused bytes are zero.
+    """Plans frames (T, B, words) of uint64, 8 spikes each, or (1, B, words) if `constant`; unused bytes are zero.
 
-    starts: (B, T, 3), where each frame's additions begin, its subtractions begin, and they end. modes: (B, T). lists:
-    room for 2 * GROUP + 8 * words * 2 a frame; inputs is the input without weights.
+    starts: (B, T, 3), the positions in `lists` where a frame's additions start, its subtractions start, and they end.
+    modes: (B, T). lists: needs 2 * GROUP + 8 * words * 2 entries per frame. inputs: number of inputs, and the index of
+    the padding input.
     """
     _, batch, width = frames.shape
     steps = modes.shape[1]
     chosen = np.empty(width, np.uint64)
-    at = 0
+    end = 0
     for sample in range(batch):
         for step in range(steps):
-            starts[sample, step, 0] = at
-            if held and step > 0:
+            starts[sample, step, 0] = end
+            if constant and step > 0:
                 modes[sample, step] = PREVIOUS
-                starts[sample, step, 1] = at
-                starts[sample, step, 2] = at
+                starts[sample, step, 1] = end
+                starts[sample, step, 2] = end
                 continue
             words = frames[step, sample]
-            before = frames[step - 1, sample] if step > 0 else frames[0, max(sample - 1, 0)]
-            spiking, changed = _counted(words, before)
+            previous = frames[step - 1, sample] if step > 0 else frames[0, max(sample - 1, 0)]
+            spiking, changed = _counted(words, previous)
             if step == 0 and sample == 0:
                 changed = 8 * width
             silent = inputs - spiking
@@ -133,21 +134,21 @@ def plan_rows(
             if changed < spiking and changed < silent:
                 modes[sample, step] = PREVIOUS
                 for number in range(width):
-                    chosen[number] = words[number] & ~before[number]
-                at = gather(chosen, lists, at, inputs, sparse, offsets, counts)
-                starts[sample, step, 1] = at
+                    chosen[number] = words[number] & ~previous[number]
+                end = gather(chosen, lists, end, inputs, sparse, offsets, counts)
+                starts[sample, step, 1] = end
                 for number in range(width):
-                    chosen[number] = before[number] & ~words[number]
-                at = gather(chosen, lists, at, inputs, sparse, offsets, counts)
+                    chosen[number] = previous[number] & ~words[number]
+                end = gather(chosen, lists, end, inputs, sparse, offsets, counts)
             elif spiking <= silent:
                 modes[sample, step] = NOTHING
-                at = gather(words, lists, at, inputs, sparse, offsets, counts)
-                starts[sample, step, 1] = at
+                end = gather(words, lists, end, inputs, sparse, offsets, counts)
+                starts[sample, step, 1] = end
             else:
                 modes[sample, step] = EVERYTHING
-                starts[sample, step, 1] = at
+                starts[sample, step, 1] = end
                 for number in range(width):
                     chosen[number] = words[number] ^ _ALL
-                at = gather(chosen, lists, at, inputs, sparse, offsets, counts)
-                at = _without_padding(lists, starts[sample, step, 1], at, inputs)
-            starts[sample, step, 2] = at
+                end = gather(chosen, lists, end, inputs, sparse, offsets, counts)
+                end = _without_padding(lists, starts[sample, step, 1], end, inputs)
+            starts[sample, step, 2] = end

@@ -1,7 +1,7 @@
-"""Sums of weights of the inputs that spike, by matrix products that are exact: for all that has no kernel of its own.
+"""Sums of the weights of spiking inputs by exact matrix products, for layers without an event-driven kernel.
 
-Convolutions, delays, and any layer on a GPU. In float64, in which whole numbers below 2^53 add up exactly in any order:
-of float32 torch may make bfloat16 (autocast), TF32 or a fast convolution that rounds, as others have set it.
+Used for convolutions, delays, and all layers on a GPU. In float64, integers below 2^53 add up exactly in any order;
+float32 products may use bfloat16 (autocast), TF32 or a fast convolution that rounds, depending on global settings.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Synapses:
 
     @cached_property
     def _weights(self) -> dict[int, Tensor]:
-        """Weights by delay, made on first use: many layers never need them."""
+        """Weights by delay, computed on first use, since many layers do not need them."""
         program = self._program
         weight = torch.as_tensor(program.weight, dtype=torch.float64, device=self._device)
         if program.delay is None:
@@ -37,7 +37,7 @@ class Synapses:
         return {int(steps): weight * (delay == steps) for steps in np.unique(program.delay)}
 
     def __call__(self, spikes: Tensor) -> Tensor:
-        """See the class. A spike that a delay carries beyond the last step is lost."""
+        """See the class. A spike delayed beyond the last time step is lost."""
         if self._program.kind == "conv":
             return self._convolved(spikes)
         values = spikes.to(torch.float64)
@@ -45,7 +45,7 @@ class Synapses:
         for delay, weight in self._weights.items():
             if delay < len(spikes):
                 sums = F.linear(values[: len(spikes) - delay], weight)
-                total[delay:] += self.shifted(sums)  # each delay is rounded by itself, as in Lava
+                total[delay:] += self.shifted(sums)  # each delay is rounded separately, as in Lava
         return total
 
     def shifted(self, sums: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The emulator in plain torch integers, on any device: for GPUs, and the plainest statement of what the kernels do."""
+"""The emulator in plain torch integers, on any device: used on GPUs, and a readable reference of the kernels."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class TorchEngine:
         traces = []
         for program, synapses, record in zip(self._programs, self._synapses, records):
             if program.kind == "input":
-                sums, before = values, 0
+                sums, layer_lead = values, 0
             else:
-                sums, before = synapses(values), lead
-            traces.append(self._neurons(program, synapses, sums, before, record))
+                sums, layer_lead = synapses(values), lead
+            traces.append(self._neurons(program, synapses, sums, layer_lead, record))
             values = traces[-1].spikes
         return traces
 
@@ -65,7 +65,7 @@ def _decayed(state: Tensor, keep: Tensor) -> Tensor:
 
 
 def _int32(values: Tensor) -> Tensor:
-    """What is left of int64 values in Lava's 32 bits."""
+    """The int64 values wrapped to Lava's 32 bits."""
     return values.to(torch.int32).to(torch.int64)
 
 

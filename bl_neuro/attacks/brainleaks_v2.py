@@ -46,6 +46,7 @@ class BrainLeaksV2(QuerySearch):
     The inversion's spikes are drawn anew in every step, as a rate code is; they are not queried.
 
     Source: BrainLeaks (arXiv 2402.00906), second attack, described there as black box; Wierstra et al. 2014 (NES).
+    Poursiami et al. 2025 (arXiv 2502.05509) inverted spiking networks as black boxes before, with GAMIN.
     """
 
     name: ClassVar[str] = "v2"
@@ -164,11 +165,11 @@ class _Search:
     def __init__(self, plan: BrainLeaksV2, oracle: PatternOracle, rng: np.random.Generator) -> None:
         self.plan, self.oracle, self.rng = plan, oracle, rng
         self.prior = plan.prior(oracle.input_shape)
-        self.one_each = len(oracle.classes), *[1] * len(oracle.input_shape)
-        """Shape of one value a class, to broadcast."""
+        self.class_shape = len(oracle.classes), *[1] * len(oracle.input_shape)
+        """The shape of one value for each class, which broadcasts over inputs."""
         base = max(plan.base_rate, plan.floor) * self.prior.mask
         self.lowest = plan.floor * self.prior.mask
-        self.rates: FloatArray = np.tile(base, self.one_each)
+        self.rates: FloatArray = np.tile(base, self.class_shape)
         self.velocity: FloatArray = np.zeros_like(self.rates)
         self.sampling = InformativeSampling(oracle.classes, base, plan.contrast, rng)
         self.course = oracle.course()
@@ -215,9 +216,9 @@ class _Search:
         hits = (names.reshape(size, -1) == classes).mean(axis=0)
         weights = centred_hits(fitness) if self.oracle.reveals == "label" else centred_ranks(fitness)
         off = (pairs - drawn_from).reshape(frames.shape)
-        gradient = 4 * (weights.reshape(size, *self.one_each) * off).mean(axis=0)
+        gradient = 4 * (weights.reshape(size, *self.class_shape) * off).mean(axis=0)
         # While nothing names the class, silence beats every input that names another one: look elsewhere, not dimmer.
-        gradient = gradient - self.mean_pixel(gradient) * (hits == 0).reshape(self.one_each)
+        gradient = gradient - self.mean_pixel(gradient) * (hits == 0).reshape(self.class_shape)
         gradient = self.prior.shape(gradient)
         self.velocity = plan.momentum * self.velocity + (1 - plan.momentum) * gradient
         self.rates = np.clip(self.rates + plan.learning_rate * self.velocity, self.lowest, 1 - plan.floor)
@@ -237,7 +238,7 @@ class _Search:
 
     def mean_pixel(self, directions: FloatArray) -> FloatArray:
         """How much each direction (K, *input_shape) brightens or dims the input as a whole, shaped to broadcast."""
-        return np.asarray(directions.reshape(len(directions), -1).mean(axis=1).reshape(self.one_each))
+        return np.asarray(directions.reshape(len(directions), -1).mean(axis=1).reshape(self.class_shape))
 
     def remember(self, fitness: FloatArray) -> None:
         """Adds an entry to the trace."""

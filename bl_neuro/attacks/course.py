@@ -27,6 +27,10 @@ class QueryCourse:
         self._classes = torch.as_tensor(classes, dtype=torch.int64)
         self._entries: list[tuple[int, Tensor, Tensor]] = []
 
+    def __len__(self) -> int:
+        """Entries of the trace so far."""
+        return len(self._entries)
+
     @property
     def spent(self) -> int:
         """Queries spent since the course began."""

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from bl_neuro.arrays import FloatArray
 from bl_neuro.checks import MAX_STEPS
-from bl_neuro.errors import ModelFileError, ReportError
+from bl_neuro.errors import InputError, ModelFileError, ReportError
 from bl_neuro.files import atomic_path, what_is_at
+
+if TYPE_CHECKING:
+    from bl_neuro.drawing import Animation, Picture
 
 FORMAT = "bl-neuro/inversions/1"
 
@@ -77,6 +83,58 @@ class Inversions:
         """Time-averaged spikes, (K, *input_shape), 0..1: what an evaluator is shown."""
         return self.spikes.float().mean(0)
 
+    def select(self, index: int) -> Inversions:
+        """The inversion at `index` alone; queries and course stay those of the whole attack."""
+        if not -len(self.classes) <= index < len(self.classes):
+            raise InputError(f"index: expected 0..{len(self.classes) - 1}, found {index}")
+        place = index % len(self.classes)
+        rates = self.rates
+        if rates is not None:
+            rates = rates.narrow(rates.dim() - self.spikes.dim() + 1, place, 1)
+        trace = Trace(
+            self.trace.queries, self.trace.objective.narrow(1, place, 1), self.trace.rates.narrow(1, place, 1)
+        )
+        return replace(
+            self,
+            spikes=self.spikes.narrow(1, place, 1),
+            classes=self.classes.narrow(0, place, 1),
+            rates=rates,
+            trace=trace,
+        )
+
+    def show(self, image_shape: Sequence[int] | None = None, columns: int = 10) -> Picture:
+        """A grid of the images, one for each inversion; a notebook shows it.
+
+        image_shape: (H, W) or (C, H, W) of inputs that are in a row; a square by default, where they fill one.
+        """
+        from bl_neuro.drawing import image_grid
+
+        return image_grid({"": self._pictures(self.images, image_shape)}, self._names(), columns=columns)
+
+    def animate(self, image_shape: Sequence[int] | None = None, columns: int = 5) -> Animation:
+        """The spikes step by step, a tile for each inversion; a notebook shows it. image_shape: as in `show`."""
+        from bl_neuro.drawing import event_animation
+
+        return event_animation(self._pictures(self.spikes, image_shape), self._names(), columns=columns)
+
+    def _repr_png_(self) -> bytes:
+        return self.show().png
+
+    def _names(self) -> list[str]:
+        return [f"class {label}" for label in self.classes.tolist()]
+
+    def _pictures(self, values: Tensor, image_shape: Sequence[int] | None) -> FloatArray:
+        """Values (..., *input_shape) as pictures (..., C, H, W)."""
+        lead, inputs = values.shape[: values.dim() - self.spikes.dim() + 2], tuple(self.spikes.shape[2:])
+        shape = tuple(inputs if image_shape is None else image_shape)
+        if len(shape) == 1:
+            side = math.isqrt(shape[0])
+            shape = (side, side) if side * side == shape[0] else (1, shape[0])
+        if len(shape) not in (2, 3) or math.prod(shape) != math.prod(inputs):
+            raise InputError(f"image_shape: expected (H, W) or (C, H, W) of {math.prod(inputs)} inputs, found {shape}")
+        pictures: FloatArray = values.reshape(*lead, *(shape if len(shape) == 3 else (1, *shape))).double().numpy()
+        return pictures
+
     def save(self, path: str | Path) -> None:
         """Writes everything to a .safetensors file, atomically, for `load_inversions` to read.
 
@@ -104,7 +162,9 @@ class Inversions:
         }
         try:
             with atomic_path(path) as temporary:
-                save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, metadata=facts)
+                # Copies: safetensors refuses tensors that share memory, and an attack may return such.
+                copies = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
+                save_file(copies, temporary, metadata=facts)
         except (OSError, SafetensorError) as error:
             raise ReportError(f"{path}: the inversions could not be written ({error})") from error
 

@@ -1,7 +1,7 @@
 """The command line, `bl-neuro`.
 
 Exit codes: 0 done, 1 the check it makes failed, 2 bad input or usage, 75 an endpoint is away or busy, 130 interrupted,
-141 whoever reads the output closed it (as `head` does).
+141 the reader of the output closed it (as `head` does).
 """
 
 from __future__ import annotations
@@ -12,11 +12,15 @@ import sys
 from bl_neuro.cli.printable import printable
 from bl_neuro.errors import BlNeuroError, EndpointUnavailable
 
+COMMANDS = (
+    "demo", "doctor", "audit", "compare", "attack", "serve", "train", "data", "inspect", "verify", "export",
+)  # fmt: skip
+"""The modules of the commands, in the order of `bl-neuro --help`. They import what they need when they run."""
 INTERRUPTED = 130
 TRY_LATER = 75
-"""What sysexits.h says of what may go well another time: an endpoint is away or busy."""
-NOBODY_READS = 141
-"""What a shell says of a program that SIGPIPE ended."""
+"""The code of sysexits.h for a failure that may pass: an endpoint is away or busy."""
+OUTPUT_CLOSED = 141
+"""The code that a shell reports for a program ended by SIGPIPE."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -26,8 +30,12 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str]) -> int:
     """Runs one command and returns its exit code."""
-    from bl_neuro.cli import commands, commands_to_attack  # noqa: F401 - they join the application, in this order
+    from importlib import import_module
+
     from bl_neuro.cli.options import app as application
+
+    for command in COMMANDS:  # each adds itself to the application
+        import_module(f"bl_neuro.cli.{command}")
 
     try:
         code = int(application(args=arguments, prog_name="bl-neuro", standalone_mode=False) or 0)
@@ -43,9 +51,9 @@ def run(arguments: list[str]) -> int:
     except SystemExit as error:  # Typer makes exit code 1 of a closed pipe, which means a failed check here
         if not isinstance(error.__context__, BrokenPipeError):
             raise
-        return _nobody_reads()
+        return _output_closed()
     except BrokenPipeError:
-        return _nobody_reads()
+        return _output_closed()
     except KeyboardInterrupt:
         _fail("interrupted")
         return INTERRUPTED
@@ -54,18 +62,18 @@ def run(arguments: list[str]) -> int:
     except OSError as error:
         return _fail(f"{error.filename or 'output'}: {error.strerror or error}")
     except Exception as error:
-        # Typer's own errors of usage, whatever Click they come from, know how to say themselves in one line.
+        # Errors of usage, whichever Click they come from, format themselves in one line.
         message = getattr(error, "format_message", None)
         if message is None:
             raise
-        said = message()
-        return _fail(f"{said} Try 'bl-neuro --help'.") if said else 0
+        text = message()
+        return _fail(f"{text} Try 'bl-neuro --help'.") if text else 0
 
 
-def _nobody_reads() -> int:
-    """Ends in silence: what is still buffered goes nowhere, or Python would complain as it exits."""
+def _output_closed() -> int:
+    """Drops what is still buffered, since Python would fail to flush it at exit."""
     sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for the rest of the process
-    return NOBODY_READS
+    return OUTPUT_CLOSED
 
 
 def _fail(message: str) -> int:

@@ -1,4 +1,4 @@
-"""What a plan can find, as `bl-neuro audit` tells it."""
+"""What differences a plan can find, as `bl-neuro audit --plan` prints it."""
 
 from __future__ import annotations
 
@@ -12,32 +12,33 @@ from bl_neuro.rounding import fixed
 COLUMNS = ["attack", "reveals", "judge", "seeds", "inversions", "difference", "equality", "at the margin", "from"]
 
 
-def tell_power(findings: Sequence[PowerFinding], margin: float) -> None:
-    """A table for attack accuracy; nothing where an audit has one target, which shows no spread."""
-    hits = [finding for finding in findings if finding.measure == "hit"]
-    rows = [_row(finding) for finding in hits]
+def print_power(power: Sequence[PowerFinding], margin: float) -> None:
+    """A table for attack accuracy; a line where an audit has one target, which shows no spread."""
+    accuracy = [view for view in power if view.measure == "hit"]
+    rows = [_row(view) for view in accuracy]
     if not rows:
         say("\nOne target, or one kind of substrate: no difference between substrates can be tested.")
         return
     print_table("\nAttack accuracy between substrates: what is found with a power of 80 %, in points", COLUMNS, rows, 3)
     say(f"at the margin: the chance that substrates which do not differ are found equal within {100 * margin:g} points")
     if any("none" in row[5:7] for row in rows):
-        say("none: this plan cannot find any difference that can be, or equality within any margin; plan more seeds")
-    assumed = next((finding for finding in hits if finding.assumed), None)
+        say("none: this plan can find no difference of any size, or no equality within any margin; plan more seeds")
+    assumed = next((view for view in accuracy if view.assumed), None)
     if assumed is not None:
-        spreads = f"sd of {fixed(assumed.spread, 2)} from seed to seed, of {fixed(assumed.within, 2)} from inversion"
-        say(f"assumed: nothing is done yet that shows how differences vary; taken are {spreads} to inversion")
+        spread, within = fixed(assumed.spread, 2), fixed(assumed.within, 2)
+        spreads = f"a standard deviation of {spread} from seed to seed, of {within} from inversion to inversion"
+        say(f"assumed: too little is done to show how differences vary, so {spreads} is assumed")
 
 
-def _row(finding: PowerFinding) -> list[str]:
+def _row(view: PowerFinding) -> list[str]:
     return [
-        finding.attack,
-        finding.reveals,
-        finding.evaluator,
-        str(finding.seeds),
-        str(finding.inversions),
-        seen(finding.smallest_difference),
-        seen(finding.smallest_margin),
-        f"{fixed(100 * finding.equivalence_power, 0)} %",
-        "assumed" if finding.assumed else "what is done",
+        view.attack,
+        view.reveals,
+        view.evaluator,
+        str(view.seeds),
+        str(view.inversions),
+        seen(view.smallest_difference),
+        seen(view.smallest_margin),
+        f"{fixed(100 * view.equivalence_power, 0)} %",
+        "assumed" if view.assumed else "finished cells",
     ]

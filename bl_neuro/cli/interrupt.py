@@ -1,4 +1,4 @@
-"""Ctrl-C ends a search, and what it found is kept."""
+"""Ctrl-C ends a black-box attack, and its result so far is kept."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from bl_neuro.attacks.base import Progress
 
 @contextmanager
 def ends_on_interrupt(progress: Progress) -> Iterator[Progress]:
-    """`progress` that ends the search after the generation that Ctrl-C fell in, a transfer after the candidate.
+    """`progress` that ends a black-box attack after the generation that Ctrl-C fell in.
 
     A second Ctrl-C ends everything.
     """
-    told = False
+    stopping = False
 
     def interrupted(number: int, frame: FrameType | None) -> None:
-        nonlocal told
-        if told:
+        nonlocal stopping
+        if stopping:
             raise KeyboardInterrupt
-        told = True
-        sys.stderr.write("Ends after this generation, and keeps what was found; press Ctrl-C again to drop it.\n")
+        stopping = True
+        sys.stderr.write("Ends after this generation, and keeps what it has; press Ctrl-C again to drop it.\n")
 
     def watched(done: int, total: int) -> None:
         progress(done, total)
-        if told:
+        if stopping:
             raise StopAttack
 
     before = signal.signal(signal.SIGINT, interrupted)

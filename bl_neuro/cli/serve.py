@@ -2,55 +2,113 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from bl_neuro.cli.model import ModelRequest
-from bl_neuro.cli.output import print_json, say
-from bl_neuro.cli.silent_outputs import need_spoken
-from bl_neuro.errors import InputError, MissingDependency
+import typer
+
+from bl_neuro.cli.options import Convention, Dt, InputShape, Json, Layers, Model, Reset, app, model_request
 
 if TYPE_CHECKING:
-    from bl_neuro.backends import Backend
+    pass
 
 TOKENS = "BL_NEURO_TOKENS"
 """Tokens in the environment: NAME:TOKEN, comma-separated."""
 
 
-@dataclass(frozen=True)
-class ServeRequest:
-    """What was asked for on the command line. settings: those of `ServeSettings`, but for name and log."""
-
-    model: ModelRequest
-    backend: str
-    name: str | None
-    log: Path | None
-    token_file: Path | None
-    tokens: list[str]
-    settings: dict[str, Any]
-
-
-def serve(request: ServeRequest) -> None:
-    """Serves one network until it is told to end."""
+@app.command()
+def serve(
+    model: Model,
+    backend: Annotated[
+        str, typer.Option("--backend", help="Substrate: snntorch, norse, slayer, loihi, lava.")
+    ] = "loihi",
+    name: Annotated[
+        str | None, typer.Option("--name", help="Name of the model in URLs; the file's by default.")
+    ] = None,
+    reveals: Annotated[
+        str, typer.Option("--reveals", help="What an answer shows: membrane, scores, spikes, counts or label.")
+    ] = "counts",
+    budget: Annotated[
+        int | None, typer.Option("--budget", help="Queries that each client may spend for good; no limit by default.")
+    ] = None,
+    rate: Annotated[float | None, typer.Option("--rate", help="Requests a second that each client may make.")] = None,
+    host: Annotated[str, typer.Option("--host", help="Address to listen at; others need tokens.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", help="Port to listen at; 0 for any that is free.")] = 8000,
+    token_file: Annotated[
+        Path | None, typer.Option("--token-file", help="Clients and hashes of their tokens (see bl-neuro token).")
+    ] = None,
+    token: Annotated[
+        list[str] | None,
+        typer.Option("--token", help="NAME:TOKEN of a client, which others here can see; BL_NEURO_TOKENS they cannot."),
+    ] = None,
+    log: Annotated[
+        Path | None,
+        typer.Option("--log", help="File of all queries, which budgets live in; NAME.queries.sqlite beside the model."),
+    ] = None,
+    certificate: Annotated[Path | None, typer.Option("--tls-certificate", help="PEM file, for HTTPS.")] = None,
+    key: Annotated[Path | None, typer.Option("--tls-key", help="PEM file of its key.")] = None,
+    metrics_port: Annotated[
+        int | None, typer.Option("--metrics-port", help="Port on this machine for Prometheus.")
+    ] = None,
+    max_batch: Annotated[int, typer.Option("--max-batch", help="Most samples of a request.")] = 1024,
+    max_steps: Annotated[int, typer.Option("--max-steps", help="Most time steps of a request.")] = 1024,
+    deadline: Annotated[float, typer.Option("--deadline", help="Seconds that a request may take.")] = 30.0,
+    layers: Layers = None,
+    input_shape: InputShape = None,
+    convention: Convention = None,
+    dt: Dt = None,
+    reset: Reset = None,
+) -> None:
+    """Put a network behind a query-only endpoint (Open Inference Protocol v2) until Ctrl-C."""
     _need_libraries()
-    from bl_neuro.backends import find_backend, open_target
+    from bl_neuro.api.silent_outputs import need_spiking_outputs
+    from bl_neuro.backends import open_target
     from bl_neuro.deploy.serve import Clients, ServeSettings
     from bl_neuro.deploy.serve import serve as run
 
-    name = request.name or request.model.path.stem
-    log = request.log or request.model.path.parent / f"{name}.queries.sqlite"
-    settings = ServeSettings(name=name, log=log.absolute(), **request.settings)
-    clients = Clients(_hashes(request))
-    network = request.model.open()
-    need_spoken(network, settings.reveals)
-    options = _for_small_queries(find_backend(request.backend))
-    with open_target(network, request.backend, **options) as target:
+    called = name or model.stem
+    settings = ServeSettings(
+        name=called,
+        log=(log or model.parent / f"{called}.queries.sqlite").absolute(),
+        reveals=reveals,
+        budget=budget,
+        rate=rate,
+        host=host,
+        port=port,
+        certificate=certificate,
+        key=key,
+        metrics_port=metrics_port,
+        max_batch=max_batch,
+        max_steps=max_steps,
+        deadline_s=deadline,
+    )
+    clients = Clients(_hashes(token_file, token or []))
+    network = model_request(model, layers, input_shape, convention, dt, reset).open()
+    need_spiking_outputs(network, settings.reveals)
+    with open_target(network, backend, **_for_small_queries(backend)) as target:
         run(target, settings, clients)
 
 
-def _for_small_queries(backend: type[Backend]) -> dict[str, Any]:
+@app.command()
+def token(
+    name: Annotated[str, typer.Argument(help="The client.", show_default=False)],
+    file: Annotated[Path, typer.Option("--file", help="File of clients, made if it is not there.", show_default=False)],
+    as_json: Json = False,
+) -> None:
+    """Make a token for a client of an endpoint: its hash goes to the file, the token is shown once."""
+    _need_libraries()
+    from bl_neuro.cli.output import print_json, say
+    from bl_neuro.deploy.serve import add_client
+
+    made = add_client(file, name)
+    if as_json:
+        print_json({"client": name, "token": made, "file": str(file)})
+    else:
+        say(made)
+
+
+def _for_small_queries(substrate: str) -> dict[str, Any]:
     """Options of the substrate for many small queries; sets torch's threads for them too.
 
     Where a substrate has threads or processes of its own, those of torch, which share a single operation, would only
@@ -58,42 +116,38 @@ def _for_small_queries(backend: type[Backend]) -> dict[str, Any]:
     """
     import torch
 
-    threads = torch.get_num_threads()
+    from bl_neuro.backends import find_backend
+
+    backend, threads = find_backend(substrate), torch.get_num_threads()
     if not backend.uses_torch_threads:
         torch.set_num_threads(1)
     return backend.serving_options(threads)
 
 
-def token(path: Path, name: str, as_json: bool) -> None:
-    """Adds a client to a file of tokens and shows its token, once."""
-    _need_libraries()
-    from bl_neuro.deploy.serve import add_client
+def _hashes(token_file: Path | None, tokens: Sequence[str]) -> dict[str, str]:
+    """The hash of the token of each client, from the file, the option and the environment."""
+    import os
 
-    made = add_client(path, name)
-    if as_json:
-        print_json({"client": name, "token": made, "file": str(path)})
-    else:
-        say(made)
-
-
-def _hashes(request: ServeRequest) -> dict[str, str]:
     from bl_neuro.deploy.serve import hashes_of, read_token_file
+    from bl_neuro.errors import InputError
 
-    found = {} if request.token_file is None else read_token_file(request.token_file)
-    typed = [*request.tokens, *filter(None, os.environ.get(TOKENS, "").split(","))]
+    hashes = {} if token_file is None else read_token_file(token_file)
+    typed = [*tokens, *filter(None, os.environ.get(TOKENS, "").split(","))]
     for name, digest in hashes_of(typed, f"--token or {TOKENS}").items():
-        if name in found or digest in found.values():
+        if name in hashes or digest in hashes.values():
             raise InputError(f"--token: client {name!r}, or its token, is in the file too")
-        found[name] = digest
-    if not found and (request.token_file is not None or TOKENS in os.environ):
-        where = TOKENS if request.token_file is None else str(request.token_file)
+        hashes[name] = digest
+    if not hashes and (token_file is not None or TOKENS in os.environ):
+        where = TOKENS if token_file is None else str(token_file)
         raise InputError(
             f"{where}: expected a client at least, found none; add one with bl-neuro token, or leave it out"
         )
-    return found
+    return hashes
 
 
 def _need_libraries() -> None:
+    from bl_neuro.errors import MissingDependency
+
     try:
         import bl_neuro.deploy.serve  # noqa: F401 - it imports all that the server is made of
     except ImportError as error:

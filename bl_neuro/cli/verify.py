@@ -2,70 +2,83 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from bl_neuro.cli.model import ModelRequest
-from bl_neuro.cli.output import print_json, print_table, progress_bars, say
-from bl_neuro.deploy.parity import PairParity, ParityReport, compare, read_inputs
-from bl_neuro.deploy.parity.drawing import draw
-from bl_neuro.errors import InputError
-from bl_neuro.files import need_folder
+import typer
+
+from bl_neuro.cli.options import Convention, Dt, InputShape, Json, Layers, Model, Reset, Seed, app, model_request, words
+
+if TYPE_CHECKING:
+    from bl_neuro.deploy.parity import PairParity, ParityReport
 
 FAILED = 1
 
 
-@dataclass(frozen=True)
-class VerifyRequest:
-    """What was asked for on the command line."""
+@app.command()
+def verify(
+    model: Model,
+    backends: Annotated[
+        str | None, typer.Option("--backends", help="Comma-separated; all that can hold the network by default.")
+    ] = None,
+    inputs: Annotated[
+        Path | None, typer.Option("--input", help="More inputs, .npy or .npz of shape (T, B, ...).")
+    ] = None,
+    layers: Layers = None,
+    input_shape: InputShape = None,
+    convention: Convention = None,
+    dt: Dt = None,
+    reset: Reset = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", help="Steps of a sample: 20 and delays, or as --input.", show_default=False)
+    ] = None,
+    batch: Annotated[int, typer.Option("--batch", help="Samples of each kind of input.")] = 4,
+    start: Annotated[str, typer.Option("--start", help="aligned, or cold as in a fresh Lava run.")] = "aligned",
+    all_pairs: Annotated[bool, typer.Option("--all-pairs", help="Compare each substrate with each other.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for pictures of the differences.")] = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> int:
+    """Does a model spike alike on every substrate? Layer by layer; exit code 1 where a promise is broken."""
+    from bl_neuro.api.verify import verify as run
+    from bl_neuro.cli.output import print_json
+    from bl_neuro.deploy.parity.drawing import draw
+    from bl_neuro.files import need_folder
 
-    model: ModelRequest
-    backends: str | None
-    inputs: Path | None
-    steps: int | None
-    batch: int
-    start: str
-    all_pairs: bool
-    out: Path | None
-    seed: int
-
-
-def verify(request: VerifyRequest, as_json: bool) -> int:
-    """Compares substrates on one network, says where they differ and why, and returns the exit code."""
-    if request.start not in ("aligned", "cold"):
-        raise InputError(f"--start: expected aligned or cold, found {request.start!r}")
-    network = request.model.open()
-    inputs = None if request.inputs is None else read_inputs(request.inputs)
-    if request.out is not None:
-        need_folder(request.out)
-    with progress_bars() as stages:
-        report = compare(
-            network,
-            None if request.backends is None else _names(request.backends),
-            inputs,
-            start=request.start,  # type: ignore[arg-type]  # was checked
-            steps=request.steps,
-            batch=request.batch,
-            seed=request.seed,
-            pairs="all" if request.all_pairs else "reference",
-            progress=stages.stage("comparing substrates"),
-        )
-    pictures = [] if request.out is None else draw(report, request.out)
+    network = model_request(model, layers, input_shape, convention, dt, reset).open()
+    if out is not None:
+        need_folder(out)
+    report = run(
+        network,
+        _names(backends),
+        inputs,
+        steps=steps,
+        batch=batch,
+        start=start,  # type: ignore[arg-type]  # verify checks it
+        all_pairs=all_pairs,
+        seed=seed,
+    )
+    pictures = [] if out is None else draw(report, out)
     if as_json:
-        print_json({"model": str(request.model.path), **report.to_json(), "pictures": [str(path) for path in pictures]})
+        print_json({"model": str(model), **report.to_json(), "pictures": [str(path) for path in pictures]})
     else:
-        _say(report, pictures)
+        _print(report, pictures)
     return FAILED if report.broken else 0
 
 
-def _names(text: str) -> list[str]:
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if not names:
+def _names(text: str | None) -> list[str] | None:
+    from bl_neuro.errors import InputError
+
+    if text is None:
+        return None
+    if not words(text):
         raise InputError(f"--backends: expected names of substrates, comma-separated, found {text!r}")
-    return names
+    return words(text)
 
 
-def _say(report: ParityReport, pictures: list[Path]) -> None:
+def _print(report: ParityReport, pictures: list[Path]) -> None:
+    from bl_neuro.cli.output import print_table, say
+
     columns = [
         "substrate",
         "against",
@@ -84,7 +97,7 @@ def _say(report: ParityReport, pictures: list[Path]) -> None:
         print_table("\nWhere they differ, layer by layer", columns, rows, numbers_from=3, words_from=6)
     for cause, names in _grouped(different).items():
         say(f"- {names}: {cause}")
-    _say_exercised(report)
+    _print_activity(report)
     for name, reason in report.declined.items():
         say(f"Not compared: {name}: {reason}")
     if report.network.has_bias:
@@ -101,8 +114,10 @@ def _title(report: ParityReport) -> str:
     return f"{samples} samples of {report.steps} steps ({seconds})"
 
 
-def _say_exercised(report: ParityReport) -> None:
-    """How much of the network was awake: of silent neurons nothing is known."""
+def _print_activity(report: ParityReport) -> None:
+    """How many neurons spiked: nothing is known about those that stayed silent."""
+    from bl_neuro.cli.output import print_table, say
+
     pair = report.pairs[0]
     columns = ["layer", "", "spikes", "neurons that spiked"]
     rows = [
@@ -111,10 +126,10 @@ def _say_exercised(report: ParityReport) -> None:
     ]
     print_table(f"\nWhat was exercised, on {pair.right}", columns, rows, numbers_from=2)
     for index in report.silent:
-        seen = any(each.membrane_difference is not None for each in report.pairs)
-        last = seen and index == pair.layers[-1].layer
-        but = "nothing but the output's membrane was compared there" if last else "nothing was compared there"
-        say(f"Layer {index} never spiked: {but}.")
+        shows_membrane = any(pair.membrane_difference is not None for pair in report.pairs)
+        is_output = shows_membrane and index == report.pairs[0].layers[-1].layer
+        compared = "nothing but the output's membrane was" if is_output else "nothing was"
+        say(f"Layer {index} never spiked: {compared} compared there.")
 
 
 def _pair_row(pair: PairParity) -> list[str]:
@@ -141,17 +156,17 @@ def _layer_rows(pair: PairParity) -> list[list[str]]:
 
 def _grouped(pairs: list[PairParity]) -> dict[str, str]:
     """Each cause once, with the pairs it is about."""
-    found: dict[str, list[str]] = {}
+    groups: dict[str, list[str]] = {}
     for pair in pairs:
         for cause in pair.causes:
-            found.setdefault(cause, []).append(f"{pair.left}-{pair.right}")
-    return {cause: ", ".join(names) for cause, names in found.items()}
+            groups.setdefault(cause, []).append(f"{pair.left}-{pair.right}")
+    return {cause: ", ".join(names) for cause, names in groups.items()}
 
 
 def _verdict(report: ParityReport) -> str:
     if report.broken:
-        told = ", ".join(f"{pair.left} and {pair.right}" for pair in report.broken)
-        return f"BROKEN: {told} should be identical and are not."
+        pairs = ", ".join(f"{pair.left} and {pair.right}" for pair in report.broken)
+        return f"BROKEN: {pairs} should be identical and are not."
     if len(report.silent) == len(report.pairs[0].layers):
         return "No layer ever spiked: no promise was put to the test."
     kept = [f"{pair.left} = {pair.right}" for pair in report.pairs if pair.promised]

@@ -37,6 +37,7 @@ class AttFaces(DatasetSource):
     scalable: ClassVar[bool] = True
     official_test: ClassVar[bool | None] = True
     samples: ClassVar[int | None] = 400
+    classes = 40
     folder: ClassVar[str | None] = "att_faces"
     url: ClassVar[str] = "https://cam-orl.co.uk/facedatabase.html"
     placing: ClassVar[str] = (

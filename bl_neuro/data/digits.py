@@ -20,6 +20,7 @@ class Digits(DatasetSource):
     citation: ClassVar[str] = "scikit-learn's copy of the UCI optical digits test set (Alpaydin and Kaynak, 1998)"
     official_test: ClassVar[bool | None] = False
     samples: ClassVar[int | None] = 1_797
+    classes = 10
     placing: ClassVar[str] = "comes with scikit-learn"
     target_plan: ClassVar[Mapping[str, Any]] = {"steps": 20}
     attack_settings: ClassVar[Mapping[str, Mapping[str, Any]]] = {"v2": {"window": 3.0, "contrast": "mixed"}}

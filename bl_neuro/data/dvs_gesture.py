@@ -46,6 +46,7 @@ class DvsGesture(DatasetSource):
     kind: ClassVar[Kind | None] = "events"
     citation: ClassVar[str] = "DVS128 gestures (Amir et al., 2017)"
     samples: ClassVar[int | None] = 1_219  # those of class "other" are left out
+    classes = 10
     folder: ClassVar[str | None] = "DVSGesture"
     url: ClassVar[str] = "https://research.ibm.com/interactive/dvsgesture/ (cut into gestures by tonic)"
     placing: ClassVar[str] = (

@@ -33,6 +33,7 @@ class Mnist(DatasetSource):
     citation: ClassVar[str] = "MNIST (LeCun, Bottou, Bengio and Haffner, 1998)"
     official_test: ClassVar[bool | None] = True
     samples: ClassVar[int | None] = 70_000
+    classes = 10
     folder: ClassVar[str | None] = "MNIST"
     url: ClassVar[str] = "https://yann.lecun.com/exdb/mnist/ (mirror: https://ossci-datasets.s3.amazonaws.com/mnist/)"
     placing: ClassVar[str] = (

@@ -28,6 +28,7 @@ class NMnist(DatasetSource):
     citation: ClassVar[str] = "N-MNIST (Orchard, Jayawant, Cohen and Thakor, 2015)"
     official_test: ClassVar[bool | None] = True
     samples: ClassVar[int | None] = 70_000
+    classes = 10
     folder: ClassVar[str | None] = "NMNIST"
     url: ClassVar[str] = "https://www.garrickorchard.com/datasets/n-mnist"
     placing: ClassVar[str] = (

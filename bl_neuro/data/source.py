@@ -61,6 +61,8 @@ class DatasetSource(ABC):
 
     samples: ClassVar[int | None] = None
     """How many samples the whole dataset has."""
+    classes: ClassVar[int | None] = None
+    """How many classes it has; None where that depends on the files."""
     folder: ClassVar[str | None] = None
     """Its folder under the data root; None where nothing has to be downloaded."""
     url: ClassVar[str] = ""

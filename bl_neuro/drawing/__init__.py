@@ -9,7 +9,9 @@ Matplotlib and Pillow are imported when a picture is made, not before.
 """
 
 from bl_neuro.drawing.animation import Animation, event_animation
+from bl_neuro.drawing.contact_sheet import contact_sheet
 from bl_neuro.drawing.courses import leakage_curves
+from bl_neuro.drawing.grid import image_grid
 from bl_neuro.drawing.picture import Picture
 from bl_neuro.drawing.raster import spike_raster
 from bl_neuro.drawing.reconstructions import reconstruction_grid
@@ -19,7 +21,9 @@ __all__ = [
     "Animation",
     "Picture",
     "attribution_waterfall",
+    "contact_sheet",
     "event_animation",
+    "image_grid",
     "leakage_curves",
     "reconstruction_grid",
     "spike_raster",

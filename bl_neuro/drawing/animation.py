@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from bl_neuro.arrays import BoolArray
-from bl_neuro.drawing.picture import INK, PAPER, QUIET, RULE, listed, write
+from bl_neuro.drawing.picture import INK, PAPER, QUIET, RULE, listed, shortened, write
 from bl_neuro.drawing.pixels import colours, rgb, with_channels
+from bl_neuro.drawing.style import data_uri
 from bl_neuro.errors import InputError
 from bl_neuro.leakage.checked import positive
 
@@ -29,12 +31,18 @@ LEVELS = 5
 LAST_MS = 900
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Animation:
-    """A GIF that repeats, and what it shows, in words."""
+    """A GIF that repeats, which a notebook shows. alt: what it shows, in words."""
 
     gif: bytes
     alt: str
+
+    def __repr__(self) -> str:
+        return f"<Animation: {shortened(self.alt)} ({len(self.gif):,} bytes as GIF)>"
+
+    def _repr_html_(self) -> str:
+        return f'<img alt="{escape(self.alt)}" src="{data_uri(self.gif, "image/gif")}">'
 
     def save(self, path: str | Path) -> Path:
         """Writes the GIF to `path`, atomically. Raises ReportError where that fails."""

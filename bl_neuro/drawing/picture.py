@@ -23,13 +23,19 @@ BLUE, ORANGE, *_ = SERIES = (*LIGHT.series, INK)
 """Lines in turn, in the report's colours. Apart in lightness as well as in hue; each has a marker of its own too."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Picture:
-    """A picture in two formats. alt: what it shows, in words, held by both files too."""
+    """A picture in two formats, which a notebook shows. alt: what it shows, in words, held by both files too."""
 
     png: bytes
     svg: bytes
     alt: str
+
+    def __repr__(self) -> str:
+        return f"<Picture: {shortened(self.alt)} ({len(self.png):,} bytes as PNG)>"
+
+    def _repr_png_(self) -> bytes:
+        return self.png
 
     def save(self, stem: str | Path) -> tuple[Path, Path]:
         """Writes `stem`.png and `stem`.svg, each atomically; their paths.
@@ -77,6 +83,11 @@ def dress(axes: Axes, rules: str = "") -> None:
     axes.set_axisbelow(True)
     for axis in rules:
         axes.grid(axis=axis, color=RULE, linewidth=0.7)  # type: ignore[arg-type]
+
+
+def shortened(text: str, most: int = 100) -> str:
+    """`text`, cut to at most `most` characters."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def listed(names: Iterable[str], most: int = 12) -> str:

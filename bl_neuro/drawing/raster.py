@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from bl_neuro.arrays import BoolArray
+from bl_neuro.arrays import BoolArray, FloatArray
 from bl_neuro.drawing.picture import BLUE, INK, ORANGE, QUIET, RULE, Picture, dress, rendered
 from bl_neuro.drawing.pixels import CHANNELS, colours, stretched
 from bl_neuro.errors import InputError
@@ -24,22 +24,44 @@ MOST_VECTORS = 4000
 """Spikes drawn one by one in the SVG; more become one embedded picture there."""
 
 
-def spike_raster(spikes: npt.ArrayLike, title: str = "") -> Picture:
-    """The spikes (T, *input_shape), 0/1, of one inversion: steps to the right, inputs downwards, row by row.
+def spike_raster(spikes: npt.ArrayLike, title: str = "", index: int | None = None) -> Picture:
+    """The spikes of one inversion, 0/1: steps to the right, inputs downwards, row by row.
 
-    With an input shape of (H, W) or (C, H, W), C of 1 to 3, the mean over time stands beside it. Two channels are
-    events: ON (channel 1) in blue, OFF (channel 0) in orange and below the ON ones.
+    spikes: (T, features) or (T, C, H, W) of one inversion, or (T, K, features) or (T, K, C, H, W) of several, of which
+    `index` chooses one: `spike_raster(inversions.spikes, index=3)`.
+
+    With C of 1 to 3 the mean over time stands beside the raster. Two channels are events: ON (channel 1) in blue, OFF
+    (channel 0) in orange and below the ON ones.
 
     Raises:
-        InputError: not 0/1, no bins, or more than 2^26 of them.
+        InputError: not 0/1, no bins, more than 2^26 of them, or several inversions and no index.
     """
-    bins = numbers(spikes, "spikes")
-    if bins.ndim < 2 or bins.size == 0 or not np.isin(bins, (0, 1)).all():
+    bins = _one_inversion(numbers(spikes, "spikes"), index)
+    if bins.size == 0 or not np.isin(bins, (0, 1)).all():
         raise InputError(f"spikes: expected 0/1 of shape (T, *input_shape), found shape {bins.shape}")
     if bins.size > MOST_BINS:
         raise InputError(f"spikes: expected at most 2^26 bins, found {bins.size}")
     fired = bins.astype(bool)
     return rendered(_figure(fired, title), _alt(fired, title))
+
+
+def _one_inversion(bins: FloatArray, index: int | None) -> FloatArray:
+    """The spikes (T, features) or (T, C, H, W) of the inversion that is drawn."""
+    if bins.ndim not in (2, 3, 4, 5):
+        raise InputError(f"spikes: expected 0/1 of shape (T, *input_shape), found shape {bins.shape}")
+    several = bins.ndim in (3, 5)
+    if several and index is None:
+        raise InputError(
+            f"spikes: expected one inversion, (T, features) or (T, C, H, W), found {bins.shape[1]} in shape "
+            f"{bins.shape}; choose one with index="
+        )
+    if index is None:
+        return bins
+    if not several:
+        raise InputError(f"index: expected several inversions to choose from, found one of shape {bins.shape}")
+    if not -bins.shape[1] <= index < bins.shape[1]:
+        raise InputError(f"index: expected 0..{bins.shape[1] - 1}, found {index}")
+    return bins[:, index]
 
 
 def _figure(fired: BoolArray, title: str) -> Figure:
@@ -112,7 +134,6 @@ def _is_events(fired: BoolArray) -> bool:
 def _mean_picture(fired: BoolArray) -> npt.NDArray[np.uint8] | None:
     """The mean over time in colours, or None where the inputs are no picture."""
     mean = fired.mean(axis=0)
-    mean = mean[None] if mean.ndim == 2 else mean
     if mean.ndim != 3 or len(mean) not in CHANNELS:
         return None
     return colours(stretched(mean))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass, replace
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -67,7 +67,7 @@ def changed(attack: Any, settings: Mapping[str, Any]) -> Any:
         name, _, rest = path.partition(".")
         inner = values.get(name, getattr(attack, name, None))
         values[name] = changed(inner, {rest: value}) if rest and is_dataclass(inner) else value
-    return replace(attack, **values)
+    return replace(attack, **values) if values else attack
 
 
 def setting_paths(attack: Any) -> list[str]:
@@ -106,9 +106,21 @@ def setting_from_text(attack: Attack[Any], path: str, text: str) -> Any:
     several = get_origin(kinds[0]) in (tuple, list)
     parts: Any = [part.strip() for part in text.lower().replace("x", ",").split(",")] if several else text
     try:
-        return TypeAdapter(kinds[0]).validate_strings(parts)
+        return TypeAdapter(kinds[0]).validate_python(parts)
     except ValidationError as error:
-        raise InputError(f"{path}: {error.errors()[0]['msg']}, found {text!r}") from error
+        also = ", or none" if optional else ""
+        raise InputError(f"{path}: expected {_in_words(kinds[0])}{also}, found {text!r}") from error
+
+
+def _in_words(hint: Any) -> str:
+    """The values of a type, as an error names them."""
+    if get_origin(hint) is Literal:
+        return f"one of {', '.join(map(str, get_args(hint)))}"
+    if get_origin(hint) in (tuple, list):
+        hints = get_args(hint)
+        return f"{'several' if Ellipsis in hints else len(hints)} values, comma-separated, each {_in_words(hints[0])}"
+    words: dict[Any, str] = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+    return words.get(hint, f"a value of type {hint}")
 
 
 def _typed(kind: type[Attack[Any]], settings: Mapping[str, Any]) -> tuple[dict[str, Any], list[SettingProblem]]:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from inspect import signature
-from typing import Any
+from typing import Any, get_args
 
 from bl_neuro.access import REVEALS
 from bl_neuro.attacks import ATTACKS, Attack
 from bl_neuro.backends import available_substrates, find_backend
 from bl_neuro.data.registry import dataset_source, not_scalable
 from bl_neuro.experiment.attack_choice import attack_problems
+from bl_neuro.experiment.definition import LadderPart, ReplayPart
 from bl_neuro.experiment.document import (
     Problems,
     black_box_views,
     endpoint_names,
     label_problems,
+    or_default,
     seed_problems,
     strings,
     table,
@@ -23,6 +25,7 @@ from bl_neuro.experiment.document import (
 from bl_neuro.experiment.mitigation_checks import mitigation_problems
 from bl_neuro.experiment.toml_lines import KeyPath
 from bl_neuro.experiment.training_plans import plan_problems, twin_problems
+from bl_neuro.network import Arithmetic
 from bl_neuro.settings import SettingProblem, unknown_setting
 
 
@@ -47,7 +50,7 @@ def replay_problems(document: dict[str, Any]) -> Problems:
         place: KeyPath = ("replays", i)
         yield from label_problems(each, place, black, "a black-box attack")
         yield from seed_problems(each, place, document)
-        substrate, of = each.get("substrate", "lava"), each.get("of", "loihi")
+        substrate, of = (or_default(each, ReplayPart, name) for name in ("substrate", "of"))
         if of not in ours:
             yield (*place, "of"), f"expected one of the experiment's substrates, found {of!r}"
         elif substrate in ours:
@@ -64,17 +67,17 @@ def ladder_problems(document: dict[str, Any]) -> Problems:
     labels = [str(each.get("label", each.get("attack"))) for _, each in tables(document, "attacks")]
     yield from label_problems(part, ("ladder",), labels, "an attack")
     yield from seed_problems(part, ("ladder",), document)
-    for name, default, arithmetic in (("real", "snntorch", "real"), ("loihi", "loihi", "loihi")):
-        substrate = part.get(name, default)
+    for name in get_args(Arithmetic):
+        substrate = or_default(part, LadderPart, name)
         if substrate not in strings(document.get("substrates")):
             yield ("ladder", name), f"expected one of the experiment's substrates, found {substrate!r}"
-        elif substrate in available_substrates() and find_backend(substrate).arithmetic != arithmetic:
-            yield ("ladder", name), f"expected a substrate of {arithmetic} arithmetic, found {substrate!r}"
+        elif substrate in available_substrates() and find_backend(substrate).arithmetic != name:
+            yield ("ladder", name), f"expected a substrate of {name} arithmetic, found {substrate!r}"
 
 
 def option_problems(document: dict[str, Any]) -> Problems:
     """Of `[options]`."""
-    replayed = [str(part.get("substrate", "lava")) for _, part in tables(document, "replays")]
+    replayed = [str(or_default(part, ReplayPart, "substrate")) for _, part in tables(document, "replays")]
     ours = [name for name in (*strings(document.get("substrates")), *replayed) if name not in endpoint_names(document)]
     for substrate, options in table(document.get("options")).items():
         if substrate not in ours:
@@ -143,7 +146,7 @@ def _no_network_there(document: dict[str, Any], names: list[str]) -> Problems:
     for i, each in tables(document, "replays"):
         if each.get("of") in names:
             yield ("replays", i, "of"), own
-    for name in ("real", "loihi"):
+    for name in get_args(Arithmetic):
         if table(document.get("ladder")).get(name) in names:
             yield ("ladder", name), own
 

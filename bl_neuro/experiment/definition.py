@@ -211,6 +211,8 @@ class Experiment(Part):
     "float32"}}. target: how targets are trained: `trainer`, "default" or "authors" (as the BrainLeaks authors train
     theirs), and settings of that trainer's plan on top of what suits the dataset. twin: the same of the ANN twins, one
     a target, that attacks on networks without spikes take (`attack = "ann"`): `trainer`, "default" or "authors".
+    skip_missing: leave out substrates whose framework is not installed, instead of failing on them; the findings say
+    which, and why.
     """
 
     name: Name
@@ -221,6 +223,7 @@ class Experiment(Part):
     classes: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] | None = None
     margin: Annotated[float, Field(gt=0, lt=1)] = 0.1
     substrates: Names
+    skip_missing: bool = False
     dataset: DatasetPart
     model: ModelPart | None = None
     verify: Annotated[list[str], Field(min_length=2)] | None = None
@@ -234,6 +237,13 @@ class Experiment(Part):
     ladder: LadderPart | None = None
     mitigations: list[MitigationPart] = Field(default_factory=list)
     endpoints: list[EndpointPart] = Field(default_factory=list)
+
+    def __repr__(self) -> str:
+        subject = "a given model" if self.given else f"{len(self.target_seeds)} target seeds"
+        attacks, substrates = ", ".join(attack.called for attack in self.attacks), ", ".join(self.substrates)
+        return f"<Experiment {self.name}: {self.dataset.name}, {subject}, attacks {attacks} on {substrates}>"
+
+    __str__ = __repr__
 
     @property
     def given(self) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from pydantic import BaseModel
+
 from bl_neuro.attacks import ATTACKS
 from bl_neuro.experiment.toml_lines import KeyPath
 
@@ -61,3 +63,8 @@ def _listed(seeds: Any) -> set[int]:
     if isinstance(seeds, int) and not isinstance(seeds, bool):
         return set(range(min(seeds, 1000)))
     return {each for each in seeds if isinstance(each, int)} if isinstance(seeds, list) else set()
+
+
+def or_default(part: dict[str, Any], kind: type[BaseModel], name: str) -> Any:
+    """The value of a table, or the default of its kind where the table does not state it."""
+    return part.get(name, kind.model_fields[name].default)

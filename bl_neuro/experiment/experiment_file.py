@@ -1,4 +1,4 @@
-"""Reading an experiment from its file: every problem at once, each with its line."""
+"""Reading and checking experiments: every problem is reported at once, those of a file with their lines."""
 
 from __future__ import annotations
 
@@ -20,39 +20,60 @@ else:
     import tomli as tomllib
 
 MOST_BYTES, MOST_LINES, MOST_SHOWN = 2**16, 1000, 80
+Problem = tuple[KeyPath, str]
+"""Where a problem is, and what it is."""
 
 
 def ready_made() -> list[str]:
-    """The names of the experiments in the package."""
+    """The names of the shipped experiments."""
     return sorted(path.stem for path in EXPERIMENTS.glob("*.toml"))
 
 
-def experiment_path(named: str) -> Path:
-    """The file of a ready-made experiment's name, or the path that `named` is."""
-    return EXPERIMENTS / f"{named}.toml" if named in ready_made() else Path(named).expanduser()
+def experiment_path(name: str) -> Path:
+    """The file of the shipped experiment called `name`, or the path that `name` is."""
+    return EXPERIMENTS / f"{name}.toml" if name in ready_made() else Path(name).expanduser()
 
 
 def read_experiment(path: Path) -> Experiment:
     """The experiment in a TOML file.
 
     Raises:
-        ExperimentError: it is missing, no TOML, or says what cannot be; `problems` names all of it, with lines.
+        ExperimentError: the file is missing, is not TOML, or is no valid experiment; `problems` lists every problem
+            with its line.
     """
     text = _text(path)
     try:
         document = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ExperimentError(f"{path}: not TOML: {error}") from error
-    problems: list[tuple[KeyPath, str]] = []
+    experiment, problems = checked(document)
+    if experiment is None or problems:
+        raise _error_with_lines(path, text, problems)
+    return experiment
+
+
+def experiment_from(document: dict[str, Any]) -> Experiment:
+    """The experiment that `document` holds, in the form of a file: tables are dictionaries, lists are lists.
+
+    Raises:
+        ExperimentError: it is no valid experiment; `problems` lists every problem.
+    """
+    experiment, problems = checked(document)
+    if experiment is None or problems:
+        lines = [f"{'.'.join(map(str, place))}: {message}" if place else message for place, message in problems]
+        raise ExperimentError("; ".join(dict.fromkeys(lines)), list(dict.fromkeys(lines)))
+    return experiment
+
+
+def checked(document: dict[str, Any]) -> tuple[Experiment | None, list[Problem]]:
+    """The experiment that `document` holds, None where its types do not allow one, and every problem."""
+    problems: list[Problem] = []
     experiment = None
     try:
         experiment = Experiment.model_validate(document)
     except ValidationError as error:
-        problems += [(tuple(each["loc"]), _said(dict(each))) for each in error.errors()]
-    problems += further_problems(document)
-    if experiment is None or problems:
-        raise _refused(path, text, problems)
-    return experiment
+        problems += [(tuple(details["loc"]), _in_words(dict(details))) for details in error.errors()]
+    return experiment, problems + further_problems(document)
 
 
 def _text(path: Path) -> str:
@@ -72,19 +93,22 @@ def _text(path: Path) -> str:
     return text
 
 
-def _said(error: dict[str, Any]) -> str:
-    if error["type"] == "missing":
+def _in_words(details: dict[str, Any]) -> str:
+    """What pydantic says of one problem, and the value it is about."""
+    if details["type"] == "missing":
         return "expected, and missing"
-    if error["type"] == "extra_forbidden":
+    if details["type"] == "extra_forbidden":
         return "no such setting"
-    if error["type"] == SETTING:
-        return str(error["msg"])
-    value = repr(error["input"])
-    return f"{error['msg']}, found {value if len(value) <= MOST_SHOWN else value[:MOST_SHOWN] + '...'}"
+    if details["type"] == SETTING:
+        return str(details["msg"])
+    value = repr(details["input"])
+    return f"{details['msg']}, found {value if len(value) <= MOST_SHOWN else value[:MOST_SHOWN] + '...'}"
+    value = repr(details["input"])
+    return f"{details['msg']}, found {value if len(value) <= MOST_SHOWN else value[:MOST_SHOWN] + '...'}"
 
 
-def _refused(path: Path, text: str, problems: list[tuple[KeyPath, str]]) -> ExperimentError:
+def _error_with_lines(path: Path, text: str, problems: list[Problem]) -> ExperimentError:
     lines = value_lines(text)
-    placed = sorted((line_of(way, lines), ".".join(map(str, way)), message) for way, message in problems)
-    said = list(dict.fromkeys(f"line {line}: {f'{where}: ' if where else ''}{what}" for line, where, what in placed))
-    return ExperimentError(f"{path}: " + "; ".join(said), said)
+    placed = sorted((line_of(place, lines), ".".join(map(str, place)), message) for place, message in problems)
+    messages = [f"line {line}: {f'{place}: ' if place else ''}{message}" for line, place, message in placed]
+    return ExperimentError(f"{path}: " + "; ".join(dict.fromkeys(messages)), list(dict.fromkeys(messages)))

@@ -11,23 +11,24 @@ from typing import Any, TypeVar
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
-from bl_neuro.access import answered
+from bl_neuro.access import response_classes
 from bl_neuro.arrays import IntArray
-from bl_neuro.backends import find_backend, open_target
+from bl_neuro.backends import find_backend, missing_reason, open_target
+from bl_neuro.backends.registry import BACKENDS
 from bl_neuro.data import EventDataset
 from bl_neuro.data.registry import dataset_source
 from bl_neuro.data.samples import Samples
 from bl_neuro.deploy.loihi_limits import never_spikes
 from bl_neuro.errors import ExperimentError
-from bl_neuro.experiment.checks import further_problems
 from bl_neuro.experiment.definition import DatasetPart, Experiment, ModelPart
+from bl_neuro.experiment.experiment_file import experiment_from
 from bl_neuro.experiment.material import Place, load_data, opened_model, with_input_range
 from bl_neuro.experiment.training_data import OFFICIAL_TRAINING, of_given_target
-from bl_neuro.network import Network, Readout
+from bl_neuro.network import Network
 from bl_neuro.seeding import stream
 from bl_neuro.training.plans import plan_for
 
-Checked = TypeVar("Checked", bound=BaseModel)
+Part = TypeVar("Part", bound=BaseModel)
 SUFFIXES = (".net", ".nir", ".safetensors")
 FEWEST_HELD_OUT = 50
 """Samples of each class that an official test part must have to train and test evaluators within it."""
@@ -35,10 +36,14 @@ FEWEST_HELD_OUT = 50
 
 @dataclass(frozen=True)
 class ModelAudit:
-    """What is asked for. steps: those of the plan for the dataset by default. queries: a class, after a warm start.
+    """A model to audit, and how. What is None is recognised on the dataset, or as described here.
 
-    trained_on: as in `[model]` of an experiment; a file's path is relative to the model's folder. substrate: where the
-    model is attacked. lava: whether it is verified, and an attack replayed, on what that substrate emulates.
+    file: the model's file. dataset: a name, or the path of an .npz or of a folder of images a class. steps: those of
+    the plan for the dataset by default. queries: of a search for each class, after its warm start. restarts: how often
+    each attack runs. substrates: by default one of real numbers that can hold the model, and the emulator of a chip.
+    lava: whether the model is also verified and replayed on Lava's own simulator, where that is installed. trained_on:
+    as in `[model]` of an experiment; the path of a file is relative to the model's folder. convention, dt, reset: of a
+    .nir file, as `bl_neuro.load` takes them.
     """
 
     file: Path
@@ -46,7 +51,7 @@ class ModelAudit:
     steps: int | None = None
     encoder: str | None = None
     input_range: Sequence[float] | None = None
-    readout: Readout | None = None
+    readout: str | None = None
     class_map: Sequence[int] | None = None
     layers: int | None = None
     input_shape: Sequence[int] | None = None
@@ -54,47 +59,48 @@ class ModelAudit:
     restarts: int = 5
     lava: bool = True
     trained_on: str | None = None
-    substrate: str = "loihi"
+    substrates: Sequence[str] | None = None
+    convention: str | None = None
+    dt: float | None = None
+    reset: str | None = None
 
 
-def model_experiment(asked: ModelAudit, root: Path | None = None) -> tuple[Experiment, Recognised]:
-    """The experiment: v1 and v2, judged by two evaluators, and an attack replayed on what the substrate emulates.
+def model_experiment(request: ModelAudit, root: Path | None = None) -> tuple[Experiment, Recognised]:
+    """The experiment: v1 and v2, judged by two evaluators, and an attack replayed on what the last substrate emulates.
 
-    What is not given of inputs and outputs is recognised on the evaluators' part of the dataset.
+    What the request leaves open about inputs and outputs is recognised on the evaluators' part of the dataset.
 
     Raises:
         ExperimentError, DataError, ModelFileError: the model, the dataset, or both together cannot be audited.
     """
-    place = Place(asked.file.parent.absolute(), root)
-    data = load_data(DatasetPart(name=asked.dataset), place)
-    dataset = {"name": asked.dataset, "split": _split_kind(data, asked.trained_on)}
-    part = _checked(DatasetPart, dataset)
-    split = of_given_target(data, part, asked.trained_on, place.folder).split
-    model: dict[str, Any] = {
-        "file": asked.file.name,
-        "readout": asked.readout,
-        "layers": asked.layers,
-        "trained_on": asked.trained_on,
-        "input_shape": None if asked.input_shape is None else list(asked.input_shape),
-    }
-    network = opened_model(_checked(ModelPart, model), place)
-    steps = asked.steps or plan_for(data.name).steps
+    place = Place(request.file.parent.absolute(), root)
+    data = load_data(DatasetPart(name=request.dataset), place)
+    dataset = {"name": request.dataset, "split": _split_kind(data, request.trained_on)}
+    part = _part(DatasetPart, dataset)
+    split = of_given_target(data, part, request.trained_on, place.folder).split
+    model: dict[str, Any] = {"file": request.file.name}
+    stated = ("readout", "layers", "trained_on", "convention", "dt", "reset")
+    model |= {name: getattr(request, name) for name in stated if getattr(request, name) is not None}
+    if request.input_shape is not None:
+        model["input_shape"] = list(request.input_shape)
+    network = opened_model(_part(ModelPart, model), place)
+    steps = request.steps or plan_for(data.name).steps
+    substrates = list(request.substrates or default_substrates(network))
     recognised = recognise(
         network,
         split.evaluator,
         steps,
-        substrate=asked.substrate,
-        encoder=asked.encoder,
-        input_range=asked.input_range,
-        class_map=asked.class_map,
+        substrate=substrates[-1],
+        encoder=request.encoder,
+        input_range=request.input_range,
+        class_map=request.class_map,
     )
-    model |= {"encoder": recognised.encoder, "class_map": list(recognised.class_map)}
-    model |= {"input_range": None if recognised.input_range is None else list(recognised.input_range)}
-    document = _document(asked, data.name, network, steps, {k: v for k, v in model.items() if v is not None}, dataset)
-    problems = further_problems(document)
-    if problems:
-        raise ExperimentError("; ".join(f"{'.'.join(map(str, way))}: {message}" for way, message in problems))
-    return _checked(Experiment, document), recognised
+    model["class_map"] = list(recognised.class_map)
+    if recognised.encoder is not None:
+        model["encoder"] = recognised.encoder
+    if recognised.input_range is not None:
+        model["input_range"] = list(recognised.input_range)
+    return experiment_from(_document(request, data.name, network, substrates, steps, model, dataset)), recognised
 
 
 def _split_kind(data: Samples, trained_on: str | None) -> str:
@@ -107,39 +113,65 @@ def _split_kind(data: Samples, trained_on: str | None) -> str:
     return "official" if counts.min() >= FEWEST_HELD_OUT else "three-way"
 
 
-def _checked(kind: type[Checked], values: dict[str, Any]) -> Checked:
+def _part(kind: type[Part], values: dict[str, Any]) -> Part:
+    """`values` as a part of an experiment; ExperimentError names everything that is wrong with them."""
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        wrong = [f"{'.'.join(map(str, it['loc']))}: {it['msg']}, found {it['input']!r}" for it in error.errors()]
-        raise ExperimentError("; ".join(wrong)) from error
+        problems = [
+            f"{'.'.join(map(str, details['loc']))}: {details['msg']}, found {details['input']!r}"
+            for details in error.errors()
+        ]
+        raise ExperimentError("; ".join(problems), problems) from error
 
 
 def _document(
-    asked: ModelAudit, name: str, network: Network, steps: int, model: dict[str, Any], dataset: dict[str, Any]
+    request: ModelAudit,
+    name: str,
+    network: Network,
+    substrates: list[str],
+    steps: int,
+    model: dict[str, Any],
+    dataset: dict[str, Any],
 ) -> dict[str, Any]:
+    """The experiment as a file would hold it."""
     shown = views(network)
     source = dataset_source(name)
     settings = {} if source is None else dict(source.attack_settings.get("v2", {}))
-    settings |= {} if asked.queries is None else {"queries": asked.queries}
+    settings |= {} if request.queries is None else {"queries": request.queries}
     search: dict[str, Any] = {"attack": "v2", "reveals": shown, "settings": settings}
     if source is not None and "v2" in source.attack_presets:
         search["preset"] = source.attack_presets["v2"]
-    truth = find_backend(asked.substrate).emulates if asked.lava else None
-    replays = [{"substrate": truth, "of": asked.substrate, "attacks": ["v2"], "reveals": ["counts"]}]
-    return {
-        "name": re.sub(r"[^A-Za-z0-9_.-]", "-", asked.file.stem)[:64].lstrip("_.-") or "model",
-        "description": f"{asked.file.name}, a network that others trained, on {name}",
-        "restarts": asked.restarts,
+    document: dict[str, Any] = {
+        "name": re.sub(r"[^A-Za-z0-9_.-]", "-", request.file.stem)[:64].lstrip("_.-") or "model",
+        "description": f"{request.file.name}, a network that others trained, on {name}",
+        "restarts": request.restarts,
         "steps": steps,
-        "substrates": [asked.substrate],
+        "substrates": substrates,
+        "skip_missing": request.substrates is None,
         "dataset": dataset,
         "model": model,
-        **({} if truth is None else {"verify": [asked.substrate, truth]}),
         "evaluators": [{"kind": "conv"}, {"kind": "spiking"}],
         "attacks": [{"attack": "v1"}, search],
-        "replays": replays if truth is not None and "counts" in shown else [],
     }
+    emulator = next((name for name in substrates if find_backend(name).emulates is not None), None)
+    truth = None if emulator is None else find_backend(emulator).emulates
+    if request.lava and truth is not None and truth not in substrates:
+        document["verify"] = [emulator, truth]
+        if "counts" in shown:
+            document["replays"] = [{"substrate": truth, "of": emulator, "attacks": ["v2"], "reveals": ["counts"]}]
+    return document
+
+
+def default_substrates(network: Network) -> list[str]:
+    """One substrate of real numbers, where one is installed that can hold `network`, and the emulator of a chip."""
+    chosen = {
+        backend.arithmetic: name
+        for name, backend in reversed(BACKENDS.usable().items())
+        if backend.differentiable and not backend.problems(network) and missing_reason(backend) is None
+    }
+    emulator = next(name for name, backend in BACKENDS.usable().items() if backend.emulates is not None)
+    return [*([chosen["real"]] if "real" in chosen else []), emulator]
 
 
 def views(network: Network) -> list[str]:
@@ -170,14 +202,13 @@ class Recognised:
     chance: float
 
     @property
-    def said(self) -> str:
-        """In words."""
+    def sentence(self) -> str:
+        """How the network was shown samples, and how accurate it was."""
         pixels = "" if self.input_range is None else f", pixels from {self.input_range[0]:g} to {self.input_range[1]:g}"
         moved = "" if self.class_map == tuple(range(len(self.class_map))) else f", outputs {list(self.class_map)}"
         shown = "as events" if self.encoder is None else f"with encoder {self.encoder}"
-        return (
-            f"shown {shown}{pixels}{moved}: right in {self.accuracy:.3f} of {self.samples} (chance {self.chance:.3f})"
-        )
+        accuracy = f"accuracy {self.accuracy:.3f} on {self.samples} samples (chance {self.chance:.3f})"
+        return f"shown {shown}{pixels}{moved}: {accuracy}"
 
 
 def recognise(
@@ -190,10 +221,10 @@ def recognise(
     input_range: Sequence[float] | None = None,
     class_map: Sequence[int] | None = None,
 ) -> Recognised:
-    """Tries what is not given on samples of `data`, in `steps` steps; what is right most often comes out.
+    """Tries what is not given on samples of `data`, in `steps` steps, and returns the most accurate choice.
 
     Tried are: rate and held spikes, or for input neurons pixels as currents in 0..1 and -1..1; and of outputs, the
-    numbers themselves and the assignment to classes that is right most often. Data that is not for testing, please.
+    numbers themselves and the assignment to classes that is right most often. `data` must not be the test part.
 
     Raises:
         ExperimentError: the network does not take samples of this size.
@@ -210,16 +241,15 @@ def recognise(
         encoders = (encoder,)
     ranges = RANGES if current and input_range is None else (_pair(input_range),)
     part = data.subset(stream(0, "recognise").permutation(len(data.labels))[:SAMPLES])
-    tried = []
+    candidates = []
     for low_high in ranges:
         shown = network if low_high is None else with_input_range(network, *low_high)
         for name in encoders:
             answers = _answers(shown, part, steps, substrate, name)
             mapped = tuple(class_map) if class_map is not None else _class_map(answers, part, network.classes)
-            pairs = zip(answers, part.labels)
-            right = float(np.mean([answer >= 0 and mapped[answer] == label for answer, label in pairs]))
-            tried.append(Recognised(name, low_high, mapped, right, len(answers), 1 / data.classes))
-    return max(tried, key=lambda recognised: recognised.accuracy)
+            hits = [output >= 0 and mapped[output] == label for output, label in zip(answers, part.labels)]
+            candidates.append(Recognised(name, low_high, mapped, float(np.mean(hits)), len(answers), 1 / data.classes))
+    return max(candidates, key=lambda candidate: candidate.accuracy)
 
 
 def _pair(values: Sequence[float] | None) -> tuple[float, float] | None:
@@ -230,7 +260,7 @@ def _answers(network: Network, data: Any, steps: int, substrate: str, encoder: s
     spikes = data.spikes(slice(None), steps, stream(0, "recognise", 1), encoder)
     with open_target(network, substrate) as target:
         response = target.run(spikes.reshape(steps, len(data.labels), *network.input_shape))
-        return np.asarray(answered(response, network.readout))
+        return np.asarray(response_classes(response, network.readout))
 
 
 def _class_map(answers: IntArray, data: Samples, outputs: int) -> tuple[int, ...]:

@@ -24,7 +24,7 @@ from bl_neuro.data import (
 )
 from bl_neuro.errors import ExperimentError, InputError
 from bl_neuro.experiment.definition import DatasetPart, EndpointPart, Experiment, ModelPart
-from bl_neuro.experiment.findings.models import Overlap
+from bl_neuro.experiment.overlap import Overlap
 from bl_neuro.experiment.training_data import of_given_target, of_trained_targets
 from bl_neuro.layers import Input
 from bl_neuro.model_file import load

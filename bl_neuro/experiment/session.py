@@ -1,13 +1,15 @@
-"""An audit from its file to its report."""
+"""An audit from its experiment to its findings."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from bl_neuro.errors import MissingDependency
 from bl_neuro.experiment.boxes import need_tokens
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.definition import Experiment
@@ -15,94 +17,118 @@ from bl_neuro.experiment.experiment_file import experiment_path, read_experiment
 from bl_neuro.experiment.findings.compute import findings
 from bl_neuro.experiment.findings.models import Findings
 from bl_neuro.experiment.findings.pictures import StoredPictures
+from bl_neuro.experiment.installed import missing_substrates, without_substrates
 from bl_neuro.experiment.material import Material, Place
 from bl_neuro.experiment.plan import plan_cells
 from bl_neuro.experiment.provenance import portable_path
-from bl_neuro.experiment.running.dask_cluster import DaskCrew
-from bl_neuro.experiment.running.processes import WORKER, Processes
-from bl_neuro.experiment.running.runner import Crew, Runner, Standing, Told, standing
+from bl_neuro.experiment.running.processes import WORKER, ProcessPool
+from bl_neuro.experiment.running.runner import OnChange, Runner, RunState, WorkerPool, run_state
 from bl_neuro.experiment.store import Store
-from bl_neuro.report import write_report
+
+RUNS = Path("runs")
+"""The folder under which an audit has a folder of its name, where no other is given."""
 
 
 @dataclass(frozen=True)
 class Audit:
-    """An experiment, where its files are, and the folder of its results.
+    """An experiment, the folder of its data and files, and the folder of its results.
 
-    audit = Audit.of("digits", Path("runs/digits"))
-    audit.run(jobs=2)
-    audit.findings().rows
+    It runs the cells and computes the findings; `bl_neuro.api` adds the report.
+
+        audit = Audit.of("digits", Path("runs/digits"))
+        audit.run(jobs=2)
+        audit.findings().rows
     """
 
     experiment: Experiment
     place: Place
     store: Store
     command: str | None = None
-    """What starts this audit, as its report says; the folder of results keeps that of the first run."""
+    """The command line that runs this audit, as its report states it; None where there is none."""
 
     @classmethod
-    def of(cls, named: str, out: Path | None = None, root: Path | None = None) -> Audit:
-        """The ready-made experiment of that name or the one in that file; results go to `out`, or runs/NAME.
+    def of(cls, experiment: str | Path | Experiment, out: Path | None = None, root: Path | None = None) -> Audit:
+        """The audit of a shipped experiment by its name, of an experiment's file, or of an `Experiment`.
+
+        out: the folder of results, runs/NAME by default. root: the folder of downloaded data, BL_NEURO_DATA by default.
+        Files that an `Experiment` names are looked up in the working directory, those of a file beside it.
 
         Raises:
-            ExperimentError: there is none, or it says what cannot be.
+            ExperimentError: there is no such experiment, or it is not valid.
         """
-        path = experiment_path(named)
-        experiment = read_experiment(path)
-        store = Store(out or Path("runs") / experiment.name)
-        return cls(experiment, Place(path.parent.absolute(), root), store, f"Audit.of({portable_path(named)!r}).run()")
+        if isinstance(experiment, Experiment):
+            return cls(experiment, Place(Path.cwd(), root), Store(out or RUNS / experiment.name))
+        path = experiment_path(str(experiment))
+        read = read_experiment(path)
+        command = shlex.join(["bl-neuro", "audit", portable_path(str(experiment))])
+        return cls(read, Place(path.parent.absolute(), root), Store(out or RUNS / read.name), command)
+
+    @cached_property
+    def not_run(self) -> dict[str, str]:
+        """The substrates that are left out, with the reason; empty unless the experiment says `skip_missing`."""
+        return missing_substrates(self.experiment) if self.experiment.skip_missing else {}
+
+    @cached_property
+    def runnable(self) -> Experiment:
+        """The experiment without what is left out."""
+        return without_substrates(self.experiment, self.not_run) if self.not_run else self.experiment
 
     @cached_property
     def material(self) -> Material:
         """The data, and the model if one is given."""
-        return Material(self.experiment, self.place)
+        return Material(self.runnable, self.place)
 
     @cached_property
     def cells(self) -> list[Cell]:
-        """Everything there is to do."""
-        return plan_cells(self.experiment, self.material)
+        """Every cell of the experiment, each after those it needs."""
+        return plan_cells(self.runnable, self.material)
 
-    def standing(self) -> Standing:
-        """What is done, and what is not."""
-        return standing(self.cells, self.store)
+    def state(self) -> RunState:
+        """Which cells are done, and which are not."""
+        return run_state(self.cells, self.store)
 
     def run(
-        self, jobs: int = 1, told: Told | None = None, scheduler: str | None = None, worker: Sequence[str] = WORKER
-    ) -> Standing:
-        """Runs what is not done, and writes results.json, report.html and summary.md.
-
-        See `Runner.run` for what it raises.
+        self,
+        jobs: int = 1,
+        on_change: OnChange | None = None,
+        scheduler: str | None = None,
+        worker: Sequence[str] = WORKER,
+    ) -> RunState:
+        """Runs every cell that is not done. See `Runner.run` for what it raises.
 
         jobs: worker processes on this machine. scheduler: the address of a Dask scheduler, whose workers are used
         instead; or "local", for a Dask cluster of `jobs` workers here. worker: the command of a worker process.
         """
         with self.store.locked():
             self.store.write_experiment(self.experiment.model_dump(), self.command)
-            cells = self.cells  # what is refused is so before anything starts
+            cells = self.cells  # a problem with the data or the model is raised before any worker starts
             need_tokens(self.experiment.endpoints)
-            crew: Crew
-            if scheduler is None:
-                crew = Processes(self.task, jobs, worker)
-            else:
-                crew = DaskCrew(self.task, scheduler, jobs, worker)
-            found = Runner(cells, self.store, crew, told).run()
-            write_report(self.findings(), self.pictures(), self.store.folder)
-        return found
+            return Runner(cells, self.store, self._pool(jobs, scheduler, worker), on_change).run()
+
+    def _pool(self, jobs: int, scheduler: str | None, worker: Sequence[str]) -> WorkerPool:
+        if scheduler is None:
+            return ProcessPool(self.task, jobs, worker)
+        try:
+            from bl_neuro.experiment.running.dask_cluster import DaskPool
+        except ImportError as error:
+            raise MissingDependency("scheduler: Dask is not installed; pip install 'bl-neuro[dask]'") from error
+        return DaskPool(self.task, scheduler, jobs, worker)
 
     @property
     def task(self) -> dict[str, Any]:
-        """What a worker is told first."""
+        """The first message to a worker."""
         return {
-            "experiment": self.experiment.model_dump(),
+            "experiment": self.runnable.model_dump(),
             "folder": str(self.place.folder),
             "root": None if self.place.root is None else str(self.place.root.absolute()),
             "out": str(self.store.folder.absolute()),
         }
 
     def findings(self) -> Findings:
-        """What was measured so far, as results.json holds it."""
-        return findings(self.experiment, self.material, self.cells, self.store)
+        """What the finished cells amount to, as `results.json` holds it."""
+        computed = findings(self.runnable, self.material, self.cells, self.store)
+        return computed.model_copy(update={"not_run": self.not_run})
 
     def pictures(self) -> StoredPictures:
-        """Of every cell that is done."""
+        """The pictures of every cell that is done."""
         return StoredPictures(self.material, self.cells, self.store)

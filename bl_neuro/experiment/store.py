@@ -47,14 +47,20 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._is_locked = False
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keeps other runs out of the folder, which is made if need be. The lock ends with the process that holds it.
 
+        A store that is locked already stays locked until the outer block ends.
+
         Raises:
             ReportError: another run is at work there, or the folder cannot be written to.
         """
+        if self._is_locked:
+            yield
+            return
         from filelock import FileLock, Timeout
 
         need_folder(self.folder)
@@ -64,11 +70,13 @@ class Store:
         except Timeout as error:
             raise ReportError(f"{self.folder}: another run is at work on this folder; wait for its end") from error
         except OSError as error:
-            raise ReportError(f"{self.folder}: expected a folder that can be written to ({error})") from error
+            raise ReportError(f"{self.folder}: expected a writable folder ({error})") from error
+        self._is_locked = True
         try:
             self._sweep()
             yield
         finally:
+            self._is_locked = False
             lock.release()
 
     def read(self, address: str) -> Result | None:

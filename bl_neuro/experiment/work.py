@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bl_neuro import leakage
-from bl_neuro.access import BlackBox, Reveals, answered, named
+from bl_neuro.access import BlackBox, Reveals, predicted_classes, response_classes
 from bl_neuro.arrays import FloatArray
 from bl_neuro.attacks import Inversions, Trace, load_inversions
 from bl_neuro.backends import Target
@@ -238,7 +238,7 @@ class Work:
         if target is None:
             return None
         try:
-            said = answered(target.run(found.spikes), target.network.readout).tolist()
+            said = response_classes(target.run(found.spikes), target.network.readout).tolist()
         except NotRevealed:
             return None
         return [None if output < 0 else self.material.class_map[output] for output in said]
@@ -333,7 +333,7 @@ def served_accuracy(box: BlackBox, data: Samples, steps: int, seed: int, encoder
     for start in range(0, len(data.labels), BATCH):
         part = np.arange(start, min(start + BATCH, len(data.labels)))
         batch = data.spikes(part, steps, rng, encoder)
-        answers = named(box.query(batch.reshape(steps, len(part), *box.input_shape)), reveals)
+        answers = predicted_classes(box.query(batch.reshape(steps, len(part), *box.input_shape)), reveals)
         right += int((answers.numpy() == data.labels[part]).sum())
     return right / len(data.labels)
 

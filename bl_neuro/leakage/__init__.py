@@ -1,7 +1,7 @@
-"""Measures of leakage: what an evaluator and the training data say of an inversion. Pure functions of arrays.
+"""Measures of leakage: how inversions compare with an evaluator and with the training data. Pure array functions.
 
-A target that is fooled has not leaked data: attack success (`attack_success`, `target_confidence`: the target's own
-answer) is kept apart from these.
+Fooling the target is not leakage: attack success (`attack_success`, `target_confidence`), which uses the target's own
+answer, is reported separately from these measures.
 
     per_seed = []
     for target_seed in seeds:                                          # the independent units
@@ -9,10 +9,10 @@ answer) is kept apart from these.
         per_seed.append(hits(table, inversions.classes))               # (K,)
     print(seed_bootstrap(per_seed))                                    # mean and 95% interval over seeds
     print(pair_verdicts({"snntorch - loihi": (one, other)}, margin=0.05))  # differs, equivalent or inconclusive
-    print(null_verdicts({"untrained": null_hits}, classes=10))         # beside what nothing to leak scores
+    print(null_verdicts({"untrained": null_hits}, classes=10))         # null controls, which should score at chance
 
-Names in the plural (`hits`, `confidences`, ...) give a value for each inversion, (K,), which the bootstrap needs; in
-the singular, their mean.
+Functions with plural names (`hits`, `confidences`, ...) return one value per inversion, (K,), as the bootstrap needs;
+those with singular names return the mean.
 """
 
 from bl_neuro.leakage.attribution import Attribution, AttributionStep, attribute

@@ -1,4 +1,4 @@
-"""What each step of a ladder does to leakage: differences from rung to rung, paired by target seed and inversion.
+"""Attribution of leakage to the steps of a ladder: differences between rungs, paired by target seed and inversion.
 
     attribution = attribute({"float": float_hits, "weights": ..., "decays": ..., "state": ..., "counts": ...}, 0.05)
     for step in attribution.steps:
@@ -9,20 +9,19 @@ The steps add up to the total, last rung minus first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-import numpy.typing as npt
-
 from bl_neuro.errors import InputError
 from bl_neuro.leakage.bootstrap import RESAMPLES, Estimate, seed_bootstrap
+from bl_neuro.leakage.checked import BySeed
 from bl_neuro.leakage.comparison import PairVerdict, pair_verdicts
 
 
 @dataclass(frozen=True)
 class AttributionStep:
-    """From one rung to the next. name: the rung that the step leads to. change: that rung minus the one before."""
+    """A step from rung `before` to the next rung, `name`. change: rung `name` minus rung `before`."""
 
     name: str
     before: str
@@ -31,9 +30,9 @@ class AttributionStep:
 
 @dataclass(frozen=True)
 class Attribution:
-    """The measure on each rung, with the bootstrap's interval, what each step changes, and the total.
+    """The measure on each rung with its bootstrap interval, the change at each step, and the total change.
 
-    Steps are judged together (Holm); the total, last rung minus first, is a question of its own.
+    The steps are tested together (Holm); the total, last rung minus first, is tested separately.
     """
 
     levels: dict[str, Estimate]
@@ -42,25 +41,25 @@ class Attribution:
 
 
 def attribute(
-    values_by_rung: Mapping[str, Sequence[npt.ArrayLike]], margin: float, resamples: int = RESAMPLES, seed: int = 0
+    values_by_rung: Mapping[str, BySeed], margin: float, resamples: int = RESAMPLES, seed: int = 0
 ) -> Attribution:
     """Attributes differences in a measure to the steps between rungs.
 
-    values_by_rung: by name, in the order of the ladder, at least two: one array a target seed with a value for each
-    inversion, (n,), the same seeds and classes in the same order on every rung. margin: as in `pair_verdicts`.
+    values_by_rung: by name, in the order of the ladder, at least two rungs: one array (n,) per target seed with a value
+    for each inversion; seeds and classes in the same order on every rung. margin: as in `pair_verdicts`.
 
     Raises:
-        InputError: fewer than two rungs, or rungs that do not pair.
+        InputError: fewer than two rungs, or values that cannot be paired.
     """
-    names = list(values_by_rung)
-    if len(names) < 2:
-        raise InputError(f"rungs: expected at least 2, found {len(names)}")
-    steps = list(pairwise(names))
-    pairs = {after: (values_by_rung[after], values_by_rung[before]) for before, after in steps}
+    rungs = list(values_by_rung)
+    if len(rungs) < 2:
+        raise InputError(f"rungs: expected at least 2, found {len(rungs)}")
+    steps = list(pairwise(rungs))
+    pairs = {name: (values_by_rung[name], values_by_rung[previous]) for previous, name in steps}
     changes = pair_verdicts(pairs, margin, resamples, seed)
-    ends = (values_by_rung[names[-1]], values_by_rung[names[0]])
+    ends = (values_by_rung[rungs[-1]], values_by_rung[rungs[0]])
     return Attribution(
         levels={name: seed_bootstrap(values, resamples, seed) for name, values in values_by_rung.items()},
-        steps=tuple(AttributionStep(after, before, changes[after]) for before, after in steps),
+        steps=tuple(AttributionStep(name, previous, changes[name]) for previous, name in steps),
         total=pair_verdicts({"total": ends}, margin, resamples, seed)["total"],
     )

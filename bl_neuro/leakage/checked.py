@@ -1,7 +1,8 @@
-"""Checks of what the measures are given. Anything that NumPy can read is taken, torch tensors on the CPU too."""
+"""Validation of the measures' arguments. Everything that NumPy converts is accepted, including CPU torch tensors."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,24 +13,26 @@ from bl_neuro.checks import whole_number
 from bl_neuro.errors import InputError
 
 HIGHEST_CLASS = 2**31 - 1
+BySeed = Sequence[npt.ArrayLike] | npt.NDArray[Any]
+"""The values of each seed: an array for each, or a table with a row for each."""
 
 
 def numbers(values: npt.ArrayLike, name: str) -> FloatArray:
-    """`values` as finite float64. InputError where they are anything else."""
+    """`values` as finite float64; InputError if that is impossible."""
     try:
         array = np.asarray(values)
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"{name}: expected an array of numbers ({error})") from error
     if array.dtype.kind not in "biuf":
         raise InputError(f"{name}: expected an array of real numbers, found {array.dtype}")
-    found: FloatArray = array.astype(np.float64)
-    if not np.isfinite(found).all():
+    result: FloatArray = array.astype(np.float64)
+    if not np.isfinite(result).all():
         raise InputError(f"{name}: expected numbers, found NaN or infinity")
-    return found
+    return result
 
 
 def whole_numbers(values: npt.ArrayLike, shape: tuple[int, ...], highest: int, name: str) -> IntArray:
-    """`values` as int64 of `shape`, each in 0..highest. InputError where they are anything else."""
+    """`values` as int64 of `shape`, each in 0..highest; InputError if that is impossible."""
     array = np.asarray(values)
     if array.shape != shape or (array.size and array.dtype.kind not in "iu"):
         raise InputError(f"{name}: expected whole numbers of shape {shape}, found {array.dtype} of {array.shape}")
@@ -39,12 +42,12 @@ def whole_numbers(values: npt.ArrayLike, shape: tuple[int, ...], highest: int, n
 
 
 def labels_of(labels: npt.ArrayLike, count: int, name: str) -> IntArray:
-    """Class numbers (count,) of 0 or more, checked."""
+    """Class numbers (count,) of at least 0, validated."""
     return whole_numbers(labels, (count,), HIGHEST_CLASS, name)
 
 
 def judged(probabilities: npt.ArrayLike, classes: npt.ArrayLike) -> tuple[FloatArray, IntArray]:
-    """An evaluator's probabilities (K, classes) and the class that each inversion inverts (K,), checked."""
+    """An evaluator's probabilities (K, classes) and the class of each inversion (K,), validated."""
     table = numbers(probabilities, "probabilities")
     count = len(np.atleast_1d(np.asarray(classes)))
     if table.ndim != 2 or len(table) != count or 0 in table.shape:
@@ -53,12 +56,12 @@ def judged(probabilities: npt.ArrayLike, classes: npt.ArrayLike) -> tuple[FloatA
 
 
 def images_of(images: npt.ArrayLike, shape: tuple[int, ...] | None, name: str) -> FloatArray:
-    """Images (K, *shape), at least one, checked; None for `shape`: of any."""
-    found = numbers(images, name)
-    if found.ndim < 2 or 0 in found.shape or (shape is not None and found.shape[1:] != shape):
-        wanted = "..." if shape is None else ", ".join(map(str, shape))
-        raise InputError(f"{name}: expected (K, {wanted}) with K of 1 or more, found {found.shape}")
-    return found
+    """Images (K, *shape), at least one, validated. shape: None for any."""
+    array = numbers(images, name)
+    if array.ndim < 2 or 0 in array.shape or (shape is not None and array.shape[1:] != shape):
+        expected = "..." if shape is None else ", ".join(map(str, shape))
+        raise InputError(f"{name}: expected (K, {expected}) with K of 1 or more, found {array.shape}")
+    return array
 
 
 def positive(value: Any, name: str) -> int:

@@ -1,46 +1,45 @@
-"""Verdicts on pairs of substrates: they differ, they are equivalent within a margin, or the seeds do not tell yet.
+"""Verdicts on pairs of substrates: they differ, they are equivalent within a margin, or the result is inconclusive.
 
     verdicts = pair_verdicts({"snntorch - loihi": (snntorch_hits, loihi_hits), ...}, margin=0.05)
     for name, verdict in verdicts.items():
         print(name, verdict.verdict, verdict.sentence)
 
-All pairs of one call are judged together: p-values are adjusted by Holm's method, those of difference and those of
-equivalence each among themselves. Intervals are 95% each, not adjusted.
+All pairs of one call are tested together: p-values of difference and p-values of equivalence are each adjusted by
+Holm's method. Intervals are 95% each and not adjusted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy.typing as npt
-
 from bl_neuro.errors import InputError
 from bl_neuro.leakage.bootstrap import LEVEL, RESAMPLES, Estimate, paired_bootstrap
+from bl_neuro.leakage.checked import BySeed
 from bl_neuro.leakage.nulls import holm
 from bl_neuro.leakage.paired import PairedTest, paired_test
-from bl_neuro.leakage.power import MOST_SEEDS, PowerPlan, seeds_needed
+from bl_neuro.leakage.power import MAX_SEEDS, PowerPlan, seeds_needed
 from bl_neuro.rounding import fixed
 
 Judgement = Literal["differs", "equivalent", "inconclusive"]
-Pair = tuple[Sequence[npt.ArrayLike], Sequence[npt.ArrayLike]]
+Pair = tuple[BySeed, BySeed]
 WITH_ONE_SEED = 12
-"""Seeds to plan with where one seed says nothing of their spread."""
+"""Recommended number of seeds after a run with one seed, which does not show the spread between seeds."""
 
 
 @dataclass(frozen=True)
 class PairVerdict:
-    """What is known of one pair.
+    """The test results of one pair.
 
-    verdict: "equivalent", the difference is within the margin; "differs", there is one and it may be beyond the
-    margin; "inconclusive", neither is shown. found: the difference is shown, also where it is within the margin.
-    difference: first minus second, the size of the effect in the measure's units, with Student's 95% interval over
-    target seeds. bootstrap: the same by the hierarchical bootstrap, for comparison. standardized: difference in units
-    of its sd over seeds (Cohen's d of pairs), None where they have none. p, p_equivalent: see `PairedTest`;
-    adjusted_p, adjusted_p_equivalent: Holm's, over the pairs that are not identical. identical: every inversion scored
-    the same, which needs no test. seeds_needed: where inconclusive, with about how many seeds there would be a verdict
-    with 80% power, if the difference and its spread are as now seen; None where 10,000 are too few.
+    verdict: "equivalent", the difference is within the margin; "differs", it is not zero and may exceed the margin;
+    "inconclusive", neither is shown. found: whether the difference is significant, even if it is within the margin.
+    difference: first minus second, the effect size in the measure's units, with Student's 95% interval over target
+    seeds. bootstrap: the same by the hierarchical bootstrap, for comparison. standardized: the difference divided by
+    its sd over seeds (Cohen's d of pairs), None if the sd is 0. p, p_equivalent: see `PairedTest`; adjusted_p,
+    adjusted_p_equivalent: by Holm's method, over the pairs that are not identical. identical: every inversion has the
+    same score, so no test is needed. seeds_needed: if inconclusive, the approximate number of seeds that would give a
+    verdict with 80% power, assuming the observed difference and spread; None if 10,000 are not enough.
     """
 
     verdict: Judgement
@@ -58,7 +57,7 @@ class PairVerdict:
 
     @property
     def sentence(self) -> str:
-        """The verdict in words, with figures in hundredths: points, where the measure is an accuracy or confidence."""
+        """The verdict in words, with differences in percentage points."""
         return self.described()
 
     def described(self, unit: str = "seed") -> str:
@@ -72,23 +71,23 @@ class PairVerdict:
             return f"inconclusive: one {unit} does not show how {unit}s differ; plan {WITH_ONE_SEED} {unit}s or more"
         ends = (self.difference.value, self.difference.low, self.difference.high)
         value, low, high = (fixed(100 * end, 1, "+") for end in ends)
-        figures = f"{value} points (95% interval {low} to {high})"
+        effect = f"{value} points (95% interval {low} to {high})"
         if self.verdict == "differs":
-            return f"differs: {figures}"
+            return f"differs: {effect}"
         if self.verdict == "equivalent":
             remark = ", a difference, but a small one" if self.found else ""
-            return f"equivalent within {margin}: {figures}{remark}"
-        needs = f"about {self.seeds_needed}" if self.seeds_needed else f"more than {MOST_SEEDS:,}"
-        return f"inconclusive: {figures}, margin {margin}; needs {needs} {unit}s"
+            return f"equivalent within {margin}: {effect}{remark}"
+        needs = f"about {self.seeds_needed}" if self.seeds_needed else f"more than {MAX_SEEDS:,}"
+        return f"inconclusive: {effect}, margin {margin}; needs {needs} {unit}s"
 
 
 def pair_verdicts(
     pairs: Mapping[str, Pair], margin: float, resamples: int = RESAMPLES, seed: int = 0
 ) -> dict[str, PairVerdict]:
-    """A verdict for each pair, judged together.
+    """A verdict for each pair; all pairs are tested together.
 
-    pairs: by name, what `paired_test` takes: two sequences with one array of values (n,) a target seed, of the same
-    inversions. margin: above 0, the largest difference that does not matter, stated before looking.
+    pairs: by name, the arguments of `paired_test`: two sequences with one array of values (n,) per target seed, of the
+    same inversions. margin: above 0, the largest difference that is considered irrelevant, chosen in advance.
 
     Raises:
         InputError: no pairs, or as `paired_test`.
@@ -112,14 +111,14 @@ def _verdict(
     test: PairedTest, adjusted: float, adjusted_equivalent: float, margin: float, comparisons: int, bootstrap: Estimate
 ) -> PairVerdict:
     level = 1 - LEVEL
-    found = adjusted < level
-    verdict: Judgement = "equivalent" if adjusted_equivalent < level else "differs" if found else "inconclusive"
+    significant = adjusted < level
+    verdict: Judgement = "equivalent" if adjusted_equivalent < level else "differs" if significant else "inconclusive"
     needed = None
     if verdict == "inconclusive":
         needed = _needed(test, margin, comparisons)
     return PairVerdict(
         verdict=verdict,
-        found=found,
+        found=significant,
         difference=test.difference,
         bootstrap=bootstrap,
         standardized=test.difference.value / test.spread if test.spread > 0 else None,
@@ -134,10 +133,10 @@ def _verdict(
 
 
 def _needed(test: PairedTest, margin: float, comparisons: int) -> int | None:
-    """More seeds than there are, or None."""
+    """The number of seeds needed for a verdict, more than there are now, or None."""
     seeds = test.difference.seeds
     if seeds == 1:
         return WITH_ONE_SEED
-    spread = test.error * seeds**0.5  # what the test took for the sd of the seeds
-    found = seeds_needed(PowerPlan(seeds, 1, spread, 0.0, comparisons), test.difference.value, margin)
-    return None if found is None else max(found, seeds + 1)
+    spread = test.error * seeds**0.5  # the sd of the seeds that the test used
+    seeds_for_power = seeds_needed(PowerPlan(seeds, 1, spread, 0.0, comparisons), test.difference.value, margin)
+    return None if seeds_for_power is None else max(seeds_for_power, seeds + 1)

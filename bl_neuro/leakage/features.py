@@ -1,7 +1,7 @@
-"""How near inversions come to the training data in the features of an evaluator: its last layer but one, say.
+"""Distances between inversions and training data in an evaluator's feature space, such as its penultimate layer.
 
-All take features (K, D) of the inversions with their classes (K,), and features (N, D) of training samples with their
-labels (N,). They belong to one evaluator, and compare with others' figures only under the same one.
+All functions take features (K, D) of the inversions with their classes (K,), and features (N, D) of training samples
+with their labels (N,). Results are only comparable if they use the same evaluator.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ Metric = Literal["euclidean", "cosine"]
 def feature_cosines(
     features: npt.ArrayLike, classes: npt.ArrayLike, samples: npt.ArrayLike, labels: npt.ArrayLike
 ) -> FloatArray:
-    """Cosine between each inversion's features and the mean features of its class, (K,), -1..1; 0 for no features."""
-    ours, centres = _centred(features, classes, samples, labels)
-    return np.asarray((_unit(ours) * _unit(centres)).sum(axis=1))
+    """Cosine between each inversion's features and the mean features of its class, (K,), -1..1; 0 for zero features."""
+    inversions, centres = _centred(features, classes, samples, labels)
+    return np.asarray((_unit(inversions) * _unit(centres)).sum(axis=1))
 
 
 def feature_distances(
@@ -33,8 +33,8 @@ def feature_distances(
 
     The "feature distance" of Zhang et al. 2020 (The Secret Revealer, section 4).
     """
-    ours, centres = _centred(features, classes, samples, labels)
-    return np.asarray(np.linalg.norm(ours - centres, axis=1))
+    inversions, centres = _centred(features, classes, samples, labels)
+    return np.asarray(np.linalg.norm(inversions - centres, axis=1))
 
 
 def nearest_feature_distances(
@@ -57,29 +57,29 @@ def nearest_feature_distances(
         raise InputError(f"metric: expected 'euclidean' or 'cosine', found {metric!r}")
     from sklearn.neighbors import NearestNeighbors
 
-    wanted = positive(neighbours, "neighbours")
-    ours, own, theirs, known = _checked(features, classes, samples, labels)
-    distances = np.empty(len(own))
-    for label in np.unique(own):
-        members = theirs[known == label]
-        if len(members) < wanted:
-            raise InputError(f"samples: expected at least {wanted} of class {label}, found {len(members)}")
-        search = NearestNeighbors(n_neighbors=wanted, metric=metric, algorithm="brute").fit(members)
-        distances[own == label] = search.kneighbors(ours[own == label])[0].mean(axis=1)
+    count = positive(neighbours, "neighbours")
+    inversions, inverted, sample_features, sample_labels = _checked(features, classes, samples, labels)
+    distances = np.empty(len(inverted))
+    for label in np.unique(inverted):
+        members = sample_features[sample_labels == label]
+        if len(members) < count:
+            raise InputError(f"samples: expected at least {count} of class {label}, found {len(members)}")
+        search = NearestNeighbors(n_neighbors=count, metric=metric, algorithm="brute").fit(members)
+        distances[inverted == label] = search.kneighbors(inversions[inverted == label])[0].mean(axis=1)
     return distances
 
 
 def _centred(
     features: npt.ArrayLike, classes: npt.ArrayLike, samples: npt.ArrayLike, labels: npt.ArrayLike
 ) -> tuple[FloatArray, FloatArray]:
-    """The inversions' features, and beside each the mean features of its class."""
-    ours, own, theirs, known = _checked(features, classes, samples, labels)
-    present, place = np.unique(own, return_inverse=True)
-    missing = np.setdiff1d(present, known)
+    """The inversions' features, and the mean features of each inversion's class."""
+    inversions, inverted, sample_features, sample_labels = _checked(features, classes, samples, labels)
+    present, class_index = np.unique(inverted, return_inverse=True)
+    missing = np.setdiff1d(present, sample_labels)
     if len(missing):
         raise InputError(f"samples: expected at least 1 of class {missing[0]}, found 0")
-    centres = np.stack([theirs[known == label].mean(axis=0) for label in present])
-    return ours, centres[place]
+    centres = np.stack([sample_features[sample_labels == label].mean(axis=0) for label in present])
+    return inversions, centres[class_index]
 
 
 def _unit(rows: FloatArray) -> FloatArray:
@@ -90,9 +90,9 @@ def _unit(rows: FloatArray) -> FloatArray:
 def _checked(
     features: npt.ArrayLike, classes: npt.ArrayLike, samples: npt.ArrayLike, labels: npt.ArrayLike
 ) -> tuple[FloatArray, IntArray, FloatArray, IntArray]:
-    ours = images_of(features, None, "features")
-    if ours.ndim != 2:
-        raise InputError(f"features: expected (K, D), found {ours.shape}")
-    theirs = images_of(samples, ours.shape[1:], "samples")
-    own = labels_of(classes, len(ours), "classes")
-    return ours, own, theirs, labels_of(labels, len(theirs), "labels")
+    inversions = images_of(features, None, "features")
+    if inversions.ndim != 2:
+        raise InputError(f"features: expected (K, D), found {inversions.shape}")
+    sample_features = images_of(samples, inversions.shape[1:], "samples")
+    inverted = labels_of(classes, len(inversions), "classes")
+    return inversions, inverted, sample_features, labels_of(labels, len(sample_features), "labels")

@@ -1,8 +1,8 @@
-"""Null controls: attacks on targets that have no class to give away. They must come out at chance, or below it."""
+"""Null controls: attacks on targets without class information, whose attack accuracy must not exceed chance."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,19 +11,19 @@ import numpy.typing as npt
 from bl_neuro.arrays import FloatArray
 from bl_neuro.errors import InputError
 from bl_neuro.leakage.bootstrap import LEVEL, RESAMPLES, Estimate, bootstrap_means, seed_bootstrap
-from bl_neuro.leakage.checked import numbers, positive
+from bl_neuro.leakage.checked import BySeed, numbers, positive
 
 ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
 class NullVerdict:
-    """What one null control shows.
+    """The result of one null control.
 
-    accuracy: attack accuracy with its 95% interval over target seeds, not yet adjusted for the number of controls.
-    p: two-sided, of chance, from the same resamples. adjusted_p: Holm's, over all controls judged together.
-    above_chance: the control scores more than guessing (adjusted p below .05), and so the measure or the evaluator
-    favours the attack; False where the interval, at Holm's level, includes chance or lies below it.
+    accuracy: attack accuracy with its 95% interval over target seeds, not adjusted for the number of controls.
+    p: two-sided, for accuracy = chance, from the same resamples. adjusted_p: by Holm's method, over all controls.
+    above_chance: the control scores above chance (adjusted p below .05), which means that the measure or the evaluator
+    is biased in favour of the attack; False if the interval, at Holm's level, includes chance or lies below it.
     """
 
     accuracy: Estimate
@@ -34,13 +34,13 @@ class NullVerdict:
 
 
 def null_verdicts(
-    controls: Mapping[str, Sequence[npt.ArrayLike]], classes: int, resamples: int = RESAMPLES, seed: int = 0
+    controls: Mapping[str, BySeed], classes: int, resamples: int = RESAMPLES, seed: int = 0
 ) -> dict[str, NullVerdict]:
-    """Judges null controls together, against chance, 1 / classes.
+    """Tests null controls together against chance, 1 / classes.
 
-    controls: by name, one array a target seed with the hits of its inversions, (n,), 0 or 1, as
-    `bl_neuro.leakage.hits` gives them. Absence of evidence: "not above chance" tells more the more seeds there are;
-    five seeds of twenty inversions is the least to rely on.
+    controls: by name, one array (n,) per target seed with the hits of its inversions, 0 or 1, as
+    `bl_neuro.leakage.hits` returns them. "Not above chance" is an absence of evidence, stronger with more seeds; use at
+    least five seeds of twenty inversions.
 
     Raises:
         InputError: no controls, fewer than two classes, or hits other than 0 and 1.
@@ -51,14 +51,14 @@ def null_verdicts(
         raise InputError(f"classes: expected at least 2, found {classes}")
     chance = 1 / classes
     for name, hits in controls.items():
-        for place, values in enumerate(hits):
+        for index, values in enumerate(hits):
             if not np.isin(numbers(values, f"control {name!r}"), (0, 1)).all():
-                raise InputError(f"control {name!r}, seed {place}: expected hits of 0 or 1")
+                raise InputError(f"control {name!r}, seed {index}: expected hits of 0 or 1")
     accuracies = {name: seed_bootstrap(hits, resamples, seed) for name, hits in controls.items()}
     values = [_two_sided(bootstrap_means(hits, resamples, seed), chance) for hits in controls.values()]
     return {
-        name: NullVerdict(found, chance, p, adjusted, adjusted < 1 - LEVEL and found.value > chance)
-        for (name, found), p, adjusted in zip(accuracies.items(), values, holm(values).tolist())
+        name: NullVerdict(accuracy, chance, p, adjusted, adjusted < 1 - LEVEL and accuracy.value > chance)
+        for (name, accuracy), p, adjusted in zip(accuracies.items(), values, holm(values).tolist())
     }
 
 
@@ -74,6 +74,6 @@ def holm(values: npt.ArrayLike) -> FloatArray:
 
 
 def _two_sided(means: FloatArray, chance: float) -> float:
-    """Twice the smaller tail of the resampled means beyond chance; never 0 (Davison and Hinkley 1997, 4.2.3)."""
+    """Two-sided p-value: twice the smaller tail of the resampled means; never 0 (Davison and Hinkley 1997, 4.2.3)."""
     tail = min((means <= chance + ROUNDING).sum(), (means >= chance - ROUNDING).sum())
     return float(min(1.0, 2 * (tail + 1) / (len(means) + 1)))

@@ -1,46 +1,44 @@
-"""Paired tests over target seeds: does a measure differ, and is the difference within a margin?
+"""Paired tests over target seeds: whether a measure differs, and whether the difference is within a margin.
 
-The independent unit is the target seed. With d the S mean differences of the seeds, first minus second,
+The independent unit is the target seed. With d the mean differences of the S seeds, first minus second,
 
     t = mean(d) / (sd(d) / sqrt(S)),   S - 1 degrees of freedom
 
-tests no difference, and two one-sided tests at +-margin test equivalence (TOST; Schuirmann 1987). The sd of the seeds'
-means holds what varies between seeds and what varies within them, so that nothing is resampled. In simulations of hits
-(`scripts/measure/simulate_statistics.py`) this keeps its level with 3 to 25 seeds; percentile intervals of the
-resampled seeds do not, and the hierarchical bootstrap, which counts the variance within seeds twice, finds fewer
-differences.
+tests for a difference, and two one-sided tests at +-margin test for equivalence (TOST; Schuirmann 1987). The sd of the
+seeds' means includes the variance between and within seeds, so no resampling is needed. In simulations of hits
+(`scripts/measure/simulate_statistics.py`) the test keeps its level with 3 to 25 seeds; percentile intervals of
+resampled seeds do not, and the hierarchical bootstrap, which counts the variance within seeds twice, has less power.
 
-Differences of hits are -1, 0 or 1: if their mean were the margin m, the mean of their squares would be m at least, and
-their variance m - m^2. Equivalence takes no smaller variance within seeds than that (as Tango 1998 does in the score
-test of paired proportions): few pairs that happen to agree would else pass for a small difference.
+Differences of hits are -1, 0 or 1: if their mean were the margin m, the mean of their squares would be at least m, and
+their variance at least m - m^2. The equivalence test uses at least this variance within seeds (like Tango's 1998 score
+test of paired proportions); otherwise a few pairs that agree by chance would indicate a small difference.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from bl_neuro.arrays import FloatArray
 from bl_neuro.errors import InputError
 from bl_neuro.leakage.bootstrap import LEVEL, Estimate, paired_rows
-from bl_neuro.leakage.checked import numbers
+from bl_neuro.leakage.checked import BySeed, numbers
 
 SAME = 1e-12
-"""Means of seeds that are nearer than this are the same: what is left is rounding."""
+"""Means of seeds that differ by less than this are considered equal; the difference is rounding."""
 
 
 @dataclass(frozen=True)
 class PairedTest:
-    """First minus second, over target seeds.
+    """Paired test of first minus second over target seeds.
 
-    difference: in the measure's own units, with Student's 95% interval. spread: sd of the seeds' differences, 0 with
-    one seed. error: standard error of the difference. p: two-sided, of no difference. p_equivalent: of a difference
-    of the margin or more, either way. identical: every inversion scored the same in both, to the last bit.
+    difference: in the measure's units, with Student's 95% interval. spread: sd of the seeds' differences, 0 with one
+    seed. error: standard error of the difference. p: two-sided, for the null hypothesis of no difference. p_equivalent:
+    for the null hypothesis that the absolute difference is at least the margin. identical: every inversion has
+    bit-identical scores in both.
 
-    With one seed the interval is without bounds and both p are 1, unless all is identical.
+    With one seed the interval is unbounded and both p-values are 1, unless all scores are identical.
     """
 
     difference: Estimate
@@ -51,19 +49,17 @@ class PairedTest:
     identical: bool
 
 
-def paired_test(
-    first_by_seed: Sequence[npt.ArrayLike], second_by_seed: Sequence[npt.ArrayLike], margin: float
-) -> PairedTest:
-    """Tests first against second, where both hold the same inversions of the same target seeds in the same order.
+def paired_test(first_by_seed: BySeed, second_by_seed: BySeed, margin: float) -> PairedTest:
+    """Tests first against second, for the same inversions of the same target seeds in the same order.
 
-    One array a seed, (n,); every seed weighs the same. margin: above 0, in the measure's units (0.05 is five points
-    of accuracy), stated before looking.
+    Each is one array (n,) per seed; every seed has the same weight. margin: above 0, in the measure's units (0.05 is
+    five percentage points of accuracy), chosen in advance.
 
-    Where the means of all seeds agree, their sd says nothing: the variance within seeds stands in for it, and where
-    there is none either, one more seed without a difference is imagined (error = difference / S).
+    If the means of all seeds are equal, the standard error is estimated from the variance within seeds; if that is zero
+    as well, as if there were one more seed without a difference (error = difference / S).
 
     Raises:
-        InputError: seeds or shapes that do not pair, or a margin that is not above 0.
+        InputError: seeds or shapes that cannot be paired, or a margin that is not above 0.
     """
     within = float(numbers(margin, "margin"))
     if within <= 0:
@@ -96,14 +92,14 @@ def _errors(rows: list[FloatArray], means: FloatArray) -> tuple[float, float]:
 
 
 def _least_error(rows: list[FloatArray], margin: float) -> float:
-    """Standard error that hits have at least if their difference is the margin; 0 for other measures."""
+    """Smallest standard error of hits whose mean difference equals the margin; 0 for other measures."""
     if margin >= 1 or not all(np.isin(row, (-1, 0, 1)).all() for row in rows):
         return 0.0
     return float(np.sqrt(np.mean([(margin - margin**2) / len(row) for row in rows]) / len(rows)))
 
 
 def _tail(t: float, seeds: int) -> float:
-    """Probability of more than `t` without a difference."""
+    """Upper tail probability of Student's t distribution."""
     from scipy.special import stdtr
 
     return float(stdtr(seeds - 1, -t))

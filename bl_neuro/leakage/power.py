@@ -1,44 +1,43 @@
-"""What a plan can find before it runs: its power, and the smallest difference it detects.
+"""Power analysis of a planned experiment: its power, and the smallest difference that it detects.
 
-A target seed's mean difference of n inversions varies by sqrt(spread^2 + within^2 / n): what differs from seed to seed,
-and what differs from inversion to inversion of one target. `seed_test` then divides by an sd s that is estimated from S
-seeds, with s^2 (S - 1) / sigma^2 distributed as chi^2 of S - 1. Given s, the mean is normal, so that
+A target seed's mean difference over n inversions has the sd sqrt(spread^2 + within^2 / n), from the variation between
+seeds and between the inversions of one target. `paired_test` divides by an sd s that is estimated from S seeds, with
+s^2 (S - 1) / sigma^2 distributed as chi^2 with S - 1 degrees of freedom. Given s, the mean is normal, so that
 
     power        = E_s[ Phi(d - t s) + Phi(-d - t s) ]                     d: difference / standard error
     equivalence  = E_s[ max(0, Phi(m - d - t' s) - Phi(t' s - m - d)) ]    m: margin / standard error
 
 with t and t' the quantiles of Student's t at 1 - level / 2 and 1 - level. Source: Julious 2004, sections 3 and 5; the
-first is the power of the noncentral t.
+first is the power of the noncentral t test.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 
 from bl_neuro.arrays import FloatArray
 from bl_neuro.errors import InputError
 from bl_neuro.leakage.bootstrap import LEVEL, paired_rows
-from bl_neuro.leakage.checked import numbers, positive
+from bl_neuro.leakage.checked import BySeed, numbers, positive
 
 POWER = 0.8
-MOST_SEEDS = 10_000
+MAX_SEEDS = 10_000
 POINTS = 500
-"""Equally likely values of s over which expectations are taken."""
+"""Number of equally likely values of s in the expectations."""
 HALVINGS = 60
 
 
 @dataclass(frozen=True)
 class PowerPlan:
-    """How many target seeds and inversions a seed, and how paired differences are expected to vary.
+    """Number of target seeds and of inversions per seed, and the expected variation of paired differences.
 
-    seeds: from 2. inversions: of each seed, from 1. spread: sd of the true difference from seed to seed. within: sd of
-    the difference of one pair of inversions, `hit_spread` for hits. comparisons: how many pairs are judged together;
-    each is promised what it has at level 5% / comparisons, the least that Holm's method gives.
+    seeds: at least 2. inversions: per seed, at least 1. spread: sd of the true difference between seeds. within: sd of
+    the difference of one pair of inversions, `hit_spread` for hits. comparisons: number of pairs tested together; the
+    power is that at level 5% / comparisons, the smallest level in Holm's method.
     """
 
     seeds: int
@@ -49,7 +48,7 @@ class PowerPlan:
 
     def __post_init__(self) -> None:
         if positive(self.seeds, "seeds") < 2:
-            raise InputError("seeds: expected at least 2, found 1: the spread between seeds cannot be seen with one")
+            raise InputError("seeds: expected at least 2, found 1: one seed does not show the spread between seeds")
         positive(self.inversions, "inversions")
         positive(self.comparisons, "comparisons")
         for name in ("spread", "within"):
@@ -63,11 +62,11 @@ class PowerPlan:
 
     @property
     def level(self) -> float:
-        """Level of each comparison."""
+        """Significance level of each comparison."""
         return (1 - LEVEL) / self.comparisons
 
     def power(self, difference: float) -> float:
-        """Probability, 0..1, that a true `difference` is found."""
+        """Probability, 0..1, that a true `difference` is detected."""
         from scipy.special import ndtr
 
         if self.error == 0:
@@ -76,9 +75,9 @@ class PowerPlan:
         return float(np.mean(ndtr(shift - cut) + ndtr(-shift - cut)))
 
     def equivalence_power(self, margin: float, difference: float = 0.0) -> float:
-        """Probability, 0..1, that a true `difference` is found to be within `margin`.
+        """Probability, 0..1, that a true `difference` is shown to be within `margin`.
 
-        A little more than hits have where `within` is far below sqrt(margin); see `seed_test` on hits.
+        For hits this is slightly too large if `within` is far below sqrt(margin); see `paired_test` on hits.
         """
         from scipy.special import ndtr
 
@@ -88,32 +87,31 @@ class PowerPlan:
         return float(np.mean(np.maximum(0.0, ndtr(room - shift - cut) - ndtr(cut - room - shift))))
 
     def smallest_difference(self, power: float = POWER) -> float:
-        """The smallest true difference that is found with probability `power`."""
-        return _least(self.power, self.error, power)
+        """The smallest true difference that is detected with probability `power`."""
+        return _smallest(self.power, self.error, power)
 
     def smallest_margin(self, power: float = POWER) -> float:
-        """The smallest margin within which substrates that do not differ are found equivalent, with `power`."""
-        return _least(self.equivalence_power, self.error, power)
+        """The smallest margin within which identical substrates are shown to be equivalent with probability `power`."""
+        return _smallest(self.equivalence_power, self.error, power)
 
 
 def hit_spread(first: float, second: float, correlation: float) -> float:
-    """Sd of the difference of paired hits, for `PowerPlan.within`: accuracies 0..1, and the correlation of their hits.
+    """Sd of the difference of paired hits, for `PowerPlan.within`, from two accuracies 0..1 and the hits' correlation.
 
     variance = p (1 - p) + q (1 - q) - 2 r sqrt(p (1 - p) q (1 - q)).
     """
     if not (0 <= first <= 1 and 0 <= second <= 1 and -1 <= correlation <= 1):
         raise InputError(f"expected accuracies in 0..1 and a correlation in -1..1, found {first, second, correlation}")
-    one, other = first * (1 - first), second * (1 - second)
-    return float(np.sqrt(max(0.0, one + other - 2 * correlation * np.sqrt(one * other))))
+    variances = first * (1 - first), second * (1 - second)
+    covariance = correlation * np.sqrt(variances[0] * variances[1])
+    return float(np.sqrt(max(0.0, variances[0] + variances[1] - 2 * covariance)))
 
 
-def observed_plan(
-    first_by_seed: Sequence[npt.ArrayLike], second_by_seed: Sequence[npt.ArrayLike], comparisons: int = 1
-) -> PowerPlan:
-    """The plan that paired measurements, see `paired_test`, amount to: spread and within as they show them.
+def observed_plan(first_by_seed: BySeed, second_by_seed: BySeed, comparisons: int = 1) -> PowerPlan:
+    """The plan with the spread and within of paired measurements (see `paired_test`), such as those of a pilot run.
 
-    From a pilot run, for the next: `replace(plan, seeds=25)`. Seeds may differ in inversions; their mean counts. What
-    the sd of the seeds' means holds beyond the sd within them is the spread, or none.
+    For the next run use `replace(plan, seeds=25)`. Seeds may have different numbers of inversions; their mean is used.
+    The spread is the part of the variance between the seeds' means that exceeds the variance within seeds, at least 0.
     """
     rows = paired_rows(first_by_seed, second_by_seed)
     inner = float(np.mean([row.var(ddof=1) if len(row) > 1 else 0.0 for row in rows]))
@@ -124,20 +122,20 @@ def observed_plan(
 
 
 def seeds_needed(plan: PowerPlan, difference: float, margin: float, power: float = POWER) -> int | None:
-    """How many seeds, at least 2, give a verdict with probability `power` if `difference` is the true one.
+    """Number of seeds, at least 2, that give a verdict with probability `power` if `difference` is the true one.
 
-    Either verdict counts, that the two differ or that they are equivalent. None where 10,000 seeds do not.
+    Either verdict counts: a difference, or equivalence. None if 10,000 seeds are not enough.
     """
 
     def enough(seeds: int) -> bool:
-        tried = replace(plan, seeds=seeds)
-        return max(tried.power(difference), tried.equivalence_power(margin, difference)) >= power
+        candidate = replace(plan, seeds=seeds)
+        return max(candidate.power(difference), candidate.equivalence_power(margin, difference)) >= power
 
     high = 2
     while not enough(high):
-        if high >= MOST_SEEDS:
+        if high >= MAX_SEEDS:
             return None
-        high = min(2 * high, MOST_SEEDS)
+        high = min(2 * high, MAX_SEEDS)
     low = max(2, high // 2)
     while low < high:
         middle = (low + high) // 2
@@ -147,7 +145,7 @@ def seeds_needed(plan: PowerPlan, difference: float, margin: float, power: float
 
 @lru_cache(maxsize=64)
 def _cut(seeds: int, tail: float) -> FloatArray:
-    """The quantile of t times each s: what the mean must exceed, in standard errors, (POINTS,)."""
+    """The quantile of t times each s: the value that the mean must exceed, in standard errors, (POINTS,)."""
     from scipy.special import chdtri, stdtrit
 
     freedom = seeds - 1
@@ -155,8 +153,8 @@ def _cut(seeds: int, tail: float) -> FloatArray:
     return np.asarray(stdtrit(freedom, 1 - tail) * ratios)
 
 
-def _least(power_at: Callable[[float], float], error: float, power: float) -> float:
-    """The least value of which `power_at`, which rises, reaches `power`, by bisection."""
+def _smallest(power_at: Callable[[float], float], error: float, power: float) -> float:
+    """The smallest value at which the increasing function `power_at` reaches `power`, by bisection."""
     if not 0 < power < 1:
         raise InputError(f"power: expected between 0 and 1, found {power}")
     if error == 0:

@@ -1,4 +1,4 @@
-"""How much inversions resemble the training data: images (K, ...) in 0..1 against class means (classes, ...)."""
+"""Similarity of inversions to the training data: images (K, ...) in 0..1 against class means (classes, ...)."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ SSIM_WINDOW = 7
 def pearson_selectivities(images: npt.ArrayLike, classes: npt.ArrayLike, class_means: npt.ArrayLike) -> FloatArray:
     """Each inversion's r(own class mean) - max r(another class's mean), (K,), -2..2; r is Pearson's correlation.
 
-    Of all measures here the one that goes best with what an independent judge says. A constant image correlates 0.
+    Of these measures it agrees best with an independent evaluator. The correlation of a constant image is 0.
     """
-    pictures, own, means = _checked(images, classes, class_means)
+    pictures, inverted, means = _checked(images, classes, class_means)
     if len(means) < 2:
-        raise InputError("class_means: expected at least two classes to tell apart")
+        raise InputError("class_means: expected at least two classes")
     correlation = standardised(pictures) @ standardised(means).T
-    rows = np.arange(len(own))
-    ours = correlation[rows, own]
-    correlation[rows, own] = -np.inf
-    return np.asarray(ours - correlation.max(axis=1))
+    rows = np.arange(len(inverted))
+    own_correlation = correlation[rows, inverted]
+    correlation[rows, inverted] = -np.inf
+    return np.asarray(own_correlation - correlation.max(axis=1))
 
 
 def pearson_selectivity(images: npt.ArrayLike, classes: npt.ArrayLike, class_means: npt.ArrayLike) -> float:
@@ -36,19 +36,19 @@ def pearson_selectivity(images: npt.ArrayLike, classes: npt.ArrayLike, class_mea
 
 
 def structural_similarities(images: npt.ArrayLike, classes: npt.ArrayLike, class_means: npt.ArrayLike) -> FloatArray:
-    """SSIM between each inversion and its class mean, both stretched to 0..1: (K,), -1..1.
+    """SSIM between each inversion and its class mean, both rescaled to 0..1: (K,), -1..1.
 
-    Windows of 7x7, unweighted, sample covariance, K1 = 0.01, K2 = 0.03, borders left out. Images (K, C, H, W) of at
-    least 7x7. Source: Wang et al. 2004; the same as scikit-image's `structural_similarity` with its defaults.
+    Windows of 7x7, unweighted, sample covariance, K1 = 0.01, K2 = 0.03, without borders. Images (K, C, H, W) of at
+    least 7x7. Source: Wang et al. 2004; equals scikit-image's `structural_similarity` with its defaults.
     """
     from scipy.ndimage import uniform_filter
 
-    pictures, own, means = _checked(images, classes, class_means)
+    pictures, inverted, means = _checked(images, classes, class_means)
     if pictures.ndim != 4 or min(pictures.shape[2:]) < SSIM_WINDOW:
         raise InputError(
             f"images: expected (K, C, H, W) of at least {SSIM_WINDOW}x{SSIM_WINDOW} pixels, found {pictures.shape}"
         )
-    first, second = _stretched(pictures), _stretched(means)[own]
+    first, second = _stretched(pictures), _stretched(means)[inverted]
     size = (1, 1, SSIM_WINDOW, SSIM_WINDOW)
     sample = SSIM_WINDOW**2 / (SSIM_WINDOW**2 - 1)
     mean_1, mean_2 = uniform_filter(first, size), uniform_filter(second, size)
@@ -83,12 +83,12 @@ def _checked(
     return pictures, whole_numbers(classes, (len(pictures),), len(means) - 1, "classes"), means
 
 
-MOST_VALUES = 2**22
-"""Values of one block: 32 MiB of float64."""
+MAX_VALUES_AT_ONCE = 2**22
+"""Number of values of one block: 32 MiB of float64."""
 
 
 def standardised(images: FloatArray) -> FloatArray:
-    """Images (K, ...) as rows (K, D) of mean 0 and length 1; a constant image becomes 0 and correlates 0."""
+    """Images (K, ...) as rows (K, D) with mean 0 and norm 1; a constant image becomes a row of zeros."""
     flat = images.reshape(len(images), -1)
     centred: FloatArray = flat - flat.mean(axis=1, keepdims=True)
     norm: FloatArray = np.linalg.norm(centred, axis=1, keepdims=True)
@@ -96,23 +96,23 @@ def standardised(images: FloatArray) -> FloatArray:
 
 
 def correlation_blocks(images: npt.ArrayLike, samples: npt.ArrayLike) -> Iterator[tuple[slice, FloatArray]]:
-    """Which rows of `samples` (N, ...), and their correlations with `images` (K, ...): (K, rows), -1..1.
+    """Blocks of rows of `samples` (N, ...) and their correlations with `images` (K, ...): (K, rows), -1..1.
 
-    `samples` may be of any type of number, such as uint8; they become float64 a block at a time.
+    `samples` may have any numeric dtype, such as uint8; they are converted to float64 block by block.
     """
     rows = standardised(images_of(images, None, "images"))
-    held = np.asarray(samples)
-    wanted = np.shape(images)[1:]
-    if held.ndim < 2 or len(held) == 0 or held.shape[1:] != wanted:
-        raise InputError(f"samples: expected (N, {', '.join(map(str, wanted))}), N of 1 or more, found {held.shape}")
-    size = max(1, MOST_VALUES // (rows.shape[0] + 2 * rows.shape[1]))
-    for start in range(0, len(held), size):
-        block = slice(start, min(start + size, len(held)))
-        yield block, rows @ standardised(numbers(held[block], "samples")).T
+    array = np.asarray(samples)
+    shape = np.shape(images)[1:]
+    if array.ndim < 2 or len(array) == 0 or array.shape[1:] != shape:
+        raise InputError(f"samples: expected (N, {', '.join(map(str, shape))}), N of 1 or more, found {array.shape}")
+    size = max(1, MAX_VALUES_AT_ONCE // (rows.shape[0] + 2 * rows.shape[1]))
+    for start in range(0, len(array), size):
+        block = slice(start, min(start + size, len(array)))
+        yield block, rows @ standardised(numbers(array[block], "samples")).T
 
 
 def spike_density(spikes: npt.ArrayLike) -> float:
-    """Fraction of bins of spikes (T, K, ...) that hold a spike, 0..1."""
+    """Fraction of the bins of spikes (T, K, ...) that contain a spike, 0..1."""
     bins = np.asarray(spikes)
     if bins.size == 0:
         raise InputError(f"spikes: expected at least one bin, found {bins.shape}")

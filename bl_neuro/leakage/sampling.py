@@ -1,4 +1,4 @@
-"""How much the measures of an inversion vary over spikes drawn from its rates."""
+"""Variation of the measures of inversions over spikes sampled from their rates."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from bl_neuro.leakage.checked import images_of, labels_of, positive
 from bl_neuro.leakage.judgement import attack_accuracy, confidence, differential_accuracy, top_accuracy
 from bl_neuro.seeding import stream
 
-MOST_VALUES = 2**22
-"""Values drawn at once: 32 MiB of float64."""
+MAX_VALUES_AT_ONCE = 2**22
+"""Number of values drawn at once: 32 MiB of float64."""
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean and standard deviation (ddof 1; 0 with one draw) of a measure over the draws."""
+    """Mean and standard deviation (ddof 1; 0 for one draw) of a measure over the draws."""
 
     mean: float
     sd: float
@@ -28,7 +28,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class SamplingSpread:
-    """The evaluator's verdict on samples drawn from rates. differential_accuracy: None with fewer than two classes."""
+    """Measures of samples drawn from rates. differential_accuracy: None with fewer than two classes."""
 
     draws: int
     attack_accuracy: Spread
@@ -46,39 +46,42 @@ def sampling_spread(
     steps: int = 1,
     seed: int = 0,
 ) -> SamplingSpread:
-    """Draws samples of each inversion's `rates` (K, *shape), 0..1, and judges each draw of all K as one attack.
+    """Draws samples from each inversion's `rates` (K, *shape), 0..1, and evaluates each draw of all K as one attack.
 
-    A sample is the mean of `steps` independent Bernoulli draws, (K, *shape), 0..1; with 1, the spikes themselves.
-    Rates that differ in time have time within `shape`. evaluator: samples (n, *shape) to probabilities (n, classes).
-    It is called with many at once; memory does not grow with `draws`. 1,000 draws are the authors' (arXiv 2402.00906).
+    A sample is the mean of `steps` independent Bernoulli draws, (K, *shape), 0..1; with one step, the spikes
+    themselves. For rates that vary over time, `shape` includes the time axis. evaluator: maps samples (n, *shape) to
+    probabilities (n, classes); it is called with many samples at once, and memory use does not grow with `draws`. The
+    default of 1,000 draws is that of arXiv 2402.00906.
 
-    It is the spread of sampling alone: other attack seeds and other targets spread further, see `seed_bootstrap`.
+    The result is the variation due to sampling only; for variation over attack seeds and targets see `seed_bootstrap`.
     """
-    held = images_of(rates, None, "rates")
-    if held.min() < 0 or held.max() > 1:
-        raise InputError(f"rates: expected 0..1, found {held.min()}..{held.max()}")
-    own = labels_of(classes, len(held), "classes")
+    rate_array = images_of(rates, None, "rates")
+    if rate_array.min() < 0 or rate_array.max() > 1:
+        raise InputError(f"rates: expected 0..1, found {rate_array.min()}..{rate_array.max()}")
+    inverted = labels_of(classes, len(rate_array), "classes")
     total, length, rng = positive(draws, "draws"), positive(steps, "steps"), stream(seed, "sampling spread")
-    at_once = max(1, MOST_VALUES // held.size)
-    found: list[tuple[float, float, float, float | None]] = []
+    at_once = max(1, MAX_VALUES_AT_ONCE // rate_array.size)
+    measures: list[tuple[float, float, float, float | None]] = []
     for start in range(0, total, at_once):
         count = min(at_once, total - start)
-        samples = rng.binomial(length, held, size=(count, *held.shape)) / length
-        table = np.asarray(evaluator(samples.reshape(-1, *held.shape[1:])), dtype=np.float64)
-        if table.ndim != 2 or len(table) != count * len(own):
-            raise InputError(f"evaluator: expected probabilities ({count * len(own)}, classes), found {table.shape}")
-        found += [_measured(each, own) for each in table.reshape(count, len(own), -1)]
-    accuracy, top3, sure, differential = zip(*found)
+        samples = rng.binomial(length, rate_array, size=(count, *rate_array.shape)) / length
+        table = np.asarray(evaluator(samples.reshape(-1, *rate_array.shape[1:])), dtype=np.float64)
+        if table.ndim != 2 or len(table) != count * len(inverted):
+            raise InputError(
+                f"evaluator: expected probabilities ({count * len(inverted)}, classes), found {table.shape}"
+            )
+        measures += [_measured(probabilities, inverted) for probabilities in table.reshape(count, len(inverted), -1)]
+    accuracy, top3, confidences, differential = zip(*measures)
     daa = None if differential[0] is None else _spread(differential)
-    return SamplingSpread(total, _spread(accuracy), _spread(top3), _spread(sure), daa)
+    return SamplingSpread(total, _spread(accuracy), _spread(top3), _spread(confidences), daa)
 
 
-def _measured(table: FloatArray, own: npt.NDArray[np.int64]) -> tuple[float, float, float, float | None]:
+def _measured(table: FloatArray, inverted: npt.NDArray[np.int64]) -> tuple[float, float, float, float | None]:
     return (
-        attack_accuracy(table, own),
-        top_accuracy(table, own, 3),
-        confidence(table, own),
-        differential_accuracy(table, own),
+        attack_accuracy(table, inverted),
+        top_accuracy(table, inverted, 3),
+        confidence(table, inverted),
+        differential_accuracy(table, inverted),
     )
 
 

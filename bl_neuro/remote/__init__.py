@@ -1,4 +1,4 @@
-"""Attacking a model through an endpoint of the Open Inference Protocol v2: ours, Triton's, MLServer's, KServe's."""
+"""Attacks on a model behind an endpoint of the Open Inference Protocol v2: bl-neuro, Triton, MLServer or KServe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A black box whose target is behind an endpoint, anywhere."""
+"""A black box whose target is behind an endpoint."""
 
 from __future__ import annotations
 
@@ -13,45 +13,46 @@ from bl_neuro.access import BlackBox, Gate, Reveals
 from bl_neuro.backends.base import is_held
 from bl_neuro.errors import BudgetExceeded, EndpointProtocolError, EndpointRefused, InputError
 from bl_neuro.remote.connection import Connection
-from bl_neuro.remote.described import Described, Layout, Wishes, described
-from bl_neuro.remote.inference import DTYPES, Wire, answer, laid_out, most_bytes, request
+from bl_neuro.remote.described import Described, Layout, Options, described
+from bl_neuro.remote.inference import DTYPES, Wire, answer, laid_out, max_response_bytes, request
 from bl_neuro.remote.tensors import EXTENSION as PACKED
 from bl_neuro.remote.tensors import PROTOCOL, Keys, packing_of
 
-MOST_BYTES = 16 * 2**20
-"""Of one request, where an endpoint does not say how much it takes."""
+DEFAULT_MAX_BYTES = 16 * 2**20
+"""Maximum bytes of one request if the endpoint does not declare a limit."""
 HEADER_ROOM = 4096
 _SESSION = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _MODEL = re.compile(r"(?P<base>https?://.+?)(?P<path>/v2/models/[^/?#\s]+(?:/versions/[^/?#\s]+)?)/?")
 
 
 class RemoteBlackBox(BlackBox):
-    """A `BlackBox` that asks an endpoint of the Open Inference Protocol v2, and so is attacked like any other.
+    """A `BlackBox` that queries an endpoint of the Open Inference Protocol v2; attacks use it like any other box.
 
-    url: http(s)://host:port/v2/models/NAME. token: a bearer token. budget: queries, at most what the endpoint leaves,
-    which is also what None means. Of an endpoint of `bl-neuro serve` nothing else need be said. Of another one
-    (Triton, MLServer, KServe): reveals, what its output is, "scores" for probabilities; input and output, their names,
-    where there are several; input_shape and classes, where its metadata leaves them open; layout, what it takes:
+    url: http(s)://host:port/v2/models/NAME. token: a bearer token. budget: number of queries, at most what the endpoint
+    still allows, which is the default. An endpoint of `bl-neuro serve` needs no further arguments. For other servers
+    (Triton, MLServer, KServe): reveals, the kind of output, "scores" for probabilities; input and output, tensor names
+    if there are several; input_shape and classes, if the metadata does not determine them; layout, the input layout:
     "time_first" spikes (T, B, *input_shape), "batch_first" (B, T, *input_shape), or "rates", the mean of the spikes
-    over time (B, *input_shape), as a model that knows no time does.
+    over time (B, *input_shape), for a model without a time axis.
 
-    timeout_s: for the answer to one try of a request, to its last byte. patience_s: how long one is tried for while the
-    endpoint is busy or away. A query is charged once, however often it is sent, where the endpoint knows idempotency
-    keys; where it does not, only what surely did not run is sent again (no connection was made, or 429). session: a
-    name under which the same queries, asked once more after a crash, are not charged again; the budget is then what
-    `budget` says, and the endpoint alone knows what it leaves. What is charged once is a request: queries that are then
-    put together in other batches, or split otherwise because the endpoint takes smaller ones now, cost again; they are
-    not refused.
+    timeout_s: seconds for the complete answer to one attempt of a request. patience_s: seconds for which a request is
+    repeated while the endpoint is busy or unreachable. If the endpoint supports idempotency keys, a query is charged
+    once however often it is sent; otherwise a request is only repeated if it certainly did not run (no connection, or
+    status 429). certificates: PEM file of the trusted authorities. session: a name under which the same queries,
+    repeated after a crash, are not charged again; the limit is then `budget` alone, since only the endpoint knows what
+    it has charged. The unit that is charged once is a request: queries in other batches, or split differently because
+    the endpoint's limits became smaller, are charged again.
 
     Warns:
-        TokenInTheClear: a token is to go over plain HTTP to another machine.
+        TokenInTheClear: a token is sent over plain HTTP to another machine.
 
     Raises:
-        InputError: the URL, or what the metadata leaves open. EndpointError: it cannot be reached, refuses, or speaks
-        another protocol. BudgetExceeded: nothing is left to spend.
+        InputError: the URL is invalid, or an argument is missing that the metadata does not determine.
+        EndpointError: the endpoint is unreachable, refuses, or does not speak the protocol.
+        BudgetExceeded: the client's budget is spent.
     """
 
-    __slots__ = ("_connection",)
+    __slots__ = ("_connection", "_url")
 
     def __init__(
         self,
@@ -76,23 +77,27 @@ class RemoteBlackBox(BlackBox):
         path = parts["path"]
         if session is not None and not _SESSION.fullmatch(session):
             raise InputError(f"session: expected 1 to 100 letters, digits, '.', '_' and '-', found {session!r}")
-        wishes = Wishes(reveals, input, output, None if input_shape is None else tuple(input_shape), classes, layout)
+        options = Options(reveals, input, output, None if input_shape is None else tuple(input_shape), classes, layout)
         connection = Connection(parts["base"], token, timeout_s, patience_s, certificates)
         try:
-            model = described(connection.get(path), wishes, url)
+            model = described(connection.get(path), options, url)
             if model.remaining == 0 and session is None:
-                raise BudgetExceeded(f"{url}: nothing is left of this client's budget")
+                raise BudgetExceeded(f"{url}: this client's budget is spent")
             left = model.remaining if session is None else None
-            limits = [each for each in (budget, left) if each is not None]
+            limits = [limit for limit in (budget, left) if limit is not None]
             gate = _gate(connection, f"{path}/infer", model, _extensions(connection), session)
             self._set_up(model.reveals, min(limits, default=None), model.input_shape, model.classes, gate)
         except BaseException:
             connection.close()
             raise
         self._connection = connection
+        self._url = url
+
+    def _about(self) -> str:
+        return f"{self._url}, {super()._about()}"
 
     def close(self) -> None:
-        """Closes the connections. Safe to call twice."""
+        """Closes the connections. Can be called repeatedly."""
         self._connection.close()
 
     def __enter__(self) -> RemoteBlackBox:
@@ -105,17 +110,17 @@ class RemoteBlackBox(BlackBox):
 
 
 def _extensions(connection: Connection) -> set[str]:
-    """What it takes beyond the protocol; nothing where it does not say what it is."""
-    found = connection.get("/v2", may_be_absent=True)
-    listed = found.get("extensions") if isinstance(found, dict) else None
-    if listed is not None and not isinstance(listed, list):
+    """Names of the endpoint's protocol extensions; empty if it does not declare any."""
+    metadata = connection.get("/v2", may_be_absent=True)
+    extensions = metadata.get("extensions") if isinstance(metadata, dict) else None
+    if extensions is not None and not isinstance(extensions, list):
         raise EndpointProtocolError(f"{connection.base}/v2: expected a list of extensions")
-    return {each for each in listed or () if isinstance(each, str)}
+    return {name for name in extensions or () if isinstance(name, str)}
 
 
 def _gate(connection: Connection, path: str, model: Described, extensions: set[str], session: str | None) -> Gate:
     wire, keyed, keys = _wire(model, extensions), "idempotency_key" in extensions, Keys(session)
-    where = connection.base + path
+    url = connection.base + path
 
     def check(spikes: Any) -> Tensor:
         return _checked(spikes, model)
@@ -123,54 +128,54 @@ def _gate(connection: Connection, path: str, model: Described, extensions: set[s
     def ask(spikes: Tensor) -> Tensor:
         parts: list[Tensor] = []
         ran = 0
-        for part in spikes.split(_at_once(model, len(spikes), wire), dim=1):
+        for part in spikes.split(_samples_per_request(model, len(spikes), wire), dim=1):
             try:
-                parts.append(one(part))
+                parts.append(query_part(part))
             except BudgetExceeded as error:
                 error.ran = ran
                 raise
             ran += part.shape[1]
         return parts[0] if len(parts) == 1 else torch.cat(parts, 1 if model.reveals in ("membrane", "spikes") else 0)
 
-    def one(spikes: Tensor) -> Tensor:
+    def query_part(spikes: Tensor) -> Tensor:
         values, batch, steps = laid_out(spikes, model), spikes.shape[1], len(spikes)
         body, headers = request(values, model, wire)
 
-        def asked(key: dict[str, str]) -> Tensor:
-            found = connection.post(path, body, {**headers, **key}, keyed, most_bytes(model, batch, steps))
-            return answer(found, model, batch, steps, where)
+        def send(key: dict[str, str]) -> Tensor:
+            response = connection.post(path, body, {**headers, **key}, keyed, max_response_bytes(model, batch, steps))
+            return answer(response, model, batch, steps, url)
 
         if not keyed:
-            return asked({})
+            return send({})
         key = keys.of(values, model.datatype)
         try:
-            return asked({"Idempotency-Key": key})
+            return send({"Idempotency-Key": key})
         except EndpointRefused as error:
             if session is None or error.code != "key_reused":
                 raise
-            # The same values were sent under it in another form, which to this endpoint is another query.
-            return asked({"Idempotency-Key": f"{key}-{packing_of(values) if wire == 'packed' else wire}"})
+            # The same values were sent under this key in another form, which the endpoint treats as another query.
+            return send({"Idempotency-Key": f"{key}-{packing_of(values) if wire == 'packed' else wire}"})
 
     return Gate(check, ask)
 
 
 def _wire(model: Described, extensions: set[str]) -> Wire:
-    """The smallest form that the endpoint takes."""
+    """The most compact encoding that the endpoint supports."""
     if PACKED in extensions and model.datatype == "UINT8" and model.layout == "time_first":
         return "packed"
     return "binary" if "binary_tensor_data" in extensions else "json"
 
 
-def _at_once(model: Described, steps: int, wire: Wire) -> int:
-    """Samples of one request; bits are bounded by what they are unpacked."""
+def _samples_per_request(model: Described, steps: int, wire: Wire) -> int:
+    """Number of samples per request; packed spikes count with their unpacked size."""
     values = (1 if model.layout == "rates" else steps) * torch.Size(model.input_shape).numel()
-    each = values * int(PROTOCOL[model.datatype][-1]) if wire != "json" else 24 * values
-    room = (model.max_bytes or MOST_BYTES) - HEADER_ROOM if wire != "json" else min(MOST_BYTES, 2**20)
-    return max(1, min(room // each, model.max_batch or 2**31))
+    bytes_per_sample = values * int(PROTOCOL[model.datatype][-1]) if wire != "json" else 24 * values
+    room = (model.max_bytes or DEFAULT_MAX_BYTES) - HEADER_ROOM if wire != "json" else min(DEFAULT_MAX_BYTES, 2**20)
+    return max(1, min(room // bytes_per_sample, model.max_batch or 2**31))
 
 
 def _checked(spikes: Any, model: Described) -> Tensor:
-    """`spikes` as a tensor (T, B, *input_shape): 0/1, or finite values where the model takes floats over time."""
+    """`spikes` as a tensor (T, B, *input_shape): 0/1, or finite values if the model takes floats over time."""
     shape = model.input_shape
     try:
         values = spikes if isinstance(spikes, Tensor) else torch.as_tensor(spikes)
@@ -193,14 +198,14 @@ def _check_values(values: Tensor, model: Described) -> None:
     if over_time and dtype.is_floating_point:
         largest = torch.finfo(dtype).max
         if bool(values.amax() > largest) or bool(values.amin() < -largest):
-            raise InputError(f"spikes: expected values that {model.datatype} holds, found larger ones")
+            raise InputError(f"spikes: expected values within the range of {model.datatype}, found larger ones")
     elif bool(((values != 0) & (values != 1)).any()):
         raise InputError("spikes: expected only 0 and 1, found other values")
 
 
 def _check_rates(values: Tensor, model: Described) -> None:
-    """Rates are fractions, except of what stays as it is."""
+    """Refuses rates that are fractions, if the model takes integers; a constant frame has rates 0 and 1 only."""
     if model.layout != "rates" or DTYPES[model.datatype].is_floating_point or is_held(values):
         return
     if bool((values != values[:1]).any()):
-        raise InputError(f"spikes: expected a frame that is held: {model.datatype} has no rates between 0 and 1")
+        raise InputError(f"spikes: expected a constant frame: {model.datatype} has no rates between 0 and 1")

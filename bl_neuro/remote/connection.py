@@ -1,4 +1,4 @@
-"""HTTP to one endpoint: connections kept open, retries that never spend twice, every refusal a typed error."""
+"""HTTP to one endpoint: persistent connections, retries that never charge a query twice, and typed errors."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from bl_neuro.errors import (
     TokenInTheClear,
 )
 
-MOST_METADATA = 2**20
-MOST_REFUSAL = 64 * 2**10
-"""Bytes of an answer that describes, and of what is read of one that refuses."""
+MAX_METADATA = 2**20
+MAX_REFUSAL = 64 * 2**10
+"""Maximum bytes of a metadata response, and of the part of an error response that is read."""
 _LOG = logging.getLogger(__name__)
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 5.0
 _PART = 64 * 2**10
 _BUSY = (408, 429, 502, 503, 504)
-_SURELY_NOT_RUN = (429,)
-"""A 503 may also be a proxy's, whose server ran the query and hung up."""
+_NOT_RUN = (429,)
+"""Statuses after which a query certainly did not run; a 503 may come from a proxy whose server did run it."""
 
 
 @dataclass(frozen=True)
-class Answered:
-    """A 200. headers: names in lower case."""
+class HttpResponse:
+    """A response with status 200. headers: names in lower case."""
 
     body: bytes
     headers: dict[str, str]
@@ -44,22 +44,27 @@ class Answered:
 
 @dataclass(frozen=True)
 class _Request:
-    """again: whether it may be sent again after it may have run. most: bytes of its answer."""
+    """A request.
+
+    repeatable: whether it may be sent again although it may have run. max_bytes: maximum size of the response.
+    may_be_absent: whether status 404 is allowed.
+    """
 
     method: str
     path: str
-    again: bool
-    most: int
+    repeatable: bool
+    max_bytes: int
     body: bytes | None = None
     headers: dict[str, str] = field(default_factory=dict)
     may_be_absent: bool = False
 
 
 class Connection:
-    """To `base`, http(s)://host[:port][/path]. patience_s: how long a request is tried for in all.
+    """Connections to `base`, http(s)://host[:port][/path].
 
-    timeout_s: how long one answer may take to its last byte. certificates: a PEM file of the authorities that HTTPS
-    trusts, the system's by default. Redirects are not followed, so that a token goes nowhere else.
+    timeout_s: seconds for a complete response. patience_s: seconds for which a request is repeated. certificates: PEM
+    file of the authorities that HTTPS trusts, by default the system's. Redirects are not followed, so that the token is
+    sent to no other server.
     """
 
     def __init__(
@@ -83,40 +88,42 @@ class Connection:
         self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
 
     def get(self, path: str, may_be_absent: bool = False) -> Any:
-        """The JSON at `path`. may_be_absent: None where there is nothing (404)."""
-        asked = _Request("GET", path, again=True, most=MOST_METADATA, may_be_absent=may_be_absent)
-        return read_json(self._request(asked).body, self.base + path)
+        """The JSON at `path`. may_be_absent: return None for status 404."""
+        request = _Request("GET", path, repeatable=True, max_bytes=MAX_METADATA, may_be_absent=may_be_absent)
+        return read_json(self._request(request).body, self.base + path)
 
-    def post(self, path: str, body: bytes, headers: dict[str, str], again: bool, most: int) -> Answered:
-        """The answer to `body`, of `most` bytes. again: whether the endpoint charges it once, however often it is sent.
+    def post(self, path: str, body: bytes, headers: dict[str, str], repeatable: bool, max_bytes: int) -> HttpResponse:
+        """The response to `body`, of at most `max_bytes` bytes.
+
+        repeatable: whether the endpoint charges the request once, however often it is sent.
 
         Raises:
-            EndpointError, InputError, BudgetExceeded: what the endpoint said, or that it did not. EndpointRefused has
-            the `code` that it gave.
+            EndpointError, InputError, BudgetExceeded: the endpoint refused, or did not answer. EndpointRefused carries
+            the endpoint's `code`.
         """
-        return self._request(_Request("POST", path, again, most, body, headers))
+        return self._request(_Request("POST", path, repeatable, max_bytes, body, headers))
 
     def close(self) -> None:
         """Closes the connections."""
         self._pool.clear()
 
-    def _request(self, asked: _Request) -> Answered:
+    def _request(self, request: _Request) -> HttpResponse:
         until = time.monotonic() + self._patience_s
-        pause, told = FIRST_PAUSE_S, False
+        pause, warned = FIRST_PAUSE_S, False
         while True:
-            found = self._once(asked)
-            if isinstance(found, Answered):
-                return found
-            wait = min(max(pause, found.after or 0.0), LONGEST_PAUSE_S)
-            if pause > FIRST_PAUSE_S * 8 and not told:
-                told = True
-                _LOG.warning("%s: %s; tried again for %g s", self.base, found.why, self._patience_s)
+            outcome = self._once(request)
+            if isinstance(outcome, HttpResponse):
+                return outcome
+            wait = min(max(pause, outcome.retry_after or 0.0), LONGEST_PAUSE_S)
+            if pause > FIRST_PAUSE_S * 8 and not warned:
+                warned = True
+                _LOG.warning("%s: %s; tried again for %g s", self.base, outcome.reason, self._patience_s)
             if time.monotonic() + wait > until:
-                raise EndpointUnavailable(f"{self.base}{asked.path}: {found.why}, for {self._patience_s:g} s")
+                raise EndpointUnavailable(f"{self.base}{request.path}: {outcome.reason}, for {self._patience_s:g} s")
             time.sleep(wait)
             pause *= 2
 
-    def _once(self, asked: _Request) -> Answered | _NotYet:
+    def _once(self, request: _Request) -> HttpResponse | _Retry:
         from urllib3.exceptions import (
             ConnectTimeoutError,
             HTTPError,
@@ -128,108 +135,111 @@ class Connection:
 
         from bl_neuro.remote.transport import is_final
 
-        url = self.base + asked.path
+        url = self.base + request.path
         try:
-            status, content, headers = self._exchanged(asked, url)
+            status, content, headers = self._exchanged(request, url)
         except NameResolutionError as error:
-            raise EndpointUnavailable(f"{url}: there is no such host") from error
+            raise EndpointUnavailable(f"{url}: the host name cannot be resolved") from error
         except (NewConnectionError, ConnectTimeoutError) as error:
-            return _NotYet(f"cannot be reached ({type(error.__cause__ or error).__name__})")
+            return _Retry(f"cannot be reached ({type(error.__cause__ or error).__name__})")
         except LocationParseError as error:
             raise InputError(f"{url}: expected the URL of a model") from error
         except (HTTPError, OSError) as error:
             if isinstance(error, SSLError) and is_final(error.args[0] if error.args else None):
                 raise EndpointRefused(f"{url}: TLS failed: {error}{_advice(error)}") from error
-            if asked.again:
-                return _NotYet(f"the connection broke ({type(error).__name__})")
+            if request.repeatable:
+                return _Retry(f"the connection broke ({type(error).__name__})")
             raise EndpointUnavailable(
                 f"{url}: the connection broke ({type(error).__name__}); {_MAY_HAVE_RUN}"
             ) from error
         if status == 200:
-            return Answered(content, headers)
-        if status == 404 and asked.may_be_absent:
-            return Answered(b"null", {})
-        return _refused(url, status, content, headers.get("retry-after"), asked.again)
+            return HttpResponse(content, headers)
+        if status == 404 and request.may_be_absent:
+            return HttpResponse(b"null", {})
+        return _refused(url, status, content, headers.get("retry-after"), request.repeatable)
 
-    def _exchanged(self, asked: _Request, url: str) -> tuple[int, bytes, dict[str, str]]:
-        """Status, body and headers of the answer."""
+    def _exchanged(self, request: _Request, url: str) -> tuple[int, bytes, dict[str, str]]:
+        """Status, body and headers of the response."""
         response = self._pool.request(
-            asked.method,
+            request.method,
             url,
-            body=asked.body,
-            headers={**self._headers, **asked.headers},
+            body=request.body,
+            headers={**self._headers, **request.headers},
             redirect=False,
             preload_content=False,
             decode_content=False,
         )
-        most = asked.most if response.status == 200 else MOST_REFUSAL
+        max_bytes = request.max_bytes if response.status == 200 else MAX_REFUSAL
         content = bytearray()
-        while len(content) <= most and (part := response.read1(_PART)):
+        while len(content) <= max_bytes and (part := response.read1(_PART)):
             content += part
-        if len(content) <= most:
+        if len(content) <= max_bytes:
             response.release_conn()
         else:
-            response.close()  # with what is still to come
+            response.close()  # discards the rest
             if response.status == 200:
-                raise EndpointProtocolError(f"{url}: expected an answer of at most {most} bytes")
+                raise EndpointProtocolError(f"{url}: expected a response of at most {max_bytes} bytes")
         return response.status, bytes(content), {name.lower(): value for name, value in response.headers.items()}
 
 
 _MAY_HAVE_RUN = (
-    "the query may have been answered and charged, and this endpoint knows no idempotency keys: it is not sent again"
+    "the query may have been answered and charged, and this endpoint has no idempotency keys: it is not sent again"
 )
 
 
 @dataclass(frozen=True)
-class _NotYet:
-    """Asking again may help. after: seconds that the endpoint asks for."""
+class _Retry:
+    """Sending the request again may help. retry_after: seconds that the endpoint asks to wait."""
 
-    why: str
-    after: float | None = None
+    reason: str
+    retry_after: float | None = None
 
 
-def read_json(body: bytes, where: str) -> Any:
-    """The JSON in `body`; EndpointProtocolError where it is none."""
+def read_json(body: bytes, url: str) -> Any:
+    """The JSON in `body`; EndpointProtocolError if it is invalid."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise EndpointProtocolError(f"{where}: expected JSON, found {body[:40]!r}") from error
+        raise EndpointProtocolError(f"{url}: expected JSON, found {body[:40]!r}") from error
 
 
-def _refused(url: str, status: int, content: bytes, retry_after: str | None, again: bool) -> _NotYet:
-    """What a status means; raises where asking again is of no use."""
-    said, code = _said(content)
-    what = f"{url}: {status}: {said}" if said else f"{url}: status {status}"
-    if status in _SURELY_NOT_RUN or (again and status in _BUSY):
-        return _NotYet(f"{status}: {said}", _seconds(retry_after))
+def _refused(url: str, status: int, content: bytes, retry_after: str | None, repeatable: bool) -> _Retry:
+    """A retry for an error status; raises if repeating the request cannot help."""
+    text, code = _error_of(content)
+    message = f"{url}: {status}: {text}" if text else f"{url}: status {status}"
+    if status in _NOT_RUN or (repeatable and status in _BUSY):
+        return _Retry(f"{status}: {text}", _seconds(retry_after))
     if code == "budget_exceeded":
-        raise BudgetExceeded(what)
+        raise BudgetExceeded(message)
     if status in (400, 422):
-        raise InputError(what)
+        raise InputError(message)
     if status in _BUSY:
-        raise EndpointUnavailable(f"{what}; {_MAY_HAVE_RUN}")
+        raise EndpointUnavailable(f"{message}; {_MAY_HAVE_RUN}")
     if status >= 500:
-        raise EndpointUnavailable(what)
+        raise EndpointUnavailable(message)
     hint = "; give its token" if status == 401 else ""
-    raise EndpointRefused(what + hint, code)
+    raise EndpointRefused(message + hint, code)
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """A date is none, nor are digits of other scripts."""
-    known = retry_after is not None and retry_after.isascii() and retry_after.isdigit() and len(retry_after) < 10
-    return float(retry_after or 0) if known else None
+    """The seconds of a Retry-After header; None for dates and for digits of other scripts."""
+    is_number = retry_after is not None and retry_after.isascii() and retry_after.isdigit() and len(retry_after) < 10
+    return float(retry_after or 0) if is_number else None
 
 
-def _said(content: bytes) -> tuple[str, str]:
-    """The message and the code in an error's body, as far as there are any."""
+def _error_of(content: bytes) -> tuple[str, str]:
+    """The message and the code of an error response, empty if missing."""
     try:
-        found = json.loads(content)
-        if not isinstance(found, dict):
+        content_json = json.loads(content)
+        if not isinstance(content_json, dict):
             return "", ""
-        text, code = str(found.get("error") or found.get("detail") or "")[:300], str(found.get("code", ""))[:100]
+        text, code = (
+            str(content_json.get("error") or content_json.get("detail") or "")[:300],
+            str(content_json.get("code", ""))[:100],
+        )
     except (ValueError, RecursionError):
         return "", ""
-    return "".join(each if each.isprintable() else " " for each in text), code
+    return "".join(character if character.isprintable() else " " for character in text), code
 
 
 def _check_token(token: str, base: str) -> None:
@@ -238,9 +248,9 @@ def _check_token(token: str, base: str) -> None:
     parts = urlsplit(base)
     if parts.scheme == "http" and not _is_here(parts.hostname or ""):
         warnings.warn(
-            f"the token travels to {parts.netloc} in the clear, for all to read on the way: use https",
+            f"the token is sent unencrypted to {parts.netloc}: use https",
             TokenInTheClear,
-            stacklevel=4,  # whoever made the black box
+            stacklevel=4,  # the code that created the black box
         )
 
 
@@ -252,12 +262,14 @@ def _is_here(host: str) -> bool:
 
 
 def _check_authorities(path: str) -> None:
-    """The library says which file it cannot read only once it asks."""
+    """Raises InputError if the PEM file cannot be read; urllib3 would report this only with the first request."""
     try:
         ssl.create_default_context(cafile=path)
     except (OSError, ValueError) as error:  # also ssl.SSLError
-        said = "expected a PEM file" if isinstance(error, ssl.SSLError) else getattr(error, "strerror", None) or error
-        raise InputError(f"certificates: {path}: {said}") from error
+        problem = (
+            "expected a PEM file" if isinstance(error, ssl.SSLError) else getattr(error, "strerror", None) or error
+        )
+        raise InputError(f"certificates: {path}: {problem}") from error
 
 
 def _advice(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""What an endpoint says of its model, and what the user says where it does not."""
+"""Description of the model behind an endpoint, from its metadata and the user's options."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from bl_neuro.remote.tensors import PROTOCOL
 
 Layout = Literal["time_first", "batch_first", "rates"]
 LAYOUTS: tuple[str, ...] = get_args(Layout)
-TIMED: dict[str, int] = {"time_first": 2, "batch_first": 2, "rates": 1}
-"""How many axes of an input are in front of one frame."""
-MOST_CLASSES = 2**20
+LEADING_AXES: dict[str, int] = {"time_first": 2, "batch_first": 2, "rates": 1}
+"""Number of axes of an input that precede those of one frame, by layout."""
+MAX_CLASSES = 2**20
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """What the user says; None where the endpoint is to say it. See `RemoteBlackBox`."""
+class Options:
+    """The user's options; None for values that the endpoint's metadata determines. See `RemoteBlackBox`."""
 
     reveals: str | None = None
     input: str | None = None
@@ -28,7 +28,7 @@ class Wishes:
     layout: str | None = None
 
     def check(self) -> None:
-        """InputError where one cannot be."""
+        """Raises InputError for an invalid option."""
         if self.reveals is not None and self.reveals not in REVEALS:
             raise InputError(f"reveals: expected one of {', '.join(REVEALS)}, found {self.reveals!r}")
         if self.layout is not None and self.layout not in LAYOUTS:
@@ -40,7 +40,7 @@ class Wishes:
 
 @dataclass(frozen=True)
 class Described:
-    """A model behind an endpoint. Of ours, remaining and the limits are known; of others they are None."""
+    """A model behind an endpoint. remaining and the limits are None for servers other than `bl-neuro serve`."""
 
     reveals: Reveals
     input: str
@@ -54,47 +54,47 @@ class Described:
     max_bytes: int | None
 
 
-def described(metadata: Any, wishes: Wishes, where: str) -> Described:
-    """The model of this metadata.
+def described(metadata: Any, options: Options, url: str) -> Described:
+    """The model that the metadata and the user's options describe.
 
     Raises:
-        InputError: it leaves something open that the user must say, or says otherwise than the user.
-        EndpointProtocolError: it is no metadata.
+        InputError: a required option is missing, or an option contradicts the metadata.
+        EndpointProtocolError: the metadata is invalid.
     """
-    wishes.check()
+    options.check()
     if not isinstance(metadata, dict):
-        raise EndpointProtocolError(f"{where}: expected the metadata of a model")
-    said = metadata.get("parameters")
-    ours = said if isinstance(said, dict) and metadata.get("platform") == "bl_neuro" else {}
-    given = _tensor(metadata, "inputs", wishes.input, where)
-    shown = _tensor(metadata, "outputs", wishes.output, where)
-    reveals = _agreed("reveals", wishes.reveals, ours.get("reveals"), where)
+        raise EndpointProtocolError(f"{url}: expected the metadata of a model")
+    parameters = metadata.get("parameters")
+    ours = parameters if isinstance(parameters, dict) and metadata.get("platform") == "bl_neuro" else {}
+    input_tensor = _tensor(metadata, "inputs", options.input, url)
+    output_tensor = _tensor(metadata, "outputs", options.output, url)
+    reveals = _agreed("reveals", options.reveals, ours.get("reveals"), url)
     if reveals not in REVEALS:
-        raise EndpointProtocolError(f"{where}: reveals {str(reveals)[:40]!r}, which is not known here")
-    if wishes.layout is not None and ours.get("layout") not in (None, wishes.layout):
-        raise InputError(f"layout: {where} takes {str(ours['layout'])[:40]!r}, found {wishes.layout!r}")
-    layout: Any = wishes.layout or ours.get("layout") or "time_first"
+        raise EndpointProtocolError(f"{url}: reveals {str(reveals)[:40]!r}, which is unknown")
+    if options.layout is not None and ours.get("layout") not in (None, options.layout):
+        raise InputError(f"layout: expected {str(ours['layout'])[:40]!r}, as {url} declares, found {options.layout!r}")
+    layout: Any = options.layout or ours.get("layout") or "time_first"
     if layout not in LAYOUTS:
-        raise EndpointProtocolError(f"{where}: layout {str(layout)[:40]!r} is not known here")
-    shape = wishes.input_shape or _sizes(given.get("shape", [])[TIMED[layout] :])
+        raise EndpointProtocolError(f"{url}: layout {str(layout)[:40]!r} is unknown")
+    shape = options.input_shape or _sizes(input_tensor.get("shape", [])[LEADING_AXES[layout] :])
     if not shape:
-        stated = str(given.get("shape", []))[:60]
+        declared = str(input_tensor.get("shape", []))[:60]
         raise InputError(
-            f"{where}: how large an input is does not follow from its shape {stated} with layout {layout}; give "
-            "layout (--layout; rates for a model that knows no time) or input_shape (--input-shape)"
+            f"{url}: the shape of one frame does not follow from the declared shape {declared} with layout {layout}; "
+            "give layout (--layout; rates for a model without a time axis) or input_shape (--input-shape)"
         )
-    last = shown.get("shape", [])[-1:]
-    classes = wishes.classes or ours.get("classes") or (None if reveals == "label" else (_sizes(last) or (None,))[0])
-    if not isinstance(classes, int) or isinstance(classes, bool) or not 1 <= classes <= MOST_CLASSES:
-        raise InputError(f"{where}: does not say how many classes there are; give classes (--class-count)")
-    datatype = given.get("datatype", "FP32")
+    last = output_tensor.get("shape", [])[-1:]
+    classes = options.classes or ours.get("classes") or (None if reveals == "label" else (_sizes(last) or (None,))[0])
+    if not isinstance(classes, int) or isinstance(classes, bool) or not 1 <= classes <= MAX_CLASSES:
+        raise InputError(f"{url}: the metadata does not contain the number of classes; give classes (--class-count)")
+    datatype = input_tensor.get("datatype", "FP32")
     if not isinstance(datatype, str) or datatype not in PROTOCOL:
-        raise EndpointProtocolError(f"{where}: takes {str(datatype)[:40]!r}; expected one of {', '.join(PROTOCOL)}")
+        raise EndpointProtocolError(f"{url}: expected datatype {', '.join(PROTOCOL)}, found {str(datatype)[:40]!r}")
     return Described(
         reveals=reveals,
-        input=given["name"],
+        input=input_tensor["name"],
         datatype=datatype,
-        output=shown["name"],
+        output=output_tensor["name"],
         input_shape=shape,
         classes=classes,
         layout=layout,
@@ -104,23 +104,23 @@ def described(metadata: Any, wishes: Wishes, where: str) -> Described:
     )
 
 
-def _tensor(metadata: dict[str, Any], kind: str, wanted: str | None, where: str) -> dict[str, Any]:
-    """The input or output that the user named, or the only one."""
-    listed = metadata.get(kind) or []
-    if not isinstance(listed, list) or not all(_is_tensor(each) for each in listed):
-        raise EndpointProtocolError(f"{where}: expected {kind} with names and shapes")
-    names = [each["name"] for each in listed]
-    if wanted is None and len(names) == 1:
-        return dict(listed[0])
-    if wanted is None:
-        raise InputError(f"{where}: name one of its {kind} ({_shown(names) or 'it names none'})")
-    if names and wanted not in names:
-        raise InputError(f"{where}: expected one of its {kind} ({_shown(names)}), found {wanted!r}")
-    return dict(listed[names.index(wanted)]) if names else {"name": wanted}
+def _tensor(metadata: dict[str, Any], kind: str, requested: str | None, url: str) -> dict[str, Any]:
+    """The input or output that the user requested, or the only one."""
+    tensors = metadata.get(kind) or []
+    if not isinstance(tensors, list) or not all(_is_tensor(tensor) for tensor in tensors):
+        raise EndpointProtocolError(f"{url}: expected {kind} with names and shapes")
+    names = [tensor["name"] for tensor in tensors]
+    if requested is None and len(names) == 1:
+        return dict(tensors[0])
+    if requested is None:
+        raise InputError(f"{url}: give the name of one of its {kind} ({_quoted(names) or 'it declares none'})")
+    if names and requested not in names:
+        raise InputError(f"{url}: expected one of its {kind} ({_quoted(names)}), found {requested!r}")
+    return dict(tensors[names.index(requested)]) if names else {"name": requested}
 
 
-def _shown(names: list[str]) -> str:
-    """For a message: what drives a terminal is escaped."""
+def _quoted(names: list[str]) -> str:
+    """Names for an error message, with terminal control characters escaped."""
     return ", ".join(repr(name[:100]) for name in names[:20])
 
 
@@ -128,20 +128,20 @@ def _is_tensor(value: Any) -> bool:
     return isinstance(value, dict) and isinstance(value.get("name"), str) and isinstance(value.get("shape", []), list)
 
 
-def _agreed(what: str, wished: str | None, said: Any, where: str) -> Any:
-    if wished is None and said is None:
-        raise InputError(f"{where}: does not say what its output is; give {what} (scores for probabilities)")
-    if wished is not None and said is not None and wished != said:
-        raise InputError(f"{what}: {where} shows {str(said)[:40]!r}, found {wished!r}")
-    return wished or said
+def _agreed(option: str, requested: str | None, declared: Any, url: str) -> Any:
+    if requested is None and declared is None:
+        raise InputError(f"{url}: the metadata does not say what the output is; give {option} (scores: probabilities)")
+    if requested is not None and declared is not None and requested != declared:
+        raise InputError(f"{option}: expected {str(declared)[:40]!r}, as {url} declares, found {requested!r}")
+    return requested or declared
 
 
 def _sizes(shape: list[Any]) -> tuple[int, ...]:
-    """A shape that is known to the last axis, else nothing."""
-    known = all(isinstance(size, int) and not isinstance(size, bool) and 0 < size < 2**31 for size in shape)
-    return tuple(shape) if known else ()
+    """The shape if all of its axes are known, else ()."""
+    all_known = all(isinstance(size, int) and not isinstance(size, bool) and 0 < size < 2**31 for size in shape)
+    return tuple(shape) if all_known else ()
 
 
-def _count(said: dict[str, Any], name: str) -> int | None:
-    value = said.get(name)
+def _count(parameters: dict[str, Any], name: str) -> int | None:
+    value = parameters.get(name)
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

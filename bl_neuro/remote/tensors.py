@@ -1,4 +1,4 @@
-"""Tensors as the Open Inference Protocol v2 carries them: a datatype, a shape, and values in row-major order."""
+"""Tensors in the Open Inference Protocol v2: a datatype, a shape, and values in row-major order."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ DATATYPES: dict[str, str] = {
     "FP32": "<f4",
     "FP64": "<f8",
 }
-"""The protocol's names, and what NumPy calls them; little-endian on the wire."""
+"""The protocol's datatypes and their NumPy names; little-endian."""
 PROTOCOL: dict[str, str] = {**DATATYPES, "UINT16": "<u2", "UINT32": "<u4", "UINT64": "<u8", "FP16": "<f2"}
-"""Also those that are read into a wider one: whole numbers as INT64, FP16 as FP32."""
+"""All datatypes that can be read; unsigned integers are read as INT64 and FP16 as FP32."""
 _OF_TORCH = {
     torch.bool: "BOOL",
     torch.uint8: "UINT8",
@@ -44,28 +44,28 @@ _OF_TORCH = {
 }
 
 _NUMBERS = {bool, int, float}
-"""What JSON's numbers are; true and false stand for BOOL."""
+"""Python types of JSON numbers; true and false represent BOOL."""
 
 
 def datatype_of(tensor: Tensor) -> str:
-    """The protocol's name for the dtype of `tensor`; InputError where it has none here."""
+    """The protocol's datatype of `tensor`; InputError if there is none."""
     if tensor.dtype not in _OF_TORCH:
         raise InputError(f"tensor: expected one of {', '.join(DATATYPES)}, found {tensor.dtype}")
     return _OF_TORCH[tensor.dtype]
 
 
 def to_bytes(tensor: Tensor, datatype: str | None = None) -> bytes:
-    """The values of `tensor`, as the binary extension carries them: in its own datatype, or in one of `PROTOCOL`."""
+    """The values of `tensor` in the binary extension's format, in its own datatype or one of `PROTOCOL`."""
     dtype = PROTOCOL[datatype or datatype_of(tensor)]
     values: NDArray[Any] = tensor.contiguous().numpy().astype(dtype, copy=False)
     return values.tobytes()
 
 
 def from_bytes(
-    values: bytes | memoryview, datatype: str, shape: list[int], known: Mapping[str, str] = DATATYPES
+    values: bytes | memoryview, datatype: str, shape: list[int], datatypes: Mapping[str, str] = DATATYPES
 ) -> Tensor:
-    """The tensor of exactly these bytes; InputError where they are too many or too few, or `datatype` is not known."""
-    dtype, count = _dtype(datatype, known), _count(shape)
+    """The tensor with these bytes; InputError if their number is wrong or `datatype` is unknown."""
+    dtype, count = _dtype(datatype, datatypes), _count(shape)
     if len(values) != count * dtype.itemsize:
         raise InputError(
             f"expected {count * dtype.itemsize} bytes for {datatype} of shape {shape}, found {len(values)}"
@@ -78,30 +78,30 @@ def from_bytes(
     return _tensor(np.frombuffer(values, dtype), shape)
 
 
-def from_json(values: Any, datatype: str, shape: list[int], known: Mapping[str, str] = DATATYPES) -> Tensor:
-    """The tensor of a JSON array, nested or flat; InputError where its values are not `datatype` or too many.
+def from_json(values: Any, datatype: str, shape: list[int], datatypes: Mapping[str, str] = DATATYPES) -> Tensor:
+    """The tensor of a nested or flat JSON array; InputError if its values do not match `datatype` or `shape`.
 
-    It takes memory for the numbers that `shape` promises, whatever else stands in `values`.
+    Memory use is bounded by `shape`, whatever `values` contains.
     """
-    dtype, count = _dtype(datatype, known), _count(shape)
+    dtype, count = _dtype(datatype, datatypes), _count(shape)
     numbers = _numbers(values, shape, count)
     try:
-        found = np.asarray(numbers)
-    except OverflowError as error:  # an integer that no float holds, beside a float
+        array = np.asarray(numbers)
+    except OverflowError as error:  # an integer beyond the float range, beside a float
         raise InputError(f"data: expected {datatype} values, found a larger one") from error
-    if found.dtype.kind not in "biuf":  # an integer that no dtype holds
+    if array.dtype.kind not in "biuf":  # an integer beyond the range of every dtype
         raise InputError(f"data: expected {datatype} values, found a larger one")
     with np.errstate(all="ignore"):
-        taken = found.astype(dtype)
-    if dtype.kind != "f" and not bool((taken == found).all()):
+        converted = array.astype(dtype)
+    if dtype.kind != "f" and not bool((converted == array).all()):
         raise InputError(f"data: expected {datatype} values, found others")
-    return _tensor(taken, shape)
+    return _tensor(converted, shape)
 
 
 def _numbers(values: Any, shape: list[int], count: int) -> list[Any]:
-    """The `count` numbers of a JSON array, opened level by level; nothing is copied that holds more, or other things.
+    """The `count` numbers of a JSON array, flattened level by level; raises before copying a larger level.
 
-    Lists that are not empty are at most as many as the numbers in them, so that each level has `count` items or fewer.
+    There are at most as many non-empty lists as numbers in them, so each level has at most `count` items.
     """
     level = values if isinstance(values, list) else [values]
     for _ in range(max(1, len(shape))):
@@ -115,22 +115,22 @@ def _numbers(values: Any, shape: list[int], count: int) -> list[Any]:
             raise InputError(f"data: expected {count} numbers for shape {shape}, found more")
         level = list(chain.from_iterable(level))
     else:
-        raise InputError(f"data: expected lists nested {len(shape)} deep at most for shape {shape}")
+        raise InputError(f"data: expected at most {len(shape)} levels of nested lists for shape {shape}")
     if len(level) != count:
         raise InputError(f"data: expected {count} numbers for shape {shape}, found {len(level)}")
     return level
 
 
 def to_json(tensor: Tensor) -> list[Any]:
-    """The values in a flat list."""
+    """The values as a flat list."""
     values: list[Any] = tensor.flatten().tolist()
     return values
 
 
-def _dtype(datatype: Any, known: Mapping[str, str]) -> np.dtype[Any]:
-    if not isinstance(datatype, str) or datatype not in known:
-        raise InputError(f"datatype: expected one of {', '.join(known)}, found {str(datatype)[:20]!r}")
-    return np.dtype(known[datatype])
+def _dtype(datatype: Any, datatypes: Mapping[str, str]) -> np.dtype[Any]:
+    if not isinstance(datatype, str) or datatype not in datatypes:
+        raise InputError(f"datatype: expected one of {', '.join(datatypes)}, found {str(datatype)[:20]!r}")
+    return np.dtype(datatypes[datatype])
 
 
 def _count(shape: list[int]) -> int:
@@ -156,21 +156,21 @@ EXTENSION = "packed_spikes"
 
 
 def packing_of(spikes: Tensor) -> Packing:
-    """How `spikes` (T, B, ...) take the least room."""
+    """The most compact packing of `spikes` (T, B, ...)."""
     return "held" if is_held(spikes) else "bits"
 
 
 def pack(spikes: Tensor) -> bytes:
-    """The bits of `spikes` (T, B, ...), uint8 of 0 and 1, in their `packing_of`."""
+    """The bits of `spikes` (T, B, ...), uint8 zeros and ones, in the packing that `packing_of` chooses."""
     frames = spikes[:1] if is_held(spikes) else spikes
     return np.packbits(frames.contiguous().numpy().reshape(-1), bitorder="little").tobytes()
 
 
 def unpack(values: bytes | memoryview, packing: str, shape: list[int]) -> Tensor:
-    """The spikes (T, B, ...) of these bits, uint8; a held frame is one in memory too.
+    """The spikes (T, B, ...) of these bits, uint8; a constant frame is stored in memory once.
 
     Raises:
-        InputError: an unknown packing, too many or too few bytes, or bits left over that are not 0.
+        InputError: the packing is unknown, the number of bytes is wrong, or a padding bit is not 0.
     """
     if packing not in PACKINGS:
         raise InputError(f"packed: expected one of {', '.join(PACKINGS)}, found {str(packing)[:20]!r}")
@@ -180,35 +180,35 @@ def unpack(values: bytes | memoryview, packing: str, shape: list[int]) -> Tensor
         raise InputError(f"expected {(count + 7) // 8} bytes for {count} spikes, found {len(values)}")
     octets = np.frombuffer(values, np.uint8)
     if count % 8 and octets[-1] >> (count % 8):
-        raise InputError("expected 0 in the bits that are left over, found another")
+        raise InputError("expected padding bits of 0, found 1")
     frames = torch.from_numpy(np.unpackbits(octets, count=count, bitorder="little")).reshape(stored)
     return frames.expand(shape)
 
 
-_SHOWN = 64
-"""Characters of a session in a key; a digest tells longer ones apart. Endpoints take keys of 128."""
+_SESSION_PREFIX = 64
+"""Characters of a session name in a key; the digest distinguishes longer names. Endpoints accept 128 characters."""
 
 
 class Keys:
-    """Random keys; or, of a `session`, keys that follow from what is asked: its values, and how often it was asked.
+    """Idempotency keys: random, or for a `session` derived from the values and how often they were queried.
 
-    A session that is asked once more has the same keys, whatever the order and the form in which its queries are sent.
+    A repeated session uses the same keys, whatever the order and encoding of its queries.
     """
 
     def __init__(self, session: str | None) -> None:
         self._session = session
-        self._asked: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()
         self._counting = threading.Lock()
 
     def of(self, values: Tensor, datatype: str) -> str:
-        """The key of a request for `values`, as the endpoint is to read them."""
+        """The key of a request for `values`. datatype: the one in which they are sent."""
         if self._session is None:
             return uuid.uuid4().hex
-        found = hashlib.sha256(f"{self._session} {datatype} {tuple(values.shape)} ".encode())
-        for part in values:  # one after the other: a held frame stays one in memory
-            found.update(part.contiguous().numpy().data)
-        digest = found.hexdigest()[:32]
+        hasher = hashlib.sha256(f"{self._session} {datatype} {tuple(values.shape)} ".encode())
+        for part in values:  # step by step, so that a constant frame is not copied
+            hasher.update(part.contiguous().numpy().data)
+        digest = hasher.hexdigest()[:32]
         with self._counting:
-            number = self._asked[digest]
-            self._asked[digest] += 1
-        return f"{self._session[:_SHOWN]}-{digest}-{number}"
+            number = self._counts[digest]
+            self._counts[digest] += 1
+        return f"{self._session[:_SESSION_PREFIX]}-{digest}-{number}"

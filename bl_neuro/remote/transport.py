@@ -1,4 +1,4 @@
-"""HTTP connections whose answers must be there in time, and whose failed handshakes are told from lost answers."""
+"""HTTP connections with a deadline for complete responses, which distinguish failed handshakes from lost responses."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NewConnectionError
 
-CONNECTING_S, SENDING_S = 10.0, 60.0
-"""Seconds at most for a connection to be made, and for a request to be sent."""
+CONNECT_S, SEND_S = 10.0, 60.0
+"""Maximum seconds for opening a connection, and for sending a request."""
 _FINAL = {
     "HTTP_REQUEST",
     "NO_PROTOCOLS_AVAILABLE",
@@ -28,38 +28,39 @@ _FINAL = {
     "WRONG_SSL_VERSION",
     "WRONG_VERSION_NUMBER",
 }
-"""OpenSSL's reasons that trying again does not change: the two sides speak different protocols."""
+"""OpenSSL's permanent reasons for failure: both sides use different protocols."""
 
 
 def is_final(error: object) -> bool:
-    """Whether a failure of TLS stays: a certificate that is not trusted, or another protocol.
+    """Whether a TLS failure is permanent: an untrusted certificate, or another protocol.
 
-    A server that restarts, or a balancer whose server does, hangs up in the middle of a handshake as well.
+    A restarting server, or a load balancer in front of one, may close the connection during a handshake as well; that
+    failure is not permanent.
     """
     if isinstance(error, ssl.SSLError):
         return isinstance(error, ssl.SSLCertVerificationError) or error.reason in _FINAL
     return not isinstance(error, OSError)  # urllib3's own checks of the certificate
 
 
-class _InTime(io.RawIOBase):
-    """An answer's bytes as they come; TimeoutError once it took the time that one read may take, all reads together."""
+class _DeadlineReader(io.RawIOBase):
+    """Reads a response; TimeoutError if all reads together exceed the timeout of one read."""
 
-    def __init__(self, raw: io.RawIOBase, line: socket.socket) -> None:
-        self._raw, self._line = raw, line
-        allowed = line.gettimeout()
-        self._until = None if allowed is None else time.monotonic() + allowed
+    def __init__(self, raw: io.RawIOBase, connection_socket: socket.socket) -> None:
+        self._raw, self._socket = raw, connection_socket
+        timeout = connection_socket.gettimeout()
+        self._deadline = None if timeout is None else time.monotonic() + timeout
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        if self._until is not None:
-            left = self._until - time.monotonic()
-            if left <= 0:
-                raise TimeoutError("the answer did not come in time")
-            self._line.settimeout(left)
-        found: int | None = self._raw.readinto(buffer)
-        return found
+        if self._deadline is not None:
+            time_left = self._deadline - time.monotonic()
+            if time_left <= 0:
+                raise TimeoutError("the response did not arrive in time")
+            self._socket.settimeout(time_left)
+        count: int | None = self._raw.readinto(buffer)
+        return count
 
     def close(self) -> None:
         self._raw.close()
@@ -69,17 +70,17 @@ class _InTime(io.RawIOBase):
 class _Answer(HTTPResponse):
     def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
         super().__init__(sock, *arguments, **options)
-        self.fp = io.BufferedReader(_InTime(self.fp.detach(), sock))
+        self.fp = io.BufferedReader(_DeadlineReader(self.fp.detach(), sock))
 
 
 class _Plain(HTTPConnection):
     response_class = _Answer
 
     def request(self, *arguments: Any, **options: Any) -> None:
-        """urllib3 would give a body of many megabytes the time that a connection may take to be made."""
+        """Sets a separate timeout for sending, for which urllib3 would use the connect timeout."""
         if self.is_closed:
             self.connect()
-        self.timeout = SENDING_S
+        self.timeout = SEND_S
         super().request(*arguments, **options)
 
 
@@ -90,7 +91,7 @@ class _Secure(_Plain, HTTPSConnection):
         except OSError as error:
             if is_final(error):
                 raise
-            raise NewConnectionError(self, f"the handshake broke off: {error}") from error
+            raise NewConnectionError(self, f"the TLS handshake was interrupted: {error}") from error
 
 
 class _PlainPool(HTTPConnectionPool):
@@ -102,15 +103,15 @@ class _SecurePool(HTTPSConnectionPool):
 
 
 def pool(timeout_s: float, certificates: str | None) -> urllib3.PoolManager:
-    """Connections that are kept open. timeout_s: for an answer, from its first byte's wait to its last byte.
+    """Persistent connections. timeout_s: seconds for a complete response.
 
-    A connection that was not made, TLS included, is a NewConnectionError or a ConnectTimeoutError: nothing was sent.
+    A failure to connect, including TLS, raises NewConnectionError or ConnectTimeoutError; no request was sent then.
     """
-    made = urllib3.PoolManager(
+    manager = urllib3.PoolManager(
         maxsize=32,
-        timeout=urllib3.Timeout(connect=min(CONNECTING_S, timeout_s), read=timeout_s),
+        timeout=urllib3.Timeout(connect=min(CONNECT_S, timeout_s), read=timeout_s),
         retries=False,
         ca_certs=certificates,
     )
-    made.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
-    return made
+    manager.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
+    return manager

@@ -1,4 +1,4 @@
-"""The headline of an audit: does the substrate change leakage? In words, and no more than its verdicts carry."""
+"""The headline of an audit: what leaks, and whether the substrate changes it, as far as its verdicts carry."""
 
 from __future__ import annotations
 
@@ -6,212 +6,255 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bl_neuro.experiment.findings.estimates import SubstrateComparison
-from bl_neuro.experiment.findings.models import AuditRow, Findings
+from bl_neuro.experiment.findings.models import Findings
 from bl_neuro.report.effects import ladder_lines, mitigation_lines
+from bl_neuro.report.leakage import leakage_lead, leakage_lines
 from bl_neuro.report.words import (
     ARITHMETICS,
-    FEW_SEEDS,
-    TARGETS,
-    chance_label,
+    FEW_UNITS,
+    are,
     ends,
     listed,
     many,
     margin_points,
     pair,
-    percent_range,
     points,
-    seeds_needed,
+    units_needed,
     view,
 )
+from bl_neuro.rounding import settled
 
-UNJUDGED = "Not asked"
+NOT_COMPARED = "Not compared"
+ADD_SUBSTRATE = (
+    "With a substrate of the other arithmetic, such as snntorch beside loihi, floating point and fixed point would be "
+    "compared for this model."
+)
 
 
 @dataclass(frozen=True)
 class AuditAnswer:
-    """word: the answer in a word or three. lead: the finding. more: further findings, a sentence or two each."""
+    """What an audit found, in words.
 
+    title: of the report. leakage: what attackers get. question: whether the substrate changes it. word: the answer to
+    that in a word or three. lead: the verdict behind it. more: further findings, a sentence or two each.
+    """
+
+    title: str
+    leakage: str
+    question: str
     word: str
     lead: str
     more: tuple[str, ...]
 
     def __str__(self) -> str:
-        return " ".join((f"{self.word}.", self.lead, *self.more))
+        return " ".join((self.leakage, self.question, f"{self.word}.", self.lead, *self.more))
 
 
 def audit_answer(results: Findings) -> AuditAnswer:
-    """By the first evaluator's attack accuracy; what the others say is told beside it."""
+    """By the first evaluator's attack accuracy; verdicts under the others follow it."""
     compared = main_comparisons(results, results.judge)
     word, lead = _verdict(results, compared)
     more = [
-        *(_other_evaluator(results, each.name) for each in results.evaluators[1:]),
+        *leakage_lines(results),
+        *(_other_evaluator(results, evaluator.name) for evaluator in results.evaluators[1:]),
         _unexpected(results),
-        _leakage(results),
         *ladder_lines(results),
         *mitigation_lines(results),
         _replays(results),
+        _not_run(results),
         _unfinished(results),
     ]
-    return AuditAnswer(word, lead, tuple(text for text in more if text))
+    of = results.dataset.name
+    return AuditAnswer(
+        title=f"What does this model give away of {of}?"
+        if results.of_given_model
+        else f"What do networks give away of {of}, and does the substrate change it?",
+        leakage=leakage_lead(results),
+        question="Does the substrate change what this model gives away?"
+        if results.of_given_model
+        else "Does the substrate change leakage?",
+        word=word,
+        lead=lead,
+        more=tuple(text for text in more if text),
+    )
 
 
 def main_comparisons(results: Findings, evaluator: str) -> list[SubstrateComparison]:
     """Pairs by attack accuracy under one evaluator, but for those that are equal by construction."""
-    return [each for each in _all_comparisons(results, evaluator) if results.is_evidence(each)]
+    return [comparison for comparison in _all_comparisons(results, evaluator) if results.is_evidence(comparison)]
 
 
 def _all_comparisons(results: Findings, evaluator: str) -> list[SubstrateComparison]:
-    return [each for each in results.verdicts if each.evaluator == evaluator and each.measure == "hit"]
+    return [
+        comparison
+        for comparison in results.verdicts
+        if comparison.evaluator == evaluator and comparison.measure == "hit"
+    ]
 
 
 def _verdict(results: Findings, compared: Sequence[SubstrateComparison]) -> tuple[str, str]:
-    margin = margin_points(results.margin)
-    alike = [
-        each
-        for each in results.alike
-        if each.evaluator == results.judge and not results.equal_by_construction(each.substrates)
-    ]
+    """The word, and the sentences behind it."""
     if not compared:
-        if alike:
-            return "No", f"On {_substrates(results)} every inversion scores the same."
-        if len(_names(results)) < 2:
-            return UNJUDGED, f"This audit has one substrate, {_substrates(results)}: there is nothing to compare."
-        arithmetic = results.shared_arithmetic(_names(results))
-        if arithmetic is not None:
-            return UNJUDGED, (
-                f"All substrates here, {_substrates(results)}, compute in {ARITHMETICS[arithmetic]}, so equal "
-                "scores are expected by construction."
-            )
-        return "Not yet known", "No two substrates have finished cells that can be compared."
-    differ = [each for each in compared if each.verdict.verdict == "differs"]
-    same = [each for each in compared if each.verdict.verdict == "equivalent"]
-    open_ = [each for each in compared if each.verdict.verdict == "inconclusive"]
+        return _without_comparisons(results)
+    word, sentences = _of_comparisons(results, compared)
+    if not results.of_given_model:
+        return word, sentences
+    word = f"{word}, for this model" if word in ("Yes", "No") else word
+    return word, f"{sentences} {_of_one_model(results, compared)}"
+
+
+def _of_one_model(results: Findings, compared: Sequence[SubstrateComparison]) -> str:
+    """What the substrates compute in, and what a verdict on one given model is about."""
+    names = dict.fromkeys(name for comparison in compared for name in (*comparison.first, *comparison.second))
+    kinds = {name: kind for name in names if (kind := results.arithmetic.get(name)) is not None}
+    computes = listed([f"{name} computes in {ARITHMETICS[kind]}" for name, kind in kinds.items()])
+    restarts = max(comparison.verdict.difference.seeds for comparison in compared)
+    paired = (
+        f"{'The comparison is' if len(compared) == 1 else 'Comparisons are'} paired over {many(restarts, 'restart')}"
+    )
+    return (
+        f"{computes}{'. ' if computes else ''}{paired} and about this one model: another training of it may come out "
+        "otherwise."
+    )
+
+
+def _without_comparisons(results: Findings) -> tuple[str, str]:
+    names = results.substrates
+    alike = [
+        same
+        for same in results.alike
+        if same.evaluator == results.judge and not results.equal_by_construction(same.substrates)
+    ]
+    if alike:
+        return "No", f"Under the evaluator {results.judge}, every inversion scores the same on {listed(names)}."
+    if len(names) < 2:
+        nothing = f"This audit has one substrate, {listed(names)}: there is nothing to compare."
+        return NOT_COMPARED, f"{nothing} {ADD_SUBSTRATE}" if results.of_given_model else nothing
+    arithmetic = results.shared_arithmetic(names)
+    if arithmetic is not None:
+        return NOT_COMPARED, (
+            f"All substrates here, {listed(names)}, compute in {ARITHMETICS[arithmetic]}, so equal scores are expected "
+            "by construction."
+        )
+    return "Not yet known", "No two substrates have finished cells that can be compared."
+
+
+def _of_comparisons(results: Findings, compared: Sequence[SubstrateComparison]) -> tuple[str, str]:
+    margin, under = margin_points(results.margin), f"Under the evaluator {results.judge},"
+    differ = [comparison for comparison in compared if comparison.verdict.verdict == "differs"]
+    same = [comparison for comparison in compared if comparison.verdict.verdict == "equivalent"]
+    open_ = [comparison for comparison in compared if comparison.verdict.verdict == "inconclusive"]
     total = many(len(compared), "comparison")
     if differ:
-        rest = [f"{_are(len(same))} equivalent within {margin}"] if same else []
-        rest += [f"{_are(len(open_))} open"] if open_ else []
+        rest = [f"{are(len(same))} equivalent within {margin}"] if same else []
+        rest += [f"{are(len(open_))} open"] if open_ else []
         tail = f"; {listed(rest)}" if rest else ""
-        return "Yes", f"A difference was found in {len(differ)} of {total}{tail}. {_largest(differ)}"
+        return "Yes", f"{under} a difference was found in {len(differ)} of {total}{tail}. {_largest(differ)}"
     if not open_:
-        small = sum(each.verdict.found for each in same)
+        small = sum(comparison.verdict.found for comparison in same)
         remark = f" In {small} of them there is a difference, but a smaller one than that." if small else ""
-        return "No", f"In {_all(len(compared))} leakage is equal within {margin}.{remark}"
+        if small and len(same) == 1:
+            remark = " There is a difference, but a smaller one than that."
+        return "No", f"{under} leakage is equal within {margin} in {_all(len(compared))}.{remark}"
+    needed = _needed(results, open_)
     if not same:
-        which = "The one comparison is open" if len(open_) == 1 else f"All {len(open_)} comparisons are open"
-        return "Not yet known", f"No difference was shown, and none was ruled out. {which}: {_needed(open_)}."
-    shown = f"{len(same)} of {total} {'is' if len(same) == 1 else 'are'} equivalent within {margin}"
-    return "Not yet known", f"{shown}; {_are(len(open_))} open: {_needed(open_)}. No difference was shown."
-
-
-def _are(count: int) -> str:
-    return f"{count} {'is' if count == 1 else 'are'}"
+        which = "the one comparison is open" if len(open_) == 1 else f"all {len(open_)} comparisons are open"
+        return "Not yet known", f"{under} no difference was shown, and none was ruled out: {which}; {needed}."
+    return "Not yet known", (
+        f"{under} {len(same)} of {total} {'is' if len(same) == 1 else 'are'} equivalent within {margin} and "
+        f"{are(len(open_))} open; {needed}. No difference was shown."
+    )
 
 
 def _all(count: int) -> str:
     return "the one comparison that was made" if count == 1 else f"each of {count} comparisons"
 
 
-def _needed(compared: Sequence[SubstrateComparison]) -> str:
+def _needed(results: Findings, compared: Sequence[SubstrateComparison]) -> str:
     """What open comparisons need."""
-    most = max(compared, key=lambda each: each.verdict.seeds_needed or 10**9).verdict
-    if most.difference.seeds < FEW_SEEDS:
-        return f"plan {seeds_needed(most)}"
+    most = max((comparison.verdict for comparison in compared), key=lambda verdict: verdict.seeds_needed or 10**9)
+    needed = units_needed(most, results.unit)
+    if most.difference.seeds < FEW_UNITS:
+        return f"plan {needed}"
     up_to = "" if len(compared) == 1 or most.seeds_needed is None else "up to "
-    return f"{'it needs' if len(compared) == 1 else 'they need'} {up_to}{seeds_needed(most)}"
+    return f"{'it needs' if len(compared) == 1 else 'they need'} {up_to}{needed}"
 
 
 def _largest(compared: Sequence[SubstrateComparison]) -> str:
-    found = max(compared, key=lambda each: abs(each.verdict.difference.value))
-    difference = found.verdict.difference
+    largest = max(compared, key=lambda comparison: settled(abs(comparison.verdict.difference.value)))
+    difference = largest.verdict.difference
     side = "more" if difference.value > 0 else "less"
     known = difference.low is not None and difference.high is not None
     interval = f" (difference {ends(difference)}, 95% interval)" if known else ""
+    verb = "gives" if len(largest.first) == 1 else "give"
     return (
-        f"The largest: to {view(found.attack, found.reveals)}, {listed(found.first)} gives away "
-        f"{points(difference.value, False)} points {side} than {listed(found.second)}{interval}."
+        f"The largest: to {view(largest.attack, largest.reveals)}, {listed(largest.first)} {verb} away "
+        f"{points(difference.value, False)} points {side} than {listed(largest.second)}{interval}."
     )
 
 
 def _other_evaluator(results: Findings, name: str) -> str:
-    """How the verdicts come out under another evaluator, and where it contradicts the first."""
+    """How the verdicts come out under another evaluator."""
     compared = main_comparisons(results, name)
     if not compared:
         return ""
-    verdicts = [each.verdict.verdict for each in compared]
-    counts = [(verdicts.count("differs"), "differ" if verdicts.count("differs") > 1 else "differs")]
-    counts += [(verdicts.count("equivalent"), "equivalent"), (verdicts.count("inconclusive"), "open")]
-    said = [
-        f"{count} {word}" if word.startswith("differ") else f"{_are(count)} {word}" for count, word in counts if count
+    verdicts = [comparison.verdict.verdict for comparison in compared]
+    differ = verdicts.count("differs")
+    counts = [
+        *([f"{differ} {'differs' if differ == 1 else 'differ'}"] if differ else []),
+        *([f"{are(count)} equivalent"] if (count := verdicts.count("equivalent")) else []),
+        *([f"{are(count)} open"] if (count := verdicts.count("inconclusive")) else []),
     ]
-    return f"Under the evaluator {name}, of {many(len(compared), 'comparison')} {listed(said)}."
+    if len(counts) == 1:
+        subject = "the one comparison" if len(compared) == 1 else f"all {len(compared)} comparisons"
+        return f"Under the evaluator {name}, {subject} {counts[0].split(' ', 1)[1]}."
+    return f"Under the evaluator {name}, of {len(compared)} comparisons {listed(counts)}."
 
 
 def _unexpected(results: Findings) -> str:
     """Comparisons within one arithmetic that did not come out equal, without a difference being shown."""
-    compared = [each for each in _all_comparisons(results, results.judge) if not results.is_evidence(each)]
-    unequal = [each for each in compared if not each.verdict.identical]
+    within = [
+        comparison for comparison in _all_comparisons(results, results.judge) if not results.is_evidence(comparison)
+    ]
+    unequal = [comparison for comparison in within if not comparison.verdict.identical]
     if not unequal:
         return ""
-    pairs = listed(list(dict.fromkeys(pair(each.first, each.second) for each in unequal)))
+    pairs = listed(list(dict.fromkeys(pair(comparison.first, comparison.second) for comparison in unequal)))
     return (
-        f"Within one arithmetic, {many(len(unequal), 'comparison')} did not come out identical ({pairs}); no "
-        f"difference was shown there, and {'it is' if len(unequal) == 1 else 'they are'} not counted above."
+        f"Within one arithmetic, {many(len(unequal), 'comparison')} did not come out identical under the evaluator "
+        f"{results.judge} ({pairs}); no difference was shown there, and {'it is' if len(unequal) == 1 else 'they are'} "
+        "not counted above."
     )
 
 
-def _leakage(results: Findings) -> str:
-    """What black-box attacks get at all, beside controls and chance."""
-    trained = [row for row in judged_rows(results) if row.target in ("trained", "given")]
-    black = [row for row in trained if row.access == "black_box"] or trained
-    null = [row for row in judged_rows(results) if row.target not in ("trained", "given")]
-    if not black:
-        return ""
-    who = "By queries alone" if black[0].access == "black_box" else "With gradients"
-    said = f"{who}, attackers get pictures that the evaluator {results.judge} recognises in {_values(results, black)}"
-    if null:
-        same = {(row.attack, row.reveals) for row in black}
-        held = [row for row in null if (row.attack, row.reveals) in same] or null
-        kinds = listed(list(dict.fromkeys(TARGETS.get(row.target, row.target) for row in held)))
-        said += f"; the same attacks on {kinds}, {_values(results, held)}"
-    return f"{said}; guessing, {chance_label(results.dataset.chance)}."
-
-
-def judged_rows(results: Findings) -> list[AuditRow]:
-    """Rows that the first evaluator has judged."""
-    return [row for row in results.rows if results.judge in row.evaluators]
-
-
-def _values(results: Findings, rows: Sequence[AuditRow]) -> str:
-    values = [row.evaluators[results.judge].attack_accuracy.value for row in rows]
-    return percent_range(min(values), max(values))
-
-
 def _replays(results: Findings) -> str:
-    said = [
+    lines = [
         f"Spikes on {pair.substrate} are not those on {pair.reference}, which promises them."
-        for each in results.verification
-        for pair in each.pairs
+        for verification in results.verification
+        for pair in verification.pairs
         if pair.promised and not pair.exact
     ]
-    for name in dict.fromkeys(each.substrate for each in results.replays):
-        own = [each for each in results.replays if each.substrate == name]
+    for name in dict.fromkeys(replay.substrate for replay in results.replays):
+        own = [replay for replay in results.replays if replay.substrate == name]
         other = own[0].of
         if results.stands_for.get(name):
-            said.append(f"On {name}, {many(len(own), 'attack')} did the same as on {other} to the last bit.")
+            lines.append(f"On {name}, {many(len(own), 'attack')} did the same as on {other} to the last bit.")
         else:
-            differ = sum(not each.identical for each in own)
-            said.append(f"On {name}, {differ} of {many(len(own), 'attack')} did not do the same as on {other}.")
-    return " ".join(said)
+            differ = sum(not replay.identical for replay in own)
+            lines.append(f"On {name}, {differ} of {many(len(own), 'attack')} did not do the same as on {other}.")
+    return " ".join(lines)
+
+
+def _not_run(results: Findings) -> str:
+    names = list(results.not_run)
+    return f"Not run here, since not installed: {listed(names)}." if names else ""
 
 
 def _unfinished(results: Findings) -> str:
     left = results.cells.planned - results.cells.done
-    return f"{many(left, 'cell')} of {results.cells.planned:,} are not done; they may change this." if left else ""
-
-
-def _names(results: Findings) -> list[str]:
-    return list(dict.fromkeys(row.substrate for row in results.rows if row.target in ("trained", "given")))
-
-
-def _substrates(results: Findings) -> str:
-    return listed(_names(results))
+    if not left:
+        return ""
+    undone = f"{many(left, 'cell')} of {results.cells.planned:,}"
+    return (
+        f"{undone} is not done; it may change this." if left == 1 else f"{undone} are not done; they may change this."
+    )

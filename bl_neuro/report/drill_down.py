@@ -1,4 +1,4 @@
-"""From a row of an audit down to its inversions: every cell with its pictures, its course and what was said of it."""
+"""From a row of an audit down to its inversions: every cell with its pictures, its course and its judgements."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bl_neuro.arrays import FloatArray
 from bl_neuro.drawing.style import data_uri
-from bl_neuro.experiment.findings.models import AuditCell, AuditRow, Findings
+from bl_neuro.experiment.findings.models import OWN, AuditCell, AuditRow, Findings
 from bl_neuro.experiment.findings.pictures import AttackCourse, CellPictures
 from bl_neuro.report import plots, thumbnails
 from bl_neuro.report.words import TARGETS, listed, percent, share, share_ends, view
@@ -23,14 +23,14 @@ MOST_NAMED = 12
 
 @dataclass(frozen=True)
 class Shot:
-    """One cell, or several that came out the same: its inversions side by side, its course, what was said of them."""
+    """One cell, or several that came out the same: its inversions side by side, its course, its judgements."""
 
     title: str
     uri: str
     width: int
     height: int
     alt: str
-    said: tuple[str, ...]
+    lines: tuple[str, ...]
     course: Markup | None
     addresses: tuple[str, ...] = field(compare=False)
 
@@ -56,19 +56,19 @@ def groups(results: Findings, pictures: CellPictures, ink: bool) -> list[Group]:
     for cell in results.inversions:
         key = (cell.target, cell.attack, cell.reveals, cell.rung or "", cell.mitigation or "")
         rows.setdefault((key, cell.substrate), []).append(cell)
-    found: dict[tuple[Key, tuple[Shot, ...]], list[tuple[str, list[Shot]]]] = {}
+    same: dict[tuple[Key, tuple[Shot, ...]], list[tuple[str, list[Shot]]]] = {}
     for (key, substrate), cells in rows.items():
         cells.sort(key=lambda cell: (cell.seed, cell.restart))
         shots = [_shot(results, pictures, ink, cell) for cell in cells]
-        found.setdefault((key, tuple(shots)), []).append((substrate, shots))
-    return [_group(results, key, same) for (key, _), same in found.items()]
+        same.setdefault((key, tuple(shots)), []).append((substrate, shots))
+    return [_group(results, key, substrates) for (key, _), substrates in same.items()]
 
 
 def _group(results: Findings, key: Key, same: list[tuple[str, list[Shot]]]) -> Group:
     """same: substrates on which the row came out the same, each with its cells."""
     target, attack, reveals, rung, mitigation = key
     further = [
-        *([] if target in ("trained", "given") else [TARGETS.get(target, target)]),
+        *([] if target in OWN else [TARGETS.get(target, target)]),
         *([f"rung {rung}"] if rung else []),
         *([mitigation] if mitigation else []),
     ]
@@ -85,25 +85,25 @@ def _group(results: Findings, key: Key, same: list[tuple[str, list[Shot]]]) -> G
 
 
 def _row(results: Findings, *name: str) -> AuditRow | None:
-    return next((row for row in results.rows if (row.target, row.substrate, row.attack, row.reveals) == name), None)
+    return next((row for row in results.rows if row.name == name), None)
 
 
 def _shot(results: Findings, pictures: CellPictures, ink: bool, cell: AuditCell) -> Shot:
     names = [results.dataset.class_names[label] for label in cell.classes]
     png, width, height = thumbnails.side_by_side(pictures.images(cell.address), ink)
-    said = [_recognised(name, names, judged.hits) for name, judged in cell.evaluators.items()]
+    lines = [_recognised(name, names, judged.hits) for name, judged in cell.evaluators.items()]
     if cell.target_answers is not None:
         own = sum(answer == label for answer, label in zip(cell.target_answers, cell.classes))
-        said.append(f"The target itself names {own} of {len(names)}.")
-    said.append(f"{cell.queries / len(names):,.0f} queries a class, {cell.status.replace('_', ' ')}.")
+        lines.append(f"The target itself names {own} of {len(names)}.")
+    lines.append(f"{cell.queries / len(names):,.0f} queries per class, {cell.status.replace('_', ' ')}.")
     course = pictures.course(cell.address, results.judge)
     return Shot(
-        title=f"Seed {cell.seed}, restart {cell.restart}",
+        title=f"Restart {cell.restart}" if cell.target == "given" else f"Seed {cell.seed}, restart {cell.restart}",
         uri=data_uri(png, "image/png"),
         width=width,
         height=height,
         alt=f"inversions of class{'es' if len(names) > 1 else ''} {_named(names)}",
-        said=tuple(said),
+        lines=tuple(lines),
         course=None if course is None or len(course.queries) < 2 else _course(course, results.judge),
         addresses=(cell.address,),
     )
@@ -111,9 +111,9 @@ def _shot(results: Findings, pictures: CellPictures, ink: bool, cell: AuditCell)
 
 def _recognised(evaluator: str, names: Sequence[str], hits: Sequence[int]) -> str:
     """Which inversions an evaluator recognises."""
-    found = [name for name, hit in zip(names, hits) if hit]
-    which = f": {_named(found)}" if 0 < len(found) < len(names) else ""
-    return f"{evaluator} recognises {len(found)} of {len(names)}{which}."
+    recognised = [name for name, hit in zip(names, hits) if hit]
+    which = f": {_named(recognised)}" if 0 < len(recognised) < len(names) else ""
+    return f"{evaluator} recognises {len(recognised)} of {len(names)}{which}."
 
 
 def _named(names: Sequence[str]) -> str:
@@ -126,6 +126,6 @@ def _course(course: AttackCourse, evaluator: str) -> Markup:
     values: FloatArray = course.confidence
     return plots.course_mark(
         values.tolist(),
-        f"Mean confidence of {evaluator}: {percent(float(values[0]))} at {course.queries[0]:,.0f} queries a class, "
+        f"Mean confidence of {evaluator}: {percent(float(values[0]))} at {course.queries[0]:,.0f} queries per class, "
         f"{percent(float(values[-1]))} at {course.queries[-1]:,.0f}",
     )

@@ -1,4 +1,4 @@
-"""What steps of deployment and mitigations do, for the headline: under the judge, and where others say no."""
+"""What steps of deployment and mitigations do, for the headline: under the judge, and where others disagree."""
 
 from __future__ import annotations
 
@@ -8,57 +8,65 @@ from bl_neuro.attacks.registry import attack_title
 from bl_neuro.experiment.findings.estimates import LadderFinding, MitigationFinding, Verdict
 from bl_neuro.experiment.findings.models import Findings
 from bl_neuro.report.views import mitigation_cases
-from bl_neuro.report.words import limits_queries, listed, many, mitigation, points, view
+from bl_neuro.report.words import limits_queries, listed, mitigation, points, view
+from bl_neuro.rounding import settled
 
 
 def disagree(one: Verdict, other: Verdict) -> bool:
-    """Whether two evaluators say different things: found or not, beyond the margin or not, more or less."""
+    """Whether two evaluators disagree: on whether a difference was found, whether beyond the margin, or its sign."""
     if not (one.found or other.found):
         return False
-    same_side = (one.difference.value > 0) == (other.difference.value > 0)
+    same_side = (settled(one.difference.value) > 0) == (settled(other.difference.value) > 0)
     return (one.found, one.verdict) != (other.found, other.verdict) or not same_side
 
 
 def ladder_lines(results: Findings) -> list[str]:
     """The steps of deployment that change leakage, as far as was shown."""
-    said, none = [], []
-    hits = [each for each in results.ladder if each.measure == "hit"]
-    for ladder in (each for each in hits if each.evaluator == results.judge):
+    lines, unchanged = [], []
+    hits = [ladder for ladder in results.ladder if ladder.measure == "hit"]
+    for ladder in (ladder for ladder in hits if ladder.evaluator == results.judge):
         attack = attack_title(ladder.attack)
-        same = [each for each in hits if (each.attack, each.reveals) == (ladder.attack, ladder.reveals)]
-        otherwise = [text for each in same if each.evaluator != results.judge for text in _steps_against(ladder, each)]
-        found = [each for each in ladder.steps if each.change.found]
-        if found:
-            steps = _steps(ladder, [(each.name, points(each.change.difference.value) + " points") for each in found])
-            within = ", by less than the margin" if all(each.change.verdict == "equivalent" for each in found) else ""
-            verb = "changes" if len(found) == 1 else "change"
-            said.append(_joined(f"Of the steps of deployment, {steps} {verb} what {attack} gets{within}.", otherwise))
-        elif otherwise:
-            said.append(_joined(_no_step([attack]), otherwise))
+        same = [other for other in hits if (other.attack, other.reveals) == (ladder.attack, ladder.reveals)]
+        against = [text for other in same if other.evaluator != results.judge for text in _steps_against(ladder, other)]
+        changed = [step for step in ladder.steps if step.change.found]
+        if changed:
+            named = [(step.name, points(step.change.difference.value) + " points") for step in changed]
+            within = ", by less than the margin" if all(s.change.verdict == "equivalent" for s in changed) else ""
+            verb = "changes" if len(changed) == 1 else "change"
+            line = (
+                f"Under the evaluator {results.judge}, of the steps of deployment, {_steps(ladder, named)} {verb} what "
+                f"{attack} gets{within}."
+            )
+            lines.append(" ".join((line, *against)))
+        elif against:
+            lines.append(" ".join((_no_step([attack], results.judge), *against)))
         else:
-            none.append(attack)
-    return [*said, _no_step(none)] if none else said
+            unchanged.append(attack)
+    return [*lines, _no_step(unchanged, results.judge)] if unchanged else lines
 
 
-def _no_step(attacks: Sequence[str]) -> str:
+def _no_step(attacks: Sequence[str], evaluator: str) -> str:
     get = "gets" if len(attacks) == 1 else "get"
-    return f"No single step of deployment was shown to change what {listed(list(attacks))} {get}."
+    return (
+        f"Under the evaluator {evaluator}, no single step of deployment was shown to change what "
+        f"{listed(list(attacks))} {get}."
+    )
 
 
 def _steps_against(ladder: LadderFinding, other: LadderFinding) -> list[str]:
-    """The steps of which another evaluator says something else."""
-    changes = {each.name: each.change for each in other.steps}
+    """The steps on which another evaluator disagrees."""
+    changes = {step.name: step.change for step in other.steps}
     apart = [
-        (each.name, _came_out(changes[each.name]))
-        for each in ladder.steps
-        if each.name in changes and disagree(each.change, changes[each.name])
+        (step.name, _outcome(changes[step.name]))
+        for step in ladder.steps
+        if step.name in changes and disagree(step.change, changes[step.name])
     ]
-    return [f"Not so under {other.evaluator}: {_steps(ladder, apart)}."] if apart else []
+    return [f"The evaluator {other.evaluator} disagrees on {_steps(ladder, apart)}."] if apart else []
 
 
-def _steps(ladder: LadderFinding, said: Iterable[tuple[str, str]]) -> str:
+def _steps(ladder: LadderFinding, named: Iterable[tuple[str, str]]) -> str:
     words = {level.rung: level.step for level in ladder.levels}
-    return listed([f"“{words[name]}” ({text})" for name, text in said])
+    return listed([f"“{words[name]}” ({text})" for name, text in named])
 
 
 def mitigation_lines(results: Findings) -> list[str]:
@@ -77,19 +85,20 @@ def _best(cases: list[list[MitigationFinding]], judge: str, leave: str) -> str:
     shown = _removing(_under(cases, judge))
     if not shown:
         count = len({(case[0].mitigation, case[0].setting) for case in cases})
-        none = f"None of {many(count, 'mitigation')}{leave} was shown to remove leakage."
-        names = dict.fromkeys(each.evaluator for case in cases for each in case if each.evaluator != judge)
-        found = [(name, _removing(_under(cases, name))) for name in names]
-        return _joined(none, [f"Not so under {name}: {_most(own)}." for name, own in found if own])
+        which = "the one mitigation" if count == 1 else f"none of {count} mitigations"
+        none = f"Under the evaluator {judge}, {which}{leave} was {'not ' if count == 1 else ''}shown to remove leakage."
+        names = dict.fromkeys(tried.evaluator for case in cases for tried in case if tried.evaluator != judge)
+        others = [(name, _removing(_under(cases, name))) for name in names]
+        return " ".join((none, *(f"The evaluator {name} disagrees: {_most(own)}." for name, own in others if own)))
     best = max(shown, key=_removed)
     lost = None if best.accuracy is None else best.accuracy.lost
     cost = "" if lost is None else f", at a cost of {points(lost.value, False)} points of the target’s accuracy"
-    said = (
-        f"Of the mitigations{leave}, “{mitigation(best.mitigation, best.setting)}” removes most: "
-        f"{points(_removed(best), False)} points from {view(best.attack, best.reveals)}{cost}."
+    line = (
+        f"Under the evaluator {judge}, of the mitigations{leave}, “{mitigation(best.mitigation, best.setting)}” "
+        f"removes most: {points(_removed(best), False)} points from {view(best.attack, best.reveals)}{cost}."
     )
     own = next(case for case in cases if best in case)
-    return _joined(said, [text for other in own if other is not best for text in _against(best, other)])
+    return " ".join((line, *(text for other in own if other is not best for text in _against(best, other))))
 
 
 def _caps(cases: list[list[MitigationFinding]], judge: str) -> str:
@@ -97,45 +106,41 @@ def _caps(cases: list[list[MitigationFinding]], judge: str) -> str:
     if shown:
         least, most = (points(pick(map(_removed, shown)), False) for pick in (min, max))
         span = f"{most} points" if least == most else f"{least} to {most} points"
-        said = f"Caps on queries remove {span}, and hold honest users to the same number."
+        line = f"Under the evaluator {judge}, caps on queries remove {span}, and hold honest users to the same number."
     else:
-        said = "No cap on queries was shown to remove leakage."
+        line = f"Under the evaluator {judge}, no cap on queries was shown to remove leakage."
     apart = []
     for case in cases:
-        own = next((each for each in case if each.evaluator == judge), None)
+        own = next((tried for tried in case if tried.evaluator == judge), None)
         apart += [] if own is None else [text for other in case if other is not own for text in _against(own, other)]
-    return _joined(said, apart)
+    return " ".join((line, *apart))
 
 
 def _against(own: MitigationFinding, other: MitigationFinding) -> list[str]:
     if not disagree(own.leakage.removed, other.leakage.removed):
         return []
-    said = f"“{mitigation(own.mitigation, own.setting)}” against {view(own.attack, own.reveals)}"
-    return [f"Not so under {other.evaluator}: {said} ({_came_out(other.leakage.removed)})."]
+    case = f"“{mitigation(own.mitigation, own.setting)}” against {view(own.attack, own.reveals)}"
+    return [f"The evaluator {other.evaluator} disagrees on {case} ({_outcome(other.leakage.removed)})."]
 
 
 def _most(shown: list[MitigationFinding]) -> str:
     best = max(shown, key=_removed)
-    said = f"“{mitigation(best.mitigation, best.setting)}” removes {points(_removed(best), False)} points"
-    return f"{said} from {view(best.attack, best.reveals)}{', the most of several' if len(shown) > 1 else ''}"
+    removes = f"“{mitigation(best.mitigation, best.setting)}” removes {points(_removed(best), False)} points"
+    return f"{removes} from {view(best.attack, best.reveals)}{', the most of several' if len(shown) > 1 else ''}"
 
 
-def _came_out(found: Verdict) -> str:
-    word = "not shown" if not found.found else "beyond the margin" if found.verdict == "differs" else "a small one"
-    return f"{points(found.difference.value)} points, {word}"
+def _outcome(verdict: Verdict) -> str:
+    word = "not shown" if not verdict.found else "beyond the margin" if verdict.verdict == "differs" else "a small one"
+    return f"{points(verdict.difference.value)} points, {word}"
 
 
 def _under(cases: list[list[MitigationFinding]], evaluator: str) -> list[MitigationFinding]:
-    return [each for case in cases for each in case if each.evaluator == evaluator]
+    return [tried for case in cases for tried in case if tried.evaluator == evaluator]
 
 
 def _removing(tried: list[MitigationFinding]) -> list[MitigationFinding]:
-    return [each for each in tried if each.leakage.removed.found and _removed(each) > 0]
+    return [finding for finding in tried if finding.leakage.removed.found and _removed(finding) > 0]
 
 
 def _removed(tried: MitigationFinding) -> float:
-    return tried.leakage.removed.difference.value
-
-
-def _joined(said: str, otherwise: Sequence[str]) -> str:
-    return " ".join((said, *otherwise))
+    return settled(tried.leakage.removed.difference.value)

@@ -2,90 +2,152 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from bl_neuro.experiment.findings.models import Findings
 from bl_neuro.mitigations.registry import installed_mitigation
-from bl_neuro.report.overlap import overlap_sentence
-from bl_neuro.report.views import OWN
 from bl_neuro.report.words import limits_queries, listed, many, margin_points
 
 SMALL = 16 * 16
 """Pixels up to which pictures are small."""
+ENOUGH_TARGETS = 12
+"""Target seeds from which a difference of 5 to 10 points can be seen."""
+
+
+def conclusions(results: Findings) -> list[str]:
+    """What the result supports, a sentence or two each."""
+    targets = "this one model" if results.of_given_model else "these targets"
+    supported = [
+        f"What these attacks, at these costs, got out of {targets}, as these evaluators see it. A better attack or a "
+        "larger budget may get more: these are lower bounds on what can be taken.",
+        "What the attacker needed for it: the access, the view and the queries of each row.",
+    ]
+    if any(not row.own for row in results.rows):
+        supported.append(
+            "How much of it the null controls do not explain: the distance between a row and its control, not between "
+            "a row and zero."
+        )
+    return supported
 
 
 def limits(results: Findings) -> list[str]:
-    """A sentence or two each."""
-    found = [
-        "These attacks bring out class prototypes, what a network holds to be typical of a class, and not members of "
-        "the training data; nothing here tests membership.",
+    """What the result does not say, a sentence or two each."""
+    return [
+        "These attacks bring out class prototypes, what a network holds to be typical of a class, and barely anything "
+        "of individual members of the training data (nearest-sample membership AUC .51 on digits). This audit does not "
+        "test membership.",
         "Figures are lower bounds: a better attack or a larger budget may get more. A low figure proves nothing.",
-        "An evaluator’s word is not the truth. Substrates are compared only under the same evaluator, and a verdict "
-        "that evaluators do not share is weak.",
+        "A low figure does not mean safety: it means that these attacks did not succeed at these costs.",
+        "Target success is not leakage: a target that is fooled has not given away data.",
+        *_of_evaluators(results),
+        *_of_targets(results),
+        *_of_endpoints(results),
+        *_of_what_was_not_run(results),
+        *_of_mitigations(results),
+        *_of_replays(results),
+        f"A difference within {margin_points(results.margin)} is taken not to matter; a smaller margin needs more "
+        f"{results.unit}s.",
+        *_of_pictures(results),
+    ]
+
+
+def overlap_sentence(results: Findings) -> str:
+    """How much of the target's training data the evaluators share."""
+    if results.overlap is not None:
+        return results.overlap.sentence
+    if results.training_data_known:
+        return "The evaluators were trained on samples that the targets were not trained on."
+    return "The training data of the model is not known, and so it is not known how much of it the evaluators share."
+
+
+def _of_evaluators(results: Findings) -> list[str]:
+    texts = [
+        "An evaluator’s judgement is not the truth. Substrates are compared only under the same evaluator, and a "
+        "verdict that evaluators do not share is weak."
     ]
     if len(results.evaluators) == 1:
-        found.append("One evaluator judged: the same inversions can score far apart under another one.")
+        texts.append(
+            f"One evaluator, {results.judge}, judged: the same inversions can score far apart under another one."
+        )
+    return texts
+
+
+def _of_targets(results: Findings) -> list[str]:
+    if results.of_given_model:
+        return [
+            overlap_sentence(results),
+            "One given model was attacked: nothing here says how another training of it would come out.",
+        ]
     seeds = len(results.seeds)
-    if any(row.target == "given" for row in results.rows):
-        found.append(overlap_sentence(results))
-        found.append("One given model was attacked: nothing here says how another training of it would come out.")
-    elif seeds < 12:
-        found.append(
-            f"{many(seeds, 'target seed')} {'is' if seeds == 1 else 'are'} few: targets are the independent unit, "
-            "and 12 or more are needed to see a difference of 5 to 10 points."
-        )
-    for endpoint in results.experiment.get("endpoints") or ():
-        found.append(
-            f"{endpoint['name']} is the endpoint {endpoint['url']}: what runs behind it, and that it was the same "
-            "throughout, is its operator’s word."
-        )
-    if not any(row.target not in OWN for row in results.rows):
-        found.append("No null control was run: what evaluators credit to networks with nothing to leak is not known.")
+    if seeds >= ENOUGH_TARGETS:
+        return []
+    return [
+        f"{many(seeds, 'target seed')} {'is' if seeds == 1 else 'are'} few: targets are the independent unit, and "
+        f"{ENOUGH_TARGETS} or more are needed to see a difference of 5 to 10 points."
+    ]
+
+
+def _of_endpoints(results: Findings) -> list[str]:
+    return [
+        f"{endpoint['name']} is the endpoint {endpoint['url']}: what runs behind it, and that it was the same "
+        "throughout, is its operator’s statement."
+        for endpoint in results.experiment.get("endpoints") or ()
+    ]
+
+
+def _of_what_was_not_run(results: Findings) -> list[str]:
+    texts = [f"{name} was left out, so nothing here is about it: {reason}." for name, reason in results.not_run.items()]
+    if all(row.own for row in results.rows):
+        texts.append("No null control was run: what evaluators credit to networks with nothing to leak is not known.")
     if not results.ladder:
-        found.append("No ladder was run: where substrates differ, this does not say which step of deployment does it.")
-    if results.mitigations == []:
-        found.append("No mitigation was measured.")
-    found += _of_mitigations(results)
-    for name, other in results.stands_for.items():
-        checked = sum(each.substrate == name for each in results.replays)
-        found.append(
-            f"{name} was replayed in {many(checked, 'attack')}, all identical to {other}, whose figures stand for it; "
-            "what was not replayed rests on both computing the same."
-        )
-    found.append(
-        f"A difference within {margin_points(results.margin)} is taken not to matter; whoever cares about less "
-        "needs a smaller margin and more target seeds."
-    )
-    pixels = 1
-    for side in results.dataset.shape[1:]:
-        pixels *= side
-    if pixels <= SMALL:
-        shape = "×".join(map(str, results.dataset.shape[1:]))
-        found.append(f"Pictures of {shape} pixels have few details to hide: larger data may behave otherwise.")
-    return found
+        texts.append("No ladder was run: where substrates differ, this does not say which step of deployment does it.")
+    if not results.mitigations:
+        texts.append("No mitigation was measured.")
+    return texts
 
 
 def _of_mitigations(results: Findings) -> list[str]:
-    found = []
-    if any(installed_mitigation(each.mitigation).averages_out for each in results.mitigations):
-        found.append(
+    texts = []
+    if any(installed_mitigation(finding.mitigation).averages_out for finding in results.mitigations):
+        texts.append(
             "Noise, and which input spikes are left out, is drawn anew in every answer: an attacker who asks the same "
             "input again averages it away at the price of queries; the attacks here do not, so what is removed is an "
             "upper bound."
         )
     capped = {
-        (each.substrate, each.attack, each.reveals) for each in results.mitigations if limits_queries(each.mitigation)
+        (tried.substrate, tried.attack, tried.reveals)
+        for tried in results.mitigations
+        if limits_queries(tried.mitigation)
     }
     if capped:
-        own = [row for row in results.rows if row.target in OWN and row.budget_per_class is not None]
         budgets = sorted(
             {
-                round((row.budget_per_class or 0) * len(results.dataset.inverted))
-                for row in own
-                if (row.substrate, row.attack, row.reveals) in capped
+                round(row.budget_per_class * len(results.dataset.inverted))
+                for row in results.own_rows
+                if row.budget_per_class is not None and row.name[1:] in capped
             }
         )
-        budget = f"a budget of {listed([f'{each:,}' for each in budgets])} queries" if budgets else "these budgets"
-        found.append(
+        budget = f"a budget of {listed([f'{count:,}' for count in budgets])} queries" if budgets else "these budgets"
+        texts.append(
             f"Query caps are measured against {budget} for all classes together; honest users are capped too, and a "
             "second account has a cap of its own."
         )
-    return found
+    return texts
+
+
+def _of_replays(results: Findings) -> list[str]:
+    texts = []
+    for name, other in results.stands_for.items():
+        count = sum(replay.substrate == name for replay in results.replays)
+        texts.append(
+            f"{name} was replayed in {many(count, 'attack')}, {'identical' if count == 1 else 'all identical'} to "
+            f"{other}, whose figures stand for it; what was not replayed rests on both computing the same."
+        )
+    return texts
+
+
+def _of_pictures(results: Findings) -> list[str]:
+    if prod(results.dataset.shape[1:]) > SMALL:
+        return []
+    shape = "×".join(map(str, results.dataset.shape[1:]))
+    return [f"Pictures of {shape} pixels have few details to hide: larger data may behave otherwise."]

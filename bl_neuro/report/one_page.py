@@ -1,12 +1,12 @@
-"""An audit on one page of Markdown: the verdict, every pair, the matrix, the ladder, controls, limits."""
+"""An audit on one page of Markdown: what leaks, the verdict, every pair, the ladder, controls, limits."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
 from bl_neuro.experiment.findings.estimates import IdenticalSubstrates, LadderFinding, Verdict
-from bl_neuro.experiment.findings.models import Findings
-from bl_neuro.report import views as audit_views
+from bl_neuro.experiment.findings.models import Findings, Unit
+from bl_neuro.report import views
 from bl_neuro.report.answer import audit_answer
 from bl_neuro.report.limits import limits
 from bl_neuro.report.words import (
@@ -20,6 +20,8 @@ from bl_neuro.report.words import (
     footing,
     judged,
     listed,
+    many,
+    margin_points,
     mitigation,
     pair,
     points,
@@ -33,11 +35,12 @@ def one_page(results: Findings) -> str:
     """The page, as text that ends in a newline."""
     answer = audit_answer(results)
     parts = [
-        f"# Does the substrate change what networks give away of {_plain(results.dataset.name)}?",
-        f"**{answer.word}.** {_plain(answer.lead)}",
+        f"# {_plain(answer.title)}",
+        _plain(answer.leakage),
+        f"{_plain(answer.question)} **{answer.word}.** {_plain(answer.lead)}",
         "\n".join(f"- {_plain(text)}" for text in answer.more),
-        *_pairs(results),
         *_matrix(results),
+        *_pairs(results),
         *_ladders(results),
         *_controls(results),
         *_mitigations(results),
@@ -56,110 +59,106 @@ def _made_by(command: str | None) -> str:
     return f"Made by {_plain(command)}" if "`" in command else f"Made by `{command}`"
 
 
+def _matrix(results: Findings) -> list[str]:
+    rows = []
+    for line in views.matrix(results):
+        cells = []
+        for name in results.substrates:
+            row = line.rows.get(name)
+            measures = None if row is None else row.evaluators.get(results.judge)
+            accuracy = None if measures is None else measures.attack_accuracy
+            cells.append("–" if accuracy is None else f"{share(accuracy)} ({share_ends(accuracy)})")
+        rows.append([view(line.attack, line.reveals), *cells])
+    note = f"Under {results.judge}, with 95% intervals; guessing scores {chance_label(results.dataset.chance)}."
+    return ["## Attack accuracy", note, _table(["attack", *results.substrates], rows)] if rows else []
+
+
 def _pairs(results: Findings) -> list[str]:
     rows = []
-    for group in audit_views.pair_groups(results):
-        alike = [each for each in group.alike if each.evaluator == results.judge]
-        rows += [[group.title, listed(each.substrates), "0.0", "", _identical(results, each)] for each in alike]
-        for each in group.compared:
-            if each.evaluator == results.judge:
-                found = each.verdict
-                said = [points(found.difference.value), ends(found.difference), _verdict(found)]
-                rows.append([group.title, pair(each.first, each.second), *said])
+    for group in views.pair_groups(results):
+        alike = [same for same in group.alike if same.evaluator == results.judge]
+        rows += [[group.title, listed(same.substrates), "0.0", "", _identical(results, same)] for same in alike]
+        for comparison in group.compared:
+            if comparison.evaluator == results.judge:
+                names = pair(comparison.first, comparison.second)
+                rows.append([group.title, names, *_change(comparison.verdict, results.unit)])
     if not rows:
         return []
-    margin = points(results.margin, False)
-    note = f"Attack accuracy under {results.judge}, in points; margin {margin}; {len(results.seeds)} target seeds."
+    units = "paired over the restarts of one model"
+    if not results.of_given_model:
+        units = many(len(results.seeds), "target seed")
+    note = f"Attack accuracy under {results.judge}, in points; margin {margin_points(results.margin)}; {units}."
     return ["## Pairs of substrates", note, _table(["attack", "substrates", "difference", "95%", "verdict"], rows)]
 
 
-def _matrix(results: Findings) -> list[str]:
-    names = audit_views.substrates(results)
-    rows = []
-    for line in audit_views.matrix(results):
-        cells = []
-        for name in names:
-            row = line.rows.get(name)
-            found = None if row is None else row.evaluators.get(results.judge)
-            cells.append(
-                "–" if found is None else f"{share(found.attack_accuracy)} ({share_ends(found.attack_accuracy)})"
-            )
-        rows.append([view(line.attack, line.reveals), *cells])
-    note = f"Under {results.judge}; guessing scores {chance_label(results.dataset.chance)}."
-    return ["## Attack accuracy", note, _table(["attack", *names], rows)] if rows else []
-
-
 def _ladders(results: Findings) -> list[str]:
-    hits = [each for each in results.ladder if each.measure == "hit"]
-    own = [each for each in hits if each.evaluator == results.judge]
-    parts = [
-        _ladder(
-            ladder,
-            [
-                each
-                for each in hits
-                if each is not ladder and (each.attack, each.reveals) == (ladder.attack, ladder.reveals)
-            ],
-        )
-        for ladder in own
-    ]
-    if any(level.rung.startswith("reveals") for each in own for level in each.levels):
+    hits = [ladder for ladder in results.ladder if ladder.measure == "hit"]
+    own = [ladder for ladder in hits if ladder.evaluator == results.judge]
+    parts = []
+    for ladder in own:
+        key = (ladder.attack, ladder.reveals)
+        others = [other for other in hits if other is not ladder and (other.attack, other.reveals) == key]
+        parts.append(_ladder(ladder, others, results.unit))
+    if any(level.rung.startswith("reveals") for ladder in own for level in ladder.levels):
         parts.append(SHOWN_LESS)
     return parts
 
 
-def _ladder(ladder: LadderFinding, others: Sequence[LadderFinding]) -> str:
+def _ladder(ladder: LadderFinding, others: Sequence[LadderFinding], unit: Unit) -> str:
     """others: the same under other evaluators."""
     empty = [""] * len(others)
     rows = [[ladder.levels[0].rung, share(ladder.levels[0].estimate), "", "", "", *empty]]
-    named = [{each.name: each.change for each in other.steps} for other in others]
+    named = [{step.name: step.change for step in other.steps} for other in others]
     for level, step in zip(ladder.levels[1:], ladder.steps):
-        said = [_short(changes[step.name]) if step.name in changes else "" for changes in named]
-        rows.append([level.rung, share(level.estimate), *_change(step.change), *said])
-    rows.append(["in all", "", *_change(ladder.total), *(_short(other.total) for other in others)])
-    columns = ["step", "level", "change", "95%", "verdict", *(f"under {each.evaluator}" for each in others)]
-    return f"## Which step does it: {_plain(view(ladder.attack, ladder.reveals))}\n\n{_table(columns, rows)}"
+        further = [_short(changes[step.name], unit) if step.name in changes else "" for changes in named]
+        rows.append([level.rung, share(level.estimate), *_change(step.change, unit), *further])
+    rows.append(["in all", "", *_change(ladder.total, unit), *(_short(other.total, unit) for other in others)])
+    columns = ["step", "level", "change", "95%", "verdict", *(f"under {other.evaluator}" for other in others)]
+    title = _plain(view(ladder.attack, ladder.reveals))
+    return f"## Which step does it: {title}\n\nUnder {ladder.evaluator}.\n\n{_table(columns, rows)}"
 
 
-def _change(found: Verdict) -> list[str]:
-    return [points(found.difference.value), ends(found.difference), _verdict(found)]
+def _change(verdict: Verdict, unit: Unit) -> list[str]:
+    return [points(verdict.difference.value), ends(verdict.difference), _verdict(verdict, unit)]
 
 
-def _short(found: Verdict) -> str:
-    return f"{points(found.difference.value)}, {_verdict(found)}"
+def _short(verdict: Verdict, unit: Unit) -> str:
+    return f"{points(verdict.difference.value)}, {_verdict(verdict, unit)}"
 
 
 def _controls(results: Findings) -> list[str]:
     rows = [
         [
-            each.kind.replace("_", " "), f"{view(each.attack, each.reveals)}, {each.substrate}",
-            f"{share(each.estimate)} ({share_ends(each.estimate)})", against_chance(each),
+            control.kind.replace("_", " "), f"{view(control.attack, control.reveals)}, {control.substrate}",
+            f"{share(control.estimate)} ({share_ends(control.estimate)})", against_chance(control),
         ]
-        for each in results.controls
-        if each.evaluator == results.judge
+        for control in results.controls
+        if control.evaluator == results.judge
     ]  # fmt: skip
-    return ["## Null controls", _table(["control", "attack", "attack accuracy", "chance"], rows)] if rows else []
+    columns = ["control", "attack", f"attack accuracy under {results.judge}", "chance"]
+    return ["## Null controls", _table(columns, rows)] if rows else []
 
 
-def _identical(results: Findings, alike: IdenticalSubstrates) -> str:
-    return "identical by construction" if results.equal_by_construction(alike.substrates) else "identical"
+def _identical(results: Findings, same: IdenticalSubstrates) -> str:
+    return "identical by construction" if results.equal_by_construction(same.substrates) else "identical"
 
 
-def _verdict(found: Verdict) -> str:
+def _verdict(verdict: Verdict, unit: Unit) -> str:
     """The verdict in words."""
-    return f"{judged(found)}: {footing(found)}" if footing(found) else judged(found)
+    remark = footing(verdict, unit)
+    return f"{judged(verdict)}: {remark}" if remark else judged(verdict)
 
 
 def _mitigations(results: Findings) -> list[str]:
     rows = []
-    names = [each.name for each in results.evaluators]
-    for case in audit_views.mitigation_cases(results.mitigations):
-        one = case[0]
-        lost = None if one.accuracy is None else one.accuracy.lost
-        removed = {each.evaluator: _effect(each.leakage.removed) for each in case}
+    names = [evaluator.name for evaluator in results.evaluators]
+    for case in views.mitigation_cases(results.mitigations):
+        first = case[0]
+        lost = None if first.accuracy is None else first.accuracy.lost
+        removed = {tried.evaluator: _effect(tried.leakage.removed, results.unit) for tried in case}
         rows.append(
             [
-                mitigation(one.mitigation, one.setting), f"{view(one.attack, one.reveals)}, {one.substrate}",
+                mitigation(first.mitigation, first.setting), f"{view(first.attack, first.reveals)}, {first.substrate}",
                 "–" if lost is None else points(lost.value), *(removed.get(name, "–") for name in names),
             ]
         )  # fmt: skip
@@ -167,9 +166,10 @@ def _mitigations(results: Findings) -> list[str]:
     return ["## What could be done", FAMILIES, _table(columns, rows)] if rows else []
 
 
-def _effect(removed: Verdict) -> str:
-    said = f"{points(removed.difference.value)} ({ends(removed.difference)}): {effect(removed)}"
-    return f"{said}, {effect_footing(removed)}" if effect_footing(removed) else said
+def _effect(removed: Verdict, unit: Unit) -> str:
+    words = f"{points(removed.difference.value)} ({ends(removed.difference)}): {effect(removed)}"
+    remark = effect_footing(removed, unit)
+    return f"{words}, {remark}" if remark else words
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

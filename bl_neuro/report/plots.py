@@ -46,7 +46,7 @@ class Scale:
 
 def interval_mark(
     scale: Scale,
-    found: Mean,
+    mean: Mean,
     *,
     lines: Sequence[float] = (),
     band: tuple[float, float] | None = None,
@@ -55,15 +55,15 @@ def interval_mark(
 ) -> Markup:
     """An estimate as a dot upon its interval.
 
-    lines: values to hold it against. band: a range, such as a margin. joined: "below" or "above", to a waterfall there.
+    lines: values to compare it with. band: a range, such as a margin. joined: "below" or "above", to a waterfall there.
     """
     parts = [] if band is None else [_rect(scale, *band, "band", 0, HEIGHT)]
     if joined:
-        parts.append(_join(scale, found.value, joined == "below"))
+        parts.append(_join(scale, mean.value, joined == "below"))
     parts += [_upright(scale, value, "zero") for value in lines]
-    parts.append(_whisker(scale, found))
+    parts.append(_whisker(scale, mean))
     kind = "dot hollow" if hollow else "dot"
-    parts.append(f'<circle class="{kind}" cx="{scale.at(found.value)}" cy="{MIDDLE}" r="4"/>')
+    parts.append(f'<circle class="{kind}" cx="{scale.at(mean.value)}" cy="{MIDDLE}" r="4"/>')
     return _mark(parts)
 
 
@@ -81,20 +81,23 @@ def step_mark(scale: Scale, before: float, after: float, change: Mean, found: bo
     return _mark([_join(scale, before, False), _join(scale, after, True), bar, _whisker(scale, ends)])
 
 
-def course_mark(values: Sequence[float], said: str) -> Markup:
+def course_mark(values: Sequence[float], words: str) -> Markup:
     """A line of values in 0..1 from left to right, small, with the words for it."""
     from markupsafe import Markup, escape
 
     spread = max(1, len(values) - 1)
     points = " ".join(f"{100 * place / spread:.1f},{22 - 20 * value:.1f}" for place, value in enumerate(values))
     return Markup(
-        f'<svg class="course" viewBox="0 0 100 24" preserveAspectRatio="none" role="img" aria-label="{escape(said)}">'
+        f'<svg class="course" viewBox="0 0 100 24" preserveAspectRatio="none" role="img" aria-label="{escape(words)}">'
         f'<polyline class="line s0" points="{points}"/></svg>'
     )
 
 
-def curves_chart(curves: Sequence[tuple[AuditCurve, str]], chance: float, said: str) -> Markup:
-    """Lines with bands over 0..1 against queries a class, each in its style: see `line_style`. said: it in words."""
+def curves_chart(curves: Sequence[tuple[AuditCurve, str]], chance: float, words: str) -> Markup:
+    """Lines with bands over 0..1 against queries per class, each in its style (`line_style`).
+
+    words: the same, for screen readers.
+    """
     from markupsafe import Markup, escape
 
     last = max(curve.queries[-1] for curve, _ in curves)
@@ -108,7 +111,7 @@ def curves_chart(curves: Sequence[tuple[AuditCurve, str]], chance: float, said: 
         if len(points) == 1:
             x, y = points[0].split(",")
             parts.append(f'<circle class="line {kind}" cx="{x}" cy="{y}" r="3"/>')
-    return Markup(f'<svg viewBox="0 0 {WIDTH} {TALL}" role="img" aria-label="{escape(said)}">{"".join(parts)}</svg>')
+    return Markup(f'<svg viewBox="0 0 {WIDTH} {TALL}" role="img" aria-label="{escape(words)}">{"".join(parts)}</svg>')
 
 
 def line_style(place: int, control: bool = False) -> str:
@@ -137,7 +140,7 @@ def _grid(last: float, chance: float) -> str:
         anchor = ("start", "middle", "end")[round(2 * share)]
         x = LEFT + share * (WIDTH - LEFT - RIGHT)
         parts.append(f'<text class="tick {anchor}" x="{x:.1f}" y="{TALL - BOTTOM + 16}">{share * last:,.0f}</text>')
-    parts.append(f'<text class="tick middle" x="{(LEFT + WIDTH - RIGHT) / 2}" y="{TALL - 6}">queries a class</text>')
+    parts.append(f'<text class="tick middle" x="{(LEFT + WIDTH - RIGHT) / 2}" y="{TALL - 6}">queries per class</text>')
     y = _y(chance)
     parts.append(f'<line class="chance" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>')
     return "".join(parts)
@@ -169,10 +172,10 @@ def _join(scale: Scale, value: float, below: bool) -> str:
     return f'<line class="from" x1="{x}" x2="{x}" y1="{MIDDLE}" y2="{y}"/>'
 
 
-def _whisker(scale: Scale, found: Mean) -> str:
-    if found.low is None or found.high is None:
+def _whisker(scale: Scale, mean: Mean) -> str:
+    if mean.low is None or mean.high is None:
         return ""
-    return f'<line class="whisker" x1="{scale.at(found.low)}" x2="{scale.at(found.high)}" y1="{MIDDLE}" y2="{MIDDLE}"/>'
+    return f'<line class="whisker" x1="{scale.at(mean.low)}" x2="{scale.at(mean.high)}" y1="{MIDDLE}" y2="{MIDDLE}"/>'
 
 
 def _rect(scale: Scale, low: float, high: float, kind: str, y: int, height: int) -> str:

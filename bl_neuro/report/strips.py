@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bl_neuro.experiment.findings.models import AuditCell, Findings
+from bl_neuro.experiment.findings.models import OWN, AuditCell, Findings
 from bl_neuro.experiment.findings.pictures import CellPictures
 from bl_neuro.report import thumbnails
-from bl_neuro.report.overlap import has_training_means, mean_of_class
-from bl_neuro.report.views import OWN
-from bl_neuro.report.words import TARGETS, listed, view
+from bl_neuro.report.words import TARGETS, listed, share, share_ends, view
 
 MOST_CLASSES = 10
 
@@ -25,27 +24,34 @@ class Thumbnail:
 
 @dataclass(frozen=True)
 class PictureStrip:
-    """A row of pictures, one a class."""
+    """A row of pictures, one per class. result: attack accuracy of all inversions of the row, with its interval."""
 
     name: str
-    said: str
+    detail: str
+    result: str
     cells: list[Thumbnail]
     control: bool
 
 
+@dataclass(frozen=True)
+class _FirstCell:
+    """The first restart of the first target, its pictures, and the substrates on which they came out the same."""
+
+    cell: AuditCell
+    uris: list[str]
+    substrates: list[str]
+
+
+def has_training_means(results: Findings) -> bool:
+    """Whether the mean pictures of classes are means of the target's training data."""
+    means_of_training = results.overlap is None or results.overlap.class_means == "training data"
+    return results.training_data_known and means_of_training
+
+
 def strips(results: Findings, pictures: CellPictures, ink: bool) -> list[PictureStrip]:
-    """Class means, then for each row the first restart of the first target, whoever it came out well for."""
+    """Class means, then for each row the first restart of the first target, however well it came out."""
     shown = results.dataset.inverted[:MOST_CLASSES]
     names = [results.dataset.class_names[label] for label in shown]
-    means = thumbnails.one_by_one(pictures.class_means[shown], ink)
-    found = [
-        PictureStrip(
-            "training data" if has_training_means(results) else f"dataset {results.dataset.name}",
-            "mean of each class",
-            [Thumbnail(uri, mean_of_class(results, name), None) for uri, name in zip(means, names)],
-            False,
-        )
-    ]
     first: dict[tuple[str, ...], AuditCell] = {}
     for cell in results.inversions:
         if cell.rung is None and cell.mitigation is None:
@@ -54,35 +60,56 @@ def strips(results: Findings, pictures: CellPictures, ink: bool) -> list[Picture
                 first[key] = cell
     order = list(dict.fromkeys((row.target, row.attack, row.reveals) for row in results.rows))
     cells = sorted(first.values(), key=lambda cell: order.index((cell.target, cell.attack, cell.reveals)))
-    return [*found, *(_strip(results, *each, names) for each in _distinct(cells, pictures, ink, len(names)))]
+    distinct = _distinct(cells, pictures, ink, len(names))
+    means = thumbnails.one_by_one(pictures.class_means[shown], ink)
+    return [_means(results, means, names), *(_strip(results, one, names) for one in distinct)]
 
 
-def _distinct(
-    cells: list[AuditCell], pictures: CellPictures, ink: bool, count: int
-) -> list[tuple[AuditCell, list[str], list[str]]]:
+def _means(results: Findings, uris: Sequence[str], names: Sequence[str]) -> PictureStrip:
+    """Class means, which all others are to be compared with."""
+    name = "training data" if has_training_means(results) else f"dataset {results.dataset.name}"
+    thumbs = [Thumbnail(uri, _mean_alt(results, label), None) for uri, label in zip(uris, names)]
+    return PictureStrip(name, "mean of each class", "", thumbs, False)
+
+
+def _mean_alt(results: Findings, name: str) -> str:
+    if has_training_means(results):
+        return f"Mean training picture of class {name}"
+    return f"Class mean of the dataset {results.dataset.name}, class {name}"
+
+
+def _distinct(cells: Sequence[AuditCell], pictures: CellPictures, ink: bool, count: int) -> list[_FirstCell]:
     """Cells with their pictures and substrates; those of one attack that came out the same are one."""
-    found: dict[tuple[str, ...], tuple[AuditCell, list[str], list[str]]] = {}
+    distinct: dict[tuple[str, ...], _FirstCell] = {}
     for cell in cells:
         uris = thumbnails.one_by_one(pictures.images(cell.address)[:count], ink)
         key = (cell.target, cell.attack, cell.reveals, *uris)
-        found.setdefault(key, (cell, uris, []))[2].append(cell.substrate)
-    return list(found.values())
+        distinct.setdefault(key, _FirstCell(cell, uris, [])).substrates.append(cell.substrate)
+    return list(distinct.values())
 
 
-def _strip(
-    results: Findings, cell: AuditCell, uris: list[str], substrates: list[str], names: list[str]
-) -> PictureStrip:
-    where = listed(substrates)
+def _strip(results: Findings, first: _FirstCell, names: Sequence[str]) -> PictureStrip:
+    cell, where = first.cell, listed(first.substrates)
     judged = cell.evaluators.get(results.judge)
     hits: list[bool | None] = [None] * len(names) if judged is None else [bool(hit) for hit in judged.hits]
-    said = f"{view(cell.attack, cell.reveals)} on {where}, seed {cell.seed}"
-    control = cell.target not in OWN
-    if control:
-        said += f", {TARGETS.get(cell.target, cell.target)}"
-    words = {None: "", True: f": recognised by {results.judge}", False: f": not recognised by {results.judge}"}
+    control = "" if cell.target in OWN else f", {TARGETS.get(cell.target, cell.target)}"
+    run = f"restart {cell.restart}" if cell.target == "given" else f"seed {cell.seed}"
+    attack = view(cell.attack, cell.reveals)
+    outcome = {None: "", True: f": recognised by {results.judge}", False: f": not recognised by {results.judge}"}
     thumbs = [
-        Thumbnail(uri, f"Inversion of class {name}, {said}{words[hit]}", hit)
-        for uri, name, hit in zip(uris, names, hits)
+        Thumbnail(uri, f"Inversion of class {name}, {attack} on {where}, {run}{control}{outcome[hit]}", hit)
+        for uri, name, hit in zip(first.uris, names, hits)
     ]
-    kind = f", {TARGETS.get(cell.target, cell.target)}" if control else ""
-    return PictureStrip(view(cell.attack, cell.reveals), f"{where}, seed {cell.seed}{kind}", thumbs, control)
+    return PictureStrip(attack, f"{where}, {run}{control}", _result(results, first), thumbs, bool(control))
+
+
+def _result(results: Findings, first: _FirstCell) -> str:
+    """Of the rows of a strip, over all their inversions."""
+    cell = first.cell
+    means = [
+        row.evaluators[results.judge].attack_accuracy
+        for row in results.rows
+        if (row.target, row.attack, row.reveals) == (cell.target, cell.attack, cell.reveals)
+        if row.substrate in first.substrates and results.judge in row.evaluators
+    ]
+    return listed(list(dict.fromkeys(f"{share(mean)} ({share_ends(mean)})" for mean in means)), "or")

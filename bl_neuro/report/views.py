@@ -7,23 +7,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bl_neuro.experiment.findings.estimates import (
+    MEASURES,
     ControlFinding,
     IdenticalSubstrates,
     LadderFinding,
     Mean,
+    Measure,
     MitigationFinding,
     SubstrateComparison,
 )
-from bl_neuro.experiment.findings.models import AuditCurve, AuditRow, Findings
+from bl_neuro.experiment.findings.models import OWN, AuditCurve, AuditRow, Findings
 from bl_neuro.report import plots
 from bl_neuro.report.plots import Scale
-from bl_neuro.report.words import TARGETS, bounded, percent, view
+from bl_neuro.report.words import TARGETS, amount, bounded, percent, view
 
 if TYPE_CHECKING:
     from markupsafe import Markup
-
-OWN = ("trained", "given")
-"""Targets that have something to give away; others are controls."""
 
 
 @dataclass(frozen=True)
@@ -38,22 +37,94 @@ class PairGroup:
 def pair_groups(results: Findings) -> list[PairGroup]:
     """By attack and view: for each pair the judge's comparison, then those of other evaluators."""
     order = {evaluator.name: place for place, evaluator in enumerate(results.evaluators)}
-    hits = [each for each in results.verdicts if each.measure == "hit"]
-    keys = list(dict.fromkeys((row.attack, row.reveals) for row in results.rows if row.target in OWN))
+    hits = [comparison for comparison in results.verdicts if comparison.measure == "hit"]
     groups = []
-    for key in keys:
-        alike = [each for each in results.alike if (each.attack, each.reveals) == key]
-        compared = [each for each in hits if (each.attack, each.reveals) == key]
-        pairs = list(dict.fromkeys((tuple(each.first), tuple(each.second)) for each in compared))
-        compared.sort(key=lambda each: (pairs.index((tuple(each.first), tuple(each.second))), order[each.evaluator]))
+    for key in dict.fromkeys((row.attack, row.reveals) for row in results.own_rows):
+        alike = [same for same in results.alike if (same.attack, same.reveals) == key]
+        compared = [comparison for comparison in hits if (comparison.attack, comparison.reveals) == key]
+        pairs = list(dict.fromkeys(_pair(comparison) for comparison in compared))
+        compared.sort(key=lambda comparison: (pairs.index(_pair(comparison)), order[comparison.evaluator]))
         groups.append(PairGroup(view(*key), alike, compared))
     return [group for group in groups if group.alike or group.compared]
 
 
-def difference_scale(estimates: Iterable[Mean], margin: float) -> Scale:
+def _pair(comparison: SubstrateComparison) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return tuple(comparison.first), tuple(comparison.second)
+
+
+def difference_scale(differences: Iterable[Mean], margin: float) -> Scale:
     """One axis for all differences, with 0 in its middle and the margin upon it."""
-    most = max([margin * 1.5, *map(abs, _ends(estimates))])
+    most = max([margin * 1.5, *map(abs, _ends(differences))])
     return Scale(-most * 1.05, most * 1.05)
+
+
+@dataclass(frozen=True)
+class LeakageLine:
+    """Attack accuracy under one evaluator, of the substrates on which a row scored the same.
+
+    first: whether it begins a row, whose further evaluators follow it. control: the kind of null control.
+    """
+
+    substrates: list[str]
+    control: str | None
+    evaluator: str
+    mean: Mean
+    first: bool
+
+
+@dataclass(frozen=True)
+class LeakageGroup:
+    """One attack and view on all substrates, and of its null controls."""
+
+    title: str
+    detail: str
+    lines: list[LeakageLine]
+
+
+def leakage_groups(results: Findings) -> list[LeakageGroup]:
+    """Every row that is judged, by attack and view, those of controls last."""
+    groups = []
+    for key in dict.fromkeys((row.attack, row.reveals) for row in results.rows):
+        rows = [row for row in results.rows if (row.attack, row.reveals) == key and row.evaluators]
+        ordered = [*(row for row in rows if row.own), *(row for row in rows if not row.own)]
+        if ordered:
+            groups.append(LeakageGroup(view(*key), spending(ordered[0]), _leakage_lines(results, ordered)))
+    return groups
+
+
+def _leakage_lines(results: Findings, rows: Sequence[AuditRow]) -> list[LeakageLine]:
+    """Rows that score the same under every evaluator are one."""
+    same: list[list[AuditRow]] = []
+    for row in rows:
+        group = next((g for g in same if (g[0].target, g[0].evaluators) == (row.target, row.evaluators)), None)
+        if group is None:
+            same.append([row])
+        else:
+            group.append(row)
+    lines = []
+    for group in same:
+        names = [row.substrate for row in group]
+        if group[0].own:
+            names += [name for name, other in results.stands_for.items() if other in names and name not in names]
+        control = None if group[0].own else TARGETS.get(group[0].target, group[0].target)
+        judged = [(name, group[0].evaluators.get(name)) for name in (e.name for e in results.evaluators)]
+        means = [(name, measures.attack_accuracy) for name, measures in judged if measures is not None]
+        lines += [LeakageLine(names, control, name, mean, place == 0) for place, (name, mean) in enumerate(means)]
+    return lines
+
+
+def access(row: AuditRow) -> str:
+    """The access of a row in words."""
+    return "not run" if row.access is None else row.access.replace("_", " ")
+
+
+def spending(row: AuditRow) -> str:
+    """The access of a row, and what it spends: `black box, 704 queries per class`."""
+    if row.queries_per_class is None:
+        return access(row)
+    return (
+        f"{access(row)}, {amount(row.queries_per_class)} {'runs' if row.access == 'white_box' else 'queries'} per class"
+    )
 
 
 @dataclass(frozen=True)
@@ -61,7 +132,7 @@ class LadderRow:
     """A rung of a ladder as a row of its table."""
 
     name: str
-    said: str
+    detail: str
     mark: Markup
     level: Mean
     step: int | None
@@ -69,14 +140,14 @@ class LadderRow:
 
 def ladder_scale(ladder: LadderFinding) -> Scale:
     """An axis that holds every level and what each step may change it to."""
-    levels = [each.estimate for each in ladder.levels]
-    ends: list[float | None] = [each.value for each in levels]
+    levels = [level.estimate for level in ladder.levels]
+    ends: list[float | None] = [level.value for level in levels]
     ends += [levels[0].low, levels[0].high, levels[-1].low, levels[-1].high]
     for before, step in zip(levels, ladder.steps):
         change = step.change.difference
-        ends += [None if each is None else before.value + each for each in (change.low, change.high)]
-    found = Scale.around(ends)
-    return Scale(max(found.low, 0.0), min(found.high, 1.0))
+        ends += [None if end is None else before.value + end for end in (change.low, change.high)]
+    scale = Scale.around(ends)
+    return Scale(max(scale.low, 0.0), min(scale.high, 1.0))
 
 
 def ladder_rows(ladder: LadderFinding) -> list[LadderRow]:
@@ -108,17 +179,11 @@ class MatrixLine:
         return next(iter(self.rows.values()))
 
 
-def substrates(results: Findings) -> list[str]:
-    """Of the targets that have something to give away."""
-    return list(dict.fromkeys(row.substrate for row in results.rows if row.target in OWN))
-
-
 def matrix(results: Findings) -> list[MatrixLine]:
     """A line for each attack and view, in the order of the experiment."""
     lines: dict[tuple[str, str], dict[str, AuditRow]] = {}
-    for row in results.rows:
-        if row.target in OWN:
-            lines.setdefault((row.attack, row.reveals), {})[row.substrate] = row
+    for row in results.own_rows:
+        lines.setdefault((row.attack, row.reveals), {})[row.substrate] = row
     return [MatrixLine(*key, rows) for key, rows in lines.items()]
 
 
@@ -130,19 +195,20 @@ class Panel:
     chart: Markup
 
 
-def panels(results: Findings, evaluator: str, measure: str) -> list[Panel]:
+def panels(results: Findings, evaluator: str, measure: Measure) -> list[Panel]:
     """A chart for each attack and view: a line a substrate, and those of controls."""
     styles = _styles(results)
     groups: dict[tuple[str, str], list[AuditCurve]] = {}
     for curve in results.curves:
         if curve.evaluator == evaluator and curve.measure == measure:
             groups.setdefault((curve.attack, curve.reveals), []).append(curve)
-    made = []
+    drawn = []
     for key, curves in groups.items():
-        drawn = [(curve, styles[curve.target, curve.substrate]) for curve in curves]
-        said = f"{view(*key)}: {'; '.join(map(_course, curves))}. Chance {percent(results.dataset.chance)}."
-        made.append(Panel(view(*key), plots.curves_chart(drawn, results.dataset.chance, said)))
-    return made
+        styled = [(curve, styles[curve.target, curve.substrate]) for curve in curves]
+        words = f"{MEASURES[measure]}, {view(*key)}: {'; '.join(map(_course, curves))}"
+        words += f". Chance {percent(results.dataset.chance)}."
+        drawn.append(Panel(view(*key), plots.curves_chart(styled, results.dataset.chance, words)))
+    return drawn
 
 
 def _styles(results: Findings) -> dict[tuple[str, str], str]:
@@ -157,7 +223,7 @@ def _styles(results: Findings) -> dict[tuple[str, str], str]:
 def _course(curve: AuditCurve) -> str:
     who = curve.substrate if curve.target in OWN else f"{curve.substrate}, {TARGETS.get(curve.target, curve.target)}"
     return (
-        f"{who} goes from {percent(curve.value[0])} at {curve.queries[0]:,.0f} queries a class "
+        f"{who} goes from {percent(curve.value[0])} at {curve.queries[0]:,.0f} queries per class "
         f"to {percent(curve.value[-1])} at {curve.queries[-1]:,.0f}"
     )
 
@@ -170,23 +236,46 @@ def legend(results: Findings) -> list[tuple[str, Markup]]:
     ]
 
 
-def control_rows(results: Findings) -> list[tuple[AuditRow | None, ControlFinding | None, str]]:
-    """Controls as they were judged; where none was, their rows. The third says which target."""
+@dataclass(frozen=True)
+class ControlLine:
+    """A null control under one evaluator. finding: how it compares with chance; None where it was not judged."""
+
+    kind: str
+    attack: str
+    reveals: str
+    substrate: str
+    evaluator: str
+    mean: Mean
+    finding: ControlFinding | None
+
+
+def control_lines(results: Findings) -> list[ControlLine]:
+    """Controls as they were judged; where none was, their rows."""
     if results.controls:
-        rows = {(row.target, row.substrate, row.attack, row.reveals): row for row in results.rows}
         return [
-            (rows.get((each.kind, each.substrate, each.attack, each.reveals)), each, TARGETS.get(each.kind, each.kind))
-            for each in results.controls
-        ]
-    return [(row, None, TARGETS.get(row.target, row.target)) for row in results.rows if row.target not in OWN]
+            ControlLine(
+                TARGETS.get(control.kind, control.kind), control.attack, control.reveals, control.substrate,
+                control.evaluator, control.estimate, control,
+            )
+            for control in results.controls
+        ]  # fmt: skip
+    return [
+        ControlLine(
+            TARGETS.get(row.target, row.target), row.attack, row.reveals, row.substrate, evaluator,
+            measures.attack_accuracy, None,
+        )
+        for row in results.rows
+        if not row.own
+        for evaluator, measures in row.evaluators.items()
+    ]  # fmt: skip
 
 
 def mitigation_cases(mitigations: Sequence[MitigationFinding]) -> list[list[MitigationFinding]]:
     """Each mitigation against each attack and view, under every evaluator, in their order."""
     cases: dict[tuple[str, ...], list[MitigationFinding]] = {}
-    for each in mitigations:
-        key = (each.mitigation, each.setting, each.substrate, each.attack, each.reveals)
-        cases.setdefault(key, []).append(each)
+    for tried in mitigations:
+        key = (tried.mitigation, tried.setting, tried.substrate, tried.attack, tried.reveals)
+        cases.setdefault(key, []).append(tried)
     return list(cases.values())
 
 
@@ -196,16 +285,16 @@ def mitigation_groups(results: Findings) -> list[tuple[str, list[MitigationFindi
     groups: dict[str, list[MitigationFinding]] = {}
     for case in mitigation_cases(results.mitigations):
         title = f"{view(case[0].attack, case[0].reveals)} on {case[0].substrate}"
-        groups.setdefault(title, []).extend(sorted(case, key=lambda each: order[each.evaluator]))
+        groups.setdefault(title, []).extend(sorted(case, key=lambda tried: order[tried.evaluator]))
     return list(groups.items())
 
 
 def removal_scale(mitigations: Sequence[MitigationFinding], margin: float) -> Scale:
     """One axis for what mitigations remove."""
-    return Scale.around([0.0, margin, *_ends([each.leakage.removed.difference for each in mitigations])])
+    return Scale.around([0.0, margin, *_ends([tried.leakage.removed.difference for tried in mitigations])])
 
 
 def _ends(differences: Iterable[Mean]) -> list[float]:
     """Values and ends of intervals, as far as they can be."""
-    found = [value for each in differences for value in (each.value, each.low, each.high)]
-    return [bounded(value) for value in found if value is not None]
+    ends = [end for difference in differences for end in (difference.value, difference.low, difference.high)]
+    return [bounded(end) for end in ends if end is not None]

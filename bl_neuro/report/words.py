@@ -6,14 +6,15 @@ from collections.abc import Sequence
 
 from bl_neuro.attacks.registry import attack_title
 from bl_neuro.experiment.findings.estimates import ControlFinding, Mean, Verdict
+from bl_neuro.experiment.findings.models import Unit
 from bl_neuro.mitigations.base import ANSWER_HOOKS
 from bl_neuro.mitigations.registry import installed_mitigation
-from bl_neuro.rounding import fixed
+from bl_neuro.rounding import fixed, settled
 
 
 def percent(fraction: float, decimals: int = 0) -> str:
     """A fraction in 0..1 as a percentage; only an exact 0 or 1 prints as 0% or 100%."""
-    near = round(fraction, 9)  # a mean of ones may end just below 1
+    near = settled(fraction)  # a mean of ones may end just below 1
     for places in (decimals, 1, 2, 3):
         text = fixed(100.0 * near, places)
         if 0.0 < float(text) < 100.0 or near in (0.0, 1.0):
@@ -42,16 +43,8 @@ def decimal(value: float, places: int = 2) -> str:
 
 def amount(value: float) -> str:
     """A number of things, 0 or more, with thousands set apart; one decimal below ten if it is not whole."""
-    near = round(value, 9)
+    near = settled(value)
     return fixed(near, 1, ",") if near < 10 and near != int(near) else fixed(near, 0, ",")
-
-
-def duration(seconds: float) -> str:
-    """A time of 0 seconds or more, in seconds up to two minutes and in minutes and seconds after."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    return f"{whole} s" if whole < 120 else f"{whole // 60:,} min {whole % 60:02d} s"
 
 
 def listed(words: list[str], last: str = "and") -> str:
@@ -69,10 +62,20 @@ TARGETS = {
 }
 ARITHMETICS = {"real": "floating point", "loihi": "Loihi’s fixed point"}
 """What substrates compute in."""
+SEEN = {
+    "membrane": "the output membrane",
+    "scores": "a score for each class",
+    "spikes": "the output spikes",
+    "counts": "spike counts",
+    "label": "the winning class alone",
+}
+"""What a black box reveals, in short."""
+MITIGATIONS = {"rounding": "answers ", "query_cap": "no more than "}
+"""What the setting of a mitigation lacks."""
 VERDICTS = {"differs": "differs", "equivalent": "equivalent", "inconclusive": "open"}
 MINUS = "−"
-FEW_SEEDS, PLANNED = 4, 12
-"""Target seeds below which their spread says too little of how many are needed, and how many to plan then."""
+FEW_UNITS, PLANNED = 4, 12
+"""Units below which their spread says too little of how many are needed, and how many to plan then."""
 LEVEL = 0.05
 SHOWN_LESS = (
     "v2 reduces a membrane to scores and spikes to counts before it uses them: these steps are 0 by the attack. A "
@@ -117,76 +120,77 @@ def bounded(difference: float) -> float:
     return min(max(difference, -1.0), 1.0)
 
 
-def ends(found: Mean) -> str:
+def ends(mean: Mean) -> str:
     """The interval of a difference of fractions in points, within what can be, or that there is none."""
-    if found.low is None or found.high is None or found.seeds < 2:
-        return "no interval of one target"
-    return f"{points(bounded(found.low))}\u00a0to\u00a0{points(bounded(found.high))}"
+    if mean.low is None or mean.high is None or mean.seeds < 2:
+        return "no interval"
+    return f"{points(bounded(mean.low))}\u00a0to\u00a0{points(bounded(mean.high))}"
 
 
-def share(found: Mean | None) -> str:
+def share(mean: Mean | None) -> str:
     """An estimate of a fraction, as a percentage."""
-    return "–" if found is None else percent(found.value)
+    return "–" if mean is None else percent(mean.value)
 
 
-def share_ends(found: Mean | None) -> str:
-    """Its interval."""
-    if found is None or found.low is None or found.high is None:
+def share_ends(mean: Mean | None) -> str:
+    """The interval of an estimate of a fraction."""
+    if mean is None or mean.low is None or mean.high is None:
         return ""
-    return percent_range(found.low, found.high)
+    return percent_range(mean.low, mean.high)
 
 
-def judged(found: Verdict) -> str:
+def judged(verdict: Verdict) -> str:
     """The verdict in a word."""
-    return "identical" if found.identical else VERDICTS[found.verdict]
+    return "identical" if verdict.identical else VERDICTS[verdict.verdict]
 
 
-def footing(found: Verdict) -> str:
+def footing(verdict: Verdict, unit: Unit = "target seed") -> str:
     """What goes with the word of a verdict: what is needed where it is open, or that there is a small difference."""
-    if found.verdict == "equivalent" and found.found and not found.identical:
+    if verdict.verdict == "equivalent" and verdict.found and not verdict.identical:
         return "a small difference"
-    if found.verdict != "inconclusive":
+    if verdict.verdict != "inconclusive":
         return ""
-    needed = seeds_needed(found).replace(" target", "")
-    return f"plan {needed}" if found.difference.seeds < FEW_SEEDS else needed
+    needed = units_needed(verdict, unit).replace(" target", "")
+    return f"plan {needed}" if verdict.difference.seeds < FEW_UNITS else needed
 
 
-def verdict_line(found: Verdict) -> str:
+def verdict_line(verdict: Verdict, unit: Unit = "target seed") -> str:
     """The verdict with its figures, on one line of a terminal: `equivalent: +1.5 points (−0.4 to +3.4)`."""
-    interval = ends(found.difference).replace("\u00a0", " ")
-    line = f"{judged(found)}: {points(found.difference.value)} points ({interval})"
-    return f"{line}, {footing(found)}" if footing(found) else line
+    interval = ends(verdict.difference).replace("\u00a0", " ")
+    line = f"{judged(verdict)}: {points(verdict.difference.value)} points ({interval})"
+    remark = footing(verdict, unit)
+    return f"{line}, {remark}" if remark else line
 
 
-def effect(found: Verdict) -> str:
-    """What the verdict on a mitigation, leakage without less with it, says of it."""
-    if found.identical:
+def effect(verdict: Verdict) -> str:
+    """What the verdict on a mitigation, leakage without less with it, means for it."""
+    if verdict.identical:
         return "removes nothing"
-    if found.verdict == "differs":
-        return "removes leakage" if found.difference.value > 0 else "adds leakage"
-    return "open" if found.verdict == "inconclusive" else f"removes less than {margin_points(found.margin)}"
+    if verdict.verdict == "differs":
+        return "removes leakage" if verdict.difference.value > 0 else "adds leakage"
+    return "open" if verdict.verdict == "inconclusive" else f"removes less than {margin_points(verdict.margin)}"
 
 
-def effect_footing(found: Verdict) -> str:
+def effect_footing(verdict: Verdict, unit: Unit = "target seed") -> str:
     """What goes with the word of an effect."""
-    if found.verdict == "equivalent" and found.found and not found.identical:
-        return "a small effect" if found.difference.value > 0 else "a small effect: it adds leakage"
-    return footing(found)
+    if verdict.verdict == "equivalent" and verdict.found and not verdict.identical:
+        return "a small effect" if verdict.difference.value > 0 else "a small effect: it adds leakage"
+    return footing(verdict, unit)
 
 
-def against_chance(found: ControlFinding) -> str:
+def against_chance(control: ControlFinding) -> str:
     """How a null control came out."""
-    if found.above_chance is None:
+    if control.above_chance is None:
         return "not judged"
-    if found.above_chance:
+    if control.above_chance:
         return "above chance"
-    below = found.adjusted_p is not None and found.adjusted_p < LEVEL and found.estimate.value < found.chance
+    below = control.adjusted_p is not None and control.adjusted_p < LEVEL and control.estimate.value < control.chance
     return "below chance" if below else "not above chance"
 
 
 def p_value(p: float) -> str:
     """`p 0.012`, `p < 0.001`."""
-    return "p < 0.001" if round(p, 9) < 0.001 else f"p {fixed(p, 3)}"
+    return "p < 0.001" if settled(p) < 0.001 else f"p {fixed(p, 3)}"
 
 
 def seen(difference: float) -> str:
@@ -199,13 +203,13 @@ def whole_percent(fraction: float) -> str:
     return f"{fixed(100 * fraction, 0)}%".replace("-", MINUS)
 
 
-def seeds_needed(found: Verdict) -> str:
-    """How many target seeds would give a verdict."""
-    if found.difference.seeds < FEW_SEEDS:
-        return f"{PLANNED} or more target seeds"
-    if found.seeds_needed is None:
-        return "more than 10,000 target seeds"
-    return f"about {found.seeds_needed:,} target seeds"
+def units_needed(verdict: Verdict, unit: Unit = "target seed") -> str:
+    """How many target seeds, or restarts of a given model, would give a verdict."""
+    if verdict.difference.seeds < FEW_UNITS:
+        return f"{PLANNED} or more {unit}s"
+    if verdict.seeds_needed is None:
+        return f"more than 10,000 {unit}s"
+    return f"about {verdict.seeds_needed:,} {unit}s"
 
 
 def pair(first: Sequence[str], second: Sequence[str]) -> str:
@@ -216,3 +220,8 @@ def pair(first: Sequence[str], second: Sequence[str]) -> str:
 def many(count: int, one: str, several: str | None = None) -> str:
     """`1 pair`, `3 pairs`."""
     return f"{count:,} {one if count == 1 else several or one + 's'}"
+
+
+def are(count: int) -> str:
+    """`1 is`, `3 are`."""
+    return f"{count:,} {'is' if count == 1 else 'are'}"

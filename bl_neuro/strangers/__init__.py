@@ -1,1 +1,1 @@
-"""Reading files that other people made: every size is bounded, and nothing in them is executed."""
+"""Readers of untrusted files: every size is bounded, and nothing in a file is executed."""

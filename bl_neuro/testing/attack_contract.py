@@ -5,7 +5,8 @@ In a test module of yours:
     class TestMyAttack(BlackBoxAttackContract):      # WhiteBoxAttackContract for one that needs gradients,
         attack = MyAttack()                          # AnnAttackContract for one of networks that do not spike
 
-Needs pytest. The attack runs on a small target without a framework; override `open` to run it elsewhere.
+The suite reads the facts that the attack declares: its access, the answers it can use, its presets and the queries it
+plans. Needs pytest. The attack runs on a small target without a framework; override `open` to run it elsewhere.
 """
 
 from __future__ import annotations
@@ -13,24 +14,54 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
+import re
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from bl_neuro.access import REVEALS, BlackBox, Reveals, WhiteBox
-from bl_neuro.attacks import AnnBox, Attack, Inversions, Status
+from bl_neuro.attacks import AnnBox, Attack, Inversions, Status, StopAttack
 from bl_neuro.attacks.base import View
 from bl_neuro.backends import Target
 from bl_neuro.errors import InputError
+from bl_neuro.layers import Dense
 from bl_neuro.network import Network
-from bl_neuro.testing.reference_target import ReferenceTarget, SpikesOnlyTarget, easy_network
+from bl_neuro.neuron import CubaLIF
+from bl_neuro.testing.reference_target import EasyAnn, ReferenceTarget, SpikesOnlyTarget, easy_network
 
 STEPS = 5
 CLASSES = (0, 1, 2)
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+"""Names that an experiment file can state."""
+
+
+class ContractView:
+    """A target of the suite as an attack opens its box from it, see `TargetView`. `box`: the black box, once opened."""
+
+    def __init__(self, target: Any, reveals: Reveals, budget: int | None) -> None:
+        self._target, self._reveals, self._budget = target, reveals, budget
+        self.box: BlackBox | None = None
+
+    def white_box(self) -> WhiteBox:
+        """See `TargetView.white_box`."""
+        return WhiteBox(self._target)
+
+    def black_box(self) -> BlackBox:
+        """See `TargetView.black_box`."""
+        self.box = BlackBox(self._target, self._reveals, self._budget)
+        return self.box
+
+    def twin(self) -> WhiteBox:
+        """See `TargetView.twin`."""
+        return WhiteBox(ReferenceTarget(self._target.network))
+
+    def ann_box(self) -> AnnBox:
+        """See `TargetView.ann_box`."""
+        return AnnBox(self._target)
 
 
 class AttackContract:
@@ -42,12 +73,18 @@ class AttackContract:
         """A fresh target of at least three classes, differentiable where the attack needs it."""
         return ReferenceTarget(easy_network())
 
+    def view(self, target: Any, reveals: Reveals | None = None, budget: int | None = None) -> ContractView:
+        """`target` as the attack opens its box from it."""
+        usable: Any = "counts" if "counts" in self.attack.reveals else self.attack.reveals[0]
+        return ContractView(target, reveals or usable, budget)
+
     def box(self, target: Any) -> View:
-        """The view of `target` that the attack takes."""
-        raise NotImplementedError
+        """The box of `target` that the attack takes."""
+        box: View = self.attack.open_box(self.view(target))
+        return box
 
     def other_box(self, target: Any) -> View:
-        """A view of `target` that it does not take."""
+        """A box of `target` that it does not take."""
         raise NotImplementedError
 
     def samples(self, target: Any) -> int:
@@ -71,9 +108,9 @@ class AttackContract:
 
     def test_returns_what_inversions_promise(self) -> None:
         """Shapes, types, values and names of everything that comes back."""
-        found = self.invert(seed=7)
-        assert_well_formed(found, self.shapes())
-        assert (found.attack, found.seed, found.status) == (self.attack.name, 7, Status.COMPLETED)
+        inversions = self.invert(seed=7)
+        assert_well_formed(inversions, self.shapes())
+        assert (inversions.attack, inversions.seed, inversions.status) == (self.attack.name, 7, Status.COMPLETED)
 
     def test_one_seed_gives_one_result(self) -> None:
         """The same seed repeats everything, another one does not."""
@@ -88,20 +125,20 @@ class AttackContract:
             box = self.box(target)
             for _ in range(2):
                 before = self.samples(target)
-                found = self.attack(box, classes=CLASSES, steps=STEPS, seed=0)
-                assert found.queries == self.samples(target) - before > 0
-                assert int(found.trace.queries[-1]) == found.queries
-                assert found.queries_per_class == found.queries / len(CLASSES)
+                inversions = self.attack(box, classes=CLASSES, steps=STEPS, seed=0)
+                assert inversions.queries == self.samples(target) - before > 0
+                assert int(inversions.trace.queries[-1]) == inversions.queries
+                assert inversions.queries_per_class == inversions.queries / len(CLASSES)
 
     def test_tells_how_far_it_is(self) -> None:
         """Progress rises to the total it names from the start, and changes nothing."""
         calls: list[tuple[int, int]] = []
-        found = self.invert(progress=lambda done, total: calls.append((done, total)))
+        inversions = self.invert(progress=lambda done, total: calls.append((done, total)))
         done, totals = zip(*calls)
         assert len(set(totals)) == 1
         assert list(done) == sorted(set(done))
         assert done[-1] == totals[0]
-        assert_same(found, self.invert())
+        assert_same(inversions, self.invert())
 
     def test_inverts_the_classes_it_is_given(self) -> None:
         """In their order, a class as often as it is named, from any iterable; only some of them if so asked."""
@@ -158,13 +195,43 @@ class AttackContract:
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(self.attack, dataclasses.fields(self.attack)[0].name, 0)
 
+    def test_declares_what_it_is(self) -> None:
+        """Its name, access and usable answers are what files and tables can state; its settings have defaults."""
+        kind = type(self.attack)
+        assert NAME.fullmatch(kind.name), f"name: expected letters, digits, '_', '.' and '-', found {kind.name!r}"
+        assert kind.access in ("white_box", "black_box", "ann")
+        assert kind.reveals, "reveals: expected at least one kind of answer"
+        assert set(kind.reveals) <= set(REVEALS)
+        assert isinstance(kind(), kind)
+
+    def test_its_presets_are_attacks_of_its_kind(self) -> None:
+        """Each preset makes the attack without arguments, and takes the attack's settings as keyword arguments."""
+        for name, preset in self.attack.presets().items():
+            assert NAME.fullmatch(name)
+            assert preset.purpose
+            made: Any = preset.make()
+            settings = {field.name: getattr(made, field.name) for field in dataclasses.fields(made)}
+            assert preset.make(**settings) == made
+            assert type(made) is type(self.attack)
+
+    def test_every_setting_refuses_another_type(self) -> None:
+        """A setting of a wrong type is an InputError that names the setting."""
+        attack: Any = self.attack
+        for field in dataclasses.fields(attack):
+            with pytest.raises(InputError, match=field.name):
+                dataclasses.replace(attack, **{field.name: object()})
+
+    def test_refuses_a_target_of_one_class(self) -> None:
+        """There is nothing that sets its class apart from others."""
+        if self.attack.access == "ann":
+            return
+        one = Network((12,), [Dense(np.ones((1, 12)), CubaLIF())])
+        with ReferenceTarget(one) as target, pytest.raises(InputError, match="at least two classes"):
+            self.attack(self.box(target), classes=[0], steps=STEPS)
+
 
 class WhiteBoxAttackContract(AttackContract):
     """What an attack that runs and differentiates the target must do."""
-
-    def box(self, target: Target) -> View:
-        """See `AttackContract.box`."""
-        return WhiteBox(target)
 
     def other_box(self, target: Target) -> View:
         """See `AttackContract.other_box`."""
@@ -185,10 +252,6 @@ class AnnAttackContract(WhiteBoxAttackContract):
         """See `AttackContract.open`."""
         return nullcontext(EasyAnn())
 
-    def box(self, target: Any) -> View:
-        """See `AttackContract.box`."""
-        return AnnBox(target)
-
     def other_box(self, target: Any) -> View:
         """See `AttackContract.other_box`."""
         return WhiteBox(ReferenceTarget(easy_network()))
@@ -203,24 +266,11 @@ class AnnAttackContract(WhiteBoxAttackContract):
 
 
 class BlackBoxAttackContract(AttackContract):
-    """What an attack that only queries the target must do. It must need more than 50 queries for three classes."""
-
-    reveals: ClassVar[tuple[str, ...]] = REVEALS
-    """What the attack can work with."""
+    """What an attack that queries the target must do, perhaps with a copy of it at hand. It must ask at least two."""
 
     def open(self) -> AbstractContextManager[Any]:
         """See `AttackContract.open`."""
         return SpikesOnlyTarget(easy_network())
-
-    def box(self, target: Target, reveals: Reveals = "counts", budget: int | None = None) -> View:
-        """See `AttackContract.box`."""
-        return BlackBox(target, reveals=reveals, budget=budget)
-
-    def meter(self, box: Any) -> BlackBox:
-        """The black box that counts the attack's queries."""
-        if not isinstance(box, BlackBox):
-            raise NotImplementedError
-        return box
 
     def other_box(self, target: Target) -> View:
         """See `AttackContract.other_box`."""
@@ -229,25 +279,28 @@ class BlackBoxAttackContract(AttackContract):
     def invert_within(self, budget: int, spent: int = 0) -> tuple[Inversions, BlackBox]:
         """Runs the attack with `budget` queries, `spent` of which are gone when it begins."""
         with self.open() as target:
-            box = self.box(target, budget=budget)
+            view = self.view(target, budget=budget)
+            box = self.attack.open_box(view)
+            assert view.box is not None, "open_box of a black-box attack must open view.black_box()"
             if spent:
-                self.meter(box).query(np.zeros((1, spent, *box.input_shape)))
-            return self.attack(box, classes=CLASSES, steps=STEPS, seed=0), self.meter(box)
+                view.box.query(np.zeros((1, spent, *box.input_shape)))
+            return self.attack(box, classes=CLASSES, steps=STEPS, seed=0), view.box
 
-    @pytest.mark.parametrize("budget", [1, 2, 10, 50])
-    def test_small_budget_gives_the_best_so_far(self, budget: int) -> None:
+    def test_small_budgets_give_the_best_so_far(self) -> None:
         """Too few queries: what they were good for, within the budget, and a status that says so."""
-        found, box = self.invert_within(budget)
-        assert_well_formed(found, self.shapes())
-        assert found.status is Status.BUDGET_SPENT
-        assert found.queries == box.spent <= budget
+        needed = self.invert().queries
+        for budget in sorted({1, 2, 10, 50, needed // 2} & set(range(1, needed))):
+            inversions, box = self.invert_within(budget)
+            assert_well_formed(inversions, self.shapes())
+            assert inversions.status is Status.BUDGET_SPENT
+            assert inversions.queries == box.spent <= budget
 
     def test_spent_budget_gives_a_guess(self) -> None:
         """With nothing left to ask, an inversion all the same, and no query."""
-        found, box = self.invert_within(5, spent=5)
-        assert_well_formed(found, self.shapes())
-        assert found.status is Status.BUDGET_SPENT
-        assert found.queries == 0
+        inversions, box = self.invert_within(5, spent=5)
+        assert_well_formed(inversions, self.shapes())
+        assert inversions.status is Status.BUDGET_SPENT
+        assert inversions.queries == 0
         assert box.spent == 5
 
     def test_what_it_needs_is_enough(self) -> None:
@@ -258,35 +311,56 @@ class BlackBoxAttackContract(AttackContract):
         assert_same(free, exact)
         assert short.status is Status.BUDGET_SPENT
 
-    def test_works_with_whatever_is_revealed(self) -> None:
-        """Each of `reveals` is enough to run to the end."""
-        for reveals in self.reveals:
+    def test_asks_no_more_than_it_plans(self) -> None:
+        """`planned_queries` is what an unmetered run asks at most; `within` plans no more than its budget."""
+        planned = self.attack.planned_queries(len(CLASSES))
+        if planned is None:
+            return
+        assert self.invert().queries <= planned
+        for budget in (planned // 2, planned, 3 * planned):
+            fitted = self.attack.within(budget, len(CLASSES))
+            assert type(fitted) is type(self.attack)
+            assert (fitted.planned_queries(len(CLASSES)) or 0) <= max(budget, planned // 2)
+
+    def test_stops_when_it_is_told_to(self) -> None:
+        """StopAttack from `progress` ends the attack, which returns what it has."""
+
+        def stop(done: int, total: int) -> None:
+            raise StopAttack
+
+        inversions = self.invert(progress=stop)
+        assert_well_formed(inversions, self.shapes())
+        assert inversions.status in (Status.STOPPED, Status.COMPLETED)
+
+    def test_works_with_every_answer_it_declares(self) -> None:
+        """Each of its `reveals` is enough to run to the end."""
+        for reveals in self.attack.reveals:
             with self.open() as target, ReferenceTarget(target.network) as open_target:
-                box = self.box(open_target, reveals=reveals)  # type: ignore[arg-type]  # one of REVEALS
-                found = self.attack(box, classes=CLASSES, steps=STEPS, seed=0)
-            assert_well_formed(found, box)
-            assert found.status is Status.COMPLETED
+                box = self.attack.open_box(self.view(open_target, reveals))  # type: ignore[arg-type]  # one of REVEALS
+                inversions = self.attack(box, classes=CLASSES, steps=STEPS, seed=0)
+            assert_well_formed(inversions, box)
+            assert inversions.status is Status.COMPLETED
 
 
-def assert_well_formed(found: Inversions, shapes: View) -> None:
+def assert_well_formed(inversions: Inversions, shapes: View) -> None:
     """Asserts everything that `Inversions` and `Trace` say of shapes, types and ranges; `shapes` are the target's."""
-    count, shape = len(found.classes), shapes.input_shape
-    assert found.spikes.dtype == torch.uint8
-    assert found.spikes.shape[1:] == (count, *shape)
-    assert int(found.spikes.max()) <= 1
-    assert not found.classes.is_floating_point()
-    assert 0 <= int(found.classes.min()) <= int(found.classes.max()) < shapes.classes
-    assert isinstance(found.queries, int)
-    if found.rates is not None:
-        steps = found.spikes.shape[:1] if found.rates.dim() == found.spikes.dim() else ()
-        assert_fractions(found.rates, (*steps, count, *shape))
-    generations = len(found.trace.queries)
-    assert bool((found.trace.queries.diff() > 0).all())
-    assert generations == 0 or int(found.trace.queries[0]) > 0
-    assert found.trace.objective.shape == (generations, count)
-    assert bool(found.trace.objective.isfinite().all())
-    assert_fractions(found.trace.rates, (generations, count, *shape))
-    assert_fractions(found.images, (count, *shape))
+    count, shape = len(inversions.classes), shapes.input_shape
+    assert inversions.spikes.dtype == torch.uint8
+    assert inversions.spikes.shape[1:] == (count, *shape)
+    assert int(inversions.spikes.max()) <= 1
+    assert not inversions.classes.is_floating_point()
+    assert 0 <= int(inversions.classes.min()) <= int(inversions.classes.max()) < shapes.classes
+    assert isinstance(inversions.queries, int)
+    if inversions.rates is not None:
+        steps = inversions.spikes.shape[:1] if inversions.rates.dim() == inversions.spikes.dim() else ()
+        assert_fractions(inversions.rates, (*steps, count, *shape))
+    generations = len(inversions.trace.queries)
+    assert bool((inversions.trace.queries.diff() > 0).all())
+    assert generations == 0 or int(inversions.trace.queries[0]) > 0
+    assert inversions.trace.objective.shape == (generations, count)
+    assert bool(inversions.trace.objective.isfinite().all())
+    assert_fractions(inversions.trace.rates, (generations, count, *shape))
+    assert_fractions(inversions.images, (count, *shape))
 
 
 def assert_fractions(values: Tensor, shape: tuple[int, ...]) -> None:
@@ -302,10 +376,10 @@ def assert_same(one: Inversions, other: Inversions) -> None:
     assert (one.queries, one.status, one.attack, one.seed) == (other.queries, other.status, other.attack, other.seed)
 
 
-def _tensors(found: Inversions) -> list[Tensor]:
-    trace = found.trace
-    rates = [] if found.rates is None else [found.rates]
-    return [found.spikes, found.classes, *rates, trace.queries, trace.objective, trace.rates]
+def _tensors(inversions: Inversions) -> list[Tensor]:
+    trace = inversions.trace
+    rates = [] if inversions.rates is None else [inversions.rates]
+    return [inversions.spikes, inversions.classes, *rates, trace.queries, trace.objective, trace.rates]
 
 
 def recomputed_fingerprint(network: Network) -> str:
@@ -317,23 +391,3 @@ def global_chance() -> tuple[Any, ...]:
     """The states of Python's, NumPy's and torch's global generators."""
     legacy = repr(np.random.get_state())  # noqa: NPY002 - looked at, not drawn from
     return random.getstate(), legacy, bytes(torch.get_rng_state().numpy())
-
-
-class EasyAnn(nn.Module):
-    """Tells three classes apart by which four of its twelve inputs are lit, the first of each four most of all.
-
-    `shown` counts the images it has seen.
-    """
-
-    classes = 3
-
-    def __init__(self, gain: float = 4.0, input_shape: tuple[int, ...] = (12,)) -> None:
-        super().__init__()
-        self.input_shape, self.shown = input_shape, 0
-        own = torch.kron(torch.eye(3), torch.tensor([[1.0, 0.8, 0.6, 0.4]]))
-        self.weight = nn.Parameter(gain * (own - own.mean(0)))
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits (B, 3) of images (B, *input_shape)."""
-        self.shown += len(images)
-        return images.flatten(1) @ self.weight.T

@@ -1,4 +1,4 @@
-"""A target that needs no framework: the NumPy reference behind the interface of a substrate, a double for tests."""
+"""Targets that need no framework: the NumPy reference behind the interface of a substrate, and a small ANN."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bl_neuro.backends.base import Backend, Response, Start, Target
 from bl_neuro.backends.float_target import FloatTarget
@@ -79,3 +79,23 @@ def easy_network(classes: int = 3, inputs_each: int = 4) -> Network:
 def easy_images() -> Network:
     """The same for images (1, 3, 4): class c answers to row c."""
     return Network((1, 3, 4), [Flatten(), *easy_network().layers])
+
+
+class EasyAnn(nn.Module):
+    """Tells three classes apart by which four of its twelve inputs are lit, the first of each four most of all.
+
+    `shown` counts the images it has seen.
+    """
+
+    classes = 3
+
+    def __init__(self, gain: float = 4.0, input_shape: tuple[int, ...] = (12,)) -> None:
+        super().__init__()
+        self.input_shape, self.shown = input_shape, 0
+        own = torch.kron(torch.eye(3), torch.tensor([[1.0, 0.8, 0.6, 0.4]]))
+        self.weight = nn.Parameter(gain * (own - own.mean(0)))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (B, 3) of images (B, *input_shape)."""
+        self.shown += len(images)
+        return images.flatten(1) @ self.weight.T

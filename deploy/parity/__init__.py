@@ -1,4 +1,4 @@
-"""Parity: does a network spike alike on several substrates, where does it not, and why. Start with `compare`."""
+"""Parity: whether a network spikes identically on several substrates, where it differs, and why; see `compare`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of a comparison: for every pair, where in time and in which neurons of each layer the substrates differ."""
+"""Figures of a comparison: for every pair, the time steps and neurons of each layer in which the substrates differ."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 
 INK, QUIET, ACCENT = "#15181c", "#565f69", "#c4500a"
 MOST_LAYERS = 12
-"""Layers of one picture; a deeper network's picture shows its first ones."""
+"""Maximum number of layers in a figure; the figure of a deeper network shows its first ones."""
 DOTS_PER_INCH = 110
 MAP_COLUMNS = 400
-"""Most columns of a map, fewer than it has pixels: neighbouring steps share one."""
+"""Maximum number of columns of a map, fewer than its pixels; neighbouring time steps share a column."""
 FAINTEST = 0.45
-"""How dark a bin is that hardly ever differs: never so light that it is overlooked."""
+"""Darkness of a bin that differs in very few samples, so that it stays visible."""
 
 
 def draw(report: ParityReport, folder: str | Path) -> list[Path]:
-    """Writes a PNG for each pair that differs to `folder`, `parity-<substrate>-<reference>.png`.
+    """Writes a PNG for each pair that differs to `folder`, named `parity-<substrate>-<reference>.png`.
 
     Raises:
-        ReportError: the folder cannot be written to.
+        ReportError: the folder is not writable.
     """
-    written = []
+    paths = []
     for pair in report.pairs:
         if pair.exact:
             continue
@@ -43,24 +43,24 @@ def draw(report: ParityReport, folder: str | Path) -> list[Path]:
             with atomic_path(path) as temporary:
                 figure.savefig(temporary, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
         except OSError as error:
-            raise ReportError(f"{path}: expected a folder that can be written to ({error})") from error
-        written.append(path)
-    return written
+            raise ReportError(f"{path}: expected a writable folder ({error})") from error
+        paths.append(path)
+    return paths
 
 
 def pair_figure(pair: PairParity) -> Figure:
-    """A row for each layer: a map of what differs, neurons by steps, and the part of the bins that does, by step."""
+    """One row per layer: a map of the differing bins (neuron by time step), and their fraction per time step."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     layers = pair.layers[:MOST_LAYERS]
     figure = Figure(figsize=(9.0, 0.9 + 1.9 * len(layers)), layout="constrained")
     grid = figure.subplots(len(layers), 2, squeeze=False, width_ratios=(3, 2))
-    for axes, layer in zip(grid, layers):
-        _draw_map(axes[0], layer)
-        _draw_steps(axes[1], layer)
-        for each in axes:
-            each.xaxis.set_major_locator(MaxNLocator(integer=True))
+    for row, layer in zip(grid, layers):
+        _draw_map(row[0], layer)
+        _draw_steps(row[1], layer)
+        for axes in row:
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     grid[-1][0].set_xlabel("step", color=QUIET)
     grid[-1][1].set_xlabel("step", color=QUIET)
     figure.suptitle(_headline(pair), x=0.01, ha="left", fontsize=11, color=INK)
@@ -70,8 +70,8 @@ def pair_figure(pair: PairParity) -> Figure:
 def _headline(pair: PairParity) -> str:
     if pair.exact:
         return f"{pair.left} and {pair.right}: identical in all {pair.bins:,} bins"
-    said = "promised identical, and is not" if pair.broken else "not promised identical"
-    return f"{pair.left} against {pair.right}: {pair.bins - pair.identical:,} of {pair.bins:,} bins differ ({said})"
+    promise = "although promised identical" if pair.broken else "not promised identical"
+    return f"{pair.left} against {pair.right}: {pair.bins - pair.identical:,} of {pair.bins:,} bins differ ({promise})"
 
 
 def _draw_map(axes: Axes, layer: LayerParity) -> None:
@@ -82,13 +82,13 @@ def _draw_map(axes: Axes, layer: LayerParity) -> None:
     neurons = shades.shape[1] * layer.neurons_per_row
     extent = (-0.5, len(shades) - 0.5, neurons - 0.5, -0.5)
     axes.imshow(_columns(shades).T, aspect="auto", cmap="Greys", vmin=0, vmax=1, extent=extent, interpolation="nearest")
-    differing = f"bins that differ: {layer.bins - layer.identical:,}; darkest: in {100 * highest:.3g} % of samples"
+    differing = f"differing bins: {layer.bins - layer.identical:,}; darkest: in {100 * highest:.3g} % of samples"
     margin = 0.03 * neurons  # the frame covers no row
     axes.set_ylim(neurons - 0.5 + margin, -0.5 - margin)
-    told = "identical" if layer.exact else differing
-    axes.set_title(f"layer {layer.layer}: {layer.kind.split(',')[0]}, {told}", loc="left", fontsize=8.5, color=INK)
-    several = f"\n({layer.neurons_per_row} a row)" if layer.neurons_per_row > 1 else ""
-    axes.set_ylabel(f"neuron{several}", color=QUIET, fontsize=8)
+    result = "identical" if layer.exact else differing
+    axes.set_title(f"layer {layer.layer}: {layer.kind.split(',')[0]}, {result}", loc="left", fontsize=8.5, color=INK)
+    note = f"\n({layer.neurons_per_row} per row)" if layer.neurons_per_row > 1 else ""
+    axes.set_ylabel(f"neuron{note}", color=QUIET, fontsize=8)
     axes.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
     if layer.first is not None:
         axes.axvline(layer.first.step, color=ACCENT, linewidth=1.2)
@@ -96,9 +96,9 @@ def _draw_map(axes: Axes, layer: LayerParity) -> None:
 
 
 def _columns(shades: FloatArray) -> FloatArray:
-    """(T, rows) with few enough steps to be drawn: the largest of neighbours."""
-    each = -(-len(shades) // MAP_COLUMNS)
-    return np.maximum.reduceat(shades, np.arange(0, len(shades), each), axis=0)
+    """(T, rows) reduced to at most `MAP_COLUMNS` columns: the largest value of neighbouring time steps."""
+    width = -(-len(shades) // MAP_COLUMNS)
+    return np.maximum.reduceat(shades, np.arange(0, len(shades), width), axis=0)
 
 
 def _draw_steps(axes: Axes, layer: LayerParity) -> None:
@@ -110,5 +110,5 @@ def _draw_steps(axes: Axes, layer: LayerParity) -> None:
         axes.set_title(
             f"first in step {layer.first.step} ({layer.first.stimulus})", loc="left", fontsize=8.5, color=ACCENT
         )
-    axes.set_ylabel("% that differs", color=QUIET, fontsize=8)
+    axes.set_ylabel("% differing", color=QUIET, fontsize=8)
     axes.tick_params(labelsize=8, colors=QUIET)

@@ -1,4 +1,4 @@
-"""What a comparison found: layers of pairs of substrates, what was promised, and why they differ."""
+"""Results of a comparison: every layer of every pair of substrates, what was promised, and why they differ."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from bl_neuro.network import Network
 
 @dataclass(frozen=True)
 class StimulusParity:
-    """How two substrates compare on one kind of input. answers_differ: samples answered otherwise, None if unseen."""
+    """How two substrates compare on one kind of input.
+
+    answers_differ: number of samples with different answers, None if a substrate reveals no answer.
+    """
 
     name: str
     samples: int
@@ -25,10 +28,10 @@ class StimulusParity:
 class PairParity:
     """How substrate `left` compares with `right`, the reference.
 
-    promised: whether their spikes are promised to be identical here. answers_differ: of `samples`, how many get
-    another class (silence counts as one), or None where a substrate does not show an answer. membrane_difference: the
-    largest of the output's membrane, in thresholds, or None where one shows none. causes: why they may differ, in
-    words.
+    promised: whether their spikes are promised to be identical for these inputs. answers_differ: number of the
+    `samples` with a different class (no spikes counts as a class), None if a substrate reveals no answer.
+    membrane_difference: largest difference of the output membrane potential, in thresholds, None if a substrate does
+    not reveal it. causes: known causes of differences, in words.
     """
 
     left: str
@@ -43,19 +46,19 @@ class PairParity:
 
     @property
     def bins(self) -> int:
-        """Bins that were compared, of all layers."""
+        """Number of compared bins, over all layers."""
         return sum(layer.bins for layer in self.layers)
 
     @property
     def identical(self) -> int:
-        """Bins that agree, of all layers."""
+        """Number of bins that agree, over all layers."""
         return sum(layer.identical for layer in self.layers)
 
     @property
     def jaccard(self) -> float:
-        """Spikes that both have / spikes that one or both have, of all layers; 1 where none spiked."""
-        either = sum(layer.either for layer in self.layers)
-        return sum(layer.both for layer in self.layers) / either if either else 1.0
+        """Jaccard index of the spikes over all layers: intersection / union; 1 if neither spiked."""
+        union = sum(layer.either for layer in self.layers)
+        return sum(layer.both for layer in self.layers) / union if union else 1.0
 
     @property
     def exact(self) -> bool:
@@ -64,13 +67,13 @@ class PairParity:
 
     @property
     def broken(self) -> bool:
-        """Whether they were promised to be identical and are not."""
+        """Whether the spikes were promised to be identical and differ."""
         return self.promised and not self.exact
 
 
 @dataclass(frozen=True, eq=False)
 class ParityReport:
-    """What `compare` found. declined: substrates that could not take part, with the reason."""
+    """Result of `compare`. declined: substrates that could not take part, with the reason."""
 
     network: Network
     substrates: tuple[str, ...]
@@ -83,17 +86,17 @@ class ParityReport:
 
     @property
     def broken(self) -> tuple[PairParity, ...]:
-        """Pairs that were promised to be identical and are not."""
+        """Pairs whose spikes were promised to be identical and differ."""
         return tuple(pair for pair in self.pairs if pair.broken)
 
     @property
     def silent(self) -> tuple[int, ...]:
-        """Layers that never spiked on any substrate: no spike was compared there."""
+        """Layers that never spiked on any substrate, so that no spikes were compared there."""
         layers = zip(*(pair.layers for pair in self.pairs))
-        return tuple(several[0].layer for several in layers if all(layer.silent for layer in several))
+        return tuple(same_layer[0].layer for same_layer in layers if all(layer.silent for layer in same_layer))
 
     def to_json(self) -> dict[str, Any]:
-        """Everything but the maps, as JSON-ready values."""
+        """Everything except the maps, as JSON-serializable values."""
         return {
             "fingerprint": self.network.fingerprint,
             "arithmetic": self.network.arithmetic,
@@ -125,13 +128,13 @@ def _pair_json(pair: PairParity) -> dict[str, Any]:
         "layers": [_layer_json(layer) for layer in pair.layers],
         "inputs": [
             {
-                "name": each.name,
-                "samples": each.samples,
-                "bins": each.bins,
-                "identical": each.identical,
-                "answers_differ": each.answers_differ,
+                "name": stimulus.name,
+                "samples": stimulus.samples,
+                "bins": stimulus.bins,
+                "identical": stimulus.identical,
+                "answers_differ": stimulus.answers_differ,
             }
-            for each in pair.stimuli
+            for stimulus in pair.stimuli
         ],
     }
 

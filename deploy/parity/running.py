@@ -1,4 +1,4 @@
-"""The running count of one pair of substrates over all pieces of the inputs."""
+"""Running a target on inputs, and counting the differences of one pair of substrates over all pieces of the inputs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bl_neuro.access import answered
+from bl_neuro.access import response_classes
 from bl_neuro.arrays import BoolArray, FloatArray, IntArray
 from bl_neuro.backends.base import Start, Target
 from bl_neuro.deploy.loihi_limits import leaves_24_bits, state_bound
@@ -21,7 +21,7 @@ from bl_neuro.network import Network
 
 
 class PairTally:
-    """Adds up pieces of what the two substrates of `names` did with one network."""
+    """Accumulates the comparison of one network on the two substrates `names`, piece by piece."""
 
     def __init__(self, network: Network, names: tuple[str, str]) -> None:
         rows = enumerate(zip(network.layers, network.shapes))
@@ -35,12 +35,12 @@ class PairTally:
         self._membrane: float | None = 0.0
 
     def add(self, left: Recorded, right: Recorded, stimulus: str, offset: int) -> None:
-        """Counts some samples of one stimulus; `offset`: how many of it were counted before."""
+        """Counts samples of one stimulus. offset: number of its samples counted before."""
         samples = left.layers[0].shape[1]
         bins = sum(layer.size for layer in left.layers)
         differing = 0
-        for tally, one, other in zip(self._layers, left.layers, right.layers):
-            differing += tally.add(one, other, stimulus, offset)
+        for tally, left_spikes, right_spikes in zip(self._layers, left.layers, right.layers):
+            differing += tally.add(left_spikes, right_spikes, stimulus, offset)
         answers = None
         if left.answers is not None and right.answers is not None:
             answers = int((left.answers != right.answers).sum())
@@ -54,13 +54,17 @@ class PairTally:
         self._samples += samples
         self._note_stimulus(StimulusParity(stimulus, samples, bins, bins - differing, answers))
 
-    def _note_stimulus(self, new: StimulusParity) -> None:
-        old = self._stimuli.get(new.name, StimulusParity(new.name, 0, 0, 0, 0))
-        together = None if None in (old.answers_differ, new.answers_differ) else 0
-        if old.answers_differ is not None and new.answers_differ is not None:
-            together = old.answers_differ + new.answers_differ
-        self._stimuli[new.name] = StimulusParity(
-            new.name, old.samples + new.samples, old.bins + new.bins, old.identical + new.identical, together
+    def _note_stimulus(self, part: StimulusParity) -> None:
+        previous = self._stimuli.get(part.name, StimulusParity(part.name, 0, 0, 0, 0))
+        answers_differ = None if None in (previous.answers_differ, part.answers_differ) else 0
+        if previous.answers_differ is not None and part.answers_differ is not None:
+            answers_differ = previous.answers_differ + part.answers_differ
+        self._stimuli[part.name] = StimulusParity(
+            part.name,
+            previous.samples + part.samples,
+            previous.bins + part.bins,
+            previous.identical + part.identical,
+            answers_differ,
         )
 
     @property
@@ -70,11 +74,11 @@ class PairTally:
 
     @property
     def fraction(self) -> float:
-        """Part of the bins that agree."""
+        """Fraction of the bins that agree."""
         return 1 - self._differing / self._bins
 
     def result(self, promised: bool, causes: tuple[str, ...]) -> PairParity:
-        """What was counted."""
+        """The accumulated comparison."""
         return PairParity(
             left=self.names[0],
             right=self.names[1],
@@ -90,14 +94,14 @@ class PairTally:
 
 @dataclass(frozen=True, eq=False)
 class Recorded:
-    """Spikes of each layer with neurons (T, B, ...); answers (B,) and membrane of the output, None where unseen."""
+    """Spikes of each spiking layer (T, B, ...), answers (B,) and output membrane; the last two None if not revealed."""
 
     layers: tuple[BoolArray, ...]
     answers: IntArray | None
     membrane: FloatArray | None
 
     def part(self, samples: slice) -> Recorded:
-        """Some of the samples."""
+        """The recording of some of the samples."""
         return Recorded(
             tuple(layer[:, samples] for layer in self.layers),
             None if self.answers is None else self.answers[samples],
@@ -109,12 +113,12 @@ def record(target: Target, values: Any, start: Start) -> Recorded:
     """Runs `values` (T, B, *input_shape) on an opened network."""
     response = target.run(torch.from_numpy(np.ascontiguousarray(values)), layers=True, start=start)
     if response.layers is None:
-        raise SubstrateError(f"substrate '{target.substrate}' does not show its layers, which its backend should")
+        raise SubstrateError(f"substrate '{target.substrate}': its backend does not record layers, which it must")
     answers = None
     if len(target.network.output_shape) == 1:
         try:
-            answers = answered(response, target.network.readout).cpu().numpy()
-        except NotRevealed:  # the class is read from a membrane that this substrate does not show
+            answers = response_classes(response, target.network.readout).cpu().numpy()
+        except NotRevealed:  # the readout needs the membrane potential, which this substrate does not reveal
             answers = None
     membrane = None if response.membrane is None else response.membrane.detach().cpu().numpy()
     return Recorded(tuple(layer.cpu().numpy() != 0 for layer in response.layers), answers, membrane)
@@ -123,18 +127,18 @@ def record(target: Target, values: Any, start: Start) -> Recorded:
 def layers_beyond_24_bits(
     fixed: FixedPointNetwork, values: Any, recorded: Recorded, start: Start, known: set[int]
 ) -> set[int]:
-    """Indices of layers, but those `known`, where a state left 24 bits, or, started cold, could have."""
-    found = set()
+    """Indices of layers, except those `known`, whose state exceeded 24 bits, or could have after a cold start."""
+    exceeded = set()
     shapes = (fixed.network.input_shape, *fixed.network.shapes)
     incoming = values
     for depth, (layer, spikes) in enumerate(zip(fixed.layers, recorded.layers)):
         if layer.index not in known:
-            reaching = incoming.reshape(*incoming.shape[:2], *shapes[layer.index])
-            wired = any(getattr(layer.source, name, None) is not None for name in ("delay", "recurrent"))
-            if wired or start == "cold":
-                beyond = not state_bound(layer, len(values) + depth + 1).fits
+            layer_input = incoming.reshape(*incoming.shape[:2], *shapes[layer.index])
+            extended = any(getattr(layer.source, name, None) is not None for name in ("delay", "recurrent"))
+            if extended or start == "cold":
+                exceeds = not state_bound(layer, len(values) + depth + 1).fits
             else:
-                beyond = leaves_24_bits(layer, reaching)
-            found |= {layer.index} if beyond else set()
+                exceeds = leaves_24_bits(layer, layer_input)
+            exceeded |= {layer.index} if exceeds else set()
         incoming = spikes
-    return found
+    return exceeded

@@ -1,4 +1,4 @@
-"""Counting where two recordings of one layer differ, piece by piece, so that nothing is held for long."""
+"""Counting where two recordings of one layer differ, piece by piece, so that no recording is kept in memory."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy.typing as npt
 from bl_neuro.arrays import BoolArray, FloatArray
 
 MAP_ROWS = 128
-"""Most rows of a map of differences, fewer than a picture has pixels: neighbouring neurons share one."""
+"""Maximum number of rows of a difference map, fewer than its pixels; neighbouring neurons share a row."""
 _Counts = npt.NDArray[np.uint32]
 
 
 @dataclass(frozen=True)
 class FirstDifference:
-    """The earliest bin that differs: its step, the sample and its kind of input, the neuron, and who spiked."""
+    """The earliest differing bin: time step, stimulus, sample, neuron index, and the substrate that spiked."""
 
     step: int
     stimulus: str
@@ -27,12 +27,13 @@ class FirstDifference:
 
 @dataclass(frozen=True, eq=False)
 class LayerParity:
-    """How two substrates compare on one layer with neurons.
+    """How two substrates compare on one spiking layer.
 
-    layer, kind: which one. bins: T x samples x neurons; identical: how many of them agree. spikes: of each of the two;
-    active: how many of the `neurons` spiked in each. both, either: spikes that both have, and that one or both have.
-    first: the earliest difference, or None. steps: part of the bins of each step that differ, (T,). map: part of the
-    samples that differ, (T, rows), where a row stands for `neurons_per_row` neurons (their largest).
+    layer, kind: index and description of the layer. bins: T x samples x neurons; identical: how many of them agree.
+    spikes: number of spikes on each substrate; active: how many of the `neurons` spiked on each. both, either: size of
+    the intersection and of the union of the spikes. first: the earliest difference, or None. steps: fraction of
+    differing bins per time step, (T,). map: fraction of differing samples, (T, rows), where a row is the maximum of
+    `neurons_per_row` neurons.
     """
 
     layer: int
@@ -51,17 +52,17 @@ class LayerParity:
 
     @property
     def silent(self) -> bool:
-        """Whether neither spiked, so that no spike was compared."""
+        """Whether neither substrate spiked, so that no spikes were compared."""
         return self.either == 0
 
     @property
     def fraction(self) -> float:
-        """Part of the bins that agree."""
+        """Fraction of the bins that agree."""
         return self.identical / self.bins
 
     @property
     def jaccard(self) -> float:
-        """Spikes of both / spikes of one or both; 1 where none spiked."""
+        """Jaccard index of the spikes: intersection / union; 1 if neither spiked."""
         return self.both / self.either if self.either else 1.0
 
     @property
@@ -71,7 +72,7 @@ class LayerParity:
 
 
 class LayerTally:
-    """Adds up pieces of two recordings of layer `layer`, neurons `shape`, for substrates `names`."""
+    """Accumulates two recordings of layer `layer`, neurons of `shape`, on the substrates `names`."""
 
     def __init__(self, layer: int, kind: str, shape: tuple[int, ...], names: tuple[str, str]) -> None:
         self._layer, self._kind, self._shape, self._names = layer, kind, shape, names
@@ -81,11 +82,11 @@ class LayerTally:
         self._active = np.zeros((2, self._neurons), bool)
         self._first: FirstDifference | None = None
         self._steps = 0
-        self._map: _Counts | None = None  # samples that differ, (T, neurons); None while none does
+        self._map: _Counts | None = None  # number of differing samples, (T, neurons); None while none differs
 
     def add(self, left: BoolArray, right: BoolArray, stimulus: str, offset: int = 0) -> int:
-        """Counts spikes (T, B, ...) of both; `offset`: samples of this stimulus before them. How many bins differ."""
-        left, right = (each.reshape(*each.shape[:2], -1) for each in (left, right))
+        """Counts the differing bins of spikes (T, B, ...) and returns their number. offset: earlier samples."""
+        left, right = (spikes.reshape(*spikes.shape[:2], -1) for spikes in (left, right))
         differs = left != right
         count = int(differs.sum())
         self._bins += differs.size
@@ -93,12 +94,12 @@ class LayerTally:
         self._both += int((left & right).sum())
         self._either += int((left | right).sum())
         self._spikes = [self._spikes[0] + int(left.sum()), self._spikes[1] + int(right.sum())]
-        self._active |= np.stack([each.any(axis=(0, 1)) for each in (left, right)])
+        self._active |= np.stack([spikes.any(axis=(0, 1)) for spikes in (left, right)])
         self._steps, samples = left.shape[:2]
         self._samples += samples
         if count:
-            found = differs.sum(axis=1, dtype=np.uint32)
-            self._map = found if self._map is None else self._map + found
+            differing_samples = differs.sum(axis=1, dtype=np.uint32)
+            self._map = differing_samples if self._map is None else self._map + differing_samples
             self._note_first(differs, left, stimulus, offset)
         return count
 
@@ -112,9 +113,9 @@ class LayerTally:
         self._first = FirstDifference(step, stimulus, offset + sample, place, spiked)
 
     def result(self) -> LayerParity:
-        """What was counted."""
+        """The accumulated comparison."""
         counts = np.zeros((self._steps, self._neurons), np.uint32) if self._map is None else self._map
-        each = -(-self._neurons // MAP_ROWS)
+        group = -(-self._neurons // MAP_ROWS)
         return LayerParity(
             layer=self._layer,
             kind=self._kind,
@@ -127,12 +128,12 @@ class LayerTally:
             either=self._either,
             first=self._first,
             steps=counts.sum(axis=1) / (self._samples * self._neurons),
-            map=_rows(counts, each) / self._samples,
-            neurons_per_row=each,
+            map=_rows(counts, group) / self._samples,
+            neurons_per_row=group,
         )
 
 
-def _rows(counts: _Counts, each: int) -> _Counts:
-    """(T, neurons) as (T, rows): the largest of each so many neurons."""
-    largest: _Counts = np.maximum.reduceat(counts, np.arange(0, counts.shape[1], each), axis=1)
+def _rows(counts: _Counts, group: int) -> _Counts:
+    """(T, neurons) reduced to (T, rows): the maximum of each `group` of neighbouring neurons."""
+    largest: _Counts = np.maximum.reduceat(counts, np.arange(0, counts.shape[1], group), axis=1)
     return largest

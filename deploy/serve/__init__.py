@@ -1,6 +1,6 @@
-"""A query-only endpoint: a network on any substrate behind HTTP, in the Open Inference Protocol v2.
+"""A query-only endpoint: serves a network on any substrate over HTTP, in the Open Inference Protocol v2.
 
-Nothing but metered answers leaves it, at the level that `reveals` names.
+Clients receive metered answers only, at the level that `reveals` names.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The endpoint: the routes of the Open Inference Protocol v2, and what every request passes on its way."""
+"""The endpoint: the routes of the Open Inference Protocol v2, and the checks that every request passes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ else:
 
 EXTENSIONS = ["binary_tensor_data", "idempotency_key", PACKED]
 LARGE, LARGE_JSON = 512 * 2**10, 64 * 2**10
-"""Bytes of a body that is read in a thread, so that nobody waits for it; below, a thread would cost more time."""
+"""Sizes in bytes above which a body (with binary tensors, or JSON) is parsed in a thread, so that other requests do not
+wait for it; for a smaller body a thread would cost more time than it saves."""
 LONGEST_KEY = 128
 Handler = Callable[[Request, str], Awaitable[Response]]
 
@@ -56,7 +57,7 @@ class Endpoint:
         self._settings = model.settings
         self._rate = RateLimit(self._settings.rate)
         self._bodies = BodyReader(self._settings.max_body, self._settings.max_bytes)
-        self._described = openapi(self._settings.name, model.limits, model.settings.reveals, len(clients) > 0)
+        self._description = openapi(self._settings.name, model.limits, model.settings.reveals, len(clients) > 0)
         self._batcher: Batcher | None = None
         models = (f"/v2/models/{self._settings.name}", f"/v2/models/{self._settings.name}/versions/{VERSION}")
         routes = [
@@ -68,13 +69,13 @@ class Endpoint:
             *(self._route(f"{path}/infer", self._infer, method="POST") for path in models),
             self._route("/openapi.json", self._openapi),
         ]
-        nowhere = self._answering("none", self._nowhere, None, secure=False)
-        self.app = Router(routes, redirect_slashes=False, default=nowhere, lifespan=self._lifespan)
+        unknown_route = self._answering("none", self._unknown_route, None, secure=False)
+        self.app = Router(routes, redirect_slashes=False, default=unknown_route, lifespan=self._lifespan)
 
     @asynccontextmanager
     async def _lifespan(self, app: Router) -> AsyncIterator[None]:
         model = self._model
-        self._batcher = Batcher(model.box, self._ledger, self._settings, self.metrics, model.together)
+        self._batcher = Batcher(model.box, self._ledger, self._settings, self.metrics, model.shared_calls)
         self._log.write("ready", model=self._settings.name, reveals=self._settings.reveals)
         try:
             yield
@@ -87,16 +88,19 @@ class Endpoint:
         return Route(path, _Application(self._answering(path, handler, method, secure)))
 
     def _answering(self, path: str, handler: Handler, method: str | None, secure: bool) -> ASGIApp:
-        """Requests of one path: logged and counted, their problems made answers. method: None for any."""
+        """Handles requests of one path: logs and counts them, and turns problems into responses.
+
+        method: the allowed method, None for any.
+        """
         methods = ("GET", "HEAD") if method == "GET" else (method,)
 
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             request = Request(scope, receive)
-            began, client, code = time.monotonic(), None, None
+            start_time, client, code = time.monotonic(), None, None
             try:
                 if method is not None and request.method not in methods:
                     raise Problem(405, "no_route", f"expected {method}")
-                self._from_a_program(request)
+                self._refuse_web_pages(request)
                 client = self._client(request) if secure else ""
                 if secure:
                     self._within_rate(client)
@@ -104,11 +108,11 @@ class Endpoint:
             except Problem as problem:
                 code = problem.code
                 response = _refused(problem, method)
-            except Exception as error:  # noqa: BLE001 - a defect of ours: named in the log, and not to the client
-                self._log.write("defect", route=path, error=type(error).__name__, said=str(error)[:200])
+            except Exception as error:  # noqa: BLE001 - a bug in the server: reported in the log, not to the client
+                self._log.write("defect", route=path, error=type(error).__name__, message=str(error)[:200])
                 response = _json({"error": "internal error", "code": "internal"}, 500)
             self.metrics.requests.labels(path, str(response.status_code)).inc()
-            elapsed = time.monotonic() - began
+            elapsed = time.monotonic() - start_time
             self.metrics.request_s.labels(path).observe(elapsed)
             refused = {} if code is None else {"code": code}
             facts = {"client": client, "status": response.status_code, "ms": round(1000 * elapsed, 3), **refused}
@@ -117,18 +121,18 @@ class Endpoint:
 
         return answer
 
-    def _from_a_program(self, request: Request) -> None:
-        """Where nobody needs a token, any web page could have a browser of this machine ask; a browser says so."""
+    def _refuse_web_pages(self, request: Request) -> None:
+        """Refuses requests that a web page sends through a local browser, which no token would otherwise prevent."""
         if len(self._clients):
             return
         host = _host(request.headers.get("host", ""))
         if "origin" in request.headers or host not in ("", *LOOPBACK, self._settings.host):
-            raise Problem(403, "web_page", "expected no Origin, and this machine as Host: there are no tokens here")
+            raise Problem(403, "web_page", "without tokens, expected no Origin header and this machine as Host")
 
     def _client(self, request: Request) -> str:
-        client = self._clients.named(request.headers.get("authorization"))
+        client = self._clients.authenticated(request.headers.get("authorization"))
         if client is None:
-            raise Problem(401, "unauthorized", "Authorization: expected Bearer and a token that is known here")
+            raise Problem(401, "unauthorized", "Authorization: expected Bearer and a valid token")
         return client
 
     def _within_rate(self, client: str) -> None:
@@ -144,7 +148,7 @@ class Endpoint:
 
     async def _ready(self, request: Request, client: str) -> Response:
         if self._batcher is None or self._batcher.ending:
-            raise busy("the server is ending")
+            raise busy("the server is shutting down")
         return _json({"ready": True})
 
     async def _model_ready(self, request: Request, client: str) -> Response:
@@ -155,34 +159,34 @@ class Endpoint:
         return _json(self._model.metadata(self._ledger.remaining(client)))
 
     async def _openapi(self, request: Request, client: str) -> Response:
-        return _json(self._described)
+        return _json(self._description)
 
     async def _infer(self, request: Request, client: str) -> Response:
-        late = Problem(408, "slow", "the body did not come in time")
+        deadline_problem = Problem(408, "slow", "the body did not arrive in time")
         key = _key(request)
-        with self._bodies.space(request, client) as take:
+        with self._bodies.space(request, client) as reserve:
             try:
                 async with timeout(self._settings.deadline_s):
-                    body = await self._bodies.read(request, take)
-                    late = busy("the deadline passed before there was an answer")
+                    body = await self._bodies.read(request, reserve)
+                    deadline_problem = busy("the deadline passed before the answer was ready")
                     header_length = request.headers.get("inference-header-content-length")
                     if len(body) > (LARGE_JSON if header_length is None else LARGE):
-                        query, spikes = await asyncio.to_thread(self._read, body, header_length, take)
+                        query, spikes = await asyncio.to_thread(self._parsed, body, header_length, reserve)
                     else:
-                        query, spikes = self._read(body, header_length, take)
+                        query, spikes = self._parsed(body, header_length, reserve)
                     del body
-                    answer = await self._asked(Charge(client, key, query.digest, spikes.shape[1]), spikes)
-            except (TimeoutError, asyncio.TimeoutError) as error:  # one and the same from Python 3.11 on
-                raise late from error
+                    answer = await self._query(Charge(client, key, query.digest, spikes.shape[1]), spikes)
+            except (TimeoutError, asyncio.TimeoutError) as error:  # the same class from Python 3.11 on
+                raise deadline_problem from error
         return self._answer(query, answer)
 
-    async def _asked(self, charge: Charge, spikes: Tensor) -> Tensor:
+    async def _query(self, charge: Charge, spikes: Tensor) -> Tensor:
         if self._batcher is None:
             raise busy("the server is starting")
         return await self._batcher.ask(charge, spikes)
 
-    def _read(self, body: bytes, header_length: str | None, take: Callable[[int], None]) -> tuple[Query, Tensor]:
-        query = read_query(body, header_length, self._settings.reveals, self._model.limits, take)
+    def _parsed(self, body: bytes, header_length: str | None, reserve: Callable[[int], None]) -> tuple[Query, Tensor]:
+        query = read_query(body, header_length, self._settings.reveals, self._model.limits, reserve)
         if query.spikes:
             return query, query.values
         try:
@@ -196,30 +200,30 @@ class Endpoint:
             "datatype": self._model.output_datatype,
             "shape": list(answer.shape),
         }
-        found: dict[str, Any] = {"model_name": self._settings.name, "model_version": VERSION, "outputs": [output]}
+        response: dict[str, Any] = {"model_name": self._settings.name, "model_version": VERSION, "outputs": [output]}
         if query.id is not None:
-            found["id"] = query.id
+            response["id"] = query.id
         if not query.binary:
             output["data"] = to_json(answer)
-            return _json(found)
+            return _json(response)
         raw = to_bytes(answer)
         output["parameters"] = {"binary_data_size": len(raw)}
-        header = json.dumps(found, separators=(",", ":")).encode()
+        header = json.dumps(response, separators=(",", ":")).encode()
         return Response(
             header + raw,
             media_type="application/octet-stream",
             headers={"Inference-Header-Content-Length": str(len(header))},
         )
 
-    async def _nowhere(self, request: Request, client: str) -> Response:
-        said = "expected a route of /openapi.json"
-        if self._clients.named(request.headers.get("authorization")) is not None:
-            said += f"; the model that is here is {self._settings.name!r}, version {VERSION}"
-        raise Problem(404, "no_route", said)
+    async def _unknown_route(self, request: Request, client: str) -> Response:
+        message = "expected a route of /openapi.json"
+        if self._clients.authenticated(request.headers.get("authorization")) is not None:
+            message += f"; the served model is {self._settings.name!r}, version {VERSION}"
+        raise Problem(404, "no_route", message)
 
 
 class _Application:
-    """So that Starlette takes an ASGI application for one, and not for a function of a request."""
+    """Wraps an ASGI application in a class, since Starlette would treat a function as a request handler."""
 
     def __init__(self, application: ASGIApp) -> None:
         self._application = application
@@ -229,7 +233,7 @@ class _Application:
 
 
 def _host(header: str) -> str | None:
-    """The name in a Host header, "" where it is empty, None where it is none."""
+    """The host name in a Host header, "" if the header is empty, None if it is invalid."""
     try:
         return urlsplit(f"//{header}").hostname if header else ""
     except ValueError:

@@ -1,9 +1,9 @@
-"""Requests that come together are answered by one call of the substrate.
+"""Batching: concurrent requests are answered by one call of the substrate.
 
-A request alone never waits. Once requests come together, a call is held back for a few milliseconds until half of the
-crowd has arrived: so one half is read and answered while the substrate runs the other.
-Charges go to the disk while the substrate runs, those of one call in one transaction; no answer leaves before they are
-there.
+A single request never waits. With concurrent clients, a call is delayed by a few milliseconds until half of them have
+sent a request: one half of the requests is then parsed and answered while the substrate runs the other half.
+Charges are written to disk while the substrate runs, those of one call in one transaction; no answer is sent before
+its charge is on disk.
 """
 
 from __future__ import annotations
@@ -27,59 +27,62 @@ from bl_neuro.deploy.serve.settings import ServeSettings
 from bl_neuro.errors import SubstrateError
 
 _QUIET_S = 0.001
-"""A call is held back no longer once nothing arrived for so long."""
+"""A delayed call starts once no request has arrived for this many seconds."""
 _ANSWERED = (Charged.NEW, Charged.BEFORE)
 LAST_CALL_S = 10.0
-"""Seconds that the call in progress has to end in, once all requests are answered or given up."""
-_FORGOTTEN = 0.9
-"""What one call leaves of the memory of a larger crowd."""
+"""Seconds that the server waits at shutdown for the waiting requests and the call in progress."""
+_DECAY = 0.9
+"""Factor by which the estimate of concurrent requests decays with every call."""
 
 
 class Batcher:
-    """Asks `box`, one call at a time, for whoever waits. together: False asks for each request by itself."""
+    """Queries `box`, one call at a time, for the waiting requests.
+
+    shared_calls: whether several requests may share one call; otherwise every request is a call of its own.
+    """
 
     def __init__(
-        self, box: BlackBox, ledger: Ledger, settings: ServeSettings, metrics: Metrics, together: bool
+        self, box: BlackBox, ledger: Ledger, settings: ServeSettings, metrics: Metrics, shared_calls: bool
     ) -> None:
         self._box, self._ledger, self._settings, self._metrics = box, ledger, settings, metrics
-        self._together = together
+        self._shared_calls = shared_calls
         self._room = WaitingRoom(settings.max_waiting, metrics)
         self._arrived = asyncio.Event()
         self._worker = ThreadPoolExecutor(1, "substrate")
         self._ending = False
-        self._crowd = 0.0
-        """How many clients ask at once: requests that waited or ran together, forgotten slowly."""
+        self._concurrency = 0.0
+        """Estimated number of concurrent requests: the largest number waiting or running, decaying with every call."""
         self._running = 0
-        self._lost = LostAnswers()
+        self._lost_answers = LostAnswers()
         self._task = asyncio.get_running_loop().create_task(self._work())
 
     async def ask(self, charge: Charge, spikes: Tensor) -> Tensor:
         """The answer to `spikes` (T, B, *input_shape), batch on axis 0.
 
-        Who is cancelled before it ran costs nothing. Later the answer is lost: with a key it is kept for whoever asks
-        again, without one the charge is given back.
+        A request cancelled before its call starts costs nothing. If it is cancelled later, its answer is kept for a
+        retry when it has an idempotency key; otherwise the charge is refunded.
 
         Raises:
             Problem: the queue is full, the budget is spent, the log cannot be written, or the substrate failed.
         """
         if self._ending:
-            raise busy("the server is ending")
-        found = self._lost.take(charge)
-        if found is not None:
-            return found
+            raise busy("the server is shutting down")
+        kept_answer = self._lost_answers.take(charge)
+        if kept_answer is not None:
+            return kept_answer
         waiting = Waiting(charge, spikes, asyncio.get_running_loop().create_future())
         self._room.enter(waiting)
-        self._crowd = max(self._crowd, len(self._room) + self._running)
+        self._concurrency = max(self._concurrency, len(self._room) + self._running)
         self._arrived.set()
         return await waiting.answer
 
     @property
     def ending(self) -> bool:
-        """Whether nobody new is answered."""
+        """Whether new requests are refused."""
         return self._ending
 
     async def close(self) -> None:
-        """Answers who waits already, and nobody else; a call that does not end soon is left alone."""
+        """Answers the waiting requests and refuses new ones; a call that takes too long is abandoned."""
         self._ending = True
         self._arrived.set()
         await asyncio.wait({self._task}, timeout=LAST_CALL_S)
@@ -94,91 +97,92 @@ class Batcher:
                     return
                 self._arrived.clear()
                 continue
-            if self._together:
-                await self._gather()
-            batch = self._room.leave(self._settings.max_batch, self._together)
+            if self._shared_calls:
+                await self._wait_for_more()
+            batch = self._room.leave(self._settings.max_batch, self._shared_calls)
             if batch:
                 self._running = len(batch)
                 await self._answer(batch)
                 self._running = 0
 
-    async def _gather(self) -> None:
-        """Waits while more arrive, for a few milliseconds at most, until half of the crowd is there."""
-        self._crowd = max(_FORGOTTEN * self._crowd, len(self._room))
+    async def _wait_for_more(self) -> None:
+        """Waits at most `window_s` until half of the concurrent clients have sent a request."""
+        self._concurrency = max(_DECAY * self._concurrency, len(self._room))
         until = time.monotonic() + self._settings.window_s
-        before = 0
+        previous_count = 0
         while (
-            before < len(self._room) < self._crowd / 2
+            previous_count < len(self._room) < self._concurrency / 2
             and time.monotonic() < until
             and self._room.samples < self._settings.max_batch
         ):
-            before = len(self._room)
+            previous_count = len(self._room)
             await asyncio.sleep(_QUIET_S)
 
     async def _answer(self, batch: list[Waiting]) -> None:
         loop = asyncio.get_running_loop()
-        found: list[Tensor | Exception]
+        answers: list[Tensor | Exception]
         try:
-            found = await loop.run_in_executor(self._worker, self._run, batch)
-        except Exception as error:  # noqa: BLE001 - whoever waits is told, and the next call may go well
-            found = [error] * len(batch)
-        lost = []
-        for each, answer in zip(batch, found):
-            if each.answer.done():
+            answers = await loop.run_in_executor(self._worker, self._run, batch)
+        except Exception as error:  # noqa: BLE001 - every waiting client gets the error; the next call may succeed
+            answers = [error] * len(batch)
+        abandoned = []
+        for request, answer in zip(batch, answers):
+            if request.answer.done():
                 if isinstance(answer, Tensor):
-                    self._lost.keep(each.charge, answer)
-                    lost.append(each.charge)
+                    self._lost_answers.keep(request.charge, answer)
+                    abandoned.append(request.charge)
             elif isinstance(answer, Exception):
-                each.answer.set_exception(answer)
+                request.answer.set_exception(answer)
             else:
-                each.answer.set_result(answer)
-        unkeyed = [charge for charge in lost if charge.key is None]
+                request.answer.set_result(answer)
+        unkeyed = [charge for charge in abandoned if charge.key is None]
         if unkeyed:
-            await loop.run_in_executor(self._worker, self._give_back, unkeyed)
+            await loop.run_in_executor(self._worker, self._refund, unkeyed)
 
     def _run(self, batch: list[Waiting]) -> list[Tensor | Exception]:
-        """In the worker's thread: charges, asks, and answers or refuses each."""
-        new: list[Charge] = []
+        """In the worker thread: charges the requests, queries the box, and answers or refuses each request."""
+        newly_charged: list[Charge] = []
         answer: Tensor | None = None
         try:
-            with self._ledger.charging([each.charge for each in batch]) as charged:
-                new += [each.charge for each, what in zip(batch, charged) if what is Charged.NEW]
-                asked = [each for each, what in zip(batch, charged) if what in _ANSWERED]
-                if asked:
-                    answer = self._asked(asked)
+            with self._ledger.charging([request.charge for request in batch]) as results:
+                newly_charged += [request.charge for request, outcome in zip(batch, results) if outcome is Charged.NEW]
+                answered = [request for request, outcome in zip(batch, results) if outcome in _ANSWERED]
+                if answered:
+                    answer = self._query(answered)
         except sqlite3.Error as error:
             self._metrics.failures.inc()
             raise busy("the log of queries cannot be written; nothing was charged") from error
         except Exception as error:
-            self._give_back(new)
+            self._refund(newly_charged)
             self._metrics.failures.inc()
             if isinstance(error, SubstrateError):
                 raise busy("the substrate failed; nothing was charged") from error
             raise
-        for charge in new:
+        for charge in newly_charged:
             self._metrics.queries.labels(charge.client).inc(charge.cost)
-        parts = iter(() if answer is None else answer.split([each.charge.cost for each in asked]))
+        parts = iter(() if answer is None else answer.split([request.charge.cost for request in answered]))
         return [
-            next(parts) if what in _ANSWERED else self._refusal(each.charge, what) for each, what in zip(batch, charged)
+            next(parts) if outcome in _ANSWERED else self._refusal(request.charge, outcome)
+            for request, outcome in zip(batch, results)
         ]
 
-    def _asked(self, asked: list[Waiting]) -> Tensor:
+    def _query(self, requests: list[Waiting]) -> Tensor:
         """One call of the substrate, batch on axis 0."""
-        began = time.monotonic()
-        answer = batch_first(self._box.query(_joined([each.spikes for each in asked])), self._box.reveals)
-        self._metrics.run_s.observe(time.monotonic() - began)
-        self._metrics.batch.observe(len(asked))
+        start_time = time.monotonic()
+        answer = batch_first(self._box.query(_joined([request.spikes for request in requests])), self._box.reveals)
+        self._metrics.run_s.observe(time.monotonic() - start_time)
+        self._metrics.batch.observe(len(requests))
         return answer
 
-    def _refusal(self, charge: Charge, what: Charged) -> Problem:
-        if what is Charged.ANOTHER:
+    def _refusal(self, charge: Charge, outcome: Charged) -> Problem:
+        if outcome is Charged.ANOTHER:
             return Problem(409, "key_reused", "Idempotency-Key: expected a new one for another query")
         left = self._ledger.remaining(charge.client)
-        said = f"this query costs {charge.cost}, and {left} are left of this client's budget"
-        return Problem(403, "budget_exceeded", said)
+        message = f"this query costs {charge.cost}, and {left} are left of this client's budget"
+        return Problem(403, "budget_exceeded", message)
 
-    def _give_back(self, charges: list[Charge]) -> None:
-        """What was charged for nothing, where the log can still be written."""
+    def _refund(self, charges: list[Charge]) -> None:
+        """Refunds charges whose answers were not delivered, if the log can still be written."""
         try:
             self._ledger.void(charges)
         except sqlite3.Error:
@@ -186,23 +190,23 @@ class Batcher:
 
 
 def batch_first(answer: Tensor, reveals: str) -> Tensor:
-    """What a box answers, with the batch on its axis 0: (B, T, C) of a membrane or of spikes."""
+    """A box's answer with the batch on axis 0: (B, T, C) for membrane potentials and spikes."""
     return answer.transpose(0, 1) if reveals in ("membrane", "spikes") else answer
 
 
 def _joined(spikes: list[Tensor]) -> Tensor:
-    """The batch of several; frames that are held stay one in memory."""
+    """Concatenates requests along the batch; a constant frame is kept in memory once, not once per time step."""
     if len(spikes) == 1:
         return spikes[0]
-    if not all(is_held(each) for each in spikes):
+    if not all(is_held(sample) for sample in spikes):
         return torch.cat(spikes, dim=1)
-    frames = torch.cat([each[:1] for each in spikes], dim=1)
+    frames = torch.cat([sample[:1] for sample in spikes], dim=1)
     return frames.expand(len(spikes[0]), *frames.shape[1:])
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """A request, (T, B, *input_shape), and where its answer goes."""
+    """A request with spikes (T, B, *input_shape), and the future of its answer."""
 
     charge: Charge
     spikes: Tensor
@@ -210,80 +214,80 @@ class Waiting:
 
 
 class WaitingRoom:
-    """Holds `most` samples, half of them of one client, so that others find room. A request alone always fits."""
+    """Queue of at most `limit` samples, at most half of them from one client. A single request always fits."""
 
-    def __init__(self, most: int, metrics: Metrics) -> None:
-        self._most, self._metrics = most, metrics
+    def __init__(self, limit: int, metrics: Metrics) -> None:
+        self._limit, self._metrics = limit, metrics
         self._queue: deque[Waiting] = deque()
-        self._held: Counter[str] = Counter()
+        self._waiting_samples: Counter[str] = Counter()
 
     def __len__(self) -> int:
         return len(self._queue)
 
     @property
     def samples(self) -> int:
-        """Samples that wait."""
-        return self._held.total()
+        """Number of waiting samples."""
+        return self._waiting_samples.total()
 
     def enter(self, waiting: Waiting) -> None:
-        """Takes a place. Problem (503) where there is no room."""
+        """Adds a request. Problem (503) if there is no room."""
         client, cost = waiting.charge.client, waiting.charge.cost
-        if self._held[client] and self._held[client] + cost > self._most // 2:
-            raise busy(f"{self._held[client]} samples of this client wait already")
-        if self.samples and self.samples + cost > self._most:
-            raise busy("too many samples wait already")
+        if self._waiting_samples[client] and self._waiting_samples[client] + cost > self._limit // 2:
+            raise busy(f"{self._waiting_samples[client]} samples of this client are already waiting")
+        if self.samples and self.samples + cost > self._limit:
+            raise busy("too many samples are already waiting")
         self._queue.append(waiting)
         self._count(client, cost)
 
-    def leave(self, most: int, together: bool) -> list[Waiting]:
-        """The first that waits and, where they may share a call, those behind it of its form, of `most` samples."""
+    def leave(self, limit: int, shared_calls: bool) -> list[Waiting]:
+        """Removes the first request and, if calls are shared, later ones of equal form, up to `limit` samples."""
         batch: list[Waiting] = []
-        kept: deque[Waiting] = deque()
-        room = most
-        for each in self._queue:
-            cost = each.charge.cost
-            if each.answer.done():  # whoever asked has gone; nothing was charged
-                self._count(each.charge.client, -cost)
-            elif not batch or (together and _alike(each, batch[0]) and cost <= room):
-                batch.append(each)
+        remaining: deque[Waiting] = deque()
+        room = limit
+        for request in self._queue:
+            cost = request.charge.cost
+            if request.answer.done():  # the client disconnected; nothing was charged
+                self._count(request.charge.client, -cost)
+            elif not batch or (shared_calls and _alike(request, batch[0]) and cost <= room):
+                batch.append(request)
                 room -= cost
-                self._count(each.charge.client, -cost)
+                self._count(request.charge.client, -cost)
             else:
-                kept.append(each)
-        self._queue = kept
+                remaining.append(request)
+        self._queue = remaining
         return batch
 
     def _count(self, client: str, samples: int) -> None:
-        self._held[client] += samples
-        if not self._held[client]:
-            del self._held[client]
+        self._waiting_samples[client] += samples
+        if not self._waiting_samples[client]:
+            del self._waiting_samples[client]
         self._metrics.waiting.set(self.samples)
 
 
-def _alike(one: Waiting, other: Waiting) -> bool:
-    return len(one.spikes) == len(other.spikes) and one.spikes.dtype == other.spikes.dtype
+def _alike(first: Waiting, second: Waiting) -> bool:
+    return len(first.spikes) == len(second.spikes) and first.spikes.dtype == second.spikes.dtype
 
 
 class LostAnswers:
-    """The last answers that nobody took, `most` bytes of them; the oldest go first."""
+    """The most recent undelivered answers, at most `limit` bytes; the oldest are dropped first."""
 
-    def __init__(self, most: int = 16 * 2**20) -> None:
-        self._most, self._bytes = most, 0
+    def __init__(self, limit: int = 16 * 2**20) -> None:
+        self._limit, self._bytes = limit, 0
         self._answers: OrderedDict[tuple[str, str, bytes], Tensor] = OrderedDict()
 
     def keep(self, charge: Charge, answer: Tensor) -> None:
-        """Of a charge with a key."""
+        """Keeps the answer to a charge that has an idempotency key."""
         if charge.key is None:
             return
         name = (charge.client, charge.key, charge.digest)
         self._drop(name)
         self._answers[name] = answer.clone()  # not a view of its whole batch
         self._bytes += answer.nbytes
-        while self._bytes > self._most:
+        while self._bytes > self._limit:
             self._drop(next(iter(self._answers)))
 
     def take(self, charge: Charge) -> Tensor | None:
-        """The answer to this charge, if it was lost and is still here."""
+        """Removes and returns the kept answer to this charge, or None."""
         if charge.key is None:
             return None
         return self._drop((charge.client, charge.key, charge.digest))

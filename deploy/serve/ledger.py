@@ -1,8 +1,9 @@
-"""What every client has spent: an append-only log in SQLite, on the disk before an answer leaves.
+"""The query budget of every client: an append-only log in SQLite, written to disk before an answer is sent.
 
-A kill loses nothing that was answered. A query that was charged and whose answer was lost is asked again, under its
-idempotency key, at no charge: what is served is deterministic, so its answer says nothing new. A log therefore belongs
-to one network, one view of it and one arithmetic: with another, an old key would buy something new.
+Killing the server loses no charge of an answered query. A query whose answer was lost can be repeated under its
+idempotency key at no charge: the served model is deterministic, so the repeated answer reveals nothing new. A log
+therefore belongs to one network, one value of `reveals` and one arithmetic; with another, an old key would reveal new
+information.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ CREATE TRIGGER IF NOT EXISTS no_delete BEFORE DELETE ON queries BEGIN SELECT RAI
 
 
 class Charged(Enum):
-    """What became of a charge."""
+    """Outcome of a charge."""
 
     NEW = "charged now"
     BEFORE = "charged before, under this key"
@@ -48,7 +49,10 @@ class Charged(Enum):
 
 @dataclass(frozen=True)
 class Charge:
-    """One request. key: its idempotency key. digest: of what it asks. cost: its samples."""
+    """The charge of one request.
+
+    key: its idempotency key, if any. digest: hash of the query. cost: number of samples.
+    """
 
     client: str
     key: str | None
@@ -57,14 +61,16 @@ class Charge:
 
 
 class Ledger:
-    """The log at `path` of what is `served`; `budget` is what each client may spend, None for no limit.
+    """The query log at `path`.
+
+    served: identifies the network, `reveals` and arithmetic. budget: queries of each client, None for no limit.
 
     Raises:
-        InputError: the file is of something else that was served, is no such log, or another server writes to it.
+        InputError: the file belongs to another served model, is not a query log, or another server writes to it.
     """
 
     def __init__(self, path: Path, served: str, budget: int | None) -> None:
-        path = path.resolve()  # a link to the log is the same log, and its lock the same lock
+        path = path.resolve()  # so that a symbolic link to the log uses the same lock
         self._budget = budget
         self._mutex = threading.Lock()
         self._disk = ThreadPoolExecutor(1, "log of queries")
@@ -75,108 +81,108 @@ class Ledger:
         except Timeout as error:
             raise InputError(f"{path}: another server writes to this log; give each its own with --log") from error
         try:
-            self._base = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._set_up(path, served)
         except sqlite3.DatabaseError as error:
             self._lock.release()
-            raise InputError(f"{path}: expected a log of queries or nothing, found another file ({error})") from error
+            raise InputError(f"{path}: expected a log of queries or no file, found another file ({error})") from error
         except BaseException:
             self._lock.release()
             raise
 
     def _set_up(self, path: Path, served: str) -> None:
-        self._base.execute("PRAGMA journal_mode=WAL")
-        self._base.execute("PRAGMA synchronous=FULL")
-        self._base.executescript(_TABLES)
-        known = self._base.execute("SELECT served FROM model").fetchone()
-        if known is None:
-            self._base.execute("INSERT INTO model VALUES (?)", (served,))
-        elif known[0] != served:
+        self._database.execute("PRAGMA journal_mode=WAL")
+        self._database.execute("PRAGMA synchronous=FULL")
+        self._database.executescript(_TABLES)
+        stored = self._database.execute("SELECT served FROM model").fetchone()
+        if stored is None:
+            self._database.execute("INSERT INTO model VALUES (?)", (served,))
+        elif stored[0] != served:
             raise InputError(
-                f"{path}: this log is of another network, view or arithmetic ({known[0]}; to be served: {served}); "
-                "give this one its own with --log"
+                f"{path}: this log belongs to another network, reveals or arithmetic ({stored[0]}; to be served: "
+                f"{served}); give this one its own with --log"
             )
         self._read_spent()
 
     def _read_spent(self) -> None:
-        rows = self._base.execute("SELECT client, SUM(cost) FROM queries GROUP BY client")
+        rows = self._database.execute("SELECT client, SUM(cost) FROM queries GROUP BY client")
         self._spent: dict[str, int] = {client: int(cost) for client, cost in rows}
-        self._seen = self._version()
+        self._seen_version = self._version()
 
     def _version(self) -> int:
-        """Changes where somebody else wrote to the file."""
-        return int(self._base.execute("PRAGMA data_version").fetchone()[0])
+        """A number that changes when another connection writes to the file."""
+        return int(self._database.execute("PRAGMA data_version").fetchone()[0])
 
     def charge(self, charges: Sequence[Charge]) -> list[Charged]:
-        """Charges each in its order, in one transaction that is on the disk when this returns; sqlite3.Error if not."""
-        with self.charging(charges) as found:
-            return found
+        """Charges in the given order, in one transaction that is on disk on return; sqlite3.Error if it fails."""
+        with self.charging(charges) as outcomes:
+            return outcomes
 
     @contextmanager
     def charging(self, charges: Sequence[Charge]) -> Iterator[list[Charged]]:
-        """Charges each in its order, in one transaction that goes to the disk while the block runs.
+        """Charges in the given order, in one transaction that is written to disk while the block runs.
 
-        Where the block ends it is there, or sqlite3.Error is raised and nothing is charged: until then no answer may
-        leave.
+        At the end of the block it is on disk, or sqlite3.Error is raised and nothing is charged. No answer may be sent
+        before.
         """
         with self._transaction():
             spent = dict(self._spent)
-            found = [self._charge(charge, spent) for charge in charges]
-            written = self._disk.submit(self._base.execute, "COMMIT")
+            outcomes = [self._charge(charge, spent) for charge in charges]
+            commit = self._disk.submit(self._database.execute, "COMMIT")
             try:
-                yield found
+                yield outcomes
             finally:
-                written.result()
+                commit.result()
                 self._spent = spent
 
     def void(self, charges: Sequence[Charge]) -> None:
-        """Gives back what was charged and never answered, since the substrate failed."""
+        """Refunds charges that were never answered."""
         if not charges:
             return
         with self._transaction():
             for charge in charges:
                 self._write(charge, -charge.cost)
-            self._base.execute("COMMIT")
+            self._database.execute("COMMIT")
             for charge in charges:
                 self._spent[charge.client] -= charge.cost
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        """For the block to commit; else it is taken back."""
+        """A transaction that the block commits; otherwise it is rolled back."""
         with self._mutex:
-            self._base.execute("BEGIN IMMEDIATE")
+            self._database.execute("BEGIN IMMEDIATE")
             try:
-                if self._version() != self._seen:
+                if self._version() != self._seen_version:
                     self._read_spent()
                 yield
             finally:
-                if self._base.in_transaction:  # it was not committed, nor ended by a full disk
-                    self._base.execute("ROLLBACK")
+                if self._database.in_transaction:  # neither committed nor ended by a full disk
+                    self._database.execute("ROLLBACK")
 
     def spent(self, client: str) -> int:
-        """Queries that `client` has spent."""
+        """Number of queries that `client` has spent."""
         return self._spent.get(client, 0)
 
     def remaining(self, client: str) -> int | None:
-        """Queries that `client` may still spend; None for no limit."""
+        """Number of queries that `client` may still spend, None for no limit."""
         return None if self._budget is None else max(0, self._budget - self.spent(client))
 
     def close(self) -> None:
-        """Closes the file, for another server to open."""
+        """Closes the file and releases its lock."""
         with self._mutex:
             self._disk.shutdown()
-            self._base.close()
+            self._database.close()
             self._lock.release()
 
     def _charge(self, charge: Charge, spent: dict[str, int]) -> Charged:
         if charge.key is not None:
-            before = self._base.execute(
+            previous = self._database.execute(
                 "SELECT SUM(cost), MIN(digest), MAX(digest) FROM queries WHERE client = ? AND key = ?",
                 (charge.client, charge.key),
             ).fetchone()
-            if before[0] is not None and before[1:] != (charge.digest, charge.digest):
+            if previous[0] is not None and previous[1:] != (charge.digest, charge.digest):
                 return Charged.ANOTHER
-            if before[0]:
+            if previous[0]:
                 return Charged.BEFORE
         total = spent.get(charge.client, 0) + charge.cost
         if self._budget is not None and total > self._budget:
@@ -186,7 +192,7 @@ class Ledger:
         return Charged.NEW
 
     def _write(self, charge: Charge, cost: int) -> None:
-        self._base.execute(
+        self._database.execute(
             "INSERT INTO queries (at, client, key, digest, cost) VALUES (?, ?, ?, ?, ?)",
             (time.time(), charge.client, charge.key, charge.digest, cost),
         )

@@ -1,4 +1,7 @@
-"""One JSON line a request on standard error: who, what came of it, how long. Never a token, an address or an input."""
+"""Request log: one JSON line per request on standard error, with client, status and duration.
+
+Tokens, addresses and inputs are never logged.
+"""
 
 from __future__ import annotations
 
@@ -9,24 +12,24 @@ import threading
 import time
 from typing import TextIO
 
-MOST_WAITING = 4096
-"""Lines that wait for a slow reader; further ones are dropped and counted."""
-LAST_S = 2.0
-"""Seconds that the last lines have."""
+MAX_LINES = 4096
+"""Maximum number of lines that wait for a slow reader; further ones are dropped and counted."""
+CLOSE_S = 2.0
+"""Seconds allowed for writing the remaining lines when the log is closed."""
 
 
 class RequestLog:
-    """Writes to `stream`, in a thread: a reader that is slow, or went away, stops the log and not the server."""
+    """Writes to `stream` in a thread, so that a slow or vanished reader never blocks the server."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = sys.stderr if stream is None else stream
-        self._lines: queue.Queue[str | None] = queue.Queue(MOST_WAITING)
+        self._lines: queue.Queue[str | None] = queue.Queue(MAX_LINES)
         self._dropped = 0
         self._thread = threading.Thread(target=self._write, name="log", daemon=True)
         self._thread.start()
 
     def write(self, event: str, **facts: object) -> None:
-        """One line."""
+        """Writes one line."""
         dropped = {"dropped": self._dropped} if self._dropped else {}
         line = json.dumps({"at": round(time.time(), 3), "event": event, **facts, **dropped})
         try:
@@ -36,17 +39,17 @@ class RequestLog:
             self._dropped += 1
 
     def close(self) -> None:
-        """Writes what waits, if that is soon done."""
+        """Writes the waiting lines, for at most a few seconds, and ends the thread."""
         try:
-            self._lines.put(None, timeout=LAST_S)
+            self._lines.put(None, timeout=CLOSE_S)
         except queue.Full:
             return
-        self._thread.join(LAST_S)
+        self._thread.join(CLOSE_S)
 
     def _write(self) -> None:
         while (line := self._lines.get()) is not None:
             try:
                 self._stream.write(line + "\n")
                 self._stream.flush()
-            except (OSError, ValueError):  # nobody reads it any more
+            except (OSError, ValueError):  # the reader is gone
                 self._stream = open("/dev/null", "w", encoding="utf-8")  # noqa: SIM115 - for the rest of the process

@@ -1,4 +1,4 @@
-"""What a running server counts, for Prometheus."""
+"""Prometheus metrics of a running server."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 
 class Metrics:
-    """The measures of one server, in a registry of their own. Clients are named, tokens and inputs are not there."""
+    """The metrics of one server, in a registry of their own. They name clients, but contain no tokens or inputs."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -29,7 +29,5 @@ class Metrics:
             "bl_neuro_run_seconds", "Seconds of one call of the substrate.",
             buckets=(0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0), registry=self.registry,
         )  # fmt: skip
-        self.failures = Counter(
-            "bl_neuro_failures_total", "Calls that the substrate failed in.", registry=self.registry
-        )
+        self.failures = Counter("bl_neuro_failures_total", "Failed calls of the substrate.", registry=self.registry)
         self.waiting = Gauge("bl_neuro_waiting_samples", "Samples that wait for the substrate.", registry=self.registry)

@@ -1,4 +1,4 @@
-"""The model as its clients see it: names, shapes and datatypes. No weights, no data, no name of a substrate."""
+"""The model as its clients see it: names, shapes and datatypes, without weights, data or the name of the substrate."""
 
 from __future__ import annotations
 
@@ -17,51 +17,51 @@ from bl_neuro.deploy.serve.settings import ServeSettings
 from bl_neuro.remote.tensors import datatype_of
 
 VERSION = "1"
-"""Of the model: there is one."""
+"""The only version of the served model."""
 
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A target behind a box without a budget: the ledger meters it, a client at a time."""
+    """A target behind a black box without a budget; the ledger meters the queries of each client."""
 
     target: Target
     box: BlackBox
     settings: ServeSettings
     output_datatype: str
     output_shape: tuple[int, ...]
-    together: bool
-    """Whether requests of several clients may share a call: where an answer does not depend, to the last bit, on what
-    it was computed beside. So it is in Loihi's integers, and not in floating point."""
+    shared_calls: bool
+    """Whether requests of several clients may share a call: only if an answer is bit-identical whatever else is in its
+    batch, which holds for Loihi's integers and not for floating point."""
 
     @classmethod
-    def of(cls, target: Target, settings: ServeSettings, together: bool) -> ServedModel:
-        """Asks the target once, to see what comes out, and to have it started.
+    def of(cls, target: Target, settings: ServeSettings, shared_calls: bool) -> ServedModel:
+        """Queries the target once, to start it and to learn the shape and datatype of its output.
 
         Raises:
-            NotRevealed: the substrate does not put out what is to be revealed.
+            NotRevealed: the substrate does not reveal `settings.reveals`.
         """
-        reveals: Reveals = settings.reveals  # type: ignore[assignment]  # the box checks it
+        reveals: Reveals = settings.reveals  # type: ignore[assignment]  # validated by the box
         box = BlackBox(target, reveals)
         silence = torch.zeros(1, 1, *target.network.input_shape, dtype=torch.uint8)
         answer = batch_first(box.query(silence), reveals)
         shape = (-1, -1, *answer.shape[2:]) if reveals in ("membrane", "spikes") else (-1, *answer.shape[1:])
-        return cls(target, box, settings, datatype_of(answer), shape, together)
+        return cls(target, box, settings, datatype_of(answer), shape, shared_calls)
 
     @property
     def limits(self) -> Limits:
-        """What a request may hold."""
+        """The limits of one request."""
         settings = self.settings
         return Limits(
             self.box.input_shape, settings.max_steps, settings.max_batch, settings.max_json, settings.max_body
         )
 
     def accepted(self, values: Tensor) -> Tensor:
-        """`values` (T, B, *input_shape) as the box takes them; InputError where it does not."""
+        """`values` (T, B, *input_shape) converted to the box's input; InputError if they are invalid."""
         checked = checked_input(values, self.target.network)
         return checked if self.target.network.input_kind == "current" else checked.to(torch.uint8)
 
     def metadata(self, remaining: int | None) -> dict[str, Any]:
-        """The protocol's metadata. remaining: what the client that asks may still spend."""
+        """The protocol's model metadata. remaining: queries that the requesting client may still spend."""
         current = self.target.network.input_kind == "current"
         settings = self.settings
         parameters = {
@@ -73,17 +73,17 @@ class ServedModel:
             "max_batch": settings.max_batch,
             "max_bytes": settings.max_body,
         }
-        given = {
+        input_tensor = {
             "name": INPUT,
             "datatype": "FP32" if current else "UINT8",
             "shape": [-1, -1, *self.box.input_shape],
         }
-        shown = {"name": settings.reveals, "datatype": self.output_datatype, "shape": list(self.output_shape)}
+        output_tensor = {"name": settings.reveals, "datatype": self.output_datatype, "shape": list(self.output_shape)}
         return {
             "name": settings.name,
             "versions": [VERSION],
             "platform": "bl_neuro",
-            "inputs": [given],
-            "outputs": [shown],
+            "inputs": [input_tensor],
+            "outputs": [output_tensor],
             "parameters": parameters,
         }

@@ -1,10 +1,10 @@
-"""A request that is not answered: a status, a code for programs, and a sentence for people."""
+"""Refusal of a request: an HTTP status, a machine-readable code, and a message."""
 
 from __future__ import annotations
 
 
 class Problem(Exception):
-    """Becomes {"error": message, "code": code} with `status`, and Retry-After where asking again may help."""
+    """Sent as {"error": message, "code": code} with `status`, and Retry-After if repeating the request may help."""
 
     def __init__(self, status: int, code: str, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -12,5 +12,5 @@ class Problem(Exception):
 
 
 def busy(message: str) -> Problem:
-    """503: the same request may be answered a moment later."""
+    """503: the same request may succeed a moment later."""
     return Problem(503, "busy", message, 1.0)

@@ -1,4 +1,4 @@
-"""What a client asks: an inference request of the Open Inference Protocol v2, JSON or with binary tensors, checked."""
+"""Parsing and validation of inference requests of the Open Inference Protocol v2, in JSON or with binary tensors."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from bl_neuro.remote.tensors import from_bytes, from_json, unpack
 
 INPUT = "spikes"
 MAX_HEADER = 64 * 2**10
-"""Bytes of the JSON in front of binary tensors."""
-MOST_NODES, MOST_QUOTES = 2**16, 2**10
-"""Lists and objects, and quotation marks, of a request's JSON: what parsing it may cost."""
+"""Maximum bytes of the JSON that precedes binary tensors."""
+MAX_NODES, MAX_QUOTES = 2**16, 2**10
+"""Maximum number of lists and objects, and of quotation marks, in a request's JSON; bounds the cost of parsing."""
 _LONGEST = 256
 
 
@@ -32,7 +32,9 @@ class _Strict(BaseModel):
     model_config = ConfigDict(strict=True, hide_input_in_errors=True)
 
 
-class _Input(_Strict):
+class InputTensor(_Strict):
+    """The input tensor of an inference request."""
+
     name: str = Field(max_length=_LONGEST)
     datatype: str = Field(max_length=_LONGEST)
     shape: list[int] = Field(max_length=16)
@@ -40,72 +42,80 @@ class _Input(_Strict):
     data: Any = None
 
 
-class _Output(_Strict):
+class RequestedOutput(_Strict):
+    """An output that an inference request names."""
+
     name: str = Field(max_length=_LONGEST)
     parameters: dict[str, Any] = Field(default_factory=dict)
 
 
-class _Request(_Strict):
+class InferenceRequest(_Strict):
+    """The JSON of an inference request, as the protocol defines it."""
+
     id: str | None = Field(default=None, max_length=_LONGEST)
-    inputs: list[_Input] = Field(min_length=1, max_length=1)
-    outputs: list[_Output] | None = Field(default=None, max_length=1)
+    inputs: list[InputTensor] = Field(min_length=1, max_length=1)
+    outputs: list[RequestedOutput] | None = Field(default=None, max_length=1)
     parameters: dict[str, Any] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Query:
-    """What was asked. values: (T, B, *input_shape), not yet looked at. digest: of the values and their form."""
+    """A parsed query.
+
+    values: (T, B, *input_shape), not yet validated. digest: hash of the values, shape, datatype and packing. binary:
+    whether the client wants a binary answer.
+    """
 
     id: str | None
     values: Tensor
     digest: bytes
     binary: bool
     spikes: bool
-    """Whether the values are uint8 of 0 and 1 for certain, as bits are."""
+    """Whether the values are known to be uint8 zeros and ones, because they were sent as bits."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a request may hold."""
+    """The limits of one request."""
 
     input_shape: tuple[int, ...]
     steps: int
     batch: int
     json_bytes: int
     values: int
-    """Of one request: bytes that its unpacked spikes take."""
+    """Maximum bytes of the unpacked spikes of one request."""
 
 
 def read_query(
-    body: bytes, header_length: str | None, output: str, limits: Limits, need: Callable[[int], None]
+    body: bytes, header_length: str | None, output: str, limits: Limits, reserve: Callable[[int], None]
 ) -> Query:
     """The query in `body`. header_length: the Inference-Header-Content-Length header.
 
-    need: is told how many bytes packed spikes unpack to, before they are, and may refuse.
+    reserve: called with the number of bytes that packed spikes unpack to, before unpacking; may raise to refuse.
 
     Raises:
-        Problem: 400 or 413, with what was expected.
+        Problem: 400 or 413, with the expected values.
     """
     header, raw = _split(body, header_length, limits.json_bytes)
     request = _parsed(header)
-    given = request.inputs[0]
-    if given.name != INPUT:
+    tensor = request.inputs[0]
+    if tensor.name != INPUT:
         raise _bad(f"inputs: expected one named {INPUT!r}")
-    for wanted in request.outputs or ():
-        if wanted.name != output:
-            raise _bad(f"outputs: expected {output!r}, the one that there is")
-    _check_shape(given.shape, limits)
-    packed = "packed" in given.parameters
-    values = _unpacked(given, raw, limits, need) if packed else _values(given, raw)
-    digest = hashlib.sha256(f"{given.parameters.get('packed', '')} {values.dtype} {tuple(values.shape)} ".encode())
+    for requested in request.outputs or ():
+        if requested.name != output:
+            raise _bad(f"outputs: expected {output!r}, the only output")
+    _check_shape(tensor.shape, limits)
+    packed = "packed" in tensor.parameters
+    values = _unpacked(tensor, raw, limits, reserve) if packed else _values(tensor, raw)
+    digest = hashlib.sha256(f"{tensor.parameters.get('packed', '')} {values.dtype} {tuple(values.shape)} ".encode())
     digest.update(raw if packed and raw is not None else values.numpy().data)
     return Query(request.id, values, digest.digest(), _wants_binary(request), packed)
 
 
-def _split(body: bytes, header_length: str | None, most_json: int) -> tuple[bytes, memoryview | None]:
+def _split(body: bytes, header_length: str | None, max_json: int) -> tuple[bytes, memoryview | None]:
     if header_length is None:
-        if len(body) > most_json:
-            raise Problem(413, "too_large", f"expected at most {most_json} bytes of JSON; use binary tensors")
+        if len(body) > max_json:
+            raise Problem(413, "too_large", f"expected at most {max_json} bytes of JSON; use binary tensors")
         return body, None
     if not (header_length.isascii() and header_length.isdigit() and len(header_length) < 9):
         raise _bad("Inference-Header-Content-Length: expected a number of bytes")
@@ -115,15 +125,15 @@ def _split(body: bytes, header_length: str | None, most_json: int) -> tuple[byte
     return body[:length], memoryview(body)[length:]
 
 
-def _parsed(header: bytes) -> _Request:
-    if header.count(b"[") + header.count(b"{") > MOST_NODES or header.count(b'"') > MOST_QUOTES:
+def _parsed(header: bytes) -> InferenceRequest:
+    if header.count(b"[") + header.count(b"{") > MAX_NODES or header.count(b'"') > MAX_QUOTES:
         raise _bad("body: expected one input of numbers, found too many lists, objects or strings")
     try:
-        return _Request.model_validate(json.loads(header.decode("utf-8"), parse_constant=_no_constant))
+        return InferenceRequest.model_validate(json.loads(header.decode("utf-8"), parse_constant=_no_constant))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])[:100] or "body"
-        raise _bad(f"{where}: {first['msg']}") from error
+        location = ".".join(str(part) for part in first["loc"])[:100] or "body"
+        raise _bad(f"{location}: {first['msg']}") from error
     except RecursionError as error:
         raise _bad("body: nested too deeply") from error
     except ValueError as error:
@@ -142,39 +152,39 @@ def _check_shape(shape: list[int], limits: Limits) -> None:
         raise Problem(413, "too_large", f"shape: expected at most {limits.steps} steps and {limits.batch} samples")
 
 
-def _values(given: _Input, raw: memoryview | None) -> Tensor:
-    size = given.parameters.get("binary_data_size")
+def _values(tensor: InputTensor, raw: memoryview | None) -> Tensor:
+    size = tensor.parameters.get("binary_data_size")
     try:
         if size is None:
-            if given.data is None:
-                raise _bad("inputs.0: expected data, or parameters.binary_data_size and the bytes")
+            if tensor.data is None:
+                raise _bad("inputs.0: expected data, or parameters.binary_data_size and binary data")
             if raw is not None and len(raw):
-                raise _bad("body: expected nothing behind the JSON")
-            return from_json(given.data, given.datatype, given.shape)
-        if given.data is not None or raw is None or type(size) is not int or size != len(raw):
+                raise _bad("body: expected no data after the JSON")
+            return from_json(tensor.data, tensor.datatype, tensor.shape)
+        if tensor.data is not None or raw is None or type(size) is not int or size != len(raw):
             raise _bad("binary_data_size: expected the number of bytes behind the JSON, and no data in it")
-        return from_bytes(raw, given.datatype, given.shape)
+        return from_bytes(raw, tensor.datatype, tensor.shape)
     except InputError as error:
         raise _bad(str(error)) from error
 
 
-def _unpacked(given: _Input, raw: memoryview | None, limits: Limits, need: Callable[[int], None]) -> Tensor:
-    size = given.parameters.get("binary_data_size")
-    if given.data is not None or raw is None or type(size) is not int or size != len(raw):
+def _unpacked(tensor: InputTensor, raw: memoryview | None, limits: Limits, reserve: Callable[[int], None]) -> Tensor:
+    size = tensor.parameters.get("binary_data_size")
+    if tensor.data is not None or raw is None or type(size) is not int or size != len(raw):
         raise _bad("binary_data_size: expected the number of bytes behind the JSON, and no data in it")
-    if given.datatype != "UINT8":
+    if tensor.datatype != "UINT8":
         raise _bad("packed: expected UINT8 spikes")
-    unpacked = math.prod(given.shape)
+    unpacked = math.prod(tensor.shape)
     if unpacked > limits.values:
         raise Problem(413, "too_large", f"shape: expected at most {limits.values} spikes in a request")
-    need(unpacked)
+    reserve(unpacked)
     try:
-        return unpack(raw, given.parameters["packed"], given.shape)
+        return unpack(raw, tensor.parameters["packed"], tensor.shape)
     except InputError as error:
         raise _bad(str(error)) from error
 
 
-def _wants_binary(request: _Request) -> bool:
+def _wants_binary(request: InferenceRequest) -> bool:
     for output in request.outputs or ():
         if "binary_data" in output.parameters:
             return output.parameters["binary_data"] is True
@@ -186,43 +196,43 @@ def _bad(message: str) -> Problem:
 
 
 SMALL = 64 * 2**10
-"""Bytes of a request that finds room where larger ones do not."""
+"""Maximum bytes of a small request, which may use memory that is reserved for such requests."""
 
 
 class BodyReader:
-    """Reads bodies of at most `most` bytes, `room` bytes of them at once: those that came, not those announced.
+    """Reads bodies of at most `max_body` bytes, with at most `room` received bytes in memory at a time.
 
-    One client has half of the room at most, and an eighth is kept for small requests.
+    One client may use at most half of the room, and an eighth of it is reserved for small requests.
     """
 
-    def __init__(self, most: int, room: int) -> None:
-        self._most, self._all = most, max(room, 4 * most)
+    def __init__(self, max_body: int, room: int) -> None:
+        self._max_body, self._room = max_body, max(room, 4 * max_body)
         self._held: Counter[str] = Counter()
-        self._taking = threading.Lock()
+        self._lock = threading.Lock()
 
     @contextmanager
     def space(self, request: Request, client: str) -> Iterator[Callable[[int], None]]:
-        """Room, in bytes, for what `request` brings and needs: it is had by the call, and given back at the end."""
+        """A context whose function reserves bytes for `request`; all of them are released at the end of the context."""
         self._check_announced(request)
-        held, ended = 0, False
+        reserved, ended = 0, False
 
-        def take(size: int) -> None:
-            nonlocal held
-            with self._taking:
-                if ended:  # its deadline passed while a thread still read it
+        def reserve(size: int) -> None:
+            nonlocal reserved
+            with self._lock:
+                if ended:  # the deadline passed while a thread was still parsing the request
                     raise busy("the deadline passed")
-                kept = 0 if held + size <= SMALL else self._all // 8
-                if self._held[client] + size > self._all // 2 or self._held.total() + size > self._all - kept:
+                free_reserve = 0 if reserved + size <= SMALL else self._room // 8
+                if self._held[client] + size > self._room // 2 or self._held.total() + size > self._room - free_reserve:
                     raise busy("too many large requests at once")
                 self._held[client] += size
-                held += size
+                reserved += size
 
         try:
-            yield take
+            yield reserve
         finally:
-            with self._taking:
+            with self._lock:
                 ended = True
-                self._held[client] -= held
+                self._held[client] -= reserved
                 if not self._held[client]:
                     del self._held[client]
 
@@ -232,22 +242,22 @@ class BodyReader:
         length = request.headers.get("content-length")
         if length is not None and not (length.isascii() and length.isdigit() and len(length) < 16):
             raise self._too_large()
-        if length is not None and int(length) > self._most:
+        if length is not None and int(length) > self._max_body:
             raise self._too_large()
 
     def _too_large(self) -> Problem:
-        return Problem(413, "too_large", f"expected a body of at most {self._most} bytes")
+        return Problem(413, "too_large", f"expected a body of at most {self._max_body} bytes")
 
-    async def read(self, request: Request, take: Callable[[int], None]) -> bytes:
-        """The whole body. take: see `space`."""
-        parts, held = [], 0
+    async def read(self, request: Request, reserve: Callable[[int], None]) -> bytes:
+        """The whole body. reserve: the function of `space`."""
+        parts, size = [], 0
         try:
             async for part in request.stream():
-                held += len(part)
-                if held > self._most:
+                size += len(part)
+                if size > self._max_body:
                     raise self._too_large()
-                take(len(part))
+                reserve(len(part))
                 parts.append(part)
         except ClientDisconnect as error:
-            raise Problem(400, "disconnected", "the body did not come to its end") from error
+            raise Problem(400, "disconnected", "the client disconnected before the end of the body") from error
         return b"".join(parts)

@@ -1,4 +1,4 @@
-"""Runs an endpoint until it is told to end: opens the substrate, the log and the port, and gives all of them back."""
+"""Runs an endpoint until a signal ends it: opens the log and the ports, and releases them at the end."""
 
 from __future__ import annotations
 
@@ -22,28 +22,29 @@ from bl_neuro.deploy.serve.ledger import Ledger
 from bl_neuro.deploy.serve.logs import RequestLog
 from bl_neuro.deploy.serve.metrics import Metrics
 from bl_neuro.deploy.serve.model import ServedModel
-from bl_neuro.deploy.serve.protocol import MOST_TURNED_AWAY, BoundedHttp
+from bl_neuro.deploy.serve.protocol import MAX_REFUSED, BoundedHttp
 from bl_neuro.deploy.serve.settings import ServeSettings
 from bl_neuro.errors import InputError
 
 GRACE_S = 30
-"""Seconds that requests in flight have to end in, once the server is told to."""
-MOST_CONNECTIONS = 1024
-MOST_AT_ONCE = 128
-"""Connections that are accepted before the first of them is looked at."""
-SPARE_FILES = 2 * MOST_AT_ONCE + MOST_TURNED_AWAY + 192
-"""Open files besides those of the connections that are served."""
+"""Seconds allowed for requests in flight when the server shuts down."""
+MAX_CONNECTIONS = 1024
+BACKLOG = 128
+"""Connections that the operating system queues before the server accepts them."""
+SPARE_FILES = 2 * BACKLOG + MAX_REFUSED + 192
+"""Open files needed besides those of the served connections."""
 
 
 def serve(target: Target, settings: ServeSettings, clients: Clients) -> None:
-    """Serves `target` until SIGTERM or Ctrl-C; who waits then is still answered.
+    """Serves `target` until SIGTERM or Ctrl-C; waiting requests are still answered then.
 
     Raises:
-        InputError: the settings do not go together, a port cannot be had, or the files of TLS are none.
-        NotRevealed: the substrate does not put that out. OSError: those files cannot be read.
+        InputError: the settings are inconsistent, a port is not available, or the TLS files are invalid.
+        NotRevealed: the substrate does not reveal `settings.reveals`.
+        OSError: the TLS files cannot be read.
     """
     if not settings.loopback and not len(clients):
-        raise InputError(f"--host {settings.host}: others can ask there; give clients tokens (--token-file)")
+        raise InputError(f"--host {settings.host}: other machines can connect; give clients tokens (--token-file)")
     if settings.certificate is not None and settings.key is not None:
         check_pair(settings.certificate, settings.key)
     arithmetic = find_backend(target.substrate).arithmetic
@@ -55,11 +56,12 @@ def serve(target: Target, settings: ServeSettings, clients: Clients) -> None:
         opened.callback(ledger.close)
         metrics = Metrics()
         if settings.metrics_port is not None:
-            opened.callback(_show(metrics, settings.metrics_port))
+            opened.callback(_start_metrics_page(metrics, settings.metrics_port))
         log = RequestLog()
         port = opened.enter_context(_port(settings))
         if not settings.loopback and settings.certificate is None:
-            log.write("warning", said="tokens and queries travel in the clear: give --tls-certificate and --tls-key")
+            message = "tokens and queries are sent unencrypted: give --tls-certificate and --tls-key"
+            log.write("warning", message=message)
         facts = {
             "model": settings.name,
             "reveals": settings.reveals,
@@ -68,31 +70,31 @@ def serve(target: Target, settings: ServeSettings, clients: Clients) -> None:
         }
         log.write("listening", host=settings.host, port=port.getsockname()[1], clients=len(clients), **facts)
         endpoint = Endpoint(model, clients, ledger, metrics, log)
-        with _signals_end_only_the_server():
+        with _preserved_signal_handlers():
             uvicorn.Server(_config(endpoint, settings)).run(sockets=[port])
 
 
 def _port(settings: ServeSettings) -> socket.socket:
-    """Listens. The protocol is named, or asyncio would not send small answers at once (TCP_NODELAY)."""
+    """A listening socket. Its protocol is given explicitly, since asyncio sets TCP_NODELAY only then."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     port = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         port.bind((settings.host, settings.port))
-        port.listen(MOST_AT_ONCE)
+        port.listen(BACKLOG)
     except OSError as error:
         port.close()
-        where = f"--host {settings.host}, --port {settings.port}"
-        raise InputError(f"{where}: cannot listen there: {error.strerror or error}") from error
+        options = f"--host {settings.host}, --port {settings.port}"
+        raise InputError(f"{options}: cannot listen: {error.strerror or error}") from error
     return port
 
 
-def _show(metrics: Metrics, port: int) -> Callable[[], None]:
-    """Puts the measures on a page, to this machine alone; what is given back ends it."""
+def _start_metrics_page(metrics: Metrics, port: int) -> Callable[[], None]:
+    """Serves the metrics on the loopback interface; returns the function that stops this."""
     try:
         page, answering = start_http_server(port, "127.0.0.1", metrics.registry)
     except OSError as error:
-        raise InputError(f"--metrics-port {port}: cannot listen there: {error.strerror or error}") from error
+        raise InputError(f"--metrics-port {port}: cannot listen: {error.strerror or error}") from error
 
     def end() -> None:
         page.shutdown()
@@ -103,23 +105,23 @@ def _show(metrics: Metrics, port: int) -> Callable[[], None]:
 
 
 @contextmanager
-def _signals_end_only_the_server() -> Iterator[None]:
-    """Uvicorn ends on a signal and then raises it again; what is open here would not be given back."""
-    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
+def _preserved_signal_handlers() -> Iterator[None]:
+    """Ignores signals that uvicorn raises again after its shutdown, so that open resources are still released."""
+    handlers = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)
 
 
-def _room_for_connections() -> int:
-    """As the files allow that may be open: asyncio stops for seconds, and fills the log, where one is refused."""
-    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    files = min(_count(most), max(_count(now), MOST_CONNECTIONS + SPARE_FILES))
-    if files > _count(now):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
-    return min(MOST_CONNECTIONS, max(files // 4, files - SPARE_FILES))
+def _max_connections() -> int:
+    """Number of connections that the limit on open files allows; beyond that limit asyncio would stall for seconds."""
+    soft_limit, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = min(_count(hard_limit), max(_count(soft_limit), MAX_CONNECTIONS + SPARE_FILES))
+    if files > _count(soft_limit):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard_limit))
+    return min(MAX_CONNECTIONS, max(files // 4, files - SPARE_FILES))
 
 
 def _count(limit: int) -> int:
@@ -137,8 +139,8 @@ def _config(endpoint: Endpoint, settings: ServeSettings) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=_room_for_connections(),
-        backlog=MOST_AT_ONCE,
+        limit_concurrency=_max_connections(),
+        backlog=BACKLOG,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=GRACE_S,
         ssl_certfile=None if settings.certificate is None else str(settings.certificate),
@@ -148,11 +150,11 @@ def _config(endpoint: Endpoint, settings: ServeSettings) -> uvicorn.Config:
 
 
 def check_pair(certificate: Path, key: Path) -> None:
-    """Whether these PEM files are a certificate, its chain perhaps behind it, and its key.
+    """Checks that two PEM files are a certificate, optionally followed by its chain, and its private key.
 
     Raises:
-        InputError: one is not PEM, the key is another certificate's, or it wants a passphrase.
-        OSError: one cannot be read.
+        InputError: a file is not PEM, the key belongs to another certificate, or it needs a passphrase.
+        OSError: a file cannot be read.
     """
     for option, path in (("--tls-certificate", certificate), ("--tls-key", key)):
         if b"-----BEGIN " not in path.read_bytes():
@@ -161,13 +163,14 @@ def check_pair(certificate: Path, key: Path) -> None:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, _no_passphrase)
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
-            raise InputError(f"--tls-key {key}: expected the key of {certificate}, found another's") from error
+            message = f"--tls-key {key}: expected the key of {certificate}, found the key of another certificate"
+            raise InputError(message) from error
         raise InputError(
-            f"--tls-certificate {certificate}, --tls-key {key}: expected a certificate in the one and its key in the "
-            f"other ({error.reason or error})"
+            f"--tls-certificate {certificate}, --tls-key {key}: expected a certificate and its private key "
+            f"({error.reason or error})"
         ) from error
 
 
 def _no_passphrase() -> str:
-    """A server that asks at a terminal would wait there for ever."""
+    """Refuses keys with a passphrase, for which OpenSSL would prompt at the terminal and wait."""
     raise InputError("--tls-key: expected a key without a passphrase")

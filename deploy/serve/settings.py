@@ -1,4 +1,4 @@
-"""What whoever serves a network decides."""
+"""Settings of an endpoint."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 @dataclass(frozen=True)
 class ServeSettings:
-    """How a network is served, checked.
+    """Settings of an endpoint, validated; InputError for values out of range.
 
-    name: of the model in URLs. reveals: see `bl_neuro.BlackBox`. budget: queries (samples) that each client may spend
-    for good, None for no limit. rate: requests a second of each client, None for no limit. log: the file that every
-    query is written to. max_body: bytes of a request, and of its spikes unpacked; max_json: of one without binary
-    tensors. max_batch: samples of a request, and of one call of the substrate. max_steps: T. max_waiting: samples that
-    may wait, half of them of one client. max_bytes: of all the bodies held at once. deadline_s: for a request, from its
-    first byte to its answer. window_s: how long a call of the substrate is held back for others to join it, once
-    requests come together; 0 never waits.
+    name: name of the model in URLs. log: the file to which every query is written. reveals: see `bl_neuro.BlackBox`.
+    budget: total number of queries (samples) of each client, None for no limit. rate: requests per second of each
+    client, None for no limit. max_body: bytes of a request, and of its unpacked spikes. max_json: bytes of a request
+    without binary tensors. max_batch: samples of a request, and of one call of the substrate. max_steps: time steps of
+    a request. max_waiting: samples that may wait, at most half of them from one client. max_bytes: bytes of all bodies
+    in memory. deadline_s: seconds from the first byte of a request to its answer. window_s: seconds by which a call of
+    the substrate is delayed at most so that concurrent requests can join it, 0 for no delay.
     """
 
     name: str
@@ -50,7 +50,7 @@ class ServeSettings:
         if self.budget is not None and self.budget < 1:
             raise InputError(f"--budget: expected at least 1 query, found {self.budget}")
         if self.rate is not None and not self.rate > 0:
-            raise InputError(f"--rate: expected requests a second above 0, found {self.rate}")
+            raise InputError(f"--rate: expected requests per second above 0, found {self.rate}")
         for option, port in (("--port", self.port), ("--metrics-port", self.metrics_port)):
             if port is not None and not 0 <= port < 2**16:
                 raise InputError(f"{option}: expected 0..65535, found {port}")
@@ -65,5 +65,5 @@ class ServeSettings:
 
     @property
     def loopback(self) -> bool:
-        """Whether only this machine can ask."""
+        """Whether only this machine can connect."""
         return self.host in LOOPBACK

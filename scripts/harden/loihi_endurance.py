@@ -40,7 +40,8 @@ def main() -> int:
     parser.add_argument("--queries", type=int, default=100_000)
     queries = parser.parse_args().queries
     targets = [bl.open_target(each, "loihi") for each in (network(), random_fixed_point(0), random_fixed_point(1))]
-    done, peaks, began = 0, [], time.monotonic()
+    peaks: list[tuple[int, int]] = []
+    done, began = 0, time.monotonic()
     while done < queries:
         target, batch = targets[len(peaks) % 3], BATCHES[len(peaks) % 4]
         held = torch.rand(1, batch, *target.network.input_shape) < 0.1

@@ -33,7 +33,7 @@ Times = tuple[float, float]
 """Seconds of the clock and of the processor."""
 
 
-def network(sizes: tuple[int, int, int], reset: str = "zero") -> Any:
+def network(sizes: tuple[int, int, int], reset: Any = "zero") -> Any:
     """A network of random weights with one hidden layer."""
     import numpy as np
 
@@ -163,11 +163,18 @@ def measure_speed(quick: bool) -> list[dict[str, Any]]:
                     with bl.open_target(subject, "snntorch", precision=precision) as target:
                         box = bl.WhiteBox(target)
                         found, times = timed(lambda: attack(box, classes=range(CLASSES), steps=STEPS, seed=0))  # noqa: B023
-                        own = bl.access.scores(target.run(found.spikes).membrane).diagonal().mean()
+                        membrane = target.run(found.spikes).membrane
+                        assert membrane is not None
+                        own = bl.access.scores(membrane).diagonal().mean()
                     each.append(times)
         ten = {kind: [sum(column) * CLASSES / len(done) for column in zip(*each)] for kind, each in loops.items()}
         best = {precision: [statistics.median(column) for column in zip(*each)] for precision, each in ours.items()}
-        row = {"attack": name, "loop_seconds": ten, "our_seconds": best, "loop_classes_timed": len(done)}
+        row: dict[str, Any] = {
+            "attack": name,
+            "loop_seconds": ten,
+            "our_seconds": best,
+            "loop_classes_timed": len(done),
+        }
         row["faster_by"] = {
             precision: {kind: ten[kind][1] / best[precision][1] for kind in loops} for precision in ours
         }
@@ -213,8 +220,8 @@ def run_for_memory(name: str) -> None:
     from bl_neuro.attacks import BrainLeaksV1, BrainLeaksV2, BrainLeaksV2Gradient
 
     torch.set_num_threads(1)
-    faces = {"image_shape": (112, 92), "blur": 1.5}
-    attacks = {
+    faces: dict[str, Any] = {"image_shape": (112, 92), "blur": 1.5}
+    attacks: dict[str, Any] = {
         "v1": BrainLeaksV1(**faces),
         "v1 on loihi": BrainLeaksV1(**faces),
         "v2_gradient": BrainLeaksV2Gradient(**faces, iterations=2),  # the others are like the first
@@ -254,7 +261,11 @@ def main() -> None:
     from bl_neuro.files import write_text
 
     result: dict[str, Any] = {"at": now(), "versions": versions(), "machine": machine()}
-    measures = {"queries": measure_queries, "memory": measure_memory, "speed": lambda: measure_speed(arguments.quick)}
+    measures: dict[str, Callable[[], Any]] = {
+        "queries": measure_queries,
+        "memory": measure_memory,
+        "speed": lambda: measure_speed(arguments.quick),
+    }
     for name, measure in measures.items():
         if arguments.only in (None, name):
             result[name] = measure()

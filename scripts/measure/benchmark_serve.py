@@ -208,10 +208,10 @@ def summary(rounds: list[dict[str, float]]) -> dict[str, float]:
         return statistics.median(of(each) for each in among)
 
     found = {
-        name: middle(lambda each, name=name: each[name])
+        name: statistics.median(each[name] for each in rounds)
         for name in rounds[0]
         if not name.startswith(("client_1_", "client_32_"))
-    }  # type: ignore[misc]
+    }
     for connections in (1, 2, 4):
         name = f"wrk_batch_{connections}_connections_per_s"
         found[f"share_wrk_{connections}"] = middle(lambda each, name=name: each[name] / each["emulator_per_s"])  # type: ignore[misc]

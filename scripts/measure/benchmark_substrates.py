@@ -58,7 +58,7 @@ def networks() -> dict[str, Any]:
 
     plain = bl.CubaLIF(2000, 1.0, 1024 / 4096)
     filtered = bl.CubaLIF(2000, 1024 / 4096, 128 / 4096)
-    conv = [
+    conv: list[Any] = [
         bl.Conv(weight((12, 1, 5, 5), 30), bl.CubaLIF(300, 1.0, 0.25), stride=2),
         bl.Conv(weight((24, 12, 5, 5), 12), bl.CubaLIF(300, 1.0, 0.25), stride=2),
         bl.Flatten(),

@@ -18,11 +18,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import files
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 import bl_neuro as bl
+from bl_neuro.backends.base import Start
 from bl_neuro.experiment.provenance import machine, now, versions
 from bl_neuro.files import write_text
 from bl_neuro.testing.fixed_point import random_fixed_point
@@ -49,9 +50,13 @@ def compare(network: bl.Network, seed: int, steps: int) -> Counts:
     counts |= {"inputs": 0, "bins": 0, "spikes": 0, "states": 0, "different_bins": 0, "different_states": 0}
     x = inputs(network, seed, steps)
     with bl.open_target(network, "loihi") as ours, bl.open_target(network, "lava", replicas=1, runtimes=1) as lava:
-        for start in ("aligned", "cold"):
+        for start in get_args(Start):
             expected, found = lava.run_with_states(x, start=start), ours.run_with_states(x, start=start)
             counts["inputs"] += x.shape[1]
+            assert expected.layers is not None
+            assert found.layers is not None
+            assert expected.states is not None
+            assert found.states is not None
             for one, other in zip(expected.layers, found.layers, strict=True):
                 counts["bins"] += one.numel()
                 counts["spikes"] += int(one.sum())

@@ -30,7 +30,7 @@ from bl_neuro.training import ImageEvaluator, load_evaluator
 
 
 class Published(NamedTuple):
-    """The authors' figures, of one inversion of each class. sd: of attack accuracy over draws, where they give it."""
+    """The authors' figures: one inversion of each class. sd: of attack accuracy over 1,000 draws, where given."""
 
     attack_accuracy: float
     confidence: float
@@ -58,10 +58,7 @@ AUTHORS_ACCURACY: dict[str, tuple[float, float]] = {
 
 
 class Archive(NamedTuple):
-    """A file of the authors' inversions: by which attack, and its shape (K, T, C, H, W).
-
-    draws: whether it holds probabilities of spikes, of which one draw is judged.
-    """
+    """A file of the authors' inversions, of shape (K, T, C, H, W). draws: whether it holds probabilities of spikes."""
 
     dataset: str
     attack: str

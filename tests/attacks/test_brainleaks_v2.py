@@ -103,6 +103,8 @@ def test_takes_nothing_but_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     blank = BlackBox(SpikesOnlyTarget(Network((12,), [bl.Dense(np.zeros((3, 12)), bl.CubaLIF())])))
     monkeypatch.setattr(BlackBox, "query", lambda box, spikes: next(answers))
     found = BrainLeaksV2(queries=32, warm_start=40)(blank, classes=[0, 1, 2], steps=6)
+    assert found.rates is not None
+    assert expected.rates is not None
     assert torch.equal(found.rates, expected.rates)
 
 
@@ -228,12 +230,13 @@ def test_momentum_carries_a_step_on() -> None:
 
 
 def test_while_nothing_names_the_class_steps_neither_dim_nor_brighten() -> None:
-    silent = Network(
-        (12,), [bl.Dense(np.vstack([easy_network().layers[0].weight[:2], np.full((1, 12), -1.0)]), bl.CubaLIF())]
-    )
+    first = easy_network().layers[0]
+    assert isinstance(first, bl.Dense)
+    silent = Network((12,), [bl.Dense(np.vstack([first.weight[:2], np.full((1, 12), -1.0)]), bl.CubaLIF())])
     target = Recorded(silent)
     found = dataclasses.replace(PLAIN, base_rate=0.5, learning_rate=0.5)(BlackBox(target), classes=[2], steps=6)
     assert not (target.answered[0] == 2).any()
+    assert found.rates is not None
     assert not torch.allclose(found.rates, torch.tensor(0.5))
     assert float(found.rates.mean()) == pytest.approx(0.5, abs=1e-6)
 
@@ -253,6 +256,7 @@ def test_priors_shape_the_search() -> None:
 
     def rates(**prior: Any) -> Tensor:
         found = BrainLeaksV2(queries=64, **prior)(BlackBox(ReferenceTarget(network)), classes=[0], steps=6)
+        assert found.rates is not None
         return found.rates[0, 0]
 
     plain, windowed, blurred = rates(blur=0.0), rates(blur=0.0, window=1.0), rates(blur=2.0)

@@ -101,7 +101,7 @@ def test_settings_name_the_form() -> None:
 
 
 def test_refuses_other_forms() -> None:
-    with pytest.raises(InputError, match="form: expected an InputForm, found 'moving'"):
+    with pytest.raises(InputError, match="form: expected an object of class InputForm, found 'moving'"):
         BrainLeaksV2(form="moving")  # type: ignore[arg-type]
 
 

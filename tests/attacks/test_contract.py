@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from bl_neuro import BlackBox, WhiteBox
-from bl_neuro.access import Reveals
 from bl_neuro.attacks import (
     BrainLeaksV1,
     BrainLeaksV2,
@@ -17,11 +13,10 @@ from bl_neuro.attacks import (
     OnePlusOneEs,
     RandomSearch,
     TransferAttack,
-    TransferBox,
 )
 from bl_neuro.backends import Target
 from bl_neuro.testing.attack_contract import AnnAttackContract, BlackBoxAttackContract, WhiteBoxAttackContract
-from bl_neuro.testing.reference_target import ReferenceTarget, SpikesOnlyTarget, easy_images
+from bl_neuro.testing.reference_target import SpikesOnlyTarget, easy_images
 
 
 class TestBrainLeaksV1(WhiteBoxAttackContract):
@@ -91,10 +86,3 @@ class TestCmaEs(BlackBoxAttackContract):
 
 class TestTransferAttack(BlackBoxAttackContract):
     attack = TransferAttack(attack=BrainLeaksV1(iterations=2), candidates=20)
-
-    def box(self, target: Target, reveals: Reveals = "counts", budget: int | None = None) -> TransferBox:
-        twin = WhiteBox(ReferenceTarget(target.network))
-        return TransferBox(twin, BlackBox(target, reveals=reveals, budget=budget))
-
-    def meter(self, box: Any) -> BlackBox:
-        return box.deployed

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from bl_neuro import InputError, WhiteBox
 from bl_neuro.attacks import AnnBox, GradientInversion, Inversions
-from bl_neuro.testing.attack_contract import EasyAnn
-from bl_neuro.testing.reference_target import ReferenceTarget, easy_network
+from bl_neuro.testing.reference_target import EasyAnn, ReferenceTarget, easy_network
 from bl_neuro.training.ann_twin import AnnTwin
 
 

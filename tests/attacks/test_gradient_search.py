@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,7 +72,7 @@ CLASSES = torch.tensor([0, 1])
 
 
 @pytest.mark.parametrize("output", ["membrane", "spikes"])
-def test_scores_are_means_over_time(output: str) -> None:
+def test_scores_are_means_over_time(output: Any) -> None:
     values = getattr(RESPONSE, output)
     chances = torch.softmax(values, 2)[:, [0, 1], [0, 1]]
     torch.testing.assert_close(class_score(RESPONSE, CLASSES, output), chances.mean(0))

@@ -15,7 +15,8 @@ NOISE = RNG.normal(size=(3, 2, 9, 7))
 
 def point(*shape: int) -> np.ndarray:
     image = np.zeros(shape)
-    image[(0, *(size // 2 for size in shape[1:]))] = 1.0
+    middle = (0, *(size // 2 for size in shape[1:]))
+    image[middle] = 1.0
     return image
 
 

@@ -53,6 +53,15 @@ def test_status_is_its_word() -> None:
     assert [str(status) for status in Status] == ["completed", "budget_spent", "no_gain", "stopped"]
 
 
+def test_tensors_that_share_memory_are_saved(tmp_path: Path) -> None:
+    inversions = made(3)
+    shared = dataclasses.replace(inversions, rates=inversions.trace.rates[-1])
+    shared.save(tmp_path / "shared.safetensors")
+    rates = load_inversions(tmp_path / "shared.safetensors").rates
+    assert rates is not None
+    assert torch.equal(rates, inversions.trace.rates[-1])
+
+
 @pytest.mark.parametrize("rates", [True, False])
 def test_saves_everything(tmp_path: Path, rates: bool) -> None:
     found = made(3, status=Status.BUDGET_SPENT, rates=rates)
@@ -151,7 +160,8 @@ def test_a_search_that_never_asked_comes_back(tmp_path: Path) -> None:
     assert len(load_inversions(tmp_path / "none.safetensors").trace.queries) == 0
 
 
-Facts, Parts = dict[str, str], dict[str, Tensor]
+Facts = dict[str, str]
+Parts = dict[str, Tensor]
 
 
 def _part(name: str, change: Callable[[Tensor], Tensor]) -> Callable[[Facts, Parts], None]:

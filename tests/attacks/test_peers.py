@@ -105,7 +105,8 @@ def test_draws_can_come_in_strokes(peer: type[PeerSearch]) -> None:
     prior = ImagePrior((1, 16, 16), 0.0, None, None)
 
     def agreeing(stroke: float) -> float:
-        plan = peer(stroke=stroke, **({"sigma": 1e-6} if peer is CmaEs else {}))
+        settings: dict[str, Any] = {"sigma": 1e-6} if peer is CmaEs else {}
+        plan = peer(stroke=stroke, **settings)
         frames = plan.searcher(np.full((2, 1, 16, 16), 0.5), prior, 0).ask(50)
         assert frames.mean() == pytest.approx(0.5, abs=0.05)
         return float((frames[..., 1:] == frames[..., :-1]).mean())
@@ -160,7 +161,7 @@ def test_one_plus_one_paints_blobs_where_a_prior_is_on() -> None:
         for searcher in searchers:
             parents(searcher, 1.0)
         changed = np.pad(np.stack([parents(searcher, 0.0)[0, 0] for searcher in searchers]), ((0, 0), (1, 1), (1, 1)))
-        near = sum(np.roll(changed, step, axis) for step in (-1, 1) for axis in (1, 2))
+        near = np.sum([np.roll(changed, step, axis) for step in (-1, 1) for axis in (1, 2)], axis=0)
         return float((near[changed > 0] > 0).mean())
 
     assert touching(blur=0.0) < 0.2
@@ -184,6 +185,7 @@ def test_cma_es_learns_nothing_from_part_of_a_generation() -> None:
     searcher = CmaEs(population=12).searcher(np.full((1, 30), 0.5), ImagePrior((30,), 0, None, None), 0)
     frames = searcher.ask(11)
     searcher.tell(frames, np.arange(11.0)[:, None])
+    assert searcher.rates is not None
     np.testing.assert_array_equal(searcher.rates, 0.5)
     np.testing.assert_array_equal(searcher.best[0], frames[10, 0])
 

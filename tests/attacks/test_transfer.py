@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import pytest
 import torch
 from torch import Tensor
 
 from bl_neuro import BlackBox, CubaLIF, Dense, InputError, Network, WhiteBox
+from bl_neuro.access import Reveals
 from bl_neuro.attacks import (
     Attack,
     BrainLeaksV1,
@@ -30,7 +31,7 @@ class Scripted(Attack[WhiteBox]):
     """Lights, in its n-th run, the first n inputs of each class; with rates or without."""
 
     name: ClassVar[str] = "scripted"
-    access: ClassVar[str] = "white_box"
+    access: ClassVar[Literal["white_box"]] = "white_box"
 
     rates: str = "none"
     script: tuple[int, ...] = (1, 4, 2, 0)
@@ -48,7 +49,7 @@ class Scripted(Attack[WhiteBox]):
         return Inversions(spikes, torch.as_tensor(classes), rates, 1, trace, Status.COMPLETED, self.name, seed)
 
 
-def boxes(reveals: str = "counts", budget: int | None = None) -> TransferBox:
+def boxes(reveals: Reveals = "counts", budget: int | None = None) -> TransferBox:
     network = easy_network()
     return TransferBox(
         WhiteBox(ReferenceTarget(network)), BlackBox(SpikesOnlyTarget(network), reveals=reveals, budget=budget)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, os.environ["FAKE_CHILD_PATH"])
-import child
+import child  # type: ignore[import-not-found]
 
 
 def _mode() -> str:
@@ -88,7 +88,7 @@ def main() -> None:
             child.end_without_parent((opened["prefix"], opened["folder"]) if opened else None)
         if header["op"] == "open":
             opened = header
-            child.name_what_is_left(header["prefix"], header["folder"])
+            child.name_resources(header["prefix"], header["folder"])
             shared_memory.SharedMemory(create=True, size=64)
             child.watch_parent(header["parent"], (header["prefix"], header["folder"]))
             actors = [_actor(), _actor()]

@@ -15,9 +15,10 @@ from bl_neuro.backends import Backend, Response
 from bl_neuro.backends.base import Start
 from bl_neuro.backends.registry import BACKENDS
 from bl_neuro.network import Network
-from bl_neuro.testing.backend_contract import BackendContract, Opener
+from bl_neuro.testing.backend_contract import BackendContract
 from bl_neuro.testing.reference_target import ReferenceBackend, ReferenceTarget
 from bl_neuro.testing.registered import registered
+from bl_neuro.testing.substrate_fixture import Opener
 
 
 @contextlib.contextmanager

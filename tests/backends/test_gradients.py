@@ -11,6 +11,7 @@ from bl_neuro.backends import find_backend, missing_reason
 from bl_neuro.backends.base import Target
 from bl_neuro.backends.canonical import SLOPE, canonical_states, differentiable, surrogate
 from bl_neuro.deploy.quantize import quantize
+from bl_neuro.layers import Layer
 from bl_neuro.network import Network
 from bl_neuro.neuron import Reset
 from bl_neuro.reference import simulate
@@ -129,7 +130,10 @@ def test_the_canonical_states_need_no_framework() -> None:
 @pytest.mark.parametrize("neurons", [1, 4])
 def test_gradients_reach_input_neurons_without_a_warning(neurons: int, recwarn: pytest.WarningsRecorder) -> None:
     gain = 10 + np.arange(neurons)
-    layers = [bl.Input(gain, bl.CubaLIF(15, 1, 0.25)), bl.Dense(2 * np.ones((3, 4)), bl.CubaLIF(5, 1, 0.5))]
+    layers: list[Layer] = [
+        bl.Input(gain, bl.CubaLIF(15, 1, 0.25)),
+        bl.Dense(2 * np.ones((3, 4)), bl.CubaLIF(5, 1, 0.5)),
+    ]
     network = bl.Network((4,), layers, arithmetic="loihi")
     torch.set_warn_always(True)  # torch says most things once a process
     try:

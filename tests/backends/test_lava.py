@@ -13,6 +13,7 @@ import pytest
 
 import bl_neuro as bl
 from bl_neuro.backends import find_backend, missing_reason
+from bl_neuro.backends.lava.target import LavaTarget
 from bl_neuro.data import load_dataset, three_way_split
 from bl_neuro.data.encoders import rate_encode
 from bl_neuro.network import Network
@@ -59,6 +60,7 @@ def test_a_trained_network_spikes_as_on_slayer_in_every_layer() -> None:
         expected, found = slayer.run(spikes, layers=True), lava.run(spikes, layers=True)
     assert expected.layers is not None
     assert found.layers is not None
+    assert isinstance(lava, LavaTarget)
     assert spikes.shape[1] % lava._replicas > 0, "the last round is not full"
     assert spikes.shape[1] > lava._replicas > 1
     for number, (ours, wanted) in enumerate(zip(found.layers, expected.layers)):
@@ -73,6 +75,7 @@ def test_replicas_change_nothing(replicas: int, batch: int) -> None:
     network = random_dense(20, biases=False)
     spikes = random_spikes(network, 20, steps=15, batch=batch)
     with bl.open_target(network, "slayer") as slayer, bl.open_target(network, "lava", replicas=replicas) as lava:
+        assert isinstance(lava, LavaTarget)
         assert lava._replicas == replicas
         assert lava.run(spikes).spikes.equal(slayer.run(spikes).spikes)
         assert lava.run(spikes[:, :1]).spikes.equal(slayer.run(spikes[:, :1]).spikes)
@@ -98,6 +101,7 @@ def test_weights_of_one_sign(sign: int, zeros: bool, replicas: int | None) -> No
     spikes = random_spikes(network, 30, steps=15, batch=3)
     with bl.open_target(network, "slayer") as slayer, bl.open_target(network, "lava", replicas=replicas) as lava:
         expected, found = slayer.run(spikes, layers=True), lava.run(spikes, layers=True)
+    assert isinstance(lava, LavaTarget)
     assert (lava._replicas > 1) == (replicas is None)
     assert 0 < expected.spikes.mean() < 1
     assert found.layers is not None

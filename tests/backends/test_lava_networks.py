@@ -13,7 +13,9 @@ import pytest
 
 import bl_neuro as bl
 from bl_neuro.backends import find_backend
-from bl_neuro.loihi_numbers import MOST_DRIVE
+from bl_neuro.backends.lava.target import LavaTarget
+from bl_neuro.layers import Layer
+from bl_neuro.loihi_numbers import MAX_DRIVE
 from bl_neuro.network import Network
 
 pytestmark = pytest.mark.lava
@@ -37,8 +39,8 @@ class Maker:
         return self.rng.integers(-60, 90, shape) * 2
 
     def neuron(self, size: int, bias: bool) -> bl.CubaLIF:
-        decays = [self.rng.integers(200, 4097, size) / 4096 for _ in range(2)]
-        return bl.CubaLIF(300, *decays, self.rng.integers(-60, 200, size) if bias else 0.0)
+        current_decay, voltage_decay = (self.rng.integers(200, 4097, size) / 4096 for _ in range(2))
+        return bl.CubaLIF(300, current_decay, voltage_decay, self.rng.integers(-60, 200, size) if bias else 0.0)
 
     def dense(self, inner: int, out: int, bias: bool, **parts: Any) -> bl.Dense:
         return bl.Dense(self.weight(out, inner), self.neuron(out, bias), **parts)
@@ -74,13 +76,13 @@ def convolutional(make: Maker, bias: bool) -> Network:
 
 
 def driven(make: Maker, bias: bool) -> Network:
-    layers = [bl.Input(70, make.neuron(8, False), -30), make.dense(8, 6, bias), make.dense(6, 3, bias)]
+    layers: list[Layer] = [bl.Input(70, make.neuron(8, False), -30), make.dense(8, 6, bias), make.dense(6, 3, bias)]
     return Network((8,), layers, arithmetic="loihi")
 
 
 def driven_images(make: Maker, bias: bool) -> Network:
     conv = bl.Conv(make.weight(3, 2, 3, 2), make.neuron(3, bias))
-    layers = [bl.Input(70, make.neuron(2, False), -30), conv, bl.Flatten(), make.dense(72, 3, bias)]
+    layers: list[Layer] = [bl.Input(70, make.neuron(2, False), -30), conv, bl.Flatten(), make.dense(72, 3, bias)]
     return Network((2, 6, 7), layers, arithmetic="loihi")
 
 
@@ -105,13 +107,17 @@ def test_spikes_and_states_are_the_emulators(kind: Any, bias: bool, start: Any) 
     x = inputs(network)
     with bl.open_target(network, "loihi") as emulator, bl.open_target(network, "lava", runtimes=1) as lava:
         expected, found = emulator.run_with_states(x, start), lava.run_with_states(x, start)
+    assert found.layers is not None
+    assert expected.layers is not None
+    assert found.states is not None
+    assert expected.states is not None
     assert len(found.layers) == len(found.states) == len(expected.states)
     assert found.spikes.equal(expected.spikes)
     for number, (ours, wanted) in enumerate(zip(found.layers, expected.layers)):
         assert ours.equal(wanted), f"layer {number}"
-    for number, (ours, wanted) in enumerate(zip(found.states, expected.states)):
-        assert ours[0].equal(wanted[0]), f"current of layer {number}"
-        assert ours[1].equal(wanted[1]), f"voltage of layer {number}"
+    for number, (state, expected_state) in enumerate(zip(found.states, expected.states)):
+        assert state[0].equal(expected_state[0]), f"current of layer {number}"
+        assert state[1].equal(expected_state[1]), f"voltage of layer {number}"
     assert any(state.any() for pair in expected.states for state in pair)
     assert 0.01 < found.layers[0].mean() < 0.99
 
@@ -123,6 +129,7 @@ def test_states_do_not_change_what_a_run_answers() -> None:
         spikes = lava.run(x, layers=True).spikes
         assert lava.run_with_states(x).spikes.equal(spikes)
         assert lava.run(x, layers=True).states is None
+        assert isinstance(lava, LavaTarget)
         assert lava.timing.restarts == 0
 
 
@@ -132,16 +139,18 @@ def test_large_currents_do_not_overflow_sixteen_bits() -> None:
     with bl.open_target(network, "loihi") as emulator, bl.open_target(network, "lava", runtimes=1) as lava:
         expected, found = emulator.run_with_states(x), lava.run_with_states(x)
         assert found.spikes.equal(expected.spikes)
+        assert found.states is not None
+        assert expected.states is not None
         assert found.states[0][0].equal(expected.states[0][0])
         assert found.states[0][0].tolist() == [[640_000, -2_560_000, 6_400_000]]
-        with pytest.raises(bl.InputError, match=f"within {MOST_DRIVE}"):
+        with pytest.raises(bl.InputError, match=f"within {MAX_DRIVE}"):
             lava.run(x * 1e4)
         assert lava.run(x).spikes.equal(expected.spikes), "the target itself is still good"
 
 
 def test_what_netx_cannot_read_is_refused_by_name() -> None:
     neuron = bl.CubaLIF(300, 1.0, 0.5)
-    layers = [bl.Input([1, 2], neuron), bl.Dense([[2, 4]], neuron), bl.Dense([[0]], neuron)]
+    layers: list[Layer] = [bl.Input([1, 2], neuron), bl.Dense([[2, 4]], neuron), bl.Dense([[0]], neuron)]
     problems = find_backend("lava").problems(Network((2,), layers, arithmetic="loihi"))
     assert len(problems) == 2
     assert problems[0].startswith("layer 0: weight")

@@ -107,7 +107,7 @@ def test_by_default_more_are_started_where_there_is_enough_to_do(
     opened: Callable[..., LavaTarget], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2})
-    monkeypatch.setattr(target_module, "WORTH_A_START", 4)
+    monkeypatch.setattr(target_module, "ROUNDS_PER_START", 4)
     target = opened(runtimes=None)
     target.run(SPIKES[:, :7])
     assert len(target.pids) == 1

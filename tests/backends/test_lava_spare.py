@@ -179,6 +179,7 @@ def test_a_real_one_does_not_outlive_its_parent(
     needs("lava")
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen([sys.executable, "-c", PARENT], **pipes) as parent:
+        assert parent.stdout is not None
         pids = [int(pid) for pid in parent.stdout.readline().split()]
         assert all(psutil.Process(pid).is_running() for pid in pids)
         parent.kill()

@@ -155,7 +155,8 @@ def test_many_opens_and_closes_leave_nothing(opened: Callable[..., LavaTarget], 
     opened().run(SPIKES)
     before = psutil.Process().num_fds(), threading.active_count()
     for _ in range(5):
-        with opened("answers") as target:
+        target = opened("answers")
+        with target:
             target.run(SPIKES)
             os.kill(pid_of(target) or 0, signal.SIGKILL)
             target.run(SPIKES)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 import bl_neuro as bl
 from bl_neuro.backends.loihi.backend import LoihiTarget
 from bl_neuro.backends.loihi.compiled import kernel_folder
+from bl_neuro.layers import Layer
 from bl_neuro.testing.fixed_point import random_fixed_point
 
 DECAYS = st.sampled_from([0, 1, 2, 2048, 4095, 4096]) | st.integers(0, 4096)
@@ -107,7 +108,7 @@ def test_both_engines_are_one(network: bl.Network) -> None:
 
 
 def test_both_engines_are_one_where_input_currents_leave_32_bits() -> None:
-    layers = [bl.Input(1, bl.CubaLIF(1000, 0.0, 0.5)), bl.Dense([[2.0, -2.0]], bl.CubaLIF(1, 1.0, 0.25))]
+    layers: list[Layer] = [bl.Input(1, bl.CubaLIF(1000, 0.0, 0.5)), bl.Dense([[2.0, -2.0]], bl.CubaLIF(1, 1.0, 0.25))]
     same_on_both_engines(bl.Network((2,), layers, arithmetic="loihi"), torch.full((12, 3, 2), 2.0**23))
 
 
@@ -159,6 +160,8 @@ def test_a_delay_of_all_synapses_delays_the_answer() -> None:
         gradients.append(inputs.grad)
     assert torch.equal(answers[1][3:], answers[0][:-3])
     assert not answers[1][:3].any()
+    assert gradients[0] is not None
+    assert gradients[1] is not None
     assert torch.allclose(gradients[0], gradients[1])
 
 
@@ -171,6 +174,7 @@ def test_recurrent_synapses_answer_but_give_no_gradient() -> None:
     target = opened(network)
     x = rng.random((12, 2, 8)) < 0.4
     fed_back = np.zeros((12, 2, 6), int)
+    assert layer.recurrent is not None
     weight, recurrent = layer.weight.astype(int), layer.recurrent.astype(int)
     for sample in range(2):
         for step in range(12):  # a spike arrives one step later
@@ -185,7 +189,10 @@ def test_recurrent_synapses_answer_but_give_no_gradient() -> None:
 
 
 def test_input_neurons_take_real_values() -> None:
-    layers = [bl.Input(40, bl.CubaLIF(25, 1, 0.25), bias=36), bl.Dense([[20, -30], [-8, 60]], bl.CubaLIF(30, 1, 0.5))]
+    layers: list[Layer] = [
+        bl.Input(40, bl.CubaLIF(25, 1, 0.25), bias=36),
+        bl.Dense([[20, -30], [-8, 60]], bl.CubaLIF(30, 1, 0.5)),
+    ]
     network = bl.Network((2,), layers, arithmetic="loihi")
     x = np.random.default_rng(6).uniform(-1, 1, (9, 3, 2))
     response = opened(network).run(x, layers=True)
@@ -249,7 +256,7 @@ def test_a_convolution_of_many_taps_is_left_to_the_product(monkeypatch: pytest.M
     network = random_fixed_point(6, conv=True)
     x = spikes_of(network, 6)
     expected = opened(network).run(x).spikes
-    monkeypatch.setattr(kernel_engine, "MOST_TAPS", 1)
+    monkeypatch.setattr(kernel_engine, "MAX_TAPS", 1)
     assert torch.equal(opened(network).run(x).spikes, expected)
 
 
@@ -308,6 +315,8 @@ def test_the_gradient_of_a_cold_start_belongs_to_the_step_of_its_input() -> None
         response.membrane[3].sum().backward()
         assert x.grad is not None
         gradients.append(x.grad)
+    assert gradients[0] is not None
+    assert gradients[1] is not None
     assert torch.allclose(gradients[0], gradients[1])  # nothing spikes: the lead shifts no input
     assert gradients[1][3].abs().min() > 0
     assert not gradients[1][4].any()
@@ -316,7 +325,10 @@ def test_the_gradient_of_a_cold_start_belongs_to_the_step_of_its_input() -> None
 def test_the_gradient_through_input_neurons_has_their_gain() -> None:
     gradients = []
     for gain in (64, 128):
-        layers = [bl.Input(gain, bl.CubaLIF(100_000, 1.0, 0.25)), bl.Dense([[2.0]], bl.CubaLIF(1, 1.0, 0.25))]
+        layers: list[Layer] = [
+            bl.Input(gain, bl.CubaLIF(100_000, 1.0, 0.25)),
+            bl.Dense([[2.0]], bl.CubaLIF(1, 1.0, 0.25)),
+        ]
         target = opened(bl.Network((1,), layers, arithmetic="loihi"))
         x = torch.zeros(3, 1, 1, requires_grad=True)
         response = target.run(x)

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import bl_neuro as bl
+from bl_neuro.backends.base import Start
 from bl_neuro.testing.fixed_point import random_fixed_point
 
 pytestmark = [pytest.mark.lava, pytest.mark.slow]
@@ -50,12 +51,16 @@ def cases(draw: st.DrawFn) -> tuple[bl.Network, Any]:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(case=cases(), start=st.sampled_from(["aligned", "cold"]))
-def test_every_bin_and_every_state_is_lavas(case: tuple[bl.Network, Any], start: str) -> None:
+def test_every_bin_and_every_state_is_lavas(case: tuple[bl.Network, Any], start: Start) -> None:
     network, x = case
     with bl.open_target(network, "loihi") as ours, bl.open_target(network, "lava", runtimes=1) as lava:
         found, expected = ours.run_with_states(x, start=start), lava.run_with_states(x, start=start)
+    assert found.layers is not None
+    assert expected.layers is not None
     for one, other in zip(found.layers, expected.layers, strict=True):
         assert one.equal(other)
+    assert found.states is not None
+    assert expected.states is not None
     for mine, theirs in zip(found.states, expected.states, strict=True):
         for one, other in zip(mine, theirs, strict=True):
             assert one.equal(other)

@@ -141,7 +141,7 @@ def test_lava_names_the_python_it_needs(monkeypatch: pytest.MonkeyPatch) -> None
     reason = missing_reason(find_backend("lava"))
     assert reason is not None
     assert 'pip install "bl-neuro[lava]"' in reason
-    monkeypatch.setattr(registry.sys, "version_info", (3, 12))
+    monkeypatch.setattr("bl_neuro.backends.registry.sys.version_info", (3, 12))
     reason = missing_reason(find_backend("lava"))
     assert reason is not None
     assert "under Python 3.10" in reason

@@ -55,7 +55,7 @@ def test_input_neurons_take_a_drive_cut_to_whole_numbers(shape: Any, needs: Call
     expected = _driven(np.trunc(weight * x - 3).astype(np.int64), 300, 2048, 3996)
     for start in ("aligned", "cold"):  # input neurons have no synapse to wait for
         with bl.open_target(network, "slayer") as target:
-            found = target.run(x, layers=True, start=start)  # type: ignore[arg-type]
+            found = target.run(x, layers=True, start=start)
         assert found.layers is not None
         assert expected.any()
         assert np.array_equal(found.layers[0].numpy(), expected)
@@ -85,13 +85,16 @@ def test_input_neurons_pass_a_gradient(surrogate: str, needs: Callable[[str], No
 
 
 DECLINED = {
-    "an odd weight": (dense(WEIGHT + 1), "layer 0: weight: SLAYER rounds to even values in -256..254"),
-    "a large weight": (dense(np.full((4, 6), 256)), "layer 0: weight: SLAYER rounds"),
+    "an odd weight": (dense(WEIGHT + 1), "layer 0: weight: expected even values in -256..254"),
+    "a large weight": (dense(np.full((4, 6), 256)), "layer 0: weight: expected even values"),
     "an encoding that loses values": (dense([[-128, -128]] * 4), "layer 0: weight: Loihi's encoding"),
     "a threshold of zero": (dense(neuron=bl.CubaLIF(0, 1, 0.5)), "layer 0: threshold: .* found 0"),
     "a threshold in float32's way": (dense(neuron=bl.CubaLIF(4096, 1, 0.5)), "threshold: .* found 4096"),
-    "delays": (dense(delay=3), "layer 0: delay: SLAYER's blocks have none"),
-    "recurrent synapses": (dense(recurrent=2 * np.ones((4, 4))), "layer 0: recurrent: SLAYER's blocks have none"),
+    "delays": (dense(delay=3), "layer 0: delay: SLAYER's blocks do not support it"),
+    "recurrent synapses": (
+        dense(recurrent=2 * np.ones((4, 4))),
+        "layer 0: recurrent: SLAYER's blocks do not support it",
+    ),
 }
 
 

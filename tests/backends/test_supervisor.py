@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from bl_neuro.backends.lava import runtime, supervisor
+from bl_neuro.backends.lava import supervisor
 from bl_neuro.backends.lava.supervisor import ChildDied, LavaProcess, Plan
 from bl_neuro.errors import SubstrateFailed
 
@@ -29,7 +29,7 @@ def start(fake_child: Behave, left_behind: Any, tmp_path: Path) -> Iterator[Call
 
     def make(behaviour: str = "answers", deadline_s: float = 20.0) -> LavaProcess:
         fake_child(behaviour)
-        process = runtime.LavaProcess(tmp_path, sys.executable)
+        process = LavaProcess(tmp_path, sys.executable)
         started.append(process)
         process.open(plan(tmp_path), deadline_s)
         return process
@@ -93,7 +93,7 @@ def test_a_child_that_does_not_read_cannot_block(
     fake_child: Behave, left_behind: Any, tmp_path: Path, payload: int
 ) -> None:
     fake_child("deaf")
-    process = runtime.LavaProcess(tmp_path, sys.executable)
+    process = LavaProcess(tmp_path, sys.executable)
     with pytest.raises(SubstrateFailed, match="no answer"):
         process.run(bytes(payload), False, 0.3)
     assert gone(process)
@@ -192,7 +192,7 @@ def test_an_interrupt_while_it_closes_ends_it(
         if len(calls) == 1:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(supervisor.time, "sleep", interrupted)
+    monkeypatch.setattr("bl_neuro.backends.lava.supervisor.time.sleep", interrupted)
     with pytest.raises(KeyboardInterrupt):
         process.close()
     monkeypatch.undo()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bl_neuro.cli.audit_power import tell_power
+from bl_neuro.cli.audit_power import print_power
 from bl_neuro.experiment.findings.estimates import PowerFinding
 
 PLAN = {
@@ -16,13 +16,13 @@ PLAN = {
 }  # fmt: skip
 
 
-def told(capsys: pytest.CaptureFixture[str], **changes: Any) -> str:
-    tell_power([PowerFinding.model_validate({**PLAN, **changes})], 0.1)
+def printed(capsys: pytest.CaptureFixture[str], **changes: Any) -> str:
+    print_power([PowerFinding.model_validate({**PLAN, **changes})], 0.1)
     return capsys.readouterr().out
 
 
 def test_what_cannot_be_seen_is_none(capsys: pytest.CaptureFixture[str]) -> None:
-    said = told(capsys)
+    said = printed(capsys)
     assert "none" in said
     assert "247.5" not in said
     assert "31.0" in said
@@ -30,11 +30,11 @@ def test_what_cannot_be_seen_is_none(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_what_can_be_seen_is_in_points(capsys: pytest.CaptureFixture[str]) -> None:
-    said = told(capsys, smallest_difference=0.075)
+    said = printed(capsys, smallest_difference=0.075)
     assert "7.5" in said
     assert "none" not in said
 
 
 def test_one_target_tests_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    tell_power([], 0.1)
+    print_power([], 0.1)
     assert "no difference between substrates can be tested" in capsys.readouterr().out

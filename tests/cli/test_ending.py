@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import bl_neuro as bl
-from bl_neuro.cli import INTERRUPTED, NOBODY_READS
+from bl_neuro.cli import INTERRUPTED, OUTPUT_CLOSED
 from bl_neuro.testing.random_networks import random_dense
 
 
@@ -23,7 +23,7 @@ def ending(error: BaseException, call: Callable[..., Any], monkeypatch: pytest.M
     def broken(as_json: bool) -> None:
         raise error
 
-    monkeypatch.setattr("bl_neuro.cli.doctor.doctor", broken)
+    monkeypatch.setattr("bl_neuro.api.doctor.doctor", broken)
     return call("doctor")
 
 
@@ -69,7 +69,7 @@ def test_a_pipe_that_is_closed_ends_it_quietly(unbuffered: list[str], words: lis
         done = subprocess.run(program, stdout=write, stderr=subprocess.PIPE, text=True)
     finally:
         os.close(write)
-    assert (done.returncode, done.stderr) == (NOBODY_READS, "")
+    assert (done.returncode, done.stderr) == (OUTPUT_CLOSED, "")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sends SIGINT")
@@ -83,7 +83,7 @@ def test_an_interrupted_search_keeps_what_it_found(tmp_path: Path) -> None:
         "whole = v2._Search.generation\n"
         "def generation(search, size):\n"
         "    whole(search, size)\n"
-        "    len(search.trace) == 5 and os.kill(os.getpid(), signal.SIGINT)\n"
+        "    len(search.course) == 5 and os.kill(os.getpid(), signal.SIGINT)\n"
         "v2._Search.generation = generation\n"
         "sys.argv = sys.argv[1:]\n"
         "runpy.run_module('bl_neuro', run_name='__main__')\n"
@@ -92,6 +92,6 @@ def test_an_interrupted_search_keeps_what_it_found(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     facts = json.loads(done.stdout)
     assert facts["status"] == "stopped"
-    assert facts["queries"] == 4096 + 4 * 4 * 16  # the warm start, then the generation that it fell in
+    assert facts["queries"] == 640 + 4 * 4 * 16  # the warm start, then the generation that it fell in
     assert (tmp_path / "out" / "inversions.safetensors").exists()
     assert "Ends after this generation" in done.stderr

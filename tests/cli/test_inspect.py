@@ -42,7 +42,8 @@ def test_values_and_limits_of_a_network_in_loihis_arithmetic(tmp_path: Path, cal
     assert (dense["weight"], dense["weights"], dense["weights_not_zero"]) == ([-20, 40], 6, 5)
     assert (dense["delay"], dense["voltage_decay"], dense["bias"]) == ([0, 5], [0, 0.25], [-9, 0])
     held = facts["loihi"]["layers"][1]
-    assert (held["weight"], held["vThMant"], held["iDecay"], held["vDecay"]) == ([-20, 40], 700, [2048] * 2, [0, 1024])
+    assert (held["weight"], held["threshold"]) == ([-20, 40], 700)
+    assert (held["current_decay"], held["voltage_decay"]) == ([2048] * 2, [0, 1024])
     assert held["current_bound"] == 64 * 51 * 2
     assert (held["voltage_bound"], held["fits_24_bits"]) == (None, False)
     assert held["weight_exact"]

@@ -19,19 +19,19 @@ def saved(folder: Path, threshold: int) -> Path:
     return folder / "model.safetensors"
 
 
-@pytest.mark.parametrize("reveals", [(), ("--reveals", "counts"), ("--reveals", "spikes")])
+@pytest.mark.parametrize("reveals", [("--reveals", "counts"), ("--reveals", "spikes")])
 def test_spikes_that_never_come_are_refused(reveals: tuple[str, ...], tmp_path: Path, call: Callable[..., Any]) -> None:
     said = call("attack", saved(tmp_path, THRESHOLD_MAX), "--backend", "loihi", *reveals)
     assert said.code == 2
     assert "the outputs of this network never spike" in said.err
-    assert "use --reveals scores" in said.err
+    assert "choose scores, membrane or label" in said.err
     assert said.err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
     ("threshold", "options"),
-    [(THRESHOLD_MAX, ("--reveals", "scores")), (THRESHOLD_MAX, ("--attack", "v1")), (20, ())],
-    ids=["scores", "gradients", "outputs that spike"],
+    [(THRESHOLD_MAX, ()), (THRESHOLD_MAX, ("--reveals", "scores")), (THRESHOLD_MAX, ("--attack", "v1")), (20, ())],
+    ids=["what it shows by default", "scores", "gradients", "outputs that spike"],
 )
 def test_what_is_shown_is_attacked(
     threshold: int, options: tuple[str, ...], tmp_path: Path, call: Callable[..., Any]

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import bl_neuro as bl
-from bl_neuro.cli import train as command_module
+from bl_neuro.api import train as train_module
 from bl_neuro.training import load_ann_twin, load_evaluator
 
 QUICK = ["--proxy-epochs", 2, "--spiking-epochs", 1, "--steps", 4]
@@ -95,7 +95,7 @@ def test_a_run_cut_short_goes_on(
     arguments = ["train", npz, "--hidden", "6", *QUICK, "--seed", 3, "--json", "--out"]
     whole = answered(call(*arguments, tmp_path / "whole"))
     with monkeypatch.context() as patch:
-        patch.setattr(command_module, "train_evaluator", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(train_module, "train_evaluator", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         assert call(*arguments, tmp_path / "cut").code == 130
     kept = tmp_path / "cut" / "unfinished" / "target.safetensors"
     assert kept.exists()
@@ -109,7 +109,7 @@ def test_another_training_is_not_taken_for_the_one_cut_short(
 ) -> None:
     arguments = ["train", npz, "--hidden", "6", *QUICK, "--out", tmp_path / "cut"]
     with monkeypatch.context() as patch:
-        patch.setattr(command_module, "train_evaluator", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(train_module, "train_evaluator", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         call(*arguments)
     said = call(*arguments, "--seed", 9)
     assert said.code == 2
@@ -127,21 +127,21 @@ def test_one_class_is_too_few(call: Callable[..., Any], tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--evaluators", "conv,oracle"], "--evaluators: expected some of conv, spiking"),
-        (["--neuron", "other"], "--neuron: expected one of canonical, authors"),
+        (["--evaluators", "conv,oracle"], "evaluators: expected some of conv, spiking"),
+        (["--neuron", "other"], "neuron: expected one of canonical, authors"),
         (["--conv", "12c"], "conv: expected a form such as 12c5s2p1"),
         (["--conv", "4c9"], "does not fit"),
-        (["--split", "none"], "--split: expected one of auto"),
+        (["--split", "none"], "split: expected one of auto"),
         (["--split", "official"], "its authors name no test set"),
         (["--split", "shared"], "its authors name no test set"),
-        (["--size", "8"], "--size: expected height and width"),
+        (["--size", "8"], "size: expected height and width"),
         (["--size", "8x8"], "size: only att_faces and folders"),
         (["--device", "abacus"], "device: expected auto, cpu or cuda"),
         (["--proxy-epochs", "-1"], "proxy_epochs: expected at least 0"),
         (["--noise", "2"], "noise"),
         (["--steps", "0"], "steps: expected"),
         (["--slayer", "--neuron", "authors"], "neuron: expected canonical"),
-        (["--seed", "-1"], "--seed: expected"),
+        (["--seed", "-1"], "seed: expected"),
     ],
 )
 def test_refuses(options: list[str], said: str, call: Callable[..., Any], npz: Path, tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_what_was_never_promised_is_no_failure(model: Path, only: Any, call: Cal
     said = call("verify", model)
     assert said.code == 0
     assert "No pair of these promises identical spikes." in said.out
-    assert "other does not say in which arithmetic" in said.out
+    assert "other does not declare its arithmetic" in said.out
 
 
 def test_who_cannot_hold_it_is_listed_with_the_reason(tmp_path: Path, only: Any, call: Callable[..., Any]) -> None:

@@ -25,7 +25,7 @@ def places(tmp_path_factory: pytest.TempPathFactory, models: Path) -> dict[str, 
     (folder / "file").write_text("in the way")
     (folder / "text.safetensors").write_text("not a network")
     (folder / "attacked").mkdir()
-    (folder / "attacked" / "inversion-00-class-3.png").write_text("of an attack")
+    (folder / "attacked" / "attack.json").write_text("{}")
     with safe_open(str(target), framework="numpy") as file:
         facts = file.metadata()
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
@@ -33,6 +33,7 @@ def places(tmp_path_factory: pytest.TempPathFactory, models: Path) -> dict[str, 
     save_file(arrays, folder / "nan.safetensors", metadata=facts)
     (folder / "half.safetensors").write_bytes(target.read_bytes()[:-100])
     save(Network((1, 2, 2), [Conv(np.ones((2, 1, 1, 1)), CubaLIF())]), folder / "image.safetensors")
+    save(Network((4,), [Dense(np.ones((1, 4)), CubaLIF())]), folder / "one.safetensors")
     save(Network((12,), [Dense(np.ones((2, 12)), CubaLIF())]), folder / "flat.safetensors")
     save(Network((2,), [Dense(np.ones((2, 2)), CubaLIF(reset="subtract"))]), folder / "subtract.safetensors")
     (folder / "words.npy").write_text("not an array")
@@ -70,31 +71,37 @@ WRONG = {
     "half a model": ("attack {half}", "not a readable safetensors network"),
     "NaN weights": ("attack {nan}", "layer 1: weight: expected finite numbers, found nan"),
     "an evaluator for a model": ("attack {evaluator}", "expected a network"),
-    "an image as output": ("attack {image}", "output is a vector"),
+    "an image as output": ("attack {image}", "expected a vector as"),
     "a neuron it cannot hold": ("attack {subtract} --backend snntorch", "layer 0: reset 'subtract'"),
     "unknown substrate": (f"{ATTACK} --backend nurse", "found 'nurse'; did you mean 'norse'"),
-    "unknown attack": (f"{ATTACK} --attack v3", "--attack: expected one of v1, .*, transfer, found 'v3'"),
-    "unknown reveals": (f"{ATTACK} --reveals weights", "--reveals: expected one of membrane, .*, found 'weights'"),
-    "unknown reveals for v1": (f"{ATTACK} --attack v1 --reveals weights", "--reveals: expected one of"),
-    "what v1 would be shown": (f"{ATTACK} --attack v1 --reveals counts", "--reveals: v1 has the gradients"),
-    "a budget for v1": (f"{ATTACK} --attack v1 --budget 7", "--budget: v1 has the gradients and asks no queries"),
-    "a budget for v2_gradient": (f"{ATTACK} --attack v2_gradient --budget 7", "--budget: v2_gradient has"),
-    "a twin for v2": (f"{ATTACK} --twin norse", "--twin: only transfer attacks a copy first"),
+    "unknown attack": (
+        f"{ATTACK} --attack v3",
+        "attack: expected one of v1, .*, ann, found 'v3'",
+    ),
+    "unknown reveals": (f"{ATTACK} --reveals weights", "reveals: expected one of membrane, .*, found 'weights'"),
+    "unknown reveals for v1": (f"{ATTACK} --attack v1 --reveals weights", "reveals: expected one of"),
+    "what v1 would be shown": (f"{ATTACK} --attack v1 --reveals counts", "reveals: attack v1 has the gradients"),
+    "a budget for v1": (f"{ATTACK} --attack v1 --budget 7", "budget: attack v1 has the gradients and asks no queries"),
+    "a budget for v2_gradient": (f"{ATTACK} --attack v2_gradient --budget 7", "budget: attack v2_gradient has"),
+    "a twin for v2": (f"{ATTACK} --twin norse", "twin: attack v2 needs no copy of the network"),
     "an unknown twin": (f"{ATTACK} --attack transfer --twin nurse", "found 'nurse'; did you mean 'norse'"),
-    "too few queries to try each": (f"{ATTACK} --attack transfer --budget 5", "--budget: 5 queries do not"),
+    "too few queries to try each": (
+        f"{ATTACK} --attack transfer --budget 5",
+        "budget: 5 queries are too few .* at least 10",
+    ),
     "a preset for a peer": (
         f"{ATTACK} --attack random --preset mnist",
-        "--preset: it has none; leave it out for random",
+        "preset: attack random has none; leave it out",
     ),
     "no such preset": (
         f"{ATTACK} --attack v1 --preset mnist",
-        "--preset: expected one of events for v1, found 'mnist'",
+        r"preset: expected one of v1's \(events\), found 'mnist'",
     ),
-    "sides of an image": (f"{ATTACK} --image-shape 8,8", "--image-shape: inputs .* are images already; leave it out"),
-    "a blur on no image": ("attack {flat} --attack v1 --blur 2", "--blur: inputs .* are no images"),
+    "sides of an image": (f"{ATTACK} --image-shape 8,8", "image_shape: inputs .* are images already; leave it out"),
+    "a blur on no image": ("attack {flat} --attack v1 --blur 2", "blur: inputs .* are no images"),
     "a blur below nothing": (f"{ATTACK} --blur=-1", "blur: expected at least 0"),
-    "no budget": (f"{ATTACK} --budget 0", "--budget: expected at least 1 query, found 0"),
-    "negative budget": (f"{ATTACK} --budget -5", "--budget: expected at least 1 query, found -5"),
+    "no budget": (f"{ATTACK} --budget 0", "budget: expected at least 1 query, found 0"),
+    "negative budget": (f"{ATTACK} --budget -5", "budget: expected at least 1 query, found -5"),
     "half a query": (f"{ATTACK} --budget 2.5", "--budget"),
     "a class too high": (f"{ATTACK} --classes 3,10", r"classes: expected whole numbers in 0\.\.9, found 10"),
     "a class below 0": (f"{ATTACK} --classes=-1", r"classes: expected whole numbers in 0\.\.9, found -1"),
@@ -106,27 +113,41 @@ WRONG = {
     "a seed of words": (f"{ATTACK} --seed lucky", "--seed"),
     "no window": (f"{ATTACK} --window 0", "window: expected above 0"),
     "a window that is NaN": (f"{ATTACK} --window nan", "window: expected above 0"),
-    "a window on no image": ("attack {flat} --window 2", "--window: inputs .* are no images"),
-    "pictures of words": ("attack {flat} --image-shape large", "--image-shape: expected HEIGHT,WIDTH"),
+    "a window on no image": ("attack {flat} --window 2", "window: inputs .* are no images"),
+    "pictures of words": (
+        "attack {flat} --image-shape large",
+        "image_shape: expected 2 values, comma-separated",
+    ),
     "pictures of another size": ("attack {flat} --image-shape 5,5", "do not hold"),
     "no evaluator": (f"{ATTACK} --evaluator {{missing}}", "none.safetensors: not a readable evaluator"),
     "a model for an evaluator": (f"{ATTACK} --evaluator {{target}}", "expected an evaluator"),
-    "an evaluator of other pictures": (f"{ATTACK} --evaluator {{small-evaluator}}", "--evaluator: it judges"),
+    "an evaluator of other pictures": (f"{ATTACK} --evaluator {{small-evaluator}}", "evaluator: it judges"),
     "an evaluator of fewer classes": (
         f"{ATTACK} --evaluator {{few-evaluator}}",
-        "--evaluator: it tells 3 classes apart",
+        "evaluator: it tells 3 classes apart",
     ),
+    "patience for gradients": (f"{ATTACK} --attack v1 --patience 3", "--patience: attack v1 has no such setting"),
+    "an unknown setting": (f"{ATTACK} --set querys=3", "querys: expected one of blur, .*; did you mean 'queries'"),
+    "a setting of another type": (f"{ATTACK} --set queries=many", "queries: expected a whole number, found 'many'"),
+    "a setting without a value": (f"{ATTACK} --set queries", "--set: expected NAME=VALUE, found 'queries'"),
+    "a setting out of range": (f"{ATTACK} --set floor=0.9", "floor: expected between 0 and 0.5"),
+    "a range for spikes": (f"{ATTACK} --input-range 0,1", "input_range: only for a network with input neurons"),
+    "half a range": (f"{ATTACK} --input-range 1", "input_range: expected two values"),
+    "an unknown dataset to recognise": (f"{ATTACK} --dataset cats", "dataset: expected one of digits"),
+    "one output": ("attack {one}", "this network has 1 output, and an attack needs at least two classes"),
+    "one output, with gradients": ("attack {one} --attack v1", "this network has 1 output, and an attack needs"),
+    "a network that spikes for ann": (f"{ATTACK} --attack ann", "takes a network that does not spike"),
     "an attack into the folder of another": (f"{ATTACK} --out {{attacked}}", "holds an attack already"),
-    "nowhere to write": (f"{ATTACK} --out {{below_a_file}}", "expected a folder that can be written to"),
+    "nowhere to write": (f"{ATTACK} --out {{below_a_file}}", "expected a writable folder"),
     # train
     "unknown dataset": ("train imagenet --out {folder}", "expected one of digits"),
     "no place for what is trained": ("train digits", "--out"),
     "nowhere to write what is trained": (
         "train digits --out {below_a_file}",
-        "expected a folder that can be written to",
+        "expected a writable folder",
     ),
-    "a file where a folder goes": ("train digits --out {file}", "expected a folder that can be written to"),
-    "training with a negative seed": ("train digits --out {folder} --seed -1", "--seed: expected"),
+    "a file where a folder goes": ("train digits --out {file}", "expected a writable folder"),
+    "training with a negative seed": ("train digits --out {folder} --seed -1", "seed: expected"),
     "training for no steps": ("train digits --out {folder} --steps 0", "steps: expected"),
     "training for too many steps": ("train digits --out {folder} --steps 1000000000", "steps: expected"),
     "layers of words": ("train digits --out {folder} --hidden many", "--hidden: expected whole numbers"),
@@ -152,9 +173,9 @@ WRONG = {
     "verifying for no steps": ("verify {target} --steps 0", "steps: expected a whole number"),
     "verifying for too many steps": ("verify {target} --steps 1000000", "steps: expected a whole number"),
     "verifying no samples": (f"{VERIFY} --batch 0", "batch: expected a whole number"),
-    "verifying more than memory": (f"{VERIFY} --batch 1000000000", "ask for fewer"),
+    "verifying more than memory": (f"{VERIFY} --batch 1000000000", "steps x batch: expected at most"),
     "verifying with a negative seed": (f"{VERIFY} --seed -1", "seed: expected a whole number"),
-    "starting somehow": (f"{VERIFY} --start warm", "--start: expected aligned or cold, found 'warm'"),
+    "starting somehow": (f"{VERIFY} --start warm", "start: expected aligned or cold, found 'warm'"),
     "verifying with no input": (f"{VERIFY} --input {{missing}}", "found nothing"),
     "verifying with another kind of input": (f"{VERIFY} --input {{target}}", r"ending in \.npy or \.npz"),
     "verifying with a text": (f"{VERIFY} --input {{words}}", "not a readable NumPy file"),
@@ -162,14 +183,13 @@ WRONG = {
     "verifying with NaN": (f"{VERIFY} --input {{nan-input}}", "expected only 0 and 1, found nan"),
     "verifying for other steps than given": (
         "verify {target} --steps 5 --input {three}",
-        "steps: the given inputs have 3",
+        "steps: expected 3, the steps of the given inputs",
     ),
-    "nowhere to draw": (f"{VERIFY} --out {{below_a_file}}", "expected a folder that can be written to"),
+    "nowhere to draw": (f"{VERIFY} --out {{below_a_file}}", "expected a writable folder"),
     # demo
-    "a demo nowhere": ("demo --out {below_a_file}", "expected a folder that can be written to"),
-    "a demo on an unknown substrate": ("demo --out {folder} --substrates snntorch,brian", "found 'brian'"),
-    "a demo on nothing": ("demo --out {folder} --substrates ,", "substrates: expected at least one"),
-    "a demo with a negative seed": ("demo --out {folder} --seed -1", "seed: expected"),
+    "a demo nowhere": ("demo --out {below_a_file}", "expected a writable folder"),
+    "a demo of another seed": ("demo --out {folder} --seed 1", "--seed"),
+    "a demo by no process": ("demo --out {folder} --jobs 0", "--jobs: expected at least 1, found 0"),
 }
 
 
@@ -200,7 +220,9 @@ def test_is_one_line_in_a_process_too(what: str, command: Callable[..., Any], pl
 
 def test_lava_shows_no_membrane(call: Callable[..., Any], places: dict[str, str], needs: Callable[[str], None]) -> None:
     needs("lava")
-    one_line(call("attack", places["target"], "--backend", "lava", "--reveals", "scores"), "takes a membrane")
+    one_line(
+        call("attack", places["target"], "--backend", "lava", "--reveals", "scores"), "needs the membrane potential"
+    )
     one_line(
         call("attack", places["target"], "--backend", "lava", "--attack", "v1"), "expected a differentiable target"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from bl_neuro.data import load_dataset, official_split, shared_split
 
 def test_photographs_are_read_in_the_order_of_people(tmp_path: Path, files: Any) -> None:
     files.faces(tmp_path)
-    faces = load_dataset("att_faces", tmp_path)
+    faces: Any = load_dataset("att_faces", tmp_path)
     assert faces.input_shape == (1, 112, 92)
     assert faces.pixels.dtype == np.uint8
     assert faces.class_names == ("s1", "s2", "s10")
@@ -26,7 +26,7 @@ def test_photographs_are_read_in_the_order_of_people(tmp_path: Path, files: Any)
 
 def test_the_authors_test_on_photographs_8_and_9(tmp_path: Path, files: Any) -> None:
     files.faces(tmp_path)
-    split = shared_split(load_dataset("att_faces", tmp_path))
+    split = shared_split(cast(Any, load_dataset("att_faces", tmp_path)))
     assert split.sizes() == {"target": 24, "evaluator": 24, "test": 6}
     assert "the target's own samples" in split.note
     numbers = split.test.pixels[:, 0, 0, 0] - 20 * np.array([1, 2, 10])[split.test.labels]
@@ -37,7 +37,7 @@ def test_the_authors_test_on_photographs_8_and_9(tmp_path: Path, files: Any) -> 
 
 def test_an_evaluator_can_have_photographs_of_its_own(tmp_path: Path, files: Any) -> None:
     files.faces(tmp_path)
-    split = official_split(load_dataset("att_faces", tmp_path), 3, target=15, evaluator=9)
+    split = official_split(cast(Any, load_dataset("att_faces", tmp_path)), 3, target=15, evaluator=9)
     assert split.sizes() == {"target": 15, "evaluator": 9, "test": 6}
     for part, each in ((split.target, 5), (split.evaluator, 3), (split.test, 2)):
         assert np.bincount(part.labels).tolist() == [each] * 3
@@ -49,7 +49,7 @@ def test_scaling_takes_the_mean_of_what_a_pixel_covers(tmp_path: Path, files: An
     values = np.random.default_rng(0).integers(0, 256, size=(112, 92))
     for number in range(1, 11):
         files.pgm(tmp_path / f"att_faces/s1/{number}.pgm", values)
-    faces = load_dataset("att_faces", tmp_path, size=(56, 46))
+    faces: Any = load_dataset("att_faces", tmp_path, size=(56, 46))
     assert faces.input_shape == (1, 56, 46)
     np.testing.assert_allclose(faces.pixels[0, 0], values.reshape(56, 2, 46, 2).mean(axis=(1, 3)), atol=1)
     with pytest.raises(InputError, match="size: expected height and width of at most"):

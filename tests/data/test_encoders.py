@@ -53,7 +53,8 @@ IMAGES = np.random.default_rng(1).random((3, 1, 4, 5))
 @pytest.mark.parametrize("steps", [1, 7])
 def test_a_held_frame_is_drawn_once(steps: int) -> None:
     spikes = held_encode(IMAGES, steps, np.random.default_rng(0))
-    assert (spikes.dtype, spikes.shape) == (np.uint8, (steps, *IMAGES.shape))
+    assert spikes.dtype == np.uint8
+    assert spikes.shape == (steps, *IMAGES.shape)
     assert np.array_equal(spikes, np.broadcast_to(rate_encode(IMAGES, 1, np.random.default_rng(0)), spikes.shape))
     many = [held_encode(IMAGES, 2, rng)[1] for rng in map(np.random.default_rng, range(2000))]
     np.testing.assert_allclose(np.mean(many, axis=0), IMAGES, atol=0.05)

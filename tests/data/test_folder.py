@@ -57,6 +57,7 @@ def test_train_and_test_folders(tmp_path: Path, files: Any) -> None:
                 files.image(tmp_path / part / name / f"{number}.png", GREY)
     data = load_folder(tmp_path)
     assert data.class_names == ("a", "b")
+    assert data.held_out is not None
     assert data.held_out.sum() == 4
     assert official_split(data, 0).sizes() == {"target": 4, "evaluator": 4, "test": 4}
 

@@ -49,7 +49,8 @@ def test_every_dataset_offers_the_same(name: str, small_root: Path) -> None:
         data.input_shape,
     )
     spikes = data.spikes(index, 6, np.random.default_rng(0))
-    assert (spikes.dtype, spikes.shape) == (np.uint8, (6, 2, *data.input_shape))
+    assert spikes.dtype == np.uint8
+    assert spikes.shape == (6, 2, *data.input_shape)
     assert spikes.max() == 1
     if set(data.labels.tolist()) == set(range(data.classes)):
         expected = [data.images[data.labels == label].mean(axis=0) for label in range(data.classes)]
@@ -139,8 +140,8 @@ def test_what_is_complete_or_damaged(tmp_path: Path, files: Any) -> None:
     assert found["att_faces"].state == "complete"
     assert load_dataset("att_faces", tmp_path).completeness == "all 400"
     assert found["mnist"].state == found["nmnist"].state == "damaged"
-    assert "no raw/train-images-idx3-ubyte" in found["mnist"].problem
-    assert "expected a folder named after a digit" in found["nmnist"].problem
+    assert "no raw/train-images-idx3-ubyte" in (found["mnist"].problem or "")
+    assert "expected a folder named after a digit" in (found["nmnist"].problem or "")
 
 
 def test_instructions_have_the_root_in_them() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +12,18 @@ import pytest
 from bl_neuro import DataError
 from bl_neuro.data import load_dataset, mnist, official_split
 
-pytest.importorskip("torchvision", reason="torchvision is not installed")
+pytestmark = pytest.mark.skipif(find_spec("torchvision") is None, reason="torchvision is not installed")
 
 
 def test_idx_files_are_read(tmp_path: Path, files: Any) -> None:
     images, labels = files.mnist(tmp_path, train=30, test=20)
-    data = load_dataset("mnist", tmp_path)
+    data: Any = load_dataset("mnist", tmp_path)
     assert data.pixels.dtype == np.uint8
     assert np.array_equal(data.pixels, images[:, None])
     assert np.array_equal(data.images, images[:, None] / 255)
     assert np.array_equal(data.labels, labels)
     assert data.class_names == tuple("0123456789")
+    assert data.held_out is not None
     assert np.array_equal(data.held_out, np.arange(50) >= 30)
     assert data.completeness == "subset: 50 of 70,000"
     split = official_split(data, 0)

@@ -44,6 +44,7 @@ def test_everything_that_may_be_given(tmp_path: Path) -> None:
     data = load_npz(path)
     assert data.class_names == tuple(names)
     assert data.labels.dtype == np.int64
+    assert data.held_out is not None
     assert np.array_equal(data.held_out, held_out)
     assert np.array_equal(data.images, images.astype(np.float64))
 
@@ -66,7 +67,8 @@ def test_any_arrays_are_a_dataset_or_an_error_of_ours(tmp_path: Path, data: st.D
         lambda kind: st_numpy.arrays(*kind, elements=None)
     )
     names = st.sampled_from(["images", "frames", "labels", "class_names", "held_out", "extra"])
-    path = saved(tmp_path, **data.draw(st.dictionaries(names, arrays, max_size=4)))
+    content: dict[str, Any] = data.draw(st.dictionaries(names, arrays, max_size=4))
+    path = saved(tmp_path, **content)
     try:
         found = load_npz(path)
     except DataError as error:
@@ -126,7 +128,12 @@ def test_problems_are_named(tmp_path: Path, arrays: dict[str, Any], said: str) -
 
 
 def test_all_problems_are_named_at_once(tmp_path: Path) -> None:
-    arrays = {"images": IMAGES.astype(int), "labels": LABELS, "class_names": ["a", "b"], "held_out": [True]}
+    arrays: dict[str, Any] = {
+        "images": IMAGES.astype(int),
+        "labels": LABELS,
+        "class_names": ["a", "b"],
+        "held_out": [True],
+    }
     with pytest.raises(DataError, match=r"images: .*; labels: .*; held_out: "):
         load_npz(saved(tmp_path, **arrays))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ def need(root: Path, folder: str) -> Path:
 def test_mnist(real_data: Path) -> None:
     pytest.importorskip("torchvision", reason="torchvision is not installed")
     need(real_data, "MNIST")
-    data = load_dataset("mnist", real_data)
+    data: Any = load_dataset("mnist", real_data)
     assert data.completeness == "all 70,000"
     assert np.bincount(data.labels[:60_000]).tolist() == [
         5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949,
@@ -36,7 +37,7 @@ def test_mnist(real_data: Path) -> None:
 
 def test_att_faces(real_data: Path) -> None:
     need(real_data, "att_faces")
-    faces = load_dataset("att_faces", real_data)
+    faces: Any = load_dataset("att_faces", real_data)
     assert faces.completeness == "all 400"
     assert (faces.classes, faces.input_shape) == (40, (1, 112, 92))
     split = official_split(faces, 0, target=200, evaluator=120)
@@ -77,7 +78,7 @@ def test_nmnist(real_data: Path, tmp_path: Path) -> None:
         ]  # fmt: skip
     chosen = [each for each in found if not each.held_out][:3] + [each for each in found if each.held_out][:2]
     linked(tmp_path, real_data, [each.path.relative_to(real_data).as_posix() for each in chosen])
-    data = load_dataset("nmnist", tmp_path, cache=tmp_path / "cache")
+    data: Any = load_dataset("nmnist", tmp_path, cache=tmp_path / "cache")
     assert data.labels.tolist() == [each.label for each in chosen]
     assert 98 <= data.steps <= 106
     frames = data.frames_at(slice(None))
@@ -98,7 +99,7 @@ def test_gestures(real_data: Path, tmp_path: Path) -> None:
         pytest.skip("needs recordings *.bs2 in DVSGesture")
     labels = [path.name for path in folder.glob("labels*.txt")]
     linked(tmp_path, real_data, [f"DVSGesture/{name}" for name in names + labels])
-    data = load_dataset("dvs_gesture", tmp_path, cache=tmp_path / "cache")
+    data: Any = load_dataset("dvs_gesture", tmp_path, cache=tmp_path / "cache")
     assert (data.class_names, data.input_shape) == (GESTURES, (1, 128, 128))
     assert data.completeness == "subset: 1 of 1,219"
     assert 20 <= data.steps <= 400

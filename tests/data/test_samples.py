@@ -110,7 +110,7 @@ def test_images_of_real_numbers_are_not_copied() -> None:
 
 
 @pytest.mark.parametrize("encoder", [None, "rate", "held", "direct", lambda images, steps, rng: images[None]])
-def test_samples_are_encoded(encoder: object) -> None:
+def test_samples_are_encoded(encoder: Any) -> None:
     data = Dataset("bytes", "made up", BYTES, LABELS, ("a", "b"))
     shown = data.spikes(np.array([3, 1]), 5, np.random.default_rng(0), encoder)
     if callable(encoder):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 import numpy as np
 import pytest
 
 from bl_neuro import DataError
 from bl_neuro.data import Dataset, EventDataset, Split, official_split, shared_split, three_way_split
+
+Part = TypeVar("Part", Dataset, EventDataset)
 
 
 def numbered(counts: list[int], held: list[int]) -> Dataset:
@@ -21,7 +26,7 @@ def members(part: Dataset) -> set[float]:
     return set(part.images.ravel().tolist())
 
 
-def parts(split: Split[Dataset]) -> tuple[Dataset, Dataset, Dataset]:
+def parts(split: Split[Part]) -> tuple[Part, Part, Part]:
     return split.target, split.evaluator, split.test
 
 
@@ -82,7 +87,8 @@ def test_without_a_test_set_of_its_authors(held: list[int] | None) -> None:
     data = numbered([20, 20], held or [0, 0])
     if held is None:
         data = Dataset(data.name, data.source, data.pixels, data.labels, data.class_names)
-    for split in (lambda: official_split(data, 0), lambda: shared_split(data)):
+    splits: list[Callable[[], Any]] = [lambda: official_split(data, 0), lambda: shared_split(data)]
+    for split in splits:
         with pytest.raises(DataError, match=r"its authors name no test set .* use three_way_split"):
             split()
 

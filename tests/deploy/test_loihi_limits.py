@@ -50,8 +50,10 @@ def test_recurrent_synapses_count() -> None:
 def test_loihi_never_goes_beyond_the_bound(kind: str, density: float) -> None:
     rng = np.random.default_rng(8)
     for _ in range(10):
-        decays = rng.integers(1, 4097, 2)
-        cell = neuron(*map(int, decays), bias=int(rng.integers(-50, 50)), threshold=int(rng.integers(100, 2**17)))
+        current_decay, voltage_decay = map(int, rng.integers(1, 4097, 2))
+        cell = neuron(
+            current_decay, voltage_decay, bias=int(rng.integers(-50, 50)), threshold=int(rng.integers(100, 2**17))
+        )
         if kind == "dense":
             layer: bl.Dense | bl.Conv = bl.Dense(rng.integers(-120, 120, (4, 6)), cell)
             shape: tuple[int, ...] = (6,)
@@ -63,6 +65,7 @@ def test_loihi_never_goes_beyond_the_bound(kind: str, density: float) -> None:
             for steps in (1, 7, 30):
                 spikes = rng.random((steps, 8, *shape)) < density
                 states = target.run_with_states(spikes).states
+                assert states is not None
                 assert states[0][0].abs().max() <= bound.current
                 assert states[0][1].abs().max() <= bound.voltage
 

@@ -29,7 +29,11 @@ def written(network: Network, path: Path, replicas: int = 1) -> h5py.File:
 
 def conv_net() -> Network:
     rng = np.random.default_rng(0)
-    per_neuron = {"current_decay": rng.random((4, 2, 3)), "voltage_decay": rng.random(4), "bias": rng.random((4, 2, 3))}
+    per_neuron: dict[str, Any] = {
+        "current_decay": rng.random((4, 2, 3)),
+        "voltage_decay": rng.random(4),
+        "bias": rng.random((4, 2, 3)),
+    }
     conv = bl.Conv(rng.normal(size=(4, 1, 3, 2)), CubaLIF(**per_neuron), (2, 1), (1, 0), (1, 2), 2)
     return Network((2, 4, 5), [conv, bl.Flatten(), bl.Dense(rng.normal(size=(3, 24)), CubaLIF())])
 

@@ -32,8 +32,8 @@ def whole(*shape: int) -> Any:
 
 
 def neurons(shape: tuple[int, ...] = (), bias: bool = True, threshold: Any = 100) -> CubaLIF:
-    decays = (RNG.integers(0, 4097, shape) / 4096 for _ in range(2))
-    return CubaLIF(threshold, *decays, bias=RNG.integers(1, 99, shape) if bias else 0.0)
+    current_decay, voltage_decay = (RNG.integers(0, 4097, shape) / 4096 for _ in range(2))
+    return CubaLIF(threshold, current_decay, voltage_decay, bias=RNG.integers(1, 99, shape) if bias else 0.0)
 
 
 def loihi(shape: tuple[int, ...], *layers: Any, readout: Any = "spikes") -> Network:
@@ -134,7 +134,7 @@ def test_a_note_to_something_else_is_refused(tmp_path: Path, what: str) -> None:
     path = write(tmp_path / "n.net", dense(bias=[1, 2]))
     with h5py.File(path, "a") as file:
         file["bl_neuro"] = np.frombuffer(NOTES[what], np.uint8)
-    with pytest.raises(ModelFileError, match="file: bl_neuro: not a note to this network"):
+    with pytest.raises(ModelFileError, match="file: bl_neuro: the note does not match this network"):
         read_net(path)
 
 
@@ -147,13 +147,16 @@ UNWRITABLE: dict[str, tuple[Network, str]] = {
     ),
     "long strides": (
         loihi((1, 200, 2), bl.Conv(whole(1, 1, 1, 1), neurons(), stride=(128, 1))),
-        "layer 0: stride: at most 127 in Lava, found 128",
+        "layer 0: stride: expected at most 127 in Lava, found 128",
     ),
     "driven each by itself": (
         loihi((2,), bl.Input([1, 2], neurons(bias=False), [3, 4]), bl.Dense(whole(2, 2), neurons())),
-        "layer 0: weight: netx has one for all input neurons, found 2; layer 0: bias",
+        "layer 0: weight: expected one value for all input neurons in netx, found 2; layer 0: bias",
     ),
-    "biased input": (loihi((2,), bl.Input(1, neurons()), bl.Dense(whole(2, 2), neurons())), "gives input neurons none"),
+    "biased input": (
+        loihi((2,), bl.Input(1, neurons()), bl.Dense(whole(2, 2), neurons())),
+        "does not support one for input neurons",
+    ),
 }
 
 

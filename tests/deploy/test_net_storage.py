@@ -15,7 +15,7 @@ from bl_neuro.errors import ModelFileError
 from bl_neuro.testing.handmade_net import current, dense, write
 
 
-def remade(change: Callable[[h5py.Group], None]) -> Callable[[Path], None]:
+def remade(change: Callable[[h5py.Group], object]) -> Callable[[Path], None]:
     """A change of the first block of a written file."""
 
     def apply(path: Path) -> None:
@@ -50,21 +50,21 @@ STORED: dict[str, tuple[Callable[[Path], None], str]] = {
     "external link": (instead("weight", lambda group: h5py.ExternalLink("x.net", "/")), "weight: a link, which is"),
     "a group": (instead("weight", lambda group: group.create_group("weight") and None), "expected a value, found a"),
     "a value": (instead("neuron", lambda group: 3), "neuron: expected a group, found a value"),
-    "virtual": (instead("weight", _virtual), "weight: expected plain contiguous storage"),
+    "virtual": (instead("weight", _virtual), "weight: expected contiguous storage"),
     "external": (instead("weight", _external), "weight: its values lie in another file"),
     "compressed": (
         instead("weight", lambda group: group.create_dataset("weight", data=np.ones((2, 3)), compression=4) and None),
-        "weight: expected plain contiguous storage",
+        "weight: expected contiguous storage",
     ),
     "stated, not held": (
         instead("weight", lambda group: group.create_dataset("weight", (2**13, 2**13), "i4") and None),
-        "weight: states 67108864 values, of which the file holds 0 bytes",
+        "weight: declares 67108864 values, of which the file contains 0 bytes",
     ),
     "more than a network has": (
         instead("weight", lambda group: group.create_dataset("weight", (2**20, 2**20), "i4") and None),
         "weight: 1099511627776 values, more than a network may have",
     ),
-    "no values": (instead("weight", lambda group: h5py.Empty("f4")), "weight: holds no values"),
+    "no values": (instead("weight", lambda group: h5py.Empty("f4")), "weight: contains no values"),
     "complex numbers": (instead("weight", lambda group: np.ones((2, 3), complex)), "expected integers or floats of"),
     "words": (instead("weight", lambda group: ["a"] * 6), "weight: expected integers or floats of at most 8 bytes"),
     "a number": (instead("type", lambda group: 3), "type: expected one short string"),
@@ -72,7 +72,7 @@ STORED: dict[str, tuple[Callable[[Path], None], str]] = {
     "long fixed word": (instead("type", lambda group: np.bytes_(b"x" * 65)), "type: expected one short string"),
     "another alphabet": (instead("type", lambda group: "dénse"), "type: expected a short ASCII string"),
     "many keys": (
-        remade(lambda group: [group.create_group(f"x{index}") for index in range(4097)] and None),
+        remade(lambda group: [group.create_group(f"x{index}") for index in range(4097)]),
         "at most 4096 keys, found",
     ),
 }
@@ -112,8 +112,8 @@ def test_a_damaged_heap_does_not_decide_how_much_is_read(tmp_path: Path) -> None
         (0, b"\xff\xff\xff\x7f", "a string of 2147483647 bytes"),
         (4, b"\xff" * 8, "an address beyond the file"),
         (4, (2**40).to_bytes(8, "little"), "an address beyond the file"),
-        (4, bytes(8), "its heap is damaged"),
-        (12, b"\x09\0\0\0", "its heap does not hold it"),
+        (4, bytes(8), "the heap is damaged"),
+        (12, b"\x09\0\0\0", "the heap does not contain the string"),
     ):
         damaged = data.copy()
         damaged[reference + place : reference + place + len(value)] = value

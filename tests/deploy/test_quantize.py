@@ -74,7 +74,9 @@ def test_any_matrix_is_rounded_by_at_most_one_or_refused(weight: Any, threshold:
     assert np.abs(layer.weight - exact).max() <= 1 + 1e-9
     if (layer.weight == weight).all():
         return  # these were Loihi's integers to begin with, and are kept
-    assert 2 * layer.threshold > largest_mantissa(network.layers[0], (3,)), "one of the upper half"
+    first = network.layers[0]
+    assert isinstance(first, bl.Dense)
+    assert 2 * layer.threshold > largest_mantissa(first, (3,)), "one of the upper half"
 
 
 def old_rule(weight: Any) -> int:
@@ -258,6 +260,7 @@ def test_the_effective_network_has_the_rounded_parameters(make: Any) -> None:
         assert (effective.neuron.current_decay * 4096).tolist() == layer.current_decay.tolist()
         assert (effective.neuron.voltage_decay * 4096).tolist() == layer.voltage_decay.tolist()
         units = layer.threshold / effective.neuron.expanded("threshold", layer.shape)
+        assert layer.bias is not None
         np.testing.assert_allclose(effective.neuron.bias * units, layer.bias, atol=1e-9)
 
 
@@ -265,18 +268,24 @@ REFUSED: dict[str, tuple[Network, str]] = {
     "subtract": (dense([[1.0]], reset="subtract"), "layer 0: reset 'subtract': Loihi resets to zero only"),
     "delayed": (dense([[1.0]], reset="subtract_delayed"), "layer 0: reset 'subtract_delayed'"),
     "no weights": (dense([[0.0, 0.0]]), "layer 0: weight: every value is zero"),
-    "weights too large": (dense([[255.0, 1.0]]), "layer 0: weight: up to 254 times the threshold"),
-    "threshold too small": (dense([[1.0]], threshold=1e-310), "layer 0: weight: up to 254 times the threshold"),
-    "weights too small": (dense([[1e-6, 1e-7]]), "layer 0: weight: every value rounds to zero"),
-    "inhibition of a power of two": (dense([[-128.0, -1.0]]), "layer 0: weight: Loihi's encoding .* does not keep"),
-    "hardly a weight": (dense([[5e-324]], threshold=2.0), "layer 0: weight: every value rounds to zero"),
-    "bias too large": (dense([[1.0]], bias=4e4), "layer 0: bias: up to 32767 times the threshold can be held"),
-    "bias beyond integers": (dense([[1.0]], bias=1e30), "layer 0: bias: up to 32767 times"),
-    "bias beyond floats": (dense([[1e-5]], threshold=1e-5, bias=-1e305), "layer 0: bias: up to 32767 times"),
+    "weights too large": (dense([[255.0, 1.0]]), "layer 0: weight: expected magnitudes up to 254 times the threshold"),
+    "threshold too small": (
+        dense([[1.0]], threshold=1e-310),
+        "layer 0: weight: expected magnitudes up to 254 times the threshold",
+    ),
+    "weights too small": (dense([[1e-6, 1e-7]]), "layer 0: weight: every value is so small"),
+    "inhibition of a power of two": (dense([[-128.0, -1.0]]), "layer 0: weight: Loihi's encoding .* does not preserve"),
+    "hardly a weight": (dense([[5e-324]], threshold=2.0), "layer 0: weight: every value is so small"),
+    "bias too large": (dense([[1.0]], bias=4e4), "layer 0: bias: expected magnitudes up to 32767 times the threshold"),
+    "bias beyond integers": (dense([[1.0]], bias=1e30), "layer 0: bias: expected magnitudes up to 32767 times"),
+    "bias beyond floats": (
+        dense([[1e-5]], threshold=1e-5, bias=-1e305),
+        "layer 0: bias: expected magnitudes up to 32767 times",
+    ),
     "pooling": (random_pooled(0), "layer 1: SumPool: netx has no pooling; .*layer 2: AveragePool"),
     "a threshold a neuron": (
         Network((1, 2, 2), [bl.Conv(np.ones((1, 1, 1, 1)), CubaLIF(threshold=[[[1.0, 1.0], [1.0, 2.0]]]))]),
-        "layer 0: threshold: one value a channel at most",
+        "layer 0: threshold: expected at most one value per channel",
     ),
 }
 

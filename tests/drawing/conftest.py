@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bl_neuro.drawing import courses, raster, reconstructions, waterfall
+from bl_neuro.drawing import courses, grid, raster, reconstructions, waterfall
 from bl_neuro.drawing.picture import Picture, rendered
 
 
@@ -19,6 +19,6 @@ def figures(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         seen.append(figure)
         return rendered(figure, alt)
 
-    for module in (courses, raster, reconstructions, waterfall):
+    for module in (courses, grid, raster, reconstructions, waterfall):
         monkeypatch.setattr(module, "rendered", keep)
     return seen

@@ -88,7 +88,7 @@ def test_a_narrow_sheet_has_no_room_for_a_bar() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"spikes": SPIKES * 2}, "spikes: expected 0/1"),
         ({"spikes": SPIKES / 0.5}, "spikes: expected 0/1"),
@@ -102,8 +102,8 @@ def test_a_narrow_sheet_has_no_room_for_a_bar() -> None:
         ({"columns": 0}, "columns: expected"),
     ],
 )
-def test_refuses(changes: dict[str, Any], said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_refuses(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         event_animation(**{"spikes": SPIKES, **changes})
 
 

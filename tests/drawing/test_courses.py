@@ -17,7 +17,7 @@ BY_SEED = [np.sort(RNG.random((6, 4)), axis=1) for _ in range(3)]
 
 
 def line(axes: Any, name: str) -> Any:
-    return next(each for each in axes.lines if each.get_label() == name)
+    return next(line for line in axes.lines if line.get_label() == name)
 
 
 def test_lines_and_bands_are_those_of_the_bootstrap(figures: list[Any]) -> None:
@@ -37,7 +37,7 @@ def test_lines_and_bands_are_those_of_the_bootstrap(figures: list[Any]) -> None:
 
 
 def test_one_value_a_seed(figures: list[Any]) -> None:
-    means = [each.mean(axis=0) for each in BY_SEED]
+    means = [values.mean(axis=0) for values in BY_SEED]
     leakage_curves({"_counts $": (QUERIES, means)}, resamples=50)
     assert line(figures[0].axes[0], " _counts $").get_ydata() == pytest.approx(np.mean(means, axis=0))
 
@@ -66,13 +66,13 @@ def test_names_of_levels_keep_clear_of_the_curves(figures: list[Any]) -> None:
 def test_six_lines_differ_in_more_than_colour(figures: list[Any]) -> None:
     leakage_curves({str(k): (QUERIES, BY_SEED) for k in range(6)}, limits=None, logarithmic=True, resamples=20)
     drawn = [line(figures[0].axes[0], str(k)) for k in range(6)]
-    assert len({each.get_marker() for each in drawn}) == 6
-    assert len({each.get_color() for each in drawn}) == 6
+    assert len({line.get_marker() for line in drawn}) == 6
+    assert len({line.get_color() for line in drawn}) == 6
     assert figures[0].axes[0].get_xscale() == "log"
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"curves": {}}, "curves: expected 1 to 6, found 0"),
         ({"curves": {str(k): (QUERIES, BY_SEED) for k in range(7)}}, "make several pictures"),
@@ -83,6 +83,6 @@ def test_six_lines_differ_in_more_than_colour(figures: list[Any]) -> None:
         ({"levels": {"chance": np.nan}}, "level 'chance': expected numbers"),
     ],
 )
-def test_refuses(changes: dict[str, Any], said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_refuses(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         leakage_curves(**{"curves": {"a": (QUERIES, BY_SEED)}, "resamples": 20, **changes})

@@ -39,9 +39,22 @@ def test_on_stands_above_off(figures: list[Any]) -> None:
 
 def test_inputs_that_are_no_picture(figures: list[Any]) -> None:
     spike_raster(SPIKES.reshape(7, 20))
-    spike_raster(SPIKES[:, 0])
-    assert [len(figure.axes) for figure in figures] == [2, 4]
+    spike_raster(SPIKES.repeat(5, axis=1))
+    assert [len(figure.axes) for figure in figures] == [2, 2]
     spike_raster(np.zeros((3, 5)))  # silence is a picture too
+
+
+@pytest.mark.parametrize("shape", [(7, 10, 1, 4, 5), (7, 10, 20)])
+def test_one_of_several_inversions_is_chosen(shape: tuple[int, ...], figures: list[Any]) -> None:
+    several = (np.random.default_rng(1).random(shape) < 0.3).astype(np.uint8)
+    with pytest.raises(InputError, match=r"expected one inversion, .*, found 10 in shape .*; choose one with index="):
+        spike_raster(several)
+    chosen = spike_raster(several, index=3)
+    assert chosen.png == spike_raster(several[:, 3]).png
+    with pytest.raises(InputError, match=r"index: expected 0\.\.9, found 10"):
+        spike_raster(several, index=10)
+    with pytest.raises(InputError, match="index: expected several inversions to choose from, found one"):
+        spike_raster(several[:, 3], index=0)
 
 
 def test_many_spikes_are_one_embedded_picture(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,7 +66,7 @@ def test_many_spikes_are_one_embedded_picture(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize(
-    ("spikes", "said"),
+    ("spikes", "message"),
     [
         (SPIKES * 2, "expected 0/1"),
         (SPIKES[:0], "expected 0/1"),
@@ -61,8 +74,8 @@ def test_many_spikes_are_one_embedded_picture(monkeypatch: pytest.MonkeyPatch) -
         ([[np.nan]], "spikes: expected numbers"),
     ],
 )
-def test_refuses(spikes: Any, said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_refuses(spikes: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         spike_raster(spikes)
 
 

@@ -24,7 +24,7 @@ def texts(figure: Any) -> list[str]:
     return [text.get_text() for text in figure.findobj(Text) if text.get_text()]
 
 
-def shown(figure: Any) -> list[np.ndarray | None]:
+def shown(figure: Any) -> list[Any]:
     """The picture of each place, by columns, None where there is none."""
     return [axes.images[0].get_array() if axes.images else None for axes in figure.axes]
 
@@ -60,10 +60,10 @@ def test_columns_and_rows_line_up(figures: list[Any]) -> None:
 def test_what_an_evaluator_says(figures: list[Any]) -> None:
     answers = np.array([2, 3, 0, 3, 0])
     made = reconstruction_grid(MEANS, {"v1": (IMAGES, CLASSES)}, NAMES, answers={"v1": answers})
-    said = texts(figures[0])
-    assert said.count("→ three with…") == 1  # of the inversion of class zero
-    assert said.count("two") == 2  # above the column and below the picture
-    assert said.count("none") == 1
+    written = texts(figures[0])
+    assert written.count("→ three with…") == 1  # of the inversion of class zero
+    assert written.count("two") == 2  # above the column and below the picture
+    assert written.count("none") == 1
     assert "2 of 3 recognised by the evaluator" in made.alt
 
 
@@ -76,7 +76,7 @@ def test_flat_pictures_photographs_and_events(figures: list[Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"class_means": MEANS[0, 0]}, "class_means: expected"),
         ({"class_names": ["a"]}, "class_names: expected 4, found 1"),
@@ -90,7 +90,7 @@ def test_flat_pictures_photographs_and_events(figures: list[Any]) -> None:
         ({"inversions": {str(k): (IMAGES, CLASSES) for k in range(500)}}, "at most 2000 pictures"),
     ],
 )
-def test_refuses(changes: dict[str, Any], said: str) -> None:
+def test_refuses(changes: dict[str, Any], message: str) -> None:
     arguments: dict[str, Any] = {"class_means": MEANS, "inversions": {"v1": (IMAGES, CLASSES)}, **changes}
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         reconstruction_grid(**arguments)

@@ -46,11 +46,11 @@ def test_names_and_verdicts_stand_beside_the_bars(figures: list[Any]) -> None:
     assert [text.get_text() for text in left.get_yticklabels()] == [
         "float", "weights $", "fixed-point state", "again", "in all",
     ]  # fmt: skip
-    said = [text.get_text() for text in right.get_yticklabels()]
+    labels = [text.get_text() for text in right.get_yticklabels()]
     change = 100 * FOUND.steps[1].change.difference.value
-    assert said[2] == f"−{-change:.1f} points, differs"
-    assert said[3] == "0, identical"
-    assert said[4].endswith("points, differs")
+    assert labels[2] == f"−{-change:.1f} points, differs"
+    assert labels[3] == "0, identical"
+    assert labels[4].endswith("points, differs")
     assert made.alt.startswith(f"Waterfall of confidence, from {FLOAT.mean():.3f} (float) to")
     assert FOUND.steps[0].change.sentence in made.alt
     assert made.alt.endswith(f"In all, {FOUND.total.sentence}.")

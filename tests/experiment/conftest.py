@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bl_neuro.api.audit import run_audit
 from bl_neuro.experiment.session import Audit
 
 SMALL = """\
@@ -55,6 +56,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, small: Path) -> Path:
     """The folder of an audit of the small experiment that nothing disturbed."""
     out = tmp_path_factory.mktemp("audits") / "undisturbed"
-    found = Audit.of(str(small), out).run()
-    assert (len(found.done), found.failed, found.left_out, found.torn) == (17, [], [], [])
+    result = run_audit(Audit.of(str(small), out))
+    assert (result.findings.cells.planned, result.findings.cells.done) == (17, 17)
+    assert (result.failures, result.left_out, result.damaged) == ((), 0, ())
     return out

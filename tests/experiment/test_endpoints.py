@@ -101,6 +101,7 @@ def test_an_endpoint_beside_the_model_that_it_serves(server: Server, tmp_path: P
     assert here.evaluators == there.evaluators
     assert here.queries_per_class == there.queries_per_class
     assert here.pearson_selectivity == there.pearson_selectivity
+    assert there.target_accuracy is not None
     assert there.target_accuracy.value > 0
     assert [same.substrates for same in findings.alike] == [["loihi", "chip"]]
     assert charged(tmp_path)[0] == NEEDED

@@ -91,6 +91,12 @@ def test_the_experiments_in_the_package_hold(name: str) -> None:
         ('attack = "v1"', 'attack = "v2"\nreveals = ["counts"]', "attacks.1: v2 on counts stands there twice"),
         ("seeds = 2\n", "", "line 1: expected seeds of targets to train, or a [model]"),
         ("[target]", '[model]\nfile = "a.net"\n[target]', "line 2: seeds: a given [model] is not trained"),
+        (
+            'name = "digits"',
+            'name = "digits"\nsplit = "official"',
+            "dataset.split: the authors of digits name no test part",
+        ),
+        ('name = "digits"', 'name = "digits"\nsize = [4, 4]', "dataset.size: size: expected a dataset that can be"),
         ("hidden = [16]", "hidden = [16]\nsteps = 3", "line 12: target.steps: steps are those of the experiment"),
         ("hidden = [16]", 'hidden = [16]\nconv = ["3x"]', "conv: expected a form such as 12c5s2p1"),
         ("settings = { queries", 'preset = "for_cats"\nsettings = { queries', "preset: expected one of v2's (for_"),

@@ -18,6 +18,7 @@ from bl_neuro.experiment.material import with_input_range
 from bl_neuro.experiment.plan import plan_cells
 from bl_neuro.experiment.session import Audit
 from bl_neuro.experiment.work import verified
+from bl_neuro.layers import Layer
 from bl_neuro.loihi_numbers import THRESHOLD_MAX
 from bl_neuro.testing.handmade_net import current, dense, write
 from bl_neuro.testing.random_networks import random_dense, random_spikes
@@ -41,7 +42,7 @@ def eye(swapped: bool = False) -> Network:
     weight[0, :, : SIDE // 2] = weight[1, :, SIDE // 2 :] = 20
     weight = weight[::-1] if swapped else weight
     neurons = Input(100, CubaLIF(threshold=20, voltage_decay=0.25))
-    layers = [neurons, Flatten(), Dense(weight.reshape(2, -1), CubaLIF(threshold=40, voltage_decay=0.25))]
+    layers: list[Layer] = [neurons, Flatten(), Dense(weight.reshape(2, -1), CubaLIF(threshold=40, voltage_decay=0.25))]
     return Network((1, SIDE, SIDE), layers, "spikes", "loihi")
 
 
@@ -66,8 +67,8 @@ def test_the_range_and_the_classes_are_recognised(halves: Dataset, swapped: bool
     found = recognise(eye(swapped), halves, STEPS)
     assert (found.encoder, found.input_range, found.accuracy, found.chance) == ("direct", (-1.0, 1.0), 1.0, 0.5)
     assert found.class_map == ((1, 0) if swapped else (0, 1))
-    assert "pixels from -1 to 1" in found.said
-    assert ("outputs [1, 0]" in found.said) == swapped
+    assert "pixels from -1 to 1" in found.sentence
+    assert ("outputs [1, 0]" in found.sentence) == swapped
 
 
 def test_what_is_given_is_not_questioned(halves: Dataset) -> None:
@@ -91,11 +92,13 @@ def test_networks_of_spikes_are_shown_spikes(halves: Dataset) -> None:
 def test_outputs_that_never_spike_are_read_from_their_membrane() -> None:
     network = eye()
     assert views(network) == ["counts", "label"]
-    silent = replace(network.layers[-1], neuron=CubaLIF(threshold=THRESHOLD_MAX, voltage_decay=0.25))  # type: ignore[type-var]
+    last = network.layers[-1]
+    assert isinstance(last, Dense)
+    silent = replace(last, neuron=CubaLIF(threshold=THRESHOLD_MAX, voltage_decay=0.25))
     assert views(Network(network.input_shape, [*network.layers[:-1], silent], "membrane", "loihi")) == [
         "scores",
         "label",
-    ]  # type: ignore[list-item]
+    ]
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 
 from bl_neuro import AveragePool, Conv, CubaLIF, Dense, Flatten, InputError, ModelFileError, Network, Unsupported
 from bl_neuro.interop.state_dicts import from_state_dict
+from bl_neuro.layers import Layer
 
 RNG = np.random.default_rng(0)
 STATE: dict[str, torch.Tensor] = {
@@ -42,7 +43,7 @@ IGNORE = ["lif2.reset_mechanism_val"]
 def expected() -> Network:
     conv = CubaLIF(1.0, voltage_decay=0.25, bias=STATE["conv.bias"], reset="subtract_delayed")
     last = CubaLIF(STATE["lif2.threshold"], 0.5, 0.1)
-    layers = [
+    layers: list[Layer] = [
         Conv(STATE["conv.weight"], conv, padding=1),
         AveragePool(2),
         Flatten(),
@@ -89,7 +90,7 @@ def test_all_that_does_not_fit_is_said_at_once() -> None:
 
 def test_a_bias_on_a_filtered_current_is_refused() -> None:
     layers = [{**LAYERS[0], "alpha": 0.5}, *LAYERS[1:]]
-    with pytest.raises(Unsupported, match="layer 0: its bias goes through a filtered current"):
+    with pytest.raises(Unsupported, match="layer 0: its bias accumulates in a synaptic current"):
         from_state_dict(STATE, layers, (2, 6, 6), ignore=IGNORE)
 
 

@@ -16,36 +16,38 @@ RUNGS = {"float": FLOAT, "weights": WEIGHTS, "state": STATE, "again": STATE}
 
 
 def test_the_step_that_matters_is_named() -> None:
-    found = attribute(RUNGS, 0.02, resamples=200)
-    assert [(step.before, step.name) for step in found.steps] == [
+    attribution = attribute(RUNGS, 0.02, resamples=200)
+    assert [(step.before, step.name) for step in attribution.steps] == [
         ("float", "weights"),
         ("weights", "state"),
         ("state", "again"),
     ]
-    assert [step.change.verdict for step in found.steps] == ["equivalent", "differs", "equivalent"]
-    assert [step.change.identical for step in found.steps] == [False, False, True]
-    assert found.steps[1].change.difference.value == pytest.approx(-0.1, abs=0.01), "later minus earlier"
+    assert [step.change.verdict for step in attribution.steps] == ["equivalent", "differs", "equivalent"]
+    assert [step.change.identical for step in attribution.steps] == [False, False, True]
+    assert attribution.steps[1].change.difference.value == pytest.approx(-0.1, abs=0.01), "later minus earlier"
 
 
 def test_steps_add_up() -> None:
-    found = attribute(RUNGS, 0.02, resamples=50)
-    assert sum(step.change.difference.value for step in found.steps) == pytest.approx(found.total.difference.value)
-    levels = [each.value for each in found.levels.values()]
-    assert levels[-1] - levels[0] == pytest.approx(found.total.difference.value)
+    attribution = attribute(RUNGS, 0.02, resamples=50)
+    assert sum(step.change.difference.value for step in attribution.steps) == pytest.approx(
+        attribution.total.difference.value
+    )
+    levels = [level.value for level in attribution.levels.values()]
+    assert levels[-1] - levels[0] == pytest.approx(attribution.total.difference.value)
 
 
 def test_it_is_made_of_the_library_s_own_measures() -> None:
-    found = attribute(RUNGS, 0.02, 50, 3)
-    assert list(found.levels) == list(RUNGS)
-    assert found.levels["weights"] == seed_bootstrap(WEIGHTS, 50, 3)
-    assert found.total == pair_verdicts({"total": (STATE, FLOAT)}, 0.02, 50, 3)["total"]
+    attribution = attribute(RUNGS, 0.02, 50, 3)
+    assert list(attribution.levels) == list(RUNGS)
+    assert attribution.levels["weights"] == seed_bootstrap(WEIGHTS, 50, 3)
+    assert attribution.total == pair_verdicts({"total": (STATE, FLOAT)}, 0.02, 50, 3)["total"]
 
 
 def test_pairing_sees_what_separate_intervals_hide() -> None:
-    found = attribute({"float": FLOAT, "weights": FLOAT - 0.02 + RNG.normal(0, 0.01, (12, 20))}, 0.01)
-    one, other = found.levels.values()
+    attribution = attribute({"float": FLOAT, "weights": FLOAT - 0.02 + RNG.normal(0, 0.01, (12, 20))}, 0.01)
+    one, other = attribution.levels.values()
     assert other.high > one.low, "the intervals overlap"
-    assert found.steps[0].change.verdict == "differs"
+    assert attribution.steps[0].change.verdict == "differs"
 
 
 def test_refuses_a_single_rung() -> None:

@@ -31,29 +31,29 @@ ROWS = [RNG.normal(0.5 + 0.1 * place, 0.2, size) for place, size in enumerate((2
 
 def test_one_value_a_seed_is_scipys_percentile_bootstrap() -> None:
     values = RNG.random(12)
-    found = seed_bootstrap([[value] for value in values], 40_000, seed=0)
+    estimate = seed_bootstrap([[value] for value in values], 40_000, seed=0)
     theirs = bootstrap(
         (values,), np.mean, n_resamples=40_000, method="percentile", random_state=np.random.default_rng(0)
     )
-    assert found.value == pytest.approx(values.mean())
-    assert found.low == pytest.approx(theirs.confidence_interval.low, abs=0.003)
-    assert found.high == pytest.approx(theirs.confidence_interval.high, abs=0.003)
+    assert estimate.value == pytest.approx(values.mean())
+    assert estimate.low == pytest.approx(theirs.confidence_interval.low, abs=0.003)
+    assert estimate.high == pytest.approx(theirs.confidence_interval.high, abs=0.003)
 
 
 def test_one_seed_is_scipys_bootstrap_of_its_inversions() -> None:
-    found = seed_bootstrap([ROWS[2]], 40_000)
+    estimate = seed_bootstrap([ROWS[2]], 40_000)
     theirs = bootstrap(
         (ROWS[2],), np.mean, n_resamples=40_000, method="percentile", random_state=np.random.default_rng(0)
     )
-    assert (found.low, found.high) == pytest.approx(tuple(theirs.confidence_interval), abs=0.003)
-    assert (found.seeds, found.n) == (1, 40)
+    assert (estimate.low, estimate.high) == pytest.approx(tuple(theirs.confidence_interval), abs=0.003)
+    assert (estimate.seeds, estimate.n) == (1, 40)
 
 
 def test_every_seed_weighs_the_same() -> None:
-    found = seed_bootstrap(ROWS, 100)
-    assert found.value == pytest.approx(np.mean([row.mean() for row in ROWS]))
-    assert (found.seeds, found.n) == (4, 66)
-    assert found.low < found.value < found.high
+    estimate = seed_bootstrap(ROWS, 100)
+    assert estimate.value == pytest.approx(np.mean([row.mean() for row in ROWS]))
+    assert (estimate.seeds, estimate.n) == (4, 66)
+    assert estimate.low < estimate.value < estimate.high
 
 
 def test_resampled_means_have_the_variance_of_two_stages() -> None:
@@ -71,7 +71,7 @@ def test_the_same_seed_gives_the_same_interval() -> None:
 
 def test_memory_is_bounded_by_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = seed_bootstrap(ROWS, 20_000)
-    monkeypatch.setattr(module, "MOST_VALUES", 5_000)
+    monkeypatch.setattr(module, "MAX_VALUES_AT_ONCE", 5_000)
     pieces = seed_bootstrap(ROWS, 20_000)
     assert (pieces.low, pieces.high) == pytest.approx((whole.low, whole.high), abs=0.01)
     assert len(bootstrap_means(ROWS, 777, 0)) == 777
@@ -83,26 +83,26 @@ def test_the_interval_covers_the_truth(seeds: int, inversions: int, spread: floa
     held = []
     for trial in range(200):
         accuracies = np.clip(rng.normal(0.85, spread, seeds), 0, 1)
-        found = seed_bootstrap([rng.random(inversions) < each for each in accuracies], 400, trial)
-        held.append(found.low <= 0.85 <= found.high)
+        estimate = seed_bootstrap([rng.random(inversions) < accuracy for accuracy in accuracies], 400, trial)
+        held.append(estimate.low <= 0.85 <= estimate.high)
     assert 0.91 <= np.mean(held) <= 1.0
 
 
 @given(st.lists(st.lists(st.booleans(), min_size=1, max_size=9), min_size=1, max_size=5), st.integers(0, 5))
 @settings(max_examples=30)
 def test_hits_stay_within_their_range(hits: list[list[bool]], seed: int) -> None:
-    found = seed_bootstrap(hits, 50, seed)
-    assert 0 <= found.low <= found.high <= 1
-    assert min(map(min, hits)) <= found.low
-    assert found.high <= max(map(max, hits)) + 1e-12
+    estimate = seed_bootstrap(hits, 50, seed)
+    assert 0 <= estimate.low <= estimate.high <= 1
+    assert min(map(min, hits)) <= estimate.low
+    assert estimate.high <= max(map(max, hits)) + 1e-12
 
 
 def test_hits_that_are_all_alike_have_an_interval_of_some_width() -> None:
     for hit in (0, 1):
-        found = hit_bootstrap([np.full(20, hit)] * 5)
-        assert (found.value, found.seeds, found.n) == (hit, 5, 100)
-        assert (found.low, found.high) == proportion_interval(hit, 100)
-    mixed = [[True, False, True], [1, 1, 0]]
+        estimate = hit_bootstrap([np.full(20, hit)] * 5)
+        assert (estimate.value, estimate.seeds, estimate.n) == (hit, 5, 100)
+        assert (estimate.low, estimate.high) == proportion_interval(hit, 100)
+    mixed: list[list[int]] = [[True, False, True], [1, 1, 0]]
     assert hit_bootstrap(mixed, 100, 3) == seed_bootstrap(mixed, 100, 3)
 
 
@@ -126,8 +126,8 @@ def test_pairs_share_what_varies_over_seeds() -> None:
     rng = np.random.default_rng(2)
     first = [level + rng.normal(0, 0.01, 20) for level in (0.2, 0.5, 0.8, 0.9)]
     second = [row - 0.05 for row in first]
-    found = paired_bootstrap(first, second)
-    assert (found.value, found.low, found.high) == pytest.approx((0.05, 0.05, 0.05))
+    estimate = paired_bootstrap(first, second)
+    assert (estimate.value, estimate.low, estimate.high) == pytest.approx((0.05, 0.05, 0.05))
     apart = seed_bootstrap(first).high - seed_bootstrap(first).low
     assert apart > 0.3
 
@@ -153,7 +153,7 @@ def test_a_band_is_an_interval_at_each_point() -> None:
 
 
 @pytest.mark.parametrize(
-    ("measure", "values", "said"),
+    ("measure", "values", "message"),
     [
         (seed_bootstrap, [], "expected an array for each target seed, found none"),
         (seed_bootstrap, [[1.0], []], r"values of seed 1: expected \(n,\)"),
@@ -164,8 +164,8 @@ def test_a_band_is_an_interval_at_each_point() -> None:
         (seed_band, [[[1.0, 2.0]], [[1.0]]], "values of seed 1: expected"),
     ],
 )
-def test_refuses(measure: Callable[[object], object], values: object, said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_refuses(measure: Callable[[object], object], values: object, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         measure(values)
 
 

@@ -34,7 +34,7 @@ def test_to_the_nearest_of_the_class(seed: int, neighbours: int, metric: str) ->
     features, classes, samples, labels = drawn(seed)
     distance = np.where(labels == classes[:, None], cdist(features, samples, metric), np.inf)
     expected = np.sort(distance, axis=1)[:, :neighbours].mean(axis=1)
-    found = nearest_feature_distances(
+    distances = nearest_feature_distances(
         features,
         classes,
         samples,
@@ -42,7 +42,7 @@ def test_to_the_nearest_of_the_class(seed: int, neighbours: int, metric: str) ->
         neighbours=neighbours,
         metric=metric,  # type: ignore[arg-type]
     )
-    assert found == pytest.approx(expected, abs=1e-9)
+    assert distances == pytest.approx(expected, abs=1e-9)
 
 
 def test_a_sample_itself() -> None:
@@ -52,7 +52,7 @@ def test_a_sample_itself() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda f, c, s, n: (f[:, :3], c, s, n), "samples: expected"),
         (lambda f, c, s, n: (f[:, :, None], c, s[:, :, None], n), r"features: expected \(K, D\)"),
@@ -62,9 +62,9 @@ def test_a_sample_itself() -> None:
         (lambda f, c, s, n: (f * np.nan, c, s, n), "features: expected numbers"),
     ],
 )
-def test_refuses(change: object, said: str) -> None:
+def test_refuses(change: object, message: str) -> None:
     for measure in (feature_cosines, feature_distances, nearest_feature_distances):
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=message):
             measure(*change(*drawn(0)))  # type: ignore[operator]
 
 

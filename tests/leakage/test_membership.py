@@ -47,10 +47,10 @@ def test_auc_is_scikit_learns_class_by_class(seed: int) -> None:
         )
         for label in range(3)
     ]
-    found = membership_check(images, classes, members, inside, others, outside, resamples=50)
-    assert found.auc == pytest.approx(np.mean(expected))
-    assert (found.members, found.others) == (40, 20)
-    assert found.low <= found.high
+    check = membership_check(images, classes, members, inside, others, outside, resamples=50)
+    assert check.auc == pytest.approx(np.mean(expected))
+    assert (check.members, check.others) == (40, 20)
+    assert check.low <= check.high
 
 
 def test_a_stolen_member_is_seen_and_a_prototype_is_not() -> None:
@@ -86,27 +86,27 @@ def test_resampled_aucs_are_those_of_resampled_scores() -> None:
 
 def test_blocks_bound_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = membership_check(*drawn(3), resamples=4000)
-    monkeypatch.setattr(membership, "MOST_VALUES", 100)
+    monkeypatch.setattr(membership, "MAX_VALUES_AT_ONCE", 100)
     pieces = membership_check(*drawn(3), resamples=4000)
     assert pieces.auc == whole.auc
     assert (pieces.low, pieces.high) == pytest.approx((whole.low, whole.high), abs=0.02)
 
 
 def test_the_interval_holds_the_truth() -> None:
-    found = [membership_check(*drawn(seed, 60), resamples=200, seed=seed) for seed in range(100)]
-    assert np.mean([each.at_chance for each in found]) >= 0.9
-    assert np.mean([each.auc for each in found]) == pytest.approx(0.5, abs=0.02)
+    checks = [membership_check(*drawn(seed, 60), resamples=200, seed=seed) for seed in range(100)]
+    assert np.mean([check.at_chance for check in checks]) >= 0.9
+    assert np.mean([check.auc for check in checks]) == pytest.approx(0.5, abs=0.02)
 
 
 def test_classes_without_inversions_are_left_out() -> None:
     images, classes, members, inside, others, outside = drawn(4)
     only = classes == 1
-    found = membership_check(images[only], classes[only], members, inside, others, outside)
-    assert (found.members, found.others) == ((inside == 1).sum(), (outside == 1).sum())
+    check = membership_check(images[only], classes[only], members, inside, others, outside)
+    assert (check.members, check.others) == ((inside == 1).sum(), (outside == 1).sum())
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda i, c, m, a, o, b: (i, c, m, a + 3, o, b), "expected a class that has inversions, members and others"),
         (lambda i, c, m, a, o, b: (i, c, m, a[1:], o, b), "member_labels: expected whole numbers"),
@@ -115,6 +115,6 @@ def test_classes_without_inversions_are_left_out() -> None:
         (lambda i, c, m, a, o, b: (i, c[1:], m, a, o, b), "classes: expected whole numbers"),
     ],
 )
-def test_refuses(change: object, said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_refuses(change: object, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         membership_check(*change(*drawn(0)))  # type: ignore[operator]

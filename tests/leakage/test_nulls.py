@@ -42,20 +42,20 @@ def test_holm_is_statsmodels(values: list[float]) -> None:
 
 
 def test_chance_and_below_are_no_leakage() -> None:
-    found = null_verdicts({"untrained": hits(0.1, 0), "shuffled": hits(0.0, 1)}, classes=10)
-    assert not found["untrained"].above_chance
-    assert not found["shuffled"].above_chance
-    assert found["shuffled"].accuracy.value == found["shuffled"].accuracy.high == 0.0
-    assert found["shuffled"].p < 0.05  # below chance, and surely so
-    assert found["untrained"].chance == 0.1
+    verdicts = null_verdicts({"untrained": hits(0.1, 0), "shuffled": hits(0.0, 1)}, classes=10)
+    assert not verdicts["untrained"].above_chance
+    assert not verdicts["shuffled"].above_chance
+    assert verdicts["shuffled"].accuracy.value == verdicts["shuffled"].accuracy.high == 0.0
+    assert verdicts["shuffled"].p < 0.05  # below chance, and surely so
+    assert verdicts["untrained"].chance == 0.1
 
 
 def test_a_control_above_chance_is_seen() -> None:
-    found = null_verdicts({"untrained": hits(0.1, 0), "leaky": hits(0.4, 1)}, classes=10)
-    assert found["leaky"].above_chance
-    assert not found["untrained"].above_chance
-    assert found["leaky"].accuracy == seed_bootstrap(hits(0.4, 1))
-    assert 0 < found["leaky"].p < found["leaky"].adjusted_p < 0.05
+    verdicts = null_verdicts({"untrained": hits(0.1, 0), "leaky": hits(0.4, 1)}, classes=10)
+    assert verdicts["leaky"].above_chance
+    assert not verdicts["untrained"].above_chance
+    assert verdicts["leaky"].accuracy == seed_bootstrap(hits(0.4, 1))
+    assert 0 < verdicts["leaky"].p < verdicts["leaky"].adjusted_p < 0.05
     assert null_verdicts({"all": [np.ones(20)] * 5}, classes=10)["all"].above_chance
 
 
@@ -69,9 +69,9 @@ def test_exactly_chance_is_not_above() -> None:
 @pytest.mark.parametrize("accuracy", [0.15, 0.19, 0.2, 0.22, 0.25])
 def test_one_control_alone_is_its_interval(accuracy: float) -> None:
     for seed in range(6):
-        (found,) = null_verdicts({"one": hits(accuracy, seed)}, classes=10).values()
-        assert found.above_chance == (found.accuracy.low > 0.1 + 1e-9)
-        assert found.p == found.adjusted_p
+        (verdict,) = null_verdicts({"one": hits(accuracy, seed)}, classes=10).values()
+        assert verdict.above_chance == (verdict.accuracy.low > 0.1 + 1e-9)
+        assert verdict.p == verdict.adjusted_p
 
 
 def test_more_controls_make_it_harder_to_stand_out() -> None:
@@ -86,12 +86,12 @@ def test_true_controls_are_seldom_called_leaky() -> None:
     wrong = 0
     for trial in range(150):
         controls = {"a": hits(0.1, 2 * trial), "b": hits(0.1, 2 * trial + 1)}
-        wrong += any(found.above_chance for found in null_verdicts(controls, 10, resamples=300).values())
+        wrong += any(verdict.above_chance for verdict in null_verdicts(controls, 10, resamples=300).values())
     assert wrong / 150 <= 0.05
 
 
 @pytest.mark.parametrize(
-    ("controls", "classes", "said"),
+    ("controls", "classes", "message"),
     [
         ({}, 10, "controls: expected at least one"),
         ({"a": [[0, 1]]}, 1, "classes: expected at least 2"),
@@ -100,8 +100,8 @@ def test_true_controls_are_seldom_called_leaky() -> None:
         ({"a": []}, 10, "expected an array for each target seed"),
     ],
 )
-def test_refuses(controls: dict[str, list[list[float]]], classes: int, said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_refuses(controls: dict[str, list[list[float]]], classes: int, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         null_verdicts(controls, classes)
 
 

@@ -19,17 +19,17 @@ RNG = np.random.default_rng(0)
 
 
 def against_zero(differences: Sequence[Any], margin: float = 0.05) -> Any:
-    return paired_test(differences, [np.zeros_like(np.asarray(each, float)) for each in differences], margin)
+    return paired_test(differences, [np.zeros_like(np.asarray(row, float)) for row in differences], margin)
 
 
 def test_it_is_the_paired_t_test_of_the_seeds_means() -> None:
     first, second = [RNG.random(n) for n in (9, 4, 20, 7)], [RNG.random(n) for n in (9, 4, 20, 7)]
-    found = paired_test(first, second, 0.2)
+    result = paired_test(first, second, 0.2)
     theirs = ttest_rel([row.mean() for row in first], [row.mean() for row in second])
-    assert found.p == pytest.approx(theirs.pvalue)
-    assert (found.difference.low, found.difference.high) == pytest.approx(tuple(theirs.confidence_interval(0.95)))
-    assert (found.difference.seeds, found.difference.n) == (4, 40)
-    assert not found.identical
+    assert result.p == pytest.approx(theirs.pvalue)
+    assert (result.difference.low, result.difference.high) == pytest.approx(tuple(theirs.confidence_interval(0.95)))
+    assert (result.difference.seeds, result.difference.n) == (4, 40)
+    assert not result.identical
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.02, -0.049, 0.08])
@@ -52,40 +52,40 @@ def test_the_order_turns_the_sign_alone() -> None:
 @pytest.mark.parametrize("seeds", [1, 2, 12])
 def test_what_is_identical_needs_no_test(seeds: int) -> None:
     rows = [RNG.random(6) < 0.8 for _ in range(seeds)]
-    found = paired_test(rows, rows, 0.01)
-    assert found.identical
-    assert (found.difference.value, found.difference.low, found.difference.high) == (0.0, 0.0, 0.0)
-    assert (found.p, found.p_equivalent) == (1.0, 0.0)
+    result = paired_test(rows, rows, 0.01)
+    assert result.identical
+    assert (result.difference.value, result.difference.low, result.difference.high) == (0.0, 0.0, 0.0)
+    assert (result.p, result.p_equivalent) == (1.0, 0.0)
 
 
 def test_means_that_agree_are_not_identical() -> None:
-    found = paired_test([[1, 0]] * 6, [[0, 1]] * 6, 0.05)
-    assert not found.identical
-    assert found.difference.value == 0
-    assert found.error == pytest.approx(np.sqrt(np.var([1, -1], ddof=1) / 2 / 6)), "from within the seeds"
-    assert found.p == 1
-    assert found.p_equivalent > 0.05
+    result = paired_test([[1, 0]] * 6, [[0, 1]] * 6, 0.05)
+    assert not result.identical
+    assert result.difference.value == 0
+    assert result.error == pytest.approx(np.sqrt(np.var([1, -1], ddof=1) / 2 / 6)), "from within the seeds"
+    assert result.p == 1
+    assert result.p_equivalent > 0.05
 
 
 def test_two_seeds_that_happen_to_agree_prove_nothing() -> None:
-    found = against_zero([[1, 0, 0, 0, 0, 0, 0, 0, 0, 0]] * 2)
-    assert found.p > 0.05
-    assert found.difference.low < 0 < found.difference.high
+    result = against_zero([[1, 0, 0, 0, 0, 0, 0, 0, 0, 0]] * 2)
+    assert result.p > 0.05
+    assert result.difference.low < 0 < result.difference.high
 
 
 @pytest.mark.parametrize(("seeds", "shown"), [(2, False), (3, False), (5, True), (12, True)])
 def test_accuracies_of_one_and_zero(seeds: int, shown: bool) -> None:
-    found = paired_test(np.ones((seeds, 10)), np.zeros((seeds, 10)), 0.05)
-    assert found.difference.value == 1
-    assert found.error == pytest.approx(1 / seeds)
-    assert (found.p < 0.05) == shown
-    assert found.p_equivalent > 0.5
+    result = paired_test(np.ones((seeds, 10)), np.zeros((seeds, 10)), 0.05)
+    assert result.difference.value == 1
+    assert result.error == pytest.approx(1 / seeds)
+    assert (result.p < 0.05) == shown
+    assert result.p_equivalent > 0.5
 
 
 def test_rounding_is_no_spread() -> None:
-    found = against_zero([[0.1 + 0.2], [0.3], [0.3]])
-    assert found.spread == 0
-    assert found.p == pytest.approx(0.0955, abs=1e-3)
+    result = against_zero([[0.1 + 0.2], [0.3], [0.3]])
+    assert result.spread == 0
+    assert result.p == pytest.approx(0.0955, abs=1e-3)
 
 
 def test_hits_that_happen_to_agree_are_not_yet_equivalent() -> None:
@@ -93,19 +93,19 @@ def test_hits_that_happen_to_agree_are_not_yet_equivalent() -> None:
     few, many = np.zeros((12, 2)), np.zeros((12, 40))
     few[0, 0] = many[0, 0] = 1
     least = np.sqrt((0.05 - 0.05**2) / 2 / 12)
-    found = against_zero(list(few))
-    assert found.error < least
-    assert found.p_equivalent == pytest.approx(student.sf((0.05 - 1 / 24) / least, 11))
-    assert found.p_equivalent > 0.05 > against_zero(list(many)).p_equivalent
+    result = against_zero(list(few))
+    assert result.error < least
+    assert result.p_equivalent == pytest.approx(student.sf((0.05 - 1 / 24) / least, 11))
+    assert result.p_equivalent > 0.05 > against_zero(list(many)).p_equivalent
     confidences = few / 2
     other = against_zero(list(confidences))
     assert other.p_equivalent == pytest.approx(student.sf((0.05 - 1 / 48) / other.error, 11)), "no hits: no least"
 
 
 def test_one_seed_says_nothing_of_others() -> None:
-    found = paired_test([[1, 1, 1, 0]], [[0, 0, 0, 0]], 0.05)
-    assert (found.p, found.p_equivalent) == (1.0, 1.0)
-    assert (found.difference.low, found.difference.high) == (-np.inf, np.inf)
+    result = paired_test([[1, 1, 1, 0]], [[0, 0, 0, 0]], 0.05)
+    assert (result.p, result.p_equivalent) == (1.0, 1.0)
+    assert (result.difference.low, result.difference.high) == (-np.inf, np.inf)
 
 
 @given(
@@ -114,10 +114,10 @@ def test_one_seed_says_nothing_of_others() -> None:
 )
 @settings(max_examples=60, deadline=None)
 def test_any_hits_give_probabilities(differences: list[list[int]], margin: float) -> None:
-    found = against_zero(differences, margin)
-    assert 0 <= found.p <= 1
-    assert 0 <= found.p_equivalent <= 1
-    assert found.difference.low <= found.difference.value <= found.difference.high
+    result = against_zero(differences, margin)
+    assert 0 <= result.p <= 1
+    assert 0 <= result.p_equivalent <= 1
+    assert result.difference.low <= result.difference.value <= result.difference.high
 
 
 @pytest.mark.parametrize(("seeds", "inversions", "spread"), [(5, 10, 0.05), (12, 10, 0.0), (25, 4, 0.05)])
@@ -129,9 +129,9 @@ def test_the_level_is_held(seeds: int, inversions: int, spread: float) -> None:
         half = rng.uniform(-1, 1, (seeds, 1)) * spread * np.sqrt(3) / 2
         shared = rng.random((seeds, inversions))
         own = np.where(rng.random((2, seeds, inversions)) < 0.5, shared, rng.random((2, seeds, inversions)))
-        found = paired_test(own[0] < level + half, own[1] < level - half, 0.05)
-        wrong.append(found.p < 0.05)
-        missed.append(not found.difference.low <= 0 <= found.difference.high)
+        result = paired_test(own[0] < level + half, own[1] < level - half, 0.05)
+        wrong.append(result.p < 0.05)
+        missed.append(not result.difference.low <= 0 <= result.difference.high)
     assert np.mean(wrong) <= 0.05 + 0.02
     assert np.mean(missed) == np.mean(wrong)
 

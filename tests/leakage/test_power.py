@@ -93,14 +93,14 @@ def test_a_pilot_shows_what_it_was_drawn_from() -> None:
 
 @pytest.mark.parametrize(("difference", "margin"), [(0.06, 0.05), (0.0, 0.05), (0.025, 0.05), (0.05, 0.05)])
 def test_the_seeds_needed_are_the_fewest(difference: float, margin: float) -> None:
-    found = seeds_needed(PLAN, difference, margin)
-    assert found is not None
+    seeds = seeds_needed(PLAN, difference, margin)
+    assert seeds is not None
 
     def best(seeds: int) -> float:
         plan = replace(PLAN, seeds=seeds)
         return max(plan.power(difference), plan.equivalence_power(margin, difference))
 
-    assert best(found) >= 0.8 > best(found - 1)
+    assert best(seeds) >= 0.8 > best(seeds - 1)
 
 
 def test_where_no_number_of_seeds_is_enough() -> None:
@@ -109,7 +109,7 @@ def test_where_no_number_of_seeds_is_enough() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"seeds": 1}, "seeds: expected at least 2"),
         ({"inversions": 0}, "inversions: expected a whole number of at least 1"),
@@ -118,8 +118,8 @@ def test_where_no_number_of_seeds_is_enough() -> None:
         ({"comparisons": 0}, "comparisons"),
     ],
 )
-def test_refuses(wrong: dict[str, Any], said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_refuses(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         replace(PLAN, **wrong)
 
 

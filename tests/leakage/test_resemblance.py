@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import pearsonr
-from skimage.metrics import structural_similarity as skimage_similarity
+from skimage import metrics
 
 from bl_neuro import InputError
 from bl_neuro.leakage import pearson_selectivity, structural_similarity
@@ -29,12 +29,12 @@ def stretched(image: np.ndarray) -> np.ndarray:
 def test_ssim_is_scikit_images(seed: int, channels: int) -> None:
     images, classes, means = drawn(seed, channels)
     expected = [
-        skimage_similarity(stretched(image), stretched(means[label]), data_range=1.0, channel_axis=0)
+        metrics.structural_similarity(stretched(image), stretched(means[label]), data_range=1.0, channel_axis=0)
         for image, label in zip(images, classes)
     ]
     assert structural_similarity(images, classes, means) == pytest.approx(np.mean(expected), abs=1e-9)
-    for image, label, each in zip(images, classes, expected):
-        assert structural_similarity(image[None], np.array([label]), means) == pytest.approx(each, abs=1e-9)
+    for image, label, similarity in zip(images, classes, expected):
+        assert structural_similarity(image[None], np.array([label]), means) == pytest.approx(similarity, abs=1e-9)
 
 
 @given(st.integers(0, 10**6))
@@ -89,7 +89,7 @@ def test_a_constant_image_resembles_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda i, c, m: (i[:2], c, m), "classes: expected whole numbers of shape"),
         (lambda i, c, m: (i[:, :, 1:], c, m), "images: expected"),
@@ -100,9 +100,9 @@ def test_a_constant_image_resembles_nothing() -> None:
         (lambda i, c, m: (i, c - 5, m), "classes: expected 0..3"),
     ],
 )
-def test_refuses(change: object, said: str) -> None:
+def test_refuses(change: object, message: str) -> None:
     for measure in (pearson_selectivity, structural_similarity):
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=message):
             measure(*change(*drawn(0)))  # type: ignore[operator]
 
 

@@ -31,13 +31,13 @@ def text_of(path: Path) -> str | None:
 def test_no_file_names(what: str, repository: Path, repository_files: list[Path]) -> None:
     home = Path.home()
     own = [str(place) + "/" for place in (repository, home) if len(place.parts) > 1]
-    found = []
+    problems = []
     for name in repository_files:
         for number, line in enumerate((text_of(repository / name) or "").splitlines(), start=1):
             here = what == "a path of one machine" and any(place in line for place in own)
             if here or FORBIDDEN[what].search(line):
-                found.append(f"{name}:{number}: {line.strip()[:120]}")
-    assert not found, "\n".join(found)
+                problems.append(f"{name}:{number}: {line.strip()[:120]}")
+    assert not problems, "\n".join(problems)
 
 
 @pytest.mark.parametrize(

@@ -73,12 +73,12 @@ def test_a_dropped_handshake_is_tried_again(balancer: Balancer) -> None:
     """Nothing was sent, so also where the endpoint knows no keys."""
     balancer.away = 2
     connection = Connection(balancer.base, None, 5.0, 5.0, balancer.authority)
-    assert connection.post("/asked", b"query", {}, again=False, most=100).body == b"{}"
+    assert connection.post("/asked", b"query", {}, repeatable=False, max_bytes=100).body == b"{}"
     assert (balancer.connections, balancer.heard) == (3, ["/asked"])
     balancer.away = 10**6
     impatient = Connection(balancer.base, None, 5.0, 0.1, balancer.authority)
     with pytest.raises(EndpointUnavailable, match="cannot be reached"):
-        impatient.post("/asked", b"query", {}, again=False, most=100)
+        impatient.post("/asked", b"query", {}, repeatable=False, max_bytes=100)
     for each in (connection, impatient):
         each.close()
 
@@ -86,10 +86,10 @@ def test_a_dropped_handshake_is_tried_again(balancer: Balancer) -> None:
 def test_an_answer_that_is_lost_over_tls_is_lost(balancer: Balancer) -> None:
     connection = Connection(balancer.base, None, 5.0, 0.1, balancer.authority)
     with pytest.raises(EndpointUnavailable, match="may have been answered"):
-        connection.post("/lost", b"query", {}, again=False, most=100)
+        connection.post("/lost", b"query", {}, repeatable=False, max_bytes=100)
     assert balancer.heard == ["/lost"]
     with pytest.raises(EndpointUnavailable, match="the connection broke"):
-        connection.post("/lost", b"query", {}, again=True, most=100)
+        connection.post("/lost", b"query", {}, repeatable=True, max_bytes=100)
     assert len(balancer.heard) > 1
     connection.close()
 
@@ -106,7 +106,7 @@ def test_certificates_and_protocols_are_final(balancer: Balancer, foreign: Any) 
 
 def test_a_large_request_may_take_longer_than_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the system takes without a reader is less than this."""
-    monkeypatch.setattr("bl_neuro.remote.transport.CONNECTING_S", 0.2)
+    monkeypatch.setattr("bl_neuro.remote.transport.CONNECT_S", 0.2)
     size, never = 2**25, threading.Event()
 
     def slowly() -> None:
@@ -122,7 +122,7 @@ def test_a_large_request_may_take_longer_than_a_connection(monkeypatch: pytest.M
         reader = threading.Thread(target=slowly)
         reader.start()
         connection = Connection(f"http://127.0.0.1:{server.getsockname()[1]}", None, 30.0, 0.0)
-        assert connection.post("/", bytes(size), {}, again=False, most=100).body == b"{}"
+        assert connection.post("/", bytes(size), {}, repeatable=False, max_bytes=100).body == b"{}"
         reader.join()
         connection.close()
 
@@ -135,7 +135,7 @@ def test_a_time_that_is_none(timeout_s: float) -> None:
 
 @pytest.mark.parametrize("host", ["example.com", "10.0.0.7:8000", "[2001:db8::1]", "0.0.0.0", "localhost.example.com"])
 def test_a_token_in_the_clear_is_warned_of(host: str) -> None:
-    with pytest.warns(TokenInTheClear, match=r"in the clear.*use https"):
+    with pytest.warns(TokenInTheClear, match=r"sent unencrypted.*use https"):
         Connection(f"http://{host}", "a-token", 1.0, 1.0)
 
 

@@ -14,9 +14,9 @@ import torch
 pytest.importorskip("urllib3", reason="urllib3 is not installed (the serve extra)")
 
 import bl_neuro as bl
-from bl_neuro.remote.connection import Answered
-from bl_neuro.remote.described import Described, Wishes, described
-from bl_neuro.remote.inference import answer, most_bytes
+from bl_neuro.remote.connection import HttpResponse
+from bl_neuro.remote.described import Described, Options, described
+from bl_neuro.remote.inference import answer, max_response_bytes
 
 ONE = torch.ones(1, 1, 12)
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -83,7 +83,7 @@ def test_an_answer_that_drips_is_given_up(start: bytes, drop: bytes, foreign: An
 def test_an_answer_is_as_large_as_what_was_asked(start: bytes, foreign: Any, open_box: Any) -> None:
     box = open_box()
     foreign.replies = [written(start, b" " * 2**16, 1000)]
-    with pytest.raises(bl.EndpointProtocolError, match="expected an answer of at most 1048672 bytes"):
+    with pytest.raises(bl.EndpointProtocolError, match="expected a response of at most 1048672 bytes"):
         box.query(ONE)
     assert box.query(ONE).tolist() == [[4.0, 4.0, 4.0]]
 
@@ -100,7 +100,7 @@ def test_room_for_every_answer(reveals: str, values: int) -> None:
     output = {"name": "scores", "datatype": "FP64", "shape": shape, "data": [-2.2250738585072014e-308] * values}
     asked = model(reveals=reveals)
     assert len(json.dumps(output, indent=1)) - len(json.dumps({**output, "data": []}, indent=1)) < 32 * values
-    assert most_bytes(asked, batch=8, steps=5) == 2**20 + 32 * values
+    assert max_response_bytes(asked, batch=8, steps=5) == 2**20 + 32 * values
 
 
 def test_a_large_refusal_is_still_one(foreign: Any, open_box: Any) -> None:
@@ -162,13 +162,13 @@ def test_refusals_of_any_form(content: Any, foreign: Any, open_box: Any) -> None
 def test_outputs_that_are_none(output: dict[str, Any]) -> None:
     body = json.dumps({"outputs": [{"name": "scores", "datatype": "FP64", **output}]}).encode()
     with pytest.raises(bl.EndpointProtocolError, match="expected output 'scores'"):
-        answer(Answered(body, {}), model(), 1, 1, "here")
+        answer(HttpResponse(body, {}), model(), 1, 1, "here")
 
 
 def test_labels_may_be_a_column() -> None:
     for shape, data in (([2], [1, 2]), ([2, 1], [1, 2]), ([2, 1], [[1], [2]])):
         body = json.dumps({"outputs": [{"name": "scores", "datatype": "UINT16", "shape": shape, "data": data}]})
-        assert answer(Answered(body.encode(), {}), model(reveals="label"), 2, 1, "here").tolist() == [1, 2]
+        assert answer(HttpResponse(body.encode(), {}), model(reveals="label"), 2, 1, "here").tolist() == [1, 2]
 
 
 NASTY = "\x1b]0;owned\x07"
@@ -177,25 +177,25 @@ NASTY = "\x1b]0;owned\x07"
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"inputs": [{"name": "images", "datatype": []}]}, "takes '\\[\\]'; expected one of BOOL"),
-        ({"inputs": [{"name": "images", "datatype": {}}]}, "takes '{}'"),
-        ({"inputs": [{"name": "images", "datatype": NASTY}]}, "takes "),
-        ({"inputs": [{"name": NASTY}, {"name": "b", "shape": []}]}, "name one of its inputs"),
-        ({"inputs": [{"name": NASTY * 10**4, "shape": [-1, 12]}] * 50}, "name one of its inputs"),
-        ({"outputs": [{"name": NASTY}, {"name": "\ud800"}]}, "name one of its outputs"),
+        ({"inputs": [{"name": "images", "datatype": []}]}, "expected datatype BOOL.*, found '\\[\\]'"),
+        ({"inputs": [{"name": "images", "datatype": {}}]}, "found '{}'"),
+        ({"inputs": [{"name": "images", "datatype": NASTY}]}, "expected datatype BOOL"),
+        ({"inputs": [{"name": NASTY}, {"name": "b", "shape": []}]}, "give the name of one of its inputs"),
+        ({"inputs": [{"name": NASTY * 10**4, "shape": [-1, 12]}] * 50}, "give the name of one of its inputs"),
+        ({"outputs": [{"name": NASTY}, {"name": "\ud800"}]}, "give the name of one of its outputs"),
         ({"inputs": NASTY}, "expected inputs with names and shapes"),
-        ({"outputs": [{"name": "scores", "shape": [-1, [3]]}]}, "how many classes"),
-        ({"outputs": [{"name": "scores", "shape": [-1, True]}]}, "how many classes"),
-        ({"platform": "bl_neuro", "parameters": {"reveals": NASTY}}, "reveals: here shows"),
-        ({"platform": "bl_neuro", "parameters": {"reveals": [NASTY]}}, "reveals: here shows"),
-        ({"platform": "bl_neuro", "parameters": {"layout": NASTY}}, "is not known here"),
-        ({"platform": "bl_neuro", "parameters": {"classes": True}}, "how many classes"),
+        ({"outputs": [{"name": "scores", "shape": [-1, [3]]}]}, "number of classes"),
+        ({"outputs": [{"name": "scores", "shape": [-1, True]}]}, "number of classes"),
+        ({"platform": "bl_neuro", "parameters": {"reveals": NASTY}}, "reveals: expected .* as here declares"),
+        ({"platform": "bl_neuro", "parameters": {"reveals": [NASTY]}}, "reveals: expected .* as here declares"),
+        ({"platform": "bl_neuro", "parameters": {"layout": NASTY}}, "is unknown"),
+        ({"platform": "bl_neuro", "parameters": {"classes": True}}, "number of classes"),
     ],
 )
 def test_metadata_that_is_none(changes: dict[str, Any], said: str, foreign: Any) -> None:
     metadata = json.loads(json.dumps({**foreign.metadata, **changes}))
     with pytest.raises((bl.EndpointProtocolError, bl.InputError), match=said) as raised:
-        described(metadata, Wishes(reveals="scores", input_shape=(12,)), "here")
+        described(metadata, Options(reveals="scores", input_shape=(12,)), "here")
     assert str(raised.value).isprintable()
     assert len(str(raised.value)) < 10_000
 

@@ -194,6 +194,8 @@ def results(rate: Rate = level, **changes: Any) -> Findings:
              "evaluators": {name: {"hits": found[cell, name], "confidence": [0.5] * CLASSES} for name in EVALUATORS}}
             for cell in cells()
         ],
+        "network": {"layers": ["Dense 64 -> 10 -> (10,)"], "input_shape": [1, SIDE, SIDE], "parameters": 640,
+                    "fingerprints": ["f" * 64], "encoder": "rate", "training": "Each target was trained somehow."},
         "made": {"command": "bl-neuro audit made-up", "versions": {"torch": ["2.3.1"]}, "machines": ["Linux, 2"]},
     }  # fmt: skip
     fields.update(changes)

@@ -37,17 +37,19 @@ def plain(make_audit: Make) -> Findings:
 
 def test_all_equivalent_is_no(plain: Findings) -> None:
     answer = audit_answer(judged(plain, "equivalent", "equivalent"))
-    assert (answer.word, answer.lead) == ("No", "In each of 2 comparisons leakage is equal within 10 points.")
+    equal = "Under the evaluator conv, leakage is equal within 10 points in each of 2 comparisons."
+    assert (answer.word, answer.lead) == ("No", equal)
     small = audit_answer(judged(plain, "equivalent", found=True)).lead
     assert small == (
-        "In the one comparison that was made leakage is equal within 10 points. In 1 of them there is a difference, "
-        "but a smaller one than that."
+        "Under the evaluator conv, leakage is equal within 10 points in the one comparison that was made. There is a "
+        "difference, but a smaller one than that."
     )
 
 
 def test_a_difference_is_yes_with_the_largest_told(plain: Findings) -> None:
     answer = audit_answer(judged(plain, "equivalent", "differs", "inconclusive"))
     assert answer.word == "Yes"
+    assert answer.lead.startswith("Under the evaluator conv, a difference was ")
     assert "found in 1 of 3 comparisons; 1 is equivalent within 10 points and 1 is open. The largest: " in answer.lead
     found = next(each for each in judged(plain, "equivalent", "differs").verdicts if each.verdict.verdict == "differs")
     points = f"{abs(100 * found.verdict.difference.value):.1f} points"
@@ -58,19 +60,39 @@ def test_open_comparisons_are_not_yet_known_and_say_what_they_need(plain: Findin
     answer = audit_answer(judged(plain, "inconclusive", seeds_needed=25))
     assert answer.word == "Not yet known"
     assert answer.lead == (
-        "No difference was shown, and none was ruled out. The one comparison is open: it needs about 25 target seeds."
+        "Under the evaluator conv, no difference was shown, and none was ruled out: the one comparison is open; it "
+        "needs about 25 target seeds."
     )
     answer = audit_answer(judged(plain, "equivalent", "inconclusive", "inconclusive"))
     assert answer.lead == (
-        "1 of 3 comparisons is equivalent within 10 points; 2 are open: they need more than 10,000 target seeds. "
-        "No difference was shown."
+        "Under the evaluator conv, 1 of 3 comparisons is equivalent within 10 points and 2 are open; they need more "
+        "than 10,000 target seeds. No difference was shown."
     )
+
+
+def test_verdicts_under_another_evaluator_are_counted(plain: Findings) -> None:
+    own = [comparison for comparison in plain.verdicts if comparison.measure == "hit"][:3]
+    for verdicts, expected in (
+        (("equivalent", "equivalent", "equivalent"), "Under the evaluator spiking, all 3 comparisons are equivalent."),
+        (("differs", "equivalent"), "Under the evaluator spiking, of 2 comparisons 1 differs and 1 is equivalent."),
+        (("inconclusive",), "Under the evaluator spiking, the one comparison is open."),
+    ):
+        changed = [
+            comparison.model_copy(
+                update={
+                    "evaluator": "spiking",
+                    "verdict": comparison.verdict.model_copy(update={"verdict": verdict, "identical": False}),
+                }
+            )
+            for comparison, verdict in zip(own, verdicts)
+        ]
+        assert expected in audit_answer(plain.model_copy(update={"verdicts": changed})).more
 
 
 def test_few_seeds_do_not_say_how_many_are_needed(plain: Findings) -> None:
     difference = {**plain.verdicts[0].verdict.difference.model_dump(), "seeds": 3}
     answer = audit_answer(judged(plain, "inconclusive", seeds_needed=25, difference=difference))
-    assert answer.lead.endswith("The one comparison is open: plan 12 or more target seeds.")
+    assert answer.lead.endswith("the one comparison is open; plan 12 or more target seeds.")
 
 
 def test_an_interval_of_few_seeds_stays_within_what_can_be(plain: Findings) -> None:
@@ -84,15 +106,20 @@ def test_an_interval_of_few_seeds_stays_within_what_can_be(plain: Findings) -> N
 
 def test_substrates_that_are_all_alike_are_no(make_audit: Make) -> None:
     answer = audit_answer(make_audit(lambda target, *_: 0.8 if target == "trained" else 0.1))
-    assert (answer.word, answer.lead) == ("No", "On snntorch, norse and loihi every inversion scores the same.")
+    assert (answer.word, answer.lead) == (
+        "No",
+        "Under the evaluator conv, every inversion scores the same on snntorch, norse and loihi.",
+    )
 
 
-def test_one_substrate_is_not_asked(make_audit: Make) -> None:
+def test_one_substrate_is_not_compared(make_audit: Make) -> None:
     plain = make_audit()
     rows = [row.model_dump() for row in plain.rows if row.substrate == "loihi"]
     answer = audit_answer(make_audit(rows=rows, verdicts=[], alike=[]))
-    assert answer.word == "Not asked"
-    assert "one substrate, loihi" in answer.lead
+    assert answer.word == "Not compared"
+    assert answer.lead == "This audit has one substrate, loihi: there is nothing to compare."
+    given = audit_answer(make_audit(rows=rows, verdicts=[], alike=[], unit="restart"))
+    assert given.lead.endswith("floating point and fixed point would be compared for this model.")
 
 
 def only(results: Findings, *substrates: str) -> dict[str, Any]:
@@ -103,27 +130,27 @@ def only(results: Findings, *substrates: str) -> dict[str, Any]:
     return {"rows": rows, "verdicts": compared, "alike": alike}
 
 
-def test_substrates_of_one_arithmetic_are_not_asked(make_audit: Make, plain: Findings) -> None:
+def test_substrates_of_one_arithmetic_are_not_compared(make_audit: Make, plain: Findings) -> None:
     alike = [{"attack": "v2", "reveals": "label", "evaluator": "conv", "substrates": ["snntorch", "norse"]}]
     equal = make_audit(**{**only(make_audit(), "snntorch", "norse"), "alike": alike})
     answer = audit_answer(equal)
     assert (answer.word, answer.lead) == (
-        "Not asked",
+        "Not compared",
         "All substrates here, snntorch and norse, compute in floating point, so equal scores are expected by "
         "construction.",
     )
     apart = audit_answer(make_audit(**only(judged(plain, "equivalent"), "snntorch", "norse")))
-    assert apart.word == "Not asked"
-    assert "1 comparison did not come out identical (snntorch less norse)" in str(apart)
+    assert apart.word == "Not compared"
+    assert "1 comparison did not come out identical under the evaluator conv (snntorch less norse)" in str(apart)
 
 
-def test_one_substrate_that_was_replayed_on_another_is_not_asked(make_audit: Make) -> None:
+def test_one_substrate_that_was_replayed_on_another_is_not_compared(make_audit: Make) -> None:
     alike = [{"attack": "v2", "reveals": "label", "evaluator": "conv", "substrates": ["loihi", "lava"]}]
     for arithmetic in (REAL, {}):
         changes = {**only(make_audit(), "loihi"), "alike": alike, "arithmetic": arithmetic}
         answer = audit_answer(make_audit(**changes))
         assert (answer.word, answer.lead) == (
-            "Not asked",
+            "Not compared",
             "This audit has one substrate, loihi: there is nothing to compare.",
         )
 
@@ -135,26 +162,75 @@ def test_comparisons_within_one_arithmetic_are_no_evidence(plain: Findings) -> N
     assert len(within) == 1
     known = counted.model_copy(update={"arithmetic": REAL})
     answer = audit_answer(known)
-    assert (answer.word, answer.lead) == ("No", "In each of 2 comparisons leakage is equal within 10 points.")
-    assert "1 comparison did not come out identical (snntorch less norse)" in str(answer)
+    equal = "Under the evaluator conv, leakage is equal within 10 points in each of 2 comparisons."
+    assert (answer.word, answer.lead) == ("No", equal)
+    assert "1 comparison did not come out identical under the evaluator conv (snntorch less norse)" in str(answer)
 
 
 def test_a_difference_within_one_arithmetic_is_told(plain: Findings) -> None:
     answer = audit_answer(judged(plain, "differs").model_copy(update={"arithmetic": REAL}))
     assert answer.word == "Yes"
-    assert "A difference was found in 1 of 1 comparison" in answer.lead
+    assert "a difference was found in 1 of 1 comparison" in answer.lead
 
 
 def test_what_else_was_found_is_told_in_a_sentence_each(audit: Findings) -> None:
     said = " ".join(audit_answer(audit).more)
-    assert "Under the evaluator spiking, of " in said
-    assert "By queries alone, attackers get pictures that the evaluator conv recognises in " in said
-    assert "; the same attacks on untrained targets, " in said
-    assert "guessing, 10%." in said
+    assert "Under the evaluator spiking, " in said
+    assert "An attacker with the gradient of the network (v1, white box) gets pictures that the evaluator conv " in said
+    assert "The evaluator spiking recognises " in said
     assert "Spikes on loihi are not those on lava, which promises them." in said
     assert "On lava, 1 attack did the same as on loihi to the last bit." in said
     assert "2 cells of 100 are not done; they may change this." in said
-    assert str(audit_answer(audit)).startswith(f"{audit_answer(audit).word}. ")
+    assert str(audit_answer(audit)).startswith(audit_answer(audit).leakage)
+
+
+def test_what_leaks_comes_first_beside_controls_and_chance(audit: Findings) -> None:
+    lead = audit_answer(audit).leakage
+    assert lead.startswith(
+        "An attacker who can only query the network and spends 74 queries per class gets pictures that the evaluator "
+        "conv recognises as the intended class in "
+    )
+    assert "where it sees a score for each class and " in lead
+    assert "where it sees the winning class alone, on snntorch, norse and loihi. The same attack on untrained" in lead
+    assert lead.endswith("; guessing, 10%.")
+
+
+def test_one_view_is_a_single_figure(make_audit: Make) -> None:
+    rows = [row.model_dump() for row in make_audit().rows if row.reveals == "scores" and row.substrate != "norse"]
+    lead = audit_answer(make_audit(rows=rows)).leakage
+    assert lead.startswith(
+        "An attacker who can only query the network, sees a score for each class and spends 74 queries per class, gets"
+    )
+    white = [row.model_dump() for row in make_audit().rows if row.reveals == "gradient"]
+    lead = audit_answer(make_audit(rows=white)).leakage
+    assert lead.startswith("An attacker with the gradient of the network (v1, white box) gets pictures")
+    assert lead.endswith("Guessing would reach 10%.")
+    assert audit_answer(make_audit(rows=[])).leakage == "No attack has been judged yet."
+
+
+def test_of_a_given_model_the_verdict_is_about_this_model(plain: Findings) -> None:
+    known = judged(plain, "equivalent").model_copy(update={"unit": "restart", "arithmetic": REAL})
+    answer = audit_answer(known)
+    assert answer.title == "What does this model give away of digits?"
+    assert answer.question == "Does the substrate change what this model gives away?"
+    if known.is_evidence(known.verdicts[0]):
+        assert answer.word == "No, for this model"
+    differs = judged(plain, "differs").model_copy(update={"unit": "restart", "arithmetic": REAL})
+    answer = audit_answer(differs)
+    assert answer.word == "Yes, for this model"
+    assert answer.lead.endswith(
+        "The comparison is paired over 4 restarts and about this one model: another training of it may come out "
+        "otherwise."
+    )
+    assert "computes in floating point" in answer.lead
+    open_ = judged(plain, "inconclusive", seeds_needed=25).model_copy(update={"unit": "restart"})
+    assert "it needs about 25 restarts" in audit_answer(open_).lead
+    assert "target seed" not in str(audit_answer(open_))
+
+
+def test_substrates_that_were_not_run_are_named(make_audit: Make) -> None:
+    answer = audit_answer(make_audit(not_run={"slayer": "lava-dl is not installed"}))
+    assert "Not run here, since not installed: slayer." in answer.more
 
 
 def test_a_replay_that_differs_is_told(make_audit: Make) -> None:
@@ -169,15 +245,15 @@ def test_steps_and_mitigations_count_only_where_they_were_shown(make_audit: Make
     none = [{**step, "change": {**step["change"], "found": False}} for step in ladder["steps"]]
     some = [none[0], {**none[1], "change": {**none[1]["change"], "found": True}}]
     said = " ".join(audit_answer(make_audit(ladder=[{**ladder, "steps": none}])).more)
-    assert "No single step of deployment was shown to change what v2 gets." in said
+    assert "Under the evaluator conv, no single step of deployment was shown to change what v2 gets." in said
     said = " ".join(audit_answer(make_audit(ladder=[{**ladder, "steps": some}])).more)
-    assert "Of the steps of deployment, “shows label” (" in said
+    assert "Under the evaluator conv, of the steps of deployment, “shows label” (" in said
 
     mitigation = plain.mitigations[0].model_dump(by_alias=True)
     removed = mitigation["leakage"]["removed"]
     told = {
-        True: "Of the mitigations, “shows label alone” removes most: 20.0 points from v2, scores, at a cost of ",
-        False: "None of 1 mitigation was shown to remove leakage.",
+        True: "Under the evaluator conv, of the mitigations, “shows label alone” removes most: 20.0 points from v2, ",
+        False: "Under the evaluator conv, the one mitigation was not shown to remove leakage.",
     }
     for found, words in told.items():
         changed = {**removed, "found": found, "difference": {**removed["difference"], "value": 0.2}}

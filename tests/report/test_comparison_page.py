@@ -22,9 +22,17 @@ def test_rows_verdicts_and_settings_are_told(audit: Findings, make_audit: Callab
     text = text_of(comparison_page(found))
     assert comparison_answer(found) in text
     assert "first less second snntorch, conv" in text
-    assert "40 inversions of 4 targets" in text
+    assert "40 inversions of 4 target seeds" in text
     assert "restarts 1 2" in text
     assert "v2, scores loihi, untrained targets, conv" in text
+
+
+def test_the_answer_counts_what_came_out(audit: Findings, make_audit: Callable[..., Findings]) -> None:
+    same = comparison_answer(compare_runs({"one": audit, "other": audit}))
+    assert same == "Under the evaluator conv, of 9 paired comparisons, 9 are identical; the margin is 10 points."
+    other = make_audit(lambda target, *_: 0.2 if target == "trained" else 0.1)
+    answer = comparison_answer(compare_runs({"one": audit, "other": other}))
+    assert answer == "Under the evaluator conv, of 9 paired comparisons, 9 differ; the margin is 10 points."
 
 
 def test_what_does_not_pair_says_why(audit: Findings, make_audit: Callable[..., Findings]) -> None:

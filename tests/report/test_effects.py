@@ -48,8 +48,12 @@ def test_evaluators_disagree_in_verdict_or_sign(
     ("found", "value", "expected"),
     [
         (True, -0.25, "what v2 gets."),
-        (False, -0.02, "what v2 gets. Not so under spiking: “shows label” (−2.0 points, not shown)."),
-        (True, 0.25, "what v2 gets. Not so under spiking: “shows label” (+25.0 points, beyond the margin)."),
+        (False, -0.02, "what v2 gets. The evaluator spiking disagrees on “shows label” (−2.0 points, not shown)."),
+        (
+            True,
+            0.25,
+            "what v2 gets. The evaluator spiking disagrees on “shows label” (+25.0 points, beyond the margin).",
+        ),
     ],
 )
 def test_a_step_that_another_evaluator_does_not_see_is_told(
@@ -74,8 +78,8 @@ def test_a_step_that_another_evaluator_alone_sees_is_told(make_audit: Make) -> N
     }
     said = ladder_lines(make_audit(ladder=[{**ladder, "steps": [first, last]}, other]))
     assert said == [
-        "No single step of deployment was shown to change what v2 gets. Not so under spiking: “shows label” "
-        "(−30.0 points, beyond the margin)."
+        "Under the evaluator conv, no single step of deployment was shown to change what v2 gets. The evaluator "
+        "spiking disagrees on “shows label” (−30.0 points, beyond the margin)."
     ]
 
 
@@ -88,11 +92,11 @@ def test_a_cap_on_queries_is_not_ranked_with_the_others(make_audit: Make) -> Non
         tried(plain, "noise", "spiking", False, 0.03),
     ]
     assert mitigation_lines(make_audit(mitigations=cases)) == [
-        "Of the mitigations that leave the attacker’s budget alone, “setting of noise” removes most: 20.0 points from "
-        "v2, scores, at a cost of 2.0 points of the target’s accuracy. Not so under spiking: “setting of noise” "
-        "against v2, scores (+3.0 points, not shown).",
-        "Caps on queries remove 40.0 points, and hold honest users to the same number. Not so under spiking: “no more "
-        "than 320 queries” against v2, scores (+2.0 points, not shown).",
+        "Under the evaluator conv, of the mitigations that leave the attacker’s budget alone, “setting of noise” "
+        "removes most: 20.0 points from v2, scores, at a cost of 2.0 points of the target’s accuracy. The evaluator "
+        "spiking disagrees on “setting of noise” against v2, scores (+3.0 points, not shown).",
+        "Under the evaluator conv, caps on queries remove 40.0 points, and hold honest users to the same number. The "
+        "evaluator spiking disagrees on “no more than 320 queries” against v2, scores (+2.0 points, not shown).",
     ]
 
 
@@ -100,7 +104,18 @@ def test_what_another_evaluator_alone_sees_of_mitigations_is_told(make_audit: Ma
     plain = make_audit()
     cases = [tried(plain, "noise", "conv", False, 0.2), tried(plain, "noise", "spiking", True, 0.2)]
     assert mitigation_lines(make_audit(mitigations=cases)) == [
-        "None of 1 mitigation was shown to remove leakage. Not so under spiking: “setting of noise” removes 20.0 "
-        "points from v2, scores."
+        "Under the evaluator conv, the one mitigation was not shown to remove leakage. The evaluator spiking "
+        "disagrees: “setting of noise” removes 20.0 points from v2, scores."
     ]
     assert mitigation_lines(make_audit(mitigations=[])) == []
+
+
+@pytest.mark.parametrize("values", [(0.3, 0.1 + 0.2), (0.1 + 0.2, 0.3)])
+def test_of_equal_mitigations_the_first_is_named_whatever_their_last_bits(
+    make_audit: Make, audit: Findings, values: tuple[float, float]
+) -> None:
+    kinds = zip(("rounding", "noise"), values)
+    (sentence,) = mitigation_lines(
+        make_audit(mitigations=[tried(audit, kind, audit.judge, True, value) for kind, value in kinds])
+    )
+    assert "setting of rounding” removes most: 30.0 points" in sentence

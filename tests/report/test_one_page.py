@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 from bl_neuro.experiment.findings.models import Findings
 from bl_neuro.report.one_page import one_page
 
 
-def test_it_is_a_page_with_the_verdict_first(audit: Findings) -> None:
+def test_it_is_a_page_with_what_leaks_and_the_verdict_first(audit: Findings) -> None:
     text = one_page(audit)
     assert re.findall("^#+ .*", text, re.MULTILINE) == [
-        "# Does the substrate change what networks give away of digits?",
-        "## Pairs of substrates",
+        "# What do networks give away of digits, and does the substrate change it?",
         "## Attack accuracy",
+        "## Pairs of substrates",
         "## Which step does it: v2, scores",
         "## Null controls",
         "## What could be done",
         "## Limits",
     ]
-    assert text.splitlines()[2].startswith(("**Yes.** ", "**No.** ", "**Not yet known.** "))
-    assert len(text.split()) < 1000
+    assert text.splitlines()[2].startswith("An attacker who can only query the network ")
+    assert text.splitlines()[4].startswith("Does the substrate change leakage? **")
+    assert len(text.split()) < 1100
     assert text.endswith("`report.html`.\n")
 
 
@@ -56,11 +58,27 @@ def test_a_ladder_has_a_column_for_every_evaluator(make_audit: Callable[..., Fin
 def test_marks_in_names_are_no_markdown(make_audit: Callable[..., Findings]) -> None:
     data = {**make_audit().dataset.model_dump(), "name": "a|b *c* <img>\n# d"}
     text = one_page(make_audit(dataset=data))
-    assert text.splitlines()[0].endswith(r"of a\|b \*c\* \<img\> \# d?")
+    assert r"of a\|b \*c\* \<img\> \# d, and" in text.splitlines()[0]
+
+
+def test_a_count_of_one_is_singular(make_audit: Callable[..., Findings]) -> None:
+    assert "margin 10 points; 1 target seed." in one_page(make_audit(seeds=[0]))
+    assert "1 target seed is few" in one_page(make_audit(seeds=[0]))
+    assert "; 4 target seeds." in one_page(make_audit())
+
+
+def test_of_a_given_model_restarts_are_counted(make_audit: Callable[..., Findings]) -> None:
+    text = one_page(make_audit(unit="restart"))
+    assert text.startswith("# What does this model give away of digits?")
+    assert "; paired over the restarts of one model." in text
+    assert "One given model was attacked" in text
+    assert "target seed" not in text
 
 
 def test_a_bare_audit_has_a_page_too(make_audit: Callable[..., Findings]) -> None:
-    empty = {name: [] for name in ("rows", "verdicts", "alike", "ladder", "mitigations", "replays", "controls")}
+    empty: dict[str, list[Any]] = {
+        name: [] for name in ("rows", "verdicts", "alike", "ladder", "mitigations", "replays", "controls")
+    }
     text = one_page(make_audit(**empty, stands_for={}))
     assert "## Pairs" not in text
     assert "## Limits" in text

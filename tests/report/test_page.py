@@ -47,10 +47,10 @@ def page(audit: Findings, make_audit_pictures: MakePictures) -> Outline:
     return Outline(pages[REPORT])
 
 
-def test_the_verdict_comes_first_then_every_section_in_order(page: Outline) -> None:
+def test_the_answer_comes_first_then_every_section_in_order(page: Outline) -> None:
     ids = [attributes["id"] for name, attributes in page.tags if name == "h2"]
     assert ids == [key for key, _ in SECTIONS]
-    assert ids[0] == "pairs"
+    assert ids[0] == "pictures"
     levels = [int(name[1]) for name, _ in page.tags if re.fullmatch("h[1-6]", name)]
     assert levels[0] == 1
     assert levels.count(1) == 1
@@ -100,11 +100,17 @@ def test_tables_have_headers_with_a_scope_and_scroll_in_a_box_of_their_own(page:
 @pytest.mark.parametrize(
     "sentence",
     [
-        "Does the substrate change what networks give away of digits?",
+        "What do networks give away of digits, and does the substrate change it?",
+        "An attacker who can only query the network and spends 74 queries per class gets pictures that the evaluator",
+        "Does the substrate change leakage?",
+        "null control on loihi, conv",
+        "Each target was trained somehow.",
+        "640 weights",
+        "What it does not say",
         "snntorch and norse",
         "snntorch and norse less loihi",
         "shows label, less as trained",
-        "black box, 74 queries a class",
+        "black box, 74 queries per class",
         "and lava, replayed",
         "untrained targets",
         "not above chance",
@@ -120,9 +126,9 @@ def test_tables_have_headers_with_a_scope_and_scroll_in_a_box_of_their_own(page:
         "lava did the same as loihi in every replay",
         "May only query, and sees label.",
         "The target itself names 9 of 10.",
-        "74 queries a class, completed.",
+        "74 queries per class, completed.",
         "4 target seeds are few",
-        "class prototypes",
+        "barely anything of individual members of the training data (nearest-sample membership AUC .51 on digits)",
         "98 of 100 done",
         "bl-neuro audit made-up",
         "none",
@@ -133,12 +139,29 @@ def test_the_page_says(page: Outline, sentence: str) -> None:
 
 
 def test_sections_of_what_was_not_run_are_left_out(make_audit: Make, make_audit_pictures: MakePictures) -> None:
-    bare = make_audit(ladder=[], power=[], mitigations=[], replays=[], verification=[], stands_for={}, controls=[])
+    bare = make_audit(
+        ladder=[], power=[], mitigations=[], replays=[], verification=[], controls=[], stands_for={}, network=None
+    )
     page = Outline(audit_pages(bare, make_audit_pictures())[REPORT])
     ids = [attributes["id"] for name, attributes in page.tags if name == "h2"]
-    assert ids == [key for key, _ in SECTIONS if key not in ("ladder", "power", "mitigations", "replays")]
+    assert ids == [key for key, _ in SECTIONS if key not in ("ladder", "power", "mitigations", "replays", "network")]
     assert "No ladder was run" in page.text
     assert "not judged" in page.text  # the control's rows are still there
+
+
+def test_the_page_of_a_given_model_is_about_this_model(make_audit: Make, make_audit_pictures: MakePictures) -> None:
+    page = Outline(audit_pages(make_audit(unit="restart"), make_audit_pictures())[REPORT])
+    assert "What does this model give away of digits?" in page.text
+    assert "a verdict is about this one model" in page.text
+    assert "lines their 95% intervals" in page.text
+    assert "means over restarts" in page.text
+    assert "one given model" in page.text
+
+
+def test_substrates_that_were_not_run_have_a_reason(make_audit: Make, make_audit_pictures: MakePictures) -> None:
+    results = make_audit(not_run={"slayer": "lava-dl is not installed"})
+    page = Outline(audit_pages(results, make_audit_pictures())[REPORT])
+    assert "slayer was not run: lava-dl is not installed." in page.text
 
 
 def test_a_control_below_chance_is_neither_good_news_nor_p_of_zero(
@@ -155,9 +178,17 @@ def test_a_control_below_chance_is_neither_good_news_nor_p_of_zero(
 def test_an_audit_of_which_nothing_is_done_has_a_page_too(make_audit: Make, make_audit_pictures: MakePictures) -> None:
     done = make_audit()
     measures = ("queries_per_class", "target_accuracy", "target_success", "pearson_selectivity", "spike_density")
-    waiting = {"access": None, "threat_model": None, "status": {}, "evaluators": {}, **dict.fromkeys(measures)}
+    waiting: dict[str, Any] = {
+        "access": None,
+        "threat_model": None,
+        "status": {},
+        "evaluators": {},
+        **dict.fromkeys(measures),
+    }
     rows = [{**row.model_dump(), **waiting} for row in done.rows]
-    empty = {name: [] for name in ("verdicts", "alike", "ladder", "power", "mitigations", "replays", "controls")}
+    empty: dict[str, list[Any]] = {
+        name: [] for name in ("verdicts", "alike", "ladder", "power", "mitigations", "replays", "controls")
+    }
     judges = [
         {**each.model_dump(), "architecture": None, "accuracy": None, "samples": None} for each in done.evaluators
     ]
@@ -184,11 +215,11 @@ def test_many_cells_go_to_pages_of_their_own(audit: Findings, make_audit_picture
 def test_substrates_on_which_a_row_came_out_the_same_are_shown_once(
     make_audit: Make, make_audit_pictures: MakePictures
 ) -> None:
-    class IdenticalSubstrates(type(make_audit_pictures())):  # type: ignore[misc]
+    class SamePictures(type(make_audit_pictures())):  # type: ignore[misc]
         def images(self, address: str) -> Any:
             return super().images(address.replace("norse", "snntorch"))
 
-    page = Outline(audit_pages(make_audit(), IdenticalSubstrates())[REPORT])
+    page = Outline(audit_pages(make_audit(), SamePictures())[REPORT])
     ids = [str(attributes["id"]) for attributes in page.all("details") if attributes.get("id")]
     assert "cells-v2-scores-on-snntorch-and-norse" in ids
     assert "cells-v2-scores-on-loihi" in ids

@@ -27,9 +27,11 @@ def test_150_mutated_files_are_read_or_refused(tmp_path: Path) -> None:
     command = [sys.executable, str(SCRIPT), "--files", "150", "--seed", "7", "--children", "1", "--kept", "kept"]
     ran = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    found = json.loads(ran.stdout)
-    assert (found["files"], found["failed"]) == (150, 0)
-    assert {".net read", ".net refused", ".safetensors refused", ".npz read", ".npz refused"} <= set(found["outcomes"])
+    outcome = json.loads(ran.stdout)
+    assert (outcome["files"], outcome["failed"]) == (150, 0)
+    assert {".net read", ".net refused", ".safetensors refused", ".npz read", ".npz refused"} <= set(
+        outcome["outcomes"]
+    )
     assert not (tmp_path / "kept").exists()
 
 
@@ -53,13 +55,13 @@ BAD = """
 import os, sys, time
 sys.argv = ["fuzz", "--serve"]
 import runpy
-found = runpy.run_path({script!r})
+module = runpy.run_path({script!r})
 def load(path):
     if path.endswith("crash"): os._exit(11)
     if path.endswith("sleep"): time.sleep(60)
     raise KeyError("bare")
-found["outcome"].__globals__["load"] = load
-found["serve"]()
+module["outcome"].__globals__["load"] = load
+module["serve"]()
 """
 
 
@@ -76,10 +78,10 @@ def test_it_notices(
     monkeypatch.setattr(fuzzer, "HANG_S", 0.5)
     child = fuzzer.Child()
     try:
-        found = child.open(tmp_path / what)
+        outcome = child.open(tmp_path / what)
     finally:
         child.close()
-    assert reason in str(fuzzer.failure(found))
+    assert reason in str(fuzzer.failure(outcome))
 
 
 def test_what_counts_as_a_failure(fuzzer: ModuleType) -> None:
@@ -94,6 +96,6 @@ def test_memory_is_measured(fuzzer: ModuleType, monkeypatch: pytest.MonkeyPatch,
         return np.ones(8 * 2**20)  # 64 MB
 
     monkeypatch.setattr(fuzzer, "load", load)
-    found = fuzzer.outcome(str(tmp_path))
-    assert found["verdict"] == "raised"
-    assert 60 < found["mb"] < 200
+    outcome = fuzzer.outcome(str(tmp_path))
+    assert outcome["verdict"] == "raised"
+    assert 60 < outcome["mb"] < 200

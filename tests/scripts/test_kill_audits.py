@@ -76,9 +76,9 @@ def test_a_victim_is_killed_and_a_run_that_ended_is_told() -> None:
 
 def test_the_page_says_what_was_wrong() -> None:
     assert "byte for byte" in " ".join(kills.page(RESULT).split())
-    said = kills.page({**RESULT, "problems": ["killed-1: a.json failed"]})
-    assert "NOT as it should be" in said
-    assert "- killed-1: a.json failed" in said
-    assert "byte for byte" not in " ".join(said.split())
+    page = kills.page({**RESULT, "problems": ["killed-1: a.json failed"]})
+    assert "NOT as it should be" in page
+    assert "- killed-1: a.json failed" in page
+    assert "byte for byte" not in " ".join(page.split())
     disks = {"full": "No space left on device", "read_only": "Read-only file system", "kept": 1, "later": 2}
     assert "1 cells were kept" in kills.page({**RESULT, "disks": disks})

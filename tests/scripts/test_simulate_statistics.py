@@ -42,7 +42,7 @@ def test_what_does_not_hold_is_said() -> None:
     other = simulation.rate("false positives, another method", SETTING, np.arange(10_000) < 2_000)
     weak = simulation.rate("power", SETTING, np.arange(1_000) < 740, promised=0.8, difference=0.1)
     assert simulation.failures([held, other]) == []
-    found = simulation.failures([held, broken, weak])
-    assert ["0.065" in found[0], "promised 0.800" in found[1]] == [True, True]
-    assert "Not as it should be" in simulation.table([held, broken], found)
+    failures = simulation.failures([held, broken, weak])
+    assert ["0.065" in failures[0], "promised 0.800" in failures[1]] == [True, True]
+    assert "Not as it should be" in simulation.table([held, broken], failures)
     assert "| 5.0 (4.6 to 5.4) | 10,000 |" in simulation.table([held], [])

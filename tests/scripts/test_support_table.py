@@ -1,4 +1,4 @@
-"""The README's support table says what backends say, and backends keep what they say: every yes opens and runs."""
+"""The support table says what backends say, and backends keep what they say: every yes opens and runs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def row(feature: str) -> list[str]:
 
 def test_the_readme_says_what_the_backends_say() -> None:
     if support_table.written() is None:
-        pytest.skip(f"README.md has no {support_table.BEGIN} marks yet")
+        pytest.skip(f"docs/substrates.md has no {support_table.BEGIN} marks yet")
     done = subprocess.run([sys.executable, str(SCRIPT), "--check"], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -77,7 +77,7 @@ def test_a_yes_runs_as_promised_and_a_no_is_refused(feature: str) -> None:
             with pytest.raises(bl.Unsupported, match=r"layer \d"):
                 bl.open_target(network, name)
     able = [name for name in installed if holds[name]]
-    few = [each for each in generated(network, steps=12, batch=2) if each.values.any()]
+    few = [made for made in generated(network, steps=12, batch=2) if made.values.any()]
     if len(able) == 1:
         with bl.open_target(network, able[0]) as target:
             assert target.run(few[-1].values).spikes.shape == (12, 2, *network.output_shape)
@@ -90,7 +90,7 @@ def test_lava_holds_what_it_says(needs: Callable[[str], None]) -> None:
     needs("lava")
     for feature in ("delays", "input neurons", "`vThMant` 0"):
         network = PROBES[f"Loihi's arithmetic (`.net` files): {feature}"]
-        values = next(each for each in generated(network, steps=10, batch=2, seed=2) if np.ptp(each.values) > 0)
+        values = next(made for made in generated(network, steps=10, batch=2, seed=2) if np.ptp(made.values) > 0)
         report = compare(network, ["loihi", "lava"], [Stimulus("one", values.values)])
         assert report.pairs[0].promised
         assert report.pairs[0].exact, feature

@@ -34,7 +34,7 @@ def test_values_are_counted_over_the_file(path: Path) -> None:
     assert group.numbers("wide") is not None
     assert group.numbers("small") is None
     assert group.problems == [
-        "file: small: 10 values, more than a network may have in all",
+        "file: small: 10 values, more than a network may have in total",
     ]
 
 
@@ -43,13 +43,15 @@ def test_bytes_are_counted_over_the_file(path: Path) -> None:
     assert group.numbers("wide") is not None
     assert group.numbers("small") is not None
     assert group.numbers("again") is None
-    assert group.problems == ["file: again: 10 bytes: with what was read before, more than the file has"]
+    assert group.problems == [
+        "file: again: 10 bytes: together with the values read before, more than the file contains"
+    ]
 
 
 def test_a_dataset_that_states_more_bytes_than_the_file_has_is_not_read(path: Path) -> None:
     group = opened(path, Budget(values=1000, bytes=79))
     assert group.numbers("wide") is None
-    assert group.problems == ["file: wide: 80 bytes: with what was read before, more than the file has"]
+    assert group.problems == ["file: wide: 80 bytes: together with the values read before, more than the file contains"]
 
 
 def test_one_matrix_in_many_blocks_is_read_once(tmp_path: Path) -> None:
@@ -63,7 +65,7 @@ def test_one_matrix_in_many_blocks_is_read_once(tmp_path: Path) -> None:
             del block["weight"]
             block["weight"] = file["matrix"]
     assert path.stat().st_size < 6 * weight.size
-    with pytest.raises(bl.ModelFileError, match="weight: 65536 bytes: with what was read before"):
+    with pytest.raises(bl.ModelFileError, match="weight: 65536 bytes: together with the values read before"):
         read_net(path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,13 +25,13 @@ GOOD = content(np.arange(6, dtype=np.float32).reshape(2, 3))
 @pytest.mark.parametrize("dtype", ["?", "u1", "<i8", ">i2", "<f4", "f8"])
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("shape", [(), (4,), (2, 3), (0, 3)])
-def test_what_numpy_saves_is_read(dtype: str, order: str, shape: tuple[int, ...]) -> None:
+def test_what_numpy_saves_is_read(dtype: str, order: Any, shape: tuple[int, ...]) -> None:
     array = np.array(np.arange(np.prod(shape, dtype=int)).reshape(shape) % 2, dtype, order=order)
-    found = read_npy(content(array))
-    assert np.array_equal(found, array)
-    assert found.dtype == array.dtype
-    assert found.flags.c_contiguous
-    assert found.flags.writeable
+    array_read = read_npy(content(array))
+    assert np.array_equal(array_read, array)
+    assert array_read.dtype == array.dtype
+    assert array_read.flags.c_contiguous
+    assert array_read.flags.writeable
 
 
 def test_text_where_it_is_expected() -> None:
@@ -40,7 +41,7 @@ def test_text_where_it_is_expected() -> None:
 
 
 @pytest.mark.parametrize(
-    ("damaged", "said"),
+    ("damaged", "message"),
     [
         (b"", "EOF|magic"),
         (b"not an array", "magic"),
@@ -53,8 +54,8 @@ def test_text_where_it_is_expected() -> None:
         (GOOD.replace(b"<f4", b"<c8"), "found complex64"),
     ],
 )
-def test_nothing_else_is(damaged: bytes, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_nothing_else_is(damaged: bytes, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         read_npy(damaged)
 
 
@@ -62,7 +63,7 @@ def test_nothing_else_is(damaged: bytes, said: str) -> None:
 def test_damage_is_a_value_error(noise: bytes, place: int, removed: int) -> None:
     mutated = GOOD[:place] + noise + GOOD[place + removed :]
     try:
-        found = read_npy(mutated)
+        array_read = read_npy(mutated)
     except ValueError:
         return
-    assert found.nbytes <= len(mutated)
+    assert array_read.nbytes <= len(mutated)

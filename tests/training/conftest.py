@@ -18,7 +18,7 @@ def split() -> Split:
 @pytest.fixture(scope="session")
 def few(split: Split) -> Split:
     """A few samples of each part: enough to see what depends on a seed."""
-    return Split(*(part.subset(slice(FEW)) for part in (split.target, split.evaluator, split.test)))  # type: ignore[arg-type]
+    return Split(*(part.subset(slice(FEW)) for part in (split.target, split.evaluator, split.test)))
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import pytest
 
 from bl_neuro.data import EventDataset, Split
 from bl_neuro.errors import InputError
+from bl_neuro.layers import Dense
 from bl_neuro.testing.attack_contract import global_chance
 from bl_neuro.testing.reference_target import ReferenceTarget
 from bl_neuro.training import AuthorsPlan, Checkpoint, measure_accuracy, train_authors_target
@@ -24,7 +25,9 @@ def test_it_learns_the_digits(split: Split) -> None:
     plan = AuthorsPlan(hidden=(40,), steps=8, epochs=30, through_time=200, rate=3e-3, batch=50)
     network = train_authors_target(split.target, plan)
     assert measure_accuracy(ReferenceTarget(network), split.test, 8, seed=0) > 0.85
-    assert network.layers[-1].neuron.reset == "subtract_delayed"
+    (*_, last) = network.layers
+    assert isinstance(last, Dense)
+    assert last.neuron.reset == "subtract_delayed"
 
 
 def test_it_comes_from_its_seed_alone(few: Split) -> None:

@@ -71,9 +71,12 @@ def test_it_goes_on_where_it_was_cut_short(few: Split, tmp_path: Path, monkeypat
     with pytest.raises(KeyboardInterrupt):
         train_authors_twin(few.target, PLAN, (8,), checkpoint=place)
     epochs: list[int] = []
-    monkeypatch.setattr(
-        module_of_twin._Training, "run_epoch", lambda self, epoch: (epochs.append(epoch), run(self, epoch))
-    )
+
+    def counted(self: Any, epoch: int) -> Any:
+        epochs.append(epoch)
+        return run(self, epoch)
+
+    monkeypatch.setattr(module_of_twin._Training, "run_epoch", counted)
     again = train_authors_twin(few.target, PLAN, (8,), checkpoint=place)
     assert epochs == [2]
     assert all(map(torch.equal, undisturbed.state_dict().values(), again.state_dict().values()))

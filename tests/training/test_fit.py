@@ -21,6 +21,7 @@ from torch import nn
 
 from bl_neuro import InputError, ModelFileError
 from bl_neuro.training import Checkpoint
+from bl_neuro.training.checkpoint import write_checkpoint
 from bl_neuro.training.fit import Course, Phase, epochs_for, fit
 
 X = torch.from_numpy(np.random.default_rng(0).normal(size=(40, 6))).float()
@@ -183,11 +184,13 @@ def test_what_is_finished_is_not_trained_again(tmp_path: Path) -> None:
 
 
 def test_is_not_written_more_often_than_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from bl_neuro.training import fit as module_of_fit
-
     written: list[int] = []
-    write = module_of_fit.write_checkpoint
-    monkeypatch.setattr(module_of_fit, "write_checkpoint", lambda *args: written.append(1) or write(*args))
+
+    def counted(*args: Any) -> None:
+        written.append(1)
+        write_checkpoint(*args)
+
+    monkeypatch.setattr("bl_neuro.training.fit.write_checkpoint", counted)
     trained(checkpoint=Checkpoint(tmp_path / "checkpoint.safetensors", every_s=3600))
     assert len(written) == 1
 

@@ -35,7 +35,7 @@ def test_a_killed_training_goes_on(epochs: int, split: Split, tmp_path: Path) ->
                 child.kill()
                 break
     assert child.returncode == -signal.SIGKILL
-    data = split.target.subset(slice(150))  # type: ignore[arg-type]
+    data = split.target.subset(slice(150))
     told: list[int] = []
     network = train_target(
         data, PLAN, seed=5, checkpoint=Checkpoint(path, every_s=0), progress=lambda done, _: told.append(done)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from typing import Any, cast
 
 import pytest
 
@@ -22,12 +23,12 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def mnist() -> Split[Dataset]:
     """A sixth of MNIST for the target, another for the evaluators, the official test images."""
-    return official_split(load_dataset("mnist"), seed=0, target=10_000, evaluator=10_000)
+    return official_split(cast(Any, load_dataset("mnist")), seed=0, target=10_000, evaluator=10_000)
 
 
 @pytest.fixture(scope="module")
 def nmnist(tmp_path_factory: pytest.TempPathFactory) -> Split[EventDataset]:
-    return three_way_split(load_dataset("nmnist", cache=tmp_path_factory.mktemp("frames")), seed=0)
+    return three_way_split(cast(Any, load_dataset("nmnist", cache=tmp_path_factory.mktemp("frames"))), seed=0)
 
 
 @pytest.mark.snntorch

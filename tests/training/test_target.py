@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ def test_learns_the_digits(split: Split) -> None:
 def test_both_phases_teach(split: Split) -> None:
     plan = TargetPlan(hidden=(32,), steps=8, proxy_epochs=0, spiking_epochs=0)
 
-    def accuracy(**epochs: int) -> float:
+    def accuracy(**epochs: Any) -> float:
         network = train_target(split.target, dataclasses.replace(plan, **epochs))
         return measure_accuracy(ReferenceTarget(network), split.test, plan.steps, seed=0)
 

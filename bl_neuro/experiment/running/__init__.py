@@ -1,1 +1,1 @@
-"""Running cells to the end, whatever happens: the store, the runner, and its crews of workers."""
+"""Running cells: the runner, and the pools of workers that it can use."""

@@ -1,4 +1,4 @@
-"""A crew of Dask workers, on any machines that share a folder."""
+"""A pool of Dask workers, on any machines that share a folder."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from distributed import WorkerPlugin, get_worker
+from distributed import Client, KilledWorker, LocalCluster, WorkerPlugin, get_worker
 
-from bl_neuro.errors import InputError, MissingDependency, SubstrateFailed
+from bl_neuro.errors import InputError, SubstrateFailed
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.provenance import versions
 from bl_neuro.experiment.running.processes import STARTS, WORKER, WorkerDied, WorkerProcess, thread_counts
-from bl_neuro.experiment.running.runner import Said
+from bl_neuro.experiment.running.runner import Outcome
 from bl_neuro.experiment.store import MARK, Result, Store
 
 LOCAL = "local"
@@ -33,15 +33,14 @@ PASSED_ON = ("BL_NEURO_DATA", "BL_NEURO_CACHE")
 """Variables that are as here on all workers: paths of a shared folder."""
 
 
-class DaskCrew:
+class DaskPool:
     """The workers of the Dask cluster at `scheduler`; or of a new one of `jobs` workers here, where that is "local".
 
-    A `Crew`. Cells that can be done are all given to the scheduler, and their results go into the shared folder. When
-    a Dask worker is lost, the scheduler gives its cells to others; what it had finished is not done again.
+    A `WorkerPool`. All cells that are ready go to the scheduler, and their results into the shared folder. When a Dask
+    worker is lost, the scheduler gives its cells to others; cells that it had finished are not run again.
 
     Raises:
-        MissingDependency: Dask is not installed. InputError: no scheduler answers at that address. SubstrateFailed:
-        its workers do not know bl-neuro.
+        InputError: no scheduler answers at that address. SubstrateFailed: its workers cannot import bl-neuro.
     """
 
     def __init__(
@@ -56,8 +55,8 @@ class DaskCrew:
         self.mark = Path(task["out"]) / f".{self.token}"
         self._cells: dict[str, Cell] = {}
         self._futures: dict[str, Any] = {}
-        self._news: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._given = 0
+        self._ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._submitted = 0
         self._cluster: Any = None
         self._client = self._connected(jobs)
         self.mark.touch()
@@ -65,16 +64,16 @@ class DaskCrew:
         try:
             self._begin(task, environment, None if tuple(command or WORKER) == WORKER else command)
         except BaseException:
-            self.end()
+            self.close()
             raise
 
     @property
-    def at_work(self) -> bool:
+    def busy(self) -> bool:
         """Whether the scheduler has cells of ours."""
         return bool(self._cells)
 
     @property
-    def width(self) -> int:
+    def capacity(self) -> int:
         """Threads of all workers that are there now."""
         try:
             threads: dict[str, int] = self._client.nthreads()
@@ -82,37 +81,35 @@ class DaskCrew:
         except (OSError, RuntimeError):
             return 1
 
-    def take(self, ready: Sequence[Cell]) -> list[Cell]:
+    def start(self, ready: Sequence[Cell]) -> list[Cell]:
         """Gives all of `ready` to the scheduler."""
-        from bl_neuro.experiment.running.dask_cluster import do_cell
-
         for cell in ready:
-            self._given += 1
-            key = f"{cell.kind}-{self.token}-{self._given}"
+            self._submitted += 1
+            key = f"{cell.kind}-{self.token}-{self._submitted}"
             future = self._client.submit(do_cell, self.token, key, cell.address, key=key, pure=False)
             self._cells[key], self._futures[key] = cell, future
-            future.add_done_callback(self._news.put)
+            future.add_done_callback(self._ended.put)
         return list(ready)
 
-    def hear(self) -> list[tuple[Cell, Said]]:
-        """What came of the next cell."""
+    def wait(self) -> list[tuple[Cell, Outcome]]:
+        """The outcome of the next cell that ends."""
         future = self._next()
         self._futures.pop(future.key, None)
-        return [(self._cells.pop(future.key), self._said(future))]
+        return [(self._cells.pop(future.key), self._outcome(future))]
 
     def _next(self) -> Any:
         """The next future that ended. Workers of a scheduler may come late; a local cluster's that are gone do not."""
         alone = 0
         while alone < 2:
             try:
-                return self._news.get(timeout=ALONE_S)
+                return self._ended.get(timeout=ALONE_S)
             except queue.Empty:
                 gone = self._cluster is not None and not self._client.nthreads()
                 alone = alone + 1 if gone else 0
         raise SubstrateFailed(f"{self.scheduler}: all Dask workers died; what was finished is kept; run it again")
 
-    def end(self) -> None:
-        """Takes back what is not done, and leaves the scheduler; a local cluster is closed."""
+    def close(self) -> None:
+        """Cancels the cells that are not done and disconnects; a local cluster is shut down."""
         with suppress(OSError):
             self.mark.unlink(missing_ok=True)
         steps: list[Callable[[], Any]] = [
@@ -128,10 +125,6 @@ class DaskCrew:
         self._futures.clear()
 
     def _connected(self, jobs: int) -> Any:
-        try:
-            from distributed import Client, LocalCluster
-        except ImportError as error:
-            raise MissingDependency("--scheduler needs Dask: pip install 'bl-neuro[dask]'") from error
         if self.scheduler == LOCAL:
             # No limit: Dask would end a worker that seems large. Its pages: on any free port.
             self._cluster = LocalCluster(
@@ -147,21 +140,17 @@ class DaskCrew:
             ) from error
 
     def _begin(self, task: dict[str, Any], environment: dict[str, str], command: Sequence[str] | None) -> None:
-        from bl_neuro.experiment.running.dask_cluster import DaskCells
-
         try:
             self._client.register_plugin(DaskCells(self.token, task, environment, versions(), command))
         except Exception as error:  # whatever a worker raises comes out here
             raise SubstrateFailed(
-                f"{self.scheduler}: its workers cannot do cells ({type(error).__name__}: {error}); install this "
+                f"{self.scheduler}: its workers cannot run cells ({type(error).__name__}: {error}); install this "
                 f"bl-neuro where they run"
             ) from error
         if not self._client.nthreads():
             logging.getLogger("bl_neuro").warning("%s: no workers yet; cells wait for them", self.scheduler)
 
-    def _said(self, future: Any) -> Said:
-        from distributed import KilledWorker
-
+    def _outcome(self, future: Any) -> Outcome:
         if future.status == "error":
             error = future.exception()
             if isinstance(error, KilledWorker):
@@ -171,10 +160,10 @@ class DaskCrew:
             raise SubstrateFailed(
                 f"{self.scheduler}: the scheduler ended or dropped a cell ({future.status}); what was finished is kept"
             )
-        said: Said = future.result()
-        if "unfit" in said:
-            raise SubstrateFailed(f"{self.scheduler}: a worker cannot do cells: {said['unfit']}")
-        return said
+        outcome: Outcome = future.result()
+        if "unfit" in outcome:
+            raise SubstrateFailed(f"{self.scheduler}: a worker cannot run cells: {outcome['unfit']}")
+        return outcome
 
 
 IDLE_S = 60.0
@@ -184,8 +173,8 @@ IDLE_S = 60.0
 class DaskCells(WorkerPlugin):
     """The worker processes of one run on one Dask worker, as many as its threads are at cells.
 
-    token: names the run, and the file in the folder of the results by which that folder is known. found: versions of
-    the packages where the run is. command: that of a worker, the usual one where None.
+    token: names the run, and the file in the folder of the results by which that folder is known. wanted: versions
+    of the packages where the run is. command: that of a worker, the usual one where None.
     """
 
     def __init__(
@@ -193,11 +182,11 @@ class DaskCells(WorkerPlugin):
         token: str,
         task: dict[str, Any],
         environment: Mapping[str, str],
-        found: Mapping[str, str],
+        wanted: Mapping[str, str],
         command: Sequence[str] | None,
     ) -> None:
         self.name = token
-        self.task, self.environment, self.found, self.command = task, environment, found, command
+        self.task, self.environment, self.wanted, self.command = task, environment, wanted, command
 
     def setup(self, worker: Any) -> None:
         """Begins on a Dask worker."""
@@ -225,42 +214,42 @@ class DaskCells(WorkerPlugin):
                     self._busy[key].kill()
 
     def do(self, key: str, address: str) -> dict[str, Any]:
-        """Does a cell and says what came of it; see `Crew`. {"unfit": why} where this Dask worker can do none."""
+        """Runs a cell and returns its outcome, see `runner.Outcome`; {"unfit": why} where this worker can run none."""
         out = Path(self.task["out"])
         unfit = self._unfit(out)
         if unfit is not None:
             return {"unfit": f"{platform.node()}: {unfit}"}
         if isinstance(Store(out).check(address), Result):
-            return {}  # whoever was given it before was lost after the end of it
+            return {}  # another worker finished it and was lost afterwards
         for start in range(1, STARTS + 1):
             try:
-                process = self._taken(key)
+                process = self._idle_process(key)
                 break
             except WorkerDied as death:
                 if start == STARTS:
                     return {"unfit": f"{platform.node()}: a worker did not start: {death}"}
         try:
             process.give(address)
-            said = process.hear()
+            outcome = process.answer()
         except WorkerDied as death:
             process.end()
-            said = {"died": str(death)}
+            outcome = {"died": str(death)}
         with self._lock:
             del self._busy[key]
             if process.alive:
                 self._idle.append(process)
         self._wait_for_more()
-        return said
+        return outcome
 
     def _unfit(self, out: Path) -> str | None:
         if not (out / f".{self.name}").is_file():
             return f"does not see the folder of the results, {out}: give --out a folder that all machines share"
-        own, wanted = versions(), self.found
+        own, wanted = versions(), self.wanted
         names = [name for name in {**wanted, **own} if own.get(name) != wanted.get(name)]
         different = [f"{name} {own.get(name, '(none)')}, not {wanted.get(name, '(none)')}" for name in names]
         return f"has {'; '.join(different)}, as the run has: results could differ" if different else None
 
-    def _taken(self, key: str) -> WorkerProcess:
+    def _idle_process(self, key: str) -> WorkerProcess:
         """A process that waits for a cell."""
         with self._lock:
             if key in self._dropped or self._ended:
@@ -271,7 +260,7 @@ class DaskCells(WorkerPlugin):
             self._busy[key] = process
         try:
             if not process.ready:
-                process.hear()
+                process.answer()
         except WorkerDied:
             process.end()
             with self._lock:
@@ -297,5 +286,5 @@ class DaskCells(WorkerPlugin):
 def do_cell(token: str, key: str, address: str) -> dict[str, Any]:
     """The Dask task of a cell."""
     cells: Any = get_worker().plugins[token]
-    said: dict[str, Any] = cells.do(key, address)
-    return said
+    outcome: Outcome = cells.do(key, address)
+    return outcome

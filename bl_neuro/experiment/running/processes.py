@@ -1,4 +1,4 @@
-"""A crew of worker processes on this machine."""
+"""A pool of worker processes on this machine."""
 
 from __future__ import annotations
 
@@ -14,78 +14,78 @@ from typing import Any
 
 from bl_neuro.errors import InputError, SubstrateFailed
 from bl_neuro.experiment.cells import THREADS, Cell
-from bl_neuro.experiment.running.runner import Said
+from bl_neuro.experiment.running.runner import Outcome
 
 WORKER = (sys.executable, "-m", "bl_neuro.experiment.running.worker")
 """The command of a worker."""
 STARTS = 3
-"""Workers in a row that may die while they start; then something is wrong with all of them."""
+"""Workers in a row that may die while they start, before the run gives up."""
 GRACE_S = 5.0
-"""Seconds that a worker has to close its target when it is told to end."""
+"""Seconds that a worker has to close its target when it is terminated."""
 LAST_WORDS = 500
-"""Characters of a dead worker's standard error that are told."""
+"""Characters of a dead worker's standard error that its error message quotes."""
 
 
-class Processes:
-    """Up to `jobs` workers, started as there is work. A `Crew`.
+class ProcessPool:
+    """Up to `jobs` workers, started as there is work. A `WorkerPool`.
 
-    task: what a worker is told first, see `bl_neuro.experiment.running.worker`. command: that of a worker.
+    task: the first line a worker reads, see `bl_neuro.experiment.running.worker`. command: starts a worker.
     """
 
     def __init__(self, task: dict[str, Any], jobs: int = 1, command: Sequence[str] = WORKER) -> None:
         if jobs < 1:
             raise InputError(f"jobs: expected at least 1, found {jobs}")
-        self.task, self.width, self.command = task, jobs, command
+        self.task, self.capacity, self.command = task, jobs, command
         self._workers: dict[int, WorkerProcess] = {}
         self._cells: dict[int, Cell] = {}
         self._false_starts = 0
         self._selector = selectors.DefaultSelector()
 
     @property
-    def at_work(self) -> bool:
-        """Whether a worker is at a cell, or starting."""
+    def busy(self) -> bool:
+        """Whether a worker is running a cell, or starting."""
         return bool(self._cells) or self._starting > 0
 
     @property
     def _starting(self) -> int:
         return sum(1 for worker in self._workers.values() if not worker.ready)
 
-    def take(self, ready: Sequence[Cell]) -> list[Cell]:
-        """Gives work to every worker that has none; starts workers where there is more, ends them where all is done."""
-        left, taken = list(ready), []
+    def start(self, ready: Sequence[Cell]) -> list[Cell]:
+        """Gives a cell to every idle worker, starts workers for further cells, and ends all when nothing is left."""
+        left, started = list(ready), []
         for fd, worker in self._workers.items():
             if left and worker.ready and fd not in self._cells:
                 cell = left.pop(0)
                 self._cells[fd] = cell
                 worker.give(cell.address)
-                taken.append(cell)
-        while len(self._workers) < self.width and len(left) > self._starting:
+                started.append(cell)
+        while len(self._workers) < self.capacity and len(left) > self._starting:
             worker = WorkerProcess(self.command, self.task, thread_counts())
             self._workers[worker.fd] = worker
             self._selector.register(worker.fd, selectors.EVENT_READ)
-        if not self.at_work:
+        if not self.busy:
             self._drop_all()
-        return taken
+        return started
 
-    def hear(self) -> list[tuple[Cell, Said]]:
-        """What the next workers to answer, or to die, say of their cells."""
-        heard = []
+    def wait(self) -> list[tuple[Cell, Outcome]]:
+        """The outcomes of the cells of the next workers that answer or die."""
+        outcomes = []
         for key, _ in self._selector.select():
             worker, cell = self._workers[key.fd], self._cells.pop(key.fd, None)
             try:
-                said = worker.hear()
+                outcome = worker.answer()
                 self._false_starts = 0
             except WorkerDied as death:
                 self._drop(key.fd)
                 self._false_starts += not worker.ready
                 if self._false_starts == STARTS:
                     raise SubstrateFailed(f"a worker did not start: {death}") from death
-                said = {"died": str(death)}
+                outcome = {"died": str(death)}
             if cell is not None:
-                heard.append((cell, said))
-        return heard
+                outcomes.append((cell, outcome))
+        return outcomes
 
-    def end(self) -> None:
+    def close(self) -> None:
         """Ends all workers."""
         self._drop_all()
         self._selector.close()
@@ -111,7 +111,7 @@ class WorkerDied(Exception):
 
 
 class WorkerProcess:
-    """Starts a worker and tells it its task. ready: whether it answered that. environment: on top of this process's."""
+    """Starts a worker and sends it its task. ready: whether it answered. environment: added to that of this process."""
 
     def __init__(self, command: Sequence[str], task: dict[str, Any], environment: Mapping[str, str]) -> None:
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - for as long as the worker lives
@@ -124,11 +124,11 @@ class WorkerProcess:
             bufsize=0,
         )
         self.ready = False
-        self._tell(task)
+        self._send(task)
 
     @property
     def fd(self) -> int:
-        """What becomes readable when it answers or ends."""
+        """The file descriptor that becomes readable when it answers or ends."""
         assert self.process.stdout is not None
         return self.process.stdout.fileno()
 
@@ -138,22 +138,22 @@ class WorkerProcess:
         return self.process.poll() is None
 
     def give(self, address: str) -> None:
-        """Has it do the cell of that address."""
-        self._tell(address)
+        """Starts the cell of that address."""
+        self._send(address)
 
-    def hear(self) -> dict[str, Any]:
-        """Its answer: there is one line for each that it was told. WorkerDied where it ended instead."""
+    def answer(self) -> Outcome:
+        """Its next answer, one for each line that it was sent. WorkerDied where it ended instead."""
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line.endswith(b"\n"):
             self.process.wait()
             raise WorkerDied(self._last_words())
         self.ready = True
-        said: dict[str, Any] = json.loads(line)
-        return said
+        outcome: Outcome = json.loads(line)
+        return outcome
 
     def end(self) -> None:
-        """Ends it, gently first."""
+        """Terminates it, and kills it where that takes too long."""
         self.process.terminate()
         try:
             self.process.wait(GRACE_S)
@@ -166,12 +166,12 @@ class WorkerProcess:
                     pipe.close()
 
     def kill(self) -> None:
-        """Ends it at once, from any thread; who hears it hears of its death."""
+        """Kills it, from any thread; `answer` then raises WorkerDied."""
         self.process.kill()
 
-    def _tell(self, value: Any) -> None:
+    def _send(self, value: Any) -> None:
         assert self.process.stdin is not None
-        with suppress(BrokenPipeError):  # it died; that is heard
+        with suppress(BrokenPipeError):  # it died, which `answer` reports
             self.process.stdin.write(json.dumps(value).encode() + b"\n")
 
     def _last_words(self) -> str:

@@ -1,4 +1,4 @@
-"""Those who do a runner's cells, whether here or on other machines."""
+"""Runs the cells of a plan on a pool of workers, here or on other machines."""
 
 from __future__ import annotations
 
@@ -14,53 +14,55 @@ from bl_neuro.errors import ReportError
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.store import Result, Store
 
-Said = dict[str, Any]
-"""What is said of a cell: {} done, {"failed": why}, {"died": how} where its worker ended in the middle, or
-{"unwritable": why} where nothing can be kept any more."""
+Outcome = dict[str, Any]
+"""How a cell ended: {} done, {"failed": why}, {"died": how} where its worker ended before the cell did, or
+{"unwritable": why} where no result can be written any more."""
 
 
-class Crew(Protocol):
-    """Takes cells that can be done, in any number at once, and tells of each once what came of it."""
+class WorkerPool(Protocol):
+    """Runs any number of cells at once and reports the outcome of each."""
 
-    def take(self, ready: Sequence[Cell]) -> list[Cell]:
-        """Begins with as many of `ready` as it can now, the first ones first, and says which."""
+    def start(self, ready: Sequence[Cell]) -> list[Cell]:
+        """Starts as many of `ready` as there are free workers, the first ones first; returns those it started."""
 
-    def hear(self) -> list[tuple[Cell, Said]]:
-        """Waits for news; what came of cells, perhaps of none.
+    def wait(self) -> list[tuple[Cell, Outcome]]:
+        """Waits until a worker reports; the cells that ended, which may be none.
 
         Raises:
             SubstrateFailed: no worker can start, or all are out of reach.
         """
 
     @property
-    def at_work(self) -> bool:
+    def busy(self) -> bool:
         """Whether there is anything to wait for."""
 
     @property
-    def width(self) -> int:
-        """How many cells it can be at at once, at least 1."""
+    def capacity(self) -> int:
+        """How many cells can run at once, at least 1."""
 
-    def end(self) -> None:
-        """Ends all workers, also those in the middle of a cell."""
+    def close(self) -> None:
+        """Ends all workers, also those that are running a cell."""
 
 
 ATTEMPTS = 2
-"""Times that a cell is given to a worker, where the first one died of it."""
+"""How often a cell is started when its worker dies."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A cell that came to nothing, and why."""
+    """A cell that failed, and why."""
 
     cell: Cell
     error: str
 
 
 @dataclass
-class Standing:
-    """Where a run is. waiting: cells to do, in order. done, failed: of this run. left_out: what failed cells leave out.
+class RunState:
+    """How far a run is.
 
-    torn: results that were there and did not hold; they are made anew. width: cells that can run at once.
+    waiting: cells still to run, in order. finished: addresses of all results, of earlier runs too. done, failed: cells
+    of this run. left_out: cells that need the result of a failed one. torn: results that were damaged and are made
+    anew. capacity: cells that can run at once.
     """
 
     waiting: list[Cell]
@@ -69,86 +71,89 @@ class Standing:
     failed: list[Failure] = field(default_factory=list)
     left_out: list[Cell] = field(default_factory=list)
     torn: list[str] = field(default_factory=list)
-    width: int = 1
+    capacity: int = 1
 
 
-Told = Callable[[Standing], None]
+OnChange = Callable[[RunState], None]
+"""Called when a run starts and after every cell."""
 
 
-def standing(cells: Sequence[Cell], store: Store) -> Standing:
-    """What of `cells` is done in `store`, and what is not."""
-    found = Standing([], set())
+def run_state(cells: Sequence[Cell], store: Store) -> RunState:
+    """Which of `cells` have a result in `store`, and which are waiting."""
+    state = RunState([], set())
     for cell in cells:
-        kept = store.check(cell.address)
-        if isinstance(kept, str):
-            found.torn.append(kept)
-        if isinstance(kept, Result):
-            found.finished.add(cell.address)
+        result = store.check(cell.address)
+        if isinstance(result, str):
+            state.torn.append(result)
+        if isinstance(result, Result):
+            state.finished.add(cell.address)
         else:
-            found.waiting.append(cell)
-    return found
+            state.waiting.append(cell)
+    return state
 
 
 class Runner:
-    """Runs `cells` into `store` by `crew`, which it ends. told: called after each cell."""
+    """Runs `cells` into `store` on `pool`, which it closes. on_change: called with the state after each cell."""
 
-    def __init__(self, cells: Sequence[Cell], store: Store, crew: Crew, told: Told | None = None) -> None:
-        self.cells, self.store, self.crew = cells, store, crew
-        self.told = told or (lambda _: None)
+    def __init__(
+        self, cells: Sequence[Cell], store: Store, pool: WorkerPool, on_change: OnChange | None = None
+    ) -> None:
+        self.cells, self.store, self.pool = cells, store, pool
+        self.on_change = on_change or (lambda _: None)
         self.attempts: dict[str, int] = {}
 
-    def run(self) -> Standing:
-        """Runs what is not done. The store must be locked.
+    def run(self) -> RunState:
+        """Runs the cells that have no result yet. The store must be locked.
 
         Raises:
-            ReportError: nothing can be kept any more. SubstrateFailed: workers do not start, or are out of reach.
+            ReportError: results can no longer be written. SubstrateFailed: workers do not start, or are out of reach.
             KeyboardInterrupt, SystemExit: Ctrl-C, SIGTERM.
         """
         with _ends_on_sigterm():
             try:
-                self.state = standing(self.cells, self.store)
-                self._tell()
-                self._begin()
-                while self.crew.at_work:
-                    for cell, said in self.crew.hear():
-                        self._settle(cell, said)
-                    self._begin()
+                self.state = run_state(self.cells, self.store)
+                self._report()
+                self._start()
+                while self.pool.busy:
+                    for cell, outcome in self.pool.wait():
+                        self._settle(cell, outcome)
+                    self._start()
             finally:
-                self.crew.end()
+                self.pool.close()
         self.state.left_out += self.state.waiting
         self.state.waiting = []
         return self.state
 
-    def _begin(self) -> None:
-        """Offers the crew all that can be done now."""
+    def _start(self) -> None:
+        """Offers the pool every cell whose needs are done."""
         finished = self.state.finished
         ready = [cell for cell in self.state.waiting if all(need.address in finished for need in cell.needs)]
-        for cell in self.crew.take(ready):
+        for cell in self.pool.start(ready):
             self.state.waiting.remove(cell)
             self.attempts[cell.address] = self.attempts.get(cell.address, 0) + 1
 
-    def _settle(self, cell: Cell, said: Said) -> None:
-        """Puts down what came of a cell."""
-        if "unwritable" in said:
-            raise ReportError(said["unwritable"])
-        if "died" in said and isinstance(self.store.check(cell.address), Result):
-            said = {}  # it died of nothing that matters: the result is there
-        if "died" in said and self.attempts[cell.address] < ATTEMPTS:
+    def _settle(self, cell: Cell, outcome: Outcome) -> None:
+        """Records the outcome of a cell."""
+        if "unwritable" in outcome:
+            raise ReportError(outcome["unwritable"])
+        if "died" in outcome and isinstance(self.store.check(cell.address), Result):
+            outcome = {}  # the worker died after it had written the result
+        if "died" in outcome and self.attempts[cell.address] < ATTEMPTS:
             self.state.waiting.insert(0, cell)
             return
-        if "died" in said:
-            said = {"failed": f"its worker died, {ATTEMPTS} times: {said['died']}"}
-        if "failed" in said:
-            self.store.write_failure(cell.definition, said)
-            self.state.failed.append(Failure(cell, said["failed"]))
+        if "died" in outcome:
+            outcome = {"failed": f"its worker died, {ATTEMPTS} times: {outcome['died']}"}
+        if "failed" in outcome:
+            self.store.write_failure(cell.definition, outcome)
+            self.state.failed.append(Failure(cell, outcome["failed"]))
         else:
             self.state.finished.add(cell.address)
             self.state.done.append(cell)
-        self._tell()
+        self._report()
 
-    def _tell(self) -> None:
-        self.state.width = self.crew.width
-        self.told(self.state)
+    def _report(self) -> None:
+        self.state.capacity = self.pool.capacity
+        self.on_change(self.state)
 
 
 @contextmanager
@@ -168,12 +173,16 @@ def _ends_on_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-ALIKE = (("target", "substrate", "attack", "reveals", "evaluator"), ("substrate", "attack", "evaluator"), ("attack",))
-"""What makes cells of one kind alike: first all of it, then less."""
+SIMILARITY = (
+    ("target", "substrate", "attack", "reveals", "evaluator"),
+    ("substrate", "attack", "evaluator"),
+    ("attack",),
+)
+"""Facts that similar cells of one kind share: all of them first, then fewer."""
 
 
 class Costs:
-    """Seconds of finished cells, by what they have in common."""
+    """Expected seconds of a cell, from similar cells that are finished."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -188,14 +197,14 @@ class Costs:
                     self._seconds.setdefault(key, []).append(seconds)
 
     def seconds(self, cell: Cell) -> float | None:
-        """What `cell` is expected to take; None where nothing like it is finished."""
+        """Expected seconds of `cell`; None where no similar cell is finished."""
         return next((mean(self._seconds[key]) for key in _keys(cell) if key in self._seconds), None)
 
     def total(self, cells: Iterable[Cell]) -> tuple[float, int]:
-        """Seconds of those whose cost can be told, and how many others there are."""
-        found = [self.seconds(cell) for cell in cells]
-        return sum(each for each in found if each is not None), found.count(None)
+        """Expected seconds of the cells whose cost is known, and how many others there are."""
+        costs = [self.seconds(cell) for cell in cells]
+        return sum(cost for cost in costs if cost is not None), costs.count(None)
 
 
 def _keys(cell: Cell) -> list[tuple[object, ...]]:
-    return [(cell.kind, *(cell.facts.get(name) for name in names), names) for names in ALIKE]
+    return [(cell.kind, *(cell.facts.get(name) for name in names), names) for names in SIMILARITY]

@@ -1,8 +1,8 @@
-"""A process that does cells for a runner: `python -m bl_neuro.experiment.running.worker`.
+"""A process that runs cells for a runner: `python -m bl_neuro.experiment.running.worker`.
 
-It reads lines of JSON: first the experiment and where things are, then the address of a cell to do. It answers each
-with one line: {} when ready or done, {"failed": why}, or {"unwritable": why} where nothing can be kept any more. It
-ends when its input does, also in the middle of a cell: then nobody waits for it.
+It reads lines of JSON: first the task (the experiment and its folders), then the addresses of cells to run. It answers
+each with one line: {} when ready or done, {"failed": why}, or {"unwritable": why} where results can no longer be
+written. It ends when its input does, also in the middle of a cell, since the run is then over.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ def serve(lines: queue.Queue[str | None], answers: TextIO) -> None:
     from bl_neuro.experiment.work import Work
 
     torch.set_num_threads(THREADS)
-    first = lines.get()
-    if first is None:
+    task_line = lines.get()
+    if task_line is None:
         return
-    task = json.loads(first)
+    task = json.loads(task_line)
     experiment = Experiment.model_validate(task["experiment"])
     place = Place(Path(task["folder"]), None if task["root"] is None else Path(task["root"]))
     material = Material(experiment, place)
@@ -54,10 +54,10 @@ def serve(lines: queue.Queue[str | None], answers: TextIO) -> None:
     with Work(material, Store(Path(task["out"]))) as work:
         _answer(answers, {})
         while (line := lines.get()) is not None:
-            _answer(answers, _done(work, cells.get(json.loads(line))))
+            _answer(answers, _outcome(work, cells.get(json.loads(line))))
 
 
-def _done(work: Any, cell: Any) -> dict[str, Any]:
+def _outcome(work: Any, cell: Any) -> dict[str, Any]:
     from bl_neuro.errors import BlNeuroError, ReportError
 
     if cell is None:
@@ -66,10 +66,10 @@ def _done(work: Any, cell: Any) -> dict[str, Any]:
         work.do(cell)
     except ReportError as error:
         return {"unwritable": str(error)}
-    except Exception as error:  # noqa: BLE001 - whatever a cell does, the others go on
-        said = str(error) if isinstance(error, BlNeuroError) else f"{type(error).__name__}: {error}"
+    except Exception as error:  # noqa: BLE001 - the other cells go on
+        reason = str(error) if isinstance(error, BlNeuroError) else f"{type(error).__name__}: {error}"
         trace = "".join(traceback.format_exc().splitlines(keepends=True)[-LINES_OF_TRACE:])
-        return {"failed": said, "trace": trace}
+        return {"failed": reason, "trace": trace}
     return {}
 
 

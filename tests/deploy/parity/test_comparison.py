@@ -134,7 +134,7 @@ def test_who_states_no_arithmetic_promises_nothing() -> None:
     assert not report.pairs[0].exact
     assert not report.pairs[0].promised
     assert report.broken == ()
-    assert "unpromising does not say" in report.pairs[0].causes[0]
+    assert "unpromising does not declare" in report.pairs[0].causes[0]
 
 
 def test_silence_is_another_answer() -> None:
@@ -204,21 +204,21 @@ def test_everything_is_in_the_json() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"substrates": ["right"]}, "expected at least two to compare, found right"),
         ({"substrates": ["right", "right"]}, "expected at least two"),
         ({"substrates": ["right", "nurse"]}, "found 'nurse'"),
         ({"pairs": "some"}, "pairs: expected 'reference' or 'all'"),
-        ({"inputs": SPIKES, "steps": 5}, "steps: the given inputs have 12"),
+        ({"inputs": SPIKES, "steps": 5}, "steps: expected 12, the steps of the given inputs"),
         ({"inputs": SPIKES[:, :, :5]}, r"spikes: expected shape \(T, B, 6\)"),
         ({"inputs": [Stimulus("a", SPIKES), Stimulus("b", SPIKES[:5])]}, "the same number of steps"),
-        ({"inputs": [Stimulus("a", SPIKES), Stimulus("a", SPIKES)]}, "inputs: expected names that differ"),
+        ({"inputs": [Stimulus("a", SPIKES), Stimulus("a", SPIKES)]}, "inputs: expected distinct names"),
         ({"steps": 0}, "steps: expected"),
     ],
 )
-def test_what_does_not_fit_is_refused(options: dict[str, Any], said: str) -> None:
-    with pytest.raises(bl.InputError, match=said):
+def test_what_does_not_fit_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(bl.InputError, match=message):
         compare(NETWORK, **{"substrates": ["right", "erring"], **options})
 
 
@@ -255,8 +255,14 @@ def test_the_five_keep_their_promises_on_one_network(needs: Callable[[str], None
     assert [pair.exact for pair in report.pairs] == [False, False, True, True]
     assert report.broken == ()
     causes = " ".join(report.pairs[0].causes)
-    for said in ("weight rounding (RMS): layer 0", "decay rounding", "bias rounding", "state rounding", "measured on"):
-        assert said in causes
+    for message in (
+        "weight rounding (RMS): layer 0",
+        "decay rounding",
+        "bias rounding",
+        "state rounding",
+        "measured on",
+    ):
+        assert message in causes
     membrane = pair_of(report, "snntorch", "loihi").membrane_difference
     assert membrane is not None
     assert 0 < membrane < 10
@@ -303,7 +309,7 @@ def test_beyond_24_bits_slayer_promises_nothing(density: float, promised: bool, 
     assert (pair.promised, pair.exact) == (promised, promised)
     if not promised:
         assert pair.causes == (
-            "states left 24 bits in layer 0: Loihi wraps the current and clips the voltage there; slayer does not",
+            "states exceeded 24 bits in layer 0: Loihi wraps the current and clips the voltage there; slayer does not",
         )
 
 
@@ -313,12 +319,15 @@ def test_input_neurons_are_driven_with_real_values(needs: Callable[[str], None])
     needs("slayer")
     needs("snntorch")
     neuron = bl.CubaLIF(threshold=30, current_decay=0.5, voltage_decay=0.125)
-    layers = [bl.Input(9, neuron, bias=2), bl.Dense(2 * np.arange(-9, 9).reshape(3, 6), bl.CubaLIF(10, 1, 0.5))]
+    layers: list[Layer] = [
+        bl.Input(9, neuron, bias=2),
+        bl.Dense(2 * np.arange(-9, 9).reshape(3, 6), bl.CubaLIF(10, 1, 0.5)),
+    ]
     network = bl.Network((6,), layers, arithmetic="loihi")
     report = compare(network, ["snntorch", "slayer", "loihi"])
     assert pair_of(report, "slayer", "loihi").exact
     assert min(report.pairs[0].layers[0].spikes) > 100
-    assert any("cuts the drive of input neurons" in cause for cause in pair_of(report, "snntorch", "loihi").causes)
+    assert any("truncates the drive of input neurons" in cause for cause in pair_of(report, "snntorch", "loihi").causes)
 
 
 @pytest.mark.slayer

@@ -64,8 +64,8 @@ def test_titles_and_axes_say_what_is_true() -> None:
     flips = [(2, 0, 16), (2, 1, 17), (3, 5, 17)]  # no neuron differs in more than one sample of 40
     figure, _ = drawn(layer(1000, 20, flips), layer(10, 20, [], index=1))
     first, _, second, _ = figure.axes
-    assert first.get_title(loc="left") == "layer 0: Dense 5 -> 1000, bins that differ: 3; darkest: in 2.5 % of samples"
-    assert first.get_ylabel() == "neuron\n(8 a row)"
+    assert first.get_title(loc="left") == "layer 0: Dense 5 -> 1000, differing bins: 3; darkest: in 2.5 % of samples"
+    assert first.get_ylabel() == "neuron\n(8 per row)"
     assert first.get_ylim()[0] > 999.5 > -0.5 > first.get_ylim()[1]
     assert len(first.get_yticks()) > 1
     assert second.get_title(loc="left") == "layer 1: Dense 5 -> 10, identical"

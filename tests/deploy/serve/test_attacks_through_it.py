@@ -30,6 +30,8 @@ def invert(box: Any, queries: int, classes: list[int]) -> Inversions:
 def same(one: Inversions, other: Inversions) -> bool:
     return (
         torch.equal(one.spikes, other.spikes)
+        and one.rates is not None
+        and other.rates is not None
         and torch.equal(one.rates, other.rates)
         and one.queries == other.queries
         and one.status == other.status
@@ -82,7 +84,7 @@ def left(server: Any, reveals: str, spikes: torch.Tensor, expected: torch.Tensor
         "shape": list(spikes.shape),
         "data": spikes.int().flatten().tolist(),
     }
-    output = {"name": reveals, "datatype": datatype_of(values), "shape": list(values.shape)}
+    output: dict[str, Any] = {"name": reveals, "datatype": datatype_of(values), "shape": list(values.shape)}
     common = {"date", "content-length", "content-type"}
     shown, headers = posted(server, {"inputs": [given]})
     assert json.loads(shown) == {
@@ -118,7 +120,7 @@ def test_what_was_found_before_the_endpoint_went_away_is_kept(digits: bl.Network
 
     with pytest.raises(bl.EndpointUnavailable) as lost:
         BrainLeaksV2(queries=120, warm_start=20)(box, classes=[0, 1], steps=6, seed=3, progress=ends_the_server)
-    found = lost.value.found
+    found = lost.value.inversions
     assert found.status == "stopped"
     assert found.queries == box.spent > 20
     assert len(found.trace.queries) == 3
@@ -135,4 +137,4 @@ def test_a_budget_that_another_spent_ends_an_attack_with_what_it_has(digits: bl.
     attack = bl.attacks.RandomSearch(queries=48, warm_start=20, jitter=0)
     with pytest.raises(bl.BudgetExceeded, match="this query costs") as refused:
         attack(box, classes=[0, 1], steps=6, seed=3, progress=spends)
-    assert refused.value.found.queries == box.spent == 52
+    assert refused.value.inversions.queries == box.spent == 52

@@ -66,7 +66,7 @@ def charge(key: str | None, cost: int, client: str = "a") -> Charge:
 def run(box: SlowBox, ledger: Ledger, story: Callable[[Batcher], Awaitable[None]], **settings: Any) -> None:
     async def told() -> None:
         made = ServeSettings("model", Path("log"), window_s=0.0, **settings)
-        batcher = Batcher(box, ledger, made, Metrics(), together=True)
+        batcher = Batcher(box, ledger, made, Metrics(), shared_calls=True)
         try:
             await story(batcher)
         finally:
@@ -150,9 +150,10 @@ def test_who_is_refused_leaves_the_others_of_the_call_their_own_answers(box: Slo
         assert isinstance(found[1], Problem)
         assert found[1].code == "budget_exceeded"
         for number in (0, 2):
-            assert isinstance(found[number], Tensor)
+            answer = found[number]
+            assert isinstance(answer, Tensor)
             with bl.open_target(easy_network(), "loihi") as target:
-                assert torch.equal(found[number], bl.BlackBox(target).query(given[number]))
+                assert torch.equal(answer, bl.BlackBox(target).query(given[number]))
 
     run(box, ledger, story)
     assert box.sizes == [1, 3]
@@ -165,7 +166,7 @@ def test_no_room_is_told_and_costs_nothing(box: SlowBox, ledger: Ledger) -> None
         await asyncio.to_thread(box.under_way.wait, 60)
         second = asyncio.ensure_future(batcher.ask(charge(None, 2), spikes(2)))
         await asyncio.sleep(0)
-        with pytest.raises(Problem, match="wait already") as refused:
+        with pytest.raises(Problem, match="already waiting") as refused:
             await batcher.ask(charge(None, 1), spikes(1))
         assert refused.value.status == 503
         assert refused.value.retry_after is not None
@@ -178,11 +179,11 @@ def test_no_room_is_told_and_costs_nothing(box: SlowBox, ledger: Ledger) -> None
 
 def test_a_log_that_cannot_be_written_is_told_and_nothing_runs(box: SlowBox, ledger: Ledger) -> None:
     async def story(batcher: Batcher) -> None:
-        ledger._base.execute("PRAGMA query_only=ON")  # as a disk that takes nothing more
+        ledger._database.execute("PRAGMA query_only=ON")  # as a disk that takes nothing more
         with pytest.raises(Problem, match="cannot be written") as refused:
             await batcher.ask(charge(None, 1), spikes(1))
         assert refused.value.status == 503
-        ledger._base.execute("PRAGMA query_only=OFF")
+        ledger._database.execute("PRAGMA query_only=OFF")
         box.leave.set()
         await batcher.ask(charge(None, 1), spikes(1))
 
@@ -194,12 +195,12 @@ def test_a_log_that_cannot_take_back_a_charge_does_not_end_the_server(box: SlowB
     async def story(batcher: Batcher) -> None:
         waiting = asyncio.ensure_future(batcher.ask(charge(None, 2), spikes(2)))
         await asyncio.to_thread(box.under_way.wait, 60)
-        ledger._base.execute("PRAGMA query_only=ON")
+        ledger._database.execute("PRAGMA query_only=ON")
         waiting.cancel()
         box.leave.set()
         with pytest.raises(Problem, match="cannot be written"):
             await batcher.ask(charge(None, 1), spikes(1))
-        ledger._base.execute("PRAGMA query_only=OFF")
+        ledger._database.execute("PRAGMA query_only=OFF")
         await batcher.ask(charge(None, 1), spikes(1))
 
     run(box, ledger, story)
@@ -226,24 +227,24 @@ def test_one_client_leaves_room_for_others(loop: asyncio.AbstractEventLoop) -> N
     with pytest.raises(Problem, match="too many samples"):
         room.enter(waiting(loop, "third", 1))
     assert room.samples == 10
-    assert [each.charge.client for each in room.leave(8, together=True)] == ["greedy", "greedy"]
-    assert [each.charge.client for each in room.leave(8, together=True)] == ["modest"]
+    assert [each.charge.client for each in room.leave(8, shared_calls=True)] == ["greedy", "greedy"]
+    assert [each.charge.client for each in room.leave(8, shared_calls=True)] == ["modest"]
     assert (room.samples, len(room)) == (0, 0)
 
 
 def test_a_request_alone_always_fits(loop: asyncio.AbstractEventLoop) -> None:
     room = WaitingRoom(4, Metrics())
     room.enter(waiting(loop, "large", 9))
-    assert room.leave(2, together=True)[0].charge.cost == 9
+    assert room.leave(2, shared_calls=True)[0].charge.cost == 9
 
 
 def test_only_those_of_one_form_share_a_call_and_nobody_overtakes_their_like(loop: asyncio.AbstractEventLoop) -> None:
     room = WaitingRoom(100, Metrics())
     for client, steps in (("a", 2), ("b", 3), ("c", 2), ("d", 2)):
         room.enter(waiting(loop, client, 1, steps))
-    assert [each.charge.client for each in room.leave(2, together=True)] == ["a", "c"]
-    assert [each.charge.client for each in room.leave(2, together=False)] == ["b"]
-    assert [each.charge.client for each in room.leave(2, together=False)] == ["d"]
+    assert [each.charge.client for each in room.leave(2, shared_calls=True)] == ["a", "c"]
+    assert [each.charge.client for each in room.leave(2, shared_calls=False)] == ["b"]
+    assert [each.charge.client for each in room.leave(2, shared_calls=False)] == ["d"]
 
 
 def test_who_has_gone_is_left_out(loop: asyncio.AbstractEventLoop) -> None:
@@ -252,5 +253,5 @@ def test_who_has_gone_is_left_out(loop: asyncio.AbstractEventLoop) -> None:
     room.enter(gone)
     room.enter(waiting(loop, "there", 1))
     gone.answer.cancel()
-    assert [each.charge.client for each in room.leave(8, together=True)] == ["there"]
+    assert [each.charge.client for each in room.leave(8, shared_calls=True)] == ["there"]
     assert room.samples == 0

@@ -1,4 +1,4 @@
-"""What docs/serve.md shows, word for word."""
+"""What docs/serving.md shows, word for word."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import bl_neuro as bl
 from bl_neuro.experiment.experiment_file import read_experiment
 from bl_neuro.training import TargetPlan
 
-DOCS = (Path(__file__).parents[3] / "docs" / "serve.md").read_text()
+DOCS = (Path(__file__).parents[3] / "docs" / "serving.md").read_text()
 
 
 def block(language: str, number: int = 0) -> str:
@@ -28,7 +28,7 @@ def test_an_attack_of_five_lines(start: Any, tmp_path: Path, monkeypatch: pytest
         .replace("...", "a-token-long-enough")
     )
     monkeypatch.chdir(tmp_path)
-    exec(compile(said, "serve.md", "exec"), {})
+    exec(compile(said, "serving.md", "exec"), {})
     assert bl.attacks.load_inversions(tmp_path / "inversions.safetensors").queries == 7_040
 
 

@@ -12,7 +12,7 @@ import pytest
 
 import bl_neuro as bl
 from bl_neuro.deploy.serve.openapi import LARGEST_EXAMPLE, openapi
-from bl_neuro.deploy.serve.request import Limits
+from bl_neuro.deploy.serve.request import InferenceRequest, InputTensor, Limits, RequestedOutput
 from bl_neuro.testing.reference_target import easy_network
 
 TOKEN = "a-token-long-enough-to-be-one"
@@ -82,3 +82,13 @@ def test_a_large_input_is_not_spelled_out() -> None:
         content = made["paths"]["/v2/models/m/infer"]["post"]["requestBody"]["content"]["application/json"]
         assert ("example" in content) == (size == LARGEST_EXAMPLE)
         assert "security" not in made
+
+
+def test_the_described_request_has_the_fields_of_the_one_that_is_read() -> None:
+    """The description narrows what pydantic reads (names, sizes), so it is written by hand; its fields must agree."""
+    described = openapi("m", Limits((4,), 8, 4, 1000, 1000), "label", secured=False)
+    request = described["paths"]["/v2/models/m/infer"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    tensor, output = (request["properties"][name]["items"] for name in ("inputs", "outputs"))
+    for schema, model in ((request, InferenceRequest), (tensor, InputTensor), (output, RequestedOutput)):
+        assert set(schema["properties"]) == set(model.model_fields)
+        assert set(schema["required"]) == {name for name, field in model.model_fields.items() if field.is_required()}

@@ -15,8 +15,8 @@ from torch import Tensor
 import bl_neuro as bl
 from bl_neuro.deploy.serve.problem import Problem, busy
 from bl_neuro.deploy.serve.request import Limits, read_query
-from bl_neuro.remote.connection import Answered
-from bl_neuro.remote.described import Described, Wishes, described
+from bl_neuro.remote.connection import HttpResponse
+from bl_neuro.remote.described import Described, Options, described
 from bl_neuro.remote.inference import HEADER_LENGTH, Wire, answer, request
 from bl_neuro.testing.reference_target import easy_network
 
@@ -46,7 +46,7 @@ def send(server: Any, method: str, path: str, body: bytes = b"", **headers: str)
 
 
 def model_of(server: Any) -> Described:
-    return described(json.loads(send(server, "GET", "/v2/models/model")[1]), Wishes(), server.url)
+    return described(json.loads(send(server, "GET", "/v2/models/model")[1]), Options(), server.url)
 
 
 def asked(server: Any, spikes: Tensor, wire: Wire, key: str | None = None) -> tuple[int, Any]:
@@ -58,7 +58,7 @@ def asked(server: Any, spikes: Tensor, wire: Wire, key: str | None = None) -> tu
     status, content, said = send(server, "POST", INFER, body, **headers)
     if status != 200:
         return status, json.loads(content)
-    return status, answer(Answered(content, said), model, spikes.shape[1], len(spikes), server.url)
+    return status, answer(HttpResponse(content, said), model, spikes.shape[1], len(spikes), server.url)
 
 
 @pytest.mark.parametrize("spikes", [GIVEN, FRAME, GIVEN[:1]], ids=["bits", "held", "one step"])
@@ -95,7 +95,7 @@ def packed_body(
         ({"raw": b"\x00" * 3, "binary_data_size": -3}, 400, "binary_data_size: expected"),
         ({"raw": b"\x00" * 3, "binary_data_size": True}, 400, "binary_data_size: expected"),
         ({"raw": b"\x00" * 3, "binary_data_size": "none"}, 400, "binary_data_size: expected"),
-        ({"raw": b"\x00\xff", "binary_data_size": 2, "packed": "held"}, 400, "expected 0 in the bits that are left"),
+        ({"raw": b"\x00\xff", "binary_data_size": 2, "packed": "held"}, 400, "expected padding bits of 0"),
         ({"raw": b"\x00" * 3, "packed": "zip"}, 400, "packed: expected one of bits, held, found 'zip'"),
         ({"raw": b"\x00" * 3, "packed": None}, 400, "packed: expected one of bits, held"),
         ({"raw": b"\x00" * 3, "packed": ["bits"]}, 400, "packed: expected one of bits, held"),

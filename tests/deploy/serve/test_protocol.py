@@ -19,9 +19,9 @@ pytest.importorskip("uvicorn", reason="uvicorn is not installed (the serve extra
 import uvicorn
 
 from bl_neuro.deploy.serve import protocol
-from bl_neuro.deploy.serve.protocol import MOST_HEADERS, MOST_PIPELINED, MOST_TURNED_AWAY, BoundedHttp
+from bl_neuro.deploy.serve.protocol import MAX_HEAD, MAX_PIPELINED, MAX_REFUSED, BoundedHttp
 
-PATIENCE_S = 0.4
+TIMEOUT_S = 0.4
 MUCH = 40 * 2**20
 """Bytes of an answer that no socket's buffer holds."""
 ONCE = 256 * 2**10
@@ -29,13 +29,13 @@ ONCE = 256 * 2**10
 
 
 class Impatient(BoundedHttp):
-    patience_s = PATIENCE_S
+    timeout_s = TIMEOUT_S
 
 
 class Served:
     """A small application behind the protocol. What it is asked for: /MUCH, /refuse (reads no body), an echo."""
 
-    def __init__(self, most: int = 1024, **tls: Path) -> None:
+    def __init__(self, most: int = 1024, **tls: Any) -> None:
         self.asked: list[str] = []
         config = uvicorn.Config(
             self._app,
@@ -73,7 +73,7 @@ class Served:
         deadline = time.monotonic() + 20
         while self._server.server_state.connections:
             assert time.monotonic() < deadline
-            time.sleep(PATIENCE_S / 20)
+            time.sleep(TIMEOUT_S / 20)
 
     def connect(self) -> socket.socket:
         line = socket.create_connection(self.address, timeout=20)
@@ -140,7 +140,7 @@ def test_nothing_is_endless(start: bytes, more: bytes, served: Served) -> None:
         line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         began = time.monotonic()
         sent = flood(line, start, more)
-        assert sent < MOST_HEADERS + ONCE + 2 * 2**20  # what the sockets' buffers took besides
+        assert sent < MAX_HEAD + ONCE + 2 * 2**20  # what the sockets' buffers took besides
         assert not rest(line)
     assert time.monotonic() - began < 10
 
@@ -151,8 +151,8 @@ def test_the_bound_of_a_head_is_sharp(served: Served) -> None:
             line.sendall(HEAD + b"Connection: close\r\nX: " + b"a" * size + b"\r\n\r\n")
             return rest(line)
 
-    assert said(MOST_HEADERS - 300).startswith(b"HTTP/1.1 200")
-    assert said(MOST_HEADERS) == b""
+    assert said(MAX_HEAD - 300).startswith(b"HTTP/1.1 200")
+    assert said(MAX_HEAD) == b""
 
 
 def test_short_headers_count_for_what_they_cost(served: Served) -> None:
@@ -163,14 +163,14 @@ def test_short_headers_count_for_what_they_cost(served: Served) -> None:
 
 def test_few_requests_wait_behind_one_another(served: Served) -> None:
     with served.connect() as line:
-        line.sendall(b"GET /one HTTP/1.1\r\n\r\n" * (MOST_PIPELINED // 2))
+        line.sendall(b"GET /one HTTP/1.1\r\n\r\n" * (MAX_PIPELINED // 2))
         line.sendall(b"GET /two HTTP/1.1\r\nConnection: close\r\n\r\n")
-        assert rest(line).count(b"HTTP/1.1 200") == MOST_PIPELINED // 2 + 1
+        assert rest(line).count(b"HTTP/1.1 200") == MAX_PIPELINED // 2 + 1
     served.asked.clear()
     with served.connect() as line:
         line.sendall(b"GET /many HTTP/1.1\r\n\r\n" * 5000)
         assert rest(line).count(b"HTTP/1.1 200") <= 1
-    assert len(served.asked) <= MOST_PIPELINED
+    assert len(served.asked) <= MAX_PIPELINED
 
 
 @pytest.mark.parametrize("start", [b"", b"\r\n", b"GE", HEAD, HEAD + b"X: ", b"GET /whole HTTP/1.1\r\n\r\nGET /half"])
@@ -179,7 +179,7 @@ def test_a_head_that_does_not_come(start: bytes, served: Served) -> None:
     with served.connect() as line:
         line.sendall(start)
         assert rest(line).count(b"HTTP/1.1 200") == (b"whole" in start)
-    assert PATIENCE_S / 2 < time.monotonic() - began < 10
+    assert TIMEOUT_S / 2 < time.monotonic() - began < 10
 
 
 def test_a_head_that_comes_by_the_byte(served: Served) -> None:
@@ -189,7 +189,7 @@ def test_a_head_that_comes_by_the_byte(served: Served) -> None:
             while sent < 10_000:
                 line.sendall(b"a" if sent else HEAD)
                 sent += 1
-                line.settimeout(PATIENCE_S / 20)
+                line.settimeout(TIMEOUT_S / 20)
                 try:
                     assert not line.recv(1)
                     break
@@ -230,33 +230,33 @@ def test_many_answers_that_are_not_taken(served: Served) -> None:
 
 
 def test_an_answer_that_is_taken_slowly(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "LEAST_TAKEN", 2**16)
+    monkeypatch.setattr(protocol, "MIN_READ", 2**16)
     began, taken = time.monotonic(), 0
     with served.connect() as line:
         line.sendall(b"GET /much HTTP/1.1\r\nConnection: close\r\n\r\n")
         while part := line.recv(2**20):
             taken += len(part)
             if taken % 7 == 0:
-                time.sleep(PATIENCE_S / 20)
+                time.sleep(TIMEOUT_S / 20)
     assert taken > MUCH
-    assert time.monotonic() - began > PATIENCE_S
+    assert time.monotonic() - began > TIMEOUT_S
 
 
 def test_who_is_well_formed_is_served(served: Served) -> None:
-    client = http.client.HTTPConnection(*served.address, timeout=20)
+    client = http.client.HTTPConnection(served.address[0], served.address[1], timeout=20)
     for turn in range(3):  # one connection, kept
         client.request("POST", f"/echo{turn}", iter([b"ab", b"c" * 200_000]), encode_chunked=True,
                        headers={"Transfer-Encoding": "chunked"})  # fmt: skip
         answered = client.getresponse()
         assert (answered.status, len(answered.read())) == (200, 7 + 200_002)
-        time.sleep(0.75 * PATIENCE_S)
+        time.sleep(0.75 * TIMEOUT_S)
     client.request("POST", "/long", b"b" * 2**21)
     assert len(client.getresponse().read()) == 6 + 2**21
     client.close()
 
 
 def test_idle_is_no_fault(served: Served) -> None:
-    """Between requests the server waits for longer than the patience."""
+    """Between requests the server waits for longer than the timeout."""
     with served.connect() as line:
         for _ in range(2):
             line.sendall(b"GET /idle HTTP/1.1\r\n\r\n")
@@ -264,14 +264,14 @@ def test_idle_is_no_fault(served: Served) -> None:
             got = b""
             while not got.endswith(b"/idle "):
                 got += line.recv(4096)
-            line.settimeout(1.5 * PATIENCE_S)
+            line.settimeout(1.5 * TIMEOUT_S)
             with pytest.raises(TimeoutError):
                 line.recv(1)
 
 
 def test_a_crowd_is_turned_away_and_who_came_before_is_served() -> None:
     made = Served(most=4)
-    lines = [made.connect() for _ in range(4 + MOST_TURNED_AWAY)]
+    lines = [made.connect() for _ in range(4 + MAX_REFUSED)]
     try:
         with made.connect() as one_more:
             assert rest(one_more) == b""

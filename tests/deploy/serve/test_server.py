@@ -19,16 +19,16 @@ from bl_neuro.cli import run
 from bl_neuro.deploy.serve import server
 
 ENDLESS = resource.RLIM_INFINITY
-WANTED = server.MOST_CONNECTIONS + server.SPARE_FILES
+WANTED = server.MAX_CONNECTIONS + server.SPARE_FILES
 
 
 @pytest.mark.parametrize(
     ("limits", "connections", "raised_to"),
     [
-        ((256, ENDLESS), server.MOST_CONNECTIONS, WANTED),
-        ((1024, 2**20), server.MOST_CONNECTIONS, WANTED),
-        ((2**20, 2**20), server.MOST_CONNECTIONS, None),
-        ((ENDLESS, ENDLESS), server.MOST_CONNECTIONS, None),
+        ((256, ENDLESS), server.MAX_CONNECTIONS, WANTED),
+        ((1024, 2**20), server.MAX_CONNECTIONS, WANTED),
+        ((2**20, 2**20), server.MAX_CONNECTIONS, None),
+        ((ENDLESS, ENDLESS), server.MAX_CONNECTIONS, None),
         ((1024, 1024), 1024 - server.SPARE_FILES, None),
         ((256, 1024), 1024 - server.SPARE_FILES, 1024),
         ((400, 400), 100, None),
@@ -40,7 +40,7 @@ def test_connections_fit_the_files(
     raised: list[tuple[int, int]] = []
     monkeypatch.setattr(resource, "getrlimit", lambda which: limits)
     monkeypatch.setattr(resource, "setrlimit", lambda which, to: raised.append(to))
-    assert server._room_for_connections() == connections
+    assert server._max_connections() == connections
     assert raised == ([] if raised_to is None else [(raised_to, limits[1])])
 
 
@@ -144,9 +144,9 @@ def test_files_that_are_no_pair(
     assert f"--tls-certificate {text}: expected a PEM file" in refused(model, text, files.key, capsys)
     assert f"--tls-key {text}: expected a PEM file" in refused(model, files.certificate, text, capsys)
     assert "expected the key of" in refused(model, files.certificate, other.key, capsys)
-    assert "expected a certificate in the one" in refused(model, files.key, files.certificate, capsys)
+    assert "expected a certificate and its private key" in refused(model, files.key, files.certificate, capsys)
     files.certificate.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
-    assert "expected a certificate in the one" in refused(model, files.certificate, files.key, capsys)
+    assert "expected a certificate and its private key" in refused(model, files.certificate, files.key, capsys)
     assert "expected both or neither" in _alone(model, other.key, capsys)
 
 

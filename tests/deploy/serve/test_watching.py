@@ -96,5 +96,5 @@ def test_a_port_that_is_taken(
     finally:
         torch.set_num_threads(before)
     said = capsys.readouterr().err
-    assert f"{option} {taken}: cannot listen there: Address already in use" in said
+    assert f"{option} {taken}: cannot listen: Address already in use" in said
     assert said.count("\n") == 1

@@ -60,7 +60,7 @@ def test_the_ladder_has_two_rungs_of_its_own_and_shares_its_ends(small: Path, tm
 
 def test_a_difference_is_put_down_to_the_step_that_makes_it(small: Path, tmp_path: Path) -> None:
     audited = audit(small, tmp_path, "[ladder]\n")
-    low = {("loihi", None, "membrane"): 0.4, ("loihi", None, "counts"): 0.4}
+    low: dict[tuple[str, str | None, str], float] = {("loihi", None, "membrane"): 0.4, ("loihi", None, "counts"): 0.4}
     found = ladder_findings(audited.experiment, audited.cells, judged(audited, low))
     views = [(each.attack, each.reveals) for each in found]
     assert views == [("v2", "membrane")] * 2 + [("v1", "gradient")] * 2
@@ -149,6 +149,7 @@ def test_controls_are_judged_together_against_chance() -> None:
     found = control_findings([*quiet, *loud, *trained], {"conv": 10})
     assert [(each.kind, each.above_chance) for each in found] == [("untrained", False), ("shuffled_labels", True)]
     assert found[0].chance == pytest.approx(0.1)
+    assert found[1].p is not None
     assert found[1].adjusted_p == pytest.approx(2 * found[1].p)
     assert found[1].estimate.seeds == 10
     assert control_findings(trained, {"conv": 10}) == []

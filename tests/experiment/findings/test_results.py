@@ -34,6 +34,20 @@ def test_results_hold_a_row_for_every_attack(results: Findings) -> None:
     assert results.evaluators[0].weights is not None
 
 
+def test_the_network_and_the_data_are_described(results: Findings) -> None:
+    network = results.network
+    assert network is not None
+    assert network.layers == ["Flatten -> (64,)", "Dense 64 -> 16 -> (16,)", "Dense 16 -> 10 -> (10,)"]
+    assert (network.parameters, network.input_shape, network.encoder) == (64 * 16 + 16 * 10, [1, 8, 8], "rate")
+    assert network.training == (
+        "Each target was trained on 898 images, with up to 50% of background noise: 2 epochs as an ANN of its firing "
+        "rates, then 1 epoch through time."
+    )
+    assert len(network.fingerprints) == 2
+    assert "scikit-learn" in str(results.dataset.source)
+    assert (results.unit, results.not_run) == ("target seed", {})
+
+
 def test_every_inversion_is_there_with_what_was_said_of_it(undisturbed: Path, results: Findings) -> None:
     assert len(results.inversions) == 5  # two attacks on two targets, and one on a control
     for cell in results.inversions:
@@ -55,7 +69,7 @@ def test_nothing_of_when_and_how_fast_is_in_the_results(undisturbed: Path) -> No
 def test_the_page_and_the_summary_say_the_same_verdict(undisturbed: Path) -> None:
     page, summary = ((undisturbed / name).read_text() for name in ("report.html", "summary.md"))
     assert "This audit has one substrate, loihi: there is nothing to compare." in page
-    assert "**Not asked.** This audit has one substrate, loihi: there is nothing to compare." in summary
+    assert "**Not compared.** This audit has one substrate, loihi: there is nothing to compare." in summary
 
 
 def test_the_report_states_how_the_audit_was_started(undisturbed: Path, results: Findings) -> None:
@@ -85,7 +99,8 @@ def test_an_audit_that_did_not_run_has_results_too(small: Path, tmp_path: Path) 
     audit = Audit.of(str(small), tmp_path)
     found = audit.findings()
     assert found.cells.done == 0
-    assert found.inversions == found.curves == []
+    assert found.inversions == []
+    assert found.curves == []
     assert found.made.command is None
     assert found.evaluators[0].accuracy is None
 

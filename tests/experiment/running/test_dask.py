@@ -15,8 +15,9 @@ import pytest
 
 from bl_neuro.errors import InputError, SubstrateFailed
 from bl_neuro.experiment.cells import Cell
-from bl_neuro.experiment.running import dask_cluster as dask_crew
-from bl_neuro.experiment.running.runner import Standing
+from bl_neuro.experiment.provenance import versions
+from bl_neuro.experiment.running import dask_cluster
+from bl_neuro.experiment.running.runner import RunState
 from bl_neuro.experiment.session import Audit
 
 pytestmark = pytest.mark.dask
@@ -58,7 +59,7 @@ worker.main()
 WAITS = """\
 import os, signal
 from pathlib import Path
-from bl_neuro.experiment.doing import work; from bl_neuro.experiment.running import worker
+from bl_neuro.experiment import work; from bl_neuro.experiment.running import worker
 
 def attack(self, cell):
     Path(__file__).with_suffix(".pid").write_text(str(os.getpid()))
@@ -88,21 +89,23 @@ def cluster() -> Iterator[str]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """What an audit found: all files but times and the lock."""
-    kept = [*folder.glob("cells/*"), *folder.glob("*.json")]
-    return {str(path.relative_to(folder)): path.read_bytes() for path in kept}
+    """Every file that a run of cells writes, without times and the lock."""
+    files = [*folder.glob("cells/*"), folder / "experiment.json", folder / "command.json"]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
-def counts(found: Standing) -> tuple[int, int, int]:
+def counts(found: RunState) -> tuple[int, int, int]:
     return len(found.done), len(found.failed), len(found.left_out)
 
 
 def test_a_cluster_finds_what_one_process_does(cluster: str, small: Path, undisturbed: Path, tmp_path: Path) -> None:
-    widths = []
-    found = Audit.of(str(small), tmp_path).run(told=lambda state: widths.append(state.width), scheduler=cluster)
+    capacities = []
+    found = Audit.of(str(small), tmp_path).run(
+        on_change=lambda state: capacities.append(state.capacity), scheduler=cluster
+    )
     assert counts(found) == (CELLS, 0, 0)
     assert contents(tmp_path) == contents(undisturbed)
-    assert set(widths) == {2}
+    assert set(capacities) == {2}
     threads = [json.loads(path.read_text())["machine"]["threads"] for path in (tmp_path / "times").iterdir()]
     assert threads == ["1"] * CELLS
     assert [path.name for path in tmp_path.glob(".*")] == [".lock"]
@@ -169,20 +172,20 @@ def test_a_cell_on_lava_runs_on_a_dask_worker(
 def test_workers_that_do_not_see_the_folder_or_differ_are_refused(
     cluster: str, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unseen(_: Standing) -> None:
+    def unseen(_: RunState) -> None:
         for mark in tmp_path.glob(".bl-neuro-*"):
             mark.unlink()
 
     with pytest.raises(SubstrateFailed, match=r"does not see the folder of the results, .*that all machines share"):
-        Audit.of(str(small), tmp_path).run(told=unseen, scheduler=cluster)
-    found = {**dask_crew.versions(), "torch": "0.1"}
-    monkeypatch.setattr(dask_crew, "versions", lambda: found)
+        Audit.of(str(small), tmp_path).run(on_change=unseen, scheduler=cluster)
+    found = {**versions(), "torch": "0.1"}
+    monkeypatch.setattr(dask_cluster, "versions", lambda: found)
     with pytest.raises(SubstrateFailed, match=r"has torch .*, not 0\.1, as the run has: results could differ"):
         Audit.of(str(small), tmp_path).run(scheduler=cluster)
 
 
 def test_what_is_no_scheduler_is_said(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dask_crew, "CONNECT_S", 1)
+    monkeypatch.setattr(dask_cluster, "CONNECT_S", 1)
     audit = Audit.of(str(small), tmp_path)
     for address in ("tcp://127.0.0.1:1", "nowhere://x", "127.0.0.1:1"):
         with pytest.raises(InputError, match="expected the address of a Dask scheduler that answers"):
@@ -193,14 +196,14 @@ def test_what_is_no_scheduler_is_said(small: Path, tmp_path: Path, monkeypatch: 
 
 
 def test_a_local_cluster_without_workers_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dask_crew, "ALONE_S", 0.1)
-    crew = dask_crew.DaskCrew({"out": str(tmp_path)}, "local")
+    monkeypatch.setattr(dask_cluster, "ALONE_S", 0.1)
+    pool = dask_cluster.DaskPool({"out": str(tmp_path)}, "local")
     try:
-        crew._cluster.scale(0)
-        crew._cluster.sync(crew._cluster._correct_state)
-        crew.take([Cell("target", {"number": 1}, (), {})])
+        pool._cluster.scale(0)
+        pool._cluster.sync(pool._cluster._correct_state)
+        pool.start([Cell("target", {"number": 1}, (), {})])
         with pytest.raises(SubstrateFailed, match="all Dask workers died; what was finished is kept"):
-            crew.hear()
+            pool.wait()
     finally:
-        crew.end()
+        pool.close()
     assert list(tmp_path.iterdir()) == []

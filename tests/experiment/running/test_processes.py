@@ -9,7 +9,7 @@ import pytest
 
 from bl_neuro.errors import InputError, SubstrateFailed
 from bl_neuro.experiment.cells import Cell
-from bl_neuro.experiment.running.processes import STARTS, Processes
+from bl_neuro.experiment.running.processes import STARTS, ProcessPool
 
 WORKER = """\
 import os, signal, sys
@@ -26,36 +26,36 @@ for line in sys.stdin:
 """
 
 
-def crew(folder: Path, deaths: int) -> Processes:
+def pool(folder: Path, deaths: int) -> ProcessPool:
     """Workers of which the first `deaths` die when they start."""
     (folder / "worker.py").write_text(WORKER)
-    return Processes({}, 1, [sys.executable, str(folder / "worker.py"), str(deaths)])
+    return ProcessPool({}, 1, [sys.executable, str(folder / "worker.py"), str(deaths)])
 
 
 def test_a_worker_that_dies_when_it_starts_is_replaced(tmp_path: Path) -> None:
-    workers, cell = crew(tmp_path, STARTS - 1), Cell("target", {"number": 1}, (), {})
+    workers, cell = pool(tmp_path, STARTS - 1), Cell("target", {"number": 1}, (), {})
     for _ in range(STARTS):
-        assert workers.take([cell]) == []  # it starts
-        assert workers.hear() == []
-    assert workers.take([cell]) == [cell]
-    assert workers.hear() == [(cell, {})]
-    assert workers.at_work is False
-    workers.end()
+        assert workers.start([cell]) == []  # it starts
+        assert workers.wait() == []
+    assert workers.start([cell]) == [cell]
+    assert workers.wait() == [(cell, {})]
+    assert workers.busy is False
+    workers.close()
     assert (tmp_path / "worker.starts").read_text() == "x" * STARTS
 
 
 def test_workers_that_never_start_are_an_error(tmp_path: Path) -> None:
-    workers, cell = crew(tmp_path, STARTS), Cell("target", {"number": 1}, (), {})
+    workers, cell = pool(tmp_path, STARTS), Cell("target", {"number": 1}, (), {})
     for _ in range(STARTS - 1):
-        assert workers.take([cell]) == []
-        assert workers.hear() == []
-    workers.take([cell])
+        assert workers.start([cell]) == []
+        assert workers.wait() == []
+    workers.start([cell])
     with pytest.raises(SubstrateFailed, match=r"a worker did not start: ended by signal 9; it said: no memory"):
-        workers.hear()
-    workers.end()
+        workers.wait()
+    workers.close()
     assert (tmp_path / "worker.starts").read_text() == "x" * STARTS
 
 
 def test_there_is_at_least_one_job() -> None:
     with pytest.raises(InputError, match="jobs: expected at least 1, found 0"):
-        Processes({}, 0)
+        ProcessPool({}, 0)

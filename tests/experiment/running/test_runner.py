@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from bl_neuro.errors import ReportError
-from bl_neuro.experiment.running.runner import Standing
+from bl_neuro.experiment.running.runner import RunState
 from bl_neuro.experiment.session import Audit
 
 CELLS = 17
@@ -23,16 +23,16 @@ import os, signal, sys
 from pathlib import Path
 from bl_neuro.experiment.session import Audit
 
-def told(state):
+def on_change(state):
     if len(state.done) == 4:
         os.kill(os.getpid(), signal.SIGKILL)
 
-Audit.of(sys.argv[1], Path(sys.argv[2])).run(1, told)
+Audit.of(sys.argv[1], Path(sys.argv[2])).run(1, on_change)
 """
 DIES = """\
 import os, signal
 from pathlib import Path
-from bl_neuro.experiment.running import worker; from bl_neuro.experiment.keeping import store
+from bl_neuro.experiment.running import worker; from bl_neuro.experiment import store
 
 real, deaths = store.Store.write, Path(__file__).with_suffix(".deaths")
 
@@ -51,9 +51,9 @@ worker.main()
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """What an audit found: all files but times and the lock."""
-    kept = [*folder.glob("cells/*"), *folder.glob("*.json")]
-    return {str(path.relative_to(folder)): path.read_bytes() for path in kept}
+    """Every file that a run of cells writes, without times and the lock."""
+    files = [*folder.glob("cells/*"), folder / "experiment.json", folder / "command.json"]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def times(folder: Path) -> dict[str, bytes]:
@@ -61,7 +61,7 @@ def times(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (folder / "times").iterdir()}
 
 
-def counts(found: Standing) -> tuple[int, int, int]:
+def counts(found: RunState) -> tuple[int, int, int]:
     return len(found.done), len(found.failed), len(found.left_out)
 
 
@@ -72,7 +72,7 @@ def test_two_jobs_find_what_one_does(small: Path, undisturbed: Path, tmp_path: P
 
 @pytest.fixture
 def interruptible() -> Iterator[None]:
-    """Ctrl-C is heard: a shell's background jobs ignore it."""
+    """SIGINT raises KeyboardInterrupt, also where the tests run in a shell's background."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -85,15 +85,15 @@ def test_a_run_that_is_ended_again_and_again_comes_to_the_same(small: Path, undi
     killed = subprocess.run([sys.executable, script, small, out], capture_output=True, text=True, timeout=240)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     finished = times(out)
-    assert 4 <= len(finished) <= 5  # a worker may finish what it is at before it hears that its runner is gone
+    assert 4 <= len(finished) <= 5  # a worker may finish what it is at before its input ends
     for number, expected in ((signal.SIGTERM, SystemExit), (signal.SIGINT, KeyboardInterrupt)):
 
-        def told(state: Standing, number: int = number) -> None:
+        def on_change(state: RunState, number: int = number) -> None:
             if len(state.done) == 4:
                 os.kill(os.getpid(), number)
 
         with pytest.raises(expected):
-            Audit.of(str(small), out).run(1, told)
+            Audit.of(str(small), out).run(1, on_change)
         assert finished.items() <= times(out).items()  # nothing finished ran twice
         assert 4 <= len(times(out)) - len(finished) <= 5
         finished = times(out)
@@ -126,12 +126,12 @@ def test_dead_workers_are_replaced_and_damaged_results_made_anew(
     assert contents(out) == contents(undisturbed)
 
 
-def test_a_cell_that_fails_is_told_and_the_others_go_on(small: Path, undisturbed: Path, tmp_path: Path) -> None:
+def test_a_cell_that_fails_is_recorded_and_the_others_go_on(small: Path, undisturbed: Path, tmp_path: Path) -> None:
     out, file, worker = tmp_path / "out", tmp_path / "changed.toml", tmp_path / "worker.py"
     shutil.copytree(undisturbed, out)
     file.write_text(small.read_text().replace("iterations = 2", "iterations = 3"))
     worker.write_text(
-        "from bl_neuro.experiment.doing import work; from bl_neuro.experiment.running import worker\n"
+        "from bl_neuro.experiment import work; from bl_neuro.experiment.running import worker\n"
         "real = work.Work._attack\n"
         "def attack(self, cell):\n"
         "    if cell.facts['seed'] == 0: raise ZeroDivisionError('on purpose')\n"
@@ -151,7 +151,7 @@ def test_a_full_disk_ends_the_run_and_keeps_what_was_done(small: Path, undisturb
     full = "raise OSError(28, 'No space left on device')"
     script = tmp_path / "worker.py"
     script.write_text(
-        "from bl_neuro.experiment.running import worker; from bl_neuro.experiment.keeping import store\n"
+        "from bl_neuro.experiment.running import worker; from bl_neuro.experiment import store\n"
         "real = store.write_text\n"
         "def write(path, text):\n"
         f"    if len(list(path.parent.parent.glob('cells/*.json'))) >= 5: {full}\n"
@@ -162,13 +162,13 @@ def test_a_full_disk_ends_the_run_and_keeps_what_was_done(small: Path, undisturb
     out = tmp_path / "out"
     with pytest.raises(ReportError, match=r"No space left on device.*all before it is kept"):
         Audit.of(str(small), out).run(worker=[sys.executable, str(script)])
-    assert len(Audit.of(str(small), out).standing().finished) == 5
+    assert len(Audit.of(str(small), out).state().finished) == 5
     assert contents(out).items() <= contents(undisturbed).items()
 
 
 def test_a_folder_that_cannot_be_written_to_is_refused(small: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ReportError, match="expected a folder that can be written to"):
+    with pytest.raises(ReportError, match="expected a writable folder"):
         Audit.of(str(small), tmp_path / "file" / "out").run()
 
 
@@ -183,7 +183,7 @@ def test_a_changed_definition_runs_what_it_changes(small: Path, undisturbed: Pat
         file = tmp_path / "changed.toml"
         file.write_text(small.read_text().replace(old, new))
         assert file.read_text() != small.read_text()
-        return [cell.kind for cell in Audit.of(str(file), undisturbed).standing().waiting]
+        return [cell.kind for cell in Audit.of(str(file), undisturbed).state().waiting]
 
     assert waiting('name = "small"', 'name = "smaller"\nmargin = 0.2') == []
     assert waiting("iterations = 2", "iterations = 3") == ["attack", "judgement"] * 2

@@ -1,0 +1,135 @@
+"""What `attack_network` attacks: a network on a substrate, or a black box that may be behind an endpoint."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bl_neuro.access import BlackBox, Reveals, WhiteBox, response_classes
+from bl_neuro.attacks import AnnBox, Attack, Inversions
+from bl_neuro.backends import Target, open_target
+from bl_neuro.errors import InputError, NotRevealed
+from bl_neuro.model_file import load
+from bl_neuro.network import Network
+from bl_neuro.remote import RemoteBlackBox
+
+TOKEN = "BL_NEURO_TOKEN"
+"""The environment variable with the token of an endpoint."""
+AttackedModel = Network | BlackBox | str | Path
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network, or a black box where only that is known. name: its path or URL, None of an object."""
+
+    network: Network | None
+    box: BlackBox | None
+    name: str | None
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one frame of input."""
+        return self._view.input_shape
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return self._view.classes
+
+    @property
+    def _view(self) -> Network | BlackBox:
+        view = self.network if self.network is not None else self.box
+        if view is None:
+            raise InputError("model: expected a network or a black box, found nothing")
+        return view
+
+
+@contextmanager
+def opened_subject(model: AttackedModel, reveals: Reveals | None, budget: int | None) -> Iterator[Subject]:
+    """The network in a file, the endpoint at a URL, or the object as it is; an endpoint is closed in the end."""
+    if isinstance(model, Network):
+        yield Subject(model, None, None)
+    elif isinstance(model, BlackBox):
+        yield Subject(None, model, None)
+    elif isinstance(model, str) and model.startswith(("http://", "https://")):
+        with RemoteBlackBox(model, os.environ.get(TOKEN), reveals, budget) as box:
+            yield Subject(None, box, model)
+    elif isinstance(model, (str, Path)):
+        yield Subject(load(model), None, str(model))
+    else:
+        raise InputError(
+            f"model: expected a Network, a model file, the URL of an endpoint or a BlackBox, "
+            f"found {type(model).__name__}"
+        )
+
+
+class OpenedTarget:
+    """The boxes of a subject, see `TargetView`. Substrates are opened when a box needs them, until `stack` closes.
+
+    substrate: where the network runs. reveals, budget: of the black box. twin: the substrate of the attacker's copy.
+    """
+
+    def __init__(
+        self,
+        subject: Subject,
+        attack: Attack[Any],
+        stack: ExitStack,
+        *,
+        substrate: str,
+        reveals: Reveals,
+        budget: int | None,
+        twin: str,
+    ) -> None:
+        self._subject, self._attack, self._stack = subject, attack, stack
+        self._substrate, self._reveals, self._budget, self._twin = substrate, reveals, budget, twin
+        self._target: Target | None = None
+
+    def white_box(self) -> WhiteBox:
+        """See `TargetView.white_box`."""
+        return WhiteBox(self._opened())
+
+    def black_box(self) -> BlackBox:
+        """See `TargetView.black_box`."""
+        return self._subject.box or BlackBox(self._opened(), self._reveals, self._budget)
+
+    def twin(self) -> WhiteBox:
+        """See `TargetView.twin`."""
+        return WhiteBox(self._stack.enter_context(open_target(self._network(), self._twin)))
+
+    def ann_box(self) -> AnnBox:
+        """See `TargetView.ann_box`."""
+        raise InputError(
+            f"attack {self._attack.name}: takes a network that does not spike, as a bl_neuro.attacks.AnnBox, and this "
+            "one spikes; for spiking networks choose another attack"
+        )
+
+    def answers(self, inversions: Inversions) -> list[int | None] | None:
+        """The output that the target names for each inversion, None for silence.
+
+        None for all where it shows no label. An endpoint would count these queries, and is not asked: None too.
+        """
+        if self._subject.network is None:
+            return None
+        target = self._opened()
+        try:
+            outputs = response_classes(target.run(inversions.spikes), target.network.readout).tolist()
+        except NotRevealed:
+            return None
+        return [None if output < 0 else output for output in outputs]
+
+    def _opened(self) -> Target:
+        if self._target is None:
+            self._target = self._stack.enter_context(open_target(self._network(), self._substrate))
+        return self._target
+
+    def _network(self) -> Network:
+        if self._subject.network is None:
+            raise InputError(
+                f"attack {self._attack.name}: takes the network itself, and an endpoint answers queries only; choose a "
+                "black-box attack without a twin, such as v2"
+            )
+        return self._subject.network

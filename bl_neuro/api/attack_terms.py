@@ -1,0 +1,195 @@
+"""Which attack `attack_network` runs, with what settings and on what terms; what makes no sense is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bl_neuro.access import REVEALS, Reveals
+from bl_neuro.api.attack_target import Subject
+from bl_neuro.api.silent_outputs import need_spiking_outputs
+from bl_neuro.attacks import ATTACKS, Attack, Preset
+from bl_neuro.data.samples import Samples
+from bl_neuro.errors import InputError
+from bl_neuro.experiment.attack_choice import changed, make_attack, seeing_images, setting_path, setting_paths
+from bl_neuro.experiment.given_model import views
+
+TWIN = "snntorch"
+"""The substrate of the attacker's copy where none is named."""
+MOST_TRIED = 2_000
+"""Budgets that are tried when a larger one is proposed."""
+
+
+@dataclass(frozen=True)
+class AttackTerms:
+    """An attack, and what its attacker sees and may spend. named: whether it was chosen by its name.
+
+    preset, settings: those that made it. The others are as in `attack_network`.
+    """
+
+    attack: Attack[Any]
+    named: bool
+    preset: Preset | None
+    settings: dict[str, Any]
+    reveals: Reveals | None
+    budget: int | None
+    twin: str | None
+
+    @property
+    def asks(self) -> bool:
+        """Whether the attack queries a black box."""
+        return self.attack.access == "black_box"
+
+    @property
+    def twin_substrate(self) -> str | None:
+        """The substrate of the attacker's copy; None for an attack without one."""
+        return (self.twin or TWIN) if "twin" in self.attack.needs else None
+
+    @property
+    def image_shape(self) -> tuple[int, int] | None:
+        """Height and width of a flat input, as the settings state them."""
+        path = setting_path(self.attack, "image_shape")
+        if path is None:
+            return None
+        value: Any = self.attack
+        for name in path.split("."):
+            value = getattr(value, name)
+        sides: tuple[int, int] | None = value
+        return sides
+
+    def fitted(self, subject: Subject, data: Samples | None, classes: int) -> Attack[Any]:
+        """The attack for so many inversions of `subject`: within its budget, and knowing how inputs are images.
+
+        Raises:
+            InputError: the budget is too small, or a setting is about images and the inputs are none.
+        """
+        self._check_images(subject.input_shape)
+        attack = self.attack
+        if self.named:
+            attack = self._within(self._limit(subject, classes), classes)
+        if data is not None and self.named:
+            attack = seeing_images(attack, subject.input_shape, tuple(data.input_shape))
+        return attack
+
+    def shown(self, subject: Subject) -> Reveals:
+        """What a black box reveals: as asked for, or what the network shows that the attack can use."""
+        if subject.box is not None:
+            return subject.box.reveals  # type: ignore[return-value]  # the box checked it
+        if subject.network is None or not self.asks:
+            return "counts"
+        usual = [view for view in (*views(subject.network), *REVEALS) if view in self.attack.reveals]
+        reveals: Any = self.reveals or usual[0]
+        need_spiking_outputs(subject.network, reveals)
+        return reveals  # type: ignore[no-any-return]
+
+    def size_assumption(self, image_shape: tuple[int, int, int]) -> list[str]:
+        """What is assumed where a preset was made for images of another size."""
+        size = None if self.preset is None else self.preset.image_size
+        if size is None or size == image_shape[1:]:
+            return []
+        return [f"what suits images of {size[0]} x {size[1]} pixels suits these of {image_shape[1]} x {image_shape[2]}"]
+
+    def _limit(self, subject: Subject, classes: int) -> int | None:
+        """The queries to share out; None where the settings decide."""
+        left = None if subject.box is None else subject.box.budget
+        planned = self.attack.planned_queries(classes)
+        if self.budget is None and (left is None or (planned is not None and planned <= left)):
+            return None
+        return min(limit for limit in (self.budget, left) if limit is not None)
+
+    def _within(self, budget: int | None, classes: int) -> Attack[Any]:
+        """The attack within a budget; settings that were given stay as they are."""
+        if budget is None:
+            return self.attack
+        attack = self._shared_out(budget, classes)
+        planned = attack.planned_queries(classes)
+        if planned is None or planned <= budget:
+            return attack
+        for enough in range(budget + 1, budget + MOST_TRIED):
+            needed = self._shared_out(enough, classes).planned_queries(classes)
+            if needed is not None and needed <= enough:
+                planned = enough
+                break
+        raise InputError(
+            f"budget: {budget} queries are too few for attack {attack.name} on {classes} classes; it needs at least "
+            f"{planned}"
+        )
+
+    def _shared_out(self, budget: int, classes: int) -> Attack[Any]:
+        shared: Attack[Any] = changed(self.attack.within(budget, classes), self.settings)
+        return shared
+
+    def _check_images(self, input_shape: tuple[int, ...]) -> None:
+        if len(input_shape) == 3 and self._given("image_shape"):
+            raise InputError(f"image_shape: inputs {input_shape} are images already; leave it out")
+        if len(input_shape) == 3 or self.image_shape is not None:
+            return
+        for name in ("window", "blur"):
+            if self._given(name):
+                raise InputError(f"{name}: inputs {input_shape} are no images; say how they lie with image_shape")
+
+    def _given(self, name: str) -> bool:
+        path = setting_path(self.attack, name)
+        return path is not None and bool(self.settings.get(path))
+
+
+def attack_terms(
+    attack: str | Attack[Any],
+    preset: str | None,
+    settings: Mapping[str, Any] | None,
+    reveals: Reveals | None,
+    budget: int | None,
+    twin: str | None,
+) -> AttackTerms:
+    """The terms of an attack, checked as far as they do not depend on the network.
+
+    Raises:
+        InputError: a name, a setting or a term is unknown, or has no meaning for this attack.
+    """
+    if isinstance(attack, Attack):
+        if preset is not None or settings:
+            raise InputError("preset, settings: an attack object has its settings already; leave them out")
+        terms = AttackTerms(attack, False, None, {}, reveals, budget, twin)
+    else:
+        kind = ATTACKS.find(attack)
+        chosen = None if preset is None else _preset(kind, attack, preset)
+        made = make_attack(attack) if chosen is None else chosen.make()
+        given = dict(settings or {})
+        unknown = [path for path in given if path not in setting_paths(made)]
+        if unknown:
+            known = ", ".join(setting_paths(made)) or "none"
+            raise InputError(f"settings: expected some of {attack}'s ({known}), found {', '.join(unknown)}")
+        terms = AttackTerms(changed(made, given), True, chosen, given, reveals, budget, twin)
+    _check(terms)
+    return terms
+
+
+def _preset(kind: type[Attack[Any]], attack: str, name: str) -> Preset:
+    """A preset by its name, with or without "for_"."""
+    presets = kind.presets()
+    for known in (name, f"for_{name}"):
+        if known in presets:
+            return presets[known]
+    short = ", ".join(known.removeprefix("for_") for known in presets)
+    raise InputError(
+        f"preset: expected one of {attack}'s ({short}), found {name!r}"
+        if presets
+        else f"preset: attack {attack} has none; leave it out"
+    )
+
+
+def _check(terms: AttackTerms) -> None:
+    attack = terms.attack
+    if terms.reveals is not None and terms.reveals not in REVEALS:
+        raise InputError(f"reveals: expected one of {', '.join(REVEALS)}, found {terms.reveals!r}")
+    if terms.budget is not None and terms.budget < 1:
+        raise InputError(f"budget: expected at least 1 query, found {terms.budget}")
+    for name, value in (("reveals", terms.reveals), ("budget", terms.budget)):
+        if not terms.asks and value is not None:
+            raise InputError(f"{name}: attack {attack.name} has the gradients and asks no queries; leave it out")
+    if terms.reveals is not None and terms.reveals not in attack.reveals:
+        usable = ", ".join(attack.reveals)
+        raise InputError(f"reveals: expected what attack {attack.name} can use ({usable}), found {terms.reveals!r}")
+    if terms.twin is not None and "twin" not in attack.needs:
+        raise InputError(f"twin: attack {attack.name} needs no copy of the network; leave it out")

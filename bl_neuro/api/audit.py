@@ -1,0 +1,143 @@
+"""Running audits: of an experiment, and of a model that somebody else made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bl_neuro.api.model import Model, ModelData, prepare_model_audit
+from bl_neuro.api.progress import AuditProgress, audit_progress
+from bl_neuro.api.result import AuditResult
+from bl_neuro.experiment.comparison import read_results
+from bl_neuro.experiment.definition import Experiment
+from bl_neuro.experiment.session import Audit
+from bl_neuro.report import write_report
+
+
+def audit(
+    experiment: str | Path | Experiment,
+    out: str | Path | None = None,
+    *,
+    jobs: int = 1,
+    scheduler: str | None = None,
+    root: str | Path | None = None,
+    progress: AuditProgress = "auto",
+) -> AuditResult:
+    """Runs an experiment and reports on it: how much targets leak, and whether their substrate changes that.
+
+        bl.audit("demo")
+        bl.audit("mine.toml", out="runs/mine", jobs=2)
+        bl.audit(bl.Experiment(name="mine", dataset="digits", seeds=4, substrates=["loihi"], attacks=["v1"]))
+
+    Cells that are done are not run again, so that an audit that was interrupted goes on where it ended.
+
+    experiment: the name of a shipped experiment, the path of a TOML file, or an `Experiment`. out: the folder of its
+    results, runs/NAME by default. jobs: worker processes. scheduler: tcp://HOST:PORT of a Dask scheduler whose workers
+    run the cells, or "local". root: the folder of downloaded data, BL_NEURO_DATA by default. progress: "auto", a bar on
+    a terminal; a function that is called with a `RunState` after each cell; or None.
+
+    Raises:
+        ExperimentError: the experiment is missing or not valid; `problems` lists every problem. DataError,
+            ModelFileError: its data or its model is missing or damaged. ReportError: results cannot be written, or
+            another run is using the folder. SubstrateFailed: workers do not start.
+    """
+    prepared = Audit.of(experiment, _path(out), _path(root))
+    return run_audit(prepared, jobs=jobs, scheduler=scheduler, progress=progress)
+
+
+def audit_model(
+    model: Model,
+    data: ModelData,
+    out: str | Path | None = None,
+    *,
+    jobs: int = 1,
+    scheduler: str | None = None,
+    root: str | Path | None = None,
+    progress: AuditProgress = "auto",
+    queries: int | None = None,
+    restarts: int = 5,
+    substrates: Sequence[str] | None = None,
+    lava: bool = True,
+    trained_on: str | Path | Sequence[int] | None = None,
+    steps: int | None = None,
+    encoder: str | None = None,
+    input_range: Sequence[float] | None = None,
+    readout: str | None = None,
+    class_map: Sequence[int] | None = None,
+    layers: int | None = None,
+    input_shape: Sequence[int] | None = None,
+    convention: str | None = None,
+    dt: float | None = None,
+    reset: str | None = None,
+) -> AuditResult:
+    """Audits a model: attacks it with v1 and v2, judged by evaluators that are trained on `data`.
+
+        bl.audit_model("exported.net", "mnist", trained_on="train")
+        bl.audit_model(network, bl.data.load_dataset("mine.npz"), out="runs/mine", queries=640)
+
+    model: a `Network`, a module of snnTorch, Norse or SLAYER, or the path of a .safetensors, .net or .nir file. A
+    network or a module is written to `out` first. data: what the model tells apart: the name of a dataset, the path of
+    an .npz file or of a folder of images a class, or a dataset object. trained_on: the samples of it that the model was
+    trained on, which evaluators then avoid: "train" for the official training part, their indices, or a file of them.
+
+    out, jobs, scheduler, root, progress: as in `audit`. queries: of v2, for each class. restarts: inversions of each
+    class. substrates: `loihi` by default. lava: whether the model is also verified and replayed on Lava's own
+    simulator, where that is installed. How samples become inputs is recognised on the data, where steps, encoder
+    ("rate", "held", "direct"), input_range, readout ("spikes", "membrane") and class_map (the class of each output) do
+    not say it. layers, input_shape, convention, dt, reset: of a file, as `bl_neuro.load` takes them.
+
+    Raises:
+        InputError, ExperimentError, DataError, ModelFileError: the model, the data, or both together cannot be
+            audited. Otherwise as `audit`.
+    """
+    prepared, _ = prepare_model_audit(
+        model,
+        data,
+        _path(out),
+        _path(root),
+        queries=queries,
+        restarts=restarts,
+        substrates=substrates,
+        lava=lava,
+        trained_on=trained_on,
+        steps=steps,
+        encoder=encoder,
+        input_range=input_range,
+        readout=readout,
+        class_map=class_map,
+        layers=layers,
+        input_shape=input_shape,
+        convention=convention,
+        dt=dt,
+        reset=reset,
+    )
+    return run_audit(prepared, jobs=jobs, scheduler=scheduler, progress=progress)
+
+
+def run_audit(
+    prepared: Audit, *, jobs: int = 1, scheduler: str | None = None, progress: AuditProgress = "auto", **options: Any
+) -> AuditResult:
+    """Runs the cells of a prepared audit, and writes results.json, report.html and summary.md into its folder."""
+    with prepared.store.locked():
+        with audit_progress(prepared, progress) as on_change:
+            state = prepared.run(jobs, on_change, scheduler, **options)
+        findings, pictures = prepared.findings(), prepared.pictures()
+        write_report(findings, pictures, prepared.store.folder)
+    return AuditResult(
+        findings, prepared.store.folder, tuple(state.failed), len(state.left_out), tuple(state.torn), pictures
+    )
+
+
+def load_audit(folder: str | Path) -> AuditResult:
+    """The audit in a folder of results, or in its `results.json`, as it was written.
+
+    Raises:
+        ReportError: there is none, or it is damaged.
+    """
+    path = Path(folder).expanduser()
+    return AuditResult(read_results(path), path if path.is_dir() else path.parent)
+
+
+def _path(path: str | Path | None) -> Path | None:
+    return None if path is None else Path(path).expanduser()

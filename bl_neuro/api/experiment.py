@@ -1,0 +1,142 @@
+"""An experiment that is written in Python, checked as a file is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from bl_neuro.access import Reveals
+from bl_neuro.attacks import Attack
+from bl_neuro.attacks.registry import ATTACKS
+from bl_neuro.errors import InputError
+from bl_neuro.experiment import definition
+from bl_neuro.experiment.attack_choice import attack_problems
+from bl_neuro.experiment.experiment_file import experiment_from
+
+AttackLike = str | Attack[Any] | Mapping[str, Any]
+Table = Mapping[str, Any]
+
+
+class Experiment(definition.Experiment):
+    """What an audit runs: targets, substrates, attacks and evaluators. The same as an experiment's TOML file.
+
+        experiment = bl.Experiment(
+            name="mine",
+            dataset="digits",
+            seeds=4,
+            substrates=["snntorch", "loihi"],
+            attacks=["v1", bl.BrainLeaksV2(queries=640, window=3.0)],
+            evaluators=["conv"],
+        )
+        audit = bl.audit(experiment)
+
+    name: what results and the default folder are called. dataset: a name, the path of an .npz file or of a folder of
+    images a class, or a table as in a file. substrates: where targets are deployed. attacks: names, attack objects, or
+    tables. evaluators: kinds, or tables. seeds: how many targets are trained, or a list of their seeds. reveals: what
+    black boxes show to attacks that do not say. restarts: how often each attack runs on each target. Everything else
+    is a table of an experiment's file, or a list of such tables.
+
+    Raises:
+        ExperimentError: the experiment is not valid; `problems` lists every problem.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        dataset: str | Path | Table,
+        substrates: Sequence[str],
+        attacks: Sequence[AttackLike],
+        evaluators: Sequence[str | Table] = ("conv",),
+        seeds: int | Sequence[int] | None = None,
+        reveals: Sequence[Reveals] = ("counts",),
+        restarts: int = 1,
+        description: str = "",
+        steps: int | None = None,
+        classes: Sequence[int] | None = None,
+        margin: float = 0.1,
+        skip_missing: bool = False,
+        target: Table | None = None,
+        model: Table | None = None,
+        verify: Sequence[str] | None = None,
+        controls: Sequence[str | Table] = (),
+        replays: Sequence[Table] = (),
+        ladder: Table | None = None,
+        mitigations: Sequence[Table] = (),
+        endpoints: Sequence[Table] = (),
+    ) -> None:
+        document = {
+            "name": name,
+            "dataset": _plain(dataset) if isinstance(dataset, Mapping) else {"name": str(dataset)},
+            "substrates": _plain(substrates),
+            "attacks": [_attack_table(attack, reveals) for attack in attacks],
+            "evaluators": [_with_kind(evaluator) for evaluator in evaluators],
+            "seeds": _plain(seeds),
+            "restarts": restarts,
+            "description": description,
+            "steps": steps,
+            "classes": _plain(classes),
+            "margin": margin,
+            "skip_missing": skip_missing,
+            "target": _plain(target),
+            "model": _plain(model),
+            "verify": _plain(verify),
+            "controls": [_with_kind(control) for control in controls],
+            "replays": _plain(replays),
+            "ladder": _plain(ladder),
+            "mitigations": _plain(mitigations),
+            "endpoints": _plain(endpoints),
+        }
+        stated = {key: value for key, value in document.items() if value is not None and value != []}
+        super().__init__(**_values(experiment_from(stated)))
+
+
+def _values(experiment: definition.Experiment) -> dict[str, Any]:
+    return {name: getattr(experiment, name) for name in type(experiment).model_fields}
+
+
+def _plain(value: Any) -> Any:
+    """`value` as a TOML file would hold it: dictionaries, lists, and values as they are."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        return [_plain(part) for part in value]
+    return value
+
+
+def _with_kind(part: str | Table) -> Any:
+    return {"kind": part} if isinstance(part, str) else _plain(part)
+
+
+def _attack_table(attack: AttackLike, reveals: Sequence[str]) -> Any:
+    """One of `[[attacks]]`; a black-box attack that does not say what it is shown is shown `reveals`."""
+    if isinstance(attack, Attack):
+        table = attack_table(attack)
+    else:
+        table = {"attack": attack} if isinstance(attack, str) else _plain(attack)
+    if not isinstance(table, dict) or "reveals" in table or table.get("attack") not in ATTACKS:
+        return table
+    return table if ATTACKS.find(table["attack"]).access != "black_box" else {**table, "reveals": list(reveals)}
+
+
+def attack_table(attack: Attack[Any]) -> dict[str, Any]:
+    """The name, preset and settings that make `attack` again.
+
+    Raises:
+        InputError: no file can state it: it is no registered attack, or has a setting that only a preset sets.
+    """
+    name = attack.name
+    if name not in ATTACKS or type(attack) is not ATTACKS.find(name) or not is_dataclass(attack):
+        raise InputError(f"attacks: expected one of {', '.join(ATTACKS)}, found {attack!r}")
+    tables = []
+    for preset, made in {None: type(attack), **{name: each.make for name, each in attack.presets().items()}}.items():
+        base = made()
+        changed = [field.name for field in fields(attack) if getattr(attack, field.name) != getattr(base, field.name)]
+        settings = {field: _plain(attack.settings()[field]) for field in changed}
+        if not attack_problems(name, preset, settings):
+            tables.append({"attack": name, **({"preset": preset} if preset else {}), "settings": settings})
+    if not tables:
+        raise InputError(f"attacks: {attack!r} has a setting that an experiment cannot state; start from a preset")
+    return min(tables, key=lambda table: len(table["settings"]))

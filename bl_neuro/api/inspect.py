@@ -1,0 +1,162 @@
+"""What is in a model, what Loihi makes of it, and which substrates can hold it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bl_neuro.backends import available_substrates, find_backend, missing_reason
+from bl_neuro.deploy.loihi_limits import state_bound
+from bl_neuro.deploy.loihi_weights import survives_encoding
+from bl_neuro.deploy.quantize import FixedPointLayer, quantization_problems, quantize
+from bl_neuro.errors import PluginError
+from bl_neuro.layers import SPIKING, Conv, Dense, Input, Layer
+from bl_neuro.model_file import load
+from bl_neuro.network import Network
+
+Range = list[float]
+"""The least and the greatest value."""
+
+
+@dataclass(frozen=True)
+class LoihiLayer:
+    """The integers of a layer on Loihi, and how close they are to its limits.
+
+    weight_exact: whether Loihi's 8-bit encoding keeps every weight. Bounds of states are None where nothing bounds
+    them; fits_24_bits: whether they stay within what Loihi holds.
+    """
+
+    layer: int
+    weight: list[int]
+    weight_exact: bool
+    current_decay: list[int]
+    voltage_decay: list[int]
+    threshold: int
+    bias: list[int]
+    current_bound: float | None
+    voltage_bound: float | None
+    fits_24_bits: bool
+
+
+@dataclass(frozen=True)
+class LoihiFacts:
+    """The layers on Loihi, or what keeps the network from it."""
+
+    problems: list[str]
+    layers: list[LoihiLayer]
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Whether a substrate can hold the network, whether it is installed, and every reason against it."""
+
+    holds: bool
+    installed: bool
+    problems: list[str]
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """A network in figures.
+
+    layers: kind, shape and ranges of each. substrates: by name, whether each can hold it.
+    """
+
+    fingerprint: str
+    arithmetic: str
+    input_kind: str
+    input_shape: list[int]
+    output_shape: list[int]
+    readout: str
+    parameters: int
+    neurons: int
+    bytes: int
+    layers: list[dict[str, Any]]
+    loihi: LoihiFacts
+    substrates: dict[str, Holder]
+
+
+def inspect(model: Network | str | Path) -> ModelFacts:
+    """The layers of a model, their ranges, Loihi's limits, and which substrates can hold it and why not.
+
+    Raises:
+        ModelFileError: the file cannot be read.
+    """
+    network = model if isinstance(model, Network) else load(model)
+    problems = quantization_problems(network)
+    neurons = sum(
+        math.prod(shape) for shape, layer in zip(network.shapes, network.layers) if isinstance(layer, SPIKING)
+    )
+    return ModelFacts(
+        fingerprint=network.fingerprint,
+        arithmetic=network.arithmetic,
+        input_kind=network.input_kind,
+        input_shape=list(network.input_shape),
+        output_shape=list(network.output_shape),
+        readout=network.readout,
+        parameters=network.parameters,
+        neurons=neurons,
+        bytes=sum(array.nbytes for array in network.arrays().values()),
+        layers=[
+            _layer_facts(number, layer, shape)
+            for number, (layer, shape) in enumerate(zip(network.layers, network.shapes))
+        ],
+        loihi=LoihiFacts(problems, [] if problems else [_on_loihi(layer) for layer in quantize(network).layers]),
+        substrates={name: _holder(network, name) for name in available_substrates()},
+    )
+
+
+def _layer_facts(index: int, layer: Layer, shape: tuple[int, ...]) -> dict[str, Any]:
+    """Kind, shape and ranges [least, greatest] of a layer's values."""
+    facts: dict[str, Any] = {"layer": index, "kind": str(layer), "shape": list(shape)}
+    if not isinstance(layer, SPIKING):
+        return facts
+    facts |= {"neurons": math.prod(shape), "reset": layer.neuron.reset, "weight": _range(layer.weight)}
+    if isinstance(layer, (Dense, Conv)):
+        facts |= {"weights": layer.weight.size, "weights_not_zero": int(np.count_nonzero(layer.weight))}
+    for name, values in layer.neuron.parameters().items():
+        facts[name] = _range(values)
+    if isinstance(layer, Input):
+        facts["input_bias"] = _range(layer.bias)
+    for name in ("delay", "recurrent"):
+        if getattr(layer, name, None) is not None:
+            facts[name] = _range(getattr(layer, name))
+    return facts
+
+
+def _range(values: Any) -> Range:
+    return [float(values.min()), float(values.max())]
+
+
+def _whole_range(values: Any) -> list[int]:
+    return [int(values.min()), int(values.max())]
+
+
+def _on_loihi(layer: FixedPointLayer) -> LoihiLayer:
+    bound = state_bound(layer)
+    return LoihiLayer(
+        layer=layer.index,
+        weight=_whole_range(layer.weight),
+        weight_exact=not isinstance(layer.source, Dense) or survives_encoding(layer.weight),
+        current_decay=_whole_range(layer.current_decay),
+        voltage_decay=_whole_range(layer.voltage_decay),
+        threshold=layer.threshold,
+        bias=[0, 0] if layer.bias is None else _whole_range(layer.bias),
+        current_bound=bound.current if math.isfinite(bound.current) else None,
+        voltage_bound=bound.voltage if math.isfinite(bound.voltage) else None,
+        fits_24_bits=bound.fits,
+    )
+
+
+def _holder(network: Network, name: str) -> Holder:
+    try:
+        backend = find_backend(name)
+    except PluginError as error:
+        return Holder(False, False, [str(error)])
+    missing = missing_reason(backend)
+    problems = backend.problems(network)
+    return Holder(not problems, missing is None, problems + ([missing] if missing else []))

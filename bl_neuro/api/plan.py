@@ -1,0 +1,132 @@
+"""What an audit would run, how much of it is done, and how long the rest takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bl_neuro.data.registry import dataset_source
+from bl_neuro.errors import DataError
+from bl_neuro.experiment.cells import Cell
+from bl_neuro.experiment.definition import Experiment
+from bl_neuro.experiment.findings.estimates import PowerFinding
+from bl_neuro.experiment.findings.power import power_findings
+from bl_neuro.experiment.findings.records import records
+from bl_neuro.experiment.missing_material import MissingMaterial
+from bl_neuro.experiment.plan import plan_cells
+from bl_neuro.experiment.running.runner import Costs, run_state
+from bl_neuro.experiment.session import Audit
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+COLUMNS = ("kind", "target", "substrate", "attack", "reveals")
+"""What the cells of one row of a plan share."""
+
+
+@dataclass(frozen=True)
+class PlanRow:
+    """Cells of one kind. seconds_left: for one process; None where no similar cell is finished."""
+
+    kind: str
+    target: str
+    substrate: str
+    attack: str
+    reveals: str
+    cells: int
+    done: int
+    seconds_left: float | None
+
+
+@dataclass(frozen=True, repr=False)
+class AuditPlan:
+    """The cells of an audit.
+
+    seconds_left: expected for one process, over the cells whose cost is known; unknown: how many others are left.
+    power: what differences between substrates this plan can find. damaged: results that will be made anew. not_run:
+    substrates that are left out, with the reason. missing_data: why the dataset is not here, where that is so; which
+    cells are done is then not known, and all of them are planned.
+    """
+
+    experiment: Experiment
+    rows: tuple[PlanRow, ...]
+    cells: int
+    done: int
+    seconds_left: float
+    unknown: int
+    power: tuple[PowerFinding, ...]
+    damaged: tuple[str, ...]
+    not_run: dict[str, str]
+    missing_data: str | None = None
+
+    @property
+    def table(self) -> DataFrame:
+        """The rows as a pandas table."""
+        from pandas import DataFrame
+
+        return DataFrame([vars(row) for row in self.rows], columns=[*COLUMNS, "cells", "done", "seconds_left"])
+
+    def __repr__(self) -> str:
+        unknown = f" and {self.unknown} cells of unknown cost" if self.unknown else ""
+        left = f"{self.seconds_left:.0f} s{unknown}"
+        return f"<AuditPlan of {self.experiment.name}: {self.done} of {self.cells} cells done, {left} left>"
+
+    def _repr_html_(self) -> str:
+        return str(self.table.to_html(index=False, border=0))
+
+
+def plan_audit(
+    experiment: str | Path | Experiment, out: str | Path | None = None, *, root: str | Path | None = None
+) -> AuditPlan:
+    """The plan of an audit, of which nothing is run and nothing is written. Arguments and errors as in `bl.audit`."""
+    folders = (None if path is None else Path(path).expanduser() for path in (out, root))
+    return plan_of(Audit.of(experiment, *folders))
+
+
+def plan_of(audit: Audit) -> AuditPlan:
+    """The plan of a prepared audit."""
+    planned, missing_data = _cells(audit)
+    state, costs = run_state(planned, audit.store), Costs(audit.store)
+    costs.add(cell for cell in planned if cell.address in state.finished)
+    groups: dict[tuple[str, ...], list[Cell]] = {}
+    for cell in planned:
+        groups.setdefault(_group(cell), []).append(cell)
+    rows = []
+    for group, cells in groups.items():
+        waiting = [cell for cell in cells if cell.address not in state.finished]
+        seconds, unknown = costs.total(waiting)
+        kind, target, substrate, attack, reveals = group
+        done, expected = len(cells) - len(waiting), None if unknown else seconds
+        rows.append(PlanRow(kind, target, substrate, attack, reveals, len(cells), done, expected))
+    seconds, unknown = costs.total(state.waiting)
+    power = power_findings(audit.runnable, planned, records(planned, audit.store))
+    return AuditPlan(
+        experiment=audit.experiment,
+        rows=tuple(rows),
+        cells=len(planned),
+        done=len(state.finished),
+        seconds_left=seconds,
+        unknown=unknown,
+        power=tuple(power),
+        damaged=tuple(state.torn),
+        not_run=audit.not_run,
+        missing_data=missing_data,
+    )
+
+
+def _cells(audit: Audit) -> tuple[list[Cell], str | None]:
+    """The cells, and why the dataset is not here; the cells are then planned from what is known of it."""
+    try:
+        return audit.cells, None
+    except DataError as error:
+        source = dataset_source(audit.experiment.dataset.name)
+        if audit.experiment.given or source is None or source.classes is None:
+            raise
+        return plan_cells(audit.runnable, MissingMaterial(audit.runnable, audit.place)), str(error)
+
+
+def _group(cell: Cell) -> tuple[str, ...]:
+    facts = cell.facts
+    target = ", ".join(str(facts[name]) for name in ("target", "rung", "mitigation") if facts.get(name) is not None)
+    return (cell.kind, target, *(str(facts.get(name, "")) for name in COLUMNS[2:]))

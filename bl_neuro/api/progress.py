@@ -1,0 +1,78 @@
+"""Progress on a terminal's standard error, and its absence anywhere else."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from bl_neuro.experiment.running.runner import Costs, OnChange, RunState
+from bl_neuro.experiment.session import Audit
+
+AuditProgress = Literal["auto"] | OnChange | None
+"""How a long call reports: "auto", bars where standard error is a terminal; a function; or None, not at all."""
+BAR_WIDTH = 24
+
+
+class ProgressBars:
+    """A bar for each stage of a long call."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def stage(self, name: str) -> Callable[[int, int], None]:
+        """Starts a stage, which ends the one before; the returned function takes (done, total)."""
+        for task in self._progress.tasks:
+            self._progress.update(task.id, completed=task.total or 1, total=task.total or 1)
+        task_id = self._progress.add_task(name, total=None)
+
+        def step(done: int, total: int) -> None:
+            self._progress.update(task_id, completed=done, total=total)
+
+        return step
+
+
+@contextmanager
+def progress_bars(shown: bool = True) -> Iterator[ProgressBars]:
+    """Progress bars on a terminal's standard error; silent where it is none, or where they are not to be shown."""
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=BAR_WIDTH), TimeElapsedColumn())
+    silent = not shown or not sys.stderr.isatty()
+    with Progress(*columns, console=Console(stderr=True), disable=silent) as progress:
+        yield ProgressBars(progress)
+
+
+@contextmanager
+def audit_progress(audit: Audit, progress: AuditProgress) -> Iterator[OnChange | None]:
+    """What a run calls after each cell: a bar of cells with the time left, the caller's function, or nothing."""
+    if progress != "auto" or not sys.stderr.isatty():
+        yield None if progress == "auto" else progress
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=BAR_WIDTH), TextColumn("{task.completed}"))
+    columns_of_time = (TextColumn("of {task.total}"), TimeElapsedColumn(), TextColumn("{task.fields[left]}"))
+    costs, known = Costs(audit.store), set[str]()
+    with Progress(*columns, *columns_of_time, console=Console(stderr=True)) as bars:
+        task = bars.add_task(audit.experiment.name, total=None, left="")
+
+        def update(state: RunState) -> None:
+            new = [cell for cell in audit.cells if cell.address in state.finished - known]
+            costs.add(new)
+            known.update(cell.address for cell in new)
+            seconds, unknown = costs.total(state.waiting)
+            time_left = f"{'more than ' if unknown else ''}{duration(seconds / state.capacity)} left"
+            failed = f"{time_left}, {len(state.failed)} failed"
+            bars.update(task, completed=len(state.finished), total=len(audit.cells), left=failed)
+
+        yield update
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds in words, such as "3 min 05 s"; "-" where they are not known."""
+    if seconds is None:
+        return "-"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s" if minutes else f"{rest} s"

@@ -1,0 +1,183 @@
+"""What an audit returns: its findings, its tables, its inversions and its report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bl_neuro.api import tables
+from bl_neuro.attacks import Inversions, load_inversions
+from bl_neuro.drawing import Picture, image_grid
+from bl_neuro.errors import InputError, ModelFileError
+from bl_neuro.experiment.findings.models import OWN, AuditCell, Findings
+from bl_neuro.experiment.findings.pictures import CellPictures
+from bl_neuro.experiment.running.runner import Failure
+from bl_neuro.experiment.store import Store
+from bl_neuro.report.answer import audit_answer
+from bl_neuro.report.page import REPORT
+from bl_neuro.report.thumbnails import is_ink
+from bl_neuro.report.words import view
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+MOST_SHOWN = 10
+"""Classes that `show` draws, and rows that are printed."""
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class AuditResult:
+    """An audit that was run.
+
+        audit = bl.audit("demo")
+        audit.rows                                   # a pandas table: attack accuracy by substrate and attack
+        audit.verdicts                               # a pandas table: the verdict on each pair of substrates
+        audit.inversion(attack="v2", substrate="loihi", label=3).show()
+        audit.report                                 # the path of report.html
+
+    findings: all of it, as `results.json` holds it. folder: where it lies. failures: cells that failed in this run.
+    left_out: how many cells were not run since they need a failed one. damaged: results that were made anew.
+    """
+
+    findings: Findings
+    folder: Path
+    failures: Sequence[Failure] = ()
+    left_out: int = 0
+    damaged: Sequence[str] = ()
+    pictures: CellPictures | None = None
+    """Class means and inversions; None of an audit that was loaded, where the dataset may not be at hand."""
+
+    @property
+    def report(self) -> Path:
+        """The path of the report, a page that opens in any browser."""
+        return self.folder / REPORT
+
+    @property
+    def complete(self) -> bool:
+        """Whether every cell of the experiment is done."""
+        return self.findings.cells.done == self.findings.cells.planned
+
+    @property
+    def answer(self) -> str:
+        """How much leaks, and whether the substrate changes that, in a few sentences."""
+        answer = audit_answer(self.findings)
+        return f"{answer.leakage}\n{answer.question} {answer.word}. {answer.lead}"
+
+    @cached_property
+    def rows(self) -> DataFrame:
+        """Leakage: a row for each attack on each substrate under each evaluator, with 95% intervals."""
+        return tables.rows_table(self.findings)
+
+    @cached_property
+    def verdicts(self) -> DataFrame:
+        """Differences: a row for each pair of substrates. difference, low and high are first less second."""
+        return tables.verdicts_table(self.findings)
+
+    @cached_property
+    def inversions_table(self) -> DataFrame:
+        """Every inversion: a row for each one under each evaluator."""
+        return tables.inversions_table(self.findings)
+
+    def inversion(
+        self,
+        attack: str,
+        substrate: str | None = None,
+        *,
+        reveals: str | None = None,
+        seed: int | None = None,
+        restart: int = 0,
+        label: int | None = None,
+        target: str | None = None,
+        rung: str | None = None,
+        mitigation: str | None = None,
+    ) -> Inversions:
+        """The inversions of one attack on one target; with `label`, the one of that class. A notebook shows them.
+
+        Of what is None, the first in the tables is taken: of substrates, of what black boxes reveal, and of the seeds
+        of targets. attack: its label in the tables. target: "trained" or "given" by default, or the kind of a control.
+        rung, mitigation: of the ladder of deployment, and what a deployment does against the attack.
+
+        Raises:
+            InputError: there is no such attack. ModelFileError: its file is gone or damaged.
+        """
+        wanted = {
+            "attack": attack, "substrate": substrate, "reveals": reveals, "seed": seed, "restart": restart,
+            "target": target,
+        }  # fmt: skip
+        for cell in self.findings.inversions:
+            stated = (value is None or getattr(cell, name) == value for name, value in wanted.items())
+            own = target is not None or cell.target in OWN
+            if all(stated) and own and (cell.rung, cell.mitigation) == (rung, mitigation):
+                return self._of_class(cell, label)
+        known = self.findings.inversions
+        attacks = ", ".join(dict.fromkeys(cell.attack for cell in known)) or "none"
+        substrates = ", ".join(dict.fromkeys(cell.substrate for cell in known)) or "none"
+        asked = ", ".join(f"{name} {value!r}" for name, value in wanted.items() if value is not None)
+        raise InputError(f"inversion: found none of {asked}; there are attacks {attacks} on substrates {substrates}")
+
+    def _of_class(self, cell: AuditCell, label: int | None) -> Inversions:
+        inversions = self._load(cell)
+        if label is None:
+            return inversions
+        if label not in cell.classes:
+            raise InputError(f"label: expected one of {cell.classes}, found {label}")
+        return inversions.select(cell.classes.index(label))
+
+    def show(self) -> Picture:
+        """The class means, and below them the first inversions of each attack on each substrate; a notebook shows it.
+
+        Raises:
+            InputError: no attack is done. ModelFileError: a file of inversions is gone or damaged.
+        """
+        labels = self.findings.dataset.inverted[:MOST_SHOWN]
+        shape = self.findings.dataset.shape
+        rows: dict[str, Any] = {}
+        if self.pictures is not None:
+            rows["class mean"] = self.pictures.class_means[labels]
+        for cell in self._first_cells():
+            images = self._load(cell).images[: len(labels)].double().numpy()
+            rows.setdefault(f"{view(cell.attack, cell.reveals)}, {cell.substrate}", images.reshape(-1, *shape))
+        if not rows:
+            raise InputError(f"{self.folder}: no attack is done, so there is nothing to show")
+        if shape[0] > 3:
+            rows = {name: images.mean(axis=1) for name, images in rows.items()}
+        ink = True if self.pictures is None else is_ink(np.asarray(self.pictures.class_means))
+        return image_grid(rows, [self.findings.dataset.class_names[label] for label in labels], ink=ink)
+
+    def _first_cells(self) -> list[AuditCell]:
+        """The first attack on the first target of each row that is no control."""
+        first: dict[tuple[str, str, str], AuditCell] = {}
+        for cell in self.findings.inversions:
+            if cell.target in OWN and cell.rung is None and cell.mitigation is None:
+                first.setdefault((cell.attack, cell.reveals, cell.substrate), cell)
+        return sorted(first.values(), key=lambda cell: (cell.attack, cell.reveals))
+
+    def _load(self, cell: AuditCell) -> Inversions:
+        result = Store(self.folder).read(cell.address)
+        if result is None or result.tensors is None:
+            raise ModelFileError(f"{self.folder}: the inversions of cell {cell.address} are gone; run the audit again")
+        return load_inversions(result.tensors)
+
+    def __repr__(self) -> str:
+        findings = self.findings
+        done, planned = findings.cells.done, findings.cells.planned
+        lines = [f"<AuditResult {findings.name}: {done} of {planned} cells, {self.folder}>", self.answer]
+        for row in findings.rows[:MOST_SHOWN]:
+            judged = row.evaluators.get(findings.judge)
+            accuracy = "not done" if judged is None else f"attack accuracy {judged.attack_accuracy.value:.2f}"
+            control = "" if row.target in OWN else f" ({row.target})"
+            lines.append(f"  {view(row.attack, row.reveals)} on {row.substrate}{control}: {accuracy}")
+        if len(findings.rows) > MOST_SHOWN:
+            lines.append(f"  and {len(findings.rows) - MOST_SHOWN} more rows")
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        columns = ["target", "substrate", "attack", "reveals", "evaluator", "attack_accuracy", "confidence"]
+        table = self.rows[columns].to_html(index=False, float_format=lambda value: f"{value:.2f}", border=0)
+        return f"<p><b>{escape(self.findings.name)}</b>: {escape(self.answer)}</p>{table}"

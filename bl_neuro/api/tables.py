@@ -1,0 +1,112 @@
+"""The findings of an audit as pandas tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bl_neuro.experiment.findings.estimates import Mean
+from bl_neuro.experiment.findings.models import Findings
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+ROW = ("target", "substrate", "attack", "reveals")
+ROW_COLUMNS = (
+    *ROW, "access", "evaluator", "seeds", "inversions", "attack_accuracy", "attack_accuracy_low",
+    "attack_accuracy_high", "confidence", "confidence_low", "confidence_high", "target_accuracy", "target_success",
+    "queries_per_class",
+)  # fmt: skip
+VERDICT_COLUMNS = (
+    "attack", "reveals", "evaluator", "measure", "first", "second", "verdict", "difference", "low", "high", "p",
+    "adjusted_p", "p_equivalent", "adjusted_p_equivalent", "margin", "seeds", "seeds_needed", "identical",
+)  # fmt: skip
+INVERSION_COLUMNS = (
+    *ROW, "seed", "restart", "rung", "mitigation", "class", "class_name", "evaluator", "hit", "confidence",
+    "target_answer", "queries", "status", "address",
+)  # fmt: skip
+
+
+def rows_table(findings: Findings) -> DataFrame:
+    """A row for each attack on each substrate under each evaluator: means over target seeds and 95% intervals."""
+    return _table(_row_values(findings), ROW_COLUMNS)
+
+
+def verdicts_table(findings: Findings) -> DataFrame:
+    """A row for each pair of substrates under one attack, evaluator and measure. difference: first less second."""
+    return _table(_verdict_values(findings), VERDICT_COLUMNS)
+
+
+def inversions_table(findings: Findings) -> DataFrame:
+    """A row for each inversion under each evaluator."""
+    return _table(_inversion_values(findings), INVERSION_COLUMNS)
+
+
+def _table(values: list[dict[str, Any]], columns: tuple[str, ...]) -> DataFrame:
+    from pandas import DataFrame
+
+    return DataFrame(values, columns=list(columns))
+
+
+def _row_values(findings: Findings) -> list[dict[str, Any]]:
+    values: list[dict[str, Any]] = []
+    for row in findings.rows:
+        facts = {name: getattr(row, name) for name in (*ROW, "access", "queries_per_class")}
+        facts["target_accuracy"] = None if row.target_accuracy is None else row.target_accuracy.value
+        facts["target_success"] = None if row.target_success is None else row.target_success.value
+        if not row.evaluators:
+            values.append({**facts, "seeds": 0, "inversions": 0})
+        for name, judged in row.evaluators.items():
+            accuracy = judged.attack_accuracy
+            values.append(
+                {
+                    **facts,
+                    "evaluator": name,
+                    "seeds": accuracy.seeds,
+                    "inversions": accuracy.n,
+                    **_interval("attack_accuracy", accuracy),
+                    **_interval("confidence", judged.confidence),
+                }
+            )
+    return values
+
+
+def _interval(name: str, estimate: Mean) -> dict[str, float | None]:
+    return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+
+
+def _verdict_values(findings: Findings) -> list[dict[str, Any]]:
+    return [
+        {
+            **{name: getattr(comparison, name) for name in ("attack", "reveals", "evaluator", "measure")},
+            "first": ", ".join(comparison.first),
+            "second": ", ".join(comparison.second),
+            "difference": comparison.verdict.difference.value,
+            "low": comparison.verdict.difference.low,
+            "high": comparison.verdict.difference.high,
+            "seeds": comparison.verdict.difference.seeds,
+            **{name: getattr(comparison.verdict, name) for name in ("verdict", "p", "adjusted_p", "p_equivalent")},
+            **{
+                name: getattr(comparison.verdict, name)
+                for name in ("adjusted_p_equivalent", "margin", "seeds_needed", "identical")
+            },
+        }
+        for comparison in findings.verdicts
+    ]
+
+
+def _inversion_values(findings: Findings) -> list[dict[str, Any]]:
+    values: list[dict[str, Any]] = []
+    names = findings.dataset.class_names
+    for cell in findings.inversions:
+        shared = {
+            name: getattr(cell, name)
+            for name in (*ROW, "seed", "restart", "rung", "mitigation", "queries", "status", "address")
+        }
+        for place, label in enumerate(cell.classes):
+            answer = None if cell.target_answers is None else cell.target_answers[place]
+            facts = {**shared, "class": label, "class_name": names[label], "target_answer": answer}
+            values += [
+                {**facts, "evaluator": name, "hit": judged.hits[place], "confidence": judged.confidence[place]}
+                for name, judged in cell.evaluators.items()
+            ] or [facts]
+    return values

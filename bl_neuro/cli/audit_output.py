@@ -1,0 +1,182 @@
+"""What `bl-neuro audit` prints: a plan, or the findings."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from bl_neuro.api.plan import COLUMNS, AuditPlan
+from bl_neuro.api.progress import duration
+from bl_neuro.api.result import AuditResult
+from bl_neuro.cli.audit_power import print_power
+from bl_neuro.cli.output import print_json, print_table, say
+from bl_neuro.experiment.findings.estimates import JudgedAttack, Mean
+from bl_neuro.experiment.findings.models import AuditRow, Findings
+from bl_neuro.report.words import verdict_line
+from bl_neuro.rounding import fixed
+
+FEW = 5
+"""Failures of one kind that are named."""
+ROW = ("target", "substrate", "attack", "reveals")
+
+
+def print_plan(plan: AuditPlan, jobs: int, as_json: bool) -> None:
+    """What is left to run, and how long it takes as far as similar cells are finished."""
+    if as_json:
+        print_json(
+            {
+                "experiment": plan.experiment.model_dump(),
+                "plan": [asdict(row) for row in plan.rows],
+                "power": [finding.model_dump(mode="json") for finding in plan.power],
+                "cells": plan.cells,
+                "done": plan.done,
+                "seconds_left": None if plan.unknown else plan.seconds_left,
+                "damaged": list(plan.damaged),
+                "not_run": plan.not_run,
+                "missing_data": plan.missing_data,
+            }
+        )
+        return
+    table = [
+        [*(getattr(row, name) for name in COLUMNS), str(row.cells), str(row.done), duration(row.seconds_left)]
+        for row in plan.rows
+    ]
+    print_table(f"{plan.experiment.name}: the cells", [*COLUMNS, "cells", "done", "time left"], table, len(COLUMNS))
+    _print_damaged(plan.damaged)
+    _print_not_run(plan.not_run)
+    if plan.missing_data is not None:
+        say(f"planned without its data, so which cells are done is not known: {plan.missing_data}")
+    left = duration(plan.seconds_left)
+    if plan.unknown:
+        left = f"at least {left} and {plan.unknown} cells of unknown cost"
+    say(f"\n{plan.done} of {plan.cells} cells are done; left for one process: {left}")
+    if jobs > 1:
+        say(f"With --jobs {jobs}, at best a part in {jobs} of that.")
+    print_power(plan.power, plan.experiment.margin)
+
+
+def print_result(result: AuditResult, as_json: bool) -> None:
+    """The findings; of each inversion and of courses, `results.json` says more."""
+    names = {"results": "results.json", "summary": "summary.md", "report": "report.html"}
+    if as_json:
+        print_json(
+            {
+                **result.findings.model_dump(mode="json", by_alias=True, exclude={"inversions", "curves"}),
+                **{kind: str(result.folder / name) for kind, name in names.items()},
+                "failures": [{"cell": failure.cell.said, "error": failure.error} for failure in result.failures],
+                "left_out": result.left_out,
+                "damaged": list(result.damaged),
+            }
+        )
+        return
+    findings = result.findings
+    _print_rows(findings)
+    if findings.overlap is not None:
+        say(findings.overlap.sentence)
+    _print_verdicts(result)
+    _print_replays(findings)
+    _print_verification(findings)
+    _print_not_run(findings.not_run)
+    _print_damaged(result.damaged)
+    _print_failures(result)
+    say(f"\n{findings.cells.done} of {findings.cells.planned} cells are done: {result.report}")
+
+
+def _print_rows(findings: Findings) -> None:
+    names = [evaluator.name for evaluator in findings.evaluators]
+    columns = ["target", "substrate", "attack", "reveals", "seeds", "n", "target acc.", "queries/class"]
+    columns += [f"attack acc. ({name})" for name in names] + [f"confidence ({names[0]})", "target success"]
+    table = [_row_cells(row, names) for row in findings.rows]
+    print_table(f"Means and 95% intervals over {findings.unit}s", columns, table, 4)
+    for evaluator in findings.evaluators:
+        if evaluator.accuracy is not None:
+            accuracy = fixed(evaluator.accuracy, 3)
+            say(f"evaluator {evaluator.name}: test accuracy {accuracy} on {evaluator.samples} samples")
+
+
+def _row_cells(row: AuditRow, names: Sequence[str]) -> list[str]:
+    judged = [row.evaluators.get(name) for name in names]
+    first = judged[0]
+    return [
+        *(getattr(row, name) for name in ROW),
+        *(["0", "0"] if first is None else [str(first.attack_accuracy.seeds), str(first.attack_accuracy.n)]),
+        "-" if row.target_accuracy is None else fixed(row.target_accuracy.value, 3),
+        "-" if row.queries_per_class is None else f"{row.queries_per_class:g}",
+        *(_interval(None if part is None else part.attack_accuracy) for part in judged),
+        _interval(None if first is None else first.confidence),
+        _interval(row.target_success),
+    ]
+
+
+def _interval(estimate: Mean | None) -> str:
+    if estimate is None:
+        return "-"
+    low, high = ("?" if end is None else fixed(end, 2) for end in (estimate.low, estimate.high))
+    return f"{fixed(estimate.value, 2)} [{low}, {high}]"
+
+
+def _print_verdicts(result: AuditResult) -> None:
+    """Of attack accuracy, under every evaluator; substrates that score the same are on one line."""
+    findings = result.findings
+    compared = [comparison for comparison in findings.verdicts if comparison.measure == "hit"]
+    say(f"\n{result.answer}")
+    if not compared and not findings.alike:
+        return
+    say(f"Attack accuracy, margin {100 * findings.margin:g} points:")
+    for alike in findings.alike:
+        expected = ", by construction" if findings.equal_by_construction(alike.substrates) else ""
+        say(f"  {_view(alike)}: {', '.join(alike.substrates)} score the same{expected}")
+    for comparison in compared:
+        pair = f"{'/'.join(comparison.first)} less {'/'.join(comparison.second)}"
+        say(f"  {_view(comparison)}: {pair}: {verdict_line(comparison.verdict, findings.unit)}")
+
+
+def _view(part: JudgedAttack) -> str:
+    return f"{part.attack}, {part.reveals}, {part.evaluator}"
+
+
+def _print_replays(findings: Findings) -> None:
+    """Whether a substrate did the same as another, to the last bit."""
+    for substrate, reference in findings.stands_for.items():
+        count = sum(replay.substrate == substrate for replay in findings.replays)
+        say(f"{substrate} stands for {reference}: {count} attacks ran again on it, the same to the last bit")
+    for replay in findings.replays:
+        if not replay.identical:
+            where = f"{replay.attack} on {replay.reveals}, seed {replay.seed}, restart {replay.restart}"
+            say(f"NOT THE SAME on {replay.substrate} and {replay.of}: {where}")
+
+
+def _print_verification(findings: Findings) -> None:
+    """Whether substrates that promise the same spikes kept it, layer by layer."""
+    for verification in findings.verification:
+        for pair in verification.pairs:
+            broken = pair.promised and not pair.exact
+            promise = "BROKEN PROMISE" if broken else "promised" if pair.promised else "no promise"
+            same = f"{pair.identical:,} of {pair.bins:,} bins of all layers, {pair.samples} samples"
+            say(f"verified, {promise}: {pair.substrate} and {pair.reference} spike alike in {same}")
+
+
+def _print_not_run(not_run: dict[str, str]) -> None:
+    for substrate, reason in not_run.items():
+        say(f"left out: {substrate}: {reason}")
+
+
+def _print_damaged(damaged: Sequence[str]) -> None:
+    for problem in damaged[:FEW]:
+        say(f"not counted as done: {problem}")
+    if len(damaged) > FEW:
+        say(f"and {len(damaged) - FEW} more")
+
+
+def _print_failures(result: AuditResult) -> None:
+    for error, count in Counter(failure.error for failure in result.failures).most_common():
+        cells: list[Any] = [failure.cell.said for failure in result.failures if failure.error == error]
+        say(f"\n{count} failed: {error}")
+        for cell in cells[:FEW]:
+            say(f"  {cell}")
+        if count > FEW:
+            say(f"  and {count - FEW} more")
+    if result.left_out:
+        say(f"{result.left_out} cells were left out, since what they are made from failed")

@@ -1,0 +1,69 @@
+"""Leaving out the substrates of an experiment whose framework is not installed, for `skip_missing = true`."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+
+from bl_neuro.backends import available_substrates, find_backend, missing_reason
+from bl_neuro.errors import ExperimentError
+from bl_neuro.experiment.definition import Experiment
+
+LEAST_VERIFIED = 2
+"""A verification compares at least so many substrates."""
+
+
+def missing_substrates(experiment: Experiment) -> dict[str, str]:
+    """The substrates that `experiment` names and that cannot run here, each with the reason."""
+    names = dict.fromkeys(
+        (
+            *experiment.substrates,
+            *(replay.substrate for replay in experiment.replays),
+            *(experiment.verify or ()),
+            *(attack.twin for attack in experiment.attacks if "twin" in attack.model_fields_set),
+        )
+    )
+    reasons = {name: missing_reason(find_backend(name)) for name in names if name in available_substrates()}
+    return {name: reason for name, reason in reasons.items() if reason is not None}
+
+
+def without_substrates(experiment: Experiment, missing: Container[str]) -> Experiment:
+    """`experiment` without every part that needs one of the substrates in `missing`.
+
+    Raises:
+        ExperimentError: nothing of it is left to run.
+    """
+    attacks = [
+        attack.model_copy(update={"substrates": _left(attack.substrates, missing)})
+        for attack in experiment.attacks
+        if _left(attack.substrates, missing) != []
+        and not ("twin" in attack.model_fields_set and attack.twin in missing)
+    ]
+    controls = [
+        control.model_copy(update={"substrates": _left(control.substrates, missing)})
+        for control in experiment.controls
+        if _left(control.substrates, missing) != []
+    ]
+    substrates = _left(experiment.substrates, missing) or []
+    if not substrates or not attacks:
+        raise ExperimentError(
+            f"{experiment.name}: none of its substrates ({', '.join(experiment.substrates)}) is installed; "
+            "see bl-neuro doctor"
+        )
+    ladder, verify = experiment.ladder, _left(experiment.verify, missing)
+    return experiment.model_copy(
+        update={
+            "substrates": substrates,
+            "attacks": attacks,
+            "controls": controls,
+            "replays": [
+                part for part in experiment.replays if part.substrate not in missing and part.of not in missing
+            ],
+            "verify": verify if verify is not None and len(verify) >= LEAST_VERIFIED else None,
+            "ladder": None if ladder is None or ladder.real in missing or ladder.loihi in missing else ladder,
+            "mitigations": [part for part in experiment.mitigations if part.substrate not in missing],
+        }
+    )
+
+
+def _left(names: Sequence[str] | None, missing: Container[str]) -> list[str] | None:
+    return None if names is None else [name for name in names if name not in missing]

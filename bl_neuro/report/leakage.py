@@ -1,0 +1,119 @@
+"""How much attacks get at all, in sentences: what every report leads with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bl_neuro.attacks.registry import attack_title
+from bl_neuro.experiment.findings.models import AuditRow, Findings
+from bl_neuro.report.words import SEEN, TARGETS, amount, chance_label, listed, percent_range, share_ends
+
+FEW = 3
+"""Substrates or views that a sentence names one by one."""
+
+
+def leakage_lead(results: Findings) -> str:
+    """What the first evaluator recognises of what an attacker gets, beside controls and chance."""
+    black, white = _rows(results, "black_box"), _rows(results, "white_box")
+    rows = black or white
+    if not rows:
+        return "No attack has been judged yet."
+    views = list(dict.fromkeys(row.reveals for row in rows))
+    recognised = f"gets pictures that the evaluator {results.judge} recognises as the intended class in"
+    if 1 < len(views) <= FEW:
+        by_view = [[row for row in rows if row.reveals == reveals] for reveals in views]
+        parts = [
+            f"{_accuracies(some, results.judge)} where it sees {SEEN.get(some[0].reveals, some[0].reveals)}"
+            for some in by_view
+        ]
+        who = f"An attacker who can only query {_subject(results)}{_queries(rows, ' and spends {} queries per class')}"
+        accuracies = listed([parts[0], *(part.replace(" of cases", "") for part in parts[1:])])
+    else:
+        who = _querying(results, black) if black else _with_gradients(results, white)
+        accuracies = _accuracies(rows, results.judge)
+    return f"{who} {recognised} {accuracies}, on {_substrates(results, rows)}. {_controls(results, rows)}"
+
+
+def leakage_lines(results: Findings) -> list[str]:
+    """What white-box attacks get where the lead is about black-box ones, and what other evaluators recognise."""
+    black, white = _rows(results, "black_box"), _rows(results, "white_box")
+    lines = []
+    if black and white:
+        lines.append(
+            f"{_with_gradients(results, white)} gets pictures that the evaluator {results.judge} recognises in "
+            f"{_accuracies(white, results.judge)}."
+        )
+    for evaluator in results.evaluators[1:]:
+        parts = [
+            f"{_accuracies(some, evaluator.name)} of what {whose} attacks get"
+            for some, whose in ((black, "black-box"), (white, "white-box"))
+            if any(evaluator.name in row.evaluators for row in some)
+        ]
+        if parts:
+            lines.append(f"The evaluator {evaluator.name} recognises {listed(parts)}.".replace(" of cases", ""))
+    return lines
+
+
+def _rows(results: Findings, access: str) -> list[AuditRow]:
+    return [row for row in results.own_rows if row.access == access and results.judge in row.evaluators]
+
+
+def _subject(results: Findings) -> str:
+    return "the model" if results.of_given_model else "the network"
+
+
+def _querying(results: Findings, rows: Sequence[AuditRow]) -> str:
+    views = list(dict.fromkeys(row.reveals for row in rows))
+    sees = f"one of {len(views)} views of its output ({listed(views, 'or')})"
+    if len(views) <= FEW:
+        sees = listed([SEEN.get(reveals, reveals) for reveals in views], "or")
+    queries = _queries(rows, " and spends {} queries per class")
+    return f"An attacker who can only query {_subject(results)}, sees {sees}{queries},"
+
+
+def _queries(rows: Sequence[AuditRow], form: str) -> str:
+    """How many queries per class the rows spent, in `form`; empty where that is not known."""
+    spent = sorted({row.queries_per_class for row in rows if row.queries_per_class is not None})
+    if not spent:
+        return ""
+    least, most = amount(spent[0]), amount(spent[-1])
+    return form.format(least if least == most else f"{least} to {most}")
+
+
+def _with_gradients(results: Findings, rows: Sequence[AuditRow]) -> str:
+    attacks = listed(list(dict.fromkeys(attack_title(row.attack) for row in rows)))
+    return f"An attacker with the gradient of {_subject(results)} ({attacks}, white box)"
+
+
+def _substrates(results: Findings, rows: Sequence[AuditRow]) -> str:
+    names = list(dict.fromkeys(row.substrate for row in rows))
+    return listed(names) if len(names) <= FEW else f"{len(names)} substrates"
+
+
+def _accuracies(rows: Sequence[AuditRow], evaluator: str) -> str:
+    """`90–95% of cases (95% intervals 77–100%)`, over all rows."""
+    means = [row.evaluators[evaluator].attack_accuracy for row in rows if evaluator in row.evaluators]
+    values = percent_range(min(mean.value for mean in means), max(mean.value for mean in means))
+    lows, highs = [mean.low for mean in means if mean.low is not None], [m.high for m in means if m.high is not None]
+    if not lows or not highs:
+        return f"{values} of cases"
+    same = len({share_ends(mean) for mean in means}) == 1
+    return f"{values} of cases (95% interval{'' if same else 's'} {percent_range(min(lows), max(highs))})"
+
+
+def _controls(results: Findings, rows: Sequence[AuditRow]) -> str:
+    """What the same attacks get of targets that learned no true label, and what guessing would."""
+    chance = f"guessing, {chance_label(results.dataset.chance)}."
+    attacks = {(row.attack, row.reveals) for row in rows}
+    controls = [
+        row
+        for row in results.rows
+        if not row.own and (row.attack, row.reveals) in attacks and results.judge in row.evaluators
+    ]
+    if not controls:
+        return chance[0].upper() + chance[1:].replace("uessing,", "uessing would reach")
+    kinds = listed(list(dict.fromkeys(TARGETS.get(row.target, row.target) for row in controls)))
+    reached = _accuracies(controls, results.judge).replace(" of cases", "")
+    attack = "The same attack" if len({(row.attack, row.reveals) for row in controls}) == 1 else "The same attacks"
+    verb = "reaches" if attack.endswith("attack") else "reach"
+    return f"{attack} on {kinds} {verb} {reached}; {chance}"

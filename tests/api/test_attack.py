@@ -1,0 +1,199 @@
+"""`attack_network`: what it recognises, assumes, refuses, returns and writes."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import bl_neuro as bl
+from bl_neuro.api.attack_result import ANIMATION, SHEET
+from bl_neuro.attacks import BrainLeaksV1, BrainLeaksV2, Status
+from bl_neuro.data import Dataset
+from bl_neuro.errors import EndpointUnavailable, InputError
+from bl_neuro.layers import Input
+from bl_neuro.testing.reference_target import ReferenceTarget, easy_images, easy_network
+
+STEPS = 5
+
+
+def attacked(attack: Any = "v1", **options: Any) -> Any:
+    return bl.attack_network(easy_images(), attack, **{"steps": STEPS, **options})
+
+
+def blocks() -> Dataset:
+    """Images of three classes, as `easy_images` and `current_network` tell them apart."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 3
+    images = np.zeros((60, 12))
+    for row, label in enumerate(labels):
+        images[row, 4 * label : 4 * label + 4] = 1
+    flips = rng.random(images.shape) < 0.05
+    pixels = (255 * np.abs(images - flips)).astype(np.uint8).reshape(60, 1, 3, 4)
+    return Dataset("blocks", "made here", pixels, labels, ("left", "middle", "right"))
+
+
+def current_network() -> bl.Network:
+    """Three classes, each of four inputs, that take pixels as currents from -1 to 1."""
+    own, neuron = np.kron(np.eye(3), np.ones((1, 4))), bl.CubaLIF(80, 1.0, 0.125)
+    layers: list[Any] = [Input(40, neuron, bias=40), bl.Dense(30 * own - 60 * (1 - own), neuron)]
+    return bl.Network((12,), layers, arithmetic="loihi")
+
+
+def test_returns_what_was_found_and_what_target_and_evaluator_make_of_it(tmp_path: Path) -> None:
+    result = attacked(classes=[2, 0, 2], seed=3, out=tmp_path)
+    assert result.inversions.classes.tolist() == [2, 0, 2]
+    assert result.answers == (2, 0, 2)
+    assert result.verdicts is None
+    assert result.images.shape == (3, *easy_images().input_shape)
+    assert result.facts["reveals"] == "gradient"
+    assert repr(result).startswith("<AttackResult: v1 on loihi, ")
+    assert "the target names the class of 3 of 3 inversions" in repr(result)
+    facts = json.loads((tmp_path / "attack.json").read_text())
+    assert facts == result.as_json
+    assert [row["target_answers"] for row in facts["inversions"]] == [2, 0, 2]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["attack.json", SHEET, "inversions.safetensors"]
+
+
+def test_an_object_is_run_with_the_settings_that_it_has() -> None:
+    attack = BrainLeaksV2(queries=12, warm_start=16, population=4)
+    result = attacked(attack, budget=1000)
+    assert result.facts["settings"] == attack.settings()
+    assert (result.facts["budget"], result.facts["queries"]) == (1000, 16 + 3 * 12)
+    with pytest.raises(InputError, match="an attack object has its settings already"):
+        attacked(BrainLeaksV1(), settings={"blur": 1.0})
+
+
+def test_a_budget_is_shared_out_unless_settings_say_otherwise() -> None:
+    assert attacked("v2", budget=100).facts["settings"]["queries"] == 16
+    kept = attacked("v2", budget=100, settings={"queries": 4}).facts
+    assert (kept["settings"]["queries"], kept["settings"]["warm_start"], kept["queries"]) == (4, 50, 62)
+
+
+def test_a_black_box_is_attacked_and_not_asked_any_further() -> None:
+    box = bl.BlackBox(ReferenceTarget(easy_network()), "label", 60)
+    result = bl.attack_network(box, "v2", steps=STEPS, budget=60)
+    assert (result.answers, result.facts["reveals"]) == (None, "label")
+    assert box.spent == result.inversions.queries <= 60
+    with pytest.raises(InputError, match="takes the network itself, and an endpoint answers queries only"):
+        bl.attack_network(box, "v1", steps=STEPS)
+    with pytest.raises(InputError, match="takes the network itself"):
+        bl.attack_network(box, "transfer", steps=STEPS)
+
+
+def test_a_loss_midway_keeps_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    box = bl.BlackBox(ReferenceTarget(easy_network()))
+    query = bl.BlackBox.query
+
+    def failing(self: bl.BlackBox, spikes: Any) -> Any:
+        if self.spent >= 40:
+            raise EndpointUnavailable("gone")
+        return query(self, spikes)
+
+    monkeypatch.setattr(bl.BlackBox, "query", failing)
+    settings = {"warm_start": 16, "population": 4}
+    result = bl.attack_network(box, "v2", steps=STEPS, settings=settings, out=tmp_path)
+    assert isinstance(result.error, EndpointUnavailable)
+    assert result.inversions.status is Status.STOPPED
+    assert "ended by EndpointUnavailable: gone" in repr(result)
+    assert json.loads((tmp_path / "attack.json").read_text())["queries"] == result.inversions.queries >= 40
+
+
+def test_inputs_are_recognised_on_a_dataset() -> None:
+    network = current_network()
+    silent = bl.attack_network(network, "v1", steps=STEPS)
+    assert silent.assumptions[0].startswith("pixels 0 and 1 are the input currents 0 and 1 (the file")
+    result = bl.attack_network(network, "v1", steps=STEPS, dataset=blocks())
+    assert result.facts["input_range"] == [-1.0, 1.0]
+    assert result.facts["recognised"]["accuracy"] >= 0.85
+    assert result.class_names == ("left", "middle", "right")
+    assert result.answers == (0, 1, 2)
+    assert [row["class_name"] for row in result.rows] == ["left", "middle", "right"]
+    assert result.image_shape == (1, 3, 4)
+    assert result.facts["settings"]["image_shape"] == (3, 4)
+    assert result.facts["recognition"].startswith("On blocks the network is right in ")
+    stated = bl.attack_network(network, "v1", steps=STEPS, input_range=(-1, 1))
+    assert stated.answers == (0, 1, 2)
+    assert stated.assumptions == ["pixels 0 and 1 are the input currents -1 and 1"]
+
+
+def test_outputs_in_another_order_are_named_by_their_classes() -> None:
+    own = np.kron(np.eye(3), np.ones((1, 4)))[[2, 0, 1]]
+    network = bl.Network((12,), [bl.Dense(own - 0.5 * (1 - own), bl.CubaLIF())])
+    result = bl.attack_network(network, "v1", steps=STEPS, dataset=blocks(), classes=[0, 2])
+    assert result.classes == (0, 2)
+    assert result.inversions.classes.tolist() == [1, 0]
+    assert result.answers == (0, 2)
+    lit = result.images[0].reshape(12)
+    assert lit[:4].mean() > lit[4:].mean()
+
+
+def test_a_network_of_another_dataset_is_said_to_be_one() -> None:
+    deaf = bl.Network((12,), [bl.Dense(np.ones((3, 12)) * [[1], [-1], [-1]], bl.CubaLIF())])
+    result = bl.attack_network(deaf, "v1", steps=STEPS, dataset=blocks())
+    assert "it does not seem to be trained on this dataset" in result.facts["recognition"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"attack": "v2", "reveals": "weights"}, "reveals: expected one of membrane"),
+        ({"attack": "v1", "reveals": "counts"}, "reveals: attack v1 has the gradients"),
+        ({"attack": "v2", "budget": 0}, "budget: expected at least 1 query"),
+        ({"attack": "v1", "twin": "norse"}, "twin: attack v1 needs no copy"),
+        ({"classes": [3]}, r"classes: expected whole numbers in 0\.\.2, found 3"),
+        ({"settings": {"blurr": 1.0}}, "settings: expected some of v1's .*, found blurr"),
+        ({"input_range": (0.0, 1.0)}, "input_range: only for a network with input neurons"),
+        ({"input_range": (0.0, 1.0, 2.0)}, "input_range: expected two values"),
+    ],
+)
+def test_what_has_no_meaning_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        attacked(**options)
+
+
+def test_what_cannot_be_attacked_is_refused() -> None:
+    with pytest.raises(InputError, match="model: expected a Network, a model file, the URL of an endpoint or a Black"):
+        bl.attack_network(3, "v1")  # type: ignore[arg-type]
+    one = bl.Network((4,), [bl.Dense(np.ones((1, 4)), bl.CubaLIF())])
+    with pytest.raises(InputError, match="this network has 1 output, and an attack needs at least two classes"):
+        bl.attack_network(one, "v1")
+
+
+def test_events_move(tmp_path: Path) -> None:
+    weight = np.random.default_rng(0).normal(size=(3, 32))
+    network = bl.Network((2, 4, 4), [bl.Flatten(), bl.Dense(weight, bl.CubaLIF())])
+    result = bl.attack_network(network, "v1", steps=STEPS, out=tmp_path)
+    assert (tmp_path / ANIMATION).read_bytes().startswith(b"GIF89a")
+    assert result.of_events
+    bl.attack_network(easy_images(), "v1", steps=STEPS, out=tmp_path, force=True)
+    assert not (tmp_path / ANIMATION).exists()
+    assert attacked("v1", preset="events").of_events
+
+
+def test_a_folder_that_holds_an_attack_is_kept(tmp_path: Path) -> None:
+    result = attacked(out=tmp_path)
+    with pytest.raises(InputError, match="holds an attack already"):
+        result.save(tmp_path)
+    assert result.save(tmp_path, force=True) == tmp_path
+    assert result.save(tmp_path / "copy") == tmp_path / "copy"
+
+
+@pytest.mark.lava
+@pytest.mark.data
+def test_lava_dl_s_own_mnist_network_is_inverted(needs: Any) -> None:
+    """It takes pixels from -1 to 1, which its file does not say."""
+    needs("lava")
+    files = [file for file in distribution("lava-dl").files or [] if file.name == "mnist.net"]
+    if not files:
+        pytest.skip("lava-dl is installed without its tests")
+    network = bl.load(Path(str(files[0].locate())))
+    try:
+        result = bl.attack_network(network, "v1", dataset="mnist")
+    except bl.DataError as error:
+        pytest.skip(str(error))
+    assert sum(answer == label for answer, label in zip(result.answers or (), result.classes)) >= 9

@@ -1,0 +1,79 @@
+"""DVS128 Gesture, from small files in its format."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bl_neuro import DataError
+from bl_neuro.data import load_dataset
+from bl_neuro.data.dvs_gesture import GESTURES
+
+pytestmark = pytest.mark.skipif(find_spec("tonic") is None, reason="tonic is not installed")
+
+
+def plain_gestures(root: Path, files: Any, labels: str) -> None:
+    (root / "DVSGesture").mkdir()
+    for name in ("1", "2", "10", "11"):
+        content = files.events(files.moving_dot(int(name), 128, polarity=int(name) % 2, pause=20_000))
+        (root / f"DVSGesture/{name}.bs2").write_bytes(content)
+    (root / "DVSGesture/labels.txt").write_text(labels)
+
+
+def test_gestures_in_plain_files(tmp_path: Path, files: Any) -> None:
+    plain_gestures(
+        tmp_path, files, "# file number name\n1.bs2 1 clap\n2.bs2 2 wave\n10.bs2 10 guitar\n11.bs2 11 other\n"
+    )
+    data: Any = load_dataset("dvs_gesture", tmp_path)
+    assert data.labels.tolist() == [0, 1, 9]
+    assert data.class_names == GESTURES
+    assert (data.input_shape, data.dt_s, data.held_out) == ((1, 128, 128), 0.05, None)
+    assert data.completeness == "subset: 3 of 1,219"
+    assert data.images.any(axis=(1, 2, 3)).all()  # whatever the polarity
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        ("1.bs2 1\n2.bs2 2\n", "found none for 10.bs2, 11.bs2"),
+        ("1.bs2 12\n", r"labels\.txt: expected a gesture 1\.\.11, found '12'"),
+        ("1.bs2 one\n", r"expected a gesture 1\.\.11, found 'one'"),
+        ("1.bs2\n", "expected '<file> <number of the gesture> <name>', found '1.bs2'"),
+    ],
+)
+def test_labels_that_are_none(tmp_path: Path, files: Any, labels: str, said: str) -> None:
+    plain_gestures(tmp_path, files, labels)
+    with pytest.raises(DataError, match=said):
+        load_dataset("dvs_gesture", tmp_path)
+
+
+def test_gestures_as_tonic_keeps_them(tmp_path: Path, files: Any) -> None:
+    for part, user in (("ibmGestureTrain", "user01_led"), ("ibmGestureTest", "user24_lab")):
+        folder = tmp_path / "DVSGesture" / part / user
+        folder.mkdir(parents=True)
+        for label in range(11):
+            events = np.array(files.moving_dot(label, 128, pause=20))[:, [0, 1, 3, 2]]
+            np.save(folder / f"{label}.npy", events)
+    data: Any = load_dataset("dvs_gesture", tmp_path)
+    assert sorted(data.labels.tolist()) == sorted([*range(10)] * 2)
+    assert data.held_out is not None
+    assert data.held_out.sum() == 10
+    assert data.completeness == "subset: 20 of 1,219"
+    (tmp_path / "DVSGesture/ibmGestureTest/user24_lab/12.npy").write_bytes(b"")
+    with pytest.raises(DataError, match=r"12\.npy: expected a gesture 0\.\.10, found '12'"):
+        load_dataset("dvs_gesture", tmp_path)
+
+
+def test_no_gestures(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"dvs_gesture: looked in .*DVSGesture, found no such folder\. Get it from"):
+        load_dataset("dvs_gesture", tmp_path)
+    (tmp_path / "DVSGesture").mkdir()
+    with pytest.raises(DataError, match=r"found no recordings\. Get it from"):
+        load_dataset("dvs_gesture", tmp_path)
+    (tmp_path / "DVSGesture/1.bs2").write_bytes(b"")
+    with pytest.raises(DataError, match=r"expected one labels\*\.txt for the \.bs2 files, found 0"):
+        load_dataset("dvs_gesture", tmp_path)

@@ -1,0 +1,78 @@
+"""N-MNIST, from small files in its format."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bl_neuro import DataError
+from bl_neuro.data import load_dataset, official_split
+
+pytestmark = pytest.mark.skipif(find_spec("tonic") is None, reason="tonic is not installed")
+
+
+def test_nmnist_in_its_folders(tmp_path: Path, files: Any) -> None:
+    files.nmnist(tmp_path, train=12, test=3)
+    told: list[tuple[int, int]] = []
+    data: Any = load_dataset(
+        "nmnist", tmp_path, cache=tmp_path / "cache", progress=lambda done, total: told.append((done, total))
+    )
+    assert told == [(done, 15) for done in range(1, 16)]
+    assert (data.input_shape, data.dt_s) == ((1, 34, 34), 0.003)
+    assert data.labels.tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 0, 1, 2]
+    assert data.held_out is not None
+    assert data.held_out.tolist() == [False] * 12 + [True] * 3
+    assert data.completeness == "subset: 15 of 70,000"
+    assert data.steps == 13  # the events left after denoising span 39 ms
+    first = data.frames_at(np.array([0]))[0, 0, 0]
+    assert np.argwhere(first).tolist() == [[row, column] for row in (0, 1) for column in range(3)]
+    assert official_split(data, 0).sizes() == {"target": 6, "evaluator": 6, "test": 3}
+
+
+def test_frames_are_kept_until_a_recording_changes(tmp_path: Path, files: Any) -> None:
+    files.nmnist(tmp_path)
+    made: list[int] = []
+
+    def load() -> Any:
+        return load_dataset(
+            "nmnist", tmp_path, cache=tmp_path / "cache", progress=lambda done, total: made.append(done)
+        )
+
+    first, again = load(), load()
+    assert np.array_equal(first.packed, again.packed)
+    assert len(made) == 15
+    (tmp_path / "NMNIST/Train/0/00001.bin").write_bytes(files.events(files.moving_dot(20, 34)))
+    assert not np.array_equal(load().packed[0], first.packed[0])
+    assert len(made) == 30
+
+
+def test_shorter_recordings_end_in_empty_frames(tmp_path: Path, files: Any) -> None:
+    for name, steps in (("0/00001.bin", 60), ("1/00002.bin", 30)):
+        path = tmp_path / "NMNIST/Train" / name
+        path.parent.mkdir(parents=True)
+        path.write_bytes(files.events(files.moving_dot(0, 34, steps=steps)))
+    data: Any = load_dataset("nmnist", tmp_path)
+    lively = data.frames_at(slice(None)).any(axis=(2, 3, 4))
+    assert data.held_out is None
+    assert lively.shape == (2, 19)
+    assert lively.sum(axis=1).tolist() == [19, 9]
+
+
+def test_nmnist_missing_or_damaged(tmp_path: Path, files: Any) -> None:
+    with pytest.raises(DataError, match=r"nmnist: looked in .*NMNIST, found no such folder\. Get it from https://"):
+        load_dataset("nmnist", tmp_path)
+    (tmp_path / "NMNIST/Train").mkdir(parents=True)
+    with pytest.raises(DataError, match="found no recordings"):
+        load_dataset("nmnist", tmp_path)
+    files.nmnist(tmp_path)
+    (tmp_path / "NMNIST/Test/1/00002.bin").write_bytes(b"12345678")
+    with pytest.raises(DataError, match=r"Test/1/00002\.bin: expected events of 5 bytes"):
+        load_dataset("nmnist", tmp_path)
+    (tmp_path / "NMNIST/Test/ten").mkdir()
+    (tmp_path / "NMNIST/Test/ten/00009.bin").write_bytes(b"")
+    with pytest.raises(DataError, match="expected a folder named after a digit, found 'ten'"):
+        load_dataset("nmnist", tmp_path)

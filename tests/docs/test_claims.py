@@ -1,0 +1,106 @@
+"""Claims of the texts: docs/results.md quotes the figures of the results, and false claims do not come back."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bl_neuro.experiment.findings.models import Findings
+from bl_neuro.rounding import fixed
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "results.md"
+TEXTS = [
+    *ROOT.glob("*.md"),
+    *ROOT.glob("docs/**/*.md"),
+    *ROOT.glob("results/**/*.md"),
+    *ROOT.glob("scripts/**/*.py"),
+    *ROOT.glob("bl_neuro/**/*.py"),
+    ROOT / "CITATION.cff",
+    ROOT / "pyproject.toml",
+]
+FALSE = {
+    "the authors' repository lists the notebook of spiking targets on faces": r"authors lost|figures[^.]*\bare lost\b"
+    r"|spiking figures were never published",
+    "arXiv 2502.05509 inverted spiking networks as black boxes before": r"\bfirst\b[^.]{0,40}\bblack[- ]box\b"
+    r"[^.]{0,60}\b(?:spiking|SNN)",
+    "membership is measured, and is not ruled out": r"(?:prototypes|recover)[^.]*\bnot\b[^.]*\bmembers of the training",
+    "there are five programs, and two arithmetics": r"\bfive substrates\b",
+}
+"""Why a claim is false, and what it looks like."""
+GRADIENTS_AND_ANSWERS = [("v1", "gradient"), ("v2", "scores"), ("v2", "counts"), ("v2", "label")]
+REAL = "snntorch"
+"""A substrate that computes in real numbers, which every comparison of the two arithmetics has first."""
+
+
+def words_of(path: Path) -> str:
+    """The text on one line, since a claim may be broken anywhere."""
+    return " ".join(path.read_text(encoding="utf-8").replace('"\n', "").split())
+
+
+def audit(name: str) -> Findings:
+    return Findings.from_json((ROOT / "results" / f"audit-{name}" / "results.json").read_text())
+
+
+def accuracies(results: Findings, judge: str) -> list[float]:
+    """Attack accuracy on trained targets under a judge, of every attack and substrate."""
+    rows = [row for row in results.rows if row.target == "trained"]
+    return [row.evaluators[judge].attack_accuracy.value for row in rows]
+
+
+@pytest.mark.parametrize("why", FALSE)
+def test_no_text_makes_a_false_claim(why: str) -> None:
+    pattern = re.compile(FALSE[why], re.IGNORECASE)
+    claims = {str(path.relative_to(ROOT)): match[0] for path in TEXTS if (match := pattern.search(words_of(path)))}
+    assert not claims, why
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        "spiking targets, whose figures the authors lost, 0.69",
+        "The authors' figures for spiking targets are lost.",
+        "the first black-box attack on spiking networks",
+        "What these attacks recover are prototypes of classes, not members of the training set.",
+        "v1 and v2 on five substrates",
+    ],
+)
+def test_false_claims_are_seen(claim: str) -> None:
+    assert any(re.search(pattern, claim, re.IGNORECASE) for pattern in FALSE.values())
+
+
+@pytest.mark.parametrize("text", ["README.md", "CITATION.cff", "bl_neuro/attacks/brainleaks_v2.py"])
+def test_the_earlier_black_box_attack_is_cited(text: str) -> None:
+    assert "2502.05509" in (ROOT / text).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["digits", "mnist"])
+def test_the_results_have_the_differences_of_the_audits(name: str) -> None:
+    """Real numbers less Loihi's integers, one comparison for each attack and what it is shown."""
+    differences = {
+        (compared.attack, compared.reveals): compared.verdict.difference
+        for compared in audit(name).verdicts
+        if (compared.evaluator, compared.measure) == ("conv", "hit") and REAL in compared.first
+    }
+    cells = []
+    for view in GRADIENTS_AND_ANSWERS:
+        difference = differences[view]
+        ends = (difference.value, difference.low, difference.high)
+        value, low, high = (fixed(100 * end, 1, "+") for end in ends if end is not None)
+        cells.append(f"{value} [{low}, {high}]")
+    assert f"| {' | '.join(cells)} |" in PAGE.read_text(encoding="utf-8")
+
+
+def test_the_results_have_what_each_judge_recognised() -> None:
+    ranges: dict[str, list[str]] = {"digits": [], "mnist": []}
+    for name, row in ranges.items():
+        for judge in ("conv", "spiking"):
+            values = accuracies(audit(name), judge)
+            low, high = min(values), max(values)
+            places = 1 if high > 0.995 else 0  # 99.5%, where 100% would say too much
+            row.append(f"{fixed(100 * low, 0)} to {fixed(100 * high, places)}%")
+    on_digits = "{} (convolutional evaluator) and {} (spiking evaluator) on digits".format(*ranges["digits"])
+    on_mnist = "{} and {} on MNIST".format(*ranges["mnist"])
+    assert f"{on_digits}, {on_mnist}" in words_of(PAGE)
