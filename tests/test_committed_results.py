@@ -98,6 +98,12 @@ def test_the_summary_of_an_audit_is_made_from_its_results(name: str) -> None:
 
 
 @AUDITS
+def test_results_of_an_audit_come_back_as_they_were(name: str) -> None:
+    text = (RESULTS / name / "results.json").read_text()
+    assert Findings.from_json(text).to_json() == text
+
+
+@AUDITS
 @NUDGES
 def test_the_summary_of_an_audit_does_not_hang_on_last_bits(name: str, nudge: float) -> None:
     results = json.loads((RESULTS / name / "results.json").read_text(), parse_float=lambda text: nudge * float(text))
