@@ -58,7 +58,7 @@ AUTHORS_ACCURACY: dict[str, tuple[float, float]] = {
 
 
 class Archive(NamedTuple):
-    """A file of the authors' inversions: what is inverted, the shape (K, T, C, H, W). draws: probabilities of spikes."""
+    """A file of the authors' inversions: what is inverted, its shape (K, T, C, H, W). draws: chances of spikes."""
 
     dataset: str
     attack: str
