@@ -15,7 +15,7 @@ from bl_neuro.neuron import CubaLIF, per_channel
 
 
 @dataclass(frozen=True)
-class Recording:
+class ReferenceRun:
     """Spikes and membrane potential (v before reset / threshold) of each spiking layer, (T, B, ...)."""
 
     layer_spikes: tuple[BoolArray, ...]
@@ -32,7 +32,7 @@ class Recording:
         return self.layer_membranes[-1]
 
 
-def simulate(network: Network, spikes: Any, start: str = "aligned") -> Recording:
+def simulate(network: Network, spikes: Any, start: str = "aligned") -> ReferenceRun:
     """Runs `network` on `spikes` (T, B, *input_shape), 0/1, with the time step defined in `bl_neuro.neuron`.
 
     start: "aligned", each layer starts when the first input reaches it; "cold", layer number l (from 0, not counting
@@ -56,7 +56,7 @@ def simulate(network: Network, spikes: Any, start: str = "aligned") -> Recording
     if isinstance(network.layers[-1], Flatten):
         recorded[-1] = recorded[-1].reshape(*recorded[-1].shape[:2], -1)
         membranes[-1] = membranes[-1].reshape(*membranes[-1].shape[:2], -1)
-    return Recording(tuple(recorded), tuple(membranes))
+    return ReferenceRun(tuple(recorded), tuple(membranes))
 
 
 def run_neurons(neuron: CubaLIF, drive: FloatArray, shape: tuple[int, ...]) -> tuple[BoolArray, FloatArray]:

@@ -21,7 +21,7 @@ MEMBRANE_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
-class Trace:
+class LayerTrace:
     """Recording of one layer of a model: its spikes (T, B, *shape), and its membrane, v / threshold, if available.
 
     The membrane is compared only where the neuron did not spike, since models report it before or after the reset.
@@ -33,7 +33,7 @@ class Trace:
 
 RUN_EXAMPLE = "run=lambda copy, spikes: copy(spikes, len(spikes))"
 """What `run=` of a converter looks like, for a module whose forward takes the number of steps."""
-Run = Callable[[SpikeArray], Sequence[Trace]]
+Run = Callable[[SpikeArray], Sequence[LayerTrace]]
 """Runs a model from its initial state on spikes (T, B, *input_shape) and returns a trace of every spiking layer."""
 
 
@@ -66,14 +66,14 @@ def require_same(network: Network, model: Run, converted: Run, source: str) -> N
         )
 
 
-def reference_traces(network: Network, spikes: SpikeArray) -> list[Trace]:
+def reference_traces(network: Network, spikes: SpikeArray) -> list[LayerTrace]:
     """Traces of `network` in the reference simulation."""
     recording = simulate(network, spikes)
     pairs = zip(recording.layer_spikes, recording.layer_membranes)
-    return [Trace(fired.astype(np.float64), membrane) for fired, membrane in pairs]
+    return [LayerTrace(fired.astype(np.float64), membrane) for fired, membrane in pairs]
 
 
-def _model_traces(model: Run, spikes: SpikeArray, source: str) -> Sequence[Trace]:
+def _model_traces(model: Run, spikes: SpikeArray, source: str) -> Sequence[LayerTrace]:
     try:
         return model(spikes)
     except Unsupported:
@@ -85,7 +85,7 @@ def _model_traces(model: Run, spikes: SpikeArray, source: str) -> Sequence[Trace
         ) from error
 
 
-def _differences(model_trace: Trace, network_trace: Trace, source: str) -> BoolArray:
+def _differences(model_trace: LayerTrace, network_trace: LayerTrace, source: str) -> BoolArray:
     if model_trace.spikes.shape != network_trace.spikes.shape:
         shapes = f"{model_trace.spikes.shape}; that of its network has {network_trace.spikes.shape}"
         raise Unsupported(f"{source}: a layer's output has shape {shapes}")

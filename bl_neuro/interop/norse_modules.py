@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from bl_neuro.arrays import SpikeArray
 from bl_neuro.errors import MissingDependency, NetworkError, Unsupported
-from bl_neuro.interop.checked import Trace, reference_traces, require_same
+from bl_neuro.interop.checked import LayerTrace, reference_traces, require_same
 from bl_neuro.interop.module_copy import in_order, private_copy, torch_part, undisturbed, values_of
 from bl_neuro.interop.parts import Neurons, Part, assemble, collect
 from bl_neuro.network import Network, Readout, checked_input_shape
@@ -190,7 +190,7 @@ class _Runner:
         for cell, recording in zip(cells, self._recordings):
             _prepare(cell, recording)
 
-    def __call__(self, spikes: SpikeArray) -> list[Trace]:
+    def __call__(self, spikes: SpikeArray) -> list[LayerTrace]:
         inputs = torch.from_numpy(spikes.astype(np.float64))
         for recording in self._recordings:
             recording.clear()
@@ -204,18 +204,18 @@ class _Runner:
                 _, state = self._module(step, state)
         return [self._trace(index, len(inputs)) for index in range(len(self._cells))]
 
-    def _trace(self, index: int, steps: int) -> Trace:
+    def _trace(self, index: int, steps: int) -> LayerTrace:
         from norse.torch.module.snn import SNN
 
         recording = self._recordings[index]
         p = self._cells[index].p
         if isinstance(self._cells[index], SNN):  # all steps in one call; only the last voltage is available
             if len(recording) == 1 and len(recording[0][0]) == steps:
-                return Trace(values_of(recording[0][0]))
+                return LayerTrace(values_of(recording[0][0]))
         elif len(recording) == steps:
             fired, voltage = (values_of(torch.stack(list(values))) for values in zip(*recording))
             start = values_of(getattr(p, "v_leak", p.v_reset))
-            return Trace(fired, (voltage - start) / (values_of(p.v_th) - start))
+            return LayerTrace(fired, (voltage - start) / (values_of(p.v_th) - start))
         raise Unsupported(f"{SOURCE}: its forward called its neurons {len(recording)} times in {steps} steps")
 
 

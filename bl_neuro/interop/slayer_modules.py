@@ -24,7 +24,7 @@ from bl_neuro.arrays import FloatArray, SpikeArray
 from bl_neuro.backends.registry import open_target
 from bl_neuro.deploy.loihi_weights import stored_together
 from bl_neuro.errors import MissingDependency, NetworkError, Unsupported
-from bl_neuro.interop.checked import Trace, require_same
+from bl_neuro.interop.checked import LayerTrace, require_same
 from bl_neuro.interop.module_copy import Named, in_order, private_copy, undisturbed, values_of
 from bl_neuro.interop.parts import Neurons, Part, Step, Synapse, assemble
 from bl_neuro.layers import Flatten
@@ -246,7 +246,7 @@ class _Runner:
         for block, recording in zip(self._spiking, self._recordings):
             block.register_forward_hook(_recording_hook(recording))
 
-    def __call__(self, spikes: SpikeArray) -> list[Trace]:
+    def __call__(self, spikes: SpikeArray) -> list[LayerTrace]:
         inputs = torch.from_numpy(np.moveaxis(spikes, 0, -1).astype(np.float32))
         for block, recording in zip(self._spiking, self._recordings):
             recording.clear()
@@ -267,7 +267,7 @@ class _Runner:
             )
         outputs = [np.moveaxis(values_of(recording[0]), -1, 0) for recording in self._recordings]
         return [
-            Trace(np.zeros_like(values), values * SLAYER_UNIT) if silent else Trace(values)
+            LayerTrace(np.zeros_like(values), values * SLAYER_UNIT) if silent else LayerTrace(values)
             for values, silent in zip(outputs, self._silent)
         ]
 
@@ -279,11 +279,11 @@ def _recording_hook(recording: list[Tensor]) -> Callable[[nn.Module, Any, Any], 
     return note
 
 
-def _traces(network: Network, spikes: SpikeArray) -> list[Trace]:
+def _traces(network: Network, spikes: SpikeArray) -> list[LayerTrace]:
     """Traces of the network on the emulator."""
     with open_target(network, "loihi") as target:
         response = target.run(spikes, layers=True)
-    traces = [Trace(values_of(layer)) for layer in response.layers or []]
+    traces = [LayerTrace(values_of(layer)) for layer in response.layers or []]
     if network.readout == "membrane" and response.membrane is not None:
-        traces[-1] = Trace(traces[-1].spikes, values_of(response.membrane) * THRESHOLD_MAX)
+        traces[-1] = LayerTrace(traces[-1].spikes, values_of(response.membrane) * THRESHOLD_MAX)
     return traces

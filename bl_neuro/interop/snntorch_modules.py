@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from bl_neuro.arrays import FloatArray, SpikeArray
 from bl_neuro.errors import MissingDependency, NetworkError, Unsupported
-from bl_neuro.interop.checked import RUN_EXAMPLE, Trace, reference_traces, require_same
+from bl_neuro.interop.checked import RUN_EXAMPLE, LayerTrace, reference_traces, require_same
 from bl_neuro.interop.module_copy import Named, in_order, private_copy, torch_part, undisturbed, values_of
 from bl_neuro.interop.parts import Neurons, assemble, collect
 from bl_neuro.network import Network, Readout, checked_input_shape
@@ -146,7 +146,7 @@ class _Runner:
         for cell, recording in zip(self._cells, self._recordings):
             _prepare(cell, recording)
 
-    def __call__(self, spikes: SpikeArray) -> list[Trace]:
+    def __call__(self, spikes: SpikeArray) -> list[LayerTrace]:
         inputs = torch.from_numpy(spikes.astype(np.float64))
         for attempt in self._attempts():
             self._reset_states()
@@ -180,12 +180,12 @@ class _Runner:
             cell.reset_mem()
             recording.clear()
 
-    def _trace(self, index: int) -> Trace:
+    def _trace(self, index: int) -> LayerTrace:
         recording = self._recordings[index]
         fired, voltage = (torch.stack(list(values)).numpy() for values in zip(*recording))
         threshold = values_of(self._cells[index].threshold)
         membrane: FloatArray = voltage / threshold
-        return Trace(fired.astype(np.float64), membrane)
+        return LayerTrace(fired.astype(np.float64), membrane)
 
 
 def _prepare(cell: Any, recording: list[tuple[Tensor, Tensor]]) -> None:
