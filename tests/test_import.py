@@ -84,6 +84,7 @@ def test_every_exception_is_ours() -> None:
     assert all(issubclass(getattr(bl_neuro, name), bl_neuro.BlNeuroError) for name in public)
 
 
+@pytest.mark.slow
 def test_a_missing_framework_says_what_to_install() -> None:
     code = f"""{ABSENT}
 import bl_neuro as bl
@@ -102,6 +103,7 @@ for substrate in bl.available_substrates():
         assert f'is not installed; install it with: pip install "bl-neuro[{extra}]"' in line
 
 
+@pytest.mark.slow
 def test_doctor_and_all_else_work_without_any_framework() -> None:
     code = f"""{ABSENT}
 import json, numpy as np, bl_neuro as bl

@@ -111,6 +111,7 @@ def test_climbs_the_mean_softmax_of_the_membrane() -> None:
     torch.testing.assert_close(gradient, expected.expand(5, 2, 3).double())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("substrate", ["snntorch", "norse", "slayer"])
 def test_finds_its_class_on(substrate: str, needs: Callable[[str], None]) -> None:
     needs(substrate)

@@ -151,6 +151,7 @@ def test_a_target_that_is_dropped_is_closed(opened: Callable[..., LavaTarget], l
     assert left_behind() == {}
 
 
+@pytest.mark.slow
 def test_many_opens_and_closes_leave_nothing(opened: Callable[..., LavaTarget], left_behind: Any) -> None:
     opened().run(SPIKES)
     before = psutil.Process().num_fds(), threading.active_count()
@@ -259,6 +260,7 @@ time.sleep(600)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_nothing_outlives_a_parent_that_is_killed(
     fake_child: Behave, left_behind: Any, wait_until: Any, number: signal.Signals

@@ -349,6 +349,7 @@ def test_kernels_are_compiled_again_when_any_of_them_changes(tmp_path: Path) -> 
     assert kernel_folder(tmp_path) != before
 
 
+@pytest.mark.slow
 def test_kernels_do_without_a_folder_to_keep_them_in() -> None:
     code = """
 import os, tempfile

@@ -79,6 +79,7 @@ def test_a_white_box_names_the_substrates_that_have_gradients(others: None) -> N
         bl.WhiteBox(SpikesOnlyTarget(NETWORK))
 
 
+@pytest.mark.slow
 def test_looking_for_backends_imports_no_framework() -> None:
     code = (
         "import sys, bl_neuro.backends as b\n"

@@ -11,6 +11,8 @@ import pytest
 
 from bl_neuro.cli import run
 
+pytestmark = pytest.mark.slow
+
 EXPERIMENT = """\
 name = "given"
 steps = 4

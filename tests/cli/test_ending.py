@@ -56,6 +56,7 @@ def test_output_that_cannot_be_written_is_an_error() -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unbuffered", [[], ["-u"]], ids=["buffered", "unbuffered"])
 @pytest.mark.parametrize("words", [["--help"], ["inspect"]], ids=["Typer's output", "ours"])
 def test_a_pipe_that_is_closed_ends_it_quietly(unbuffered: list[str], words: list[str], tmp_path: Path) -> None:
@@ -72,6 +73,7 @@ def test_a_pipe_that_is_closed_ends_it_quietly(unbuffered: list[str], words: lis
     assert (done.returncode, done.stderr) == (OUTPUT_CLOSED, "")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="sends SIGINT")
 def test_an_interrupted_search_keeps_what_it_found(tmp_path: Path) -> None:
     """Ctrl-C while a search goes on: it ends, is saved and says so."""

@@ -35,6 +35,7 @@ def npz(tmp_path: Path) -> Path:
     return tmp_path / "shapes.npz"
 
 
+@pytest.mark.slow
 def test_everything_at_once(call: Callable[..., Any], npz: Path, tmp_path: Path) -> None:
     options = ["--conv", "4c3-6c3s2", "--hidden", "7", "--neuron", "authors", "--evaluators", "conv,spiking", "--twin"]
     out = tmp_path / "out"
@@ -89,6 +90,7 @@ def test_through_slayer(call: Callable[..., Any], npz: Path, tmp_path: Path, nee
     assert facts["measured_on"] in ("loihi", "slayer")
 
 
+@pytest.mark.slow
 def test_a_run_cut_short_goes_on(
     call: Callable[..., Any], npz: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

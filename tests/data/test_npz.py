@@ -80,6 +80,7 @@ def test_any_arrays_are_a_dataset_or_an_error_of_ours(tmp_path: Path, data: st.D
     assert found.labels.max() < found.classes
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
 @given(noise=st.binary(max_size=40), place=st.floats(0, 1), removed=st.integers(0, 40), compressed=st.booleans())
 def test_a_mutated_file_is_a_dataset_or_an_error_of_ours(

@@ -56,6 +56,7 @@ def test_random_networks_stay_in_range(make: Any, seed: int) -> None:
         assert 0 < layer.decay_loss <= 0.5 / 4096
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(
     weight=arrays.arrays(np.float64, (3, 4), elements=FINITE),
@@ -194,6 +195,7 @@ def small_weights(current_decay: float = 0.2) -> Network:
     return dense(weight, threshold=10.0, current_decay=current_decay, voltage_decay=0.1)
 
 
+@pytest.mark.slow
 def test_small_weights_go_beyond_slayers_thresholds_where_they_lose_much() -> None:
     network = small_weights()
     (source,) = network.layers

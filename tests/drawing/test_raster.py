@@ -37,6 +37,7 @@ def test_on_stands_above_off(figures: list[Any]) -> None:
     assert {text.get_text() for text in figures[0].axes[2].texts} == {"ON", "OFF"}
 
 
+@pytest.mark.slow
 def test_inputs_that_are_no_picture(figures: list[Any]) -> None:
     spike_raster(SPIKES.reshape(7, 20))
     spike_raster(SPIKES.repeat(5, axis=1))

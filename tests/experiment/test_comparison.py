@@ -35,6 +35,7 @@ def rows(run: Findings, **changes: Any) -> list[dict[str, Any]]:
     return [{**row.model_dump(), **changes} for row in run.rows]
 
 
+@pytest.mark.slow
 def test_a_run_and_itself_are_identical(plain: Findings) -> None:
     found = compare_runs({"one": plain, "other": plain})
     assert [(each.attack, each.reveals) for each in found.main] == [("v2", "counts"), ("v1", "gradient")]

@@ -18,6 +18,8 @@ from bl_neuro.experiment.experiment_file import read_experiment
 from bl_neuro.experiment.session import Audit
 from bl_neuro.testing.served import Server
 
+pytestmark = pytest.mark.slow
+
 for library in ("httptools", "prometheus_client", "starlette", "urllib3", "uvicorn"):
     pytest.importorskip(library, reason=f"{library} is not installed (the serve extra)")
 

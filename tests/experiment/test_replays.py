@@ -126,6 +126,7 @@ def test_what_stands_for_another_has_its_verdicts_where_it_shows_as_much() -> No
     assert [(same.reveals, same.substrates) for same in alike] == [("counts", ["loihi", "lava"])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "substrate", [pytest.param("slayer", marks=pytest.mark.slayer), pytest.param("lava", marks=pytest.mark.lava)]
 )
@@ -155,6 +156,7 @@ def test_replays_that_cannot_be_are_refused(small: Path, tmp_path: Path, more: s
     assert any(said in problem for problem in caught.value.problems), caught.value.problems
 
 
+@pytest.mark.slow
 def test_a_missing_lava_fails_its_replays_alone(
     small: Path, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,8 @@ from bl_neuro.deploy.parity.drawing import DOTS_PER_INCH, pair_figure
 from bl_neuro.deploy.parity.report import PairParity
 from bl_neuro.deploy.parity.tally import LayerParity, LayerTally
 
+pytestmark = pytest.mark.slow
+
 WHITE = 250
 
 

@@ -16,6 +16,8 @@ from bl_neuro.remote.tensors import datatype_of, to_bytes
 from bl_neuro.testing.reference_target import easy_images
 from bl_neuro.training import TargetPlan
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def digits() -> bl.Network:

@@ -15,6 +15,8 @@ import bl_neuro as bl
 from bl_neuro.deploy.serve.ledger import Charge, Charged, Ledger
 from bl_neuro.errors import BudgetExceeded, InputError
 
+pytestmark = pytest.mark.slow
+
 CLIENTS = [f"client{number:02d}" for number in range(32)]
 TOKENS = {name: f"{name}-has-a-long-token" for name in CLIENTS}
 

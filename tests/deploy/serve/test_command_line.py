@@ -15,6 +15,8 @@ from bl_neuro.cli import run
 from bl_neuro.deploy.serve.clients import Clients, add_client, hashes_of, read_token_file
 from bl_neuro.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 
 def test_attack_url(easy: bl.Network, start: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     server = start(easy)

@@ -12,6 +12,8 @@ import bl_neuro as bl
 from bl_neuro.experiment.experiment_file import read_experiment
 from bl_neuro.training import TargetPlan
 
+pytestmark = pytest.mark.slow
+
 DOCS = (Path(__file__).parents[3] / "docs" / "serving.md").read_text()
 
 

@@ -164,6 +164,7 @@ def test_strangers_are_told_nothing(server: Any) -> None:
     assert ask(server, "GET", "/v2/health/ready", token=None)[1] == {"ready": True}
 
 
+@pytest.mark.slow
 def test_a_web_page_may_not_ask_where_there_are_no_tokens(easy: bl.Network, start: Any) -> None:
     server = start(easy)
     assert ask(server, "POST", INFER, GOOD, token=None)[0] == 200
@@ -191,6 +192,7 @@ def test_a_client_that_we_did_not_write(server: Any) -> None:
     client.close()
 
 
+@pytest.mark.slow
 def test_others_need_tokens_and_signals_end_it(easy: bl.Network, start: Any, tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="give clients tokens"):
         start(easy, "--host", "0.0.0.0")

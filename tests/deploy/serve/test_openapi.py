@@ -76,6 +76,7 @@ def test_its_example_is_answered(said: Any, server: Any) -> None:
         check(said, "POST", INFER, answered)
 
 
+@pytest.mark.slow
 def test_a_large_input_is_not_spelled_out() -> None:
     for size in (LARGEST_EXAMPLE, LARGEST_EXAMPLE + 1):
         made = openapi("m", Limits((size,), 8, 4, 1000, 1000), "label", secured=False)

@@ -151,6 +151,7 @@ def test_spikes_are_bounded_by_what_they_unpack_to() -> None:
         read(full, raw=b"\x00" * 3)
 
 
+@pytest.mark.slow
 def test_a_key_is_one_form_s(server: Any) -> None:
     """A client that asks again sends the same bytes; another form under the key is another query, and costs nothing."""
     with server.box() as box:

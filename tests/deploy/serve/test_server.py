@@ -18,6 +18,8 @@ import bl_neuro as bl
 from bl_neuro.cli import run
 from bl_neuro.deploy.serve import server
 
+pytestmark = pytest.mark.slow
+
 ENDLESS = resource.RLIM_INFINITY
 WANTED = server.MAX_CONNECTIONS + server.SPARE_FILES
 

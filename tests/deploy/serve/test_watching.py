@@ -15,6 +15,8 @@ import torch
 import bl_neuro as bl
 from bl_neuro.cli import run
 
+pytestmark = pytest.mark.slow
+
 TOKENS = {"me": "a-token-of-mine-1", "you": "a-token-of-yours"}
 ELSEWHERE = "127.0.0.2"
 """Another address of this machine."""

@@ -262,6 +262,7 @@ def test_mitigations_that_cannot_be_are_refused(small: Path, tmp_path: Path, tab
     assert any(said in problem for problem in caught.value.problems), caught.value.problems
 
 
+@pytest.mark.slow
 def test_mitigations_run(small: Path, undisturbed: Path, tmp_path: Path) -> None:
     shutil.copytree(undisturbed, tmp_path / "out")
     more = MITIGATIONS + '[[mitigations]]\nkind = "input_dropout"\nrate = 0.5\n'

@@ -17,6 +17,8 @@ from bl_neuro.errors import ReportError
 from bl_neuro.experiment.running.runner import RunState
 from bl_neuro.experiment.session import Audit
 
+pytestmark = pytest.mark.slow
+
 CELLS = 17
 KILLED = """\
 import os, signal, sys
