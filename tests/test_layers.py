@@ -77,7 +77,7 @@ def test_flatten_and_dense() -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
         (lambda: Dense(np.ones(3), NEURON), r"weight: expected shape \(out, in\), found \(3,\)"),
         (lambda: Dense(np.ones((0, 3)), NEURON), "weight: expected shape"),
@@ -96,8 +96,8 @@ def test_flatten_and_dense() -> None:
         (lambda: AveragePool(None), "size: expected a whole number"),
     ],
 )
-def test_refuses(make: Any, said: str) -> None:
-    with pytest.raises(NetworkError, match=said):
+def test_refuses(make: Any, message: str) -> None:
+    with pytest.raises(NetworkError, match=message):
         make()
 
 
@@ -122,7 +122,7 @@ def test_padding_may_be_nothing_but_strides_may_not() -> None:
 
 
 @pytest.mark.parametrize(
-    ("layer", "shape", "said"),
+    ("layer", "shape", "message"),
     [
         (Dense(np.ones((2, 4)), NEURON), (5,), r"Dense expects an input of shape \(4,\), found \(5,\)$"),
         (Dense(np.ones((2, 4)), NEURON), (1, 2, 2), "put a Flatten before it"),
@@ -133,8 +133,8 @@ def test_padding_may_be_nothing_but_strides_may_not() -> None:
         (AveragePool(2), (4,), "AveragePool expects an input of shape"),
     ],
 )
-def test_refuses_inputs_that_do_not_fit(layer: Any, shape: tuple[int, ...], said: str) -> None:
-    with pytest.raises(NetworkError, match=said):
+def test_refuses_inputs_that_do_not_fit(layer: Any, shape: tuple[int, ...], message: str) -> None:
+    with pytest.raises(NetworkError, match=message):
         layer.output_shape(shape)
 
 

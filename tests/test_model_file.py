@@ -64,8 +64,8 @@ def edited(network: Network, layer: int | None, **changes: Any) -> dict[str, Any
     return dict(structure)
 
 
-def refused(path: Path, said: str = "") -> None:
-    with pytest.raises(ModelFileError, match=said) as error:
+def refused(path: Path, message: str = "") -> None:
+    with pytest.raises(ModelFileError, match=message) as error:
         bl.load(path)
     assert str(path) in str(error.value)
 

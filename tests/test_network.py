@@ -84,7 +84,7 @@ def test_takes_input_shapes_however_written() -> None:
 
 
 @pytest.mark.parametrize(
-    ("layers", "said"),
+    ("layers", "message"),
     [
         ([], "expected at least one layer with neurons"),
         ([Flatten()], "expected at least one layer with neurons"),
@@ -102,8 +102,8 @@ def test_takes_input_shapes_however_written() -> None:
         ([Conv(np.ones((1, 1, 3, 3)), NEURON, padding=2**15)], "weights and neurons: expected at most"),
     ],
 )
-def test_refuses_layers(layers: Any, said: str) -> None:
-    with pytest.raises(NetworkError, match=said):
+def test_refuses_layers(layers: Any, message: str) -> None:
+    with pytest.raises(NetworkError, match=message):
         Network((1, 6, 6), layers)
 
 
@@ -204,6 +204,6 @@ def test_equality_is_that_of_fingerprints(small_network: Network) -> None:
 
 @pytest.mark.parametrize("make", [repr, lambda network: "\n".join(network.describe())])
 def test_says_what_it_is(make: Callable[[Network], str], image_network: Network) -> None:
-    said = make(image_network)
+    message = make(image_network)
     for word in ("Conv 2 -> 4", "3x3", "SumPool 2x2", "AveragePool 2x2, stride (1, 1)", "Flatten", "Dense 3 -> 3"):
-        assert word in said
+        assert word in message

@@ -30,7 +30,7 @@ def test_defaults() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"threshold": -0.5}, "threshold: expected values above 0, found -0.5"),
         ({"threshold": [1.0, -2.0]}, "threshold: expected values above 0, found -2.0"),
@@ -50,8 +50,8 @@ def test_defaults() -> None:
         ({"reset": None}, "reset: expected one of"),
     ],
 )
-def test_refuses(changes: dict[str, Any], said: str) -> None:
-    with pytest.raises(NetworkError, match=said) as error:
+def test_refuses(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(NetworkError, match=message) as error:
         CubaLIF(**changes)
     assert len(error.value.problems) == 1
 

@@ -153,7 +153,7 @@ def test_a_band_is_an_interval_at_each_point() -> None:
 
 
 @pytest.mark.parametrize(
-    ("measure", "values", "said"),
+    ("measure", "values", "message"),
     [
         (seed_bootstrap, [], "expected an array for each target seed, found none"),
         (seed_bootstrap, [[1.0], []], r"values of seed 1: expected \(n,\)"),
@@ -164,8 +164,8 @@ def test_a_band_is_an_interval_at_each_point() -> None:
         (seed_band, [[[1.0, 2.0]], [[1.0]]], "values of seed 1: expected"),
     ],
 )
-def test_refuses(measure: Callable[[object], object], values: object, said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_refuses(measure: Callable[[object], object], values: object, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         measure(values)
 
 

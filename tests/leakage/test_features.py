@@ -52,7 +52,7 @@ def test_a_sample_itself() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda f, c, s, n: (f[:, :3], c, s, n), "samples: expected"),
         (lambda f, c, s, n: (f[:, :, None], c, s[:, :, None], n), r"features: expected \(K, D\)"),
@@ -62,9 +62,9 @@ def test_a_sample_itself() -> None:
         (lambda f, c, s, n: (f * np.nan, c, s, n), "features: expected numbers"),
     ],
 )
-def test_refuses(change: object, said: str) -> None:
+def test_refuses(change: object, message: str) -> None:
     for measure in (feature_cosines, feature_distances, nearest_feature_distances):
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=message):
             measure(*change(*drawn(0)))  # type: ignore[operator]
 
 

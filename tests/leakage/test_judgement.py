@@ -128,7 +128,7 @@ def test_daa_compares_the_classes_there_are() -> None:
 
 
 @pytest.mark.parametrize(
-    ("probabilities", "classes", "said"),
+    ("probabilities", "classes", "message"),
     [
         (TABLE, [0, 1], "probabilities: expected"),
         (TABLE[0], [0, 1, 2], "probabilities: expected"),
@@ -143,9 +143,9 @@ def test_daa_compares_the_classes_there_are() -> None:
         (np.where(TABLE == 0.7, np.nan, TABLE), [0, 1, 2, 0], "probabilities: expected numbers, found NaN"),
     ],
 )
-def test_refuses(probabilities: np.ndarray, classes: list[int], said: str) -> None:
+def test_refuses(probabilities: np.ndarray, classes: list[int], message: str) -> None:
     for measure in (attack_accuracy, confidence, differential_accuracy):
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=message):
             measure(probabilities, np.array(classes) if classes else np.array([], np.int64))
 
 
@@ -169,7 +169,7 @@ def test_counts_and_scores_are_shares() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answers", "classes", "said"),
+    ("answers", "classes", "message"),
     [
         ([0, -2], [0, 1], "answers: expected whole numbers"),
         ([0.0, 1.0], [0, 1], "answers: expected whole numbers"),
@@ -178,8 +178,8 @@ def test_counts_and_scores_are_shares() -> None:
         ([0, 1], [0, -1], r"classes: expected 0\.\."),
     ],
 )
-def test_refuses_answers(answers: list[int], classes: list[int], said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_refuses_answers(answers: list[int], classes: list[int], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         attack_success(answers, classes)
 
 
@@ -200,7 +200,7 @@ def test_rows_are_held_whole() -> None:
 
 
 @pytest.mark.parametrize(
-    ("queries", "values", "grid", "said"),
+    ("queries", "values", "grid", "message"),
     [
         ([10, 20], [1, 2], [5, 10], "grid: expected at least 10 queries"),
         ([20, 10], [1, 2], [20], "queries: expected"),
@@ -211,6 +211,6 @@ def test_rows_are_held_whole() -> None:
         ([10, 20], [1, np.nan], [20], "values: expected numbers"),
     ],
 )
-def test_a_course_refuses(queries: list[float], values: list[float], grid: list[float], said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_a_course_refuses(queries: list[float], values: list[float], grid: list[float], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         held_at(queries, values, grid)

@@ -106,7 +106,7 @@ def test_classes_without_inversions_are_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda i, c, m, a, o, b: (i, c, m, a + 3, o, b), "expected a class that has inversions, members and others"),
         (lambda i, c, m, a, o, b: (i, c, m, a[1:], o, b), "member_labels: expected whole numbers"),
@@ -115,6 +115,6 @@ def test_classes_without_inversions_are_left_out() -> None:
         (lambda i, c, m, a, o, b: (i, c[1:], m, a, o, b), "classes: expected whole numbers"),
     ],
 )
-def test_refuses(change: object, said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_refuses(change: object, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         membership_check(*change(*drawn(0)))  # type: ignore[operator]

@@ -69,7 +69,7 @@ def test_samples_of_bytes_are_as_good() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda i, c, s, n: (i, c, s[:, :1], n), "samples: expected"),
         (lambda i, c, s, n: (i, c, s[:0], n[:0]), "labels: expected a sample of every inverted class"),
@@ -80,7 +80,7 @@ def test_samples_of_bytes_are_as_good() -> None:
         (lambda i, c, s, n: (i, c, np.where(s == s.max(), np.inf, s), n), "samples: expected numbers, found NaN"),
     ],
 )
-def test_refuses(change: object, said: str) -> None:
+def test_refuses(change: object, message: str) -> None:
     images, _, samples, labels = drawn(0)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         nearest_samples(*change(images, np.zeros(5, int), samples, labels))  # type: ignore[operator]

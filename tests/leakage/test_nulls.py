@@ -91,7 +91,7 @@ def test_true_controls_are_seldom_called_leaky() -> None:
 
 
 @pytest.mark.parametrize(
-    ("controls", "classes", "said"),
+    ("controls", "classes", "message"),
     [
         ({}, 10, "controls: expected at least one"),
         ({"a": [[0, 1]]}, 1, "classes: expected at least 2"),
@@ -100,8 +100,8 @@ def test_true_controls_are_seldom_called_leaky() -> None:
         ({"a": []}, 10, "expected an array for each target seed"),
     ],
 )
-def test_refuses(controls: dict[str, list[list[float]]], classes: int, said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_refuses(controls: dict[str, list[list[float]]], classes: int, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         null_verdicts(controls, classes)
 
 

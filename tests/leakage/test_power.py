@@ -109,7 +109,7 @@ def test_where_no_number_of_seeds_is_enough() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"seeds": 1}, "seeds: expected at least 2"),
         ({"inversions": 0}, "inversions: expected a whole number of at least 1"),
@@ -118,8 +118,8 @@ def test_where_no_number_of_seeds_is_enough() -> None:
         ({"comparisons": 0}, "comparisons"),
     ],
 )
-def test_refuses(wrong: dict[str, Any], said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_refuses(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         replace(PLAN, **wrong)
 
 

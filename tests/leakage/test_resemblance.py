@@ -89,7 +89,7 @@ def test_a_constant_image_resembles_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda i, c, m: (i[:2], c, m), "classes: expected whole numbers of shape"),
         (lambda i, c, m: (i[:, :, 1:], c, m), "images: expected"),
@@ -100,9 +100,9 @@ def test_a_constant_image_resembles_nothing() -> None:
         (lambda i, c, m: (i, c - 5, m), "classes: expected 0..3"),
     ],
 )
-def test_refuses(change: object, said: str) -> None:
+def test_refuses(change: object, message: str) -> None:
     for measure in (pearson_selectivity, structural_similarity):
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=message):
             measure(*change(*drawn(0)))  # type: ignore[operator]
 
 

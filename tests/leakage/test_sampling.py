@@ -73,7 +73,7 @@ def test_blocks_do_not_matter_and_the_seed_does(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"rates": [[0.5, 1.5]]}, r"rates: expected 0\.\.1"),
         ({"rates": [0.5]}, "rates: expected"),
@@ -84,7 +84,7 @@ def test_blocks_do_not_matter_and_the_seed_does(monkeypatch: pytest.MonkeyPatch)
         ({"evaluator": lambda x: x[:1]}, r"evaluator: expected probabilities \(3, classes\)"),
     ],
 )
-def test_refuses(changes: dict[str, object], said: str) -> None:
+def test_refuses(changes: dict[str, object], message: str) -> None:
     arguments = {"rates": [[0.5, 0.5]], "classes": [0], "evaluator": first_two_pixels, "draws": 3, **changes}
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         sampling_spread(**arguments)  # type: ignore[arg-type]

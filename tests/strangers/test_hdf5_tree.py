@@ -126,7 +126,7 @@ def deep(file: h5py.File) -> None:
 
 
 @pytest.mark.parametrize(
-    ("build", "said"),
+    ("build", "message"),
     [
         (linked, "found another link"),
         (looped, "nested at most|each object once"),
@@ -148,8 +148,8 @@ def deep(file: h5py.File) -> None:
         (lambda file: file.create_dataset("x", (2,), h5py.vlen_dtype("f8")), "expected integers"),
     ],
 )
-def test_what_is_not_read_is_refused(tmp_path: Path, build: Build, said: str) -> None:
-    with pytest.raises(ModelFileError, match=said):
+def test_what_is_not_read_is_refused(tmp_path: Path, build: Build, message: str) -> None:
+    with pytest.raises(ModelFileError, match=message):
         read_tree(written(tmp_path, build))
 
 

@@ -40,7 +40,7 @@ def test_text_where_it_is_expected() -> None:
 
 
 @pytest.mark.parametrize(
-    ("damaged", "said"),
+    ("damaged", "message"),
     [
         (b"", "EOF|magic"),
         (b"not an array", "magic"),
@@ -53,8 +53,8 @@ def test_text_where_it_is_expected() -> None:
         (GOOD.replace(b"<f4", b"<c8"), "found complex64"),
     ],
 )
-def test_nothing_else_is(damaged: bytes, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_nothing_else_is(damaged: bytes, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         read_npy(damaged)
 
 

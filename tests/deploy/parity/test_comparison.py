@@ -98,11 +98,8 @@ class Picky(Right):
 
 @pytest.fixture(autouse=True)
 def others(monkeypatch: pytest.MonkeyPatch) -> None:
-    backends = (Right, Erring, Unpromising, Silent, Chip, Picky)
-    points = {
-        backend.name: SimpleNamespace(name=backend.name, value=backend.name, load=lambda backend=backend: backend)
-        for backend in sorted(backends, key=lambda backend: backend.name)
-    }
+    backends = (Chip, Erring, Picky, Right, Silent, Unpromising)
+    points = {b.name: SimpleNamespace(name=b.name, value=b.name, load=lambda b=b: b) for b in backends}
     monkeypatch.setattr(BACKENDS, "_added", points)
 
 
