@@ -88,7 +88,7 @@ def test_modules_that_take_all_steps_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cell", "said"),
+    ("cell", "message"),
     [
         (lambda: box(v_reset=number(0.1)), "1: v_reset: expected v_leak"),
         (lambda: box(v_leak=number(0.1)), "1: v_reset: expected v_leak"),
@@ -99,8 +99,8 @@ def test_modules_that_take_all_steps_at_once() -> None:
         (lambda: lif(), "0: its bias accumulates in a synaptic current"),
     ],
 )
-def test_what_is_not_ours_is_refused(cell: Any, said: str) -> None:
-    with pytest.raises(Unsupported, match=said):
+def test_what_is_not_ours_is_refused(cell: Any, message: str) -> None:
+    with pytest.raises(Unsupported, match=message):
         from_norse(norse().SequentialState(linear(3, 4), cell()), (3,))
 
 

@@ -115,7 +115,7 @@ def test_ties_count_as_a_network_counts_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"reset_mechanism": "subtract", "reset_delay": False}, "1: reset_mechanism 'subtract' with reset_delay=False"),
         ({"reset_mechanism": "none"}, "1: reset_mechanism 'none'"),
@@ -126,9 +126,9 @@ def test_ties_count_as_a_network_counts_them() -> None:
     ],
 )
 @pytest.mark.filterwarnings("ignore:Inhibition")
-def test_neurons_that_are_not_ours_are_refused(options: dict[str, Any], said: str) -> None:
+def test_neurons_that_are_not_ours_are_refused(options: dict[str, Any], message: str) -> None:
     module = nn.Sequential(linear(3, 2), snn.Leaky(**{"beta": 0.5, **options}))
-    with pytest.raises(Unsupported, match=said):
+    with pytest.raises(Unsupported, match=message):
         from_snntorch(module, (3,))
 
 
@@ -137,8 +137,12 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
     module = nn.Sequential(nn.BatchNorm1d(4), linear(4, 3), cell, linear(3, 3), snn.RLeaky(0.5, linear_features=3))
     with pytest.raises(Unsupported) as caught:
         from_snntorch(module, (4,))
-    for said in ("0: BatchNorm1d: fold it", "2: reset_mechanism 'zero' with reset_delay=True", "4: RLeaky: expected"):
-        assert said in str(caught.value)
+    for message in (
+        "0: BatchNorm1d: fold it",
+        "2: reset_mechanism 'zero' with reset_delay=True",
+        "4: RLeaky: expected",
+    ):
+        assert message in str(caught.value)
 
 
 def test_a_forward_of_its_own_needs_an_order_and_is_run() -> None:

@@ -28,7 +28,7 @@ def test_each_synapse_takes_the_neurons_behind_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("parts", "said"),
+    ("parts", "message"),
     [
         ([dense(), dense("fc2")], "fc: expected neurons after it, found fc2"),
         ([dense()], "fc: expected neurons after it"),
@@ -41,8 +41,8 @@ def test_each_synapse_takes_the_neurons_behind_it() -> None:
         ([Step("pool", SumPool(2))], "pool: SumPool expects an input"),
     ],
 )
-def test_what_makes_no_network_is_refused_by_name(parts: list[Part], said: str) -> None:
-    with pytest.raises(Unsupported, match=said):
+def test_what_makes_no_network_is_refused_by_name(parts: list[Part], message: str) -> None:
+    with pytest.raises(Unsupported, match=message):
         assemble(parts, (3,), "it")
 
 
@@ -59,10 +59,10 @@ def test_what_follows_from_a_problem_is_not_said_too() -> None:
         ([dense(), Step("flat", Flatten()), Neurons("a", 1.0), *behind], "flat: lies between fc and its neurons"),
         ([dense(), dense("fc2", 5, 5), Neurons("a", 1.0), *behind], "fc: expected neurons after it, found fc2"),
     ]
-    for parts, said in cases:
+    for parts, message in cases:
         with pytest.raises(Unsupported) as caught:
-            assemble(parts, (3,), "it", ["pool: none"] if said.startswith("pool") else ())
-        assert str(caught.value).startswith(f"it has no exact network: {said}")
+            assemble(parts, (3,), "it", ["pool: none"] if message.startswith("pool") else ())
+        assert str(caught.value).startswith(f"it has no exact network: {message}")
         assert "expects" not in str(caught.value)
 
 
