@@ -73,9 +73,9 @@ def test_the_page_and_the_summary_say_the_same_verdict(undisturbed: Path) -> Non
 
 
 def test_the_report_states_how_the_audit_was_started(undisturbed: Path, results: Findings) -> None:
-    assert results.made.command == "Audit.of('small.toml').run()"
-    assert "Made by `Audit.of('small.toml').run()`" in (undisturbed / "summary.md").read_text()
-    assert "Audit.of(&#39;small.toml&#39;).run()" in (undisturbed / "report.html").read_text()
+    assert results.made.command == "bl-neuro audit small.toml"
+    assert "Made by `bl-neuro audit small.toml`" in (undisturbed / "summary.md").read_text()
+    assert "bl-neuro audit small.toml" in (undisturbed / "report.html").read_text()
 
 
 def test_pictures_are_those_of_the_cells(small: Path, undisturbed: Path, results: Findings) -> None:
