@@ -100,7 +100,7 @@ def audit(
     """Run every cell of an experiment that is not done, and report; exit code 1 where some failed.
 
     How a model file takes the dataset is recognised, where no option says it; then it is attacked on a float substrate
-    and on loihi, and verified on Lava. A run that was interrupted goes on where it ended, and comes to the same results.
+    and on loihi, and verified on Lava. An interrupted run goes on where it ended, and comes to the same results.
     """
     from bl_neuro.api.audit import run_audit
     from bl_neuro.api.plan import plan_of
