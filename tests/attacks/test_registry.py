@@ -143,7 +143,10 @@ def test_it_runs_in_an_audit(tmp_path: Path) -> None:
         ('reveals = ["counts"]\n', "", "attacks.0: expected reveals, what a box shows to plain"),
         ("{ queries = 2 }", "{ querys = 2 }", "expected one of queries, found 'querys'"),
         ('attack = "plain"\n', 'attack = "plain"\ntwin = "norse"\n', "twin: plain needs no copy of the network"),
-        ('attack = "plain"\nreveals = ["counts"]', 'attack = "ann"', "ann takes a network that does not spike"),
+        (
+            *('attack = "plain"\nreveals = ["counts"]', 'attack = "ann"\nsubstrates = ["loihi"]'),
+            "ann takes a network that does not spike, on no substrate",
+        ),
         ('attack = "plain"', 'attack = "plane"', "expected one of v1, v2_gradient,"),
     ],
 )
