@@ -32,10 +32,10 @@ ATTACKS = [BrainLeaksV1(iterations=2), BrainLeaksV2Gradient(iterations=2, sample
 def test_space_and_time_are_blurred() -> None:
     spike = torch.zeros(9, 2, 1, 7, 7, dtype=torch.float64)
     spike[4, 0, 0, 3, 3] = 1.0
-    found = BrainLeaksV1(blur=0.8, time_blur=1.2).shaped(spike).numpy()
+    blurred = BrainLeaksV1(blur=0.8, time_blur=1.2).shaped(spike).numpy()
     expected = gaussian_filter(spike.numpy(), (1.2, 0, 0, 0.8, 0.8), mode="constant")
-    np.testing.assert_allclose(found, expected, atol=1e-12)
-    assert not found[:, 1].any()
+    np.testing.assert_allclose(blurred, expected, atol=1e-12)
+    assert not blurred[:, 1].any()
 
 
 def test_without_priors_nothing_changes() -> None:
@@ -55,11 +55,11 @@ def test_a_window_needs_an_image() -> None:
 def test_the_attacks_use_them(attack: ShapedGradientAttack) -> None:
     shaped = type(attack)(**{**attack.settings(), "window": 0.8, "time_blur": 1.0})
     box = WhiteBox(ReferenceTarget(IMAGES))
-    plain, found = (one(box, classes=[0, 1, 2], steps=6).images for one in (attack, shaped))
+    plain, blurred = (one(box, classes=[0, 1, 2], steps=6).images for one in (attack, shaped))
     edge = torch.ones(7, 7, dtype=torch.bool)
     edge[1:6, 1:6] = False
     assert bool((plain[:, 0][:, edge] > 0).any())
-    assert float(found[:, 0][:, edge].mean()) < 0.1 * float(found[:, 0][:, ~edge].mean())
+    assert float(blurred[:, 0][:, edge].mean()) < 0.1 * float(blurred[:, 0][:, ~edge].mean())
     assert shaped.assumptions(box) == [
         "the object is in the middle (window of 0.8 pixels)",
         "neighbouring steps agree (blur of 1 steps)",

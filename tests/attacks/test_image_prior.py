@@ -133,8 +133,8 @@ def test_shared_chance_is_even_and_smooth() -> None:
 @pytest.mark.parametrize(("shape", "blur"), [((1, 6, 6), 0.0), ((36,), 2.0)])
 def test_chance_is_not_shared_where_nothing_is_a_neighbour(shape: tuple[int, ...], blur: float) -> None:
     prior = ImagePrior(shape, 0.0, None, None)
-    found = prior.uniform((5,), blur, np.random.default_rng(0))
-    np.testing.assert_array_equal(found, np.random.default_rng(0).random((5, *shape)))
+    values = prior.uniform((5,), blur, np.random.default_rng(0))
+    np.testing.assert_array_equal(values, np.random.default_rng(0).random((5, *shape)))
 
 
 def test_the_mask_is_the_window() -> None:

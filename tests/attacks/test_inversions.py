@@ -43,10 +43,10 @@ def made(seed: int, generations: int = 3, status: Status = Status.COMPLETED, rat
 
 
 def test_images_are_means_over_time() -> None:
-    found = made(0)
-    assert found.images.shape == (2, 1, 3, 3)
-    assert float(found.images[1, 0, 2, 1]) == found.spikes[:, 1, 0, 2, 1].tolist().count(1) / 4
-    assert found.queries_per_class == 15
+    inversions = made(0)
+    assert inversions.images.shape == (2, 1, 3, 3)
+    assert float(inversions.images[1, 0, 2, 1]) == inversions.spikes[:, 1, 0, 2, 1].tolist().count(1) / 4
+    assert inversions.queries_per_class == 15
 
 
 def test_status_is_its_word() -> None:
@@ -64,8 +64,8 @@ def test_tensors_that_share_memory_are_saved(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rates", [True, False])
 def test_saves_everything(tmp_path: Path, rates: bool) -> None:
-    found = made(3, status=Status.BUDGET_SPENT, rates=rates)
-    found.save(tmp_path / "new" / "inversions.safetensors")
+    inversions = made(3, status=Status.BUDGET_SPENT, rates=rates)
+    inversions.save(tmp_path / "new" / "inversions.safetensors")
     with safe_open(str(tmp_path / "new" / "inversions.safetensors"), framework="pt") as file:
         assert file.metadata() == {
             "format": "bl-neuro/inversions/1",
@@ -76,12 +76,12 @@ def test_saves_everything(tmp_path: Path, rates: bool) -> None:
         }
         held = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     expected = {
-        "spikes": found.spikes,
-        "classes": found.classes,
-        "trace.queries": found.trace.queries,
-        "trace.objective": found.trace.objective,
-        "trace.rates": found.trace.rates,
-        **({} if found.rates is None else {"rates": found.rates}),
+        "spikes": inversions.spikes,
+        "classes": inversions.classes,
+        "trace.queries": inversions.trace.queries,
+        "trace.objective": inversions.trace.objective,
+        "trace.rates": inversions.trace.rates,
+        **({} if inversions.rates is None else {"rates": inversions.rates}),
     }
     assert held.keys() == expected.keys()
     for name, tensor in expected.items():
@@ -135,8 +135,15 @@ def attacked(kind: str) -> Inversions:
     return attack(WhiteBox(target), classes=[2, 0], steps=4, seed=10**30)
 
 
-def tensors(found: Inversions) -> list[Tensor | None]:
-    return [found.spikes, found.classes, found.rates, found.trace.queries, found.trace.objective, found.trace.rates]
+def tensors(inversions: Inversions) -> list[Tensor | None]:
+    return [
+        inversions.spikes,
+        inversions.classes,
+        inversions.rates,
+        inversions.trace.queries,
+        inversions.trace.objective,
+        inversions.trace.rates,
+    ]
 
 
 @pytest.mark.parametrize("kind", ["v1", "v2", "v2_gradient"])
@@ -213,19 +220,21 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("what", WRONG)
 def test_refuses(what: str, saved: Path, tmp_path: Path) -> None:
-    change, said = WRONG[what]
+    change, message = WRONG[what]
     with safe_open(str(saved), framework="pt") as file:
         facts, parts = dict(file.metadata()), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     change(facts, parts)
     save_file(parts, tmp_path / "bad.safetensors", metadata=facts)
-    with pytest.raises(ModelFileError, match=said) as caught:
+    with pytest.raises(ModelFileError, match=message) as caught:
         load_inversions(tmp_path / "bad.safetensors")
     assert str(tmp_path / "bad.safetensors") in str(caught.value)
 
 
-@pytest.mark.parametrize(("name", "said"), [("none", "found nothing"), ("", "found a folder"), ("\0", "found nothing")])
-def test_needs_a_file(name: str, said: str, tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError, match=f"expected a file of inversions, {said}"):
+@pytest.mark.parametrize(
+    ("name", "message"), [("none", "found nothing"), ("", "found a folder"), ("\0", "found nothing")]
+)
+def test_needs_a_file(name: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match=f"expected a file of inversions, {message}"):
         load_inversions(tmp_path / name)
 
 
@@ -244,11 +253,11 @@ def test_damage_is_refused_or_harmless(kind: str, saved: Path, tmp_path: Path) -
         bad.write_bytes(saved.read_bytes())
         {**BYTES, **CONTENT_SAFETENSORS}[kind](bad, np.random.default_rng(seed))
         try:
-            found: Any = load_inversions(bad)
+            inversions: Any = load_inversions(bad)
         except BlNeuroError:
             refused += 1
             continue
-        found.save(tmp_path / "again.safetensors")
+        inversions.save(tmp_path / "again.safetensors")
         again = load_inversions(tmp_path / "again.safetensors")
-        assert all(a is b or torch.equal(a, b) for a, b in zip(tensors(found), tensors(again)))  # type: ignore[arg-type]
+        assert all(a is b or torch.equal(a, b) for a, b in zip(tensors(inversions), tensors(again)))  # type: ignore[arg-type]
     assert refused > 0

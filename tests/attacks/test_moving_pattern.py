@@ -57,8 +57,8 @@ def test_is_the_threshold_model_of_an_event_camera(polarities: int) -> None:
         for step, now in enumerate(seen[1:]):
             expected[step, sample] = now - last > 0.2, last - now > 0.2
             last[np.abs(now - last) > 0.2] = now[np.abs(now - last) > 0.2]
-    found = form.spikes(pictures, 30).numpy()
-    assert (found != expected[:, :, :polarities]).mean() < 1e-4  # single against double precision at the threshold
+    spikes = form.spikes(pictures, 30).numpy()
+    assert (spikes != expected[:, :, :polarities]).mean() < 1e-4  # single against double precision at the threshold
 
 
 def test_runs_through_its_path_at_rest_at_each_corner() -> None:
@@ -80,7 +80,7 @@ def test_rates_are_the_spikes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"contrast": 0.0}, "contrast: expected between 0 and 1"),
         ({"contrast": 1.0}, "contrast"),
@@ -91,8 +91,8 @@ def test_rates_are_the_spikes() -> None:
         ({"path": ((0, 0), (1,))}, "path"),
     ],
 )
-def test_refuses_impossible_settings(changes: dict[str, Any], said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_refuses_impossible_settings(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         MovingPattern(**changes)
 
 

@@ -38,7 +38,7 @@ def test_what_means_the_same_is_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "changes", "said"),
+    ("kind", "changes", "message"),
     [
         (BrainLeaksV2, {"queries": "16"}, "queries: expected a whole number, found '16'"),
         (BrainLeaksV2, {"patience": "3"}, "patience: expected a whole number, or None, found '3'"),
@@ -64,8 +64,8 @@ def test_what_means_the_same_is_the_same() -> None:
         ),
     ],
 )
-def test_what_is_of_another_type_is_refused_by_name(kind: Any, changes: dict[str, Any], said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_what_is_of_another_type_is_refused_by_name(kind: Any, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         kind(**changes)
 
 
@@ -103,8 +103,8 @@ def inverted(attack: Attack[Any]) -> Inversions:
     return attack(box, classes=[0, 1], steps=4)
 
 
-def are_rates(found: Inversions) -> bool:
-    held = [found.trace.rates, *([] if found.rates is None else [found.rates])]
+def are_rates(inversions: Inversions) -> bool:
+    held = [inversions.trace.rates, *([] if inversions.rates is None else [inversions.rates])]
     return all(bool(((rates >= 0) & (rates <= 1)).all()) for rates in held)
 
 
@@ -122,17 +122,17 @@ def test_is_refused_or_gives_rates(name: str, setting: str) -> None:
             continue
         assert are_rates(inverted(attack)), value
     assert len(refused) >= 3
-    assert all(setting in said for said in refused)
+    assert all(setting in message for message in refused)
 
 
 def test_a_class_the_network_is_sure_of_costs_nothing() -> None:
-    found = inverted(BrainLeaksV2Gradient(sparsity=0.0))
-    assert float(found.trace.objective.max()) == 0.0
-    assert are_rates(found)
+    inversions = inverted(BrainLeaksV2Gradient(sparsity=0.0))
+    assert float(inversions.trace.objective.max()) == 0.0
+    assert are_rates(inversions)
 
 
 @pytest.mark.parametrize(
-    ("kind", "changes", "said"),
+    ("kind", "changes", "message"),
     [
         (CmaEs, {"sigma": math.inf}, "sigma: expected above 0, at most 1000, found inf"),
         (BrainLeaksV2Gradient, {"learning_rate": math.inf}, "learning_rate: expected above 0, at most 1e\\+06"),
@@ -143,8 +143,8 @@ def test_a_class_the_network_is_sure_of_costs_nothing() -> None:
         (BrainLeaksV2, {"blur": 1e9}, "blur: expected at least 0 pixels, at most 1024, found 1000000000"),
     ],
 )
-def test_says_what_would_do(kind: type[Attack[Any]], changes: dict[str, Any], said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_says_what_would_do(kind: type[Attack[Any]], changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         kind(**changes)
 
 
