@@ -120,8 +120,8 @@ def same_on_both_engines(network: bl.Network, x: torch.Tensor) -> None:
         assert other.layers is not None
         assert one.states is not None
         assert other.states is not None
-        for found, expected in zip(one.layers, other.layers, strict=True):
-            assert torch.equal(found, expected)
+        for actual, expected in zip(one.layers, other.layers, strict=True):
+            assert torch.equal(actual, expected)
         for found_pair, expected_pair in zip(one.states, other.states, strict=True):
             assert all(map(torch.equal, found_pair, expected_pair))
         assert one.membrane is not None
@@ -245,9 +245,9 @@ def test_other_settings_of_torch_change_no_sum(monkeypatch: pytest.MonkeyPatch) 
     assert expected is not None
     with torch.backends.mkldnn.flags(enabled=False), torch.autocast("cpu", torch.bfloat16):
         for other in (target, opened(network)):
-            found = other.run(x, layers=True).layers
-            assert found is not None
-            assert all(map(torch.equal, found, expected))
+            actual = other.run(x, layers=True).layers
+            assert actual is not None
+            assert all(map(torch.equal, actual, expected))
 
 
 def test_a_convolution_of_many_taps_is_left_to_the_product(monkeypatch: pytest.MonkeyPatch) -> None:

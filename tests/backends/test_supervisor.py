@@ -58,7 +58,7 @@ def test_it_answers(start: Callable[..., LavaProcess]) -> None:
     assert _shared(process)
     for frames in (b"abc", b"", b"x" * 300_000):
         answer = process.run(frames, False, 20.0)
-        assert [each.tobytes() for each in answer.spikes] == [frames]
+        assert [array.tobytes() for array in answer.spikes] == [frames]
         assert answer.states == []
     process.close()
     assert gone(process)
