@@ -28,7 +28,7 @@ def ending(error: BaseException, call: Callable[..., Any], monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "said"),
+    ("error", "code", "message"),
     [
         (KeyboardInterrupt(), INTERRUPTED, "error: interrupted\n"),
         (MemoryError(), 2, "error: not enough memory: a smaller network, budget or number of steps may fit\n"),
@@ -36,9 +36,9 @@ def ending(error: BaseException, call: Callable[..., Any], monkeypatch: pytest.M
     ],
     ids=["interrupt", "memory", "permission"],
 )
-def test_is_one_line(error: BaseException, code: int, said: str, call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = ending(error, call, monkeypatch)
-    assert (found.code, found.out, found.err) == (code, "", said)
+def test_is_one_line(error: BaseException, code: int, message: str, call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = ending(error, call, monkeypatch)
+    assert (result.code, result.out, result.err) == (code, "", message)
 
 
 def test_our_own_mistakes_are_not_hidden(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
