@@ -39,8 +39,8 @@ def test_an_evaluator_can_have_photographs_of_its_own(tmp_path: Path, files: Any
     files.faces(tmp_path)
     split = official_split(cast(Any, load_dataset("att_faces", tmp_path)), 3, target=15, evaluator=9)
     assert split.sizes() == {"target": 15, "evaluator": 9, "test": 6}
-    for part, each in ((split.target, 5), (split.evaluator, 3), (split.test, 2)):
-        assert np.bincount(part.labels).tolist() == [each] * 3
+    for part, images in ((split.target, 5), (split.evaluator, 3), (split.test, 2)):
+        assert np.bincount(part.labels).tolist() == [images] * 3
     seen = [set(map(tuple, part.pixels[:, 0, 0].tolist())) for part in (split.target, split.evaluator, split.test)]
     assert len(set.union(*seen)) == sum(map(len, seen)) == 30
 

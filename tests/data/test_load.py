@@ -97,7 +97,7 @@ def test_unknown_names(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_what_is_not_installed_is_said(
     name: str, module: str, small_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for loaded in [each for each in sys.modules if each.split(".")[0] == module]:
+    for loaded in [name for name in sys.modules if name.split(".")[0] == module]:
         monkeypatch.delitem(sys.modules, loaded)
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(DataError, match=rf'{module} is needed for this data .*: pip install "bl-neuro\[data\]"'):
@@ -105,29 +105,29 @@ def test_what_is_not_installed_is_said(
 
 
 def by_name(root: Path | None) -> dict[str, DataStatus]:
-    return {each.name: each for each in data_status(root)}
+    return {status.name: status for status in data_status(root)}
 
 
 def test_what_is_here(small_root: Path) -> None:
-    found = by_name(small_root)
-    assert tuple(found) == dataset_names()
-    assert {name: (each.state, each.found) for name, each in found.items()} == {
+    statuses = by_name(small_root)
+    assert tuple(statuses) == dataset_names()
+    assert {name: (status.state, status.found) for name, status in statuses.items()} == {
         "digits": ("complete", 1797),
         "mnist": ("subset", 16),
         "att_faces": ("subset", 20),
         "nmnist": ("subset", 15),
         "dvs_gesture": ("subset", 1),
     }
-    assert found["mnist"].folder == str(small_root / "MNIST")
+    assert statuses["mnist"].folder == str(small_root / "MNIST")
 
 
 def test_what_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for root, place in ((None, "<data root>"), (tmp_path, str(tmp_path))):
-        for name, each in by_name(root).items():
+        for name, status in by_name(root).items():
             if name != "digits":
-                assert (each.state, each.found, each.problem) == ("missing", 0, None)
-                assert each.how_to_get.startswith("Get it from https://")
-                assert place in each.how_to_get
+                assert (status.state, status.found, status.problem) == ("missing", 0, None)
+                assert status.how_to_get.startswith("Get it from https://")
+                assert place in status.how_to_get
     assert by_name(None)["mnist"].folder is None
 
 
@@ -136,12 +136,12 @@ def test_what_is_complete_or_damaged(tmp_path: Path, files: Any) -> None:
     (tmp_path / "MNIST/raw").mkdir(parents=True)
     (tmp_path / "NMNIST/Train/eleven").mkdir(parents=True)
     (tmp_path / "NMNIST/Train/eleven/1.bin").write_bytes(b"")
-    found = by_name(tmp_path)
-    assert found["att_faces"].state == "complete"
+    statuses = by_name(tmp_path)
+    assert statuses["att_faces"].state == "complete"
     assert load_dataset("att_faces", tmp_path).completeness == "all 400"
-    assert found["mnist"].state == found["nmnist"].state == "damaged"
-    assert "no raw/train-images-idx3-ubyte" in (found["mnist"].problem or "")
-    assert "expected a folder named after a digit" in (found["nmnist"].problem or "")
+    assert statuses["mnist"].state == statuses["nmnist"].state == "damaged"
+    assert "no raw/train-images-idx3-ubyte" in (statuses["mnist"].problem or "")
+    assert "expected a folder named after a digit" in (statuses["nmnist"].problem or "")
 
 
 def test_instructions_have_the_root_in_them() -> None:

@@ -70,14 +70,14 @@ def test_any_arrays_are_a_dataset_or_an_error_of_ours(tmp_path: Path, data: st.D
     content: dict[str, Any] = data.draw(st.dictionaries(names, arrays, max_size=4))
     path = saved(tmp_path, **content)
     try:
-        found = load_npz(path)
+        samples = load_npz(path)
     except DataError as error:
         assert str(error).startswith(str(path))  # noqa: PT017
         return
-    assert len(found.labels) == len(found.images) > 0
-    assert found.images.min() >= 0
-    assert found.images.max() <= 1
-    assert found.labels.max() < found.classes
+    assert len(samples.labels) == len(samples.images) > 0
+    assert samples.images.min() >= 0
+    assert samples.images.max() <= 1
+    assert samples.labels.max() < samples.classes
 
 
 @pytest.mark.slow
@@ -122,9 +122,9 @@ PROBLEMS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("arrays", "said"), PROBLEMS, ids=range(len(PROBLEMS)))
-def test_problems_are_named(tmp_path: Path, arrays: dict[str, Any], said: str) -> None:
-    with pytest.raises(DataError, match=rf"own\.npz: .*{said}"):
+@pytest.mark.parametrize(("arrays", "message"), PROBLEMS, ids=range(len(PROBLEMS)))
+def test_problems_are_named(tmp_path: Path, arrays: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataError, match=rf"own\.npz: .*{message}"):
         load_npz(saved(tmp_path, **arrays))
 
 

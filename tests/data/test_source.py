@@ -88,8 +88,8 @@ def test_a_kind_of_file_is_loaded_by_its_path(tmp_path: Path) -> None:
 
 def test_what_is_here_of_it(tmp_path: Path) -> None:
     def state() -> Any:
-        found = {status.name: status for status in data_status(tmp_path)}
-        return found["downloaded"]
+        statuses = {status.name: status for status in data_status(tmp_path)}
+        return statuses["downloaded"]
 
     own = next(status for status in data_status(tmp_path) if status.name == "stripes")
     assert (own.state, own.found, own.how_to_get) == ("complete", None, "comes with stripes-package")
