@@ -278,6 +278,6 @@ def test_what_a_file_names_does_not_drive_the_terminal(tmp_path: Path) -> None:
     evil = "\x1b[31mEVIL\x1b]0;pwn\x07"
     with pytest.raises(ModelFileError) as caught:
         read(tmp_path, dense(neuron__type=evil[:20], **{f"key{evil}": 1, "right\u202eleft": 1}))
-    said = "".join([str(caught.value), *caught.value.problems])
-    assert said.isprintable()
-    assert "\\x1b[31mEVIL" in said
+    message = "".join([str(caught.value), *caught.value.problems])
+    assert message.isprintable()
+    assert "\\x1b[31mEVIL" in message

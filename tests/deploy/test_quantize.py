@@ -93,22 +93,22 @@ def test_the_scale_loses_no_more_than_the_largest_and_no_other_loses_less(seed: 
     weight, bias = rng.normal(0, size, (5, 7)), rng.normal(0, 0.3, 5) if biases else np.zeros(5)
     (layer,) = dense(weight, bias=bias).layers
     assert isinstance(layer, bl.Dense)
-    found = only(dense(weight, bias=bias)).threshold
+    threshold = only(dense(weight, bias=bias)).threshold
     losses = [rounding_loss(layer, (5,), mantissa) for mantissa in range(1, old_rule(weight) + 1)]
-    assert losses[found - 1] <= losses[-1] + 1e-12, "the old rule's"
-    assert losses[found - 1] <= min(losses) + 1e-12, "any"
+    assert losses[threshold - 1] <= losses[-1] + 1e-12, "the old rule's"
+    assert losses[threshold - 1] <= min(losses) + 1e-12, "any"
 
 
 def test_the_scale_is_found_on_a_sample_of_a_large_layer() -> None:
     weight = np.random.default_rng(0).normal(0, 0.2, (300, 300))
     (layer,) = dense(weight).layers
     assert isinstance(layer, bl.Dense)
-    found = only(dense(weight))
+    rounded = only(dense(weight))
     largest = largest_mantissa(layer, (300,))
     losses = {mantissa: rounding_loss(layer, (300,), mantissa) for mantissa in range(largest // 2, largest + 1)}
-    assert losses[found.threshold] <= losses[largest]
-    assert losses[found.threshold] <= min(losses.values()) * 1.001
-    assert found.weight_loss == pytest.approx(losses[found.threshold])
+    assert losses[rounded.threshold] <= losses[largest]
+    assert losses[rounded.threshold] <= min(losses.values()) * 1.001
+    assert rounded.weight_loss == pytest.approx(losses[rounded.threshold])
 
 
 def test_a_grid_is_found() -> None:

@@ -230,8 +230,8 @@ def test_who_was_named_and_cannot_is_an_error() -> None:
 def test_given_inputs_come_after_generated_ones_of_their_length() -> None:
     report = compare(NETWORK, ["right", "chip"], inputs=SPIKES, batch=2)
     assert report.steps == 12
-    names = [each.name for each in report.pairs[0].stimuli]
-    assert names == [*(each.name for each in generated(NETWORK)), "given"]
+    names = [stimulus.name for stimulus in report.pairs[0].stimuli]
+    assert names == [*(stimulus.name for stimulus in generated(NETWORK)), "given"]
 
 
 # --- the real substrates
@@ -361,32 +361,34 @@ def counted(*flips: list[tuple[int, int, int]]) -> LayerParity:
 
 def test_a_row_is_the_largest_of_its_neurons_over_all_pieces() -> None:
     """Neighbours that differ in two pieces are two neurons that differ once, and no neuron differs twice."""
-    found = counted([(3, 0, 16)], [(3, 1, 17)], [(3, 2, 17), (4, 2, 999)])
-    assert found.map.shape == (STEPS, ROWS)
+    result = counted([(3, 0, 16)], [(3, 1, 17)], [(3, 2, 17), (4, 2, 999)])
+    assert result.map.shape == (STEPS, ROWS)
     assert ROWS <= MAP_ROWS
-    assert found.neurons_per_row == NEURONS // ROWS
-    assert {tuple(place) for place in np.argwhere(found.map).tolist()} == {(3, 2), (4, 124)}
-    assert found.map[3, 2] == pytest.approx(2 / (3 * SAMPLES))
-    assert found.map[4, 124] == pytest.approx(1 / (3 * SAMPLES))
-    assert found.steps.tolist() == pytest.approx([0, 0, 0, 3 / (3 * SAMPLES * NEURONS), 1 / (3 * SAMPLES * NEURONS), 0])
+    assert result.neurons_per_row == NEURONS // ROWS
+    assert {tuple(place) for place in np.argwhere(result.map).tolist()} == {(3, 2), (4, 124)}
+    assert result.map[3, 2] == pytest.approx(2 / (3 * SAMPLES))
+    assert result.map[4, 124] == pytest.approx(1 / (3 * SAMPLES))
+    assert result.steps.tolist() == pytest.approx(
+        [0, 0, 0, 3 / (3 * SAMPLES * NEURONS), 1 / (3 * SAMPLES * NEURONS), 0]
+    )
 
 
 def test_neurons_that_spiked_are_counted_for_each() -> None:
-    found = counted([], [(0, 0, 7), (0, 0, 50), (2, 0, 51)])
-    assert (found.neurons, found.active, found.silent) == (NEURONS, (40, 42), False)
+    result = counted([], [(0, 0, 7), (0, 0, 50), (2, 0, 51)])
+    assert (result.neurons, result.active, result.silent) == (NEURONS, (40, 42), False)
 
 
 def test_without_a_difference_the_map_is_empty() -> None:
-    found = counted([], [])
-    assert found.exact
-    assert not found.map.any()
-    assert found.map.shape == (STEPS, ROWS)
-    assert not found.steps.any()
+    result = counted([], [])
+    assert result.exact
+    assert not result.map.any()
+    assert result.map.shape == (STEPS, ROWS)
+    assert not result.steps.any()
 
 
 def test_few_neurons_have_a_row_each() -> None:
     tally = LayerTally(1, "Conv", (2, 3, 4), ("left", "right"))
     silence = np.zeros((STEPS, 2, 2, 3, 4), bool)
     tally.add(silence, silence, "random 0")
-    found = tally.result()
-    assert (found.map.shape, found.neurons_per_row, found.silent, found.active) == ((STEPS, 24), 1, True, (0, 0))
+    result = tally.result()
+    assert (result.map.shape, result.neurons_per_row, result.silent, result.active) == ((STEPS, 24), 1, True, (0, 0))

@@ -46,9 +46,9 @@ def test_served_from_loihi(digits: bl.Network, start: Any) -> None:
         here = bl.BlackBox(target)
         at_home = invert(here, 120, list(range(10)))
     with server.box() as box:
-        found = invert(box, 120, list(range(10)))
+        inversions = invert(box, 120, list(range(10)))
         assert box.spent == here.spent > 1000
-    assert same(found, at_home)
+    assert same(inversions, at_home)
 
 
 @pytest.mark.slow
@@ -71,9 +71,9 @@ def test_exactly_what_is_revealed_leaves(reveals: Any, start: Any) -> None:
         expected = bl.BlackBox(target, reveals).query(spikes)
     with server.box() as box:
         assert box.reveals == reveals
-        found = box.query(spikes)
-    assert found.dtype == expected.dtype
-    assert torch.equal(found, expected)
+        actual = box.query(spikes)
+    assert actual.dtype == expected.dtype
+    assert torch.equal(actual, expected)
     left(server, reveals, spikes, expected)
 
 
@@ -122,10 +122,10 @@ def test_what_was_found_before_the_endpoint_went_away_is_kept(digits: bl.Network
 
     with pytest.raises(bl.EndpointUnavailable) as lost:
         BrainLeaksV2(queries=120, warm_start=20)(box, classes=[0, 1], steps=6, seed=3, progress=ends_the_server)
-    found = lost.value.inversions
-    assert found.status == "stopped"
-    assert found.queries == box.spent > 20
-    assert len(found.trace.queries) == 3
+    inversions = lost.value.inversions
+    assert inversions.status == "stopped"
+    assert inversions.queries == box.spent > 20
+    assert len(inversions.trace.queries) == 3
 
 
 def test_a_budget_that_another_spent_ends_an_attack_with_what_it_has(digits: bl.Network, start: Any) -> None:

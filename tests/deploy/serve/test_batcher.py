@@ -64,7 +64,7 @@ def charge(key: str | None, cost: int, client: str = "a") -> Charge:
 
 
 def run(box: SlowBox, ledger: Ledger, story: Callable[[Batcher], Awaitable[None]], **settings: Any) -> None:
-    async def told() -> None:
+    async def main() -> None:
         made = ServeSettings("model", Path("log"), window_s=0.0, **settings)
         batcher = Batcher(box, ledger, made, Metrics(), shared_calls=True)
         try:
@@ -73,7 +73,7 @@ def run(box: SlowBox, ledger: Ledger, story: Callable[[Batcher], Awaitable[None]
             box.leave.set()
             await batcher.close()
 
-    asyncio.run(told())
+    asyncio.run(main())
 
 
 async def gone(batcher: Batcher, box: SlowBox, asked: Charge) -> None:
@@ -141,16 +141,16 @@ def test_who_is_refused_leaves_the_others_of_the_call_their_own_answers(box: Slo
         first = asyncio.ensure_future(batcher.ask(charge(None, 1, "first"), spikes(1)))
         await asyncio.to_thread(box.under_way.wait, 60)
         given = [spikes(2), spikes(7), torch.zeros(3, 1, 12, dtype=torch.uint8)]
-        asked = [(charge(None, len(each[0]), client), each) for client, each in zip("abc", given)]
-        waiting = [asyncio.ensure_future(batcher.ask(*each)) for each in asked]
+        asked = [(charge(None, len(spikes[0]), client), spikes) for client, spikes in zip("abc", given)]
+        waiting = [asyncio.ensure_future(batcher.ask(*question)) for question in asked]
         await asyncio.sleep(0)
         box.leave.set()
         await first
-        found = await asyncio.gather(*waiting, return_exceptions=True)
-        assert isinstance(found[1], Problem)
-        assert found[1].code == "budget_exceeded"
+        results = await asyncio.gather(*waiting, return_exceptions=True)
+        assert isinstance(results[1], Problem)
+        assert results[1].code == "budget_exceeded"
         for number in (0, 2):
-            answer = found[number]
+            answer = results[number]
             assert isinstance(answer, Tensor)
             with bl.open_target(easy_network(), "loihi") as target:
                 assert torch.equal(answer, bl.BlackBox(target).query(given[number]))
@@ -227,8 +227,8 @@ def test_one_client_leaves_room_for_others(loop: asyncio.AbstractEventLoop) -> N
     with pytest.raises(Problem, match="too many samples"):
         room.enter(waiting(loop, "third", 1))
     assert room.samples == 10
-    assert [each.charge.client for each in room.leave(8, shared_calls=True)] == ["greedy", "greedy"]
-    assert [each.charge.client for each in room.leave(8, shared_calls=True)] == ["modest"]
+    assert [request.charge.client for request in room.leave(8, shared_calls=True)] == ["greedy", "greedy"]
+    assert [request.charge.client for request in room.leave(8, shared_calls=True)] == ["modest"]
     assert (room.samples, len(room)) == (0, 0)
 
 
@@ -242,9 +242,9 @@ def test_only_those_of_one_form_share_a_call_and_nobody_overtakes_their_like(loo
     room = WaitingRoom(100, Metrics())
     for client, steps in (("a", 2), ("b", 3), ("c", 2), ("d", 2)):
         room.enter(waiting(loop, client, 1, steps))
-    assert [each.charge.client for each in room.leave(2, shared_calls=True)] == ["a", "c"]
-    assert [each.charge.client for each in room.leave(2, shared_calls=False)] == ["b"]
-    assert [each.charge.client for each in room.leave(2, shared_calls=False)] == ["d"]
+    assert [request.charge.client for request in room.leave(2, shared_calls=True)] == ["a", "c"]
+    assert [request.charge.client for request in room.leave(2, shared_calls=False)] == ["b"]
+    assert [request.charge.client for request in room.leave(2, shared_calls=False)] == ["d"]
 
 
 def test_who_has_gone_is_left_out(loop: asyncio.AbstractEventLoop) -> None:
@@ -253,5 +253,5 @@ def test_who_has_gone_is_left_out(loop: asyncio.AbstractEventLoop) -> None:
     room.enter(gone)
     room.enter(waiting(loop, "there", 1))
     gone.answer.cancel()
-    assert [each.charge.client for each in room.leave(8, shared_calls=True)] == ["there"]
+    assert [request.charge.client for request in room.leave(8, shared_calls=True)] == ["there"]
     assert room.samples == 0

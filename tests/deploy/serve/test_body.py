@@ -68,15 +68,15 @@ def test_what_is_refused(asked: Request, status: int) -> None:
 def test_room_is_for_what_came() -> None:
     reader = BodyReader(10, 40)
     large = [reader.space(request(content_length="10"), "a") for _ in range(5)]
-    takes = [each.__enter__() for each in large]
+    takes = [body.__enter__() for body in large]
     assert read(reader, request(b"a" * 10)) == b"a" * 10  # they announced 50, and sent nothing
     takes[0](10)
     assert read(reader, request(b"a" * 10)) == b"a" * 10
     with pytest.raises(Problem) as refused:
         read(reader, request(b"a" * 6, b"a" * 5))
     assert refused.value.status == 413
-    for each in large:
-        each.__exit__(None, None, None)
+    for body in large:
+        body.__exit__(None, None, None)
     assert read(reader, request(b"a" * 10)) == b"a" * 10
 
 

@@ -47,9 +47,9 @@ def test_32_clients_spend_exactly_their_budgets(easy: bl.Network, start: Any, tm
 
     with ThreadPoolExecutor(len(CLIENTS)) as pool:
         answered = dict(zip(CLIENTS, pool.map(spend, CLIENTS)))
-    found = logged(tmp_path / "queries.sqlite")
-    assert found == answered
-    assert set(found.values()) <= {19, 20}
+    charged = logged(tmp_path / "queries.sqlite")
+    assert charged == answered
+    assert set(charged.values()) <= {19, 20}
 
 
 @pytest.mark.slow

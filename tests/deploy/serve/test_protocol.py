@@ -146,13 +146,13 @@ def test_nothing_is_endless(start: bytes, more: bytes, served: Served) -> None:
 
 
 def test_the_bound_of_a_head_is_sharp(served: Served) -> None:
-    def said(size: int) -> bytes:
+    def response(size: int) -> bytes:
         with served.connect() as line:
             line.sendall(HEAD + b"Connection: close\r\nX: " + b"a" * size + b"\r\n\r\n")
             return rest(line)
 
-    assert said(MAX_HEAD - 300).startswith(b"HTTP/1.1 200")
-    assert said(MAX_HEAD) == b""
+    assert response(MAX_HEAD - 300).startswith(b"HTTP/1.1 200")
+    assert response(MAX_HEAD) == b""
 
 
 def test_short_headers_count_for_what_they_cost(served: Served) -> None:

@@ -55,7 +55,9 @@ class Files:
     def __init__(self, folder: Path, name: str = "") -> None:
         made = trustme.CA()
         issued = made.issue_cert("127.0.0.1")
-        self.authority, self.certificate, self.key = (folder / f"{name}{each}.pem" for each in ("ca", "cert", "key"))
+        self.authority, self.certificate, self.key = (
+            folder / f"{name}{suffix}.pem" for suffix in ("ca", "cert", "key")
+        )
         made.cert_pem.write_to_path(str(self.authority))
         issued.private_key_pem.write_to_path(str(self.key))
         for part in issued.cert_chain_pems:
@@ -126,10 +128,10 @@ def refused(model: Path, certificate: Path, key: Path, capsys: pytest.CaptureFix
     """The one line that `bl-neuro serve` says."""
     arguments = ["serve", str(model), "--port", "0", "--log", str(model.with_name("log"))]
     assert run([*arguments, "--tls-certificate", str(certificate), "--tls-key", str(key)]) == 2
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    assert "Traceback" not in said
-    return said
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert "Traceback" not in message
+    return message
 
 
 @pytest.mark.usefixtures("threads")
@@ -169,8 +171,8 @@ def test_a_key_with_a_passphrase(
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, kept)
     files.key.write_bytes(pem)
     bl.save(easy, tmp_path / "model.safetensors")
-    said = refused(tmp_path / "model.safetensors", files.certificate, files.key, capsys)
-    assert "without a passphrase" in said
+    message = refused(tmp_path / "model.safetensors", files.certificate, files.key, capsys)
+    assert "without a passphrase" in message
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
@@ -180,5 +182,5 @@ def test_a_key_that_we_may_not_read(
 ) -> None:
     bl.save(easy, tmp_path / "model.safetensors")
     files.key.chmod(0)
-    said = refused(tmp_path / "model.safetensors", files.certificate, files.key, capsys)
-    assert f"{files.key}: Permission denied" in said
+    message = refused(tmp_path / "model.safetensors", files.certificate, files.key, capsys)
+    assert f"{files.key}: Permission denied" in message
