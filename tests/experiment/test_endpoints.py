@@ -79,8 +79,8 @@ def serve(folder: Path, budget: int, *more: str) -> Server:
 def charged(folder: Path) -> tuple[int, int]:
     """Queries charged so far, and in how many requests."""
     with sqlite3.connect(folder / "log") as base:
-        found: tuple[int, int] = base.execute("SELECT SUM(cost), COUNT(*) FROM queries").fetchone()
-    return found
+        totals: tuple[int, int] = base.execute("SELECT SUM(cost), COUNT(*) FROM queries").fetchone()
+    return totals
 
 
 def audit(folder: Path, url: str, out: str, with_model: bool, more: str = "") -> Audit:
@@ -94,8 +94,8 @@ def audit(folder: Path, url: str, out: str, with_model: bool, more: str = "") ->
 
 def test_an_endpoint_beside_the_model_that_it_serves(server: Server, tmp_path: Path) -> None:
     made = audit(tmp_path, server.url, "both", with_model=True)
-    found = made.run()
-    assert (found.failed, found.left_out) == ([], [])
+    state = made.run()
+    assert (state.failed, state.left_out) == ([], [])
     findings = made.findings()
     rows = {(row.substrate, row.reveals): row for row in findings.rows}
     assert set(rows) == {("loihi", "counts"), ("loihi", "label"), ("chip", "counts")}
@@ -132,8 +132,8 @@ def test_a_budget_that_ends_too_early_fails_the_attack_alone(server: Server, tmp
     poor = serve(tmp_path, NEEDED - 1)
     try:
         made = audit(tmp_path, poor.url, "poor", with_model=False)
-        found = made.run()
-        (failure,) = found.failed
+        state = made.run()
+        (failure,) = state.failed
         assert "ask for a larger budget there" in failure.error
         assert charged(tmp_path)[0] <= NEEDED - 1
     finally:
@@ -145,7 +145,7 @@ def test_a_session_goes_on_at_a_server_of_other_limits(server: Server, tmp_path:
     drawn = torch.Generator().manual_seed(0)
     queries = [(torch.rand(4, size, 64, generator=drawn) < 0.5).byte() for size in (6, 2, 3)]
     with server.box(token=TOKEN, session="cell", budget=100) as box:
-        answers = [box.query(each) for each in queries]
+        answers = [box.query(query) for query in queries]
     assert charged(tmp_path) == (11, 3)
     with server.box(token=TOKEN, session="cell", budget=100) as box:
         for query, answer in zip(queries[::-1], answers[::-1]):
@@ -205,13 +205,13 @@ WRONG = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("old", "new", "said"), WRONG)
-def test_what_cannot_be(old: str, new: str, said: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("old", "new", "message"), WRONG)
+def test_what_cannot_be(old: str, new: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "served.toml"
     text: Any = EXPERIMENT.format(substrates='"chip"', url="http://h:1/v2/models/target", model="", more="")
     assert old in text
     path.write_text(text.replace(old, new))
-    with pytest.raises(ExperimentError, match=said):
+    with pytest.raises(ExperimentError, match=message):
         read_experiment(path)
 
 

@@ -73,9 +73,9 @@ def test_every_problem_is_told_with_its_line(tmp_path: Path) -> None:
         "line 30: controls.0.kind: Input should be 'untrained' or 'shuffled_labels', found 'none'",
         "line 31: controls.0.attacks.0: expected the label of an attack, found 'v7'",
     ]
-    found = problems(tmp_path, WRONG)
-    assert [problem[: len(start)] for problem, start in zip(found, expected)] == expected
-    assert len(found) == len(expected)
+    messages = problems(tmp_path, WRONG)
+    assert [problem[: len(start)] for problem, start in zip(messages, expected)] == expected
+    assert len(messages) == len(expected)
 
 
 @pytest.mark.parametrize("name", ready_made())
@@ -84,7 +84,7 @@ def test_the_experiments_in_the_package_hold(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ('reveals = ["counts"]\n', "", "line 19: attacks.0: expected reveals"),
         ("iterations = 2", "iterations = 2.5", "line 26: attacks.1.settings.iterations: iterations: Input should be"),
@@ -117,11 +117,11 @@ def test_the_experiments_in_the_package_hold(name: str) -> None:
         ("seeds = 2", "seeds = -1", "line 2: seeds: expected 1 to 1000 seeds or a list of seeds, found -1"),
     ],
 )
-def test_what_cannot_be_is_refused(small: Path, tmp_path: Path, old: str, new: str, said: str) -> None:
+def test_what_cannot_be_is_refused(small: Path, tmp_path: Path, old: str, new: str, message: str) -> None:
     text = small.read_text()
     assert old in text
-    found = problems(tmp_path, text.replace(old, new))
-    assert any(said in problem for problem in found), found
+    messages = problems(tmp_path, text.replace(old, new))
+    assert any(message in problem for problem in messages), messages
 
 
 @pytest.mark.parametrize("text", ["name = ", "a = 1\na = 2", "a = 1\n" * 2000, "\x00", "x = 1 # " + "y" * 70_000])

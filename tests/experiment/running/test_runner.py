@@ -63,8 +63,8 @@ def times(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (folder / "times").iterdir()}
 
 
-def counts(found: RunState) -> tuple[int, int, int]:
-    return len(found.done), len(found.failed), len(found.left_out)
+def counts(state: RunState) -> tuple[int, int, int]:
+    return len(state.done), len(state.failed), len(state.left_out)
 
 
 def test_two_jobs_find_what_one_does(small: Path, undisturbed: Path, tmp_path: Path) -> None:
@@ -108,10 +108,10 @@ def test_dead_workers_are_replaced_and_damaged_results_made_anew(
 ) -> None:
     out, worker = tmp_path / "out", tmp_path / "worker.py"
     worker.write_text(DIES)
-    found = Audit.of(str(small), out).run(worker=[sys.executable, str(worker)])
+    state = Audit.of(str(small), out).run(worker=[sys.executable, str(worker)])
     assert worker.with_suffix(".deaths").read_text() == "v2v1v1"  # v2 was tried again, v1 given up
-    assert counts(found) == (CELLS - 2, 1, 1)
-    assert "its worker died, 2 times: ended by signal 9" in found.failed[0].error
+    assert counts(state) == (CELLS - 2, 1, 1)
+    assert "its worker died, 2 times: ended by signal 9" in state.failed[0].error
     assert len(list((out / "failed").iterdir())) == 1
     assert list((out / "cells").glob(".half*")) != []
 
@@ -141,11 +141,11 @@ def test_a_cell_that_fails_is_recorded_and_the_others_go_on(small: Path, undistu
         "work.Work._attack = attack\n"
         "worker.main()\n"
     )
-    found = Audit.of(str(file), out).run(worker=[sys.executable, str(worker)])
-    assert counts(found) == (2, 1, 1)
-    assert found.failed[0].error == "ZeroDivisionError: on purpose"
+    state = Audit.of(str(file), out).run(worker=[sys.executable, str(worker)])
+    assert counts(state) == (2, 1, 1)
+    assert state.failed[0].error == "ZeroDivisionError: on purpose"
     (failure,) = (json.loads(path.read_text()) for path in (out / "failed").iterdir())
-    assert failure["definition"] == found.failed[0].cell.definition
+    assert failure["definition"] == state.failed[0].cell.definition
     assert "on purpose" in failure["trace"]
 
 
