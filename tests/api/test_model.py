@@ -72,7 +72,7 @@ def test_a_module_becomes_a_network(tmp_path: Path, needs: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "data", "options", "said"),
+    ("model", "data", "options", "message"),
     [
         ("demo", "digits", {}, "model: expected a file ending in .net, .nir, .safetensors, found 'demo'"),
         (3, "digits", {}, "model: expected a Network, a module or a path, found int"),
@@ -83,9 +83,9 @@ def test_a_module_becomes_a_network(tmp_path: Path, needs: Any) -> None:
     ],
 )
 def test_what_cannot_be_audited_is_refused(
-    model: Any, data: Any, options: dict[str, Any], said: str, tmp_path: Path
+    model: Any, data: Any, options: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(bl.BlNeuroError, match=said):
+    with pytest.raises(bl.BlNeuroError, match=message):
         prepare_model_audit(model, data, tmp_path / "out", **{"steps": 4, **options})
 
 

@@ -71,7 +71,7 @@ def test_all_that_does_not_fit_is_said_at_once() -> None:
     ]
     with pytest.raises(InputError) as caught:
         from_state_dict(STATE, layers, (2, 6, 6), ignore=["lif3.beta"])
-    for said in (
+    for message in (
         "layer 0: unknown keys for a dense: padding",
         "layer 0: weight: there is no tensor 'fc.wieght'",
         "layer 0: threshold: there is no tensor 'nil'",
@@ -85,7 +85,7 @@ def test_all_that_does_not_fit_is_said_at_once() -> None:
         "tensors that no layer uses: conv.bias, conv.weight, lif.beta, lif2.reset_mechanism_val, lif2.threshold",
         "ignore: no such tensors: lif3.beta",
     ):
-        assert said in str(caught.value)
+        assert message in str(caught.value)
 
 
 def test_a_bias_on_a_filtered_current_is_refused() -> None:

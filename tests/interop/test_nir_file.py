@@ -81,9 +81,9 @@ def test_its_equations_alone_say_the_same(index: int, tmp_path: Path) -> None:
         with pytest.raises(ModelFileError, match=r"_neuron: v_leak: expected 0, since NIR does not"):
             read_nir(path, convention="nir", dt=1.0)
         return
-    found = read_nir(path, convention="nir", dt=1.0, readout=network.readout)
+    imported = read_nir(path, convention="nir", dt=1.0, readout=network.readout)
     x = np.random.default_rng(0).random((30, 4, *network.input_shape)) < 0.4
-    assert (simulate(found, x).spikes == simulate(network, x).spikes).all()
+    assert (simulate(imported, x).spikes == simulate(network, x).spikes).all()
 
 
 @pytest.mark.parametrize(

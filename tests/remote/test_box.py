@@ -119,7 +119,7 @@ def test_a_box_that_cannot_be_made_closes_its_connection(
     foreign: Any, open_box: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed: list[Connection] = []
-    monkeypatch.setattr(Connection, "close", lambda each: closed.append(each))
+    monkeypatch.setattr(Connection, "close", lambda connection: closed.append(connection))
     with pytest.raises(bl.InputError, match="give reveals"):
         open_box(reveals=None)
     foreign.extensions = 7

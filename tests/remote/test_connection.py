@@ -79,8 +79,8 @@ def test_a_dropped_handshake_is_tried_again(balancer: Balancer) -> None:
     impatient = Connection(balancer.base, None, 5.0, 0.1, balancer.authority)
     with pytest.raises(EndpointUnavailable, match="cannot be reached"):
         impatient.post("/asked", b"query", {}, repeatable=False, max_bytes=100)
-    for each in (connection, impatient):
-        each.close()
+    for client in (connection, impatient):
+        client.close()
 
 
 def test_an_answer_that_is_lost_over_tls_is_lost(balancer: Balancer) -> None:

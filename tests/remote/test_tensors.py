@@ -98,7 +98,7 @@ def test_lists_may_be_nested_as_deep_as_the_shape_and_no_deeper() -> None:
     halves: Any = [flat[:12], flat[12:]]
     for values in (flat, halves, [[half] for half in halves]):
         assert from_json(values, "INT8", [2, 1, 12]).flatten().tolist() == flat
-    for values in ([[[[each] for each in half]] for half in halves], [[[half] for half in halves]]):
+    for values in ([[[[value] for value in half]] for half in halves], [[[half] for half in halves]]):
         with pytest.raises(InputError, match="at most 3 levels of nested lists"):
             from_json(values, "INT8", [2, 1, 12])
     deep: Any = 1
@@ -212,8 +212,8 @@ def keys(session: str | None = "cell") -> Callable[[Tensor], str]:
 
 def test_the_order_does_not_matter() -> None:
     first, again = keys(), keys()
-    forwards = [first(each) for each in (SPIKES, HELD, SPIKES[:, :2])]
-    backwards = [again(each) for each in (SPIKES[:, :2], HELD, SPIKES)]
+    forwards = [first(spikes) for spikes in (SPIKES, HELD, SPIKES[:, :2])]
+    backwards = [again(spikes) for spikes in (SPIKES[:, :2], HELD, SPIKES)]
     assert forwards == backwards[::-1]
     assert len(set(forwards)) == 3
 
@@ -233,7 +233,7 @@ def test_asking_twice_is_two_queries() -> None:
 
 def test_values_shape_datatype_and_session_matter() -> None:
     made = Keys("cell")
-    found = [
+    made_keys = [
         made.of(SPIKES, "UINT8"),
         made.of(SPIKES, "BOOL"),
         made.of(SPIKES.reshape(4, 5, 6), "UINT8"),
@@ -242,8 +242,8 @@ def test_values_shape_datatype_and_session_matter() -> None:
         keys("x" * 99 + "a")(SPIKES),
         keys("x" * 99 + "b")(SPIKES),
     ]
-    assert len(set(found)) == len(found)
-    assert all(len(key) <= 110 and key.isascii() and key.isprintable() for key in found)
+    assert len(set(made_keys)) == len(made_keys)
+    assert all(len(key) <= 110 and key.isascii() and key.isprintable() for key in made_keys)
 
 
 def test_without_a_session_no_key_comes_twice() -> None:
@@ -255,5 +255,5 @@ def test_threads_share_a_session() -> None:
     """Each gets a key of its own, and together they are those of one thread."""
     shared, alone = keys(), keys()
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(shared, itertools.repeat(SPIKES, 200)))
-    assert sorted(found) == sorted(alone(SPIKES) for _ in range(200))
+        shared_keys = list(pool.map(shared, itertools.repeat(SPIKES, 200)))
+    assert sorted(shared_keys) == sorted(alone(SPIKES) for _ in range(200))

@@ -190,7 +190,8 @@ def test_an_audit_of_which_nothing_is_done_has_a_page_too(make_audit: Make, make
         name: [] for name in ("verdicts", "alike", "ladder", "power", "mitigations", "replays", "controls")
     }
     judges = [
-        {**each.model_dump(), "architecture": None, "accuracy": None, "samples": None} for each in done.evaluators
+        {**evaluator.model_dump(), "architecture": None, "accuracy": None, "samples": None}
+        for evaluator in done.evaluators
     ]
     results = make_audit(rows=rows, evaluators=judges, curves=[], inversions=[], stands_for={}, **empty)
     page = Outline(audit_pages(results, make_audit_pictures())[REPORT])

@@ -89,9 +89,9 @@ def test_round_trip_is_exact(hidden: tuple[int, ...], tmp_path: Path) -> None:
 )
 def test_refuses_facts(facts: dict[str, str], tmp_path: Path) -> None:
     path = tmp_path / "twin.safetensors"
-    told = {"format": "bl-neuro/ann-twin/1", "hidden": "5", "shape": "1,4,4", "classes": "3"}
-    save_file(AnnTwin((1, 4, 4), (5,), 3).state_dict(), path, told)
+    metadata = {"format": "bl-neuro/ann-twin/1", "hidden": "5", "shape": "1,4,4", "classes": "3"}
+    save_file(AnnTwin((1, 4, 4), (5,), 3).state_dict(), path, metadata)
     assert load_ann_twin(path).classes == 3
-    save_file(AnnTwin((1, 4, 4), (5,), 3).state_dict(), path, {**told, **facts})
+    save_file(AnnTwin((1, 4, 4), (5,), 3).state_dict(), path, {**metadata, **facts})
     with pytest.raises(ModelFileError, match=r"twin\.safetensors"):
         load_ann_twin(path)

@@ -53,13 +53,13 @@ def test_learns_the_digits(trained: ImageEvaluator, split: Split) -> None:
 
 def test_probabilities_are_probabilities(trained: ImageEvaluator, split: Split) -> None:
     images = split.test.images[:20]
-    found = trained.probabilities(images)
-    assert found.shape == (20, 10)
-    assert found.dtype == np.float64
-    assert found.min() >= 0
-    np.testing.assert_allclose(found.sum(1), 1, atol=1e-6)
-    np.testing.assert_allclose(trained.probabilities(images[3:4])[0], found[3], atol=1e-5)
-    np.testing.assert_allclose(trained.probabilities(images), found)  # no dropout when it judges
+    probabilities = trained.probabilities(images)
+    assert probabilities.shape == (20, 10)
+    assert probabilities.dtype == np.float64
+    assert probabilities.min() >= 0
+    np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-6)
+    np.testing.assert_allclose(trained.probabilities(images[3:4])[0], probabilities[3], atol=1e-5)
+    np.testing.assert_allclose(trained.probabilities(images), probabilities)  # no dropout when it judges
 
 
 def test_does_not_see_brightness_or_contrast(trained: ImageEvaluator, split: Split) -> None:
@@ -174,16 +174,16 @@ def test_round_trip_is_exact(trained: ImageEvaluator, path: Path, split: Split) 
 def forge(path: Path, changes: dict[str, torch.Tensor | None] | None = None, **facts: str | None) -> None:
     """Writes an evaluator's file with tensors and facts exchanged, or left out where None."""
     tensors = {**ConvEvaluator((1, 8, 8), 10).state_dict(), **(changes or {})}
-    told = {**FACTS, **facts}
+    metadata = {**FACTS, **facts}
     save_file(
         {name: tensor for name, tensor in tensors.items() if tensor is not None},
         path,
-        metadata={name: fact for name, fact in told.items() if fact is not None},
+        metadata={name: fact for name, fact in metadata.items() if fact is not None},
     )
 
 
-def refused(path: Path, said: str = "") -> None:
-    with pytest.raises(ModelFileError, match=said) as error:
+def refused(path: Path, message: str = "") -> None:
+    with pytest.raises(ModelFileError, match=message) as error:
         load_evaluator(path)
     assert str(path) in str(error.value)
 

@@ -69,7 +69,7 @@ def test_inputs_that_are_flat_stay_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("plan", "shape", "said"),
+    ("plan", "shape", "message"),
     [
         (TargetPlan(conv=(ConvSpec(3, 3),)), (6,), "expected images"),
         (TargetPlan(conv=(ConvSpec(3, 10),)), SHAPE, "does not fit"),
@@ -79,8 +79,8 @@ def test_inputs_that_are_flat_stay_so() -> None:
         (TargetPlan(hidden=(10**12,)), SHAPE, "hidden: at most"),
     ],
 )
-def test_refuses_layers_that_do_not_fit(plan: TargetPlan, shape: tuple[int, ...], said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_refuses_layers_that_do_not_fit(plan: TargetPlan, shape: tuple[int, ...], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         stack_of(plan, shape)
 
 
