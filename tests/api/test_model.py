@@ -44,7 +44,7 @@ def test_a_dataset_and_indices_are_saved_too(tmp_path: Path) -> None:
     assert str(tmp_path) not in json.dumps(experiment.model_dump())
 
 
-def test_a_file_is_named_as_it_lies_beside_its_data(tmp_path: Path) -> None:
+def test_a_model_file_is_named_relative_to_its_data(tmp_path: Path) -> None:
     (tmp_path / "models").mkdir()
     bl.save(NETWORK, tmp_path / "models" / "mine.safetensors")
     digits = bl.data.load_dataset("digits")
@@ -82,7 +82,7 @@ def test_a_module_becomes_a_network(tmp_path: Path, needs: Any) -> None:
         (NETWORK, "digits", {"substrates": ["lohi"]}, "substrate: expected one of snntorch, "),
     ],
 )
-def test_what_cannot_be_audited_is_refused(
+def test_models_that_cannot_be_audited_are_refused(
     model: Any, data: Any, options: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(bl.BlNeuroError, match=message):

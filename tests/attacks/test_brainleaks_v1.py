@@ -80,7 +80,7 @@ def test_each_sample_has_a_scale_of_its_own() -> None:
     assert spikes.unique(dim=0).tolist() == [[[1, 0, 0], [0, 1, 0]]]
 
 
-def test_traces_what_it_found_from_silence_to_the_result() -> None:
+def test_the_trace_goes_from_silence_to_the_result() -> None:
     box = Scripted([2.0, 0.0, 0.0], [0.0, 2.0, 0.0])
     inversions = BrainLeaksV1(iterations=2)(box, classes=[0, 1], steps=4)
     trace = inversions.trace
@@ -134,7 +134,7 @@ def test_needs_a_membrane() -> None:
         BrainLeaksV1()(WhiteBox(ReferenceTarget(easy_network(), Blind)), classes=[0], steps=2)
 
 
-def test_a_price_on_spikes_puts_out_what_is_not_worth_it() -> None:
+def test_a_sparsity_penalty_removes_weak_inputs() -> None:
     def rates(*gradients: list[float]) -> list[float]:
         plan = BrainLeaksV1(iterations=len(gradients), sparsity=0.3)
         values: list[float] = plan(Scripted(*gradients), classes=[0], steps=MANY).images[0].tolist()

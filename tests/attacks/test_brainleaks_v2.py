@@ -50,7 +50,7 @@ def run(plan: BrainLeaksV2, reveals: Reveals = "counts", budget: int | None = No
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize("reveals", REVEALS)
-def test_finds_its_class_whatever_is_revealed(reveals: Reveals, seed: int) -> None:
+def test_finds_its_class_under_every_access_level(reveals: Reveals, seed: int) -> None:
     inversions, target = run(BrainLeaksV2(), reveals, classes=[2, 0, 1], seed=seed, steps=20)
     assert BlackBox(target, "label").query(inversions.spikes).tolist() == [2, 0, 1]
     by_block = inversions.rates.reshape(3, 3, 4).mean(2)
@@ -96,7 +96,7 @@ def test_takes_no_gradient_on(substrate: str, needs: Callable[[str], None], requ
         assert BlackBox(target, "label").query(inversions.spikes).tolist() == [2, 0]
 
 
-def test_takes_nothing_but_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_depends_on_the_answers_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same answers give the same inversions, whoever gives them."""
     expected, target = run(BrainLeaksV2(queries=32, warm_start=40))
     answers = iter([BlackBox(ReferenceTarget(target.network)).query(asked) for asked in target.asked])
@@ -131,7 +131,7 @@ def test_queries_are_held_and_come_in_antithetic_pairs() -> None:
         (BrainLeaksV2(queries=12, warm_start=0, population=4), [1, 1], [8, 8, 8]),
     ],
 )
-def test_asks_as_often_as_planned(plan: BrainLeaksV2, classes: list[int], expected: list[int]) -> None:
+def test_spends_the_planned_number_of_queries(plan: BrainLeaksV2, classes: list[int], expected: list[int]) -> None:
     inversions, target = run(plan, classes=classes)
     assert [asked.shape[1] for asked in target.asked] == expected
     assert inversions.trace.queries.tolist() == np.cumsum(expected).tolist()
@@ -156,7 +156,7 @@ def test_a_budget_too_small_is_halved(budget: int, expected: list[int]) -> None:
 
 
 @pytest.mark.parametrize("plan", [BrainLeaksV2(queries=0, warm_start=64), BrainLeaksV2(queries=16, warm_start=0)])
-def test_a_plan_cut_short_says_so(plan: BrainLeaksV2) -> None:
+def test_a_spent_budget_is_reported_in_the_status(plan: BrainLeaksV2) -> None:
     inversions, _ = run(plan, budget=15, classes=[0])
     assert inversions.status is Status.BUDGET_SPENT
     assert 0 < inversions.queries <= 15
@@ -229,7 +229,7 @@ def test_momentum_carries_a_step_on() -> None:
     assert torch.allclose(steps[0] * 10, free[0] - 0.5, atol=1e-5)  # a tenth of the gradient gets in
 
 
-def test_while_nothing_names_the_class_steps_neither_dim_nor_brighten() -> None:
+def test_steps_keep_the_mean_rate_while_no_answer_names_the_class() -> None:
     first = easy_network().layers[0]
     assert isinstance(first, bl.Dense)
     silent = Network((12,), [bl.Dense(np.vstack([first.weight[:2], np.full((1, 12), -1.0)]), bl.CubaLIF())])
@@ -327,7 +327,7 @@ def test_refuses_plans(changes: dict[str, Any], message: str) -> None:
         BrainLeaksV2(**changes)
 
 
-def test_says_what_it_takes_for_granted() -> None:
+def test_states_its_assumptions() -> None:
     images = Network((1, 2, 2), [bl.Flatten(), bl.Dense(np.ones((2, 4)), bl.CubaLIF())])
     on_images, on_numbers = (BlackBox(ReferenceTarget(network)) for network in (images, easy_network()))
     assert BrainLeaksV2(blur=0.5).assumptions(on_images) == ["neighbouring pixels agree (blur of 0.5 pixels)"]
@@ -337,7 +337,7 @@ def test_says_what_it_takes_for_granted() -> None:
     assert BrainLeaksV1().assumptions(WhiteBox(ReferenceTarget(images))) == []
 
 
-def test_says_everything_that_is_wrong_with_a_plan() -> None:
+def test_reports_every_invalid_setting_at_once() -> None:
     with pytest.raises(InputError) as error:
         BrainLeaksV2(queries=3, blur=-1, floor=1)
     assert all(name in str(error.value) for name in ("queries", "blur", "floor"))

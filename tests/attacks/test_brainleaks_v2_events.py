@@ -68,7 +68,7 @@ def test_both_polarities_are_events_of_one_picture(halves: Network) -> None:
     assert bool(brighter.any() and darker.any())
 
 
-def test_large_queries_are_asked_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_queries_are_split(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = BrainLeaksV2.for_nmnist(queries=32, warm_start=50)
     whole = plan(BlackBox(ReferenceTarget(easy_images())), classes=[0, 1, 2], steps=6)
     asked: list[int] = []
@@ -85,7 +85,7 @@ def test_large_queries_are_asked_in_parts(monkeypatch: pytest.MonkeyPatch) -> No
     assert sum(asked) == whole.queries
 
 
-def test_says_what_it_takes_for_granted() -> None:
+def test_states_its_assumptions() -> None:
     box = BlackBox(ReferenceTarget(easy_images()))
     moving = BrainLeaksV2.for_nmnist().assumptions(box)
     assert any("edges of a picture that moves ((0, 0) to (2.5, 5)" in assumption for assumption in moving)
@@ -106,7 +106,7 @@ def test_refuses_other_forms() -> None:
         BrainLeaksV2(form="moving")  # type: ignore[arg-type]
 
 
-def test_refuses_inputs_that_are_no_images() -> None:
+def test_refuses_inputs_that_are_not_images() -> None:
     box = BlackBox(ReferenceTarget(Network((12,), easy_images().layers[1:])))
     with pytest.raises(InputError, match="only images"):
         BrainLeaksV2.for_nmnist(window=None)(box, classes=[0], steps=6)

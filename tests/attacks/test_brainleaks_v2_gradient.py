@@ -122,6 +122,6 @@ def test_refuses(changes: dict[str, Any], message: str) -> None:
         BrainLeaksV2Gradient(**changes)
 
 
-def test_says_everything_that_is_wrong() -> None:
+def test_reports_every_invalid_setting_at_once() -> None:
     with pytest.raises(InputError, match=r"blur.*samples.*epsilon"):
         BrainLeaksV2Gradient(blur=-1.0, samples=0, epsilon=-1.0)

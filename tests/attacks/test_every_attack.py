@@ -90,7 +90,7 @@ def run(name: str, target: Target) -> Inversions:
 
 @pytest.mark.parametrize("substrate", SUBSTRATES)
 @pytest.mark.parametrize("name", ATTACKS)
-def test_runs_where_it_may_and_says_why_not_where_it_may_not(
+def test_runs_on_supported_targets_and_explains_refusals(
     name: str, substrate: str, needs: Callable[[str], None], targets: Callable[[str], Target]
 ) -> None:
     needs(substrate)
@@ -113,7 +113,7 @@ def test_runs_where_it_may_and_says_why_not_where_it_may_not(
 
 @pytest.mark.lava
 @pytest.mark.parametrize("name", [name for name, (_, access) in ATTACKS.items() if access in ("black", "transfer")])
-def test_the_emulator_gives_what_lava_gives(
+def test_the_emulator_and_lava_give_the_same_inversions(
     name: str, needs: Callable[[str], None], targets: Callable[[str], Target]
 ) -> None:
     needs("lava")
@@ -131,7 +131,7 @@ BOXES: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_what_it_returns_comes_back_from_a_file(name: str, tmp_path: Path) -> None:
+def test_inversions_survive_a_round_trip_through_a_file(name: str, tmp_path: Path) -> None:
     if name == "cma_es" and cmaes is None:
         pytest.skip("cmaes is not installed")
     attack, access = ATTACKS[name]
@@ -143,7 +143,7 @@ def test_what_it_returns_comes_back_from_a_file(name: str, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("other", BOXES)
 @pytest.mark.parametrize("name", ATTACKS)
-def test_takes_no_other_box_than_its_own(name: str, other: str) -> None:
+def test_refuses_a_box_of_another_type(name: str, other: str) -> None:
     attack, access = ATTACKS[name]
     box = BOXES[other]()
     if other == access and not (name == "cma_es" and cmaes is None):

@@ -72,5 +72,5 @@ def test_evidence_is_finite_where_a_score_is_zero() -> None:
     assert np.isfinite(evidence(torch.tensor([[0.0, 1.0]]), "scores", 2)).all()
 
 
-def test_named_is_the_strongest_and_silence_names_none() -> None:
+def test_the_named_class_is_the_strongest_and_silence_names_none() -> None:
     assert named(np.array([[0.1, 0.3, 0.2], [0.5, 0.5, 0.0], [0.2, 0.2, 0.2]])).tolist() == [1, 0, -1]

@@ -81,7 +81,7 @@ def test_image_priors_shape_the_gradient() -> None:
     assert GradientInversion(blur=1.0).assumptions(AnnBox(twin)) == ["neighbouring pixels agree (blur of 1 pixels)"]
 
 
-def test_takes_the_twins_that_are_trained_here() -> None:
+def test_accepts_the_ann_twins_of_this_package() -> None:
     torch.manual_seed(0)
     inversions = inverted(AnnTwin((1, 4, 3), (16,), 5), [4, 0], iterations=20)
     assert inversions.spikes.shape == (8, 2, 1, 4, 3)
@@ -103,7 +103,7 @@ def test_leaves_the_module_as_it_was() -> None:
         (SimpleNamespace(input_shape=(2,), classes=3), "expected a torch module"),
     ],
 )
-def test_the_box_takes_modules_that_say_what_they_take(model: Any, message: str) -> None:
+def test_the_box_requires_modules_with_a_known_input_shape(model: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         AnnBox(model)
 
@@ -123,7 +123,7 @@ def test_the_box_needs_classes_and_shapes_that_hold() -> None:
         AnnBox(twin)
 
 
-def test_a_spiking_target_is_pointed_to_its_own_attack() -> None:
+def test_a_spiking_target_is_refused_with_advice() -> None:
     with ReferenceTarget(easy_network()) as target:
         with pytest.raises(InputError, match="WhiteBox"):
             AnnBox(target)

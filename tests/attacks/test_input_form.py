@@ -43,6 +43,6 @@ def test_refuses_impossible_settings(changes: dict[str, Any], message: str) -> N
         TimeSegments(**changes)
 
 
-def test_refuses_what_is_no_image() -> None:
+def test_refuses_inputs_that_are_not_images() -> None:
     with pytest.raises(InputError, match=r"expected images .*, found inputs \(12,\)"):
         TimeSegments().pattern_shape((12,))

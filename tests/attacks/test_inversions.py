@@ -88,7 +88,7 @@ def test_saves_everything(tmp_path: Path, rates: bool) -> None:
         assert torch.equal(held[name], tensor)
 
 
-def test_a_place_that_cannot_be_written_is_an_error_of_ours(tmp_path: Path) -> None:
+def test_an_unwritable_path_is_a_typed_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ReportError, match="could not be written"):
         made(0).save(tmp_path / "file" / "inversions.safetensors")
@@ -147,7 +147,7 @@ def tensors(inversions: Inversions) -> list[Tensor | None]:
 
 
 @pytest.mark.parametrize("kind", ["v1", "v2", "v2_gradient"])
-def test_comes_back_as_it_was(kind: str, tmp_path: Path) -> None:
+def test_a_round_trip_changes_nothing(kind: str, tmp_path: Path) -> None:
     before = attacked(kind)
     before.save(tmp_path / "one.safetensors")
     after = load_inversions(str(tmp_path / "one.safetensors"))
@@ -160,7 +160,7 @@ def test_comes_back_as_it_was(kind: str, tmp_path: Path) -> None:
     assert repr(after) == repr(before)
 
 
-def test_a_search_that_never_asked_comes_back(tmp_path: Path) -> None:
+def test_inversions_without_queries_survive_a_round_trip(tmp_path: Path) -> None:
     box = BlackBox(ReferenceTarget(easy_network()), "counts", budget=1)
     nothing = BrainLeaksV2(warm_start=0)(box, classes=[0, 1, 2], steps=4)
     nothing.save(tmp_path / "none.safetensors")
@@ -238,7 +238,7 @@ def test_needs_a_file(name: str, message: str, tmp_path: Path) -> None:
         load_inversions(tmp_path / name)
 
 
-def test_no_file_is_read_that_is_too_large(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_that_are_too_large_are_refused(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_BYTES", 100)
     with pytest.raises(ModelFileError, match="bytes; at most 100 are read"):
         load_inversions(saved)

@@ -31,7 +31,7 @@ def test_events_come_along_the_edge_that_lights_up() -> None:
     assert not MovingPattern(path=((0, 0), (0, 4))).spikes(bar(4), 20).numpy()[:, 0, 0, 4].any()  # along itself
 
 
-def test_a_picture_alike_everywhere_or_at_rest_has_no_events() -> None:
+def test_uniform_or_static_pictures_have_no_events() -> None:
     inside = MovingPattern().spikes(np.ones((2, 1, 34, 34)), 100).numpy()[..., 9:-9, 9:-9]
     assert not inside.any()
     assert not MovingPattern(path=((0, 0), (0, 0))).spikes(bar(4), 20).numpy().any()
@@ -96,7 +96,7 @@ def test_refuses_impossible_settings(changes: dict[str, Any], message: str) -> N
         MovingPattern(**changes)
 
 
-def test_refuses_what_is_no_image() -> None:
+def test_refuses_inputs_that_are_not_images() -> None:
     with pytest.raises(InputError, match=r"only images \(C, H, W\) can move, found inputs \(12,\)"):
         MovingPattern().pattern_shape((12,))
 

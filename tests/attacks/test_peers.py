@@ -52,7 +52,7 @@ def test_finds_its_class(peer: type[PeerSearch], reveals: str) -> None:
 
 
 @pytest.mark.parametrize("peer", PEERS)
-def test_asks_with_held_frames(peer: type[PeerSearch]) -> None:
+def test_queries_are_held_frames(peer: type[PeerSearch]) -> None:
     _, box = inverted(peer(queries=20, warm_start=30))
     for spikes in box.asked:
         assert bool((spikes == spikes[:1]).all())
@@ -80,7 +80,7 @@ def test_a_small_budget_is_split_between_looking_around_and_searching(peer: type
 
 
 @pytest.mark.parametrize("peer", [RandomSearch, OnePlusOneEs])
-def test_the_inversion_is_the_fittest_frame_it_asked_with(peer: type[PeerSearch]) -> None:
+def test_the_inversion_is_the_fittest_queried_frame(peer: type[PeerSearch]) -> None:
     inversions, box = inverted(peer(queries=40, warm_start=0), "scores")
     assert inversions.rates is None
     assert bool((inversions.spikes == inversions.spikes[:1]).all())
@@ -190,7 +190,7 @@ def test_cma_es_learns_nothing_from_part_of_a_generation() -> None:
     np.testing.assert_array_equal(searcher.best[0], frames[10, 0])
 
 
-def test_cma_es_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_cma_es_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> Any:
         raise ImportError(name)
 

@@ -27,7 +27,7 @@ def run(search: QuerySearch, progress: Any = None, reveals: Any = "counts") -> A
 
 @pytest.mark.parametrize("search", SEARCHES)
 @pytest.mark.parametrize("stage", [1, 2, 4])
-def test_stops_when_told_and_keeps_what_was_found(search: type[QuerySearch], stage: int) -> None:
+def test_a_stopped_search_keeps_its_best_result(search: type[QuerySearch], stage: int) -> None:
     def stop(done: int, total: int) -> None:
         if done == stage:
             raise StopAttack
@@ -42,7 +42,7 @@ def test_stops_when_told_and_keeps_what_was_found(search: type[QuerySearch], sta
     assert set(inversions.spikes.unique().tolist()) == {0, 1}
 
 
-def test_comes_out_of_a_white_box_attack_and_is_no_error_of_ours() -> None:
+def test_stop_attack_propagates_from_a_white_box_attack() -> None:
     def stop(done: int, total: int) -> None:
         raise StopAttack
 

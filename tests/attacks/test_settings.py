@@ -28,7 +28,7 @@ from bl_neuro.testing.reference_target import ReferenceTarget
 from bl_neuro.training import AnnTwin
 
 
-def test_what_means_the_same_is_the_same() -> None:
+def test_equivalent_settings_are_equal() -> None:
     given = BrainLeaksV2(queries=np.int64(16), population=4.0, blur=1, patience=3.0, image_shape=[8, 8.0])  # type: ignore[arg-type]
     assert given == BrainLeaksV2(queries=16, population=4, blur=1.0, patience=3, image_shape=(8, 8))
     assert [type(given.queries), type(given.population), type(given.blur), type(given.image_shape)] == [
@@ -64,7 +64,7 @@ def test_what_means_the_same_is_the_same() -> None:
         ),
     ],
 )
-def test_what_is_of_another_type_is_refused_by_name(kind: Any, changes: dict[str, Any], message: str) -> None:
+def test_wrong_types_are_refused_by_name(kind: Any, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         kind(**changes)
 
@@ -73,7 +73,7 @@ def test_what_is_of_another_type_is_refused_by_name(kind: Any, changes: dict[str
     ("name", "setting"),
     [(name, field.name) for name in ATTACKS for field in fields(ATTACKS.find(name))],  # type: ignore[arg-type]
 )
-def test_no_setting_of_an_attack_takes_just_anything(name: str, setting: str) -> None:
+def test_every_setting_checks_its_type(name: str, setting: str) -> None:
     with pytest.raises(InputError, match=f"{setting}: expected"):
         ATTACKS.find(name)(**{setting: object()})
 
@@ -109,7 +109,7 @@ def are_rates(inversions: Inversions) -> bool:
 
 
 @pytest.mark.parametrize(("name", "setting"), SETTINGS)
-def test_is_refused_or_gives_rates(name: str, setting: str) -> None:
+def test_extreme_settings_are_refused_or_give_valid_rates(name: str, setting: str) -> None:
     if name == "cma_es":
         pytest.importorskip("cmaes")
     quick = {"queries": 8, "warm_start": 8, "population": 4} if KINDS[name].access == "black_box" else {"iterations": 3}
@@ -125,7 +125,7 @@ def test_is_refused_or_gives_rates(name: str, setting: str) -> None:
     assert all(setting in message for message in refused)
 
 
-def test_a_class_the_network_is_sure_of_costs_nothing() -> None:
+def test_a_certain_class_has_zero_cost() -> None:
     inversions = inverted(BrainLeaksV2Gradient(sparsity=0.0))
     assert float(inversions.trace.objective.max()) == 0.0
     assert are_rates(inversions)
@@ -143,7 +143,7 @@ def test_a_class_the_network_is_sure_of_costs_nothing() -> None:
         (BrainLeaksV2, {"blur": 1e9}, "blur: expected at least 0 pixels, at most 1024, found 1000000000"),
     ],
 )
-def test_says_what_would_do(kind: type[Attack[Any]], changes: dict[str, Any], message: str) -> None:
+def test_errors_state_the_accepted_values(kind: type[Attack[Any]], changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         kind(**changes)
 

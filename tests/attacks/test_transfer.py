@@ -61,7 +61,7 @@ def lit(inversions: Inversions) -> list[int]:
 
 
 @pytest.mark.parametrize("rates", ["none", "held", "stepped"])
-def test_keeps_what_the_target_answers_best(rates: str) -> None:
+def test_keeps_the_candidate_with_the_best_target_answer(rates: str) -> None:
     inversions = TransferAttack(attack=Scripted(rates), candidates=4)(boxes(), classes=[2, 0], steps=5)
     assert lit(inversions) == [4, 4]
     assert inversions.queries == 8
@@ -100,7 +100,7 @@ def test_stops_with_the_budget(budget: int, asked: int) -> None:
 
 
 @pytest.mark.parametrize("candidate", [0, 1])
-def test_ends_when_told_after_the_candidate_and_keeps_what_was_found(candidate: int) -> None:
+def test_a_stopped_attack_keeps_the_candidates_so_far(candidate: int) -> None:
     def stop(done: int, total: int) -> None:
         if done > candidate * total // 3:
             raise StopAttack
@@ -130,7 +130,7 @@ def test_candidates_differ() -> None:
     assert not torch.equal(*asked)
 
 
-def test_says_what_it_runs_and_assumes() -> None:
+def test_states_its_attack_and_assumptions() -> None:
     plan = TransferAttack(attack=BrainLeaksV1.for_events())
     assert plan.settings() == {"attack": {"name": "v1", **BrainLeaksV1.for_events().settings()}, "candidates": 4}
     assert plan.assumptions(boxes()) == ["neighbouring steps agree (blur of 2 steps)"]

@@ -82,7 +82,7 @@ def test_ties_are_decided_as_in_the_reference(substrate: str, seed: int) -> None
     assert np.array_equal(response.spikes.numpy(), simulate(coarse(seed), spikes).spikes)
 
 
-def test_what_equals_the_threshold_but_for_rounding_does_not_fire() -> None:
+def test_rounding_errors_at_the_threshold_do_not_fire() -> None:
     network = Network((1,), [bl.Dense([[0.3]], bl.CubaLIF(threshold=0.6, current_decay=1.0, voltage_decay=0.0))])
     spikes = np.ones((2, 1, 1))
     assert not simulate(network, spikes).spikes.any()  # 0.3 + 0.3 is 0.6

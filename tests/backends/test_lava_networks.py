@@ -148,7 +148,7 @@ def test_large_currents_do_not_overflow_sixteen_bits() -> None:
         assert lava.run(x).spikes.equal(expected.spikes), "the target itself is still good"
 
 
-def test_what_netx_cannot_read_is_refused_by_name() -> None:
+def test_layers_that_netx_cannot_read_are_refused_by_name() -> None:
     neuron = bl.CubaLIF(300, 1.0, 0.5)
     layers: list[Layer] = [bl.Input([1, 2], neuron), bl.Dense([[2, 4]], neuron), bl.Dense([[0]], neuron)]
     problems = find_backend("lava").problems(Network((2,), layers, arithmetic="loihi"))

@@ -59,7 +59,7 @@ def answer(number: int) -> Answer:
     return Answer([np.array([number])], [])
 
 
-def test_every_round_is_answered_once_and_told_in_the_calling_thread() -> None:
+def test_every_round_is_answered_once_in_the_calling_thread() -> None:
     runtimes: Any = [Numbers(), Numbers(), Numbers()]
     taken: list[int] = []
     callers = set()
@@ -120,7 +120,7 @@ def test_by_default_more_are_started_where_there_is_enough_to_do(
 
 
 @pytest.mark.parametrize("runtimes", [0, 1.5, True, "many", 65])
-def test_odd_numbers_of_runtimes_are_refused(opened: Callable[..., LavaTarget], runtimes: Any) -> None:
+def test_invalid_numbers_of_runtimes_are_refused(opened: Callable[..., LavaTarget], runtimes: Any) -> None:
     with pytest.raises(bl.InputError, match=r"runtimes: expected a whole number in 1\.\.64"):
         opened(runtimes=runtimes)
 
@@ -198,7 +198,7 @@ def test_closing_from_another_thread_ends_all(
 
 @pytest.mark.lava
 @pytest.mark.parametrize(("runtimes", "replicas"), [(2, 1), (2, 4)])
-def test_real_ones_answer_as_one_does(
+def test_several_runtimes_answer_like_one(
     needs: Callable[[str], None], left_behind: Any, runtimes: int, replicas: int
 ) -> None:
     needs("lava")

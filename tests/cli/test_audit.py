@@ -79,7 +79,7 @@ def test_a_given_model_is_planned_audited_and_not_audited_again(call: Callable[.
     assert (planned["cells"], planned["done"], planned["seconds_left"]) == (7, 7, 0)
 
 
-def test_what_does_not_fit_is_an_error_of_one_line(call: Callable[..., Any], given: Path) -> None:
+def test_mismatched_options_are_an_error_of_one_line(call: Callable[..., Any], given: Path) -> None:
     given.write_text(GIVEN.replace("class_map = [1, 0,", "class_map = [1, 1,"))
     result = call("audit", given, "--plan")
     assert (result.code, result.out) == (2, "")
@@ -122,7 +122,7 @@ def test_a_strangers_model_is_recognised_and_planned(call: Callable[..., Any], m
     assert "--class-map: expected whole numbers with commas between them, found 'a,b'" in wrong.err
 
 
-def test_nobody_claims_to_know_what_a_brought_model_was_trained_on(call: Callable[..., Any], given: Path) -> None:
+def test_unknown_training_data_is_stated(call: Callable[..., Any], given: Path) -> None:
     folder, out = given.parent, given.parent / "out"
     result = call("audit", given, "--out", out)
     assert result.code == 0, result.err

@@ -21,7 +21,7 @@ def printed(capsys: pytest.CaptureFixture[str], **changes: Any) -> str:
     return capsys.readouterr().out
 
 
-def test_what_cannot_be_seen_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+def test_undetectable_differences_are_printed_as_none(capsys: pytest.CaptureFixture[str]) -> None:
     output = printed(capsys)
     assert "none" in output
     assert "247.5" not in output
@@ -29,7 +29,7 @@ def test_what_cannot_be_seen_is_none(capsys: pytest.CaptureFixture[str]) -> None
     assert "plan more seeds" in output
 
 
-def test_what_can_be_seen_is_in_points(capsys: pytest.CaptureFixture[str]) -> None:
+def test_detectable_differences_are_printed_in_points(capsys: pytest.CaptureFixture[str]) -> None:
     output = printed(capsys, smallest_difference=0.075)
     assert "7.5" in output
     assert "none" not in output

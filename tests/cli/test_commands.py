@@ -150,7 +150,7 @@ def test_attacks_with_ready_made_settings(call: Callable[..., Any], models: Path
     assert (mnist["warm_start"], mnist["queries"]) == (30, 30)
 
 
-def test_attack_says_it_in_a_table(call: Callable[..., Any], models: Path, needs: Callable[..., None]) -> None:
+def test_attack_prints_a_table(call: Callable[..., Any], models: Path, needs: Callable[..., None]) -> None:
     needs("snntorch")
     words = ["attack", models / "target.safetensors", "--backend", "snntorch", "--steps", 4, "--budget", 100]
     result = call(*words, "--classes", "7")
@@ -161,7 +161,7 @@ def test_attack_says_it_in_a_table(call: Callable[..., Any], models: Path, needs
     assert "target answers" in result.out
 
 
-def test_attack_says_what_it_takes_for_granted(
+def test_attack_prints_its_assumptions(
     call: Callable[..., Any], models: Path, tmp_path: Path, needs: Callable[..., None]
 ) -> None:
     needs("snntorch")
@@ -178,7 +178,7 @@ def test_attack_says_what_it_takes_for_granted(
     assert call(*words, "--attack", "v1").out.startswith("The attack assumes nothing about inputs.\n")
 
 
-def test_attack_never_mixes_with_another_in_its_folder(
+def test_attack_refuses_a_folder_that_holds_another_attack(
     call: Callable[..., Any], models: Path, tmp_path: Path, needs: Callable[..., None]
 ) -> None:
     needs("snntorch")
@@ -222,7 +222,7 @@ def test_export(command: Callable[..., Any], models: Path, tmp_path: Path) -> No
     assert (tmp_path / "again.net").exists()
 
 
-def test_export_never_writes_over_a_file_unasked(call: Callable[..., Any], models: Path, tmp_path: Path) -> None:
+def test_export_does_not_overwrite_without_force(call: Callable[..., Any], models: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.net").write_text("years of work")
     result = call("export", models / "target.safetensors", tmp_path / "mine.net")
     assert (result.code, result.out) == (2, "")

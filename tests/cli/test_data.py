@@ -24,7 +24,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_without_a_root_it_says_how_to_name_one(call: Callable[..., Any]) -> None:
+def test_without_a_root_the_output_explains_how_to_name_one(call: Callable[..., Any]) -> None:
     result = call("data", "status")
     assert (result.code, result.err) == (0, "")
     assert "No data root: name one with --root or in BL_NEURO_DATA" in result.out
@@ -59,7 +59,7 @@ def test_json(call: Callable[..., Any], root: Path) -> None:
     assert json.loads(call("data", "status", "--json").out)["root"] is None
 
 
-def test_a_root_that_is_none(call: Callable[..., Any], tmp_path: Path) -> None:
+def test_an_invalid_root_is_refused(call: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for name, kind in (("none", "nothing"), ("file", "a file")):
         result = call("data", "status", "--root", tmp_path / name)

@@ -49,7 +49,7 @@ def test_values_and_limits_of_a_network_in_loihis_arithmetic(tmp_path: Path, cal
     assert held["weight_exact"]
 
 
-def test_what_substrates_say_is_said(tmp_path: Path, call: Callable[..., Any]) -> None:
+def test_problems_of_each_substrate_are_listed(tmp_path: Path, call: Callable[..., Any]) -> None:
     facts = inspected(random_pooled(1), tmp_path, call)
     assert list(facts["substrates"]) == list(available_substrates())
     for name, answer in facts["substrates"].items():
@@ -61,7 +61,7 @@ def test_what_substrates_say_is_said(tmp_path: Path, call: Callable[..., Any]) -
     assert facts["loihi"]["layers"] == []
 
 
-def test_it_says_it_in_tables(tmp_path: Path, call: Callable[..., Any]) -> None:
+def test_inspect_prints_tables(tmp_path: Path, call: Callable[..., Any]) -> None:
     bl.save(STATED, tmp_path / "model.safetensors")
     result = call("inspect", tmp_path / "model.safetensors")
     assert (result.code, result.err) == (0, "")

@@ -68,7 +68,7 @@ def test_the_convention_of_a_nir_file(foreign: Path, call: Callable[..., Any], t
         (("--dt", "0.5", "--reset", "zero"), "dt, reset: only for a .nir file"),
     ],
 )
-def test_what_does_not_fit_is_said(
+def test_options_that_do_not_fit_are_refused(
     options: tuple[str, ...], message: str, bare: Path, call: Callable[..., Any]
 ) -> None:
     result = call("inspect", bare, *options)

@@ -79,7 +79,7 @@ def test_a_broken_promise_is_exit_code_1(model: Path, only: Any, call: Callable[
     assert facts["broken"] == [["wrong", "right"]]
 
 
-def test_what_was_never_promised_is_no_failure(model: Path, only: Any, call: Callable[..., Any]) -> None:
+def test_differences_without_a_promise_are_no_failure(model: Path, only: Any, call: Callable[..., Any]) -> None:
     only(Right, Other)
     result = call("verify", model)
     assert result.code == 0
@@ -87,7 +87,7 @@ def test_what_was_never_promised_is_no_failure(model: Path, only: Any, call: Cal
     assert "other does not declare its arithmetic" in result.out
 
 
-def test_who_cannot_hold_it_is_listed_with_the_reason(tmp_path: Path, only: Any, call: Callable[..., Any]) -> None:
+def test_unsupported_substrates_are_listed_with_the_reason(tmp_path: Path, only: Any, call: Callable[..., Any]) -> None:
     only(Right, Wrong)
     network = random_dense(3, (6, 5, 4))
     path = tmp_path / "membrane.safetensors"
@@ -111,7 +111,7 @@ def test_pictures_are_drawn(model: Path, only: Any, call: Callable[..., Any], tm
     assert first == [(tmp_path / "pictures" / name).read_bytes() for name in names]
 
 
-def test_it_says_how_much_was_exercised(tmp_path: Path, only: Any, call: Callable[..., Any]) -> None:
+def test_it_prints_how_many_neurons_spiked(tmp_path: Path, only: Any, call: Callable[..., Any]) -> None:
     only(Right, Alike)
     first = random_dense(3, (6, 5, 4)).layers[0]
     silent = bl.Dense(np.ones((4, 5)), bl.CubaLIF(threshold=1e6))
@@ -126,7 +126,7 @@ def test_it_says_how_much_was_exercised(tmp_path: Path, only: Any, call: Callabl
     assert facts["silent_layers"] == [1]
 
 
-def test_promises_are_not_kept_by_silence(tmp_path: Path, only: Any, call: Callable[..., Any]) -> None:
+def test_silent_networks_do_not_prove_promises(tmp_path: Path, only: Any, call: Callable[..., Any]) -> None:
     only(Right, Alike)
     silent = bl.Dense(np.ones((4, 6)), bl.CubaLIF(threshold=1e6))
     bl.save(bl.Network((6,), [silent]), tmp_path / "model.safetensors")
@@ -156,7 +156,7 @@ def test_the_same_seed_gives_the_same_figures(model: Path, only: Any, call: Call
     assert runs[0]["pairs"] != runs[2]["pairs"]
 
 
-def test_biases_make_it_say_how_it_started(model: Path, only: Any, call: Callable[..., Any]) -> None:
+def test_networks_with_biases_state_their_start(model: Path, only: Any, call: Callable[..., Any]) -> None:
     only(Right, Other)
     assert "see --start cold" in call("verify", model, "--batch", 1).out
     assert "see --start aligned" in call("verify", model, "--batch", 1, "--start", "cold").out

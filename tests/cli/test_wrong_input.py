@@ -194,7 +194,9 @@ WRONG = {
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_is_one_line(what: str, call: Callable[..., Any], places: dict[str, str], needs: Callable[[str], None]) -> None:
+def test_errors_are_one_line(
+    what: str, call: Callable[..., Any], places: dict[str, str], needs: Callable[[str], None]
+) -> None:
     words, message = WRONG[what]
     needs("snntorch")
     before = sorted(Path(places["folder"]).iterdir())
@@ -213,7 +215,7 @@ def one_line(result: Any, message: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("what", ["unknown option", "NaN weights", "an evaluator of fewer classes"])
-def test_is_one_line_in_a_process_too(what: str, command: Callable[..., Any], places: dict[str, str]) -> None:
+def test_errors_are_one_line_in_a_process(what: str, command: Callable[..., Any], places: dict[str, str]) -> None:
     words, message = WRONG[what]
     one_line(command(*[word.format(**places) for word in words.split()]), message)
 

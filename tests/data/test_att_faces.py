@@ -45,7 +45,7 @@ def test_an_evaluator_can_have_photographs_of_its_own(tmp_path: Path, files: Any
     assert len(set.union(*seen)) == sum(map(len, seen)) == 30
 
 
-def test_scaling_takes_the_mean_of_what_a_pixel_covers(tmp_path: Path, files: Any) -> None:
+def test_scaling_averages_over_the_area_of_a_pixel(tmp_path: Path, files: Any) -> None:
     values = np.random.default_rng(0).integers(0, 256, size=(112, 92))
     for number in range(1, 11):
         files.pgm(tmp_path / f"att_faces/s1/{number}.pgm", values)
@@ -56,7 +56,7 @@ def test_scaling_takes_the_mean_of_what_a_pixel_covers(tmp_path: Path, files: An
         load_dataset("att_faces", tmp_path, size=(224, 184))
 
 
-def test_what_is_no_photograph_is_not_counted(tmp_path: Path, files: Any) -> None:
+def test_other_files_are_not_counted(tmp_path: Path, files: Any) -> None:
     files.faces(tmp_path, people=(1,))
     for name in ("s1/11.pgm", "s1/01.pgm", "s41/1.pgm", "s0/1.pgm", "README", "s1/1.txt"):
         path = tmp_path / "att_faces" / name

@@ -72,6 +72,6 @@ def test_spikes_are_the_frames_time_first_cut_or_filled_up(steps: int, index: np
         (lambda: EventDataset("n", "s", pack(FRAMES), LABELS, ("a",), (2, 3, 3)), r"labels: expected 0\.\.0"),
     ],
 )
-def test_what_is_refused(wrong: Callable[[], object], message: str) -> None:
+def test_invalid_events_are_refused(wrong: Callable[[], object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         wrong()

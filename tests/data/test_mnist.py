@@ -37,7 +37,7 @@ def test_the_root_is_found_in_the_environment(tmp_path: Path, files: Any, monkey
     assert len(load_dataset("mnist").labels) == 16
 
 
-def test_what_is_missing_is_said_with_how_to_get_it(tmp_path: Path, files: Any) -> None:
+def test_a_missing_dataset_is_an_error_that_says_how_to_get_it(tmp_path: Path, files: Any) -> None:
     with pytest.raises(DataError, match=r"expected a data root, found none; name one or set BL_NEURO_DATA\. Get it"):
         load_dataset("mnist")
     with pytest.raises(DataError, match=rf"looked in {tmp_path}/MNIST, found no such folder\. Get it from https://"):

@@ -69,7 +69,7 @@ def test_the_same_as_tonics_reader(content: list[tuple[int, int, int, int]]) -> 
 
 
 @given(st.binary(max_size=60))
-def test_any_bytes_are_events_or_an_error_of_ours(content: bytes) -> None:
+def test_any_bytes_give_events_or_a_typed_error(content: bytes) -> None:
     try:
         events = parse_events(content, SMALL, "somewhere")
     except DataError:
@@ -94,7 +94,7 @@ def test_any_bytes_are_events_or_an_error_of_ours(content: bytes) -> None:
         ([(0, 0, 0, 0)] + 200 * [(0, 240, 0, 0)] + [(0, 0, 0, 0)], "expected at most 1 s, found 2 s"),
     ],
 )
-def test_what_is_no_recording(tmp_path: Path, files: Any, content: list[Any], message: str) -> None:
+def test_invalid_recordings_are_refused(tmp_path: Path, files: Any, content: list[Any], message: str) -> None:
     path = tmp_path / "b.bin"
     path.write_bytes(files.events(content))
     with pytest.raises(DataError, match=rf"b\.bin: .*{message}"):
@@ -132,7 +132,7 @@ def test_arrays_as_tonic_keeps_them(tmp_path: Path) -> None:
         (np.array([[None] * 4]), "expected an array of"),
     ],
 )
-def test_arrays_that_are_no_recording(tmp_path: Path, values: np.ndarray, message: str) -> None:
+def test_invalid_arrays_are_refused(tmp_path: Path, values: np.ndarray, message: str) -> None:
     np.save(tmp_path / "0.npy", values, allow_pickle=True)
     with pytest.raises(DataError, match=rf"0\.npy: {message}"):
         read_event_array(tmp_path / "0.npy", LARGE)
@@ -183,7 +183,7 @@ def test_noise_alone_leaves_no_frames(merged: bool) -> None:
     assert frames.shape == (0, 1, 5, 6)
 
 
-def test_nothing_is_noise_while_the_recording_is_younger_than_what_noise_is() -> None:
+def test_no_event_is_noise_within_the_first_window() -> None:
     """tonic's Denoise takes all neighbours for just seen at time 0."""
     events = recorded((1, 1, 0, 0), (4, 4, 150, 0), (1, 1, 300, 0), start=0)
     assert to_frames(events, framing()).sum() == 2

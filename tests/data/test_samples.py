@@ -136,7 +136,7 @@ def test_samples_are_encoded(encoder: Any) -> None:
         ({"held_out": LABELS}, "held_out: expected 4 of bool, found int64"),
     ],
 )
-def test_fields_that_do_not_hold_together(fields: dict[str, Any], message: str) -> None:
+def test_inconsistent_fields_are_refused(fields: dict[str, Any], message: str) -> None:
     described = {"name": "n", "source": "s", "pixels": BYTES, "labels": LABELS, "class_names": ("a", "b"), **fields}
     with pytest.raises(InputError, match=message):
         Dataset(**described)

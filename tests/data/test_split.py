@@ -53,7 +53,7 @@ def test_sizes_are_kept_and_classes_are_in_proportion(seed: int) -> None:
         assert np.bincount(part.labels).tolist() == counts
 
 
-def test_what_one_leaves_is_the_others() -> None:
+def test_unused_samples_go_to_the_other_parts() -> None:
     data = numbered([20, 20], [5, 5])
     assert official_split(data, 0, evaluator=10).sizes()["target"] == 20
     assert official_split(data, 0, target=10).sizes()["evaluator"] == 20
@@ -77,7 +77,7 @@ def test_comes_from_its_seed() -> None:
         ({"target": 20, "evaluator": 11}, r"at most 30 samples for target and evaluator, found 20 \+ 11"),
     ],
 )
-def test_sizes_that_there_are_not(sizes: dict[str, int], message: str) -> None:
+def test_impossible_sizes_are_refused(sizes: dict[str, int], message: str) -> None:
     with pytest.raises(DataError, match=message):
         official_split(numbered([20, 20], [5, 5]), 0, **sizes)
 

@@ -125,7 +125,7 @@ def test_a_state_that_is_rounded_shows() -> None:
     assert 0 < np.median(np.abs(membrane.numpy() - real)) < 0.05
 
 
-def test_what_loihi_holds_as_it_is_climbs_without_a_change() -> None:
+def test_a_network_in_loihis_arithmetic_is_the_same_on_every_rung() -> None:
     weight = 2 * np.random.default_rng(0).integers(-100, 101, (6, 8))
     network = Network((8,), [bl.Dense(weight, bl.CubaLIF(200, 0.5, 0.25, 8))])
     rungs = ladder(network)

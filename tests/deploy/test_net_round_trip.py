@@ -161,7 +161,7 @@ UNWRITABLE: dict[str, tuple[Network, str]] = {
 
 
 @pytest.mark.parametrize("what", UNWRITABLE)
-def test_what_netx_cannot_read_is_not_written(tmp_path: Path, what: str) -> None:
+def test_networks_that_netx_cannot_read_are_not_written(tmp_path: Path, what: str) -> None:
     network, message = UNWRITABLE[what]
     with pytest.raises(Unsupported, match=message):
         bl.save(network, tmp_path / "n.net")
@@ -245,7 +245,7 @@ FAILS: dict[str, list[Block]] = {
 
 @pytest.mark.lava
 @pytest.mark.slow
-def test_lava_dl_reads_every_value_and_fails_where_we_say_so(tmp_path: Path, needs: Callable[[str], None]) -> None:
+def test_lava_dl_reads_every_value_and_fails_where_documented(tmp_path: Path, needs: Callable[[str], None]) -> None:
     needs("slayer")  # netx is read in this Python
     networks = {what: network for what, network in NETWORKS.items() if "clips" not in what}
     paths = {what: tmp_path / f"{index}.net" for index, what in enumerate((*networks, *FAILS))}

@@ -164,7 +164,7 @@ def test_only_the_ratio_to_the_threshold_matters(factor: float) -> None:
     assert plain.bias.tolist() == scaled.bias.tolist()
 
 
-def test_what_fits_loses_nothing() -> None:
+def test_weights_that_fit_lose_nothing() -> None:
     layer = only(dense([[1.0, -64 / 254], [2 / 254, 0.0]], current_decay=[0.0, 1.0], voltage_decay=0.25))
     assert layer.weight.tolist() == [[254, -64], [2, 0]]
     assert layer.weight_loss == pytest.approx(0, abs=1e-15)
@@ -174,7 +174,7 @@ def test_what_fits_loses_nothing() -> None:
     assert layer.bias is None
 
 
-def test_losses_are_what_they_say() -> None:
+def test_losses_are_computed_as_documented() -> None:
     layer = only(dense([[1.0, 0.5 + 1 / 254]], voltage_decay=0.3))
     assert layer.weight.tolist() == [[254, 128]]
     error = 0.5 + 1 / 254 - 128 / 254
@@ -293,7 +293,7 @@ REFUSED: dict[str, tuple[Network, str]] = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_what_loihi_cannot_hold_is_refused(what: str) -> None:
+def test_networks_that_loihi_cannot_hold_are_refused(what: str) -> None:
     network, message = REFUSED[what]
     with pytest.raises(bl.Unsupported, match=message):
         quantize(network)

@@ -78,7 +78,7 @@ def test_substrates_are_crossed_where_runs_share_none(plain: Findings) -> None:
         ("seeds", "no target seed, class and restart in common"),
     ],
 )
-def test_what_does_not_pair_says_why(plain: Findings, change: str, why: str) -> None:
+def test_unpaired_results_state_the_reason(plain: Findings, change: str, why: str) -> None:
     judges = [{**evaluator.model_dump(), "address": "another", "weights": "others"} for evaluator in plain.evaluators]
     other = {
         "evaluator": changed(plain, evaluators=judges),
@@ -97,7 +97,7 @@ def test_evaluators_of_equal_weights_are_one_whatever_defined_them(plain: Findin
     assert all(comparison.verdict is not None for comparison in result.main)
 
 
-def test_settings_and_versions_that_differ_are_told(plain: Findings) -> None:
+def test_different_settings_and_versions_are_listed(plain: Findings) -> None:
     experiment = {**plain.experiment, "steps": 9, "novel": [1]}
     made = {**plain.made.model_dump(), "versions": {**plain.made.versions, "torch": ["9.9"]}}
     result = compare_runs({"one": plain, "other": changed(plain, experiment=experiment, made=made, margin=0.05)})
@@ -117,7 +117,7 @@ def test_three_runs_are_compared_two_by_two(plain: Findings) -> None:
     ]
 
 
-def test_what_cannot_be_compared_is_an_error(plain: Findings, tmp_path: Path) -> None:
+def test_incomparable_runs_are_an_error(plain: Findings, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected two or more, found 1"):
         compare_runs({"one": plain})
     with pytest.raises(InputError, match="margin: expected between 0 and 1, found 2"):

@@ -112,7 +112,7 @@ def test_an_endpoint_beside_the_model_that_it_serves(server: Server, tmp_path: P
     assert f"chip is the endpoint {server.url}" in (tmp_path / "both" / "summary.md").read_text()
 
 
-def test_what_was_asked_is_not_charged_again(server: Server, tmp_path: Path) -> None:
+def test_repeated_queries_are_not_charged_again(server: Server, tmp_path: Path) -> None:
     made = audit(tmp_path, server.url, "alone", with_model=False)
     assert made.run().failed == []
     before, first = charged(tmp_path), made.findings()
@@ -187,7 +187,7 @@ def test_a_budget_there_that_ends_within_a_query(server: Server, tmp_path: Path)
         poor.end()
 
 
-def test_an_endpoint_of_something_else_is_told_so(server: Server, tmp_path: Path) -> None:
+def test_an_endpoint_of_another_model_fails_its_cells(server: Server, tmp_path: Path) -> None:
     made = audit(tmp_path, server.url, "wrong", with_model=False, more="class_map = [0, 1, 2]")
     assert len(made.run().failed) == 3
 
@@ -206,7 +206,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("old", "new", "message"), WRONG)
-def test_what_cannot_be(old: str, new: str, message: str, tmp_path: Path) -> None:
+def test_invalid_endpoints_are_refused(old: str, new: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "served.toml"
     text: Any = EXPERIMENT.format(substrates='"chip"', url="http://h:1/v2/models/target", model="", more="")
     assert old in text
@@ -215,6 +215,6 @@ def test_what_cannot_be(old: str, new: str, message: str, tmp_path: Path) -> Non
         read_experiment(path)
 
 
-def test_planning_asks_nothing(tmp_path: Path) -> None:
+def test_planning_sends_no_query(tmp_path: Path) -> None:
     made = audit(tmp_path, "http://127.0.0.1:9/v2/models/target", "plan", with_model=False)
     assert [cell.kind for cell in made.cells].count("attack") == 2

@@ -76,7 +76,7 @@ def test_the_range_and_the_classes_are_recognised(halves: Dataset, swapped: bool
     assert ("outputs [1, 0]" in recognition.sentence) == swapped
 
 
-def test_what_is_given_is_not_questioned(halves: Dataset) -> None:
+def test_stated_options_are_not_recognised_again(halves: Dataset) -> None:
     given = recognise(eye(), halves, STEPS, input_range=(0.0, 1.0), class_map=[1, 0])
     assert (given.input_range, given.class_map) == ((0.0, 1.0), (1, 0))
     assert given.accuracy < 1
@@ -84,7 +84,7 @@ def test_what_is_given_is_not_questioned(halves: Dataset) -> None:
         recognise(random_dense(0), halves, STEPS)
 
 
-def test_networks_of_spikes_are_shown_spikes(halves: Dataset) -> None:
+def test_networks_of_spikes_get_spike_encoders(halves: Dataset) -> None:
     weight = np.zeros((2, SIDE, SIDE))
     weight[0, :, : SIDE // 2] = weight[1, :, SIDE // 2 :] = 0.2
     network = Network((SIDE * SIDE,), [Dense(weight.reshape(2, -1), CubaLIF())])
@@ -159,7 +159,9 @@ def _store(file: Path) -> Any:
         ({"encoder": "morse"}, "morse"),
     ],
 )
-def test_options_that_cannot_be_are_one_error_by_name(digits_net: Path, changes: dict[str, Any], message: str) -> None:
+def test_invalid_options_are_one_error_with_their_names(
+    digits_net: Path, changes: dict[str, Any], message: str
+) -> None:
     with pytest.raises(BlNeuroError, match=message):
         model_experiment(ModelAudit(digits_net, "digits", **{"steps": 8, **changes}))
 

@@ -21,7 +21,7 @@ def planned(small: Path, tmp_path: Path, *changes: tuple[str, str]) -> list[Cell
     return Audit.of(str(tmp_path / "changed.toml"), tmp_path / "out").cells
 
 
-def test_a_substrate_is_asked_for_what_it_has(small: Path, tmp_path: Path) -> None:
+def test_attacks_use_only_outputs_that_a_substrate_has(small: Path, tmp_path: Path) -> None:
     reveals = ("counts", "scores", "membrane", "label", "spikes")
     cells = planned(
         small,

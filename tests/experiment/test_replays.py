@@ -69,7 +69,7 @@ def changed(values: torch.Tensor) -> torch.Tensor:
     return flat.reshape(values.shape)
 
 
-def test_one_bit_that_differs_is_told(tmp_path: Path) -> None:
+def test_one_differing_bit_is_reported(tmp_path: Path) -> None:
     first, kept = made(), tmp_path / "first.safetensors"
     first.save(kept)
     measures = {"queries": 12, "status": "completed", "answers": "abc"}
@@ -112,7 +112,7 @@ def test_a_substrate_stands_for_another_where_every_replay_is_done_and_the_same(
     assert (replay.substrate, replay.of, replay.seed, replay.identical) == ("lava", "loihi", 0, True)
 
 
-def test_what_stands_for_another_has_its_verdicts_where_it_shows_as_much() -> None:
+def test_a_represented_substrate_shares_verdicts_for_outputs_it_reveals() -> None:
     records = [
         Record("trained", seed, substrate, "v2", reveals, 0, "conv", label, int(substrate == "loihi"), 0.5)
         for seed in range(4)
@@ -150,7 +150,7 @@ def test_an_attack_that_runs_again_is_the_same(small: Path, undisturbed: Path, t
         (REPLAY.replace('"lava"', '"lav"'), "replays.0.substrate: expected one of snntorch, norse"),
     ],
 )
-def test_replays_that_cannot_be_are_refused(small: Path, tmp_path: Path, more: str, message: str) -> None:
+def test_invalid_replays_are_refused(small: Path, tmp_path: Path, more: str, message: str) -> None:
     with pytest.raises(ExperimentError) as caught:
         audit(small, tmp_path, more)
     assert any(message in problem for problem in caught.value.problems), caught.value.problems

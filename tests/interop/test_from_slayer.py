@@ -103,7 +103,7 @@ def test_a_module_that_holds_blocks(cuba: Any) -> None:
         from_slayer(Net(silent=True), (2, 8, 8))
 
 
-def test_what_is_not_ours_is_refused_by_name(cuba: Any) -> None:
+def test_unsupported_blocks_are_refused_by_name(cuba: Any) -> None:
     blocks = nn.Sequential(
         cuba.Pool(dict(NEURON), 2),
         cuba.Input(dict(NEURON)),
@@ -181,6 +181,6 @@ def test_a_voltage_that_is_not_ours_is_seen(cuba: Any) -> None:
         from_slayer(Louder(), (12,))
 
 
-def test_nothing_is_refused(cuba: Any) -> None:
+def test_an_empty_model_is_refused(cuba: Any) -> None:
     with pytest.raises(bl.InputError):
         from_slayer(nn.ModuleList([]), (12,))

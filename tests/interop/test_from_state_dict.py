@@ -61,7 +61,7 @@ def test_it_is_what_the_description_says(source: str, tmp_path: Path) -> None:
     assert from_state_dict(state, LAYERS, (2, 6, 6), ignore=IGNORE) == expected()
 
 
-def test_all_that_does_not_fit_is_said_at_once() -> None:
+def test_every_mismatch_is_reported_at_once() -> None:
     layers: list[Any] = [
         {"kind": "dense", "weight": "fc.wieght", "padding": 1, "threshold": "nil", "beta": 0.5, "voltage_decay": 0.5},
         {"kind": "pool"},
@@ -117,7 +117,7 @@ def test_pickles_are_never_opened(tmp_path: Path) -> None:
     assert not (tmp_path / "exploded").exists()
 
 
-def test_what_is_no_state_or_no_layers_is_refused(tmp_path: Path) -> None:
+def test_invalid_states_and_layers_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match="found nothing"):
         from_state_dict(tmp_path / "none.safetensors", LAYERS, (2, 6, 6))
     with pytest.raises(ModelFileError, match="found nothing"):

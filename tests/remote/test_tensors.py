@@ -35,7 +35,7 @@ from bl_neuro.remote.tensors import (
 
 
 @given(st.sampled_from(sorted(DATATYPES)), st.lists(st.integers(0, 4), max_size=3), st.integers(0, 2**32 - 1))
-def test_there_and_back(datatype: str, shape: list[int], seed: int) -> None:
+def test_tensors_survive_a_round_trip(datatype: str, shape: list[int], seed: int) -> None:
     drawn = np.random.default_rng(seed).normal(0, 50, shape)
     values = torch.from_numpy(np.asarray(drawn).astype("?" if datatype == "BOOL" else DATATYPES[datatype]))
     assert datatype_of(values) == datatype
@@ -58,13 +58,13 @@ def test_there_and_back(datatype: str, shape: list[int], seed: int) -> None:
         (b"", "UINT8", [2**62, 2**62]),
     ],
 )
-def test_bytes_that_are_none(values: bytes, datatype: str, shape: list[int]) -> None:
+def test_invalid_bytes_are_refused(values: bytes, datatype: str, shape: list[int]) -> None:
     with pytest.raises(InputError):
         from_bytes(values, datatype, shape)
 
 
 @pytest.mark.parametrize("values", [[1, [2]], ["1"], [None], {}, 256, [1, 2], [0.5], [2**70]])
-def test_json_that_is_none(values: Any) -> None:
+def test_invalid_json_is_refused(values: Any) -> None:
     with pytest.raises(InputError):
         from_json(values, "UINT8", [1])
 
@@ -109,7 +109,7 @@ def test_lists_may_be_nested_as_deep_as_the_shape_and_no_deeper() -> None:
 
 
 @pytest.mark.parametrize("values", [[2**70, 1], [2**70, 0.5], [10**400, 0.5], [10**400, -1]])
-def test_integers_that_nothing_holds(values: Any) -> None:
+def test_integers_out_of_range_are_refused(values: Any) -> None:
     for datatype in DATATYPES:
         with pytest.raises(InputError, match="data: expected"):
             from_json(values, datatype, [2])
@@ -127,7 +127,7 @@ def held(shape: list[int], seed: int) -> Tensor:
 
 
 @given(SHAPES, st.integers(0, 2**32 - 1))
-def test_bits_there_and_back(shape: list[int], seed: int) -> None:
+def test_packed_bits_survive_a_round_trip(shape: list[int], seed: int) -> None:
     spikes = torch.cat([drawn(shape, seed), drawn(shape, seed + 1)])
     values, whole = pack(spikes), list(spikes.shape)
     assert packing_of(spikes) == "bits"
@@ -138,7 +138,7 @@ def test_bits_there_and_back(shape: list[int], seed: int) -> None:
 
 
 @given(SHAPES, st.integers(2, 1000), st.integers(0, 2**32 - 1))
-def test_a_held_frame_there_and_back(shape: list[int], steps: int, seed: int) -> None:
+def test_a_held_frame_survives_a_round_trip(shape: list[int], steps: int, seed: int) -> None:
     spikes = held([steps, *shape[1:]], seed)
     values = pack(spikes)
     assert packing_of(spikes) == "held"
@@ -156,7 +156,7 @@ def test_steps_cost_nothing_where_a_frame_is_held() -> None:
 
 
 @pytest.mark.parametrize("spikes", [drawn([3, 4, 5], 0).transpose(0, 1), drawn([3, 4, 10], 1)[..., ::2]])
-def test_whatever_the_strides(spikes: Tensor) -> None:
+def test_strides_do_not_matter(spikes: Tensor) -> None:
     assert torch.equal(unpack(pack(spikes), packing_of(spikes), list(spikes.shape)), spikes)
 
 
@@ -183,7 +183,7 @@ def test_the_order_is_the_one_that_is_written_down() -> None:
         (b"\x08", "held", [9, 1, 3], "expected padding bits of 0"),
     ],
 )
-def test_bits_that_are_none(values: bytes, packing: Any, shape: list[int], message: str) -> None:
+def test_invalid_bits_are_refused(values: bytes, packing: Any, shape: list[int], message: str) -> None:
     with pytest.raises(InputError, match=message):
         unpack(values, packing, shape)
 

@@ -112,7 +112,7 @@ def test_the_smallest_form_that_it_takes(
     assert torch.equal(received[2].bool(), spikes)
 
 
-def test_extensions_that_are_no_list(endpoint: Endpoint) -> None:
+def test_invalid_extension_lists_are_refused(endpoint: Endpoint) -> None:
     endpoint.extensions = "packed_spikes"
     with pytest.raises(bl.EndpointProtocolError, match="a list of extensions"):
         bl.RemoteBlackBox(endpoint.url)

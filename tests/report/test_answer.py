@@ -46,7 +46,7 @@ def test_all_equivalent_is_no(plain: Findings) -> None:
     )
 
 
-def test_a_difference_is_yes_with_the_largest_told(plain: Findings) -> None:
+def test_a_difference_is_yes_and_states_the_largest(plain: Findings) -> None:
     answer = audit_answer(judged(plain, "equivalent", "differs", "inconclusive"))
     assert answer.word == "Yes"
     assert answer.lead.startswith("Under the evaluator conv, a difference was ")
@@ -175,13 +175,13 @@ def test_comparisons_within_one_arithmetic_are_no_evidence(plain: Findings) -> N
     assert "1 comparison did not come out identical under the evaluator conv (snntorch less norse)" in str(answer)
 
 
-def test_a_difference_within_one_arithmetic_is_told(plain: Findings) -> None:
+def test_a_difference_within_one_arithmetic_is_reported(plain: Findings) -> None:
     answer = audit_answer(judged(plain, "differs").model_copy(update={"arithmetic": REAL}))
     assert answer.word == "Yes"
     assert "a difference was found in 1 of 1 comparison" in answer.lead
 
 
-def test_what_else_was_found_is_told_in_a_sentence_each(audit: Findings) -> None:
+def test_other_findings_have_one_sentence_each(audit: Findings) -> None:
     text = " ".join(audit_answer(audit).more)
     assert "Under the evaluator spiking, " in text
     assert "An attacker with the gradient of the network (v1, white box) gets pictures that the evaluator conv " in text
@@ -241,13 +241,13 @@ def test_substrates_that_were_not_run_are_named(make_audit: Make) -> None:
     assert "Not run here, since not installed: slayer." in answer.more
 
 
-def test_a_replay_that_differs_is_told(make_audit: Make) -> None:
+def test_a_differing_replay_is_reported(make_audit: Make) -> None:
     replay = {**make_audit().replays[0].model_dump(), "identical": False}
     text = " ".join(audit_answer(make_audit(replays=[replay], stands_for={})).more)
     assert "On lava, 1 of 1 attack did not do the same as on loihi." in text
 
 
-def test_steps_and_mitigations_count_only_where_they_were_shown(make_audit: Make) -> None:
+def test_steps_and_mitigations_count_only_if_significant(make_audit: Make) -> None:
     plain = make_audit()
     ladder = plain.ladder[0].model_dump()
     none = [{**step, "change": {**step["change"], "found": False}} for step in ladder["steps"]]

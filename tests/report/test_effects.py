@@ -56,7 +56,7 @@ def test_evaluators_disagree_in_verdict_or_sign(
         ),
     ],
 )
-def test_a_step_that_another_evaluator_does_not_see_is_told(
+def test_a_step_that_another_evaluator_does_not_see_is_reported(
     make_audit: Make, significant: bool, value: float, expected: str
 ) -> None:
     ladder = make_audit().ladder[0].model_dump()
@@ -72,7 +72,7 @@ def test_a_step_that_another_evaluator_does_not_see_is_told(
     assert line.endswith(expected)
 
 
-def test_a_step_that_another_evaluator_alone_sees_is_told(make_audit: Make) -> None:
+def test_a_step_that_only_another_evaluator_sees_is_reported(make_audit: Make) -> None:
     ladder = make_audit().ladder[0].model_dump()
     first, last = ({**step, "change": {**step["change"], "found": False}} for step in ladder["steps"])
     other = {
@@ -104,7 +104,7 @@ def test_a_cap_on_queries_is_not_ranked_with_the_others(make_audit: Make) -> Non
     ]
 
 
-def test_what_another_evaluator_alone_sees_of_mitigations_is_told(make_audit: Make) -> None:
+def test_a_mitigation_that_only_another_evaluator_sees_is_reported(make_audit: Make) -> None:
     plain = make_audit()
     cases = [tried(plain, "noise", "conv", False, 0.2), tried(plain, "noise", "spiking", True, 0.2)]
     assert mitigation_lines(make_audit(mitigations=cases)) == [

@@ -68,7 +68,7 @@ def test_every_link_leads_somewhere(page: Outline) -> None:
         assert str(link["href"]).removeprefix("#") in ids
 
 
-def test_nothing_is_fetched(page: Outline) -> None:
+def test_the_page_loads_no_external_resources(page: Outline) -> None:
     assert page.all("script") == []
     assert [link["rel"] for link in page.all("link")] == ["icon"]
     for tag, name in (("img", "src"), ("link", "href")):

@@ -43,7 +43,7 @@ def test_comes_from_its_seed_alone(few: Split) -> None:
     assert global_chance() == states
 
 
-def test_goes_on_from_its_checkpoint(few: Split, tmp_path: Path) -> None:
+def test_resumes_from_its_checkpoint(few: Split, tmp_path: Path) -> None:
     place = Checkpoint(tmp_path / "checkpoint.safetensors")
     first = train_ann_twin(few.target, (8,), epochs=2, checkpoint=place)
     again = train_ann_twin(few.target, (8,), epochs=2, checkpoint=place)

@@ -26,7 +26,7 @@ train_target(
 
 
 @pytest.mark.parametrize("epochs", [2, 8], ids=["as a proxy", "through time"])
-def test_a_killed_training_goes_on(epochs: int, split: Split, tmp_path: Path) -> None:
+def test_a_killed_training_resumes(epochs: int, split: Split, tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.safetensors"
     with subprocess.Popen([sys.executable, "-c", CHILD, path], stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None

@@ -31,7 +31,7 @@ def on_a_grid(stack: Stack) -> None:
 
 @pytest.mark.parametrize("neuron", ["canonical", "authors"])
 @pytest.mark.parametrize("conv", [(), (ConvSpec(3, 3, 2), ConvSpec(4, 3, 1, 1))], ids=["dense", "conv"])
-def test_what_is_trained_is_the_network(neuron: NeuronKind, conv: tuple[ConvSpec, ...]) -> None:
+def test_the_trained_module_and_the_network_agree(neuron: NeuronKind, conv: tuple[ConvSpec, ...]) -> None:
     stack = stack_of(TargetPlan(hidden=(20,), conv=conv, neuron=neuron, voltage_decay=0.5))
     on_a_grid(stack)
     network = stack.network()

@@ -129,7 +129,7 @@ def test_one_bin_that_differs_is_found_and_breaks_the_promise() -> None:
     assert "at fault" in pair.causes[0]
 
 
-def test_who_states_no_arithmetic_promises_nothing() -> None:
+def test_a_substrate_without_stated_arithmetic_promises_nothing() -> None:
     report = given_only(NETWORK, "right", "unpromising")
     assert not report.pairs[0].exact
     assert not report.pairs[0].promised
@@ -171,7 +171,7 @@ def test_an_answer_read_from_a_membrane_that_is_not_shown_is_not_compared() -> N
     assert given_only(network, "right", "erring").pairs[0].answers_differ == 0
 
 
-def test_images_as_output_have_no_answer() -> None:
+def test_image_outputs_have_no_answer() -> None:
     network = random_conv(1, end="image")
     (pair,) = given_only(network, "right", "erring", spikes=random_spikes(network, 0, 6, 2)).pairs
     assert pair.answers_differ is None
@@ -187,7 +187,7 @@ def test_small_pieces_give_the_same_report(monkeypatch: pytest.MonkeyPatch) -> N
     assert {**whole, "seconds": 0} == {**pieces, "seconds": 0}
 
 
-def test_default_is_all_that_can_hold_it_and_the_others_are_told_why() -> None:
+def test_by_default_every_capable_substrate_is_compared() -> None:
     with registered(BACKENDS, *OTHERS, only=True):
         report = compare(NETWORK, batch=1, steps=5)
     assert report.substrates == ("chip", "erring", "right", "silent", "unpromising")
@@ -217,12 +217,12 @@ def test_everything_is_in_the_json() -> None:
         ({"steps": 0}, "steps: expected"),
     ],
 )
-def test_what_does_not_fit_is_refused(options: dict[str, Any], message: str) -> None:
+def test_inputs_that_do_not_fit_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(bl.InputError, match=message):
         compare(NETWORK, **{"substrates": ["right", "erring"], **options})
 
 
-def test_who_was_named_and_cannot_is_an_error() -> None:
+def test_a_named_substrate_that_cannot_hold_the_network_is_an_error() -> None:
     with pytest.raises(bl.Unsupported, match=r"picky.*layer 0: too plain; layer 1: too"):
         compare(NETWORK, ["right", "picky"])
 
@@ -270,7 +270,7 @@ def test_the_five_keep_their_promises_on_one_network(needs: Callable[[str], None
 
 @pytest.mark.lava
 @pytest.mark.slayer
-def test_lava_is_whom_the_others_are_compared_with(needs: Callable[[str], None]) -> None:
+def test_lava_is_the_reference_of_the_others(needs: Callable[[str], None]) -> None:
     needs("lava")
     needs("slayer")
     report = compare(random_dense(12, (8, 9, 4), biases=False), ["slayer", "loihi", "lava"], batch=1, steps=10)

@@ -76,7 +76,7 @@ def test_one_step_and_one_sample_are_enough() -> None:
         ({"steps": 2**16, "batch": 1000}, "steps x batch: expected at most"),
     ],
 )
-def test_what_cannot_be_generated(options: dict[str, Any], message: str) -> None:
+def test_impossible_stimuli_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(bl.InputError, match=message):
         generated(FLAT, **options)
 
@@ -176,7 +176,7 @@ def test_archives_packed_as_numpy_does_not_are_refused(packing: int, tmp_path: P
         read_inputs(tmp_path / "x.npz")
 
 
-def test_size_is_bounded_also_where_it_is_packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_unpacked_size_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(input_file, "MAX_BYTES", 1000)
     zeros = np.zeros((100, 100), np.uint8)
     np.save(tmp_path / "x.npy", zeros)
@@ -186,7 +186,7 @@ def test_size_is_bounded_also_where_it_is_packed(tmp_path: Path, monkeypatch: py
             read_inputs(path)
 
 
-def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+def test_paths_that_are_not_files_are_refused(tmp_path: Path) -> None:
     for path, message in ((tmp_path, "found a folder"), (tmp_path / "none.npy", "found nothing")):
         with pytest.raises(bl.InputError, match=message):
             read_inputs(path)

@@ -63,7 +63,7 @@ def test_served_from_lava(digits: bl.Network, start: Any, needs: Callable[[str],
 
 
 @pytest.mark.parametrize("reveals", ["membrane", "scores", "spikes", "counts", "label"])
-def test_exactly_what_is_revealed_leaves(reveals: Any, start: Any) -> None:
+def test_the_endpoint_reveals_exactly_what_is_configured(reveals: Any, start: Any) -> None:
     network = easy_images()
     server = start(network, "--reveals", reveals)
     spikes = torch.rand(5, 4, *network.input_shape, generator=torch.Generator().manual_seed(1)) < 0.5
@@ -112,7 +112,7 @@ def posted(server: Any, body: Any) -> tuple[bytes, dict[str, str]]:
     return content
 
 
-def test_what_was_found_before_the_endpoint_went_away_is_kept(digits: bl.Network, start: Any) -> None:
+def test_partial_inversions_are_kept_when_the_endpoint_goes_away(digits: bl.Network, start: Any) -> None:
     server = start(digits)
     box = server.box(patience_s=0.5)
 
@@ -128,7 +128,7 @@ def test_what_was_found_before_the_endpoint_went_away_is_kept(digits: bl.Network
     assert len(inversions.trace.queries) == 3
 
 
-def test_a_budget_that_another_spent_ends_an_attack_with_what_it_has(digits: bl.Network, start: Any) -> None:
+def test_a_budget_spent_by_another_client_ends_the_attack_with_partial_results(digits: bl.Network, start: Any) -> None:
     server = start(digits, "--budget", "150")
     box, other = server.box(), server.box()
 

@@ -106,7 +106,7 @@ def test_a_lost_answer_without_a_key_costs_nothing(box: SlowBox, ledger: Ledger)
     assert ledger.spent("a") == 1
 
 
-def test_who_gives_up_before_it_ran_costs_nothing_and_does_not_run(box: SlowBox, ledger: Ledger) -> None:
+def test_a_request_cancelled_before_it_ran_is_not_charged(box: SlowBox, ledger: Ledger) -> None:
     async def story(batcher: Batcher) -> None:
         first = asyncio.ensure_future(batcher.ask(charge(None, 1), spikes(1)))
         await asyncio.to_thread(box.under_way.wait, 60)
@@ -121,7 +121,7 @@ def test_who_gives_up_before_it_ran_costs_nothing_and_does_not_run(box: SlowBox,
     assert ledger.spent("a") == 1
 
 
-def test_a_failed_call_costs_nobody_anything(box: SlowBox, ledger: Ledger) -> None:
+def test_a_failed_call_is_not_charged(box: SlowBox, ledger: Ledger) -> None:
     async def story(batcher: Batcher) -> None:
         box.fails = True
         box.leave.set()
@@ -136,7 +136,7 @@ def test_a_failed_call_costs_nobody_anything(box: SlowBox, ledger: Ledger) -> No
     assert (ledger.spent("a"), ledger.spent("b")) == (2, 0)
 
 
-def test_who_is_refused_leaves_the_others_of_the_call_their_own_answers(box: SlowBox, ledger: Ledger) -> None:
+def test_a_refused_request_does_not_change_the_answers_of_the_others(box: SlowBox, ledger: Ledger) -> None:
     async def story(batcher: Batcher) -> None:
         first = asyncio.ensure_future(batcher.ask(charge(None, 1, "first"), spikes(1)))
         await asyncio.to_thread(box.under_way.wait, 60)
@@ -160,7 +160,7 @@ def test_who_is_refused_leaves_the_others_of_the_call_their_own_answers(box: Slo
     assert [ledger.spent(client) for client in "abc"] == [2, 0, 1]
 
 
-def test_no_room_is_told_and_costs_nothing(box: SlowBox, ledger: Ledger) -> None:
+def test_a_full_queue_is_an_error_and_is_not_charged(box: SlowBox, ledger: Ledger) -> None:
     async def story(batcher: Batcher) -> None:
         first = asyncio.ensure_future(batcher.ask(charge(None, 1), spikes(1)))
         await asyncio.to_thread(box.under_way.wait, 60)
@@ -177,7 +177,7 @@ def test_no_room_is_told_and_costs_nothing(box: SlowBox, ledger: Ledger) -> None
     assert ledger.spent("a") == 3
 
 
-def test_a_log_that_cannot_be_written_is_told_and_nothing_runs(box: SlowBox, ledger: Ledger) -> None:
+def test_an_unwritable_log_is_an_error_before_anything_runs(box: SlowBox, ledger: Ledger) -> None:
     async def story(batcher: Batcher) -> None:
         ledger._database.execute("PRAGMA query_only=ON")  # as a disk that takes nothing more
         with pytest.raises(Problem, match="cannot be written") as refused:
@@ -238,7 +238,7 @@ def test_a_request_alone_always_fits(loop: asyncio.AbstractEventLoop) -> None:
     assert room.leave(2, shared_calls=True)[0].charge.cost == 9
 
 
-def test_only_those_of_one_form_share_a_call_and_nobody_overtakes_their_like(loop: asyncio.AbstractEventLoop) -> None:
+def test_only_requests_of_one_form_share_a_call_in_order(loop: asyncio.AbstractEventLoop) -> None:
     room = WaitingRoom(100, Metrics())
     for client, steps in (("a", 2), ("b", 3), ("c", 2), ("d", 2)):
         room.enter(waiting(loop, client, 1, steps))
@@ -247,7 +247,7 @@ def test_only_those_of_one_form_share_a_call_and_nobody_overtakes_their_like(loo
     assert [request.charge.client for request in room.leave(2, shared_calls=False)] == ["d"]
 
 
-def test_who_has_gone_is_left_out(loop: asyncio.AbstractEventLoop) -> None:
+def test_disconnected_clients_are_skipped(loop: asyncio.AbstractEventLoop) -> None:
     room = WaitingRoom(10, Metrics())
     gone = waiting(loop, "gone", 4)
     room.enter(gone)

@@ -58,14 +58,14 @@ def test_an_attack_that_ended_early_is_kept_and_goes_on_at_no_charge(
         rich.box()
 
 
-def test_options_that_say_nothing_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_options_without_effect_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["attack", "http://127.0.0.1:9/v2/models/m", "--layers", "3"]) == 2
     assert "--layers: without effect on an endpoint" in capsys.readouterr().err
     assert run(["attack", str(tmp_path / "m.net"), "--token", "x", "--session", "y"]) == 2
     assert "--token, --session: without effect on a file" in capsys.readouterr().err
 
 
-def test_a_list_of_clients_that_is_empty_lets_nobody_in(
+def test_an_empty_list_of_clients_admits_no_one(
     easy: bl.Network, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, clients = tmp_path / "model.safetensors", tmp_path / "clients.txt"

@@ -109,14 +109,14 @@ def test_it_answers_in_json(server: Any) -> None:
     ],
     ids=lambda value: str(value)[:60],
 )  # fmt: skip
-def test_what_is_refused(body: Any, status: int, message: str, server: Any) -> None:
+def test_invalid_requests_are_refused(body: Any, status: int, message: str, server: Any) -> None:
     response = ask(server, "POST", INFER, body)
     assert response[0] == status
     assert re.search(message, response[1]["error"])
     assert "Traceback" not in response[1]["error"]
 
 
-def test_who_is_refused(server: Any) -> None:
+def test_unauthorized_clients_are_refused(server: Any) -> None:
     for token in (None, "", "x", TOKEN + "x", "\xfc" * 40):
         status, answer, headers = ask(server, "POST", INFER, GOOD, token=token)
         assert (status, answer["code"], headers["www-authenticate"]) == (401, "unauthorized", "Bearer")
@@ -135,7 +135,7 @@ def test_bodies_that_are_compressed_large_or_keyed_twice(server: Any) -> None:
     assert ask(server, "POST", INFER, GOOD, Idempotency_Key="x" * 129)[0] == 400
 
 
-def test_no_token_and_no_input_is_written_down(server: Any) -> None:
+def test_tokens_and_inputs_are_not_logged(server: Any) -> None:
     ask(server, "POST", f"{INFER}?secret={TOKEN}", {**GOOD, "id": "an id of mine"})
     assert any('"route": "/v2/models/model/infer"' in line for line in server.lines)
     written = "".join(server.lines) + "".join(
@@ -159,7 +159,7 @@ def test_versions_are_those_of_the_metadata(server: Any) -> None:
     assert ask(server, "GET", "/v2/models/model/versions/2")[0] == 404
 
 
-def test_strangers_are_told_nothing(server: Any) -> None:
+def test_unauthenticated_clients_get_no_details(server: Any) -> None:
     assert ask(server, "GET", "/openapi.json", token=None)[0] == 401
     assert ask(server, "GET", "/v2/health/ready", token=None)[1] == {"ready": True}
 
@@ -173,7 +173,7 @@ def test_a_web_page_may_not_ask_where_there_are_no_tokens(easy: bl.Network, star
         assert (status, answer["code"]) == (403, "web_page")
 
 
-def test_a_client_that_we_did_not_write(server: Any) -> None:
+def test_a_third_party_client_gets_the_same_answers(server: Any) -> None:
     triton = pytest.importorskip("tritonclient.http", reason="tritonclient is not installed (the test extra)")
     client = triton.InferenceServerClient(server.root.removeprefix("http://"))
     headers = {"Authorization": f"Bearer {TOKEN}"}

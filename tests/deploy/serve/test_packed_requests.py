@@ -111,7 +111,7 @@ def packed_body(
         ({"raw": b"\x00" * 2, "shape": (1, 2**62, 12)}, 413, "at most 1024 steps and 1024 samples"),
     ],
 )  # fmt: skip
-def test_what_is_refused(case: dict[str, Any], status: int, message: str, server: Any) -> None:
+def test_invalid_requests_are_refused(case: dict[str, Any], status: int, message: str, server: Any) -> None:
     body, length = packed_body(**case)
     response = send(server, "POST", INFER, body, **{HEADER_LENGTH: length})
     assert response[0] == status
@@ -152,7 +152,7 @@ def test_spikes_are_bounded_by_what_they_unpack_to() -> None:
 
 
 @pytest.mark.slow
-def test_a_key_is_one_form_s(server: Any) -> None:
+def test_a_key_belongs_to_one_form(server: Any) -> None:
     """A client that asks again sends the same bytes; another form under the key is another query, and costs nothing."""
     with server.box() as box:
         before = box.budget

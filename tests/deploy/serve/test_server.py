@@ -116,7 +116,7 @@ def test_an_answer_ends_where_the_server_says_goodbye(files: Files, easy: bl.Net
 
 
 @pytest.mark.parametrize("wrong", [b"", b"no PEM at all", b"-----BEGIN CERTIFICATE-----\nAAAA\n", None])
-def test_authorities_that_are_none(wrong: bytes | None, tmp_path: Path) -> None:
+def test_invalid_certificate_authorities_are_refused(wrong: bytes | None, tmp_path: Path) -> None:
     file = tmp_path / "authority"
     if wrong is not None:
         file.write_bytes(wrong)
@@ -135,7 +135,7 @@ def refused(model: Path, certificate: Path, key: Path, capsys: pytest.CaptureFix
 
 
 @pytest.mark.usefixtures("threads")
-def test_files_that_are_no_pair(
+def test_a_mismatched_certificate_and_key_are_refused(
     files: Files, easy: bl.Network, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model, text = tmp_path / "model.safetensors", tmp_path / "text"
@@ -177,7 +177,7 @@ def test_a_key_with_a_passphrase(
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
 @pytest.mark.usefixtures("threads")
-def test_a_key_that_we_may_not_read(
+def test_an_unreadable_key_is_refused(
     files: Files, easy: bl.Network, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bl.save(easy, tmp_path / "model.safetensors")

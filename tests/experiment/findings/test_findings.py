@@ -81,7 +81,7 @@ def test_a_difference_is_put_down_to_the_step_that_makes_it(small: Path, tmp_pat
     assert len(findings[2].levels) == 4
 
 
-def test_a_ladder_tells_nothing_before_every_rung_is_done(small: Path, tmp_path: Path) -> None:
+def test_a_ladder_uses_only_seeds_whose_rungs_are_all_done(small: Path, tmp_path: Path) -> None:
     audited = audit(small, tmp_path, "[ladder]\n")
     records = [record for record in judged(audited, {}) if record.rung != "decays" or record.seed < 3]
     findings = ladder_findings(audited.experiment, audited.cells, records)
@@ -99,7 +99,7 @@ def test_a_ladder_tells_nothing_before_every_rung_is_done(small: Path, tmp_path:
         ("seeds = [20]", "ladder.seeds: expected seeds of the experiment, found 20"),
     ],
 )
-def test_ladders_that_cannot_be_are_refused(small: Path, tmp_path: Path, ladder: str, message: str) -> None:
+def test_invalid_ladders_are_refused(small: Path, tmp_path: Path, ladder: str, message: str) -> None:
     with pytest.raises(ExperimentError) as caught:
         audit(small, tmp_path, f"[ladder]\n{ladder}\n")
     assert any(message in problem for problem in caught.value.problems), caught.value.problems
@@ -132,7 +132,7 @@ def test_power_comes_from_stated_assumptions_and_then_from_what_is_done(small: P
     assert all(finding.assumed for finding in power_findings(audited.experiment, audited.cells, few))
 
 
-def test_of_one_target_no_power_is_told(small: Path, tmp_path: Path) -> None:
+def test_one_target_has_no_power_analysis(small: Path, tmp_path: Path) -> None:
     audited = audit(small, tmp_path, seeds=1)
     assert power_findings(audited.experiment, audited.cells, []) == []
 
@@ -195,7 +195,7 @@ def test_mitigations_add_attacks_behind_them_and_what_users_still_get(small: Pat
     assert [cell.facts["seed"] for cell in new if cell.kind == "changed"] == [1]
 
 
-def test_what_a_mitigation_removes_and_costs(small: Path, tmp_path: Path) -> None:
+def test_a_mitigation_states_removed_leakage_and_lost_accuracy(small: Path, tmp_path: Path) -> None:
     audited = audit(small, tmp_path, MITIGATIONS)
     records = [
         replace(record, hit=0) if record.mitigation == "noise 2.0" else record
@@ -259,7 +259,7 @@ def test_what_a_mitigation_removes_and_costs(small: Path, tmp_path: Path) -> Non
         ('kind = "rounding"\nstep = 1\nrestarts = 7', "mitigations.0.restarts: expected at most the "),
     ],
 )
-def test_mitigations_that_cannot_be_are_refused(small: Path, tmp_path: Path, table: str, message: str) -> None:
+def test_invalid_mitigations_are_refused(small: Path, tmp_path: Path, table: str, message: str) -> None:
     with pytest.raises(ExperimentError) as caught:
         audit(small, tmp_path, f"[[mitigations]]\n{table}\n")
     assert any(message in problem for problem in caught.value.problems), caught.value.problems

@@ -48,7 +48,7 @@ def test_the_network_and_the_data_are_described(results: Findings) -> None:
     assert (results.unit, results.not_run) == ("target seed", {})
 
 
-def test_every_inversion_is_there_with_what_was_said_of_it(undisturbed: Path, results: Findings) -> None:
+def test_every_inversion_is_listed_with_its_judgements(undisturbed: Path, results: Findings) -> None:
     assert len(results.inversions) == 5  # two attacks on two targets, and one on a control
     for cell in results.inversions:
         kept = json.loads((undisturbed / "cells" / f"{cell.address}.json").read_text())
@@ -59,7 +59,7 @@ def test_every_inversion_is_there_with_what_was_said_of_it(undisturbed: Path, re
     assert set(hits) <= {0, 1}
 
 
-def test_nothing_of_when_and_how_fast_is_in_the_results(undisturbed: Path) -> None:
+def test_results_contain_no_times(undisturbed: Path) -> None:
     times = [json.loads(path.read_text()) for path in (undisturbed / "times").iterdir()]
     for name in ("results.json", "report.html", "summary.md"):
         text = (undisturbed / name).read_text()

@@ -98,7 +98,9 @@ def counts(state: RunState) -> tuple[int, int, int]:
     return len(state.done), len(state.failed), len(state.left_out)
 
 
-def test_a_cluster_finds_what_one_process_does(cluster: str, small: Path, undisturbed: Path, tmp_path: Path) -> None:
+def test_a_cluster_gives_the_results_of_one_process(
+    cluster: str, small: Path, undisturbed: Path, tmp_path: Path
+) -> None:
     capacities = []
     state = Audit.of(str(small), tmp_path).run(
         on_change=lambda state: capacities.append(state.capacity), scheduler=cluster
@@ -184,7 +186,7 @@ def test_workers_that_do_not_see_the_folder_or_differ_are_refused(
         Audit.of(str(small), tmp_path).run(scheduler=cluster)
 
 
-def test_what_is_no_scheduler_is_said(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_scheduler_is_an_error(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dask_cluster, "CONNECT_S", 1)
     audit = Audit.of(str(small), tmp_path)
     for address in ("tcp://127.0.0.1:1", "nowhere://x", "127.0.0.1:1"):
@@ -195,7 +197,7 @@ def test_what_is_no_scheduler_is_said(small: Path, tmp_path: Path, monkeypatch: 
     assert not list(tmp_path.glob(".bl-neuro-*"))
 
 
-def test_a_local_cluster_without_workers_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_local_cluster_without_workers_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dask_cluster, "ALONE_S", 0.1)
     pool = dask_cluster.DaskPool({"out": str(tmp_path)}, "local")
     try:

@@ -67,7 +67,7 @@ def counts(state: RunState) -> tuple[int, int, int]:
     return len(state.done), len(state.failed), len(state.left_out)
 
 
-def test_two_jobs_find_what_one_does(small: Path, undisturbed: Path, tmp_path: Path) -> None:
+def test_two_jobs_give_the_results_of_one(small: Path, undisturbed: Path, tmp_path: Path) -> None:
     assert counts(Audit.of(str(small), tmp_path).run(jobs=2)) == (CELLS, 0, 0)
     assert contents(tmp_path) == contents(undisturbed)
 
@@ -81,7 +81,7 @@ def interruptible() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("interruptible")
-def test_a_run_that_is_ended_again_and_again_comes_to_the_same(small: Path, undisturbed: Path, tmp_path: Path) -> None:
+def test_a_repeatedly_killed_run_gives_the_same_results(small: Path, undisturbed: Path, tmp_path: Path) -> None:
     script, out = tmp_path / "killed.py", tmp_path / "out"
     script.write_text(KILLED)
     killed = subprocess.run([sys.executable, script, small, out], capture_output=True, text=True, timeout=240)
@@ -149,7 +149,7 @@ def test_a_cell_that_fails_is_recorded_and_the_others_go_on(small: Path, undistu
     assert "on purpose" in failure["trace"]
 
 
-def test_a_full_disk_ends_the_run_and_keeps_what_was_done(small: Path, undisturbed: Path, tmp_path: Path) -> None:
+def test_a_full_disk_ends_the_run_and_keeps_finished_cells(small: Path, undisturbed: Path, tmp_path: Path) -> None:
     full = "raise OSError(28, 'No space left on device')"
     script = tmp_path / "worker.py"
     script.write_text(
