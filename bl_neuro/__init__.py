@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from bl_neuro.api.attack import attack_network
     from bl_neuro.api.audit import audit, audit_model, load_audit
     from bl_neuro.api.compare import compare
+    from bl_neuro.api.doctor import doctor
     from bl_neuro.api.experiment import Experiment
     from bl_neuro.api.export import export
     from bl_neuro.api.inspect import inspect
@@ -90,6 +91,7 @@ _LAZY = {
     "attack_network": "bl_neuro.api.attack",
     "available_substrates": "bl_neuro.backends",
     "compare": "bl_neuro.api.compare",
+    "doctor": "bl_neuro.api.doctor",
     "export": "bl_neuro.api.export",
     "from_norse": "bl_neuro.interop",
     "from_slayer": "bl_neuro.interop",
@@ -156,6 +158,7 @@ __all__ = [
     "audit_model",
     "available_substrates",
     "compare",
+    "doctor",
     "export",
     "from_norse",
     "from_slayer",

@@ -1,4 +1,4 @@
-"""The attacker's view of a target: `WhiteBox` runs and differentiates, `BlackBox` answers metered queries only."""
+"""The attacker's access to a target: `WhiteBox` gives responses and gradients, `BlackBox` only metered answers."""
 
 from __future__ import annotations
 
@@ -23,14 +23,16 @@ if TYPE_CHECKING:
 
 
 class WhiteBox:
-    """A target whose attacker holds the model: answers and gradients. `queries` counts the samples it ran.
+    """White-box access: the attacker holds the model and gets responses and gradients.
+
+    Attributes: `queries`, the number of samples run so far.
 
     Raises:
-        NotDifferentiable: the substrate gives no gradients, as a chip or its simulator does not.
+        NotDifferentiable: the substrate provides no gradients, like a chip or its simulator.
     """
 
     def __init__(self, target: Target) -> None:
-        _need_target(target, "white box")
+        _check_target(target, "white box")
         if not target.differentiable:
             differentiable = ", ".join(substrates_with("differentiable"))
             raise NotDifferentiable(
@@ -42,7 +44,7 @@ class WhiteBox:
 
     @property
     def network(self) -> Network:
-        """The network under attack, weights and all."""
+        """The network under attack, including its weights."""
         return self.target.network
 
     @property
@@ -52,20 +54,20 @@ class WhiteBox:
 
     @property
     def classes(self) -> int:
-        """How many classes the target tells apart."""
+        """Number of classes."""
         return self.target.network.classes
 
     def __repr__(self) -> str:
         return f"<WhiteBox of {self.target!r}, {self.queries} queries>"
 
     def run(self, spikes: Any) -> Response:
-        """The target's answer to `spikes` (T, B, *input_shape), without gradient."""
+        """The target's response to `spikes` (T, B, *input_shape), without gradient."""
         self.queries += checked_input(spikes, self.network).shape[1]
         with torch.no_grad():
             return self.target.run(spikes)
 
     def gradient(self, spikes: Tensor, objective: Callable[[Response], Tensor]) -> tuple[Tensor, Tensor]:
-        """Value (B,) of `objective(response)` at `spikes`, and its gradient in the input, (T, B, *input_shape)."""
+        """Value (B,) of `objective(response)` at `spikes`, and its gradient at the input, (T, B, *input_shape)."""
         inputs = as_float(checked_input(spikes, self.network)).detach().clone()
         self.queries += inputs.shape[1]
         with torch.enable_grad():
@@ -76,19 +78,20 @@ class WhiteBox:
 
 
 class BlackBox:
-    """A target behind a meter: only `query` reaches it, and only what `reveals` allows comes back.
+    """Black-box access with a query budget: the only method of access is `query`, which returns what `reveals` allows.
 
-    reveals: "membrane" (T, B, C); "scores" (B, C), the mean over time of softmax(membrane), what a served classifier
-    returns; "spikes" (T, B, C), what a chip's output shows; "counts" (B, C), their sum over time; "label" (B,).
-    budget: queries that may be spent, one a sample; None for no limit. mitigation: what the deployment does about
-    inversion, see `bl_neuro.mitigations`: to its inputs, to what it shows, or to the budget; its randomness comes from
-    `seed`. A mitigation of the network itself takes effect where `mitigation.network(network)` is what was opened.
+    reveals: "membrane" (T, B, C), the output membrane potential; "scores" (B, C), the mean over time of
+    softmax(membrane), as a served classifier returns; "spikes" (T, B, C), the output spikes of a chip; "counts" (B, C),
+    the spike counts over time; "label" (B,). budget: number of queries, one per sample; None for no limit. mitigation:
+    what the deployment does against inversion (see `bl_neuro.mitigations`): to its inputs, to its outputs, or to the
+    budget; `seed` is the seed of its random numbers. A mitigation of the network itself takes effect where
+    `mitigation.network(network)` is what was opened.
 
-    It holds no weights and no gradients, and the target cannot be reached through it.
+    The box exposes neither weights nor gradients, nor the target itself.
 
     Raises:
-        NotRevealed: the substrate does not put that out. InputError: an unknown `reveals`, a budget below 1, or a
-        mitigation that does nothing to what is revealed.
+        NotRevealed: the substrate does not provide this output.
+        InputError: an unknown `reveals`, a budget below 1, or a mitigation that does not affect what is revealed.
     """
 
     __slots__ = ("_budget", "_classes", "_gate", "_input_shape", "_lock", "_reveals", "_spent")
@@ -101,12 +104,12 @@ class BlackBox:
         mitigation: Mitigation | None = None,
         seed: int = 0,
     ) -> None:
-        _need_target(target, "black box")
+        _check_target(target, "black box")
         if reveals not in REVEALS:
             raise InputError(f"reveals: expected one of {', '.join(REVEALS)}, found {reveals!r}")
         if _needs_membrane(target, reveals) and not target.reveals_membrane:
             raise NotRevealed(
-                f"reveals: {reveals} takes a membrane, and substrate {target.substrate} shows none; "
+                f"reveals: {reveals} needs the membrane potential, which substrate {target.substrate} does not reveal; "
                 f"expected spikes{', counts or label' if target.network.readout == 'spikes' else ' or counts'}"
             )
         if mitigation is not None:
@@ -118,7 +121,7 @@ class BlackBox:
     def _set_up(
         self, reveals: Reveals, budget: int | None, input_shape: tuple[int, ...], classes: int, gate: Gate
     ) -> None:
-        """The meter, before whatever `gate` leads to."""
+        """Sets the query budget and the gate to the target."""
         limit = whole_number(budget)
         if budget is not None and (limit is None or limit < 1):
             raise InputError(f"budget: expected a whole number of at least 1 query, found {budget!r}")
@@ -132,7 +135,7 @@ class BlackBox:
 
     @property
     def reveals(self) -> str:
-        """What an answer shows."""
+        """What an answer reveals."""
         return self._reveals
 
     @property
@@ -142,30 +145,31 @@ class BlackBox:
 
     @property
     def classes(self) -> int:
-        """How many classes the target tells apart."""
+        """Number of classes."""
         return self._classes
 
     @property
     def budget(self) -> int | None:
-        """Queries that could be spent in all, or None for no limit."""
+        """Total query budget, or None for no limit."""
         return self._budget
 
     @property
     def spent(self) -> int:
-        """Queries spent so far: the samples that the substrate was asked to run."""
+        """Number of queries spent so far, one per sample."""
         return self._spent
 
     @property
     def remaining(self) -> int | None:
-        """Queries still to be spent, or None for no limit."""
+        """Number of remaining queries, or None for no limit."""
         return None if self._budget is None else self._budget - self._spent
 
     def query(self, spikes: Any) -> Tensor:
-        """The answer to `spikes` (T, B, *input_shape), 0/1; costs B queries, also where the substrate then fails.
+        """The answer to `spikes` (T, B, *input_shape), 0/1; costs B queries, even if the substrate fails.
 
         Raises:
-            BudgetExceeded: B is more than what remains; nothing runs and nothing is spent. Where an endpoint's own
-            budget ends midway, what it ran is spent. InputError: bad spikes, which cost nothing.
+            BudgetExceeded: B exceeds the remaining budget; nothing is run or spent. If an endpoint's own budget ends
+                midway, the samples that it ran are spent.
+            InputError: invalid spikes, which cost nothing.
         """
         inputs = self._gate.check(spikes)
         cost = inputs.shape[1]
@@ -177,7 +181,7 @@ class BlackBox:
             self._spent += cost
         try:
             return self._gate.ask(inputs)
-        except BudgetExceeded as error:  # a meter further on refused it, or what was left of it
+        except BudgetExceeded as error:  # an endpoint's own budget refused the query or the rest of it
             with self._lock:
                 self._spent -= cost - error.ran
             raise
@@ -194,10 +198,10 @@ class BlackBox:
 
 
 class Gate(NamedTuple):
-    """The way through to what answers: two closures, so that no public attribute leads to what they close over.
+    """Access to the target through two closures, so that no public attribute leads to the target.
 
-    It keeps an honest attack honest. Code that means to cheat inside one Python process can; an endpoint of another
-    process is the boundary there.
+    This prevents accidental access only. It is no security boundary within one Python process; use an endpoint in
+    another process for that.
     """
 
     check: Callable[[Any], Tensor]
@@ -205,7 +209,7 @@ class Gate(NamedTuple):
 
 
 def _gate(target: Target, reveals: Reveals, mitigation: Mitigation | None, seed: int) -> Gate:
-    rng, turn = stream(seed, "mitigation"), threading.Lock()
+    rng, lock = stream(seed, "mitigation"), threading.Lock()
 
     def check(spikes: Any) -> Tensor:
         return checked_input(spikes, target.network).detach()
@@ -215,37 +219,37 @@ def _gate(target: Target, reveals: Reveals, mitigation: Mitigation | None, seed:
         with torch.no_grad():
             if mitigation is None or not mitigation.changes("inputs", "output"):
                 return reveal(target.run(spikes), reveals, readout)
-            with turn:
+            with lock:
                 response = target.run(mitigation.inputs(spikes, rng))
-                seen: Reveals = _named_by(readout) if reveals == "label" else reveals
-                shown = mitigation.output(reveal(response, seen, readout), seen, rng)
-                return shown.argmax(1) if reveals == "label" else shown
+                level: Reveals = _label_source(readout) if reveals == "label" else reveals
+                output = mitigation.output(reveal(response, level, readout), level, rng)
+                return output.argmax(1) if reveals == "label" else output
 
     return Gate(check, ask)
 
 
-def _named_by(readout: Readout) -> Reveals:
-    """What a label is the largest of."""
+def _label_source(readout: Readout) -> Reveals:
+    """The output whose maximum is the label."""
     return "scores" if readout == "membrane" else "counts"
 
 
-def named(shown: Tensor, reveals: Reveals) -> Tensor:
-    """The class that an honest user reads from what a box reveals, (B,): the largest, and of equals the lowest.
+def predicted_classes(answer: Tensor, reveals: Reveals) -> Tensor:
+    """The predicted classes (B,) from a black box's answer: the class with the largest value, the lowest if tied.
 
-    From counts and spikes that are all zero nobody reads one: -1.
+    -1 for counts and spikes that are all zero.
     """
     if reveals == "label":
-        return shown
+        return answer
     if reveals == "membrane":
-        return scores(shown).argmax(1)
-    totals = shown.sum(0) if reveals == "spikes" else shown
+        return scores(answer).argmax(1)
+    totals = answer.sum(0) if reveals == "spikes" else answer
     best = totals.argmax(1)
     return best if reveals == "scores" else best.masked_fill(totals.sum(1) == 0, -1)
 
 
-def _need_target(target: Any, what: str) -> None:
+def _check_target(target: Any, view: str) -> None:
     if not isinstance(target, Target):
-        raise InputError(f"{what}: expected a target from bl.open_target, found {type(target).__name__}")
+        raise InputError(f"{view}: expected a target from bl.open_target, found {type(target).__name__}")
 
 
 def _needs_membrane(target: Target, reveals: Reveals) -> bool:
@@ -253,12 +257,12 @@ def _needs_membrane(target: Target, reveals: Reveals) -> bool:
 
 
 def reveal(response: Response, reveals: Reveals, readout: Readout = "spikes") -> Tensor:
-    """What of a response an attacker is shown, see `BlackBox`. A label is read out as the network says.
+    """The part of a response that `reveals` allows, see `BlackBox`. A label follows the network's readout.
 
-    Equal counts are decided towards the lower class, silence too: a classifier always has a label.
+    Ties, including silence, give the lowest class, since a classifier always returns a label.
 
     Raises:
-        NotRevealed: it takes a membrane, and the substrate shows none.
+        NotRevealed: the membrane potential is needed and the substrate does not reveal it.
     """
     if reveals == "spikes":
         return response.spikes
@@ -267,21 +271,22 @@ def reveal(response: Response, reveals: Reveals, readout: Readout = "spikes") ->
     if reveals == "label" and readout == "spikes":
         return response.spikes.sum(0).argmax(1)
     if response.membrane is None:
-        raise NotRevealed(f"reveals: this substrate shows no membrane, so no {reveals}")
+        raise NotRevealed(f"reveals: this substrate does not reveal the membrane potential, so no {reveals}")
     if reveals == "membrane":
         return response.membrane
     return scores(response.membrane) if reveals == "scores" else scores(response.membrane).argmax(1)
 
 
-def answered(response: Response, readout: Readout = "spikes") -> Tensor:
-    """The class each sample is answered with, (B,), as the label is, but -1 where no output neuron spoke at all.
+def response_classes(response: Response, readout: Readout = "spikes") -> Tensor:
+    """The predicted class of each sample, (B,): its label, but -1 if no output neuron spiked.
 
-    For judging: a deployed network that stays silent still has a label, its lowest class, and is not right with it.
+    For measuring accuracy: a deployed network without output spikes still returns its lowest class as the label, which
+    must not count as correct.
     """
     label = reveal(response, "label", readout)
     return label if readout == "membrane" else label.masked_fill(~response.spikes.flatten(2).any(0).any(1), -1)
 
 
 def scores(membrane: Tensor) -> Tensor:
-    """Mean over time of softmax(membrane), (B, C): what a served classifier returns."""
+    """Mean over time of softmax(membrane), (B, C), as a served classifier returns."""
     return torch.softmax(membrane, dim=2).mean(0)

@@ -1,4 +1,4 @@
-"""Names for the arrays that everything passes around."""
+"""Type aliases of NumPy arrays."""
 
 from __future__ import annotations
 

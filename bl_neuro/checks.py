@@ -1,15 +1,15 @@
-"""Checking what users and files hand over."""
+"""Validation of values from users and files."""
 
 from __future__ import annotations
 
 from typing import Any
 
 MAX_STEPS = 2**16
-"""Most time steps of a sample."""
+"""Maximum number of time steps of a sample."""
 
 
 def whole_number(value: Any) -> int | None:
-    """`value` as an int where it is a whole number, also one of NumPy, of torch or written 3.0; None where not."""
+    """`value` as an int if it is a whole number (also from NumPy or torch, or written 3.0), else None."""
     try:
         number: Any = value.item() if hasattr(value, "item") else value
         if isinstance(number, bool) or not isinstance(number, (int, float)) or int(number) != number:

@@ -3,31 +3,31 @@
     BlNeuroError
     ├── InputError            an argument or a tensor is not what was expected
     │   ├── NetworkError      a network definition does not hold together (all problems listed)
-    │   └── ExperimentError   an experiment's file says what cannot be (all problems listed, with their lines)
-    ├── ModelFileError        a model file is missing, damaged or not ours
+    │   └── ExperimentError   an experiment file is missing or invalid (all problems listed, with their lines)
+    ├── ModelFileError        a model file is missing, damaged or of an unsupported kind
     ├── DataError             a dataset is missing, damaged or too small
-    ├── SubstrateError        a substrate cannot do what was asked
+    ├── SubstrateError        a substrate cannot do what was requested
     │   ├── UnknownSubstrate      no substrate of that name
     │   ├── MissingDependency     its framework is not installed
     │   ├── Unsupported           it cannot express a layer or a parameter of this network
     │   ├── SubstrateFailed       it crashed, hung past its deadline or could not start
     │   └── TargetClosed          the target was used after it was closed
-    ├── AccessError           the attacker's view does not allow this
-    │   ├── BudgetExceeded        the query would cost more than what is left
-    │   ├── NotDifferentiable     a white box needs gradients this substrate has not
-    │   └── NotRevealed           the substrate has no such output to reveal
+    ├── AccessError           the attacker's access does not allow this
+    │   ├── BudgetExceeded        the query exceeds the remaining budget
+    │   ├── NotDifferentiable     a white box needs gradients that the substrate does not provide
+    │   └── NotRevealed           the substrate does not provide the output to be revealed
     ├── EndpointError         an endpoint of a served model did not answer
-    │   ├── EndpointRefused       it will not answer this: no such model, no right to ask, too large
-    │   ├── EndpointUnavailable   it cannot be reached, or was busy for too long
-    │   └── EndpointProtocolError what it said is not the protocol
-    ├── PluginError           a part that another package adds does not load
+    │   ├── EndpointRefused       it refuses the request: no such model, no permission, too large
+    │   ├── EndpointUnavailable   it is unreachable, or was busy for too long
+    │   └── EndpointProtocolError its response violates the protocol
+    ├── PluginError           a part from another package cannot be loaded
     └── ReportError           a report could not be written
 
-`TokenInTheClear` is a warning: a token is about to go over plain HTTP to another machine.
+`TokenInTheClear` is a warning: a token is sent over plain HTTP to another machine.
 
-The messages say what was expected, what was found, where, and what to try.
+Every message says what was expected, what was found, where, and what to try.
 
-`bl_neuro.attacks.StopAttack` is none of them: it is no failure but how your `progress` callback ends an attack.
+`bl_neuro.attacks.StopAttack` is not one of them: a `progress` callback raises it to end an attack.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ from typing import Any
 
 
 def _printable(text: str) -> str:
-    """`text` with what drives a terminal written as an escape: files name things, and messages repeat the names."""
-    return "".join(each if each.isprintable() or each == "\n" else ascii(each)[1:-1] for each in text)
+    """`text` with terminal control characters escaped, since messages repeat names from untrusted files."""
+    return "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text)
 
 
 class BlNeuroError(Exception):
-    """Base of every exception of bl-neuro.
+    """Base class of all exceptions of bl-neuro.
 
     inversions: what a black-box attack had reconstructed (`bl_neuro.attacks.Inversions`) when the error ended it; else
     None.
@@ -55,7 +55,7 @@ class InputError(BlNeuroError, ValueError):
 
 
 class NetworkError(InputError):
-    """A network definition does not hold together; `problems` lists everything that is wrong with it."""
+    """A network definition is inconsistent; `problems` lists everything that is wrong with it."""
 
     def __init__(self, problems: list[str]) -> None:
         self.problems = tuple(problems)
@@ -63,7 +63,7 @@ class NetworkError(InputError):
 
 
 class ExperimentError(InputError):
-    """An experiment's file is missing or says what cannot be; `problems` lists all of it, each with its line."""
+    """An experiment file is missing or invalid; `problems` lists all problems, each with its line."""
 
     def __init__(self, message: str, problems: list[str] | None = None) -> None:
         self.problems = tuple(_printable(problem) for problem in problems or ())
@@ -71,7 +71,7 @@ class ExperimentError(InputError):
 
 
 class ModelFileError(BlNeuroError):
-    """A model file is missing, damaged, too large or of a kind that is not read; `problems` lists what is wrong."""
+    """A model file is missing, damaged, too large or of an unsupported kind; `problems` lists all problems."""
 
     def __init__(self, message: str, problems: list[str] | None = None) -> None:
         self.problems = tuple(_printable(problem) for problem in problems or ())
@@ -79,11 +79,11 @@ class ModelFileError(BlNeuroError):
 
 
 class DataError(BlNeuroError):
-    """A dataset is missing, damaged or too small for what was asked."""
+    """A dataset is missing, damaged or too small for the request."""
 
 
 class SubstrateError(BlNeuroError):
-    """A substrate cannot do what was asked."""
+    """A substrate cannot do what was requested."""
 
 
 class UnknownSubstrate(SubstrateError, InputError):
@@ -91,7 +91,7 @@ class UnknownSubstrate(SubstrateError, InputError):
 
 
 class MissingDependency(SubstrateError):
-    """The framework a substrate runs on is not installed, or does not import."""
+    """The framework of a substrate is not installed or cannot be imported."""
 
 
 class Unsupported(SubstrateError, InputError):
@@ -99,7 +99,7 @@ class Unsupported(SubstrateError, InputError):
 
 
 class SubstrateFailed(SubstrateError):
-    """A substrate crashed, hung past its deadline or could not start."""
+    """A substrate crashed, exceeded its deadline or could not start."""
 
 
 class TargetClosed(SubstrateError):
@@ -107,24 +107,24 @@ class TargetClosed(SubstrateError):
 
 
 class AccessError(BlNeuroError):
-    """The attacker's view of a target does not allow this."""
+    """The attacker's access to a target does not allow this."""
 
 
 class BudgetExceeded(AccessError):
-    """A query would cost more than the budget has left.
+    """A query exceeds the remaining budget.
 
-    ran: samples of the query that were run and paid for before, where it went to an endpoint in parts; else 0.
+    ran: number of its samples that were run and charged before, if it was sent to an endpoint in parts; else 0.
     """
 
     ran: int = 0
 
 
 class NotDifferentiable(AccessError, InputError):
-    """A white box was asked of a substrate that gives no gradients."""
+    """White-box access to a substrate that provides no gradients."""
 
 
 class NotRevealed(AccessError, InputError):
-    """A black box was asked to reveal what its substrate does not put out."""
+    """A black box was to reveal an output that its substrate does not provide."""
 
 
 class EndpointError(BlNeuroError):
@@ -135,7 +135,7 @@ class EndpointError(BlNeuroError):
 
 
 class EndpointRefused(EndpointError):
-    """An endpoint will not answer this request, however often it is asked; `code` is what it calls the reason."""
+    """An endpoint refuses this request permanently; `code` is its machine-readable reason."""
 
     def __init__(self, message: str, code: str = "") -> None:
         self.code = code
@@ -143,15 +143,15 @@ class EndpointRefused(EndpointError):
 
 
 class EndpointUnavailable(EndpointError):
-    """An endpoint cannot be reached, or was busy for longer than the caller would wait."""
+    """An endpoint is unreachable, or was busy for longer than the caller waits."""
 
 
 class EndpointProtocolError(EndpointError):
-    """What an endpoint said is not the Open Inference Protocol, or not what it announced."""
+    """An endpoint's response violates the Open Inference Protocol or its own metadata."""
 
 
 class PluginError(BlNeuroError):
-    """A part that another package adds through an entry point does not load, or is of another kind."""
+    """A part that another package adds through an entry point cannot be loaded, or is of another kind."""
 
 
 class ReportError(BlNeuroError):
@@ -159,4 +159,4 @@ class ReportError(BlNeuroError):
 
 
 class TokenInTheClear(UserWarning):
-    """A token goes over plain HTTP to another machine."""
+    """A token is sent over plain HTTP to another machine."""

@@ -1,4 +1,4 @@
-"""Writing files so that nothing is ever half there: a temporary file beside the target, then one rename."""
+"""Atomic writing of files: a temporary file beside the target, then a rename."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from bl_neuro.errors import ReportError
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """A temporary path beside `path`; what is written there becomes `path` when the block ends without an error.
+    """A temporary path beside `path`, which replaces `path` when the block ends without an error.
 
     Raises:
-        OSError: the folder cannot be made or written; `path` is as it was before.
+        OSError: the folder cannot be created or written; `path` is then unchanged.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -26,8 +26,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
         temporary.chmod(0o644)
         os.replace(temporary, target)
     except BaseException:
@@ -37,7 +37,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 
 def what_is_at(path: Path) -> Literal["a file", "a folder", "nothing"]:
-    """What lies at `path`; nothing does where the name is one that no file can have."""
+    """The kind of object at `path`; "nothing" for names that no file can have."""
     try:
         return "a file" if path.is_file() else "a folder" if path.is_dir() else "nothing"
     except (OSError, ValueError):  # too long, a null byte
@@ -45,17 +45,17 @@ def what_is_at(path: Path) -> Literal["a file", "a folder", "nothing"]:
 
 
 def need_folder(path: Path) -> None:
-    """Makes the folder `path` and tries it, before minutes are spent on what could then not be written there.
+    """Creates the folder `path` and checks that it is writable, before a long computation.
 
     Raises:
-        ReportError: it cannot be made or written to.
+        ReportError: the folder cannot be created or is not writable.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
             pass
     except OSError as error:
-        raise ReportError(f"{path}: expected a folder that can be written to ({error})") from error
+        raise ReportError(f"{path}: expected a writable folder ({error})") from error
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -65,8 +65,8 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def cache_folder(cache: str | Path | None = None) -> Path:
-    """The folder for caches: `cache`, or BL_NEURO_CACHE, or bl-neuro in XDG_CACHE_HOME or in ~/.cache."""
-    named = cache if cache is not None else os.environ.get("BL_NEURO_CACHE")
-    if named:
-        return Path(named).expanduser()
+    """The cache folder: `cache`, or BL_NEURO_CACHE, or bl-neuro in XDG_CACHE_HOME or in ~/.cache."""
+    configured = cache if cache is not None else os.environ.get("BL_NEURO_CACHE")
+    if configured:
+        return Path(configured).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "bl-neuro"

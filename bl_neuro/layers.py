@@ -1,6 +1,6 @@
-"""Layers of a network: synapses with their neurons (`Dense`, `Conv`), input neurons, and shape-only steps between.
+"""Layers of a network: synapses with their neurons (`Dense`, `Conv`), input neurons, and layers that change the shape.
 
-Shapes are those of one sample at one step: `(features,)` or `(channels, height, width)`.
+Shapes are those of one sample at one time step: `(features,)` or `(channels, height, width)`.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ Pair = tuple[int, int]
 MAX_EXTENT = 2**16
 """Largest size, stride, padding or dilation."""
 MAX_DELAY = 62
-"""Longest delay of a synapse that Loihi holds, in steps."""
+"""Longest synaptic delay on Loihi, in time steps."""
 
 
-def _pair(value: Any, name: str, least: int) -> Pair:
-    given = value.tolist() if isinstance(value, np.ndarray) else value
-    values = [whole_number(each) for each in (given if isinstance(given, (tuple, list)) else (given, given))]
-    pair = [number for number in values if number is not None and least <= number <= MAX_EXTENT]
+def _pair(value: Any, name: str, minimum: int) -> Pair:
+    items = value.tolist() if isinstance(value, np.ndarray) else value
+    values = [whole_number(number) for number in (items if isinstance(items, (tuple, list)) else (items, items))]
+    pair = [number for number in values if number is not None and minimum <= number <= MAX_EXTENT]
     if len(values) != 2 or len(pair) != 2:
-        found = reprlib.repr(given)
-        raise NetworkError([f"{name}: expected a whole number in {least}..{MAX_EXTENT}, or two, found {found}"])
+        content = reprlib.repr(items)
+        raise NetworkError([f"{name}: expected a whole number in {minimum}..{MAX_EXTENT}, or two, found {content}"])
     return pair[0], pair[1]
 
 
 def _windows(shape: Shape, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Pair:
-    """How many windows fit in each direction of an image (C, H, W)."""
+    """Number of windows that fit in each direction of an image (C, H, W)."""
     reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilation)]
     spans = [size + 2 * p - r for size, p, r in zip(shape[1:], padding, reach)]
     if min(spans) < 0:
@@ -44,22 +44,22 @@ def _windows(shape: Shape, kernel: Pair, stride: Pair, padding: Pair, dilation: 
     return spans[0] // stride[0] + 1, spans[1] // stride[1] + 1
 
 
-def _need_image(shape: Shape, what: str) -> None:
+def _check_image(shape: Shape, layer_name: str) -> None:
     if len(shape) != 3:
-        raise NetworkError([f"{what} expects an input of shape (channels, height, width), found {shape}"])
+        raise NetworkError([f"{layer_name} expects an input of shape (channels, height, width), found {shape}"])
 
 
-def _need_neuron(neuron: Any) -> None:
+def _check_neuron(neuron: Any) -> None:
     if not isinstance(neuron, CubaLIF):
         raise NetworkError([f"neuron: expected a CubaLIF, found {type(neuron).__name__}"])
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Input:
-    """Input neurons, first of all layers: real values x, held or changing, reach the neurons as weight * x + bias.
+    """Input neurons, allowed as the first layer: real inputs x, constant or varying, drive them as weight * x + bias.
 
-    weight, bias: a scalar or one value a neuron. Output shape = input shape. There is no synapse and no delay. In
-    Loihi's arithmetic the drive is rounded toward zero to a whole number, as netx reads numbers.
+    weight, bias: a scalar or one value per neuron. Output shape = input shape, without synapse or delay. In Loihi's
+    arithmetic the drive is rounded toward zero to an integer, like in netx.
     """
 
     weight: FloatArray
@@ -67,17 +67,18 @@ class Input:
     neuron: CubaLIF
 
     def __init__(self, weight: Any, neuron: CubaLIF, bias: Any = 0.0) -> None:
-        _need_neuron(neuron)
+        _check_neuron(neuron)
         object.__setattr__(self, "weight", frozen_array(weight, "weight"))
         object.__setattr__(self, "bias", frozen_array(bias, "bias"))
         object.__setattr__(self, "neuron", neuron)
 
     def output_shape(self, shape: Shape) -> Shape:
-        """The same shape; NetworkError where weight or bias does not fit it."""
+        """The same shape; NetworkError if weight or bias does not fit it."""
         for name in ("weight", "bias"):
-            found = getattr(self, name).shape
-            if found not in ((), (1,), shape):
-                raise NetworkError([f"{name}: expected a scalar or one value a neuron {shape}, found shape {found}"])
+            parameter_shape = getattr(self, name).shape
+            if parameter_shape not in ((), (1,), shape):
+                expected = f"expected a scalar or one value per neuron {shape}"
+                raise NetworkError([f"{name}: {expected}, found shape {parameter_shape}"])
         return shape
 
     def __repr__(self) -> str:
@@ -91,8 +92,8 @@ class Input:
 class Dense:
     """Fully connected synapses, weight (out, in), and their neurons. Input (in,), output (out,).
 
-    delay: whole steps 0..62 by which a spike arrives later, a scalar or an array that broadcasts to (out, in), or None.
-    recurrent: weight (out, out) of synapses from these neurons to themselves; a spike arrives one step later. Or None.
+    delay: synaptic delay in whole time steps, 0..62, a scalar or an array that broadcasts to (out, in), or None.
+    recurrent: weight (out, out) of synapses from these neurons to themselves, with a delay of one step, or None.
     """
 
     weight: FloatArray
@@ -104,7 +105,7 @@ class Dense:
         array = frozen_array(weight, "weight")
         if array.ndim != 2 or 0 in array.shape:
             raise NetworkError([f"weight: expected shape (out, in), found {array.shape}"])
-        _need_neuron(neuron)
+        _check_neuron(neuron)
         object.__setattr__(self, "weight", array)
         object.__setattr__(self, "neuron", neuron)
         object.__setattr__(self, "delay", None if delay is None else _delay(delay, array.shape))
@@ -112,11 +113,11 @@ class Dense:
 
     @property
     def max_delay(self) -> int:
-        """The longest delay of a synapse, in steps."""
+        """The longest synaptic delay, in time steps."""
         return 0 if self.delay is None else int(self.delay.max())
 
     def output_shape(self, shape: Shape) -> Shape:
-        """Shape of the output for an input of `shape`; NetworkError where they do not fit."""
+        """Shape of the output for an input of `shape`; NetworkError if they do not match."""
         if shape != (self.weight.shape[1],):
             hint = "; put a Flatten before it" if len(shape) > 1 else ""
             raise NetworkError([f"Dense expects an input of shape ({self.weight.shape[1]},), found {shape}{hint}"])
@@ -132,7 +133,7 @@ class Dense:
 
 
 def _delay(value: Any, weight_shape: Shape) -> FloatArray | None:
-    """Delays as (1, 1), (out, 1), (1, in) or (out, in); None where all are zero."""
+    """Delays as (1, 1), (out, 1), (1, in) or (out, in); None if all are zero."""
     array = frozen_array(value, "delay")
     if array.ndim == 0:
         array = array.reshape(1, 1)
@@ -178,9 +179,9 @@ class Conv:
             raise NetworkError([f"weight: expected shape (out, in/groups, h, w), found {array.shape}"])
         divisor = whole_number(groups)
         if divisor is None or divisor < 1 or array.shape[0] % divisor:
-            found = reprlib.repr(groups)
-            raise NetworkError([f"groups: expected a divisor of {array.shape[0]} output channels, found {found}"])
-        _need_neuron(neuron)
+            content = reprlib.repr(groups)
+            raise NetworkError([f"groups: expected a divisor of {array.shape[0]} output channels, found {content}"])
+        _check_neuron(neuron)
         object.__setattr__(self, "weight", array)
         object.__setattr__(self, "neuron", neuron)
         object.__setattr__(self, "stride", _pair(stride, "stride", 1))
@@ -189,8 +190,8 @@ class Conv:
         object.__setattr__(self, "groups", divisor)
 
     def output_shape(self, shape: Shape) -> Shape:
-        """Shape (out, H', W') of the output for an input of `shape`; NetworkError where they do not fit."""
-        _need_image(shape, "Conv")
+        """Shape (out, H', W') of the output for an input of `shape`; NetworkError if they do not match."""
+        _check_image(shape, "Conv")
         channels = self.weight.shape[1] * self.groups
         if shape[0] != channels:
             raise NetworkError([f"Conv expects {channels} input channels, found {shape[0]} in {shape}"])
@@ -207,7 +208,7 @@ class Conv:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Flatten:
-    """Turns (C, H, W) into (C*H*W,), channel first."""
+    """Flattens (C, H, W) to (C*H*W,), channels first."""
 
     def output_shape(self, shape: Shape) -> Shape:
         """Shape of the output for an input of `shape`."""
@@ -230,8 +231,8 @@ class _Pool:
         object.__setattr__(self, "stride", _pair(size if stride is None else stride, "stride", 1))
 
     def output_shape(self, shape: Shape) -> Shape:
-        """Shape (C, H', W') of the output for an input of `shape`; NetworkError where they do not fit."""
-        _need_image(shape, type(self).__name__)
+        """Shape (C, H', W') of the output for an input of `shape`; NetworkError if they do not match."""
+        _check_image(shape, type(self).__name__)
         return (shape[0], *_windows(shape, self.size, self.stride, (0, 0), (1, 1)))
 
     def __repr__(self) -> str:
@@ -242,11 +243,11 @@ class _Pool:
 
 
 class SumPool(_Pool):
-    """Sums the spikes of each window (size, stride = size) into a graded value; it has no neurons."""
+    """Sum pooling over windows (size, stride = size); outputs graded values and has no neurons."""
 
 
 class AveragePool(_Pool):
-    """Averages the spikes of each window (size, stride = size) into a graded value; it has no neurons."""
+    """Average pooling over windows (size, stride = size); outputs graded values and has no neurons."""
 
 
 Layer = Input | Dense | Conv | Flatten | SumPool | AveragePool

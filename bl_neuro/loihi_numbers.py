@@ -1,4 +1,4 @@
-"""The whole numbers that a layer in Loihi's arithmetic may hold. Sources: lava-dl's netx reader, lava-nc's LIF."""
+"""Ranges of the integers of a layer in Loihi's arithmetic. Sources: lava-dl's netx reader, lava-nc's LIF."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from bl_neuro.errors import InputError
 from bl_neuro.layers import SPIKING, AveragePool, Dense, Input, SumPool
 
 WEIGHT_RANGE = (-(2**20), 2**20)
-"""Weights as a file may state them; Loihi clips and truncates what 8 bits do not hold (`deploy.loihi_weights`)."""
+"""Range of weights in a file; Loihi clips and truncates weights that do not fit 8 bits (`deploy.loihi_weights`)."""
 THRESHOLD_MAX = 2**17
-"""vThMant; 2^17 stands for a neuron that never fires, since no voltage exceeds it."""
+"""Largest vThMant; a neuron with this threshold never spikes, since no voltage exceeds it."""
 BIAS_RANGE = (-(2**15), 2**15 - 1)
 DECAY_ONE = 4096
-MOST_DRIVE = 2**24
+MAX_DRIVE = 2**24
 """Largest drive of an input neuron: beyond it, Lava's 32-bit arithmetic overflows."""
 
 
 def input_drive(layer: Input, values: FloatArray) -> IntArray:
-    """What drives input neurons that are given `values` (..., *shape): weight * x + bias, rounded toward zero.
+    """Drive of input neurons with inputs `values` (..., *shape): weight * x + bias, rounded toward zero.
 
     Raises:
-        InputError: it is beyond `MOST_DRIVE`.
+        InputError: the drive exceeds `MAX_DRIVE`.
     """
     drive = np.trunc(layer.weight * values.astype(np.float64) + layer.bias)
     largest = float(np.abs(drive).max(initial=0.0))
-    if largest > MOST_DRIVE:
-        raise InputError(f"current: expected weight * x + bias within {MOST_DRIVE}, found {largest:.6g}")
+    if largest > MAX_DRIVE:
+        raise InputError(f"current: expected weight * x + bias within {MAX_DRIVE}, found {largest:.6g}")
     whole: IntArray = drive.astype(np.int64)
     return whole
 
 
 def loihi_problems(layer: Any) -> list[str]:
-    """What keeps `layer` from being one of a network in Loihi's arithmetic."""
+    """All reasons why `layer` cannot be part of a network in Loihi's arithmetic."""
     if isinstance(layer, (SumPool, AveragePool)):
         return [f"{type(layer).__name__}: netx has no pooling; use a Conv with a stride instead"]
     if not isinstance(layer, SPIKING):
@@ -51,7 +51,7 @@ def loihi_problems(layer: Any) -> list[str]:
     for name in ("current_decay", "voltage_decay"):
         problems += _whole(f"{name} x 4096", neuron.parameters()[name] * DECAY_ONE, 0, DECAY_ONE)
     if np.unique(neuron.threshold).size > 1:
-        problems.append("threshold: Loihi has one threshold a layer")
+        problems.append("threshold: expected one value; Loihi has one threshold per layer")
     if neuron.reset != "zero":
         problems.append(f"reset '{neuron.reset}': Loihi resets to zero only")
     return problems

@@ -1,6 +1,6 @@
-"""Saving and loading networks. Files come from strangers: nothing is unpickled or executed, every size is bounded.
+"""Saving and loading networks. Files are untrusted: nothing is unpickled or executed, and every size is bounded.
 
-The native format is safetensors: the arrays of the network by name, and its structure as JSON in the header.
+The native format is safetensors, with the arrays of the network by name and its structure as JSON in the header.
 """
 
 from __future__ import annotations
@@ -27,14 +27,15 @@ FORMAT = "bl-neuro/network/1"
 
 
 def save(network: Network, path: str | Path) -> None:
-    """Writes `network` atomically, by suffix.
+    """Writes `network` atomically, in the format given by the suffix.
 
-    `.safetensors` keeps it exactly; `.net` quantises it for Lava, or keeps the integers of a network in Loihi's
-    arithmetic; `.nir` writes the exchange format NIR.
+    `.safetensors` stores it exactly; `.net` quantizes it for Lava, or stores the integers of a network in Loihi's
+    arithmetic; `.nir` is the exchange format NIR.
 
     Raises:
         ModelFileError: the suffix is not one of these, or the file cannot be written.
-        Unsupported: a `.net` or `.nir` file cannot hold this network. InputError: path is no name of a file.
+        Unsupported: a `.net` or `.nir` file cannot hold this network.
+        InputError: path is not a valid file name.
     """
     if not isinstance(network, Network):
         raise ModelFileError(f"expected a bl_neuro Network to save, found {type(network).__name__}")
@@ -63,23 +64,24 @@ def load(
     dt: float | None = None,
     reset: Reset | None = None,
 ) -> Network:
-    """Reads a network and checks all of it: `.safetensors`, Lava's `.net` (in Loihi's arithmetic) or `.nir`.
+    """Reads and validates a network: `.safetensors`, Lava's `.net` (in Loihi's arithmetic) or `.nir`.
 
-    layers: read only the first so many blocks of a `.net` file, one whose later blocks cannot be held.
-    input_shape: of one frame, channels first, for a `.net` file that does not state it (netx asks for it, too).
-    convention, dt, reset: what a `.nir` file that others wrote leaves open; see `bl_neuro.interop.nir_file.read_nir`.
+    layers: number of blocks to read from a `.net` file whose later blocks are not supported.
+    input_shape: shape of one frame, channels first, for a `.net` file that does not declare it.
+    convention, dt, reset: values that `.nir` files of other programs do not contain; see
+    `bl_neuro.interop.nir_file.read_nir`.
 
     Raises:
-        ModelFileError: the file is missing, damaged, too large, of another kind, or holds no valid network.
-        InputError: an argument is not what was expected, or is about another kind of file.
+        ModelFileError: the file is missing, damaged, too large, of another kind, or contains no valid network.
+        InputError: an argument is invalid, or applies to another kind of file.
     """
     source = _source(path)
     of_net = {"layers": layers, "input_shape": input_shape}
     of_nir = {"convention": convention, "dt": dt, "reset": reset}
-    for suffix, given in ((".net", of_net), (".nir", of_nir)):
-        named = [name for name, value in given.items() if value is not None]
-        if named and source.suffix != suffix:
-            raise InputError(f"{', '.join(named)}: only for a {suffix} file, found '{source.suffix}'")
+    for suffix, options in ((".net", of_net), (".nir", of_nir)):
+        given_names = [name for name, value in options.items() if value is not None]
+        if given_names and source.suffix != suffix:
+            raise InputError(f"{', '.join(given_names)}: only for a {suffix} file, found '{source.suffix}'")
     if source.suffix == ".net":
         from bl_neuro.deploy.net_reader import read_net
 
@@ -94,17 +96,17 @@ def load(
 
 
 def _source(path: Any) -> Path:
-    """The file that `path` names, once it is seen to be no pickle."""
+    """The file that `path` names, after a check that it is not a pickle."""
     source = _as_path(path)
-    found = what_is_at(source)
-    if found != "a file":
-        raise ModelFileError(f"{source}: expected a model file, found {found}")
+    content = what_is_at(source)
+    if content != "a file":
+        raise ModelFileError(f"{source}: expected a model file, found {content}")
     with _readable(source) as file:
         start = file.read(9)
-    # a safetensors file begins with a length, whose first byte may be that of a pickle, and a brace
+    # a safetensors file starts with a length, whose first byte may equal that of a pickle, followed by a brace
     if start.startswith((b"PK\x03\x04", b"\x80")) and start[8:] != b"{":
         raise ModelFileError(
-            f"{source}: a PyTorch or pickle file, which is never opened here; save weights as .safetensors and read "
+            f"{source}: a PyTorch or pickle file, which bl_neuro never opens; save weights as .safetensors and read "
             "them with bl_neuro.from_state_dict"
         )
     return source
@@ -117,7 +119,7 @@ def _as_path(path: Any) -> Path:
         if b"\0" in fsencode(path):
             raise ValueError("a null byte")
     except ValueError as error:
-        raise InputError(f"path: {path!r:.80} can name no file ({error})") from error
+        raise InputError(f"path: {path!r:.80} is not a valid file name ({error})") from error
     return Path(path)
 
 
@@ -130,7 +132,7 @@ def _load_safetensors(source: Path) -> Network:
     except NetworkError as error:
         raise ModelFileError(f"{source}: {error}") from error
     if network.fingerprint != fingerprint:
-        raise ModelFileError(f"{source}: damaged: its values are not those of the fingerprint it states")
+        raise ModelFileError(f"{source}: damaged: its values do not match its fingerprint")
     return network
 
 
@@ -146,7 +148,7 @@ def _write_safetensors(network: Network, path: Path) -> None:
     from safetensors.numpy import save_file
 
     header = {"format": FORMAT, "network": json.dumps(network.structure()), "fingerprint": network.fingerprint}
-    # safetensors stores 0-d and non-contiguous views wrongly or not at all: copies are plain
+    # safetensors does not store 0-d and non-contiguous views correctly, so plain copies are written
     arrays = {name: np.array(array, order="C") for name, array in network.arrays().items()}
     try:
         with atomic_path(path) as temporary:
@@ -163,10 +165,10 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, FloatArray]
         with safe_open(str(path), framework="numpy") as file:
             header = file.metadata() or {}
             if header.get("format") != FORMAT:
-                found = header.get("format", "a safetensors file of another kind")
+                content = header.get("format", "a safetensors file of another kind")
                 raise ModelFileError(
-                    f"{path}: expected a network ({FORMAT}), found {str(found)[:80]!r}; plain weights are read with "
-                    "bl_neuro.from_state_dict, which is told what their layers are"
+                    f"{path}: expected a network ({FORMAT}), found {str(content)[:80]!r}; plain weights are read with "
+                    "bl_neuro.from_state_dict, which takes a description of their layers"
                 )
             for name in file.keys():  # noqa: SIM118 - not a dict
                 kind = file.get_slice(name).get_dtype()
@@ -188,12 +190,12 @@ def _network_from_parts(structure: dict[str, Any], arrays: dict[str, FloatArray]
     unused = dict(arrays)
     layers = [_layer_from_parts(index, entry, unused) for index, entry in enumerate(described)]
     if unused:
-        raise NetworkError([f"arrays that belong to no layer: {', '.join(sorted(unused)[:5])}"])
+        raise NetworkError([f"expected only arrays of layers, found {', '.join(sorted(unused)[:5])}"])
     shape = structure.get("input_shape")
     if not isinstance(shape, list):
         raise NetworkError(["input_shape: expected a list"])
     readout, arithmetic = structure.get("readout"), structure.get("arithmetic", "real")
-    return Network(shape, layers, readout, arithmetic)  # type: ignore[arg-type]  # the constructor checks them
+    return Network(shape, layers, readout, arithmetic)  # type: ignore[arg-type]  # validated by the constructor
 
 
 def _layer_from_parts(index: int, entry: Any, arrays: dict[str, FloatArray]) -> Layer:
@@ -206,12 +208,12 @@ def _layer_from_parts(index: int, entry: Any, arrays: dict[str, FloatArray]) -> 
             return pool(entry["size"], entry["stride"])
         if kind not in ("input", "dense", "conv"):
             raise NetworkError([f"unknown kind {str(kind)[:40]!r}"])
-        own = {
+        parameters = {
             name: arrays.pop(f"layers.{index}.{name}")
             for name in ("weight", "threshold", "current_decay", "voltage_decay", "bias")
         }
-        weight = own.pop("weight")
-        neuron = CubaLIF(**own, reset=entry["reset"])
+        weight = parameters.pop("weight")
+        neuron = CubaLIF(**parameters, reset=entry["reset"])
         if kind == "input":
             return Input(weight, neuron, arrays.pop(f"layers.{index}.input_bias"))
         if kind == "dense":

@@ -1,4 +1,4 @@
-"""The network: the one definition of an SNN that every substrate is given. Immutable; knows no framework."""
+"""The network: an immutable definition of an SNN, independent of any framework, that every substrate runs."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ Readout = Literal["spikes", "membrane"]
 Arithmetic = Literal["real", "loihi"]
 InputKind = Literal["spikes", "current"]
 MAX_VALUES = 2**28
-"""Most weights and neurons of one network together: bounds what a stranger's file can make us allocate."""
+"""Maximum number of weights and neurons of a network, which bounds the memory that an untrusted file can use."""
 MAX_LAYERS = 256
-"""Most layers of a network that comes from a file or a description."""
+"""Maximum number of layers of a network from a file or a description."""
 MAX_FILE_BYTES = 8 * MAX_VALUES + 2**20
 """Largest model file that is read, in bytes."""
 
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A feed-forward spiking network: what it takes, its layers, and how it names its class.
+    """A feed-forward spiking network: its input shape, its layers, and how its class is read out.
 
     input_shape: shape of one frame of input spikes, (features,) or (channels, height, width).
-    layers: `Dense`, `Conv`, `Flatten`, `SumPool`, `AveragePool`, perhaps an `Input` first; the last one with neurons is
-    the output.
-    readout: "spikes", the class whose neuron spikes most, or "membrane", the class of the highest mean softmax of
-    the membrane potential.
-    arithmetic: "real", or "loihi": every value is the whole number that Loihi holds, exactly as in a `.net` file
-    (weights, vThMant as threshold, iDecay / 4096 and vDecay / 4096 as decays, the bias mantissa). Substrates in
-    floating point then take the same numbers as real ones: their twin with rounded parameters.
+    layers: `Dense`, `Conv`, `Flatten`, `SumPool`, `AveragePool`, optionally an `Input` first; the last layer with
+    neurons is the output.
+    readout: "spikes", the class whose neuron spikes most often, or "membrane", the class with the highest mean softmax
+    of the membrane potential.
+    arithmetic: "real", or "loihi": every value is the integer that Loihi holds, exactly as in a `.net` file (weights,
+    vThMant as threshold, iDecay / 4096 and vDecay / 4096 as decays, the bias mantissa). Floating-point substrates then
+    use the same numbers as real ones, a twin with rounded parameters.
 
-    Two networks are equal when their fingerprints are.
+    Two networks are equal if their fingerprints are equal.
 
     Raises:
-        NetworkError: shapes do not fit or a parameter is wrong; every problem is listed with its layer.
+        NetworkError: shapes do not match or a parameter is invalid; every problem is listed with its layer.
     """
 
     input_shape: Shape
@@ -84,32 +84,34 @@ class Network:
 
     @property
     def classes(self) -> int:
-        """How many classes the network tells apart. Raises InputError where its output is not a vector."""
+        """Number of classes. Raises InputError if the output is not a vector."""
         if len(self.output_shape) != 1:
-            raise InputError(f"a classifier's output is a vector; this network's has shape {self.output_shape}")
+            raise InputError(
+                f"network: expected a vector as the output of a classifier, found shape {self.output_shape}"
+            )
         return self.output_shape[0]
 
     @property
     def input_kind(self) -> InputKind:
-        """What it takes: "spikes", or "current", real values, where its first layer is `Input`."""
+        """Kind of input: "spikes", or "current" (real values) if the first layer is `Input`."""
         return "current" if isinstance(self.layers[0], Input) else "spikes"
 
     @property
     def parameters(self) -> int:
-        """How many synaptic weights the network has."""
+        """Number of synaptic weights."""
         return sum(layer.weight.size for layer in self.layers if isinstance(layer, (Dense, Conv)))
 
     @property
     def has_bias(self) -> bool:
-        """Whether any neuron has a bias: only then do `aligned` and `cold` starts differ."""
+        """Whether any neuron has a bias; only then do `aligned` and `cold` starts differ."""
         return any(bool(np.any(layer.neuron.bias)) for layer in self.layers if isinstance(layer, SPIKING))
 
     def describe(self) -> list[str]:
-        """One line a layer, with the shape of what comes out of it."""
+        """One line per layer, with its output shape."""
         return [f"{layer} -> {shape}" for layer, shape in zip(self.layers, self.shapes)]
 
     def structure(self) -> dict[str, Any]:
-        """Everything but the arrays, as JSON-ready values. See `arrays` and `from_parts`."""
+        """Everything except the arrays (see `arrays`), as JSON-serializable values."""
         return {
             "input_shape": list(self.input_shape),
             "readout": self.readout,
@@ -119,18 +121,18 @@ class Network:
 
     def arrays(self) -> dict[str, FloatArray]:
         """Every array by its name, `layers.<index>.<parameter>`."""
-        found: dict[str, FloatArray] = {}
+        arrays: dict[str, FloatArray] = {}
         for index, layer in enumerate(self.layers):
             if isinstance(layer, SPIKING):
-                found[f"layers.{index}.weight"] = layer.weight
+                arrays[f"layers.{index}.weight"] = layer.weight
                 if isinstance(layer, Input):
-                    found[f"layers.{index}.input_bias"] = layer.bias
+                    arrays[f"layers.{index}.input_bias"] = layer.bias
                 for extra in ("delay", "recurrent"):
                     if getattr(layer, extra, None) is not None:
-                        found[f"layers.{index}.{extra}"] = getattr(layer, extra)
+                        arrays[f"layers.{index}.{extra}"] = getattr(layer, extra)
                 for name, array in layer.neuron.parameters().items():
-                    found[f"layers.{index}.{name}"] = array
-        return found
+                    arrays[f"layers.{index}.{name}"] = array
+        return arrays
 
     @cached_property
     def fingerprint(self) -> str:
@@ -157,20 +159,20 @@ class Network:
 
 
 def checked_input_shape(input_shape: Iterable[int]) -> Shape:
-    """`input_shape` as whole numbers. Raises NetworkError where it is no shape of a frame."""
+    """`input_shape` as whole numbers. Raises NetworkError if it is not the shape of a frame."""
     try:
         sizes = [whole_number(size) for size in input_shape]
     except TypeError as error:
         raise NetworkError([f"input_shape: expected whole numbers, found {input_shape!r}"]) from error
     shape = tuple(size for size in sizes if size is not None and 1 <= size <= MAX_VALUES)
     if len(sizes) not in (1, 3) or len(shape) != len(sizes):
-        found = reprlib.repr(input_shape)
-        raise NetworkError([f"input_shape: expected (features,) or (channels, height, width), found {found}"])
+        content = reprlib.repr(input_shape)
+        raise NetworkError([f"input_shape: expected (features,) or (channels, height, width), found {content}"])
     return shape
 
 
 def _propagate(shape: Shape, layers: tuple[Layer, ...]) -> tuple[list[Shape], list[str]]:
-    """The shape after each layer, and what is wrong; stops at the first layer whose input cannot be known."""
+    """The shape after each layer, and all problems; stops at the first layer whose input shape is unknown."""
     shapes: list[Shape] = []
     problems: list[str] = []
     values = math.prod(shape)
@@ -196,9 +198,9 @@ def _propagate(shape: Shape, layers: tuple[Layer, ...]) -> tuple[list[Shape], li
     if not with_neurons:
         problems.append("expected at least one layer with neurons (Dense or Conv)")
     elif any(isinstance(layer, (SumPool, AveragePool)) for layer in layers[with_neurons[-1] :]):
-        problems.append("no layer with neurons follows the last pooling layer, which puts out no spikes")
+        problems.append("expected a layer with neurons after the last pooling layer, which outputs no spikes")
     if values > MAX_VALUES:
-        problems.append(f"weights and neurons: at most {MAX_VALUES}, found {values}")
+        problems.append(f"weights and neurons: expected at most {MAX_VALUES}, found {values}")
     return shapes, problems
 
 

@@ -1,20 +1,20 @@
-"""The neuron: a current-based leaky integrate-and-fire (CUBA-LIF) unit in discrete time.
+"""The neuron: a current-based leaky integrate-and-fire (CUBA-LIF) model in discrete time.
 
-One step, for current decay `du`, voltage decay `dv` (fractions lost per step) and synaptic input `x`:
+One time step, for current decay `du`, voltage decay `dv` (fractions lost per step) and synaptic input `x`:
 
     u[t] = (1 - du) u[t-1] + x[t]
     v[t] = (1 - dv) v[t-1] + (u[t] + bias)
     s[t] = v[t] > threshold                      (strict)
 
-and then, by `reset`, with the state carried to the next step:
+and then, depending on `reset`:
 
     zero               v[t] <- 0 where s[t]      the canonical neuron, and Loihi's
     subtract           v[t] <- v[t] - threshold s[t]
-    subtract_delayed   v[t+1] is lowered by threshold where s[t]       snnTorch's default (`reset_delay=True`)
+    subtract_delayed   v[t+1] is reduced by threshold where s[t]       snnTorch's default (`reset_delay=True`)
 
-With reset to zero, "above" means above by more than one part in 10^12: a voltage that equals the threshold in real
-numbers does not fire, whichever way floating point rounded it on its way there. Without this, libraries that write the
-same step in another order would disagree wherever weights lie on a grid.
+With reset to zero, the voltage must exceed the threshold by more than one part in 10^12: a voltage that equals the
+threshold in real numbers does not cause a spike, whatever its rounding error. Otherwise libraries that evaluate the
+same step in a different order would disagree when weights lie on a grid.
 
 The current u is never reset. Sources: Davies et al. 2018 (Loihi), snnTorch `Synaptic`.
 """
@@ -34,37 +34,37 @@ Reset = Literal["zero", "subtract", "subtract_delayed"]
 RESETS: tuple[str, ...] = get_args(Reset)
 Number = TypeVar("Number", bound=np.generic)
 TIE = 1e-12
-"""Part of the threshold by which a voltage must exceed it: far above rounding, far below anything that matters."""
+"""Relative amount by which a voltage must exceed the threshold: far above rounding errors, far below any effect."""
 
 
 def frozen_array(value: Any, name: str) -> FloatArray:
-    """A read-only float64 copy of anything `numpy.asarray` takes; NetworkError where it is not finite numbers."""
+    """A read-only float64 copy of an array-like; NetworkError if its values are not finite numbers."""
     try:
         if hasattr(value, "detach"):  # a torch tensor, possibly with a gradient or on a GPU
             value = value.detach().cpu()
         if np.iscomplexobj(value):
             raise TypeError("complex numbers")
-        # asarray first: torch's arrays do not know NumPy 2's way of asking for a copy
+        # asarray first, since torch's arrays do not support NumPy 2's copy argument
         array = np.array(np.asarray(value), dtype=np.float64, order="C", copy=True)
     except (TypeError, ValueError, OverflowError) as error:
         raise NetworkError([f"{name}: expected numbers, found {type(value).__name__} ({error})"]) from error
     if not np.isfinite(array).all():
-        where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        raise NetworkError([f"{name}: expected finite numbers, found {array[where]} at index {where}"])
+        index = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise NetworkError([f"{name}: expected finite numbers, found {array[index]} at index {index}"])
     array.setflags(write=False)
     return array
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class CubaLIF:
-    """CUBA-LIF parameters of one layer, each a scalar or one value a neuron (for images also one a channel).
+    """CUBA-LIF parameters of one layer, each a scalar or one value per neuron (for images also one per channel).
 
-    threshold: above 0 (0 in Loihi's arithmetic alone), in the units of the weighted input. current_decay,
-    voltage_decay: 0..1, the fraction lost in a step; 1 means no memory. bias: added to the voltage in every step.
+    threshold: above 0 (0 only in Loihi's arithmetic), in the units of the weighted input. current_decay,
+    voltage_decay: 0..1, the fraction lost per time step; 1 means no memory. bias: added to the voltage in every step.
     reset: see the module.
 
     Raises:
-        NetworkError: a parameter is not finite or out of its range; all of them are listed.
+        NetworkError: a parameter is not finite or out of its range; all problems are listed.
     """
 
     threshold: FloatArray
@@ -82,13 +82,13 @@ class CubaLIF:
         reset: Reset = "zero",
     ) -> None:
         problems: list[str] = []
-        given = {
+        parameters = {
             "threshold": threshold,
             "current_decay": current_decay,
             "voltage_decay": voltage_decay,
             "bias": bias,
         }
-        for name, value in given.items():
+        for name, value in parameters.items():
             try:
                 array = frozen_array(value, name)
             except NetworkError as error:
@@ -103,14 +103,14 @@ class CubaLIF:
             raise NetworkError(problems)
 
     def __repr__(self) -> str:
-        given = {
+        texts = {
             name: f"{value.item():g}" if value.size == 1 else f"array{value.shape}"
             for name, value in self.parameters().items()
         }
-        return f"CubaLIF({', '.join(f'{name}={value}' for name, value in given.items())}, reset={self.reset!r})"
+        return f"CubaLIF({', '.join(f'{name}={value}' for name, value in texts.items())}, reset={self.reset!r})"
 
     def parameters(self) -> dict[str, FloatArray]:
-        """The four numeric parameters by name, as they were given (scalar or per neuron)."""
+        """The four numeric parameters by name, in their original shapes (scalar or per neuron)."""
         return {
             "threshold": self.threshold,
             "current_decay": self.current_decay,
@@ -120,7 +120,7 @@ class CubaLIF:
 
     @property
     def firing_threshold(self) -> FloatArray:
-        """What the voltage is compared with, as the threshold was given: see the module on ties."""
+        """The value that the voltage is compared with, in the shape of the threshold; see the module on ties."""
         return self.threshold * (1.0 + TIE) if self.reset == "zero" else self.threshold
 
     def expanded(self, name: str, shape: tuple[int, ...]) -> FloatArray:
@@ -128,17 +128,17 @@ class CubaLIF:
         return per_neuron(self.parameters()[name], shape)
 
     def shape_problems(self, shape: tuple[int, ...]) -> list[str]:
-        """What keeps these parameters from fitting a layer of neurons `shape`."""
+        """All reasons why these parameters do not fit a layer with neurons of `shape`."""
         problems = []
         for name, array in self.parameters().items():
             allowed = {(), (1,), shape} | ({(shape[0],), (shape[0], 1, 1)} if len(shape) == 3 else set())
             if array.shape not in allowed:
-                problems.append(f"{name}: expected a scalar or one value a neuron {shape}, found shape {array.shape}")
+                problems.append(f"{name}: expected a scalar or one value per neuron {shape}, found shape {array.shape}")
         return problems
 
 
 def per_channel(array: npt.NDArray[Number], shape: tuple[int, ...]) -> npt.NDArray[Number]:
-    """`array` shaped to broadcast against neurons `shape`: a vector over the channels of an image gets two axes."""
+    """`array` reshaped to broadcast against neurons of `shape`: a vector over an image's channels gets two axes."""
     return array.reshape(-1, 1, 1) if len(shape) == 3 and array.ndim == 1 and array.size > 1 else array
 
 

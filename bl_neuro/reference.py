@@ -1,4 +1,4 @@
-"""The same dynamics in plain NumPy float64: the parity oracle of every float substrate."""
+"""Reference simulation in NumPy float64, with which every floating-point substrate must agree."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from bl_neuro.neuron import CubaLIF, per_channel
 
 
 @dataclass(frozen=True)
-class Recording:
-    """What the reference saw: spikes and membrane (v before reset / threshold) of each spiking layer, (T, B, ...)."""
+class ReferenceRun:
+    """Spikes and membrane potential (v before reset / threshold) of each spiking layer, (T, B, ...)."""
 
     layer_spikes: tuple[BoolArray, ...]
     layer_membranes: tuple[FloatArray, ...]
@@ -32,11 +32,11 @@ class Recording:
         return self.layer_membranes[-1]
 
 
-def simulate(network: Network, spikes: Any, start: str = "aligned") -> Recording:
-    """Runs `network` on `spikes` (T, B, *input_shape), 0/1, as DESIGN's canonical step says.
+def simulate(network: Network, spikes: Any, start: str = "aligned") -> ReferenceRun:
+    """Runs `network` on `spikes` (T, B, *input_shape), 0/1, with the time step defined in `bl_neuro.neuron`.
 
-    start: "aligned", each layer starts when the first input reaches it; "cold", layer number l (from 0; input neurons
-    do not count) runs l+1 steps on its bias alone first, as a Lava network with one step of delay a synapse does.
+    start: "aligned", each layer starts when the first input reaches it; "cold", layer number l (from 0, not counting
+    input neurons) first runs l+1 steps on its bias, like a Lava network with one step of delay per synapse.
     """
     values: FloatArray = np.asarray(spikes, dtype=np.float64)
     steps = values.shape[0]
@@ -56,7 +56,7 @@ def simulate(network: Network, spikes: Any, start: str = "aligned") -> Recording
     if isinstance(network.layers[-1], Flatten):
         recorded[-1] = recorded[-1].reshape(*recorded[-1].shape[:2], -1)
         membranes[-1] = membranes[-1].reshape(*membranes[-1].shape[:2], -1)
-    return Recording(tuple(recorded), tuple(membranes))
+    return ReferenceRun(tuple(recorded), tuple(membranes))
 
 
 def run_neurons(neuron: CubaLIF, drive: FloatArray, shape: tuple[int, ...]) -> tuple[BoolArray, FloatArray]:
@@ -91,7 +91,7 @@ def _synapse(layer: Input | Dense | Conv, values: FloatArray) -> FloatArray:
         return layer.weight * values + layer.bias
     if isinstance(layer, Dense):
         if layer.delay is not None or layer.recurrent is not None:
-            raise Unsupported("the reference has neither delays nor recurrent synapses; use the substrate 'loihi'")
+            raise Unsupported("the reference supports no delays or recurrent synapses; use the substrate 'loihi'")
         return values @ layer.weight.T
     return _convolve(layer, values.reshape(-1, *values.shape[2:])).reshape(
         *values.shape[:2], *layer.output_shape(values.shape[2:])
@@ -99,7 +99,7 @@ def _synapse(layer: Input | Dense | Conv, values: FloatArray) -> FloatArray:
 
 
 def _convolve(layer: Conv, images: FloatArray) -> FloatArray:
-    """Cross-correlation of images (N, C, H, W), one tap of the kernel after another."""
+    """Cross-correlation of images (N, C, H, W), computed kernel tap by kernel tap."""
     (pad_y, pad_x), (step_y, step_x), (gap_y, gap_x) = layer.padding, layer.stride, layer.dilation
     padded = np.pad(images, ((0, 0), (0, 0), (pad_y, pad_y), (pad_x, pad_x)))
     out, inner, height, width = layer.weight.shape

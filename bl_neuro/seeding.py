@@ -1,6 +1,6 @@
-"""Independent streams of chance from one seed: one for each purpose, so that no two purposes share their draws.
+"""Independent random streams from one seed, one for each purpose.
 
-With the same plain seed, the first random weights of a target would be the first random probes of an attack on it.
+If the seed were used directly, the first random weights of a target would equal the first random probes of an attack.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import numpy as np
 
 
 def stream(seed: int, purpose: str, *index: int) -> np.random.Generator:
-    """The generator of `purpose`, a fixed name such as "attack v2", for `seed`. index: which of several alike."""
+    """The random generator of `purpose`, a fixed name such as "attack v2", for `seed`. index: distinguishes several."""
     return np.random.default_rng(_sequence(seed, purpose, index))
 
 
 def derived_seed(seed: int, purpose: str, *index: int) -> int:
-    """A whole number in 0..2^32-1 that stands for `purpose` under `seed`."""
+    """A seed in 0..2^32-1 for `purpose`, derived from `seed`."""
     return int(_sequence(seed, purpose, index).generate_state(1)[0])
 
 

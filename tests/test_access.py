@@ -27,7 +27,7 @@ from bl_neuro import (
     TargetClosed,
     WhiteBox,
 )
-from bl_neuro.access import REVEALS, answered, reveal
+from bl_neuro.access import REVEALS, response_classes, reveal
 from bl_neuro.backends import Response, Target
 from bl_neuro.testing.random_networks import random_spikes
 from bl_neuro.testing.reference_target import ReferenceTarget, SpikesOnlyTarget, easy_network
@@ -202,16 +202,14 @@ def test_silence_has_a_label_but_is_no_answer() -> None:
     spikes[1, 1, 0] = spikes[2, 2, 1] = 1
     response = Response(spikes, torch.zeros_like(spikes))
     assert reveal(response, "label").tolist() == [0, 0, 1]
-    assert answered(response).tolist() == [-1, 0, 1]
-    assert answered(response, "membrane").tolist() == [0, 0, 0]  # a membrane always speaks
+    assert response_classes(response).tolist() == [-1, 0, 1]
+    assert response_classes(response, "membrane").tolist() == [0, 0, 0]  # a membrane always speaks
 
 
 @pytest.mark.parametrize("reveals", ["membrane", "scores"])
 def test_what_a_substrate_does_not_put_out_cannot_be_shown(reveals: Any) -> None:
-    with pytest.raises(
-        NotRevealed,
-        match=f"{reveals} takes a membrane, and substrate spikes-only shows none; expected spikes, counts or label",
-    ):
+    message = f"{reveals} needs the membrane potential, which substrate spikes-only does not reveal; expected spikes"
+    with pytest.raises(NotRevealed, match=message):
         BlackBox(SpikesOnlyTarget(easy_network()), reveals=reveals)
     with pytest.raises(NotRevealed):
         reveal(Response(torch.zeros(1, 1, 3), None), reveals)
@@ -220,7 +218,7 @@ def test_what_a_substrate_does_not_put_out_cannot_be_shown(reveals: Any) -> None
 def test_a_label_takes_a_membrane_only_where_it_is_read_from_it() -> None:
     by_membrane = Network((12,), easy_network().layers, "membrane")
     assert BlackBox(SpikesOnlyTarget(easy_network()), reveals="label").query(queries(2)).shape == (2,)
-    with pytest.raises(NotRevealed, match=r"label takes a membrane.*expected spikes or counts"):
+    with pytest.raises(NotRevealed, match=r"label needs the membrane potential.*expected spikes or counts"):
         BlackBox(SpikesOnlyTarget(by_membrane), reveals="label")
 
 
@@ -232,7 +230,7 @@ def test_shows_nothing_else(target: Target, reveals: Any) -> None:
 
 def test_an_image_as_output_cannot_be_attacked() -> None:
     network = Network((1, 2, 2), [Conv(np.ones((2, 1, 1, 1)), CubaLIF())])
-    with pytest.raises(InputError, match="output is a vector"):
+    with pytest.raises(InputError, match="expected a vector as"):
         BlackBox(ReferenceTarget(network))
 
 

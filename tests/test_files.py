@@ -68,5 +68,5 @@ def test_a_needed_folder_is_made_and_tried(tmp_path: Path) -> None:
     assert names(tmp_path / "a" / "b") == []
     (tmp_path / "file").write_text("in the way")
     for wrong in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(ReportError, match="expected a folder that can be written to"):
+        with pytest.raises(ReportError, match="expected a writable folder"):
             need_folder(wrong)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -119,8 +120,8 @@ assert run(["audit", "demo", "--plan"]) == 0
     done = python(code)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    assert done.stdout.count('"works": false') == 4
-    assert done.stdout.count('"works": true') == 1  # our own emulator, by a run
+    report, _ = json.JSONDecoder().raw_decode(done.stdout)
+    assert [state["substrate"] for state in report["substrates"] if state["works"]] == ["loihi"]  # our own, by a run
     assert done.stdout.count("is not installed; install it with: pip install") == 2 * 4  # by doctor and by the plan
     for substrate in ("snntorch", "norse", "slayer", "lava"):
         assert f"left out: {substrate}: " in done.stdout

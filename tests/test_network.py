@@ -58,7 +58,7 @@ def test_knows_its_shapes(image_network: Network) -> None:
 def test_an_image_as_output_has_no_classes() -> None:
     network = Network((1, 3, 3), [Conv(np.ones((2, 1, 3, 3)), NEURON)])
     assert network.output_shape == (2, 1, 1)
-    with pytest.raises(InputError, match="output is a vector"):
+    with pytest.raises(InputError, match="expected a vector as"):
         network.classes  # noqa: B018
     assert Network((1, 3, 3), [*network.layers, Flatten()]).classes == 2
 
@@ -94,10 +94,13 @@ def test_takes_input_shapes_however_written() -> None:
         ([Dense(np.ones((2, 4)), NEURON)], "layer 0: Dense expects an input of shape"),
         ([Flatten(), Dense(np.ones((2, 35)), NEURON)], "layer 1: Dense expects an input of shape"),
         ([Conv(np.ones((1, 1, 7, 7)), NEURON)], "layer 0: a window of 7x7 does not fit"),
-        ([Conv(np.ones((1, 1, 3, 3)), NEURON), SumPool(2)], "no layer with neurons follows the last pooling layer"),
-        ([Conv(np.ones((1, 1, 3, 3)), NEURON), SumPool(2), Flatten()], "follows the last pooling layer"),
+        (
+            [Conv(np.ones((1, 1, 3, 3)), NEURON), SumPool(2)],
+            "expected a layer with neurons after the last pooling layer",
+        ),
+        ([Conv(np.ones((1, 1, 3, 3)), NEURON), SumPool(2), Flatten()], "after the last pooling layer"),
         ([Conv(np.ones((1, 1, 3, 3)), CubaLIF(bias=[1.0, 2.0]))], "layer 0: bias: expected a scalar or one value"),
-        ([Conv(np.ones((1, 1, 3, 3)), NEURON, padding=2**15)], "weights and neurons: at most"),
+        ([Conv(np.ones((1, 1, 3, 3)), NEURON, padding=2**15)], "weights and neurons: expected at most"),
     ],
 )
 def test_refuses_layers(layers: Any, message: str) -> None:
@@ -111,7 +114,7 @@ def test_counts_inputs_weights_and_neurons_against_its_limit(monkeypatch: pytest
     monkeypatch.setattr("bl_neuro.network.MAX_VALUES", count)
     assert Network((6,), layers).classes == 2
     monkeypatch.setattr("bl_neuro.network.MAX_VALUES", count - 1)
-    with pytest.raises(NetworkError, match=f"weights and neurons: at most {count - 1}, found {count}"):
+    with pytest.raises(NetworkError, match=f"weights and neurons: expected at most {count - 1}, found {count}"):
         Network((6,), layers)
 
 

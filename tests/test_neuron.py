@@ -107,4 +107,4 @@ def test_spreads_over_neurons(given: Any, shape: tuple[int, ...], expected: Any)
 )
 def test_does_not_spread_over_other_shapes(given: Any, shape: tuple[int, ...]) -> None:
     (problem,) = CubaLIF(bias=given).shape_problems(shape)
-    assert problem.startswith("bias: expected a scalar or one value a neuron")
+    assert problem.startswith("bias: expected a scalar or one value per neuron")

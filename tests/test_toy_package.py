@@ -150,6 +150,7 @@ def test_an_experiment_of_them_runs_through_the_audit(tmp_path: Path) -> None:
     audit = Audit.of(str(EXPERIMENT), tmp_path / "out")
     standing = audit.run()
     assert [failure.error for failure in standing.failed] == []
+    bl.audit(str(EXPERIMENT), tmp_path / "out", progress=None)  # all is done: it writes the report
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     rows = {(row["substrate"], row["attack"], row["reveals"]) for row in results["rows"]}
     assert rows == {

@@ -108,8 +108,8 @@ class LavaProcess:
     def open(self, plan: Plan, deadline_s: float) -> None:
         """Loads the .net file and starts its simulation."""
         request = {"op": "open", **asdict(plan), "net": str(plan.net)}
-        ours = {"prefix": self._prefix, "folder": str(self._folder), "parent": os.getpid()}
-        reply, _ = self._ask({**request, **ours}, b"", deadline_s, "starting")
+        identity = {"prefix": self._prefix, "folder": str(self._folder), "parent": os.getpid()}
+        reply, _ = self._ask({**request, **identity}, b"", deadline_s, "starting")
         try:
             self._actors = [psutil.Process(pid) for pid in reply["actors"]]
         except psutil.NoSuchProcess as error:

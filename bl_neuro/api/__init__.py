@@ -6,6 +6,7 @@
     train                            a target network, evaluators and perhaps an ANN twin
     inspect, verify, export          what a model is, whether substrates agree on it, and its file in another format
     compare                          several audits beside each other
+    doctor                           which substrates and parts work here
 
 All of them are names of `bl_neuro` itself, which loads them on first use.
 """

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bl_neuro.access import BlackBox, Reveals, WhiteBox, answered
+from bl_neuro.access import BlackBox, Reveals, WhiteBox, response_classes
 from bl_neuro.attacks import AnnBox, Attack, Inversions
 from bl_neuro.backends import Target, open_target
 from bl_neuro.errors import InputError, NotRevealed
@@ -116,7 +116,7 @@ class OpenedTarget:
             return None
         target = self._opened()
         try:
-            outputs = answered(target.run(inversions.spikes), target.network.readout).tolist()
+            outputs = response_classes(target.run(inversions.spikes), target.network.readout).tolist()
         except NotRevealed:
             return None
         return [None if output < 0 else output for output in outputs]

@@ -82,10 +82,11 @@ def audit_model(
     trained on, which evaluators then avoid: "train" for the official training part, their indices, or a file of them.
 
     out, jobs, scheduler, root, progress: as in `audit`. queries: of v2, for each class. restarts: inversions of each
-    class. substrates: `loihi` by default. lava: whether the model is also verified and replayed on Lava's own
-    simulator, where that is installed. How samples become inputs is recognised on the data, where steps, encoder
-    ("rate", "held", "direct"), input_range, readout ("spikes", "membrane") and class_map (the class of each output) do
-    not say it. layers, input_shape, convention, dt, reset: of a file, as `bl_neuro.load` takes them.
+    class. substrates: by default one of real numbers that can hold the model, and `loihi`. lava: whether the model
+    is also verified and replayed on Lava's own simulator, where that is installed. How samples become inputs is
+    recognised on the data, where steps, encoder ("rate", "held", "direct"), input_range, readout ("spikes",
+    "membrane") and class_map (the class of each output) do not say it. layers, input_shape, convention, dt, reset:
+    of a file, as `bl_neuro.load` takes them.
 
     Raises:
         InputError, ExperimentError, DataError, ModelFileError: the model, the data, or both together cannot be

@@ -13,7 +13,7 @@ from bl_neuro.cli.printable import printable
 from bl_neuro.errors import BlNeuroError, EndpointUnavailable
 
 COMMANDS = (
-    "demo", "train", "inspect", "verify", "export", "audit", "commands", "attack", "serve",
+    "demo", "doctor", "audit", "compare", "attack", "serve", "train", "data", "inspect", "verify", "export",
 )  # fmt: skip
 """The modules of the commands, in the order of `bl-neuro --help`. They import what they need when they run."""
 INTERRUPTED = 130

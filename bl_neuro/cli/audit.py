@@ -54,7 +54,8 @@ def audit(
         str | None, typer.Option("--dataset", help="Of a model file: what it tells apart.", show_default=False)
     ] = None,
     substrates: Annotated[
-        str | None, typer.Option("--substrates", help="Of a model file: comma-separated; loihi by default.")
+        str | None,
+        typer.Option("--substrates", help="Of a model file: comma-separated; by default a float substrate and loihi."),
     ] = None,
     steps: Annotated[
         int | None, typer.Option("--steps", help="Of a model file: how long an input lasts.", show_default=False)
@@ -98,8 +99,8 @@ def audit(
 ) -> int:
     """Run every cell of an experiment that is not done, and report; exit code 1 where some failed.
 
-    How a model file takes the dataset is recognised, where no option says it; then it is attacked on loihi and verified
-    on Lava. A run that was interrupted goes on where it ended, and comes to the same results.
+    How a model file takes the dataset is recognised, where no option says it; then it is attacked on a float substrate
+    and on loihi, and verified on Lava. An interrupted run goes on where it ended, and comes to the same results.
     """
     from bl_neuro.api.audit import run_audit
     from bl_neuro.api.plan import plan_of

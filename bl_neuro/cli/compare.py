@@ -3,61 +3,46 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from bl_neuro.cli.output import print_json, print_table, say
-from bl_neuro.errors import InputError, ReportError
-from bl_neuro.experiment.comparison import AuditComparison, RowComparison, compare_runs, read_results
-from bl_neuro.experiment.findings.models import RESULTS, Unit
-from bl_neuro.files import write_text
-from bl_neuro.report.comparison_page import comparison_answer, comparison_page
-from bl_neuro.report.words import many, share, share_ends, verdict_line, view
+import typer
 
+from bl_neuro.cli.options import Json, app
 
-@dataclass(frozen=True)
-class CompareRequest:
-    """What was asked for on the command line."""
-
-    runs: list[Path]
-    margin: float | None
-    page: Path | None
+if TYPE_CHECKING:
+    from bl_neuro.experiment.comparison import AuditComparison, RowComparison
+    from bl_neuro.experiment.findings.models import Unit
 
 
-def compare(request: CompareRequest, as_json: bool) -> None:
-    """Compares audits: rows side by side, and verdicts where their inversions pair."""
-    if len(request.runs) < 2:
-        raise InputError("expected the folders of two or more audits, found one")
-    names = _names(request.runs)
-    comparison = compare_runs({name: read_results(path) for name, path in zip(names, request.runs)}, request.margin)
-    if request.page is not None:
-        _write(comparison, request.page)
+@app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of two or more audits.", show_default=False)],
+    margin: Annotated[
+        float | None, typer.Option("--margin", help="Difference that does not matter, 0..1; the runs' own by default.")
+    ] = None,
+    page: Annotated[Path | None, typer.Option("--page", help="An HTML file to write the comparison to.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare audits of several substrates, settings or versions, in pairs where they can be paired."""
+    from bl_neuro.api.compare import compare as run
+    from bl_neuro.cli.output import print_json, say
+
+    comparison = run(runs, margin, page)
     if as_json:
-        page = {} if request.page is None else {"page": str(request.page)}
-        print_json({**comparison.model_dump(mode="json", by_alias=True), **page})
+        written = {} if page is None else {"page": str(page)}
+        print_json({**comparison.model_dump(mode="json", by_alias=True), **written})
         return
     _print(comparison)
-    if request.page is not None:
-        say(f"\n{request.page}")
-
-
-def _names(paths: list[Path]) -> list[str]:
-    """The folders' own names, or whole paths where these are not unique."""
-    absolute = [path.absolute() for path in paths]
-    if len(set(absolute)) < len(absolute):
-        raise InputError("expected each run once, found one twice")
-    short = [path.parent.name if path.name == RESULTS else path.name for path in absolute]
-    return short if len(set(short)) == len(short) else [str(path) for path in paths]
-
-
-def _write(comparison: AuditComparison, path: Path) -> None:
-    try:
-        write_text(path, comparison_page(comparison))
-    except OSError as error:
-        raise ReportError(f"{path}: could not be written ({error})") from error
+    if page is not None:
+        say(f"\n{page}")
 
 
 def _print(comparison: AuditComparison) -> None:
+    from bl_neuro.cli.output import print_table, say
+    from bl_neuro.report.comparison_page import comparison_answer
+    from bl_neuro.report.words import many, share, share_ends, verdict_line, view
+
     runs = [run.name for run in comparison.runs]
     rows = [
         [

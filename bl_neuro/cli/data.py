@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from bl_neuro.cli.output import print_json, print_table, say
-from bl_neuro.data.registry import data_status
-from bl_neuro.data.source import VARIABLE, DataStatus, data_root
-from bl_neuro.errors import DataError
+import typer
+
+from bl_neuro.cli.options import Json, Root, app
+
+if TYPE_CHECKING:
+    from bl_neuro.data.source import DataStatus
+
+data = typer.Typer(no_args_is_help=True, help="The datasets that targets are trained on.")
+app.add_typer(data, name="data")
 
 
-def status(root: Path | None, as_json: bool) -> None:
-    """Says which datasets are here, how complete they are, and how to get the others."""
+@data.command()
+def status(root: Root = None, as_json: Json = False) -> None:
+    """Which datasets are here, how complete they are, and how to get the others."""
+    from dataclasses import asdict
+
+    from bl_neuro.cli.output import print_json
+    from bl_neuro.data.registry import data_status
+    from bl_neuro.data.source import data_root
+    from bl_neuro.errors import DataError
+
     base = data_root(root)
     if base is not None and not base.is_dir():
         raise DataError(f"{base}: expected the folder that holds the datasets, found {_instead(base)}")
     datasets = data_status(root)
     if as_json:
         print_json({"root": None if base is None else str(base), "datasets": [asdict(dataset) for dataset in datasets]})
-        return
+    else:
+        _print(base, datasets)
+
+
+def _print(base: Path | None, datasets: list[DataStatus]) -> None:
+    from bl_neuro.cli.output import print_table, say
+    from bl_neuro.data.source import VARIABLE
+
     if base is None:
         say(f"No data root: name one with --root or in {VARIABLE}.")
     columns = ["name", "", "found", "of", "where"]

@@ -1,102 +1,43 @@
-"""`bl-neuro doctor`: which substrates work here, shown by a run on each, and which parts packages have added."""
+"""`bl-neuro doctor`."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from importlib import metadata
-from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING
 
-import numpy as np
+from bl_neuro.cli.options import Json, app
 
-from bl_neuro.api.progress import progress_bars
-from bl_neuro.backends import find_backend, missing_reason, open_target
-from bl_neuro.backends.registry import BACKENDS
-from bl_neuro.cli.output import print_json, print_table, say
-from bl_neuro.errors import SubstrateError
-from bl_neuro.experiment.provenance import machine, versions
-from bl_neuro.layers import Dense
-from bl_neuro.network import Network
-from bl_neuro.neuron import CubaLIF
-from bl_neuro.registries import registries
-from bl_neuro.registry import Registry
-
-ALSO = ("numba", "nir", "h5py", "safetensors")
-"""Packages whose versions are shown beside those of `versions`."""
-CPU_FEATURES = (
-    "avx2",
-    "fma",
-    "avx512f",
-    "avx512bw",
-    "avx512vl",
-    "avx512vnni",
-    "avxvnni",
-    "amx-int8",
-    "neon",
-    "dotprod",
-)
-"""Features that make `loihi` and the 8-bit products fast, in LLVM's names."""
+if TYPE_CHECKING:
+    from bl_neuro.api.doctor import DoctorReport, SubstrateState
 
 
-@dataclass(frozen=True)
-class SubstrateState:
-    """Whether one substrate works. broken: whether its package is at fault. seconds: of opening it and one answer."""
+@app.command()
+def doctor(as_json: Json = False) -> int:
+    """Which substrates work here, shown by a run on each, and what packages add; exit code 1 where a part is broken."""
+    from dataclasses import asdict
 
-    substrate: str
-    title: str
-    package: str
-    works: bool
-    access: str
-    summary: str
-    advice: str
-    broken: bool = False
-    seconds: float | None = None
+    from bl_neuro.api.doctor import doctor as run
+    from bl_neuro.cli.output import print_json
 
-
-@dataclass(frozen=True)
-class PartState:
-    """Whether a part of another kind can be used, and why not."""
-
-    name: str
-    title: str
-    package: str
-    works: bool
-    advice: str
-
-
-def doctor(as_json: bool) -> int:
-    """Tries every substrate, loads every other part, and reports; returns the exit code.
-
-    That is 1 where the part of another package is broken. A framework that is not installed is no failure.
-    """
-    with progress_bars() as stages:
-        substrates = []
-        for name in BACKENDS.usable():
-            stages.stage(f"trying {name}")
-            substrates.append(_substrate_state(name))
-        for name, (package, reason) in BACKENDS.broken().items():
-            substrates.append(SubstrateState(name, "", package, False, "", "", reason, broken=True))
-        parts = {
-            plural: _part_states(registry) for plural, registry in registries().items() if registry is not BACKENDS
-        }
+    report = run()
     if as_json:
-        facts: dict[str, Any] = {"versions": _versions(), "machine": {**machine(), "cpu": cpu_features()}}
-        facts["substrates"] = [asdict(state) for state in substrates]
-        print_json({**facts, **{plural: [asdict(state) for state in states] for plural, states in parts.items()}})
+        facts = asdict(report)
+        parts = facts.pop("parts")
+        print_json({**facts, **parts})
     else:
-        _print(substrates, parts)
-    broken = any(state.broken for state in substrates)
-    return int(broken or not all(state.works for states in parts.values() for state in states))
+        _print(report)
+    return int(report.broken)
 
 
-def _print(substrates: list[SubstrateState], parts: dict[str, list[PartState]]) -> None:
+def _print(report: DoctorReport) -> None:
+    from bl_neuro.cli.output import print_table, say
+
     columns = ["substrate", "state", "access", "first answer", "package", "what it is, or what to do"]
-    print_table("Substrates", columns, [_substrate_row(state) for state in substrates], 3, 4)
-    for plural, states in parts.items():
+    print_table("Substrates", columns, [_substrate_row(state) for state in report.substrates], 3, 4)
+    for plural, states in report.parts.items():
         rows = [[it.name, "works" if it.works else "broken", it.package, it.title or it.advice] for it in states]
         print_table(f"\n{plural.capitalize()}", ["name", "state", "package", "what it is, or what is wrong"], rows, 4)
-    say("\nVersions: " + ", ".join(f"{name} {number}" for name, number in _versions().items()))
-    here, features = machine(), cpu_features()
+    say("\nVersions: " + ", ".join(f"{name} {number}" for name, number in report.versions.items()))
+    here, features = report.machine, report.machine["cpu"]
     listed = "not known (numba is not installed)" if features is None else ", ".join(features) or "none of use here"
     say(f"CPU: {here['machine']}, {here['cores']} cores; {listed}")
 
@@ -105,60 +46,3 @@ def _substrate_row(state: SubstrateState) -> list[str]:
     seconds = "" if state.seconds is None else f"{state.seconds:.1f} s"
     word = "works" if state.works else "broken" if state.broken else "missing"
     return [state.substrate, word, state.access, seconds, state.package, state.summary if state.works else state.advice]
-
-
-def _versions() -> dict[str, str]:
-    numbers = versions()
-    for package in ALSO:
-        try:
-            numbers[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return numbers
-
-
-def cpu_features() -> list[str] | None:
-    """Which of `CPU_FEATURES` this processor has, or None where LLVM is not here to say."""
-    try:
-        from llvmlite import binding
-    except ImportError:
-        return None
-    try:
-        features = binding.get_host_cpu_features()
-    except RuntimeError:  # LLVM does not know this processor
-        return []
-    return [name for name in CPU_FEATURES if features.get(name)]
-
-
-def _part_states(registry: Registry[Any]) -> list[PartState]:
-    """Every part of a registry, and every part of another package that cannot be used."""
-    states = [PartState(name, part.title, registry.package(name), True, "") for name, part in registry.usable().items()]
-    broken = registry.broken().items()
-    return [*states, *(PartState(name, "", package, False, reason) for name, (package, reason) in broken)]
-
-
-def _substrate_state(name: str) -> SubstrateState:
-    """Opens a small network on the substrate and runs it once: what is installed need not work."""
-    backend = find_backend(name)
-    access = "white box" if backend.differentiable else "black box"
-    reason = missing_reason(backend)
-    seconds = None
-    if reason is None:
-        began = perf_counter()
-        try:
-            _run(name)
-            seconds = round(perf_counter() - began, 2)
-        except SubstrateError as error:
-            reason = str(error)
-    package = BACKENDS.package(name)
-    works = reason is None
-    return SubstrateState(name, backend.title, package, works, access, backend.summary, reason or "", seconds=seconds)
-
-
-def _run(name: str) -> None:
-    network = Network((4,), [Dense(1.5 * np.eye(3, 4), CubaLIF(threshold=1.0, voltage_decay=0.3))])
-    spikes = np.ones((5, 2, 4), dtype=np.uint8)
-    with open_target(network, name) as target:
-        counts = target.run(spikes).spikes.sum()
-    if not counts > 0:
-        raise SubstrateError(f"substrate '{name}' ran, but a network that must spike stayed silent")

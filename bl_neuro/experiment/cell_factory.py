@@ -157,11 +157,11 @@ class CellFactory:
         """Those of `reveals` that a box on this substrate can show."""
         endpoint = self.material.endpoints.get(substrate)
         if endpoint is not None:
-            return [each for each in reveals if each == endpoint.reveals]
+            return [view for view in reveals if view == endpoint.reveals]
         network = self.material.network
         by_membrane = network is not None and network.readout == "membrane"
         hidden = {"membrane", "scores", *(["label"] if by_membrane else [])}
-        return [each for each in reveals if find_backend(substrate).reveals_membrane or each not in hidden]
+        return [view for view in reveals if find_backend(substrate).reveals_membrane or view not in hidden]
 
     def attack(
         self,

@@ -22,25 +22,25 @@ def table(value: Any) -> dict[str, Any]:
 def tables(document: dict[str, Any], name: str) -> list[tuple[int, dict[str, Any]]]:
     """The tables of the list `name`, each with its number."""
     values = document.get(name)
-    return [(i, each) for i, each in enumerate(values if isinstance(values, list) else []) if isinstance(each, dict)]
+    return [(i, item) for i, item in enumerate(values if isinstance(values, list) else []) if isinstance(item, dict)]
 
 
 def strings(value: Any) -> list[str]:
     """The strings in `value` where it is a list, else none."""
-    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
 def endpoint_names(document: dict[str, Any]) -> list[str]:
     """The names of the endpoints, as far as they are names."""
-    return [each["name"] for _, each in tables(document, "endpoints") if isinstance(each.get("name"), str)]
+    return [item["name"] for _, item in tables(document, "endpoints") if isinstance(item.get("name"), str)]
 
 
 def black_box_views(document: dict[str, Any]) -> dict[str, list[str]]:
     """Labels of black-box attacks, and what they reveal."""
     return {
-        str(each.get("label", each.get("attack"))): strings(each.get("reveals"))
-        for _, each in tables(document, "attacks")
-        if each.get("attack") in ATTACKS and ATTACKS.find(each["attack"]).access == "black_box"
+        str(item.get("label", item.get("attack"))): strings(item.get("reveals"))
+        for _, item in tables(document, "attacks")
+        if item.get("attack") in ATTACKS and ATTACKS.find(item["attack"]).access == "black_box"
     }
 
 
@@ -52,7 +52,7 @@ def label_problems(part: dict[str, Any], place: KeyPath, labels: list[str], what
 
 
 def seed_problems(part: dict[str, Any], place: KeyPath, document: dict[str, Any]) -> Problems:
-    """Seeds must be the experiment's; wrong types are told elsewhere."""
+    """Seeds must be the experiment's; wrong types are reported elsewhere."""
     given, ours = _listed(part.get("seeds")), _listed(document.get("seeds"))
     missing = sorted(given - ours) if given and ours else []
     if missing:
@@ -62,7 +62,7 @@ def seed_problems(part: dict[str, Any], place: KeyPath, document: dict[str, Any]
 def _listed(seeds: Any) -> set[int]:
     if isinstance(seeds, int) and not isinstance(seeds, bool):
         return set(range(min(seeds, 1000)))
-    return {each for each in seeds if isinstance(each, int)} if isinstance(seeds, list) else set()
+    return {item for item in seeds if isinstance(item, int)} if isinstance(seeds, list) else set()
 
 
 def or_default(part: dict[str, Any], kind: type[BaseModel], name: str) -> Any:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
-from bl_neuro.access import answered
+from bl_neuro.access import response_classes
 from bl_neuro.arrays import IntArray
 from bl_neuro.backends import find_backend, missing_reason, open_target
 from bl_neuro.backends.registry import BACKENDS
@@ -260,7 +260,7 @@ def _answers(network: Network, data: Any, steps: int, substrate: str, encoder: s
     spikes = data.spikes(slice(None), steps, stream(0, "recognise", 1), encoder)
     with open_target(network, substrate) as target:
         response = target.run(spikes.reshape(steps, len(data.labels), *network.input_shape))
-        return np.asarray(answered(response, network.readout))
+        return np.asarray(response_classes(response, network.readout))
 
 
 def _class_map(answers: IntArray, data: Samples, outputs: int) -> tuple[int, ...]:

@@ -99,7 +99,7 @@ def levels(part: LadderPart, stated: bool) -> list[Level]:
 
 def shown_first(part: LadderPart, attack: AttackPart) -> str | None:
     """What a black box shows on the rungs of deployment; None for an attack that takes the gradients."""
-    return part.reveals or next((each for each in REVEALS if each in (attack.reveals or [])), None)
+    return part.reveals or next((view for view in REVEALS if view in (attack.reveals or [])), None)
 
 
 def ladder_cells(factory: CellFactory, target: Cell) -> Iterator[Cell]:

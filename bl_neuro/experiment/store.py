@@ -70,7 +70,7 @@ class Store:
         except Timeout as error:
             raise ReportError(f"{self.folder}: another run is at work on this folder; wait for its end") from error
         except OSError as error:
-            raise ReportError(f"{self.folder}: expected a folder that can be written to ({error})") from error
+            raise ReportError(f"{self.folder}: expected a writable folder ({error})") from error
         self._is_locked = True
         try:
             self._sweep()

@@ -16,7 +16,7 @@ from bl_neuro.data.sample_indices import read_sample_indices
 from bl_neuro.data.split import NOT_KNOWN, SHARED, WHOLE, divided, official_parts
 from bl_neuro.errors import ExperimentError
 from bl_neuro.experiment.definition import DatasetPart
-from bl_neuro.experiment.findings.models import Overlap
+from bl_neuro.experiment.overlap import Overlap
 
 OFFICIAL_TRAINING = "train"
 """The word for the part of a dataset that its authors train on."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bl_neuro import leakage
-from bl_neuro.access import BlackBox, Reveals, answered, named
+from bl_neuro.access import BlackBox, Reveals, predicted_classes, response_classes
 from bl_neuro.arrays import FloatArray
 from bl_neuro.attacks import Inversions, Trace, load_inversions
 from bl_neuro.backends import Target
@@ -184,22 +184,22 @@ class Work:
         ann = self._opened_twin(cell) if made["substrate"] == ANN else None
         absent = ann is not None or "endpoint" in made
         target = None if absent else self._opened(cell, made["target"], made["substrate"])
-        found, assumptions, answers = self._inverted(cell, target, ann)
-        images, classes = self._images(attack.images(found)), np.asarray(made["classes"])
+        inversions, assumptions, answers = self._inverted(cell, target, ann)
+        images, classes = self._images(attack.images(inversions)), np.asarray(made["classes"])
         means = self.material.class_means
         large = min(images.shape[2:]) >= SMALLEST_SIDE
         measures = {
             "access": attack.access,
-            "status": found.status.value,
-            "queries": found.queries,
+            "status": inversions.status.value,
+            "queries": inversions.queries,
             "answers": answers,
             "assumptions": assumptions,
-            "target_answers": self._answers(target, found) if ann is None else self._answers_of_twin(ann, images),
+            "target_answers": self._answers(target, inversions) if ann is None else self._answers_of_twin(ann, images),
             "pearson_selectivity": leakage.pearson_selectivities(images, classes, means).tolist(),
             "ssim": leakage.structural_similarities(images, classes, means).tolist() if large else None,
-            "spike_density": leakage.spike_density(found.spikes.numpy()),
+            "spike_density": leakage.spike_density(inversions.spikes.numpy()),
         }
-        return measures, _thinned(found).save
+        return measures, _thinned(inversions).save
 
     def _inverted(
         self, cell: Cell, target: Target | None, ann: AnnTwin | None = None
@@ -216,20 +216,20 @@ class Work:
     def _replay(self, cell: Cell) -> Made:
         first = cell.needs[1]
         target = self._opened(cell, first.definition["target"], cell.definition["substrate"])
-        found, _, answers = self._inverted(first, target)
+        inversions, _, answers = self._inverted(first, target)
         kept = self.store.read(first.address)
         if kept is None:
             raise self._gone(first)
-        differs = differences(_thinned(found), answers, self._file(first), kept.measures)
-        return {"identical": not differs, "differs": differs, "queries": found.queries}, None
+        differs = differences(_thinned(inversions), answers, self._file(first), kept.measures)
+        return {"identical": not differs, "differs": differs, "queries": inversions.queries}, None
 
     def _verification(self, cell: Cell) -> Made:
         target, *attacks = cell.needs
-        found = [self._inversions(attack).spikes for attack in attacks]
+        spikes = [self._inversions(attack).spikes for attack in attacks]
         made = cell.definition
-        return verified(load(self._file(target)), made["substrates"], made["steps"], found), None
+        return verified(load(self._file(target)), made["substrates"], made["steps"], spikes), None
 
-    def _answers(self, target: Target | None, found: Inversions) -> list[int | None] | None:
+    def _answers(self, target: Target | None, inversions: Inversions) -> list[int | None] | None:
         """The class of the dataset that the target names for each inversion, None for silence.
 
         None for all where it shows no label. The auditor asks this, not the attacker: it is not counted. An endpoint
@@ -238,10 +238,10 @@ class Work:
         if target is None:
             return None
         try:
-            said = answered(target.run(found.spikes), target.network.readout).tolist()
+            outputs = response_classes(target.run(inversions.spikes), target.network.readout).tolist()
         except NotRevealed:
             return None
-        return [None if output < 0 else self.material.class_map[output] for output in said]
+        return [None if output < 0 else self.material.class_map[output] for output in outputs]
 
     def _answers_of_twin(self, ann: AnnTwin, images: FloatArray) -> list[int | None]:
         """The class of the dataset that an ANN twin names for each image."""
@@ -312,14 +312,14 @@ class Work:
         return ModelFileError(f"{cell.said}: its result is not there any more; run the audit again")
 
 
-def _thinned(found: Inversions) -> Inversions:
+def _thinned(inversions: Inversions) -> Inversions:
     """With no more of its course than is kept."""
-    trace = found.trace
+    trace = inversions.trace
     count = len(trace.queries)
     if count <= MOST_TRACED:
-        return found
+        return inversions
     chosen = torch.from_numpy(np.unique(np.linspace(0, count - 1, MOST_TRACED).round().astype(np.int64)))
-    return replace(found, trace=Trace(trace.queries[chosen], trace.objective[chosen], trace.rates[chosen]))
+    return replace(inversions, trace=Trace(trace.queries[chosen], trace.objective[chosen], trace.rates[chosen]))
 
 
 def served_accuracy(box: BlackBox, data: Samples, steps: int, seed: int, encoder: str | Encoder | None = None) -> float:
@@ -333,7 +333,7 @@ def served_accuracy(box: BlackBox, data: Samples, steps: int, seed: int, encoder
     for start in range(0, len(data.labels), BATCH):
         part = np.arange(start, min(start + BATCH, len(data.labels)))
         batch = data.spikes(part, steps, rng, encoder)
-        answers = named(box.query(batch.reshape(steps, len(part), *box.input_shape)), reveals)
+        answers = predicted_classes(box.query(batch.reshape(steps, len(part), *box.input_shape)), reveals)
         right += int((answers.numpy() == data.labels[part]).sum())
     return right / len(data.labels)
 
@@ -349,8 +349,9 @@ def verified(network: Network, substrates: Sequence[str], steps: int, inversions
         MissingDependency, Unsupported, SubstrateFailed: one of them cannot run it.
     """
     shape = network.input_shape
-    own = [torch.cat([each.reshape(*each.shape[:2], *shape) for each in inversions], dim=1)] if inversions else []
-    stimuli = (*generated(network, steps), *(Stimulus("inversions", each.numpy()) for each in own))
+    shaped = [spikes.reshape(*spikes.shape[:2], *shape) for spikes in inversions]
+    own = [Stimulus("inversions", torch.cat(shaped, dim=1).numpy())] if shaped else []
+    stimuli = (*generated(network, steps), *own)
     report = compare(network, substrates, stimuli).to_json()
     pairs = [{**{name: pair[name] for name in OF_A_PAIR}, "inputs": pair["inputs"]} for pair in report["pairs"]]
     return {**{name: report[name] for name in FACTS}, "pairs": pairs}

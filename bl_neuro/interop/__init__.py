@@ -1,8 +1,8 @@
-"""Bringing one's own model: modules of snnTorch, Norse and SLAYER, state dicts, and NIR files in and out.
+"""Conversion of models: modules of snnTorch, Norse and SLAYER, state dicts, and NIR files in both directions.
 
-Every converter states which neuron it maps and refuses what it cannot map exactly, naming the layer and the reason.
-Converted modules are by default run against the network made of them, bin by bin, for 30 steps: what differs only later
-is not seen (`bl_neuro.interop.checked`).
+Every converter documents the neurons it supports and refuses what it cannot convert exactly, naming the layer and the
+reason. By default a converted module is compared with its network bin by bin for 30 time steps; differences that occur
+only later are not detected (`bl_neuro.interop.checked`).
 """
 
 from bl_neuro.interop.norse_modules import from_norse

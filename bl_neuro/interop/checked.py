@@ -1,4 +1,4 @@
-"""The check of a converted model: its own output against the network's, bin by bin, on random spikes."""
+"""Check of a converted model: compares its output with that of the network, bin by bin, on random spikes."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ BATCH = 4
 SEEDS = (0, 1)
 DENSITIES = (0.05, 0.3, 0.8)
 MEMBRANE_TOLERANCE = 1e-6
-"""Largest difference of a membrane (in thresholds) that is put down to the order of floating-point operations."""
+"""Largest difference of the membrane potential (in thresholds) that is attributed to floating-point rounding."""
 
 
 @dataclass(frozen=True)
-class Trace:
-    """What one layer of a model did: what it put out (T, B, *shape), and its membrane, v / threshold, if it shows it.
+class LayerTrace:
+    """Recording of one layer of a model: its spikes (T, B, *shape), and its membrane, v / threshold, if available.
 
-    The membrane is compared where the neuron did not fire: models report it before or after the reset.
+    The membrane is compared only where the neuron did not spike, since models report it before or after the reset.
     """
 
     spikes: FloatArray
@@ -33,15 +33,15 @@ class Trace:
 
 RUN_EXAMPLE = "run=lambda copy, spikes: copy(spikes, len(spikes))"
 """What `run=` of a converter looks like, for a module whose forward takes the number of steps."""
-Run = Callable[[SpikeArray], Sequence[Trace]]
-"""Runs a model from rest on spikes (T, B, *input_shape) and returns a trace of every spiking layer."""
+Run = Callable[[SpikeArray], Sequence[LayerTrace]]
+"""Runs a model from its initial state on spikes (T, B, *input_shape) and returns a trace of every spiking layer."""
 
 
 def require_same(network: Network, model: Run, converted: Run, source: str) -> None:
-    """Runs `model` and the `converted` network of it on random spikes of several seeds and densities, `STEPS` each.
+    """Runs `model` and its `converted` network on random spikes of several seeds and densities, `STEPS` steps each.
 
     Raises:
-        Unsupported: they are not the same; how many bins differ, and where it begins, is said.
+        Unsupported: they differ; the message gives the number of differing bins and the first of them.
     """
     total = differing = 0
     first = ""
@@ -49,48 +49,49 @@ def require_same(network: Network, model: Run, converted: Run, source: str) -> N
         rng = np.random.default_rng(seed)
         for density in DENSITIES:
             spikes = (rng.random((STEPS, BATCH, *network.input_shape)) < density).astype(np.uint8)
-            pairs = list(zip(_own_traces(model, spikes, source), converted(spikes), strict=True))
-            for index, (own, ours) in enumerate(pairs):
-                wrong = _differences(own, ours, source)
-                total += wrong.size
-                differing += int(wrong.sum())
-                if wrong.any() and not first:
-                    step, _sample, *neuron = (int(each) for each in np.argwhere(wrong)[0])
+            pairs = list(zip(_model_traces(model, spikes, source), converted(spikes), strict=True))
+            for index, (model_trace, network_trace) in enumerate(pairs):
+                differs = _differences(model_trace, network_trace, source)
+                total += differs.size
+                differing += int(differs.sum())
+                if differs.any() and not first:
+                    step, _sample, *neuron = (int(position) for position in np.argwhere(differs)[0])
                     first = (
                         f"layer with neurons number {index}, neuron {tuple(neuron)}, step {step} (density {density})"
                     )
     if differing:
         raise Unsupported(
-            f"{source}: the network made of it does not do the same: {differing} of {total} bins differ, first at "
-            f"{first}. Pass checked=False to have it nonetheless"
+            f"{source}: the converted network is not identical: {differing} of {total} bins differ, first at {first}. "
+            "Pass checked=False to convert it without this check"
         )
 
 
-def reference_traces(network: Network, spikes: SpikeArray) -> list[Trace]:
-    """What the reference makes of `network`, layer by layer."""
+def reference_traces(network: Network, spikes: SpikeArray) -> list[LayerTrace]:
+    """Traces of `network` in the reference simulation."""
     recording = simulate(network, spikes)
     pairs = zip(recording.layer_spikes, recording.layer_membranes)
-    return [Trace(fired.astype(np.float64), membrane) for fired, membrane in pairs]
+    return [LayerTrace(fired.astype(np.float64), membrane) for fired, membrane in pairs]
 
 
-def _own_traces(model: Run, spikes: SpikeArray, source: str) -> Sequence[Trace]:
+def _model_traces(model: Run, spikes: SpikeArray, source: str) -> Sequence[LayerTrace]:
     try:
         return model(spikes)
     except Unsupported:
         raise
-    except Exception as error:  # the user's own code runs here: anything can go wrong in it
+    except Exception as error:  # the user's own code may raise anything
         raise Unsupported(
-            f"{source}: it did not run on spikes of shape {spikes.shape} ({type(error).__name__}: {error}); "
-            f"where it is run in another way, pass run=, such as {RUN_EXAMPLE}"
+            f"{source}: failed on spikes of shape {spikes.shape} ({type(error).__name__}: {error}); "
+            f"if the module is called in another way, pass run=, such as {RUN_EXAMPLE}"
         ) from error
 
 
-def _differences(own: Trace, ours: Trace, source: str) -> BoolArray:
-    if own.spikes.shape != ours.spikes.shape:
-        raise Unsupported(f"{source}: a layer puts out shape {own.spikes.shape}; its network {ours.spikes.shape}")
-    wrong: BoolArray = own.spikes != ours.spikes
-    if own.membrane is not None and ours.membrane is not None:
-        quiet = (own.spikes == 0) & (ours.spikes == 0)
-        scale = np.maximum(1.0, np.abs(ours.membrane))
-        wrong |= quiet & ~(np.abs(own.membrane - ours.membrane) <= MEMBRANE_TOLERANCE * scale)
-    return wrong
+def _differences(model_trace: LayerTrace, network_trace: LayerTrace, source: str) -> BoolArray:
+    if model_trace.spikes.shape != network_trace.spikes.shape:
+        shapes = f"{model_trace.spikes.shape}; that of its network has {network_trace.spikes.shape}"
+        raise Unsupported(f"{source}: a layer's output has shape {shapes}")
+    differs: BoolArray = model_trace.spikes != network_trace.spikes
+    if model_trace.membrane is not None and network_trace.membrane is not None:
+        silent = (model_trace.spikes == 0) & (network_trace.spikes == 0)
+        scale = np.maximum(1.0, np.abs(network_trace.membrane))
+        differs |= silent & ~(np.abs(model_trace.membrane - network_trace.membrane) <= MEMBRANE_TOLERANCE * scale)
+    return differs

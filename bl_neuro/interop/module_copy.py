@@ -1,4 +1,4 @@
-"""Looking at a user's torch module without touching it: private copies, and its layers in the order they run."""
+"""Inspection of a user's torch module without modifying it: private copies, and its layers in execution order."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ Named = tuple[str, nn.Module]
 
 
 def private_copy(module: nn.Module, dtype: torch.dtype = torch.float64) -> nn.Module:
-    """A copy of `module` on the CPU, in `dtype`, evaluating; nothing it does reaches the original.
+    """A copy of `module` on the CPU, in `dtype` and evaluation mode, that is independent of the original.
 
     Raises:
-        Unsupported: it cannot be copied.
+        Unsupported: the module cannot be copied.
     """
     if not isinstance(module, nn.Module):
         raise InputError(f"module: expected a torch.nn.Module, found {type(module).__name__}")
-    for name, each in module.named_modules():
-        place = f"{name or 'module'}: {type(each).__name__}"
-        if isinstance(each, torch.jit.ScriptModule):
-            raise Unsupported(f"{place}: a scripted module does not show its layers; pass the one that it was made of")
-        if any(is_lazy(parameter) for parameter in each.parameters(recurse=False)):
-            raise Unsupported(f"{place}: its weights are made when it first runs; run the module once before")
+    for name, submodule in module.named_modules():
+        place = f"{name or 'module'}: {type(submodule).__name__}"
+        if isinstance(submodule, torch.jit.ScriptModule):
+            raise Unsupported(f"{place}: a scripted module does not expose its layers; pass the original module")
+        if any(is_lazy(parameter) for parameter in submodule.parameters(recurse=False)):
+            raise Unsupported(f"{place}: its weights are created by the first forward pass; run the module once before")
     try:
         return _copied(module, dtype)
-    except Exception as error:  # a module of any make: anything can go wrong in its copying
+    except Exception as error:  # copying an arbitrary module may raise anything
         raise Unsupported(f"the module cannot be copied ({type(error).__name__}: {error})") from error
 
 
 def _copied(module: nn.Module, dtype: torch.dtype) -> nn.Module:
-    # torch copies no tensor that belongs to a graph, as states do after a forward pass with gradients
+    # torch cannot copy tensors that belong to a graph, like states after a forward pass with gradients
     memo: dict[int, Any] = {}
-    for each in module.modules():
-        for value in (*vars(each).values(), *each._buffers.values()):
+    for submodule in module.modules():
+        for value in (*vars(submodule).values(), *submodule._buffers.values()):
             if isinstance(value, Tensor) and not value.is_leaf:
                 memo[id(value)] = value.detach().clone()
     copied: nn.Module = copy.deepcopy(module, memo)
@@ -56,42 +56,42 @@ def _copied(module: nn.Module, dtype: torch.dtype) -> nn.Module:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """No gradients, and the random state of torch is put back afterwards."""
+    """Disables gradients and restores torch's random state afterwards."""
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         yield
 
 
 def in_order(module: nn.Module, order: Sequence[str] | None, plain: tuple[type[nn.Module], ...]) -> list[Named]:
-    """Names and layers of `module` in the order they run.
+    """Names and layers of `module` in execution order.
 
-    order: their names, dotted, for a module with a forward of its own. plain: the containers whose forward runs their
-    children one after the other; containers inside containers are opened.
+    order: dotted names of the layers, for a module with a custom forward. plain: container classes whose forward runs
+    their children in sequence; nested containers are expanded.
 
     Raises:
-        Unsupported, InputError: the order cannot be known, names nothing, or leaves a layer out.
+        Unsupported, InputError: the order is unknown, contains invalid names, or omits a layer.
     """
     if order is None:
         if not _is_plain(module, plain):
             raise Unsupported(
-                f"{type(module).__name__} has a forward of its own, which cannot be read from outside; pass "
-                "order=[names of its layers in the order they run], such as ['fc1', 'lif1', 'fc2', 'lif2']"
+                f"{type(module).__name__} has a custom forward, whose order of layers is unknown; pass "
+                "order=[names of its layers in execution order], such as ['fc1', 'lif1', 'fc2', 'lif2']"
             )
-        found = list(_opened("", module, plain))
+        layers = list(_opened("", module, plain))
     else:
-        found = _picked(module, order, plain)
-    seen: dict[int, str] = {}
-    for name, layer in found:
-        if id(layer) in seen and not _is_stateless(layer):
+        layers = _picked(module, order, plain)
+    names: dict[int, str] = {}
+    for name, layer in layers:
+        if id(layer) in names and not _is_stateless(layer):
             raise Unsupported(
-                f"{name}: the same object as {seen[id(layer)]}: the neurons of two layers have to be two objects, also "
-                "where their states are handed from step to step; copy.deepcopy makes another"
+                f"{name}: the same object as {names[id(layer)]}: the neurons of two layers must be two objects, "
+                "even if their states are passed explicitly; use copy.deepcopy"
             )
-        seen[id(layer)] = name
-    return found
+        names[id(layer)] = name
+    return layers
 
 
 def _is_stateless(layer: nn.Module) -> bool:
-    """Whether it is a layer of torch's without values of its own, such as a pooling that is used again."""
+    """Whether `layer` is a torch layer without parameters, such as pooling, which may be used repeatedly."""
     return type(layer).__module__.startswith("torch.nn.modules.") and next(layer.parameters(), None) is None
 
 
@@ -100,7 +100,7 @@ def _is_plain(module: nn.Module, plain: tuple[type[nn.Module], ...]) -> bool:
 
 
 def _opened(prefix: str, module: nn.Module, plain: tuple[type[nn.Module], ...]) -> Iterator[Named]:
-    for name, child in module._modules.items():  # named_children drops an object that comes again
+    for name, child in module._modules.items():  # named_children omits repeated objects
         if child is None:
             continue
         full = f"{prefix}{name}"
@@ -111,20 +111,24 @@ def _opened(prefix: str, module: nn.Module, plain: tuple[type[nn.Module], ...]) 
 
 
 def _picked(module: nn.Module, order: Sequence[str], plain: tuple[type[nn.Module], ...]) -> list[Named]:
-    named = dict(module.named_modules())
-    missing = [name for name in order if not isinstance(name, str) or not name or name not in named]
+    modules = dict(module.named_modules())
+    missing = [name for name in order if not isinstance(name, str) or not name or name not in modules]
     if isinstance(order, str) or missing:
-        raise InputError(f"order: expected names among {', '.join(filter(None, named))}; found {order!r}")
-    found: list[Named] = []
+        raise InputError(f"order: expected names among {', '.join(filter(None, modules))}; found {order!r}")
+    layers: list[Named] = []
     for name in order:
-        inside = list(_opened(f"{name}.", named[name], plain)) if _is_plain(named[name], plain) else None
-        found += inside if inside is not None else [(name, named[name])]
-    used = {id(each) for _, layer in found for each in layer.modules()}
-    left = [name for name, each in named.items() if not list(each.children()) and id(each) not in used]
-    counted = [name for name in left if name and not isinstance(named[name], (nn.Identity, nn.Dropout, nn.Dropout2d))]
-    if counted:
-        raise InputError(f"order: leaves out {', '.join(counted)}")
-    return found
+        inside = list(_opened(f"{name}.", modules[name], plain)) if _is_plain(modules[name], plain) else None
+        layers += inside if inside is not None else [(name, modules[name])]
+    used = {id(submodule) for _, layer in layers for submodule in layer.modules()}
+    unused = [
+        name for name, submodule in modules.items() if not list(submodule.children()) and id(submodule) not in used
+    ]
+    missing_layers = [
+        name for name in unused if name and not isinstance(modules[name], (nn.Identity, nn.Dropout, nn.Dropout2d))
+    ]
+    if missing_layers:
+        raise InputError(f"order: expected all layers, found none of {', '.join(missing_layers)}")
+    return layers
 
 
 def values_of(value: Any) -> FloatArray:
@@ -134,8 +138,8 @@ def values_of(value: Any) -> FloatArray:
     return np.asarray(value, dtype=np.float64)
 
 
-SILENT: tuple[type[nn.Module], ...] = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d)
-"""Layers that do nothing while a module is evaluated."""
+INACTIVE: tuple[type[nn.Module], ...] = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d)
+"""Layers without effect in evaluation mode."""
 _HINTS: dict[str, str] = {
     "MaxPool2d": "the maximum of spikes is not linear; use AvgPool2d or a stride",
     "BatchNorm2d": "fold it into the convolution first: torch.nn.utils.fusion.fuse_conv_bn_eval",
@@ -144,13 +148,13 @@ _HINTS: dict[str, str] = {
 
 
 def torch_part(name: str, layer: nn.Module, lead: int = 1) -> Part | None:
-    """The part that `layer` is, None where it does nothing; `lead` axes (batch, or time and batch) come before shapes.
+    """`layer` as a part, None if it has no effect. lead: number of axes (batch, or time and batch) before the shape.
 
     Raises:
-        NetworkError: it is none; the reason is said under its name.
+        NetworkError: the layer is not supported; the message gives its name and the reason.
     """
     kind = type(layer)
-    if kind in SILENT:
+    if kind in INACTIVE:
         return None
     if kind is nn.Linear:
         return Synapse(name, values_of(layer.weight), _bias(layer))
@@ -178,9 +182,9 @@ def _geometry(name: str, layer: Any) -> dict[str, Any]:
         padding = 0
     elif padding == "same":
         reach = [d * (k - 1) for d, k in zip(layer.dilation, layer.kernel_size)]
-        if any(each % 2 for each in reach):
-            raise NetworkError([f"{name}: padding 'same' of an even kernel pads one side more than the other"])
-        padding = tuple(each // 2 for each in reach)
+        if any(extent % 2 for extent in reach):
+            raise NetworkError([f"{name}: padding 'same' with an even kernel is asymmetric, which is not supported"])
+        padding = tuple(extent // 2 for extent in reach)
     return {"stride": layer.stride, "padding": padding, "dilation": layer.dilation, "groups": layer.groups}
 
 

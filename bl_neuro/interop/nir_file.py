@@ -1,8 +1,8 @@
-"""NIR files (`.nir`, the HDF5 format of neuroir.org) in and out. The package `nir` is not needed for either.
+"""Reading and writing NIR files (`.nir`, the HDF5 format of neuroir.org). The package `nir` is not needed.
 
-What we write says everything a network is, in NIR's equations with a step of 1 and, exactly, in metadata: reading it
-gives the network of the same fingerprint. What others write leaves open how continuous time becomes steps; see
-`nir_nodes` for the conventions, one of which has to be named.
+Files written by bl_neuro contain the complete network, as NIR's equations with a time step of 1 and exactly in
+metadata: reading one gives a network with the same fingerprint. Files of other programs do not determine how continuous
+time is discretized; one of the conventions in `nir_nodes` must be given.
 """
 
 from __future__ import annotations
@@ -41,17 +41,16 @@ def read_nir(
     reset: Reset | None = None,
     readout: Readout = "spikes",
 ) -> Network:
-    """Reads a network from a NIR file and checks all of it.
+    """Reads and validates a network from a NIR file.
 
-    convention: who wrote the file, "nir" (NIR's equations as they stand), "snntorch" or "norse"; see `nir_nodes`.
-    dt: the length of a step, in the file's unit of time; needed with "nir", known of the others.
-    reset: how its neurons reset, needed with "snntorch", whose exporter does not write it: "subtract_delayed" for
-    snnTorch's default, "zero" for reset_mechanism="zero".
-    Files that bl-neuro wrote need none of these, and bring their own readout.
+    convention: convention of the program that wrote the file, "nir" (NIR's literal equations), "snntorch" or "norse";
+    see `nir_nodes`. dt: time step in the file's unit of time; required for "nir", known for the others. reset: reset of
+    the neurons; required for "snntorch", whose exporter does not write it: "subtract_delayed" for snnTorch's default,
+    "zero" for reset_mechanism="zero". Files written by bl_neuro need none of these and contain their readout.
 
     Raises:
-        ModelFileError: the file is missing, damaged, too large, or holds no network that is read exactly.
-        InputError: an argument is not what was expected.
+        ModelFileError: the file is missing, damaged, too large, or contains no network that can be read exactly.
+        InputError: an argument is invalid.
     """
     if convention is not None and convention not in CONVENTIONS:
         raise InputError(f"convention: expected one of {', '.join(CONVENTIONS)}, found {convention!r}")
@@ -66,11 +65,11 @@ def read_nir(
         if not isinstance(graph, dict) or graph.get("type") != "NIRGraph":
             raise NetworkError(["expected a NIR graph under /node"])
         notes = graph.get("metadata")
-        own = isinstance(notes, dict) and notes.get("writer") == WRITER
-        how = Discrete("nir", DT, own=True) if own else _discrete(convention, dt, reset)
-        network = _network(graph, how, notes["readout"] if own and isinstance(notes, dict) else readout)
-        if own and isinstance(notes, dict) and notes.get("fingerprint") != network.fingerprint:
-            raise NetworkError(["damaged: its values are not those of the fingerprint it states"])
+        is_own = isinstance(notes, dict) and notes.get("writer") == WRITER
+        discretization = Discrete("nir", DT, is_own=True) if is_own else _discrete(convention, dt, reset)
+        network = _network(graph, discretization, notes["readout"] if is_own and isinstance(notes, dict) else readout)
+        if is_own and isinstance(notes, dict) and notes.get("fingerprint") != network.fingerprint:
+            raise NetworkError(["damaged: its values do not match its fingerprint"])
         return network
     except (NetworkError, Unsupported) as error:
         raise ModelFileError(f"{source}: {error}") from error
@@ -79,77 +78,77 @@ def read_nir(
 
 
 def _discrete(convention: Convention | None, dt: float | None, reset: Reset | None) -> Discrete:
-    """How to turn a file of somebody else into steps; NetworkError where that was not said."""
+    """The discretization of a file of another program; NetworkError if an argument is missing."""
     if convention is None:
         raise NetworkError(
             [
-                "the file leaves open how its continuous time becomes steps. Say who wrote it: convention='snntorch' "
-                "with reset='subtract_delayed' or 'zero', convention='norse', or convention='nir' with dt= for NIR's "
-                "equations as they stand; on the command line --convention, --reset, --dt"
+                "the file does not determine how its continuous time is discretized. Give its convention: 'snntorch' "
+                "with reset='subtract_delayed' or 'zero', 'norse', or 'nir' with dt= for NIR's literal equations; on "
+                "the command line --convention, --reset, --dt"
             ]
         )
     if convention == "snntorch":
         if reset is None:
             raise NetworkError(
                 [
-                    "snnTorch's exporter writes v_reset = 0 whatever the module's reset is: say reset="
-                    "'subtract_delayed' (snnTorch's default) or 'zero'"
+                    "snnTorch's exporter writes v_reset = 0 for every kind of reset: give reset='subtract_delayed' "
+                    "(snnTorch's default) or 'zero'"
                 ]
             )
         return Discrete(convention, SNNTORCH_DT if dt is None else dt, reset)
     if reset not in (None, "zero"):
-        raise NetworkError([f"reset '{reset}': {convention} files say v_reset, to which their neurons reset"])
+        raise NetworkError([f"reset '{reset}': {convention} files contain v_reset, to which their neurons reset"])
     if convention == "norse":
         return Discrete(convention, NORSE_DT if dt is None else dt)
     if dt is None:
-        raise NetworkError(["convention 'nir' needs dt=, the length of a step in the file's unit of time"])
+        raise NetworkError(["convention 'nir' needs dt=, the time step in the file's unit of time"])
     return Discrete(convention, dt)
 
 
-def _network(graph: Tree, how: Discrete, readout: Any) -> Network:
-    """The network of a graph that is one row of nodes."""
+def _network(graph: Tree, discretization: Discrete, readout: Any) -> Network:
+    """The network of a graph that is a chain of nodes."""
     names, nodes = _row(graph)
     shape = _input_shape(nodes[names[0]], names[0])
     parts: list[Part] = []
     problems: list[str] = []
     for name in names[1:-1]:
         try:
-            part = node_part(name, nodes[name], how)
+            part = node_part(name, nodes[name], discretization)
         except NetworkError as error:
             problems += error.problems
             continue
-        if how.own and isinstance(part, Synapse):  # its bias is among the exact parameters of its neurons
+        if discretization.is_own and isinstance(part, Synapse):  # its bias is in the metadata of the neurons
             part = Synapse(part.name, part.weight, None, part.geometry)
         parts.append(part)
     if problems:
         raise NetworkError(problems)
-    if not how.own:
+    if not discretization.is_own:
         shape = _without_batch(shape)
     return assemble(parts, shape, "the graph", (), readout)
 
 
 def _row(graph: Tree) -> tuple[list[str], dict[str, Tree]]:
-    """Names of the nodes from Input to Output; NetworkError where the graph branches or loops."""
-    listed, edges = graph["nodes"], graph["edges"]
-    if not isinstance(listed, dict):
+    """Names of the nodes from Input to Output; NetworkError if the graph branches or loops."""
+    entries, edges = graph["nodes"], graph["edges"]
+    if not isinstance(entries, dict):
         raise NetworkError(["nodes: expected a group, found a value"])
-    nodes = {name: node for name, node in listed.items() if isinstance(node, dict)}
-    if not 2 <= len(nodes) <= 3 * MAX_LAYERS or len(nodes) != len(listed):
+    nodes = {name: node for name, node in entries.items() if isinstance(node, dict)}
+    if not 2 <= len(nodes) <= 3 * MAX_LAYERS or len(nodes) != len(entries):
         raise NetworkError([f"expected 2 to {3 * MAX_LAYERS} nodes, found {len(nodes)}"])
     if not isinstance(edges, list) or not all(
         isinstance(edge, list) and len(edge) == 2 and all(isinstance(end, str) and end in nodes for end in edge)
         for edge in edges
     ):
         raise NetworkError(["edges: expected pairs of names of nodes"])
-    after = dict(edges)
+    successors = dict(edges)
     starts = [name for name, node in nodes.items() if node.get("type") == "Input"]
-    if len(after) != len(edges) or len({end for _, end in edges}) != len(edges) or len(starts) != 1:
-        raise NetworkError(["expected one row of nodes from one Input to one Output; this graph branches or loops"])
+    if len(successors) != len(edges) or len({end for _, end in edges}) != len(edges) or len(starts) != 1:
+        raise NetworkError(["expected one chain of nodes from one Input to one Output; this graph branches or loops"])
     names = [starts[0]]
-    while names[-1] in after and len(names) <= len(nodes):
-        names.append(after[names[-1]])
+    while names[-1] in successors and len(names) <= len(nodes):
+        names.append(successors[names[-1]])
     if len(names) != len(nodes) or nodes[names[-1]].get("type") != "Output":
-        raise NetworkError(["expected one row of nodes from one Input to one Output; this graph does not connect them"])
+        raise NetworkError(["expected one chain of nodes from one Input to one Output; this graph is not connected"])
     return names, nodes
 
 
@@ -159,5 +158,5 @@ def _input_shape(node: Tree, name: str) -> Shape:
 
 
 def _without_batch(shape: Shape) -> Shape:
-    """The shape of one frame: Norse's exporter leaves the batch's axis in front."""
+    """The shape of one frame: Norse's exporter keeps the batch axis in front."""
     return shape[1:] if len(shape) in (2, 4) else shape

@@ -1,18 +1,18 @@
-"""NIR's nodes as parts of a network: its differential equations in discrete time, by the convention of who wrote them.
+"""NIR's nodes as parts of a network: its differential equations in discrete time, by the convention of their writer.
 
-NIR states equations in continuous time and leaves the step open. With a step dt, forward Euler, and the voltage taking
-the current of the same step:
+NIR defines equations in continuous time without a time step. With a step dt, forward Euler, and the voltage updated
+with the current of the same step:
 
     LIF        dv = dt / tau, gain = dv r                          IF    dv = 0, gain = dt r
     CubaLIF    du = dt / tau_syn, gain = (du w_in) (dv r)          Threshold    du = dv = gain = 1
 
-NIR's voltage is gain times ours, so that threshold = v_threshold / gain. Conventions of files:
+NIR's voltage is gain times that of bl_neuro, so threshold = v_threshold / gain. Conventions of files:
 
-    "nir"        the equations above, as they are; dt has to be known
-    "snntorch"   dt = 1e-4; r = tau / dt and w_in = tau_syn / dt stand for a gain of exactly 1; v_reset is 0 whatever
-                 the module's reset was, which therefore has to be said
-    "norse"      tau is written as dt / tau_inv, so that what counts is the cells' dt times the exporter's, 1e-6 unless
-                 they were changed; the input of a CubaLIF is not scaled: its gain is dv
+    "nir"        the equations above; dt must be given
+    "snntorch"   dt = 1e-4; r = tau / dt and w_in = tau_syn / dt represent a gain of exactly 1; v_reset is 0 for every
+                 kind of reset, which therefore must be given
+    "norse"      tau is written as dt / tau_inv, so the relevant dt is the product of the cells' and the exporter's, by
+                 default 1e-6; the input of a CubaLIF is not scaled: its gain is dv
 """
 
 from __future__ import annotations
@@ -34,24 +34,24 @@ CONVENTIONS: tuple[str, ...] = get_args(Convention)
 SNNTORCH_DT = 1e-4
 NORSE_DT = 1e-6
 CLOSE = 1e-5
-"""Relative difference that float32 leaves between what an exporter computed and what it stands for."""
+"""Relative tolerance for the float32 rounding of an exporter's values."""
 PARAMETERS = ("threshold", "current_decay", "voltage_decay", "bias")
-"""What our own files repeat of each neuron, exactly as the network holds it."""
+"""Parameters of each neuron that files of bl_neuro also contain exactly, as metadata."""
 
 
 @dataclass(frozen=True)
 class Discrete:
-    """How to read continuous time: the convention, the step, and the reset where the file does not say it."""
+    """Discretization of continuous time: the convention, the time step, and the reset if not in the file."""
 
     convention: Convention
     dt: float
     reset: Reset = "zero"
-    own: bool = False
-    """Whether the file is ours: its neurons then repeat their exact parameters, and start from 0."""
+    is_own: bool = False
+    """Whether bl_neuro wrote the file; its neurons then have exact parameters in metadata, and start at 0."""
 
 
-def node_part(name: str, node: Tree, how: Discrete) -> Part:
-    """The part that a node is. Raises NetworkError with the reason where it is none."""
+def node_part(name: str, node: Tree, discretization: Discrete) -> Part:
+    """A node as a part. Raises NetworkError with the reason if it is not supported."""
     kind = node.get("type")
     readers = {
         "Affine": _dense,
@@ -66,25 +66,25 @@ def node_part(name: str, node: Tree, how: Discrete) -> Part:
         "Threshold": _neurons,
     }
     reasons = {
-        "LI": "a leaky integrator does not spike, and every layer of a network does",
-        "CubaLI": "a leaky integrator does not spike, and every layer of a network does",
-        "I": "an integrator does not spike, and every layer of a network does",
-        "NIRGraph": "a graph inside the graph, as exporters write for recurrent layers",
-        "Scale": "multiply it into the weights",
+        "LI": "a leaky integrator does not spike, but every layer of a network must",
+        "CubaLI": "a leaky integrator does not spike, but every layer of a network must",
+        "I": "an integrator does not spike, but every layer of a network must",
+        "NIRGraph": "nested graphs, which exporters write for recurrent layers, are not supported",
+        "Scale": "not supported; multiply it into the weights",
         "Delay": "networks in real arithmetic have no delays",
     }
     if not isinstance(kind, str) or kind not in readers:
         reason = reasons.get(kind, f"expected one of {', '.join(readers)}") if isinstance(kind, str) else "no type"
         raise NetworkError([f"node {name}: {str(kind)[:40]}: {reason}"])
     try:
-        with np.errstate(all="ignore"):  # what is beyond a float64 becomes infinite, which no layer takes
-            return readers[kind](f"node {name}", node, how)
+        with np.errstate(all="ignore"):  # values beyond float64 become infinite, which every layer rejects
+            return readers[kind](f"node {name}", node, discretization)
     except KeyError as error:
         raise NetworkError([f"node {name} ({kind}): {error} is missing"]) from error
 
 
 def numbers(place: str, node: Tree, key: str) -> FloatArray:
-    """Finite numbers under `key`; KeyError where there are none, NetworkError where they are something else."""
+    """Finite numbers under `key`; KeyError if the key is missing, NetworkError if the values are invalid."""
     value = node[key]
     if not isinstance(value, np.ndarray):
         raise NetworkError([f"{place}: {key}: expected numbers"])
@@ -96,19 +96,19 @@ def numbers(place: str, node: Tree, key: str) -> FloatArray:
 
 
 def shared(values: FloatArray) -> FloatArray:
-    """The one value of an array with stride 0, as `read_tree` gives it, of shape (); any other array as it is."""
+    """The single value, of shape (), of a constant array with stride 0 (see `read_tree`); other arrays unchanged."""
     return values[(0,) * values.ndim] if values.size and not any(values.strides) else values
 
 
 def whole_numbers(place: str, node: Tree, key: str) -> list[int]:
-    """A few whole numbers under `key`, of whatever shape."""
+    """A few whole numbers under `key`, of any shape."""
     array = numbers(place, node, key).ravel()
     if array.size > 8 or (array != np.round(array)).any() or (np.abs(array) > 2**31).any():
         raise NetworkError([f"{place}: {key}: expected a few whole numbers, found {array[:8].tolist()}"])
-    return [int(each) for each in array]
+    return [int(number) for number in array]
 
 
-def _dense(place: str, node: Tree, how: Discrete) -> Part:
+def _dense(place: str, node: Tree, discretization: Discrete) -> Part:
     bias = numbers(place, node, "bias") if node["type"] == "Affine" else None
     weight = numbers(place, node, "weight")
     if weight.ndim != 2:
@@ -116,7 +116,7 @@ def _dense(place: str, node: Tree, how: Discrete) -> Part:
     return Synapse(place, weight, bias)
 
 
-def _conv(place: str, node: Tree, how: Discrete) -> Part:
+def _conv(place: str, node: Tree, discretization: Discrete) -> Part:
     weight = numbers(place, node, "weight")
     if weight.ndim != 4:
         raise NetworkError([f"{place}: weight: expected shape (out, in/groups, h, w), found {weight.shape}"])
@@ -137,7 +137,7 @@ def _named_padding(place: str, padding: str, shape: Shape, dilation: tuple[int, 
     reach = [gap * (size - 1) for gap, size in zip(dilation, shape[2:])]
     if padding == "valid":
         return 0, 0
-    if padding == "same" and not any(each % 2 for each in reach):
+    if padding == "same" and not any(extent % 2 for extent in reach):
         return reach[0] // 2, reach[1] // 2
     raise NetworkError([f"{place}: padding {padding[:20]!r}: expected numbers, 'valid', or 'same' of an odd kernel"])
 
@@ -149,106 +149,108 @@ def _pair(place: str, node: Tree, key: str) -> tuple[int, ...]:
     return (values[0], values[-1])
 
 
-def _pool(place: str, node: Tree, how: Discrete) -> Part:
+def _pool(place: str, node: Tree, discretization: Discrete) -> Part:
     if any(whole_numbers(place, node, "padding")):
         raise NetworkError([f"{place}: padding: expected 0"])
     pool = SumPool if node["type"] == "SumPool2d" else AveragePool
     return Step(place, pool(_pair(place, node, "kernel_size"), _pair(place, node, "stride")))
 
 
-def _flatten(place: str, node: Tree, how: Discrete) -> Part:
+def _flatten(place: str, node: Tree, discretization: Discrete) -> Part:
     start, end = whole_numbers(place, node, "start_dim"), whole_numbers(place, node, "end_dim")
     if start != [0] or end not in ([-1], [2], [0]):
-        raise NetworkError(
-            [f"{place}: Flatten({start}, {end}): expected all axes, 0 to -1 (there is none for the batch)"]
-        )
+        raise NetworkError([f"{place}: Flatten({start}, {end}): expected all axes, 0 to -1 (without a batch axis)"])
     return Step(place, Flatten())
 
 
-def _neurons(place: str, node: Tree, how: Discrete) -> Part:
+def _neurons(place: str, node: Tree, discretization: Discrete) -> Part:
     shapes = {value.shape for value in node.values() if isinstance(value, np.ndarray) and value.size != 1}
     if len(shapes) > 1:
         raise NetworkError([f"{place}: expected parameters of one shape, found {', '.join(map(str, sorted(shapes)))}"])
     if node["type"] == "Threshold":
         return Neurons(place, _positive(place, "threshold", numbers(place, node, "threshold")))
-    gain, current_decay, voltage_decay = _gain_and_decays(place, node, how)
+    gain, current_decay, voltage_decay = _gain_and_decays(place, node, discretization)
     problems = []
     if "v_reset" in node and shared(numbers(place, node, "v_reset")).any():
-        problems.append(f"{place}: v_reset: expected 0, which every network resets to")
+        problems.append(f"{place}: v_reset: expected 0, the only supported value")
     leak = shared(numbers(place, node, "v_leak")) if "v_leak" in node else np.zeros(())
-    if leak.any() and not how.own:
-        problems.append(f"{place}: v_leak: expected 0; NIR does not say where the voltage starts")
+    if leak.any() and not discretization.is_own:
+        problems.append(f"{place}: v_leak: expected 0, since NIR does not define the initial voltage")
     if problems:
         raise NetworkError(problems)
     threshold = _positive(place, "v_threshold", numbers(place, node, "v_threshold")) / gain
     bias = leak * voltage_decay / gain
-    found = {"threshold": threshold, "current_decay": current_decay, "voltage_decay": voltage_decay, "bias": bias}
-    if how.own:
-        return _exact(place, node, found)
+    parameters = {"threshold": threshold, "current_decay": current_decay, "voltage_decay": voltage_decay, "bias": bias}
+    if discretization.is_own:
+        return _exact(place, node, parameters)
     full = next(iter(shapes), ())
-    threshold, current, voltage, bias = (_laid_out(found[name], full) for name in PARAMETERS)
-    return Neurons(place, threshold, current, voltage, bias, reset=how.reset)
+    threshold, current, voltage, bias = (_laid_out(parameters[name], full) for name in PARAMETERS)
+    return Neurons(place, threshold, current, voltage, bias, reset=discretization.reset)
 
 
-def _gain_and_decays(place: str, node: Tree, how: Discrete) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """What NIR's voltage is in units of ours, and the two decays, by the convention of the file."""
+def _gain_and_decays(place: str, node: Tree, discretization: Discrete) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """The factor of NIR's voltage relative to that of bl_neuro, and the two decays, by the convention of the file."""
     r = _positive(place, "r", numbers(place, node, "r"))
-    if how.convention == "norse" and not np.isclose(r, 1).all():
-        raise NetworkError([f"{place}: r: expected 1, as Norse's exporter writes; who wrote this file?"])
+    if discretization.convention == "norse" and not np.isclose(r, 1).all():
+        raise NetworkError([f"{place}: r: expected 1, as Norse's exporter writes; try another convention"])
     if node["type"] == "IF":
-        return (np.ones(()) if how.convention == "norse" else how.dt * r), np.ones(()), np.zeros(())
+        return (
+            (np.ones(()) if discretization.convention == "norse" else discretization.dt * r),
+            np.ones(()),
+            np.zeros(()),
+        )
     cuba = node["type"] == "CubaLIF"
     tau = _positive(place, "tau", numbers(place, node, "tau_mem" if cuba else "tau"))
-    voltage_decay = how.dt / tau
+    voltage_decay = discretization.dt / tau
     gain = voltage_decay * r
     if not cuba:
-        return _snapped(place, "r", gain, how), np.ones(()), voltage_decay
+        return _snapped(place, "r", gain, discretization), np.ones(()), voltage_decay
     tau_syn = _positive(place, "tau_syn", numbers(place, node, "tau_syn"))
     w_in = _positive(place, "w_in", numbers(place, node, "w_in")) if "w_in" in node else np.ones(())
-    current_decay = how.dt / tau_syn
-    if how.convention == "norse":
+    current_decay = discretization.dt / tau_syn
+    if discretization.convention == "norse":
         if not np.isclose(w_in, 1).all():
-            raise NetworkError([f"{place}: w_in: expected 1, as Norse's exporter writes; who wrote this file?"])
+            raise NetworkError([f"{place}: w_in: expected 1, as Norse's exporter writes; try another convention"])
         return voltage_decay, current_decay, voltage_decay
-    scale = _snapped(place, "w_in", current_decay * w_in, how)
-    return _snapped(place, "r", gain, how) * scale, current_decay, voltage_decay
+    scale = _snapped(place, "w_in", current_decay * w_in, discretization)
+    return _snapped(place, "r", gain, discretization) * scale, current_decay, voltage_decay
 
 
-def _snapped(place: str, name: str, gain: FloatArray, how: Discrete) -> FloatArray:
-    """The gain; with snnTorch's convention it is 1 but for the rounding of float32."""
-    if how.convention != "snntorch":
+def _snapped(place: str, name: str, gain: FloatArray, discretization: Discrete) -> FloatArray:
+    """The gain; in snnTorch's convention exactly 1, up to float32 rounding."""
+    if discretization.convention != "snntorch":
         return gain
     if not np.isclose(gain, 1, rtol=CLOSE, atol=0).all():
-        raise NetworkError([f"{place}: {name}: not what snnTorch's exporter writes, tau / {SNNTORCH_DT:g}"])
+        raise NetworkError([f"{place}: {name}: expected tau / {SNNTORCH_DT:g}, as snnTorch's exporter writes"])
     return np.ones(())
 
 
-def _exact(place: str, node: Tree, found: dict[str, FloatArray]) -> Neurons:
-    """The parameters that our own file repeats, once they are seen to be those of its equations."""
-    stated = node.get("metadata")
-    if not isinstance(stated, dict):
-        raise NetworkError([f"{place}: metadata is missing, which bl-neuro's own files have"])
-    values = {name: numbers(place, stated, name) for name in PARAMETERS}
+def _exact(place: str, node: Tree, derived: dict[str, FloatArray]) -> Neurons:
+    """The exact parameters in the metadata of bl_neuro's own file, checked against those of its equations."""
+    metadata = node.get("metadata")
+    if not isinstance(metadata, dict):
+        raise NetworkError([f"{place}: expected metadata, as in all files of bl-neuro, found none"])
+    values = {name: numbers(place, metadata, name) for name in PARAMETERS}
     for name in ("threshold", "current_decay", "voltage_decay"):
-        shown = per_channel(values[name], found[name].shape)
+        exact = per_channel(values[name], derived[name].shape)
         try:
-            fits = np.broadcast_shapes(shown.shape, found[name].shape) in (shown.shape, found[name].shape)
+            fits = np.broadcast_shapes(exact.shape, derived[name].shape) in (exact.shape, derived[name].shape)
         except ValueError:
             fits = False
-        same = fits and bool(np.isclose(shown, found[name], rtol=1e-9, atol=1e-12).all())
-        if not same:
-            raise NetworkError([f"{place}: damaged: metadata states another {name} than its equations"])
+        equal = fits and bool(np.isclose(exact, derived[name], rtol=1e-9, atol=1e-12).all())
+        if not equal:
+            raise NetworkError([f"{place}: damaged: {name} in the metadata differs from that of the equations"])
     threshold, current, voltage, bias = (values[name] for name in PARAMETERS)
     return Neurons(place, threshold, current, voltage, bias, as_given=True)
 
 
 def _laid_out(values: FloatArray, shape: Shape) -> FloatArray:
-    """`values` in the `shape` that the file states, without taking room for the single value that all share."""
+    """`values` in the file's `shape`; a single shared value is broadcast without using memory."""
     return np.broadcast_to(values.reshape(()), shape) if values.size == 1 else values
 
 
 def _positive(place: str, name: str, values: Any) -> FloatArray:
-    """`values`, or the one that all share; NetworkError where one is not above 0."""
+    """`values`, or the single value that all share; NetworkError if a value is not positive."""
     array: FloatArray = shared(np.asarray(values))
     if not array.size or not (array > 0).all():
         raise NetworkError([f"{place}: {name}: expected values above 0, found {array.min() if array.size else 'none'}"])

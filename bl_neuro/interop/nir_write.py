@@ -1,9 +1,9 @@
-"""Writing NIR files: each layer as its equations with a step of 1, and exactly in metadata.
+"""Writing NIR files: each layer as equations with a time step of 1, and exactly in metadata.
 
 Dense, Conv       Linear or Affine, Conv2d         SumPool, AveragePool, Flatten    SumPool2d, AvgPool2d, Flatten
 current_decay 1   LIF, tau = r = 1 / dv            both decays 1 and 0: IF, r = 1
 current_decay     CubaLIF, tau_syn = w_in = 1 / du, tau_mem = r = 1 / dv
-bias              of the Affine or Conv2d where the current has no memory, else v_leak = bias / dv
+bias              bias of the Affine or Conv2d if current_decay is 1, else v_leak = bias / dv
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from bl_neuro.strangers.hdf5_tree import CONSTANT_VALUES, Tree
 WRITER = "bl-neuro/nir/1"
 DT = 1.0
 NIR_VERSION = "1.0.8"
-"""Version of the format that is followed."""
-PLAIN = 1024
-"""Most values of an array that is never packed."""
+"""Version of the format that is written."""
+MIN_PACKED = 1024
+"""Arrays with at most this many values are never compressed."""
 
 
 def write_nir(network: Network, path: str | Path) -> None:
     """Writes `network` as a NIR file, atomically. Reading it back gives the same fingerprint.
 
     Raises:
-        Unsupported: NIR cannot say it; every layer and parameter that stands in the way is named.
+        Unsupported: NIR cannot represent it; the message names every layer and parameter that prevents it.
         ModelFileError: the file cannot be written.
     """
     graph = _graph(network)
@@ -51,22 +51,22 @@ def _fill(file: Any, graph: Tree) -> None:
     import h5py
 
     file.create_dataset("version", data=NIR_VERSION, dtype=h5py.string_dtype())
-    _write(file.create_group("node"), graph, _Room())
+    _write(file.create_group("node"), graph, _Packing())
 
 
 def _graph(network: Network) -> Tree:
     problems = [] if network.arithmetic == "real" else ["NIR holds real numbers, not Loihi's arithmetic; save as .net"]
     nodes: Tree = {"input": {"type": "Input", "shape": np.array(network.input_shape)}}
-    before = network.input_shape
+    input_shape = network.input_shape
     for index, (layer, shape) in enumerate(zip(network.layers, network.shapes)):
         try:
-            nodes.update(_nodes(index, layer, before, shape))
+            nodes.update(_nodes(index, layer, input_shape, shape))
         except NetworkError as error:
             problems += [f"layer {index}: {problem}" for problem in error.problems]
-        before = shape
+        input_shape = shape
     if problems:
         raise Unsupported(f"NIR cannot hold this network: {'; '.join(problems)}")
-    nodes["output"] = {"type": "Output", "shape": np.array(before)}
+    nodes["output"] = {"type": "Output", "shape": np.array(input_shape)}
     names = list(nodes)
     return {
         "type": "NIRGraph",
@@ -76,12 +76,12 @@ def _graph(network: Network) -> Tree:
     }
 
 
-def _nodes(index: int, layer: Layer, before: Shape, shape: Shape) -> Tree:
+def _nodes(index: int, layer: Layer, input_shape: Shape, shape: Shape) -> Tree:
     """The nodes of one layer, by name."""
     if isinstance(layer, Input):
         raise NetworkError(["Input: NIR has no input neurons"])
     if isinstance(layer, Flatten):
-        node = {"type": "Flatten", "start_dim": 0, "end_dim": -1, "input_type": np.array(before)}
+        node = {"type": "Flatten", "start_dim": 0, "end_dim": -1, "input_type": np.array(input_shape)}
         return {f"{index}_flatten": node}
     if isinstance(layer, (SumPool, AveragePool)):
         kind = "SumPool2d" if isinstance(layer, SumPool) else "AvgPool2d"
@@ -92,7 +92,7 @@ def _nodes(index: int, layer: Layer, before: Shape, shape: Shape) -> Tree:
         raise NetworkError(problems)
     bias, leak = _bias_and_leak(layer.neuron, shape)
     return {
-        f"{index}_synapse": _synapse(layer, bias, before),
+        f"{index}_synapse": _synapse(layer, bias, input_shape),
         f"{index}_neuron": {**_neuron(layer.neuron, shape, leak), "metadata": dict(layer.neuron.parameters())},
     }
 
@@ -105,33 +105,33 @@ def _problems(layer: Dense | Conv) -> list[str]:
         if getattr(layer, name, None) is not None:
             problems.append(f"{name}: not written to NIR files")
     if (neuron.voltage_decay == 0).any() and (neuron.voltage_decay.any() or (neuron.current_decay < 1).any()):
-        problems.append("voltage_decay 0: only where it is 0 and current_decay 1 for all neurons, as NIR's IF")
+        problems.append("voltage_decay 0: expected with current_decay 1 for all neurons, as in NIR's IF")
     if (neuron.current_decay == 0).any():
         problems.append("current_decay 0: an infinite time constant")
     return problems
 
 
 def _bias_and_leak(neuron: CubaLIF, shape: Shape) -> tuple[FloatArray | None, FloatArray]:
-    """The bias as one of the synapse, (out,), or as a leak voltage of the neurons; the other is None or 0."""
-    none = np.zeros(shape)
+    """The bias as a bias of the synapse, (out,), or as a leak voltage of the neurons; the other is None or 0."""
+    zeros = np.zeros(shape)
     bias, decay = neuron.expanded("bias", shape), neuron.expanded("voltage_decay", shape)
     if not bias.any():
-        return None, none
+        return None, zeros
     channels = bias.reshape(shape[0], -1)
     if (neuron.current_decay == 1).all() and (channels == channels[:, :1]).all():
-        return channels[:, 0].copy(), none
+        return channels[:, 0].copy(), zeros
     if (decay == 0).any():
-        raise NetworkError(["bias: one a neuron of an image next to voltage_decay 0"])
+        raise NetworkError(["bias: expected one value per channel with voltage_decay 0, found one per neuron"])
     return None, bias / decay
 
 
-def _synapse(layer: Dense | Conv, bias: FloatArray | None, before: Shape) -> Tree:
+def _synapse(layer: Dense | Conv, bias: FloatArray | None, input_shape: Shape) -> Tree:
     weight = layer.weight
     if isinstance(layer, Dense):
         return {"type": "Linear", "weight": weight} if bias is None else _affine(weight, bias)
     return {
         "type": "Conv2d",
-        "input_shape": np.array(before[1:]),
+        "input_shape": np.array(input_shape[1:]),
         "weight": weight,
         "stride": np.array(layer.stride),
         "padding": np.array(layer.padding),
@@ -159,27 +159,27 @@ def _neuron(neuron: CubaLIF, shape: Shape, leak: FloatArray) -> Tree:
 
 
 @dataclass
-class _Room:
-    """How arrays are stored: one value throughout is packed, as far as readers unpack it; others are kept plain."""
+class _Packing:
+    """How arrays are stored: constant arrays are compressed, up to the limit of the reader; others are not."""
 
     constants: int = CONSTANT_VALUES
 
-    def packing(self, array: Any) -> dict[str, Any]:
+    def options(self, array: Any) -> dict[str, Any]:
         """Options of HDF5 for `array`."""
-        if not PLAIN < array.size <= self.constants or not (array == array.flat[0]).all():
+        if not MIN_PACKED < array.size <= self.constants or not (array == array.flat[0]).all():
             return {}
         self.constants -= array.size
         return {"compression": "gzip"}
 
 
-def _write(group: Any, tree: Tree, room: _Room) -> None:
+def _write(group: Any, tree: Tree, packing: _Packing) -> None:
     import h5py
 
     for key, value in tree.items():
         if isinstance(value, dict):
-            _write(group.create_group(key), value, room)
+            _write(group.create_group(key), value, packing)
         elif isinstance(value, (str, list)):
             group.create_dataset(key, data=value, dtype=h5py.string_dtype())
         else:
             array = np.asarray(value)
-            group.create_dataset(key, data=array, **room.packing(array))
+            group.create_dataset(key, data=array, **packing.options(array))

@@ -1,4 +1,4 @@
-"""A stranger's model as a row of parts (synapses, neurons, steps of shape), and the network they make together."""
+"""A foreign model as a sequence of parts (synapses, neurons, changes of shape), and its assembly into a network."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bl_neuro.neuron import CubaLIF, Reset, frozen_array, per_channel
 class Synapse:
     """Weights (out, in), or (out, in/groups, h, w) with a convolution's geometry, and a bias on the weighted input.
 
-    delay, recurrent: of a dense synapse, see `Dense`. name: how the model calls it; problems are reported under it.
+    delay, recurrent: see `Dense`. name: the layer's name in the model, used in messages.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Synapse:
 class Neurons:
     """CUBA-LIF parameters; arrays broadcast against the neurons from the right, as in torch and NumPy.
 
-    as_given: they are shaped as `CubaLIF` takes them already, and kept so.
+    as_given: whether the arrays already have the shapes that `CubaLIF` expects and are not changed.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Unread:
-    """A layer that is none of these: the problem is noted already, and the shape behind it is not known."""
+    """An unsupported layer, whose problem is already recorded; the shape after it is unknown."""
 
     name: str
 
@@ -66,20 +66,20 @@ Part = Synapse | Neurons | Step | Unread
 
 
 def collect(
-    named: Iterable[tuple[str, Any]], read: Callable[[str, Any], Part | None], spikes: Callable[[Any], bool]
+    layers: Iterable[tuple[str, Any]], read_layer: Callable[[str, Any], Part | None], is_spiking: Callable[[Any], bool]
 ) -> tuple[list[Part], list[str]]:
-    """The parts that `read` makes of the layers of a model, and the problems it raised as NetworkError.
+    """Parts of a model's layers, converted by `read_layer`, and the problems that it raised as NetworkError.
 
-    spikes: whether a layer is one of neurons; one that cannot be read still stands behind its synapse.
+    is_spiking: whether a layer consists of neurons; if it cannot be read, placeholder neurons take its place.
     """
     parts: list[Part] = []
     problems: list[str] = []
-    for name, layer in named:
+    for name, layer in layers:
         try:
-            part = read(name, layer)
+            part = read_layer(name, layer)
         except NetworkError as error:
             problems += error.problems
-            part = Neurons(name, 1.0) if spikes(layer) else Unread(name)
+            part = Neurons(name, 1.0) if is_spiking(layer) else Unread(name)
         if part is not None:
             parts.append(part)
     return parts, problems
@@ -94,56 +94,56 @@ def assemble(
     arithmetic: Arithmetic = "real",
     flattens: bool = False,
 ) -> Network:
-    """The network that `parts` make, each synapse with the neurons that follow it.
+    """Assembles `parts` into a network, each synapse with the neurons that follow it.
 
-    source: what they come from, for messages. problems: what was already found wrong with it. flattens: images become
-    vectors where dense weights have one for each of their pixels, for models that may do so between their layers.
+    source: origin of the parts, for messages. problems: problems that are already known. flattens: whether to insert a
+    Flatten where dense weights have one input per pixel of an image, for models that flatten between their layers.
 
     Raises:
-        Unsupported: there are problems; all that are not mere consequences of others are listed.
-        InputError: input_shape is no shape of a frame.
+        Unsupported: there are problems; all that do not follow from others are listed.
+        InputError: input_shape is not the shape of a frame.
     """
-    found = list(problems)
+    all_problems = list(problems)
     layers: list[Layer] = []
     input_shape = shape = checked_input_shape(input_shape)
-    waiting: Synapse | None = None
-    lost = False
+    pending: Synapse | None = None
+    shape_unknown = False
     try:
         for part in parts:
             if isinstance(part, Synapse):
-                if waiting is not None:
-                    found.append(f"{waiting.name}: expected neurons after it, found {part.name}")
-                    lost = True
-                waiting = part
+                if pending is not None:
+                    all_problems.append(f"{pending.name}: expected neurons after it, found {part.name}")
+                    shape_unknown = True
+                pending = part
                 continue
-            if lost or isinstance(part, Unread):  # what follows has no known shape
-                waiting = None
+            if shape_unknown or isinstance(part, Unread):
+                pending = None
                 break
             if isinstance(part, Step):
-                if waiting is not None:
-                    between = f"{part.name}: lies between {waiting.name} and its neurons; move it behind them"
+                if pending is not None:
+                    between = f"{part.name}: lies between {pending.name} and its neurons; move it after them"
                     raise NetworkError([between])
                 layer: Layer = part.layer
-            elif waiting is None:
-                found.append(f"{part.name}: expected a linear or convolutional layer just before these neurons")
+            elif pending is None:
+                all_problems.append(f"{part.name}: expected a linear or convolutional layer just before these neurons")
                 continue
             else:
-                if flattens and _takes_flat(waiting, shape):
+                if flattens and _takes_flat(pending, shape):
                     layers.append(Flatten())
                     shape = (math.prod(shape),)
-                layer = _spiking(waiting, part, shape)
-                waiting = None
+                layer = _spiking(pending, part, shape)
+                pending = None
             layers.append(layer)
-            shape = _named(part.name, lambda layer=layer, shape=shape: layer.output_shape(shape))
+            shape = _with_name(part.name, lambda layer=layer, shape=shape: layer.output_shape(shape))
             if math.prod(shape) > MAX_VALUES:
-                raise NetworkError([f"{part.name}: at most {MAX_VALUES} neurons, found shape {shape}"])
-    except NetworkError as error:  # what follows has no known shape
-        found += error.problems
-        waiting = None
-    if waiting is not None:
-        found.append(f"{waiting.name}: no neurons follow it; the last layer has to spike")
-    if found:
-        raise Unsupported(f"{source} has no exact network: {'; '.join(found)}")
+                raise NetworkError([f"{part.name}: expected at most {MAX_VALUES} neurons, found shape {shape}"])
+    except NetworkError as error:  # the shapes of the following parts are unknown
+        all_problems += error.problems
+        pending = None
+    if pending is not None:
+        all_problems.append(f"{pending.name}: expected neurons after it, since the last layer must spike")
+    if all_problems:
+        raise Unsupported(f"{source} has no exact network: {'; '.join(all_problems)}")
     try:
         return Network(input_shape, layers, readout, arithmetic)
     except NetworkError as error:
@@ -155,8 +155,8 @@ def _takes_flat(synapse: Synapse, shape: Shape) -> bool:
     return len(size) == 2 and len(shape) == 3 and size[1] == math.prod(shape)
 
 
-def _named(name: str, make: Any) -> Any:
-    """What `make` returns; its problems get the name of the part."""
+def _with_name(name: str, make: Any) -> Any:
+    """The result of `make`; the name of the part is added to its problems."""
     try:
         return make()
     except NetworkError as error:
@@ -165,9 +165,9 @@ def _named(name: str, make: Any) -> Any:
 
 def _spiking(synapse: Synapse, neurons: Neurons, shape: Shape) -> Layer:
     """The layer of a synapse and its neurons, for an input of `shape`."""
-    bare = _named(synapse.name, lambda: _layer(synapse, CubaLIF()))
-    out = _named(synapse.name, lambda: bare.output_shape(shape))
-    given = {
+    bare = _with_name(synapse.name, lambda: _layer(synapse, CubaLIF()))
+    out = _with_name(synapse.name, lambda: bare.output_shape(shape))
+    parameters = {
         "threshold": neurons.threshold,
         "current_decay": neurons.current_decay,
         "voltage_decay": neurons.voltage_decay,
@@ -175,7 +175,7 @@ def _spiking(synapse: Synapse, neurons: Neurons, shape: Shape) -> Layer:
     }
     problems: list[str] = []
     values: dict[str, FloatArray] = {}
-    for name, value in given.items():
+    for name, value in parameters.items():
         try:
             array = frozen_array(value, name)
             values[name] = array if neurons.as_given else laid_out(array, out, name)
@@ -185,8 +185,8 @@ def _spiking(synapse: Synapse, neurons: Neurons, shape: Shape) -> Layer:
         raise NetworkError(problems)
     if synapse.bias is not None:
         values["bias"] = _with_bias(synapse, values, out)
-    neuron = _named(neurons.name, lambda: CubaLIF(**values, reset=neurons.reset))
-    layer: Layer = _named(synapse.name, lambda: _layer(synapse, neuron))
+    neuron = _with_name(neurons.name, lambda: CubaLIF(**values, reset=neurons.reset))
+    layer: Layer = _with_name(synapse.name, lambda: _layer(synapse, neuron))
     return layer
 
 
@@ -194,13 +194,13 @@ def _layer(synapse: Synapse, neuron: CubaLIF) -> Dense | Conv:
     weight = frozen_array(synapse.weight, "weight")
     if weight.ndim == 4:
         if synapse.delay is not None:
-            raise NetworkError(["delays on the inputs of a convolution cannot be expressed"])
+            raise NetworkError(["delays of a convolution are not supported"])
         return Conv(weight, neuron, **synapse.geometry)
     return Dense(weight, neuron, synapse.delay, synapse.recurrent)
 
 
 def laid_out(values: FloatArray, shape: Shape, name: str) -> FloatArray:
-    """`values`, which broadcast from the right, as `CubaLIF` takes them: a scalar, one a channel or one a neuron.
+    """`values`, which broadcast from the right, in the form `CubaLIF` expects: a scalar, one per channel or per neuron.
 
     Raises:
         NetworkError: they do not broadcast to `shape`.
@@ -215,28 +215,30 @@ def laid_out(values: FloatArray, shape: Shape, name: str) -> FloatArray:
         expected = f"{name}: expected a scalar or a shape that broadcasts to {shape}"
         raise NetworkError([f"{expected}, found {values.shape}"]) from error
     if len(shape) == 3:
-        own = values.reshape((1,) * (3 - values.ndim) + values.shape)
-        if own.shape[0] == shape[0] and (own == own[:, :1, :1]).all():
-            return own[:, 0, 0] if shape[0] > 1 else own[0, 0, 0]
+        image = values.reshape((1,) * (3 - values.ndim) + values.shape)
+        if image.shape[0] == shape[0] and (image == image[:, :1, :1]).all():
+            return image[:, 0, 0] if shape[0] > 1 else image[0, 0, 0]
     return full
 
 
 def _with_bias(synapse: Synapse, values: dict[str, FloatArray], shape: Shape) -> FloatArray:
-    """The neurons' bias together with the synapse's.
+    """The sum of the neurons' bias and the synapse's bias.
 
-    Where the current has a memory, a bias on its input builds up over time, while ours acts on the voltage from the
-    first step: the two are the same where current_decay is 1 alone.
+    The synapse's bias acts on the current and the neurons' bias on the voltage; they are equivalent only if
+    current_decay is 1, since otherwise the bias accumulates in the current over time.
     """
     extra = per_channel(frozen_array(synapse.bias, "bias"), shape)
-    extra = _named(synapse.name, lambda: laid_out(extra, shape, "bias"))
+    extra = _with_name(synapse.name, lambda: laid_out(extra, shape, "bias"))
     if not extra.any():
         return values["bias"]
-    decay, added, own = (per_channel(each, shape) for each in (values["current_decay"], extra, values["bias"]))
+    decay, added, neuron_bias = (
+        per_channel(array, shape) for array in (values["current_decay"], extra, values["bias"])
+    )
     if ((decay < 1) & (added != 0)).any():
         raise NetworkError(
             [
-                f"{synapse.name}: its bias goes through a filtered current (current_decay below 1), where it builds up "
-                "over time; a network's bias acts on the voltage at once. Train these layers with bias=False"
+                f"{synapse.name}: its bias accumulates in a synaptic current with current_decay below 1, while the "
+                "bias of a network acts on the voltage. Train these layers with bias=False"
             ]
         )
-    return laid_out(np.asarray(own + added), shape, "bias")
+    return laid_out(np.asarray(neuron_bias + added), shape, "bias")

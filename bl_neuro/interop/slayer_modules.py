@@ -1,14 +1,14 @@
 """SLAYER (Lava-DL) blocks as networks in Loihi's arithmetic, with the integers that their `export_hdf5` writes.
 
-    weight    the block's quantised weight, even, -256..254       iDecay, vDecay    rounded, over 4096
-    vThMant   threshold x scale, cut off                          bias              of `MeanOnlyBatchNorm`
-    delay     of a dense block's outputs, floored: as in netx, every input of that neuron comes later instead, which
-              is the same for neurons without a bias
-    Recurrent dense synapses from the neurons to themselves, one step later
-    Affine    neurons that never fire, last of all: their voltage is the answer
+    weight    the block's quantized weight, even, -256..254       iDecay, vDecay    rounded, over 4096
+    vThMant   threshold x scale, truncated                        bias              of `MeanOnlyBatchNorm`
+    delay     of a dense block's outputs, floored; as in netx, all inputs of the neuron are delayed instead, which is
+              equivalent for neurons without a bias
+    Recurrent dense synapses from the neurons to themselves, with a delay of one step
+    Affine    neurons that never spike, as the last layer: their voltage is the output
 
-The step of delay between blocks (`delay_shift`) is the pipeline's, not the network's: the check runs without it,
-each layer from its first input on (start "aligned"). With it, biases act on later blocks some steps earlier.
+The delay of one step between blocks (`delay_shift`) belongs to the pipeline and not to the network: the check runs
+without it, each layer from its first input (start "aligned"). With it, biases act on later blocks some steps earlier.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from bl_neuro.arrays import FloatArray, SpikeArray
 from bl_neuro.backends.registry import open_target
 from bl_neuro.deploy.loihi_weights import stored_together
 from bl_neuro.errors import MissingDependency, NetworkError, Unsupported
-from bl_neuro.interop.checked import Trace, require_same
+from bl_neuro.interop.checked import LayerTrace, require_same
 from bl_neuro.interop.module_copy import Named, in_order, private_copy, undisturbed, values_of
 from bl_neuro.interop.parts import Neurons, Part, Step, Synapse, assemble
 from bl_neuro.layers import Flatten
@@ -33,10 +33,10 @@ from bl_neuro.network import Network, Readout, checked_input_shape
 
 SOURCE = "the SLAYER module"
 TIES_EXACT = 4095
-"""Largest vThMant at which SLAYER, in float32, sees that a voltage equals it."""
+"""Largest vThMant at which SLAYER's float32 comparison of voltage and threshold is exact."""
 SLAYER_UNIT = 64
-"""Steps of a threshold's mantissa in one unit of SLAYER's voltage."""
-Own = Callable[[nn.Module, Tensor], Any]
+"""Threshold mantissa of one unit of SLAYER's voltage."""
+RunFunction = Callable[[nn.Module, Tensor], Any]
 
 
 def from_slayer(
@@ -44,24 +44,25 @@ def from_slayer(
     input_shape: Iterable[int],
     *,
     order: Sequence[str] | None = None,
-    run: Own | None = None,
+    run: RunFunction | None = None,
     readout: Readout | None = None,
     checked: bool = True,
 ) -> Network:
-    """The network, in Loihi's arithmetic, that a row of SLAYER's CUBA blocks is; the module is left as it was.
+    """Converts a sequence of SLAYER's CUBA blocks to a network in Loihi's arithmetic; the module is not modified.
 
     module: an `nn.Sequential` or `nn.ModuleList` of `block.cuba.Dense`, `Conv`, `Recurrent`, `Flatten`, an `Affine` as
-    the last one (and `Input` without neurons), or a module that holds such a list as `blocks`, as Lava's tutorials do.
-    input_shape: of one frame, (features,) or (channels, height, width).
-    readout: how the network names its class; by default the membrane where it ends in an Affine, else spikes.
-    order: names of its blocks in the order they run, for any other module. run: runs a copy of the module on spikes
-    (B, *input_shape, T), float32, where `copy(spikes)` does not.
-    checked: run module and network on 30 steps of random spikes and refuse where a bin of any layer differs. The
-    network runs on the substrate `loihi`.
+    the last block (and `Input` without neurons), or a module with such a list as attribute `blocks`, as in Lava's
+    tutorials. input_shape: shape of one frame, (features,) or (channels, height, width).
+    readout: readout of the class; by default "membrane" if the last block is an Affine, else "spikes".
+    order: names of the blocks in execution order, for any other module. run: function that runs a copy of the module
+    on spikes (B, *input_shape, T), float32, if `copy(spikes)` does not.
+    checked: whether to compare module and network, on the substrate `loihi`, for 30 steps of random spikes and refuse
+    if any bin differs.
 
     Raises:
-        Unsupported: something of the module cannot be expressed exactly, or the check found a difference.
-        InputError: an argument is not what was expected. MissingDependency: lava-dl is not installed.
+        Unsupported: something in the module cannot be expressed exactly, or the check found a difference.
+        InputError: an argument is invalid.
+        MissingDependency: lava-dl is not installed.
     """
     cuba = cuba_blocks()
     shape = checked_input_shape(input_shape)
@@ -71,7 +72,7 @@ def from_slayer(
     problems: list[str] = []
     for name, block in layers:
         if type(block) is cuba.Affine and block is not layers[-1][1]:
-            problems.append(f"{name}: Affine: expected as the last block, since it puts out voltages, not spikes")
+            problems.append(f"{name}: Affine: expected as the last block, since it outputs voltages, not spikes")
         try:
             parts += _parts(name, block, cuba)
         except NetworkError as error:
@@ -82,13 +83,13 @@ def from_slayer(
     network = assemble(parts, shape, SOURCE, (), readout or natural, "loihi")
     if checked:
         with undisturbed():
-            own = _Runner(copied, layers, listed, run, cuba)
-            require_same(network, own, lambda spikes: _traces(network, spikes), SOURCE)
+            runner = _Runner(copied, layers, listed, run, cuba)
+            require_same(network, runner, lambda spikes: _traces(network, spikes), SOURCE)
     return network
 
 
 def cuba_blocks() -> Any:
-    """Lava-DL's module of CUBA blocks; MissingDependency without Lava-DL."""
+    """Lava-DL's module of CUBA blocks; MissingDependency if Lava-DL is not installed."""
     try:
         from lava.lib.dl.slayer.block import cuba
     except ImportError as error:
@@ -98,7 +99,7 @@ def cuba_blocks() -> Any:
 
 
 def _blocks(module: nn.Module, order: Sequence[str] | None) -> tuple[list[Named], bool]:
-    """The blocks in the order they run, and whether they are a mere list, without a forward around them."""
+    """The blocks in execution order, and whether they are a plain list without a custom forward."""
     if order is None:
         if isinstance(module, nn.ModuleList) or type(module).forward is nn.Sequential.forward:
             return list(module.named_children()), True
@@ -109,17 +110,15 @@ def _blocks(module: nn.Module, order: Sequence[str] | None) -> tuple[list[Named]
 
 
 def _parts(name: str, block: Any, cuba: Any) -> list[Part]:
-    """The parts that a block is; NetworkError with all that keeps it from being ours."""
+    """A block as parts; NetworkError with all reasons if it has no exact counterpart."""
     kind = type(block)
     if kind is cuba.Flatten:
         return [Step(name, Flatten())]
     if kind is cuba.Input:
         if block.neuron is None:
             return []
-        reason = "SLAYER rounds what it takes to 1/32, Loihi to whole numbers"
-        raise NetworkError(
-            [f"{name}: Input with neurons: {reason}; export_hdf5 and bl_neuro.load make a network of it"]
-        )
+        reason = "SLAYER rounds its input to 1/32, Loihi to whole numbers"
+        raise NetworkError([f"{name}: Input with neurons: {reason}; use export_hdf5 and bl_neuro.load instead"])
     if kind not in (cuba.Dense, cuba.Conv, cuba.Recurrent, cuba.Affine):
         expected = "Dense, Conv, Recurrent, Flatten or Affine"
         raise NetworkError([f"{name}: {kind.__module__.rpartition('.')[2]}.{kind.__name__}: expected {expected}"])
@@ -131,11 +130,11 @@ def _parts(name: str, block: Any, cuba: Any) -> list[Part]:
     weight = _weight(name, block, synapse)
     if kind is cuba.Recurrent:
         loops = _weight(name, block, block.recurrent_synapse)
-        _need_encoding(name, [weight, loops])
+        _check_encoding(name, [weight, loops])
     elif weight.ndim == 2:
-        _need_encoding(name, [weight])
-    decays = [values_of(np.asarray(each)) / DECAY_ONE for each in _decays(block.neuron, weight.ndim)]
-    norm = None if silent else block.neuron.norm  # an Affine does not export its own
+        _check_encoding(name, [weight])
+    decays = [values_of(np.asarray(decay)) / DECAY_ONE for decay in _decays(block.neuron, weight.ndim)]
+    norm = None if silent else block.neuron.norm  # an Affine does not export its norm
     bias = np.zeros(()) if norm is None else values_of(norm.bias)
     if bias.size > 1 and weight.ndim == 4:
         bias = bias.reshape(-1, 1, 1)
@@ -143,7 +142,7 @@ def _parts(name: str, block: Any, cuba: Any) -> list[Part]:
     if delay is not None and not delay.any():
         delay = None
     if delay is not None and bias.any():
-        raise NetworkError([f"{name}: delays with a bias: the bias acts before the delayed inputs come"])
+        raise NetworkError([f"{name}: delays with a bias: the bias acts before the delayed inputs arrive"])
     geometry: dict[str, Any] = {}
     if weight.ndim == 4:
         geometry = {key: getattr(synapse, key)[:-1] for key in ("stride", "padding", "dilation")}
@@ -163,37 +162,37 @@ def _block_problems(block: Any, silent: bool) -> list[str]:
     neuron, problems = block.neuron, []
     recurrent = hasattr(block, "recurrent_synapse")
     if silent and not block.dynamics:
-        problems.append("dynamics=False: it puts out currents without neurons")
+        problems.append("dynamics=False: it outputs currents without neurons")
     if silent and (block.delay is not None or neuron.norm is not None):
-        problems.append("Affine: SLAYER itself does not apply its delay, nor export its norm")
+        problems.append("Affine: SLAYER itself does not apply its delay or export its norm")
     if recurrent and block.delay is not None:
-        problems.append("delay of a Recurrent block: netx drops the weights' exponent with it")
+        problems.append("delay of a Recurrent block: netx then drops the weights' exponent")
     if recurrent and neuron.norm is not None:
-        problems.append("norm of a Recurrent block: it acts step by step in SLAYER")
+        problems.append("norm of a Recurrent block: SLAYER applies it separately in every step")
     if neuron.graded_spike:
         problems.append("graded_spike: spikes are 0 or 1")
     if hasattr(neuron, "current_decay_min"):
-        problems.append("shared_param=False: its decays are drawn when it first runs; run the module once before")
+        problems.append("shared_param=False: its decays are drawn by the first forward pass; run the module once")
     if neuron.norm is not None and type(neuron.norm) is not MeanOnlyBatchNorm:
-        problems.append(f"norm {type(neuron.norm).__name__}: MeanOnlyBatchNorm alone is a bias")
+        problems.append(f"norm {type(neuron.norm).__name__}: expected MeanOnlyBatchNorm, which acts as a bias")
     if not silent and not 0 < neuron.v_th_mant <= TIES_EXACT:
         problems.append(
-            f"threshold: expected vThMant in 1..{TIES_EXACT}, above which SLAYER decides ties by rounding, found "
+            f"threshold: expected vThMant in 1..{TIES_EXACT}, where SLAYER's comparison is exact, found "
             f"{neuron.v_th_mant}"
         )
     if block.delay is not None and not block.delay.init:
-        problems.append("delay: its delays are drawn when it first runs; run the module once before")
+        problems.append("delay: its delays are drawn by the first forward pass; run the module once before")
     if _synapse(block).pre_hook_fx is None:
-        problems.append("pre_hook_fx None: its weights are not quantised")
+        problems.append("pre_hook_fx None: its weights are not quantized")
     if getattr(block, "mask", None) is not None and _synapse(block).weight_norm_enabled:
-        problems.append("mask with weight_norm: SLAYER's own runs do not apply it")
+        problems.append("mask with weight_norm: SLAYER's forward pass does not apply it")
     return problems
 
 
 def _weight(name: str, block: Any, synapse: Any) -> FloatArray:
-    """Integer weights of `synapse`, (out, in) or (out, in/groups, h, w), as exporting makes them."""
+    """Integer weights of `synapse`, (out, in) or (out, in/groups, h, w), as in an export."""
     if synapse.weight_norm_enabled:
-        synapse.disable_weight_norm()  # as exporting does
+        synapse.disable_weight_norm()  # as in an export
         synapse.weight.requires_grad_(False)
     if getattr(block, "mask", None) is not None:
         synapse.weight.data *= block.mask
@@ -201,7 +200,7 @@ def _weight(name: str, block: Any, synapse: Any) -> FloatArray:
         weight = values_of(synapse.pre_hook_fx(synapse.weight, descale=True))[..., 0]
     except TypeError as error:
         raise NetworkError(
-            [f"{name}: pre_hook_fx: expected one that takes descale=True, as exporting needs"]
+            [f"{name}: pre_hook_fx: expected a function with argument descale=True, which an export needs"]
         ) from error
     if isinstance(synapse, nn.Conv3d) and type(synapse).__name__ == "Dense":
         if weight.shape[2:] != (1, 1):
@@ -210,26 +209,30 @@ def _weight(name: str, block: Any, synapse: Any) -> FloatArray:
     return weight
 
 
-def _need_encoding(name: str, weights: list[FloatArray]) -> None:
-    """NetworkError where Loihi, which encodes these matrices together, does not keep their values."""
+def _check_encoding(name: str, weights: list[FloatArray]) -> None:
+    """NetworkError if Loihi's joint encoding of these matrices does not preserve their values."""
     whole = [weight.astype(np.int64) for weight in weights]
-    kept = any(weight.any() for weight in whole)
-    if kept:
+    preserved = any(weight.any() for weight in whole)
+    if preserved:
         stored, shift = stored_together(whole)
-        kept = shift >= 0 and all((each == weight << shift).all() for each, weight in zip(stored, whole))
-    if not kept:
-        raise NetworkError([f"{name}: weight: Loihi's encoding of this matrix does not keep its values"])
+        preserved = shift >= 0 and all(
+            (stored_weight == weight << shift).all() for stored_weight, weight in zip(stored, whole)
+        )
+    if not preserved:
+        raise NetworkError([f"{name}: weight: Loihi's encoding of this matrix does not preserve its values"])
 
 
 def _decays(neuron: Any, dimensions: int) -> list[Any]:
-    decays = [np.asarray(each) for each in (neuron.cx_current_decay, neuron.cx_voltage_decay)]
-    return [each.reshape(-1, 1, 1) if dimensions == 4 and each.size > 1 else each for each in decays]
+    decays = [np.asarray(decay) for decay in (neuron.cx_current_decay, neuron.cx_voltage_decay)]
+    return [decay.reshape(-1, 1, 1) if dimensions == 4 and decay.size > 1 else decay for decay in decays]
 
 
 class _Runner:
-    """Runs a private copy from rest and notes what every spiking block puts out, without the pipeline's delay."""
+    """Runs a private copy from its initial state, without the pipeline's delay, and records every spiking block."""
 
-    def __init__(self, module: nn.Module, blocks: list[Named], listed: bool, run: Own | None, cuba: Any) -> None:
+    def __init__(
+        self, module: nn.Module, blocks: list[Named], listed: bool, run: RunFunction | None, cuba: Any
+    ) -> None:
         self._module = module
         self._blocks = [block for _, block in blocks]
         self._listed = listed
@@ -237,16 +240,16 @@ class _Runner:
         kinds = (cuba.Dense, cuba.Conv, cuba.Recurrent, cuba.Affine)
         self._spiking = [block for block in self._blocks if isinstance(block, kinds)]
         self._silent = [type(block) is cuba.Affine for block in self._spiking]
-        self._said: list[list[Tensor]] = [[] for _ in self._spiking]
+        self._recordings: list[list[Tensor]] = [[] for _ in self._spiking]
         for block in self._blocks:
             setattr(block, "delay_shift", False)  # noqa: B010 - torch types attributes of modules as tensors
-        for block, said in zip(self._spiking, self._said):
-            block.register_forward_hook(_noting(said))
+        for block, recording in zip(self._spiking, self._recordings):
+            block.register_forward_hook(_recording_hook(recording))
 
-    def __call__(self, spikes: SpikeArray) -> list[Trace]:
+    def __call__(self, spikes: SpikeArray) -> list[LayerTrace]:
         inputs = torch.from_numpy(np.moveaxis(spikes, 0, -1).astype(np.float32))
-        for block, said in zip(self._spiking, self._said):
-            said.clear()
+        for block, recording in zip(self._spiking, self._recordings):
+            recording.clear()
             for state in ("current_state", "voltage_state"):
                 setattr(block.neuron, state, torch.zeros(1))
         if self._run is not None:
@@ -257,29 +260,30 @@ class _Runner:
                 inputs = result[0] if isinstance(result, tuple) else result
         else:
             self._module(inputs)
-        if any(len(said) != 1 for said in self._said):
+        if any(len(recording) != 1 for recording in self._recordings):
             raise Unsupported(
-                f"{SOURCE}: its forward ran its blocks {[len(said) for said in self._said]} times, not once"
+                f"{SOURCE}: expected its forward to call each block once, found "
+                f"{[len(recording) for recording in self._recordings]} calls"
             )
-        found = [np.moveaxis(values_of(said[0]), -1, 0) for said in self._said]
+        outputs = [np.moveaxis(values_of(recording[0]), -1, 0) for recording in self._recordings]
         return [
-            Trace(np.zeros_like(values), values * SLAYER_UNIT) if silent else Trace(values)
-            for values, silent in zip(found, self._silent)
+            LayerTrace(np.zeros_like(values), values * SLAYER_UNIT) if silent else LayerTrace(values)
+            for values, silent in zip(outputs, self._silent)
         ]
 
 
-def _noting(said: list[Tensor]) -> Callable[[nn.Module, Any, Any], None]:
+def _recording_hook(recording: list[Tensor]) -> Callable[[nn.Module, Any, Any], None]:
     def note(_: nn.Module, __: Any, result: Any) -> None:
-        said.append((result[0] if isinstance(result, tuple) else result).clone())
+        recording.append((result[0] if isinstance(result, tuple) else result).clone())
 
     return note
 
 
-def _traces(network: Network, spikes: SpikeArray) -> list[Trace]:
-    """What the emulator makes of the network, layer by layer."""
+def _traces(network: Network, spikes: SpikeArray) -> list[LayerTrace]:
+    """Traces of the network on the emulator."""
     with open_target(network, "loihi") as target:
         response = target.run(spikes, layers=True)
-    traces = [Trace(values_of(layer)) for layer in response.layers or []]
+    traces = [LayerTrace(values_of(layer)) for layer in response.layers or []]
     if network.readout == "membrane" and response.membrane is not None:
-        traces[-1] = Trace(traces[-1].spikes, values_of(response.membrane) * THRESHOLD_MAX)
+        traces[-1] = LayerTrace(traces[-1].spikes, values_of(response.membrane) * THRESHOLD_MAX)
     return traces

@@ -4,9 +4,9 @@
     Synaptic(alpha, beta)        voltage_decay = 1 - beta, current_decay = 1 - alpha
     "subtract", delayed reset    reset "subtract_delayed", snnTorch's default
     "zero", reset_delay=False    reset "zero"; a Leaky resets to the same with reset_delay=True
-    a bias of the layer before   the neurons' bias, where alpha is 0 or there is none
+    a bias of the previous layer the neurons' bias, if alpha is 0 or absent
 
-Betas and alphas count as snnTorch clamps them, to 0..1. Surrogate gradients are not part of a network.
+Betas and alphas are clamped to 0..1, as in snnTorch. Surrogate gradients are not part of a network.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from torch import Tensor, nn
 
 from bl_neuro.arrays import FloatArray, SpikeArray
 from bl_neuro.errors import MissingDependency, NetworkError, Unsupported
-from bl_neuro.interop.checked import RUN_EXAMPLE, Trace, reference_traces, require_same
+from bl_neuro.interop.checked import RUN_EXAMPLE, LayerTrace, reference_traces, require_same
 from bl_neuro.interop.module_copy import Named, in_order, private_copy, torch_part, undisturbed, values_of
 from bl_neuro.interop.parts import Neurons, assemble, collect
 from bl_neuro.network import Network, Readout, checked_input_shape
 from bl_neuro.neuron import TIE, Reset
 
 SOURCE = "the snnTorch module"
-Own = Callable[[nn.Module, Tensor], Any]
+RunFunction = Callable[[nn.Module, Tensor], Any]
 
 
 def from_snntorch(
@@ -35,28 +35,29 @@ def from_snntorch(
     input_shape: Iterable[int],
     *,
     order: Sequence[str] | None = None,
-    run: Own | None = None,
+    run: RunFunction | None = None,
     readout: Readout = "spikes",
     checked: bool = True,
 ) -> Network:
-    """The network that a snnTorch module is; the module is left as it was.
+    """Converts a snnTorch module to a network; the module is not modified.
 
-    module: an `nn.Sequential` of Linear, Conv2d, Flatten, AvgPool2d, Leaky and Synaptic, or a module with a forward of
-    its own and `order`. input_shape: of one frame, (features,) or (channels, height, width).
-    order: names of its layers in the order they run, for a module with a forward of its own.
-    run: runs a copy of the module on spikes (T, B, *input_shape), float64, from rest, where neither `copy(spikes)` nor
-    `copy(spikes[t])` step by step does:
+    module: an `nn.Sequential` of Linear, Conv2d, Flatten, AvgPool2d, Leaky and Synaptic, or a module with a custom
+    forward and `order`. input_shape: shape of one frame, (features,) or (channels, height, width).
+    order: names of the layers in execution order, for a module with a custom forward.
+    run: function that runs a copy of the module on spikes (T, B, *input_shape), float64, from its initial state, if
+    neither `copy(spikes)` nor `copy(spikes[t])` step by step does:
 
         from_snntorch(module, (784,), order=[...], run=lambda copy, spikes: copy(spikes, len(spikes)))
         from_snntorch(module, (784,), order=[...], run=lambda copy, spikes: copy(spikes.transpose(0, 1)))  # (B, T, ...)
 
-    checked: run module and network on 30 steps of random spikes and refuse where a bin of any layer differs.
+    checked: whether to compare module and network on 30 steps of random spikes and refuse if any bin differs.
 
-    Ties count as a network counts them: a voltage that equals its threshold but for rounding does not fire.
+    Ties are decided as in a network: a voltage that equals its threshold up to rounding does not cause a spike.
 
     Raises:
-        Unsupported: something of the module cannot be expressed exactly, or the check found a difference.
-        InputError: an argument is not what was expected. MissingDependency: snnTorch is not installed.
+        Unsupported: something in the module cannot be expressed exactly, or the check found a difference.
+        InputError: an argument is invalid.
+        MissingDependency: snnTorch is not installed.
     """
     snn = _snntorch()
     shape = checked_input_shape(input_shape)
@@ -72,8 +73,8 @@ def from_snntorch(
     network = assemble(parts, shape, SOURCE, problems, readout, flattens=order is not None)
     if checked:
         with undisturbed():
-            own = _Runner(copied, layers, order is not None, run, snn)
-            require_same(network, own, lambda spikes: reference_traces(network, spikes), SOURCE)
+            runner = _Runner(copied, layers, order is not None, run, snn)
+            require_same(network, runner, lambda spikes: reference_traces(network, spikes), SOURCE)
     return network
 
 
@@ -88,15 +89,15 @@ def _snntorch() -> Any:
 
 
 def _neurons(name: str, layer: Any, snn: Any) -> Neurons:
-    """The parameters of a Leaky or Synaptic; NetworkError with all that keeps it from being ours."""
+    """The parameters of a Leaky or Synaptic; NetworkError with all reasons if it has no exact counterpart."""
     kind = type(layer)
     if kind not in (snn.Leaky, snn.Synaptic):
         raise NetworkError([f"{name}: {kind.__name__}: expected Leaky or Synaptic, which have exact counterparts"])
     problems = []
     if layer.inhibition:
-        problems.append(f"{name}: inhibition: only the strongest neuron would fire, which no network here does")
+        problems.append(f"{name}: inhibition: not supported (only the strongest neuron would spike)")
     if layer.state_quant:
-        problems.append(f"{name}: state_quant: states are not quantised here; bl.save(network, 'x.net') quantises")
+        problems.append(f"{name}: state_quant: not supported; bl.save(network, 'x.net') quantizes a network")
     if bool((values_of(layer.graded_spikes_factor) != 1).any()):
         problems.append(f"{name}: graded_spikes_factor: spikes are 0 or 1; multiply it into the weights that follow")
     reset, problem = _reset(layer, kind is snn.Synaptic)
@@ -113,7 +114,7 @@ def _neurons(name: str, layer: Any, snn: Any) -> Neurons:
 
 
 def _reset(layer: Any, synaptic: bool) -> tuple[Reset, str]:
-    """Our name of its reset, and why there is none. snnTorch decides by the buffer, which a state dict may set."""
+    """The reset, and the reason if it is not supported. It is read from the buffer, which a state dict may set."""
     number = int(layer.reset_mechanism_val)
     mechanism = next((name for name, value in layer.reset_dict.items() if value == number), str(number))
     if mechanism == "subtract" and layer.reset_delay:
@@ -121,86 +122,88 @@ def _reset(layer: Any, synaptic: bool) -> tuple[Reset, str]:
     if mechanism == "zero" and not (layer.reset_delay and synaptic):
         return "zero", ""
     reasons = {
-        "subtract": "reset_mechanism 'subtract' with reset_delay=False: snnTorch decides spikes with a lowered "
-        "membrane where it stays above the threshold; use reset_delay=True or 'zero'",
-        "zero": "reset_mechanism 'zero' with reset_delay=True: a Synaptic then drops the input of the step after a "
+        "subtract": "reset_mechanism 'subtract' with reset_delay=False: where the membrane potential stays above the "
+        "threshold, snnTorch reduces it before the comparison; use reset_delay=True or 'zero'",
+        "zero": "reset_mechanism 'zero' with reset_delay=True: a Synaptic then ignores the input of the step after a "
         "spike; use reset_delay=False",
-        "none": "reset_mechanism 'none': every neuron of a network resets",
+        "none": "reset_mechanism 'none': expected a reset, which every neuron of a network has",
     }
     return "zero", reasons.get(mechanism, f"reset_mechanism {mechanism}: unknown")
 
 
 class _Runner:
-    """Runs a private copy from rest and notes what every spiking layer puts out, whoever calls it."""
+    """Runs a private copy from its initial state and records the output of every spiking layer."""
 
-    def __init__(self, module: nn.Module, layers: list[Named], own_forward: bool, run: Own | None, snn: Any) -> None:
+    def __init__(
+        self, module: nn.Module, layers: list[Named], custom_forward: bool, run: RunFunction | None, snn: Any
+    ) -> None:
         self._module = module
         self._layers = layers
-        self._own_forward = own_forward
+        self._custom_forward = custom_forward
         self._run = run
         self._cells = [layer for _, layer in layers if isinstance(layer, snn.SpikingNeuron)]
-        self._said: list[list[tuple[Tensor, Tensor]]] = [[] for _ in self._cells]
-        for cell, said in zip(self._cells, self._said):
-            _prepare(cell, said)
+        self._recordings: list[list[tuple[Tensor, Tensor]]] = [[] for _ in self._cells]
+        for cell, recording in zip(self._cells, self._recordings):
+            _prepare(cell, recording)
 
-    def __call__(self, spikes: SpikeArray) -> list[Trace]:
+    def __call__(self, spikes: SpikeArray) -> list[LayerTrace]:
         inputs = torch.from_numpy(spikes.astype(np.float64))
         for attempt in self._attempts():
-            self._rest()
+            self._reset_states()
             attempt(inputs)
-            if all(len(said) == len(inputs) for said in self._said):
+            if all(len(recording) == len(inputs) for recording in self._recordings):
                 return [self._trace(index) for index in range(len(self._cells))]
-        counts = [len(said) for said in self._said]
+        counts = [len(recording) for recording in self._recordings]
         raise Unsupported(
-            f"{SOURCE}: its forward took its neurons {counts} times through {len(inputs)} steps, neither given "
-            f"(T, B, ...) nor step by step; pass run=, a function of (copy, spikes) that runs it, such as {RUN_EXAMPLE}"
+            f"{SOURCE}: its forward called its neurons {counts} times for {len(inputs)} steps, given (T, B, ...) or "
+            f"single steps; pass run=, a function of (copy, spikes) that runs it, such as {RUN_EXAMPLE}"
         )
 
     def _attempts(self) -> list[Callable[[Tensor], Any]]:
         if self._run is not None:
             run = self._run
             return [lambda inputs: run(self._module, inputs)]
-        if not self._own_forward:
+        if not self._custom_forward:
             return [self._child_by_child]
-        return [_forgiving(self._module), lambda inputs: [self._module(step) for step in inputs]]
+        return [_call_ignoring_errors(self._module), lambda inputs: [self._module(step) for step in inputs]]
 
     def _child_by_child(self, inputs: Tensor) -> None:
-        """What `nn.Sequential` does, also where neurons return their states along with their spikes."""
+        """Runs the layers like `nn.Sequential`, even if neurons return their states along with their spikes."""
         for step in inputs:
             values: Any = step
             for _, layer in self._layers:
                 values = layer(values)
                 values = values[0] if isinstance(values, tuple) else values
 
-    def _rest(self) -> None:
-        for cell, said in zip(self._cells, self._said):
+    def _reset_states(self) -> None:
+        for cell, recording in zip(self._cells, self._recordings):
             cell.reset_mem()
-            said.clear()
+            recording.clear()
 
-    def _trace(self, index: int) -> Trace:
-        said = self._said[index]
-        fired, voltage = (torch.stack(list(each)).numpy() for each in zip(*said))
+    def _trace(self, index: int) -> LayerTrace:
+        recording = self._recordings[index]
+        fired, voltage = (torch.stack(list(values)).numpy() for values in zip(*recording))
         threshold = values_of(self._cells[index].threshold)
         membrane: FloatArray = voltage / threshold
-        return Trace(fired.astype(np.float64), membrane)
+        return LayerTrace(fired.astype(np.float64), membrane)
 
 
-def _prepare(cell: Any, said: list[tuple[Tensor, Tensor]]) -> None:
-    """Makes a copied neuron speak float64, decide ties as a network does, and note its spikes and membranes."""
+def _prepare(cell: Any, recording: list[tuple[Tensor, Tensor]]) -> None:
+    """Converts a copied neuron to float64 and a network's decision of ties, and records its spikes and membranes."""
     fire = cell.spike_grad
-    cell.spike_grad = lambda shifted: fire(shifted).to(shifted.dtype)  # snnTorch's surrogates put out float32
+    cell.spike_grad = lambda shifted: fire(shifted).to(shifted.dtype)  # snnTorch's surrogates return float32
     if int(cell.reset_mechanism_val) == cell.reset_dict["zero"]:
         cell.threshold.data = cell.threshold.data * (1.0 + TIE)
 
     def note(_: nn.Module, __: Any, result: Any) -> None:
         fired = result[0] if isinstance(result, tuple) else result
-        said.append((fired.clone(), cell.mem.clone()))
+        recording.append((fired.clone(), cell.mem.clone()))
 
     cell.register_forward_hook(note)
 
 
-def _forgiving(module: nn.Module) -> Callable[[Tensor], None]:
-    """Calls `module` on all steps at once; where it does not take them, the other way of calling it is tried."""
+def _call_ignoring_errors(module: nn.Module) -> Callable[[Tensor], None]:
+    """Calls `module` on all time steps and ignores errors, after which single steps are tried."""
 
     def call(inputs: Tensor) -> None:
         try:

@@ -1,17 +1,17 @@
-"""A state dict and a few words on its layers as a network.
+"""A state dict and a description of its layers as a network.
 
-Each layer is a dict. Where a value may be a name, it is that of a tensor of the state:
+Each layer is described by a dict. A name refers to a tensor of the state:
 
     {"kind": "dense", "weight": name, "bias": name, ...neurons}
     {"kind": "conv", "weight": name, "bias": name, "stride": 1, "padding": 0, "dilation": 1, "groups": 1, ...neurons}
     {"kind": "flatten"}    {"kind": "sum_pool", "size": 2, "stride": 2}    {"kind": "average_pool", ...}
 
-    neurons:  "threshold": number or name; 1.0 where none is given
+    neurons:  "threshold": number or name; 1.0 by default
               "beta" or "voltage_decay" (= 1 - beta): number or name
-              "alpha" or "current_decay" (= 1 - alpha): number or name; none means current_decay 1
+              "alpha" or "current_decay" (= 1 - alpha): number or name; by default current_decay is 1
               "reset": "zero", "subtract" or "subtract_delayed"; see `bl_neuro.CubaLIF`
 
-"bias" is added to the weighted input, as in torch, and is refused where the current has a memory; see `interop.parts`.
+"bias" is added to the weighted input, as in torch, and is refused if current_decay is below 1; see `interop.parts`.
 """
 
 from __future__ import annotations
@@ -48,16 +48,16 @@ def from_state_dict(
     ignore: Iterable[str] = (),
     readout: Readout = "spikes",
 ) -> Network:
-    """The network that the tensors of `state` make, with `layers` saying what they are (see the module).
+    """Converts the tensors of `state` to a network; `layers` describes them (see the module).
 
     state: tensors or arrays by name, as `module.state_dict()` returns them, or the path of a `.safetensors` file.
-    input_shape: of one frame, (features,) or (channels, height, width). ignore: names of tensors that the network
-    does not need, such as "lif1.reset_mechanism_val"; every other tensor has to be used.
+    input_shape: shape of one frame, (features,) or (channels, height, width). ignore: names of tensors that are not
+    needed, such as "lif1.reset_mechanism_val"; all other tensors must be used.
 
     Raises:
-        InputError: the description does not fit the state: unknown keys, tensors missing or left over; all are listed.
-        Unsupported: what is described has no exact network.
-        ModelFileError: the file is missing, damaged or of a kind that is not read: pickles never are.
+        InputError: the description does not match the state: unknown keys, missing or unused tensors; all are listed.
+        Unsupported: the described model has no exact network.
+        ModelFileError: the file is missing, damaged or of an unsupported kind, such as a pickle.
     """
     if not isinstance(layers, Sequence) or isinstance(layers, (str, bytes)) or not 0 < len(layers) <= MAX_LAYERS:
         raise InputError(f"layers: expected a list of 1 to {MAX_LAYERS} dicts")
@@ -67,19 +67,19 @@ def from_state_dict(
     for index, entry in enumerate(layers):
         parts += reader.parts(f"layer {index}", entry)
     ignored = set(ignore)
-    left = sorted(names - reader.used - ignored)
-    if left:
-        shown = ", ".join(left[:10]) + (", ..." if len(left) > 10 else "")
-        reader.problems.append(f"tensors that no layer uses: {shown}; name those not needed in ignore=")
+    unused = sorted(names - reader.used - ignored)
+    if unused:
+        names_shown = ", ".join(unused[:10]) + (", ..." if len(unused) > 10 else "")
+        reader.problems.append(f"tensors that no layer uses: {names_shown}; name those not needed in ignore=")
     if ignored - names:
         reader.problems.append(f"ignore: no such tensors: {', '.join(sorted(map(str, ignored - names)))}")
     if reader.problems:
-        raise InputError(f"{SOURCE} and its description do not fit: {'; '.join(reader.problems)}")
+        raise InputError(f"{SOURCE} does not match its description: {'; '.join(reader.problems)}")
     return assemble(parts, input_shape, SOURCE, (), readout)
 
 
 class _Reader:
-    """Turns layer descriptions into parts, notes which tensors are used and what is wrong."""
+    """Converts layer descriptions to parts and records used tensors and problems."""
 
     def __init__(self, names: set[str], tensor: Callable[[str], FloatArray]) -> None:
         self._names = names
@@ -88,7 +88,7 @@ class _Reader:
         self.problems: list[str] = []
 
     def parts(self, place: str, entry: Any) -> list[Part]:
-        """What one description stands for; empty where it cannot be read."""
+        """The parts of one description; empty if it is invalid."""
         kind = entry.get("kind") if isinstance(entry, Mapping) else None
         if not isinstance(kind, str) or kind not in _KEYS:
             self.problems.append(
@@ -110,8 +110,8 @@ class _Reader:
         return self._spiking(place, kind, entry)
 
     def _spiking(self, place: str, kind: str, entry: Mapping[str, Any]) -> list[Part]:
-        weight = self._value(place, entry, "weight", named=True)
-        bias = self._value(place, entry, "bias", named=True) if entry.get("bias") is not None else None
+        weight = self._value(place, entry, "weight", must_be_name=True)
+        bias = self._value(place, entry, "bias", must_be_name=True) if entry.get("bias") is not None else None
         threshold = self._value(place, entry, "threshold") if "threshold" in entry else values_of(1.0)
         voltage = self._decay(place, entry, "beta", "voltage_decay")
         current: Any = 1.0
@@ -130,36 +130,36 @@ class _Reader:
         neurons = Neurons(f"{place}, neurons", threshold, current, voltage, reset=entry.get("reset", "zero"))
         return [Synapse(place, weight, bias, geometry), neurons]
 
-    def _decay(self, place: str, entry: Mapping[str, Any], kept: str, lost: str) -> FloatArray | None:
-        """The fraction lost in a step, given as such or as the fraction kept."""
-        if (kept in entry) == (lost in entry):
-            self.problems.append(f'{place}: expected one of "{kept}" and "{lost}"')
+    def _decay(self, place: str, entry: Mapping[str, Any], retained_name: str, decay_name: str) -> FloatArray | None:
+        """The fraction lost per time step, given directly or as the fraction retained."""
+        if (retained_name in entry) == (decay_name in entry):
+            self.problems.append(f'{place}: expected one of "{retained_name}" and "{decay_name}"')
             return None
-        value = self._value(place, entry, kept if kept in entry else lost)
-        return value if value is None or lost in entry else 1.0 - value
+        value = self._value(place, entry, retained_name if retained_name in entry else decay_name)
+        return value if value is None or decay_name in entry else 1.0 - value
 
-    def _value(self, place: str, entry: Mapping[str, Any], key: str, named: bool = False) -> FloatArray | None:
-        """A number, or the tensor it names; None with a problem."""
-        given = entry.get(key)
-        if isinstance(given, str):
-            if given not in self._names:
-                self.problems.append(f"{place}: {key}: there is no tensor {given!r}")
+    def _value(self, place: str, entry: Mapping[str, Any], key: str, must_be_name: bool = False) -> FloatArray | None:
+        """A number, or the tensor of the given name; None with a problem."""
+        value = entry.get(key)
+        if isinstance(value, str):
+            if value not in self._names:
+                self.problems.append(f"{place}: {key}: there is no tensor {value!r}")
                 return None
-            self.used.add(given)
+            self.used.add(value)
             try:
-                return self._tensor(given)
+                return self._tensor(value)
             except (TypeError, ValueError, RuntimeError) as error:
-                self.problems.append(f"{place}: {key}: tensor {given!r} holds no numbers ({error})")
+                self.problems.append(f"{place}: {key}: tensor {value!r} contains no numbers ({error})")
                 return None
-        if named or isinstance(given, bool) or not isinstance(given, (int, float)):
-            expected = "the name of a tensor" if named else "a number or the name of a tensor"
-            self.problems.append(f"{place}: {key}: expected {expected}, found {given!r:.80}")
+        if must_be_name or isinstance(value, bool) or not isinstance(value, (int, float)):
+            expected = "the name of a tensor" if must_be_name else "a number or the name of a tensor"
+            self.problems.append(f"{place}: {key}: expected {expected}, found {value!r:.80}")
             return None
-        return values_of(given)
+        return values_of(value)
 
 
 def _opened(state: Any) -> tuple[set[str], Callable[[str], FloatArray]]:
-    """The names of the tensors, and how to get one."""
+    """The names of the tensors, and a function that returns one."""
     if isinstance(state, Mapping):
         unnamed = [name for name in state if not isinstance(name, str)]
         if unnamed:
@@ -172,13 +172,13 @@ def _opened(state: Any) -> tuple[set[str], Callable[[str], FloatArray]]:
     path = Path(state)
     if path.suffix != ".safetensors":
         raise ModelFileError(
-            f"{path}: expected a .safetensors file; PyTorch's .pt and .pth are pickles, which are never opened here. "
-            "Where you trust the file, convert it yourself: safetensors.torch.save_file(torch.load(path, "
+            f"{path}: expected a .safetensors file; PyTorch's .pt and .pth are pickles, which bl_neuro never opens. "
+            "If you trust the file, convert it yourself: safetensors.torch.save_file(torch.load(path, "
             'weights_only=True), "weights.safetensors")'
         )
-    found = what_is_at(path)
-    if found != "a file":
-        raise ModelFileError(f"{path}: expected a .safetensors file, found {found}")
+    content = what_is_at(path)
+    if content != "a file":
+        raise ModelFileError(f"{path}: expected a .safetensors file, found {content}")
     size = path.stat().st_size
     if size > MAX_FILE_BYTES:
         raise ModelFileError(f"{path}: {size} bytes; at most {MAX_FILE_BYTES} are read")
@@ -186,7 +186,7 @@ def _opened(state: Any) -> tuple[set[str], Callable[[str], FloatArray]]:
 
 
 def _safetensors(path: Path) -> tuple[set[str], Callable[[str], FloatArray]]:
-    """Names and reader of a file: through torch, which knows bfloat16."""
+    """Names and reader function of a file; reads through torch, which supports bfloat16."""
     from safetensors import SafetensorError, safe_open
 
     def tensor(name: str) -> FloatArray:

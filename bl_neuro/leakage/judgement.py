@@ -64,7 +64,7 @@ def differential_accuracy(probabilities: npt.ArrayLike, classes: npt.ArrayLike) 
 
 
 SILENT = -1
-"""Answer of a target whose output neurons do not spike, see `bl_neuro.access.answered`; it is no class."""
+"""Answer of a target whose output neurons do not spike, see `bl_neuro.access.response_classes`; it is no class."""
 
 
 def attack_success(answers: npt.ArrayLike, classes: npt.ArrayLike) -> float:

@@ -65,15 +65,15 @@ def described(metadata: Any, options: Options, url: str) -> Described:
     if not isinstance(metadata, dict):
         raise EndpointProtocolError(f"{url}: expected the metadata of a model")
     parameters = metadata.get("parameters")
-    ours = parameters if isinstance(parameters, dict) and metadata.get("platform") == "bl_neuro" else {}
+    extra = parameters if isinstance(parameters, dict) and metadata.get("platform") == "bl_neuro" else {}
     input_tensor = _tensor(metadata, "inputs", options.input, url)
     output_tensor = _tensor(metadata, "outputs", options.output, url)
-    reveals = _agreed("reveals", options.reveals, ours.get("reveals"), url)
+    reveals = _agreed("reveals", options.reveals, extra.get("reveals"), url)
     if reveals not in REVEALS:
         raise EndpointProtocolError(f"{url}: reveals {str(reveals)[:40]!r}, which is unknown")
-    if options.layout is not None and ours.get("layout") not in (None, options.layout):
-        raise InputError(f"layout: expected {str(ours['layout'])[:40]!r}, as {url} declares, found {options.layout!r}")
-    layout: Any = options.layout or ours.get("layout") or "time_first"
+    if options.layout is not None and extra.get("layout") not in (None, options.layout):
+        raise InputError(f"layout: expected {str(extra['layout'])[:40]!r}, as {url} declares, found {options.layout!r}")
+    layout: Any = options.layout or extra.get("layout") or "time_first"
     if layout not in LAYOUTS:
         raise EndpointProtocolError(f"{url}: layout {str(layout)[:40]!r} is unknown")
     shape = options.input_shape or _sizes(input_tensor.get("shape", [])[LEADING_AXES[layout] :])
@@ -84,7 +84,7 @@ def described(metadata: Any, options: Options, url: str) -> Described:
             "give layout (--layout; rates for a model without a time axis) or input_shape (--input-shape)"
         )
     last = output_tensor.get("shape", [])[-1:]
-    classes = options.classes or ours.get("classes") or (None if reveals == "label" else (_sizes(last) or (None,))[0])
+    classes = options.classes or extra.get("classes") or (None if reveals == "label" else (_sizes(last) or (None,))[0])
     if not isinstance(classes, int) or isinstance(classes, bool) or not 1 <= classes <= MAX_CLASSES:
         raise InputError(f"{url}: the metadata does not contain the number of classes; give classes (--class-count)")
     datatype = input_tensor.get("datatype", "FP32")
@@ -98,9 +98,9 @@ def described(metadata: Any, options: Options, url: str) -> Described:
         input_shape=shape,
         classes=classes,
         layout=layout,
-        remaining=_count(ours, "remaining"),
-        max_batch=_count(ours, "max_batch"),
-        max_bytes=_count(ours, "max_bytes"),
+        remaining=_count(extra, "remaining"),
+        max_batch=_count(extra, "max_batch"),
+        max_bytes=_count(extra, "max_bytes"),
     )
 
 

@@ -25,6 +25,10 @@ from bl_neuro.report.words import (
 from bl_neuro.rounding import settled
 
 NOT_COMPARED = "Not compared"
+ADD_SUBSTRATE = (
+    "With a substrate of the other arithmetic, such as snntorch beside loihi, floating point and fixed point would be "
+    "compared for this model."
+)
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,8 @@ def _without_comparisons(results: Findings) -> tuple[str, str]:
     if alike:
         return "No", f"Under the evaluator {results.judge}, every inversion scores the same on {listed(names)}."
     if len(names) < 2:
-        return NOT_COMPARED, f"This audit has one substrate, {listed(names)}: there is nothing to compare."
+        nothing = f"This audit has one substrate, {listed(names)}: there is nothing to compare."
+        return NOT_COMPARED, f"{nothing} {ADD_SUBSTRATE}" if results.of_given_model else nothing
     arithmetic = results.shared_arithmetic(names)
     if arithmetic is not None:
         return NOT_COMPARED, (
@@ -200,7 +205,10 @@ def _other_evaluator(results: Findings, name: str) -> str:
         *([f"{are(count)} equivalent"] if (count := verdicts.count("equivalent")) else []),
         *([f"{are(count)} open"] if (count := verdicts.count("inconclusive")) else []),
     ]
-    return f"Under the evaluator {name}, of {many(len(compared), 'comparison')} {listed(counts)}."
+    if len(counts) == 1:
+        subject = "the one comparison" if len(compared) == 1 else f"all {len(compared)} comparisons"
+        return f"Under the evaluator {name}, {subject} {counts[0].split(' ', 1)[1]}."
+    return f"Under the evaluator {name}, of {len(compared)} comparisons {listed(counts)}."
 
 
 def _unexpected(results: Findings) -> str:
@@ -246,5 +254,7 @@ def _unfinished(results: Findings) -> str:
     left = results.cells.planned - results.cells.done
     if not left:
         return ""
-    verb = "is" if left == 1 else "are"
-    return f"{many(left, 'cell')} of {results.cells.planned:,} {verb} not done; they may change this."
+    undone = f"{many(left, 'cell')} of {results.cells.planned:,}"
+    return (
+        f"{undone} is not done; it may change this." if left == 1 else f"{undone} are not done; they may change this."
+    )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bl_neuro.experiment.comparison import AuditComparison, RowComparison
-from bl_neuro.report.page import audit_environment
 from bl_neuro.report.plots import Scale
+from bl_neuro.report.templates import audit_environment
 from bl_neuro.report.views import difference_scale
 from bl_neuro.report.words import TARGETS, listed, many, margin_points, view
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from bl_neuro.attacks.registry import attack_title
 from bl_neuro.experiment.findings.models import AuditRow, Findings
-from bl_neuro.report.words import SEEN, TARGETS, amount, chance_label, listed, percent_range
+from bl_neuro.report.words import SEEN, TARGETS, amount, chance_label, listed, percent_range, share_ends
 
 FEW = 3
 """Substrates or views that a sentence names one by one."""
@@ -97,7 +97,7 @@ def _accuracies(rows: Sequence[AuditRow], evaluator: str) -> str:
     lows, highs = [mean.low for mean in means if mean.low is not None], [m.high for m in means if m.high is not None]
     if not lows or not highs:
         return f"{values} of cases"
-    same = len({(mean.low, mean.high) for mean in means}) == 1
+    same = len({share_ends(mean) for mean in means}) == 1
     return f"{values} of cases (95% interval{'' if same else 's'} {percent_range(min(lows), max(highs))})"
 
 

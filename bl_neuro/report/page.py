@@ -4,22 +4,17 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bl_neuro.errors import ReportError
-from bl_neuro.experiment.findings.estimates import MEASURES
 from bl_neuro.experiment.findings.models import RESULTS, Findings
 from bl_neuro.experiment.findings.pictures import CellPictures
 from bl_neuro.files import atomic_path
-from bl_neuro.report import drill_down, plots, templates, thumbnails, views, words
+from bl_neuro.report import drill_down, plots, thumbnails, views, words
 from bl_neuro.report.answer import audit_answer
 from bl_neuro.report.limits import conclusions, limits, overlap_sentence
 from bl_neuro.report.one_page import one_page
 from bl_neuro.report.strips import MOST_CLASSES, has_training_means, strips
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
-
+from bl_neuro.report.templates import audit_environment
 
 REPORT = "report.html"
 CELL_PAGES = "report-cells"
@@ -107,36 +102,6 @@ def _tables(results: Findings) -> dict[str, object]:
         "removal_scale": views.removal_scale(results.mitigations, results.margin),
         "control_lines": views.control_lines(results),
     }
-
-
-def audit_environment() -> Environment:
-    """Templates with the words and marks of audits."""
-    environment = templates.environment()
-    of_words = (
-        "against_chance",
-        "effect",
-        "effect_footing",
-        "ends",
-        "footing",
-        "judged",
-        "limits_queries",
-        "many",
-        "margin_points",
-        "mitigation",
-        "p_value",
-        "pair",
-        "points",
-        "seen",
-        "share",
-        "share_ends",
-        "view",
-        "whole_percent",
-    )
-    environment.globals.update({name: getattr(words, name) for name in of_words})
-    functions = (plots.interval_mark, views.ladder_rows, views.ladder_scale, views.access, views.spending)
-    environment.globals.update({function.__name__: function for function in functions})
-    environment.globals.update(measures=MEASURES, families=words.FAMILIES)
-    return environment
 
 
 def write_report(results: Findings, pictures: CellPictures, out: Path) -> Path:

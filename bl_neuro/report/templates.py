@@ -1,33 +1,65 @@
-"""The templates of the pages: strict, and every string in them escaped."""
+"""The templates of the pages: strict, every string in them escaped, with the words and marks of audits."""
 
 from __future__ import annotations
 
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from bl_neuro.report import words
+from bl_neuro.experiment.findings.estimates import MEASURES
+from bl_neuro.report import plots, views, words
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 SUFFIXES = (".j2", ".css")
+FILTERS = {
+    "percent": words.percent,
+    "chance": words.chance_label,
+    "decimal": words.decimal,
+    "amount": words.amount,
+    "listed": words.listed,
+}
+FUNCTIONS = (
+    plots.interval_mark,
+    views.access,
+    views.ladder_rows,
+    views.ladder_scale,
+    views.spending,
+    words.against_chance,
+    words.effect,
+    words.effect_footing,
+    words.ends,
+    words.footing,
+    words.judged,
+    words.limits_queries,
+    words.many,
+    words.margin_points,
+    words.mitigation,
+    words.p_value,
+    words.pair,
+    words.points,
+    words.seen,
+    words.share,
+    words.share_ends,
+    words.view,
+    words.whole_percent,
+)
 
 
-def environment() -> Environment:
-    """The templates and style sheets of this package, with the words for numbers as filters."""
+def audit_environment() -> Environment:
+    """The templates and style sheets of this package, with numbers in words as filters, and functions by name."""
     import jinja2
 
     folder = resources.files("bl_neuro.report")
     texts = {file.name: file.read_text(encoding="utf-8") for file in folder.iterdir() if file.name.endswith(SUFFIXES)}
-    made = jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.DictLoader(texts),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(
-        percent=words.percent, chance=words.chance_label,
-        decimal=words.decimal, amount=words.amount, duration=words.duration, listed=words.listed,
-    )  # fmt: skip
-    return made
+    environment.filters.update(FILTERS)
+    environment.globals.update({function.__name__: function for function in FUNCTIONS})
+    environment.globals.update(measures=MEASURES, families=words.FAMILIES)
+    return environment

@@ -47,14 +47,6 @@ def amount(value: float) -> str:
     return fixed(near, 1, ",") if near < 10 and near != int(near) else fixed(near, 0, ",")
 
 
-def duration(seconds: float) -> str:
-    """A time of 0 seconds or more, in seconds up to two minutes and in minutes and seconds after."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    return f"{whole} s" if whole < 120 else f"{whole // 60:,} min {whole % 60:02d} s"
-
-
 def listed(words: list[str], last: str = "and") -> str:
     """`a`, `a and b`, or `a, b and c`."""
     if len(words) < 2:

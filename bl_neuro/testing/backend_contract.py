@@ -25,7 +25,7 @@ from bl_neuro.errors import InputError, TargetClosed, Unsupported
 from bl_neuro.layers import AveragePool, Conv, Dense, Flatten, SumPool
 from bl_neuro.network import Network
 from bl_neuro.neuron import RESETS, CubaLIF
-from bl_neuro.reference import Recording, simulate
+from bl_neuro.reference import ReferenceRun, simulate
 from bl_neuro.testing.fixed_point import simulate_fixed_point
 from bl_neuro.testing.gradient_contract import GradientContract
 from bl_neuro.testing.random_networks import ConvEnd, Spikes, random_conv, random_dense, random_pooled, random_spikes
@@ -96,7 +96,7 @@ class BackendContract(GradientContract):
             if f"{kind}_seed" in metafunc.fixturenames:
                 metafunc.parametrize(f"{kind}_seed", range(getattr(metafunc.cls, f"{kind}_networks")))
 
-    def oracle(self, network: Network, spikes: Spikes, start: str) -> Recording:
+    def oracle(self, network: Network, spikes: Spikes, start: str) -> ReferenceRun:
         """What the substrate must answer."""
         if self.arithmetic == "real":
             return simulate(network, spikes, start)

@@ -26,13 +26,13 @@ from bl_neuro.layers import Conv, Dense, Flatten, Layer
 from bl_neuro.loihi_numbers import DECAY_ONE
 from bl_neuro.network import Network
 from bl_neuro.neuron import CubaLIF, per_neuron
-from bl_neuro.reference import Recording
+from bl_neuro.reference import ReferenceRun
 
 LIMIT = 2**23 - 1
 
 
 @dataclass(frozen=True)
-class FixedPointRecording(Recording):
+class FixedPointRecording(ReferenceRun):
     """What the integers did. overflowed: some state left 24 bits, where Loihi itself and SLAYER part ways."""
 
     overflowed: bool

@@ -19,7 +19,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bl_neuro.access import REVEALS, BlackBox, Reveals, named
+from bl_neuro.access import REVEALS, BlackBox, Reveals, predicted_classes
 from bl_neuro.errors import InputError
 from bl_neuro.mitigations.base import Mitigation
 from bl_neuro.mitigations.registry import MITIGATIONS, make_mitigation, mitigation_of
@@ -150,7 +150,7 @@ class MitigationContract:
             answer = box.query(example_spikes(network))
             assert answer.shape == plain.shape
             assert bool(torch.isfinite(answer.double()).all())
-            classes = named(answer, shown)
+            classes = predicted_classes(answer, shown)
             assert classes.shape == (SAMPLES,)
             assert set(classes.tolist()) <= set(range(-1, network.classes))
 

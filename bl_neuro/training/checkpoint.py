@@ -112,11 +112,11 @@ def read_checkpoint(
 def _under(tensors: dict[str, Tensor], group: str) -> dict[str, Tensor]:
     """Takes the tensors called `group.…` out of `tensors`; their names without it."""
     names = [name for name in tensors if name.startswith(group + ".")]
-    found = {name.removeprefix(group + "."): tensors.pop(name) for name in names}
-    for name, value in found.items():
+    taken = {name.removeprefix(group + "."): tensors.pop(name) for name in names}
+    for name, value in taken.items():
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise ValueError(f"{group}.{name}: expected finite values")
-    return found
+    return taken
 
 
 def _standing(place: dict[str, Any], best: dict[str, Tensor]) -> Standing:
@@ -149,8 +149,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         with safe_open(str(path), framework="pt") as file:
             header = file.metadata() or {}
             if header.get("format") != FORMAT:
-                found = str(header.get("format", "a file of another kind"))[:80]
-                raise ModelFileError(f"{path}: expected a checkpoint ({FORMAT}), found {found!r}")
+                kind = str(header.get("format", "a file of another kind"))[:80]
+                raise ModelFileError(f"{path}: expected a checkpoint ({FORMAT}), found {kind!r}")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
         return {name: json.loads(header[name]) for name in ("facts", "standing")}, tensors
     except (SafetensorError, OSError, KeyError, ValueError, RecursionError) as error:
@@ -161,12 +161,12 @@ def _damaged(path: str | Path, error: Exception) -> ModelFileError:
     return ModelFileError(f"{path}: not a readable checkpoint ({error}); remove it to begin anew")
 
 
-def _need_same(path: str | Path, facts: dict[str, str], found: Any) -> None:
-    if not isinstance(found, dict):
+def _need_same(path: str | Path, facts: dict[str, str], kept: Any) -> None:
+    if not isinstance(kept, dict):
         raise _damaged(path, TypeError("facts"))
     for name, value in facts.items():
-        if found.get(name) != value:
+        if kept.get(name) != value:
             raise InputError(
                 f"{path}: a checkpoint of another training: {name}: expected {value}, found "
-                f"{str(found.get(name))[:200]}; remove it or name another place"
+                f"{str(kept.get(name))[:200]}; remove it or name another place"
             )

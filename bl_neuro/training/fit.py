@@ -75,6 +75,7 @@ class _Fit:
     def __init__(self, module: nn.Module, phases: Sequence[Phase], course: Course) -> None:
         self.module, self.phases, self.course = module, phases, course
         self.facts = {**course.facts, "seed": str(course.seed), "purpose": course.purpose}
+        self.epochs = sum(phase.epochs for phase in phases)
         self.standing = Standing()
         self.kept: dict[str, dict[str, Tensor]] = {}
         if course.checkpoint is not None and Path(course.checkpoint.path).exists():
@@ -84,7 +85,7 @@ class _Fit:
     def run(self) -> None:
         if self.standing.phase < len(self.phases):
             self._train()
-        self._tell(sum(phase.epochs for phase in self.phases))
+        self._tell(self.epochs)
 
     def _train(self) -> None:
         while self.standing.phase < len(self.phases):
@@ -100,14 +101,14 @@ class _Fit:
             if name in self.kept:
                 optimiser.state[parameter] = self.kept[name]
         self.kept = {}
-        standing, before = self.standing, sum(each.epochs for each in self.phases[: self.standing.phase])
+        standing, before = self.standing, sum(done.epochs for done in self.phases[: self.standing.phase])
         while standing.epoch < phase.epochs and standing.stale < self.course.patience:
             self._epoch(phase, optimiser)
             standing.epoch += 1
             if self.course.validate is not None:
                 self._judge(self.course.validate())
             self._keep(optimiser)
-            if before + standing.epoch < sum(each.epochs for each in self.phases):
+            if before + standing.epoch < self.epochs:
                 self._tell(before + standing.epoch)
 
     def _epoch(self, phase: Phase, optimiser: torch.optim.Optimizer) -> None:
@@ -145,7 +146,7 @@ class _Fit:
 
     def _tell(self, done: int) -> None:
         if self.course.progress is not None:
-            self.course.progress(done, sum(phase.epochs for phase in self.phases))
+            self.course.progress(done, self.epochs)
 
 
 class TorchState(NamedTuple):

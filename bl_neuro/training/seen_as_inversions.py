@@ -18,9 +18,9 @@ def seen_as_inversions(images: npt.NDArray[Any], steps: int, rng: np.random.Gene
     steps: T of that rate code; the mean of T draws is taken as normal, clipped to 0..1 and rounded to 1/T.
     """
     moved = shifted(images.astype(np.float32), _most(images), rng)
-    each = (len(images), 1, 1, 1)
-    ceiling = rng.uniform(0.6, 1.0, size=each).astype(np.float32)
-    floor = rng.uniform(0.0, 0.2, size=each).astype(np.float32)
+    per_image = (len(images), 1, 1, 1)
+    ceiling = rng.uniform(0.6, 1.0, size=per_image).astype(np.float32)
+    floor = rng.uniform(0.0, 0.2, size=per_image).astype(np.float32)
     rates = floor + (ceiling - floor) * moved
     drawn = rates + np.sqrt(rates * (1 - rates) / np.float32(steps)) * rng.standard_normal(rates.shape, np.float32)
     return np.asarray(np.rint(np.clip(drawn, 0, 1) * np.float32(steps)) / np.float32(steps))
@@ -29,9 +29,9 @@ def seen_as_inversions(images: npt.NDArray[Any], steps: int, rng: np.random.Gene
 def events_seen_as_inversions(spikes: npt.NDArray[Any], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     """Spikes (T, B, C, H, W) of events, shifted, with some left out (up to 30 %) and others put in (up to 2 %)."""
     moved = shifted(spikes, _most(spikes), rng)
-    each = (1, spikes.shape[1], 1, 1, 1)
-    missing = rng.uniform(0.0, 0.3, size=each).astype(np.float32)
-    added = rng.uniform(0.0, 0.02, size=each).astype(np.float32)
+    per_image = (1, spikes.shape[1], 1, 1, 1)
+    missing = rng.uniform(0.0, 0.3, size=per_image).astype(np.float32)
+    added = rng.uniform(0.0, 0.02, size=per_image).astype(np.float32)
     chance = rng.random(spikes.shape, dtype=np.float32)
     return np.asarray(np.where(moved > 0, chance >= missing, chance < added).astype(np.uint8))
 

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from bl_neuro.access import answered
+from bl_neuro.access import response_classes
 from bl_neuro.backends.base import Target
 from bl_neuro.data.encoders import Encoder
 from bl_neuro.data.samples import Samples
@@ -67,7 +67,7 @@ def measure_accuracy(
     for start in range(0, len(data.labels), BATCH):
         part = np.arange(start, min(start + BATCH, len(data.labels)))
         batch = data.spikes(part, steps, rng, encoder)
-        answers = answered(
+        answers = response_classes(
             target.run(batch.reshape(steps, len(part), *target.network.input_shape)), target.network.readout
         )
         right += int((answers.numpy() == data.labels[part]).sum())

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bl_neuro.access import answered
+from bl_neuro.access import response_classes
 from bl_neuro.arrays import BoolArray, FloatArray, IntArray
 from bl_neuro.backends.base import Start, Target
 from bl_neuro.deploy.loihi_limits import leaves_24_bits, state_bound
@@ -117,7 +117,7 @@ def record(target: Target, values: Any, start: Start) -> Recorded:
     answers = None
     if len(target.network.output_shape) == 1:
         try:
-            answers = answered(response, target.network.readout).cpu().numpy()
+            answers = response_classes(response, target.network.readout).cpu().numpy()
         except NotRevealed:  # the readout needs the membrane potential, which this substrate does not reveal
             answers = None
     membrane = None if response.membrane is None else response.membrane.detach().cpu().numpy()

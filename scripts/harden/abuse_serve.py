@@ -123,7 +123,7 @@ def fuzz_openapi(program: str, root: str, folder: Path) -> dict[str, Any]:
     }
 
 
-class Served:
+class AbusedServer:
     """The server, in a process of its own. defects: what it logged besides requests."""
 
     def __init__(self, model: Path) -> None:
@@ -177,7 +177,7 @@ def measure(first: int, requests: int, program: str | None, folder: Path) -> dic
 
     network = easy_network()
     bl.save(network, folder / "easy.safetensors")
-    server = Served(folder / "easy.safetensors")
+    server = AbusedServer(folder / "easy.safetensors")
     address, root = ("127.0.0.1", server.port), f"http://127.0.0.1:{server.port}"
     honest, lurkers = Honest(f"{root}/v2/models/easy", network), Lurkers(address)
     began, warm = time.monotonic(), first + min(requests, 2000)

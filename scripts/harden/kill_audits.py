@@ -221,7 +221,7 @@ def disks(trial: Trial, state: dict[str, Any]) -> None:
     if any(expected[Path(name).name] != (full / "cells" / name).read_bytes() for name in kept):
         state["problems"].append("full disk: what was kept is not as undisturbed")
     locked, locked_code, locked_error = on_a_disk(trial, "read-only", "8m", full, "ro")
-    if locked_code != 2 or "expected a folder that can be written to" not in locked_error:
+    if locked_code != 2 or "expected a writable folder" not in locked_error:
         state["problems"].append(f"read-only folder: exit code {locked_code}: {locked_error}")
     if finished(locked) != kept:
         state["problems"].append("read-only folder: what was done is not as before")

@@ -58,7 +58,7 @@ AUTHORS_ACCURACY: dict[str, tuple[float, float]] = {
 
 
 class Archive(NamedTuple):
-    """A file of the authors' inversions: what is inverted, its shape (K, T, C, H, W). draws: chances of spikes."""
+    """A file of the authors' inversions, of shape (K, T, C, H, W). draws: whether it holds probabilities of spikes."""
 
     dataset: str
     attack: str

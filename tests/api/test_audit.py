@@ -33,8 +33,8 @@ def test_tables_hold_every_row_verdict_and_inversion(audited: AuditResult) -> No
 def test_it_says_and_shows_what_it_is(audited: AuditResult) -> None:
     lines = repr(audited).splitlines()
     assert lines[0] == f"<AuditResult small: {audited.findings.cells.done} of 9 cells, {audited.folder}>"
-    assert "Not asked. This audit has one substrate, loihi" in lines[2]
-    assert lines[3].startswith("  BrainLeaks v1, gradient on loihi: attack accuracy ")
+    assert lines[2].startswith("Does the substrate change leakage? Not compared. This audit has one substrate, loihi")
+    assert lines[3].startswith("  v1, gradient on loihi: attack accuracy ")
     assert "<table" in audited._repr_html_()
     picture = audited.show()
     assert picture.alt == (

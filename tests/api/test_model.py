@@ -79,7 +79,7 @@ def test_a_module_becomes_a_network(tmp_path: Path, needs: Any) -> None:
         (NETWORK, 3, {}, "data: expected a name, a path or a dataset of images, found int"),
         (NETWORK, "digits", {"trained_on": [0.5]}, "trained_on: expected indices of samples"),
         (NETWORK, "digits", {"encoder": "morse"}, "morse"),
-        (NETWORK, "digits", {"substrates": ["lohi"]}, "substrates.0: expected one of snntorch, "),
+        (NETWORK, "digits", {"substrates": ["lohi"]}, "substrate: expected one of snntorch, "),
     ],
 )
 def test_what_cannot_be_audited_is_refused(

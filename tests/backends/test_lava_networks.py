@@ -15,7 +15,7 @@ import bl_neuro as bl
 from bl_neuro.backends import find_backend
 from bl_neuro.backends.lava.target import LavaTarget
 from bl_neuro.layers import Layer
-from bl_neuro.loihi_numbers import MOST_DRIVE
+from bl_neuro.loihi_numbers import MAX_DRIVE
 from bl_neuro.network import Network
 
 pytestmark = pytest.mark.lava
@@ -143,7 +143,7 @@ def test_large_currents_do_not_overflow_sixteen_bits() -> None:
         assert expected.states is not None
         assert found.states[0][0].equal(expected.states[0][0])
         assert found.states[0][0].tolist() == [[640_000, -2_560_000, 6_400_000]]
-        with pytest.raises(bl.InputError, match=f"within {MOST_DRIVE}"):
+        with pytest.raises(bl.InputError, match=f"within {MAX_DRIVE}"):
             lava.run(x * 1e4)
         assert lava.run(x).spikes.equal(expected.spikes), "the target itself is still good"
 

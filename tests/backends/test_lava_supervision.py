@@ -199,7 +199,7 @@ def broken(target: LavaTarget, key: str, value: Any) -> None:
         ("layer/1/neuron/type", np.array([b"WHAT"]), "lava: starting failed"),
         ("layer/1/weight", np.zeros((6, 16), np.int32), "lava: starting failed"),
         ("layer/1/bias", np.ones(7, np.int32), "lava: starting failed: ValueError: could not broadcast"),
-        ("layer/0/neuron/vThMant", np.array(1.5), "lava: .*ended while a query; it said: .*Error: "),
+        ("layer/0/neuron/vThMant", np.array(1.5), "lava: .*ended while a query; last line of its output: .*Error: "),
     ],
     ids=["unknown neuron", "weights of zero", "bias of another size", "fractional threshold"],
 )

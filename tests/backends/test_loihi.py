@@ -256,7 +256,7 @@ def test_a_convolution_of_many_taps_is_left_to_the_product(monkeypatch: pytest.M
     network = random_fixed_point(6, conv=True)
     x = spikes_of(network, 6)
     expected = opened(network).run(x).spikes
-    monkeypatch.setattr(kernel_engine, "MOST_TAPS", 1)
+    monkeypatch.setattr(kernel_engine, "MAX_TAPS", 1)
     assert torch.equal(opened(network).run(x).spikes, expected)
 
 

@@ -70,7 +70,7 @@ def test_it_answers(start: Callable[..., LavaProcess]) -> None:
     [
         ("hangs", SubstrateFailed, "no answer in 0.4 s while a query.*larger deadline_s"),
         ("half", SubstrateFailed, "no answer"),
-        ("dies", ChildDied, "while a query; it said: libchip: burnt"),
+        ("dies", ChildDied, "while a query; last line of its output: libchip: burnt"),
         ("loses-an-actor", ChildDied, "one of its processes was killed or ended while a query"),
         ("babbles", ChildDied, "its process ended while a query"),
         ("fails", SubstrateFailed, "a query failed: ValueError: no chip"),
@@ -245,5 +245,5 @@ def test_an_interpreter_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_an_interpreter_that_ends_at_once_is_noticed(tmp_path: Path, left_behind: Any) -> None:
     process = LavaProcess(tmp_path, child=tmp_path / "missing.py")
-    with pytest.raises(ChildDied, match=r"while starting; it said: .*missing\.py"):
+    with pytest.raises(ChildDied, match=r"while starting; last line of its output: .*missing\.py"):
         process.open(plan(tmp_path), 20.0)

@@ -13,8 +13,8 @@ import pytest
 from safetensors import safe_open
 
 import bl_neuro as bl
+from bl_neuro.api.doctor import CPU_FEATURES
 from bl_neuro.attacks import load_inversions
-from bl_neuro.cli.doctor import CPU_FEATURES
 from bl_neuro.testing.random_networks import random_dense
 from bl_neuro.training import load_evaluator
 

@@ -71,7 +71,7 @@ WRONG = {
     "half a model": ("attack {half}", "not a readable safetensors network"),
     "NaN weights": ("attack {nan}", "layer 1: weight: expected finite numbers, found nan"),
     "an evaluator for a model": ("attack {evaluator}", "expected a network"),
-    "an image as output": ("attack {image}", "output is a vector"),
+    "an image as output": ("attack {image}", "expected a vector as"),
     "a neuron it cannot hold": ("attack {subtract} --backend snntorch", "layer 0: reset 'subtract'"),
     "unknown substrate": (f"{ATTACK} --backend nurse", "found 'nurse'; did you mean 'norse'"),
     "unknown attack": (
@@ -138,15 +138,15 @@ WRONG = {
     "one output, with gradients": ("attack {one} --attack v1", "this network has 1 output, and an attack needs"),
     "a network that spikes for ann": (f"{ATTACK} --attack ann", "takes a network that does not spike"),
     "an attack into the folder of another": (f"{ATTACK} --out {{attacked}}", "holds an attack already"),
-    "nowhere to write": (f"{ATTACK} --out {{below_a_file}}", "expected a folder that can be written to"),
+    "nowhere to write": (f"{ATTACK} --out {{below_a_file}}", "expected a writable folder"),
     # train
     "unknown dataset": ("train imagenet --out {folder}", "expected one of digits"),
     "no place for what is trained": ("train digits", "--out"),
     "nowhere to write what is trained": (
         "train digits --out {below_a_file}",
-        "expected a folder that can be written to",
+        "expected a writable folder",
     ),
-    "a file where a folder goes": ("train digits --out {file}", "expected a folder that can be written to"),
+    "a file where a folder goes": ("train digits --out {file}", "expected a writable folder"),
     "training with a negative seed": ("train digits --out {folder} --seed -1", "seed: expected"),
     "training for no steps": ("train digits --out {folder} --steps 0", "steps: expected"),
     "training for too many steps": ("train digits --out {folder} --steps 1000000000", "steps: expected"),
@@ -185,9 +185,9 @@ WRONG = {
         "verify {target} --steps 5 --input {three}",
         "steps: expected 3, the steps of the given inputs",
     ),
-    "nowhere to draw": (f"{VERIFY} --out {{below_a_file}}", "expected a folder that can be written to"),
+    "nowhere to draw": (f"{VERIFY} --out {{below_a_file}}", "expected a writable folder"),
     # demo
-    "a demo nowhere": ("demo --out {below_a_file}", "expected a folder that can be written to"),
+    "a demo nowhere": ("demo --out {below_a_file}", "expected a writable folder"),
     "a demo of another seed": ("demo --out {folder} --seed 1", "--seed"),
     "a demo by no process": ("demo --out {folder} --jobs 0", "--jobs: expected at least 1, found 0"),
 }
@@ -220,7 +220,9 @@ def test_is_one_line_in_a_process_too(what: str, command: Callable[..., Any], pl
 
 def test_lava_shows_no_membrane(call: Callable[..., Any], places: dict[str, str], needs: Callable[[str], None]) -> None:
     needs("lava")
-    one_line(call("attack", places["target"], "--backend", "lava", "--reveals", "scores"), "takes a membrane")
+    one_line(
+        call("attack", places["target"], "--backend", "lava", "--reveals", "scores"), "needs the membrane potential"
+    )
     one_line(
         call("attack", places["target"], "--backend", "lava", "--attack", "v1"), "expected a differentiable target"
     )

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import bl_neuro as bl
+from bl_neuro.api.audit import run_audit
 from bl_neuro.errors import BudgetExceeded, EndpointRefused, ExperimentError
 from bl_neuro.experiment.boxes import EndpointBox
 from bl_neuro.experiment.experiment_file import read_experiment
@@ -94,9 +95,9 @@ def audit(folder: Path, url: str, out: str, with_model: bool, more: str = "") ->
 
 def test_an_endpoint_beside_the_model_that_it_serves(server: Server, tmp_path: Path) -> None:
     made = audit(tmp_path, server.url, "both", with_model=True)
-    found = made.run()
-    assert (found.failed, found.left_out) == ([], [])
-    findings = made.findings()
+    result = run_audit(made)
+    assert (result.failures, result.left_out) == ((), 0)
+    findings = result.findings
     rows = {(row.substrate, row.reveals): row for row in findings.rows}
     assert set(rows) == {("loihi", "counts"), ("loihi", "label"), ("chip", "counts")}
     here, there = rows["loihi", "counts"], rows["chip", "counts"]

@@ -118,9 +118,13 @@ def test_a_file_and_a_dataset_make_an_experiment(digits_net: Path) -> None:
     audit = Audit(experiment, _place(digits_net), _store(digits_net))
     cells = plan_cells(experiment, audit.material)
     kinds = [cell.kind for cell in cells]
-    assert (kinds.count("attack"), kinds.count("replay"), kinds.count("verification")) == (6, 1, 1)
+    assert (kinds.count("attack"), kinds.count("replay"), kinds.count("verification")) == (
+        12,
+        1,
+        1,
+    )  # on two substrates
     searches = [cell.definition["settings"] for cell in cells if cell.kind == "attack" and cell.facts["attack"] == "v2"]
-    assert [settings["image_shape"] for settings in searches] == [(8, 8)] * 4  # inputs in a row are an image
+    assert [settings["image_shape"] for settings in searches] == [(8, 8)] * 8  # inputs in a row are an image
     (check,) = [cell for cell in cells if cell.kind == "verification"]
     assert [need.kind for need in check.needs] == ["target", "attack", "attack", "attack"]
 

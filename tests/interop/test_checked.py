@@ -5,13 +5,13 @@ import pytest
 
 from bl_neuro import Network, Unsupported
 from bl_neuro.arrays import SpikeArray
-from bl_neuro.interop.checked import BATCH, DENSITIES, SEEDS, STEPS, Trace, reference_traces, require_same
+from bl_neuro.interop.checked import BATCH, DENSITIES, SEEDS, STEPS, LayerTrace, reference_traces, require_same
 
 
 def test_the_same_passes(small_network: Network) -> None:
     shapes = []
 
-    def own(spikes: SpikeArray) -> list[Trace]:
+    def own(spikes: SpikeArray) -> list[LayerTrace]:
         shapes.append(spikes.shape)
         return reference_traces(small_network, spikes)
 
@@ -20,7 +20,7 @@ def test_the_same_passes(small_network: Network) -> None:
 
 
 def test_one_bin_is_enough_to_refuse(small_network: Network) -> None:
-    def own(spikes: SpikeArray) -> list[Trace]:
+    def own(spikes: SpikeArray) -> list[LayerTrace]:
         traces = reference_traces(small_network, spikes)
         traces[1].spikes[7, 0, 1] = 1 - traces[1].spikes[7, 0, 1]
         return traces
@@ -30,27 +30,27 @@ def test_one_bin_is_enough_to_refuse(small_network: Network) -> None:
 
 
 def test_silent_neurons_are_compared_by_their_membrane(small_network: Network) -> None:
-    def own(spikes: SpikeArray) -> list[Trace]:
+    def own(spikes: SpikeArray) -> list[LayerTrace]:
         traces = reference_traces(small_network, spikes)
         membrane = traces[0].membrane
         assert membrane is not None
-        return [Trace(traces[0].spikes, membrane + 1e-3), traces[1]]
+        return [LayerTrace(traces[0].spikes, membrane + 1e-3), traces[1]]
 
     with pytest.raises(Unsupported, match="bins differ"):
         require_same(small_network, own, lambda spikes: reference_traces(small_network, spikes), "it")
 
 
 def test_a_model_that_fails_is_said_so(small_network: Network) -> None:
-    def own(spikes: SpikeArray) -> list[Trace]:
+    def own(spikes: SpikeArray) -> list[LayerTrace]:
         raise IndexError("seven")
 
-    with pytest.raises(Unsupported, match=r"it did not run on spikes of shape .* \(IndexError: seven\)"):
+    with pytest.raises(Unsupported, match=r"failed on spikes of shape .* \(IndexError: seven\)"):
         require_same(small_network, own, own, "it")
 
 
 def test_other_shapes_are_said(small_network: Network) -> None:
-    def ours(spikes: SpikeArray) -> list[Trace]:
-        return [Trace(np.zeros((STEPS, BATCH, 9))), Trace(np.zeros((STEPS, BATCH, 2)))]
+    def ours(spikes: SpikeArray) -> list[LayerTrace]:
+        return [LayerTrace(np.zeros((STEPS, BATCH, 9))), LayerTrace(np.zeros((STEPS, BATCH, 2)))]
 
-    with pytest.raises(Unsupported, match="a layer puts out shape"):
+    with pytest.raises(Unsupported, match="output has shape"):
         require_same(small_network, lambda spikes: reference_traces(small_network, spikes), ours, "it")

@@ -88,19 +88,19 @@ def test_modules_that_take_all_steps_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cell", "said"),
+    ("cell", "message"),
     [
-        (lambda: box(v_reset=number(0.1)), "1: v_reset other than v_leak"),
-        (lambda: box(v_leak=number(0.1)), "1: v_reset other than v_leak"),
+        (lambda: box(v_reset=number(0.1)), "1: v_reset: expected v_leak"),
+        (lambda: box(v_leak=number(0.1)), "1: v_reset: expected v_leak"),
         (lambda: box(tau_mem_inv=number(2000.0)), "1: dt . tau_mem_inv: expected values above 0 and up to 1"),
         (lambda: box(v_th=number(0.0)), "1: v_th: expected values above v_leak"),
         (lambda: norse().LIFRecurrentCell(4, 4), "1: LIFRecurrentCell: expected"),
         (lambda: norse().LICell(), "1: LICell: expected"),
-        (lambda: lif(), "0: its bias goes through a filtered current"),
+        (lambda: lif(), "0: its bias accumulates in a synaptic current"),
     ],
 )
-def test_what_is_not_ours_is_refused(cell: Any, said: str) -> None:
-    with pytest.raises(Unsupported, match=said):
+def test_what_is_not_ours_is_refused(cell: Any, message: str) -> None:
+    with pytest.raises(Unsupported, match=message):
         from_norse(norse().SequentialState(linear(3, 4), cell()), (3,))
 
 

@@ -115,7 +115,7 @@ def test_ties_count_as_a_network_counts_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"reset_mechanism": "subtract", "reset_delay": False}, "1: reset_mechanism 'subtract' with reset_delay=False"),
         ({"reset_mechanism": "none"}, "1: reset_mechanism 'none'"),
@@ -126,9 +126,9 @@ def test_ties_count_as_a_network_counts_them() -> None:
     ],
 )
 @pytest.mark.filterwarnings("ignore:Inhibition")
-def test_neurons_that_are_not_ours_are_refused(options: dict[str, Any], said: str) -> None:
+def test_neurons_that_are_not_ours_are_refused(options: dict[str, Any], message: str) -> None:
     module = nn.Sequential(linear(3, 2), snn.Leaky(**{"beta": 0.5, **options}))
-    with pytest.raises(Unsupported, match=said):
+    with pytest.raises(Unsupported, match=message):
         from_snntorch(module, (3,))
 
 
@@ -137,12 +137,16 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
     module = nn.Sequential(nn.BatchNorm1d(4), linear(4, 3), cell, linear(3, 3), snn.RLeaky(0.5, linear_features=3))
     with pytest.raises(Unsupported) as caught:
         from_snntorch(module, (4,))
-    for said in ("0: BatchNorm1d: fold it", "2: reset_mechanism 'zero' with reset_delay=True", "4: RLeaky: expected"):
-        assert said in str(caught.value)
+    for message in (
+        "0: BatchNorm1d: fold it",
+        "2: reset_mechanism 'zero' with reset_delay=True",
+        "4: RLeaky: expected",
+    ):
+        assert message in str(caught.value)
 
 
 def test_a_forward_of_its_own_needs_an_order_and_is_run() -> None:
-    with pytest.raises(Unsupported, match="has a forward of its own"):
+    with pytest.raises(Unsupported, match="has a custom forward"):
         from_snntorch(Net(), (12,))
     assert isinstance(from_snntorch(Net(), (12,), order=ORDER), Network)
     with pytest.raises(Unsupported, match=r"\d+ of \d+ bins differ"):
@@ -164,7 +168,7 @@ def test_run_says_how_a_module_is_run() -> None:
             return super().forward(x[:steps])
 
     with pytest.raises(
-        Unsupported, match=r"did not run .* pass run=, such as run=lambda copy, spikes: copy\(spikes, len\(spikes\)\)"
+        Unsupported, match=r"failed on .* pass run=, such as run=lambda copy, spikes: copy\(spikes, len\(spikes\)\)"
     ):
         from_snntorch(Steps(), (12,), order=ORDER)
     assert from_snntorch(Steps(), (12,), order=ORDER, run=lambda copy, spikes: copy(spikes, len(spikes))).layers
@@ -248,7 +252,7 @@ def test_an_input_shape_that_is_none_is_refused(shape: Any) -> None:
 
 @pytest.mark.filterwarnings("ignore:Lazy modules", "ignore:.*torch.jit.script.* is deprecated")
 def test_modules_that_do_not_show_their_weights_are_refused() -> None:
-    with pytest.raises(Unsupported, match="0: LazyLinear: its weights are made when it first runs"):
+    with pytest.raises(Unsupported, match="0: LazyLinear: its weights are created by the first forward pass"):
         from_snntorch(nn.Sequential(nn.LazyLinear(3), leaky(3)), (4,))
-    with pytest.raises(Unsupported, match="a scripted module does not show its layers"):
+    with pytest.raises(Unsupported, match="a scripted module does not expose its layers"):
         from_snntorch(torch.jit.script(nn.Sequential(linear(4, 3), nn.ReLU())), (4,))

@@ -90,7 +90,7 @@ def test_all_that_does_not_fit_is_said_at_once() -> None:
 
 def test_a_bias_on_a_filtered_current_is_refused() -> None:
     layers = [{**LAYERS[0], "alpha": 0.5}, *LAYERS[1:]]
-    with pytest.raises(Unsupported, match="layer 0: its bias goes through a filtered current"):
+    with pytest.raises(Unsupported, match="layer 0: its bias accumulates in a synaptic current"):
         from_state_dict(STATE, layers, (2, 6, 6), ignore=IGNORE)
 
 

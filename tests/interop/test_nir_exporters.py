@@ -49,7 +49,7 @@ def test_snntorch(reset: Reset, tmp_path: Path) -> None:
     path = tmp_path / "snn.nir"
     nir.write(path, export(module, torch.randn(1, 18), ignore_dims=[0]))
     assert same_spikes(read_nir(path, convention="snntorch", reset=reset), from_snntorch(module, (18,)))
-    with pytest.raises(ModelFileError, match="v_reset = 0 whatever"):
+    with pytest.raises(ModelFileError, match="v_reset = 0 for every"):
         read_nir(path, convention="snntorch")
 
 

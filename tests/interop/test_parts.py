@@ -28,26 +28,26 @@ def test_each_synapse_takes_the_neurons_behind_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("parts", "said"),
+    ("parts", "message"),
     [
         ([dense(), dense("fc2")], "fc: expected neurons after it, found fc2"),
-        ([dense()], "fc: no neurons follow it"),
+        ([dense()], "fc: expected neurons after it"),
         ([Neurons("lif", 1.0)], "lif: expected a linear or convolutional layer"),
         ([dense(), Step("flat", Flatten()), Neurons("lif", 1.0)], "flat: lies between fc and its neurons"),
         ([dense(inner=5), Neurons("lif", 1.0)], "fc: Dense expects an input of shape"),
         ([dense(), Neurons("lif", 1.0, voltage_decay=1.5)], "lif: voltage_decay: expected values in 0..1"),
         ([dense(), Neurons("lif", [1.0, 2.0])], "lif: threshold|threshold: expected a scalar or a shape"),
-        ([dense(bias=np.ones(4)), Neurons("lif", 1.0, 0.5)], "fc: its bias goes through a filtered current"),
+        ([dense(bias=np.ones(4)), Neurons("lif", 1.0, 0.5)], "fc: its bias accumulates in a synaptic current"),
         ([Step("pool", SumPool(2))], "pool: SumPool expects an input"),
     ],
 )
-def test_what_makes_no_network_is_refused_by_name(parts: list[Part], said: str) -> None:
-    with pytest.raises(Unsupported, match=said):
+def test_what_makes_no_network_is_refused_by_name(parts: list[Part], message: str) -> None:
+    with pytest.raises(Unsupported, match=message):
         assemble(parts, (3,), "it")
 
 
 def test_all_problems_are_said_at_once() -> None:
-    with pytest.raises(Unsupported, match=r"one; two; fc: expected neurons after it, found fc2; fc2: no neurons"):
+    with pytest.raises(Unsupported, match=r"one; two; fc: expected neurons after it, found fc2; fc2: expected neurons"):
         assemble([dense(), dense("fc2")], (3,), "it", ["one", "two"])
 
 
@@ -59,10 +59,10 @@ def test_what_follows_from_a_problem_is_not_said_too() -> None:
         ([dense(), Step("flat", Flatten()), Neurons("a", 1.0), *behind], "flat: lies between fc and its neurons"),
         ([dense(), dense("fc2", 5, 5), Neurons("a", 1.0), *behind], "fc: expected neurons after it, found fc2"),
     ]
-    for parts, said in cases:
+    for parts, message in cases:
         with pytest.raises(Unsupported) as caught:
-            assemble(parts, (3,), "it", ["pool: none"] if said.startswith("pool") else ())
-        assert str(caught.value).startswith(f"it has no exact network: {said}")
+            assemble(parts, (3,), "it", ["pool: none"] if message.startswith("pool") else ())
+        assert str(caught.value).startswith(f"it has no exact network: {message}")
         assert "expects" not in str(caught.value)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from bl_neuro.access import BlackBox, named
+from bl_neuro.access import BlackBox, predicted_classes
 from bl_neuro.backends import Target, open_target
 from bl_neuro.errors import InputError
 from bl_neuro.mitigations import InputDropout, Mitigation, OutputNoise, Rounding
@@ -96,8 +96,8 @@ def test_settings_that_cannot_be_are_refused(value: Any) -> None:
 
 def test_an_honest_user_reads_the_largest() -> None:
     spikes = torch.tensor([[[0, 1, 1], [0, 0, 0]], [[0, 1, 0], [0, 0, 0]]])
-    assert named(spikes, "spikes").tolist() == [1, -1]
-    assert named(spikes.sum(0), "counts").tolist() == [1, -1]
-    assert named(torch.tensor([[0.0, 0.0], [0.1, 0.9]]), "scores").tolist() == [0, 1]
-    assert named(torch.tensor([[[0.0, 3.0]], [[1.0, 0.0]]]), "membrane").tolist() == [1]
-    assert named(torch.tensor([2, 0]), "label").tolist() == [2, 0]
+    assert predicted_classes(spikes, "spikes").tolist() == [1, -1]
+    assert predicted_classes(spikes.sum(0), "counts").tolist() == [1, -1]
+    assert predicted_classes(torch.tensor([[0.0, 0.0], [0.1, 0.9]]), "scores").tolist() == [0, 1]
+    assert predicted_classes(torch.tensor([[[0.0, 3.0]], [[1.0, 0.0]]]), "membrane").tolist() == [1]
+    assert predicted_classes(torch.tensor([2, 0]), "label").tolist() == [2, 0]

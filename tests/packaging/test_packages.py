@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -13,11 +14,9 @@ else:
 
 def test_every_package_is_listed(repository: Path) -> None:
     setuptools = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
-    folders = {repository / folder: name for name, folder in setuptools["package-dir"].items()}
     packages = {
-        ".".join((name, *place.parent.relative_to(folder).parts))
-        for folder, name in folders.items()
-        for place in folder.rglob("__init__.py")
-        if place.resolve() == place  # the links to backends and deploy within bl_neuro are not followed
+        ".".join(Path(folder).relative_to(repository).parts)
+        for folder, _, files in os.walk(repository / "bl_neuro", followlinks=True)  # backends and deploy are links
+        if "__init__.py" in files
     }
     assert packages == set(setuptools["packages"])

@@ -175,7 +175,7 @@ NASTY = "\x1b]0;owned\x07"
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"inputs": [{"name": "images", "datatype": []}]}, "expected datatype BOOL.*, found '\\[\\]'"),
         ({"inputs": [{"name": "images", "datatype": {}}]}, "found '{}'"),
@@ -192,9 +192,9 @@ NASTY = "\x1b]0;owned\x07"
         ({"platform": "bl_neuro", "parameters": {"classes": True}}, "number of classes"),
     ],
 )
-def test_metadata_that_is_none(changes: dict[str, Any], said: str, foreign: Any) -> None:
+def test_metadata_that_is_none(changes: dict[str, Any], message: str, foreign: Any) -> None:
     metadata = json.loads(json.dumps({**foreign.metadata, **changes}))
-    with pytest.raises((bl.EndpointProtocolError, bl.InputError), match=said) as raised:
+    with pytest.raises((bl.EndpointProtocolError, bl.InputError), match=message) as raised:
         described(metadata, Options(reveals="scores", input_shape=(12,)), "here")
     assert str(raised.value).isprintable()
     assert len(str(raised.value)) < 10_000

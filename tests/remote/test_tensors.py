@@ -168,7 +168,7 @@ def test_the_order_is_the_one_that_is_written_down() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "packing", "shape", "said"),
+    ("values", "packing", "shape", "message"),
     [
         (b"\x00", "Bits", [1, 1, 8], "packed: expected one of bits, held, found 'Bits'"),
         (b"\x00", None, [1, 1, 8], "found 'None'"),
@@ -183,8 +183,8 @@ def test_the_order_is_the_one_that_is_written_down() -> None:
         (b"\x08", "held", [9, 1, 3], "expected padding bits of 0"),
     ],
 )
-def test_bits_that_are_none(values: bytes, packing: Any, shape: list[int], said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_bits_that_are_none(values: bytes, packing: Any, shape: list[int], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         unpack(values, packing, shape)
 
 

@@ -70,6 +70,25 @@ def test_open_comparisons_are_not_yet_known_and_say_what_they_need(plain: Findin
     )
 
 
+def test_verdicts_under_another_evaluator_are_counted(plain: Findings) -> None:
+    own = [comparison for comparison in plain.verdicts if comparison.measure == "hit"][:3]
+    for verdicts, expected in (
+        (("equivalent", "equivalent", "equivalent"), "Under the evaluator spiking, all 3 comparisons are equivalent."),
+        (("differs", "equivalent"), "Under the evaluator spiking, of 2 comparisons 1 differs and 1 is equivalent."),
+        (("inconclusive",), "Under the evaluator spiking, the one comparison is open."),
+    ):
+        changed = [
+            comparison.model_copy(
+                update={
+                    "evaluator": "spiking",
+                    "verdict": comparison.verdict.model_copy(update={"verdict": verdict, "identical": False}),
+                }
+            )
+            for comparison, verdict in zip(own, verdicts)
+        ]
+        assert expected in audit_answer(plain.model_copy(update={"verdicts": changed})).more
+
+
 def test_few_seeds_do_not_say_how_many_are_needed(plain: Findings) -> None:
     difference = {**plain.verdicts[0].verdict.difference.model_dump(), "seeds": 3}
     answer = audit_answer(judged(plain, "inconclusive", seeds_needed=25, difference=difference))
@@ -98,7 +117,9 @@ def test_one_substrate_is_not_compared(make_audit: Make) -> None:
     rows = [row.model_dump() for row in plain.rows if row.substrate == "loihi"]
     answer = audit_answer(make_audit(rows=rows, verdicts=[], alike=[]))
     assert answer.word == "Not compared"
-    assert "one substrate, loihi" in answer.lead
+    assert answer.lead == "This audit has one substrate, loihi: there is nothing to compare."
+    given = audit_answer(make_audit(rows=rows, verdicts=[], alike=[], unit="restart"))
+    assert given.lead.endswith("floating point and fixed point would be compared for this model.")
 
 
 def only(results: Findings, *substrates: str) -> dict[str, Any]:
@@ -154,7 +175,7 @@ def test_a_difference_within_one_arithmetic_is_told(plain: Findings) -> None:
 
 def test_what_else_was_found_is_told_in_a_sentence_each(audit: Findings) -> None:
     said = " ".join(audit_answer(audit).more)
-    assert "Under the evaluator spiking, of " in said
+    assert "Under the evaluator spiking, " in said
     assert "An attacker with the gradient of the network (v1, white box) gets pictures that the evaluator conv " in said
     assert "The evaluator spiking recognises " in said
     assert "Spikes on loihi are not those on lava, which promises them." in said

@@ -27,6 +27,14 @@ def test_rows_verdicts_and_settings_are_told(audit: Findings, make_audit: Callab
     assert "v2, scores loihi, untrained targets, conv" in text
 
 
+def test_the_answer_counts_what_came_out(audit: Findings, make_audit: Callable[..., Findings]) -> None:
+    same = comparison_answer(compare_runs({"one": audit, "other": audit}))
+    assert same == "Under the evaluator conv, of 9 paired comparisons, 9 are identical; the margin is 10 points."
+    other = make_audit(lambda target, *_: 0.2 if target == "trained" else 0.1)
+    answer = comparison_answer(compare_runs({"one": audit, "other": other}))
+    assert answer == "Under the evaluator conv, of 9 paired comparisons, 9 differ; the margin is 10 points."
+
+
 def test_what_does_not_pair_says_why(audit: Findings, make_audit: Callable[..., Findings]) -> None:
     judges = [{**each.model_dump(), "address": "another"} for each in audit.evaluators]
     text = text_of(comparison_page(compare_runs({"first": audit, "second": make_audit(evaluators=judges)})))

@@ -45,14 +45,6 @@ def test_amount(value: float, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"),
-    [(0.04, "0.0 s"), (8.21, "8.2 s"), (9.97, "10 s"), (119.7, "2 min 00 s"), (412.7, "6 min 53 s")],
-)
-def test_duration(value: float, expected: str) -> None:
-    assert words.duration(value) == expected
-
-
-@pytest.mark.parametrize(
     ("items", "expected"), [([], ""), (["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")]
 )
 def test_listed(items: list[str], expected: str) -> None:

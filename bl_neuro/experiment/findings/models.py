@@ -30,6 +30,7 @@ from bl_neuro.experiment.findings.estimates import (
     SubstrateComparison,
     Verification,
 )
+from bl_neuro.experiment.overlap import Overlap
 
 FORMAT: Literal["bl-neuro/audit-results/1"] = "bl-neuro/audit-results/1"
 SCHEMA = "results.schema.json"
@@ -103,18 +104,6 @@ class EvaluatorFacts(Finding):
     trained_on: Literal["evaluator", "target"] = Field(
         "evaluator", description="Part of the data; target: the samples that the targets were trained on."
     )
-
-
-class Overlap(Finding):
-    """How much of the target's training data the evaluators were trained or tested on."""
-
-    state: Literal["none", "all", "not known"] = Field(description="none: `shared` is 0. all: every sample is shared.")
-    shared: Count | None = Field(description="Samples of evaluators that are among it; null where that is not known.")
-    target_samples: Count | None = Field(description="Samples that targets were trained on; null where not known.")
-    evaluator_samples: Count = Field(description="Samples that the evaluators were trained on.")
-    test_samples: Count = Field(description="Samples that evaluators and targets were tested on.")
-    class_means: Literal["training data", "dataset"] = Field(description="Of what the pictures of classes are means.")
-    sentence: str
 
 
 class AuditCurve(Finding):

@@ -54,7 +54,7 @@ class StoredPictures:
 
 @dataclass(frozen=True, eq=False)
 class AttackCourse:
-    """Along an attack: queries a class (G,), rising, and an evaluator's mean confidence and hits (G,), 0..1."""
+    """Along an attack: queries per class (G,), rising, and an evaluator's mean confidence and hits (G,), 0..1."""
 
     queries: FloatArray
     confidence: FloatArray

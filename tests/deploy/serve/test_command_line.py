@@ -53,7 +53,7 @@ def test_an_attack_that_ended_early_is_kept_and_goes_on_at_no_charge(
     assert run(["attack", rich.url, *words, *out]) == 0
     assert json.loads(capsys.readouterr().out)["queries"] == 300
     with pytest.raises(
-        bl.BudgetExceeded, match="nothing is left"
+        bl.BudgetExceeded, match="budget is spent"
     ):  # 300 were charged, of `before` + 300 that were asked
         rich.box()
 
@@ -92,7 +92,7 @@ def test_tokens(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="expected NAME:TOKEN") as raised:
             hashes_of([bad], "--token")
         assert "token-long" not in str(raised.value)
-    with pytest.raises(InputError, match="is there already"):
+    with pytest.raises(InputError, match="already exists"):
         add_client(file, "me")
     file.write_text("me nothash")
     with pytest.raises(InputError, match=":1: expected"):

@@ -76,7 +76,7 @@ def test_it_answers_in_json(server: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "status", "said"),
+    ("body", "status", "message"),
     [
         (b"", 400, "expected JSON"),
         (b"\xff\xfe", 400, "expected JSON"),
@@ -109,10 +109,10 @@ def test_it_answers_in_json(server: Any) -> None:
     ],
     ids=lambda value: str(value)[:60],
 )  # fmt: skip
-def test_what_is_refused(body: Any, status: int, said: str, server: Any) -> None:
+def test_what_is_refused(body: Any, status: int, message: str, server: Any) -> None:
     found = ask(server, "POST", INFER, body)
     assert found[0] == status
-    assert re.search(said, found[1]["error"])
+    assert re.search(message, found[1]["error"])
     assert "Traceback" not in found[1]["error"]
 
 

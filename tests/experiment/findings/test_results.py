@@ -34,6 +34,20 @@ def test_results_hold_a_row_for_every_attack(results: Findings) -> None:
     assert results.evaluators[0].weights is not None
 
 
+def test_the_network_and_the_data_are_described(results: Findings) -> None:
+    network = results.network
+    assert network is not None
+    assert network.layers == ["Flatten -> (64,)", "Dense 64 -> 16 -> (16,)", "Dense 16 -> 10 -> (10,)"]
+    assert (network.parameters, network.input_shape, network.encoder) == (64 * 16 + 16 * 10, [1, 8, 8], "rate")
+    assert network.training == (
+        "Each target was trained on 898 images, with up to 50% of background noise: 2 epochs as an ANN of its firing "
+        "rates, then 1 epoch through time."
+    )
+    assert len(network.fingerprints) == 2
+    assert "scikit-learn" in str(results.dataset.source)
+    assert (results.unit, results.not_run) == ("target seed", {})
+
+
 def test_every_inversion_is_there_with_what_was_said_of_it(undisturbed: Path, results: Findings) -> None:
     assert len(results.inversions) == 5  # two attacks on two targets, and one on a control
     for cell in results.inversions:
@@ -59,9 +73,9 @@ def test_the_page_and_the_summary_say_the_same_verdict(undisturbed: Path) -> Non
 
 
 def test_the_report_states_how_the_audit_was_started(undisturbed: Path, results: Findings) -> None:
-    assert results.made.command == "Audit.of('small.toml').run()"
-    assert "Made by `Audit.of('small.toml').run()`" in (undisturbed / "summary.md").read_text()
-    assert "Audit.of(&#39;small.toml&#39;).run()" in (undisturbed / "report.html").read_text()
+    assert results.made.command == "bl-neuro audit small.toml"
+    assert "Made by `bl-neuro audit small.toml`" in (undisturbed / "summary.md").read_text()
+    assert "bl-neuro audit small.toml" in (undisturbed / "report.html").read_text()
 
 
 def test_pictures_are_those_of_the_cells(small: Path, undisturbed: Path, results: Findings) -> None:

@@ -76,6 +76,22 @@ def test_controls_and_rungs_are_no_substrates() -> None:
     assert substrate_verdicts(records, margin=0.1) == ([], [])
 
 
+def test_of_a_given_model_restarts_are_the_unit() -> None:
+    one, other = made("snntorch", 0.95, 1), made("loihi", 0.2, 2)
+    given = [replace(record, target="given", seed=0) for record in one + other if record.seed == 0]
+    comparisons, _ = substrate_verdicts(given, margin=0.1, unit="restart")
+    hit = comparisons[0]
+    assert (hit.verdict.difference.seeds, hit.verdict.difference.n) == (RESTARTS, RESTARTS * CLASSES)
+    assert hit.verdict.verdict == "differs"
+    expected = np.mean([r.hit for r in given if r.substrate == "snntorch"]) - np.mean(
+        [r.hit for r in given if r.substrate == "loihi"]
+    )
+    assert hit.verdict.difference.value == pytest.approx(expected)
+    few = [record for record in given if record.restart == 0]
+    (single, _), _ = substrate_verdicts(few, margin=0.1, unit="restart")
+    assert single.sentence == "inconclusive: one restart does not show how restarts differ; plan 12 restarts or more"
+
+
 def test_one_seed_is_inconclusive_and_json_has_no_infinity() -> None:
     records = [each for each in made("snntorch", 0.9, 1) + made("loihi", 0.5, 2) if each.seed == 0]
     comparisons, _ = substrate_verdicts(records, margin=0.1)

@@ -170,7 +170,7 @@ def test_a_full_disk_ends_the_run_and_keeps_what_was_done(small: Path, undisturb
 
 def test_a_folder_that_cannot_be_written_to_is_refused(small: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ReportError, match="expected a folder that can be written to"):
+    with pytest.raises(ReportError, match="expected a writable folder"):
         Audit.of(str(small), tmp_path / "file" / "out").run()
 
 

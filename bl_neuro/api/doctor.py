@@ -1,0 +1,155 @@
+"""Which substrates work here, shown by a run on each, and which parts packages have added."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import metadata
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from bl_neuro.api.progress import progress_bars
+from bl_neuro.backends import find_backend, missing_reason, open_target
+from bl_neuro.backends.registry import BACKENDS
+from bl_neuro.errors import SubstrateError
+from bl_neuro.experiment.provenance import machine, versions
+from bl_neuro.layers import Dense
+from bl_neuro.network import Network
+from bl_neuro.neuron import CubaLIF
+from bl_neuro.registries import registries
+from bl_neuro.registry import Registry
+
+ALSO = ("numba", "nir", "h5py", "safetensors")
+"""Packages whose versions are shown beside those of `versions`."""
+CPU_FEATURES = (
+    "avx2",
+    "fma",
+    "avx512f",
+    "avx512bw",
+    "avx512vl",
+    "avx512vnni",
+    "avxvnni",
+    "amx-int8",
+    "neon",
+    "dotprod",
+)
+"""Features that make `loihi` and the 8-bit products fast, in LLVM's names."""
+
+
+@dataclass(frozen=True)
+class SubstrateState:
+    """Whether one substrate works. broken: whether its package is at fault. seconds: of opening it and one answer."""
+
+    substrate: str
+    title: str
+    package: str
+    works: bool
+    access: str
+    summary: str
+    advice: str
+    broken: bool = False
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class PartState:
+    """Whether a part of another kind can be used, and why not."""
+
+    name: str
+    title: str
+    package: str
+    works: bool
+    advice: str
+
+
+@dataclass(frozen=True)
+class DoctorReport:
+    """What works here.
+
+    versions: of bl-neuro, Python and the packages it uses. machine: its system, cores and the features of its
+    processor. parts: the other parts that are registered, by kind, such as "attacks".
+    """
+
+    versions: dict[str, str]
+    machine: dict[str, Any]
+    substrates: list[SubstrateState]
+    parts: dict[str, list[PartState]]
+
+    @property
+    def broken(self) -> bool:
+        """Whether a part of another package cannot be used. A framework that is not installed is no failure."""
+        parts = (state for states in self.parts.values() for state in states)
+        return any(state.broken for state in self.substrates) or not all(state.works for state in parts)
+
+
+def doctor(progress: bool = True) -> DoctorReport:
+    """Runs a small network on every substrate, and loads every other part. progress: show bars on a terminal."""
+    with progress_bars(progress) as stages:
+        substrates = []
+        for name in BACKENDS.usable():
+            stages.stage(f"trying {name}")
+            substrates.append(_substrate_state(name))
+        for name, (package, reason) in BACKENDS.broken().items():
+            substrates.append(SubstrateState(name, "", package, False, "", "", reason, broken=True))
+        parts = {
+            plural: _part_states(registry) for plural, registry in registries().items() if registry is not BACKENDS
+        }
+    return DoctorReport(_versions(), {**machine(), "cpu": cpu_features()}, substrates, parts)
+
+
+def _versions() -> dict[str, str]:
+    numbers = versions()
+    for package in ALSO:
+        try:
+            numbers[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return numbers
+
+
+def cpu_features() -> list[str] | None:
+    """Which of `CPU_FEATURES` this processor has, or None where LLVM is not here to say."""
+    try:
+        from llvmlite import binding
+    except ImportError:
+        return None
+    try:
+        features = binding.get_host_cpu_features()
+    except RuntimeError:  # LLVM does not know this processor
+        return []
+    return [name for name in CPU_FEATURES if features.get(name)]
+
+
+def _part_states(registry: Registry[Any]) -> list[PartState]:
+    """Every part of a registry, and every part of another package that cannot be used."""
+    states = [PartState(name, part.title, registry.package(name), True, "") for name, part in registry.usable().items()]
+    broken = registry.broken().items()
+    return [*states, *(PartState(name, "", package, False, reason) for name, (package, reason) in broken)]
+
+
+def _substrate_state(name: str) -> SubstrateState:
+    """Opens a small network on the substrate and runs it once: what is installed need not work."""
+    backend = find_backend(name)
+    access = "white box" if backend.differentiable else "black box"
+    reason = missing_reason(backend)
+    seconds = None
+    if reason is None:
+        began = perf_counter()
+        try:
+            _run(name)
+            seconds = round(perf_counter() - began, 2)
+        except SubstrateError as error:
+            reason = str(error)
+    package = BACKENDS.package(name)
+    works = reason is None
+    return SubstrateState(name, backend.title, package, works, access, backend.summary, reason or "", seconds=seconds)
+
+
+def _run(name: str) -> None:
+    network = Network((4,), [Dense(1.5 * np.eye(3, 4), CubaLIF(threshold=1.0, voltage_decay=0.3))])
+    spikes = np.ones((5, 2, 4), dtype=np.uint8)
+    with open_target(network, name) as target:
+        counts = target.run(spikes).spikes.sum()
+    if not counts > 0:
+        raise SubstrateError(f"substrate '{name}' ran, but a network that must spike stayed silent")
