@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from bl_neuro.backends.lava import supervisor
+from bl_neuro.backends.lava import runtime, supervisor
 from bl_neuro.backends.lava.supervisor import ChildDied, LavaProcess, Plan
 from bl_neuro.errors import SubstrateFailed
 
@@ -29,7 +29,7 @@ def start(fake_child: Behave, left_behind: Any, tmp_path: Path) -> Iterator[Call
 
     def make(behaviour: str = "answers", deadline_s: float = 20.0) -> LavaProcess:
         fake_child(behaviour)
-        process = LavaProcess(tmp_path, sys.executable)
+        process = runtime.LavaProcess(tmp_path, sys.executable)  # type: ignore[attr-defined]  # the fake one
         started.append(process)
         process.open(plan(tmp_path), deadline_s)
         return process
@@ -93,7 +93,7 @@ def test_a_child_that_does_not_read_cannot_block(
     fake_child: Behave, left_behind: Any, tmp_path: Path, payload: int
 ) -> None:
     fake_child("deaf")
-    process = LavaProcess(tmp_path, sys.executable)
+    process = runtime.LavaProcess(tmp_path, sys.executable)  # type: ignore[attr-defined]  # the fake one
     with pytest.raises(SubstrateFailed, match="no answer"):
         process.run(bytes(payload), False, 0.3)
     assert gone(process)
