@@ -1,4 +1,4 @@
-"""Experiments that are written in Python are those of files, and are checked alike."""
+"""Experiments written in Python equal those read from files and are checked in the same way."""
 
 from __future__ import annotations
 

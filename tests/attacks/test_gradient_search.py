@@ -1,4 +1,4 @@
-"""Priors on gradients: what they do to one, and that the attacks along gradients use them."""
+"""Priors on gradients: their effect, and that the gradient attacks apply them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is assumed of images, and only of images."""
+"""The image prior, which applies to image inputs only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shipped contract accepts a backend that another package brings, and notices what such a backend can get wrong."""
+"""The shipped contract accepts a correct backend of another package and rejects faulty ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever is wrong with what a command is given: exit code 2, one line that says so, and nothing else."""
+"""Wrong input to a command: exit code 2, a message of one line, and no other output."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bl_neuro.training import ConvEvaluator
 
 @pytest.fixture(scope="module")
 def places(tmp_path_factory: pytest.TempPathFactory, models: Path) -> dict[str, str]:
-    """Paths of good and bad things, by what a test calls them."""
+    """Paths of valid and invalid files, by the names used in the tests."""
     folder = tmp_path_factory.mktemp("places")
     target = models / "target.safetensors"
     (folder / "file").write_text("in the way")
