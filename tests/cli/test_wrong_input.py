@@ -98,7 +98,7 @@ WRONG = {
         r"preset: expected one of v1's \(events\), found 'mnist'",
     ),
     "sides of an image": (f"{ATTACK} --image-shape 8,8", "image_shape: inputs .* are images already; leave it out"),
-    "a blur on no image": ("attack {flat} --attack v1 --blur 2", "blur: inputs .* are no images"),
+    "a blur on no image": ("attack {flat} --attack v1 --blur 2", "blur: inputs .* are not images"),
     "a blur below nothing": (f"{ATTACK} --blur=-1", "blur: expected at least 0"),
     "no budget": (f"{ATTACK} --budget 0", "budget: expected at least 1 query, found 0"),
     "negative budget": (f"{ATTACK} --budget -5", "budget: expected at least 1 query, found -5"),
@@ -113,7 +113,7 @@ WRONG = {
     "a seed of words": (f"{ATTACK} --seed lucky", "--seed"),
     "no window": (f"{ATTACK} --window 0", "window: expected above 0"),
     "a window that is NaN": (f"{ATTACK} --window nan", "window: expected above 0"),
-    "a window on no image": ("attack {flat} --window 2", "window: inputs .* are no images"),
+    "a window on no image": ("attack {flat} --window 2", "window: inputs .* are not images"),
     "pictures of words": (
         "attack {flat} --image-shape large",
         "image_shape: expected 2 values, comma-separated",
