@@ -1,4 +1,4 @@
-"""Registries: what other packages may add, and what is said of parts that cannot be used."""
+"""Registries: parts of other packages, and errors for unusable ones."""
 
 from __future__ import annotations
 

@@ -127,7 +127,9 @@ class AttackTerms:
             return
         for name in ("window", "blur"):
             if self._given(name):
-                raise InputError(f"{name}: inputs {input_shape} are no images; say how they lie with image_shape")
+                raise InputError(
+                    f"{name}: inputs {input_shape} are not images; give their height and width with image_shape"
+                )
 
     def _given(self, name: str) -> bool:
         path = setting_path(self.attack, name)

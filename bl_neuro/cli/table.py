@@ -58,7 +58,7 @@ def widths(columns: Sequence[Column], width: int) -> list[int] | None:
     wanted = [max(column.natural, 1) for column in columns]
     for _ in range(min(spare, sum(column.natural for column in columns) - sum(result))):
         lines = [want / max(width, 1) for want, width in zip(wanted, result)]
-        result[lines.index(max(lines))] += 1  # to whoever would wrap most
+        result[lines.index(max(lines))] += 1  # to the column that would wrap into most lines
     return result
 
 

@@ -239,7 +239,8 @@ class Experiment(Part):
     endpoints: list[EndpointPart] = Field(default_factory=list)
 
     def __repr__(self) -> str:
-        subject = "a given model" if self.given else f"{len(self.target_seeds)} target seeds"
+        count = len(self.target_seeds)
+        subject = "a given model" if self.given else f"{count} target seed{'' if count == 1 else 's'}"
         attacks, substrates = ", ".join(attack.called for attack in self.attacks), ", ".join(self.substrates)
         return f"<Experiment {self.name}: {self.dataset.name}, {subject}, attacks {attacks} on {substrates}>"
 

@@ -31,7 +31,7 @@ def strings(value: Any) -> list[str]:
 
 
 def endpoint_names(document: dict[str, Any]) -> list[str]:
-    """The names of the endpoints, as far as they are names."""
+    """The names of the endpoints; entries without a text as name are left out."""
     return [item["name"] for _, item in tables(document, "endpoints") if isinstance(item.get("name"), str)]
 
 

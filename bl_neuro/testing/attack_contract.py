@@ -108,7 +108,7 @@ class AttackContract:
         with self.open() as target:
             return self.attack(self.box(target), **arguments)
 
-    def test_declares_what_it_is(self) -> None:
+    def test_declares_its_access_and_settings(self) -> None:
         """Its name, access and usable answers are what files and tables can state; its settings have defaults."""
         kind = type(self.attack)
         name, access, reveals = (getattr(kind, fact, None) for fact in ("name", "access", "reveals"))
@@ -123,7 +123,7 @@ class AttackContract:
         assert usable, f"reveals: expected a tuple of one or more of {', '.join(REVEALS)}, found {reveals!r}"
         assert isinstance(kind(), kind)
 
-    def test_returns_what_inversions_promise(self) -> None:
+    def test_returns_valid_inversions(self) -> None:
         """Shapes, types, values and names of everything that comes back."""
         inversions = self.invert(seed=7)
         assert_well_formed(inversions, self.shapes())
@@ -147,7 +147,7 @@ class AttackContract:
                 assert int(inversions.trace.queries[-1]) == inversions.queries
                 assert inversions.queries_per_class == inversions.queries / len(CLASSES)
 
-    def test_tells_how_far_it_is(self) -> None:
+    def test_reports_progress(self) -> None:
         """Progress rises to the total it names from the start, and changes nothing."""
         calls: list[tuple[int, int]] = []
         inversions = self.invert(progress=lambda done, total: calls.append((done, total)))
@@ -163,7 +163,7 @@ class AttackContract:
         assert self.invert(classes=np.array([1])).classes.tolist() == [1]
 
     @pytest.mark.parametrize("classes", [[], [3], [-1], [0.5], [True], ["0"], [None], [float("nan")], [[0, 1]], 2])
-    def test_refuses_classes_there_are_not(self, classes: Any) -> None:
+    def test_refuses_unknown_classes(self, classes: Any) -> None:
         """Before anything runs."""
         self.refused(classes=classes)
 
@@ -184,7 +184,7 @@ class AttackContract:
                 self.attack(self.box(target), **{"classes": CLASSES, "steps": STEPS, "seed": 0, **changes})
             assert self.samples(target) == 0
 
-    def test_refuses_the_other_view(self) -> None:
+    def test_refuses_a_box_of_another_access(self) -> None:
         """A white-box attack takes no black box, a black-box attack no white box, and neither a bare target."""
         with self.open() as target:
             for wrong in (self.other_box(target), target):
@@ -192,7 +192,7 @@ class AttackContract:
                     self.attack(wrong, classes=CLASSES, steps=STEPS)
             assert self.samples(target) == 0
 
-    def test_leaves_the_world_as_it_was(self) -> None:
+    def test_leaves_global_state_unchanged(self) -> None:
         """The network and every global source of chance are untouched."""
         with self.open() as target:
             before = self.weights(target)
@@ -312,7 +312,7 @@ class BlackBoxAttackContract(AttackContract):
         assert inversions.queries == 0
         assert box.spent == 5
 
-    def test_what_it_needs_is_enough(self) -> None:
+    def test_the_exact_budget_is_enough(self) -> None:
         """A budget of exactly what an unmetered run took changes nothing; one query less cuts it short."""
         free = self.invert()
         exact, _ = self.invert_within(free.queries)
@@ -320,7 +320,7 @@ class BlackBoxAttackContract(AttackContract):
         assert_same(free, exact)
         assert short.status is Status.BUDGET_SPENT
 
-    def test_asks_no_more_than_it_plans(self) -> None:
+    def test_spends_at_most_the_planned_queries(self) -> None:
         """`planned_queries` is what an unmetered run asks at most; `within` plans no more than its budget."""
         planned = self.attack.planned_queries(len(CLASSES))
         if planned is None:
@@ -331,7 +331,7 @@ class BlackBoxAttackContract(AttackContract):
             assert type(fitted) is type(self.attack)
             assert (fitted.planned_queries(len(CLASSES)) or 0) <= max(budget, planned // 2)
 
-    def test_stops_when_it_is_told_to(self) -> None:
+    def test_stops_on_request(self) -> None:
         """StopAttack from `progress` ends the attack, which returns what it has."""
 
         def stop(done: int, total: int) -> None:

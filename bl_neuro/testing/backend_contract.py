@@ -177,7 +177,7 @@ class BackendContract(GradientContract):
         apart = torch.cat([target.run(spikes[:, index : index + 1]).spikes for index in range(5)], dim=1)
         assert torch.equal(together, apart)
 
-    def test_pieces_equal_the_whole(self, opener: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_batches_run_in_parts_equal_the_whole(self, opener: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
         """Large batches are run in pieces, which shows nowhere."""
         target = opener()
         spikes = random_spikes(PLAIN, 3, steps=8, batch=5)
@@ -208,7 +208,7 @@ class BackendContract(GradientContract):
             target.run(np.zeros((8, 3, 1)))
         assert target.samples == before + 3
 
-    def test_no_chance_is_drawn(self, opener: Opener) -> None:
+    def test_no_global_random_numbers_are_drawn(self, opener: Opener) -> None:
         """Opening and running leave the global generators where they are."""
         torch.manual_seed(7)
         np.random.seed(7)  # noqa: NPY002 - the global state must be left alone
@@ -267,7 +267,7 @@ class BackendContract(GradientContract):
         with pytest.raises(TargetClosed, match=self.substrate):
             target.run(random_spikes(PLAIN, 0, steps=8))
 
-    def test_biases_act_from_the_start_that_is_asked_for(self, opener: Opener) -> None:
+    def test_biases_act_from_the_requested_start(self, opener: Opener) -> None:
         """Aligned and cold, on a network that tells them apart."""
         target = opener(BIASED)
         spikes = random_spikes(BIASED, 9, steps=8, batch=self.cold_batch)

@@ -105,7 +105,7 @@ class EvaluatorContract:
             with pytest.raises(InputError, match="expected images of shape"):
                 self.trained().probabilities(np.zeros(shape))
 
-    def test_its_file_gives_it_back(self, tmp_path: Path) -> None:
+    def test_its_file_survives_a_round_trip(self, tmp_path: Path) -> None:
         """Saved and loaded, it judges as before, to the last bit."""
         evaluator, path = self.trained(), tmp_path / "evaluator.safetensors"
         evaluator.save(path)
@@ -123,7 +123,7 @@ class EvaluatorContract:
         assert all(map(torch.equal, first.state_dict().values(), again.state_dict().values()))
         assert not all(map(torch.equal, first.state_dict().values(), other.state_dict().values()))
 
-    def test_it_goes_on_from_its_checkpoint(self, tmp_path: Path) -> None:
+    def test_it_resumes_from_its_checkpoint(self, tmp_path: Path) -> None:
         """A finished training is not done again, and a checkpoint of another seed is refused."""
         place, data = Checkpoint(tmp_path / "checkpoint.safetensors"), bars(0)
         first, again = (self.short(data, epochs=1, checkpoint=place) for _ in range(2))

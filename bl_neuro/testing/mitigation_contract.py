@@ -57,7 +57,7 @@ class MitigationContract:
         """The registry has it under the name that it states."""
         assert MITIGATIONS.find(self.mitigation.name) is type(self.mitigation)
 
-    def test_it_says_what_it_is(self) -> None:
+    def test_it_has_a_title_and_a_phrase(self) -> None:
         """A title and its settings in words, a line each; a phrase that holds the settings."""
         for text in (self.mitigation.title, self.mitigation.setting, self.mitigation.label):
             assert text
@@ -72,7 +72,7 @@ class MitigationContract:
             with pytest.raises(dataclasses.FrozenInstanceError):
                 setattr(self.mitigation, field.name, getattr(self.mitigation, field.name))
 
-    def test_its_definition_makes_it_again(self) -> None:
+    def test_its_definition_recreates_it(self) -> None:
         """The definition is JSON, and the same mitigation comes out of it."""
         definition = json.loads(json.dumps(self.mitigation.definition, allow_nan=False))
         assert definition["kind"] == self.mitigation.name
@@ -99,7 +99,7 @@ class MitigationContract:
         else:
             assert all(torch.equal(self.asked(view), self.asked(view, times=2)) for view in self.views())
 
-    def test_it_leaves_alone_what_it_does_not_act_on(self) -> None:
+    def test_it_acts_only_on_declared_outputs(self) -> None:
         """A box that reveals anything else refuses it, and no hook changes what it is given in place."""
         for view in REVEALS:
             if view not in {*self.mitigation.acts_on, *map(self.mitigation.reveals, self.mitigation.acts_on)}:

@@ -144,7 +144,7 @@ def strike(run: subprocess.Popen[str], kind: str, chance: Any, longest: float) -
 
 
 def remain(processes: Sequence[psutil.Process]) -> list[str]:
-    """Those that do not go."""
+    """The processes that do not end in time."""
     _, alive = psutil.wait_procs(processes, timeout=GONE_S)
     problems = []
     for process in alive:

@@ -1,4 +1,4 @@
-"""The black-box attack on event data: it searches patterns, and what it says of them."""
+"""The black-box attack on event data: its search over patterns and its stated assumptions."""
 
 from __future__ import annotations
 

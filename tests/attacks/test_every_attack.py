@@ -1,4 +1,4 @@
-"""Every attack on every substrate: it runs where its access is allowed, and says clearly why not where it is not."""
+"""Every attack on every substrate: it runs where its access is allowed and otherwise explains the refusal."""
 
 from __future__ import annotations
 

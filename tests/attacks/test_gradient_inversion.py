@@ -1,4 +1,4 @@
-"""The baseline on an ANN: its descent, when it stops, and what it takes."""
+"""The baseline on an ANN: its descent, its stopping rule, and the models it accepts."""
 
 from __future__ import annotations
 

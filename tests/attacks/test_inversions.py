@@ -1,4 +1,4 @@
-"""What attacks return: pictures, files, and several runs as one."""
+"""The results of attacks: images, files, and joined runs."""
 
 from __future__ import annotations
 
@@ -246,7 +246,7 @@ def test_files_that_are_too_large_are_refused(saved: Path, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("kind", sorted({*BYTES, *CONTENT_SAFETENSORS} - {"another structure"}))
 def test_damage_is_refused_or_harmless(kind: str, saved: Path, tmp_path: Path) -> None:
-    """Whatever is read of a mutated file is as good as inversions can be, and saved and read once more the same."""
+    """A mutated file is refused, or gives valid inversions that survive another round trip."""
     refused = 0
     for seed in range(20):
         bad = tmp_path / "bad.safetensors"

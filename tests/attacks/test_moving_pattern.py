@@ -1,4 +1,4 @@
-"""Events of pictures that move: where they are, when, how many."""
+"""Events of moving pictures: their places, times and numbers."""
 
 from __future__ import annotations
 

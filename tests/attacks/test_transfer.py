@@ -1,4 +1,4 @@
-"""The transfer attack: what runs on the twin, what is asked of the target, and which candidate is kept."""
+"""The transfer attack: its work on the twin, its queries to the target, and the candidate it keeps."""
 
 from __future__ import annotations
 

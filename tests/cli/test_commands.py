@@ -23,7 +23,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def done(result: Any) -> Any:
-    """The JSON that a command printed, which is all that it said."""
+    """The JSON that a command printed, its only output."""
     assert result.code == 0, result.err
     assert result.err == ""
     return json.loads(result.out)

@@ -1,4 +1,4 @@
-"""`bl-neuro train` beyond the digits and its defaults: other data, other targets, several judges, a run cut short."""
+"""`bl-neuro train` beyond its defaults: other data and targets, several evaluators, an interrupted run."""
 
 from __future__ import annotations
 

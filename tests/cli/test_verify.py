@@ -56,7 +56,7 @@ class Other(Right):
 
 @pytest.fixture
 def only() -> Iterator[Callable[..., None]]:
-    """Makes these the only backends there are."""
+    """Registers these backends and no others."""
     with ExitStack() as stack:
         yield lambda *backends: stack.enter_context(registered(BACKENDS, *backends, only=True))
 

@@ -1,4 +1,4 @@
-"""Whatever is wrong with what a command is given: exit code 2, one line that says so, and nothing else."""
+"""Wrong input to a command: exit code 2, a message of one line, and no other output."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bl_neuro.training import ConvEvaluator
 
 @pytest.fixture(scope="module")
 def places(tmp_path_factory: pytest.TempPathFactory, models: Path) -> dict[str, str]:
-    """Paths of good and bad things, by what a test calls them."""
+    """Paths of valid and invalid files, by the names used in the tests."""
     folder = tmp_path_factory.mktemp("places")
     target = models / "target.safetensors"
     (folder / "file").write_text("in the way")
@@ -98,7 +98,7 @@ WRONG = {
         r"preset: expected one of v1's \(events\), found 'mnist'",
     ),
     "sides of an image": (f"{ATTACK} --image-shape 8,8", "image_shape: inputs .* are images already; leave it out"),
-    "a blur on no image": ("attack {flat} --attack v1 --blur 2", "blur: inputs .* are no images"),
+    "a blur on no image": ("attack {flat} --attack v1 --blur 2", "blur: inputs .* are not images"),
     "a blur below nothing": (f"{ATTACK} --blur=-1", "blur: expected at least 0"),
     "no budget": (f"{ATTACK} --budget 0", "budget: expected at least 1 query, found 0"),
     "negative budget": (f"{ATTACK} --budget -5", "budget: expected at least 1 query, found -5"),
@@ -113,7 +113,7 @@ WRONG = {
     "a seed of words": (f"{ATTACK} --seed lucky", "--seed"),
     "no window": (f"{ATTACK} --window 0", "window: expected above 0"),
     "a window that is NaN": (f"{ATTACK} --window nan", "window: expected above 0"),
-    "a window on no image": ("attack {flat} --window 2", "window: inputs .* are no images"),
+    "a window on no image": ("attack {flat} --window 2", "window: inputs .* are not images"),
     "pictures of words": (
         "attack {flat} --image-shape large",
         "image_shape: expected 2 values, comma-separated",

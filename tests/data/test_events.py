@@ -1,4 +1,4 @@
-"""Event datasets: frames packed into bits, and what a network is shown."""
+"""Event datasets: frames packed into bits, and the spikes given to a network."""
 
 from __future__ import annotations
 

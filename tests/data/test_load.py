@@ -1,4 +1,4 @@
-"""One call for every dataset, and what is here."""
+"""Loading any dataset by name, and the status of datasets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bl_neuro.data import DATASETS, DataStatus, data_status, dataset_names, load
 
 @pytest.fixture
 def small_root(tmp_path: Path, files: Any) -> Path:
-    """A little of every dataset."""
+    """A data root with a few samples of every dataset."""
     files.mnist(tmp_path)
     files.faces(tmp_path, people=(1, 2))
     files.nmnist(tmp_path)

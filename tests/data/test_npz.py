@@ -1,4 +1,4 @@
-"""The user's own arrays: what is described is read, anything else is named."""
+"""The user's own arrays: documented content is read, other content is refused by name."""
 
 from __future__ import annotations
 

@@ -184,7 +184,7 @@ def test_noise_alone_leaves_no_frames(merged: bool) -> None:
 
 
 def test_no_event_is_noise_within_the_first_window() -> None:
-    """tonic's Denoise takes all neighbours for just seen at time 0."""
+    """tonic's Denoise treats all neighbours as seen at time 0."""
     events = recorded((1, 1, 0, 0), (4, 4, 150, 0), (1, 1, 300, 0), start=0)
     assert to_frames(events, framing()).sum() == 2
     assert to_frames(recorded((1, 1, 0, 0), (4, 4, 150, 0), (1, 1, 300, 0)), framing()).sum() == 0

@@ -1,4 +1,4 @@
-"""What a dataset of another package has to declare, and what it gets for it."""
+"""Datasets of other packages: required declarations and supported features."""
 
 from __future__ import annotations
 

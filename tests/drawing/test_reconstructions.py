@@ -1,4 +1,4 @@
-"""The grid of reconstructions shows what it was given, in its place, and says what it shows."""
+"""The grid of reconstructions: every picture in its place, and the alternative text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Audits held against each other: what pairs is judged, what does not says why."""
+"""Comparison of audits: paired results have a verdict, unpaired ones state the reason."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def cells(run: Findings, **changes: Any) -> list[dict[str, Any]]:
 
 
 def misses(run: Findings) -> list[dict[str, Any]]:
-    """Its inversions, all of them recognised by nobody."""
+    """Its inversions, none of which any evaluator recognises."""
     judged = {"conv": {"hits": [0, 0, 0], "confidence": [0.0, 0.0, 0.0]}}
     return cells(run, evaluators=judged)
 

@@ -1,4 +1,4 @@
-"""Audits of what is behind an endpoint: a real server in another process, asked for no query twice."""
+"""Audits of models behind an endpoint: a real server in another process, which answers no query twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Experiments are read from TOML; what is wrong with one is told at once, each problem with its line."""
+"""Experiments are read from TOML; all problems are reported at once, each with its line."""
 
 from __future__ import annotations
 

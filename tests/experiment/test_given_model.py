@@ -1,4 +1,4 @@
-"""Networks that others trained: how they are to be shown a dataset is found out, and what they do is verified."""
+"""Given networks: their input format is recognised from a dataset, and their behaviour is verified."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`skip_missing` leaves out the substrates that are not installed, and says which."""
+"""`skip_missing` leaves out the substrates that are not installed, and names them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attacks that run again elsewhere are compared to the last bit; what is proved the same stands for the other."""
+"""Replays of attacks on another substrate are compared bit by bit; an identical substrate represents the other."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def made() -> Inversions:
 
 
 def changed(values: torch.Tensor) -> torch.Tensor:
-    """The last value changed as little as can be."""
+    """A copy whose last value has the smallest possible change."""
     flat = values.clone().flatten()
     flat[-1] = torch.nextafter(flat[-1], torch.tensor(2.0)) if values.is_floating_point() else 1 - flat[-1]
     return flat.reshape(values.shape)

@@ -1,4 +1,4 @@
-"""Evaluators stay clear of what a brought model was trained on, as far as that is known."""
+"""Evaluators are not trained on the known training samples of a given model."""
 
 from __future__ import annotations
 

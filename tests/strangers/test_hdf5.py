@@ -1,4 +1,4 @@
-"""What a stranger's HDF5 file may make us read: counted over the whole file."""
+"""Limits for reading untrusted HDF5 files, counted over the whole file."""
 
 from __future__ import annotations
 

@@ -241,7 +241,7 @@ def test_refuses_weights(path: Path, changes: dict[str, Any]) -> None:
 
 
 def test_a_huge_stated_size_allocates_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A small file may claim the largest size there is: nothing of that size is made before its weights are seen."""
+    """A small file may state the largest size: nothing of that size is allocated before its weights are read."""
     made: list[int] = []
     linear = torch.nn.Linear.reset_parameters
 

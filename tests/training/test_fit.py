@@ -1,4 +1,4 @@
-"""The loop of all trainings: the best comes out, it stops when nothing is gained, and it goes on where it was cut."""
+"""The training loop: it returns the best weights, stops without gain, and resumes from checkpoints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Budgets hold to the query: with many clients at once, through kills, and when answers are lost."""
+"""Budgets are exact: with many clients at once, after kills, and when answers are lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`bl-neuro attack URL` finds what `bl-neuro attack FILE` finds; `bl-neuro token` keeps no token."""
+"""`bl-neuro attack URL` gives the result of `bl-neuro attack FILE`; `bl-neuro token` stores no token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What follows from an audit's records: the ladder, power and controls."""
+"""Findings from an audit's records: the ladder, power, controls and mitigations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""On a Dask cluster of two worker processes the same cells come to the same results, whoever is lost."""
+"""A Dask cluster of two workers gives the same results, also when workers are lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run that ends in any way loses nothing, and the next one comes to the results of an undisturbed run."""
+"""An interrupted run keeps its finished cells, and the next run gives the results of an undisturbed one."""
 
 from __future__ import annotations
 
