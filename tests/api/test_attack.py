@@ -103,6 +103,7 @@ def test_a_loss_midway_keeps_what_there_is(tmp_path: Path, monkeypatch: pytest.M
     assert json.loads((tmp_path / "attack.json").read_text())["queries"] == result.inversions.queries >= 40
 
 
+@pytest.mark.slow
 def test_inputs_are_recognised_on_a_dataset() -> None:
     network = current_network()
     silent = bl.attack_network(network, "v1", steps=STEPS)

@@ -119,6 +119,7 @@ def test_what_it_does_not_declare_is_refused(words: tuple[object, ...], message:
     assert message in err
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("plain_attacks")
 def test_it_runs_in_an_audit(tmp_path: Path) -> None:
     file = tmp_path / "plain.toml"
