@@ -169,7 +169,7 @@ def test_many_threads_never_spend_more(target: Target) -> None:
 
 
 @pytest.mark.parametrize("readout", ["spikes", "membrane"])
-def test_shows_what_it_says_and_no_more(readout: Any) -> None:
+def test_reveals_only_the_stated_output(readout: Any) -> None:
     network = Network((12,), easy_network().layers, readout)
     asked = queries(20)
     seen = ReferenceTarget(network).run(asked)
@@ -207,7 +207,7 @@ def test_silence_has_a_label_but_is_no_answer() -> None:
 
 
 @pytest.mark.parametrize("reveals", ["membrane", "scores"])
-def test_what_a_substrate_does_not_put_out_cannot_be_shown(reveals: Any) -> None:
+def test_missing_outputs_of_a_substrate_cannot_be_revealed(reveals: Any) -> None:
     message = f"{reveals} needs the membrane potential, which substrate spikes-only does not reveal; expected spikes"
     with pytest.raises(NotRevealed, match=message):
         BlackBox(SpikesOnlyTarget(easy_network()), reveals=reveals)
@@ -223,7 +223,7 @@ def test_a_label_takes_a_membrane_only_where_it_is_read_from_it() -> None:
 
 
 @pytest.mark.parametrize("reveals", ["weights", "", None, ["label"]])
-def test_shows_nothing_else(target: Target, reveals: Any) -> None:
+def test_invalid_values_of_reveals_are_refused(target: Target, reveals: Any) -> None:
     with pytest.raises(InputError, match="reveals: expected one of membrane, scores, spikes, counts, label"):
         BlackBox(target, reveals=reveals)
 
@@ -265,7 +265,7 @@ def test_nothing_public_leads_to_the_target(target: Target) -> None:
     assert any(isinstance(value, Target) for value in public(WhiteBox(target)))  # the search would see one
 
 
-def test_the_meter_cannot_be_turned(target: Target) -> None:
+def test_the_query_count_cannot_be_changed(target: Target) -> None:
     box = BlackBox(target, budget=5)
     for name in ("budget", "spent", "remaining", "reveals", "classes", "input_shape", "anything"):
         with pytest.raises(AttributeError):
@@ -280,7 +280,7 @@ def test_no_gradient_comes_through(target: Target) -> None:
         assert not answer.requires_grad
 
 
-def test_says_what_it_is_without_the_target(target: Target) -> None:
+def test_the_repr_does_not_show_the_target(target: Target) -> None:
     box = BlackBox(target, "scores", 9)
     assert repr(box) == (
         f"<BlackBox: takes {box.input_shape}, reveals scores of {box.classes} classes, 0 queries spent, budget 9>"
@@ -305,7 +305,7 @@ def test_white_box_counts_samples(target: Target) -> None:
 
 
 @pytest.mark.parametrize("bad", [torch.zeros(4, 2, 11), torch.full((4, 2, 12), 0.5), torch.zeros(4, 12)])
-def test_white_box_refuses_bad_spikes_for_nothing(target: Target, bad: Tensor) -> None:
+def test_white_box_does_not_charge_invalid_spikes(target: Target, bad: Tensor) -> None:
     box = WhiteBox(target)
     for ask in (box.run, lambda spikes: box.gradient(spikes, lambda response: response.spikes.sum((0, 2)))):
         with pytest.raises(InputError, match="spikes: expected"):

@@ -15,7 +15,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_writes_into_folders_there_were_not(tmp_path: Path) -> None:
+def test_creates_missing_folders(tmp_path: Path) -> None:
     write_text(tmp_path / "a" / "b" / "c.txt", "größer")
     assert (tmp_path / "a" / "b" / "c.txt").read_bytes() == "größer".encode()
     assert names(tmp_path / "a" / "b") == ["c.txt"]
@@ -55,7 +55,7 @@ def test_a_folder_in_its_place_is_an_error(tmp_path: Path) -> None:
     assert names(tmp_path) == ["taken"]
 
 
-def test_what_is_at_a_path(tmp_path: Path) -> None:
+def test_the_kind_of_a_path_is_described(tmp_path: Path) -> None:
     write_text(tmp_path / "a.txt", "a")
     assert [what_is_at(path) for path in (tmp_path / "a.txt", tmp_path)] == ["a file", "a folder"]
     for name in ("b.txt", "b" * 5000, "b\0", "b\ud800"):

@@ -70,12 +70,12 @@ def test_every_public_name_is_there() -> None:
         assert getattr(bl_neuro, name).__name__ == f"bl_neuro.{name}"
 
 
-def test_other_names_are_not() -> None:
+def test_unknown_names_are_attribute_errors() -> None:
     with pytest.raises(AttributeError, match="no attribute 'open_targets'"):
         bl_neuro.open_targets  # noqa: B018
 
 
-def test_every_exception_is_ours() -> None:
+def test_every_exception_derives_from_the_package_error() -> None:
     public = {
         name for name, value in vars(bl_neuro).items() if isinstance(value, type) and issubclass(value, Exception)
     }

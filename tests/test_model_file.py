@@ -111,7 +111,7 @@ def test_refuses_to_write_other_kinds(tmp_path: Path, small_network: Network, na
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_place_that_cannot_be_written_is_an_error_of_ours(tmp_path: Path, small_network: Network) -> None:
+def test_an_unwritable_path_is_a_typed_error(tmp_path: Path, small_network: Network) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ModelFileError, match="could not be written"):
         bl.save(small_network, tmp_path / "file" / "model.safetensors")
@@ -141,7 +141,7 @@ def test_a_full_disk_leaves_the_old_file(path: Path, small_network: Network) -> 
 # What is not a network
 
 
-def test_refuses_what_is_not_there(tmp_path: Path) -> None:
+def test_refuses_missing_files(tmp_path: Path) -> None:
     refused(tmp_path / "none.safetensors", "found nothing")
     refused(tmp_path, "found a folder")
 
@@ -168,7 +168,7 @@ def test_never_unpickles(tmp_path: Path, suffix: str) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"\0" * 7, b"\0" * 64, b"\xff" * 64, b"\x89HDF\r\n\x1a\n" + b"\0" * 64, b"{}"]
 )
-def test_refuses_what_is_not_safetensors(path: Path, content: bytes) -> None:
+def test_refuses_files_that_are_not_safetensors(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     refused(path, "not a readable safetensors network")
 
@@ -195,7 +195,7 @@ def test_refuses_other_types_of_number(path: Path, small_network: Network, kind:
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("name", ["layers.0.weight", "layers.1.threshold", "layers.0.bias"])
-def test_refuses_numbers_that_are_none(path: Path, small_network: Network, name: str, value: float) -> None:
+def test_refuses_nan_and_infinity(path: Path, small_network: Network, name: str, value: float) -> None:
     arrays = {**small_network.arrays(), name: np.full_like(small_network.arrays()[name], value)}
     forge(path, small_network, arrays=arrays)
     refused(path, f"layer {name[7]}: {name[9:]}: expected finite numbers")
@@ -216,7 +216,7 @@ def test_refuses_arrays_of_another_shape(path: Path, small_network: Network) -> 
         refused(path, "invalid network")
 
 
-def test_refuses_values_that_are_not_those_it_states(path: Path, small_network: Network) -> None:
+def test_refuses_values_that_contradict_the_header(path: Path, small_network: Network) -> None:
     weight = small_network.arrays()["layers.0.weight"] * 1.5
     forge(path, small_network, arrays={**small_network.arrays(), "layers.0.weight": weight})
     refused(path, "damaged: its values do not match its fingerprint")
@@ -353,7 +353,7 @@ def test_the_suffix_says_the_format(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".net", ".nir"])
-def test_names_that_no_file_can_have(tmp_path: Path, small_network: Network, suffix: str) -> None:
+def test_impossible_file_names_are_refused(tmp_path: Path, small_network: Network, suffix: str) -> None:
     long = tmp_path / ("a" * 5000 + suffix)
     with pytest.raises(ModelFileError, match="expected a model file, found nothing"):
         bl.load(long)
@@ -384,7 +384,7 @@ def test_threads_write_at_the_same_time(tmp_path: Path, small_network: Network, 
 
 
 @pytest.mark.parametrize("path", [None, 5])
-def test_what_is_no_path_is_refused(path: Any) -> None:
+def test_values_that_are_not_paths_are_refused(path: Any) -> None:
     with pytest.raises(bl.InputError, match="path: expected the name of a file"):
         bl.load(path)
     with pytest.raises(bl.InputError, match="path: expected the name of a file"):

@@ -204,7 +204,7 @@ def test_equality_is_that_of_fingerprints(small_network: Network) -> None:
 
 
 @pytest.mark.parametrize("make", [repr, lambda network: "\n".join(network.describe())])
-def test_says_what_it_is(make: Callable[[Network], str], image_network: Network) -> None:
+def test_has_a_readable_repr(make: Callable[[Network], str], image_network: Network) -> None:
     message = make(image_network)
     for word in ("Conv 2 -> 4", "3x3", "SumPool 2x2", "AveragePool 2x2, stride (1, 1)", "Flatten", "Dense 3 -> 3"):
         assert word in message

@@ -143,7 +143,7 @@ def test_flatten_at_the_end_flattens_the_output() -> None:
 
 
 @pytest.mark.parametrize("start", ["aligned", "cold"])
-def test_the_double_answers_as_the_oracle(start: Any, small_network: Network, image_network: Network) -> None:
+def test_the_test_double_agrees_with_the_reference(start: Any, small_network: Network, image_network: Network) -> None:
     rng = np.random.default_rng(2)
     for network in (small_network, image_network):
         spikes = rng.integers(0, 2, (6, 4, *network.input_shape))

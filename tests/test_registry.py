@@ -76,12 +76,12 @@ def test_another_package_cannot_replace_ours(parts: Registry[Backend]) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in BROKEN if name != "loihi"])
-def test_what_cannot_be_used_is_refused(parts: Registry[Backend], name: str) -> None:
+def test_unusable_plugins_are_refused(parts: Registry[Backend], name: str) -> None:
     with pytest.raises(bl.PluginError, match=f"substrate '{name}': .*{BROKEN[name]}"):
         parts.find(name)
 
 
-def test_all_that_cannot_be_used_is_listed(parts: Registry[Backend]) -> None:
+def test_all_unusable_plugins_are_listed(parts: Registry[Backend]) -> None:
     broken = parts.broken()
     assert set(broken) == set(BROKEN)
     assert [name for name in BROKEN if not re.search(BROKEN[name], broken[name].reason)] == []

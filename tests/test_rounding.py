@@ -24,7 +24,7 @@ def test_a_tie_is_rounded_away_from_zero_whatever_its_last_bits(
 
 
 @pytest.mark.parametrize("value", [0.0, -0.0, 1e-17, -1e-17])
-def test_what_is_zero_but_for_rounding_has_no_minus(value: float) -> None:
+def test_zero_after_rounding_has_no_minus_sign(value: float) -> None:
     assert (fixed(value, 3), fixed(value, 3, "+")) == ("0.000", "+0.000")
 
 

@@ -15,7 +15,6 @@ import bl_neuro as bl
 from bl_neuro.attacks import ATTACKS, Attack
 from bl_neuro.cli import run
 from bl_neuro.data import data_status, dataset_names, load_dataset
-from bl_neuro.experiment.session import Audit
 from bl_neuro.mitigations import MITIGATIONS, Mitigation
 from bl_neuro.registries import registries
 from bl_neuro.testing.attack_contract import BlackBoxAttackContract, WhiteBoxAttackContract
@@ -152,10 +151,8 @@ def test_a_target_and_its_evaluator_are_trained_on_it(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_an_experiment_of_them_runs_through_the_audit(tmp_path: Path) -> None:
-    audit = Audit.of(str(EXPERIMENT), tmp_path / "out")
-    standing = audit.run()
-    assert [failure.error for failure in standing.failed] == []
-    bl.audit(str(EXPERIMENT), tmp_path / "out", progress=None)  # all is done: it writes the report
+    audit = bl.audit(EXPERIMENT, out=tmp_path / "out", progress=None)
+    assert [failure.error for failure in audit.failures] == []
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     rows = {(row["substrate"], row["attack"], row["reveals"]) for row in results["rows"]}
     assert rows == {
@@ -168,6 +165,6 @@ def test_an_experiment_of_them_runs_through_the_audit(tmp_path: Path) -> None:
     assert {(it["mitigation"], it["substrate"], it["attack"]) for it in results["mitigations"]} == {
         ("toy_even", "toy", "toy_draws")
     }
-    report = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    report = audit.report.read_text(encoding="utf-8")
     for title in ("toy draws", "toy ascent", "multiples of 2"):
         assert title in report

@@ -50,8 +50,8 @@ def leakage_curves(
     """
     if not 1 <= len(curves) <= len(SERIES):
         raise InputError(f"curves: expected 1 to {len(SERIES)}, found {len(curves)}; make several pictures")
-    drawn = {name: _curve(name, *each, resamples, seed) for name, each in curves.items()}
-    if logarithmic and min(each.queries[0] for each in drawn.values()) <= 0:
+    drawn = {name: _curve(name, *course, resamples, seed) for name, course in curves.items()}
+    if logarithmic and min(curve.queries[0] for curve in drawn.values()) <= 0:
         raise InputError("queries: expected more than 0 on a logarithmic axis")
     lines = {name: float(numbers(level, f"level {name!r}")) for name, level in (levels or {}).items()}
     return rendered(_figure(drawn, lines, measure, limits, logarithmic), _alt(drawn, lines, measure))
@@ -61,7 +61,7 @@ def _curve(name: str, queries: npt.ArrayLike, values: Sequence[npt.ArrayLike], r
     spent = numbers(queries, f"queries of {name!r}")
     if spent.ndim != 1 or len(spent) == 0 or (np.diff(spent) <= 0).any() or spent[0] < 0:
         raise InputError(f"queries of {name!r}: expected (G,), 0 or more and rising, found shape {spent.shape}")
-    rows = [np.atleast_2d(numbers(each, f"values of {name!r}")) for each in values]
+    rows = [np.atleast_2d(numbers(row, f"values of {name!r}")) for row in values]
     for row in rows:
         if row.ndim != 2 or row.shape[1] != len(spent):
             raise InputError(f"values of {name!r}: expected (..., {len(spent)}) like the queries, found {row.shape}")
@@ -122,7 +122,7 @@ def _draw_level(axes: Axes, name: str, level: float, curves: Collection[_Curve])
     """A horizontal line, with its name at the end where the curves are further away."""
     axes.axhline(level, color=QUIET, linewidth=0.9, linestyle=(0, (1, 2)), zorder=1)
     room = {side: _distance(level, curves, side) for side in ("right", "left")}
-    side = max(room, key=lambda each: room[each])
+    side = max(room, key=lambda place: room[place])
     axes.annotate(
         name, (float(side == "right"), level), (-2 if side == "right" else 2, 2), xycoords=("axes fraction", "data"),
         textcoords="offset points", ha=side, fontsize=7.5, color=QUIET, parse_math=False,
@@ -132,8 +132,8 @@ def _draw_level(axes: Axes, name: str, level: float, curves: Collection[_Curve])
 def _distance(level: float, curves: Collection[_Curve], side: str) -> float:
     """How near any curve comes to the level in the left third of the queries, or right of it."""
     border = max(curve.queries[-1] for curve in curves) / 3
-    near = [np.abs(each.band.value - level)[(each.queries < border) == (side == "left")] for each in curves]
-    return float(min((each.min() for each in near if len(each)), default=np.inf))
+    near = [np.abs(curve.band.value - level)[(curve.queries < border) == (side == "left")] for curve in curves]
+    return float(min((distances.min() for distances in near if len(distances)), default=np.inf))
 
 
 def _counted(curves: Collection[_Curve]) -> str:
@@ -151,12 +151,12 @@ def _targets(band: Band) -> str:
 
 
 def _alt(curves: Mapping[str, _Curve], levels: Mapping[str, float], measure: str) -> str:
-    said = []
+    parts = []
     for name, (queries, band) in curves.items():
         first, last, low, high = (fixed(end, 2) for end in (band.value[0], band.value[-1], band.low[-1], band.high[-1]))
-        said.append(
+        parts.append(
             f"{name} ({_targets(band)}) goes from {first} at {queries[0]:,.0f} queries a class to "
             f"{last} (95% interval {low} to {high}) at {queries[-1]:,.0f}"
         )
-    said += [f"{name} is at {fixed(level, 2)}" for name, level in levels.items()]
-    return f"Curves of {measure} against queries: {'; '.join(said)}."
+    parts += [f"{name} is at {fixed(level, 2)}" for name, level in levels.items()]
+    return f"Curves of {measure} against queries: {'; '.join(parts)}."

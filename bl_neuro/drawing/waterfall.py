@@ -30,8 +30,8 @@ def attribution_waterfall(
     Beside each step, its change in points and its verdict. The axis fits the data: it need not begin at 0. names: of
     rungs, in words, where they differ from those of the attribution.
     """
-    said = {name: (names or {}).get(name, name) for name in attribution.levels}
-    return rendered(_figure(attribution, said, measure), _alt(attribution, said, measure))
+    labels = {name: (names or {}).get(name, name) for name in attribution.levels}
+    return rendered(_figure(attribution, labels, measure), _alt(attribution, labels, measure))
 
 
 def _figure(attribution: Attribution, names: Mapping[str, str], measure: str) -> Figure:

@@ -47,8 +47,8 @@ class Cell:
         return "rung" not in self.facts and "mitigation" not in self.facts
 
     @property
-    def said(self) -> str:
-        """What it is, in a line."""
+    def label(self) -> str:
+        """The kind and the facts of the cell, in one line."""
         return " ".join([self.kind, *(f"{name} {value}" for name, value in self.facts.items() if value is not None)])
 
 

@@ -81,8 +81,8 @@ class Store:
 
     def read(self, address: str) -> Result | None:
         """The result at `address`; None where there is none, or one that does not hold (see `check`)."""
-        found = self.check(address)
-        return found if isinstance(found, Result) else None
+        result = self.check(address)
+        return result if isinstance(result, Result) else None
 
     def write(
         self,
@@ -165,10 +165,10 @@ class Store:
     def times(self, address: str) -> dict[str, Any]:
         """Seconds, finished, versions and machine of a finished cell; empty where they are not known."""
         try:
-            found = json.loads(self._path("times", address).read_text(encoding="utf-8"))
+            content = json.loads(self._path("times", address).read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError):
             return {}
-        return found if isinstance(found, dict) else {}
+        return content if isinstance(content, dict) else {}
 
     def checkpoint(self, address: str) -> Path:
         """Where the training of a cell keeps how far it is."""

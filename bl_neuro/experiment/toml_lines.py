@@ -21,7 +21,7 @@ def value_lines(text: str) -> dict[KeyPath, int]:
     The file is read line by line, each time as if it ended there: what is new then stands on the lines since the last
     time that it could be read. A value in a list or table over several lines has the line where that begins.
     """
-    found: dict[KeyPath, int] = {}
+    result: dict[KeyPath, int] = {}
     lines = text.splitlines()
     begin = 0
     for number, line in enumerate(lines):
@@ -33,9 +33,9 @@ def value_lines(text: str) -> dict[KeyPath, int]:
         except tomllib.TOMLDecodeError:
             continue  # within a value of several lines
         for path in _key_paths(document, ()):
-            found.setdefault(path, begin + 1)
+            result.setdefault(path, begin + 1)
         begin = number + 1
-    return found
+    return result
 
 
 def line_of(path: KeyPath, lines: dict[KeyPath, int]) -> int:
@@ -50,5 +50,5 @@ def _key_paths(value: Any, path: KeyPath) -> Iterator[KeyPath]:
     if path:
         yield path
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, each in items:
-        yield from _key_paths(each, (*path, key))
+    for key, item in items:
+        yield from _key_paths(item, (*path, key))

@@ -309,7 +309,7 @@ class Work:
 
     @staticmethod
     def _gone(cell: Cell) -> ModelFileError:
-        return ModelFileError(f"{cell.said}: its result is not there any more; run the audit again")
+        return ModelFileError(f"{cell.label}: its result is not there any more; run the audit again")
 
 
 def _thinned(inversions: Inversions) -> Inversions:

@@ -67,9 +67,9 @@ def interval_mark(
     return _mark(parts)
 
 
-def step_mark(scale: Scale, before: float, after: float, change: Mean, found: bool) -> Markup:
+def step_mark(scale: Scale, before: float, after: float, change: Mean, significant: bool) -> Markup:
     """One step of a waterfall: a bar from one level to the next, filled where a difference was found."""
-    kind = f"bar {'up' if after > before else 'down'}{'' if found else ' open'}"
+    kind = f"bar {'up' if after > before else 'down'}{'' if significant else ' open'}"
     ends = Mean(
         value=after,
         low=None if change.low is None else before + change.low,

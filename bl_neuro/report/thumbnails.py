@@ -35,7 +35,7 @@ def shown(images: FloatArray, ink: bool) -> Bytes:
 
 def one_by_one(images: FloatArray, ink: bool) -> list[str]:
     """Each picture as a data URI."""
-    return [data_uri(png(each), "image/png") for each in shown(images, ink)]
+    return [data_uri(png(image), "image/png") for image in shown(images, ink)]
 
 
 def side_by_side(images: FloatArray, ink: bool) -> tuple[bytes, int, int]:

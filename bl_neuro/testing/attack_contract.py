@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from bl_neuro.access import REVEALS, BlackBox, Reveals, WhiteBox
-from bl_neuro.attacks import AnnBox, Attack, Inversions, Status, StopAttack
+from bl_neuro.attacks import AnnBox, Attack, Inversions, Preset, Status, StopAttack
 from bl_neuro.attacks.base import View
 from bl_neuro.backends import Target
 from bl_neuro.errors import InputError
@@ -37,6 +37,8 @@ STEPS = 5
 CLASSES = (0, 1, 2)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 """Names that an experiment file can state."""
+DECLARED = ("name", "title", "access", "needs", "reveals", "modules", "extra")
+"""What an attack's class declares beside its settings."""
 
 
 class ContractView:
@@ -105,6 +107,21 @@ class AttackContract:
         arguments: dict[str, Any] = {"classes": CLASSES, "steps": STEPS, "seed": 0, **changes}
         with self.open() as target:
             return self.attack(self.box(target), **arguments)
+
+    def test_declares_what_it_is(self) -> None:
+        """Its name, access and usable answers are what files and tables can state; its settings have defaults."""
+        kind = type(self.attack)
+        name, access, reveals = (getattr(kind, fact, None) for fact in ("name", "access", "reveals"))
+        assert dataclasses.is_dataclass(kind), f"{kind.__name__}: expected a frozen dataclass"
+        annotated = [field.name for field in dataclasses.fields(kind) if field.name in DECLARED]
+        assert not annotated, f"{', '.join(annotated)}: a setting, since it is annotated; leave the annotation out"
+        assert isinstance(name, str), f"name: expected a string, found {name!r}"
+        assert NAME.fullmatch(name), f"name: expected letters, digits, '_', '.' and '-', found {name!r}"
+        known = ("white_box", "black_box", "ann")
+        assert access in known, f"access: expected one of {', '.join(known)}, found {access!r}"
+        usable = isinstance(reveals, tuple) and reveals and set(reveals) <= set(REVEALS)
+        assert usable, f"reveals: expected a tuple of one or more of {', '.join(REVEALS)}, found {reveals!r}"
+        assert isinstance(kind(), kind)
 
     def test_returns_what_inversions_promise(self) -> None:
         """Shapes, types, values and names of everything that comes back."""
@@ -195,20 +212,12 @@ class AttackContract:
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(self.attack, dataclasses.fields(self.attack)[0].name, 0)
 
-    def test_declares_what_it_is(self) -> None:
-        """Its name, access and usable answers are what files and tables can state; its settings have defaults."""
-        kind = type(self.attack)
-        assert NAME.fullmatch(kind.name), f"name: expected letters, digits, '_', '.' and '-', found {kind.name!r}"
-        assert kind.access in ("white_box", "black_box", "ann")
-        assert kind.reveals, "reveals: expected at least one kind of answer"
-        assert set(kind.reveals) <= set(REVEALS)
-        assert isinstance(kind(), kind)
-
     def test_its_presets_are_attacks_of_its_kind(self) -> None:
         """Each preset makes the attack without arguments, and takes the attack's settings as keyword arguments."""
         for name, preset in self.attack.presets().items():
-            assert NAME.fullmatch(name)
-            assert preset.purpose
+            assert NAME.fullmatch(name), f"presets: expected letters, digits, '_', '.' and '-', found {name!r}"
+            assert isinstance(preset, Preset), f"presets: {name}: expected Preset(make, purpose), found {preset!r}"
+            assert preset.purpose, f"presets: {name}: expected a purpose, in words"
             made: Any = preset.make()
             settings = {field.name: getattr(made, field.name) for field in dataclasses.fields(made)}
             assert preset.make(**settings) == made
@@ -347,26 +356,26 @@ def assert_well_formed(inversions: Inversions, shapes: View) -> None:
     count, shape = len(inversions.classes), shapes.input_shape
     assert inversions.spikes.dtype == torch.uint8
     assert inversions.spikes.shape[1:] == (count, *shape)
-    assert int(inversions.spikes.max()) <= 1
+    assert int(inversions.spikes.max()) <= 1, "spikes: expected 0 and 1"
     assert not inversions.classes.is_floating_point()
     assert 0 <= int(inversions.classes.min()) <= int(inversions.classes.max()) < shapes.classes
     assert isinstance(inversions.queries, int)
     if inversions.rates is not None:
         steps = inversions.spikes.shape[:1] if inversions.rates.dim() == inversions.spikes.dim() else ()
-        assert_fractions(inversions.rates, (*steps, count, *shape))
+        assert_fractions("rates", inversions.rates, (*steps, count, *shape))
     generations = len(inversions.trace.queries)
     assert bool((inversions.trace.queries.diff() > 0).all())
     assert generations == 0 or int(inversions.trace.queries[0]) > 0
     assert inversions.trace.objective.shape == (generations, count)
     assert bool(inversions.trace.objective.isfinite().all())
-    assert_fractions(inversions.trace.rates, (generations, count, *shape))
-    assert_fractions(inversions.images, (count, *shape))
+    assert_fractions("trace.rates", inversions.trace.rates, (generations, count, *shape))
+    assert_fractions("images", inversions.images, (count, *shape))
 
 
-def assert_fractions(values: Tensor, shape: tuple[int, ...]) -> None:
+def assert_fractions(name: str, values: Tensor, shape: tuple[int, ...]) -> None:
     """Asserts that `values` have this shape and lie in 0..1."""
-    assert tuple(values.shape) == shape
-    assert bool(((values >= 0) & (values <= 1)).all())
+    assert tuple(values.shape) == shape, f"{name}: expected shape {shape}, found {tuple(values.shape)}"
+    assert bool(((values >= 0) & (values <= 1)).all()), f"{name}: expected values in 0..1"
 
 
 def assert_same(one: Inversions, other: Inversions) -> None:

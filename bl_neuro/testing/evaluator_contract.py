@@ -51,13 +51,13 @@ class EvaluatorContract:
 
     def test_its_name_finds_it(self) -> None:
         """The registry has it under the name that it states, with a title and settings."""
-        found = EVALUATORS.find(self.kind)
-        assert found.name == self.kind
-        assert found.title
-        assert found.judges in ("images", "spikes")
-        assert issubclass(found.Settings, EvaluatorSettings)
-        assert dataclasses.is_dataclass(found.Settings)
-        json.dumps(found.Settings(**self.settings).definition(), allow_nan=False)
+        entry = EVALUATORS.find(self.kind)
+        assert entry.name == self.kind
+        assert entry.title
+        assert entry.judges in ("images", "spikes")
+        assert issubclass(entry.Settings, EvaluatorSettings)
+        assert dataclasses.is_dataclass(entry.Settings)
+        json.dumps(entry.Settings(**self.settings).definition(), allow_nan=False)
 
     def test_wrong_settings_are_refused_by_name(self) -> None:
         """Unknown settings, and settings of a type that they cannot have."""

@@ -118,7 +118,7 @@ def _many(path: Path, rng: Generator) -> None:
 def _swapped(path: Path, rng: Generator) -> None:
     with h5py.File(path, "a") as file:
         names = _values(file)
-        first, second = (str(each) for each in rng.choice(names, 2, replace=False))
+        first, second = (str(name) for name in rng.choice(names, 2, replace=False))
         for old, new in ((first, "held"), (second, first), ("held", second)):
             file.move(old, new)
 

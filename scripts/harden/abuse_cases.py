@@ -189,9 +189,9 @@ def send(address: tuple[str, int], number: int) -> tuple[str, str]:
             line.sendall(request)
             if case in HALF_CLOSED:
                 line.shutdown(socket.SHUT_WR)
-            said = _dribble(line) if case is dribbled else line.recv(4096)
-        found = re.match(rb"HTTP/1\.1 (\d{3})", said)
-        return case.__name__, "traceback" if b"Traceback" in said else found[1].decode() if found else "closed"
+            answer = _dribble(line) if case is dribbled else line.recv(4096)
+        status = re.match(rb"HTTP/1\.1 (\d{3})", answer)
+        return case.__name__, "traceback" if b"Traceback" in answer else status[1].decode() if status else "closed"
     except TimeoutError:
         return case.__name__, "no answer"
     except OSError:

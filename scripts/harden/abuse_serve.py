@@ -110,16 +110,16 @@ def fuzz_openapi(program: str, root: str, folder: Path) -> dict[str, Any]:
     command += ["--checks", "all", "--exclude-checks", "positive_data_acceptance", "--continue-on-failure"]
     command += ["--max-examples", str(EXAMPLES), "--seed", "1", "--generation-database", "none"]
     command += ["--report", "json", "--report-json-path", str(report)]
-    said = subprocess.run(command, capture_output=True, text=True, timeout=1800, cwd=folder)
+    completed = subprocess.run(command, capture_output=True, text=True, timeout=1800, cwd=folder)
     if not report.exists():
-        raise RuntimeError(f"schemathesis: {said.stdout[-2000:]}{said.stderr[-2000:]}")
-    found = json.loads(report.read_text())
+        raise RuntimeError(f"schemathesis: {completed.stdout[-2000:]}{completed.stderr[-2000:]}")
+    facts = json.loads(report.read_text())
     return {
-        "version": found["schemathesis_version"],
-        "requests": found["test_cases"]["generated"],
-        "operations": found["operations"]["tested"],
-        "failures": [*found["failures"], *found["errors"]],
-        "complete": found["complete"],
+        "version": facts["schemathesis_version"],
+        "requests": facts["test_cases"]["generated"],
+        "operations": facts["operations"]["tested"],
+        "failures": [*facts["failures"], *facts["errors"]],
+        "complete": facts["complete"],
     }
 
 
@@ -142,7 +142,7 @@ class AbusedServer:
 
     def _read(self) -> None:
         assert self.process.stderr is not None
-        self.defects += [each.strip() for each in self.process.stderr if not _expected(each)]
+        self.defects += [line.strip() for line in self.process.stderr if not _expected(line)]
 
     def memory(self) -> int:
         """Bytes."""
@@ -207,22 +207,22 @@ def measure(first: int, requests: int, program: str | None, folder: Path) -> dic
         "defects": server.defects[:20],
         "honest_asked": honest.asked,
         "honest_wrong": honest.wrong,
-        "memory_mib": [each // 2**20 for each in memory],
+        "memory_mib": [size // 2**20 for size in memory],
         "memory_growth": round(max(memory[1:]) / memory[0] - 1, 4),
         "lurkers": {"at_once": LURKERS, "hung_up": lurkers.hung_up, "longest_s": round(lurkers.longest_s, 1)},
         "schemathesis": fuzzed,
     }
 
 
-def is_fine(found: dict[str, Any]) -> bool:
-    broken = any(status[0] not in "1234c" and status != "503" for status in found["statuses"])
-    fuzzed = found["schemathesis"] or {"failures": [], "complete": True}
+def is_fine(results: dict[str, Any]) -> bool:
+    broken = any(status[0] not in "1234c" and status != "503" for status in results["statuses"])
+    fuzzed = results["schemathesis"] or {"failures": [], "complete": True}
     return (
-        found["server_alive"]
-        and not (broken or found["honest_wrong"] or found["defects"] or fuzzed["failures"])
+        results["server_alive"]
+        and not (broken or results["honest_wrong"] or results["defects"] or fuzzed["failures"])
         and fuzzed["complete"]
-        and found["memory_growth"] <= 0.1
-        and found["lurkers"]["longest_s"] <= LONGEST_HEAD_S
+        and results["memory_growth"] <= 0.1
+        and results["lurkers"]["longest_s"] <= LONGEST_HEAD_S
     )
 
 
@@ -234,11 +234,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        found = measure(arguments.first, arguments.requests, arguments.schemathesis, Path(folder))
-    print(json.dumps(found, indent=2))
+        results = measure(arguments.first, arguments.requests, arguments.schemathesis, Path(folder))
+    print(json.dumps(results, indent=2))
     if arguments.out is not None:
-        arguments.out.write_text(json.dumps(found, indent=2) + "\n")
-    sys.exit(0 if is_fine(found) else 1)
+        arguments.out.write_text(json.dumps(results, indent=2) + "\n")
+    sys.exit(0 if is_fine(results) else 1)
 
 
 if __name__ == "__main__":

@@ -98,13 +98,13 @@ class Child:
             self._process.stdin.flush()
         except BrokenPipeError:
             pass  # it is seen below
-        found = self._answer(HANG_S)
-        if found is None:
+        answer = self._answer(HANG_S)
+        if answer is None:
             code = self._process.poll()
             self.close()
             verdict = "hung" if code is None else "crashed"
-            found = {"verdict": verdict, "detail": f"exit code {code}", "seconds": 0.0, "mb": 0.0}
-        return found
+            answer = {"verdict": verdict, "detail": f"exit code {code}", "seconds": 0.0, "mb": 0.0}
+        return answer
 
     def _answer(self, patience_s: float) -> dict[str, Any] | None:
         assert self._process is not None
@@ -113,8 +113,8 @@ class Child:
         line = self._process.stdout.readline() if ready else ""
         if not line and ready:
             self._process.wait()
-        found: dict[str, Any] | None = json.loads(line) if line else None
-        return found
+        answer: dict[str, Any] | None = json.loads(line) if line else None
+        return answer
 
     def close(self) -> None:
         """Ends the child."""
@@ -124,14 +124,14 @@ class Child:
             self._process = None
 
 
-def failure(found: dict[str, Any]) -> str | None:
+def failure(answer: dict[str, Any]) -> str | None:
     """Why this outcome is none that is allowed."""
-    if found["verdict"] not in ("read", "refused"):
-        return f"{found['verdict']}: {found['detail']}"
-    if found["seconds"] > LIMIT_S:
-        return f"took {found['seconds']:.2f} s"
-    if found["mb"] > LIMIT_MB:
-        return f"grew by {found['mb']:.0f} MB"
+    if answer["verdict"] not in ("read", "refused"):
+        return f"{answer['verdict']}: {answer['detail']}"
+    if answer["seconds"] > LIMIT_S:
+        return f"took {answer['seconds']:.2f} s"
+    if answer["mb"] > LIMIT_MB:
+        return f"grew by {answer['mb']:.0f} MB"
     return None
 
 
@@ -139,7 +139,7 @@ def fuzz(files: int, seed: int, kept: Path, children: int, kinds: tuple[str, ...
     """Opens `files` mutated files, of these kinds alone if any; failing ones are kept in `kept`."""
     with tempfile.TemporaryDirectory(prefix="bl-neuro-fuzz-") as name:
         folder = Path(name)
-        sources = [each for each in valid_files(folder) if not kinds or each.suffix in kinds]
+        sources = [source for source in valid_files(folder) if not kinds or source.suffix in kinds]
         if not sources:
             raise SystemExit(f"--kinds: expected suffixes of model files, found {', '.join(kinds)}")
         broken = [str(source) for source in sources if outcome(str(source))["verdict"] != "read"]
@@ -155,37 +155,37 @@ def fuzz(files: int, seed: int, kept: Path, children: int, kinds: tuple[str, ...
                 child.close()
 
         with ThreadPoolExecutor(children) as pool:
-            results = [each for part in pool.map(work, range(children)) for each in part]
+            results = [result for part in pool.map(work, range(children)) for result in part]
     return summary(results, sources)
 
 
 def _one(child: Child, number: int, seed: int, sources: list[Path], folder: Path, kept: Path) -> dict[str, Any]:
     rng = np.random.default_rng([seed, number])
-    suffixes = sorted({each.suffix for each in sources})
+    suffixes = sorted({source.suffix for source in sources})
     suffix = suffixes[rng.integers(len(suffixes))]  # each format as often
-    alike = [each for each in sources if each.suffix == suffix]
+    alike = [source for source in sources if source.suffix == suffix]
     source = alike[rng.integers(len(alike))]
     path = folder / f"{seed}-{number}{source.suffix}"
     mutation = mutate(source, path, rng)
-    found = child.open(path)
-    reason = failure(found)
+    answer = child.open(path)
+    reason = failure(answer)
     if reason is not None:
         kept.mkdir(parents=True, exist_ok=True)
         path.rename(kept / path.name)
         print(f"FAILED {kept / path.name} ({source.name}, {mutation}): {reason}", flush=True)
     path.unlink(missing_ok=True)
-    return {**found, "suffix": source.suffix, "mutation": mutation, "failed": reason is not None}
+    return {**answer, "suffix": source.suffix, "mutation": mutation, "failed": reason is not None}
 
 
 def summary(results: list[dict[str, Any]], sources: list[Path]) -> dict[str, Any]:
     """Counts of outcomes by kind of file, and the extremes."""
-    counts = Counter((each["suffix"], each["verdict"]) for each in results)
+    counts = Counter((result["suffix"], result["verdict"]) for result in results)
     return {
         "files": len(results),
-        "failed": sum(each["failed"] for each in results),
+        "failed": sum(result["failed"] for result in results),
         "outcomes": {f"{suffix} {verdict}": count for (suffix, verdict), count in sorted(counts.items())},
-        "most_seconds": max(each["seconds"] for each in results),
-        "most_mb": max(each["mb"] for each in results),
+        "most_seconds": max(result["seconds"] for result in results),
+        "most_mb": max(result["mb"] for result in results),
         "valid_files": [source.name for source in sources],
     }
 
@@ -204,9 +204,9 @@ def main() -> int:
         serve()
         return 0
     kinds = tuple(filter(None, options.kinds.split(",")))
-    found = fuzz(options.files, options.seed, options.kept, options.children, kinds)
-    print(json.dumps(found, indent=2))
-    return 1 if found["failed"] else 0
+    report = fuzz(options.files, options.seed, options.kept, options.children, kinds)
+    print(json.dumps(report, indent=2))
+    return 1 if report["failed"] else 0
 
 
 if __name__ == "__main__":

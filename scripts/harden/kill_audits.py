@@ -134,10 +134,10 @@ def strike(run: subprocess.Popen[str], kind: str, chance: Any, longest: float) -
     while run.poll() is None:
         with contextlib.suppress(psutil.Error):
             if time.monotonic() >= moment:
-                found = victims(run.pid)
-                everyone = [process for each in found.values() for process in each]
-                if found[kind]:
-                    found[kind][chance.integers(len(found[kind]))].kill()
+                processes = victims(run.pid)
+                everyone = [process for group in processes.values() for process in group]
+                if processes[kind]:
+                    processes[kind][chance.integers(len(processes[kind]))].kill()
                     return everyone
         time.sleep(0.005)
     return None
@@ -146,12 +146,12 @@ def strike(run: subprocess.Popen[str], kind: str, chance: Any, longest: float) -
 def remain(processes: Sequence[psutil.Process]) -> list[str]:
     """Those that do not go."""
     _, alive = psutil.wait_procs(processes, timeout=GONE_S)
-    told = []
+    problems = []
     for process in alive:
         with contextlib.suppress(psutil.Error):
             if process.status() != psutil.STATUS_ZOMBIE:
-                told.append(f"process {process.pid} remains: {process.cmdline()[-1]}")
-    return told
+                problems.append(f"process {process.pid} remains: {process.cmdline()[-1]}")
+    return problems
 
 
 def disturbed_run(trial: Trial, out: Path, state: dict[str, Any], kinds: Sequence[str], wanted: int) -> int:
@@ -171,9 +171,9 @@ def disturbed_run(trial: Trial, out: Path, state: dict[str, Any], kinds: Sequenc
             run.wait()
             state["problems"] += remain(everyone)
             break
-    said = run.communicate()[1].strip().splitlines()
+    lines = run.communicate()[1].strip().splitlines()
     if run.returncode not in (0, 1, -9):
-        state["problems"].append(f"{out.name}: a run ended with exit code {run.returncode}: {said[-1:]}")
+        state["problems"].append(f"{out.name}: a run ended with exit code {run.returncode}: {lines[-1:]}")
     again = [name for name, was in before.items() if finished(out).get(name) != was]
     state["problems"] += [f"{out.name}: cell {name} was finished and ran again" for name in again]
     state["runs"] += 1
@@ -182,8 +182,8 @@ def disturbed_run(trial: Trial, out: Path, state: dict[str, Any], kinds: Sequenc
 
 def compared(trial: Trial, out: Path) -> list[str]:
     """What differs from the undisturbed run."""
-    expected, found = cells(trial.undisturbed), cells(out)
-    wrong = [name for name in sorted({*expected, *found}) if expected.get(name) != found.get(name)]
+    expected, results = cells(trial.undisturbed), cells(out)
+    wrong = [name for name in sorted({*expected, *results}) if expected.get(name) != results.get(name)]
     left = [path.name for path in (out / "failed").glob("*")]
     return [f"{out.name}: {name} is not as undisturbed" for name in wrong] + [f"{out.name}: {x} failed" for x in left]
 
@@ -293,7 +293,7 @@ if __name__ == "__main__":
 
 def page(result: dict[str, Any]) -> str:
     kills = result["kills"]
-    struck = ", ".join(f"{kind} {count}" for kind, count in Counter(each["what"] for each in kills).items())
+    struck = ", ".join(f"{kind} {count}" for kind, count in Counter(kill["what"] for kill in kills).items())
     lines = [
         "# Audits that were killed",
         "",
@@ -317,5 +317,5 @@ def page(result: dict[str, Any]) -> str:
         )
         lines += ["", same, "byte for byte; no finished cell ran again; no process remained."]
     lines += ["", "Cells done at each kill:", ""]
-    lines += [f"{n}. {each['what']}, in {each['audit']}: {each['cells_done']}" for n, each in enumerate(kills, 1)]
+    lines += [f"{n}. {kill['what']}, in {kill['audit']}: {kill['cells_done']}" for n, kill in enumerate(kills, 1)]
     return "\n".join([*lines, ""])

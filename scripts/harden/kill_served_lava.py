@@ -50,8 +50,8 @@ class Load:
         self._end, self._go = threading.Event(), threading.Event()
         self._go.set()
         self._threads = [threading.Thread(target=self._ask) for _ in range(clients)]
-        for each in self._threads:
-            each.start()
+        for thread in self._threads:
+            thread.start()
 
     def _ask(self) -> None:
         import bl_neuro as bl
@@ -80,24 +80,24 @@ class Load:
 
     def wait_for(self, count: int, since: float) -> list[tuple[float, float]]:
         """The first `count` answers to queries that were sent after `since`."""
-        while len(found := [each for each in list(self.answered) if each[0] >= since]) < count:
-            if not any(each.is_alive() for each in self._threads):
+        while len(answers := [answer for answer in list(self.answered) if answer[0] >= since]) < count:
+            if not any(thread.is_alive() for thread in self._threads):
                 raise RuntimeError("the clients ended")
             time.sleep(0.01)
-        return sorted(found, key=lambda each: each[1])[:count]
+        return sorted(answers, key=lambda answer: answer[1])[:count]
 
     def end(self) -> None:
         self._end.set()
         self._go.set()
-        for each in self._threads:
-            each.join()
+        for thread in self._threads:
+            thread.join()
 
 
 def children_of(server: int) -> tuple[psutil.Process, psutil.Process | None]:
     """The simulation that the server runs, which has processes of its own, and the spare, which has none."""
-    found = [each for each in psutil.Process(server).children() if "child" in " ".join(each.cmdline())]
-    (running,) = (each for each in found if each.children())
-    return running, next((each for each in found if each != running), None)
+    children = [child for child in psutil.Process(server).children() if "child" in " ".join(child.cmdline())]
+    (running,) = (child for child in children if child.children())
+    return running, next((child for child in children if child != running), None)
 
 
 def strike(server: int, way: str, rng: random.Random) -> None:
@@ -137,9 +137,9 @@ def busy(count: int) -> Iterator[None]:
     try:
         yield
     finally:
-        for each in started:
-            each.kill()
-            each.wait()
+        for process in started:
+            process.kill()
+            process.wait()
 
 
 def left_of(server: int, folder: Path) -> list[str]:
@@ -158,7 +158,7 @@ def measure(kills: int, clients: int, beside: int, folder: Path) -> dict[str, An
     spikes = torch.rand(6, 2, 12, generator=torch.Generator().manual_seed(0)) < 0.6
     with bl.open_target(network, "loihi") as target:
         expected = bl.BlackBox(target).query(spikes)
-    found: dict[str, list[float]] = {way: [] for way in WAYS}
+    seconds: dict[str, list[float]] = {way: [] for way in WAYS}
     loads = [os.getloadavg()[0]]
     with ExitStack() as opened:
         opened.enter_context(busy(beside))
@@ -178,19 +178,23 @@ def measure(kills: int, clients: int, beside: int, folder: Path) -> dict[str, An
         try:
             for number in range(kills):
                 way = WAYS[number % len(WAYS)]
-                found[way].append(round(one_kill(server.pid, way, load, rng), 2))
+                seconds[way].append(round(one_kill(server.pid, way, load, rng), 2))
                 loads.append(os.getloadavg()[0])
-                print(f"{beside} busy, {way}: {found[way][-1]} s", file=sys.stderr)
+                print(f"{beside} busy, {way}: {seconds[way][-1]} s", file=sys.stderr)
         finally:
             load.end()
         processes = psutil.Process(server.pid).children(recursive=True)
-    alive = [each.pid for each in psutil.wait_procs(processes, timeout=5)[1] if each.status() != psutil.STATUS_ZOMBIE]
-    times = [each for way in found.values() for each in way]
+    alive = [
+        process.pid
+        for process in psutil.wait_procs(processes, timeout=5)[1]
+        if process.status() != psutil.STATUS_ZOMBIE
+    ]
+    times = [value for way in seconds.values() for value in way]
     return {
         "busy": beside,
         "kills": len(times),
         "clients": clients,
-        "recovery_s": found,
+        "recovery_s": seconds,
         "median_s": sorted(times)[len(times) // 2],
         "worst_s": max(times),
         "answered": len(load.answered),
@@ -213,10 +217,10 @@ def main() -> int:
     for beside in arguments.busy:
         with tempfile.TemporaryDirectory() as folder:
             runs.append(measure(arguments.kills, arguments.clients, beside, Path(folder)))
-    found = {"processors": os.cpu_count(), "runs": runs}
-    print(json.dumps(found, indent=2))
+    results = {"processors": os.cpu_count(), "runs": runs}
+    print(json.dumps(results, indent=2))
     if arguments.out is not None:
-        arguments.out.write_text(json.dumps(found, indent=2) + "\n")
+        arguments.out.write_text(json.dumps(results, indent=2) + "\n")
     good = [not (run["wrong"] or run["refused"] or run["left"]) and run["worst_s"] < LIMIT_S for run in runs]
     return 0 if all(good) else 1
 

@@ -101,8 +101,8 @@ def flat_memory(queries: int, batch: int, options: dict[str, Any]) -> bool:
         for number in range(1, -(-queries // batch)):
             target.run(random_spikes(network, number, STEPS, batch, 0.1))
             moments.append(time.monotonic())
-            told = f"\r{(number + 1) * batch} queries" if sys.stderr.isatty() else ""
-            sys.stderr.write(told)
+            line = f"\r{(number + 1) * batch} queries" if sys.stderr.isatty() else ""
+            sys.stderr.write(line)
         timing = target.timing  # type: ignore[attr-defined]  # a LavaTarget
         watch.ended.set()
         watch.join()
@@ -183,8 +183,8 @@ def ended(queries: int, how: str, spare: bool) -> bool:
     """Whether a process that is ended in the middle of its queries leaves nothing."""
     with tempfile.TemporaryDirectory(prefix="ble-") as name:
         folder = Path(name)
-        told = [str(Path(__file__).parent), how, str(queries), str(spare)]
-        command = [sys.executable, "-W", "ignore", "-c", PARENT, *told]
+        options = [str(Path(__file__).parent), how, str(queries), str(spare)]
+        command = [sys.executable, "-W", "ignore", "-c", PARENT, *options]
         environment = {**os.environ, "TMPDIR": name}
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment) as parent:
             for line in _lines(parent):

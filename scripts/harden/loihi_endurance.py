@@ -39,7 +39,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--queries", type=int, default=100_000)
     queries = parser.parse_args().queries
-    targets = [bl.open_target(each, "loihi") for each in (network(), random_fixed_point(0), random_fixed_point(1))]
+    targets = [bl.open_target(model, "loihi") for model in (network(), random_fixed_point(0), random_fixed_point(1))]
     peaks: list[tuple[int, int]] = []
     done, began = 0, time.monotonic()
     while done < queries:

@@ -75,15 +75,15 @@ def attack(url: str, queries: int, weight: Any, bias: Any) -> dict[str, Any]:
 
     with bl.RemoteBlackBox(url, reveals="scores", layout="rates", patience_s=120.0) as box:
         began = time.monotonic()
-        found = bl.attacks.BrainLeaksV2(queries=queries)(box, classes=range(10), steps=25, seed=0)
+        inversions = bl.attacks.BrainLeaksV2(queries=queries)(box, classes=range(10), steps=25, seed=0)
         seconds = time.monotonic() - began
         spent = box.spent
-    answers = (found.spikes.double().mean(0).numpy() @ weight.T + bias).argmax(1)
+    answers = (inversions.spikes.double().mean(0).numpy() @ weight.T + bias).argmax(1)
     noise = (np.random.default_rng(0).random((1000, 64)) @ weight.T + bias).argmax(1)
     return {
         "queries": spent,
         "seconds": round(seconds, 1),
-        "answered_as_wanted": float(np.mean(answers == found.classes.numpy())),
+        "answered_as_wanted": float(np.mean(answers == inversions.classes.numpy())),
         "most_common_answer_to_noise": float(np.bincount(noise, minlength=10).max() / 1000),
     }
 
@@ -106,13 +106,13 @@ def main() -> None:
         command = [arguments.python, "-m", "mlserver.cli.main", "start", name]
         with subprocess.Popen(command, cwd=name, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as served:
             try:
-                found = attack(f"http://127.0.0.1:{port}/v2/models/digits", arguments.queries, weight, bias)
+                results = attack(f"http://127.0.0.1:{port}/v2/models/digits", arguments.queries, weight, bias)
             finally:
                 served.terminate()
-    found = {"mlserver": version(arguments.python), **found}
-    print(json.dumps(found, indent=2))
+    results = {"mlserver": version(arguments.python), **results}
+    print(json.dumps(results, indent=2))
     if arguments.out is not None:
-        arguments.out.write_text(json.dumps(found, indent=2) + "\n")
+        arguments.out.write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -40,15 +40,15 @@ def attack(source: str, backend: str, queries: int, out: Path) -> None:
     with one_thread():
         if source.startswith("http"):
             with bl.RemoteBlackBox(source, token=os.environ[TOKEN], patience_s=300.0, timeout_s=300.0) as remote:
-                found = strategy(remote, classes=range(10), steps=STEPS, seed=SEED)
+                inversions = strategy(remote, classes=range(10), steps=STEPS, seed=SEED)
                 spent = remote.spent
             over = _refused(source)
         else:
             with bl.open_target(bl.load(source), backend) as target:
                 box = bl.BlackBox(target, "counts")
-                found = strategy(box, classes=range(10), steps=STEPS, seed=SEED)
+                inversions = strategy(box, classes=range(10), steps=STEPS, seed=SEED)
                 spent, over = box.spent, None
-    found.save(out / "inversions.safetensors")
+    inversions.save(out / "inversions.safetensors")
     facts = {"counted_by_the_client": spent, "refused_afterwards": over, "seconds": round(time.monotonic() - began, 1)}
     (out / "facts.json").write_text(json.dumps(facts))
 
@@ -88,7 +88,7 @@ def sameness(one: Path, other: Path) -> dict[str, bool]:
     """What of two runs is the same, values and datatypes."""
     import bl_neuro as bl
 
-    here, there = (bl.attacks.load_inversions(each / "inversions.safetensors") for each in (one, other))
+    here, there = (bl.attacks.load_inversions(folder / "inversions.safetensors") for folder in (one, other))
     assert here.rates is not None
     assert there.rates is not None
     tensors = {
@@ -146,26 +146,26 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model = arguments.model or digits_network(folder / "trained")
-        homes = {each: folder / f"home-{each}" for each in BACKENDS}
-        facts = {each: in_a_process(str(model), each, arguments.queries, homes[each]) for each in BACKENDS}
+        homes = {backend: folder / f"home-{backend}" for backend in BACKENDS}
+        facts = {backend: in_a_process(str(model), backend, arguments.queries, homes[backend]) for backend in BACKENDS}
         spent = facts["loihi"]["counted_by_the_client"]
-        found: dict[str, Any] = {
+        results: dict[str, Any] = {
             "network": bl.load(model).fingerprint,
             "settings": {"queries": arguments.queries, **SETTINGS, "steps": STEPS, "seed": SEED, "classes": 10},
             "at_home": {
                 "queries": spent,
-                "seconds": {each: facts[each]["seconds"] for each in BACKENDS},
+                "seconds": {backend: facts[backend]["seconds"] for backend in BACKENDS},
                 "equal": all(sameness(homes["loihi"], homes["lava"]).values()),
             },
         }
         for backend in BACKENDS:
-            found[backend] = through(backend, model, homes[backend], arguments.queries, spent, folder)
-            print(f"{backend}: {json.dumps(found[backend])}", file=sys.stderr)
-    found["load_average"] = os.getloadavg()[0]
-    print(json.dumps(found, indent=2))
+            results[backend] = through(backend, model, homes[backend], arguments.queries, spent, folder)
+            print(f"{backend}: {json.dumps(results[backend])}", file=sys.stderr)
+    results["load_average"] = os.getloadavg()[0]
+    print(json.dumps(results, indent=2))
     if arguments.out is not None:
-        arguments.out.write_text(json.dumps(found, indent=2) + "\n")
-    return 0 if all(found[part]["equal"] for part in ("at_home", *BACKENDS)) else 1
+        arguments.out.write_text(json.dumps(results, indent=2) + "\n")
+    return 0 if all(results[part]["equal"] for part in ("at_home", *BACKENDS)) else 1
 
 
 if __name__ == "__main__":

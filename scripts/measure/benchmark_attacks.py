@@ -131,8 +131,8 @@ def sequential_v2_gradient(module: Any, label: int, weights_too: bool) -> Any:
 def timed(work: Callable[[], Any]) -> tuple[Any, Times]:
     """What `work` gives, and what it took."""
     clock, processor = time.perf_counter(), time.thread_time()
-    found = work()
-    return found, (time.perf_counter() - clock, time.thread_time() - processor)
+    result = work()
+    return result, (time.perf_counter() - clock, time.thread_time() - processor)
 
 
 def measure_speed(quick: bool) -> list[dict[str, Any]]:
@@ -154,21 +154,25 @@ def measure_speed(quick: bool) -> list[dict[str, Any]]:
         scores = []
         done = range(2 if quick else CLASSES)
         for label in done:
-            for kind, each in loops.items():
-                found, times = timed(lambda: loop(module, label, kind == "backward()"))  # noqa: B023 - called here
-                each.append(times)
-            scores.append(float(score(module, found, label)))
-            for precision, each in ours.items():
+            for kind, measured in loops.items():
+                result, times = timed(lambda: loop(module, label, kind == "backward()"))  # noqa: B023 - called here
+                measured.append(times)
+            scores.append(float(score(module, result, label)))
+            for precision, measured in ours.items():
                 if label % 5 == 0:
                     with bl.open_target(subject, "snntorch", precision=precision) as target:
                         box = bl.WhiteBox(target)
-                        found, times = timed(lambda: attack(box, classes=range(CLASSES), steps=STEPS, seed=0))  # noqa: B023
-                        membrane = target.run(found.spikes).membrane
+                        result, times = timed(lambda: attack(box, classes=range(CLASSES), steps=STEPS, seed=0))  # noqa: B023
+                        membrane = target.run(result.spikes).membrane
                         assert membrane is not None
                         own = bl.access.scores(membrane).diagonal().mean()
-                    each.append(times)
-        ten = {kind: [sum(column) * CLASSES / len(done) for column in zip(*each)] for kind, each in loops.items()}
-        best = {precision: [statistics.median(column) for column in zip(*each)] for precision, each in ours.items()}
+                    measured.append(times)
+        ten = {
+            kind: [sum(column) * CLASSES / len(done) for column in zip(*measured)] for kind, measured in loops.items()
+        }
+        best = {
+            precision: [statistics.median(column) for column in zip(*measured)] for precision, measured in ours.items()
+        }
         row: dict[str, Any] = {
             "attack": name,
             "loop_seconds": ten,
@@ -207,9 +211,9 @@ def measure_queries() -> dict[str, Any]:
             attack(box, classes=range(CLASSES), steps=STEPS, seed=repetition)
             seconds.append(time.perf_counter() - began)
             spent = box.spent
-    found = statistics.median(seconds[1:])
-    print(f"v2, {spent} queries through loihi: {found:.2f} s ({spent / found:,.0f} queries a second)", flush=True)
-    return {"queries": spent, "seconds": found, "first_seconds": seconds[0]}
+    median = statistics.median(seconds[1:])
+    print(f"v2, {spent} queries through loihi: {median:.2f} s ({spent / median:,.0f} queries a second)", flush=True)
+    return {"queries": spent, "seconds": median, "first_seconds": seconds[0]}
 
 
 def run_for_memory(name: str) -> None:
@@ -236,13 +240,13 @@ def run_for_memory(name: str) -> None:
 
 def measure_memory() -> dict[str, float]:
     """Peak memory of each attack on faces, in gigabytes, each in a process of its own."""
-    found = {}
+    peaks = {}
     for name in MEMORY:
         command = [sys.executable, __file__, "--memory-of", name]
         printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        found[name] = int(printed.split()[-1]) / 1e9
-        print(f"{name}, 40 classes of 112x92: peak memory {found[name]:.2f} GB", flush=True)
-    return found
+        peaks[name] = int(printed.split()[-1]) / 1e9
+        print(f"{name}, 40 classes of 112x92: peak memory {peaks[name]:.2f} GB", flush=True)
+    return peaks
 
 
 def main() -> None:

@@ -90,19 +90,19 @@ class Wrk:
         path.write_bytes(body)
         script.write_text(LUA.format(body=path, header=headers[HEADER_LENGTH], run=f"{os.getpid()}-{self._run}"))
         command = [str(self._program), "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", "-s", str(script)]
-        said = subprocess.run([*command, f"{self._url}/infer"], capture_output=True, text=True, check=True).stdout
-        if "Non-2xx" in said or "Socket errors" in said:
-            sys.exit(f"wrk: expected answers alone, found\n{said}")
-        found = {name: _seconds(said, name) for name in ("50%", "99%")}
-        rate = re.search(r"Requests/sec:\s+([\d.]+)", said)
+        output = subprocess.run([*command, f"{self._url}/infer"], capture_output=True, text=True, check=True).stdout
+        if "Non-2xx" in output or "Socket errors" in output:
+            sys.exit(f"wrk: expected answers alone, found\n{output}")
+        quantiles = {name: _seconds(output, name) for name in ("50%", "99%")}
+        rate = re.search(r"Requests/sec:\s+([\d.]+)", output)
         assert rate is not None
-        return {"per_s": float(rate[1]), "median_ms": 1000 * found["50%"], "p99_ms": 1000 * found["99%"]}
+        return {"per_s": float(rate[1]), "median_ms": 1000 * quantiles["50%"], "p99_ms": 1000 * quantiles["99%"]}
 
 
-def _seconds(said: str, percentile: str) -> float:
-    found = re.search(rf"{percentile}\s+([\d.]+)(us|ms|s)", said)
-    assert found is not None
-    return float(found[1]) * {"us": 1e-6, "ms": 1e-3, "s": 1.0}[found[2]]
+def _seconds(output: str, percentile: str) -> float:
+    match = re.search(rf"{percentile}\s+([\d.]+)(us|ms|s)", output)
+    assert match is not None
+    return float(match[1]) * {"us": 1e-6, "ms": 1e-3, "s": 1.0}[match[2]]
 
 
 def median_ms(ask: Callable[[torch.Tensor], Any], given: list[torch.Tensor], seconds: float) -> float:
@@ -144,11 +144,11 @@ def crowd(url: str, seconds: float, clients: int, processes: int) -> float:
     start, counts = context.Barrier(processes), context.Queue()
     given = (url, seconds, clients // processes, start, counts)
     asking = [context.Process(target=many, args=given) for _ in range(processes)]
-    for each in asking:
-        each.start()
+    for client in asking:
+        client.start()
     total = sum(counts.get(timeout=seconds + 120) for _ in asking)
-    for each in asking:
-        each.join()
+    for client in asking:
+        client.join()
     return float(total / seconds)
 
 
@@ -167,62 +167,62 @@ class Batches:
     def _read(self) -> list[float]:
         with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics") as page:
             text = page.read().decode()
-        found = [re.search(rf"bl_neuro_batch_requests_{what} (\S+)", text) for what in ("sum", "count")]
-        return [float(each[1]) for each in found if each]
+        matches = [re.search(rf"bl_neuro_batch_requests_{what} (\S+)", text) for what in ("sum", "count")]
+        return [float(match[1]) for match in matches if match]
 
 
 def one_round(url: str, metrics: int, seconds: float, wrk: Wrk, target: Any, box: Any, ours: bool) -> dict[str, float]:
     """Everything once."""
-    found: dict[str, float] = {}
+    results: dict[str, float] = {}
     batches, frames = [spikes(BATCH, seed) for seed in range(8)], [held(BATCH, seed) for seed in range(8)]
-    found["emulator_per_s"] = 1000 * BATCH / median_ms(target.run, batches, seconds / 2)
+    results["emulator_per_s"] = 1000 * BATCH / median_ms(target.run, batches, seconds / 2)
     for connections in (1, 2, 4):
         loaded = wrk.load(BATCH, connections, seconds)
-        found[f"wrk_batch_{connections}_connections_per_s"] = BATCH * loaded["per_s"]
+        results[f"wrk_batch_{connections}_connections_per_s"] = BATCH * loaded["per_s"]
     one = wrk.load(1, 1, seconds)
-    found |= {"wrk_single_per_s": one["per_s"], "wrk_single_median_ms": one["median_ms"]}
+    results |= {"wrk_single_per_s": one["per_s"], "wrk_single_median_ms": one["median_ms"]}
     counted = Batches(metrics)
     loaded = wrk.load(1, CLIENTS, seconds)
-    found |= {
+    results |= {
         "wrk_32_per_s": loaded["per_s"],
         "wrk_32_median_ms": loaded["median_ms"],
         "wrk_32_p99_ms": loaded["p99_ms"],
     }
-    found["wrk_32_mean_batch"] = counted.mean()
-    found["client_batch_per_s"] = 1000 * BATCH / median_ms(box.query, batches, seconds / 2)
-    found["emulator_held_per_s"] = 1000 * BATCH / median_ms(target.run, frames, seconds / 2)
-    found["client_held_per_s"] = 1000 * BATCH / median_ms(box.query, frames, seconds / 2)
-    found["client_single_median_ms"] = median_ms(box.query, [spikes(1, 0)], seconds / 2)
+    results["wrk_32_mean_batch"] = counted.mean()
+    results["client_batch_per_s"] = 1000 * BATCH / median_ms(box.query, batches, seconds / 2)
+    results["emulator_held_per_s"] = 1000 * BATCH / median_ms(target.run, frames, seconds / 2)
+    results["client_held_per_s"] = 1000 * BATCH / median_ms(box.query, frames, seconds / 2)
+    results["client_single_median_ms"] = median_ms(box.query, [spikes(1, 0)], seconds / 2)
     if ours:
-        found["client_1_per_s"] = crowd(url, seconds, 1, 1)
+        results["client_1_per_s"] = crowd(url, seconds, 1, 1)
         counted = Batches(metrics)
-        found["client_32_per_s"] = crowd(url, seconds, CLIENTS, PROCESSES)
-        found["client_32_mean_batch"] = counted.mean()
-    return found
+        results["client_32_per_s"] = crowd(url, seconds, CLIENTS, PROCESSES)
+        results["client_32_mean_batch"] = counted.mean()
+    return results
 
 
 def summary(rounds: list[dict[str, float]]) -> dict[str, float]:
     """Medians over rounds, and of each round's ratios."""
 
     def middle(of: Callable[[dict[str, float]], float], among: list[dict[str, float]] = rounds) -> float:
-        return statistics.median(of(each) for each in among)
+        return statistics.median(of(row) for row in among)
 
-    found = {
-        name: statistics.median(each[name] for each in rounds)
+    results = {
+        name: statistics.median(row[name] for row in rounds)
         for name in rounds[0]
         if not name.startswith(("client_1_", "client_32_"))
     }
     for connections in (1, 2, 4):
         name = f"wrk_batch_{connections}_connections_per_s"
-        found[f"share_wrk_{connections}"] = middle(lambda each, name=name: each[name] / each["emulator_per_s"])  # type: ignore[misc]
-    found["share_client"] = middle(lambda each: each["client_batch_per_s"] / each["emulator_per_s"])
-    found["share_client_held"] = middle(lambda each: each["client_held_per_s"] / each["emulator_held_per_s"])
-    found["wrk_32_over_1"] = middle(lambda each: each["wrk_32_per_s"] / each["wrk_single_per_s"])
-    ours = [each for each in rounds if "client_32_per_s" in each]
+        results[f"share_wrk_{connections}"] = middle(lambda row, name=name: row[name] / row["emulator_per_s"])  # type: ignore[misc]
+    results["share_client"] = middle(lambda row: row["client_batch_per_s"] / row["emulator_per_s"])
+    results["share_client_held"] = middle(lambda row: row["client_held_per_s"] / row["emulator_held_per_s"])
+    results["wrk_32_over_1"] = middle(lambda row: row["wrk_32_per_s"] / row["wrk_single_per_s"])
+    ours = [row for row in rounds if "client_32_per_s" in row]
     for name in ("client_1_per_s", "client_32_per_s", "client_32_mean_batch"):
-        found[name] = middle(lambda each, name=name: each[name], ours)  # type: ignore[misc]
-    found["client_32_over_1"] = middle(lambda each: each["client_32_per_s"] / each["client_1_per_s"], ours)
-    return found
+        results[name] = middle(lambda row, name=name: row[name], ours)  # type: ignore[misc]
+    results["client_32_over_1"] = middle(lambda row: row["client_32_per_s"] / row["client_1_per_s"], ours)
+    return results
 
 
 def measure(seconds: float, rounds: int, folder: Path) -> dict[str, Any]:
@@ -234,15 +234,15 @@ def measure(seconds: float, rounds: int, folder: Path) -> dict[str, Any]:
     bl.save(made, folder / "model.safetensors")
     metrics = 20000 + os.getpid() % 20000
     before = os.getloadavg()[0]
-    found: list[dict[str, float]] = []
+    rows: list[dict[str, float]] = []
     options = ("--metrics-port", str(metrics))
     with served(folder / "model.safetensors", "loihi", folder / "log", *options) as server:
         wrk = Wrk(server.url, folder)
         with bl.open_target(made, "loihi", threads=threads) as target, bl.RemoteBlackBox(server.url) as box:
             for number in range(rounds):
-                found.append(one_round(server.url, metrics, seconds, wrk, target, box, number < 2))
-    rounded = [{name: round(value, 3) for name, value in each.items()} for each in found]
-    medians = {name: round(value, 3) for name, value in summary(found).items()}
+                rows.append(one_round(server.url, metrics, seconds, wrk, target, box, number < 2))
+    rounded = [{name: round(value, 3) for name, value in row.items()} for row in rows]
+    medians = {name: round(value, 3) for name, value in summary(rows).items()}
     processors = len(os.sched_getaffinity(0))
     return {"processors": processors, "load_before": round(before, 2), "medians": medians, "rounds": rounded}
 
@@ -254,10 +254,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        found = measure(arguments.seconds, arguments.rounds, Path(folder))
-    print(json.dumps(found["medians"], indent=2))
+        results = measure(arguments.seconds, arguments.rounds, Path(folder))
+    print(json.dumps(results["medians"], indent=2))
     if arguments.out is not None:
-        arguments.out.write_text(json.dumps(found, indent=2) + "\n")
+        arguments.out.write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -64,13 +64,13 @@ def networks() -> dict[str, Any]:
         bl.Flatten(),
         bl.Dense(weight((10, 384), 12), bl.CubaLIF(300, 1.0, 0.25)),
     ]
-    found = {}
+    models = {}
     for sizes in ((784, 128, 64, 10), (784, 512, 512, 10), (784, 3000, 10)):
         name = "-".join(map(str, sizes))
-        found[name] = dense(sizes, plain)
-        found[f"{name}, filtered current"] = dense(sizes, filtered)
-    found["conv 28x28-12c5-24c5-10"] = bl.Network((1, 28, 28), conv, arithmetic="loihi")
-    return found
+        models[name] = dense(sizes, plain)
+        models[f"{name}, filtered current"] = dense(sizes, filtered)
+    models["conv 28x28-12c5-24c5-10"] = bl.Network((1, 28, 28), conv, arithmetic="loihi")
+    return models
 
 
 def float_layers(network: Any) -> list[tuple[Any, Any]]:
@@ -208,17 +208,17 @@ def engines(network: Any) -> dict[str, Answer]:
     from bl_neuro.backends import find_backend, missing_reason
 
     loihi = bl.open_target(network, "loihi", threads=1)
-    found: dict[str, Answer] = {"loihi": loihi.run, "products": products(network)}
+    answers: dict[str, Answer] = {"loihi": loihi.run, "products": products(network)}
     if not missing_reason(find_backend("slayer")):
-        found["slayer"] = bl.open_target(network, "slayer").run
+        answers["slayer"] = bl.open_target(network, "slayer").run
     if not missing_reason(find_backend("snntorch")):
-        found["snntorch, stepped"] = stepped(network, snntorch_cell)
-        found["snntorch, hoisted"] = hoisted(network, snntorch_cell)
+        answers["snntorch, stepped"] = stepped(network, snntorch_cell)
+        answers["snntorch, hoisted"] = hoisted(network, snntorch_cell)
     if not missing_reason(find_backend("norse")):
-        found["norse"] = stepped(network, norse_cell)
+        answers["norse"] = stepped(network, norse_cell)
     with suppress(ImportError):
-        found["spikingjelly"] = spikingjelly(network)
-    return found
+        answers["spikingjelly"] = spikingjelly(network)
+    return answers
 
 
 def measure(network: Any, batch: int, density: float, held: bool, repetitions: int) -> dict[str, Any]:
@@ -245,10 +245,10 @@ def measure(network: Any, batch: int, density: float, held: bool, repetitions: i
             wrong += int((answers["loihi"].spikes != answers["slayer"].spikes).sum())
     ours = seconds["loihi"]
     return {
-        "queries_per_second": {name: batch / statistics.median(each) for name, each in seconds.items()},
+        "queries_per_second": {name: batch / statistics.median(times) for name, times in seconds.items()},
         "loihi_is_faster_by": {
-            name: statistics.median(one / own for one, own in zip(each, ours, strict=True))
-            for name, each in seconds.items()
+            name: statistics.median(one / own for one, own in zip(times, ours, strict=True))
+            for name, times in seconds.items()
             if name != "loihi"
         },
         "bins_unlike_slayer": wrong,
@@ -262,7 +262,7 @@ def measure_lava(network: Any, queries: int = 24) -> dict[str, float]:
     import bl_neuro as bl
 
     spikes = (torch.rand(STEPS, 16 * queries, *network.input_shape) < 0.1).to(torch.uint8)
-    found, wrong = {}, 0
+    rates, wrong = {}, 0
     with bl.open_target(network, "loihi") as loihi:
         expected = loihi.run(spikes).spikes
     single: dict[str, Any] = {"replicas": 1, "runtimes": 1}
@@ -275,14 +275,14 @@ def measure_lava(network: Any, queries: int = 24) -> dict[str, float]:
             target.run(spikes[:, :1])
             began = time.perf_counter()
             answer = target.run(spikes[:, :count]).spikes
-            found[name] = count / (time.perf_counter() - began)
+            rates[name] = count / (time.perf_counter() - began)
             wrong += int((answer != expected[:, :count]).sum())
     began = time.perf_counter()
     for index in range(3):
         with bl.open_target(network, "lava", **single) as target:
             wrong += int((target.run(spikes[:, index : index + 1]).spikes != expected[:, index : index + 1]).sum())
-    found["lava, fresh"] = 3 / (time.perf_counter() - began)
-    return {**found, "bins_unlike_lava": wrong}
+    rates["lava, fresh"] = 3 / (time.perf_counter() - began)
+    return {**rates, "bins_unlike_lava": wrong}
 
 
 def main() -> None:

@@ -51,17 +51,17 @@ def compare(network: bl.Network, seed: int, steps: int) -> Counts:
     x = inputs(network, seed, steps)
     with bl.open_target(network, "loihi") as ours, bl.open_target(network, "lava", replicas=1, runtimes=1) as lava:
         for start in get_args(Start):
-            expected, found = lava.run_with_states(x, start=start), ours.run_with_states(x, start=start)
+            expected, actual = lava.run_with_states(x, start=start), ours.run_with_states(x, start=start)
             counts["inputs"] += x.shape[1]
             assert expected.layers is not None
-            assert found.layers is not None
+            assert actual.layers is not None
             assert expected.states is not None
-            assert found.states is not None
-            for one, other in zip(expected.layers, found.layers, strict=True):
+            assert actual.states is not None
+            for one, other in zip(expected.layers, actual.layers, strict=True):
                 counts["bins"] += one.numel()
                 counts["spikes"] += int(one.sum())
                 counts["different_bins"] += int((one != other).sum())
-            for pair, mine in zip(expected.states, found.states, strict=True):
+            for pair, mine in zip(expected.states, actual.states, strict=True):
                 for one, other in zip(pair, mine, strict=True):
                     counts["states"] += one.numel()
                     counts["different_states"] += int((one != other).sum())

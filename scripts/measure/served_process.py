@@ -42,8 +42,8 @@ def served(model: Path, backend: str, log: Path, *options: str, env: Mapping[str
         else:
             raise RuntimeError(f"the server ended before it was ready: {facts.get('said')}")
         lines: list[dict[str, Any]] = []
-        said = process.stderr
-        reading = threading.Thread(target=lambda: lines.extend(map(json.loads, said)))
+        stderr = process.stderr
+        reading = threading.Thread(target=lambda: lines.extend(map(json.loads, stderr)))
         reading.start()
         try:
             yield Served(process.pid, f"http://127.0.0.1:{facts['port']}/v2/models/{model.stem}", lines)

@@ -102,17 +102,17 @@ def planned(setting: Setting, difference: float) -> PowerPlan:
     rng = stream(0, "planned audits")
     one = replace(setting, seeds=1, inversions=1)
     truths = list(accuracies(one, rng, LARGE, difference))
-    first, second = (each.astype(float)[..., 0] for each in hits(one, rng, truths))
+    first, second = (outcome.astype(float)[..., 0] for outcome in hits(one, rng, truths))
     within = float(np.sqrt(np.mean((first - second - (truths[0] - truths[1])) ** 2)))
     return PowerPlan(setting.seeds, setting.inversions, setting.spread, within)
 
 
 def effect(setting: Setting, power: float) -> float:
     """The difference that the plan finds with `power`, where the plan itself depends on the difference a little."""
-    found = 0.0
+    difference = 0.0
     for _ in range(4):
-        found = planned(setting, found).smallest_difference(power)
-    return found
+        difference = planned(setting, difference).smallest_difference(power)
+    return difference
 
 
 def rate(name: str, setting: Setting, happened: Array, **more: float) -> dict[str, Any]:
@@ -136,13 +136,13 @@ def family(setting: Setting, audits: int, key: int) -> dict[str, Any]:
     tables = [table.astype(float) for table in hits(setting, rng, [own] * SUBSTRATES)]
     wrong = []
     for audit in range(audits):
-        each = [table[audit] for table in tables]
-        tests = [paired_test(each[i], each[j], 1.0) for i in range(SUBSTRATES) for j in range(i)]
+        samples = [table[audit] for table in tables]
+        tests = [paired_test(samples[i], samples[j], 1.0) for i in range(SUBSTRATES) for j in range(i)]
         wrong.append(holm([test.p for test in tests]).min() < 1 - LEVEL)
     return rate("any false positive of six pairs", setting, np.array(wrong))
 
 
-def found(setting: Setting, power: float, audits: int, key: int) -> dict[str, Any]:
+def simulated_power(setting: Setting, power: float, audits: int, key: int) -> dict[str, Any]:
     difference = effect(setting, power)
     promised = planned(setting, difference).power(difference)
     pairs = zip(*drawn(setting, difference, audits, key, 2))
@@ -153,16 +153,16 @@ def found(setting: Setting, power: float, audits: int, key: int) -> dict[str, An
 def at_the_margin(setting: Setting, audits: int, key: int) -> dict[str, Any]:
     margin = planned(setting, 0.0).smallest_margin()
     pairs = zip(*drawn(setting, margin, audits, key, 3))
-    said = np.array([paired_test(*pair, margin).p_equivalent < 1 - LEVEL for pair in pairs])
-    return rate("false equivalence at the margin", setting, said, margin=margin)
+    decisions = np.array([paired_test(*pair, margin).p_equivalent < 1 - LEVEL for pair in pairs])
+    return rate("false equivalence at the margin", setting, decisions, margin=margin)
 
 
 def equivalence(setting: Setting, audits: int, key: int) -> dict[str, Any]:
     plan = planned(setting, 0.0)
     margin = plan.smallest_margin()
     pairs = zip(*drawn(setting, 0.0, audits, key, 4))
-    said = np.array([paired_test(*pair, margin).p_equivalent < 1 - LEVEL for pair in pairs])
-    return rate("power of equivalence", setting, said, promised=plan.equivalence_power(margin), margin=margin)
+    decisions = np.array([paired_test(*pair, margin).p_equivalent < 1 - LEVEL for pair in pairs])
+    return rate("power of equivalence", setting, decisions, promised=plan.equivalence_power(margin), margin=margin)
 
 
 def excludes_zero(differences: Array, seeds_alone: bool) -> bool:
@@ -193,8 +193,8 @@ def methods(setting: Setting, audits: int, key: int) -> Iterator[dict[str, Any]]
     for difference, name in ((0.0, "false positives"), (power, "power")):
         first, second = drawn(setting, difference, audits, key, 5)
         for method, judge in METHODS.items():
-            said = np.array([judge(each) for each in first - second])
-            yield rate(f"{name}, {method}", setting, said, difference=difference)
+            decisions = np.array([judge(sample) for sample in first - second])
+            yield rate(f"{name}, {method}", setting, decisions, difference=difference)
 
 
 def simulated(audits: int) -> Iterator[dict[str, Any]]:
@@ -203,7 +203,7 @@ def simulated(audits: int) -> Iterator[dict[str, Any]]:
         yield at_the_margin(setting, audits, key)
         yield equivalence(setting, audits // 2, key)
         for power in (0.5, 0.8):
-            yield found(setting, power, audits // 2, key)
+            yield simulated_power(setting, power, audits // 2, key)
     yield family(SETTINGS[1], audits // 4, 0)
     yield family(SETTINGS[6], audits // 4, 1)
     for key, setting in enumerate([*FEW_SEEDS, SETTINGS[1], SETTINGS[7]]):
@@ -243,7 +243,7 @@ def table(rows: list[dict[str, Any]], problems: list[str]) -> str:
     for row in rows:
         size = row.get("difference", row.get("margin", 0.0))
         promised = fixed(100 * row["promised"], 1) if "promised" in row else ""
-        rate, low, high, size = (fixed(100 * each, 1) for each in (row["rate"], row["low"], row["high"], size))
+        rate, low, high, size = (fixed(100 * value, 1) for value in (row["rate"], row["low"], row["high"], size))
         seen = f"{rate} ({low} to {high})"
         lines.append(f"| {row['what']} | {row['label']} | {size} | {promised} | {seen} | {row['audits']:,} |")
     verdict = "Everything is as it should be." if not problems else "Not as it should be: " + "; ".join(problems)

@@ -41,7 +41,7 @@ def times_ms(url: str, given: torch.Tensor, repeats: int, rng: np.random.Generat
     """The median time of each input's answer."""
     import bl_neuro as bl
 
-    found = np.zeros((repeats, given.shape[1]))
+    seconds = np.zeros((repeats, given.shape[1]))
     with bl.RemoteBlackBox(url) as box:
         for _ in range(50):
             box.query(given[:, :1])
@@ -49,14 +49,14 @@ def times_ms(url: str, given: torch.Tensor, repeats: int, rng: np.random.Generat
             for number in rng.permutation(given.shape[1]).tolist():
                 began = time.perf_counter()
                 box.query(given[:, number : number + 1])
-                found[repeat, number] = time.perf_counter() - began
-    return np.asarray(1000 * np.median(found, axis=0))
+                seconds[repeat, number] = time.perf_counter() - began
+    return np.asarray(1000 * np.median(seconds, axis=0))
 
 
 def correlation(times: np.ndarray[Any, Any], spikes: np.ndarray[Any, Any], rng: np.random.Generator) -> dict[str, Any]:
     """Spearman's, with a bootstrap over inputs."""
     drawn = rng.integers(len(times), size=(2000, len(times)))
-    several = [spearmanr(times[each], spikes[each]).statistic for each in drawn]
+    several = [spearmanr(times[indices], spikes[indices]).statistic for indices in drawn]
     low, high = np.nanpercentile(several, [2.5, 97.5])
     return {
         "spearman": round(float(spearmanr(times, spikes).statistic), 3),
@@ -77,7 +77,7 @@ def measure(model: Path, count: int, repeats: int, folder: Path) -> dict[str, An
     shown = response.spikes.flatten(2).sum((0, 2))
     with served(model, "loihi", folder / "log", "--reveals", "label") as server:
         times = times_ms(server.url, given, repeats, rng)
-    hidden, outputs = (np.asarray(each, dtype=float) for each in (within, shown))
+    hidden, outputs = (np.asarray(values, dtype=float) for values in (within, shown))
     return {
         "inputs": count,
         "repeats": repeats,
@@ -99,10 +99,10 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         model = arguments.model or digits_network(Path(name) / "trained")
-        found = measure(model, arguments.inputs, arguments.repeats, Path(name))
-    print(json.dumps(found, indent=2))
+        results = measure(model, arguments.inputs, arguments.repeats, Path(name))
+    print(json.dumps(results, indent=2))
     if arguments.out is not None:
-        arguments.out.write_text(json.dumps(found, indent=2) + "\n")
+        arguments.out.write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

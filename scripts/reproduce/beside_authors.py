@@ -82,8 +82,8 @@ def table(findings: Findings, extra: list[str]) -> str:
     if dataset in AUTHORS_ACCURACY:
         target, evaluator = AUTHORS_ACCURACY[dataset]
         accuracies = ", ".join(
-            f"`{each.name}` {'not trained yet' if each.accuracy is None else fixed(each.accuracy, 3)}"
-            for each in findings.evaluators
+            f"`{evaluator.name}` {'not trained yet' if evaluator.accuracy is None else fixed(evaluator.accuracy, 3)}"
+            for evaluator in findings.evaluators
         )
         lines += [
             f"Test accuracy: the authors' target {target}, evaluator {evaluator}; our evaluators {accuracies}.",

@@ -44,7 +44,7 @@ def current_network() -> bl.Network:
     return bl.Network((12,), layers, arithmetic="loihi")
 
 
-def test_returns_what_was_found_and_what_target_and_evaluator_make_of_it(tmp_path: Path) -> None:
+def test_returns_the_inversions_and_how_target_and_evaluator_classify_them(tmp_path: Path) -> None:
     result = attacked(classes=[2, 0, 2], seed=3, out=tmp_path)
     assert result.inversions.classes.tolist() == [2, 0, 2]
     assert result.answers == (2, 0, 2)
@@ -59,7 +59,7 @@ def test_returns_what_was_found_and_what_target_and_evaluator_make_of_it(tmp_pat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["attack.json", SHEET, "inversions.safetensors"]
 
 
-def test_an_object_is_run_with_the_settings_that_it_has() -> None:
+def test_an_attack_object_runs_with_its_own_settings() -> None:
     attack = BrainLeaksV2(queries=12, warm_start=16, population=4)
     result = attacked(attack, budget=1000)
     assert result.facts["settings"] == attack.settings()
@@ -68,13 +68,13 @@ def test_an_object_is_run_with_the_settings_that_it_has() -> None:
         attacked(BrainLeaksV1(), settings={"blur": 1.0})
 
 
-def test_a_budget_is_shared_out_unless_settings_say_otherwise() -> None:
+def test_a_budget_is_shared_between_classes_unless_settings_override_it() -> None:
     assert attacked("v2", budget=100).facts["settings"]["queries"] == 16
     kept = attacked("v2", budget=100, settings={"queries": 4}).facts
     assert (kept["settings"]["queries"], kept["settings"]["warm_start"], kept["queries"]) == (4, 50, 62)
 
 
-def test_a_black_box_is_attacked_and_not_asked_any_further() -> None:
+def test_a_black_box_is_attacked_and_not_queried_afterwards() -> None:
     box = bl.BlackBox(ReferenceTarget(easy_network()), "label", 60)
     result = bl.attack_network(box, "v2", steps=STEPS, budget=60)
     assert (result.answers, result.facts["reveals"]) == (None, "label")
@@ -85,7 +85,7 @@ def test_a_black_box_is_attacked_and_not_asked_any_further() -> None:
         bl.attack_network(box, "transfer", steps=STEPS)
 
 
-def test_a_loss_midway_keeps_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lost_connection_keeps_the_partial_inversions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     box = bl.BlackBox(ReferenceTarget(easy_network()))
     query = bl.BlackBox.query
 
@@ -133,7 +133,7 @@ def test_outputs_in_another_order_are_named_by_their_classes() -> None:
     assert lit[:4].mean() > lit[4:].mean()
 
 
-def test_a_network_of_another_dataset_is_said_to_be_one() -> None:
+def test_a_network_of_another_dataset_is_reported() -> None:
     deaf = bl.Network((12,), [bl.Dense(np.ones((3, 12)) * [[1], [-1], [-1]], bl.CubaLIF())])
     result = bl.attack_network(deaf, "v1", steps=STEPS, dataset=blocks())
     assert "it does not seem to be trained on this dataset" in result.facts["recognition"]
@@ -152,12 +152,12 @@ def test_a_network_of_another_dataset_is_said_to_be_one() -> None:
         ({"input_range": (0.0, 1.0, 2.0)}, "input_range: expected two values"),
     ],
 )
-def test_what_has_no_meaning_is_refused(options: dict[str, Any], message: str) -> None:
+def test_meaningless_options_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         attacked(**options)
 
 
-def test_what_cannot_be_attacked_is_refused() -> None:
+def test_targets_that_cannot_be_attacked_are_refused() -> None:
     with pytest.raises(InputError, match="model: expected a Network, a model file, the URL of an endpoint or a Black"):
         bl.attack_network(3, "v1")  # type: ignore[arg-type]
     one = bl.Network((4,), [bl.Dense(np.ones((1, 4)), bl.CubaLIF())])

@@ -30,7 +30,7 @@ def test_tables_hold_every_row_verdict_and_inversion(audited: AuditResult) -> No
     assert len(audited.verdicts) == 0  # one substrate
 
 
-def test_it_says_and_shows_what_it_is(audited: AuditResult) -> None:
+def test_it_has_a_readable_repr(audited: AuditResult) -> None:
     lines = repr(audited).splitlines()
     assert lines[0] == f"<AuditResult small: {audited.findings.cells.done} of 9 cells, {audited.folder}>"
     assert lines[2].startswith("Does the substrate change leakage? Not compared. This audit has one substrate, loihi")
@@ -103,7 +103,7 @@ def test_a_plan_counts_what_is_done_and_writes_nothing(
 
 
 @pytest.mark.parametrize("name", ["att_faces", "mnist", "nmnist"])
-def test_what_needs_data_is_planned_without_it(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_experiments_are_planned_without_their_data(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("BL_NEURO_DATA", raising=False)
     plan = bl.plan_audit(name, tmp_path)
     assert plan.done == 0

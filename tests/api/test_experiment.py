@@ -35,7 +35,7 @@ def test_every_problem_is_reported_at_once(small: Callable[..., bl.Experiment]) 
         assert sum(problem.startswith(start) for problem in problems) == 1, problems
 
 
-def test_black_box_attacks_are_shown_what_reveals_says(small: Callable[..., bl.Experiment]) -> None:
+def test_black_box_attacks_see_what_reveals_states(small: Callable[..., bl.Experiment]) -> None:
     attacks = ["v1", "v2", {"attack": "random", "reveals": ["label"]}]
     experiment = small(attacks=attacks, reveals=["scores"])
     assert [part.reveals for part in experiment.attacks] == [None, ["scores"], ["label"]]
@@ -55,7 +55,7 @@ def test_an_attack_is_stated_by_what_it_changes(attack: Any, table: dict[str, An
     assert make_attack(table["attack"], table.get("preset"), table["settings"]) == attack
 
 
-def test_what_is_no_attack_of_ours_is_refused(small: Callable[..., bl.Experiment]) -> None:
+def test_unknown_attack_objects_are_refused(small: Callable[..., bl.Experiment]) -> None:
     class Own(bl.BrainLeaksV1):
         pass
 

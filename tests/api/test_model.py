@@ -44,7 +44,7 @@ def test_a_dataset_and_indices_are_saved_too(tmp_path: Path) -> None:
     assert str(tmp_path) not in json.dumps(experiment.model_dump())
 
 
-def test_a_file_is_named_as_it_lies_beside_its_data(tmp_path: Path) -> None:
+def test_a_model_file_is_named_relative_to_its_data(tmp_path: Path) -> None:
     (tmp_path / "models").mkdir()
     bl.save(NETWORK, tmp_path / "models" / "mine.safetensors")
     digits = bl.data.load_dataset("digits")
@@ -72,7 +72,7 @@ def test_a_module_becomes_a_network(tmp_path: Path, needs: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "data", "options", "said"),
+    ("model", "data", "options", "message"),
     [
         ("demo", "digits", {}, "model: expected a file ending in .net, .nir, .safetensors, found 'demo'"),
         (3, "digits", {}, "model: expected a Network, a module or a path, found int"),
@@ -82,10 +82,10 @@ def test_a_module_becomes_a_network(tmp_path: Path, needs: Any) -> None:
         (NETWORK, "digits", {"substrates": ["lohi"]}, "substrate: expected one of snntorch, "),
     ],
 )
-def test_what_cannot_be_audited_is_refused(
-    model: Any, data: Any, options: dict[str, Any], said: str, tmp_path: Path
+def test_models_that_cannot_be_audited_are_refused(
+    model: Any, data: Any, options: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(bl.BlNeuroError, match=said):
+    with pytest.raises(bl.BlNeuroError, match=message):
         prepare_model_audit(model, data, tmp_path / "out", **{"steps": 4, **options})
 
 

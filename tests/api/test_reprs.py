@@ -52,7 +52,7 @@ def test_inversions_are_pictures(inversions: Inversions) -> None:
     assert animation._repr_html_().startswith('<img alt="Animation of 3 inversions')
 
 
-def test_inputs_in_a_row_are_shown_as_they_are_said_to_lie(inversions: Inversions) -> None:
+def test_flat_inputs_are_shown_in_the_stated_image_shape(inversions: Inversions) -> None:
     count = int(np.prod(inversions.spikes.shape[2:]))
     assert inversions.show((1, count)).png.startswith(PNG)
     with pytest.raises(bl.InputError, match=rf"image_shape: expected \(H, W\) or \(C, H, W\) of {count} inputs"):

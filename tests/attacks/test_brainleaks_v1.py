@@ -42,8 +42,8 @@ class Scripted(WhiteBox):
 
 def flipped(*gradients: Any, steps: int = MANY, classes: tuple[int, ...] = (0,)) -> Tensor:
     """The spikes after one iteration along each of `gradients`."""
-    found = BrainLeaksV1(iterations=len(gradients))(Scripted(*gradients), classes=classes, steps=steps, seed=0)
-    return found.spikes.float()
+    inversions = BrainLeaksV1(iterations=len(gradients))(Scripted(*gradients), classes=classes, steps=steps, seed=0)
+    return inversions.spikes.float()
 
 
 def test_starts_from_silence_and_goes_on_from_where_it_was() -> None:
@@ -76,18 +76,18 @@ def test_without_a_gradient_nothing_flips() -> None:
 
 
 def test_each_sample_has_a_scale_of_its_own() -> None:
-    found = flipped([[1e-9, 0.0, 0.0], [0.0, 1e3, 0.0]], classes=(0, 1))
-    assert found.unique(dim=0).tolist() == [[[1, 0, 0], [0, 1, 0]]]
+    spikes = flipped([[1e-9, 0.0, 0.0], [0.0, 1e3, 0.0]], classes=(0, 1))
+    assert spikes.unique(dim=0).tolist() == [[[1, 0, 0], [0, 1, 0]]]
 
 
-def test_traces_what_it_found_from_silence_to_the_result() -> None:
+def test_the_trace_goes_from_silence_to_the_result() -> None:
     box = Scripted([2.0, 0.0, 0.0], [0.0, 2.0, 0.0])
-    found = BrainLeaksV1(iterations=2)(box, classes=[0, 1], steps=4)
-    trace = found.trace
+    inversions = BrainLeaksV1(iterations=2)(box, classes=[0, 1], steps=4)
+    trace = inversions.trace
     assert trace.queries.tolist() == [0, 0, 2]  # made-up gradients cost nothing; the result is run once
     assert trace.objective[:2].tolist() == [[1, 1], [2, 2]]
     assert trace.rates[:, 0].tolist() == [[0, 0, 0], [1, 0, 0], [1, 1, 0]]
-    final = BlackBox(box.target, "scores").query(found.spikes)
+    final = BlackBox(box.target, "scores").query(inversions.spikes)
     torch.testing.assert_close(trace.objective[2], final.diagonal().float())
 
 
@@ -116,14 +116,14 @@ def test_climbs_the_mean_softmax_of_the_membrane() -> None:
 def test_finds_its_class_on(substrate: str, needs: Callable[[str], None]) -> None:
     needs(substrate)
     with bl.open_target(easy_network(), substrate) as target:
-        found = BrainLeaksV1()(WhiteBox(target), classes=[2, 0, 1], steps=8, seed=1)
-        assert BlackBox(target, "label").query(found.spikes).tolist() == [2, 0, 1]
-    assert found.queries == 3 * 11
+        inversions = BrainLeaksV1()(WhiteBox(target), classes=[2, 0, 1], steps=8, seed=1)
+        assert BlackBox(target, "label").query(inversions.spikes).tolist() == [2, 0, 1]
+    assert inversions.queries == 3 * 11
 
 
 def test_lights_the_inputs_of_its_class() -> None:
-    found = BrainLeaksV1()(WhiteBox(ReferenceTarget(easy_network())), classes=range(3), steps=8)
-    own = found.images.reshape(3, 3, 4).mean(2)
+    inversions = BrainLeaksV1()(WhiteBox(ReferenceTarget(easy_network())), classes=range(3), steps=8)
+    own = inversions.images.reshape(3, 3, 4).mean(2)
     assert own.argmax(1).tolist() == [0, 1, 2]
     assert bool((own.diagonal() > 0.9).all())
     assert float(own.sum() - own.diagonal().sum()) < 0.3
@@ -134,11 +134,11 @@ def test_needs_a_membrane() -> None:
         BrainLeaksV1()(WhiteBox(ReferenceTarget(easy_network(), Blind)), classes=[0], steps=2)
 
 
-def test_a_price_on_spikes_puts_out_what_is_not_worth_it() -> None:
+def test_a_sparsity_penalty_removes_weak_inputs() -> None:
     def rates(*gradients: list[float]) -> list[float]:
         plan = BrainLeaksV1(iterations=len(gradients), sparsity=0.3)
-        found: list[float] = plan(Scripted(*gradients), classes=[0], steps=MANY).images[0].tolist()
-        return found
+        values: list[float] = plan(Scripted(*gradients), classes=[0], steps=MANY).images[0].tolist()
+        return values
 
     # 0.3 of the best, 2, is the price: what is left is 0.4, -0.1 and 1.4, and chances are its magnitude scaled to 0..1
     assert rates([1.0, 0.5, 2.0]) == pytest.approx([0.3 / 1.3, 0.0, 1.0], abs=0.03)
@@ -148,16 +148,18 @@ def test_a_price_on_spikes_puts_out_what_is_not_worth_it() -> None:
 
 def test_the_output_spikes_can_be_the_objective() -> None:
     box = WhiteBox(ReferenceTarget(easy_network()))
-    found = BrainLeaksV1(objective="spikes")(box, classes=[0, 2], steps=8)
-    spikes = box.run(found.spikes).spikes
+    inversions = BrainLeaksV1(objective="spikes")(box, classes=[0, 2], steps=8)
+    spikes = box.run(inversions.spikes).spikes
     expected = torch.softmax(spikes, 2).mean(0)[[0, 1], [0, 2]].float()
-    torch.testing.assert_close(found.trace.objective[-1], expected)
-    assert BlackBox(box.target, "label").query(found.spikes).tolist() == [0, 2]
+    torch.testing.assert_close(inversions.trace.objective[-1], expected)
+    assert BlackBox(box.target, "label").query(inversions.spikes).tolist() == [0, 2]
 
 
 def test_a_target_without_membrane_can_be_attacked_through_its_spikes() -> None:
-    found = BrainLeaksV1(objective="spikes")(WhiteBox(ReferenceTarget(easy_network(), Blind)), classes=[1], steps=8)
-    assert int(found.images[0].reshape(3, 4).mean(1).argmax()) == 1
+    inversions = BrainLeaksV1(objective="spikes")(
+        WhiteBox(ReferenceTarget(easy_network(), Blind)), classes=[1], steps=8
+    )
+    assert int(inversions.images[0].reshape(3, 4).mean(1).argmax()) == 1
 
 
 def test_events_have_settings_of_their_own() -> None:
@@ -172,7 +174,7 @@ def test_as_published_it_assumes_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"objective": "scores"}, "objective: expected one of membrane, spikes, found 'scores'"),
         ({"sparsity": 1.0}, "sparsity: expected 0 or more, below 1"),
@@ -180,8 +182,8 @@ def test_as_published_it_assumes_nothing() -> None:
         ({"blur": -1.0}, "blur: expected at least 0 pixels"),
     ],
 )
-def test_refuses(changes: dict[str, Any], said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_refuses(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         BrainLeaksV1(**changes)
 
 

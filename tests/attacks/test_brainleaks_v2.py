@@ -50,19 +50,19 @@ def run(plan: BrainLeaksV2, reveals: Reveals = "counts", budget: int | None = No
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize("reveals", REVEALS)
-def test_finds_its_class_whatever_is_revealed(reveals: Reveals, seed: int) -> None:
-    found, target = run(BrainLeaksV2(), reveals, classes=[2, 0, 1], seed=seed, steps=20)
-    assert BlackBox(target, "label").query(found.spikes).tolist() == [2, 0, 1]
-    by_block = found.rates.reshape(3, 3, 4).mean(2)
+def test_finds_its_class_under_every_access_level(reveals: Reveals, seed: int) -> None:
+    inversions, target = run(BrainLeaksV2(), reveals, classes=[2, 0, 1], seed=seed, steps=20)
+    assert BlackBox(target, "label").query(inversions.spikes).tolist() == [2, 0, 1]
+    by_block = inversions.rates.reshape(3, 3, 4).mean(2)
     own = by_block[[0, 1, 2], [2, 0, 1]]
     assert float(own.min()) > 0.6
     assert float((by_block.sum(1) - own).max()) / 2 < 0.25
 
 
 def test_a_class_named_twice_is_two_tries() -> None:
-    found, _ = run(BrainLeaksV2(), classes=[1, 1])
-    assert not torch.equal(found.rates[0], found.rates[1])
-    assert not torch.equal(found.spikes[:, 0], found.spikes[:, 1])
+    inversions, _ = run(BrainLeaksV2(), classes=[1, 1])
+    assert not torch.equal(inversions.rates[0], inversions.rates[1])
+    assert not torch.equal(inversions.spikes[:, 0], inversions.spikes[:, 1])
 
 
 def refuse(*_: Any, **__: Any) -> Any:
@@ -92,20 +92,20 @@ def test_takes_no_gradient_on(substrate: str, needs: Callable[[str], None], requ
         request.getfixturevalue("no_gradients")
         with pytest.raises(AssertionError, match="a gradient was asked for"):
             BrainLeaksV1()(WhiteBox(target), classes=[0], steps=4)
-        found = BrainLeaksV2()(BlackBox(target), classes=[2, 0], steps=10)
-        assert BlackBox(target, "label").query(found.spikes).tolist() == [2, 0]
+        inversions = BrainLeaksV2()(BlackBox(target), classes=[2, 0], steps=10)
+        assert BlackBox(target, "label").query(inversions.spikes).tolist() == [2, 0]
 
 
-def test_takes_nothing_but_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_depends_on_the_answers_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same answers give the same inversions, whoever gives them."""
     expected, target = run(BrainLeaksV2(queries=32, warm_start=40))
     answers = iter([BlackBox(ReferenceTarget(target.network)).query(asked) for asked in target.asked])
     blank = BlackBox(SpikesOnlyTarget(Network((12,), [bl.Dense(np.zeros((3, 12)), bl.CubaLIF())])))
     monkeypatch.setattr(BlackBox, "query", lambda box, spikes: next(answers))
-    found = BrainLeaksV2(queries=32, warm_start=40)(blank, classes=[0, 1, 2], steps=6)
-    assert found.rates is not None
+    inversions = BrainLeaksV2(queries=32, warm_start=40)(blank, classes=[0, 1, 2], steps=6)
+    assert inversions.rates is not None
     assert expected.rates is not None
-    assert torch.equal(found.rates, expected.rates)
+    assert torch.equal(inversions.rates, expected.rates)
 
 
 # What it asks
@@ -131,11 +131,11 @@ def test_queries_are_held_and_come_in_antithetic_pairs() -> None:
         (BrainLeaksV2(queries=12, warm_start=0, population=4), [1, 1], [8, 8, 8]),
     ],
 )
-def test_asks_as_often_as_planned(plan: BrainLeaksV2, classes: list[int], expected: list[int]) -> None:
-    found, target = run(plan, classes=classes)
+def test_spends_the_planned_number_of_queries(plan: BrainLeaksV2, classes: list[int], expected: list[int]) -> None:
+    inversions, target = run(plan, classes=classes)
     assert [asked.shape[1] for asked in target.asked] == expected
-    assert found.trace.queries.tolist() == np.cumsum(expected).tolist()
-    assert found.queries == plan.warm_start + plan.queries * len(classes)
+    assert inversions.trace.queries.tolist() == np.cumsum(expected).tolist()
+    assert inversions.queries == plan.warm_start + plan.queries * len(classes)
 
 
 @pytest.mark.parametrize(
@@ -150,16 +150,16 @@ def test_asks_as_often_as_planned(plan: BrainLeaksV2, classes: list[int], expect
     ],
 )
 def test_a_budget_too_small_is_halved(budget: int, expected: list[int]) -> None:
-    found, target = run(BrainLeaksV2(queries=64), budget=budget)
+    inversions, target = run(BrainLeaksV2(queries=64), budget=budget)
     assert [asked.shape[1] for asked in target.asked] == expected
-    assert (found.status is Status.COMPLETED) == (budget >= 640 + 3 * 64)
+    assert (inversions.status is Status.COMPLETED) == (budget >= 640 + 3 * 64)
 
 
 @pytest.mark.parametrize("plan", [BrainLeaksV2(queries=0, warm_start=64), BrainLeaksV2(queries=16, warm_start=0)])
-def test_a_plan_cut_short_says_so(plan: BrainLeaksV2) -> None:
-    found, _ = run(plan, budget=15, classes=[0])
-    assert found.status is Status.BUDGET_SPENT
-    assert 0 < found.queries <= 15
+def test_a_spent_budget_is_reported_in_the_status(plan: BrainLeaksV2) -> None:
+    inversions, _ = run(plan, budget=15, classes=[0])
+    assert inversions.status is Status.BUDGET_SPENT
+    assert 0 < inversions.queries <= 15
 
 
 def test_jitter_shifts_both_of_a_pair_alike() -> None:
@@ -177,8 +177,8 @@ def test_jitter_shifts_both_of_a_pair_alike() -> None:
 
 def test_jitter_may_be_wider_than_the_image() -> None:
     images = Network((1, 2, 2), [bl.Flatten(), bl.Dense(np.ones((2, 4)), bl.CubaLIF())])
-    found = BrainLeaksV2(queries=16, warm_start=4, jitter=9)(BlackBox(Recorded(images)), classes=[0], steps=2)
-    assert found.status is Status.COMPLETED
+    inversions = BrainLeaksV2(queries=16, warm_start=4, jitter=9)(BlackBox(Recorded(images)), classes=[0], steps=2)
+    assert inversions.status is Status.COMPLETED
 
 
 def test_the_first_probe_is_blank_where_labels_hide_silence() -> None:
@@ -197,19 +197,19 @@ def scored(target: Recorded) -> np.ndarray[Any, Any]:
 
 def test_warm_start_is_the_average_of_probes_weighted_by_their_answers() -> None:
     plan = BrainLeaksV2(queries=0, warm_start=200, blur=0.0, base_rate=0.3, warm_amplitude=0.1)
-    found, target = run(plan, "scores")
+    inversions, target = run(plan, "scores")
     frames = target.asked[0][0]
     assert set(np.unique(frames)) == {0.0, 1.0}
     hits = (named(scored(target))[:, None] == np.arange(3)).astype(float)
     image = (hits - hits.mean(0)).T @ (frames - frames.mean(0))
     image -= image.mean(1, keepdims=True)
     expected = np.clip(0.3 + 0.1 * image / image.std(1, keepdims=True), 0.05, 0.8)
-    np.testing.assert_allclose(found.rates, expected, atol=1e-6)
+    np.testing.assert_allclose(inversions.rates, expected, atol=1e-6)
 
 
 def test_a_generation_is_one_step_of_the_natural_gradient() -> None:
     plan = dataclasses.replace(PLAIN, base_rate=0.4, learning_rate=0.7)
-    found, target = run(plan, "scores", classes=[1, 0])
+    inversions, target = run(plan, "scores", classes=[1, 0])
     frames = target.asked[0][0].reshape(16, 2, 12)
     scores = scored(target).reshape(16, 2, 3)
     for number, label in enumerate((1, 0)):
@@ -217,7 +217,7 @@ def test_a_generation_is_one_step_of_the_natural_gradient() -> None:
         weights = centred_ranks(scores[:, number, label])
         gradient = 4 * (weights[:, None] * (frames[:, number] - 0.4)).mean(0)
         expected = np.clip(0.4 + 0.7 * gradient, 0.02, 0.98)
-        np.testing.assert_allclose(found.rates[number], expected, atol=1e-6)
+        np.testing.assert_allclose(inversions.rates[number], expected, atol=1e-6)
 
 
 def test_momentum_carries_a_step_on() -> None:
@@ -229,16 +229,16 @@ def test_momentum_carries_a_step_on() -> None:
     assert torch.allclose(steps[0] * 10, free[0] - 0.5, atol=1e-5)  # a tenth of the gradient gets in
 
 
-def test_while_nothing_names_the_class_steps_neither_dim_nor_brighten() -> None:
+def test_steps_keep_the_mean_rate_while_no_answer_names_the_class() -> None:
     first = easy_network().layers[0]
     assert isinstance(first, bl.Dense)
     silent = Network((12,), [bl.Dense(np.vstack([first.weight[:2], np.full((1, 12), -1.0)]), bl.CubaLIF())])
     target = Recorded(silent)
-    found = dataclasses.replace(PLAIN, base_rate=0.5, learning_rate=0.5)(BlackBox(target), classes=[2], steps=6)
+    inversions = dataclasses.replace(PLAIN, base_rate=0.5, learning_rate=0.5)(BlackBox(target), classes=[2], steps=6)
     assert not (target.answered[0] == 2).any()
-    assert found.rates is not None
-    assert not torch.allclose(found.rates, torch.tensor(0.5))
-    assert float(found.rates.mean()) == pytest.approx(0.5, abs=1e-6)
+    assert inversions.rates is not None
+    assert not torch.allclose(inversions.rates, torch.tensor(0.5))
+    assert float(inversions.rates.mean()) == pytest.approx(0.5, abs=1e-6)
 
 
 @pytest.mark.parametrize("reveals", REVEALS)
@@ -255,9 +255,9 @@ def test_priors_shape_the_search() -> None:
     network = Network((1, 5, 5), [bl.Flatten(), bl.Dense(np.ones((2, 25)) * [[0.3], [-0.3]], bl.CubaLIF())])
 
     def rates(**prior: Any) -> Tensor:
-        found = BrainLeaksV2(queries=64, **prior)(BlackBox(ReferenceTarget(network)), classes=[0], steps=6)
-        assert found.rates is not None
-        return found.rates[0, 0]
+        inversions = BrainLeaksV2(queries=64, **prior)(BlackBox(ReferenceTarget(network)), classes=[0], steps=6)
+        assert inversions.rates is not None
+        return inversions.rates[0, 0]
 
     plain, windowed, blurred = rates(blur=0.0), rates(blur=0.0, window=1.0), rates(blur=2.0)
     corners = [0, 0, -1, -1], [0, -1, 0, -1]
@@ -277,17 +277,17 @@ def test_rates_keep_off_the_floor_and_the_ceiling(floor: float, warm_start: int)
 
 
 def test_spikes_are_drawn_from_the_rates_anew_in_each_step() -> None:
-    found, _ = run(BrainLeaksV2(queries=64, warm_start=64), steps=2000)
-    assert float((found.images - found.rates).abs().max()) < 0.06
-    assert float((found.spikes[1:] != found.spikes[:-1]).float().mean()) > 0.05
-    assert torch.equal(found.trace.rates[-1], found.rates)
+    inversions, _ = run(BrainLeaksV2(queries=64, warm_start=64), steps=2000)
+    assert float((inversions.images - inversions.rates).abs().max()) < 0.06
+    assert float((inversions.spikes[1:] != inversions.spikes[:-1]).float().mean()) > 0.05
+    assert torch.equal(inversions.trace.rates[-1], inversions.rates)
 
 
 # Plans
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"queries": -2}, "queries: expected a whole number of at least 0, found -2"),
         ({"queries": 7}, "queries: expected an even number"),
@@ -322,12 +322,12 @@ def test_spikes_are_drawn_from_the_rates_anew_in_each_step() -> None:
         ({"probe_densities": (0.1, 1.1)}, "probe_densities: expected"),
     ],
 )
-def test_refuses_plans(changes: dict[str, Any], said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_refuses_plans(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         BrainLeaksV2(**changes)
 
 
-def test_says_what_it_takes_for_granted() -> None:
+def test_states_its_assumptions() -> None:
     images = Network((1, 2, 2), [bl.Flatten(), bl.Dense(np.ones((2, 4)), bl.CubaLIF())])
     on_images, on_numbers = (BlackBox(ReferenceTarget(network)) for network in (images, easy_network()))
     assert BrainLeaksV2(blur=0.5).assumptions(on_images) == ["neighbouring pixels agree (blur of 0.5 pixels)"]
@@ -337,7 +337,7 @@ def test_says_what_it_takes_for_granted() -> None:
     assert BrainLeaksV1().assumptions(WhiteBox(ReferenceTarget(images))) == []
 
 
-def test_says_everything_that_is_wrong_with_a_plan() -> None:
+def test_reports_every_invalid_setting_at_once() -> None:
     with pytest.raises(InputError) as error:
         BrainLeaksV2(queries=3, blur=-1, floor=1)
     assert all(name in str(error.value) for name in ("queries", "blur", "floor"))

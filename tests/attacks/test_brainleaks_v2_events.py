@@ -35,39 +35,40 @@ def halves() -> Network:
 def test_finds_its_class(form: InputForm, halves: Network) -> None:
     target = ReferenceTarget(halves)
     plan = BrainLeaksV2.for_events(queries=160, warm_start=200, form=form)
-    found = plan(BlackBox(target), classes=[2, 0, 1], steps=STEPS)
-    assert BlackBox(target, "label").query(found.spikes).tolist() == [2, 0, 1]
-    mass = found.images[:, 0].reshape(3, 12, 3, 4).sum((1, 3))
+    inversions = plan(BlackBox(target), classes=[2, 0, 1], steps=STEPS)
+    assert BlackBox(target, "label").query(inversions.spikes).tolist() == [2, 0, 1]
+    mass = inversions.images[:, 0].reshape(3, 12, 3, 4).sum((1, 3))
     assert (mass / mass.sum(1, keepdim=True)).argmax(1).tolist() == [1, 0, 2]
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=list(FORMS))
 def test_the_trace_holds_mean_frames_and_the_rates_are_of_each_step(form: InputForm, halves: Network) -> None:
     plan = BrainLeaksV2.for_events(queries=32, warm_start=40, form=form)
-    found = plan(BlackBox(ReferenceTarget(halves)), classes=[0, 1], steps=STEPS)
-    assert found.trace.rates.shape == (3, 2, 1, 12, 12)
-    assert found.rates is not None
-    assert found.rates.shape == found.spikes.shape
-    torch.testing.assert_close(found.rates.mean(0), found.trace.rates[-1])
+    inversions = plan(BlackBox(ReferenceTarget(halves)), classes=[0, 1], steps=STEPS)
+    assert inversions.trace.rates.shape == (3, 2, 1, 12, 12)
+    assert inversions.rates is not None
+    assert inversions.rates.shape == inversions.spikes.shape
+    torch.testing.assert_close(inversions.rates.mean(0), inversions.trace.rates[-1])
     if isinstance(form, MovingPattern):
-        assert torch.equal(found.rates, found.spikes.float())
+        assert torch.equal(inversions.rates, inversions.spikes.float())
 
 
 def test_both_polarities_are_events_of_one_picture(halves: Network) -> None:
     both = np.tile(halves.layers[1].weight, 2)  # type: ignore[union-attr]
     target = ReferenceTarget(Network((2, 12, 12), [bl.Flatten(), bl.Dense(both, bl.CubaLIF(voltage_decay=0.3))]))
     form = MovingPattern(polarities=2)
-    found = BrainLeaksV2.for_events(queries=160, warm_start=200, form=form)(
+    inversions = BrainLeaksV2.for_events(queries=160, warm_start=200, form=form)(
         BlackBox(target), classes=[0, 1, 2], steps=STEPS
     )
-    assert BlackBox(target, "label").query(found.spikes).tolist() == [0, 1, 2]
-    assert found.spikes.shape == (STEPS, 3, 2, 12, 12)
-    assert found.trace.rates.shape[1:] == (3, 2, 12, 12)
-    assert not bool((found.spikes[:, :, 0] * found.spikes[:, :, 1]).any())  # a pixel lights up or dims, never both
-    assert bool(found.spikes[:, :, 0].any() and found.spikes[:, :, 1].any())
+    assert BlackBox(target, "label").query(inversions.spikes).tolist() == [0, 1, 2]
+    assert inversions.spikes.shape == (STEPS, 3, 2, 12, 12)
+    assert inversions.trace.rates.shape[1:] == (3, 2, 12, 12)
+    brighter, darker = inversions.spikes[:, :, 0], inversions.spikes[:, :, 1]
+    assert not bool((brighter * darker).any())  # a pixel lights up or dims, never both
+    assert bool(brighter.any() and darker.any())
 
 
-def test_large_queries_are_asked_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_queries_are_split(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = BrainLeaksV2.for_nmnist(queries=32, warm_start=50)
     whole = plan(BlackBox(ReferenceTarget(easy_images())), classes=[0, 1, 2], steps=6)
     asked: list[int] = []
@@ -84,11 +85,11 @@ def test_large_queries_are_asked_in_parts(monkeypatch: pytest.MonkeyPatch) -> No
     assert sum(asked) == whole.queries
 
 
-def test_says_what_it_takes_for_granted() -> None:
+def test_states_its_assumptions() -> None:
     box = BlackBox(ReferenceTarget(easy_images()))
     moving = BrainLeaksV2.for_nmnist().assumptions(box)
-    assert any("edges of a picture that moves ((0, 0) to (2.5, 5)" in said for said in moving)
-    assert any("middle" in said for said in moving)
+    assert any("edges of a picture that moves ((0, 0) to (2.5, 5)" in assumption for assumption in moving)
+    assert any("middle" in assumption for assumption in moving)
     in_time = BrainLeaksV2.for_events(form=TimeSegments(count=5)).assumptions(box)
     assert "little changes within 5 equal parts of the recording" in in_time
 
@@ -105,7 +106,7 @@ def test_refuses_other_forms() -> None:
         BrainLeaksV2(form="moving")  # type: ignore[arg-type]
 
 
-def test_refuses_inputs_that_are_no_images() -> None:
+def test_refuses_inputs_that_are_not_images() -> None:
     box = BlackBox(ReferenceTarget(Network((12,), easy_images().layers[1:])))
     with pytest.raises(InputError, match="only images"):
         BrainLeaksV2.for_nmnist(window=None)(box, classes=[0], steps=6)

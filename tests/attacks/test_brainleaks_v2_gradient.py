@@ -58,11 +58,11 @@ def written_out(plan: BrainLeaksV2Gradient, label: int, seed: int) -> Tensor:
 @pytest.mark.parametrize("name", PLANS)
 def test_is_the_authors_loop(name: str) -> None:
     plan = PLANS[name]
-    found = inverted(plan, [2, 0], seed=5).rates
-    assert found is not None
-    assert found.shape == (STEPS, 2, 12)
+    rates = inverted(plan, [2, 0], seed=5).rates
+    assert rates is not None
+    assert rates.shape == (STEPS, 2, 12)
     for column, label in enumerate([2, 0]):
-        torch.testing.assert_close(found[:, column].double(), written_out(plan, label, 5), rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(rates[:, column].double(), written_out(plan, label, 5), rtol=1e-4, atol=1e-6)
 
 
 def test_the_authors_settings() -> None:
@@ -81,10 +81,10 @@ def test_the_authors_settings() -> None:
 
 def test_finds_its_class() -> None:
     target = ReferenceTarget(easy_network())
-    found = BrainLeaksV2Gradient()(WhiteBox(target), classes=[2, 0, 1], steps=10, seed=1)
-    assert BlackBox(target, "label").query(found.spikes).tolist() == [2, 0, 1]
-    assert found.rates is not None
-    assert float((found.spikes.float() - found.rates).abs().mean()) < 0.4
+    inversions = BrainLeaksV2Gradient()(WhiteBox(target), classes=[2, 0, 1], steps=10, seed=1)
+    assert BlackBox(target, "label").query(inversions.spikes).tolist() == [2, 0, 1]
+    assert inversions.rates is not None
+    assert float((inversions.spikes.float() - inversions.rates).abs().mean()) < 0.4
 
 
 def test_queries_are_one_of_silence_its_samples_and_one_for_the_result() -> None:
@@ -92,18 +92,18 @@ def test_queries_are_one_of_silence_its_samples_and_one_for_the_result() -> None
 
 
 def test_traces_minus_the_mean_cost_from_silence_on() -> None:
-    found = inverted(BrainLeaksV2Gradient(iterations=2, samples=3), [0, 1])
-    assert found.trace.queries.tolist() == [2, 8, 10]
-    assert not found.trace.rates[0].any()
+    inversions = inverted(BrainLeaksV2Gradient(iterations=2, samples=3), [0, 1])
+    assert inversions.trace.queries.tolist() == [2, 8, 10]
+    assert not inversions.trace.rates[0].any()
     # silence: every membrane is 0, so that J is one in three
-    torch.testing.assert_close(found.trace.objective[0], torch.full((2,), 1 / 3 - 1))
-    assert bool((found.trace.objective[-1] > found.trace.objective[0]).all())
-    assert found.rates is not None
-    torch.testing.assert_close(found.trace.rates[-1], found.rates.mean(0))
+    torch.testing.assert_close(inversions.trace.objective[0], torch.full((2,), 1 / 3 - 1))
+    assert bool((inversions.trace.objective[-1] > inversions.trace.objective[0]).all())
+    assert inversions.rates is not None
+    torch.testing.assert_close(inversions.trace.rates[-1], inversions.rates.mean(0))
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"iterations": 0}, "iterations: expected a whole number"),
         ({"samples": 1.5}, "samples: expected a whole number"),
@@ -117,11 +117,11 @@ def test_traces_minus_the_mean_cost_from_silence_on() -> None:
         ({"window": 0.0}, "window: expected above 0"),
     ],
 )
-def test_refuses(changes: dict[str, Any], said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_refuses(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         BrainLeaksV2Gradient(**changes)
 
 
-def test_says_everything_that_is_wrong() -> None:
+def test_reports_every_invalid_setting_at_once() -> None:
     with pytest.raises(InputError, match=r"blur.*samples.*epsilon"):
         BrainLeaksV2Gradient(blur=-1.0, samples=0, epsilon=-1.0)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import pytest
 
 from bl_neuro.attacks import (
+    Attack,
     BrainLeaksV1,
     BrainLeaksV2,
     BrainLeaksV2Gradient,
     CmaEs,
     GradientInversion,
     OnePlusOneEs,
+    Preset,
     RandomSearch,
     TransferAttack,
 )
@@ -86,3 +91,54 @@ class TestCmaEs(BlackBoxAttackContract):
 
 class TestTransferAttack(BlackBoxAttackContract):
     attack = TransferAttack(attack=BrainLeaksV1(iterations=2), candidates=20)
+
+
+def attack_that(**facts: Any) -> type[Attack[Any]]:
+    """A copy of an attack whose class declares this instead."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Odd(RandomSearch):
+        pass
+
+    for name, value in facts.items():
+        setattr(Odd, name, value)
+    return Odd
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnnotatedName(RandomSearch):
+    name: str = "annotated"  # type: ignore[misc]  # what is tested
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        (AnnotatedName, "name: a setting, since it is annotated"),
+        (attack_that(name=None), "name: expected a string"),
+        (attack_that(name="two words"), "name: expected letters"),
+        (attack_that(access="blackbox"), "access: expected one of white_box, black_box, ann, found 'blackbox'"),
+        (attack_that(reveals="scores"), "reveals: expected a tuple of one or more of membrane"),
+        (attack_that(reveals=("score",)), "reveals: expected a tuple of one or more of membrane"),
+        (attack_that(reveals=()), "reveals: expected a tuple of one or more of membrane"),
+    ],
+)
+def test_the_suite_says_what_is_declared_wrongly(kind: type[Attack[Any]], message: str) -> None:
+    suite = BlackBoxAttackContract()
+    suite.attack = kind()  # type: ignore[misc]  # as a subclass has it
+    with pytest.raises(AssertionError, match=message):
+        suite.test_declares_what_it_is()
+
+
+@pytest.mark.parametrize(
+    ("presets", "message"),
+    [
+        ({"small": RandomSearch()}, r"presets: small: expected Preset\(make, purpose\)"),
+        ({"small": Preset(RandomSearch, "")}, "presets: small: expected a purpose"),
+        ({"two words": Preset(RandomSearch, "small")}, "presets: expected letters"),
+    ],
+)
+def test_the_suite_says_how_presets_are_written(presets: dict[str, Any], message: str) -> None:
+    suite = BlackBoxAttackContract()
+    suite.attack = attack_that(presets=classmethod(lambda cls: presets))()  # type: ignore[misc]  # as a subclass has it
+    with pytest.raises(AssertionError, match=message):
+        suite.test_its_presets_are_attacks_of_its_kind()

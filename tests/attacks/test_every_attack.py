@@ -90,7 +90,7 @@ def run(name: str, target: Target) -> Inversions:
 
 @pytest.mark.parametrize("substrate", SUBSTRATES)
 @pytest.mark.parametrize("name", ATTACKS)
-def test_runs_where_it_may_and_says_why_not_where_it_may_not(
+def test_runs_on_supported_targets_and_explains_refusals(
     name: str, substrate: str, needs: Callable[[str], None], targets: Callable[[str], Target]
 ) -> None:
     needs(substrate)
@@ -104,16 +104,16 @@ def test_runs_where_it_may_and_says_why_not_where_it_may_not(
         with pytest.raises(NotDifferentiable, match=r"a differentiable target .* found lava; query it"):
             run(name, target)
     else:
-        found = run(name, target)
-        assert_well_formed(found, NETWORK)
-        assert found.status is Status.COMPLETED
-        assert found.attack == attack.name
-        assert_same(found, run(name, target))
+        inversions = run(name, target)
+        assert_well_formed(inversions, NETWORK)
+        assert inversions.status is Status.COMPLETED
+        assert inversions.attack == attack.name
+        assert_same(inversions, run(name, target))
 
 
 @pytest.mark.lava
 @pytest.mark.parametrize("name", [name for name, (_, access) in ATTACKS.items() if access in ("black", "transfer")])
-def test_the_emulator_gives_what_lava_gives(
+def test_the_emulator_and_lava_give_the_same_inversions(
     name: str, needs: Callable[[str], None], targets: Callable[[str], Target]
 ) -> None:
     needs("lava")
@@ -131,26 +131,26 @@ BOXES: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_what_it_returns_comes_back_from_a_file(name: str, tmp_path: Path) -> None:
+def test_inversions_survive_a_round_trip_through_a_file(name: str, tmp_path: Path) -> None:
     if name == "cma_es" and cmaes is None:
         pytest.skip("cmaes is not installed")
     attack, access = ATTACKS[name]
-    found = attack(BOXES[access](), classes=CLASSES, steps=STEPS, seed=4)
-    for each in (found, joined([found, found])):
-        each.save(tmp_path / "inversions.safetensors")
-        assert_same(load_inversions(tmp_path / "inversions.safetensors"), each)
+    inversions = attack(BOXES[access](), classes=CLASSES, steps=STEPS, seed=4)
+    for original in (inversions, joined([inversions, inversions])):
+        original.save(tmp_path / "inversions.safetensors")
+        assert_same(load_inversions(tmp_path / "inversions.safetensors"), original)
 
 
 @pytest.mark.parametrize("other", BOXES)
 @pytest.mark.parametrize("name", ATTACKS)
-def test_takes_no_other_box_than_its_own(name: str, other: str) -> None:
+def test_refuses_a_box_of_another_type(name: str, other: str) -> None:
     attack, access = ATTACKS[name]
     box = BOXES[other]()
     if other == access and not (name == "cma_es" and cmaes is None):
         assert_well_formed(attack(box, classes=CLASSES, steps=STEPS), box)
     elif other != access:
-        said = f"{attack.name}: expected a box of type {attack.box_type().__name__}, found {type(box).__name__}"
-        with pytest.raises(InputError, match=said):
+        message = f"{attack.name}: expected a box of type {attack.box_type().__name__}, found {type(box).__name__}"
+        with pytest.raises(InputError, match=message):
             attack(box, classes=CLASSES, steps=STEPS)
 
 

@@ -63,14 +63,14 @@ COUNTS = np.array([[2, 0, 1], [1, 2, 0]])
     ],
 )
 def test_evidence_of_each_kind_of_answer(reveals: str, answer: np.ndarray, expected: np.ndarray) -> None:
-    found = evidence(torch.from_numpy(answer), reveals, 3)
-    assert found.dtype == np.float64
-    np.testing.assert_allclose(found, expected, atol=1e-12)
+    actual = evidence(torch.from_numpy(answer), reveals, 3)
+    assert actual.dtype == np.float64
+    np.testing.assert_allclose(actual, expected, atol=1e-12)
 
 
 def test_evidence_is_finite_where_a_score_is_zero() -> None:
     assert np.isfinite(evidence(torch.tensor([[0.0, 1.0]]), "scores", 2)).all()
 
 
-def test_named_is_the_strongest_and_silence_names_none() -> None:
+def test_the_named_class_is_the_strongest_and_silence_names_none() -> None:
     assert named(np.array([[0.1, 0.3, 0.2], [0.5, 0.5, 0.0], [0.2, 0.2, 0.2]])).tolist() == [1, 0, -1]

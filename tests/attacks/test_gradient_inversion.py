@@ -39,10 +39,10 @@ def written_out(twin: nn.Module, label: int, plan: GradientInversion) -> Tensor:
 @pytest.mark.parametrize("clip", [True, False])
 def test_is_the_authors_loop(clip: bool) -> None:
     plan = GradientInversion(clip=clip)
-    found = inverted(EasyAnn(), [2, 0], clip=clip)
+    inversions = inverted(EasyAnn(), [2, 0], clip=clip)
     for row, label in enumerate([2, 0]):
-        assert found.rates is not None
-        torch.testing.assert_close(found.rates[row], written_out(EasyAnn(), label, plan)[0], rtol=1e-4, atol=1e-5)
+        assert inversions.rates is not None
+        torch.testing.assert_close(inversions.rates[row], written_out(EasyAnn(), label, plan)[0], rtol=1e-4, atol=1e-5)
 
 
 def test_a_class_stops_when_it_is_done() -> None:
@@ -63,12 +63,12 @@ def test_one_class_going_on_does_not_wait_for_another() -> None:
 
 
 def test_lights_its_class_and_codes_it() -> None:
-    found = inverted(EasyAnn(), [2, 0, 1])
-    assert found.rates is not None
-    own = found.rates.reshape(3, 3, 4).mean(2)
+    inversions = inverted(EasyAnn(), [2, 0, 1])
+    assert inversions.rates is not None
+    own = inversions.rates.reshape(3, 3, 4).mean(2)
     assert own.argmax(1).tolist() == [2, 0, 1]
-    assert bool((found.spikes.float().mean(0)[found.rates == 1] == 1).all())
-    assert not found.spikes.float().mean(0)[found.rates == 0].any()
+    assert bool((inversions.spikes.float().mean(0)[inversions.rates == 1] == 1).all())
+    assert not inversions.spikes.float().mean(0)[inversions.rates == 0].any()
 
 
 def test_image_priors_shape_the_gradient() -> None:
@@ -81,11 +81,11 @@ def test_image_priors_shape_the_gradient() -> None:
     assert GradientInversion(blur=1.0).assumptions(AnnBox(twin)) == ["neighbouring pixels agree (blur of 1 pixels)"]
 
 
-def test_takes_the_twins_that_are_trained_here() -> None:
+def test_accepts_the_ann_twins_of_this_package() -> None:
     torch.manual_seed(0)
-    found = inverted(AnnTwin((1, 4, 3), (16,), 5), [4, 0], iterations=20)
-    assert found.spikes.shape == (8, 2, 1, 4, 3)
-    assert bool((found.trace.objective[-1] > found.trace.objective[0]).all())
+    inversions = inverted(AnnTwin((1, 4, 3), (16,), 5), [4, 0], iterations=20)
+    assert inversions.spikes.shape == (8, 2, 1, 4, 3)
+    assert bool((inversions.trace.objective[-1] > inversions.trace.objective[0]).all())
 
 
 def test_leaves_the_module_as_it_was() -> None:
@@ -96,15 +96,15 @@ def test_leaves_the_module_as_it_was() -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "said"),
+    ("model", "message"),
     [
         (lambda images: images, "expected a torch module"),
         (nn.Linear(12, 3), "whose input_shape is known, found None"),
         (SimpleNamespace(input_shape=(2,), classes=3), "expected a torch module"),
     ],
 )
-def test_the_box_takes_modules_that_say_what_they_take(model: Any, said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_the_box_requires_modules_with_a_known_input_shape(model: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         AnnBox(model)
 
 
@@ -123,7 +123,7 @@ def test_the_box_needs_classes_and_shapes_that_hold() -> None:
         AnnBox(twin)
 
 
-def test_a_spiking_target_is_pointed_to_its_own_attack() -> None:
+def test_a_spiking_target_is_refused_with_advice() -> None:
     with ReferenceTarget(easy_network()) as target:
         with pytest.raises(InputError, match="WhiteBox"):
             AnnBox(target)
@@ -132,7 +132,7 @@ def test_a_spiking_target_is_pointed_to_its_own_attack() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"iterations": 0}, "iterations: expected a whole number"),
         ({"patience": None}, "patience: expected a whole number"),
@@ -140,6 +140,6 @@ def test_a_spiking_target_is_pointed_to_its_own_attack() -> None:
         ({"goal": 1.0}, "goal: expected 0 or more, below 1"),
     ],
 )
-def test_refuses(changes: dict[str, Any], said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_refuses(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         GradientInversion(**changes)

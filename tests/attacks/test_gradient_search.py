@@ -32,10 +32,10 @@ ATTACKS = [BrainLeaksV1(iterations=2), BrainLeaksV2Gradient(iterations=2, sample
 def test_space_and_time_are_blurred() -> None:
     spike = torch.zeros(9, 2, 1, 7, 7, dtype=torch.float64)
     spike[4, 0, 0, 3, 3] = 1.0
-    found = BrainLeaksV1(blur=0.8, time_blur=1.2).shaped(spike).numpy()
+    blurred = BrainLeaksV1(blur=0.8, time_blur=1.2).shaped(spike).numpy()
     expected = gaussian_filter(spike.numpy(), (1.2, 0, 0, 0.8, 0.8), mode="constant")
-    np.testing.assert_allclose(found, expected, atol=1e-12)
-    assert not found[:, 1].any()
+    np.testing.assert_allclose(blurred, expected, atol=1e-12)
+    assert not blurred[:, 1].any()
 
 
 def test_without_priors_nothing_changes() -> None:
@@ -52,14 +52,14 @@ def test_a_window_needs_an_image() -> None:
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
-def test_the_attacks_use_them(attack: ShapedGradientAttack) -> None:
+def test_the_attacks_apply_blur_and_window(attack: ShapedGradientAttack) -> None:
     shaped = type(attack)(**{**attack.settings(), "window": 0.8, "time_blur": 1.0})
     box = WhiteBox(ReferenceTarget(IMAGES))
-    plain, found = (one(box, classes=[0, 1, 2], steps=6).images for one in (attack, shaped))
+    plain, blurred = (one(box, classes=[0, 1, 2], steps=6).images for one in (attack, shaped))
     edge = torch.ones(7, 7, dtype=torch.bool)
     edge[1:6, 1:6] = False
     assert bool((plain[:, 0][:, edge] > 0).any())
-    assert float(found[:, 0][:, edge].mean()) < 0.1 * float(found[:, 0][:, ~edge].mean())
+    assert float(blurred[:, 0][:, edge].mean()) < 0.1 * float(blurred[:, 0][:, ~edge].mean())
     assert shaped.assumptions(box) == [
         "the object is in the middle (window of 0.8 pixels)",
         "neighbouring steps agree (blur of 1 steps)",
@@ -79,7 +79,7 @@ def test_scores_are_means_over_time(output: Any) -> None:
     torch.testing.assert_close(class_log_score(RESPONSE, CLASSES, output), chances.log().mean(0))
 
 
-def test_pieces_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_batch_size_does_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
     box = WhiteBox(ReferenceTarget(easy_network()))
     spikes = (torch.rand(5, 7, 12, generator=torch.Generator().manual_seed(0)) < 0.4).double()
     classes = torch.tensor([0, 1, 2, 0, 1, 2, 0])
@@ -95,7 +95,7 @@ def test_pieces_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert samples_at_once(box, 5) == 1
 
 
-def test_each_class_has_chance_of_its_own() -> None:
+def test_each_class_has_its_own_random_stream() -> None:
     both = ClassStreams(3, "purpose", [4, 1, 4]).uniform(2, 5)
     assert both.shape == (3, 2, 5)
     assert both.dtype == torch.float32

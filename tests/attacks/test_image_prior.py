@@ -26,7 +26,7 @@ def test_flat_inputs_without_a_shape_are_left_alone() -> None:
     assert prior.active == []
 
 
-def test_neither_blur_nor_window_changes_nothing() -> None:
+def test_without_blur_and_window_values_are_unchanged() -> None:
     prior = ImagePrior((2, 9, 7), blur=0.0, window=None, image_shape=None)
     assert np.array_equal(prior.shape(NOISE), NOISE)
     assert prior.active == []
@@ -67,7 +67,7 @@ def test_a_flat_input_of_known_shape_is_an_image() -> None:
     assert np.array_equal(flat.shape(images.reshape(3, 63)), image.shape(images).reshape(3, 63))
 
 
-def test_refuses_a_window_on_what_is_no_image() -> None:
+def test_refuses_a_window_on_inputs_that_are_not_images() -> None:
     with pytest.raises(InputError, match=r"window: inputs \(63,\) are no images"):
         ImagePrior((63,), blur=0.0, window=2.0, image_shape=None)
 
@@ -133,8 +133,8 @@ def test_shared_chance_is_even_and_smooth() -> None:
 @pytest.mark.parametrize(("shape", "blur"), [((1, 6, 6), 0.0), ((36,), 2.0)])
 def test_chance_is_not_shared_where_nothing_is_a_neighbour(shape: tuple[int, ...], blur: float) -> None:
     prior = ImagePrior(shape, 0.0, None, None)
-    found = prior.uniform((5,), blur, np.random.default_rng(0))
-    np.testing.assert_array_equal(found, np.random.default_rng(0).random((5, *shape)))
+    values = prior.uniform((5,), blur, np.random.default_rng(0))
+    np.testing.assert_array_equal(values, np.random.default_rng(0).random((5, *shape)))
 
 
 def test_the_mask_is_the_window() -> None:

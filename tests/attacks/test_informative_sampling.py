@@ -18,7 +18,7 @@ def test_at_first_queries_come_from_the_rates() -> None:
     np.testing.assert_array_equal(sampling().drawn_from(RATES, 3), np.broadcast_to(RATES, (3, 2, 4)))
 
 
-def test_what_always_names_its_class_is_left_for_what_names_others() -> None:
+def test_saturated_classes_are_sampled_near_inputs_of_other_classes() -> None:
     chosen = sampling()
     chosen.learn(np.array([[0, 1, 0, 1.0]]), np.array([7]))
     for _ in range(40):
@@ -28,7 +28,7 @@ def test_what_always_names_its_class_is_left_for_what_names_others() -> None:
     np.testing.assert_array_equal(drawn[:, 1], np.broadcast_to(RATES[1], (2, 4)))
 
 
-def test_mixed_every_other_pair_is_left_for_what_says_nothing() -> None:
+def test_mixed_sampling_draws_every_other_pair_near_uninformative_rates() -> None:
     chosen = sampling("mixed")
     chosen.learn(np.array([[0, 1, 0, 1.0]]), np.array([7]))
     for _ in range(40):
@@ -38,7 +38,7 @@ def test_mixed_every_other_pair_is_left_for_what_says_nothing() -> None:
     np.testing.assert_allclose(drawn[1::2], 0.5 + 0.9 * (0.2 - 0.5))
 
 
-def test_over_the_class_that_silence_names_others_are_laid_from_the_start() -> None:
+def test_the_class_that_silence_names_is_sampled_near_others_from_the_start() -> None:
     chosen = sampling()
     chosen.learn(np.array([[0, 1, 0, 1.0]]), np.array([3]))
     chosen.named_by_silence(7)
@@ -47,19 +47,19 @@ def test_over_the_class_that_silence_names_others_are_laid_from_the_start() -> N
     np.testing.assert_allclose(drawn[:, 1], np.tile([0.5, 0.75, 0.5, 0.75], (2, 1)))
 
 
-def test_where_no_other_is_known_it_is_left_for_what_says_nothing() -> None:
+def test_without_inputs_of_other_classes_sampling_moves_to_uninformative_rates() -> None:
     chosen = sampling()
     chosen.adapt(np.array([1.0, 1.0]), saturates=True)
     np.testing.assert_allclose(chosen.drawn_from(RATES, 1)[0], 0.5 + 0.02 * (0.2 - 0.5))
 
 
-def test_answers_that_do_not_saturate_are_not_left() -> None:
+def test_unsaturated_classes_are_sampled_from_their_rates() -> None:
     chosen = sampling()
     chosen.adapt(np.array([1.0, 1.0]), saturates=False)
     np.testing.assert_array_equal(chosen.drawn_from(RATES, 1)[0], RATES)
 
 
-def test_what_never_names_its_class_is_drawn_towards_what_did() -> None:
+def test_classes_never_named_are_sampled_near_inputs_that_named_them() -> None:
     chosen = sampling()
     chosen.learn(np.array([[1, 1, 0, 0.0]]), np.array([3]))
     for _ in range(40):

@@ -30,7 +30,7 @@ def test_one_frame_stands() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"count": 0}, "count: expected a whole number of at least 1"),
         ({"count": 1.5}, "count"),
@@ -38,11 +38,11 @@ def test_one_frame_stands() -> None:
         ({"density": 1.1}, "density"),
     ],
 )
-def test_refuses_impossible_settings(changes: dict[str, Any], said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_refuses_impossible_settings(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         TimeSegments(**changes)
 
 
-def test_refuses_what_is_no_image() -> None:
+def test_refuses_inputs_that_are_not_images() -> None:
     with pytest.raises(InputError, match=r"expected images .*, found inputs \(12,\)"):
         TimeSegments().pattern_shape((12,))

@@ -43,10 +43,10 @@ def made(seed: int, generations: int = 3, status: Status = Status.COMPLETED, rat
 
 
 def test_images_are_means_over_time() -> None:
-    found = made(0)
-    assert found.images.shape == (2, 1, 3, 3)
-    assert float(found.images[1, 0, 2, 1]) == found.spikes[:, 1, 0, 2, 1].tolist().count(1) / 4
-    assert found.queries_per_class == 15
+    inversions = made(0)
+    assert inversions.images.shape == (2, 1, 3, 3)
+    assert float(inversions.images[1, 0, 2, 1]) == inversions.spikes[:, 1, 0, 2, 1].tolist().count(1) / 4
+    assert inversions.queries_per_class == 15
 
 
 def test_status_is_its_word() -> None:
@@ -64,8 +64,8 @@ def test_tensors_that_share_memory_are_saved(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rates", [True, False])
 def test_saves_everything(tmp_path: Path, rates: bool) -> None:
-    found = made(3, status=Status.BUDGET_SPENT, rates=rates)
-    found.save(tmp_path / "new" / "inversions.safetensors")
+    inversions = made(3, status=Status.BUDGET_SPENT, rates=rates)
+    inversions.save(tmp_path / "new" / "inversions.safetensors")
     with safe_open(str(tmp_path / "new" / "inversions.safetensors"), framework="pt") as file:
         assert file.metadata() == {
             "format": "bl-neuro/inversions/1",
@@ -76,19 +76,19 @@ def test_saves_everything(tmp_path: Path, rates: bool) -> None:
         }
         held = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     expected = {
-        "spikes": found.spikes,
-        "classes": found.classes,
-        "trace.queries": found.trace.queries,
-        "trace.objective": found.trace.objective,
-        "trace.rates": found.trace.rates,
-        **({} if found.rates is None else {"rates": found.rates}),
+        "spikes": inversions.spikes,
+        "classes": inversions.classes,
+        "trace.queries": inversions.trace.queries,
+        "trace.objective": inversions.trace.objective,
+        "trace.rates": inversions.trace.rates,
+        **({} if inversions.rates is None else {"rates": inversions.rates}),
     }
     assert held.keys() == expected.keys()
     for name, tensor in expected.items():
         assert torch.equal(held[name], tensor)
 
 
-def test_a_place_that_cannot_be_written_is_an_error_of_ours(tmp_path: Path) -> None:
+def test_an_unwritable_path_is_a_typed_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ReportError, match="could not be written"):
         made(0).save(tmp_path / "file" / "inversions.safetensors")
@@ -135,12 +135,19 @@ def attacked(kind: str) -> Inversions:
     return attack(WhiteBox(target), classes=[2, 0], steps=4, seed=10**30)
 
 
-def tensors(found: Inversions) -> list[Tensor | None]:
-    return [found.spikes, found.classes, found.rates, found.trace.queries, found.trace.objective, found.trace.rates]
+def tensors(inversions: Inversions) -> list[Tensor | None]:
+    return [
+        inversions.spikes,
+        inversions.classes,
+        inversions.rates,
+        inversions.trace.queries,
+        inversions.trace.objective,
+        inversions.trace.rates,
+    ]
 
 
 @pytest.mark.parametrize("kind", ["v1", "v2", "v2_gradient"])
-def test_comes_back_as_it_was(kind: str, tmp_path: Path) -> None:
+def test_a_round_trip_changes_nothing(kind: str, tmp_path: Path) -> None:
     before = attacked(kind)
     before.save(tmp_path / "one.safetensors")
     after = load_inversions(str(tmp_path / "one.safetensors"))
@@ -153,7 +160,7 @@ def test_comes_back_as_it_was(kind: str, tmp_path: Path) -> None:
     assert repr(after) == repr(before)
 
 
-def test_a_search_that_never_asked_comes_back(tmp_path: Path) -> None:
+def test_inversions_without_queries_survive_a_round_trip(tmp_path: Path) -> None:
     box = BlackBox(ReferenceTarget(easy_network()), "counts", budget=1)
     nothing = BrainLeaksV2(warm_start=0)(box, classes=[0, 1, 2], steps=4)
     nothing.save(tmp_path / "none.safetensors")
@@ -213,23 +220,25 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("what", WRONG)
 def test_refuses(what: str, saved: Path, tmp_path: Path) -> None:
-    change, said = WRONG[what]
+    change, message = WRONG[what]
     with safe_open(str(saved), framework="pt") as file:
         facts, parts = dict(file.metadata()), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     change(facts, parts)
     save_file(parts, tmp_path / "bad.safetensors", metadata=facts)
-    with pytest.raises(ModelFileError, match=said) as caught:
+    with pytest.raises(ModelFileError, match=message) as caught:
         load_inversions(tmp_path / "bad.safetensors")
     assert str(tmp_path / "bad.safetensors") in str(caught.value)
 
 
-@pytest.mark.parametrize(("name", "said"), [("none", "found nothing"), ("", "found a folder"), ("\0", "found nothing")])
-def test_needs_a_file(name: str, said: str, tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError, match=f"expected a file of inversions, {said}"):
+@pytest.mark.parametrize(
+    ("name", "message"), [("none", "found nothing"), ("", "found a folder"), ("\0", "found nothing")]
+)
+def test_needs_a_file(name: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match=f"expected a file of inversions, {message}"):
         load_inversions(tmp_path / name)
 
 
-def test_no_file_is_read_that_is_too_large(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_that_are_too_large_are_refused(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_BYTES", 100)
     with pytest.raises(ModelFileError, match="bytes; at most 100 are read"):
         load_inversions(saved)
@@ -244,11 +253,11 @@ def test_damage_is_refused_or_harmless(kind: str, saved: Path, tmp_path: Path) -
         bad.write_bytes(saved.read_bytes())
         {**BYTES, **CONTENT_SAFETENSORS}[kind](bad, np.random.default_rng(seed))
         try:
-            found: Any = load_inversions(bad)
+            inversions: Any = load_inversions(bad)
         except BlNeuroError:
             refused += 1
             continue
-        found.save(tmp_path / "again.safetensors")
+        inversions.save(tmp_path / "again.safetensors")
         again = load_inversions(tmp_path / "again.safetensors")
-        assert all(a is b or torch.equal(a, b) for a, b in zip(tensors(found), tensors(again)))  # type: ignore[arg-type]
+        assert all(a is b or torch.equal(a, b) for a, b in zip(tensors(inversions), tensors(again)))  # type: ignore[arg-type]
     assert refused > 0

@@ -31,7 +31,7 @@ def test_events_come_along_the_edge_that_lights_up() -> None:
     assert not MovingPattern(path=((0, 0), (0, 4))).spikes(bar(4), 20).numpy()[:, 0, 0, 4].any()  # along itself
 
 
-def test_a_picture_alike_everywhere_or_at_rest_has_no_events() -> None:
+def test_uniform_or_static_pictures_have_no_events() -> None:
     inside = MovingPattern().spikes(np.ones((2, 1, 34, 34)), 100).numpy()[..., 9:-9, 9:-9]
     assert not inside.any()
     assert not MovingPattern(path=((0, 0), (0, 0))).spikes(bar(4), 20).numpy().any()
@@ -57,8 +57,8 @@ def test_is_the_threshold_model_of_an_event_camera(polarities: int) -> None:
         for step, now in enumerate(seen[1:]):
             expected[step, sample] = now - last > 0.2, last - now > 0.2
             last[np.abs(now - last) > 0.2] = now[np.abs(now - last) > 0.2]
-    found = form.spikes(pictures, 30).numpy()
-    assert (found != expected[:, :, :polarities]).mean() < 1e-4  # single against double precision at the threshold
+    spikes = form.spikes(pictures, 30).numpy()
+    assert (spikes != expected[:, :, :polarities]).mean() < 1e-4  # single against double precision at the threshold
 
 
 def test_runs_through_its_path_at_rest_at_each_corner() -> None:
@@ -80,7 +80,7 @@ def test_rates_are_the_spikes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"contrast": 0.0}, "contrast: expected between 0 and 1"),
         ({"contrast": 1.0}, "contrast"),
@@ -91,12 +91,12 @@ def test_rates_are_the_spikes() -> None:
         ({"path": ((0, 0), (1,))}, "path"),
     ],
 )
-def test_refuses_impossible_settings(changes: dict[str, Any], said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_refuses_impossible_settings(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         MovingPattern(**changes)
 
 
-def test_refuses_what_is_no_image() -> None:
+def test_refuses_inputs_that_are_not_images() -> None:
     with pytest.raises(InputError, match=r"only images \(C, H, W\) can move, found inputs \(12,\)"):
         MovingPattern().pattern_shape((12,))
 

@@ -45,14 +45,14 @@ def inverted(peer: PeerSearch, reveals: str = "counts", budget: int | None = Non
 @pytest.mark.parametrize("peer", PEERS)
 @pytest.mark.parametrize("reveals", ["scores", "counts", "label"])
 def test_finds_its_class(peer: type[PeerSearch], reveals: str) -> None:
-    found, box = inverted(peer(queries=96, warm_start=60), reveals)
+    inversions, box = inverted(peer(queries=96, warm_start=60), reveals)
     label = BlackBox(ReferenceTarget(easy_network()), "label")
-    assert label.query(found.spikes).tolist() == [2, 0, 1]
-    assert found.queries == box.spent == 60 + 3 * 96
+    assert label.query(inversions.spikes).tolist() == [2, 0, 1]
+    assert inversions.queries == box.spent == 60 + 3 * 96
 
 
 @pytest.mark.parametrize("peer", PEERS)
-def test_asks_with_held_frames(peer: type[PeerSearch]) -> None:
+def test_queries_are_held_frames(peer: type[PeerSearch]) -> None:
     _, box = inverted(peer(queries=20, warm_start=30))
     for spikes in box.asked:
         assert bool((spikes == spikes[:1]).all())
@@ -67,26 +67,26 @@ def test_peers_share_the_warm_start(peer: type[PeerSearch]) -> None:
 
 @pytest.mark.parametrize("peer", PEERS)
 def test_traces_every_generation(peer: type[PeerSearch]) -> None:
-    found, _ = inverted(peer(queries=10, warm_start=30, population=4))
-    assert found.trace.queries.tolist() == [30, 30 + 12, 30 + 24, 30 + 30]
+    inversions, _ = inverted(peer(queries=10, warm_start=30, population=4))
+    assert inversions.trace.queries.tolist() == [30, 30 + 12, 30 + 24, 30 + 30]
 
 
 @pytest.mark.parametrize("peer", PEERS)
 def test_a_small_budget_is_split_between_looking_around_and_searching(peer: type[PeerSearch]) -> None:
-    found, box = inverted(peer(queries=10, warm_start=30), budget=40)
+    inversions, box = inverted(peer(queries=10, warm_start=30), budget=40)
     assert len(box.asked[0][0]) == 20
-    assert found.status.value == "budget_spent"
-    assert 20 < found.queries <= 40
+    assert inversions.status.value == "budget_spent"
+    assert 20 < inversions.queries <= 40
 
 
 @pytest.mark.parametrize("peer", [RandomSearch, OnePlusOneEs])
-def test_the_inversion_is_the_fittest_frame_it_asked_with(peer: type[PeerSearch]) -> None:
-    found, box = inverted(peer(queries=40, warm_start=0), "scores")
-    assert found.rates is None
-    assert bool((found.spikes == found.spikes[:1]).all())
+def test_the_inversion_is_the_fittest_queried_frame(peer: type[PeerSearch]) -> None:
+    inversions, box = inverted(peer(queries=40, warm_start=0), "scores")
+    assert inversions.rates is None
+    assert bool((inversions.spikes == inversions.spikes[:1]).all())
     frames = np.concatenate([np.asarray(spikes[0]) for spikes in box.asked])
     answers = BlackBox(ReferenceTarget(easy_network()), "scores")
-    own = evidence(answers.query(found.spikes), "scores", 3)[np.arange(3), [2, 0, 1]]
+    own = evidence(answers.query(inversions.spikes), "scores", 3)[np.arange(3), [2, 0, 1]]
     asked = evidence(answers.query(np.repeat(frames[None], 6, axis=0)), "scores", 3)
     mine = np.arange(len(frames)) % 3  # queries come in rows of one for each inversion
     best = [asked[mine == column, label].max() for column, label in enumerate([2, 0, 1])]
@@ -116,9 +116,9 @@ def test_draws_can_come_in_strokes(peer: type[PeerSearch]) -> None:
 
 
 def test_strokes_are_assumed_of_images_alone() -> None:
-    said = ["lit pixels come in strokes (chance shared over 2 pixels)"]
+    expected = ["lit pixels come in strokes (chance shared over 2 pixels)"]
     image = BlackBox(ReferenceTarget(Network((1, 2, 2), [Flatten(), Dense(np.ones((2, 4)), CubaLIF())])))
-    assert RandomSearch(blur=0.0, stroke=2.0).assumptions(image) == said
+    assert RandomSearch(blur=0.0, stroke=2.0).assumptions(image) == expected
     assert RandomSearch(stroke=2.0).assumptions(BlackBox(ReferenceTarget(easy_network()))) == []
 
 
@@ -190,7 +190,7 @@ def test_cma_es_learns_nothing_from_part_of_a_generation() -> None:
     np.testing.assert_array_equal(searcher.best[0], frames[10, 0])
 
 
-def test_cma_es_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_cma_es_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> Any:
         raise ImportError(name)
 
@@ -200,7 +200,7 @@ def test_cma_es_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("peer", "changes", "said"),
+    ("peer", "changes", "message"),
     [
         (RandomSearch, {"queries": 0}, "queries: expected a whole number of at least 1"),
         (RandomSearch, {"warm_start": -1}, "warm_start: expected a whole number of at least 0"),
@@ -215,8 +215,8 @@ def test_cma_es_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
         (CmaEs, {"blur": -1.0}, "blur: expected at least 0"),
     ],
 )
-def test_refuses(peer: type[PeerSearch], changes: dict[str, Any], said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_refuses(peer: type[PeerSearch], changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         peer(**changes)
 
 

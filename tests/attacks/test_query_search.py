@@ -27,36 +27,36 @@ def run(search: QuerySearch, progress: Any = None, reveals: Any = "counts") -> A
 
 @pytest.mark.parametrize("search", SEARCHES)
 @pytest.mark.parametrize("stage", [1, 2, 4])
-def test_stops_when_told_and_keeps_what_was_found(search: type[QuerySearch], stage: int) -> None:
-    def told(done: int, total: int) -> None:
+def test_a_stopped_search_keeps_its_best_result(search: type[QuerySearch], stage: int) -> None:
+    def stop(done: int, total: int) -> None:
         if done == stage:
             raise StopAttack
 
     plan = search(queries=96, warm_start=40)
-    found = run(plan, told)
+    inversions = run(plan, stop)
     whole = run(plan)
-    assert found.status is Status.STOPPED
-    assert found.queries == 40 + (stage - 1) * 3 * plan.population
-    assert torch.equal(found.trace.objective, whole.trace.objective[:stage])
-    assert torch.equal(found.trace.rates, whole.trace.rates[:stage])
-    assert set(found.spikes.unique().tolist()) == {0, 1}
+    assert inversions.status is Status.STOPPED
+    assert inversions.queries == 40 + (stage - 1) * 3 * plan.population
+    assert torch.equal(inversions.trace.objective, whole.trace.objective[:stage])
+    assert torch.equal(inversions.trace.rates, whole.trace.rates[:stage])
+    assert set(inversions.spikes.unique().tolist()) == {0, 1}
 
 
-def test_comes_out_of_a_white_box_attack_and_is_no_error_of_ours() -> None:
-    def told(done: int, total: int) -> None:
+def test_stop_attack_propagates_from_a_white_box_attack() -> None:
+    def stop(done: int, total: int) -> None:
         raise StopAttack
 
     with pytest.raises(StopAttack):
-        BrainLeaksV1()(WhiteBox(ReferenceTarget(easy_network())), classes=[0], steps=4, progress=told)
+        BrainLeaksV1()(WhiteBox(ReferenceTarget(easy_network())), classes=[0], steps=4, progress=stop)
     assert not issubclass(StopAttack, BlNeuroError)
 
 
 @pytest.mark.parametrize("reveals", ["scores", "counts", "label"])
 def test_ends_without_gain_long_before_its_queries_are_spent(reveals: str) -> None:
-    found = run(BrainLeaksV2(queries=4096, patience=5), reveals=reveals)
-    assert found.status is Status.NO_GAIN
-    assert found.queries_per_class < 1500
-    label = BlackBox(ReferenceTarget(easy_network()), "label").query(found.spikes)
+    inversions = run(BrainLeaksV2(queries=4096, patience=5), reveals=reveals)
+    assert inversions.status is Status.NO_GAIN
+    assert inversions.queries_per_class < 1500
+    label = BlackBox(ReferenceTarget(easy_network()), "label").query(inversions.spikes)
     assert label.tolist() == [0, 1, 2]
 
 

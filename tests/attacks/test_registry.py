@@ -113,7 +113,7 @@ def test_it_runs_from_the_command_line(
         ),
     ],
 )
-def test_what_it_does_not_declare_is_refused(words: tuple[object, ...], message: str, model: Path, call: Call) -> None:
+def test_undeclared_options_are_refused(words: tuple[object, ...], message: str, model: Path, call: Call) -> None:
     code, _, err = call("attack", model, "--steps", 3, "--attack", *words)
     assert code == 2
     assert message in err
@@ -144,11 +144,14 @@ def test_it_runs_in_an_audit(tmp_path: Path) -> None:
         ('reveals = ["counts"]\n', "", "attacks.0: expected reveals, what a box shows to plain"),
         ("{ queries = 2 }", "{ querys = 2 }", "expected one of queries, found 'querys'"),
         ('attack = "plain"\n', 'attack = "plain"\ntwin = "norse"\n', "twin: plain needs no copy of the network"),
-        ('attack = "plain"\nreveals = ["counts"]', 'attack = "ann"', "ann takes a network that does not spike"),
+        (
+            *('attack = "plain"\nreveals = ["counts"]', 'attack = "ann"\nsubstrates = ["loihi"]'),
+            "ann takes a network that does not spike, on no substrate",
+        ),
         ('attack = "plain"', 'attack = "plane"', "expected one of v1, v2_gradient,"),
     ],
 )
-def test_what_is_wrong_with_it_in_a_file_is_told(old: str, new: str, message: str, tmp_path: Path) -> None:
+def test_invalid_plugin_settings_in_a_file_are_reported(old: str, new: str, message: str, tmp_path: Path) -> None:
     assert old in EXPERIMENT
     file = tmp_path / "plain.toml"
     file.write_text(EXPERIMENT.replace(old, new))

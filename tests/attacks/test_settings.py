@@ -28,7 +28,7 @@ from bl_neuro.testing.reference_target import ReferenceTarget
 from bl_neuro.training import AnnTwin
 
 
-def test_what_means_the_same_is_the_same() -> None:
+def test_equivalent_settings_are_equal() -> None:
     given = BrainLeaksV2(queries=np.int64(16), population=4.0, blur=1, patience=3.0, image_shape=[8, 8.0])  # type: ignore[arg-type]
     assert given == BrainLeaksV2(queries=16, population=4, blur=1.0, patience=3, image_shape=(8, 8))
     assert [type(given.queries), type(given.population), type(given.blur), type(given.image_shape)] == [
@@ -38,7 +38,7 @@ def test_what_means_the_same_is_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "changes", "said"),
+    ("kind", "changes", "message"),
     [
         (BrainLeaksV2, {"queries": "16"}, "queries: expected a whole number, found '16'"),
         (BrainLeaksV2, {"patience": "3"}, "patience: expected a whole number, or None, found '3'"),
@@ -64,8 +64,8 @@ def test_what_means_the_same_is_the_same() -> None:
         ),
     ],
 )
-def test_what_is_of_another_type_is_refused_by_name(kind: Any, changes: dict[str, Any], said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_wrong_types_are_refused_by_name(kind: Any, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         kind(**changes)
 
 
@@ -73,7 +73,7 @@ def test_what_is_of_another_type_is_refused_by_name(kind: Any, changes: dict[str
     ("name", "setting"),
     [(name, field.name) for name in ATTACKS for field in fields(ATTACKS.find(name))],  # type: ignore[arg-type]
 )
-def test_no_setting_of_an_attack_takes_just_anything(name: str, setting: str) -> None:
+def test_every_setting_checks_its_type(name: str, setting: str) -> None:
     with pytest.raises(InputError, match=f"{setting}: expected"):
         ATTACKS.find(name)(**{setting: object()})
 
@@ -103,13 +103,13 @@ def inverted(attack: Attack[Any]) -> Inversions:
     return attack(box, classes=[0, 1], steps=4)
 
 
-def are_rates(found: Inversions) -> bool:
-    held = [found.trace.rates, *([] if found.rates is None else [found.rates])]
+def are_rates(inversions: Inversions) -> bool:
+    held = [inversions.trace.rates, *([] if inversions.rates is None else [inversions.rates])]
     return all(bool(((rates >= 0) & (rates <= 1)).all()) for rates in held)
 
 
 @pytest.mark.parametrize(("name", "setting"), SETTINGS)
-def test_is_refused_or_gives_rates(name: str, setting: str) -> None:
+def test_extreme_settings_are_refused_or_give_valid_rates(name: str, setting: str) -> None:
     if name == "cma_es":
         pytest.importorskip("cmaes")
     quick = {"queries": 8, "warm_start": 8, "population": 4} if KINDS[name].access == "black_box" else {"iterations": 3}
@@ -122,17 +122,17 @@ def test_is_refused_or_gives_rates(name: str, setting: str) -> None:
             continue
         assert are_rates(inverted(attack)), value
     assert len(refused) >= 3
-    assert all(setting in said for said in refused)
+    assert all(setting in message for message in refused)
 
 
-def test_a_class_the_network_is_sure_of_costs_nothing() -> None:
-    found = inverted(BrainLeaksV2Gradient(sparsity=0.0))
-    assert float(found.trace.objective.max()) == 0.0
-    assert are_rates(found)
+def test_a_certain_class_has_zero_cost() -> None:
+    inversions = inverted(BrainLeaksV2Gradient(sparsity=0.0))
+    assert float(inversions.trace.objective.max()) == 0.0
+    assert are_rates(inversions)
 
 
 @pytest.mark.parametrize(
-    ("kind", "changes", "said"),
+    ("kind", "changes", "message"),
     [
         (CmaEs, {"sigma": math.inf}, "sigma: expected above 0, at most 1000, found inf"),
         (BrainLeaksV2Gradient, {"learning_rate": math.inf}, "learning_rate: expected above 0, at most 1e\\+06"),
@@ -143,8 +143,8 @@ def test_a_class_the_network_is_sure_of_costs_nothing() -> None:
         (BrainLeaksV2, {"blur": 1e9}, "blur: expected at least 0 pixels, at most 1024, found 1000000000"),
     ],
 )
-def test_says_what_would_do(kind: type[Attack[Any]], changes: dict[str, Any], said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_errors_state_the_accepted_values(kind: type[Attack[Any]], changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         kind(**changes)
 
 

@@ -56,21 +56,21 @@ def boxes(reveals: Reveals = "counts", budget: int | None = None) -> TransferBox
     )
 
 
-def lit(found: Inversions) -> list[int]:
-    return found.spikes[0].sum(1).tolist()
+def lit(inversions: Inversions) -> list[int]:
+    return inversions.spikes[0].sum(1).tolist()
 
 
 @pytest.mark.parametrize("rates", ["none", "held", "stepped"])
-def test_keeps_what_the_target_answers_best(rates: str) -> None:
-    found = TransferAttack(attack=Scripted(rates), candidates=4)(boxes(), classes=[2, 0], steps=5)
-    assert lit(found) == [4, 4]
-    assert found.queries == 8
-    assert found.trace.queries.tolist() == [2, 4, 6, 8]
-    assert found.trace.rates.sum(2)[:, 0].tolist() == [1, 4, 4, 4]
-    assert bool((found.trace.objective.diff(dim=0) >= 0).all())
-    assert (found.rates is None) == (rates == "none")
-    if found.rates is not None:
-        assert torch.equal(found.rates, found.spikes.float() if rates == "stepped" else found.images)
+def test_keeps_the_candidate_with_the_best_target_answer(rates: str) -> None:
+    inversions = TransferAttack(attack=Scripted(rates), candidates=4)(boxes(), classes=[2, 0], steps=5)
+    assert lit(inversions) == [4, 4]
+    assert inversions.queries == 8
+    assert inversions.trace.queries.tolist() == [2, 4, 6, 8]
+    assert inversions.trace.rates.sum(2)[:, 0].tolist() == [1, 4, 4, 4]
+    assert bool((inversions.trace.objective.diff(dim=0) >= 0).all())
+    assert (inversions.rates is None) == (rates == "none")
+    if inversions.rates is not None:
+        assert torch.equal(inversions.rates, inversions.spikes.float() if rates == "stepped" else inversions.images)
 
 
 def test_each_class_has_a_candidate_of_its_own() -> None:
@@ -78,39 +78,39 @@ def test_each_class_has_a_candidate_of_its_own() -> None:
     class Crossed(Scripted):
         def _invert(self, box: WhiteBox, classes: list[int], steps: int, seed: int, progress: Any) -> Inversions:
             first = box.queries == 0
-            found = super()._invert(box, classes, steps, seed, progress)
-            found.spikes[:, 1 if first else 0] = 0
-            return found
+            inversions = super()._invert(box, classes, steps, seed, progress)
+            inversions.spikes[:, 1 if first else 0] = 0
+            return inversions
 
-    found = TransferAttack(attack=Crossed(script=(4, 4)), candidates=2)(boxes(), classes=[2, 0], steps=5)
-    assert lit(found) == [4, 4]
+    inversions = TransferAttack(attack=Crossed(script=(4, 4)), candidates=2)(boxes(), classes=[2, 0], steps=5)
+    assert lit(inversions) == [4, 4]
 
 
 def test_the_first_among_equals_is_kept() -> None:
-    found = TransferAttack(attack=Scripted(script=(3, 4)), candidates=2)(boxes("label"), classes=[1], steps=5)
-    assert lit(found) == [3]
+    inversions = TransferAttack(attack=Scripted(script=(3, 4)), candidates=2)(boxes("label"), classes=[1], steps=5)
+    assert lit(inversions) == [3]
 
 
 @pytest.mark.parametrize(("budget", "asked"), [(1, 0), (3, 2), (4, 4)])
 def test_stops_with_the_budget(budget: int, asked: int) -> None:
-    found = TransferAttack(attack=Scripted(), candidates=3)(boxes(budget=budget), classes=[0, 1], steps=5)
-    assert found.status is Status.BUDGET_SPENT
-    assert found.queries == asked
-    assert lit(found) == [[1, 1], [1, 1], [4, 4]][asked // 2]
+    inversions = TransferAttack(attack=Scripted(), candidates=3)(boxes(budget=budget), classes=[0, 1], steps=5)
+    assert inversions.status is Status.BUDGET_SPENT
+    assert inversions.queries == asked
+    assert lit(inversions) == [[1, 1], [1, 1], [4, 4]][asked // 2]
 
 
 @pytest.mark.parametrize("candidate", [0, 1])
-def test_ends_when_told_after_the_candidate_and_keeps_what_was_found(candidate: int) -> None:
-    def told(done: int, total: int) -> None:
+def test_a_stopped_attack_keeps_the_candidates_so_far(candidate: int) -> None:
+    def stop(done: int, total: int) -> None:
         if done > candidate * total // 3:
             raise StopAttack
 
     plan = TransferAttack(attack=BrainLeaksV1(iterations=2), candidates=3)
-    found = plan(boxes(), classes=[0, 1], steps=5, progress=told)
+    inversions = plan(boxes(), classes=[0, 1], steps=5, progress=stop)
     whole = plan(boxes(), classes=[0, 1], steps=5)
-    assert found.status is Status.STOPPED
-    assert found.queries == 2 * (candidate + 1)
-    assert torch.equal(found.trace.objective, whole.trace.objective[: candidate + 1])
+    assert inversions.status is Status.STOPPED
+    assert inversions.queries == 2 * (candidate + 1)
+    assert torch.equal(inversions.trace.objective, whole.trace.objective[: candidate + 1])
 
 
 def test_candidates_differ() -> None:
@@ -130,28 +130,30 @@ def test_candidates_differ() -> None:
     assert not torch.equal(*asked)
 
 
-def test_says_what_it_runs_and_assumes() -> None:
+def test_states_its_attack_and_assumptions() -> None:
     plan = TransferAttack(attack=BrainLeaksV1.for_events())
     assert plan.settings() == {"attack": {"name": "v1", **BrainLeaksV1.for_events().settings()}, "candidates": 4}
     assert plan.assumptions(boxes()) == ["neighbouring steps agree (blur of 2 steps)"]
 
 
 def test_works_along_any_white_box_attack() -> None:
-    found = TransferAttack(attack=BrainLeaksV2Gradient(iterations=3), candidates=2)(boxes(), classes=[1, 0], steps=6)
-    assert found.rates is not None
-    assert found.rates.shape == (6, 2, 12)
+    inversions = TransferAttack(attack=BrainLeaksV2Gradient(iterations=3), candidates=2)(
+        boxes(), classes=[1, 0], steps=6
+    )
+    assert inversions.rates is not None
+    assert inversions.rates.shape == (6, 2, 12)
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"attack": BrainLeaksV2()}, "expected one that takes a WhiteBox, found BrainLeaksV2"),
         ({"attack": "v1"}, "expected one that takes a WhiteBox, found str"),
         ({"candidates": 0}, "candidates: expected a whole number of at least 1"),
     ],
 )
-def test_refuses(changes: dict[str, Any], said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_refuses(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         TransferAttack(**changes)
 
 

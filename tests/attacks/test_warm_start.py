@@ -24,7 +24,7 @@ def test_inputs_that_speak_for_a_class_are_raised() -> None:
     np.testing.assert_allclose(rates.std(axis=1), 0.1)
 
 
-def test_answers_that_are_alike_say_nothing() -> None:
+def test_equal_answers_carry_no_information() -> None:
     frames = np.eye(4)
     np.testing.assert_array_equal(first_rates(frames, np.zeros((4, 3)), NO_PRIOR, 0.2, 0.15), 0.2)
 

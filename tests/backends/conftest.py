@@ -33,14 +33,14 @@ def wait_until() -> Callable[..., None]:
 
 
 def _processes(mark: str) -> list[str]:
-    found = []
+    processes = []
     for process in psutil.process_iter():
         try:
             if process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(f"{process.pid}: {' '.join(process.cmdline())[:80]}")
+                processes.append(f"{process.pid}: {' '.join(process.cmdline())[:80]}")
         except (psutil.Error, OSError):
             continue
-    return found
+    return processes
 
 
 @pytest.fixture
@@ -57,17 +57,17 @@ def left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Left]
 
     def look(owners: tuple[int, ...] = (os.getpid(),)) -> Left:
         prefixes = tuple(f"{kind}blneuro{owner}x" for owner in owners for kind in ("", "sem."))
-        found = {
+        remains = {
             "processes": _processes(mark),
             "shared memory": [name for name in os.listdir("/dev/shm") if name.startswith(prefixes)],
             "files": [str(path.relative_to(folder)) for path in folder.rglob("*")],
         }
-        return {what: names for what, names in found.items() if names}
+        return {what: names for what, names in remains.items() if names}
 
     yield look
-    found = look()
+    remains = look()
     shutil.rmtree(folder)
-    assert found == {}
+    assert remains == {}
 
 
 @pytest.fixture

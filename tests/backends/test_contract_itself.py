@@ -110,7 +110,9 @@ class Unclosable(ReferenceTarget):
         (Unclosable, "test_closing", {}),
     ],
 )
-def test_the_contract_notices(target: type[ReferenceTarget], test: str, arguments: dict[str, Any]) -> None:
+def test_the_contract_rejects_broken_backends(
+    target: type[ReferenceTarget], test: str, arguments: dict[str, Any]
+) -> None:
     class Contract(BackendContract):
         substrate = "reference"
 

@@ -31,5 +31,7 @@ print("done")
 
 def test_many_threads_compare_first_at_once() -> None:
     for _ in range(2):
-        found = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=120, check=True)
-        assert found.stdout == "done\n"
+        completed = subprocess.run(
+            [sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=120, check=True
+        )
+        assert completed.stdout == "done\n"

@@ -48,7 +48,7 @@ def test_a_dropped_target_is_freed(substrate: str) -> None:
     """snnTorch keeps a list of every neuron ever made."""
     target = opened(random_dense(400), substrate)
     target.run(random_spikes(target.network, 0, steps=3))
-    cells = [weakref.ref(each) for each in _modules(target)]
+    cells = [weakref.ref(module) for module in _modules(target)]
     assert cells
     del target
     gc.collect()
@@ -56,8 +56,8 @@ def test_a_dropped_target_is_freed(substrate: str) -> None:
 
 
 def _modules(target: Target) -> list[torch.nn.Module]:
-    found = [each for value in vars(target).values() if isinstance(value, dict) for each in value.values()]
-    return [part for each in found for part in each if isinstance(part, torch.nn.Module)]
+    groups = [group for value in vars(target).values() if isinstance(value, dict) for group in value.values()]
+    return [part for group in groups for part in group if isinstance(part, torch.nn.Module)]
 
 
 def coarse(seed: int) -> Network:
@@ -82,7 +82,7 @@ def test_ties_are_decided_as_in_the_reference(substrate: str, seed: int) -> None
     assert np.array_equal(response.spikes.numpy(), simulate(coarse(seed), spikes).spikes)
 
 
-def test_what_equals_the_threshold_but_for_rounding_does_not_fire() -> None:
+def test_rounding_errors_at_the_threshold_do_not_fire() -> None:
     network = Network((1,), [bl.Dense([[0.3]], bl.CubaLIF(threshold=0.6, current_decay=1.0, voltage_decay=0.0))])
     spikes = np.ones((2, 1, 1))
     assert not simulate(network, spikes).spikes.any()  # 0.3 + 0.3 is 0.6

@@ -56,9 +56,9 @@ def test_snntorch_and_norse_agree(what: str) -> None:
 def test_slayer_agrees_with_snntorch_on_the_rounded_network(what: str) -> None:
     network = NETWORKS[what]
     spikes = random_spikes(network, 2, steps=15, batch=2)
-    found = target_gradient(opened(network, "slayer"), spikes, label=2)
+    gradient = target_gradient(opened(network, "slayer"), spikes, label=2)
     rounded = effective_network(quantize(network))
-    assert cosine(found, target_gradient(opened(rounded, "snntorch"), spikes, label=2)) > 0.95
+    assert cosine(gradient, target_gradient(opened(rounded, "snntorch"), spikes, label=2)) > 0.95
 
 
 @pytest.mark.parametrize("substrate", FRAMEWORK)
@@ -90,16 +90,16 @@ def test_an_unknown_surrogate_is_refused(substrate: str) -> None:
 def test_other_resets_have_their_gradient(substrate: str, reset: Reset) -> None:
     network = random_dense(305, filtered=False, reset=reset)
     spikes = random_spikes(network, 4, steps=15, batch=2)
-    found = target_gradient(opened(network, substrate), spikes, label=2)
-    assert relative_difference(found, unrolled_gradient(network, spikes, label=2)) < 1e-6
+    gradient = target_gradient(opened(network, substrate), spikes, label=2)
+    assert relative_difference(gradient, unrolled_gradient(network, spikes, label=2)) < 1e-6
 
 
 @pytest.mark.parametrize("substrate", FRAMEWORK[:2])
 def test_pooling_passes_the_gradient_on(substrate: str) -> None:
     network = random_pooled(306)
     spikes = random_spikes(network, 5, steps=15, batch=2)
-    found = target_gradient(opened(network, substrate), spikes, label=2)
-    assert relative_difference(found, unrolled_gradient(network, spikes, label=2)) < 1e-6
+    gradient = target_gradient(opened(network, substrate), spikes, label=2)
+    assert relative_difference(gradient, unrolled_gradient(network, spikes, label=2)) < 1e-6
 
 
 def test_the_surrogate_is_the_documented_function() -> None:
@@ -123,8 +123,8 @@ def test_the_canonical_states_need_no_framework() -> None:
     fired, membrane = differentiable(drive, fired, membrane, du, dv, threshold, "zero")
     assert fired.detach().numpy().tolist() == simulate(network, spikes).spikes.tolist()
     score = torch.softmax(membrane, dim=2)[..., 2].mean(0).sum()
-    (found,) = torch.autograd.grad(score, inputs)
-    assert relative_difference(found, unrolled_gradient(network, spikes, label=2)) < 1e-6
+    (gradient,) = torch.autograd.grad(score, inputs)
+    assert relative_difference(gradient, unrolled_gradient(network, spikes, label=2)) < 1e-6
 
 
 @pytest.mark.parametrize("neurons", [1, 4])
@@ -137,8 +137,8 @@ def test_gradients_reach_input_neurons_without_a_warning(neurons: int, recwarn: 
     network = bl.Network((4,), layers, arithmetic="loihi")
     torch.set_warn_always(True)  # torch says most things once a process
     try:
-        found = target_gradient(opened(network, "loihi"), np.ones((5, 2, 4), np.float32), label=1)
+        gradient = target_gradient(opened(network, "loihi"), np.ones((5, 2, 4), np.float32), label=1)
     finally:
         torch.set_warn_always(False)
-    assert found.any()
-    assert [str(each.message) for each in recwarn] == []
+    assert gradient.any()
+    assert [str(warning.message) for warning in recwarn] == []

@@ -57,13 +57,13 @@ def digits() -> tuple[Network, np.ndarray]:
 def test_a_trained_network_spikes_as_on_slayer_in_every_layer() -> None:
     network, spikes = digits()
     with bl.open_target(network, "slayer") as slayer, bl.open_target(network, "lava") as lava:
-        expected, found = slayer.run(spikes, layers=True), lava.run(spikes, layers=True)
+        expected, actual = slayer.run(spikes, layers=True), lava.run(spikes, layers=True)
     assert expected.layers is not None
-    assert found.layers is not None
+    assert actual.layers is not None
     assert isinstance(lava, LavaTarget)
     assert spikes.shape[1] % lava._replicas > 0, "the last round is not full"
     assert spikes.shape[1] > lava._replicas > 1
-    for number, (ours, wanted) in enumerate(zip(found.layers, expected.layers)):
+    for number, (ours, wanted) in enumerate(zip(actual.layers, expected.layers)):
         assert ours.equal(wanted), f"layer {number}"
         assert 0 < wanted.mean() < 1
 
@@ -100,13 +100,13 @@ def test_weights_of_one_sign(sign: int, zeros: bool, replicas: int | None) -> No
     network = one_sided(sign, zeros)
     spikes = random_spikes(network, 30, steps=15, batch=3)
     with bl.open_target(network, "slayer") as slayer, bl.open_target(network, "lava", replicas=replicas) as lava:
-        expected, found = slayer.run(spikes, layers=True), lava.run(spikes, layers=True)
+        expected, actual = slayer.run(spikes, layers=True), lava.run(spikes, layers=True)
     assert isinstance(lava, LavaTarget)
     assert (lava._replicas > 1) == (replicas is None)
     assert 0 < expected.spikes.mean() < 1
-    assert found.layers is not None
+    assert actual.layers is not None
     assert expected.layers is not None
-    assert all(ours.equal(wanted) for ours, wanted in zip(found.layers, expected.layers))
+    assert all(ours.equal(wanted) for ours, wanted in zip(actual.layers, expected.layers))
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def bare(tmp_path: Path) -> str:
     return script(tmp_path / "bare", f'exec {sys.executable} -S -E "$@"')
 
 
-def test_without_a_choice_it_is_this_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_is_the_running_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(PYTHON_VARIABLE, raising=False)
     assert LAVA.other_python() is None
     monkeypatch.setenv(PYTHON_VARIABLE, "")
@@ -51,7 +51,7 @@ def test_the_option_goes_before_the_variable(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("python", [3.10, "", b"python", ["python"]])
-def test_what_is_no_path_is_refused(python: Any) -> None:
+def test_values_that_are_not_paths_are_refused(python: Any) -> None:
     with pytest.raises(bl.InputError, match="python: expected the path of an interpreter"):
         bl.open_target(NETWORK, "lava", python=python)
 
@@ -72,22 +72,22 @@ def test_an_interpreter_without_lava_is_named_with_its_version(bare: str, monkey
         ("echo no chip >&2; exit 3", "exit status 3.: no chip"),
     ],
 )
-def test_what_is_no_interpreter_is_named(tmp_path: Path, text: str, message: str) -> None:
+def test_a_program_that_is_not_python_is_named(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(bl.MissingDependency, match=message):
         bl.open_target(NETWORK, "lava", python=script(tmp_path / "odd", text))
 
 
-def test_an_interpreter_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_interpreter_is_named(tmp_path: Path) -> None:
     with pytest.raises(bl.MissingDependency, match=r"python9 does not start: .*No such file"):
         bl.open_target(NETWORK, "lava", python=tmp_path / "python9")
 
 
-def test_one_that_does_not_answer_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unresponsive_interpreter_times_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interpreter, "PROBE_S", 0.2)
     assert "did not answer" in (interpreter.missing_in(script(tmp_path / "deaf", "exec sleep 60"), ["json"]) or "")
 
 
-def test_it_is_asked_again_only_where_something_is_missing(tmp_path: Path) -> None:
+def test_only_failed_probes_are_repeated(tmp_path: Path) -> None:
     counting = script(tmp_path / "counting", f'echo . >> {tmp_path}/asked\nexec {sys.executable} "$@"')
     for _ in range(3):
         assert interpreter.missing_in(counting, ["json"]) is None
@@ -121,7 +121,7 @@ print([name for name in sys.modules if name.split(".")[0] in ("bl_neuro", "torch
 """
 
 
-def test_the_child_needs_nothing_of_ours() -> None:
+def test_the_child_does_not_import_this_package() -> None:
     folder = Path(interpreter.__file__).parent / "lava"
     command = [sys.executable, "-S", "-E", "-c", CHILD_IMPORTS, str(folder)]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "[]"

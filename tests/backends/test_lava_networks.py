@@ -106,20 +106,20 @@ def test_spikes_and_states_are_the_emulators(kind: Any, bias: bool, start: Any) 
     network = kind(Maker(), bias)
     x = inputs(network)
     with bl.open_target(network, "loihi") as emulator, bl.open_target(network, "lava", runtimes=1) as lava:
-        expected, found = emulator.run_with_states(x, start), lava.run_with_states(x, start)
-    assert found.layers is not None
+        expected, actual = emulator.run_with_states(x, start), lava.run_with_states(x, start)
+    assert actual.layers is not None
     assert expected.layers is not None
-    assert found.states is not None
+    assert actual.states is not None
     assert expected.states is not None
-    assert len(found.layers) == len(found.states) == len(expected.states)
-    assert found.spikes.equal(expected.spikes)
-    for number, (ours, wanted) in enumerate(zip(found.layers, expected.layers)):
+    assert len(actual.layers) == len(actual.states) == len(expected.states)
+    assert actual.spikes.equal(expected.spikes)
+    for number, (ours, wanted) in enumerate(zip(actual.layers, expected.layers)):
         assert ours.equal(wanted), f"layer {number}"
-    for number, (state, expected_state) in enumerate(zip(found.states, expected.states)):
+    for number, (state, expected_state) in enumerate(zip(actual.states, expected.states)):
         assert state[0].equal(expected_state[0]), f"current of layer {number}"
         assert state[1].equal(expected_state[1]), f"voltage of layer {number}"
     assert any(state.any() for pair in expected.states for state in pair)
-    assert 0.01 < found.layers[0].mean() < 0.99
+    assert 0.01 < actual.layers[0].mean() < 0.99
 
 
 def test_states_do_not_change_what_a_run_answers() -> None:
@@ -137,18 +137,18 @@ def test_large_currents_do_not_overflow_sixteen_bits() -> None:
     network = Network((3,), [bl.Input(1000, bl.CubaLIF(2**16, 1.0, 0.5))], arithmetic="loihi")
     x = np.array([[[10.0, -40.0, 100.0]]] * 3)
     with bl.open_target(network, "loihi") as emulator, bl.open_target(network, "lava", runtimes=1) as lava:
-        expected, found = emulator.run_with_states(x), lava.run_with_states(x)
-        assert found.spikes.equal(expected.spikes)
-        assert found.states is not None
+        expected, actual = emulator.run_with_states(x), lava.run_with_states(x)
+        assert actual.spikes.equal(expected.spikes)
+        assert actual.states is not None
         assert expected.states is not None
-        assert found.states[0][0].equal(expected.states[0][0])
-        assert found.states[0][0].tolist() == [[640_000, -2_560_000, 6_400_000]]
+        assert actual.states[0][0].equal(expected.states[0][0])
+        assert actual.states[0][0].tolist() == [[640_000, -2_560_000, 6_400_000]]
         with pytest.raises(bl.InputError, match=f"within {MAX_DRIVE}"):
             lava.run(x * 1e4)
         assert lava.run(x).spikes.equal(expected.spikes), "the target itself is still good"
 
 
-def test_what_netx_cannot_read_is_refused_by_name() -> None:
+def test_layers_that_netx_cannot_read_are_refused_by_name() -> None:
     neuron = bl.CubaLIF(300, 1.0, 0.5)
     layers: list[Layer] = [bl.Input([1, 2], neuron), bl.Dense([[2, 4]], neuron), bl.Dense([[0]], neuron)]
     problems = find_backend("lava").problems(Network((2,), layers, arithmetic="loihi"))

@@ -59,20 +59,20 @@ def answer(number: int) -> Answer:
     return Answer([np.array([number])], [])
 
 
-def test_every_round_is_answered_once_and_told_in_the_calling_thread() -> None:
+def test_every_round_is_answered_once_in_the_calling_thread() -> None:
     runtimes: Any = [Numbers(), Numbers(), Numbers()]
     taken: list[int] = []
     callers = set()
 
-    def take(number: int, found: Answer) -> None:
-        assert found.spikes[0].tolist() == [number]
+    def take(number: int, answer: Answer) -> None:
+        assert answer.spikes[0].tolist() == [number]
         taken.append(number)
         callers.add(threading.current_thread())
 
     ask_all(runtimes, 50, lambda runtime, number, stop: answer(number), take)
     assert sorted(taken) == list(range(50))
     assert callers == {threading.current_thread()}
-    assert [each.dropped for each in runtimes] == [0, 0, 0]
+    assert [runtime.dropped for runtime in runtimes] == [0, 0, 0]
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, bl.SubstrateFailed, ValueError])
@@ -89,8 +89,8 @@ def test_an_error_in_one_ends_all(kind: type[BaseException]) -> None:
         return answer(number)
 
     with pytest.raises(kind, match="it"):
-        ask_all(runtimes, 1000, ask, lambda number, found: None)
-    assert all(each.dropped for each in runtimes)
+        ask_all(runtimes, 1000, ask, lambda number, answer: None)
+    assert all(runtime.dropped for runtime in runtimes)
     assert threading.active_count() == before
 
 
@@ -120,7 +120,7 @@ def test_by_default_more_are_started_where_there_is_enough_to_do(
 
 
 @pytest.mark.parametrize("runtimes", [0, 1.5, True, "many", 65])
-def test_odd_numbers_of_runtimes_are_refused(opened: Callable[..., LavaTarget], runtimes: Any) -> None:
+def test_invalid_numbers_of_runtimes_are_refused(opened: Callable[..., LavaTarget], runtimes: Any) -> None:
     with pytest.raises(bl.InputError, match=r"runtimes: expected a whole number in 1\.\.64"):
         opened(runtimes=runtimes)
 
@@ -128,14 +128,14 @@ def test_odd_numbers_of_runtimes_are_refused(opened: Callable[..., LavaTarget], 
 @pytest.mark.parametrize("replicas", [1, 5])
 @pytest.mark.parametrize("runtimes", [1, 2])
 def test_progress_counts_samples(opened: Callable[..., LavaTarget], replicas: int, runtimes: int) -> None:
-    told: list[tuple[int, int]] = []
-    target = opened(runtimes=runtimes, replicas=replicas, progress=lambda done, total: told.append((done, total)))
+    calls: list[tuple[int, int]] = []
+    target = opened(runtimes=runtimes, replicas=replicas, progress=lambda done, total: calls.append((done, total)))
     target.run(SPIKES)
-    assert [total for _, total in told] == [12] * len(told)
-    counts = [done for done, _ in told]
+    assert [total for _, total in calls] == [12] * len(calls)
+    counts = [done for done, _ in calls]
     assert counts == sorted(set(counts))
     assert counts[-1] == 12
-    assert len(told) == -(-12 // replicas)
+    assert len(calls) == -(-12 // replicas)
 
 
 def test_each_runtime_has_its_own_restarts(opened: Callable[..., LavaTarget]) -> None:
@@ -198,7 +198,7 @@ def test_closing_from_another_thread_ends_all(
 
 @pytest.mark.lava
 @pytest.mark.parametrize(("runtimes", "replicas"), [(2, 1), (2, 4)])
-def test_real_ones_answer_as_one_does(
+def test_several_runtimes_answer_like_one(
     needs: Callable[[str], None], left_behind: Any, runtimes: int, replicas: int
 ) -> None:
     needs("lava")
@@ -206,11 +206,11 @@ def test_real_ones_answer_as_one_does(
         expected = emulator.run(SPIKES, layers=True)
     with bl.open_target(NETWORK, "lava", runtimes=runtimes, replicas=replicas) as lava:
         assert isinstance(lava, LavaTarget)
-        found = lava.run(SPIKES, layers=True)
+        actual = lava.run(SPIKES, layers=True)
         assert len(lava.pids) == runtimes
     assert expected.layers is not None
-    assert found.layers is not None
-    assert all(ours.equal(wanted) for ours, wanted in zip(found.layers, expected.layers))
+    assert actual.layers is not None
+    assert all(ours.equal(wanted) for ours, wanted in zip(actual.layers, expected.layers))
 
 
 @pytest.mark.lava

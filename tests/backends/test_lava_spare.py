@@ -54,7 +54,7 @@ def kill(process: LavaProcess, wait_until: Any) -> None:
     wait_until(lambda: not process.alive)
 
 
-def test_without_being_asked_for_there_is_none(opened: Callable[..., LavaTarget]) -> None:
+def test_there_is_no_spare_by_default(opened: Callable[..., LavaTarget]) -> None:
     target = opened(spare=False)
     target.run(SPIKES)
     assert target._runtimes[0].spare is None
@@ -80,7 +80,7 @@ def test_it_takes_the_place_of_a_simulation_of_another_length(opened: Callable[.
     assert (target.pids, target.restarts) == ([spare.pid], 0)
 
 
-def test_one_that_died_is_replaced_by_the_next_sample(opened: Callable[..., LavaTarget], wait_until: Any) -> None:
+def test_a_dead_spare_is_replaced_by_the_next_sample(opened: Callable[..., LavaTarget], wait_until: Any) -> None:
     target = opened()
     target.run(SPIKES)
     dead = spare_of(target)
@@ -91,7 +91,7 @@ def test_one_that_died_is_replaced_by_the_next_sample(opened: Callable[..., Lava
     assert not psutil.pid_exists(dead.pid), "it was reaped"
 
 
-def test_where_both_died_a_fresh_one_answers(opened: Callable[..., LavaTarget], wait_until: Any) -> None:
+def test_a_new_simulation_answers_if_both_died(opened: Callable[..., LavaTarget], wait_until: Any) -> None:
     target = opened()
     target.run(SPIKES)
     process, spare = target._runtimes[0].process, spare_of(target)
@@ -103,15 +103,13 @@ def test_where_both_died_a_fresh_one_answers(opened: Callable[..., LavaTarget], 
     assert target.pids != [spare.pid]
 
 
-def test_one_that_dies_as_it_takes_over_is_one_more_kill(opened: Callable[..., LavaTarget]) -> None:
+def test_a_spare_that_dies_on_takeover_counts_as_a_kill(opened: Callable[..., LavaTarget]) -> None:
     target = opened("dies,dies,answers")
     assert target.run(SPIKES).spikes.shape == (6, 4, 6)
     assert target.restarts == 2
 
 
-def test_one_that_starts_while_another_thread_closes_is_ended(
-    opened: Callable[..., LavaTarget], left_behind: Any
-) -> None:
+def test_a_spare_that_starts_during_close_is_ended(opened: Callable[..., LavaTarget], left_behind: Any) -> None:
     target = opened()
     runtime = target._runtimes[0]
     run = LavaProcess.run
@@ -139,13 +137,13 @@ def test_descriptors_do_not_pile_up(opened: Callable[..., LavaTarget]) -> None:
 
 
 @pytest.mark.parametrize("spare", [1, None, "yes"])
-def test_other_values_are_refused(opened: Callable[..., LavaTarget], spare: Any) -> None:
+def test_invalid_values_are_refused(opened: Callable[..., LavaTarget], spare: Any) -> None:
     with pytest.raises(bl.InputError, match=r"spare: expected True or False"):
         opened(spare=spare)
 
 
 @pytest.mark.lava
-def test_a_real_one_answers_the_same(needs: Callable[[str], None], left_behind: Any) -> None:
+def test_a_lava_spare_gives_the_same_answers(needs: Callable[[str], None], left_behind: Any) -> None:
     needs("lava")
     with bl.open_target(NETWORK, "loihi") as emulator:
         expected = emulator.run(SPIKES).spikes
@@ -173,7 +171,7 @@ input()
 
 
 @pytest.mark.lava
-def test_a_real_one_does_not_outlive_its_parent(
+def test_a_lava_spare_does_not_outlive_its_parent(
     needs: Callable[[str], None], left_behind: Any, wait_until: Any
 ) -> None:
     needs("lava")

@@ -110,7 +110,7 @@ def test_repeated_deaths_are_an_error(opened: Callable[..., LavaTarget], fake_ch
 
 
 @pytest.mark.parametrize("how", ["hangs", "fails"])
-def test_what_would_happen_again_is_not_tried_again(
+def test_deterministic_failures_are_not_retried(
     opened: Callable[..., LavaTarget], fake_child: Behave, how: str
 ) -> None:
     target = opened(deadline_s=2.0 if how == "hangs" else 30.0)

@@ -120,8 +120,8 @@ def same_on_both_engines(network: bl.Network, x: torch.Tensor) -> None:
         assert other.layers is not None
         assert one.states is not None
         assert other.states is not None
-        for found, expected in zip(one.layers, other.layers, strict=True):
-            assert torch.equal(found, expected)
+        for actual, expected in zip(one.layers, other.layers, strict=True):
+            assert torch.equal(actual, expected)
         for found_pair, expected_pair in zip(one.states, other.states, strict=True):
             assert all(map(torch.equal, found_pair, expected_pair))
         assert one.membrane is not None
@@ -130,7 +130,7 @@ def same_on_both_engines(network: bl.Network, x: torch.Tensor) -> None:
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2, 5])
-def test_threads_pieces_and_held_frames_show_nowhere(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_batching_and_held_frames_do_not_change_answers(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     from bl_neuro.backends.loihi import backend
 
     network = random_fixed_point(seed)
@@ -215,7 +215,7 @@ def test_wrong_options_are_refused(options: dict[str, Any]) -> None:
         opened(random_fixed_point(1), **options)
 
 
-def test_memory_is_that_of_the_answer_and_of_a_few_pieces() -> None:
+def test_memory_is_bounded_by_the_answer_and_a_few_batches() -> None:
     """A batch of 4,000 needs no more than its answer and what a batch of a hundredth needs."""
     rng = np.random.default_rng(7)
     layers = [bl.Dense(2 * rng.integers(-60, 60, (256, 784)), bl.CubaLIF(2000, 1, 0.25))]
@@ -245,9 +245,9 @@ def test_other_settings_of_torch_change_no_sum(monkeypatch: pytest.MonkeyPatch) 
     assert expected is not None
     with torch.backends.mkldnn.flags(enabled=False), torch.autocast("cpu", torch.bfloat16):
         for other in (target, opened(network)):
-            found = other.run(x, layers=True).layers
-            assert found is not None
-            assert all(map(torch.equal, found, expected))
+            actual = other.run(x, layers=True).layers
+            assert actual is not None
+            assert all(map(torch.equal, actual, expected))
 
 
 def test_a_convolution_of_many_taps_is_left_to_the_product(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,7 +279,7 @@ def test_recurrent_synapses_refuse_a_gradient_instead_of_a_wrong_one() -> None:
 
 
 @pytest.mark.parametrize("weight", [np.zeros((2, 3)), [[-1]], [[-256]], [np.arange(257)]])
-def test_what_netx_turns_into_zeros_is_refused(weight: Any) -> None:
+def test_weights_that_netx_turns_into_zeros_are_refused(weight: Any) -> None:
     weight = np.asarray(weight)
     network = bl.Network(weight.shape[1:], [bl.Dense(weight, bl.CubaLIF(3, 1.0, 0.25))], arithmetic="loihi")
     with pytest.raises(bl.Unsupported, match="netx"):
@@ -350,7 +350,7 @@ def test_kernels_are_compiled_again_when_any_of_them_changes(tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-def test_kernels_do_without_a_folder_to_keep_them_in() -> None:
+def test_kernels_work_without_a_cache_folder() -> None:
     code = """
 import os, tempfile
 def nothing(*args, **options): raise OSError("read-only")

@@ -54,13 +54,13 @@ def cases(draw: st.DrawFn) -> tuple[bl.Network, Any]:
 def test_every_bin_and_every_state_is_lavas(case: tuple[bl.Network, Any], start: Start) -> None:
     network, x = case
     with bl.open_target(network, "loihi") as ours, bl.open_target(network, "lava", runtimes=1) as lava:
-        found, expected = ours.run_with_states(x, start=start), lava.run_with_states(x, start=start)
-    assert found.layers is not None
+        actual, expected = ours.run_with_states(x, start=start), lava.run_with_states(x, start=start)
+    assert actual.layers is not None
     assert expected.layers is not None
-    for one, other in zip(found.layers, expected.layers, strict=True):
+    for one, other in zip(actual.layers, expected.layers, strict=True):
         assert one.equal(other)
-    assert found.states is not None
+    assert actual.states is not None
     assert expected.states is not None
-    for mine, theirs in zip(found.states, expected.states, strict=True):
+    for mine, theirs in zip(actual.states, expected.states, strict=True):
         for one, other in zip(mine, theirs, strict=True):
             assert one.equal(other)

@@ -89,8 +89,8 @@ def test_looking_for_backends_imports_no_framework() -> None:
         "loaded = {'snntorch', 'norse', 'lava', 'pytest'} & {name.split('.')[0] for name in sys.modules}\n"
         "print(sorted(loaded))"
     )
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert said.strip() == "[]"
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert output.strip() == "[]"
 
 
 def test_another_package_can_add_one(others: None) -> None:

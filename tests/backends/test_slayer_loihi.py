@@ -34,10 +34,10 @@ def test_spikes_are_those_of_the_integers(start: Any, needs: Callable[[str], Non
     network = stated(dense(), bl.Dense([[100, -50, 60, 90]] * 3, bl.CubaLIF(500, 0.5, 0.25)))
     spikes = (RNG.random((40, 5, 6)) < 0.4).astype(np.uint8)
     with bl.open_target(network, "slayer") as target:
-        found = target.run(spikes, layers=True, start=start)
+        actual = target.run(spikes, layers=True, start=start)
     expected = simulate_fixed_point(quantize(network), spikes, start)
-    assert found.layers is not None
-    for own, theirs in zip(found.layers, expected.layer_spikes):
+    assert actual.layers is not None
+    for own, theirs in zip(actual.layers, expected.layer_spikes):
         assert own.any()
         assert np.array_equal(own.numpy(), theirs)
 
@@ -55,10 +55,10 @@ def test_input_neurons_take_a_drive_cut_to_whole_numbers(shape: Any, needs: Call
     expected = _driven(np.trunc(weight * x - 3).astype(np.int64), 300, 2048, 3996)
     for start in ("aligned", "cold"):  # input neurons have no synapse to wait for
         with bl.open_target(network, "slayer") as target:
-            found = target.run(x, layers=True, start=start)
-        assert found.layers is not None
+            actual = target.run(x, layers=True, start=start)
+        assert actual.layers is not None
         assert expected.any()
-        assert np.array_equal(found.layers[0].numpy(), expected)
+        assert np.array_equal(actual.layers[0].numpy(), expected)
 
 
 def _driven(drive: Any, threshold: int, keep_current: int, keep_voltage: int) -> Any:
@@ -100,9 +100,9 @@ DECLINED = {
 
 @pytest.mark.parametrize("what", DECLINED)
 def test_declines(what: str) -> None:
-    layer, said = DECLINED[what]
+    layer, message = DECLINED[what]
     network = stated(layer, shape=(layer.weight.shape[1],))
-    with pytest.raises(bl.Unsupported, match=said):
+    with pytest.raises(bl.Unsupported, match=message):
         bl.open_target(network, "slayer")
 
 
@@ -117,8 +117,8 @@ def test_an_exported_model_is_a_white_box(name: str, needs: Callable[[str], None
     needs(name)
     network = stated(dense(), bl.Dense([[100, -50, 60, 90], [-90, 90, 20, 10]], bl.CubaLIF(300, 0.5, 0.25)))
     with bl.open_target(network, name) as target:
-        found = bl.attacks.BrainLeaksV1()(bl.WhiteBox(target), classes=[0, 1], steps=10, seed=0)
-        assert found.spikes.shape == (10, 2, 6)
+        inversions = bl.attacks.BrainLeaksV1()(bl.WhiteBox(target), classes=[0, 1], steps=10, seed=0)
+        assert inversions.spikes.shape == (10, 2, 6)
         box = bl.WhiteBox(target)
         spikes = torch.ones(10, 2, 6, dtype=torch.float64)
         _, gradient = box.gradient(spikes, lambda response: response.spikes.sum((0, 2)))

@@ -58,7 +58,7 @@ def test_it_answers(start: Callable[..., LavaProcess]) -> None:
     assert _shared(process)
     for frames in (b"abc", b"", b"x" * 300_000):
         answer = process.run(frames, False, 20.0)
-        assert [each.tobytes() for each in answer.spikes] == [frames]
+        assert [array.tobytes() for array in answer.spikes] == [frames]
         assert answer.states == []
     process.close()
     assert gone(process)
@@ -76,7 +76,7 @@ def test_it_answers(start: Callable[..., LavaProcess]) -> None:
         ("fails", SubstrateFailed, "a query failed: ValueError: no chip"),
     ],
 )
-def test_whatever_goes_wrong_is_an_error_in_time(
+def test_every_failure_is_an_error_before_the_deadline(
     start: Callable[..., LavaProcess], behaviour: str, kind: type[Exception], message: str
 ) -> None:
     process = start(behaviour)
@@ -127,13 +127,13 @@ def test_a_stopped_child_is_killed_at_the_deadline(start: Callable[..., LavaProc
     assert gone(process)
 
 
-def test_a_child_that_does_not_end_is_made_to(start: Callable[..., LavaProcess]) -> None:
+def test_a_child_that_does_not_end_is_killed(start: Callable[..., LavaProcess]) -> None:
     process = start("stubborn")
     process.close(grace_s=0.2)
     assert gone(process)
 
 
-def test_ending_twice_signals_nobody_the_second_time(
+def test_ending_twice_sends_no_second_signal(
     start: Callable[..., LavaProcess], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The process id may belong to somebody else by then."""
@@ -238,12 +238,12 @@ def test_file_descriptors_do_not_pile_up(start: Callable[..., LavaProcess]) -> N
     assert psutil.Process().num_fds() <= before
 
 
-def test_an_interpreter_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_interpreter_is_named(tmp_path: Path) -> None:
     with pytest.raises(SubstrateFailed, match=r"could not start the interpreter .*python9"):
         LavaProcess(tmp_path, python=str(tmp_path / "python9"))
 
 
-def test_an_interpreter_that_ends_at_once_is_noticed(tmp_path: Path, left_behind: Any) -> None:
+def test_an_interpreter_that_exits_at_once_is_an_error(tmp_path: Path, left_behind: Any) -> None:
     process = LavaProcess(tmp_path, child=tmp_path / "missing.py")
     with pytest.raises(ChildDied, match=r"while starting; last line of its output: .*missing\.py"):
         process.open(plan(tmp_path), 20.0)

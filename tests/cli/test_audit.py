@@ -51,9 +51,9 @@ def test_a_given_model_is_planned_audited_and_not_audited_again(call: Callable[.
     assert "0 of 7 cells are done; left for one process: at least 0 s and 7 cells of unknown cost" in planned.out
     assert not out.exists()  # a plan writes nothing
 
-    said = call("audit", given, "--out", out, "--json")
-    assert said.code == 0, said.err
-    findings = json.loads(said.out)
+    result = call("audit", given, "--out", out, "--json")
+    assert result.code == 0, result.err
+    findings = json.loads(result.out)
     assert findings["cells"] == {"planned": 7, "done": 7}
     assert [row["reveals"] for row in findings["rows"]] == ["counts", "scores"]
     assert {row["target"] for row in findings["rows"]} == {"given"}
@@ -79,15 +79,15 @@ def test_a_given_model_is_planned_audited_and_not_audited_again(call: Callable[.
     assert (planned["cells"], planned["done"], planned["seconds_left"]) == (7, 7, 0)
 
 
-def test_what_does_not_fit_is_an_error_of_one_line(call: Callable[..., Any], given: Path) -> None:
+def test_mismatched_options_are_an_error_of_one_line(call: Callable[..., Any], given: Path) -> None:
     given.write_text(GIVEN.replace("class_map = [1, 0,", "class_map = [1, 1,"))
-    said = call("audit", given, "--plan")
-    assert (said.code, said.out) == (2, "")
-    assert "class_map: expected a class in 0..9 for each of 10 outputs, each once" in said.err
+    result = call("audit", given, "--plan")
+    assert (result.code, result.out) == (2, "")
+    assert "class_map: expected a class in 0..9 for each of 10 outputs, each once" in result.err
     given.write_text(GIVEN.replace('["loihi"]', '["lohi"]'))
-    said = call("audit", given)
-    assert said.code == 2
-    assert said.err.startswith(f"error: {given}: line 4: substrates.0: expected one of snntorch, ")
+    result = call("audit", given)
+    assert result.code == 2
+    assert result.err.startswith(f"error: {given}: line 4: substrates.0: expected one of snntorch, ")
     assert call("audit", given, "--jobs", "0").err.startswith("error: --jobs: expected at least 1")
     assert "expected an experiment's TOML file or one of att_faces, demo, digits, " in call("audit", "nowhere").err
 
@@ -97,18 +97,18 @@ def test_a_scheduler_that_does_not_answer_is_an_error_of_one_line(
 ) -> None:
     pytest.importorskip("distributed", reason="needs Dask: pip install 'bl-neuro[dask]'")
     monkeypatch.setattr("bl_neuro.experiment.running.dask_cluster.CONNECT_S", 1)
-    said = call("audit", given, "--out", given.parent / "out", "--scheduler", "tcp://127.0.0.1:1")
-    assert (said.code, said.out) == (2, "")
-    assert said.err.startswith("error: scheduler: expected the address of a Dask scheduler that answers")
-    assert len(said.err.splitlines()) == 1
+    result = call("audit", given, "--out", given.parent / "out", "--scheduler", "tcp://127.0.0.1:1")
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("error: scheduler: expected the address of a Dask scheduler that answers")
+    assert len(result.err.splitlines()) == 1
 
 
 def test_a_strangers_model_is_recognised_and_planned(call: Callable[..., Any], models: Path) -> None:
     file = models / "target.safetensors"
-    said = call("audit", file, "--dataset", "digits", "--steps", "8", "--plan", "--no-lava", "--out", models / "none")
-    assert said.code == 0, said.err
-    assert said.out.startswith("target.safetensors: shown with encoder ")
-    assert "One target, or one kind of substrate" in said.out
+    result = call("audit", file, "--dataset", "digits", "--steps", "8", "--plan", "--no-lava", "--out", models / "none")
+    assert result.code == 0, result.err
+    assert result.out.startswith("target.safetensors: shown with encoder ")
+    assert "One target, or one kind of substrate" in result.out
     asked = json.loads(
         call("audit", file, "--dataset", "digits", "--steps", "8", "--class-map", "1,0,2,3,4,5,6,7,8,9",
              "--encoder", "rate", "--queries", "32", "--restarts", "1", "--plan", "--json").out
@@ -122,14 +122,14 @@ def test_a_strangers_model_is_recognised_and_planned(call: Callable[..., Any], m
     assert "--class-map: expected whole numbers with commas between them, found 'a,b'" in wrong.err
 
 
-def test_nobody_claims_to_know_what_a_brought_model_was_trained_on(call: Callable[..., Any], given: Path) -> None:
+def test_unknown_training_data_is_stated(call: Callable[..., Any], given: Path) -> None:
     folder, out = given.parent, given.parent / "out"
-    said = call("audit", given, "--out", out)
-    assert said.code == 0, said.err
+    result = call("audit", given, "--out", out)
+    assert result.code == 0, result.err
     results = json.loads((out / "results.json").read_text())
     assert (results["overlap"]["state"], results["overlap"]["shared"]) == ("not known", None)
     texts = {name: (out / name).read_text() for name in ("report.html", "summary.md")}
-    for text in (*texts.values(), " ".join(said.out.split())):
+    for text in (*texts.values(), " ".join(result.out.split())):
         assert "not known how much of it the evaluators share" in text
         assert "never saw" not in text.replace("a network that never saw the data", "")
     assert "Class mean of the dataset digits, class 3" in texts["report.html"]
@@ -152,15 +152,15 @@ def test_nobody_claims_to_know_what_a_brought_model_was_trained_on(call: Callabl
 def test_trained_on_is_an_option_of_a_model_file(call: Callable[..., Any], models: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "used.npy", np.arange(900))
     model = ("audit", models / "target.safetensors", "--dataset", "digits", "--plan", "--json", "--no-lava")
-    said = call(*model, "--trained-on", tmp_path / "used.npy")
-    assert said.code == 0, said.err
-    part = json.loads(said.out)["experiment"]["model"]
+    result = call(*model, "--trained-on", tmp_path / "used.npy")
+    assert result.code == 0, result.err
+    part = json.loads(result.out)["experiment"]["model"]
     assert not Path(part["trained_on"]).is_absolute()
     assert (models / part["trained_on"]).resolve() == (tmp_path / "used.npy").resolve()
-    said = call(*model, "--trained-on", "train")
-    assert said.code == 2
-    assert "digits: its authors name no test set" in said.err
-    said = call(*model, "--trained-on", tmp_path / "none.npy")
-    assert (said.code, said.out) == (2, "")
-    assert "expected a file of sample indices" in said.err
+    result = call(*model, "--trained-on", "train")
+    assert result.code == 2
+    assert "digits: its authors name no test set" in result.err
+    result = call(*model, "--trained-on", tmp_path / "none.npy")
+    assert (result.code, result.out) == (2, "")
+    assert "expected a file of sample indices" in result.err
     assert call("audit", "digits", "--plan", "--trained-on", "train").code == 2

@@ -21,18 +21,18 @@ def printed(capsys: pytest.CaptureFixture[str], **changes: Any) -> str:
     return capsys.readouterr().out
 
 
-def test_what_cannot_be_seen_is_none(capsys: pytest.CaptureFixture[str]) -> None:
-    said = printed(capsys)
-    assert "none" in said
-    assert "247.5" not in said
-    assert "31.0" in said
-    assert "plan more seeds" in said
+def test_undetectable_differences_are_printed_as_none(capsys: pytest.CaptureFixture[str]) -> None:
+    output = printed(capsys)
+    assert "none" in output
+    assert "247.5" not in output
+    assert "31.0" in output
+    assert "plan more seeds" in output
 
 
-def test_what_can_be_seen_is_in_points(capsys: pytest.CaptureFixture[str]) -> None:
-    said = printed(capsys, smallest_difference=0.075)
-    assert "7.5" in said
-    assert "none" not in said
+def test_detectable_differences_are_printed_in_points(capsys: pytest.CaptureFixture[str]) -> None:
+    output = printed(capsys, smallest_difference=0.075)
+    assert "7.5" in output
+    assert "none" not in output
 
 
 def test_one_target_tests_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,11 +22,11 @@ pytestmark = pytest.mark.slow
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def done(said: Any) -> Any:
+def done(result: Any) -> Any:
     """The JSON that a command printed, which is all that it said."""
-    assert said.code == 0, said.err
-    assert said.err == ""
-    return json.loads(said.out)
+    assert result.code == 0, result.err
+    assert result.err == ""
+    return json.loads(result.out)
 
 
 def test_version_and_help(command: Callable[..., Any]) -> None:
@@ -38,19 +38,19 @@ def test_version_and_help(command: Callable[..., Any]) -> None:
 
 
 def test_doctor_tries_every_substrate(command: Callable[..., Any]) -> None:
-    found = done(command("doctor", "--json"))
-    assert [each["substrate"] for each in found["substrates"]] == list(bl.available_substrates())
-    assert {"snntorch", "norse", "slayer", "loihi", "lava"} <= {each["substrate"] for each in found["substrates"]}
-    assert found["versions"]["bl-neuro"] == bl.__version__
-    assert {"python", "numpy", "torch", "h5py"} <= set(found["versions"])
-    assert int(found["machine"]["cores"]) >= 1
-    assert found["machine"]["cpu"] is None or set(found["machine"]["cpu"]) <= set(CPU_FEATURES)
-    for each in found["substrates"]:
-        reason = bl.backends.missing_reason(bl.backends.find_backend(each["substrate"]))
-        assert each["works"] == (reason is None), each["advice"]
-        assert each["advice"] == (reason or "")
-        assert (each["seconds"] is None) == (reason is not None)
-        assert each["access"] == ("black box" if each["substrate"] == "lava" else "white box")
+    facts = done(command("doctor", "--json"))
+    assert [row["substrate"] for row in facts["substrates"]] == list(bl.available_substrates())
+    assert {"snntorch", "norse", "slayer", "loihi", "lava"} <= {row["substrate"] for row in facts["substrates"]}
+    assert facts["versions"]["bl-neuro"] == bl.__version__
+    assert {"python", "numpy", "torch", "h5py"} <= set(facts["versions"])
+    assert int(facts["machine"]["cores"]) >= 1
+    assert facts["machine"]["cpu"] is None or set(facts["machine"]["cpu"]) <= set(CPU_FEATURES)
+    for row in facts["substrates"]:
+        reason = bl.backends.missing_reason(bl.backends.find_backend(row["substrate"]))
+        assert row["works"] == (reason is None), row["advice"]
+        assert row["advice"] == (reason or "")
+        assert (row["seconds"] is None) == (reason is not None)
+        assert row["access"] == ("black box" if row["substrate"] == "lava" else "white box")
 
 
 def test_train(command: Callable[..., Any], tmp_path: Path) -> None:
@@ -84,9 +84,9 @@ def test_attack(
     assert facts["fingerprint"] == bl.load(models / "target.safetensors").fingerprint
     assert facts["queries"] == (3 * 11 if attack == "v1" else 300 + 3 * 100)  # the warm start takes half of 601
     assert facts["queries_per_class"] == facts["queries"] / 3
-    assert [each["class"] for each in facts["inversions"]] == [3, 0, 3]
-    assert sum(each["target_answers"] == each["class"] for each in facts["inversions"]) >= 2
-    assert all(0 <= each["evaluator_confidence"] <= 1 for each in facts["inversions"])
+    assert [row["class"] for row in facts["inversions"]] == [3, 0, 3]
+    assert sum(row["target_answers"] == row["class"] for row in facts["inversions"]) >= 2
+    assert all(0 <= row["evaluator_confidence"] <= 1 for row in facts["inversions"])
     with safe_open(str(tmp_path / "inversions.safetensors"), framework="numpy") as file:
         spikes, classes = file.get_tensor("spikes"), file.get_tensor("classes")
     assert spikes.shape == (8, 3, 1, 8, 8)
@@ -104,8 +104,8 @@ def test_the_smallest_budget_it_names_is_enough(
 ) -> None:
     needs("snntorch")
     options = ["--classes", ",".join(map(str, range(count))), "--steps", 2, "--json"]
-    said = call("attack", models / "target.safetensors", *options, "--budget", 1)
-    least = int(said.err.rsplit("at least ", 1)[1])
+    result = call("attack", models / "target.safetensors", *options, "--budget", 1)
+    least = int(result.err.rsplit("at least ", 1)[1])
     assert call("attack", models / "target.safetensors", *options, "--budget", least - 1).code == 2
     facts = done(call("attack", models / "target.safetensors", *options, "--budget", least))
     assert facts["queries"] <= least
@@ -150,18 +150,18 @@ def test_attacks_with_ready_made_settings(call: Callable[..., Any], models: Path
     assert (mnist["warm_start"], mnist["queries"]) == (30, 30)
 
 
-def test_attack_says_it_in_a_table(call: Callable[..., Any], models: Path, needs: Callable[..., None]) -> None:
+def test_attack_prints_a_table(call: Callable[..., Any], models: Path, needs: Callable[..., None]) -> None:
     needs("snntorch")
     words = ["attack", models / "target.safetensors", "--backend", "snntorch", "--steps", 4, "--budget", 100]
-    said = call(*words, "--classes", "7")
-    assert (said.code, said.err) == (0, "")
-    assumed, title, *_ = said.out.splitlines()
+    result = call(*words, "--classes", "7")
+    assert (result.code, result.err) == (0, "")
+    assumed, title, *_ = result.out.splitlines()
     assert assumed == "Assumptions about inputs: neighbouring pixels agree (blur of 0.6 pixels)."
     assert title == "v2 on snntorch, 100 queries a class, completed"
-    assert "target answers" in said.out
+    assert "target answers" in result.out
 
 
-def test_attack_says_what_it_takes_for_granted(
+def test_attack_prints_its_assumptions(
     call: Callable[..., Any], models: Path, tmp_path: Path, needs: Callable[..., None]
 ) -> None:
     needs("snntorch")
@@ -178,7 +178,7 @@ def test_attack_says_what_it_takes_for_granted(
     assert call(*words, "--attack", "v1").out.startswith("The attack assumes nothing about inputs.\n")
 
 
-def test_attack_never_mixes_with_another_in_its_folder(
+def test_attack_refuses_a_folder_that_holds_another_attack(
     call: Callable[..., Any], models: Path, tmp_path: Path, needs: Callable[..., None]
 ) -> None:
     needs("snntorch")
@@ -186,10 +186,10 @@ def test_attack_never_mixes_with_another_in_its_folder(
     assert call(*words, "--classes", "3,0").code == 0
     (tmp_path / "inversion-notes.png").write_text("mine")
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    said = call(*words, "--classes", "7")
-    assert (said.code, said.out) == (2, "")
+    result = call(*words, "--classes", "7")
+    assert (result.code, result.out) == (2, "")
     assert (
-        "holds an attack already (attack.json); choose another folder, or replace it with force (--force)" in said.err
+        "holds an attack already (attack.json); choose another folder, or replace it with force (--force)" in result.err
     )
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     assert call(*words, "--classes", "7", "--force").code == 0
@@ -217,16 +217,16 @@ def test_export(command: Callable[..., Any], models: Path, tmp_path: Path) -> No
     assert [layer["layer"] for layer in facts["layers"]] == [1, 2]
     assert all(0 < layer["weight_rms_error"] < 0.05 for layer in facts["layers"])
     assert all(0 < layer["current_bound"] <= layer["voltage_bound"] for layer in facts["layers"])
-    said = command("export", models / "target.safetensors", tmp_path / "again.net")
-    assert f"Written: {tmp_path / 'again.net'}" in said.out
+    result = command("export", models / "target.safetensors", tmp_path / "again.net")
+    assert f"Written: {tmp_path / 'again.net'}" in result.out
     assert (tmp_path / "again.net").exists()
 
 
-def test_export_never_writes_over_a_file_unasked(call: Callable[..., Any], models: Path, tmp_path: Path) -> None:
+def test_export_does_not_overwrite_without_force(call: Callable[..., Any], models: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.net").write_text("years of work")
-    said = call("export", models / "target.safetensors", tmp_path / "mine.net")
-    assert (said.code, said.out) == (2, "")
-    assert "is there already; choose another name, or --force" in said.err
+    result = call("export", models / "target.safetensors", tmp_path / "mine.net")
+    assert (result.code, result.out) == (2, "")
+    assert "is there already; choose another name, or --force" in result.err
     assert (tmp_path / "mine.net").read_text() == "years of work"
     assert call("export", models / "target.safetensors", tmp_path / "mine.net", "--force").code == 0
     assert bl.load(tmp_path / "mine.net").arithmetic == "loihi"
@@ -238,9 +238,9 @@ def test_export_to_formats_that_round_nothing(suffix: str, call: Callable[..., A
         pytest.importorskip("nir", reason="nir is not installed")
     network = random_dense(2, (4, 3, 2), biases=False, filtered=False)
     bl.save(network, tmp_path / "in.safetensors")
-    said = call("export", tmp_path / "in.safetensors", tmp_path / f"out.{suffix}")
-    assert said.code == 0, said.err
-    assert "Nothing is rounded." in said.out
+    result = call("export", tmp_path / "in.safetensors", tmp_path / f"out.{suffix}")
+    assert result.code == 0, result.err
+    assert "Nothing is rounded." in result.out
     assert bl.load(tmp_path / f"out.{suffix}").shapes == network.shapes
 
 

@@ -48,19 +48,19 @@ def runs(models: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def test_two_audits_are_compared(call: Callable[..., Any], runs: list[Path], tmp_path: Path) -> None:
-    said = call("compare", *runs)
-    assert said.code == 0, said.err
-    assert "Attack accuracy and 95% intervals over the target seeds of each run" in said.out
-    assert "of 1 paired comparison" in said.out
-    assert "v2, counts, conv: out-8 on loihi less out-16 on loihi: " in said.out
-    assert "attacks.0.settings.queries" in said.out
+    result = call("compare", *runs)
+    assert result.code == 0, result.err
+    assert "Attack accuracy and 95% intervals over the target seeds of each run" in result.out
+    assert "of 1 paired comparison" in result.out
+    assert "v2, counts, conv: out-8 on loihi less out-16 on loihi: " in result.out
+    assert "attacks.0.settings.queries" in result.out
 
     page = tmp_path / "compared.html"
-    found = json.loads(call("compare", *runs, "--json", "--page", page, "--margin", "0.3").out)
-    assert found["format"] == "bl-neuro/audit-comparison/1"
-    assert (found["margin"], found["page"]) == (0.3, str(page))
-    assert [run["name"] for run in found["runs"]] == ["out-8", "out-16"]
-    assert {each["inversions"] for each in found["comparisons"]} == {2}
+    facts = json.loads(call("compare", *runs, "--json", "--page", page, "--margin", "0.3").out)
+    assert facts["format"] == "bl-neuro/audit-comparison/1"
+    assert (facts["margin"], facts["page"]) == (0.3, str(page))
+    assert [run["name"] for run in facts["runs"]] == ["out-8", "out-16"]
+    assert {comparison["inversions"] for comparison in facts["comparisons"]} == {2}
     assert "How do these audits differ?" in page.read_text()
 
 
@@ -72,7 +72,7 @@ def test_wrong_input_is_an_error_of_one_line(call: Callable[..., Any], runs: lis
         ((*runs, "--margin", "0"), "error: margin: expected between 0 and 1, found 0.0"),
         ((*runs, "--page", tmp_path), f"error: {tmp_path}: could not be written"),
     ):
-        said = call("compare", *arguments)
-        assert (said.code, said.out) == (2, ""), said
-        assert said.err.startswith(message)
-        assert said.err.count("\n") == 1
+        result = call("compare", *arguments)
+        assert (result.code, result.out) == (2, ""), result
+        assert result.err.startswith(message)
+        assert result.err.count("\n") == 1

@@ -24,42 +24,44 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_without_a_root_it_says_how_to_name_one(call: Callable[..., Any]) -> None:
-    said = call("data", "status")
-    assert (said.code, said.err) == (0, "")
-    assert "No data root: name one with --root or in BL_NEURO_DATA" in said.out
+def test_without_a_root_the_output_explains_how_to_name_one(call: Callable[..., Any]) -> None:
+    result = call("data", "status")
+    assert (result.code, result.err) == (0, "")
+    assert "No data root: name one with --root or in BL_NEURO_DATA" in result.out
     for name in ("mnist", "att_faces", "nmnist", "dvs_gesture"):
-        assert f"\n{name}: Get it from https://" in said.out
-    assert "digits: " not in said.out
+        assert f"\n{name}: Get it from https://" in result.out
+    assert "digits: " not in result.out
 
 
 def test_the_table(call: Callable[..., Any], root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    said = call("data", "status", "--root", root)
-    assert said.code == 0
-    lines = [line.split() for line in said.out.splitlines()]
+    result = call("data", "status", "--root", root)
+    assert result.code == 0
+    lines = [line.split() for line in result.out.splitlines()]
     rows = {words[0]: words[1:4] for words in lines if len(words) > 3}
     assert rows["digits"] == ["complete", "1,797", "1,797"]
     assert rows["att_faces"] == ["subset", "1", "400"]
     assert rows["mnist"][0] == "damaged"
     assert rows["nmnist"][0] == "missing"
-    assert "found no raw/train-images-idx3-ubyte" in said.out
+    assert "found no raw/train-images-idx3-ubyte" in result.out
     monkeypatch.setenv("BL_NEURO_DATA", str(root))
-    assert call("data", "status").out == said.out
+    assert call("data", "status").out == result.out
 
 
 def test_json(call: Callable[..., Any], root: Path) -> None:
-    said = call("data", "status", "--root", root, "--json")
-    values = json.loads(said.out)
+    result = call("data", "status", "--root", root, "--json")
+    values = json.loads(result.out)
     assert values["root"] == str(root)
-    states = {each["name"]: (each["state"], each["found"], each["published"]) for each in values["datasets"]}
+    states = {
+        dataset["name"]: (dataset["state"], dataset["found"], dataset["published"]) for dataset in values["datasets"]
+    }
     assert states["att_faces"] == ("subset", 1, 400)
     assert states["dvs_gesture"] == ("missing", 0, 1219)
     assert json.loads(call("data", "status", "--json").out)["root"] is None
 
 
-def test_a_root_that_is_none(call: Callable[..., Any], tmp_path: Path) -> None:
+def test_an_invalid_root_is_refused(call: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    for name, found in (("none", "nothing"), ("file", "a file")):
-        said = call("data", "status", "--root", tmp_path / name)
-        assert said.code == 2
-        assert f"{name}: expected the folder that holds the datasets, found {found}" in said.err
+    for name, kind in (("none", "nothing"), ("file", "a file")):
+        result = call("data", "status", "--root", tmp_path / name)
+        assert result.code == 2
+        assert f"{name}: expected the folder that holds the datasets, found {kind}" in result.err

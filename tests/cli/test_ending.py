@@ -28,7 +28,7 @@ def ending(error: BaseException, call: Callable[..., Any], monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "said"),
+    ("error", "code", "message"),
     [
         (KeyboardInterrupt(), INTERRUPTED, "error: interrupted\n"),
         (MemoryError(), 2, "error: not enough memory: a smaller network, budget or number of steps may fit\n"),
@@ -36,12 +36,14 @@ def ending(error: BaseException, call: Callable[..., Any], monkeypatch: pytest.M
     ],
     ids=["interrupt", "memory", "permission"],
 )
-def test_is_one_line(error: BaseException, code: int, said: str, call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = ending(error, call, monkeypatch)
-    assert (found.code, found.out, found.err) == (code, "", said)
+def test_errors_are_one_line(
+    error: BaseException, code: int, message: str, call: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = ending(error, call, monkeypatch)
+    assert (result.code, result.out, result.err) == (code, "", message)
 
 
-def test_our_own_mistakes_are_not_hidden(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_internal_errors_keep_their_traceback(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ZeroDivisionError):
         ending(ZeroDivisionError(), call, monkeypatch)
 
@@ -59,7 +61,7 @@ def test_output_that_cannot_be_written_is_an_error() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("unbuffered", [[], ["-u"]], ids=["buffered", "unbuffered"])
 @pytest.mark.parametrize("words", [["--help"], ["inspect"]], ids=["Typer's output", "ours"])
-def test_a_pipe_that_is_closed_ends_it_quietly(unbuffered: list[str], words: list[str], tmp_path: Path) -> None:
+def test_a_closed_pipe_ends_the_command_quietly(unbuffered: list[str], words: list[str], tmp_path: Path) -> None:
     bl.save(random_dense(3, (6, 5, 4)), tmp_path / "model.safetensors")
     if words == ["inspect"]:
         words = [*words, str(tmp_path / "model.safetensors")]
@@ -75,7 +77,7 @@ def test_a_pipe_that_is_closed_ends_it_quietly(unbuffered: list[str], words: lis
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="sends SIGINT")
-def test_an_interrupted_search_keeps_what_it_found(tmp_path: Path) -> None:
+def test_an_interrupted_search_saves_its_best_inversions(tmp_path: Path) -> None:
     """Ctrl-C while a search goes on: it ends, is saved and says so."""
     bl.save(random_dense(3, (6, 5, 4)), tmp_path / "model.safetensors")
     words = [sys.executable, "-m", "bl_neuro", "attack", str(tmp_path / "model.safetensors"), "--backend", "loihi"]

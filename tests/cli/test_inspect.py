@@ -27,9 +27,9 @@ STATED = bl.Network(
 
 def inspected(network: bl.Network, folder: Path, call: Callable[..., Any], name: str = "model.safetensors") -> Any:
     bl.save(network, folder / name)
-    said = call("inspect", folder / name, "--json")
-    assert (said.code, said.err) == (0, "")
-    return json.loads(said.out)
+    result = call("inspect", folder / name, "--json")
+    assert (result.code, result.err) == (0, "")
+    return json.loads(result.out)
 
 
 def test_values_and_limits_of_a_network_in_loihis_arithmetic(tmp_path: Path, call: Callable[..., Any]) -> None:
@@ -49,32 +49,32 @@ def test_values_and_limits_of_a_network_in_loihis_arithmetic(tmp_path: Path, cal
     assert held["weight_exact"]
 
 
-def test_what_substrates_say_is_said(tmp_path: Path, call: Callable[..., Any]) -> None:
+def test_problems_of_each_substrate_are_listed(tmp_path: Path, call: Callable[..., Any]) -> None:
     facts = inspected(random_pooled(1), tmp_path, call)
     assert list(facts["substrates"]) == list(available_substrates())
-    for name, found in facts["substrates"].items():
+    for name, answer in facts["substrates"].items():
         problems = find_backend(name).problems(random_pooled(1))
-        assert found["holds"] == (not problems)
-        assert found["problems"][: len(problems)] == problems
+        assert answer["holds"] == (not problems)
+        assert answer["problems"][: len(problems)] == problems
     assert not facts["substrates"]["lava"]["holds"]
     assert any("SumPool" in problem for problem in facts["loihi"]["problems"])
     assert facts["loihi"]["layers"] == []
 
 
-def test_it_says_it_in_tables(tmp_path: Path, call: Callable[..., Any]) -> None:
+def test_inspect_prints_tables(tmp_path: Path, call: Callable[..., Any]) -> None:
     bl.save(STATED, tmp_path / "model.safetensors")
-    said = call("inspect", tmp_path / "model.safetensors")
-    assert (said.code, said.err) == (0, "")
+    result = call("inspect", tmp_path / "model.safetensors")
+    assert (result.code, result.err) == (0, "")
     for words in ("arithmetic loihi, takes current 3", "delays up to 5", "vThMant", "700", "not bounded", "snntorch"):
-        assert words in said.out
-    assert STATED.fingerprint in said.out
+        assert words in result.out
+    assert STATED.fingerprint in result.out
 
 
 def test_a_bound_beyond_24_bits_is_marked(tmp_path: Path, call: Callable[..., Any]) -> None:
     wide = bl.Dense(254 * np.ones((2, 700)), bl.CubaLIF(200, 0.5, 0.25))
     bl.save(bl.Network((700,), [wide], arithmetic="loihi"), tmp_path / "model.safetensors")
-    said = call("inspect", tmp_path / "model.safetensors").out
-    assert "* beyond 24 bits: Loihi wraps the current and clips the voltage there" in said
+    output = call("inspect", tmp_path / "model.safetensors").out
+    assert "* beyond 24 bits: Loihi wraps the current and clips the voltage there" in output
     bl.save(bl.Network((3,), [bl.Dense([[2, 4, 6]], bl.CubaLIF(20, 1, 1))], arithmetic="loihi"), tmp_path / "b.net")
     assert "* beyond" not in call("inspect", tmp_path / "b.net").out
 

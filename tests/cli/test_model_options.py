@@ -34,9 +34,9 @@ def foreign(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_the_shape_of_the_input(bare: Path, call: Callable[..., Any], tmp_path: Path) -> None:
-    said = call("inspect", bare)
-    assert said.code == 2
-    assert "--input-shape CHANNELS,HEIGHT,WIDTH" in said.err
+    result = call("inspect", bare)
+    assert result.code == 2
+    assert "--input-shape CHANNELS,HEIGHT,WIDTH" in result.err
     shape = ("--input-shape", "1,4,5")
     facts = json.loads(call("inspect", bare, *shape, "--json").out)
     assert facts["input_shape"] == [1, 4, 5]
@@ -48,9 +48,9 @@ def test_the_shape_of_the_input(bare: Path, call: Callable[..., Any], tmp_path: 
 
 
 def test_the_convention_of_a_nir_file(foreign: Path, call: Callable[..., Any], tmp_path: Path) -> None:
-    said = call("inspect", foreign)
-    assert said.code == 2
-    assert "convention" in said.err
+    result = call("inspect", foreign)
+    assert result.code == 2
+    assert "convention" in result.err
     options = ("--convention", "nir", "--dt", "1.0")
     facts = json.loads(call("inspect", foreign, *options, "--json").out)
     assert facts["layers"][0]["voltage_decay"] == [0.25, 0.25]
@@ -61,7 +61,7 @@ def test_the_convention_of_a_nir_file(foreign: Path, call: Callable[..., Any], t
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (("--input-shape", "four"), "--input-shape: expected whole numbers as in 2,128,128, found 'four'"),
         (("--input-shape", "4,5"), "input_shape: expected"),
@@ -69,10 +69,12 @@ def test_the_convention_of_a_nir_file(foreign: Path, call: Callable[..., Any], t
         (("--dt", "0.5", "--reset", "zero"), "dt, reset: only for a .nir file"),
     ],
 )
-def test_what_does_not_fit_is_said(options: tuple[str, ...], told: str, bare: Path, call: Callable[..., Any]) -> None:
-    said = call("inspect", bare, *options)
-    assert (said.code, said.out) == (2, "")
-    assert told in said.err
+def test_options_that_do_not_fit_are_refused(
+    options: tuple[str, ...], message: str, bare: Path, call: Callable[..., Any]
+) -> None:
+    result = call("inspect", bare, *options)
+    assert (result.code, result.out) == (2, "")
+    assert message in result.err
 
 
 def test_export_opens_the_first_blocks_and_states_the_fingerprint_of_the_file_it_writes(
@@ -93,8 +95,8 @@ def test_export_says_what_slayer_cannot_hold(call: Callable[..., Any], tmp_path:
     for name, threshold in (("small", 10.0), ("plain", 0.5)):
         network = bl.Network((200,), [bl.Dense(weight, bl.CubaLIF(threshold, 0.2, 0.1))])
         bl.save(network, tmp_path / f"{name}.safetensors")
-        said = call("export", tmp_path / f"{name}.safetensors", tmp_path / f"{name}.net").out
-        assert ("SLAYER cannot hold it: the threshold of layer 0 is above 4095" in said) == (name == "small")
+        output = call("export", tmp_path / f"{name}.safetensors", tmp_path / f"{name}.net").out
+        assert ("SLAYER cannot hold it: the threshold of layer 0 is above 4095" in output) == (name == "small")
         options = ("--force", "--json")
         facts = json.loads(call("export", tmp_path / f"{name}.safetensors", tmp_path / f"{name}.net", *options).out)
         assert facts["layers"][0]["slayer_holds"] == (name == "plain")

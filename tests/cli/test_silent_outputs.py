@@ -20,12 +20,14 @@ def saved(folder: Path, threshold: int) -> Path:
 
 
 @pytest.mark.parametrize("reveals", [("--reveals", "counts"), ("--reveals", "spikes")])
-def test_spikes_that_never_come_are_refused(reveals: tuple[str, ...], tmp_path: Path, call: Callable[..., Any]) -> None:
-    said = call("attack", saved(tmp_path, THRESHOLD_MAX), "--backend", "loihi", *reveals)
-    assert said.code == 2
-    assert "the outputs of this network never spike" in said.err
-    assert "choose scores, membrane or label" in said.err
-    assert said.err.count("\n") == 1
+def test_attacks_on_silent_outputs_are_refused(
+    reveals: tuple[str, ...], tmp_path: Path, call: Callable[..., Any]
+) -> None:
+    result = call("attack", saved(tmp_path, THRESHOLD_MAX), "--backend", "loihi", *reveals)
+    assert result.code == 2
+    assert "the outputs of this network never spike" in result.err
+    assert "choose scores, membrane or label" in result.err
+    assert result.err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -33,9 +35,9 @@ def test_spikes_that_never_come_are_refused(reveals: tuple[str, ...], tmp_path: 
     [(THRESHOLD_MAX, ()), (THRESHOLD_MAX, ("--reveals", "scores")), (THRESHOLD_MAX, ("--attack", "v1")), (20, ())],
     ids=["what it shows by default", "scores", "gradients", "outputs that spike"],
 )
-def test_what_is_shown_is_attacked(
+def test_other_revealed_outputs_can_be_attacked(
     threshold: int, options: tuple[str, ...], tmp_path: Path, call: Callable[..., Any]
 ) -> None:
     budget = () if "v1" in options else ("--budget", 100)
-    said = call("attack", saved(tmp_path, threshold), "--backend", "loihi", "--steps", 4, *options, *budget)
-    assert (said.code, said.err) == (0, "")
+    result = call("attack", saved(tmp_path, threshold), "--backend", "loihi", "--steps", 4, *options, *budget)
+    assert (result.code, result.err) == (0, "")

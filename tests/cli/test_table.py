@@ -32,10 +32,10 @@ def printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("width", [20, 40, 60, 80, 120, 160])
 def test_numbers_are_never_cut(width: int, printed: Callable[[int], str]) -> None:
-    said = printed(width)
-    assert all(number in said for number in NUMBERS)
-    assert max(map(len, said.splitlines())) <= max(width, 36)
-    assert "A title" in said
+    text = printed(width)
+    assert all(number in text for number in NUMBERS)
+    assert max(map(len, text.splitlines())) <= max(width, 36)
+    assert "A title" in text
 
 
 def test_wide_terminals_get_one_line_a_row(printed: Callable[[int], str]) -> None:
@@ -71,7 +71,7 @@ def test_widths_add_up() -> None:
             assert width < sum(column.least for column in columns) + 2 * 4
         else:
             assert sum(given) + 2 * 4 <= width
-            assert all(column.least <= each <= column.natural for column, each in zip(columns, given))
+            assert all(column.least <= width <= column.natural for column, width in zip(columns, given))
 
 
 def test_a_table_without_rows_or_words() -> None:
@@ -89,13 +89,13 @@ def test_control_sequences_are_escaped(capsys: pytest.CaptureFixture[str]) -> No
     assert printable("µ ≤ 1\n→\t\u202e\udc80") == "µ ≤ 1\n→\\t\\u202e\\udc80"
     output.say(EVIL)
     output.print_table(EVIL, ["a"], [[EVIL]])
-    said = capsys.readouterr().out
-    assert said.count("EVIL") == 3
-    assert not {"\x1b", "\x07"} & set(said)
+    text = capsys.readouterr().out
+    assert text.count("EVIL") == 3
+    assert not {"\x1b", "\x07"} & set(text)
 
 
 def test_errors_are_escaped_too(call: Callable[..., Any]) -> None:
-    said = call("inspect", f"/tmp/{EVIL}.net")
-    assert said.code == 2
-    assert "EVIL" in said.err
-    assert not {"\x1b", "\x07"} & set(said.err)
+    result = call("inspect", f"/tmp/{EVIL}.net")
+    assert result.code == 2
+    assert "EVIL" in result.err
+    assert not {"\x1b", "\x07"} & set(result.err)

@@ -18,9 +18,9 @@ from bl_neuro.training import load_ann_twin, load_evaluator
 QUICK = ["--proxy-epochs", 2, "--spiking-epochs", 1, "--steps", 4]
 
 
-def answered(said: Any) -> Any:
-    assert said.code == 0, said.err
-    return json.loads(said.out)
+def answered(result: Any) -> Any:
+    assert result.code == 0, result.err
+    return json.loads(result.out)
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_everything_at_once(call: Callable[..., Any], npz: Path, tmp_path: Path)
     assert network.shapes == ((4, 6, 6), (6, 2, 2), (24,), (7,), (2,))
     assert network.layers[0].neuron.reset == "subtract_delayed"  # type: ignore[union-attr]
     assert (facts["plan"]["noise"], facts["steps"], facts["through"]) == ("0.1", 4, "canonical")
-    judges = [load_evaluator(each["file"]) for each in facts["evaluators"]]
+    judges = [load_evaluator(evaluator["file"]) for evaluator in facts["evaluators"]]
     assert [(judge.name, judge.spiking) for judge in judges] == [("conv", False), ("spiking", True)]
     assert load_ann_twin(facts["twin"]["file"]).hidden == (7,)
     assert sorted(path.name for path in out.iterdir()) == [
@@ -74,9 +74,9 @@ def test_a_folder_of_images_scaled(call: Callable[..., Any], tmp_path: Path) -> 
             pixels = (rng.random((12, 10)) * 120 + (120 if name == "light" else 0)).astype(np.uint8)
             Image.fromarray(pixels).save(tmp_path / "own" / name / f"{number}.png")
     arguments = ["train", tmp_path / "own", "--out", tmp_path / "out", "--size", "6x5", *QUICK, "--evaluators", ""]
-    said = call(*arguments)
-    assert said.code == 0, said.err
-    assert "test accuracy" in said.out
+    result = call(*arguments)
+    assert result.code == 0, result.err
+    assert "test accuracy" in result.out
     assert bl.load(tmp_path / "out" / "target.safetensors").input_shape == (1, 6, 5)
 
 
@@ -113,21 +113,21 @@ def test_another_training_is_not_taken_for_the_one_cut_short(
     with monkeypatch.context() as patch:
         patch.setattr(train_module, "train_evaluator", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         call(*arguments)
-    said = call(*arguments, "--seed", 9)
-    assert said.code == 2
-    assert "another training" in " ".join(said.err.split())
+    result = call(*arguments, "--seed", 9)
+    assert result.code == 2
+    assert "another training" in " ".join(result.err.split())
 
 
 def test_one_class_is_too_few(call: Callable[..., Any], tmp_path: Path) -> None:
     np.savez(tmp_path / "squares.npz", images=np.zeros((20, 8, 8)), labels=np.zeros(20, dtype=np.int64))
-    said = call("train", tmp_path / "squares.npz", "--out", tmp_path / "out", *QUICK)
-    assert said.code == 2
-    assert "squares: expected samples of at least 2 classes to train on, found 1 ('0')" in " ".join(said.err.split())
+    result = call("train", tmp_path / "squares.npz", "--out", tmp_path / "out", *QUICK)
+    assert result.code == 2
+    assert "squares: expected samples of at least 2 classes to train on, found 1 ('0')" in " ".join(result.err.split())
     assert not list((tmp_path / "out").iterdir())
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (["--evaluators", "conv,oracle"], "evaluators: expected some of conv, spiking"),
         (["--neuron", "other"], "neuron: expected one of canonical, authors"),
@@ -146,7 +146,7 @@ def test_one_class_is_too_few(call: Callable[..., Any], tmp_path: Path) -> None:
         (["--seed", "-1"], "seed: expected"),
     ],
 )
-def test_refuses(options: list[str], said: str, call: Callable[..., Any], npz: Path, tmp_path: Path) -> None:
-    found = call("train", npz, "--out", tmp_path / "out", *options)
-    assert found.code == 2
-    assert said in " ".join(found.err.split())
+def test_refuses(options: list[str], message: str, call: Callable[..., Any], npz: Path, tmp_path: Path) -> None:
+    result = call("train", npz, "--out", tmp_path / "out", *options)
+    assert result.code == 2
+    assert message in " ".join(result.err.split())

@@ -70,70 +70,70 @@ def model(tmp_path: Path) -> Path:
 
 def test_a_broken_promise_is_exit_code_1(model: Path, only: Any, call: Callable[..., Any]) -> None:
     only(Right, Wrong)
-    said = call("verify", model)
-    assert (said.code, said.err) == (1, "")
-    assert "BROKEN: wrong and right should be identical and are not." in said.out
-    assert "wrong-right" in said.out
-    assert "at fault" in said.out
+    result = call("verify", model)
+    assert (result.code, result.err) == (1, "")
+    assert "BROKEN: wrong and right should be identical and are not." in result.out
+    assert "wrong-right" in result.out
+    assert "at fault" in result.out
     facts = json.loads(call("verify", model, "--json").out)
     assert facts["broken"] == [["wrong", "right"]]
 
 
-def test_what_was_never_promised_is_no_failure(model: Path, only: Any, call: Callable[..., Any]) -> None:
+def test_differences_without_a_promise_are_no_failure(model: Path, only: Any, call: Callable[..., Any]) -> None:
     only(Right, Other)
-    said = call("verify", model)
-    assert said.code == 0
-    assert "No pair of these promises identical spikes." in said.out
-    assert "other does not declare its arithmetic" in said.out
+    result = call("verify", model)
+    assert result.code == 0
+    assert "No pair of these promises identical spikes." in result.out
+    assert "other does not declare its arithmetic" in result.out
 
 
-def test_who_cannot_hold_it_is_listed_with_the_reason(tmp_path: Path, only: Any, call: Callable[..., Any]) -> None:
+def test_unsupported_substrates_are_listed_with_the_reason(tmp_path: Path, only: Any, call: Callable[..., Any]) -> None:
     only(Right, Wrong)
     network = random_dense(3, (6, 5, 4))
     path = tmp_path / "membrane.safetensors"
     bl.save(bl.Network(network.input_shape, network.layers, readout="membrane"), path)
-    said = call("verify", path)
-    assert said.code == 2
-    assert "expected at least two" in said.err
-    assert "right: layer 0: out of my reach; wrong: layer 0: out of my reach" in said.err
+    result = call("verify", path)
+    assert result.code == 2
+    assert "expected at least two" in result.err
+    assert "right: layer 0: out of my reach; wrong: layer 0: out of my reach" in result.err
 
 
 @pytest.mark.slow
 def test_pictures_are_drawn(model: Path, only: Any, call: Callable[..., Any], tmp_path: Path) -> None:
     only(Right, Wrong, Other)
-    said = call("verify", model, "--out", tmp_path / "pictures", "--all-pairs", "--batch", 1)
-    found = sorted(path.name for path in (tmp_path / "pictures").iterdir())
-    assert len(found) == 2  # `other` and `wrong` are wrong alike, and identical pairs have no picture
-    assert not any({"other", "wrong"} <= set(name.removesuffix(".png").split("-")) for name in found)
-    assert all((tmp_path / "pictures" / name).read_bytes().startswith(PNG) for name in found)
-    assert all(name in said.out for name in found)
-    first = [(tmp_path / "pictures" / name).read_bytes() for name in found]
+    result = call("verify", model, "--out", tmp_path / "pictures", "--all-pairs", "--batch", 1)
+    names = sorted(path.name for path in (tmp_path / "pictures").iterdir())
+    assert len(names) == 2  # `other` and `wrong` are wrong alike, and identical pairs have no picture
+    assert not any({"other", "wrong"} <= set(name.removesuffix(".png").split("-")) for name in names)
+    assert all((tmp_path / "pictures" / name).read_bytes().startswith(PNG) for name in names)
+    assert all(name in result.out for name in names)
+    first = [(tmp_path / "pictures" / name).read_bytes() for name in names]
     call("verify", model, "--out", tmp_path / "pictures", "--all-pairs", "--batch", 1)
-    assert first == [(tmp_path / "pictures" / name).read_bytes() for name in found]
+    assert first == [(tmp_path / "pictures" / name).read_bytes() for name in names]
 
 
-def test_it_says_how_much_was_exercised(tmp_path: Path, only: Any, call: Callable[..., Any]) -> None:
+def test_it_prints_how_many_neurons_spiked(tmp_path: Path, only: Any, call: Callable[..., Any]) -> None:
     only(Right, Alike)
     first = random_dense(3, (6, 5, 4)).layers[0]
     silent = bl.Dense(np.ones((4, 5)), bl.CubaLIF(threshold=1e6))
     bl.save(bl.Network((6,), [first, silent]), tmp_path / "model.safetensors")
-    said = call("verify", tmp_path / "model.safetensors").out
-    assert "What was exercised, on alike" in said
-    assert "5 of 5" in said
-    assert "0 of 4" in said
-    assert "Layer 1 never spiked: nothing but the output's membrane was compared there." in said
-    assert "Layer 0 never" not in said
+    output = call("verify", tmp_path / "model.safetensors").out
+    assert "What was exercised, on alike" in output
+    assert "5 of 5" in output
+    assert "0 of 4" in output
+    assert "Layer 1 never spiked: nothing but the output's membrane was compared there." in output
+    assert "Layer 0 never" not in output
     facts = json.loads(call("verify", tmp_path / "model.safetensors", "--json").out)
     assert facts["silent_layers"] == [1]
 
 
-def test_promises_are_not_kept_by_silence(tmp_path: Path, only: Any, call: Callable[..., Any]) -> None:
+def test_silent_networks_do_not_prove_promises(tmp_path: Path, only: Any, call: Callable[..., Any]) -> None:
     only(Right, Alike)
     silent = bl.Dense(np.ones((4, 6)), bl.CubaLIF(threshold=1e6))
     bl.save(bl.Network((6,), [silent]), tmp_path / "model.safetensors")
-    said = call("verify", tmp_path / "model.safetensors")
-    assert "No layer ever spiked: no promise was put to the test." in said.out
-    assert "is kept" not in said.out
+    result = call("verify", tmp_path / "model.safetensors")
+    assert "No layer ever spiked: no promise was put to the test." in result.out
+    assert "is kept" not in result.out
 
 
 def test_given_inputs_are_among_what_is_compared(
@@ -157,7 +157,7 @@ def test_the_same_seed_gives_the_same_figures(model: Path, only: Any, call: Call
     assert runs[0]["pairs"] != runs[2]["pairs"]
 
 
-def test_biases_make_it_say_how_it_started(model: Path, only: Any, call: Callable[..., Any]) -> None:
+def test_networks_with_biases_state_their_start(model: Path, only: Any, call: Callable[..., Any]) -> None:
     only(Right, Other)
     assert "see --start cold" in call("verify", model, "--batch", 1).out
     assert "see --start aligned" in call("verify", model, "--batch", 1, "--start", "cold").out
@@ -171,9 +171,9 @@ def test_all_five_on_an_exported_digits_network(
     for name in ("snntorch", "norse", "slayer", "lava"):
         needs(name)
     assert command("export", models / "target.safetensors", tmp_path / "model.net").code == 0
-    said = command("verify", tmp_path / "model.net", "--json", timeout=60)
-    assert said.code == 0, said.err
-    facts = json.loads(said.out)
+    result = command("verify", tmp_path / "model.net", "--json", timeout=60)
+    assert result.code == 0, result.err
+    facts = json.loads(result.out)
     assert set(facts["substrates"]) >= {"snntorch", "norse", "slayer", "loihi", "lava"}
     assert facts["broken"] == []
     promised = {pair["substrate"] for pair in facts["pairs"] if pair["reference"] == "lava" and pair["promised"]}

@@ -194,28 +194,30 @@ WRONG = {
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_is_one_line(what: str, call: Callable[..., Any], places: dict[str, str], needs: Callable[[str], None]) -> None:
-    words, said = WRONG[what]
+def test_errors_are_one_line(
+    what: str, call: Callable[..., Any], places: dict[str, str], needs: Callable[[str], None]
+) -> None:
+    words, message = WRONG[what]
     needs("snntorch")
     before = sorted(Path(places["folder"]).iterdir())
-    one_line(call(*[word.format(**places) for word in words.split()]), said)
+    one_line(call(*[word.format(**places) for word in words.split()]), message)
     assert sorted(Path(places["folder"]).iterdir()) == before
 
 
-def one_line(found: Any, said: str) -> None:
-    assert found.code == 2
-    assert found.out == ""
-    assert found.err.startswith("error: ")
-    assert found.err.count("\n") == 1
-    assert found.err.endswith("\n")
-    assert re.search(said, found.err), found.err
+def one_line(result: Any, message: str) -> None:
+    assert result.code == 2
+    assert result.out == ""
+    assert result.err.startswith("error: ")
+    assert result.err.count("\n") == 1
+    assert result.err.endswith("\n")
+    assert re.search(message, result.err), result.err
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("what", ["unknown option", "NaN weights", "an evaluator of fewer classes"])
-def test_is_one_line_in_a_process_too(what: str, command: Callable[..., Any], places: dict[str, str]) -> None:
-    words, said = WRONG[what]
-    one_line(command(*[word.format(**places) for word in words.split()]), said)
+def test_errors_are_one_line_in_a_process(what: str, command: Callable[..., Any], places: dict[str, str]) -> None:
+    words, message = WRONG[what]
+    one_line(command(*[word.format(**places) for word in words.split()]), message)
 
 
 def test_lava_shows_no_membrane(call: Callable[..., Any], places: dict[str, str], needs: Callable[[str], None]) -> None:

@@ -39,13 +39,13 @@ def test_an_evaluator_can_have_photographs_of_its_own(tmp_path: Path, files: Any
     files.faces(tmp_path)
     split = official_split(cast(Any, load_dataset("att_faces", tmp_path)), 3, target=15, evaluator=9)
     assert split.sizes() == {"target": 15, "evaluator": 9, "test": 6}
-    for part, each in ((split.target, 5), (split.evaluator, 3), (split.test, 2)):
-        assert np.bincount(part.labels).tolist() == [each] * 3
+    for part, images in ((split.target, 5), (split.evaluator, 3), (split.test, 2)):
+        assert np.bincount(part.labels).tolist() == [images] * 3
     seen = [set(map(tuple, part.pixels[:, 0, 0].tolist())) for part in (split.target, split.evaluator, split.test)]
     assert len(set.union(*seen)) == sum(map(len, seen)) == 30
 
 
-def test_scaling_takes_the_mean_of_what_a_pixel_covers(tmp_path: Path, files: Any) -> None:
+def test_scaling_averages_over_the_area_of_a_pixel(tmp_path: Path, files: Any) -> None:
     values = np.random.default_rng(0).integers(0, 256, size=(112, 92))
     for number in range(1, 11):
         files.pgm(tmp_path / f"att_faces/s1/{number}.pgm", values)
@@ -56,7 +56,7 @@ def test_scaling_takes_the_mean_of_what_a_pixel_covers(tmp_path: Path, files: An
         load_dataset("att_faces", tmp_path, size=(224, 184))
 
 
-def test_what_is_no_photograph_is_not_counted(tmp_path: Path, files: Any) -> None:
+def test_other_files_are_not_counted(tmp_path: Path, files: Any) -> None:
     files.faces(tmp_path, people=(1,))
     for name in ("s1/11.pgm", "s1/01.pgm", "s41/1.pgm", "s0/1.pgm", "README", "s1/1.txt"):
         path = tmp_path / "att_faces" / name

@@ -33,7 +33,7 @@ def ask(cache: Path, make: Maker, made_of: object = 1, shape: tuple[int, int] = 
     return cached_frames("dots", made_of, shape, make, cache)
 
 
-def test_made_once(tmp_path: Path) -> None:
+def test_frames_are_cached(tmp_path: Path) -> None:
     make = Maker()
     for _ in range(3):
         assert np.array_equal(ask(tmp_path / "new", make), PACKED)
@@ -108,7 +108,7 @@ def test_a_folder_that_cannot_be_written_to_does_no_harm(tmp_path: Path, caplog:
     assert "frames are not kept" in caplog.text
 
 
-def test_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_has_a_default_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("BL_NEURO_CACHE")
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)

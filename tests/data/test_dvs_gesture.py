@@ -37,7 +37,7 @@ def test_gestures_in_plain_files(tmp_path: Path, files: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("labels", "said"),
+    ("labels", "message"),
     [
         ("1.bs2 1\n2.bs2 2\n", "found none for 10.bs2, 11.bs2"),
         ("1.bs2 12\n", r"labels\.txt: expected a gesture 1\.\.11, found '12'"),
@@ -45,9 +45,9 @@ def test_gestures_in_plain_files(tmp_path: Path, files: Any) -> None:
         ("1.bs2\n", "expected '<file> <number of the gesture> <name>', found '1.bs2'"),
     ],
 )
-def test_labels_that_are_none(tmp_path: Path, files: Any, labels: str, said: str) -> None:
+def test_invalid_labels_are_refused(tmp_path: Path, files: Any, labels: str, message: str) -> None:
     plain_gestures(tmp_path, files, labels)
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         load_dataset("dvs_gesture", tmp_path)
 
 

@@ -42,7 +42,7 @@ def test_comes_from_its_generator() -> None:
 
 
 @pytest.mark.parametrize("value", [-0.01, 1.01, np.nan, np.inf])
-def test_refuses_values_that_are_no_probability(value: float) -> None:
+def test_refuses_values_that_are_not_probabilities(value: float) -> None:
     with pytest.raises(InputError, match=r"images: expected values in 0\.\.1"):
         encode([[0.5, value]])
 
@@ -74,7 +74,7 @@ def test_direct_values_are_held_as_they_are() -> None:
 
 
 @pytest.mark.parametrize("encoder", [held_encode, direct_encode])
-def test_what_is_held_is_one_frame_that_backends_recognise(encoder: Encoder) -> None:
+def test_held_input_is_one_frame_that_backends_recognise(encoder: Encoder) -> None:
     images = IMAGES.copy()
     values = encoder(images, 5, np.random.default_rng(0))
     tensor = torch.from_numpy(values)  # warns of arrays that are read-only
@@ -84,7 +84,7 @@ def test_what_is_held_is_one_frame_that_backends_recognise(encoder: Encoder) -> 
 
 
 @pytest.mark.parametrize("encoder", ENCODERS.values())
-def test_every_encoder_refuses_what_is_no_image_or_no_step(encoder: Encoder) -> None:
+def test_every_encoder_refuses_invalid_images_and_steps(encoder: Encoder) -> None:
     with pytest.raises(InputError, match=r"images: expected values in 0\.\.1"):
         encoder(IMAGES + 1, 5, np.random.default_rng(0))
     for steps in (0, -1, 2**16 + 1):

@@ -61,7 +61,7 @@ def test_spikes_are_the_frames_time_first_cut_or_filled_up(steps: int, index: np
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         (lambda: dataset().spikes(slice(None), 4, RNG, "rate"), "encoder: dots is made of spikes and takes none"),
         (lambda: dataset().spikes(slice(None), 0, RNG), r"steps: expected 1\.\.65536, found 0"),
@@ -72,6 +72,6 @@ def test_spikes_are_the_frames_time_first_cut_or_filled_up(steps: int, index: np
         (lambda: EventDataset("n", "s", pack(FRAMES), LABELS, ("a",), (2, 3, 3)), r"labels: expected 0\.\.0"),
     ],
 )
-def test_what_is_refused(wrong: Callable[[], object], said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_invalid_events_are_refused(wrong: Callable[[], object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         wrong()

@@ -99,16 +99,16 @@ def test_every_problem_is_named(tmp_path: Path, files: Any) -> None:
     Image.fromarray(GREY.astype(np.uint16)).save(tmp_path / "a/deep.png")
     with pytest.raises(DataError) as raised:
         load_folder(tmp_path)
-    said = str(raised.value)
+    message = str(raised.value)
     for name in (
         "cut.png: expected a PNG",
         "text.jpg: expected a PNG",
         "page.html: expected a name",
         "folder: expected",
     ):
-        assert name in said
-    assert "deep.png: expected 8 bits a channel" in said
-    assert "good.png" not in said
+        assert name in message
+    assert "deep.png: expected 8 bits a channel" in message
+    assert "good.png" not in message
 
 
 def test_very_many_problems_are_counted(tmp_path: Path, files: Any) -> None:

@@ -60,7 +60,7 @@ def test_every_dataset_offers_the_same(name: str, small_root: Path) -> None:
             data.class_means()
 
 
-def test_data_of_ones_own(tmp_path: Path, files: Any) -> None:
+def test_a_users_own_data_can_be_loaded(tmp_path: Path, files: Any) -> None:
     np.savez(tmp_path / "own.npz", images=np.zeros((2, 3, 3), np.uint8), labels=[0, 1])
     assert load_dataset(str(tmp_path / "own.npz")).name == "own"
     for number in range(2):
@@ -77,7 +77,7 @@ def test_a_name_means_the_dataset_even_where_a_folder_is_called_so(
     assert len(load_dataset("digits").labels) == 1797
 
 
-def test_size_scales_faces_but_not_what_has_one_size(small_root: Path) -> None:
+def test_size_scales_faces_and_is_refused_for_datasets_of_one_size(small_root: Path) -> None:
     assert load_dataset("att_faces", small_root, size=(56, 46)).input_shape == (1, 56, 46)
     for name in ("digits", "mnist", "nmnist", "own.npz"):
         with pytest.raises(
@@ -94,10 +94,8 @@ def test_unknown_names(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(("name", "module"), [("mnist", "torchvision"), ("nmnist", "tonic"), ("dvs_gesture", "tonic")])
-def test_what_is_not_installed_is_said(
-    name: str, module: str, small_root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for loaded in [each for each in sys.modules if each.split(".")[0] == module]:
+def test_a_missing_package_is_named(name: str, module: str, small_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for loaded in [name for name in sys.modules if name.split(".")[0] == module]:
         monkeypatch.delitem(sys.modules, loaded)
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(DataError, match=rf'{module} is needed for this data .*: pip install "bl-neuro\[data\]"'):
@@ -105,43 +103,43 @@ def test_what_is_not_installed_is_said(
 
 
 def by_name(root: Path | None) -> dict[str, DataStatus]:
-    return {each.name: each for each in data_status(root)}
+    return {status.name: status for status in data_status(root)}
 
 
-def test_what_is_here(small_root: Path) -> None:
-    found = by_name(small_root)
-    assert tuple(found) == dataset_names()
-    assert {name: (each.state, each.found) for name, each in found.items()} == {
+def test_available_datasets_are_listed(small_root: Path) -> None:
+    statuses = by_name(small_root)
+    assert tuple(statuses) == dataset_names()
+    assert {name: (status.state, status.found) for name, status in statuses.items()} == {
         "digits": ("complete", 1797),
         "mnist": ("subset", 16),
         "att_faces": ("subset", 20),
         "nmnist": ("subset", 15),
         "dvs_gesture": ("subset", 1),
     }
-    assert found["mnist"].folder == str(small_root / "MNIST")
+    assert statuses["mnist"].folder == str(small_root / "MNIST")
 
 
-def test_what_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_datasets_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for root, place in ((None, "<data root>"), (tmp_path, str(tmp_path))):
-        for name, each in by_name(root).items():
+        for name, status in by_name(root).items():
             if name != "digits":
-                assert (each.state, each.found, each.problem) == ("missing", 0, None)
-                assert each.how_to_get.startswith("Get it from https://")
-                assert place in each.how_to_get
+                assert (status.state, status.found, status.problem) == ("missing", 0, None)
+                assert status.how_to_get.startswith("Get it from https://")
+                assert place in status.how_to_get
     assert by_name(None)["mnist"].folder is None
 
 
-def test_what_is_complete_or_damaged(tmp_path: Path, files: Any) -> None:
+def test_complete_and_damaged_datasets_are_told_apart(tmp_path: Path, files: Any) -> None:
     files.faces(tmp_path, people=range(1, 41))
     (tmp_path / "MNIST/raw").mkdir(parents=True)
     (tmp_path / "NMNIST/Train/eleven").mkdir(parents=True)
     (tmp_path / "NMNIST/Train/eleven/1.bin").write_bytes(b"")
-    found = by_name(tmp_path)
-    assert found["att_faces"].state == "complete"
+    statuses = by_name(tmp_path)
+    assert statuses["att_faces"].state == "complete"
     assert load_dataset("att_faces", tmp_path).completeness == "all 400"
-    assert found["mnist"].state == found["nmnist"].state == "damaged"
-    assert "no raw/train-images-idx3-ubyte" in (found["mnist"].problem or "")
-    assert "expected a folder named after a digit" in (found["nmnist"].problem or "")
+    assert statuses["mnist"].state == statuses["nmnist"].state == "damaged"
+    assert "no raw/train-images-idx3-ubyte" in (statuses["mnist"].problem or "")
+    assert "expected a folder named after a digit" in (statuses["nmnist"].problem or "")
 
 
 def test_instructions_have_the_root_in_them() -> None:

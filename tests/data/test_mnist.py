@@ -37,7 +37,7 @@ def test_the_root_is_found_in_the_environment(tmp_path: Path, files: Any, monkey
     assert len(load_dataset("mnist").labels) == 16
 
 
-def test_what_is_missing_is_said_with_how_to_get_it(tmp_path: Path, files: Any) -> None:
+def test_a_missing_dataset_is_an_error_that_says_how_to_get_it(tmp_path: Path, files: Any) -> None:
     with pytest.raises(DataError, match=r"expected a data root, found none; name one or set BL_NEURO_DATA\. Get it"):
         load_dataset("mnist")
     with pytest.raises(DataError, match=rf"looked in {tmp_path}/MNIST, found no such folder\. Get it from https://"):
@@ -49,7 +49,7 @@ def test_what_is_missing_is_said_with_how_to_get_it(tmp_path: Path, files: Any) 
 
 
 @pytest.mark.parametrize(
-    ("name", "damage", "said"),
+    ("name", "damage", "message"),
     [
         ("train-images-idx3", lambda good: good[:-1], "damaged one"),
         ("train-images-idx3", lambda good: good[:3], "damaged one"),
@@ -66,11 +66,11 @@ def test_what_is_missing_is_said_with_how_to_get_it(tmp_path: Path, files: Any) 
         ("t10k-labels-idx1", lambda good: good[:-1] + b"\x0b", r"expected labels 0\.\.9, found 2\.\.11"),
     ],
 )
-def test_damage_is_named(tmp_path: Path, files: Any, name: str, damage: Any, said: str) -> None:
+def test_damage_is_named(tmp_path: Path, files: Any, name: str, damage: Any, message: str) -> None:
     files.mnist(tmp_path)
     path = tmp_path / f"MNIST/raw/{name}-ubyte"
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(DataError, match=f"{name}-ubyte: .*{said}"):
+    with pytest.raises(DataError, match=f"{name}-ubyte: .*{message}"):
         load_dataset("mnist", tmp_path)
 
 

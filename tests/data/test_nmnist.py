@@ -17,11 +17,11 @@ pytestmark = pytest.mark.skipif(find_spec("tonic") is None, reason="tonic is not
 
 def test_nmnist_in_its_folders(tmp_path: Path, files: Any) -> None:
     files.nmnist(tmp_path, train=12, test=3)
-    told: list[tuple[int, int]] = []
+    calls: list[tuple[int, int]] = []
     data: Any = load_dataset(
-        "nmnist", tmp_path, cache=tmp_path / "cache", progress=lambda done, total: told.append((done, total))
+        "nmnist", tmp_path, cache=tmp_path / "cache", progress=lambda done, total: calls.append((done, total))
     )
-    assert told == [(done, 15) for done in range(1, 16)]
+    assert calls == [(done, 15) for done in range(1, 16)]
     assert (data.input_shape, data.dt_s) == ((1, 34, 34), 0.003)
     assert data.labels.tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 0, 1, 2]
     assert data.held_out is not None

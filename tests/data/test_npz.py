@@ -36,7 +36,7 @@ def test_images(tmp_path: Path, compressed: bool) -> None:
     assert data.completeness == "all 6 found"
 
 
-def test_everything_that_may_be_given(tmp_path: Path) -> None:
+def test_every_optional_array_is_read(tmp_path: Path) -> None:
     images = RNG.random((6, 3, 5, 4)).astype(np.float32)
     held_out = np.array([True, False] * 3)
     names = ["cat", "dog", "ø", "none of them"]
@@ -60,7 +60,7 @@ def test_frames(tmp_path: Path, frames: np.ndarray) -> None:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_any_arrays_are_a_dataset_or_an_error_of_ours(tmp_path: Path, data: st.DataObject) -> None:
+def test_any_arrays_give_a_dataset_or_a_typed_error(tmp_path: Path, data: st.DataObject) -> None:
     shapes = st_numpy.array_shapes(min_dims=0, max_dims=6, min_side=0, max_side=4)
     dtypes = st.sampled_from(["?", "u1", "i8", "f4", "f8", "<U3", "c8", "S2"])
     arrays = st.builds(lambda dtype, shape: (dtype, shape), dtypes, shapes).flatmap(
@@ -70,20 +70,20 @@ def test_any_arrays_are_a_dataset_or_an_error_of_ours(tmp_path: Path, data: st.D
     content: dict[str, Any] = data.draw(st.dictionaries(names, arrays, max_size=4))
     path = saved(tmp_path, **content)
     try:
-        found = load_npz(path)
+        samples = load_npz(path)
     except DataError as error:
         assert str(error).startswith(str(path))  # noqa: PT017
         return
-    assert len(found.labels) == len(found.images) > 0
-    assert found.images.min() >= 0
-    assert found.images.max() <= 1
-    assert found.labels.max() < found.classes
+    assert len(samples.labels) == len(samples.images) > 0
+    assert samples.images.min() >= 0
+    assert samples.images.max() <= 1
+    assert samples.labels.max() < samples.classes
 
 
 @pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
 @given(noise=st.binary(max_size=40), place=st.floats(0, 1), removed=st.integers(0, 40), compressed=st.booleans())
-def test_a_mutated_file_is_a_dataset_or_an_error_of_ours(
+def test_a_mutated_file_gives_a_dataset_or_a_typed_error(
     tmp_path: Path, noise: bytes, place: float, removed: int, compressed: bool
 ) -> None:
     path = saved(tmp_path, compressed, images=IMAGES, labels=LABELS, class_names=["a", "b", "c"])
@@ -122,9 +122,9 @@ PROBLEMS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("arrays", "said"), PROBLEMS, ids=range(len(PROBLEMS)))
-def test_problems_are_named(tmp_path: Path, arrays: dict[str, Any], said: str) -> None:
-    with pytest.raises(DataError, match=rf"own\.npz: .*{said}"):
+@pytest.mark.parametrize(("arrays", "message"), PROBLEMS, ids=range(len(PROBLEMS)))
+def test_problems_are_named(tmp_path: Path, arrays: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataError, match=rf"own\.npz: .*{message}"):
         load_npz(saved(tmp_path, **arrays))
 
 
@@ -163,7 +163,7 @@ def test_not_a_zip_file(tmp_path: Path, content: bytes) -> None:
         load_npz(tmp_path / "own.npz")
 
 
-def test_members_that_are_no_arrays(tmp_path: Path) -> None:
+def test_members_that_are_not_arrays_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"not a readable NPZ file \(images: the magic string"):
         load_npz(zipped(tmp_path, {"images.npy": b"something else"}))
     with pytest.raises(DataError, match=r"expected arrays of images, .*, found images"):

@@ -41,8 +41,8 @@ def test_att_faces(real_data: Path) -> None:
     assert faces.completeness == "all 400"
     assert (faces.classes, faces.input_shape) == (40, (1, 112, 92))
     split = official_split(faces, 0, target=200, evaluator=120)
-    for part, each in ((split.target, 5), (split.evaluator, 3), (split.test, 2)):
-        assert np.bincount(part.labels).tolist() == [each] * 40
+    for part, images in ((split.target, 5), (split.evaluator, 3), (split.test, 2)):
+        assert np.bincount(part.labels).tolist() == [images] * 40
     # people resemble themselves more than others
     means = split.target.class_means().reshape(40, -1)
     shown = split.test.images.reshape(80, -1)
@@ -71,22 +71,24 @@ def linked(root: Path, real: Path, names: list[str]) -> None:
 
 def test_nmnist(real_data: Path, tmp_path: Path) -> None:
     tonic = pytest.importorskip("tonic", reason="tonic is not installed")
-    found = nmnist_recordings(need(real_data, "NMNIST"))
-    if len(found) == 1100:
-        assert np.bincount([each.label for each in found if not each.held_out]).tolist() == [
+    recordings = nmnist_recordings(need(real_data, "NMNIST"))
+    if len(recordings) == 1100:
+        assert np.bincount([recording.label for recording in recordings if not recording.held_out]).tolist() == [
             97, 116, 99, 93, 105, 92, 94, 117, 87, 100,
         ]  # fmt: skip
-    chosen = [each for each in found if not each.held_out][:3] + [each for each in found if each.held_out][:2]
-    linked(tmp_path, real_data, [each.path.relative_to(real_data).as_posix() for each in chosen])
+    chosen = [recording for recording in recordings if not recording.held_out][:3] + [
+        recording for recording in recordings if recording.held_out
+    ][:2]
+    linked(tmp_path, real_data, [recording.path.relative_to(real_data).as_posix() for recording in chosen])
     data: Any = load_dataset("nmnist", tmp_path, cache=tmp_path / "cache")
-    assert data.labels.tolist() == [each.label for each in chosen]
+    assert data.labels.tolist() == [recording.label for recording in chosen]
     assert 98 <= data.steps <= 106
     frames = data.frames_at(slice(None))
     transform = tonic.transforms.Compose(
         [tonic.transforms.Denoise(40_000), tonic.transforms.ToFrame(sensor_size=(34, 34, 2), time_window=3_000)]
     )
-    for each, ours in zip(chosen, frames):
-        theirs = transform(tonic.io.read_mnist_file(str(each.path), dtype=tonic.datasets.NMNIST.dtype))
+    for recording, ours in zip(chosen, frames):
+        theirs = transform(tonic.io.read_mnist_file(str(recording.path), dtype=tonic.datasets.NMNIST.dtype))
         assert np.array_equal(ours[: len(theirs), 0], np.minimum(theirs[:, 0], 1))
         assert not ours[len(theirs) :].any()
 

@@ -37,9 +37,9 @@ def columns(events: np.ndarray) -> list[tuple[int, ...]]:
 
 def test_the_events_of_a_file(tmp_path: Path, files: Any) -> None:
     (tmp_path / "a.bin").write_bytes(files.events(EVENTS))
-    found = read_events(tmp_path / "a.bin", SMALL)
-    assert found.dtype == EVENT
-    assert columns(found) == EVENTS
+    events = read_events(tmp_path / "a.bin", SMALL)
+    assert events.dtype == EVENT
+    assert columns(events) == EVENTS
 
 
 def test_events_are_put_in_order_of_time(files: Any) -> None:
@@ -64,27 +64,27 @@ def test_the_same_as_tonics_reader(content: list[tuple[int, int, int, int]]) -> 
         content = [*content, (1, 1, 1, 1)]
     raw = b"".join(bytes([x, y]) + (p << 23 | t).to_bytes(3, "big") for x, y, t, p in content)
     expected = tonic_io.read_mnist_file(io.BytesIO(raw), dtype=EVENT, is_stream=True)
-    found = parse_events(raw, Sensor(128, 128, most_seconds=10**6), "")
-    assert columns(found) == sorted(columns(expected), key=lambda event: event[2])
+    events = parse_events(raw, Sensor(128, 128, most_seconds=10**6), "")
+    assert columns(events) == sorted(columns(expected), key=lambda event: event[2])
 
 
 @given(st.binary(max_size=60))
-def test_any_bytes_are_events_or_an_error_of_ours(content: bytes) -> None:
+def test_any_bytes_give_events_or_a_typed_error(content: bytes) -> None:
     try:
-        found = parse_events(content, SMALL, "somewhere")
+        events = parse_events(content, SMALL, "somewhere")
     except DataError:
         return
-    assert 1 <= len(found) <= len(content) // 5
-    assert found["x"].min() >= 0
-    assert found["x"].max() < 34
-    assert found["y"].max() < 34
-    assert set(found["p"].tolist()) <= {0, 1}
-    assert (np.diff(found["t"]) >= 0).all()
-    assert found["t"][-1] - found["t"][0] <= 1_000_000
+    assert 1 <= len(events) <= len(content) // 5
+    assert events["x"].min() >= 0
+    assert events["x"].max() < 34
+    assert events["y"].max() < 34
+    assert set(events["p"].tolist()) <= {0, 1}
+    assert (np.diff(events["t"]) >= 0).all()
+    assert events["t"][-1] - events["t"][0] <= 1_000_000
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ([], "expected events of 5 bytes, found 0 bytes"),
         ([(34, 0, 0, 0)], r"expected events on a sensor of 34 x 34, found 1 off it, the first at \(34, 0\)"),
@@ -94,10 +94,10 @@ def test_any_bytes_are_events_or_an_error_of_ours(content: bytes) -> None:
         ([(0, 0, 0, 0)] + 200 * [(0, 240, 0, 0)] + [(0, 0, 0, 0)], "expected at most 1 s, found 2 s"),
     ],
 )
-def test_what_is_no_recording(tmp_path: Path, files: Any, content: list[Any], said: str) -> None:
+def test_invalid_recordings_are_refused(tmp_path: Path, files: Any, content: list[Any], message: str) -> None:
     path = tmp_path / "b.bin"
     path.write_bytes(files.events(content))
-    with pytest.raises(DataError, match=rf"b\.bin: .*{said}"):
+    with pytest.raises(DataError, match=rf"b\.bin: .*{message}"):
         read_events(path, SMALL)
 
 
@@ -117,7 +117,7 @@ def test_arrays_as_tonic_keeps_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "message"),
     [
         (np.zeros((3, 3)), r"expected events \(n, 4\), found \(3, 3\)"),
         (np.zeros((0, 4)), r"expected events \(n, 4\), found \(0, 4\)"),
@@ -132,9 +132,9 @@ def test_arrays_as_tonic_keeps_them(tmp_path: Path) -> None:
         (np.array([[None] * 4]), "expected an array of"),
     ],
 )
-def test_arrays_that_are_no_recording(tmp_path: Path, values: np.ndarray, said: str) -> None:
+def test_invalid_arrays_are_refused(tmp_path: Path, values: np.ndarray, message: str) -> None:
     np.save(tmp_path / "0.npy", values, allow_pickle=True)
-    with pytest.raises(DataError, match=rf"0\.npy: {said}"):
+    with pytest.raises(DataError, match=rf"0\.npy: {message}"):
         read_event_array(tmp_path / "0.npy", LARGE)
 
 
@@ -183,7 +183,7 @@ def test_noise_alone_leaves_no_frames(merged: bool) -> None:
     assert frames.shape == (0, 1, 5, 6)
 
 
-def test_nothing_is_noise_while_the_recording_is_younger_than_what_noise_is() -> None:
+def test_no_event_is_noise_within_the_first_window() -> None:
     """tonic's Denoise takes all neighbours for just seen at time 0."""
     events = recorded((1, 1, 0, 0), (4, 4, 150, 0), (1, 1, 300, 0), start=0)
     assert to_frames(events, framing()).sum() == 2

@@ -53,13 +53,13 @@ def test_split_is_disjoint_complete_and_keeps_labels(seed: int) -> None:
     data = numbered(40, 61, 33)
     split = three_way_split(data, seed)
     label_of = dict(zip(data.images.ravel().tolist(), data.labels.tolist()))
-    found = [members(part) for part in parts(split)]
-    assert sum(map(len, found)) == len(data.labels)
-    assert set().union(*found) == members(data)
+    subsets = [members(part) for part in parts(split)]
+    assert sum(map(len, subsets)) == len(data.labels)
+    assert set().union(*subsets) == members(data)
     for part in parts(split):
         assert [label_of[image] for image in part.images.ravel()] == part.labels.tolist()
         assert (part.name, part.class_names) == (data.name, data.class_names)
-    assert split.sizes() == {"target": len(found[0]), "evaluator": len(found[1]), "test": len(found[2])}
+    assert split.sizes() == {"target": len(subsets[0]), "evaluator": len(subsets[1]), "test": len(subsets[2])}
 
 
 def test_split_has_the_same_proportions_in_every_class() -> None:
@@ -123,7 +123,7 @@ def test_samples_are_encoded(encoder: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "message"),
     [
         ({"labels": LABELS[:3]}, r"labels: expected 4 whole numbers, found int64 \(3,\)"),
         ({"labels": LABELS.astype(float)}, "labels: expected 4 whole numbers, found float64"),
@@ -136,7 +136,7 @@ def test_samples_are_encoded(encoder: Any) -> None:
         ({"held_out": LABELS}, "held_out: expected 4 of bool, found int64"),
     ],
 )
-def test_fields_that_do_not_hold_together(fields: dict[str, Any], said: str) -> None:
+def test_inconsistent_fields_are_refused(fields: dict[str, Any], message: str) -> None:
     described = {"name": "n", "source": "s", "pixels": BYTES, "labels": LABELS, "class_names": ("a", "b"), **fields}
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         Dataset(**described)

@@ -86,10 +86,10 @@ def test_a_kind_of_file_is_loaded_by_its_path(tmp_path: Path) -> None:
         load_dataset("x")
 
 
-def test_what_is_here_of_it(tmp_path: Path) -> None:
+def test_the_status_of_a_plugin_dataset_is_listed(tmp_path: Path) -> None:
     def state() -> Any:
-        found = {status.name: status for status in data_status(tmp_path)}
-        return found["downloaded"]
+        statuses = {status.name: status for status in data_status(tmp_path)}
+        return statuses["downloaded"]
 
     own = next(status for status in data_status(tmp_path) if status.name == "stripes")
     assert (own.state, own.found, own.how_to_get) == ("complete", None, "comes with stripes-package")
@@ -102,7 +102,7 @@ def test_what_is_here_of_it(tmp_path: Path) -> None:
     assert (state().state, state().problem) == ("damaged", "broken")
 
 
-def test_a_broken_one_is_left_out_of_lists_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_plugin_is_left_out_of_lists_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = entry_point("broken", ImportError("no module named x"))
     monkeypatch.setitem(DATASETS._added, "broken", (broken,))
     assert "broken" not in dataset_names()

@@ -34,9 +34,9 @@ def test_the_test_set_is_the_authors_and_the_rest_is_halved() -> None:
     data = numbered([41, 20, 30], [5, 4, 3])
     split = official_split(data, 0)
     assert split.sizes() == {"target": 39, "evaluator": 40, "test": 12}
-    found = [members(part) for part in parts(split)]
-    assert len(set.union(*found)) == len(data.labels)
-    assert found[2] == set(data.images[data.held_out].ravel().tolist())
+    subsets = [members(part) for part in parts(split)]
+    assert len(set.union(*subsets)) == len(data.labels)
+    assert subsets[2] == set(data.images[data.held_out].ravel().tolist())
     assert split.target.held_out is not None
     assert not split.target.held_out.any()
     assert "never saw" in split.note
@@ -53,7 +53,7 @@ def test_sizes_are_kept_and_classes_are_in_proportion(seed: int) -> None:
         assert np.bincount(part.labels).tolist() == counts
 
 
-def test_what_one_leaves_is_the_others() -> None:
+def test_unused_samples_go_to_the_other_parts() -> None:
     data = numbered([20, 20], [5, 5])
     assert official_split(data, 0, evaluator=10).sizes()["target"] == 20
     assert official_split(data, 0, target=10).sizes()["evaluator"] == 20
@@ -68,7 +68,7 @@ def test_comes_from_its_seed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sizes", "said"),
+    ("sizes", "message"),
     [
         ({"target": 0}, r"target: expected 1\.\.30 samples, found 0"),
         ({"target": 31}, r"target: expected 1\.\.30 samples, found 31"),
@@ -77,8 +77,8 @@ def test_comes_from_its_seed() -> None:
         ({"target": 20, "evaluator": 11}, r"at most 30 samples for target and evaluator, found 20 \+ 11"),
     ],
 )
-def test_sizes_that_there_are_not(sizes: dict[str, int], said: str) -> None:
-    with pytest.raises(DataError, match=said):
+def test_impossible_sizes_are_refused(sizes: dict[str, int], message: str) -> None:
+    with pytest.raises(DataError, match=message):
         official_split(numbered([20, 20], [5, 5]), 0, **sizes)
 
 
@@ -105,6 +105,6 @@ def test_events_are_split_alike() -> None:
     frames.reshape(24, -1)[np.arange(24), np.arange(24)] = 1
     data = EventDataset.from_frames("dots", "made up", frames, np.arange(24) % 2, ("a", "b"))
     split = three_way_split(data, 0)
-    found = [set(part.frames_at(slice(None)).reshape(-1, 48).argmax(axis=1)) for part in parts(split)]
-    assert [len(each) for each in found] == [12, 8, 4]
-    assert set.union(*found) == set(range(24))
+    subsets = [set(part.frames_at(slice(None)).reshape(-1, 48).argmax(axis=1)) for part in parts(split)]
+    assert [len(subset) for subset in subsets] == [12, 8, 4]
+    assert set.union(*subsets) == set(range(24))

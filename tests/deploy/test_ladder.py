@@ -83,9 +83,9 @@ def test_the_last_step_is_the_fixed_point_of_loihi(make: Any) -> None:
     network = make(1)
     spikes = random_spikes(network, 1)
     with bl.open_target(named(network)["state"].network, "loihi") as target:
-        found = target.run(spikes)
+        actual = target.run(spikes)
     theirs = simulate_fixed_point(quantize(network), spikes)
-    assert np.array_equal(found.spikes.numpy(), theirs.spikes)
+    assert np.array_equal(actual.spikes.numpy(), theirs.spikes)
     with bl.open_target(network, "loihi") as target:
         assert np.array_equal(target.run(spikes).spikes.numpy(), theirs.spikes), "as the float network there"
 
@@ -125,7 +125,7 @@ def test_a_state_that_is_rounded_shows() -> None:
     assert 0 < np.median(np.abs(membrane.numpy() - real)) < 0.05
 
 
-def test_what_loihi_holds_as_it_is_climbs_without_a_change() -> None:
+def test_a_network_in_loihis_arithmetic_is_the_same_on_every_rung() -> None:
     weight = 2 * np.random.default_rng(0).integers(-100, 101, (6, 8))
     network = Network((8,), [bl.Dense(weight, bl.CubaLIF(200, 0.5, 0.25, 8))])
     rungs = ladder(network)
@@ -152,9 +152,9 @@ def test_substrates_run_the_rungs_of_their_arithmetic(substrate: str) -> None:
     spikes = random_spikes(network, 0)
     for rung in rungs:
         with bl.open_target(rung.network, substrate) as target:
-            found = target.run(spikes).spikes.numpy()
+            actual = target.run(spikes).spikes.numpy()
         if rung.arithmetic == "real":
-            assert np.array_equal(found, simulate(rung.network, spikes).spikes)
+            assert np.array_equal(actual, simulate(rung.network, spikes).spikes)
 
 
 def test_refuses_what_loihi_cannot_hold() -> None:

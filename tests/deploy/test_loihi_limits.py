@@ -30,7 +30,7 @@ def test_bounds_are_those_of_the_geometric_series() -> None:
     assert held.current == held.voltage == 64 * 60 * 10
 
 
-def test_nothing_bounds_what_never_decays_or_takes_any_value() -> None:
+def test_values_without_decay_or_limit_have_no_bound() -> None:
     for layer in (bl.Dense([[2, 4, 6]], neuron(0, 4096)), bl.Input(3, neuron(4096, 4096))):
         bound = state_bound(first(layer, (3,)))
         assert math.isinf(bound.current)

@@ -22,9 +22,9 @@ IntArray = npt.NDArray[np.int64]
 
 def by_path(package: str, name: str) -> ModuleType:
     """A module of Lava on its own: importing its package would settle multiprocessing's start method."""
-    found = importlib.util.find_spec(package)
-    assert found is not None
-    (folder,) = found.submodule_search_locations or [""]
+    parent = importlib.util.find_spec(package)
+    assert parent is not None
+    (folder,) = parent.submodule_search_locations or [""]
     spec = importlib.util.spec_from_file_location(f"lava_{name}", Path(folder) / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
@@ -69,9 +69,9 @@ WEIGHTS = st.one_of(
 @given(weight=WEIGHTS)
 def test_stored_weights_are_lavas(lava: SimpleNamespace, weight: IntArray) -> None:
     expected, exponent = lavas_weights(lava, weight)
-    found, shift = stored_weights(weight)
+    stored, shift = stored_weights(weight)
     assert shift == -exponent
-    assert found.tolist() == expected.tolist()
+    assert stored.tolist() == expected.tolist()
 
 
 @pytest.mark.lava

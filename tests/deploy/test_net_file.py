@@ -131,7 +131,7 @@ def test_an_error_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(bl.ModelFileError, match=r"n\.net: could not be written .*No space left"):
         bl.save(random_dense(4, (3, 2, 2)), path)
     assert path.read_bytes() == before
-    assert [each.name for each in tmp_path.iterdir()] == ["n.net"]
+    assert [path.name for path in tmp_path.iterdir()] == ["n.net"]
 
 
 def test_a_network_that_cannot_be_quantised_leaves_the_old_file(tmp_path: Path) -> None:
@@ -162,10 +162,10 @@ def test_the_same_network_makes_the_same_content(tmp_path: Path) -> None:
         bl.save(random_dense(5), tmp_path / name)
 
     def content(path: Path) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         with h5py.File(path) as file:
-            file.visititems(lambda name, item: found.update({name: item[()]} if hasattr(item, "shape") else {}))
-        return {name: np.asarray(value).tolist() for name, value in found.items()}
+            file.visititems(lambda name, item: values.update({name: item[()]} if hasattr(item, "shape") else {}))
+        return {name: np.asarray(value).tolist() for name, value in values.items()}
 
     assert content(tmp_path / "a.net") == content(tmp_path / "b.net")
 
@@ -199,13 +199,13 @@ def read_by_netx(*paths: Path) -> list[list[dict[str, Any]]]:
     command = [sys.executable, "-W", "ignore", "-c", READER, *map(str, paths)]
     ran = subprocess.run(command, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr[-2000:]
-    found: list[list[dict[str, Any]]] = json.loads(ran.stdout.strip().splitlines()[-1])
-    return found
+    networks: list[list[dict[str, Any]]] = json.loads(ran.stdout.strip().splitlines()[-1])
+    return networks
 
 
-def check_read(found: list[dict[str, Any]], fixed: FixedPointNetwork) -> None:
-    assert len(found) == len(fixed.layers)
-    for block, layer in zip(found, fixed.layers):
+def check_read(blocks: list[dict[str, Any]], fixed: FixedPointNetwork) -> None:
+    assert len(blocks) == len(fixed.layers)
+    for block, layer in zip(blocks, fixed.layers):
         image = len(layer.shape) == 3
 
         def lavas(values: Any, layer: Any = layer, image: bool = image) -> Any:
@@ -235,7 +235,7 @@ def test_lava_dl_reads_what_was_written(tmp_path: Path) -> None:
         pytest.skip(f"substrate 'slayer': {reason}")
     fixed = {name: quantize(network) for name, network in (("dense", random_dense(6)), ("conv", conv_net()))}
     paths = [tmp_path / f"{name}.net" for name in fixed]
-    for path, each in zip(paths, fixed.values()):
-        write_net(each, path)
-    for found, each in zip(read_by_netx(*paths), fixed.values()):
-        check_read(found, each)
+    for path, network in zip(paths, fixed.values()):
+        write_net(network, path)
+    for blocks, network in zip(read_by_netx(*paths), fixed.values()):
+        check_read(blocks, network)

@@ -204,7 +204,7 @@ REFUSED: dict[str, tuple[list[Block], str]] = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_what_netx_would_get_wrong_is_refused(tmp_path: Path, what: str) -> None:
+def test_files_that_netx_would_misread_are_refused(tmp_path: Path, what: str) -> None:
     blocks, message = REFUSED[what]
     with pytest.raises(ModelFileError, match=message):
         read(tmp_path, *blocks)
@@ -265,7 +265,7 @@ def test_a_delay_of_0_in_a_convolution_changes_nothing(tmp_path: Path) -> None:
     assert read(tmp_path, image(), conv(delay=[0, 0])) == read(tmp_path, image(), conv())
 
 
-def test_what_several_blocks_share_is_said_once(tmp_path: Path) -> None:
+def test_shared_problems_are_reported_once(tmp_path: Path) -> None:
     sigma = dense(neuron__type="SDNN", weight=[[1, 2], [3, 4]])
     with pytest.raises(ModelFileError) as caught:
         read(tmp_path, *[sigma] * 5)
@@ -274,10 +274,10 @@ def test_what_several_blocks_share_is_said_once(tmp_path: Path) -> None:
     assert "block 0 (dense), block 1 (dense), block 2 (dense) and 2 more: neuron: type 'SDNN'" in str(caught.value)
 
 
-def test_what_a_file_names_does_not_drive_the_terminal(tmp_path: Path) -> None:
+def test_control_characters_of_a_file_are_escaped(tmp_path: Path) -> None:
     evil = "\x1b[31mEVIL\x1b]0;pwn\x07"
     with pytest.raises(ModelFileError) as caught:
         read(tmp_path, dense(neuron__type=evil[:20], **{f"key{evil}": 1, "right\u202eleft": 1}))
-    said = "".join([str(caught.value), *caught.value.problems])
-    assert said.isprintable()
-    assert "\\x1b[31mEVIL" in said
+    message = "".join([str(caught.value), *caught.value.problems])
+    assert message.isprintable()
+    assert "\\x1b[31mEVIL" in message

@@ -82,9 +82,9 @@ NETWORKS: dict[str, Network] = {
 @pytest.mark.parametrize("what", NETWORKS)
 def test_the_same_network_comes_back(tmp_path: Path, what: str) -> None:
     bl.save(NETWORKS[what], tmp_path / "n.net")
-    found = bl.load(tmp_path / "n.net")
-    assert found.structure() == NETWORKS[what].structure()
-    assert found.fingerprint == NETWORKS[what].fingerprint
+    loaded = bl.load(tmp_path / "n.net")
+    assert loaded.structure() == NETWORKS[what].structure()
+    assert loaded.fingerprint == NETWORKS[what].fingerprint
 
 
 @pytest.mark.parametrize("make", [random_dense, random_conv])
@@ -104,9 +104,9 @@ def test_without_its_note_the_values_are_the_same(tmp_path: Path) -> None:
     bl.save(network, tmp_path / "n.net")
     with h5py.File(tmp_path / "n.net", "a") as file:
         del file["bl_neuro"]
-    found = bl.load(tmp_path / "n.net")
+    loaded = bl.load(tmp_path / "n.net")
     for name, values in network.arrays().items():
-        there = found.arrays()[name]
+        there = loaded.arrays()[name]
         assert there.shape == (6,) if values.shape == (6, 1, 1) else np.array_equal(there, values)
         assert there.ravel().tolist() == values.ravel().tolist()
 
@@ -161,7 +161,7 @@ UNWRITABLE: dict[str, tuple[Network, str]] = {
 
 
 @pytest.mark.parametrize("what", UNWRITABLE)
-def test_what_netx_cannot_read_is_not_written(tmp_path: Path, what: str) -> None:
+def test_networks_that_netx_cannot_read_are_not_written(tmp_path: Path, what: str) -> None:
     network, message = UNWRITABLE[what]
     with pytest.raises(Unsupported, match=message):
         bl.save(network, tmp_path / "n.net")
@@ -207,8 +207,8 @@ def by_netx(paths: list[Path]) -> list[Any]:
     command = [sys.executable, "-W", "ignore", "-c", NETX, *map(str, paths)]
     ran = subprocess.run(command, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr[-2000:]
-    found: list[Any] = json.loads(ran.stdout.strip().splitlines()[-1])
-    return found
+    answers: list[Any] = json.loads(ran.stdout.strip().splitlines()[-1])
+    return answers
 
 
 def expected(layer: Any, shape: tuple[int, ...]) -> dict[str, Any]:
@@ -218,17 +218,17 @@ def expected(layer: Any, shape: tuple[int, ...]) -> dict[str, Any]:
         return (np.asarray(values).transpose() if len(shape) == 3 else np.asarray(values)).tolist()
 
     neuron = layer.neuron
-    found = {"threshold": int(neuron.threshold.flat[0]), "bias": ordered(neuron.expanded("bias", shape))}
-    found["du"] = ordered(4096 * neuron.expanded("current_decay", shape) - 1)
-    found["dv"] = ordered(4096 * neuron.expanded("voltage_decay", shape))
+    values = {"threshold": int(neuron.threshold.flat[0]), "bias": ordered(neuron.expanded("bias", shape))}
+    values["du"] = ordered(4096 * neuron.expanded("current_decay", shape) - 1)
+    values["dv"] = ordered(4096 * neuron.expanded("voltage_decay", shape))
     if isinstance(layer, bl.Input):
-        return found | {"weight": layer.weight.item(), "bias": layer.bias.item()}
+        return values | {"weight": layer.weight.item(), "bias": layer.bias.item()}
     if isinstance(layer, bl.Conv):
-        return found | {"weight": layer.weight[:, :, ::-1, ::-1].transpose(0, 3, 2, 1).tolist()}
+        return values | {"weight": layer.weight[:, :, ::-1, ::-1].transpose(0, 3, 2, 1).tolist()}
     extras = {"recurrent": layer.recurrent} | {
         "delay": None if layer.delay is None else np.broadcast_to(layer.delay, layer.weight.shape)
     }
-    return found | {"weight": layer.weight.tolist()} | {key: v.tolist() for key, v in extras.items() if v is not None}
+    return values | {"weight": layer.weight.tolist()} | {key: v.tolist() for key, v in extras.items() if v is not None}
 
 
 FAILS: dict[str, list[Block]] = {
@@ -245,7 +245,7 @@ FAILS: dict[str, list[Block]] = {
 
 @pytest.mark.lava
 @pytest.mark.slow
-def test_lava_dl_reads_every_value_and_fails_where_we_say_so(tmp_path: Path, needs: Callable[[str], None]) -> None:
+def test_lava_dl_reads_every_value_and_fails_where_documented(tmp_path: Path, needs: Callable[[str], None]) -> None:
     needs("slayer")  # netx is read in this Python
     networks = {what: network for what, network in NETWORKS.items() if "clips" not in what}
     paths = {what: tmp_path / f"{index}.net" for index, what in enumerate((*networks, *FAILS))}
@@ -253,12 +253,12 @@ def test_lava_dl_reads_every_value_and_fails_where_we_say_so(tmp_path: Path, nee
         bl.save(network, paths[what])
     for what, blocks in FAILS.items():
         write(paths[what], *blocks)
-    found = dict(zip(paths, by_netx(list(paths.values()))))
+    answers = dict(zip(paths, by_netx(list(paths.values()))))
     for what, network in networks.items():
         rows = [(layer, shape) for layer, shape in zip(network.layers, network.shapes) if hasattr(layer, "neuron")]
-        assert found[what] == [expected(layer, shape) for layer, shape in rows], what
+        assert answers[what] == [expected(layer, shape) for layer, shape in rows], what
     for what in FAILS:
-        assert isinstance(found[what], str), f"{what}: netx reads it"
+        assert isinstance(answers[what], str), f"{what}: netx reads it"
         with pytest.raises(ModelFileError):
             read_net(paths[what])
 
@@ -269,9 +269,9 @@ def shipped(name: str) -> Path:
         listed = files("lava-dl") or []
     except PackageNotFoundError:
         listed = []
-    for each in listed:
-        if str(each).endswith(f"netx/{name}") and Path(str(each.locate())).is_file():
-            return Path(str(each.locate()))
+    for file in listed:
+        if str(file).endswith(f"netx/{name}") and Path(str(file.locate())).is_file():
+            return Path(str(file.locate()))
     pytest.skip(f"{name}: not installed; it comes with lava-dl")
 
 

@@ -95,7 +95,7 @@ def test_blocks_are_numbered(tmp_path: Path) -> None:
         read_net(path)
 
 
-def test_no_hdf5_file(tmp_path: Path) -> None:
+def test_files_that_are_not_hdf5_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.net"
     path.write_text("not one")
     with pytest.raises(ModelFileError, match="not a readable HDF5 file"):
@@ -129,7 +129,7 @@ def test_newer_layouts_of_hdf5(tmp_path: Path) -> None:
     assert read_net(tmp_path / "new.net") == read_net(path)
 
 
-def test_no_file(tmp_path: Path) -> None:
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match=r"expected a \.net file, found nothing"):
         read_net(tmp_path / "model.net")
     with pytest.raises(ModelFileError, match=r"expected a \.net file, found nothing"):

@@ -93,22 +93,22 @@ def test_the_scale_loses_no_more_than_the_largest_and_no_other_loses_less(seed: 
     weight, bias = rng.normal(0, size, (5, 7)), rng.normal(0, 0.3, 5) if biases else np.zeros(5)
     (layer,) = dense(weight, bias=bias).layers
     assert isinstance(layer, bl.Dense)
-    found = only(dense(weight, bias=bias)).threshold
+    threshold = only(dense(weight, bias=bias)).threshold
     losses = [rounding_loss(layer, (5,), mantissa) for mantissa in range(1, old_rule(weight) + 1)]
-    assert losses[found - 1] <= losses[-1] + 1e-12, "the old rule's"
-    assert losses[found - 1] <= min(losses) + 1e-12, "any"
+    assert losses[threshold - 1] <= losses[-1] + 1e-12, "the old rule's"
+    assert losses[threshold - 1] <= min(losses) + 1e-12, "any"
 
 
 def test_the_scale_is_found_on_a_sample_of_a_large_layer() -> None:
     weight = np.random.default_rng(0).normal(0, 0.2, (300, 300))
     (layer,) = dense(weight).layers
     assert isinstance(layer, bl.Dense)
-    found = only(dense(weight))
+    rounded = only(dense(weight))
     largest = largest_mantissa(layer, (300,))
     losses = {mantissa: rounding_loss(layer, (300,), mantissa) for mantissa in range(largest // 2, largest + 1)}
-    assert losses[found.threshold] <= losses[largest]
-    assert losses[found.threshold] <= min(losses.values()) * 1.001
-    assert found.weight_loss == pytest.approx(losses[found.threshold])
+    assert losses[rounded.threshold] <= losses[largest]
+    assert losses[rounded.threshold] <= min(losses.values()) * 1.001
+    assert rounded.weight_loss == pytest.approx(losses[rounded.threshold])
 
 
 def test_a_grid_is_found() -> None:
@@ -164,7 +164,7 @@ def test_only_the_ratio_to_the_threshold_matters(factor: float) -> None:
     assert plain.bias.tolist() == scaled.bias.tolist()
 
 
-def test_what_fits_loses_nothing() -> None:
+def test_weights_that_fit_lose_nothing() -> None:
     layer = only(dense([[1.0, -64 / 254], [2 / 254, 0.0]], current_decay=[0.0, 1.0], voltage_decay=0.25))
     assert layer.weight.tolist() == [[254, -64], [2, 0]]
     assert layer.weight_loss == pytest.approx(0, abs=1e-15)
@@ -174,7 +174,7 @@ def test_what_fits_loses_nothing() -> None:
     assert layer.bias is None
 
 
-def test_losses_are_what_they_say() -> None:
+def test_losses_are_computed_as_documented() -> None:
     layer = only(dense([[1.0, 0.5 + 1 / 254]], voltage_decay=0.3))
     assert layer.weight.tolist() == [[254, 128]]
     error = 0.5 + 1 / 254 - 128 / 254
@@ -293,7 +293,7 @@ REFUSED: dict[str, tuple[Network, str]] = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_what_loihi_cannot_hold_is_refused(what: str) -> None:
+def test_networks_that_loihi_cannot_hold_are_refused(what: str) -> None:
     network, message = REFUSED[what]
     with pytest.raises(bl.Unsupported, match=message):
         quantize(network)

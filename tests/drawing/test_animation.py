@@ -59,7 +59,7 @@ def test_spikes_fade() -> None:
     assert seen[0] < seen[1] < seen[2]
 
 
-def test_it_repeats_and_says_what_it_is() -> None:
+def test_it_repeats_and_has_alternative_text() -> None:
     made = event_animation(SPIKES, ["a", "b", "ü"])
     gif = Image.open(io.BytesIO(made.gif))
     assert gif.info["loop"] == 0

@@ -42,7 +42,7 @@ def test_one_value_a_seed(figures: list[Any]) -> None:
     assert line(figures[0].axes[0], " _counts $").get_ydata() == pytest.approx(np.mean(means, axis=0))
 
 
-def test_what_the_bands_are_over(figures: list[Any]) -> None:
+def test_the_alternative_text_states_the_unit_of_the_bands(figures: list[Any]) -> None:
     leakage_curves({"a": (QUERIES, BY_SEED[:1])}, resamples=50)
     leakage_curves({"a": (QUERIES, [BY_SEED[0][0]])}, resamples=50)
     leakage_curves({"a": (QUERIES, BY_SEED[:1]), "b": (QUERIES, BY_SEED)}, resamples=50)

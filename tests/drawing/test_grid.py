@@ -31,7 +31,7 @@ def test_every_image_stands_in_its_row_and_column(figures: list[Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "names", "said"),
+    ("rows", "names", "message"),
     [
         ({}, NAMES, "rows: expected images of one shape, found no row"),
         ({**ROWS, "other": np.zeros((3, 1, 2, 2))}, NAMES, "rows: expected images of one shape"),
@@ -40,6 +40,6 @@ def test_every_image_stands_in_its_row_and_column(figures: list[Any]) -> None:
         ({"": np.zeros((2001, 1, 1, 1))}, ["x"] * 2001, "expected at most 2000 images, found 2001"),
     ],
 )
-def test_refuses(rows: Any, names: list[str], said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_refuses(rows: Any, names: list[str], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         image_grid(rows, names)

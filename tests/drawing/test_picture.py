@@ -48,7 +48,7 @@ def test_equal_pictures_are_equal_bytes() -> None:
     assert picture().png != picture("other").png
 
 
-def test_dollars_are_dollars() -> None:
+def test_dollar_signs_are_literal() -> None:
     assert "$x$" in "".join(ElementTree.fromstring(picture("$x$").svg).itertext())
     picture("$")  # one alone is no formula either
 
@@ -71,7 +71,7 @@ def test_long_lists_are_cut() -> None:
     assert listed("abc", most=2) == "a, b and 1 more"
 
 
-def test_what_draws_is_imported_when_it_draws() -> None:
+def test_drawing_libraries_are_imported_lazily() -> None:
     code = "import sys, bl_neuro.drawing; print({'matplotlib', 'PIL', 'torch', 'scipy'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.stdout.strip() == "set()", done.stderr

@@ -57,7 +57,7 @@ def test_columns_and_rows_line_up(figures: list[Any]) -> None:
     assert boxes[0].height * height / (boxes[0].width * width) == pytest.approx(6 / 5)
 
 
-def test_what_an_evaluator_says(figures: list[Any]) -> None:
+def test_the_answer_of_the_evaluator_is_below_each_picture(figures: list[Any]) -> None:
     answers = np.array([2, 3, 0, 3, 0])
     made = reconstruction_grid(MEANS, {"v1": (IMAGES, CLASSES)}, NAMES, answers={"v1": answers})
     written = texts(figures[0])

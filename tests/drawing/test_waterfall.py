@@ -15,19 +15,19 @@ FLOAT = RNG.normal(0.8, 0.05, (12, 1)) + RNG.normal(0, 0.03, (12, 20))
 WEIGHTS = FLOAT + RNG.normal(0, 0.02, (12, 20))
 STATE = WEIGHTS - 0.1 + RNG.normal(0, 0.02, (12, 20))
 RUNGS = {"float": FLOAT, "weights $": WEIGHTS, "state": STATE, "again": STATE}
-FOUND = attribute(RUNGS, 0.02, resamples=100)
+ATTRIBUTION = attribute(RUNGS, 0.02, resamples=100)
 
 
 def test_bars_go_from_level_to_level(figures: list[Any]) -> None:
-    attribution_waterfall(FOUND)
+    attribution_waterfall(ATTRIBUTION)
     axes, _ = figures[0].axes
-    levels = [level.value for level in FOUND.levels.values()]
+    levels = [level.value for level in ATTRIBUTION.levels.values()]
     assert len(axes.patches) == 3
     for bar, before, after in zip(axes.patches, levels, levels[1:]):
         assert bar.get_x() == pytest.approx(before)
         assert bar.get_width() == pytest.approx(after - before)
     lines = [list(line.get_xdata()) for line in axes.lines]
-    for before, step in zip(levels, FOUND.steps):
+    for before, step in zip(levels, ATTRIBUTION.steps):
         change = step.change.difference
         assert [before + change.low, before + change.high] in lines
     low, high = axes.get_xlim()
@@ -35,25 +35,25 @@ def test_bars_go_from_level_to_level(figures: list[Any]) -> None:
 
 
 def test_a_difference_that_was_found_is_filled(figures: list[Any]) -> None:
-    attribution_waterfall(FOUND)
+    attribution_waterfall(ATTRIBUTION)
     opacity = [bar.get_facecolor() for bar in figures[0].axes[0].patches]
     assert [colour[:3] == (1.0, 1.0, 1.0) for colour in opacity] == [True, False, True]
 
 
 def test_names_and_verdicts_stand_beside_the_bars(figures: list[Any]) -> None:
-    made = attribution_waterfall(FOUND, measure="confidence", names={"state": "fixed-point state"})
+    made = attribution_waterfall(ATTRIBUTION, measure="confidence", names={"state": "fixed-point state"})
     left, right = figures[0].axes
     assert [text.get_text() for text in left.get_yticklabels()] == [
         "float", "weights $", "fixed-point state", "again", "in all",
     ]  # fmt: skip
     labels = [text.get_text() for text in right.get_yticklabels()]
-    change = 100 * FOUND.steps[1].change.difference.value
+    change = 100 * ATTRIBUTION.steps[1].change.difference.value
     assert labels[2] == f"−{-change:.1f} points, differs"
     assert labels[3] == "0, identical"
     assert labels[4].endswith("points, differs")
     assert made.alt.startswith(f"Waterfall of confidence, from {FLOAT.mean():.3f} (float) to")
-    assert FOUND.steps[0].change.sentence in made.alt
-    assert made.alt.endswith(f"In all, {FOUND.total.sentence}.")
+    assert ATTRIBUTION.steps[0].change.sentence in made.alt
+    assert made.alt.endswith(f"In all, {ATTRIBUTION.total.sentence}.")
     assert b"fixed-point state" in made.svg
 
 
@@ -65,4 +65,4 @@ def test_one_target_has_no_intervals_of_change(figures: list[Any]) -> None:
 
 
 def test_equal_attributions_give_equal_bytes() -> None:
-    assert attribution_waterfall(FOUND).png == attribution_waterfall(FOUND).png
+    assert attribution_waterfall(ATTRIBUTION).png == attribution_waterfall(ATTRIBUTION).png

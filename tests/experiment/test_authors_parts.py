@@ -165,7 +165,7 @@ def test_it_runs(tmp_path: Path) -> None:
         ('reveals = ["counts"]\nsub', 'reveals = ["count"]\nsub', "controls.0.reveals.0: Input should be"),
     ],
 )
-def test_what_cannot_be_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
+def test_invalid_options_are_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
     assert old in TEXT
     (tmp_path / "authors.toml").write_text(TEXT.replace(old, new))
     with pytest.raises(ExperimentError) as caught:

@@ -39,32 +39,37 @@ def rows(run: Findings, **changes: Any) -> list[dict[str, Any]]:
 
 @pytest.mark.slow
 def test_a_run_and_itself_are_identical(plain: Findings) -> None:
-    found = compare_runs({"one": plain, "other": plain})
-    assert [(each.attack, each.reveals) for each in found.main] == [("v2", "counts"), ("v1", "gradient")]
-    assert all(each.verdict is not None and each.verdict.identical for each in found.comparisons)
-    assert all(each.inversions == 6 for each in found.comparisons)
-    assert found.settings == []
-    assert [row.target for row in found.rows] == ["trained", "trained", "shuffled_labels"]
-    assert found.rows[0].estimates[0] == found.rows[0].estimates[1]
+    result = compare_runs({"one": plain, "other": plain})
+    assert [(comparison.attack, comparison.reveals) for comparison in result.main] == [
+        ("v2", "counts"),
+        ("v1", "gradient"),
+    ]
+    assert all(comparison.verdict is not None and comparison.verdict.identical for comparison in result.comparisons)
+    assert all(comparison.inversions == 6 for comparison in result.comparisons)
+    assert result.settings == []
+    assert [row.target for row in result.rows] == ["trained", "trained", "shuffled_labels"]
+    assert result.rows[0].estimates[0] == result.rows[0].estimates[1]
 
 
 def test_differences_are_first_less_second_on_what_both_have(plain: Findings) -> None:
-    fewer = [each for each in misses(plain) if each["seed"] == 1]
+    fewer = [row for row in misses(plain) if row["seed"] == 1]
     other = changed(plain, inversions=fewer)
-    found = compare_runs({"one": plain, "other": other}, margin=0.2)
+    result = compare_runs({"one": plain, "other": other}, margin=0.2)
     own = [cell for cell in plain.inversions if (cell.attack, cell.target, cell.seed) == ("v2", "trained", 1)]
     [cell] = own
-    verdict = found.main[0].verdict
+    verdict = result.main[0].verdict
     assert verdict is not None
     assert verdict.difference.value == pytest.approx(sum(cell.evaluators["conv"].hits) / 3)
-    assert (verdict.difference.seeds, found.main[0].inversions, verdict.margin) == (1, 3, 0.2)
+    assert (verdict.difference.seeds, result.main[0].inversions, verdict.margin) == (1, 3, 0.2)
 
 
 def test_substrates_are_crossed_where_runs_share_none(plain: Findings) -> None:
     other = changed(plain, rows=rows(plain, substrate="norse"), inversions=cells(plain, substrate="norse"))
-    found = compare_runs({"one": plain, "other": other})
-    assert [(each.first.substrate, each.second.substrate) for each in found.main] == [("loihi", "norse")] * 2
-    assert all(each.verdict is not None for each in found.main)
+    result = compare_runs({"one": plain, "other": other})
+    assert [(comparison.first.substrate, comparison.second.substrate) for comparison in result.main] == [
+        ("loihi", "norse")
+    ] * 2
+    assert all(comparison.verdict is not None for comparison in result.main)
 
 
 @pytest.mark.parametrize(
@@ -75,40 +80,46 @@ def test_substrates_are_crossed_where_runs_share_none(plain: Findings) -> None:
         ("seeds", "no target seed, class and restart in common"),
     ],
 )
-def test_what_does_not_pair_says_why(plain: Findings, change: str, why: str) -> None:
-    judges = [{**each.model_dump(), "address": "another", "weights": "others"} for each in plain.evaluators]
+def test_unpaired_results_state_the_reason(plain: Findings, change: str, why: str) -> None:
+    judges = [{**evaluator.model_dump(), "address": "another", "weights": "others"} for evaluator in plain.evaluators]
     other = {
         "evaluator": changed(plain, evaluators=judges),
         "dataset": changed(plain, dataset={**plain.dataset.model_dump(), "name": "mnist"}),
-        "seeds": changed(plain, inversions=[{**each, "seed": 7 + each["seed"]} for each in cells(plain)]),
+        "seeds": changed(plain, inversions=[{**cell, "seed": 7 + cell["seed"]} for cell in cells(plain)]),
     }[change]
-    found = compare_runs({"one": plain, "other": other})
-    assert {(each.why, each.verdict, each.inversions) for each in found.comparisons} == {(why, None, 0)}
+    result = compare_runs({"one": plain, "other": other})
+    assert {(comparison.why, comparison.verdict, comparison.inversions) for comparison in result.comparisons} == {
+        (why, None, 0)
+    }
 
 
 def test_evaluators_of_equal_weights_are_one_whatever_defined_them(plain: Findings) -> None:
-    judges = [{**each.model_dump(), "address": "of another format"} for each in plain.evaluators]
-    found = compare_runs({"one": plain, "other": changed(plain, evaluators=judges)})
-    assert all(each.verdict is not None for each in found.main)
+    judges = [{**evaluator.model_dump(), "address": "of another format"} for evaluator in plain.evaluators]
+    result = compare_runs({"one": plain, "other": changed(plain, evaluators=judges)})
+    assert all(comparison.verdict is not None for comparison in result.main)
 
 
-def test_settings_and_versions_that_differ_are_told(plain: Findings) -> None:
+def test_different_settings_and_versions_are_listed(plain: Findings) -> None:
     experiment = {**plain.experiment, "steps": 9, "novel": [1]}
     made = {**plain.made.model_dump(), "versions": {**plain.made.versions, "torch": ["9.9"]}}
-    found = compare_runs({"one": plain, "other": changed(plain, experiment=experiment, made=made, margin=0.05)})
-    told = {each.name: each.values for each in found.settings}
-    assert told["steps"] == ["4", "9"]
-    assert told["novel"] == [None, "[1]"]
-    assert told["version of torch"][1] == '["9.9"]'
-    assert found.margin == 0.05  # the least
+    result = compare_runs({"one": plain, "other": changed(plain, experiment=experiment, made=made, margin=0.05)})
+    values = {setting.name: setting.values for setting in result.settings}
+    assert values["steps"] == ["4", "9"]
+    assert values["novel"] == [None, "[1]"]
+    assert values["version of torch"][1] == '["9.9"]'
+    assert result.margin == 0.05  # the least
 
 
 def test_three_runs_are_compared_two_by_two(plain: Findings) -> None:
-    found = compare_runs({"a": plain, "b": plain, "c": plain})
-    assert [(each.first.run, each.second.run) for each in found.main[::2]] == [("a", "b"), ("a", "c"), ("b", "c")]
+    result = compare_runs({"a": plain, "b": plain, "c": plain})
+    assert [(comparison.first.run, comparison.second.run) for comparison in result.main[::2]] == [
+        ("a", "b"),
+        ("a", "c"),
+        ("b", "c"),
+    ]
 
 
-def test_what_cannot_be_compared_is_an_error(plain: Findings, tmp_path: Path) -> None:
+def test_incomparable_runs_are_an_error(plain: Findings, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected two or more, found 1"):
         compare_runs({"one": plain})
     with pytest.raises(InputError, match="margin: expected between 0 and 1, found 2"):

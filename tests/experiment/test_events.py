@@ -45,8 +45,8 @@ def test_recordings_are_audited(tmp_path: Path) -> None:
     audit = Audit.of(str(tmp_path / "events.toml"), tmp_path / "out")
     (accuracy,) = [cell for cell in audit.cells if cell.kind == "accuracy"]
     assert accuracy.definition["encoder"] is None
-    found = audit.run()
-    assert (found.failed, len(found.done)) == ([], 5)
+    state = audit.run()
+    assert (state.failed, len(state.done)) == ([], 5)
     (row,) = audit.findings().rows
     assert row.evaluators["spiking"].attack_accuracy.n == 2
     assert row.queries_per_class == 8

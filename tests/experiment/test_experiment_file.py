@@ -55,7 +55,7 @@ def problems(tmp_path: Path, text: str) -> list[str]:
     return list(caught.value.problems)
 
 
-def test_every_problem_is_told_with_its_line(tmp_path: Path) -> None:
+def test_every_problem_is_reported_with_its_line(tmp_path: Path) -> None:
     expected = [
         "line 1: evaluators: expected, and missing",
         "line 1: name: String should match pattern",
@@ -73,18 +73,18 @@ def test_every_problem_is_told_with_its_line(tmp_path: Path) -> None:
         "line 30: controls.0.kind: Input should be 'untrained' or 'shuffled_labels', found 'none'",
         "line 31: controls.0.attacks.0: expected the label of an attack, found 'v7'",
     ]
-    found = problems(tmp_path, WRONG)
-    assert [problem[: len(start)] for problem, start in zip(found, expected)] == expected
-    assert len(found) == len(expected)
+    messages = problems(tmp_path, WRONG)
+    assert [problem[: len(start)] for problem, start in zip(messages, expected)] == expected
+    assert len(messages) == len(expected)
 
 
 @pytest.mark.parametrize("name", ready_made())
-def test_the_experiments_in_the_package_hold(name: str) -> None:
+def test_the_experiments_in_the_package_are_valid(name: str) -> None:
     assert read_experiment(experiment_path(name)).name == name
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ('reveals = ["counts"]\n', "", "line 19: attacks.0: expected reveals"),
         ("iterations = 2", "iterations = 2.5", "line 26: attacks.1.settings.iterations: iterations: Input should be"),
@@ -117,15 +117,15 @@ def test_the_experiments_in_the_package_hold(name: str) -> None:
         ("seeds = 2", "seeds = -1", "line 2: seeds: expected 1 to 1000 seeds or a list of seeds, found -1"),
     ],
 )
-def test_what_cannot_be_is_refused(small: Path, tmp_path: Path, old: str, new: str, said: str) -> None:
+def test_invalid_values_are_refused(small: Path, tmp_path: Path, old: str, new: str, message: str) -> None:
     text = small.read_text()
     assert old in text
-    found = problems(tmp_path, text.replace(old, new))
-    assert any(said in problem for problem in found), found
+    messages = problems(tmp_path, text.replace(old, new))
+    assert any(message in problem for problem in messages), messages
 
 
 @pytest.mark.parametrize("text", ["name = ", "a = 1\na = 2", "a = 1\n" * 2000, "\x00", "x = 1 # " + "y" * 70_000])
-def test_what_is_no_toml_is_refused(tmp_path: Path, text: str) -> None:
+def test_invalid_toml_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "experiment.toml"
     file.write_text(text)
     with pytest.raises(ExperimentError, match=r"not TOML|expected at most"):

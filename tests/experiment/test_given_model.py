@@ -64,14 +64,19 @@ def test_a_range_of_currents_becomes_a_part_of_the_network(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("swapped", [False, True])
 def test_the_range_and_the_classes_are_recognised(halves: Dataset, swapped: bool) -> None:
-    found = recognise(eye(swapped), halves, STEPS)
-    assert (found.encoder, found.input_range, found.accuracy, found.chance) == ("direct", (-1.0, 1.0), 1.0, 0.5)
-    assert found.class_map == ((1, 0) if swapped else (0, 1))
-    assert "pixels from -1 to 1" in found.sentence
-    assert ("outputs [1, 0]" in found.sentence) == swapped
+    recognition = recognise(eye(swapped), halves, STEPS)
+    assert (recognition.encoder, recognition.input_range, recognition.accuracy, recognition.chance) == (
+        "direct",
+        (-1.0, 1.0),
+        1.0,
+        0.5,
+    )
+    assert recognition.class_map == ((1, 0) if swapped else (0, 1))
+    assert "pixels from -1 to 1" in recognition.sentence
+    assert ("outputs [1, 0]" in recognition.sentence) == swapped
 
 
-def test_what_is_given_is_not_questioned(halves: Dataset) -> None:
+def test_stated_options_are_not_recognised_again(halves: Dataset) -> None:
     given = recognise(eye(), halves, STEPS, input_range=(0.0, 1.0), class_map=[1, 0])
     assert (given.input_range, given.class_map) == ((0.0, 1.0), (1, 0))
     assert given.accuracy < 1
@@ -79,14 +84,14 @@ def test_what_is_given_is_not_questioned(halves: Dataset) -> None:
         recognise(random_dense(0), halves, STEPS)
 
 
-def test_networks_of_spikes_are_shown_spikes(halves: Dataset) -> None:
+def test_networks_of_spikes_get_spike_encoders(halves: Dataset) -> None:
     weight = np.zeros((2, SIDE, SIDE))
     weight[0, :, : SIDE // 2] = weight[1, :, SIDE // 2 :] = 0.2
     network = Network((SIDE * SIDE,), [Dense(weight.reshape(2, -1), CubaLIF())])
-    found = recognise(network, halves, STEPS)
-    assert found.encoder in ("rate", "held")
-    assert found.input_range is None
-    assert found.accuracy == 1.0
+    recognition = recognise(network, halves, STEPS)
+    assert recognition.encoder in ("rate", "held")
+    assert recognition.input_range is None
+    assert recognition.accuracy == 1.0
 
 
 def test_outputs_that_never_spike_are_read_from_their_membrane() -> None:
@@ -109,9 +114,9 @@ def digits_net(tmp_path: Path) -> Path:
 
 
 def test_a_file_and_a_dataset_make_an_experiment(digits_net: Path) -> None:
-    experiment, found = model_experiment(ModelAudit(digits_net, "digits", steps=8, queries=16, restarts=2))
+    experiment, recognition = model_experiment(ModelAudit(digits_net, "digits", steps=8, queries=16, restarts=2))
     assert experiment.name == "of-digits"
-    assert getattr(experiment.model, "encoder", None) == found.encoder
+    assert getattr(experiment.model, "encoder", None) == recognition.encoder
     assert experiment.verify == ["loihi", "lava"]
     assert [(part.attack, part.reveals) for part in experiment.attacks] == [("v1", None), ("v2", ["counts", "label"])]
     assert experiment.attacks[1].settings["queries"] == 16
@@ -146,7 +151,7 @@ def _store(file: Path) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"readout": "loudest"}, "readout: Input should be 'spikes' or 'membrane', found 'loudest'"),
         ({"layers": 0}, "layers: Input should be greater than or equal to 1, found 0"),
@@ -154,8 +159,10 @@ def _store(file: Path) -> Any:
         ({"encoder": "morse"}, "morse"),
     ],
 )
-def test_options_that_cannot_be_are_one_error_by_name(digits_net: Path, changes: dict[str, Any], said: str) -> None:
-    with pytest.raises(BlNeuroError, match=said):
+def test_invalid_options_are_one_error_with_their_names(
+    digits_net: Path, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(BlNeuroError, match=message):
         model_experiment(ModelAudit(digits_net, "digits", **{"steps": 8, **changes}))
 
 
@@ -166,11 +173,11 @@ def test_substrates_are_compared_on_inversions_among_others(substrate: str) -> N
     network = random_dense(4)
     with open_target(network, "loihi"):
         inversions = torch.from_numpy(np.asarray(random_spikes(network, 0, steps=STEPS, batch=3)))
-    found = verified(network, ["loihi", substrate], STEPS, [inversions, inversions])
-    (pair,) = found["pairs"]
+    verification = verified(network, ["loihi", substrate], STEPS, [inversions, inversions])
+    (pair,) = verification["pairs"]
     assert {pair["substrate"], pair["reference"]} == {"loihi", substrate}
     assert pair["promised"]
     assert pair["exact"]
     assert pair["identical"] == pair["bins"] > 0
-    assert [each["samples"] for each in pair["inputs"] if each["name"] == "inversions"] == [6]
-    assert found["broken"] == []
+    assert [stimulus["samples"] for stimulus in pair["inputs"] if stimulus["name"] == "inversions"] == [6]
+    assert verification["broken"] == []

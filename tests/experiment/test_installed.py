@@ -70,7 +70,7 @@ def test_cells_of_the_substrates_that_are_left_are_the_same(absent: Any, tmp_pat
     assert addresses() < whole
 
 
-def test_nothing_is_left_out_unasked(absent: Any, tmp_path: Path) -> None:
+def test_missing_substrates_are_left_out_only_on_request(absent: Any, tmp_path: Path) -> None:
     absent("norse", "lava")
     audit = Audit.of(experiment_from({**DOCUMENT, "skip_missing": False}), tmp_path)
     assert audit.not_run == {}

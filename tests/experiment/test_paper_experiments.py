@@ -58,7 +58,7 @@ def test_attacks_have_the_settings_of_the_results(results: str, names: list[str]
     for name, settings in made.items():
         own = [settings_of(part) for part in parts if part.called == LABELS.get(name, name)]
         assert own, name
-        assert all(settings.items() <= each.items() for each in own), name
+        assert all(settings.items() <= options.items() for options in own), name
     assert {part.called for part in parts} == {LABELS.get(name, name) for name in made}
 
 

@@ -21,7 +21,7 @@ def planned(small: Path, tmp_path: Path, *changes: tuple[str, str]) -> list[Cell
     return Audit.of(str(tmp_path / "changed.toml"), tmp_path / "out").cells
 
 
-def test_a_substrate_is_asked_for_what_it_has(small: Path, tmp_path: Path) -> None:
+def test_attacks_use_only_outputs_that_a_substrate_has(small: Path, tmp_path: Path) -> None:
     reveals = ("counts", "scores", "membrane", "label", "spikes")
     cells = planned(
         small,
@@ -31,8 +31,8 @@ def test_a_substrate_is_asked_for_what_it_has(small: Path, tmp_path: Path) -> No
     )
     rows = {tuple(cell.facts[name] for name in FOUR) for cell in cells if cell.kind == "attack"}
     trained = {row[1:] for row in rows if row[0] == "trained"}
-    on_loihi = {("loihi", "v2", each) for each in reveals} | {("loihi", "v1", "gradient")}
-    assert trained == on_loihi | {("lava", "v2", each) for each in ("counts", "label", "spikes")}
+    on_loihi = {("loihi", "v2", reveal) for reveal in reveals} | {("loihi", "v1", "gradient")}
+    assert trained == on_loihi | {("lava", "v2", reveal) for reveal in ("counts", "label", "spikes")}
 
 
 def test_no_cell_comes_before_what_it_needs_nor_twice(small: Path, tmp_path: Path) -> None:

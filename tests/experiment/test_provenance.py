@@ -14,19 +14,19 @@ from bl_neuro.experiment.threads import one_thread
 
 
 def test_versions_of_what_is_installed() -> None:
-    found = versions()
-    assert found["bl-neuro"] == bl_neuro.__version__
-    assert found["python"] == platform.python_version()
-    assert found["torch"] == torch.__version__.split("+")[0] or found["torch"] == torch.__version__
-    assert all(isinstance(number, str) and number for number in found.values())
+    installed = versions()
+    assert installed["bl-neuro"] == bl_neuro.__version__
+    assert installed["python"] == platform.python_version()
+    assert installed["torch"] == torch.__version__.split("+")[0] or installed["torch"] == torch.__version__
+    assert all(isinstance(number, str) and number for number in installed.values())
 
 
 def test_a_machine_without_its_name() -> None:
-    found = machine()
-    assert set(found) == {"system", "machine", "cores", "threads"}
-    assert int(found["cores"]) >= 1
+    facts = machine()
+    assert set(facts) == {"system", "machine", "cores", "threads"}
+    assert int(facts["cores"]) >= 1
     name = platform.node()
-    assert not name or all(name not in value for value in found.values())
+    assert not name or all(name not in value for value in facts.values())
 
 
 def test_now_is_in_utc() -> None:

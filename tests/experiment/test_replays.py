@@ -64,12 +64,12 @@ def made() -> Inversions:
 
 def changed(values: torch.Tensor) -> torch.Tensor:
     """The last value changed as little as can be."""
-    found = values.clone().flatten()
-    found[-1] = torch.nextafter(found[-1], torch.tensor(2.0)) if values.is_floating_point() else 1 - found[-1]
-    return found.reshape(values.shape)
+    flat = values.clone().flatten()
+    flat[-1] = torch.nextafter(flat[-1], torch.tensor(2.0)) if values.is_floating_point() else 1 - flat[-1]
+    return flat.reshape(values.shape)
 
 
-def test_one_bit_that_differs_is_told(tmp_path: Path) -> None:
+def test_one_differing_bit_is_reported(tmp_path: Path) -> None:
     first, kept = made(), tmp_path / "first.safetensors"
     first.save(kept)
     measures = {"queries": 12, "status": "completed", "answers": "abc"}
@@ -112,7 +112,7 @@ def test_a_substrate_stands_for_another_where_every_replay_is_done_and_the_same(
     assert (replay.substrate, replay.of, replay.seed, replay.identical) == ("lava", "loihi", 0, True)
 
 
-def test_what_stands_for_another_has_its_verdicts_where_it_shows_as_much() -> None:
+def test_a_represented_substrate_shares_verdicts_for_outputs_it_reveals() -> None:
     records = [
         Record("trained", seed, substrate, "v2", reveals, 0, "conv", label, int(substrate == "loihi"), 0.5)
         for seed in range(4)
@@ -140,7 +140,7 @@ def test_an_attack_that_runs_again_is_the_same(small: Path, undisturbed: Path, t
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("more", "message"),
     [
         (REPLAY.replace('"v2"', '"v1"'), "replays.0.attacks.0: expected the label of a black-box attack, found 'v1'"),
         (REPLAY.replace("[1]", "[1, 7]"), "replays.0.seeds: expected seeds of the experiment, found 7"),
@@ -150,10 +150,10 @@ def test_an_attack_that_runs_again_is_the_same(small: Path, undisturbed: Path, t
         (REPLAY.replace('"lava"', '"lav"'), "replays.0.substrate: expected one of snntorch, norse"),
     ],
 )
-def test_replays_that_cannot_be_are_refused(small: Path, tmp_path: Path, more: str, said: str) -> None:
+def test_invalid_replays_are_refused(small: Path, tmp_path: Path, more: str, message: str) -> None:
     with pytest.raises(ExperimentError) as caught:
         audit(small, tmp_path, more)
-    assert any(said in problem for problem in caught.value.problems), caught.value.problems
+    assert any(message in problem for problem in caught.value.problems), caught.value.problems
 
 
 @pytest.mark.slow
@@ -166,7 +166,7 @@ def test_a_missing_lava_fails_its_replays_alone(
     monkeypatch.setenv("BL_NEURO_LAVA_PYTHON", str(nothing))
     shutil.copytree(undisturbed, tmp_path / "out")
     again = audit(small, tmp_path, REPLAY)
-    found = again.run()
-    assert [failure.cell.kind for failure in found.failed] == ["replay"]
-    assert "is not a Python interpreter that works" in found.failed[0].error
+    state = again.run()
+    assert [failure.cell.kind for failure in state.failed] == ["replay"]
+    assert "is not a Python interpreter that works" in state.failed[0].error
     assert again.findings().stands_for == {}

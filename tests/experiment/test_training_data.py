@@ -42,7 +42,7 @@ def test_official_splits_stay_within_the_official_test_part(data: Dataset, tmp_p
         assert (training.overlap.evaluator_samples, training.overlap.test_samples) == (24, 16)
 
 
-def test_what_is_not_stated_is_not_known(data: Dataset, tmp_path: Path) -> None:
+def test_unstated_training_data_is_unknown(data: Dataset, tmp_path: Path) -> None:
     training = of_given_target(data, DatasetPart(name="x"), None, tmp_path)
     assert training.split.note == NOT_KNOWN
     assert "is not known" in training.overlap.sentence
@@ -113,7 +113,7 @@ def test_evaluators_on_the_targets_samples_are_named(data: Dataset) -> None:
     assert "But own learned from the targets' own samples" in overlap.sentence
 
 
-def test_splits_that_share_samples_say_so(data: Dataset) -> None:
+def test_splits_that_share_samples_are_reported(data: Dataset) -> None:
     shared, whole = (of_trained_targets(split(data)).overlap for split in (shared_split, whole_split))
     assert (shared.state, shared.shared, shared.test_samples) == ("all", TRAINING, HELD_OUT)
     assert "trained on the same samples, and tested on 40 others" in shared.sentence

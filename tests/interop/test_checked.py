@@ -40,7 +40,7 @@ def test_silent_neurons_are_compared_by_their_membrane(small_network: Network) -
         require_same(small_network, own, lambda spikes: reference_traces(small_network, spikes), "it")
 
 
-def test_a_model_that_fails_is_said_so(small_network: Network) -> None:
+def test_a_model_that_fails_is_reported(small_network: Network) -> None:
     def own(spikes: SpikeArray) -> list[LayerTrace]:
         raise IndexError("seven")
 
@@ -48,7 +48,7 @@ def test_a_model_that_fails_is_said_so(small_network: Network) -> None:
         require_same(small_network, own, own, "it")
 
 
-def test_other_shapes_are_said(small_network: Network) -> None:
+def test_different_shapes_are_reported(small_network: Network) -> None:
     def ours(spikes: SpikeArray) -> list[LayerTrace]:
         return [LayerTrace(np.zeros((STEPS, BATCH, 9))), LayerTrace(np.zeros((STEPS, BATCH, 2)))]
 

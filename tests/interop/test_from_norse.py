@@ -99,7 +99,7 @@ def test_modules_that_take_all_steps_at_once() -> None:
         (lambda: lif(), "0: its bias accumulates in a synaptic current"),
     ],
 )
-def test_what_is_not_ours_is_refused(cell: Any, message: str) -> None:
+def test_unsupported_modules_are_refused(cell: Any, message: str) -> None:
     with pytest.raises(Unsupported, match=message):
         from_norse(norse().SequentialState(linear(3, 4), cell()), (3,))
 

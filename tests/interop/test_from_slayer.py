@@ -103,7 +103,7 @@ def test_a_module_that_holds_blocks(cuba: Any) -> None:
         from_slayer(Net(silent=True), (2, 8, 8))
 
 
-def test_what_is_not_ours_is_refused_by_name(cuba: Any) -> None:
+def test_unsupported_blocks_are_refused_by_name(cuba: Any) -> None:
     blocks = nn.Sequential(
         cuba.Pool(dict(NEURON), 2),
         cuba.Input(dict(NEURON)),
@@ -115,7 +115,7 @@ def test_what_is_not_ours_is_refused_by_name(cuba: Any) -> None:
     )
     with pytest.raises(Unsupported) as caught:
         from_slayer(blocks, (4,))
-    for said in (
+    for message in (
         "0: cuba.Pool: expected",
         "1: Input with neurons",
         "2: threshold: expected vThMant in 1..4095",
@@ -125,7 +125,7 @@ def test_what_is_not_ours_is_refused_by_name(cuba: Any) -> None:
         "5: Affine: expected as the last block",
         "6: cuba.Average: expected",
     ):
-        assert said in str(caught.value)
+        assert message in str(caught.value)
 
 
 def test_the_blocks_are_left_as_they_were(cuba: Any) -> None:
@@ -161,10 +161,10 @@ def test_recurrent_blocks_and_an_affine_at_the_end(cuba: Any, tmp_path: Path) ->
     assert bl.load(tmp_path / "exported.net").layers[0].weight.tolist() == first.weight.tolist()  # type: ignore[union-attr]
     x = np.random.default_rng(1).random((30, 3, 12)) < 0.3
     with open_target(network, "loihi") as ours, open_target(bl.load(tmp_path / "exported.net"), "loihi") as theirs:
-        found, exported = (target.run(x.astype(np.uint8), layers=True) for target in (ours, theirs))
-    assert (found.layers[0] == exported.layers[0]).all()  # type: ignore[index]
-    assert found.layers[0].any()  # type: ignore[index]
-    assert (found.membrane == exported.membrane).all()  # type: ignore[union-attr]
+        imported, exported = (target.run(x.astype(np.uint8), layers=True) for target in (ours, theirs))
+    assert (imported.layers[0] == exported.layers[0]).all()  # type: ignore[index]
+    assert imported.layers[0].any()  # type: ignore[index]
+    assert (imported.membrane == exported.membrane).all()  # type: ignore[union-attr]
 
 
 def test_a_voltage_that_is_not_ours_is_seen(cuba: Any) -> None:
@@ -181,6 +181,6 @@ def test_a_voltage_that_is_not_ours_is_seen(cuba: Any) -> None:
         from_slayer(Louder(), (12,))
 
 
-def test_nothing_is_refused(cuba: Any) -> None:
+def test_an_empty_model_is_refused(cuba: Any) -> None:
     with pytest.raises(bl.InputError):
         from_slayer(nn.ModuleList([]), (12,))

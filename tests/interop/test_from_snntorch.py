@@ -126,13 +126,13 @@ def test_ties_count_as_a_network_counts_them() -> None:
     ],
 )
 @pytest.mark.filterwarnings("ignore:Inhibition")
-def test_neurons_that_are_not_ours_are_refused(options: dict[str, Any], message: str) -> None:
+def test_unsupported_neurons_are_refused(options: dict[str, Any], message: str) -> None:
     module = nn.Sequential(linear(3, 2), snn.Leaky(**{"beta": 0.5, **options}))
     with pytest.raises(Unsupported, match=message):
         from_snntorch(module, (3,))
 
 
-def test_all_that_is_wrong_is_said_at_once() -> None:
+def test_every_problem_is_reported_at_once() -> None:
     cell = snn.Synaptic(alpha=0.5, beta=0.5, reset_mechanism="zero")
     module = nn.Sequential(nn.BatchNorm1d(4), linear(4, 3), cell, linear(3, 3), snn.RLeaky(0.5, linear_features=3))
     with pytest.raises(Unsupported) as caught:
@@ -191,7 +191,7 @@ def test_the_module_is_left_as_it_was() -> None:
     assert (len(snn.SpikingNeuron.instances), len(first._forward_hooks)) == (made, hooks)
 
 
-def test_what_is_no_module_is_refused() -> None:
+def test_objects_that_are_not_modules_are_refused() -> None:
     with pytest.raises(InputError, match="found dict"):
         from_snntorch({}, (3,))  # type: ignore[arg-type]
 
@@ -216,7 +216,7 @@ class Flattening(nn.Module):
         return spikes
 
 
-def test_what_a_forward_flattens_by_itself_is_flattened() -> None:
+def test_flattening_within_forward_is_recognised() -> None:
     order = ["conv", "lif1", "pool", "pool", "fc", "lif2"]
     network = from_snntorch(Flattening(), (1, 6, 6), order=order)
     assert [type(layer).__name__ for layer in network.layers] == [
@@ -245,7 +245,7 @@ def test_a_layer_that_is_not_read_hides_what_follows_from_it() -> None:
 
 
 @pytest.mark.parametrize("shape", [64, None])
-def test_an_input_shape_that_is_none_is_refused(shape: Any) -> None:
+def test_an_invalid_input_shape_is_refused(shape: Any) -> None:
     with pytest.raises(InputError, match="input_shape: expected"):
         from_snntorch(nn.Sequential(linear(64, 3), leaky(3)), shape)
 

@@ -61,7 +61,7 @@ def test_it_is_what_the_description_says(source: str, tmp_path: Path) -> None:
     assert from_state_dict(state, LAYERS, (2, 6, 6), ignore=IGNORE) == expected()
 
 
-def test_all_that_does_not_fit_is_said_at_once() -> None:
+def test_every_mismatch_is_reported_at_once() -> None:
     layers: list[Any] = [
         {"kind": "dense", "weight": "fc.wieght", "padding": 1, "threshold": "nil", "beta": 0.5, "voltage_decay": 0.5},
         {"kind": "pool"},
@@ -71,7 +71,7 @@ def test_all_that_does_not_fit_is_said_at_once() -> None:
     ]
     with pytest.raises(InputError) as caught:
         from_state_dict(STATE, layers, (2, 6, 6), ignore=["lif3.beta"])
-    for said in (
+    for message in (
         "layer 0: unknown keys for a dense: padding",
         "layer 0: weight: there is no tensor 'fc.wieght'",
         "layer 0: threshold: there is no tensor 'nil'",
@@ -85,7 +85,7 @@ def test_all_that_does_not_fit_is_said_at_once() -> None:
         "tensors that no layer uses: conv.bias, conv.weight, lif.beta, lif2.reset_mechanism_val, lif2.threshold",
         "ignore: no such tensors: lif3.beta",
     ):
-        assert said in str(caught.value)
+        assert message in str(caught.value)
 
 
 def test_a_bias_on_a_filtered_current_is_refused() -> None:
@@ -117,7 +117,7 @@ def test_pickles_are_never_opened(tmp_path: Path) -> None:
     assert not (tmp_path / "exploded").exists()
 
 
-def test_what_is_no_state_or_no_layers_is_refused(tmp_path: Path) -> None:
+def test_invalid_states_and_layers_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match="found nothing"):
         from_state_dict(tmp_path / "none.safetensors", LAYERS, (2, 6, 6))
     with pytest.raises(ModelFileError, match="found nothing"):

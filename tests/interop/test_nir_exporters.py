@@ -21,10 +21,10 @@ nir = pytest.importorskip("nir", reason="nir is not installed")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
-def same_spikes(found: Network, own: Network) -> bool:
+def same_spikes(imported: Network, own: Network) -> bool:
     """Of all layers, which have to be active for it to mean something."""
     x = np.random.default_rng(0).random((60, 8, *own.input_shape)) < 0.4
-    pairs = list(zip(simulate(found, x).layer_spikes, simulate(own, x).layer_spikes, strict=True))
+    pairs = list(zip(simulate(imported, x).layer_spikes, simulate(own, x).layer_spikes, strict=True))
     assert all(0.01 < right.mean() < 0.99 for _, right in pairs)
     return all((left == right).all() for left, right in pairs)
 
@@ -69,8 +69,8 @@ def test_snntorch_images(tmp_path: Path) -> None:
     module[4].weight.data *= 4
     path = tmp_path / "snn.nir"
     nir.write(path, export(module, torch.randn(1, 1, 8, 8), ignore_dims=[0]))
-    found = read_nir(path, convention="snntorch", reset="subtract_delayed")
-    assert same_spikes(found, from_snntorch(module, (1, 8, 8)))
+    imported = read_nir(path, convention="snntorch", reset="subtract_delayed")
+    assert same_spikes(imported, from_snntorch(module, (1, 8, 8)))
 
 
 @pytest.mark.snntorch

@@ -49,7 +49,7 @@ def networks() -> list[Network]:
 
 
 @pytest.mark.parametrize("index", range(6))
-def test_what_is_written_is_read_back_with_the_same_fingerprint(index: int, tmp_path: Path) -> None:
+def test_a_round_trip_keeps_the_fingerprint(index: int, tmp_path: Path) -> None:
     network, path = networks()[index], tmp_path / "n.nir"
     write_nir(network, path)
     assert read_nir(path).fingerprint == network.fingerprint
@@ -68,7 +68,7 @@ def test_the_nir_package_reads_it_and_what_it_writes_is_read(index: int, tmp_pat
 
 
 @pytest.mark.parametrize("index", range(6))
-def test_its_equations_alone_say_the_same(index: int, tmp_path: Path) -> None:
+def test_the_nir_equations_alone_give_the_same_spikes(index: int, tmp_path: Path) -> None:
     """Without metadata, and with dt = 1, the spikes are the same; only a leak, which starts somewhere, is refused."""
     network, path = networks()[index], tmp_path / "n.nir"
     write_nir(network, path)
@@ -81,9 +81,9 @@ def test_its_equations_alone_say_the_same(index: int, tmp_path: Path) -> None:
         with pytest.raises(ModelFileError, match=r"_neuron: v_leak: expected 0, since NIR does not"):
             read_nir(path, convention="nir", dt=1.0)
         return
-    found = read_nir(path, convention="nir", dt=1.0, readout=network.readout)
+    imported = read_nir(path, convention="nir", dt=1.0, readout=network.readout)
     x = np.random.default_rng(0).random((30, 4, *network.input_shape)) < 0.4
-    assert (simulate(found, x).spikes == simulate(network, x).spikes).all()
+    assert (simulate(imported, x).spikes == simulate(network, x).spikes).all()
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_its_equations_alone_say_the_same(index: int, tmp_path: Path) -> None:
         (Network((2,), [Dense(2 * np.eye(2), CubaLIF(80, 1, 0.5))], arithmetic="loihi"), "Loihi's arithmetic"),
     ],
 )
-def test_what_nir_cannot_say_is_refused(network: Network, message: str, tmp_path: Path) -> None:
+def test_networks_that_nir_cannot_represent_are_refused(network: Network, message: str, tmp_path: Path) -> None:
     with pytest.raises(Unsupported, match=message):
         write_nir(network, tmp_path / "n.nir")
     assert not list(tmp_path.iterdir())
@@ -195,7 +195,7 @@ def drop(node: str, key: str) -> Callable[[Tree], None]:
         (lambda tree: tree.__setitem__("metadata", {"writer": "bl-neuro/nir/1"}), "metadata is missing|malformed"),
     ],
 )
-def test_graphs_that_are_no_network_are_refused(change: Callable[[Tree], None], message: str, tmp_path: Path) -> None:
+def test_unsupported_graphs_are_refused(change: Callable[[Tree], None], message: str, tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match=message):
         read_nir(stranger(tmp_path, change), convention="nir", dt=0.1)
 
@@ -210,7 +210,7 @@ def test_graphs_that_are_no_network_are_refused(change: Callable[[Tree], None], 
         ({"convention": "nir", "dt": 0.1, "reset": "subtract"}, "reset 'subtract': nir files contain v_reset"),
     ],
 )
-def test_how_to_read_a_strangers_file_has_to_be_said(options: dict[str, Any], message: str, tmp_path: Path) -> None:
+def test_files_of_other_tools_need_a_convention(options: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match=message):
         read_nir(stranger(tmp_path, lambda tree: None), **options)
 
@@ -252,7 +252,7 @@ def test_damaged_files_are_read_or_refused(tmp_path: Path) -> None:
     assert 30 < refused < 150
 
 
-def test_a_time_constant_that_is_all_but_0_is_refused(tmp_path: Path) -> None:
+def test_a_time_constant_close_to_zero_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "tiny.nir"
     write_nir(Network((2,), [Dense(np.eye(2), CubaLIF(voltage_decay=[0.3, 0.4]))]), path)
     with h5py.File(path, "r+") as file:

@@ -41,17 +41,17 @@ def test_each_synapse_takes_the_neurons_behind_it() -> None:
         ([Step("pool", SumPool(2))], "pool: SumPool expects an input"),
     ],
 )
-def test_what_makes_no_network_is_refused_by_name(parts: list[Part], message: str) -> None:
+def test_invalid_parts_are_refused_by_name(parts: list[Part], message: str) -> None:
     with pytest.raises(Unsupported, match=message):
         assemble(parts, (3,), "it")
 
 
-def test_all_problems_are_said_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     with pytest.raises(Unsupported, match=r"one; two; fc: expected neurons after it, found fc2; fc2: expected neurons"):
         assemble([dense(), dense("fc2")], (3,), "it", ["one", "two"])
 
 
-def test_what_follows_from_a_problem_is_not_said_too() -> None:
+def test_consequences_of_a_problem_are_not_reported() -> None:
     """Behind a layer that is not read no shape is known, and what does not fit there says nothing."""
     behind: list[Part] = [dense(inner=7), Neurons("b", 1.0)]
     cases: list[tuple[list[Part], str]] = [
@@ -67,7 +67,7 @@ def test_what_follows_from_a_problem_is_not_said_too() -> None:
 
 
 @pytest.mark.parametrize("shape", [64, None, "3", (0,), (1.5, 2, 2), (2, 2), (-1,), [None]])
-def test_an_input_shape_that_is_none_is_said(shape: Any) -> None:
+def test_an_invalid_input_shape_is_reported(shape: Any) -> None:
     with pytest.raises(InputError, match="input_shape: expected"):
         assemble([dense(), Neurons("a", 1.0)], shape, "it")
 

@@ -169,7 +169,7 @@ def test_refuses(measure: Callable[[object], object], values: object, message: s
         measure(values)
 
 
-def test_refuses_pairs_that_are_none() -> None:
+def test_refuses_invalid_pairs() -> None:
     with pytest.raises(InputError, match="second: expected 1 seeds like the first, found 2"):
         paired_bootstrap([[1.0]], [[1.0], [2.0]])
     with pytest.raises(InputError, match=r"second, seed 0: expected \(1,\) like the first, found \(2,\)"):

@@ -105,7 +105,7 @@ def test_pairs_are_judged_together() -> None:
     assert (verdicts["same"].adjusted_p, verdicts["same"].adjusted_p_equivalent) == (1.0, 0.0)
 
 
-def test_refuses_nothing() -> None:
+def test_refuses_empty_results() -> None:
     with pytest.raises(InputError, match="pairs: expected at least one"):
         pair_verdicts({}, 0.05)
     with pytest.raises(InputError, match="margin"):

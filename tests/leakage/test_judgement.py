@@ -150,7 +150,7 @@ def test_refuses(probabilities: np.ndarray, classes: list[int], message: str) ->
 
 
 @pytest.mark.parametrize("top", [0, -1, 1.5, None])
-def test_the_first_how_many(top: object) -> None:
+def test_invalid_values_of_top_are_refused(top: object) -> None:
     with pytest.raises(InputError, match="top: expected a whole number of at least 1"):
         top_accuracy(TABLE, CLASSES, top)  # type: ignore[arg-type]
 

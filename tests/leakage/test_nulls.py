@@ -107,6 +107,6 @@ def test_refuses(controls: dict[str, list[list[float]]], classes: int, message: 
 
 
 @pytest.mark.parametrize("values", [[-0.1], [1.1], [[0.5]], [np.nan]])
-def test_holm_refuses_what_is_no_p_value(values: list[float]) -> None:
+def test_holm_refuses_invalid_p_values(values: list[float]) -> None:
     with pytest.raises(InputError, match="p: expected"):
         holm(values)

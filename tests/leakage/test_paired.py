@@ -50,7 +50,7 @@ def test_the_order_turns_the_sign_alone() -> None:
 
 
 @pytest.mark.parametrize("seeds", [1, 2, 12])
-def test_what_is_identical_needs_no_test(seeds: int) -> None:
+def test_identical_results_need_no_test(seeds: int) -> None:
     rows = [RNG.random(6) < 0.8 for _ in range(seeds)]
     result = paired_test(rows, rows, 0.01)
     assert result.identical
@@ -102,7 +102,7 @@ def test_hits_that_happen_to_agree_are_not_yet_equivalent() -> None:
     assert other.p_equivalent == pytest.approx(student.sf((0.05 - 1 / 48) / other.error, 11)), "no hits: no least"
 
 
-def test_one_seed_says_nothing_of_others() -> None:
+def test_one_seed_gives_no_test() -> None:
     result = paired_test([[1, 1, 1, 0]], [[0, 0, 0, 0]], 0.05)
     assert (result.p, result.p_equivalent) == (1.0, 1.0)
     assert (result.difference.low, result.difference.high) == (-np.inf, np.inf)
@@ -142,6 +142,6 @@ def test_refuses_margins(margin: float) -> None:
         paired_test([[1.0]], [[0.0]], margin)
 
 
-def test_refuses_what_does_not_pair() -> None:
+def test_refuses_unpaired_results() -> None:
     with pytest.raises(InputError, match="second: expected 1 seeds like the first, found 2"):
         paired_test([[1.0]], [[1.0], [2.0]], 0.05)

@@ -64,7 +64,7 @@ def test_a_label_is_that_of_the_changed_counts(target: Target) -> None:
         assert torch.equal(label, counts.argmax(1))
 
 
-def test_dropout_runs_the_network_on_what_is_left() -> None:
+def test_dropout_runs_the_network_on_the_remaining_spikes() -> None:
     rng = np.random.default_rng(0)
     spikes = torch.ones(50, 40, 10, dtype=torch.uint8)
     left = InputDropout(0.3).inputs(spikes, rng)
@@ -81,14 +81,14 @@ def test_dropout_changes_spikes_and_plain_boxes_stay_as_they_were(target: Target
         assert torch.equal(asked(target, reveals, None), asked(target, reveals, None, seed=9, times=2))
 
 
-def test_what_does_nothing_to_what_is_revealed_is_refused(target: Target) -> None:
+def test_mitigations_without_effect_are_refused(target: Target) -> None:
     for mitigation in (OutputNoise(1.0), Rounding(1.0)):
         with pytest.raises(InputError, match="acts on membrane, scores, counts, label; this box reveals spikes"):
             BlackBox(target, "spikes", mitigation=mitigation)
 
 
 @pytest.mark.parametrize("value", [0, -1.0, float("inf"), float("nan"), True, "1"])
-def test_settings_that_cannot_be_are_refused(value: Any) -> None:
+def test_invalid_settings_are_refused(value: Any) -> None:
     for kind, name in ((Rounding, "step"), (OutputNoise, "sd"), (InputDropout, "rate")):
         with pytest.raises(InputError, match=f"{name}: expected"):
             kind(value)

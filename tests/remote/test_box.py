@@ -27,13 +27,13 @@ def test_a_plain_model_is_asked_in_rates(open_box: Any) -> None:
     assert box.spent == 2
 
 
-def test_attacks_take_it(open_box: Any) -> None:
+def test_attacks_accept_a_remote_box(open_box: Any) -> None:
     box = open_box()
     attack = bl.attacks.BrainLeaksV2(queries=60)
     assert attack(box, classes=range(3), steps=4).queries == box.spent
 
 
-def test_busy_is_waited_for(foreign: Any, open_box: Any) -> None:
+def test_a_busy_endpoint_is_retried(foreign: Any, open_box: Any) -> None:
     foreign.extensions = ["idempotency_key"]
     box = open_box()
     foreign.replies = [(503, {"error": "busy"}, {}), (429, {"error": "slowly"}, {"Retry-After": "0"})]
@@ -46,7 +46,7 @@ def test_busy_is_waited_for(foreign: Any, open_box: Any) -> None:
 
 
 @pytest.mark.parametrize("status", [408, 502, 503, 504])
-def test_without_keys_only_what_surely_did_not_run_is_asked_again(status: int, foreign: Any, open_box: Any) -> None:
+def test_without_keys_only_requests_that_did_not_run_are_retried(status: int, foreign: Any, open_box: Any) -> None:
     """A proxy answers 503 after its server ran the query and hung up."""
     box = open_box()
     foreign.replies = [(429, {"error": "slowly"}, {}), (status, {"error": "upstream was reset"}, {})]
@@ -55,7 +55,7 @@ def test_without_keys_only_what_surely_did_not_run_is_asked_again(status: int, f
     assert len(foreign.keys) == 2
 
 
-def test_what_an_endpoint_answered_before_its_budget_ended_is_spent(foreign: Any, open_box: Any) -> None:
+def test_answers_before_the_end_of_the_budget_are_counted(foreign: Any, open_box: Any) -> None:
     foreign.metadata = {**foreign.metadata, "platform": "bl_neuro", "parameters": {"max_batch": 2}}
     box = open_box(budget=10)
     assert box.query(torch.ones(1, 5, 12)).shape == (5, 3)
@@ -66,7 +66,7 @@ def test_what_an_endpoint_answered_before_its_budget_ended_is_spent(foreign: Any
     assert (box.spent, box.remaining) == (9, 1)
 
 
-def test_a_server_that_says_nothing_of_itself_has_no_extensions(foreign: Any, open_box: Any) -> None:
+def test_a_server_without_metadata_has_no_extensions(foreign: Any, open_box: Any) -> None:
     foreign.says_what_it_is = False
     assert open_box().query(torch.ones(1, 1, 12)).tolist() == [[4.0, 4.0, 4.0]]
     assert foreign.keys == [None]
@@ -119,7 +119,7 @@ def test_a_box_that_cannot_be_made_closes_its_connection(
     foreign: Any, open_box: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed: list[Connection] = []
-    monkeypatch.setattr(Connection, "close", lambda each: closed.append(each))
+    monkeypatch.setattr(Connection, "close", lambda connection: closed.append(connection))
     with pytest.raises(bl.InputError, match="give reveals"):
         open_box(reveals=None)
     foreign.extensions = 7
@@ -181,14 +181,14 @@ def test_every_refusal_is_typed(status: int, code: str, error: type[Exception], 
         7,
     ],
 )
-def test_answers_that_are_none(output: Any, foreign: Any, open_box: Any) -> None:
+def test_invalid_answers_are_refused(output: Any, foreign: Any, open_box: Any) -> None:
     box = open_box()
     foreign.replies = [(200, {"outputs": [output]}, {})]
     with pytest.raises(bl.EndpointProtocolError):
         box.query(torch.ones(1, 1, 12))
 
 
-def test_what_is_left_open_must_be_said(foreign: Any, open_box: Any) -> None:
+def test_open_choices_must_be_stated(foreign: Any, open_box: Any) -> None:
     with pytest.raises(bl.InputError, match="give reveals"):
         open_box(reveals=None)
     foreign.metadata = {"name": "plain", "inputs": [], "outputs": []}
@@ -203,11 +203,11 @@ def test_what_is_left_open_must_be_said(foreign: Any, open_box: Any) -> None:
 @pytest.mark.parametrize(
     "url", ["", "file:///v2/models/x", "http://host/", "http://a:b@host/v2/models/x", "http://host/v2/models/x?y=1"]
 )
-def test_urls_that_are_none(url: str) -> None:
+def test_invalid_urls_are_refused(url: str) -> None:
     with pytest.raises(bl.InputError, match="url: expected"):
         bl.RemoteBlackBox(url)
 
 
-def test_nobody_there() -> None:
+def test_an_unreachable_endpoint_is_a_typed_error() -> None:
     with pytest.raises(bl.EndpointUnavailable, match="cannot be reached"):
         bl.RemoteBlackBox("http://127.0.0.1:9/v2/models/x", patience_s=0.01)

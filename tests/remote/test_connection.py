@@ -79,8 +79,8 @@ def test_a_dropped_handshake_is_tried_again(balancer: Balancer) -> None:
     impatient = Connection(balancer.base, None, 5.0, 0.1, balancer.authority)
     with pytest.raises(EndpointUnavailable, match="cannot be reached"):
         impatient.post("/asked", b"query", {}, repeatable=False, max_bytes=100)
-    for each in (connection, impatient):
-        each.close()
+    for client in (connection, impatient):
+        client.close()
 
 
 def test_an_answer_that_is_lost_over_tls_is_lost(balancer: Balancer) -> None:
@@ -128,7 +128,7 @@ def test_a_large_request_may_take_longer_than_a_connection(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("timeout_s", [0, -1.0, float("nan"), float("inf")])
-def test_a_time_that_is_none(timeout_s: float) -> None:
+def test_invalid_timeouts_are_refused(timeout_s: float) -> None:
     with pytest.raises(InputError, match="timeout_s: expected"):
         Connection("http://127.0.0.1:9", None, timeout_s, 1.0)
 
@@ -151,12 +151,12 @@ def test_a_token_in_the_clear_is_warned_of(host: str) -> None:
         ("http://[::1]:8000", "a-token"),
     ],
 )
-def test_nothing_is_said_of_others(base: str, token: str | None) -> None:
+def test_protected_and_local_connections_give_no_warning(base: str, token: str | None) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         Connection(base, token, 1.0, 1.0)
 
 
-def test_what_an_endpoint_says_is_cleaned() -> None:
+def test_text_from_the_endpoint_is_escaped() -> None:
     assert str(EndpointProtocolError("a\x1b[31mb")) == "a\\x1b[31mb"
     assert str(EndpointRefused("a\x07", "code")) == "a\\x07"

@@ -62,7 +62,7 @@ def dripping(start: bytes, drop: bytes) -> Callable[[BaseHTTPRequestHandler], No
     ],
     ids=["body", "chunks", "headers", "status"],
 )
-def test_an_answer_that_drips_is_given_up(start: bytes, drop: bytes, foreign: Any, open_box: Any) -> None:
+def test_a_slow_answer_times_out(start: bytes, drop: bytes, foreign: Any, open_box: Any) -> None:
     box = open_box(timeout_s=0.5)
     foreign.replies = [dripping(start, drop)]
     with pytest.raises(bl.EndpointUnavailable, match="ReadTimeoutError"):
@@ -119,14 +119,14 @@ def test_large_metadata(foreign: Any, open_box: Any) -> None:
 
 
 @pytest.mark.parametrize("retry_after", ["\xb2", "9" * 5000, "-1", "1e9", "Wed, 21 Oct 2015 07:28:00 GMT", ""])
-def test_retry_after_that_is_none(retry_after: str, foreign: Any, open_box: Any) -> None:
+def test_invalid_retry_after_headers_are_ignored(retry_after: str, foreign: Any, open_box: Any) -> None:
     box = open_box()
     foreign.replies = [(429, {"error": "slowly"}, {"Retry-After": retry_after})]
     assert box.query(ONE).tolist() == [[4.0, 4.0, 4.0]]
 
 
 @pytest.mark.parametrize("length", ["1" * 5000, "\xb2", "-1", "+5", "1000000", ""])
-def test_a_length_that_is_none(length: str, foreign: Any, open_box: Any) -> None:
+def test_invalid_lengths_are_refused(length: str, foreign: Any, open_box: Any) -> None:
     box = open_box()
     foreign.replies = [(200, {"outputs": []}, {"Inference-Header-Content-Length": length})]
     with pytest.raises(bl.EndpointProtocolError, match="expected Inference-Header-Content-Length within"):
@@ -159,7 +159,7 @@ def test_refusals_of_any_form(content: Any, foreign: Any, open_box: Any) -> None
         {"shape": [1, 3], "data": [0, 0, 0], "parameters": {"binary_data_size": True}},
     ],
 )
-def test_outputs_that_are_none(output: dict[str, Any]) -> None:
+def test_invalid_outputs_are_refused(output: dict[str, Any]) -> None:
     body = json.dumps({"outputs": [{"name": "scores", "datatype": "FP64", **output}]}).encode()
     with pytest.raises(bl.EndpointProtocolError, match="expected output 'scores'"):
         answer(HttpResponse(body, {}), model(), 1, 1, "here")
@@ -192,7 +192,7 @@ NASTY = "\x1b]0;owned\x07"
         ({"platform": "bl_neuro", "parameters": {"classes": True}}, "number of classes"),
     ],
 )
-def test_metadata_that_is_none(changes: dict[str, Any], message: str, foreign: Any) -> None:
+def test_invalid_metadata_is_refused(changes: dict[str, Any], message: str, foreign: Any) -> None:
     metadata = json.loads(json.dumps({**foreign.metadata, **changes}))
     with pytest.raises((bl.EndpointProtocolError, bl.InputError), match=message) as raised:
         described(metadata, Options(reveals="scores", input_shape=(12,)), "here")
@@ -200,7 +200,7 @@ def test_metadata_that_is_none(changes: dict[str, Any], message: str, foreign: A
     assert len(str(raised.value)) < 10_000
 
 
-def test_names_of_outputs_do_not_drive_the_terminal(foreign: Any, open_box: Any) -> None:
+def test_control_characters_in_output_names_are_escaped(foreign: Any, open_box: Any) -> None:
     foreign.metadata = {**foreign.metadata, "outputs": [{"name": NASTY, "shape": [-1, 3]}]}
     box = open_box()
     with pytest.raises(bl.EndpointProtocolError, match="expected output") as raised:

@@ -35,7 +35,7 @@ from bl_neuro.remote.tensors import (
 
 
 @given(st.sampled_from(sorted(DATATYPES)), st.lists(st.integers(0, 4), max_size=3), st.integers(0, 2**32 - 1))
-def test_there_and_back(datatype: str, shape: list[int], seed: int) -> None:
+def test_tensors_survive_a_round_trip(datatype: str, shape: list[int], seed: int) -> None:
     drawn = np.random.default_rng(seed).normal(0, 50, shape)
     values = torch.from_numpy(np.asarray(drawn).astype("?" if datatype == "BOOL" else DATATYPES[datatype]))
     assert datatype_of(values) == datatype
@@ -58,13 +58,13 @@ def test_there_and_back(datatype: str, shape: list[int], seed: int) -> None:
         (b"", "UINT8", [2**62, 2**62]),
     ],
 )
-def test_bytes_that_are_none(values: bytes, datatype: str, shape: list[int]) -> None:
+def test_invalid_bytes_are_refused(values: bytes, datatype: str, shape: list[int]) -> None:
     with pytest.raises(InputError):
         from_bytes(values, datatype, shape)
 
 
 @pytest.mark.parametrize("values", [[1, [2]], ["1"], [None], {}, 256, [1, 2], [0.5], [2**70]])
-def test_json_that_is_none(values: Any) -> None:
+def test_invalid_json_is_refused(values: Any) -> None:
     with pytest.raises(InputError):
         from_json(values, "UINT8", [1])
 
@@ -98,7 +98,7 @@ def test_lists_may_be_nested_as_deep_as_the_shape_and_no_deeper() -> None:
     halves: Any = [flat[:12], flat[12:]]
     for values in (flat, halves, [[half] for half in halves]):
         assert from_json(values, "INT8", [2, 1, 12]).flatten().tolist() == flat
-    for values in ([[[[each] for each in half]] for half in halves], [[[half] for half in halves]]):
+    for values in ([[[[value] for value in half]] for half in halves], [[[half] for half in halves]]):
         with pytest.raises(InputError, match="at most 3 levels of nested lists"):
             from_json(values, "INT8", [2, 1, 12])
     deep: Any = 1
@@ -109,7 +109,7 @@ def test_lists_may_be_nested_as_deep_as_the_shape_and_no_deeper() -> None:
 
 
 @pytest.mark.parametrize("values", [[2**70, 1], [2**70, 0.5], [10**400, 0.5], [10**400, -1]])
-def test_integers_that_nothing_holds(values: Any) -> None:
+def test_integers_out_of_range_are_refused(values: Any) -> None:
     for datatype in DATATYPES:
         with pytest.raises(InputError, match="data: expected"):
             from_json(values, datatype, [2])
@@ -127,7 +127,7 @@ def held(shape: list[int], seed: int) -> Tensor:
 
 
 @given(SHAPES, st.integers(0, 2**32 - 1))
-def test_bits_there_and_back(shape: list[int], seed: int) -> None:
+def test_packed_bits_survive_a_round_trip(shape: list[int], seed: int) -> None:
     spikes = torch.cat([drawn(shape, seed), drawn(shape, seed + 1)])
     values, whole = pack(spikes), list(spikes.shape)
     assert packing_of(spikes) == "bits"
@@ -138,7 +138,7 @@ def test_bits_there_and_back(shape: list[int], seed: int) -> None:
 
 
 @given(SHAPES, st.integers(2, 1000), st.integers(0, 2**32 - 1))
-def test_a_held_frame_there_and_back(shape: list[int], steps: int, seed: int) -> None:
+def test_a_held_frame_survives_a_round_trip(shape: list[int], steps: int, seed: int) -> None:
     spikes = held([steps, *shape[1:]], seed)
     values = pack(spikes)
     assert packing_of(spikes) == "held"
@@ -156,7 +156,7 @@ def test_steps_cost_nothing_where_a_frame_is_held() -> None:
 
 
 @pytest.mark.parametrize("spikes", [drawn([3, 4, 5], 0).transpose(0, 1), drawn([3, 4, 10], 1)[..., ::2]])
-def test_whatever_the_strides(spikes: Tensor) -> None:
+def test_strides_do_not_matter(spikes: Tensor) -> None:
     assert torch.equal(unpack(pack(spikes), packing_of(spikes), list(spikes.shape)), spikes)
 
 
@@ -183,7 +183,7 @@ def test_the_order_is_the_one_that_is_written_down() -> None:
         (b"\x08", "held", [9, 1, 3], "expected padding bits of 0"),
     ],
 )
-def test_bits_that_are_none(values: bytes, packing: Any, shape: list[int], message: str) -> None:
+def test_invalid_bits_are_refused(values: bytes, packing: Any, shape: list[int], message: str) -> None:
     with pytest.raises(InputError, match=message):
         unpack(values, packing, shape)
 
@@ -212,8 +212,8 @@ def keys(session: str | None = "cell") -> Callable[[Tensor], str]:
 
 def test_the_order_does_not_matter() -> None:
     first, again = keys(), keys()
-    forwards = [first(each) for each in (SPIKES, HELD, SPIKES[:, :2])]
-    backwards = [again(each) for each in (SPIKES[:, :2], HELD, SPIKES)]
+    forwards = [first(spikes) for spikes in (SPIKES, HELD, SPIKES[:, :2])]
+    backwards = [again(spikes) for spikes in (SPIKES[:, :2], HELD, SPIKES)]
     assert forwards == backwards[::-1]
     assert len(set(forwards)) == 3
 
@@ -233,7 +233,7 @@ def test_asking_twice_is_two_queries() -> None:
 
 def test_values_shape_datatype_and_session_matter() -> None:
     made = Keys("cell")
-    found = [
+    made_keys = [
         made.of(SPIKES, "UINT8"),
         made.of(SPIKES, "BOOL"),
         made.of(SPIKES.reshape(4, 5, 6), "UINT8"),
@@ -242,8 +242,8 @@ def test_values_shape_datatype_and_session_matter() -> None:
         keys("x" * 99 + "a")(SPIKES),
         keys("x" * 99 + "b")(SPIKES),
     ]
-    assert len(set(found)) == len(found)
-    assert all(len(key) <= 110 and key.isascii() and key.isprintable() for key in found)
+    assert len(set(made_keys)) == len(made_keys)
+    assert all(len(key) <= 110 and key.isascii() and key.isprintable() for key in made_keys)
 
 
 def test_without_a_session_no_key_comes_twice() -> None:
@@ -255,5 +255,5 @@ def test_threads_share_a_session() -> None:
     """Each gets a key of its own, and together they are those of one thread."""
     shared, alone = keys(), keys()
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(shared, itertools.repeat(SPIKES, 200)))
-    assert sorted(found) == sorted(alone(SPIKES) for _ in range(200))
+        shared_keys = list(pool.map(shared, itertools.repeat(SPIKES, 200)))
+    assert sorted(shared_keys) == sorted(alone(SPIKES) for _ in range(200))

@@ -65,14 +65,14 @@ class Endpoint:
 
     def answer(self, body: bytes, length: int) -> Any:
         given = json.loads(body[:length])["inputs"][0]
-        said = given.get("parameters", {})
-        if "packed" in said:
-            spikes = unpack(body[length:], said["packed"], given["shape"])
-        elif "binary_data_size" in said:
+        parameters = given.get("parameters", {})
+        if "packed" in parameters:
+            spikes = unpack(body[length:], parameters["packed"], given["shape"])
+        elif "binary_data_size" in parameters:
             spikes = from_bytes(body[length:], given["datatype"], given["shape"])
         else:
             spikes = from_json(given["data"], given["datatype"], given["shape"])
-        form = said.get("packed", "binary" if "binary_data_size" in said else "json")
+        form = parameters.get("packed", "binary" if "binary_data_size" in parameters else "json")
         self.got.append((form, len(body) - length, spikes))
         counts = spikes.float().sum(0)
         output = {"name": "counts", "datatype": "FP32", "shape": list(counts.shape), "data": counts.flatten().tolist()}
@@ -107,12 +107,12 @@ def test_the_smallest_form_that_it_takes(
     endpoint.extensions, endpoint.datatype = extensions, datatype
     with bl.RemoteBlackBox(endpoint.url) as box:
         assert torch.equal(box.query(spikes), spikes.float().sum(0))
-    found = endpoint.got[-1]
-    assert found[:2] == (form, size)
-    assert torch.equal(found[2].bool(), spikes)
+    received = endpoint.got[-1]
+    assert received[:2] == (form, size)
+    assert torch.equal(received[2].bool(), spikes)
 
 
-def test_extensions_that_are_no_list(endpoint: Endpoint) -> None:
+def test_invalid_extension_lists_are_refused(endpoint: Endpoint) -> None:
     endpoint.extensions = "packed_spikes"
     with pytest.raises(bl.EndpointProtocolError, match="a list of extensions"):
         bl.RemoteBlackBox(endpoint.url)

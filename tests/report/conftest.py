@@ -60,13 +60,13 @@ def verdict(first: list[list[int]], second: list[list[int]]) -> dict[str, Any]:
     return {"verdict": verdict_of(judged).model_dump(), "sentence": judged.sentence}
 
 
-def ladder(found: Hits) -> dict[str, Any]:
+def ladder(hits_by_cell: Hits) -> dict[str, Any]:
     rungs = {
         "float": ("snntorch", "scores", "as trained"),
         "state": ("loihi", "scores", "fixed-point state"),
         "reveals label": ("loihi", "label", "shows label"),
     }
-    values = {name: _by_seed(found, substrate, reveals) for name, (substrate, reveals, _) in rungs.items()}
+    values = {name: _by_seed(hits_by_cell, substrate, reveals) for name, (substrate, reveals, _) in rungs.items()}
     made = attribute(values, 0.1, 200)
     return (
         {
@@ -91,15 +91,16 @@ def ladder(found: Hits) -> dict[str, Any]:
 
 
 def _by_seed(
-    found: Hits, substrate: str, reveals: str, target: str = "trained", evaluator: str = "conv"
+    hits_by_cell: Hits, substrate: str, reveals: str, target: str = "trained", evaluator: str = "conv"
 ) -> list[list[int]]:
-    return [found[(target, substrate, "v2", reveals, seed), evaluator] for seed in range(SEEDS)]
+    return [hits_by_cell[(target, substrate, "v2", reveals, seed), evaluator] for seed in range(SEEDS)]
 
 
-def row(found: Hits, target: str, substrate: str, attack: str, reveals: str) -> dict[str, Any]:
+def row(hits_by_cell: Hits, target: str, substrate: str, attack: str, reveals: str) -> dict[str, Any]:
     white = attack == "v1"
     judged = {
-        name: [found[(target, substrate, attack, reveals, seed), name] for seed in range(SEEDS)] for name in EVALUATORS
+        name: [hits_by_cell[(target, substrate, attack, reveals, seed), name] for seed in range(SEEDS)]
+        for name in EVALUATORS
     }
     return {
         "target": target, "substrate": substrate, "attack": attack, "reveals": reveals,
@@ -126,9 +127,9 @@ def curve(target: str, substrate: str, attack: str, reveals: str) -> Iterator[di
         }  # fmt: skip
 
 
-def mitigation(found: Hits, kind: str, setting: str, reveals: str, evaluator: str = "conv") -> dict[str, Any]:
+def mitigation(hits_by_cell: Hits, kind: str, setting: str, reveals: str, evaluator: str = "conv") -> dict[str, Any]:
     before, after = (
-        _by_seed(found, *place, evaluator=evaluator) for place in (("snntorch", "scores"), ("loihi", reveals))
+        _by_seed(hits_by_cell, *place, evaluator=evaluator) for place in (("snntorch", "scores"), ("loihi", reveals))
     )
     removed = verdict(before, after)
     return {
@@ -146,15 +147,15 @@ def mitigation(found: Hits, kind: str, setting: str, reveals: str, evaluator: st
 
 
 def results(rate: Rate = level, **changes: Any) -> Findings:
-    found = hits(rate)
+    hits_by_cell = hits(rate)
     judged = [
         Record(target, seed, substrate, attack, reveals, 0, evaluator, label, hit, 0.1 + 0.8 * hit)
-        for ((target, substrate, attack, reveals, seed), evaluator), row in found.items()
+        for ((target, substrate, attack, reveals, seed), evaluator), row in hits_by_cell.items()
         for label, hit in enumerate(row)
     ]
     compared, alike = substrate_verdicts(judged, 0.1)
     names = list(dict.fromkeys(cell[:4] for cell in cells()))
-    control = _by_seed(found, "loihi", "scores", "untrained")
+    control = _by_seed(hits_by_cell, "loihi", "scores", "untrained")
     power = {"comparisons": 3, "seeds": SEEDS, "inversions": CLASSES, "spread": 0.05, "within": 0.4, "assumed": True,
              "smallest_difference": 1.2, "smallest_margin": 0.31, "equivalence_power": 0.08, "power": 0.8}  # fmt: skip
     fields: dict[str, Any] = {
@@ -167,15 +168,15 @@ def results(rate: Rate = level, **changes: Any) -> Findings:
             {"name": name, "address": f"{name} as it was trained", "weights": None, "architecture": "conv 16",
              "accuracy": 0.98, "samples": 359} for name in EVALUATORS
         ],
-        "rows": [row(found, *name) for name in names],
-        "verdicts": [each.model_dump() for each in compared], "alike": [each.model_dump() for each in alike],
-        "ladder": [ladder(found)],
+        "rows": [row(hits_by_cell, *name) for name in names],
+        "verdicts": [verdict.model_dump() for verdict in compared], "alike": [group.model_dump() for group in alike],
+        "ladder": [ladder(hits_by_cell)],
         "power": [{"attack": "v2", "reveals": "scores", "evaluator": "conv", "measure": "hit", **power}],
-        "mitigations": [mitigation(found, "reveal", "shows label alone", "label"),
-                        mitigation(found, "rounding", "rounded to 0.1", "scores"),
-                        mitigation(found, "noise", "noise of sd 0.1", "scores"),
-                        {**mitigation(found, "query_cap", "320 queries", "label"), "accuracy": None},
-                        mitigation(found, "reveal", "shows label alone", "label", "spiking")],
+        "mitigations": [mitigation(hits_by_cell, "reveal", "shows label alone", "label"),
+                        mitigation(hits_by_cell, "rounding", "rounded to 0.1", "scores"),
+                        mitigation(hits_by_cell, "noise", "noise of sd 0.1", "scores"),
+                        {**mitigation(hits_by_cell, "query_cap", "320 queries", "label"), "accuracy": None},
+                        mitigation(hits_by_cell, "reveal", "shows label alone", "label", "spiking")],
         "replays": [{"substrate": "lava", "of": "loihi", "seed": 0, "attack": "v2", "reveals": "scores", "restart": 0,
                      "queries": 740, "identical": True}],
         "verification": [{"target": "trained", "seed": 0, "substrates": ["loihi", "lava"],
@@ -186,12 +187,13 @@ def results(rate: Rate = level, **changes: Any) -> Findings:
         "controls": [{"kind": "untrained", "substrate": "loihi", "attack": "v2", "reveals": "scores",
                       "evaluator": "conv", "estimate": estimate(control), "chance": 0.1, "p": 0.5, "adjusted_p": 1.0,
                       "above_chance": False}],
-        "curves": [each for name in names for each in curve(*name)],
+        "curves": [point for name in names for point in curve(*name)],
         "inversions": [
             {"address": "-".join(map(str, cell)), "target": cell[0], "substrate": cell[1], "attack": cell[2],
              "reveals": cell[3], "seed": cell[4], "restart": 0, "classes": list(range(CLASSES)), "status": "completed",
              "queries": 740, "target_answers": [*range(CLASSES - 1), None],
-             "evaluators": {name: {"hits": found[cell, name], "confidence": [0.5] * CLASSES} for name in EVALUATORS}}
+             "evaluators": {name: {"hits": hits_by_cell[cell, name], "confidence": [0.5] * CLASSES}
+                            for name in EVALUATORS}}
             for cell in cells()
         ],
         "network": {"layers": ["Dense 64 -> 10 -> (10,)"], "input_shape": [1, SIDE, SIDE], "parameters": 640,

@@ -15,11 +15,11 @@ Make = Callable[..., Findings]
 
 def judged(results: Findings, *verdicts: str, **further: Any) -> Findings:
     """With these verdicts on the first comparisons of attack accuracy under the judge, and no others."""
-    own = [each for each in results.verdicts if each.measure == "hit" and each.evaluator == "conv"]
+    own = [verdict for verdict in results.verdicts if verdict.measure == "hit" and verdict.evaluator == "conv"]
     base = {"identical": False, "found": False, "seeds_needed": None, **further}
     changed = [
-        {**each.model_dump(), "verdict": {**each.verdict.model_dump(), **base, "verdict": verdict}}
-        for each, verdict in zip(own, verdicts)
+        {**comparison.model_dump(), "verdict": {**comparison.verdict.model_dump(), **base, "verdict": verdict}}
+        for comparison, verdict in zip(own, verdicts)
     ]
     assert len(changed) == len(verdicts)
     return Findings.model_validate({**results.model_dump(by_alias=True), "verdicts": changed})
@@ -46,14 +46,18 @@ def test_all_equivalent_is_no(plain: Findings) -> None:
     )
 
 
-def test_a_difference_is_yes_with_the_largest_told(plain: Findings) -> None:
+def test_a_difference_is_yes_and_states_the_largest(plain: Findings) -> None:
     answer = audit_answer(judged(plain, "equivalent", "differs", "inconclusive"))
     assert answer.word == "Yes"
     assert answer.lead.startswith("Under the evaluator conv, a difference was ")
     assert "found in 1 of 3 comparisons; 1 is equivalent within 10 points and 1 is open. The largest: " in answer.lead
-    found = next(each for each in judged(plain, "equivalent", "differs").verdicts if each.verdict.verdict == "differs")
-    points = f"{abs(100 * found.verdict.difference.value):.1f} points"
-    assert f"{found.first[0]} gives away {points}" in answer.lead
+    comparison = next(
+        comparison
+        for comparison in judged(plain, "equivalent", "differs").verdicts
+        if comparison.verdict.verdict == "differs"
+    )
+    points = f"{abs(100 * comparison.verdict.difference.value):.1f} points"
+    assert f"{comparison.first[0]} gives away {points}" in answer.lead
 
 
 def test_open_comparisons_are_not_yet_known_and_say_what_they_need(plain: Findings) -> None:
@@ -125,8 +129,10 @@ def test_one_substrate_is_not_compared(make_audit: Make) -> None:
 def only(results: Findings, *substrates: str) -> dict[str, Any]:
     """The rows of some substrates, and what was compared of these alone."""
     rows = [row.model_dump() for row in results.rows if row.substrate in substrates]
-    compared = [each.model_dump() for each in results.verdicts if {*each.first, *each.second} <= set(substrates)]
-    alike = [each.model_dump() for each in results.alike if set(each.substrates) <= set(substrates)]
+    compared = [
+        verdict.model_dump() for verdict in results.verdicts if {*verdict.first, *verdict.second} <= set(substrates)
+    ]
+    alike = [group.model_dump() for group in results.alike if set(group.substrates) <= set(substrates)]
     return {"rows": rows, "verdicts": compared, "alike": alike}
 
 
@@ -158,7 +164,9 @@ def test_one_substrate_that_was_replayed_on_another_is_not_compared(make_audit: 
 def test_comparisons_within_one_arithmetic_are_no_evidence(plain: Findings) -> None:
     counted = judged(plain, "equivalent", "equivalent", "equivalent")
     assert "each of 3 comparisons" in audit_answer(counted).lead
-    within = {each.sentence for each in counted.verdicts if {*each.first, *each.second} == {"snntorch", "norse"}}
+    within = {
+        verdict.sentence for verdict in counted.verdicts if {*verdict.first, *verdict.second} == {"snntorch", "norse"}
+    }
     assert len(within) == 1
     known = counted.model_copy(update={"arithmetic": REAL})
     answer = audit_answer(known)
@@ -167,20 +175,20 @@ def test_comparisons_within_one_arithmetic_are_no_evidence(plain: Findings) -> N
     assert "1 comparison did not come out identical under the evaluator conv (snntorch less norse)" in str(answer)
 
 
-def test_a_difference_within_one_arithmetic_is_told(plain: Findings) -> None:
+def test_a_difference_within_one_arithmetic_is_reported(plain: Findings) -> None:
     answer = audit_answer(judged(plain, "differs").model_copy(update={"arithmetic": REAL}))
     assert answer.word == "Yes"
     assert "a difference was found in 1 of 1 comparison" in answer.lead
 
 
-def test_what_else_was_found_is_told_in_a_sentence_each(audit: Findings) -> None:
-    said = " ".join(audit_answer(audit).more)
-    assert "Under the evaluator spiking, " in said
-    assert "An attacker with the gradient of the network (v1, white box) gets pictures that the evaluator conv " in said
-    assert "The evaluator spiking recognises " in said
-    assert "Spikes on loihi are not those on lava, which promises them." in said
-    assert "On lava, 1 attack did the same as on loihi to the last bit." in said
-    assert "2 cells of 100 are not done; they may change this." in said
+def test_other_findings_have_one_sentence_each(audit: Findings) -> None:
+    text = " ".join(audit_answer(audit).more)
+    assert "Under the evaluator spiking, " in text
+    assert "An attacker with the gradient of the network (v1, white box) gets pictures that the evaluator conv " in text
+    assert "The evaluator spiking recognises " in text
+    assert "Spikes on loihi are not those on lava, which promises them." in text
+    assert "On lava, 1 attack did the same as on loihi to the last bit." in text
+    assert "2 cells of 100 are not done; they may change this." in text
     assert str(audit_answer(audit)).startswith(audit_answer(audit).leakage)
 
 
@@ -233,29 +241,29 @@ def test_substrates_that_were_not_run_are_named(make_audit: Make) -> None:
     assert "Not run here, since not installed: slayer." in answer.more
 
 
-def test_a_replay_that_differs_is_told(make_audit: Make) -> None:
+def test_a_differing_replay_is_reported(make_audit: Make) -> None:
     replay = {**make_audit().replays[0].model_dump(), "identical": False}
-    said = " ".join(audit_answer(make_audit(replays=[replay], stands_for={})).more)
-    assert "On lava, 1 of 1 attack did not do the same as on loihi." in said
+    text = " ".join(audit_answer(make_audit(replays=[replay], stands_for={})).more)
+    assert "On lava, 1 of 1 attack did not do the same as on loihi." in text
 
 
-def test_steps_and_mitigations_count_only_where_they_were_shown(make_audit: Make) -> None:
+def test_steps_and_mitigations_count_only_if_significant(make_audit: Make) -> None:
     plain = make_audit()
     ladder = plain.ladder[0].model_dump()
     none = [{**step, "change": {**step["change"], "found": False}} for step in ladder["steps"]]
     some = [none[0], {**none[1], "change": {**none[1]["change"], "found": True}}]
-    said = " ".join(audit_answer(make_audit(ladder=[{**ladder, "steps": none}])).more)
-    assert "Under the evaluator conv, no single step of deployment was shown to change what v2 gets." in said
-    said = " ".join(audit_answer(make_audit(ladder=[{**ladder, "steps": some}])).more)
-    assert "Under the evaluator conv, of the steps of deployment, “shows label” (" in said
+    text = " ".join(audit_answer(make_audit(ladder=[{**ladder, "steps": none}])).more)
+    assert "Under the evaluator conv, no single step of deployment was shown to change what v2 gets." in text
+    text = " ".join(audit_answer(make_audit(ladder=[{**ladder, "steps": some}])).more)
+    assert "Under the evaluator conv, of the steps of deployment, “shows label” (" in text
 
     mitigation = plain.mitigations[0].model_dump(by_alias=True)
     removed = mitigation["leakage"]["removed"]
-    told = {
+    sentences = {
         True: "Under the evaluator conv, of the mitigations, “shows label alone” removes most: 20.0 points from v2, ",
         False: "Under the evaluator conv, the one mitigation was not shown to remove leakage.",
     }
-    for found, words in told.items():
-        changed = {**removed, "found": found, "difference": {**removed["difference"], "value": 0.2}}
+    for significant, words in sentences.items():
+        changed = {**removed, "found": significant, "difference": {**removed["difference"], "value": 0.2}}
         tried = {**mitigation, "leakage": {**mitigation["leakage"], "removed": changed}}
         assert words in " ".join(audit_answer(make_audit(mitigations=[tried])).more)

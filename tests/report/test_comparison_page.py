@@ -16,11 +16,11 @@ def text_of(page: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", page.split("</style>")[1]))
 
 
-def test_rows_verdicts_and_settings_are_told(audit: Findings, make_audit: Callable[..., Findings]) -> None:
+def test_the_page_has_rows_verdicts_and_settings(audit: Findings, make_audit: Callable[..., Findings]) -> None:
     other = make_audit(lambda target, *_: 0.5 if target == "trained" else 0.1, experiment={"name": "b", "restarts": 2})
-    found = compare_runs({"first": audit, "second": other})
-    text = text_of(comparison_page(found))
-    assert comparison_answer(found) in text
+    comparison = compare_runs({"first": audit, "second": other})
+    text = text_of(comparison_page(comparison))
+    assert comparison_answer(comparison) in text
     assert "first less second snntorch, conv" in text
     assert "40 inversions of 4 target seeds" in text
     assert "restarts 1 2" in text
@@ -35,8 +35,8 @@ def test_the_answer_counts_what_came_out(audit: Findings, make_audit: Callable[.
     assert answer == "Under the evaluator conv, of 9 paired comparisons, 9 differ; the margin is 10 points."
 
 
-def test_what_does_not_pair_says_why(audit: Findings, make_audit: Callable[..., Findings]) -> None:
-    judges = [{**each.model_dump(), "address": "another"} for each in audit.evaluators]
+def test_unpaired_results_state_the_reason(audit: Findings, make_audit: Callable[..., Findings]) -> None:
+    judges = [{**evaluator.model_dump(), "address": "another"} for evaluator in audit.evaluators]
     text = text_of(comparison_page(compare_runs({"first": audit, "second": make_audit(evaluators=judges)})))
     assert "not paired another evaluator: trained in another way, or on other data" in text
     assert "No two rows of these runs pair" in text

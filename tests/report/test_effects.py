@@ -14,14 +14,14 @@ from bl_neuro.report.effects import disagree, ladder_lines, mitigation_lines
 Make = Callable[..., Findings]
 
 
-def changed(verdict: dict[str, Any], found: bool, value: float, word: str = "differs") -> dict[str, Any]:
+def changed(verdict: dict[str, Any], significant: bool, value: float, word: str = "differs") -> dict[str, Any]:
     difference = {**verdict["difference"], "value": value, "low": value - 0.05, "high": value + 0.05}
-    return {**verdict, "verdict": word, "found": found, "identical": False, "difference": difference}
+    return {**verdict, "verdict": word, "found": significant, "identical": False, "difference": difference}
 
 
-def tried(audit: Findings, kind: str, evaluator: str, found: bool, value: float) -> dict[str, Any]:
+def tried(audit: Findings, kind: str, evaluator: str, significant: bool, value: float) -> dict[str, Any]:
     one = audit.mitigations[0].model_dump(by_alias=True)
-    leakage = {**one["leakage"], "removed": changed(one["leakage"]["removed"], found, value)}
+    leakage = {**one["leakage"], "removed": changed(one["leakage"]["removed"], significant, value)}
     setting = {"query_cap": "320 queries"}.get(kind, f"setting of {kind}")
     return {**one, "mitigation": kind, "setting": setting, "evaluator": evaluator, "leakage": leakage}
 
@@ -40,12 +40,12 @@ def test_evaluators_disagree_in_verdict_or_sign(
     audit: Findings, one: tuple[bool, float, str], other: tuple[bool, float, str], expected: bool
 ) -> None:
     base = audit.verdicts[0].verdict.model_dump()
-    verdicts = [Verdict.model_validate(changed(base, *each)) for each in (one, other)]
+    verdicts = [Verdict.model_validate(changed(base, *change)) for change in (one, other)]
     assert disagree(*verdicts) is disagree(*reversed(verdicts)) is expected
 
 
 @pytest.mark.parametrize(
-    ("found", "value", "expected"),
+    ("significant", "value", "expected"),
     [
         (True, -0.25, "what v2 gets."),
         (False, -0.02, "what v2 gets. The evaluator spiking disagrees on “shows label” (−2.0 points, not shown)."),
@@ -56,19 +56,23 @@ def test_evaluators_disagree_in_verdict_or_sign(
         ),
     ],
 )
-def test_a_step_that_another_evaluator_does_not_see_is_told(
-    make_audit: Make, found: bool, value: float, expected: str
+def test_a_step_that_another_evaluator_does_not_see_is_reported(
+    make_audit: Make, significant: bool, value: float, expected: str
 ) -> None:
     ladder = make_audit().ladder[0].model_dump()
     first, last = ladder["steps"]
     first = {**first, "change": {**first["change"], "found": False}}
     own = {**ladder, "steps": [first, {**last, "change": changed(last["change"], True, -0.3)}]}
-    other = {**own, "evaluator": "spiking", "steps": [first, {**last, "change": changed(last["change"], found, value)}]}
-    (said,) = ladder_lines(make_audit(ladder=[own, other]))
-    assert said.endswith(expected)
+    other = {
+        **own,
+        "evaluator": "spiking",
+        "steps": [first, {**last, "change": changed(last["change"], significant, value)}],
+    }
+    (line,) = ladder_lines(make_audit(ladder=[own, other]))
+    assert line.endswith(expected)
 
 
-def test_a_step_that_another_evaluator_alone_sees_is_told(make_audit: Make) -> None:
+def test_a_step_that_only_another_evaluator_sees_is_reported(make_audit: Make) -> None:
     ladder = make_audit().ladder[0].model_dump()
     first, last = ({**step, "change": {**step["change"], "found": False}} for step in ladder["steps"])
     other = {
@@ -76,8 +80,8 @@ def test_a_step_that_another_evaluator_alone_sees_is_told(make_audit: Make) -> N
         "evaluator": "spiking",
         "steps": [first, {**last, "change": changed(last["change"], True, -0.3)}],
     }
-    said = ladder_lines(make_audit(ladder=[{**ladder, "steps": [first, last]}, other]))
-    assert said == [
+    lines = ladder_lines(make_audit(ladder=[{**ladder, "steps": [first, last]}, other]))
+    assert lines == [
         "Under the evaluator conv, no single step of deployment was shown to change what v2 gets. The evaluator "
         "spiking disagrees on “shows label” (−30.0 points, beyond the margin)."
     ]
@@ -100,7 +104,7 @@ def test_a_cap_on_queries_is_not_ranked_with_the_others(make_audit: Make) -> Non
     ]
 
 
-def test_what_another_evaluator_alone_sees_of_mitigations_is_told(make_audit: Make) -> None:
+def test_a_mitigation_that_only_another_evaluator_sees_is_reported(make_audit: Make) -> None:
     plain = make_audit()
     cases = [tried(plain, "noise", "conv", False, 0.2), tried(plain, "noise", "spiking", True, 0.2)]
     assert mitigation_lines(make_audit(mitigations=cases)) == [

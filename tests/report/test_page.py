@@ -68,7 +68,7 @@ def test_every_link_leads_somewhere(page: Outline) -> None:
         assert str(link["href"]).removeprefix("#") in ids
 
 
-def test_nothing_is_fetched(page: Outline) -> None:
+def test_the_page_loads_no_external_resources(page: Outline) -> None:
     assert page.all("script") == []
     assert [link["rel"] for link in page.all("link")] == ["icon"]
     for tag, name in (("img", "src"), ("link", "href")):
@@ -190,7 +190,8 @@ def test_an_audit_of_which_nothing_is_done_has_a_page_too(make_audit: Make, make
         name: [] for name in ("verdicts", "alike", "ladder", "power", "mitigations", "replays", "controls")
     }
     judges = [
-        {**each.model_dump(), "architecture": None, "accuracy": None, "samples": None} for each in done.evaluators
+        {**evaluator.model_dump(), "architecture": None, "accuracy": None, "samples": None}
+        for evaluator in done.evaluators
     ]
     results = make_audit(rows=rows, evaluators=judges, curves=[], inversions=[], stands_for={}, **empty)
     page = Outline(audit_pages(results, make_audit_pictures())[REPORT])

@@ -43,5 +43,5 @@ def test_events_and_colours_stay_colours() -> None:
 @pytest.mark.parametrize(
     ("channels", "level", "ink"), [(1, 0.0, True), (1, 0.5, False), (2, 0.0, False), (5, 0.1, True)]
 )
-def test_what_is_drawn_in_ink(channels: int, level: float, ink: bool) -> None:
+def test_ink_depends_on_channels_and_level(channels: int, level: float, ink: bool) -> None:
     assert thumbnails.is_ink(np.full((10, channels, 4, 4), level)) is ink

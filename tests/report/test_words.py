@@ -81,15 +81,15 @@ def verdict(base: dict[str, Any], word: str, value: float = 0.05, *, seeds: int 
 def test_effects_of_mitigations(
     base: dict[str, Any], word: str, changes: dict[str, Any], expected: tuple[str, str]
 ) -> None:
-    found = verdict(base, word, **changes)
-    assert (words.effect(found), words.effect_footing(found)) == expected
+    effect = verdict(base, word, **changes)
+    assert (words.effect(effect), words.effect_footing(effect)) == expected
 
 
 def test_intervals_stay_within_what_can_be(base: dict[str, Any]) -> None:
     wide = {"value": 0.15, "low": -4.297, "high": 4.597, "seeds": 2, "n": 20}
-    found = Verdict.model_validate({**base, "verdict": "inconclusive", "difference": wide})
+    comparison = Verdict.model_validate({**base, "verdict": "inconclusive", "difference": wide})
     line = "open: +15.0 points (−100.0 to +100.0), plan 12 or more seeds"
-    assert words.verdict_line(found) == line
+    assert words.verdict_line(comparison) == line
     assert words.seen(2.475) == "none"
     assert words.seen(0.0751) == "7.5"
 
@@ -110,8 +110,8 @@ def test_null_controls_against_chance(
 ) -> None:
     base = audit.controls[0].model_dump()
     estimate = {**base["estimate"], "value": value}
-    found = ControlFinding.model_validate({**base, "estimate": estimate, "adjusted_p": p, "above_chance": above})
-    assert words.against_chance(found) == expected
+    control = ControlFinding.model_validate({**base, "estimate": estimate, "adjusted_p": p, "above_chance": above})
+    assert words.against_chance(control) == expected
 
 
 @pytest.mark.parametrize(

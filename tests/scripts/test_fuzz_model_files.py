@@ -72,7 +72,7 @@ module["serve"]()
     ("what", "reason"),
     [("crash", "crashed: exit code 11"), ("sleep", "hung"), ("other", "raised: KeyError: 'bare'")],
 )
-def test_it_notices(
+def test_crashes_and_hangs_are_reported(
     fuzzer: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, reason: str
 ) -> None:
     script = tmp_path / "bad.py"

@@ -40,7 +40,7 @@ def trial(tmp_path: Path) -> Any:
     return kills.Trial(tmp_path, ["--jobs", "2"])
 
 
-def test_what_differs_is_found(trial: Any) -> None:
+def test_different_results_are_listed(trial: Any) -> None:
     out = trial.work / "killed-1"
     (out / "times" / "a.json").write_text("another time")
     assert kills.compared(trial, out) == []
@@ -56,7 +56,7 @@ def test_what_differs_is_found(trial: Any) -> None:
     ]
 
 
-def test_a_victim_is_killed_and_a_run_that_ended_is_told() -> None:
+def test_a_victim_is_killed_and_an_ended_run_is_reported() -> None:
     worker = "import signal, sys; sys.argv = ['bl_neuro.experiment.running.worker']; print(flush=True); signal.pause()"
     name = "bl_neuro.experiment.running.worker"
     parent = f"import subprocess, sys; subprocess.call([sys.executable, '-c', {worker!r}, {name!r}])"

@@ -36,7 +36,7 @@ def test_an_audit_varies_as_its_plan_says() -> None:
     assert errors == pytest.approx(simulation.planned(SETTING, 0.06).error, rel=0.05)
 
 
-def test_what_does_not_hold_is_said() -> None:
+def test_broken_guarantees_are_reported() -> None:
     held = simulation.rate("false positives", SETTING, np.arange(10_000) < 500)
     broken = simulation.rate("false positives", SETTING, np.arange(10_000) < 650)
     other = simulation.rate("false positives, another method", SETTING, np.arange(10_000) < 2_000)

@@ -49,7 +49,7 @@ def test_the_table_is_stable_and_whole() -> None:
     assert numbers == list(range(1, len(numbers) + 1))
 
 
-def test_what_is_known_of_substrates_is_in_it() -> None:
+def test_documented_limits_of_substrates_are_in_the_table() -> None:
     assert row("`Dense`") == ["yes"] * 5
     assert [cell[:3].strip() for cell in row("`SumPool`")] == ["yes", "yes", "no", "no", "no"]
     assert [cell[:3].strip() for cell in row("`voltage_decay` 0")] == ["yes", "no", "yes", "yes", "yes"]

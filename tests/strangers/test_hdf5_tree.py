@@ -148,7 +148,7 @@ def deep(file: h5py.File) -> None:
         (lambda file: file.create_dataset("x", (2,), h5py.vlen_dtype("f8")), "expected integers"),
     ],
 )
-def test_what_is_not_read_is_refused(tmp_path: Path, build: Build, message: str) -> None:
+def test_unsupported_features_are_refused(tmp_path: Path, build: Build, message: str) -> None:
     with pytest.raises(ModelFileError, match=message):
         read_tree(written(tmp_path, build))
 
@@ -164,7 +164,7 @@ def test_a_chunk_that_unpacks_to_more_than_it_states_is_refused(tmp_path: Path) 
         read_tree(written(tmp_path, build))
 
 
-def test_what_is_no_hdf5_file_is_refused(tmp_path: Path) -> None:
+def test_files_that_are_not_hdf5_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "text.nir"
     with pytest.raises(ModelFileError, match="found nothing"):
         read_tree(path)

@@ -25,7 +25,7 @@ GOOD = content(np.arange(6, dtype=np.float32).reshape(2, 3))
 @pytest.mark.parametrize("dtype", ["?", "u1", "<i8", ">i2", "<f4", "f8"])
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("shape", [(), (4,), (2, 3), (0, 3)])
-def test_what_numpy_saves_is_read(dtype: str, order: Any, shape: tuple[int, ...]) -> None:
+def test_arrays_saved_by_numpy_are_read(dtype: str, order: Any, shape: tuple[int, ...]) -> None:
     array = np.array(np.arange(np.prod(shape, dtype=int)).reshape(shape) % 2, dtype, order=order)
     array_read = read_npy(content(array))
     assert np.array_equal(array_read, array)
@@ -54,7 +54,7 @@ def test_text_where_it_is_expected() -> None:
         (GOOD.replace(b"<f4", b"<c8"), "found complex64"),
     ],
 )
-def test_nothing_else_is(damaged: bytes, message: str) -> None:
+def test_other_arrays_are_refused(damaged: bytes, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         read_npy(damaged)
 

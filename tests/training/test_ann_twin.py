@@ -43,7 +43,7 @@ def test_comes_from_its_seed_alone(few: Split) -> None:
     assert global_chance() == states
 
 
-def test_goes_on_from_its_checkpoint(few: Split, tmp_path: Path) -> None:
+def test_resumes_from_its_checkpoint(few: Split, tmp_path: Path) -> None:
     place = Checkpoint(tmp_path / "checkpoint.safetensors")
     first = train_ann_twin(few.target, (8,), epochs=2, checkpoint=place)
     again = train_ann_twin(few.target, (8,), epochs=2, checkpoint=place)
@@ -89,9 +89,9 @@ def test_round_trip_is_exact(hidden: tuple[int, ...], tmp_path: Path) -> None:
 )
 def test_refuses_facts(facts: dict[str, str], tmp_path: Path) -> None:
     path = tmp_path / "twin.safetensors"
-    told = {"format": "bl-neuro/ann-twin/1", "hidden": "5", "shape": "1,4,4", "classes": "3"}
-    save_file(AnnTwin((1, 4, 4), (5,), 3).state_dict(), path, told)
+    metadata = {"format": "bl-neuro/ann-twin/1", "hidden": "5", "shape": "1,4,4", "classes": "3"}
+    save_file(AnnTwin((1, 4, 4), (5,), 3).state_dict(), path, metadata)
     assert load_ann_twin(path).classes == 3
-    save_file(AnnTwin((1, 4, 4), (5,), 3).state_dict(), path, {**told, **facts})
+    save_file(AnnTwin((1, 4, 4), (5,), 3).state_dict(), path, {**metadata, **facts})
     with pytest.raises(ModelFileError, match=r"twin\.safetensors"):
         load_ann_twin(path)

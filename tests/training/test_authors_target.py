@@ -54,7 +54,7 @@ def test_the_start_is_that_of_a_linear_layer() -> None:
 
 
 @pytest.mark.parametrize("settings", [{"epochs": -1}, {"through_time": -1}, {"rate": 0.0}, {"batch": 0}, {"shift": -1}])
-def test_settings_that_cannot_be_are_refused(settings: dict[str, Any]) -> None:
+def test_invalid_settings_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=next(iter(settings))):
         AuthorsPlan(**settings)
 

@@ -58,7 +58,7 @@ def test_it_comes_from_its_seed_alone(few: Split) -> None:
     assert not any(map(torch.equal, first.state_dict().values(), other.state_dict().values()))
 
 
-def test_it_goes_on_where_it_was_cut_short(few: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_resumes_an_interrupted_training(few: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     undisturbed = train_authors_twin(few.target, PLAN, (8,))
     place, run = Checkpoint(tmp_path / "checkpoint.safetensors", every_s=0), module_of_twin._Training.run_epoch
 
@@ -85,7 +85,7 @@ def test_it_goes_on_where_it_was_cut_short(few: Split, tmp_path: Path, monkeypat
 
 
 @pytest.mark.parametrize("settings", [{"epochs": -1}, {"batch": 0}, {"rate": 1.0}])
-def test_settings_that_cannot_be_are_refused(settings: dict[str, Any]) -> None:
+def test_invalid_settings_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=next(iter(settings))):
         AuthorsTwinPlan(**settings)
 

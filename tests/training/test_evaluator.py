@@ -56,13 +56,13 @@ def test_learns_the_digits(trained: ImageEvaluator, split: Split) -> None:
 
 def test_probabilities_are_probabilities(trained: ImageEvaluator, split: Split) -> None:
     images = split.test.images[:20]
-    found = trained.probabilities(images)
-    assert found.shape == (20, 10)
-    assert found.dtype == np.float64
-    assert found.min() >= 0
-    np.testing.assert_allclose(found.sum(1), 1, atol=1e-6)
-    np.testing.assert_allclose(trained.probabilities(images[3:4])[0], found[3], atol=1e-5)
-    np.testing.assert_allclose(trained.probabilities(images), found)  # no dropout when it judges
+    probabilities = trained.probabilities(images)
+    assert probabilities.shape == (20, 10)
+    assert probabilities.dtype == np.float64
+    assert probabilities.min() >= 0
+    np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-6)
+    np.testing.assert_allclose(trained.probabilities(images[3:4])[0], probabilities[3], atol=1e-5)
+    np.testing.assert_allclose(trained.probabilities(images), probabilities)  # no dropout when it judges
 
 
 def test_does_not_see_brightness_or_contrast(trained: ImageEvaluator, split: Split) -> None:
@@ -137,7 +137,7 @@ def test_refuses_options(options: dict[str, Any], few: Split) -> None:
         train_evaluator(few.evaluator, **options)
 
 
-def test_goes_on_from_its_checkpoint(few: Split, tmp_path: Path) -> None:
+def test_resumes_from_its_checkpoint(few: Split, tmp_path: Path) -> None:
     place = Checkpoint(tmp_path / "checkpoint.safetensors")
     first, again = (train_evaluator(few.evaluator, steps=4, epochs=2, checkpoint=place) for _ in range(2))
     assert all(map(torch.equal, weights(first), weights(again)))
@@ -156,7 +156,7 @@ def test_comes_from_its_seed_alone(kind: str, few: Split) -> None:
     assert global_chance() == states
 
 
-def test_tells_how_far_it_is(few: Split) -> None:
+def test_reports_progress(few: Split) -> None:
     calls: list[tuple[int, int]] = []
     train_evaluator(few.evaluator, steps=2, epochs=2, progress=lambda done, total: calls.append((done, total)))
     assert calls == [(1, 2), (2, 2)]
@@ -177,16 +177,16 @@ def test_round_trip_is_exact(trained: ImageEvaluator, path: Path, split: Split) 
 def forge(path: Path, changes: dict[str, torch.Tensor | None] | None = None, **facts: str | None) -> None:
     """Writes an evaluator's file with tensors and facts exchanged, or left out where None."""
     tensors = {**ConvEvaluator((1, 8, 8), 10).state_dict(), **(changes or {})}
-    told = {**FACTS, **facts}
+    metadata = {**FACTS, **facts}
     save_file(
         {name: tensor for name, tensor in tensors.items() if tensor is not None},
         path,
-        metadata={name: fact for name, fact in told.items() if fact is not None},
+        metadata={name: fact for name, fact in metadata.items() if fact is not None},
     )
 
 
-def refused(path: Path, said: str = "") -> None:
-    with pytest.raises(ModelFileError, match=said) as error:
+def refused(path: Path, message: str = "") -> None:
+    with pytest.raises(ModelFileError, match=message) as error:
         load_evaluator(path)
     assert str(path) in str(error.value)
 
@@ -243,7 +243,7 @@ def test_refuses_weights(path: Path, changes: dict[str, Any]) -> None:
     refused(path)
 
 
-def test_a_huge_claim_costs_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_huge_stated_size_allocates_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A small file may claim the largest size there is: nothing of that size is made before its weights are seen."""
     made: list[int] = []
     linear = torch.nn.Linear.reset_parameters
@@ -265,7 +265,7 @@ def test_refuses_other_files(path: Path, content: bytes) -> None:
     refused(path)
 
 
-def test_refuses_what_is_not_there(tmp_path: Path) -> None:
+def test_refuses_missing_files(tmp_path: Path) -> None:
     refused(tmp_path / "none.safetensors")
     refused(tmp_path)
 
@@ -283,7 +283,7 @@ def test_damage_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, dat
         assert load_evaluator(path).classes == 10
 
 
-def test_a_place_that_cannot_be_written_is_an_error_of_ours(tmp_path: Path) -> None:
+def test_an_unwritable_path_is_a_typed_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ModelFileError, match="could not be written"):
         ConvEvaluator((1, 8, 8), 10).save(tmp_path / "file" / "evaluator.safetensors")

@@ -43,6 +43,6 @@ def test_the_authors_evaluator_has_their_layers_at_their_size() -> None:
 
 
 @pytest.mark.parametrize("settings", [{"rate": 0.0}, {"rate": 1.5}, {"batch": 0}, {"epochs": -1}])
-def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], few: Split) -> None:
+def test_invalid_settings_are_refused(settings: dict[str, Any], few: Split) -> None:
     with pytest.raises(InputError, match=next(iter(settings))):
         train_evaluator(few.evaluator, kind="authors", **settings)

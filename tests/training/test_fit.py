@@ -111,7 +111,7 @@ def test_stops_without_gain_but_tries_every_phase() -> None:
     assert same(weights(net), seen[4])
 
 
-def test_tells_how_far_it_is() -> None:
+def test_reports_progress() -> None:
     calls: list[tuple[int, int]] = []
     trained(progress=lambda done, total: calls.append((done, total)))
     assert calls == [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]
@@ -145,7 +145,7 @@ def cut_short(after: int, place: Checkpoint, **changes: Any) -> None:
 
 
 @pytest.mark.parametrize("after", [1, 2, 3, 4, 5])
-def test_goes_on_to_what_it_would_have_been(after: int, tmp_path: Path) -> None:
+def test_a_resumed_training_gives_the_uninterrupted_result(after: int, tmp_path: Path) -> None:
     place = Checkpoint(tmp_path / "checkpoint.safetensors", every_s=0)
     cut_short(after, place)
     calls: list[int] = []
@@ -173,7 +173,7 @@ def test_goes_on_with_the_best_and_its_patience(after: int, tmp_path: Path) -> N
     assert same(weights(again), weights(whole))
 
 
-def test_what_is_finished_is_not_trained_again(tmp_path: Path) -> None:
+def test_a_finished_training_is_not_repeated(tmp_path: Path) -> None:
     place = Checkpoint(tmp_path / "checkpoint.safetensors")
     first = trained(checkpoint=place)
     content = Path(place.path).read_bytes()
@@ -183,7 +183,7 @@ def test_what_is_finished_is_not_trained_again(tmp_path: Path) -> None:
     assert Path(place.path).read_bytes() == content
 
 
-def test_is_not_written_more_often_than_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checkpoints_are_written_at_most_at_the_given_interval(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[int] = []
 
     def counted(*args: Any) -> None:
@@ -254,7 +254,7 @@ def test_damage_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, dat
         trained(checkpoint=Checkpoint(path, every_s=3600))
 
 
-def test_a_place_that_cannot_be_written_is_an_error_of_ours(tmp_path: Path) -> None:
+def test_an_unwritable_path_is_a_typed_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ModelFileError, match="could not be written"):
         trained(checkpoint=Checkpoint(tmp_path / "file" / "checkpoint.safetensors"))

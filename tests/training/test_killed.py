@@ -28,7 +28,7 @@ train_target(
 
 
 @pytest.mark.parametrize("epochs", [2, 8], ids=["as a proxy", "through time"])
-def test_a_killed_training_goes_on(epochs: int, split: Split, tmp_path: Path) -> None:
+def test_a_killed_training_resumes(epochs: int, split: Split, tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.safetensors"
     with subprocess.Popen([sys.executable, "-c", CHILD, path], stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
@@ -38,9 +38,9 @@ def test_a_killed_training_goes_on(epochs: int, split: Split, tmp_path: Path) ->
                 break
     assert child.returncode == -signal.SIGKILL
     data = split.target.subset(slice(150))
-    told: list[int] = []
+    epochs_done: list[int] = []
     network = train_target(
-        data, PLAN, seed=5, checkpoint=Checkpoint(path, every_s=0), progress=lambda done, _: told.append(done)
+        data, PLAN, seed=5, checkpoint=Checkpoint(path, every_s=0), progress=lambda done, _: epochs_done.append(done)
     )
-    assert told[0] > epochs
+    assert epochs_done[0] > epochs
     assert network == train_target(data, PLAN, seed=5)

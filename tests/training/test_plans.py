@@ -30,7 +30,7 @@ def test_convolutions_are_written_in_a_word(text: str, spec: ConvSpec) -> None:
 @pytest.mark.parametrize(
     "text", ["", "12", "c5", "12c", "12c5p1s2", "0c5", "12c0", "12c5s0", "-1c5", "12c5-24c5", "9" * 9]
 )
-def test_refuses_words_that_are_no_convolution(text: str) -> None:
+def test_refuses_invalid_convolution_texts(text: str) -> None:
     with pytest.raises(InputError, match="conv"):
         ConvSpec.parse(text)
 

@@ -31,7 +31,7 @@ def on_a_grid(stack: Stack) -> None:
 
 @pytest.mark.parametrize("neuron", ["canonical", "authors"])
 @pytest.mark.parametrize("conv", [(), (ConvSpec(3, 3, 2), ConvSpec(4, 3, 1, 1))], ids=["dense", "conv"])
-def test_what_is_trained_is_the_network(neuron: NeuronKind, conv: tuple[ConvSpec, ...]) -> None:
+def test_the_trained_module_and_the_network_agree(neuron: NeuronKind, conv: tuple[ConvSpec, ...]) -> None:
     stack = stack_of(TargetPlan(hidden=(20,), conv=conv, neuron=neuron, voltage_decay=0.5))
     on_a_grid(stack)
     network = stack.network()
@@ -69,7 +69,7 @@ def test_inputs_that_are_flat_stay_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("plan", "shape", "said"),
+    ("plan", "shape", "message"),
     [
         (TargetPlan(conv=(ConvSpec(3, 3),)), (6,), "expected images"),
         (TargetPlan(conv=(ConvSpec(3, 10),)), SHAPE, "does not fit"),
@@ -79,8 +79,8 @@ def test_inputs_that_are_flat_stay_so() -> None:
         (TargetPlan(hidden=(10**12,)), SHAPE, "hidden: at most"),
     ],
 )
-def test_refuses_layers_that_do_not_fit(plan: TargetPlan, shape: tuple[int, ...], said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_refuses_layers_that_do_not_fit(plan: TargetPlan, shape: tuple[int, ...], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         stack_of(plan, shape)
 
 

@@ -67,7 +67,7 @@ def test_comes_from_its_seed_alone(few: Split, tiny: TargetPlan) -> None:
     assert global_chance() == states
 
 
-def test_tells_how_far_it_is(few: Split, tiny: TargetPlan) -> None:
+def test_reports_progress(few: Split, tiny: TargetPlan) -> None:
     calls: list[tuple[int, int]] = []
     train_target(few.target, tiny, progress=lambda done, total: calls.append((done, total)))
     assert calls == [(1, 4), (2, 4), (3, 4), (4, 4)]
@@ -88,7 +88,7 @@ def test_convolutions_learn_with_either_neuron(neuron: NeuronKind, split: Split)
 
 
 @pytest.mark.slow
-def test_what_comes_out_is_the_best_on_the_validation_part(split: Split) -> None:
+def test_the_result_is_the_best_on_the_validation_part(split: Split) -> None:
     # A rate so high that it does harm: without validation the second phase ruins what the first has learned.
     plan = TargetPlan(hidden=(24,), steps=8, proxy_epochs=20, spiking_epochs=2, spiking_rate=0.9, noise=0.0)
 
@@ -117,7 +117,7 @@ def test_a_plan_of_its_own_is_found_for_the_data(few: Split, monkeypatch: pytest
     assert train_target(few.target) == train_target(few.target, tiny)
 
 
-def test_goes_on_from_its_checkpoint(few: Split, tiny: TargetPlan, tmp_path: Path) -> None:
+def test_resumes_from_its_checkpoint(few: Split, tiny: TargetPlan, tmp_path: Path) -> None:
     place = Checkpoint(tmp_path / "checkpoint.safetensors", every_s=0)
     network = train_target(few.target, tiny, checkpoint=place)
     assert train_target(few.target, tiny, checkpoint=place) == network == train_target(few.target, tiny)

@@ -129,7 +129,7 @@ def test_one_bin_that_differs_is_found_and_breaks_the_promise() -> None:
     assert "at fault" in pair.causes[0]
 
 
-def test_who_states_no_arithmetic_promises_nothing() -> None:
+def test_a_substrate_without_stated_arithmetic_promises_nothing() -> None:
     report = given_only(NETWORK, "right", "unpromising")
     assert not report.pairs[0].exact
     assert not report.pairs[0].promised
@@ -171,7 +171,7 @@ def test_an_answer_read_from_a_membrane_that_is_not_shown_is_not_compared() -> N
     assert given_only(network, "right", "erring").pairs[0].answers_differ == 0
 
 
-def test_images_as_output_have_no_answer() -> None:
+def test_image_outputs_have_no_answer() -> None:
     network = random_conv(1, end="image")
     (pair,) = given_only(network, "right", "erring", spikes=random_spikes(network, 0, 6, 2)).pairs
     assert pair.answers_differ is None
@@ -187,7 +187,7 @@ def test_small_pieces_give_the_same_report(monkeypatch: pytest.MonkeyPatch) -> N
     assert {**whole, "seconds": 0} == {**pieces, "seconds": 0}
 
 
-def test_default_is_all_that_can_hold_it_and_the_others_are_told_why() -> None:
+def test_by_default_every_capable_substrate_is_compared() -> None:
     with registered(BACKENDS, *OTHERS, only=True):
         report = compare(NETWORK, batch=1, steps=5)
     assert report.substrates == ("chip", "erring", "right", "silent", "unpromising")
@@ -217,12 +217,12 @@ def test_everything_is_in_the_json() -> None:
         ({"steps": 0}, "steps: expected"),
     ],
 )
-def test_what_does_not_fit_is_refused(options: dict[str, Any], message: str) -> None:
+def test_inputs_that_do_not_fit_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(bl.InputError, match=message):
         compare(NETWORK, **{"substrates": ["right", "erring"], **options})
 
 
-def test_who_was_named_and_cannot_is_an_error() -> None:
+def test_a_named_substrate_that_cannot_hold_the_network_is_an_error() -> None:
     with pytest.raises(bl.Unsupported, match=r"picky.*layer 0: too plain; layer 1: too"):
         compare(NETWORK, ["right", "picky"])
 
@@ -230,8 +230,8 @@ def test_who_was_named_and_cannot_is_an_error() -> None:
 def test_given_inputs_come_after_generated_ones_of_their_length() -> None:
     report = compare(NETWORK, ["right", "chip"], inputs=SPIKES, batch=2)
     assert report.steps == 12
-    names = [each.name for each in report.pairs[0].stimuli]
-    assert names == [*(each.name for each in generated(NETWORK)), "given"]
+    names = [stimulus.name for stimulus in report.pairs[0].stimuli]
+    assert names == [*(stimulus.name for stimulus in generated(NETWORK)), "given"]
 
 
 # --- the real substrates
@@ -270,7 +270,7 @@ def test_the_five_keep_their_promises_on_one_network(needs: Callable[[str], None
 
 @pytest.mark.lava
 @pytest.mark.slayer
-def test_lava_is_whom_the_others_are_compared_with(needs: Callable[[str], None]) -> None:
+def test_lava_is_the_reference_of_the_others(needs: Callable[[str], None]) -> None:
     needs("lava")
     needs("slayer")
     report = compare(random_dense(12, (8, 9, 4), biases=False), ["slayer", "loihi", "lava"], batch=1, steps=10)
@@ -361,32 +361,34 @@ def counted(*flips: list[tuple[int, int, int]]) -> LayerParity:
 
 def test_a_row_is_the_largest_of_its_neurons_over_all_pieces() -> None:
     """Neighbours that differ in two pieces are two neurons that differ once, and no neuron differs twice."""
-    found = counted([(3, 0, 16)], [(3, 1, 17)], [(3, 2, 17), (4, 2, 999)])
-    assert found.map.shape == (STEPS, ROWS)
+    result = counted([(3, 0, 16)], [(3, 1, 17)], [(3, 2, 17), (4, 2, 999)])
+    assert result.map.shape == (STEPS, ROWS)
     assert ROWS <= MAP_ROWS
-    assert found.neurons_per_row == NEURONS // ROWS
-    assert {tuple(place) for place in np.argwhere(found.map).tolist()} == {(3, 2), (4, 124)}
-    assert found.map[3, 2] == pytest.approx(2 / (3 * SAMPLES))
-    assert found.map[4, 124] == pytest.approx(1 / (3 * SAMPLES))
-    assert found.steps.tolist() == pytest.approx([0, 0, 0, 3 / (3 * SAMPLES * NEURONS), 1 / (3 * SAMPLES * NEURONS), 0])
+    assert result.neurons_per_row == NEURONS // ROWS
+    assert {tuple(place) for place in np.argwhere(result.map).tolist()} == {(3, 2), (4, 124)}
+    assert result.map[3, 2] == pytest.approx(2 / (3 * SAMPLES))
+    assert result.map[4, 124] == pytest.approx(1 / (3 * SAMPLES))
+    assert result.steps.tolist() == pytest.approx(
+        [0, 0, 0, 3 / (3 * SAMPLES * NEURONS), 1 / (3 * SAMPLES * NEURONS), 0]
+    )
 
 
 def test_neurons_that_spiked_are_counted_for_each() -> None:
-    found = counted([], [(0, 0, 7), (0, 0, 50), (2, 0, 51)])
-    assert (found.neurons, found.active, found.silent) == (NEURONS, (40, 42), False)
+    result = counted([], [(0, 0, 7), (0, 0, 50), (2, 0, 51)])
+    assert (result.neurons, result.active, result.silent) == (NEURONS, (40, 42), False)
 
 
 def test_without_a_difference_the_map_is_empty() -> None:
-    found = counted([], [])
-    assert found.exact
-    assert not found.map.any()
-    assert found.map.shape == (STEPS, ROWS)
-    assert not found.steps.any()
+    result = counted([], [])
+    assert result.exact
+    assert not result.map.any()
+    assert result.map.shape == (STEPS, ROWS)
+    assert not result.steps.any()
 
 
 def test_few_neurons_have_a_row_each() -> None:
     tally = LayerTally(1, "Conv", (2, 3, 4), ("left", "right"))
     silence = np.zeros((STEPS, 2, 2, 3, 4), bool)
     tally.add(silence, silence, "random 0")
-    found = tally.result()
-    assert (found.map.shape, found.neurons_per_row, found.silent, found.active) == ((STEPS, 24), 1, True, (0, 0))
+    result = tally.result()
+    assert (result.map.shape, result.neurons_per_row, result.silent, result.active) == ((STEPS, 24), 1, True, (0, 0))

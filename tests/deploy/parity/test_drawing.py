@@ -62,7 +62,7 @@ def test_one_step_of_thousands_is_seen() -> None:
     assert (pixels[:, pixels.shape[1] // 2 :] < WHITE).any()
 
 
-def test_titles_and_axes_say_what_is_true() -> None:
+def test_titles_and_axes_match_the_data() -> None:
     flips = [(2, 0, 16), (2, 1, 17), (3, 5, 17)]  # no neuron differs in more than one sample of 40
     figure, _ = drawn(layer(1000, 20, flips), layer(10, 20, [], index=1))
     first, _, second, _ = figure.axes

@@ -23,36 +23,36 @@ SPIKES = (np.arange(2 * 3 * 30) % 3 == 0).reshape(2, 3, 30).astype(np.uint8)
 
 @pytest.mark.parametrize("network", [FLAT, IMAGE], ids=["flat", "image"])
 def test_generated_spikes_are_what_their_names_say(network: bl.Network) -> None:
-    found = {each.name: each.values for each in generated(network, steps=20, batch=6, seed=1)}
-    assert len(found) == len(DENSITIES) + 4
-    for values in found.values():
+    stimuli = {stimulus.name: stimulus.values for stimulus in generated(network, steps=20, batch=6, seed=1)}
+    assert len(stimuli) == len(DENSITIES) + 4
+    for values in stimuli.values():
         assert values.dtype == np.uint8
         assert (values.shape[0], values.shape[2:]) == (20, network.input_shape)
         assert set(np.unique(values)) <= {0, 1}
     for density in DENSITIES:
-        assert found[f"random {density:g}"].mean() == pytest.approx(density, abs=0.03)
-    assert found["random 0"].shape[1] == found["random 1"].shape[1] == 1
-    assert found["single spikes"].reshape(20, 6, -1).sum(axis=(0, 2)).tolist() == [1] * 6
-    held = found["held frames"]
+        assert stimuli[f"random {density:g}"].mean() == pytest.approx(density, abs=0.03)
+    assert stimuli["random 0"].shape[1] == stimuli["random 1"].shape[1] == 1
+    assert stimuli["single spikes"].reshape(20, 6, -1).sum(axis=(0, 2)).tolist() == [1] * 6
+    held = stimuli["held frames"]
     assert held.any()
     assert (held == held[:1]).all()
-    bursts = found["bursts"].reshape(20, 6, -1).sum(axis=2)
+    bursts = stimuli["bursts"].reshape(20, 6, -1).sum(axis=2)
     assert bursts[:4].all()
     assert not bursts[4:10].any()
     assert bursts[10:14].all()
-    over_time, over_inputs = (found["density gradient"][:, sample].reshape(20, -1) for sample in (0, 1))
+    over_time, over_inputs = (stimuli["density gradient"][:, sample].reshape(20, -1) for sample in (0, 1))
     assert over_time[15:].mean() > 0.75 > 0.25 > over_time[:5].mean()
     assert over_inputs[:, 24:].mean() > 0.75 > 0.25 > over_inputs[:, :6].mean()
 
 
 def test_currents_go_around_the_threshold() -> None:
-    found = {each.name: each.values for each in generated(CURRENT, steps=20, batch=4, seed=1)}
-    assert all(np.isfinite(values).all() for values in found.values())
-    assert not found["silence"].any()
-    assert found["random, strength 2"].std() == pytest.approx(2 * 3.0, rel=0.1)  # 3 x 2.0 reaches the threshold 6
-    assert found["ramp"].min() < 0 < 3 < found["ramp"].max()
-    assert set(np.unique(found["single pulses"])) == {0.0, 3.0}
-    assert (found["held frames"] >= 0).all()
+    stimuli = {stimulus.name: stimulus.values for stimulus in generated(CURRENT, steps=20, batch=4, seed=1)}
+    assert all(np.isfinite(values).all() for values in stimuli.values())
+    assert not stimuli["silence"].any()
+    assert stimuli["random, strength 2"].std() == pytest.approx(2 * 3.0, rel=0.1)  # 3 x 2.0 reaches the threshold 6
+    assert stimuli["ramp"].min() < 0 < 3 < stimuli["ramp"].max()
+    assert set(np.unique(stimuli["single pulses"])) == {0.0, 3.0}
+    assert (stimuli["held frames"] >= 0).all()
 
 
 def test_the_seed_decides() -> None:
@@ -62,7 +62,7 @@ def test_the_seed_decides() -> None:
 
 
 def test_one_step_and_one_sample_are_enough() -> None:
-    assert all(each.values.shape[:2] == (1, 1) for each in generated(IMAGE, steps=1, batch=1))
+    assert all(stimulus.values.shape[:2] == (1, 1) for stimulus in generated(IMAGE, steps=1, batch=1))
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_one_step_and_one_sample_are_enough() -> None:
         ({"steps": 2**16, "batch": 1000}, "steps x batch: expected at most"),
     ],
 )
-def test_what_cannot_be_generated(options: dict[str, Any], message: str) -> None:
+def test_impossible_stimuli_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(bl.InputError, match=message):
         generated(FLAT, **options)
 
@@ -88,9 +88,9 @@ def test_delays_lengthen_what_is_generated() -> None:
         bl.Dense(np.ones((5, 4)), bl.CubaLIF(), delay=np.arange(20).reshape(5, 4)),
         bl.Dense(np.ones((2, 5)), bl.CubaLIF()),
     ]
-    assert {len(each.values) for each in generated(bl.Network((30,), layers))} == {20 + 3 + 19}
-    assert {len(each.values) for each in generated(FLAT)} == {20}
-    assert {len(each.values) for each in generated(bl.Network((30,), layers), steps=7)} == {7}
+    assert {len(stimulus.values) for stimulus in generated(bl.Network((30,), layers))} == {20 + 3 + 19}
+    assert {len(stimulus.values) for stimulus in generated(FLAT)} == {20}
+    assert {len(stimulus.values) for stimulus in generated(bl.Network((30,), layers), steps=7)} == {7}
 
 
 def test_given_spikes_are_kept_small_and_currents_exact() -> None:
@@ -103,9 +103,9 @@ def test_given_spikes_are_kept_small_and_currents_exact() -> None:
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_npy_files_are_read(dtype: Any, order: Any, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.array(SPIKES, dtype, order=order))
-    found = read_inputs(tmp_path / "x.npy")
-    assert np.array_equal(found, SPIKES)
-    assert found.flags.c_contiguous
+    values = read_inputs(tmp_path / "x.npy")
+    assert np.array_equal(values, SPIKES)
+    assert values.flags.c_contiguous
 
 
 @pytest.mark.parametrize("names", [["anything"], ["labels", "spikes"], ["labels", "input"]])
@@ -162,10 +162,10 @@ def test_a_bit_flipped_in_a_packed_archive_is_refused_or_harmless(seed: int, tmp
     data[rng.integers(len(data))] ^= 1 << int(rng.integers(8))
     path.write_bytes(data)
     try:
-        found = read_inputs(path)
+        values = read_inputs(path)
     except bl.InputError:
         return
-    assert np.array_equal(found, SPIKES)
+    assert np.array_equal(values, SPIKES)
 
 
 @pytest.mark.parametrize("packing", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
@@ -176,7 +176,7 @@ def test_archives_packed_as_numpy_does_not_are_refused(packing: int, tmp_path: P
         read_inputs(tmp_path / "x.npz")
 
 
-def test_size_is_bounded_also_where_it_is_packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_unpacked_size_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(input_file, "MAX_BYTES", 1000)
     zeros = np.zeros((100, 100), np.uint8)
     np.save(tmp_path / "x.npy", zeros)
@@ -186,7 +186,7 @@ def test_size_is_bounded_also_where_it_is_packed(tmp_path: Path, monkeypatch: py
             read_inputs(path)
 
 
-def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+def test_paths_that_are_not_files_are_refused(tmp_path: Path) -> None:
     for path, message in ((tmp_path, "found a folder"), (tmp_path / "none.npy", "found nothing")):
         with pytest.raises(bl.InputError, match=message):
             read_inputs(path)

@@ -46,9 +46,9 @@ def test_served_from_loihi(digits: bl.Network, start: Any) -> None:
         here = bl.BlackBox(target)
         at_home = invert(here, 120, list(range(10)))
     with server.box() as box:
-        found = invert(box, 120, list(range(10)))
+        inversions = invert(box, 120, list(range(10)))
         assert box.spent == here.spent > 1000
-    assert same(found, at_home)
+    assert same(inversions, at_home)
 
 
 @pytest.mark.slow
@@ -63,7 +63,7 @@ def test_served_from_lava(digits: bl.Network, start: Any, needs: Callable[[str],
 
 
 @pytest.mark.parametrize("reveals", ["membrane", "scores", "spikes", "counts", "label"])
-def test_exactly_what_is_revealed_leaves(reveals: Any, start: Any) -> None:
+def test_the_endpoint_reveals_exactly_what_is_configured(reveals: Any, start: Any) -> None:
     network = easy_images()
     server = start(network, "--reveals", reveals)
     spikes = torch.rand(5, 4, *network.input_shape, generator=torch.Generator().manual_seed(1)) < 0.5
@@ -71,9 +71,9 @@ def test_exactly_what_is_revealed_leaves(reveals: Any, start: Any) -> None:
         expected = bl.BlackBox(target, reveals).query(spikes)
     with server.box() as box:
         assert box.reveals == reveals
-        found = box.query(spikes)
-    assert found.dtype == expected.dtype
-    assert torch.equal(found, expected)
+        actual = box.query(spikes)
+    assert actual.dtype == expected.dtype
+    assert torch.equal(actual, expected)
     left(server, reveals, spikes, expected)
 
 
@@ -112,7 +112,7 @@ def posted(server: Any, body: Any) -> tuple[bytes, dict[str, str]]:
     return content
 
 
-def test_what_was_found_before_the_endpoint_went_away_is_kept(digits: bl.Network, start: Any) -> None:
+def test_partial_inversions_are_kept_when_the_endpoint_goes_away(digits: bl.Network, start: Any) -> None:
     server = start(digits)
     box = server.box(patience_s=0.5)
 
@@ -122,13 +122,13 @@ def test_what_was_found_before_the_endpoint_went_away_is_kept(digits: bl.Network
 
     with pytest.raises(bl.EndpointUnavailable) as lost:
         BrainLeaksV2(queries=120, warm_start=20)(box, classes=[0, 1], steps=6, seed=3, progress=ends_the_server)
-    found = lost.value.inversions
-    assert found.status == "stopped"
-    assert found.queries == box.spent > 20
-    assert len(found.trace.queries) == 3
+    inversions = lost.value.inversions
+    assert inversions.status == "stopped"
+    assert inversions.queries == box.spent > 20
+    assert len(inversions.trace.queries) == 3
 
 
-def test_a_budget_that_another_spent_ends_an_attack_with_what_it_has(digits: bl.Network, start: Any) -> None:
+def test_a_budget_spent_by_another_client_ends_the_attack_with_partial_results(digits: bl.Network, start: Any) -> None:
     server = start(digits, "--budget", "150")
     box, other = server.box(), server.box()
 

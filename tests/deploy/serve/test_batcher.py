@@ -64,7 +64,7 @@ def charge(key: str | None, cost: int, client: str = "a") -> Charge:
 
 
 def run(box: SlowBox, ledger: Ledger, story: Callable[[Batcher], Awaitable[None]], **settings: Any) -> None:
-    async def told() -> None:
+    async def main() -> None:
         made = ServeSettings("model", Path("log"), window_s=0.0, **settings)
         batcher = Batcher(box, ledger, made, Metrics(), shared_calls=True)
         try:
@@ -73,7 +73,7 @@ def run(box: SlowBox, ledger: Ledger, story: Callable[[Batcher], Awaitable[None]
             box.leave.set()
             await batcher.close()
 
-    asyncio.run(told())
+    asyncio.run(main())
 
 
 async def gone(batcher: Batcher, box: SlowBox, asked: Charge) -> None:
@@ -106,7 +106,7 @@ def test_a_lost_answer_without_a_key_costs_nothing(box: SlowBox, ledger: Ledger)
     assert ledger.spent("a") == 1
 
 
-def test_who_gives_up_before_it_ran_costs_nothing_and_does_not_run(box: SlowBox, ledger: Ledger) -> None:
+def test_a_request_cancelled_before_it_ran_is_not_charged(box: SlowBox, ledger: Ledger) -> None:
     async def story(batcher: Batcher) -> None:
         first = asyncio.ensure_future(batcher.ask(charge(None, 1), spikes(1)))
         await asyncio.to_thread(box.under_way.wait, 60)
@@ -121,7 +121,7 @@ def test_who_gives_up_before_it_ran_costs_nothing_and_does_not_run(box: SlowBox,
     assert ledger.spent("a") == 1
 
 
-def test_a_failed_call_costs_nobody_anything(box: SlowBox, ledger: Ledger) -> None:
+def test_a_failed_call_is_not_charged(box: SlowBox, ledger: Ledger) -> None:
     async def story(batcher: Batcher) -> None:
         box.fails = True
         box.leave.set()
@@ -136,21 +136,21 @@ def test_a_failed_call_costs_nobody_anything(box: SlowBox, ledger: Ledger) -> No
     assert (ledger.spent("a"), ledger.spent("b")) == (2, 0)
 
 
-def test_who_is_refused_leaves_the_others_of_the_call_their_own_answers(box: SlowBox, ledger: Ledger) -> None:
+def test_a_refused_request_does_not_change_the_answers_of_the_others(box: SlowBox, ledger: Ledger) -> None:
     async def story(batcher: Batcher) -> None:
         first = asyncio.ensure_future(batcher.ask(charge(None, 1, "first"), spikes(1)))
         await asyncio.to_thread(box.under_way.wait, 60)
         given = [spikes(2), spikes(7), torch.zeros(3, 1, 12, dtype=torch.uint8)]
-        asked = [(charge(None, len(each[0]), client), each) for client, each in zip("abc", given)]
-        waiting = [asyncio.ensure_future(batcher.ask(*each)) for each in asked]
+        asked = [(charge(None, len(spikes[0]), client), spikes) for client, spikes in zip("abc", given)]
+        waiting = [asyncio.ensure_future(batcher.ask(*question)) for question in asked]
         await asyncio.sleep(0)
         box.leave.set()
         await first
-        found = await asyncio.gather(*waiting, return_exceptions=True)
-        assert isinstance(found[1], Problem)
-        assert found[1].code == "budget_exceeded"
+        results = await asyncio.gather(*waiting, return_exceptions=True)
+        assert isinstance(results[1], Problem)
+        assert results[1].code == "budget_exceeded"
         for number in (0, 2):
-            answer = found[number]
+            answer = results[number]
             assert isinstance(answer, Tensor)
             with bl.open_target(easy_network(), "loihi") as target:
                 assert torch.equal(answer, bl.BlackBox(target).query(given[number]))
@@ -160,7 +160,7 @@ def test_who_is_refused_leaves_the_others_of_the_call_their_own_answers(box: Slo
     assert [ledger.spent(client) for client in "abc"] == [2, 0, 1]
 
 
-def test_no_room_is_told_and_costs_nothing(box: SlowBox, ledger: Ledger) -> None:
+def test_a_full_queue_is_an_error_and_is_not_charged(box: SlowBox, ledger: Ledger) -> None:
     async def story(batcher: Batcher) -> None:
         first = asyncio.ensure_future(batcher.ask(charge(None, 1), spikes(1)))
         await asyncio.to_thread(box.under_way.wait, 60)
@@ -177,7 +177,7 @@ def test_no_room_is_told_and_costs_nothing(box: SlowBox, ledger: Ledger) -> None
     assert ledger.spent("a") == 3
 
 
-def test_a_log_that_cannot_be_written_is_told_and_nothing_runs(box: SlowBox, ledger: Ledger) -> None:
+def test_an_unwritable_log_is_an_error_before_anything_runs(box: SlowBox, ledger: Ledger) -> None:
     async def story(batcher: Batcher) -> None:
         ledger._database.execute("PRAGMA query_only=ON")  # as a disk that takes nothing more
         with pytest.raises(Problem, match="cannot be written") as refused:
@@ -227,8 +227,8 @@ def test_one_client_leaves_room_for_others(loop: asyncio.AbstractEventLoop) -> N
     with pytest.raises(Problem, match="too many samples"):
         room.enter(waiting(loop, "third", 1))
     assert room.samples == 10
-    assert [each.charge.client for each in room.leave(8, shared_calls=True)] == ["greedy", "greedy"]
-    assert [each.charge.client for each in room.leave(8, shared_calls=True)] == ["modest"]
+    assert [request.charge.client for request in room.leave(8, shared_calls=True)] == ["greedy", "greedy"]
+    assert [request.charge.client for request in room.leave(8, shared_calls=True)] == ["modest"]
     assert (room.samples, len(room)) == (0, 0)
 
 
@@ -238,20 +238,20 @@ def test_a_request_alone_always_fits(loop: asyncio.AbstractEventLoop) -> None:
     assert room.leave(2, shared_calls=True)[0].charge.cost == 9
 
 
-def test_only_those_of_one_form_share_a_call_and_nobody_overtakes_their_like(loop: asyncio.AbstractEventLoop) -> None:
+def test_only_requests_of_one_form_share_a_call_in_order(loop: asyncio.AbstractEventLoop) -> None:
     room = WaitingRoom(100, Metrics())
     for client, steps in (("a", 2), ("b", 3), ("c", 2), ("d", 2)):
         room.enter(waiting(loop, client, 1, steps))
-    assert [each.charge.client for each in room.leave(2, shared_calls=True)] == ["a", "c"]
-    assert [each.charge.client for each in room.leave(2, shared_calls=False)] == ["b"]
-    assert [each.charge.client for each in room.leave(2, shared_calls=False)] == ["d"]
+    assert [request.charge.client for request in room.leave(2, shared_calls=True)] == ["a", "c"]
+    assert [request.charge.client for request in room.leave(2, shared_calls=False)] == ["b"]
+    assert [request.charge.client for request in room.leave(2, shared_calls=False)] == ["d"]
 
 
-def test_who_has_gone_is_left_out(loop: asyncio.AbstractEventLoop) -> None:
+def test_disconnected_clients_are_skipped(loop: asyncio.AbstractEventLoop) -> None:
     room = WaitingRoom(10, Metrics())
     gone = waiting(loop, "gone", 4)
     room.enter(gone)
     room.enter(waiting(loop, "there", 1))
     gone.answer.cancel()
-    assert [each.charge.client for each in room.leave(8, shared_calls=True)] == ["there"]
+    assert [request.charge.client for request in room.leave(8, shared_calls=True)] == ["there"]
     assert room.samples == 0

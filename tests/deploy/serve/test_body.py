@@ -57,7 +57,7 @@ def test_a_body_in_parts() -> None:
         (request(b"a", None), 400),
     ],
 )
-def test_what_is_refused(asked: Request, status: int) -> None:
+def test_invalid_bodies_are_refused(asked: Request, status: int) -> None:
     reader = BodyReader(10, 10)
     with pytest.raises(Problem) as refused:
         read(reader, asked)
@@ -65,18 +65,18 @@ def test_what_is_refused(asked: Request, status: int) -> None:
     assert read(reader, request(b"a" * 10)) == b"a" * 10  # all room was given back
 
 
-def test_room_is_for_what_came() -> None:
+def test_memory_is_reserved_for_received_bytes_only() -> None:
     reader = BodyReader(10, 40)
     large = [reader.space(request(content_length="10"), "a") for _ in range(5)]
-    takes = [each.__enter__() for each in large]
+    takes = [body.__enter__() for body in large]
     assert read(reader, request(b"a" * 10)) == b"a" * 10  # they announced 50, and sent nothing
     takes[0](10)
     assert read(reader, request(b"a" * 10)) == b"a" * 10
     with pytest.raises(Problem) as refused:
         read(reader, request(b"a" * 6, b"a" * 5))
     assert refused.value.status == 413
-    for each in large:
-        each.__exit__(None, None, None)
+    for body in large:
+        body.__exit__(None, None, None)
     assert read(reader, request(b"a" * 10)) == b"a" * 10
 
 
@@ -97,7 +97,7 @@ def test_one_client_leaves_room_for_others_and_large_requests_for_small_ones() -
             assert read(reader, request(b"a" * SMALL), "third") == b"a" * SMALL
 
 
-def test_room_that_is_taken_too_late_is_not_had() -> None:
+def test_memory_cannot_be_reserved_after_the_body_ended() -> None:
     reader = BodyReader(10, 40)
     with reader.space(request(), "a") as take:
         take(5)

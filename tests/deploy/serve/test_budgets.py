@@ -47,13 +47,13 @@ def test_32_clients_spend_exactly_their_budgets(easy: bl.Network, start: Any, tm
 
     with ThreadPoolExecutor(len(CLIENTS)) as pool:
         answered = dict(zip(CLIENTS, pool.map(spend, CLIENTS)))
-    found = logged(tmp_path / "queries.sqlite")
-    assert found == answered
-    assert set(found.values()) <= {19, 20}
+    charged = logged(tmp_path / "queries.sqlite")
+    assert charged == answered
+    assert set(charged.values()) <= {19, 20}
 
 
 @pytest.mark.slow
-def test_a_kill_forgets_nothing_and_charges_nothing_twice(easy: bl.Network, start: Any, tmp_path: Path) -> None:
+def test_a_killed_server_keeps_its_charges_and_repeats_none(easy: bl.Network, start: Any, tmp_path: Path) -> None:
     arguments = [word for name, token in TOKENS.items() for word in ("--token", f"{name}:{token}")]
     server = start(easy, "--budget", "12", *arguments)
     boxes = {name: server.box(token=TOKENS[name], patience_s=120.0) for name in CLIENTS}
@@ -120,7 +120,7 @@ def test_a_link_to_a_log_is_that_log_and_who_else_writes_there_is_seen(tmp_path:
     ledger.close()
 
 
-def test_an_old_key_buys_no_other_view(easy: bl.Network, start: Any) -> None:
+def test_a_reused_key_does_not_reveal_more(easy: bl.Network, start: Any) -> None:
     server = start(easy, "--reveals", "label", "--budget", "1")
     server.box().query(torch.ones(2, 1, 12))
     server.end()

@@ -21,12 +21,12 @@ pytestmark = pytest.mark.slow
 def test_attack_url(easy: bl.Network, start: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     server = start(easy)
     common = ["--attack", "v2", "--budget", "300", "--steps", "5", "--json"]
-    found: list[Any] = []
+    results: list[Any] = []
     for place in ([server.url], [str(tmp_path / "model.safetensors"), "--backend", "loihi"]):
-        assert run(["attack", *place, *common, "--out", str(tmp_path / f"out{len(found)}")]) == 0
-        found.append(json.loads(capsys.readouterr().out))
+        assert run(["attack", *place, *common, "--out", str(tmp_path / f"out{len(results)}")]) == 0
+        results.append(json.loads(capsys.readouterr().out))
     for same in ("attack", "status", "queries", "reveals", "budget", "settings"):
-        assert found[0][same] == found[1][same]
+        assert results[0][same] == results[1][same]
     saved = [load_file(tmp_path / f"out{number}" / "inversions.safetensors") for number in (0, 1)]
     assert saved[0].keys() == saved[1].keys()
     assert all(torch.equal(value, saved[1][name]) for name, value in saved[0].items())
@@ -41,9 +41,9 @@ def test_an_attack_that_ended_early_is_kept_and_goes_on_at_no_charge(
     out = ["--out", str(tmp_path / "out"), "--force"]
     poor = start(easy, "--budget", "200")
     assert run(["attack", poor.url, *words, *out]) == 2
-    said = capsys.readouterr()
-    assert "are left of this client's budget" in said.err
-    facts = json.loads(said.out)
+    output = capsys.readouterr()
+    assert "are left of this client's budget" in output.err
+    facts = json.loads(output.out)
     assert facts == json.loads((tmp_path / "out" / "attack.json").read_text())
     assert (facts["status"], facts["budget"]) == ("stopped", 300)
     before = facts["queries"]
@@ -58,14 +58,14 @@ def test_an_attack_that_ended_early_is_kept_and_goes_on_at_no_charge(
         rich.box()
 
 
-def test_options_that_say_nothing_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_options_without_effect_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["attack", "http://127.0.0.1:9/v2/models/m", "--layers", "3"]) == 2
     assert "--layers: without effect on an endpoint" in capsys.readouterr().err
     assert run(["attack", str(tmp_path / "m.net"), "--token", "x", "--session", "y"]) == 2
     assert "--token, --session: without effect on a file" in capsys.readouterr().err
 
 
-def test_a_list_of_clients_that_is_empty_lets_nobody_in(
+def test_an_empty_list_of_clients_admits_no_one(
     easy: bl.Network, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, clients = tmp_path / "model.safetensors", tmp_path / "clients.txt"

@@ -24,13 +24,13 @@ def block(language: str, number: int = 0) -> str:
 def test_an_attack_of_five_lines(start: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = TargetPlan(hidden=(16,), steps=6, proxy_epochs=2, spiking_epochs=1)
     server = start(bl.training.train_target(bl.data.load_dataset("digits"), plan), "--token", "me:a-token-long-enough")
-    said = (
+    code = (
         block("python")
         .replace("http://127.0.0.1:8000/v2/models/target", server.url)
         .replace("...", "a-token-long-enough")
     )
     monkeypatch.chdir(tmp_path)
-    exec(compile(said, "serving.md", "exec"), {})
+    exec(compile(code, "serving.md", "exec"), {})
     assert bl.attacks.load_inversions(tmp_path / "inversions.safetensors").queries == 7_040
 
 

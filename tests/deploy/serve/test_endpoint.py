@@ -58,21 +58,21 @@ def test_it_describes_itself(server: Any) -> None:
     assert ask(server, "GET", "/v2/health/ready", token=None)[0] == 200
     assert ask(server, "GET", "/v2/models/model/ready")[1]["ready"] is True
     assert set(ask(server, "GET", "/v2")[1]["extensions"]) == {"binary_tensor_data", "idempotency_key", "packed_spikes"}
-    found = ask(server, "GET", "/v2/models/model")[1]
-    assert found["inputs"] == [{"name": "spikes", "datatype": "UINT8", "shape": [-1, -1, 12]}]
-    assert found["outputs"] == [{"name": "counts", "datatype": "FP32", "shape": [-1, 3]}]
-    assert set(found) == {"name", "versions", "platform", "inputs", "outputs", "parameters"}
+    metadata = ask(server, "GET", "/v2/models/model")[1]
+    assert metadata["inputs"] == [{"name": "spikes", "datatype": "UINT8", "shape": [-1, -1, 12]}]
+    assert metadata["outputs"] == [{"name": "counts", "datatype": "FP32", "shape": [-1, 3]}]
+    assert set(metadata) == {"name", "versions", "platform", "inputs", "outputs", "parameters"}
     described = ask(server, "GET", "/openapi.json")[1]
     assert INFER in described["paths"]
 
 
 def test_it_answers_in_json(server: Any) -> None:
-    status, found, _ = ask(server, "POST", INFER, {**GOOD, "id": "seven"})
+    status, answer, _ = ask(server, "POST", INFER, {**GOOD, "id": "seven"})
     with bl.open_target(easy_network(), "loihi") as target:
         counts = bl.BlackBox(target).query(np.ones((2, 1, 12), np.uint8))
     assert status == 200
-    assert found["id"] == "seven"
-    assert found["outputs"] == [{"name": "counts", "datatype": "FP32", "shape": [1, 3], "data": counts[0].tolist()}]
+    assert answer["id"] == "seven"
+    assert answer["outputs"] == [{"name": "counts", "datatype": "FP32", "shape": [1, 3], "data": counts[0].tolist()}]
 
 
 @pytest.mark.parametrize(
@@ -109,17 +109,17 @@ def test_it_answers_in_json(server: Any) -> None:
     ],
     ids=lambda value: str(value)[:60],
 )  # fmt: skip
-def test_what_is_refused(body: Any, status: int, message: str, server: Any) -> None:
-    found = ask(server, "POST", INFER, body)
-    assert found[0] == status
-    assert re.search(message, found[1]["error"])
-    assert "Traceback" not in found[1]["error"]
+def test_invalid_requests_are_refused(body: Any, status: int, message: str, server: Any) -> None:
+    response = ask(server, "POST", INFER, body)
+    assert response[0] == status
+    assert re.search(message, response[1]["error"])
+    assert "Traceback" not in response[1]["error"]
 
 
-def test_who_is_refused(server: Any) -> None:
+def test_unauthorized_clients_are_refused(server: Any) -> None:
     for token in (None, "", "x", TOKEN + "x", "\xfc" * 40):
-        status, found, headers = ask(server, "POST", INFER, GOOD, token=token)
-        assert (status, found["code"], headers["www-authenticate"]) == (401, "unauthorized", "Bearer")
+        status, answer, headers = ask(server, "POST", INFER, GOOD, token=token)
+        assert (status, answer["code"], headers["www-authenticate"]) == (401, "unauthorized", "Bearer")
     assert ask(server, "GET", "/v2/models/model", token=None)[0] == 401
     for path in ("/", "/v2/models/other", "/v2/models/model/../../etc", "/v2/models/%2e%2e/infer", "//v2"):
         assert ask(server, "GET", path)[0] == 404
@@ -135,7 +135,7 @@ def test_bodies_that_are_compressed_large_or_keyed_twice(server: Any) -> None:
     assert ask(server, "POST", INFER, GOOD, Idempotency_Key="x" * 129)[0] == 400
 
 
-def test_no_token_and_no_input_is_written_down(server: Any) -> None:
+def test_tokens_and_inputs_are_not_logged(server: Any) -> None:
     ask(server, "POST", f"{INFER}?secret={TOKEN}", {**GOOD, "id": "an id of mine"})
     assert any('"route": "/v2/models/model/infer"' in line for line in server.lines)
     written = "".join(server.lines) + "".join(
@@ -159,7 +159,7 @@ def test_versions_are_those_of_the_metadata(server: Any) -> None:
     assert ask(server, "GET", "/v2/models/model/versions/2")[0] == 404
 
 
-def test_strangers_are_told_nothing(server: Any) -> None:
+def test_unauthenticated_clients_get_no_details(server: Any) -> None:
     assert ask(server, "GET", "/openapi.json", token=None)[0] == 401
     assert ask(server, "GET", "/v2/health/ready", token=None)[1] == {"ready": True}
 
@@ -169,12 +169,12 @@ def test_a_web_page_may_not_ask_where_there_are_no_tokens(easy: bl.Network, star
     server = start(easy)
     assert ask(server, "POST", INFER, GOOD, token=None)[0] == 200
     for headers in ({"Origin": "http://page.example"}, {"Host": "page.example"}, {"Host": "127.0.0.1.page.example"}):
-        status, found, _ = ask(server, "POST", INFER, GOOD, token=None, **headers)
-        assert (status, found["code"]) == (403, "web_page")
+        status, answer, _ = ask(server, "POST", INFER, GOOD, token=None, **headers)
+        assert (status, answer["code"]) == (403, "web_page")
 
 
 @pytest.mark.slow
-def test_a_client_that_we_did_not_write(server: Any) -> None:
+def test_a_third_party_client_gets_the_same_answers(server: Any) -> None:
     triton = pytest.importorskip("tritonclient.http", reason="tritonclient is not installed (the test extra)")
     client = triton.InferenceServerClient(server.root.removeprefix("http://"))
     headers = {"Authorization": f"Bearer {TOKEN}"}
@@ -188,8 +188,8 @@ def test_a_client_that_we_did_not_write(server: Any) -> None:
         given = triton.InferInput("spikes", list(spikes.shape), "UINT8")
         given.set_data_from_numpy(spikes, binary_data=binary)
         wanted = [triton.InferRequestedOutput("counts", binary_data=binary)]
-        found = client.infer("model", [given], outputs=wanted, headers=dict(headers))  # it adds to them
-        np.testing.assert_array_equal(found.as_numpy("counts"), counts)
+        result = client.infer("model", [given], outputs=wanted, headers=dict(headers))  # it adds to them
+        np.testing.assert_array_equal(result.as_numpy("counts"), counts)
     client.close()
 
 
@@ -199,7 +199,7 @@ def test_others_need_tokens_and_signals_end_it(easy: bl.Network, start: Any, tmp
         start(easy, "--host", "0.0.0.0")
     server = start(easy, "--rate", "5")
     statuses = [ask(server, "GET", "/v2", token=None) for _ in range(30)]
-    refused = [each for each in statuses if each[0] == 429]
+    refused = [response for response in statuses if response[0] == 429]
     assert refused
     assert int(refused[0][2]["retry-after"]) >= 1
     assert server.end() == 0

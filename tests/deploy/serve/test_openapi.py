@@ -31,55 +31,55 @@ def server(launch: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[An
 
 
 @pytest.fixture(scope="module")
-def said(server: Any) -> Any:
+def document(server: Any) -> Any:
     return json.loads(ask(server, "GET", "/openapi.json", Authorization=f"Bearer {TOKEN}")[2])
 
 
 def ask(server: Any, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, str, bytes]:
     client = http.client.HTTPConnection(server.root.removeprefix("http://"), timeout=30)
     client.request(method, path, None if body is None else json.dumps(body), headers)
-    found = client.getresponse()
-    content = found.read()
+    response = client.getresponse()
+    content = response.read()
     client.close()
-    return found.status, str(found.getheader("Content-Type")), content
+    return response.status, str(response.getheader("Content-Type")), content
 
 
-def check(said: Any, method: str, path: str, answered: tuple[int, str, bytes]) -> Any:
+def check(document: Any, method: str, path: str, answered: tuple[int, str, bytes]) -> Any:
     """The answer, which is as it was said to be."""
     status, kind, content = answered
-    schema = said["paths"][path][method.lower()]["responses"][str(status)]["content"][kind]["schema"]
+    schema = document["paths"][path][method.lower()]["responses"][str(status)]["content"][kind]["schema"]
     jsonschema.Draft202012Validator.check_schema(schema)
-    found = json.loads(content)
-    jsonschema.validate(found, schema, jsonschema.Draft202012Validator)
-    return found
+    answer = json.loads(content)
+    jsonschema.validate(answer, schema, jsonschema.Draft202012Validator)
+    return answer
 
 
-def test_every_answer_is_as_it_says(said: Any, server: Any) -> None:
-    for path, operations in said["paths"].items():
+def test_every_answer_matches_the_schema(document: Any, server: Any) -> None:
+    for path, operations in document["paths"].items():
         if "get" in operations:
             assert ask(server, "GET", path, Authorization=f"Bearer {TOKEN}")[0] == 200
-            check(said, "GET", path, ask(server, "GET", path, Authorization=f"Bearer {TOKEN}"))
+            check(document, "GET", path, ask(server, "GET", path, Authorization=f"Bearer {TOKEN}"))
             secret = operations["get"].get("security") != []
             assert (ask(server, "GET", path)[0] == 401) == secret
-            check(said, "GET", path, ask(server, "GET", path))
+            check(document, "GET", path, ask(server, "GET", path))
 
 
-def test_its_example_is_answered(said: Any, server: Any) -> None:
-    content = said["paths"][INFER]["post"]["requestBody"]["content"]["application/json"]
+def test_its_example_is_answered(document: Any, server: Any) -> None:
+    content = document["paths"][INFER]["post"]["requestBody"]["content"]["application/json"]
     jsonschema.validate(content["example"], content["schema"], jsonschema.Draft202012Validator)
     answered = ask(server, "POST", INFER, content["example"], Authorization=f"Bearer {TOKEN}")
     assert answered[0] == 200
-    assert check(said, "POST", INFER, answered)["outputs"][0]["shape"] == [1, 3]
+    assert check(document, "POST", INFER, answered)["outputs"][0]["shape"] == [1, 3]
     assert ask(server, "POST", INFER, content["example"])[0] == 401
     for wrong, status in (({}, 400), ({"inputs": [{**content["example"]["inputs"][0], "shape": [1025, 1, 12]}]}, 413)):
         assert list(jsonschema.Draft202012Validator(content["schema"]).iter_errors(wrong))
         answered = ask(server, "POST", INFER, wrong, Authorization=f"Bearer {TOKEN}")
         assert answered[0] == status
-        check(said, "POST", INFER, answered)
+        check(document, "POST", INFER, answered)
 
 
 @pytest.mark.slow
-def test_a_large_input_is_not_spelled_out() -> None:
+def test_the_example_of_a_large_input_is_short() -> None:
     for size in (LARGEST_EXAMPLE, LARGEST_EXAMPLE + 1):
         made = openapi("m", Limits((size,), 8, 4, 1000, 1000), "label", secured=False)
         content = made["paths"]["/v2/models/m/infer"]["post"]["requestBody"]["content"]["application/json"]

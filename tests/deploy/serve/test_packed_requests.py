@@ -39,10 +39,10 @@ def server(launch: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[An
 def send(server: Any, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, bytes, dict[str, str]]:
     client = http.client.HTTPConnection(server.root.removeprefix("http://"), timeout=30)
     client.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
-    found = client.getresponse()
-    content = found.read()
+    response = client.getresponse()
+    content = response.read()
     client.close()
-    return found.status, content, {name.lower(): value for name, value in found.getheaders()}
+    return response.status, content, {name.lower(): value for name, value in response.getheaders()}
 
 
 def model_of(server: Any) -> Described:
@@ -55,10 +55,10 @@ def asked(server: Any, spikes: Tensor, wire: Wire, key: str | None = None) -> tu
     body, headers = request(spikes.to(torch.uint8), model, wire)
     if key is not None:
         headers["Idempotency-Key"] = key
-    status, content, said = send(server, "POST", INFER, body, **headers)
+    status, content, response_headers = send(server, "POST", INFER, body, **headers)
     if status != 200:
         return status, json.loads(content)
-    return status, answer(HttpResponse(content, said), model, spikes.shape[1], len(spikes), server.url)
+    return status, answer(HttpResponse(content, response_headers), model, spikes.shape[1], len(spikes), server.url)
 
 
 @pytest.mark.parametrize("spikes", [GIVEN, FRAME, GIVEN[:1]], ids=["bits", "held", "one step"])
@@ -66,9 +66,9 @@ def test_every_form_has_the_same_answer(spikes: Tensor, server: Any) -> None:
     with bl.open_target(easy_network(), "loihi") as target:
         expected = bl.BlackBox(target).query(spikes)
     for wire in ("packed", "binary", "json"):
-        status, found = asked(server, spikes, wire)
+        status, actual = asked(server, spikes, wire)
         assert status == 200
-        assert torch.equal(found, expected)
+        assert torch.equal(actual, expected)
     with server.box() as box:
         assert torch.equal(box.query(spikes), expected)
 
@@ -85,7 +85,7 @@ def packed_body(
 
 
 @pytest.mark.parametrize(
-    ("case", "status", "said"),
+    ("case", "status", "message"),
     [
         ({"raw": b"\x00" * 2}, 400, "binary_data_size: expected the number of bytes behind the JSON"),
         ({"raw": b"\x00" * 4}, 400, "binary_data_size: expected the number of bytes"),
@@ -111,11 +111,11 @@ def packed_body(
         ({"raw": b"\x00" * 2, "shape": (1, 2**62, 12)}, 413, "at most 1024 steps and 1024 samples"),
     ],
 )  # fmt: skip
-def test_what_is_refused(case: dict[str, Any], status: int, said: str, server: Any) -> None:
+def test_invalid_requests_are_refused(case: dict[str, Any], status: int, message: str, server: Any) -> None:
     body, length = packed_body(**case)
-    found = send(server, "POST", INFER, body, **{HEADER_LENGTH: length})
-    assert found[0] == status
-    assert re.search(said, json.loads(found[1])["error"])
+    response = send(server, "POST", INFER, body, **{HEADER_LENGTH: length})
+    assert response[0] == status
+    assert re.search(message, json.loads(response[1])["error"])
 
 
 def test_packed_without_bytes_behind_the_json(server: Any) -> None:
@@ -153,7 +153,7 @@ def test_spikes_are_bounded_by_what_they_unpack_to() -> None:
 
 
 @pytest.mark.slow
-def test_a_key_is_one_form_s(server: Any) -> None:
+def test_a_key_belongs_to_one_form(server: Any) -> None:
     """A client that asks again sends the same bytes; another form under the key is another query, and costs nothing."""
     with server.box() as box:
         before = box.budget
@@ -163,12 +163,12 @@ def test_a_key_is_one_form_s(server: Any) -> None:
     assert status == 200
     assert torch.equal(first, again)
     for wire in ("binary", "json"):
-        status, said = asked(server, GIVEN, wire, key="k-packed")
-        assert (status, said["code"]) == (409, "key_reused")
-    status, said = asked(server, GIVEN[:, :, [*range(1, 12), 0]], "packed", key="k-packed")
-    assert (status, said["code"]) == (409, "key_reused")
-    status, said = asked(server, FRAME, "packed", key="k-packed")
-    assert (status, said["code"]) == (409, "key_reused")
+        status, error = asked(server, GIVEN, wire, key="k-packed")
+        assert (status, error["code"]) == (409, "key_reused")
+    status, error = asked(server, GIVEN[:, :, [*range(1, 12), 0]], "packed", key="k-packed")
+    assert (status, error["code"]) == (409, "key_reused")
+    status, error = asked(server, FRAME, "packed", key="k-packed")
+    assert (status, error["code"]) == (409, "key_reused")
     with server.box() as box:
         assert before is not None
         assert box.budget == before - 3

@@ -135,7 +135,7 @@ CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
         pytest.param(b"", b"\r\n" * 2048, id="empty lines"),
     ],
 )
-def test_nothing_is_endless(start: bytes, more: bytes, served: Served) -> None:
+def test_unbounded_requests_are_cut_off(start: bytes, more: bytes, served: Served) -> None:
     with served.connect() as line:
         line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         began = time.monotonic()
@@ -146,13 +146,13 @@ def test_nothing_is_endless(start: bytes, more: bytes, served: Served) -> None:
 
 
 def test_the_bound_of_a_head_is_sharp(served: Served) -> None:
-    def said(size: int) -> bytes:
+    def response(size: int) -> bytes:
         with served.connect() as line:
             line.sendall(HEAD + b"Connection: close\r\nX: " + b"a" * size + b"\r\n\r\n")
             return rest(line)
 
-    assert said(MAX_HEAD - 300).startswith(b"HTTP/1.1 200")
-    assert said(MAX_HEAD) == b""
+    assert response(MAX_HEAD - 300).startswith(b"HTTP/1.1 200")
+    assert response(MAX_HEAD) == b""
 
 
 def test_short_headers_count_for_what_they_cost(served: Served) -> None:
@@ -174,7 +174,7 @@ def test_few_requests_wait_behind_one_another(served: Served) -> None:
 
 
 @pytest.mark.parametrize("start", [b"", b"\r\n", b"GE", HEAD, HEAD + b"X: ", b"GET /whole HTTP/1.1\r\n\r\nGET /half"])
-def test_a_head_that_does_not_come(start: bytes, served: Served) -> None:
+def test_a_missing_head_times_out(start: bytes, served: Served) -> None:
     began = time.monotonic()
     with served.connect() as line:
         line.sendall(start)
@@ -182,7 +182,7 @@ def test_a_head_that_does_not_come(start: bytes, served: Served) -> None:
     assert TIMEOUT_S / 2 < time.monotonic() - began < 10
 
 
-def test_a_head_that_comes_by_the_byte(served: Served) -> None:
+def test_a_slow_head_times_out(served: Served) -> None:
     with served.connect() as line:
         sent = 0
         try:
@@ -212,7 +212,7 @@ def test_the_rest_of_a_body_that_was_answered_already(served: Served) -> None:
 
 
 @pytest.mark.parametrize("after", [b"", b"GET /next HTTP/1.1\r\n\r\n", b"GET /half"])
-def test_an_answer_that_is_not_taken(after: bytes, served: Served) -> None:
+def test_an_unread_answer_times_out(after: bytes, served: Served) -> None:
     """What is sent meanwhile buys no time."""
     with served.connect() as line:
         line.sendall(b"GET /much HTTP/1.1\r\n\r\n")
@@ -222,14 +222,14 @@ def test_an_answer_that_is_not_taken(after: bytes, served: Served) -> None:
         assert len(rest(line)) < MUCH
 
 
-def test_many_answers_that_are_not_taken(served: Served) -> None:
+def test_many_unread_answers_time_out(served: Served) -> None:
     with served.connect() as line:
         sent = flood(line, b"", b"GET /" + b"a" * 60_000 + b" HTTP/1.1\r\n\r\n", most=2**28)
         assert sent < 2**28
         served.wait_for_none()
 
 
-def test_an_answer_that_is_taken_slowly(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_reader_gets_its_answer(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "MIN_READ", 2**16)
     began, taken = time.monotonic(), 0
     with served.connect() as line:
@@ -242,7 +242,7 @@ def test_an_answer_that_is_taken_slowly(served: Served, monkeypatch: pytest.Monk
     assert time.monotonic() - began > TIMEOUT_S
 
 
-def test_who_is_well_formed_is_served(served: Served) -> None:
+def test_well_formed_requests_are_served(served: Served) -> None:
     client = http.client.HTTPConnection(served.address[0], served.address[1], timeout=20)
     for turn in range(3):  # one connection, kept
         client.request("POST", f"/echo{turn}", iter([b"ab", b"c" * 200_000]), encode_chunked=True,
@@ -255,7 +255,7 @@ def test_who_is_well_formed_is_served(served: Served) -> None:
     client.close()
 
 
-def test_idle_is_no_fault(served: Served) -> None:
+def test_idle_connections_are_kept(served: Served) -> None:
     """Between requests the server waits for longer than the timeout."""
     with served.connect() as line:
         for _ in range(2):
@@ -269,7 +269,7 @@ def test_idle_is_no_fault(served: Served) -> None:
                 line.recv(1)
 
 
-def test_a_crowd_is_turned_away_and_who_came_before_is_served() -> None:
+def test_excess_connections_are_refused_and_earlier_ones_served() -> None:
     made = Served(most=4)
     lines = [made.connect() for _ in range(4 + MAX_REFUSED)]
     try:

@@ -55,7 +55,9 @@ class Files:
     def __init__(self, folder: Path, name: str = "") -> None:
         made = trustme.CA()
         issued = made.issue_cert("127.0.0.1")
-        self.authority, self.certificate, self.key = (folder / f"{name}{each}.pem" for each in ("ca", "cert", "key"))
+        self.authority, self.certificate, self.key = (
+            folder / f"{name}{suffix}.pem" for suffix in ("ca", "cert", "key")
+        )
         made.cert_pem.write_to_path(str(self.authority))
         issued.private_key_pem.write_to_path(str(self.key))
         for part in issued.cert_chain_pems:
@@ -114,7 +116,7 @@ def test_an_answer_ends_where_the_server_says_goodbye(files: Files, easy: bl.Net
 
 
 @pytest.mark.parametrize("wrong", [b"", b"no PEM at all", b"-----BEGIN CERTIFICATE-----\nAAAA\n", None])
-def test_authorities_that_are_none(wrong: bytes | None, tmp_path: Path) -> None:
+def test_invalid_certificate_authorities_are_refused(wrong: bytes | None, tmp_path: Path) -> None:
     file = tmp_path / "authority"
     if wrong is not None:
         file.write_bytes(wrong)
@@ -126,14 +128,14 @@ def refused(model: Path, certificate: Path, key: Path, capsys: pytest.CaptureFix
     """The one line that `bl-neuro serve` says."""
     arguments = ["serve", str(model), "--port", "0", "--log", str(model.with_name("log"))]
     assert run([*arguments, "--tls-certificate", str(certificate), "--tls-key", str(key)]) == 2
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    assert "Traceback" not in said
-    return said
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert "Traceback" not in message
+    return message
 
 
 @pytest.mark.usefixtures("threads")
-def test_files_that_are_no_pair(
+def test_a_mismatched_certificate_and_key_are_refused(
     files: Files, easy: bl.Network, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model, text = tmp_path / "model.safetensors", tmp_path / "text"
@@ -169,16 +171,16 @@ def test_a_key_with_a_passphrase(
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, kept)
     files.key.write_bytes(pem)
     bl.save(easy, tmp_path / "model.safetensors")
-    said = refused(tmp_path / "model.safetensors", files.certificate, files.key, capsys)
-    assert "without a passphrase" in said
+    message = refused(tmp_path / "model.safetensors", files.certificate, files.key, capsys)
+    assert "without a passphrase" in message
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
 @pytest.mark.usefixtures("threads")
-def test_a_key_that_we_may_not_read(
+def test_an_unreadable_key_is_refused(
     files: Files, easy: bl.Network, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bl.save(easy, tmp_path / "model.safetensors")
     files.key.chmod(0)
-    said = refused(tmp_path / "model.safetensors", files.certificate, files.key, capsys)
-    assert f"{files.key}: Permission denied" in said
+    message = refused(tmp_path / "model.safetensors", files.certificate, files.key, capsys)
+    assert f"{files.key}: Permission denied" in message

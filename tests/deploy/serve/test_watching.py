@@ -43,9 +43,9 @@ def page(port: int) -> str:
 
 
 def measure(text: str, name: str) -> float:
-    found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
-    assert found, text
-    return float(found[1])
+    match = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
+    assert match, text
+    return float(match[1])
 
 
 def test_the_page(easy: bl.Network, start: Any) -> None:
@@ -97,6 +97,6 @@ def test_a_port_that_is_taken(
         assert run([*arguments, *(word for pair in ports.items() for word in pair)]) == 2
     finally:
         torch.set_num_threads(before)
-    said = capsys.readouterr().err
-    assert f"{option} {taken}: cannot listen: Address already in use" in said
-    assert said.count("\n") == 1
+    message = capsys.readouterr().err
+    assert f"{option} {taken}: cannot listen: Address already in use" in message
+    assert message.count("\n") == 1

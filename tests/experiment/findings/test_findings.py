@@ -32,18 +32,18 @@ def audit(small: Path, tmp_path: Path, more: str = "", seeds: int = SEEDS) -> Au
 
 def judged(audited: Audit, rate: dict[tuple[str, str | None, str], float]) -> list[Record]:
     """Records of every planned judgement; rate: of hits, by substrate, rung and what is revealed; .9 elsewhere."""
-    found = []
+    records = []
     for cell in audited.cells:
         if cell.kind == "judgement":
             facts = cell.facts
             rng = np.random.default_rng([facts["seed"], facts["restart"]])
             wanted = rate.get((facts["substrate"], facts.get("rung"), facts["reveals"]), 0.9)
             hits = (rng.random(len(CLASSES)) < wanted).astype(int)
-            found += [
+            records += [
                 Record(**facts, label=label, hit=int(hit), confidence=0.1 + 0.8 * hit)
                 for label, hit in zip(CLASSES, hits)
             ]
-    return found
+    return records
 
 
 def test_the_ladder_has_two_rungs_of_its_own_and_shares_its_ends(small: Path, tmp_path: Path) -> None:
@@ -61,11 +61,11 @@ def test_the_ladder_has_two_rungs_of_its_own_and_shares_its_ends(small: Path, tm
 def test_a_difference_is_put_down_to_the_step_that_makes_it(small: Path, tmp_path: Path) -> None:
     audited = audit(small, tmp_path, "[ladder]\n")
     low: dict[tuple[str, str | None, str], float] = {("loihi", None, "membrane"): 0.4, ("loihi", None, "counts"): 0.4}
-    found = ladder_findings(audited.experiment, audited.cells, judged(audited, low))
-    views = [(each.attack, each.reveals) for each in found]
+    findings = ladder_findings(audited.experiment, audited.cells, judged(audited, low))
+    views = [(finding.attack, finding.reveals) for finding in findings]
     assert views == [("v2", "membrane")] * 2 + [("v1", "gradient")] * 2
-    assert [each.measure for each in found] == ["hit", "confidence"] * 2
-    ladder = found[0]
+    assert [finding.measure for finding in findings] == ["hit", "confidence"] * 2
+    ladder = findings[0]
     assert [level.rung for level in ladder.levels] == ["float", "weights", "decays", "state", "reveals counts"]
     assert [level.substrate for level in ladder.levels] == ["snntorch"] * 3 + ["loihi"] * 2
     assert [level.reveals for level in ladder.levels] == ["membrane"] * 4 + ["counts"]
@@ -78,20 +78,20 @@ def test_a_difference_is_put_down_to_the_step_that_makes_it(small: Path, tmp_pat
     values = [level.estimate.value for level in ladder.levels]
     assert ladder.total.difference.value == pytest.approx(values[-1] - values[0])
     assert ladder.sentence.startswith("differs")
-    assert len(found[2].levels) == 4
+    assert len(findings[2].levels) == 4
 
 
-def test_a_ladder_tells_nothing_before_every_rung_is_done(small: Path, tmp_path: Path) -> None:
+def test_a_ladder_uses_only_seeds_whose_rungs_are_all_done(small: Path, tmp_path: Path) -> None:
     audited = audit(small, tmp_path, "[ladder]\n")
-    records = [each for each in judged(audited, {}) if each.rung != "decays" or each.seed < 3]
-    found = ladder_findings(audited.experiment, audited.cells, records)
-    assert {level.estimate.seeds for each in found for level in each.levels} == {3}
-    missing = [each for each in records if each.rung != "decays"]
+    records = [record for record in judged(audited, {}) if record.rung != "decays" or record.seed < 3]
+    findings = ladder_findings(audited.experiment, audited.cells, records)
+    assert {level.estimate.seeds for finding in findings for level in finding.levels} == {3}
+    missing = [record for record in records if record.rung != "decays"]
     assert ladder_findings(audited.experiment, audited.cells, missing) == []
 
 
 @pytest.mark.parametrize(
-    ("ladder", "said"),
+    ("ladder", "message"),
     [
         ('real = "norse"', "ladder.real: expected one of the experiment's substrates, found 'norse'"),
         ('real = "loihi"', "ladder.real: expected a substrate of real arithmetic, found 'loihi'"),
@@ -99,40 +99,40 @@ def test_a_ladder_tells_nothing_before_every_rung_is_done(small: Path, tmp_path:
         ("seeds = [20]", "ladder.seeds: expected seeds of the experiment, found 20"),
     ],
 )
-def test_ladders_that_cannot_be_are_refused(small: Path, tmp_path: Path, ladder: str, said: str) -> None:
+def test_invalid_ladders_are_refused(small: Path, tmp_path: Path, ladder: str, message: str) -> None:
     with pytest.raises(ExperimentError) as caught:
         audit(small, tmp_path, f"[ladder]\n{ladder}\n")
-    assert any(said in problem for problem in caught.value.problems), caught.value.problems
+    assert any(message in problem for problem in caught.value.problems), caught.value.problems
 
 
-def one(found: list[PowerFinding], **facts: str) -> PowerFinding:
-    (wanted,) = [each for each in found if facts.items() <= each.model_dump().items()]
+def one(findings: list[PowerFinding], **facts: str) -> PowerFinding:
+    (wanted,) = [finding for finding in findings if facts.items() <= finding.model_dump().items()]
     return wanted
 
 
 def test_power_comes_from_stated_assumptions_and_then_from_what_is_done(small: Path, tmp_path: Path) -> None:
     audited = audit(small, tmp_path)
-    found = power_findings(audited.experiment, audited.cells, [])
-    assert len(found) == 3 * 2
-    planned = one(found, attack="v2", reveals="counts", measure="hit")
+    findings = power_findings(audited.experiment, audited.cells, [])
+    assert len(findings) == 3 * 2
+    planned = one(findings, attack="v2", reveals="counts", measure="hit")
     plan = PowerPlan(SEEDS, 12, 0.05, hit_spread(0.9, 0.9, 0.5), 3)
     assert planned.assumed
     assert planned.smallest_difference == pytest.approx(plan.smallest_difference())
     assert planned.equivalence_power == pytest.approx(plan.equivalence_power(audited.experiment.margin))
 
     records = judged(audited, {("loihi", None, "counts"): 0.6})
-    pilot = [each for each in records if each.seed < 4]
+    pilot = [record for record in records if record.seed < 4]
     seen = power_findings(audited.experiment, audited.cells, pilot)
     measured = one(seen, attack="v2", reveals="counts", measure="hit")
     assert not measured.assumed
     assert (measured.seeds, measured.inversions, measured.comparisons) == (SEEDS, 12, 3)
     assert measured.within > 0
     assert one(seen, attack="v1", reveals="gradient", measure="hit").assumed  # nothing differed: no spread is seen
-    few = [each for each in records if each.seed < 2]
-    assert all(each.assumed for each in power_findings(audited.experiment, audited.cells, few))
+    few = [record for record in records if record.seed < 2]
+    assert all(finding.assumed for finding in power_findings(audited.experiment, audited.cells, few))
 
 
-def test_of_one_target_no_power_is_told(small: Path, tmp_path: Path) -> None:
+def test_one_target_has_no_power_analysis(small: Path, tmp_path: Path) -> None:
     audited = audit(small, tmp_path, seeds=1)
     assert power_findings(audited.experiment, audited.cells, []) == []
 
@@ -144,14 +144,17 @@ def test_controls_are_judged_together_against_chance() -> None:
         for seed in range(10)
         for label in range(20)
     ]
-    loud = [replace(each, target="shuffled_labels", hit=int(rng.random() < 0.5)) for each in quiet]
-    trained = [replace(each, target="trained", hit=1) for each in quiet]
-    found = control_findings([*quiet, *loud, *trained], {"conv": 10})
-    assert [(each.kind, each.above_chance) for each in found] == [("untrained", False), ("shuffled_labels", True)]
-    assert found[0].chance == pytest.approx(0.1)
-    assert found[1].p is not None
-    assert found[1].adjusted_p == pytest.approx(2 * found[1].p)
-    assert found[1].estimate.seeds == 10
+    loud = [replace(record, target="shuffled_labels", hit=int(rng.random() < 0.5)) for record in quiet]
+    trained = [replace(record, target="trained", hit=1) for record in quiet]
+    findings = control_findings([*quiet, *loud, *trained], {"conv": 10})
+    assert [(finding.kind, finding.above_chance) for finding in findings] == [
+        ("untrained", False),
+        ("shuffled_labels", True),
+    ]
+    assert findings[0].chance == pytest.approx(0.1)
+    assert findings[1].p is not None
+    assert findings[1].adjusted_p == pytest.approx(2 * findings[1].p)
+    assert findings[1].estimate.seeds == 10
     assert control_findings(trained, {"conv": 10}) == []
 
 
@@ -192,11 +195,11 @@ def test_mitigations_add_attacks_behind_them_and_what_users_still_get(small: Pat
     assert [cell.facts["seed"] for cell in new if cell.kind == "changed"] == [1]
 
 
-def test_what_a_mitigation_removes_and_costs(small: Path, tmp_path: Path) -> None:
+def test_a_mitigation_states_removed_leakage_and_lost_accuracy(small: Path, tmp_path: Path) -> None:
     audited = audit(small, tmp_path, MITIGATIONS)
     records = [
-        replace(each, hit=0) if each.mitigation == "noise 2.0" else each
-        for each in judged(audited, {("loihi", None, "counts"): 0.9})
+        replace(record, hit=0) if record.mitigation == "noise 2.0" else record
+        for record in judged(audited, {("loihi", None, "counts"): 0.9})
     ]
     accuracy = {None: 0.9, "noise 2.0": 0.7, "weight_bits 3": 0.9}
     measures = {
@@ -204,10 +207,10 @@ def test_what_a_mitigation_removes_and_costs(small: Path, tmp_path: Path) -> Non
         for cell in audited.cells
         if cell.kind == "service"
     }
-    found = mitigation_findings(audited.experiment, audited.cells, measures, records)
-    kinds = [(each.mitigation, each.reveals) for each in found]
+    findings = mitigation_findings(audited.experiment, audited.cells, measures, records)
+    kinds = [(finding.mitigation, finding.reveals) for finding in findings]
     assert kinds == [("reveal", "membrane"), ("noise", "counts"), ("query_cap", "counts"), ("weight_bits", "counts")]
-    less, noise, cap, bits = found
+    less, noise, cap, bits = findings
     assert noise.leakage.removed.verdict == "differs"
     assert noise.leakage.removed.difference.value == pytest.approx(noise.leakage.without.value)
     assert noise.leakage.with_.value == 0
@@ -224,7 +227,7 @@ def test_what_a_mitigation_removes_and_costs(small: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("table", "said"),
+    ("table", "message"),
     [
         ('kind = "noise"', "mitigations.0.sd: expected, and missing"),
         ('kind = "noise"\nsd = "1"', "mitigations.0.sd: Input should be a valid number, found '1'"),
@@ -256,10 +259,10 @@ def test_what_a_mitigation_removes_and_costs(small: Path, tmp_path: Path) -> Non
         ('kind = "rounding"\nstep = 1\nrestarts = 7', "mitigations.0.restarts: expected at most the "),
     ],
 )
-def test_mitigations_that_cannot_be_are_refused(small: Path, tmp_path: Path, table: str, said: str) -> None:
+def test_invalid_mitigations_are_refused(small: Path, tmp_path: Path, table: str, message: str) -> None:
     with pytest.raises(ExperimentError) as caught:
         audit(small, tmp_path, f"[[mitigations]]\n{table}\n")
-    assert any(said in problem for problem in caught.value.problems), caught.value.problems
+    assert any(message in problem for problem in caught.value.problems), caught.value.problems
 
 
 @pytest.mark.slow
@@ -271,6 +274,6 @@ def test_mitigations_run(small: Path, undisturbed: Path, tmp_path: Path) -> None
     done = audited.run()
     assert (done.failed, done.left_out) == ([], [])
     assert {cell.kind for cell in done.done} == {"changed", "attack", "judgement", "service"}
-    found = audited.findings().mitigations
-    assert [each.mitigation for each in found] == ["noise", "query_cap", "weight_bits", "input_dropout"]
-    assert all(each.accuracy is not None for each in found if each.mitigation != "query_cap")
+    mitigations = audited.findings().mitigations
+    assert [finding.mitigation for finding in mitigations] == ["noise", "query_cap", "weight_bits", "input_dropout"]
+    assert all(finding.accuracy is not None for finding in mitigations if finding.mitigation != "query_cap")

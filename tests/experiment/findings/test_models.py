@@ -28,7 +28,7 @@ def test_the_published_schema_is_that_of_the_models() -> None:
     )
 
 
-def test_results_come_back_as_they_were(text: str) -> None:
+def test_results_survive_a_round_trip(text: str) -> None:
     assert Findings.from_json(text).to_json() == text
     assert text.endswith("}\n")
 
@@ -69,18 +69,18 @@ def test_results_hold_to_the_published_schema(text: str) -> None:
         ("format", "another", "format: Input should be"),
     ],
 )
-def test_what_is_wrong_is_named(text: str, name: str, value: Any, message: str) -> None:
+def test_invalid_fields_are_named(text: str, name: str, value: Any, message: str) -> None:
     wrong = json.dumps({**json.loads(text), name: value})
     with pytest.raises(ReportError, match=f"not results in the format bl-neuro/audit-results/1: {message}"):
         Findings.from_json(wrong)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"margin": NaN}', b"\xff"])
-def test_what_is_no_results_is_an_error(text: str | bytes) -> None:
+def test_other_files_are_refused(text: str | bytes) -> None:
     with pytest.raises(ReportError, match="not results"):
         Findings.from_json(text)
 
 
-def test_a_newer_version_may_say_more(text: str) -> None:
+def test_unknown_fields_of_newer_versions_are_ignored(text: str) -> None:
     values = {**json.loads(text), "of tomorrow": 1}
     assert Findings.from_json(json.dumps(values)) == Findings.from_json(text)

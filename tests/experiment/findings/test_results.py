@@ -48,7 +48,7 @@ def test_the_network_and_the_data_are_described(results: Findings) -> None:
     assert (results.unit, results.not_run) == ("target seed", {})
 
 
-def test_every_inversion_is_there_with_what_was_said_of_it(undisturbed: Path, results: Findings) -> None:
+def test_every_inversion_is_listed_with_its_judgements(undisturbed: Path, results: Findings) -> None:
     assert len(results.inversions) == 5  # two attacks on two targets, and one on a control
     for cell in results.inversions:
         kept = json.loads((undisturbed / "cells" / f"{cell.address}.json").read_text())
@@ -59,11 +59,11 @@ def test_every_inversion_is_there_with_what_was_said_of_it(undisturbed: Path, re
     assert set(hits) <= {0, 1}
 
 
-def test_nothing_of_when_and_how_fast_is_in_the_results(undisturbed: Path) -> None:
+def test_results_contain_no_times(undisturbed: Path) -> None:
     times = [json.loads(path.read_text()) for path in (undisturbed / "times").iterdir()]
     for name in ("results.json", "report.html", "summary.md"):
         text = (undisturbed / name).read_text()
-        assert not any(each["finished"] in text for each in times)
+        assert not any(record["finished"] in text for record in times)
 
 
 def test_the_page_and_the_summary_say_the_same_verdict(undisturbed: Path) -> None:
@@ -97,12 +97,12 @@ def test_pictures_are_those_of_the_cells(small: Path, undisturbed: Path, results
 
 def test_an_audit_that_did_not_run_has_results_too(small: Path, tmp_path: Path) -> None:
     audit = Audit.of(str(small), tmp_path)
-    found = audit.findings()
-    assert found.cells.done == 0
-    assert found.inversions == []
-    assert found.curves == []
-    assert found.made.command is None
-    assert found.evaluators[0].accuracy is None
+    findings = audit.findings()
+    assert findings.cells.done == 0
+    assert findings.inversions == []
+    assert findings.curves == []
+    assert findings.made.command is None
+    assert findings.evaluators[0].accuracy is None
 
 
 def judgement(seed: int, restart: int, queries: list[int], hits: list[float]) -> tuple[Cell, dict[str, Any]]:
@@ -118,9 +118,9 @@ def test_curves_hold_courses_of_unequal_length_and_weigh_seeds_alike() -> None:
         judgement(0, 1, [20, 40], [0.0, 0.5]),  # ended early: holds what it had
         judgement(1, 0, [24, 60], [0.0, 0.0]),
     ]
-    found = course_curves([cell for cell, _ in made], {cell.address: measures for cell, measures in made})
-    assert [each.measure for each in found] == ["hit", "confidence"]
-    curve = found[0]
+    curves = course_curves([cell for cell, _ in made], {cell.address: measures for cell, measures in made})
+    assert [curve.measure for curve in curves] == ["hit", "confidence"]
+    curve = curves[0]
     assert curve.queries == [12.0, 20.0, 30.0]  # a class, from when every course had begun
     assert curve.value == [0.0, 0.25, 0.375]
     assert curve.seeds == 2

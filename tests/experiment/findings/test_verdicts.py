@@ -29,8 +29,8 @@ def made(substrate: str, accuracy: float, chance: int, evaluator: str = "conv", 
 def test_finds_the_substrate_that_leaks_less() -> None:
     records = made("snntorch", 0.9, 1) + made("loihi", 0.6, 2) + made("slayer", 0.6, 2)
     comparisons, alike = substrate_verdicts(records, margin=0.1)
-    assert [each.substrates for each in alike] == [["loihi", "slayer"]]
-    assert [(each.measure, each.first, each.second) for each in comparisons] == [
+    assert [group.substrates for group in alike] == [["loihi", "slayer"]]
+    assert [(comparison.measure, comparison.first, comparison.second) for comparison in comparisons] == [
         ("hit", ["snntorch"], ["loihi", "slayer"]),
         ("confidence", ["snntorch"], ["loihi", "slayer"]),
     ]
@@ -42,8 +42,10 @@ def test_finds_the_substrate_that_leaks_less() -> None:
 
 def test_small_differences_are_equivalent_and_order_does_not_matter() -> None:
     records = made("snntorch", 0.95, 3)
-    flipped = [replace(each, substrate="loihi", hit=1 - each.hit if each.label == each.seed == 3 else each.hit)
-               for each in records]  # fmt: skip
+    flipped = [
+        replace(record, substrate="loihi", hit=1 - record.hit if record.label == record.seed == 3 else record.hit)
+        for record in records
+    ]
     forth, _ = substrate_verdicts(records + flipped, margin=0.1)
     back, _ = substrate_verdicts(records + flipped[::-1], margin=0.1)
     assert forth[0].verdict.verdict == "equivalent"
@@ -51,28 +53,30 @@ def test_small_differences_are_equivalent_and_order_does_not_matter() -> None:
 
 
 def test_only_inversions_that_both_have_are_compared() -> None:
-    records = made("snntorch", 0.9, 4) + [each for each in made("loihi", 0.9, 5) if each.seed < 5]
+    records = made("snntorch", 0.9, 4) + [record for record in made("loihi", 0.9, 5) if record.seed < 5]
     comparisons, _ = substrate_verdicts(records, margin=0.1)
     assert comparisons[0].verdict.difference.seeds == 5
-    none, _ = substrate_verdicts(made("snntorch", 0.9, 4) + [replace(each, restart=99) for each in records[-3:]], 0.1)
+    none, _ = substrate_verdicts(
+        made("snntorch", 0.9, 4) + [replace(record, restart=99) for record in records[-3:]], 0.1
+    )
     assert none == []
 
 
 def test_each_evaluator_and_attack_is_compared_with_its_own() -> None:
     records = [
-        each
+        record
         for evaluator in ("conv", "spiking")
         for attack in ("v1", "v2")
         for number, substrate in enumerate(("snntorch", "loihi"))
-        for each in made(substrate, 0.8, number, evaluator, attack)
+        for record in made(substrate, 0.8, number, evaluator, attack)
     ]
     comparisons, _ = substrate_verdicts(records, margin=0.1)
     assert len(comparisons) == 2 * 2 * 2
-    assert len({(each.evaluator, each.attack, each.measure) for each in comparisons}) == 8
+    assert len({(comparison.evaluator, comparison.attack, comparison.measure) for comparison in comparisons}) == 8
 
 
 def test_controls_and_rungs_are_no_substrates() -> None:
-    records = made("snntorch", 0.9, 1) + [replace(each, target="untrained") for each in made("loihi", 0.1, 2)]
+    records = made("snntorch", 0.9, 1) + [replace(record, target="untrained") for record in made("loihi", 0.1, 2)]
     assert substrate_verdicts(records, margin=0.1) == ([], [])
 
 
@@ -93,7 +97,7 @@ def test_of_a_given_model_restarts_are_the_unit() -> None:
 
 
 def test_one_seed_is_inconclusive_and_json_has_no_infinity() -> None:
-    records = [each for each in made("snntorch", 0.9, 1) + made("loihi", 0.5, 2) if each.seed == 0]
+    records = [record for record in made("snntorch", 0.9, 1) + made("loihi", 0.5, 2) if record.seed == 0]
     comparisons, _ = substrate_verdicts(records, margin=0.1)
     assert comparisons[0].verdict.verdict == "inconclusive"
     text = json.dumps(comparisons[0].model_dump(), allow_nan=False)

@@ -94,16 +94,18 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
-def counts(found: RunState) -> tuple[int, int, int]:
-    return len(found.done), len(found.failed), len(found.left_out)
+def counts(state: RunState) -> tuple[int, int, int]:
+    return len(state.done), len(state.failed), len(state.left_out)
 
 
-def test_a_cluster_finds_what_one_process_does(cluster: str, small: Path, undisturbed: Path, tmp_path: Path) -> None:
+def test_a_cluster_gives_the_results_of_one_process(
+    cluster: str, small: Path, undisturbed: Path, tmp_path: Path
+) -> None:
     capacities = []
-    found = Audit.of(str(small), tmp_path).run(
+    state = Audit.of(str(small), tmp_path).run(
         on_change=lambda state: capacities.append(state.capacity), scheduler=cluster
     )
-    assert counts(found) == (CELLS, 0, 0)
+    assert counts(state) == (CELLS, 0, 0)
     assert contents(tmp_path) == contents(undisturbed)
     assert set(capacities) == {2}
     threads = [json.loads(path.read_text())["machine"]["threads"] for path in (tmp_path / "times").iterdir()]
@@ -116,14 +118,14 @@ def test_lost_workers_are_replaced_and_nothing_finished_runs_again(
 ) -> None:
     out, worker = tmp_path / "out", tmp_path / "worker.py"
     worker.write_text(LOSES)
-    found = Audit.of(str(small), out).run(scheduler=cluster, worker=[sys.executable, str(worker)])
-    assert counts(found) == (CELLS, 0, 0)
+    state = Audit.of(str(small), out).run(scheduler=cluster, worker=[sys.executable, str(worker)])
+    assert counts(state) == (CELLS, 0, 0)
     assert contents(out) == contents(undisturbed)
     assert worker.with_suffix(".before").exists()
     assert worker.with_suffix(".after").exists()
     begun = worker.with_suffix(".begun").read_text().split()
     again = {address for address in begun if begun.count(address) > 1}
-    attacks = {cell.address: cell.facts["attack"] for cell in found.done if cell.kind == "attack"}
+    attacks = {cell.address: cell.facts["attack"] for cell in state.done if cell.kind == "attack"}
     assert [attacks[address] for address in again] == ["v2"]  # lost before its end; v1 only after it
     assert len(begun) == CELLS + 1
 
@@ -141,8 +143,8 @@ def test_a_killed_run_is_dropped_by_the_cluster_and_goes_on(
         psutil.Process(pid).wait(timeout=60)
     before = list(out.glob("cells/[!.]*.json"))
     assert len(list(out.glob(".bl-neuro-*"))) == 1
-    found = Audit.of(str(small), out).run(scheduler=cluster)
-    assert counts(found) == (CELLS - len(before), 0, 0)
+    state = Audit.of(str(small), out).run(scheduler=cluster)
+    assert counts(state) == (CELLS - len(before), 0, 0)
     assert contents(out) == contents(undisturbed)
     assert list(out.glob(".bl-neuro-*")) == []
 
@@ -157,8 +159,8 @@ def test_a_cell_on_lava_runs_on_a_dask_worker(
     text = small.read_text().replace('["loihi"]', '["loihi", "lava"]').replace("seeds = 2", "seeds = 1")
     file.write_text(text[: text.index("[[controls]]")])
     shutil.copytree(undisturbed, out)
-    found = Audit.of(str(file), out).run(scheduler=cluster)
-    assert counts(found) == (3, 0, 0)  # accuracy, attack, judgement
+    state = Audit.of(str(file), out).run(scheduler=cluster)
+    assert counts(state) == (3, 0, 0)  # accuracy, attack, judgement
     store = Audit.of(str(file), out).store
     judged: dict[str, object] = {}
     for cell in Audit.of(str(file), out).cells:
@@ -178,13 +180,13 @@ def test_workers_that_do_not_see_the_folder_or_differ_are_refused(
 
     with pytest.raises(SubstrateFailed, match=r"does not see the folder of the results, .*that all machines share"):
         Audit.of(str(small), tmp_path).run(on_change=unseen, scheduler=cluster)
-    found = {**versions(), "torch": "0.1"}
-    monkeypatch.setattr(dask_cluster, "versions", lambda: found)
+    others = {**versions(), "torch": "0.1"}
+    monkeypatch.setattr(dask_cluster, "versions", lambda: others)
     with pytest.raises(SubstrateFailed, match=r"has torch .*, not 0\.1, as the run has: results could differ"):
         Audit.of(str(small), tmp_path).run(scheduler=cluster)
 
 
-def test_what_is_no_scheduler_is_said(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_scheduler_is_an_error(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dask_cluster, "CONNECT_S", 1)
     audit = Audit.of(str(small), tmp_path)
     for address in ("tcp://127.0.0.1:1", "nowhere://x", "127.0.0.1:1"):
@@ -195,7 +197,7 @@ def test_what_is_no_scheduler_is_said(small: Path, tmp_path: Path, monkeypatch: 
     assert not list(tmp_path.glob(".bl-neuro-*"))
 
 
-def test_a_local_cluster_without_workers_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_local_cluster_without_workers_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dask_cluster, "ALONE_S", 0.1)
     pool = dask_cluster.DaskPool({"out": str(tmp_path)}, "local")
     try:

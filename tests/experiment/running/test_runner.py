@@ -63,11 +63,11 @@ def times(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (folder / "times").iterdir()}
 
 
-def counts(found: RunState) -> tuple[int, int, int]:
-    return len(found.done), len(found.failed), len(found.left_out)
+def counts(state: RunState) -> tuple[int, int, int]:
+    return len(state.done), len(state.failed), len(state.left_out)
 
 
-def test_two_jobs_find_what_one_does(small: Path, undisturbed: Path, tmp_path: Path) -> None:
+def test_two_jobs_give_the_results_of_one(small: Path, undisturbed: Path, tmp_path: Path) -> None:
     assert counts(Audit.of(str(small), tmp_path).run(jobs=2)) == (CELLS, 0, 0)
     assert contents(tmp_path) == contents(undisturbed)
 
@@ -81,7 +81,7 @@ def interruptible() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("interruptible")
-def test_a_run_that_is_ended_again_and_again_comes_to_the_same(small: Path, undisturbed: Path, tmp_path: Path) -> None:
+def test_a_repeatedly_killed_run_gives_the_same_results(small: Path, undisturbed: Path, tmp_path: Path) -> None:
     script, out = tmp_path / "killed.py", tmp_path / "out"
     script.write_text(KILLED)
     killed = subprocess.run([sys.executable, script, small, out], capture_output=True, text=True, timeout=240)
@@ -108,10 +108,10 @@ def test_dead_workers_are_replaced_and_damaged_results_made_anew(
 ) -> None:
     out, worker = tmp_path / "out", tmp_path / "worker.py"
     worker.write_text(DIES)
-    found = Audit.of(str(small), out).run(worker=[sys.executable, str(worker)])
+    state = Audit.of(str(small), out).run(worker=[sys.executable, str(worker)])
     assert worker.with_suffix(".deaths").read_text() == "v2v1v1"  # v2 was tried again, v1 given up
-    assert counts(found) == (CELLS - 2, 1, 1)
-    assert "its worker died, 2 times: ended by signal 9" in found.failed[0].error
+    assert counts(state) == (CELLS - 2, 1, 1)
+    assert "its worker died, 2 times: ended by signal 9" in state.failed[0].error
     assert len(list((out / "failed").iterdir())) == 1
     assert list((out / "cells").glob(".half*")) != []
 
@@ -141,15 +141,15 @@ def test_a_cell_that_fails_is_recorded_and_the_others_go_on(small: Path, undistu
         "work.Work._attack = attack\n"
         "worker.main()\n"
     )
-    found = Audit.of(str(file), out).run(worker=[sys.executable, str(worker)])
-    assert counts(found) == (2, 1, 1)
-    assert found.failed[0].error == "ZeroDivisionError: on purpose"
+    state = Audit.of(str(file), out).run(worker=[sys.executable, str(worker)])
+    assert counts(state) == (2, 1, 1)
+    assert state.failed[0].error == "ZeroDivisionError: on purpose"
     (failure,) = (json.loads(path.read_text()) for path in (out / "failed").iterdir())
-    assert failure["definition"] == found.failed[0].cell.definition
+    assert failure["definition"] == state.failed[0].cell.definition
     assert "on purpose" in failure["trace"]
 
 
-def test_a_full_disk_ends_the_run_and_keeps_what_was_done(small: Path, undisturbed: Path, tmp_path: Path) -> None:
+def test_a_full_disk_ends_the_run_and_keeps_finished_cells(small: Path, undisturbed: Path, tmp_path: Path) -> None:
     full = "raise OSError(28, 'No space left on device')"
     script = tmp_path / "worker.py"
     script.write_text(
