@@ -35,6 +35,13 @@ FLAGS = (
 )  # fmt: skip
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that need the results of a whole audit are slow, whichever of them makes it."""
+    for item in items:
+        if "undisturbed" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def needs() -> Callable[[str], None]:
     """Skips the test where the framework of a substrate is not installed, saying what to install."""

@@ -14,6 +14,8 @@ import pytest
 import bl_neuro as bl
 from bl_neuro.testing.reference_target import easy_images
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 
 

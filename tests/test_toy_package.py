@@ -77,6 +77,7 @@ def test_every_part_is_found_through_its_entry_point(kind: str) -> None:
     assert registry.broken() == {}
 
 
+@pytest.mark.slow
 def test_doctor_shows_them_with_their_package() -> None:
     done = command("doctor", "--json")
     assert done.returncode == 0, done.stderr
@@ -90,6 +91,7 @@ def test_doctor_shows_them_with_their_package() -> None:
     assert all(part["works"] and part["title"] for parts in toy.values() for part in parts)
 
 
+@pytest.mark.slow
 def test_doctor_fails_where_a_package_is_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, installs: Any) -> None:
     groups = {
         "bl_neuro.backends": {"chip": "a_missing_module:Chip", "loihi": "toy_bl_neuro.backend:ToyBackend"},
@@ -106,6 +108,7 @@ def test_doctor_fails_where_a_package_is_broken(tmp_path: Path, monkeypatch: pyt
     assert json.loads(command("doctor", "--json").stdout)["substrates"][-1]["broken"]
 
 
+@pytest.mark.slow
 def test_inspect_and_the_support_table_show_the_substrate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -137,6 +140,7 @@ def test_its_dataset_is_loaded_with_its_plan(capsys: pytest.CaptureFixture[str])
     assert "toy_bars" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_target_and_its_evaluator_are_trained_on_it(tmp_path: Path) -> None:
     words = ["train", "toy_bars", "--out", str(tmp_path), "--evaluators", "toy_linear", "--json"]
     assert run(words) == 0
@@ -145,6 +149,7 @@ def test_a_target_and_its_evaluator_are_trained_on_it(tmp_path: Path) -> None:
     assert [evaluator["name"] for evaluator in facts["evaluators"]] == ["toy_linear"]
 
 
+@pytest.mark.slow
 def test_an_experiment_of_them_runs_through_the_audit(tmp_path: Path) -> None:
     audit = bl.audit(EXPERIMENT, out=tmp_path / "out", progress=None)
     assert [failure.error for failure in audit.failures] == []

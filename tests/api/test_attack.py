@@ -103,6 +103,7 @@ def test_a_lost_connection_keeps_the_partial_inversions(tmp_path: Path, monkeypa
     assert json.loads((tmp_path / "attack.json").read_text())["queries"] == result.inversions.queries >= 40
 
 
+@pytest.mark.slow
 def test_inputs_are_recognised_on_a_dataset() -> None:
     network = current_network()
     silent = bl.attack_network(network, "v1", steps=STEPS)

@@ -66,6 +66,7 @@ def test_an_audit_is_loaded_as_it_was(audited: AuditResult) -> None:
         bl.load_audit(audited.folder / "cells" / "none")
 
 
+@pytest.mark.slow
 def test_python_and_the_command_line_write_the_same_bytes(audited: AuditResult, file: Path, tmp_path: Path) -> None:
     states: list[RunState] = []
     result = bl.audit(file, tmp_path / "python", jobs=2, progress=states.append)

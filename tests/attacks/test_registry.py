@@ -119,6 +119,7 @@ def test_undeclared_options_are_refused(words: tuple[object, ...], message: str,
     assert message in err
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("plain_attacks")
 def test_it_runs_in_an_audit(tmp_path: Path) -> None:
     file = tmp_path / "plain.toml"

@@ -32,6 +32,7 @@ def foreign(tmp_path: Path) -> Path:
     return tmp_path / "foreign.nir"
 
 
+@pytest.mark.slow
 def test_the_shape_of_the_input(bare: Path, call: Callable[..., Any], tmp_path: Path) -> None:
     result = call("inspect", bare)
     assert result.code == 2

@@ -98,6 +98,7 @@ def test_unsupported_substrates_are_listed_with_the_reason(tmp_path: Path, only:
     assert "right: layer 0: out of my reach; wrong: layer 0: out of my reach" in result.err
 
 
+@pytest.mark.slow
 def test_pictures_are_drawn(model: Path, only: Any, call: Callable[..., Any], tmp_path: Path) -> None:
     only(Right, Wrong, Other)
     result = call("verify", model, "--out", tmp_path / "pictures", "--all-pairs", "--batch", 1)

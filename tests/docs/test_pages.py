@@ -63,6 +63,7 @@ def test_attacks(network: bl.Network, needs: Callable[[str], None]) -> None:
     assert names["white"].spikes.shape == names["black"].spikes.shape == (25, 10, 1, 8, 8)
 
 
+@pytest.mark.slow
 def test_data_and_training() -> None:
     names = run("attacks", 1)
     shown = names["judge"].probabilities(names["split"].test.images)

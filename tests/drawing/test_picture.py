@@ -42,6 +42,7 @@ def test_text_of_an_svg_is_text() -> None:
     assert 'a & b <"c"> ünd' in "".join(ElementTree.fromstring(picture().svg).itertext())
 
 
+@pytest.mark.slow
 def test_equal_pictures_are_equal_bytes() -> None:
     assert (picture().png, picture().svg) == (picture().png, picture().svg)
     assert picture().png != picture("other").png

@@ -45,6 +45,7 @@ def stand_in(name: str, *args: Any, **options: Any) -> Dataset | EventDataset:
     return Dataset(name, "made up", pixels.astype(np.uint8), **described)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PINNED)
 def test_the_cells_of_a_shipped_experiment_keep_their_addresses(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(material, "load_dataset", stand_in)

@@ -116,6 +116,7 @@ def test_a_control_is_shown_less_where_it_says_so(audit: Audit) -> None:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.snntorch
 def test_it_runs(tmp_path: Path) -> None:
     text = TEXT.replace("seeds = 2\nrestarts = 2", "seeds = 1").replace('["counts", "label"]', '["counts"]')

@@ -11,6 +11,8 @@ from bl_neuro.errors import InputError, ReportError
 from bl_neuro.experiment.comparison import compare_runs, read_results
 from bl_neuro.experiment.findings.models import Findings
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def plain(undisturbed: Path) -> Findings:

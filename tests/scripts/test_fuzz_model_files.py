@@ -15,7 +15,10 @@ import pytest
 from bl_neuro.testing.file_mutations import BYTES, CONTENT, mutate, valid_files
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "harden" / "fuzz_model_files.py"
-pytestmark = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux's memory accounting")
+pytestmark = [
+    pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux's memory accounting"),
+    pytest.mark.slow,
+]
 
 
 @pytest.fixture(scope="module")

@@ -32,6 +32,7 @@ def row(feature: str) -> list[str]:
     return [cell.strip() for cell in lines[-1].split("|")[2:-1]]
 
 
+@pytest.mark.slow
 def test_the_readme_says_what_the_backends_say() -> None:
     if support_table.written() is None:
         pytest.skip(f"docs/substrates.md has no {support_table.BEGIN} marks yet")
@@ -86,6 +87,7 @@ def test_a_yes_runs_as_promised_and_a_no_is_refused(feature: str) -> None:
         assert report.broken == ()
 
 
+@pytest.mark.slow
 def test_lava_holds_what_it_says(needs: Callable[[str], None]) -> None:
     needs("lava")
     for feature in ("delays", "input neurons", "`vThMant` 0"):

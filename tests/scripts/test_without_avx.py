@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="AVX is of x86-64 alone")
+pytestmark = [
+    pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="AVX is of x86-64 alone"),
+    pytest.mark.slow,
+]
 SCRIPT = Path(__file__).parents[2] / "scripts" / "without_avx.py"
 ASKS = """
 import numba.core.registry as registry

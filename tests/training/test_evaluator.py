@@ -32,7 +32,10 @@ NORMALISED = ("conv", "spiking")
 FACTS = {"format": "bl-neuro/evaluator/2", "kind": "conv", "shape": "1,8,8", "classes": "10"}
 
 
-@pytest.fixture(scope="module", params=NORMALISED)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(kind, marks=pytest.mark.slow) if kind == "spiking" else kind for kind in NORMALISED],
+)
 def trained(request: pytest.FixtureRequest, split: Split) -> ImageEvaluator:
     return train_evaluator(split.evaluator, kind=request.param, steps=10, epochs=30)
 

@@ -239,6 +239,7 @@ def test_refuses_checkpoints_that_do_not_hold_together(change: Any, tmp_path: Pa
         trained(checkpoint=place)
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(data=st.data())
 def test_damage_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:

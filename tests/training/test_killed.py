@@ -12,6 +12,8 @@ import pytest
 from bl_neuro.data import Split
 from bl_neuro.training import Checkpoint, TargetPlan, train_target
 
+pytestmark = pytest.mark.slow
+
 PLAN = TargetPlan(hidden=(12,), steps=4, proxy_epochs=6, spiking_epochs=4, validation=0.2)
 CHILD = """
 import sys

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slayer
 STEPS = 12
 
 
-@pytest.fixture(scope="module", params=["dense", "conv"])
+@pytest.fixture(scope="module", params=["dense", pytest.param("conv", marks=pytest.mark.slow)])
 def trained(
     request: pytest.FixtureRequest, split: Split, needs: Callable[[str], None]
 ) -> tuple[Network, Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]]:

@@ -32,6 +32,7 @@ def test_learns_the_digits(split: Split) -> None:
     assert network.shapes == ((64,), (48,), (10,))
 
 
+@pytest.mark.slow
 def test_both_phases_teach(split: Split) -> None:
     plan = TargetPlan(hidden=(32,), steps=8, proxy_epochs=0, spiking_epochs=0)
 
@@ -76,6 +77,7 @@ def test_progress_and_validation_do_not_change_what_is_drawn(few: Split, tiny: T
     assert train_target(few.target, tiny, progress=lambda *_: None) == train_target(few.target, tiny)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("neuron", ["canonical", "authors"])
 def test_convolutions_learn_with_either_neuron(neuron: NeuronKind, split: Split) -> None:
     conv = (ConvSpec(8, 3), ConvSpec(16, 3, 2))
@@ -85,6 +87,7 @@ def test_convolutions_learn_with_either_neuron(neuron: NeuronKind, split: Split)
     assert measure_accuracy(ReferenceTarget(network), split.test, plan.steps, seed=0) > 0.8
 
 
+@pytest.mark.slow
 def test_the_result_is_the_best_on_the_validation_part(split: Split) -> None:
     # A rate so high that it does harm: without validation the second phase ruins what the first has learned.
     plan = TargetPlan(hidden=(24,), steps=8, proxy_epochs=20, spiking_epochs=2, spiking_rate=0.9, noise=0.0)

@@ -173,6 +173,7 @@ def test_a_web_page_may_not_ask_where_there_are_no_tokens(easy: bl.Network, star
         assert (status, answer["code"]) == (403, "web_page")
 
 
+@pytest.mark.slow
 def test_a_third_party_client_gets_the_same_answers(server: Any) -> None:
     triton = pytest.importorskip("tritonclient.http", reason="tritonclient is not installed (the test extra)")
     client = triton.InferenceServerClient(server.root.removeprefix("http://"))

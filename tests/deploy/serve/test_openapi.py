@@ -15,6 +15,8 @@ from bl_neuro.deploy.serve.openapi import LARGEST_EXAMPLE, openapi
 from bl_neuro.deploy.serve.request import InferenceRequest, InputTensor, Limits, RequestedOutput
 from bl_neuro.testing.reference_target import easy_network
 
+pytestmark = pytest.mark.slow
+
 TOKEN = "a-token-long-enough-to-be-one"
 INFER = "/v2/models/model/infer"
 

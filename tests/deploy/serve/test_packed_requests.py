@@ -133,6 +133,7 @@ def read(need: Any, **case: Any) -> Any:
     return read_query(body, length, "counts", LIMITS, need)
 
 
+@pytest.mark.slow
 def test_spikes_are_bounded_by_what_they_unpack_to() -> None:
     """Before they are unpacked, and before any room is taken."""
     needed: list[int] = []
