@@ -24,7 +24,7 @@ import torch
 from bl_neuro.data import Dataset, EventDataset, Samples
 from bl_neuro.errors import InputError
 from bl_neuro.seeding import stream
-from bl_neuro.testing.attack_contract import global_chance
+from bl_neuro.testing.attack_assertions import global_chance
 from bl_neuro.training.checkpoint import Checkpoint
 from bl_neuro.training.evaluator import load_evaluator, train_evaluator
 from bl_neuro.training.image_evaluator import EvaluatorSettings, ImageEvaluator

@@ -29,7 +29,7 @@ from bl_neuro.attacks import (
 )
 from bl_neuro.attacks.inversions import joined
 from bl_neuro.backends import Target
-from bl_neuro.testing.attack_contract import assert_same, assert_well_formed
+from bl_neuro.testing.attack_assertions import assert_same, assert_well_formed
 from bl_neuro.testing.reference_target import EasyAnn, ReferenceTarget, easy_images
 
 try:

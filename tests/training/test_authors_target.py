@@ -11,7 +11,7 @@ import pytest
 from bl_neuro.data import EventDataset, Split
 from bl_neuro.errors import InputError
 from bl_neuro.layers import Dense
-from bl_neuro.testing.attack_contract import global_chance
+from bl_neuro.testing.attack_assertions import global_chance
 from bl_neuro.testing.reference_target import ReferenceTarget
 from bl_neuro.training import AuthorsPlan, Checkpoint, measure_accuracy, train_authors_target
 from bl_neuro.training.authors_target import _start

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from bl_neuro import InputError, ModelFileError
 from bl_neuro.data import Split
-from bl_neuro.testing.attack_contract import global_chance
+from bl_neuro.testing.attack_assertions import global_chance
 from bl_neuro.training import (
     EVALUATORS,
     Checkpoint,
