@@ -1,4 +1,4 @@
-"""What `attack_network` attacks: a network on a substrate, or a black box that may be behind an endpoint."""
+"""The target of `attack_network`: a network on a substrate, or a black box, possibly behind an endpoint."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ AttackedModel = Network | BlackBox | str | Path
 
 @dataclass(frozen=True)
 class Subject:
-    """A network, or a black box where only that is known. name: its path or URL, None of an object."""
+    """A network, or a black box if the network is not known. name: its path or URL, None for an object."""
 
     network: Network | None
     box: BlackBox | None
@@ -50,7 +50,7 @@ class Subject:
 
 @contextmanager
 def opened_subject(model: AttackedModel, reveals: Reveals | None, budget: int | None) -> Iterator[Subject]:
-    """The network in a file, the endpoint at a URL, or the object as it is; an endpoint is closed in the end."""
+    """Loads a model file, connects to a URL, or takes an object as it is. Closes the endpoint at the end."""
     if isinstance(model, Network):
         yield Subject(model, None, None)
     elif isinstance(model, BlackBox):
@@ -68,9 +68,10 @@ def opened_subject(model: AttackedModel, reveals: Reveals | None, budget: int | 
 
 
 class OpenedTarget:
-    """The boxes of a subject, see `TargetView`. Substrates are opened when a box needs them, until `stack` closes.
+    """Creates the boxes of a subject; see `TargetView`. Opens substrates when needed; `stack` closes them.
 
-    substrate: where the network runs. reveals, budget: of the black box. twin: the substrate of the attacker's copy.
+    substrate: substrate that runs the network. reveals, budget: of the black box. twin: substrate of the attacker's
+    copy.
     """
 
     def __init__(
@@ -108,9 +109,10 @@ class OpenedTarget:
         )
 
     def answers(self, inversions: Inversions) -> list[int | None] | None:
-        """The output that the target names for each inversion, None for silence.
+        """The output that the target assigns to each inversion, None if no output spikes.
 
-        None for all where it shows no label. An endpoint would count these queries, and is not asked: None too.
+        None instead of the list if the target reveals no label, or if it is an endpoint, which would charge for these
+        queries.
         """
         if self._subject.network is None:
             return None

@@ -117,9 +117,9 @@ def test_a_strangers_model_is_recognised_and_planned(call: Callable[..., Any], m
     assert asked["model"]["encoder"] == "rate"
     assert (asked["restarts"], asked["attacks"][1]["settings"]["queries"]) == (1, 32)
     assert "--dataset: expected the dataset" in call("audit", file, "--plan").err
-    assert "expected a model file, found an experiment" in call("audit", "digits", "--steps", "3").err
+    assert "only for model files, but digits is an experiment" in call("audit", "digits", "--steps", "3").err
     wrong = call("audit", file, "--dataset", "digits", "--class-map", "a,b", "--plan")
-    assert "--class-map: expected whole numbers with commas between them, found 'a,b'" in wrong.err
+    assert "--class-map: expected comma-separated whole numbers, found 'a,b'" in wrong.err
 
 
 def test_nobody_claims_to_know_what_a_brought_model_was_trained_on(call: Callable[..., Any], given: Path) -> None:

@@ -157,7 +157,7 @@ def test_attack_says_it_in_a_table(call: Callable[..., Any], models: Path, needs
     assert (said.code, said.err) == (0, "")
     assumed, title, *_ = said.out.splitlines()
     assert assumed == "Assumptions about inputs: neighbouring pixels agree (blur of 0.6 pixels)."
-    assert title == "v2 on snntorch, 100 queries a class, completed"
+    assert title == "v2 on snntorch, 100 queries per class, completed"
     assert "target answers" in said.out
 
 

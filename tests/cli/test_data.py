@@ -27,7 +27,7 @@ def root(tmp_path: Path) -> Path:
 def test_without_a_root_it_says_how_to_name_one(call: Callable[..., Any]) -> None:
     said = call("data", "status")
     assert (said.code, said.err) == (0, "")
-    assert "No data root: name one with --root or in BL_NEURO_DATA" in said.out
+    assert "No data folder: give --root or set BL_NEURO_DATA" in said.out
     for name in ("mnist", "att_faces", "nmnist", "dvs_gesture"):
         assert f"\n{name}: Get it from https://" in said.out
     assert "digits: " not in said.out
@@ -62,4 +62,4 @@ def test_a_root_that_is_none(call: Callable[..., Any], tmp_path: Path) -> None:
     for name, found in (("none", "nothing"), ("file", "a file")):
         said = call("data", "status", "--root", tmp_path / name)
         assert said.code == 2
-        assert f"{name}: expected the folder that holds the datasets, found {found}" in said.err
+        assert f"{name}: expected the folder of the datasets, found {found}" in said.err

@@ -83,7 +83,7 @@ def test_what_was_never_promised_is_no_failure(model: Path, only: Any, call: Cal
     only(Right, Other)
     said = call("verify", model)
     assert said.code == 0
-    assert "No pair of these promises identical spikes." in said.out
+    assert "These substrates do not promise identical spikes." in said.out
     assert "other does not declare its arithmetic" in said.out
 
 
@@ -117,10 +117,10 @@ def test_it_says_how_much_was_exercised(tmp_path: Path, only: Any, call: Callabl
     silent = bl.Dense(np.ones((4, 5)), bl.CubaLIF(threshold=1e6))
     bl.save(bl.Network((6,), [first, silent]), tmp_path / "model.safetensors")
     said = call("verify", tmp_path / "model.safetensors").out
-    assert "What was exercised, on alike" in said
+    assert "Spikes on alike" in said
     assert "5 of 5" in said
     assert "0 of 4" in said
-    assert "Layer 1 never spiked: nothing but the output's membrane was compared there." in said
+    assert "Layer 1 never spiked: only the membrane potential of the output was compared there." in said
     assert "Layer 0 never" not in said
     facts = json.loads(call("verify", tmp_path / "model.safetensors", "--json").out)
     assert facts["silent_layers"] == [1]
