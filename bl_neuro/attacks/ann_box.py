@@ -1,4 +1,4 @@
-"""The attacker's view of an ANN, the twin of a spiking target: its answers to images and their gradients."""
+"""White-box access to an ANN, such as the twin of a spiking target: its outputs for images, and their gradients."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from bl_neuro.errors import InputError
 
 
 class AnnBox:
-    """An artificial neural network whose attacker holds it. `queries` counts the images it was shown.
+    """White-box access to an artificial neural network. `queries` is the number of images run so far.
 
-    model: a torch module that takes images (B, *input_shape) in 0..1 to logits (B, classes), and has the attributes
-    `input_shape` and `classes`, as `bl_neuro.training.AnnTwin` does. It is used as it is, in its own mode.
+    model: a torch module that maps images (B, *input_shape) in 0..1 to logits (B, classes), with the attributes
+    `input_shape` and `classes`, such as `bl_neuro.training.AnnTwin`. Its training or evaluation mode is not changed.
 
     Raises:
-        InputError: it is no such module.
+        InputError: the module does not have these attributes.
     """
 
     def __init__(self, model: Any) -> None:
@@ -47,16 +47,16 @@ class AnnBox:
 
     @property
     def classes(self) -> int:
-        """How many classes the network tells apart."""
+        """Number of classes."""
         return self._classes
 
     def run(self, images: Tensor) -> Tensor:
-        """Logits (B, classes) of images (B, *input_shape), without gradient."""
+        """Logits (B, classes) for images (B, *input_shape), without gradient."""
         with torch.no_grad():
             return self._logits(images)
 
     def gradient(self, images: Tensor, objective: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
-        """Value (B,) of `objective(logits)` at `images`, and its gradient in them, (B, *input_shape)."""
+        """Value (B,) of `objective(logits)` at `images`, and its gradient at the images, (B, *input_shape)."""
         inputs = images.detach().clone()
         with torch.enable_grad():
             inputs.requires_grad_()
