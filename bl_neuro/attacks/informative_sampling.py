@@ -52,7 +52,7 @@ class InformativeSampling:
         self._away[self._classes == label] = HALFWAY
 
     def drawn_from(self, rates: FloatArray, pairs: int) -> FloatArray:
-        """What `pairs` queries a class are drawn from, (pairs, K, *input_shape), given the search's rates (K, ...)."""
+        """The rates that queries are drawn from, (pairs, K, *input_shape), given the current rates (K, ...)."""
         mixed = np.broadcast_to(rates, (pairs, *rates.shape)).copy()
         for column, label in enumerate(self._classes.tolist()):
             away, near = self._away[column], self._near[column]

@@ -56,7 +56,7 @@ class InputForm(ABC):
 
 @dataclass(frozen=True)
 class Still(InputForm):
-    """A frame held for all steps of a query; the inversion draws it anew in every step, as a rate code does."""
+    """A constant frame in queries; the spikes of an inversion are independent in every step, as in a rate code."""
 
     name: ClassVar[str] = "still"
     still: ClassVar[bool] = True

@@ -48,7 +48,7 @@ class Searcher(ABC):
         """Learns from the fitness (size, K) of the frames from `ask`."""
 
     def tell(self, frames: FloatArray, fitness: FloatArray) -> None:
-        """Takes the fitness (size, K) of the frames that `ask` gave: the first among equals is the best."""
+        """Updates the best frames from the fitness (size, K) of the frames from `ask`; of equal frames, the first."""
         for column, row in enumerate(fitness.argmax(axis=0)):
             if fitness[row, column] > self.best_fitness[column]:
                 self.best_fitness[column] = fitness[row, column]
@@ -58,11 +58,12 @@ class Searcher(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class PeerSearch(QuerySearch):
-    """A black-box search for a held frame a class, on the terms of BrainLeaksV2: fitness, priors, warm start, budget.
+    """A black-box search for a constant frame per class under the conditions of BrainLeaksV2.
 
-    What v2 makes of silence where labels are revealed is its own. Settings: see `QuerySearch`. A frame is credited with
-    what its shifted copy was worth where jitter is above 0: a search that keeps its fittest frame is misled by that, so
-    compare at jitter 0. The trace's objective is the mean fitness of a generation.
+    Fitness, priors, warm start and budget are those of v2. The handling of silent targets that reveal labels is
+    specific to v2 and missing here. For the settings see `QuerySearch`. With jitter above 0, a frame gets the fitness
+    of its shifted copy, which misleads a search that keeps its fittest frame, so compare at jitter 0. The objective in
+    the trace is the mean fitness of a generation.
     """
 
     @abstractmethod

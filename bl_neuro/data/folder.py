@@ -1,4 +1,4 @@
-"""The user's own images: a folder of images a class."""
+"""The user's own images, in a folder with one subfolder per class."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ IGNORED = ("Thumbs.db", "desktop.ini")
 
 
 class ImageFolder(DatasetSource):
-    """The user's own images, see `load_folder`."""
+    """The user's own images; see `load_folder`."""
 
     name: ClassVar[str] = "folder"
     title: ClassVar[str] = "a folder of images a class"
@@ -34,7 +34,7 @@ class ImageFolder(DatasetSource):
 
     @classmethod
     def takes(cls, path: Path) -> bool:
-        """Any folder."""
+        """Accepts any folder."""
         return path.is_dir()
 
     @classmethod
@@ -44,14 +44,15 @@ class ImageFolder(DatasetSource):
 
 
 def load_folder(path: str | Path, *, size: tuple[int, int] | None = None, colour: bool = False) -> Dataset:
-    """Images (N, C, H, W) as bytes from `path/<class>/*`, PNG, JPEG or PGM; C is 1, or 3 where `colour`.
+    """Loads images (N, C, H, W) as bytes from `path/<class>/*` (PNG, JPEG or PGM). C is 1, or 3 if `colour`.
 
-    Class k is the k-th folder in order of name, or of number where all names are numbers; `in_class_order` gives the
-    order of a network's outputs. Where the folders are `train` and `test`, with classes in them, the images in `test`
-    are `held_out`. size: height and width to scale to; without it, all images must have the same.
+    Class k is the k-th folder by name, or by number if all names are numbers; `in_class_order` changes the order to
+    that of a network's outputs. If the folders are `train` and `test`, with class folders in them, the images in `test`
+    are `held_out`. size: height and width that images are scaled to; without it, all images must have the same size.
 
     Raises:
-        DataError: the folder is missing, holds no classes, or holds files that are no such images: all are named.
+        DataError: the folder is missing, contains no classes, or contains files that are not such images; all are
+            listed.
     """
     if size is not None and not all(1 <= side <= MOST_SIDE for side in size):
         raise InputError(f"size: expected height and width in 1..{MOST_SIDE}, found {size}")
@@ -80,7 +81,7 @@ def load_folder(path: str | Path, *, size: tuple[int, int] | None = None, colour
 
 
 def _parts(folder: Path) -> list[Path]:
-    """The folder itself, or its `train` and `test`, where that is all it holds."""
+    """The folder itself, or its subfolders `train` and `test` if it contains nothing else."""
     if not folder.is_dir():
         raise DataError(
             f"{folder}: expected a folder of images a class, found {'a file' if folder.exists() else 'nothing'}"
@@ -108,7 +109,7 @@ def _ordered(names: set[str]) -> list[str]:
 
 
 def _read(folder: Path, files: list[Path], size: tuple[int, int] | None, colour: bool) -> SpikeArray:
-    """All images, or one error that names everything that is wrong."""
+    """All images. Raises one error that lists all problems."""
     images: list[SpikeArray] = []
     problems: list[str] = []
     for file in files:
@@ -152,12 +153,12 @@ DAMAGE = (
 
 
 def read_image(path: Path, size: tuple[int, int] | None = None, colour: bool = False) -> SpikeArray:
-    """The image in a file as bytes (C, H, W): grey, or red, green and blue.
+    """The image in a file as bytes (C, H, W): greyscale or RGB.
 
-    size: height and width to scale to, each pixel the mean of those it covers.
+    size: height and width that the image is scaled to; each pixel is the mean of the pixels it covers.
 
     Raises:
-        DataError: it is damaged, no image of 8 bits a channel, or too large.
+        DataError: the file is damaged, too large, or not an image with 8 bits per channel.
     """
     image_module, operations = need_extra("PIL.Image"), need_extra("PIL.ImageOps")
     try:

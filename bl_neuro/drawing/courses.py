@@ -1,4 +1,4 @@
-"""Leakage against queries: a line for each attack, with the band of its 95% interval over target seeds."""
+"""Plots leakage against queries: one line per attack, with its 95% interval over target seeds as a band."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ def leakage_curves(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Picture:
-    """Means over target seeds with their 95% intervals, `seed_band`, against queries a class.
+    """Plots means over target seeds with 95% intervals (`seed_band`) against queries per class.
 
-    curves: by name, at most six, queries (G,), rising, and one array a target seed: (G,), or (n, G) with a row for
-    each inversion. `bl_neuro.leakage.held_at` brings traces to common queries. With one seed the band is over its
-    inversions. levels: horizontal lines with names, such as {"chance": 0.1}. limits: of the measure's axis; None fits
-    the data. logarithmic: the axis of queries.
+    curves: up to six curves by name, each a pair of queries (G,), increasing, and one array per target seed: (G,), or
+    (n, G) with one row per inversion. `bl_neuro.leakage.held_at` evaluates traces at common queries. With one seed the
+    band is over its inversions. levels: named horizontal lines, such as {"chance": 0.1}. limits: limits of the y axis,
+    None to fit the data. logarithmic: whether the query axis is logarithmic.
 
     Raises:
-        InputError: no curve or more than six, queries that do not rise, or shapes that do not fit.
+        InputError: no curve or more than six, queries that do not increase, or shapes that do not match.
     """
     if not 1 <= len(curves) <= len(SERIES):
         raise InputError(f"curves: expected 1 to {len(SERIES)}, found {len(curves)}; make several pictures")
@@ -119,7 +119,7 @@ def _draw(axes: Axes, name: str, curve: _Curve, place: int) -> None:
 
 
 def _draw_level(axes: Axes, name: str, level: float, curves: Collection[_Curve]) -> None:
-    """A horizontal line, with its name at the end where the curves are further away."""
+    """Draws a horizontal line, labelled at the end that is further from the curves."""
     axes.axhline(level, color=QUIET, linewidth=0.9, linestyle=(0, (1, 2)), zorder=1)
     room = {side: _distance(level, curves, side) for side in ("right", "left")}
     side = max(room, key=lambda each: room[each])
@@ -130,14 +130,14 @@ def _draw_level(axes: Axes, name: str, level: float, curves: Collection[_Curve])
 
 
 def _distance(level: float, curves: Collection[_Curve], side: str) -> float:
-    """How near any curve comes to the level in the left third of the queries, or right of it."""
+    """Smallest distance between a curve and the level in the left third of the queries, or in the rest."""
     border = max(curve.queries[-1] for curve in curves) / 3
     near = [np.abs(each.band.value - level)[(each.queries < border) == (side == "left")] for each in curves]
     return float(min((each.min() for each in near if len(each)), default=np.inf))
 
 
 def _counted(curves: Collection[_Curve]) -> str:
-    """Over what the bands are."""
+    """What the bands vary over, in words."""
     seeds = {curve.band.seeds for curve in curves}
     if all(curve.band.n == 1 for curve in curves):
         return "one run"

@@ -20,7 +20,7 @@ from bl_neuro.testing.random_networks import random_dense
 def ending(error: BaseException, call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Any:
     """What `bl-neuro doctor` says and returns where `error` is raised in it."""
 
-    def broken(as_json: bool) -> None:
+    def broken() -> None:
         raise error
 
     monkeypatch.setattr("bl_neuro.api.doctor.doctor", broken)
