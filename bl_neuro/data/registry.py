@@ -92,7 +92,7 @@ def load_dataset(
 
 
 def not_scalable(name: str) -> str:
-    """The error message for a size given for this dataset, if it cannot be scaled."""
+    """The error message if a size is given for this dataset and it cannot be scaled."""
     scalable = [source for source in DATASETS.usable().values() if source.scalable]
     titles = ", ".join(source.title if source.by_path else source.name for source in scalable)
     return f"size: expected a dataset that can be scaled ({titles}), found {name}"

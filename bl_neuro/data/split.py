@@ -157,7 +157,7 @@ def official_parts(dataset: S) -> tuple[IntArray, IntArray]:
 
 
 def _draw(labels: IntArray, index: IntArray, count: int, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
-    """So many of `index`, shuffled, the classes in their proportions (largest remainders); and the rest."""
+    """Draws `count` of `index`, shuffled, in the class proportions (largest remainders). Returns them and the rest."""
     members = [rng.permutation(index[labels[index] == label]) for label in np.unique(labels[index])]
     shares = np.array([len(of_class) * count / len(index) for of_class in members])
     counts = np.floor(shares).astype(int)

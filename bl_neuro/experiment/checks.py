@@ -1,4 +1,4 @@
-"""What is wrong with an experiment beyond the types of its values."""
+"""Checks of an experiment beyond the types of its values."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from bl_neuro.settings import SettingProblem, unknown_setting
 
 
 def dataset_problems(document: dict[str, Any]) -> Problems:
-    """Of `[dataset]`, as far as the dataset's source says it."""
+    """Problems of `[dataset]` that do not depend on its files."""
     part = table(document.get("dataset"))
     name = part.get("name")
     source = dataset_source(name) if isinstance(name, str) else None
@@ -43,7 +43,7 @@ def dataset_problems(document: dict[str, Any]) -> Problems:
 
 
 def replay_problems(document: dict[str, Any]) -> Problems:
-    """Of every one of `[[replays]]`."""
+    """Problems of `[[replays]]`."""
     black = list(black_box_views(document))
     ours = strings(document.get("substrates"))
     for i, each in tables(document, "replays"):
@@ -60,7 +60,7 @@ def replay_problems(document: dict[str, Any]) -> Problems:
 
 
 def ladder_problems(document: dict[str, Any]) -> Problems:
-    """Of `[ladder]`."""
+    """Problems of `[ladder]`."""
     if "ladder" not in document:
         return
     part = table(document["ladder"])
@@ -76,7 +76,7 @@ def ladder_problems(document: dict[str, Any]) -> Problems:
 
 
 def option_problems(document: dict[str, Any]) -> Problems:
-    """Of `[options]`."""
+    """Problems of `[options]`."""
     replayed = [str(or_default(part, ReplayPart, "substrate")) for _, part in tables(document, "replays")]
     ours = [name for name in (*strings(document.get("substrates")), *replayed) if name not in endpoint_names(document)]
     for substrate, options in table(document.get("options")).items():
@@ -93,7 +93,7 @@ def option_problems(document: dict[str, Any]) -> Problems:
 
 
 def verify_problems(document: dict[str, Any]) -> Problems:
-    """Of `verify`."""
+    """Problems of `verify`."""
     known = available_substrates()
     for number, name in enumerate(strings(document.get("verify"))):
         if name not in known:
@@ -115,7 +115,7 @@ ALONE = ("replays", "ladder", "mitigations", "verify")
 
 
 def endpoint_problems(document: dict[str, Any]) -> Problems:
-    """Of every one of `[[endpoints]]`, and of what does not go with them."""
+    """Problems of `[[endpoints]]`, and of parts that cannot be combined with endpoints."""
     names, ours = endpoint_names(document), strings(document.get("substrates"))
     if not names:
         return
@@ -138,7 +138,7 @@ def endpoint_problems(document: dict[str, Any]) -> Problems:
 
 
 def _no_network_there(document: dict[str, Any], names: list[str]) -> Problems:
-    """Parts that want a network on a substrate of this machine."""
+    """Problems of parts that need the network on a substrate of this machine."""
     own = "takes a substrate of this machine, not an endpoint"
     for i, each in tables(document, "mitigations"):
         if each.get("substrate") in names:
@@ -152,7 +152,7 @@ def _no_network_there(document: dict[str, Any], names: list[str]) -> Problems:
 
 
 def _alone(document: dict[str, Any], names: list[str], ours: list[str]) -> Problems:
-    """An endpoint whose network nobody here has."""
+    """Problems of an endpoint whose network is not available."""
     if len(names) > 1 or [name for name in ours if name not in names]:
         yield ("substrates",), "expected one endpoint alone, or a [model] that the others are compared with"
     for name in ALONE:
@@ -176,7 +176,7 @@ PART_CHECKS = (
 
 
 def further_problems(document: dict[str, Any]) -> list[tuple[KeyPath, str]]:
-    """Where something is wrong and what, beyond what types say."""
+    """All problems beyond types, each with its location."""
     own = (_subject, _evaluators, _substrates, _attacks, _controls, _twice)
     return [problem for check in (*own, *PART_CHECKS) for problem in check(document)]
 
@@ -207,7 +207,7 @@ def _subject(document: dict[str, Any]) -> Problems:
 
 
 def _evaluators(document: dict[str, Any]) -> Problems:
-    """Evaluators that are trained alike would be one evaluator under two names."""
+    """Problems of evaluators; two evaluators with equal training would be the same evaluator under two names."""
     seen: list[dict[str, Any]] = []
     for i, part in tables(document, "evaluators"):
         training = {"seed": 0, "data": "evaluator", **{name: part[name] for name in part if name != "label"}}
@@ -247,7 +247,7 @@ def _attacks(document: dict[str, Any]) -> Problems:
 
 
 def _twin_labels(document: dict[str, Any]) -> list[str]:
-    """Labels of attacks that take an ANN twin."""
+    """Labels of attacks on an ANN twin."""
     return [
         str(part.get("label", part.get("attack")))
         for _, part in tables(document, "attacks")
@@ -256,7 +256,7 @@ def _twin_labels(document: dict[str, Any]) -> list[str]:
 
 
 def _access(place: KeyPath, kind: type[Attack[Any]], name: str, part: dict[str, Any]) -> Problems:
-    """What a part of `[[attacks]]` says of the attacker's access must go with the attack's."""
+    """Problems of `[[attacks]]` whose settings do not apply to the access of the attack."""
     asks = kind.access == "black_box"
     if kind.access == "ann" and "substrates" in part:
         yield (*place, "substrates"), f"{name} takes a network that does not spike, on no substrate; leave it out"
@@ -294,7 +294,7 @@ def _controls(document: dict[str, Any]) -> Problems:
 
 
 def _twice(document: dict[str, Any]) -> Problems:
-    """What stands there more than once: its cells could not be told apart."""
+    """Problems of duplicate entries, whose cells could not be distinguished."""
     for name in ("seeds", "substrates", "classes"):
         values = document.get(name)
         if isinstance(values, list) and len({str(value) for value in values}) < len(values):
