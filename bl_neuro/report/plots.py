@@ -32,7 +32,7 @@ class Scale:
 
     @classmethod
     def around(cls, values: Iterable[float | None], least: float = 0.05) -> Scale:
-        """An axis that holds all of `values`, at least `least` wide on either side of their middle, with some room."""
+        """An axis that contains all `values`, at least `least` on both sides of their middle, with a margin."""
         known = [value for value in values if value is not None] or [0.0]
         middle, half = (min(known) + max(known)) / 2, (max(known) - min(known)) / 2
         half = max(half, least) * 1.06

@@ -214,7 +214,7 @@ class DaskCells(WorkerPlugin):
                     self._busy[key].kill()
 
     def do(self, key: str, address: str) -> dict[str, Any]:
-        """Runs a cell and returns its outcome, see `runner.Outcome`; {"unfit": why} where this worker can run none."""
+        """Runs a cell. Returns its outcome (see `runner.Outcome`), or {"unfit": why} if this worker cannot run any."""
         out = Path(self.task["out"])
         unfit = self._unfit(out)
         if unfit is not None:
