@@ -87,7 +87,7 @@ class Registry(Generic[Part]):
             package = _packages(points)
             try:
                 if name in self.ours:
-                    raise PluginError(f"{self.noun} '{name}': {package} adds it, but bl-neuro has its own of this name")
+                    raise PluginError(f"{self.noun} '{name}': {package} adds it, but this name is built into bl-neuro")
                 self._loaded(name, points)
             except PluginError as error:
                 broken[name] = BrokenPart(package, str(error))
@@ -108,19 +108,19 @@ class Registry(Generic[Part]):
     def _loaded(self, name: str, points: tuple[EntryPoint, ...]) -> type[Part]:
         place = f"{self.noun} '{name}'"
         if len({point.value for point in points}) > 1:
-            raise PluginError(f"{place}: {_packages(points)} all add one of this name; uninstall all but one of them")
+            raise PluginError(f"{place}: {_packages(points)} add a part of this name; uninstall all but one of them")
         (point, *_), base = points, self._imported(self._base)
         try:
             part = point.load()
         except Exception as error:  # another package's code may raise anything
-            raise PluginError(f"{place}: {point.value} does not load: {error}") from error
+            raise PluginError(f"{place}: {point.value} cannot be loaded: {error}") from error
         if not (isinstance(part, type) and issubclass(part, base)):
             raise PluginError(f"{place}: expected a subclass of {self._base}, found {point.value}")
         if undefined := _undefined(part, base):
             raise PluginError(f"{place}: {point.value} does not define {', '.join(undefined)}")
         own_name = getattr(part, "name", name)
         if own_name != name:
-            raise PluginError(f"{place}: expected an entry point called '{own_name}', the name that {point.value} has")
+            raise PluginError(f"{place}: expected an entry point named '{own_name}', like {point.value}")
         return part
 
     @staticmethod

@@ -31,7 +31,7 @@ def typed_settings(kind: type[Any], settings: Mapping[str, Any]) -> tuple[dict[s
             problems.append(SettingProblem(name, unknown_setting(name, known)))
             continue
         if _is_object_of_ours(hints[name]):
-            problems.append(SettingProblem(name, f"{name}: not to be set in a file; take a preset that sets it"))
+            problems.append(SettingProblem(name, f"{name}: cannot be set in a file; use a preset that sets it"))
             continue
         try:
             values[name] = TypeAdapter(hints[name]).validate_json(json.dumps(value, default=str), strict=True)

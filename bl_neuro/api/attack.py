@@ -120,7 +120,7 @@ class _Inputs:
         chosen = checked_classes(classes, max(known) + 1)
         missing = sorted(set(chosen) - set(known))
         if missing:
-            raise InputError(f"classes: expected classes that an output stands for, {sorted(known)}, found {missing}")
+            raise InputError(f"classes: expected classes that have an output, {sorted(known)}, found {missing}")
         return chosen
 
     def assumptions(self) -> list[str]:
@@ -153,7 +153,7 @@ def _inputs(subject: Subject, data: Samples | None, steps: int | None, input_ran
     if input_range is not None and len(input_range) != 2:
         raise InputError(f"input_range: expected two values, LOW,HIGH, found {list(input_range)}")
     if subject.network is None and input_range is not None:
-        raise InputError("input_range: an endpoint takes its inputs as it does; leave it out")
+        raise InputError("input_range: an endpoint defines the range of its own inputs; leave it out")
     length = steps if steps is not None else STEPS if data is None else plan_for(data.name).steps
     stated = None if input_range is None else (float(input_range[0]), float(input_range[1]))
     recognised = None
@@ -265,12 +265,12 @@ class _Run:
         else:
             shape = judge.shape if judge is not None else (1, *_square(inputs[0]))
         if np.prod(shape) != np.prod(inputs):
-            raise InputError(f"pictures of shape {tuple(shape)} do not hold this network's inputs {inputs}")
+            raise InputError(f"images of shape {tuple(shape)} do not match the inputs {inputs} of the network")
         if judge is not None and judge.shape != tuple(shape):
-            raise InputError(f"evaluator: it judges pictures of shape {judge.shape}; these are {tuple(shape)}")
+            raise InputError(f"evaluator: expected images of shape {judge.shape}, found {tuple(shape)}")
         classes = self.inputs.subject.classes if data is None else data.classes
         if judge is not None and judge.classes != classes:
-            raise InputError(f"evaluator: it tells {judge.classes} classes apart, and there are {classes}")
+            raise InputError(f"evaluator: expected an evaluator with {classes} classes, found one with {judge.classes}")
         return shape[0], shape[1], shape[2]
 
     def _verdicts(self, inversions: Inversions, shape: tuple[int, int, int]) -> tuple[EvaluatorVerdict, ...] | None:

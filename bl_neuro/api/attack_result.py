@@ -167,5 +167,6 @@ def need_free(out: Path, force: bool) -> None:
     present = [name for name in sorted(FILES) if (out / name).exists()]
     if present and not force:
         raise InputError(
-            f"{out}: holds an attack already ({present[0]}); choose another folder, or replace it with force (--force)"
+            f"{out}: already contains an attack ({present[0]}); choose another folder, or overwrite it with "
+            "force=True (--force)"
         )

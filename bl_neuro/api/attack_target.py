@@ -44,7 +44,7 @@ class Subject:
     def _view(self) -> Network | BlackBox:
         view = self.network if self.network is not None else self.box
         if view is None:
-            raise InputError("model: expected a network or a black box, found nothing")
+            raise InputError("model: expected a network or a black box, found None")
         return view
 
 
@@ -104,8 +104,8 @@ class OpenedTarget:
     def ann_box(self) -> AnnBox:
         """See `TargetView.ann_box`."""
         raise InputError(
-            f"attack {self._attack.name}: takes a network that does not spike, as a bl_neuro.attacks.AnnBox, and this "
-            "one spikes; for spiking networks choose another attack"
+            f"attack {self._attack.name}: expected a bl_neuro.attacks.AnnBox of a network that does not spike, "
+            "but this network spikes. Choose another attack for spiking networks"
         )
 
     def answers(self, inversions: Inversions) -> list[int | None] | None:
@@ -131,7 +131,7 @@ class OpenedTarget:
     def _network(self) -> Network:
         if self._subject.network is None:
             raise InputError(
-                f"attack {self._attack.name}: takes the network itself, and an endpoint answers queries only; choose a "
-                "black-box attack without a twin, such as v2"
+                f"attack {self._attack.name}: this attack needs the network, but an endpoint only answers "
+                "queries; choose a black-box attack without a twin, such as v2"
             )
         return self._subject.network

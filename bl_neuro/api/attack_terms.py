@@ -122,12 +122,14 @@ class AttackTerms:
 
     def _check_images(self, input_shape: tuple[int, ...]) -> None:
         if len(input_shape) == 3 and self._given("image_shape"):
-            raise InputError(f"image_shape: inputs {input_shape} are images already; leave it out")
+            raise InputError(f"image_shape: inputs of shape {input_shape} are already images; leave it out")
         if len(input_shape) == 3 or self.image_shape is not None:
             return
         for name in ("window", "blur"):
             if self._given(name):
-                raise InputError(f"{name}: inputs {input_shape} are no images; say how they lie with image_shape")
+                raise InputError(
+                    f"{name}: inputs of shape {input_shape} are not images; give their height and width as image_shape"
+                )
 
     def _given(self, name: str) -> bool:
         path = setting_path(self.attack, name)
@@ -149,7 +151,7 @@ def attack_terms(
     """
     if isinstance(attack, Attack):
         if preset is not None or settings:
-            raise InputError("preset, settings: an attack object has its settings already; leave them out")
+            raise InputError("preset, settings: an attack object already contains its settings; leave them out")
         terms = AttackTerms(attack, False, None, {}, reveals, budget, twin)
     else:
         kind = ATTACKS.find(attack)
@@ -159,7 +161,7 @@ def attack_terms(
         unknown = [path for path in given if path not in setting_paths(made)]
         if unknown:
             known = ", ".join(setting_paths(made)) or "none"
-            raise InputError(f"settings: expected some of {attack}'s ({known}), found {', '.join(unknown)}")
+            raise InputError(f"settings: expected settings of attack {attack} ({known}), found {', '.join(unknown)}")
         terms = AttackTerms(changed(made, given), True, chosen, given, reveals, budget, twin)
     _check(terms)
     return terms
@@ -173,9 +175,9 @@ def _preset(kind: type[Attack[Any]], attack: str, name: str) -> Preset:
             return presets[known]
     short = ", ".join(known.removeprefix("for_") for known in presets)
     raise InputError(
-        f"preset: expected one of {attack}'s ({short}), found {name!r}"
+        f"preset: expected a preset of attack {attack} ({short}), found {name!r}"
         if presets
-        else f"preset: attack {attack} has none; leave it out"
+        else f"preset: attack {attack} has no presets; leave it out"
     )
 
 
@@ -187,9 +189,9 @@ def _check(terms: AttackTerms) -> None:
         raise InputError(f"budget: expected at least 1 query, found {terms.budget}")
     for name, value in (("reveals", terms.reveals), ("budget", terms.budget)):
         if not terms.asks and value is not None:
-            raise InputError(f"{name}: attack {attack.name} has the gradients and asks no queries; leave it out")
+            raise InputError(f"{name}: attack {attack.name} uses gradients instead of queries; leave it out")
     if terms.reveals is not None and terms.reveals not in attack.reveals:
         usable = ", ".join(attack.reveals)
         raise InputError(f"reveals: expected what attack {attack.name} can use ({usable}), found {terms.reveals!r}")
     if terms.twin is not None and "twin" not in attack.needs:
-        raise InputError(f"twin: attack {attack.name} needs no copy of the network; leave it out")
+        raise InputError(f"twin: attack {attack.name} does not use a copy of the network; leave it out")

@@ -43,6 +43,6 @@ def _names(paths: Sequence[Path]) -> list[str]:
     """The names of the folders, or their full paths if two folders have the same name."""
     absolute = [path.absolute() for path in paths]
     if len(set(absolute)) < len(absolute):
-        raise InputError("runs: expected different audits, found one twice")
+        raise InputError("runs: expected different audits, found the same one twice")
     short = [path.parent.name if path.name == "results.json" else path.name for path in absolute]
     return short if len(set(short)) == len(short) else [str(path) for path in paths]

@@ -152,4 +152,4 @@ def _run(name: str) -> None:
     with open_target(network, name) as target:
         counts = target.run(spikes).spikes.sum()
     if not counts > 0:
-        raise SubstrateError(f"substrate '{name}' ran, but a network that must spike stayed silent")
+        raise SubstrateError(f"substrate '{name}' ran a network that must spike, but it did not")

@@ -139,5 +139,7 @@ def attack_table(attack: Attack[Any]) -> dict[str, Any]:
         if not attack_problems(name, preset, settings):
             tables.append({"attack": name, **({"preset": preset} if preset else {}), "settings": settings})
     if not tables:
-        raise InputError(f"attacks: {attack!r} has a setting that an experiment cannot state; start from a preset")
+        raise InputError(
+            f"attacks: {attack!r} has a setting that an experiment file cannot contain; start from a preset"
+        )
     return min(tables, key=lambda table: len(table["settings"]))

@@ -53,7 +53,7 @@ def export(model: Network | str | Path, out: str | Path, *, overwrite: bool = Fa
     if path.suffix not in SUFFIXES:
         raise ModelFileError(f"{path}: expected a name ending in .net, .nir or .safetensors, found '{path.suffix}'")
     if path.exists() and not overwrite:
-        raise InputError(f"{path}: is there already; choose another name, or --force (overwrite=True) to replace it")
+        raise InputError(f"{path}: already exists; choose another name, or overwrite it with --force (overwrite=True)")
     network = model if isinstance(model, Network) else load(model)
     layers = [_cost(layer) for layer in quantize(network).layers] if path.suffix == ".net" else []
     save(network, path)

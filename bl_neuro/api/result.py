@@ -120,7 +120,7 @@ class AuditResult:
         attacks = ", ".join(dict.fromkeys(cell.attack for cell in known)) or "none"
         substrates = ", ".join(dict.fromkeys(cell.substrate for cell in known)) or "none"
         asked = ", ".join(f"{name} {value!r}" for name, value in wanted.items() if value is not None)
-        raise InputError(f"inversion: found none of {asked}; there are attacks {attacks} on substrates {substrates}")
+        raise InputError(f"inversion: no inversions of {asked}; expected attacks {attacks} on substrates {substrates}")
 
     def _of_class(self, cell: AuditCell, label: int | None) -> Inversions:
         inversions = self._load(cell)
@@ -145,7 +145,7 @@ class AuditResult:
             images = self._load(cell).images[: len(labels)].double().numpy()
             rows.setdefault(f"{view(cell.attack, cell.reveals)}, {cell.substrate}", images.reshape(-1, *shape))
         if not rows:
-            raise InputError(f"{self.folder}: no attack is done, so there is nothing to show")
+            raise InputError(f"{self.folder}: no attack of this audit is finished yet; run the audit first")
         if shape[0] > 3:
             rows = {name: images.mean(axis=1) for name, images in rows.items()}
         ink = True if self.pictures is None else is_ink(np.asarray(self.pictures.class_means))
@@ -162,7 +162,9 @@ class AuditResult:
     def _load(self, cell: AuditCell) -> Inversions:
         result = Store(self.folder).read(cell.address)
         if result is None or result.tensors is None:
-            raise ModelFileError(f"{self.folder}: the inversions of cell {cell.address} are gone; run the audit again")
+            raise ModelFileError(
+                f"{self.folder}: the inversions of cell {cell.address} no longer exist; run the audit again"
+            )
         return load_inversions(result.tensors)
 
     def __repr__(self) -> str:

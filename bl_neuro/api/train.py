@@ -257,7 +257,7 @@ def _changes(**values: Any) -> dict[str, Any]:
 def _kinds(evaluators: Sequence[str]) -> list[str]:
     for kind in evaluators:
         if kind not in EVALUATORS:
-            raise InputError(f"evaluators: expected some of {', '.join(EVALUATORS)}, found {kind!r}")
+            raise InputError(f"evaluators: expected names among {', '.join(EVALUATORS)}, found {kind!r}")
     return list(dict.fromkeys(evaluators))
 
 
@@ -265,7 +265,7 @@ def _pair(size: Sequence[int] | None) -> tuple[int, int] | None:
     if size is None:
         return None
     if len(size) != 2:
-        raise InputError(f"size: expected height and width, found {tuple(size)}")
+        raise InputError(f"size: expected (height, width), found {tuple(size)}")
     return int(size[0]), int(size[1])
 
 

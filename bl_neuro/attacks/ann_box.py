@@ -26,15 +26,15 @@ class AnnBox:
         if not isinstance(model, nn.Module):
             raise InputError(
                 f"ann box: expected a torch module with input_shape and classes, found {type(model).__name__}; "
-                "spiking targets are attacked through a WhiteBox"
+                "for a spiking target use a WhiteBox"
             )
         shape, classes = getattr(model, "input_shape", None), whole_number(getattr(model, "classes", None))
         sides = [whole_number(side) for side in shape] if isinstance(shape, (tuple, list)) else []
         known = [side for side in sides if side is not None and side > 0]
         if not sides or len(known) != len(sides):
-            raise InputError(f"ann box: expected a module whose input_shape is known, found {shape!r}")
+            raise InputError(f"ann box: expected a module with a valid input_shape, found {shape!r}")
         if classes is None or classes < 1:
-            raise InputError("ann box: expected a module that says how many classes it tells apart, as `classes`")
+            raise InputError("ann box: expected a module with its number of classes as the attribute `classes`")
         self.model, self.queries = model, 0
         self._input_shape, self._classes = tuple(known), classes
         parameter = next(model.parameters(), None)

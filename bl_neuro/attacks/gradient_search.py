@@ -68,7 +68,7 @@ def output_of(response: Response, output: Output) -> Tensor:
     if output == "spikes":
         return response.spikes
     if response.membrane is None:
-        raise InputError("this attack needs the membrane of the output, which this substrate does not show")
+        raise InputError("this attack needs the membrane potential of the output, which this substrate does not reveal")
     return response.membrane
 
 

@@ -24,10 +24,10 @@ class ImagePrior:
         self, input_shape: tuple[int, ...], blur: float, window: float | None, image_shape: tuple[int, int] | None
     ) -> None:
         if image_shape is not None and len(input_shape) == 1 and image_shape[0] * image_shape[1] != input_shape[0]:
-            raise InputError(f"image_shape: {image_shape} does not hold {input_shape[0]} inputs")
+            raise InputError(f"image_shape: expected the shape of {input_shape[0]} inputs, found {image_shape}")
         flat = (1, *image_shape) if image_shape is not None else None
         if window is not None and flat is None and len(input_shape) != 3:
-            raise InputError(f"window: inputs {input_shape} are no images; give image_shape=(height, width)")
+            raise InputError(f"window: inputs of shape {input_shape} are not images; give image_shape=(height, width)")
         self._input_shape = input_shape
         self._image = input_shape if len(input_shape) == 3 else flat
         self._blur, self._window = blur, window

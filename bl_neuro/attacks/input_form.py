@@ -103,7 +103,7 @@ class TimeSegments(InputForm):
     def pattern_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         """See `InputForm.pattern_shape`."""
         if len(input_shape) != 3:
-            raise InputError(f"form: expected images (C, H, W) to follow one another, found inputs {input_shape}")
+            raise InputError(f"form: expected inputs that are images (C, H, W), found shape {input_shape}")
         channels, height, width = input_shape
         return self.count * channels, height, width
 

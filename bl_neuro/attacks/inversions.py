@@ -227,7 +227,7 @@ def load_inversions(path: str | Path) -> Inversions:
     try:
         size = source.stat().st_size
         if size > MAX_BYTES:
-            raise ModelFileError(f"{source}: {size} bytes; at most {MAX_BYTES} are read")
+            raise ModelFileError(f"{source}: expected at most {MAX_BYTES} bytes, found {size}")
         with safe_open(str(source), framework="pt") as file:
             facts = file.metadata() or {}
             if facts.get("format") != FORMAT:
@@ -237,7 +237,7 @@ def load_inversions(path: str | Path) -> Inversions:
             _need_tensors(file)
             return _inversions(facts, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 - no dict
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
-        raise ModelFileError(f"{source}: not readable inversions ({error})") from error
+        raise ModelFileError(f"{source}: cannot be read as inversions ({error})") from error
 
 
 def _need_tensors(file: Any) -> None:
@@ -260,11 +260,11 @@ def _inversions(facts: dict[str, str], tensors: dict[str, Tensor]) -> Inversions
     if spikes.dim() < 3 or not spikes.numel() or len(spikes) > MAX_STEPS:
         raise ValueError(f"spikes: expected (T, K, *input_shape), T at most {MAX_STEPS}, found {tuple(spikes.shape)}")
     if int(spikes.max()) > 1:
-        raise ValueError(f"spikes: expected 0 and 1 alone, found {int(spikes.max())}")
+        raise ValueError(f"spikes: expected only 0 and 1, found {int(spikes.max())}")
     count, inputs, entries = spikes.shape[1], tuple(spikes.shape[2:]), len(trace.queries) if trace.queries.dim() else 0
     _need_shape("classes", classes, (count,))
     if int(classes.min()) < 0:
-        raise ValueError(f"classes: expected numbers of classes, found {int(classes.min())}")
+        raise ValueError(f"classes: expected class numbers of at least 0, found {int(classes.min())}")
     if rates is not None:
         _need_rates("rates", rates, (count, *inputs), tuple(spikes.shape))
     _need_shape("trace.queries", trace.queries, (entries,))
@@ -275,7 +275,7 @@ def _inversions(facts: dict[str, str], tensors: dict[str, Tensor]) -> Inversions
     queries = _whole(facts, "queries")
     course = [0, *trace.queries.tolist(), queries]
     if course != sorted(course):
-        raise ValueError(f"trace.queries: expected numbers that rise from 0 to the {queries} queries of the whole")
+        raise ValueError(f"trace.queries: expected increasing numbers in 0..{queries}, the queries of the whole attack")
     return Inversions(spikes, classes, rates, queries, trace, _status(facts), _name(facts), _whole(facts, "seed"))
 
 

@@ -65,10 +65,10 @@ class MovingPattern(InputForm):
     def pattern_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         """See `InputForm.pattern_shape`: one picture, (1, H, W), for any number of polarities."""
         if len(input_shape) != 3:
-            raise InputError(f"form: only images (C, H, W) can move, found inputs {input_shape}")
+            raise InputError(f"form: expected inputs that are images (C, H, W), found shape {input_shape}")
         if input_shape[0] != self.polarities:
             expected = f"expected inputs of {self.polarities} channels, one for each of its polarities"
-            raise InputError(f"form: {expected}, found inputs {input_shape}; give MovingPattern others, 1 or 2")
+            raise InputError(f"form: {expected}, found inputs {input_shape}; give MovingPattern polarities=1 or 2")
         return 1, *input_shape[1:]
 
     def spikes(self, patterns: FloatArray, steps: int) -> Tensor:

@@ -41,7 +41,7 @@ class TransferBox:
         twin, deployed = ((box.input_shape, box.classes) for box in (self.twin, self.deployed))
         if twin != deployed:
             raise InputError(
-                f"transfer box: expected a twin that takes what the target takes, found inputs {twin[0]} and "
+                f"transfer box: expected a twin with the inputs and classes of the target, found inputs {twin[0]} and "
                 f"{deployed[0]}, {twin[1]} and {deployed[1]} classes"
             )
 

@@ -219,7 +219,7 @@ def _from_options(attack: Attack[Any], options: dict[str, str | None]) -> dict[s
         path = setting_path(attack, name)
         if path is None:
             option = f"--{name.replace('_', '-')}"
-            raise InputError(f"{option}: attack {attack.name} has no such setting; leave it out")
+            raise InputError(f"{option}: attack {attack.name} does not have this setting; leave it out")
         values[path] = setting_from_text(attack, path, text)
     return values
 

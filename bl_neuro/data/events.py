@@ -53,7 +53,7 @@ class EventDataset:
         if frames.ndim != 5:
             raise InputError(f"frames: expected (N, T, C, H, W), found {frames.shape}")
         if not np.isin(frames, (0, 1)).all():
-            raise InputError(f"frames: expected 0 and 1 alone, found {np.min(frames)}..{np.max(frames)}")
+            raise InputError(f"frames: expected only 0 and 1, found {np.min(frames)}..{np.max(frames)}")
         return cls(name, source, pack(frames), labels, class_names, frames.shape[2:])
 
     @property
@@ -100,7 +100,7 @@ class EventDataset:
         Deterministic; there is no encoder.
         """
         if encoder is not None:
-            raise InputError(f"encoder: {self.name} is made of spikes and takes none, found {encoder!r}")
+            raise InputError(f"encoder: {self.name} contains spikes, which need no encoder; found {encoder!r}")
         if not 1 <= steps <= MAX_STEPS:
             raise InputError(f"steps: expected 1..{MAX_STEPS}, found {steps}")
         frames = unpack(self.packed[index, :steps], self.input_shape)

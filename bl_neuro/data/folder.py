@@ -84,7 +84,8 @@ def _parts(folder: Path) -> list[Path]:
     """The folder itself, or its subfolders `train` and `test` if it contains nothing else."""
     if not folder.is_dir():
         raise DataError(
-            f"{folder}: expected a folder of images a class, found {'a file' if folder.exists() else 'nothing'}"
+            f"{folder}: expected a folder with one subfolder of images per class, found "
+            f"{'a file' if folder.exists() else 'nothing'}"
         )
     if {part.name for part in _folders(folder)} != {"train", "test"}:
         return [folder]
@@ -127,7 +128,7 @@ def _read(folder: Path, files: list[Path], size: tuple[int, int] | None, colour:
             continue
         images.append(image)
         if len(images) * images[0].nbytes > MOST_BYTES:
-            raise DataError(f"{folder}: expected at most {MOST_BYTES} bytes of pixels in all; give a smaller size")
+            raise DataError(f"{folder}: expected at most {MOST_BYTES} bytes of pixels in all; give a smaller `size`")
     if problems or not images:
         more = f"; and {len(problems) - MOST_LISTED} more" if len(problems) > MOST_LISTED else ""
         raise DataError(
@@ -166,7 +167,7 @@ def read_image(path: Path, size: tuple[int, int] | None = None, colour: bool = F
             if file.width * file.height > MOST_PIXELS:
                 raise DataError(f"{path}: expected at most {MOST_PIXELS} pixels, found {file.width} x {file.height}")
             if file.mode not in EIGHT_BIT_MODES:
-                raise DataError(f"{path}: expected 8 bits a channel, found Pillow's mode {file.mode}")
+                raise DataError(f"{path}: expected 8 bits per channel, found Pillow's mode {file.mode}")
             image = operations.exif_transpose(file).convert("RGB" if colour else "L")
     except (*DAMAGE, image_module.DecompressionBombError) as error:
         raise DataError(f"{path}: expected a PNG, JPEG or PGM image ({str(error) or type(error).__name__})") from error

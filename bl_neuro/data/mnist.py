@@ -108,6 +108,5 @@ def _read(read: Callable[[str], Any], path: Path) -> npt.NDArray[Any]:
         return np.asarray(read(str(path)).numpy())
     except DAMAGE as error:
         raise DataError(
-            f"{path}: expected one of MNIST's idx files, found a damaged one ({str(error) or type(error).__name__}); "
-            "download it again"
+            f"{path}: damaged idx file of MNIST ({str(error) or type(error).__name__}); download it again"
         ) from error

@@ -66,7 +66,7 @@ def load_npz(path: str | Path) -> Dataset | EventDataset:
     try:
         arrays = _arrays(source)
     except DAMAGE as error:
-        raise DataError(f"{source}: not a readable NPZ file ({str(error) or type(error).__name__})") from error
+        raise DataError(f"{source}: cannot be read as an NPZ file ({str(error) or type(error).__name__})") from error
     values = arrays.get("images", arrays.get("frames"))
     problems = _problems(arrays)
     if problems or values is None:
@@ -96,7 +96,7 @@ def _arrays(source: Path) -> dict[str, npt.NDArray[Any]]:
             raise ValueError(f"expected arrays of {', '.join(KINDS)}, found {', '.join(sorted(members))[:MOST_NAME]}")
         size = sum(info.file_size for info in members.values())
         if size > MOST_BYTES:
-            raise ValueError(f"{size} bytes; at most {MOST_BYTES} are read")
+            raise ValueError(f"expected at most {MOST_BYTES} bytes, found {size}")
         arrays = {}
         for name, info in members.items():
             with archive.open(info) as member:
@@ -137,7 +137,7 @@ def _frame_problems(frames: npt.NDArray[Any]) -> list[str]:
     if frames.shape[1] > MAX_STEPS:
         problems.append(f"frames: expected at most {MAX_STEPS} steps, found {frames.shape[1]}")
     if not ((frames == 0) | (frames == 1)).all():
-        problems.append(f"frames: expected 0 and 1 alone, found {frames.min()}..{frames.max()}")
+        problems.append(f"frames: expected only 0 and 1, found {frames.min()}..{frames.max()}")
     return problems
 
 

@@ -142,7 +142,7 @@ def read_event_array(path: Path, sensor: Sensor) -> Events:
     if values.ndim != 2 or values.shape[1] != 4 or not len(values):
         raise DataError(f"{path}: expected events (n, 4), found {values.shape}")
     if not (np.isfinite(values).all() and (np.abs(values) < 2**31).all()):
-        raise DataError(f"{path}: expected finite coordinates and times, found others")
+        raise DataError(f"{path}: expected finite coordinates and times, found NaN or infinity")
     x, y, polarity, times = values.astype(np.int64).T
     if not np.isin(polarity, (0, 1)).all():
         raise DataError(f"{path}: expected polarities 0 and 1, found {polarity.min()}..{polarity.max()}")
@@ -170,8 +170,8 @@ def _checked(
     if len(outside):
         first = outside[0]
         raise DataError(
-            f"{where}: expected events on a sensor of {sensor.width} x {sensor.height}, found {len(outside)} off it, "
-            f"the first at ({x[first]}, {y[first]})"
+            f"{where}: expected events on a sensor of {sensor.width} x {sensor.height}, found {len(outside)} events "
+            f"outside it, the first at ({x[first]}, {y[first]})"
         )
     seconds = (times.max() - times.min()) / 1e6
     if seconds > sensor.most_seconds:

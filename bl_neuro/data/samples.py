@@ -83,7 +83,7 @@ def class_means(samples: Samples) -> FloatArray:
     """
     counts = np.bincount(samples.labels, minlength=samples.classes)
     if not counts.all():
-        raise DataError(f"{samples.name}: class {int(np.argmin(counts))} has no samples, and so no mean image")
+        raise DataError(f"{samples.name}: class {int(np.argmin(counts))} has no samples, so it has no mean image")
     members = (np.flatnonzero(samples.labels == label) for label in range(samples.classes))
     return np.stack([samples.images_at(index).mean(axis=0) for index in members])
 

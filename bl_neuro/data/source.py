@@ -97,7 +97,7 @@ class DatasetSource(ABC):
         Raises:
             DataError: a file is missing or damaged.
         """
-        raise NotImplementedError(f"{cls.__name__}: it has a folder under the data root, so it needs count")
+        raise NotImplementedError(f"{cls.__name__}: a source with a folder under the data root must define `count`")
 
     @classmethod
     def need_folder(cls, root: str | Path | None) -> Path:
@@ -109,7 +109,7 @@ class DatasetSource(ABC):
         base = data_root(root)
         if base is None:
             raise DataError(
-                f"{cls.name}: expected a data root, found none; name one or set {VARIABLE}. {cls.how_to_get()}"
+                f"{cls.name}: no data folder; give one (root, --root) or set {VARIABLE}. {cls.how_to_get()}"
             )
         if not (base / str(cls.folder)).is_dir():
             raise cls.missing(base, "no such folder")

@@ -69,15 +69,15 @@ def event_animation(
     """
     bins = with_channels(np.asarray(spikes), 2, "spikes")
     if bins.dtype.kind not in "biuf" or not ((bins == 0) | (bins == 1)).all():
-        raise InputError(f"spikes: expected 0/1, found others ({bins.dtype})")
+        raise InputError(f"spikes: expected only 0 and 1, found other values ({bins.dtype})")
     steps, count, _, height, width = bins.shape
     said = [str(place) for place in range(count)] if names is None else list(names)
     if len(said) != count:
         raise InputError(f"names: expected {count}, found {len(said)}")
     if positive(step_ms, "step_ms") < 20:
-        raise InputError(f"step_ms: expected at least 20, found {step_ms}")
+        raise InputError(f"step_ms: expected at least 20 ms, found {step_ms}")
     if not 0 <= trail < 1:
-        raise InputError(f"trail: expected 0 to below 1, found {trail}")
+        raise InputError(f"trail: expected a value from 0 to below 1, found {trail}")
     sheet = _Sheet(height, width, count, min(positive(columns, "columns"), count))
     if steps * sheet.width * sheet.height > MOST_PIXELS:
         raise InputError(f"spikes: expected at most 2^28 pixels, found {steps} frames of {sheet.width}x{sheet.height}")

@@ -75,7 +75,7 @@ def _names(class_names: Sequence[str] | None, labels: Sequence[int]) -> list[str
     if class_names is None:
         return [str(label) for label in range(max(labels) + 1)]
     if max(labels) >= len(class_names):
-        raise InputError(f"class_names: expected a name for class {max(labels)}, found {len(class_names)} names")
+        raise InputError(f"class_names: expected at least {max(labels) + 1} names, found {len(class_names)}")
     return list(class_names)
 
 

@@ -49,10 +49,10 @@ def leakage_curves(
         InputError: no curve or more than six, queries that do not increase, or shapes that do not match.
     """
     if not 1 <= len(curves) <= len(SERIES):
-        raise InputError(f"curves: expected 1 to {len(SERIES)}, found {len(curves)}; make several pictures")
+        raise InputError(f"curves: expected 1 to {len(SERIES)}, found {len(curves)}; draw several figures")
     drawn = {name: _curve(name, *each, resamples, seed) for name, each in curves.items()}
     if logarithmic and min(each.queries[0] for each in drawn.values()) <= 0:
-        raise InputError("queries: expected more than 0 on a logarithmic axis")
+        raise InputError("queries: expected values above 0 for a logarithmic axis")
     lines = {name: float(numbers(level, f"level {name!r}")) for name, level in (levels or {}).items()}
     return rendered(_figure(drawn, lines, measure, limits, logarithmic), _alt(drawn, lines, measure))
 
@@ -60,7 +60,9 @@ def leakage_curves(
 def _curve(name: str, queries: npt.ArrayLike, values: Sequence[npt.ArrayLike], resamples: int, seed: int) -> _Curve:
     spent = numbers(queries, f"queries of {name!r}")
     if spent.ndim != 1 or len(spent) == 0 or (np.diff(spent) <= 0).any() or spent[0] < 0:
-        raise InputError(f"queries of {name!r}: expected (G,), 0 or more and rising, found shape {spent.shape}")
+        raise InputError(
+            f"queries of {name!r}: expected non-negative, increasing values (G,), found shape {spent.shape}"
+        )
     rows = [np.atleast_2d(numbers(each, f"values of {name!r}")) for each in values]
     for row in rows:
         if row.ndim != 2 or row.shape[1] != len(spent):

@@ -51,12 +51,12 @@ def reconstruction_grid(
         raise InputError(f"class_names: expected {len(means)}, found {len(names)}")
     verdicts = dict(answers or {})
     if unknown := set(verdicts) - set(inversions):
-        raise InputError(f"answers: expected names of inversions, found {sorted(unknown)}")
+        raise InputError(f"answers: expected names that occur in inversions, found {sorted(unknown)}")
     across = min(positive(columns, "columns"), len(means))
     rows = {CLASS_MEAN: _Row(means, np.arange(len(means)), None)}
     for name, (images, classes) in inversions.items():
         if name == CLASS_MEAN:
-            raise InputError(f"inversions: the name {name!r} is taken by the first row")
+            raise InputError(f"inversions: the name {name!r} is reserved for the first row")
         rows[name] = _Row.checked(name, images, classes, means, verdicts.get(name))
     if len(rows) * len(means) > MOST_PICTURES:
         raise InputError(f"inversions: expected at most {MOST_PICTURES} pictures, found {len(rows) * len(means)}")
@@ -75,7 +75,9 @@ class _Row:
     ) -> _Row:
         pictures = with_channels(numbers(images, f"inversions {name!r}"), 1, f"inversions {name!r}")
         if pictures.shape[1:] != means.shape[1:]:
-            raise InputError(f"inversions {name!r}: expected {means.shape[1:]} each, found {pictures.shape[1:]}")
+            raise InputError(
+                f"inversions {name!r}: expected images of shape {means.shape[1:]}, found {pictures.shape[1:]}"
+            )
         count = len(pictures)
         own = labels_of(classes, count, f"classes of {name!r}")
         if own.max() >= len(means):

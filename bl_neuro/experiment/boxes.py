@@ -47,7 +47,9 @@ class CellView:
     def white_box(self) -> WhiteBox:
         """See `TargetView.white_box`."""
         if self._target is None:
-            raise InputError(f"{self._cell.what.name}: takes the network itself, and an endpoint answers queries only")
+            raise InputError(
+                f"{self._cell.what.name}: this attack needs the network, but an endpoint only answers queries"
+            )
         return WhiteBox(self._target)
 
     def black_box(self) -> BlackBox:
@@ -67,13 +69,15 @@ class CellView:
         """See `TargetView.twin`."""
         network = self._target.network if self._target is not None else self._material.network
         if network is None:
-            raise InputError(f"{self._cell.what.name}: expected a [model] to attack a copy of, found only an endpoint")
+            raise InputError(f"{self._cell.what.name}: this attack needs a copy of the network; add a [model]")
         return WhiteBox(self._stack.enter_context(opened(network, self._cell.definition["twin"])))
 
     def ann_box(self) -> AnnBox:
         """See `TargetView.ann_box`."""
         if self._ann is None:
-            raise InputError(f"{self._cell.what.name}: takes a network that does not spike, and targets spike")
+            raise InputError(
+                f"{self._cell.what.name}: this attack needs a network that does not spike, but targets spike"
+            )
         return AnnBox(self._ann)
 
 
@@ -213,7 +217,7 @@ def differences(again: Inversions, digest: str | None, kept: Path, measures: dic
     try:
         first = load_file(kept)
     except (OSError, SafetensorError) as error:
-        raise ModelFileError(f"{kept}: not readable inversions ({error})") from error
+        raise ModelFileError(f"{kept}: cannot be read as inversions ({error})") from error
     trace = again.trace
     course = {"queries": trace.queries, "objective": trace.objective, "rates": trace.rates}
     equal = {

@@ -124,11 +124,11 @@ def read_results(path: Path) -> Findings:
     file = path / RESULTS if path.is_dir() else path
     try:
         if file.stat().st_size > MOST_BYTES:
-            raise ReportError(f"{file}: longer than {MOST_BYTES} bytes")
+            raise ReportError(f"{file}: larger than {MOST_BYTES} bytes")
         text = file.read_bytes()
     except OSError as error:
         reason = error.strerror or error
-        raise ReportError(f"{file}: {reason}; expected the folder of an audit that was run") from error
+        raise ReportError(f"{file}: {reason}; expected the folder of a finished audit") from error
     try:
         return Findings.from_json(text)
     except ReportError as error:

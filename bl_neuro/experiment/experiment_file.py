@@ -96,9 +96,9 @@ def _text(path: Path) -> str:
 def _in_words(details: dict[str, Any]) -> str:
     """One problem reported by pydantic, in words, with its value."""
     if details["type"] == "missing":
-        return "expected, and missing"
+        return "is required, but missing"
     if details["type"] == "extra_forbidden":
-        return "no such setting"
+        return "unknown setting"
     if details["type"] == SETTING:
         return str(details["msg"])
     value = repr(details["input"])

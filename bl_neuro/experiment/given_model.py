@@ -233,7 +233,7 @@ def recognise(
     """
     if np.prod(network.input_shape) != np.prod(data.input_shape):
         raise ExperimentError(
-            f"model: expected inputs like the dataset's {data.input_shape}, found {network.input_shape}"
+            f"model: expected the input shape of the dataset, {data.input_shape}, found {network.input_shape}"
         )
     current = network.input_kind == "current"
     encoders: tuple[str | None, ...] = ("direct",) if current else ("rate", "held")
@@ -275,6 +275,8 @@ def _class_map(answers: IntArray, data: Samples, outputs: int) -> tuple[int, ...
             table[answer, label] += 1
     own = tuple(range(outputs))
     if outputs > data.classes:
-        raise ExperimentError(f"model: expected at most {data.classes} outputs, the dataset's classes, found {outputs}")
+        raise ExperimentError(
+            f"model: expected at most {data.classes} outputs, the number of classes of the dataset, found {outputs}"
+        )
     rows, columns = linear_sum_assignment(table, maximize=True)
     return tuple(columns.tolist()) if table[rows, columns].sum() > 2 * np.trace(table) else own

@@ -47,7 +47,7 @@ def without_substrates(experiment: Experiment, missing: Container[str]) -> Exper
     if not substrates or not attacks:
         raise ExperimentError(
             f"{experiment.name}: none of its substrates ({', '.join(experiment.substrates)}) is installed; "
-            "see bl-neuro doctor"
+            "run bl-neuro doctor for details"
         )
     ladder, verify = experiment.ladder, _left(experiment.verify, missing)
     return experiment.model_copy(

@@ -135,7 +135,7 @@ class Material:
             )
         if self.network is not None and np.prod(self.network.input_shape) != np.prod(self.shape):
             raise ExperimentError(
-                f"model: expected inputs like the dataset's {self.shape}, found {self.network.input_shape}"
+                f"model: expected the input shape of the dataset, {self.shape}, found {self.network.input_shape}"
             )
         return found
 
@@ -170,7 +170,7 @@ def split_of(data: Any, part: DatasetPart) -> Split[Any]:
     if part.split == "official":
         return official_split(data, part.split_seed, **sizes)
     if any(size is not None for size in sizes.values()):
-        raise ExperimentError("dataset: target, evaluator, test: only an official split takes sizes; leave them out")
+        raise ExperimentError("dataset: target, evaluator, test: sizes are only for an official split; leave them out")
     if part.split in ("shared", "whole"):
         return shared_split(data) if part.split == "shared" else whole_split(data)
     return three_way_split(data, part.split_seed)
@@ -201,8 +201,8 @@ def with_input_range(network: Network, low: float, high: float) -> Network:
     """
     first = network.layers[0]
     if not isinstance(first, Input):
-        raise InputError("input_range: only for a network with input neurons, which takes currents; this takes spikes")
+        raise InputError("input_range: only for networks with current inputs, but this network takes spikes")
     if low == high:
-        raise InputError(f"input_range: expected two values that differ, found {low} and {high}")
+        raise InputError(f"input_range: expected two different values, found {low} and {high}")
     changed = replace(first, weight=(high - low) * first.weight, bias=first.bias + low * first.weight)
     return Network(network.input_shape, [changed, *network.layers[1:]], network.readout, network.arithmetic)

@@ -17,7 +17,7 @@ class MissingMaterial(Material):
     def __init__(self, experiment: Experiment, place: Place) -> None:
         published = DATASETS.find(experiment.dataset.name)
         if published.classes is None:
-            raise DataError(f"dataset {published.name}: how many classes it has is not known without its files")
+            raise DataError(f"dataset {published.name}: its number of classes is not known without its files")
         self.name = published.name
         self.folder = place.folder
         self.network = None

@@ -28,7 +28,7 @@ def mitigation_problems(document: dict[str, Any]) -> Problems:
         yield from _restarts(part, place, document)
         same = repr(sorted((key, str(value)) for key, value in part.items()))
         if same in seen:
-            yield place, "stands there twice"
+            yield place, "occurs twice"
         seen.add(same)
 
 
@@ -52,7 +52,7 @@ def _changed_views(part: dict[str, Any], place: KeyPath, revealed: list[str]) ->
             more = ", ".join(other for other in REVEALS if mitigation.reveals(other) != other)
             yield (
                 (*place, "reveals", number),
-                f"expected what shows more than {mitigation.reveals(view)} ({more}), found {view!r}",
+                f"expected an output with more information than {mitigation.reveals(view)} ({more}), found {view!r}",
             )
     for view in {mitigation.reveals(view) for view in mitigation.acts_on if view in (named or revealed)}:
         if view not in revealed:

@@ -68,7 +68,7 @@ class Store:
         try:
             lock.acquire(timeout=0)
         except Timeout as error:
-            raise ReportError(f"{self.folder}: another run is at work on this folder; wait for its end") from error
+            raise ReportError(f"{self.folder}: another run uses this folder; wait until it ends") from error
         except OSError as error:
             raise ReportError(f"{self.folder}: expected a writable folder ({error})") from error
         self._is_locked = True
@@ -113,7 +113,7 @@ class Store:
             self._path("failed", address).unlink(missing_ok=True)
         except (OSError, ModelFileError, ReportError) as error:
             raise ReportError(
-                f"{self.folder}: a result could not be written ({error}); all before it is kept"
+                f"{self.folder}: a result could not be written ({error}); earlier results are kept"
             ) from error
 
     def write_failure(self, definition: dict[str, Any], error: dict[str, Any]) -> None:
@@ -179,21 +179,21 @@ class Store:
         path = self._path("cells", address)
         try:
             if path.stat().st_size > MOST_BYTES:
-                return f"{path}: longer than {MOST_BYTES} bytes"
+                return f"{path}: larger than {MOST_BYTES} bytes"
             body = json.loads(path.read_text(encoding="utf-8"))
             digest = body.pop("digest")
             if digest != content_address(body) or content_address(body["definition"]) != address:
-                return f"{path}: not what was written there"
+                return f"{path}: its content does not match its digest"
             wanted, tensors = body["tensors"], self._tensors(address)
             if wanted is not None and _digest(tensors) != wanted:
-                return f"{tensors}: not what was written there"
+                return f"{tensors}: its content does not match its digest"
             return Result(body["definition"], body["measures"], None if wanted is None else tensors)
         except FileNotFoundError as error:
             return None if error.filename == str(path) else f"{error.filename}: missing"
         except OSError as error:
             return f"{error.filename or path}: {error.strerror or error}"
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            return f"{path}: torn or of another kind ({type(error).__name__})"
+            return f"{path}: damaged or of another kind ({type(error).__name__})"
 
     def _sweep(self) -> None:
         """Removes temporary files of killed runs."""

@@ -70,9 +70,11 @@ def of_given_target(data: Any, part: DatasetPart, trained_on: str | None, folder
             fit.
     """
     if part.target is not None:
-        raise ExperimentError("dataset: target: what is given is not trained here; leave its size out")
+        raise ExperimentError("dataset: target: a given model or endpoint is not trained; leave the size out")
     if part.split in ("shared", "whole"):
-        raise ExperimentError(f"dataset: split: expected three-way or official for what is given, found {part.split}")
+        raise ExperimentError(
+            f"dataset: split: expected three-way or official for a given model or endpoint, found {part.split}"
+        )
     if trained_on is None:
         return _not_stated(data, part)
     if trained_on == OFFICIAL_TRAINING:
@@ -112,7 +114,7 @@ def _not_stated(data: Any, part: DatasetPart) -> TrainingData:
         )
     else:
         if part.evaluator is not None or part.test is not None:
-            raise ExperimentError("dataset: evaluator, test: only an official split takes sizes; leave them out")
+            raise ExperimentError("dataset: evaluator, test: sizes are only for an official split; leave them out")
         parts = three_way_split(data, part.split_seed)
         split = Split(data, parts.evaluator, parts.test, NOT_KNOWN)
         sizes = split.sizes()

@@ -46,7 +46,7 @@ def twin_plan(settings: dict[str, Any]) -> Any:
 def plan_problems(place: KeyPath, dataset: str, own: dict[str, Any], below: dict[str, Any]) -> Iterator[Any]:
     """Problems of the training settings `own` at `place`, which override `below`."""
     if "steps" in own:
-        yield (*place, "steps"), "steps are those of the experiment; give them there"
+        yield (*place, "steps"), "expected `steps` at the top level of the experiment"
     try:
         trainer = target_trainer(str(own.get("trainer", below.get("trainer", DEFAULT))))
     except InputError as error:

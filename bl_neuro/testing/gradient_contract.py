@@ -118,7 +118,7 @@ class _Spike(torch.autograd.Function):
 def class_score(response: Response, label: int) -> Tensor:
     """J = mean over time of softmax(membrane)[label], (B,), the objective of white-box attacks."""
     if response.membrane is None:
-        raise AssertionError("a differentiable target shows its membrane")
+        raise AssertionError("a differentiable target reveals its membrane potential")
     return torch.softmax(response.membrane, dim=2)[..., label].mean(0)
 
 

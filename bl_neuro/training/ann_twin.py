@@ -50,7 +50,7 @@ class AnnTwin(nn.Module):
         sizes = (math.prod(input_shape), *hidden, classes)
         if min(sizes) < 1 or sum(inner * out for inner, out in pairwise(sizes)) > MAX_VALUES:
             raise InputError(
-                f"hidden: expected layers of 1 neuron or more, {MAX_VALUES} weights at most, found {sizes}"
+                f"hidden: expected layers of at least 1 neuron and at most {MAX_VALUES} weights in total, found {sizes}"
             )
         self.layers = nn.ModuleList(nn.Linear(inner, out) for inner, out in pairwise(sizes))
 

@@ -77,7 +77,7 @@ class AuthorsEvaluator(ImageEvaluator):
         super().__init__(shape, classes)
         channels, height, width = shape
         if min(height, width) < 2:
-            raise InputError(f"evaluator: expected images of at least 2 pixels a side, found {shape}")
+            raise InputError(f"evaluator: expected images of at least 2 x 2 pixels, found {shape}")
         self.steps = steps
         self.large = min(height, width) >= SMALL
         kernel, padding = (5, 0) if self.large else (3, 1)
@@ -127,7 +127,7 @@ class AuthorsEvaluator(ImageEvaluator):
         """See `ImageEvaluator.from_facts`."""
         steps = int(facts["steps"])
         if not 1 <= steps <= MAX_STEPS:
-            raise ValueError(f"impossible number of steps {steps}")
+            raise ValueError(f"invalid number of steps {steps}")
         return cls(shape, classes, steps)
 
     @classmethod

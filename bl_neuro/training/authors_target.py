@@ -96,7 +96,7 @@ def train_authors_target(
     need_two_classes(data)
     plan = plan or AuthorsPlan()
     if isinstance(data, EventDataset) and plan.epochs:
-        raise InputError("epochs: expected 0 for events, whose frames are no rates; they are learned through time")
+        raise InputError("epochs: expected 0 for events, which are trained through time only")
     stack = Stack(data.input_shape, data.classes, plan, stream(seed, PURPOSE, 0)).to(find_device(device))
     _start(stack, stream(seed, PURPOSE, 1))
     lessons = Lessons(stack, data, partial(spiking_forward, stack), shift=plan.shift)

@@ -98,7 +98,7 @@ def read_checkpoint(
     try:
         weights, best, optimiser = (_under(tensors, name) for name in ("weights", "best", "optimiser"))
         if tensors:
-            raise ValueError(f"surplus {sorted(tensors)[:3]}")
+            raise ValueError(f"unexpected tensors {sorted(tensors)[:3]}")
         module.load_state_dict(weights)
         device = next(iter(module.state_dict().values())).device
         standing = _standing(header["standing"], {name: value.to(device) for name, value in best.items()})
@@ -122,7 +122,7 @@ def _under(tensors: dict[str, Tensor], group: str) -> dict[str, Tensor]:
 def _standing(place: dict[str, Any], best: dict[str, Tensor]) -> Standing:
     phase, epoch, stale = (int(place[name]) for name in ("phase", "epoch", "stale"))
     if min(phase, epoch, stale) < 0:
-        raise ValueError(f"standing {place}")
+        raise ValueError(f"invalid position {place}")
     score = None if place["best"] is None else (float(place["best"][0]), float(place["best"][1]))
     return Standing(phase, epoch, stale, score, best)
 
@@ -135,10 +135,10 @@ def _by_parameter(parameters: dict[str, nn.Parameter], tensors: dict[str, Tensor
     for name, parameter in parameters.items():
         own = {key: tensors.pop(f"{key}.{name}") for key in OPTIMISER_STATE}
         if own["step"].ndim or any(own[key].shape != parameter.shape for key in OPTIMISER_STATE[1:]):
-            raise ValueError(f"optimiser: {name}: of another shape")
+            raise ValueError(f"optimiser: {name}: unexpected shape")
         state[name] = {key: value if key == "step" else value.to(parameter.device) for key, value in own.items()}
     if tensors:
-        raise ValueError(f"surplus {sorted(tensors)[:3]}")
+        raise ValueError(f"unexpected tensors {sorted(tensors)[:3]}")
     return state
 
 

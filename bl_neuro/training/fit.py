@@ -172,5 +172,5 @@ def find_device(name: str = "auto") -> torch.device:
         raise InputError(f"device: expected auto, cpu or cuda, found {name!r}")
     has_gpu = torch.cuda.is_available()
     if name == "cuda" and not has_gpu:
-        raise InputError("device: found no GPU that torch can use; use auto or cpu")
+        raise InputError("device: torch finds no GPU; use auto or cpu")
     return torch.device("cuda" if has_gpu and name != "cpu" else "cpu")

@@ -79,9 +79,9 @@ def stated_image(facts: dict[str, str]) -> tuple[tuple[int, ...], int]:
     shape = tuple(int(size) for size in facts["shape"].split(","))
     classes = int(facts["classes"])
     if len(shape) not in (1, 3) or not all(1 <= size <= MAX_SIDE**2 for size in shape):
-        raise ValueError(f"impossible size {str(shape)[:80]}")
+        raise ValueError(f"invalid image shape {str(shape)[:80]}")
     if len(shape) == 3 and max(shape) > MAX_SIDE:
-        raise ValueError(f"impossible size {shape}, at most {MAX_SIDE} a side")
+        raise ValueError(f"invalid image shape {shape}: expected at most {MAX_SIDE} per side")
     if not 1 <= classes <= MAX_CLASSES:
-        raise ValueError(f"impossible number of classes {classes}")
+        raise ValueError(f"invalid number of classes {classes}")
     return shape, classes

@@ -45,7 +45,7 @@ class ConvSpec:
         match = re.fullmatch(r"(\d{1,5})c(\d{1,5})(?:s(\d{1,5}))?(?:p(\d{1,5}))?", text.strip())
         if match is None:
             raise InputError(
-                f"conv: expected a form such as 12c5s2p1 (channels, kernel, stride, padding), found {text!r}"
+                f"conv: expected text such as 12c5s2p1 (channels, kernel, stride, padding), found {text!r}"
             )
         channels, kernel, stride, padding = match.groups()
         return cls(int(channels), int(kernel), int(stride or 1), int(padding or 0))
@@ -79,7 +79,7 @@ class TargetDesign(ABC):
         if min(self.hidden, default=1) < 1:
             raise InputError(f"hidden: expected at least 1 neuron in each layer, found {self.hidden}")
         if not all(isinstance(spec, ConvSpec) for spec in self.conv):
-            raise InputError(f"conv: expected ConvSpecs, found {self.conv!r}")
+            raise InputError(f"conv: expected a tuple of ConvSpec, found {self.conv!r}")
         if self.neuron not in _RESETS:
             raise InputError(f"neuron: expected one of {', '.join(_RESETS)}, found {self.neuron!r}")
         if not 0 < self.voltage_decay < 1:
@@ -149,7 +149,7 @@ class TargetPlan(TargetDesign):
         for field in ("proxy_rate", "spiking_rate"):
             self._need_rate(field)
         if not 0 <= self.noise <= 1 or not 0 <= self.validation <= 0.5:
-            raise InputError("noise, validation: expected 0..1, validation at most 0.5")
+            raise InputError("noise, validation: expected noise in 0..1 and validation in 0..0.5")
 
     def described(self) -> str:
         """See `TargetDesign.described`."""

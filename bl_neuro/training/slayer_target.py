@@ -44,7 +44,7 @@ def train_slayer_target(
     """
     plan = plan or plan_for(data)
     if plan.neuron != "canonical":
-        raise InputError(f"neuron: expected canonical, which Loihi has, found {plan.neuron!r}")
+        raise InputError(f"neuron: expected canonical, the only neuron that Loihi supports, found {plan.neuron!r}")
     row = _Row(Stack(data.input_shape, data.classes, plan, stream(seed, PURPOSE, 0)))
     train_stack(row.stack, plan, row.run, data, seed=seed, purpose=PURPOSE, progress=progress, checkpoint=checkpoint)
     return from_slayer(row.blocks(), data.input_shape)

@@ -89,7 +89,7 @@ def _synapses(shape: tuple[int, ...], classes: int, plan: TargetDesign) -> list[
 
 def _need_room(values: int, field: str) -> None:
     if values > MAX_VALUES:
-        raise InputError(f"{field}: at most {MAX_VALUES} weights, these layers have more")
+        raise InputError(f"{field}: expected layers with at most {MAX_VALUES} weights in total")
 
 
 def _array(parameter: Tensor) -> Any:

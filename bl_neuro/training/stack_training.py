@@ -45,7 +45,7 @@ def train_stack(
     """
     need_two_classes(data)
     if isinstance(data, EventDataset) and plan.proxy_epochs:
-        raise InputError("proxy_epochs: expected 0 for events, whose frames are no rates; see plan_for")
+        raise InputError("proxy_epochs: expected 0 for events, which are trained through time only; see plan_for")
     samples, kept = _parts(data, plan, seed)
     lessons = Lessons(stack, data, forward, shift=plan.shift, noise=plan.noise, membrane_loss=plan.membrane_loss)
     if plan.proxy_epochs == 0:
@@ -76,7 +76,7 @@ def _parts(data: Samples, plan: TargetPlan, seed: int) -> tuple[IntArray, IntArr
     count = min(round(plan.validation * len(order)), VALIDATION_MOST)
     if plan.validation and count < data.classes:
         raise DataError(
-            f"{data.name}: validation: {plan.validation} of {len(order)} samples are fewer than its {data.classes} "
+            f"{data.name}: validation: {plan.validation} of {len(order)} samples are fewer than the {data.classes} "
             "classes; use validation=0"
         )
     return np.sort(order[count:]), np.sort(order[:count])

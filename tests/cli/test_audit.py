@@ -159,7 +159,7 @@ def test_trained_on_is_an_option_of_a_model_file(call: Callable[..., Any], model
     assert (models / part["trained_on"]).resolve() == (tmp_path / "used.npy").resolve()
     said = call(*model, "--trained-on", "train")
     assert said.code == 2
-    assert "digits: its authors name no test set" in said.err
+    assert "digits: the loaded samples contain no official test set" in said.err
     said = call(*model, "--trained-on", tmp_path / "none.npy")
     assert (said.code, said.out) == (2, "")
     assert "expected a file of sample indices" in said.err

@@ -189,7 +189,8 @@ def test_attack_never_mixes_with_another_in_its_folder(
     said = call(*words, "--classes", "7")
     assert (said.code, said.out) == (2, "")
     assert (
-        "holds an attack already (attack.json); choose another folder, or replace it with force (--force)" in said.err
+        "already contains an attack (attack.json); choose another folder, or overwrite it with force=True (--force)"
+        in said.err
     )
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     assert call(*words, "--classes", "7", "--force").code == 0
@@ -226,7 +227,7 @@ def test_export_never_writes_over_a_file_unasked(call: Callable[..., Any], model
     (tmp_path / "mine.net").write_text("years of work")
     said = call("export", models / "target.safetensors", tmp_path / "mine.net")
     assert (said.code, said.out) == (2, "")
-    assert "is there already; choose another name, or --force" in said.err
+    assert "already exists; choose another name, or overwrite it with --force" in said.err
     assert (tmp_path / "mine.net").read_text() == "years of work"
     assert call("export", models / "target.safetensors", tmp_path / "mine.net", "--force").code == 0
     assert bl.load(tmp_path / "mine.net").arithmetic == "loihi"

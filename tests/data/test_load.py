@@ -56,7 +56,7 @@ def test_every_dataset_offers_the_same(name: str, small_root: Path) -> None:
         expected = [data.images[data.labels == label].mean(axis=0) for label in range(data.classes)]
         np.testing.assert_allclose(data.class_means(), expected)
     else:
-        with pytest.raises(DataError, match=rf"{name}: class \d has no samples, and so no mean image"):
+        with pytest.raises(DataError, match=rf"{name}: class \d has no samples, so it has no mean image"):
             data.class_means()
 
 

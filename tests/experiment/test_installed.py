@@ -78,5 +78,5 @@ def test_nothing_is_left_out_unasked(absent: Any, tmp_path: Path) -> None:
 
 
 def test_an_experiment_without_any_substrate_is_refused() -> None:
-    with pytest.raises(ExperimentError, match=r"none of its substrates .* is installed; see bl-neuro doctor"):
+    with pytest.raises(ExperimentError, match=r"none of its substrates .* is installed; run bl-neuro doctor"):
         without_substrates(experiment_from(DOCUMENT), {"norse", "loihi", "lava"})

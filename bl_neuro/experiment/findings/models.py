@@ -289,7 +289,7 @@ class Findings(Finding):
             problems = error.errors(include_url=False, include_context=False, include_input=False)
             named = [f"{'.'.join(map(str, problem['loc'])) or 'results'}: {problem['msg']}" for problem in problems[:5]]
             more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
-            raise ReportError(f"not results in the format {FORMAT}: {'; '.join(named)}{more}") from error
+            raise ReportError(f"expected results in the format {FORMAT}: {'; '.join(named)}{more}") from error
 
 
 def json_schema() -> str:

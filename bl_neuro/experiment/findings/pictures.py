@@ -39,7 +39,7 @@ class StoredPictures:
         """Inversions of the attack at `address`, (K, C, H, W). Raises ModelFileError if they no longer exist."""
         result = self.store.read(address)
         if result is None or result.tensors is None:
-            raise ModelFileError(f"{address}: its inversions are not there any more; run the audit again")
+            raise ModelFileError(f"{address}: its inversions no longer exist; run the audit again")
         images = self._attacks[address].images(load_inversions(result.tensors))
         return np.asarray(images.reshape(-1, *self.material.shape).double())
 

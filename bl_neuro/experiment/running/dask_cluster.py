@@ -106,7 +106,7 @@ class DaskPool:
             except queue.Empty:
                 gone = self._cluster is not None and not self._client.nthreads()
                 alone = alone + 1 if gone else 0
-        raise SubstrateFailed(f"{self.scheduler}: all Dask workers died; what was finished is kept; run it again")
+        raise SubstrateFailed(f"{self.scheduler}: all Dask workers died; finished cells are kept; run the audit again")
 
     def close(self) -> None:
         """Cancels unfinished cells and disconnects. Shuts down a local cluster."""
@@ -144,8 +144,8 @@ class DaskPool:
             self._client.register_plugin(DaskCells(self.token, task, environment, versions(), command))
         except Exception as error:  # whatever a worker raises comes out here
             raise SubstrateFailed(
-                f"{self.scheduler}: its workers cannot run cells ({type(error).__name__}: {error}); install this "
-                f"bl-neuro where they run"
+                f"{self.scheduler}: its workers cannot run cells ({type(error).__name__}: {error}); install the "
+                f"same bl-neuro on their machines"
             ) from error
         if not self._client.nthreads():
             logging.getLogger("bl_neuro").warning("%s: no workers yet; cells wait for them", self.scheduler)
@@ -158,7 +158,7 @@ class DaskPool:
             return {"failed": f"{type(error).__name__}: {error}"}
         if future.status != "finished":
             raise SubstrateFailed(
-                f"{self.scheduler}: the scheduler ended or dropped a cell ({future.status}); what was finished is kept"
+                f"{self.scheduler}: the scheduler ended or dropped a cell ({future.status}); finished cells are kept"
             )
         outcome: Outcome = future.result()
         if "unfit" in outcome:
@@ -253,7 +253,7 @@ class DaskCells(WorkerPlugin):
         """An idle worker process."""
         with self._lock:
             if key in self._dropped or self._ended:
-                raise WorkerDied("nobody waits for this cell any more")
+                raise WorkerDied("the run that needs this cell has ended")
             alive = [process for process in self._idle if process.alive]
             process = alive[-1] if alive else WorkerProcess(self.command or WORKER, self.task, self.environment)
             self._idle = alive[:-1]
