@@ -133,7 +133,7 @@ class AttackResult:
             raise ReportError(f"{out}: expected a folder that can be written to ({error})") from error
 
     def __repr__(self) -> str:
-        spent = f"{fixed(self.inversions.queries_per_class, 0, ',')} queries a class"
+        spent = f"{fixed(self.inversions.queries_per_class, 0, ',')} queries per class"
         lines = [f"<AttackResult: {self.inversions.attack} on {self.place}, {spent}, {self.inversions.status}"]
         count = len(self.classes)
         if self.answers is not None:

@@ -27,7 +27,7 @@ class ImageFolder(DatasetSource):
     """The user's own images; see `load_folder`."""
 
     name: ClassVar[str] = "folder"
-    title: ClassVar[str] = "a folder of images a class"
+    title: ClassVar[str] = "a folder of images per class"
     kind: ClassVar[Kind | None] = "images"
     by_path: ClassVar[bool] = True
     scalable: ClassVar[bool] = True

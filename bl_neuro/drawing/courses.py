@@ -96,7 +96,7 @@ def _figure(
     else:
         axes.set_xlim(left=0)
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    axes.set_xlabel("queries a class", fontsize=8.5, color=QUIET)
+    axes.set_xlabel("queries per class", fontsize=8.5, color=QUIET)
     axes.set_ylabel(measure, fontsize=8.5, color=QUIET, parse_math=False)
     axes.set_title(_counted(curves.values()), loc="left", fontsize=7.5, color=QUIET)
     dress(axes, "y")
@@ -157,7 +157,7 @@ def _alt(curves: Mapping[str, _Curve], levels: Mapping[str, float], measure: str
     for name, (queries, band) in curves.items():
         first, last, low, high = (fixed(end, 2) for end in (band.value[0], band.value[-1], band.low[-1], band.high[-1]))
         said.append(
-            f"{name} ({_targets(band)}) goes from {first} at {queries[0]:,.0f} queries a class to "
+            f"{name} ({_targets(band)}) goes from {first} at {queries[0]:,.0f} queries per class to "
             f"{last} (95% interval {low} to {high}) at {queries[-1]:,.0f}"
         )
     said += [f"{name} is at {fixed(level, 2)}" for name, level in levels.items()]

@@ -49,7 +49,7 @@ from bl_neuro.training.trainers import train_by_plan, train_twin_by_plan
 MOST_TRACED = 33
 """Points of an attack's course that are kept, of equal distance, the last among them."""
 SMALLEST_SIDE = 7
-"""SSIM needs images of at least so many pixels a side."""
+"""The smallest side of images for SSIM, in pixels."""
 
 Made = tuple[dict[str, Any], Callable[[Path], None] | None]
 """Measures, and what writes the tensors."""

@@ -51,7 +51,7 @@ class NormalisedEvaluator(ImageEvaluator):
         self.block = averaging_block(shape)
         if min(shape[1:]) // self.block < 2:
             raise InputError(
-                "evaluator: expected images of which at least 2 pixels a side are left where the larger side is "
+                "evaluator: expected images with at least 2 pixels per side after the larger side is "
                 f"shrunk to {WIDEST}, found {shape}"
             )
 

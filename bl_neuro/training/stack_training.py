@@ -83,7 +83,7 @@ def _parts(data: Samples, plan: TargetPlan, seed: int) -> tuple[IntArray, IntArr
 
 
 RATE = 0.03
-"""Mean firing rate, spikes a step, that a layer is scaled to. Events are sparse: drawn weights alone stay silent."""
+"""Mean firing rate in spikes per step that layers are scaled to. Unscaled random weights cause no spikes for events."""
 GAINS = (2.0**-5, 2.0**8)
 """Scales between which it is looked for."""
 HALVINGS = 12

@@ -81,7 +81,7 @@ def test_size_scales_faces_but_not_what_has_one_size(small_root: Path) -> None:
     assert load_dataset("att_faces", small_root, size=(56, 46)).input_shape == (1, 56, 46)
     for name in ("digits", "mnist", "nmnist", "own.npz"):
         with pytest.raises(
-            InputError, match=rf"size: expected .* \(att_faces, a folder of images a class\), found {name}"
+            InputError, match=rf"size: expected .* \(att_faces, a folder of images per class\), found {name}"
         ):
             load_dataset(name, small_root, size=(4, 4))
 
