@@ -1,4 +1,4 @@
-"""Where a dataset comes from: the class that each of them is, and what is the same for all."""
+"""The base class of dataset sources, and common code for finding and loading their files."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ VARIABLE = "BL_NEURO_DATA"
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """How a dataset is loaded.
+    """Options for loading a dataset.
 
-    root: the folder that holds downloaded data; BL_NEURO_DATA by default. path: the file or folder that was given in
-    place of a name. size: height and width to scale images to. cache: the folder in which frames of events are kept.
-    progress: called as progress(done, total) while they are made.
+    root: folder of downloaded datasets, BL_NEURO_DATA by default. path: a file or folder that was given instead of a
+    name. size: height and width that images are scaled to. cache: folder of cached event frames. progress: called as
+    progress(done, total) while frames are computed.
     """
 
     root: str | Path | None = None
@@ -39,9 +39,9 @@ class LoadOptions:
 
 
 class DatasetSource(ABC):
-    """A dataset that is known by name, or a kind of file or folder with data of the user's own.
+    """A named dataset, or a kind of file or folder that contains the user's own data.
 
-    Another package adds one through the entry-point group `bl_neuro.datasets`.
+    Packages add datasets through the entry-point group `bl_neuro.datasets`.
     """
 
     name: ClassVar[str]
@@ -79,7 +79,7 @@ class DatasetSource(ABC):
     @classmethod
     @abstractmethod
     def load(cls, options: LoadOptions) -> Dataset | EventDataset:
-        """The dataset.
+        """Loads the dataset.
 
         Raises:
             DataError: it is missing (the message says how to get it) or damaged.
@@ -87,29 +87,29 @@ class DatasetSource(ABC):
 
     @classmethod
     def takes(cls, path: Path) -> bool:
-        """Whether it loads what is at this path. Only asked where `by_path`."""
+        """Whether the source can load this path. Only called for sources with `by_path`."""
         return False
 
     @classmethod
     def count(cls, folder: Path) -> int:
-        """How many samples are in its folder, by names of files and headers alone. Only asked where `folder` is set.
+        """Number of samples in its folder, from file names and headers only. Only called for sources with `folder`.
 
         Raises:
             DataError: a file is missing or damaged.
         """
-        raise NotImplementedError(f"{cls.__name__}: it has a folder under the data root, so it needs count")
+        raise NotImplementedError(f"{cls.__name__}: a source with a folder under the data root must define `count`")
 
     @classmethod
     def need_folder(cls, root: str | Path | None) -> Path:
         """Its folder under `root` (see `data_root`).
 
         Raises:
-            DataError: it is not there; the message says how to get it.
+            DataError: the folder is missing; the message says how to get the data.
         """
         base = data_root(root)
         if base is None:
             raise DataError(
-                f"{cls.name}: expected a data root, found none; name one or set {VARIABLE}. {cls.how_to_get()}"
+                f"{cls.name}: no data folder; give one (root, --root) or set {VARIABLE}. {cls.how_to_get()}"
             )
         if not (base / str(cls.folder)).is_dir():
             raise cls.missing(base, "no such folder")
@@ -117,12 +117,12 @@ class DatasetSource(ABC):
 
     @classmethod
     def missing(cls, base: Path, problem: str) -> DataError:
-        """What to raise where it is not under the data root `base`."""
+        """The error for a dataset that is not under the data root `base`."""
         return DataError(f"{cls.name}: looked in {base / str(cls.folder)}, found {problem}. {cls.how_to_get(base)}")
 
     @classmethod
     def how_to_get(cls, base: Path | str = "<data root>") -> str:
-        """Where to download it and what to do with it."""
+        """What to download and where to put it."""
         return f"Get it from {cls.url}: {cls.placing.format(root=base)}" if cls.url else cls.placing
 
     @classmethod
@@ -133,7 +133,7 @@ class DatasetSource(ABC):
 
     @classmethod
     def status(cls, root: str | Path | None) -> DataStatus:
-        """How much of it is under `root`, see `data_root`."""
+        """How much of the dataset is under `root`; see `data_root`."""
         if cls.folder is None:
             count = cls.samples
             return DataStatus(cls.name, cls.citation, "complete", count, count, None, None, cls.how_to_get())
@@ -160,10 +160,10 @@ class DatasetSource(ABC):
 
 @dataclass(frozen=True)
 class DataStatus:
-    """How much of a dataset is here.
+    """How much of a dataset is available on this machine.
 
-    state: "complete", "subset", "missing" or "damaged". found, published: samples that are here, and in all; None where
-    that is not known. folder: where it was looked for, None where nowhere or inside a package. problem: what is wrong,
+    state: "complete", "subset", "missing" or "damaged". found, published: number of samples available here and in
+    total; None if unknown. folder: where the dataset was searched, or None if it has no folder. problem: what is wrong,
     or None. how_to_get: what to download and where to put it.
     """
 
@@ -178,16 +178,16 @@ class DataStatus:
 
 
 def data_root(root: str | Path | None = None) -> Path | None:
-    """The folder that holds the datasets: `root`, or what the environment variable BL_NEURO_DATA says, or None."""
+    """The folder of downloaded datasets: `root`, or the value of BL_NEURO_DATA, or None."""
     named = root if root is not None else os.environ.get(VARIABLE)
     return Path(named).expanduser() if named else None
 
 
 def need_extra(module: str) -> Any:
-    """The module of that name.
+    """Imports and returns the module of this name.
 
     Raises:
-        DataError: it is not installed, or does not import.
+        DataError: it is not installed or cannot be imported.
     """
     try:
         return import_module(module)

@@ -1,4 +1,4 @@
-"""What a reader of an audit may and may not conclude, as far as it depends on what was run."""
+"""What can and cannot be concluded from an audit, depending on what was run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ENOUGH_TARGETS = 12
 
 
 def conclusions(results: Findings) -> list[str]:
-    """What the result supports, a sentence or two each."""
+    """What the results support, one or two sentences each."""
     targets = "this one model" if results.of_given_model else "these targets"
     supported = [
         f"What these attacks, at these costs, got out of {targets}, as these evaluators see it. A better attack or a "
@@ -31,7 +31,7 @@ def conclusions(results: Findings) -> list[str]:
 
 
 def limits(results: Findings) -> list[str]:
-    """What the result does not say, a sentence or two each."""
+    """What the results do not show, one or two sentences each."""
     return [
         "These attacks bring out class prototypes, what a network holds to be typical of a class, and barely anything "
         "of individual members of the training data (nearest-sample membership AUC .51 on digits). This audit does not "

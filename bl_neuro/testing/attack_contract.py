@@ -1,12 +1,12 @@
 """The contract suite of attacks: what every attack must do.
 
-In a test module of yours:
+In your test module:
 
-    class TestMyAttack(BlackBoxAttackContract):      # WhiteBoxAttackContract for one that needs gradients,
-        attack = MyAttack()                          # AnnAttackContract for one of networks that do not spike
+    class TestMyAttack(BlackBoxAttackContract):      # WhiteBoxAttackContract for an attack that needs gradients,
+        attack = MyAttack()                          # AnnAttackContract for one on networks that do not spike
 
-The suite reads the facts that the attack declares: its access, the answers it can use, its presets and the queries it
-plans. Needs pytest. The attack runs on a small target without a framework; override `open` to run it elsewhere.
+The suite reads the properties that the attack declares: its access, the outputs it can use, its presets and its planned
+queries. Needs pytest. The attack runs on a small target without a framework; override `open` to use another target.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ DECLARED = ("name", "title", "access", "needs", "reveals", "modules", "extra")
 
 
 class ContractView:
-    """A target of the suite as an attack opens its box from it, see `TargetView`. `box`: the black box, once opened."""
+    """The boxes of a target of the suite; see `TargetView`. `box`: the black box, once opened."""
 
     def __init__(self, target: Any, reveals: Reveals, budget: int | None) -> None:
         self._target, self._reveals, self._budget = target, reveals, budget
@@ -71,16 +71,16 @@ class ContractView:
 
 
 class AttackContract:
-    """What attacks of all kinds must do. Subclass one of those below, which know the box."""
+    """What attacks of all kinds must do. Subclass one of the classes below, which open the right box."""
 
     attack: ClassVar[Attack[Any]]
 
     def open(self) -> AbstractContextManager[Any]:
-        """A fresh target of at least three classes, differentiable where the attack needs it."""
+        """A new target with at least three classes, differentiable if the attack needs gradients."""
         return ReferenceTarget(easy_network())
 
     def view(self, target: Any, reveals: Reveals | None = None, budget: int | None = None) -> ContractView:
-        """`target` as the attack opens its box from it."""
+        """The `TargetView` of `target`."""
         usable: Any = "counts" if "counts" in self.attack.reveals else self.attack.reveals[0]
         return ContractView(target, reveals or usable, budget)
 
@@ -90,24 +90,24 @@ class AttackContract:
         return box
 
     def other_box(self, target: Any) -> View:
-        """A box of `target` that it does not take."""
+        """A box of `target` of another kind."""
         raise NotImplementedError
 
     def samples(self, target: Any) -> int:
-        """How many samples `target` has run."""
+        """Number of samples that `target` has run."""
         return int(target.samples)
 
     def weights(self, target: Any) -> str:
-        """What changes where anything in `target` was changed."""
+        """A value that changes if anything in `target` changes."""
         return recomputed_fingerprint(target.network)
 
     def shapes(self) -> View:
-        """What the boxes of a fresh target say of inputs and classes."""
+        """Input shape and number of classes of a new target."""
         with self.open() as target:
             return self.box(target)
 
     def invert(self, **changes: Any) -> Inversions:
-        """Runs the attack on a fresh target."""
+        """Runs the attack on a new target."""
         arguments: dict[str, Any] = {"classes": CLASSES, "steps": STEPS, "seed": 0, **changes}
         with self.open() as target:
             return self.attack(self.box(target), **arguments)
@@ -168,7 +168,7 @@ class AttackContract:
 
     @pytest.mark.parametrize("classes", [[], [3], [-1], [0.5], [True], ["0"], [None], [float("nan")], [[0, 1]], 2])
     def test_refuses_unknown_classes(self, classes: Any) -> None:
-        """Before anything runs."""
+        """An error is raised before anything runs."""
         self.refused(classes=classes)
 
     @pytest.mark.parametrize("steps", [0, -1, 1.5, True, "5", None, 10**9])
@@ -182,14 +182,14 @@ class AttackContract:
         self.refused(seed=seed)
 
     def refused(self, **changes: Any) -> None:
-        """Asserts that these arguments are refused and that nothing ran."""
+        """Asserts that these arguments raise an error and that nothing ran."""
         with self.open() as target:
             with pytest.raises(InputError, match=next(iter(changes))):
                 self.attack(self.box(target), **{"classes": CLASSES, "steps": STEPS, "seed": 0, **changes})
             assert self.samples(target) == 0
 
     def test_refuses_a_box_of_another_access(self) -> None:
-        """A white-box attack takes no black box, a black-box attack no white box, and neither a bare target."""
+        """Attacks reject boxes of another kind, and targets without a box."""
         with self.open() as target:
             for wrong in (self.other_box(target), target):
                 with pytest.raises(InputError, match="expected a"):
@@ -197,7 +197,7 @@ class AttackContract:
             assert self.samples(target) == 0
 
     def test_leaves_global_state_unchanged(self) -> None:
-        """The network and every global source of chance are untouched."""
+        """The network and all global random generators are unchanged."""
         with self.open() as target:
             before = self.weights(target)
             states = global_chance()
@@ -206,7 +206,7 @@ class AttackContract:
             assert global_chance() == states
 
     def test_is_a_frozen_strategy(self) -> None:
-        """A frozen dataclass: equal where its fields are, unchanged by a run."""
+        """The attack is a frozen dataclass: equal if its fields are equal, and unchanged by a run."""
         assert dataclasses.is_dataclass(self.attack)
         fields = dataclasses.asdict(self.attack)
         assert json.loads(json.dumps(self.attack.settings())).keys() == fields.keys()
@@ -228,14 +228,14 @@ class AttackContract:
             assert type(made) is type(self.attack)
 
     def test_every_setting_refuses_another_type(self) -> None:
-        """A setting of a wrong type is an InputError that names the setting."""
+        """A setting of the wrong type raises an InputError that names the setting."""
         attack: Any = self.attack
         for field in dataclasses.fields(attack):
             with pytest.raises(InputError, match=field.name):
                 dataclasses.replace(attack, **{field.name: object()})
 
     def test_refuses_a_target_of_one_class(self) -> None:
-        """There is nothing that sets its class apart from others."""
+        """A target with one class has no other class to distinguish it from."""
         if self.attack.access == "ann":
             return
         one = Network((12,), [Dense(np.ones((1, 12)), CubaLIF())])
@@ -244,14 +244,14 @@ class AttackContract:
 
 
 class WhiteBoxAttackContract(AttackContract):
-    """What an attack that runs and differentiates the target must do."""
+    """What attacks on a differentiable target must do."""
 
     def other_box(self, target: Target) -> View:
         """See `AttackContract.other_box`."""
         return BlackBox(target)
 
     def test_a_class_comes_out_the_same_alone(self) -> None:
-        """Inverting classes together or one by one gives the same: chance is drawn for each class apart."""
+        """Classes have separate random numbers, so inverting them together or separately gives the same."""
         together = self.invert(classes=[1, 2, 1], seed=3)
         for label, columns in ((1, [0, 2]), (2, [1])):
             alone = self.invert(classes=[label] * len(columns), seed=3)
@@ -259,7 +259,7 @@ class WhiteBoxAttackContract(AttackContract):
 
 
 class AnnAttackContract(WhiteBoxAttackContract):
-    """What an attack on a network that does not spike must do."""
+    """What attacks on a network that does not spike must do."""
 
     def open(self) -> AbstractContextManager[Any]:
         """See `AttackContract.open`."""
@@ -279,7 +279,7 @@ class AnnAttackContract(WhiteBoxAttackContract):
 
 
 class BlackBoxAttackContract(AttackContract):
-    """What an attack that queries the target must do, perhaps with a copy of it at hand. It must ask at least two."""
+    """What attacks that query the target must do, with or without a copy of it. They must make at least two queries."""
 
     def open(self) -> AbstractContextManager[Any]:
         """See `AttackContract.open`."""
@@ -290,7 +290,7 @@ class BlackBoxAttackContract(AttackContract):
         return WhiteBox(ReferenceTarget(target.network))
 
     def invert_within(self, budget: int, spent: int = 0) -> tuple[Inversions, BlackBox]:
-        """Runs the attack with `budget` queries, `spent` of which are gone when it begins."""
+        """Runs the attack with `budget` queries, of which `spent` are spent at the start."""
         with self.open() as target:
             view = self.view(target, budget=budget)
             box = self.attack.open_box(view)
@@ -300,7 +300,7 @@ class BlackBoxAttackContract(AttackContract):
             return self.attack(box, classes=CLASSES, steps=STEPS, seed=0), view.box
 
     def test_small_budgets_give_the_best_so_far(self) -> None:
-        """Too few queries: what they were good for, within the budget, and a status that says so."""
+        """With too few queries, the result so far is returned, with a status that says so."""
         needed = self.invert().queries
         for budget in sorted({1, 2, 10, 50, needed // 2} & set(range(1, needed))):
             inversions, box = self.invert_within(budget)
@@ -309,7 +309,7 @@ class BlackBoxAttackContract(AttackContract):
             assert inversions.queries == box.spent <= budget
 
     def test_spent_budget_gives_a_guess(self) -> None:
-        """With nothing left to ask, an inversion all the same, and no query."""
+        """Without any queries left, the attack still returns inversions and makes no query."""
         inversions, box = self.invert_within(5, spent=5)
         assert_well_formed(inversions, self.shapes())
         assert inversions.status is Status.BUDGET_SPENT
@@ -317,7 +317,7 @@ class BlackBoxAttackContract(AttackContract):
         assert box.spent == 5
 
     def test_the_exact_budget_is_enough(self) -> None:
-        """A budget of exactly what an unmetered run took changes nothing; one query less cuts it short."""
+        """A budget of exactly the queries of an unlimited run changes nothing; one query less ends it early."""
         free = self.invert()
         exact, _ = self.invert_within(free.queries)
         short, _ = self.invert_within(free.queries - 1)
@@ -325,7 +325,7 @@ class BlackBoxAttackContract(AttackContract):
         assert short.status is Status.BUDGET_SPENT
 
     def test_spends_at_most_the_planned_queries(self) -> None:
-        """`planned_queries` is what an unmetered run asks at most; `within` plans no more than its budget."""
+        """An unlimited run makes at most `planned_queries`; `within` plans at most its budget."""
         planned = self.attack.planned_queries(len(CLASSES))
         if planned is None:
             return
@@ -346,7 +346,7 @@ class BlackBoxAttackContract(AttackContract):
         assert inversions.status in (Status.STOPPED, Status.COMPLETED)
 
     def test_works_with_every_answer_it_declares(self) -> None:
-        """Each of its `reveals` is enough to run to the end."""
+        """Each of its `reveals` a enough to run to the end."""
         for reveals in self.attack.reveals:
             with self.open() as target, ReferenceTarget(target.network) as open_target:
                 box = self.attack.open_box(self.view(open_target, reveals))  # type: ignore[arg-type]  # one of REVEALS

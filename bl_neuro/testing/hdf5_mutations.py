@@ -1,4 +1,4 @@
-"""Mutations of what an HDF5 file holds (`.net`, `.nir`): valid HDF5 that no valid model is."""
+"""Mutations of the contents of HDF5 files (`.net`, `.nir`): valid HDF5 files that are not valid models."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _values(file: h5py.File) -> list[str]:
 
 
 def _replaced(make: Callable[[h5py.File, str, Any, Generator], None]) -> Mutation:
-    """Takes a value out of an HDF5 file and lets `make(file, its name, the value, rng)` put something in its place."""
+    """Removes a value from an HDF5 file and replaces it by the result of `make(file, name, value, rng)`."""
 
     def mutation(path: Path, rng: Generator) -> None:
         with h5py.File(path, "a") as file:

@@ -1,4 +1,4 @@
-"""Mutations of NumPy's files (`.npy`, `.npz`): arrays and archives that hold no inputs, or not what they say."""
+"""Mutations of NumPy files (`.npy`, `.npz`): arrays and archives without valid inputs, or with wrong headers."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _content(array: Any) -> bytes:
 
 
 def _write(path: Path, content: bytes, rng: Generator) -> None:
-    """As the file, or in an archive, packed in one of the ways that there are."""
+    """Writes a file or an archive, with one of the possible compression methods."""
     if path.suffix == ".npy":
         path.write_bytes(content)
         return

@@ -98,7 +98,7 @@ def test_runs_on_supported_targets_and_explains_refusals(
         pytest.skip("cmaes is not installed")
     target, (attack, access) = targets(substrate), ATTACKS[name]
     if access == "ann":
-        with pytest.raises(InputError, match=r"expected a torch module .* spiking targets are attacked through a Wh"):
+        with pytest.raises(InputError, match=r"expected a torch module .* for a spiking target use a Wh"):
             run(name, target)
     elif access == "white" and substrate == "lava":
         with pytest.raises(NotDifferentiable, match=r"a differentiable target .* found lava; query it"):

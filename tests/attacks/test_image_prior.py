@@ -73,7 +73,7 @@ def test_refuses_a_window_on_inputs_that_are_not_images() -> None:
 
 
 def test_refuses_a_shape_that_does_not_hold_the_input() -> None:
-    with pytest.raises(InputError, match=r"image_shape: \(8, 8\) does not hold 63 inputs"):
+    with pytest.raises(InputError, match=r"image_shape: expected the shape of 63 inputs, found \(8, 8\)"):
         ImagePrior((63,), blur=0.7, window=None, image_shape=(8, 8))
 
 

@@ -145,8 +145,11 @@ def test_an_attack_that_runs_again_is_the_same(small: Path, undisturbed: Path, t
         (REPLAY.replace('"v2"', '"v1"'), "replays.0.attacks.0: expected the label of a black-box attack, found 'v1'"),
         (REPLAY.replace("[1]", "[1, 7]"), "replays.0.seeds: expected seeds of the experiment, found 7"),
         (REPLAY.replace('"loihi"', '"norse"'), "replays.0.of: expected one of the experiment's substrates"),
-        (REPLAY.replace('"lava"', '"norse"'), "norse and loihi do not promise the same; expected one arithmetic"),
-        (REPLAY.replace('"lava"', '"loihi"'), "every attack runs on loihi anyway; leave it out of substrates"),
+        (
+            REPLAY.replace('"lava"', '"norse"'),
+            "norse and loihi do not promise identical spikes; expected the same arithmetic",
+        ),
+        (REPLAY.replace('"lava"', '"loihi"'), "every attack already runs on loihi; remove it from substrates"),
         (REPLAY.replace('"lava"', '"lav"'), "replays.0.substrate: expected one of snntorch, norse"),
     ],
 )

@@ -74,5 +74,7 @@ def test_the_size_of_a_file_is_bounded(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(net_reader, "MAX_FILE_BYTES", path.stat().st_size)
     assert isinstance(read_net(path), bl.Network)
     monkeypatch.setattr(net_reader, "MAX_FILE_BYTES", path.stat().st_size - 1)
-    with pytest.raises(bl.ModelFileError, match=f"{path.stat().st_size} bytes; at most {path.stat().st_size - 1}"):
+    with pytest.raises(
+        bl.ModelFileError, match=f"expected at most {path.stat().st_size - 1} bytes, found {path.stat().st_size}"
+    ):
         read_net(path)

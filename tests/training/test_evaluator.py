@@ -125,7 +125,7 @@ def test_takes_images_of_any_size(kind: str, shape: tuple[int, int, int]) -> Non
 @pytest.mark.parametrize("shape", [(1, 1, 8), (1, 8, 1), (1, 200, 9)])
 @pytest.mark.parametrize("kind", NORMALISED)
 def test_refuses_lines(kind: str, shape: tuple[int, int, int]) -> None:
-    with pytest.raises(InputError, match="at least 2 pixels"):
+    with pytest.raises(InputError, match="at least 2 pixels per side"):
         EVALUATORS.find(kind)(shape, 4)
 
 
