@@ -171,5 +171,5 @@ def test_a_missing_lava_fails_its_replays_alone(
     again = audit(small, tmp_path, REPLAY)
     found = again.run()
     assert [failure.cell.kind for failure in found.failed] == ["replay"]
-    assert "is not a Python interpreter that works" in found.failed[0].error
+    assert "is not a working Python interpreter" in found.failed[0].error
     assert again.findings().stands_for == {}
