@@ -126,7 +126,7 @@ def _findable(module: str) -> bool:
 
 
 PROBE_S = 60.0
-"""Most seconds that another interpreter may take to list what it has."""
+"""Seconds that another interpreter may take to list its packages."""
 ANSWER = "installation: "
 PROBE = """
 import importlib.util, json, sys

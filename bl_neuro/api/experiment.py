@@ -132,7 +132,7 @@ def attack_table(attack: Attack[Any]) -> dict[str, Any]:
     if name not in ATTACKS or type(attack) is not ATTACKS.find(name) or not is_dataclass(attack):
         raise InputError(f"attacks: expected one of {', '.join(ATTACKS)}, found {attack!r}")
     tables = []
-    for preset, made in {None: type(attack), **{name: each.make for name, each in attack.presets().items()}}.items():
+    for preset, made in {None: type(attack), **{name: ready.make for name, ready in attack.presets().items()}}.items():
         base = made()
         changed = [field.name for field in fields(attack) if getattr(attack, field.name) != getattr(base, field.name)]
         settings = {field: _plain(attack.settings()[field]) for field in changed}

@@ -18,7 +18,7 @@ from bl_neuro.report.words import verdict_line
 from bl_neuro.rounding import fixed
 
 FEW = 5
-"""Failures of one kind that are named."""
+"""Maximum number of failures of one kind that are listed."""
 ROW = ("target", "substrate", "attack", "reveals")
 
 
@@ -65,7 +65,7 @@ def print_result(result: AuditResult, as_json: bool) -> None:
             {
                 **result.findings.model_dump(mode="json", by_alias=True, exclude={"inversions", "curves"}),
                 **{kind: str(result.folder / name) for kind, name in names.items()},
-                "failures": [{"cell": failure.cell.said, "error": failure.error} for failure in result.failures],
+                "failures": [{"cell": failure.cell.description, "error": failure.error} for failure in result.failures],
                 "left_out": result.left_out,
                 "damaged": list(result.damaged),
             }
@@ -172,7 +172,7 @@ def _print_damaged(damaged: Sequence[str]) -> None:
 
 def _print_failures(result: AuditResult) -> None:
     for error, count in Counter(failure.error for failure in result.failures).most_common():
-        cells: list[Any] = [failure.cell.said for failure in result.failures if failure.error == error]
+        cells: list[Any] = [failure.cell.description for failure in result.failures if failure.error == error]
         say(f"\n{count} failed: {error}")
         for cell in cells[:FEW]:
             say(f"  {cell}")

@@ -9,5 +9,6 @@ def printable(text: str) -> str:
     Line breaks are kept.
     """
     return "".join(
-        each if each.isprintable() or each == "\n" else each.encode("unicode_escape").decode() for each in text
+        character if character.isprintable() or character == "\n" else character.encode("unicode_escape").decode()
+        for character in text
     )

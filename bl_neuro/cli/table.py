@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 GAP = 2
-"""Characters between columns."""
+"""Number of characters between columns."""
 LONGEST_WORD = 20
-"""A word of more characters than this may be cut, as paths have to be."""
+"""Length in characters above which a word may be split, such as a path."""
 
 
 @dataclass(frozen=True)
@@ -51,15 +51,15 @@ def columns_of(headers: Sequence[str], rows: Sequence[Sequence[str]], numbers: r
 
 def widths(columns: Sequence[Column], width: int) -> list[int] | None:
     """The widths of the columns in a line of `width` characters, or None if they do not fit side by side."""
-    found = [column.least for column in columns]
-    spare = width - sum(found) - GAP * (len(columns) - 1)
+    sizes = [column.least for column in columns]
+    spare = width - sum(sizes) - GAP * (len(columns) - 1)
     if spare < 0:
         return None
     wanted = [max(column.natural, 1) for column in columns]
-    for _ in range(min(spare, sum(column.natural for column in columns) - sum(found))):
-        lines = [want / max(width, 1) for want, width in zip(wanted, found)]
-        found[lines.index(max(lines))] += 1  # to whoever would wrap most
-    return found
+    for _ in range(min(spare, sum(column.natural for column in columns) - sum(sizes))):
+        lines = [want / max(width, 1) for want, width in zip(wanted, sizes)]
+        sizes[lines.index(max(lines))] += 1  # widen the column that wraps most
+    return sizes
 
 
 def side_by_side(columns: Sequence[Column], given: Sequence[int]) -> Table:
@@ -95,7 +95,7 @@ def stacked(columns: Sequence[Column], width: int) -> str:
 def _indented(begin: str, cell: str, width: int) -> list[str]:
     lines = [
         line
-        for each in cell.split("\n")
-        for line in textwrap.wrap(each, max(width - len(begin), LONGEST_WORD), break_on_hyphens=False)
+        for paragraph in cell.split("\n")
+        for line in textwrap.wrap(paragraph, max(width - len(begin), LONGEST_WORD), break_on_hyphens=False)
     ]
     return [(" " * len(begin) if index else begin) + line for index, line in enumerate(lines)]

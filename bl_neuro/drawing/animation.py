@@ -71,9 +71,9 @@ def event_animation(
     if bins.dtype.kind not in "biuf" or not ((bins == 0) | (bins == 1)).all():
         raise InputError(f"spikes: expected only 0 and 1, found other values ({bins.dtype})")
     steps, count, _, height, width = bins.shape
-    said = [str(place) for place in range(count)] if names is None else list(names)
-    if len(said) != count:
-        raise InputError(f"names: expected {count}, found {len(said)}")
+    titles = [str(place) for place in range(count)] if names is None else list(names)
+    if len(titles) != count:
+        raise InputError(f"names: expected {count}, found {len(titles)}")
     if positive(step_ms, "step_ms") < 20:
         raise InputError(f"step_ms: expected at least 20 ms, found {step_ms}")
     if not 0 <= trail < 1:
@@ -81,8 +81,8 @@ def event_animation(
     sheet = _Sheet(height, width, count, min(positive(columns, "columns"), count))
     if steps * sheet.width * sheet.height > MOST_PIXELS:
         raise InputError(f"spikes: expected at most 2^28 pixels, found {steps} frames of {sheet.width}x{sheet.height}")
-    alt = _alt(bins, said)
-    return Animation(_gif(sheet, bins.astype(bool), said, step_ms, trail, alt), alt)
+    alt = _alt(bins, titles)
+    return Animation(_gif(sheet, bins.astype(bool), titles, step_ms, trail, alt), alt)
 
 
 @dataclass(frozen=True)

@@ -50,8 +50,8 @@ def leakage_curves(
     """
     if not 1 <= len(curves) <= len(SERIES):
         raise InputError(f"curves: expected 1 to {len(SERIES)}, found {len(curves)}; draw several figures")
-    drawn = {name: _curve(name, *each, resamples, seed) for name, each in curves.items()}
-    if logarithmic and min(each.queries[0] for each in drawn.values()) <= 0:
+    drawn = {name: _curve(name, *curve, resamples, seed) for name, curve in curves.items()}
+    if logarithmic and min(curve.queries[0] for curve in drawn.values()) <= 0:
         raise InputError("queries: expected values above 0 for a logarithmic axis")
     lines = {name: float(numbers(level, f"level {name!r}")) for name, level in (levels or {}).items()}
     return rendered(_figure(drawn, lines, measure, limits, logarithmic), _alt(drawn, lines, measure))
@@ -63,7 +63,7 @@ def _curve(name: str, queries: npt.ArrayLike, values: Sequence[npt.ArrayLike], r
         raise InputError(
             f"queries of {name!r}: expected non-negative, increasing values (G,), found shape {spent.shape}"
         )
-    rows = [np.atleast_2d(numbers(each, f"values of {name!r}")) for each in values]
+    rows = [np.atleast_2d(numbers(row, f"values of {name!r}")) for row in values]
     for row in rows:
         if row.ndim != 2 or row.shape[1] != len(spent):
             raise InputError(f"values of {name!r}: expected (..., {len(spent)}) like the queries, found {row.shape}")
@@ -124,7 +124,7 @@ def _draw_level(axes: Axes, name: str, level: float, curves: Collection[_Curve])
     """Draws a horizontal line, labelled at the end that is further from the curves."""
     axes.axhline(level, color=QUIET, linewidth=0.9, linestyle=(0, (1, 2)), zorder=1)
     room = {side: _distance(level, curves, side) for side in ("right", "left")}
-    side = max(room, key=lambda each: room[each])
+    side = max(room, key=lambda end: room[end])
     axes.annotate(
         name, (float(side == "right"), level), (-2 if side == "right" else 2, 2), xycoords=("axes fraction", "data"),
         textcoords="offset points", ha=side, fontsize=7.5, color=QUIET, parse_math=False,
@@ -134,8 +134,8 @@ def _draw_level(axes: Axes, name: str, level: float, curves: Collection[_Curve])
 def _distance(level: float, curves: Collection[_Curve], side: str) -> float:
     """Smallest distance between a curve and the level in the left third of the queries, or in the rest."""
     border = max(curve.queries[-1] for curve in curves) / 3
-    near = [np.abs(each.band.value - level)[(each.queries < border) == (side == "left")] for each in curves]
-    return float(min((each.min() for each in near if len(each)), default=np.inf))
+    near = [np.abs(curve.band.value - level)[(curve.queries < border) == (side == "left")] for curve in curves]
+    return float(min((curve.min() for curve in near if len(curve)), default=np.inf))
 
 
 def _counted(curves: Collection[_Curve]) -> str:
@@ -153,12 +153,12 @@ def _targets(band: Band) -> str:
 
 
 def _alt(curves: Mapping[str, _Curve], levels: Mapping[str, float], measure: str) -> str:
-    said = []
+    sentences = []
     for name, (queries, band) in curves.items():
         first, last, low, high = (fixed(end, 2) for end in (band.value[0], band.value[-1], band.low[-1], band.high[-1]))
-        said.append(
+        sentences.append(
             f"{name} ({_targets(band)}) goes from {first} at {queries[0]:,.0f} queries per class to "
             f"{last} (95% interval {low} to {high}) at {queries[-1]:,.0f}"
         )
-    said += [f"{name} is at {fixed(level, 2)}" for name, level in levels.items()]
-    return f"Curves of {measure} against queries: {'; '.join(said)}."
+    sentences += [f"{name} is at {fixed(level, 2)}" for name, level in levels.items()]
+    return f"Curves of {measure} against queries: {'; '.join(sentences)}."

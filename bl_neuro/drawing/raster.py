@@ -89,11 +89,11 @@ def _figure(fired: BoolArray, title: str) -> Figure:
 
 
 def _draw_counts(axes: Axes, fired: BoolArray) -> None:
-    each = fired.reshape(len(fired), -1).sum(axis=1)
-    axes.bar(np.arange(len(each)), each, width=0.8, color=QUIET, linewidth=0)
+    counts = fired.reshape(len(fired), -1).sum(axis=1)
+    axes.bar(np.arange(len(counts)), counts, width=0.8, color=QUIET, linewidth=0)
     axes.set_ylabel("spikes\na step", fontsize=8, color=QUIET)
-    axes.set_ylim(0, max(1, 1.05 * int(each.max())))
-    axes.set_yticks([0, int(each.max())] if each.max() else [0])
+    axes.set_ylim(0, max(1, 1.05 * int(counts.max())))
+    axes.set_yticks([0, int(counts.max())] if counts.max() else [0])
     dress(axes)
     axes.tick_params(labelbottom=False)
 
@@ -140,9 +140,9 @@ def _mean_picture(fired: BoolArray) -> npt.NDArray[np.uint8] | None:
 
 
 def _alt(fired: BoolArray, title: str) -> str:
-    each = fired.reshape(len(fired), -1).sum(axis=1)
-    density = each.sum() / fired.size
+    counts = fired.reshape(len(fired), -1).sum(axis=1)
+    density = counts.sum() / fired.size
     return (
         f"Spike raster{f' of {title}' if title else ''}: {fired[0].size} inputs over {len(fired)} steps, "
-        f"{each.sum():,} spikes ({density:.1%} of all bins), {each.min():,} to {each.max():,} a step."
+        f"{counts.sum():,} spikes ({density:.1%} of all bins), {counts.min():,} to {counts.max():,} a step."
     )

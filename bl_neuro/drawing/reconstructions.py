@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-CELL, GAP, NAMES, TOP, SAID, FOOT, LINE = 0.62, 0.05, 1.25, 0.22, 0.17, 0.17, 0.13
+CELL, GAP, NAMES, TOP, ANSWER, FOOT, LINE = 0.62, 0.05, 1.25, 0.22, 0.17, 0.17, 0.13
 """Inches: width of a picture, between two, names of rows, of columns, evaluator's word, caption, a line more of it."""
 MOST_PICTURES = 2000
 CLASS_MEAN = "class mean"
@@ -82,14 +82,14 @@ class _Row:
         own = labels_of(classes, count, f"classes of {name!r}")
         if own.max() >= len(means):
             raise InputError(f"classes of {name!r}: expected 0..{len(means) - 1}, found {own.max()}")
-        said = None if answers is None else labels_of(answers, count, f"answers for {name!r}")
-        if said is not None and said.max() >= len(means):
-            raise InputError(f"answers for {name!r}: expected 0..{len(means) - 1}, found {said.max()}")
-        return cls(pictures, own, said)
+        assigned = None if answers is None else labels_of(answers, count, f"answers for {name!r}")
+        if assigned is not None and assigned.max() >= len(means):
+            raise InputError(f"answers for {name!r}: expected 0..{len(means) - 1}, found {assigned.max()}")
+        return cls(pictures, own, assigned)
 
     def first_of(self, label: int) -> int | None:
-        found = np.flatnonzero(self.classes == label)
-        return int(found[0]) if len(found) else None
+        positions = np.flatnonzero(self.classes == label)
+        return int(positions[0]) if len(positions) else None
 
 
 class _Layout:
@@ -99,9 +99,9 @@ class _Layout:
         means = rows[CLASS_MEAN].images
         self.across = across
         self.tall = CELL * float(np.clip(means.shape[-2] / means.shape[-1], 0.25, 4.0))
-        each = [self.tall + GAP + (SAID if row.answers is not None else 0.0) for row in rows.values()]
-        self.tops = dict(zip(rows, np.cumsum([0.0, *each[:-1]]).tolist()))
-        self.block = TOP + sum(each) + 2 * GAP
+        heights = [self.tall + GAP + (ANSWER if row.answers is not None else 0.0) for row in rows.values()]
+        self.tops = dict(zip(rows, np.cumsum([0.0, *heights[:-1]]).tolist()))
+        self.block = TOP + sum(heights) + 2 * GAP
         self.width = NAMES + across * (CELL + GAP) + GAP
         self.height = -(-classes // across) * self.block + FOOT + LINE * caption.count("\n")
 
@@ -117,8 +117,8 @@ class _Layout:
 def _figure(rows: Mapping[str, _Row], names: Sequence[str], across: int, ink: bool) -> Figure:
     from matplotlib.figure import Figure
 
-    told = any(row.answers is not None for row in rows.values())
-    caption = textwrap.fill(_caption(told), int(23 * (NAMES + across * (CELL + GAP))))
+    judged = any(row.answers is not None for row in rows.values())
+    caption = textwrap.fill(_caption(judged), int(23 * (NAMES + across * (CELL + GAP))))
     layout = _Layout(rows, len(names), across, caption)
     figure = Figure(figsize=(layout.width, layout.height))
     for label, class_name in enumerate(names):
@@ -146,18 +146,18 @@ def _show(axes: Axes, row: _Row, label: int, names: Sequence[str], ink: bool) ->
     axes.set(xticks=[], yticks=[])
     for spine in axes.spines.values():
         spine.set(color=RULE, linewidth=0.5)
-    found = row.first_of(label)
-    if found is None:
+    position = row.first_of(label)
+    if position is None:
         axes.text(0.5, 0.5, "none", ha="center", va="center", fontsize=6.5, color=QUIET, transform=axes.transAxes)
         return
-    axes.imshow(colours(row.images[found], ink), aspect="auto")
+    axes.imshow(colours(row.images[position], ink), aspect="auto")
     if row.answers is None:
         return
-    said = int(row.answers[found])
-    text = _short(names[said]) if said == label else f"→ {_short(names[said])}"
+    answer = int(row.answers[position])
+    text = _short(names[answer]) if answer == label else f"→ {_short(names[answer])}"
     axes.annotate(
         text, (0.5, 0.0), (0, -2.5), xycoords="axes fraction", textcoords="offset points", ha="center", va="top",
-        fontsize=6.5, color=INK if said == label else ORANGE, fontweight="normal" if said == label else "bold",
+        fontsize=6.5, color=INK if answer == label else ORANGE, fontweight="normal" if answer == label else "bold",
         parse_math=False,
     )  # fmt: skip
 
@@ -166,21 +166,21 @@ def _short(name: str, longest: int = 11) -> str:
     return name if len(name) <= longest else f"{name[: longest - 1]}…"
 
 
-def _caption(told: bool) -> str:
-    said = "Each picture is stretched to its full range. The first inversion of each class is shown."
-    return said + (" Below it, the class an evaluator takes it for; → where that is another." if told else "")
+def _caption(judged: bool) -> str:
+    caption = "Each picture is stretched to its full range. The first inversion of each class is shown."
+    return caption + (" Below it, the class an evaluator takes it for; → where that is another." if judged else "")
 
 
 def _alt(rows: Mapping[str, _Row], names: Sequence[str]) -> str:
     """Text description of the grid; with an evaluator, how many of the images it recognises."""
-    said = [f"Grid of pictures, a column for each of {len(names)} classes ({listed(names)}): the class means"]
+    parts = [f"Grid of pictures, a column for each of {len(names)} classes ({listed(names)}): the class means"]
     for name, row in rows.items():
         if name == CLASS_MEAN:
             continue
         shown = [place for label in range(len(names)) if (place := row.first_of(label)) is not None]
-        told = f"reconstructions by {name}"
+        part = f"reconstructions by {name}"
         if row.answers is not None:
             right = int((row.answers[shown] == row.classes[shown]).sum())
-            told += f", {right} of {len(shown)} recognised by the evaluator"
-        said.append(told)
-    return "; ".join(said) + "."
+            part += f", {right} of {len(shown)} recognised by the evaluator"
+        parts.append(part)
+    return "; ".join(parts) + "."

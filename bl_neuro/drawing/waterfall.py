@@ -30,8 +30,8 @@ def attribution_waterfall(
     The change in points and its verdict are written beside each step. The axis fits the data and need not start at 0.
     names: display names of rungs, if they differ from those of the attribution.
     """
-    said = {name: (names or {}).get(name, name) for name in attribution.levels}
-    return rendered(_figure(attribution, said, measure), _alt(attribution, said, measure))
+    titles = {name: (names or {}).get(name, name) for name in attribution.levels}
+    return rendered(_figure(attribution, titles, measure), _alt(attribution, titles, measure))
 
 
 def _figure(attribution: Attribution, names: Mapping[str, str], measure: str) -> Figure:

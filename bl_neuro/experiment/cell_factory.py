@@ -160,11 +160,11 @@ class CellFactory:
         """The outputs in `reveals` that a black box on this substrate can reveal."""
         endpoint = self.material.endpoints.get(substrate)
         if endpoint is not None:
-            return [each for each in reveals if each == endpoint.reveals]
+            return [output for output in reveals if output == endpoint.reveals]
         network = self.material.network
         by_membrane = network is not None and network.readout == "membrane"
         hidden = {"membrane", "scores", *(["label"] if by_membrane else [])}
-        return [each for each in reveals if find_backend(substrate).reveals_membrane or each not in hidden]
+        return [output for output in reveals if find_backend(substrate).reveals_membrane or output not in hidden]
 
     def attack(
         self,

@@ -46,11 +46,11 @@ def replay_problems(document: dict[str, Any]) -> Problems:
     """Problems of `[[replays]]`."""
     black = list(black_box_views(document))
     ours = strings(document.get("substrates"))
-    for i, each in tables(document, "replays"):
+    for i, part in tables(document, "replays"):
         place: KeyPath = ("replays", i)
-        yield from label_problems(each, place, black, "a black-box attack")
-        yield from seed_problems(each, place, document)
-        substrate, of = (or_default(each, ReplayPart, name) for name in ("substrate", "of"))
+        yield from label_problems(part, place, black, "a black-box attack")
+        yield from seed_problems(part, place, document)
+        substrate, of = (or_default(part, ReplayPart, name) for name in ("substrate", "of"))
         if of not in ours:
             yield (*place, "of"), f"expected one of the experiment's substrates, found {of!r}"
         elif substrate in ours:
@@ -64,7 +64,7 @@ def ladder_problems(document: dict[str, Any]) -> Problems:
     if "ladder" not in document:
         return
     part = table(document["ladder"])
-    labels = [str(each.get("label", each.get("attack"))) for _, each in tables(document, "attacks")]
+    labels = [str(attack.get("label", attack.get("attack"))) for _, attack in tables(document, "attacks")]
     yield from label_problems(part, ("ladder",), labels, "an attack")
     yield from seed_problems(part, ("ladder",), document)
     for name in get_args(Arithmetic):
@@ -114,7 +114,7 @@ def _same_arithmetic(place: KeyPath, substrate: Any, of: str) -> Problems:
 
 
 ALONE = ("replays", "ladder", "mitigations", "verify")
-"""Parts that take the network itself."""
+"""Parts that need the network."""
 
 
 def endpoint_problems(document: dict[str, Any]) -> Problems:
@@ -122,18 +122,20 @@ def endpoint_problems(document: dict[str, Any]) -> Problems:
     names, ours = endpoint_names(document), strings(document.get("substrates"))
     if not names:
         return
-    for i, each in tables(document, "endpoints"):
-        name = each.get("name")
+    for i, endpoint in tables(document, "endpoints"):
+        name = endpoint.get("name")
         if name in available_substrates():
             yield ("endpoints", i, "name"), f"expected a name that is not a substrate, found {name!r}"
         elif isinstance(name, str) and name not in ours:
             yield ("endpoints", i, "name"), f"expected one of the experiment's substrates, found {name!r}"
         if names.count(str(name)) > 1:
             yield ("endpoints", i, "name"), f"{name!r} occurs twice"
-        if not any(each.get("reveals") in strings(attack.get("reveals")) for _, attack in tables(document, "attacks")):
-            yield ("endpoints", i, "reveals"), f"no attack uses its output {each.get('reveals')!r}"
+        if not any(
+            endpoint.get("reveals") in strings(attack.get("reveals")) for _, attack in tables(document, "attacks")
+        ):
+            yield ("endpoints", i, "reveals"), f"no attack uses its output {endpoint.get('reveals')!r}"
         for key in ("class_map", "encoder", "trained_on"):
-            if "model" in document and key in each:
+            if "model" in document and key in endpoint:
                 yield ("endpoints", i, key), "already stated by [model]; leave it out"
     yield from _no_network_there(document, names)
     if "model" not in document:
@@ -143,11 +145,11 @@ def endpoint_problems(document: dict[str, Any]) -> Problems:
 def _no_network_there(document: dict[str, Any], names: list[str]) -> Problems:
     """Problems of parts that need the network on a substrate of this machine."""
     own = "expected a substrate of this machine, not an endpoint"
-    for i, each in tables(document, "mitigations"):
-        if each.get("substrate") in names:
+    for i, part in tables(document, "mitigations"):
+        if part.get("substrate") in names:
             yield ("mitigations", i, "substrate"), own
-    for i, each in tables(document, "replays"):
-        if each.get("of") in names:
+    for i, part in tables(document, "replays"):
+        if part.get("of") in names:
             yield ("replays", i, "of"), own
     for name in get_args(Arithmetic):
         if table(document.get("ladder")).get(name) in names:
@@ -161,8 +163,8 @@ def _alone(document: dict[str, Any], names: list[str], ours: list[str]) -> Probl
     for name in ALONE:
         if name in document:
             yield (name,), "needs the network, but an endpoint only answers queries; leave it out"
-    for i, each in tables(document, "attacks"):
-        name = str(each.get("attack"))
+    for i, attack in tables(document, "attacks"):
+        name = str(attack.get("attack"))
         if name in ATTACKS and "twin" in ATTACKS.find(name).needs:
             yield ("attacks", i), f"{name} needs a copy of the network, but an endpoint only answers queries"
 
@@ -229,18 +231,18 @@ def _substrates(document: dict[str, Any]) -> Problems:
         if name not in known:
             yield ("substrates", number), f"expected one of {', '.join(known)}, found {name!r}"
     for group in ("attacks", "controls"):
-        for i, each in tables(document, group):
-            for number, name in enumerate(strings(each.get("substrates"))):
+        for i, part in tables(document, group):
+            for number, name in enumerate(strings(part.get("substrates"))):
                 if name not in ours:
                     yield (group, i, "substrates", number), f"expected one of the experiment's, found {name!r}"
-    for i, each in tables(document, "attacks"):
-        if isinstance(each.get("twin"), str) and each["twin"] not in known:
-            yield ("attacks", i, "twin"), f"expected one of {', '.join(known)}, found {each['twin']!r}"
+    for i, part in tables(document, "attacks"):
+        if isinstance(part.get("twin"), str) and part["twin"] not in known:
+            yield ("attacks", i, "twin"), f"expected one of {', '.join(known)}, found {part['twin']!r}"
 
 
 def _attacks(document: dict[str, Any]) -> Problems:
-    for i, each in tables(document, "attacks"):
-        name, preset, settings = each.get("attack"), each.get("preset"), table(each.get("settings"))
+    for i, part in tables(document, "attacks"):
+        name, preset, settings = part.get("attack"), part.get("preset"), table(part.get("settings"))
         if not isinstance(name, str) or not (preset is None or isinstance(preset, str)):
             continue
         for problem in attack_problems(name, preset, settings):
@@ -249,7 +251,7 @@ def _attacks(document: dict[str, Any]) -> Problems:
             continue
         if ATTACKS.find(name).access == "ann" and ("model" in document or endpoint_names(document)):
             yield ("attacks", i, "attack"), f"{name} needs the ANN twin of a target that the audit trains; leave it out"
-        yield from _access(("attacks", i), ATTACKS.find(name), name, each)
+        yield from _access(("attacks", i), ATTACKS.find(name), name, part)
 
 
 def _twin_labels(document: dict[str, Any]) -> list[str]:
@@ -290,9 +292,9 @@ def _place(number: int, problem: SettingProblem, known: bool, settings: dict[str
 
 
 def _controls(document: dict[str, Any]) -> Problems:
-    labels = [each.get("label", each.get("attack")) for _, each in tables(document, "attacks")]
-    for i, each in tables(document, "controls"):
-        for number, label in enumerate(strings(each.get("attacks"))):
+    labels = [part.get("label", part.get("attack")) for _, part in tables(document, "attacks")]
+    for i, part in tables(document, "controls"):
+        for number, label in enumerate(strings(part.get("attacks"))):
             if label not in labels:
                 yield ("controls", i, "attacks", number), f"expected the label of an attack, found {label!r}"
             elif label in _twin_labels(document):
@@ -306,9 +308,9 @@ def _twice(document: dict[str, Any]) -> Problems:
         if isinstance(values, list) and len({str(value) for value in values}) < len(values):
             yield (name,), f"expected distinct values, found {values}"
     seen: set[Any] = set()
-    for i, each in tables(document, "attacks"):
-        for shown in strings(each.get("reveals")) or ["gradient"]:
-            key = (str(each.get("label", each.get("attack"))), shown)
+    for i, part in tables(document, "attacks"):
+        for shown in strings(part.get("reveals")) or ["gradient"]:
+            key = (str(part.get("label", part.get("attack"))), shown)
             if key in seen:
                 yield ("attacks", i), f"{key[0]} on {key[1]} occurs twice; give one of them a label"
             seen.add(key)

@@ -11,7 +11,7 @@ from bl_neuro.attacks import ATTACKS
 from bl_neuro.experiment.toml_lines import KeyPath
 
 Problems = Iterator[tuple[KeyPath, str]]
-"""Where something is wrong, and what."""
+"""Locations and messages of problems."""
 
 
 def table(value: Any) -> dict[str, Any]:
@@ -22,25 +22,25 @@ def table(value: Any) -> dict[str, Any]:
 def tables(document: dict[str, Any], name: str) -> list[tuple[int, dict[str, Any]]]:
     """The tables of the list `name`, each with its index."""
     values = document.get(name)
-    return [(i, each) for i, each in enumerate(values if isinstance(values, list) else []) if isinstance(each, dict)]
+    return [(i, item) for i, item in enumerate(values if isinstance(values, list) else []) if isinstance(item, dict)]
 
 
 def strings(value: Any) -> list[str]:
     """The strings in `value` if it is a list, else none."""
-    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
 def endpoint_names(document: dict[str, Any]) -> list[str]:
     """The names of the endpoints that are strings."""
-    return [each["name"] for _, each in tables(document, "endpoints") if isinstance(each.get("name"), str)]
+    return [endpoint["name"] for _, endpoint in tables(document, "endpoints") if isinstance(endpoint.get("name"), str)]
 
 
 def black_box_views(document: dict[str, Any]) -> dict[str, list[str]]:
     """Labels of black-box attacks, with the outputs that they use."""
     return {
-        str(each.get("label", each.get("attack"))): strings(each.get("reveals"))
-        for _, each in tables(document, "attacks")
-        if each.get("attack") in ATTACKS and ATTACKS.find(each["attack"]).access == "black_box"
+        str(attack.get("label", attack.get("attack"))): strings(attack.get("reveals"))
+        for _, attack in tables(document, "attacks")
+        if attack.get("attack") in ATTACKS and ATTACKS.find(attack["attack"]).access == "black_box"
     }
 
 
@@ -62,7 +62,7 @@ def seed_problems(part: dict[str, Any], place: KeyPath, document: dict[str, Any]
 def _listed(seeds: Any) -> set[int]:
     if isinstance(seeds, int) and not isinstance(seeds, bool):
         return set(range(min(seeds, 1000)))
-    return {each for each in seeds if isinstance(each, int)} if isinstance(seeds, list) else set()
+    return {seed for seed in seeds if isinstance(seed, int)} if isinstance(seeds, list) else set()
 
 
 def or_default(part: dict[str, Any], kind: type[BaseModel], name: str) -> Any:

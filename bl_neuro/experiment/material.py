@@ -68,7 +68,7 @@ class Material:
             **part.model_dump(exclude={"name", "size"}),
             **training.definition,
         }
-        self.endpoints: dict[str, EndpointPart] = {each.name: each for each in experiment.endpoints}
+        self.endpoints: dict[str, EndpointPart] = {endpoint.name: endpoint for endpoint in experiment.endpoints}
         self.folder: Path = place.folder
         self._described = described
         self.network = None if experiment.model is None else opened_model(experiment.model, place)
@@ -102,8 +102,8 @@ class Material:
     @cached_property
     def class_means(self) -> FloatArray:
         """The mean image of each class, (classes, C, H, W), over the target's part or as stated in `overlap`."""
-        found: FloatArray = self.split.target.class_means()
-        return found
+        means: FloatArray = self.split.target.class_means()
+        return means
 
     def input_shape(self, substrate: str) -> tuple[int, ...]:
         """Shape of one input frame of the given model or endpoint."""
@@ -127,17 +127,17 @@ class Material:
     def _class_map(self) -> list[int]:
         given = None if self._described is None else self._described.class_map
         outputs = self.network.classes if self.network is not None else len(given or range(self.dataset_classes))
-        found = given or list(range(outputs))
-        if len(found) != outputs or len(set(found)) != outputs or max(found) >= self.dataset_classes:
+        class_map = given or list(range(outputs))
+        if len(class_map) != outputs or len(set(class_map)) != outputs or max(class_map) >= self.dataset_classes:
             raise ExperimentError(
                 f"class_map: expected a class in 0..{self.dataset_classes - 1} for each of {outputs} outputs, "
-                f"each once, found {found}"
+                f"each once, found {class_map}"
             )
         if self.network is not None and np.prod(self.network.input_shape) != np.prod(self.shape):
             raise ExperimentError(
                 f"model: expected the input shape of the dataset, {self.shape}, found {self.network.input_shape}"
             )
-        return found
+        return class_map
 
 
 def given_description(experiment: Experiment) -> ModelPart | EndpointPart | None:

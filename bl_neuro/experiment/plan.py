@@ -100,7 +100,7 @@ def levels(part: LadderPart, stated: bool) -> list[Level]:
 
 def shown_first(part: LadderPart, attack: AttackPart) -> str | None:
     """The output that a black box reveals on the rungs of deployment; None for attacks with gradients."""
-    return part.reveals or next((each for each in REVEALS if each in (attack.reveals or [])), None)
+    return part.reveals or next((output for output in REVEALS if output in (attack.reveals or [])), None)
 
 
 def ladder_cells(factory: CellFactory, target: Cell) -> Iterator[Cell]:

@@ -26,11 +26,11 @@ from bl_neuro.experiment.cells import canonical_json, content_address
 from bl_neuro.files import atomic_path, need_folder, write_text
 
 MOST_BYTES = 2**26
-"""Most that the JSON of a result may be long."""
+"""Maximum size of the JSON of a result."""
 
 
 MARK = "bl-neuro-"
-"""How the names of files begin by which the machines of a run know its folder; hidden ones."""
+"""Prefix of the hidden files by which the machines of a run recognise the shared folder."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,8 @@ class Store:
 
     def read(self, address: str) -> Result | None:
         """The result at `address`; None if there is none or it is damaged (see `check`)."""
-        found = self.check(address)
-        return found if isinstance(found, Result) else None
+        result = self.check(address)
+        return result if isinstance(result, Result) else None
 
     def write(
         self,
@@ -165,10 +165,10 @@ class Store:
     def times(self, address: str) -> dict[str, Any]:
         """Duration, end, versions and machine of a finished cell; empty if they are not known."""
         try:
-            found = json.loads(self._path("times", address).read_text(encoding="utf-8"))
+            times = json.loads(self._path("times", address).read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError):
             return {}
-        return found if isinstance(found, dict) else {}
+        return times if isinstance(times, dict) else {}
 
     def checkpoint(self, address: str) -> Path:
         """The checkpoint file of the training in a cell."""
@@ -219,7 +219,8 @@ def _digest(path: Path) -> str:
 
 
 LENGTH = 8
-"""Bytes at the start of a file that say how long its header is, little-endian; headers are padded to as many."""
+"""Number of bytes at the start of a file that contain the header length (little-endian); headers are padded to a
+multiple of it."""
 
 
 def settle_header(path: Path) -> None:

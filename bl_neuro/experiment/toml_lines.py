@@ -12,7 +12,7 @@ else:
     import tomli as tomllib
 
 KeyPath = tuple[str | int, ...]
-"""The way to a value: names of tables and keys, numbers in lists, such as ("attacks", 0, "budget")."""
+"""The path of a value: names of tables and keys, and list indices, such as ("attacks", 0, "budget")."""
 
 
 def value_lines(text: str) -> dict[KeyPath, int]:
@@ -21,7 +21,7 @@ def value_lines(text: str) -> dict[KeyPath, int]:
     The document is parsed after each line as if it ended there. New values belong to the lines since the last
     successful parse. A value inside a list or table over several lines has the first line of that list or table.
     """
-    found: dict[KeyPath, int] = {}
+    line_numbers: dict[KeyPath, int] = {}
     lines = text.splitlines()
     begin = 0
     for number, line in enumerate(lines):
@@ -33,9 +33,9 @@ def value_lines(text: str) -> dict[KeyPath, int]:
         except tomllib.TOMLDecodeError:
             continue  # within a value of several lines
         for path in _key_paths(document, ()):
-            found.setdefault(path, begin + 1)
+            line_numbers.setdefault(path, begin + 1)
         begin = number + 1
-    return found
+    return line_numbers
 
 
 def line_of(path: KeyPath, lines: dict[KeyPath, int]) -> int:
@@ -50,5 +50,5 @@ def _key_paths(value: Any, path: KeyPath) -> Iterator[KeyPath]:
     if path:
         yield path
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, each in items:
-        yield from _key_paths(each, (*path, key))
+    for key, item in items:
+        yield from _key_paths(item, (*path, key))

@@ -47,12 +47,12 @@ from bl_neuro.training.target import BATCH
 from bl_neuro.training.trainers import train_by_plan, train_twin_by_plan
 
 MOST_TRACED = 33
-"""Points of an attack's course that are kept, of equal distance, the last among them."""
+"""Maximum number of stored trace entries, equally spaced and including the last one."""
 SMALLEST_SIDE = 7
 """The smallest side of images for SSIM, in pixels."""
 
 Made = tuple[dict[str, Any], Callable[[Path], None] | None]
-"""Measures, and what writes the tensors."""
+"""The measures, and the function that writes the tensors."""
 
 
 class Work:
@@ -184,22 +184,22 @@ class Work:
         ann = self._opened_twin(cell) if made["substrate"] == ANN else None
         absent = ann is not None or "endpoint" in made
         target = None if absent else self._opened(cell, made["target"], made["substrate"])
-        found, assumptions, answers = self._inverted(cell, target, ann)
-        images, classes = self._images(attack.images(found)), np.asarray(made["classes"])
+        inversions, assumptions, answers = self._inverted(cell, target, ann)
+        images, classes = self._images(attack.images(inversions)), np.asarray(made["classes"])
         means = self.material.class_means
         large = min(images.shape[2:]) >= SMALLEST_SIDE
         measures = {
             "access": attack.access,
-            "status": found.status.value,
-            "queries": found.queries,
+            "status": inversions.status.value,
+            "queries": inversions.queries,
             "answers": answers,
             "assumptions": assumptions,
-            "target_answers": self._answers(target, found) if ann is None else self._answers_of_twin(ann, images),
+            "target_answers": self._answers(target, inversions) if ann is None else self._answers_of_twin(ann, images),
             "pearson_selectivity": leakage.pearson_selectivities(images, classes, means).tolist(),
             "ssim": leakage.structural_similarities(images, classes, means).tolist() if large else None,
-            "spike_density": leakage.spike_density(found.spikes.numpy()),
+            "spike_density": leakage.spike_density(inversions.spikes.numpy()),
         }
-        return measures, _thinned(found).save
+        return measures, _thinned(inversions).save
 
     def _inverted(
         self, cell: Cell, target: Target | None, ann: AnnTwin | None = None
@@ -216,20 +216,20 @@ class Work:
     def _replay(self, cell: Cell) -> Made:
         first = cell.needs[1]
         target = self._opened(cell, first.definition["target"], cell.definition["substrate"])
-        found, _, answers = self._inverted(first, target)
+        inversions, _, answers = self._inverted(first, target)
         kept = self.store.read(first.address)
         if kept is None:
             raise self._gone(first)
-        differs = differences(_thinned(found), answers, self._file(first), kept.measures)
-        return {"identical": not differs, "differs": differs, "queries": found.queries}, None
+        differs = differences(_thinned(inversions), answers, self._file(first), kept.measures)
+        return {"identical": not differs, "differs": differs, "queries": inversions.queries}, None
 
     def _verification(self, cell: Cell) -> Made:
         target, *attacks = cell.needs
-        found = [self._inversions(attack).spikes for attack in attacks]
+        spikes = [self._inversions(attack).spikes for attack in attacks]
         made = cell.definition
-        return verified(load(self._file(target)), made["substrates"], made["steps"], found), None
+        return verified(load(self._file(target)), made["substrates"], made["steps"], spikes), None
 
-    def _answers(self, target: Target | None, found: Inversions) -> list[int | None] | None:
+    def _answers(self, target: Target | None, inversions: Inversions) -> list[int | None] | None:
         """The class that the target assigns to each inversion, None if no output spikes.
 
         None instead of the list if the target reveals no label, or if it is an endpoint, which would charge for these
@@ -238,10 +238,10 @@ class Work:
         if target is None:
             return None
         try:
-            said = response_classes(target.run(found.spikes), target.network.readout).tolist()
+            answers = response_classes(target.run(inversions.spikes), target.network.readout).tolist()
         except NotRevealed:
             return None
-        return [None if output < 0 else self.material.class_map[output] for output in said]
+        return [None if output < 0 else self.material.class_map[output] for output in answers]
 
     def _answers_of_twin(self, ann: AnnTwin, images: FloatArray) -> list[int | None]:
         """The class that an ANN twin assigns to each image."""
@@ -309,17 +309,17 @@ class Work:
 
     @staticmethod
     def _gone(cell: Cell) -> ModelFileError:
-        return ModelFileError(f"{cell.said}: its result is not there any more; run the audit again")
+        return ModelFileError(f"{cell.description}: its result no longer exists; run the audit again")
 
 
-def _thinned(found: Inversions) -> Inversions:
+def _thinned(inversions: Inversions) -> Inversions:
     """The inversions, with the part of their trace that is stored."""
-    trace = found.trace
+    trace = inversions.trace
     count = len(trace.queries)
     if count <= MOST_TRACED:
-        return found
+        return inversions
     chosen = torch.from_numpy(np.unique(np.linspace(0, count - 1, MOST_TRACED).round().astype(np.int64)))
-    return replace(found, trace=Trace(trace.queries[chosen], trace.objective[chosen], trace.rates[chosen]))
+    return replace(inversions, trace=Trace(trace.queries[chosen], trace.objective[chosen], trace.rates[chosen]))
 
 
 def served_accuracy(box: BlackBox, data: Samples, steps: int, seed: int, encoder: str | Encoder | None = None) -> float:
@@ -349,8 +349,8 @@ def verified(network: Network, substrates: Sequence[str], steps: int, inversions
         MissingDependency, Unsupported, SubstrateFailed: a substrate cannot run it.
     """
     shape = network.input_shape
-    own = [torch.cat([each.reshape(*each.shape[:2], *shape) for each in inversions], dim=1)] if inversions else []
-    stimuli = (*generated(network, steps), *(Stimulus("inversions", each.numpy()) for each in own))
+    own = [torch.cat([spikes.reshape(*spikes.shape[:2], *shape) for spikes in inversions], dim=1)] if inversions else []
+    stimuli = (*generated(network, steps), *(Stimulus("inversions", spikes.numpy()) for spikes in own))
     report = compare(network, substrates, stimuli).to_json()
     pairs = [{**{name: pair[name] for name in OF_A_PAIR}, "inputs": pair["inputs"]} for pair in report["pairs"]]
     return {**{name: report[name] for name in FACTS}, "pairs": pairs}

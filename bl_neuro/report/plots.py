@@ -20,7 +20,7 @@ HEIGHT, MIDDLE, BAR, BEYOND = 22, 11, 12, 24
 WIDTH, TALL = 380, 250
 LEFT, RIGHT, TOP, BOTTOM = 34, 10, 8, 40
 SERIES, CONTROLS = 6, 3
-"""Styles of lines in the page's style sheet: `s0` to `s5`, and `c0` to `c2` of controls."""
+"""Line styles in the style sheet of the page: `s0` to `s5`, and `c0` to `c2` for controls."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,9 @@ def interval_mark(
     return _mark(parts)
 
 
-def step_mark(scale: Scale, before: float, after: float, change: Mean, found: bool) -> Markup:
+def step_mark(scale: Scale, before: float, after: float, change: Mean, significant: bool) -> Markup:
     """One step of a waterfall: a bar from one level to the next, filled if a difference was found."""
-    kind = f"bar {'up' if after > before else 'down'}{'' if found else ' open'}"
+    kind = f"bar {'up' if after > before else 'down'}{'' if significant else ' open'}"
     ends = Mean(
         value=after,
         low=None if change.low is None else before + change.low,

@@ -36,7 +36,7 @@ from bl_neuro.testing.reference_target import EasyAnn, ReferenceTarget, SpikesOn
 STEPS = 5
 CLASSES = (0, 1, 2)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-"""Names that an experiment file can state."""
+"""Pattern of names that are valid in experiment files."""
 
 
 class ContractView:

@@ -39,7 +39,7 @@ class EvaluatorContract:
     kind: ClassVar[str]
     settings: ClassVar[dict[str, Any]] = {}
     least_accuracy: ClassVar[float] = 0.8
-    """Of bars that it did not see, where a third is chance."""
+    """Minimum accuracy on held-out bars, where chance is one third."""
 
     def trained(self) -> ImageEvaluator:
         """An evaluator that is trained once for all tests of the suite."""
@@ -51,13 +51,13 @@ class EvaluatorContract:
 
     def test_its_name_finds_it(self) -> None:
         """The registry contains it under its name, with a title and settings."""
-        found = EVALUATORS.find(self.kind)
-        assert found.name == self.kind
-        assert found.title
-        assert found.judges in ("images", "spikes")
-        assert issubclass(found.Settings, EvaluatorSettings)
-        assert dataclasses.is_dataclass(found.Settings)
-        json.dumps(found.Settings(**self.settings).definition(), allow_nan=False)
+        evaluator = EVALUATORS.find(self.kind)
+        assert evaluator.name == self.kind
+        assert evaluator.title
+        assert evaluator.judges in ("images", "spikes")
+        assert issubclass(evaluator.Settings, EvaluatorSettings)
+        assert dataclasses.is_dataclass(evaluator.Settings)
+        json.dumps(evaluator.Settings(**self.settings).definition(), allow_nan=False)
 
     def test_wrong_settings_are_refused_by_name(self) -> None:
         """Unknown settings, and settings of a wrong type, raise an error that names them."""

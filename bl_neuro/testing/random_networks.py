@@ -100,7 +100,7 @@ def random_neuron(
     threshold = rng.uniform(0.5, 1.5, shape)
     bias = rng.normal(0, 0.1, shape)
     if grid:
-        current_decay, threshold, bias = (np.round(GRID * each) / GRID for each in (current_decay, threshold, bias))
+        current_decay, threshold, bias = (np.round(GRID * values) / GRID for values in (current_decay, threshold, bias))
         voltage_decay = np.ceil(4 * voltage_decay) / 4
     return CubaLIF(
         threshold=threshold,

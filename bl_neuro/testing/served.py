@@ -31,16 +31,16 @@ class Server:
         self.url = f"{self.root}/v2/models/{model.stem}"
 
     def _read(self) -> None:
-        said = self.process.stderr
-        if said is None:
+        stream = self.process.stderr
+        if stream is None:
             return
-        for line in said:
+        for line in stream:
             self.lines.append(line)
             facts: dict[str, Any] = json.loads(line) if line.startswith("{") else {}
             self._port = facts.get("port", self._port)
             if facts.get("event") == "ready":
                 self._up.set()
-        said.close()
+        stream.close()
         self._up.set()
 
     def box(self, **options: Any) -> RemoteBlackBox:

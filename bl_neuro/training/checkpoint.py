@@ -15,9 +15,9 @@ from bl_neuro.files import atomic_path
 
 FORMAT = "bl-neuro/checkpoint/1"
 OPTIMISER_STATE = ("step", "exp_avg", "exp_avg_sq")
-"""What AdamW keeps of each parameter."""
+"""The state of AdamW for each parameter."""
 Score = tuple[float, float]
-"""How good an epoch is: accuracy, then the negative of the loss."""
+"""The score of an epoch: accuracy, then the negative loss."""
 
 
 @dataclass(frozen=True)
@@ -112,11 +112,11 @@ def read_checkpoint(
 def _under(tensors: dict[str, Tensor], group: str) -> dict[str, Tensor]:
     """Removes the tensors named `group.…` from `tensors` and returns them without the prefix."""
     names = [name for name in tensors if name.startswith(group + ".")]
-    found = {name.removeprefix(group + "."): tensors.pop(name) for name in names}
-    for name, value in found.items():
+    group_tensors = {name.removeprefix(group + "."): tensors.pop(name) for name in names}
+    for name, value in group_tensors.items():
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise ValueError(f"{group}.{name}: expected finite values")
-    return found
+    return group_tensors
 
 
 def _standing(place: dict[str, Any], best: dict[str, Tensor]) -> Standing:
@@ -149,8 +149,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         with safe_open(str(path), framework="pt") as file:
             header = file.metadata() or {}
             if header.get("format") != FORMAT:
-                found = str(header.get("format", "a file of another kind"))[:80]
-                raise ModelFileError(f"{path}: expected a checkpoint ({FORMAT}), found {found!r}")
+                kind = str(header.get("format", "a file of another kind"))[:80]
+                raise ModelFileError(f"{path}: expected a checkpoint ({FORMAT}), found {kind!r}")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
         return {name: json.loads(header[name]) for name in ("facts", "standing")}, tensors
     except (SafetensorError, OSError, KeyError, ValueError, RecursionError) as error:
@@ -158,15 +158,15 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 
 def _damaged(path: str | Path, error: Exception) -> ModelFileError:
-    return ModelFileError(f"{path}: not a readable checkpoint ({error}); remove it to begin anew")
+    return ModelFileError(f"{path}: cannot be read as a checkpoint ({error}); remove it to start again")
 
 
-def _need_same(path: str | Path, facts: dict[str, str], found: Any) -> None:
-    if not isinstance(found, dict):
+def _need_same(path: str | Path, facts: dict[str, str], stored: Any) -> None:
+    if not isinstance(stored, dict):
         raise _damaged(path, TypeError("facts"))
     for name, value in facts.items():
-        if found.get(name) != value:
+        if stored.get(name) != value:
             raise InputError(
-                f"{path}: a checkpoint of another training: {name}: expected {value}, found "
-                f"{str(found.get(name))[:200]}; remove it or name another place"
+                f"{path}: the checkpoint belongs to another training: {name}: expected {value}, found "
+                f"{str(stored.get(name))[:200]}; remove it or use another file"
             )

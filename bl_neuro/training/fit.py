@@ -24,9 +24,9 @@ from bl_neuro.training.checkpoint import Checkpoint, Score, Standing, read_check
 
 Progress = Callable[[int, int], None]
 LOOKS = 180_000
-"""Samples looked at in a training whose number of epochs is left open."""
+"""Number of samples seen in a training whose number of epochs is not given."""
 CLIP = 1.0
-"""Largest norm of a step's gradient."""
+"""Maximum norm of gradients."""
 
 
 def epochs_for(samples: int, fewest: int, most: int) -> int:
@@ -100,14 +100,14 @@ class _Fit:
             if name in self.kept:
                 optimiser.state[parameter] = self.kept[name]
         self.kept = {}
-        standing, before = self.standing, sum(each.epochs for each in self.phases[: self.standing.phase])
+        standing, before = self.standing, sum(other.epochs for other in self.phases[: self.standing.phase])
         while standing.epoch < phase.epochs and standing.stale < self.course.patience:
             self._epoch(phase, optimiser)
             standing.epoch += 1
             if self.course.validate is not None:
                 self._judge(self.course.validate())
             self._keep(optimiser)
-            if before + standing.epoch < sum(each.epochs for each in self.phases):
+            if before + standing.epoch < sum(other.epochs for other in self.phases):
                 self._tell(before + standing.epoch)
 
     def _epoch(self, phase: Phase, optimiser: torch.optim.Optimizer) -> None:

@@ -49,8 +49,8 @@ def read_module(path: str | Path, kind: str, form: str, build: Callable[[dict[st
         with safe_open(str(path), framework="pt") as file:
             facts = file.metadata() or {}
             if facts.get("format") != form:
-                found = str(facts.get("format"))[:80]
-                raise ModelFileError(f"{path}: expected {kind} ({form}), found {found!r}")
+                stored = str(facts.get("format"))[:80]
+                raise ModelFileError(f"{path}: expected {kind} ({form}), found {stored!r}")
             with torch.device("meta"):
                 module = build(facts)
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict

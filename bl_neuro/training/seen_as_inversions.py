@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 Images = npt.NDArray[np.float32]
 SHIFT = 14
-"""A shift is at most one pixel for so many of a side, and one pixel at least."""
+"""Number of pixels of a side per pixel of maximum shift; the maximum shift is at least one pixel."""
 
 
 def seen_as_inversions(images: npt.NDArray[Any], steps: int, rng: np.random.Generator) -> Images:
@@ -19,9 +19,9 @@ def seen_as_inversions(images: npt.NDArray[Any], steps: int, rng: np.random.Gene
     rounded to multiples of 1/steps.
     """
     moved = shifted(images.astype(np.float32), _most(images), rng)
-    each = (len(images), 1, 1, 1)
-    ceiling = rng.uniform(0.6, 1.0, size=each).astype(np.float32)
-    floor = rng.uniform(0.0, 0.2, size=each).astype(np.float32)
+    size = (len(images), 1, 1, 1)
+    ceiling = rng.uniform(0.6, 1.0, size=size).astype(np.float32)
+    floor = rng.uniform(0.0, 0.2, size=size).astype(np.float32)
     rates = floor + (ceiling - floor) * moved
     drawn = rates + np.sqrt(rates * (1 - rates) / np.float32(steps)) * rng.standard_normal(rates.shape, np.float32)
     return np.asarray(np.rint(np.clip(drawn, 0, 1) * np.float32(steps)) / np.float32(steps))
@@ -30,9 +30,9 @@ def seen_as_inversions(images: npt.NDArray[Any], steps: int, rng: np.random.Gene
 def events_seen_as_inversions(spikes: npt.NDArray[Any], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     """Spikes (T, B, C, H, W) of events, shifted, with up to 30% dropped and up to 2% added."""
     moved = shifted(spikes, _most(spikes), rng)
-    each = (1, spikes.shape[1], 1, 1, 1)
-    missing = rng.uniform(0.0, 0.3, size=each).astype(np.float32)
-    added = rng.uniform(0.0, 0.02, size=each).astype(np.float32)
+    size = (1, spikes.shape[1], 1, 1, 1)
+    missing = rng.uniform(0.0, 0.3, size=size).astype(np.float32)
+    added = rng.uniform(0.0, 0.02, size=size).astype(np.float32)
     chance = rng.random(spikes.shape, dtype=np.float32)
     return np.asarray(np.where(moved > 0, chance >= missing, chance < added).astype(np.uint8))
 

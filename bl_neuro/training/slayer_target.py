@@ -83,7 +83,7 @@ class _Row:
     def _make_blocks(self) -> list[Any]:
         decays = {"current_decay": 1.0, "voltage_decay": self.stack.plan.voltage_decay}
         with torch.random.fork_rng(devices=[]):  # SLAYER draws weights, which are never used
-            return [_block(self._cuba, {"threshold": THRESHOLD, **decays}, each) for each in self.stack.synapses]
+            return [_block(self._cuba, {"threshold": THRESHOLD, **decays}, synapse) for synapse in self.stack.synapses]
 
 
 def _in_units(weight: Tensor) -> Tensor:

@@ -14,9 +14,9 @@ def need_two_classes(data: Samples) -> None:
     Raises:
         DataError: all samples are of one class, or there are none.
     """
-    found = np.unique(data.labels)
-    if len(found) < 2:
-        named = f"1 ('{data.class_names[found[0]]}')" if len(found) else "no sample"
+    labels = np.unique(data.labels)
+    if len(labels) < 2:
+        named = f"1 ('{data.class_names[labels[0]]}')" if len(labels) else "no sample"
         raise DataError(
             f"{data.name}: expected samples of at least 2 classes to train on, found {named}; "
             "add samples of another class, or check the labels"
