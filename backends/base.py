@@ -19,7 +19,7 @@ bool(torch.zeros(1) != 0)  # torch's first comparison with a number deadlocks wh
 
 Start = Literal["aligned", "cold"]
 CHUNK_VALUES = 2**25
-"""Most values (T x B x widest layer) of one pass without gradients; larger batches are run in pieces."""
+"""Maximum number of values (T x B x widest layer) of one pass without gradients; larger batches are split."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -50,7 +50,7 @@ class Target(ABC):
     """
 
     takes_floats: ClassVar[bool] = True
-    """False where `_run` takes spikes of any dtype, so that nothing is converted on the way."""
+    """False if `_run` takes spikes of any dtype, so that they are not converted."""
 
     def __init__(self, network: Network, backend: type[Backend]) -> None:
         self.network = network
@@ -162,42 +162,41 @@ class Backend(ABC):
     """
 
     name: ClassVar[str]
-    """What files, tables and command lines call the substrate."""
+    """Name of the substrate in files, tables and command lines."""
     title: ClassVar[str]
-    """The software that runs the network, as it writes its own name."""
+    """Name of the software that runs the network."""
     summary: ClassVar[str]
-    """What it is, in a line."""
+    """One-line description."""
     modules: ClassVar[tuple[str, ...]]
     """Modules that must import for this backend to work."""
     requirement: ClassVar[str]
-    """What pip is asked to install to have them, such as "bl-neuro[norse]"."""
+    """What pip must install for these modules, such as "bl-neuro[norse]"."""
     newest_python: ClassVar[tuple[int, int] | None] = None
-    """The newest Python that they support, such as (3, 10); None where there is no such limit."""
+    """The newest Python version that the modules support, such as (3, 10); None for no limit."""
     packages: ClassVar[tuple[str, ...]] = ()
     """Distributions whose versions are recorded with results."""
     imported_here: ClassVar[bool] = True
-    """False where only another process imports the modules, as with Lava, which needs a process of its own."""
+    """False if only another process imports the modules, as with Lava."""
 
     differentiable: ClassVar[bool]
-    """Whether gradients flow through its answers, so that it can be attacked as a white box."""
+    """Whether gradients flow through its responses, so that white-box attacks are possible."""
     reveals_membrane: ClassVar[bool] = True
-    """Whether its targets show their output membrane."""
+    """Whether its targets reveal the membrane potential of the output."""
     shows_states: ClassVar[bool] = False
     """Whether its targets have `run_with_states`."""
     arithmetic: ClassVar[Arithmetic | None] = None
-    """What it computes in, "real" (float64) or "loihi" (Loihi's integers): two substrates of one arithmetic promise
-    identical spikes. None: it promises nothing."""
+    """"real" (float64) or "loihi" (Loihi's integers): substrates with the same arithmetic promise identical spikes.
+    None if it promises nothing."""
     holds_24_bits: ClassVar[bool] = True
-    """False where states of Loihi's arithmetic may grow beyond 24 bits, where Loihi wraps and clips them: what it
-    promises then holds for samples whose states stay within."""
+    """False if states in Loihi's arithmetic may exceed 24 bits, which Loihi wraps and clips; the promise then only
+    holds for samples whose states do not exceed them."""
     emulates: ClassVar[str | None] = None
-    """The substrate whose every bit this one reproduces, faster: that is the ground truth its answers are checked
-    against."""
+    """The substrate that this one reproduces exactly, but faster. Its responses are checked against that substrate."""
 
     single_thread: ClassVar[Mapping[str, Any]] = MappingProxyType({})
-    """Options with which a target uses one thread, or one process, at a time."""
+    """Options with which a target uses only one thread or process at a time."""
     uses_torch_threads: ClassVar[bool] = True
-    """False where torch's threads are of no use to it, because its threads or processes are its own."""
+    """False if the substrate does not use torch's threads, because it has its own threads or processes."""
 
     @classmethod
     def serving_options(cls, threads: int) -> dict[str, Any]:

@@ -126,7 +126,7 @@ def _findable(module: str) -> bool:
 
 
 PROBE_S = 60.0
-"""Most seconds that another interpreter may take to list what it has."""
+"""Seconds that another interpreter may take to list its packages."""
 ANSWER = "installation: "
 PROBE = """
 import importlib.util, json, sys
@@ -175,7 +175,7 @@ def _ask(python: str, modules: tuple[str, ...]) -> None:
     answers = [line for line in done.stdout.splitlines() if line.startswith(ANSWER)]
     if done.returncode or not answers:
         last = (done.stderr.strip().splitlines() or ["nothing"])[-1]
-        raise _Missing(f"{python} is not a Python interpreter that works (exit status {done.returncode}): {last[:300]}")
+        raise _Missing(f"{python} is not a working Python interpreter (exit status {done.returncode}): {last[:300]}")
     installation = json.loads(answers[-1].removeprefix(ANSWER))
     if installation["missing"]:
         names = ", ".join(installation["missing"])

@@ -13,7 +13,7 @@ from math import isfinite
 GUARD = 6
 """Decimals beyond those printed that are trusted: a figure of three decimals is first rounded to nine."""
 _EXACT = Context(prec=400)
-"""Digits for any float64, which has at most 309 before the point."""
+"""Number of digits for any float64, which has at most 309 before the decimal point."""
 
 
 def settled(value: float) -> float:

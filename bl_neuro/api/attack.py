@@ -25,9 +25,9 @@ from bl_neuro.training import Evaluator, load_evaluator
 from bl_neuro.training.plans import plan_for
 
 STEPS = 20
-"""Time steps of an inversion where no dataset says how long an input lasts."""
+"""Number of time steps of an inversion without a dataset that states it."""
 BARELY_RECOGNISED = 2.0
-"""Times chance below which a network is said not to know the dataset."""
+"""Accuracy, as a multiple of chance, below which a network is reported not to know the dataset."""
 
 
 def attack_network(

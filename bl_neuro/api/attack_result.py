@@ -19,7 +19,7 @@ from bl_neuro.rounding import fixed
 
 INVERSIONS, FACTS, SHEET, ANIMATION = "inversions.safetensors", "attack.json", "contact-sheet.png", "inversions.gif"
 FILES = (INVERSIONS, FACTS, SHEET, ANIMATION)
-"""The files of an attack's folder; the animation is written for events only."""
+"""The files in the folder of an attack. The animation is written for events only."""
 SHOWN_CHANNELS = (1, 2, 3)
 
 

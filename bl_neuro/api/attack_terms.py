@@ -16,9 +16,9 @@ from bl_neuro.experiment.attack_choice import changed, make_attack, seeing_image
 from bl_neuro.experiment.given_model import views
 
 TWIN = "snntorch"
-"""The substrate of the attacker's copy where none is named."""
+"""Default substrate of the attacker's copy."""
 MOST_TRIED = 2_000
-"""Budgets that are tried when a larger one is proposed."""
+"""Number of larger budgets that are tried to suggest one in an error message."""
 
 
 @dataclass(frozen=True)

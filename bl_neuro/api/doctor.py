@@ -21,7 +21,7 @@ from bl_neuro.registries import registries
 from bl_neuro.registry import Registry
 
 ALSO = ("numba", "nir", "h5py", "safetensors")
-"""Packages whose versions are shown beside those of `versions`."""
+"""Packages whose versions are shown in addition to those of `versions`."""
 CPU_FEATURES = (
     "avx2",
     "fma",

@@ -19,7 +19,7 @@ from bl_neuro.model_file import load
 from bl_neuro.network import Network
 
 Range = list[float]
-"""The least and the greatest value."""
+"""Minimum and maximum."""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ Model = Network | nn.Module | str | Path
 ModelData = str | Path | Dataset
 TrainedOn = str | Path | Sequence[int] | None
 MODEL, DATA, TRAINED_ON = "model.safetensors", "data.npz", "trained_on.npy"
-"""Files in the folder of results that objects are written to."""
+"""Files in the folder of results that the caller's objects are written to."""
 
 
 def prepare_model_audit(

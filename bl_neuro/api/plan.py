@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 COLUMNS = ("kind", "target", "substrate", "attack", "reveals")
-"""What the cells of one row of a plan share."""
+"""Properties that the cells of one row of a plan share."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from bl_neuro.experiment.running.runner import Costs, OnChange, RunState
 from bl_neuro.experiment.session import Audit
 
 AuditProgress = Literal["auto"] | OnChange | None
-"""How a long call reports: "auto", bars where standard error is a terminal; a function; or None, not at all."""
+"""How a long call reports progress: "auto" (bars if standard error is a terminal), a function, or None."""
 BAR_WIDTH = 24
 
 

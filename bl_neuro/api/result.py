@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 MOST_SHOWN = 10
-"""Classes that `show` draws, and rows that are printed."""
+"""Maximum number of classes that `show` draws, and of rows that are printed."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -52,7 +52,7 @@ class AuditResult:
     left_out: int = 0
     damaged: Sequence[str] = ()
     pictures: CellPictures | None = None
-    """Class means and inversions; None of an audit that was loaded, where the dataset may not be at hand."""
+    """Class means and inversions; None for an audit that was loaded from a folder."""
 
     @property
     def report(self) -> Path:

@@ -35,7 +35,7 @@ from bl_neuro.training.registry import EVALUATORS
 
 SPLITS = ("auto", "three-way", "official", "shared")
 TARGET_SHARE = 5 / 8
-"""The target's part of an official training set; the evaluators have the rest."""
+"""The target's fraction of an official training set; the evaluators use the rest."""
 TARGET, TWIN, FACTS = "target.safetensors", "twin.safetensors", "training.json"
 UNFINISHED = "unfinished"
 """Folder of checkpoints inside the output folder, until everything is trained."""

@@ -53,7 +53,7 @@ class TargetView(Protocol):
 
 Box = TypeVar("Box", bound=View)
 Progress = Callable[[int, int], None]
-"""Called with (done, total) after each generation or iteration. A black-box attack ends where it raises StopAttack."""
+"""Called with (done, total) after each generation or iteration. Raise StopAttack in it to stop a black-box attack."""
 
 
 class StopAttack(Exception):

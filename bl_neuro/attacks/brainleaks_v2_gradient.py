@@ -27,7 +27,7 @@ from bl_neuro.backends.base import Response
 Cost = Literal["score", "log_score"]
 COSTS: tuple[str, ...] = ("score", "log_score")
 LARGEST = 1e6
-"""Largest learning rate and price of spikes: probabilities are in 0..1, and above it numbers would overflow."""
+"""Maximum of learning rate and sparsity; larger values would overflow."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from bl_neuro.attacks.peer_search import PeerSearch, Searcher
 from bl_neuro.errors import InputError, MissingDependency
 
 WIDEST = 1e3
-"""Largest sigma: rates are in 0..1, and the package gives up where numbers overflow."""
+"""Maximum of sigma; rates are in 0..1, and larger values would overflow in the package."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,9 +12,9 @@ from bl_neuro.access import scores
 from bl_neuro.arrays import FloatArray
 
 COUNT_TEMPERATURE = 2.0
-"""Spikes of difference between two classes that count as a factor e."""
+"""Difference of spike counts between two classes that counts as a factor e."""
 SATURATING = ("spikes", "counts", "label")
-"""Answers that stop changing once a class wins clearly: sampling must keep away from there."""
+"""Outputs that no longer change once a class clearly wins, so that queries must be moved away from such inputs."""
 
 
 def evidence(answer: Tensor, reveals: str, classes: int) -> FloatArray:

@@ -16,7 +16,7 @@ from bl_neuro.attacks.image_prior import AttackWithPriors
 from bl_neuro.attacks.inversions import Inversions, Status
 
 LARGEST = 1e6
-"""Largest learning rate: pixels are in 0..1, and above it numbers would overflow."""
+"""Maximum learning rate; pixels are in 0..1, and larger values would overflow."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,9 +58,9 @@ class ShapedGradientAttack(AttackWithPriors[WhiteBox]):
 Output = Literal["membrane", "spikes"]
 OUTPUTS: tuple[str, ...] = ("membrane", "spikes")
 PIECE_VALUES = 2**21
-"""Most values (T x B x widest layer) that are differentiated at once: a few megabytes, so that they stay in cache."""
+"""Maximum number of values (T x B x widest layer) differentiated at once: a few megabytes, to fit in cache."""
 ClassValue = Callable[[Response, Tensor], Tensor]
-"""value (B,) of a response to B samples, given the class (B,) wanted of each."""
+"""Function of a response to B samples and their intended classes (B,) that returns values (B,)."""
 
 
 def output_of(response: Response, output: Output) -> Tensor:

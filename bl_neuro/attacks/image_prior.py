@@ -137,9 +137,9 @@ def _point(image: tuple[int, ...]) -> FloatArray:
 
 
 FARTHEST = 1024
-"""Most pixels that a prior reaches."""
+"""Maximum of blur and window, in pixels."""
 NARROWEST = 0.1
-"""Least width of a window in pixels: below it, nothing is left between the pixels of an even side."""
+"""Minimum width of a window in pixels; a narrower one would remove everything if the side is even."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,10 +16,10 @@ from bl_neuro.arrays import BoolArray, FloatArray, IntArray
 Contrast = Literal["others", "mixed"]
 CONTRASTS: tuple[str, ...] = ("others", "mixed")
 RARE, OFTEN = 0.35, 0.65
-"""Fractions of queries that name the class, between which sampling stays as it is."""
+"""Fractions of queries assigned to their class between which the distance does not change."""
 GAIN, HALFWAY, FARTHEST = 1.3, 0.5, 0.9
 MOST_KEPT = 32
-"""Inputs that named a class that are kept, the latest."""
+"""Maximum number of stored inputs per class, the latest ones."""
 
 
 class InformativeSampling:

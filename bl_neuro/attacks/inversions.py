@@ -197,7 +197,7 @@ def joined(parts: list[Inversions]) -> Inversions:
 
 
 MAX_BYTES = 2**33
-"""Largest file that is read."""
+"""Size limit of files in bytes."""
 MOST_AXES = 8
 MOST_DIGITS = 100
 MOST_NAME = 100
@@ -209,7 +209,7 @@ DTYPES = {
     "trace.objective": ("F32", "F64"),
     "trace.rates": ("F32", "F64"),
 }
-"""The tensors of a file, and what they may consist of. All but "rates" must be there."""
+"""The tensors of a file and their possible types. All except "rates" are required."""
 
 
 def load_inversions(path: str | Path) -> Inversions:

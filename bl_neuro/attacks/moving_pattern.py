@@ -24,7 +24,7 @@ SACCADES: Path = ((0.0, 0.0), (2.5, 5.0), (5.0, 0.0), (0.0, 0.0))
 Five pixels worked best on targets of other seeds than those of published results; three to seven work too.
 """
 AT_ONCE = 16
-"""Patterns moved at a time: so many stay in a processor's cache."""
+"""Number of patterns that are moved at once, so that they fit in cache."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,10 +12,10 @@ from bl_neuro.attacks.image_prior import ImagePrior
 from bl_neuro.attacks.peer_search import PeerSearch, Searcher
 
 GROWTH = 1.5
-"""Factor by which a better child raises the mutation rate; a worse one lowers it by the fourth root of it."""
+"""Factor by which a better child raises the mutation rate; a worse child divides it by the fourth root of this."""
 FIRST_FLIPS = 4.0
 MOST_FLIPS = 0.25
-"""Largest share of the inputs that mutate at once."""
+"""Maximum fraction of inputs that mutate at once."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,7 +27,7 @@ class Searcher(ABC):
     """
 
     one_by_one: ClassVar[bool] = False
-    """Whether each frame depends on the fitness of the one before, so that a generation is asked one after another."""
+    """Whether each frame depends on the fitness of the previous one, so that frames are queried one by one."""
 
     def __init__(self, rates: FloatArray) -> None:
         inputs = tuple(range(1, rates.ndim))

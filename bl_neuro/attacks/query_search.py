@@ -120,7 +120,7 @@ class QuerySearch(AttackWithPriors[BlackBox]):
 
 
 MOST_BYTES = 2**27
-"""Most that the spikes of one call to the box take where each step differs."""
+"""Maximum size of the spikes of one query batch if all steps differ."""
 
 
 class PatternOracle:
@@ -166,9 +166,9 @@ class PatternOracle:
 
 
 LEAST_GAIN = 0.01
-"""A rise of what was attained, averaged over the classes, that counts as a gain."""
+"""Smallest increase of the mean progress over classes that counts as an improvement."""
 MEMORY = 0.7
-"""How much of the average of what was attained stays from one generation to the next."""
+"""Decay factor of the running mean of the progress between generations."""
 
 
 @contextmanager
@@ -190,7 +190,7 @@ class Stopping:
         self._best = -float("inf")
         self._since = 0
         self.status: Status | None = None
-        """How the search ended early; None while it goes on."""
+        """How the search ended early, or None."""
 
     def after(self, stage: int, attained: FloatArray | None = None) -> bool:
         """Records a finished generation and the progress of each class (K,). Returns whether the search continues."""

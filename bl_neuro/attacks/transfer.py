@@ -18,7 +18,7 @@ from bl_neuro.errors import InputError
 from bl_neuro.seeding import derived_seed
 
 MOST_CANDIDATES = 16
-"""Most candidates that a budget is spent on: each takes as long as the attack on the twin."""
+"""Maximum number of candidates for a budget, since each one takes as long as the attack on the twin."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from bl_neuro.attacks.fitness import named
 from bl_neuro.attacks.image_prior import ImagePrior
 
 DARKEST, BRIGHTEST = 0.05, 0.8
-"""Range of a first guess: every input stays open to change."""
+"""Range of a first guess, so that every input can still change."""
 
 
 def first_rates(
@@ -48,13 +48,13 @@ def affordable_probes(remaining: int | None, probes: int, searching: int) -> int
 
 
 CORNERS = (5, 10)
-"""Fewest corners of a stroke, and one more than most."""
+"""Minimum number of corners of a stroke, and maximum plus one."""
 REACH = (0.25, 0.36)
-"""Range of how far a stroke reaches from its middle, as a part of the image's shorter side."""
+"""Range of the size of a stroke, as a fraction of the shorter side of the image."""
 OFF_CENTRE = 1 / 28
-"""Standard deviation of where its middle is, as a part of the shorter side."""
+"""Standard deviation of its centre, as a fraction of the shorter side."""
 ALONG = 80
-"""Points of a curve that are drawn."""
+"""Number of points of a curve."""
 
 
 def scribbles(count: int, height: int, width: int, pen: float, rng: np.random.Generator) -> FloatArray:

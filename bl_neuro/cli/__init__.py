@@ -18,7 +18,7 @@ COMMANDS = (
 """The modules of the commands, in the order of `bl-neuro --help`. They import what they need when they run."""
 INTERRUPTED = 130
 TRY_LATER = 75
-"""The code of sysexits.h for a failure that may pass: an endpoint is away or busy."""
+"""The code of sysexits.h for a temporary failure: an endpoint is unreachable or busy."""
 OUTPUT_CLOSED = 141
 """The code that a shell reports for a program ended by SIGPIPE."""
 

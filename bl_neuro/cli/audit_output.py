@@ -18,7 +18,7 @@ from bl_neuro.report.words import verdict_line
 from bl_neuro.rounding import fixed
 
 FEW = 5
-"""Failures of one kind that are named."""
+"""Maximum number of failures of one kind that are listed."""
 ROW = ("target", "substrate", "attack", "reveals")
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     pass
 
 TOKENS = "BL_NEURO_TOKENS"
-"""Tokens in the environment: NAME:TOKEN, comma-separated."""
+"""Environment variable with tokens: NAME:TOKEN, comma-separated."""
 
 
 @app.command()

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 GAP = 2
-"""Characters between columns."""
+"""Number of characters between columns."""
 LONGEST_WORD = 20
-"""A word of more characters than this may be cut, as paths have to be."""
+"""Length in characters above which a word may be split, such as a path."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def widths(columns: Sequence[Column], width: int) -> list[int] | None:
     wanted = [max(column.natural, 1) for column in columns]
     for _ in range(min(spare, sum(column.natural for column in columns) - sum(result))):
         lines = [want / max(width, 1) for want, width in zip(wanted, result)]
-        result[lines.index(max(lines))] += 1  # to the column that would wrap into most lines
+        result[lines.index(max(lines))] += 1  # widen the column that column that wraps into most lines
     return result
 
 

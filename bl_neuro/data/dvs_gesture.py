@@ -23,7 +23,7 @@ GESTURES = (
     "air drums",
     "air guitar",
 )
-"""The ten gestures, in the dataset's order; the eleventh, "other", is left out as the BrainLeaks authors do."""
+"""The ten gestures, in the dataset's order. The eleventh, "other", is left out, as by the BrainLeaks authors."""
 OTHER = len(GESTURES)
 DVS_GESTURE_FRAMING = Framing(
     sensor=Sensor(128, 128, most_seconds=60), denoise_us=100_000, window_us=50_000, merged=True

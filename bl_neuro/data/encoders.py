@@ -13,7 +13,7 @@ from bl_neuro.checks import MAX_STEPS
 from bl_neuro.errors import InputError
 
 Encoder = Callable[[FloatArray, int, np.random.Generator], npt.NDArray[Any]]
-"""Takes images (B, ...) in 0..1, the number of steps T and a source of chance; returns (T, B, ...)."""
+"""Function of images (B, ...) in 0..1, the number of steps T and a random generator that returns (T, B, ...)."""
 
 
 def rate_encode(images: FloatArray, steps: int, rng: np.random.Generator) -> SpikeArray:

@@ -16,7 +16,7 @@ from bl_neuro.data.samples import Index, class_means, need_labels
 from bl_neuro.errors import InputError
 
 CHUNK = 64
-"""Samples whose frames are unpacked at a time where only their mean is wanted."""
+"""Number of samples that are unpacked at once to compute means."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,11 +15,11 @@ from bl_neuro.data.source import DatasetSource, Kind, LoadOptions, need_extra
 from bl_neuro.errors import DataError, InputError
 
 MOST_BYTES = 2**32
-"""Most bytes of pixels in all."""
+"""Maximum number of bytes of all pixels together."""
 MOST_SIDE = 4096
 MOST_CLASSES = 10_000
 MOST_LISTED = 10
-"""Most problems that an error lists."""
+"""Maximum number of problems that an error lists."""
 IGNORED = ("Thumbs.db", "desktop.ini")
 
 
@@ -144,13 +144,13 @@ def _sides(image: SpikeArray) -> str:
 SUFFIXES = (".png", ".jpg", ".jpeg", ".pgm", ".ppm")
 FORMATS = ("PNG", "JPEG", "PPM")
 MOST_PIXELS = 2**24
-"""Most pixels of an image that is opened."""
+"""Maximum number of pixels of an image."""
 EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 DAMAGE = (
     ArithmeticError, AttributeError, EOFError, LookupError, OSError, SyntaxError, TypeError, ValueError, struct.error,
     zlib.error,
 )  # fmt: skip
-"""What Pillow raises on files that are not images."""
+"""Exceptions of Pillow for files that are not images."""
 
 
 def read_image(path: Path, size: tuple[int, int] | None = None, colour: bool = False) -> SpikeArray:

@@ -15,10 +15,10 @@ from bl_neuro.data.source import DatasetSource, Kind, LoadOptions, need_extra
 from bl_neuro.errors import DataError
 
 MOST_BYTES = 2**28
-"""Largest idx file that is read; the official ones have at most 47 MB."""
+"""Maximum size of an idx file; the official ones have at most 47 MB."""
 PARTS = ("train", "t10k")
 DAMAGE = (ArithmeticError, AssertionError, LookupError, OSError, RuntimeError, TypeError, ValueError)
-"""What torchvision raises on idx files that are none."""
+"""Exceptions of torchvision for damaged idx files."""
 
 
 class Mnist(DatasetSource):

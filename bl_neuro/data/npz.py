@@ -20,7 +20,7 @@ from bl_neuro.errors import DataError
 from bl_neuro.strangers.npy import read_npy
 
 MOST_BYTES = 2**32
-"""Most bytes of the arrays in all."""
+"""Maximum number of bytes of all arrays together."""
 MOST_CLASSES = 10_000
 MOST_NAME = 200
 KINDS = {"images": "biuf", "frames": "biuf", "labels": "iu", "class_names": "U", "held_out": "b"}
@@ -28,7 +28,7 @@ DAMAGE = (
     EOFError, LookupError, NotImplementedError, OSError, RuntimeError, TypeError, ValueError, lzma.LZMAError,
     zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
-"""What Python and NumPy raise on files that are not NPZ files."""
+"""Exceptions of Python and NumPy for files that are not NPZ files."""
 
 
 class NpzFile(DatasetSource):

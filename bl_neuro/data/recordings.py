@@ -94,7 +94,7 @@ OVERFLOW_ROW = 240
 """The row that marks an overflow of the clock."""
 OVERFLOW_US = 2**13
 MOST_BYTES = 2**27
-"""Largest recording that is read: 26 million events."""
+"""Maximum size of a recording: 26 million events."""
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,10 @@ from bl_neuro.errors import DataError
 from bl_neuro.strangers.npy import read_npy
 
 MOST_BYTES = 2**28
-"""Most bytes that the file, or its array, may have."""
+"""Maximum number of bytes of the file, or of its array."""
 SUFFIXES = (".npy", ".npz", ".txt", ".json")
 DAMAGE = (EOFError, LookupError, NotImplementedError, RecursionError, RuntimeError, TypeError, ValueError)
-"""What the readers raise on damaged files, beside errors of zip archives."""
+"""Exceptions of the readers for damaged files, besides errors of zip archives."""
 
 
 def read_sample_indices(path: Path, count: int) -> IntArray:

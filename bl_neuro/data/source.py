@@ -19,7 +19,7 @@ Progress = Callable[[int, int], None]
 Kind = Literal["images", "events"]
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 VARIABLE = "BL_NEURO_DATA"
-"""The environment variable that names the data root."""
+"""The environment variable for the data root."""
 
 
 @dataclass(frozen=True)
@@ -45,36 +45,36 @@ class DatasetSource(ABC):
     """
 
     name: ClassVar[str]
-    """What files, tables and command lines call it. `Dataset.name` is the same, except of the user's own data."""
+    """Name of the dataset in files, tables and command lines, like `Dataset.name` (except for the user's own data)."""
     title: ClassVar[str]
-    """What texts call it."""
+    """Name of the dataset in texts."""
     kind: ClassVar[Kind | None]
-    """What its samples are; None where that depends on the file."""
+    """The kind of its samples; None if that depends on the file."""
     citation: ClassVar[str] = ""
-    """Whom to cite, and when they published it."""
+    """Authors and year of the publication to cite."""
     by_path: ClassVar[bool] = False
-    """Whether it stands for any file or folder that it `takes`, and not for one dataset."""
+    """Whether it loads any file or folder that it `takes`, instead of one dataset."""
     scalable: ClassVar[bool] = False
-    """Whether images can be loaded in a size of the user's choice."""
+    """Whether images can be scaled to another size."""
     official_test: ClassVar[bool | None] = None
-    """Whether its authors name a test part; None where that depends on the files."""
+    """Whether there is an official test set; None if that depends on the files."""
 
     samples: ClassVar[int | None] = None
-    """How many samples the whole dataset has."""
+    """Number of samples of the whole dataset."""
     classes: ClassVar[int | None] = None
-    """How many classes it has; None where that depends on the files."""
+    """Number of classes; None if that depends on the files."""
     folder: ClassVar[str | None] = None
-    """Its folder under the data root; None where nothing has to be downloaded."""
+    """Its folder under the data root; None if there is nothing to download."""
     url: ClassVar[str] = ""
     placing: ClassVar[str] = ""
-    """What to do with what `url` offers, {root} standing for the data root; or which package it comes with."""
+    """Instructions for the files from `url` ({root} is the data root), or the package that contains the dataset."""
 
     target_plan: ClassVar[Mapping[str, Any]] = NOTHING
-    """Settings of a `TargetPlan` that are known to work, on top of those for its kind; convolutions as text."""
+    """Settings of a `TargetPlan` that work well, overriding those for its kind; convolutions as text."""
     attack_presets: ClassVar[Mapping[str, str]] = NOTHING
-    """The preset that suits it, by the name of an attack, such as {"v2": "for_mnist"}."""
+    """Presets for this dataset, by the name of an attack, such as {"v2": "for_mnist"}."""
     attack_settings: ClassVar[Mapping[str, Mapping[str, Any]]] = NOTHING
-    """Settings that suit it, by the name of an attack."""
+    """Settings for this dataset, by the name of an attack."""
 
     @classmethod
     @abstractmethod

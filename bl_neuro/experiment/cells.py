@@ -9,12 +9,12 @@ from functools import cached_property
 from typing import Any
 
 FORMAT = 2
-"""Version of definitions and results: another one makes all of them anew."""
+"""Version of definitions and results; another version makes all stored results invalid."""
 THREADS = 1
-"""Threads of every cell, whatever the machine: sums of floats depend on how threads share them out."""
+"""Number of threads of every cell on any machine, since sums of floats depend on it."""
 TRAINED = "trained"
 ANN = "ann"
-"""Where attacks on ANN twins run, in place of a substrate."""
+"""The substrate name of attacks on ANN twins, which run on no substrate."""
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,7 @@ def _same_arithmetic(place: KeyPath, substrate: Any, of: str) -> Problems:
 
 
 ALONE = ("replays", "ladder", "mitigations", "verify")
-"""Parts that take the network itself."""
+"""Parts that need the network."""
 
 
 def endpoint_problems(document: dict[str, Any]) -> Problems:

@@ -92,9 +92,9 @@ class AuditComparison(Finding):
 
 
 MOST_BYTES = 2**28
-"""Most that a results.json may be long."""
+"""Maximum size of a results.json."""
 MOST_SETTINGS = 60
-"""Differing settings that are listed."""
+"""Maximum number of differing settings that are listed."""
 Values = dict[Inversion, Scores]
 
 
@@ -215,8 +215,8 @@ def _comparison(pairing: Pairing, measure: Measure, verdict: PairVerdict | None,
 def _pairings(runs: Mapping[str, Findings], one: str, other: str) -> Iterator[Pairing]:
     """The rows of two audits that are compared: of the same substrate, or of any substrates if they share none."""
     first, second = ([RowName(*row.name) for row in runs[name].own_rows] for name in (one, other))
-    theirs = {evaluator.name for evaluator in runs[other].evaluators}
-    for evaluator in [evaluator.name for evaluator in runs[one].evaluators if evaluator.name in theirs]:
+    other_evaluators = {evaluator.name for evaluator in runs[other].evaluators}
+    for evaluator in [evaluator.name for evaluator in runs[one].evaluators if evaluator.name in other_evaluators]:
         for view in dict.fromkeys(row._replace(substrate="") for row in first):
             ours, others = ([row for row in rows if row._replace(substrate="") == view] for rows in (first, second))
             shared = [row for row in ours if row in others]

@@ -255,4 +255,4 @@ class Experiment(Part):
 
 
 EXPERIMENTS = Path(__file__).parent / "shipped"
-"""The folder of ready-made experiments."""
+"""The folder of built-in experiments."""

@@ -11,7 +11,7 @@ from bl_neuro.attacks import ATTACKS
 from bl_neuro.experiment.toml_lines import KeyPath
 
 Problems = Iterator[tuple[KeyPath, str]]
-"""Where something is wrong, and what."""
+"""Locations and messages of problems."""
 
 
 def table(value: Any) -> dict[str, Any]:

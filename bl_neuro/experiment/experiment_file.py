@@ -21,7 +21,7 @@ else:
 
 MOST_BYTES, MOST_LINES, MOST_SHOWN = 2**16, 1000, 80
 Problem = tuple[KeyPath, str]
-"""Where a problem is, and what it is."""
+"""Location and message of a problem."""
 
 
 def ready_made() -> list[str]:

@@ -31,7 +31,7 @@ from bl_neuro.training.plans import plan_for
 Part = TypeVar("Part", bound=BaseModel)
 SUFFIXES = (".net", ".nir", ".safetensors")
 FEWEST_HELD_OUT = 50
-"""Samples of each class that an official test part must have to train and test evaluators within it."""
+"""Minimum number of samples per class in an official test set, to train and test evaluators within it."""
 
 
 @dataclass(frozen=True)
@@ -183,9 +183,9 @@ def views(network: Network) -> list[str]:
 
 
 SAMPLES = 256
-"""Most samples that are shown in each way."""
+"""Maximum number of samples for trying each option."""
 RANGES: tuple[tuple[float, float] | None, ...] = (None, (-1.0, 1.0))
-"""What pixels 0 and 1 may stand for as currents: themselves, or images around 0."""
+"""Candidate input ranges of pixel values 0 and 1: the values themselves, or values around 0."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from bl_neuro.errors import ExperimentError
 from bl_neuro.experiment.definition import Experiment
 
 LEAST_VERIFIED = 2
-"""A verification compares at least so many substrates."""
+"""Minimum number of substrates in a verification."""
 
 
 def missing_substrates(experiment: Experiment) -> dict[str, str]:

@@ -21,7 +21,7 @@ from bl_neuro.settings import SettingProblem, setting_names, setting_problems, u
 
 MOST_SEEDS = 1000
 SETTING: Any = "setting"
-"""The type of an error of pydantic's whose message says all, also what was found."""
+"""Error type for pydantic whose message is complete, including the value."""
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Count = Annotated[int, Field(ge=1)]

@@ -26,7 +26,7 @@ from bl_neuro.experiment.running.runner import OnChange, Runner, RunState, Worke
 from bl_neuro.experiment.store import Store
 
 RUNS = Path("runs")
-"""The folder under which an audit has a folder of its name, where no other is given."""
+"""The default parent folder of results."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Audit:
     place: Place
     store: Store
     command: str | None = None
-    """The command line that runs this audit, as its report states it; None where there is none."""
+    """The command line of this audit for its report, or None."""
 
     @classmethod
     def of(cls, experiment: str | Path | Experiment, out: Path | None = None, root: Path | None = None) -> Audit:

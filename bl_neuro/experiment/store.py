@@ -26,11 +26,11 @@ from bl_neuro.experiment.cells import canonical_json, content_address
 from bl_neuro.files import atomic_path, need_folder, write_text
 
 MOST_BYTES = 2**26
-"""Most that the JSON of a result may be long."""
+"""Maximum size of the JSON of a result."""
 
 
 MARK = "bl-neuro-"
-"""How the names of files begin by which the machines of a run know its folder; hidden ones."""
+"""Prefix of the hidden files by which the machines of a run recognise the shared folder."""
 
 
 @dataclass(frozen=True)
@@ -219,7 +219,8 @@ def _digest(path: Path) -> str:
 
 
 LENGTH = 8
-"""Bytes at the start of a file that say how long its header is, little-endian; headers are padded to as many."""
+"""Number of bytes at the start of a file that contain the header length (little-endian); headers are padded to a
+multiple of it."""
 
 
 def settle_header(path: Path) -> None:

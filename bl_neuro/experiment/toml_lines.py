@@ -12,7 +12,7 @@ else:
     import tomli as tomllib
 
 KeyPath = tuple[str | int, ...]
-"""The way to a value: names of tables and keys, numbers in lists, such as ("attacks", 0, "budget")."""
+"""The path of a value: names of tables and keys, and list indices, such as ("attacks", 0, "budget")."""
 
 
 def value_lines(text: str) -> dict[KeyPath, int]:

@@ -19,7 +19,7 @@ from bl_neuro.experiment.definition import DatasetPart
 from bl_neuro.experiment.overlap import Overlap
 
 OFFICIAL_TRAINING = "train"
-"""The word for the part of a dataset that its authors train on."""
+"""The name of the official training set in `trained_on`."""
 
 
 @dataclass(frozen=True)

@@ -47,12 +47,12 @@ from bl_neuro.training.target import BATCH
 from bl_neuro.training.trainers import train_by_plan, train_twin_by_plan
 
 MOST_TRACED = 33
-"""Points of an attack's course that are kept, of equal distance, the last among them."""
+"""Maximum number of stored trace entries, equally spaced and including the last one."""
 SMALLEST_SIDE = 7
 """The smallest side of images for SSIM, in pixels."""
 
 Made = tuple[dict[str, Any], Callable[[Path], None] | None]
-"""Measures, and what writes the tensors."""
+"""The measures, and the function that writes the tensors."""
 
 
 class Work:
@@ -309,7 +309,7 @@ class Work:
 
     @staticmethod
     def _gone(cell: Cell) -> ModelFileError:
-        return ModelFileError(f"{cell.label}: its result is not there any more; run the audit again")
+        return ModelFileError(f"{cell.label}: its result no longer exists; run the audit again")
 
 
 def _thinned(inversions: Inversions) -> Inversions:

@@ -40,15 +40,15 @@ class Mitigation(ABC):
     """
 
     name: ClassVar[str]
-    """The `kind` of its `[[mitigations]]` tables."""
+    """The `kind` in `[[mitigations]]`."""
     title: ClassVar[str]
-    """What a table of mitigations calls it."""
+    """Name in tables."""
     acts_on: ClassVar[tuple[Reveals, ...]] = REVEALS
-    """What a box may reveal for this mitigation to change anything. A label is that of the changed counts or scores."""
+    """The outputs that the mitigation affects. A label is derived from the changed counts or scores."""
     phrase: ClassVar[str] = "{setting}"
-    """How a report words it, such as "answers {setting}"."""
+    """Wording in reports, such as "answers {setting}"."""
     averages_out: ClassVar[bool] = False
-    """Whether it draws randomness anew in every answer, so that an attacker can average it away with more queries."""
+    """Whether it draws new random numbers for every answer, so that an attacker can average its effect away."""
 
     @property
     @abstractmethod

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 MOST_NAMED = 12
-"""Classes that are named one by one."""
+"""Maximum number of classes that are listed by name."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Group:
 
 
 Key = tuple[str, str, str, str, str]
-"""Target, attack, what is revealed, rung, mitigation."""
+"""Target, attack, output, rung, mitigation."""
 
 
 def groups(results: Findings, pictures: CellPictures, ink: bool) -> list[Group]:

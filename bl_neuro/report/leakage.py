@@ -9,7 +9,7 @@ from bl_neuro.experiment.findings.models import AuditRow, Findings
 from bl_neuro.report.words import SEEN, TARGETS, amount, chance_label, listed, percent_range, share_ends
 
 FEW = 3
-"""Substrates or views that a sentence names one by one."""
+"""Maximum number of substrates or outputs that a sentence lists."""
 
 
 def leakage_lead(results: Findings) -> str:

@@ -9,9 +9,9 @@ from bl_neuro.mitigations.registry import installed_mitigation
 from bl_neuro.report.words import limits_queries, listed, many, margin_points
 
 SMALL = 16 * 16
-"""Pixels up to which pictures are small."""
+"""Side in pixels up to which images count as small."""
 ENOUGH_TARGETS = 12
-"""Target seeds from which a difference of 5 to 10 points can be seen."""
+"""Minimum number of target seeds to detect a difference of 5 to 10 points."""
 
 
 def conclusions(results: Findings) -> list[str]:

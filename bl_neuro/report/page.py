@@ -21,9 +21,9 @@ CELL_PAGES = "report-cells"
 """Folder of the pages of cells."""
 SUMMARY = "summary.md"
 MOST_EMBEDDED = 5_000_000
-"""Characters of cells' pictures and of the words beside them, about, that the page itself holds."""
+"""Approximate maximum number of characters of cells in the main page."""
 OF_WORDS = 1000
-"""Characters of words beside the picture of a cell, about."""
+"""Approximate number of characters of text per cell."""
 SECTIONS = (
     ("pictures", "What came out"),
     ("leakage", "Leakage by attack and substrate"),
@@ -41,7 +41,7 @@ SECTIONS = (
     ("provenance", "Provenance"),
 )
 OPTIONAL = ("ladder", "mitigations", "power", "replays", "network")
-"""Sections that are there where the results have them."""
+"""Sections that are only present if there are findings for them."""
 
 
 def audit_pages(results: Findings, pictures: CellPictures, most_embedded: int = MOST_EMBEDDED) -> dict[str, str]:

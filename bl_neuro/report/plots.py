@@ -20,7 +20,7 @@ HEIGHT, MIDDLE, BAR, BEYOND = 22, 11, 12, 24
 WIDTH, TALL = 380, 250
 LEFT, RIGHT, TOP, BOTTOM = 34, 10, 8, 40
 SERIES, CONTROLS = 6, 3
-"""Styles of lines in the page's style sheet: `s0` to `s5`, and `c0` to `c2` of controls."""
+"""Line styles in the style sheet of the page: `s0` to `s5`, and `c0` to `c2` for controls."""
 
 
 @dataclass(frozen=True)

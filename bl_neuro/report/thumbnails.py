@@ -9,11 +9,11 @@ from bl_neuro.drawing.pixels import Bytes, colours, stretched
 from bl_neuro.drawing.style import data_uri, png
 
 ACROSS, GAP, BETWEEN = 10, 1, 205
-"""Pictures side by side, pixels between two, and their grey."""
+"""Number of images per row, pixels between two images, and their grey level."""
 COLOURED = (2, 3)
-"""Channels that are drawn in colours: polarities of events; red, green and blue."""
+"""Numbers of channels that are drawn in colour: polarities of events; red, green and blue."""
 PHOTOGRAPH = 0.2
-"""Median of class means from which they are photographs and no drawings: 1 is then shown white."""
+"""Median of class means from which images count as photographs, drawn with 1 as white."""
 
 
 def is_ink(class_means: FloatArray) -> bool:

@@ -61,7 +61,7 @@ TARGETS = {
     "shuffled_labels": "targets trained on shuffled labels",
 }
 ARITHMETICS = {"real": "floating point", "loihi": "Loihi’s fixed point"}
-"""What substrates compute in."""
+"""The arithmetics of substrates, in words."""
 SEEN = {
     "membrane": "the output membrane",
     "scores": "a score for each class",
@@ -69,7 +69,7 @@ SEEN = {
     "counts": "spike counts",
     "label": "the winning class alone",
 }
-"""What a black box reveals, in short."""
+"""The outputs of a black box, in short words."""
 MITIGATIONS = {"rounding": "answers ", "query_cap": "no more than "}
 """What the setting of a mitigation lacks."""
 VERDICTS = {"differs": "differs", "equivalent": "equivalent", "inconclusive": "open"}

@@ -40,7 +40,7 @@ from bl_neuro.testing.reference_target import EasyAnn, ReferenceTarget, SpikesOn
 STEPS = 5
 CLASSES = (0, 1, 2)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-"""Names that an experiment file can state."""
+"""Pattern of names that are valid in experiment files."""
 DECLARED = ("name", "title", "access", "needs", "reveals", "modules", "extra")
 """What an attack's class declares beside its settings."""
 

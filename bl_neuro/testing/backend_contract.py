@@ -59,7 +59,7 @@ HARD: dict[str, tuple[str, Network]] = {
     "sum pooling": ("SumPool", _pooled(SumPool)),
     "average pooling": ("AveragePool", _pooled(AveragePool)),
 }
-"""Networks at the edge of what substrates express, and what a refusal has to name."""
+"""Networks with edge cases, and the words that an error must contain if they are rejected."""
 
 BAD_SPIKES: dict[str, tuple[Any, str]] = {
     "too few axes": (np.zeros((3, 12)), "shape"),

@@ -39,7 +39,7 @@ class EvaluatorContract:
     kind: ClassVar[str]
     settings: ClassVar[dict[str, Any]] = {}
     least_accuracy: ClassVar[float] = 0.8
-    """Of bars that it did not see, where a third is chance."""
+    """Minimum accuracy on held-out bars, where chance is one third."""
 
     def trained(self) -> ImageEvaluator:
         """An evaluator that is trained once for all tests of the suite."""

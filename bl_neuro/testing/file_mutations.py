@@ -185,4 +185,4 @@ CONTENT: dict[str, dict[str, Mutation]] = {
     ".npy": CONTENT_NUMPY,
     ".npz": CONTENT_NUMPY,
 }
-"""Mutations of what a file holds, by its suffix."""
+"""Mutations of file contents, by suffix."""

@@ -14,7 +14,7 @@ Generator = np.random.Generator
 Mutation = Callable[[Path, Generator], None]
 HUGE = 2**40
 JSON_VALUES: list[Any] = [None, [], -1, HUGE, "x", "x" * 1000, {"a": 1}, [HUGE] * 3, 1.5, [[[[0]]]], "dense", [1]]
-"""What JSON may hold in the place of something else."""
+"""JSON values that replace other values."""
 
 
 def _values(file: h5py.File) -> list[str]:
@@ -137,4 +137,4 @@ CONTENT_HDF5: dict[str, Mutation] = {
     "keys swapped": _swapped,
 }
 CONTENT_NET: dict[str, Mutation] = {"another note": _noted}
-"""Of `.net` files alone: the JSON in them that netx does not look at."""
+"""Mutations for `.net` files only: of the JSON that netx ignores."""

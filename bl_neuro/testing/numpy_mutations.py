@@ -13,7 +13,7 @@ import numpy as np
 Generator = np.random.Generator
 Mutation = Callable[[Path, Generator], None]
 SHAPES = ((2**40,), (2**20, 2**20, 1), (-1, 3), (0, 3), (2**63,), (), ("3",), (1.5,), None)
-"""What the header of a file may state instead of its shape."""
+"""Wrong shapes for headers."""
 
 
 def _other_array(path: Path, rng: Generator) -> None:

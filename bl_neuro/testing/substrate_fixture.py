@@ -16,9 +16,9 @@ from bl_neuro.neuron import CubaLIF
 from bl_neuro.testing.random_networks import random_dense
 
 PLAIN = random_dense(100, (12, 16, 6), biases=False)
-"""A network without biases, which most tests share; so do they its target, which must keep no state."""
+"""A network without biases that most tests share, with its target, which must not keep state."""
 BIASED = Network((12,), [Dense(layer.weight, CubaLIF(bias=0.25)) for layer in PLAIN.layers if isinstance(layer, Dense)])
-"""The same weights with biases that alone nearly make a neuron fire: it tells an aligned start from a cold one."""
+"""The same weights with biases that nearly make a neuron spike, so that aligned and cold starts differ."""
 
 
 class Opener:

@@ -27,10 +27,10 @@ from bl_neuro.training.two_classes import need_two_classes
 FORMAT = "bl-neuro/ann-twin/1"
 PURPOSE = "train ann twin"
 BATCH = 1024
-"""Images classified at a time."""
+"""Number of images classified at once."""
 MAX_HIDDEN = 16
 FEWEST, MOST = 15, 200
-"""Epochs between which a training takes as many as `epochs_for` says."""
+"""Range for the number of epochs from `epochs_for`."""
 
 
 class AnnTwin(nn.Module):

@@ -28,7 +28,7 @@ from bl_neuro.training.two_classes import need_two_classes
 
 PURPOSE = "train face twin"
 FIRST, SECOND = 0.9, 0.999
-"""Adam's decays of its means."""
+"""Decay rates of Adam's moments."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from bl_neuro.training.stack import Stack
 Forward = Callable[[Tensor], tuple[Tensor, Tensor]]
 """Spikes and membrane (T, B, classes) of the output for input spikes (T, B, *input_shape)."""
 LOGITS_OF_RATES = 10.0
-"""Logits of the output are its firing rates, 0..1, times this."""
+"""Factor between firing rates of the output, 0..1, and logits."""
 
 
 def spiking_loss(fired: Tensor, membrane: Tensor, labels: Tensor, membrane_loss: float) -> Tensor:

@@ -15,9 +15,9 @@ from bl_neuro.files import atomic_path
 
 FORMAT = "bl-neuro/checkpoint/1"
 OPTIMISER_STATE = ("step", "exp_avg", "exp_avg_sq")
-"""What AdamW keeps of each parameter."""
+"""The state of AdamW for each parameter."""
 Score = tuple[float, float]
-"""How good an epoch is: accuracy, then the negative of the loss."""
+"""The score of an epoch: accuracy, then the negative loss."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 
 def _damaged(path: str | Path, error: Exception) -> ModelFileError:
-    return ModelFileError(f"{path}: not a readable checkpoint ({error}); remove it to begin anew")
+    return ModelFileError(f"{path}: cannot be read as a checkpoint ({error}); remove it to start again")
 
 
 def _need_same(path: str | Path, facts: dict[str, str], kept: Any) -> None:
@@ -167,6 +167,6 @@ def _need_same(path: str | Path, facts: dict[str, str], kept: Any) -> None:
     for name, value in facts.items():
         if kept.get(name) != value:
             raise InputError(
-                f"{path}: a checkpoint of another training: {name}: expected {value}, found "
-                f"{str(kept.get(name))[:200]}; remove it or name another place"
+                f"{path}: the checkpoint belongs to another training: {name}: expected {value}, found "
+                f"{str(kept.get(name))[:200]}; remove it or use another file"
             )

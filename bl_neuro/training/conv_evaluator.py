@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from bl_neuro.training.normalised_evaluator import NormalisedEvaluator
 
 LARGE = 16
-"""Side from which the first convolution is pooled too."""
+"""Side in pixels from which the first convolution is followed by pooling too."""
 
 
 class ConvEvaluator(NormalisedEvaluator):

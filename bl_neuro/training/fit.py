@@ -24,9 +24,9 @@ from bl_neuro.training.checkpoint import Checkpoint, Score, Standing, read_check
 
 Progress = Callable[[int, int], None]
 LOOKS = 180_000
-"""Samples looked at in a training whose number of epochs is left open."""
+"""Number of samples seen in a training whose number of epochs is not given."""
 CLIP = 1.0
-"""Largest norm of a step's gradient."""
+"""Maximum norm of gradients."""
 
 
 def epochs_for(samples: int, fewest: int, most: int) -> int:

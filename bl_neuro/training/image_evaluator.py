@@ -23,7 +23,7 @@ from bl_neuro.training.module_file import image_facts, write_module
 
 FORMAT = "bl-neuro/evaluator/2"
 BATCH = 256
-"""Images judged at a time."""
+"""Number of images judged at once."""
 Shape = tuple[int, int, int]
 
 

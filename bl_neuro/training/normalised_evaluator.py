@@ -27,11 +27,11 @@ from bl_neuro.training.samples_digest import samples_digest
 from bl_neuro.training.seen_as_inversions import events_seen_as_inversions, seen_as_inversions
 
 WIDEST = 32
-"""Largest side that is looked at; larger images are averaged over blocks first."""
+"""Maximum side in pixels; larger images are first averaged over blocks."""
 FEWEST, MOST = 5, 100
-"""Epochs between which a training takes as many as `epochs_for` says."""
+"""Range for the number of epochs from `epochs_for`."""
 BATCHES = (16, 64)
-"""Sizes of a batch between which a sixteenth of the data is taken."""
+"""Range of the batch size, which is a sixteenth of the data."""
 
 
 class NormalisedEvaluator(ImageEvaluator):
@@ -44,7 +44,7 @@ class NormalisedEvaluator(ImageEvaluator):
     """
 
     learning_rate: ClassVar[float]
-    """The rate that it learns well at."""
+    """The learning rate of its training."""
 
     def __init__(self, shape: Shape, classes: int) -> None:
         super().__init__(shape, classes)

@@ -65,7 +65,7 @@ class TargetDesign(ABC):
     """
 
     trainer: ClassVar[str]
-    """The name of the trainer that this is a plan of."""
+    """Name of the trainer that uses this plan."""
 
     hidden: tuple[int, ...] = (300,)
     conv: tuple[ConvSpec, ...] = ()
@@ -182,7 +182,7 @@ EVENT_PLAN = TargetPlan(
     steps=100, proxy_epochs=0, spiking_epochs=30, batch=16, spiking_rate=5e-3, weight_decay=0.01, noise=0.0, shift=2,
     membrane_loss=0.1,
 )  # fmt: skip
-"""The plan for recordings of events."""
+"""The plan for event recordings."""
 
 
 def plan_for(data: Samples | str) -> TargetPlan:

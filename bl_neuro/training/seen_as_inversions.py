@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 Images = npt.NDArray[np.float32]
 SHIFT = 14
-"""A shift is at most one pixel for so many of a side, and one pixel at least."""
+"""Number of pixels of a side per pixel of maximum shift; the maximum shift is at least one pixel."""
 
 
 def seen_as_inversions(images: npt.NDArray[Any], steps: int, rng: np.random.Generator) -> Images:

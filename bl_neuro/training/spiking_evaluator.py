@@ -10,7 +10,8 @@ from bl_neuro.backends.canonical import canonical_states, differentiable
 from bl_neuro.training.normalised_evaluator import NormalisedEvaluator
 
 STEPS = 8
-"""Most time steps: longer inputs are averaged over time into so many frames, and an image is held for as many."""
+"""Number of time steps: longer inputs are averaged over time into as many frames, and images are held for as many
+steps."""
 VOLTAGE_DECAY = 0.5
 SMALL = 24
 """Side below which kernels are 3x3, padded, and only the second layer is pooled."""

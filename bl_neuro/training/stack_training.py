@@ -21,9 +21,9 @@ from bl_neuro.training.stack import Stack
 from bl_neuro.training.two_classes import need_two_classes
 
 VALIDATION_MOST = 1_000
-"""Most samples of a validation part: enough to see half a percent, and cheap beside an epoch."""
+"""Maximum number of validation samples: enough to measure half a percent, and cheap compared with an epoch."""
 START = 64
-"""Samples by which the weights are scaled at the start where training goes through time alone."""
+"""Number of samples for scaling the initial weights if training goes through time only."""
 
 
 def train_stack(
@@ -85,7 +85,7 @@ def _parts(data: Samples, plan: TargetPlan, seed: int) -> tuple[IntArray, IntArr
 RATE = 0.03
 """Mean firing rate in spikes per step that layers are scaled to. Unscaled random weights cause no spikes for events."""
 GAINS = (2.0**-5, 2.0**8)
-"""Scales between which it is looked for."""
+"""Range of the scale."""
 HALVINGS = 12
 
 

@@ -52,7 +52,7 @@ def train_target(
 
 
 BATCH = 256
-"""Samples run at a time."""
+"""Number of samples run at once."""
 
 
 def measure_accuracy(

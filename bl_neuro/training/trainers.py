@@ -28,7 +28,7 @@ AUTHORS_PLANS = {
     "mnist": AuthorsPlan(),
     "att_faces": AuthorsPlan(epochs=40, through_time=80, rate=1.5e-4, batch=40, shift=3),
 }
-"""Plans of the trainer "authors" that are known to work, by the name of the dataset."""
+"""Default plans of the trainer "authors", by the name of the dataset."""
 
 
 class TargetTrainer(NamedTuple):

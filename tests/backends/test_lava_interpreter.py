@@ -68,7 +68,7 @@ def test_an_interpreter_without_lava_is_named_with_its_version(bare: str, monkey
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("echo hello", "not a Python interpreter that works .exit status 0.: nothing"),
+        ("echo hello", "not a working Python interpreter .exit status 0.: nothing"),
         ("echo no chip >&2; exit 3", "exit status 3.: no chip"),
     ],
 )

@@ -171,5 +171,5 @@ def test_a_missing_lava_fails_its_replays_alone(
     again = audit(small, tmp_path, REPLAY)
     state = again.run()
     assert [failure.cell.kind for failure in state.failed] == ["replay"]
-    assert "is not a Python interpreter that works" in state.failed[0].error
+    assert "is not a working Python interpreter" in state.failed[0].error
     assert again.findings().stands_for == {}

@@ -15,12 +15,12 @@ from bl_neuro.experiment.findings.records import unit_of
 from bl_neuro.leakage import held_at, seed_band
 
 KEPT: dict[Measure, str] = {"hit": "hits", "confidence": "confidence"}
-"""What a judgement calls the course of each measure."""
+"""The name of each measure's curve in a judgement."""
 POINTS = 33
 RESAMPLES = 2000
-"""Enough for a band that is drawn; figures that are quoted have more."""
+"""Enough for a band in a figure; quoted values use more."""
 Courses = dict[int, list[tuple[FloatArray, dict[str, list[float]]]]]
-"""By independent unit: queries per class, and what the judgement kept along them, of each restart."""
+"""By independent unit: queries per class, and the measure along them, for each restart."""
 
 
 def course_curves(cells: Sequence[Cell], measures: Mapping[str, dict[str, Any]]) -> list[AuditCurve]:

@@ -8,13 +8,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Measure = Literal["hit", "confidence"]
 MEASURES: dict[Measure, str] = {"hit": "attack accuracy", "confidence": "confidence"}
-"""The measures of leakage that verdicts are about, and their names in words."""
+"""The measures of leakage in verdicts, with their names in words."""
 Count = Annotated[int, Field(ge=0)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
 ROUNDING = 1e-9
-"""How far floating point may carry a fraction outside 0..1 before it counts as an error."""
+"""Largest amount by which rounding may move a fraction outside 0..1; more is an error."""
 
 
 def _snapped(value: Any) -> Any:

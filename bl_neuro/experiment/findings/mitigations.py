@@ -22,9 +22,9 @@ from bl_neuro.reveals import Reveals
 
 Table = dict[Inversion, Scores]
 Place = tuple[str | None, str, str, str]
-"""Mitigation, substrate, attack and what is revealed."""
+"""Mitigation, substrate, attack and output."""
 Accuracies = dict[tuple[str | None, str, str], dict[int, float]]
-"""Accuracy by target seed; by mitigation, substrate and what is revealed."""
+"""Accuracy by target seed; by mitigation, substrate and output."""
 
 
 class Case(NamedTuple):

@@ -37,7 +37,7 @@ SCHEMA = "results.schema.json"
 """The JSON Schema of `results.json`, beside this module."""
 RESULTS = "results.json"
 OWN = ("trained", "given")
-"""Targets that have training data to give away; all others are controls."""
+"""Targets that have training data that can leak; all others are controls."""
 
 
 class AccuracyRange(Finding):
@@ -183,7 +183,7 @@ class NetworkFacts(Finding):
 
 
 Unit = Literal["target seed", "restart"]
-"""What varies independently: targets that the audit trained, or, of one given model, the restarts of an attack."""
+"""The independent unit: trained targets or, for one given model, restarts of an attack."""
 
 
 class Findings(Finding):

@@ -17,9 +17,9 @@ from bl_neuro.leakage import PowerPlan, hit_spread, observed_plan
 from bl_neuro.leakage.power import POWER
 
 FEWEST = 3
-"""Target seeds that must be done before what they show is taken instead of assumptions."""
+"""Minimum number of finished target seeds for using measurements instead of assumptions."""
 ACCURACY, CORRELATION = 0.9, 0.5
-"""Assumed of attack accuracy on both substrates, and of the correlation of their hits."""
+"""Assumed attack accuracy on both substrates, and assumed correlation of their hits."""
 SPREAD = 0.05
 """Assumed sd, over target seeds, of the true difference between two substrates."""
 CONFIDENCE_WITHIN = 0.2

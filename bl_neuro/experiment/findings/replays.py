@@ -9,7 +9,7 @@ from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.findings.estimates import ReplayFinding, Verification
 
 StandIns = dict[tuple[str, str], list[str]]
-"""By substrate and view: the substrates that answer as it does, to the last bit, wherever they show that view."""
+"""By substrate and output: the substrates with bit-identical results."""
 
 
 def replay_findings(cells: Sequence[Cell], measures: Mapping[str, dict[str, Any]]) -> list[ReplayFinding]:

@@ -23,9 +23,9 @@ from bl_neuro.experiment.findings.records import Record, unit_of
 from bl_neuro.leakage import Estimate, hit_bootstrap, seed_bootstrap
 
 Measures = dict[str, dict[str, Any]]
-"""Of the cells that are done, by address."""
+"""Measures of finished cells, by address."""
 RowName = tuple[str, str, str, str]
-"""Target, substrate, attack, what is revealed."""
+"""Target, substrate, attack, output."""
 SHOWN = {
     "membrane": "the output membrane in every step",
     "scores": "a score for each class",
@@ -33,7 +33,7 @@ SHOWN = {
     "counts": "how often each output neuron spiked",
     "label": "the name of the winning class",
 }
-"""What a black box reveals, in words."""
+"""The outputs of a black box, in words."""
 
 
 def audit_rows(cells: Sequence[Cell], measures: Measures, records: Sequence[Record]) -> list[AuditRow]:

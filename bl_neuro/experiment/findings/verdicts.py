@@ -17,15 +17,15 @@ from bl_neuro.experiment.findings.replays import StandIns
 from bl_neuro.leakage import pair_verdicts
 
 Inversion = tuple[int, int, int]
-"""Independent unit, class, restart: what is compared with the same on another substrate."""
+"""Independent unit, class, restart: the key for pairing with another substrate."""
 Scores = dict[Measure, float]
-"""Of one inversion, by measure."""
+"""Scores of one inversion, by measure."""
 Table = dict[str, dict[Inversion, Scores]]
 """The scores of each inversion on each substrate."""
 View = tuple[str, str]
-"""Attack and what is revealed."""
+"""Attack and output."""
 PairedArrays = tuple[list[FloatArray], list[FloatArray]]
-"""Values of the same inversions in two ways: an array for each independent unit, twice."""
+"""Two lists of arrays, one per independent unit, with values of the same inversions in the same order."""
 
 
 def substrate_verdicts(

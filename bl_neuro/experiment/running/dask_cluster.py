@@ -24,13 +24,13 @@ from bl_neuro.experiment.running.runner import Outcome
 from bl_neuro.experiment.store import MARK, Result, Store
 
 LOCAL = "local"
-"""In the place of an address: a cluster of Dask workers on this machine."""
+"""Special address: starts a cluster of Dask workers on this machine."""
 CONNECT_S = 10
-"""Seconds that a scheduler has to answer."""
+"""Seconds to wait for an answer of the scheduler."""
 ALONE_S = 30.0
-"""Seconds between looks at a local cluster that says nothing; without workers at two of them, none will come."""
+"""Interval in seconds for checking a silent local cluster; it has failed if two checks find no workers."""
 PASSED_ON = ("BL_NEURO_DATA", "BL_NEURO_CACHE")
-"""Variables that are as here on all workers: paths of a shared folder."""
+"""Environment variables that are copied to all workers: paths of shared folders."""
 
 
 class DaskPool:
@@ -167,7 +167,7 @@ class DaskPool:
 
 
 IDLE_S = 60.0
-"""Seconds after which processes without work end: who gave it may have been killed."""
+"""Seconds after which idle processes end, since the main process may have been killed."""
 
 
 class DaskCells(WorkerPlugin):

@@ -19,11 +19,11 @@ from bl_neuro.experiment.running.runner import Outcome
 WORKER = (sys.executable, "-m", "bl_neuro.experiment.running.worker")
 """The command of a worker."""
 STARTS = 3
-"""Workers in a row that may die while they start, before the run gives up."""
+"""Number of consecutive workers that may die while starting before the run gives up."""
 GRACE_S = 5.0
-"""Seconds that a worker has to close its target when it is terminated."""
+"""Seconds that a terminated worker has to close its target."""
 LAST_WORDS = 500
-"""Characters of a dead worker's standard error that its error message quotes."""
+"""Number of characters of a dead worker's standard error in the error message."""
 
 
 class ProcessPool:

@@ -45,7 +45,7 @@ class WorkerPool(Protocol):
 
 
 ATTEMPTS = 2
-"""How often a cell is started when its worker dies."""
+"""Maximum number of times that a cell is started if its worker dies."""
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ SIMILARITY = (
     ("substrate", "attack", "evaluator"),
     ("attack",),
 )
-"""Facts that similar cells of one kind share: all of them first, then fewer."""
+"""Facts that similar cells of one kind share, from most to least similar."""
 
 
 class Costs:
