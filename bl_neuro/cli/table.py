@@ -58,7 +58,7 @@ def widths(columns: Sequence[Column], width: int) -> list[int] | None:
     wanted = [max(column.natural, 1) for column in columns]
     for _ in range(min(spare, sum(column.natural for column in columns) - sum(result))):
         lines = [want / max(width, 1) for want, width in zip(wanted, result)]
-        result[lines.index(max(lines))] += 1  # widen the column that column that wraps into most lines
+        result[lines.index(max(lines))] += 1  # widen the column that wraps most
     return result
 
 
