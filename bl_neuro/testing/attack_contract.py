@@ -346,7 +346,7 @@ class BlackBoxAttackContract(AttackContract):
         assert inversions.status in (Status.STOPPED, Status.COMPLETED)
 
     def test_works_with_every_answer_it_declares(self) -> None:
-        """Each of its `reveals` a enough to run to the end."""
+        """Each of its `reveals` is enough to run to the end."""
         for reveals in self.attack.reveals:
             with self.open() as target, ReferenceTarget(target.network) as open_target:
                 box = self.attack.open_box(self.view(open_target, reveals))  # type: ignore[arg-type]  # one of REVEALS
