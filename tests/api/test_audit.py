@@ -108,8 +108,8 @@ def test_what_needs_data_is_planned_without_it(name: str, monkeypatch: pytest.Mo
     assert plan.done == 0
     assert plan.cells > 50
     assert plan.missing_data is not None
-    assert f"{name}: expected a data root" in plan.missing_data
-    with pytest.raises(bl.DataError, match="expected a data root"):
+    assert f"{name}: no data folder" in plan.missing_data
+    with pytest.raises(bl.DataError, match="no data folder"):
         bl.audit(name, tmp_path)
 
 

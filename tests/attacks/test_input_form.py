@@ -44,5 +44,5 @@ def test_refuses_impossible_settings(changes: dict[str, Any], said: str) -> None
 
 
 def test_refuses_what_is_no_image() -> None:
-    with pytest.raises(InputError, match=r"expected images .*, found inputs \(12,\)"):
+    with pytest.raises(InputError, match=r"expected inputs that are images .*, found shape \(12,\)"):
         TimeSegments().pattern_shape((12,))

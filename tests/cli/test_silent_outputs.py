@@ -24,7 +24,7 @@ def test_spikes_that_never_come_are_refused(reveals: tuple[str, ...], tmp_path: 
     said = call("attack", saved(tmp_path, THRESHOLD_MAX), "--backend", "loihi", *reveals)
     assert said.code == 2
     assert "the outputs of this network never spike" in said.err
-    assert "choose scores, membrane or label" in said.err
+    assert "Choose scores, membrane or label" in said.err
     assert said.err.count("\n") == 1
 
 

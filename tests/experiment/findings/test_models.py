@@ -77,7 +77,7 @@ def test_what_is_wrong_is_named(text: str, name: str, value: Any, message: str) 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"margin": NaN}', b"\xff"])
 def test_what_is_no_results_is_an_error(text: str | bytes) -> None:
-    with pytest.raises(ReportError, match="not results"):
+    with pytest.raises(ReportError, match="expected results"):
         Findings.from_json(text)
 
 
