@@ -62,7 +62,7 @@ def unknown_setting(name: str, known: list[str]) -> str:
 def setting_problems(kind: type[Any], settings: Mapping[str, Any]) -> list[SettingProblem]:
     """All problems of creating dataclass `kind` from `settings`."""
     values, problems = typed_settings(kind, settings)
-    problems += [SettingProblem(name, f"{name}: expected, and missing") for name in missing_settings(kind, settings)]
+    problems += [SettingProblem(name, f"{name}: is required, but missing") for name in missing_settings(kind, settings)]
     if problems:
         return problems
     try:

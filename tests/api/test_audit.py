@@ -109,8 +109,8 @@ def test_experiments_are_planned_without_their_data(name: str, monkeypatch: pyte
     assert plan.done == 0
     assert plan.cells > 50
     assert plan.missing_data is not None
-    assert f"{name}: expected a data root" in plan.missing_data
-    with pytest.raises(bl.DataError, match="expected a data root"):
+    assert f"{name}: no data folder" in plan.missing_data
+    with pytest.raises(bl.DataError, match="no data folder"):
         bl.audit(name, tmp_path)
 
 

@@ -108,6 +108,6 @@ def test_refuses_other_forms() -> None:
 
 def test_refuses_inputs_that_are_not_images() -> None:
     box = BlackBox(ReferenceTarget(Network((12,), easy_images().layers[1:])))
-    with pytest.raises(InputError, match="only images"):
+    with pytest.raises(InputError, match="expected inputs that are images"):
         BrainLeaksV2.for_nmnist(window=None)(box, classes=[0], steps=6)
     assert box.spent == 0

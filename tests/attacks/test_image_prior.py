@@ -68,7 +68,7 @@ def test_a_flat_input_of_known_shape_is_an_image() -> None:
 
 
 def test_refuses_a_window_on_inputs_that_are_not_images() -> None:
-    with pytest.raises(InputError, match=r"window: inputs \(63,\) are not images"):
+    with pytest.raises(InputError, match=r"window: inputs of shape \(63,\) are not images"):
         ImagePrior((63,), blur=0.0, window=2.0, image_shape=None)
 
 

@@ -44,5 +44,5 @@ def test_refuses_impossible_settings(changes: dict[str, Any], message: str) -> N
 
 
 def test_refuses_inputs_that_are_not_images() -> None:
-    with pytest.raises(InputError, match=r"expected images .*, found inputs \(12,\)"):
+    with pytest.raises(InputError, match=r"expected inputs that are images .*, found shape \(12,\)"):
         TimeSegments().pattern_shape((12,))

@@ -201,8 +201,14 @@ WRONG: dict[str, tuple[Callable[[Facts, Parts], None], str]] = {
     "rates above 1": (_part("trace.rates", lambda values: values + 1), r"trace\.rates: expected values in 0\.\.1"),
     "a trace cut short": (_part("trace.queries", lambda values: values[:1]), r"trace\.objective: expected shape"),
     "queries as one": (_part("trace.queries", lambda values: values[0]), r"trace\.queries: expected shape \(0,\)"),
-    "queries that fall": (_part("trace.queries", lambda values: values.flip(0)), r"trace\.queries: expected numbers"),
-    "queries below 0": (_part("trace.queries", lambda values: values - 60), r"trace\.queries: expected numbers"),
+    "queries that fall": (
+        _part("trace.queries", lambda values: values.flip(0)),
+        r"trace\.queries: expected increasing numbers",
+    ),
+    "queries below 0": (
+        _part("trace.queries", lambda values: values - 60),
+        r"trace\.queries: expected increasing numbers",
+    ),
     "objectives of NaN": (_part("trace.objective", lambda values: values * torch.nan), "objective: expected numbers"),
     "queries of words": (_fact(queries="many"), "queries: expected a whole number"),
     "queries of the trace": (_fact(queries="3"), r"trace\.queries: expected increasing numbers in 0\.\.3"),

@@ -106,7 +106,7 @@ def test_it_runs_from_the_command_line(
         (("plain", "--blur", 1), "--blur: attack plain does not have this setting"),
         (("plain", "--set", "queries=2"), "queries: expected no settings, found 'queries'"),
         (("plain", "--twin", "norse"), "twin: attack plain does not use a copy of the network"),
-        (("counted", "--preset", "mnist"), "preset: attack counted has none"),
+        (("counted", "--preset", "mnist"), "preset: attack counted has no presets"),
         (
             ("counted", "--budget", 2),
             "budget: 2 queries are too few for attack counted on 3 classes; it needs at least 3",

@@ -26,7 +26,7 @@ def test_attacks_on_silent_outputs_are_refused(
     result = call("attack", saved(tmp_path, THRESHOLD_MAX), "--backend", "loihi", *reveals)
     assert result.code == 2
     assert "the outputs of this network never spike" in result.err
-    assert "choose scores, membrane or label" in result.err
+    assert "Choose scores, membrane or label" in result.err
     assert result.err.count("\n") == 1
 
 

@@ -51,12 +51,12 @@ def test_a_missing_dataset_is_an_error_that_says_how_to_get_it(tmp_path: Path, f
 @pytest.mark.parametrize(
     ("name", "damage", "message"),
     [
-        ("train-images-idx3", lambda good: good[:-1], "damaged one"),
-        ("train-images-idx3", lambda good: good[:3], "damaged one"),
-        ("train-images-idx3", lambda good: b"", "damaged one"),
-        ("train-images-idx3", lambda good: b"\x1f\x8b" + good, "damaged one"),
-        ("train-images-idx3", lambda good: good[:4] + b"\xff" * 12 + good[16:], "damaged one"),
-        ("train-images-idx3", lambda good: good[:2] + b"\x0d" + good[3:], "damaged one"),
+        ("train-images-idx3", lambda good: good[:-1], "damaged idx file"),
+        ("train-images-idx3", lambda good: good[:3], "damaged idx file"),
+        ("train-images-idx3", lambda good: b"", "damaged idx file"),
+        ("train-images-idx3", lambda good: b"\x1f\x8b" + good, "damaged idx file"),
+        ("train-images-idx3", lambda good: good[:4] + b"\xff" * 12 + good[16:], "damaged idx file"),
+        ("train-images-idx3", lambda good: good[:2] + b"\x0d" + good[3:], "damaged idx file"),
         (
             "train-images-idx3",
             lambda good: good[:8] + b"\0\0\0\x0e\0\0\0\x38" + good[16:],

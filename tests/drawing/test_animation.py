@@ -90,9 +90,9 @@ def test_a_narrow_sheet_has_no_room_for_a_bar() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"spikes": SPIKES * 2}, "spikes: expected 0/1"),
-        ({"spikes": SPIKES / 0.5}, "spikes: expected 0/1"),
-        ({"spikes": SPIKES.astype(str)}, "spikes: expected 0/1"),
+        ({"spikes": SPIKES * 2}, "spikes: expected only 0 and 1"),
+        ({"spikes": SPIKES / 0.5}, "spikes: expected only 0 and 1"),
+        ({"spikes": SPIKES.astype(str)}, "spikes: expected only 0 and 1"),
         ({"spikes": SPIKES[:0]}, r"spikes: expected \(T, K, H, W\)"),
         ({"spikes": SPIKES[0, 0]}, r"spikes: expected \(T, K, H, W\)"),
         ({"names": ["a"]}, "names: expected 3, found 1"),

@@ -83,7 +83,7 @@ def test_flat_pictures_photographs_and_events(figures: list[Any]) -> None:
         ({"inversions": {"v1": (IMAGES[:, :, 1:], CLASSES)}}, "inversions 'v1': expected"),
         ({"inversions": {"v1": (IMAGES, CLASSES + 1)}}, r"classes of 'v1': expected 0\.\.3"),
         ({"inversions": {"v1": (IMAGES, CLASSES[1:])}}, "classes of 'v1': expected whole numbers"),
-        ({"inversions": {"class mean": (IMAGES, CLASSES)}}, "the name 'class mean' is taken"),
+        ({"inversions": {"class mean": (IMAGES, CLASSES)}}, "the name 'class mean' is reserved"),
         ({"answers": {"v2": CLASSES}}, "answers: expected names that occur in inversions"),
         ({"answers": {"v1": CLASSES + 1}}, r"answers for 'v1': expected 0\.\.3"),
         ({"columns": 0}, "columns: expected"),

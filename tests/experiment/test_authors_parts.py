@@ -158,7 +158,7 @@ def test_it_runs(tmp_path: Path) -> None:
         (
             "restarts = 1\nsettings",
             'substrates = ["loihi"]\nsettings',
-            "attacks.0.substrates: ann takes a network",
+            "attacks.0.substrates: ann attacks an ANN",
         ),
         ('attacks = ["v2"]', 'attacks = ["ann"]', "controls.0.attacks.0: ann needs an ANN twin"),
         ('attack = "ann"\nrestarts = 1', 'attack = "v1"\nlabel = "b"', "twin: no attack needs an ANN twin"),
@@ -178,5 +178,9 @@ def test_a_given_model_has_no_twin(tmp_path: Path) -> None:
     (tmp_path / "authors.toml").write_text(text)
     with pytest.raises(ExperimentError) as caught:
         read_experiment(tmp_path / "authors.toml")
-    wrong = ("twin: a given [model]", "attacks.0.attack: ann takes a twin", "evaluators.1.data: the training data")
+    wrong = (
+        "twin: a [model] or an endpoint",
+        "attacks.0.attack: ann needs the ANN twin",
+        "evaluators.1.data: the training data",
+    )
     assert all(any(text in problem for problem in caught.value.problems) for text in wrong), caught.value.problems

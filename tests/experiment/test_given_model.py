@@ -58,7 +58,7 @@ def test_a_range_of_currents_becomes_a_part_of_the_network(tmp_path: Path) -> No
         assert torch.equal(first, second)
     with pytest.raises(InputError, match="only for networks with current inputs"):
         with_input_range(random_dense(0), -1, 1)
-    with pytest.raises(InputError, match="two values that differ"):
+    with pytest.raises(InputError, match="two different values"):
         with_input_range(network, 1, 1)
 
 

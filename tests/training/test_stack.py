@@ -74,9 +74,9 @@ def test_inputs_that_are_flat_stay_so() -> None:
         (TargetPlan(conv=(ConvSpec(3, 3),)), (6,), "expected images"),
         (TargetPlan(conv=(ConvSpec(3, 10),)), SHAPE, "does not fit"),
         (TargetPlan(conv=(ConvSpec(3, 5), ConvSpec(3, 6))), SHAPE, "does not fit"),
-        (TargetPlan(conv=(ConvSpec(60_000, 9), ConvSpec(60_000, 1))), SHAPE, "conv: at most"),
-        (TargetPlan(hidden=(10**6, 10**6)), SHAPE, "hidden: at most"),
-        (TargetPlan(hidden=(10**12,)), SHAPE, "hidden: at most"),
+        (TargetPlan(conv=(ConvSpec(60_000, 9), ConvSpec(60_000, 1))), SHAPE, "conv: expected layers with at most"),
+        (TargetPlan(hidden=(10**6, 10**6)), SHAPE, "hidden: expected layers with at most"),
+        (TargetPlan(hidden=(10**12,)), SHAPE, "hidden: expected layers with at most"),
     ],
 )
 def test_refuses_layers_that_do_not_fit(plan: TargetPlan, shape: tuple[int, ...], message: str) -> None:

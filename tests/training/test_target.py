@@ -143,7 +143,7 @@ def test_learns_on_a_gpu(split: Split) -> None:
 
 
 def test_refuses_layers_that_no_network_could_hold(few: Split) -> None:
-    with pytest.raises(InputError, match="hidden: at most"):
+    with pytest.raises(InputError, match="hidden: expected layers with at most"):
         train_target(few.target, TargetPlan(hidden=(10**6, 10**6)))
 
 

@@ -77,7 +77,7 @@ def test_invalid_fields_are_named(text: str, name: str, value: Any, message: str
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"margin": NaN}', b"\xff"])
 def test_other_files_are_refused(text: str | bytes) -> None:
-    with pytest.raises(ReportError, match="not results"):
+    with pytest.raises(ReportError, match="expected results"):
         Findings.from_json(text)
 
 
