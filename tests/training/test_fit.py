@@ -237,7 +237,7 @@ def test_refuses_checkpoints_that_do_not_hold_together(change: Any, tmp_path: Pa
     place = Checkpoint(tmp_path / "checkpoint.safetensors", every_s=0)
     cut_short(2, place)
     rewritten(Path(place.path), change)
-    with pytest.raises(ModelFileError, match=r"remove it to begin anew|expected a checkpoint"):
+    with pytest.raises(ModelFileError, match=r"remove it to start again|expected a checkpoint"):
         trained(checkpoint=place)
 
 
