@@ -1,4 +1,4 @@
-"""What every substrate looks like from outside: a `Backend` opens a `Target`, a target answers with a `Response`."""
+"""The interface of all substrates: a `Backend` opens a `Target`, and a target returns a `Response`."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ bool(torch.zeros(1) != 0)  # torch's first comparison with a number deadlocks wh
 
 Start = Literal["aligned", "cold"]
 CHUNK_VALUES = 2**25
-"""Most values (T x B x widest layer) of one pass without gradients; larger batches are run in pieces."""
+"""Maximum number of values (T x B x widest layer) of one pass without gradients; larger batches are split."""
 
 
 @dataclass(frozen=True, repr=False)
 class Response:
-    """What a target answered, aligned: entry t is the answer to input step t, pipeline delays removed.
+    """The output of a target for a batch. Entry t belongs to input step t; pipeline delays are removed.
 
-    spikes: (T, B, *output_shape), 0/1. membrane: the same shape, v before reset divided by the threshold, or None
-    where the substrate does not show it. layers: spikes of every spiking layer, (T, B, *layer_shape), if asked for.
-    states: current u and voltage v (after reset) of every spiking layer after its answer to the last step, integers
-    (B, *layer_shape), if asked for, where the backend `shows_states`.
+    spikes: (T, B, *output_shape), 0 or 1. membrane: same shape, the membrane potential before the reset divided by the
+    threshold, or None if the substrate does not reveal it. layers: spikes of every spiking layer, (T, B, *layer_shape),
+    if requested. states: current u and voltage v (after the reset) of every spiking layer after the last step, integers
+    (B, *layer_shape), if requested from a backend with `shows_states`.
     """
 
     spikes: Tensor
@@ -43,14 +43,14 @@ class Response:
 
 
 class Target(ABC):
-    """A network opened on a substrate, ready to run. A context manager: some substrates hold processes.
+    """A network opened on a substrate, ready to run. Use it as a context manager: some substrates start processes.
 
-    `backend` opened it, and declares what the substrate can do. `samples` counts the samples it was asked to run since
-    it was opened: replays and padding are not counted.
+    `backend` is the backend that opened it and declares what the substrate can do. `samples` is the number of samples
+    run since it was opened, not counting repetitions and padding.
     """
 
     takes_floats: ClassVar[bool] = True
-    """False where `_run` takes spikes of any dtype, so that nothing is converted on the way."""
+    """False if `_run` takes spikes of any dtype, so that they are not converted."""
 
     def __init__(self, network: Network, backend: type[Backend]) -> None:
         self.network = network
@@ -65,32 +65,34 @@ class Target(ABC):
 
     @property
     def differentiable(self) -> bool:
-        """Whether gradients flow through its answers, see `Backend.differentiable`."""
+        """Whether gradients flow through the responses; see `Backend.differentiable`."""
         return self.backend.differentiable
 
     @property
     def reveals_membrane(self) -> bool:
-        """Whether its answers have a membrane, see `Backend.reveals_membrane`."""
+        """Whether responses contain the membrane potential; see `Backend.reveals_membrane`."""
         return self.backend.reveals_membrane
 
     @abstractmethod
     def _run(self, spikes: Tensor, layers: bool, start: Start) -> Response:
-        """Runs checked spikes (T, B, *input_shape): floats, unless the class does not take floats alone."""
+        """Runs checked spikes (T, B, *input_shape), converted to float unless the class accepts other types."""
 
     def _close(self) -> None:  # noqa: B027 - most substrates hold nothing
-        """Gives back what the target holds. Called once."""
+        """Releases the resources of the target. Called once."""
 
     def run(self, x: Any, layers: bool = False, start: Start = "aligned") -> Response:
-        """Answers spikes `x` (T, B, *input_shape), 0/1: bool, uint8 or float, a torch tensor or a NumPy array.
+        """Runs spikes `x` (T, B, *input_shape) of 0 and 1: a tensor or NumPy array of bool, uint8 or float.
 
-        A network of input kind "current" takes real values instead.
+        A network with input kind "current" takes real values instead. State never carries over from one run to the
+        next.
 
-        layers: also return the spikes of every layer. start: "aligned", each layer starts when the first input
-        reaches it; "cold", as in a fresh Lava run, biases act from its first step (they differ only with biases).
-        State never carries over from one run to the next.
+        layers: also return the spikes of every layer. start: "aligned" starts every layer when its first input arrives;
+        "cold" starts all layers together, so that biases act from the first step, as in a fresh Lava run. The two
+        differ only for networks with biases.
 
         Raises:
-            InputError: a wrong shape, dtype or value. TargetClosed: after `close`. SubstrateFailed: it crashed.
+            InputError: wrong shape, dtype or values. TargetClosed: the target is closed. SubstrateFailed: the substrate
+                crashed.
         """
         spikes = self._accepted(x, start)
         if self.takes_floats or spikes.requires_grad:
@@ -102,7 +104,7 @@ class Target(ABC):
         return pieces[0] if len(pieces) == 1 else joined(pieces)
 
     def _accepted(self, x: Any, start: Start) -> Tensor:
-        """Checks what a run is given, and counts its samples."""
+        """Checks the arguments of a run and counts its samples."""
         if self._closed:
             raise TargetClosed(f"this {self.substrate} target is closed; open it again with bl.open_target")
         if start not in ("aligned", "cold"):
@@ -112,10 +114,10 @@ class Target(ABC):
         return spikes
 
     def run_with_states(self, x: Any, start: Start = "aligned") -> Response:
-        """Like `run`, with the spikes and the final states of every layer, where the backend `shows_states`.
+        """Like `run`, but also returns the spikes and final states of every layer.
 
         Raises:
-            Unsupported: it does not. Otherwise as `run`.
+            Unsupported: the backend does not declare `shows_states`. The other errors are those of `run`.
         """
         if not self.backend.shows_states:
             raise Unsupported(f"substrate '{self.substrate}' does not show the states of its neurons")
@@ -127,7 +129,7 @@ class Target(ABC):
         raise NotImplementedError(f"{type(self).__name__}: its backend shows_states, so it needs _run_with_states")
 
     def _run_pieces(self, pieces: Sequence[Tensor], layers: bool, start: Start) -> list[Response]:
-        """The answers to the pieces of a batch, in order."""
+        """The responses to the parts of a batch, in order."""
         return [self._run(piece, layers, start) for piece in pieces]
 
     def _chunk(self, steps: int) -> int:
@@ -135,7 +137,7 @@ class Target(ABC):
         return max(1, CHUNK_VALUES // (steps * widest))
 
     def close(self) -> None:
-        """Gives back processes and memory. Safe to call twice."""
+        """Ends processes and frees memory. Can be called more than once."""
         if not self._closed:
             self._closed = True
             self._close()
@@ -153,76 +155,78 @@ class Target(ABC):
 
 
 class Backend(ABC):
-    """The adapter for one substrate: declares what it needs and what it can do, and opens targets.
+    """The adapter for one substrate: declares its requirements and abilities, and opens targets.
 
-    Nothing outside its own file decides by the name of a substrate: what is particular to one is declared here.
+    Code outside the backend never depends on the name of a substrate. Everything specific to a substrate is declared
+    here.
     """
 
     name: ClassVar[str]
-    """What files, tables and command lines call the substrate."""
+    """Name of the substrate in files, tables and command lines."""
     title: ClassVar[str]
-    """The software that runs the network, as it writes its own name."""
+    """Name of the software that runs the network."""
     summary: ClassVar[str]
-    """What it is, in a line."""
+    """One-line description."""
     modules: ClassVar[tuple[str, ...]]
     """Modules that must import for this backend to work."""
     requirement: ClassVar[str]
-    """What pip is asked to install to have them, such as "bl-neuro[norse]"."""
+    """What pip must install for these modules, such as "bl-neuro[norse]"."""
     newest_python: ClassVar[tuple[int, int] | None] = None
-    """The newest Python that they support, such as (3, 10); None where there is no such limit."""
+    """The newest Python version that the modules support, such as (3, 10); None for no limit."""
     packages: ClassVar[tuple[str, ...]] = ()
     """Distributions whose versions are recorded with results."""
     imported_here: ClassVar[bool] = True
-    """False where only another process imports the modules, as with Lava, which needs a process of its own."""
+    """False if only another process imports the modules, as with Lava."""
 
     differentiable: ClassVar[bool]
-    """Whether gradients flow through its answers, so that it can be attacked as a white box."""
+    """Whether gradients flow through its responses, so that white-box attacks are possible."""
     reveals_membrane: ClassVar[bool] = True
-    """Whether its targets show their output membrane."""
+    """Whether its targets reveal the membrane potential of the output."""
     shows_states: ClassVar[bool] = False
     """Whether its targets have `run_with_states`."""
     arithmetic: ClassVar[Arithmetic | None] = None
-    """What it computes in, "real" (float64) or "loihi" (Loihi's integers): two substrates of one arithmetic promise
-    identical spikes. None: it promises nothing."""
+    """"real" (float64) or "loihi" (Loihi's integers): substrates with the same arithmetic promise identical spikes.
+    None if it promises nothing."""
     holds_24_bits: ClassVar[bool] = True
-    """False where states of Loihi's arithmetic may grow beyond 24 bits, where Loihi wraps and clips them: what it
-    promises then holds for samples whose states stay within."""
+    """False if states in Loihi's arithmetic may exceed 24 bits, which Loihi wraps and clips; the promise then only
+    holds for samples whose states do not exceed them."""
     emulates: ClassVar[str | None] = None
-    """The substrate whose every bit this one reproduces, faster: that is the ground truth its answers are checked
-    against."""
+    """The substrate that this one reproduces exactly, but faster. Its responses are checked against that substrate."""
 
     single_thread: ClassVar[Mapping[str, Any]] = MappingProxyType({})
-    """Options with which a target uses one thread, or one process, at a time."""
+    """Options with which a target uses only one thread or process at a time."""
     uses_torch_threads: ClassVar[bool] = True
-    """False where torch's threads are of no use to it, because its threads or processes are its own."""
+    """False if the substrate does not use torch's threads, because it has its own threads or processes."""
 
     @classmethod
     def serving_options(cls, threads: int) -> dict[str, Any]:
-        """Options for a server that asks it many small queries and has so many threads."""
+        """Options for a server that sends many small queries, with this number of threads."""
         return {}
 
     @classmethod
     @abstractmethod
     def problems(cls, network: Network) -> list[str]:
-        """Everything that keeps the substrate from holding `network`, each with layer, parameter and reason."""
+        """All reasons why the substrate cannot run `network`, each with the layer, the parameter and the cause."""
 
     @classmethod
     def other_python(cls, **options: Any) -> str | None:
-        """The interpreter that its `modules` are looked for in, given these options, where it is not this one."""
+        """The other interpreter that must have `modules`, according to these options; None for this interpreter."""
         return None
 
     @classmethod
     @abstractmethod
     def open(cls, network: Network, **options: Any) -> Target:
-        """Opens `network`, which has no problems here."""
+        """Opens `network`. The caller has checked that it has no `problems`."""
 
 
 def checked_input(x: Any, network: Network) -> Tensor:
-    """`x` as a tensor (T, B, *input_shape) of its own dtype; keeps its gradient. InputError otherwise.
+    """Checks `x` and returns it as a tensor (T, B, *input_shape), with its dtype and gradient.
 
-    Zeros and ones, or finite real values where the network takes a current.
+    Values must be 0 and 1, or finite real numbers if the network takes input currents. A constant frame that is
+    expanded over time (stride 0) is not copied.
 
-    One frame held for all steps (expanded, stride 0 in time) stays one frame in memory.
+    Raises:
+        InputError: wrong shape, dtype or values.
     """
     try:
         # copied: torch takes no negative strides, and warns of arrays that cannot be written
@@ -253,17 +257,17 @@ def checked_input(x: Any, network: Network) -> Tensor:
 
 
 def as_float(values: Tensor) -> Tensor:
-    """Values (T, B, ...) in floating point, float32 where they are not already; a held frame stays held."""
+    """Converts values (T, B, ...) to float32 unless they are floating point. A constant frame is not expanded."""
     return values if values.is_floating_point() else per_frame(lambda frames: frames.to(torch.float32), values)
 
 
 def is_held(values: Tensor) -> bool:
-    """Whether `values` (T, ...) are one frame, expanded over time, and no gradient tells its steps apart."""
+    """Whether `values` (T, ...) are one frame expanded over time, without a gradient that differs between steps."""
     return values.shape[0] > 1 and values.stride(0) == 0 and not values.requires_grad
 
 
 def per_frame(function: Callable[[Tensor], Tensor], values: Tensor) -> Tensor:
-    """`function` of values (T, B, ...), computed once where they are one held frame, and held again."""
+    """Applies `function` to values (T, B, ...); if all steps are the same frame, only once."""
     if not is_held(values):
         return function(values)
     result = function(values[:1])
@@ -271,7 +275,7 @@ def per_frame(function: Callable[[Tensor], Tensor], values: Tensor) -> Tensor:
 
 
 def joined(pieces: list[Response]) -> Response:
-    """The answer to a whole batch, from the answers to its pieces."""
+    """The response to a whole batch, joined from the responses to its parts."""
     membranes = [piece.membrane for piece in pieces if piece.membrane is not None]
     layers = [piece.layers for piece in pieces if piece.layers is not None]
     states = [piece.states for piece in pieces if piece.states is not None]

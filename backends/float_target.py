@@ -118,7 +118,7 @@ def synapse(layer: Layer, weight: Tensor, values: Tensor) -> Tensor:
 
 
 def real_weight(layer: Input | Dense | Conv, arithmetic: Arithmetic) -> FloatArray:
-    """The weights in floating point; for a network in Loihi's arithmetic the effective weights after encoding."""
+    """The weights in floating point; for a network in Loihi's arithmetic, its weights after 8-bit encoding."""
     if arithmetic == "loihi" and isinstance(layer, Dense) and layer.weight.any():
         return effective_weights(layer.weight.astype(np.int64))
     return layer.weight.copy()

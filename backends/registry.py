@@ -1,6 +1,6 @@
-"""Finding a backend by the name of its substrate: ours, and those other packages add.
+"""Finds the backend of a substrate, built in or added by another package.
 
-Others join through the entry-point group `bl_neuro.backends`: name = "package.module:BackendClass".
+Packages add backends through the entry-point group `bl_neuro.backends`: name = "package.module:BackendClass".
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ BACKENDS: Registry[Backend] = Registry(
 
 
 def available_substrates() -> tuple[str, ...]:
-    """Names of every substrate that has a backend, whether its framework is installed or not; ours first."""
+    """Names of all substrates that have a backend, built-in ones first, installed or not."""
     return BACKENDS.names
 
 
@@ -51,14 +51,14 @@ def find_backend(name: str) -> type[Backend]:
 
 
 def substrates_with(fact: str) -> tuple[str, ...]:
-    """Names of the substrates whose backends declare `fact`, such as "differentiable"; broken ones are left out."""
+    """Names of the substrates whose backend declares `fact`, such as "differentiable". Skips broken backends."""
     return tuple(name for name, backend in BACKENDS.usable().items() if getattr(backend, fact))
 
 
 def missing_reason(backend: type[Backend], **options: Any) -> str | None:
-    """Why the backend's framework cannot be used here and exactly what to install, or None where it can.
+    """Why the framework of a backend cannot be used and what to install, or None if it can be used.
 
-    options: those the target will be opened with; they may name another interpreter.
+    options: options for opening the target, which may name another interpreter.
     """
     python = backend.other_python(**options)
     if python is not None:
@@ -70,7 +70,7 @@ def missing_reason(backend: type[Backend], **options: Any) -> str | None:
 
 
 def install_command(backend: type[Backend]) -> str:
-    """The command that installs what the backend needs, or says which Python it needs."""
+    """The command that installs the requirements of the backend, or a note that another Python is needed."""
     command = f'pip install "{backend.requirement}"'
     newest = backend.newest_python
     if newest is not None and sys.version_info[:2] > newest:
@@ -81,14 +81,14 @@ def install_command(backend: type[Backend]) -> str:
 
 
 def open_target(network: Network, substrate: str, **options: Any) -> Target:
-    """Opens `network` on `substrate`: "loihi", "lava", "slayer", "snntorch", "norse" or one that another package adds.
+    """Opens `network` on `substrate`: "loihi", "lava", "slayer", "snntorch", "norse" or one from another package.
 
-    Options go to the backend; see its documentation.
+    Options are passed to the backend; see its documentation.
 
     Raises:
-        UnknownSubstrate, MissingDependency: no such substrate, or its framework is not installed.
-        Unsupported: it cannot hold the network; every layer and parameter is named.
-        SubstrateFailed: it did not start.
+        UnknownSubstrate, MissingDependency: there is no such substrate, or its framework is not installed.
+        Unsupported: the substrate cannot run the network; the message lists every layer and parameter.
+        SubstrateFailed: the substrate did not start.
     """
     if not isinstance(network, Network):
         raise InputError(f"network: expected a bl_neuro Network, found {type(network).__name__}")
@@ -108,7 +108,7 @@ def open_target(network: Network, substrate: str, **options: Any) -> Target:
 
 
 def _import_problem(module: str) -> str | None:
-    """Why `module` does not import, or None. What it prints meanwhile is dropped: lava-dl advertises."""
+    """Why `module` cannot be imported, or None. Discards what it prints, since lava-dl prints a banner."""
     printed = io.StringIO()
     try:
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
@@ -126,7 +126,7 @@ def _findable(module: str) -> bool:
 
 
 PROBE_S = 60.0
-"""Most seconds that another interpreter may take to list what it has."""
+"""Seconds that another interpreter may take to list its packages."""
 ANSWER = "installation: "
 PROBE = """
 import importlib.util, json, sys
@@ -141,9 +141,9 @@ print("\\ninstallation: " + json.dumps({"version": sys.version.split()[0], "miss
 
 
 def missing_in(python: str, modules: Sequence[str]) -> str | None:
-    """Why `modules` cannot be used in the interpreter `python`, or None where they are there.
+    """Why `modules` cannot be used in the interpreter `python`, or None if they can.
 
-    The interpreter is asked once in the life of this process, unless something is missing.
+    The result is cached for this process unless something is missing.
     """
     try:
         _ask(python, tuple(modules))
@@ -153,7 +153,7 @@ def missing_in(python: str, modules: Sequence[str]) -> str | None:
 
 
 class _Missing(Exception):
-    """Something is missing; raised rather than returned, so that only what is good is remembered."""
+    """Something is missing. An exception rather than a return value, so that only success is cached."""
 
 
 @lru_cache(maxsize=16)
@@ -175,7 +175,7 @@ def _ask(python: str, modules: tuple[str, ...]) -> None:
     answers = [line for line in done.stdout.splitlines() if line.startswith(ANSWER)]
     if done.returncode or not answers:
         last = (done.stderr.strip().splitlines() or ["nothing"])[-1]
-        raise _Missing(f"{python} is not a Python interpreter that works (exit status {done.returncode}): {last[:300]}")
+        raise _Missing(f"{python} is not a working Python interpreter (exit status {done.returncode}): {last[:300]}")
     installation = json.loads(answers[-1].removeprefix(ANSWER))
     if installation["missing"]:
         names = ", ".join(installation["missing"])

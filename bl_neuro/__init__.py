@@ -1,6 +1,6 @@
-"""bl-neuro: how much of its training data a spiking network gives away, and whether its substrate changes that.
+"""bl-neuro measures how much of its training data a spiking network leaks, on different substrates.
 
-The public names are loaded on first use, so that importing bl_neuro needs no framework and takes no time.
+Public names are loaded on first use, so importing bl_neuro is fast and needs no framework.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`python -m bl_neuro` is `bl-neuro`."""
+"""Runs the command line with `python -m bl_neuro`."""
 
 from bl_neuro.cli import main
 

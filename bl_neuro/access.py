@@ -78,14 +78,14 @@ class WhiteBox:
 
 
 class BlackBox:
-    """Black-box access with a query budget: the only method of access is `query`, which returns what `reveals` allows.
+    """Black-box access with a query budget. Its only access is `query`, which returns what `reveals` allows.
 
     reveals: "membrane" (T, B, C), the output membrane potential; "scores" (B, C), the mean over time of
-    softmax(membrane), as a served classifier returns; "spikes" (T, B, C), the output spikes of a chip; "counts" (B, C),
-    the spike counts over time; "label" (B,). budget: number of queries, one per sample; None for no limit. mitigation:
-    what the deployment does against inversion (see `bl_neuro.mitigations`): to its inputs, to its outputs, or to the
-    budget; `seed` is the seed of its random numbers. A mitigation of the network itself takes effect where
-    `mitigation.network(network)` is what was opened.
+    softmax(membrane), as a classifier behind an API returns; "spikes" (T, B, C), the output spikes, as a chip returns
+    them; "counts" (B, C), the output spike counts; "label" (B,), the predicted class. budget: number of queries, one
+    per sample; None for no limit. mitigation: a defence of the deployment that changes inputs, outputs or the budget
+    (see `bl_neuro.mitigations`); `seed` is the seed of its random numbers. For a mitigation that changes the network,
+    open `mitigation.network(network)` as the target.
 
     The box exposes neither weights nor gradients, nor the target itself.
 
@@ -229,12 +229,12 @@ def _gate(target: Target, reveals: Reveals, mitigation: Mitigation | None, seed:
 
 
 def _label_source(readout: Readout) -> Reveals:
-    """The output whose maximum is the label."""
+    """The output whose maximum is the predicted class."""
     return "scores" if readout == "membrane" else "counts"
 
 
 def predicted_classes(answer: Tensor, reveals: Reveals) -> Tensor:
-    """The predicted classes (B,) from a black box's answer: the class with the largest value, the lowest if tied.
+    """The predicted classes (B,) of a black box's answers; if several classes tie, the lowest.
 
     -1 for counts and spikes that are all zero.
     """
@@ -257,9 +257,10 @@ def _needs_membrane(target: Target, reveals: Reveals) -> bool:
 
 
 def reveal(response: Response, reveals: Reveals, readout: Readout = "spikes") -> Tensor:
-    """The part of a response that `reveals` allows, see `BlackBox`. A label follows the network's readout.
+    """The part of a response that `reveals` allows; see `BlackBox`. A label follows the readout of the network.
 
-    Ties, including silence, give the lowest class, since a classifier always returns a label.
+    If several classes tie, or no output neuron spikes, the label is the lowest class, since a classifier always returns
+    a label.
 
     Raises:
         NotRevealed: the membrane potential is needed and the substrate does not reveal it.
@@ -288,5 +289,5 @@ def response_classes(response: Response, readout: Readout = "spikes") -> Tensor:
 
 
 def scores(membrane: Tensor) -> Tensor:
-    """Mean over time of softmax(membrane), (B, C), as a served classifier returns."""
+    """The mean over time of softmax(membrane), (B, C), as a classifier behind an API returns."""
     return torch.softmax(membrane, dim=2).mean(0)

@@ -1,8 +1,8 @@
-"""Every exception bl-neuro raises on purpose.
+"""Exceptions of bl-neuro.
 
     BlNeuroError
-    ├── InputError            an argument or a tensor is not what was expected
-    │   ├── NetworkError      a network definition does not hold together (all problems listed)
+    ├── InputError            an argument or a tensor is invalid
+    │   ├── NetworkError      a network definition is inconsistent (all problems listed)
     │   └── ExperimentError   an experiment file is missing or invalid (all problems listed, with their lines)
     ├── ModelFileError        a model file is missing, damaged or of an unsupported kind
     ├── DataError             a dataset is missing, damaged or too small
@@ -10,7 +10,7 @@
     │   ├── UnknownSubstrate      no substrate of that name
     │   ├── MissingDependency     its framework is not installed
     │   ├── Unsupported           it cannot express a layer or a parameter of this network
-    │   ├── SubstrateFailed       it crashed, hung past its deadline or could not start
+    │   ├── SubstrateFailed       it crashed, exceeded its deadline or could not start
     │   └── TargetClosed          the target was used after it was closed
     ├── AccessError           the attacker's access does not allow this
     │   ├── BudgetExceeded        the query exceeds the remaining budget
@@ -27,7 +27,7 @@
 
 Every message says what was expected, what was found, where, and what to try.
 
-`bl_neuro.attacks.StopAttack` is not one of them: a `progress` callback raises it to end an attack.
+`bl_neuro.attacks.StopAttack` does not derive from BlNeuroError: a `progress` callback raises it to stop an attack.
 """
 
 from __future__ import annotations
@@ -43,19 +43,19 @@ def _printable(text: str) -> str:
 class BlNeuroError(Exception):
     """Base class of all exceptions of bl-neuro.
 
-    inversions: what a black-box attack had reconstructed (`bl_neuro.attacks.Inversions`) when the error ended it; else
-    None.
+    inversions: the inversions that a black-box attack had so far (`bl_neuro.attacks.Inversions`) when the error stopped
+    it, or None.
     """
 
     inversions: Any = None
 
 
 class InputError(BlNeuroError, ValueError):
-    """An argument or a tensor is not what was expected."""
+    """An argument or a tensor is invalid."""
 
 
 class NetworkError(InputError):
-    """A network definition is inconsistent; `problems` lists everything that is wrong with it."""
+    """A network definition is inconsistent; `problems` lists all problems."""
 
     def __init__(self, problems: list[str]) -> None:
         self.problems = tuple(problems)
@@ -151,7 +151,7 @@ class EndpointProtocolError(EndpointError):
 
 
 class PluginError(BlNeuroError):
-    """A part that another package adds through an entry point cannot be loaded, or is of another kind."""
+    """A part that another package adds through an entry point cannot be loaded, or is of the wrong kind."""
 
 
 class ReportError(BlNeuroError):

@@ -125,7 +125,7 @@ def _as_path(path: Any) -> Path:
 
 def _load_safetensors(source: Path) -> Network:
     if source.stat().st_size > MAX_FILE_BYTES:
-        raise ModelFileError(f"{source}: {source.stat().st_size} bytes; at most {MAX_FILE_BYTES} are read")
+        raise ModelFileError(f"{source}: expected at most {MAX_FILE_BYTES} bytes, found {source.stat().st_size}")
     structure, arrays, fingerprint = _read_safetensors(source)
     try:
         network = _network_from_parts(structure, arrays)

@@ -91,7 +91,9 @@ def _synapse(layer: Input | Dense | Conv, values: FloatArray) -> FloatArray:
         return layer.weight * values + layer.bias
     if isinstance(layer, Dense):
         if layer.delay is not None or layer.recurrent is not None:
-            raise Unsupported("the reference supports no delays or recurrent synapses; use the substrate 'loihi'")
+            raise Unsupported(
+                "the reference simulation does not support delays or recurrent synapses; use the substrate 'loihi'"
+            )
         return values @ layer.weight.T
     return _convolve(layer, values.reshape(-1, *values.shape[2:])).reshape(
         *values.shape[:2], *layer.output_shape(values.shape[2:])

@@ -1,4 +1,4 @@
-"""Every registry of parts that other packages can add to."""
+"""All registries that other packages can add parts to."""
 
 from __future__ import annotations
 
@@ -18,6 +18,6 @@ PLACES = {
 
 
 def registries() -> dict[str, Registry[Any]]:
-    """Every registry by what it holds: "substrates" first. No part is imported."""
+    """All registries by the kind of their parts, "substrates" first. Does not import any part."""
     places = {plural: place.partition(":") for plural, place in PLACES.items()}
     return {plural: getattr(importlib.import_module(module), name) for plural, (module, _, name) in places.items()}

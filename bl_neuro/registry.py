@@ -1,7 +1,7 @@
-"""Finding the parts that a name stands for: ours, and those that installed packages add.
+"""Finds parts by name, built in or added by installed packages.
 
-Backends, attacks, evaluators, mitigations and datasets are each found through a `Registry`. A package adds its own
-through an entry-point group, in its pyproject.toml:
+Backends, attacks, evaluators, mitigations and datasets each have a `Registry`. A package adds a part through an
+entry-point group in its pyproject.toml:
 
     [project.entry-points."bl_neuro.attacks"]
     my_attack = "my_package.my_attack:MyAttack"
@@ -23,18 +23,18 @@ Part = TypeVar("Part")
 
 
 class BrokenPart(NamedTuple):
-    """A part that cannot be used: the package that adds it, and what is wrong."""
+    """A part that cannot be used: the package that adds it, and the problem."""
 
     package: str
     reason: str
 
 
 class Registry(Generic[Part]):
-    """Classes of one kind, by name. A class is imported when it is looked up, not before.
+    """Classes of one kind, by name. A class is imported only when it is looked up.
 
-    noun: what a part is called in errors, such as "substrate". group: the entry-point group that other packages add
-    parts through. base: the class that every part derives from, as "module:Class". ours: our own parts by name, as
-    "module:Class". unknown: the error for a name that stands for nothing.
+    noun: name of the kind in error messages, such as "substrate". group: the entry-point group for other packages.
+    base: the base class of all parts, as "module:Class". ours: the built-in parts by name, as "module:Class". unknown:
+    the error class for an unknown name.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Registry(Generic[Part]):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every name that a part has, ours first; no part is imported."""
+        """All names, built-in parts first. Does not import any part."""
         return (*self.ours, *(name for name in self._added if name not in self.ours))
 
     def __contains__(self, name: object) -> bool:
@@ -60,12 +60,12 @@ class Registry(Generic[Part]):
         return iter(self.names)
 
     def find(self, name: str) -> type[Part]:
-        """The class called `name`.
+        """The class named `name`.
 
         Raises:
-            InputError: no part has that name (a class of its own for substrates, `UnknownSubstrate`).
-            PluginError: the part of another package does not load, is not what the group promises, or shares its name
-                with a part of a third package.
+            InputError: there is no such part (`UnknownSubstrate` for substrates). PluginError: the part of another
+                package does not load, does not derive from the base class, or has the same name as a part of a third
+                package.
         """
         if name in self.ours:
             return self._imported(self.ours[name])
@@ -76,7 +76,7 @@ class Registry(Generic[Part]):
         raise self._unknown(f"{self.noun}: expected one of {', '.join(self.names)}, found {name!r}{hint}")
 
     def usable(self) -> dict[str, type[Part]]:
-        """Every class by name, without the parts of other packages that do not load (see `broken`)."""
+        """All classes by name, without broken parts of other packages (see `broken`)."""
         broken = self.broken()
         return {name: self.find(name) for name in self.names if name in self.ours or name not in broken}
 
@@ -87,19 +87,19 @@ class Registry(Generic[Part]):
             package = _packages(points)
             try:
                 if name in self.ours:
-                    raise PluginError(f"{self.noun} '{name}': {package} adds it, but bl-neuro has its own of this name")
+                    raise PluginError(f"{self.noun} '{name}': {package} adds it, but this name is built into bl-neuro")
                 self._loaded(name, points)
             except PluginError as error:
                 broken[name] = BrokenPart(package, str(error))
         return broken
 
     def package(self, name: str) -> str:
-        """The package that a part comes from and its version, such as "bl-neuro 1.2"."""
+        """The package of a part and its version, such as "bl-neuro 1.2"."""
         return f"bl-neuro {__version__}" if name in self.ours else _packages(self._added[name])
 
     @cached_property
     def _added(self) -> dict[str, tuple[EntryPoint, ...]]:
-        """The entry points of other packages by name; more than one where packages chose the same name."""
+        """The entry points of other packages by name; several if packages use the same name."""
         added: dict[str, tuple[EntryPoint, ...]] = {}
         for point in sorted(entry_points(group=self.group), key=lambda point: point.name):
             added[point.name] = (*added.get(point.name, ()), point)
@@ -108,19 +108,19 @@ class Registry(Generic[Part]):
     def _loaded(self, name: str, points: tuple[EntryPoint, ...]) -> type[Part]:
         place = f"{self.noun} '{name}'"
         if len({point.value for point in points}) > 1:
-            raise PluginError(f"{place}: {_packages(points)} all add one of this name; uninstall all but one of them")
+            raise PluginError(f"{place}: {_packages(points)} add a part of this name; uninstall all but one of them")
         (point, *_), base = points, self._imported(self._base)
         try:
             part = point.load()
         except Exception as error:  # another package's code may raise anything
-            raise PluginError(f"{place}: {point.value} does not load: {error}") from error
+            raise PluginError(f"{place}: {point.value} cannot be loaded: {error}") from error
         if not (isinstance(part, type) and issubclass(part, base)):
             raise PluginError(f"{place}: expected a subclass of {self._base}, found {point.value}")
         if undefined := _undefined(part, base):
             raise PluginError(f"{place}: {point.value} does not define {', '.join(undefined)}")
         own_name = getattr(part, "name", name)
         if own_name != name:
-            raise PluginError(f"{place}: expected an entry point called '{own_name}', the name that {point.value} has")
+            raise PluginError(f"{place}: expected an entry point named '{own_name}', like {point.value}")
         return part
 
     @staticmethod
@@ -131,7 +131,7 @@ class Registry(Generic[Part]):
 
 
 def _undefined(part: type[Any], base: type[Any]) -> list[str]:
-    """What `base` declares, as a class attribute without a value or an abstract method, and `part` lacks."""
+    """Class attributes without a value and abstract methods of `base` that `part` does not define."""
     annotations: dict[str, Any] = vars(base).get("__annotations__", {})
     declared = [name for name, annotation in annotations.items() if str(annotation).startswith("ClassVar")]
     return [name for name in declared if not hasattr(part, name)] + sorted(getattr(part, "__abstractmethods__", ()))

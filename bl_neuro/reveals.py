@@ -1,4 +1,4 @@
-"""What a deployed network may reveal with an answer, the most first."""
+"""The outputs that a deployed network can reveal, the most informative first."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Numbers as text, and numbers to compare, the same on every processor.
+"""Formats and compares numbers so that the result is the same on every processor.
 
-A mean of .8875 may come out as 0.8875000000000001 on one processor and as 0.8874999999999999 on another, because they
-add its terms in another order. Rounded as they are, the two print as 0.888 and 0.887. Every figure in a table, a
-summary or a sentence therefore goes through `fixed`, and a mean that is compared with another goes through `settled`.
+Since processors add terms in different orders, a mean of .8875 may be 0.8875000000000001 on one of them and
+0.8874999999999999 on another, which round to 0.888 and 0.887. All numbers in tables, summaries and sentences are
+therefore formatted with `fixed`, and means are rounded with `settled` before they are compared.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from math import isfinite
 GUARD = 6
 """Decimals beyond those printed that are trusted: a figure of three decimals is first rounded to nine."""
 _EXACT = Context(prec=400)
-"""Digits for any float64, which has at most 309 before the point."""
+"""Number of digits for any float64, which has at most 309 before the decimal point."""
 
 
 def settled(value: float) -> float:
-    """The value to nine decimals: means that are equal but for the order of their terms are equal then."""
+    """Rounds to nine decimals, so that means that differ only in the order of their terms are equal."""
     return round(float(value), 9)
 
 
 def fixed(value: float, places: int, form: str = "") -> str:
-    """A number with `places` decimals, of which a tie is rounded away from zero: `fixed(0.8875, 3)` is `0.888`.
+    """Formats a number with `places` decimals. Ties are rounded away from zero: `fixed(0.8875, 3)` is `0.888`.
 
-    A value is a tie where it is one to `GUARD` decimals more. form: "+" shows the sign of positive numbers too, ","
-    sets thousands apart, "+," does both. A number that is 0 to those decimals has no minus; one just below it has, as
-    in Python: `-0.000`.
+    A value counts as a tie if it is a tie when rounded to `GUARD` more decimals. form: "+" also shows the sign of
+    positive numbers, "," separates thousands, "+," does both. A number that is 0 when rounded to those decimals has no
+    minus sign; one just below it has, as in Python: `-0.000`.
     """
     if not isfinite(value):
         return f"{value:{form}.{places}f}"

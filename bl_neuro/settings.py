@@ -1,4 +1,4 @@
-"""Building a frozen dataclass from the settings of a file: values are checked by their names and types."""
+"""Creates a frozen dataclass from the settings in a file and checks their names and types."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from bl_neuro.errors import InputError
 
 
 class SettingProblem(NamedTuple):
-    """What is wrong with one setting, or with several together where `setting` is None."""
+    """The problem of one setting, or of several settings together if `setting` is None."""
 
     setting: str | None
     message: str
 
 
 def typed_settings(kind: type[Any], settings: Mapping[str, Any]) -> tuple[dict[str, Any], list[SettingProblem]]:
-    """JSON-ready `settings` with the types of the fields of dataclass `kind`, and all problems with names and types."""
+    """JSON-ready `settings` converted to the field types of dataclass `kind`, and all problems of names and types."""
     from pydantic import TypeAdapter, ValidationError
 
     hints = get_type_hints(kind)
@@ -31,7 +31,7 @@ def typed_settings(kind: type[Any], settings: Mapping[str, Any]) -> tuple[dict[s
             problems.append(SettingProblem(name, unknown_setting(name, known)))
             continue
         if _is_object_of_ours(hints[name]):
-            problems.append(SettingProblem(name, f"{name}: not to be set in a file; take a preset that sets it"))
+            problems.append(SettingProblem(name, f"{name}: cannot be set in a file; use a preset that sets it"))
             continue
         try:
             values[name] = TypeAdapter(hints[name]).validate_json(json.dumps(value, default=str), strict=True)
@@ -60,7 +60,7 @@ def unknown_setting(name: str, known: list[str]) -> str:
 
 
 def setting_problems(kind: type[Any], settings: Mapping[str, Any]) -> list[SettingProblem]:
-    """Everything that is wrong with building dataclass `kind` from `settings`."""
+    """All problems of creating dataclass `kind` from `settings`."""
     values, problems = typed_settings(kind, settings)
     problems += [SettingProblem(name, f"{name}: expected, and missing") for name in missing_settings(kind, settings)]
     if problems:
@@ -74,10 +74,10 @@ def setting_problems(kind: type[Any], settings: Mapping[str, Any]) -> list[Setti
 
 
 def with_settings(kind: type[Any], settings: Mapping[str, Any]) -> Any:
-    """An object of dataclass `kind` with JSON-ready `settings`.
+    """Creates dataclass `kind` from JSON-ready `settings`.
 
     Raises:
-        InputError: a setting is unknown, missing or wrong; all problems are named.
+        InputError: a setting is unknown, missing or invalid; all problems are listed.
     """
     problems = setting_problems(kind, settings)
     if problems:
@@ -86,5 +86,5 @@ def with_settings(kind: type[Any], settings: Mapping[str, Any]) -> Any:
 
 
 def _is_object_of_ours(hint: Any) -> bool:
-    """Whether values of that type are objects of this package, which a file cannot state."""
+    """Whether the type is a class of this package, whose instances a file cannot contain."""
     return str(getattr(get_origin(hint) or hint, "__module__", "")).startswith("bl_neuro.")

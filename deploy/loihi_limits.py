@@ -44,7 +44,7 @@ class StateBound:
 
 
 def state_bound(layer: FixedPointLayer, steps: int | None = None) -> StateBound:
-    """Bounds for samples of `steps` time steps, or of any length. Input neurons take any value and are unbounded."""
+    """Bounds on |u| and |v| for samples of `steps` time steps, or of any length if None. Infinite for input neurons."""
     if isinstance(layer.source, Input):
         return StateBound(math.inf, math.inf)
     sums = _row_sums(layer)

@@ -21,7 +21,7 @@ IGNORED_BY_NETX = {"refDelay": 1, "gradedSpike": 0, "messageBits": 0, "wgtExp": 
 
 
 def cuba_neuron(block: CheckedGroup, shape: Shape | None, bias: FloatArray | None) -> CubaLIF | None:
-    """The neurons of `block`, a layer of shape `shape`; None, with a problem recorded, where they cannot be read."""
+    """The neurons of `block`, a layer of shape `shape`; None, with a problem recorded, if they cannot be read."""
     group = block.group("neuron")
     if group is None:
         return None

@@ -75,7 +75,7 @@ def _size(path: Path) -> int:
         raise ModelFileError(f"{path}: expected a .net file, found {content}")
     size = path.stat().st_size
     if size > MAX_FILE_BYTES:
-        raise ModelFileError(f"{path}: {size} bytes; at most {MAX_FILE_BYTES} are read")
+        raise ModelFileError(f"{path}: expected at most {MAX_FILE_BYTES} bytes, found {size}")
     return size
 
 

@@ -34,7 +34,7 @@ def whole_array(block: CheckedGroup, key: str) -> FloatArray | None:
 
 
 def one_number(block: CheckedGroup, key: str, rounding: Rounding | None = None) -> FloatArray | None:
-    """One number, of shape () or (1,): a whole number, unless `rounding` makes it one."""
+    """A number of shape () or (1,): an integer, or any number that `rounding` converts to one."""
     values = whole_array(block, key) if rounding is None else block.numbers(key)
     if values is not None and values.shape not in ((), (1,)):
         block.complain(f"{key}: expected one number, found shape {values.shape}")

@@ -1,14 +1,11 @@
-"""The README's table of what each substrate can hold, made by asking the backends about small networks.
+"""Creates the table of supported networks in docs/substrates.md by asking every backend about small networks.
 
-    .venv/bin/python scripts/support_table.py              prints the table
-    .venv/bin/python scripts/support_table.py --write      puts it into docs/substrates.md, between its marks
-    .venv/bin/python scripts/support_table.py --check      exits with 1 where it says something else
     .venv/bin/python scripts/support_table.py              prints the table of all registered substrates
-    .venv/bin/python scripts/support_table.py --write      puts that of bl-neuro's own between the `<!-- support -->`
-                                                           marks of the README
-    .venv/bin/python scripts/support_table.py --check      exits with 1 where the README says something else
+    .venv/bin/python scripts/support_table.py --write      writes that of built-in substrates to docs/substrates.md,
+                                                           between the `<!-- support -->` marks
+    .venv/bin/python scripts/support_table.py --check      exits with 1 if docs/substrates.md is out of date
 
-No framework has to be installed: what a backend accepts is its own code (`Backend.problems`).
+No framework needs to be installed, since `Backend.problems` does not import any.
 """
 
 from __future__ import annotations
@@ -86,12 +83,12 @@ def probes() -> dict[str, dict[str, bl.Network]]:
             "weights above 254 thresholds": dense(300 * WEIGHT),
         },
         "Neurons": {
-            "decays, one a neuron": dense(**per_neuron),
+            "decays, one per neuron": dense(**per_neuron),
             "`current_decay` 0": dense(current_decay=0.0),
             "`voltage_decay` 0": dense(voltage_decay=0.0),
-            "`threshold`, one a neuron": dense(threshold=[0.5, 1.0, 1.5, 2.0]),
-            "`threshold` of a `Conv`, one a channel": conv(threshold=[0.5, 1.0, 1.5, 2.0]),
-            "`threshold` of a `Conv`, one a neuron": conv(threshold=squares),
+            "`threshold`, one per neuron": dense(threshold=[0.5, 1.0, 1.5, 2.0]),
+            "`threshold` of a `Conv`, one per channel": conv(threshold=[0.5, 1.0, 1.5, 2.0]),
+            "`threshold` of a `Conv`, one per neuron": conv(threshold=squares),
             "`bias`": dense(bias=[0.0, 0.1, 0.2, -0.1]),
             "reset `zero`": dense(current_decay=0.5),
             "reset `subtract`, `current_decay` 1": dense(reset="subtract"),
@@ -115,7 +112,7 @@ def probes() -> dict[str, dict[str, bl.Network]]:
     }
 
 
-ARITHMETICS = {"real": "real numbers", "loihi": "Loihi's integers", None: "not declared"}
+ARITHMETICS = {"real": "floating point", "loihi": "Loihi's integers", None: "not declared"}
 
 
 def table(backends: Sequence[type[Backend]] | None = None) -> str:
@@ -136,7 +133,7 @@ def table(backends: Sequence[type[Backend]] | None = None) -> str:
     white = [YES if backend.differentiable else NO for backend in backends]
     arithmetic = [ARITHMETICS[backend.arithmetic] for backend in backends]
     lines.append(f"| gradients (white box) | {' | '.join(white)} |")
-    lines.append(f"| computes in; identical with the others that do | {' | '.join(arithmetic)} |")
+    lines.append(f"| arithmetic; substrates with the same one are identical | {' | '.join(arithmetic)} |")
     listed = [f"{number}. {note}" for note, number in notes.items()]
     folded = ["<details><summary>Why not</summary>", "", *listed, "", "</details>"]
     return "\n".join([*lines, "", *folded]) + "\n"

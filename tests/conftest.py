@@ -1,4 +1,4 @@
-"""What all tests share: a fixed seed for hypothesis, small networks, skips that say what to install, a browser."""
+"""Shared by all tests: a fixed seed for hypothesis, small networks, skips with installation advice, a browser."""
 
 from __future__ import annotations
 

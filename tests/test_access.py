@@ -1,4 +1,4 @@
-"""The attacker's views: a black box that meters and hides, a white box that counts."""
+"""The attacker's views: a black box that counts queries and hides the target, a white box that counts samples."""
 
 from __future__ import annotations
 
@@ -241,7 +241,7 @@ HIDDEN = (Target, Network, Dense, CubaLIF, np.ndarray, Tensor)
 
 
 def public(value: Any) -> list[Any]:
-    """Everything one gets to from `value` by names without an underscore, up to what must not be found."""
+    """Every object reachable from `value` by public names, up to the forbidden ones."""
     seen: dict[int, Any] = {}
     queue = [value]
     while queue:

@@ -1,4 +1,4 @@
-"""Whole numbers, however they come."""
+"""Checks of whole numbers of any numeric type."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layers: shapes as torch computes them, and what is refused."""
+"""Layers: shapes as torch computes them, and refused arguments."""
 
 from __future__ import annotations
 

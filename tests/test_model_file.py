@@ -1,4 +1,4 @@
-"""Networks in files: exact there and back; whatever a stranger wrote is read or refused, never anything else."""
+"""Networks in files: round trips are exact; any other file is read or refused with a typed error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The neuron's parameters: what is accepted, what is refused, and that nothing changes them afterwards."""
+"""The neuron's parameters: accepted and refused values, and that they are immutable."""
 
 from __future__ import annotations
 

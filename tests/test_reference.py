@@ -1,4 +1,4 @@
-"""The oracle itself, against cases worked out by hand and torch's convolutions."""
+"""The reference simulation, against cases computed by hand and torch's convolutions."""
 
 from __future__ import annotations
 

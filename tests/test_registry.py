@@ -1,4 +1,4 @@
-"""Registries: what other packages may add, and what is said of parts that cannot be used."""
+"""Registries: parts of other packages, and errors for unusable ones."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ PACKAGES = {
 }
 """Installed packages: what each adds to the group of backends."""
 BROKEN = {
-    "loihi": "one 1.0 adds it, but bl-neuro has its own of this name",
-    "shared": "one 1.0 and two 1.0 all add one of this name; uninstall all but one of them",
-    "renamed": "expected an entry point called 'reference'",
-    "not-there": "a_package_that_is_not_there:Backend does not load: No module named",
+    "loihi": "one 1.0 adds it, but this name is built into bl-neuro",
+    "shared": "one 1.0 and two 1.0 add a part of this name; uninstall all but one of them",
+    "renamed": "expected an entry point named 'reference'",
+    "not-there": "a_package_that_is_not_there:Backend cannot be loaded: No module named",
     "no-class": r"expected a subclass of bl_neuro\.backends\.base:Backend, found os:sep",
     "no-backend": "expected a subclass of .*, found builtins:dict",
     "unfinished": "does not define name, title, summary, modules, requirement, differentiable, open, problems",

@@ -1,4 +1,4 @@
-"""Figures print alike where sums differ in their last bits, and as Python prints them everywhere else."""
+"""Figures print alike if sums differ in their last bits, and otherwise as Python prints them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One seed, and a stream of chance of its own for every purpose."""
+"""One seed gives an independent random stream for every purpose."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Substrate `lava`: Intel Lava's CPU simulator of Loihi 2, bit-accurate fixed point, real and supervised."""
+"""Substrate `lava`: Intel Lava's bit-accurate CPU simulator of Loihi 2, in a supervised process."""

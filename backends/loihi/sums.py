@@ -55,7 +55,7 @@ class Synapses:
     def _convolved(self, spikes: Tensor) -> Tensor:
         source = self._program.layer.source
         if not isinstance(source, Conv):
-            raise TypeError("not a convolution")
+            raise TypeError("expected a convolution")
         images = spikes.reshape(-1, *self._program.input_shape).to(torch.float64)
         geometry = source.stride, source.padding, source.dilation, source.groups
         sums = F.conv2d(images, self._weights[0], None, *geometry).reshape(*spikes.shape[:2], -1)

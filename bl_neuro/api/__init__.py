@@ -1,12 +1,12 @@
-"""The Python door: one function for each thing that the command line does.
+"""The Python API: one function for each command of the command line.
 
-    audit, audit_model, load_audit   run an experiment, or audit a model; the findings of an audit that was run
-    plan_audit                       what an experiment would run, and how long that takes
-    attack_network                   one attack on one network or endpoint, with the target's and an evaluator's answers
-    train                            a target network, evaluators and perhaps an ANN twin
-    inspect, verify, export          what a model is, whether substrates agree on it, and its file in another format
-    compare                          several audits beside each other
-    doctor                           which substrates and parts work here
+    audit, audit_model, load_audit   run an experiment, audit a model, load a finished audit
+    plan_audit                       list what an experiment would run, and how long it takes
+    attack_network                   run one attack on one network or endpoint
+    train                            train a target network, evaluators and an ANN twin
+    inspect, verify, export          describe a model, compare it on several substrates, convert its file
+    compare                          compare several audits
+    doctor                           check which substrates and other parts work on this machine
 
-All of them are names of `bl_neuro` itself, which loads them on first use.
+All of them can be imported from `bl_neuro`, which loads them on first use.
 """

@@ -1,4 +1,4 @@
-"""One attack on one network: the function behind `bl-neuro attack`."""
+"""Runs one attack on one network: the function behind `bl-neuro attack`."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from bl_neuro.training import Evaluator, load_evaluator
 from bl_neuro.training.plans import plan_for
 
 STEPS = 20
-"""Time steps of an inversion where no dataset says how long an input lasts."""
+"""Number of time steps of an inversion without a dataset that states it."""
 BARELY_RECOGNISED = 2.0
-"""Times chance below which a network is said not to know the dataset."""
+"""Accuracy, as a multiple of chance, below which a network is reported not to know the dataset."""
 
 
 def attack_network(
@@ -52,27 +52,32 @@ def attack_network(
     name: str | None = None,
     progress: Progress | None = None,
 ) -> AttackResult:
-    """Reconstructs an input for each class of a network, with its gradients or with queries alone.
+    """Reconstructs an input for each class of a network, from its gradients or from queries only.
 
         result = bl.attack_network("target.safetensors", "v2", budget=7040, evaluator="evaluator.safetensors")
         result.answers, result.verdicts, result.images
 
-    Which attack: a name (see `bl_neuro.attacks.ATTACKS`), with a preset and settings on top, or an attack object.
-    "attack.blur" is the setting blur of the setting attack. twin: the substrate of the attacker's copy, for an attack
-    that needs one; "snntorch" by default.
-    Which target: a network or its file on `substrate`, the URL of an endpoint (token in BL_NEURO_TOKEN), or a
-    `BlackBox`. reveals: what a black box shows; what the network usually shows by default. budget: queries that it
-    answers in all, which a named attack shares out; as many as the settings ask for by default.
-    What is inverted: classes, all by default, in so many time steps; by default those of the dataset's plan, or 20.
-    dataset: what the network was trained on, a name, path or object. How the network takes inputs is then recognised on
-    it, as in an audit, and classes have names. root: the folder of downloaded data. input_range: for a network that
-    takes currents, the two values that pixels 0 and 1 stand for; recognised with a dataset, else 0 and 1.
-    evaluator: a file or an object that judges the inversions. out: a folder for `AttackResult.save`; force replaces the
-    attack in it. name: what the result calls the model, its path or URL by default.
+    The attack: `attack` is a name (see `bl_neuro.attacks.ATTACKS`), optionally with `preset` and `settings`, or an
+    attack object. A key "attack.blur" in `settings` sets `blur` of the nested setting `attack`. twin: substrate of the
+    attacker's copy of the network, for attacks that need one ("snntorch" by default).
+
+    The target: `model` is a network or model file, which runs on `substrate`, the URL of an endpoint (its token in the
+    environment variable BL_NEURO_TOKEN), or a `BlackBox`. reveals: output that a black box reveals; the usual output of
+    the network by default. budget: total number of queries, to which the settings of a named attack are adapted; by
+    default what the settings need.
+
+    The inversions: classes to invert, all by default, with this number of time steps; by default that of the dataset,
+    or 20.
+
+    dataset: what the network was trained on, as a name, path or object. It is used to infer how the network encodes
+    inputs, and provides the class names. root: folder of downloaded datasets. input_range: for a network with current
+    inputs, the currents of pixel values 0 and 1; inferred if there is a dataset, else 0 and 1. evaluator: a file or an
+    object that judges the inversions. out: folder for `AttackResult.save`; `force` overwrites the attack in it. name:
+    name of the model in the result, its path or URL by default.
 
     Raises:
-        InputError: an argument is wrong, or has no meaning for this attack or model. ModelFileError, DataError,
-        SubstrateError, EndpointError: the model, dataset, substrate or endpoint cannot be used.
+        InputError: an argument is wrong or does not apply to this attack or model. ModelFileError, DataError,
+            SubstrateError, EndpointError: the model, dataset, substrate or endpoint cannot be used.
     """
     terms = attack_terms(attack, preset, settings, reveals, budget, twin)
     judge = load_evaluator(evaluator) if isinstance(evaluator, (str, Path)) else evaluator
@@ -89,7 +94,7 @@ def attack_network(
 
 @dataclass(frozen=True)
 class _Inputs:
-    """The subject as it takes pixels in 0..1, and what is known of its inputs and classes."""
+    """The subject as a function of pixels in 0..1, with what is known about its inputs and classes."""
 
     subject: Subject
     data: Samples | None
@@ -99,27 +104,27 @@ class _Inputs:
 
     @property
     def class_map(self) -> list[int]:
-        """The class that each output stands for."""
+        """The class of each output."""
         return list(range(self.subject.classes)) if self.recognised is None else list(self.recognised.class_map)
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
-        """The names of all classes, where they are known."""
+        """The names of all classes, or None if they are not known."""
         return None if self.data is None else tuple(self.data.class_names)
 
     def chosen(self, classes: Iterable[int] | None) -> list[int]:
-        """The classes to invert, checked; all that an output stands for by default."""
+        """The classes to invert, checked; by default every class that an output stands for."""
         known = self.class_map
         if classes is None:
             return sorted(known)
         chosen = checked_classes(classes, max(known) + 1)
         missing = sorted(set(chosen) - set(known))
         if missing:
-            raise InputError(f"classes: expected classes that an output stands for, {sorted(known)}, found {missing}")
+            raise InputError(f"classes: expected classes that have an output, {sorted(known)}, found {missing}")
         return chosen
 
     def assumptions(self) -> list[str]:
-        """What is assumed about how the network takes inputs."""
+        """The assumptions about how the network encodes its inputs."""
         network = self.subject.network
         if network is None or network.input_kind != "current":
             return []
@@ -130,7 +135,7 @@ class _Inputs:
         return [f"{currents} (the file does not say; give an input range, --input-range, or a dataset)"]
 
     def description(self) -> str | None:
-        """How the network was recognised on the dataset, in a sentence; None without a dataset."""
+        """One sentence about what was inferred on the dataset; None without a dataset."""
         if self.recognised is None or self.data is None:
             return None
         share, chance = self.recognised.accuracy, self.recognised.chance
@@ -144,11 +149,11 @@ class _Inputs:
 
 
 def _inputs(subject: Subject, data: Samples | None, steps: int | None, input_range: Sequence[float] | None) -> _Inputs:
-    """What is stated, and the rest recognised on `data`; the network then takes 0..1."""
+    """Takes what the caller states and infers the rest on `data`. The network then takes pixels in 0..1."""
     if input_range is not None and len(input_range) != 2:
         raise InputError(f"input_range: expected two values, LOW,HIGH, found {list(input_range)}")
     if subject.network is None and input_range is not None:
-        raise InputError("input_range: an endpoint takes its inputs as it does; leave it out")
+        raise InputError("input_range: an endpoint defines the range of its own inputs; leave it out")
     length = steps if steps is not None else STEPS if data is None else plan_for(data.name).steps
     stated = None if input_range is None else (float(input_range[0]), float(input_range[1]))
     recognised = None
@@ -173,7 +178,7 @@ class _Run:
     seed: int
 
     def do(self, stack: ExitStack, folder: Path | None, progress: Progress | None) -> AttackResult:
-        """Runs the attack, asks the target and the evaluator about what came of it, and saves it."""
+        """Runs the attack, queries the target and the evaluator with the inversions, and saves the result."""
         inputs, subject = self.inputs, self.inputs.subject
         attack = self.terms.fitted(subject, inputs.data, len(self.classes))
         shape = self._image_shape(attack)
@@ -221,7 +226,7 @@ class _Run:
     def _facts(
         self, attack: Attack[Any], inversions: Inversions, reveals: Reveals, budget: int | None
     ) -> dict[str, Any]:
-        """What was run, where, on what terms, and what it cost."""
+        """What was run, on which substrate, with which settings, and at what cost."""
         inputs, network = self.inputs, self.inputs.subject.network
         return {
             "attack": attack.name,
@@ -248,7 +253,7 @@ class _Run:
         return isinstance(self.inputs.data, EventDataset) or shape[0] == 2 or (preset is not None and preset.of_events)
 
     def _image_shape(self, attack: Attack[Any]) -> tuple[int, int, int]:
-        """An input as a picture (C, H, W): as it is, as stated, as the data or the evaluator has it, or one line."""
+        """The shape (C, H, W) of an input as a picture: its own, stated, that of the data or evaluator, or one row."""
         inputs, judge = self.inputs.subject.input_shape, self.judge
         stated, data = self.terms.image_shape, self.inputs.data
         if len(inputs) == 3:
@@ -260,16 +265,16 @@ class _Run:
         else:
             shape = judge.shape if judge is not None else (1, *_square(inputs[0]))
         if np.prod(shape) != np.prod(inputs):
-            raise InputError(f"pictures of shape {tuple(shape)} do not hold this network's inputs {inputs}")
+            raise InputError(f"images of shape {tuple(shape)} do not match the inputs {inputs} of the network")
         if judge is not None and judge.shape != tuple(shape):
-            raise InputError(f"evaluator: it judges pictures of shape {judge.shape}; these are {tuple(shape)}")
+            raise InputError(f"evaluator: expected images of shape {judge.shape}, found {tuple(shape)}")
         classes = self.inputs.subject.classes if data is None else data.classes
         if judge is not None and judge.classes != classes:
-            raise InputError(f"evaluator: it tells {judge.classes} classes apart, and there are {classes}")
+            raise InputError(f"evaluator: expected an evaluator with {classes} classes, found one with {judge.classes}")
         return shape[0], shape[1], shape[2]
 
     def _verdicts(self, inversions: Inversions, shape: tuple[int, int, int]) -> tuple[EvaluatorVerdict, ...] | None:
-        """What the evaluator makes of the inversions; it is shown their spikes where samples are events."""
+        """The evaluator's judgement of the inversions; for event data it sees their spikes."""
         if self.judge is None:
             return None
         spikes = inversions.spikes
@@ -280,7 +285,7 @@ class _Run:
 
 
 def _kept(attack: Callable[[], Inversions]) -> tuple[Inversions, BlNeuroError | None]:
-    """The inversions; and what ended the attack, where an error did after the first queries."""
+    """The inversions, and the error that stopped the attack, if any, after its first queries."""
     try:
         return attack(), None
     except BlNeuroError as error:

@@ -1,4 +1,4 @@
-"""What `attack_network` returns, and the folder that it is saved to."""
+"""The result of `attack_network`, and the folder that it is saved to."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from bl_neuro.rounding import fixed
 
 INVERSIONS, FACTS, SHEET, ANIMATION = "inversions.safetensors", "attack.json", "contact-sheet.png", "inversions.gif"
 FILES = (INVERSIONS, FACTS, SHEET, ANIMATION)
-"""The files of an attack's folder; the animation is written for events only."""
+"""The files in the folder of an attack. The animation is written for events only."""
 SHOWN_CHANNELS = (1, 2, 3)
 
 
 @dataclass(frozen=True)
 class EvaluatorVerdict:
-    """What an evaluator makes of one inversion: the class it sees, and its probability of the class inverted."""
+    """The class that an evaluator assigns to one inversion, and its probability of the intended class."""
 
     label: int
     confidence: float
@@ -33,14 +33,14 @@ class EvaluatorVerdict:
 
 @dataclass(frozen=True, repr=False)
 class AttackResult:
-    """One attack on one target.
+    """The result of one attack on one target.
 
-    inversions: one for each class asked for; `images` shows them as pictures (K, C, H, W).
-    classes: the class of each inversion. class_names: of all classes, where they are known.
-    answers: the class that the target names for each inversion, None for silence; None for all where it is not asked.
-    verdicts: what the evaluator makes of each inversion; None without an evaluator.
-    facts: what was run, where, on what terms, and what it cost; JSON-ready.
-    error: what ended the attack before it was done, such as an endpoint that went away; else None.
+    inversions: one per requested class; `images` returns them as pictures (K, C, H, W). classes: the class of each
+    inversion. class_names: names of all classes, or None if they are not known. answers: the class that the target
+    assigns to each inversion, None if no output spikes; None instead of the list if the target is not queried.
+    verdicts: the evaluator's judgement of each inversion; None without an evaluator. facts: what was run, on which
+    substrate, with which settings, and at what cost; JSON-ready. error: the error that stopped the attack early, such
+    as an unreachable endpoint, or None.
     """
 
     inversions: Inversions
@@ -55,18 +55,18 @@ class AttackResult:
 
     @property
     def images(self) -> FloatArray:
-        """The inversions as pictures (K, C, H, W), the mean over time, in 0..1."""
+        """The inversions as pictures (K, C, H, W), averaged over time, in 0..1."""
         return pictures_of(self.inversions, self.image_shape)
 
     @property
     def assumptions(self) -> list[str]:
-        """What the attack assumed about inputs before its first query."""
+        """The assumptions of the attack about inputs before its first query."""
         assumptions: list[str] = self.facts["assumptions"]
         return assumptions
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """One row for each inversion: its class, the target's answer, the evaluator's verdict; JSON-ready."""
+        """One row per inversion with its class, the target's answer and the evaluator's verdict; JSON-ready."""
         rows: list[dict[str, Any]] = []
         for number, label in enumerate(self.classes):
             row: dict[str, Any] = {"class": label}
@@ -82,15 +82,15 @@ class AttackResult:
 
     @property
     def as_json(self) -> dict[str, Any]:
-        """`facts`, and `rows` as "inversions"; JSON-ready."""
+        """`facts`, with `rows` under the key "inversions"; JSON-ready."""
         return {**self.facts, "inversions": self.rows}
 
     def name_of(self, label: int) -> str:
-        """The name of a class; its number where names are not known."""
+        """The name of a class, or its number if the names are not known."""
         return str(label) if self.class_names is None else self.class_names[label]
 
     def contact_sheet(self) -> Picture:
-        """All inversions in one picture, each with its class and what the evaluator, or else the target, sees in it."""
+        """One picture of all inversions with their classes and the answers of the evaluator, or of the target."""
         readings: Sequence[int | None] | None = self.answers
         if self.verdicts is not None:
             readings = [verdict.label for verdict in self.verdicts]
@@ -99,7 +99,7 @@ class AttackResult:
         return contact_sheet(self.images, list(self.classes), names, readings=readings, reader=reader)
 
     def animation(self) -> Animation | None:
-        """The inversions in motion, where they are event recordings; else None."""
+        """An animation of the inversions if they are event recordings, else None."""
         if not self.of_events or self.image_shape[0] not in SHOWN_CHANNELS:
             return None
         spikes = self.inversions.spikes
@@ -107,10 +107,10 @@ class AttackResult:
         return event_animation(frames, [self.name_of(label) for label in self.classes])
 
     def save(self, folder: str | Path, force: bool = False) -> Path:
-        """Writes the inversions, attack.json, a contact sheet, and for events an animation; returns the folder.
+        """Writes the inversions, attack.json, a contact sheet and, for events, an animation. Returns the folder.
 
         Raises:
-            InputError: the folder holds an attack already, and force is False. ReportError: it cannot be written to.
+            InputError: the folder contains an attack, and force is False. ReportError: the folder cannot be written to.
         """
         out = Path(folder)
         need_free(out, force)
@@ -119,7 +119,7 @@ class AttackResult:
         return out
 
     def save_facts(self, out: Path) -> None:
-        """Writes everything but the inversions themselves; an animation of another attack goes. See `save`."""
+        """Like `save`, without the inversions themselves. Removes an animation left by another attack."""
         sheet, animation = self.contact_sheet(), self.animation()
         try:
             write_text(out / FACTS, json.dumps(self.as_json, indent=2) + "\n")
@@ -133,7 +133,7 @@ class AttackResult:
             raise ReportError(f"{out}: expected a folder that can be written to ({error})") from error
 
     def __repr__(self) -> str:
-        spent = f"{fixed(self.inversions.queries_per_class, 0, ',')} queries a class"
+        spent = f"{fixed(self.inversions.queries_per_class, 0, ',')} queries per class"
         lines = [f"<AttackResult: {self.inversions.attack} on {self.place}, {spent}, {self.inversions.status}"]
         count = len(self.classes)
         if self.answers is not None:
@@ -148,7 +148,7 @@ class AttackResult:
 
     @property
     def place(self) -> str:
-        """The substrate, or the endpoint, that was attacked."""
+        """The attacked substrate or endpoint."""
         return str(self.facts["substrate"] or self.facts["model"] or "an endpoint")
 
 
@@ -158,14 +158,15 @@ def pictures_of(inversions: Inversions, shape: tuple[int, int, int]) -> FloatArr
 
 
 def need_free(out: Path, force: bool) -> None:
-    """Makes the folder and tries it, before minutes are spent on what could then not be written there.
+    """Creates the folder and checks that it is writable, before the attack runs.
 
     Raises:
-        ReportError: it cannot be made or written to. InputError: it holds an attack, and force is False.
+        ReportError: the folder cannot be created or written to. InputError: it contains an attack, and force is False.
     """
     need_folder(out)
     present = [name for name in sorted(FILES) if (out / name).exists()]
     if present and not force:
         raise InputError(
-            f"{out}: holds an attack already ({present[0]}); choose another folder, or replace it with force (--force)"
+            f"{out}: already contains an attack ({present[0]}); choose another folder, or overwrite it with "
+            "force=True (--force)"
         )

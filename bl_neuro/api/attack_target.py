@@ -1,4 +1,4 @@
-"""What `attack_network` attacks: a network on a substrate, or a black box that may be behind an endpoint."""
+"""The target of `attack_network`: a network on a substrate, or a black box, possibly behind an endpoint."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ AttackedModel = Network | BlackBox | str | Path
 
 @dataclass(frozen=True)
 class Subject:
-    """A network, or a black box where only that is known. name: its path or URL, None of an object."""
+    """A network, or a black box if the network is not known. name: its path or URL, None for an object."""
 
     network: Network | None
     box: BlackBox | None
@@ -44,13 +44,13 @@ class Subject:
     def _view(self) -> Network | BlackBox:
         view = self.network if self.network is not None else self.box
         if view is None:
-            raise InputError("model: expected a network or a black box, found nothing")
+            raise InputError("model: expected a network or a black box, found None")
         return view
 
 
 @contextmanager
 def opened_subject(model: AttackedModel, reveals: Reveals | None, budget: int | None) -> Iterator[Subject]:
-    """The network in a file, the endpoint at a URL, or the object as it is; an endpoint is closed in the end."""
+    """Loads a model file, connects to a URL, or takes an object as it is. Closes the endpoint at the end."""
     if isinstance(model, Network):
         yield Subject(model, None, None)
     elif isinstance(model, BlackBox):
@@ -68,9 +68,10 @@ def opened_subject(model: AttackedModel, reveals: Reveals | None, budget: int | 
 
 
 class OpenedTarget:
-    """The boxes of a subject, see `TargetView`. Substrates are opened when a box needs them, until `stack` closes.
+    """Creates the boxes of a subject; see `TargetView`. Opens substrates when needed; `stack` closes them.
 
-    substrate: where the network runs. reveals, budget: of the black box. twin: the substrate of the attacker's copy.
+    substrate: substrate that runs the network. reveals, budget: of the black box. twin: substrate of the attacker's
+    copy.
     """
 
     def __init__(
@@ -103,14 +104,15 @@ class OpenedTarget:
     def ann_box(self) -> AnnBox:
         """See `TargetView.ann_box`."""
         raise InputError(
-            f"attack {self._attack.name}: takes a network that does not spike, as a bl_neuro.attacks.AnnBox, and this "
-            "one spikes; for spiking networks choose another attack"
+            f"attack {self._attack.name}: expected a bl_neuro.attacks.AnnBox of a network that does not spike, "
+            "but this network spikes. Choose another attack for spiking networks"
         )
 
     def answers(self, inversions: Inversions) -> list[int | None] | None:
-        """The output that the target names for each inversion, None for silence.
+        """The output that the target assigns to each inversion, None if no output spikes.
 
-        None for all where it shows no label. An endpoint would count these queries, and is not asked: None too.
+        None instead of the list if the target reveals no label, or if it is an endpoint, which would charge for these
+        queries.
         """
         if self._subject.network is None:
             return None
@@ -129,7 +131,7 @@ class OpenedTarget:
     def _network(self) -> Network:
         if self._subject.network is None:
             raise InputError(
-                f"attack {self._attack.name}: takes the network itself, and an endpoint answers queries only; choose a "
-                "black-box attack without a twin, such as v2"
+                f"attack {self._attack.name}: this attack needs the network, but an endpoint only answers "
+                "queries; choose a black-box attack without a twin, such as v2"
             )
         return self._subject.network

@@ -1,4 +1,4 @@
-"""Which attack `attack_network` runs, with what settings and on what terms; what makes no sense is refused."""
+"""The settings, output and budget of the attack that `attack_network` runs; rejects what does not fit together."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from bl_neuro.experiment.attack_choice import changed, make_attack, seeing_image
 from bl_neuro.experiment.given_model import views
 
 TWIN = "snntorch"
-"""The substrate of the attacker's copy where none is named."""
+"""Default substrate of the attacker's copy."""
 MOST_TRIED = 2_000
-"""Budgets that are tried when a larger one is proposed."""
+"""Number of larger budgets that are tried to suggest one in an error message."""
 
 
 @dataclass(frozen=True)
 class AttackTerms:
-    """An attack, and what its attacker sees and may spend. named: whether it was chosen by its name.
+    """An attack with the output that it sees and its budget. named: whether it was chosen by name.
 
-    preset, settings: those that made it. The others are as in `attack_network`.
+    preset, settings: what the attack was built from. For the other fields see `attack_network`.
     """
 
     attack: Attack[Any]
@@ -43,12 +43,12 @@ class AttackTerms:
 
     @property
     def twin_substrate(self) -> str | None:
-        """The substrate of the attacker's copy; None for an attack without one."""
+        """Substrate of the attacker's copy; None for an attack without one."""
         return (self.twin or TWIN) if "twin" in self.attack.needs else None
 
     @property
     def image_shape(self) -> tuple[int, int] | None:
-        """Height and width of a flat input, as the settings state them."""
+        """Height and width of a flat input, if the settings contain them."""
         path = setting_path(self.attack, "image_shape")
         if path is None:
             return None
@@ -59,10 +59,10 @@ class AttackTerms:
         return sides
 
     def fitted(self, subject: Subject, data: Samples | None, classes: int) -> Attack[Any]:
-        """The attack for so many inversions of `subject`: within its budget, and knowing how inputs are images.
+        """The attack for this number of inversions of `subject`, adapted to its budget and to the shape of its images.
 
         Raises:
-            InputError: the budget is too small, or a setting is about images and the inputs are none.
+            InputError: the budget is too small, or a setting applies only to images and the inputs are not images.
         """
         self._check_images(subject.input_shape)
         attack = self.attack
@@ -73,7 +73,7 @@ class AttackTerms:
         return attack
 
     def shown(self, subject: Subject) -> Reveals:
-        """What a black box reveals: as asked for, or what the network shows that the attack can use."""
+        """The output that a black box reveals: the requested one, or one of the network that the attack can use."""
         if subject.box is not None:
             return subject.box.reveals  # type: ignore[return-value]  # the box checked it
         if subject.network is None or not self.asks:
@@ -84,14 +84,14 @@ class AttackTerms:
         return reveals  # type: ignore[no-any-return]
 
     def size_assumption(self, image_shape: tuple[int, int, int]) -> list[str]:
-        """What is assumed where a preset was made for images of another size."""
+        """The assumption that a preset for images of another size fits these images, if it applies."""
         size = None if self.preset is None else self.preset.image_size
         if size is None or size == image_shape[1:]:
             return []
         return [f"what suits images of {size[0]} x {size[1]} pixels suits these of {image_shape[1]} x {image_shape[2]}"]
 
     def _limit(self, subject: Subject, classes: int) -> int | None:
-        """The queries to share out; None where the settings decide."""
+        """The number of queries to distribute, or None if the settings determine it."""
         left = None if subject.box is None else subject.box.budget
         planned = self.attack.planned_queries(classes)
         if self.budget is None and (left is None or (planned is not None and planned <= left)):
@@ -99,7 +99,7 @@ class AttackTerms:
         return min(limit for limit in (self.budget, left) if limit is not None)
 
     def _within(self, budget: int | None, classes: int) -> Attack[Any]:
-        """The attack within a budget; settings that were given stay as they are."""
+        """The attack adapted to a budget. Settings that the caller gave do not change."""
         if budget is None:
             return self.attack
         attack = self._shared_out(budget, classes)
@@ -122,12 +122,14 @@ class AttackTerms:
 
     def _check_images(self, input_shape: tuple[int, ...]) -> None:
         if len(input_shape) == 3 and self._given("image_shape"):
-            raise InputError(f"image_shape: inputs {input_shape} are images already; leave it out")
+            raise InputError(f"image_shape: inputs of shape {input_shape} are already images; leave it out")
         if len(input_shape) == 3 or self.image_shape is not None:
             return
         for name in ("window", "blur"):
             if self._given(name):
-                raise InputError(f"{name}: inputs {input_shape} are no images; say how they lie with image_shape")
+                raise InputError(
+                    f"{name}: inputs of shape {input_shape} are not images; give their height and width as image_shape"
+                )
 
     def _given(self, name: str) -> bool:
         path = setting_path(self.attack, name)
@@ -142,14 +144,14 @@ def attack_terms(
     budget: int | None,
     twin: str | None,
 ) -> AttackTerms:
-    """The terms of an attack, checked as far as they do not depend on the network.
+    """The terms of an attack, checked as far as possible without the network.
 
     Raises:
-        InputError: a name, a setting or a term is unknown, or has no meaning for this attack.
+        InputError: a name, setting or argument is unknown or does not apply to this attack.
     """
     if isinstance(attack, Attack):
         if preset is not None or settings:
-            raise InputError("preset, settings: an attack object has its settings already; leave them out")
+            raise InputError("preset, settings: an attack object already contains its settings; leave them out")
         terms = AttackTerms(attack, False, None, {}, reveals, budget, twin)
     else:
         kind = ATTACKS.find(attack)
@@ -159,23 +161,23 @@ def attack_terms(
         unknown = [path for path in given if path not in setting_paths(made)]
         if unknown:
             known = ", ".join(setting_paths(made)) or "none"
-            raise InputError(f"settings: expected some of {attack}'s ({known}), found {', '.join(unknown)}")
+            raise InputError(f"settings: expected settings of attack {attack} ({known}), found {', '.join(unknown)}")
         terms = AttackTerms(changed(made, given), True, chosen, given, reveals, budget, twin)
     _check(terms)
     return terms
 
 
 def _preset(kind: type[Attack[Any]], attack: str, name: str) -> Preset:
-    """A preset by its name, with or without "for_"."""
+    """The preset of this name, with or without the prefix "for_"."""
     presets = kind.presets()
     for known in (name, f"for_{name}"):
         if known in presets:
             return presets[known]
     short = ", ".join(known.removeprefix("for_") for known in presets)
     raise InputError(
-        f"preset: expected one of {attack}'s ({short}), found {name!r}"
+        f"preset: expected a preset of attack {attack} ({short}), found {name!r}"
         if presets
-        else f"preset: attack {attack} has none; leave it out"
+        else f"preset: attack {attack} has no presets; leave it out"
     )
 
 
@@ -187,9 +189,9 @@ def _check(terms: AttackTerms) -> None:
         raise InputError(f"budget: expected at least 1 query, found {terms.budget}")
     for name, value in (("reveals", terms.reveals), ("budget", terms.budget)):
         if not terms.asks and value is not None:
-            raise InputError(f"{name}: attack {attack.name} has the gradients and asks no queries; leave it out")
+            raise InputError(f"{name}: attack {attack.name} uses gradients instead of queries; leave it out")
     if terms.reveals is not None and terms.reveals not in attack.reveals:
         usable = ", ".join(attack.reveals)
         raise InputError(f"reveals: expected what attack {attack.name} can use ({usable}), found {terms.reveals!r}")
     if terms.twin is not None and "twin" not in attack.needs:
-        raise InputError(f"twin: attack {attack.name} needs no copy of the network; leave it out")
+        raise InputError(f"twin: attack {attack.name} does not use a copy of the network; leave it out")

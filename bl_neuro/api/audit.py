@@ -1,4 +1,4 @@
-"""Running audits: of an experiment, and of a model that somebody else made."""
+"""Runs audits of experiments and of existing models."""
 
 from __future__ import annotations
 
@@ -24,23 +24,24 @@ def audit(
     root: str | Path | None = None,
     progress: AuditProgress = "auto",
 ) -> AuditResult:
-    """Runs an experiment and reports on it: how much targets leak, and whether their substrate changes that.
+    """Runs an experiment and writes a report on how much targets leak, and whether their substrate changes that.
 
         bl.audit("demo")
         bl.audit("mine.toml", out="runs/mine", jobs=2)
         bl.audit(bl.Experiment(name="mine", dataset="digits", seeds=4, substrates=["loihi"], attacks=["v1"]))
 
-    Cells that are done are not run again, so that an audit that was interrupted goes on where it ended.
+    Cells that are done are not run again, so an interrupted audit continues where it stopped.
 
-    experiment: the name of a shipped experiment, the path of a TOML file, or an `Experiment`. out: the folder of its
-    results, runs/NAME by default. jobs: worker processes. scheduler: tcp://HOST:PORT of a Dask scheduler whose workers
-    run the cells, or "local". root: the folder of downloaded data, BL_NEURO_DATA by default. progress: "auto", a bar on
-    a terminal; a function that is called with a `RunState` after each cell; or None.
+    experiment: the name of a built-in experiment, the path of a TOML file, or an `Experiment`. out: folder for the
+    results, runs/NAME by default. jobs: number of worker processes. scheduler: tcp://HOST:PORT of a Dask scheduler
+    whose workers run the cells, or "local" for a Dask cluster on this machine. root: folder of downloaded datasets,
+    BL_NEURO_DATA by default. progress: "auto" for a progress bar on terminals, a function that is called with a
+    `RunState` after each cell, or None.
 
     Raises:
-        ExperimentError: the experiment is missing or not valid; `problems` lists every problem. DataError,
-            ModelFileError: its data or its model is missing or damaged. ReportError: results cannot be written, or
-            another run is using the folder. SubstrateFailed: workers do not start.
+        ExperimentError: the experiment is missing or invalid; `problems` lists all problems. DataError, ModelFileError:
+            its data or its model is missing or damaged. ReportError: results cannot be written, or another run uses the
+            folder. SubstrateFailed: workers do not start.
     """
     prepared = Audit.of(experiment, _path(out), _path(root))
     return run_audit(prepared, jobs=jobs, scheduler=scheduler, progress=progress)
@@ -71,26 +72,28 @@ def audit_model(
     dt: float | None = None,
     reset: str | None = None,
 ) -> AuditResult:
-    """Audits a model: attacks it with v1 and v2, judged by evaluators that are trained on `data`.
+    """Audits a trained model: attacks it with v1 and v2, judged by evaluators that are trained on `data`.
 
         bl.audit_model("exported.net", "mnist", trained_on="train")
         bl.audit_model(network, bl.data.load_dataset("mine.npz"), out="runs/mine", queries=640)
 
     model: a `Network`, a module of snnTorch, Norse or SLAYER, or the path of a .safetensors, .net or .nir file. A
-    network or a module is written to `out` first. data: what the model tells apart: the name of a dataset, the path of
-    an .npz file or of a folder of images a class, or a dataset object. trained_on: the samples of it that the model was
-    trained on, which evaluators then avoid: "train" for the official training part, their indices, or a file of them.
+    network or a module is first written to `out`. data: the dataset that the model classifies: its name, the path of an
+    .npz file or of a folder with one subfolder of images per class, or a dataset object. trained_on: the samples that
+    the model was trained on, which are kept from evaluators: "train" for the official training set, sample indices, or
+    a file of them.
 
-    out, jobs, scheduler, root, progress: as in `audit`. queries: of v2, for each class. restarts: inversions of each
-    class. substrates: by default one of real numbers that can hold the model, and `loihi`. lava: whether the model
-    is also verified and replayed on Lava's own simulator, where that is installed. How samples become inputs is
-    recognised on the data, where steps, encoder ("rate", "held", "direct"), input_range, readout ("spikes",
-    "membrane") and class_map (the class of each output) do not say it. layers, input_shape, convention, dt, reset:
-    of a file, as `bl_neuro.load` takes them.
+    out, jobs, scheduler, root, progress: as in `audit`. queries: number of queries of v2 per class. restarts: number of
+    inversions per class. substrates: by default one of real numbers that can hold the model, and `loihi`. lava: whether
+    to verify the model and repeat attacks on Lava's simulator, if it is installed.
+
+    steps, encoder ("rate", "held", "direct"), input_range, readout ("spikes", "membrane") and class_map (the class of
+    each output) say how the model encodes its inputs and outputs; what is None is inferred from the data. layers,
+    input_shape, convention, dt, reset: how to read the file, as in `bl_neuro.load`.
 
     Raises:
-        InputError, ExperimentError, DataError, ModelFileError: the model, the data, or both together cannot be
-            audited. Otherwise as `audit`.
+        InputError, ExperimentError, DataError, ModelFileError: the model or the data cannot be audited, or they do not
+            fit together. The other errors are those of `audit`.
     """
     prepared, _ = prepare_model_audit(
         model,
@@ -119,7 +122,7 @@ def audit_model(
 def run_audit(
     prepared: Audit, *, jobs: int = 1, scheduler: str | None = None, progress: AuditProgress = "auto", **options: Any
 ) -> AuditResult:
-    """Runs the cells of a prepared audit, and writes results.json, report.html and summary.md into its folder."""
+    """Runs the cells of a prepared audit and writes results.json, report.html and summary.md to its folder."""
     with prepared.store.locked():
         with audit_progress(prepared, progress) as on_change:
             state = prepared.run(jobs, on_change, scheduler, **options)
@@ -131,10 +134,10 @@ def run_audit(
 
 
 def load_audit(folder: str | Path) -> AuditResult:
-    """The audit in a folder of results, or in its `results.json`, as it was written.
+    """Loads a finished audit from its folder or its `results.json`.
 
     Raises:
-        ReportError: there is none, or it is damaged.
+        ReportError: there is no audit, or it is damaged.
     """
     path = Path(folder).expanduser()
     return AuditResult(read_results(path), path if path.is_dir() else path.parent)

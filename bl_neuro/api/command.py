@@ -1,4 +1,4 @@
-"""The command line that audits a model, as its report states it: equal on every machine, for equal results."""
+"""The command line that a report states for the audit of a model. Equal results have equal commands."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ PATHS = ("dataset", "trained_on")
 
 
 def model_command(request: ModelAudit) -> str:
-    """`bl-neuro audit` with the options that results depend on, without the folders of this machine.
+    """The `bl-neuro audit` command with all options that affect the results, without local paths.
 
-    Where results go, where data lies, and how many processes run (`--out`, `--root`, `--jobs`, `--scheduler`) is left
-    out: equal results have equal commands.
+    The options `--out`, `--root`, `--jobs` and `--scheduler` are left out, since they do not affect the results.
     """
     words = ["bl-neuro", "audit", portable_path(str(request.file))]
     for field in fields(ModelAudit):

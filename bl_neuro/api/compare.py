@@ -1,4 +1,4 @@
-"""Several audits beside each other."""
+"""Compares several audits."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ from bl_neuro.report.comparison_page import comparison_page
 def compare(
     runs: Sequence[str | Path | AuditResult], margin: float | None = None, page: str | Path | None = None
 ) -> AuditComparison:
-    """Compares audits of several substrates, settings or versions, in pairs where target seed, class and restart agree.
+    """Compares audits of different substrates, settings or versions.
 
-    runs: folders of two or more audits, or what `bl.audit` returned. margin: the difference that does not matter, 0..1;
-    the least of the runs' own by default. page: an HTML file to write the comparison to.
+    Rows are paired if their target seed, class and restart are the same.
+
+    runs: folders of two or more audits, or results of `bl.audit`. margin: the largest difference that counts as
+    equivalent, in 0..1; by default the smallest margin of the audits. page: an HTML file for the comparison.
 
     Raises:
-        InputError: fewer than two runs, one run twice, or a margin outside 0..1. ReportError: a run cannot be read, or
-            the page cannot be written.
+        InputError: fewer than two runs, the same run twice, or a margin outside 0..1. ReportError: a run cannot be
+            read, or the page cannot be written.
     """
     if len(runs) < 2:
         raise InputError(f"runs: expected two or more audits, found {len(runs)}")
@@ -38,9 +40,9 @@ def compare(
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """The folders' own names, or whole paths where two have the same name."""
+    """The names of the folders, or their full paths if two folders have the same name."""
     absolute = [path.absolute() for path in paths]
     if len(set(absolute)) < len(absolute):
-        raise InputError("runs: expected different audits, found one twice")
+        raise InputError("runs: expected different audits, found the same one twice")
     short = [path.parent.name if path.name == "results.json" else path.name for path in absolute]
     return short if len(set(short)) == len(short) else [str(path) for path in paths]

@@ -1,4 +1,4 @@
-"""Which substrates work here, shown by a run on each, and which parts packages have added."""
+"""Checks on this machine which substrates work, by running each, and which other parts are installed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bl_neuro.registries import registries
 from bl_neuro.registry import Registry
 
 ALSO = ("numba", "nir", "h5py", "safetensors")
-"""Packages whose versions are shown beside those of `versions`."""
+"""Packages whose versions are shown in addition to those of `versions`."""
 CPU_FEATURES = (
     "avx2",
     "fma",
@@ -39,7 +39,7 @@ CPU_FEATURES = (
 
 @dataclass(frozen=True)
 class SubstrateState:
-    """Whether one substrate works. broken: whether its package is at fault. seconds: of opening it and one answer."""
+    """Whether one substrate works. broken: its package is at fault. seconds: time to open and run it once."""
 
     substrate: str
     title: str
@@ -54,7 +54,7 @@ class SubstrateState:
 
 @dataclass(frozen=True)
 class PartState:
-    """Whether a part of another kind can be used, and why not."""
+    """Whether an attack, evaluator, mitigation or dataset can be used, and why not."""
 
     name: str
     title: str
@@ -65,10 +65,10 @@ class PartState:
 
 @dataclass(frozen=True)
 class DoctorReport:
-    """What works here.
+    """What works on this machine.
 
-    versions: of bl-neuro, Python and the packages it uses. machine: its system, cores and the features of its
-    processor. parts: the other parts that are registered, by kind, such as "attacks".
+    versions: of bl-neuro, Python and the packages it uses. machine: operating system, cores and processor features.
+    parts: the registered parts of other kinds, under keys such as "attacks".
     """
 
     versions: dict[str, str]
@@ -78,13 +78,13 @@ class DoctorReport:
 
     @property
     def broken(self) -> bool:
-        """Whether a part of another package cannot be used. A framework that is not installed is no failure."""
+        """Whether a part of another package cannot be used. A framework that is not installed does not count."""
         parts = (state for states in self.parts.values() for state in states)
         return any(state.broken for state in self.substrates) or not all(state.works for state in parts)
 
 
 def doctor(progress: bool = True) -> DoctorReport:
-    """Runs a small network on every substrate, and loads every other part. progress: show bars on a terminal."""
+    """Runs a small network on every substrate and loads every other part. progress: show progress bars on terminals."""
     with progress_bars(progress) as stages:
         substrates = []
         for name in BACKENDS.usable():
@@ -109,7 +109,7 @@ def _versions() -> dict[str, str]:
 
 
 def cpu_features() -> list[str] | None:
-    """Which of `CPU_FEATURES` this processor has, or None where LLVM is not here to say."""
+    """The subset of `CPU_FEATURES` that this processor has, or None if LLVM is not available to tell."""
     try:
         from llvmlite import binding
     except ImportError:
@@ -122,14 +122,14 @@ def cpu_features() -> list[str] | None:
 
 
 def _part_states(registry: Registry[Any]) -> list[PartState]:
-    """Every part of a registry, and every part of another package that cannot be used."""
+    """The state of every part of a registry, including parts of other packages that cannot be used."""
     states = [PartState(name, part.title, registry.package(name), True, "") for name, part in registry.usable().items()]
     broken = registry.broken().items()
     return [*states, *(PartState(name, "", package, False, reason) for name, (package, reason) in broken)]
 
 
 def _substrate_state(name: str) -> SubstrateState:
-    """Opens a small network on the substrate and runs it once: what is installed need not work."""
+    """Opens a small network on the substrate and runs it once, since an installed substrate may not work."""
     backend = find_backend(name)
     access = "white box" if backend.differentiable else "black box"
     reason = missing_reason(backend)
@@ -152,4 +152,4 @@ def _run(name: str) -> None:
     with open_target(network, name) as target:
         counts = target.run(spikes).spikes.sum()
     if not counts > 0:
-        raise SubstrateError(f"substrate '{name}' ran, but a network that must spike stayed silent")
+        raise SubstrateError(f"substrate '{name}' ran a network that must spike, but it did not")

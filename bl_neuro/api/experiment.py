@@ -1,4 +1,4 @@
-"""An experiment that is written in Python, checked as a file is."""
+"""Experiments written in Python, with the same checks as experiment files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Table = Mapping[str, Any]
 
 
 class Experiment(definition.Experiment):
-    """What an audit runs: targets, substrates, attacks and evaluators. The same as an experiment's TOML file.
+    """What an audit runs: targets, substrates, attacks and evaluators. Equivalent to an experiment file in TOML.
 
         experiment = bl.Experiment(
             name="mine",
@@ -32,14 +32,14 @@ class Experiment(definition.Experiment):
         )
         audit = bl.audit(experiment)
 
-    name: what results and the default folder are called. dataset: a name, the path of an .npz file or of a folder of
-    images a class, or a table as in a file. substrates: where targets are deployed. attacks: names, attack objects, or
-    tables. evaluators: kinds, or tables. seeds: how many targets are trained, or a list of their seeds. reveals: what
-    black boxes show to attacks that do not say. restarts: how often each attack runs on each target. Everything else
-    is a table of an experiment's file, or a list of such tables.
+    name: name of the results and of the default folder. dataset: a name, the path of an .npz file or of a folder with
+    one subfolder of images per class, or a table as in an experiment file. substrates: where targets are deployed.
+    attacks: names, attack objects or tables. evaluators: kinds or tables. seeds: number of trained targets, or a list
+    of their seeds. reveals: what black boxes reveal to attacks that do not state it. restarts: number of runs of each
+    attack on each target. All other arguments are tables of an experiment file, or lists of tables.
 
     Raises:
-        ExperimentError: the experiment is not valid; `problems` lists every problem.
+        ExperimentError: the experiment is invalid; `problems` lists all problems.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ def _values(experiment: definition.Experiment) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """`value` as a TOML file would hold it: dictionaries, lists, and values as they are."""
+    """`value` as in a TOML file: dictionaries, lists and plain values."""
     if isinstance(value, Mapping):
         return {str(key): _plain(part) for key, part in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
@@ -111,7 +111,7 @@ def _with_kind(part: str | Table) -> Any:
 
 
 def _attack_table(attack: AttackLike, reveals: Sequence[str]) -> Any:
-    """One of `[[attacks]]`; a black-box attack that does not say what it is shown is shown `reveals`."""
+    """A table for `[[attacks]]`. A black-box attack without `reveals` gets the default `reveals`."""
     if isinstance(attack, Attack):
         table = attack_table(attack)
     else:
@@ -122,10 +122,11 @@ def _attack_table(attack: AttackLike, reveals: Sequence[str]) -> Any:
 
 
 def attack_table(attack: Attack[Any]) -> dict[str, Any]:
-    """The name, preset and settings that make `attack` again.
+    """The name, preset and settings that reproduce `attack`.
 
     Raises:
-        InputError: no file can state it: it is no registered attack, or has a setting that only a preset sets.
+        InputError: an experiment file cannot express the attack: it is not registered, or has a setting that only a
+            preset can set.
     """
     name = attack.name
     if name not in ATTACKS or type(attack) is not ATTACKS.find(name) or not is_dataclass(attack):
@@ -138,5 +139,7 @@ def attack_table(attack: Attack[Any]) -> dict[str, Any]:
         if not attack_problems(name, preset, settings):
             tables.append({"attack": name, **({"preset": preset} if preset else {}), "settings": settings})
     if not tables:
-        raise InputError(f"attacks: {attack!r} has a setting that an experiment cannot state; start from a preset")
+        raise InputError(
+            f"attacks: {attack!r} has a setting that an experiment file cannot contain; start from a preset"
+        )
     return min(tables, key=lambda table: len(table["settings"]))

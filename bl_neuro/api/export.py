@@ -1,4 +1,4 @@
-"""Writing a model in another format, and what rounding to Loihi's integers costs."""
+"""Converts a model to another format and measures the error of rounding to Loihi's integers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SUFFIXES = (".net", ".nir", ".safetensors")
 
 @dataclass(frozen=True)
 class RoundingCost:
-    """What rounding to Loihi's integers costs one layer; bounds of states are None where nothing bounds them."""
+    """The error of rounding one layer to Loihi's integers. Bounds of states are None if there is no bound."""
 
     layer: int
     kind: str
@@ -35,7 +35,7 @@ class RoundingCost:
 
 @dataclass(frozen=True)
 class Exported:
-    """A file that was written. fingerprint: of the network in it. layers: the cost of rounding; none unless .net."""
+    """A written file. fingerprint: of its network. layers: rounding errors, empty unless it is a .net file."""
 
     file: Path
     fingerprint: str
@@ -43,17 +43,17 @@ class Exported:
 
 
 def export(model: Network | str | Path, out: str | Path, *, overwrite: bool = False) -> Exported:
-    """Writes a model as Lava's .net (rounded to Loihi's integers), as .nir or as .safetensors.
+    """Writes a model as a Lava .net file (rounded to Loihi's integers), .nir or .safetensors.
 
     Raises:
-        InputError: `out` is there already and not to be overwritten. ModelFileError: the model cannot be read, or
-            `out` has another ending. Unsupported: the format cannot hold the network.
+        InputError: `out` exists, and overwrite is False. ModelFileError: the model cannot be read, or `out` has an
+            unknown suffix. Unsupported: the format cannot represent the network.
     """
     path = Path(out).expanduser()
     if path.suffix not in SUFFIXES:
         raise ModelFileError(f"{path}: expected a name ending in .net, .nir or .safetensors, found '{path.suffix}'")
     if path.exists() and not overwrite:
-        raise InputError(f"{path}: is there already; choose another name, or --force (overwrite=True) to replace it")
+        raise InputError(f"{path}: already exists; choose another name, or overwrite it with --force (overwrite=True)")
     network = model if isinstance(model, Network) else load(model)
     layers = [_cost(layer) for layer in quantize(network).layers] if path.suffix == ".net" else []
     save(network, path)

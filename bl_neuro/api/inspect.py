@@ -1,4 +1,4 @@
-"""What is in a model, what Loihi makes of it, and which substrates can hold it."""
+"""Describes a model: its layers, its integers on Loihi, and the substrates that can run it."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from bl_neuro.model_file import load
 from bl_neuro.network import Network
 
 Range = list[float]
-"""The least and the greatest value."""
+"""Minimum and maximum."""
 
 
 @dataclass(frozen=True)
 class LoihiLayer:
-    """The integers of a layer on Loihi, and how close they are to its limits.
+    """The integers of a layer on Loihi and their distance from its limits.
 
-    weight_exact: whether Loihi's 8-bit encoding keeps every weight. Bounds of states are None where nothing bounds
-    them; fits_24_bits: whether they stay within what Loihi holds.
+    weight_exact: whether Loihi's 8-bit encoding preserves every weight. Bounds of states are None if there is no bound.
+    fits_24_bits: whether states always fit in the 24 bits of Loihi.
     """
 
     layer: int
@@ -44,7 +44,7 @@ class LoihiLayer:
 
 @dataclass(frozen=True)
 class LoihiFacts:
-    """The layers on Loihi, or what keeps the network from it."""
+    """The layers on Loihi, or the reasons why Loihi cannot run the network."""
 
     problems: list[str]
     layers: list[LoihiLayer]
@@ -52,7 +52,7 @@ class LoihiFacts:
 
 @dataclass(frozen=True)
 class Holder:
-    """Whether a substrate can hold the network, whether it is installed, and every reason against it."""
+    """Whether a substrate can run the network and is installed, and all reasons why it cannot run it."""
 
     holds: bool
     installed: bool
@@ -61,9 +61,9 @@ class Holder:
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """A network in figures.
+    """A summary of a network.
 
-    layers: kind, shape and ranges of each. substrates: by name, whether each can hold it.
+    layers: kind, shape and value ranges of each layer. substrates: by name, whether each of them can run the network.
     """
 
     fingerprint: str
@@ -81,7 +81,7 @@ class ModelFacts:
 
 
 def inspect(model: Network | str | Path) -> ModelFacts:
-    """The layers of a model, their ranges, Loihi's limits, and which substrates can hold it and why not.
+    """Describes the layers of a model, their value ranges, Loihi's limits, and which substrates can run it.
 
     Raises:
         ModelFileError: the file cannot be read.
@@ -111,7 +111,7 @@ def inspect(model: Network | str | Path) -> ModelFacts:
 
 
 def _layer_facts(index: int, layer: Layer, shape: tuple[int, ...]) -> dict[str, Any]:
-    """Kind, shape and ranges [least, greatest] of a layer's values."""
+    """Kind, shape and value ranges [minimum, maximum] of a layer."""
     facts: dict[str, Any] = {"layer": index, "kind": str(layer), "shape": list(shape)}
     if not isinstance(layer, SPIKING):
         return facts

@@ -1,4 +1,4 @@
-"""The audit of a model: whatever the user has of it and of its data becomes files that the audit can name."""
+"""Prepares the audit of a model: writes the model and data of the caller to files that the audit can refer to."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Model = Network | nn.Module | str | Path
 ModelData = str | Path | Dataset
 TrainedOn = str | Path | Sequence[int] | None
 MODEL, DATA, TRAINED_ON = "model.safetensors", "data.npz", "trained_on.npy"
-"""Files in the folder of results that objects are written to."""
+"""Files in the folder of results that the caller's objects are written to."""
 
 
 def prepare_model_audit(
@@ -41,11 +41,11 @@ def prepare_model_audit(
     input_shape: Sequence[int] | None = None,
     **options: Any,
 ) -> tuple[Audit, Recognised]:
-    """The audit of a model, ready to run, and how the model is best shown its data. options: those of `ModelAudit`.
+    """Prepares the audit of a model and infers how it encodes its data. options: those of `ModelAudit`.
 
     Raises:
-        InputError, ExperimentError, DataError, ModelFileError: the model, the data, or both cannot be audited.
-            ReportError: the folder of results cannot be written to.
+        InputError, ExperimentError, DataError, ModelFileError: the model or the data cannot be audited, or they do not
+            fit together. ReportError: the folder of results cannot be written to.
     """
     if isinstance(model, (str, Path)):
         file = Path(model).expanduser()
@@ -88,7 +88,7 @@ def _network(model: Network | nn.Module, data: ModelData, root: Path | None, sha
 
 
 def _dataset_name(data: ModelData, model_folder: Path, folder: Path) -> str:
-    """What an experiment calls the data: a name, or a path as seen from the model's folder."""
+    """The name of the data in an experiment: its own name, or a path relative to the folder of the model."""
     if isinstance(data, Dataset):
         return _relative(_write_data(data, folder), model_folder)
     if str(data) in dataset_names():

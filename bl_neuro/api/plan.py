@@ -1,4 +1,4 @@
-"""What an audit would run, how much of it is done, and how long the rest takes."""
+"""Lists what an audit would run, how much of it is done, and how long the rest takes."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 COLUMNS = ("kind", "target", "substrate", "attack", "reveals")
-"""What the cells of one row of a plan share."""
+"""Properties that the cells of one row of a plan share."""
 
 
 @dataclass(frozen=True)
 class PlanRow:
-    """Cells of one kind. seconds_left: for one process; None where no similar cell is finished."""
+    """Cells of one kind. seconds_left: with one process; None if no similar cell is finished."""
 
     kind: str
     target: str
@@ -43,10 +43,10 @@ class PlanRow:
 class AuditPlan:
     """The cells of an audit.
 
-    seconds_left: expected for one process, over the cells whose cost is known; unknown: how many others are left.
-    power: what differences between substrates this plan can find. damaged: results that will be made anew. not_run:
-    substrates that are left out, with the reason. missing_data: why the dataset is not here, where that is so; which
-    cells are done is then not known, and all of them are planned.
+    seconds_left: estimated time with one process for the cells whose cost is known. unknown: number of remaining cells
+    whose cost is not known. power: the differences between substrates that this plan can detect. damaged: results that
+    will be computed again. not_run: substrates that are left out, with the reason. missing_data: why the dataset is not
+    available, or None. Without the dataset, all cells are planned, because finished cells cannot be identified.
     """
 
     experiment: Experiment
@@ -62,7 +62,7 @@ class AuditPlan:
 
     @property
     def table(self) -> DataFrame:
-        """The rows as a pandas table."""
+        """The rows as a pandas DataFrame."""
         from pandas import DataFrame
 
         return DataFrame([vars(row) for row in self.rows], columns=[*COLUMNS, "cells", "done", "seconds_left"])
@@ -79,7 +79,7 @@ class AuditPlan:
 def plan_audit(
     experiment: str | Path | Experiment, out: str | Path | None = None, *, root: str | Path | None = None
 ) -> AuditPlan:
-    """The plan of an audit, of which nothing is run and nothing is written. Arguments and errors as in `bl.audit`."""
+    """Plans an audit without running or writing anything. Arguments and errors are those of `bl.audit`."""
     folders = (None if path is None else Path(path).expanduser() for path in (out, root))
     return plan_of(Audit.of(experiment, *folders))
 
@@ -116,7 +116,7 @@ def plan_of(audit: Audit) -> AuditPlan:
 
 
 def _cells(audit: Audit) -> tuple[list[Cell], str | None]:
-    """The cells, and why the dataset is not here; the cells are then planned from what is known of it."""
+    """The cells, and why the dataset is not available. Without it, its published facts are used to plan."""
     try:
         return audit.cells, None
     except DataError as error:

@@ -1,4 +1,4 @@
-"""Progress on a terminal's standard error, and its absence anywhere else."""
+"""Progress bars on standard error, if it is a terminal."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from bl_neuro.experiment.running.runner import Costs, OnChange, RunState
 from bl_neuro.experiment.session import Audit
 
 AuditProgress = Literal["auto"] | OnChange | None
-"""How a long call reports: "auto", bars where standard error is a terminal; a function; or None, not at all."""
+"""How a long call reports progress: "auto" (bars if standard error is a terminal), a function, or None."""
 BAR_WIDTH = 24
 
 
 class ProgressBars:
-    """A bar for each stage of a long call."""
+    """A progress bar for each stage of a long call."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
 
     def stage(self, name: str) -> Callable[[int, int], None]:
-        """Starts a stage, which ends the one before; the returned function takes (done, total)."""
+        """Starts a stage and ends the previous one. The returned function takes (done, total)."""
         for task in self._progress.tasks:
             self._progress.update(task.id, completed=task.total or 1, total=task.total or 1)
         task_id = self._progress.add_task(name, total=None)
@@ -38,7 +38,7 @@ class ProgressBars:
 
 @contextmanager
 def progress_bars(shown: bool = True) -> Iterator[ProgressBars]:
-    """Progress bars on a terminal's standard error; silent where it is none, or where they are not to be shown."""
+    """Progress bars on standard error; silent if it is not a terminal or `progress` is off."""
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=BAR_WIDTH), TimeElapsedColumn())
     silent = not shown or not sys.stderr.isatty()
     with Progress(*columns, console=Console(stderr=True), disable=silent) as progress:
@@ -47,7 +47,7 @@ def progress_bars(shown: bool = True) -> Iterator[ProgressBars]:
 
 @contextmanager
 def audit_progress(audit: Audit, progress: AuditProgress) -> Iterator[OnChange | None]:
-    """What a run calls after each cell: a bar of cells with the time left, the caller's function, or nothing."""
+    """The callback after each cell: a progress bar with the time left, the function of the caller, or none."""
     if progress != "auto" or not sys.stderr.isatty():
         yield None if progress == "auto" else progress
         return
@@ -70,7 +70,7 @@ def audit_progress(audit: Audit, progress: AuditProgress) -> Iterator[OnChange |
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds in words, such as "3 min 05 s"; "-" where they are not known."""
+    """Formats seconds, such as "3 min 05 s"; "-" if they are not known."""
     if seconds is None:
         return "-"
     minutes, rest = divmod(round(seconds), 60)

@@ -1,4 +1,4 @@
-"""What an audit returns: its findings, its tables, its inversions and its report."""
+"""The result of an audit: its findings, tables, inversions and report."""
 
 from __future__ import annotations
 
@@ -28,21 +28,22 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 MOST_SHOWN = 10
-"""Classes that `show` draws, and rows that are printed."""
+"""Maximum number of classes that `show` draws, and of rows that are printed."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class AuditResult:
-    """An audit that was run.
+    """A finished audit.
 
         audit = bl.audit("demo")
-        audit.rows                                   # a pandas table: attack accuracy by substrate and attack
-        audit.verdicts                               # a pandas table: the verdict on each pair of substrates
+        audit.rows                                   # a pandas DataFrame: attack accuracy by substrate and attack
+        audit.verdicts                               # a pandas DataFrame: the verdict on each pair of substrates
         audit.inversion(attack="v2", substrate="loihi", label=3).show()
         audit.report                                 # the path of report.html
 
-    findings: all of it, as `results.json` holds it. folder: where it lies. failures: cells that failed in this run.
-    left_out: how many cells were not run since they need a failed one. damaged: results that were made anew.
+    findings: all results, as in `results.json`. folder: the folder of the results. failures: cells that failed in this
+    run. left_out: number of cells that were not run because they depend on a failed cell. damaged: results that were
+    computed again.
     """
 
     findings: Findings
@@ -51,11 +52,11 @@ class AuditResult:
     left_out: int = 0
     damaged: Sequence[str] = ()
     pictures: CellPictures | None = None
-    """Class means and inversions; None of an audit that was loaded, where the dataset may not be at hand."""
+    """Class means and inversions; None for an audit that was loaded from a folder."""
 
     @property
     def report(self) -> Path:
-        """The path of the report, a page that opens in any browser."""
+        """The path of report.html, which opens in any browser."""
         return self.folder / REPORT
 
     @property
@@ -65,23 +66,23 @@ class AuditResult:
 
     @property
     def answer(self) -> str:
-        """How much leaks, and whether the substrate changes that, in a few sentences."""
+        """How much leaks and whether the substrate changes that, in a few sentences."""
         answer = audit_answer(self.findings)
         return f"{answer.leakage}\n{answer.question} {answer.word}. {answer.lead}"
 
     @cached_property
     def rows(self) -> DataFrame:
-        """Leakage: a row for each attack on each substrate under each evaluator, with 95% intervals."""
+        """Leakage: one row per attack, substrate and evaluator, with 95% intervals."""
         return tables.rows_table(self.findings)
 
     @cached_property
     def verdicts(self) -> DataFrame:
-        """Differences: a row for each pair of substrates. difference, low and high are first less second."""
+        """Differences: one row per pair of substrates. difference, low and high are first minus second."""
         return tables.verdicts_table(self.findings)
 
     @cached_property
     def inversions_table(self) -> DataFrame:
-        """Every inversion: a row for each one under each evaluator."""
+        """One row per inversion and evaluator."""
         return tables.inversions_table(self.findings)
 
     def inversion(
@@ -97,14 +98,14 @@ class AuditResult:
         rung: str | None = None,
         mitigation: str | None = None,
     ) -> Inversions:
-        """The inversions of one attack on one target; with `label`, the one of that class. A notebook shows them.
+        """The inversions of one attack on one target, or only the one of class `label`. Notebooks display them.
 
-        Of what is None, the first in the tables is taken: of substrates, of what black boxes reveal, and of the seeds
-        of targets. attack: its label in the tables. target: "trained" or "given" by default, or the kind of a control.
-        rung, mitigation: of the ladder of deployment, and what a deployment does against the attack.
+        attack: its label in the tables. For substrate, reveals and seed, None means the first in the tables. target:
+        "trained" or "given" by default, or the kind of a control. rung: a step of the deployment ladder. mitigation: a
+        defence of the deployment.
 
         Raises:
-            InputError: there is no such attack. ModelFileError: its file is gone or damaged.
+            InputError: there is no such attack. ModelFileError: its file is missing or damaged.
         """
         wanted = {
             "attack": attack, "substrate": substrate, "reveals": reveals, "seed": seed, "restart": restart,
@@ -119,7 +120,7 @@ class AuditResult:
         attacks = ", ".join(dict.fromkeys(cell.attack for cell in known)) or "none"
         substrates = ", ".join(dict.fromkeys(cell.substrate for cell in known)) or "none"
         asked = ", ".join(f"{name} {value!r}" for name, value in wanted.items() if value is not None)
-        raise InputError(f"inversion: found none of {asked}; there are attacks {attacks} on substrates {substrates}")
+        raise InputError(f"inversion: no inversions of {asked}; expected attacks {attacks} on substrates {substrates}")
 
     def _of_class(self, cell: AuditCell, label: int | None) -> Inversions:
         inversions = self._load(cell)
@@ -130,10 +131,10 @@ class AuditResult:
         return inversions.select(cell.classes.index(label))
 
     def show(self) -> Picture:
-        """The class means, and below them the first inversions of each attack on each substrate; a notebook shows it.
+        """A picture of the class means and the first inversions of each attack and substrate. Notebooks display it.
 
         Raises:
-            InputError: no attack is done. ModelFileError: a file of inversions is gone or damaged.
+            InputError: no attack is finished. ModelFileError: a file of inversions is missing or damaged.
         """
         labels = self.findings.dataset.inverted[:MOST_SHOWN]
         shape = self.findings.dataset.shape
@@ -144,14 +145,14 @@ class AuditResult:
             images = self._load(cell).images[: len(labels)].double().numpy()
             rows.setdefault(f"{view(cell.attack, cell.reveals)}, {cell.substrate}", images.reshape(-1, *shape))
         if not rows:
-            raise InputError(f"{self.folder}: no attack is done, so there is nothing to show")
+            raise InputError(f"{self.folder}: no attack of this audit is finished yet; run the audit first")
         if shape[0] > 3:
             rows = {name: images.mean(axis=1) for name, images in rows.items()}
         ink = True if self.pictures is None else is_ink(np.asarray(self.pictures.class_means))
         return image_grid(rows, [self.findings.dataset.class_names[label] for label in labels], ink=ink)
 
     def _first_cells(self) -> list[AuditCell]:
-        """The first attack on the first target of each row that is no control."""
+        """The first attack on the first target of each row, without controls."""
         first: dict[tuple[str, str, str], AuditCell] = {}
         for cell in self.findings.inversions:
             if cell.target in OWN and cell.rung is None and cell.mitigation is None:
@@ -161,7 +162,9 @@ class AuditResult:
     def _load(self, cell: AuditCell) -> Inversions:
         result = Store(self.folder).read(cell.address)
         if result is None or result.tensors is None:
-            raise ModelFileError(f"{self.folder}: the inversions of cell {cell.address} are gone; run the audit again")
+            raise ModelFileError(
+                f"{self.folder}: the inversions of cell {cell.address} no longer exist; run the audit again"
+            )
         return load_inversions(result.tensors)
 
     def __repr__(self) -> str:

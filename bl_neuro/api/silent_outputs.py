@@ -1,4 +1,4 @@
-"""Networks whose outputs only integrate: their spikes show nothing."""
+"""Rejects black boxes that reveal the spikes of outputs that never spike."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from bl_neuro.network import Network
 
 
 def need_spiking_outputs(network: Network, reveals: object) -> None:
-    """InputError where a black box would reveal the spikes of outputs that never spike, as Lava-DL exports them."""
+    """Raises InputError if a black box would reveal spikes of outputs that only integrate.
+
+    Lava-DL exports networks with such outputs. Their class is read from the membrane potential.
+    """
     if reveals in ("spikes", "counts") and network.readout == "membrane" and never_spikes(network):
         raise InputError(
-            f"--reveals: the outputs of this network never spike, so {reveals} show nothing; its class is read from "
-            "the membrane: use --reveals scores, membrane or label, on a substrate that shows it "
-            f"({', '.join(substrates_with('reveals_membrane'))})"
-            f"reveals: the outputs of this network never spike, so {reveals} show nothing; its class is read from "
-            "the membrane: choose scores, membrane or label, on a substrate that shows the membrane (not lava)"
+            f"reveals: the outputs of this network never spike, so {reveals} contain no information; its class is "
+            "read from the membrane potential. Choose scores, membrane or label, on a substrate that reveals the "
+            f"membrane potential ({', '.join(substrates_with('reveals_membrane'))})"
         )

@@ -1,4 +1,4 @@
-"""The findings of an audit as pandas tables."""
+"""The findings of an audit as pandas DataFrames."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ INVERSION_COLUMNS = (
 
 
 def rows_table(findings: Findings) -> DataFrame:
-    """A row for each attack on each substrate under each evaluator: means over target seeds and 95% intervals."""
+    """One row per attack, substrate and evaluator: means over target seeds with 95% intervals."""
     return _table(_row_values(findings), ROW_COLUMNS)
 
 
 def verdicts_table(findings: Findings) -> DataFrame:
-    """A row for each pair of substrates under one attack, evaluator and measure. difference: first less second."""
+    """One row per pair of substrates, attack, evaluator and measure. difference: first minus second."""
     return _table(_verdict_values(findings), VERDICT_COLUMNS)
 
 
 def inversions_table(findings: Findings) -> DataFrame:
-    """A row for each inversion under each evaluator."""
+    """One row per inversion and evaluator."""
     return _table(_inversion_values(findings), INVERSION_COLUMNS)
 
 

@@ -1,4 +1,4 @@
-"""Training a target network, evaluators on data that it never saw, and perhaps its ANN twin."""
+"""Trains a target network, evaluators on data that the target never saw, and an ANN twin."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from bl_neuro.training.registry import EVALUATORS
 
 SPLITS = ("auto", "three-way", "official", "shared")
 TARGET_SHARE = 5 / 8
-"""The target's part of an official training set; the evaluators have the rest."""
+"""The target's fraction of an official training set; the evaluators use the rest."""
 TARGET, TWIN, FACTS = "target.safetensors", "twin.safetensors", "training.json"
 UNFINISHED = "unfinished"
 """Folder of checkpoints inside the output folder, until everything is trained."""
@@ -43,7 +43,7 @@ UNFINISHED = "unfinished"
 
 @dataclass(frozen=True)
 class TrainedEvaluator:
-    """An evaluator and its accuracy on the test part. file: where it is saved."""
+    """An evaluator and its accuracy on the test set. file: path of the saved evaluator."""
 
     name: str
     architecture: str
@@ -54,7 +54,7 @@ class TrainedEvaluator:
 
 @dataclass(frozen=True)
 class TrainedTwin:
-    """The target's ANN twin and its accuracy on the test part. file: where it is saved."""
+    """The ANN twin of the target and its accuracy on the test set. file: path of the saved twin."""
 
     architecture: str
     accuracy: float
@@ -63,11 +63,11 @@ class TrainedTwin:
 
 @dataclass(frozen=True)
 class Trained:
-    """What was trained, and how well it works on held-out data.
+    """The trained networks and their accuracy on held-out data.
 
-    split: how the data was divided; splits: samples of each part. plan: every setting of the target's training.
-    through: "canonical", or "slayer" for training on Loihi's integers. target_accuracy: on `measured_on`, the substrate
-    that it was measured on; None where none is installed.
+    split: how the data was divided. splits: number of samples in each part. plan: all training settings of the target.
+    through: "canonical", or "slayer" for training in Loihi's integers. target_accuracy: measured on the substrate
+    `measured_on`; None if no substrate is installed.
     """
 
     target: str
@@ -88,7 +88,7 @@ class Trained:
     versions: dict[str, str]
 
     def network(self) -> Network:
-        """The target, from its file."""
+        """The target, loaded from its file."""
         return load(self.target)
 
 
@@ -115,19 +115,21 @@ def train(
 ) -> Trained:
     """Trains a target network, and evaluators on other samples, and saves them in the folder `out`.
 
-    A training that was interrupted goes on when it is repeated. None means: as the plan for the dataset says.
+    Repeat the call to continue an interrupted training. Arguments that are None have the defaults of the dataset.
 
-    dataset: a name, an .npz file, or a folder of images a class. root: the folder of downloaded data, BL_NEURO_DATA by
-    default. size: height and width to scale faces or a folder of images to. split: "three-way", "official" (the
-    dataset's own test set), "shared" (target and evaluators on the same samples, as BrainLeaks) or "auto". hidden:
-    neurons of each hidden layer. conv: convolutions before them, such as "12c5s2". neuron: "canonical", or "authors"
-    for snnTorch's Leaky with subtraction and biases. steps: of an input. noise: background noise in training, 0..1.
-    slayer: train through SLAYER, on Loihi's integers. evaluators: their names, such as "conv" and "spiking". twin:
-    train the ANN twin too. device: "auto", "cpu" or "cuda". progress: show bars on a terminal.
+    dataset: a name, an .npz file, or a folder with one subfolder of images per class. root: folder of downloaded
+    datasets, BL_NEURO_DATA by default. size: height and width that images of att_faces or of a folder are scaled to.
+    split: "three-way" (disjoint samples for target, evaluators and test), "official" (the test set of the dataset),
+    "shared" (target and evaluators on the same samples, as in BrainLeaks) or "auto". hidden: number of neurons of each
+    hidden layer. conv: convolutions before the hidden layers, such as "12c5s2". neuron: "canonical", or "authors" for
+    snnTorch's Leaky with bias and reset by subtraction. steps: number of time steps of an input. noise: background
+    noise in training, 0..1. slayer: train with SLAYER, in Loihi's integers. evaluators: names such as "conv" and
+    "spiking". twin: also train the ANN twin. device: "auto", "cpu" or "cuda". progress: show progress bars on
+    terminals.
 
     Raises:
-        InputError: an argument is not what was expected. DataError: the dataset is missing or damaged. ReportError: the
-            folder cannot be written to.
+        InputError: an invalid argument. DataError: the dataset is missing or damaged. ReportError: the folder cannot be
+            written to.
     """
     kinds = _kinds(evaluators)
     if seed < 0:
@@ -175,7 +177,7 @@ def train(
 
 @dataclass(frozen=True)
 class _Session:
-    """One training: its folder, data and plan, and the stages that it reports."""
+    """One training run: its folder, data and plan, and the stages that it reports."""
 
     folder: Path
     parts: Split[Any]
@@ -235,7 +237,7 @@ def _save(folder: Path, network: Network, trained: Trained) -> None:
 
 
 def _split(data: Samples, split: str, seed: int) -> Split[Any]:
-    """auto: the authors' test set where the dataset is complete and has one, a new split where it is not."""
+    """Splits the data. auto: the official test set if the dataset is complete and has one, else a new split."""
     has_test_set = data.held_out is not None and not data.completeness.startswith("subset")
     if split == "shared":
         return shared_split(data)
@@ -246,7 +248,7 @@ def _split(data: Samples, split: str, seed: int) -> Split[Any]:
 
 
 def _changes(**values: Any) -> dict[str, Any]:
-    """The fields of a plan that were given."""
+    """The fields of a training plan that the caller gave."""
     if values["neuron"] not in NEURONS:
         raise InputError(f"neuron: expected one of {', '.join(NEURONS)}, found {values['neuron']!r}")
     return {name: value for name, value in values.items() if value is not None}
@@ -255,7 +257,7 @@ def _changes(**values: Any) -> dict[str, Any]:
 def _kinds(evaluators: Sequence[str]) -> list[str]:
     for kind in evaluators:
         if kind not in EVALUATORS:
-            raise InputError(f"evaluators: expected some of {', '.join(EVALUATORS)}, found {kind!r}")
+            raise InputError(f"evaluators: expected names among {', '.join(EVALUATORS)}, found {kind!r}")
     return list(dict.fromkeys(evaluators))
 
 
@@ -263,12 +265,12 @@ def _pair(size: Sequence[int] | None) -> tuple[int, int] | None:
     if size is None:
         return None
     if len(size) != 2:
-        raise InputError(f"size: expected height and width, found {tuple(size)}")
+        raise InputError(f"size: expected (height, width), found {tuple(size)}")
     return int(size[0]), int(size[1])
 
 
 def _accuracy(network: Network, test: Samples, steps: int, seed: int) -> tuple[float | None, str | None]:
-    """Test accuracy on the first installed substrate that holds the network and is quick; its own arithmetic first."""
+    """Test accuracy on the first fast installed substrate that can run the network, preferring its own arithmetic."""
     backends = BACKENDS.usable().values()
     quick = [backend for backend in backends if backend.differentiable and missing_reason(backend) is None]
     for backend in sorted(quick, key=lambda backend: backend.arithmetic != network.arithmetic):

@@ -1,4 +1,4 @@
-"""Whether a network spikes alike on several substrates."""
+"""Checks whether a network produces the same spikes on several substrates."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ def verify(
 ) -> ParityReport:
     """Runs a model on several substrates and compares every spike, layer by layer.
 
-    `report.broken` holds the pairs that promise identical spikes and differ; `bl_neuro.deploy.parity.drawing.draw`
-    draws the differences.
+    `report.broken` lists the pairs of substrates that promise identical spikes but differ.
+    `bl_neuro.deploy.parity.drawing.draw` draws the differences.
 
-    model: a network, or the path of its file. substrates: all that can hold it by default. inputs: spikes (T, B, ...)
-    or a .npy or .npz file of them, beside those that are generated. steps, batch: of generated inputs. start:
-    "aligned", or "cold" as in a fresh Lava run. all_pairs: compare each substrate with each other, not only with the
-    reference. progress: show bars on a terminal.
+    model: a network, or the path of its file. substrates: by default all that can run the network. inputs: spikes (T,
+    B, ...), or an .npy or .npz file of them, in addition to generated inputs. steps, batch: size of the generated
+    inputs. start: "aligned", or "cold" as in a fresh Lava run. all_pairs: compare all pairs of substrates instead of
+    each with the reference. progress: show progress bars on terminals.
 
     Raises:
-        InputError: an argument is not what was expected. ModelFileError: the file cannot be read.
+        InputError: an invalid argument. ModelFileError: the file cannot be read.
     """
     if start not in STARTS:
         raise InputError(f"start: expected {' or '.join(STARTS)}, found {start!r}")

@@ -1,21 +1,22 @@
-"""Attacks: frozen strategies that turn an attacker's view of a target into inversions, one a class asked for.
+"""Attacks: strategies that reconstruct one input for each requested class of a target.
 
-inversions = BrainLeaksV1()(WhiteBox(target), classes=range(10), steps=25, seed=0)     needs gradients
-inversions = BrainLeaksV2()(BlackBox(target), classes=range(10), steps=25, seed=0)     needs queries only
+inversions = BrainLeaksV1()(WhiteBox(target), classes=range(10), steps=25, seed=0)     needs gradients inversions =
+BrainLeaksV2()(BlackBox(target), classes=range(10), steps=25, seed=0)     needs queries only
 
-| attack | takes | what it is |
+| attack | takes | description |
 |---|---|---|
 | BrainLeaksV1 | WhiteBox | flips input spikes along gradients |
-| BrainLeaksV2Gradient | WhiteBox | BrainLeaks v2 as its authors coded it: probabilities along gradients |
-| GradientInversion | AnnBox | Fredrikson's descent on a network that does not spike |
-| BrainLeaksV2 | BlackBox | natural evolution strategies on rates, from queries alone |
-| CmaEs, OnePlusOneEs, RandomSearch | BlackBox | other optimisers on the same terms, to compare with |
-| TransferAttack | TransferBox | a white-box attack on a leaked copy, ranked by the deployed target's answers |
+| BrainLeaksV2Gradient | WhiteBox | BrainLeaks v2 as its authors implemented it, with gradients |
+| GradientInversion | AnnBox | gradient descent of Fredrikson et al. on a network that does not spike |
+| BrainLeaksV2 | BlackBox | natural evolution strategies on spike rates, from queries only |
+| CmaEs, OnePlusOneEs, RandomSearch | BlackBox | other optimisers under the same conditions, for comparison |
+| TransferAttack | TransferBox | a white-box attack on a leaked copy, ranked by the answers of the deployed target |
 
-BrainLeaksV2 searches patterns, of which its `form` makes inputs: Still (a frame, held), MovingPattern (the events of a
-picture that moves), TimeSegments (a few frames in time). `for_nmnist`, `for_gestures`, `for_events` choose one.
+BrainLeaksV2 searches patterns, and its `form` turns a pattern into an input: Still (a constant frame), MovingPattern
+(the events of a moving picture), TimeSegments (a sequence of frames). `for_nmnist`, `for_gestures` and `for_events`
+choose one.
 
-`inversions.save(path)` writes what came of it, and `load_inversions(path)` reads it.
+`inversions.save(path)` writes the result, and `load_inversions(path)` reads it.
 """
 
 from bl_neuro.attacks.ann_box import AnnBox

@@ -1,4 +1,4 @@
-"""The attacker's view of an ANN, the twin of a spiking target: its answers to images and their gradients."""
+"""White-box access to an ANN, such as the twin of a spiking target: its outputs for images, and their gradients."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from bl_neuro.errors import InputError
 
 
 class AnnBox:
-    """An artificial neural network whose attacker holds it. `queries` counts the images it was shown.
+    """White-box access to an artificial neural network. `queries` is the number of images run so far.
 
-    model: a torch module that takes images (B, *input_shape) in 0..1 to logits (B, classes), and has the attributes
-    `input_shape` and `classes`, as `bl_neuro.training.AnnTwin` does. It is used as it is, in its own mode.
+    model: a torch module that maps images (B, *input_shape) in 0..1 to logits (B, classes), with the attributes
+    `input_shape` and `classes`, such as `bl_neuro.training.AnnTwin`. Its training or evaluation mode is not changed.
 
     Raises:
-        InputError: it is no such module.
+        InputError: the module does not have these attributes.
     """
 
     def __init__(self, model: Any) -> None:
         if not isinstance(model, nn.Module):
             raise InputError(
                 f"ann box: expected a torch module with input_shape and classes, found {type(model).__name__}; "
-                "spiking targets are attacked through a WhiteBox"
+                "for a spiking target use a WhiteBox"
             )
         shape, classes = getattr(model, "input_shape", None), whole_number(getattr(model, "classes", None))
         sides = [whole_number(side) for side in shape] if isinstance(shape, (tuple, list)) else []
         known = [side for side in sides if side is not None and side > 0]
         if not sides or len(known) != len(sides):
-            raise InputError(f"ann box: expected a module whose input_shape is known, found {shape!r}")
+            raise InputError(f"ann box: expected a module with a valid input_shape, found {shape!r}")
         if classes is None or classes < 1:
-            raise InputError("ann box: expected a module that says how many classes it tells apart, as `classes`")
+            raise InputError("ann box: expected a module with its number of classes as the attribute `classes`")
         self.model, self.queries = model, 0
         self._input_shape, self._classes = tuple(known), classes
         parameter = next(model.parameters(), None)
@@ -47,16 +47,16 @@ class AnnBox:
 
     @property
     def classes(self) -> int:
-        """How many classes the network tells apart."""
+        """Number of classes."""
         return self._classes
 
     def run(self, images: Tensor) -> Tensor:
-        """Logits (B, classes) of images (B, *input_shape), without gradient."""
+        """Logits (B, classes) for images (B, *input_shape), without gradient."""
         with torch.no_grad():
             return self._logits(images)
 
     def gradient(self, images: Tensor, objective: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
-        """Value (B,) of `objective(logits)` at `images`, and its gradient in them, (B, *input_shape)."""
+        """Value (B,) of `objective(logits)` at `images`, and its gradient at the images, (B, *input_shape)."""
         inputs = images.detach().clone()
         with torch.enable_grad():
             inputs.requires_grad_()

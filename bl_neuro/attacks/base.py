@@ -1,4 +1,4 @@
-"""What all attacks share: the facts that each declares, and a final `__call__` that checks its arguments."""
+"""The base class of attacks: the properties that an attack declares, and the checks of its arguments."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ Need = Literal["twin"]
 
 
 class View(Protocol):
-    """What every box tells an attacker: the shape of one frame of input, and the number of classes."""
+    """What every box reveals to an attacker: the shape of one input frame and the number of classes."""
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Shape of one frame of input."""
+        """Shape of one input frame."""
 
     @property
     def classes(self) -> int:
@@ -33,43 +33,43 @@ class View(Protocol):
 
 
 class TargetView(Protocol):
-    """The boxes that a target offers to `Attack.open_box`, which takes the one that the attack needs.
+    """The boxes that a target offers to `Attack.open_box`, which opens the one that the attack needs.
 
-    A target refuses a box that it does not have: an endpoint answers queries only.
+    A target raises an error for a box that it cannot offer: an endpoint, for example, only answers queries.
     """
 
     def white_box(self) -> WhiteBox:
-        """The target with its weights and gradients. InputError or NotDifferentiable where there are none."""
+        """Access to weights and gradients. Raises InputError or NotDifferentiable if there are none."""
 
     def black_box(self) -> BlackBox:
-        """The target behind its query budget."""
+        """Access by queries, limited by the query budget."""
 
     def twin(self) -> WhiteBox:
-        """A differentiable copy of the network, which the attacker runs. InputError where there is no network."""
+        """Access to a differentiable copy of the network. Raises InputError if the network is not known."""
 
     def ann_box(self) -> AnnBox:
-        """The network as one that does not spike. InputError where it spikes."""
+        """Access to a network that does not spike. Raises InputError if the network spikes."""
 
 
 Box = TypeVar("Box", bound=View)
 Progress = Callable[[int, int], None]
-"""Called with (done, total) after each generation or iteration. A black-box attack ends where it raises StopAttack."""
+"""Called with (done, total) after each generation or iteration. Raise StopAttack in it to stop a black-box attack."""
 
 
 class StopAttack(Exception):
-    """Raised by a `progress` callback to end a black-box attack, which then returns what it has, with status `stopped`.
+    """Raised by a `progress` callback to stop a black-box attack, which then returns its result so far.
 
-    A white-box attack has no such end: the exception comes out of its call, and nothing is returned. It is no
-    `BlNeuroError`, since nothing went wrong.
+    The status of the result is `stopped`. A white-box attack does not catch this exception and returns nothing. It is
+    not a `BlNeuroError`, since it does not indicate an error.
     """
 
 
 class Preset(NamedTuple):
-    """Ready-made settings of an attack.
+    """Predefined settings of an attack.
 
-    make: the class method that makes the attack; its keyword arguments override single settings. purpose: what the
-    settings are for, in words. datasets: names of the datasets that they suit. image_size: height and width of the
-    images that they were chosen on, None where they suit any. of_events: whether the inversions are event recordings.
+    make: the class method that creates the attack; its keyword arguments override settings. purpose: what the settings
+    are for. datasets: names of the datasets that they fit. image_size: height and width of the images that they were
+    chosen on, or None if they fit any size. of_events: whether the inversions are event recordings.
     """
 
     make: Callable[..., Attack[Any]]
@@ -80,16 +80,15 @@ class Preset(NamedTuple):
 
 
 class Attack(ABC, Generic[Box]):
-    """A strategy: a frozen dataclass whose fields, each with a default, are its settings.
+    """Base class of attacks: a frozen dataclass whose fields are its settings, each with a default.
 
     A subclass declares:
 
-    name: what files and command lines call it. title: what tables print, `name` by default.
-    access: "white_box" for an attacker who holds the network and its gradients, "black_box" for one who only queries
-    the target, "ann" for an attack on a network that does not spike.
-    needs: what it takes beside that; "twin" is a differentiable copy of the network.
-    reveals: the answers of a black box that it can use, the preferred one first.
-    modules, extra: Python packages that it imports, and the extra of bl-neuro that installs them.
+    name: its name in files and on command lines. title: its name in tables, `name` by default. access: "white_box" if
+    the attacker has the network and its gradients, "black_box" if the attacker only queries the target, "ann" for an
+    attack on a network that does not spike. needs: other requirements; "twin" is a differentiable copy of the network.
+    reveals: the outputs of a black box that it can use, the preferred one first. modules, extra: Python packages that
+    it imports, and the extra of bl-neuro that installs them.
     """
 
     name: ClassVar[str]
@@ -107,17 +106,17 @@ class Attack(ABC, Generic[Box]):
 
     @classmethod
     def box_type(cls) -> type[View]:
-        """The kind of box it takes."""
+        """The type of box that the attack takes."""
         kinds: dict[str, type[View]] = {"white_box": WhiteBox, "black_box": BlackBox, "ann": AnnBox}
         return kinds[cls.access]
 
     @classmethod
     def presets(cls) -> dict[str, Preset]:
-        """Ready-made settings by name, such as "for_mnist"."""
+        """Predefined settings by name, such as "for_mnist"."""
         return {}
 
     def open_box(self, view: TargetView) -> Box:
-        """The box that the attack takes, of a target."""
+        """Opens the box that the attack needs."""
         opened: dict[str, Callable[[], Any]] = {
             "white_box": view.white_box,
             "black_box": view.black_box,
@@ -127,30 +126,30 @@ class Attack(ABC, Generic[Box]):
         return box
 
     def problems(self) -> list[str]:
-        """Everything that is wrong with the settings, whose types are right; each begins with the setting's name."""
+        """All invalid settings whose types are correct; each message starts with the name of the setting."""
         return []
 
     def planned_queries(self, classes: int) -> int | None:
-        """The most queries that the settings ask for so many inversions; None where they do not limit them."""
+        """The maximum number of queries for this number of inversions, or None if the settings do not limit it."""
         return None
 
     def within(self, budget: int, classes: int) -> Attack[Box]:
-        """The attack with settings that spend up to `budget` queries on so many inversions.
+        """The attack with settings that use up to `budget` queries for this number of inversions.
 
-        An attack that has no setting for this stays as it is, and ends where the budget does.
+        Without such a setting, the attack is returned unchanged and stops when the budget is spent.
         """
         return self
 
     def assumptions(self, box: Box) -> list[str]:
-        """What the attack assumes about inputs before its first query; empty where it assumes nothing."""
+        """The assumptions about inputs that the attack makes before its first query, possibly none."""
         return []
 
     def images(self, inversions: Inversions) -> Tensor:
-        """What evaluators of images are shown, (K, *input_shape), 0..1: the time-averaged spikes."""
+        """The images that image evaluators judge, (K, *input_shape) in 0..1: the spikes averaged over time."""
         return inversions.images
 
     def settings(self) -> dict[str, Any]:
-        """Every setting of the attack by name, as JSON-ready values."""
+        """All settings of the attack by name, as JSON-ready values."""
         return {field.name: getattr(self, field.name) for field in fields(self)} if is_dataclass(self) else {}
 
     @abstractmethod
@@ -167,13 +166,13 @@ class Attack(ABC, Generic[Box]):
         seed: int = 0,
         progress: Progress | None = None,
     ) -> Inversions:
-        """Reconstructs one input for each of `classes` (a class may be named more than once).
+        """Reconstructs one input for each of `classes`, in which a class may occur more than once.
 
-        steps: T, the time steps of each query and of each inversion. seed: all randomness of the attack comes from it.
+        steps: number of time steps T of each query and inversion. seed: seed of all random numbers of the attack.
 
         Raises:
-            InputError: a class the target does not have, no class, no step, the wrong kind of box, or a target of one
-            class.
+            InputError: an unknown class, no class, fewer than one step, the wrong kind of box, or a target with one
+                output.
         """
         expected = self.box_type()
         if not isinstance(box, expected):
@@ -189,7 +188,7 @@ class Attack(ABC, Generic[Box]):
 
 
 def need_two_classes(count: int) -> None:
-    """InputError for a target of one output: an attack looks for what sets one class apart from the others."""
+    """Raises InputError for a target with one output: attacks need at least two classes to tell apart."""
     if count < 2:
         raise InputError(
             f"classes: this network has {count} output, and an attack needs at least two classes: it reconstructs what "
@@ -199,7 +198,7 @@ def need_two_classes(count: int) -> None:
 
 
 def checked_classes(classes: Iterable[Any], count: int) -> list[int]:
-    """`classes` as a list of whole numbers in 0..count-1, at least one; InputError otherwise."""
+    """Returns `classes` as a list of class numbers in 0..count-1. Raises InputError if it is empty or invalid."""
     try:
         given = list(classes)
     except TypeError as error:
@@ -216,4 +215,4 @@ def checked_classes(classes: Iterable[Any], count: int) -> list[int]:
 
 
 def _silent(done: int, total: int) -> None:
-    """No progress wanted."""
+    """Default progress callback, which does nothing."""

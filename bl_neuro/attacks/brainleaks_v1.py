@@ -1,4 +1,4 @@
-"""BrainLeaks v1: a white-box inversion along surrogate gradients."""
+"""BrainLeaks v1: white-box inversion with surrogate gradients."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from bl_neuro.attacks.inversions import Inversions, Status
 
 @dataclass(frozen=True, kw_only=True)
 class BrainLeaksV1(ShapedGradientAttack):
-    """From silence, flips the input spikes that the gradient points at, with a probability of its magnitude.
+    """Starts without spikes and flips input spikes along the gradient, with probability given by its magnitude.
 
-    For each of `iterations`: J = mean over t of softmax(output)[c]; g = dJ/dX, shaped by the priors that are on;
-    g <- g - sparsity max|g|; mask M ~ Bernoulli(minmax(|g|)); X <- 1[X + sign(g) M > 0]. All classes at once, each with
-    chance of its own: a class comes out the same alone. The result is run once more, so that the trace, which begins
-    with silence, ends with it.
+    Each of `iterations` computes J = mean over t of softmax(output)[c]; g = dJ/dX, modified by the enabled priors; g <-
+    g - sparsity max|g|; a mask M ~ Bernoulli(minmax(|g|)); and X <- 1[X + sign(g) M > 0]. All classes run in one batch
+    with separate random numbers, so the result for a class does not depend on the other classes. The final result is
+    run once more, so that the trace starts with the empty input and ends with the result.
 
-    objective: the output that J is taken of, "membrane" or "spikes". sparsity: what a spike must be worth to stay, as a
-    share (0..1) of what the best is worth; 0 as published.
+    objective: the output used for J, "membrane" or "spikes". sparsity: a spike stays only if its gradient exceeds this
+    fraction (0..1) of the largest gradient; 0 as published.
 
-    Without a price on spikes, v1 lights far more of an event camera's input than events do (15% against 2% on N-MNIST),
-    which an evaluator of spikes takes for anything; `for_events` has one.
+    Without sparsity, v1 sets far more spikes than event cameras produce (15% against 2% of inputs on N-MNIST), so that
+    spiking evaluators cannot recognise the result. `for_events` uses sparsity.
 
-    Source: BrainLeaks (arXiv 2402.00906), first attack; 10 iterations on the membrane for MNIST and N-MNIST, 25 on
-    spikes for DVS128 gestures. sparsity and the priors are ours.
+    Source: BrainLeaks (arXiv 2402.00906), first attack; 10 iterations on the membrane potential for MNIST and N-MNIST,
+    25 on spikes for DVS128 gestures. sparsity and the priors are additions of bl-neuro.
     """
 
     name: ClassVar[str] = "v1"
@@ -52,9 +52,9 @@ class BrainLeaksV1(ShapedGradientAttack):
 
     @classmethod
     def for_events(cls, **changes: Any) -> BrainLeaksV1:
-        """With settings that worked on N-MNIST: a low price on spikes, smooth in time.
+        """Settings that work well on N-MNIST: low sparsity and smoothing over time.
 
-        Image priors are for you to add (blur=1, window=5), and matter there more than these.
+        Image priors (blur=1, window=5) are not included, although they have a larger effect there.
         """
         return cls(**{"iterations": 25, "sparsity": 0.05, "time_blur": 2.0, **changes})
 
@@ -94,7 +94,7 @@ class BrainLeaksV1(ShapedGradientAttack):
 
 
 def scaled(values: Tensor) -> Tensor:
-    """Values (T, K, ...) of each inversion scaled to 0..1; all 0 where they are alike."""
+    """Values (T, K, ...), each inversion scaled to 0..1; all 0 if its values are equal."""
     axes = over_inputs(values)
     low, high = values.amin(axes, keepdim=True), values.amax(axes, keepdim=True)
     return (values - low) / (high - low).clamp(min=torch.finfo(values.dtype).tiny)

@@ -1,4 +1,4 @@
-"""BrainLeaks v2 as a real black-box attack: natural evolution strategies on Bernoulli rates, from queries alone."""
+"""BrainLeaks v2 as a black-box attack: natural evolution strategies on spike rates, from queries only."""
 
 from __future__ import annotations
 
@@ -24,29 +24,30 @@ from bl_neuro.seeding import stream
 
 @dataclass(frozen=True, kw_only=True)
 class BrainLeaksV2(QuerySearch):
-    """Searches for input rates that make the target name a class, seeing nothing but answers to queries.
+    """Searches for input spike rates that the target assigns to a class, using only the answers to queries.
 
-    Rates theta in (0, 1), one an input, tied over time. A query draws b ~ Bernoulli(theta) and holds it for all
-    steps. Queries come in antithetic pairs b = 1[u < theta], b' = 1[u > 1 - theta]; their answers become weights w
-    (centred ranks); mean_i w_i (b_i - theta) estimates the natural gradient of the expected weight in the rates that
-    were sampled, the Fisher matrix of a Bernoulli cancelling the score's denominator. G is four times that, a factor
-    that belongs to the learning rate; V <- momentum V + (1 - momentum) G; theta <- theta + rate V. With stroke > 0
-    neighbouring pixels share their u, so that G is a direction uphill but no longer the natural gradient.
+    Rates theta in (0, 1), one per input, are constant over time. A query draws b ~ Bernoulli(theta) and holds it for
+    all steps. Queries come in antithetic pairs b = 1[u < theta], b' = 1[u > 1 - theta]. Their answers become weights w
+    (centred ranks), and mean_i w_i (b_i - theta) estimates the natural gradient of the expected weight: the Fisher
+    matrix of a Bernoulli distribution cancels the denominator of the score. G is four times this estimate; the factor
+    belongs to the learning rate. V <- momentum V + (1 - momentum) G; theta <- theta + rate V. With stroke > 0,
+    neighbouring pixels share their u, so that G is still an ascent direction but no longer the natural gradient.
 
-    A shared warm start of random probes gives every class a first guess at once. From then on queries are drawn from
-    mixtures of theta with inputs that named the class, or other classes, so that their answers are informative (see
-    `InformativeSampling`); the gradient is then that in the mixtures' rates, and the trace's objective that of samples.
+    A warm start of random probes, shared by all classes, gives the first rates of every class. Later queries are drawn
+    from mixtures of theta with inputs that were assigned to the class, or to other classes, so that their answers carry
+    information (see `InformativeSampling`). G is then the gradient for the mixtures, and the objective in the trace is
+    that of their samples.
 
-    floor: theta stays in floor..1-floor, lower outside the window. contrast: what queries are mixed with where nearly
-    all name their class, inputs that named "others", or these and the base rates in turn, "mixed".
-    form: how a pattern b becomes an input, and theta an inversion; see `InputForm`. By default b is a frame, held. With
-    another form theta are the rates of a pattern, and the trace's rates the mean frames of the inputs that it makes.
-    The other settings: see `QuerySearch`.
+    floor: theta stays in floor..1-floor, lower outside the window. contrast: what queries are mixed with if nearly all
+    of them are assigned to their class: "others", inputs of other classes, or "mixed", alternating these with the base
+    rates. form: how a pattern b becomes an input, and theta an inversion; see `InputForm`. By default b is a constant
+    frame. With another form, theta are the rates of a pattern, and the rates in the trace are the mean frames of its
+    inputs. For the other settings see `QuerySearch`.
 
-    The inversion's spikes are drawn anew in every step, as a rate code is; they are not queried.
+    The spikes of the inversion are drawn independently in every step, as in a rate code. They are not queried.
 
     Source: BrainLeaks (arXiv 2402.00906), second attack, described there as black box; Wierstra et al. 2014 (NES).
-    Poursiami et al. 2025 (arXiv 2502.05509) inverted spiking networks as black boxes before, with GAMIN.
+    GAMIN of Poursiami et al. 2025 (arXiv 2502.05509) is an earlier black-box inversion of spiking networks.
     """
 
     name: ClassVar[str] = "v2"
@@ -60,11 +61,11 @@ class BrainLeaksV2(QuerySearch):
 
     @classmethod
     def for_mnist(cls, **changes: Any) -> BrainLeaksV2:
-        """Settings for images like MNIST's, 28 x 28 with strokes of about three pixels; `changes` come on top.
+        """Settings for images like MNIST: 28 x 28 pixels with strokes about three pixels wide.
 
-        Chosen on targets of other seeds than those of the published results, but under the judge named for them. For
-        scores the published runs take jitter=1: when that was chosen a second judge was looked at too, of which it is
-        not known which it was.
+        Keyword arguments in `changes` override them. The settings were chosen on targets with other seeds than in the
+        published results, but under the evaluator named for those results. The published runs on scores also use
+        jitter=1; when it was chosen, a second evaluator was consulted, and the history does not say which.
         """
         chosen: dict[str, Any] = {
             "warm_start": 2000, "learning_rate": 3.0, "blur": 1.25, "window": 6.0, "base_rate": 0.35,
@@ -74,9 +75,9 @@ class BrainLeaksV2(QuerySearch):
 
     @classmethod
     def for_nmnist(cls, **changes: Any) -> BrainLeaksV2:
-        """Settings for N-MNIST: nearly those for MNIST, and the picture moves as the recordings' camera made it move.
+        """Settings for N-MNIST: similar to those for MNIST, with a picture that moves as in the recordings.
 
-        Chosen on targets and judges of other seeds than those of the published results.
+        They were chosen on targets and evaluators with other seeds than in the published results.
         """
         chosen: dict[str, Any] = {
             "queries": 200, "warm_start": 2000, "learning_rate": 3.0, "blur": 1.0, "window": 5.0, "base_rate": 0.35,
@@ -86,17 +87,17 @@ class BrainLeaksV2(QuerySearch):
 
     @classmethod
     def for_nmnist_still(cls, **changes: Any) -> BrainLeaksV2:
-        """Settings for N-MNIST with a picture that stands, to see what its motion is worth: as many queries in all."""
+        """Settings for N-MNIST with a still picture and the same number of queries, to measure the effect of motion."""
         return cls.for_nmnist(**{"queries": 400, "form": TimeSegments(count=1), **changes})
 
     @classmethod
     def for_events(cls, **changes: Any) -> BrainLeaksV2:
-        """Settings for events of which no more is known than that they are images that change slowly."""
+        """Settings for event recordings about which nothing is known except that they show slowly changing images."""
         return cls(**{"blur": 1.0, "stroke": 1.0, "probe_blur": 2.5, "form": TimeSegments(), **changes})
 
     @classmethod
     def for_gestures(cls, **changes: Any) -> BrainLeaksV2:
-        """Settings for DVS128 gestures: those for events, on 128 x 128 pixels; not tuned, for want of recordings."""
+        """Settings for DVS128 gestures: those for events, for 128 x 128 pixels. Not tuned, for lack of recordings."""
         return cls.for_events(**{"blur": 4.0, "stroke": 4.0, "probe_blur": 10.0, **changes})
 
     @classmethod
@@ -114,7 +115,7 @@ class BrainLeaksV2(QuerySearch):
 
     @classmethod
     def fewest(cls) -> dict[str, int]:
-        """See `QuerySearch.fewest`: a plan may be all warm start, and queries come in pairs."""
+        """See `QuerySearch.fewest`: the warm start may use the whole plan, and queries come in pairs."""
         return {**super().fewest(), "queries": 0, "population": 2}
 
     def problems(self) -> list[str]:
@@ -160,7 +161,7 @@ class BrainLeaksV2(QuerySearch):
 
 
 class _Search:
-    """The state of one run: rates (K, *input_shape), their velocity, and where queries are drawn from."""
+    """The state of one run: rates (K, *input_shape), their velocity, and the distribution of queries."""
 
     def __init__(self, plan: BrainLeaksV2, oracle: PatternOracle, rng: np.random.Generator) -> None:
         self.plan, self.oracle, self.rng = plan, oracle, rng
@@ -177,13 +178,13 @@ class _Search:
         """Mean fitness of the last queries of each class, (K,)."""
 
     def affordable(self, wanted: int) -> int:
-        """An even number of queries a class, at most `wanted`, that the budget still holds."""
+        """The largest even number of queries per class, at most `wanted`, that the budget allows."""
         remaining = self.oracle.remaining
         most = wanted if remaining is None else min(wanted, remaining // len(self.oracle.classes))
         return most - most % 2
 
     def warm_up(self) -> bool:
-        """First rates of every class from one shared set of random probes. Returns whether it was as planned."""
+        """Sets the first rates of every class from shared random probes. Returns whether all were run as planned."""
         plan, classes = self.plan, self.oracle.classes
         probes = affordable_probes(self.oracle.remaining, plan.warm_start, plan.queries * len(classes))
         if probes == 0:
@@ -205,7 +206,7 @@ class _Search:
         return probes == plan.warm_start
 
     def generation(self, size: int) -> None:
-        """One step of the search with `size` queries a class."""
+        """Runs one step of the search with `size` queries per class."""
         plan, classes = self.plan, self.oracle.classes
         drawn_from = self.sampling.drawn_from(self.rates, size // 2)
         uniform = self.prior.uniform((size // 2, len(classes)), plan.stroke, self.rng)
@@ -227,17 +228,17 @@ class _Search:
         self.remember(fitness.mean(axis=0))
 
     def attained(self) -> FloatArray:
-        """How far each class has come, (K,): the fitness of its queries, and how far off they may be drawn."""
+        """The progress of each class, (K,): the fitness of its queries and how far they may be drawn from the rates."""
         return np.asarray(self.fitness + self.sampling.away)
 
     def jittered(self, frames: FloatArray) -> FloatArray:
-        """Frames (2 x pairs, *input_shape), both of a pair shifted alike, so that their answers compare."""
+        """Frames (2 x pairs, *input_shape); both frames of a pair are shifted alike, so that their answers compare."""
         return self.prior.shifted(
             frames, np.tile(self.prior.shifts(len(frames) // 2, self.plan.jitter, self.rng), (2, 1))
         )
 
     def mean_pixel(self, directions: FloatArray) -> FloatArray:
-        """How much each direction (K, *input_shape) brightens or dims the input as a whole, shaped to broadcast."""
+        """The mean change in brightness of each direction (K, *input_shape), shaped to broadcast."""
         return np.asarray(directions.reshape(len(directions), -1).mean(axis=1).reshape(self.class_shape))
 
     def remember(self, fitness: FloatArray) -> None:
@@ -246,7 +247,7 @@ class _Search:
         self.course.add(fitness, self.oracle.form.images(self.rates, self.oracle.steps))
 
     def result(self, status: Status, name: str, seed: int) -> Inversions:
-        """The inversions: fresh Bernoulli draws of the form's rates in every step."""
+        """The inversions: Bernoulli samples of the form's rates, independent in every step."""
         made = self.oracle.form.rates(self.rates, self.oracle.steps)
         inputs = made.shape if self.oracle.form.still else made.shape[1:]
         spikes = self.rng.random((self.oracle.steps, *inputs)) < made

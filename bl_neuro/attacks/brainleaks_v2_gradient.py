@@ -1,4 +1,4 @@
-"""BrainLeaks v2 as its authors coded it: spike probabilities, improved along the gradients of sampled inputs."""
+"""BrainLeaks v2 as its authors implemented it: gradient descent on spike probabilities."""
 
 from __future__ import annotations
 
@@ -27,28 +27,29 @@ from bl_neuro.backends.base import Response
 Cost = Literal["score", "log_score"]
 COSTS: tuple[str, ...] = ("score", "log_score")
 LARGEST = 1e6
-"""Largest learning rate and price of spikes: probabilities are in 0..1, and above it numbers would overflow."""
+"""Maximum of learning rate and sparsity; larger values would overflow."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BrainLeaksV2Gradient(ShapedGradientAttack):
-    """Descends probabilities P, one for each input and step, from P = 0, along gradients of inputs drawn from them.
+    """Optimises spike probabilities P, one per input and step, with gradients at sampled inputs. Starts at P = 0.
 
-    For each of `iterations`, with x_i ~ Bernoulli(P), i = 1..samples:
+    Each of `iterations` draws x_i ~ Bernoulli(P), i = 1..samples, and computes
 
         c_i = 1 - J(x_i) + sparsity * density(x_i);   g_i = dc_i/dx_i;   G = sum(c_i g_i) / sum(c_i)
         S <- (smoothing + [hoarding]) S + (1 - smoothing) G^2;   M <- momentum M + G
-        P <- max(P - learning_rate M / (sqrt(S) + epsilon), 0), divided by its maximum where that is above 1
+        P <- max(P - learning_rate M / (sqrt(S) + epsilon), 0), divided by its maximum if that is above 1
 
-    J = mean over t of softmax(output membrane)[c]; with cost "log_score", -mean over t of log softmax stands for 1 - J.
-    The steps of P are shaped by the priors that are on: the scaling would undo what a window does to G. All classes at
-    once, each with chance of its own: a class comes out the same alone.
+    J = mean over t of softmax(output membrane)[c]. With cost "log_score", -mean over t of log softmax replaces 1 - J.
+    The enabled priors modify the steps of P and not G, because the scaling by S would cancel a window on G. All classes
+    run in one batch with separate random numbers, so the result for a class does not depend on the other classes.
 
-    `rates` of the inversions are P, (T, K, *input_shape); their spikes one draw of it, which is run once, so that the
-    trace ends with it. The trace's objective is minus the mean cost.
+    `rates` of the inversions are P, (T, K, *input_shape). Their spikes are one sample of P, which is run once, so that
+    the trace ends with it. The objective in the trace is the negative mean cost.
 
-    The settings are the authors' for MNIST; `for_nmnist` and `for_gestures` are their others. hoarding: S keeps all of
-    its past, so that steps shrink; they did so for MNIST alone. Despite its name in the paper it needs gradients.
+    The defaults are the authors' settings for MNIST; `for_nmnist` and `for_gestures` are their other settings.
+    hoarding: S accumulates all past gradients, so that steps shrink; the authors use it for MNIST only. Although the
+    paper calls this attack black box, it needs gradients.
 
     Source: BrainLeaks (arXiv 2402.00906), second attack, in the authors' notebooks.
     """
@@ -69,12 +70,12 @@ class BrainLeaksV2Gradient(ShapedGradientAttack):
 
     @classmethod
     def for_nmnist(cls, **changes: Any) -> BrainLeaksV2Gradient:
-        """With the authors' settings for N-MNIST (100 steps)."""
+        """The authors' settings for N-MNIST (100 steps)."""
         return cls(**{**_EVENTS, "learning_rate": 1e-3, "smoothing": 0.3, "sparsity": 0.3, **changes})
 
     @classmethod
     def for_gestures(cls, **changes: Any) -> BrainLeaksV2Gradient:
-        """With the authors' settings for DVS128 gestures (100 steps)."""
+        """The authors' settings for DVS128 gestures (100 steps)."""
         return cls(**{**_EVENTS, "learning_rate": 0.1, "smoothing": 0.2, "sparsity": 0.1, **changes})
 
     @classmethod
@@ -132,7 +133,7 @@ class _Search:
         self.trace = WhiteBoxTrace(box)
 
     def improve(self) -> None:
-        """One step down the weighted gradient of fresh samples."""
+        """Takes one step along the weighted gradient of new samples."""
         plan = self.plan
         total = torch.zeros_like(self.chances)
         weights = torch.zeros(len(self.classes), dtype=total.dtype)
@@ -154,11 +155,11 @@ class _Search:
 
     @property
     def samples(self) -> int:
-        """Samples of the next step. From silence they would all be alike: one stands for them."""
+        """Samples for the next step. If P is all zero, one sample is enough, since all are equal."""
         return self.plan.samples if bool(self.chances.any()) else 1
 
     def draws(self, samples: int) -> Iterator[Tensor]:
-        """Samples (T, n, K, *input_shape) of the probabilities, as many at a time as are differentiated at once."""
+        """Samples (T, n, K, *input_shape) of the probabilities, in batches that fit one gradient computation."""
         together = max(1, samples_at_once(self.box, len(self.chances)) // len(self.classes))
         for first in range(0, samples, together):
             count = min(together, samples - first)
@@ -170,14 +171,14 @@ class _Search:
         return (uniform < self.chances).to(self.chances.dtype)
 
     def costs(self, response: Response, classes: Tensor) -> Tensor:
-        """The part of the cost (B,) that the answer decides."""
+        """The part of the cost (B,) that depends on the output."""
         if self.plan.cost == "log_score":
             return -class_log_score(response, classes, "membrane")
         cost: Tensor = 1.0 - class_score(response, classes, "membrane")
         return cost
 
     def with_density(self, costs: Tensor, gradient: Tensor, spikes: Tensor) -> tuple[Tensor, Tensor]:
-        """Cost and gradient with the price of spikes, which needs no target."""
+        """Adds the cost of spikes, which does not depend on the target, to cost and gradient."""
         density = spikes.transpose(0, 1).flatten(1).mean(1)
         price = self.plan.sparsity / (spikes[:, 0].numel())
         return costs + self.plan.sparsity * density, gradient + price
@@ -187,7 +188,7 @@ class _Search:
         return values.reshape(*values.shape, *[1] * len(self.box.input_shape))
 
     def result(self, seed: int) -> Inversions:
-        """One draw of the probabilities as the inversions, run once."""
+        """One sample of the probabilities as the inversions, run once."""
         spikes = self.draw()
         costs = self.costs(self.box.run(spikes), self.classes)
         costs, _ = self.with_density(costs, spikes, spikes)

@@ -1,4 +1,4 @@
-"""A peer of BrainLeaks v2: the separable CMA evolution strategy on rates."""
+"""Separable CMA evolution strategy on spike rates, for comparison with BrainLeaks v2."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from bl_neuro.attacks.peer_search import PeerSearch, Searcher
 from bl_neuro.errors import InputError, MissingDependency
 
 WIDEST = 1e3
-"""Largest sigma: rates are in 0..1, and the package gives up where numbers overflow."""
+"""Maximum of sigma; rates are in 0..1, and larger values would overflow in the package."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CmaEs(PeerSearch):
-    """Moves the rates of the warm start by z, the image priors' shape of a vector that a separable CMA-ES searches.
+    """Adds to the rates of the warm start a vector z, which a separable CMA-ES optimises and the image priors shape.
 
-    A query draws a frame b ~ Bernoulli(clip(rates + z, 0, 1)) and holds it. `rates` of the inversions are those of the
-    mean vector; their spikes are drawn anew in every step. A generation that the queries or the budget cut short
-    teaches it nothing. sigma: how far a rate moves at first, as a standard deviation, once the priors have shaped the
-    move. population: at least 2.
+    A query draws a frame b ~ Bernoulli(clip(rates + z, 0, 1)) and holds it for all steps. `rates` of the inversions are
+    those of the mean vector; their spikes are drawn independently in every step. CMA-ES does not learn from a
+    generation that the number of queries or the budget cuts short. sigma: initial standard deviation of a rate, after
+    the priors have shaped z. population: at least 2.
 
-    Needs the package `cmaes`.
+    Requires the package `cmaes`.
 
-    Source: Ros and Hansen 2008 (sep-CMA-ES), as in the package `cmaes`.
+    Source: Ros and Hansen 2008 (sep-CMA-ES), as implemented in `cmaes`.
     """
 
     name: ClassVar[str] = "cma_es"
@@ -52,7 +52,7 @@ class CmaEs(PeerSearch):
 
 
 class _Cma(Searcher):
-    """One optimiser a class, of the library; what it asked (size, K, inputs) until it is told."""
+    """One optimiser of the library per class. Keeps the vectors (size, K, inputs) of `ask` until `learn`."""
 
     def __init__(self, plan: CmaEs, rates: FloatArray, prior: ImagePrior, seed: int) -> None:
         super().__init__(rates)
@@ -83,7 +83,7 @@ class _Cma(Searcher):
         return np.asarray((chance < moved).astype(np.float64))
 
     def learn(self, frames: FloatArray, fitness: FloatArray) -> None:
-        """Tells each optimiser what its vectors were worth."""
+        """Passes the fitness of its vectors to each optimiser."""
         for column, optimiser in enumerate(self._optimisers):
             if len(frames) == optimiser.population_size:
                 optimiser.tell(list(zip(self._asked[:, column], -fitness[:, column])))
@@ -96,7 +96,7 @@ class _Cma(Searcher):
 
 
 def _spread(prior: ImagePrior, shape: tuple[int, ...]) -> float:
-    """What a prior leaves of the standard deviation of white noise, at the input where it leaves most."""
+    """The standard deviation of white noise after a prior, at the input where it is largest."""
     if not prior.active:
         return 1.0
     noise = prior.shape(np.random.default_rng(0).normal(size=(256, *shape)))

@@ -1,4 +1,4 @@
-"""What a black-box attack records while it runs, and how that becomes its `Inversions`."""
+"""Records a black-box attack while it runs, and creates its `Inversions`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from bl_neuro.errors import InputError
 
 
 class QueryCourse:
-    """The course of one attack on `classes` (K) through a black box, from now on.
+    """Records one attack on `classes` (K) through a black box, starting now.
 
-    course = QueryCourse(box, classes)
-    while course.affords(len(classes)):
+    course = QueryCourse(box, classes) while course.affords(len(classes)):
         box.query(...)
         course.add(fitness, rates)
     return course.inversions(self.name, seed, Status.COMPLETED, spikes)
@@ -30,22 +29,23 @@ class QueryCourse:
         self._entries: list[tuple[int, Tensor, Tensor]] = []
 
     def __len__(self) -> int:
-        """Entries of the trace so far."""
+        """Number of entries in the trace."""
         return len(self._entries)
 
     @property
     def spent(self) -> int:
-        """Queries spent since the course began."""
+        """Number of queries spent since the start of the attack."""
         return self._box.spent - self._before
 
     def affords(self, queries: int) -> bool:
-        """Whether the budget of the box holds so many more queries."""
+        """Whether the budget of the box allows this number of queries."""
         return self._box.remaining is None or self._box.remaining >= queries
 
     def add(self, objective: npt.ArrayLike, rates: npt.ArrayLike) -> None:
-        """Adds an entry to the trace, after queries that were asked since the entry before.
+        """Adds an entry to the trace, for the queries since the previous entry.
 
-        objective: what the attack maximises, (K,). rates: the reconstructions now, (K, *input_shape) in 0..1: spikes
+        objective: the value that the attack maximises, (K,). rates: the current reconstructions, (K, *input_shape) in
+        0..1: spikes
         a step, so of spikes (T, K, *input_shape) the mean over time. InputError where a shape is another.
         """
         found, images = _copied(objective), _copied(rates)
@@ -56,7 +56,7 @@ class QueryCourse:
     def inversions(
         self, attack: str, seed: int, status: Status, spikes: Tensor, rates: Tensor | None = None
     ) -> Inversions:
-        """What the attack called `attack` returns; spikes: (T, K, *input_shape), 0/1; see `Inversions`.
+        """The result of the attack named `attack`. spikes: (T, K, *input_shape), 0 or 1; see `Inversions`.
 
         InputError where the spikes are of another shape.
         """

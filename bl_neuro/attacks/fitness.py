@@ -1,4 +1,4 @@
-"""What a black-box attacker makes of an answer: how much it speaks for each class, and whether it names the class."""
+"""The fitness of answers for a black-box attack: evidence for each class, and the predicted class."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from bl_neuro.access import scores
 from bl_neuro.arrays import FloatArray
 
 COUNT_TEMPERATURE = 2.0
-"""Spikes of difference between two classes that count as a factor e."""
+"""Difference of spike counts between two classes that counts as a factor e."""
 SATURATING = ("spikes", "counts", "label")
-"""Answers that stop changing once a class wins clearly: sampling must keep away from there."""
+"""Outputs that no longer change once a class clearly wins, so that queries must be moved away from such inputs."""
 
 
 def evidence(answer: Tensor, reveals: str, classes: int) -> FloatArray:
-    """How much each answer (B) speaks for each class, (B, classes), higher is more; 0/1 for labels.
+    """The evidence for each class in answers (B), (B, classes); higher is better, 0 or 1 for labels.
 
-    scores, membrane: log of the mean softmax. counts, spikes: log_softmax(counts / 2). label: whether it is named.
+    scores, membrane: log of the mean softmax. counts, spikes: log_softmax(counts / 2). label: whether it is the class.
     """
     if reveals == "label":
         return np.asarray(torch.nn.functional.one_hot(answer.long(), classes).double())
@@ -32,13 +32,13 @@ def evidence(answer: Tensor, reveals: str, classes: int) -> FloatArray:
 
 
 def named(evidences: FloatArray) -> npt.NDArray[np.int64]:
-    """The class each answer names, (B,); -1 where it speaks for all of them alike, as silence does."""
+    """The predicted class of each answer, (B,); -1 if the evidence is the same for all classes, as without spikes."""
     alike = evidences.max(axis=1) == evidences.min(axis=1)
     return np.where(alike, -1, evidences.argmax(axis=1))
 
 
 def centred_ranks(values: FloatArray) -> FloatArray:
-    """Ranks along the first axis scaled to [-0.5, 0.5], ties averaged; 0 where all are equal."""
+    """Ranks along the first axis, scaled to [-0.5, 0.5], ties averaged; 0 if all are equal."""
     if len(values) < 2:
         return np.zeros_like(values)
     return np.asarray((rankdata(values, axis=0) - 1.0) / (len(values) - 1.0) - 0.5)

@@ -16,23 +16,23 @@ from bl_neuro.attacks.image_prior import AttackWithPriors
 from bl_neuro.attacks.inversions import Inversions, Status
 
 LARGEST = 1e6
-"""Largest learning rate: pixels are in 0..1, and above it numbers would overflow."""
+"""Maximum learning rate; pixels are in 0..1, and larger values would overflow."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GradientInversion(AttackWithPriors[AnnBox]):
-    """Descends the cost 1 - softmax(logits)[c] of an ANN from a black image, each class until it is done.
+    """Minimises the cost 1 - softmax(logits)[c] of an ANN, starting from a black image for each class.
 
-        x <- x - learning_rate dcost/dx, kept in 0..1 where `clip` says so
+        x <- x - learning_rate dcost/dx, clipped to 0..1 if `clip`
 
-    A class is done when its cost is at most `goal`, after `patience` iterations in a row in which it did not fall, or
-    after `iterations`. The gradient is shaped by the image priors where they are on.
+    A class is finished when its cost is at most `goal`, after `patience` consecutive iterations without a decrease, or
+    after `iterations`. Enabled image priors modify the gradient.
 
-    `rates` of the inversions are the images, each scaled to 0..1 as the BrainLeaks authors do before they judge them;
-    `spikes` are a rate code of these. Judge the rates. The authors clip for MNIST (the default) and not for faces. The
-    trace's objective is softmax(logits)[c].
+    `rates` of the inversions are the images, each scaled to 0..1 as the BrainLeaks authors do before judging; `spikes`
+    are a rate code of them. Evaluators should judge the rates. The authors clip for MNIST (the default) and not for
+    faces. The objective in the trace is softmax(logits)[c].
 
-    It takes an `AnnBox`: a spiking target has BrainLeaksV1.
+    The attack takes an `AnnBox`. For spiking targets use BrainLeaksV1.
 
     Source: Fredrikson et al. 2015 (model inversion with confidences), as the baseline of BrainLeaks (arXiv 2402.00906).
     """
@@ -65,7 +65,7 @@ class GradientInversion(AttackWithPriors[AnnBox]):
         return [*super().problems(), *low_counts, *(message for holds, message in rules if not holds)]
 
     def images(self, inversions: Inversions) -> Tensor:
-        """The images themselves, which the spikes are a rate code of."""
+        """The reconstructed images, of which the spikes are a rate code."""
         rates = inversions.rates
         return inversions.images if rates is None else rates
 
@@ -85,7 +85,7 @@ _TRACED = frozenset(int(number) for number in np.geomspace(1, 10**6, 128) - 1)
 
 
 class _Descent:
-    """The state of one run: images (K, *input_shape), and which of them are still `going`."""
+    """The state of one run: images (K, *input_shape), and which of them are not finished (`going`)."""
 
     def __init__(self, plan: GradientInversion, box: AnnBox, classes: list[int]) -> None:
         self.plan, self.box = plan, box
@@ -98,7 +98,7 @@ class _Descent:
         self.trace = WhiteBoxTrace(box)
 
     def step(self, traced: bool) -> None:
-        """One step down the gradient for every class that is not done."""
+        """Takes one gradient step for every class that is not finished."""
         plan, going = self.plan, self.going
         classes = self.classes[going]
         costs, gradient = self.box.gradient(self.images[going], lambda logits: class_cost(logits, classes))
@@ -113,7 +113,7 @@ class _Descent:
         self.going = going[(costs > plan.goal) & (self.stalled[going] < plan.patience)]
 
     def result(self, steps: int, seed: int) -> Inversions:
-        """The images as they are, shown once more, and a rate code of them."""
+        """The final images, run once more, and a rate code of them."""
         rates = scaled_images(self.images).float()
         self.trace.add(1.0 - class_cost(self.box.run(self.images), self.classes), rates)
         chance = ClassStreams(seed, "attack ann", self.classes.tolist())
@@ -137,7 +137,7 @@ def class_cost(logits: Tensor, classes: Tensor) -> Tensor:
 
 
 def scaled_images(images: Tensor) -> Tensor:
-    """Images (K, ...), each scaled to 0..1; all 0 where its pixels are alike."""
+    """Images (K, ...), each scaled to 0..1; all 0 if its pixels are equal."""
     flat = images.flatten(1)
     low, high = flat.amin(1, keepdim=True), flat.amax(1, keepdim=True)
     scaled = (flat - low) / (high - low).clamp(min=torch.finfo(images.dtype).tiny)

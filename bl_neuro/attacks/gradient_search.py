@@ -1,4 +1,4 @@
-"""White-box attacks whose gradients may be shaped by what inputs look like, in space and in time."""
+"""Common code of white-box attacks whose gradients can be modified by priors in space and time."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ from bl_neuro.seeding import stream
 
 @dataclass(frozen=True, kw_only=True)
 class ShapedGradientAttack(AttackWithPriors[WhiteBox]):
-    """An attack along gradients (T, K, *input_shape) that image priors and one of time may shape before they are used.
+    """A white-box attack whose gradients (T, K, *input_shape) are modified by image priors and a prior in time.
 
-    time_blur: neighbouring steps agree; standard deviation of a Gaussian in steps, 0 for none.
+    time_blur: standard deviation of a Gaussian blur over time, in steps; 0 for none. It makes neighbouring steps
+    similar.
     """
 
     time_blur: float = 0.0
@@ -44,7 +45,7 @@ class ShapedGradientAttack(AttackWithPriors[WhiteBox]):
         return [*super().assumptions(box), *steps]
 
     def shaped(self, gradient: Tensor) -> Tensor:
-        """`gradient` (T, K, *input_shape) as the priors have it."""
+        """`gradient` (T, K, *input_shape) modified by the priors."""
         prior = self.prior(tuple(gradient.shape[2:]))
         values = gradient.numpy()
         if prior.active:
@@ -57,17 +58,17 @@ class ShapedGradientAttack(AttackWithPriors[WhiteBox]):
 Output = Literal["membrane", "spikes"]
 OUTPUTS: tuple[str, ...] = ("membrane", "spikes")
 PIECE_VALUES = 2**21
-"""Most values (T x B x widest layer) that are differentiated at once: a few megabytes, so that they stay in cache."""
+"""Maximum number of values (T x B x widest layer) differentiated at once: a few megabytes, to fit in cache."""
 ClassValue = Callable[[Response, Tensor], Tensor]
-"""value (B,) of a response to B samples, given the class (B,) wanted of each."""
+"""Function of a response to B samples and their intended classes (B,) that returns values (B,)."""
 
 
 def output_of(response: Response, output: Output) -> Tensor:
-    """The output (T, B, C) that an attack goes by. InputError where the substrate does not show it."""
+    """The output (T, B, C) that the attack optimises. Raises InputError if the substrate does not reveal it."""
     if output == "spikes":
         return response.spikes
     if response.membrane is None:
-        raise InputError("this attack needs the membrane of the output, which this substrate does not show")
+        raise InputError("this attack needs the membrane potential of the output, which this substrate does not reveal")
     return response.membrane
 
 
@@ -82,9 +83,9 @@ def class_log_score(response: Response, classes: Tensor, output: Output) -> Tens
 
 
 def class_gradient(box: WhiteBox, spikes: Tensor, classes: Tensor, value: ClassValue) -> tuple[Tensor, Tensor]:
-    """value(response, classes), (B,), at spikes (T, B, *input_shape), and its gradient, of the shape of spikes.
+    """The value(response, classes), (B,), at spikes (T, B, *input_shape), and its gradient at the spikes.
 
-    Each sample's value depends on that sample alone, so a batch is run in pieces.
+    The value of a sample depends only on that sample, so a batch is processed in parts.
     """
     rows = samples_at_once(box, len(spikes))
     pieces = [
@@ -97,7 +98,7 @@ def class_gradient(box: WhiteBox, spikes: Tensor, classes: Tensor, value: ClassV
 
 
 def samples_at_once(box: WhiteBox, steps: int) -> int:
-    """How many samples of `steps` steps are differentiated in one piece."""
+    """Number of samples with `steps` steps that are differentiated in one part."""
     widest = max(math.prod(shape) for shape in (box.input_shape, *box.network.shapes))
     return max(1, PIECE_VALUES // (steps * widest))
 
@@ -107,7 +108,7 @@ def _for_classes(value: ClassValue, classes: Tensor) -> Callable[[Response], Ten
 
 
 class ClassStreams:
-    """One generator for each of `classes`, from the seed, the class and how often it was named before."""
+    """One random generator for each of `classes`, seeded by the seed, the class and its earlier occurrences."""
 
     def __init__(self, seed: int, purpose: str, classes: Sequence[int]) -> None:
         named: Counter[int] = Counter()
@@ -117,7 +118,7 @@ class ClassStreams:
             named[label] += 1
 
     def uniform(self, *shape: int) -> Tensor:
-        """Numbers (K, *shape), float32, drawn evenly from 0..1, 1 excluded."""
+        """Uniform random numbers (K, *shape) in [0, 1), float32."""
         draws = np.empty((len(self._generators), *shape), dtype=np.float32)
         for generator, into in zip(self._generators, draws):
             generator.random(dtype=np.float32, out=into)
@@ -125,13 +126,13 @@ class ClassStreams:
 
 
 class Counting(Protocol):
-    """A box that counts the samples it ran."""
+    """A box that counts the samples it has run."""
 
     queries: int
 
 
 class WhiteBoxTrace:
-    """Collects a `Trace`. `queries`: samples that the box has run since it began."""
+    """Collects a `Trace`. `queries`: number of samples that the box has run since the start."""
 
     def __init__(self, box: Counting) -> None:
         self._box, self._before = box, box.queries
@@ -143,10 +144,10 @@ class WhiteBoxTrace:
         return self._box.queries - self._before
 
     def add(self, objective: Tensor, rates: Tensor) -> None:
-        """One entry: the objective (K,) and the reconstruction (K, *input_shape) that it was measured at."""
+        """Adds an entry: the objective (K,) and the reconstruction (K, *input_shape) that it was measured at."""
         self._entries.append((self.queries, objective.float(), rates.float()))
 
     def finished(self) -> Trace:
-        """The trace, one entry for each call of `add`."""
+        """The trace, with one entry for each call of `add`."""
         queries, objectives, rates = zip(*self._entries)
         return Trace(torch.as_tensor(queries), torch.stack(objectives), torch.stack(rates))

@@ -1,4 +1,4 @@
-"""What an attacker may assume of any image before asking: neighbouring pixels agree, the object is in the middle."""
+"""Priors on images: neighbouring pixels are similar, and the object is in the centre."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from bl_neuro.errors import InputError
 
 
 class ImagePrior:
-    """Shapes directions in input space (K, *input_shape) where the input is an image; otherwise leaves them.
+    """Modifies directions in input space (K, *input_shape) if the input is an image; otherwise returns them unchanged.
 
-    blur: standard deviation of a Gaussian over pixels, 0 for none. window: that of a centred Gaussian mask, in
-    pixels, or None. image_shape: (H, W) of a flat input.
+    blur: standard deviation of a Gaussian blur in pixels, 0 for none. window: standard deviation of a centred Gaussian
+    mask in pixels, or None. image_shape: (H, W) of a flat input.
     """
 
     def __init__(
         self, input_shape: tuple[int, ...], blur: float, window: float | None, image_shape: tuple[int, int] | None
     ) -> None:
         if image_shape is not None and len(input_shape) == 1 and image_shape[0] * image_shape[1] != input_shape[0]:
-            raise InputError(f"image_shape: {image_shape} does not hold {input_shape[0]} inputs")
+            raise InputError(f"image_shape: expected the shape of {input_shape[0]} inputs, found {image_shape}")
         flat = (1, *image_shape) if image_shape is not None else None
         if window is not None and flat is None and len(input_shape) != 3:
-            raise InputError(f"window: inputs {input_shape} are no images; give image_shape=(height, width)")
+            raise InputError(f"window: inputs of shape {input_shape} are not images; give image_shape=(height, width)")
         self._input_shape = input_shape
         self._image = input_shape if len(input_shape) == 3 else flat
         self._blur, self._window = blur, window
@@ -38,7 +38,7 @@ class ImagePrior:
 
     @property
     def active(self) -> list[str]:
-        """The priors that are on, in words."""
+        """Descriptions of the enabled priors."""
         if self._image is None:
             return []
         blur = [f"neighbouring pixels agree (blur of {self._blur:g} pixels)"] if self._blur > 0 else []
@@ -47,25 +47,25 @@ class ImagePrior:
 
     @property
     def is_image(self) -> bool:
-        """Whether the input is an image, to which priors apply."""
+        """Whether the input is an image, so that priors apply."""
         return self._image is not None
 
     @property
     def sides(self) -> tuple[int, int] | None:
-        """Height and width of the image; None where the input is none."""
+        """Height and width of the image, or None if the input is not an image."""
         return None if self._image is None else self._image[-2:]
 
     @property
     def mask(self) -> FloatArray:
-        """How much the object is expected to reach each input, 0..1, (*input_shape); 1 everywhere without a window."""
+        """The mask of the window at each input, in 0..1, (*input_shape); 1 everywhere without a window."""
         whole = np.ones(self._image or self._input_shape)
         return np.asarray((whole if self._mask is None else whole * self._mask).reshape(self._input_shape))
 
     def uniform(self, shape: tuple[int, ...], blur: float, rng: np.random.Generator) -> FloatArray:
-        """Even chance in 0..1 for each input, (*shape, *input_shape), that neighbouring pixels share where blur > 0.
+        """Uniform random numbers for each input, (*shape, *input_shape), correlated between neighbours if blur > 0.
 
-        Each input by itself is evenly distributed; together they are a Gaussian copula of noise blurred by `blur`
-        pixels. So a frame drawn with it has strokes, to which a target answers more than to single pixels.
+        Each number by itself is uniform in 0..1. Together they form a Gaussian copula of noise blurred by `blur`
+        pixels. Frames drawn with them contain strokes, to which a target responds more than to single pixels.
         """
         if self._image is None or blur <= 0:
             return rng.random((*shape, *self._input_shape))
@@ -75,13 +75,13 @@ class ImagePrior:
         return np.asarray(ndtr(smooth / np.sqrt((kernel**2).sum()))).reshape(*shape, *self._input_shape)
 
     def shifts(self, count: int, most: int, rng: np.random.Generator) -> IntArray:
-        """Random shifts (count, 2), down and right, of up to `most` whole pixels each way; 0 without an image."""
+        """Random shifts (count, 2), down and right, of at most `most` pixels in each direction; 0 if not an image."""
         if self._image is None or most == 0:
             return np.zeros((count, 2), dtype=np.int64)
         return rng.integers(-most, most + 1, size=(count, 2))
 
     def shifted(self, frames: FloatArray, shifts: IntArray) -> FloatArray:
-        """Frames (B, *input_shape), each shifted by its own of `shifts` (B, 2); what comes in is 0."""
+        """Frames (B, *input_shape), shifted by `shifts` (B, 2) and padded with 0."""
         if self._image is None or not shifts.any():
             return frames
         images = frames.reshape(-1, *self._image)
@@ -106,15 +106,15 @@ class ImagePrior:
         return np.asarray(images.reshape(direction.shape))
 
     def in_every_channel(self, images: FloatArray) -> FloatArray:
-        """Images (B, H, W) as inputs (B, *input_shape)."""
+        """Images (B, H, W) copied to every channel of inputs (B, *input_shape)."""
         channels = 1 if self._image is None else self._image[0]
         return np.repeat(images[:, None], channels, axis=1).reshape(len(images), *self._input_shape)
 
     def probes(self, count: int, densities: tuple[float, float], blur: float, rng: np.random.Generator) -> FloatArray:
-        """Random binary inputs (count, *input_shape), each of a density of its own, drawn evenly from `densities`.
+        """Random binary inputs (count, *input_shape), each with a density drawn uniformly from `densities`.
 
-        Where the input is an image they are blobs: blurred noise above a quantile, because noise without structure
-        never answers to some classes.
+        For images they are blobs, blurred noise above a quantile, because some classes never respond to unstructured
+        noise.
         """
         field = rng.normal(size=(count, *self._input_shape))
         if self._image is not None and blur > 0:
@@ -130,24 +130,25 @@ class ImagePrior:
 
 
 def _point(image: tuple[int, ...]) -> FloatArray:
-    """One lit pixel in the first channel."""
+    """An image with one pixel set in the first channel."""
     point = np.zeros(image)
     point[0, 0, 0] = 1.0
     return point
 
 
 FARTHEST = 1024
-"""Most pixels that a prior reaches."""
+"""Maximum of blur and window, in pixels."""
 NARROWEST = 0.1
-"""Least width of a window in pixels: below it, nothing is left between the pixels of an even side."""
+"""Minimum width of a window in pixels; a narrower one would remove everything if the side is even."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AttackWithPriors(Attack[Box]):
-    """An attack whose directions in input space may be shaped by image priors before they are used; see `ImagePrior`.
+    """An attack that modifies its directions in input space by image priors; see `ImagePrior`.
 
-    blur: neighbouring pixels agree; standard deviation of a Gaussian in pixels, 0 for none. window: the object is in
-    the middle; that of a centred Gaussian mask in pixels, or None. image_shape: (H, W) of a flat input.
+    blur: standard deviation of a Gaussian blur in pixels, 0 for none, which makes neighbouring pixels similar. window:
+    standard deviation of a centred Gaussian mask in pixels, or None, for objects in the centre. image_shape: (H, W) of
+    a flat input.
     """
 
     blur: float = 0.0
@@ -170,7 +171,7 @@ class AttackWithPriors(Attack[Box]):
         return [message for holds, message in rules if not holds]
 
     def prior(self, input_shape: tuple[int, ...]) -> ImagePrior:
-        """The priors for inputs of this shape. InputError where they do not fit it."""
+        """The priors for inputs of this shape. Raises InputError if they do not apply to it."""
         return ImagePrior(input_shape, self.blur, self.window, self.image_shape)
 
     def assumptions(self, box: Box) -> list[str]:

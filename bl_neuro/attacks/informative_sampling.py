@@ -1,8 +1,8 @@
-"""Where a saturating black box is asked: near the search's rates, but where its answers still differ.
+"""Chooses queries of a black box near the current rates whose answers still carry information.
 
-Counts and labels stop changing once a class wins clearly, and say nothing while it never wins. So queries for a class
-that nearly all of them name are drawn part of the way towards inputs that named other classes, and queries for one
-that hardly any names part of the way towards inputs that did name it, whichever class they had been meant for.
+Counts and labels no longer change once a class clearly wins, and carry no information if it never wins. If nearly all
+queries for a class are assigned to it, they are moved towards inputs that were assigned to other classes. If hardly any
+are, they are moved towards inputs that were assigned to it, including queries for other classes.
 """
 
 from __future__ import annotations
@@ -16,17 +16,18 @@ from bl_neuro.arrays import BoolArray, FloatArray, IntArray
 Contrast = Literal["others", "mixed"]
 CONTRASTS: tuple[str, ...] = ("others", "mixed")
 RARE, OFTEN = 0.35, 0.65
-"""Fractions of queries that name the class, between which sampling stays as it is."""
+"""Fractions of queries assigned to their class between which the distance does not change."""
 GAIN, HALFWAY, FARTHEST = 1.3, 0.5, 0.9
 MOST_KEPT = 32
-"""Inputs that named a class that are kept, the latest."""
+"""Maximum number of stored inputs per class, the latest ones."""
 
 
 class InformativeSampling:
-    """Mixtures that queries for `classes` (K) are drawn from. base: rates (*input_shape) that say nothing.
+    """The mixtures that queries for `classes` (K) are drawn from. base: neutral rates (*input_shape).
 
-    contrast: where to go from what nearly always names its class, towards inputs that named "others", or for every
-    other pair to the base, "mixed". Against others a class shows what sets it apart, against the base what makes it up.
+    contrast: what the queries of a class that nearly always wins are moved towards: "others", inputs of other classes,
+    or "mixed", alternately these and the base. Contrast with others shows what distinguishes a class, contrast with the
+    base shows what it consists of.
     """
 
     def __init__(self, classes: IntArray, base: FloatArray, contrast: Contrast, rng: np.random.Generator) -> None:
@@ -38,19 +39,20 @@ class InformativeSampling:
 
     @property
     def away(self) -> FloatArray:
-        """How far from the search's rates queries are drawn, each class, (K,), 0..0.9."""
+        """Distance of queries from the current rates for each class, (K,), in 0..0.9."""
         return self._away
 
     def named_by_silence(self, label: int) -> None:
-        """Class `label` is what answers name where nothing speaks.
+        """Class `label` is the predicted class if no output spikes.
 
-        It would win by dimming whatever it is mixed with. So what named others is laid over its own, from the start.
+        Such a class would win simply by darkening its input. Inputs of other classes are therefore always added to its
+        queries.
         """
         self._silent = label
         self._away[self._classes == label] = HALFWAY
 
     def drawn_from(self, rates: FloatArray, pairs: int) -> FloatArray:
-        """What `pairs` queries a class are drawn from, (pairs, K, *input_shape), given the search's rates (K, ...)."""
+        """The rates that queries are drawn from, (pairs, K, *input_shape), given the current rates (K, ...)."""
         mixed = np.broadcast_to(rates, (pairs, *rates.shape)).copy()
         for column, label in enumerate(self._classes.tolist()):
             away, near = self._away[column], self._near[column]
@@ -63,15 +65,15 @@ class InformativeSampling:
         return mixed
 
     def learn(self, frames: FloatArray, named: IntArray) -> None:
-        """Keeps frames (B, *input_shape), 0/1, by the class (B,) that their answers name."""
+        """Stores frames (B, *input_shape), 0 or 1, under the classes (B,) that were predicted for them."""
         for label, kept in self._kept.items():
             kept.extend(frame.astype(bool) for frame in frames[named == label])
             del kept[:-MOST_KEPT]
 
     def adapt(self, hits: FloatArray, saturates: bool) -> None:
-        """Moves towards where more, or fewer, queries name their class: hits (K,) is the fraction that did.
+        """Adapts the distance to the fraction of queries assigned to their class, hits (K,).
 
-        saturates: whether the answers to queries that all name their class are alike.
+        saturates: whether all answers that predict a class are equal.
         """
         rare, often = hits < RARE, (hits > OFTEN) & saturates
         at_rest = rare & (self._away < 0.02)
@@ -81,19 +83,19 @@ class InformativeSampling:
         self._away = np.minimum(away, FARTHEST)
 
     def _contrasting(self, label: int, count: int) -> FloatArray:
-        """What speaks against class `label`, to mix `count` queries with."""
+        """`count` inputs that speak against class `label`, to mix queries with."""
         chosen = np.broadcast_to(self._naming_others(label, count), (count, *self._base.shape)).copy()
         if self._contrast == "mixed":
             chosen[1::2] = self._base
         return chosen
 
     def _naming_others(self, label: int, count: int) -> FloatArray:
-        """`count` inputs that named other classes than `label`; the base where there are none."""
+        """`count` inputs that were assigned to classes other than `label`, or the base if there are none."""
         others = [frame for other, frames in self._kept.items() if other != label for frame in frames]
         return self._some(others, count, self._base)
 
     def _some(self, frames: list[BoolArray], count: int, otherwise: FloatArray) -> FloatArray:
-        """`count` of `frames`, drawn evenly; `otherwise` where there are none."""
+        """`count` randomly chosen `frames`, or `otherwise` if there are none."""
         if not frames:
             return otherwise
         chosen = np.stack([frames[index] for index in self._rng.integers(0, len(frames), count)])

@@ -1,4 +1,4 @@
-"""What a black-box search draws, a pattern of 0s and 1s, and how that becomes an input in time."""
+"""The search space of black-box attacks: binary patterns, and how a pattern becomes an input in time."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from bl_neuro.errors import InputError
 
 @dataclass(frozen=True)
 class InputForm(ABC):
-    """A frozen way from patterns (B, *pattern_shape) to spikes (T, B, *input_shape). It takes no chance of its own.
+    """A deterministic map from patterns (B, *pattern_shape) to spikes (T, B, *input_shape).
 
-    `name` is what settings call it. still: all steps of a query are alike, so that it takes the memory of one.
+    `name` is its name in settings. still: whether all steps of a query are equal, so that it is stored as one frame.
     """
 
     name: ClassVar[str]
@@ -27,22 +27,22 @@ class InputForm(ABC):
 
     @abstractmethod
     def pattern_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape of a pattern for inputs of this shape. InputError where the form has none."""
+        """The shape of a pattern for inputs of this shape. Raises InputError if the form does not apply to them."""
 
     @abstractmethod
     def spikes(self, patterns: FloatArray, steps: int) -> Tensor:
-        """The queries (steps, B, *input_shape), 0/1, of patterns (B, *pattern_shape) of 0 and 1."""
+        """The queries (steps, B, *input_shape), 0 or 1, for binary patterns (B, *pattern_shape)."""
 
     @abstractmethod
     def rates(self, patterns: FloatArray, steps: int) -> FloatArray:
-        """Spike rates, 0..1, of patterns (B, *pattern_shape) in 0..1.
+        """Spike rates in 0..1 for patterns (B, *pattern_shape) in 0..1.
 
-        (B, *input_shape) where the form is still, (steps, B, *input_shape) where it is not.
+        (B, *input_shape) if the form is still, else (steps, B, *input_shape).
         """
 
     @abstractmethod
     def assumptions(self) -> list[str]:
-        """What is taken for granted about inputs, in words."""
+        """Descriptions of the assumptions about inputs."""
 
     def images(self, patterns: FloatArray, steps: int) -> FloatArray:
         """The mean frames (B, *input_shape) of the rates of `patterns`."""
@@ -56,17 +56,17 @@ class InputForm(ABC):
 
 @dataclass(frozen=True)
 class Still(InputForm):
-    """A frame held for all steps of a query; the inversion draws it anew in every step, as a rate code does."""
+    """A constant frame in queries; the spikes of an inversion are independent in every step, as in a rate code."""
 
     name: ClassVar[str] = "still"
     still: ClassVar[bool] = True
 
     def pattern_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """See `InputForm.pattern_shape`: that of a frame."""
+        """See `InputForm.pattern_shape`: the shape of a frame."""
         return input_shape
 
     def spikes(self, patterns: FloatArray, steps: int) -> Tensor:
-        """See `InputForm.spikes`: a view, without a copy for each step."""
+        """See `InputForm.spikes`: an expanded view, without copying."""
         return torch.from_numpy(patterns.astype(np.uint8))[None].expand(steps, *patterns.shape)
 
     def rates(self, patterns: FloatArray, steps: int) -> FloatArray:
@@ -80,10 +80,10 @@ class Still(InputForm):
 
 @dataclass(frozen=True, kw_only=True)
 class TimeSegments(InputForm):
-    """`count` frames one after the other, each held for as many steps as the others, give or take one.
+    """A sequence of `count` frames, each held for the same number of steps (plus or minus one).
 
-    A pattern has the channels of all frames, (count C, H, W). density: the share of steps in which a lit pixel of an
-    inversion has a spike, 0..1; in a query it has one in all of them, which tells more.
+    A pattern contains the channels of all frames, (count C, H, W). density: probability that a set pixel of an
+    inversion spikes in a step, 0..1. In queries it spikes in every step, which gives more information.
     """
 
     name: ClassVar[str] = "segments"
@@ -103,7 +103,7 @@ class TimeSegments(InputForm):
     def pattern_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         """See `InputForm.pattern_shape`."""
         if len(input_shape) != 3:
-            raise InputError(f"form: expected images (C, H, W) to follow one another, found inputs {input_shape}")
+            raise InputError(f"form: expected inputs that are images (C, H, W), found shape {input_shape}")
         channels, height, width = input_shape
         return self.count * channels, height, width
 
@@ -112,7 +112,7 @@ class TimeSegments(InputForm):
         return torch.from_numpy(self._in_time(patterns.astype(np.uint8), steps))
 
     def rates(self, patterns: FloatArray, steps: int) -> FloatArray:
-        """See `InputForm.rates`: of each step."""
+        """See `InputForm.rates`: one frame per step."""
         return np.asarray(self.density * self._in_time(patterns, steps))
 
     def assumptions(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""What an attack returns: the reconstructed inputs, how it got there and what it cost."""
+"""The result of an attack: the reconstructed inputs, the trace of the search, and the number of queries."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FORMAT = "bl-neuro/inversions/1"
 
 
 class Status(str, Enum):
-    """How an attack ended: as planned, its budget spent, without further gain, or told to stop."""
+    """How an attack ended: as planned, with its budget spent, without further improvement, or stopped by the caller."""
 
     COMPLETED = "completed"
     BUDGET_SPENT = "budget_spent"
@@ -38,10 +38,10 @@ class Status(str, Enum):
 
 @dataclass(frozen=True)
 class Trace:
-    """The course of an attack, one entry a generation or iteration (G).
+    """The trace of an attack, with one entry per generation or iteration (G).
 
-    queries: (G,), samples run so far by the whole attack, shared ones included. objective: (G, K), the attacker's
-    own objective. rates: (G, K, *input_shape), the reconstruction as it stood, spikes a step in 0..1.
+    queries: (G,), samples run so far by the whole attack, including shared ones. objective: (G, K), the objective of
+    the attacker. rates: (G, K, *input_shape), the reconstruction at that point, spikes per step in 0..1.
     """
 
     queries: Tensor
@@ -53,9 +53,9 @@ class Trace:
 class Inversions:
     """K reconstructed inputs.
 
-    spikes: (T, K, *input_shape), uint8, 0/1. classes: (K,), which class each inverts. rates: Bernoulli rates in 0..1,
-    (K, *input_shape), or (T, K, *input_shape) where each step has its own, or None for an attack that has none.
-    queries: samples the target ran for all of them.
+    spikes: (T, K, *input_shape), uint8, 0 or 1. classes: (K,), the class of each inversion. rates: Bernoulli rates in
+    0..1, (K, *input_shape), or (T, K, *input_shape) if they change over time, or None if the attack has none. queries:
+    number of samples that the target ran for all inversions together.
     """
 
     spikes: Tensor
@@ -75,16 +75,16 @@ class Inversions:
 
     @property
     def queries_per_class(self) -> float:
-        """Queries divided by the inversions made with them, shared warm start included."""
+        """Queries divided by the number of inversions, including the shared warm start."""
         return self.queries / len(self.classes)
 
     @property
     def images(self) -> Tensor:
-        """Time-averaged spikes, (K, *input_shape), 0..1: what an evaluator is shown."""
+        """The spikes averaged over time, (K, *input_shape) in 0..1, as evaluators see them."""
         return self.spikes.float().mean(0)
 
     def select(self, index: int) -> Inversions:
-        """The inversion at `index` alone; queries and course stay those of the whole attack."""
+        """Only the inversion at `index`. Queries and trace remain those of the whole attack."""
         if not -len(self.classes) <= index < len(self.classes):
             raise InputError(f"index: expected 0..{len(self.classes) - 1}, found {index}")
         place = index % len(self.classes)
@@ -103,16 +103,16 @@ class Inversions:
         )
 
     def show(self, image_shape: Sequence[int] | None = None, columns: int = 10) -> Picture:
-        """A grid of the images, one for each inversion; a notebook shows it.
+        """A grid with one image per inversion. Notebooks display it.
 
-        image_shape: (H, W) or (C, H, W) of inputs that are in a row; a square by default, where they fill one.
+        image_shape: (H, W) or (C, H, W) of flat inputs; by default a square if the number of inputs allows it.
         """
         from bl_neuro.drawing import image_grid
 
         return image_grid({"": self._pictures(self.images, image_shape)}, self._names(), columns=columns)
 
     def animate(self, image_shape: Sequence[int] | None = None, columns: int = 5) -> Animation:
-        """The spikes step by step, a tile for each inversion; a notebook shows it. image_shape: as in `show`."""
+        """An animation of the spikes with one tile per inversion. Notebooks display it. image_shape: as in `show`."""
         from bl_neuro.drawing import event_animation
 
         return event_animation(self._pictures(self.spikes, image_shape), self._names(), columns=columns)
@@ -136,10 +136,10 @@ class Inversions:
         return pictures
 
     def save(self, path: str | Path) -> None:
-        """Writes everything to a .safetensors file, atomically, for `load_inversions` to read.
+        """Writes the inversions to a .safetensors file (atomically), which `load_inversions` reads.
 
         Raises:
-            ReportError: it cannot be written.
+            ReportError: the file cannot be written.
         """
         from safetensors import SafetensorError
         from safetensors.torch import save_file
@@ -170,9 +170,9 @@ class Inversions:
 
 
 def joined(parts: list[Inversions]) -> Inversions:
-    """Several runs of one attack, with seeds of their own, as one: inversions side by side, queries added up.
+    """Joins several runs of one attack with different seeds: concatenates inversions and adds up queries.
 
-    A run that ended before others stands still in the trace from there on. (One without any entry leaves none.)
+    A run that ended early repeats its last entry in the trace. If a run has no entry, the result has no trace.
     """
     first = parts[0]
     lengths = [len(part.trace.queries) for part in parts]
@@ -197,7 +197,7 @@ def joined(parts: list[Inversions]) -> Inversions:
 
 
 MAX_BYTES = 2**33
-"""Largest file that is read."""
+"""Size limit of files in bytes."""
 MOST_AXES = 8
 MOST_DIGITS = 100
 MOST_NAME = 100
@@ -209,14 +209,14 @@ DTYPES = {
     "trace.objective": ("F32", "F64"),
     "trace.rates": ("F32", "F64"),
 }
-"""The tensors of a file, and what they may consist of. All but "rates" must be there."""
+"""The tensors of a file and their possible types. All except "rates" are required."""
 
 
 def load_inversions(path: str | Path) -> Inversions:
-    """Reads inversions that `Inversions.save` wrote, and checks all of them.
+    """Reads and checks a file written by `Inversions.save`.
 
     Raises:
-        ModelFileError: the file is missing, damaged, above 8 GiB, of another kind, or says what no attack returns.
+        ModelFileError: the file is missing, damaged, larger than 8 GiB, of another kind, or has invalid contents.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -227,7 +227,7 @@ def load_inversions(path: str | Path) -> Inversions:
     try:
         size = source.stat().st_size
         if size > MAX_BYTES:
-            raise ModelFileError(f"{source}: {size} bytes; at most {MAX_BYTES} are read")
+            raise ModelFileError(f"{source}: expected at most {MAX_BYTES} bytes, found {size}")
         with safe_open(str(source), framework="pt") as file:
             facts = file.metadata() or {}
             if facts.get("format") != FORMAT:
@@ -237,11 +237,11 @@ def load_inversions(path: str | Path) -> Inversions:
             _need_tensors(file)
             return _inversions(facts, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 - no dict
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
-        raise ModelFileError(f"{source}: not readable inversions ({error})") from error
+        raise ModelFileError(f"{source}: cannot be read as inversions ({error})") from error
 
 
 def _need_tensors(file: Any) -> None:
-    """ValueError unless a file's tensors are those of inversions, by name and type; no values are read."""
+    """Raises ValueError unless the names and types of a file's tensors are those of inversions. Reads no values."""
     names = set(file.keys())
     if not set(DTYPES) - {"rates"} <= names <= set(DTYPES):
         raise ValueError(f"expected the tensors {', '.join(DTYPES)}, found {', '.join(sorted(names))[:200]}")
@@ -254,17 +254,17 @@ def _need_tensors(file: Any) -> None:
 
 
 def _inversions(facts: dict[str, str], tensors: dict[str, Tensor]) -> Inversions:
-    """What was read as inversions; ValueError where they cannot be any."""
+    """The inversions with these tensors and facts. Raises ValueError if they are inconsistent."""
     spikes, classes, rates = tensors["spikes"], tensors["classes"], tensors.get("rates")
     trace = Trace(*(tensors[f"trace.{name}"] for name in ("queries", "objective", "rates")))
     if spikes.dim() < 3 or not spikes.numel() or len(spikes) > MAX_STEPS:
         raise ValueError(f"spikes: expected (T, K, *input_shape), T at most {MAX_STEPS}, found {tuple(spikes.shape)}")
     if int(spikes.max()) > 1:
-        raise ValueError(f"spikes: expected 0 and 1 alone, found {int(spikes.max())}")
+        raise ValueError(f"spikes: expected only 0 and 1, found {int(spikes.max())}")
     count, inputs, entries = spikes.shape[1], tuple(spikes.shape[2:]), len(trace.queries) if trace.queries.dim() else 0
     _need_shape("classes", classes, (count,))
     if int(classes.min()) < 0:
-        raise ValueError(f"classes: expected numbers of classes, found {int(classes.min())}")
+        raise ValueError(f"classes: expected class numbers of at least 0, found {int(classes.min())}")
     if rates is not None:
         _need_rates("rates", rates, (count, *inputs), tuple(spikes.shape))
     _need_shape("trace.queries", trace.queries, (entries,))
@@ -275,7 +275,7 @@ def _inversions(facts: dict[str, str], tensors: dict[str, Tensor]) -> Inversions
     queries = _whole(facts, "queries")
     course = [0, *trace.queries.tolist(), queries]
     if course != sorted(course):
-        raise ValueError(f"trace.queries: expected numbers that rise from 0 to the {queries} queries of the whole")
+        raise ValueError(f"trace.queries: expected increasing numbers in 0..{queries}, the queries of the whole attack")
     return Inversions(spikes, classes, rates, queries, trace, _status(facts), _name(facts), _whole(facts, "seed"))
 
 

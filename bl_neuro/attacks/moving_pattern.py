@@ -1,4 +1,4 @@
-"""A still picture before an event camera that moves: patterns whose inputs are the events along moving edges."""
+"""Patterns whose inputs are the events that a still picture produces in front of a moving event camera."""
 
 from __future__ import annotations
 
@@ -24,20 +24,22 @@ SACCADES: Path = ((0.0, 0.0), (2.5, 5.0), (5.0, 0.0), (0.0, 0.0))
 Five pixels worked best on targets of other seeds than those of published results; three to seven work too.
 """
 AT_ONCE = 16
-"""Patterns moved at a time: so many stay in a processor's cache."""
+"""Number of patterns that are moved at once, so that they fit in cache."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MovingPattern(InputForm):
-    """The events of a picture I(x) in 0..1 that moves by p(t) pixels before an event camera.
+    """The events of a picture I(x) in 0..1 that moves by p(t) pixels in front of an event camera.
 
-    A pixel has a spike in step t where its brightness I(x - p(t)), interpolated between pixels, is more than `contrast`
-    above what it was at its last event. Where it is as much below, an event of the other polarity resets it, which
-    inputs of two channels show in the second one and those of one channel do not show. p runs through `path`, pairs
-    (right, down) in pixels, with as many steps from one to the next, at rest at each: p = a + (b - a) (1 - cos(pi s)) /
-    2 for s in 0..1. The path is centred: its bounding box has its middle in 0.
+    A pixel spikes in step t if its brightness I(x - p(t)), interpolated between pixels, exceeds the brightness at its
+    last event by more than `contrast`. If it falls by as much, an event of the other polarity resets it; inputs with
+    two channels contain that event in the second channel, inputs with one channel do not contain it. p follows `path`,
+    a list of points (right, down) in pixels, with the same number of steps between any two points, starting and
+    stopping at each of them: p = a + (b - a) (1 - cos(pi s)) / 2 for s in 0..1. The path is centred: the middle of its
+    bounding box is 0.
 
-    contrast: 0..1, below 1; the lower, the more events an edge gives. polarities: 1 or 2, the channels of the inputs.
+    contrast: 0 to below 1; a lower value gives more events per edge. polarities: number of channels of the inputs, 1 or
+    2.
 
     Source: the threshold model of event cameras (Gallego et al. 2022, section 2.4); N-MNIST's saccades, Orchard et al.
     2015.
@@ -61,12 +63,12 @@ class MovingPattern(InputForm):
             raise InputError(f"path: expected at least two points (right, down) in pixels, found {self.path}")
 
     def pattern_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """See `InputForm.pattern_shape`: one picture, (1, H, W), whatever the polarities."""
+        """See `InputForm.pattern_shape`: one picture, (1, H, W), for any number of polarities."""
         if len(input_shape) != 3:
-            raise InputError(f"form: only images (C, H, W) can move, found inputs {input_shape}")
+            raise InputError(f"form: expected inputs that are images (C, H, W), found shape {input_shape}")
         if input_shape[0] != self.polarities:
             expected = f"expected inputs of {self.polarities} channels, one for each of its polarities"
-            raise InputError(f"form: {expected}, found inputs {input_shape}; give MovingPattern others, 1 or 2")
+            raise InputError(f"form: {expected}, found inputs {input_shape}; give MovingPattern polarities=1 or 2")
         return 1, *input_shape[1:]
 
     def spikes(self, patterns: FloatArray, steps: int) -> Tensor:
@@ -75,7 +77,7 @@ class MovingPattern(InputForm):
         return torch.from_numpy(np.concatenate(parts, axis=1))
 
     def rates(self, patterns: FloatArray, steps: int) -> FloatArray:
-        """See `InputForm.rates`: of each step, and 0 or 1, since the events of a picture are certain."""
+        """See `InputForm.rates`: one frame per step with values 0 and 1, since events are deterministic."""
         return np.asarray(self.spikes(patterns, steps), dtype=np.float64)
 
     def assumptions(self) -> list[str]:
@@ -88,7 +90,7 @@ class MovingPattern(InputForm):
         return {**super().settings(), "path": [list(point) for point in self.path]}
 
     def displacements(self, steps: int) -> FloatArray:
-        """Where the picture is at the edges of the steps, (steps + 1, 2): right, down."""
+        """The position of the picture at the boundaries of the steps, (steps + 1, 2): right, down."""
         corners = np.array(self.path, dtype=np.float64)
         corners -= (corners.min(axis=0) + corners.max(axis=0)) / 2
         along = np.linspace(0, len(corners) - 1, steps + 1)

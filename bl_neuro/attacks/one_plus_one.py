@@ -1,4 +1,4 @@
-"""A peer of BrainLeaks v2: the (1+1) evolutionary algorithm on the bits of a frame."""
+"""(1+1) evolution strategy on the bits of a frame, for comparison with BrainLeaks v2."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from bl_neuro.attacks.image_prior import ImagePrior
 from bl_neuro.attacks.peer_search import PeerSearch, Searcher
 
 GROWTH = 1.5
-"""Factor by which a better child raises the mutation rate; a worse one lowers it by the fourth root of it."""
+"""Factor by which a better child raises the mutation rate; a worse child divides it by the fourth root of this."""
 FIRST_FLIPS = 4.0
 MOST_FLIPS = 0.25
-"""Largest share of the inputs that mutate at once."""
+"""Maximum fraction of inputs that mutate at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OnePlusOneEs(PeerSearch):
-    """Mutates one frame a class, and keeps the child where it is no less fit. The inversion is that frame, held.
+    """Mutates one frame per class and keeps the child if it is at least as fit. The inversion is that constant frame.
 
-    The number of inputs that mutate is binomial, its mean adapts by the one-fifth rule: a better child raises it, a
-    worse one lowers it. Where an image prior is on, they are not any inputs but a blob of it, painted on or off at
-    random; otherwise they flip. A generation is `population` children, each of the parent that the last one left.
+    The number of mutated inputs is binomial, and its mean follows the one-fifth rule: a better child raises it, a worse
+    child lowers it. Without an image prior, random inputs flip. With an image prior, a blob of inputs is set to 0 or 1.
+    A generation has `population` children, each of the parent that the previous one left.
 
     Source: Doerr and Doerr 2018 (one-fifth rule for the (1+1) EA on bits).
     """
@@ -38,7 +38,7 @@ class OnePlusOneEs(PeerSearch):
 
 
 class _Mutations(Searcher):
-    """`parent` (K, *input_shape), how fit it is, and how many inputs mutate on average, each (K,)."""
+    """The `parent` (K, *input_shape), its fitness, and the mean number of mutated inputs, each (K,)."""
 
     one_by_one = True
 
@@ -50,11 +50,11 @@ class _Mutations(Searcher):
         self._flips: FloatArray = np.full(len(rates), FIRST_FLIPS)
 
     def ask(self, size: int) -> FloatArray:
-        """See `Searcher.ask`: the parents themselves, the first time."""
+        """See `Searcher.ask`. The first frames are the parents themselves."""
         return (self._parent if np.isneginf(self._fitness).all() else self._children())[None]
 
     def learn(self, frames: FloatArray, fitness: FloatArray) -> None:
-        """Replaces each parent by its child where that is no less fit."""
+        """Replaces each parent by its child if the child is at least as fit."""
         children, child_fitness = frames[0], fitness[0]
         first = np.isneginf(self._fitness)
         better, kept = child_fitness > self._fitness, child_fitness >= self._fitness

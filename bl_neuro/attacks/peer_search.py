@@ -1,4 +1,4 @@
-"""What other optimisers get when they are compared with BrainLeaks v2: its oracle, budget, priors and warm start."""
+"""Common code of optimisers that are compared with BrainLeaks v2: same fitness, budget, priors and warm start."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ from bl_neuro.seeding import derived_seed, stream
 
 
 class Searcher(ABC):
-    """An optimiser of frames for K classes side by side, each from rates of its own, (K, *input_shape).
+    """An optimiser of frames for K classes at once, starting from rates (K, *input_shape).
 
-    It keeps the fittest frame of each class that was queried; before any was, the pixels that are lit more than most.
+    It keeps the fittest queried frame of each class. Before the first query, that is the frame of the pixels with rates
+    above their mean.
     """
 
     one_by_one: ClassVar[bool] = False
-    """Whether each frame depends on the fitness of the one before, so that a generation is asked one after another."""
+    """Whether each frame depends on the fitness of the previous one, so that frames are queried one by one."""
 
     def __init__(self, rates: FloatArray) -> None:
         inputs = tuple(range(1, rates.ndim))
@@ -35,19 +36,19 @@ class Searcher(ABC):
 
     @property
     def rates(self) -> FloatArray | None:
-        """Rates (K, *input_shape) that the inversions are drawn from; None where they are the best frames."""
+        """The rates (K, *input_shape) that inversions are drawn from; None if the best frames are the inversions."""
         return None
 
     @abstractmethod
     def ask(self, size: int) -> FloatArray:
-        """Frames (size, K, *input_shape), 0/1, to query next."""
+        """The next frames to query, (size, K, *input_shape), 0 or 1."""
 
     @abstractmethod
     def learn(self, frames: FloatArray, fitness: FloatArray) -> None:
-        """Learns from the fitness (size, K) of the frames that `ask` gave."""
+        """Learns from the fitness (size, K) of the frames from `ask`."""
 
     def tell(self, frames: FloatArray, fitness: FloatArray) -> None:
-        """Takes the fitness (size, K) of the frames that `ask` gave: the first among equals is the best."""
+        """Updates the best frames from the fitness (size, K) of the frames from `ask`; of equal frames, the first."""
         for column, row in enumerate(fitness.argmax(axis=0)):
             if fitness[row, column] > self.best_fitness[column]:
                 self.best_fitness[column] = fitness[row, column]
@@ -57,16 +58,17 @@ class Searcher(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class PeerSearch(QuerySearch):
-    """A black-box search for a held frame a class, on the terms of BrainLeaksV2: fitness, priors, warm start, budget.
+    """A black-box search for a constant frame per class under the conditions of BrainLeaksV2.
 
-    What v2 makes of silence where labels are revealed is its own. Settings: see `QuerySearch`. A frame is credited with
-    what its shifted copy was worth where jitter is above 0: a search that keeps its fittest frame is misled by that, so
-    compare at jitter 0. The trace's objective is the mean fitness of a generation.
+    Fitness, priors, warm start and budget are those of v2. The handling of silent targets that reveal labels is
+    specific to v2 and missing here. For the settings see `QuerySearch`. With jitter above 0, a frame gets the fitness
+    of its shifted copy, which misleads a search that keeps its fittest frame, so compare at jitter 0. The objective in
+    the trace is the mean fitness of a generation.
     """
 
     @abstractmethod
     def searcher(self, rates: FloatArray, prior: ImagePrior, seed: int) -> Searcher:
-        """The optimiser, which starts from rates (K, *input_shape). All its chance comes from `seed`."""
+        """The optimiser, starting from rates (K, *input_shape). `seed` is the seed of all its random numbers."""
 
     def _invert(self, box: BlackBox, classes: list[int], steps: int, seed: int, progress: Progress) -> Inversions:
         run = _Run(self, PatternOracle(box, classes, steps), seed)
@@ -83,7 +85,7 @@ class PeerSearch(QuerySearch):
 
 
 class _Run:
-    """One run: its oracle and optimiser, and the trace so far. It begins with the warm start."""
+    """One run: its oracle, optimiser and trace. It starts with the warm start."""
 
     def __init__(self, plan: PeerSearch, oracle: PatternOracle, seed: int) -> None:
         self.plan, self.oracle, self.seed = plan, oracle, seed
@@ -107,7 +109,7 @@ class _Run:
             self.remember(answers)
 
     def generation(self, wanted: int) -> bool:
-        """One generation of `wanted` queries a class, or as many as the budget holds. Returns whether it held all."""
+        """Runs a generation of up to `wanted` queries per class. Returns whether the budget allowed all of them."""
         remaining = self.oracle.remaining
         size = wanted if remaining is None else min(wanted, remaining // len(self.oracle.classes))
         together = 1 if self.searcher.one_by_one else size
@@ -119,7 +121,7 @@ class _Run:
         return size == wanted
 
     def ask(self, size: int) -> FloatArray:
-        """Queries `size` frames a class and tells the optimiser their fitness (size, K)."""
+        """Queries `size` frames per class and passes their fitness (size, K) to the optimiser."""
         frames = self.searcher.ask(size)
         shifts = self.prior.shifts(size * len(self.oracle.classes), self.plan.jitter, self.chance)
         asked = self.prior.shifted(frames.reshape(-1, *self.oracle.input_shape), shifts)
@@ -132,11 +134,11 @@ class _Run:
         self.course.add(fitness.mean(axis=0), self.reconstruction())
 
     def reconstruction(self) -> FloatArray:
-        """What the search would return now, (K, *input_shape)."""
+        """The current result of the search, (K, *input_shape)."""
         return self.searcher.best if self.searcher.rates is None else self.searcher.rates
 
     def result(self, status: Status) -> Inversions:
-        """The best frames, held, or fresh draws of the optimiser's rates in every step."""
+        """The best frames, held for all steps, or samples of the optimiser's rates, independent in every step."""
         frames, steps = self.reconstruction(), self.oracle.steps
         chance = stream(self.seed, f"attack {self.plan.name} spikes")
         spikes = chance.random((steps, *frames.shape)) < frames

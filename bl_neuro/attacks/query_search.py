@@ -1,4 +1,4 @@
-"""What searches through a black box share: how often they ask, how they begin, what they take for granted."""
+"""Common code of searches through a black box: settings, warm start, evidence and stopping."""
 
 from __future__ import annotations
 
@@ -24,20 +24,22 @@ from bl_neuro.errors import BlNeuroError
 
 @dataclass(frozen=True, kw_only=True)
 class QuerySearch(AttackWithPriors[BlackBox]):
-    """A search for an input of each class that sees nothing but answers to queries.
+    """Base class of attacks that search for an input of each class using only the answers to queries.
 
-    queries: a class, after the warm start. warm_start: probes, shared by all classes. population: queries a class and
-    generation. base_rate: where rates start, 0..1, in the middle of the window. warm_amplitude: standard deviation of
-    the first guess around it. probe_densities: range of the probes' densities. probe_blur: in pixels; above 0, probes
-    of an image are blobs. pen: in pixels; above 0, they are strokes of a pen of this radius instead. stroke: in pixels,
-    how far neighbours share their chance in a query. jitter: in whole pixels, how far a query is shifted by chance, so
-    that what is found means its class a little off its place too.
+    queries: per class, after the warm start. warm_start: number of probes, shared by all classes. population: queries
+    per class and generation. base_rate: initial rate in the centre of the window, 0..1. warm_amplitude: standard
+    deviation of the first guess around it. probe_densities: range of the densities of probes. probe_blur: in pixels; if
+    above 0, probes of images are blobs. pen: in pixels; if above 0, probes are pen strokes of this radius instead.
+    stroke: in pixels, the correlation length of neighbouring pixels in a query. jitter: maximum random shift of a query
+    in pixels, so that the result is recognised at shifted positions too.
 
-    patience: generations without a gain after which the search ends, with status `no_gain`; None for no such end.
+    patience: the search ends, with status `no_gain`, after this number of generations without improvement; None for no
+    limit.
 
-    Every query counts against the box's budget, the warm start included. Where the budget ends first, the search is
-    returned as it stands, with status `budget_spent`; where `progress` raises `StopAttack`, with status `stopped`. An
-    error of the box, as of an endpoint that went away, carries the inversions so far (`error.inversions`).
+    Every query counts against the budget of the box, including the warm start. If the budget is spent first, the search
+    returns its current result with status `budget_spent`; if `progress` raises `StopAttack`, with status `stopped`. If
+    the box raises an error, such as an unreachable endpoint, the error contains the inversions so far
+    (`error.inversions`).
     """
 
     access: ClassVar[Access] = "black_box"
@@ -57,7 +59,7 @@ class QuerySearch(AttackWithPriors[BlackBox]):
 
     @classmethod
     def fewest(cls) -> dict[str, int]:
-        """The least that each whole number among the settings may be."""
+        """The minimum of each integer setting."""
         return {"queries": 1, "warm_start": 0, "population": 1, "jitter": 0, "patience": 1}
 
     def problems(self) -> list[str]:
@@ -87,7 +89,7 @@ class QuerySearch(AttackWithPriors[BlackBox]):
         return self.warm_start + self.queries * classes
 
     def within(self, budget: int, classes: int) -> QuerySearch:
-        """See `Attack.within`: the warm start takes at most half of the budget, and the classes share the rest."""
+        """See `Attack.within`: the warm start uses at most half of the budget, and the classes share the rest."""
         warm_start = min(self.warm_start, budget // 2)
         return replace(self, warm_start=warm_start, queries=max(2, (budget - warm_start) // classes // 2 * 2))
 
@@ -96,7 +98,7 @@ class QuerySearch(AttackWithPriors[BlackBox]):
         return self.image_assumptions(self.prior(box.input_shape))
 
     def image_assumptions(self, prior: ImagePrior) -> list[str]:
-        """What is taken for granted of inputs that `prior` is for."""
+        """The assumptions about inputs that `prior` expresses."""
         if not prior.is_image:
             return prior.active
         pen = [
@@ -107,24 +109,24 @@ class QuerySearch(AttackWithPriors[BlackBox]):
         return [*prior.active, *(pen if self.pen > 0 else []), *stroke, *jitter]
 
     def probes(self, count: int, prior: ImagePrior, rng: np.random.Generator) -> FloatArray:
-        """The warm start's binary inputs, (count, *input_shape)."""
+        """The binary inputs of the warm start, (count, *input_shape)."""
         if self.pen == 0 or prior.sides is None:
             return prior.probes(count, self.probe_densities, self.probe_blur, rng)
         return prior.in_every_channel(scribbles(count, *prior.sides, self.pen, rng))
 
     def shared_settings(self) -> dict[str, Any]:
-        """The settings that every `QuerySearch` has, by name, to give to another one."""
+        """The settings that every `QuerySearch` has, by name, to copy them to another one."""
         return {field.name: getattr(self, field.name) for field in fields(QuerySearch)}
 
 
 MOST_BYTES = 2**27
-"""Most that the spikes of one call to the box take where each step differs."""
+"""Maximum size of the spikes of one query batch if all steps differ."""
 
 
 class PatternOracle:
-    """The evidence for `classes` (K) in a black box's answers to patterns.
+    """The evidence for `classes` (K) in the answers of a black box to patterns.
 
-    form: how a pattern becomes an input; by default it is a frame, held for all steps.
+    form: how a pattern becomes an input; by default a frame that is held for all steps.
     """
 
     def __init__(self, box: BlackBox, classes: list[int], steps: int, form: InputForm | None = None) -> None:
@@ -136,21 +138,21 @@ class PatternOracle:
         self._box = box
 
     def course(self) -> QueryCourse:
-        """A record of the attack's course, from now on."""
+        """Starts a record of the attack."""
         return QueryCourse(self._box, self.classes.tolist())
 
     @property
     def remaining(self) -> int | None:
-        """Queries still to be spent, or None for no limit."""
+        """Number of remaining queries, or None for no limit."""
         return self._box.remaining
 
     @property
     def reveals(self) -> str:
-        """What the box reveals."""
+        """The output that the box reveals."""
         return self._box.reveals
 
     def evidence(self, frames: FloatArray) -> FloatArray:
-        """How much the answers to patterns (B, *input_shape), 0/1, speak for each class there is: (B, C). Costs B."""
+        """The evidence (B, C) for all classes in the answers to patterns (B, *input_shape), 0 or 1. Costs B queries."""
         sample = self.steps * int(np.prod(self._box.input_shape))
         most = len(frames) if self.form.still else max(1, MOST_BYTES // sample)
         parts = [frames[first : first + most] for first in range(0, len(frames), most)]
@@ -158,20 +160,20 @@ class PatternOracle:
         return np.concatenate([evidence(answer, self._box.reveals, self._box.classes) for answer in answers])
 
     def own(self, evidences: FloatArray) -> FloatArray:
-        """Of evidence (n x K, C) for frames (n, K, *input_shape), that for the class each is meant for: (n, K)."""
+        """From evidence (n x K, C) for frames (n, K, *input_shape), the evidence for the intended classes, (n, K)."""
         count = len(self.classes)
         return np.asarray(evidences.reshape(-1, count, evidences.shape[1])[:, np.arange(count), self.classes])
 
 
 LEAST_GAIN = 0.01
-"""A rise of what was attained, averaged over the classes, that counts as a gain."""
+"""Smallest increase of the mean progress over classes that counts as an improvement."""
 MEMORY = 0.7
-"""How much of the average of what was attained stays from one generation to the next."""
+"""Decay factor of the running mean of the progress between generations."""
 
 
 @contextmanager
 def keeping(result: Callable[[], Inversions]) -> Iterator[None]:
-    """An error that ends a search, such as an endpoint that went away, carries its `result` so far."""
+    """Adds the current `result` to an error that ends a search, such as an unreachable endpoint."""
     try:
         yield
     except BlNeuroError as error:
@@ -180,7 +182,7 @@ def keeping(result: Callable[[], Inversions]) -> Iterator[None]:
 
 
 class Stopping:
-    """Whether a search of so many `stages` goes on. patience: generations without a gain, or None for all of them."""
+    """Decides whether a search of `stages` generations continues. patience: see `QuerySearch`."""
 
     def __init__(self, progress: Progress, stages: int, patience: int | None) -> None:
         self._progress, self._stages, self._patience = progress, stages, patience
@@ -188,10 +190,10 @@ class Stopping:
         self._best = -float("inf")
         self._since = 0
         self.status: Status | None = None
-        """How the search ended early; None while it goes on."""
+        """How the search ended early, or None."""
 
     def after(self, stage: int, attained: FloatArray | None = None) -> bool:
-        """Tells of a stage that is done and what each class (K,) attained in it. Returns whether the search goes on."""
+        """Records a finished generation and the progress of each class (K,). Returns whether the search continues."""
         try:
             self._progress(stage, self._stages)
         except StopAttack:

@@ -1,4 +1,4 @@
-"""The simplest peer of BrainLeaks v2: draw from the first guess, keep the best."""
+"""Random search from the first guess, the simplest optimiser that BrainLeaks v2 is compared with."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bl_neuro.attacks.peer_search import PeerSearch, Searcher
 
 @dataclass(frozen=True, kw_only=True)
 class RandomSearch(PeerSearch):
-    """Draws frames b ~ Bernoulli(rates of the warm start) and returns the fittest, held for all steps."""
+    """Draws frames b ~ Bernoulli(rates of the warm start) and returns the fittest one, held for all steps."""
 
     name: ClassVar[str] = "random"
     title: ClassVar[str] = "random search"
@@ -36,4 +36,4 @@ class _Draws(Searcher):
         return np.asarray((chance < self._start).astype(np.float64))
 
     def learn(self, frames: FloatArray, fitness: FloatArray) -> None:
-        """Nothing: every draw is as blind as the first."""
+        """Does nothing, since all frames are drawn from the same rates."""

@@ -1,4 +1,4 @@
-"""Finding an attack by its name: ours, and those that installed packages add.
+"""Finds an attack by name, built in or added by another package.
 
 A package adds an attack through the entry-point group `bl_neuro.attacks`: name = "package.module:AttackClass".
 """
@@ -29,7 +29,7 @@ ATTACKS: Registry[Attack[Any]] = Registry(
 
 
 def attack_title(name: str) -> str:
-    """What tables print for the attack called `name`; the name itself where no such attack is installed."""
+    """The title of the attack `name` in tables; the name itself if no such attack is installed."""
     try:
         return ATTACKS.find(name).title or name
     except (InputError, PluginError):

@@ -1,4 +1,4 @@
-"""Settings as the types that their fields name: 4.0 or NumPy's 4 becomes 4, a list a tuple, and "4" is refused."""
+"""Converts settings to the types of their fields: 4.0 or NumPy's 4 become 4, a list a tuple; "4" is an error."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from bl_neuro.checks import whole_number
 
 
 class WrongType(Exception):
-    """What was expected, in words."""
+    """The expected type, in words."""
 
 
 def settle_types(settings: Any) -> list[str]:
-    """Gives every field of the frozen dataclass `settings` a plain value of its type, and returns what cannot have one.
+    """Converts every field of the frozen dataclass `settings` to its type, and returns the problems of other fields.
 
-    Whole numbers, numbers, booleans, texts, pairs and lists of these, and objects of a class; other hints are not
-    checked.
+    Handles integers, floats, booleans, strings, pairs and lists of these, and instances of a class. Other type hints
+    are not checked.
     """
     problems = []
     kind: Any = type(settings)
@@ -77,7 +77,7 @@ def _number(value: Any) -> float:
 
 
 def _pair_or_list(value: Any, hints: Sequence[Any]) -> tuple[Any, ...]:
-    """A tuple, of a fixed length or, (X, ...), of any."""
+    """A tuple of a fixed length or, for (X, ...), of any length."""
     listed = isinstance(value, (tuple, list, np.ndarray))
     kinds = [hints[0]] * len(value) if listed and hints[-1] is Ellipsis else list(hints)
     if not listed or len(value) != len(kinds):

@@ -1,4 +1,4 @@
-"""A leaked model file and the chip it runs on: invert the attacker's own copy, let the chip say which result holds."""
+"""Attacks a copy of the network from a leaked model file, and lets the deployed target choose the best result."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from bl_neuro.errors import InputError
 from bl_neuro.seeding import derived_seed
 
 MOST_CANDIDATES = 16
-"""Most candidates that a budget is spent on: each takes as long as the attack on the twin."""
+"""Maximum number of candidates for a budget, since each one takes as long as the attack on the twin."""
 
 
 @dataclass(frozen=True)
 class TransferBox:
-    """What this attacker has: `twin`, a differentiable copy of the target, and `deployed`, the target, to be queried.
+    """A differentiable copy of the target (`twin`), and black-box access to the target itself (`deployed`).
 
     Raises:
-        InputError: they are no such boxes, or differ in the shape of their inputs or in their classes.
+        InputError: they are not such boxes, or their input shapes or numbers of classes differ.
     """
 
     twin: WhiteBox
@@ -41,7 +41,7 @@ class TransferBox:
         twin, deployed = ((box.input_shape, box.classes) for box in (self.twin, self.deployed))
         if twin != deployed:
             raise InputError(
-                f"transfer box: expected a twin that takes what the target takes, found inputs {twin[0]} and "
+                f"transfer box: expected a twin with the inputs and classes of the target, found inputs {twin[0]} and "
                 f"{deployed[0]}, {twin[1]} and {deployed[1]} classes"
             )
 
@@ -52,20 +52,20 @@ class TransferBox:
 
     @property
     def classes(self) -> int:
-        """How many classes the target tells apart."""
+        """Number of classes of the target."""
         return self.deployed.classes
 
 
 @dataclass(frozen=True, kw_only=True)
 class TransferAttack(Attack[TransferBox]):
-    """Runs a white-box attack on the twin `candidates` times, and keeps for each class what the target answers best.
+    """Runs a white-box attack on the twin `candidates` times and keeps the best candidate of each class.
 
-    Each candidate costs one query a class; what runs on the twin costs none. Fitness is that of BrainLeaksV2. Where the
-    budget ends first, the best so far is returned, at least the first candidate, with status `budget_spent`; so it is
-    after the candidate in which `progress` raises `StopAttack`, with status `stopped`. The trace's objective is the
-    fitness of the best so far.
+    The target's answers decide which candidate is best, with the fitness of BrainLeaksV2. Each candidate costs one
+    query per class; runs on the twin cost none. If the budget is spent first, the best candidate so far is returned (at
+    least the first one) with status `budget_spent`; if `progress` raises `StopAttack`, with status `stopped` after the
+    current candidate. The objective in the trace is the best fitness so far.
 
-    attack: what runs on the twin, BrainLeaksV1 by default.
+    attack: the attack on the twin, BrainLeaksV1 by default.
     """
 
     name: ClassVar[str] = "transfer"
@@ -78,7 +78,7 @@ class TransferAttack(Attack[TransferBox]):
 
     @classmethod
     def for_events(cls, **changes: Any) -> TransferAttack:
-        """With BrainLeaksV1's settings for event recordings on the twin."""
+        """Runs BrainLeaksV1 on the twin with its settings for event recordings."""
         return cls(**{"attack": BrainLeaksV1.for_events(), **changes})
 
     @classmethod
@@ -111,7 +111,7 @@ class TransferAttack(Attack[TransferBox]):
         return self.candidates * classes
 
     def within(self, budget: int, classes: int) -> TransferAttack:
-        """See `Attack.within`: as many candidates as the budget pays for, up to 16."""
+        """See `Attack.within`: as many candidates as the budget allows, up to 16."""
         return replace(self, candidates=max(1, min(budget // classes, MOST_CANDIDATES)))
 
     def assumptions(self, box: TransferBox) -> list[str]:
@@ -146,7 +146,7 @@ class TransferAttack(Attack[TransferBox]):
 
 
 class _Best:
-    """The best candidate of each class so far, and what the target's answers to it were worth, (K,)."""
+    """The best candidate of each class so far, and its fitness, (K,)."""
 
     def __init__(self, box: BlackBox, first: Inversions) -> None:
         self.box, self.course = box, QueryCourse(box, first.classes.tolist())
@@ -155,7 +155,7 @@ class _Best:
         self.fitness = torch.full((len(self.classes),), -torch.inf, dtype=torch.float64)
 
     def compare(self, candidate: Inversions) -> bool:
-        """Asks the target about a candidate and keeps what is better. Returns whether the budget allowed it."""
+        """Queries the target with a candidate and keeps it if it is better. Returns whether the budget allowed it."""
         if not self.course.affords(len(self.classes)):
             self.status = Status.BUDGET_SPENT
             return False
@@ -170,26 +170,26 @@ class _Best:
         return True
 
     def result(self, name: str, seed: int) -> Inversions:
-        """What was kept."""
+        """The best candidates."""
         return self.course.inversions(name, seed, self.status, self.spikes, self.rates)
 
 
 def _chosen(first: Tensor, one: Tensor, other: Tensor, axis: int = 1) -> Tensor:
-    """`one` where `first` (K,) says so, else `other`; K is their axis `axis`."""
+    """`one` where `first` (K,) is true, else `other`. Their axis `axis` is K."""
     shape = [1] * one.dim()
     shape[axis] = len(first)
     return torch.where(first.reshape(shape), one, other)
 
 
 class _SharedProgress:
-    """Progress over several equal parts. StopAttack lets the part that runs go on, and no other begins."""
+    """Progress over several equal parts. After StopAttack the current part is completed and no other starts."""
 
     def __init__(self, progress: Progress, parts: int) -> None:
         self._progress, self._parts = progress, parts
         self.to_stop = False
 
     def of(self, number: int) -> Progress:
-        """The progress of one part."""
+        """The progress callback of one part."""
 
         def report(done: int, total: int) -> None:
             try:

@@ -9,16 +9,17 @@ from bl_neuro.attacks.fitness import named
 from bl_neuro.attacks.image_prior import ImagePrior
 
 DARKEST, BRIGHTEST = 0.05, 0.8
-"""Range of a first guess: every input stays open to change."""
+"""Range of a first guess, so that every input can still change."""
 
 
 def first_rates(
     frames: FloatArray, weights: FloatArray, prior: ImagePrior, base_rate: float, amplitude: float
 ) -> FloatArray:
-    """Rates (K, *input_shape): base_rate and, around it, the probes that speak for a class against those that do not.
+    """Rates (K, *input_shape): base_rate plus the difference between probes for and against a class.
 
-    frames: probes (M, *input_shape), 0/1. weights: what each probe counts for each class, (M, K), of mean 0. amplitude:
-    standard deviation over the inputs. With a window, base_rate is that of its middle, and falls off with it.
+    frames: probes (M, *input_shape), 0 or 1. weights: weight of each probe for each class, (M, K), with mean 0.
+    amplitude: standard deviation over the inputs. With a window, base_rate applies to its centre and decreases with the
+    window.
     """
     base = base_rate * prior.mask
     image = np.tensordot(weights, frames - frames.mean(axis=0), axes=(0, 0))
@@ -30,36 +31,36 @@ def first_rates(
 
 
 def probe_weights(evidences: FloatArray, classes: IntArray) -> FloatArray:
-    """What probes count for `classes` (K) given the evidence (M, C) in their answers: (M, K), of mean 0.
+    """Weights of probes for `classes` (K), given the evidence (M, C) in their answers: (M, K), with mean 0.
 
-    Whether an answer names the class, and no more: how much it speaks for the others says more of them. Ranks of scores
-    and shares of counts were tried, and gave worse first guesses of MNIST.
+    A weight only depends on whether the answer predicts the class, since evidence for other classes carries more
+    information about them. Ranks of scores and shares of counts gave worse first guesses on MNIST.
     """
     hits = (named(evidences)[:, None] == classes).astype(np.float64)
     return np.asarray(hits - hits.mean(axis=0)) if len(hits) else hits
 
 
 def affordable_probes(remaining: int | None, probes: int, searching: int) -> int:
-    """How many of the planned probes to make: a budget too small for these and `searching` queries is split evenly."""
+    """Number of planned probes to run. A budget too small for them and `searching` queries is split in half."""
     if remaining is None or remaining >= probes + searching:
         return probes
     return min(probes, max(remaining // 2, min(remaining, 1)))
 
 
 CORNERS = (5, 10)
-"""Fewest corners of a stroke, and one more than most."""
+"""Minimum number of corners of a stroke, and maximum plus one."""
 REACH = (0.25, 0.36)
-"""Range of how far a stroke reaches from its middle, as a part of the image's shorter side."""
+"""Range of the size of a stroke, as a fraction of the shorter side of the image."""
 OFF_CENTRE = 1 / 28
-"""Standard deviation of where its middle is, as a part of the shorter side."""
+"""Standard deviation of its centre, as a fraction of the shorter side."""
 ALONG = 80
-"""Points of a curve that are drawn."""
+"""Number of points of a curve."""
 
 
 def scribbles(count: int, height: int, width: int, pen: float, rng: np.random.Generator) -> FloatArray:
-    """`count` binary images (count, height, width), each one curve drawn with a round pen of radius `pen` pixels.
+    """`count` binary images (count, height, width), each of one curve drawn with a round pen of radius `pen` pixels.
 
-    The curve is a uniform cubic B-spline along a random walk of 5 to 9 corners, scaled to a reach of its own.
+    The curve is a uniform cubic B-spline along a random walk of 5 to 9 corners, scaled to a random size.
     """
     rows, columns = (np.arange(size) - (size - 1) / 2 for size in (height, width))
     images = np.empty((count, height, width))
@@ -71,7 +72,7 @@ def scribbles(count: int, height: int, width: int, pen: float, rng: np.random.Ge
 
 
 def _curve(side: int, rng: np.random.Generator) -> FloatArray:
-    """Points (ALONG, 2) of a curve, in pixels from the middle of an image."""
+    """Points (ALONG, 2) of a curve, in pixels from the centre of an image."""
     corners = np.cumsum(rng.normal(size=(rng.integers(*CORNERS) + 1, 2)), axis=0)
     corners -= (corners.min(axis=0) + corners.max(axis=0)) / 2
     corners *= rng.uniform(*REACH) * side / np.abs(corners).max()

@@ -1,7 +1,7 @@
 """The command line, `bl-neuro`.
 
-Exit codes: 0 done, 1 the check it makes failed, 2 bad input or usage, 75 an endpoint is away or busy, 130 interrupted,
-141 the reader of the output closed it (as `head` does).
+Exit codes: 0 success, 1 a check or a cell failed, 2 invalid input or usage, 75 an endpoint is unreachable or busy, 130
+interrupted, 141 output closed early (as by `head`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ COMMANDS = (
 """The modules of the commands, in the order of `bl-neuro --help`. They import what they need when they run."""
 INTERRUPTED = 130
 TRY_LATER = 75
-"""The code of sysexits.h for a failure that may pass: an endpoint is away or busy."""
+"""The code of sysexits.h for a temporary failure: an endpoint is unreachable or busy."""
 OUTPUT_CLOSED = 141
 """The code that a shell reports for a program ended by SIGPIPE."""
 
@@ -71,7 +71,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _output_closed() -> int:
-    """Drops what is still buffered, since Python would fail to flush it at exit."""
+    """Drops buffered output, since Python would fail to flush it at exit."""
     sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for the rest of the process
     return OUTPUT_CLOSED
 

@@ -20,105 +20,127 @@ def attack(
     model: Annotated[
         str,
         typer.Argument(
-            help="A network, as .safetensors, .net or .nir; or http(s)://HOST:PORT/v2/models/NAME, an endpoint.",
+            help="Model file (.safetensors, .net or .nir), or the URL of an endpoint, http(s)://HOST:PORT/v2/models/NAME.",
             show_default=False,
         ),
     ],
     backend: Annotated[
-        str, typer.Option("--backend", help="Substrate: snntorch, norse, slayer, loihi, lava.")
+        str, typer.Option("--backend", help="Substrate that runs the network: snntorch, norse, slayer, loihi or lava.")
     ] = "loihi",
     name: Annotated[
         str,
         typer.Option(
             "--attack",
-            help="v1, v2_gradient (white box, gradients); v2, cma_es, one_plus_one, random (black box, queries); "
-            "transfer (a leaked copy first, then queries); or the attack of an installed package.",
+            help="White box, from gradients: v1, v2_gradient. Black box, from queries: v2, cma_es, one_plus_one, "
+            "random. Both, with a leaked copy of the network: transfer. Other packages may add attacks.",
         ),
     ] = "v2",
     dataset: Annotated[
         str | None,
         typer.Option(
             "--dataset",
-            help="What the network was trained on (see train). How it takes inputs is recognised, and classes have "
+            help="Dataset that the network was trained on (see train). It tells how to encode inputs, and the class "
             "names.",
         ),
     ] = None,
     root: Annotated[
-        Path | None, typer.Option("--root", help="Folder of downloaded data; BL_NEURO_DATA by default.")
+        Path | None,
+        typer.Option("--root", help="Folder of downloaded datasets. Default: the environment variable BL_NEURO_DATA."),
     ] = None,
     input_range: Annotated[
         str | None,
         typer.Option(
             "--input-range",
-            help="LOW,HIGH: the currents that pixels 0 and 1 stand for, where a network takes currents; recognised "
-            "with --dataset, else 0,1.",
+            help="LOW,HIGH: the input currents of pixel values 0 and 1, for a network with current inputs. Default: "
+            "inferred with --dataset, else 0,1.",
         ),
     ] = None,
     reveals: Annotated[
         str | None,
-        typer.Option("--reveals", help="What a black box shows: membrane, scores, spikes, counts or label."),
+        typer.Option("--reveals", help="Output that a black box reveals: membrane, scores, spikes, counts or label."),
     ] = None,
     budget: Annotated[
         int | None,
-        typer.Option("--budget", help="Queries that a black box answers in all; what the settings ask for by default."),
+        typer.Option(
+            "--budget", help="Total number of queries to a black box. Default: what the settings of the attack need."
+        ),
     ] = None,
     twin: Annotated[
         str | None,
-        typer.Option("--twin", help="Substrate of the attacker's copy, for transfer; snntorch by default."),
+        typer.Option(
+            "--twin", help="For transfer: substrate of the attacker's copy of the network. Default: snntorch."
+        ),
     ] = None,
     classes: Annotated[
-        str | None, typer.Option("--classes", help="Comma-separated class numbers; all by default.")
+        str | None, typer.Option("--classes", help="Classes to reconstruct, comma-separated numbers. Default: all.")
     ] = None,
     steps: Annotated[
         int | None,
-        typer.Option("--steps", help="Time steps of a query and of an inversion; the dataset's, or 20, by default."),
+        typer.Option(
+            "--steps", help="Number of time steps of queries and inversions. Default: that of the dataset, or 20."
+        ),
     ] = None,
     preset: Annotated[
         str | None,
-        typer.Option("--preset", help="Ready-made settings of the attack, such as mnist, nmnist, events or gestures."),
+        typer.Option("--preset", help="Predefined settings of the attack, such as mnist, nmnist, events or gestures."),
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", help="NAME=VALUE: a setting of the attack, such as queries=200; may be repeated."),
+        typer.Option("--set", help="A setting of the attack as NAME=VALUE, such as queries=200. Can be repeated."),
     ] = None,
     blur: Annotated[
-        str | None, typer.Option("--blur", help="Expect neighbouring pixels to agree, over so many pixels.")
+        str | None, typer.Option("--blur", help="Image prior: standard deviation of a Gaussian blur, in pixels.")
     ] = None,
     window: Annotated[
-        str | None, typer.Option("--window", help="Expect the object in a centred window of so many pixels.")
+        str | None,
+        typer.Option("--window", help="Image prior: standard deviation of a centred Gaussian window, in pixels."),
     ] = None,
     image_shape: Annotated[
-        str | None, typer.Option("--image-shape", help="HEIGHT,WIDTH of a network's flat inputs, if they are images.")
+        str | None, typer.Option("--image-shape", help="HEIGHT,WIDTH of the images, for a network with flat inputs.")
     ] = None,
     patience: Annotated[
-        str | None, typer.Option("--patience", help="End a search after so many generations without a gain.")
+        str | None,
+        typer.Option("--patience", help="Stop the search after this number of generations without improvement."),
     ] = None,
     evaluator: Annotated[
-        Path | None, typer.Option("--evaluator", help="An evaluator that judges the inversions (see train).")
+        Path | None, typer.Option("--evaluator", help="Evaluator file that judges the inversions (see train).")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder for the inversions, attack.json and a contact sheet.")
+        Path | None,
+        typer.Option("--out", help="Folder for the inversions, attack.json and pictures of the inversions."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an attack that the folder holds.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the attack in the folder of --out.")] = False,
     token: Annotated[
-        str | None, typer.Option("--token", help="For an endpoint; BL_NEURO_TOKEN by default, which nobody here sees.")
+        str | None,
+        typer.Option(
+            "--token",
+            help="Token for an endpoint. The environment variable BL_NEURO_TOKEN is safer: other users cannot see it.",
+        ),
     ] = None,
-    input_name: Annotated[str | None, typer.Option("--input", help="Name of an endpoint's input.")] = None,
-    output_name: Annotated[str | None, typer.Option("--output", help="Name of an endpoint's output.")] = None,
+    input_name: Annotated[str | None, typer.Option("--input", help="Name of the input tensor of an endpoint.")] = None,
+    output_name: Annotated[
+        str | None, typer.Option("--output", help="Name of the output tensor of an endpoint.")
+    ] = None,
     layout: Annotated[
         str | None,
-        typer.Option("--layout", help="What an endpoint takes: time_first, batch_first, or rates (no time)."),
+        typer.Option(
+            "--layout", help="Layout of the inputs of an endpoint: time_first, batch_first, or rates (no time axis)."
+        ),
     ] = None,
     certificates: Annotated[
         Path | None,
-        typer.Option("--certificates", help="PEM file of the authorities that an https endpoint is trusted by."),
+        typer.Option("--certificates", help="PEM file of the certificate authorities to trust, for an https endpoint."),
     ] = None,
     class_count: Annotated[
-        int | None, typer.Option("--class-count", help="Number of an endpoint's classes, if it does not say.")
+        int | None,
+        typer.Option("--class-count", help="Number of classes of an endpoint whose metadata does not contain it."),
     ] = None,
     session: Annotated[
         str | None,
-        typer.Option("--session", help="Name under which an endpoint charges nothing twice if this is run once more."),
+        typer.Option(
+            "--session",
+            help="Name of the session. The same attack under the same name repeats its queries free of charge.",
+        ),
     ] = None,
     layers: Layers = None,
     input_shape: InputShape = None,
@@ -128,9 +150,9 @@ def attack(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Reconstruct an input for each class of a network, with gradients or with queries alone.
+    """Reconstruct an input for each class of a network, from its gradients or from queries only.
 
-    Ctrl-C ends a black-box attack after the generation that it falls in, and keeps what it has.
+    Ctrl-C stops a black-box attack after the current generation and keeps its result so far.
     """
     from contextlib import ExitStack
 
@@ -186,7 +208,7 @@ def attack(
 
 
 def _from_options(attack: Attack[Any], options: dict[str, str | None]) -> dict[str, Any]:
-    """Settings that have options of their own; InputError where the attack has no such setting."""
+    """Settings given as separate options. InputError if the attack does not have the setting."""
     from bl_neuro.errors import InputError
     from bl_neuro.experiment.attack_choice import setting_from_text, setting_path
 
@@ -197,13 +219,13 @@ def _from_options(attack: Attack[Any], options: dict[str, str | None]) -> dict[s
         path = setting_path(attack, name)
         if path is None:
             option = f"--{name.replace('_', '-')}"
-            raise InputError(f"{option}: attack {attack.name} has no such setting; leave it out")
+            raise InputError(f"{option}: attack {attack.name} does not have this setting; leave it out")
         values[path] = setting_from_text(attack, path, text)
     return values
 
 
 def _from_set(attack: Attack[Any], assignments: list[str]) -> dict[str, Any]:
-    """Settings from NAME=VALUE."""
+    """Settings given as --set NAME=VALUE."""
     from bl_neuro.errors import InputError
     from bl_neuro.experiment.attack_choice import setting_from_text
 
@@ -217,12 +239,12 @@ def _from_set(attack: Attack[Any], assignments: list[str]) -> dict[str, Any]:
 
 
 def _no_effect(what: str, options: dict[str, Any]) -> None:
-    """InputError where an option was given that has no effect on what is attacked."""
+    """Raises InputError if an option was given that does not apply to what is attacked."""
     from bl_neuro.errors import InputError
 
     given = [name for name, value in options.items() if value is not None]
     if given:
-        raise InputError(f"{', '.join(given)}: without effect on {what}; leave it out")
+        raise InputError(f"{', '.join(given)}: not applicable to {what}; leave it out")
 
 
 def _numbers(option: str, expected: str, text: str, kind: type[Any]) -> list[Any]:
@@ -237,7 +259,7 @@ def _numbers(option: str, expected: str, text: str, kind: type[Any]) -> list[Any
 def _endpoint(
     url: str, reveals: str | None, budget: int | None, input_shape: str | None, options: dict[str, Any]
 ) -> RemoteBlackBox:
-    """The endpoint; warnings, and a budget that it does not leave, are told on standard error."""
+    """Opens the endpoint. Prints warnings, and a budget smaller than requested, to standard error."""
     import os
     import sys
     import warnings
@@ -267,12 +289,12 @@ def _endpoint(
     for warning in caught:
         sys.stderr.write(f"warning: {warning.message}\n")
     if budget is not None and box.budget is not None and box.budget < budget:
-        sys.stderr.write(f"The endpoint leaves {box.budget:,} of the {budget:,} queries asked for.\n")
+        sys.stderr.write(f"The endpoint allows {box.budget:,} of the {budget:,} requested queries.\n")
     return box
 
 
 def _print(result: AttackResult, out: Path | None, as_json: bool) -> None:
-    """What came of the attack."""
+    """Prints the result of the attack."""
     from bl_neuro.cli.output import print_json, print_table, say
     from bl_neuro.rounding import fixed
 
@@ -284,7 +306,7 @@ def _print(result: AttackResult, out: Path | None, as_json: bool) -> None:
         say(facts["recognition"])
     assumed = "; ".join(result.assumptions)
     say(f"Assumptions about inputs: {assumed}." if assumed else "The attack assumes nothing about inputs.")
-    spent = f"{result.inversions.queries_per_class:g} queries a class"
+    spent = f"{result.inversions.queries_per_class:g} queries per class"
     title = f"{facts['attack']} on {result.place}, {spent}, {facts['status']}"
     columns = {
         "class": [result.name_of(label) for label in result.classes],
@@ -301,7 +323,7 @@ def _print(result: AttackResult, out: Path | None, as_json: bool) -> None:
     table = {heading: cells for heading, cells in columns.items() if cells is not None}
     if len(table) == 1:
         say(f"{title}: classes {', '.join(result.name_of(label) for label in result.classes)}.")
-        say("Nothing judged the inversions: give --evaluator (see bl-neuro train), or look at the pictures in --out.")
+        say("No evaluator judged the inversions: give --evaluator (see bl-neuro train), or see the pictures in --out.")
     else:
         print_table(title, list(table), [list(row) for row in zip(*table.values())], numbers_from=0)
     if out is not None:

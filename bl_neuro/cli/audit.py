@@ -32,14 +32,16 @@ def audit(
     experiment: Annotated[
         str,
         typer.Argument(
-            help="An experiment's TOML file, or a shipped one: demo, digits, mnist, att_faces, nmnist; or a model "
-            "file, with --dataset.",
+            help="An experiment: a TOML file, or the name of a built-in experiment such as demo, digits, mnist, "
+            "att_faces or nmnist. Or a model file, with --dataset.",
             show_default=False,
         ),
     ],
-    plan: Annotated[bool, typer.Option("--plan", help="Only list the cells, what is done and what is left.")] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="List the cells and how many are done, without running any.")
+    ] = False,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder of the results; runs/NAME by default.", show_default=False)
+        Path | None, typer.Option("--out", help="Folder for the results. Default: runs/NAME.", show_default=False)
     ] = None,
     root: Root = None,
     jobs: Jobs = 1,
@@ -47,33 +49,43 @@ def audit(
         str | None,
         typer.Option(
             "--scheduler",
-            help="tcp://HOST:PORT of a Dask scheduler, whose workers run the cells; local for a Dask cluster here.",
+            help="Run cells on a Dask cluster: tcp://HOST:PORT of its scheduler, or local to start a cluster here.",
         ),
     ] = None,
     dataset: Annotated[
-        str | None, typer.Option("--dataset", help="Of a model file: what it tells apart.", show_default=False)
+        str | None,
+        typer.Option("--dataset", help="Model files only: the dataset that the model classifies.", show_default=False),
     ] = None,
     substrates: Annotated[
         str | None,
-        typer.Option("--substrates", help="Of a model file: comma-separated; by default a float substrate and loihi."),
+        typer.Option(
+            "--substrates",
+            help="Model files only: substrates to attack, comma-separated. Default: a float substrate and loihi.",
+        ),
     ] = None,
     steps: Annotated[
-        int | None, typer.Option("--steps", help="Of a model file: how long an input lasts.", show_default=False)
+        int | None,
+        typer.Option("--steps", help="Model files only: number of time steps of an input.", show_default=False),
     ] = None,
     encoder: Annotated[
         str | None,
-        typer.Option("--encoder", help="Of a model file: rate, held or direct; recognised by default."),
+        typer.Option("--encoder", help="Model files only: rate, held or direct. Default: inferred from the model."),
     ] = None,
     input_range: Annotated[
         str | None,
-        typer.Option("--input-range", help="Of a model file that takes currents: LOW,HIGH; recognised by default."),
+        typer.Option(
+            "--input-range", help="Model files with current inputs only: LOW,HIGH. Default: inferred from the model."
+        ),
     ] = None,
     readout: Annotated[
-        str | None, typer.Option("--readout", help="Of a model file: spikes or membrane; as the file says by default.")
+        str | None, typer.Option("--readout", help="Model files only: spikes or membrane. Default: as in the file.")
     ] = None,
     class_map: Annotated[
         str | None,
-        typer.Option("--class-map", help="Of a model file: the class of each output, 3,1,...; recognised by default."),
+        typer.Option(
+            "--class-map",
+            help="Model files only: the class of each output, such as 3,1,2. Default: inferred from the model.",
+        ),
     ] = None,
     layers: Layers = None,
     input_shape: InputShape = None,
@@ -81,26 +93,29 @@ def audit(
     dt: Dt = None,
     reset: Reset = None,
     queries: Annotated[
-        int | None, typer.Option("--queries", help="Of a model file: queries a class, after a warm start.")
+        int | None, typer.Option("--queries", help="Model files only: number of queries per class, after a warm start.")
     ] = None,
     restarts: Annotated[
-        int | None, typer.Option("--restarts", help="Of a model file: inversions of each class; 5 by default.")
+        int | None, typer.Option("--restarts", help="Model files only: number of inversions per class. Default: 5.")
     ] = None,
-    lava: Annotated[bool, typer.Option(help="Of a model file: verify and replay on Lava's own simulator.")] = True,
+    lava: Annotated[
+        bool, typer.Option(help="Model files only: verify spikes and repeat attacks on Lava's simulator.")
+    ] = True,
     trained_on: Annotated[
         str | None,
         typer.Option(
             "--trained-on",
-            help="Of a model file: the samples it was trained on, which evaluators then avoid: train for the dataset's "
-            "official training part, or a file of sample indices (.npy, .npz, .txt, .json).",
+            help="Model files only: the samples the model was trained on, which are then kept from evaluators. Either "
+            "train, for the official training set, or a file of sample indices (.npy, .npz, .txt, .json).",
         ),
     ] = None,
     as_json: Json = False,
 ) -> int:
-    """Run every cell of an experiment that is not done, and report; exit code 1 where some failed.
+    """Run an experiment, or audit a model file, and write a report. The exit code is 1 if a cell failed.
 
-    How a model file takes the dataset is recognised, where no option says it; then it is attacked on a float substrate
-    and on loihi, and verified on Lava. An interrupted run goes on where it ended, and comes to the same results.
+    Cells that are done are not run again, so an interrupted audit continues where it stopped, with the same results.
+    For a model file, the input encoding and the class of each output are inferred from the dataset unless options state
+    them; by default the model is attacked on a float substrate and on loihi, and verified on Lava.
     """
     from bl_neuro.api.audit import run_audit
     from bl_neuro.api.plan import plan_of
@@ -139,7 +154,7 @@ def audit(
 def _prepared(
     experiment: str, dataset: str | None, out: Path | None, root: Path | None, options: dict[str, Any], quiet: bool
 ) -> Audit:
-    """The audit of an experiment, or of the model file that `experiment` is; prints what is recognised of a model."""
+    """The audit of an experiment or of a model file; prints what was inferred about a model."""
     from bl_neuro.api.model import prepare_model_audit
     from bl_neuro.cli.output import say
     from bl_neuro.errors import InputError
@@ -150,10 +165,12 @@ def _prepared(
         if options or dataset is not None:
             names = [*(["dataset"] if dataset is not None else []), *options]
             given = ", ".join(f"--{name.replace('_', '-')}" for name in names)
-            raise InputError(f"{given}: expected a model file, found an experiment")
+            raise InputError(f"{given}: only for model files, but {experiment} is an experiment")
         return Audit.of(experiment, out, root)
     if dataset is None:
-        raise InputError("--dataset: expected the dataset that the model is for; see bl-neuro data status")
+        raise InputError(
+            "--dataset: a model file needs the dataset that the model classifies; see bl-neuro data status"
+        )
     prepared, recognised = prepare_model_audit(path, dataset, out, root, **options)
     if not quiet:
         say(f"{path.name}: {recognised.sentence}")

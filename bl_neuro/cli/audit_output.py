@@ -1,4 +1,4 @@
-"""What `bl-neuro audit` prints: a plan, or the findings."""
+"""Prints the plan or the findings of `bl-neuro audit`."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from bl_neuro.report.words import verdict_line
 from bl_neuro.rounding import fixed
 
 FEW = 5
-"""Failures of one kind that are named."""
+"""Maximum number of failures of one kind that are listed."""
 ROW = ("target", "substrate", "attack", "reveals")
 
 
 def print_plan(plan: AuditPlan, jobs: int, as_json: bool) -> None:
-    """What is left to run, and how long it takes as far as similar cells are finished."""
+    """Prints the cells that are left to run, and the time they take if similar cells are finished."""
     if as_json:
         print_json(
             {
@@ -58,7 +58,7 @@ def print_plan(plan: AuditPlan, jobs: int, as_json: bool) -> None:
 
 
 def print_result(result: AuditResult, as_json: bool) -> None:
-    """The findings; of each inversion and of courses, `results.json` says more."""
+    """Prints the findings. `results.json` also contains individual inversions and curves."""
     names = {"results": "results.json", "summary": "summary.md", "report": "report.html"}
     if as_json:
         print_json(
@@ -118,7 +118,7 @@ def _interval(estimate: Mean | None) -> str:
 
 
 def _print_verdicts(result: AuditResult) -> None:
-    """Of attack accuracy, under every evaluator; substrates that score the same are on one line."""
+    """Prints the verdicts on attack accuracy under every evaluator. Substrates with equal scores share a line."""
     findings = result.findings
     compared = [comparison for comparison in findings.verdicts if comparison.measure == "hit"]
     say(f"\n{result.answer}")
@@ -138,7 +138,7 @@ def _view(part: JudgedAttack) -> str:
 
 
 def _print_replays(findings: Findings) -> None:
-    """Whether a substrate did the same as another, to the last bit."""
+    """Prints whether replays on another substrate gave bit-identical results."""
     for substrate, reference in findings.stands_for.items():
         count = sum(replay.substrate == substrate for replay in findings.replays)
         say(f"{substrate} stands for {reference}: {count} attacks ran again on it, the same to the last bit")
@@ -149,7 +149,7 @@ def _print_replays(findings: Findings) -> None:
 
 
 def _print_verification(findings: Findings) -> None:
-    """Whether substrates that promise the same spikes kept it, layer by layer."""
+    """Prints whether substrates that promise identical spikes produced them in every layer."""
     for verification in findings.verification:
         for pair in verification.pairs:
             broken = pair.promised and not pair.exact

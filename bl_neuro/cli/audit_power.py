@@ -1,4 +1,4 @@
-"""What differences a plan can find, as `bl-neuro audit --plan` prints it."""
+"""Prints the differences that a plan can detect, for `bl-neuro audit --plan`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COLUMNS = ["attack", "reveals", "judge", "seeds", "inversions", "difference", "e
 
 
 def print_power(power: Sequence[PowerFinding], margin: float) -> None:
-    """A table for attack accuracy; a line where an audit has one target, which shows no spread."""
+    """Prints a table for attack accuracy, or one line if there is only one target, which shows no variation."""
     accuracy = [view for view in power if view.measure == "hit"]
     rows = [_row(view) for view in accuracy]
     if not rows:

@@ -17,14 +17,17 @@ if TYPE_CHECKING:
 
 @app.command()
 def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Folders of two or more audits.", show_default=False)],
+    runs: Annotated[list[Path], typer.Argument(help="Result folders of two or more audits.", show_default=False)],
     margin: Annotated[
-        float | None, typer.Option("--margin", help="Difference that does not matter, 0..1; the runs' own by default.")
+        float | None,
+        typer.Option(
+            "--margin", help="Largest difference that counts as equivalent, in 0..1. Default: as in the audits."
+        ),
     ] = None,
-    page: Annotated[Path | None, typer.Option("--page", help="An HTML file to write the comparison to.")] = None,
+    page: Annotated[Path | None, typer.Option("--page", help="HTML file for the comparison.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Compare audits of several substrates, settings or versions, in pairs where they can be paired."""
+    """Compare audits of different substrates, settings or versions, with paired tests where possible."""
     from bl_neuro.api.compare import compare as run
     from bl_neuro.cli.output import print_json, say
 

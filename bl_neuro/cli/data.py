@@ -12,13 +12,13 @@ from bl_neuro.cli.options import Json, Root, app
 if TYPE_CHECKING:
     from bl_neuro.data.source import DataStatus
 
-data = typer.Typer(no_args_is_help=True, help="The datasets that targets are trained on.")
+data = typer.Typer(no_args_is_help=True, help="Show the datasets that targets are trained on.")
 app.add_typer(data, name="data")
 
 
 @data.command()
 def status(root: Root = None, as_json: Json = False) -> None:
-    """Which datasets are here, how complete they are, and how to get the others."""
+    """List which datasets are on this machine, whether they are complete, and how to get the others."""
     from dataclasses import asdict
 
     from bl_neuro.cli.output import print_json
@@ -28,7 +28,7 @@ def status(root: Root = None, as_json: Json = False) -> None:
 
     base = data_root(root)
     if base is not None and not base.is_dir():
-        raise DataError(f"{base}: expected the folder that holds the datasets, found {_instead(base)}")
+        raise DataError(f"{base}: expected the folder of the datasets, found {_instead(base)}")
     datasets = data_status(root)
     if as_json:
         print_json({"root": None if base is None else str(base), "datasets": [asdict(dataset) for dataset in datasets]})
@@ -41,8 +41,8 @@ def _print(base: Path | None, datasets: list[DataStatus]) -> None:
     from bl_neuro.data.source import VARIABLE
 
     if base is None:
-        say(f"No data root: name one with --root or in {VARIABLE}.")
-    columns = ["name", "", "found", "of", "where"]
+        say(f"No data folder: give --root or set {VARIABLE}.")
+    columns = ["name", "state", "samples", "of", "folder"]
     print_table("Datasets" if base is None else f"Datasets in {base}", columns, [_row(it) for it in datasets], 2)
     for dataset in datasets:
         if dataset.problem is not None:
@@ -52,7 +52,7 @@ def _print(base: Path | None, datasets: list[DataStatus]) -> None:
 
 
 def _row(dataset: DataStatus) -> list[str]:
-    place = dataset.folder or ("inside a package" if dataset.state == "complete" else "nowhere to look")
+    place = dataset.folder or ("in a package" if dataset.state == "complete" else "no folder")
     return [dataset.name, dataset.state, _count(dataset.found), _count(dataset.published), place]
 
 

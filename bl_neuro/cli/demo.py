@@ -16,7 +16,7 @@ def demo(
     jobs: Jobs = 1,
     as_json: Json = False,
 ) -> int:
-    """Run the shipped experiment `demo`: train on digits, deploy on every substrate, attack, report; offline."""
+    """Train a network on digits, run it on every substrate, attack it, and write a report. Needs no download."""
     from bl_neuro.cli.audit import audit
 
     return audit("demo", out=out, jobs=jobs, as_json=as_json)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @app.command()
 def doctor(as_json: Json = False) -> int:
-    """Which substrates work here, shown by a run on each, and what packages add; exit code 1 where a part is broken."""
+    """Test every substrate and list all installed parts. The exit code is 1 if a part is broken."""
     from dataclasses import asdict
 
     from bl_neuro.api.doctor import doctor as run

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 @app.command()
 def export(
     model: Model,
-    out: Annotated[Path, typer.Argument(help="What to write: .net, .nir or .safetensors.", show_default=False)],
-    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+    out: Annotated[Path, typer.Argument(help="File to write: .net, .nir or .safetensors.", show_default=False)],
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
     layers: Layers = None,
     input_shape: InputShape = None,
     convention: Convention = None,
@@ -25,7 +25,10 @@ def export(
     reset: Reset = None,
     as_json: Json = False,
 ) -> None:
-    """Write a network as Lava netx (quantised to Loihi's integers), NIR or safetensors, and print what that cost."""
+    """Write a network as a Lava .net file (quantised to Loihi's integers), NIR or safetensors.
+
+    For a .net file, also prints the rounding error of each layer.
+    """
     from dataclasses import asdict
 
     from bl_neuro.api.export import export as run

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from bl_neuro.api.inspect import LoihiLayer, ModelFacts
 
 BEYOND = "*"
-"""Marks a bound that 24 bits do not hold."""
+"""Marks a bound that does not fit in 24 bits."""
 
 
 @app.command()
@@ -23,7 +23,7 @@ def inspect(
     reset: Reset = None,
     as_json: Json = False,
 ) -> None:
-    """What is in a model: layers, parameters, Loihi's limits, which substrates can hold it and why not."""
+    """Show the layers and parameters of a model, Loihi's limits, and which substrates can run it."""
     from dataclasses import asdict
 
     from bl_neuro.api.inspect import inspect as run

@@ -1,4 +1,4 @@
-"""Ctrl-C ends a black-box attack, and its result so far is kept."""
+"""Stops a black-box attack on Ctrl-C and keeps its result so far."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from bl_neuro.attacks.base import Progress
 
 @contextmanager
 def ends_on_interrupt(progress: Progress) -> Iterator[Progress]:
-    """`progress` that ends a black-box attack after the generation that Ctrl-C fell in.
+    """Wraps `progress` so that Ctrl-C stops a black-box attack after the current generation.
 
-    A second Ctrl-C ends everything.
+    A second Ctrl-C ends the program.
     """
     stopping = False
 

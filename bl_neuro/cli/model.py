@@ -1,4 +1,4 @@
-"""The model that a command is given, and what its file leaves open: one set of options for all commands."""
+"""The model file that a command reads, with the options that say how to read it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bl_neuro.network import Network
 
 @dataclass(frozen=True)
 class ModelRequest:
-    """A model file as it was named on the command line. input_shape: as it was typed, "2,128,128"."""
+    """A model file, with options as given on the command line. input_shape: text such as "2,128,128"."""
 
     path: Path
     layers: int | None = None
@@ -22,7 +22,7 @@ class ModelRequest:
     reset: str | None = None
 
     def open(self) -> Network:
-        """The network; InputError or ModelFileError as `bl_neuro.load` raises them."""
+        """Reads the network. Raises the errors of `bl_neuro.load`."""
         return load(
             self.path,
             self.layers,

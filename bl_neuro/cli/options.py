@@ -17,26 +17,36 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="How much of its training data a spiking network gives away, and whether its substrate changes that.",
+    help="Measure how much of its training data a spiking network leaks, and whether its substrate changes that.",
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON to standard output.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of all random choices.")]
-Root = Annotated[Path | None, typer.Option("--root", help="Folder of downloaded data; BL_NEURO_DATA by default.")]
-Jobs = Annotated[int, typer.Option("--jobs", help="Processes to run cells in.")]
-Model = Annotated[Path, typer.Argument(help="A network, as .safetensors, .net or .nir.", show_default=False)]
-Layers = Annotated[int | None, typer.Option("--layers", help="Open only the first so many blocks of a .net file.")]
+Root = Annotated[
+    Path | None,
+    typer.Option("--root", help="Folder of downloaded datasets. Default: the environment variable BL_NEURO_DATA."),
+]
+Jobs = Annotated[int, typer.Option("--jobs", help="Number of processes that run cells in parallel.")]
+Model = Annotated[Path, typer.Argument(help="Model file: .safetensors, .net or .nir.", show_default=False)]
+Layers = Annotated[
+    int | None, typer.Option("--layers", help="Number of blocks to read from the start of a .net file. Default: all.")
+]
 InputShape = Annotated[
     str | None,
-    typer.Option("--input-shape", help="CHANNELS,HEIGHT,WIDTH or FEATURES of a .net file that does not state it."),
+    typer.Option(
+        "--input-shape", help="Input shape of a .net file that does not contain it: CHANNELS,HEIGHT,WIDTH or FEATURES."
+    ),
 ]
 Convention = Annotated[
     str | None,
-    typer.Option("--convention", help="Who wrote a .nir file: snntorch, norse, or nir for its own equations."),
+    typer.Option(
+        "--convention", help="How to read the equations of a .nir file: snntorch, norse or nir (as NIR defines them)."
+    ),
 ]
-Dt = Annotated[float | None, typer.Option("--dt", help="Length of a step in a .nir file's unit of time.")]
+Dt = Annotated[float | None, typer.Option("--dt", help="Duration of a time step, in the time unit of the .nir file.")]
 Reset = Annotated[
-    str | None, typer.Option("--reset", help="How snnTorch's neurons of a .nir file reset: subtract_delayed or zero.")
+    str | None,
+    typer.Option("--reset", help="Reset of the neurons in a .nir file from snnTorch: subtract_delayed or zero."),
 ]
 
 
@@ -44,7 +54,7 @@ Reset = Annotated[
 def version(
     show: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
-    """How much of its training data a spiking network gives away, and whether its substrate changes that."""
+    """Measure how much of its training data a spiking network leaks, and whether its substrate changes that."""
     if show:
         from bl_neuro import __version__
 
@@ -55,17 +65,17 @@ def version(
 def model_request(
     path: Path, layers: int | None, shape: str | None, convention: str | None, dt: float | None, reset: str | None
 ) -> ModelRequest:
-    """The model that the options name."""
+    """The model file and the options that say how to read it."""
     from bl_neuro.cli.model import ModelRequest
 
     return ModelRequest(path, layers, shape, convention, dt, reset)
 
 
 def numbers(text: str | None, option: str, kind: Callable[[str], Number]) -> list[Number] | None:
-    """Numbers with commas between them, as an option was typed; None where it was not.
+    """The comma-separated numbers of an option; None if the option was not given.
 
     Raises:
-        InputError: the text holds something else.
+        InputError: the text is not a list of numbers.
     """
     from bl_neuro.errors import InputError
 
@@ -75,9 +85,9 @@ def numbers(text: str | None, option: str, kind: Callable[[str], Number]) -> lis
         return [kind(part) for part in text.split(",") if part]
     except ValueError as error:
         sort = "whole numbers" if kind is int else "numbers"
-        raise InputError(f"{option}: expected {sort} with commas between them, found {text!r}") from error
+        raise InputError(f"{option}: expected comma-separated {sort}, found {text!r}") from error
 
 
 def words(text: str) -> list[str]:
-    """Names with commas between them, as an option was typed."""
+    """The comma-separated names of an option."""
     return [word.strip() for word in text.split(",") if word.strip()]

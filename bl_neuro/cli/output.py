@@ -1,4 +1,4 @@
-"""What commands print on standard output: tables, lines, and one JSON object."""
+"""Prints tables, lines and JSON to standard output."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ PIPED_WIDTH = 160
 
 
 def print_json(values: Any) -> None:
-    """One JSON value, indented."""
+    """Prints one JSON value, indented."""
     sys.stdout.write(json.dumps(values, indent=2) + "\n")
 
 
 def print_table(
     title: str, columns: list[str], rows: list[list[str]], numbers_from: int = 1, words_from: int | None = None
 ) -> None:
-    """A title and a table under it; columns in numbers_from..words_from hold numbers, which are never cut.
+    """Prints a titled table. Columns numbers_from..words_from contain numbers, which are never truncated.
 
-    Rows are stacked where the terminal is too narrow for them.
+    Rows are stacked if the terminal is too narrow.
     """
     say(title)
     numbers = range(numbers_from, len(columns) if words_from is None else words_from)
@@ -39,5 +39,5 @@ def print_table(
 
 
 def say(text: str) -> None:
-    """A line for people on standard output, without control sequences."""
+    """Prints one line to standard output, with control sequences escaped."""
     sys.stdout.write(printable(text) + "\n")

@@ -1,12 +1,12 @@
-"""What strangers' files say must not drive the reader's terminal."""
+"""Escapes text from untrusted files, so that it cannot control the terminal."""
 
 from __future__ import annotations
 
 
 def printable(text: str) -> str:
-    """`text` with what is not printable escaped, as Python writes it: control sequences, overrides of direction.
+    """`text` with non-printable characters escaped as in Python, such as control sequences and direction overrides.
 
-    Ends of lines stay.
+    Line breaks are kept.
     """
     return "".join(
         character if character.isprintable() or character == "\n" else character.encode("unicode_escape").decode()

@@ -14,53 +14,66 @@ if TYPE_CHECKING:
     pass
 
 TOKENS = "BL_NEURO_TOKENS"
-"""Tokens in the environment: NAME:TOKEN, comma-separated."""
+"""Environment variable with tokens: NAME:TOKEN, comma-separated."""
 
 
 @app.command()
 def serve(
     model: Model,
     backend: Annotated[
-        str, typer.Option("--backend", help="Substrate: snntorch, norse, slayer, loihi, lava.")
+        str, typer.Option("--backend", help="Substrate that runs the network: snntorch, norse, slayer, loihi or lava.")
     ] = "loihi",
     name: Annotated[
-        str | None, typer.Option("--name", help="Name of the model in URLs; the file's by default.")
+        str | None, typer.Option("--name", help="Name of the model in URLs. Default: the name of the file.")
     ] = None,
     reveals: Annotated[
-        str, typer.Option("--reveals", help="What an answer shows: membrane, scores, spikes, counts or label.")
+        str,
+        typer.Option("--reveals", help="Output that the endpoint reveals: membrane, scores, spikes, counts or label."),
     ] = "counts",
     budget: Annotated[
-        int | None, typer.Option("--budget", help="Queries that each client may spend for good; no limit by default.")
+        int | None,
+        typer.Option("--budget", help="Total number of queries per client, kept across restarts. Default: no limit."),
     ] = None,
-    rate: Annotated[float | None, typer.Option("--rate", help="Requests a second that each client may make.")] = None,
-    host: Annotated[str, typer.Option("--host", help="Address to listen at; others need tokens.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", help="Port to listen at; 0 for any that is free.")] = 8000,
+    rate: Annotated[
+        float | None, typer.Option("--rate", help="Maximum number of requests per second and client.")
+    ] = None,
+    host: Annotated[
+        str, typer.Option("--host", help="Address to listen on. Any address but this machine requires tokens.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", help="Port to listen on; 0 for any free port.")] = 8000,
     token_file: Annotated[
-        Path | None, typer.Option("--token-file", help="Clients and hashes of their tokens (see bl-neuro token).")
+        Path | None,
+        typer.Option("--token-file", help="File of clients and the hashes of their tokens (see bl-neuro token)."),
     ] = None,
     token: Annotated[
         list[str] | None,
-        typer.Option("--token", help="NAME:TOKEN of a client, which others here can see; BL_NEURO_TOKENS they cannot."),
+        typer.Option("--token", help="A client as NAME:TOKEN. BL_NEURO_TOKENS is safer: other users cannot see it."),
     ] = None,
     log: Annotated[
         Path | None,
-        typer.Option("--log", help="File of all queries, which budgets live in; NAME.queries.sqlite beside the model."),
+        typer.Option(
+            "--log",
+            help="Log of all queries, which also stores spent budgets. Default: NAME.queries.sqlite beside the model.",
+        ),
     ] = None,
-    certificate: Annotated[Path | None, typer.Option("--tls-certificate", help="PEM file, for HTTPS.")] = None,
-    key: Annotated[Path | None, typer.Option("--tls-key", help="PEM file of its key.")] = None,
+    certificate: Annotated[
+        Path | None, typer.Option("--tls-certificate", help="PEM file of the certificate, for HTTPS.")
+    ] = None,
+    key: Annotated[Path | None, typer.Option("--tls-key", help="PEM file of the private key, for HTTPS.")] = None,
     metrics_port: Annotated[
-        int | None, typer.Option("--metrics-port", help="Port on this machine for Prometheus.")
+        int | None,
+        typer.Option("--metrics-port", help="Port for Prometheus metrics, reachable from this machine only."),
     ] = None,
-    max_batch: Annotated[int, typer.Option("--max-batch", help="Most samples of a request.")] = 1024,
-    max_steps: Annotated[int, typer.Option("--max-steps", help="Most time steps of a request.")] = 1024,
-    deadline: Annotated[float, typer.Option("--deadline", help="Seconds that a request may take.")] = 30.0,
+    max_batch: Annotated[int, typer.Option("--max-batch", help="Maximum number of samples per request.")] = 1024,
+    max_steps: Annotated[int, typer.Option("--max-steps", help="Maximum number of time steps per request.")] = 1024,
+    deadline: Annotated[float, typer.Option("--deadline", help="Time limit for a request, in seconds.")] = 30.0,
     layers: Layers = None,
     input_shape: InputShape = None,
     convention: Convention = None,
     dt: Dt = None,
     reset: Reset = None,
 ) -> None:
-    """Put a network behind a query-only endpoint (Open Inference Protocol v2) until Ctrl-C."""
+    """Serve a network behind a query-only endpoint (Open Inference Protocol v2) until Ctrl-C."""
     _need_libraries()
     from bl_neuro.api.silent_outputs import need_spiking_outputs
     from bl_neuro.backends import open_target
@@ -92,11 +105,11 @@ def serve(
 
 @app.command()
 def token(
-    name: Annotated[str, typer.Argument(help="The client.", show_default=False)],
-    file: Annotated[Path, typer.Option("--file", help="File of clients, made if it is not there.", show_default=False)],
+    name: Annotated[str, typer.Argument(help="Name of the client.", show_default=False)],
+    file: Annotated[Path, typer.Option("--file", help="Token file; created if it does not exist.", show_default=False)],
     as_json: Json = False,
 ) -> None:
-    """Make a token for a client of an endpoint: its hash goes to the file, the token is shown once."""
+    """Create a token for a client of an endpoint. Prints it once; the file stores only its hash."""
     _need_libraries()
     from bl_neuro.cli.output import print_json, say
     from bl_neuro.deploy.serve import add_client
@@ -109,10 +122,10 @@ def token(
 
 
 def _for_small_queries(substrate: str) -> dict[str, Any]:
-    """Options of the substrate for many small queries; sets torch's threads for them too.
+    """Options of the substrate for many small queries. Also sets the number of torch threads.
 
-    Where a substrate has threads or processes of its own, those of torch, which share a single operation, would only
-    have the server wait for one another.
+    If a substrate has its own threads or processes, torch is limited to one thread, because its threads would only
+    compete with them.
     """
     import torch
 
@@ -125,7 +138,7 @@ def _for_small_queries(substrate: str) -> dict[str, Any]:
 
 
 def _hashes(token_file: Path | None, tokens: Sequence[str]) -> dict[str, str]:
-    """The hash of the token of each client, from the file, the option and the environment."""
+    """The token hash of every client in the file, the option and the environment variable."""
     import os
 
     from bl_neuro.deploy.serve import hashes_of, read_token_file
@@ -135,12 +148,12 @@ def _hashes(token_file: Path | None, tokens: Sequence[str]) -> dict[str, str]:
     typed = [*tokens, *filter(None, os.environ.get(TOKENS, "").split(","))]
     for name, digest in hashes_of(typed, f"--token or {TOKENS}").items():
         if name in hashes or digest in hashes.values():
-            raise InputError(f"--token: client {name!r}, or its token, is in the file too")
+            raise InputError(f"--token: client {name!r}, or its token, is also in the token file")
         hashes[name] = digest
     if not hashes and (token_file is not None or TOKENS in os.environ):
         where = TOKENS if token_file is None else str(token_file)
         raise InputError(
-            f"{where}: expected a client at least, found none; add one with bl-neuro token, or leave it out"
+            f"{where}: expected at least one client, found none; add one with bl-neuro token, or leave it out"
         )
     return hashes
 

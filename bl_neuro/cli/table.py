@@ -1,4 +1,4 @@
-"""Tables that keep numbers whole in a terminal of any width: words wrap; rows are stacked where that is too little."""
+"""Tables for terminals of any width: text wraps, numbers stay whole, and rows are stacked if there is no space."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 GAP = 2
-"""Characters between columns."""
+"""Number of characters between columns."""
 LONGEST_WORD = 20
-"""A word of more characters than this may be cut, as paths have to be."""
+"""Length in characters above which a word may be split, such as a path."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of cells under a header. words: whether cells are read as text, on the left; numbers are never cut."""
+    """A column of cells under a header. words: left-aligned text that may wrap; otherwise numbers, never truncated."""
 
     header: str
     cells: tuple[str, ...]
@@ -28,12 +28,12 @@ class Column:
 
     @property
     def natural(self) -> int:
-        """Characters that it takes to wrap nothing."""
+        """Width in characters that is needed without wrapping."""
         return max(len(line) for text in (self.header, *self.cells) for line in text.split("\n"))
 
     @property
     def least(self) -> int:
-        """Characters that it takes at least: headers and text wrap between words, numbers do not."""
+        """Minimum width in characters: headers and text wrap between words, numbers do not."""
         words = [len(word) for text in (self.header, *self.cells) for word in text.split()]
         longest = max(words, default=0)
         if self.words:
@@ -42,7 +42,7 @@ class Column:
 
 
 def columns_of(headers: Sequence[str], rows: Sequence[Sequence[str]], numbers: range) -> list[Column]:
-    """The columns of a table; those of `numbers` hold numbers. What is not printable is escaped."""
+    """The columns of a table; those in `numbers` contain numbers. Escapes characters that are not printable."""
     return [
         Column(header, tuple(printable(row[index]) for row in rows), index not in numbers)
         for index, header in enumerate(headers)
@@ -50,7 +50,7 @@ def columns_of(headers: Sequence[str], rows: Sequence[Sequence[str]], numbers: r
 
 
 def widths(columns: Sequence[Column], width: int) -> list[int] | None:
-    """Characters for each column in a line of `width`, or None where they cannot stand side by side."""
+    """The widths of the columns in a line of `width` characters, or None if they do not fit side by side."""
     result = [column.least for column in columns]
     spare = width - sum(result) - GAP * (len(columns) - 1)
     if spare < 0:
@@ -58,12 +58,12 @@ def widths(columns: Sequence[Column], width: int) -> list[int] | None:
     wanted = [max(column.natural, 1) for column in columns]
     for _ in range(min(spare, sum(column.natural for column in columns) - sum(result))):
         lines = [want / max(width, 1) for want, width in zip(wanted, result)]
-        result[lines.index(max(lines))] += 1  # to whoever would wrap most
+        result[lines.index(max(lines))] += 1  # widen the column that column that wraps into most lines
     return result
 
 
 def side_by_side(columns: Sequence[Column], given: Sequence[int]) -> Table:
-    """A table for Rich, its columns as wide as `given`."""
+    """A Rich table whose columns have the widths `given`."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
@@ -78,7 +78,7 @@ def side_by_side(columns: Sequence[Column], given: Sequence[int]) -> Table:
 
 
 def stacked(columns: Sequence[Column], width: int) -> str:
-    """Every row as a paragraph: the first cell and those without a header, then a line for each other one."""
+    """Formats every row as a paragraph: the first cell and those without a header, then one line per other cell."""
     blocks = []
     inner = max(len(column.header) for column in columns)
     for row in zip(*(column.cells for column in columns)):

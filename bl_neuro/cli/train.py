@@ -18,48 +18,66 @@ def train(
     dataset: Annotated[
         str,
         typer.Argument(
-            help="digits, mnist, att_faces, nmnist, dvs_gesture; an .npz file; or a folder of images a class.",
+            help="digits, mnist, att_faces, nmnist or dvs_gesture; an .npz file; or a folder with one subfolder of "
+            "images per class.",
             show_default=False,
         ),
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder for the trained models.", show_default=False)],
     root: Root = None,
     size: Annotated[
-        str | None, typer.Option("--size", help="Height and width to scale faces or a folder to, such as 56x46.")
+        str | None,
+        typer.Option(
+            "--size", help="HEIGHTxWIDTH that images of att_faces or of a folder are scaled to, such as 56x46."
+        ),
     ] = None,
     split: Annotated[
         str,
         typer.Option(
-            "--split", help="three-way, official (the dataset's own test set), shared (as BrainLeaks) or auto."
+            "--split",
+            help="three-way (disjoint samples for target, evaluators and test), official (the test set of the "
+            "dataset), shared (evaluators see the target's samples, as in BrainLeaks) or auto.",
         ),
     ] = "auto",
     hidden: Annotated[
-        str | None, typer.Option("--hidden", help="Neurons of each hidden layer, comma-separated; '' for none.")
+        str | None,
+        typer.Option("--hidden", help="Number of neurons of each hidden layer, comma-separated; '' for none."),
     ] = None,
     conv: Annotated[
         str | None,
-        typer.Option("--conv", help="Convolutions before them, such as 12c5s2-24c5s2 (channels, kernel, stride)."),
+        typer.Option(
+            "--conv", help="Convolutions before the hidden layers, such as 12c5s2-24c5s2 (channels, kernel, stride)."
+        ),
     ] = None,
     neuron: Annotated[
-        str, typer.Option("--neuron", help="canonical, or authors (snnTorch's Leaky with subtraction and biases).")
+        str,
+        typer.Option("--neuron", help="canonical, or authors (snnTorch's Leaky with bias and reset by subtraction)."),
     ] = "canonical",
-    steps: Annotated[int | None, typer.Option("--steps", help="Time steps of an input; else the plan's.")] = None,
-    proxy_epochs: Annotated[int | None, typer.Option("--proxy-epochs", help="Epochs as an ANN of rates.")] = None,
-    spiking_epochs: Annotated[int | None, typer.Option("--spiking-epochs", help="Epochs through time.")] = None,
-    noise: Annotated[float | None, typer.Option("--noise", help="Background noise in training, 0..1.")] = None,
-    slayer: Annotated[bool, typer.Option("--slayer", help="Train through SLAYER, on Loihi's integers.")] = False,
+    steps: Annotated[int | None, typer.Option("--steps", help="Number of time steps of an input.")] = None,
+    proxy_epochs: Annotated[
+        int | None, typer.Option("--proxy-epochs", help="Number of epochs of pretraining as an ANN on spike rates.")
+    ] = None,
+    spiking_epochs: Annotated[
+        int | None, typer.Option("--spiking-epochs", help="Number of epochs of backpropagation through time.")
+    ] = None,
+    noise: Annotated[
+        float | None, typer.Option("--noise", help="Background noise in training images, in 0..1.")
+    ] = None,
+    slayer: Annotated[bool, typer.Option("--slayer", help="Train with SLAYER, in Loihi's integer arithmetic.")] = False,
     evaluators: Annotated[
-        str, typer.Option("--evaluators", help="Evaluators: conv, spiking, authors, comma-separated; '' for none.")
+        str,
+        typer.Option("--evaluators", help="Evaluators to train: conv, spiking, authors, comma-separated; '' for none."),
     ] = "conv",
-    twin: Annotated[bool, typer.Option("--twin", help="Train the target's ANN twin too.")] = False,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
+    twin: Annotated[
+        bool, typer.Option("--twin", help="Also train an ANN with the layers of the target (its twin).")
+    ] = False,
+    device: Annotated[str, typer.Option("--device", help="Device for training: auto, cpu or cuda.")] = "auto",
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
     """Train a target network, and independent evaluators on data that the target never saw.
 
-    Settings that are not given are those of the plan for the dataset. A run that was interrupted goes on when it is
-    repeated.
+    Settings that are not given have the defaults of the dataset. Repeat the command to continue an interrupted run.
     """
     from dataclasses import asdict
 

@@ -19,10 +19,13 @@ FAILED = 1
 def verify(
     model: Model,
     backends: Annotated[
-        str | None, typer.Option("--backends", help="Comma-separated; all that can hold the network by default.")
+        str | None,
+        typer.Option(
+            "--backends", help="Substrates to compare, comma-separated. Default: all that can run the network."
+        ),
     ] = None,
     inputs: Annotated[
-        Path | None, typer.Option("--input", help="More inputs, .npy or .npz of shape (T, B, ...).")
+        Path | None, typer.Option("--input", help="Additional inputs: an .npy or .npz file of shape (T, B, ...).")
     ] = None,
     layers: Layers = None,
     input_shape: InputShape = None,
@@ -30,16 +33,30 @@ def verify(
     dt: Dt = None,
     reset: Reset = None,
     steps: Annotated[
-        int | None, typer.Option("--steps", help="Steps of a sample: 20 and delays, or as --input.", show_default=False)
+        int | None,
+        typer.Option(
+            "--steps",
+            help="Number of time steps. Default: that of --input, or 20 plus the delays of the network.",
+            show_default=False,
+        ),
     ] = None,
-    batch: Annotated[int, typer.Option("--batch", help="Samples of each kind of input.")] = 4,
-    start: Annotated[str, typer.Option("--start", help="aligned, or cold as in a fresh Lava run.")] = "aligned",
-    all_pairs: Annotated[bool, typer.Option("--all-pairs", help="Compare each substrate with each other.")] = False,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder for pictures of the differences.")] = None,
+    batch: Annotated[int, typer.Option("--batch", help="Number of samples of each kind of input.")] = 4,
+    start: Annotated[
+        str,
+        typer.Option(
+            "--start",
+            help="aligned (each layer starts when its first input arrives) or cold (as in a fresh Lava run).",
+        ),
+    ] = "aligned",
+    all_pairs: Annotated[bool, typer.Option("--all-pairs", help="Compare all pairs of substrates.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for raster plots of the differences.")] = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> int:
-    """Does a model spike alike on every substrate? Layer by layer; exit code 1 where a promise is broken."""
+    """Compare the spikes of a model on all substrates, layer by layer.
+
+    The exit code is 1 if substrates that promise identical spikes differ.
+    """
     from bl_neuro.api.verify import verify as run
     from bl_neuro.cli.output import print_json
     from bl_neuro.deploy.parity.drawing import draw
@@ -72,7 +89,7 @@ def _names(text: str | None) -> list[str] | None:
     if text is None:
         return None
     if not words(text):
-        raise InputError(f"--backends: expected names of substrates, comma-separated, found {text!r}")
+        raise InputError(f"--backends: expected comma-separated names of substrates, found {text!r}")
     return words(text)
 
 
@@ -102,7 +119,9 @@ def _print(report: ParityReport, pictures: list[Path]) -> None:
         say(f"Not compared: {name}: {reason}")
     if report.network.has_bias:
         other = "cold" if report.start == "aligned" else "aligned"
-        say(f"Start: {report.start}. The network has biases: a {other} start gives other spikes; see --start {other}")
+        say(
+            f"Start: {report.start}. The network has biases, so a {other} start gives different spikes: --start {other}"
+        )
     for path in pictures:
         say(f"Written: {path}")
     say("\n" + _verdict(report))
@@ -115,7 +134,7 @@ def _title(report: ParityReport) -> str:
 
 
 def _print_activity(report: ParityReport) -> None:
-    """How many neurons spiked: nothing is known about those that stayed silent."""
+    """Prints how many neurons spiked. The comparison says nothing about neurons that did not."""
     from bl_neuro.cli.output import print_table, say
 
     pair = report.pairs[0]
@@ -124,11 +143,11 @@ def _print_activity(report: ParityReport) -> None:
         [str(layer.layer), layer.kind, f"{layer.spikes[1]:,}", f"{layer.active[1]:,} of {layer.neurons:,}"]
         for layer in pair.layers
     ]
-    print_table(f"\nWhat was exercised, on {pair.right}", columns, rows, numbers_from=2)
+    print_table(f"\nSpikes on {pair.right}", columns, rows, numbers_from=2)
     for index in report.silent:
         shows_membrane = any(pair.membrane_difference is not None for pair in report.pairs)
         is_output = shows_membrane and index == report.pairs[0].layers[-1].layer
-        compared = "nothing but the output's membrane was" if is_output else "nothing was"
+        compared = "only the membrane potential of the output was" if is_output else "nothing was"
         say(f"Layer {index} never spiked: {compared} compared there.")
 
 
@@ -155,7 +174,7 @@ def _layer_rows(pair: PairParity) -> list[list[str]]:
 
 
 def _grouped(pairs: list[PairParity]) -> dict[str, str]:
-    """Each cause once, with the pairs it is about."""
+    """Every cause of a difference, with the pairs of substrates that it applies to."""
     groups: dict[str, list[str]] = {}
     for pair in pairs:
         for cause in pair.causes:
@@ -168,6 +187,6 @@ def _verdict(report: ParityReport) -> str:
         pairs = ", ".join(f"{pair.left} and {pair.right}" for pair in report.broken)
         return f"BROKEN: {pairs} should be identical and are not."
     if len(report.silent) == len(report.pairs[0].layers):
-        return "No layer ever spiked: no promise was put to the test."
+        return "No layer ever spiked, so no promise was tested."
     kept = [f"{pair.left} = {pair.right}" for pair in report.pairs if pair.promised]
-    return f"Every promise is kept: {', '.join(kept)}." if kept else "No pair of these promises identical spikes."
+    return f"All promises are kept: {', '.join(kept)}." if kept else "These substrates do not promise identical spikes."

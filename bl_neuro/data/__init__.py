@@ -1,4 +1,4 @@
-"""Datasets of images and of events, their splits, and how they become the input of a network."""
+"""Datasets of images and events, their splits, and the encoders that turn them into inputs of a network."""
 
 from bl_neuro.data.class_order import in_class_order
 from bl_neuro.data.encoders import ENCODERS, Encoder, direct_encode, find_encoder, held_encode, rate_encode

@@ -1,4 +1,4 @@
-"""AT&T's faces: ten grey photographs of each of 40 people."""
+"""AT&T faces: ten greyscale photographs of each of 40 people."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ TEST_NUMBERS = (8, 9)
 
 
 class AttFaces(DatasetSource):
-    """The faces, (N, 1, 112, 92) as bytes, one class a person.
+    """The AT&T faces, (N, 1, 112, 92) as bytes, with one class per person.
 
-    The BrainLeaks authors train on the first 8 photographs of a person and test on the last 2, in the order of file
-    names as text (1, 10, 2, ...): photographs 8 and 9 are `held_out`. Eight are few to divide between a target and an
-    evaluator that shall not see its images: `official_split(faces, seed, target=200, evaluator=120)` gives 5 and 3 a
-    person; `shared_split(faces)` gives both all 8, as the authors do, and says so.
+    The BrainLeaks authors train on the first 8 photographs of a person and test on the last 2, in alphabetical order of
+    the file names (1, 10, 2, ...): photographs 8 and 9 are `held_out`. Eight photographs are few to divide between a
+    target and an independent evaluator: `official_split(faces, seed, target=200, evaluator=120)` gives 5 and 3 per
+    person. `shared_split(faces)` gives all 8 to both, like the authors, and notes this in the result.
 
-    The data root holds `att_faces/s1/1.pgm` and so on. Any part of them is taken, and called a subset.
+    The data root contains `att_faces/s1/1.pgm` and so on. If files are missing, the rest is loaded and called a subset.
     """
 
     name: ClassVar[str] = "att_faces"
@@ -50,7 +50,7 @@ class AttFaces(DatasetSource):
 
     @classmethod
     def load(cls, options: LoadOptions) -> Dataset:
-        """See `DatasetSource.load`. InputError for a size larger than the photographs."""
+        """See `DatasetSource.load`. Raises InputError for a size larger than the photographs."""
         size = options.size
         if size is not None and not all(1 <= side <= most for side, most in zip(size, FACE)):
             raise InputError(f"size: expected height and width of at most {FACE}, found {size}")
@@ -77,12 +77,12 @@ class AttFaces(DatasetSource):
 
     @classmethod
     def count(cls, folder: Path) -> int:
-        """How many photographs there are."""
+        """Number of available photographs."""
         return len(face_files(folder))
 
 
 def face_files(folder: Path) -> list[tuple[int, int, Path]]:
-    """The photographs that are there, as (person, number, file), in order."""
+    """The available photographs as (person, number, file), in order."""
     files = []
     for path in folder.glob("s*/*.pgm"):
         match = re.fullmatch(r"s([1-9]\d?)/([1-9]\d?)\.pgm", path.relative_to(folder).as_posix())

@@ -1,4 +1,4 @@
-"""The map from a network's outputs to classes."""
+"""Maps the outputs of a network to classes."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ D = TypeVar("D", bound=Dataset | EventDataset)
 
 
 def in_class_order(dataset: D, class_names: Sequence[str]) -> D:
-    """`dataset` with its classes renumbered: class k is `class_names[k]`, the class that output k of a network names.
+    """`dataset` with renumbered classes: class k becomes `class_names[k]`, the class of output k of a network.
 
     Raises:
-        InputError: the names are not those of the dataset's classes, each once.
+        InputError: the names are not exactly those of the dataset's classes.
     """
     if sorted(class_names) != sorted(dataset.class_names):
         raise InputError(

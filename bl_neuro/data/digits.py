@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits: 1,797 images of 8x8, inside the package, so offline."""
+"""scikit-learn's handwritten digits: 1,797 images of 8 x 8 pixels, included in the package."""
 
 from __future__ import annotations
 

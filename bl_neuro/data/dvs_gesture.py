@@ -1,4 +1,4 @@
-"""DVS128 gestures: hand and arm gestures of 29 people before an event camera."""
+"""DVS128 gestures: hand and arm gestures of 29 people, recorded by an event camera."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GESTURES = (
     "air drums",
     "air guitar",
 )
-"""The ten gestures, in the dataset's order; the eleventh, "other", is left out as the BrainLeaks authors do."""
+"""The ten gestures, in the dataset's order. The eleventh, "other", is left out, as by the BrainLeaks authors."""
 OTHER = len(GESTURES)
 DVS_GESTURE_FRAMING = Framing(
     sensor=Sensor(128, 128, most_seconds=60), denoise_us=100_000, window_us=50_000, merged=True
@@ -33,12 +33,12 @@ MOST_LABEL_BYTES = 2**20
 
 
 class DvsGesture(DatasetSource):
-    """The gestures as frames (1, 128, 128) of 50 ms, both polarities; the test recordings are `held_out`.
+    """The gestures as frames (1, 128, 128) of 50 ms, both polarities merged. Test recordings are `held_out`.
 
-    The data root holds `DVSGesture`, and in it either the recordings as tonic keeps them
-    (`ibmGestureTrain/<user>/<class>.npy` and `ibmGestureTest`), or `<name>.bs2` files of 5-byte events with a
-    `labels*.txt`, which have no test part. Any part of them is taken, and called a subset. Frames are kept (see
-    `bl_neuro.files.cache_folder`): making them takes seconds a recording the first time.
+    The data root contains `DVSGesture` with either recordings as stored by tonic (`ibmGestureTrain/<user>/<class>.npy`
+    and `ibmGestureTest`), or `<name>.bs2` files of 5-byte events with a `labels*.txt`, which have no test set. If files
+    are missing, the rest is loaded and called a subset. Frames are cached (see `bl_neuro.files.cache_folder`), since
+    computing them takes seconds per recording.
     """
 
     name: ClassVar[str] = "dvs_gesture"
@@ -67,15 +67,15 @@ class DvsGesture(DatasetSource):
 
     @classmethod
     def count(cls, folder: Path) -> int:
-        """How many recordings of the ten gestures there are."""
+        """Number of available recordings of the ten gestures."""
         return len(gesture_recordings(folder))
 
 
 def gesture_recordings(folder: Path) -> list[Recording]:
-    """The recordings of the ten gestures that are there, those of tonic if there are any.
+    """The available recordings of the ten gestures; those of tonic if there are any.
 
     Raises:
-        DataError: a recording has no label, or a label is none.
+        DataError: a label is missing or invalid.
     """
     recordings = [
         Recording(path, label, held_out)
@@ -113,7 +113,7 @@ def _labels(folder: Path) -> dict[str, int]:
 
 
 def _label(text: str, first: int, where: Path) -> int:
-    """The class, 0..10, of a gesture counted from `first`."""
+    """The class, 0..10, of a gesture number that starts at `first`."""
     known = {str(first + label): label for label in range(OTHER + 1)}
     if text not in known:
         raise DataError(f"{where}: expected a gesture {first}..{first + OTHER}, found {text[:20]!r}")

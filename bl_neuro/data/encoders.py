@@ -1,4 +1,4 @@
-"""From images to what a network takes, (T, B, ...): spikes, or currents for a network that has input neurons."""
+"""Encoders from images to network inputs (T, B, ...): spikes, or currents for networks with input neurons."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from bl_neuro.checks import MAX_STEPS
 from bl_neuro.errors import InputError
 
 Encoder = Callable[[FloatArray, int, np.random.Generator], npt.NDArray[Any]]
-"""Takes images (B, ...) in 0..1, the number of steps T and a source of chance; returns (T, B, ...)."""
+"""Function of images (B, ...) in 0..1, the number of steps T and a random generator that returns (T, B, ...)."""
 
 
 def rate_encode(images: FloatArray, steps: int, rng: np.random.Generator) -> SpikeArray:
-    """Rate code: every pixel (B, ...) in 0..1 spikes in each of `steps` steps with its value as probability.
+    """Rate code: each pixel (B, ...) in 0..1 is the probability of a spike in each of `steps` steps.
 
     Returns spikes (T, B, ...), uint8.
     """
@@ -26,10 +26,10 @@ def rate_encode(images: FloatArray, steps: int, rng: np.random.Generator) -> Spi
 
 
 def held_encode(images: FloatArray, steps: int, rng: np.random.Generator, threshold: float | None = None) -> SpikeArray:
-    """One frame held for all `steps` steps: a Bernoulli draw of the pixels, or those above `threshold` in 0..1.
+    """One frame held for all `steps` steps: a Bernoulli sample of the pixels, or pixels above `threshold` in 0..1.
 
-    Returns spikes (T, B, ...), uint8: one frame in memory with stride 0 in time, which backends recognise. Copy it
-    before you write to it.
+    Returns spikes (T, B, ...), uint8, as one frame with stride 0 in time, which backends process faster. Copy it before
+    writing to it.
     """
     _need_probabilities(images, steps)
     if threshold is not None and not 0 <= threshold <= 1:
@@ -39,9 +39,9 @@ def held_encode(images: FloatArray, steps: int, rng: np.random.Generator, thresh
 
 
 def direct_encode(images: FloatArray, steps: int, rng: np.random.Generator) -> FloatArray:
-    """Pixel values (B, ...) as constant currents, for networks with input neurons; no chance is involved.
+    """Pixel values (B, ...) as constant currents, for networks with input neurons. Deterministic.
 
-    Returns float64 (T, B, ...), one frame in memory with stride 0 in time.
+    Returns float64 (T, B, ...), as one frame with stride 0 in time.
     """
     _need_probabilities(images, steps)
     return _held(np.array(images, dtype=np.float64), steps)
@@ -52,10 +52,10 @@ ENCODERS: dict[str, Encoder] = {"rate": rate_encode, "held": held_encode, "direc
 
 
 def find_encoder(encoder: str | Encoder) -> Encoder:
-    """The encoder called so; a function is its own.
+    """The encoder with this name. A function is returned unchanged.
 
     Raises:
-        InputError: there is none of that name.
+        InputError: there is no encoder of that name.
     """
     if callable(encoder):
         return encoder

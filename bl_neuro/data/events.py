@@ -1,4 +1,4 @@
-"""A labelled set of recordings of an event camera, as frames of spikes."""
+"""Labelled recordings of event cameras, as frames of spikes."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from bl_neuro.data.samples import Index, class_means, need_labels
 from bl_neuro.errors import InputError
 
 CHUNK = 64
-"""Samples whose frames are unpacked at a time where only their mean is wanted."""
+"""Number of samples that are unpacked at once to compute means."""
 
 
 @dataclass(frozen=True, eq=False)
 class EventDataset:
     """Frames of spikes and their labels (N,) in 0..classes-1.
 
-    packed: the frames, eight pixels a byte, (N, T, bytes): an eighth of what bytes would take. input_shape: (C, H, W)
-    of a frame. dt_s: seconds of a frame, if known. held_out, completeness: as in `Dataset`.
+    packed: the frames with eight pixels per byte, (N, T, bytes). input_shape: (C, H, W) of a frame. dt_s: duration of a
+    frame in seconds, if known. held_out, completeness: as in `Dataset`.
     """
 
     name: str
@@ -49,21 +49,21 @@ class EventDataset:
     def from_frames(
         cls, name: str, source: str, frames: npt.NDArray[Any], labels: IntArray, class_names: tuple[str, ...]
     ) -> EventDataset:
-        """The dataset of `frames` (N, T, C, H, W), 0 or 1."""
+        """Creates the dataset from `frames` (N, T, C, H, W) of 0 and 1."""
         if frames.ndim != 5:
             raise InputError(f"frames: expected (N, T, C, H, W), found {frames.shape}")
         if not np.isin(frames, (0, 1)).all():
-            raise InputError(f"frames: expected 0 and 1 alone, found {np.min(frames)}..{np.max(frames)}")
+            raise InputError(f"frames: expected only 0 and 1, found {np.min(frames)}..{np.max(frames)}")
         return cls(name, source, pack(frames), labels, class_names, frames.shape[2:])
 
     @property
     def classes(self) -> int:
-        """How many classes there are."""
+        """Number of classes."""
         return len(self.class_names)
 
     @property
     def steps(self) -> int:
-        """Frames of a sample; shorter recordings end in empty ones."""
+        """Number of frames per sample. Shorter recordings are padded with empty frames."""
         return int(self.packed.shape[1])
 
     @cached_property
@@ -72,7 +72,7 @@ class EventDataset:
         return self.images_at(slice(None))
 
     def images_at(self, index: Index) -> FloatArray:
-        """The mean frames of the samples at `index`; a few samples are unpacked at a time."""
+        """The mean frames of the samples at `index`. Only a few samples are unpacked at a time."""
         packed = self.packed[index]
         images = np.empty((len(packed), *self.input_shape))
         for start in range(0, len(packed), CHUNK):
@@ -95,12 +95,12 @@ class EventDataset:
     def spikes(
         self, index: Index, steps: int, rng: np.random.Generator, encoder: str | Encoder | None = None
     ) -> SpikeArray:
-        """The first `steps` frames of the samples at `index`, (T, B, C, H, W); empty ones after the last.
+        """The first `steps` frames of the samples at `index`, (T, B, C, H, W), padded with empty frames.
 
-        No chance is involved, and no encoder.
+        Deterministic; there is no encoder.
         """
         if encoder is not None:
-            raise InputError(f"encoder: {self.name} is made of spikes and takes none, found {encoder!r}")
+            raise InputError(f"encoder: {self.name} contains spikes, which need no encoder; found {encoder!r}")
         if not 1 <= steps <= MAX_STEPS:
             raise InputError(f"steps: expected 1..{MAX_STEPS}, found {steps}")
         frames = unpack(self.packed[index, :steps], self.input_shape)
@@ -110,10 +110,10 @@ class EventDataset:
 
 
 def pack(frames: npt.NDArray[Any]) -> SpikeArray:
-    """Frames (..., C, H, W) of 0 and 1, eight pixels a byte: (..., bytes)."""
+    """Packs binary frames (..., C, H, W) with eight pixels per byte: (..., bytes)."""
     return np.packbits(frames.astype(bool).reshape(*frames.shape[:-3], -1), axis=-1)
 
 
 def unpack(packed: SpikeArray, shape: tuple[int, ...]) -> SpikeArray:
-    """The frames (..., C, H, W), 0 or 1, that were packed."""
+    """Unpacks frames (..., C, H, W) of 0 and 1."""
     return np.unpackbits(packed, axis=-1, count=int(np.prod(shape))).reshape(*packed.shape[:-1], *shape)

@@ -1,4 +1,4 @@
-"""The user's own images: a folder of images a class."""
+"""The user's own images, in a folder with one subfolder per class."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from bl_neuro.data.source import DatasetSource, Kind, LoadOptions, need_extra
 from bl_neuro.errors import DataError, InputError
 
 MOST_BYTES = 2**32
-"""Most bytes of pixels in all."""
+"""Maximum number of bytes of all pixels together."""
 MOST_SIDE = 4096
 MOST_CLASSES = 10_000
 MOST_LISTED = 10
-"""Most problems that an error lists."""
+"""Maximum number of problems that an error lists."""
 IGNORED = ("Thumbs.db", "desktop.ini")
 
 
 class ImageFolder(DatasetSource):
-    """The user's own images, see `load_folder`."""
+    """The user's own images; see `load_folder`."""
 
     name: ClassVar[str] = "folder"
-    title: ClassVar[str] = "a folder of images a class"
+    title: ClassVar[str] = "a folder of images per class"
     kind: ClassVar[Kind | None] = "images"
     by_path: ClassVar[bool] = True
     scalable: ClassVar[bool] = True
 
     @classmethod
     def takes(cls, path: Path) -> bool:
-        """Any folder."""
+        """Accepts any folder."""
         return path.is_dir()
 
     @classmethod
@@ -44,14 +44,15 @@ class ImageFolder(DatasetSource):
 
 
 def load_folder(path: str | Path, *, size: tuple[int, int] | None = None, colour: bool = False) -> Dataset:
-    """Images (N, C, H, W) as bytes from `path/<class>/*`, PNG, JPEG or PGM; C is 1, or 3 where `colour`.
+    """Loads images (N, C, H, W) as bytes from `path/<class>/*` (PNG, JPEG or PGM). C is 1, or 3 if `colour`.
 
-    Class k is the k-th folder in order of name, or of number where all names are numbers; `in_class_order` gives the
-    order of a network's outputs. Where the folders are `train` and `test`, with classes in them, the images in `test`
-    are `held_out`. size: height and width to scale to; without it, all images must have the same.
+    Class k is the k-th folder by name, or by number if all names are numbers; `in_class_order` changes the order to
+    that of a network's outputs. If the folders are `train` and `test`, with class folders in them, the images in `test`
+    are `held_out`. size: height and width that images are scaled to; without it, all images must have the same size.
 
     Raises:
-        DataError: the folder is missing, holds no classes, or holds files that are no such images: all are named.
+        DataError: the folder is missing, contains no classes, or contains files that are not such images; all are
+            listed.
     """
     if size is not None and not all(1 <= side <= MOST_SIDE for side in size):
         raise InputError(f"size: expected height and width in 1..{MOST_SIDE}, found {size}")
@@ -80,10 +81,11 @@ def load_folder(path: str | Path, *, size: tuple[int, int] | None = None, colour
 
 
 def _parts(folder: Path) -> list[Path]:
-    """The folder itself, or its `train` and `test`, where that is all it holds."""
+    """The folder itself, or its subfolders `train` and `test` if it contains nothing else."""
     if not folder.is_dir():
         raise DataError(
-            f"{folder}: expected a folder of images a class, found {'a file' if folder.exists() else 'nothing'}"
+            f"{folder}: expected a folder with one subfolder of images per class, found "
+            f"{'a file' if folder.exists() else 'nothing'}"
         )
     if {part.name for part in _folders(folder)} != {"train", "test"}:
         return [folder]
@@ -108,7 +110,7 @@ def _ordered(names: set[str]) -> list[str]:
 
 
 def _read(folder: Path, files: list[Path], size: tuple[int, int] | None, colour: bool) -> SpikeArray:
-    """All images, or one error that names everything that is wrong."""
+    """All images. Raises one error that lists all problems."""
     images: list[SpikeArray] = []
     problems: list[str] = []
     for file in files:
@@ -126,7 +128,7 @@ def _read(folder: Path, files: list[Path], size: tuple[int, int] | None, colour:
             continue
         images.append(image)
         if len(images) * images[0].nbytes > MOST_BYTES:
-            raise DataError(f"{folder}: expected at most {MOST_BYTES} bytes of pixels in all; give a smaller size")
+            raise DataError(f"{folder}: expected at most {MOST_BYTES} bytes of pixels in all; give a smaller `size`")
     if problems or not images:
         more = f"; and {len(problems) - MOST_LISTED} more" if len(problems) > MOST_LISTED else ""
         raise DataError(
@@ -142,22 +144,22 @@ def _sides(image: SpikeArray) -> str:
 SUFFIXES = (".png", ".jpg", ".jpeg", ".pgm", ".ppm")
 FORMATS = ("PNG", "JPEG", "PPM")
 MOST_PIXELS = 2**24
-"""Most pixels of an image that is opened."""
+"""Maximum number of pixels of an image."""
 EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 DAMAGE = (
     ArithmeticError, AttributeError, EOFError, LookupError, OSError, SyntaxError, TypeError, ValueError, struct.error,
     zlib.error,
 )  # fmt: skip
-"""What Pillow raises on files that are not images."""
+"""Exceptions of Pillow for files that are not images."""
 
 
 def read_image(path: Path, size: tuple[int, int] | None = None, colour: bool = False) -> SpikeArray:
-    """The image in a file as bytes (C, H, W): grey, or red, green and blue.
+    """The image in a file as bytes (C, H, W): greyscale or RGB.
 
-    size: height and width to scale to, each pixel the mean of those it covers.
+    size: height and width that the image is scaled to; each pixel is the mean of the pixels it covers.
 
     Raises:
-        DataError: it is damaged, no image of 8 bits a channel, or too large.
+        DataError: the file is damaged, too large, or not an image with 8 bits per channel.
     """
     image_module, operations = need_extra("PIL.Image"), need_extra("PIL.ImageOps")
     try:
@@ -165,7 +167,7 @@ def read_image(path: Path, size: tuple[int, int] | None = None, colour: bool = F
             if file.width * file.height > MOST_PIXELS:
                 raise DataError(f"{path}: expected at most {MOST_PIXELS} pixels, found {file.width} x {file.height}")
             if file.mode not in EIGHT_BIT_MODES:
-                raise DataError(f"{path}: expected 8 bits a channel, found Pillow's mode {file.mode}")
+                raise DataError(f"{path}: expected 8 bits per channel, found Pillow's mode {file.mode}")
             image = operations.exif_transpose(file).convert("RGB" if colour else "L")
     except (*DAMAGE, image_module.DecompressionBombError) as error:
         raise DataError(f"{path}: expected a PNG, JPEG or PGM image ({str(error) or type(error).__name__})") from error

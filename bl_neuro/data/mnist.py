@@ -1,4 +1,4 @@
-"""MNIST, from the four idx files of its authors, read by torchvision."""
+"""MNIST, from its four original idx files, read by torchvision."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from bl_neuro.data.source import DatasetSource, Kind, LoadOptions, need_extra
 from bl_neuro.errors import DataError
 
 MOST_BYTES = 2**28
-"""Largest idx file that is read; the official ones have at most 47 MB."""
+"""Maximum size of an idx file; the official ones have at most 47 MB."""
 PARTS = ("train", "t10k")
 DAMAGE = (ArithmeticError, AssertionError, LookupError, OSError, RuntimeError, TypeError, ValueError)
-"""What torchvision raises on idx files that are none."""
+"""Exceptions of torchvision for damaged idx files."""
 
 
 class Mnist(DatasetSource):
-    """MNIST's 60,000 training and 10,000 test images, (N, 1, 28, 28), as bytes; the test images are `held_out`.
+    """MNIST's 60,000 training and 10,000 test images, (N, 1, 28, 28), as bytes. The test images are `held_out`.
 
-    The data root holds `MNIST/raw` with the four files. torchvision reads them.
+    The data root contains `MNIST/raw` with the four files. Requires torchvision.
     """
 
     name: ClassVar[str] = "mnist"
@@ -64,7 +64,7 @@ class Mnist(DatasetSource):
 
     @classmethod
     def count(cls, folder: Path) -> int:
-        """How many images there are, by the files' headers."""
+        """Number of images, according to the headers of the files."""
         headers = []
         for images, _ in cls._files(folder).values():
             with images.open("rb") as file:
@@ -73,10 +73,10 @@ class Mnist(DatasetSource):
 
     @classmethod
     def _files(cls, folder: Path) -> dict[str, tuple[Path, Path]]:
-        """The files of images and labels of each part.
+        """The files of images and labels of the training and test sets.
 
         Raises:
-            DataError: one is missing or too large.
+            DataError: a file is missing or too large.
         """
         files = {}
         for part in PARTS:
@@ -91,7 +91,7 @@ class Mnist(DatasetSource):
 
 
 def _part(image_file: Path, label_file: Path) -> tuple[SpikeArray, IntArray]:
-    """The images and labels of one part, checked."""
+    """The images and labels of the training or test set, checked."""
     idx = need_extra("torchvision.datasets.mnist")
     images, labels = _read(idx.read_image_file, image_file), _read(idx.read_label_file, label_file)
     if images.shape[1:] != (28, 28) or len(images) == 0:
@@ -108,6 +108,5 @@ def _read(read: Callable[[str], Any], path: Path) -> npt.NDArray[Any]:
         return np.asarray(read(str(path)).numpy())
     except DAMAGE as error:
         raise DataError(
-            f"{path}: expected one of MNIST's idx files, found a damaged one ({str(error) or type(error).__name__}); "
-            "download it again"
+            f"{path}: damaged idx file of MNIST ({str(error) or type(error).__name__}); download it again"
         ) from error

@@ -1,4 +1,4 @@
-"""N-MNIST: MNIST's digits before an event camera that makes three saccades."""
+"""N-MNIST: MNIST's digits, recorded by an event camera that makes three saccades."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ NMNIST_FRAMING = Framing(sensor=Sensor(34, 34, most_seconds=1), denoise_us=40_00
 
 
 class NMnist(DatasetSource):
-    """N-MNIST as frames (1, 34, 34) of 3 ms, one polarity, about 102 a recording; its test recordings are `held_out`.
+    """N-MNIST as frames (1, 34, 34) of 3 ms, one polarity, about 102 per recording. Test recordings are `held_out`.
 
-    The data root holds `NMNIST/Train/<digit>/*.bin` and `NMNIST/Test`. Any part of them is taken, and called a subset.
-    Frames are kept (see `bl_neuro.files.cache_folder`): making them takes 24 ms a recording the first time.
+    The data root contains `NMNIST/Train/<digit>/*.bin` and `NMNIST/Test`. If files are missing, the rest is loaded and
+    called a subset. Frames are cached (see `bl_neuro.files.cache_folder`), since computing them takes 24 ms per
+    recording.
     """
 
     name: ClassVar[str] = "nmnist"
@@ -48,15 +49,15 @@ class NMnist(DatasetSource):
 
     @classmethod
     def count(cls, folder: Path) -> int:
-        """How many recordings there are."""
+        """Number of available recordings."""
         return len(nmnist_recordings(folder))
 
 
 def nmnist_recordings(folder: Path) -> list[Recording]:
-    """The recordings that are there: training first, each part in the order of the files' names.
+    """The available recordings: first the training set, then the test set, each ordered by file name.
 
     Raises:
-        DataError: a recording lies in a folder that is no digit.
+        DataError: a folder is not named after a digit.
     """
     recordings = []
     for part, held_out in (("Train", False), ("Test", True)):

@@ -20,7 +20,7 @@ from bl_neuro.errors import DataError
 from bl_neuro.strangers.npy import read_npy
 
 MOST_BYTES = 2**32
-"""Most bytes of the arrays in all."""
+"""Maximum number of bytes of all arrays together."""
 MOST_CLASSES = 10_000
 MOST_NAME = 200
 KINDS = {"images": "biuf", "frames": "biuf", "labels": "iu", "class_names": "U", "held_out": "b"}
@@ -28,11 +28,11 @@ DAMAGE = (
     EOFError, LookupError, NotImplementedError, OSError, RuntimeError, TypeError, ValueError, lzma.LZMAError,
     zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
-"""What Python and NumPy raise on files that are not NPZ files."""
+"""Exceptions of Python and NumPy for files that are not NPZ files."""
 
 
 class NpzFile(DatasetSource):
-    """The user's own arrays, see `load_npz`."""
+    """The user's own arrays; see `load_npz`."""
 
     name: ClassVar[str] = "npz"
     title: ClassVar[str] = "an .npz file"
@@ -41,7 +41,7 @@ class NpzFile(DatasetSource):
 
     @classmethod
     def takes(cls, path: Path) -> bool:
-        """Files by their suffix, whether they are there or not."""
+        """Accepts files by their suffix, even if they do not exist."""
         return path.suffix == ".npz"
 
     @classmethod
@@ -51,14 +51,14 @@ class NpzFile(DatasetSource):
 
 
 def load_npz(path: str | Path) -> Dataset | EventDataset:
-    """Images or frames of spikes from a file of `numpy.savez`.
+    """Loads images or frames of spikes from a file written by `numpy.savez`.
 
-    Its arrays: `images` (N, H, W) or (N, C, H, W), bytes or real numbers in 0..1; or `frames` (N, T, H, W) or
-    (N, T, C, H, W) of 0 and 1. `labels` (N,), whole numbers from 0: class k is output k of a network. Optionally
-    `class_names` (text) and `held_out` (N,) of bool, true for the samples to test on. C is at most 4.
+    The arrays are: `images` (N, H, W) or (N, C, H, W), bytes or floats in 0..1; or `frames` (N, T, H, W) or (N, T, C,
+    H, W) of 0 and 1. `labels` (N,), integers from 0: class k is output k of a network. Optionally `class_names` (text)
+    and `held_out` (N,) of bool, true for test samples. C is at most 4.
 
     Raises:
-        DataError: the file is missing, damaged, too large or holds something else; all problems are named.
+        DataError: the file is missing, damaged, too large or has other contents; all problems are listed.
     """
     source = Path(path).expanduser()
     if not source.is_file():
@@ -66,7 +66,7 @@ def load_npz(path: str | Path) -> Dataset | EventDataset:
     try:
         arrays = _arrays(source)
     except DAMAGE as error:
-        raise DataError(f"{source}: not a readable NPZ file ({str(error) or type(error).__name__})") from error
+        raise DataError(f"{source}: cannot be read as an NPZ file ({str(error) or type(error).__name__})") from error
     values = arrays.get("images", arrays.get("frames"))
     problems = _problems(arrays)
     if problems or values is None:
@@ -89,14 +89,14 @@ def load_npz(path: str | Path) -> Dataset | EventDataset:
 
 
 def _arrays(source: Path) -> dict[str, npt.NDArray[Any]]:
-    """The arrays by name; no more is read than the archive says, and that is bounded."""
+    """The arrays by name. Reads at most the size that the archive declares, which is limited."""
     with zipfile.ZipFile(source) as archive:
         members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
         if len(members) != len(archive.infolist()) or not set(members) <= set(KINDS):
             raise ValueError(f"expected arrays of {', '.join(KINDS)}, found {', '.join(sorted(members))[:MOST_NAME]}")
         size = sum(info.file_size for info in members.values())
         if size > MOST_BYTES:
-            raise ValueError(f"{size} bytes; at most {MOST_BYTES} are read")
+            raise ValueError(f"expected at most {MOST_BYTES} bytes, found {size}")
         arrays = {}
         for name, info in members.items():
             with archive.open(info) as member:
@@ -109,7 +109,7 @@ def _arrays(source: Path) -> dict[str, npt.NDArray[Any]]:
 
 
 def _problems(arrays: dict[str, npt.NDArray[Any]]) -> list[str]:
-    """Everything that is wrong with what was read."""
+    """All problems of the arrays."""
     given = [name for name in ("images", "frames") if name in arrays]
     if len(given) != 1:
         return [f"expected images or frames, found {' and '.join(given) or 'neither'}"]
@@ -137,7 +137,7 @@ def _frame_problems(frames: npt.NDArray[Any]) -> list[str]:
     if frames.shape[1] > MAX_STEPS:
         problems.append(f"frames: expected at most {MAX_STEPS} steps, found {frames.shape[1]}")
     if not ((frames == 0) | (frames == 1)).all():
-        problems.append(f"frames: expected 0 and 1 alone, found {frames.min()}..{frames.max()}")
+        problems.append(f"frames: expected only 0 and 1, found {frames.min()}..{frames.max()}")
     return problems
 
 

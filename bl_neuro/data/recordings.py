@@ -1,4 +1,4 @@
-"""Files of recordings, framed and gathered into one dataset."""
+"""Converts files of event recordings to frames and collects them in one dataset."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from bl_neuro.strangers.npy import read_npy
 
 @dataclass(frozen=True)
 class Recording:
-    """A file with one recording, its class, and whether it is of the authors' test set."""
+    """A file with one recording, its class, and whether it belongs to the official test set."""
 
     path: Path
     label: int
@@ -40,9 +40,9 @@ def gather(
     class_names: tuple[str, ...],
     options: LoadOptions,
 ) -> EventDataset:
-    """The dataset of `recordings`, framed, from the cache where they were framed before.
+    """The dataset of `recordings` as frames, which are cached.
 
-    read: reads the events of a file, given the sensor. options: cache and progress, see `LoadOptions`.
+    read: function that reads the events of a file, given the sensor. options: cache and progress; see `LoadOptions`.
 
     Raises:
         DataError: a recording is damaged, or tonic is needed and not installed.
@@ -73,7 +73,7 @@ def gather(
 
 
 def _side_by_side(framed: list[SpikeArray]) -> SpikeArray:
-    """Recordings (T_i, bytes) as one array (N, T, bytes); the shorter end in empty frames."""
+    """Recordings (T_i, bytes) as one array (N, T, bytes), padded with empty frames."""
     packed = np.zeros((len(framed), max(1, *map(len, framed)), framed[0].shape[1]), dtype=np.uint8)
     for row, frames in zip(packed, framed):
         row[: len(frames)] = frames
@@ -94,12 +94,12 @@ OVERFLOW_ROW = 240
 """The row that marks an overflow of the clock."""
 OVERFLOW_US = 2**13
 MOST_BYTES = 2**27
-"""Largest recording that is read: 26 million events."""
+"""Maximum size of a recording: 26 million events."""
 
 
 @dataclass(frozen=True)
 class Sensor:
-    """An event camera's pixels, and how long its longest recording may be."""
+    """Width and height of an event camera, and the maximum duration of its recordings."""
 
     width: int
     height: int
@@ -107,19 +107,20 @@ class Sensor:
 
 
 def read_events(path: Path, sensor: Sensor) -> Events:
-    """The events of a 5-byte file, in order of time.
+    """Reads a file of 5-byte events, in order of time.
 
-    An event is x, y, and a big-endian number of 24 bits: polarity in the highest, microseconds in the others. Row 240
-    is no pixel: it adds 8,192 us to the times from there on. Source: Orchard et al. 2015, and their event-Python.
+    An event consists of x, y, and a 24-bit big-endian number whose highest bit is the polarity and whose other bits are
+    microseconds. Row 240 is not a pixel: it adds 8,192 us to all following times. Source: Orchard et al. 2015, and
+    their event-Python.
 
     Raises:
-        DataError: the file is damaged: not whole events, none, off the sensor, or too long.
+        DataError: the file is damaged: incomplete or no events, events outside the sensor, or too long a recording.
     """
     return parse_events(_bytes(path), sensor, str(path))
 
 
 def parse_events(content: bytes, sensor: Sensor, where: str) -> Events:
-    """The events of a 5-byte file's content; see `read_events`. where: what errors call it."""
+    """The events in the content of a file of 5-byte events; see `read_events`. where: its name in errors."""
     if len(content) % EVENT_BYTES or not content:
         raise DataError(f"{where}: expected events of {EVENT_BYTES} bytes, found {len(content)} bytes")
     x, y, high, middle, low = np.frombuffer(content, dtype=np.uint8).reshape(-1, EVENT_BYTES).T.astype(np.int64)
@@ -129,10 +130,10 @@ def parse_events(content: bytes, sensor: Sensor, where: str) -> Events:
 
 
 def read_event_array(path: Path, sensor: Sensor) -> Events:
-    """The events of a `.npy` file (n, 4) of x, y, polarity and milliseconds, as tonic writes gestures.
+    """Reads a `.npy` file (n, 4) of x, y, polarity and milliseconds, as tonic writes gestures.
 
     Raises:
-        DataError: the file is damaged, as in `read_events`.
+        DataError: the file is damaged; see `read_events`.
     """
     try:
         values = read_npy(_bytes(path))
@@ -141,7 +142,7 @@ def read_event_array(path: Path, sensor: Sensor) -> Events:
     if values.ndim != 2 or values.shape[1] != 4 or not len(values):
         raise DataError(f"{path}: expected events (n, 4), found {values.shape}")
     if not (np.isfinite(values).all() and (np.abs(values) < 2**31).all()):
-        raise DataError(f"{path}: expected finite coordinates and times, found others")
+        raise DataError(f"{path}: expected finite coordinates and times, found NaN or infinity")
     x, y, polarity, times = values.astype(np.int64).T
     if not np.isin(polarity, (0, 1)).all():
         raise DataError(f"{path}: expected polarities 0 and 1, found {polarity.min()}..{polarity.max()}")
@@ -169,8 +170,8 @@ def _checked(
     if len(outside):
         first = outside[0]
         raise DataError(
-            f"{where}: expected events on a sensor of {sensor.width} x {sensor.height}, found {len(outside)} off it, "
-            f"the first at ({x[first]}, {y[first]})"
+            f"{where}: expected events on a sensor of {sensor.width} x {sensor.height}, found {len(outside)} events "
+            f"outside it, the first at ({x[first]}, {y[first]})"
         )
     seconds = (times.max() - times.min()) / 1e6
     if seconds > sensor.most_seconds:
@@ -183,11 +184,11 @@ def _checked(
 
 @dataclass(frozen=True)
 class Framing:
-    """How events become frames.
+    """Parameters of the conversion of events to frames.
 
-    denoise_us: an event is dropped if no neighbouring pixel had one for so long; tonic drops none at times below
-    denoise_us. window_us: how long a frame lasts. merged: both polarities in one frame, or only polarity 0 (after
-    denoising with both).
+    denoise_us: an event is dropped if no neighbouring pixel had an event within this time before; like tonic, events at
+    times below denoise_us are never dropped. window_us: duration of a frame. merged: merge both polarities in one
+    frame, or use only polarity 0 (after denoising with both).
     """
 
     sensor: Sensor
@@ -202,9 +203,10 @@ class Framing:
 
 
 def to_frames(events: Events, framing: Framing) -> SpikeArray:
-    """The frames (T, 1, H, W) of a recording: 1 where a pixel had an event, however many.
+    """The frames (T, 1, H, W) of a recording: 1 if the pixel had at least one event in the window.
 
-    Windows begin with the first event that is left; the last, incomplete one is dropped. T is 0 where nothing is left.
+    The first window starts at the first event after denoising. An incomplete last window is dropped. T is 0 if no event
+    is left.
     """
     transforms = need_extra("tonic.transforms")
     if framing.merged:
@@ -224,10 +226,10 @@ FORMAT = "bl-neuro/frames/1"
 def cached_frames(
     name: str, made_of: Any, shape: tuple[int, int], make: Callable[[], SpikeArray], cache: str | Path | None = None
 ) -> SpikeArray:
-    """Packed frames (N, T, bytes) from the cache, or those that `make` returns, which are then kept.
+    """Packed frames (N, T, bytes) from the cache; if they are missing, calls `make` and caches the result.
 
-    name: begins the file's name. made_of: all that decides what `make` returns, as JSON holds it. shape: N and bytes.
-    cache: the folder (see `cache_folder`); one that cannot be written to is logged and does no harm.
+    name: prefix of the file name. made_of: everything that the result of `make` depends on, JSON-ready. shape: N and
+    bytes. cache: the folder (see `cache_folder`); if it is not writable, this is logged and the frames are not cached.
     """
     key = hashlib.sha256(json.dumps([FORMAT, made_of], sort_keys=True).encode()).hexdigest()
     path = cache_folder(cache) / f"{name}-{key[:32]}.safetensors"
@@ -239,7 +241,7 @@ def cached_frames(
 
 
 def _read(path: Path, key: str, shape: tuple[int, int]) -> SpikeArray | None:
-    """What is in the file, if it is whole and what was asked for."""
+    """The contents of the cache file, or None if it is damaged or was made from something else."""
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():

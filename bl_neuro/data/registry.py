@@ -1,4 +1,4 @@
-"""Finding a dataset by its name, or by the path of the user's own data; loading it; and what of all is here."""
+"""Finds and loads datasets by name or path, and lists which of them are available."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ DATASETS: Registry[DatasetSource] = Registry(
 
 
 class Choice(NamedTuple):
-    """A source, and the path of the user's own data where that was given in place of a name."""
+    """A dataset source, with the path of the user's own data if a path was given instead of a name."""
 
     source: type[DatasetSource]
     path: Path | None
 
 
 def dataset_names() -> tuple[str, ...]:
-    """The datasets that are known by name, bl-neuro's own first; broken ones are left out."""
+    """Names of all usable datasets, built-in ones first."""
     return tuple(name for name, source in DATASETS.usable().items() if not source.by_path)
 
 
 def dataset_source(name: str) -> type[DatasetSource] | None:
-    """The source of the dataset that is known by this name, or None."""
+    """The source of the dataset with this name, or None."""
     source = DATASETS.find(name) if name in DATASETS else None
     return None if source is None or source.by_path else source
 
 
 def choose_source(name: str, folder: str | Path | None = None) -> Choice:
-    """The dataset that is known by this name, or what loads the path `name`; a relative one starts at `folder`.
+    """The dataset named `name`, or the source that loads the path `name`. A relative path starts at `folder`.
 
     Raises:
-        DataError: it is neither. PluginError: the dataset of another package does not load.
+        DataError: it is neither a name nor such a path. PluginError: the dataset of another package does not load.
     """
     named = dataset_source(name)
     if named is not None:
@@ -73,17 +73,17 @@ def load_dataset(
     progress: Progress | None = None,
     folder: str | Path | None = None,
 ) -> Dataset | EventDataset:
-    """The dataset called `name`, such as "mnist" (see `dataset_names`), or the user's own at the path `name`.
+    """Loads the dataset `name`, such as "mnist" (see `dataset_names`), or the user's own data at the path `name`.
 
-    A path is that of an `.npz` file (see `load_npz`) or of a folder of images a class (see `load_folder`).
+    The path is an `.npz` file (see `load_npz`) or a folder with one subfolder of images per class (see `load_folder`).
 
-    root: the folder that holds downloaded data; BL_NEURO_DATA by default. size: height and width to scale images to,
-    where the dataset is `scalable`. cache: the folder in which frames of events are kept. progress: called as
-    progress(done, total) while they are made. folder: where a relative path starts; the working directory by default.
+    root: folder of downloaded datasets, BL_NEURO_DATA by default. size: height and width that images are scaled to, if
+    the dataset is `scalable`. cache: folder of cached event frames. progress: called as progress(done, total) while
+    frames are computed. folder: start of relative paths, the working directory by default.
 
     Raises:
-        DataError: no dataset is called so, or it is missing (the message says how to get it) or damaged.
-        InputError: size was given for a dataset that has one size. PluginError: see `choose_source`.
+        DataError: the dataset is unknown, missing (the message says how to get it) or damaged. InputError: size was
+            given for a dataset that cannot be scaled. PluginError: see `choose_source`.
     """
     choice = choose_source(name, folder)
     if size is not None and not choice.source.scalable:
@@ -92,12 +92,12 @@ def load_dataset(
 
 
 def not_scalable(name: str) -> str:
-    """What is wrong with a size for this dataset."""
+    """The error message if a size is given for this dataset and it cannot be scaled."""
     scalable = [source for source in DATASETS.usable().values() if source.scalable]
     titles = ", ".join(source.title if source.by_path else source.name for source in scalable)
     return f"size: expected a dataset that can be scaled ({titles}), found {name}"
 
 
 def data_status(root: str | Path | None = None) -> list[DataStatus]:
-    """How much of each dataset is under `root` (BL_NEURO_DATA by default), by names of files and headers alone."""
+    """How much of each dataset is under `root` (BL_NEURO_DATA by default), from file names and headers only."""
     return [DATASETS.find(name).status(root) for name in dataset_names()]

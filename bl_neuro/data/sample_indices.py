@@ -1,4 +1,4 @@
-"""A list of samples of a dataset, by their numbers, from a file."""
+"""Reads indices of samples of a dataset from a file."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from bl_neuro.errors import DataError
 from bl_neuro.strangers.npy import read_npy
 
 MOST_BYTES = 2**28
-"""Most bytes that the file, or its array, may have."""
+"""Maximum number of bytes of the file, or of its array."""
 SUFFIXES = (".npy", ".npz", ".txt", ".json")
 DAMAGE = (EOFError, LookupError, NotImplementedError, RecursionError, RuntimeError, TypeError, ValueError)
-"""What the readers raise on damaged files, beside errors of zip archives."""
+"""Exceptions of the readers for damaged files, besides errors of zip archives."""
 
 
 def read_sample_indices(path: Path, count: int) -> IntArray:
-    """The indices in a file, sorted: whole numbers in 0..count-1, each once.
+    """The indices in a file, sorted: distinct integers in 0..count-1.
 
-    A `.npy` file, or a `.npz` file of one array, holds integers (N,); a `.txt` file holds numbers with white space
-    between them; a `.json` file holds a list of numbers. Index 0 is the first sample that the dataset is loaded with:
-    of MNIST, the training images come first, then the test images.
+    A `.npy` file, or a `.npz` file with one array, contains integers (N,); a `.txt` file contains numbers separated by
+    white space; a `.json` file contains a list of numbers. Index 0 is the first sample of the loaded dataset. In MNIST,
+    training images come before test images.
 
     Raises:
-        DataError: the file is missing, damaged or too large, or holds anything else.
+        DataError: the file is missing, damaged or too large, or has other contents.
     """
     if path.suffix not in SUFFIXES:
         raise DataError(f"{path}: expected a file of sample indices, {', '.join(SUFFIXES)}, found {path.suffix!r}")

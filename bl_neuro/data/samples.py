@@ -1,4 +1,4 @@
-"""What every dataset offers, of images or of events."""
+"""The interface of datasets of images and of events."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ class Samples(Protocol):
 
     @property
     def name(self) -> str:
-        """What the dataset is called, such as "mnist"."""
+        """Name of the dataset, such as "mnist"."""
 
     @property
     def source(self) -> str:
-        """Where it comes from and whom to cite."""
+        """Where the dataset comes from and what to cite."""
 
     @property
     def completeness(self) -> str:
-        """How much of it was found, such as "all 70,000" or "subset: 1,100 of 70,000"."""
+        """How much of the dataset was found, such as "all 70,000" or "subset: 1,100 of 70,000"."""
 
     @property
     def labels(self) -> IntArray:
@@ -42,22 +42,22 @@ class Samples(Protocol):
 
     @property
     def held_out(self) -> BoolArray | None:
-        """Which samples (N,) its authors keep for testing; None where they do not say."""
+        """Which samples (N,) belong to the official test set, or None if there is none."""
 
     @property
     def classes(self) -> int:
-        """How many classes there are."""
+        """Number of classes."""
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """The shape (C, H, W) of an input in one step."""
+        """The shape (C, H, W) of an input in one time step."""
 
     @property
     def images(self) -> FloatArray:
-        """All samples as images (N, C, H, W) in 0..1; of events, the mean over time."""
+        """All samples as images (N, C, H, W) in 0..1; for events, the mean over time."""
 
     def images_at(self, index: Index) -> FloatArray:
-        """The images of the samples at `index`; the others are not converted."""
+        """The images of the samples at `index`. Other samples are not converted."""
 
     def class_means(self) -> FloatArray:
         """The mean image of each class, (classes, C, H, W)."""
@@ -72,7 +72,7 @@ class Samples(Protocol):
         rng: np.random.Generator,
         encoder: str | Encoder | None = None,
     ) -> npt.NDArray[Any]:
-        """The samples at `index` as input of a network, (T, B, C, H, W): uint8 spikes, or real currents ("direct")."""
+        """The samples at `index` as network inputs, (T, B, C, H, W): uint8 spikes, or currents for "direct"."""
 
 
 def class_means(samples: Samples) -> FloatArray:
@@ -83,13 +83,13 @@ def class_means(samples: Samples) -> FloatArray:
     """
     counts = np.bincount(samples.labels, minlength=samples.classes)
     if not counts.all():
-        raise DataError(f"{samples.name}: class {int(np.argmin(counts))} has no samples, and so no mean image")
+        raise DataError(f"{samples.name}: class {int(np.argmin(counts))} has no samples, so it has no mean image")
     members = (np.flatnonzero(samples.labels == label) for label in range(samples.classes))
     return np.stack([samples.images_at(index).mean(axis=0) for index in members])
 
 
 def need_labels(labels: IntArray, held_out: BoolArray | None, count: int, classes: int) -> None:
-    """Refuses labels that are not one of `classes` for each of `count` samples."""
+    """Raises InputError unless there is a label in 0..classes-1 for each of `count` samples."""
     if labels.shape != (count,) or labels.dtype.kind not in "iu":
         raise InputError(f"labels: expected {count} whole numbers, found {labels.dtype} {labels.shape}")
     if count and not 0 <= labels.min() <= labels.max() < classes:
@@ -102,9 +102,9 @@ def need_labels(labels: IntArray, held_out: BoolArray | None, count: int, classe
 class Dataset:
     """Images (N, C, H, W) and their labels (N,) in 0..classes-1.
 
-    pixels: values in 0..1, or bytes 0..255, which stay bytes until they are asked for: `images_at` converts a batch,
-    `images` converts all, once, and keeps them (8 bytes a pixel). held_out: which samples its authors keep for
-    testing. completeness: how much of the dataset was found.
+    pixels: values in 0..1, or bytes 0..255, which are converted on demand: `images_at` converts a batch, and `images`
+    converts all images once and keeps them (8 bytes per pixel). held_out: the official test samples. completeness: how
+    much of the dataset was found.
     """
 
     name: str
@@ -124,7 +124,7 @@ class Dataset:
 
     @property
     def classes(self) -> int:
-        """How many classes there are."""
+        """Number of classes."""
         return len(self.class_names)
 
     @property
@@ -138,7 +138,7 @@ class Dataset:
         return self.images_at(slice(None))
 
     def images_at(self, index: Index) -> FloatArray:
-        """The images at `index`, in 0..1; the others are not converted."""
+        """The images at `index`, in 0..1. Other images are not converted."""
         pixels = self.pixels[index]
         return pixels / 255.0 if pixels.dtype == np.uint8 else pixels.astype(np.float64, copy=False)
 
@@ -156,6 +156,6 @@ class Dataset:
     ) -> npt.NDArray[Any]:
         """The images at `index` encoded over `steps` steps, (T, B, C, H, W).
 
-        encoder: "rate" (when None), "held", "direct" or a function; see `bl_neuro.data.encoders`.
+        encoder: "rate" (default), "held", "direct" or a function; see `bl_neuro.data.encoders`.
         """
         return find_encoder(encoder or "rate")(self.images_at(index), steps, rng)

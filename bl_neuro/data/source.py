@@ -1,4 +1,4 @@
-"""Where a dataset comes from: the class that each of them is, and what is the same for all."""
+"""The base class of dataset sources, and common code for finding and loading their files."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ Progress = Callable[[int, int], None]
 Kind = Literal["images", "events"]
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 VARIABLE = "BL_NEURO_DATA"
-"""The environment variable that names the data root."""
+"""The environment variable for the data root."""
 
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """How a dataset is loaded.
+    """Options for loading a dataset.
 
-    root: the folder that holds downloaded data; BL_NEURO_DATA by default. path: the file or folder that was given in
-    place of a name. size: height and width to scale images to. cache: the folder in which frames of events are kept.
-    progress: called as progress(done, total) while they are made.
+    root: folder of downloaded datasets, BL_NEURO_DATA by default. path: a file or folder that was given instead of a
+    name. size: height and width that images are scaled to. cache: folder of cached event frames. progress: called as
+    progress(done, total) while frames are computed.
     """
 
     root: str | Path | None = None
@@ -39,47 +39,47 @@ class LoadOptions:
 
 
 class DatasetSource(ABC):
-    """A dataset that is known by name, or a kind of file or folder with data of the user's own.
+    """A named dataset, or a kind of file or folder that contains the user's own data.
 
-    Another package adds one through the entry-point group `bl_neuro.datasets`.
+    Packages add datasets through the entry-point group `bl_neuro.datasets`.
     """
 
     name: ClassVar[str]
-    """What files, tables and command lines call it. `Dataset.name` is the same, except of the user's own data."""
+    """Name of the dataset in files, tables and command lines, like `Dataset.name` (except for the user's own data)."""
     title: ClassVar[str]
-    """What texts call it."""
+    """Name of the dataset in texts."""
     kind: ClassVar[Kind | None]
-    """What its samples are; None where that depends on the file."""
+    """The kind of its samples; None if that depends on the file."""
     citation: ClassVar[str] = ""
-    """Whom to cite, and when they published it."""
+    """Authors and year of the publication to cite."""
     by_path: ClassVar[bool] = False
-    """Whether it stands for any file or folder that it `takes`, and not for one dataset."""
+    """Whether it loads any file or folder that it `takes`, instead of one dataset."""
     scalable: ClassVar[bool] = False
-    """Whether images can be loaded in a size of the user's choice."""
+    """Whether images can be scaled to another size."""
     official_test: ClassVar[bool | None] = None
-    """Whether its authors name a test part; None where that depends on the files."""
+    """Whether there is an official test set; None if that depends on the files."""
 
     samples: ClassVar[int | None] = None
-    """How many samples the whole dataset has."""
+    """Number of samples of the whole dataset."""
     classes: ClassVar[int | None] = None
-    """How many classes it has; None where that depends on the files."""
+    """Number of classes; None if that depends on the files."""
     folder: ClassVar[str | None] = None
-    """Its folder under the data root; None where nothing has to be downloaded."""
+    """Its folder under the data root; None if there is nothing to download."""
     url: ClassVar[str] = ""
     placing: ClassVar[str] = ""
-    """What to do with what `url` offers, {root} standing for the data root; or which package it comes with."""
+    """Instructions for the files from `url` ({root} is the data root), or the package that contains the dataset."""
 
     target_plan: ClassVar[Mapping[str, Any]] = NOTHING
-    """Settings of a `TargetPlan` that are known to work, on top of those for its kind; convolutions as text."""
+    """Settings of a `TargetPlan` that work well, overriding those for its kind; convolutions as text."""
     attack_presets: ClassVar[Mapping[str, str]] = NOTHING
-    """The preset that suits it, by the name of an attack, such as {"v2": "for_mnist"}."""
+    """Presets for this dataset, by the name of an attack, such as {"v2": "for_mnist"}."""
     attack_settings: ClassVar[Mapping[str, Mapping[str, Any]]] = NOTHING
-    """Settings that suit it, by the name of an attack."""
+    """Settings for this dataset, by the name of an attack."""
 
     @classmethod
     @abstractmethod
     def load(cls, options: LoadOptions) -> Dataset | EventDataset:
-        """The dataset.
+        """Loads the dataset.
 
         Raises:
             DataError: it is missing (the message says how to get it) or damaged.
@@ -87,29 +87,29 @@ class DatasetSource(ABC):
 
     @classmethod
     def takes(cls, path: Path) -> bool:
-        """Whether it loads what is at this path. Only asked where `by_path`."""
+        """Whether the source can load this path. Only called for sources with `by_path`."""
         return False
 
     @classmethod
     def count(cls, folder: Path) -> int:
-        """How many samples are in its folder, by names of files and headers alone. Only asked where `folder` is set.
+        """Number of samples in its folder, from file names and headers only. Only called for sources with `folder`.
 
         Raises:
             DataError: a file is missing or damaged.
         """
-        raise NotImplementedError(f"{cls.__name__}: it has a folder under the data root, so it needs count")
+        raise NotImplementedError(f"{cls.__name__}: a source with a folder under the data root must define `count`")
 
     @classmethod
     def need_folder(cls, root: str | Path | None) -> Path:
         """Its folder under `root` (see `data_root`).
 
         Raises:
-            DataError: it is not there; the message says how to get it.
+            DataError: the folder is missing; the message says how to get the data.
         """
         base = data_root(root)
         if base is None:
             raise DataError(
-                f"{cls.name}: expected a data root, found none; name one or set {VARIABLE}. {cls.how_to_get()}"
+                f"{cls.name}: no data folder; give one (root, --root) or set {VARIABLE}. {cls.how_to_get()}"
             )
         if not (base / str(cls.folder)).is_dir():
             raise cls.missing(base, "no such folder")
@@ -117,12 +117,12 @@ class DatasetSource(ABC):
 
     @classmethod
     def missing(cls, base: Path, problem: str) -> DataError:
-        """What to raise where it is not under the data root `base`."""
+        """The error for a dataset that is not under the data root `base`."""
         return DataError(f"{cls.name}: looked in {base / str(cls.folder)}, found {problem}. {cls.how_to_get(base)}")
 
     @classmethod
     def how_to_get(cls, base: Path | str = "<data root>") -> str:
-        """Where to download it and what to do with it."""
+        """What to download and where to put it."""
         return f"Get it from {cls.url}: {cls.placing.format(root=base)}" if cls.url else cls.placing
 
     @classmethod
@@ -133,7 +133,7 @@ class DatasetSource(ABC):
 
     @classmethod
     def status(cls, root: str | Path | None) -> DataStatus:
-        """How much of it is under `root`, see `data_root`."""
+        """How much of the dataset is under `root`; see `data_root`."""
         if cls.folder is None:
             count = cls.samples
             return DataStatus(cls.name, cls.citation, "complete", count, count, None, None, cls.how_to_get())
@@ -160,10 +160,10 @@ class DatasetSource(ABC):
 
 @dataclass(frozen=True)
 class DataStatus:
-    """How much of a dataset is here.
+    """How much of a dataset is available on this machine.
 
-    state: "complete", "subset", "missing" or "damaged". found, published: samples that are here, and in all; None where
-    that is not known. folder: where it was looked for, None where nowhere or inside a package. problem: what is wrong,
+    state: "complete", "subset", "missing" or "damaged". found, published: number of samples available here and in
+    total; None if unknown. folder: where the dataset was searched, or None if it has no folder. problem: what is wrong,
     or None. how_to_get: what to download and where to put it.
     """
 
@@ -178,16 +178,16 @@ class DataStatus:
 
 
 def data_root(root: str | Path | None = None) -> Path | None:
-    """The folder that holds the datasets: `root`, or what the environment variable BL_NEURO_DATA says, or None."""
+    """The folder of downloaded datasets: `root`, or the value of BL_NEURO_DATA, or None."""
     named = root if root is not None else os.environ.get(VARIABLE)
     return Path(named).expanduser() if named else None
 
 
 def need_extra(module: str) -> Any:
-    """The module of that name.
+    """Imports and returns the module of this name.
 
     Raises:
-        DataError: it is not installed, or does not import.
+        DataError: it is not installed or cannot be imported.
     """
     try:
         return import_module(module)

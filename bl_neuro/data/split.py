@@ -1,4 +1,4 @@
-"""Splits: who may learn from which samples."""
+"""Splits a dataset between targets, evaluators and tests."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ EVALUATOR_SHARE = 0.6
 
 @dataclass(frozen=True)
 class Split(Generic[S]):
-    """Three parts: what the target learns from, what the evaluator learns from, what both are tested on.
+    """Three parts: training samples of the target, training samples of the evaluator, and test samples.
 
-    The test part is disjoint from the others, and so are these two, unless `note` says that they are shared, that every
-    part is the whole dataset, or that the target's training data is not known: `target` then is the whole dataset.
+    The parts are disjoint unless `note` says that target and evaluator share samples, that every part is the whole
+    dataset, or that the training data of the target is not known. In the last case `target` is the whole dataset.
     """
 
     target: S
@@ -40,7 +40,7 @@ class Split(Generic[S]):
 
 
 def three_way_split(dataset: S, seed: int, target: float = 0.5, evaluator: float = 0.3) -> Split[S]:
-    """Splits `dataset`, each class in the same proportions; what is left over is the test set.
+    """Splits `dataset` at random, with the same class proportions in each part; the rest is the test set.
 
     Raises:
         DataError: a part would have fewer than two samples of some class.
@@ -62,15 +62,15 @@ def three_way_split(dataset: S, seed: int, target: float = 0.5, evaluator: float
 def official_split(
     dataset: S, seed: int, target: int | None = None, evaluator: int | None = None, test: int | None = None
 ) -> Split[S]:
-    """The authors' own test set kept apart; their training set divided between target and evaluator.
+    """Keeps the official test set, and divides the official training set between target and evaluator.
 
-    target, evaluator, test: samples in each part, drawn with the classes in the proportions they have. By default the
-    test part is all there is, and target and evaluator share what the other leaves, in equal parts if neither is given.
-    On MNIST: 30,000, 30,000 and the 10,000 official test images. On AT&T, `target=200, evaluator=120` gives 5 and 3
-    photographs a person and the authors' 2 for testing.
+    target, evaluator, test: number of samples in each part, drawn with the class proportions of the dataset. By default
+    the test part is the whole test set, and target and evaluator share the training set, in equal parts if neither size
+    is given. On MNIST: 30,000, 30,000 and the 10,000 official test images. On AT&T, `target=200, evaluator=120` gives 5
+    and 3 photographs per person and the official 2 for testing.
 
     Raises:
-        DataError: the dataset has no test set of its own, or fewer samples than were asked for.
+        DataError: the dataset has no official test set, or fewer samples than requested.
     """
     learn, held = official_parts(dataset)
     if target is None:
@@ -99,13 +99,13 @@ def official_split(
 def divided(
     dataset: S, pool: IntArray, seed: int, evaluator: int | None = None, test: int | None = None
 ) -> tuple[IntArray, IntArray]:
-    """The samples of `pool` divided between the evaluator and the test part, the classes in the proportions they have.
+    """The samples of `pool` divided between evaluator and test part, with the class proportions of the pool.
 
-    pool: indices of samples of `dataset`. evaluator, test: samples in each part; by default `EVALUATOR_SHARE` of the
-    pool, and what that leaves.
+    pool: indices of samples of `dataset`. evaluator, test: number of samples in each part; by default `EVALUATOR_SHARE`
+    of the pool, and the rest.
 
     Raises:
-        DataError: the pool has fewer samples than were asked for, or a part would have fewer than two of some class.
+        DataError: the pool has fewer samples than requested, or a part would have fewer than two samples of some class.
     """
     if evaluator is None:
         evaluator = round(EVALUATOR_SHARE * len(pool)) if test is None else len(pool) - test
@@ -131,33 +131,33 @@ def divided(
 
 
 def shared_split(dataset: S) -> Split[S]:
-    """The BrainLeaks authors' way: target and evaluator both learn from the whole official training set.
+    """The split of the BrainLeaks authors: target and evaluator both train on the whole official training set.
 
     Raises:
-        DataError: the dataset has no test set of its own.
+        DataError: the dataset has no official test set.
     """
     learn, held = official_parts(dataset)
     return Split(dataset.subset(learn), dataset.subset(learn), dataset.subset(held), SHARED)
 
 
 def whole_split(dataset: S) -> Split[S]:
-    """Every part is the whole dataset, to try out a pipeline on data too few to divide; no leakage is measured."""
+    """Every part is the whole dataset. Only for trying out a pipeline on little data; does not measure leakage."""
     return Split(dataset, dataset, dataset, WHOLE)
 
 
 def official_parts(dataset: S) -> tuple[IntArray, IntArray]:
-    """Indices of the authors' own training set, and of their test set.
+    """Indices of the official training set and of the official test set.
 
     Raises:
-        DataError: the dataset has no test set of its own.
+        DataError: the dataset has no official test set.
     """
     if dataset.held_out is None or not 0 < dataset.held_out.sum() < len(dataset.labels):
-        raise DataError(f"{dataset.name}: its authors name no test set in what was loaded; use three_way_split")
+        raise DataError(f"{dataset.name}: the loaded samples contain no official test set; use three_way_split")
     return np.flatnonzero(~dataset.held_out), np.flatnonzero(dataset.held_out)
 
 
 def _draw(labels: IntArray, index: IntArray, count: int, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
-    """So many of `index`, shuffled, the classes in their proportions (largest remainders); and the rest."""
+    """Draws `count` of `index`, shuffled, in the class proportions (largest remainders). Returns them and the rest."""
     members = [rng.permutation(index[labels[index] == label]) for label in np.unique(labels[index])]
     shares = np.array([len(of_class) * count / len(index) for of_class in members])
     counts = np.floor(shares).astype(int)

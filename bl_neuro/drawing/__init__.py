@@ -1,11 +1,11 @@
-"""Pictures of inversions and of leakage, from plain arrays: PNG and SVG by Matplotlib, GIF by Pillow.
+"""Figures of inversions and of leakage from plain arrays: PNG and SVG with Matplotlib, GIF with Pillow.
 
     grid = reconstruction_grid(class_means, {"v1": (v1.images, v1.classes), "v2, counts": (v2.images, v2.classes)})
-    grid.save("out/grid")                                    # out/grid.png, out/grid.svg; grid.alt says what it shows
+    grid.save("out/grid")                                    # out/grid.png, out/grid.svg; grid.alt describes it
     event_animation(inversions.spikes, names).save("out/inversions.gif")
 
-Colours can be told apart by the colour-blind, and nothing is told by colour alone. Equal arrays give equal bytes.
-Matplotlib and Pillow are imported when a picture is made, not before.
+Colours are safe for colour-blind readers and are never the only carrier of information. Equal arrays give identical
+files. Matplotlib and Pillow are imported only when a figure is drawn.
 """
 
 from bl_neuro.drawing.animation import Animation, event_animation

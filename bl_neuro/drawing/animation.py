@@ -1,4 +1,4 @@
-"""Event inversions in motion: a GIF with a tile for each, step by step."""
+"""Animated event inversions: a GIF with one tile per inversion, step by step."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LAST_MS = 900
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Animation:
-    """A GIF that repeats, which a notebook shows. alt: what it shows, in words."""
+    """A looping GIF, which notebooks display. alt: text description."""
 
     gif: bytes
     alt: str
@@ -45,7 +45,7 @@ class Animation:
         return f'<img alt="{escape(self.alt)}" src="{data_uri(self.gif, "image/gif")}">'
 
     def save(self, path: str | Path) -> Path:
-        """Writes the GIF to `path`, atomically. Raises ReportError where that fails."""
+        """Writes the GIF to `path`, atomically. Raises ReportError if that fails."""
         write(Path(path), self.gif)
         return Path(path)
 
@@ -58,26 +58,26 @@ def event_animation(
     step_ms: int = 80,
     trail: float = 0.5,
 ) -> Animation:
-    """Spikes (T, K, H, W) or (T, K, C, H, W), 0/1, C of 1 to 3, as K tiles side by side, `columns` in a row.
+    """Draws spikes (T, K, H, W) or (T, K, C, H, W), 0 or 1, C of 1 to 3, as K tiles with `columns` per row.
 
-    Two channels are events: ON (channel 1) in blue, OFF (channel 0) in orange, both together dark. names: K of them,
-    written above. step_ms: how long a step is shown, 20 or more (programs slow shorter ones down); the last one
-    stays longer. trail: how much of a spike's darkness remains a step later, 0 to below 1.
+    Two channels are events: ON (channel 1) in blue, OFF (channel 0) in orange, both together dark. names: K titles of
+    the tiles. step_ms: duration of a step, at least 20 (viewers slow down shorter ones); the last step lasts longer.
+    trail: fraction of a spike's darkness that remains one step later, 0 to below 1.
 
     Raises:
-        InputError: not 0/1, a wrong shape or option, or more than 2^28 pixels in all.
+        InputError: values other than 0 and 1, an invalid shape or option, or more than 2^28 pixels in total.
     """
     bins = with_channels(np.asarray(spikes), 2, "spikes")
     if bins.dtype.kind not in "biuf" or not ((bins == 0) | (bins == 1)).all():
-        raise InputError(f"spikes: expected 0/1, found others ({bins.dtype})")
+        raise InputError(f"spikes: expected only 0 and 1, found other values ({bins.dtype})")
     steps, count, _, height, width = bins.shape
     labels = [str(place) for place in range(count)] if names is None else list(names)
     if len(labels) != count:
         raise InputError(f"names: expected {count}, found {len(labels)}")
     if positive(step_ms, "step_ms") < 20:
-        raise InputError(f"step_ms: expected at least 20, found {step_ms}")
+        raise InputError(f"step_ms: expected at least 20 ms, found {step_ms}")
     if not 0 <= trail < 1:
-        raise InputError(f"trail: expected 0 to below 1, found {trail}")
+        raise InputError(f"trail: expected a value from 0 to below 1, found {trail}")
     sheet = _Sheet(height, width, count, min(positive(columns, "columns"), count))
     if steps * sheet.width * sheet.height > MOST_PIXELS:
         raise InputError(f"spikes: expected at most 2^28 pixels, found {steps} frames of {sheet.width}x{sheet.height}")
@@ -87,7 +87,7 @@ def event_animation(
 
 @dataclass(frozen=True)
 class _Sheet:
-    """Where the tiles lie."""
+    """Layout of the tiles."""
 
     tile_height: int
     tile_width: int
@@ -108,7 +108,7 @@ class _Sheet:
         return lines * (LABEL + self.tile_height * self.scale + GAP) + FOOT
 
     def corner(self, place: int) -> tuple[int, int]:
-        """Top and left of a tile."""
+        """Top and left position of a tile."""
         line, column = divmod(place, self.columns)
         top = LABEL + line * (LABEL + self.tile_height * self.scale + GAP)
         return top, GAP + column * (self.tile_width * self.scale + GAP)
@@ -154,7 +154,7 @@ def _frames(sheet: _Sheet, fired: BoolArray, names: Sequence[str], trail: float)
 
 
 def _draw_clock(pen: Any, sheet: _Sheet, step: int, steps: int, font: FreeTypeFont) -> None:
-    """A bar that fills from left to right, and the step in figures."""
+    """Draws a bar that fills from left to right, and the number of the step."""
     label = f"step {step + 1} of {steps}"
     left = GAP + int(font.getlength(f"step {steps} of {steps}")) + GAP
     right, middle = sheet.width - GAP, sheet.height - FOOT // 2
@@ -165,7 +165,7 @@ def _draw_clock(pen: Any, sheet: _Sheet, step: int, steps: int, font: FreeTypeFo
 
 
 def _palette(channels: int) -> Image:
-    """Every shade there is, so that frames share them and nothing is dithered: of events, then of text."""
+    """All shades, shared by all frames so that nothing is dithered: first of events, then of text."""
     from PIL import Image
 
     shades = np.linspace(0, 1, LEVELS + 1)
@@ -179,7 +179,7 @@ def _palette(channels: int) -> Image:
 
 
 def _font(size: int) -> FreeTypeFont:
-    """The typeface inside Matplotlib, so that pictures look the same on every machine."""
+    """The typeface included in Matplotlib, so that figures look the same on every machine."""
     from matplotlib import get_data_path
     from PIL import ImageFont
 

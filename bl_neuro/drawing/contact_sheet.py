@@ -1,4 +1,4 @@
-"""All inversions of one attack in one picture: a tile for each, under the name of the class that it inverts."""
+"""Draws all inversions of one attack in one figure, each under the name of its class."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def contact_sheet(
 ) -> Picture:
     """Images (K, C, H, W) in rows of `columns`, each under the name of its class (K,).
 
-    Each image is stretched from its least to its greatest value: inversions have no calibrated brightness. One channel
-    is drawn in ink, two as events (ON in blue, OFF in orange), three as colours; of more, the mean is drawn. readings:
-    the class (K) that `reader` takes each image for, written below it, with an arrow where it is another class.
+    The contrast of each image is stretched, since the brightness of inversions is not calibrated. One channel is drawn
+    as ink, two as events (ON in blue, OFF in orange), three as RGB; for more channels, the mean is drawn. readings: the
+    class (K,) that `reader` assigns to each image, written below it, with an arrow if it is another class.
 
     Raises:
-        InputError: shapes, classes or names do not fit each other.
+        InputError: shapes, classes or names do not match.
     """
     pictures = numbers(images, "images")
     if pictures.ndim != 4 or 0 in pictures.shape:
@@ -64,18 +64,18 @@ def contact_sheet(
 
 
 class _Tile:
-    """One image, the name of its class, and what it was read as; None where nobody read it."""
+    """One image, the name of its class, and the class assigned to it, or None."""
 
     def __init__(self, image: FloatArray, name: str, reading: str | None, right: bool) -> None:
         self.image, self.name, self.reading, self.right = image, name, reading, right
 
 
 def _names(class_names: Sequence[str] | None, labels: Sequence[int]) -> list[str]:
-    """A name for every class."""
+    """The name of every class."""
     if class_names is None:
         return [str(label) for label in range(max(labels) + 1)]
     if max(labels) >= len(class_names):
-        raise InputError(f"class_names: expected a name for class {max(labels)}, found {len(class_names)} names")
+        raise InputError(f"class_names: expected at least {max(labels) + 1} names, found {len(class_names)}")
     return list(class_names)
 
 

@@ -1,4 +1,4 @@
-"""Leakage against queries: a line for each attack, with the band of its 95% interval over target seeds."""
+"""Plots leakage against queries: one line per attack, with its 95% interval over target seeds as a band."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ def leakage_curves(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Picture:
-    """Means over target seeds with their 95% intervals, `seed_band`, against queries a class.
+    """Plots means over target seeds with 95% intervals (`seed_band`) against queries per class.
 
-    curves: by name, at most six, queries (G,), rising, and one array a target seed: (G,), or (n, G) with a row for
-    each inversion. `bl_neuro.leakage.held_at` brings traces to common queries. With one seed the band is over its
-    inversions. levels: horizontal lines with names, such as {"chance": 0.1}. limits: of the measure's axis; None fits
-    the data. logarithmic: the axis of queries.
+    curves: up to six curves by name, each a pair of queries (G,), increasing, and one array per target seed: (G,), or
+    (n, G) with one row per inversion. `bl_neuro.leakage.held_at` evaluates traces at common queries. With one seed the
+    band is over its inversions. levels: named horizontal lines, such as {"chance": 0.1}. limits: limits of the y axis,
+    None to fit the data. logarithmic: whether the query axis is logarithmic.
 
     Raises:
-        InputError: no curve or more than six, queries that do not rise, or shapes that do not fit.
+        InputError: no curve or more than six, queries that do not increase, or shapes that do not match.
     """
     if not 1 <= len(curves) <= len(SERIES):
-        raise InputError(f"curves: expected 1 to {len(SERIES)}, found {len(curves)}; make several pictures")
+        raise InputError(f"curves: expected 1 to {len(SERIES)}, found {len(curves)}; draw several figures")
     drawn = {name: _curve(name, *course, resamples, seed) for name, course in curves.items()}
     if logarithmic and min(curve.queries[0] for curve in drawn.values()) <= 0:
-        raise InputError("queries: expected more than 0 on a logarithmic axis")
+        raise InputError("queries: expected values above 0 for a logarithmic axis")
     lines = {name: float(numbers(level, f"level {name!r}")) for name, level in (levels or {}).items()}
     return rendered(_figure(drawn, lines, measure, limits, logarithmic), _alt(drawn, lines, measure))
 
@@ -60,7 +60,9 @@ def leakage_curves(
 def _curve(name: str, queries: npt.ArrayLike, values: Sequence[npt.ArrayLike], resamples: int, seed: int) -> _Curve:
     spent = numbers(queries, f"queries of {name!r}")
     if spent.ndim != 1 or len(spent) == 0 or (np.diff(spent) <= 0).any() or spent[0] < 0:
-        raise InputError(f"queries of {name!r}: expected (G,), 0 or more and rising, found shape {spent.shape}")
+        raise InputError(
+            f"queries of {name!r}: expected non-negative, increasing values (G,), found shape {spent.shape}"
+        )
     rows = [np.atleast_2d(numbers(row, f"values of {name!r}")) for row in values]
     for row in rows:
         if row.ndim != 2 or row.shape[1] != len(spent):
@@ -94,7 +96,7 @@ def _figure(
     else:
         axes.set_xlim(left=0)
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    axes.set_xlabel("queries a class", fontsize=8.5, color=QUIET)
+    axes.set_xlabel("queries per class", fontsize=8.5, color=QUIET)
     axes.set_ylabel(measure, fontsize=8.5, color=QUIET, parse_math=False)
     axes.set_title(_counted(curves.values()), loc="left", fontsize=7.5, color=QUIET)
     dress(axes, "y")
@@ -119,7 +121,7 @@ def _draw(axes: Axes, name: str, curve: _Curve, place: int) -> None:
 
 
 def _draw_level(axes: Axes, name: str, level: float, curves: Collection[_Curve]) -> None:
-    """A horizontal line, with its name at the end where the curves are further away."""
+    """Draws a horizontal line, labelled at the end that is further from the curves."""
     axes.axhline(level, color=QUIET, linewidth=0.9, linestyle=(0, (1, 2)), zorder=1)
     room = {side: _distance(level, curves, side) for side in ("right", "left")}
     side = max(room, key=lambda place: room[place])
@@ -130,14 +132,14 @@ def _draw_level(axes: Axes, name: str, level: float, curves: Collection[_Curve])
 
 
 def _distance(level: float, curves: Collection[_Curve], side: str) -> float:
-    """How near any curve comes to the level in the left third of the queries, or right of it."""
+    """Smallest distance between a curve and the level in the left third of the queries, or in the rest."""
     border = max(curve.queries[-1] for curve in curves) / 3
     near = [np.abs(curve.band.value - level)[(curve.queries < border) == (side == "left")] for curve in curves]
     return float(min((distances.min() for distances in near if len(distances)), default=np.inf))
 
 
 def _counted(curves: Collection[_Curve]) -> str:
-    """Over what the bands are."""
+    """What the bands vary over, in words."""
     seeds = {curve.band.seeds for curve in curves}
     if all(curve.band.n == 1 for curve in curves):
         return "one run"
@@ -155,7 +157,7 @@ def _alt(curves: Mapping[str, _Curve], levels: Mapping[str, float], measure: str
     for name, (queries, band) in curves.items():
         first, last, low, high = (fixed(end, 2) for end in (band.value[0], band.value[-1], band.low[-1], band.high[-1]))
         parts.append(
-            f"{name} ({_targets(band)}) goes from {first} at {queries[0]:,.0f} queries a class to "
+            f"{name} ({_targets(band)}) goes from {first} at {queries[0]:,.0f} queries per class to "
             f"{last} (95% interval {low} to {high}) at {queries[-1]:,.0f}"
         )
     parts += [f"{name} is at {fixed(level, 2)}" for name, level in levels.items()]

@@ -1,4 +1,4 @@
-"""Images side by side: a column for each class, a row for each thing that is compared."""
+"""Grids of images: one column per class, one row per condition."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ MOST_IMAGES = 2000
 def image_grid(
     rows: Mapping[str, npt.ArrayLike], names: Sequence[str], *, columns: int = 10, ink: bool = True
 ) -> Picture:
-    """A row of images (N, H, W) or (N, C, H, W), C of 1 to 3, for each name in `rows`, all of one shape.
+    """Draws one row of images (N, H, W) or (N, C, H, W), C of 1 to 3, for each name in `rows`, all of one shape.
 
-    names: what stands above the N columns. columns: how many stand side by side; further ones go below. ink: False
-    shows 1 as white, for photographs. Each image is stretched from its least to its greatest value.
+    names: titles of the N columns. columns: maximum number of columns; further ones continue below. ink: False draws 1
+    as white, for photographs. The contrast of each image is stretched.
 
     Raises:
-        InputError: no row, or shapes and names that do not fit each other.
+        InputError: no row, or shapes and names that do not match.
     """
     images = {
         name: with_channels(numbers(values, f"images of {name!r}"), 1, f"images of {name!r}")

@@ -1,4 +1,4 @@
-"""A finished picture as bytes, with the words for those who cannot see it, and how a figure becomes one."""
+"""A finished figure as bytes with a text description, and the rendering of Matplotlib figures."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BLUE, ORANGE, *_ = SERIES = (*LIGHT.series, INK)
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Picture:
-    """A picture in two formats, which a notebook shows. alt: what it shows, in words, held by both files too."""
+    """A figure as PNG and SVG, which notebooks display. alt: text description, also stored in both files."""
 
     png: bytes
     svg: bytes
@@ -38,7 +38,7 @@ class Picture:
         return self.png
 
     def save(self, stem: str | Path) -> tuple[Path, Path]:
-        """Writes `stem`.png and `stem`.svg, each atomically; their paths.
+        """Writes `stem`.png and `stem`.svg, each atomically. Returns their paths.
 
         Raises:
             ReportError: a file cannot be written.
@@ -52,7 +52,7 @@ class Picture:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Writes `content` to `path`, atomically. ReportError where that fails."""
+    """Writes `content` to `path`, atomically. Raises ReportError if that fails."""
     try:
         with atomic_path(path) as temporary:
             temporary.write_bytes(content)
@@ -61,7 +61,7 @@ def write(path: Path, content: bytes) -> None:
 
 
 def rendered(figure: Figure, alt: str) -> Picture:
-    """The figure in both formats, on white, without a date: text of the SVG is text, and pixels are not smoothed."""
+    """Renders the figure in both formats, on white and without a date. SVG text stays text; pixels are not smoothed."""
     import matplotlib
 
     png, svg = io.BytesIO(), io.BytesIO()
@@ -76,7 +76,7 @@ def rendered(figure: Figure, alt: str) -> Picture:
 
 
 def dress(axes: Axes, rules: str = "") -> None:
-    """Takes away all that is not data: no box, no ticks, quiet rules along the axes named in `rules`."""
+    """Removes frame and ticks from the axes, and draws light grid lines along the axes named in `rules`."""
     for spine in axes.spines.values():
         spine.set_visible(False)
     axes.tick_params(length=0, colors=QUIET, labelsize=8)
@@ -86,12 +86,12 @@ def dress(axes: Axes, rules: str = "") -> None:
 
 
 def shortened(text: str, most: int = 100) -> str:
-    """`text`, cut to at most `most` characters."""
+    """`text`, truncated to at most `most` characters."""
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def listed(names: Iterable[str], most: int = 12) -> str:
-    """The names with commas between, and no more than `most` of them."""
+    """The first `most` names, comma-separated."""
     every = list(names)
     rest = len(every) - most
     return ", ".join(every[:most]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,4 +1,4 @@
-"""How values become colours, so that one channel, two polarities of events and photographs look alike everywhere."""
+"""Converts values to colours: one channel, two polarities of events, or RGB."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def colours(values: FloatArray, ink: bool = True) -> Bytes:
     """Values (..., C, H, W) in 0..1 as RGB (..., H, W, 3).
 
     C = 1: ink on paper, 1 is black; with ink=False 1 is white, as in a photograph. C = 2: events, channel 1 (ON,
-    brighter) in blue and channel 0 (OFF, darker) in orange, on paper. C = 3: red, green and blue.
+    brighter) in blue and channel 0 (OFF, darker) in orange. C = 3: red, green and blue.
     """
     values = np.clip(values, 0.0, 1.0)
     channels = values.shape[-3]
@@ -40,7 +40,7 @@ def rgb(colour: str) -> FloatArray:
 
 
 def stretched(values: FloatArray) -> FloatArray:
-    """Each picture (..., C, H, W) from its least to its greatest value; a constant one becomes 0."""
+    """Scales each picture (..., C, H, W) to 0..1; constant pictures become 0."""
     axes = (-3, -2, -1)
     low = values.min(axis=axes, keepdims=True)
     span = values.max(axis=axes, keepdims=True) - low
@@ -48,7 +48,7 @@ def stretched(values: FloatArray) -> FloatArray:
 
 
 def with_channels(values: npt.NDArray[Any], lead: int, name: str) -> npt.NDArray[Any]:
-    """Values (*lead axes, H, W) or (*lead axes, C, H, W), with C of 1, 2 or 3, in the second form."""
+    """Adds a channel axis to values (*lead axes, H, W); (*lead axes, C, H, W), C of 1 to 3, are unchanged."""
     if values.ndim == lead + 2:
         values = values[(slice(None),) * lead + (None,)]
     if values.ndim != lead + 3 or 0 in values.shape or values.shape[lead] not in CHANNELS:

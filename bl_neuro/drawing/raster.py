@@ -1,4 +1,4 @@
-"""A raster of one inversion: which input spikes when, how many a step, and what their mean over time looks like."""
+"""Raster plot of one inversion, with spike counts per step and its mean over time."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ MOST_VECTORS = 4000
 
 
 def spike_raster(spikes: npt.ArrayLike, title: str = "", index: int | None = None) -> Picture:
-    """The spikes of one inversion, 0/1: steps to the right, inputs downwards, row by row.
+    """Raster plot of one inversion, 0 or 1: steps to the right, inputs downwards, row by row.
 
     spikes: (T, features) or (T, C, H, W) of one inversion, or (T, K, features) or (T, K, C, H, W) of several, of which
-    `index` chooses one: `spike_raster(inversions.spikes, index=3)`.
+    `index` selects one: `spike_raster(inversions.spikes, index=3)`.
 
-    With C of 1 to 3 the mean over time stands beside the raster. Two channels are events: ON (channel 1) in blue, OFF
-    (channel 0) in orange and below the ON ones.
+    With C of 1 to 3, the mean over time is drawn beside the raster. Two channels are events: ON (channel 1) in blue,
+    OFF (channel 0) in orange and below the ON events.
 
     Raises:
-        InputError: not 0/1, no bins, more than 2^26 of them, or several inversions and no index.
+        InputError: values other than 0 and 1, no bins, more than 2^26 bins, or several inversions without index.
     """
     bins = _one_inversion(numbers(spikes, "spikes"), index)
     if bins.size == 0 or not np.isin(bins, (0, 1)).all():
@@ -46,7 +46,7 @@ def spike_raster(spikes: npt.ArrayLike, title: str = "", index: int | None = Non
 
 
 def _one_inversion(bins: FloatArray, index: int | None) -> FloatArray:
-    """The spikes (T, features) or (T, C, H, W) of the inversion that is drawn."""
+    """The spikes (T, features) or (T, C, H, W) of the selected inversion."""
     if bins.ndim not in (2, 3, 4, 5):
         raise InputError(f"spikes: expected 0/1 of shape (T, *input_shape), found shape {bins.shape}")
     several = bins.ndim in (3, 5)
@@ -132,7 +132,7 @@ def _is_events(fired: BoolArray) -> bool:
 
 
 def _mean_picture(fired: BoolArray) -> npt.NDArray[np.uint8] | None:
-    """The mean over time in colours, or None where the inputs are no picture."""
+    """The mean over time as colours, or None if the inputs are not an image."""
     mean = fired.mean(axis=0)
     if mean.ndim != 3 or len(mean) not in CHANNELS:
         return None

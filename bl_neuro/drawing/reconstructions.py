@@ -1,4 +1,4 @@
-"""The grid people look at first: class means of the training data, and under them what each attack reconstructed."""
+"""The main figure: class means of the training data, and below them the reconstructions of each attack."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ def reconstruction_grid(
     columns: int = 10,
     ink: bool = True,
 ) -> Picture:
-    """Class means (classes, H, W) or (classes, C, H, W), and below them a row for each attack, by name.
+    """Class means (classes, H, W) or (classes, C, H, W), and below them one row per attack.
 
-    inversions: images (K, H, W) or (K, C, H, W) with their classes (K,); the first of each class is shown, so nobody
-    chose it for its looks. Each picture is stretched from its least to its greatest value: inversions have no
-    calibrated brightness. answers: by the same names, the class (K,) an evaluator takes each image for, written
-    below it, with an arrow where it is another class. columns: classes side by side; further ones go below.
-    ink: False shows 1 as white, for photographs.
+    inversions: by name of the attack, images (K, H, W) or (K, C, H, W) with their classes (K,). The first image of each
+    class is drawn, so that there is no selection. The contrast of each image is stretched, since the brightness of
+    inversions is not calibrated. answers: under the same names, the class (K,) that an evaluator assigns to each image,
+    written below it, with an arrow if it is another class. columns: number of classes per row; further ones continue
+    below. ink: False draws 1 as white, for photographs.
 
     Raises:
-        InputError: shapes, classes or names do not fit each other.
+        InputError: shapes, classes or names do not match.
     """
     means = with_channels(numbers(class_means, "class_means"), 1, "class_means")
     names = [str(place) for place in range(len(means))] if class_names is None else list(class_names)
@@ -51,12 +51,12 @@ def reconstruction_grid(
         raise InputError(f"class_names: expected {len(means)}, found {len(names)}")
     verdicts = dict(answers or {})
     if unknown := set(verdicts) - set(inversions):
-        raise InputError(f"answers: expected names of inversions, found {sorted(unknown)}")
+        raise InputError(f"answers: expected names that occur in inversions, found {sorted(unknown)}")
     across = min(positive(columns, "columns"), len(means))
     rows = {CLASS_MEAN: _Row(means, np.arange(len(means)), None)}
     for name, (images, classes) in inversions.items():
         if name == CLASS_MEAN:
-            raise InputError(f"inversions: the name {name!r} is taken by the first row")
+            raise InputError(f"inversions: the name {name!r} is reserved for the first row")
         rows[name] = _Row.checked(name, images, classes, means, verdicts.get(name))
     if len(rows) * len(means) > MOST_PICTURES:
         raise InputError(f"inversions: expected at most {MOST_PICTURES} pictures, found {len(rows) * len(means)}")
@@ -64,7 +64,7 @@ def reconstruction_grid(
 
 
 class _Row:
-    """One row of the grid: a picture for each class that has one, and what an evaluator takes it for."""
+    """One row of the grid: the image of each class, if there is one, and the class that an evaluator assigns to it."""
 
     def __init__(self, images: FloatArray, classes: IntArray, answers: IntArray | None) -> None:
         self.images, self.classes, self.answers = stretched(images), classes, answers
@@ -75,7 +75,9 @@ class _Row:
     ) -> _Row:
         pictures = with_channels(numbers(images, f"inversions {name!r}"), 1, f"inversions {name!r}")
         if pictures.shape[1:] != means.shape[1:]:
-            raise InputError(f"inversions {name!r}: expected {means.shape[1:]} each, found {pictures.shape[1:]}")
+            raise InputError(
+                f"inversions {name!r}: expected images of shape {means.shape[1:]}, found {pictures.shape[1:]}"
+            )
         count = len(pictures)
         own = labels_of(classes, count, f"classes of {name!r}")
         if own.max() >= len(means):
@@ -91,7 +93,7 @@ class _Row:
 
 
 class _Layout:
-    """Where everything lies, in inches from the lower left, and `at` as fractions of the figure."""
+    """Positions in inches from the lower left; `at` converts them to fractions of the figure."""
 
     def __init__(self, rows: Mapping[str, _Row], classes: int, across: int, caption: str) -> None:
         means = rows[CLASS_MEAN].images
@@ -104,7 +106,7 @@ class _Layout:
         self.height = -(-classes // across) * self.block + FOOT + LINE * caption.count("\n")
 
     def top_left(self, label: int) -> tuple[float, float]:
-        """Of the first picture of a class."""
+        """Top left position of the first image of a class."""
         block, column = divmod(label, self.across)
         return self.height - block * self.block - TOP, NAMES + column * (CELL + GAP)
 
@@ -140,7 +142,7 @@ def _name_row(figure: Figure, place: tuple[float, float], name: str) -> None:
 
 
 def _show(axes: Axes, row: _Row, label: int, names: Sequence[str], ink: bool) -> None:
-    """One picture, framed by a thin rule, and the evaluator's word under it."""
+    """Draws one framed image, with the answer of the evaluator below it."""
     axes.set(xticks=[], yticks=[])
     for spine in axes.spines.values():
         spine.set(color=RULE, linewidth=0.5)
@@ -172,7 +174,7 @@ def _caption(with_answers: bool) -> str:
 
 
 def _alt(rows: Mapping[str, _Row], names: Sequence[str]) -> str:
-    """What the grid shows; where an evaluator was asked, how many of the pictures shown it recognises."""
+    """Text description of the grid; with an evaluator, how many of the images it recognises."""
     parts = [f"Grid of pictures, a column for each of {len(names)} classes ({listed(names)}): the class means"]
     for name, row in rows.items():
         if name == CLASS_MEAN:

@@ -1,4 +1,4 @@
-"""Colours and markers of every figure, and the formats that a picture is kept in."""
+"""Colours and markers of all figures, and file formats."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours of a chart: background, text, secondary text, grid lines, and one colour for each series in turn."""
+    """Colours of a chart: background, text, secondary text, grid lines, and one colour per series."""
 
     paper: str
     ink: str
@@ -36,5 +36,5 @@ def png(pixels: npt.NDArray[np.uint8]) -> bytes:
 
 
 def data_uri(content: bytes, media_type: str) -> str:
-    """`content` as a data URI, so that a page needs no other file."""
+    """`content` as a data URI, to embed it in a page."""
     return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"

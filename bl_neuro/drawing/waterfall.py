@@ -1,4 +1,4 @@
-"""A waterfall of leakage: the first rung, what each step of deployment takes away or adds, and the last rung."""
+"""Waterfall chart of leakage: the first rung, the change at each step of deployment, and the last rung."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ LEAST_ROOM = 0.02
 def attribution_waterfall(
     attribution: Attribution, *, measure: str = "attack accuracy", names: Mapping[str, str] | None = None
 ) -> Picture:
-    """Rows from the first rung down to the last: bars are changes, lines their 95% intervals, from the bar's start.
+    """Rows from the first rung to the last. Bars are changes, lines are their 95% intervals from the bar's start.
 
-    Beside each step, its change in points and its verdict. The axis fits the data: it need not begin at 0. names: of
-    rungs, in words, where they differ from those of the attribution.
+    The change in points and its verdict are written beside each step. The axis fits the data and need not start at 0.
+    names: display names of rungs, if they differ from those of the attribution.
     """
     labels = {name: (names or {}).get(name, name) for name in attribution.levels}
     return rendered(_figure(attribution, labels, measure), _alt(attribution, labels, measure))
@@ -69,7 +69,7 @@ def _draw_level(axes: Axes, level: Estimate, place: int) -> None:
 
 
 def _draw_step(axes: Axes, before: float, after: float, change: PairVerdict, place: int) -> None:
-    """The bar from one level to the next; open where no difference was found, filled where one was."""
+    """Draws the bar between two levels: filled if a difference was found, else open."""
     from matplotlib.colors import to_rgba
 
     colour = ORANGE if after > before else BLUE
@@ -85,7 +85,7 @@ def _draw_step(axes: Axes, before: float, after: float, change: PairVerdict, pla
 
 
 def _limits(attribution: Attribution) -> tuple[float, float]:
-    """All bars and intervals with some room, so that changes of a point can be seen."""
+    """Axis limits that contain all bars and intervals, so that changes of one point are visible."""
     levels = list(attribution.levels.values())
     ends = [levels[0].low, levels[0].high, levels[-1].low, levels[-1].high, *(level.value for level in levels)]
     for level, step in zip(levels, attribution.steps):

@@ -1,1 +1,1 @@
-"""Audits: trained targets, attacks on them substrate by substrate, and what came of it."""
+"""Audits: trains targets, attacks them on each substrate, and computes findings."""

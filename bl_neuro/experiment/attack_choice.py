@@ -1,4 +1,4 @@
-"""Making an attack from its name, perhaps one of its presets, and settings on top of it."""
+"""Creates an attack from its name, a preset and settings."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from bl_neuro.settings import SettingProblem, setting_names, typed_settings, unk
 
 
 def make_attack(name: str, preset: str | None = None, settings: Mapping[str, Any] | None = None) -> Attack[Any]:
-    """The attack called `name`; settings are JSON-ready values, lists where the attack has tuples.
+    """Creates the attack `name`. Settings are JSON-ready values, with lists for tuples.
 
     Raises:
-        InputError: there is no such attack or preset, or a setting is wrong; every problem is named.
+        InputError: there is no such attack or preset, or a setting is invalid; all problems are listed.
     """
     problems = attack_problems(name, preset, settings or {})
     if problems:
@@ -27,7 +27,7 @@ def make_attack(name: str, preset: str | None = None, settings: Mapping[str, Any
 
 
 def attack_problems(name: str, preset: str | None, settings: Mapping[str, Any]) -> list[SettingProblem]:
-    """Everything that is wrong with such an attack; the attack itself judges settings of the right types."""
+    """All problems of an attack with this name, preset and settings. Values are checked by the attack itself."""
     if name not in ATTACKS:
         return [SettingProblem(None, f"expected one of {', '.join(ATTACKS)}, found {name!r}")]
     kind = ATTACKS.find(name)
@@ -45,9 +45,9 @@ def attack_problems(name: str, preset: str | None, settings: Mapping[str, Any]) 
 
 
 def seeing_images(attack: Attack[Any], input_shape: tuple[int, ...], image: tuple[int, ...]) -> Attack[Any]:
-    """`attack` with its setting `image_shape` for inputs in a row that are an image (C, H, W) of one channel.
+    """`attack` with `image_shape` set to the shape of flat inputs that are an image (C, H, W) of one channel.
 
-    It stays as it is where it has no such setting, or where that is set.
+    Returned unchanged if the attack has no such setting, or if it is set.
     """
     stated = getattr(attack, "image_shape", ())
     if stated is not None or len(input_shape) > 1 or image[0] != 1:
@@ -57,10 +57,10 @@ def seeing_images(attack: Attack[Any], input_shape: tuple[int, ...], image: tupl
 
 
 def changed(attack: Any, settings: Mapping[str, Any]) -> Any:
-    """`attack` with other values of some settings; "attack.blur" is the setting blur of its setting attack.
+    """`attack` with changed settings. "attack.blur" is the setting blur of its nested attack.
 
     Raises:
-        InputError: there is no such setting, or its value is wrong.
+        InputError: there is no such setting, or its value is invalid.
     """
     values: dict[str, Any] = {}
     for path, value in settings.items():
@@ -71,7 +71,7 @@ def changed(attack: Any, settings: Mapping[str, Any]) -> Any:
 
 
 def setting_paths(attack: Any) -> list[str]:
-    """The names of all settings, those of a setting that is an attack itself too, such as "attack.blur"."""
+    """Names of all settings, including those of nested attacks, such as "attack.blur"."""
     paths = []
     for name in setting_names(type(attack)) if is_dataclass(attack) else []:
         value = getattr(attack, name)
@@ -80,16 +80,16 @@ def setting_paths(attack: Any) -> list[str]:
 
 
 def setting_path(attack: Attack[Any], name: str) -> str | None:
-    """The setting that an option called `name` is for: the attack's own, or else that of a setting of it."""
+    """The setting `name` of the attack, or else of a nested attack; None if there is none."""
     candidates = [path for path in setting_paths(attack) if path == name or path.endswith(f".{name}")]
     return min(candidates, key=len, default=None)
 
 
 def setting_from_text(attack: Attack[Any], path: str, text: str) -> Any:
-    """The value of a setting as it was typed: "3", "0.5", "true", "none", "8,8", "membrane".
+    """Converts the text of a setting to its type: "3", "0.5", "true", "none", "8,8", "membrane".
 
     Raises:
-        InputError: there is no such setting, or the text is no value of its type.
+        InputError: there is no such setting, or the text is not a value of its type.
     """
     owner: Any = attack
     *names, last = path.split(".")
@@ -113,7 +113,7 @@ def setting_from_text(attack: Attack[Any], path: str, text: str) -> Any:
 
 
 def _in_words(hint: Any) -> str:
-    """The values of a type, as an error names them."""
+    """The values of a type, in words for an error message."""
     if get_origin(hint) is Literal:
         return f"one of {', '.join(map(str, get_args(hint)))}"
     if get_origin(hint) in (tuple, list):
@@ -124,7 +124,7 @@ def _in_words(hint: Any) -> str:
 
 
 def _typed(kind: type[Attack[Any]], settings: Mapping[str, Any]) -> tuple[dict[str, Any], list[SettingProblem]]:
-    """`settings` with the types of the attack's fields; an attack without settings takes none."""
+    """`settings` with the types of the attack's fields. Raises an error if the attack has no settings."""
     if is_dataclass(kind):
         return typed_settings(kind, settings)
     return {}, [SettingProblem(name, unknown_setting(name, [])) for name in settings]

@@ -1,4 +1,4 @@
-"""What an attack of an audit is given: the target, or a box that keeps a digest of all that it answers."""
+"""The boxes that an attack in an audit uses: the target, or a box that hashes all of its answers."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from bl_neuro.training import AnnTwin
 
 
 def opened(network: Network, substrate: str, options: dict[str, Any] | None = None) -> Target:
-    """`network` on a substrate, with the options of an experiment and the one thread that a cell has."""
+    """Opens `network` on a substrate, with the options of the experiment and a single thread."""
     return open_target(network, substrate, **{**(options or {}), **find_backend(substrate).single_thread})
 
 
 class CellView:
-    """The boxes that an attack cell offers, see `TargetView`. `recorded`: the black box in use, if the attack has one.
+    """The boxes that an attack cell offers; see `TargetView`. `recorded`: the black box in use, if any.
 
-    target: what is attacked; None where that is behind an endpoint, or is `ann`, a target's ANN twin. stack: closes the
-    endpoint, and the attacker's own copy of the network.
+    target: the attacked target, None for an endpoint or for `ann`, the ANN twin of a target. stack: closes the endpoint
+    and the attacker's copy of the network.
     """
 
     def __init__(
@@ -47,7 +47,9 @@ class CellView:
     def white_box(self) -> WhiteBox:
         """See `TargetView.white_box`."""
         if self._target is None:
-            raise InputError(f"{self._cell.what.name}: takes the network itself, and an endpoint answers queries only")
+            raise InputError(
+                f"{self._cell.what.name}: this attack needs the network, but an endpoint only answers queries"
+            )
         return WhiteBox(self._target)
 
     def black_box(self) -> BlackBox:
@@ -67,18 +69,20 @@ class CellView:
         """See `TargetView.twin`."""
         network = self._target.network if self._target is not None else self._material.network
         if network is None:
-            raise InputError(f"{self._cell.what.name}: expected a [model] to attack a copy of, found only an endpoint")
+            raise InputError(f"{self._cell.what.name}: this attack needs a copy of the network; add a [model]")
         return WhiteBox(self._stack.enter_context(opened(network, self._cell.definition["twin"])))
 
     def ann_box(self) -> AnnBox:
         """See `TargetView.ann_box`."""
         if self._ann is None:
-            raise InputError(f"{self._cell.what.name}: takes a network that does not spike, and targets spike")
+            raise InputError(
+                f"{self._cell.what.name}: this attack needs a network that does not spike, but targets spike"
+            )
         return AnnBox(self._ann)
 
 
 class RecordedBox(BlackBox):
-    """`box`, asked through this one; `digest` is the SHA-256 of every query and answer so far, to the last bit."""
+    """Wraps `box`; `digest` is the SHA-256 of every query and answer so far."""
 
     __slots__ = ("_box", "_digest")
 
@@ -88,7 +92,7 @@ class RecordedBox(BlackBox):
 
     @property
     def digest(self) -> str:
-        """In hexadecimal."""
+        """The digest in hexadecimal."""
         return self._digest.hexdigest()
 
     @property
@@ -138,12 +142,12 @@ class RecordedBox(BlackBox):
 
 
 class EndpointBox(RemoteBlackBox):
-    """A `RemoteBlackBox` whose endpoint must answer as many queries as an attack was planned with."""
+    """A `RemoteBlackBox` whose endpoint must answer all queries that the attack plans."""
 
     __slots__ = ()
 
     def query(self, spikes: Any) -> Tensor:
-        """See `BlackBox.query`. EndpointRefused where the endpoint's budget ends before the attack's own."""
+        """See `BlackBox.query`. Raises EndpointRefused if the endpoint's budget is spent before the attack's own."""
         left = self.remaining
         try:
             return super().query(spikes)
@@ -157,7 +161,7 @@ class EndpointBox(RemoteBlackBox):
 
 
 def need_tokens(endpoints: Sequence[EndpointPart]) -> None:
-    """ExperimentError where a variable of the environment is named for a token, and is not set."""
+    """Raises ExperimentError if an environment variable for a token is named but not set."""
     for number, part in enumerate(endpoints):
         if "token" in part.model_fields_set and not os.environ.get(part.token):
             raise ExperimentError(
@@ -167,10 +171,11 @@ def need_tokens(endpoints: Sequence[EndpointPart]) -> None:
 
 
 def open_endpoint(material: Material, substrate: str, budget: int | None, session: str) -> EndpointBox:
-    """The endpoint that a substrate of an experiment is. session: the address of the cell that asks it.
+    """Opens an endpoint that is a substrate of an experiment. session: the address of the cell that queries it.
 
     Raises:
-        ExperimentError: it serves something else than the experiment says. EndpointError: see `RemoteBlackBox`.
+        ExperimentError: the endpoint serves something other than the experiment states. EndpointError: see
+            `RemoteBlackBox`.
     """
     part = material.endpoints[substrate]
     input_shape, outputs = material.input_shape(substrate), len(material.class_map)
@@ -198,12 +203,13 @@ def open_endpoint(material: Material, substrate: str, budget: int | None, sessio
 
 
 def differences(again: Inversions, digest: str | None, kept: Path, measures: dict[str, Any]) -> list[str]:
-    """What of `again` is not as it was: of "inversions", "course", "queries", "status" and "answers"; at best nothing.
+    """The parts of the replay `again` that differ: "inversions", "course", "queries", "status", "answers".
 
-    digest: of all that was asked and answered, see `RecordedBox`. kept, measures: tensors and measures of the first.
+    Empty if the replay is identical. digest: of all queries and answers; see `RecordedBox`. kept, measures: tensors and
+    measures of the first run.
 
     Raises:
-        ModelFileError: the first's inversions cannot be read.
+        ModelFileError: the inversions of the first run cannot be read.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -211,7 +217,7 @@ def differences(again: Inversions, digest: str | None, kept: Path, measures: dic
     try:
         first = load_file(kept)
     except (OSError, SafetensorError) as error:
-        raise ModelFileError(f"{kept}: not readable inversions ({error})") from error
+        raise ModelFileError(f"{kept}: cannot be read as inversions ({error})") from error
     trace = again.trace
     course = {"queries": trace.queries, "objective": trace.objective, "rates": trace.rates}
     equal = {

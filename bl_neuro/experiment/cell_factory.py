@@ -1,4 +1,4 @@
-"""Making cells: targets, evaluators, attacks and judgements of one experiment, each with what it is made from."""
+"""Creates the cells of an experiment (targets, evaluators, attacks, judgements) with the cells that they depend on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bl_neuro.training.plans import TargetDesign
 
 
 class CellFactory:
-    """Makes the cells of one experiment, one by one."""
+    """Creates the cells of one experiment."""
 
     def __init__(self, experiment: Experiment, material: Material) -> None:
         self.experiment, self.material = experiment, material
@@ -29,15 +29,15 @@ class CellFactory:
         self.evaluators = [self.evaluator(part) for part in experiment.evaluators]
 
     def restarts(self, part: AttackPart) -> int:
-        """How often an attack is run on one target, substrate and kind of box."""
+        """Number of runs of an attack on one target, substrate and kind of box."""
         return part.restarts or self.experiment.restarts
 
     def evaluator(self, part: EvaluatorPart) -> Cell:
-        """One judge."""
+        """The cell of an evaluator."""
         return self.cell("evaluator", {**part.definition, "steps": self.steps}, (), {"evaluator": part.called}, part)
 
     def target(self, kind: str, seed: int, plan: TargetDesign) -> Cell:
-        """One network."""
+        """The cell of a target network."""
         made: dict[str, Any]
         if self.material.network is not None:
             made = {"fingerprint": self.material.network.fingerprint}
@@ -48,22 +48,25 @@ class CellFactory:
         return self.cell("target", made, (), {"target": kind, "seed": seed}, plan)
 
     def twin(self, target: Cell) -> Cell:
-        """The network of a target's size that does not spike."""
+        """The cell of the ANN twin of a target."""
         plan, hidden = twin_plan(self.experiment.twin), self.plan.hidden
         made = {"plan": asdict(plan), "hidden": list(hidden), "seed": target.facts["seed"], **_trainer(plan.trainer)}
         return self.cell("twin", made, (), {**target.facts, "substrate": ANN}, (plan, hidden))
 
     def twin_accuracy(self, twin: Cell) -> Cell:
-        """How often a twin names the right class."""
+        """The cell of the test accuracy of a twin."""
         made = {"target": twin.address, "substrate": ANN, "class_map": self.material.class_map}
         return self.cell("accuracy", made, (twin,), twin.facts)
 
     def twin_attacks(self, twin: Cell, part: AttackPart) -> Iterator[Cell]:
-        """Attacks on a twin, and what judges say."""
+        """The cells of attacks on a twin, and of their judgements."""
         yield from self._judged(twin, ANN, part, "gradient", self.restarts(part))
 
     def accuracy(self, target: Cell, substrate: str) -> Iterator[Cell]:
-        """How well a network works on a substrate, where that shows a label, or where an endpoint is to be asked."""
+        """The cells of the test accuracy of a network on a substrate.
+
+        None if the substrate reveals no label, or if an endpoint is not to be tested.
+        """
         endpoint = self.material.endpoints.get(substrate)
         if endpoint is not None:
             if endpoint.tested:
@@ -74,7 +77,7 @@ class CellFactory:
             yield self.cell("accuracy", self._tested(target, substrate), (target,), self._on(target, substrate))
 
     def service(self, target: Cell, substrate: str, reveals: str, mitigation: Mitigation | None = None) -> Cell:
-        """How often what a box reveals names the right class."""
+        """The cell of the test accuracy through a black box, from what it reveals."""
         made = {
             **self._tested(target, substrate),
             "reveals": reveals,
@@ -87,7 +90,7 @@ class CellFactory:
         return self.cell("service", made, (target,), facts)
 
     def changed(self, target: Cell, mitigation: Mitigation) -> Cell:
-        """The network that a mitigation deploys in place of another."""
+        """The cell of the network that a mitigation deploys instead of another."""
         made = {"target": target.address, **mitigation.network_definition()}
         return self.cell("changed", made, (target,), {**target.facts, "mitigation": mitigation.label}, mitigation)
 
@@ -102,7 +105,7 @@ class CellFactory:
         }
 
     def place(self, substrate: str) -> dict[str, Any]:
-        """What a definition says of an endpoint, or of the options of a substrate; nothing where it has none."""
+        """The part of a definition that states an endpoint or the options of a substrate; empty if there are none."""
         endpoint, options = self.material.endpoints.get(substrate), self.experiment.options.get(substrate)
         if endpoint is not None:
             return {"endpoint": endpoint.definition}
@@ -121,14 +124,14 @@ class CellFactory:
         only: Sequence[str] | None = None,
         mitigation: Mitigation | None = None,
     ) -> Iterator[Cell]:
-        """Attacks on a network on a substrate, and what judges say; of what is revealed `only` that, or all."""
+        """The cells of attacks on a network on a substrate, and of their judgements. only: one output, or all."""
         for reveals in self.views(substrate, part):
             if only is not None and reveals not in only:
                 continue
             yield from self._judged(target, substrate, part, reveals, restarts, mitigation)
 
     def views(self, substrate: str, part: AttackPart) -> list[str]:
-        """What an attack sees on a substrate; nothing where it is not run there."""
+        """The outputs that an attack uses on a substrate; empty if it is not run there."""
         access = ATTACKS.find(part.attack).access
         if access == "ann" or (part.substrates is not None and substrate not in part.substrates):
             return []
@@ -146,7 +149,7 @@ class CellFactory:
         restarts: int,
         mitigation: Mitigation | None = None,
     ) -> Iterator[Cell]:
-        """Each restart of an attack, and what judges say of it."""
+        """The cells of all restarts of an attack, and of their judgements."""
         for restart in range(restarts):
             attack = self.attack(target, substrate, part, reveals, restart, mitigation)
             yield attack
@@ -154,7 +157,7 @@ class CellFactory:
                 yield self.judgement(attack, evaluator)
 
     def shown(self, substrate: str, reveals: Sequence[Reveals]) -> list[Reveals]:
-        """Those of `reveals` that a box on this substrate can show."""
+        """The outputs in `reveals` that a black box on this substrate can reveal."""
         endpoint = self.material.endpoints.get(substrate)
         if endpoint is not None:
             return [view for view in reveals if view == endpoint.reveals]
@@ -172,7 +175,7 @@ class CellFactory:
         restart: int,
         mitigation: Mitigation | None = None,
     ) -> Cell:
-        """One attack: an inversion of each class."""
+        """The cell of one attack, which inverts each class."""
         attack = make_attack(part.attack, part.preset, part.settings)
         if self.experiment.given:
             attack = seeing_images(attack, self.material.input_shape(substrate), self.material.shape)
@@ -206,18 +209,18 @@ class CellFactory:
         return self.cell("attack", made, (target,), {**target.facts, **about}, attack)
 
     def judgement(self, attack: Cell, evaluator: Cell) -> Cell:
-        """What one judge says of an attack's inversions."""
+        """The cell of one evaluator's judgement of the inversions of an attack."""
         made = {"attack": attack.address, "evaluator": evaluator.address}
         return self.cell("judgement", made, (attack, evaluator), {**attack.facts, **evaluator.facts})
 
     def cell(
         self, kind: str, made: dict[str, Any], needs: tuple[Cell, ...], facts: dict[str, Any], what: Any = None
     ) -> Cell:
-        """A cell whose definition is `made`, and what all definitions say."""
+        """A cell with the definition `made` and the entries that all definitions share."""
         shared = {"format": FORMAT, "kind": kind, "threads": THREADS, "data": self.material.definition}
         return Cell(kind, {**shared, **made}, needs, facts, what)
 
 
 def _trainer(name: str) -> dict[str, str]:
-    """What a definition says of the trainer; nothing of the default one."""
+    """The part of a definition that states the trainer; empty for the default trainer."""
     return {} if name == DEFAULT else {"trainer": name}

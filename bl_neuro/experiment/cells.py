@@ -1,4 +1,4 @@
-"""A cell: one piece of an audit's work, and everything that its result depends on."""
+"""A cell: one unit of work of an audit, with everything that its result depends on."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from functools import cached_property
 from typing import Any
 
 FORMAT = 2
-"""Version of definitions and results: another one makes all of them anew."""
+"""Version of definitions and results; another version makes all stored results invalid."""
 THREADS = 1
-"""Threads of every cell, whatever the machine: sums of floats depend on how threads share them out."""
+"""Number of threads of every cell on any machine, since sums of floats depend on it."""
 TRAINED = "trained"
 ANN = "ann"
-"""Where attacks on ANN twins run, in place of a substrate."""
+"""The substrate name of attacks on ANN twins, which run on no substrate."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One piece of work.
+    """One unit of work.
 
-    kind: "target", "twin" (a target's ANN twin), "evaluator", "rung" (a target deployed some steps), "changed" (one
-    that a mitigation changed), "accuracy", "service" (accuracy through a box), "attack", "judgement", "replay" (an
-    attack once more, elsewhere), or "verification" (one target on several substrates, layer by layer).
-    definition: see the module. needs: cells whose results it is made from. facts: what tables sort it by; among them
-    target ("trained", "untrained", "shuffled_labels", "given"), seed, substrate, attack, reveals, restart, evaluator,
-    rung, mitigation. what: the definition as an object: TargetDesign, EvaluatorPart, Mitigation or
-    Attack.
+    kind: "target", "twin" (ANN twin of a target), "evaluator", "rung" (a partially deployed target), "changed" (a
+    network changed by a mitigation), "accuracy", "service" (accuracy through a black box), "attack", "judgement",
+    "replay" (an attack repeated on another substrate), or "verification" (one target on several substrates, layer by
+    layer). definition: everything that the result depends on. needs: cells whose results it uses. facts: columns of
+    tables, such as target ("trained", "untrained", "shuffled_labels", "given"), seed, substrate, attack, reveals,
+    restart, evaluator, rung and mitigation. what: the definition as an object: TargetDesign, EvaluatorPart, Mitigation
+    or Attack.
     """
 
     kind: str
@@ -43,17 +43,17 @@ class Cell:
 
     @property
     def plain(self) -> bool:
-        """Whether it is of a network as it is deployed: on no rung before that, behind no mitigation."""
+        """Whether the cell belongs to the fully deployed network, without mitigation."""
         return "rung" not in self.facts and "mitigation" not in self.facts
 
     @property
     def label(self) -> str:
-        """The kind and the facts of the cell, in one line."""
+        """A one-line description."""
         return " ".join([self.kind, *(f"{name} {value}" for name, value in self.facts.items() if value is not None)])
 
 
 def canonical_json(value: Any) -> str:
-    """`value` as JSON in one form only: keys sorted, no spaces, ASCII. ValueError for NaN and infinities."""
+    """`value` as canonical JSON: sorted keys, no spaces, ASCII. Raises ValueError for NaN and infinity."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with an experiment beyond the types of its values."""
+"""Checks of an experiment beyond the types of its values."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ from bl_neuro.settings import SettingProblem, unknown_setting
 
 
 def dataset_problems(document: dict[str, Any]) -> Problems:
-    """Of `[dataset]`, as far as the dataset's source says it."""
+    """Problems of `[dataset]` that do not depend on its files."""
     part = table(document.get("dataset"))
     name = part.get("name")
     source = dataset_source(name) if isinstance(name, str) else None
     if source is None:
         return
     if part.get("split") == "official" and source.official_test is False:
-        yield ("dataset", "split"), f"the authors of {source.name} name no test part; expected 'three-way'"
+        yield ("dataset", "split"), f"{source.name} has no official test set; expected 'three-way'"
     if "size" in part and not source.scalable:
         yield ("dataset", "size"), not_scalable(source.name)
 
 
 def replay_problems(document: dict[str, Any]) -> Problems:
-    """Of every one of `[[replays]]`."""
+    """Problems of `[[replays]]`."""
     black = list(black_box_views(document))
     ours = strings(document.get("substrates"))
     for i, part in tables(document, "replays"):
@@ -54,13 +54,13 @@ def replay_problems(document: dict[str, Any]) -> Problems:
         if of not in ours:
             yield (*place, "of"), f"expected one of the experiment's substrates, found {of!r}"
         elif substrate in ours:
-            yield (*place, "substrate"), f"every attack runs on {substrate} anyway; leave it out of substrates"
+            yield (*place, "substrate"), f"every attack already runs on {substrate}; remove it from substrates"
         else:
             yield from _same_arithmetic(place, substrate, of)
 
 
 def ladder_problems(document: dict[str, Any]) -> Problems:
-    """Of `[ladder]`."""
+    """Problems of `[ladder]`."""
     if "ladder" not in document:
         return
     part = table(document["ladder"])
@@ -76,7 +76,7 @@ def ladder_problems(document: dict[str, Any]) -> Problems:
 
 
 def option_problems(document: dict[str, Any]) -> Problems:
-    """Of `[options]`."""
+    """Problems of `[options]`."""
     replayed = [str(or_default(part, ReplayPart, "substrate")) for _, part in tables(document, "replays")]
     ours = [name for name in (*strings(document.get("substrates")), *replayed) if name not in endpoint_names(document)]
     for substrate, options in table(document.get("options")).items():
@@ -93,7 +93,7 @@ def option_problems(document: dict[str, Any]) -> Problems:
 
 
 def verify_problems(document: dict[str, Any]) -> Problems:
-    """Of `verify`."""
+    """Problems of `verify`."""
     known = available_substrates()
     for number, name in enumerate(strings(document.get("verify"))):
         if name not in known:
@@ -107,39 +107,42 @@ def _same_arithmetic(place: KeyPath, substrate: Any, of: str) -> Problems:
     elif of in known:
         promised, other = find_backend(substrate).arithmetic, find_backend(of).arithmetic
         if promised is None or promised != other:
-            yield (*place, "substrate"), f"{substrate} and {of} do not promise the same; expected one arithmetic"
+            yield (
+                (*place, "substrate"),
+                f"{substrate} and {of} do not promise identical spikes; expected the same arithmetic",
+            )
 
 
 ALONE = ("replays", "ladder", "mitigations", "verify")
-"""Parts that take the network itself."""
+"""Parts that need the network."""
 
 
 def endpoint_problems(document: dict[str, Any]) -> Problems:
-    """Of every one of `[[endpoints]]`, and of what does not go with them."""
+    """Problems of `[[endpoints]]`, and of parts that cannot be combined with endpoints."""
     names, ours = endpoint_names(document), strings(document.get("substrates"))
     if not names:
         return
     for i, part in tables(document, "endpoints"):
         name = part.get("name")
         if name in available_substrates():
-            yield ("endpoints", i, "name"), f"expected a name of its own, found the substrate {name!r}"
+            yield ("endpoints", i, "name"), f"expected a name that is not a substrate, found {name!r}"
         elif isinstance(name, str) and name not in ours:
             yield ("endpoints", i, "name"), f"expected one of the experiment's substrates, found {name!r}"
         if names.count(str(name)) > 1:
-            yield ("endpoints", i, "name"), f"{name!r} stands there twice"
+            yield ("endpoints", i, "name"), f"{name!r} occurs twice"
         if not any(part.get("reveals") in strings(attack.get("reveals")) for _, attack in tables(document, "attacks")):
-            yield ("endpoints", i, "reveals"), f"no attack takes what it reveals, {part.get('reveals')!r}"
+            yield ("endpoints", i, "reveals"), f"no attack uses its output {part.get('reveals')!r}"
         for key in ("class_map", "encoder", "trained_on"):
             if "model" in document and key in part:
-                yield ("endpoints", i, key), "the [model] says it; leave it out"
+                yield ("endpoints", i, key), "already stated by [model]; leave it out"
     yield from _no_network_there(document, names)
     if "model" not in document:
         yield from _alone(document, names, ours)
 
 
 def _no_network_there(document: dict[str, Any], names: list[str]) -> Problems:
-    """Parts that want a network on a substrate of this machine."""
-    own = "takes a substrate of this machine, not an endpoint"
+    """Problems of parts that need the network on a substrate of this machine."""
+    own = "expected a substrate of this machine, not an endpoint"
     for i, part in tables(document, "mitigations"):
         if part.get("substrate") in names:
             yield ("mitigations", i, "substrate"), own
@@ -152,16 +155,16 @@ def _no_network_there(document: dict[str, Any], names: list[str]) -> Problems:
 
 
 def _alone(document: dict[str, Any], names: list[str], ours: list[str]) -> Problems:
-    """An endpoint whose network nobody here has."""
+    """Problems of an endpoint whose network is not available."""
     if len(names) > 1 or [name for name in ours if name not in names]:
-        yield ("substrates",), "expected one endpoint alone, or a [model] that the others are compared with"
+        yield ("substrates",), "expected only one endpoint, or a [model] to compare it with"
     for name in ALONE:
         if name in document:
-            yield (name,), "takes the network itself, and an endpoint does not give it; leave it out"
+            yield (name,), "needs the network, but an endpoint only answers queries; leave it out"
     for i, part in tables(document, "attacks"):
         name = str(part.get("attack"))
         if name in ATTACKS and "twin" in ATTACKS.find(name).needs:
-            yield ("attacks", i), f"{name} attacks a copy of the network, and an endpoint does not give it"
+            yield ("attacks", i), f"{name} needs a copy of the network, but an endpoint only answers queries"
 
 
 PART_CHECKS = (
@@ -176,7 +179,7 @@ PART_CHECKS = (
 
 
 def further_problems(document: dict[str, Any]) -> list[tuple[KeyPath, str]]:
-    """Where something is wrong and what, beyond what types say."""
+    """All problems beyond types, each with its location."""
     own = (_subject, _evaluators, _substrates, _attacks, _controls, _twice)
     return [problem for check in (*own, *PART_CHECKS) for problem in check(document)]
 
@@ -185,13 +188,16 @@ def _subject(document: dict[str, Any]) -> Problems:
     if "model" in document or endpoint_names(document):
         for name in ("seeds", "target", "twin", "controls"):
             if name in document:
-                yield (name,), "a given [model] is not trained, nor is what an endpoint serves; leave this out"
+                yield (name,), "a [model] or an endpoint is not trained by the audit; leave it out"
         for i, part in tables(document, "evaluators"):
             if part.get("data") == "target":
-                yield ("evaluators", i, "data"), "the training data of what is given is not at hand; leave this out"
+                yield (
+                    ("evaluators", i, "data"),
+                    "the training data of a [model] or an endpoint is not available; leave it out",
+                )
         if "steps" not in document:
             where = "model" if "model" in document else "endpoints"
-            yield (where,), "expected steps of the experiment: what is given does not say how long an input lasts"
+            yield (where,), "expected `steps` of the experiment, the number of time steps of an input"
         return
     if "seeds" not in document:
         yield (), "expected seeds of targets to train, or a [model], or [[endpoints]]"
@@ -203,16 +209,16 @@ def _subject(document: dict[str, Any]) -> Problems:
             yield from plan_problems(("controls", i, "target"), dataset, table(part["target"]), target)
     yield from twin_problems(table(document.get("twin")))
     if "twin" in document and not _twin_labels(document):
-        yield ("twin",), "no attack takes a network that does not spike, such as ann; leave it out"
+        yield ("twin",), "no attack needs an ANN twin, as ann does; leave it out"
 
 
 def _evaluators(document: dict[str, Any]) -> Problems:
-    """Evaluators that are trained alike would be one evaluator under two names."""
+    """Problems of evaluators; two evaluators with equal training would be the same evaluator under two names."""
     seen: list[dict[str, Any]] = []
     for i, part in tables(document, "evaluators"):
         training = {"seed": 0, "data": "evaluator", **{name: part[name] for name in part if name != "label"}}
         if training in seen:
-            yield ("evaluators", i), "is trained as another evaluator is; give it another seed, data or settings"
+            yield ("evaluators", i), "is trained exactly like another evaluator; give it another seed, data or settings"
         seen.append(training)
 
 
@@ -242,12 +248,12 @@ def _attacks(document: dict[str, Any]) -> Problems:
         if name not in ATTACKS:
             continue
         if ATTACKS.find(name).access == "ann" and ("model" in document or endpoint_names(document)):
-            yield ("attacks", i, "attack"), f"{name} takes a twin of a target that is trained here; leave it out"
+            yield ("attacks", i, "attack"), f"{name} needs the ANN twin of a target that the audit trains; leave it out"
         yield from _access(("attacks", i), ATTACKS.find(name), name, part)
 
 
 def _twin_labels(document: dict[str, Any]) -> list[str]:
-    """Labels of attacks that take an ANN twin."""
+    """Labels of attacks on an ANN twin."""
     return [
         str(part.get("label", part.get("attack")))
         for _, part in tables(document, "attacks")
@@ -256,15 +262,15 @@ def _twin_labels(document: dict[str, Any]) -> list[str]:
 
 
 def _access(place: KeyPath, kind: type[Attack[Any]], name: str, part: dict[str, Any]) -> Problems:
-    """What a part of `[[attacks]]` says of the attacker's access must go with the attack's."""
+    """Problems of `[[attacks]]` whose settings do not apply to the access of the attack."""
     asks = kind.access == "black_box"
     if kind.access == "ann" and "substrates" in part:
-        yield (*place, "substrates"), f"{name} takes a network that does not spike, on no substrate; leave it out"
+        yield (*place, "substrates"), f"{name} attacks an ANN, which runs on no substrate; leave it out"
     for key in ("reveals", "budget"):
         if not asks and key in part:
-            yield (*place, key), f"{name} has the gradients and asks no queries; leave it out"
+            yield (*place, key), f"{name} uses gradients instead of queries; leave it out"
     if asks and "reveals" not in part:
-        yield place, f"expected reveals, what a box shows to {name}"
+        yield place, f"expected `reveals`, the outputs that {name} uses"
     for number, view in enumerate(strings(part.get("reveals"))):
         if asks and view in REVEALS and view not in kind.reveals:
             yield (
@@ -272,7 +278,7 @@ def _access(place: KeyPath, kind: type[Attack[Any]], name: str, part: dict[str, 
                 f"expected what {name} can use ({', '.join(kind.reveals)}), found {view!r}",
             )
     if "twin" in part and "twin" not in kind.needs:
-        yield (*place, "twin"), f"{name} needs no copy of the network; leave it out"
+        yield (*place, "twin"), f"{name} does not use a copy of the network; leave it out"
 
 
 def _place(number: int, problem: SettingProblem, known: bool, settings: dict[str, Any]) -> KeyPath:
@@ -290,24 +296,24 @@ def _controls(document: dict[str, Any]) -> Problems:
             if label not in labels:
                 yield ("controls", i, "attacks", number), f"expected the label of an attack, found {label!r}"
             elif label in _twin_labels(document):
-                yield ("controls", i, "attacks", number), f"{label} is not run on controls, which have no ANN twin"
+                yield ("controls", i, "attacks", number), f"{label} needs an ANN twin, which controls do not have"
 
 
 def _twice(document: dict[str, Any]) -> Problems:
-    """What stands there more than once: its cells could not be told apart."""
+    """Problems of duplicate entries, whose cells could not be distinguished."""
     for name in ("seeds", "substrates", "classes"):
         values = document.get(name)
         if isinstance(values, list) and len({str(value) for value in values}) < len(values):
-            yield (name,), f"expected each once, found {values}"
+            yield (name,), f"expected distinct values, found {values}"
     seen: set[Any] = set()
     for i, part in tables(document, "attacks"):
         for shown in strings(part.get("reveals")) or ["gradient"]:
             key = (str(part.get("label", part.get("attack"))), shown)
             if key in seen:
-                yield ("attacks", i), f"{key[0]} on {key[1]} stands there twice; give one a label"
+                yield ("attacks", i), f"{key[0]} on {key[1]} occurs twice; give one of them a label"
             seen.add(key)
-    for group, hint in (("evaluators", "; give one a label"), ("controls", "")):
+    for group, hint in (("evaluators", "; give one of them a label"), ("controls", "")):
         names = [str(part.get("label", part.get("kind"))) for _, part in tables(document, group)]
         for i, name in enumerate(names):
             if name in names[:i]:
-                yield (group, i, "kind"), f"{name} stands there twice{hint}"
+                yield (group, i, "kind"), f"{name} occurs twice{hint}"

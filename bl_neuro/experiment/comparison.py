@@ -1,4 +1,4 @@
-"""Several audits beside each other: rows of the same name, and verdicts where their inversions pair."""
+"""Compares several audits: rows with the same name, and verdicts if their inversions can be paired."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bl_neuro.leakage import PairVerdict, pair_verdicts
 
 
 class ComparedAudit(Finding):
-    """One audit: its name in the comparison, its experiment, and how much of it is done."""
+    """One audit: its name in the comparison, its experiment, and how many of its cells are done."""
 
     name: str
     audit: str
@@ -30,14 +30,14 @@ class ComparedAudit(Finding):
 
 
 class DifferingSetting(Finding):
-    """A setting that audits differ in, and its value in each, in their order; null where it is not there."""
+    """A setting that differs between audits, with its value in each audit; null if it is missing."""
 
     name: str
     values: list[str | None]
 
 
 class ComparedRow(Finding):
-    """The rows of one name: target, substrate, attack and view, under one evaluator, in the order of the audits."""
+    """The rows of several audits with the same target, substrate, attack, output and evaluator."""
 
     target: str
     substrate: str
@@ -55,7 +55,7 @@ class AuditSubstrate(Finding):
 
 
 class RowComparison(Finding):
-    """Two rows of two audits. verdict: of first less second; null where they do not pair, for the reason `why`."""
+    """Two rows of two audits. verdict: on first minus second; null if they cannot be paired, for the reason `why`."""
 
     target: str
     attack: str
@@ -71,7 +71,7 @@ class RowComparison(Finding):
 
 
 class AuditComparison(Finding):
-    """Audits beside each other."""
+    """The comparison of several audits."""
 
     format: Literal["bl-neuro/audit-comparison/1"] = "bl-neuro/audit-comparison/1"
     margin: Number
@@ -82,24 +82,24 @@ class AuditComparison(Finding):
 
     @property
     def judge(self) -> str | None:
-        """The evaluator that comparisons begin with."""
+        """The evaluator that comparisons use first."""
         return self.comparisons[0].evaluator if self.comparisons else None
 
     @property
     def main(self) -> list[RowComparison]:
-        """Comparisons of attack accuracy under the judge."""
+        """Comparisons of attack accuracy under this evaluator."""
         return [pair for pair in self.comparisons if pair.measure == "hit" and pair.evaluator == self.judge]
 
 
 MOST_BYTES = 2**28
-"""Most that a results.json may be long."""
+"""Maximum size of a results.json."""
 MOST_SETTINGS = 60
-"""Differing settings that are listed."""
+"""Maximum number of differing settings that are listed."""
 Values = dict[Inversion, Scores]
 
 
 class RowName(NamedTuple):
-    """What names a row of an audit."""
+    """The name of a row of an audit."""
 
     target: str
     substrate: str
@@ -116,19 +116,19 @@ class Pairing(NamedTuple):
 
 
 def read_results(path: Path) -> Findings:
-    """The findings in the folder of an audit, or in that file.
+    """The findings in a folder of an audit, or in a results file.
 
     Raises:
-        ReportError: there are none, or they are damaged, too long or of another format.
+        ReportError: there are none, or they are damaged, too large or of another format.
     """
     file = path / RESULTS if path.is_dir() else path
     try:
         if file.stat().st_size > MOST_BYTES:
-            raise ReportError(f"{file}: longer than {MOST_BYTES} bytes")
+            raise ReportError(f"{file}: larger than {MOST_BYTES} bytes")
         text = file.read_bytes()
     except OSError as error:
         reason = error.strerror or error
-        raise ReportError(f"{file}: {reason}; expected the folder of an audit that was run") from error
+        raise ReportError(f"{file}: {reason}; expected the folder of a finished audit") from error
     try:
         return Findings.from_json(text)
     except ReportError as error:
@@ -136,7 +136,7 @@ def read_results(path: Path) -> Findings:
 
 
 def compare_runs(runs: Mapping[str, Findings], margin: float | None = None) -> AuditComparison:
-    """The audits beside each other. margin: the least of theirs where None.
+    """Compares audits. margin: if None, the smallest margin of the audits.
 
     Raises:
         InputError: fewer than two audits, or a margin that is not between 0 and 1.
@@ -159,7 +159,7 @@ def compare_runs(runs: Mapping[str, Findings], margin: float | None = None) -> A
 
 
 def _rows(runs: Mapping[str, Findings]) -> Iterator[ComparedRow]:
-    """For each name of a row and evaluator, the estimate of each audit."""
+    """For each row name and evaluator, the estimate in each audit."""
     tables: list[dict[RowName, AuditRow]] = [{RowName(*row.name): row for row in run.rows} for run in runs.values()]
     evaluators = dict.fromkeys(evaluator.name for run in runs.values() for evaluator in run.evaluators)
     for name in dict.fromkeys(name for table in tables for name in table):
@@ -186,7 +186,7 @@ def _comparisons(runs: Mapping[str, Findings], margin: float) -> list[RowCompari
 
 
 def _verdicts(values: Mapping[Pairing, PairedArrays], margin: float) -> dict[Pairing, PairVerdict]:
-    """Judged together; pairings of equal values, as substrates that spike alike have them, count as one question."""
+    """Tests all pairings together. Pairings with equal values, as of substrates with equal spikes, count once."""
     if not values:
         return {}
     keys = {pairing: repr([[row.tolist() for row in side] for side in pair]) for pairing, pair in values.items()}
@@ -195,7 +195,7 @@ def _verdicts(values: Mapping[Pairing, PairedArrays], margin: float) -> dict[Pai
 
 
 def _comparison(pairing: Pairing, measure: Measure, verdict: PairVerdict | None, why: str) -> RowComparison:
-    """why: the reason where there is no verdict."""
+    """The comparison of one pairing. why: the reason if there is no verdict."""
     (one, row), (other, their) = pairing.first, pairing.second
     return RowComparison(
         target=row.target,
@@ -213,10 +213,10 @@ def _comparison(pairing: Pairing, measure: Measure, verdict: PairVerdict | None,
 
 
 def _pairings(runs: Mapping[str, Findings], one: str, other: str) -> Iterator[Pairing]:
-    """Rows of two audits that are compared: of one substrate, or, where they share none, of any two."""
+    """The rows of two audits that are compared: of the same substrate, or of any substrates if they share none."""
     first, second = ([RowName(*row.name) for row in runs[name].own_rows] for name in (one, other))
-    theirs = {evaluator.name for evaluator in runs[other].evaluators}
-    for evaluator in [evaluator.name for evaluator in runs[one].evaluators if evaluator.name in theirs]:
+    other_evaluators = {evaluator.name for evaluator in runs[other].evaluators}
+    for evaluator in [evaluator.name for evaluator in runs[one].evaluators if evaluator.name in other_evaluators]:
         for view in dict.fromkeys(row._replace(substrate="") for row in first):
             ours, others = ([row for row in rows if row._replace(substrate="") == view] for rows in (first, second))
             shared = [row for row in ours if row in others]
@@ -226,7 +226,7 @@ def _pairings(runs: Mapping[str, Findings], one: str, other: str) -> Iterator[Pa
 
 
 def _unlike(runs: Mapping[str, Findings], pairing: Pairing) -> str | None:
-    """Why two rows cannot be paired, as far as that is known without their inversions."""
+    """Why two rows cannot be paired, if this can be decided without their inversions."""
     first, second = (runs[side[0]] for side in (pairing.first, pairing.second))
     if first.dataset.name != second.dataset.name or first.dataset.class_names != second.dataset.class_names:
         return "another dataset"
@@ -257,13 +257,13 @@ def _values(cell: AuditCell, hits: Sequence[int], confidence: Sequence[float]) -
 def _paired(
     tables: Mapping[str, dict[tuple[RowName, str], Values]], pairing: Pairing, measure: Measure
 ) -> PairedArrays:
-    """Values of the inversions that both rows have, an array per independent unit."""
+    """Values of the inversions that both rows have, as one array per independent unit."""
     one, other = (tables[name].get((row, pairing.evaluator), {}) for name, row in (pairing.first, pairing.second))
     return paired(one, other, measure)
 
 
 def _settings(runs: Mapping[str, Findings]) -> list[DifferingSetting]:
-    """Settings of the experiments' files, and versions, that are not the same in all audits."""
+    """Settings of the experiment files, and versions, that differ between audits."""
     versions = [{f"version of {name}": used for name, used in run.made.versions.items()} for run in runs.values()]
     flat = [{**_flat(run.experiment), **own} for run, own in zip(runs.values(), versions)]
     names = dict.fromkeys(name for settings in flat for name in settings)
@@ -277,7 +277,7 @@ def _settings(runs: Mapping[str, Findings]) -> list[DifferingSetting]:
 
 
 def _flat(value: Any, name: str = "") -> dict[str, Any]:
-    """A nested document as one table, by dotted names; lists of plain values stay whole."""
+    """Flattens a nested document to dotted names. Lists of plain values are kept."""
     if isinstance(value, dict) and value:
         parts = value.items()
     elif isinstance(value, list) and any(isinstance(entry, dict) for entry in value):

@@ -1,4 +1,4 @@
-"""What the tables of an experiment's file have in common, and the types of values that stand in several of them."""
+"""The tables of an experiment file, each as a model with its documentation."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ URL = r"^https?://[^\s@?#]+/v2/models/[^/?#\s]+(/versions/[^/?#\s]+)?/?$"
 
 
 class EndpointPart(Part):
-    """One of `[[endpoints]]`: a substrate of the experiment, by its name, that answers queries and nothing else.
+    """`[[endpoints]]`: a named substrate of the experiment that only answers queries.
 
-    url: http(s)://host:port/v2/models/NAME. reveals: what it shows. token: the environment variable that holds the
-    bearer token, where that is set; the token itself stands in no file. certificates: a PEM file of authorities, beside
-    the experiment's. input, output, input_shape, classes, layout: as `bl_neuro.RemoteBlackBox` takes them; an input is
-    shaped as the model's or the dataset's by default. tested: samples of the test part that are asked to measure its
-    accuracy, which its budget pays for; 0 for none.
+    url: http(s)://host:port/v2/models/NAME. reveals: the output that it reveals. token: name of the environment
+    variable that contains the bearer token; files never contain the token itself. certificates: PEM file of certificate
+    authorities, relative to the experiment file. input, output, input_shape, classes, layout: as in
+    `bl_neuro.RemoteBlackBox`; the input shape defaults to that of the model or the dataset. tested: number of test
+    samples for measuring its accuracy, which count against its budget; 0 for none.
 
-    Beside a `[model]` an endpoint is taken to serve that. Alone it is what is attacked: class_map, encoder,
-    trained_on: as in `[model]`.
+    With a `[model]`, the endpoint is assumed to serve that model. Without one, the endpoint is attacked; class_map,
+    encoder and trained_on are then as in `[model]`.
     """
 
     name: Name
@@ -49,20 +49,19 @@ class EndpointPart(Part):
 
     @property
     def definition(self) -> dict[str, Any]:
-        """What results depend on."""
+        """Everything that the results depend on."""
         return self.model_dump(
             exclude={"name", "token", "certificates", "tested", "class_map", "encoder", "trained_on"}
         )
 
 
 class DatasetPart(Part):
-    """`[dataset]`.
+    """`[dataset]`: the dataset and how it is split.
 
-    split: "three-way" or "official", by `split_seed`, with the parts' sizes for an official one: evaluators learn from
-    samples that no target saw. "shared": targets and evaluators all learn from the whole official training part, as the
-    BrainLeaks authors do. "whole": targets, evaluators and tests all use the same samples, to try out a pipeline on
-    data too few to divide; no leakage is measured. size: height and width that faces or a folder of images are scaled
-    to.
+    split: "three-way" or "official" (with the seed `split_seed`, and the sizes of the parts for "official"): evaluators
+    train on samples that no target saw. "shared": targets and evaluators train on the whole official training set, as
+    in BrainLeaks. "whole": targets, evaluators and tests use the same samples, only for trying out a pipeline on little
+    data; this does not measure leakage. size: height and width that images of att_faces or of a folder are scaled to.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=4096)]
@@ -75,15 +74,14 @@ class DatasetPart(Part):
 
 
 class ModelPart(Part):
-    """`[model]`: a file that is attacked, beside the experiment's unless its path is absolute.
+    """`[model]`: the model file to attack, relative to the experiment file.
 
-    encoder: how images become its inputs where its accuracy is measured: "rate" by default, "direct" where it takes
-    currents. input_range: of such currents, what pixels 0 and 1 stand for; it becomes a part of the network, which then
-    takes pixels. readout: how it names its class, as its file says by default. class_map: the class of the dataset that
-    each output stands for; the same number by default. `recognise` tells what of this fits a dataset best.
-    layers, input_shape, convention, dt, reset: as `bl_neuro.load` takes them. trained_on: the samples of the dataset
-    that it was trained on, as far as the user knows: "train" for the official training part, or a file of their
-    indices, see `read_sample_indices`; evaluators and tests then use other samples alone.
+    encoder: how images become inputs when its accuracy is measured: "rate" by default, "direct" for current inputs.
+    input_range: the currents of pixel values 0 and 1; it becomes part of the network, which then takes pixels. readout:
+    how the class is read, by default as in the file. class_map: the class of each output; by default its own number.
+    `recognise` infers these values on a dataset. layers, input_shape, convention, dt, reset: as in `bl_neuro.load`.
+    trained_on: the samples that the model was trained on, if known: "train" for the official training set, or a file of
+    sample indices (see `read_sample_indices`). Evaluators and tests then use other samples only.
     """
 
     file: Annotated[str, Field(min_length=1, max_length=4096)]
@@ -100,11 +98,11 @@ class ModelPart(Part):
 
 
 class EvaluatorPart(SettingsPart):
-    """One of `[[evaluators]]`: the name of an evaluator, the seed of its training, and settings of its own.
+    """`[[evaluators]]`: the kind of an evaluator, the seed of its training, and its settings.
 
-    kind: the name of any registered evaluator (`bl_neuro.training.EVALUATORS`). label: what tables call it, its kind by
-    default. data: what it is trained on, the "evaluator" part of the data, which no target saw, or the "target" part,
-    which targets are trained on, as the BrainLeaks authors do.
+    kind: the name of a registered evaluator (`bl_neuro.training.EVALUATORS`). label: its name in tables, by default its
+    kind. data: what it is trained on: the "evaluator" part of the data, which no target saw, or the "target" part that
+    targets are trained on, as in BrainLeaks.
     """
 
     kind: str
@@ -119,24 +117,24 @@ class EvaluatorPart(SettingsPart):
 
     @property
     def called(self) -> str:
-        """What tables call it."""
+        """The name in tables."""
         return self.label or self.kind
 
     @property
     def definition(self) -> dict[str, Any]:
-        """What results depend on beside the data and the steps."""
+        """Everything that the results depend on, except the data and the number of steps."""
         own = with_settings(self.settings_class(self.kind), self.settings).definition()
         other_data = {} if self.data == "evaluator" else {"trained_on": self.data}
         return {"evaluator": self.kind, "seed": self.seed, **own, **other_data}
 
 
 class AttackPart(Part):
-    """One of `[[attacks]]`: an attack by its name, a preset (such as "for_mnist") and settings on top of it.
+    """`[[attacks]]`: the name of an attack, a preset (such as "for_mnist") and settings.
 
-    label: what tables call it, its name by default. reveals: what a black box shows, one row each. budget: queries a
-    box answers in all; as many as the settings ask for by default. restarts, substrates: those of the experiment by
-    default. Substrates without gradients, or that show no membrane, are left out where it takes these. twin: the
-    substrate of the attacker's own copy of the network, for an attack that needs one, such as "transfer".
+    label: its name in tables, by default its name. reveals: the outputs that black boxes reveal, one row each. budget:
+    total number of queries per box; by default what the settings need. restarts, substrates: by default those of the
+    experiment. Substrates without the gradients or membrane potential that the attack needs are left out. twin:
+    substrate of the attacker's copy of the network, for attacks such as "transfer".
     """
 
     attack: str
@@ -151,15 +149,15 @@ class AttackPart(Part):
 
     @property
     def called(self) -> str:
-        """What tables call it."""
+        """The name in tables."""
         return self.label or self.attack
 
 
 class ControlPart(Part):
-    """One of `[[controls]]`: targets that learned no true label, attacked as the others are.
+    """`[[controls]]`: targets without true labels, attacked like the others.
 
-    attacks: labels of those that are run, by default all but those on ANN twins. reveals: what their boxes show, by
-    default all. target: settings of its training on top of `[target]`.
+    attacks: labels of the attacks to run, by default all except those on ANN twins. reveals: by default all outputs.
+    target: training settings that override `[target]`.
     """
 
     kind: Literal["untrained", "shuffled_labels"]
@@ -172,11 +170,11 @@ class ControlPart(Part):
 
 
 class ReplayPart(Part):
-    """One of `[[replays]]`: black-box attacks on substrate `of`, run once more on `substrate`, which computes the same.
+    """`[[replays]]`: repeats black-box attacks on substrate `of` on `substrate`, which should give the same results.
 
-    What comes out is compared to the last bit: inversions, course, every query and every answer. Where all is the same,
-    `substrate` has what was measured on `of`. seeds: of the experiment's; all by default. attacks: labels, every
-    black-box attack by default. reveals: all that they reveal by default. restarts: the first so many.
+    Inversions, trace, queries and answers are compared bit by bit. If all are identical, the results on `of` also apply
+    to `substrate`. seeds: target seeds, by default all of the experiment. attacks: labels, by default all black-box
+    attacks. reveals: by default all outputs that they use. restarts: number of first restarts to repeat.
     """
 
     substrate: str = "lava"
@@ -188,11 +186,11 @@ class ReplayPart(Part):
 
 
 class LadderPart(Part):
-    """`[ladder]`: the same network deployed a step at a time, see `bl_neuro.deploy.ladder`, then shown less and less.
+    """`[ladder]`: deploys the same network step by step (see `bl_neuro.deploy.ladder`), then reveals less and less.
 
-    attacks: labels, all by default. seeds, restarts: of the experiment's, all by default. real, loihi: substrates that
-    compute in real numbers and in Loihi's. reveals: what a black box shows on the way from float to Loihi, by default
-    the most that its attack has.
+    attacks: labels, by default all. seeds, restarts: by default all of the experiment. real, loihi: substrates for
+    floating-point and for Loihi's arithmetic. reveals: the output that a black box reveals during the steps from float
+    to Loihi, by default the most informative one of its attack.
     """
 
     attacks: Names | None = None
@@ -204,15 +202,14 @@ class LadderPart(Part):
 
 
 class Experiment(Part):
-    """The whole file; see the module.
+    """An experiment file.
 
-    verify: substrates on which a target runs and is compared layer by layer, on what attacks found beside other inputs.
-    options: by substrate, how targets are opened on it for accuracies and attacks, such as {snntorch = {precision =
-    "float32"}}. target: how targets are trained: `trainer`, "default" or "authors" (as the BrainLeaks authors train
-    theirs), and settings of that trainer's plan on top of what suits the dataset. twin: the same of the ANN twins, one
-    a target, that attacks on networks without spikes take (`attack = "ann"`): `trainer`, "default" or "authors".
-    skip_missing: leave out substrates whose framework is not installed, instead of failing on them; the findings say
-    which, and why.
+    verify: substrates on which a target is compared layer by layer, with inversions among its inputs. options: by
+    substrate, the options for opening targets, such as {snntorch = {precision = "float32"}}. target: how targets are
+    trained: `trainer`, "default" or "authors" (as by the BrainLeaks authors), and settings that override the trainer's
+    plan for the dataset. twin: the same for ANN twins, one per target, which attacks on networks without spikes need
+    (`attack = "ann"`). skip_missing: leave out substrates whose framework is not installed instead of raising an error;
+    the findings list them with the reason.
     """
 
     name: Name
@@ -239,7 +236,8 @@ class Experiment(Part):
     endpoints: list[EndpointPart] = Field(default_factory=list)
 
     def __repr__(self) -> str:
-        subject = "a given model" if self.given else f"{len(self.target_seeds)} target seeds"
+        count = len(self.target_seeds)
+        subject = "a given model" if self.given else f"{count} target seed{'' if count == 1 else 's'}"
         attacks, substrates = ", ".join(attack.called for attack in self.attacks), ", ".join(self.substrates)
         return f"<Experiment {self.name}: {self.dataset.name}, {subject}, attacks {attacks} on {substrates}>"
 
@@ -247,14 +245,14 @@ class Experiment(Part):
 
     @property
     def given(self) -> bool:
-        """Whether what is attacked is not trained here: a model's file, or what an endpoint serves."""
+        """Whether a model file or an endpoint is attacked instead of targets that the audit trains."""
         return self.model is not None or bool(self.endpoints)
 
     @property
     def target_seeds(self) -> list[int]:
-        """Seeds of the targets; what is given is one target."""
+        """Seeds of the targets. A model file or endpoint counts as one target."""
         return [0] if self.given else list(self.seeds or [])
 
 
 EXPERIMENTS = Path(__file__).parent / "shipped"
-"""The folder of ready-made experiments."""
+"""The folder of built-in experiments."""

@@ -1,4 +1,4 @@
-"""Parts of a TOML document as it was read, of whatever types they may be."""
+"""Access to the values of a TOML document whose types have not been checked."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from bl_neuro.attacks import ATTACKS
 from bl_neuro.experiment.toml_lines import KeyPath
 
 Problems = Iterator[tuple[KeyPath, str]]
-"""Where something is wrong, and what."""
+"""Locations and messages of problems."""
 
 
 def table(value: Any) -> dict[str, Any]:
-    """`value` where it is a table, else an empty one."""
+    """`value` if it is a table, else an empty table."""
     return value if isinstance(value, dict) else {}
 
 
 def tables(document: dict[str, Any], name: str) -> list[tuple[int, dict[str, Any]]]:
-    """The tables of the list `name`, each with its number."""
+    """The tables of the list `name`, each with its index."""
     values = document.get(name)
     return [(i, item) for i, item in enumerate(values if isinstance(values, list) else []) if isinstance(item, dict)]
 
 
 def strings(value: Any) -> list[str]:
-    """The strings in `value` where it is a list, else none."""
+    """The strings in `value` if it is a list, else none."""
     return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
 def endpoint_names(document: dict[str, Any]) -> list[str]:
-    """The names of the endpoints, as far as they are names."""
+    """The names of the endpoints; entries without a text as name are left out."""
     return [item["name"] for _, item in tables(document, "endpoints") if isinstance(item.get("name"), str)]
 
 
 def black_box_views(document: dict[str, Any]) -> dict[str, list[str]]:
-    """Labels of black-box attacks, and what they reveal."""
+    """Labels of black-box attacks, with the outputs that they use."""
     return {
         str(item.get("label", item.get("attack"))): strings(item.get("reveals"))
         for _, item in tables(document, "attacks")
@@ -45,14 +45,14 @@ def black_box_views(document: dict[str, Any]) -> dict[str, list[str]]:
 
 
 def label_problems(part: dict[str, Any], place: KeyPath, labels: list[str], what: str) -> Problems:
-    """Of the labels of attacks that a part names; what: what they are expected to be labels of."""
+    """Problems of the attack labels in a part. what: the kind of attacks that they must name."""
     for number, label in enumerate(strings(part.get("attacks"))):
         if label not in labels:
             yield (*place, "attacks", number), f"expected the label of {what}, found {label!r}"
 
 
 def seed_problems(part: dict[str, Any], place: KeyPath, document: dict[str, Any]) -> Problems:
-    """Seeds must be the experiment's; wrong types are reported elsewhere."""
+    """Problems of seeds that are not seeds of the experiment. Wrong types are reported elsewhere."""
     given, ours = _listed(part.get("seeds")), _listed(document.get("seeds"))
     missing = sorted(given - ours) if given and ours else []
     if missing:
@@ -66,5 +66,5 @@ def _listed(seeds: Any) -> set[int]:
 
 
 def or_default(part: dict[str, Any], kind: type[BaseModel], name: str) -> Any:
-    """The value of a table, or the default of its kind where the table does not state it."""
+    """The value in a table, or the default of the model if the table does not contain it."""
     return part.get(name, kind.model_fields[name].default)

@@ -1,4 +1,4 @@
-"""Reading and checking experiments: every problem is reported at once, those of a file with their lines."""
+"""Reads and checks experiments. Reports all problems at once, with their lines in the file."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ else:
 
 MOST_BYTES, MOST_LINES, MOST_SHOWN = 2**16, 1000, 80
 Problem = tuple[KeyPath, str]
-"""Where a problem is, and what it is."""
+"""Location and message of a problem."""
 
 
 def ready_made() -> list[str]:
-    """The names of the shipped experiments."""
+    """Names of the built-in experiments."""
     return sorted(path.stem for path in EXPERIMENTS.glob("*.toml"))
 
 
 def experiment_path(name: str) -> Path:
-    """The file of the shipped experiment called `name`, or the path that `name` is."""
+    """The file of the built-in experiment `name`, or `name` as a path."""
     return EXPERIMENTS / f"{name}.toml" if name in ready_made() else Path(name).expanduser()
 
 
 def read_experiment(path: Path) -> Experiment:
-    """The experiment in a TOML file.
+    """Reads an experiment from a TOML file.
 
     Raises:
-        ExperimentError: the file is missing, is not TOML, or is no valid experiment; `problems` lists every problem
-            with its line.
+        ExperimentError: the file is missing, is not TOML, or is not a valid experiment; `problems` lists all problems
+            with their lines.
     """
     text = _text(path)
     try:
@@ -53,10 +53,10 @@ def read_experiment(path: Path) -> Experiment:
 
 
 def experiment_from(document: dict[str, Any]) -> Experiment:
-    """The experiment that `document` holds, in the form of a file: tables are dictionaries, lists are lists.
+    """Creates an experiment from a `document` with the structure of an experiment file.
 
     Raises:
-        ExperimentError: it is no valid experiment; `problems` lists every problem.
+        ExperimentError: it is not a valid experiment; `problems` lists all problems.
     """
     experiment, problems = checked(document)
     if experiment is None or problems:
@@ -66,7 +66,7 @@ def experiment_from(document: dict[str, Any]) -> Experiment:
 
 
 def checked(document: dict[str, Any]) -> tuple[Experiment | None, list[Problem]]:
-    """The experiment that `document` holds, None where its types do not allow one, and every problem."""
+    """The experiment in `document`, or None if its types are wrong, and all problems."""
     problems: list[Problem] = []
     experiment = None
     try:
@@ -94,11 +94,11 @@ def _text(path: Path) -> str:
 
 
 def _in_words(details: dict[str, Any]) -> str:
-    """What pydantic says of one problem, and the value it is about."""
+    """One problem reported by pydantic, in words, with its value."""
     if details["type"] == "missing":
-        return "expected, and missing"
+        return "is required, but missing"
     if details["type"] == "extra_forbidden":
-        return "no such setting"
+        return "unknown setting"
     if details["type"] == SETTING:
         return str(details["msg"])
     value = repr(details["input"])

@@ -1,4 +1,4 @@
-"""An audit of a model file that somebody else made, from its name and that of a dataset."""
+"""Creates the audit of an existing model file from the file and the name of a dataset."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ from bl_neuro.training.plans import plan_for
 Part = TypeVar("Part", bound=BaseModel)
 SUFFIXES = (".net", ".nir", ".safetensors")
 FEWEST_HELD_OUT = 50
-"""Samples of each class that an official test part must have to train and test evaluators within it."""
+"""Minimum number of samples per class in an official test set, to train and test evaluators within it."""
 
 
 @dataclass(frozen=True)
 class ModelAudit:
-    """A model to audit, and how. What is None is recognised on the dataset, or as described here.
+    """A model file to audit, with options. Values that are None are inferred on the dataset or have the defaults below.
 
-    file: the model's file. dataset: a name, or the path of an .npz or of a folder of images a class. steps: those of
-    the plan for the dataset by default. queries: of a search for each class, after its warm start. restarts: how often
-    each attack runs. substrates: by default one of real numbers that can hold the model, and the emulator of a chip.
-    lava: whether the model is also verified and replayed on Lava's own simulator, where that is installed. trained_on:
-    as in `[model]` of an experiment; the path of a file is relative to the model's folder. convention, dt, reset: of a
-    .nir file, as `bl_neuro.load` takes them.
+    file: the model file. dataset: a name, or the path of an .npz file or of a folder with one subfolder of images per
+    class. steps: by default those of the plan for the dataset. queries: number of queries per class, after the warm
+    start. restarts: number of runs of each attack. substrates: by default one with floating-point arithmetic that can
+    run the model, and the emulator of Loihi. lava: whether to verify the model and repeat attacks on Lava's simulator,
+    if it is installed. trained_on: as in `[model]` of an experiment; a relative path starts at the folder of the model.
+    convention, dt, reset: for a .nir file, as in `bl_neuro.load`.
     """
 
     file: Path
@@ -66,12 +66,13 @@ class ModelAudit:
 
 
 def model_experiment(request: ModelAudit, root: Path | None = None) -> tuple[Experiment, Recognised]:
-    """The experiment: v1 and v2, judged by two evaluators, and an attack replayed on what the last substrate emulates.
+    """Creates the experiment: v1 and v2, two evaluators, and a replay on the substrate that the last one emulates.
 
-    What the request leaves open about inputs and outputs is recognised on the evaluators' part of the dataset.
+    What the options do not state about inputs and outputs is inferred on the evaluators' part of the dataset.
 
     Raises:
-        ExperimentError, DataError, ModelFileError: the model, the dataset, or both together cannot be audited.
+        ExperimentError, DataError, ModelFileError: the model or the dataset cannot be audited, or they do not fit
+            together.
     """
     place = Place(request.file.parent.absolute(), root)
     data = load_data(DatasetPart(name=request.dataset), place)
@@ -104,7 +105,7 @@ def model_experiment(request: ModelAudit, root: Path | None = None) -> tuple[Exp
 
 
 def _split_kind(data: Samples, trained_on: str | None) -> str:
-    """Official where evaluators are to use the official test part alone, and it is large enough for that."""
+    """Returns "official" if evaluators can use the official test set alone and it is large enough, else "three-way"."""
     if trained_on is not None:
         return "official" if trained_on == OFFICIAL_TRAINING else "three-way"
     if data.held_out is None or data.held_out.all():
@@ -114,7 +115,7 @@ def _split_kind(data: Samples, trained_on: str | None) -> str:
 
 
 def _part(kind: type[Part], values: dict[str, Any]) -> Part:
-    """`values` as a part of an experiment; ExperimentError names everything that is wrong with them."""
+    """`values` as a part of an experiment. Raises ExperimentError with all problems."""
     try:
         return kind.model_validate(values)
     except ValidationError as error:
@@ -134,7 +135,7 @@ def _document(
     model: dict[str, Any],
     dataset: dict[str, Any],
 ) -> dict[str, Any]:
-    """The experiment as a file would hold it."""
+    """The experiment with the structure of an experiment file."""
     shown = views(network)
     source = dataset_source(name)
     settings = {} if source is None else dict(source.attack_settings.get("v2", {}))
@@ -164,7 +165,7 @@ def _document(
 
 
 def default_substrates(network: Network) -> list[str]:
-    """One substrate of real numbers, where one is installed that can hold `network`, and the emulator of a chip."""
+    """An installed floating-point substrate that can run `network`, if any, and the emulator of Loihi."""
     chosen = {
         backend.arithmetic: name
         for name, backend in reversed(BACKENDS.usable().items())
@@ -175,23 +176,23 @@ def default_substrates(network: Network) -> list[str]:
 
 
 def views(network: Network) -> list[str]:
-    """What is worth revealing: counts and label, or scores and label where the class is read from the membrane."""
+    """The outputs to reveal: counts and label, or scores and label if the class is read from the membrane potential."""
     if network.readout == "membrane" or never_spikes(network):
         return ["scores", "label"]
     return ["counts", "label"]
 
 
 SAMPLES = 256
-"""Most samples that are shown in each way."""
+"""Maximum number of samples for trying each option."""
 RANGES: tuple[tuple[float, float] | None, ...] = (None, (-1.0, 1.0))
-"""What pixels 0 and 1 may stand for as currents: themselves, or images around 0."""
+"""Candidate input ranges of pixel values 0 and 1: the values themselves, or values around 0."""
 
 
 @dataclass(frozen=True)
 class Recognised:
-    """How a network is best shown a dataset, and how often it is right then, of `samples` shown.
+    """How a network encodes a dataset, as inferred, with its accuracy on `samples` samples.
 
-    encoder, input_range, class_map: as `[model]` of an experiment has them. chance: what guessing would score.
+    encoder, input_range, class_map: as in `[model]` of an experiment. chance: the accuracy of guessing.
     """
 
     encoder: str | None
@@ -203,7 +204,7 @@ class Recognised:
 
     @property
     def sentence(self) -> str:
-        """How the network was shown samples, and how accurate it was."""
+        """One sentence about the encoding and the accuracy."""
         pixels = "" if self.input_range is None else f", pixels from {self.input_range[0]:g} to {self.input_range[1]:g}"
         moved = "" if self.class_map == tuple(range(len(self.class_map))) else f", outputs {list(self.class_map)}"
         shown = "as events" if self.encoder is None else f"with encoder {self.encoder}"
@@ -221,17 +222,18 @@ def recognise(
     input_range: Sequence[float] | None = None,
     class_map: Sequence[int] | None = None,
 ) -> Recognised:
-    """Tries what is not given on samples of `data`, in `steps` steps, and returns the most accurate choice.
+    """Tries all options that are not given on samples of `data`, in `steps` steps, and returns the most accurate ones.
 
-    Tried are: rate and held spikes, or for input neurons pixels as currents in 0..1 and -1..1; and of outputs, the
-    numbers themselves and the assignment to classes that is right most often. `data` must not be the test part.
+    For inputs it tries rate-coded and held spikes or, for networks with current inputs, pixels as currents in 0..1 and
+    -1..1. For outputs it tries their own numbers and the assignment to classes with the highest accuracy. `data` must
+    not be the test part.
 
     Raises:
         ExperimentError: the network does not take samples of this size.
     """
     if np.prod(network.input_shape) != np.prod(data.input_shape):
         raise ExperimentError(
-            f"model: expected inputs like the dataset's {data.input_shape}, found {network.input_shape}"
+            f"model: expected the input shape of the dataset, {data.input_shape}, found {network.input_shape}"
         )
     current = network.input_kind == "current"
     encoders: tuple[str | None, ...] = ("direct",) if current else ("rate", "held")
@@ -264,7 +266,7 @@ def _answers(network: Network, data: Any, steps: int, substrate: str, encoder: s
 
 
 def _class_map(answers: IntArray, data: Samples, outputs: int) -> tuple[int, ...]:
-    """Output by output its class: its own number, unless another assignment is right twice as often."""
+    """The class of each output: its own number, unless another assignment is at least twice as accurate."""
     from scipy.optimize import linear_sum_assignment
 
     table = np.zeros((outputs, data.classes))
@@ -273,6 +275,8 @@ def _class_map(answers: IntArray, data: Samples, outputs: int) -> tuple[int, ...
             table[answer, label] += 1
     own = tuple(range(outputs))
     if outputs > data.classes:
-        raise ExperimentError(f"model: expected at most {data.classes} outputs, the dataset's classes, found {outputs}")
+        raise ExperimentError(
+            f"model: expected at most {data.classes} outputs, the number of classes of the dataset, found {outputs}"
+        )
     rows, columns = linear_sum_assignment(table, maximize=True)
     return tuple(columns.tolist()) if table[rows, columns].sum() > 2 * np.trace(table) else own

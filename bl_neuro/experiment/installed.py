@@ -1,4 +1,4 @@
-"""Leaving out the substrates of an experiment whose framework is not installed, for `skip_missing = true`."""
+"""Leaves out the substrates of an experiment whose framework is not installed, for `skip_missing = true`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from bl_neuro.errors import ExperimentError
 from bl_neuro.experiment.definition import Experiment
 
 LEAST_VERIFIED = 2
-"""A verification compares at least so many substrates."""
+"""Minimum number of substrates in a verification."""
 
 
 def missing_substrates(experiment: Experiment) -> dict[str, str]:
-    """The substrates that `experiment` names and that cannot run here, each with the reason."""
+    """The substrates of `experiment` that cannot run on this machine, each with the reason."""
     names = dict.fromkeys(
         (
             *experiment.substrates,
@@ -27,10 +27,10 @@ def missing_substrates(experiment: Experiment) -> dict[str, str]:
 
 
 def without_substrates(experiment: Experiment, missing: Container[str]) -> Experiment:
-    """`experiment` without every part that needs one of the substrates in `missing`.
+    """`experiment` without all parts that need one of the substrates in `missing`.
 
     Raises:
-        ExperimentError: nothing of it is left to run.
+        ExperimentError: nothing is left to run.
     """
     attacks = [
         attack.model_copy(update={"substrates": _left(attack.substrates, missing)})
@@ -47,7 +47,7 @@ def without_substrates(experiment: Experiment, missing: Container[str]) -> Exper
     if not substrates or not attacks:
         raise ExperimentError(
             f"{experiment.name}: none of its substrates ({', '.join(experiment.substrates)}) is installed; "
-            "see bl-neuro doctor"
+            "run bl-neuro doctor for details"
         )
     ladder, verify = experiment.ladder, _left(experiment.verify, missing)
     return experiment.model_copy(

@@ -1,4 +1,4 @@
-"""What an experiment begins with: its data, split, and the model or endpoints it was given."""
+"""The inputs of an experiment: its data, the split, and the given model or endpoints."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ from bl_neuro.training.samples_digest import samples_digest
 
 @dataclass(frozen=True)
 class Place:
-    """Where an experiment's data and files are; results do not depend on it. root: BL_NEURO_DATA where None."""
+    """The folders of an experiment's data and files, on which results do not depend. root: None for BL_NEURO_DATA."""
 
     folder: Path
     root: Path | None = None
 
 
 class Material:
-    """The data of an experiment and the network it was given, if any. `definition` says what results depend on.
+    """The data of an experiment, and the given network if there is one. `definition`: what results depend on.
 
     Raises:
-        DataError, ModelFileError: the data or the model are missing or damaged. ExperimentError: they do not fit the
-        experiment or each other.
+        DataError, ModelFileError: the data or the model is missing or damaged. ExperimentError: they do not fit the
+            experiment or each other.
     """
 
     def __init__(self, experiment: Experiment, place: Place) -> None:
@@ -82,12 +82,12 @@ class Material:
 
     @property
     def of_events(self) -> bool:
-        """Whether samples are spikes, not images."""
+        """Whether samples are spikes instead of images."""
         return isinstance(self.split.test, EventDataset)
 
     @property
     def encoder(self) -> str | None:
-        """How images become inputs where accuracy is measured; None of events, which are inputs."""
+        """How images become inputs when accuracy is measured; None for events."""
         if self.of_events:
             return None
         if self._described is not None and self._described.encoder is not None:
@@ -96,24 +96,24 @@ class Material:
 
     @property
     def outputs(self) -> list[int]:
-        """The output of the network that stands for each of `classes`."""
+        """The output of the network for each of `classes`."""
         return [self.class_map.index(label) for label in self.classes]
 
     @cached_property
     def class_means(self) -> FloatArray:
-        """The mean image of each class, (classes, C, H, W): of the target's part, or as `overlap.class_means` says."""
+        """The mean image of each class, (classes, C, H, W), over the target's part or as stated in `overlap`."""
         means: FloatArray = self.split.target.class_means()
         return means
 
     def input_shape(self, substrate: str) -> tuple[int, ...]:
-        """Shape of one frame of inputs of what is given, on a substrate."""
+        """Shape of one input frame of the given model or endpoint."""
         endpoint = self.endpoints.get(substrate)
         if endpoint is not None and endpoint.input_shape is not None:
             return tuple(endpoint.input_shape)
         return self.shape if self.network is None else self.network.input_shape
 
     def test(self) -> Samples:
-        """The test part, labelled by outputs; samples of classes that no output stands for are left out."""
+        """The test part, with outputs as labels. Samples of classes without an output are left out."""
         test: Samples = self.split.test
         if self.class_map == list(range(self.dataset_classes)):
             return test
@@ -135,26 +135,26 @@ class Material:
             )
         if self.network is not None and np.prod(self.network.input_shape) != np.prod(self.shape):
             raise ExperimentError(
-                f"model: expected inputs like the dataset's {self.shape}, found {self.network.input_shape}"
+                f"model: expected the input shape of the dataset, {self.shape}, found {self.network.input_shape}"
             )
         return class_map
 
 
 def given_description(experiment: Experiment) -> ModelPart | EndpointPart | None:
-    """The part that describes what is attacked; None where targets are trained."""
+    """The part that describes the given model or endpoint; None if targets are trained."""
     if experiment.model is None and experiment.endpoints:
         return experiment.endpoints[0]
     return experiment.model
 
 
 def load_data(part: DatasetPart, place: Place) -> Any:
-    """The dataset of an experiment: by name, or the user's own, beside the experiment or at an absolute path."""
+    """Loads the dataset of an experiment: by name, or the user's own, relative to the experiment file."""
     size = None if part.size is None else (part.size[0], part.size[1])
     return load_dataset(part.name, place.root, size=size, folder=place.folder)
 
 
 def data_digest(data: Any) -> str:
-    """SHA-256 of all images and labels; of events, of all labels and some of the frames."""
+    """SHA-256 of all images and labels; for events, of all labels and some frames."""
     if not isinstance(data, Dataset):
         return samples_digest(data)
     digest = hashlib.sha256(repr((data.pixels.dtype.str, data.pixels.shape)).encode())
@@ -165,19 +165,19 @@ def data_digest(data: Any) -> str:
 
 
 def split_of(data: Any, part: DatasetPart) -> Split[Any]:
-    """The parts of `data` for targets, evaluators and tests. ExperimentError where sizes do not fit the split."""
+    """Splits `data` for targets, evaluators and tests. Raises ExperimentError if sizes do not fit the split."""
     sizes = {"target": part.target, "evaluator": part.evaluator, "test": part.test}
     if part.split == "official":
         return official_split(data, part.split_seed, **sizes)
     if any(size is not None for size in sizes.values()):
-        raise ExperimentError("dataset: target, evaluator, test: only an official split takes sizes; leave them out")
+        raise ExperimentError("dataset: target, evaluator, test: sizes are only for an official split; leave them out")
     if part.split in ("shared", "whole"):
         return shared_split(data) if part.split == "shared" else whole_split(data)
     return three_way_split(data, part.split_seed)
 
 
 def opened_model(model: ModelPart, place: Place) -> Network:
-    """The network in a model's file, with the readout and the range of inputs that are given."""
+    """Loads the network from a model file, with the stated readout and input range."""
     network = load(
         place.folder / model.file,
         model.layers,
@@ -192,17 +192,17 @@ def opened_model(model: ModelPart, place: Place) -> Network:
 
 
 def with_input_range(network: Network, low: float, high: float) -> Network:
-    """`network`, which takes currents low..high, as one that takes 0..1: x becomes low + (high - low) x.
+    """Changes `network` with inputs low..high to inputs 0..1: x becomes low + (high - low) x.
 
-    Exact: its input neurons' weight w and bias b become (high - low) w and b + low w.
+    The change is exact: weight w and bias b of its input neurons become (high - low) w and b + low w.
 
     Raises:
-        InputError: it takes spikes, or low is high.
+        InputError: the network takes spikes, or low equals high.
     """
     first = network.layers[0]
     if not isinstance(first, Input):
-        raise InputError("input_range: only for a network with input neurons, which takes currents; this takes spikes")
+        raise InputError("input_range: only for networks with current inputs, but this network takes spikes")
     if low == high:
-        raise InputError(f"input_range: expected two values that differ, found {low} and {high}")
+        raise InputError(f"input_range: expected two different values, found {low} and {high}")
     changed = replace(first, weight=(high - low) * first.weight, bias=first.bias + low * first.weight)
     return Network(network.input_shape, [changed, *network.layers[1:]], network.readout, network.arithmetic)

@@ -1,4 +1,4 @@
-"""What is known of a published dataset that is not here: enough to plan an audit of it, and no more."""
+"""Stands in for a dataset that is not available, with enough facts to plan an audit."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from bl_neuro.experiment.material import Material, Place
 
 
 class MissingMaterial(Material):
-    """The material of an experiment that trains its targets on a published dataset, without its samples.
+    """The inputs of an experiment that trains targets on a known dataset, without its samples.
 
-    Addresses of cells depend on the samples, so those of its plan are no addresses of results.
+    Addresses of cells depend on the samples, so the addresses in such a plan do not identify results.
     """
 
     def __init__(self, experiment: Experiment, place: Place) -> None:
         published = DATASETS.find(experiment.dataset.name)
         if published.classes is None:
-            raise DataError(f"dataset {published.name}: how many classes it has is not known without its files")
+            raise DataError(f"dataset {published.name}: its number of classes is not known without its files")
         self.name = published.name
         self.folder = place.folder
         self.network = None
@@ -29,5 +29,5 @@ class MissingMaterial(Material):
 
     @property
     def encoder(self) -> str | None:
-        """Not known of data that is not here."""
+        """Unknown without the data."""
         return None

@@ -1,4 +1,4 @@
-"""What is wrong with `[[mitigations]]` beyond their own settings."""
+"""Checks of `[[mitigations]]` beyond their own settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bl_neuro.mitigations import Mitigation, make_mitigation
 
 
 def mitigation_problems(document: dict[str, Any]) -> Problems:
-    """Of every one of `[[mitigations]]`, beyond its settings."""
+    """All problems of `[[mitigations]]` beyond their own settings."""
     black = black_box_views(document)
     seen: set[str] = set()
     for i, part in tables(document, "mitigations"):
@@ -28,14 +28,14 @@ def mitigation_problems(document: dict[str, Any]) -> Problems:
         yield from _restarts(part, place, document)
         same = repr(sorted((key, str(value)) for key, value in part.items()))
         if same in seen:
-            yield place, "stands there twice"
+            yield place, "occurs twice"
         seen.add(same)
 
 
 def _changed_views(part: dict[str, Any], place: KeyPath, revealed: list[str]) -> Problems:
-    """Each view that is named must be one that attacks see and that the mitigation changes, and so must what it shows.
+    """Problems of stated outputs: attacks must use them, and the mitigation must change them.
 
-    revealed: what the boxes of its attacks reveal.
+    revealed: the outputs that the boxes of its attacks reveal.
     """
     named = strings(part.get("reveals"))
     if any(view in REVEALS and view not in revealed for view in named):
@@ -52,7 +52,7 @@ def _changed_views(part: dict[str, Any], place: KeyPath, revealed: list[str]) ->
             more = ", ".join(other for other in REVEALS if mitigation.reveals(other) != other)
             yield (
                 (*place, "reveals", number),
-                f"expected what shows more than {mitigation.reveals(view)} ({more}), found {view!r}",
+                f"expected an output with more information than {mitigation.reveals(view)} ({more}), found {view!r}",
             )
     for view in {mitigation.reveals(view) for view in mitigation.acts_on if view in (named or revealed)}:
         if view not in revealed:
@@ -61,7 +61,7 @@ def _changed_views(part: dict[str, Any], place: KeyPath, revealed: list[str]) ->
 
 
 def _mitigation(part: dict[str, Any]) -> Mitigation | None:
-    """The mitigation of a table; None where its settings are wrong, which is reported elsewhere."""
+    """The mitigation of a table; None if its settings are invalid, which is reported elsewhere."""
     settings = {name: value for name, value in part.items() if name not in MitigationPart.model_fields}
     try:
         return make_mitigation(str(part.get("kind")), settings)
@@ -70,7 +70,7 @@ def _mitigation(part: dict[str, Any]) -> Mitigation | None:
 
 
 def _restarts(part: dict[str, Any], place: KeyPath, document: dict[str, Any]) -> Problems:
-    """No more than the attacks have that it is compared with."""
+    """Problems of restarts: there may be at most as many as of the attacks without the mitigation."""
     wanted = part.get("restarts")
     ours = document.get("restarts", 1)
     named = strings(part.get("attacks"))

@@ -1,14 +1,14 @@
-"""`[[mitigations]]` of an experiment: what a deployment does against inversion, measured for what it costs and removes.
+"""`[[mitigations]]` of an experiment: defences whose effect on leakage and cost in accuracy are measured.
 
-    kind = "reveal"          to = "label"     shows less
-    kind = "rounding"        step = 0.1       scores or a membrane in whole multiples
-    kind = "noise"           sd = 0.1         on scores or a membrane; on counts, then rounded
-    kind = "query_cap"       queries = 1280   for all inversions of one attack together
-    kind = "input_dropout"   rate = 0.2       of the spikes that come in
-    kind = "weight_bits"     bits = 4         of every weight
+    kind = "reveal"          to = "label"     reveals less
+    kind = "rounding"        step = 0.1       rounds scores or membrane potentials to multiples
+    kind = "noise"           sd = 0.1         adds noise to scores, membrane potentials or (rounded) counts
+    kind = "query_cap"       queries = 1280   limits the queries for all inversions of one attack together
+    kind = "input_dropout"   rate = 0.2       drops input spikes
+    kind = "weight_bits"     bits = 4         rounds weights
 
-`kind` is the name of any registered mitigation (`bl_neuro.mitigations.MITIGATIONS`), with its settings beside it. Each
-is run on one substrate, on the same targets, from the same seeds as the attacks without it.
+`kind` is the name of a registered mitigation (`bl_neuro.mitigations.MITIGATIONS`), with its settings beside it. Each
+runs on one substrate, on the same targets and with the same seeds as the attacks without it.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from bl_neuro.reveals import Reveals
 
 
 class MitigationPart(SettingsPart):
-    """One of `[[mitigations]]`: the name of a mitigation, its settings, and what it is measured on.
+    """`[[mitigations]]`: the kind of a mitigation, its settings, and the attacks that it is measured on.
 
-    attacks: labels of black-box attacks, all by default. reveals: what their boxes show, by default all of an attack's
-    that the mitigation acts on. seeds, restarts: of the experiment's, all by default. substrate: where it is run.
+    attacks: labels of black-box attacks, by default all. reveals: outputs, by default all outputs of an attack that the
+    mitigation acts on. seeds, restarts: by default all of the experiment. substrate: where it runs.
     """
 
     attacks: Names | None = None
@@ -48,6 +48,6 @@ class MitigationPart(SettingsPart):
         return make_mitigation(self.kind, self.settings)
 
     def acts_on(self, reveals: Reveals) -> bool:
-        """Whether it changes anything where a box reveals that."""
+        """Whether it changes the answers of a box that reveals this output."""
         acts = reveals in self.mitigation.acts_on
         return acts and (not self.mitigation.changes("reveals") or self.mitigation.reveals(reveals) != reveals)

@@ -1,4 +1,4 @@
-"""How much of a target's training data its evaluators share, as it is known or stated."""
+"""How much of a target's training data its evaluators share, if this is known or stated."""
 
 from __future__ import annotations
 

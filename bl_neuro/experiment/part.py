@@ -1,4 +1,4 @@
-"""What the tables of an experiment's file have in common, and the types of values that stand in several of them."""
+"""Base classes of the tables of an experiment file, and common types of values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bl_neuro.settings import SettingProblem, setting_names, setting_problems, u
 
 MOST_SEEDS = 1000
 SETTING: Any = "setting"
-"""The type of an error of pydantic's whose message says all, also what was found."""
+"""Error type for pydantic whose message is complete, including the value."""
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Count = Annotated[int, Field(ge=1)]
@@ -30,7 +30,7 @@ Names = Annotated[list[str], Field(min_length=1)]
 
 
 def _counted(value: Any) -> Any:
-    """So many seeds, as the seeds 0, 1, ..."""
+    """Seeds 0, 1, ... for a number of seeds."""
     if isinstance(value, list):
         return value
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST_SEEDS:
@@ -42,7 +42,7 @@ Seeds = Annotated[list[Seed], BeforeValidator(_counted), Field(min_length=1, max
 
 
 class Part(BaseModel):
-    """A table of the file: nothing unknown in it, no value of another type."""
+    """Base class of tables: rejects unknown keys and values of other types."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -51,9 +51,9 @@ P = TypeVar("P", bound="SettingsPart")
 
 
 class SettingsPart(Part):
-    """A table that names a registered part by `kind`, with the settings of that part beside it.
+    """A table with the `kind` of a registered part and the settings of that part.
 
-    What is wrong with the settings is reported together with what is wrong with the rest of the table.
+    Problems of the settings are reported together with those of the rest of the table.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -61,11 +61,11 @@ class SettingsPart(Part):
     @classmethod
     @abstractmethod
     def settings_class(cls, kind: str) -> type[Any]:
-        """The frozen dataclass of the settings of a kind. InputError or PluginError where there is no such kind."""
+        """The frozen dataclass of the settings of a kind. Raises InputError or PluginError if there is no such kind."""
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The settings, as they were given."""
+        """The settings as given."""
         return dict(self.model_extra or {})
 
     @model_validator(mode="wrap")
@@ -82,7 +82,7 @@ class SettingsPart(Part):
 
     @classmethod
     def problems_of_settings(cls, table: Any) -> list[SettingProblem]:
-        """What is wrong with the kind that a table names, and with the settings of that kind."""
+        """Problems of the kind in a table, and of the settings of that kind."""
         if not isinstance(table, dict) or not isinstance(table.get("kind"), str):
             return []  # a missing kind, or one of another type, is the model's to report
         try:
@@ -107,10 +107,10 @@ def _detail(problem: SettingProblem, table: Any) -> InitErrorDetails:
 
 
 def _again(error: dict[str, Any]) -> InitErrorDetails:
-    """A problem that pydantic reported, to be reported once more together with others."""
+    """Repeats a problem that pydantic reported, to report it together with others."""
     return InitErrorDetails(type=_error(error["type"], error["msg"]), loc=error["loc"], input=error["input"])
 
 
 def _error(kind: Any, message: Any) -> PydanticCustomError:
-    """Arguments are Any because pydantic asks for literal strings; without a context it takes them as they are."""
+    """Creates an error for pydantic. Arguments are Any because pydantic's types ask for literal strings."""
     return PydanticCustomError(kind, message)

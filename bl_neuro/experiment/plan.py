@@ -1,7 +1,8 @@
-"""The cells of an experiment: what there is to do, what each depends on, and the address of what comes of it.
+"""Plans the cells of an experiment: their dependencies and the addresses of their results.
 
-A cell's definition is everything that its result depends on, and names the results it is made from by their addresses.
-So a changed definition changes the address of its cell and of all that is made from it, and of nothing else.
+The definition of a cell contains everything that its result depends on, and refers to the results it uses by their
+addresses. A changed definition therefore changes the address of its cell and of all cells that depend on it, and no
+others.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ if TYPE_CHECKING:
 
 
 def plan_cells(experiment: Experiment, material: Material) -> list[Cell]:
-    """Every cell of `experiment`, each once, none before what it needs."""
+    """All distinct cells of `experiment`, each after the cells it needs."""
     factory = CellFactory(experiment, material)
     return list({cell.address: cell for cell in _all_cells(factory)}.values())
 
 
 def _all_cells(factory: CellFactory) -> Iterator[Cell]:
-    """All of them; some of them more than once."""
+    """All cells, possibly with duplicates."""
     yield from factory.evaluators
     for seed in factory.experiment.target_seeds:
         kind = "given" if factory.experiment.given else TRAINED
@@ -53,7 +54,7 @@ def _all_cells(factory: CellFactory) -> Iterator[Cell]:
 
 
 def twin_cells(factory: CellFactory, target: Cell) -> Iterator[Cell]:
-    """The ANN twin of `target` and attacks on it, where an attack takes a network that does not spike."""
+    """The ANN twin of `target` and attacks on it, if there are attacks on networks that do not spike."""
     attacks = [part for part in factory.experiment.attacks if ATTACKS.find(part.attack).access == "ann"]
     if not attacks:
         return
@@ -65,7 +66,7 @@ def twin_cells(factory: CellFactory, target: Cell) -> Iterator[Cell]:
 
 
 def _control(factory: CellFactory, part: ControlPart) -> Iterator[Cell]:
-    """Targets that learned no true label, and attacks on them."""
+    """A null control and the attacks on it."""
     plan = target_plan(factory.material.name, factory.experiment.steps, factory.experiment.target, part.target)
     if part.kind == "untrained":
         plan = untrained(plan)
@@ -81,7 +82,7 @@ def _control(factory: CellFactory, part: ControlPart) -> Iterator[Cell]:
 
 
 class Level(NamedTuple):
-    """Where a rung is run, and the name of the network that is made for it, None where it is the target itself."""
+    """A rung of deployment: its substrate, and the name of its network, None for the target itself."""
 
     rung: RungName
     substrate: str
@@ -89,7 +90,7 @@ class Level(NamedTuple):
 
 
 def levels(part: LadderPart, stated: bool) -> list[Level]:
-    """The rungs of deployment; of a network that is `stated` in Loihi's arithmetic, the last two."""
+    """The rungs of deployment; only the last two if the network is already in Loihi's arithmetic (`stated`)."""
     if stated:
         return [Level("decays", part.real, None), Level("state", part.loihi, None)]
     float_, state = Level("float", part.real, None), Level("state", part.loihi, None)
@@ -98,7 +99,7 @@ def levels(part: LadderPart, stated: bool) -> list[Level]:
 
 
 def shown_first(part: LadderPart, attack: AttackPart) -> str | None:
-    """What a black box shows on the rungs of deployment; None for an attack that takes the gradients."""
+    """The output that a black box reveals on the rungs of deployment; None for attacks with gradients."""
     return part.reveals or next((view for view in REVEALS if view in (attack.reveals or [])), None)
 
 
@@ -123,7 +124,7 @@ def ladder_cells(factory: CellFactory, target: Cell) -> Iterator[Cell]:
 
 
 def mitigation_cells(factory: CellFactory, target: Cell) -> Iterator[Cell]:
-    """What each mitigation does to attacks on `target`, and to what it is good for."""
+    """The cells that measure attacks on `target` and its accuracy under each mitigation."""
     for part in factory.experiment.mitigations:
         if part.seeds is not None and target.facts["seed"] not in part.seeds:
             continue
@@ -137,7 +138,7 @@ def mitigation_cells(factory: CellFactory, target: Cell) -> Iterator[Cell]:
 
 
 def views(part: MitigationPart, attack: AttackPart, shown: list[Reveals]) -> list[Reveals]:
-    """What boxes reveal to `attack` where the mitigation is measured, of what they can show."""
+    """The outputs that `attack` uses where the mitigation is measured, among those the boxes can reveal."""
     asks = ATTACKS.find(attack.attack).access == "black_box"
     if not asks or (part.attacks is not None and attack.called not in part.attacks):
         return []
@@ -188,7 +189,7 @@ def _wanted(part: ReplayPart, attack: AttackPart) -> bool:
 
 
 def verification_cells(factory: CellFactory, target: Cell) -> Iterator[Cell]:
-    """The verification of the first target; it needs the first run of each attack on the first of its substrates."""
+    """The verification of the first target; needs the first run of each attack on its first substrate."""
     substrates = factory.experiment.verify
     if substrates is None or target.facts["seed"] != factory.experiment.target_seeds[0]:
         return

@@ -1,4 +1,4 @@
-"""Where results come from: versions, platform, time, command."""
+"""The origin of results: versions, platform, time, command."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PACKAGES = ("numpy", "torch", "scipy", "scikit-learn")
 
 
 def versions() -> dict[str, str]:
-    """Versions of bl-neuro, Python, `PACKAGES` and the packages that backends declare, as far as they are installed."""
+    """Versions of bl-neuro, Python, `PACKAGES` and the packages that backends declare, if installed."""
     numbers = {"bl-neuro": __version__, "python": platform.python_version()}
     declared = [package for backend in BACKENDS.usable().values() for package in backend.packages]
     for package in dict.fromkeys((*PACKAGES, *declared)):
@@ -26,7 +26,7 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> dict[str, str]:
-    """What kind of machine this is, without its name."""
+    """The kind of this machine, without its name."""
     import psutil
     import torch
 
@@ -39,12 +39,12 @@ def machine() -> dict[str, str]:
 
 
 def portable_path(path: str) -> str:
-    """`path` as a command may name it on any machine: one that leaves the working directory by its last part alone."""
+    """`path` for a command that works on any machine; outside the working directory, only its last part."""
     parts = Path(path).parts
     away = Path(path).is_absolute() or ".." in parts or path.startswith("~")
     return Path(path).name if away else path
 
 
 def now() -> str:
-    """The time, ISO 8601, UTC, to the second."""
+    """The current time in UTC, ISO 8601, in seconds."""
     return datetime.now(timezone.utc).isoformat(timespec="seconds")

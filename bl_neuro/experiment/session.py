@@ -1,4 +1,4 @@
-"""An audit from its experiment to its findings."""
+"""Runs an audit from its experiment to its findings."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from bl_neuro.experiment.running.runner import OnChange, Runner, RunState, Worke
 from bl_neuro.experiment.store import Store
 
 RUNS = Path("runs")
-"""The folder under which an audit has a folder of its name, where no other is given."""
+"""The default parent folder of results."""
 
 
 @dataclass(frozen=True)
@@ -44,17 +44,17 @@ class Audit:
     place: Place
     store: Store
     command: str | None = None
-    """The command line that runs this audit, as its report states it; None where there is none."""
+    """The command line of this audit for its report, or None."""
 
     @classmethod
     def of(cls, experiment: str | Path | Experiment, out: Path | None = None, root: Path | None = None) -> Audit:
-        """The audit of a shipped experiment by its name, of an experiment's file, or of an `Experiment`.
+        """The audit of a built-in experiment (by name), of an experiment file, or of an `Experiment`.
 
-        out: the folder of results, runs/NAME by default. root: the folder of downloaded data, BL_NEURO_DATA by default.
-        Files that an `Experiment` names are looked up in the working directory, those of a file beside it.
+        out: folder of the results, runs/NAME by default. root: folder of downloaded datasets, BL_NEURO_DATA by default.
+        Relative paths start at the working directory for an `Experiment`, and at the folder of an experiment file.
 
         Raises:
-            ExperimentError: there is no such experiment, or it is not valid.
+            ExperimentError: there is no such experiment, or it is invalid.
         """
         if isinstance(experiment, Experiment):
             return cls(experiment, Place(Path.cwd(), root), Store(out or RUNS / experiment.name))
@@ -65,12 +65,12 @@ class Audit:
 
     @cached_property
     def not_run(self) -> dict[str, str]:
-        """The substrates that are left out, with the reason; empty unless the experiment says `skip_missing`."""
+        """The substrates that are left out, with the reason; empty without `skip_missing`."""
         return missing_substrates(self.experiment) if self.experiment.skip_missing else {}
 
     @cached_property
     def runnable(self) -> Experiment:
-        """The experiment without what is left out."""
+        """The experiment without the substrates that are left out."""
         return without_substrates(self.experiment, self.not_run) if self.not_run else self.experiment
 
     @cached_property
@@ -80,7 +80,7 @@ class Audit:
 
     @cached_property
     def cells(self) -> list[Cell]:
-        """Every cell of the experiment, each after those it needs."""
+        """All cells of the experiment, each after the cells it needs."""
         return plan_cells(self.runnable, self.material)
 
     def state(self) -> RunState:
@@ -94,10 +94,10 @@ class Audit:
         scheduler: str | None = None,
         worker: Sequence[str] = WORKER,
     ) -> RunState:
-        """Runs every cell that is not done. See `Runner.run` for what it raises.
+        """Runs all cells that are not done. Raises the errors of `Runner.run`.
 
-        jobs: worker processes on this machine. scheduler: the address of a Dask scheduler, whose workers are used
-        instead; or "local", for a Dask cluster of `jobs` workers here. worker: the command of a worker process.
+        jobs: number of worker processes on this machine. scheduler: address of a Dask scheduler whose workers are used
+        instead, or "local" for a Dask cluster with `jobs` workers on this machine. worker: command of a worker process.
         """
         with self.store.locked():
             self.store.write_experiment(self.experiment.model_dump(), self.command)
@@ -125,10 +125,10 @@ class Audit:
         }
 
     def findings(self) -> Findings:
-        """What the finished cells amount to, as `results.json` holds it."""
+        """The findings of the finished cells, as in `results.json`."""
         computed = findings(self.runnable, self.material, self.cells, self.store)
         return computed.model_copy(update={"not_run": self.not_run})
 
     def pictures(self) -> StoredPictures:
-        """The pictures of every cell that is done."""
+        """The images of all finished cells."""
         return StoredPictures(self.material, self.cells, self.store)

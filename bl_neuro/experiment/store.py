@@ -1,14 +1,14 @@
 """A folder of results by content address.
 
-    cells/ADDRESS.json          the cell's definition and measures, the digest of its tensors, and a digest of it all
-    cells/ADDRESS.safetensors   a network, an evaluator or inversions, where the cell makes them
-    times/ADDRESS.json          how long it took, where, with which versions: what two equal runs differ in
-    failed/ADDRESS.json         why it failed, until it is done
+    cells/ADDRESS.json          definition and measures of a cell, the digest of its tensors, and a digest of all this
+    cells/ADDRESS.safetensors   the network, evaluator or inversions of a cell, if it has any
+    times/ADDRESS.json          duration, machine and versions, in which equal runs may differ
+    failed/ADDRESS.json         why the cell failed, until it is done
     unfinished/                 checkpoints of trainings
     experiment.json             the experiment of the last run
     command.json                the command of the first run of that experiment
 
-Files are written whole or not at all, the JSON last: a result is there when its JSON is, and holds.
+Files are written atomically, the JSON file of a cell last. A result exists if its JSON file exists and is valid.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from bl_neuro.experiment.cells import canonical_json, content_address
 from bl_neuro.files import atomic_path, need_folder, write_text
 
 MOST_BYTES = 2**26
-"""Most that the JSON of a result may be long."""
+"""Maximum size of the JSON of a result."""
 
 
 MARK = "bl-neuro-"
-"""How the names of files begin by which the machines of a run know its folder; hidden ones."""
+"""Prefix of the hidden files by which the machines of a run recognise the shared folder."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """A result that was read back. tensors: the file of its network, evaluator or inversions, or None."""
+    """A stored result. tensors: the file of its network, evaluator or inversions, or None."""
 
     definition: dict[str, Any]
     measures: dict[str, Any]
@@ -43,7 +43,7 @@ class Result:
 
 
 class Store:
-    """The results in `folder`. What is damaged, or of another cell than its name says, is not there for it."""
+    """The results in `folder`. Damaged results, and results under a wrong name, count as missing."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -51,12 +51,12 @@ class Store:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keeps other runs out of the folder, which is made if need be. The lock ends with the process that holds it.
+        """Locks the folder against other runs; creates it if needed. The lock ends with the process.
 
-        A store that is locked already stays locked until the outer block ends.
+        A nested call keeps the lock until the outer block ends.
 
         Raises:
-            ReportError: another run is at work there, or the folder cannot be written to.
+            ReportError: another run uses the folder, or it cannot be written to.
         """
         if self._is_locked:
             yield
@@ -68,7 +68,7 @@ class Store:
         try:
             lock.acquire(timeout=0)
         except Timeout as error:
-            raise ReportError(f"{self.folder}: another run is at work on this folder; wait for its end") from error
+            raise ReportError(f"{self.folder}: another run uses this folder; wait until it ends") from error
         except OSError as error:
             raise ReportError(f"{self.folder}: expected a writable folder ({error})") from error
         self._is_locked = True
@@ -80,7 +80,7 @@ class Store:
             lock.release()
 
     def read(self, address: str) -> Result | None:
-        """The result at `address`; None where there is none, or one that does not hold (see `check`)."""
+        """The result at `address`; None if there is none or it is damaged (see `check`)."""
         result = self.check(address)
         return result if isinstance(result, Result) else None
 
@@ -91,10 +91,10 @@ class Store:
         times: dict[str, Any],
         save: Callable[[Path], None] | None = None,
     ) -> None:
-        """Keeps a result; `save` writes its tensors to a path.
+        """Stores a result; `save` writes its tensors to a path.
 
         Raises:
-            ReportError: it could not be written; what was there before still is.
+            ReportError: the result could not be written; earlier files are unchanged.
         """
         address = content_address(definition)
         tensors = self._tensors(address)
@@ -113,11 +113,11 @@ class Store:
             self._path("failed", address).unlink(missing_ok=True)
         except (OSError, ModelFileError, ReportError) as error:
             raise ReportError(
-                f"{self.folder}: a result could not be written ({error}); all before it is kept"
+                f"{self.folder}: a result could not be written ({error}); earlier results are kept"
             ) from error
 
     def write_failure(self, definition: dict[str, Any], error: dict[str, Any]) -> None:
-        """Keeps why a cell failed. ReportError where it could not be written."""
+        """Stores why a cell failed. Raises ReportError if it cannot be written."""
         path = self._path("failed", content_address(definition))
         try:
             write_text(path, json.dumps({"definition": definition, **error}, indent=1) + "\n")
@@ -125,14 +125,14 @@ class Store:
             raise ReportError(f"{self.folder}: could not be written to ({problem})") from problem
 
     def write_file(self, name: str, text: str) -> None:
-        """Writes another file of the folder, atomically. ReportError where that fails."""
+        """Writes another file of the folder, atomically. Raises ReportError if that fails."""
         try:
             write_text(self.folder / name, text)
         except OSError as error:
             raise ReportError(f"{self.folder / name}: could not be written ({error})") from error
 
     def write_experiment(self, experiment: dict[str, Any], command: str | None) -> None:
-        """Keeps the experiment of a run, and `command` unless an earlier run of the same experiment began here.
+        """Stores the experiment of a run, and `command` unless an earlier run of the same experiment stored one.
 
         Raises:
             ReportError: the folder cannot be written to.
@@ -148,7 +148,7 @@ class Store:
             self.write_file(path.name, text)
 
     def command(self) -> str | None:
-        """The command of the first run of the experiment here; None where none was recorded."""
+        """The command of the first run of this experiment, or None."""
         try:
             recorded = json.loads((self.folder / "command.json").read_text(encoding="utf-8"))["command"]
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
@@ -156,14 +156,14 @@ class Store:
         return recorded if isinstance(recorded, str) else None
 
     def seconds(self, address: str) -> float | None:
-        """How long a finished cell took, or None where that is not known."""
+        """Duration of a finished cell, or None if it is not known."""
         try:
             return float(self.times(address)["seconds"])
         except (ValueError, KeyError, TypeError):
             return None
 
     def times(self, address: str) -> dict[str, Any]:
-        """Seconds, finished, versions and machine of a finished cell; empty where they are not known."""
+        """Duration, end, versions and machine of a finished cell; empty if they are not known."""
         try:
             content = json.loads(self._path("times", address).read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError):
@@ -171,32 +171,32 @@ class Store:
         return content if isinstance(content, dict) else {}
 
     def checkpoint(self, address: str) -> Path:
-        """Where the training of a cell keeps how far it is."""
+        """The checkpoint file of the training in a cell."""
         return self.folder / "unfinished" / f"{address}.safetensors"
 
     def check(self, address: str) -> Result | str | None:
-        """The result at `address`, or what is wrong with it, or None where there is none."""
+        """The result at `address`, or a description of its damage, or None if there is no result."""
         path = self._path("cells", address)
         try:
             if path.stat().st_size > MOST_BYTES:
-                return f"{path}: longer than {MOST_BYTES} bytes"
+                return f"{path}: larger than {MOST_BYTES} bytes"
             body = json.loads(path.read_text(encoding="utf-8"))
             digest = body.pop("digest")
             if digest != content_address(body) or content_address(body["definition"]) != address:
-                return f"{path}: not what was written there"
+                return f"{path}: its content does not match its digest"
             wanted, tensors = body["tensors"], self._tensors(address)
             if wanted is not None and _digest(tensors) != wanted:
-                return f"{tensors}: not what was written there"
+                return f"{tensors}: its content does not match its digest"
             return Result(body["definition"], body["measures"], None if wanted is None else tensors)
         except FileNotFoundError as error:
             return None if error.filename == str(path) else f"{error.filename}: missing"
         except OSError as error:
             return f"{error.filename or path}: {error.strerror or error}"
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            return f"{path}: torn or of another kind ({type(error).__name__})"
+            return f"{path}: damaged or of another kind ({type(error).__name__})"
 
     def _sweep(self) -> None:
-        """Removes what killed writes left behind."""
+        """Removes temporary files of killed runs."""
         for part in ("cells", "times", "failed", "unfinished"):
             for path in (self.folder / part).glob(".*-*"):
                 path.unlink(missing_ok=True)
@@ -219,11 +219,12 @@ def _digest(path: Path) -> str:
 
 
 LENGTH = 8
-"""Bytes at the start of a file that say how long its header is, little-endian; headers are padded to as many."""
+"""Number of bytes at the start of a file that contain the header length (little-endian); headers are padded to a
+multiple of it."""
 
 
 def settle_header(path: Path) -> None:
-    """Writes the header of a safetensors file anew, its metadata sorted; tensors stay as they are."""
+    """Rewrites the header of a safetensors file with sorted metadata. Tensors do not change."""
     content = path.read_bytes()
     end = LENGTH + int.from_bytes(content[:LENGTH], "little")
     header = json.loads(content[LENGTH:end])

@@ -1,4 +1,4 @@
-"""One thread for what must come out the same every time: sums of floats depend on how threads share them out."""
+"""Single-threaded execution for reproducible results: sums of floats depend on the number of threads."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Runs a block with torch on one thread, whatever the machine; then as many as before."""
+    """Runs a block with a single torch thread, then restores the number of threads."""
     import torch
 
     before = torch.get_num_threads()

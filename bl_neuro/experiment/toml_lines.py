@@ -1,4 +1,4 @@
-"""On which line of a TOML file each of its values stands: the parsers that there are do not say."""
+"""Finds the line of each value in a TOML file, which TOML parsers do not report."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ else:
     import tomli as tomllib
 
 KeyPath = tuple[str | int, ...]
-"""The way to a value: names of tables and keys, numbers in lists, such as ("attacks", 0, "budget")."""
+"""The path of a value: names of tables and keys, and list indices, such as ("attacks", 0, "budget")."""
 
 
 def value_lines(text: str) -> dict[KeyPath, int]:
-    """The first line, from 1, of what holds each value of the TOML document `text`, which must be valid.
+    """The first line (from 1) of each value in the valid TOML document `text`.
 
-    The file is read line by line, each time as if it ended there: what is new then stands on the lines since the last
-    time that it could be read. A value in a list or table over several lines has the line where that begins.
+    The document is parsed after each line as if it ended there. New values belong to the lines since the last
+    successful parse. A value inside a list or table over several lines has the first line of that list or table.
     """
     result: dict[KeyPath, int] = {}
     lines = text.splitlines()
@@ -39,7 +39,7 @@ def value_lines(text: str) -> dict[KeyPath, int]:
 
 
 def line_of(path: KeyPath, lines: dict[KeyPath, int]) -> int:
-    """The line of the value at `path`, or of the nearest thing around it that is there; 1 where nothing is."""
+    """The line of the value at `path`, or of the nearest enclosing value; 1 if there is none."""
     for length in range(len(path), 0, -1):
         if path[:length] in lines:
             return lines[path[:length]]

@@ -1,4 +1,4 @@
-"""What is known of the training data of what is attacked, and a split whose evaluators stay clear of it."""
+"""The training data of the attacked target, if known, and a split that keeps it from evaluators."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from bl_neuro.experiment.definition import DatasetPart
 from bl_neuro.experiment.overlap import Overlap
 
 OFFICIAL_TRAINING = "train"
-"""The word for the part of a dataset that its authors train on."""
+"""The name of the official training set in `trained_on`."""
 
 
 @dataclass(frozen=True)
 class TrainingData:
     """The split of an audit's data, and how much of the target's training data its evaluators share.
 
-    definition: what results depend on beyond the dataset and the kind of split; empty where targets are trained here.
+    definition: what results depend on beyond the dataset and the kind of split; empty if the audit trains its targets.
     """
 
     split: Split[Any]
@@ -35,9 +35,9 @@ class TrainingData:
 
 
 def of_trained_targets(split: Split[Any], on_target_data: Sequence[str] = ()) -> TrainingData:
-    """Of targets that the audit trains itself, on the split's own part for them.
+    """The training data of targets that the audit trains itself.
 
-    on_target_data: evaluators that are trained on the part of the targets, by name.
+    on_target_data: names of evaluators that are trained on the part of the targets.
     """
     sizes = split.sizes()
     trained = f"The targets were trained on {_samples(sizes['target'])}. "
@@ -60,18 +60,21 @@ def of_trained_targets(split: Split[Any], on_target_data: Sequence[str] = ()) ->
 
 
 def of_given_target(data: Any, part: DatasetPart, trained_on: str | None, folder: Path) -> TrainingData:
-    """Of a model or an endpoint that was trained elsewhere.
+    """The training data of a model or an endpoint that was trained elsewhere.
 
-    Where `trained_on` states the training data, evaluators and tests use other samples alone. Where it does not, they
-    use the official test part for an official split, and any samples for a three-way one.
+    If `trained_on` states the training data, evaluators and tests use other samples only. Otherwise they use the
+    official test set for an official split, and any samples for a three-way split.
 
     Raises:
-        DataError: the statement cannot be read, or leaves too few samples. ExperimentError: sizes that do not fit.
+        DataError: the stated samples cannot be read, or too few samples are left. ExperimentError: sizes that do not
+            fit.
     """
     if part.target is not None:
-        raise ExperimentError("dataset: target: what is given is not trained here; leave its size out")
+        raise ExperimentError("dataset: target: a given model or endpoint is not trained; leave the size out")
     if part.split in ("shared", "whole"):
-        raise ExperimentError(f"dataset: split: expected three-way or official for what is given, found {part.split}")
+        raise ExperimentError(
+            f"dataset: split: expected three-way or official for a given model or endpoint, found {part.split}"
+        )
     if trained_on is None:
         return _not_stated(data, part)
     if trained_on == OFFICIAL_TRAINING:
@@ -111,7 +114,7 @@ def _not_stated(data: Any, part: DatasetPart) -> TrainingData:
         )
     else:
         if part.evaluator is not None or part.test is not None:
-            raise ExperimentError("dataset: evaluator, test: only an official split takes sizes; leave them out")
+            raise ExperimentError("dataset: evaluator, test: sizes are only for an official split; leave them out")
         parts = three_way_split(data, part.split_seed)
         split = Split(data, parts.evaluator, parts.test, NOT_KNOWN)
         sizes = split.sizes()

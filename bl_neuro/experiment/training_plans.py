@@ -1,11 +1,10 @@
-"""`[target]` and `[twin]` of an experiment: who trains targets and their ANN twins, with which settings.
+"""`[target]` and `[twin]` of an experiment: the trainers of targets and their ANN twins, with settings.
 
     [target]                      [twin]
     trainer = "authors"           trainer = "authors"
     hidden = [3000]               epochs = 70
 
-The settings are those of the trainer's plan, see `bl_neuro.training.trainers`; what is not given is what suits the
-dataset.
+The settings are those of the trainer's plan; see `bl_neuro.training.trainers`. Others have the defaults of the dataset.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ DEFAULT = "default"
 
 
 def target_plan(dataset: str, steps: int | None, *settings: dict[str, Any]) -> TargetDesign:
-    """The plan for a dataset with settings of a file on top. InputError where they are wrong."""
+    """The plan for a dataset, with the settings of a file. Raises InputError if they are invalid."""
     given = {name: value for part in settings for name, value in part.items()}
     trainer = target_trainer(str(given.pop("trainer", DEFAULT)))
     if isinstance(given.get("conv"), list):  # a string each, as on the command line
@@ -39,15 +38,15 @@ def target_plan(dataset: str, steps: int | None, *settings: dict[str, Any]) -> T
 
 
 def twin_plan(settings: dict[str, Any]) -> Any:
-    """The plan of the twins. InputError where the settings are wrong."""
+    """The plan of the twins. Raises InputError if the settings are invalid."""
     given = dict(settings)
     return with_settings(twin_trainer(str(given.pop("trainer", DEFAULT))).plan, given)
 
 
 def plan_problems(place: KeyPath, dataset: str, own: dict[str, Any], below: dict[str, Any]) -> Iterator[Any]:
-    """Of the settings `own` of a training at `place`, which come on top of those `below`."""
+    """Problems of the training settings `own` at `place`, which override `below`."""
     if "steps" in own:
-        yield (*place, "steps"), "steps are those of the experiment; give them there"
+        yield (*place, "steps"), "expected `steps` at the top level of the experiment"
     try:
         trainer = target_trainer(str(own.get("trainer", below.get("trainer", DEFAULT))))
     except InputError as error:
@@ -65,7 +64,7 @@ def plan_problems(place: KeyPath, dataset: str, own: dict[str, Any], below: dict
 
 
 def twin_problems(settings: dict[str, Any]) -> Iterator[Any]:
-    """Of `[twin]`."""
+    """Problems of `[twin]`."""
     given = dict(settings)
     try:
         problems = setting_problems(twin_trainer(str(given.pop("trainer", DEFAULT))).plan, given)

@@ -1,4 +1,4 @@
-"""Doing one cell: what is made, measured and kept."""
+"""Runs one cell: computes, measures and stores its result."""
 
 from __future__ import annotations
 
@@ -47,16 +47,16 @@ from bl_neuro.training.target import BATCH
 from bl_neuro.training.trainers import train_by_plan, train_twin_by_plan
 
 MOST_TRACED = 33
-"""Points of an attack's course that are kept, of equal distance, the last among them."""
+"""Maximum number of stored trace entries, equally spaced and including the last one."""
 SMALLEST_SIDE = 7
-"""SSIM needs images of at least so many pixels a side."""
+"""The smallest side of images for SSIM, in pixels."""
 
 Made = tuple[dict[str, Any], Callable[[Path], None] | None]
-"""Measures, and what writes the tensors."""
+"""The measures, and the function that writes the tensors."""
 
 
 class Work:
-    """Does cells one after another, and keeps targets and evaluators at hand between them. A context manager."""
+    """Runs cells one after another and keeps targets and evaluators in memory between them. A context manager."""
 
     def __init__(self, material: Material, store: Store) -> None:
         self.material, self.store = material, store
@@ -71,10 +71,10 @@ class Work:
             self._open[1].close()
 
     def do(self, cell: Cell) -> None:
-        """Makes the result of `cell`, whose needs are done, and keeps it.
+        """Computes and stores the result of `cell`, whose dependencies are done.
 
         Raises:
-            ReportError: it could not be kept. Anything else: the cell failed.
+            ReportError: the result could not be stored. Any other error: the cell failed.
         """
         makers: dict[str, Callable[[Cell], Made]] = {
             "target": self._target,
@@ -164,7 +164,7 @@ class Work:
         return {"accuracy": accuracy, "samples": len(test.labels)}, None
 
     def _served(self, cell: Cell, test: Samples) -> dict[str, Any]:
-        """Accuracy of an endpoint, on as many samples as it is to be asked."""
+        """Accuracy of an endpoint on the stated number of samples."""
         made = cell.definition
         order = stream(made["seed"], "tested samples").permutation(len(test.labels))
         some: Any = test.subset(np.sort(order[: made["samples"]]))
@@ -204,7 +204,7 @@ class Work:
     def _inverted(
         self, cell: Cell, target: Target | None, ann: AnnTwin | None = None
     ) -> tuple[Inversions, list[str], str | None]:
-        """What the attack of `cell` makes, what it takes for granted, and the digest of all queries and answers."""
+        """The inversions of the attack of `cell`, its assumptions, and the digest of all queries and answers."""
         made, attack = cell.definition, cell.what
         with ExitStack() as stack:
             view = CellView(cell, target, self.material, stack, ann)
@@ -230,10 +230,10 @@ class Work:
         return verified(load(self._file(target)), made["substrates"], made["steps"], spikes), None
 
     def _answers(self, target: Target | None, inversions: Inversions) -> list[int | None] | None:
-        """The class of the dataset that the target names for each inversion, None for silence.
+        """The class that the target assigns to each inversion, None if no output spikes.
 
-        None for all where it shows no label. The auditor asks this, not the attacker: it is not counted. An endpoint
-        would count it, and is not asked: None too.
+        None instead of the list if the target reveals no label, or if it is an endpoint, which would charge for these
+        queries. The attacker's own budget does not count them.
         """
         if target is None:
             return None
@@ -244,13 +244,13 @@ class Work:
         return [None if output < 0 else self.material.class_map[output] for output in outputs]
 
     def _answers_of_twin(self, ann: AnnTwin, images: FloatArray) -> list[int | None]:
-        """The class of the dataset that an ANN twin names for each image."""
+        """The class that an ANN twin assigns to each image."""
         with torch.no_grad():
             outputs = ann(torch.from_numpy(images).float().reshape(-1, *ann.input_shape)).argmax(1).tolist()
         return [self.material.class_map[output] for output in outputs]
 
     def _opened_twin(self, cell: Cell) -> AnnTwin:
-        """The ANN twin that `cell` needs first."""
+        """The ANN twin that `cell` depends on first."""
         return load_ann_twin(self._file(cell.needs[0]))
 
     def _judgement(self, cell: Cell) -> Made:
@@ -284,7 +284,7 @@ class Work:
         return np.asarray(spikes.reshape(*spikes.shape[:2], *self.material.shape))
 
     def _opened(self, cell: Cell, made: str, substrate: str) -> Target:
-        """The network at address `made`, which `cell` needs first, on a substrate; open until another is wanted."""
+        """Opens the network at address `made`, which `cell` needs first, and keeps it open until another is needed."""
         key = (made, substrate)
         if self._open is None or self._open[0] != key:
             if self._open is not None:
@@ -309,11 +309,11 @@ class Work:
 
     @staticmethod
     def _gone(cell: Cell) -> ModelFileError:
-        return ModelFileError(f"{cell.label}: its result is not there any more; run the audit again")
+        return ModelFileError(f"{cell.label}: its result no longer exists; run the audit again")
 
 
 def _thinned(inversions: Inversions) -> Inversions:
-    """With no more of its course than is kept."""
+    """The inversions, with the part of their trace that is stored."""
     trace = inversions.trace
     count = len(trace.queries)
     if count <= MOST_TRACED:
@@ -323,9 +323,9 @@ def _thinned(inversions: Inversions) -> Inversions:
 
 
 def served_accuracy(box: BlackBox, data: Samples, steps: int, seed: int, encoder: str | Encoder | None = None) -> float:
-    """Fraction of `data` whose label can be read from the box's answers; what shows none is wrong.
+    """Fraction of `data` whose label can be read from the box's answers; an answer without a class is wrong.
 
-    Inputs as in `training.measure_accuracy`. Costs a query a sample.
+    Inputs are as in `training.measure_accuracy`. Costs one query per sample.
     """
     rng = stream(seed, "test encoding")
     reveals: Reveals = box.reveals  # type: ignore[assignment]  # the box checked it
@@ -343,10 +343,10 @@ OF_A_PAIR = ("substrate", "reference", "promised", "exact", "bins", "identical",
 
 
 def verified(network: Network, substrates: Sequence[str], steps: int, inversions: Sequence[Tensor]) -> dict[str, Any]:
-    """Runs `network` on `substrates` with inputs of the library's and with `inversions` (T, K, *shape); compares all.
+    """Runs `network` on `substrates` with generated inputs and `inversions` (T, K, *shape), and compares all spikes.
 
     Raises:
-        MissingDependency, Unsupported, SubstrateFailed: one of them cannot run it.
+        MissingDependency, Unsupported, SubstrateFailed: a substrate cannot run it.
     """
     shape = network.input_shape
     shaped = [spikes.reshape(*spikes.shape[:2], *shape) for spikes in inversions]

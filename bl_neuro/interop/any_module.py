@@ -31,5 +31,5 @@ def from_module(module: nn.Module, input_shape: Iterable[int]) -> Network:
             return network
     raise Unsupported(
         f"module: expected neurons of snnTorch, Norse or SLAYER, found {type(module).__name__} of "
-        f"{', '.join(sorted(packages))}; make a network of it with bl.from_state_dict"
+        f"{', '.join(sorted(packages))}; convert its weights with bl.from_state_dict"
     )

@@ -181,7 +181,7 @@ def _opened(state: Any) -> tuple[set[str], Callable[[str], FloatArray]]:
         raise ModelFileError(f"{path}: expected a .safetensors file, found {content}")
     size = path.stat().st_size
     if size > MAX_FILE_BYTES:
-        raise ModelFileError(f"{path}: {size} bytes; at most {MAX_FILE_BYTES} are read")
+        raise ModelFileError(f"{path}: expected at most {MAX_FILE_BYTES} bytes, found {size}")
     return _safetensors(path)
 
 

@@ -1,20 +1,20 @@
-"""Mitigations: what a deployment can do against inversion, at its input, its network, its output or its budget.
+"""Mitigations: defences of a deployment that change its inputs, network, outputs or query budget.
 
     box = bl.BlackBox(target, reveals="scores", mitigation=OutputNoise(0.1), seed=3)
 
-The attacker gets what comes out, and so does every honest user: `BlackBox.query` applies a mitigation to all queries,
-and the accuracy that is left is measured through the same box (`access.named`).
+`BlackBox.query` applies the mitigation to all queries, from attackers and from regular users. The remaining accuracy is
+measured through the same box (`access.predicted_classes`).
 
     name            class           settings
-    reveal          RevealLess      to        shows less: "label" in place of scores
-    rounding        Rounding        step      shows whole multiples
+    reveal          RevealLess      to        reveals less: "label" instead of scores
+    rounding        Rounding        step      rounds answers to multiples
     noise           OutputNoise     sd        adds normal noise to answers
-    query_cap       QueryCap        queries   answers so many queries in all
-    input_dropout   InputDropout    rate      leaves out input spikes
-    weight_bits     WeightBits      bits      deploys coarser weights
+    query_cap       QueryCap        queries   limits the total number of queries
+    input_dropout   InputDropout    rate      drops input spikes
+    weight_bits     WeightBits      bits      rounds weights
 
-An experiment names one by its name, with its settings beside it. Packages add others through the entry-point group
-`bl_neuro.mitigations`; `bl_neuro.testing.mitigation_contract` is what each must pass.
+An experiment refers to a mitigation by its name, with its settings beside it. Packages add mitigations through the
+entry-point group `bl_neuro.mitigations`; they must pass `bl_neuro.testing.mitigation_contract`.
 """
 
 from bl_neuro.mitigations.base import Mitigation

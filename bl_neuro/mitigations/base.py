@@ -1,4 +1,4 @@
-"""What every mitigation has: a name, settings, and hooks for what it changes."""
+"""The base class of mitigations: a name, settings, and hooks for what it changes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ANSWER_HOOKS: tuple[Hook, ...] = ("reveals", "inputs", "output", "network")
 
 
 class Mitigation(ABC):
-    """A countermeasure of a deployment: a subclass is a frozen dataclass that overrides the hooks it needs.
+    """Base class of mitigations. A subclass is a frozen dataclass that overrides the hooks it needs.
 
         @dataclass(frozen=True)
         class LastBitOff(Mitigation):
@@ -35,72 +35,72 @@ class Mitigation(ABC):
             def output(self, shown, reveals, rng):
                 return shown - shown % 2
 
-    Its fields are its settings, with JSON-ready values, and `__post_init__` raises InputError where one is out of
-    range. All randomness comes from the generator that a hook is given.
+    Its fields are its settings, with JSON-ready values. `__post_init__` raises InputError for a setting out of range.
+    Hooks draw all random numbers from the generator that they are given.
     """
 
     name: ClassVar[str]
-    """The `kind` of its `[[mitigations]]` tables."""
+    """The `kind` in `[[mitigations]]`."""
     title: ClassVar[str]
-    """What a table of mitigations calls it."""
+    """Name in tables."""
     acts_on: ClassVar[tuple[Reveals, ...]] = REVEALS
-    """What a box may reveal for this mitigation to change anything. A label is that of the changed counts or scores."""
+    """The outputs that the mitigation affects. A label is derived from the changed counts or scores."""
     phrase: ClassVar[str] = "{setting}"
-    """How a report words it, such as "answers {setting}"."""
+    """Wording in reports, such as "answers {setting}"."""
     averages_out: ClassVar[bool] = False
-    """Whether it draws randomness anew in every answer, so that an attacker can average it away with more queries."""
+    """Whether it draws new random numbers for every answer, so that an attacker can average its effect away."""
 
     @property
     @abstractmethod
     def setting(self) -> str:
-        """Its settings in words, such as "rounded to 0.1"."""
+        """The settings in words, such as "rounded to 0.1"."""
 
     def reveals(self, view: Reveals) -> Reveals:
-        """What the deployment reveals in place of `view`: the same or less."""
+        """The output that the deployment reveals instead of `view`: the same or a less informative one."""
         return view
 
     def inputs(self, spikes: Tensor, rng: np.random.Generator) -> Tensor:
-        """The input of the network in place of `spikes` (T, B, *input_shape), 0/1."""
+        """The input of the network instead of `spikes` (T, B, *input_shape), 0 or 1."""
         return spikes
 
     def output(self, shown: Tensor, reveals: Reveals, rng: np.random.Generator) -> Tensor:
-        """The answer in place of `shown`: a membrane or spikes (T, B, C), or scores or counts (B, C)."""
+        """The answer instead of `shown`: a membrane potential or spikes (T, B, C), or scores or counts (B, C)."""
         return shown
 
     def network(self, network: Network) -> Network:
-        """The network that is deployed in place of `network`."""
+        """The network that is deployed instead of `network`."""
         return network
 
     def budget(self, planned: int | None) -> int | None:
-        """The queries that the deployment answers in all, where an attack plans for `planned`; None for no limit."""
+        """The total number of queries that the deployment answers, given the number `planned`; None for no limit."""
         return planned
 
     @classmethod
     def changes(cls, *hooks: Hook) -> bool:
-        """Whether it overrides one of these hooks."""
+        """Whether the mitigation overrides one of these hooks."""
         return any(getattr(cls, hook) is not getattr(Mitigation, hook) for hook in hooks)
 
     def settings(self) -> dict[str, Any]:
-        """Its settings by name, JSON-ready."""
+        """All settings by name, JSON-ready."""
         return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
 
     @property
     def definition(self) -> dict[str, Any]:
-        """What results depend on, JSON-ready: `kind`, its name, and its settings."""
+        """Everything that results depend on, JSON-ready: the name, as `kind`, and the settings."""
         settings = self.settings()
         return {"kind": self.name, **{name: settings[name] for name in sorted(settings)}}
 
     @property
     def label(self) -> str:
-        """Its name and the values of its settings, such as "rounding 0.1"."""
+        """The name with the values of the settings, such as "rounding 0.1"."""
         return " ".join(str(value) for value in self.definition.values())
 
     def network_definition(self) -> dict[str, Any]:
-        """What the network that `network` returns depends on, beside the network that it is given."""
+        """What the changed network depends on, besides the original network."""
         return {"mitigation": self.definition}
 
     def check(self, reveals: str) -> None:
-        """Raises InputError where it changes nothing about what a box reveals."""
+        """Raises InputError if the mitigation does not affect what a box reveals."""
         if reveals not in {*self.acts_on, *map(self.reveals, self.acts_on)}:
             raise InputError(
                 f"mitigation: {type(self).__name__} acts on {', '.join(self.acts_on)}; this box reveals {reveals}"
@@ -108,7 +108,7 @@ class Mitigation(ABC):
 
 
 def need_number(name: str, value: Any, below: float = math.inf) -> None:
-    """Raises InputError where `value` is not a number above 0 and below `below`."""
+    """Raises InputError unless `value` is a number above 0 and below `below`."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not number or not 0 < value < below:
         expected = "a number above 0" if below == math.inf else f"a number between 0 and {below:g}"

@@ -1,4 +1,4 @@
-"""Some input spikes are left out."""
+"""Random dropout of input spikes."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from bl_neuro.mitigations.base import Mitigation, need_number
 
 @dataclass(frozen=True)
 class InputDropout(Mitigation):
-    """Leaves out each spike of the input with probability `rate`, between 0 and 1, anew in every query.
+    """Drops each input spike with probability `rate`, between 0 and 1, independently in every query.
 
-    As with `OutputNoise`, an attacker who sends the same input often averages it away.
+    As with `OutputNoise`, an attacker who repeats a query can average the effect away.
     """
 
     name: ClassVar[str] = "input_dropout"

@@ -1,4 +1,4 @@
-"""Normal noise is added to every answer."""
+"""Normal noise on answers."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from bl_neuro.reveals import Reveals
 
 @dataclass(frozen=True)
 class OutputNoise(Mitigation):
-    """Adds normal noise of standard deviation `sd`, above 0, in the units of what is shown, anew in every answer.
+    """Adds normal noise with standard deviation `sd`, above 0, to every answer, in the units of the output.
 
-    Counts are then rounded to whole numbers, at least 0; scores are shown as they come, and may leave 0..1. An attacker
-    who sends the same input n times divides the noise by sqrt(n): the noise costs queries and nothing else.
+    Counts are then rounded to integers of at least 0; scores are not clipped and may leave 0..1. An attacker who sends
+    the same input n times divides the noise by sqrt(n), so the noise only increases the number of queries.
     """
 
     name: ClassVar[str] = "noise"

@@ -12,7 +12,7 @@ from bl_neuro.mitigations.base import Mitigation
 
 @dataclass(frozen=True)
 class QueryCap(Mitigation):
-    """Answers `queries` in all, for all inversions of one attack together.
+    """Limits the total number of queries to `queries`, for all inversions of one attack together.
 
     The attacker knows the limit: the attack divides it between its warm start and the classes.
     """

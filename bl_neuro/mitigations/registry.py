@@ -1,4 +1,4 @@
-"""Finding a mitigation by its name."""
+"""Finds mitigations by name."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ MITIGATIONS: Registry[Mitigation] = Registry(
 
 
 def make_mitigation(name: str, settings: Mapping[str, Any]) -> Mitigation:
-    """The mitigation called `name` with JSON-ready `settings`.
+    """Creates the mitigation `name` with JSON-ready `settings`.
 
     Raises:
-        InputError: no mitigation has that name, or a setting is wrong. PluginError: another package's does not load.
+        InputError: there is no such mitigation, or a setting is invalid. PluginError: the mitigation of another package
+            does not load.
     """
     kind = MITIGATIONS.find(name)
     try:
@@ -40,7 +41,7 @@ def make_mitigation(name: str, settings: Mapping[str, Any]) -> Mitigation:
 
 
 def mitigation_of(definition: Mapping[str, Any] | None) -> Mitigation | None:
-    """The mitigation whose `definition` this is; None for none."""
+    """The mitigation with this `definition`; None for None."""
     if definition is None:
         return None
     settings = {name: value for name, value in definition.items() if name != "kind"}
@@ -48,9 +49,9 @@ def mitigation_of(definition: Mapping[str, Any] | None) -> Mitigation | None:
 
 
 def installed_mitigation(name: str) -> type[Mitigation]:
-    """The class called `name`, or `Mitigation` itself where the package that had it is not installed here.
+    """The class of the mitigation `name`, or `Mitigation` itself if its package is not installed.
 
-    For reports on results that were made elsewhere.
+    For reports on results from other machines.
     """
     try:
         return MITIGATIONS.find(name)

@@ -1,4 +1,4 @@
-"""An answer shows less."""
+"""Less informative outputs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bl_neuro.reveals import REVEALS, Reveals
 
 @dataclass(frozen=True)
 class RevealLess(Mitigation):
-    """Shows `to` in place of anything that shows more."""
+    """Reveals `to` instead of any more informative output."""
 
     name: ClassVar[str] = "reveal"
     title: ClassVar[str] = "Less revealed"

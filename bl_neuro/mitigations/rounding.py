@@ -1,4 +1,4 @@
-"""Answers are shown in whole multiples of a step."""
+"""Rounded answers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bl_neuro.reveals import Reveals
 
 @dataclass(frozen=True)
 class Rounding(Mitigation):
-    """Shows whole multiples of `step`, above 0, in the units of what is shown: 0.1 of a score, 5 of a count."""
+    """Rounds answers to multiples of `step`, above 0, in the units of the output: 0.1 for scores, 5 for counts."""
 
     name: ClassVar[str] = "rounding"
     title: ClassVar[str] = "Rounded answers"

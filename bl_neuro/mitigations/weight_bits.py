@@ -1,4 +1,4 @@
-"""The network is deployed with coarser weights."""
+"""Deployment with fewer bits per weight."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reports on what an audit found: the page, its summary, and comparisons of audits."""
+"""Reports on the findings of an audit: the HTML page, its summary, and comparisons of audits."""
 
 from bl_neuro.report.page import write_report
 

@@ -1,4 +1,4 @@
-"""The headline of an audit: what leaks, and whether the substrate changes it, as far as its verdicts carry."""
+"""The headline of an audit: how much leaks, and whether the substrate changes it."""
 
 from __future__ import annotations
 
@@ -33,10 +33,11 @@ ADD_SUBSTRATE = (
 
 @dataclass(frozen=True)
 class AuditAnswer:
-    """What an audit found, in words.
+    """The main findings of an audit in words.
 
-    title: of the report. leakage: what attackers get. question: whether the substrate changes it. word: the answer to
-    that in a word or three. lead: the verdict behind it. more: further findings, a sentence or two each.
+    title: of the report. leakage: what attacks recover. question: whether the substrate changes it. word: the answer to
+    the question in one to three words. lead: the verdict behind the answer. more: further findings, one or two
+    sentences each.
     """
 
     title: str
@@ -51,7 +52,7 @@ class AuditAnswer:
 
 
 def audit_answer(results: Findings) -> AuditAnswer:
-    """By the first evaluator's attack accuracy; verdicts under the others follow it."""
+    """The answer by the first evaluator's attack accuracy, followed by the verdicts under other evaluators."""
     compared = main_comparisons(results, results.judge)
     word, lead = _verdict(results, compared)
     more = [
@@ -80,7 +81,7 @@ def audit_answer(results: Findings) -> AuditAnswer:
 
 
 def main_comparisons(results: Findings, evaluator: str) -> list[SubstrateComparison]:
-    """Pairs by attack accuracy under one evaluator, but for those that are equal by construction."""
+    """Comparisons of attack accuracy under one evaluator, except pairs that are equal by construction."""
     return [comparison for comparison in _all_comparisons(results, evaluator) if results.is_evidence(comparison)]
 
 
@@ -93,7 +94,7 @@ def _all_comparisons(results: Findings, evaluator: str) -> list[SubstrateCompari
 
 
 def _verdict(results: Findings, compared: Sequence[SubstrateComparison]) -> tuple[str, str]:
-    """The word, and the sentences behind it."""
+    """The answer in a word, and the sentences that explain it."""
     if not compared:
         return _without_comparisons(results)
     word, sentences = _of_comparisons(results, compared)
@@ -104,7 +105,7 @@ def _verdict(results: Findings, compared: Sequence[SubstrateComparison]) -> tupl
 
 
 def _of_one_model(results: Findings, compared: Sequence[SubstrateComparison]) -> str:
-    """What the substrates compute in, and what a verdict on one given model is about."""
+    """The arithmetic of the substrates, and the scope of a verdict on one given model."""
     names = dict.fromkeys(name for comparison in compared for name in (*comparison.first, *comparison.second))
     kinds = {name: kind for name in names if (kind := results.arithmetic.get(name)) is not None}
     computes = listed([f"{name} computes in {ARITHMETICS[kind]}" for name, kind in kinds.items()])
@@ -171,7 +172,7 @@ def _all(count: int) -> str:
 
 
 def _needed(results: Findings, compared: Sequence[SubstrateComparison]) -> str:
-    """What open comparisons need."""
+    """How many seeds or restarts inconclusive comparisons would need."""
     most = max((comparison.verdict for comparison in compared), key=lambda verdict: verdict.seeds_needed or 10**9)
     needed = units_needed(most, results.unit)
     if most.difference.seeds < FEW_UNITS:
@@ -194,7 +195,7 @@ def _largest(compared: Sequence[SubstrateComparison]) -> str:
 
 
 def _other_evaluator(results: Findings, name: str) -> str:
-    """How the verdicts come out under another evaluator."""
+    """The verdicts under another evaluator."""
     compared = main_comparisons(results, name)
     if not compared:
         return ""
@@ -212,7 +213,7 @@ def _other_evaluator(results: Findings, name: str) -> str:
 
 
 def _unexpected(results: Findings) -> str:
-    """Comparisons within one arithmetic that did not come out equal, without a difference being shown."""
+    """Comparisons within one arithmetic whose scores differ, without a significant difference."""
     within = [
         comparison for comparison in _all_comparisons(results, results.judge) if not results.is_evidence(comparison)
     ]

@@ -1,4 +1,4 @@
-"""The page of a comparison of audits: one file that opens offline."""
+"""The HTML page of a comparison of audits: one file that opens without a network connection."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bl_neuro.report.words import TARGETS, listed, many, margin_points, view
 
 
 def comparison_answer(comparison: AuditComparison) -> str:
-    """What came out, in a sentence or two."""
+    """The result in one or two sentences."""
     paired = [pair.verdict for pair in comparison.main if pair.verdict is not None]
     alone = len(comparison.main) - len(paired)
     if not paired:
@@ -33,7 +33,7 @@ def comparison_answer(comparison: AuditComparison) -> str:
 
 
 def comparison_page(comparison: AuditComparison) -> str:
-    """The page, as text."""
+    """The page as text."""
     hits = [pair for pair in comparison.comparisons if pair.measure == "hit"]
     groups: dict[str, list[RowComparison]] = {}
     for pair in hits:

@@ -1,4 +1,4 @@
-"""From a row of an audit down to its inversions: every cell with its pictures, its course and its judgements."""
+"""The details of a row of an audit: every cell with its images, its progress and its judgements."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 MOST_NAMED = 12
-"""Classes that are named one by one."""
+"""Maximum number of classes that are listed by name."""
 
 
 @dataclass(frozen=True)
 class Shot:
-    """One cell, or several that came out the same: its inversions side by side, its course, its judgements."""
+    """One cell, or several with identical results: its inversions, its progress, its judgements."""
 
     title: str
     uri: str
@@ -37,7 +37,7 @@ class Shot:
 
 @dataclass(frozen=True)
 class Group:
-    """The cells of one row; of several where they came out the same on several substrates."""
+    """The cells of one row, or of several rows with identical results on several substrates."""
 
     key: str
     title: str
@@ -47,11 +47,11 @@ class Group:
 
 
 Key = tuple[str, str, str, str, str]
-"""Target, attack, what is revealed, rung, mitigation."""
+"""Target, attack, output, rung, mitigation."""
 
 
 def groups(results: Findings, pictures: CellPictures, ink: bool) -> list[Group]:
-    """Every row that has a finished cell, with its cells by seed and restart."""
+    """All rows with finished cells, with their cells by seed and restart."""
     rows: dict[tuple[Key, str], list[AuditCell]] = {}
     for cell in results.inversions:
         key = (cell.target, cell.attack, cell.reveals, cell.rung or "", cell.mitigation or "")
@@ -65,7 +65,7 @@ def groups(results: Findings, pictures: CellPictures, ink: bool) -> list[Group]:
 
 
 def _group(results: Findings, key: Key, same: list[tuple[str, list[Shot]]]) -> Group:
-    """same: substrates on which the row came out the same, each with its cells."""
+    """The group of one row. same: substrates with identical results, each with its cells."""
     target, attack, reveals, rung, mitigation = key
     further = [
         *([] if target in OWN else [TARGETS.get(target, target)]),

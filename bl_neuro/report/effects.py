@@ -1,4 +1,4 @@
-"""What steps of deployment and mitigations do, for the headline: under the judge, and where others disagree."""
+"""The effects of deployment steps and mitigations, for the headline, with disagreements between evaluators."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bl_neuro.rounding import settled
 
 
 def disagree(one: Verdict, other: Verdict) -> bool:
-    """Whether two evaluators disagree: on whether a difference was found, whether beyond the margin, or its sign."""
+    """Whether two evaluators disagree on whether there is a difference, whether it exceeds the margin, or its sign."""
     if not (one.found or other.found):
         return False
     same_side = (settled(one.difference.value) > 0) == (settled(other.difference.value) > 0)
@@ -21,7 +21,7 @@ def disagree(one: Verdict, other: Verdict) -> bool:
 
 
 def ladder_lines(results: Findings) -> list[str]:
-    """The steps of deployment that change leakage, as far as was shown."""
+    """The steps of deployment that change leakage significantly."""
     lines, unchanged = [], []
     hits = [ladder for ladder in results.ladder if ladder.measure == "hit"]
     for ladder in (ladder for ladder in hits if ladder.evaluator == results.judge):
@@ -70,7 +70,7 @@ def _steps(ladder: LadderFinding, named: Iterable[tuple[str, str]]) -> str:
 
 
 def mitigation_lines(results: Findings) -> list[str]:
-    """What was shown to remove most of leakage, and apart from it what caps on queries do, which cost honest users."""
+    """The mitigations that reduce leakage most and, separately, query caps, which also limit regular users."""
     cases = mitigation_cases(results.mitigations)
     caps = [case for case in cases if limits_queries(case[0].mitigation)]
     others = [case for case in cases if not limits_queries(case[0].mitigation)]

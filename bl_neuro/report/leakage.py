@@ -1,4 +1,4 @@
-"""How much attacks get at all, in sentences: what every report leads with."""
+"""How much attacks recover, in sentences, for the beginning of every report."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from bl_neuro.experiment.findings.models import AuditRow, Findings
 from bl_neuro.report.words import SEEN, TARGETS, amount, chance_label, listed, percent_range, share_ends
 
 FEW = 3
-"""Substrates or views that a sentence names one by one."""
+"""Maximum number of substrates or outputs that a sentence lists."""
 
 
 def leakage_lead(results: Findings) -> str:
-    """What the first evaluator recognises of what an attacker gets, beside controls and chance."""
+    """How many inversions the first evaluator recognises, compared with controls and chance."""
     black, white = _rows(results, "black_box"), _rows(results, "white_box")
     rows = black or white
     if not rows:
@@ -35,7 +35,7 @@ def leakage_lead(results: Findings) -> str:
 
 
 def leakage_lines(results: Findings) -> list[str]:
-    """What white-box attacks get where the lead is about black-box ones, and what other evaluators recognise."""
+    """What white-box attacks recover if the lead is about black-box attacks, and the results of other evaluators."""
     black, white = _rows(results, "black_box"), _rows(results, "white_box")
     lines = []
     if black and white:
@@ -72,7 +72,7 @@ def _querying(results: Findings, rows: Sequence[AuditRow]) -> str:
 
 
 def _queries(rows: Sequence[AuditRow], form: str) -> str:
-    """How many queries per class the rows spent, in `form`; empty where that is not known."""
+    """The number of queries per class of the rows, formatted with `form`; empty if it is not known."""
     spent = sorted({row.queries_per_class for row in rows if row.queries_per_class is not None})
     if not spent:
         return ""
@@ -102,7 +102,7 @@ def _accuracies(rows: Sequence[AuditRow], evaluator: str) -> str:
 
 
 def _controls(results: Findings, rows: Sequence[AuditRow]) -> str:
-    """What the same attacks get of targets that learned no true label, and what guessing would."""
+    """Attack accuracy of the same attacks on null controls, and of guessing."""
     chance = f"guessing, {chance_label(results.dataset.chance)}."
     attacks = {(row.attack, row.reveals) for row in rows}
     controls = [

@@ -1,4 +1,4 @@
-"""What a reader of an audit may and may not conclude, as far as it depends on what was run."""
+"""What can and cannot be concluded from an audit, depending on what was run."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from bl_neuro.mitigations.registry import installed_mitigation
 from bl_neuro.report.words import limits_queries, listed, many, margin_points
 
 SMALL = 16 * 16
-"""Pixels up to which pictures are small."""
+"""Side in pixels up to which images count as small."""
 ENOUGH_TARGETS = 12
-"""Target seeds from which a difference of 5 to 10 points can be seen."""
+"""Minimum number of target seeds to detect a difference of 5 to 10 points."""
 
 
 def conclusions(results: Findings) -> list[str]:
-    """What the result supports, a sentence or two each."""
+    """What the results support, one or two sentences each."""
     targets = "this one model" if results.of_given_model else "these targets"
     supported = [
         f"What these attacks, at these costs, got out of {targets}, as these evaluators see it. A better attack or a "
@@ -31,7 +31,7 @@ def conclusions(results: Findings) -> list[str]:
 
 
 def limits(results: Findings) -> list[str]:
-    """What the result does not say, a sentence or two each."""
+    """What the results do not show, one or two sentences each."""
     return [
         "These attacks bring out class prototypes, what a network holds to be typical of a class, and barely anything "
         "of individual members of the training data (nearest-sample membership AUC .51 on digits). This audit does not "

@@ -1,4 +1,4 @@
-"""An audit on one page of Markdown: what leaks, the verdict, every pair, the ladder, controls, limits."""
+"""A one-page summary of an audit in Markdown: leakage, verdict, all pairs, ladder, controls, limits."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from bl_neuro.report.words import (
 
 
 def one_page(results: Findings) -> str:
-    """The page, as text that ends in a newline."""
+    """The page as text that ends in a newline."""
     answer = audit_answer(results)
     parts = [
         f"# {_plain(answer.title)}",
@@ -105,7 +105,7 @@ def _ladders(results: Findings) -> list[str]:
 
 
 def _ladder(ladder: LadderFinding, others: Sequence[LadderFinding], unit: Unit) -> str:
-    """others: the same under other evaluators."""
+    """The table of a ladder. others: the same ladder under other evaluators."""
     empty = [""] * len(others)
     rows = [[ladder.levels[0].rung, share(ladder.levels[0].estimate), "", "", "", *empty]]
     named = [{step.name: step.change for step in other.steps} for other in others]
@@ -178,7 +178,7 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _plain(text: str) -> str:
-    """The text with nothing in it that Markdown would take for a mark; names of files may hold any."""
+    """The text without characters that Markdown interprets, which file names may contain."""
     for mark in "\\`*_[]<>|#":
         text = text.replace(mark, f"\\{mark}")
     return " ".join(text.split())

@@ -1,4 +1,4 @@
-"""The page of an audit: one file that opens offline, and beside it, where they are too many, pages of its cells."""
+"""The HTML page of an audit. If there are too many inversions for one file, they are on further pages."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ CELL_PAGES = "report-cells"
 """Folder of the pages of cells."""
 SUMMARY = "summary.md"
 MOST_EMBEDDED = 5_000_000
-"""Characters of cells' pictures and of the words beside them, about, that the page itself holds."""
+"""Approximate maximum number of characters of cells in the main page."""
 OF_WORDS = 1000
-"""Characters of words beside the picture of a cell, about."""
+"""Approximate number of characters of text per cell."""
 SECTIONS = (
     ("pictures", "What came out"),
     ("leakage", "Leakage by attack and substrate"),
@@ -41,11 +41,11 @@ SECTIONS = (
     ("provenance", "Provenance"),
 )
 OPTIONAL = ("ladder", "mitigations", "power", "replays", "network")
-"""Sections that are there where the results have them."""
+"""Sections that are only present if there are findings for them."""
 
 
 def audit_pages(results: Findings, pictures: CellPictures, most_embedded: int = MOST_EMBEDDED) -> dict[str, str]:
-    """The page, `report.html`, and pages of cells, by the path beside it."""
+    """The page `report.html` and the pages of cells, by relative path."""
     environment = audit_environment()
     ink = thumbnails.is_ink(pictures.class_means)
     groups = drill_down.groups(results, pictures, ink)
@@ -73,7 +73,7 @@ def audit_pages(results: Findings, pictures: CellPictures, most_embedded: int = 
 
 
 def _sections(results: Findings) -> list[tuple[str, str, str]]:
-    """Key, title and template of each section that these results have."""
+    """Key, title and template of each section that these findings have."""
     return [
         (key, title, "drill.html.j2" if key == "cells" else f"{key}.html.j2")
         for key, title in SECTIONS
@@ -82,7 +82,7 @@ def _sections(results: Findings) -> list[tuple[str, str, str]]:
 
 
 def _tables(results: Findings) -> dict[str, object]:
-    """What the sections show of the findings, in order and with its scales."""
+    """The rows and scales of all sections."""
     differences = [comparison.verdict.difference for comparison in results.verdicts if comparison.measure == "hit"]
     shows_less = any(level.rung.startswith("reveals") for ladder in results.ladder for level in ladder.levels)
     return {
@@ -105,10 +105,10 @@ def _tables(results: Findings) -> dict[str, object]:
 
 
 def write_report(results: Findings, pictures: CellPictures, out: Path) -> Path:
-    """Writes the files into the folder `out`, all of them or none; the page's path. Pages of before go.
+    """Writes all pages into the folder `out`, or none of them. Removes older pages. Returns the path of the page.
 
     Raises:
-        ReportError: a file cannot be written. ModelFileError: the inversions of a cell are not there any more.
+        ReportError: a file cannot be written. ModelFileError: the inversions of a cell no longer exist.
     """
     pages = audit_pages(results, pictures)
     files = {RESULTS: results.to_json(), SUMMARY: one_page(results), **dict(reversed(pages.items()))}

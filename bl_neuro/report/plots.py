@@ -1,7 +1,7 @@
-"""Small charts as SVG inside a page: they take colours and fonts from it, and places are percentages of their width.
+"""Small inline SVG charts that inherit colours and fonts from the page; positions are percentages of the width.
 
-Marks stand beside the numbers that they draw, in the same row of a table, and so are hidden from screen readers; a
-chart that stands alone says in words what it shows.
+Marks stand beside the numbers that they show, in the same row of a table, and are hidden from screen readers. Charts
+that stand alone have a text description.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ HEIGHT, MIDDLE, BAR, BEYOND = 22, 11, 12, 24
 WIDTH, TALL = 380, 250
 LEFT, RIGHT, TOP, BOTTOM = 34, 10, 8, 40
 SERIES, CONTROLS = 6, 3
-"""Styles of lines in the page's style sheet: `s0` to `s5`, and `c0` to `c2` of controls."""
+"""Line styles in the style sheet of the page: `s0` to `s5`, and `c0` to `c2` for controls."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """An axis from `low` to `high`, as wide as what holds it."""
+    """An axis from `low` to `high` over the full width."""
 
     low: float
     high: float
 
     @classmethod
     def around(cls, values: Iterable[float | None], least: float = 0.05) -> Scale:
-        """An axis that holds all of `values`, at least `least` wide on either side of their middle, with some room."""
+        """An axis that contains all `values`, at least `least` on both sides of their middle, with a margin."""
         known = [value for value in values if value is not None] or [0.0]
         middle, half = (min(known) + max(known)) / 2, (max(known) - min(known)) / 2
         half = max(half, least) * 1.06
         return cls(middle - half, middle + half)
 
     def at(self, value: float) -> str:
-        """A place on the axis, as a percentage; what lies beyond its ends is put there."""
+        """Position on the axis as a percentage, clipped to its ends."""
         part = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
         return f"{100 * part:.2f}%"
 
@@ -53,9 +53,10 @@ def interval_mark(
     hollow: bool = False,
     joined: str = "",
 ) -> Markup:
-    """An estimate as a dot upon its interval.
+    """Draws an estimate as a dot on its interval.
 
-    lines: values to compare it with. band: a range, such as a margin. joined: "below" or "above", to a waterfall there.
+    lines: values to compare it with. band: a range, such as a margin. joined: "below" or "above", to connect it with
+    the mark there.
     """
     parts = [] if band is None else [_rect(scale, *band, "band", 0, HEIGHT)]
     if joined:
@@ -68,7 +69,7 @@ def interval_mark(
 
 
 def step_mark(scale: Scale, before: float, after: float, change: Mean, significant: bool) -> Markup:
-    """One step of a waterfall: a bar from one level to the next, filled where a difference was found."""
+    """One step of a waterfall: a bar from one level to the next, filled if a difference was found."""
     kind = f"bar {'up' if after > before else 'down'}{'' if significant else ' open'}"
     ends = Mean(
         value=after,
@@ -82,7 +83,7 @@ def step_mark(scale: Scale, before: float, after: float, change: Mean, significa
 
 
 def course_mark(values: Sequence[float], words: str) -> Markup:
-    """A line of values in 0..1 from left to right, small, with the words for it."""
+    """A small line chart of values in 0..1, with a text description."""
     from markupsafe import Markup, escape
 
     spread = max(1, len(values) - 1)
@@ -94,9 +95,9 @@ def course_mark(values: Sequence[float], words: str) -> Markup:
 
 
 def curves_chart(curves: Sequence[tuple[AuditCurve, str]], chance: float, words: str) -> Markup:
-    """Lines with bands over 0..1 against queries per class, each in its style (`line_style`).
+    """Lines with bands in 0..1 against queries per class, each with its style (`line_style`).
 
-    words: the same, for screen readers.
+    words: text description for screen readers.
     """
     from markupsafe import Markup, escape
 
@@ -115,12 +116,12 @@ def curves_chart(curves: Sequence[tuple[AuditCurve, str]], chance: float, words:
 
 
 def line_style(place: int, control: bool = False) -> str:
-    """The style of the line at that place, those of controls and others counted apart."""
+    """The style of line number `place`; controls and other lines are numbered separately."""
     return f"{'c' if control else 's'}{place % (CONTROLS if control else SERIES)}"
 
 
 def line_sample(kind: str) -> Markup:
-    """How a line of that style looks, for a legend."""
+    """A sample of a line style for a legend."""
     from markupsafe import Markup
 
     return Markup(
@@ -130,7 +131,7 @@ def line_sample(kind: str) -> Markup:
 
 
 def _grid(last: float, chance: float) -> str:
-    """The axes of a chart of curves: quiet rules, numbers, chance."""
+    """The axes of a line chart: grid lines, numbers and the chance level."""
     parts = []
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         y = _y(share)
@@ -167,7 +168,7 @@ def _upright(scale: Scale, value: float, kind: str) -> str:
 
 
 def _join(scale: Scale, value: float, below: bool) -> str:
-    """From the middle of a mark to the row above or below it, where the same value goes on."""
+    """Connects the middle of a mark with the row above or below that has the same value."""
     x, y = scale.at(value), HEIGHT + BEYOND if below else -BEYOND
     return f'<line class="from" x1="{x}" x2="{x}" y1="{MIDDLE}" y2="{y}"/>'
 

@@ -1,4 +1,4 @@
-"""The pictures that an audit's page shows first: class means, and under them inversions of one target."""
+"""The images at the top of an audit's page: class means, and below them inversions of one target."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_CLASSES = 10
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """One picture. hit: whether the judge recognises it, None for a class mean."""
+    """One image. hit: whether the first evaluator recognises it, None for a class mean."""
 
     uri: str
     alt: str
@@ -24,7 +24,7 @@ class Thumbnail:
 
 @dataclass(frozen=True)
 class PictureStrip:
-    """A row of pictures, one per class. result: attack accuracy of all inversions of the row, with its interval."""
+    """A row of images, one per class. result: attack accuracy of all inversions of the row, with its interval."""
 
     name: str
     detail: str
@@ -35,7 +35,7 @@ class PictureStrip:
 
 @dataclass(frozen=True)
 class _FirstCell:
-    """The first restart of the first target, its pictures, and the substrates on which they came out the same."""
+    """The first restart of the first target, its images, and the substrates with identical results."""
 
     cell: AuditCell
     uris: list[str]
@@ -43,13 +43,13 @@ class _FirstCell:
 
 
 def has_training_means(results: Findings) -> bool:
-    """Whether the mean pictures of classes are means of the target's training data."""
+    """Whether the class means are means of the target's training data."""
     means_of_training = results.overlap is None or results.overlap.class_means == "training data"
     return results.training_data_known and means_of_training
 
 
 def strips(results: Findings, pictures: CellPictures, ink: bool) -> list[PictureStrip]:
-    """Class means, then for each row the first restart of the first target, however well it came out."""
+    """Class means, then for each row the first restart of the first target, without selection."""
     shown = results.dataset.inverted[:MOST_CLASSES]
     names = [results.dataset.class_names[label] for label in shown]
     first: dict[tuple[str, ...], AuditCell] = {}
@@ -66,7 +66,7 @@ def strips(results: Findings, pictures: CellPictures, ink: bool) -> list[Picture
 
 
 def _means(results: Findings, uris: Sequence[str], names: Sequence[str]) -> PictureStrip:
-    """Class means, which all others are to be compared with."""
+    """The strip of class means, for comparison with all others."""
     name = "training data" if has_training_means(results) else f"dataset {results.dataset.name}"
     thumbs = [Thumbnail(uri, _mean_alt(results, label), None) for uri, label in zip(uris, names)]
     return PictureStrip(name, "mean of each class", "", thumbs, False)
@@ -79,7 +79,7 @@ def _mean_alt(results: Findings, name: str) -> str:
 
 
 def _distinct(cells: Sequence[AuditCell], pictures: CellPictures, ink: bool, count: int) -> list[_FirstCell]:
-    """Cells with their pictures and substrates; those of one attack that came out the same are one."""
+    """Cells with their images and substrates; cells of one attack with identical results are merged."""
     distinct: dict[tuple[str, ...], _FirstCell] = {}
     for cell in cells:
         uris = thumbnails.one_by_one(pictures.images(cell.address)[:count], ink)
@@ -104,7 +104,7 @@ def _strip(results: Findings, first: _FirstCell, names: Sequence[str]) -> Pictur
 
 
 def _result(results: Findings, first: _FirstCell) -> str:
-    """Of the rows of a strip, over all their inversions."""
+    """The attack accuracy of the rows of a strip, over all their inversions."""
     cell = first.cell
     means = [
         row.evaluators[results.judge].attack_accuracy

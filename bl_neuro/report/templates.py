@@ -1,4 +1,4 @@
-"""The templates of the pages: strict, every string in them escaped, with the words and marks of audits."""
+"""The template environment of the pages, which escapes all strings and provides words and charts."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ FUNCTIONS = (
 
 
 def audit_environment() -> Environment:
-    """The templates and style sheets of this package, with numbers in words as filters, and functions by name."""
+    """The templates and style sheets of this package, with number formats as filters, and functions by name."""
     import jinja2
 
     folder = resources.files("bl_neuro.report")

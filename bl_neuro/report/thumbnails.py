@@ -1,4 +1,4 @@
-"""Inversions as small pictures: one a class, or all of a cell side by side in one."""
+"""Inversions as small images: one per class, or all of a cell side by side in one image."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from bl_neuro.drawing.pixels import Bytes, colours, stretched
 from bl_neuro.drawing.style import data_uri, png
 
 ACROSS, GAP, BETWEEN = 10, 1, 205
-"""Pictures side by side, pixels between two, and their grey."""
+"""Number of images per row, pixels between two images, and their grey level."""
 COLOURED = (2, 3)
-"""Channels that are drawn in colours: polarities of events; red, green and blue."""
+"""Numbers of channels that are drawn in colour: polarities of events; red, green and blue."""
 PHOTOGRAPH = 0.2
-"""Median of class means from which they are photographs and no drawings: 1 is then shown white."""
+"""Median of class means from which images count as photographs, drawn with 1 as white."""
 
 
 def is_ink(class_means: FloatArray) -> bool:
-    """Whether pictures (N, C, H, W) are drawings on an empty ground, shown as ink on paper."""
+    """Whether images (N, C, H, W) are drawings on an empty background, to draw them as ink on paper."""
     return bool(class_means.shape[1] not in COLOURED and np.median(class_means) < PHOTOGRAPH)
 
 
 def shown(images: FloatArray, ink: bool) -> Bytes:
-    """Pictures (K, C, H, W), each from its least to its greatest value, as greys (K, H, W) or RGB (K, H, W, 3).
+    """Images (K, C, H, W) with stretched contrast, as greyscale (K, H, W) or RGB (K, H, W, 3) bytes.
 
-    Channels that are no colours are averaged. Greys take a third of the bytes.
+    Three channels become RGB; otherwise the mean over channels becomes greyscale, which takes a third of the bytes.
     """
     values = stretched(images)
     if images.shape[1] in COLOURED:
@@ -34,12 +34,12 @@ def shown(images: FloatArray, ink: bool) -> Bytes:
 
 
 def one_by_one(images: FloatArray, ink: bool) -> list[str]:
-    """Each picture as a data URI."""
+    """Each image as a data URI."""
     return [data_uri(png(image), "image/png") for image in shown(images, ink)]
 
 
 def side_by_side(images: FloatArray, ink: bool) -> tuple[bytes, int, int]:
-    """All pictures in rows of ten, apart by a grey line: PNG, width and height in pixels."""
+    """All images in rows of ten, separated by grey lines: PNG, with its width and height in pixels."""
     pictures = shown(images, ink)
     count, height, width, *colour = pictures.shape
     across = min(ACROSS, count)

@@ -1,4 +1,4 @@
-"""What the sections of an audit's page show: results grouped, put in order and drawn."""
+"""The contents of the sections of an audit's page: findings that are grouped, ordered and drawn."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PairGroup:
-    """The comparisons of one attack and view, and the substrates that need none."""
+    """The comparisons of one attack and output, and the substrates that need none."""
 
     title: str
     alike: list[IdenticalSubstrates]
@@ -35,7 +35,7 @@ class PairGroup:
 
 
 def pair_groups(results: Findings) -> list[PairGroup]:
-    """By attack and view: for each pair the judge's comparison, then those of other evaluators."""
+    """By attack and output: for each pair the first evaluator's comparison, then those of other evaluators."""
     order = {evaluator.name: place for place, evaluator in enumerate(results.evaluators)}
     hits = [comparison for comparison in results.verdicts if comparison.measure == "hit"]
     groups = []
@@ -53,16 +53,17 @@ def _pair(comparison: SubstrateComparison) -> tuple[tuple[str, ...], tuple[str, 
 
 
 def difference_scale(differences: Iterable[Mean], margin: float) -> Scale:
-    """One axis for all differences, with 0 in its middle and the margin upon it."""
+    """One axis for all differences, with 0 in the middle and the margin marked."""
     most = max([margin * 1.5, *map(abs, _ends(differences))])
     return Scale(-most * 1.05, most * 1.05)
 
 
 @dataclass(frozen=True)
 class LeakageLine:
-    """Attack accuracy under one evaluator, of the substrates on which a row scored the same.
+    """Attack accuracy under one evaluator, of substrates on which a row has equal scores.
 
-    first: whether it begins a row, whose further evaluators follow it. control: the kind of null control.
+    first: whether it is the first line of a row, followed by those of other evaluators. control: the kind of null
+    control.
     """
 
     substrates: list[str]
@@ -74,7 +75,7 @@ class LeakageLine:
 
 @dataclass(frozen=True)
 class LeakageGroup:
-    """One attack and view on all substrates, and of its null controls."""
+    """One attack and output on all substrates, with its null controls."""
 
     title: str
     detail: str
@@ -82,7 +83,7 @@ class LeakageGroup:
 
 
 def leakage_groups(results: Findings) -> list[LeakageGroup]:
-    """Every row that is judged, by attack and view, those of controls last."""
+    """All rows with judgements, by attack and output, controls last."""
     groups = []
     for key in dict.fromkeys((row.attack, row.reveals) for row in results.rows):
         rows = [row for row in results.rows if (row.attack, row.reveals) == key and row.evaluators]
@@ -93,7 +94,7 @@ def leakage_groups(results: Findings) -> list[LeakageGroup]:
 
 
 def _leakage_lines(results: Findings, rows: Sequence[AuditRow]) -> list[LeakageLine]:
-    """Rows that score the same under every evaluator are one."""
+    """The lines of some rows. Rows with equal scores under every evaluator are merged."""
     same: list[list[AuditRow]] = []
     for row in rows:
         group = next((g for g in same if (g[0].target, g[0].evaluators) == (row.target, row.evaluators)), None)
@@ -119,7 +120,7 @@ def access(row: AuditRow) -> str:
 
 
 def spending(row: AuditRow) -> str:
-    """The access of a row, and what it spends: `black box, 704 queries per class`."""
+    """The access of a row with its number of queries: `black box, 704 queries per class`."""
     if row.queries_per_class is None:
         return access(row)
     return (
@@ -139,7 +140,7 @@ class LadderRow:
 
 
 def ladder_scale(ladder: LadderFinding) -> Scale:
-    """An axis that holds every level and what each step may change it to."""
+    """An axis that contains all levels and the intervals of all changes."""
     levels = [level.estimate for level in ladder.levels]
     ends: list[float | None] = [level.value for level in levels]
     ends += [levels[0].low, levels[0].high, levels[-1].low, levels[-1].high]
@@ -167,7 +168,7 @@ def ladder_rows(ladder: LadderFinding) -> list[LadderRow]:
 
 @dataclass(frozen=True)
 class MatrixLine:
-    """One attack and view over all substrates."""
+    """One attack and output over all substrates."""
 
     attack: str
     reveals: str
@@ -175,12 +176,12 @@ class MatrixLine:
 
     @property
     def any(self) -> AuditRow:
-        """One of them, for what they share."""
+        """One of the rows, for the values that they share."""
         return next(iter(self.rows.values()))
 
 
 def matrix(results: Findings) -> list[MatrixLine]:
-    """A line for each attack and view, in the order of the experiment."""
+    """A line for each attack and output, in the order of the experiment."""
     lines: dict[tuple[str, str], dict[str, AuditRow]] = {}
     for row in results.own_rows:
         lines.setdefault((row.attack, row.reveals), {})[row.substrate] = row
@@ -189,14 +190,14 @@ def matrix(results: Findings) -> list[MatrixLine]:
 
 @dataclass(frozen=True)
 class Panel:
-    """A chart of curves with its title."""
+    """A line chart with its title."""
 
     title: str
     chart: Markup
 
 
 def panels(results: Findings, evaluator: str, measure: Measure) -> list[Panel]:
-    """A chart for each attack and view: a line a substrate, and those of controls."""
+    """A chart for each attack and output, with one line per substrate and control."""
     styles = _styles(results)
     groups: dict[tuple[str, str], list[AuditCurve]] = {}
     for curve in results.curves:
@@ -212,7 +213,7 @@ def panels(results: Findings, evaluator: str, measure: Measure) -> list[Panel]:
 
 
 def _styles(results: Findings) -> dict[tuple[str, str], str]:
-    """By target and substrate, how their line looks."""
+    """The line style of each target and substrate."""
     names = dict.fromkeys((curve.target, curve.substrate) for curve in results.curves)
     own = [name for name in names if name[0] in OWN]
     controls = [name for name in names if name[0] not in OWN]
@@ -229,7 +230,7 @@ def _course(curve: AuditCurve) -> str:
 
 
 def legend(results: Findings) -> list[tuple[str, Markup]]:
-    """What lines of the curves mean."""
+    """The legend of the curves."""
     return [
         (substrate if target in OWN else f"{TARGETS.get(target, target)} ({substrate})", plots.line_sample(style))
         for (target, substrate), style in _styles(results).items()
@@ -238,7 +239,7 @@ def legend(results: Findings) -> list[tuple[str, Markup]]:
 
 @dataclass(frozen=True)
 class ControlLine:
-    """A null control under one evaluator. finding: how it compares with chance; None where it was not judged."""
+    """A null control under one evaluator. finding: how it compares with chance; None if it was not judged."""
 
     kind: str
     attack: str
@@ -250,7 +251,7 @@ class ControlLine:
 
 
 def control_lines(results: Findings) -> list[ControlLine]:
-    """Controls as they were judged; where none was, their rows."""
+    """The findings on controls; if there are none, their rows."""
     if results.controls:
         return [
             ControlLine(
@@ -271,7 +272,7 @@ def control_lines(results: Findings) -> list[ControlLine]:
 
 
 def mitigation_cases(mitigations: Sequence[MitigationFinding]) -> list[list[MitigationFinding]]:
-    """Each mitigation against each attack and view, under every evaluator, in their order."""
+    """Each mitigation with each attack and output, under every evaluator, in their order."""
     cases: dict[tuple[str, ...], list[MitigationFinding]] = {}
     for tried in mitigations:
         key = (tried.mitigation, tried.setting, tried.substrate, tried.attack, tried.reveals)
@@ -280,7 +281,7 @@ def mitigation_cases(mitigations: Sequence[MitigationFinding]) -> list[list[Miti
 
 
 def mitigation_groups(results: Findings) -> list[tuple[str, list[MitigationFinding]]]:
-    """Mitigations by what they were measured against; for each the judge's finding, then those of other evaluators."""
+    """Mitigations by attack and output; for each the first evaluator's finding, then those of others."""
     order = {evaluator.name: place for place, evaluator in enumerate(results.evaluators)}
     groups: dict[str, list[MitigationFinding]] = {}
     for case in mitigation_cases(results.mitigations):
@@ -290,11 +291,11 @@ def mitigation_groups(results: Findings) -> list[tuple[str, list[MitigationFindi
 
 
 def removal_scale(mitigations: Sequence[MitigationFinding], margin: float) -> Scale:
-    """One axis for what mitigations remove."""
+    """One axis for all effects of mitigations."""
     return Scale.around([0.0, margin, *_ends([tried.leakage.removed.difference for tried in mitigations])])
 
 
 def _ends(differences: Iterable[Mean]) -> list[float]:
-    """Values and ends of intervals, as far as they can be."""
+    """Values and ends of intervals, clipped to the possible range."""
     ends = [end for difference in differences for end in (difference.value, difference.low, difference.high)]
     return [bounded(end) for end in ends if end is not None]

@@ -1,4 +1,4 @@
-"""Numbers and names as a report prints them."""
+"""Formats numbers and names for reports."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ def percent(fraction: float, decimals: int = 0) -> str:
 
 
 def chance_label(fraction: float) -> str:
-    """What guessing scores, as a percentage with one decimal only where it needs one: 10%, 2.5%."""
+    """The accuracy of guessing as a percentage, with one decimal only if needed: 10%, 2.5%."""
     return fixed(100.0 * fraction, 1).removesuffix(".0") + "%"
 
 
 def percent_range(low: float, high: float) -> str:
-    """Two fractions in 0..1 as one percentage, or as `low–high%` where they print differently."""
+    """Two fractions in 0..1 as one percentage, or as `low–high%` if they print differently."""
     first, last = percent(low), percent(high)
     return first if first == last else f"{first.removesuffix('%')}–{last}"
 
 
 def decimal(value: float, places: int = 2) -> str:
-    """A number with a true minus sign, and none before a zero."""
+    """A number with a typographic minus sign, without a sign for zero."""
     text = fixed(value, places)
     if float(text) == 0.0:
         text = text.removeprefix("-")
@@ -42,7 +42,7 @@ def decimal(value: float, places: int = 2) -> str:
 
 
 def amount(value: float) -> str:
-    """A number of things, 0 or more, with thousands set apart; one decimal below ten if it is not whole."""
+    """A non-negative number with separated thousands; one decimal below ten if it is not whole."""
     near = settled(value)
     return fixed(near, 1, ",") if near < 10 and near != int(near) else fixed(near, 0, ",")
 
@@ -61,7 +61,7 @@ TARGETS = {
     "shuffled_labels": "targets trained on shuffled labels",
 }
 ARITHMETICS = {"real": "floating point", "loihi": "Loihi’s fixed point"}
-"""What substrates compute in."""
+"""The arithmetics of substrates, in words."""
 SEEN = {
     "membrane": "the output membrane",
     "scores": "a score for each class",
@@ -69,7 +69,7 @@ SEEN = {
     "counts": "spike counts",
     "label": "the winning class alone",
 }
-"""What a black box reveals, in short."""
+"""The outputs of a black box, in short words."""
 MITIGATIONS = {"rounding": "answers ", "query_cap": "no more than "}
 """What the setting of a mitigation lacks."""
 VERDICTS = {"differs": "differs", "equivalent": "equivalent", "inconclusive": "open"}
@@ -89,39 +89,39 @@ FAMILIES = (
 
 
 def view(attack: str, reveals: str) -> str:
-    """An attack and what it sees: `v2, counts`; a ladder may go over several."""
+    """An attack and the output that it uses: `v2, counts`; a ladder may use several outputs."""
     return f"{attack_title(attack)}, {reveals}"
 
 
 def mitigation(kind: str, setting: str) -> str:
-    """What a mitigation does: `answers rounded to 0.1`."""
+    """The effect of a mitigation in words: `answers rounded to 0.1`."""
     return installed_mitigation(kind).phrase.format(setting=setting)
 
 
 def limits_queries(kind: str) -> bool:
-    """Whether a mitigation changes no answer, and only how many there are."""
+    """Whether a mitigation changes no answers and only limits their number."""
     mitigation = installed_mitigation(kind)
     return mitigation.changes("budget") and not mitigation.changes(*ANSWER_HOOKS)
 
 
 def points(difference: float, sign: bool = True) -> str:
-    """A difference of fractions in points: `+1.5`, `−0.4`, `0.0`."""
+    """A difference of fractions in percentage points: `+1.5`, `−0.4`, `0.0`."""
     text = fixed(100 * difference, 1, "+") if sign else fixed(abs(100 * difference), 1)
     return "0.0" if float(text) == 0 else text.replace("-", MINUS)
 
 
 def margin_points(margin: float) -> str:
-    """A margin, with a decimal only where it needs one: `10 points`."""
+    """A margin, with a decimal only if needed: `10 points`."""
     return f"{points(margin, False).removesuffix('.0')} points"
 
 
 def bounded(difference: float) -> float:
-    """A difference of fractions, or an end of its interval: Student's, of few targets, goes beyond what can be."""
+    """Clips a difference of fractions to its possible range, which Student's interval of few targets may exceed."""
     return min(max(difference, -1.0), 1.0)
 
 
 def ends(mean: Mean) -> str:
-    """The interval of a difference of fractions in points, within what can be, or that there is none."""
+    """The interval of a difference in percentage points, clipped to its possible range, or that there is none."""
     if mean.low is None or mean.high is None or mean.seeds < 2:
         return "no interval"
     return f"{points(bounded(mean.low))}\u00a0to\u00a0{points(bounded(mean.high))}"
@@ -140,12 +140,12 @@ def share_ends(mean: Mean | None) -> str:
 
 
 def judged(verdict: Verdict) -> str:
-    """The verdict in a word."""
+    """The verdict in one word."""
     return "identical" if verdict.identical else VERDICTS[verdict.verdict]
 
 
 def footing(verdict: Verdict, unit: Unit = "target seed") -> str:
-    """What goes with the word of a verdict: what is needed where it is open, or that there is a small difference."""
+    """The note on a verdict: how many seeds an inconclusive one needs, or that there is a small difference."""
     if verdict.verdict == "equivalent" and verdict.found and not verdict.identical:
         return "a small difference"
     if verdict.verdict != "inconclusive":
@@ -155,7 +155,7 @@ def footing(verdict: Verdict, unit: Unit = "target seed") -> str:
 
 
 def verdict_line(verdict: Verdict, unit: Unit = "target seed") -> str:
-    """The verdict with its figures, on one line of a terminal: `equivalent: +1.5 points (−0.4 to +3.4)`."""
+    """The verdict with its numbers on one line: `equivalent: +1.5 points (−0.4 to +3.4)`."""
     interval = ends(verdict.difference).replace("\u00a0", " ")
     line = f"{judged(verdict)}: {points(verdict.difference.value)} points ({interval})"
     remark = footing(verdict, unit)
@@ -163,7 +163,7 @@ def verdict_line(verdict: Verdict, unit: Unit = "target seed") -> str:
 
 
 def effect(verdict: Verdict) -> str:
-    """What the verdict on a mitigation, leakage without less with it, means for it."""
+    """The effect of a mitigation, from the verdict on leakage without minus with it."""
     if verdict.identical:
         return "removes nothing"
     if verdict.verdict == "differs":
@@ -172,14 +172,14 @@ def effect(verdict: Verdict) -> str:
 
 
 def effect_footing(verdict: Verdict, unit: Unit = "target seed") -> str:
-    """What goes with the word of an effect."""
+    """The note on an effect."""
     if verdict.verdict == "equivalent" and verdict.found and not verdict.identical:
         return "a small effect" if verdict.difference.value > 0 else "a small effect: it adds leakage"
     return footing(verdict, unit)
 
 
 def against_chance(control: ControlFinding) -> str:
-    """How a null control came out."""
+    """How a null control compares with chance."""
     if control.above_chance is None:
         return "not judged"
     if control.above_chance:
@@ -194,17 +194,17 @@ def p_value(p: float) -> str:
 
 
 def seen(difference: float) -> str:
-    """The least difference or margin that a plan can see, in points: none where it is more than there can be."""
+    """The smallest detectable difference or margin of a plan, in points; "none" if it exceeds the possible range."""
     return "none" if difference >= 1 else points(difference, False)
 
 
 def whole_percent(fraction: float) -> str:
-    """A place on an axis of fractions."""
+    """A label of an axis of fractions."""
     return f"{fixed(100 * fraction, 0)}%".replace("-", MINUS)
 
 
 def units_needed(verdict: Verdict, unit: Unit = "target seed") -> str:
-    """How many target seeds, or restarts of a given model, would give a verdict."""
+    """How many target seeds, or restarts for a given model, would give a verdict."""
     if verdict.difference.seeds < FEW_UNITS:
         return f"{PLANNED} or more {unit}s"
     if verdict.seeds_needed is None:
@@ -213,7 +213,7 @@ def units_needed(verdict: Verdict, unit: Unit = "target seed") -> str:
 
 
 def pair(first: Sequence[str], second: Sequence[str]) -> str:
-    """What is compared: `loihi less snntorch and norse`."""
+    """The compared substrates: `loihi less snntorch and norse`."""
     return f"{listed(list(first))} less {listed(list(second))}"
 
 

@@ -61,7 +61,7 @@ def read_tree(path: Path) -> Tree:
             if raw.read(len(SIGNATURE)) != SIGNATURE:
                 raise ModelFileError(f"{path}: expected an HDF5 file, as NIR files are")
             if size > MAX_FILE_BYTES:
-                raise ModelFileError(f"{path}: {size} bytes; at most {MAX_FILE_BYTES} are read")
+                raise ModelFileError(f"{path}: expected at most {MAX_FILE_BYTES} bytes, found {size}")
             with h5py.File(path, "r") as file:
                 return _Reader(raw, size).group(file, "", 0)
     except _Rejected as error:

@@ -1,19 +1,18 @@
 """The contract suite of attacks: what every attack must do.
 
-In a test module of yours:
+In your test module:
 
-    class TestMyAttack(BlackBoxAttackContract):      # WhiteBoxAttackContract for one that needs gradients,
-        attack = MyAttack()                          # AnnAttackContract for one of networks that do not spike
+    class TestMyAttack(BlackBoxAttackContract):      # WhiteBoxAttackContract for an attack that needs gradients,
+        attack = MyAttack()                          # AnnAttackContract for one on networks that do not spike
 
-The suite reads the facts that the attack declares: its access, the answers it can use, its presets and the queries it
-plans. Needs pytest. The attack runs on a small target without a framework; override `open` to run it elsewhere.
+The suite reads the properties that the attack declares: its access, the outputs it can use, its presets and its planned
+queries. Needs pytest. The attack runs on a small target without a framework; override `open` to use another target.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import random
 import re
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
@@ -21,7 +20,6 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from bl_neuro.access import REVEALS, BlackBox, Reveals, WhiteBox
 from bl_neuro.attacks import AnnBox, Attack, Inversions, Preset, Status, StopAttack
@@ -31,18 +29,24 @@ from bl_neuro.errors import InputError
 from bl_neuro.layers import Dense
 from bl_neuro.network import Network
 from bl_neuro.neuron import CubaLIF
+from bl_neuro.testing.attack_assertions import (
+    assert_same,
+    assert_well_formed,
+    global_chance,
+    recomputed_fingerprint,
+)
 from bl_neuro.testing.reference_target import EasyAnn, ReferenceTarget, SpikesOnlyTarget, easy_network
 
 STEPS = 5
 CLASSES = (0, 1, 2)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-"""Names that an experiment file can state."""
+"""Pattern of names that are valid in experiment files."""
 DECLARED = ("name", "title", "access", "needs", "reveals", "modules", "extra")
 """What an attack's class declares beside its settings."""
 
 
 class ContractView:
-    """A target of the suite as an attack opens its box from it, see `TargetView`. `box`: the black box, once opened."""
+    """The boxes of a target of the suite; see `TargetView`. `box`: the black box, once opened."""
 
     def __init__(self, target: Any, reveals: Reveals, budget: int | None) -> None:
         self._target, self._reveals, self._budget = target, reveals, budget
@@ -67,16 +71,16 @@ class ContractView:
 
 
 class AttackContract:
-    """What attacks of all kinds must do. Subclass one of those below, which know the box."""
+    """What attacks of all kinds must do. Subclass one of the classes below, which open the right box."""
 
     attack: ClassVar[Attack[Any]]
 
     def open(self) -> AbstractContextManager[Any]:
-        """A fresh target of at least three classes, differentiable where the attack needs it."""
+        """A new target with at least three classes, differentiable if the attack needs gradients."""
         return ReferenceTarget(easy_network())
 
     def view(self, target: Any, reveals: Reveals | None = None, budget: int | None = None) -> ContractView:
-        """`target` as the attack opens its box from it."""
+        """The `TargetView` of `target`."""
         usable: Any = "counts" if "counts" in self.attack.reveals else self.attack.reveals[0]
         return ContractView(target, reveals or usable, budget)
 
@@ -86,29 +90,29 @@ class AttackContract:
         return box
 
     def other_box(self, target: Any) -> View:
-        """A box of `target` that it does not take."""
+        """A box of `target` of another kind."""
         raise NotImplementedError
 
     def samples(self, target: Any) -> int:
-        """How many samples `target` has run."""
+        """Number of samples that `target` has run."""
         return int(target.samples)
 
     def weights(self, target: Any) -> str:
-        """What changes where anything in `target` was changed."""
+        """A value that changes if anything in `target` changes."""
         return recomputed_fingerprint(target.network)
 
     def shapes(self) -> View:
-        """What the boxes of a fresh target say of inputs and classes."""
+        """Input shape and number of classes of a new target."""
         with self.open() as target:
             return self.box(target)
 
     def invert(self, **changes: Any) -> Inversions:
-        """Runs the attack on a fresh target."""
+        """Runs the attack on a new target."""
         arguments: dict[str, Any] = {"classes": CLASSES, "steps": STEPS, "seed": 0, **changes}
         with self.open() as target:
             return self.attack(self.box(target), **arguments)
 
-    def test_declares_what_it_is(self) -> None:
+    def test_declares_its_access_and_settings(self) -> None:
         """Its name, access and usable answers are what files and tables can state; its settings have defaults."""
         kind = type(self.attack)
         name, access, reveals = (getattr(kind, fact, None) for fact in ("name", "access", "reveals"))
@@ -123,7 +127,7 @@ class AttackContract:
         assert usable, f"reveals: expected a tuple of one or more of {', '.join(REVEALS)}, found {reveals!r}"
         assert isinstance(kind(), kind)
 
-    def test_returns_what_inversions_promise(self) -> None:
+    def test_returns_valid_inversions(self) -> None:
         """Shapes, types, values and names of everything that comes back."""
         inversions = self.invert(seed=7)
         assert_well_formed(inversions, self.shapes())
@@ -147,7 +151,7 @@ class AttackContract:
                 assert int(inversions.trace.queries[-1]) == inversions.queries
                 assert inversions.queries_per_class == inversions.queries / len(CLASSES)
 
-    def test_tells_how_far_it_is(self) -> None:
+    def test_reports_progress(self) -> None:
         """Progress rises to the total it names from the start, and changes nothing."""
         calls: list[tuple[int, int]] = []
         inversions = self.invert(progress=lambda done, total: calls.append((done, total)))
@@ -163,8 +167,8 @@ class AttackContract:
         assert self.invert(classes=np.array([1])).classes.tolist() == [1]
 
     @pytest.mark.parametrize("classes", [[], [3], [-1], [0.5], [True], ["0"], [None], [float("nan")], [[0, 1]], 2])
-    def test_refuses_classes_there_are_not(self, classes: Any) -> None:
-        """Before anything runs."""
+    def test_refuses_unknown_classes(self, classes: Any) -> None:
+        """An error is raised before anything runs."""
         self.refused(classes=classes)
 
     @pytest.mark.parametrize("steps", [0, -1, 1.5, True, "5", None, 10**9])
@@ -178,22 +182,22 @@ class AttackContract:
         self.refused(seed=seed)
 
     def refused(self, **changes: Any) -> None:
-        """Asserts that these arguments are refused and that nothing ran."""
+        """Asserts that these arguments raise an error and that nothing ran."""
         with self.open() as target:
             with pytest.raises(InputError, match=next(iter(changes))):
                 self.attack(self.box(target), **{"classes": CLASSES, "steps": STEPS, "seed": 0, **changes})
             assert self.samples(target) == 0
 
-    def test_refuses_the_other_view(self) -> None:
-        """A white-box attack takes no black box, a black-box attack no white box, and neither a bare target."""
+    def test_refuses_a_box_of_another_access(self) -> None:
+        """Attacks reject boxes of another kind, and targets without a box."""
         with self.open() as target:
             for wrong in (self.other_box(target), target):
                 with pytest.raises(InputError, match="expected a"):
                     self.attack(wrong, classes=CLASSES, steps=STEPS)
             assert self.samples(target) == 0
 
-    def test_leaves_the_world_as_it_was(self) -> None:
-        """The network and every global source of chance are untouched."""
+    def test_leaves_global_state_unchanged(self) -> None:
+        """The network and all global random generators are unchanged."""
         with self.open() as target:
             before = self.weights(target)
             states = global_chance()
@@ -202,7 +206,7 @@ class AttackContract:
             assert global_chance() == states
 
     def test_is_a_frozen_strategy(self) -> None:
-        """A frozen dataclass: equal where its fields are, unchanged by a run."""
+        """The attack is a frozen dataclass: equal if its fields are equal, and unchanged by a run."""
         assert dataclasses.is_dataclass(self.attack)
         fields = dataclasses.asdict(self.attack)
         assert json.loads(json.dumps(self.attack.settings())).keys() == fields.keys()
@@ -224,14 +228,14 @@ class AttackContract:
             assert type(made) is type(self.attack)
 
     def test_every_setting_refuses_another_type(self) -> None:
-        """A setting of a wrong type is an InputError that names the setting."""
+        """A setting of the wrong type raises an InputError that names the setting."""
         attack: Any = self.attack
         for field in dataclasses.fields(attack):
             with pytest.raises(InputError, match=field.name):
                 dataclasses.replace(attack, **{field.name: object()})
 
     def test_refuses_a_target_of_one_class(self) -> None:
-        """There is nothing that sets its class apart from others."""
+        """A target with one class has no other class to distinguish it from."""
         if self.attack.access == "ann":
             return
         one = Network((12,), [Dense(np.ones((1, 12)), CubaLIF())])
@@ -240,14 +244,14 @@ class AttackContract:
 
 
 class WhiteBoxAttackContract(AttackContract):
-    """What an attack that runs and differentiates the target must do."""
+    """What attacks on a differentiable target must do."""
 
     def other_box(self, target: Target) -> View:
         """See `AttackContract.other_box`."""
         return BlackBox(target)
 
     def test_a_class_comes_out_the_same_alone(self) -> None:
-        """Inverting classes together or one by one gives the same: chance is drawn for each class apart."""
+        """Classes have separate random numbers, so inverting them together or separately gives the same."""
         together = self.invert(classes=[1, 2, 1], seed=3)
         for label, columns in ((1, [0, 2]), (2, [1])):
             alone = self.invert(classes=[label] * len(columns), seed=3)
@@ -255,7 +259,7 @@ class WhiteBoxAttackContract(AttackContract):
 
 
 class AnnAttackContract(WhiteBoxAttackContract):
-    """What an attack on a network that does not spike must do."""
+    """What attacks on a network that does not spike must do."""
 
     def open(self) -> AbstractContextManager[Any]:
         """See `AttackContract.open`."""
@@ -275,7 +279,7 @@ class AnnAttackContract(WhiteBoxAttackContract):
 
 
 class BlackBoxAttackContract(AttackContract):
-    """What an attack that queries the target must do, perhaps with a copy of it at hand. It must ask at least two."""
+    """What attacks that query the target must do, with or without a copy of it. They must make at least two queries."""
 
     def open(self) -> AbstractContextManager[Any]:
         """See `AttackContract.open`."""
@@ -286,7 +290,7 @@ class BlackBoxAttackContract(AttackContract):
         return WhiteBox(ReferenceTarget(target.network))
 
     def invert_within(self, budget: int, spent: int = 0) -> tuple[Inversions, BlackBox]:
-        """Runs the attack with `budget` queries, `spent` of which are gone when it begins."""
+        """Runs the attack with `budget` queries, of which `spent` are spent at the start."""
         with self.open() as target:
             view = self.view(target, budget=budget)
             box = self.attack.open_box(view)
@@ -296,7 +300,7 @@ class BlackBoxAttackContract(AttackContract):
             return self.attack(box, classes=CLASSES, steps=STEPS, seed=0), view.box
 
     def test_small_budgets_give_the_best_so_far(self) -> None:
-        """Too few queries: what they were good for, within the budget, and a status that says so."""
+        """With too few queries, the result so far is returned, with a status that says so."""
         needed = self.invert().queries
         for budget in sorted({1, 2, 10, 50, needed // 2} & set(range(1, needed))):
             inversions, box = self.invert_within(budget)
@@ -305,23 +309,23 @@ class BlackBoxAttackContract(AttackContract):
             assert inversions.queries == box.spent <= budget
 
     def test_spent_budget_gives_a_guess(self) -> None:
-        """With nothing left to ask, an inversion all the same, and no query."""
+        """Without any queries left, the attack still returns inversions and makes no query."""
         inversions, box = self.invert_within(5, spent=5)
         assert_well_formed(inversions, self.shapes())
         assert inversions.status is Status.BUDGET_SPENT
         assert inversions.queries == 0
         assert box.spent == 5
 
-    def test_what_it_needs_is_enough(self) -> None:
-        """A budget of exactly what an unmetered run took changes nothing; one query less cuts it short."""
+    def test_the_exact_budget_is_enough(self) -> None:
+        """A budget of exactly the queries of an unlimited run changes nothing; one query less ends it early."""
         free = self.invert()
         exact, _ = self.invert_within(free.queries)
         short, _ = self.invert_within(free.queries - 1)
         assert_same(free, exact)
         assert short.status is Status.BUDGET_SPENT
 
-    def test_asks_no_more_than_it_plans(self) -> None:
-        """`planned_queries` is what an unmetered run asks at most; `within` plans no more than its budget."""
+    def test_spends_at_most_the_planned_queries(self) -> None:
+        """An unlimited run makes at most `planned_queries`; `within` plans at most its budget."""
         planned = self.attack.planned_queries(len(CLASSES))
         if planned is None:
             return
@@ -331,7 +335,7 @@ class BlackBoxAttackContract(AttackContract):
             assert type(fitted) is type(self.attack)
             assert (fitted.planned_queries(len(CLASSES)) or 0) <= max(budget, planned // 2)
 
-    def test_stops_when_it_is_told_to(self) -> None:
+    def test_stops_on_request(self) -> None:
         """StopAttack from `progress` ends the attack, which returns what it has."""
 
         def stop(done: int, total: int) -> None:
@@ -342,61 +346,10 @@ class BlackBoxAttackContract(AttackContract):
         assert inversions.status in (Status.STOPPED, Status.COMPLETED)
 
     def test_works_with_every_answer_it_declares(self) -> None:
-        """Each of its `reveals` is enough to run to the end."""
+        """Each of its `reveals` a enough to run to the end."""
         for reveals in self.attack.reveals:
             with self.open() as target, ReferenceTarget(target.network) as open_target:
                 box = self.attack.open_box(self.view(open_target, reveals))  # type: ignore[arg-type]  # one of REVEALS
                 inversions = self.attack(box, classes=CLASSES, steps=STEPS, seed=0)
             assert_well_formed(inversions, box)
             assert inversions.status is Status.COMPLETED
-
-
-def assert_well_formed(inversions: Inversions, shapes: View) -> None:
-    """Asserts everything that `Inversions` and `Trace` say of shapes, types and ranges; `shapes` are the target's."""
-    count, shape = len(inversions.classes), shapes.input_shape
-    assert inversions.spikes.dtype == torch.uint8
-    assert inversions.spikes.shape[1:] == (count, *shape)
-    assert int(inversions.spikes.max()) <= 1, "spikes: expected 0 and 1"
-    assert not inversions.classes.is_floating_point()
-    assert 0 <= int(inversions.classes.min()) <= int(inversions.classes.max()) < shapes.classes
-    assert isinstance(inversions.queries, int)
-    if inversions.rates is not None:
-        steps = inversions.spikes.shape[:1] if inversions.rates.dim() == inversions.spikes.dim() else ()
-        assert_fractions("rates", inversions.rates, (*steps, count, *shape))
-    generations = len(inversions.trace.queries)
-    assert bool((inversions.trace.queries.diff() > 0).all())
-    assert generations == 0 or int(inversions.trace.queries[0]) > 0
-    assert inversions.trace.objective.shape == (generations, count)
-    assert bool(inversions.trace.objective.isfinite().all())
-    assert_fractions("trace.rates", inversions.trace.rates, (generations, count, *shape))
-    assert_fractions("images", inversions.images, (count, *shape))
-
-
-def assert_fractions(name: str, values: Tensor, shape: tuple[int, ...]) -> None:
-    """Asserts that `values` have this shape and lie in 0..1."""
-    assert tuple(values.shape) == shape, f"{name}: expected shape {shape}, found {tuple(values.shape)}"
-    assert bool(((values >= 0) & (values <= 1)).all()), f"{name}: expected values in 0..1"
-
-
-def assert_same(one: Inversions, other: Inversions) -> None:
-    """Asserts that two runs gave the same in every detail."""
-    for first, second in zip(_tensors(one), _tensors(other)):
-        assert torch.equal(first, second)
-    assert (one.queries, one.status, one.attack, one.seed) == (other.queries, other.status, other.attack, other.seed)
-
-
-def _tensors(inversions: Inversions) -> list[Tensor]:
-    trace = inversions.trace
-    rates = [] if inversions.rates is None else [inversions.rates]
-    return [inversions.spikes, inversions.classes, *rates, trace.queries, trace.objective, trace.rates]
-
-
-def recomputed_fingerprint(network: Network) -> str:
-    """The fingerprint of what the network holds now; its own is remembered from the first time."""
-    return Network(network.input_shape, network.layers, network.readout).fingerprint
-
-
-def global_chance() -> tuple[Any, ...]:
-    """The states of Python's, NumPy's and torch's global generators."""
-    legacy = repr(np.random.get_state())  # noqa: NPY002 - looked at, not drawn from
-    return random.getstate(), legacy, bytes(torch.get_rng_state().numpy())

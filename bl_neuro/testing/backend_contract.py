@@ -1,13 +1,13 @@
 """The contract suite of backends: what every substrate must do.
 
-In a test module of yours:
+In your test module:
 
     class TestMySubstrate(BackendContract):
-        substrate = "mine"              # as the entry point in the group bl_neuro.backends names it
+        substrate = "mine"              # its name in the entry-point group bl_neuro.backends
 
-Needs pytest. A backend may decline a network, but then it names layer, parameter and substrate; what it opens must
-spike bin for bin as `bl_neuro.reference` does where the backend declares `arithmetic = "real"`, and as Loihi's integers
-do where it declares `"loihi"`.
+Needs pytest. A backend may reject a network with an error that names layer, parameter and substrate. A network that it
+opens must produce the same spikes as `bl_neuro.reference` if the backend declares `arithmetic = "real"`, and the same
+as Loihi's integers if it declares `"loihi"`.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ HARD: dict[str, tuple[str, Network]] = {
     "sum pooling": ("SumPool", _pooled(SumPool)),
     "average pooling": ("AveragePool", _pooled(AveragePool)),
 }
-"""Networks at the edge of what substrates express, and what a refusal has to name."""
+"""Networks with edge cases, and the words that an error must contain if they are rejected."""
 
 BAD_SPIKES: dict[str, tuple[Any, str]] = {
     "too few axes": (np.zeros((3, 12)), "shape"),
@@ -80,8 +80,8 @@ BAD_SPIKES: dict[str, tuple[Any, str]] = {
 class BackendContract(GradientContract):
     """What every backend must do; see the module.
 
-    dense_networks, conv_networks, pooled_networks: random networks to compare. cold_batch: samples compared with a
-    cold start. steps: T of the comparisons.
+    dense_networks, conv_networks, pooled_networks: numbers of random networks to compare. cold_batch: number of samples
+    that are compared with a cold start. steps: number of time steps of the comparisons.
     """
 
     dense_networks: ClassVar[int] = 24
@@ -91,13 +91,13 @@ class BackendContract(GradientContract):
     steps: ClassVar[int] = 50
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """One test a random network, as many as the class says."""
+        """Creates one test per random network."""
         for kind in ("dense", "conv", "pooled"):
             if f"{kind}_seed" in metafunc.fixturenames:
                 metafunc.parametrize(f"{kind}_seed", range(getattr(metafunc.cls, f"{kind}_networks")))
 
     def oracle(self, network: Network, spikes: Spikes, start: str) -> ReferenceRun:
-        """What the substrate must answer."""
+        """The expected response."""
         if self.arithmetic == "real":
             return simulate(network, spikes, start)
         recording = simulate_fixed_point(quantize(network), spikes, start)
@@ -105,7 +105,7 @@ class BackendContract(GradientContract):
         return recording
 
     def check_against_oracle(self, target: Target, spikes: Spikes, start: Any = "aligned") -> None:
-        """Spikes of every layer bin for bin, and the membrane."""
+        """Compares the spikes of every layer bin by bin, and the membrane potential."""
         expected = self.oracle(target.network, spikes, start)
         response = target.run(spikes, layers=True, start=start)
         assert response.layers is not None
@@ -120,7 +120,7 @@ class BackendContract(GradientContract):
     # What a target does, on one network
 
     def test_the_response_is_as_documented(self, opener: Opener) -> None:
-        """Shape, dtype and values; nothing that was not asked for."""
+        """Shape, dtype and values are as documented, and only requested fields are present."""
         target = opener()
         response = target.run(random_spikes(PLAIN, 0, steps=8))
         assert response.spikes.shape == (8, 4, 6)
@@ -132,7 +132,7 @@ class BackendContract(GradientContract):
         assert not response.spikes.requires_grad
 
     def test_the_membrane_is_before_the_reset_over_the_threshold(self, opener: Opener) -> None:
-        """A neuron fires exactly where its membrane is above 1; white boxes show one."""
+        """A neuron spikes if and only if its membrane potential is above 1. White boxes reveal it."""
         target = opener()
         response = target.run(random_spikes(PLAIN, 0, steps=8))
         if response.membrane is None:
@@ -143,7 +143,7 @@ class BackendContract(GradientContract):
         assert torch.equal(response.membrane > 1, response.spikes.bool())
 
     def test_every_kind_of_input_is_the_same(self, opener: Opener) -> None:
-        """bool, integers and floats, from torch or NumPy, in any memory layout."""
+        """Bool, integers and floats, from torch or NumPy, in any memory layout, give equal responses."""
         target = opener()
         spikes = random_spikes(PLAIN, 1, steps=8)
         expected = target.run(spikes)
@@ -157,28 +157,28 @@ class BackendContract(GradientContract):
             _assert_equal(target.run(kind), expected)
 
     def test_a_held_frame_is_the_same_as_repeated_ones(self, opener: Opener) -> None:
-        """One frame expanded over time may be computed once; nobody can tell."""
+        """An expanded frame gives the same response as copies of it, even if it is computed once."""
         frame = torch.from_numpy(random_spikes(PLAIN, 12, steps=1)).float()
         for held in (frame.expand(8, -1, -1), frame.bool().expand(8, -1, -1)):
             _assert_equal(opener().run(held), opener().run(frame.repeat(8, 1, 1)))
 
     def test_the_input_is_left_alone(self, opener: Opener) -> None:
-        """A run writes nothing into its input."""
+        """A run does not write to its input."""
         spikes = torch.from_numpy(random_spikes(PLAIN, 1, steps=8)).double()
         kept = spikes.clone()
         opener().run(spikes)
         assert torch.equal(spikes, kept)
 
     def test_a_batch_equals_its_samples_one_by_one(self, opener: Opener) -> None:
-        """Samples do not see each other."""
+        """The samples of a batch do not affect each other."""
         target = opener()
         spikes = random_spikes(PLAIN, 2, steps=8, batch=5)
         together = target.run(spikes).spikes
         apart = torch.cat([target.run(spikes[:, index : index + 1]).spikes for index in range(5)], dim=1)
         assert torch.equal(together, apart)
 
-    def test_pieces_equal_the_whole(self, opener: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Large batches are run in pieces, which shows nowhere."""
+    def test_batches_run_in_parts_equal_the_whole(self, opener: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Large batches are run in parts, which does not affect the response."""
         target = opener()
         spikes = random_spikes(PLAIN, 3, steps=8, batch=5)
         whole = target.run(spikes)
@@ -186,7 +186,7 @@ class BackendContract(GradientContract):
         _assert_equal(target.run(spikes), whole)
 
     def test_no_state_is_kept_between_runs(self, opener: Opener) -> None:
-        """The same question has the same answer, whatever was asked in between."""
+        """The same input gives the same response, whatever ran in between."""
         target = opener()
         spikes = random_spikes(PLAIN, 4, steps=8)
         first = target.run(spikes)
@@ -194,13 +194,13 @@ class BackendContract(GradientContract):
         _assert_equal(target.run(spikes), first)
 
     def test_without_biases_both_starts_are_the_same(self, opener: Opener) -> None:
-        """`start` is about biases alone."""
+        """`start` only matters for networks with biases."""
         target = opener()
         spikes = random_spikes(PLAIN, 5, steps=8)
         _assert_equal(target.run(spikes, start="cold"), target.run(spikes, start="aligned"))
 
     def test_samples_are_counted(self, opener: Opener) -> None:
-        """What ran counts, what was refused does not."""
+        """Samples that ran are counted, rejected ones are not."""
         target = opener()
         before = target.samples
         target.run(random_spikes(PLAIN, 6, steps=8, batch=3))
@@ -208,8 +208,8 @@ class BackendContract(GradientContract):
             target.run(np.zeros((8, 3, 1)))
         assert target.samples == before + 3
 
-    def test_no_chance_is_drawn(self, opener: Opener) -> None:
-        """Opening and running leave the global generators where they are."""
+    def test_no_global_random_numbers_are_drawn(self, opener: Opener) -> None:
+        """Opening and running do not use the global random generators."""
         torch.manual_seed(7)
         np.random.seed(7)  # noqa: NPY002 - the global state must be left alone
         state, numpy_state = torch.get_rng_state(), repr(np.random.get_state())  # noqa: NPY002
@@ -219,32 +219,32 @@ class BackendContract(GradientContract):
         assert repr(np.random.get_state()) == numpy_state  # noqa: NPY002
 
     def test_torch_settings_are_left_alone(self, opener: Opener) -> None:
-        """Default dtype, gradient mode and threads are the caller's."""
+        """Default dtype, gradient mode and number of threads do not change."""
         before = torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_num_threads()
         opener().run(random_spikes(PLAIN, 7, steps=8))
         assert (torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_num_threads()) == before
 
     @pytest.mark.parametrize("what", BAD_SPIKES)
     def test_bad_spikes_are_refused(self, opener: Opener, what: str) -> None:
-        """With what was expected and what was found."""
+        """The error contains what was expected and what was found."""
         spikes, message = BAD_SPIKES[what]
         with pytest.raises(InputError, match=message):
             opener().run(spikes)
 
     def test_an_unknown_start_is_refused(self, opener: Opener) -> None:
-        """With the two there are."""
+        """The error contains the two valid values."""
         with pytest.raises(InputError, match=r"start.*'aligned' or 'cold', found 'warm'"):
             opener().run(random_spikes(PLAIN, 0, steps=8), start="warm")  # type: ignore[arg-type]
 
     def test_an_unknown_option_is_refused(self, opener: Opener) -> None:
-        """With the names of substrate and option, never silently."""
+        """The error contains the names of substrate and option."""
         with pytest.raises(InputError, match=f"'{self.substrate}'.*wheels"):
             opener.fresh(PLAIN, wheels=4)
 
     # What takes a target of its own
 
     def test_every_layer_is_shown_on_request(self, opener: Opener) -> None:
-        """One tensor a spiking layer, the last one the output."""
+        """The response contains one tensor per spiking layer, the output last."""
         response = opener().run(random_spikes(PLAIN, 8, steps=8), layers=True)
         assert response.layers is not None
         assert [tuple(layer.shape) for layer in response.layers] == [(8, 4, 16), (8, 4, 6)]
@@ -258,7 +258,7 @@ class BackendContract(GradientContract):
         assert np.array_equal(response.spikes.numpy(), expected.spikes)
 
     def test_closing(self, opener: Opener) -> None:
-        """By leaving the `with`, by hand, twice; a closed target says so."""
+        """A target is closed at the end of `with` or by hand, also twice; using it afterwards raises an error."""
         with opener.fresh() as target:
             assert isinstance(target, Target)
         assert "closed" in repr(target)
@@ -267,8 +267,8 @@ class BackendContract(GradientContract):
         with pytest.raises(TargetClosed, match=self.substrate):
             target.run(random_spikes(PLAIN, 0, steps=8))
 
-    def test_biases_act_from_the_start_that_is_asked_for(self, opener: Opener) -> None:
-        """Aligned and cold, on a network that tells them apart."""
+    def test_biases_act_from_the_requested_start(self, opener: Opener) -> None:
+        """Aligned and cold starts give different results for a network with biases."""
         target = opener(BIASED)
         spikes = random_spikes(BIASED, 9, steps=8, batch=self.cold_batch)
         answers = [target.run(spikes, start=start).spikes.numpy() for start in ("aligned", "cold")]
@@ -279,19 +279,19 @@ class BackendContract(GradientContract):
     # Exact, or refused
 
     def test_dense_networks_are_exact(self, opener: Opener, dense_seed: int) -> None:
-        """Three layers, every layer bin for bin, both starts."""
+        """Every layer of three dense layers is exact, for both starts."""
         seed = dense_seed
         network = random_dense(seed, grid=seed % 4 > 1, biases=seed % 2 == 0, filtered=seed % 5 != 4)
         self._check_both_starts(opener, network, seed)
 
     def test_convolutional_networks_are_exact(self, opener: Opener, conv_seed: int) -> None:
-        """With strides, padding, dilation and groups."""
+        """Convolutions with strides, padding, dilation and groups are exact."""
         ends: list[ConvEnd] = ["dense", "flatten", "image"]
         network = random_conv(conv_seed, grid=conv_seed > 2, biases=conv_seed % 3 == 1, end=ends[conv_seed % 3])
         self._check_both_starts(opener, network, conv_seed)
 
     def test_pooled_networks_are_exact(self, opener: Opener, pooled_seed: int) -> None:
-        """Or declined: some substrates have no pooling."""
+        """Pooling is exact or rejected, since some substrates do not support it."""
         network = random_pooled(pooled_seed, grid=pooled_seed % 2 == 1)
         problems = find_backend(self.substrate).problems(network)
         if problems:
@@ -300,7 +300,7 @@ class BackendContract(GradientContract):
 
     @pytest.mark.parametrize("what", HARD)
     def test_the_edges_are_exact_or_refused(self, opener: Opener, what: str) -> None:
-        """An error names layer, parameter and substrate; otherwise the spikes are the reference's."""
+        """Edge cases are exact or raise an error that names layer, parameter and substrate."""
         named, network = HARD[what]
         problems = find_backend(self.substrate).problems(network)
         if problems:

@@ -1,12 +1,12 @@
 """The contract suite of evaluators: what every evaluator must do.
 
-In a test module of yours:
+In your test module:
 
     class TestMyEvaluator(EvaluatorContract):
         kind = "my_evaluator"
         settings: ClassVar = {"epochs": 30}
 
-Needs pytest. The evaluator is trained once, on small pictures of bars.
+Needs pytest. The evaluator is trained once, on small images of bars.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import torch
 from bl_neuro.data import Dataset, EventDataset, Samples
 from bl_neuro.errors import InputError
 from bl_neuro.seeding import stream
-from bl_neuro.testing.attack_contract import global_chance
+from bl_neuro.testing.attack_assertions import global_chance
 from bl_neuro.training.checkpoint import Checkpoint
 from bl_neuro.training.evaluator import load_evaluator, train_evaluator
 from bl_neuro.training.image_evaluator import EvaluatorSettings, ImageEvaluator
@@ -34,23 +34,23 @@ STEPS, SIDE, CLASSES = 12, 8, 3
 
 
 class EvaluatorContract:
-    """What evaluators of all kinds must do. Set `kind`, and `settings` with which it learns in seconds."""
+    """What evaluators of all kinds must do. Set `kind`, and `settings` with which training takes seconds."""
 
     kind: ClassVar[str]
     settings: ClassVar[dict[str, Any]] = {}
     least_accuracy: ClassVar[float] = 0.8
-    """Of bars that it did not see, where a third is chance."""
+    """Minimum accuracy on held-out bars, where chance is one third."""
 
     def trained(self) -> ImageEvaluator:
-        """One evaluator, trained once for all tests of the suite."""
+        """An evaluator that is trained once for all tests of the suite."""
         return _trained(self.kind, json.dumps(self.settings))
 
     def short(self, data: Samples, **changes: Any) -> ImageEvaluator:
-        """An evaluator of a short training, to see what it depends on."""
+        """An evaluator after a short training, to test what its training depends on."""
         return train_evaluator(data, kind=self.kind, steps=STEPS, **{**self.settings, **changes})
 
     def test_its_name_finds_it(self) -> None:
-        """The registry has it under the name that it states, with a title and settings."""
+        """The registry contains it under its name, with a title and settings."""
         entry = EVALUATORS.find(self.kind)
         assert entry.name == self.kind
         assert entry.title
@@ -60,7 +60,7 @@ class EvaluatorContract:
         json.dumps(entry.Settings(**self.settings).definition(), allow_nan=False)
 
     def test_wrong_settings_are_refused_by_name(self) -> None:
-        """Unknown settings, and settings of a type that they cannot have."""
+        """Unknown settings, and settings of a wrong type, raise an error that names them."""
         data = bars(0)
         with pytest.raises(InputError, match="no_such_setting"):
             self.short(data, no_such_setting=1)
@@ -69,7 +69,7 @@ class EvaluatorContract:
                 self.short(data, **{field.name: {"no": "such value"}})
 
     def test_it_learns(self) -> None:
-        """Better than chance on images that it did not see, and it is ready to judge."""
+        """It is better than chance on images it was not trained on, and is in evaluation mode."""
         evaluator = self.trained()
         assert evaluator.accuracy(bars(1)) >= self.least_accuracy
         assert not evaluator.training
@@ -77,7 +77,7 @@ class EvaluatorContract:
         assert evaluator.architecture == " ".join(evaluator.architecture.split())
 
     def test_it_judges_images_and_spikes(self) -> None:
-        """Both give probabilities of every class and features; an image alone is judged as among others."""
+        """Images and spikes give probabilities and features; an image gives the same alone as in a batch."""
         evaluator, data = self.trained(), bars(1)
         images = data.images[:9]
         for inputs in (images, data.spikes(slice(9), STEPS, stream(0, "contract"))):
@@ -94,7 +94,7 @@ class EvaluatorContract:
         )
 
     def test_other_shapes_are_refused(self) -> None:
-        """An image of another size, of other channels, or in a row."""
+        """Images of another size, with other channels, or flat, raise an error."""
         for shape in (
             (1, SIDE, SIDE),
             (2, 1, SIDE, SIDE + 1),
@@ -105,8 +105,8 @@ class EvaluatorContract:
             with pytest.raises(InputError, match="expected images of shape"):
                 self.trained().probabilities(np.zeros(shape))
 
-    def test_its_file_gives_it_back(self, tmp_path: Path) -> None:
-        """Saved and loaded, it judges as before, to the last bit."""
+    def test_its_file_survives_a_round_trip(self, tmp_path: Path) -> None:
+        """Saving and loading does not change its answers."""
         evaluator, path = self.trained(), tmp_path / "evaluator.safetensors"
         evaluator.save(path)
         again = load_evaluator(path)
@@ -116,15 +116,15 @@ class EvaluatorContract:
         np.testing.assert_array_equal(again.probabilities(inputs), evaluator.probabilities(inputs))
 
     def test_it_comes_from_its_seed_alone(self) -> None:
-        """Equal seeds give equal weights, whatever was drawn elsewhere; other seeds do not. Nothing global changes."""
+        """Its weights depend only on the seed. Training changes no global state."""
         chance, data = global_chance(), bars(0)
         first, again, other = (self.short(data, epochs=1, seed=seed) for seed in (1, 1, 2))
         assert global_chance() == chance
         assert all(map(torch.equal, first.state_dict().values(), again.state_dict().values()))
         assert not all(map(torch.equal, first.state_dict().values(), other.state_dict().values()))
 
-    def test_it_goes_on_from_its_checkpoint(self, tmp_path: Path) -> None:
-        """A finished training is not done again, and a checkpoint of another seed is refused."""
+    def test_it_resumes_from_its_checkpoint(self, tmp_path: Path) -> None:
+        """A finished training is not repeated, and a checkpoint with another seed raises an error."""
         place, data = Checkpoint(tmp_path / "checkpoint.safetensors"), bars(0)
         first, again = (self.short(data, epochs=1, checkpoint=place) for _ in range(2))
         assert all(map(torch.equal, first.state_dict().values(), again.state_dict().values()))
@@ -132,7 +132,7 @@ class EvaluatorContract:
             self.short(data, epochs=1, seed=5, checkpoint=place)
 
     def test_it_learns_from_events(self) -> None:
-        """Recordings of events train it too, and their spikes are judged."""
+        """It can be trained on event recordings, and judges their spikes."""
         images = bars(0, 30)
         frames = np.moveaxis(images.spikes(slice(30), STEPS, stream(0, "contract")), 0, 1)
         events = EventDataset.from_frames("bars", "made up", frames, images.labels, images.class_names)
@@ -146,7 +146,7 @@ def _trained(kind: str, settings: str) -> ImageEvaluator:
 
 
 def bars(seed: int, count: int = 150) -> Dataset:
-    """Noisy pictures of an upright, a lying or a slanting bar."""
+    """Noisy images of a vertical, horizontal or diagonal bar."""
     rng = stream(seed, "evaluator contract")
     labels = np.arange(count) % CLASSES
     images = 0.15 * rng.random((count, 1, SIDE, SIDE))

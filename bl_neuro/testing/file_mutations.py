@@ -1,6 +1,6 @@
-"""Files that nobody would write on purpose: valid models and inputs, and seeded mutations of bytes and of content.
+"""Valid models and inputs, and random mutations of their bytes and contents, to test readers of untrusted files.
 
-What a mutation does is drawn by the generator it is given, so that a file can be made again from its seed.
+Mutations depend only on the given random generator, so that a file can be recreated from its seed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from bl_neuro.testing.random_networks import random_conv, random_dense
 
 
 def valid_files(folder: Path) -> list[Path]:
-    """Writes small networks in every format that can be read here; what is listed loads."""
+    """Writes small networks in every readable format. All returned files can be loaded."""
     unfiltered = {"unfiltered": random_dense(2, (6, 5, 3), filtered=False), "images": random_conv(2, filtered=False)}
     networks = {"dense": random_dense(1, (6, 5, 3)), "conv": random_conv(1), **unfiltered, **_loihi_networks()}
     written = []
@@ -54,7 +54,7 @@ def valid_files(folder: Path) -> list[Path]:
 
 
 def _of_others(folder: Path) -> Path:
-    """A `.nir` file without what bl-neuro notes in it."""
+    """Creates a `.nir` file without the metadata of bl-neuro."""
     foreign = folder / "foreign.nir"
     shutil.copy(folder / "unfiltered.nir", foreign)
     with h5py.File(foreign, "a") as file:
@@ -66,7 +66,7 @@ def _of_others(folder: Path) -> Path:
 
 
 def _inputs(folder: Path) -> list[Path]:
-    """Files for `bl_neuro.deploy.parity.read_inputs`."""
+    """Creates files for `bl_neuro.deploy.parity.read_inputs`."""
     spikes = (np.random.default_rng(0).random((20, 4, 8)) < 0.3).astype(np.uint8)
     paths = [folder / "inputs.npy", folder / "plain.npz", folder / "packed.npz"]
     for path, write in zip(paths, (np.save, np.savez, np.savez_compressed)):
@@ -93,7 +93,7 @@ def _loihi_networks() -> dict[str, Network]:
 
 
 def mutate(source: Path, target: Path, rng: Generator) -> str:
-    """Writes a mutation of `source` to `target`; says which."""
+    """Writes a mutation of `source` to `target` and returns its description."""
     shutil.copyfile(source, target)
     inside = CONTENT[source.suffix]
     kind = str(rng.choice(sorted(inside))) if rng.random() < 0.5 else str(rng.choice(sorted(BYTES)))
@@ -142,7 +142,7 @@ BYTES: dict[str, Mutation] = {
 
 
 def _header(change: Callable[[dict[str, Any], str, Generator], None]) -> Mutation:
-    """Changes the JSON header of a safetensors file; `change` is given one array's name."""
+    """Changes the JSON header of a safetensors file; `change` gets the name of one array."""
 
     def mutation(path: Path, rng: Generator) -> None:
         data = path.read_bytes()
@@ -185,4 +185,4 @@ CONTENT: dict[str, dict[str, Mutation]] = {
     ".npy": CONTENT_NUMPY,
     ".npz": CONTENT_NUMPY,
 }
-"""Mutations of what a file holds, by its suffix."""
+"""Mutations of file contents, by suffix."""

@@ -1,12 +1,12 @@
-"""Loihi's fixed-point arithmetic in plain NumPy integers: the parity oracle of the fixed-point substrates.
+"""Loihi's fixed-point arithmetic in plain NumPy integers, as a reference for fixed-point substrates.
 
-Inside 24 bits, with tz(x >> 12) an arithmetic shift of the magnitude that keeps the sign:
+Within 24 bits, with tz(x >> 12) an arithmetic shift of the magnitude that keeps the sign:
 
     u[t] = tz(u[t-1] (4096 - iDecay) >> 12) + 64 a[t]        a: the sum of the weights of the inputs that spike
     v[t] = tz(v[t-1] (4096 - vDecay) >> 12) + u[t] + 64 bias
     s[t] = v[t] > 64 vThMant        v[t] <- 0 where s[t]
 
-Loihi wraps u and clips v beyond 24 bits, SLAYER does neither: `overflowed` says that a comparison means nothing.
+Beyond 24 bits, Loihi wraps u and clips v, and SLAYER does neither; `overflowed` then marks a comparison as invalid.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ LIMIT = 2**23 - 1
 
 @dataclass(frozen=True)
 class FixedPointRecording(ReferenceRun):
-    """What the integers did. overflowed: some state left 24 bits, where Loihi itself and SLAYER part ways."""
+    """The result of a simulation. overflowed: a state exceeded 24 bits, where Loihi and SLAYER differ."""
 
     overflowed: bool
 
 
 def simulate_fixed_point(fixed: FixedPointNetwork, spikes: Any, start: str = "aligned") -> FixedPointRecording:
-    """Runs `fixed` on `spikes` (T, B, *input_shape), 0/1. start: see `bl_neuro.reference.simulate`."""
+    """Runs `fixed` on `spikes` (T, B, *input_shape), 0 or 1. start: see `bl_neuro.reference.simulate`."""
     by_index = {layer.index: layer for layer in fixed.layers}
     values: IntArray = np.asarray(spikes).astype(np.int64)
     steps = len(values)
@@ -65,7 +65,7 @@ def simulate_fixed_point(fixed: FixedPointNetwork, spikes: Any, start: str = "al
 
 
 def effective_network(fixed: FixedPointNetwork) -> Network:
-    """The float network whose parameters are the rounded ones: what is left is the rounding of states."""
+    """The float network with rounded parameters, which differs from Loihi only in the rounding of states."""
     layers: list[Layer] = list(fixed.network.layers)
     for layer in fixed.layers:
         neuron = layer.source.neuron
@@ -98,7 +98,7 @@ def _sums(layer: FixedPointLayer, values: IntArray) -> IntArray:
 
 
 def _run_neurons(layer: FixedPointLayer, sums: IntArray) -> tuple[BoolArray, FloatArray, bool]:
-    """Spikes, membrane (voltage before reset / threshold) and whether a state left 24 bits."""
+    """Spikes, membrane (voltage before reset / threshold) and whether a state exceeded 24 bits."""
     keep_current = DECAY_ONE - per_neuron(layer.current_decay, layer.shape)
     keep_voltage = DECAY_ONE - per_neuron(layer.voltage_decay, layer.shape)
     bias = per_neuron(layer.bias, layer.shape) << 6 if layer.bias is not None else np.int64(0)
@@ -146,7 +146,10 @@ MOST_WEIGHT = 2**20
 
 
 def random_fixed_point(seed: int, *, conv: bool | None = None, delays: bool = True, biases: bool = True) -> Network:
-    """A random network: one to three dense layers, behind a convolution where `conv` (a third of the seeds if None)."""
+    """A random network of one to three dense layers.
+
+    conv: whether a convolution precedes them; if None, it does for a third of the seeds.
+    """
     rng = np.random.default_rng(seed)
     layers: list[Any] = []
     shape: Shape = (int(rng.integers(1, 300)),)
@@ -183,7 +186,7 @@ def _conv(rng: Generator, biases: bool) -> Conv:
 
 
 def _drawn(rng: Generator, shape: Shape) -> IntArray:
-    """Weights of one of the kinds; a dense matrix that its encoding would empty is drawn again."""
+    """Random weights of one of the kinds; a matrix that the encoding would set to zero is drawn again."""
     while True:
         weight = WEIGHTS[rng.choice(sorted(WEIGHTS))](rng, shape)
         if weight.any() if len(shape) == 4 else encoding_problem(weight, None) is None:
@@ -210,7 +213,7 @@ def _decay(rng: Generator, shape: Shape) -> Any:
 
 
 def _delay(rng: Generator, outputs: int, inputs: int) -> Any:
-    """Delays for a row, for an input, or for each synapse; none in most networks."""
+    """Random delays per row, per input or per synapse; most networks have none."""
     if rng.random() > 0.25:
         return None
     shape = [(outputs, 1), (1, inputs), (outputs, inputs)][int(rng.integers(3))]

@@ -1,4 +1,4 @@
-"""The part of the backend contract that is about gradients; `BackendContract` includes it."""
+"""The part of the backend contract about gradients; `BackendContract` includes it."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ NETWORKS: dict[str, Network] = {
 
 
 class GradientContract(SubstrateFixture):
-    """White-box substrates give the canonical gradient, whatever their library would say; others give none."""
+    """White-box substrates return the canonical gradient, independent of their library; others return none."""
 
     def test_gradients_are_as_announced(self, opener: Opener) -> None:
-        """`differentiable` says whether a gradient flows; without gradient mode none does."""
+        """Gradients flow if and only if `differentiable`, and never in no-gradient mode."""
         target = opener()
         assert target.differentiable == find_backend(self.substrate).differentiable
         inputs = torch.from_numpy(random_spikes(PLAIN, 0, steps=8)).float().requires_grad_()
@@ -45,7 +45,7 @@ class GradientContract(SubstrateFixture):
             assert response.membrane.requires_grad == target.differentiable
 
     def test_asking_for_a_gradient_changes_nothing_else(self, opener: Opener) -> None:
-        """The same spikes and membrane, and a gradient of the input's dtype."""
+        """Spikes and membrane are the same with a gradient, which has the dtype of the input."""
         target = opener()
         if not target.differentiable:
             pytest.skip(f"substrate '{self.substrate}' has no gradients")
@@ -73,7 +73,7 @@ class GradientContract(SubstrateFixture):
             assert relative_difference(together[:, index : index + 1], alone) < 1e-5
 
     def test_a_held_frame_has_the_gradient_of_every_step(self, opener: Opener) -> None:
-        """Steps that share their memory are differentiated one by one."""
+        """Steps that share memory have separate gradients."""
         target = opener()
         if not target.differentiable:
             pytest.skip(f"substrate '{self.substrate}' has no gradients")
@@ -87,7 +87,7 @@ class GradientContract(SubstrateFixture):
 
     @pytest.mark.parametrize("what", NETWORKS)
     def test_the_gradient_is_the_canonical_one(self, opener: Opener, what: str) -> None:
-        """As torch's autograd finds it on the unrolled network, within 1e-6 in float64."""
+        """The gradient equals that of torch's autograd on the unrolled network, within 1e-6 in float64."""
         network = NETWORKS[what]
         if not find_backend(self.substrate).differentiable:
             pytest.skip(f"substrate '{self.substrate}' has no gradients")
@@ -116,21 +116,21 @@ class _Spike(torch.autograd.Function):
 
 
 def class_score(response: Response, label: int) -> Tensor:
-    """J = mean over time of softmax(membrane)[label], (B,): what white-box attacks climb."""
+    """J = mean over time of softmax(membrane)[label], (B,), the objective of white-box attacks."""
     if response.membrane is None:
-        raise AssertionError("a differentiable target shows its membrane")
+        raise AssertionError("a differentiable target reveals its membrane potential")
     return torch.softmax(response.membrane, dim=2)[..., label].mean(0)
 
 
 def target_gradient(target: Target, spikes: Any, label: int) -> Tensor:
-    """dJ/dspikes as `target` gives it, in float64."""
+    """dJ/dspikes of `target`, in float64."""
     inputs = torch.as_tensor(spikes, dtype=torch.float64).requires_grad_()
     (gradient,) = torch.autograd.grad(class_score(target.run(inputs), label).sum(), inputs)
     return gradient
 
 
 def unrolled_gradient(network: Network, spikes: Any, label: int) -> Tensor:
-    """dJ/dspikes of the canonical network in float64."""
+    """dJ/dspikes of the unrolled canonical network, in float64."""
     inputs = torch.as_tensor(spikes, dtype=torch.float64).requires_grad_()
     values = list(inputs)
     membrane: list[Tensor] = []
@@ -146,7 +146,7 @@ def unrolled_gradient(network: Network, spikes: Any, label: int) -> Tensor:
 
 
 def relative_difference(actual: Tensor, expected: Tensor) -> float:
-    """Largest difference, as a fraction of the largest expected value."""
+    """Largest difference as a fraction of the largest expected value."""
     return float((actual - expected).abs().max() / expected.abs().max())
 
 

@@ -1,6 +1,6 @@
-"""`.net` files written by hand, for tests: blocks as dicts of what their groups hold.
+"""Handwritten `.net` files for tests: each block is a dict of the contents of its groups.
 
-Keyword arguments change what a block holds, or with None leave it out; `neuron__iDecay` is the key `neuron/iDecay`.
+Keyword arguments replace entries of a block, or with None remove them; `neuron__iDecay` is the key `neuron/iDecay`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Block = dict[str, Any]
 
 
 def neuron(**changed: Any) -> Block:
-    """A neuron group, as keys of its block."""
+    """The entries of a neuron group."""
     values: Block = {"type": "CUBA", "iDecay": 1024, "vDecay": 123, "vThMant": 80, "refDelay": 1, "gradedSpike": False}
     return {f"neuron/{key}": value for key, value in {**values, **changed}.items() if value is not None}
 
@@ -27,7 +27,7 @@ def dense(**changed: Any) -> Block:
 
 
 def conv(**changed: Any) -> Block:
-    """A convolution of an image (1, 4, 5) to (2, 3, 4)."""
+    """A convolution from an image (1, 4, 5) to (2, 3, 4)."""
     values: Block = {
         "type": "conv", "shape": [2, 3, 4], "weight": np.arange(8).reshape(2, 1, 2, 2) - 3, "stride": [1, 1],
         "padding": [0, 0], "dilation": [1, 1], "groups": 1, **neuron(),
@@ -36,7 +36,7 @@ def conv(**changed: Any) -> Block:
 
 
 def image(**changed: Any) -> Block:
-    """An input block that states the shape of an image, without neurons."""
+    """An input block with the shape of an image, without neurons."""
     return _without_none({"type": "input", "shape": [1, 4, 5], **changed})
 
 
@@ -51,7 +51,7 @@ def _without_none(block: Block) -> Block:
 
 
 def write(path: Path, *blocks: Block) -> Path:
-    """Writes the blocks; types of neurons are strings of any length, as in the files that SLAYER writes."""
+    """Writes the blocks. Neuron types are strings of variable length, as in files from SLAYER."""
     with h5py.File(path, "w") as file:
         for index, block in enumerate(blocks):
             group = file.create_group(f"layer/{index}")

@@ -1,4 +1,4 @@
-"""Mutations of what an HDF5 file holds (`.net`, `.nir`): valid HDF5 that no valid model is."""
+"""Mutations of the contents of HDF5 files (`.net`, `.nir`): valid HDF5 files that are not valid models."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Generator = np.random.Generator
 Mutation = Callable[[Path, Generator], None]
 HUGE = 2**40
 JSON_VALUES: list[Any] = [None, [], -1, HUGE, "x", "x" * 1000, {"a": 1}, [HUGE] * 3, 1.5, [[[[0]]]], "dense", [1]]
-"""What JSON may hold in the place of something else."""
+"""JSON values that replace other values."""
 
 
 def _values(file: h5py.File) -> list[str]:
@@ -24,7 +24,7 @@ def _values(file: h5py.File) -> list[str]:
 
 
 def _replaced(make: Callable[[h5py.File, str, Any, Generator], None]) -> Mutation:
-    """Takes a value out of an HDF5 file and lets `make(file, its name, the value, rng)` put something in its place."""
+    """Removes a value from an HDF5 file and replaces it by the result of `make(file, name, value, rng)`."""
 
     def mutation(path: Path, rng: Generator) -> None:
         with h5py.File(path, "a") as file:
@@ -137,4 +137,4 @@ CONTENT_HDF5: dict[str, Mutation] = {
     "keys swapped": _swapped,
 }
 CONTENT_NET: dict[str, Mutation] = {"another note": _noted}
-"""Of `.net` files alone: the JSON in them that netx does not look at."""
+"""Mutations for `.net` files only: of the JSON that netx ignores."""

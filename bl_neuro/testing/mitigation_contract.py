@@ -1,6 +1,6 @@
 """The contract suite of mitigations: what every mitigation must do.
 
-In a test module of yours:
+In your test module:
 
     class TestMyMitigation(MitigationContract):
         mitigation = MyMitigation(strength=2)
@@ -36,29 +36,29 @@ class MitigationContract:
     mitigation: ClassVar[Mitigation]
 
     def network(self) -> Network:
-        """The network that is deployed without the mitigation."""
+        """The network without the mitigation."""
         return easy_network()
 
     def box(self, reveals: Reveals, seed: int = 0) -> BlackBox:
-        """The network as it is deployed with the mitigation, behind a box."""
+        """A black box of the network with the mitigation."""
         target = ReferenceTarget(self.mitigation.network(self.network()))
         return BlackBox(target, reveals, None, self.mitigation, seed)
 
     def asked(self, reveals: Reveals, seed: int = 0, times: int = 1) -> Tensor:
-        """The last answer to the same spikes, sent so many times."""
+        """The last of `times` answers to the same spikes."""
         box = self.box(reveals, seed)
         return [box.query(example_spikes(self.network())) for _ in range(times)][-1]
 
     def views(self) -> list[Reveals]:
-        """What a box may reveal for the mitigation to change anything."""
+        """The outputs that the mitigation acts on."""
         return [view for view in REVEALS if view in self.mitigation.acts_on]
 
     def test_its_name_finds_it(self) -> None:
-        """The registry has it under the name that it states."""
+        """The registry contains it under its name."""
         assert MITIGATIONS.find(self.mitigation.name) is type(self.mitigation)
 
-    def test_it_says_what_it_is(self) -> None:
-        """A title and its settings in words, a line each; a phrase that holds the settings."""
+    def test_it_has_a_title_and_a_phrase(self) -> None:
+        """It has a title and its settings in words, on one line each; the words contain the settings."""
         for text in (self.mitigation.title, self.mitigation.setting, self.mitigation.label):
             assert text
             assert text == " ".join(text.split())
@@ -66,21 +66,21 @@ class MitigationContract:
         assert self.views()
 
     def test_it_cannot_be_changed(self) -> None:
-        """It is a frozen dataclass, so that one object may serve many boxes."""
+        """It is a frozen dataclass, so that several boxes can share it."""
         assert dataclasses.is_dataclass(self.mitigation)
         for field in dataclasses.fields(self.mitigation):
             with pytest.raises(dataclasses.FrozenInstanceError):
                 setattr(self.mitigation, field.name, getattr(self.mitigation, field.name))
 
-    def test_its_definition_makes_it_again(self) -> None:
-        """The definition is JSON, and the same mitigation comes out of it."""
+    def test_its_definition_recreates_it(self) -> None:
+        """The definition is JSON-ready and recreates the mitigation."""
         definition = json.loads(json.dumps(self.mitigation.definition, allow_nan=False))
         assert definition["kind"] == self.mitigation.name
         assert mitigation_of(definition) == self.mitigation
         assert mitigation_of(definition).definition == self.mitigation.definition  # type: ignore[union-attr]
 
     def test_wrong_settings_are_refused_by_name(self) -> None:
-        """Unknown settings, and settings of a type that they cannot have."""
+        """Unknown settings, and settings of a wrong type, raise an error that names them."""
         settings = self.mitigation.settings()
         with pytest.raises(InputError, match="no_such_setting"):
             make_mitigation(self.mitigation.name, {**settings, "no_such_setting": 1})
@@ -89,7 +89,7 @@ class MitigationContract:
                 make_mitigation(self.mitigation.name, {**settings, name: {"no": "such value"}})
 
     def test_it_repeats_with_its_seed(self) -> None:
-        """Equal seeds give equal answers, whatever was drawn elsewhere; with randomness, other seeds do not."""
+        """Answers depend only on the seed; with randomness, other seeds give other answers."""
         for view in self.views():
             first = self.asked(view)
             torch.rand(3), np.random.default_rng().random(3)
@@ -99,8 +99,8 @@ class MitigationContract:
         else:
             assert all(torch.equal(self.asked(view), self.asked(view, times=2)) for view in self.views())
 
-    def test_it_leaves_alone_what_it_does_not_act_on(self) -> None:
-        """A box that reveals anything else refuses it, and no hook changes what it is given in place."""
+    def test_it_acts_only_on_declared_outputs(self) -> None:
+        """A box with another output rejects it, and hooks do not change their arguments in place."""
         for view in REVEALS:
             if view not in {*self.mitigation.acts_on, *map(self.mitigation.reveals, self.mitigation.acts_on)}:
                 with pytest.raises(InputError, match=type(self.mitigation).__name__):
@@ -113,14 +113,14 @@ class MitigationContract:
         assert torch.equal(spikes, before)
 
     def test_its_inputs_are_spikes(self) -> None:
-        """Of the same shape and type, 0 or 1."""
+        """Inputs keep their shape and type and are 0 or 1."""
         spikes = example_spikes(self.network())
         changed = self.mitigation.inputs(spikes, stream(0, "contract"))
         assert (changed.shape, changed.dtype) == (spikes.shape, spikes.dtype)
         assert bool(((changed == 0) | (changed == 1)).all())
 
     def test_its_network_takes_and_answers_the_same(self) -> None:
-        """The same inputs, classes and readout."""
+        """The changed network has the same inputs, classes and readout."""
         network = self.network()
         changed = self.mitigation.network(network)
         assert (changed.input_shape, changed.classes) == (network.input_shape, network.classes)
@@ -128,20 +128,20 @@ class MitigationContract:
         json.dumps(self.mitigation.network_definition(), allow_nan=False)
 
     def test_it_never_reveals_more(self) -> None:
-        """What it reveals shows as much or less, and less is enough."""
+        """The revealed output is at most as informative, also for less informative outputs."""
         for view in REVEALS:
             shown = self.mitigation.reveals(view)
             assert REVEALS.index(shown) >= REVEALS.index(view)
             assert self.mitigation.reveals(shown) == shown
 
     def test_its_budget_is_a_number_of_queries(self) -> None:
-        """At least one query, or no limit."""
+        """The budget is at least one query, or None."""
         for planned in (None, 1, 10_000):
             budget = self.mitigation.budget(planned)
             assert budget is None or (isinstance(budget, int) and budget >= 1)
 
     def test_an_honest_user_reads_a_class(self) -> None:
-        """Answers keep their shape, and name a class of the network or none: accuracy can be measured."""
+        """Answers keep their shape and predict a class or none, so that accuracy can be measured."""
         network = self.network()
         for view in self.views():
             box = self.box(view)
@@ -156,7 +156,7 @@ class MitigationContract:
 
 
 def example_spikes(network: Network) -> Tensor:
-    """Input spikes (STEPS, SAMPLES, *input_shape) that make the network answer with different classes."""
+    """Input spikes (STEPS, SAMPLES, *input_shape) for which the network predicts different classes."""
     rng = stream(0, "mitigation contract")
     rates = rng.random((SAMPLES, *network.input_shape))
     return torch.from_numpy((rng.random((STEPS, *rates.shape)) < rates).astype(np.uint8))

@@ -1,4 +1,4 @@
-"""Mutations of NumPy's files (`.npy`, `.npz`): arrays and archives that hold no inputs, or not what they say."""
+"""Mutations of NumPy files (`.npy`, `.npz`): arrays and archives without valid inputs, or with wrong headers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 Generator = np.random.Generator
 Mutation = Callable[[Path, Generator], None]
 SHAPES = ((2**40,), (2**20, 2**20, 1), (-1, 3), (0, 3), (2**63,), (), ("3",), (1.5,), None)
-"""What the header of a file may state instead of its shape."""
+"""Wrong shapes for headers."""
 
 
 def _other_array(path: Path, rng: Generator) -> None:
@@ -44,7 +44,7 @@ def _content(array: Any) -> bytes:
 
 
 def _write(path: Path, content: bytes, rng: Generator) -> None:
-    """As the file, or in an archive, packed in one of the ways that there are."""
+    """Writes a file or an archive, with one of the possible compression methods."""
     if path.suffix == ".npy":
         path.write_bytes(content)
         return

@@ -1,7 +1,7 @@
-"""Seeded random networks and spikes, made to be hard to agree on: what parity is tested with.
+"""Random networks and spikes from seeds, designed to reveal differences between substrates.
 
-Decays and thresholds differ from neuron to neuron, current decays include 0 and 1, and weights come either from a
-normal distribution or from a coarse grid of sixteenths, on which a voltage often equals its threshold exactly.
+Decays and thresholds differ between neurons, current decays include 0 and 1, and weights come either from a normal
+distribution or from a coarse grid of sixteenths, on which a voltage often equals its threshold exactly.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def random_dense(
     filtered: bool = True,
     reset: Reset = "zero",
 ) -> Network:
-    """Dense layers of `sizes`. filtered: False gives every neuron a current decay of 1."""
+    """Dense layers of `sizes`. filtered: False sets all current decays to 1."""
     rng = np.random.default_rng(seed)
     layers = [
         Dense(_weight(rng, (out, inner), inner, grid), random_neuron(rng, (out,), grid, biases, filtered, reset))
@@ -45,9 +45,9 @@ def random_dense(
 def random_conv(
     seed: int, *, grid: bool = False, biases: bool = True, filtered: bool = True, end: ConvEnd = "dense"
 ) -> Network:
-    """Two convolutions; stride, padding, dilation and groups take turns, and differ between height and width.
+    """Two convolutions with different stride, padding, dilation and groups, also between height and width.
 
-    end: a dense layer follows, or the output is the second convolution's, flattened or an image.
+    end: a dense layer follows, or the output is that of the second convolution, flat or as an image.
     """
     rng = np.random.default_rng(seed)
     groups = 1 + seed % 2
@@ -75,7 +75,7 @@ def random_conv(
 
 
 def random_pooled(seed: int, *, grid: bool = False, biases: bool = True, filtered: bool = True) -> Network:
-    """A convolution with one set of parameters a neuron, sum pooling, average pooling with overlap, a dense layer."""
+    """A convolution with parameters per neuron, sum pooling, average pooling with overlap, a dense layer."""
     rng = np.random.default_rng(seed)
     neuron = random_neuron(rng, (4, 10, 9), grid, biases, filtered)
     conv = Conv(_weight(rng, (4, 1, 3, 3), 9, grid), neuron, padding=1)
@@ -92,7 +92,7 @@ def random_neuron(
     filtered: bool = True,
     reset: Reset = "zero",
 ) -> CubaLIF:
-    """One value of each parameter a neuron; a seventh of the current decays are 0 and as many are 1."""
+    """Parameters per neuron. One seventh of the current decays are 0, and as many are 1."""
     current_decay = rng.uniform(0.1, 0.9, shape)
     current_decay[rng.random(shape) < 1 / 7] = 0.0
     current_decay[rng.random(shape) < 1 / 7] = 1.0
@@ -112,7 +112,7 @@ def random_neuron(
 
 
 def random_spikes(network: Network, seed: int, steps: int = 50, batch: int = 4, density: float = 0.3) -> Spikes:
-    """Spikes (T, B, *input_shape), each bin one with probability `density`."""
+    """Spikes (T, B, *input_shape), each 1 with probability `density`."""
     rng = np.random.default_rng(seed)
     return (rng.random((steps, batch, *network.input_shape)) < density).astype(np.uint8)
 

@@ -1,4 +1,4 @@
-"""Targets that need no framework: the NumPy reference behind the interface of a substrate, and a small ANN."""
+"""Targets that need no framework: the NumPy reference as a substrate, and a small ANN."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bl_neuro.reference import run_neurons
 
 
 class ReferenceBackend(Backend):
-    """The NumPy reference as a substrate. Subclasses change what it declares, or the class of its targets."""
+    """The NumPy reference as a substrate. Subclasses change its declared abilities or the class of its targets."""
 
     name: ClassVar[str] = "reference"
     title: ClassVar[str] = "bl-neuro's reference"
@@ -31,7 +31,7 @@ class ReferenceBackend(Backend):
 
     @classmethod
     def problems(cls, network: Network) -> list[str]:
-        """None: it holds every network."""
+        """Empty, since it can run every network."""
         return []
 
     @classmethod
@@ -41,7 +41,7 @@ class ReferenceBackend(Backend):
 
 
 class SpikesOnlyBackend(ReferenceBackend):
-    """The same as a chip is seen: no gradients and no membrane."""
+    """The same without gradients and membrane potential, like a chip."""
 
     name = "spikes-only"
     differentiable = False
@@ -49,7 +49,7 @@ class SpikesOnlyBackend(ReferenceBackend):
 
 
 class ReferenceTarget(FloatTarget):
-    """Answers as `bl_neuro.reference` does, in float64, with the canonical surrogate's gradients."""
+    """Responds like `bl_neuro.reference`, in float64, with the gradients of the canonical surrogate."""
 
     def __init__(self, network: Network, backend: type[Backend] = ReferenceBackend) -> None:
         super().__init__(network, backend)
@@ -71,20 +71,20 @@ class SpikesOnlyTarget(ReferenceTarget):
 
 
 def easy_network(classes: int = 3, inputs_each: int = 4) -> Network:
-    """A network whose class c answers to inputs c * inputs_each and following, and is kept quiet by all others."""
+    """A network in which `inputs_each` consecutive inputs excite each class and inhibit all others."""
     own = np.kron(np.eye(classes), np.ones((1, inputs_each)))
     return Network((classes * inputs_each,), [Dense(1.5 * own - 0.5, CubaLIF(threshold=1.5, voltage_decay=0.3))])
 
 
 def easy_images() -> Network:
-    """The same for images (1, 3, 4): class c answers to row c."""
+    """The same for images (1, 3, 4): row c excites class c."""
     return Network((1, 3, 4), [Flatten(), *easy_network().layers])
 
 
 class EasyAnn(nn.Module):
-    """Tells three classes apart by which four of its twelve inputs are lit, the first of each four most of all.
+    """An ANN with three classes, each excited by four of the twelve inputs, most by the first of them.
 
-    `shown` counts the images it has seen.
+    `shown` is the number of images it has run.
     """
 
     classes = 3

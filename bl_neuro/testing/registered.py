@@ -1,4 +1,4 @@
-"""Parts of other packages for the length of a test, without installing a package."""
+"""Temporarily registers parts in tests without installing a package."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from bl_neuro.registry import Registry
 
 @contextmanager
 def registered(registry: Registry[Any], *parts: type[Any], only: bool = False) -> Iterator[None]:
-    """Adds classes to `registry` under their names, as entry points of an installed package do.
+    """Adds classes to `registry` under their names, like entry points of an installed package.
 
-    only: nothing else is registered meanwhile, not even bl-neuro's own parts.
+    only: hides all other parts meanwhile, including built-in ones.
     """
     points = {part.name: (entry_point(part.name, part),) for part in sorted(parts, key=lambda part: str(part.name))}
     ours, added = registry.ours, dict(registry._added)
@@ -28,7 +28,7 @@ def registered(registry: Registry[Any], *parts: type[Any], only: bool = False) -
 
 
 def entry_point(name: str, loaded: Any, value: str | None = None) -> Any:
-    """Stands in for an entry point that loads `loaded`, or raises it where it is an exception."""
+    """Replaces an entry point: it returns `loaded`, or raises it if it is an exception."""
 
     def load() -> Any:
         if isinstance(loaded, Exception):

@@ -1,4 +1,4 @@
-"""`bl-neuro serve` in a process of its own, on a free port of this machine, for tests."""
+"""Runs `bl-neuro serve` in another process, on a free port of this machine, for tests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bl_neuro.remote import RemoteBlackBox
 
 
 class Server:
-    """A server of the model in a file. root, url: where it is. lines: what it logged."""
+    """A server of a model file. root, url: its addresses. lines: its log."""
 
     def __init__(self, model: Path, *arguments: str) -> None:
         command = [sys.executable, "-m", "bl_neuro", "serve", str(model), "--port", "0", *arguments]
@@ -44,16 +44,16 @@ class Server:
         self._up.set()
 
     def box(self, **options: Any) -> RemoteBlackBox:
-        """A black box that asks it."""
+        """A black box that queries the server."""
         return RemoteBlackBox(self.url, **options)
 
     def kill(self) -> None:
-        """As the kernel does when memory ends."""
+        """Kills the server with SIGKILL."""
         self.process.kill()
         self.process.wait()
 
     def end(self) -> int:
-        """As systemd does; its exit code."""
+        """Terminates the server with SIGTERM and returns its exit code."""
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(60)
         self._reader.join(10)

@@ -1,4 +1,4 @@
-"""What the contract suites of backends share: opening targets, and skipping where a framework is missing."""
+"""Common fixtures of the contract suites of backends: open targets, and skip tests if a framework is missing."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from bl_neuro.neuron import CubaLIF
 from bl_neuro.testing.random_networks import random_dense
 
 PLAIN = random_dense(100, (12, 16, 6), biases=False)
-"""A network without biases, which most tests share; so do they its target, which must keep no state."""
+"""A network without biases that most tests share, with its target, which must not keep state."""
 BIASED = Network((12,), [Dense(layer.weight, CubaLIF(bias=0.25)) for layer in PLAIN.layers if isinstance(layer, Dense)])
-"""The same weights with biases that alone nearly make a neuron fire: it tells an aligned start from a cold one."""
+"""The same weights with biases that nearly make a neuron spike, so that aligned and cold starts differ."""
 
 
 class Opener:
-    """Opens each network once and keeps its target: some substrates take seconds to open."""
+    """Opens each network once and reuses its target, since opening can take seconds."""
 
     def __init__(self, substrate: str, stack: contextlib.ExitStack) -> None:
         self._substrate, self._stack = substrate, stack
@@ -36,18 +36,18 @@ class Opener:
         return self._targets[key]
 
     def fresh(self, network: Network = PLAIN, **options: Any) -> Target:
-        """A target of its own."""
+        """A new target of `network`."""
         return self._stack.enter_context(open_target(network, self._substrate, **options))
 
 
 class SubstrateFixture:
-    """Names the substrate under test."""
+    """Sets the substrate under test."""
 
     substrate: ClassVar[str]
 
     @property
     def arithmetic(self) -> Arithmetic:
-        """What the backend declares to compute in; skips where it declares nothing, and so promises nothing."""
+        """The arithmetic that the backend declares; skips if it declares none, since it then promises nothing."""
         declared = find_backend(self.substrate).arithmetic
         if declared is None:
             pytest.skip(f"substrate '{self.substrate}' declares no arithmetic, so nothing is promised of its spikes")
@@ -55,7 +55,7 @@ class SubstrateFixture:
 
     @pytest.fixture(scope="class")
     def opener(self) -> Iterator[Opener]:
-        """Opens targets; skips, saying what to install, where the framework is missing."""
+        """Opens targets. Skips, with the install command, if the framework is missing."""
         reason = missing_reason(find_backend(self.substrate))
         if reason:
             pytest.skip(f"substrate '{self.substrate}': {reason}")

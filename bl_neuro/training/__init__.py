@@ -1,4 +1,4 @@
-"""Training: the target under attack, and the evaluators that judge what the attack got."""
+"""Trains targets, evaluators and ANN twins."""
 
 from bl_neuro.training.ann_twin import AnnTwin, TwinPlan, load_ann_twin, train_ann_twin
 from bl_neuro.training.authors_evaluator import AuthorsEvaluator

@@ -1,4 +1,4 @@
-"""Adam in one pass over memory, compiled."""
+"""Compiled implementation of Adam in one pass over memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def _adam_pass(
 ) -> None:
     """One step on flat float32 arrays, in place.
 
-    first, second: Adam's decays of its means. correction: the square root of 1 - second^t.
+    first, second: decay rates of Adam's moments. correction: the square root of 1 - second^t.
     """
     keep, keep_square, epsilon = np.float32(first), np.float32(second), np.float32(1e-8)
     one, size, scale = np.float32(1.0), np.float32(rate), np.float32(correction)

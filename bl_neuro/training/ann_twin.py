@@ -1,4 +1,4 @@
-"""The target's twin that does not spike: the network that the baseline attack inverts."""
+"""The ANN twin of a target, which the baseline attack inverts."""
 
 from __future__ import annotations
 
@@ -27,20 +27,19 @@ from bl_neuro.training.two_classes import need_two_classes
 FORMAT = "bl-neuro/ann-twin/1"
 PURPOSE = "train ann twin"
 BATCH = 1024
-"""Images classified at a time."""
+"""Number of images classified at once."""
 MAX_HIDDEN = 16
 FEWEST, MOST = 15, 200
-"""Epochs between which a training takes as many as `epochs_for` says."""
+"""Range for the number of epochs from `epochs_for`."""
 
 
 class AnnTwin(nn.Module):
-    """A multilayer perceptron, in - hidden - classes, with sigmoids: of the target's size, but an ANN.
+    """A multilayer perceptron with sigmoids and the same layer sizes as a target.
 
-    Source: Fredrikson et al. 2015 (a perceptron of 3,000 sigmoid units), the baseline of
-    BrainLeaks (arXiv 2402.00906).
+    Source: Fredrikson et al. 2015 (a perceptron of 3,000 sigmoid units), the baseline of BrainLeaks (arXiv 2402.00906).
 
     Raises:
-        InputError: it would hold more weights than a network may.
+        InputError: it would have more weights than the limit for networks.
     """
 
     architecture = "multilayer perceptron with sigmoids"
@@ -51,7 +50,7 @@ class AnnTwin(nn.Module):
         sizes = (math.prod(input_shape), *hidden, classes)
         if min(sizes) < 1 or sum(inner * out for inner, out in pairwise(sizes)) > MAX_VALUES:
             raise InputError(
-                f"hidden: expected layers of 1 neuron or more, {MAX_VALUES} weights at most, found {sizes}"
+                f"hidden: expected layers of at least 1 neuron and at most {MAX_VALUES} weights in total, found {sizes}"
             )
         self.layers = nn.ModuleList(nn.Linear(inner, out) for inner, out in pairwise(sizes))
 
@@ -64,7 +63,7 @@ class AnnTwin(nn.Module):
         return logits
 
     def accuracy(self, data: Samples) -> float:
-        """Fraction of `data` classified as labelled; of events by their mean image."""
+        """Fraction of `data` that is classified correctly; for events, by their mean images."""
         right = 0
         for start in range(0, len(data.labels), BATCH):
             part = np.arange(start, min(start + BATCH, len(data.labels)))
@@ -74,13 +73,13 @@ class AnnTwin(nn.Module):
         return right / len(data.labels)
 
     def save(self, path: str | Path) -> None:
-        """Writes the twin to a .safetensors file, atomically. Raises ModelFileError where that fails."""
+        """Writes the twin to a .safetensors file, atomically. Raises ModelFileError if that fails."""
         facts = {"format": FORMAT, "hidden": ",".join(map(str, self.hidden))}
         write_module(path, self, {**facts, **image_facts(self.input_shape, self.classes)})
 
 
 def load_ann_twin(path: str | Path) -> AnnTwin:
-    """Reads a twin that `AnnTwin.save` wrote. ModelFileError where it is anything else."""
+    """Loads a twin from a file of `AnnTwin.save`. Raises ModelFileError for any other file."""
 
     def build(facts: dict[str, str]) -> AnnTwin:
         shape, classes = stated_image(facts)
@@ -94,9 +93,9 @@ def load_ann_twin(path: str | Path) -> AnnTwin:
 
 @dataclass(frozen=True)
 class TwinPlan:
-    """How `train_ann_twin` trains: `epochs` in batches of `batch`, with AdamW at `rate`, which falls along a cosine.
+    """Settings of `train_ann_twin`: `epochs` in batches of `batch`, AdamW with a cosine schedule from `rate`.
 
-    epochs: as many as make about 180,000 images, 15 to 200, where None.
+    epochs: if None, chosen so that about 180,000 images are seen, within 15 to 200.
     """
 
     trainer: ClassVar[str] = "default"
@@ -125,14 +124,14 @@ def train_ann_twin(
     progress: Progress | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> AnnTwin:
-    """Trains a twin on `data`, the samples that the target learns from; all randomness comes from `seed`.
+    """Trains a twin on `data`, the training samples of the target. `seed` is the seed of all random numbers.
 
-    hidden: neurons of each hidden layer, the target's. epochs, batch, rate: see `TwinPlan`. device, progress,
-    checkpoint: as in `train_target`. Of events the twin learns the mean images.
+    hidden: number of neurons of each hidden layer, as in the target. epochs, batch, rate: see `TwinPlan`. device,
+    progress, checkpoint: as in `train_target`. For events, the twin is trained on the mean images.
 
     Raises:
-        InputError: a number is out of range, or the checkpoint is of another training. DataError: samples of one class
-        alone.
+        InputError: a number is out of range, or the checkpoint belongs to another training. DataError: all samples have
+            the same class.
     """
     plan = TwinPlan(epochs, batch, rate)
     return train_twin(data, plan, hidden, seed=seed, device=device, progress=progress, checkpoint=checkpoint)
@@ -173,7 +172,7 @@ def train_twin(
 
 
 def new_twin(data: Samples, hidden: tuple[int, ...], seed: int, purpose: str) -> AnnTwin:
-    """A twin before training."""
+    """An untrained twin."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(seed, purpose))
         return AnnTwin(data.input_shape, hidden, data.classes)

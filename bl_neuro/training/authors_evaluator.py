@@ -1,4 +1,4 @@
-"""The evaluator of the BrainLeaks authors, to see how much of a figure is the evaluator's."""
+"""The evaluator of the BrainLeaks authors, to measure how much results depend on the evaluator."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ SMALL = 16
 
 @dataclass(frozen=True)
 class AuthorsSettings(EvaluatorSettings):
-    """epochs in batches of `batch`; the rate falls from `rate` along a cosine.
+    """Settings: `epochs` in batches of `batch`, with a cosine schedule from `rate`.
 
-    The authors learned at a rate of 2e-4, for a number of epochs that they do not state.
+    The authors use a rate of 2e-4, for a number of epochs that they do not state.
     """
 
     epochs: int = 4
@@ -57,12 +57,12 @@ class AuthorsSettings(EvaluatorSettings):
 
 
 class AuthorsEvaluator(ImageEvaluator):
-    """12c5 - p2 - 24c5 - p2 - classes, a leaky neuron (beta 0.7, delayed subtraction) after each layer.
+    """12c5 - p2 - 24c5 - p2 - classes, with a leaky neuron (beta 0.7, delayed subtraction) after each layer.
 
-    Below 16 pixels a side: 12c3 - 24c3 - p2 - classes, padded. Unlike the other evaluators it looks at the spikes
-    (T, B, C, H, W) as they are, step by step, without normalisation, and it learned from rate coded samples alone,
-    never from images made to look like inversions. It answers with the mean over time of softmax(membrane). Images
-    (B, C, H, W) are rate coded over `steps` first. Features: the firing rates of the last hidden layer, (B, D).
+    Images smaller than 16 pixels: 12c3 - 24c3 - p2 - classes, padded. Unlike the other evaluators it processes the
+    spikes (T, B, C, H, W) step by step, without normalisation, and is trained only on rate-coded samples, not on images
+    that resemble inversions. Its output is the mean over time of softmax(membrane). Images (B, C, H, W) are first rate
+    coded over `steps` steps. Features: the firing rates of the last hidden layer, (B, D).
 
     Source: the published notebooks of BrainLeaks (arXiv 2402.00906).
     """
@@ -77,7 +77,7 @@ class AuthorsEvaluator(ImageEvaluator):
         super().__init__(shape, classes)
         channels, height, width = shape
         if min(height, width) < 2:
-            raise InputError(f"evaluator: expected images of at least 2 pixels a side, found {shape}")
+            raise InputError(f"evaluator: expected images of at least 2 x 2 pixels, found {shape}")
         self.steps = steps
         self.large = min(height, width) >= SMALL
         kernel, padding = (5, 0) if self.large else (3, 1)
@@ -88,7 +88,7 @@ class AuthorsEvaluator(ImageEvaluator):
 
     @property
     def architecture(self) -> str:
-        """Its layers, in one line."""
+        """The layers in one line."""
         layers = "12c5 - pool2 - 24c5 - pool2" if self.large else "12c3 - 24c3 - pool2"
         return f"conv {layers} - classes, leaky integrate-and-fire, {self.steps} steps, spiking, as its authors train"
 
@@ -110,7 +110,7 @@ class AuthorsEvaluator(ImageEvaluator):
         return torch.softmax(membrane, dim=2).mean(0), hidden.mean(0)
 
     def accuracy(self, data: Samples) -> float:
-        """Fraction of `data`, rate coded, classified as labelled."""
+        """Fraction of `data`, rate coded, that is classified correctly."""
         rng = stream(0, "authors' judge test")
         right = 0
         for part in np.array_split(np.arange(len(data.labels)), -(-len(data.labels) // BATCH)):
@@ -127,7 +127,7 @@ class AuthorsEvaluator(ImageEvaluator):
         """See `ImageEvaluator.from_facts`."""
         steps = int(facts["steps"])
         if not 1 <= steps <= MAX_STEPS:
-            raise ValueError(f"impossible number of steps {steps}")
+            raise ValueError(f"invalid number of steps {steps}")
         return cls(shape, classes, steps)
 
     @classmethod
@@ -164,6 +164,6 @@ class AuthorsEvaluator(ImageEvaluator):
         return evaluator.cpu().eval()
 
     def _coded(self, images: Tensor) -> Tensor:
-        """A rate code (T, B, C, H, W) of images (B, C, H, W) in 0..1, always the same for equal images."""
+        """A deterministic rate code (T, B, C, H, W) of images (B, C, H, W) in 0..1."""
         drawn = stream(0, "authors' judge images").random((self.steps, *images.shape[1:]), dtype=np.float32)
         return (torch.from_numpy(drawn)[:, None].to(images.device) < images).float()

@@ -1,6 +1,6 @@
-"""A target trained as the BrainLeaks authors train theirs, for figures that stand beside theirs.
+"""A target trained like those of the BrainLeaks authors, for comparison with their results.
 
-How a target was trained decides what it gives away, more than its accuracy does: see results/paper-mnist.md.
+The training method affects leakage more than accuracy does; see results/paper-mnist.md.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ PURPOSE = "train as authors"
 
 @dataclass(frozen=True)
 class AuthorsPlan(TargetDesign):
-    """Adam from PyTorch's own start, at a low rate, on the firing rates first and then through time.
+    """Settings: Adam from PyTorch's initial weights, at a low rate, first on firing rates and then through time.
 
-    The authors take 6,000 steps of Adam at 5e-5, batches of 100, on the sum over t of -log softmax(membrane[t])[label],
-    with gradients clipped to 1, through time all along (10 epochs of 60,000 images). Here the library's proxy of firing
-    rates, which costs a 25th, is trained for `epochs` in batches of `batch`; `through_time` images are then learned as
-    the authors do. rate: at the start of the first phase; half of it in the second. It falls along a cosine, so that
-    1e-4 goes as far as their 5e-5 does. The surrogate gradient is the canonical one (theirs: fast sigmoid of slope 40,
-    of the same form). shift: most pixels that the images of a
-    batch are shifted by in the first phase. No weight decay, no noise.
+    The authors take 6,000 steps of Adam at 5e-5, with batches of 100, on the sum over t of -log
+    softmax(membrane[t])[label], with gradients clipped to 1, all of them through time (10 epochs of 60,000 images).
+    Here, the rate proxy, which is 25 times cheaper, is trained for `epochs` in batches of `batch`; then `through_time`
+    images are trained like the authors' do. rate: initial rate of the first phase; the second phase starts at half of
+    it. Rates follow a cosine schedule, so that 1e-4 has the same sum as the authors' constant 5e-5. The surrogate
+    gradient is the canonical one (theirs is a fast sigmoid of slope 40, of the same form). shift: maximum shift of the
+    images of a batch in the first phase, in pixels. No weight decay, no noise.
     """
 
     trainer: ClassVar[str] = "authors"
@@ -84,19 +84,19 @@ def train_authors_target(
     progress: Progress | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> Network:
-    """Trains a target on `data` as the BrainLeaks authors do; all randomness comes from `seed`.
+    """Trains a target on `data` like the BrainLeaks authors. `seed` is the seed of all random numbers.
 
-    Options as in `train_target`. The checkpoint is of the first phase, where nearly all of the time goes. With no
-    epochs and no images through time the target comes out untrained.
+    Options are as in `train_target`. The checkpoint covers the first phase, which takes nearly all of the time. Without
+    epochs and images through time, the target is untrained.
 
     Raises:
-        InputError: the plan does not fit the data, or the checkpoint is of another training. DataError: samples of one
-        class alone.
+        InputError: the plan does not fit the data, or the checkpoint belongs to another training. DataError: all
+            samples have the same class.
     """
     need_two_classes(data)
     plan = plan or AuthorsPlan()
     if isinstance(data, EventDataset) and plan.epochs:
-        raise InputError("epochs: expected 0 for events, whose frames are no rates; they are learned through time")
+        raise InputError("epochs: expected 0 for events, which are trained through time only")
     stack = Stack(data.input_shape, data.classes, plan, stream(seed, PURPOSE, 0)).to(find_device(device))
     _start(stack, stream(seed, PURPOSE, 1))
     lessons = Lessons(stack, data, partial(spiking_forward, stack), shift=plan.shift)
@@ -128,7 +128,7 @@ def train_authors_target(
 
 
 def _start(stack: Stack, rng: np.random.Generator) -> None:
-    """Weights and biases as PyTorch's own layers have them at first: uniform within 1 / sqrt(inputs of a neuron)."""
+    """PyTorch's initial weights and biases: uniform within 1 / sqrt(inputs of a neuron)."""
     with torch.no_grad():
         for synapse in stack.synapses:
             bound = 1.0 / math.sqrt(math.prod(synapse.weight.shape[1:]))

@@ -1,7 +1,7 @@
-"""An ANN twin trained as the BrainLeaks authors do: Adam without weight decay, fast on millions of weights.
+"""An ANN twin trained like those of the BrainLeaks authors: Adam without weight decay, fast for millions of weights.
 
-With 31 million weights, as for their faces, a general loop spends its time in passes over memory. Here the gradient of
-the two layers is written into memory that is kept, and Adam takes one pass.
+With 31 million weights, as for their faces, a general training loop is limited by memory access. Here the gradients of
+the two layers are written into preallocated memory, and Adam takes one pass.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from bl_neuro.training.two_classes import need_two_classes
 
 PURPOSE = "train face twin"
 FIRST, SECOND = 0.9, 0.999
-"""Adam's decays of its means."""
+"""Decay rates of Adam's moments."""
 
 
 @dataclass(frozen=True)
 class AuthorsTwinPlan:
-    """Cross-entropy, `epochs` in batches of `batch`; the rate falls from `rate` along a cosine.
+    """Settings: cross-entropy, `epochs` in batches of `batch`, with a cosine schedule from `rate`.
 
-    That goes as far as the authors' 5e-5 all along. At higher rates, in fewer steps, sigmoids saturate and inversion
-    stalls.
+    The sum of the rates is that of the authors' constant 5e-5. With higher rates and fewer steps, sigmoids saturate and
+    inversion stalls.
     """
 
     trainer: ClassVar[str] = "authors"
@@ -63,11 +63,11 @@ def train_authors_twin(
     progress: Progress | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> AnnTwin:
-    """Trains a twin in - hidden - classes on `data`, on the processor; all randomness comes from `seed`.
+    """Trains a twin in - hidden - classes on `data`, on the CPU. `seed` is the seed of all random numbers.
 
     Raises:
-        InputError: `hidden` is not one layer, another device, or the checkpoint is of another training. DataError:
-        samples of one class alone.
+        InputError: `hidden` is not one layer, another device, or the checkpoint belongs to another training. DataError:
+            all samples have the same class.
     """
     need_two_classes(data)
     if len(hidden) != 1:
@@ -84,7 +84,7 @@ def train_authors_twin(
 
 
 class _Training:
-    """The weights of a training and what Adam keeps of each."""
+    """The weights of a training and Adam's moments."""
 
     def __init__(
         self, twin: AnnTwin, data: Samples, plan: AuthorsTwinPlan, seed: int, checkpoint: Checkpoint | None
@@ -112,7 +112,7 @@ class _Training:
         self.written = time.monotonic()
 
     def run_epoch(self, epoch: int) -> None:
-        """All samples once."""
+        """Trains on all samples once."""
         from bl_neuro.training.adam_pass import adam_pass
 
         per_epoch = -(-len(self.labels) // self.plan.batch)
@@ -134,7 +134,7 @@ class _Training:
         self.keep()
 
     def keep(self, last: bool = False) -> None:
-        """Writes the checkpoint, if it is time."""
+        """Writes the checkpoint if it is due."""
         checkpoint = self.checkpoint
         if checkpoint is None or not (last or time.monotonic() - self.written >= checkpoint.every_s):
             return
@@ -147,7 +147,7 @@ class _Training:
 
 
 def gradients(parameters: list[Tensor], images: Tensor, labels: Tensor, into: list[Tensor]) -> None:
-    """The gradient of the mean cross-entropy of a batch, into the tensors given."""
+    """Writes the gradient of the mean cross-entropy of a batch into the given tensors."""
     weight, bias, last, last_bias = parameters
     values = torch.sigmoid(torch.addmm(bias, images, weight.T))
     error = torch.softmax(torch.addmm(last_bias, values, last.T), dim=1)

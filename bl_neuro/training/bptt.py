@@ -1,4 +1,4 @@
-"""Backpropagation through time: a target trained as it is, with its own spikes and the canonical surrogate."""
+"""Backpropagation through time with the target's own neurons and the canonical surrogate gradient."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from bl_neuro.training.stack import Stack
 Forward = Callable[[Tensor], tuple[Tensor, Tensor]]
 """Spikes and membrane (T, B, classes) of the output for input spikes (T, B, *input_shape)."""
 LOGITS_OF_RATES = 10.0
-"""Logits of the output are its firing rates, 0..1, times this."""
+"""Factor between firing rates of the output, 0..1, and logits."""
 
 
 def spiking_loss(fired: Tensor, membrane: Tensor, labels: Tensor, membrane_loss: float) -> Tensor:
-    """Cross-entropy of the output's rates, and of its membrane at every step times `membrane_loss`.
+    """Cross-entropy of the output rates, plus that of the membrane at every step times `membrane_loss`.
 
     fired, membrane: (T, B, classes).
     """
@@ -53,7 +53,7 @@ def fire(design: TargetDesign, drive: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _delayed_states(drive: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:
-    """Spikes and membrane (T, B, ...) where a spike lowers the next step's voltage by the threshold, 1."""
+    """Spikes and membrane (T, B, ...) of neurons whose spikes lower the next step's voltage by the threshold, 1."""
     voltage = torch.zeros_like(drive[0])
     fired = torch.zeros_like(voltage)
     spikes, membranes = torch.empty_like(drive), torch.empty_like(drive)

@@ -1,4 +1,4 @@
-"""A training that was cut short goes on: its weights, its optimiser and where it was, in one safetensors file."""
+"""Checkpoints of trainings: weights, optimiser state and position in one safetensors file."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from bl_neuro.files import atomic_path
 
 FORMAT = "bl-neuro/checkpoint/1"
 OPTIMISER_STATE = ("step", "exp_avg", "exp_avg_sq")
-"""What AdamW keeps of each parameter."""
+"""The state of AdamW for each parameter."""
 Score = tuple[float, float]
-"""How good an epoch is: accuracy, then the negative of the loss."""
+"""The score of an epoch: accuracy, then the negative loss."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where a training keeps how far it is, written at most every `every_s` seconds (at the end of an epoch) and last.
+    """A checkpoint file, written at most every `every_s` seconds (at the end of an epoch) and at the end.
 
-    A training that finds its file goes on from there, and ends with the weights it would have had undisturbed (on the
-    same machine, with as many threads). A file of another training is refused. The file stays; remove it when what was
-    trained is saved.
+    A training that finds its checkpoint continues from there, with the same final weights as without interruption (on
+    the same machine, with the same number of threads). A checkpoint of another training raises an error. The file is
+    not removed automatically; remove it after saving the trained network.
     """
 
     path: str | Path
@@ -39,7 +39,7 @@ class Checkpoint:
 
 @dataclass
 class Standing:
-    """Where a training is: epochs done of a phase, epochs since the last gain, and the best so far."""
+    """The position of a training: finished epochs of a phase, epochs since the last improvement, and the best score."""
 
     phase: int = 0
     epoch: int = 0
@@ -49,10 +49,10 @@ class Standing:
 
 
 class OptimiserState(Protocol):
-    """What an optimiser keeps of each parameter."""
+    """The state of an optimiser for each parameter."""
 
     def state_of(self, name: str) -> dict[str, Tensor]:
-        """Of the parameter called `name`, by `OPTIMISER_STATE`."""
+        """The state of the parameter `name`, with the keys `OPTIMISER_STATE`."""
 
 
 def write_checkpoint(
@@ -62,7 +62,7 @@ def write_checkpoint(
     standing: Standing,
     facts: dict[str, str],
 ) -> None:
-    """Writes all of it, atomically.
+    """Writes a checkpoint, atomically.
 
     Raises:
         ModelFileError: it cannot be written.
@@ -88,17 +88,17 @@ def write_checkpoint(
 def read_checkpoint(
     path: str | Path, module: nn.Module, facts: dict[str, str]
 ) -> tuple[Standing, dict[str, dict[str, Tensor]]]:
-    """Puts the weights into `module`; returns where the training was, and the optimiser's state by parameter.
+    """Loads the weights into `module`. Returns the position of the training and the optimiser state by parameter.
 
     Raises:
-        InputError: the checkpoint is of another training. ModelFileError: it is damaged, or no checkpoint.
+        InputError: the checkpoint belongs to another training. ModelFileError: it is damaged or not a checkpoint.
     """
     header, tensors = _read(Path(path))
     _need_same(path, facts, header["facts"])
     try:
         weights, best, optimiser = (_under(tensors, name) for name in ("weights", "best", "optimiser"))
         if tensors:
-            raise ValueError(f"surplus {sorted(tensors)[:3]}")
+            raise ValueError(f"unexpected tensors {sorted(tensors)[:3]}")
         module.load_state_dict(weights)
         device = next(iter(module.state_dict().values())).device
         standing = _standing(header["standing"], {name: value.to(device) for name, value in best.items()})
@@ -110,7 +110,7 @@ def read_checkpoint(
 
 
 def _under(tensors: dict[str, Tensor], group: str) -> dict[str, Tensor]:
-    """Takes the tensors called `group.…` out of `tensors`; their names without it."""
+    """Removes the tensors named `group.…` from `tensors` and returns them without the prefix."""
     names = [name for name in tensors if name.startswith(group + ".")]
     taken = {name.removeprefix(group + "."): tensors.pop(name) for name in names}
     for name, value in taken.items():
@@ -122,23 +122,23 @@ def _under(tensors: dict[str, Tensor], group: str) -> dict[str, Tensor]:
 def _standing(place: dict[str, Any], best: dict[str, Tensor]) -> Standing:
     phase, epoch, stale = (int(place[name]) for name in ("phase", "epoch", "stale"))
     if min(phase, epoch, stale) < 0:
-        raise ValueError(f"standing {place}")
+        raise ValueError(f"invalid position {place}")
     score = None if place["best"] is None else (float(place["best"][0]), float(place["best"][1]))
     return Standing(phase, epoch, stale, score, best)
 
 
 def _by_parameter(parameters: dict[str, nn.Parameter], tensors: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-    """The optimiser's state of each parameter: all of it or, between two phases, none."""
+    """The optimiser state of each parameter: complete or, between two phases, empty."""
     if not tensors:
         return {}
     state: dict[str, dict[str, Tensor]] = {}
     for name, parameter in parameters.items():
         own = {key: tensors.pop(f"{key}.{name}") for key in OPTIMISER_STATE}
         if own["step"].ndim or any(own[key].shape != parameter.shape for key in OPTIMISER_STATE[1:]):
-            raise ValueError(f"optimiser: {name}: of another shape")
+            raise ValueError(f"optimiser: {name}: unexpected shape")
         state[name] = {key: value if key == "step" else value.to(parameter.device) for key, value in own.items()}
     if tensors:
-        raise ValueError(f"surplus {sorted(tensors)[:3]}")
+        raise ValueError(f"unexpected tensors {sorted(tensors)[:3]}")
     return state
 
 
@@ -158,7 +158,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 
 def _damaged(path: str | Path, error: Exception) -> ModelFileError:
-    return ModelFileError(f"{path}: not a readable checkpoint ({error}); remove it to begin anew")
+    return ModelFileError(f"{path}: cannot be read as a checkpoint ({error}); remove it to start again")
 
 
 def _need_same(path: str | Path, facts: dict[str, str], kept: Any) -> None:
@@ -167,6 +167,6 @@ def _need_same(path: str | Path, facts: dict[str, str], kept: Any) -> None:
     for name, value in facts.items():
         if kept.get(name) != value:
             raise InputError(
-                f"{path}: a checkpoint of another training: {name}: expected {value}, found "
-                f"{str(kept.get(name))[:200]}; remove it or name another place"
+                f"{path}: the checkpoint belongs to another training: {name}: expected {value}, found "
+                f"{str(kept.get(name))[:200]}; remove it or use another file"
             )

@@ -1,4 +1,4 @@
-"""The evaluator that does not spike: a small convolutional network."""
+"""The convolutional evaluator, which does not spike."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from torch import Tensor, nn
 from bl_neuro.training.normalised_evaluator import NormalisedEvaluator
 
 LARGE = 16
-"""Side from which the first convolution is pooled too."""
+"""Side in pixels from which the first convolution is followed by pooling too."""
 
 
 class ConvEvaluator(NormalisedEvaluator):
     """Two convolutions with ReLU and pooling, one hidden layer with dropout 0.3, a linear layer.
 
-        below 16 pixels a side    16c3 - 32c3 - p2 - 64 - classes
-        else                      16c5 - p2 - 32c3 - p2 - 128 - classes
+        below 16 pixels           16c3 - 32c3 - p2 - 64 - classes
+        otherwise                 16c5 - p2 - 32c3 - p2 - 128 - classes
 
-    Takes images (B, C, H, W), or spikes (T, B, C, H, W) by their mean over time. Features: the hidden layer, (B, 64) or
-    (B, 128). Sides above 32 pixels are averaged over blocks first.
+    Takes images (B, C, H, W), or the mean over time of spikes (T, B, C, H, W). Features: the hidden layer, (B, 64) or
+    (B, 128). Images larger than 32 pixels are first averaged over blocks.
     """
 
     name = "conv"
@@ -39,7 +39,7 @@ class ConvEvaluator(NormalisedEvaluator):
 
     @property
     def architecture(self) -> str:
-        """Its layers, in one line."""
+        """The layers in one line."""
         first = "16c5 - pool2" if self.large else "16c3"
         shrink = f"mean over {self.block}x{self.block} - " if self.block > 1 else ""
         return f"conv {shrink}{first} - 32c3 - pool2 - {self.hidden.out_features} - classes, ReLU, not spiking"

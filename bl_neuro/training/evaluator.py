@@ -1,4 +1,4 @@
-"""Training and loading evaluators: independent classifiers of another make than the target, which judge inversions."""
+"""Trains and loads evaluators: classifiers that are independent of the target and judge inversions."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from bl_neuro.training.two_classes import need_two_classes
 
 
 class Evaluator(Protocol):
-    """What judges inversions. Images are (B, C, H, W) in 0..1; spikes (T, B, C, H, W) are taken too."""
+    """Judges inversions. Takes images (B, C, H, W) in 0..1 or spikes (T, B, C, H, W)."""
 
     @property
     def name(self) -> str:
-        """Its kind, such as "conv" or "spiking"."""
+        """The kind, such as "conv" or "spiking"."""
 
     @property
     def architecture(self) -> str:
-        """Its layers, in one line."""
+        """The layers in one line."""
 
     @property
     def spiking(self) -> bool:
@@ -40,7 +40,7 @@ class Evaluator(Protocol):
 
     @property
     def classes(self) -> int:
-        """How many classes it tells apart."""
+        """Number of classes."""
 
     def probabilities(self, images: npt.ArrayLike) -> FloatArray:
         """Class probabilities, (B, classes)."""
@@ -49,18 +49,18 @@ class Evaluator(Protocol):
         """The penultimate layer's values, (B, D)."""
 
     def accuracy(self, data: Samples) -> float:
-        """Fraction of `data` classified as labelled."""
+        """Fraction of `data` that is classified correctly."""
 
     def save(self, path: str | Path) -> None:
-        """Writes it to a .safetensors file, atomically."""
+        """Writes the evaluator to a .safetensors file, atomically."""
 
 
 def load_evaluator(path: str | Path) -> ImageEvaluator:
-    """Reads an evaluator of any kind that `save` wrote.
+    """Loads an evaluator of any kind from a file of `save`.
 
     Raises:
-        ModelFileError: it is missing, damaged or anything else. PluginError: the package that its kind comes from does
-        not load.
+        ModelFileError: the file is missing, damaged or not an evaluator. PluginError: the package of its kind does not
+            load.
     """
 
     def build(facts: dict[str, str]) -> ImageEvaluator:
@@ -85,18 +85,18 @@ def train_evaluator(
     checkpoint: Checkpoint | None = None,
     **settings: Any,
 ) -> ImageEvaluator:
-    """Trains an evaluator on `data`; all randomness comes from `seed`.
+    """Trains an evaluator on `data`. `seed` is the seed of all random numbers.
 
         mnist = bl.data.official_split(bl.data.load_dataset("mnist", root), seed=0)
         judge = bl.training.train_evaluator(mnist.evaluator, seed=0)
 
-    kind: "conv", "spiking", "authors", or one that another package adds (`EVALUATORS`). steps: T of the rate code that
-    targets see. device, progress, checkpoint: as in `train_target`. settings: those of the kind, such as epochs=5; see
-    its class.
+    kind: "conv", "spiking", "authors", or one from another package (`EVALUATORS`). steps: number of time steps of the
+    rate code for targets. device, progress, checkpoint: as in `train_target`. settings: settings of the kind, such as
+    epochs=5; see its class.
 
     Raises:
-        InputError: there is no such kind, a setting is unknown or wrong, or the data do not suit it. DataError: samples
-        of one class alone.
+        InputError: there is no such kind, a setting is invalid, or the data do not fit. DataError: all samples have the
+            same class.
     """
     if steps < 1:
         raise InputError(f"steps: expected at least 1, found {steps}")

@@ -1,7 +1,7 @@
-"""One loop for all trainings: phases of epochs, the best on a validation part, early stopping, checkpoints.
+"""The training loop of all trainings: phases of epochs, validation, early stopping, checkpoints.
 
-All chance of an epoch comes from the seed and the epoch's number, and the learning rate from its place in the phase, so
-that a training which goes on from a checkpoint does what it would have done undisturbed.
+The random numbers of an epoch depend only on the seed and its number, and the learning rate only on its position in the
+phase, so that a training that continues from a checkpoint gives the same result as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from bl_neuro.training.checkpoint import Checkpoint, Score, Standing, read_check
 
 Progress = Callable[[int, int], None]
 LOOKS = 180_000
-"""Samples looked at in a training whose number of epochs is left open."""
+"""Number of samples seen in a training whose number of epochs is not given."""
 CLIP = 1.0
-"""Largest norm of a step's gradient."""
+"""Maximum norm of gradients."""
 
 
 def epochs_for(samples: int, fewest: int, most: int) -> int:
-    """Epochs of so many samples that make about `LOOKS`, within fewest..most."""
+    """Number of epochs in which about `LOOKS` samples are seen, within fewest..most."""
     return min(most, max(fewest, math.ceil(LOOKS / samples)))
 
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of training: `loss(index, rng)` of a batch of samples is descended for so many epochs.
+    """A phase of training that minimises `loss(index, rng)` of batches of samples for a number of epochs.
 
-    rate: the learning rate at its start; it falls to 0 along a cosine.
+    rate: initial learning rate; it follows a cosine schedule to 0.
     """
 
     epochs: int
@@ -49,10 +49,10 @@ class Phase:
 
 @dataclass(frozen=True, kw_only=True)
 class Course:
-    """What a training runs on. samples: their numbers. purpose: its name among the streams of chance of `seed`.
+    """The inputs of a training. samples: their indices. purpose: names the random streams of `seed`.
 
-    validate: how good the module is now; None where the last epoch is what is wanted. patience: epochs without a gain
-    after which a phase ends. facts: what a checkpoint must say to be of this training.
+    validate: score of the current module; None to use the last epoch. patience: number of epochs without improvement
+    after which a phase ends. facts: identify the training in its checkpoint.
     """
 
     samples: IntArray
@@ -67,7 +67,7 @@ class Course:
 
 
 def fit(module: nn.Module, phases: Sequence[Phase], course: Course) -> None:
-    """Trains `module` through `phases`, one after another, each from the best that there was; leaves the best in it."""
+    """Trains `module` in `phases`, each starting from the best weights so far, and leaves the best weights in it."""
     _Fit(module, phases, course).run()
 
 
@@ -150,7 +150,7 @@ class _Fit:
 
 
 class TorchState(NamedTuple):
-    """What an optimiser of PyTorch's keeps of the parameters of a module."""
+    """The state of a PyTorch optimiser for the parameters of a module."""
 
     module: nn.Module
     optimiser: torch.optim.Optimizer
@@ -162,16 +162,16 @@ class TorchState(NamedTuple):
 
 
 def find_device(name: str = "auto") -> torch.device:
-    """The device called so: "cpu", "cuda", or "auto", a GPU where torch sees one.
+    """The device `name`: "cpu", "cuda", or "auto" for a GPU if torch finds one.
 
-    Results repeat on one machine and device; a GPU's differ from the processor's in their last digits.
+    Results are reproducible on one machine and device; those of a GPU and a CPU differ in their last digits.
 
     Raises:
-        InputError: there is no such device here.
+        InputError: the device is unknown or not available.
     """
     if name not in ("auto", "cpu", "cuda"):
         raise InputError(f"device: expected auto, cpu or cuda, found {name!r}")
     has_gpu = torch.cuda.is_available()
     if name == "cuda" and not has_gpu:
-        raise InputError("device: found no GPU that torch can use; use auto or cpu")
+        raise InputError("device: torch finds no GPU; use auto or cpu")
     return torch.device("cuda" if has_gpu and name != "cpu" else "cpu")

@@ -1,4 +1,4 @@
-"""What every evaluator has: a name, how it sees inversions, how it is trained, how it answers and how it is saved."""
+"""The base class of evaluators: name, view of inversions, training, answers and file format."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from bl_neuro.training.module_file import image_facts, write_module
 
 FORMAT = "bl-neuro/evaluator/2"
 BATCH = 256
-"""Images judged at a time."""
+"""Number of images judged at once."""
 Shape = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
 class EvaluatorSettings:
-    """Settings of an evaluator's training, as a table of `[[evaluators]]` has them.
+    """Training settings of an evaluator, as in a table of `[[evaluators]]`.
 
-    epochs: as many as suit the data where None.
+    epochs: if None, chosen for the data.
     """
 
     epochs: int | None = None
@@ -41,16 +41,16 @@ class EvaluatorSettings:
             raise InputError(f"epochs: expected at least 0, found {self.epochs}")
 
     def definition(self) -> dict[str, Any]:
-        """Every setting by name, JSON-ready."""
+        """All settings by name, JSON-ready."""
         return asdict(self)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingRun:
-    """What a training is given beside its data and settings.
+    """The arguments of a training, besides data and settings.
 
-    steps: T of the rate code that targets see. seed: all randomness comes from it. device, progress, checkpoint: as in
-    `train_target`.
+    steps: number of time steps of the rate code for targets. seed: seed of all random numbers. device, progress,
+    checkpoint: as in `train_target`.
     """
 
     steps: int = 25
@@ -61,12 +61,11 @@ class TrainingRun:
 
 
 class ImageEvaluator(nn.Module):
-    """A classifier of images (C, H, W) that judges inversions. Subclasses declare what they are and how they learn.
+    """A classifier of images (C, H, W) that judges inversions. Subclasses declare the class attributes below.
 
-    name: the `kind` of its `[[evaluators]]` tables. title: what a table calls it. spiking: whether its neurons spike.
-    judges: what of an inversion it looks at where targets see images: the "images", or the "spikes" of the rate code
-    themselves. Of event recordings all evaluators see the spikes.
-    Settings: a frozen dataclass, its own settings.
+    name: the `kind` in `[[evaluators]]`. title: name in tables. spiking: whether its neurons spike. judges: what it
+    sees of inversions if targets take images: "images", or the "spikes" of the rate code. For event recordings, all
+    evaluators see spikes. Settings: a frozen dataclass of its settings.
     """
 
     name: ClassVar[str]
@@ -82,32 +81,32 @@ class ImageEvaluator(nn.Module):
     @classmethod
     @abstractmethod
     def trained_on(cls, data: Samples, settings: Any, run: TrainingRun) -> ImageEvaluator:
-        """An evaluator trained on `data`, samples of two classes at least. settings: an object of `Settings`.
+        """Trains an evaluator on `data`, with samples of at least two classes. settings: an instance of `Settings`.
 
         Raises:
-            InputError: the data do not suit it, or the checkpoint is of another training.
+            InputError: the data do not fit, or the checkpoint belongs to another training.
         """
 
     @property
     @abstractmethod
     def architecture(self) -> str:
-        """Its layers, in one line."""
+        """The layers in one line."""
 
     @abstractmethod
     def judge(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Class probabilities (B, classes) and features (B, D) of frames (T, B, C, H, W); T is 1 for images."""
+        """Class probabilities (B, classes) and features (B, D) for frames (T, B, C, H, W); T is 1 for images."""
 
     def facts(self) -> dict[str, str]:
-        """What its file must say beside its name and sizes for `from_facts` to build it again."""
+        """What `from_facts` needs to rebuild it, besides name and sizes."""
         return {}
 
     @classmethod
     def from_facts(cls, shape: Shape, classes: int, facts: Mapping[str, str]) -> ImageEvaluator:
-        """The untrained evaluator whose file says this. KeyError or ValueError where a fact is missing or wrong."""
+        """The untrained evaluator with these facts. Raises KeyError or ValueError if one is missing or invalid."""
         return cls(shape, classes)
 
     def probabilities(self, images: npt.ArrayLike) -> FloatArray:
-        """Class probabilities (B, classes) of images (B, C, H, W), values in 0..1, or of spikes (T, B, C, H, W)."""
+        """Class probabilities (B, classes) for images (B, C, H, W) in 0..1 or spikes (T, B, C, H, W)."""
         return self._batched(images, lambda frames: self.judge(frames)[0])
 
     def features(self, images: npt.ArrayLike) -> FloatArray:
@@ -115,7 +114,7 @@ class ImageEvaluator(nn.Module):
         return self._batched(images, lambda frames: self.judge(frames)[1])
 
     def accuracy(self, data: Samples) -> float:
-        """Fraction of `data` classified as labelled; of events by their spikes."""
+        """Fraction of `data` that is classified correctly; for events, from their spikes."""
         right = 0
         for start in range(0, len(data.labels), BATCH):
             part = np.arange(start, min(start + BATCH, len(data.labels)))
@@ -126,7 +125,7 @@ class ImageEvaluator(nn.Module):
         """Writes the evaluator to a .safetensors file, atomically. `load_evaluator` reads it.
 
         Raises:
-            ModelFileError: it cannot be written.
+            ModelFileError: the file cannot be written.
         """
         facts = {"format": FORMAT, "kind": self.name, **self.facts()}
         write_module(path, self, {**facts, **image_facts(self.shape, self.classes)})
@@ -149,14 +148,14 @@ class ImageEvaluator(nn.Module):
 
 
 def shown(data: Samples, index: IntArray) -> npt.NDArray[Any]:
-    """What an evaluator looks at: images (B, C, H, W), or of events all their spikes (T, B, C, H, W)."""
+    """The input of an evaluator: images (B, C, H, W), or for events the spikes (T, B, C, H, W)."""
     if isinstance(data, EventDataset):
         return np.moveaxis(data.frames_at(index), 1, 0)
     return data.images_at(index)
 
 
 def image_shape(data: Samples) -> Shape:
-    """The shape (C, H, W) of the samples' images. InputError where they are none."""
+    """The shape (C, H, W) of the images of `data`. Raises InputError if they are not images."""
     if len(data.input_shape) != 3:
         raise InputError(f"evaluator: expected images (channels, height, width), found samples of {data.input_shape}")
     channels, height, width = data.input_shape

@@ -1,4 +1,4 @@
-"""What a target in training is shown: images as a proxy sees them, spikes, and the validation part."""
+"""Training samples of a target: images for the rate proxy, spikes, and the validation samples."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ VALIDATION_BATCH = 250
 
 
 class Lessons:
-    """What a target is shown while it learns from `data`, and how it does. forward: what runs it as it is.
+    """Provides a target's training samples from `data` and computes loss and score. forward: runs the spiking target.
 
     shift, noise, membrane_loss: see `TargetPlan`.
     """
@@ -49,7 +49,7 @@ class Lessons:
         return spiking_loss(*answer, self._labels(index), self.membrane_loss)
 
     def score(self, index: IntArray, seed: int) -> Score:
-        """Accuracy of the spiking network, and its negative loss, always on the same spikes."""
+        """Accuracy and negative loss of the spiking network, always on the same spikes."""
         rng = stream(seed, "validation encoding")
         right = loss = 0.0
         for start in range(0, len(index), VALIDATION_BATCH):
@@ -65,7 +65,7 @@ class Lessons:
         return torch.from_numpy(self.data.labels[index]).to(self.device)
 
     def spikes(self, index: IntArray, rng: np.random.Generator, noisy: bool) -> torch.Tensor:
-        """The samples at `index` as input spikes (T, B, *input_shape), float32. noisy: as training shows them."""
+        """The samples at `index` as input spikes (T, B, *input_shape), float32. noisy: with training noise."""
         if isinstance(self.data, EventDataset):
             spikes = self.data.spikes(index, self.plan.steps, rng)
             if noisy and self.shift:
@@ -76,7 +76,7 @@ class Lessons:
         return torch.from_numpy(spikes).to(self.device).float()
 
     def _images(self, index: IntArray, rng: np.random.Generator) -> npt.NDArray[np.float32]:
-        """Images (B, *input_shape), float32, shifted, with uniform noise of an amplitude of its own in each."""
+        """Images (B, *input_shape), float32, shifted, with uniform noise of a random amplitude per image."""
         images = self.data.images_at(index).astype(np.float32)
         if self.shift:
             images = shifted(images, self.shift, rng)

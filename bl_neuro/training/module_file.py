@@ -1,4 +1,4 @@
-"""Trained torch modules as .safetensors files: their weights, and in the header what is needed to build them."""
+"""Trained torch modules as .safetensors files, with the facts that are needed to rebuild them in the header."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def write_module(path: str | Path, module: nn.Module, facts: dict[str, str]) -> 
 
 
 def read_module(path: str | Path, kind: str, form: str, build: Callable[[dict[str, str]], M]) -> M:
-    """The module that `build` makes of the facts in a file, with the file's weights. kind: what it is called.
+    """The module that `build` creates from the facts in a file, with the weights of the file. kind: for errors.
 
-    `build` runs where tensors hold no memory: a small file may state the largest size there is. It raises KeyError,
-    ValueError or an error of ours where the facts are none.
+    `build` runs without allocating memory for tensors, since a small file may state huge sizes. It raises KeyError,
+    ValueError or an error of bl-neuro if the facts are invalid.
 
     Raises:
         ModelFileError: the file is missing, damaged, not of format `form`, or its weights do not fit its facts.
@@ -66,22 +66,22 @@ def read_module(path: str | Path, kind: str, form: str, build: Callable[[dict[st
 
 
 def image_facts(shape: tuple[int, ...], classes: int) -> dict[str, str]:
-    """The shape of an image and the number of classes, as facts of a file."""
+    """Image shape and number of classes as facts of a file."""
     return {"shape": ",".join(map(str, shape)), "classes": str(classes)}
 
 
 def stated_image(facts: dict[str, str]) -> tuple[tuple[int, ...], int]:
-    """The shape and the number of classes that `image_facts` wrote.
+    """Image shape and number of classes from the facts of `image_facts`.
 
     Raises:
-        KeyError, ValueError: they are missing, no numbers, or out of bounds.
+        KeyError, ValueError: they are missing, not numbers, or out of range.
     """
     shape = tuple(int(size) for size in facts["shape"].split(","))
     classes = int(facts["classes"])
     if len(shape) not in (1, 3) or not all(1 <= size <= MAX_SIDE**2 for size in shape):
-        raise ValueError(f"impossible size {str(shape)[:80]}")
+        raise ValueError(f"invalid image shape {str(shape)[:80]}")
     if len(shape) == 3 and max(shape) > MAX_SIDE:
-        raise ValueError(f"impossible size {shape}, at most {MAX_SIDE} a side")
+        raise ValueError(f"invalid image shape {shape}: expected at most {MAX_SIDE} per side")
     if not 1 <= classes <= MAX_CLASSES:
-        raise ValueError(f"impossible number of classes {classes}")
+        raise ValueError(f"invalid number of classes {classes}")
     return shape, classes

@@ -1,4 +1,4 @@
-"""Evaluators that are blind to brightness and contrast, and that learned from images made to look like inversions."""
+"""Evaluators that are invariant to brightness and contrast, trained on images that resemble inversions."""
 
 from __future__ import annotations
 
@@ -27,30 +27,31 @@ from bl_neuro.training.samples_digest import samples_digest
 from bl_neuro.training.seen_as_inversions import events_seen_as_inversions, seen_as_inversions
 
 WIDEST = 32
-"""Largest side that is looked at; larger images are averaged over blocks first."""
+"""Maximum side in pixels; larger images are first averaged over blocks."""
 FEWEST, MOST = 5, 100
-"""Epochs between which a training takes as many as `epochs_for` says."""
+"""Range for the number of epochs from `epochs_for`."""
 BATCHES = (16, 64)
-"""Sizes of a batch between which a sixteenth of the data is taken."""
+"""Range of the batch size, which is a sixteenth of the data."""
 
 
 class NormalisedEvaluator(ImageEvaluator):
-    """Normalises every image to mean 0 and standard deviation 1: an inversion has no calibrated brightness.
+    """Normalises images to mean 0 and standard deviation 1, since inversions have no calibrated brightness.
 
-    Subclasses turn normalised images into features, and features into logits. It learns from images that are shifted by
-    a few pixels, of varied contrast and background, and sampled as a rate code is; of events from the spikes, shifted,
-    some left out and some put in. epochs: as many as make about 180,000 images, 5 to 100, where None.
+    Subclasses compute features from normalised images, and logits from features. Training images are shifted by a few
+    pixels, have random contrast and background, and are sampled as in a rate code. For events, training spikes are
+    shifted, and some are dropped or added. epochs: if None, chosen so that about 180,000 images are seen, within 5 to
+    100.
     """
 
     learning_rate: ClassVar[float]
-    """The rate that it learns well at."""
+    """The learning rate of its training."""
 
     def __init__(self, shape: Shape, classes: int) -> None:
         super().__init__(shape, classes)
         self.block = averaging_block(shape)
         if min(shape[1:]) // self.block < 2:
             raise InputError(
-                "evaluator: expected images of which at least 2 pixels a side are left where the larger side is "
+                "evaluator: expected images with at least 2 pixels per side after the larger side is "
                 f"shrunk to {WIDEST}, found {shape}"
             )
 
@@ -106,12 +107,12 @@ class NormalisedEvaluator(ImageEvaluator):
 
 
 def averaging_block(shape: Shape) -> int:
-    """The side of the blocks whose means bring an image (C, H, W) to at most 32 pixels a side."""
+    """Block size whose averages reduce an image (C, H, W) to at most 32 x 32 pixels."""
     return -(-max(shape[1:]) // WIDEST)
 
 
 def _normalised(frames: Tensor) -> Tensor:
-    """Frames (T, B, C, H, W), shifted and scaled so that each sample's mean over time has mean 0 and deviation 1."""
+    """Frames (T, B, C, H, W), normalised so that each sample's mean over time has mean 0 and deviation 1."""
     image = frames.mean(0).flatten(1)
     mean, spread = image.mean(dim=1), image.std(dim=1).clamp(min=1e-6)
     return (frames - mean[:, None, None, None]) / spread[:, None, None, None]

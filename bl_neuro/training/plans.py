@@ -1,4 +1,4 @@
-"""How a target is built and trained: its layers, its neuron, its epochs."""
+"""Architectures and training plans of targets: layers, neurons, epochs."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ NEURONS = tuple(_RESETS)
 
 @dataclass(frozen=True)
 class ConvSpec:
-    """One convolution of a target: so many channels out, a square kernel, stride and padding.
+    """One convolution of a target: number of output channels, square kernel, stride and padding.
 
-    A stride takes the place of pooling, which Loihi does not have.
+    A stride replaces pooling, which Loihi does not have.
     """
 
     channels: int
@@ -41,11 +41,11 @@ class ConvSpec:
 
     @classmethod
     def parse(cls, text: str) -> ConvSpec:
-        """Reads "12c5s2p1": 12 channels, a kernel of 5x5, stride 2, padding 1 (stride and padding may be left out)."""
+        """Parses "12c5s2p1": 12 channels, 5x5 kernel, stride 2, padding 1 (stride and padding are optional)."""
         match = re.fullmatch(r"(\d{1,5})c(\d{1,5})(?:s(\d{1,5}))?(?:p(\d{1,5}))?", text.strip())
         if match is None:
             raise InputError(
-                f"conv: expected a form such as 12c5s2p1 (channels, kernel, stride, padding), found {text!r}"
+                f"conv: expected text such as 12c5s2p1 (channels, kernel, stride, padding), found {text!r}"
             )
         channels, kernel, stride, padding = match.groups()
         return cls(int(channels), int(kernel), int(stride or 1), int(padding or 0))
@@ -56,16 +56,16 @@ class ConvSpec:
 
 @dataclass(frozen=True)
 class TargetDesign(ABC):
-    """What a target is, however it is trained; a trainer's plan adds the settings of the training.
+    """The architecture of a target; the plan of a trainer adds the training settings.
 
-    hidden: neurons of each fully connected hidden layer. conv: convolutions before them. neuron: "canonical" (reset to
-    zero, no bias), or "authors", that of the BrainLeaks authors (snnTorch's Leaky: delayed subtraction, biases); both
-    have a threshold of 1. steps: T of an input in training. voltage_decay: what the membrane loses in a step, 0..1; the
-    authors' beta 0.7 is 0.3.
+    hidden: number of neurons of each fully connected hidden layer. conv: convolutions before them. neuron: "canonical"
+    (reset to zero, no bias), or "authors" (snnTorch's Leaky with delayed subtraction and biases, as in BrainLeaks);
+    both have a threshold of 1. steps: number of time steps of an input in training. voltage_decay: fraction of the
+    voltage lost per step, 0..1; the authors' beta of 0.7 is a decay of 0.3.
     """
 
     trainer: ClassVar[str]
-    """The name of the trainer that this is a plan of."""
+    """Name of the trainer that uses this plan."""
 
     hidden: tuple[int, ...] = (300,)
     conv: tuple[ConvSpec, ...] = ()
@@ -79,7 +79,7 @@ class TargetDesign(ABC):
         if min(self.hidden, default=1) < 1:
             raise InputError(f"hidden: expected at least 1 neuron in each layer, found {self.hidden}")
         if not all(isinstance(spec, ConvSpec) for spec in self.conv):
-            raise InputError(f"conv: expected ConvSpecs, found {self.conv!r}")
+            raise InputError(f"conv: expected a tuple of ConvSpec, found {self.conv!r}")
         if self.neuron not in _RESETS:
             raise InputError(f"neuron: expected one of {', '.join(_RESETS)}, found {self.neuron!r}")
         if not 0 < self.voltage_decay < 1:
@@ -95,7 +95,7 @@ class TargetDesign(ABC):
 
     @property
     def has_bias(self) -> bool:
-        """Whether its neurons have biases."""
+        """Whether neurons have biases."""
         return self.neuron == "authors"
 
     def cuba_lif(self, bias: object = 0.0) -> CubaLIF:
@@ -103,27 +103,27 @@ class TargetDesign(ABC):
         return CubaLIF(1.0, 1.0, self.voltage_decay, bias, _RESETS[self.neuron])
 
     def facts(self) -> dict[str, str]:
-        """Every setting as text, to recognise a training by."""
+        """All settings as text, to identify a training."""
         return {field.name: str(getattr(self, field.name)) for field in fields(self)}
 
     @abstractmethod
     def described(self) -> str:
-        """The training in words, to come after "Each target was trained on 900 images"."""
+        """The training in words, to follow "Each target was trained on 900 images"."""
 
 
 @dataclass(frozen=True)
 class TargetPlan(TargetDesign):
-    """How `train_target` builds and trains a target: see `TargetDesign` for its layers, neuron and steps.
+    """Settings of `train_target`; see `TargetDesign` for layers, neuron and steps.
 
-    proxy_epochs as an ANN of the firing rates (see `bl_neuro.training.stack`), then spiking_epochs through time (see
-    `bl_neuro.training.target`), in batches, with AdamW and rates that fall along a cosine in each phase. noise: most
-    background noise added to a training image, 0..1, so that the target is trained off the clean images too.
-    shift: most pixels that the samples of a batch are shifted by.
-    membrane_loss: weight of the cross-entropy of the output membrane at every step, beside that of the counts.
+    Training takes proxy_epochs as an ANN on firing rates (see `bl_neuro.training.stack`), then spiking_epochs through
+    time (see `bl_neuro.training.target`), in batches, with AdamW and a cosine schedule in each phase. noise: maximum
+    background noise added to a training image, 0..1, so that the target also learns images that are not clean. shift:
+    maximum shift of the samples of a batch, in pixels. membrane_loss: weight of the cross-entropy of the output
+    membrane at every step, relative to that of the counts.
 
-    validation: part of the target's own training data, 0..0.5, that is kept from training (at most 1,000 samples): the
-    best epoch on it is what comes out, and a phase ends after `patience` epochs without a gain. With 0 the last epoch
-    comes out.
+    validation: fraction of the target's training data, 0..0.5, that is used for validation (at most 1,000 samples). The
+    result is the epoch with the best validation score, and a phase ends after `patience` epochs without improvement.
+    With 0, the result is the last epoch.
     """
 
     trainer: ClassVar[str] = "default"
@@ -149,7 +149,7 @@ class TargetPlan(TargetDesign):
         for field in ("proxy_rate", "spiking_rate"):
             self._need_rate(field)
         if not 0 <= self.noise <= 1 or not 0 <= self.validation <= 0.5:
-            raise InputError("noise, validation: expected 0..1, validation at most 0.5")
+            raise InputError("noise, validation: expected noise in 0..1 and validation in 0..0.5")
 
     def described(self) -> str:
         """See `TargetDesign.described`."""
@@ -164,17 +164,17 @@ class TargetPlan(TargetDesign):
 
 
 def epochs_in_words(count: int) -> str:
-    """So many epochs."""
+    """A number of epochs, in words."""
     return f"{count} epoch{'' if count == 1 else 's'}"
 
 
 def shift_in_words(pixels: int) -> str:
-    """So many pixels by which samples are shifted; "" for none."""
+    """A maximum shift, in words; "" for none."""
     return f"shifted by up to {pixels} pixel{'' if pixels == 1 else 's'}" if pixels else ""
 
 
 def phases_in_words(phases: Sequence[str]) -> str:
-    """The phases of a training, in order."""
+    """The phases of a training, in words."""
     return f": {', then '.join(phases)}" if phases else ", for no epoch"
 
 
@@ -182,16 +182,16 @@ EVENT_PLAN = TargetPlan(
     steps=100, proxy_epochs=0, spiking_epochs=30, batch=16, spiking_rate=5e-3, weight_decay=0.01, noise=0.0, shift=2,
     membrane_loss=0.1,
 )  # fmt: skip
-"""The plan for recordings of events."""
+"""The plan for event recordings."""
 
 
 def plan_for(data: Samples | str) -> TargetPlan:
-    """The plan that is known to work for this dataset, or for the dataset that is known by this name.
+    """The default plan for a dataset, given as an object or by name.
 
-    That is the plan for images or for events, with the settings on top that the dataset's source declares.
+    It is the plan for images or for events, with the settings that the dataset's source declares.
 
     Raises:
-        PluginError: the source is another package's, and declares settings that a plan does not have.
+        PluginError: the source belongs to another package and declares settings that a plan does not have.
     """
     source = dataset_source(data if isinstance(data, str) else data.name)
     kind = source.kind if isinstance(data, str) and source is not None else _kind(data)

@@ -1,4 +1,4 @@
-"""Finding an evaluator by its name."""
+"""Finds evaluators by name."""
 
 from __future__ import annotations
 

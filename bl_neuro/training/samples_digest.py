@@ -1,4 +1,4 @@
-"""Recognising the samples that a training began with."""
+"""Identifies the samples of a training."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bl_neuro.data.samples import Samples
 
 
 def samples_digest(data: Samples) -> str:
-    """A short hash of all labels and of 64 of the images."""
+    """A short hash of all labels and 64 images."""
     some = np.unique(np.linspace(0, len(data.labels) - 1, 64).astype(int))
     content = np.ascontiguousarray(data.labels).tobytes() + np.ascontiguousarray(data.images_at(some)).tobytes()
     return hashlib.sha256(content).hexdigest()[:16]

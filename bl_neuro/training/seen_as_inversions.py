@@ -1,4 +1,4 @@
-"""Training images made to look as inversions do, for evaluators that shall judge inversions."""
+"""Training images that resemble inversions, for evaluators."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import numpy.typing as npt
 
 Images = npt.NDArray[np.float32]
 SHIFT = 14
-"""A shift is at most one pixel for so many of a side, and one pixel at least."""
+"""Number of pixels of a side per pixel of maximum shift; the maximum shift is at least one pixel."""
 
 
 def seen_as_inversions(images: npt.NDArray[Any], steps: int, rng: np.random.Generator) -> Images:
-    """Images (B, C, H, W) in 0..1, shifted, with background and less contrast, averaged over a rate code's noise.
+    """Images (B, C, H, W) in 0..1, with random shift, background, contrast and rate-code noise.
 
-    steps: T of that rate code; the mean of T draws is taken as normal, clipped to 0..1 and rounded to 1/T.
+    steps: number of time steps of that rate code. The mean of the draws is approximated as normal, clipped to 0..1 and
+    rounded to multiples of 1/steps.
     """
     moved = shifted(images.astype(np.float32), _most(images), rng)
     per_image = (len(images), 1, 1, 1)
@@ -27,7 +28,7 @@ def seen_as_inversions(images: npt.NDArray[Any], steps: int, rng: np.random.Gene
 
 
 def events_seen_as_inversions(spikes: npt.NDArray[Any], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """Spikes (T, B, C, H, W) of events, shifted, with some left out (up to 30 %) and others put in (up to 2 %)."""
+    """Spikes (T, B, C, H, W) of events, shifted, with up to 30% dropped and up to 2% added."""
     moved = shifted(spikes, _most(spikes), rng)
     per_image = (1, spikes.shape[1], 1, 1, 1)
     missing = rng.uniform(0.0, 0.3, size=per_image).astype(np.float32)
@@ -37,7 +38,7 @@ def events_seen_as_inversions(spikes: npt.NDArray[Any], rng: np.random.Generator
 
 
 def shifted(images: npt.NDArray[Any], most: int, rng: np.random.Generator) -> npt.NDArray[Any]:
-    """Images (..., H, W), all shifted by the same whole pixels, up to `most` each way; what comes in is 0."""
+    """Images (..., H, W), shifted by the same random whole pixels, up to `most` in each direction, padded with 0."""
     moved = np.zeros_like(images)
     height, width = images.shape[-2:]
     rows, columns = (int(shift) for shift in rng.integers(-most, most + 1, size=2))

@@ -1,4 +1,4 @@
-"""Quantisation-aware training: a target trained through SLAYER's own blocks, on the integers that Loihi will hold."""
+"""Quantisation-aware training of a target with SLAYER's blocks, in Loihi's integers."""
 
 from __future__ import annotations
 
@@ -31,33 +31,34 @@ def train_slayer_target(
     progress: Progress | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> Network:
-    """Trains a target as `train_target` does, but through time with SLAYER's quantised CUBA blocks, on the processor.
+    """Trains a target like `train_target`, but through time with SLAYER's quantised CUBA blocks, on the CPU.
 
-    The forward pass is SLAYER's, on weights rounded to even values in -256..254; the backward pass is its surrogate's,
-    straight through the rounding. What comes out is in Loihi's arithmetic: on `slayer`, `loihi` and `lava` it spikes as
-    it did in training, and `bl.save(network, "model.net")` writes the integers that it was trained with.
+    The forward pass is SLAYER's, with weights rounded to even values in -256..254. The backward pass uses its surrogate
+    gradient and passes straight through the rounding. The result is in Loihi's arithmetic: it produces the same spikes
+    on `slayer`, `loihi` and `lava` as in training, and `bl.save(network, "model.net")` writes the integers of the
+    training.
 
     Raises:
-        InputError: as in `train_target`, or the plan's neuron is not the canonical one. MissingDependency: lava-dl is
-        not installed.
+        InputError: as in `train_target`, or the neuron of the plan is not canonical. MissingDependency: lava-dl is not
+            installed.
     """
     plan = plan or plan_for(data)
     if plan.neuron != "canonical":
-        raise InputError(f"neuron: expected canonical, which Loihi has, found {plan.neuron!r}")
+        raise InputError(f"neuron: expected canonical, the only neuron that Loihi supports, found {plan.neuron!r}")
     row = _Row(Stack(data.input_shape, data.classes, plan, stream(seed, PURPOSE, 0)))
     train_stack(row.stack, plan, row.run, data, seed=seed, purpose=PURPOSE, progress=progress, checkpoint=checkpoint)
     return from_slayer(row.blocks(), data.input_shape)
 
 
 class _Row:
-    """SLAYER's blocks for a stack: they run with its weights, which stay the stack's."""
+    """SLAYER's blocks for a stack, which use the weights of the stack."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack, self._cuba = stack, cuba_blocks()
         self._blocks = self._make_blocks()
 
     def run(self, spikes: Tensor) -> tuple[Tensor, Tensor]:
-        """Spikes and membrane (T, B, classes) of the output, as SLAYER computes them."""
+        """Spikes and membrane (T, B, classes) of the output, computed by SLAYER."""
         values = membrane = spikes.movedim(0, -1).contiguous()
         for block, synapse in zip(self._blocks, self.stack.synapses):
             if isinstance(synapse, nn.Linear) and values.ndim > 3:
@@ -68,7 +69,7 @@ class _Row:
         return values.movedim(-1, 0), membrane.movedim(-1, 0)
 
     def blocks(self) -> nn.Sequential:
-        """Blocks with the stack's weights in them."""
+        """The blocks with the weights of the stack."""
         made: list[Any] = []
         flat = len(self.stack.input_shape) == 1
         for block, synapse in zip(self._make_blocks(), self.stack.synapses):
@@ -86,7 +87,7 @@ class _Row:
 
 
 def _in_units(weight: Tensor) -> Tensor:
-    """Weights in thresholds as a block's synapse takes them."""
+    """Weights in thresholds, converted to the units of a block's synapse."""
     shape = (*weight.shape, *[1] * (5 - weight.ndim))
     return (weight * THRESHOLD).reshape(shape)
 

@@ -1,4 +1,4 @@
-"""The evaluator that spikes: the convolutional network that the BrainLeaks authors judge with, in a few steps."""
+"""The spiking evaluator: the convolutional network of the BrainLeaks authors, with few time steps."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from bl_neuro.backends.canonical import canonical_states, differentiable
 from bl_neuro.training.normalised_evaluator import NormalisedEvaluator
 
 STEPS = 8
-"""Most time steps: longer inputs are averaged over time into so many frames, and an image is held for as many."""
+"""Number of time steps: longer inputs are averaged over time into as many frames, and images are held for as many
+steps."""
 VOLTAGE_DECAY = 0.5
 SMALL = 24
 """Side below which kernels are 3x3, padded, and only the second layer is pooled."""
 
 
 class SpikingEvaluator(NormalisedEvaluator):
-    """Two convolutions with max pooling, before leaky integrate-and-fire neurons; a linear layer reads their rates.
+    """Two convolutions with max pooling and leaky integrate-and-fire neurons, and a linear layer on their rates.
 
-        from 24 pixels a side    12c5 - p2 - 24c5 - p2 - classes    (BrainLeaks, arXiv 2402.00906)
-        else                     12c3 - 24c3 - p2 - classes, padded
+        from 24 pixels           12c5 - p2 - 24c5 - p2 - classes    (BrainLeaks, arXiv 2402.00906)
+        otherwise                12c3 - 24c3 - p2 - classes, padded
 
-    Takes images (B, C, H, W), held for 8 steps as a current, or spikes (T, B, C, H, W), averaged into 8 frames where T
-    is more. Neurons: threshold 1, voltage decay 0.5, reset to zero, canonical surrogate; biases. Features: the firing
-    rates of the last neurons, (B, D). Sides above 32 pixels are averaged over blocks first.
+    Takes images (B, C, H, W) as constant currents for 8 steps, or spikes (T, B, C, H, W), averaged into 8 frames if T
+    is larger. Neurons: threshold 1, voltage decay 0.5, reset to zero, canonical surrogate, biases. Features: the firing
+    rates of the last neurons, (B, D). Images larger than 32 pixels are first averaged over blocks.
     """
 
     name = "spiking"
@@ -45,7 +46,7 @@ class SpikingEvaluator(NormalisedEvaluator):
 
     @property
     def architecture(self) -> str:
-        """Its layers, in one line."""
+        """The layers in one line."""
         shrink = f"mean over {self.block}x{self.block} - " if self.block > 1 else ""
         layers = "12c5 - pool2 - 24c5 - pool2" if self.large else "12c3 - 24c3 - pool2"
         return f"conv {shrink}{layers} - classes, leaky integrate-and-fire, {STEPS} steps, spiking"
@@ -70,7 +71,7 @@ class SpikingEvaluator(NormalisedEvaluator):
 
 
 def _fire(drive: Tensor) -> Tensor:
-    """Spikes (T, B, ...) of neurons driven by `drive`, differentiable by the canonical surrogate."""
+    """Spikes (T, B, ...) of neurons driven by `drive`, differentiable with the canonical surrogate."""
     one, decay, none = (torch.full((), value, device=drive.device) for value in (1.0, VOLTAGE_DECAY, 0.0))
     states = canonical_states(drive, one, decay, one, none)
     return differentiable(drive, *states, one, decay, one, "zero")[0] if drive.requires_grad else states[0]

@@ -1,4 +1,4 @@
-"""The weights of a target while it is trained: a row of convolutions and fully connected layers."""
+"""The weights of a target during training: a sequence of convolutions and fully connected layers."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from bl_neuro.training.plans import TargetDesign
 
 
 class Stack(nn.Module):
-    """The synapses of a target, in order; the neurons between them are the caller's (a proxy's, or spiking ones).
+    """The synapses of a target, in order. The caller adds the neurons between them (of a rate proxy, or spiking).
 
-    `synapses`: `nn.Conv2d` and then `nn.Linear`, float32, weights drawn from N(0, 1 / inputs of a neuron).
+    `synapses`: `nn.Conv2d` and then `nn.Linear`, float32, with weights drawn from N(0, 1 / inputs of a neuron).
 
     Raises:
-        InputError: the layers do not fit the input, or hold more weights than a network may.
+        InputError: the layers do not fit the input, or have more weights than the limit for networks.
     """
 
     def __init__(
@@ -40,13 +40,13 @@ class Stack(nn.Module):
                 synapse.bias = nn.Parameter(torch.zeros(len(drawn)))
 
     def drive(self, number: int, values: Tensor) -> Tensor:
-        """Weighted input of the neurons of layer `number`, for values (N, *shape) of the layer before, biases added."""
+        """Weighted input with bias of the neurons of layer `number`, for values (N, *shape) of the previous layer."""
         synapse = self.synapses[number]
         result: Tensor = synapse(values.flatten(1) if isinstance(synapse, nn.Linear) else values)
         return result
 
     def network(self) -> Network:
-        """The network that has these weights."""
+        """The network with these weights."""
         layers: list[Layer] = []
         flat = len(self.input_shape) == 1
         for synapse in self.synapses:
@@ -64,7 +64,7 @@ class Stack(nn.Module):
 
 
 def _synapses(shape: tuple[int, ...], classes: int, plan: TargetDesign) -> list[nn.Module]:
-    """The layers, without memory for their weights until it is known that a network may hold so many."""
+    """The layers. Memory is allocated only after the number of weights has been checked."""
     made: list[nn.Module] = []
     values = 0
     with torch.device("meta"):
@@ -89,7 +89,7 @@ def _synapses(shape: tuple[int, ...], classes: int, plan: TargetDesign) -> list[
 
 def _need_room(values: int, field: str) -> None:
     if values > MAX_VALUES:
-        raise InputError(f"{field}: at most {MAX_VALUES} weights, these layers have more")
+        raise InputError(f"{field}: expected layers with at most {MAX_VALUES} weights in total")
 
 
 def _array(parameter: Tensor) -> Any:
@@ -97,14 +97,14 @@ def _array(parameter: Tensor) -> Any:
 
 
 def proxy_loss(stack: Stack, images: npt.NDArray[Any], labels: Tensor, rng: np.random.Generator) -> Tensor:
-    """Cross-entropy of the proxy's answers to images (B, *input_shape), float32 in 0..1."""
+    """Cross-entropy of the rate proxy for images (B, *input_shape), float32 in 0..1."""
     spread = np.sqrt(images * (1 - images) / np.float32(stack.plan.steps))
     noisy = images + spread * rng.standard_normal(images.shape, dtype=np.float32)
     return F.cross_entropy(proxy_logits(stack, torch.from_numpy(noisy).to(labels.device)), labels)
 
 
 def proxy_logits(stack: Stack, values: Tensor) -> Tensor:
-    """The proxy's logits (B, classes) for values (B, *input_shape)."""
+    """Logits (B, classes) of the rate proxy for values (B, *input_shape)."""
     decay = stack.plan.voltage_decay
     last = len(stack.synapses) - 1
     for number in range(last):

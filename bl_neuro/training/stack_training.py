@@ -1,4 +1,4 @@
-"""What trainings of targets share: the rate proxy, then whatever runs the target through time."""
+"""Common code for training targets: the rate proxy, then the spiking network through time."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from bl_neuro.training.stack import Stack
 from bl_neuro.training.two_classes import need_two_classes
 
 VALIDATION_MOST = 1_000
-"""Most samples of a validation part: enough to see half a percent, and cheap beside an epoch."""
+"""Maximum number of validation samples: enough to measure half a percent, and cheap compared with an epoch."""
 START = 64
-"""Samples by which the weights are scaled at the start where training goes through time alone."""
+"""Number of samples for scaling the initial weights if training goes through time only."""
 
 
 def train_stack(
@@ -37,15 +37,15 @@ def train_stack(
     progress: Progress | None,
     checkpoint: Checkpoint | None,
 ) -> None:
-    """Trains `stack` by `plan`, which it was made by. forward: runs it as the spiking network that it shall be.
+    """Trains `stack` with the plan that it was created from. forward: runs it as a spiking network.
 
     Raises:
-        InputError: the plan does not fit the data, or the checkpoint is of another training. DataError: samples of one
-        class alone, or too few to keep a part of them for validation.
+        InputError: the plan does not fit the data, or the checkpoint belongs to another training. DataError: all
+            samples have the same class, or there are too few for a validation part.
     """
     need_two_classes(data)
     if isinstance(data, EventDataset) and plan.proxy_epochs:
-        raise InputError("proxy_epochs: expected 0 for events, whose frames are no rates; see plan_for")
+        raise InputError("proxy_epochs: expected 0 for events, which are trained through time only; see plan_for")
     samples, kept = _parts(data, plan, seed)
     lessons = Lessons(stack, data, forward, shift=plan.shift, noise=plan.noise, membrane_loss=plan.membrane_loss)
     if plan.proxy_epochs == 0:
@@ -71,29 +71,28 @@ def train_stack(
 
 
 def _parts(data: Samples, plan: TargetPlan, seed: int) -> tuple[IntArray, IntArray]:
-    """Which samples it learns from, and which it is validated on."""
+    """Indices of training samples and of validation samples."""
     order = stream(seed, "validation part").permutation(len(data.labels))
     count = min(round(plan.validation * len(order)), VALIDATION_MOST)
     if plan.validation and count < data.classes:
         raise DataError(
-            f"{data.name}: validation: {plan.validation} of {len(order)} samples are fewer than its {data.classes} "
+            f"{data.name}: validation: {plan.validation} of {len(order)} samples are fewer than the {data.classes} "
             "classes; use validation=0"
         )
     return np.sort(order[count:]), np.sort(order[:count])
 
 
 RATE = 0.03
-"""Mean firing rate, spikes a step, that a layer is scaled to. Events are sparse: drawn weights alone stay silent."""
+"""Mean firing rate in spikes per step that layers are scaled to. Unscaled random weights cause no spikes for events."""
 GAINS = (2.0**-5, 2.0**8)
-"""Scales between which it is looked for."""
+"""Range of the scale."""
 HALVINGS = 12
 
 
 def scale_to_rates(stack: Stack, spikes: Tensor) -> None:
-    """Scales the weights of each layer, in order, so that it fires at `RATE` on input `spikes` (T, B, *input_shape).
+    """Scales the weights of each layer, in order, so that it fires at `RATE` for input `spikes` (T, B, *input_shape).
 
-    The drive of no layer is made to spread by more than a threshold about its mean where it is not 0: a layer that many
-    inputs never reach fires less.
+    The standard deviation of nonzero drives is limited to one threshold, so layers that receive few spikes fire less.
     """
     values = spikes
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Training a target: as a proxy of its firing rates first, then as it is, through time."""
+"""Trains a target, first as a rate proxy and then through time."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ def train_target(
     progress: Progress | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> Network:
-    """Trains a target on `data`, by `plan` or by `plan_for(data)`; all chance comes from `seed`.
+    """Trains a target on `data`, with `plan` or `plan_for(data)`. `seed` is the seed of all random numbers.
 
         mnist = bl.data.official_split(bl.data.load_dataset("mnist", root), seed=0)
         network = bl.training.train_target(mnist.target, seed=0)
 
-    Images are rate coded; of events the first `plan.steps` frames are taken as they are. progress is called with
-    (epochs done, of). device: "auto", "cpu" or "cuda". checkpoint: where to keep how far it is, and to go on from.
-    With no epochs of either kind the target comes out untrained, its weights scaled so that its neurons fire.
+    Images are rate coded; for events, the first `plan.steps` frames are used. progress is called with (finished epochs,
+    total). device: "auto", "cpu" or "cuda". checkpoint: file to store the state of the training and to continue from.
+    Without epochs of either kind, the target is untrained, with weights scaled so that its neurons spike.
 
     Raises:
-        InputError: the plan does not fit the data, or the checkpoint is of another training. DataError: samples of one
-        class alone, or too few to keep a part of them for validation.
+        InputError: the plan does not fit the data, or the checkpoint belongs to another training. DataError: all
+            samples have the same class, or there are too few for a validation part.
     """
     plan = plan or plan_for(data)
     stack = Stack(data.input_shape, data.classes, plan, stream(seed, PURPOSE, 0)).to(find_device(device))
@@ -52,15 +52,15 @@ def train_target(
 
 
 BATCH = 256
-"""Samples run at a time."""
+"""Number of samples run at once."""
 
 
 def measure_accuracy(
     target: Target, data: Samples, steps: int, seed: int, encoder: str | Encoder | None = None
 ) -> float:
-    """Fraction of `data` whose label the target names; silence is wrong.
+    """Fraction of `data` that the target classifies correctly. A sample without output spikes is wrong.
 
-    Images are rate coded over `steps` steps, or as `encoder` says; of events the first `steps` frames are run.
+    Images are rate coded over `steps` steps, or encoded with `encoder`; for events, the first `steps` frames are run.
     """
     rng = stream(seed, "test encoding")
     right = 0

@@ -1,10 +1,10 @@
-"""Trainers of targets and of their twins, by the names that an experiment's `[target]` and `[twin]` call them.
+"""Trainers of targets and twins, by their names in `[target]` and `[twin]` of an experiment.
 
     [target]                    [twin]
     trainer = "authors"         trainer = "authors"
     epochs = 20                 epochs = 70
 
-A trainer is a plan, a frozen dataclass of its settings, and the function that trains by it.
+A trainer consists of a plan, which is a frozen dataclass of settings, and a function that trains with it.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ AUTHORS_PLANS = {
     "mnist": AuthorsPlan(),
     "att_faces": AuthorsPlan(epochs=40, through_time=80, rate=1.5e-4, batch=40, shift=3),
 }
-"""Plans of the trainer "authors" that are known to work, by the name of the dataset."""
+"""Default plans of the trainer "authors", by the name of the dataset."""
 
 
 class TargetTrainer(NamedTuple):
-    """How targets are trained.
+    """A trainer of targets.
 
-    plan: the class of its settings. plan_for: the settings that suit the dataset of a name. untrained: settings that
-    make the trainer return the network as it is before training. train: makes the network.
+    plan: the class of its settings. plan_for: default settings for a dataset name. untrained: settings for an untrained
+    network. train: the training function.
     """
 
     plan: type[TargetDesign]
@@ -45,7 +45,7 @@ class TargetTrainer(NamedTuple):
 
 
 class TwinTrainer(NamedTuple):
-    """How ANN twins are trained: the class of its settings, and the function that trains by them."""
+    """A trainer of ANN twins: the class of its settings, and the training function."""
 
     plan: type[Any]
     train: Callable[..., AnnTwin]
@@ -69,29 +69,29 @@ TWIN_TRAINERS: dict[str, TwinTrainer] = {
 
 
 def target_trainer(name: str) -> TargetTrainer:
-    """The trainer of targets called `name`. InputError where there is none."""
+    """The trainer of targets named `name`. Raises InputError if there is none."""
     return _named(TARGET_TRAINERS, name)
 
 
 def twin_trainer(name: str) -> TwinTrainer:
-    """The trainer of twins called `name`. InputError where there is none."""
+    """The trainer of twins named `name`. Raises InputError if there is none."""
     return _named(TWIN_TRAINERS, name)
 
 
 def untrained(plan: TargetDesign) -> TargetDesign:
-    """The plan whose network is not trained at all."""
+    """The plan for an untrained network."""
     return replace(plan, **target_trainer(plan.trainer).untrained)
 
 
 def train_by_plan(data: Samples, plan: TargetDesign, seed: int, checkpoint: Checkpoint | None = None) -> Network:
-    """The target that a plan's trainer makes of `data`, on the processor."""
+    """Trains a target on `data` with the trainer of the plan, on the CPU."""
     return target_trainer(plan.trainer).train(data, plan, seed=seed, device="cpu", checkpoint=checkpoint)
 
 
 def train_twin_by_plan(
     data: Samples, plan: Any, hidden: tuple[int, ...], seed: int, checkpoint: Checkpoint | None = None
 ) -> AnnTwin:
-    """The ANN twin that a plan's trainer makes of `data`, on the processor. hidden: the target's."""
+    """Trains an ANN twin on `data` with the trainer of the plan, on the CPU. hidden: as in the target."""
     return twin_trainer(plan.trainer).train(data, plan, hidden, seed=seed, device="cpu", checkpoint=checkpoint)
 
 

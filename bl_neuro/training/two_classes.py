@@ -1,4 +1,4 @@
-"""What can be learnt from at all: samples of two classes."""
+"""Checks that there are samples of at least two classes to train on."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from bl_neuro.errors import DataError
 
 
 def need_two_classes(data: Samples) -> None:
-    """Refuses samples that are all of one class: whatever is trained on them answers it to anything.
+    """Checks that samples are of at least two classes, since training on one class is meaningless.
 
     Raises:
-        DataError: there are samples of fewer than two classes.
+        DataError: all samples are of one class, or there are none.
     """
     labels = np.unique(data.labels)
     if len(labels) < 2:

@@ -113,7 +113,7 @@ def record(target: Target, values: Any, start: Start) -> Recorded:
     """Runs `values` (T, B, *input_shape) on an opened network."""
     response = target.run(torch.from_numpy(np.ascontiguousarray(values)), layers=True, start=start)
     if response.layers is None:
-        raise SubstrateError(f"substrate '{target.substrate}': its backend does not record layers, which it must")
+        raise SubstrateError(f"substrate '{target.substrate}': its backend does not return the spikes of all layers")
     answers = None
     if len(target.network.output_shape) == 1:
         try:

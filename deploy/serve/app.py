@@ -138,7 +138,7 @@ class Endpoint:
     def _within_rate(self, client: str) -> None:
         wait = self._rate.wait(client)
         if wait:
-            raise Problem(429, "rate_limited", f"expected at most {self._settings.rate:g} requests a second", wait)
+            raise Problem(429, "rate_limited", f"expected at most {self._settings.rate:g} requests per second", wait)
 
     async def _server(self, request: Request, client: str) -> Response:
         return _json({"name": "bl-neuro", "version": __version__, "extensions": EXTENSIONS})

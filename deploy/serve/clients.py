@@ -110,7 +110,7 @@ class RateLimit:
         self._buckets: dict[str, tuple[float, float]] = {}
 
     def wait(self, client: str) -> float:
-        """0 if `client` may send a request now, which is then counted; otherwise the seconds until it may."""
+        """Counts a request of `client` and returns 0 if it is allowed now, else the seconds until it is allowed."""
         if self._rate is None:
             return 0.0
         time_now, capacity = self._clock(), max(1.0, self._rate)

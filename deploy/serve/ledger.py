@@ -79,7 +79,7 @@ class Ledger:
         try:
             self._lock.acquire(timeout=0)
         except Timeout as error:
-            raise InputError(f"{path}: another server writes to this log; give each its own with --log") from error
+            raise InputError(f"{path}: another server writes to this log; use another file with --log") from error
         try:
             self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._set_up(path, served)
@@ -99,8 +99,8 @@ class Ledger:
             self._database.execute("INSERT INTO model VALUES (?)", (served,))
         elif stored[0] != served:
             raise InputError(
-                f"{path}: this log belongs to another network, reveals or arithmetic ({stored[0]}; to be served: "
-                f"{served}); give this one its own with --log"
+                f"{path}: this log belongs to another network, reveals or arithmetic (log: {stored[0]}, server: "
+                f"{served}); use another file with --log"
             )
         self._read_spent()
 

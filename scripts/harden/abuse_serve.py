@@ -66,7 +66,7 @@ class Honest:
 
 
 class Lurkers:
-    """Connections that say one byte of a head a second; whoever is hung up on comes again."""
+    """Connections that send one byte of a head a second, and reconnect when they are closed."""
 
     def __init__(self, address: tuple[str, int]) -> None:
         self.hung_up, self.longest_s = 0, 0.0
@@ -104,7 +104,7 @@ class Lurkers:
 
 
 def fuzz_openapi(program: str, root: str, folder: Path) -> dict[str, Any]:
-    """What schemathesis found. Its one check that is left out would need a description of how long `data` is."""
+    """The findings of schemathesis. Its one check that is left out would need a description of how long `data` is."""
     report = folder / "schemathesis.json"
     command = [program, "run", f"{root}/openapi.json", "-H", f"Authorization: Bearer {TOKEN}", "--no-color"]
     command += ["--checks", "all", "--exclude-checks", "positive_data_acceptance", "--continue-on-failure"]

@@ -40,13 +40,13 @@ ADDRESS_SPACE_MB = 4000
 
 
 def memory_kb(field: str) -> int:
-    """A line of this process's memory status."""
+    """A value of this process's memory status, in kB."""
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) for line in status if line.startswith(field))
 
 
 def serve() -> None:
-    """The child: opens the files named on standard input, and says what became of each."""
+    """The child: opens the files named on standard input, and prints the outcome of each."""
     ceiling = memory_kb("VmSize") * 1024 + ADDRESS_SPACE_MB * 2**20
     resource.setrlimit(resource.RLIMIT_AS, (ceiling, ceiling))
     answers = os.fdopen(os.dup(1), "w", buffering=1)
@@ -66,7 +66,7 @@ def read(path: str) -> None:
 
 
 def outcome(path: str) -> dict[str, Any]:
-    """What became of one file: verdict, processor seconds and megabytes."""
+    """The outcome of one file: its verdict, processor seconds and megabytes."""
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts from here
     before, began = memory_kb("VmRSS"), time.process_time()
     try:
@@ -74,7 +74,7 @@ def outcome(path: str) -> dict[str, Any]:
         verdict, detail = "read", ""
     except BlNeuroError as error:
         verdict, detail = "refused", f"{type(error).__name__}: {error}"
-    except BaseException as error:  # noqa: BLE001 - whatever else comes is what is looked for
+    except BaseException as error:  # noqa: BLE001 - any other exception is the failure that is looked for
         verdict, detail = "raised", f"{type(error).__name__}: {error}"
     grown = (memory_kb("VmHWM") - before) / 1024
     return {"verdict": verdict, "detail": detail[:500], "seconds": time.process_time() - began, "mb": grown}
@@ -87,7 +87,7 @@ class Child:
         self._process: subprocess.Popen[str] | None = None
 
     def open(self, path: Path) -> dict[str, Any]:
-        """What became of `path`, crashes and hangs included."""
+        """The outcome of `path`, crashes and hangs included."""
         if self._process is None:
             command = [sys.executable, __file__, "--serve"]
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -125,7 +125,7 @@ class Child:
 
 
 def failure(answer: dict[str, Any]) -> str | None:
-    """Why this outcome is none that is allowed."""
+    """The reason why this outcome is a failure; None if it is allowed."""
     if answer["verdict"] not in ("read", "refused"):
         return f"{answer['verdict']}: {answer['detail']}"
     if answer["seconds"] > LIMIT_S:

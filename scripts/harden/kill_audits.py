@@ -144,7 +144,7 @@ def strike(run: subprocess.Popen[str], kind: str, chance: Any, longest: float) -
 
 
 def remain(processes: Sequence[psutil.Process]) -> list[str]:
-    """Those that do not go."""
+    """The processes that do not end in time."""
     _, alive = psutil.wait_procs(processes, timeout=GONE_S)
     problems = []
     for process in alive:
@@ -216,7 +216,7 @@ def disks(trial: Trial, state: dict[str, Any]) -> None:
     """A disk that becomes full, and then a folder that cannot be written to."""
     full, code, error = on_a_disk(trial, "full", DISK, trial.work / "empty", "rw")
     kept, expected = finished(full), cells(trial.undisturbed)
-    if code != 2 or "No space left on device" not in error or "all before it is kept" not in error or not kept:
+    if code != 2 or "No space left on device" not in error or "earlier results are kept" not in error or not kept:
         state["problems"].append(f"full disk: exit code {code}, {len(kept)} cells kept: {error}")
     if any(expected[Path(name).name] != (full / "cells" / name).read_bytes() for name in kept):
         state["problems"].append("full disk: what was kept is not as undisturbed")

@@ -70,7 +70,7 @@ class Load:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Nobody asks until the block ends; what was asked before is answered first."""
+        """No client asks until the block ends; earlier queries are answered first."""
         self._go.clear()
         time.sleep(0.5)
         try:

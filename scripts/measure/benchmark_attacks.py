@@ -6,7 +6,7 @@ speed: ten classes of v1 and of v2-gradient, each 10 iterations, on 784-3000-10,
 manner: one class after another, snnTorch's own cells stepped in time, float32, `backward()` in every iteration, which
 computes the gradients of the weights too (as their notebooks do), and the same loop with the input's gradient alone.
 One thread on one core, in turns in one run; ratios are of processor time, seconds of the clock stand beside them.
-queries: black-box v2, 640 queries a class, ten classes, `loihi`, 784-1000-10, two threads.
+queries: black-box v2, 640 queries per class, ten classes, `loihi`, 784-1000-10, two threads.
 memory: 40 classes of 112x92 pixels, T=25, on 10304-3000-40: the peak of a process that runs one attack.
 
 Weights are random, of a scale at which all layers spike.
@@ -212,7 +212,7 @@ def measure_queries() -> dict[str, Any]:
             seconds.append(time.perf_counter() - began)
             spent = box.spent
     median = statistics.median(seconds[1:])
-    print(f"v2, {spent} queries through loihi: {median:.2f} s ({spent / median:,.0f} queries a second)", flush=True)
+    print(f"v2, {spent} queries through loihi: {median:.2f} s ({spent / median:,.0f} queries per second)", flush=True)
     return {"queries": spent, "seconds": median, "first_seconds": seconds[0]}
 
 

@@ -222,7 +222,7 @@ def engines(network: Any) -> dict[str, Answer]:
 
 
 def measure(network: Any, batch: int, density: float, held: bool, repetitions: int) -> dict[str, Any]:
-    """Seconds of every engine in each repetition, as queries a second and ratios; checks equality with SLAYER."""
+    """Seconds of every engine in each repetition, as queries per second and ratios; checks equality with SLAYER."""
     import torch
 
     seconds: dict[str, list[float]] = {}
@@ -256,7 +256,7 @@ def measure(network: Any, batch: int, density: float, held: bool, repetitions: i
 
 
 def measure_lava(network: Any, queries: int = 24) -> dict[str, float]:
-    """Real Lava, queries a second without its start: one streamed network, replicas, and a fresh network a query."""
+    """Real Lava, queries per second without its start: one streamed network, replicas, and a fresh network a query."""
     import torch
 
     import bl_neuro as bl

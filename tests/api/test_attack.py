@@ -64,7 +64,7 @@ def test_an_attack_object_runs_with_its_own_settings() -> None:
     result = attacked(attack, budget=1000)
     assert result.facts["settings"] == attack.settings()
     assert (result.facts["budget"], result.facts["queries"]) == (1000, 16 + 3 * 12)
-    with pytest.raises(InputError, match="an attack object has its settings already"):
+    with pytest.raises(InputError, match="an attack object already contains its settings"):
         attacked(BrainLeaksV1(), settings={"blur": 1.0})
 
 
@@ -79,7 +79,7 @@ def test_a_black_box_is_attacked_and_not_queried_afterwards() -> None:
     result = bl.attack_network(box, "v2", steps=STEPS, budget=60)
     assert (result.answers, result.facts["reveals"]) == (None, "label")
     assert box.spent == result.inversions.queries <= 60
-    with pytest.raises(InputError, match="takes the network itself, and an endpoint answers queries only"):
+    with pytest.raises(InputError, match="needs the network, but an endpoint only answers queries"):
         bl.attack_network(box, "v1", steps=STEPS)
     with pytest.raises(InputError, match="takes the network itself"):
         bl.attack_network(box, "transfer", steps=STEPS)
@@ -147,8 +147,8 @@ def test_a_network_of_another_dataset_is_reported() -> None:
         ({"attack": "v2", "budget": 0}, "budget: expected at least 1 query"),
         ({"attack": "v1", "twin": "norse"}, "twin: attack v1 needs no copy"),
         ({"classes": [3]}, r"classes: expected whole numbers in 0\.\.2, found 3"),
-        ({"settings": {"blurr": 1.0}}, "settings: expected some of v1's .*, found blurr"),
-        ({"input_range": (0.0, 1.0)}, "input_range: only for a network with input neurons"),
+        ({"settings": {"blurr": 1.0}}, "settings: expected settings of attack v1 .*, found blurr"),
+        ({"input_range": (0.0, 1.0)}, "input_range: only for networks with current inputs"),
         ({"input_range": (0.0, 1.0, 2.0)}, "input_range: expected two values"),
     ],
 )
@@ -178,7 +178,7 @@ def test_events_move(tmp_path: Path) -> None:
 
 def test_a_folder_that_holds_an_attack_is_kept(tmp_path: Path) -> None:
     result = attacked(out=tmp_path)
-    with pytest.raises(InputError, match="holds an attack already"):
+    with pytest.raises(InputError, match="already contains an attack"):
         result.save(tmp_path)
     assert result.save(tmp_path, force=True) == tmp_path
     assert result.save(tmp_path / "copy") == tmp_path / "copy"

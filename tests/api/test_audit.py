@@ -50,7 +50,7 @@ def test_inversions_come_back(audited: AuditResult) -> None:
     seven = audited.inversion("v2", "loihi", reveals="counts", seed=0, restart=0, label=7)
     assert (seven.images[0] == both.images[1]).all()
     assert (audited.inversion("v2").spikes == both.spikes).all()  # the first of each kind
-    with pytest.raises(bl.InputError, match=r"found none of attack 'v3', .*; there are attacks v1, v2 on substrates"):
+    with pytest.raises(bl.InputError, match=r"no inversions of attack 'v3', .*; expected attacks v1, v2 on substrates"):
         audited.inversion("v3", "loihi")
     with pytest.raises(bl.InputError, match=r"label: expected one of \[0, 7\], found 3"):
         audited.inversion("v1", "loihi", label=3)
@@ -62,7 +62,7 @@ def test_an_audit_is_loaded_as_it_was(audited: AuditResult) -> None:
     assert repr(loaded) == repr(audited)
     assert loaded.rows.equals(audited.rows)
     assert "class mean" not in loaded.show().alt  # the samples may not be here
-    with pytest.raises(bl.ReportError, match="expected the folder of an audit"):
+    with pytest.raises(bl.ReportError, match="expected the folder of a finished audit"):
         bl.load_audit(audited.folder / "cells" / "none")
 
 
@@ -81,7 +81,7 @@ def test_python_and_the_command_line_write_the_same_bytes(audited: AuditResult, 
 def test_results_are_those_of_one_run_where_another_uses_the_folder(
     small: Callable[..., bl.Experiment], tmp_path: Path
 ) -> None:
-    with Store(tmp_path).locked(), pytest.raises(bl.ReportError, match="another run is at work on this folder"):
+    with Store(tmp_path).locked(), pytest.raises(bl.ReportError, match="another run uses this folder"):
         bl.audit(small(), tmp_path)
     assert not (tmp_path / "results.json").exists()
 
@@ -119,5 +119,5 @@ def test_runs_are_compared_as_objects_or_folders(audited: AuditResult, tmp_path:
     compared = bl.compare([audited, tmp_path / "copy"], page=tmp_path / "compared.html")
     assert [run.name for run in compared.runs] == ["out", "copy"]
     assert (tmp_path / "compared.html").is_file()
-    with pytest.raises(bl.InputError, match="expected different audits, found one twice"):
+    with pytest.raises(bl.InputError, match="expected different audits, found the same one twice"):
         bl.compare([audited, audited.folder])

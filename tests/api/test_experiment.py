@@ -1,4 +1,4 @@
-"""Experiments that are written in Python are those of files, and are checked alike."""
+"""Experiments written in Python equal those read from files and are checked in the same way."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_it_is_the_experiment_of_a_file(small: Callable[..., bl.Experiment], fil
     made, read = settled(small()), settled(read_experiment(file))
     assert {name for name in read if made[name] != read[name]} <= {"attacks"}
     assert repr(small()) == repr(read_experiment(file))
-    assert repr(small()) == "<Experiment small: digits, 1 target seeds, attacks v1, v2 on loihi>"
+    assert repr(small()) == "<Experiment small: digits, 1 target seed, attacks v1, v2 on loihi>"
 
 
 def test_every_problem_is_reported_at_once(small: Callable[..., bl.Experiment]) -> None:

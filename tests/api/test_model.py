@@ -1,4 +1,4 @@
-"""Audits of models: what is an object becomes a file in the folder of results, and reports name no folder of ours."""
+"""Audits of models: objects are saved in the folder of results, and reports name no local folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Public objects say what they are in a line, and show themselves in a notebook."""
+"""Public objects have a one-line repr and a notebook view."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The white-box attack: which spikes it flips, and that it finds what makes a target answer."""
+"""The white-box attack: which spikes it flips, and that its inversions are recognised by the target."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The black-box attack: what it asks, what it makes of the answers, and that it needs nothing else."""
+"""The black-box attack: its queries, its use of the answers, and that it needs nothing else."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PLAIN = BrainLeaksV2(warm_start=0, queries=16, momentum=0.0, blur=0.0)
 
 
 class Recorded(ReferenceTarget):
-    """Remembers what it was asked and what it answered."""
+    """Records its queries and answers."""
 
     def __init__(self, network: Network) -> None:
         super().__init__(network)
@@ -39,7 +39,7 @@ class Recorded(ReferenceTarget):
 
 
 def run(plan: BrainLeaksV2, reveals: Reveals = "counts", budget: int | None = None, **changes: Any) -> Any:
-    """The inversions and the target that remembers how they came about."""
+    """The inversions, and the target with its recorded queries and answers."""
     target = Recorded(easy_network())
     box = BlackBox(target, reveals, budget)
     return plan(box, **{"classes": [0, 1, 2], "steps": 6, "seed": 0, **changes}), target
@@ -71,7 +71,7 @@ def refuse(*_: Any, **__: Any) -> Any:
 
 @pytest.fixture
 def no_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every way into autograd raises."""
+    """Every entry point of autograd raises an error."""
     for owner, names in (
         (torch.autograd, ("grad", "backward")),
         (torch.autograd.functional, ("jacobian", "vjp", "jvp", "hessian")),
@@ -97,7 +97,7 @@ def test_takes_no_gradient_on(substrate: str, needs: Callable[[str], None], requ
 
 
 def test_depends_on_the_answers_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same answers give the same inversions, whoever gives them."""
+    """The same answers give the same inversions for any target."""
     expected, target = run(BrainLeaksV2(queries=32, warm_start=40))
     answers = iter([BlackBox(ReferenceTarget(target.network)).query(asked) for asked in target.asked])
     blank = BlackBox(SpikesOnlyTarget(Network((12,), [bl.Dense(np.zeros((3, 12)), bl.CubaLIF())])))

@@ -1,4 +1,4 @@
-"""The black-box attack on event data: it searches patterns, and what it says of them."""
+"""The black-box attack on event data: its search over patterns and its stated assumptions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bl_neuro.attacks import BrainLeaksV2
 from bl_neuro.attacks import query_search as oracle
 from bl_neuro.attacks.input_form import InputForm, TimeSegments
 from bl_neuro.attacks.moving_pattern import MovingPattern
-from bl_neuro.testing.attack_contract import assert_same
+from bl_neuro.testing.attack_assertions import assert_same
 from bl_neuro.testing.reference_target import ReferenceTarget, easy_images
 
 FORMS = {"moving": MovingPattern(), "segments": TimeSegments(count=2)}

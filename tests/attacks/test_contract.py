@@ -126,7 +126,7 @@ def test_the_suite_says_what_is_declared_wrongly(kind: type[Attack[Any]], messag
     suite = BlackBoxAttackContract()
     suite.attack = kind()  # type: ignore[misc]  # as a subclass has it
     with pytest.raises(AssertionError, match=message):
-        suite.test_declares_what_it_is()
+        suite.test_declares_its_access_and_settings()
 
 
 @pytest.mark.parametrize(

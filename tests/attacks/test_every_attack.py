@@ -1,4 +1,4 @@
-"""Every attack on every substrate: it runs where its access is allowed, and says clearly why not where it is not."""
+"""Every attack on every substrate: it runs where its access is allowed and otherwise explains the refusal."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from bl_neuro.attacks import (
 )
 from bl_neuro.attacks.inversions import joined
 from bl_neuro.backends import Target
-from bl_neuro.testing.attack_contract import assert_same, assert_well_formed
+from bl_neuro.testing.attack_assertions import assert_same, assert_well_formed
 from bl_neuro.testing.reference_target import EasyAnn, ReferenceTarget, easy_images
 
 try:
@@ -98,7 +98,7 @@ def test_runs_on_supported_targets_and_explains_refusals(
         pytest.skip("cmaes is not installed")
     target, (attack, access) = targets(substrate), ATTACKS[name]
     if access == "ann":
-        with pytest.raises(InputError, match=r"expected a torch module .* spiking targets are attacked through a Wh"):
+        with pytest.raises(InputError, match=r"expected a torch module .* for a spiking target use a Wh"):
             run(name, target)
     elif access == "white" and substrate == "lava":
         with pytest.raises(NotDifferentiable, match=r"a differentiable target .* found lava; query it"):

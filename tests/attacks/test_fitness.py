@@ -1,4 +1,4 @@
-"""What an attacker makes of answers."""
+"""The evidence that an attacker derives from answers."""
 
 from __future__ import annotations
 

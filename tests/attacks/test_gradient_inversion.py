@@ -1,4 +1,4 @@
-"""The baseline on an ANN: its descent, when it stops, and what it takes."""
+"""The baseline on an ANN: its descent, its stopping rule, and the models it accepts."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_leaves_the_module_as_it_was() -> None:
     ("model", "message"),
     [
         (lambda images: images, "expected a torch module"),
-        (nn.Linear(12, 3), "whose input_shape is known, found None"),
+        (nn.Linear(12, 3), "with a valid input_shape, found None"),
         (SimpleNamespace(input_shape=(2,), classes=3), "expected a torch module"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Priors on gradients: what they do to one, and that the attacks along gradients use them."""
+"""Priors on gradients: their effect, and that the gradient attacks apply them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_without_priors_nothing_changes() -> None:
 
 
 def test_a_window_needs_an_image() -> None:
-    with pytest.raises(InputError, match=r"window: inputs .* are no images"):
+    with pytest.raises(InputError, match=r"window: inputs .* are not images"):
         BrainLeaksV1(window=3.0).shaped(torch.zeros(2, 1, 49))
     flat = BrainLeaksV1(window=1.0, image_shape=(7, 7)).shaped(torch.ones(2, 1, 49, dtype=torch.float64))
     assert float(flat[0, 0, 24]) == 1.0

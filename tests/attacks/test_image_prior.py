@@ -1,4 +1,4 @@
-"""What is assumed of images, and only of images."""
+"""The image prior, which applies to image inputs only."""
 
 from __future__ import annotations
 
@@ -68,12 +68,12 @@ def test_a_flat_input_of_known_shape_is_an_image() -> None:
 
 
 def test_refuses_a_window_on_inputs_that_are_not_images() -> None:
-    with pytest.raises(InputError, match=r"window: inputs \(63,\) are no images"):
+    with pytest.raises(InputError, match=r"window: inputs \(63,\) are not images"):
         ImagePrior((63,), blur=0.0, window=2.0, image_shape=None)
 
 
 def test_refuses_a_shape_that_does_not_hold_the_input() -> None:
-    with pytest.raises(InputError, match=r"image_shape: \(8, 8\) does not hold 63 inputs"):
+    with pytest.raises(InputError, match=r"image_shape: expected the shape of 63 inputs, found \(8, 8\)"):
         ImagePrior((63,), blur=0.7, window=None, image_shape=(8, 8))
 
 

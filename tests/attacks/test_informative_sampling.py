@@ -1,4 +1,4 @@
-"""Where a black box is asked: towards what named the class where little does, away from it where all does."""
+"""Query sampling: towards inputs that named the class if few do, away from them if all do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What attacks return: pictures, files, and several runs as one."""
+"""The results of attacks: images, files, and joined runs."""
 
 from __future__ import annotations
 
@@ -187,12 +187,15 @@ WRONG: dict[str, tuple[Callable[[Facts, Parts], None], str]] = {
     ),
     "a tensor too many": (lambda facts, parts: parts.update(more=torch.zeros(1)), "expected the tensors"),
     "spikes of floats": (_part("spikes", Tensor.float), "spikes: expected U8, found F32"),
-    "spikes of 2": (_part("spikes", lambda values: values * 2), "spikes: expected 0 and 1 alone, found 2"),
+    "spikes of 2": (_part("spikes", lambda values: values * 2), "spikes: expected only 0 and 1, found 2"),
     "no inversion": (_part("spikes", lambda values: values[:, :0]), r"spikes: expected \(T, K, "),
     "too many steps": (lambda facts, parts: parts.update(spikes=torch.zeros(2**16 + 1, 1, 1).byte()), "T at most"),
     "many axes": (_part("spikes", lambda values: values.reshape(4, 2, 12, *[1] * 6)), "spikes: expected at most 8"),
     "classes of others": (_part("classes", lambda values: values[:1]), r"classes: expected shape \(2,\), found \(1,\)"),
-    "classes below 0": (_part("classes", lambda values: values - 1), "classes: expected numbers of classes, found -1"),
+    "classes below 0": (
+        _part("classes", lambda values: values - 1),
+        "classes: expected class numbers of at least 0, found -1",
+    ),
     "rates of others": (_part("rates", lambda values: values[:, :5]), r"rates: expected shape \(2, 12\) or \(4, 2, 12"),
     "rates of NaN": (_part("rates", lambda values: values * torch.nan), r"rates: expected values in 0\.\.1"),
     "rates above 1": (_part("trace.rates", lambda values: values + 1), r"trace\.rates: expected values in 0\.\.1"),
@@ -202,7 +205,7 @@ WRONG: dict[str, tuple[Callable[[Facts, Parts], None], str]] = {
     "queries below 0": (_part("trace.queries", lambda values: values - 60), r"trace\.queries: expected numbers"),
     "objectives of NaN": (_part("trace.objective", lambda values: values * torch.nan), "objective: expected numbers"),
     "queries of words": (_fact(queries="many"), "queries: expected a whole number"),
-    "queries of the trace": (_fact(queries="3"), r"trace\.queries: expected numbers that rise from 0 to the 3"),
+    "queries of the trace": (_fact(queries="3"), r"trace\.queries: expected increasing numbers in 0\.\.3"),
     "a long number": (_fact(seed="9" * 5000), "seed: expected a whole number"),
     "a seed below 0": (_fact(seed="-1"), "seed: expected a whole number"),
     "another status": (_fact(status="done"), "status: expected one of completed, .*, found 'done'"),
@@ -240,13 +243,13 @@ def test_needs_a_file(name: str, message: str, tmp_path: Path) -> None:
 
 def test_files_that_are_too_large_are_refused(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_BYTES", 100)
-    with pytest.raises(ModelFileError, match="bytes; at most 100 are read"):
+    with pytest.raises(ModelFileError, match="expected at most 100 bytes"):
         load_inversions(saved)
 
 
 @pytest.mark.parametrize("kind", sorted({*BYTES, *CONTENT_SAFETENSORS} - {"another structure"}))
 def test_damage_is_refused_or_harmless(kind: str, saved: Path, tmp_path: Path) -> None:
-    """Whatever is read of a mutated file is as good as inversions can be, and saved and read once more the same."""
+    """A mutated file is refused, or gives valid inversions that survive another round trip."""
     refused = 0
     for seed in range(20):
         bad = tmp_path / "bad.safetensors"

@@ -1,4 +1,4 @@
-"""Events of pictures that move: where they are, when, how many."""
+"""Events of moving pictures: their places, times and numbers."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_refuses_impossible_settings(changes: dict[str, Any], message: str) -> N
 
 
 def test_refuses_inputs_that_are_not_images() -> None:
-    with pytest.raises(InputError, match=r"only images \(C, H, W\) can move, found inputs \(12,\)"):
+    with pytest.raises(InputError, match=r"expected inputs that are images \(C, H, W\), found shape \(12,\)"):
         MovingPattern().pattern_shape((12,))
 
 

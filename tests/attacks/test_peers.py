@@ -1,4 +1,4 @@
-"""The peers of v2: what each asks, what it keeps, and that they are on v2's terms."""
+"""The peers of v2: their queries and results, and that they run under the same conditions as v2."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NO_PRIOR = ImagePrior((12,), 0.0, None, None)
 
 
 class Recorded(BlackBox):
-    """A black box that remembers the frames it was asked with."""
+    """A black box that records its queries."""
 
     __slots__ = ("asked",)
 

@@ -1,4 +1,4 @@
-"""Searches that end early: told to, or without further gain."""
+"""Searches that end early: on request, or without further gain."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SEARCHES: list[type[QuerySearch]] = [BrainLeaksV2, RandomSearch, OnePlusOneEs]
 
 
 def silent(done: int, total: int) -> None:
-    """No progress wanted."""
+    """Ignores progress."""
 
 
 def run(search: QuerySearch, progress: Any = None, reveals: Any = "counts") -> Any:

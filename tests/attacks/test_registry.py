@@ -73,7 +73,7 @@ def test_another_package_adds_attacks() -> None:
     assert (attack_title("counted"), attack_title("plain"), attack_title("broken")) == (
         *("counted queries", "plain", "broken"),
     )
-    with pytest.raises(PluginError, match="attack 'broken': plain_attacks:Gone does not load"):
+    with pytest.raises(PluginError, match="attack 'broken': plain_attacks:Gone cannot be loaded"):
         ATTACKS.find("broken")
 
 
@@ -103,9 +103,9 @@ def test_it_runs_from_the_command_line(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("plain", "--blur", 1), "--blur: attack plain has no such setting"),
+        (("plain", "--blur", 1), "--blur: attack plain does not have this setting"),
         (("plain", "--set", "queries=2"), "queries: expected no settings, found 'queries'"),
-        (("plain", "--twin", "norse"), "twin: attack plain needs no copy of the network"),
+        (("plain", "--twin", "norse"), "twin: attack plain does not use a copy of the network"),
         (("counted", "--preset", "mnist"), "preset: attack counted has none"),
         (
             ("counted", "--budget", 2),
@@ -141,12 +141,12 @@ def test_it_runs_in_an_audit(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('reveals = ["counts"]\n', "", "attacks.0: expected reveals, what a box shows to plain"),
+        ('reveals = ["counts"]\n', "", "attacks.0: expected `reveals`, the outputs that plain uses"),
         ("{ queries = 2 }", "{ querys = 2 }", "expected one of queries, found 'querys'"),
-        ('attack = "plain"\n', 'attack = "plain"\ntwin = "norse"\n', "twin: plain needs no copy of the network"),
+        ('attack = "plain"\n', 'attack = "plain"\ntwin = "norse"\n', "twin: plain does not use a copy of the network"),
         (
             *('attack = "plain"\nreveals = ["counts"]', 'attack = "ann"\nsubstrates = ["loihi"]'),
-            "ann takes a network that does not spike, on no substrate",
+            "ann attacks an ANN, which runs on no substrate",
         ),
         ('attack = "plain"', 'attack = "plane"', "expected one of v1, v2_gradient,"),
     ],

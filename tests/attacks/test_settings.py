@@ -1,4 +1,4 @@
-"""Settings become plain values of their types; what cannot is refused by name, never by a bare traceback."""
+"""Settings are converted to their types; invalid values are refused by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The transfer attack: what runs on the twin, what is asked of the target, and which candidate is kept."""
+"""The transfer attack: its work on the twin, its queries to the target, and the candidate it keeps."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def test_refuses(changes: dict[str, Any], message: str) -> None:
 
 def test_the_twin_must_take_what_the_target_takes() -> None:
     narrow = Network((3,), [Dense(torch.ones(3, 3), CubaLIF())])
-    with pytest.raises(InputError, match=r"expected a twin that takes .* inputs \(3,\) and \(12,\)"):
+    with pytest.raises(InputError, match=r"expected a twin with the inputs .* found inputs \(3,\) and \(12,\)"):
         TransferBox(WhiteBox(ReferenceTarget(narrow)), BlackBox(ReferenceTarget(easy_network())))
     with pytest.raises(InputError, match="expected a WhiteBox of the twin and a BlackBox"):
         TransferBox(BlackBox(ReferenceTarget(narrow)), WhiteBox(ReferenceTarget(narrow)))  # type: ignore[arg-type]

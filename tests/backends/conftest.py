@@ -1,4 +1,4 @@
-"""What the tests of backends share: a child without Lava, and looking for what processes leave behind."""
+"""Shared by the tests of backends: a child without Lava, and checks for leftovers of processes."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Left]
 
 @pytest.fixture
 def fake_child(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], Path]:
-    """Makes targets on "lava" talk to a child without Lava, which behaves as it is told to; its path."""
+    """Makes "lava" targets use a scripted child without Lava; the path of the file that counts its starts."""
     from bl_neuro.backends.lava import runtime, supervisor
 
     class FakeProcess(supervisor.LavaProcess):

@@ -47,7 +47,7 @@ def _output(net: str, steps: int, payload: bytes) -> tuple[list[list[int]], byte
 
 
 def _run(mode: str, actors: list[int], answer: Any) -> None:
-    """Misbehaves, where that is its mode, when it is asked to run."""
+    """Applies the failure of the mode, if any, when a run is requested."""
     if mode == "hangs":
         time.sleep(600)
     elif mode == "dies":

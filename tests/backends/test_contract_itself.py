@@ -1,4 +1,4 @@
-"""The shipped contract accepts a backend that another package brings, and notices what such a backend can get wrong."""
+"""The shipped contract accepts a correct backend of another package and rejects faulty ones."""
 
 from __future__ import annotations
 
@@ -102,9 +102,9 @@ class Unclosable(ReferenceTarget):
         (ResetMembrane, "test_the_membrane_is_before_the_reset_over_the_threshold", {}),
         (KeepsState, "test_no_state_is_kept_between_runs", {}),
         (Late, "test_dense_networks_are_exact", {"dense_seed": 0}),
-        (OneStart, "test_biases_act_from_the_start_that_is_asked_for", {}),
+        (OneStart, "test_biases_act_from_the_requested_start", {}),
         (SeesTheBatch, "test_a_batch_equals_its_samples_one_by_one", {}),
-        (Gambles, "test_no_chance_is_drawn", {}),
+        (Gambles, "test_no_global_random_numbers_are_drawn", {}),
         (OtherGradient, "test_the_gradient_is_the_canonical_one", {"what": "dense"}),
         (IgnoresOptions, "test_an_unknown_option_is_refused", {}),
         (Unclosable, "test_closing", {}),

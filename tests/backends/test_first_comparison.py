@@ -1,4 +1,4 @@
-"""Threads that ask boxes at once must not meet in torch's own set-up, which can deadlock."""
+"""Concurrent first queries must not run torch's own set-up at once, which can deadlock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is particular to snnTorch and Norse."""
+"""Behaviour that is specific to snnTorch and Norse."""
 
 from __future__ import annotations
 

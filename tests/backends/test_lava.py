@@ -1,4 +1,4 @@
-"""Real Lava: the shipped contract, and spike for spike what SLAYER says.
+"""Real Lava: the shipped contract, and the same spikes as SLAYER.
 
 Opening one takes seconds, so there are no more of them than there are things to find out.
 """

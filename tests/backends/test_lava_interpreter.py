@@ -1,4 +1,4 @@
-"""Lava in another interpreter than ours: which one, whether it has Lava, and that it answers."""
+"""Lava in another interpreter: its choice, whether it has Lava, and that it answers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LAVA = find_backend("lava")
 
 
 def script(path: Path, text: str) -> str:
-    """A program that poses as an interpreter."""
+    """A script in the place of an interpreter."""
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
     return str(path)
@@ -68,7 +68,7 @@ def test_an_interpreter_without_lava_is_named_with_its_version(bare: str, monkey
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("echo hello", "not a Python interpreter that works .exit status 0.: nothing"),
+        ("echo hello", "not a working Python interpreter .exit status 0.: nothing"),
         ("echo no chip >&2; exit 3", "exit status 3.: no chip"),
     ],
 )

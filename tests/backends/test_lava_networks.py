@@ -1,4 +1,4 @@
-"""Whatever netx runs, on real Lava: every spike and the final states are the emulator's, sample after sample.
+"""Networks that netx runs, on real Lava: every spike and final state equals the emulator's.
 
 One simulation answers all samples of a test, so that what one leaves behind would show in the next.
 """

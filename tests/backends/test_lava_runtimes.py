@@ -31,7 +31,7 @@ SPIKES = random_spikes(NETWORK, 0, steps=6, batch=12)
 
 @pytest.fixture
 def opened(fake_child: Behave, left_behind: Any) -> Iterator[Callable[..., LavaTarget]]:
-    """Opens targets whose children behave as they are told to, and closes them."""
+    """Opens targets with scripted children, and closes them."""
     targets: list[LavaTarget] = []
 
     def make(behaviour: str = "answers", **options: Any) -> LavaTarget:

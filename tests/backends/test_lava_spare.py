@@ -1,4 +1,4 @@
-"""A spare takes the place of a simulation that ends: the same answers, sooner, and nothing left behind.
+"""A spare replaces a simulation that ends: the same answers, less delay, and no leftovers.
 
 Most with a child that needs no Lava; the last ones with real simulations.
 """
@@ -29,7 +29,7 @@ SPIKES = random_spikes(NETWORK, 0, steps=6, batch=4)
 
 @pytest.fixture
 def opened(fake_child: Behave, left_behind: Any) -> Iterator[Callable[..., LavaTarget]]:
-    """Opens targets with a spare whose children behave as they are told to, and closes them."""
+    """Opens targets with a spare and scripted children, and closes them."""
     targets: list[LavaTarget] = []
 
     def make(behaviour: str = "answers", **options: Any) -> LavaTarget:

@@ -186,7 +186,7 @@ def test_a_stopped_actor_is_an_error_at_the_deadline(left_behind: Any) -> None:
 
 
 def broken(target: LavaTarget, key: str, value: Any) -> None:
-    """Puts something into the target's .net file that Lava does not check."""
+    """Writes a value into the target's .net file that Lava does not check."""
     with h5py.File(target._net, "r+") as file:
         if key in file:
             del file[key]

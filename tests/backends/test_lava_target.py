@@ -40,7 +40,7 @@ def pid_of(target: LavaTarget) -> int | None:
 
 @pytest.fixture
 def opened(fake_child: Behave, left_behind: Any) -> Iterator[Callable[..., LavaTarget]]:
-    """Opens targets whose child behaves as it is told to, and closes them."""
+    """Opens targets with a scripted child, and closes them."""
     targets: list[LavaTarget] = []
 
     def make(behaviour: str = "answers", network: bl.Network = NETWORK, **options: Any) -> LavaTarget:
@@ -220,7 +220,7 @@ def test_closing_from_another_thread_ends_a_run(
 
 
 def test_a_fork_can_neither_run_nor_end_it(opened: Callable[..., LavaTarget]) -> None:
-    """As multiprocessing makes of a process that has a target open: its copy goes, the simulation stays."""
+    """As multiprocessing forks a process with an open target: the copy ends, the simulation stays."""
     target = opened()
     before = target.run(SPIKES).spikes
     pid = os.fork()

@@ -236,7 +236,7 @@ def test_memory_is_bounded_by_the_answer_and_a_few_batches() -> None:
 
 
 def test_other_settings_of_torch_change_no_sum(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What others switch on or off for speed: fast convolutions that round, bfloat16."""
+    """Global settings of torch for speed: convolutions that round, bfloat16."""
     network = random_fixed_point(3, conv=True)
     x = spikes_of(network, 3)
     x = x | (torch.rand(x.shape, generator=torch.Generator().manual_seed(0)) < 0.6)  # dense: the whole product

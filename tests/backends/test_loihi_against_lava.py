@@ -1,4 +1,4 @@
-"""Property: on whatever network and input, extremes included, `loihi` and real Lava agree in every bin and state.
+"""Property: on any network and input, extremes included, `loihi` and real Lava agree in every bin and state.
 
 `scripts/measure/parity_with_lava.py` runs hundreds of networks; here Hypothesis draws a few, and shrinks.
 """

@@ -1,4 +1,4 @@
-"""Finding backends, and saying what to install or to try where that does not work."""
+"""Backends are found by name; errors say what to install or to try."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SLAYER with networks in Loihi's own arithmetic: what it holds, it holds exactly; what it does not, it declines."""
+"""SLAYER with networks in Loihi's arithmetic: it runs them exactly or declines them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Supervising the child, with one that needs no Lava and misbehaves on demand: `fake_child.py`."""
+"""Supervision of the child process, tested with a fake that fails on demand: `fake_child.py`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def start(fake_child: Behave, left_behind: Any, tmp_path: Path) -> Iterator[Call
 
 
 def plan(folder: Path) -> Plan:
-    """A file that is not there makes the fake child echo."""
+    """A missing file makes the fake child echo its input."""
     return Plan(folder / "none.net", 4, False, False, "aligned")
 
 
@@ -136,7 +136,7 @@ def test_a_child_that_does_not_end_is_killed(start: Callable[..., LavaProcess]) 
 def test_ending_twice_sends_no_second_signal(
     start: Callable[..., LavaProcess], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The process id may belong to somebody else by then."""
+    """Another process may have the same id by then."""
     process = start()
     process.close()
     signalled: list[int] = []

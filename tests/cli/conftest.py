@@ -1,4 +1,4 @@
-"""The command line as people use it, and models for it that take a second to train."""
+"""The command line, and models for it that take a second to train."""
 
 from __future__ import annotations
 

@@ -117,9 +117,9 @@ def test_a_strangers_model_is_recognised_and_planned(call: Callable[..., Any], m
     assert asked["model"]["encoder"] == "rate"
     assert (asked["restarts"], asked["attacks"][1]["settings"]["queries"]) == (1, 32)
     assert "--dataset: expected the dataset" in call("audit", file, "--plan").err
-    assert "expected a model file, found an experiment" in call("audit", "digits", "--steps", "3").err
+    assert "only for model files, but digits is an experiment" in call("audit", "digits", "--steps", "3").err
     wrong = call("audit", file, "--dataset", "digits", "--class-map", "a,b", "--plan")
-    assert "--class-map: expected whole numbers with commas between them, found 'a,b'" in wrong.err
+    assert "--class-map: expected comma-separated whole numbers, found 'a,b'" in wrong.err
 
 
 def test_unknown_training_data_is_stated(call: Callable[..., Any], given: Path) -> None:
@@ -159,7 +159,7 @@ def test_trained_on_is_an_option_of_a_model_file(call: Callable[..., Any], model
     assert (models / part["trained_on"]).resolve() == (tmp_path / "used.npy").resolve()
     result = call(*model, "--trained-on", "train")
     assert result.code == 2
-    assert "digits: its authors name no test set" in result.err
+    assert "digits: the loaded samples contain no official test set" in result.err
     result = call(*model, "--trained-on", tmp_path / "none.npy")
     assert (result.code, result.out) == (2, "")
     assert "expected a file of sample indices" in result.err

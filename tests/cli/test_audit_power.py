@@ -1,4 +1,4 @@
-"""What a plan can find, as it is printed: nothing that cannot be."""
+"""The printed power of a plan, without impossible values."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def done(result: Any) -> Any:
-    """The JSON that a command printed, which is all that it said."""
+    """The JSON that a command printed, its only output."""
     assert result.code == 0, result.err
     assert result.err == ""
     return json.loads(result.out)
@@ -157,7 +157,7 @@ def test_attack_prints_a_table(call: Callable[..., Any], models: Path, needs: Ca
     assert (result.code, result.err) == (0, "")
     assumed, title, *_ = result.out.splitlines()
     assert assumed == "Assumptions about inputs: neighbouring pixels agree (blur of 0.6 pixels)."
-    assert title == "v2 on snntorch, 100 queries a class, completed"
+    assert title == "v2 on snntorch, 100 queries per class, completed"
     assert "target answers" in result.out
 
 
@@ -189,7 +189,8 @@ def test_attack_refuses_a_folder_that_holds_another_attack(
     result = call(*words, "--classes", "7")
     assert (result.code, result.out) == (2, "")
     assert (
-        "holds an attack already (attack.json); choose another folder, or replace it with force (--force)" in result.err
+        "already contains an attack (attack.json); choose another folder, or overwrite it with force=True (--force)"
+        in result.err
     )
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     assert call(*words, "--classes", "7", "--force").code == 0
@@ -226,7 +227,7 @@ def test_export_does_not_overwrite_without_force(call: Callable[..., Any], model
     (tmp_path / "mine.net").write_text("years of work")
     result = call("export", models / "target.safetensors", tmp_path / "mine.net")
     assert (result.code, result.out) == (2, "")
-    assert "is there already; choose another name, or --force" in result.err
+    assert "already exists; choose another name, or overwrite it with --force" in result.err
     assert (tmp_path / "mine.net").read_text() == "years of work"
     assert call("export", models / "target.safetensors", tmp_path / "mine.net", "--force").code == 0
     assert bl.load(tmp_path / "mine.net").arithmetic == "loihi"

@@ -67,7 +67,7 @@ def test_two_audits_are_compared(call: Callable[..., Any], runs: list[Path], tmp
 def test_wrong_input_is_an_error_of_one_line(call: Callable[..., Any], runs: list[Path], tmp_path: Path) -> None:
     for arguments, message in (
         ((runs[0],), "error: runs: expected two or more audits, found 1"),
-        ((runs[0], runs[0]), "error: runs: expected different audits, found one twice"),
+        ((runs[0], runs[0]), "error: runs: expected different audits, found the same one twice"),
         ((runs[0], tmp_path), f"error: {tmp_path}/results.json: No such file or directory; expected the folder of"),
         ((*runs, "--margin", "0"), "error: margin: expected between 0 and 1, found 0.0"),
         ((*runs, "--page", tmp_path), f"error: {tmp_path}: could not be written"),

@@ -27,7 +27,7 @@ def root(tmp_path: Path) -> Path:
 def test_without_a_root_the_output_explains_how_to_name_one(call: Callable[..., Any]) -> None:
     result = call("data", "status")
     assert (result.code, result.err) == (0, "")
-    assert "No data root: name one with --root or in BL_NEURO_DATA" in result.out
+    assert "No data folder: give --root or set BL_NEURO_DATA" in result.out
     for name in ("mnist", "att_faces", "nmnist", "dvs_gesture"):
         assert f"\n{name}: Get it from https://" in result.out
     assert "digits: " not in result.out
@@ -64,4 +64,4 @@ def test_an_invalid_root_is_refused(call: Callable[..., Any], tmp_path: Path) ->
     for name, kind in (("none", "nothing"), ("file", "a file")):
         result = call("data", "status", "--root", tmp_path / name)
         assert result.code == 2
-        assert f"{name}: expected the folder that holds the datasets, found {kind}" in result.err
+        assert f"{name}: expected the folder of the datasets, found {kind}" in result.err

@@ -1,4 +1,4 @@
-"""How a command ends when it is not its input that is wrong."""
+"""How a command ends on errors other than wrong input."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bl_neuro.testing.random_networks import random_dense
 
 
 def ending(error: BaseException, call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Any:
-    """What `bl-neuro doctor` says and returns where `error` is raised in it."""
+    """The output and exit code of `bl-neuro doctor` if it raises `error`."""
 
     def broken() -> None:
         raise error
@@ -78,7 +78,7 @@ def test_a_closed_pipe_ends_the_command_quietly(unbuffered: list[str], words: li
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="sends SIGINT")
 def test_an_interrupted_search_saves_its_best_inversions(tmp_path: Path) -> None:
-    """Ctrl-C while a search goes on: it ends, is saved and says so."""
+    """Ctrl-C during a search ends it, saves its result and states so."""
     bl.save(random_dense(3, (6, 5, 4)), tmp_path / "model.safetensors")
     words = [sys.executable, "-m", "bl_neuro", "attack", str(tmp_path / "model.safetensors"), "--backend", "loihi"]
     words += ["--budget", "100000000", "--out", str(tmp_path / "out"), "--json"]

@@ -1,4 +1,4 @@
-"""`bl-neuro inspect`: what is in a model, and who can hold it."""
+"""`bl-neuro inspect`: the content of a model, and the substrates that can run it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model file leaves open can be said on the command line, to every command that takes a model."""
+"""Options for facts that a model file does not state, in every command that takes a model."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def bare(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def foreign(tmp_path: Path) -> Path:
-    """A NIR file that another package wrote, without a word on steps."""
+    """A NIR file of another package that does not state its time step."""
     nir = pytest.importorskip("nir", reason="nir is not installed")
     ones = np.ones(2)
     neuron = nir.LIF(tau=4 * ones, r=4 * ones, v_leak=0 * ones, v_threshold=ones, v_reset=0 * ones)

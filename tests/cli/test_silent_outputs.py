@@ -1,4 +1,4 @@
-"""Outputs that only integrate are attacked by what they show, or not at all."""
+"""Outputs that only integrate: the attack uses their membrane potential or is refused."""
 
 from __future__ import annotations
 

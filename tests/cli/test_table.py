@@ -1,4 +1,4 @@
-"""Tables in terminals of any width, and nothing of a file that a terminal would obey."""
+"""Tables in terminals of any width, with control characters escaped."""
 
 from __future__ import annotations
 

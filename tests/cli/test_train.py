@@ -1,4 +1,4 @@
-"""`bl-neuro train` beyond the digits and its defaults: other data, other targets, several judges, a run cut short."""
+"""`bl-neuro train` beyond its defaults: other data and targets, several evaluators, an interrupted run."""
 
 from __future__ import annotations
 
@@ -129,14 +129,14 @@ def test_one_class_is_too_few(call: Callable[..., Any], tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--evaluators", "conv,oracle"], "evaluators: expected some of conv, spiking"),
+        (["--evaluators", "conv,oracle"], "evaluators: expected names among conv, spiking"),
         (["--neuron", "other"], "neuron: expected one of canonical, authors"),
-        (["--conv", "12c"], "conv: expected a form such as 12c5s2p1"),
+        (["--conv", "12c"], "conv: expected text such as 12c5s2p1"),
         (["--conv", "4c9"], "does not fit"),
         (["--split", "none"], "split: expected one of auto"),
-        (["--split", "official"], "its authors name no test set"),
-        (["--split", "shared"], "its authors name no test set"),
-        (["--size", "8"], "size: expected height and width"),
+        (["--split", "official"], "the loaded samples contain no official test set"),
+        (["--split", "shared"], "the loaded samples contain no official test set"),
+        (["--size", "8"], "size: expected \\(height, width\\)"),
         (["--size", "8x8"], "size: only att_faces and folders"),
         (["--device", "abacus"], "device: expected auto, cpu or cuda"),
         (["--proxy-epochs", "-1"], "proxy_epochs: expected at least 0"),

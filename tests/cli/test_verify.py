@@ -56,7 +56,7 @@ class Other(Right):
 
 @pytest.fixture
 def only() -> Iterator[Callable[..., None]]:
-    """Makes these the only backends there are."""
+    """Registers these backends and no others."""
     with ExitStack() as stack:
         yield lambda *backends: stack.enter_context(registered(BACKENDS, *backends, only=True))
 
@@ -83,7 +83,7 @@ def test_differences_without_a_promise_are_no_failure(model: Path, only: Any, ca
     only(Right, Other)
     result = call("verify", model)
     assert result.code == 0
-    assert "No pair of these promises identical spikes." in result.out
+    assert "These substrates do not promise identical spikes." in result.out
     assert "other does not declare its arithmetic" in result.out
 
 
@@ -118,10 +118,10 @@ def test_it_prints_how_many_neurons_spiked(tmp_path: Path, only: Any, call: Call
     silent = bl.Dense(np.ones((4, 5)), bl.CubaLIF(threshold=1e6))
     bl.save(bl.Network((6,), [first, silent]), tmp_path / "model.safetensors")
     output = call("verify", tmp_path / "model.safetensors").out
-    assert "What was exercised, on alike" in output
+    assert "Spikes on alike" in output
     assert "5 of 5" in output
     assert "0 of 4" in output
-    assert "Layer 1 never spiked: nothing but the output's membrane was compared there." in output
+    assert "Layer 1 never spiked: only the membrane potential of the output was compared there." in output
     assert "Layer 0 never" not in output
     facts = json.loads(call("verify", tmp_path / "model.safetensors", "--json").out)
     assert facts["silent_layers"] == [1]

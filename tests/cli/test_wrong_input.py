@@ -1,4 +1,4 @@
-"""Whatever is wrong with what a command is given: exit code 2, one line that says so, and nothing else."""
+"""Wrong input to a command: exit code 2, a message of one line, and no other output."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bl_neuro.training import ConvEvaluator
 
 @pytest.fixture(scope="module")
 def places(tmp_path_factory: pytest.TempPathFactory, models: Path) -> dict[str, str]:
-    """Paths of good and bad things, by what a test calls them."""
+    """Paths of valid and invalid files, by the names used in the tests."""
     folder = tmp_path_factory.mktemp("places")
     target = models / "target.safetensors"
     (folder / "file").write_text("in the way")
@@ -81,9 +81,9 @@ WRONG = {
     "unknown reveals": (f"{ATTACK} --reveals weights", "reveals: expected one of membrane, .*, found 'weights'"),
     "unknown reveals for v1": (f"{ATTACK} --attack v1 --reveals weights", "reveals: expected one of"),
     "what v1 would be shown": (f"{ATTACK} --attack v1 --reveals counts", "reveals: attack v1 has the gradients"),
-    "a budget for v1": (f"{ATTACK} --attack v1 --budget 7", "budget: attack v1 has the gradients and asks no queries"),
+    "a budget for v1": (f"{ATTACK} --attack v1 --budget 7", "budget: attack v1 uses gradients instead of queries"),
     "a budget for v2_gradient": (f"{ATTACK} --attack v2_gradient --budget 7", "budget: attack v2_gradient has"),
-    "a twin for v2": (f"{ATTACK} --twin norse", "twin: attack v2 needs no copy of the network"),
+    "a twin for v2": (f"{ATTACK} --twin norse", "twin: attack v2 does not use a copy of the network"),
     "an unknown twin": (f"{ATTACK} --attack transfer --twin nurse", "found 'nurse'; did you mean 'norse'"),
     "too few queries to try each": (
         f"{ATTACK} --attack transfer --budget 5",
@@ -91,14 +91,14 @@ WRONG = {
     ),
     "a preset for a peer": (
         f"{ATTACK} --attack random --preset mnist",
-        "preset: attack random has none; leave it out",
+        "preset: attack random has no presets; leave it out",
     ),
     "no such preset": (
         f"{ATTACK} --attack v1 --preset mnist",
-        r"preset: expected one of v1's \(events\), found 'mnist'",
+        r"preset: expected a preset of attack v1 \(events\), found 'mnist'",
     ),
-    "sides of an image": (f"{ATTACK} --image-shape 8,8", "image_shape: inputs .* are images already; leave it out"),
-    "a blur on no image": ("attack {flat} --attack v1 --blur 2", "blur: inputs .* are no images"),
+    "sides of an image": (f"{ATTACK} --image-shape 8,8", "image_shape: inputs .* are already images; leave it out"),
+    "a blur on no image": ("attack {flat} --attack v1 --blur 2", "blur: inputs .* are not images"),
     "a blur below nothing": (f"{ATTACK} --blur=-1", "blur: expected at least 0"),
     "no budget": (f"{ATTACK} --budget 0", "budget: expected at least 1 query, found 0"),
     "negative budget": (f"{ATTACK} --budget -5", "budget: expected at least 1 query, found -5"),
@@ -113,7 +113,7 @@ WRONG = {
     "a seed of words": (f"{ATTACK} --seed lucky", "--seed"),
     "no window": (f"{ATTACK} --window 0", "window: expected above 0"),
     "a window that is NaN": (f"{ATTACK} --window nan", "window: expected above 0"),
-    "a window on no image": ("attack {flat} --window 2", "window: inputs .* are no images"),
+    "a window on no image": ("attack {flat} --window 2", "window: inputs .* are not images"),
     "pictures of words": (
         "attack {flat} --image-shape large",
         "image_shape: expected 2 values, comma-separated",
@@ -124,20 +124,23 @@ WRONG = {
     "an evaluator of other pictures": (f"{ATTACK} --evaluator {{small-evaluator}}", "evaluator: it judges"),
     "an evaluator of fewer classes": (
         f"{ATTACK} --evaluator {{few-evaluator}}",
-        "evaluator: it tells 3 classes apart",
+        "found one with 3",
     ),
-    "patience for gradients": (f"{ATTACK} --attack v1 --patience 3", "--patience: attack v1 has no such setting"),
+    "patience for gradients": (
+        f"{ATTACK} --attack v1 --patience 3",
+        "--patience: attack v1 does not have this setting",
+    ),
     "an unknown setting": (f"{ATTACK} --set querys=3", "querys: expected one of blur, .*; did you mean 'queries'"),
     "a setting of another type": (f"{ATTACK} --set queries=many", "queries: expected a whole number, found 'many'"),
     "a setting without a value": (f"{ATTACK} --set queries", "--set: expected NAME=VALUE, found 'queries'"),
     "a setting out of range": (f"{ATTACK} --set floor=0.9", "floor: expected between 0 and 0.5"),
-    "a range for spikes": (f"{ATTACK} --input-range 0,1", "input_range: only for a network with input neurons"),
+    "a range for spikes": (f"{ATTACK} --input-range 0,1", "input_range: only for networks with current inputs"),
     "half a range": (f"{ATTACK} --input-range 1", "input_range: expected two values"),
     "an unknown dataset to recognise": (f"{ATTACK} --dataset cats", "dataset: expected one of digits"),
     "one output": ("attack {one}", "this network has 1 output, and an attack needs at least two classes"),
     "one output, with gradients": ("attack {one} --attack v1", "this network has 1 output, and an attack needs"),
-    "a network that spikes for ann": (f"{ATTACK} --attack ann", "takes a network that does not spike"),
-    "an attack into the folder of another": (f"{ATTACK} --out {{attacked}}", "holds an attack already"),
+    "a network that spikes for ann": (f"{ATTACK} --attack ann", "of a network that does not spike"),
+    "an attack into the folder of another": (f"{ATTACK} --out {{attacked}}", "already contains an attack"),
     "nowhere to write": (f"{ATTACK} --out {{below_a_file}}", "expected a writable folder"),
     # train
     "unknown dataset": ("train imagenet --out {folder}", "expected one of digits"),

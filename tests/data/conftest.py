@@ -43,7 +43,7 @@ class Files:
 
     @staticmethod
     def faces(root: Path, people: Sequence[int] = (1, 2, 10), numbers: Sequence[int] = range(1, 11)) -> None:
-        """Photographs whose every pixel is 20 times the person plus the number."""
+        """Photographs in which every pixel is 20 times the person plus the number."""
         for person in people:
             for number in numbers:
                 Files.pgm(root / f"att_faces/s{person}/{number}.pgm", np.full((112, 92), 20 * person + number))

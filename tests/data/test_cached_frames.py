@@ -19,7 +19,7 @@ PACKED = np.random.default_rng(0).integers(0, 256, size=(4, 3, 2), dtype=np.uint
 
 
 class Maker:
-    """Counts how often it was asked."""
+    """Counts its calls."""
 
     def __init__(self) -> None:
         self.asked = 0

@@ -1,4 +1,4 @@
-"""Event datasets: frames packed into bits, and what a network is shown."""
+"""Event datasets: frames packed into bits, and the spikes given to a network."""
 
 from __future__ import annotations
 
@@ -63,11 +63,11 @@ def test_spikes_are_the_frames_time_first_cut_or_filled_up(steps: int, index: np
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (lambda: dataset().spikes(slice(None), 4, RNG, "rate"), "encoder: dots is made of spikes and takes none"),
+        (lambda: dataset().spikes(slice(None), 4, RNG, "rate"), "encoder: dots contains spikes, which need no encoder"),
         (lambda: dataset().spikes(slice(None), 0, RNG), r"steps: expected 1\.\.65536, found 0"),
         (lambda: dataset(FRAMES[:, 0]), r"frames: expected \(N, T, C, H, W\), found \(5, 2, 3, 3\)"),
-        (lambda: dataset(FRAMES * 2), r"frames: expected 0 and 1 alone, found 0\.\.2"),
-        (lambda: dataset(np.full(FRAMES.shape, np.nan)), "frames: expected 0 and 1 alone"),
+        (lambda: dataset(FRAMES * 2), r"frames: expected only 0 and 1, found 0\.\.2"),
+        (lambda: dataset(np.full(FRAMES.shape, np.nan)), "frames: expected only 0 and 1"),
         (lambda: EventDataset("n", "s", pack(FRAMES), LABELS, ("a", "b"), (2, 3, 5)), "packed: expected uint8"),
         (lambda: EventDataset("n", "s", pack(FRAMES), LABELS, ("a",), (2, 3, 3)), r"labels: expected 0\.\.0"),
     ],

@@ -107,7 +107,7 @@ def test_every_problem_is_named(tmp_path: Path, files: Any) -> None:
         "folder: expected",
     ):
         assert name in message
-    assert "deep.png: expected 8 bits a channel" in message
+    assert "deep.png: expected 8 bits per channel" in message
     assert "good.png" not in message
 
 
@@ -123,7 +123,7 @@ def test_bounds(tmp_path: Path, files: Any, monkeypatch: pytest.MonkeyPatch) -> 
     for number in range(3):
         files.image(tmp_path / f"a/{number}.png", GREY)
     monkeypatch.setattr(folder, "MOST_BYTES", 60)
-    with pytest.raises(DataError, match="expected at most 60 bytes of pixels in all; give a smaller size"):
+    with pytest.raises(DataError, match="expected at most 60 bytes of pixels in all; give a smaller `size`"):
         load_folder(tmp_path)
     monkeypatch.setattr(image_files, "MOST_PIXELS", 20)
     with pytest.raises(DataError, match="expected at most 20 pixels, found 5 x 6"):
@@ -131,10 +131,10 @@ def test_bounds(tmp_path: Path, files: Any, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_no_classes(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="expected a folder of images a class, found nothing"):
+    with pytest.raises(DataError, match="expected a folder with one subfolder of images per class, found nothing"):
         load_folder(tmp_path / "none")
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match="expected a folder of images a class, found a file"):
+    with pytest.raises(DataError, match="expected a folder with one subfolder of images per class, found a file"):
         load_folder(tmp_path / "file")
     with pytest.raises(DataError, match=r"expected a folder for each of 1\.\.10000 classes, found 0"):
         load_folder(tmp_path)

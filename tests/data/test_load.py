@@ -1,4 +1,4 @@
-"""One call for every dataset, and what is here."""
+"""Loading any dataset by name, and the status of datasets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bl_neuro.data import DATASETS, DataStatus, data_status, dataset_names, load
 
 @pytest.fixture
 def small_root(tmp_path: Path, files: Any) -> Path:
-    """A little of every dataset."""
+    """A data root with a few samples of every dataset."""
     files.mnist(tmp_path)
     files.faces(tmp_path, people=(1, 2))
     files.nmnist(tmp_path)
@@ -56,7 +56,7 @@ def test_every_dataset_offers_the_same(name: str, small_root: Path) -> None:
         expected = [data.images[data.labels == label].mean(axis=0) for label in range(data.classes)]
         np.testing.assert_allclose(data.class_means(), expected)
     else:
-        with pytest.raises(DataError, match=rf"{name}: class \d has no samples, and so no mean image"):
+        with pytest.raises(DataError, match=rf"{name}: class \d has no samples, so it has no mean image"):
             data.class_means()
 
 
@@ -81,7 +81,7 @@ def test_size_scales_faces_and_is_refused_for_datasets_of_one_size(small_root: P
     assert load_dataset("att_faces", small_root, size=(56, 46)).input_shape == (1, 56, 46)
     for name in ("digits", "mnist", "nmnist", "own.npz"):
         with pytest.raises(
-            InputError, match=rf"size: expected .* \(att_faces, a folder of images a class\), found {name}"
+            InputError, match=rf"size: expected .* \(att_faces, a folder of images per class\), found {name}"
         ):
             load_dataset(name, small_root, size=(4, 4))
 

@@ -1,4 +1,4 @@
-"""The user's own arrays: what is described is read, anything else is named."""
+"""The user's own arrays: documented content is read, other content is refused by name."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ PROBLEMS: list[tuple[dict[str, Any], str]] = [
     ({"images": IMAGES, "labels": LABELS, "class_names": [1, 2, 3]}, "class_names: expected an array of text"),
     ({"images": IMAGES, "labels": LABELS, "held_out": [True]}, "held_out: expected one for each of 6 samples"),
     ({"images": IMAGES, "labels": LABELS, "held_out": [1] * 6}, "held_out: expected an array of bool, found int64"),
-    ({"frames": FRAMES * 3, "labels": LABELS}, r"frames: expected 0 and 1 alone, found 0\.\.3"),
+    ({"frames": FRAMES * 3, "labels": LABELS}, r"frames: expected only 0 and 1, found 0\.\.3"),
     ({"frames": FRAMES[0, 0], "labels": LABELS}, r"frames: expected \(N, T, H, W\), or"),
     ({"frames": np.zeros((1, 2**16 + 1, 1, 1), np.uint8), "labels": [0]}, "frames: expected at most 65536 steps"),
 ]
@@ -159,12 +159,12 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 and no more", b"not a zip file"])
 def test_not_a_zip_file(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "own.npz").write_bytes(content)
-    with pytest.raises(DataError, match="not a readable NPZ file"):
+    with pytest.raises(DataError, match="cannot be read as an NPZ file"):
         load_npz(tmp_path / "own.npz")
 
 
 def test_members_that_are_not_arrays_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"not a readable NPZ file \(images: the magic string"):
+    with pytest.raises(DataError, match=r"cannot be read as an NPZ file \(images: the magic string"):
         load_npz(zipped(tmp_path, {"images.npy": b"something else"}))
     with pytest.raises(DataError, match=r"expected arrays of images, .*, found images"):
         load_npz(zipped(tmp_path, {"images.npy": b"one", "images": b"two"}))
@@ -174,7 +174,7 @@ def test_a_zip_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     path = saved(tmp_path, compressed=True, images=np.zeros((100, 50, 50), np.uint8), labels=np.zeros(100, int))
     assert path.stat().st_size < 2000
     monkeypatch.setattr(npz, "MOST_BYTES", 100_000)
-    with pytest.raises(DataError, match="bytes; at most 100000 are read"):
+    with pytest.raises(DataError, match="expected at most 100000 bytes"):
         load_npz(path)
 
 

@@ -1,4 +1,4 @@
-"""The published datasets themselves, as far as they are here."""
+"""The published datasets, where they are downloaded."""
 
 from __future__ import annotations
 

@@ -87,8 +87,8 @@ def test_any_bytes_give_events_or_a_typed_error(content: bytes) -> None:
     ("content", "message"),
     [
         ([], "expected events of 5 bytes, found 0 bytes"),
-        ([(34, 0, 0, 0)], r"expected events on a sensor of 34 x 34, found 1 off it, the first at \(34, 0\)"),
-        ([(0, 34, 0, 0), (0, 99, 0, 0)], r"found 2 off it, the first at \(0, 34\)"),
+        ([(34, 0, 0, 0)], r"expected events on a sensor of 34 x 34, found 1 events outside it, the first at \(34, 0\)"),
+        ([(0, 34, 0, 0), (0, 99, 0, 0)], r"found 2 events outside it, the first at \(0, 34\)"),
         ([(0, 240, 0, 0)], "expected events, found none"),
         ([(0, 0, 0, 0), (0, 0, 2_000_000, 0)], "expected at most 1 s, found 2 s"),
         ([(0, 0, 0, 0)] + 200 * [(0, 240, 0, 0)] + [(0, 0, 0, 0)], "expected at most 1 s, found 2 s"),
@@ -121,12 +121,12 @@ def test_arrays_as_tonic_keeps_them(tmp_path: Path) -> None:
     [
         (np.zeros((3, 3)), r"expected events \(n, 4\), found \(3, 3\)"),
         (np.zeros((0, 4)), r"expected events \(n, 4\), found \(0, 4\)"),
-        (np.full((2, 4), np.nan), "expected finite coordinates and times, found others"),
-        (np.full((2, 4), 2**40), "expected finite coordinates and times, found others"),
+        (np.full((2, 4), np.nan), "expected finite coordinates and times, found NaN or infinity"),
+        (np.full((2, 4), 2**40), "expected finite coordinates and times, found NaN or infinity"),
         (np.array([[0, 0, 2, 0]]), r"expected polarities 0 and 1, found 2\.\.2"),
         (
             np.array([[-1, 0, 1, 0]]),
-            r"expected events on a sensor of 128 x 128, found 1 off it, the first at \(-1, 0\)",
+            r"expected events on a sensor of 128 x 128, found 1 events outside it, the first at \(-1, 0\)",
         ),
         (np.array([[0, 0, 1, 0], [0, 0, 1, 90_000]]), "expected at most 60 s, found 90 s"),
         (np.array([[None] * 4]), "expected an array of"),
@@ -184,7 +184,7 @@ def test_noise_alone_leaves_no_frames(merged: bool) -> None:
 
 
 def test_no_event_is_noise_within_the_first_window() -> None:
-    """tonic's Denoise takes all neighbours for just seen at time 0."""
+    """tonic's Denoise treats all neighbours as seen at time 0."""
     events = recorded((1, 1, 0, 0), (4, 4, 150, 0), (1, 1, 300, 0), start=0)
     assert to_frames(events, framing()).sum() == 2
     assert to_frames(recorded((1, 1, 0, 0), (4, 4, 150, 0), (1, 1, 300, 0)), framing()).sum() == 0

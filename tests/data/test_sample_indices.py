@@ -1,4 +1,4 @@
-"""Files of sample indices: read from four formats, and refused with what is wrong."""
+"""Files of sample indices: four formats are read, and errors name the problem."""
 
 from __future__ import annotations
 

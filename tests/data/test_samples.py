@@ -12,7 +12,7 @@ from bl_neuro.data import ENCODERS, Dataset, Split, load_dataset, three_way_spli
 
 
 def numbered(*counts: int) -> Dataset:
-    """A dataset with so many samples of each class, every image of which is a number of its own."""
+    """A dataset with the given number of samples of each class; every image has a unique value."""
     labels = np.repeat(np.arange(len(counts)), counts)
     images = np.arange(len(labels), dtype=np.float64).reshape(-1, 1, 1, 1) / len(labels)
     return Dataset("numbered", "made up", images, labels, tuple(map(str, range(len(counts)))))

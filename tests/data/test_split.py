@@ -15,7 +15,7 @@ Part = TypeVar("Part", Dataset, EventDataset)
 
 
 def numbered(counts: list[int], held: list[int]) -> Dataset:
-    """So many samples of each class, the last `held` of each kept for testing; every image is a number of its own."""
+    """The given number of samples of each class, the last `held` for testing; every image has a unique value."""
     labels = np.repeat(np.arange(len(counts)), counts)
     held_out = np.concatenate([np.arange(count) >= count - some for count, some in zip(counts, held)])
     images = np.arange(len(labels), dtype=np.float64).reshape(-1, 1, 1, 1) / len(labels)
@@ -89,7 +89,7 @@ def test_without_a_test_set_of_its_authors(held: list[int] | None) -> None:
         data = Dataset(data.name, data.source, data.pixels, data.labels, data.class_names)
     splits: list[Callable[[], Any]] = [lambda: official_split(data, 0), lambda: shared_split(data)]
     for split in splits:
-        with pytest.raises(DataError, match=r"its authors name no test set .* use three_way_split"):
+        with pytest.raises(DataError, match=r"the loaded samples contain no official test set; use three_way_split"):
             split()
 
 

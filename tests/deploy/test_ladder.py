@@ -1,4 +1,4 @@
-"""The attribution ladder: each rung differs from the one before in what it names, and in nothing else."""
+"""The attribution ladder: each rung differs from the one before only in the parameters it names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bounds of states on Loihi, against what random spikes bring about."""
+"""Bounds of states on Loihi, against states under random spikes."""
 
 from __future__ import annotations
 

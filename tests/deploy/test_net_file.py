@@ -1,4 +1,4 @@
-"""`.net` files: what is in them, that Lava-DL reads them back, and that writing one is all or nothing."""
+"""`.net` files: their content, that Lava-DL reads them, and that writing is atomic."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ print(json.dumps([[described(block) for block in network.layers] for network in 
 
 
 def read_by_netx(*paths: Path) -> list[list[dict[str, Any]]]:
-    """What Lava-DL's own reader makes of files, in a process of its own: importing it has side effects."""
+    """The blocks that Lava-DL's own reader reads, in a process of its own: importing it has side effects."""
     command = [sys.executable, "-W", "ignore", "-c", READER, *map(str, paths)]
     ran = subprocess.run(command, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr[-2000:]

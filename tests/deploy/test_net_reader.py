@@ -1,4 +1,4 @@
-"""Reading `.net` files: what is in them is what the network holds; what netx would get wrong is refused at once."""
+"""Reading `.net` files: the network has the values of the file; files that netx would misread are refused."""
 
 from __future__ import annotations
 

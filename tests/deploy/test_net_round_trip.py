@@ -1,4 +1,4 @@
-"""What is written comes back the same network, value by value, and Lava-DL's own reader agrees on it."""
+"""A round trip through `.net` files keeps every value, and Lava-DL's own reader agrees."""
 
 from __future__ import annotations
 
@@ -203,7 +203,7 @@ print(json.dumps(found, default=int))
 
 
 def by_netx(paths: list[Path]) -> list[Any]:
-    """What Lava-DL's own reader makes of files, or its error, in a process of its own."""
+    """The values that Lava-DL's own reader reads, or its error, in a process of its own."""
     command = [sys.executable, "-W", "ignore", "-c", NETX, *map(str, paths)]
     ran = subprocess.run(command, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr[-2000:]
@@ -212,7 +212,7 @@ def by_netx(paths: list[Path]) -> list[Any]:
 
 
 def expected(layer: Any, shape: tuple[int, ...]) -> dict[str, Any]:
-    """What netx should make of a layer, in its own order: width, height, channels."""
+    """The values that netx should read of a layer, in its own order: width, height, channels."""
 
     def ordered(values: Any) -> Any:
         return (np.asarray(values).transpose() if len(shape) == 3 else np.asarray(values)).tolist()

@@ -1,4 +1,4 @@
-"""How `.net` files are stored: what HDF5 can hold and a network does not need is refused, and damage is told."""
+"""Storage of `.net` files: unneeded features of HDF5 and damage are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From float networks to Loihi's integers: what is exact, what is lost, what is refused."""
+"""From float networks to Loihi's integers: exact values, losses and refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weights of fewer bits: as many levels as they say, around 0, and nothing else of the network changes."""
+"""Weights of fewer bits: the stated number of levels around 0; nothing else in the network changes."""
 
 from __future__ import annotations
 

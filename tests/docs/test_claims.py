@@ -1,4 +1,4 @@
-"""Claims of the texts: docs/results.md quotes the figures of the results, and false claims do not come back."""
+"""Claims in the documentation: docs/results.md quotes the recorded figures, and known false claims are absent."""
 
 from __future__ import annotations
 

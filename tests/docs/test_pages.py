@@ -1,4 +1,4 @@
-"""The Python in README and docs does what it says, word for word."""
+"""The Python examples in README and docs run as printed."""
 
 from __future__ import annotations
 

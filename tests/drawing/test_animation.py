@@ -97,8 +97,8 @@ def test_a_narrow_sheet_has_no_room_for_a_bar() -> None:
         ({"spikes": SPIKES[0, 0]}, r"spikes: expected \(T, K, H, W\)"),
         ({"names": ["a"]}, "names: expected 3, found 1"),
         ({"step_ms": 10}, "step_ms: expected at least 20"),
-        ({"trail": 1.0}, "trail: expected 0 to below 1"),
-        ({"trail": np.nan}, "trail: expected 0 to below 1"),
+        ({"trail": 1.0}, "trail: expected a value from 0 to below 1"),
+        ({"trail": np.nan}, "trail: expected a value from 0 to below 1"),
         ({"columns": 0}, "columns: expected"),
     ],
 )

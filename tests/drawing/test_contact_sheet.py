@@ -44,7 +44,7 @@ def test_draws_any_channels(channels: int) -> None:
     [
         (IMAGES[:, 0], range(12), {}, r"images: expected \(K, C, H, W\)"),
         (IMAGES, range(11), {}, "classes: expected"),
-        (IMAGES, range(12), {"class_names": ["a"]}, "class_names: expected a name for class 11, found 1 names"),
+        (IMAGES, range(12), {"class_names": ["a"]}, "class_names: expected at least 12 names, found 1"),
         (IMAGES, range(12), {"readings": [1]}, "readings: expected 12, found 1"),
     ],
 )

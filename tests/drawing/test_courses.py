@@ -75,11 +75,11 @@ def test_six_lines_differ_in_more_than_colour(figures: list[Any]) -> None:
     ("changes", "message"),
     [
         ({"curves": {}}, "curves: expected 1 to 6, found 0"),
-        ({"curves": {str(k): (QUERIES, BY_SEED) for k in range(7)}}, "make several pictures"),
+        ({"curves": {str(k): (QUERIES, BY_SEED) for k in range(7)}}, "draw several figures"),
         ({"curves": {"a": (QUERIES[::-1], BY_SEED)}}, "queries of 'a': expected"),
         ({"curves": {"a": (QUERIES[:3], BY_SEED)}}, "values of 'a': expected"),
         ({"curves": {"a": (QUERIES, [])}}, "expected an array for each target seed"),
-        ({"curves": {"a": (QUERIES - 10, BY_SEED)}, "logarithmic": True}, "more than 0 on a logarithmic axis"),
+        ({"curves": {"a": (QUERIES - 10, BY_SEED)}, "logarithmic": True}, "values above 0 for a logarithmic axis"),
         ({"levels": {"chance": np.nan}}, "level 'chance': expected numbers"),
     ],
 )

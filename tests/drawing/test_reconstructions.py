@@ -1,4 +1,4 @@
-"""The grid of reconstructions shows what it was given, in its place, and says what it shows."""
+"""The grid of reconstructions: every picture in its place, and the alternative text."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_flat_pictures_photographs_and_events(figures: list[Any]) -> None:
         ({"inversions": {"v1": (IMAGES, CLASSES + 1)}}, r"classes of 'v1': expected 0\.\.3"),
         ({"inversions": {"v1": (IMAGES, CLASSES[1:])}}, "classes of 'v1': expected whole numbers"),
         ({"inversions": {"class mean": (IMAGES, CLASSES)}}, "the name 'class mean' is taken"),
-        ({"answers": {"v2": CLASSES}}, "answers: expected names of inversions"),
+        ({"answers": {"v2": CLASSES}}, "answers: expected names that occur in inversions"),
         ({"answers": {"v1": CLASSES + 1}}, r"answers for 'v1': expected 0\.\.3"),
         ({"columns": 0}, "columns: expected"),
         ({"inversions": {str(k): (IMAGES, CLASSES) for k in range(500)}}, "at most 2000 pictures"),

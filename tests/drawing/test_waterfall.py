@@ -1,4 +1,4 @@
-"""The waterfall draws what was attributed: bars from level to level, filled where a difference was found."""
+"""The waterfall of an attribution: bars from level to level, filled where a difference is significant."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, small: Path) -> Path:
-    """The folder of an audit of the small experiment that nothing disturbed."""
+    """The folder of an uninterrupted audit of the small experiment."""
     out = tmp_path_factory.mktemp("audits") / "undisturbed"
     result = run_audit(Audit.of(str(small), out))
     assert (result.findings.cells.planned, result.findings.cells.done) == (17, 17)

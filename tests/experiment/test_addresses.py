@@ -1,4 +1,4 @@
-"""The content addresses of the shipped experiments: whoever changes one makes every committed result of it be redone.
+"""The content addresses of the shipped experiments: changing one invalidates every committed result of it.
 
 A changed hash is either a mistake, or a decision that belongs in the changelog. The hash of an experiment covers the
 addresses of all its cells, in order. Datasets that have to be downloaded are replaced by small ones of the same name

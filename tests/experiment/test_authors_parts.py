@@ -160,8 +160,8 @@ def test_it_runs(tmp_path: Path) -> None:
             'substrates = ["loihi"]\nsettings',
             "attacks.0.substrates: ann takes a network",
         ),
-        ('attacks = ["v2"]', 'attacks = ["ann"]', "controls.0.attacks.0: ann is not run on controls"),
-        ('attack = "ann"\nrestarts = 1', 'attack = "v1"\nlabel = "b"', "twin: no attack takes a network that does not"),
+        ('attacks = ["v2"]', 'attacks = ["ann"]', "controls.0.attacks.0: ann needs an ANN twin"),
+        ('attack = "ann"\nrestarts = 1', 'attack = "v1"\nlabel = "b"', "twin: no attack needs an ANN twin"),
         ('reveals = ["counts"]\nsub', 'reveals = ["count"]\nsub', "controls.0.reveals.0: Input should be"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Audits held against each other: what pairs is judged, what does not says why."""
+"""Comparison of audits: paired results have a verdict, unpaired ones state the reason."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def cells(run: Findings, **changes: Any) -> list[dict[str, Any]]:
 
 
 def misses(run: Findings) -> list[dict[str, Any]]:
-    """Its inversions, all of them recognised by nobody."""
+    """Its inversions, none of which any evaluator recognises."""
     judged = {"conv": {"hits": [0, 0, 0], "confidence": [0.0, 0.0, 0.0]}}
     return cells(run, evaluators=judged)
 
@@ -124,8 +124,8 @@ def test_incomparable_runs_are_an_error(plain: Findings, tmp_path: Path) -> None
         compare_runs({"one": plain})
     with pytest.raises(InputError, match="margin: expected between 0 and 1, found 2"):
         compare_runs({"one": plain, "other": plain}, margin=2)
-    with pytest.raises(ReportError, match=r"results\.json: No such file .*; expected the folder of an audit"):
+    with pytest.raises(ReportError, match=r"results\.json: No such file .*; expected the folder of a finished audit"):
         read_results(tmp_path)
     (tmp_path / "results.json").write_text("{}")
-    with pytest.raises(ReportError, match=r"results\.json: not results in the format"):
+    with pytest.raises(ReportError, match=r"results\.json: expected results in the format"):
         read_results(tmp_path)

@@ -1,4 +1,4 @@
-"""Audits of what is behind an endpoint: a real server in another process, asked for no query twice."""
+"""Audits of models behind an endpoint: a real server in another process, which answers no query twice."""
 
 from __future__ import annotations
 
@@ -194,14 +194,14 @@ def test_an_endpoint_of_something_else_is_told_so(server: Server, tmp_path: Path
 
 
 WRONG = [
-    ('name = "chip"', 'name = "slayer"', "expected a name of its own"),
+    ('name = "chip"', 'name = "slayer"', "expected a name that is not a substrate"),
     ('name = "chip"', 'name = "other"', "expected one of the experiment's substrates"),
-    ('reveals = "counts"\ntoken', 'reveals = "scores"\ntoken', "no attack takes what it reveals"),
+    ('reveals = "counts"\ntoken', 'reveals = "scores"\ntoken', "no attack uses its output"),
     ("/v2/models/target", "/target", "String should match pattern"),
-    ("steps = 4\n", "", "what is given does not say how long an input lasts"),
+    ("steps = 4\n", "", "expected `steps` of the experiment"),
     ('substrates = ["chip"]', 'substrates = ["chip", "loihi"]', "expected one endpoint alone"),
-    ("[[evaluators]]", "[[mitigations]]\nkind = \"bits\"\n\n[[evaluators]]", "an endpoint does not give it"),
-    ('attack = "v2"', 'attack = "transfer"', "transfer attacks a copy of the network"),
+    ("[[evaluators]]", "[[mitigations]]\nkind = \"bits\"\n\n[[evaluators]]", "an endpoint only answers queries"),
+    ('attack = "v2"', 'attack = "transfer"', "transfer needs a copy of the network"),
     ("tested = 30", "tested = -1", "greater than or equal to 0"),
 ]  # fmt: skip
 

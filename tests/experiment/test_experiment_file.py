@@ -1,4 +1,4 @@
-"""Experiments are read from TOML; what is wrong with one is told at once, each problem with its line."""
+"""Experiments are read from TOML; all problems are reported at once, each with its line."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ def problems(tmp_path: Path, text: str) -> list[str]:
 
 def test_every_problem_is_reported_with_its_line(tmp_path: Path) -> None:
     expected = [
-        "line 1: evaluators: expected, and missing",
+        "line 1: evaluators: is required, but missing",
         "line 1: name: String should match pattern",
         "line 2: seeds: expected each once",
         "line 3: substrates.1: expected one of snntorch, norse, slayer, loihi, lava, found 'lohi'",
-        "line 5: dataset.name: expected, and missing",
-        "line 6: dataset.nme: no such setting",
+        "line 5: dataset.name: is required, but missing",
+        "line 6: dataset.nme: unknown setting",
         "line 9: target.hiden: expected one of hidden,",
         "line 13: attacks.0.reveals.1: Input should be 'membrane', 'scores', 'spikes', 'counts' or 'label'",
         "line 18: attacks.0.settings.queries: queries: Input should be a valid integer, found 'many'",
@@ -88,19 +88,19 @@ def test_the_experiments_in_the_package_are_valid(name: str) -> None:
     [
         ('reveals = ["counts"]\n', "", "line 19: attacks.0: expected reveals"),
         ("iterations = 2", "iterations = 2.5", "line 26: attacks.1.settings.iterations: iterations: Input should be"),
-        ('attack = "v1"', 'attack = "v2"\nreveals = ["counts"]', "attacks.1: v2 on counts stands there twice"),
+        ('attack = "v1"', 'attack = "v2"\nreveals = ["counts"]', "attacks.1: v2 on counts occurs twice"),
         ("seeds = 2\n", "", "line 1: expected seeds of targets to train, or a [model]"),
-        ("[target]", '[model]\nfile = "a.net"\n[target]', "line 2: seeds: a given [model] is not trained"),
+        ("[target]", '[model]\nfile = "a.net"\n[target]', "line 2: seeds: a [model] or an endpoint is not trained"),
         (
             'name = "digits"',
             'name = "digits"\nsplit = "official"',
-            "dataset.split: the authors of digits name no test part",
+            "dataset.split: digits has no official test set",
         ),
         ('name = "digits"', 'name = "digits"\nsize = [4, 4]', "dataset.size: size: expected a dataset that can be"),
-        ("hidden = [16]", "hidden = [16]\nsteps = 3", "line 12: target.steps: steps are those of the experiment"),
-        ("hidden = [16]", 'hidden = [16]\nconv = ["3x"]', "conv: expected a form such as 12c5s2p1"),
+        ("hidden = [16]", "hidden = [16]\nsteps = 3", "line 12: target.steps: expected `steps` at the top level"),
+        ("hidden = [16]", 'hidden = [16]\nconv = ["3x"]', "conv: expected text such as 12c5s2p1"),
         ("settings = { queries", 'preset = "for_cats"\nsettings = { queries', "preset: expected one of v2's (for_"),
-        ("window = 3.0", 'form = "still"', "form: not to be set in a file"),
+        ("window = 3.0", 'form = "still"', "form: cannot be set in a file"),
         ("seeds = 2", "seeds = true", "line 2: seeds: expected 1 to 1000 seeds or a list of seeds, found True"),
         (
             'kind = "conv"',
@@ -112,7 +112,7 @@ def test_the_experiments_in_the_package_are_valid(name: str) -> None:
         (
             "epochs = 1",
             'epochs = 1\n[[evaluators]]\nkind = "conv"\nepochs = 1\nlabel = "b"',
-            "evaluators.1: is trained as another evaluator is",
+            "evaluators.1: is trained exactly like another evaluator",
         ),
         ("seeds = 2", "seeds = -1", "line 2: seeds: expected 1 to 1000 seeds or a list of seeds, found -1"),
     ],
@@ -163,5 +163,5 @@ def test_settings_come_on_top_of_a_preset() -> None:
 
 
 def test_a_setting_that_is_an_object_is_not_set_in_a_file() -> None:
-    with pytest.raises(InputError, match="attack: not to be set in a file; take a preset"):
+    with pytest.raises(InputError, match="attack: cannot be set in a file; use a preset"):
         make_attack("transfer", settings={"attack": "v1"})

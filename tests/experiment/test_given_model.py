@@ -1,4 +1,4 @@
-"""Networks that others trained: how they are to be shown a dataset is found out, and what they do is verified."""
+"""Given networks: their input format is recognised from a dataset, and their behaviour is verified."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_range_of_currents_becomes_a_part_of_the_network(tmp_path: Path) -> No
     assert bool(one.spikes.any())
     for first, second in zip(one.layers or [], other.layers or [], strict=True):
         assert torch.equal(first, second)
-    with pytest.raises(InputError, match="only for a network with input neurons"):
+    with pytest.raises(InputError, match="only for networks with current inputs"):
         with_input_range(random_dense(0), -1, 1)
     with pytest.raises(InputError, match="two values that differ"):
         with_input_range(network, 1, 1)
@@ -80,7 +80,7 @@ def test_stated_options_are_not_recognised_again(halves: Dataset) -> None:
     given = recognise(eye(), halves, STEPS, input_range=(0.0, 1.0), class_map=[1, 0])
     assert (given.input_range, given.class_map) == ((0.0, 1.0), (1, 0))
     assert given.accuracy < 1
-    with pytest.raises(ExperimentError, match="expected inputs like the dataset's"):
+    with pytest.raises(ExperimentError, match="expected the input shape of the dataset"):
         recognise(random_dense(0), halves, STEPS)
 
 

@@ -1,4 +1,4 @@
-"""`skip_missing` leaves out the substrates that are not installed, and says which."""
+"""`skip_missing` leaves out the substrates that are not installed, and names them."""
 
 from __future__ import annotations
 
@@ -78,5 +78,5 @@ def test_missing_substrates_are_left_out_only_on_request(absent: Any, tmp_path: 
 
 
 def test_an_experiment_without_any_substrate_is_refused() -> None:
-    with pytest.raises(ExperimentError, match=r"none of its substrates .* is installed; see bl-neuro doctor"):
+    with pytest.raises(ExperimentError, match=r"none of its substrates .* is installed; run bl-neuro doctor"):
         without_substrates(experiment_from(DOCUMENT), {"norse", "loihi", "lava"})

@@ -18,7 +18,7 @@ from bl_neuro.testing.registered import registered
 
 @dataclass(frozen=True)
 class EvenCounts(Mitigation):
-    """Another package's: shows even counts alone, on a network without its smallest weights."""
+    """A mitigation of another package: reveals even counts, on a network without its smallest weights."""
 
     name = "even_counts"
     title = "Even counts"

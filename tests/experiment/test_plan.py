@@ -1,4 +1,4 @@
-"""The cells of an experiment: no more than can be done, in an order in which they can be, paired over substrates."""
+"""The cells of an experiment: only feasible ones, in a valid order, paired over substrates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where results come from, and one thread for what must repeat."""
+"""Provenance of results, and single-threaded computation for repeatable results."""
 
 from __future__ import annotations
 

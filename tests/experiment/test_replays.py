@@ -1,4 +1,4 @@
-"""Attacks that run again elsewhere are compared to the last bit; what is proved the same stands for the other."""
+"""Replays of attacks on another substrate are compared bit by bit; an identical substrate represents the other."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def made() -> Inversions:
 
 
 def changed(values: torch.Tensor) -> torch.Tensor:
-    """The last value changed as little as can be."""
+    """A copy whose last value has the smallest possible change."""
     flat = values.clone().flatten()
     flat[-1] = torch.nextafter(flat[-1], torch.tensor(2.0)) if values.is_floating_point() else 1 - flat[-1]
     return flat.reshape(values.shape)
@@ -145,8 +145,11 @@ def test_an_attack_that_runs_again_is_the_same(small: Path, undisturbed: Path, t
         (REPLAY.replace('"v2"', '"v1"'), "replays.0.attacks.0: expected the label of a black-box attack, found 'v1'"),
         (REPLAY.replace("[1]", "[1, 7]"), "replays.0.seeds: expected seeds of the experiment, found 7"),
         (REPLAY.replace('"loihi"', '"norse"'), "replays.0.of: expected one of the experiment's substrates"),
-        (REPLAY.replace('"lava"', '"norse"'), "norse and loihi do not promise the same; expected one arithmetic"),
-        (REPLAY.replace('"lava"', '"loihi"'), "every attack runs on loihi anyway; leave it out of substrates"),
+        (
+            REPLAY.replace('"lava"', '"norse"'),
+            "norse and loihi do not promise identical spikes; expected the same arithmetic",
+        ),
+        (REPLAY.replace('"lava"', '"loihi"'), "every attack already runs on loihi; remove it from substrates"),
         (REPLAY.replace('"lava"', '"lav"'), "replays.0.substrate: expected one of snntorch, norse"),
     ],
 )
@@ -168,5 +171,5 @@ def test_a_missing_lava_fails_its_replays_alone(
     again = audit(small, tmp_path, REPLAY)
     state = again.run()
     assert [failure.cell.kind for failure in state.failed] == ["replay"]
-    assert "is not a Python interpreter that works" in state.failed[0].error
+    assert "is not a working Python interpreter" in state.failed[0].error
     assert again.findings().stands_for == {}

@@ -1,4 +1,4 @@
-"""What a folder of results keeps of the runs that made it."""
+"""The record of runs in a folder of results."""
 
 from __future__ import annotations
 

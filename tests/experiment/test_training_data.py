@@ -1,4 +1,4 @@
-"""Evaluators stay clear of what a brought model was trained on, as far as that is known."""
+"""Evaluators are not trained on the known training samples of a given model."""
 
 from __future__ import annotations
 
@@ -83,12 +83,12 @@ def test_too_few_samples_and_wrong_sizes_are_refused(data: Dataset, tmp_path: Pa
     np.save(tmp_path / "all.npy", np.arange(100))
     with pytest.raises(DataError, match="expected at most 0 samples"):
         of_given_target(data, DatasetPart(name="x"), "all.npy", tmp_path)
-    with pytest.raises(ExperimentError, match="target: what is given is not trained here"):
+    with pytest.raises(ExperimentError, match="target: a given model or endpoint is not trained"):
         of_given_target(data, DatasetPart(name="x", split="official", target=3), None, tmp_path)
-    with pytest.raises(ExperimentError, match="only an official split takes sizes"):
+    with pytest.raises(ExperimentError, match="sizes are only for an official split"):
         of_given_target(data, DatasetPart(name="x", evaluator=3), None, tmp_path)
     own = Dataset("own", "nowhere", data.pixels, data.labels, data.class_names)
-    with pytest.raises(DataError, match="its authors name no test set"):
+    with pytest.raises(DataError, match="the loaded samples contain no official test set"):
         of_given_target(own, DatasetPart(name="x"), "train", tmp_path)
 
 

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
 def same_spikes(imported: Network, own: Network) -> bool:
-    """Of all layers, which have to be active for it to mean something."""
+    """Whether all layers spike alike; every layer has to be active."""
     x = np.random.default_rng(0).random((60, 8, *own.input_shape)) < 0.4
     pairs = list(zip(simulate(imported, x).layer_spikes, simulate(own, x).layer_spikes, strict=True))
     assert all(0.01 < right.mean() < 0.99 for _, right in pairs)

@@ -28,7 +28,7 @@ Tree = dict[str, Any]
 
 
 def networks() -> list[Network]:
-    """One of everything that NIR can say."""
+    """Networks that cover every feature of NIR."""
     rng = np.random.default_rng(0)
     neuron = CubaLIF([0.5, 0.7, 0.9], rng.uniform(0.1, 1, 3), rng.uniform(0.1, 1, 3), rng.normal(size=3))
     per_neuron = CubaLIF(0.7, voltage_decay=rng.uniform(0.1, 1, (3, 4, 5)), bias=rng.normal(size=(3, 4, 5)))
@@ -264,7 +264,7 @@ def test_a_time_constant_close_to_zero_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("thresholds", ["one", "per channel"])
 def test_a_network_of_the_size_of_an_event_camera_comes_back(tmp_path: Path, thresholds: str) -> None:
-    """Its neurons' parameters, each repeated a million times, pack so well that they looked like an attack."""
+    """Parameters that repeat a million times compress so well that they looked like a decompression bomb."""
     rng = np.random.default_rng(0)
     threshold = 1.0 if thresholds == "one" else rng.uniform(0.5, 1, 64)
     layers = [

@@ -52,7 +52,7 @@ def test_all_problems_are_reported_at_once() -> None:
 
 
 def test_consequences_of_a_problem_are_not_reported() -> None:
-    """Behind a layer that is not read no shape is known, and what does not fit there says nothing."""
+    """Shapes are unknown after a layer that is not read, so mismatches there are not reported."""
     behind: list[Part] = [dense(inner=7), Neurons("b", 1.0)]
     cases: list[tuple[list[Part], str]] = [
         ([Unread("pool"), *behind], "pool: none"),

@@ -55,7 +55,7 @@ def test_it_is_inconclusive_and_says_what_it_needs() -> None:
 
 
 def test_with_so_many_seeds_there_is_a_verdict() -> None:
-    """The number that an inconclusive run names is enough in four of five, if what it saw is true."""
+    """The number of seeds that an inconclusive run names gives a verdict in four of five audits."""
     rng = np.random.default_rng(3)
     comparison = verdict_on(rng.normal(0.03, 0.1, (12, 1)), np.zeros((12, 1)))
     assert comparison.verdict == "inconclusive"

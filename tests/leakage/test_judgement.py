@@ -1,4 +1,4 @@
-"""What an evaluator says of inversions, by hand, against scikit-learn, and as properties."""
+"""Measures of an evaluator's answers: by hand, against scikit-learn, and as properties."""
 
 from __future__ import annotations
 

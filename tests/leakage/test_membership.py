@@ -1,4 +1,4 @@
-"""Whether inversions tell members from others, against scikit-learn's AUC."""
+"""Membership inference from inversions, against scikit-learn's AUC."""
 
 from __future__ import annotations
 

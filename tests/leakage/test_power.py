@@ -1,4 +1,4 @@
-"""Power: against statsmodels' noncentral t, simulated equivalence, and what must hold at the limits."""
+"""Power: against statsmodels' noncentral t, simulated equivalence, and limiting cases."""
 
 from __future__ import annotations
 

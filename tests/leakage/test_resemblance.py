@@ -1,4 +1,4 @@
-"""Likeness of inversions to class means, against scikit-image and SciPy."""
+"""Similarity of inversions to class means, against scikit-image and SciPy."""
 
 from __future__ import annotations
 

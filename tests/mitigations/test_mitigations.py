@@ -1,4 +1,4 @@
-"""What a deployment does against inversion reaches every answer, and only as it says."""
+"""Mitigations act on every answer, and only as documented."""
 
 from __future__ import annotations
 

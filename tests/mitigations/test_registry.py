@@ -13,7 +13,7 @@ def test_a_mitigation_is_made_from_its_name_and_settings() -> None:
     assert make_mitigation("rounding", {"step": 5}) == Rounding(5.0)
     with pytest.raises(InputError, match=r"mitigation: expected one of reveal, .*did you mean 'rounding'"):
         make_mitigation("roundin", {})
-    with pytest.raises(InputError, match="mitigation rounding: step: expected, and missing"):
+    with pytest.raises(InputError, match="mitigation rounding: step: is required, but missing"):
         make_mitigation("rounding", {})
 
 

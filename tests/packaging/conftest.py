@@ -1,4 +1,4 @@
-"""What the packaging tests share: the repository's own files, as git knows them."""
+"""Shared by the packaging tests: the files of the repository, as git lists them."""
 
 import shutil
 import subprocess

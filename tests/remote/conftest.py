@@ -1,4 +1,4 @@
-"""A server that is not ours, and boxes that ask it."""
+"""A third-party server, and boxes that query it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A black box against servers that are not ours: busy, away, wrong, or of another layout."""
+"""A black box against third-party servers: busy, unreachable, wrong, or of another layout."""
 
 from __future__ import annotations
 

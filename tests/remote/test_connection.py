@@ -1,4 +1,4 @@
-"""Where a connection is not made, or not made safely."""
+"""Connections that fail, or that are not secure."""
 
 from __future__ import annotations
 

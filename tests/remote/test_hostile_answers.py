@@ -1,4 +1,4 @@
-"""Whatever a server says, a client takes a bounded time and memory, and ends with an error of ours."""
+"""Hostile answers take bounded time and memory, and end with a typed error."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def written(start: bytes, part: bytes, times: int) -> Callable[[BaseHTTPRequestH
 
 
 def dripping(start: bytes, drop: bytes) -> Callable[[BaseHTTPRequestHandler], None]:
-    """A few bytes at a time, each sooner than any single read gives up; it would end in half a minute."""
+    """Sends a few bytes at a time, each before a single read times out; it would end in half a minute."""
     pause = threading.Event()
 
     def reply(handler: BaseHTTPRequestHandler) -> None:

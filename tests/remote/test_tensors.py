@@ -1,4 +1,4 @@
-"""Tensors survive the wire to the last bit, and bytes that are none are refused."""
+"""Tensors survive transport bit by bit, and invalid bytes are refused."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ def test_invalid_bits_are_refused(values: bytes, packing: Any, shape: list[int],
 
 @pytest.mark.parametrize("packing", PACKINGS)
 def test_one_set_of_spikes_has_one_set_of_bits(packing: str) -> None:
-    """Else a key could be used twice for what is one query."""
+    """Otherwise one query could have two keys."""
     accepted = []
     for value in range(256):
         try:

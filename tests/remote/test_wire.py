@@ -1,4 +1,4 @@
-"""A client sends spikes in the smallest form that an endpoint says it takes."""
+"""A client sends spikes in the smallest form that the endpoint declares."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FRAME = SPIKES[:1].expand(4, 3, 5)
 
 
 class Endpoint:
-    """Takes what it says it takes and keeps what it got: (form, body's size, spikes). Counts are those of the input."""
+    """Accepts the forms it declares and records (form, body's size, spikes). Counts are those of the input."""
 
     def __init__(self) -> None:
         self.extensions: Any = []

@@ -1,4 +1,4 @@
-"""A made-up audit with everything that one can have: what its page is tested on, not what any attack found."""
+"""A made-up audit with every kind of finding, for tests of its pages; no attack produced its values."""
 
 from __future__ import annotations
 

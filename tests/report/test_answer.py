@@ -1,4 +1,4 @@
-"""The headline: what the verdicts carry, and no more."""
+"""The headline states what the verdicts support, and no more."""
 
 from __future__ import annotations
 

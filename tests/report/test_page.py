@@ -1,4 +1,4 @@
-"""The page of an audit: complete, in order, self-contained, and deaf to what hostile strings ask of it."""
+"""The page of an audit: complete, in order, self-contained, with hostile strings escaped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A short run of the fuzzer of model files, and that it would notice."""
+"""A short run of the fuzzer of model files, and that it reports failures."""
 
 from __future__ import annotations
 

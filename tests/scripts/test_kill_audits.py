@@ -1,4 +1,4 @@
-"""The trial that kills audits notices what it looks for."""
+"""The trial that kills audits reports the failures it looks for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The simulation draws the audits that it says, and says so where the statistics do not hold."""
+"""The simulation draws audits as documented, and reports broken guarantees."""
 
 from __future__ import annotations
 

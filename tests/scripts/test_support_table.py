@@ -1,4 +1,4 @@
-"""The support table says what backends say, and backends keep what they say: every yes opens and runs."""
+"""The support table matches the declarations of the backends, and every "yes" opens and runs."""
 
 from __future__ import annotations
 

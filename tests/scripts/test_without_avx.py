@@ -1,4 +1,4 @@
-"""`make test-portable` does run without AVX, and the libraries do not complain of the variables that are set."""
+"""`make test-portable` runs without AVX, and the libraries accept the variables that it sets."""
 
 from __future__ import annotations
 

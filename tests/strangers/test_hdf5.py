@@ -1,4 +1,4 @@
-"""What a stranger's HDF5 file may make us read: counted over the whole file."""
+"""Limits for reading untrusted HDF5 files, counted over the whole file."""
 
 from __future__ import annotations
 
@@ -74,5 +74,7 @@ def test_the_size_of_a_file_is_bounded(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(net_reader, "MAX_FILE_BYTES", path.stat().st_size)
     assert isinstance(read_net(path), bl.Network)
     monkeypatch.setattr(net_reader, "MAX_FILE_BYTES", path.stat().st_size - 1)
-    with pytest.raises(bl.ModelFileError, match=f"{path.stat().st_size} bytes; at most {path.stat().st_size - 1}"):
+    with pytest.raises(
+        bl.ModelFileError, match=f"expected at most {path.stat().st_size - 1} bytes, found {path.stat().st_size}"
+    ):
         read_net(path)

@@ -1,4 +1,4 @@
-"""NumPy's format: what it holds is read, and nothing else."""
+"""NumPy's format: arrays are read, other content is refused."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from bl_neuro import InputError, ModelFileError
 from bl_neuro.attacks.ann_box import AnnBox
 from bl_neuro.data import Split
-from bl_neuro.testing.attack_contract import global_chance
+from bl_neuro.testing.attack_assertions import global_chance
 from bl_neuro.training import AnnTwin, Checkpoint, load_ann_twin, train_ann_twin
 
 

@@ -11,7 +11,7 @@ import pytest
 from bl_neuro.data import EventDataset, Split
 from bl_neuro.errors import InputError
 from bl_neuro.layers import Dense
-from bl_neuro.testing.attack_contract import global_chance
+from bl_neuro.testing.attack_assertions import global_chance
 from bl_neuro.testing.reference_target import ReferenceTarget
 from bl_neuro.training import AuthorsPlan, Checkpoint, measure_accuracy, train_authors_target
 from bl_neuro.training.authors_target import _start
@@ -37,7 +37,7 @@ def test_it_comes_from_its_seed_alone(few: Split) -> None:
     assert global_chance() == chance
 
 
-def test_it_goes_on_from_its_checkpoint(few: Split, tmp_path: Path) -> None:
+def test_it_resumes_from_its_checkpoint(few: Split, tmp_path: Path) -> None:
     place = Checkpoint(tmp_path / "checkpoint.safetensors")
     first, again = (train_authors_target(few.target, TINY, checkpoint=place) for _ in range(2))
     assert first.fingerprint == again.fingerprint == train_authors_target(few.target, TINY).fingerprint

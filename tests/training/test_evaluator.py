@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from bl_neuro import InputError, ModelFileError
 from bl_neuro.data import Split
-from bl_neuro.testing.attack_contract import global_chance
+from bl_neuro.testing.attack_assertions import global_chance
 from bl_neuro.training import (
     EVALUATORS,
     Checkpoint,
@@ -125,7 +125,7 @@ def test_takes_images_of_any_size(kind: str, shape: tuple[int, int, int]) -> Non
 @pytest.mark.parametrize("shape", [(1, 1, 8), (1, 8, 1), (1, 200, 9)])
 @pytest.mark.parametrize("kind", NORMALISED)
 def test_refuses_lines(kind: str, shape: tuple[int, int, int]) -> None:
-    with pytest.raises(InputError, match="at least 2 pixels"):
+    with pytest.raises(InputError, match="at least 2 pixels per side"):
         EVALUATORS.find(kind)(shape, 4)
 
 
@@ -244,7 +244,7 @@ def test_refuses_weights(path: Path, changes: dict[str, Any]) -> None:
 
 
 def test_a_huge_stated_size_allocates_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A small file may claim the largest size there is: nothing of that size is made before its weights are seen."""
+    """A small file may state the largest size: nothing of that size is allocated before its weights are read."""
     made: list[int] = []
     linear = torch.nn.Linear.reset_parameters
 

@@ -1,4 +1,4 @@
-"""Training on events: targets, evaluators and twins of data that is made of spikes."""
+"""Training on events: targets, evaluators and twins of event data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loop of all trainings: the best comes out, it stops when nothing is gained, and it goes on where it was cut."""
+"""The training loop: it returns the best weights, stops without gain, and resumes from checkpoints."""
 
 from __future__ import annotations
 
@@ -199,7 +199,9 @@ def test_checkpoints_are_written_at_most_at_the_given_interval(tmp_path: Path, m
 def test_refuses_the_checkpoint_of_another_training(changes: dict[str, Any], tmp_path: Path) -> None:
     place = Checkpoint(tmp_path / "checkpoint.safetensors", every_s=0)
     cut_short(2, place)
-    with pytest.raises(InputError, match=r"checkpoint\.safetensors: a checkpoint of another training: \w+: expected"):
+    with pytest.raises(
+        InputError, match=r"checkpoint\.safetensors: the checkpoint belongs to another training: \w+: expected"
+    ):
         trained(checkpoint=place, **changes)
 
 

@@ -1,4 +1,4 @@
-"""A training that is killed goes on to the very weights that it would have had."""
+"""A killed training resumes and gives the weights of an uninterrupted one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plans: what they say, what they refuse."""
+"""Plans: their settings and refused values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Accuracy on real data: what the recipes promise, each in a minute or two of one core."""
+"""Accuracy on real data, as documented for each plan, in a minute or two of one core each."""
 
 from __future__ import annotations
 

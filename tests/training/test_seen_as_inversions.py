@@ -1,4 +1,4 @@
-"""Images made to look as inversions do."""
+"""Images transformed to resemble inversions."""
 
 from __future__ import annotations
 

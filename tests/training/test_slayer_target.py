@@ -1,4 +1,4 @@
-"""Quantisation-aware training through SLAYER: what is deployed is what was trained."""
+"""Quantisation-aware training through SLAYER: the deployed network is the trained one."""
 
 from __future__ import annotations
 

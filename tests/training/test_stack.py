@@ -1,4 +1,4 @@
-"""The weights of a target in training: the network they become computes what was trained."""
+"""The weights of a target in training: the resulting network computes the same spikes."""
 
 from __future__ import annotations
 

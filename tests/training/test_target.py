@@ -14,7 +14,7 @@ from bl_neuro import CubaLIF, DataError, Dense, Flatten, InputError, Network
 from bl_neuro.data import Dataset, Split
 from bl_neuro.data.digits import Digits
 from bl_neuro.reference import simulate
-from bl_neuro.testing.attack_contract import global_chance
+from bl_neuro.testing.attack_assertions import global_chance
 from bl_neuro.testing.reference_target import ReferenceTarget
 from bl_neuro.training import Checkpoint, ConvSpec, TargetPlan, measure_accuracy, train_target
 from bl_neuro.training import target as accuracy

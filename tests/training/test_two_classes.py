@@ -1,4 +1,4 @@
-"""Samples of one class teach nothing, and are refused by name before any training."""
+"""Samples of one class are refused by name before any training."""
 
 from __future__ import annotations
 

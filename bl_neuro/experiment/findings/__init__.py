@@ -1,1 +1,1 @@
-"""What the cells of an audit amount to: estimates, verdicts, power, comparisons."""
+"""Computes findings from the cells of an audit: estimates, verdicts, power, comparisons."""

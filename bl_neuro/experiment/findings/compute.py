@@ -1,4 +1,4 @@
-"""An audit's findings, from its cells: everything that `results.json` holds, computed in one pass."""
+"""Computes the contents of `results.json` from the cells of an audit."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from bl_neuro.experiment.store import Result, Store
 
 
 def findings(experiment: Experiment, material: Material, cells: Sequence[Cell], store: Store) -> Findings:
-    """What `experiment` found, as far as its cells are done: equal for equal results, however long they took."""
+    """The findings of `experiment` from its finished cells. Equal results give equal findings."""
     results = {cell.address: result for cell in cells if (result := store.read(cell.address)) is not None}
     measures = {address: result.measures for address, result in results.items()}
     judged = records(cells, store)
@@ -96,7 +96,7 @@ def _evaluator(cell: Cell, result: Result | None) -> EvaluatorFacts:
 
 
 def _classes_told_apart(cells: Sequence[Cell], measures: dict[str, dict[str, Any]]) -> dict[str, int]:
-    """By evaluator that is done, the number of its classes."""
+    """Number of classes of each finished evaluator."""
     return {
         cell.facts["evaluator"]: measures[cell.address]["classes"]
         for cell in cells
@@ -105,14 +105,14 @@ def _classes_told_apart(cells: Sequence[Cell], measures: dict[str, dict[str, Any
 
 
 def _arithmetics(experiment: Experiment) -> dict[str, Literal["real", "loihi"] | None]:
-    """What each substrate computes in; of an endpoint that is not known."""
+    """The arithmetic of each substrate; unknown for an endpoint."""
     endpoints = {part.name for part in experiment.endpoints}
     names = dict.fromkeys([*experiment.substrates, *(part.substrate for part in experiment.replays)])
     return {name: None if name in endpoints else find_backend(name).arithmetic for name in names}
 
 
 def _provenance(store: Store, done: Sequence[str]) -> Provenance:
-    """Where and with what the cells were done."""
+    """The machines, versions and command of the finished cells."""
     times = [recorded for address in done if (recorded := store.times(address))]
     versions: dict[str, set[str]] = {}
     for recorded in times:

@@ -1,4 +1,4 @@
-"""Do attacks on targets that learned no true label come out at chance?"""
+"""Tests whether attacks on null controls score at chance."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from bl_neuro.leakage import null_verdicts
 
 
 def control_findings(records: Sequence[Record], classes: Mapping[str, int]) -> list[ControlFinding]:
-    """Attack accuracy of each control against chance, those of one evaluator judged together (Holm).
+    """Tests the attack accuracy of each control against chance, per evaluator (Holm).
 
-    classes: by evaluator, how many it tells apart.
+    classes: number of classes of each evaluator.
     """
     findings = []
     controls = [record for record in records if record.target not in OWN]

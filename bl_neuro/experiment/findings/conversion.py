@@ -1,4 +1,4 @@
-"""The statistics of `bl_neuro.leakage` as the models of findings: the one place where one becomes the other."""
+"""Converts the statistics of `bl_neuro.leakage` to the models of findings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bl_neuro.leakage import Estimate, PairVerdict
 
 
 def mean_of(estimate: Estimate) -> Mean:
-    """An estimate; an end of its interval that is not finite, as of one seed, becomes None."""
+    """Converts an estimate. An infinite end of its interval, as with one seed, becomes None."""
     return Mean(
         value=estimate.value,
         low=_finite(estimate.low),
@@ -20,7 +20,7 @@ def mean_of(estimate: Estimate) -> Mean:
 
 
 def verdict_of(pair: PairVerdict) -> Verdict:
-    """The verdict on a pair."""
+    """Converts the verdict on a pair."""
     return Verdict(
         verdict=pair.verdict,
         found=pair.found,

@@ -1,4 +1,4 @@
-"""Leakage against queries, over its targets, from the courses that the cells of an audit kept."""
+"""Curves of leakage against queries, over targets, from the traces in an audit."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from bl_neuro.experiment.findings.records import unit_of
 from bl_neuro.leakage import held_at, seed_band
 
 KEPT: dict[Measure, str] = {"hit": "hits", "confidence": "confidence"}
-"""What a judgement calls the course of each measure."""
+"""The name of each measure's curve in a judgement."""
 POINTS = 33
 RESAMPLES = 2000
-"""Enough for a band that is drawn; figures that are quoted have more."""
+"""Enough for a band in a figure; quoted values use more."""
 Courses = dict[int, list[tuple[FloatArray, dict[str, list[float]]]]]
-"""By independent unit: queries per class, and what the judgement kept along them, of each restart."""
+"""By independent unit: queries per class, and the measure along them, for each restart."""
 
 
 def course_curves(cells: Sequence[Cell], measures: Mapping[str, dict[str, Any]]) -> list[AuditCurve]:
     """A curve for each row, evaluator and measure: means with 95% intervals, against queries per class.
 
-    Courses are held at common query counts, those of the longest. Rows whose attacks have no course are left out.
+    Traces are evaluated at common query counts, those of the longest trace. Rows whose attacks have no trace are left
+    out.
     """
     groups: dict[tuple[str, ...], Courses] = {}
     for cell in cells:
@@ -64,7 +65,7 @@ def _curve(key: tuple[str, ...], by_unit: Courses, measure: Measure) -> AuditCur
 
 
 def _grid(spent: list[FloatArray]) -> FloatArray:
-    """Query counts at which every course has begun, those of the longest course."""
+    """The query counts of the longest trace from which on every trace has an entry."""
     longest = max(spent, key=lambda queries: float(queries[-1]))
     begin = max(float(queries[0]) for queries in spent)
     later = np.unique(np.concatenate([[begin], longest[longest > begin]]))
@@ -73,5 +74,5 @@ def _grid(spent: list[FloatArray]) -> FloatArray:
 
 
 def _rounded(values: FloatArray) -> list[float]:
-    """To a hundred-thousandth, as a curve can show it."""
+    """Rounds to five decimals, which is enough for a curve."""
     return [round(float(value), 5) for value in values]

@@ -1,4 +1,4 @@
-"""The parts of an audit's findings that are statistics: means, verdicts, the ladder, power, mitigations, controls."""
+"""The statistical parts of an audit's findings: means, verdicts, ladder, power, mitigations, controls."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Measure = Literal["hit", "confidence"]
 MEASURES: dict[Measure, str] = {"hit": "attack accuracy", "confidence": "confidence"}
-"""The measures of leakage that verdicts are about, and their names in words."""
+"""The measures of leakage in verdicts, with their names in words."""
 Count = Annotated[int, Field(ge=0)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
 ROUNDING = 1e-9
-"""How far floating point may carry a fraction outside 0..1 before it counts as an error."""
+"""Largest amount by which rounding may move a fraction outside 0..1; more is an error."""
 
 
 def _snapped(value: Any) -> Any:
-    """A number that rounding carried just outside 0..1, put back on the edge."""
+    """Clips a number that rounding moved just outside 0..1."""
     if isinstance(value, float):
         if -ROUNDING <= value < 0.0:
             return 0.0
@@ -37,7 +37,7 @@ class Finding(BaseModel):
 
 
 class Mean(Finding):
-    """A mean with its 95% interval over target seeds; of one seed, over its inversions or null."""
+    """A mean with its 95% interval over target seeds; with one seed, over its inversions or null."""
 
     value: Number
     low: Number | None
@@ -47,7 +47,7 @@ class Mean(Finding):
 
 
 class Verdict(Finding):
-    """Whether two things differ: first less second, on the same target seeds, classes and restarts."""
+    """Whether two conditions differ: first minus second, on the same target seeds, classes and restarts."""
 
     verdict: Literal["differs", "equivalent", "inconclusive"] = Field(
         description="equivalent: within the margin. differs: a difference was found, perhaps beyond the margin. "
@@ -67,7 +67,7 @@ class Verdict(Finding):
 
 
 class JudgedAttack(Finding):
-    """An attack with one view of the target, judged by one evaluator."""
+    """An attack with one output of the target, judged by one evaluator."""
 
     attack: str
     reveals: str
@@ -81,7 +81,7 @@ class MeasuredAttack(JudgedAttack):
 
 
 class SubstrateComparison(MeasuredAttack):
-    """A verdict on two substrates under one attack, view, evaluator and measure."""
+    """A verdict on two substrates under one attack, output, evaluator and measure."""
 
     first: list[str] = Field(min_length=1, description="Substrate; several where all inversions score the same.")
     second: list[str] = Field(min_length=1)
@@ -90,7 +90,7 @@ class SubstrateComparison(MeasuredAttack):
 
 
 class IdenticalSubstrates(JudgedAttack):
-    """Substrates on which every inversion of an attack scored the same, to the last bit."""
+    """Substrates on which every inversion of an attack has bit-identical scores."""
 
     substrates: list[str] = Field(min_length=2)
 
@@ -106,7 +106,7 @@ class LadderLevel(Finding):
 
 
 class LadderStep(Finding):
-    """What a step of deployment changes: its rung less the one before."""
+    """The change at one step of deployment: its rung minus the previous one."""
 
     name: str
     before: str
@@ -115,7 +115,7 @@ class LadderStep(Finding):
 
 
 class LadderFinding(MeasuredAttack):
-    """From the network as trained to what the deployed one reveals, one step at a time."""
+    """The ladder from the trained network to the revealed output, one step at a time."""
 
     levels: list[LadderLevel] = Field(min_length=2)
     steps: list[LadderStep] = Field(min_length=1)
@@ -169,7 +169,7 @@ class MitigationFinding(Finding):
 
 
 class ReplayFinding(Finding):
-    """An attack run again on another substrate: whether it did the same to the last bit."""
+    """An attack repeated on another substrate, and whether the result is bit-identical."""
 
     substrate: str
     of: str
@@ -183,7 +183,7 @@ class ReplayFinding(Finding):
 
 
 class VerifiedPair(Finding):
-    """Spikes of every layer on two substrates, compared bin by bin."""
+    """The spikes of every layer on two substrates, compared bin by bin."""
 
     substrate: str
     reference: str
@@ -196,7 +196,7 @@ class VerifiedPair(Finding):
 
 
 class Verification(Finding):
-    """A target run on several substrates, inversions among its inputs, and compared layer by layer."""
+    """A target on several substrates, compared layer by layer on inputs that include inversions."""
 
     target: str
     seed: Count
@@ -205,7 +205,7 @@ class Verification(Finding):
 
 
 class ControlFinding(Finding):
-    """The attack on targets that learned no true label, against chance."""
+    """Attack accuracy on a null control, compared with chance."""
 
     kind: str
     substrate: str

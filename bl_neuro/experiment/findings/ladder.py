@@ -1,4 +1,4 @@
-"""Which step from the float network to what a deployed one shows changes leakage, from an audit's records."""
+"""Finds the steps from the float network to the deployed one that change leakage."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bl_neuro.leakage import attribute
 
 
 class MeasuredRung(NamedTuple):
-    """One level of the whole ladder: its network, its substrate, and what the attacker is shown."""
+    """One level of the ladder: its network, its substrate, and the output that the attacker sees."""
 
     name: str
     step: str
@@ -35,9 +35,10 @@ class MeasuredRung(NamedTuple):
 def ladder_findings(
     experiment: Experiment, cells: Sequence[Cell], records: Sequence[Record], unit: str = "seed"
 ) -> list[LadderFinding]:
-    """For each attack, evaluator and measure, the levels of the ladder and what each step changes.
+    """For each attack, evaluator and measure, the levels of the ladder and the change at each step.
 
-    Of inversions that are done on every rung; an attack without any is left out. unit: what sentences call it.
+    Uses inversions that are finished on every rung; attacks without any are left out. unit: the independent unit, in
+    words.
     """
     part = experiment.ladder
     if part is None:
@@ -58,7 +59,7 @@ def ladder_findings(
 
 
 def _rungs(part: LadderPart, attack: AttackPart, stated: bool) -> list[MeasuredRung]:
-    """The rungs of deployment, then of what the last of them reveals."""
+    """The rungs of deployment, then those that reveal less."""
     first = shown_first(part, attack)
     deployed = [
         MeasuredRung(level.rung, STEPS[level.rung], level.substrate, level.made, first or "gradient")
@@ -75,7 +76,7 @@ def _rungs(part: LadderPart, attack: AttackPart, stated: bool) -> list[MeasuredR
 
 
 def _values(rungs: list[MeasuredRung], records: list[Record], measure: Measure) -> dict[str, list[FloatArray]]:
-    """By rung, an array per independent unit, of the inversions that every rung has; empty where there are none."""
+    """By rung, one array per independent unit with the inversions that every rung has; empty if there are none."""
     tables = [
         {
             inversion_of(record): scores_of(record)[measure]

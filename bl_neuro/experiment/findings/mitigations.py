@@ -1,4 +1,4 @@
-"""What each mitigation costs in accuracy and removes of leakage, paired with the same attacks without it."""
+"""The cost in accuracy and the effect on leakage of each mitigation, paired with the same attacks without it."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from bl_neuro.reveals import Reveals
 
 Table = dict[Inversion, Scores]
 Place = tuple[str | None, str, str, str]
-"""Mitigation, substrate, attack and what is revealed."""
+"""Mitigation, substrate, attack and output."""
 Accuracies = dict[tuple[str | None, str, str], dict[int, float]]
-"""Accuracy by target seed; by mitigation, substrate and what is revealed."""
+"""Accuracy by target seed; by mitigation, substrate and output."""
 
 
 class Case(NamedTuple):
-    """One mitigation against one attack. shown: what a box reveals with it."""
+    """One mitigation against one attack. shown: the output that the box reveals with the mitigation."""
 
     part: MitigationPart
     attack: str
@@ -37,7 +37,7 @@ class Case(NamedTuple):
 
     @property
     def changed(self) -> str | None:
-        """The mitigation that records name: none where it is another view of the same target."""
+        """The mitigation in the records of this case; None if the case only reveals another output of the target."""
         mitigation = self.part.mitigation
         return mitigation.label if mitigation.changes("inputs", "output", "network", "budget") else None
 
@@ -49,9 +49,10 @@ def mitigation_findings(
     records: Sequence[Record],
     unit: str = "seed",
 ) -> list[MitigationFinding]:
-    """A finding for each mitigation, attack, view and evaluator of which something is done, with and without it.
+    """A finding for each mitigation, attack, output and evaluator with finished cells with and without it.
 
-    Leakage is attack accuracy; all cases of one evaluator are judged together (Holm). unit: what sentences call it.
+    Leakage is attack accuracy. All cases of one evaluator are tested together (Holm). unit: the independent unit, in
+    words.
     """
     cases = [case for part in experiment.mitigations for case in _cases(part, experiment.attacks, cells)]
     served = _served(cells, measures)
@@ -81,7 +82,7 @@ def mitigation_findings(
 
 
 def _pairs(cases: Sequence[Case], tables: Mapping[Place, Table]) -> dict[str, PairedArrays]:
-    """By the number of its case: hits without and with the mitigation, of the inversions that are done both ways."""
+    """By case number, hits without and with the mitigation, of the inversions that are finished in both."""
     pairs = {}
     for number, case in enumerate(cases):
         place = (case.part.substrate, case.attack)
@@ -107,7 +108,7 @@ def _cases(part: MitigationPart, attacks: Sequence[AttackPart], cells: Sequence[
 
 
 def _cost(case: Case, served: Accuracies, margin: float) -> AccuracyChange | None:
-    """Accuracy without and with; None before both are measured, and where no answer changes."""
+    """Accuracy without and with the mitigation; None if one is not measured, or if no answer changes."""
     if not case.part.mitigation.changes(*ANSWER_HOOKS):
         return None
     without = served.get((None, case.part.substrate, case.reveals), {})

@@ -1,8 +1,8 @@
-"""What an audit found, as it is written to `results.json`: the models behind `results.schema.json`.
+"""The models of `results.json`, from which `results.schema.json` is generated.
 
-Fractions lie in 0..1. Estimates are means over target seeds (of a given model, over restarts; see `Findings.unit`) with
-95% intervals; an end that is not known (of one seed) is null. Equal cells give equal text, however often a run was cut
-short: when and how fast they were done is not in it. A reader ignores what it does not know.
+Fractions are in 0..1. Estimates are means over target seeds (for a given model, over restarts; see `Findings.unit`)
+with 95% intervals; an unknown end of an interval, as with one seed, is null. Equal results give equal text, even if an
+audit was interrupted: times are not included. Readers ignore unknown fields.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ SCHEMA = "results.schema.json"
 """The JSON Schema of `results.json`, beside this module."""
 RESULTS = "results.json"
 OWN = ("trained", "given")
-"""Targets that have training data to give away; all others are controls."""
+"""Targets that have training data that can leak; all others are controls."""
 
 
 class AccuracyRange(Finding):
-    """A mean, the least and the most over targets."""
+    """Mean, minimum and maximum over targets."""
 
     value: Fraction
     least: Fraction
@@ -56,7 +56,7 @@ class EvaluatorMeasures(Finding):
 
 
 class CellCount(Finding):
-    """How many cells there are to do, and how many are done."""
+    """Number of planned cells and of finished cells."""
 
     planned: Count
     done: Count
@@ -83,12 +83,12 @@ class AuditRow(Finding):
 
     @property
     def name(self) -> tuple[str, str, str, str]:
-        """Target, substrate, attack and view: no two rows of an audit have the same."""
+        """Target, substrate, attack and output; unique among the rows of an audit."""
         return self.target, self.substrate, self.attack, self.reveals
 
     @property
     def own(self) -> bool:
-        """Whether its targets have training data to give away: it is no control."""
+        """Whether its targets have training data that can leak, which is not the case for controls."""
         return self.target in OWN
 
 
@@ -183,11 +183,11 @@ class NetworkFacts(Finding):
 
 
 Unit = Literal["target seed", "restart"]
-"""What varies independently: targets that the audit trained, or, of one given model, the restarts of an attack."""
+"""The independent unit: trained targets or, for one given model, restarts of an attack."""
 
 
 class Findings(Finding):
-    """Everything that an audit found."""
+    """All findings of an audit."""
 
     format: Literal["bl-neuro/audit-results/1"] = FORMAT
     name: str
@@ -228,59 +228,60 @@ class Findings(Finding):
 
     @property
     def judge(self) -> str:
-        """The first evaluator's name."""
+        """Name of the first evaluator."""
         return self.evaluators[0].name
 
     @property
     def of_given_model(self) -> bool:
-        """Whether one model was given, and no target was trained."""
+        """Whether the audit attacks one given model instead of trained targets."""
         return self.unit == "restart"
 
     @property
     def own_rows(self) -> list[AuditRow]:
-        """Rows of targets that have training data to give away: all but the controls."""
+        """Rows of targets that have training data that can leak: all except controls."""
         return [row for row in self.rows if row.own]
 
     @property
     def substrates(self) -> list[str]:
-        """The substrates of `own_rows`, each once; ANN twins run on none."""
+        """The distinct substrates of `own_rows`. ANN twins have none."""
         return list(dict.fromkeys(row.substrate for row in self.own_rows if row.access != "ann"))
 
     @property
     def training_data_known(self) -> bool:
-        """Whether it is known what the targets were trained on."""
+        """Whether the training data of the targets is known."""
         if self.overlap is None:
             return not any(row.target == "given" for row in self.rows)
         return self.overlap.state == "none"
 
     def shared_arithmetic(self, substrates: Sequence[str]) -> Literal["real", "loihi"] | None:
-        """The arithmetic that all of `substrates` compute in; None where they differ or it is not known."""
+        """The common arithmetic of all `substrates`; None if they differ or it is unknown."""
         kinds = {self.arithmetic.get(name) for name in substrates}
         return kinds.pop() if len(kinds) == 1 else None
 
     def equal_by_construction(self, substrates: Sequence[str]) -> bool:
-        """Whether `substrates` are expected to score the same: one arithmetic, or one stands for all others."""
+        """Whether `substrates` must score the same: they share an arithmetic, or one replaces the others."""
         originals = {self.stands_for.get(name, name) for name in substrates}
         return len(originals) == 1 or self.shared_arithmetic(substrates) is not None
 
     def is_evidence(self, comparison: SubstrateComparison) -> bool:
-        """Whether a comparison says something about substrates: their arithmetics differ, or they differ in spite."""
+        """Whether a comparison is informative: the arithmetics differ, or the substrates differ unexpectedly."""
         expected = self.equal_by_construction([*comparison.first, *comparison.second])
         return not expected or comparison.verdict.verdict == "differs"
 
     def to_json(self) -> str:
-        """JSON in one line that ends in a newline; equal findings give equal text.
+        """Converts to JSON on one line that ends in a newline. Equal findings give equal text.
 
-        Fields that the file lacked from which these findings were read are left out: it comes back as it was.
+        Fields that were missing in the file that the findings were read from are left out, so that reading and writing
+        a file does not change it.
         """
         return self.model_dump_json(by_alias=True, exclude_unset=True) + "\n"
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Findings:
-        """Findings from the text of a `results.json`.
+        """Reads findings from the text of a `results.json`.
 
         Raises:
-            ReportError: the text holds none; the message names the first problems.
+            ReportError: the text is invalid; the message lists the first problems.
         """
         try:
             return cls.model_validate_json(text)
@@ -288,7 +289,7 @@ class Findings(Finding):
             problems = error.errors(include_url=False, include_context=False, include_input=False)
             named = [f"{'.'.join(map(str, problem['loc'])) or 'results'}: {problem['msg']}" for problem in problems[:5]]
             more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
-            raise ReportError(f"not results in the format {FORMAT}: {'; '.join(named)}{more}") from error
+            raise ReportError(f"expected results in the format {FORMAT}: {'; '.join(named)}{more}") from error
 
 
 def json_schema() -> str:

@@ -1,4 +1,4 @@
-"""The attacked network and how it was trained, for the report."""
+"""Describes the attacked network and its training for the report."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bl_neuro.training.plans import TargetDesign
 
 
 def network_facts(material: Material, cells: Sequence[Cell], results: Mapping[str, Result]) -> NetworkFacts | None:
-    """Of the first target that is done; None where none is, and for what an endpoint serves, which nobody shows."""
+    """Facts about the first finished target; None if there is none, or for an endpoint, whose network is unknown."""
     done = [
         (cell, result.measures, result.tensors)
         for cell in cells
@@ -35,6 +35,6 @@ def network_facts(material: Material, cells: Sequence[Cell], results: Mapping[st
 
 
 def _training(material: Material, plan: TargetDesign) -> str:
-    """How the targets were trained, in a sentence."""
+    """One sentence about the training of the targets."""
     kind = "recordings" if material.of_events else "images"
     return f"Each target was trained on {len(material.split.target.labels):,} {kind}{plan.described()}."

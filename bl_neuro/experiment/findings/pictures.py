@@ -1,4 +1,4 @@
-"""The pictures of an audit's cells, read from its store when a page asks for them."""
+"""Reads the images of an audit's cells from its store."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bl_neuro.experiment.store import Store
 
 
 class StoredPictures:
-    """See `bl_neuro.experiment.findings.pictures.CellPictures`, which this is."""
+    """Implements `CellPictures` with the store of an audit."""
 
     def __init__(self, material: Material, cells: Sequence[Cell], store: Store) -> None:
         self.store, self.material = store, material
@@ -31,20 +31,20 @@ class StoredPictures:
 
     @cached_property
     def class_means(self) -> FloatArray:
-        """Mean picture of each class, (classes, C, H, W), of the samples that `Material.class_means` takes."""
+        """Mean image of each class, (classes, C, H, W), of the samples that `Material.class_means` uses."""
         means: FloatArray = np.clip(self.material.class_means, 0.0, 1.0)
         return means.reshape(-1, *self.material.shape)
 
     def images(self, address: str) -> FloatArray:
-        """Inversions of the attack at `address`, (K, C, H, W). ModelFileError where they are not there any more."""
+        """Inversions of the attack at `address`, (K, C, H, W). Raises ModelFileError if they no longer exist."""
         result = self.store.read(address)
         if result is None or result.tensors is None:
-            raise ModelFileError(f"{address}: its inversions are not there any more; run the audit again")
+            raise ModelFileError(f"{address}: its inversions no longer exist; run the audit again")
         images = self._attacks[address].images(load_inversions(result.tensors))
         return np.asarray(images.reshape(-1, *self.material.shape).double())
 
     def course(self, address: str, evaluator: str) -> AttackCourse | None:
-        """As the judgement of that cell kept it."""
+        """The progress stored in the judgement of that cell."""
         result = self.store.read(self.judgements.get((address, evaluator), ""))
         if result is None or not result.measures["course"]["queries"]:
             return None
@@ -54,7 +54,7 @@ class StoredPictures:
 
 @dataclass(frozen=True, eq=False)
 class AttackCourse:
-    """Along an attack: queries per class (G,), rising, and an evaluator's mean confidence and hits (G,), 0..1."""
+    """The progress of an attack: queries per class (G,), increasing, with mean confidence and hits (G,), 0..1."""
 
     queries: FloatArray
     confidence: FloatArray
@@ -62,14 +62,14 @@ class AttackCourse:
 
 
 class CellPictures(Protocol):
-    """The pictures of an audit, read when they are asked for."""
+    """The images of an audit, read on demand."""
 
     @property
     def class_means(self) -> FloatArray:
-        """Mean picture of each class, (classes, C, H, W), 0..1; `Findings.overlap` says of which samples."""
+        """Mean image of each class, (classes, C, H, W) in 0..1; see `Findings.overlap` for the samples."""
 
     def images(self, address: str) -> FloatArray:
-        """Inversions of the attack at `address`, as evaluators see them, (K, C, H, W), 0..1."""
+        """Inversions of the attack at `address`, as evaluators see them, (K, C, H, W) in 0..1."""
 
     def course(self, address: str, evaluator: str) -> AttackCourse | None:
-        """Of the attack at `address` as `evaluator` saw it; None where none was kept."""
+        """Progress of the attack at `address` under `evaluator`; None if it was not stored."""

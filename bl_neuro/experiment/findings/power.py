@@ -1,4 +1,4 @@
-"""How small a difference between substrates an audit can detect, from its measurements or from stated assumptions."""
+"""The smallest differences between substrates that an audit can detect, from measurements or stated assumptions."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from bl_neuro.leakage import PowerPlan, hit_spread, observed_plan
 from bl_neuro.leakage.power import POWER
 
 FEWEST = 3
-"""Target seeds that must be done before what they show is taken instead of assumptions."""
+"""Minimum number of finished target seeds for using measurements instead of assumptions."""
 ACCURACY, CORRELATION = 0.9, 0.5
-"""Assumed of attack accuracy on both substrates, and of the correlation of their hits."""
+"""Assumed attack accuracy on both substrates, and assumed correlation of their hits."""
 SPREAD = 0.05
 """Assumed sd, over target seeds, of the true difference between two substrates."""
 CONFIDENCE_WITHIN = 0.2
@@ -27,10 +27,10 @@ CONFIDENCE_WITHIN = 0.2
 
 
 def power_findings(experiment: Experiment, cells: Sequence[Cell], records: Sequence[Record]) -> list[PowerFinding]:
-    """For each attack, view, evaluator and measure: the smallest difference and margin that are found with power .8.
+    """For each attack, output, evaluator and measure, the smallest difference and margin with power 0.8.
 
-    Of several pairs of substrates the one that varies most counts. There is no power of an audit of one target, nor of
-    views that only substrates of one arithmetic have, which promise the same.
+    Among several pairs of substrates, the one with the largest variation counts. Power is not defined for audits with
+    one target, or for attacks that run only on substrates with the same arithmetic, which must score the same.
     """
     views = _views(cells)
     planned = {view: _pairs(substrates) for view, (substrates, _, _) in views.items()}
@@ -51,7 +51,7 @@ def power_findings(experiment: Experiment, cells: Sequence[Cell], records: Seque
 
 
 def _observed(pairs: list[SubstratePair], comparisons: int) -> PowerPlan | None:
-    """Of the pair that varies most; None where none varies, which does not yet show that none ever will."""
+    """The variation of the pair that varies most; None if no pair varies so far."""
     plans = [observed_plan(*pair.values, comparisons) for pair in pairs]
     return max((plan for plan in plans if plan.error > 0), key=lambda plan: plan.error, default=None)
 
@@ -62,9 +62,9 @@ def _assumed(measure: Measure, comparisons: int) -> PowerPlan:
 
 
 def _views(cells: Sequence[Cell]) -> dict[View, tuple[list[tuple[str, bool]], int, int]]:
-    """By attack and view: substrates, and whether they are endpoints; target seeds; inversions of each seed.
+    """By attack and output: the substrates, whether they are endpoints, target seeds, and inversions per seed.
 
-    Attacks on ANN twins are on no substrate, and are left out.
+    Attacks on ANN twins do not run on substrates and are left out.
     """
     groups: dict[View, list[Cell]] = {}
     for cell in cells:
@@ -81,7 +81,7 @@ def _views(cells: Sequence[Cell]) -> dict[View, tuple[list[tuple[str, bool]], in
 
 
 def _pairs(substrates: list[tuple[str, bool]]) -> int:
-    """How many pairs there are to compare: those of one arithmetic promise the same, an endpoint nothing."""
+    """Number of pairs to compare. Pairs with the same arithmetic must score the same, except endpoints."""
     kinds = [None if endpoint else find_backend(name).arithmetic for name, endpoint in substrates]
     return comb(len({kind for kind in kinds if kind is not None}) + kinds.count(None), 2)
 

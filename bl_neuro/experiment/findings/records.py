@@ -1,4 +1,4 @@
-"""What an audit measured: one record for each inversion and evaluator."""
+"""The measurements of an audit: one record per inversion and evaluator."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from bl_neuro.experiment.store import Store
 class Record:
     """One inversion under one evaluator.
 
-    target: "trained", "given", or the kind of control. seed: of the target. label: the class that was inverted.
-    hit: whether the evaluator ranks it first. confidence: its probability of it, 0..1. rung: of the ladder from float
-    to deployed, None outside of it. mitigation: what the deployment does against the attack, None for nothing.
+    target: "trained", "given", or the kind of control. seed: of the target. label: the inverted class. hit: whether the
+    evaluator ranks it first. confidence: the evaluator's probability of it, 0..1. rung: rung of the ladder from float
+    to deployed, or None. mitigation: the mitigation of the deployment, or None.
     """
 
     target: str
@@ -36,22 +36,22 @@ class Record:
 
     @property
     def unit(self) -> int:
-        """The number of the independent unit that it belongs to: see `unit_of`."""
+        """The number of its independent unit; see `unit_of`."""
         return unit_of(self.target, self.seed, self.restart)
 
     @property
     def plain(self) -> bool:
-        """Whether its target is attacked as it is deployed: on no rung before that, behind no mitigation."""
+        """Whether its target is the fully deployed network, without mitigation."""
         return self.rung is None and self.mitigation is None
 
 
 def unit_of(target: str, seed: int, restart: int) -> int:
-    """What varies independently: the target seed, or, of one given model, the restart of the attack."""
+    """The independent unit: the target seed or, for one given model, the restart of the attack."""
     return restart if target == "given" else seed
 
 
 def records(cells: Sequence[Cell], store: Store) -> list[Record]:
-    """A record for each inversion and evaluator whose cell is done, in the order of the plan."""
+    """One record per inversion and evaluator whose cell is done, in the order of the plan."""
     judged = []
     for cell in cells:
         result = store.read(cell.address) if cell.kind == "judgement" else None
@@ -63,7 +63,7 @@ def records(cells: Sequence[Cell], store: Store) -> list[Record]:
 
 
 def hits_by_unit(records: Sequence[Record]) -> list[FloatArray]:
-    """Hits of the inversions of each independent unit, in order: an array (n,) per unit."""
+    """Hits of the inversions of each independent unit, in order, one array (n,) per unit."""
     hits: dict[int, list[float]] = {}
     for record in records:
         hits.setdefault(record.unit, []).append(float(record.hit))

@@ -1,4 +1,4 @@
-"""Which substrate stands for which other: attacks that ran again on it and came out the same, to the last bit."""
+"""Finds substrates whose results apply to another substrate, because replays on it are bit-identical."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.findings.estimates import ReplayFinding, Verification
 
 StandIns = dict[tuple[str, str], list[str]]
-"""By substrate and view: the substrates that answer as it does, to the last bit, wherever they show that view."""
+"""By substrate and output: the substrates with bit-identical results."""
 
 
 def replay_findings(cells: Sequence[Cell], measures: Mapping[str, dict[str, Any]]) -> list[ReplayFinding]:
-    """The outcome of each replay that is done."""
+    """The result of each finished replay."""
     return [
         ReplayFinding(
             substrate=cell.facts["substrate"],
@@ -32,7 +32,7 @@ def replay_findings(cells: Sequence[Cell], measures: Mapping[str, dict[str, Any]
 
 
 def verifications(cells: Sequence[Cell], measures: Mapping[str, dict[str, Any]]) -> list[Verification]:
-    """The layer-by-layer comparisons that are done."""
+    """The finished layer-by-layer comparisons."""
     return [
         Verification.model_validate(
             {"target": cell.facts["target"], "seed": cell.facts["seed"], **measures[cell.address]}
@@ -43,7 +43,7 @@ def verifications(cells: Sequence[Cell], measures: Mapping[str, dict[str, Any]])
 
 
 def identical_replays(cells: Sequence[Cell], measures: Mapping[str, dict[str, Any]]) -> list[Cell]:
-    """A replay of each pair of substrates whose replays are all done and all identical."""
+    """One replay for each pair of substrates whose replays are all finished and identical."""
     groups: dict[tuple[str, str], list[Cell]] = {}
     for cell in cells:
         if cell.kind == "replay":
@@ -54,7 +54,7 @@ def identical_replays(cells: Sequence[Cell], measures: Mapping[str, dict[str, An
 
 
 def stand_ins(replays: Sequence[Cell]) -> StandIns:
-    """What each substrate of `identical_replays` stands for, by view."""
+    """By attack and output, the substrates whose results apply to the substrates of `identical_replays`."""
     table: StandIns = {}
     for cell in replays:
         for reveals in cell.what:

@@ -1,4 +1,4 @@
-"""The rows of an audit: what each attack on each substrate gets, over all its targets, and each of its inversions."""
+"""The rows of an audit (each attack on each substrate, over all targets) and its inversions."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from bl_neuro.experiment.findings.records import Record, unit_of
 from bl_neuro.leakage import Estimate, hit_bootstrap, seed_bootstrap
 
 Measures = dict[str, dict[str, Any]]
-"""Of the cells that are done, by address."""
+"""Measures of finished cells, by address."""
 RowName = tuple[str, str, str, str]
-"""Target, substrate, attack, what is revealed."""
+"""Target, substrate, attack, output."""
 SHOWN = {
     "membrane": "the output membrane in every step",
     "scores": "a score for each class",
@@ -33,11 +33,11 @@ SHOWN = {
     "counts": "how often each output neuron spiked",
     "label": "the name of the winning class",
 }
-"""What a black box reveals, in words."""
+"""The outputs of a black box, in words."""
 
 
 def audit_rows(cells: Sequence[Cell], measures: Measures, records: Sequence[Record]) -> list[AuditRow]:
-    """A row for each target, substrate, attack and view that is planned, as far as it is measured."""
+    """One row per target, substrate, attack and output in the plan, with the measurements so far."""
     groups: dict[RowName, list[Cell]] = {}
     for cell in cells:
         if cell.kind == "attack" and cell.plain:
@@ -96,14 +96,14 @@ def _row(
 
 
 def _judged(records: Sequence[Record]) -> EvaluatorMeasures:
-    """By one evaluator; of one record at least."""
+    """The measures under one evaluator, from at least one record."""
     accuracy = _mean([(record.unit, [record.hit]) for record in records], hit_bootstrap)
     confidence = _mean([(record.unit, [record.confidence]) for record in records])
     return EvaluatorMeasures.model_validate({"attack_accuracy": accuracy, "confidence": confidence})
 
 
 def _accuracy(name: RowName, cells: Sequence[Cell], measures: Measures) -> AccuracyRange | None:
-    """Of the targets of a row on its substrate: mean, least and most over their seeds."""
+    """Accuracy of the targets of a row on its substrate: mean, minimum and maximum over seeds."""
     values = [
         measures[cell.address]["accuracy"]
         for cell in cells
@@ -114,7 +114,7 @@ def _accuracy(name: RowName, cells: Sequence[Cell], measures: Measures) -> Accur
 
 
 def _success(done: list[tuple[Cell, dict[str, Any]]]) -> Mean | None:
-    """How often the target itself names the class; None where it shows no label."""
+    """How often the target itself predicts the intended class; None if it reveals no label."""
     if any(measured["target_answers"] is None for _, measured in done):
         return None
     hits = [
@@ -130,9 +130,9 @@ def _success(done: list[tuple[Cell, dict[str, Any]]]) -> Mean | None:
 def _mean(
     values: list[tuple[int, list[Any]]], bootstrap: Callable[[list[list[float]]], Estimate] = seed_bootstrap
 ) -> Mean | None:
-    """Mean and 95% interval over independent units; None where there are no values.
+    """Mean and 95% interval over independent units; None if there are no values.
 
-    bootstrap: `hit_bootstrap` of hits, which keeps an interval of some width where all are alike.
+    bootstrap: `hit_bootstrap` for hits, whose interval has a positive width even if all values are equal.
     """
     by_unit: dict[int, list[float]] = {}
     for unit, some in values:
@@ -141,7 +141,7 @@ def _mean(
 
 
 def audit_cells(cells: Sequence[Cell], measures: Measures) -> list[AuditCell]:
-    """Every attack that is done, with each evaluator's judgement of its inversions, in the order of the plan."""
+    """Every finished attack, with each evaluator's judgement of its inversions, in the order of the plan."""
     judged: dict[str, dict[str, InversionJudgement]] = {}
     for cell in cells:
         if cell.kind == "judgement" and (measured := measures.get(cell.address)) is not None:
@@ -170,7 +170,7 @@ def audit_cells(cells: Sequence[Cell], measures: Measures) -> list[AuditCell]:
 
 
 def threat_model(access: str, reveals: str, assumptions: Sequence[str]) -> str:
-    """Who the attacker of a row is, what they hold, see and take for granted."""
+    """The attacker of a row: access, knowledge, observed output and assumptions."""
     assumed = f" Assumes that {' and that '.join(assumptions)}." if assumptions else ""
     if access == "white_box":
         return (

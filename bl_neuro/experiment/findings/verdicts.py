@@ -1,4 +1,4 @@
-"""Does the substrate change leakage? A verdict on each pair of substrates, from an audit's records."""
+"""Tests whether the substrate changes leakage: a verdict on each pair of substrates."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from bl_neuro.experiment.findings.replays import StandIns
 from bl_neuro.leakage import pair_verdicts
 
 Inversion = tuple[int, int, int]
-"""Independent unit, class, restart: what is compared with the same on another substrate."""
+"""Independent unit, class, restart: the key for pairing with another substrate."""
 Scores = dict[Measure, float]
-"""Of one inversion, by measure."""
+"""Scores of one inversion, by measure."""
 Table = dict[str, dict[Inversion, Scores]]
 """The scores of each inversion on each substrate."""
 View = tuple[str, str]
-"""Attack and what is revealed."""
+"""Attack and output."""
 PairedArrays = tuple[list[FloatArray], list[FloatArray]]
-"""Values of the same inversions in two ways: an array for each independent unit, twice."""
+"""Two lists of arrays, one per independent unit, with values of the same inversions in the same order."""
 
 
 def substrate_verdicts(
     records: Sequence[Record], margin: float, stand_ins: StandIns | None = None, unit: str = "seed"
 ) -> tuple[list[SubstrateComparison], list[IdenticalSubstrates]]:
-    """Every pair of substrates of trained targets, judged together for each evaluator and measure (Holm).
+    """Tests every pair of substrates of trained targets, together for each evaluator and measure (Holm).
 
-    Of each pair only inversions that are done on both count. Substrates that score the same are one substrate in these
-    pairs: comparing them again would ask one question several times, and Holm's correction would make all others pay
-    for it. stand_ins: substrates that need no records, since replays showed them to be like another. unit: what
-    sentences call it.
+    Only inversions that are finished on both substrates of a pair count. Substrates with equal scores count as one
+    substrate, since testing the same question several times would weaken all other tests under Holm's correction.
+    stand_ins: substrates that need no records of their own, since replays on them are identical. unit: the independent
+    unit, in words.
     """
     known = stand_ins or {}
     comparisons: list[SubstrateComparison] = []
@@ -74,7 +74,7 @@ def _with_stand_ins(group: Sequence[str], reveals: str, stand_ins: StandIns) -> 
 
 @dataclass(frozen=True)
 class SubstratePair:
-    """The values of one attack's inversions on two groups of substrates: (units of (n,)) twice, paired."""
+    """The values of one attack's inversions on two groups of substrates, paired: two lists of arrays (n,) per unit."""
 
     attack: str
     reveals: str
@@ -84,7 +84,7 @@ class SubstratePair:
 
 
 def families(records: Sequence[Record]) -> dict[tuple[str, Measure], list[SubstratePair]]:
-    """By evaluator and measure, the pairs that are judged together; those of which nothing is done yet are left out."""
+    """By evaluator and measure, the pairs that are tested together. Pairs without finished cells are left out."""
     judged_together: dict[tuple[str, Measure], list[SubstratePair]] = {}
     for evaluator, tables in _by_evaluator(records).items():
         named = [
@@ -102,14 +102,14 @@ def families(records: Sequence[Record]) -> dict[tuple[str, Measure], list[Substr
 
 
 def _by_evaluator(records: Sequence[Record]) -> dict[str, dict[View, Table]]:
-    """Of trained and given targets as they are deployed."""
+    """The records of fully deployed trained and given targets, by evaluator."""
     own = [record for record in records if record.target in OWN and record.plain]
     evaluators = dict.fromkeys(record.evaluator for record in own)
     return {name: _tables([record for record in own if record.evaluator == name]) for name in evaluators}
 
 
 def _tables(records: Sequence[Record]) -> dict[View, Table]:
-    """By attack and what is revealed: the scores of each inversion on each substrate."""
+    """By attack and output, the scores of each inversion on each substrate."""
     tables: dict[View, Table] = {}
     for record in records:
         table = tables.setdefault((record.attack, record.reveals), {})
@@ -118,7 +118,7 @@ def _tables(records: Sequence[Record]) -> dict[View, Table]:
 
 
 def inversion_of(record: Record) -> Inversion:
-    """Which inversion a record is about."""
+    """The key of the inversion of a record."""
     return record.unit, record.label, record.restart
 
 
@@ -128,7 +128,7 @@ def scores_of(record: Record) -> Scores:
 
 
 def _same_scores(table: Table) -> list[list[str]]:
-    """Substrates of a table in groups on which every inversion scored the same."""
+    """Groups of substrates on which every inversion has equal scores."""
     groups: list[list[str]] = []
     for substrate, values in table.items():
         group = next((group for group in groups if table[group[0]] == values), None)
@@ -140,7 +140,7 @@ def _same_scores(table: Table) -> list[list[str]]:
 
 
 def paired(one: Mapping[Inversion, Scores], other: Mapping[Inversion, Scores], measure: Measure) -> PairedArrays:
-    """Values of the inversions that both have, an array for each independent unit."""
+    """Values of the inversions that both have, one array per independent unit."""
     shared = sorted(one.keys() & other.keys())
     units = list(dict.fromkeys(unit for unit, _, _ in shared))
     first, second = (

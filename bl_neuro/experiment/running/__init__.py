@@ -1,1 +1,1 @@
-"""Running cells: the runner, and the pools of workers that it can use."""
+"""Runs cells: the runner and its pools of workers."""

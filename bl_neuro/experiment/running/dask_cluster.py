@@ -1,4 +1,4 @@
-"""A pool of Dask workers, on any machines that share a folder."""
+"""A pool of Dask workers on machines that share a folder."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from bl_neuro.experiment.running.runner import Outcome
 from bl_neuro.experiment.store import MARK, Result, Store
 
 LOCAL = "local"
-"""In the place of an address: a cluster of Dask workers on this machine."""
+"""Special address: starts a cluster of Dask workers on this machine."""
 CONNECT_S = 10
-"""Seconds that a scheduler has to answer."""
+"""Seconds to wait for an answer of the scheduler."""
 ALONE_S = 30.0
-"""Seconds between looks at a local cluster that says nothing; without workers at two of them, none will come."""
+"""Interval in seconds for checking a silent local cluster; it has failed if two checks find no workers."""
 PASSED_ON = ("BL_NEURO_DATA", "BL_NEURO_CACHE")
-"""Variables that are as here on all workers: paths of a shared folder."""
+"""Environment variables that are copied to all workers: paths of shared folders."""
 
 
 class DaskPool:
-    """The workers of the Dask cluster at `scheduler`; or of a new one of `jobs` workers here, where that is "local".
+    """The workers of the Dask cluster at `scheduler`, or of a new cluster with `jobs` workers for "local".
 
-    A `WorkerPool`. All cells that are ready go to the scheduler, and their results into the shared folder. When a Dask
-    worker is lost, the scheduler gives its cells to others; cells that it had finished are not run again.
+    A `WorkerPool`. All ready cells are sent to the scheduler; results are written to the shared folder. If a Dask
+    worker is lost, the scheduler sends its cells to other workers; finished cells are not run again.
 
     Raises:
         InputError: no scheduler answers at that address. SubstrateFailed: its workers cannot import bl-neuro.
@@ -69,12 +69,12 @@ class DaskPool:
 
     @property
     def busy(self) -> bool:
-        """Whether the scheduler has cells of ours."""
+        """Whether the scheduler has cells of this run."""
         return bool(self._cells)
 
     @property
     def capacity(self) -> int:
-        """Threads of all workers that are there now."""
+        """Number of threads of all current workers."""
         try:
             threads: dict[str, int] = self._client.nthreads()
             return max(1, sum(threads.values()))
@@ -82,7 +82,7 @@ class DaskPool:
             return 1
 
     def start(self, ready: Sequence[Cell]) -> list[Cell]:
-        """Gives all of `ready` to the scheduler."""
+        """Sends all `ready` cells to the scheduler."""
         for cell in ready:
             self._submitted += 1
             key = f"{cell.kind}-{self.token}-{self._submitted}"
@@ -92,13 +92,13 @@ class DaskPool:
         return list(ready)
 
     def wait(self) -> list[tuple[Cell, Outcome]]:
-        """The outcome of the next cell that ends."""
+        """The outcome of the next finished cell."""
         future = self._next()
         self._futures.pop(future.key, None)
         return [(self._cells.pop(future.key), self._outcome(future))]
 
     def _next(self) -> Any:
-        """The next future that ended. Workers of a scheduler may come late; a local cluster's that are gone do not."""
+        """The next finished future. Workers of a scheduler may join late; those of a local cluster do not."""
         alone = 0
         while alone < 2:
             try:
@@ -106,10 +106,10 @@ class DaskPool:
             except queue.Empty:
                 gone = self._cluster is not None and not self._client.nthreads()
                 alone = alone + 1 if gone else 0
-        raise SubstrateFailed(f"{self.scheduler}: all Dask workers died; what was finished is kept; run it again")
+        raise SubstrateFailed(f"{self.scheduler}: all Dask workers died; finished cells are kept; run the audit again")
 
     def close(self) -> None:
-        """Cancels the cells that are not done and disconnects; a local cluster is shut down."""
+        """Cancels unfinished cells and disconnects. Shuts down a local cluster."""
         with suppress(OSError):
             self.mark.unlink(missing_ok=True)
         steps: list[Callable[[], Any]] = [
@@ -144,8 +144,8 @@ class DaskPool:
             self._client.register_plugin(DaskCells(self.token, task, environment, versions(), command))
         except Exception as error:  # whatever a worker raises comes out here
             raise SubstrateFailed(
-                f"{self.scheduler}: its workers cannot run cells ({type(error).__name__}: {error}); install this "
-                f"bl-neuro where they run"
+                f"{self.scheduler}: its workers cannot run cells ({type(error).__name__}: {error}); install the "
+                f"same bl-neuro on their machines"
             ) from error
         if not self._client.nthreads():
             logging.getLogger("bl_neuro").warning("%s: no workers yet; cells wait for them", self.scheduler)
@@ -158,7 +158,7 @@ class DaskPool:
             return {"failed": f"{type(error).__name__}: {error}"}
         if future.status != "finished":
             raise SubstrateFailed(
-                f"{self.scheduler}: the scheduler ended or dropped a cell ({future.status}); what was finished is kept"
+                f"{self.scheduler}: the scheduler ended or dropped a cell ({future.status}); finished cells are kept"
             )
         outcome: Outcome = future.result()
         if "unfit" in outcome:
@@ -167,14 +167,14 @@ class DaskPool:
 
 
 IDLE_S = 60.0
-"""Seconds after which processes without work end: who gave it may have been killed."""
+"""Seconds after which idle processes end, since the main process may have been killed."""
 
 
 class DaskCells(WorkerPlugin):
-    """The worker processes of one run on one Dask worker, as many as its threads are at cells.
+    """The worker processes of one run on one Dask worker, one per busy thread.
 
-    token: names the run, and the file in the folder of the results by which that folder is known. wanted: versions
-    of the packages where the run is. command: that of a worker, the usual one where None.
+    token: identifies the run, and names the file by which the results folder is recognised. wanted: versions of the
+    packages in the main process. command: command of a worker process, None for the default.
     """
 
     def __init__(
@@ -189,7 +189,7 @@ class DaskCells(WorkerPlugin):
         self.task, self.environment, self.wanted, self.command = task, environment, wanted, command
 
     def setup(self, worker: Any) -> None:
-        """Begins on a Dask worker."""
+        """Called when the plugin is installed on a Dask worker."""
         self._lock = threading.Lock()
         self._idle: list[WorkerProcess] = []
         self._busy: dict[str, WorkerProcess] = {}
@@ -206,7 +206,7 @@ class DaskCells(WorkerPlugin):
                 process.kill()
 
     def transition(self, key: Any, start: str, finish: str, **_: Any) -> None:
-        """Ends a cell that nobody waits for any more, since its run was ended or killed."""
+        """Ends a cell whose result is no longer needed, since its run was ended or killed."""
         if start == "executing" and finish not in ("memory", "error"):
             with self._lock:
                 self._dropped.add(key)
@@ -214,7 +214,7 @@ class DaskCells(WorkerPlugin):
                     self._busy[key].kill()
 
     def do(self, key: str, address: str) -> dict[str, Any]:
-        """Runs a cell and returns its outcome, see `runner.Outcome`; {"unfit": why} where this worker can run none."""
+        """Runs a cell. Returns its outcome (see `runner.Outcome`), or {"unfit": why} if this worker cannot run any."""
         out = Path(self.task["out"])
         unfit = self._unfit(out)
         if unfit is not None:
@@ -250,10 +250,10 @@ class DaskCells(WorkerPlugin):
         return f"has {'; '.join(different)}, as the run has: results could differ" if different else None
 
     def _idle_process(self, key: str) -> WorkerProcess:
-        """A process that waits for a cell."""
+        """An idle worker process."""
         with self._lock:
             if key in self._dropped or self._ended:
-                raise WorkerDied("nobody waits for this cell any more")
+                raise WorkerDied("the run that needs this cell has ended")
             alive = [process for process in self._idle if process.alive]
             process = alive[-1] if alive else WorkerProcess(self.command or WORKER, self.task, self.environment)
             self._idle = alive[:-1]

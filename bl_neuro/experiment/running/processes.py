@@ -19,17 +19,17 @@ from bl_neuro.experiment.running.runner import Outcome
 WORKER = (sys.executable, "-m", "bl_neuro.experiment.running.worker")
 """The command of a worker."""
 STARTS = 3
-"""Workers in a row that may die while they start, before the run gives up."""
+"""Number of consecutive workers that may die while starting before the run gives up."""
 GRACE_S = 5.0
-"""Seconds that a worker has to close its target when it is terminated."""
+"""Seconds that a terminated worker has to close its target."""
 LAST_WORDS = 500
-"""Characters of a dead worker's standard error that its error message quotes."""
+"""Number of characters of a dead worker's standard error in the error message."""
 
 
 class ProcessPool:
-    """Up to `jobs` workers, started as there is work. A `WorkerPool`.
+    """Up to `jobs` worker processes, started on demand. A `WorkerPool`.
 
-    task: the first line a worker reads, see `bl_neuro.experiment.running.worker`. command: starts a worker.
+    task: the first line sent to a worker; see `bl_neuro.experiment.running.worker`. command: starts a worker.
     """
 
     def __init__(self, task: dict[str, Any], jobs: int = 1, command: Sequence[str] = WORKER) -> None:
@@ -51,7 +51,7 @@ class ProcessPool:
         return sum(1 for worker in self._workers.values() if not worker.ready)
 
     def start(self, ready: Sequence[Cell]) -> list[Cell]:
-        """Gives a cell to every idle worker, starts workers for further cells, and ends all when nothing is left."""
+        """Gives a cell to every idle worker and starts further workers. Ends all workers if no cells are left."""
         left, started = list(ready), []
         for fd, worker in self._workers.items():
             if left and worker.ready and fd not in self._cells:
@@ -68,7 +68,7 @@ class ProcessPool:
         return started
 
     def wait(self) -> list[tuple[Cell, Outcome]]:
-        """The outcomes of the cells of the next workers that answer or die."""
+        """The outcomes of the cells of workers that answer or die next."""
         outcomes = []
         for key, _ in self._selector.select():
             worker, cell = self._workers[key.fd], self._cells.pop(key.fd, None)
@@ -101,17 +101,17 @@ class ProcessPool:
 
 
 def thread_counts() -> dict[str, str]:
-    """A worker's environment: libraries read how many threads they may have when they are loaded."""
+    """The environment of a worker. Libraries read their number of threads from it when they are loaded."""
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
     return dict.fromkeys(names, str(THREADS))
 
 
 class WorkerDied(Exception):
-    """A worker ended when it should not; the message says how, with the last that it wrote."""
+    """A worker ended unexpectedly; the message contains the reason and the end of its output."""
 
 
 class WorkerProcess:
-    """Starts a worker and sends it its task. ready: whether it answered. environment: added to that of this process."""
+    """Starts a worker and sends it its task. ready: whether it has answered. environment: additional variables."""
 
     def __init__(self, command: Sequence[str], task: dict[str, Any], environment: Mapping[str, str]) -> None:
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - for as long as the worker lives
@@ -128,21 +128,21 @@ class WorkerProcess:
 
     @property
     def fd(self) -> int:
-        """The file descriptor that becomes readable when it answers or ends."""
+        """The file descriptor that becomes readable when the worker answers or ends."""
         assert self.process.stdout is not None
         return self.process.stdout.fileno()
 
     @property
     def alive(self) -> bool:
-        """Whether it still runs."""
+        """Whether the worker is running."""
         return self.process.poll() is None
 
     def give(self, address: str) -> None:
-        """Starts the cell of that address."""
+        """Starts the cell with this address."""
         self._send(address)
 
     def answer(self) -> Outcome:
-        """Its next answer, one for each line that it was sent. WorkerDied where it ended instead."""
+        """The next answer; there is one per line sent. Raises WorkerDied if the worker has ended."""
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line.endswith(b"\n"):
@@ -153,7 +153,7 @@ class WorkerProcess:
         return outcome
 
     def end(self) -> None:
-        """Terminates it, and kills it where that takes too long."""
+        """Terminates the worker, and kills it if that takes too long."""
         self.process.terminate()
         try:
             self.process.wait(GRACE_S)
@@ -166,7 +166,7 @@ class WorkerProcess:
                     pipe.close()
 
     def kill(self) -> None:
-        """Kills it, from any thread; `answer` then raises WorkerDied."""
+        """Kills the worker, from any thread; `answer` then raises WorkerDied."""
         self.process.kill()
 
     def _send(self, value: Any) -> None:

@@ -1,4 +1,4 @@
-"""Runs the cells of a plan on a pool of workers, here or on other machines."""
+"""Runs the cells of a plan on a pool of workers, on this or other machines."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ class WorkerPool(Protocol):
     """Runs any number of cells at once and reports the outcome of each."""
 
     def start(self, ready: Sequence[Cell]) -> list[Cell]:
-        """Starts as many of `ready` as there are free workers, the first ones first; returns those it started."""
+        """Starts as many `ready` cells as there are free workers, in order. Returns the started ones."""
 
     def wait(self) -> list[tuple[Cell, Outcome]]:
-        """Waits until a worker reports; the cells that ended, which may be none.
+        """Waits until a worker reports. Returns the cells that ended, possibly none.
 
         Raises:
-            SubstrateFailed: no worker can start, or all are out of reach.
+            SubstrateFailed: no worker can start, or all are unreachable.
         """
 
     @property
     def busy(self) -> bool:
-        """Whether there is anything to wait for."""
+        """Whether a cell is running."""
 
     @property
     def capacity(self) -> int:
-        """How many cells can run at once, at least 1."""
+        """Number of cells that can run at once, at least 1."""
 
     def close(self) -> None:
-        """Ends all workers, also those that are running a cell."""
+        """Ends all workers, including busy ones."""
 
 
 ATTEMPTS = 2
-"""How often a cell is started when its worker dies."""
+"""Maximum number of times that a cell is started if its worker dies."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,11 @@ class Failure:
 
 @dataclass
 class RunState:
-    """How far a run is.
+    """The progress of a run.
 
-    waiting: cells still to run, in order. finished: addresses of all results, of earlier runs too. done, failed: cells
-    of this run. left_out: cells that need the result of a failed one. torn: results that were damaged and are made
-    anew. capacity: cells that can run at once.
+    waiting: cells that are left to run, in order. finished: addresses of all results, including earlier runs. done,
+    failed: cells of this run. left_out: cells that depend on a failed cell. torn: damaged results that are computed
+    again. capacity: number of cells that can run at once.
     """
 
     waiting: list[Cell]
@@ -93,7 +93,7 @@ def run_state(cells: Sequence[Cell], store: Store) -> RunState:
 
 
 class Runner:
-    """Runs `cells` into `store` on `pool`, which it closes. on_change: called with the state after each cell."""
+    """Runs `cells` with the results in `store` on `pool`, and closes the pool. on_change: called after each cell."""
 
     def __init__(
         self, cells: Sequence[Cell], store: Store, pool: WorkerPool, on_change: OnChange | None = None
@@ -103,11 +103,11 @@ class Runner:
         self.attempts: dict[str, int] = {}
 
     def run(self) -> RunState:
-        """Runs the cells that have no result yet. The store must be locked.
+        """Runs the cells that have no result. The store must be locked.
 
         Raises:
-            ReportError: results can no longer be written. SubstrateFailed: workers do not start, or are out of reach.
-            KeyboardInterrupt, SystemExit: Ctrl-C, SIGTERM.
+            ReportError: results cannot be written any more. SubstrateFailed: workers do not start, or are unreachable.
+                KeyboardInterrupt, SystemExit: Ctrl-C, SIGTERM.
         """
         with _ends_on_sigterm():
             try:
@@ -125,7 +125,7 @@ class Runner:
         return self.state
 
     def _start(self) -> None:
-        """Offers the pool every cell whose needs are done."""
+        """Offers all cells to the pool whose dependencies are done."""
         finished = self.state.finished
         ready = [cell for cell in self.state.waiting if all(need.address in finished for need in cell.needs)]
         for cell in self.pool.start(ready):
@@ -158,7 +158,7 @@ class Runner:
 
 @contextmanager
 def _ends_on_sigterm() -> Iterator[None]:
-    """SIGTERM ends the block as an error does, so that workers are ended too."""
+    """Raises an exception on SIGTERM, so that workers are ended."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -178,18 +178,18 @@ SIMILARITY = (
     ("substrate", "attack", "evaluator"),
     ("attack",),
 )
-"""Facts that similar cells of one kind share: all of them first, then fewer."""
+"""Facts that similar cells of one kind share, from most to least similar."""
 
 
 class Costs:
-    """Expected seconds of a cell, from similar cells that are finished."""
+    """Expected duration of a cell, from similar finished cells."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self._seconds: dict[tuple[object, ...], list[float]] = {}
 
     def add(self, cells: Iterable[Cell]) -> None:
-        """Learns from finished cells."""
+        """Adds the durations of finished cells."""
         for cell in cells:
             seconds = self.store.seconds(cell.address)
             if seconds is not None:
@@ -197,11 +197,11 @@ class Costs:
                     self._seconds.setdefault(key, []).append(seconds)
 
     def seconds(self, cell: Cell) -> float | None:
-        """Expected seconds of `cell`; None where no similar cell is finished."""
+        """Expected seconds of `cell`; None if no similar cell is finished."""
         return next((mean(self._seconds[key]) for key in _keys(cell) if key in self._seconds), None)
 
     def total(self, cells: Iterable[Cell]) -> tuple[float, int]:
-        """Expected seconds of the cells whose cost is known, and how many others there are."""
+        """Expected seconds of the cells whose cost is known, and the number of other cells."""
         costs = [self.seconds(cell) for cell in cells]
         return sum(cost for cost in costs if cost is not None), costs.count(None)
 

@@ -1,8 +1,8 @@
 """A process that runs cells for a runner: `python -m bl_neuro.experiment.running.worker`.
 
-It reads lines of JSON: first the task (the experiment and its folders), then the addresses of cells to run. It answers
-each with one line: {} when ready or done, {"failed": why}, or {"unwritable": why} where results can no longer be
-written. It ends when its input does, also in the middle of a cell, since the run is then over.
+It reads lines of JSON: first the task (the experiment and its folders), then addresses of cells to run. It answers each
+line with one line: {} when ready or done, {"failed": why}, or {"unwritable": why} if results cannot be written any
+more. It ends when its input ends, even during a cell, since the run is then over.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LINES_OF_TRACE = 30
 
 
 def main() -> None:
-    """Serves the runner on standard input and output. What libraries print goes to standard error."""
+    """Serves the runner on standard input and output. Output of libraries goes to standard error."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of a terminal's processes; the runner decides
     signal.signal(signal.SIGTERM, _end)
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def serve(lines: queue.Queue[str | None], answers: TextIO) -> None:
-    """Answers line by line, until None."""
+    """Answers line by line until None."""
     import torch
 
     from bl_neuro.experiment.cells import THREADS

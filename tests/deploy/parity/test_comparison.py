@@ -1,4 +1,4 @@
-"""Comparing substrates: what is counted, what is promised, and what is said of the causes."""
+"""Comparing substrates: the counts, the promises, and the stated causes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of differences: none is too small to be seen."""
+"""Pictures of differences show even the smallest one."""
 
 from __future__ import annotations
 

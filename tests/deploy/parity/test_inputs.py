@@ -1,4 +1,4 @@
-"""What substrates are compared on: generated inputs, and inputs from files of strangers."""
+"""Inputs for comparisons of substrates: generated, and read from untrusted files."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_impossible_stimuli_are_refused(options: dict[str, Any], message: str) -
 
 
 def test_delays_lengthen_what_is_generated() -> None:
-    """Or spikes would hardly reach the later layers, and parity be claimed of what was never exercised."""
+    """Otherwise spikes hardly reach the later layers, and parity would be claimed for untested layers."""
     layers = [
         bl.Dense(np.ones((4, 30)), bl.CubaLIF(), delay=[[3]]),
         bl.Dense(np.ones((5, 4)), bl.CubaLIF(), delay=np.arange(20).reshape(5, 4)),

@@ -1,4 +1,4 @@
-"""An attack through an endpoint, in another process, finds to the last bit what it finds at home."""
+"""An attack through an endpoint in another process gives bit-identical inversions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is charged, who is answered, and when: calls that take their time, fail, or outlast whoever asked."""
+"""Charges and answers of calls that are slow, fail, or outlast their client."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bl_neuro.testing.reference_target import easy_network
 
 
 class SlowBox(bl.BlackBox):
-    """A box whose calls wait for leave, and fail when told to. sizes: of the calls."""
+    """A box whose calls wait for `leave`, and fail on request. sizes: of the calls."""
 
     __slots__ = ("fails", "leave", "sizes", "under_way")
 
@@ -77,7 +77,7 @@ def run(box: SlowBox, ledger: Ledger, story: Callable[[Batcher], Awaitable[None]
 
 
 async def gone(batcher: Batcher, box: SlowBox, asked: Charge) -> None:
-    """Somebody asks, and gives up while the substrate runs."""
+    """A client asks, and cancels while the substrate runs."""
     waiting = asyncio.ensure_future(batcher.ask(asked, spikes(asked.cost)))
     await asyncio.to_thread(box.under_way.wait, 60)
     waiting.cancel()

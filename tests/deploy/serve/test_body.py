@@ -1,4 +1,4 @@
-"""Bodies take room as they come: who announces much and sends little keeps nobody out."""
+"""Bodies reserve memory as they arrive: a large announced length does not block other clients."""
 
 from __future__ import annotations
 

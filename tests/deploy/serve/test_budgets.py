@@ -1,4 +1,4 @@
-"""Budgets hold to the query: with many clients at once, through kills, and when answers are lost."""
+"""Budgets are exact: with many clients at once, after kills, and when answers are lost."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_a_reused_key_does_not_reveal_more(easy: bl.Network, start: Any) -> None
     server.box().query(torch.ones(2, 1, 12))
     server.end()
     for options in (("--reveals", "membrane"), ("--reveals", "label", "--backend", "snntorch")):
-        with pytest.raises(AssertionError, match="give this one its own with --log"):
+        with pytest.raises(AssertionError, match="use another file with --log"):
             start(easy, "--budget", "1", *options)
 
 

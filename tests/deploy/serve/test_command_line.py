@@ -1,4 +1,4 @@
-"""`bl-neuro attack URL` finds what `bl-neuro attack FILE` finds; `bl-neuro token` keeps no token."""
+"""`bl-neuro attack URL` gives the result of `bl-neuro attack FILE`; `bl-neuro token` stores no token."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ def test_an_attack_that_ended_early_is_kept_and_goes_on_at_no_charge(
 
 def test_options_without_effect_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["attack", "http://127.0.0.1:9/v2/models/m", "--layers", "3"]) == 2
-    assert "--layers: without effect on an endpoint" in capsys.readouterr().err
+    assert "--layers: not applicable to an endpoint" in capsys.readouterr().err
     assert run(["attack", str(tmp_path / "m.net"), "--token", "x", "--session", "y"]) == 2
-    assert "--token, --session: without effect on a file" in capsys.readouterr().err
+    assert "--token, --session: not applicable to a file" in capsys.readouterr().err
 
 
 def test_an_empty_list_of_clients_admits_no_one(
@@ -72,10 +72,10 @@ def test_an_empty_list_of_clients_admits_no_one(
     bl.save(easy, model)
     clients.write_text("# nobody yet\n")
     assert run(["serve", str(model), "--token-file", str(clients), "--port", "0"]) == 2
-    assert f"{clients}: expected a client at least" in capsys.readouterr().err
+    assert f"{clients}: expected at least one client" in capsys.readouterr().err
     monkeypatch.setenv("BL_NEURO_TOKENS", "")
     assert run(["serve", str(model), "--port", "0"]) == 2
-    assert "BL_NEURO_TOKENS: expected a client at least" in capsys.readouterr().err
+    assert "BL_NEURO_TOKENS: expected at least one client" in capsys.readouterr().err
 
 
 def test_tokens(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What docs/serving.md shows, word for word."""
+"""The examples of docs/serving.md, as printed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The protocol, its refusals, and what they do not give away."""
+"""The protocol and its refusals, which reveal no secrets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the endpoint says of itself is what it does."""
+"""The OpenAPI description of the endpoint matches its behaviour."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def ask(server: Any, method: str, path: str, body: Any = None, **headers: str) -
 
 
 def check(document: Any, method: str, path: str, answered: tuple[int, str, bytes]) -> Any:
-    """The answer, which is as it was said to be."""
+    """The answer, after validation against the schema."""
     status, kind, content = answered
     schema = document["paths"][path][method.lower()]["responses"][str(status)]["content"][kind]["schema"]
     jsonschema.Draft202012Validator.check_schema(schema)

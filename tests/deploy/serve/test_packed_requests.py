@@ -1,4 +1,4 @@
-"""Spikes as bits, over the wire: the same answers as any other form, and what is none is refused."""
+"""Spikes packed as bits in requests: the same answers as any other form; invalid ones are refused."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def model_of(server: Any) -> Described:
 
 
 def asked(server: Any, spikes: Tensor, wire: Wire, key: str | None = None) -> tuple[int, Any]:
-    """Status, and the answer where it is one."""
+    """The status, and the answer or error."""
     model = model_of(server)
     body, headers = request(spikes.to(torch.uint8), model, wire)
     if key is not None:

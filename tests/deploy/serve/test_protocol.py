@@ -1,4 +1,4 @@
-"""A connection is bounded: how large a head, how many requests, how long everything."""
+"""Limits of a connection: the size of a head, the number of requests, and their times."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def served() -> Iterator[Served]:
 
 
 def rest(line: socket.socket) -> bytes:
-    """All that still comes until the server hangs up."""
+    """The remaining bytes until the server closes the connection."""
     got = bytearray()
     try:
         while part := line.recv(2**20):
@@ -213,7 +213,7 @@ def test_the_rest_of_a_body_that_was_answered_already(served: Served) -> None:
 
 @pytest.mark.parametrize("after", [b"", b"GET /next HTTP/1.1\r\n\r\n", b"GET /half"])
 def test_an_unread_answer_times_out(after: bytes, served: Served) -> None:
-    """What is sent meanwhile buys no time."""
+    """Data sent meanwhile does not extend the time."""
     with served.connect() as line:
         line.sendall(b"GET /much HTTP/1.1\r\n\r\n")
         assert line.recv(9) == b"HTTP/1.1 "

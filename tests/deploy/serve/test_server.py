@@ -1,4 +1,4 @@
-"""How many connections a server takes, whatever it may open."""
+"""The server: its limit of connections, TLS, and its key files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page for Prometheus says how much is asked, and nothing of what; ports that are taken are one line."""
+"""The Prometheus page counts queries and reveals no content; a taken port is an error of one line."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ELSEWHERE = "127.0.0.2"
 
 @pytest.fixture
 def taken() -> Iterator[int]:
-    """A port that somebody listens at."""
+    """A port that is in use."""
     with socket.create_server(("127.0.0.1", 0)) as line:
         yield line.getsockname()[1]
 

@@ -1,4 +1,4 @@
-"""What follows from an audit's records: the ladder, power and controls."""
+"""Findings from an audit's records: the ladder, power, controls and mitigations."""
 
 from __future__ import annotations
 
@@ -229,7 +229,7 @@ def test_a_mitigation_states_removed_leakage_and_lost_accuracy(small: Path, tmp_
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ('kind = "noise"', "mitigations.0.sd: expected, and missing"),
+        ('kind = "noise"', "mitigations.0.sd: is required, but missing"),
         ('kind = "noise"\nsd = "1"', "mitigations.0.sd: Input should be a valid number, found '1'"),
         ('kind = "noise"\nsd = 1\nsubstrat = "loihi"', "did you mean 'substrate'?"),
         ('kind = "noise"\nsd = 0\nrestarts = 0', "mitigations.0.restarts: Input should be greater than or equal to 1"),
@@ -254,7 +254,7 @@ def test_a_mitigation_states_removed_leakage_and_lost_accuracy(small: Path, tmp_
         ),
         (
             'kind = "reveal"\nto = "counts"\nreveals = ["counts"]',
-            "mitigations.0.reveals.0: expected what shows more than counts (membrane, scores, spikes), found 'counts'",
+            "mitigations.0.reveals.0: expected an output with more information than counts (",
         ),
         ('kind = "rounding"\nstep = 1\nrestarts = 7', "mitigations.0.restarts: expected at most the "),
     ],

@@ -71,7 +71,7 @@ def test_results_hold_to_the_published_schema(text: str) -> None:
 )
 def test_invalid_fields_are_named(text: str, name: str, value: Any, message: str) -> None:
     wrong = json.dumps({**json.loads(text), name: value})
-    with pytest.raises(ReportError, match=f"not results in the format bl-neuro/audit-results/1: {message}"):
+    with pytest.raises(ReportError, match=f"expected results in the format bl-neuro/audit-results/1: {message}"):
         Findings.from_json(wrong)
 
 

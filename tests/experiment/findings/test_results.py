@@ -1,4 +1,4 @@
-"""What an audit writes beside its cells: results that hold to the published schema, a page, a summary."""
+"""The files of an audit beside its cells: results, a page and a summary."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""On a Dask cluster of two worker processes the same cells come to the same results, whoever is lost."""
+"""A Dask cluster of two workers gives the same results, also when workers are lost."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ def test_a_local_cluster_without_workers_is_an_error(tmp_path: Path, monkeypatch
         pool._cluster.scale(0)
         pool._cluster.sync(pool._cluster._correct_state)
         pool.start([Cell("target", {"number": 1}, (), {})])
-        with pytest.raises(SubstrateFailed, match="all Dask workers died; what was finished is kept"):
+        with pytest.raises(SubstrateFailed, match="all Dask workers died; finished cells are kept"):
             pool.wait()
     finally:
         pool.close()

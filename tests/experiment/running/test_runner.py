@@ -1,4 +1,4 @@
-"""A run that ends in any way loses nothing, and the next one comes to the results of an undisturbed run."""
+"""An interrupted run keeps its finished cells, and the next run gives the results of an undisturbed one."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def test_a_full_disk_ends_the_run_and_keeps_finished_cells(small: Path, undistur
         "worker.main()\n"
     )
     out = tmp_path / "out"
-    with pytest.raises(ReportError, match=r"No space left on device.*all before it is kept"):
+    with pytest.raises(ReportError, match=r"No space left on device.*earlier results are kept"):
         Audit.of(str(small), out).run(worker=[sys.executable, str(script)])
     assert len(Audit.of(str(small), out).state().finished) == 5
     assert contents(out).items() <= contents(undisturbed).items()
@@ -176,7 +176,7 @@ def test_a_folder_that_cannot_be_written_to_is_refused(small: Path, tmp_path: Pa
 
 def test_two_runs_do_not_share_a_folder(small: Path, tmp_path: Path) -> None:
     audit = Audit.of(str(small), tmp_path)
-    with audit.store.locked(), pytest.raises(ReportError, match="another run is at work on this folder"):
+    with audit.store.locked(), pytest.raises(ReportError, match="another run uses this folder"):
         Audit.of(str(small), tmp_path).run()
 
 
