@@ -116,7 +116,7 @@ def test_a_strangers_model_is_recognised_and_planned(call: Callable[..., Any], m
     assert asked["model"]["class_map"] == [1, 0, 2, 3, 4, 5, 6, 7, 8, 9]
     assert asked["model"]["encoder"] == "rate"
     assert (asked["restarts"], asked["attacks"][1]["settings"]["queries"]) == (1, 32)
-    assert "--dataset: expected the dataset" in call("audit", file, "--plan").err
+    assert "--dataset: a model file needs the dataset" in call("audit", file, "--plan").err
     assert "only for model files, but digits is an experiment" in call("audit", "digits", "--steps", "3").err
     wrong = call("audit", file, "--dataset", "digits", "--class-map", "a,b", "--plan")
     assert "--class-map: expected comma-separated whole numbers, found 'a,b'" in wrong.err

@@ -199,7 +199,7 @@ WRONG = [
     ('reveals = "counts"\ntoken', 'reveals = "scores"\ntoken', "no attack uses its output"),
     ("/v2/models/target", "/target", "String should match pattern"),
     ("steps = 4\n", "", "expected `steps` of the experiment"),
-    ('substrates = ["chip"]', 'substrates = ["chip", "loihi"]', "expected one endpoint alone"),
+    ('substrates = ["chip"]', 'substrates = ["chip", "loihi"]', "expected only one endpoint"),
     ("[[evaluators]]", "[[mitigations]]\nkind = \"bits\"\n\n[[evaluators]]", "an endpoint only answers queries"),
     ('attack = "v2"', 'attack = "transfer"', "transfer needs a copy of the network"),
     ("tested = 30", "tested = -1", "greater than or equal to 0"),

@@ -39,5 +39,6 @@ class TestWeightBits(MitigationContract):
 
 
 def test_every_mitigation_of_ours_is_tested_here() -> None:
-    tested = {suite.mitigation.name for suite in MitigationContract.__subclasses__()}
+    suites = [suite for suite in MitigationContract.__subclasses__() if suite.__module__ == __name__]
+    tested = {suite.mitigation.name for suite in suites}
     assert tested >= set(MITIGATIONS.ours)

@@ -31,7 +31,7 @@ def test_attack_url(easy: bl.Network, start: Any, tmp_path: Path, capsys: pytest
     assert saved[0].keys() == saved[1].keys()
     assert all(torch.equal(value, saved[1][name]) for name, value in saved[0].items())
     assert run(["attack", server.url, "--attack", "v1"]) == 2
-    assert "takes the network itself" in capsys.readouterr().err
+    assert "this attack needs the network" in capsys.readouterr().err
 
 
 def test_an_attack_that_ended_early_is_kept_and_goes_on_at_no_charge(
