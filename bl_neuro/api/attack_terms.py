@@ -79,9 +79,9 @@ class AttackTerms:
         if subject.network is None or not self.asks:
             return "counts"
         usual = [view for view in (*views(subject.network), *REVEALS) if view in self.attack.reveals]
-        reveals: Any = self.reveals or usual[0]
+        reveals = self.reveals or usual[0]
         need_spiking_outputs(subject.network, reveals)
-        return reveals  # type: ignore[no-any-return]
+        return reveals
 
     def size_assumption(self, image_shape: tuple[int, int, int]) -> list[str]:
         """The assumption that a preset for images of another size fits these images, if it applies."""

@@ -27,9 +27,9 @@ class ModelRequest:
             self.path,
             self.layers,
             input_shape=None if self.input_shape is None else _sizes(self.input_shape),
-            convention=self.convention,  # type: ignore[arg-type]  # load checks them
+            convention=self.convention,  # type: ignore[arg-type]  # load checks it
             dt=self.dt,
-            reset=self.reset,  # type: ignore[arg-type]
+            reset=self.reset,  # type: ignore[arg-type]  # load checks it
         )
 
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
-from bl_neuro.access import response_classes
+from bl_neuro.access import Reveals, response_classes
 from bl_neuro.arrays import IntArray
 from bl_neuro.backends import find_backend, missing_reason, open_target
 from bl_neuro.backends.registry import BACKENDS
@@ -175,7 +175,7 @@ def default_substrates(network: Network) -> list[str]:
     return [*([chosen["real"]] if "real" in chosen else []), emulator]
 
 
-def views(network: Network) -> list[str]:
+def views(network: Network) -> list[Reveals]:
     """The outputs to reveal: counts and label, or scores and label if the class is read from the membrane potential."""
     if network.readout == "membrane" or never_spikes(network):
         return ["scores", "label"]
