@@ -45,8 +45,8 @@ class NorseBackend(Backend):
                 )
             if neuron.reset == "subtract_delayed" or (neuron.reset == "subtract" and (neuron.current_decay < 1).any()):
                 problems.append(
-                    f"layer {index}: reset '{neuron.reset}': Norse resets in the same step, and its LIF only to a "
-                    "fixed value; use 'zero', or 'subtract' with current_decay 1"
+                    f"layer {index}: reset '{neuron.reset}': Norse resets in the same step as the spike, and its "
+                    "LIF neuron only to a fixed value; use 'zero', or 'subtract' with current_decay 1"
                 )
         return problems
 

@@ -36,7 +36,7 @@ class SlayerBackend(Backend):
 
     name: ClassVar[str] = "slayer"
     title: ClassVar[str] = "Lava-DL SLAYER"
-    summary: ClassVar[str] = "Lava-DL's SLAYER, Loihi's fixed point made differentiable, white box"
+    summary: ClassVar[str] = "Lava-DL's SLAYER, Loihi's fixed point with surrogate gradients, white box"
     modules: ClassVar[tuple[str, ...]] = ("lava.lib.dl.slayer",)
     requirement: ClassVar[str] = "bl-neuro[lava]"
     newest_python: ClassVar[tuple[int, int] | None] = (3, 10)
@@ -135,7 +135,7 @@ def _exact_problems(layer: FixedPointLayer) -> list[str]:
     low, high = WEIGHT_RANGE
     if (layer.weight % 2).any() or (layer.weight < low).any() or (layer.weight > high).any():
         problems.append(
-            f"weight: expected even values in {low}..{high}, to which SLAYER would round these; use 'loihi' or 'lava'"
+            f"weight: expected even values in {low}..{high}, since SLAYER would round others; use 'loihi' or 'lava'"
         )
     elif isinstance(layer.source, Dense) and not survives_encoding(layer.weight):
         problems.append(

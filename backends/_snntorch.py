@@ -41,8 +41,9 @@ class SnnTorchBackend(Backend):
     def problems(cls, network: Network) -> list[str]:
         """See `Backend.problems`."""
         return [
-            f"layer {index}: reset 'subtract' (without delay): where the membrane potential stays above the threshold, "
-            "snnTorch reduces it before the comparison; use 'zero' or 'subtract_delayed'"
+            f"layer {index}: reset 'subtract' (without delay): if the membrane potential stays above the threshold "
+            "after a reset, snnTorch subtracts the threshold again before it checks for a spike; use 'zero' or "
+            "'subtract_delayed'"
             for index, layer, _ in spiking_shapes(network)
             if layer.neuron.reset not in _RESETS
         ] + wiring_problems(network, "snnTorch")

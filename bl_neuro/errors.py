@@ -124,7 +124,7 @@ class NotDifferentiable(AccessError, InputError):
 
 
 class NotRevealed(AccessError, InputError):
-    """A black box was to reveal an output that its substrate does not provide."""
+    """A black box was asked to reveal an output that its substrate does not provide."""
 
 
 class EndpointError(BlNeuroError):

@@ -149,7 +149,9 @@ def _dense(chain: Chain, block: CheckedGroup, recurrent: bool = False) -> None:
             block.complain(f"weight: {problem}")
     delay = _delay(block, weight) if "delay" in keys else None
     if recurrent and "delay" in keys:
-        block.complain("delay: netx drops the weights' exponent in a recurrent block with delays")
+        block.complain(
+            "delay: netx, Lava's reader of .net files, ignores the weight exponent of a recurrent block with delays"
+        )
     out = (neurons,) if neurons is not None else None
     bias = layer_bias(block, out, keys)
     neuron = cuba_neuron(block, out, bias) if "neuron" in keys else never_firing_neuron(bias)

@@ -93,7 +93,9 @@ def synapse_problems(layer: Dense) -> list[str]:
     problem = encoding_problem(layer.weight, layer.recurrent)
     problems = [] if problem is None else [f"weight: {problem}"]
     if layer.delay is not None and layer.recurrent is not None:
-        problems.append("delay: netx drops the weights' exponent in a recurrent block with delays")
+        problems.append(
+            "delay: netx, Lava's reader of .net files, ignores the weight exponent of a recurrent block with delays"
+        )
     return problems
 
 

@@ -200,7 +200,7 @@ def _layer_problems(layer: Dense | Conv, shape: tuple[int, ...]) -> list[str]:
     neuron = layer.neuron
     for name in ("delay", "recurrent"):
         if getattr(layer, name, None) is not None:
-            problems.append(f"{name}: only a network in Loihi's arithmetic can have it there")
+            problems.append(f"{name}: Loihi supports it only in networks with arithmetic 'loihi'")
     if neuron.reset != "zero":
         problems.append(f"reset '{neuron.reset}': Loihi resets to zero only")
     if not layer.weight.any():

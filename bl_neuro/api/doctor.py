@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from importlib import metadata
 from time import perf_counter
@@ -54,10 +55,11 @@ class SubstrateState:
 
 @dataclass(frozen=True)
 class PartState:
-    """Whether an attack, evaluator, mitigation or dataset can be used, and why not."""
+    """Whether an attack, evaluator, mitigation or dataset can be used, and why not. summary: what it is or does."""
 
     name: str
     title: str
+    summary: str
     package: str
     works: bool
     advice: str
@@ -123,9 +125,16 @@ def cpu_features() -> list[str] | None:
 
 def _part_states(registry: Registry[Any]) -> list[PartState]:
     """The state of every part of a registry, including parts of other packages that cannot be used."""
-    states = [PartState(name, part.title, registry.package(name), True, "") for name, part in registry.usable().items()]
+    states = [
+        PartState(name, part.title, _first_line(part), registry.package(name), True, "")
+        for name, part in registry.usable().items()
+    ]
     broken = registry.broken().items()
-    return [*states, *(PartState(name, "", package, False, reason) for name, (package, reason) in broken)]
+    return [*states, *(PartState(name, "", "", package, False, reason) for name, (package, reason) in broken)]
+
+
+def _first_line(part: type[Any]) -> str:
+    return (inspect.getdoc(part) or part.title).partition("\n")[0]
 
 
 def _substrate_state(name: str) -> SubstrateState:

@@ -25,9 +25,9 @@ MOST_KEPT = 32
 class InformativeSampling:
     """The mixtures that queries for `classes` (K) are drawn from. base: neutral rates (*input_shape).
 
-    contrast: what the queries of a class that nearly always wins are moved towards: "others", inputs of other classes,
-    or "mixed", alternately these and the base. Contrast with others shows what distinguishes a class, contrast with the
-    base shows what it consists of.
+    contrast: what the queries of a class are mixed with if nearly all of them are assigned to it: "others", inputs of
+    other classes, or "mixed", alternately those and `base`. Contrast with others shows what distinguishes a class,
+    contrast with `base` shows what it consists of.
     """
 
     def __init__(self, classes: IntArray, base: FloatArray, contrast: Contrast, rng: np.random.Generator) -> None:

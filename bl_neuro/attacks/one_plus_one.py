@@ -24,7 +24,7 @@ class OnePlusOneEs(PeerSearch):
 
     The number of mutated inputs is binomial, and its mean follows the one-fifth rule: a better child raises it, a worse
     child lowers it. Without an image prior, random inputs flip. With an image prior, a blob of inputs is set to 0 or 1.
-    A generation has `population` children, each of the parent that the previous one left.
+    A generation tests `population` children one after another. Each is a mutation of the best frame so far.
 
     Source: Doerr and Doerr 2018 (one-fifth rule for the (1+1) EA on bits).
     """

@@ -175,7 +175,7 @@ class _Best:
 
 
 def _chosen(first: Tensor, one: Tensor, other: Tensor, axis: int = 1) -> Tensor:
-    """`one` where `first` (K,) is true, else `other`. Their axis `axis` is K."""
+    """`one` where `first` (K,) is true, else `other`. Axis `axis` of both has length K."""
     shape = [1] * one.dim()
     shape[axis] = len(first)
     return torch.where(first.reshape(shape), one, other)

@@ -39,7 +39,7 @@ def attack(
         str | None,
         typer.Option(
             "--dataset",
-            help="Dataset that the network was trained on (see train). It tells how to encode inputs, and the class "
+            help="Dataset that the network was trained on (see train). It determines the input encoding and the class "
             "names.",
         ),
     ] = None,

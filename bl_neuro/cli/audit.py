@@ -69,7 +69,11 @@ def audit(
     ] = None,
     encoder: Annotated[
         str | None,
-        typer.Option("--encoder", help="Model files only: rate, held or direct. Default: inferred from the model."),
+        typer.Option(
+            "--encoder",
+            help="Model files only: rate (random spikes in every step), held (the same spikes in every step) or "
+            "direct (pixel values as input currents). Default: inferred from the model.",
+        ),
     ] = None,
     input_range: Annotated[
         str | None,
@@ -78,7 +82,12 @@ def audit(
         ),
     ] = None,
     readout: Annotated[
-        str | None, typer.Option("--readout", help="Model files only: spikes or membrane. Default: as in the file.")
+        str | None,
+        typer.Option(
+            "--readout",
+            help="Model files only: whether spikes or the membrane potential of the output neurons decide the class: "
+            "spikes or membrane. Default: as in the file.",
+        ),
     ] = None,
     class_map: Annotated[
         str | None,

@@ -47,14 +47,19 @@ def print_plan(plan: AuditPlan, jobs: int, as_json: bool) -> None:
     _print_damaged(plan.damaged)
     _print_not_run(plan.not_run)
     if plan.missing_data is not None:
-        say(f"planned without its data, so which cells are done is not known: {plan.missing_data}")
-    left = duration(plan.seconds_left)
-    if plan.unknown:
-        left = f"at least {left} and {plan.unknown} cells of unknown cost"
-    say(f"\n{plan.done} of {plan.cells} cells are done; left for one process: {left}")
+        say(f"The dataset is missing, so it is not known which cells are done: {plan.missing_data}")
+    say(f"\n{plan.done} of {plan.cells} cells are done. Time left with one process: {_time_left(plan)}.")
     if jobs > 1:
-        say(f"With --jobs {jobs}, at best a part in {jobs} of that.")
+        say(f"With --jobs {jobs}, at best 1/{jobs} of that time.")
     print_power(plan.power, plan.experiment.margin)
+
+
+def _time_left(plan: AuditPlan) -> str:
+    if not plan.unknown:
+        return duration(plan.seconds_left)
+    if plan.unknown == plan.cells - plan.done:
+        return "not known, since no similar cell has run yet"
+    return f"at least {duration(plan.seconds_left)}, and {plan.unknown} cells of kinds that have not run yet"
 
 
 def print_result(result: AuditResult, as_json: bool) -> None:

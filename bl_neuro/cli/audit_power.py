@@ -9,7 +9,17 @@ from bl_neuro.experiment.findings.estimates import PowerFinding
 from bl_neuro.report.words import seen
 from bl_neuro.rounding import fixed
 
-COLUMNS = ["attack", "reveals", "judge", "seeds", "inversions", "difference", "equality", "at the margin", "from"]
+COLUMNS = [
+    "attack",
+    "reveals",
+    "evaluator",
+    "seeds",
+    "inversions",
+    "smallest difference",
+    "smallest margin",
+    "power at margin",
+    "variation",
+]
 
 
 def print_power(power: Sequence[PowerFinding], margin: float) -> None:
@@ -19,15 +29,27 @@ def print_power(power: Sequence[PowerFinding], margin: float) -> None:
     if not rows:
         say("\nOne target, or one kind of substrate: no difference between substrates can be tested.")
         return
-    print_table("\nAttack accuracy between substrates: what is found with a power of 80 %, in points", COLUMNS, rows, 3)
-    say(f"at the margin: the chance that substrates which do not differ are found equal within {100 * margin:g} points")
+    print_table(
+        "\nThe smallest differences in attack accuracy between substrates that this plan detects with a power of 80%, "
+        "in percentage points",
+        COLUMNS,
+        rows,
+        3,
+    )
+    say(
+        "smallest margin: the smallest margin within which two substrates without any difference are found equivalent\n"
+        f"power at margin: the probability that they are found equivalent within {100 * margin:g} points"
+    )
     if any("none" in row[5:7] for row in rows):
-        say("none: this plan can find no difference of any size, or no equality within any margin; plan more seeds")
+        say(
+            "none: this plan cannot detect even the largest possible difference, or cannot show equivalence; use more "
+            "seeds"
+        )
     assumed = next((view for view in accuracy if view.assumed), None)
     if assumed is not None:
         spread, within = fixed(assumed.spread, 2), fixed(assumed.within, 2)
-        spreads = f"a standard deviation of {spread} from seed to seed, of {within} from inversion to inversion"
-        say(f"assumed: too little is done to show how differences vary, so {spreads} is assumed")
+        spreads = f"standard deviations of {spread} (between seeds) and {within} (between inversions)"
+        say(f"assumed: too few cells are finished to estimate the variation, so {spreads} are assumed")
 
 
 def _row(view: PowerFinding) -> list[str]:

@@ -31,11 +31,11 @@ def doctor(as_json: Json = False) -> int:
 def _print(report: DoctorReport) -> None:
     from bl_neuro.cli.output import print_table, say
 
-    columns = ["substrate", "state", "access", "first answer", "package", "what it is, or what to do"]
+    columns = ["substrate", "state", "access", "first answer", "package", "description, or what to do"]
     print_table("Substrates", columns, [_substrate_row(state) for state in report.substrates], 3, 4)
     for plural, states in report.parts.items():
-        rows = [[it.name, "works" if it.works else "broken", it.package, it.title or it.advice] for it in states]
-        print_table(f"\n{plural.capitalize()}", ["name", "state", "package", "what it is, or what is wrong"], rows, 4)
+        rows = [[it.name, "works" if it.works else "broken", it.package, it.summary or it.advice] for it in states]
+        print_table(f"\n{plural.capitalize()}", ["name", "state", "package", "description, or what to do"], rows, 4)
     say("\nVersions: " + ", ".join(f"{name} {number}" for name, number in report.versions.items()))
     here, features = report.machine, report.machine["cpu"]
     listed = "not known (numba is not installed)" if features is None else ", ".join(features) or "none of use here"

@@ -51,7 +51,11 @@ def train(
     ] = None,
     neuron: Annotated[
         str,
-        typer.Option("--neuron", help="canonical, or authors (snnTorch's Leaky with bias and reset by subtraction)."),
+        typer.Option(
+            "--neuron",
+            help="canonical (LIF without bias, reset to zero) or authors (snnTorch's Leaky with bias and reset by "
+            "subtraction).",
+        ),
     ] = "canonical",
     steps: Annotated[int | None, typer.Option("--steps", help="Number of time steps of an input.")] = None,
     proxy_epochs: Annotated[

@@ -48,7 +48,10 @@ def verify(
             help="aligned (each layer starts when its first input arrives) or cold (as in a fresh Lava run).",
         ),
     ] = "aligned",
-    all_pairs: Annotated[bool, typer.Option("--all-pairs", help="Compare all pairs of substrates.")] = False,
+    all_pairs: Annotated[
+        bool,
+        typer.Option("--all-pairs", help="Compare every pair of substrates instead of each with the reference."),
+    ] = False,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for raster plots of the differences.")] = None,
     seed: Seed = 0,
     as_json: Json = False,

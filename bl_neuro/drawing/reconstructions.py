@@ -48,7 +48,7 @@ def reconstruction_grid(
     means = with_channels(numbers(class_means, "class_means"), 1, "class_means")
     names = [str(place) for place in range(len(means))] if class_names is None else list(class_names)
     if len(names) != len(means):
-        raise InputError(f"class_names: expected {len(means)}, found {len(names)}")
+        raise InputError(f"class_names: expected {len(means)} names, one per class, found {len(names)}")
     verdicts = dict(answers or {})
     if unknown := set(verdicts) - set(inversions):
         raise InputError(f"answers: expected names that occur in inversions, found {sorted(unknown)}")

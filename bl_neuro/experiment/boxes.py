@@ -155,8 +155,8 @@ class EndpointBox(RemoteBlackBox):
             if left is not None and left < spikes.shape[1]:
                 raise
             raise EndpointRefused(
-                f"{error}; the attack needs up to {self.budget} queries in all: ask for a larger budget there. What "
-                "was asked is not charged again when the audit goes on"
+                f"{error}; the attack needs up to {self.budget} queries in all: ask the operator of the endpoint for "
+                "a larger budget and run the audit again; queries that were already answered are not charged again"
             ) from error
 
 

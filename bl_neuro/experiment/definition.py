@@ -131,10 +131,10 @@ class EvaluatorPart(SettingsPart):
 class AttackPart(Part):
     """`[[attacks]]`: the name of an attack, a preset (such as "for_mnist") and settings.
 
-    label: its name in tables, by default its name. reveals: the outputs that black boxes reveal, one row each. budget:
-    total number of queries per box; by default what the settings need. restarts, substrates: by default those of the
-    experiment. Substrates without the gradients or membrane potential that the attack needs are left out. twin:
-    substrate of the attacker's copy of the network, for attacks such as "transfer".
+    label: name of the attack in tables. Default: the value of `attack`. reveals: the outputs that black boxes reveal,
+    one row each. budget: total number of queries per box. Default: what the settings need. restarts, substrates:
+    default those of the experiment. Substrates without the gradients or membrane potential that the attack needs are
+    left out. twin: substrate of the attacker's copy of the network, for attacks such as "transfer".
     """
 
     attack: str

@@ -127,7 +127,7 @@ def _picked(module: nn.Module, order: Sequence[str], plain: tuple[type[nn.Module
         name for name in unused if name and not isinstance(modules[name], (nn.Identity, nn.Dropout, nn.Dropout2d))
     ]
     if missing_layers:
-        raise InputError(f"order: expected all layers, found none of {', '.join(missing_layers)}")
+        raise InputError(f"order: expected every layer of the module; missing: {', '.join(missing_layers)}")
     return layers
 
 

@@ -87,7 +87,7 @@ def numbers(place: str, node: Tree, key: str) -> FloatArray:
     """Finite numbers under `key`; KeyError if the key is missing, NetworkError if the values are invalid."""
     value = node[key]
     if not isinstance(value, np.ndarray):
-        raise NetworkError([f"{place}: {key}: expected numbers"])
+        raise NetworkError([f"{place}: {key}: expected an array of numbers, found {type(value).__name__}"])
     with np.errstate(over="ignore", invalid="ignore"):
         array = shared(value).astype(np.float64)
     if not np.isfinite(array).all():
@@ -139,7 +139,9 @@ def _named_padding(place: str, padding: str, shape: Shape, dilation: tuple[int, 
         return 0, 0
     if padding == "same" and not any(extent % 2 for extent in reach):
         return reach[0] // 2, reach[1] // 2
-    raise NetworkError([f"{place}: padding {padding[:20]!r}: expected numbers, 'valid', or 'same' of an odd kernel"])
+    raise NetworkError(
+        [f"{place}: padding {padding[:20]!r}: expected numbers, 'valid', or 'same' with an odd kernel size"]
+    )
 
 
 def _pair(place: str, node: Tree, key: str) -> tuple[int, ...]:

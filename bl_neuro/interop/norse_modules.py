@@ -216,7 +216,10 @@ class _Runner:
             fired, voltage = (values_of(torch.stack(list(values))) for values in zip(*recording))
             start = values_of(getattr(p, "v_leak", p.v_reset))
             return LayerTrace(fired, (voltage - start) / (values_of(p.v_th) - start))
-        raise Unsupported(f"{SOURCE}: its forward called its neurons {len(recording)} times in {steps} steps")
+        raise Unsupported(
+            f"{SOURCE}: expected a forward pass that calls a neuron layer once per time step, or once with all steps; "
+            f"found {len(recording)} calls in {steps} steps"
+        )
 
 
 def _prepare(cell: Any, recording: list[tuple[Tensor, Tensor]]) -> None:

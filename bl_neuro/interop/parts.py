@@ -143,11 +143,13 @@ def assemble(
     if pending is not None:
         all_problems.append(f"{pending.name}: expected neurons after it, since the last layer must spike")
     if all_problems:
-        raise Unsupported(f"{source} has no exact network: {'; '.join(all_problems)}")
+        raise Unsupported(f"{source} cannot be converted to an identical bl_neuro.Network: {'; '.join(all_problems)}")
     try:
         return Network(input_shape, layers, readout, arithmetic)
     except NetworkError as error:
-        raise Unsupported(f"{source} has no exact network: {'; '.join(error.problems)}") from error
+        raise Unsupported(
+            f"{source} cannot be converted to an identical bl_neuro.Network: {'; '.join(error.problems)}"
+        ) from error
 
 
 def _takes_flat(synapse: Synapse, shape: Shape) -> bool:

@@ -78,7 +78,7 @@ def from_slayer(
         except NetworkError as error:
             problems += error.problems
     if problems:
-        raise Unsupported(f"{SOURCE} has no exact network: {'; '.join(problems)}")
+        raise Unsupported(f"{SOURCE} cannot be converted to an identical bl_neuro.Network: {'; '.join(problems)}")
     natural: Readout = "membrane" if layers and type(layers[-1][1]) is cuba.Affine else "spikes"
     network = assemble(parts, shape, SOURCE, (), readout or natural, "loihi")
     if checked:
@@ -166,7 +166,7 @@ def _block_problems(block: Any, silent: bool) -> list[str]:
     if silent and (block.delay is not None or neuron.norm is not None):
         problems.append("Affine: SLAYER itself does not apply its delay or export its norm")
     if recurrent and block.delay is not None:
-        problems.append("delay of a Recurrent block: netx then drops the weights' exponent")
+        problems.append("delay of a Recurrent block: netx, Lava's reader of .net files, ignores its weight exponent")
     if recurrent and neuron.norm is not None:
         problems.append("norm of a Recurrent block: SLAYER applies it separately in every step")
     if neuron.graded_spike:

@@ -163,7 +163,7 @@ def _opened(state: Any) -> tuple[set[str], Callable[[str], FloatArray]]:
     if isinstance(state, Mapping):
         unnamed = [name for name in state if not isinstance(name, str)]
         if unnamed:
-            raise InputError(f"state: expected tensors by name, found the key {unnamed[0]!r:.80}")
+            raise InputError(f"state: expected a dict with strings as keys, found the key {unnamed[0]!r:.80}")
         return set(state), lambda name: values_of(state[name])
     if not isinstance(state, (str, Path)):
         raise InputError(

@@ -114,7 +114,9 @@ def _extensions(connection: Connection) -> set[str]:
     metadata = connection.get("/v2", may_be_absent=True)
     extensions = metadata.get("extensions") if isinstance(metadata, dict) else None
     if extensions is not None and not isinstance(extensions, list):
-        raise EndpointProtocolError(f"{connection.base}/v2: expected a list of extensions")
+        raise EndpointProtocolError(
+            f"{connection.base}/v2: extensions: expected a list, found {type(extensions).__name__}"
+        )
     return {name for name in extensions or () if isinstance(name, str)}
 
 

@@ -75,7 +75,10 @@ def described(metadata: Any, options: Options, url: str) -> Described:
         raise InputError(f"layout: expected {str(extra['layout'])[:40]!r}, as {url} declares, found {options.layout!r}")
     layout: Any = options.layout or extra.get("layout") or "time_first"
     if layout not in LAYOUTS:
-        raise EndpointProtocolError(f"{url}: layout {str(layout)[:40]!r} is unknown")
+        raise EndpointProtocolError(
+            f"{url}: layout: expected one of {', '.join(LAYOUTS)}, the endpoint declares {str(layout)[:40]!r}; state "
+            "the layout yourself with layout= or --layout"
+        )
     shape = options.input_shape or _sizes(input_tensor.get("shape", [])[LEADING_AXES[layout] :])
     if not shape:
         declared = str(input_tensor.get("shape", []))[:60]

@@ -88,9 +88,9 @@ def from_json(values: Any, datatype: str, shape: list[int], datatypes: Mapping[s
     try:
         array = np.asarray(numbers)
     except OverflowError as error:  # an integer beyond the float range, beside a float
-        raise InputError(f"data: expected {datatype} values, found a larger one") from error
+        raise InputError(f"data: expected {datatype} values, found one outside its range") from error
     if array.dtype.kind not in "biuf":  # an integer beyond the range of every dtype
-        raise InputError(f"data: expected {datatype} values, found a larger one")
+        raise InputError(f"data: expected {datatype} values, found one outside its range")
     with np.errstate(all="ignore"):
         converted = array.astype(dtype)
     if dtype.kind != "f" and not bool((converted == array).all()):

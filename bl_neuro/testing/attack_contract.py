@@ -162,7 +162,7 @@ class AttackContract:
         assert_same(inversions, self.invert())
 
     def test_inverts_the_classes_it_is_given(self) -> None:
-        """In their order, a class as often as it is named, from any iterable; only some of them if so asked."""
+        """It inverts exactly the given classes, in the given order and with repetitions, from any iterable."""
         assert self.invert(classes=iter([2, 0, 2])).classes.tolist() == [2, 0, 2]
         assert self.invert(classes=np.array([1])).classes.tolist() == [1]
 

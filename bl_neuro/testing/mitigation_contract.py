@@ -58,7 +58,7 @@ class MitigationContract:
         assert MITIGATIONS.find(self.mitigation.name) is type(self.mitigation)
 
     def test_it_has_a_title_and_a_phrase(self) -> None:
-        """It has a title and its settings in words, on one line each; the words contain the settings."""
+        """The mitigation has a title and a description of its settings, on one line each."""
         for text in (self.mitigation.title, self.mitigation.setting, self.mitigation.label):
             assert text
             assert text == " ".join(text.split())

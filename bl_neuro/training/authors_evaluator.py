@@ -68,7 +68,7 @@ class AuthorsEvaluator(ImageEvaluator):
     """
 
     name = "authors"
-    title = "the BrainLeaks authors'"
+    title = "BrainLeaks authors' classifier"
     spiking = True
     judges: ClassVar[Literal["images", "spikes"]] = "spikes"
     Settings = AuthorsSettings

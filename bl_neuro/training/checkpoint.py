@@ -115,7 +115,7 @@ def _under(tensors: dict[str, Tensor], group: str) -> dict[str, Tensor]:
     taken = {name.removeprefix(group + "."): tensors.pop(name) for name in names}
     for name, value in taken.items():
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-            raise ValueError(f"{group}.{name}: expected finite values")
+            raise ValueError(f"{group}.{name}: expected finite values, found NaN or infinity")
     return taken
 
 

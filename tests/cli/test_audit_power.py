@@ -26,7 +26,7 @@ def test_undetectable_differences_are_printed_as_none(capsys: pytest.CaptureFixt
     assert "none" in output
     assert "247.5" not in output
     assert "31.0" in output
-    assert "plan more seeds" in output
+    assert "use more seeds" in output
 
 
 def test_detectable_differences_are_printed_in_points(capsys: pytest.CaptureFixture[str]) -> None:

@@ -185,7 +185,10 @@ REFUSED: dict[str, tuple[list[Block], str]] = {
     "too long a delay": ([dense(delay=63)], "delay: expected values in 0..62, found 63..63"),
     "half a step": ([dense(delay=[0.5, 1.0])], "delay: expected whole numbers, found 0.5"),
     "delays that fit nothing": ([dense(delay=[1, 2, 3, 4])], "delay: expected a scalar, 2 or 3 values or"),
-    "delayed recurrence": ([dense(**DENSE_REC, delay=1)], "delay: netx drops the weights' exponent"),
+    "delayed recurrence": (
+        [dense(**DENSE_REC, delay=1)],
+        "delay: netx, Lava's reader of .net files, ignores the weight exponent",
+    ),
     "recurrence of others": ([dense(type="dense_rec", weight_rec=np.ones((2, 3)))], "weight_rec: expected a square"),
     "features": ([dense(inFeatures=4)], "inFeatures: expected 3, to match the weights, found 4"),
     "rows": ([dense(shape=[5])], r"weight: expected shape \(out, in\) with 5 rows, found \(2, 3\)"),

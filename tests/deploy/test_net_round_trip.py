@@ -143,7 +143,7 @@ UNWRITABLE: dict[str, tuple[Network, str]] = {
     "lost": (loihi((2,), bl.Dense(np.full((2, 2), 256), neurons())), "turns values of 256..256 into zeros"),
     "delayed loops": (
         loihi((2,), bl.Dense(whole(2, 2), neurons(), delay=3, recurrent=whole(2, 2))),
-        "layer 0: delay: netx drops the weights' exponent",
+        "layer 0: delay: netx, Lava's reader of .net files, ignores the weight exponent",
     ),
     "long strides": (
         loihi((1, 200, 2), bl.Conv(whole(1, 1, 1, 1), neurons(), stride=(128, 1))),

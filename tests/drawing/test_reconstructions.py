@@ -79,7 +79,7 @@ def test_flat_pictures_photographs_and_events(figures: list[Any]) -> None:
     ("changes", "message"),
     [
         ({"class_means": MEANS[0, 0]}, "class_means: expected"),
-        ({"class_names": ["a"]}, "class_names: expected 4, found 1"),
+        ({"class_names": ["a"]}, "class_names: expected 4 names, one per class, found 1"),
         ({"inversions": {"v1": (IMAGES[:, :, 1:], CLASSES)}}, "inversions 'v1': expected"),
         ({"inversions": {"v1": (IMAGES, CLASSES + 1)}}, r"classes of 'v1': expected 0\.\.3"),
         ({"inversions": {"v1": (IMAGES, CLASSES[1:])}}, "classes of 'v1': expected whole numbers"),

@@ -176,7 +176,7 @@ def drop(node: str, key: str) -> Callable[[Tree], None]:
         (put("lif", "tau", np.full(2, np.inf)), "node lif: tau: expected finite numbers"),
         (put("lif", "tau", np.full(2, 0.01)), "node lif: voltage_decay: expected values in 0..1"),
         (put("lif", "r", np.zeros(2)), "node lif: r: expected values above 0"),
-        (put("lif", "tau", "long"), "node lif: tau: expected numbers"),
+        (put("lif", "tau", "long"), "node lif: tau: expected an array of numbers"),
         (put("lif", "v_threshold", np.ones(5)), "node lif: expected parameters of one shape"),
         (drop("lif", "tau"), "node lif .LIF.: 'tau' is missing"),
         (put("lif", "type", "LI"), "node lif: LI: a leaky integrator does not spike"),

@@ -62,7 +62,7 @@ def test_consequences_of_a_problem_are_not_reported() -> None:
     for parts, message in cases:
         with pytest.raises(Unsupported) as caught:
             assemble(parts, (3,), "it", ["pool: none"] if message.startswith("pool") else ())
-        assert str(caught.value).startswith(f"it has no exact network: {message}")
+        assert str(caught.value).startswith(f"it cannot be converted to an identical bl_neuro.Network: {message}")
         assert "expects" not in str(caught.value)
 
 

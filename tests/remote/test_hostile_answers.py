@@ -188,7 +188,7 @@ NASTY = "\x1b]0;owned\x07"
         ({"outputs": [{"name": "scores", "shape": [-1, True]}]}, "number of classes"),
         ({"platform": "bl_neuro", "parameters": {"reveals": NASTY}}, "reveals: expected .* as here declares"),
         ({"platform": "bl_neuro", "parameters": {"reveals": [NASTY]}}, "reveals: expected .* as here declares"),
-        ({"platform": "bl_neuro", "parameters": {"layout": NASTY}}, "is unknown"),
+        ({"platform": "bl_neuro", "parameters": {"layout": NASTY}}, "layout: expected one of"),
         ({"platform": "bl_neuro", "parameters": {"classes": True}}, "number of classes"),
     ],
 )

@@ -114,5 +114,5 @@ def test_the_smallest_form_that_it_takes(
 
 def test_invalid_extension_lists_are_refused(endpoint: Endpoint) -> None:
     endpoint.extensions = "packed_spikes"
-    with pytest.raises(bl.EndpointProtocolError, match="a list of extensions"):
+    with pytest.raises(bl.EndpointProtocolError, match="extensions: expected a list"):
         bl.RemoteBlackBox(endpoint.url)
