@@ -7,8 +7,10 @@ from dataclasses import asdict
 from typing import Any
 
 from bl_neuro.access import Reveals
-from bl_neuro.attacks import ATTACKS
+from bl_neuro.attacks import ATTACKS, Attack
+from bl_neuro.attacks.budget import fit_to_budget
 from bl_neuro.backends import find_backend
+from bl_neuro.errors import ExperimentError, InputError
 from bl_neuro.experiment.attack_choice import make_attack, seeing_images
 from bl_neuro.experiment.cells import ANN, FORMAT, THREADS, Cell
 from bl_neuro.experiment.definition import AttackPart, EvaluatorPart, Experiment
@@ -176,7 +178,7 @@ class CellFactory:
         mitigation: Mitigation | None = None,
     ) -> Cell:
         """The cell of one attack, which inverts each class."""
-        attack = make_attack(part.attack, part.preset, part.settings)
+        attack = self._fitted(part)
         if self.experiment.given:
             attack = seeing_images(attack, self.material.input_shape(substrate), self.material.shape)
         outputs = self.material.outputs
@@ -207,6 +209,16 @@ class CellFactory:
         if mitigation is not None:
             made["mitigation"], about["mitigation"] = mitigation.definition, mitigation.label
         return self.cell("attack", made, (target,), {**target.facts, **about}, attack)
+
+    def _fitted(self, part: AttackPart) -> Attack[Any]:
+        """The attack, adapted to its budget if it has one; the settings in the experiment do not change."""
+        attack = make_attack(part.attack, part.preset, part.settings)
+        if part.budget is None:
+            return attack
+        try:
+            return fit_to_budget(attack, part.budget, len(self.material.outputs), part.settings)
+        except InputError as error:
+            raise ExperimentError(f"attacks.{part.called}.{error}") from error
 
     def judgement(self, attack: Cell, evaluator: Cell) -> Cell:
         """The cell of one evaluator's judgement of the inversions of an attack."""
