@@ -10,9 +10,10 @@ from bl_neuro.access import Reveals
 from bl_neuro.attacks import ATTACKS, Attack
 from bl_neuro.attacks.budget import fit_to_budget
 from bl_neuro.backends import find_backend
+from bl_neuro.backends.registry import ANN
 from bl_neuro.errors import ExperimentError, InputError
 from bl_neuro.experiment.attack_choice import make_attack, seeing_images
-from bl_neuro.experiment.cells import ANN, FORMAT, THREADS, Cell
+from bl_neuro.experiment.cells import FORMAT, THREADS, Cell
 from bl_neuro.experiment.definition import AttackPart, EvaluatorPart, Experiment
 from bl_neuro.experiment.material import Material
 from bl_neuro.experiment.training_plans import DEFAULT, target_plan, twin_plan
