@@ -100,6 +100,11 @@ class Registry(Generic[Part]):
         """The package of a part and its version, such as "bl-neuro 1.2"."""
         return f"bl-neuro {__version__}" if name in self.ours else _packages(self._added[name])
 
+    def added_packages(self) -> dict[str, str]:
+        """The versions of all other packages that add parts, by name."""
+        sources = [point.dist for points in self._added.values() for point in points]
+        return {source.metadata["Name"]: source.version for source in sources if source}
+
     @cached_property
     def _added(self) -> dict[str, tuple[EntryPoint, ...]]:
         """The entry points of other packages by name; several if packages use the same name."""
