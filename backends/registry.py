@@ -21,6 +21,9 @@ from bl_neuro.errors import InputError, MissingDependency, UnknownSubstrate, Uns
 from bl_neuro.network import Network
 from bl_neuro.registry import Registry
 
+ANN = "ann"
+"""The substrate name in results of attacks on ANN twins, which run on no substrate. No backend may have it."""
+
 BACKENDS: Registry[Backend] = Registry(
     noun="substrate",
     group="bl_neuro.backends",
@@ -33,6 +36,7 @@ BACKENDS: Registry[Backend] = Registry(
         "lava": "bl_neuro.backends.lava.backend:LavaBackend",
     },
     unknown=UnknownSubstrate,
+    reserved={ANN: "ANN twins of targets in results"},
 )
 
 
