@@ -15,6 +15,9 @@ GUARD = 6
 _EXACT = Context(prec=400)
 """Number of digits for any float64, which has at most 309 before the decimal point."""
 
+ROUNDING = 1e-9
+"""Largest amount by which rounding may move a fraction outside 0..1; more is an error."""
+
 
 def settled(value: float) -> float:
     """Rounds to nine decimals, so that means that differ only in the order of their terms are equal."""

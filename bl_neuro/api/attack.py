@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bl_neuro.access import Reveals
-from bl_neuro.api.attack_result import INVERSIONS, AttackResult, EvaluatorVerdict, need_free, pictures_of
+from bl_neuro.api.attack_result import INVERSIONS, AttackFacts, AttackResult, EvaluatorVerdict, need_free, pictures_of
 from bl_neuro.api.attack_target import AttackedModel, OpenedTarget, Subject, opened_subject
 from bl_neuro.api.attack_terms import TWIN, AttackTerms, attack_terms
 from bl_neuro.attacks import Attack, Inversions
@@ -208,10 +208,13 @@ class _Run:
             inputs.class_names,
             None if answers is None else tuple(self._class_of(output) for output in answers),
             self._verdicts(inversions, shape),
-            {
-                **self._facts(attack, inversions, reveals, budget),
-                "assumptions": [*attack.assumptions(box), *self.terms.size_assumption(shape), *inputs.assumptions()],
-            },
+            self._facts(
+                attack,
+                inversions,
+                reveals,
+                budget,
+                [*attack.assumptions(box), *self.terms.size_assumption(shape), *inputs.assumptions()],
+            ),
             shape,
             self._of_events(shape),
             error,
@@ -224,29 +227,30 @@ class _Run:
         return None if output is None else self.inputs.class_map[output]
 
     def _facts(
-        self, attack: Attack[Any], inversions: Inversions, reveals: Reveals, budget: int | None
-    ) -> dict[str, Any]:
+        self, attack: Attack[Any], inversions: Inversions, reveals: Reveals, budget: int | None, assumptions: list[str]
+    ) -> AttackFacts:
         """What was run, on which substrate, with which settings, and at what cost."""
         inputs, network = self.inputs, self.inputs.subject.network
-        return {
-            "attack": attack.name,
-            "model": self.name,
-            "fingerprint": None if network is None else network.fingerprint,
-            "substrate": None if network is None else self.substrate,
-            "reveals": reveals if self.terms.asks else "gradient",
-            "budget": budget if self.terms.asks else None,
-            "twin": self.terms.twin_substrate,
-            "status": inversions.status.value,
-            "queries": inversions.queries,
-            "queries_per_class": inversions.queries_per_class,
-            "steps": inputs.steps,
-            "seed": inversions.seed,
-            "settings": attack.settings(),
-            "dataset": None if inputs.data is None else inputs.data.name,
-            "input_range": None if inputs.input_range is None else list(inputs.input_range),
-            "recognised": None if inputs.recognised is None else asdict(inputs.recognised),
-            "recognition": inputs.description(),
-        }
+        return AttackFacts(
+            attack=attack.name,
+            model=self.name,
+            fingerprint=None if network is None else network.fingerprint,
+            substrate=None if network is None else self.substrate,
+            reveals=reveals if self.terms.asks else "gradient",
+            budget=budget if self.terms.asks else None,
+            twin=self.terms.twin_substrate,
+            status=inversions.status.value,
+            queries=inversions.queries,
+            queries_per_class=inversions.queries_per_class,
+            steps=inputs.steps,
+            seed=inversions.seed,
+            settings=attack.settings(),
+            dataset=None if inputs.data is None else inputs.data.name,
+            input_range=None if inputs.input_range is None else list(inputs.input_range),
+            recognised=inputs.recognised,
+            recognition=inputs.description(),
+            assumptions=assumptions,
+        )
 
     def _of_events(self, shape: tuple[int, int, int]) -> bool:
         preset = self.terms.preset

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from bl_neuro.arrays import FloatArray
 from bl_neuro.attacks import Inversions
 from bl_neuro.drawing import Animation, Picture, contact_sheet, event_animation
 from bl_neuro.errors import BlNeuroError, InputError, ReportError
+from bl_neuro.experiment.given_model import Recognised
 from bl_neuro.files import atomic_path, need_folder, write_text
 from bl_neuro.rounding import fixed
 
@@ -31,6 +32,38 @@ class EvaluatorVerdict:
     confidence: float
 
 
+@dataclass(frozen=True)
+class AttackFacts:
+    """What was run, on which substrate, with which settings, and at what cost: the fields of attack.json.
+
+    model: its name, path or URL, or None. fingerprint: SHA-256 of the network, None for an endpoint. substrate: None
+    for an endpoint. reveals: the output that a black box reveals; "gradient" for other attacks. budget: total number of
+    queries, or None. twin: substrate of the attacker's copy of the network, or None. status: how the attack ended.
+    queries: total number of queries. settings: of the attack, JSON-ready. input_range: the input currents of pixels 0
+    and 1, or None. recognised: what was inferred on the dataset, and recognition: the same in a sentence; None without
+    a dataset. assumptions: of the attack about inputs before its first query.
+    """
+
+    attack: str
+    model: str | None
+    fingerprint: str | None
+    substrate: str | None
+    reveals: str
+    budget: int | None
+    twin: str | None
+    status: str
+    queries: int
+    queries_per_class: float
+    steps: int
+    seed: int
+    settings: dict[str, Any]
+    dataset: str | None
+    input_range: list[float] | None
+    recognised: Recognised | None
+    recognition: str | None
+    assumptions: list[str]
+
+
 @dataclass(frozen=True, repr=False)
 class AttackResult:
     """The result of one attack on one target.
@@ -38,9 +71,8 @@ class AttackResult:
     inversions: one per requested class; `images` returns them as pictures (K, C, H, W). classes: the class of each
     inversion. class_names: names of all classes, or None if they are not known. answers: the class that the target
     assigns to each inversion, None if no output spikes; None instead of the list if the target is not queried.
-    verdicts: the evaluator's judgement of each inversion; None without an evaluator. facts: what was run, on which
-    substrate, with which settings, and at what cost; JSON-ready. error: the error that stopped the attack early, such
-    as an unreachable endpoint, or None.
+    verdicts: the evaluator's judgement of each inversion; None without an evaluator. facts: what was run, and at what
+    cost. error: the error that stopped the attack early, such as an unreachable endpoint, or None.
     """
 
     inversions: Inversions
@@ -48,7 +80,7 @@ class AttackResult:
     class_names: tuple[str, ...] | None
     answers: tuple[int | None, ...] | None
     verdicts: tuple[EvaluatorVerdict, ...] | None
-    facts: dict[str, Any]
+    facts: AttackFacts
     image_shape: tuple[int, int, int]
     of_events: bool
     error: BlNeuroError | None = None
@@ -61,8 +93,7 @@ class AttackResult:
     @property
     def assumptions(self) -> list[str]:
         """The assumptions of the attack about inputs before its first query."""
-        assumptions: list[str] = self.facts["assumptions"]
-        return assumptions
+        return self.facts.assumptions
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -83,7 +114,7 @@ class AttackResult:
     @property
     def as_json(self) -> dict[str, Any]:
         """`facts`, with `rows` under the key "inversions"; JSON-ready."""
-        return {**self.facts, "inversions": self.rows}
+        return {**asdict(self.facts), "inversions": self.rows}
 
     def name_of(self, label: int) -> str:
         """The name of a class, or its number if the names are not known."""
@@ -149,7 +180,7 @@ class AttackResult:
     @property
     def place(self) -> str:
         """The attacked substrate or endpoint."""
-        return str(self.facts["substrate"] or self.facts["model"] or "an endpoint")
+        return self.facts.substrate or self.facts.model or "an endpoint"
 
 
 def pictures_of(inversions: Inversions, shape: tuple[int, int, int]) -> FloatArray:

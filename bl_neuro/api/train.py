@@ -12,7 +12,8 @@ from typing import Any
 from bl_neuro.api.progress import ProgressBars, progress_bars
 from bl_neuro.backends import missing_reason, open_target
 from bl_neuro.backends.registry import BACKENDS
-from bl_neuro.data import Samples, Split, load_dataset, official_split, shared_split, three_way_split
+from bl_neuro.data import Samples, Split, load_dataset
+from bl_neuro.data.split import automatic_split, split_by_kind
 from bl_neuro.errors import InputError, ReportError
 from bl_neuro.experiment.provenance import now, versions
 from bl_neuro.experiment.threads import one_thread
@@ -240,13 +241,11 @@ def _save(folder: Path, network: Network, trained: Trained) -> None:
 
 def _split(data: Samples, split: str, seed: int) -> Split[Any]:
     """Splits the data. auto: the official test set if the dataset is complete and has one, else a new split."""
-    has_test_set = data.held_out is not None and not data.completeness.startswith("subset")
-    if split == "shared":
-        return shared_split(data)
-    if split == "official" or (split == "auto" and has_test_set):
-        training = len(data.labels) if data.held_out is None else int((~data.held_out).sum())
-        return official_split(data, seed, target=max(1, round(TARGET_SHARE * training)))
-    return three_way_split(data, seed)
+    kind: Any = split  # one of SPLITS
+    if split == "auto":
+        kind = "three-way" if data.completeness.startswith("subset") else automatic_split(data)
+    training = len(data.labels) if data.held_out is None else int((~data.held_out).sum())
+    return split_by_kind(data, kind, seed, target=max(1, round(TARGET_SHARE * training)))
 
 
 def _changes(**values: Any) -> dict[str, Any]:

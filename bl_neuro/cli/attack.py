@@ -302,12 +302,12 @@ def _print(result: AttackResult, out: Path | None, as_json: bool) -> None:
     if as_json:
         print_json(result.as_json)
         return
-    if facts["recognition"]:
-        say(facts["recognition"])
+    if facts.recognition:
+        say(facts.recognition)
     assumed = "; ".join(result.assumptions)
     say(f"Assumptions about inputs: {assumed}." if assumed else "The attack assumes nothing about inputs.")
     spent = f"{result.inversions.queries_per_class:g} queries per class"
-    title = f"{facts['attack']} on {result.place}, {spent}, {facts['status']}"
+    title = f"{facts.attack} on {result.place}, {spent}, {facts.status}"
     columns = {
         "class": [result.name_of(label) for label in result.classes],
         "target answers": None

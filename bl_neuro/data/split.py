@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic
+from typing import Generic, Literal
 
 import numpy as np
 
 from bl_neuro.arrays import IntArray
-from bl_neuro.data.samples import S
+from bl_neuro.data.samples import S, Samples
 from bl_neuro.errors import DataError
 from bl_neuro.seeding import stream
 
@@ -16,6 +16,8 @@ UNSEEN = "the evaluator is trained on samples that the target never saw"
 SHARED = "the evaluator is trained on the target's own samples"
 WHOLE = "the same samples train targets and evaluators and test both: no leakage is measured"
 NOT_KNOWN = "the target's training data is not known"
+SplitKind = Literal["three-way", "official", "shared", "whole"]
+"""The kinds of splits; see the function of each."""
 EVALUATOR_SHARE = 0.6
 """The evaluator's share of samples that are divided between evaluator and test part."""
 
@@ -37,6 +39,39 @@ class Split(Generic[S]):
         """Samples in each part."""
         parts = {"target": self.target, "evaluator": self.evaluator, "test": self.test}
         return {name: len(part.labels) for name, part in parts.items()}
+
+
+def automatic_split(dataset: Samples, fewest: int = 0) -> Literal["official", "three-way"]:
+    """The kind of split that suits a dataset.
+
+    "official" if the loaded samples contain an official test set with at least `fewest` samples of each class, and an
+    official training set; else "three-way".
+    """
+    held = dataset.held_out
+    if held is None or not 0 < held.sum() < len(held):
+        return "three-way"
+    counts = np.bincount(dataset.labels[held], minlength=dataset.classes)
+    return "official" if counts.min() >= fewest else "three-way"
+
+
+def split_by_kind(
+    dataset: S,
+    kind: SplitKind,
+    seed: int,
+    target: int | None = None,
+    evaluator: int | None = None,
+    test: int | None = None,
+) -> Split[S]:
+    """Splits `dataset` by the function for `kind`. The sizes are for "official" and ignored by the others.
+
+    Raises:
+        DataError: see these functions.
+    """
+    if kind == "official":
+        return official_split(dataset, seed, target, evaluator, test)
+    if kind == "three-way":
+        return three_way_split(dataset, seed)
+    return shared_split(dataset) if kind == "shared" else whole_split(dataset)
 
 
 def three_way_split(dataset: S, seed: int, target: float = 0.5, evaluator: float = 0.3) -> Split[S]:

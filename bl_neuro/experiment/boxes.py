@@ -20,6 +20,7 @@ from bl_neuro.errors import BudgetExceeded, EndpointRefused, ExperimentError, In
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.definition import EndpointPart
 from bl_neuro.experiment.material import Material
+from bl_neuro.experiment.measures import AttackMeasures
 from bl_neuro.mitigations.registry import mitigation_of
 from bl_neuro.network import Network
 from bl_neuro.remote import RemoteBlackBox
@@ -202,7 +203,7 @@ def open_endpoint(material: Material, substrate: str, budget: int | None, sessio
     return box
 
 
-def differences(again: Inversions, digest: str | None, kept: Path, measures: dict[str, Any]) -> list[str]:
+def differences(again: Inversions, digest: str | None, kept: Path, measures: AttackMeasures) -> list[str]:
     """The parts of the replay `again` that differ: "inversions", "course", "queries", "status", "answers".
 
     Empty if the replay is identical. digest: of all queries and answers; see `RecordedBox`. kept, measures: tensors and
@@ -223,8 +224,8 @@ def differences(again: Inversions, digest: str | None, kept: Path, measures: dic
     equal = {
         "inversions": torch.equal(first["spikes"], again.spikes) and torch.equal(first["classes"], again.classes),
         "course": all(torch.equal(first[f"trace.{name}"], value) for name, value in course.items()),
-        "queries": measures["queries"] == again.queries,
-        "status": measures["status"] == again.status.value,
-        "answers": measures["answers"] == digest,
+        "queries": measures.queries == again.queries,
+        "status": measures.status == again.status,
+        "answers": measures.answers == digest,
     }
     return [name for name, same in equal.items() if not same]

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from bl_neuro.access import Reveals
 from bl_neuro.checks import MAX_STEPS
+from bl_neuro.data.split import SplitKind
 from bl_neuro.experiment.mitigation_part import MitigationPart
 from bl_neuro.experiment.part import Count, Name, Names, Part, Restarts, Seed, Seeds, SettingsPart
 from bl_neuro.network import Readout
@@ -65,7 +66,7 @@ class DatasetPart(Part):
     """
 
     name: Annotated[str, Field(min_length=1, max_length=4096)]
-    split: Literal["three-way", "official", "shared", "whole"] = "three-way"
+    split: SplitKind = "three-way"
     split_seed: Seed = 0
     size: Annotated[list[Count], Field(min_length=2, max_length=2)] | None = None
     target: Count | None = None

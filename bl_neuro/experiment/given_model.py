@@ -18,6 +18,7 @@ from bl_neuro.backends.registry import BACKENDS
 from bl_neuro.data import EventDataset
 from bl_neuro.data.registry import dataset_source
 from bl_neuro.data.samples import Samples
+from bl_neuro.data.split import automatic_split
 from bl_neuro.deploy.loihi_limits import never_spikes
 from bl_neuro.errors import ExperimentError
 from bl_neuro.experiment.definition import DatasetPart, Experiment, ModelPart
@@ -108,10 +109,7 @@ def _split_kind(data: Samples, trained_on: str | None) -> str:
     """Returns "official" if evaluators can use the official test set alone and it is large enough, else "three-way"."""
     if trained_on is not None:
         return "official" if trained_on == OFFICIAL_TRAINING else "three-way"
-    if data.held_out is None or data.held_out.all():
-        return "three-way"
-    counts = np.bincount(data.labels[data.held_out], minlength=data.classes)
-    return "official" if counts.min() >= FEWEST_HELD_OUT else "three-way"
+    return automatic_split(data, FEWEST_HELD_OUT)
 
 
 def _part(kind: type[Part], values: dict[str, Any]) -> Part:

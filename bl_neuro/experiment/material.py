@@ -17,12 +17,9 @@ from bl_neuro.data import (
     Samples,
     Split,
     load_dataset,
-    official_split,
-    shared_split,
-    three_way_split,
-    whole_split,
 )
 from bl_neuro.data.registry import DATASETS, choose_source
+from bl_neuro.data.split import split_by_kind
 from bl_neuro.errors import ExperimentError, InputError
 from bl_neuro.experiment.added_packages import packages_of
 from bl_neuro.experiment.definition import DatasetPart, EndpointPart, Experiment, ModelPart
@@ -170,13 +167,10 @@ def data_digest(data: Any) -> str:
 def split_of(data: Any, part: DatasetPart) -> Split[Any]:
     """Splits `data` for targets, evaluators and tests. Raises ExperimentError if sizes do not fit the split."""
     sizes = {"target": part.target, "evaluator": part.evaluator, "test": part.test}
-    if part.split == "official":
-        return official_split(data, part.split_seed, **sizes)
-    if any(size is not None for size in sizes.values()):
+    if part.split != "official" and any(size is not None for size in sizes.values()):
         raise ExperimentError("dataset: target, evaluator, test: sizes are only for an official split; leave them out")
-    if part.split in ("shared", "whole"):
-        return shared_split(data) if part.split == "shared" else whole_split(data)
-    return three_way_split(data, part.split_seed)
+    split: Split[Any] = split_by_kind(data, part.split, part.split_seed, **sizes)
+    return split
 
 
 def opened_model(model: ModelPart, place: Place) -> Network:

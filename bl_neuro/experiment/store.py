@@ -8,7 +8,8 @@
     experiment.json             the experiment of the last run
     command.json                the command of the first run of that experiment
 
-Files are written atomically, the JSON file of a cell last. A result exists if its JSON file exists and is valid.
+Files are written atomically, the JSON file of a cell last. A result exists if its JSON file exists, is
+valid, and contains the measures of its kind of cell (see `measures`).
 """
 
 from __future__ import annotations
@@ -21,8 +22,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from bl_neuro.errors import ModelFileError, ReportError
 from bl_neuro.experiment.cells import canonical_json, content_address
+from bl_neuro.experiment.measures import CellMeasures, misfit, model_of
 from bl_neuro.files import atomic_path, need_folder, write_text
 
 MOST_BYTES = 2**26
@@ -38,7 +42,7 @@ class Result:
     """A stored result. tensors: the file of its network, evaluator or inversions, or None."""
 
     definition: dict[str, Any]
-    measures: dict[str, Any]
+    measures: CellMeasures
     tensors: Path | None
 
 
@@ -87,16 +91,22 @@ class Store:
     def write(
         self,
         definition: dict[str, Any],
-        measures: dict[str, Any],
+        measures: CellMeasures,
         times: dict[str, Any],
         save: Callable[[Path], None] | None = None,
     ) -> None:
         """Stores a result; `save` writes its tensors to a path.
 
         Raises:
-            ReportError: the result could not be written; earlier files are unchanged.
+            ReportError: the result could not be written, or its measures are of another kind of cell; earlier files are
+                unchanged.
         """
-        address = content_address(definition)
+        address, expected = content_address(definition), model_of(definition)
+        if not isinstance(measures, expected):
+            raise ReportError(
+                f"{self.folder}: expected {expected.__name__} for a cell of kind {definition['kind']}, found "
+                f"{type(measures).__name__}; earlier results are kept"
+            )
         tensors = self._tensors(address)
         try:
             if save is not None:
@@ -105,7 +115,7 @@ class Store:
                     settle_header(temporary)
             body = {
                 "definition": definition,
-                "measures": measures,
+                "measures": measures.to_json(),
                 "tensors": None if save is None else _digest(tensors),
             }
             write_text(self._path("times", address), json.dumps(times, indent=1) + "\n")
@@ -187,11 +197,14 @@ class Store:
             wanted, tensors = body["tensors"], self._tensors(address)
             if wanted is not None and _digest(tensors) != wanted:
                 return f"{tensors}: its content does not match its digest"
-            return Result(body["definition"], body["measures"], None if wanted is None else tensors)
+            measures = model_of(body["definition"]).model_validate(body["measures"])
+            return Result(body["definition"], measures, None if wanted is None else tensors)
         except FileNotFoundError as error:
             return None if error.filename == str(path) else f"{error.filename}: missing"
         except OSError as error:
             return f"{error.filename or path}: {error.strerror or error}"
+        except ValidationError as error:
+            return f"{path}: measures that do not fit the kind of the cell ({misfit(error)})"
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             return f"{path}: damaged or of another kind ({type(error).__name__})"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from bl_neuro import leakage
 from bl_neuro.access import BlackBox, Reveals, predicted_classes, response_classes
@@ -23,14 +22,28 @@ from bl_neuro.backends.registry import ANN
 from bl_neuro.data.encoders import Encoder
 from bl_neuro.data.samples import Samples
 from bl_neuro.deploy.ladder import ladder
-from bl_neuro.deploy.parity import Stimulus, compare, generated
 from bl_neuro.errors import ModelFileError, NotRevealed
 from bl_neuro.experiment.boxes import CellView, differences, open_endpoint, opened
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.definition import EvaluatorPart
 from bl_neuro.experiment.material import Material
+from bl_neuro.experiment.measures import (
+    ATTACK,
+    AccuracyMeasures,
+    AttackMeasures,
+    CellMeasures,
+    ChangedMeasures,
+    Course,
+    JudgementMeasures,
+    ReplayMeasures,
+    RungMeasures,
+    TargetMeasures,
+    TrainedEvaluatorMeasures,
+    TwinMeasures,
+)
 from bl_neuro.experiment.provenance import machine, now, versions
 from bl_neuro.experiment.store import Store
+from bl_neuro.experiment.verification import verified
 from bl_neuro.mitigations.registry import mitigation_of
 from bl_neuro.model_file import load, save
 from bl_neuro.network import Network
@@ -52,7 +65,7 @@ MOST_TRACED = 33
 SMALLEST_SIDE = 7
 """The smallest side of images for SSIM, in pixels."""
 
-Made = tuple[dict[str, Any], Callable[[Path], None] | None]
+Made = tuple[CellMeasures, Callable[[Path], None] | None]
 """The measures, and the function that writes the tensors."""
 
 
@@ -103,9 +116,9 @@ class Work:
 
     def _target(self, cell: Cell) -> Made:
         if "endpoint" in cell.definition:
-            return {"fingerprint": None, "parameters": None}, None
+            return TargetMeasures(fingerprint=None, parameters=None), None
         network = self.material.network or self._trained(cell)
-        measures = {"fingerprint": network.fingerprint, "parameters": network.parameters}
+        measures = TargetMeasures(fingerprint=network.fingerprint, parameters=network.parameters)
         return measures, lambda path: save(network, path)
 
     def _trained(self, cell: Cell) -> Network:
@@ -120,7 +133,7 @@ class Work:
         plan, hidden = cell.what
         checkpoint = Checkpoint(self.store.checkpoint(cell.address))
         twin = train_twin_by_plan(self.material.split.target, plan, hidden, cell.facts["seed"], checkpoint)
-        return {"architecture": twin.architecture}, twin.save
+        return TwinMeasures(architecture=twin.architecture), twin.save
 
     def _evaluator(self, cell: Cell) -> Made:
         part: EvaluatorPart = cell.what
@@ -135,50 +148,51 @@ class Work:
             **part.settings,
         )
         test = self.material.split.test
-        measures = {
-            "architecture": evaluator.architecture,
-            "classes": evaluator.classes,
-            "spiking": evaluator.spiking,
-            "accuracy": evaluator.accuracy(test),
-            "samples": len(test.labels),
-        }
+        measures = TrainedEvaluatorMeasures(
+            architecture=evaluator.architecture,
+            classes=evaluator.classes,
+            spiking=evaluator.spiking,
+            accuracy=evaluator.accuracy(test),
+            samples=len(test.labels),
+        )
         return measures, evaluator.save
 
     def _rung(self, cell: Cell) -> Made:
         rungs = {rung.name: rung for rung in ladder(load(self._file(cell.needs[0])))}
         rung = rungs[cell.definition["rung"]]
-        measures = {"fingerprint": rung.network.fingerprint, "step": rung.step}
+        measures = RungMeasures(fingerprint=rung.network.fingerprint, step=rung.step)
         return measures, lambda path: save(rung.network, path)
 
     def _changed(self, cell: Cell) -> Made:
         network = cell.what.network(load(self._file(cell.needs[0])))
-        return {"fingerprint": network.fingerprint}, lambda path: save(network, path)
+        return ChangedMeasures(fingerprint=network.fingerprint), lambda path: save(network, path)
 
     def _accuracy(self, cell: Cell) -> Made:
         test, made = self.material.test(), cell.definition
         if "endpoint" in made:
             return self._served(cell, test), None
         if made["substrate"] == ANN:
-            return {"accuracy": self._opened_twin(cell).accuracy(test), "samples": len(test.labels)}, None
+            accuracy = self._opened_twin(cell).accuracy(test)
+            return AccuracyMeasures(accuracy=accuracy, samples=len(test.labels)), None
         target = self._opened(cell, made["target"], made["substrate"])
         accuracy = measure_accuracy(target, test, made["steps"], 0, made["encoder"])
-        return {"accuracy": accuracy, "samples": len(test.labels)}, None
+        return AccuracyMeasures(accuracy=accuracy, samples=len(test.labels)), None
 
-    def _served(self, cell: Cell, test: Samples) -> dict[str, Any]:
+    def _served(self, cell: Cell, test: Samples) -> AccuracyMeasures:
         """Accuracy of an endpoint on the stated number of samples."""
         made = cell.definition
         order = stream(made["seed"], "tested samples").permutation(len(test.labels))
         some: Any = test.subset(np.sort(order[: made["samples"]]))
         with open_endpoint(self.material, made["substrate"], None, session=cell.address) as box:
             accuracy = served_accuracy(box, some, made["steps"], made["seed"], made["encoder"])
-        return {"accuracy": accuracy, "samples": len(some.labels)}
+        return AccuracyMeasures(accuracy=accuracy, samples=len(some.labels))
 
     def _service(self, cell: Cell) -> Made:
         test, made = self.material.test(), cell.definition
         target = self._opened(cell, made["target"], made["substrate"])
         box = BlackBox(target, made["reveals"], None, mitigation_of(made["mitigation"]), made["seed"])
         accuracy = served_accuracy(box, test, made["steps"], made["seed"], made["encoder"])
-        return {"accuracy": accuracy, "samples": len(test.labels)}, None
+        return AccuracyMeasures(accuracy=accuracy, samples=len(test.labels)), None
 
     def _attack(self, cell: Cell) -> Made:
         made, attack = cell.definition, cell.what
@@ -189,17 +203,17 @@ class Work:
         images, classes = self._images(attack.images(inversions)), np.asarray(made["classes"])
         means = self.material.class_means
         large = min(images.shape[2:]) >= SMALLEST_SIDE
-        measures = {
-            "access": attack.access,
-            "status": inversions.status.value,
-            "queries": inversions.queries,
-            "answers": answers,
-            "assumptions": assumptions,
-            "target_answers": self._answers(target, inversions) if ann is None else self._answers_of_twin(ann, images),
-            "pearson_selectivity": leakage.pearson_selectivities(images, classes, means).tolist(),
-            "ssim": leakage.structural_similarities(images, classes, means).tolist() if large else None,
-            "spike_density": leakage.spike_density(inversions.spikes.numpy()),
-        }
+        measures = AttackMeasures(
+            access=attack.access,
+            status=inversions.status,
+            queries=inversions.queries,
+            answers=answers,
+            assumptions=assumptions,
+            target_answers=self._answers(target, inversions) if ann is None else self._answers_of_twin(ann, images),
+            pearson_selectivity=leakage.pearson_selectivities(images, classes, means).tolist(),
+            ssim=leakage.structural_similarities(images, classes, means).tolist() if large else None,
+            spike_density=leakage.spike_density(inversions.spikes.numpy()),
+        )
         return measures, _thinned(inversions).save
 
     def _inverted(
@@ -221,8 +235,8 @@ class Work:
         kept = self.store.read(first.address)
         if kept is None:
             raise self._gone(first)
-        differs = differences(_thinned(inversions), answers, self._file(first), kept.measures)
-        return {"identical": not differs, "differs": differs, "queries": inversions.queries}, None
+        differs = differences(_thinned(inversions), answers, self._file(first), ATTACK.typed(kept.measures))
+        return ReplayMeasures(identical=not differs, differs=differs, queries=inversions.queries), None
 
     def _verification(self, cell: Cell) -> Made:
         target, *attacks = cell.needs
@@ -261,20 +275,19 @@ class Work:
         by_spikes = self.material.of_events or evaluator.judges == "spikes"
         shown = self._frames(kept.spikes) if by_spikes else self._images(attack.what.images(kept))
         table = evaluator.probabilities(shown)
-        course: dict[str, list[float]] = {"queries": [], "hits": [], "confidence": []}
-        for spent, rates in zip(kept.trace.queries.tolist(), kept.trace.rates):
-            along = evaluator.probabilities(self._images(rates))
-            course["queries"].append(spent)
-            course["hits"].append(float(leakage.hits(along, classes).mean()))
-            course["confidence"].append(leakage.confidence(along, classes))
-        measures = {
-            "classes": classes.tolist(),
-            "hits": leakage.hits(table, classes).astype(int).tolist(),
-            "top3": leakage.hits(table, classes, 3).astype(int).tolist(),
-            "confidence": leakage.confidences(table, classes).tolist(),
-            "daa": leakage.differential_accuracy(table, classes),
-            "course": course,
-        }
+        tables = [evaluator.probabilities(self._images(rates)) for rates in kept.trace.rates]
+        measures = JudgementMeasures(
+            classes=classes.tolist(),
+            hits=leakage.hits(table, classes).astype(int).tolist(),
+            top3=leakage.hits(table, classes, 3).astype(int).tolist(),
+            confidence=leakage.confidences(table, classes).tolist(),
+            daa=leakage.differential_accuracy(table, classes),
+            course=Course(
+                queries=kept.trace.queries.tolist(),
+                hits=[float(leakage.hits(along, classes).mean()) for along in tables],
+                confidence=[leakage.confidence(along, classes) for along in tables],
+            ),
+        )
         return measures, None
 
     def _images(self, values: torch.Tensor) -> FloatArray:
@@ -337,22 +350,3 @@ def served_accuracy(box: BlackBox, data: Samples, steps: int, seed: int, encoder
         answers = predicted_classes(box.query(batch.reshape(steps, len(part), *box.input_shape)), reveals)
         right += int((answers.numpy() == data.labels[part]).sum())
     return right / len(data.labels)
-
-
-FACTS = ("substrates", "declined", "steps", "silent_layers", "broken")
-OF_A_PAIR = ("substrate", "reference", "promised", "exact", "bins", "identical", "samples", "answers_differ")
-
-
-def verified(network: Network, substrates: Sequence[str], steps: int, inversions: Sequence[Tensor]) -> dict[str, Any]:
-    """Runs `network` on `substrates` with generated inputs and `inversions` (T, K, *shape), and compares all spikes.
-
-    Raises:
-        MissingDependency, Unsupported, SubstrateFailed: a substrate cannot run it.
-    """
-    shape = network.input_shape
-    shaped = [spikes.reshape(*spikes.shape[:2], *shape) for spikes in inversions]
-    own = [Stimulus("inversions", torch.cat(shaped, dim=1).numpy())] if shaped else []
-    stimuli = (*generated(network, steps), *own)
-    report = compare(network, substrates, stimuli).to_json()
-    pairs = [{**{name: pair[name] for name in OF_A_PAIR}, "inputs": pair["inputs"]} for pair in report["pairs"]]
-    return {**{name: report[name] for name in FACTS}, "pairs": pairs}

@@ -89,9 +89,9 @@ def _of_targets(results: Findings) -> list[str]:
 
 def _of_endpoints(results: Findings) -> list[str]:
     return [
-        f"{endpoint['name']} is the endpoint {endpoint['url']}: what runs behind it, and that it was the same "
+        f"{endpoint.name} is the endpoint {endpoint.url}: what runs behind it, and that it was the same "
         "throughout, is its operator’s statement."
-        for endpoint in results.experiment.get("endpoints") or ()
+        for endpoint in results.endpoints
     ]
 
 

@@ -119,6 +119,7 @@ def _run_neurons(layer: FixedPointLayer, sums: IntArray) -> tuple[BoolArray, Flo
 
 
 def _decayed(state: IntArray, keep: IntArray) -> IntArray:
+    # Written again rather than imported from `loihi_limits`: a reference must not share a mistake with what it checks.
     magnitude: IntArray = (np.abs(state) * keep) >> 12
     return np.where(state < 0, -magnitude, magnitude)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bl_neuro.backends.base import Start
-from bl_neuro.deploy.parity.tally import LayerParity
+from bl_neuro.deploy.parity.tally import LayerParity, jaccard_index
 from bl_neuro.network import Network
 
 
@@ -56,14 +56,13 @@ class PairParity:
 
     @property
     def jaccard(self) -> float:
-        """Jaccard index of the spikes over all layers: intersection / union; 1 if neither spiked."""
-        union = sum(layer.either for layer in self.layers)
-        return sum(layer.both for layer in self.layers) / union if union else 1.0
+        """See `jaccard_index`."""
+        return jaccard_index(self.layers)
 
     @property
     def exact(self) -> bool:
         """Whether every bin of every layer agrees."""
-        return self.identical == self.bins
+        return all(layer.exact for layer in self.layers)
 
     @property
     def broken(self) -> bool:

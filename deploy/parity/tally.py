@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,13 +63,19 @@ class LayerParity:
 
     @property
     def jaccard(self) -> float:
-        """Jaccard index of the spikes: intersection / union; 1 if neither spiked."""
-        return self.both / self.either if self.either else 1.0
+        """See `jaccard_index`."""
+        return jaccard_index([self])
 
     @property
     def exact(self) -> bool:
         """Whether every bin agrees."""
         return self.identical == self.bins
+
+
+def jaccard_index(layers: Sequence[LayerParity]) -> float:
+    """Jaccard index of the spikes over all layers: intersection / union; 1 if neither substrate spiked."""
+    union = sum(layer.either for layer in layers)
+    return sum(layer.both for layer in layers) / union if union else 1.0
 
 
 class LayerTally:

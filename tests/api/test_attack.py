@@ -50,7 +50,7 @@ def test_returns_the_inversions_and_how_target_and_evaluator_classify_them(tmp_p
     assert result.answers == (2, 0, 2)
     assert result.verdicts is None
     assert result.images.shape == (3, *easy_images().input_shape)
-    assert result.facts["reveals"] == "gradient"
+    assert result.facts.reveals == "gradient"
     assert repr(result).startswith("<AttackResult: v1 on loihi, ")
     assert "the target names the class of 3 of 3 inversions" in repr(result)
     facts = json.loads((tmp_path / "attack.json").read_text())
@@ -62,22 +62,22 @@ def test_returns_the_inversions_and_how_target_and_evaluator_classify_them(tmp_p
 def test_an_attack_object_runs_with_its_own_settings() -> None:
     attack = BrainLeaksV2(queries=12, warm_start=16, population=4)
     result = attacked(attack, budget=1000)
-    assert result.facts["settings"] == attack.settings()
-    assert (result.facts["budget"], result.facts["queries"]) == (1000, 16 + 3 * 12)
+    assert result.facts.settings == attack.settings()
+    assert (result.facts.budget, result.facts.queries) == (1000, 16 + 3 * 12)
     with pytest.raises(InputError, match="an attack object already contains its settings"):
         attacked(BrainLeaksV1(), settings={"blur": 1.0})
 
 
 def test_a_budget_is_shared_between_classes_unless_settings_override_it() -> None:
-    assert attacked("v2", budget=100).facts["settings"]["queries"] == 16
+    assert attacked("v2", budget=100).facts.settings["queries"] == 16
     kept = attacked("v2", budget=100, settings={"queries": 4}).facts
-    assert (kept["settings"]["queries"], kept["settings"]["warm_start"], kept["queries"]) == (4, 50, 62)
+    assert (kept.settings["queries"], kept.settings["warm_start"], kept.queries) == (4, 50, 62)
 
 
 def test_a_black_box_is_attacked_and_not_queried_afterwards() -> None:
     box = bl.BlackBox(ReferenceTarget(easy_network()), "label", 60)
     result = bl.attack_network(box, "v2", steps=STEPS, budget=60)
-    assert (result.answers, result.facts["reveals"]) == (None, "label")
+    assert (result.answers, result.facts.reveals) == (None, "label")
     assert box.spent == result.inversions.queries <= 60
     with pytest.raises(InputError, match="needs the network, but an endpoint only answers queries"):
         bl.attack_network(box, "v1", steps=STEPS)
@@ -109,14 +109,15 @@ def test_inputs_are_recognised_on_a_dataset() -> None:
     silent = bl.attack_network(network, "v1", steps=STEPS)
     assert silent.assumptions[0].startswith("pixels 0 and 1 are the input currents 0 and 1 (the file")
     result = bl.attack_network(network, "v1", steps=STEPS, dataset=blocks())
-    assert result.facts["input_range"] == [-1.0, 1.0]
-    assert result.facts["recognised"]["accuracy"] >= 0.85
+    assert result.facts.input_range == [-1.0, 1.0]
+    assert result.facts.recognised is not None
+    assert result.facts.recognised.accuracy >= 0.85
     assert result.class_names == ("left", "middle", "right")
     assert result.answers == (0, 1, 2)
     assert [row["class_name"] for row in result.rows] == ["left", "middle", "right"]
     assert result.image_shape == (1, 3, 4)
-    assert result.facts["settings"]["image_shape"] == (3, 4)
-    assert result.facts["recognition"].startswith("On blocks the network is right in ")
+    assert result.facts.settings["image_shape"] == (3, 4)
+    assert (result.facts.recognition or "").startswith("On blocks the network is right in ")
     stated = bl.attack_network(network, "v1", steps=STEPS, input_range=(-1, 1))
     assert stated.answers == (0, 1, 2)
     assert stated.assumptions == ["pixels 0 and 1 are the input currents -1 and 1"]
@@ -136,7 +137,7 @@ def test_outputs_in_another_order_are_named_by_their_classes() -> None:
 def test_a_network_of_another_dataset_is_reported() -> None:
     deaf = bl.Network((12,), [bl.Dense(np.ones((3, 12)) * [[1], [-1], [-1]], bl.CubaLIF())])
     result = bl.attack_network(deaf, "v1", steps=STEPS, dataset=blocks())
-    assert "it does not seem to be trained on this dataset" in result.facts["recognition"]
+    assert "it does not seem to be trained on this dataset" in (result.facts.recognition or "")
 
 
 @pytest.mark.parametrize(

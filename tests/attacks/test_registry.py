@@ -13,6 +13,7 @@ from bl_neuro.attacks import ATTACKS, Attack
 from bl_neuro.attacks.registry import attack_title
 from bl_neuro.errors import ExperimentError, InputError, PluginError
 from bl_neuro.experiment.experiment_file import read_experiment
+from bl_neuro.experiment.measures import ATTACK
 from bl_neuro.experiment.session import Audit
 from bl_neuro.testing.reference_target import easy_images
 
@@ -134,7 +135,7 @@ def test_it_runs_in_an_audit(tmp_path: Path) -> None:
     }
     audit.run(1)
     measured = [audit.store.read(cell.address) for cell in attacks]
-    assert [result.measures["queries"] for result in measured if result is not None] == [10, 20, 10]
+    assert [ATTACK.typed(result.measures).queries for result in measured if result is not None] == [10, 20, 10]
 
 
 @pytest.mark.usefixtures("plain_attacks")

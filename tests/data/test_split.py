@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from dataclasses import replace
+from typing import Any, TypeVar, get_args
 
 import numpy as np
 import pytest
 
 from bl_neuro import DataError
 from bl_neuro.data import Dataset, EventDataset, Split, official_split, shared_split, three_way_split
+from bl_neuro.data.split import SplitKind, automatic_split, split_by_kind, whole_split
 
 Part = TypeVar("Part", Dataset, EventDataset)
 
@@ -108,3 +110,25 @@ def test_events_are_split_alike() -> None:
     subsets = [set(part.frames_at(slice(None)).reshape(-1, 48).argmax(axis=1)) for part in parts(split)]
     assert [len(subset) for subset in subsets] == [12, 8, 4]
     assert set.union(*subsets) == set(range(24))
+
+
+def test_an_official_test_set_with_enough_samples_is_kept_automatically() -> None:
+    data = numbered([20, 20], [5, 3])
+    assert automatic_split(data) == automatic_split(data, 3) == "official"
+    assert automatic_split(data, 4) == "three-way"
+    for held in (None, np.zeros(40, bool), np.ones(40, bool)):
+        assert automatic_split(replace(data, held_out=held)) == "three-way"
+
+
+def test_each_kind_of_split_is_made_by_its_function() -> None:
+    data = numbered([20, 20], [5, 5])
+    made = {
+        "official": official_split(data, 3, target=8),
+        "three-way": three_way_split(data, 3),
+        "shared": shared_split(data),
+        "whole": whole_split(data),
+    }
+    for kind in get_args(SplitKind):
+        split = split_by_kind(data, kind, 3, target=8)
+        assert split.note == made[kind].note
+        assert [members(part) for part in parts(split)] == [members(part) for part in parts(made[kind])]

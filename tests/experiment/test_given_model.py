@@ -17,7 +17,7 @@ from bl_neuro.experiment.given_model import ModelAudit, model_experiment, recogn
 from bl_neuro.experiment.material import with_input_range
 from bl_neuro.experiment.plan import plan_cells
 from bl_neuro.experiment.session import Audit
-from bl_neuro.experiment.work import verified
+from bl_neuro.experiment.verification import verified
 from bl_neuro.layers import Layer
 from bl_neuro.loihi_numbers import THRESHOLD_MAX
 from bl_neuro.testing.handmade_net import current, dense, write
@@ -174,10 +174,10 @@ def test_substrates_are_compared_on_inversions_among_others(substrate: str) -> N
     with open_target(network, "loihi"):
         inversions = torch.from_numpy(np.asarray(random_spikes(network, 0, steps=STEPS, batch=3)))
     verification = verified(network, ["loihi", substrate], STEPS, [inversions, inversions])
-    (pair,) = verification["pairs"]
-    assert {pair["substrate"], pair["reference"]} == {"loihi", substrate}
-    assert pair["promised"]
-    assert pair["exact"]
-    assert pair["identical"] == pair["bins"] > 0
-    assert [stimulus["samples"] for stimulus in pair["inputs"] if stimulus["name"] == "inversions"] == [6]
-    assert verification["broken"] == []
+    (pair,) = verification.pairs
+    assert {pair.substrate, pair.reference} == {"loihi", substrate}
+    assert pair.promised
+    assert pair.exact
+    assert pair.identical == pair.bins > 0
+    assert [stimulus.samples for stimulus in pair.inputs if stimulus.name == "inversions"] == [6]
+    assert verification.broken == []

@@ -17,6 +17,7 @@ from bl_neuro.experiment.boxes import RecordedBox, differences
 from bl_neuro.experiment.findings.records import Record
 from bl_neuro.experiment.findings.replays import identical_replays, replay_findings, stand_ins
 from bl_neuro.experiment.findings.verdicts import substrate_verdicts
+from bl_neuro.experiment.measures import AttackMeasures, ReplayMeasures
 from bl_neuro.experiment.session import Audit
 from bl_neuro.testing.random_networks import random_dense
 
@@ -72,7 +73,17 @@ def changed(values: torch.Tensor) -> torch.Tensor:
 def test_one_differing_bit_is_reported(tmp_path: Path) -> None:
     first, kept = made(), tmp_path / "first.safetensors"
     first.save(kept)
-    measures = {"queries": 12, "status": "completed", "answers": "abc"}
+    measures = AttackMeasures(
+        access="black_box",
+        status=Status.COMPLETED,
+        queries=12,
+        answers="abc",
+        assumptions=[],
+        target_answers=None,
+        pearson_selectivity=[0.5, 0.5],
+        ssim=None,
+        spike_density=0.5,
+    )
     assert differences(first, "abc", kept, measures) == []
     assert differences(first, "abd", kept, measures) == ["answers"]
     assert differences(replace(first, spikes=changed(first.spikes)), "abc", kept, measures) == ["inversions"]
@@ -103,9 +114,10 @@ def test_replays_are_planned_after_what_they_repeat(small: Path, tmp_path: Path)
 def test_a_substrate_stands_for_another_where_every_replay_is_done_and_the_same(small: Path, tmp_path: Path) -> None:
     cells = audit(small, tmp_path, REPLAY.replace("seeds = [1]\n", "")).cells
     one, other = (cell.address for cell in cells if cell.kind == "replay")
-    same = {"identical": True, "differs": [], "queries": 68}
+    same = ReplayMeasures(identical=True, differs=[], queries=68)
+    other_way = ReplayMeasures(identical=False, differs=["course"], queries=68)
     assert identical_replays(cells, {one: same}) == []
-    assert identical_replays(cells, {one: same, other: {**same, "identical": False}}) == []
+    assert identical_replays(cells, {one: same, other: other_way}) == []
     stand = stand_ins(identical_replays(cells, {one: same, other: same}))
     assert stand == {("loihi", reveals): ["lava"] for reveals in ("spikes", "counts", "label")}
     (replay,) = replay_findings(cells, {one: same})

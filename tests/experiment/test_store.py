@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from bl_neuro.experiment.store import Store
+from bl_neuro.errors import ReportError
+from bl_neuro.experiment.cells import Cell, canonical_json, content_address
+from bl_neuro.experiment.measures import AccuracyMeasures, CellMeasures, ChangedMeasures, ReplayMeasures
+from bl_neuro.experiment.running.runner import run_state
+from bl_neuro.experiment.store import Result, Store
+
+ACCURACY = Cell("accuracy", {"kind": "accuracy", "seed": 0})
+MEASURED = AccuracyMeasures(accuracy=0.5, samples=8)
 
 
 def test_the_command_is_that_of_the_first_run_of_an_experiment(tmp_path: Path) -> None:
@@ -31,3 +38,57 @@ def test_an_earlier_run_without_a_record_gets_none(tmp_path: Path) -> None:
 def test_a_damaged_record_is_none(text: str, tmp_path: Path) -> None:
     (tmp_path / "command.json").write_text(text)
     assert Store(tmp_path).command() is None
+
+
+def written(store: Store, cell: Cell, measures: dict[str, object]) -> Path:
+    """A cell with a correct digest, as a program that knows nothing about measures could write it."""
+    body = {"definition": cell.definition, "measures": measures, "tensors": None}
+    path = store.folder / "cells" / f"{cell.address}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(canonical_json({**body, "digest": content_address(body)}) + "\n")
+    return path
+
+
+def test_measures_are_read_as_they_were_written(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.write(ACCURACY.definition, MEASURED, {})
+    result = store.read(ACCURACY.address)
+    assert result == Result(ACCURACY.definition, MEASURED, None)
+    text = (tmp_path / "cells" / f"{ACCURACY.address}.json").read_bytes()
+    assert written(store, ACCURACY, {"accuracy": 0.5, "samples": 8}).read_bytes() == text
+
+
+@pytest.mark.parametrize(
+    ("measures", "reason"),
+    [
+        ({"accuracy": 0.5}, "samples: Field required"),
+        ({"accuracy": 50.0, "samples": 8}, "accuracy: Input should be less than or equal to 1"),
+        ({"accuracy": "0.5", "samples": 8}, "accuracy: Input should be a valid number"),
+        ({"accuracy": 0.5, "samples": 8, "queries": 1}, "queries: Extra inputs are not permitted"),
+    ],
+)
+def test_measures_that_do_not_fit_count_as_damaged_and_are_computed_again(
+    measures: dict[str, object], reason: str, tmp_path: Path
+) -> None:
+    store = Store(tmp_path)
+    path = written(store, ACCURACY, measures)
+    assert store.read(ACCURACY.address) is None
+    state = run_state([ACCURACY], store)
+    assert state.waiting == [ACCURACY]
+    (torn,) = state.torn
+    assert torn.startswith(f"{path}: measures that do not fit the kind of the cell ({reason}")
+
+
+def test_measures_of_another_kind_of_cell_are_not_written(tmp_path: Path) -> None:
+    replay: CellMeasures = ReplayMeasures(identical=True, differs=[], queries=1)
+    with pytest.raises(ReportError, match="expected AccuracyMeasures for a cell of kind accuracy, found ReplayM"):
+        Store(tmp_path).write(ACCURACY.definition, replay, {})
+    assert Store(tmp_path).check(ACCURACY.address) is None
+
+
+def test_the_definition_of_a_changed_network_may_name_its_own_kind(tmp_path: Path) -> None:
+    store, cell = Store(tmp_path), Cell("changed", {"kind": "coarse", "bits": 3})
+    store.write(cell.definition, ChangedMeasures(fingerprint="ab"), {})
+    result = store.read(cell.address)
+    assert result is not None
+    assert result.measures == ChangedMeasures(fingerprint="ab")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from bl_neuro.backends import find_backend
 from bl_neuro.experiment.cells import Cell
@@ -28,6 +28,7 @@ from bl_neuro.experiment.findings.replays import identical_replays, replay_findi
 from bl_neuro.experiment.findings.rows import audit_cells, audit_rows
 from bl_neuro.experiment.findings.verdicts import substrate_verdicts
 from bl_neuro.experiment.material import Material
+from bl_neuro.experiment.measures import EVALUATOR, Measures
 from bl_neuro.experiment.store import Result, Store
 
 
@@ -47,7 +48,7 @@ def findings(experiment: Experiment, material: Material, cells: Sequence[Cell], 
         margin=experiment.margin,
         steps=next((int(cell.definition["steps"]) for cell in cells if cell.kind == "attack"), 0),
         seeds=experiment.target_seeds,
-        experiment=experiment.model_dump(),
+        experiment=experiment.model_dump(mode="json"),
         cells=CellCount(planned=len(cells), done=len(measures)),
         evaluators=[_evaluator(cell, results.get(cell.address)) for cell in cells if cell.kind == "evaluator"],
         rows=audit_rows(cells, measures, judged),
@@ -82,26 +83,22 @@ def _dataset(material: Material) -> DatasetFacts:
 
 
 def _evaluator(cell: Cell, result: Result | None) -> EvaluatorFacts:
-    measures: dict[str, Any] = {} if result is None else result.measures
+    measured = None if result is None else EVALUATOR.typed(result.measures)
     file = None if result is None else result.tensors
     return EvaluatorFacts(
         name=cell.facts["evaluator"],
         address=cell.address,
         weights=None if file is None else hashlib.sha256(file.read_bytes()).hexdigest(),
-        architecture=measures.get("architecture"),
-        accuracy=measures.get("accuracy"),
-        samples=measures.get("samples"),
+        architecture=None if measured is None else measured.architecture,
+        accuracy=None if measured is None else measured.accuracy,
+        samples=None if measured is None else measured.samples,
         trained_on=cell.what.data,
     )
 
 
-def _classes_told_apart(cells: Sequence[Cell], measures: dict[str, dict[str, Any]]) -> dict[str, int]:
+def _classes_told_apart(cells: Sequence[Cell], measures: Measures) -> dict[str, int]:
     """Number of classes of each finished evaluator."""
-    return {
-        cell.facts["evaluator"]: measures[cell.address]["classes"]
-        for cell in cells
-        if cell.kind == "evaluator" and cell.address in measures
-    }
+    return {cell.facts["evaluator"]: measured.classes for cell, measured in EVALUATOR.finished(cells, measures)}
 
 
 def _arithmetics(experiment: Experiment) -> dict[str, Literal["real", "loihi"] | None]:

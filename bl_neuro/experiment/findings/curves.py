@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -12,32 +11,30 @@ from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.findings.estimates import MEASURES, Measure
 from bl_neuro.experiment.findings.models import AuditCurve
 from bl_neuro.experiment.findings.records import unit_of
+from bl_neuro.experiment.measures import JUDGEMENT, Course, Measures
 from bl_neuro.leakage import held_at, seed_band
 
-KEPT: dict[Measure, str] = {"hit": "hits", "confidence": "confidence"}
-"""The name of each measure's curve in a judgement."""
 POINTS = 33
 RESAMPLES = 2000
 """Enough for a band in a figure; quoted values use more."""
-Courses = dict[int, list[tuple[FloatArray, dict[str, list[float]]]]]
-"""By independent unit: queries per class, and the measure along them, for each restart."""
+Courses = dict[int, list[tuple[FloatArray, Course]]]
+"""By independent unit: queries per class, and the measures along them, for each restart."""
 
 
-def course_curves(cells: Sequence[Cell], measures: Mapping[str, dict[str, Any]]) -> list[AuditCurve]:
+def course_curves(cells: Sequence[Cell], measures: Measures) -> list[AuditCurve]:
     """A curve for each row, evaluator and measure: means with 95% intervals, against queries per class.
 
     Traces are evaluated at common query counts, those of the longest trace. Rows whose attacks have no trace are left
     out.
     """
     groups: dict[tuple[str, ...], Courses] = {}
-    for cell in cells:
-        measured = measures.get(cell.address) if cell.kind == "judgement" else None
-        if measured is None or not cell.plain or not measured["course"]["queries"]:
+    for cell, measured in JUDGEMENT.finished(cells, measures):
+        if not cell.plain or not measured.course.queries:
             continue
         key = tuple(str(cell.facts[name]) for name in ("target", "substrate", "attack", "reveals", "evaluator"))
-        spent = np.asarray(measured["course"]["queries"], dtype=np.float64) / len(measured["classes"])
+        spent = np.asarray(measured.course.queries, dtype=np.float64) / len(measured.classes)
         unit = unit_of(cell.facts["target"], cell.facts["seed"], cell.facts["restart"])
-        groups.setdefault(key, {}).setdefault(unit, []).append((spent, measured["course"]))
+        groups.setdefault(key, {}).setdefault(unit, []).append((spent, measured.course))
     return [_curve(key, by_unit, measure) for key, by_unit in groups.items() for measure in MEASURES]
 
 
@@ -45,7 +42,7 @@ def _curve(key: tuple[str, ...], by_unit: Courses, measure: Measure) -> AuditCur
     target, substrate, attack, reveals, evaluator = key
     grid = _grid([spent for courses in by_unit.values() for spent, _ in courses])
     rows = [
-        np.stack([held_at(spent, course[KEPT[measure]], grid) for spent, course in by_unit[unit]])
+        np.stack([held_at(spent, _along(course, measure), grid) for spent, course in by_unit[unit]])
         for unit in sorted(by_unit)
     ]
     band = seed_band(rows, RESAMPLES)
@@ -62,6 +59,10 @@ def _curve(key: tuple[str, ...], by_unit: Courses, measure: Measure) -> AuditCur
         low=_rounded(band.low),
         high=_rounded(band.high),
     )
+
+
+def _along(course: Course, measure: Measure) -> list[float]:
+    return course.hits if measure == "hit" else course.confidence
 
 
 def _grid(spent: list[FloatArray]) -> FloatArray:

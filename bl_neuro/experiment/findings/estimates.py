@@ -6,15 +6,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from bl_neuro.rounding import ROUNDING
+
 Measure = Literal["hit", "confidence"]
 MEASURES: dict[Measure, str] = {"hit": "attack accuracy", "confidence": "confidence"}
 """The measures of leakage in verdicts, with their names in words."""
 Count = Annotated[int, Field(ge=0)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
-
-
-ROUNDING = 1e-9
-"""Largest amount by which rounding may move a fraction outside 0..1; more is an error."""
 
 
 def _snapped(value: Any) -> Any:

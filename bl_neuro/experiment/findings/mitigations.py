@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from bl_neuro.experiment.findings.estimates import AccuracyChange, LeakageChange
 from bl_neuro.experiment.findings.models import OWN
 from bl_neuro.experiment.findings.records import Record
 from bl_neuro.experiment.findings.verdicts import Inversion, PairedArrays, Scores, inversion_of, paired, scores_of
+from bl_neuro.experiment.measures import SERVICE, Measures
 from bl_neuro.experiment.mitigation_part import MitigationPart
 from bl_neuro.experiment.plan import views
 from bl_neuro.leakage import hit_bootstrap, pair_verdicts, paired_test
@@ -45,7 +46,7 @@ class Case(NamedTuple):
 def mitigation_findings(
     experiment: Experiment,
     cells: Sequence[Cell],
-    measures: Mapping[str, dict[str, Any]],
+    measures: Measures,
     records: Sequence[Record],
     unit: str = "seed",
 ) -> list[MitigationFinding]:
@@ -122,12 +123,11 @@ def _cost(case: Case, served: Accuracies, margin: float) -> AccuracyChange | Non
     return AccuracyChange.model_validate(change)
 
 
-def _served(cells: Sequence[Cell], measures: Mapping[str, dict[str, Any]]) -> Accuracies:
+def _served(cells: Sequence[Cell], measures: Measures) -> Accuracies:
     accuracies: Accuracies = {}
-    for cell in cells:
-        if cell.kind == "service" and cell.address in measures:
-            key = (cell.facts.get("mitigation"), cell.facts["substrate"], cell.facts["reveals"])
-            accuracies.setdefault(key, {})[cell.facts["seed"]] = measures[cell.address]["accuracy"]
+    for cell, measured in SERVICE.finished(cells, measures):
+        key = (cell.facts.get("mitigation"), cell.facts["substrate"], cell.facts["reveals"])
+        accuracies.setdefault(key, {})[cell.facts["seed"]] = measured.accuracy
     return accuracies
 
 

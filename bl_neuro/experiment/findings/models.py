@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, JsonValue, TypeAdapter, ValidationError, field_validator
 
 from bl_neuro.errors import ReportError
 from bl_neuro.experiment.findings.estimates import (
@@ -182,6 +182,15 @@ class NetworkFacts(Finding):
     training: str | None = Field(description="How the targets were trained, in a sentence; null for a given model.")
 
 
+class EndpointFacts(Finding):
+    """An endpoint that was a substrate of the audit."""
+
+    name: str
+    url: str
+
+
+ENDPOINTS = TypeAdapter(list[EndpointFacts])
+"""The endpoints of an experiment; what else the experiment says about them is ignored."""
 Unit = Literal["target seed", "restart"]
 """The independent unit: trained targets or, for one given model, restarts of an attack."""
 
@@ -196,7 +205,7 @@ class Findings(Finding):
     margin: Number
     steps: Count
     seeds: list[Count]
-    experiment: dict[str, Any]
+    experiment: dict[str, JsonValue] = Field(description="The experiment file, with all defaults.")
     cells: CellCount
     evaluators: list[EvaluatorFacts] = Field(min_length=1, description="The first is the judge.")
     rows: list[AuditRow]
@@ -225,6 +234,20 @@ class Findings(Finding):
         "model, so that they are about this model alone.",
     )
     not_run: dict[str, str] = Field(default_factory=dict, description="Substrates that were left out, and why.")
+
+    @field_validator("experiment")
+    @classmethod
+    def _has_endpoints(cls, experiment: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        try:
+            ENDPOINTS.validate_python(experiment.get("endpoints") or [])
+        except ValidationError as error:
+            raise ValueError("endpoints: expected a list of tables, each with a name and a url") from error
+        return experiment
+
+    @property
+    def endpoints(self) -> list[EndpointFacts]:
+        """The endpoints that the experiment names."""
+        return ENDPOINTS.validate_python(self.experiment.get("endpoints") or [])
 
     @property
     def judge(self) -> str:

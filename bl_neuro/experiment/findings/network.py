@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from bl_neuro.experiment.cells import TRAINED, Cell
 from bl_neuro.experiment.findings.models import NetworkFacts
 from bl_neuro.experiment.material import Material
+from bl_neuro.experiment.measures import TARGET
 from bl_neuro.experiment.store import Result
 from bl_neuro.model_file import load
 from bl_neuro.training.plans import TargetDesign
@@ -15,7 +16,7 @@ from bl_neuro.training.plans import TargetDesign
 def network_facts(material: Material, cells: Sequence[Cell], results: Mapping[str, Result]) -> NetworkFacts | None:
     """Facts about the first finished target; None if there is none, or for an endpoint, whose network is unknown."""
     done = [
-        (cell, result.measures, result.tensors)
+        (cell, TARGET.typed(result.measures), result.tensors)
         for cell in cells
         if cell.kind == "target" and cell.facts["target"] in (TRAINED, "given")
         if (result := results.get(cell.address)) is not None and result.tensors is not None
@@ -28,7 +29,7 @@ def network_facts(material: Material, cells: Sequence[Cell], results: Mapping[st
         layers=network.describe(),
         input_shape=list(network.input_shape),
         parameters=network.parameters,
-        fingerprints=[str(measures["fingerprint"]) for _, measures, _ in done],
+        fingerprints=[str(measured.fingerprint) for _, measured, _ in done],
         encoder=material.encoder,
         training=_training(material, first.what) if first.facts["target"] == TRAINED else None,
     )

@@ -14,6 +14,7 @@ from bl_neuro.attacks import load_inversions
 from bl_neuro.errors import ModelFileError
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.material import Material
+from bl_neuro.experiment.measures import JUDGEMENT
 from bl_neuro.experiment.store import Store
 
 
@@ -46,10 +47,11 @@ class StoredPictures:
     def course(self, address: str, evaluator: str) -> AttackCourse | None:
         """The progress stored in the judgement of that cell."""
         result = self.store.read(self.judgements.get((address, evaluator), ""))
-        if result is None or not result.measures["course"]["queries"]:
+        measured = None if result is None else JUDGEMENT.typed(result.measures)
+        if measured is None or not measured.course.queries:
             return None
-        kept = {name: np.asarray(values, dtype=np.float64) for name, values in result.measures["course"].items()}
-        return AttackCourse(kept["queries"] / len(result.measures["classes"]), kept["confidence"], kept["hits"])
+        queries = np.asarray(measured.course.queries, dtype=np.float64) / len(measured.classes)
+        return AttackCourse(queries, np.asarray(measured.course.confidence), np.asarray(measured.course.hits))
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ import numpy as np
 
 from bl_neuro.arrays import FloatArray
 from bl_neuro.experiment.cells import Cell
+from bl_neuro.experiment.measures import JUDGEMENT
 from bl_neuro.experiment.store import Store
 
 
@@ -56,8 +57,8 @@ def records(cells: Sequence[Cell], store: Store) -> list[Record]:
     for cell in cells:
         result = store.read(cell.address) if cell.kind == "judgement" else None
         if result is not None:
-            measures = result.measures
-            values = zip(measures["classes"], measures["hits"], measures["confidence"])
+            measured = JUDGEMENT.typed(result.measures)
+            values = zip(measured.classes, measured.hits, measured.confidence)
             judged += [Record(**cell.facts, label=label, hit=hit, confidence=sure) for label, hit, sure in values]
     return judged
 

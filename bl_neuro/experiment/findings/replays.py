@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from bl_neuro.experiment.cells import Cell
-from bl_neuro.experiment.findings.estimates import ReplayFinding, Verification
+from bl_neuro.experiment.findings.estimates import ReplayFinding, Verification, VerifiedPair
+from bl_neuro.experiment.measures import REPLAY, VERIFICATION, Measures
 
 StandIns = dict[tuple[str, str], list[str]]
 """By substrate and output: the substrates with bit-identical results."""
 
 
-def replay_findings(cells: Sequence[Cell], measures: Mapping[str, dict[str, Any]]) -> list[ReplayFinding]:
+def replay_findings(cells: Sequence[Cell], measures: Measures) -> list[ReplayFinding]:
     """The result of each finished replay."""
     return [
         ReplayFinding(
@@ -22,35 +22,35 @@ def replay_findings(cells: Sequence[Cell], measures: Mapping[str, dict[str, Any]
             attack=cell.facts["attack"],
             reveals=cell.facts["reveals"],
             restart=cell.facts["restart"],
-            queries=measures[cell.address]["queries"],
-            identical=measures[cell.address]["identical"],
-            differs=measures[cell.address]["differs"],
+            queries=measured.queries,
+            identical=measured.identical,
+            differs=measured.differs,
         )
-        for cell in cells
-        if cell.kind == "replay" and cell.address in measures
+        for cell, measured in REPLAY.finished(cells, measures)
     ]
 
 
-def verifications(cells: Sequence[Cell], measures: Mapping[str, dict[str, Any]]) -> list[Verification]:
+def verifications(cells: Sequence[Cell], measures: Measures) -> list[Verification]:
     """The finished layer-by-layer comparisons."""
     return [
-        Verification.model_validate(
-            {"target": cell.facts["target"], "seed": cell.facts["seed"], **measures[cell.address]}
+        Verification(
+            target=cell.facts["target"],
+            seed=cell.facts["seed"],
+            substrates=measured.substrates,
+            pairs=[VerifiedPair(**pair.model_dump(exclude={"inputs"})) for pair in measured.pairs],
         )
-        for cell in cells
-        if cell.kind == "verification" and cell.address in measures
+        for cell, measured in VERIFICATION.finished(cells, measures)
     ]
 
 
-def identical_replays(cells: Sequence[Cell], measures: Mapping[str, dict[str, Any]]) -> list[Cell]:
+def identical_replays(cells: Sequence[Cell], measures: Measures) -> list[Cell]:
     """One replay for each pair of substrates whose replays are all finished and identical."""
     groups: dict[tuple[str, str], list[Cell]] = {}
     for cell in cells:
         if cell.kind == "replay":
             groups.setdefault((cell.facts["substrate"], cell.facts["of"]), []).append(cell)
-    return [
-        group[0] for group in groups.values() if all(measures.get(cell.address, {}).get("identical") for cell in group)
-    ]
+    same = {cell.address for cell, measured in REPLAY.finished(cells, measures) if measured.identical}
+    return [group[0] for group in groups.values() if all(cell.address in same for cell in group)]
 
 
 def stand_ins(replays: Sequence[Cell]) -> StandIns:

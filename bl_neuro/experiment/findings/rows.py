@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -20,10 +19,9 @@ from bl_neuro.experiment.findings.models import (
     InversionJudgement,
 )
 from bl_neuro.experiment.findings.records import Record, unit_of
+from bl_neuro.experiment.measures import ACCURACY, ATTACK, JUDGEMENT, AttackMeasures, Measures
 from bl_neuro.leakage import Estimate, hit_bootstrap, seed_bootstrap
 
-Measures = dict[str, dict[str, Any]]
-"""Measures of finished cells, by address."""
 RowName = tuple[str, str, str, str]
 """Target, substrate, attack, output."""
 SHOWN = {
@@ -70,7 +68,7 @@ def _row(
     accuracy: AccuracyRange | None,
 ) -> AuditRow:
     target, substrate, attack, reveals = name
-    done = [(cell, measures[cell.address]) for cell in attacks if cell.address in measures]
+    done = ATTACK.finished(attacks, measures)
     budget, classes = attacks[0].definition["budget"], len(attacks[0].definition["classes"])
     first = done[0][1] if done else None
     return AuditRow(
@@ -78,16 +76,16 @@ def _row(
         substrate=substrate,
         attack=attack,
         reveals=reveals,
-        access=None if first is None else first["access"],
-        threat_model=None if first is None else threat_model(first["access"], reveals, first["assumptions"]),
+        access=None if first is None else first.access,
+        threat_model=None if first is None else threat_model(first.access, reveals, first.assumptions),
         cells=CellCount(planned=len(attacks), done=len(done)),
         budget_per_class=None if budget is None else budget / classes,
-        queries_per_class=float(np.mean([measured["queries"] / classes for _, measured in done])) if done else None,
-        status=dict(sorted(Counter(measured["status"] for _, measured in done).items())),
+        queries_per_class=float(np.mean([measured.queries / classes for _, measured in done])) if done else None,
+        status=dict(sorted(Counter(measured.status.value for _, measured in done).items())),
         target_accuracy=accuracy,
         target_success=_success(done),
-        pearson_selectivity=_mean([(_unit(cell), measured["pearson_selectivity"]) for cell, measured in done]),
-        spike_density=float(np.mean([measured["spike_density"] for _, measured in done])) if done else None,
+        pearson_selectivity=_mean([(_unit(cell), measured.pearson_selectivity) for cell, measured in done]),
+        spike_density=float(np.mean([measured.spike_density for _, measured in done])) if done else None,
         evaluators={
             evaluator: _judged([record for record in records if record.evaluator == evaluator])
             for evaluator in dict.fromkeys(record.evaluator for record in records)
@@ -105,30 +103,26 @@ def _judged(records: Sequence[Record]) -> EvaluatorMeasures:
 def _accuracy(name: RowName, cells: Sequence[Cell], measures: Measures) -> AccuracyRange | None:
     """Accuracy of the targets of a row on its substrate: mean, minimum and maximum over seeds."""
     values = [
-        measures[cell.address]["accuracy"]
-        for cell in cells
-        if cell.kind == "accuracy" and cell.plain and (cell.facts["target"], cell.facts["substrate"]) == name[:2]
-        if cell.address in measures
+        measured.accuracy
+        for cell, measured in ACCURACY.finished(cells, measures)
+        if cell.plain and (cell.facts["target"], cell.facts["substrate"]) == name[:2]
     ]
     return AccuracyRange(value=float(np.mean(values)), least=min(values), most=max(values)) if values else None
 
 
-def _success(done: list[tuple[Cell, dict[str, Any]]]) -> Mean | None:
+def _success(done: Sequence[tuple[Cell, AttackMeasures]]) -> Mean | None:
     """How often the target itself predicts the intended class; None if it reveals no label."""
-    if any(measured["target_answers"] is None for _, measured in done):
-        return None
-    hits = [
-        (
-            _unit(cell),
-            [answer == label for answer, label in zip(measured["target_answers"], cell.definition["classes"])],
-        )
-        for cell, measured in done
-    ]
+    hits = []
+    for cell, measured in done:
+        if measured.target_answers is None:
+            return None
+        answers = zip(measured.target_answers, cell.definition["classes"])
+        hits.append((_unit(cell), [answer == label for answer, label in answers]))
     return _mean(hits, hit_bootstrap)
 
 
 def _mean(
-    values: list[tuple[int, list[Any]]], bootstrap: Callable[[list[list[float]]], Estimate] = seed_bootstrap
+    values: Sequence[tuple[int, Sequence[float]]], bootstrap: Callable[[list[list[float]]], Estimate] = seed_bootstrap
 ) -> Mean | None:
     """Mean and 95% interval over independent units; None if there are no values.
 
@@ -143,10 +137,9 @@ def _mean(
 def audit_cells(cells: Sequence[Cell], measures: Measures) -> list[AuditCell]:
     """Every finished attack, with each evaluator's judgement of its inversions, in the order of the plan."""
     judged: dict[str, dict[str, InversionJudgement]] = {}
-    for cell in cells:
-        if cell.kind == "judgement" and (measured := measures.get(cell.address)) is not None:
-            judgement = InversionJudgement(hits=measured["hits"], confidence=measured["confidence"])
-            judged.setdefault(cell.needs[0].address, {})[cell.facts["evaluator"]] = judgement
+    for cell, judgement in JUDGEMENT.finished(cells, measures):
+        scores = InversionJudgement(hits=judgement.hits, confidence=judgement.confidence)
+        judged.setdefault(cell.needs[0].address, {})[cell.facts["evaluator"]] = scores
     return [
         AuditCell(
             address=cell.address,
@@ -159,13 +152,12 @@ def audit_cells(cells: Sequence[Cell], measures: Measures) -> list[AuditCell]:
             rung=cell.facts.get("rung"),
             mitigation=cell.facts.get("mitigation"),
             classes=cell.definition["classes"],
-            status=measures[cell.address]["status"],
-            queries=measures[cell.address]["queries"],
-            target_answers=measures[cell.address]["target_answers"],
+            status=measured.status.value,
+            queries=measured.queries,
+            target_answers=measured.target_answers,
             evaluators=judged.get(cell.address, {}),
         )
-        for cell in cells
-        if cell.kind == "attack" and cell.address in measures
+        for cell, measured in ATTACK.finished(cells, measures)
     ]
 
 

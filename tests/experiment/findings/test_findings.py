@@ -16,6 +16,7 @@ from bl_neuro.experiment.findings.ladder import ladder_findings
 from bl_neuro.experiment.findings.mitigations import mitigation_findings
 from bl_neuro.experiment.findings.power import power_findings
 from bl_neuro.experiment.findings.records import Record
+from bl_neuro.experiment.measures import AccuracyMeasures
 from bl_neuro.experiment.session import Audit
 from bl_neuro.leakage import PowerPlan, hit_spread
 
@@ -203,7 +204,9 @@ def test_a_mitigation_states_removed_leakage_and_lost_accuracy(small: Path, tmp_
     ]
     accuracy = {None: 0.9, "noise 2.0": 0.7, "weight_bits 3": 0.9}
     measures = {
-        cell.address: {"accuracy": accuracy[cell.facts.get("mitigation")] + 0.001 * cell.facts["seed"]}
+        cell.address: AccuracyMeasures(
+            accuracy=accuracy[cell.facts.get("mitigation")] + 0.001 * cell.facts["seed"], samples=9
+        )
         for cell in audited.cells
         if cell.kind == "service"
     }

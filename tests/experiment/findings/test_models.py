@@ -67,12 +67,26 @@ def test_results_hold_to_the_published_schema(text: str) -> None:
         ("rows", [{}], "rows.0.target: Field required; .*; and 10 more"),
         ("evaluators", [], "evaluators: List should have at least 1 item"),
         ("format", "another", "format: Input should be"),
+        (
+            "experiment",
+            {"endpoints": [{"name": "chip"}]},
+            "experiment: Value error, endpoints: expected a list",
+        ),
     ],
 )
 def test_invalid_fields_are_named(text: str, name: str, value: Any, message: str) -> None:
     wrong = json.dumps({**json.loads(text), name: value})
     with pytest.raises(ReportError, match=f"expected results in the format bl-neuro/audit-results/1: {message}"):
         Findings.from_json(wrong)
+
+
+def test_endpoints_are_those_of_the_experiment(text: str) -> None:
+    assert Findings.from_json(text).endpoints == []
+    served = {"name": "chip", "url": "http://chip/v2/models/a", "tested": 3}
+    changed = {**json.loads(text), "experiment": {"endpoints": [served]}}
+    findings = Findings.from_json(json.dumps(changed))
+    assert [(endpoint.name, endpoint.url) for endpoint in findings.endpoints] == [("chip", served["url"])]
+    assert json.loads(findings.to_json())["experiment"] == {"endpoints": [served]}
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"margin": NaN}', b"\xff"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from bl_neuro.errors import ModelFileError
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.findings.curves import course_curves
 from bl_neuro.experiment.findings.models import Findings
+from bl_neuro.experiment.measures import Course, JudgementMeasures
 from bl_neuro.experiment.session import Audit
 
 
@@ -105,11 +105,18 @@ def test_an_audit_that_did_not_run_has_results_too(small: Path, tmp_path: Path) 
     assert findings.evaluators[0].accuracy is None
 
 
-def judgement(seed: int, restart: int, queries: list[int], hits: list[float]) -> tuple[Cell, dict[str, Any]]:
+def judgement(seed: int, restart: int, queries: list[int], hits: list[float]) -> tuple[Cell, JudgementMeasures]:
     facts = {"target": "trained", "substrate": "loihi", "attack": "v2", "reveals": "counts", "evaluator": "conv",
              "seed": seed, "restart": restart}  # fmt: skip
-    course = {"queries": queries, "hits": hits, "confidence": hits}
-    return Cell("judgement", {"seed": seed, "restart": restart}, (), facts), {"classes": [0, 1], "course": course}
+    measured = JudgementMeasures(
+        classes=[0, 1],
+        hits=[1, 0],
+        top3=[1, 1],
+        confidence=[0.5, 0.5],
+        daa=None,
+        course=Course(queries=queries, hits=hits, confidence=hits),
+    )
+    return Cell("judgement", {"seed": seed, "restart": restart}, (), facts), measured
 
 
 def test_curves_hold_courses_of_unequal_length_and_weigh_seeds_alike() -> None:
