@@ -113,7 +113,7 @@ def _import_problem(module: str) -> str | None:
     try:
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
             importlib.import_module(module)
-    except Exception as error:  # noqa: BLE001 - a broken installation raises anything; the user needs to see what
+    except (Exception, SystemExit) as error:  # a broken installation raises anything; the user needs to see what
         return f"{module} is installed but does not import: {type(error).__name__}: {error}"
     return None
 
