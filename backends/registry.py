@@ -55,6 +55,12 @@ def substrates_with(fact: str) -> tuple[str, ...]:
     return tuple(name for name, backend in BACKENDS.usable().items() if getattr(backend, fact))
 
 
+def arithmetic_title(arithmetic: str) -> str:
+    """What reports call an arithmetic, as its backends declare it; the name itself if no such backend is installed."""
+    backends = (backend for backend in BACKENDS.usable().values() if backend.arithmetic == arithmetic)
+    return next((backend.arithmetic_title for backend in backends if backend.arithmetic_title), arithmetic)
+
+
 def missing_reason(backend: type[Backend], **options: Any) -> str | None:
     """Why the framework of a backend cannot be used and what to install, or None if it can be used.
 
@@ -113,7 +119,7 @@ def _import_problem(module: str) -> str | None:
     try:
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
             importlib.import_module(module)
-    except (Exception, SystemExit) as error:  # a broken installation raises anything; the user needs to see what
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a broken installation raises anything
         return f"{module} is installed but does not import: {type(error).__name__}: {error}"
     return None
 

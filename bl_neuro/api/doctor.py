@@ -153,7 +153,7 @@ def _substrate_state(name: str) -> SubstrateState:
                 seconds = round(perf_counter() - began, 2)
     except SubstrateError as error:
         reason = str(error)
-    except (Exception, SystemExit) as error:  # the backend of another package may raise anything, or exit
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - another package may raise anything
         reason, broken = f"a small network did not run: {type(error).__name__}: {error}", True
     return SubstrateState(
         name, backend.title, package, not reason, access, backend.summary, reason, broken=broken, seconds=seconds

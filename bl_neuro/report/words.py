@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bl_neuro.attacks.registry import attack_title
+from bl_neuro.backends.registry import arithmetic_title
 from bl_neuro.experiment.findings.estimates import ControlFinding, Mean, Verdict
 from bl_neuro.experiment.findings.models import Unit
 from bl_neuro.mitigations.base import ANSWER_HOOKS
@@ -60,8 +61,6 @@ TARGETS = {
     "untrained": "untrained targets",
     "shuffled_labels": "targets trained on shuffled labels",
 }
-ARITHMETICS = {"real": "floating point", "loihi": "Loihi’s fixed point"}
-"""The arithmetics of substrates, in words."""
 SEEN = {
     "membrane": "the output membrane",
     "scores": "a score for each class",
@@ -70,8 +69,6 @@ SEEN = {
     "label": "the winning class alone",
 }
 """The outputs of a black box, in short words."""
-MITIGATIONS = {"rounding": "answers ", "query_cap": "no more than "}
-"""What the setting of a mitigation lacks."""
 VERDICTS = {"differs": "differs", "equivalent": "equivalent", "inconclusive": "open"}
 MINUS = "−"
 FEW_UNITS, PLANNED = 4, 12
@@ -91,6 +88,11 @@ FAMILIES = (
 def view(attack: str, reveals: str) -> str:
     """An attack and the output that it uses: `v2, counts`; a ladder may use several outputs."""
     return f"{attack_title(attack)}, {reveals}"
+
+
+def arithmetic(name: str) -> str:
+    """The arithmetic of substrates in words: `floating point`."""
+    return arithmetic_title(name).replace("'", "’")
 
 
 def mitigation(kind: str, setting: str) -> str:

@@ -207,10 +207,10 @@ class Findings(Finding):
     mitigations: list[MitigationFinding]
     replays: list[ReplayFinding]
     verification: list[Verification]
-    arithmetic: dict[str, Literal["real", "loihi"] | None] = Field(
+    arithmetic: dict[str, str | None] = Field(
         default_factory=dict,
-        description="Of each substrate: real for floating point, loihi for Loihi's fixed point. Two substrates of one "
-        "arithmetic are to spike alike. null where it is not known.",
+        description="Of each substrate: real for floating point, loihi for Loihi's integers, or one that the backend "
+        "of another package declares. Two substrates of one arithmetic are to spike alike. null where it is not known.",
     )
     stands_for: dict[str, str] = Field(description="Substrates whose replays were all identical, and of which one.")
     controls: list[ControlFinding]
@@ -253,7 +253,7 @@ class Findings(Finding):
             return not any(row.target == "given" for row in self.rows)
         return self.overlap.state == "none"
 
-    def shared_arithmetic(self, substrates: Sequence[str]) -> Literal["real", "loihi"] | None:
+    def shared_arithmetic(self, substrates: Sequence[str]) -> str | None:
         """The common arithmetic of all `substrates`; None if they differ or it is unknown."""
         kinds = {self.arithmetic.get(name) for name in substrates}
         return kinds.pop() if len(kinds) == 1 else None
