@@ -30,7 +30,18 @@ ATTACKS: Registry[Attack[Any]] = Registry(
 
 def attack_title(name: str) -> str:
     """The title of the attack `name` in tables; the name itself if no such attack is installed."""
+    kind = _installed(name)
+    return name if kind is None else kind.title or name
+
+
+def attack_note(name: str) -> str:
+    """The `ladder_note` of the attack `name`; empty if no such attack is installed."""
+    kind = _installed(name)
+    return "" if kind is None else kind.ladder_note
+
+
+def _installed(name: str) -> type[Attack[Any]] | None:
     try:
-        return ATTACKS.find(name).title or name
+        return ATTACKS.find(name)
     except (InputError, PluginError):
-        return name
+        return None
