@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bl_neuro.cli.options import Convention, Dt, InputShape, Json, Layers, Reset, Seed, app, model_request
+from bl_neuro.cli.options import Convention, Dt, InputShape, Json, Layers, Reset, Seed, app, model_request, numbers
 
 if TYPE_CHECKING:
     from bl_neuro.api.attack_result import AttackResult
@@ -167,8 +167,6 @@ def attack(
     on_endpoint: dict[str, Any] = {"--token": token, "--input": input_name, "--output": output_name, "--layout": layout}
     on_endpoint |= {"--certificates": certificates, "--class-count": class_count, "--session": session}
     of_file = {"--layers": layers, "--convention": convention, "--dt": dt, "--reset": reset}
-    numbers = None if classes is None else _numbers("--classes", "class numbers", classes, int)
-    currents = None if input_range is None else _numbers("--input-range", "LOW,HIGH", input_range, float)
     with ExitStack() as stack:
         attacked: Any
         if model.startswith(("http://", "https://")):
@@ -190,12 +188,12 @@ def attack(
             reveals=reveals,  # type: ignore[arg-type]  # it checks them
             budget=budget,
             twin=twin,
-            classes=numbers,
+            classes=numbers(classes, "--classes", int),
             steps=steps,
             seed=seed,
             dataset=dataset,
             root=root,
-            input_range=currents,
+            input_range=numbers(input_range, "--input-range", float),
             evaluator=evaluator,
             out=out,
             force=force,
@@ -247,15 +245,6 @@ def _no_effect(what: str, options: dict[str, Any]) -> None:
         raise InputError(f"{', '.join(given)}: not applicable to {what}; leave it out")
 
 
-def _numbers(option: str, expected: str, text: str, kind: type[Any]) -> list[Any]:
-    from bl_neuro.errors import InputError
-
-    try:
-        return [kind(part) for part in text.split(",")]
-    except ValueError as error:
-        raise InputError(f"{option}: expected {expected}, comma-separated, found {text!r}") from error
-
-
 def _endpoint(
     url: str, reveals: str | None, budget: int | None, input_shape: str | None, options: dict[str, Any]
 ) -> RemoteBlackBox:
@@ -268,7 +257,7 @@ def _endpoint(
     from bl_neuro.errors import TokenInTheClear
     from bl_neuro.remote import RemoteBlackBox
 
-    certificates = options["--certificates"]
+    certificates, shape = options["--certificates"], numbers(input_shape, "--input-shape", int)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", TokenInTheClear)
         box = RemoteBlackBox(
@@ -278,9 +267,7 @@ def _endpoint(
             budget=budget,
             input=options["--input"],
             output=options["--output"],
-            input_shape=None
-            if input_shape is None
-            else tuple(_numbers("--input-shape", "whole numbers as in 1,8,8", input_shape, int)),
+            input_shape=None if shape is None else tuple(shape),
             classes=options["--class-count"],
             session=options["--session"],
             layout=options["--layout"],

@@ -24,8 +24,6 @@ from bl_neuro.cli.options import (
 if TYPE_CHECKING:
     from bl_neuro.experiment.session import Audit
 
-MODEL_SUFFIXES = (".net", ".nir", ".safetensors")
-
 
 @app.command()
 def audit(
@@ -168,9 +166,10 @@ def _prepared(
     from bl_neuro.cli.output import say
     from bl_neuro.errors import InputError
     from bl_neuro.experiment.session import Audit
+    from bl_neuro.model_file import SUFFIXES
 
     path = Path(experiment).expanduser()
-    if path.suffix not in MODEL_SUFFIXES:
+    if path.suffix not in SUFFIXES:
         if options or dataset is not None:
             names = [*(["dataset"] if dataset is not None else []), *options]
             given = ", ".join(f"--{name.replace('_', '-')}" for name in names)

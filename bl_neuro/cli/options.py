@@ -68,21 +68,21 @@ def model_request(
     """The model file and the options that say how to read it."""
     from bl_neuro.cli.model import ModelRequest
 
-    return ModelRequest(path, layers, shape, convention, dt, reset)
+    return ModelRequest(path, layers, numbers(shape, "--input-shape", int), convention, dt, reset)
 
 
 def numbers(text: str | None, option: str, kind: Callable[[str], Number]) -> list[Number] | None:
     """The comma-separated numbers of an option; None if the option was not given.
 
     Raises:
-        InputError: the text is not a list of numbers.
+        InputError: the text is not a list of numbers, or an entry is empty.
     """
     from bl_neuro.errors import InputError
 
     if text is None:
         return None
     try:
-        return [kind(part) for part in text.split(",") if part]
+        return [kind(part) for part in text.split(",")]
     except ValueError as error:
         sort = "whole numbers" if kind is int else "numbers"
         raise InputError(f"{option}: expected comma-separated {sort}, found {text!r}") from error

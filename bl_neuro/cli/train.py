@@ -94,7 +94,7 @@ def train(
         root=root,
         size=None if size is None else numbers(size.replace("x", ","), "--size", int),
         split=split,
-        hidden=numbers(hidden, "--hidden", int),
+        hidden=[] if hidden == "" else numbers(hidden, "--hidden", int),
         conv=None if conv is None else conv.split("-"),
         neuron=neuron,
         steps=steps,

@@ -30,7 +30,6 @@ from bl_neuro.seeding import stream
 from bl_neuro.training.plans import plan_for
 
 Part = TypeVar("Part", bound=BaseModel)
-SUFFIXES = (".net", ".nir", ".safetensors")
 FEWEST_HELD_OUT = 50
 """Minimum number of samples per class in an official test set, to train and test evaluators within it."""
 
