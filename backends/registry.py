@@ -19,19 +19,14 @@ from typing import Any
 from bl_neuro.backends.base import Backend, Target
 from bl_neuro.errors import InputError, MissingDependency, UnknownSubstrate, Unsupported
 from bl_neuro.network import Network
+from bl_neuro.registries import KINDS
 from bl_neuro.registry import Registry
 
 BACKENDS: Registry[Backend] = Registry(
     noun="substrate",
-    group="bl_neuro.backends",
+    group=KINDS["substrates"].group,
     base="bl_neuro.backends.base:Backend",
-    ours={
-        "snntorch": "bl_neuro.backends._snntorch:SnnTorchBackend",
-        "norse": "bl_neuro.backends._norse:NorseBackend",
-        "slayer": "bl_neuro.backends._slayer:SlayerBackend",
-        "loihi": "bl_neuro.backends.loihi.backend:LoihiBackend",
-        "lava": "bl_neuro.backends.lava.backend:LavaBackend",
-    },
+    ours=KINDS["substrates"].ours,
     unknown=UnknownSubstrate,
 )
 

@@ -9,22 +9,14 @@ from typing import Any
 
 from bl_neuro.attacks.base import Attack
 from bl_neuro.errors import InputError, PluginError
+from bl_neuro.registries import KINDS
 from bl_neuro.registry import Registry
 
 ATTACKS: Registry[Attack[Any]] = Registry(
     noun="attack",
-    group="bl_neuro.attacks",
+    group=KINDS["attacks"].group,
     base="bl_neuro.attacks.base:Attack",
-    ours={
-        "v1": "bl_neuro.attacks.brainleaks_v1:BrainLeaksV1",
-        "v2_gradient": "bl_neuro.attacks.brainleaks_v2_gradient:BrainLeaksV2Gradient",
-        "v2": "bl_neuro.attacks.brainleaks_v2:BrainLeaksV2",
-        "cma_es": "bl_neuro.attacks.cma_es:CmaEs",
-        "one_plus_one": "bl_neuro.attacks.one_plus_one:OnePlusOneEs",
-        "random": "bl_neuro.attacks.random_search:RandomSearch",
-        "transfer": "bl_neuro.attacks.transfer:TransferAttack",
-        "ann": "bl_neuro.attacks.gradient_inversion:GradientInversion",
-    },
+    ours=KINDS["attacks"].ours,
 )
 
 

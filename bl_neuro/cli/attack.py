@@ -7,7 +7,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bl_neuro.cli.options import Convention, Dt, InputShape, Json, Layers, Reset, Seed, app, model_request, numbers
+from bl_neuro.cli.options import (
+    REVEALED,
+    Backend,
+    Convention,
+    Dt,
+    Force,
+    InputRange,
+    InputShape,
+    Json,
+    Layers,
+    ListingCommand,
+    Reset,
+    Root,
+    Seed,
+    Steps,
+    app,
+    model_request,
+    numbers,
+)
 
 if TYPE_CHECKING:
     from bl_neuro.api.attack_result import AttackResult
@@ -15,7 +33,7 @@ if TYPE_CHECKING:
     from bl_neuro.remote import RemoteBlackBox
 
 
-@app.command()
+@app.command(cls=ListingCommand)
 def attack(
     model: Annotated[
         str,
@@ -24,15 +42,12 @@ def attack(
             show_default=False,
         ),
     ],
-    backend: Annotated[
-        str, typer.Option("--backend", help="Substrate that runs the network: snntorch, norse, slayer, loihi or lava.")
-    ] = "loihi",
+    backend: Backend = "loihi",
     name: Annotated[
         str,
         typer.Option(
             "--attack",
-            help="White box, from gradients: v1, v2_gradient. Black box, from queries: v2, cma_es, one_plus_one, "
-            "random. Both, with a leaked copy of the network: transfer. Other packages may add attacks.",
+            help="Attack: {attacks}. bl-neuro doctor describes each of them.",
         ),
     ] = "v2",
     dataset: Annotated[
@@ -43,22 +58,9 @@ def attack(
             "names.",
         ),
     ] = None,
-    root: Annotated[
-        Path | None,
-        typer.Option("--root", help="Folder of downloaded datasets. Default: the environment variable BL_NEURO_DATA."),
-    ] = None,
-    input_range: Annotated[
-        str | None,
-        typer.Option(
-            "--input-range",
-            help="LOW,HIGH: the input currents of pixel values 0 and 1, for a network with current inputs. Default: "
-            "inferred with --dataset, else 0,1.",
-        ),
-    ] = None,
-    reveals: Annotated[
-        str | None,
-        typer.Option("--reveals", help="Output that a black box reveals: membrane, scores, spikes, counts or label."),
-    ] = None,
+    root: Root = None,
+    input_range: InputRange = None,
+    reveals: Annotated[str | None, REVEALED] = None,
     budget: Annotated[
         int | None,
         typer.Option(
@@ -74,12 +76,7 @@ def attack(
     classes: Annotated[
         str | None, typer.Option("--classes", help="Classes to reconstruct, comma-separated numbers. Default: all.")
     ] = None,
-    steps: Annotated[
-        int | None,
-        typer.Option(
-            "--steps", help="Number of time steps of queries and inversions. Default: that of the dataset, or 20."
-        ),
-    ] = None,
+    steps: Steps = None,
     preset: Annotated[
         str | None,
         typer.Option("--preset", help="Predefined settings of the attack, such as mnist, nmnist, events or gestures."),
@@ -109,7 +106,7 @@ def attack(
         Path | None,
         typer.Option("--out", help="Folder for the inversions, attack.json and pictures of the inversions."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the attack in the folder of --out.")] = False,
+    force: Force = False,
     token: Annotated[
         str | None,
         typer.Option(

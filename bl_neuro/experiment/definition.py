@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -254,5 +253,4 @@ class Experiment(Part):
         return [0] if self.given else list(self.seeds or [])
 
 
-EXPERIMENTS = Path(__file__).parent / "shipped"
 """The folder of built-in experiments."""
