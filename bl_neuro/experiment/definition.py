@@ -251,6 +251,3 @@ class Experiment(Part):
     def target_seeds(self) -> list[int]:
         """Seeds of the targets. A model file or endpoint counts as one target."""
         return [0] if self.given else list(self.seeds or [])
-
-
-"""The folder of built-in experiments."""

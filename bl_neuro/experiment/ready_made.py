@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 EXPERIMENTS = Path(__file__).parent / "shipped"
+"""The folder of built-in experiments."""
 
 
 def ready_made() -> list[str]:
