@@ -22,12 +22,16 @@ from bl_neuro.network import Network
 from bl_neuro.registries import KINDS
 from bl_neuro.registry import Registry
 
+ANN = "ann"
+"""The substrate name in results of attacks on ANN twins, which run on no substrate. No backend may have it."""
+
 BACKENDS: Registry[Backend] = Registry(
     noun="substrate",
     group=KINDS["substrates"].group,
     base="bl_neuro.backends.base:Backend",
     ours=KINDS["substrates"].ours,
     unknown=UnknownSubstrate,
+    reserved={ANN: "ANN twins of targets in results"},
 )
 
 

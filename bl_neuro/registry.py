@@ -16,6 +16,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
+from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from bl_neuro._version import __version__
@@ -36,7 +37,7 @@ class Registry(Generic[Part]):
 
     noun: name of the kind in error messages, such as "substrate". group: the entry-point group for other packages.
     base: the base class of all parts, as "module:Class". ours: the built-in parts by name, as "module:Class". unknown:
-    the error class for an unknown name.
+    the error class for an unknown name. reserved: names that no part may have, each with what it stands for.
     """
 
     def __init__(
@@ -46,8 +47,10 @@ class Registry(Generic[Part]):
         base: str,
         ours: Mapping[str, str],
         unknown: type[BlNeuroError] = InputError,
+        reserved: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.noun, self.group, self.ours = noun, group, dict(ours)
+        self.reserved = dict(reserved)
         self._base, self._unknown = base, unknown
 
     @property
@@ -99,6 +102,11 @@ class Registry(Generic[Part]):
         """The package of a part and its version, such as "bl-neuro 1.2"."""
         return f"bl-neuro {__version__}" if name in self.ours else _packages(self._added[name])
 
+    def added_packages(self) -> dict[str, str]:
+        """The versions of all other packages that add parts, by name."""
+        sources = [point.dist for points in self._added.values() for point in points]
+        return {source.metadata["Name"]: source.version for source in sources if source}
+
     @cached_property
     def _added(self) -> dict[str, tuple[EntryPoint, ...]]:
         """The entry points of other packages by name; several if packages use the same name."""
@@ -109,6 +117,11 @@ class Registry(Generic[Part]):
 
     def _loaded(self, name: str, points: tuple[EntryPoint, ...]) -> type[Part]:
         place = f"{self.noun} '{name}'"
+        if name in self.reserved:
+            raise PluginError(
+                f"{place}: expected another name, since this one stands for {self.reserved[name]}; {_packages(points)} "
+                "must rename the part and its entry point"
+            )
         if len({point.value for point in points}) > 1:
             raise PluginError(f"{place}: {_packages(points)} add a part of this name; uninstall all but one of them")
         (point, *_), base = points, self._imported(self._base)

@@ -28,6 +28,7 @@ PACKAGES = {
         "no-class": "os:sep",
         "no-backend": "builtins:dict",
         "unfinished": "bl_neuro.backends.base:Backend",
+        "twins": "bl_neuro.testing.reference_target:ReferenceBackend",
     },
     "two": {"shared": "bl_neuro.testing.reference_target:SpikesOnlyBackend"},
 }
@@ -40,6 +41,7 @@ BROKEN = {
     "no-class": r"expected a subclass of bl_neuro\.backends\.base:Backend, found os:sep",
     "no-backend": "expected a subclass of .*, found builtins:dict",
     "unfinished": "does not define name, title, summary, modules, requirement, differentiable, open, problems",
+    "twins": "expected another name, since this one stands for all twins; one 1.0 must rename the part",
 }
 
 
@@ -56,7 +58,9 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry[Backend]:
         points += Distribution.at(folder).entry_points
     monkeypatch.setattr(registry_module, "entry_points", lambda group: points)
     ours = {"loihi": "bl_neuro.backends.loihi.backend:LoihiBackend"}
-    return Registry("substrate", "bl_neuro.backends", "bl_neuro.backends.base:Backend", ours, bl.UnknownSubstrate)
+    reserved = {"twins": "all twins"}
+    base = "bl_neuro.backends.base:Backend"
+    return Registry("substrate", "bl_neuro.backends", base, ours, bl.UnknownSubstrate, reserved)
 
 
 def test_ours_come_first_and_the_others_by_name(parts: Registry[Backend]) -> None:

@@ -17,6 +17,9 @@ import bl_neuro as bl
 from bl_neuro.attacks import ATTACKS, Attack
 from bl_neuro.cli import run
 from bl_neuro.data import data_status, dataset_names, load_dataset
+from bl_neuro.experiment.cells import Cell
+from bl_neuro.experiment.provenance import versions
+from bl_neuro.experiment.session import Audit
 from bl_neuro.layers import Conv, Dense
 from bl_neuro.mitigations import MITIGATIONS, Mitigation
 from bl_neuro.network import Network
@@ -39,6 +42,41 @@ PARTS = {
 }
 PACKAGE = "toy-bl-neuro 1.2"
 EXPERIMENT = Path(__file__).parent / "toy_package" / "experiment.toml"
+MIXED = """\
+name = "mixed"
+seeds = 1
+substrates = ["toy", "loihi"]
+verify = ["loihi", "toy"]
+
+[dataset]
+name = "digits"
+
+[[evaluators]]
+kind = "conv"
+
+[[evaluators]]
+kind = "toy_linear"
+
+[[attacks]]
+attack = "v2"
+reveals = ["counts"]
+
+[[attacks]]
+attack = "toy_draws"
+reveals = ["counts"]
+substrates = ["loihi"]
+
+[[attacks]]
+attack = "transfer"
+reveals = ["counts"]
+substrates = ["loihi"]
+twin = "toy"
+
+[[mitigations]]
+kind = "toy_even"
+attacks = ["v2"]
+"""
+"""Parts of bl-neuro and of the other package."""
 
 
 class TestBackend(BackendContract):
@@ -178,6 +216,50 @@ def test_a_target_and_its_evaluator_are_trained_on_it(tmp_path: Path) -> None:
     facts = json.loads((tmp_path / "training.json").read_text())
     assert (facts["dataset"], facts["steps"]) == ("toy_bars", 10)
     assert [evaluator["name"] for evaluator in facts["evaluators"]] == ["toy_linear"]
+
+
+def test_cells_that_use_them_depend_on_the_version_of_their_package(toy_package: Path, tmp_path: Path) -> None:
+    (tmp_path / "mixed.toml").write_text(MIXED)
+    metadata = toy_package / "toy_bl_neuro-1.2.dist-info" / "METADATA"
+    kept = metadata.read_text()
+
+    def cells() -> list[Cell]:
+        return Audit.of(str(tmp_path / "mixed.toml"), tmp_path / "out").cells
+
+    before = cells()
+    try:
+        metadata.write_text(kept.replace("Version: 1.2", "Version: 1.3"))
+        assert versions()["toy-bl-neuro"] == "1.3"
+        after = cells()
+    finally:
+        metadata.write_text(kept)
+    assert [cell.label for cell in before] == [cell.label for cell in after]
+    stated = {cell.label for cell in before if "packages" in cell.definition}
+    assert {tuple(cell.definition["packages"]) for cell in before if cell.label in stated} == {(PACKAGE,)}
+    assert stated == {
+        "evaluator evaluator toy_linear",
+        "verification target trained seed 0 substrate loihi, toy",
+        "accuracy target trained seed 0 substrate toy",
+        "attack target trained seed 0 substrate toy attack v2 reveals counts restart 0",
+        "attack target trained seed 0 substrate loihi attack toy_draws reveals counts restart 0",
+        "attack target trained seed 0 substrate loihi attack transfer reveals counts restart 0",
+        "attack target trained seed 0 substrate loihi attack v2 reveals counts restart 0 mitigation toy_even 2",
+        "service target trained seed 0 substrate loihi reveals counts mitigation toy_even 2",
+    }
+    same = {old.label for old, new in zip(before, after) if old.address == new.address}
+    assert same == {
+        "evaluator evaluator conv",
+        "target target trained seed 0",
+        "accuracy target trained seed 0 substrate loihi",
+        "attack target trained seed 0 substrate loihi attack v2 reveals counts restart 0",
+        "judgement target trained seed 0 substrate loihi attack v2 reveals counts restart 0 evaluator conv",
+        "service target trained seed 0 substrate loihi reveals counts",
+    }
+
+
+def test_all_cells_on_its_dataset_depend_on_the_version_of_its_package(tmp_path: Path) -> None:
+    for cell in Audit.of(str(EXPERIMENT), tmp_path).cells:
+        assert cell.definition["data"]["packages"] == [PACKAGE]
 
 
 @pytest.mark.slow

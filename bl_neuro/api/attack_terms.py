@@ -10,15 +10,15 @@ from bl_neuro.access import REVEALS, Reveals
 from bl_neuro.api.attack_target import Subject
 from bl_neuro.api.silent_outputs import need_spiking_outputs
 from bl_neuro.attacks import ATTACKS, Attack, Preset
+from bl_neuro.attacks.budget import fit_to_budget
+from bl_neuro.attacks.settings import changed, setting_value
 from bl_neuro.data.samples import Samples
 from bl_neuro.errors import InputError
-from bl_neuro.experiment.attack_choice import changed, make_attack, seeing_images, setting_path, setting_paths
+from bl_neuro.experiment.attack_choice import make_attack, seeing_images, setting_path, setting_paths
 from bl_neuro.experiment.given_model import views
 
 TWIN = "snntorch"
 """Default substrate of the attacker's copy."""
-MOST_TRIED = 2_000
-"""Number of larger budgets that are tried to suggest one in an error message."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,7 @@ class AttackTerms:
         path = setting_path(self.attack, "image_shape")
         if path is None:
             return None
-        value: Any = self.attack
-        for name in path.split("."):
-            value = getattr(value, name)
-        sides: tuple[int, int] | None = value
+        sides: tuple[int, int] | None = setting_value(self.attack, path)
         return sides
 
     def fitted(self, subject: Subject, data: Samples | None, classes: int) -> Attack[Any]:
@@ -67,7 +64,8 @@ class AttackTerms:
         self._check_images(subject.input_shape)
         attack = self.attack
         if self.named:
-            attack = self._within(self._limit(subject, classes), classes)
+            limit = self._limit(subject, classes)
+            attack = attack if limit is None else fit_to_budget(attack, limit, classes, self.settings)
         if data is not None and self.named:
             attack = seeing_images(attack, subject.input_shape, tuple(data.input_shape))
         return attack
@@ -97,28 +95,6 @@ class AttackTerms:
         if self.budget is None and (left is None or (planned is not None and planned <= left)):
             return None
         return min(limit for limit in (self.budget, left) if limit is not None)
-
-    def _within(self, budget: int | None, classes: int) -> Attack[Any]:
-        """The attack adapted to a budget. Settings that the caller gave do not change."""
-        if budget is None:
-            return self.attack
-        attack = self._shared_out(budget, classes)
-        planned = attack.planned_queries(classes)
-        if planned is None or planned <= budget:
-            return attack
-        for enough in range(budget + 1, budget + MOST_TRIED):
-            needed = self._shared_out(enough, classes).planned_queries(classes)
-            if needed is not None and needed <= enough:
-                planned = enough
-                break
-        raise InputError(
-            f"budget: {budget} queries are too few for attack {attack.name} on {classes} classes; it needs at least "
-            f"{planned}"
-        )
-
-    def _shared_out(self, budget: int, classes: int) -> Attack[Any]:
-        shared: Attack[Any] = changed(self.attack.within(budget, classes), self.settings)
-        return shared
 
     def _check_images(self, input_shape: tuple[int, ...]) -> None:
         if len(input_shape) == 3 and self._given("image_shape"):

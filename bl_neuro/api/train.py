@@ -124,8 +124,8 @@ def train(
     hidden layer. conv: convolutions before the hidden layers, such as "12c5s2". neuron: "canonical", or "authors" for
     snnTorch's Leaky with bias and reset by subtraction. steps: number of time steps of an input. noise: background
     noise in training, 0..1. slayer: train with SLAYER, in Loihi's integers. evaluators: names such as "conv" and
-    "spiking". twin: also train the ANN twin. device: "auto", "cpu" or "cuda". progress: show progress bars on
-    terminals.
+    "spiking". twin: also train the ANN twin. device: "auto", "cpu" or "cuda"; with slayer "auto" or "cpu". progress:
+    show progress bars on terminals.
 
     Raises:
         InputError: an invalid argument. DataError: the dataset is missing or damaged. ReportError: the folder cannot be
@@ -136,6 +136,8 @@ def train(
         raise InputError(f"seed: expected a whole number of at least 0, found {seed}")
     if split not in SPLITS:
         raise InputError(f"split: expected one of {', '.join(SPLITS)}, found {split!r}")
+    if slayer and device not in ("auto", "cpu"):
+        raise InputError(f"device: SLAYER trains on the CPU; expected 'auto' or 'cpu' with slayer, found {device!r}")
     changes = _changes(
         steps=steps,
         proxy_epochs=proxy_epochs,

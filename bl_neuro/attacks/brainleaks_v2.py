@@ -90,7 +90,7 @@ class BrainLeaksV2(QuerySearch):
 
     @classmethod
     def for_nmnist_still(cls, **changes: Any) -> BrainLeaksV2:
-        """Settings for N-MNIST with a still picture and the same number of queries, to measure the effect of motion."""
+        """Settings for N-MNIST with a still picture and 400 queries per class, to measure the effect of motion."""
         return cls.for_nmnist(**{"queries": 400, "form": TimeSegments(count=1), **changes})
 
     @classmethod

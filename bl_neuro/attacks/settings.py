@@ -1,15 +1,39 @@
-"""Converts settings to the types of their fields: 4.0 or NumPy's 4 become 4, a list a tuple; "4" is an error."""
+"""Reads and changes settings, and converts them to the types of their fields.
+
+4.0 or NumPy's 4 become 4, and a list becomes a tuple; "4" is an error.
+"""
 
 from __future__ import annotations
 
 import types
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import is_dataclass, replace
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
 from bl_neuro.checks import whole_number
+
+
+def changed(attack: Any, settings: Mapping[str, Any]) -> Any:
+    """`attack` with changed settings. "attack.blur" is the setting blur of its nested attack.
+
+    Raises:
+        InputError: there is no such setting, or its value is invalid.
+    """
+    values: dict[str, Any] = {}
+    for path, value in settings.items():
+        name, _, rest = path.partition(".")
+        inner = values.get(name, getattr(attack, name, None))
+        values[name] = changed(inner, {rest: value}) if rest and is_dataclass(inner) else value
+    return replace(attack, **values) if values else attack
+
+
+def setting_value(attack: Any, path: str) -> Any:
+    """The value of a setting. "attack.blur" is the setting blur of a nested attack."""
+    return attrgetter(path)(attack)
 
 
 class WrongType(Exception):

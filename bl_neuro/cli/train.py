@@ -74,7 +74,9 @@ def train(
     twin: Annotated[
         bool, typer.Option("--twin", help="Also train an ANN with the layers of the target (its twin).")
     ] = False,
-    device: Annotated[str, typer.Option("--device", help="Device for training: auto, cpu or cuda.")] = "auto",
+    device: Annotated[
+        str, typer.Option("--device", help="Device: auto, cpu or cuda. SLAYER trains on the CPU.")
+    ] = "auto",
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import is_dataclass, replace
+from dataclasses import is_dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
 from bl_neuro.attacks import ATTACKS, Attack
+from bl_neuro.attacks.settings import changed
 from bl_neuro.errors import InputError
 from bl_neuro.settings import SettingProblem, setting_names, typed_settings, unknown_setting
 
@@ -54,20 +55,6 @@ def seeing_images(attack: Attack[Any], input_shape: tuple[int, ...], image: tupl
         return attack
     shaped: Attack[Any] = changed(attack, {"image_shape": (image[1], image[2])})
     return shaped
-
-
-def changed(attack: Any, settings: Mapping[str, Any]) -> Any:
-    """`attack` with changed settings. "attack.blur" is the setting blur of its nested attack.
-
-    Raises:
-        InputError: there is no such setting, or its value is invalid.
-    """
-    values: dict[str, Any] = {}
-    for path, value in settings.items():
-        name, _, rest = path.partition(".")
-        inner = values.get(name, getattr(attack, name, None))
-        values[name] = changed(inner, {rest: value}) if rest and is_dataclass(inner) else value
-    return replace(attack, **values) if values else attack
 
 
 def setting_paths(attack: Any) -> list[str]:

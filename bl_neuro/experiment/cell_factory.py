@@ -7,16 +7,21 @@ from dataclasses import asdict
 from typing import Any
 
 from bl_neuro.access import Reveals
-from bl_neuro.attacks import ATTACKS
+from bl_neuro.attacks import ATTACKS, Attack
+from bl_neuro.attacks.budget import fit_to_budget
 from bl_neuro.backends import find_backend
+from bl_neuro.backends.registry import ANN, BACKENDS
+from bl_neuro.errors import ExperimentError, InputError
+from bl_neuro.experiment.added_packages import packages_of
 from bl_neuro.experiment.attack_choice import make_attack, seeing_images
-from bl_neuro.experiment.cells import ANN, FORMAT, THREADS, Cell
+from bl_neuro.experiment.cells import FORMAT, THREADS, Cell
 from bl_neuro.experiment.definition import AttackPart, EvaluatorPart, Experiment
 from bl_neuro.experiment.material import Material
 from bl_neuro.experiment.training_plans import DEFAULT, target_plan, twin_plan
 from bl_neuro.mitigations import Mitigation
 from bl_neuro.seeding import derived_seed
 from bl_neuro.training.plans import TargetDesign
+from bl_neuro.training.registry import EVALUATORS
 
 
 class CellFactory:
@@ -34,7 +39,8 @@ class CellFactory:
 
     def evaluator(self, part: EvaluatorPart) -> Cell:
         """The cell of an evaluator."""
-        return self.cell("evaluator", {**part.definition, "steps": self.steps}, (), {"evaluator": part.called}, part)
+        made = {**part.definition, "steps": self.steps, **packages_of((EVALUATORS, part.kind))}
+        return self.cell("evaluator", made, (), {"evaluator": part.called}, part)
 
     def target(self, kind: str, seed: int, plan: TargetDesign) -> Cell:
         """The cell of a target network."""
@@ -83,6 +89,7 @@ class CellFactory:
             "reveals": reveals,
             "mitigation": None if mitigation is None else mitigation.definition,
             "seed": derived_seed(target.facts["seed"], "audit service"),
+            **packages_of((BACKENDS, substrate), mitigation=mitigation),
         }
         facts = {**self._on(target, substrate), "reveals": reveals}
         if mitigation is not None:
@@ -91,7 +98,11 @@ class CellFactory:
 
     def changed(self, target: Cell, mitigation: Mitigation) -> Cell:
         """The cell of the network that a mitigation deploys instead of another."""
-        made = {"target": target.address, **mitigation.network_definition()}
+        made = {
+            "target": target.address,
+            **mitigation.network_definition(),
+            **packages_of(mitigation=mitigation),
+        }
         return self.cell("changed", made, (target,), {**target.facts, "mitigation": mitigation.label}, mitigation)
 
     def _tested(self, target: Cell, substrate: str) -> dict[str, Any]:
@@ -102,6 +113,7 @@ class CellFactory:
             "encoder": self.material.encoder,
             "class_map": self.material.class_map,
             **self.place(substrate),
+            **packages_of((BACKENDS, substrate)),
         }
 
     def place(self, substrate: str) -> dict[str, Any]:
@@ -176,7 +188,7 @@ class CellFactory:
         mitigation: Mitigation | None = None,
     ) -> Cell:
         """The cell of one attack, which inverts each class."""
-        attack = make_attack(part.attack, part.preset, part.settings)
+        attack = self._fitted(part)
         if self.experiment.given:
             attack = seeing_images(attack, self.material.input_shape(substrate), self.material.shape)
         outputs = self.material.outputs
@@ -186,7 +198,8 @@ class CellFactory:
             budget = mitigation.budget(budget)
             if budget is not None and (planned is None or planned > budget):
                 attack = attack.within(budget, len(outputs))
-        made = {
+        twin = part.twin if "twin" in attack.needs else None
+        made: dict[str, Any] = {
             "target": target.address,
             "substrate": substrate,
             "attack": part.attack,
@@ -195,7 +208,7 @@ class CellFactory:
             "settings": attack.settings(),  # what the library makes of those given
             "reveals": reveals,
             "budget": budget,
-            "twin": part.twin if "twin" in attack.needs else None,
+            "twin": twin,
             "steps": self.steps,
             "outputs": outputs,
             "classes": self.material.classes,
@@ -204,9 +217,20 @@ class CellFactory:
         }
         about: dict[str, Any] = {"substrate": substrate, "attack": part.called, "reveals": reveals, "restart": restart}
         made |= self.place(substrate)
+        made |= packages_of((ATTACKS, part.attack), (BACKENDS, substrate), (BACKENDS, twin), mitigation=mitigation)
         if mitigation is not None:
             made["mitigation"], about["mitigation"] = mitigation.definition, mitigation.label
         return self.cell("attack", made, (target,), {**target.facts, **about}, attack)
+
+    def _fitted(self, part: AttackPart) -> Attack[Any]:
+        """The attack, adapted to its budget if it has one; the settings in the experiment do not change."""
+        attack = make_attack(part.attack, part.preset, part.settings)
+        if part.budget is None:
+            return attack
+        try:
+            return fit_to_budget(attack, part.budget, len(self.material.outputs), part.settings)
+        except InputError as error:
+            raise ExperimentError(f"attacks.{part.called}.{error}") from error
 
     def judgement(self, attack: Cell, evaluator: Cell) -> Cell:
         """The cell of one evaluator's judgement of the inversions of an attack."""

@@ -13,8 +13,6 @@ FORMAT = 2
 THREADS = 1
 """Number of threads of every cell on any machine, since sums of floats depend on it."""
 TRAINED = "trained"
-ANN = "ann"
-"""The substrate name of attacks on ANN twins, which run on no substrate."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any, get_args
 from bl_neuro.access import REVEALS
 from bl_neuro.attacks import ATTACKS, Attack
 from bl_neuro.backends import available_substrates, find_backend
+from bl_neuro.backends.registry import BACKENDS
 from bl_neuro.data.registry import dataset_source, not_scalable
 from bl_neuro.experiment.attack_choice import attack_problems
 from bl_neuro.experiment.definition import LadderPart, ReplayPart
@@ -126,6 +127,11 @@ def endpoint_problems(document: dict[str, Any]) -> Problems:
         name = part.get("name")
         if name in available_substrates():
             yield ("endpoints", i, "name"), f"expected a name that is not a substrate, found {name!r}"
+        elif isinstance(name, str) and name in BACKENDS.reserved:
+            yield (
+                ("endpoints", i, "name"),
+                f"expected another name, since {name!r} stands for {BACKENDS.reserved[name]}",
+            )
         elif isinstance(name, str) and name not in ours:
             yield ("endpoints", i, "name"), f"expected one of the experiment's substrates, found {name!r}"
         if names.count(str(name)) > 1:

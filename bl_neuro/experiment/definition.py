@@ -131,9 +131,10 @@ class AttackPart(Part):
     """`[[attacks]]`: the name of an attack, a preset (such as "for_mnist") and settings.
 
     label: name of the attack in tables. Default: the value of `attack`. reveals: the outputs that black boxes reveal,
-    one row each. budget: total number of queries per box. Default: what the settings need. restarts, substrates:
-    default those of the experiment. Substrates without the gradients or membrane potential that the attack needs are
-    left out. twin: substrate of the attacker's copy of the network, for attacks such as "transfer".
+    one row each. budget: total number of queries per box, to which the settings that are not stated are adapted.
+    Default: what the settings need. restarts, substrates: default those of the experiment. Substrates without the
+    gradients or membrane potential that the attack needs are left out. twin: substrate of the attacker's copy of the
+    network, for attacks such as "transfer".
     """
 
     attack: str

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 
+from bl_neuro.attacks import ATTACKS
 from bl_neuro.backends import available_substrates, find_backend, missing_reason
 from bl_neuro.errors import ExperimentError
-from bl_neuro.experiment.definition import Experiment
+from bl_neuro.experiment.definition import AttackPart, Experiment
 
 LEAST_VERIFIED = 2
 """Minimum number of substrates in a verification."""
@@ -19,7 +20,7 @@ def missing_substrates(experiment: Experiment) -> dict[str, str]:
             *experiment.substrates,
             *(replay.substrate for replay in experiment.replays),
             *(experiment.verify or ()),
-            *(attack.twin for attack in experiment.attacks if "twin" in attack.model_fields_set),
+            *(attack.twin for attack in experiment.attacks if _needs_twin(attack)),
         )
     )
     reasons = {name: missing_reason(find_backend(name)) for name in names if name in available_substrates()}
@@ -35,8 +36,7 @@ def without_substrates(experiment: Experiment, missing: Container[str]) -> Exper
     attacks = [
         attack.model_copy(update={"substrates": _left(attack.substrates, missing)})
         for attack in experiment.attacks
-        if _left(attack.substrates, missing) != []
-        and not ("twin" in attack.model_fields_set and attack.twin in missing)
+        if _left(attack.substrates, missing) != [] and not (_needs_twin(attack) and attack.twin in missing)
     ]
     controls = [
         control.model_copy(update={"substrates": _left(control.substrates, missing)})
@@ -63,6 +63,11 @@ def without_substrates(experiment: Experiment, missing: Container[str]) -> Exper
             "mitigations": [part for part in experiment.mitigations if part.substrate not in missing],
         }
     )
+
+
+def _needs_twin(attack: AttackPart) -> bool:
+    """Whether the attack uses a copy of the network, which runs on the substrate `twin`, stated or not."""
+    return "twin" in ATTACKS.find(attack.attack).needs
 
 
 def _left(names: Sequence[str] | None, missing: Container[str]) -> list[str] | None:

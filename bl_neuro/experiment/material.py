@@ -22,7 +22,9 @@ from bl_neuro.data import (
     three_way_split,
     whole_split,
 )
+from bl_neuro.data.registry import DATASETS, choose_source
 from bl_neuro.errors import ExperimentError, InputError
+from bl_neuro.experiment.added_packages import packages_of
 from bl_neuro.experiment.definition import DatasetPart, EndpointPart, Experiment, ModelPart
 from bl_neuro.experiment.overlap import Overlap
 from bl_neuro.experiment.training_data import of_given_target, of_trained_targets
@@ -67,6 +69,7 @@ class Material:
             "digest": data_digest(data),
             **part.model_dump(exclude={"name", "size"}),
             **training.definition,
+            **packages_of((DATASETS, choose_source(part.name, place.folder).source.name)),
         }
         self.endpoints: dict[str, EndpointPart] = {part.name: part for part in experiment.endpoints}
         self.folder: Path = place.folder

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bl_neuro.access import REVEALS
 from bl_neuro.attacks import ATTACKS
+from bl_neuro.backends.registry import BACKENDS
 from bl_neuro.deploy.ladder import RUNGS, RungName
+from bl_neuro.experiment.added_packages import packages_of
 from bl_neuro.experiment.cell_factory import CellFactory
 from bl_neuro.experiment.cells import TRAINED, Cell
 from bl_neuro.experiment.definition import ControlPart, Experiment
@@ -178,6 +180,7 @@ def _of(factory: CellFactory, target: Cell, part: ReplayPart, attack: AttackPart
             first = factory.attack(target, part.of, attack, reveals, restart)
             facts = {**first.facts, "substrate": part.substrate, "of": part.of}
             made = {"attack": first.address, "substrate": part.substrate, **factory.place(part.substrate)}
+            made |= packages_of((BACKENDS, part.substrate))
             yield first
             yield factory.cell("replay", made, (target, first), facts, shown)
 
@@ -200,5 +203,6 @@ def verification_cells(factory: CellFactory, target: Cell) -> Iterator[Cell]:
             for reveals in factory.views(first, part):
                 attacks.append(factory.attack(target, first, part, reveals, 0))
     made = {"target": target.address, "attacks": [attack.address for attack in attacks], "substrates": substrates}
+    made |= packages_of(*((BACKENDS, name) for name in substrates))
     facts = {**target.facts, "substrate": ", ".join(substrates)}
     yield factory.cell("verification", {**made, "steps": factory.steps}, (target, *attacks), facts)

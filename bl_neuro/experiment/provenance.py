@@ -9,12 +9,13 @@ from pathlib import Path
 
 from bl_neuro._version import __version__
 from bl_neuro.backends.registry import BACKENDS
+from bl_neuro.registries import registries
 
 PACKAGES = ("numpy", "torch", "scipy", "scikit-learn")
 
 
 def versions() -> dict[str, str]:
-    """Versions of bl-neuro, Python, `PACKAGES` and the packages that backends declare, if installed."""
+    """Versions of bl-neuro, Python, `PACKAGES`, the packages that backends declare, and those that add parts."""
     numbers = {"bl-neuro": __version__, "python": platform.python_version()}
     declared = [package for backend in BACKENDS.usable().values() for package in backend.packages]
     for package in dict.fromkeys((*PACKAGES, *declared)):
@@ -22,6 +23,8 @@ def versions() -> dict[str, str]:
             numbers[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
+    for registry in registries().values():
+        numbers |= registry.added_packages()
     return numbers
 
 

@@ -19,13 +19,14 @@ from bl_neuro.access import BlackBox, Reveals, predicted_classes, response_class
 from bl_neuro.arrays import FloatArray
 from bl_neuro.attacks import Inversions, Trace, load_inversions
 from bl_neuro.backends import Target
+from bl_neuro.backends.registry import ANN
 from bl_neuro.data.encoders import Encoder
 from bl_neuro.data.samples import Samples
 from bl_neuro.deploy.ladder import ladder
 from bl_neuro.deploy.parity import Stimulus, compare, generated
 from bl_neuro.errors import ModelFileError, NotRevealed
 from bl_neuro.experiment.boxes import CellView, differences, open_endpoint, opened
-from bl_neuro.experiment.cells import ANN, Cell
+from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.definition import EvaluatorPart
 from bl_neuro.experiment.material import Material
 from bl_neuro.experiment.provenance import machine, now, versions

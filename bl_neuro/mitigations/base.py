@@ -72,7 +72,7 @@ class Mitigation(ABC):
         return network
 
     def budget(self, planned: int | None) -> int | None:
-        """The total number of queries that the deployment answers, given the number `planned`; None for no limit."""
+        """The total number of queries that the deployment answers: at most `planned`. None for no limit."""
         return planned
 
     @classmethod

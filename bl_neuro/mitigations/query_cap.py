@@ -35,4 +35,4 @@ class QueryCap(Mitigation):
 
     def budget(self, planned: int | None) -> int | None:
         """See `Mitigation.budget`."""
-        return self.queries
+        return self.queries if planned is None else min(self.queries, planned)

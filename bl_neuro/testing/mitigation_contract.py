@@ -140,6 +140,13 @@ class MitigationContract:
             budget = self.mitigation.budget(planned)
             assert budget is None or (isinstance(budget, int) and budget >= 1)
 
+    def test_it_never_raises_the_budget(self) -> None:
+        """A planned budget stays the same or becomes smaller."""
+        for planned in (1, 10_000):
+            budget = self.mitigation.budget(planned)
+            assert budget is not None
+            assert budget <= planned
+
     def test_an_honest_user_reads_a_class(self) -> None:
         """Answers keep their shape and predict a class or none, so that accuracy can be measured."""
         network = self.network()

@@ -68,6 +68,16 @@ def test_a_target_has_the_facts_of_its_backend(name: str, needs: Callable[[str],
                 target.run_with_states(np.ones((2, 1, 4)))
 
 
+def test_no_substrate_has_the_name_of_ann_twins() -> None:
+    class Ann(ReferenceBackend):
+        name = "ann"
+
+    with registered(BACKENDS, Ann):
+        with pytest.raises(bl.PluginError, match="substrate 'ann': expected another name, since this one stands for"):
+            find_backend("ann")
+        assert "ann" in BACKENDS.broken()
+
+
 def test_substrates_are_found_by_what_they_declare(others: None) -> None:
     assert substrates_with("differentiable") == ("snntorch", "norse", "slayer", "loihi", *OTHERS)
     assert substrates_with("shows_states") == ("loihi", "lava")

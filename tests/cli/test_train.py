@@ -35,6 +35,13 @@ def npz(tmp_path: Path) -> Path:
     return tmp_path / "shapes.npz"
 
 
+def test_a_device_that_slayer_does_not_use_is_refused(call: Callable[..., Any], npz: Path, tmp_path: Path) -> None:
+    result = call("train", npz, "--out", tmp_path / "out", "--slayer", "--device", "cuda")
+    assert result.code == 2
+    assert "device: SLAYER trains on the CPU; expected 'auto' or 'cpu' with slayer, found 'cuda'" in result.err
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.slow
 def test_everything_at_once(call: Callable[..., Any], npz: Path, tmp_path: Path) -> None:
     options = ["--conv", "4c3-6c3s2", "--hidden", "7", "--neuron", "authors", "--evaluators", "conv,spiking", "--twin"]

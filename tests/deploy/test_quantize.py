@@ -211,6 +211,7 @@ def test_small_weights_go_beyond_slayers_thresholds_where_they_lose_much() -> No
         assert find_backend(name).problems(network) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("current_decay", [1.0, 0.5, 0.05, 0.01, 0.0])
 def test_no_input_makes_a_current_wrap_for_the_sake_of_small_weights(current_decay: float) -> None:
     layer = only(small_weights(current_decay))

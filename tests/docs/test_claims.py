@@ -17,7 +17,8 @@ TEXTS = [
     *ROOT.glob("docs/**/*.md"),
     *ROOT.glob("results/**/*.md"),
     *ROOT.glob("scripts/**/*.py"),
-    *ROOT.glob("bl_neuro/**/*.py"),
+    *(path for room in ("bl_neuro", "backends", "deploy") for path in ROOT.glob(f"{room}/**/*.py")),
+    *ROOT.glob("bl_neuro/**/*.toml"),
     ROOT / "CITATION.cff",
     ROOT / "pyproject.toml",
 ]

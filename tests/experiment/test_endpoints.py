@@ -195,6 +195,7 @@ def test_an_endpoint_of_something_else_is_told_so(server: Server, tmp_path: Path
 
 WRONG = [
     ('name = "chip"', 'name = "slayer"', "expected a name that is not a substrate"),
+    ('name = "chip"', 'name = "ann"', "expected another name, since 'ann' stands for ANN twins"),
     ('name = "chip"', 'name = "other"', "expected one of the experiment's substrates"),
     ('reveals = "counts"\ntoken', 'reveals = "scores"\ntoken', "no attack uses its output"),
     ("/v2/models/target", "/target", "String should match pattern"),

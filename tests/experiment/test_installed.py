@@ -70,6 +70,17 @@ def test_cells_of_the_substrates_that_are_left_are_the_same(absent: Any, tmp_pat
     assert addresses() < whole
 
 
+def test_an_attack_is_left_out_if_the_default_substrate_of_its_copy_is_missing(absent: Any, tmp_path: Path) -> None:
+    absent("snntorch")
+    attacks = [{"attack": "transfer", "reveals": ["counts"]}, {"attack": "v2", "reveals": ["counts"]}]
+    document = {**DOCUMENT, "substrates": ["loihi"], "attacks": attacks}
+    for name in ("verify", "controls", "replays", "mitigations"):
+        del document[name]
+    audit = Audit.of(experiment_from(document), tmp_path)
+    assert audit.not_run == {"snntorch": "snntorch is away"}
+    assert [attack.attack for attack in audit.runnable.attacks] == ["v2"]
+
+
 def test_missing_substrates_are_left_out_only_on_request(absent: Any, tmp_path: Path) -> None:
     absent("norse", "lava")
     audit = Audit.of(experiment_from({**DOCUMENT, "skip_missing": False}), tmp_path)

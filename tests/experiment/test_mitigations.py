@@ -57,3 +57,13 @@ def test_another_packages_mitigation_works_in_an_experiment_by_its_name(small: P
     assert all(cell.definition["mitigation"]["kind"] == "even_counts" for cell in behind)
     service = [cell.facts.get("mitigation") for cell in cells if cell.kind == "service"]
     assert service == [None, label]
+
+
+def test_a_cap_above_the_budget_of_an_attack_does_not_raise_it(small: Path, tmp_path: Path) -> None:
+    text = small.read_text().replace('reveals = ["counts"]', 'reveals = ["counts"]\nbudget = 80')
+    table = '[[mitigations]]\nkind = "query_cap"\nqueries = 3000\n'
+    (tmp_path / "capped.toml").write_text(text + table)
+    cells = Audit.of(str(tmp_path / "capped.toml"), tmp_path / "out").cells
+    capped = [cell for cell in cells if cell.facts.get("mitigation") == "query_cap 3000"]
+    budgets = {cell.definition["budget"] for cell in capped if cell.kind == "attack"}
+    assert budgets == {80}

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from bl_neuro.attacks import BrainLeaksV2
+from bl_neuro.errors import ExperimentError
 from bl_neuro.experiment.cells import Cell, canonical_json, content_address
 from bl_neuro.experiment.session import Audit
 
@@ -63,6 +65,38 @@ def test_an_address_is_of_the_content_alone() -> None:
     assert canonical_json({"ä": 1}) == '{"\\u00e4":1}'
     with pytest.raises(ValueError, match="JSON compliant"):
         content_address(float("nan"))
+
+
+STATED = "settings = { queries = 16, warm_start = 20, window = 3.0 }"
+
+
+def test_an_attack_is_adapted_to_its_budget_except_for_stated_settings(small: Path, tmp_path: Path) -> None:
+    def of_v2(*stated: str) -> list[tuple[int, int, int]]:
+        budget = (STATED, "\n".join(["budget = 200", *stated]))
+        cells = planned(small, tmp_path, budget, ("seeds = 2\n", "seeds = 1\n"))
+        made = [cell.definition for cell in cells if cell.kind == "attack" and cell.facts["attack"] == "v2"]
+        sizes = {(one["budget"], one["settings"]["queries"], one["settings"]["warm_start"]) for one in made}
+        return list(sizes)
+
+    adapted = BrainLeaksV2().within(200, 3)
+    assert of_v2() == [(200, adapted.queries, adapted.warm_start)] == [(200, 32, 100)]
+    assert of_v2("settings = { queries = 12 }") == [(200, 12, 100)]
+    assert of_v2("settings = { queries = 40, warm_start = 80 }") == [(200, 40, 80)]
+
+
+def test_a_budget_that_is_too_small_is_refused_before_any_cell_runs(small: Path, tmp_path: Path) -> None:
+    message = r"attacks\.v2\.budget: 67 queries are too few for attack v2 on 3 classes; it needs at least 68"
+    with pytest.raises(ExperimentError, match=message):
+        planned(small, tmp_path, (STATED, f"budget = 67\n{STATED}"))
+    assert planned(small, tmp_path, (STATED, f"budget = 68\n{STATED}"))
+
+
+def test_against_a_query_cap_the_attacker_adapts_all_settings(small: Path, tmp_path: Path) -> None:
+    cap = '[[mitigations]]\nkind = "query_cap"\nqueries = 40\n\n[[controls]]'
+    cells = planned(small, tmp_path, (STATED, f"budget = 80\n{STATED}"), ("[[controls]]", cap))
+    capped = [cell for cell in cells if cell.kind == "attack" and "mitigation" in cell.facts]
+    settings = capped[0].definition["settings"]
+    assert (capped[0].definition["budget"], settings["queries"], settings["warm_start"]) == (40, 6, 20)
 
 
 TWO_MORE = '''[[evaluators]]

@@ -11,7 +11,7 @@ import torch
 from bl_neuro.access import BlackBox, predicted_classes
 from bl_neuro.backends import Target, open_target
 from bl_neuro.errors import InputError
-from bl_neuro.mitigations import InputDropout, Mitigation, OutputNoise, Rounding
+from bl_neuro.mitigations import InputDropout, Mitigation, OutputNoise, QueryCap, Rounding
 from bl_neuro.testing.random_networks import random_dense, random_spikes
 
 VIEWS = ("membrane", "scores", "spikes", "counts", "label")
@@ -101,3 +101,8 @@ def test_an_honest_user_reads_the_largest() -> None:
     assert predicted_classes(torch.tensor([[0.0, 0.0], [0.1, 0.9]]), "scores").tolist() == [0, 1]
     assert predicted_classes(torch.tensor([[[0.0, 3.0]], [[1.0, 0.0]]]), "membrane").tolist() == [1]
     assert predicted_classes(torch.tensor([2, 0]), "label").tolist() == [2, 0]
+
+
+def test_a_query_cap_lowers_a_budget_and_never_raises_it() -> None:
+    cap = QueryCap(500)
+    assert [cap.budget(planned) for planned in (None, 3000, 500, 300)] == [500, 500, 500, 300]

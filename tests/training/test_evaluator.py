@@ -49,6 +49,7 @@ def weights(evaluator: ImageEvaluator) -> list[torch.Tensor]:
     return list(evaluator.state_dict().values())
 
 
+@pytest.mark.slow
 def test_learns_the_digits(trained: ImageEvaluator, split: Split) -> None:
     assert trained.accuracy(split.test) > 0.9
     assert not trained.training

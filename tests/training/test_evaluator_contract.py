@@ -18,11 +18,13 @@ class TestConv(EvaluatorContract):
     settings: ClassVar[dict[str, Any]] = {"epochs": 20}
 
 
+@pytest.mark.slow
 class TestSpiking(EvaluatorContract):
     kind = "spiking"
     settings: ClassVar[dict[str, Any]] = {"epochs": 20}
 
 
+@pytest.mark.slow
 class TestAuthors(EvaluatorContract):
     kind = "authors"
     settings: ClassVar[dict[str, Any]] = {"epochs": 20, "rate": 0.005, "batch": 16}

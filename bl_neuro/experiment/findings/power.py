@@ -7,7 +7,8 @@ from dataclasses import replace
 from math import comb
 
 from bl_neuro.backends import find_backend
-from bl_neuro.experiment.cells import ANN, Cell
+from bl_neuro.backends.registry import ANN
+from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.definition import Experiment
 from bl_neuro.experiment.findings.estimates import MEASURES, Measure, PowerFinding
 from bl_neuro.experiment.findings.models import OWN

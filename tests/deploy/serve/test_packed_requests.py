@@ -20,6 +20,8 @@ from bl_neuro.remote.described import Described, Options, described
 from bl_neuro.remote.inference import HEADER_LENGTH, Wire, answer, request
 from bl_neuro.testing.reference_target import easy_network
 
+pytestmark = pytest.mark.slow
+
 INFER = "/v2/models/model/infer"
 GIVEN = torch.rand(6, 3, 12, generator=torch.Generator().manual_seed(4)) < 0.5
 FRAME = GIVEN[:1].expand(7, 3, 12)
