@@ -18,7 +18,7 @@ from torch import Tensor
 
 from bl_neuro.backends.base import Backend, Target
 from bl_neuro.backends.float_target import FloatTarget, Precision, Surrogate, spiking_shapes, wiring_problems
-from bl_neuro.network import Arithmetic, Network
+from bl_neuro.network import Network
 
 
 class NorseBackend(Backend):
@@ -31,7 +31,7 @@ class NorseBackend(Backend):
     requirement: ClassVar[str] = "bl-neuro[norse]"
     packages: ClassVar[tuple[str, ...]] = ("norse",)
     differentiable: ClassVar[bool] = True
-    arithmetic: ClassVar[Arithmetic | None] = "real"
+    arithmetic: ClassVar[str | None] = "real"
 
     @classmethod
     def problems(cls, network: Network) -> list[str]:

@@ -22,7 +22,7 @@ from bl_neuro.deploy.loihi_weights import survives_encoding
 from bl_neuro.deploy.quantize import THRESHOLD_LIMIT, FixedPointLayer, quantization_problems, quantize
 from bl_neuro.layers import Conv, Dense, Flatten, Input
 from bl_neuro.loihi_numbers import DECAY_ONE
-from bl_neuro.network import Arithmetic, Network
+from bl_neuro.network import Network
 from bl_neuro.neuron import per_channel
 
 UNIT = 64
@@ -42,7 +42,7 @@ class SlayerBackend(Backend):
     newest_python: ClassVar[tuple[int, int] | None] = (3, 10)
     packages: ClassVar[tuple[str, ...]] = ("lava-nc", "lava-dl")
     differentiable: ClassVar[bool] = True
-    arithmetic: ClassVar[Arithmetic | None] = "loihi"
+    arithmetic: ClassVar[str | None] = "loihi"
     holds_24_bits: ClassVar[bool] = False
 
     @classmethod

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from bl_neuro.backends.base import Backend, Target
 from bl_neuro.backends.float_target import FloatTarget, Precision, Surrogate, spiking_shapes, wiring_problems
-from bl_neuro.network import Arithmetic, Network
+from bl_neuro.network import Network
 
 _RESETS = {"zero": ("zero", False), "subtract_delayed": ("subtract", True)}
 
@@ -35,7 +35,8 @@ class SnnTorchBackend(Backend):
     requirement: ClassVar[str] = "bl-neuro[snntorch]"
     packages: ClassVar[tuple[str, ...]] = ("snntorch",)
     differentiable: ClassVar[bool] = True
-    arithmetic: ClassVar[Arithmetic | None] = "real"
+    arithmetic: ClassVar[str | None] = "real"
+    arithmetic_title: ClassVar[str | None] = "floating point"
 
     @classmethod
     def problems(cls, network: Network) -> list[str]:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from bl_neuro.errors import InputError, TargetClosed, Unsupported
-from bl_neuro.network import Arithmetic, Network
+from bl_neuro.network import Network
 
 bool(torch.zeros(1) != 0)  # torch's first comparison with a number deadlocks where two threads make it at once
 
@@ -184,9 +184,11 @@ class Backend(ABC):
     """Whether its targets reveal the membrane potential of the output."""
     shows_states: ClassVar[bool] = False
     """Whether its targets have `run_with_states`."""
-    arithmetic: ClassVar[Arithmetic | None] = None
-    """"real" (float64) or "loihi" (Loihi's integers): substrates with the same arithmetic promise identical spikes.
-    None if it promises nothing."""
+    arithmetic: ClassVar[str | None] = None
+    """Name of the arithmetic in which it computes: "real" (float64), "loihi" (Loihi's integers) or one of its own, such
+    as "xylo". Substrates with the same arithmetic promise identical spikes. None if it promises nothing."""
+    arithmetic_title: ClassVar[str | None] = None
+    """What reports call the arithmetic, after "computes in". One backend of each arithmetic needs to declare it."""
     holds_24_bits: ClassVar[bool] = True
     """False if states in Loihi's arithmetic may exceed 24 bits, which Loihi wraps and clips; the promise then only
     holds for samples whose states do not exceed them."""

@@ -19,6 +19,7 @@ from typing import Any
 from bl_neuro.backends.base import Backend, Target
 from bl_neuro.errors import InputError, MissingDependency, UnknownSubstrate, Unsupported
 from bl_neuro.network import Network
+from bl_neuro.registries import KINDS
 from bl_neuro.registry import Registry
 
 ANN = "ann"
@@ -26,15 +27,9 @@ ANN = "ann"
 
 BACKENDS: Registry[Backend] = Registry(
     noun="substrate",
-    group="bl_neuro.backends",
+    group=KINDS["substrates"].group,
     base="bl_neuro.backends.base:Backend",
-    ours={
-        "snntorch": "bl_neuro.backends._snntorch:SnnTorchBackend",
-        "norse": "bl_neuro.backends._norse:NorseBackend",
-        "slayer": "bl_neuro.backends._slayer:SlayerBackend",
-        "loihi": "bl_neuro.backends.loihi.backend:LoihiBackend",
-        "lava": "bl_neuro.backends.lava.backend:LavaBackend",
-    },
+    ours=KINDS["substrates"].ours,
     unknown=UnknownSubstrate,
     reserved={ANN: "ANN twins of targets in results"},
 )
@@ -57,6 +52,12 @@ def find_backend(name: str) -> type[Backend]:
 def substrates_with(fact: str) -> tuple[str, ...]:
     """Names of the substrates whose backend declares `fact`, such as "differentiable". Skips broken backends."""
     return tuple(name for name, backend in BACKENDS.usable().items() if getattr(backend, fact))
+
+
+def arithmetic_title(arithmetic: str) -> str:
+    """What reports call an arithmetic, as its backends declare it; the name itself if no such backend is installed."""
+    backends = (backend for backend in BACKENDS.usable().values() if backend.arithmetic == arithmetic)
+    return next((backend.arithmetic_title for backend in backends if backend.arithmetic_title), arithmetic)
 
 
 def missing_reason(backend: type[Backend], **options: Any) -> str | None:
@@ -117,7 +118,7 @@ def _import_problem(module: str) -> str | None:
     try:
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
             importlib.import_module(module)
-    except Exception as error:  # noqa: BLE001 - a broken installation raises anything; the user needs to see what
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a broken installation raises anything
         return f"{module} is installed but does not import: {type(error).__name__}: {error}"
     return None
 

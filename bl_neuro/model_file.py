@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from bl_neuro.interop.nir_nodes import Convention
 
 FORMAT = "bl-neuro/network/1"
+SUFFIXES = (".net", ".nir", ".safetensors")
+"""The suffixes of model files."""
 
 
 def save(network: Network, path: str | Path) -> None:

@@ -9,8 +9,10 @@ entry-point group in its pyproject.toml:
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
@@ -124,9 +126,10 @@ class Registry(Generic[Part]):
             raise PluginError(f"{place}: {_packages(points)} add a part of this name; uninstall all but one of them")
         (point, *_), base = points, self._imported(self._base)
         try:
-            part = point.load()
-        except Exception as error:  # another package's code may raise anything
-            raise PluginError(f"{place}: {point.value} cannot be loaded: {error}") from error
+            with contextlib.redirect_stdout(sys.stderr):  # standard output may be JSON
+                part = point.load()
+        except (Exception, SystemExit) as error:  # another package's code may raise anything, or exit
+            raise PluginError(f"{place}: {point.value} cannot be loaded: {type(error).__name__}: {error}") from error
         if not (isinstance(part, type) and issubclass(part, base)):
             raise PluginError(f"{place}: expected a subclass of {self._base}, found {point.value}")
         if undefined := _undefined(part, base):

@@ -21,7 +21,7 @@ import numpy as np
 
 import bl_neuro as bl
 from bl_neuro.backends import Backend
-from bl_neuro.backends.registry import BACKENDS
+from bl_neuro.backends.registry import BACKENDS, arithmetic_title
 from bl_neuro.errors import ModelFileError
 from bl_neuro.files import write_text
 
@@ -112,9 +112,6 @@ def probes() -> dict[str, dict[str, bl.Network]]:
     }
 
 
-ARITHMETICS = {"real": "floating point", "loihi": "Loihi's integers", None: "not declared"}
-
-
 def table(backends: Sequence[type[Backend]] | None = None) -> str:
     """The table of `backends`, bl-neuro's own by default, as Markdown; under it, folded, the reasons that they give."""
     if backends is None:
@@ -131,7 +128,9 @@ def table(backends: Sequence[type[Backend]] | None = None) -> str:
             lines.append(f"| {feature} | {' | '.join(cells)} |")
     lines.append(f"| **The substrate** |{' |' * len(backends)}")
     white = [YES if backend.differentiable else NO for backend in backends]
-    arithmetic = [ARITHMETICS[backend.arithmetic] for backend in backends]
+    arithmetic = [
+        "not declared" if backend.arithmetic is None else arithmetic_title(backend.arithmetic) for backend in backends
+    ]
     lines.append(f"| gradients (white box) | {' | '.join(white)} |")
     lines.append(f"| arithmetic; substrates with the same one are identical | {' | '.join(arithmetic)} |")
     listed = [f"{number}. {note}" for note, number in notes.items()]

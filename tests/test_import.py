@@ -50,7 +50,17 @@ def test_import_is_light() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["demo", "--help"], ["audit", "--help"], ["attack", "--help"]]
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["demo", "--help"],
+        ["audit", "--help"],
+        ["attack", "--help"],
+        ["serve", "--help"],
+        ["train", "--help"],
+        ["verify", "--help"],
+    ],
 )
 def test_help_is_light(arguments: list[str]) -> None:
     loaded = loaded_by(f"from bl_neuro.cli import run\nassert run({arguments}) == 0")

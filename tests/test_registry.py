@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Callable
 from importlib.metadata import Distribution, EntryPoint
 from pathlib import Path
 from typing import Any
@@ -35,7 +37,7 @@ BROKEN = {
     "loihi": "one 1.0 adds it, but this name is built into bl-neuro",
     "shared": "one 1.0 and two 1.0 add a part of this name; uninstall all but one of them",
     "renamed": "expected an entry point named 'reference'",
-    "not-there": "a_package_that_is_not_there:Backend cannot be loaded: No module named",
+    "not-there": "a_package_that_is_not_there:Backend cannot be loaded: ModuleNotFoundError: No module named",
     "no-class": r"expected a subclass of bl_neuro\.backends\.base:Backend, found os:sep",
     "no-backend": "expected a subclass of .*, found builtins:dict",
     "unfinished": "does not define name, title, summary, modules, requirement, differentiable, open, problems",
@@ -100,3 +102,37 @@ def test_all_unusable_plugins_are_listed(parts: Registry[Backend]) -> None:
 def test_an_unknown_name_is_refused(parts: Registry[Backend], name: Any, message: str) -> None:
     with pytest.raises(bl.UnknownSubstrate, match=message):
         parts.find(name)
+
+
+@pytest.fixture
+def of_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Registry[Backend]]:
+    """Makes a registry of the one backend of a module with the given source."""
+
+    def make(source: str) -> Registry[Backend]:
+        (tmp_path / "its_module.py").write_text(source)
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.delitem(sys.modules, "its_module", raising=False)
+        points = [EntryPoint("reference", "its_module:Chip", "bl_neuro.backends")]
+        monkeypatch.setattr(registry_module, "entry_points", lambda group: points)
+        return Registry("substrate", "bl_neuro.backends", "bl_neuro.backends.base:Backend", {})
+
+    return make
+
+
+def test_a_module_that_exits_on_import_is_broken(of_module: Callable[[str], Registry[Backend]]) -> None:
+    chips = of_module("import sys; sys.exit('no licence')")
+    assert "cannot be loaded: SystemExit: no licence" in chips.broken()["reference"].reason
+    assert chips.usable() == {}
+
+
+def test_ctrl_c_during_an_import_is_not_the_fault_of_the_module(of_module: Callable[[str], Registry[Backend]]) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        of_module("raise KeyboardInterrupt").broken()
+
+
+def test_what_a_module_prints_on_import_goes_to_standard_error(
+    of_module: Callable[[str], Registry[Backend]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = "from bl_neuro.testing.reference_target import ReferenceBackend as Chip; print('welcome')"
+    assert of_module(source).find("reference") is ReferenceBackend
+    assert capsys.readouterr() == ("", "welcome\n")

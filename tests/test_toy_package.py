@@ -6,9 +6,11 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import bl_neuro as bl
@@ -18,18 +20,21 @@ from bl_neuro.data import data_status, dataset_names, load_dataset
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.provenance import versions
 from bl_neuro.experiment.session import Audit
+from bl_neuro.layers import Conv, Dense
 from bl_neuro.mitigations import MITIGATIONS, Mitigation
+from bl_neuro.network import Network
+from bl_neuro.reference import ReferenceRun, simulate
 from bl_neuro.registries import registries
 from bl_neuro.testing.attack_contract import BlackBoxAttackContract, WhiteBoxAttackContract
 from bl_neuro.testing.backend_contract import BackendContract
 from bl_neuro.testing.evaluator_contract import EvaluatorContract
 from bl_neuro.testing.mitigation_contract import MitigationContract
-from bl_neuro.testing.random_networks import random_dense
+from bl_neuro.testing.random_networks import Spikes, random_dense
 from bl_neuro.training import TargetPlan, plan_for
 
 pytestmark = pytest.mark.usefixtures("toy_package")
 PARTS = {
-    "substrates": ["toy"],
+    "substrates": ["toy", "toy_eighths"],
     "attacks": ["toy_ascent", "toy_draws"],
     "evaluators": ["toy_linear"],
     "mitigations": ["toy_even"],
@@ -76,6 +81,17 @@ attacks = ["v2"]
 
 class TestBackend(BackendContract):
     substrate = "toy"
+
+
+class TestBackendWithItsOwnArithmetic(BackendContract):
+    substrate = "toy_eighths"
+
+    def oracle(self, network: Network, spikes: Spikes, start: str) -> ReferenceRun:
+        layers = [
+            replace(layer, weight=np.round(8 * layer.weight) / 8) if isinstance(layer, (Dense, Conv)) else layer
+            for layer in network.layers
+        ]
+        return simulate(Network(network.input_shape, layers), spikes, start)
 
 
 class TestBlackBoxAttack(BlackBoxAttackContract):
@@ -125,7 +141,10 @@ def test_doctor_shows_them_with_their_package() -> None:
     assert {kind: [part["name"] for part in toy[kind]] for kind in PARTS if kind != "substrates"} == {
         kind: names for kind, names in PARTS.items() if kind != "substrates"
     }
-    assert [(part["substrate"], part["works"]) for part in toy["substrates"]] == [("toy", True)]
+    assert [(part["substrate"], part["works"]) for part in toy["substrates"]] == [
+        ("toy", True),
+        ("toy_eighths", True),
+    ]
     assert all(part["works"] and part["title"] for parts in toy.values() for part in parts)
 
 
@@ -158,12 +177,24 @@ def test_inspect_and_the_support_table_show_the_substrate(
     assert substrates["toy"] == {"holds": True, "installed": True, "problems": []}
     monkeypatch.setattr(sys, "argv", ["support_table.py"])
     assert support_table.main() == 0
-    assert "| `lava` | `toy` |" in capsys.readouterr().out
+    assert "| `lava` | `toy` | `toy_eighths` |" in capsys.readouterr().out
 
 
 def test_its_substrate_is_compared_with_ours(tmp_path: Path) -> None:
     bl.save(random_dense(0, (4, 3)), tmp_path / "model.safetensors")
     assert run(["verify", str(tmp_path / "model.safetensors"), "--backends", "toy,loihi"]) == 0
+
+
+def test_an_arithmetic_of_its_own_promises_nothing_beside_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bl.save(random_dense(0, (4, 3)), tmp_path / "model.safetensors")
+    words = ["verify", str(tmp_path / "model.safetensors"), "--backends", "toy,toy_eighths,loihi", "--all-pairs"]
+    assert run([*words, "--json"]) == 0
+    pairs = {(pair["substrate"], pair["reference"]): pair for pair in json.loads(capsys.readouterr().out)["pairs"]}
+    assert not any(pair["promised"] for pair in pairs.values())
+    cause = "different arithmetics: toy_eighths computes in weights of whole eighths and toy computes in floating point"
+    assert pairs["toy_eighths", "toy"]["causes"] == [cause]
 
 
 def test_its_dataset_is_loaded_with_its_plan(capsys: pytest.CaptureFixture[str]) -> None:
@@ -239,6 +270,7 @@ def test_an_experiment_of_them_runs_through_the_audit(tmp_path: Path) -> None:
     rows = {(row["substrate"], row["attack"], row["reveals"]) for row in results["rows"]}
     assert rows == {
         ("toy", "toy_draws", "counts"),
+        ("toy_eighths", "toy_draws", "counts"),
         ("loihi", "toy_draws", "counts"),
         ("loihi", "toy_ascent", "gradient"),
     }
@@ -247,6 +279,9 @@ def test_an_experiment_of_them_runs_through_the_audit(tmp_path: Path) -> None:
     assert {(it["mitigation"], it["substrate"], it["attack"]) for it in results["mitigations"]} == {
         ("toy_even", "toy", "toy_draws")
     }
+    assert results["arithmetic"] == {"toy": "real", "toy_eighths": "toy_eighths", "loihi": "loihi"}
+    compared = {name for verdict in results["verdicts"] for name in (*verdict["first"], *verdict["second"])}
+    assert compared == {"toy", "toy_eighths", "loihi"}
     report = audit.report.read_text(encoding="utf-8")
     for title in ("toy draws", "toy ascent", "multiples of 2"):
         assert title in report

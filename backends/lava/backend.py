@@ -13,7 +13,7 @@ from bl_neuro.backends.lava.target import LavaTarget
 from bl_neuro.deploy.net_values import netx_problems
 from bl_neuro.deploy.quantize import quantization_problems, quantize
 from bl_neuro.errors import InputError
-from bl_neuro.network import Arithmetic, Network
+from bl_neuro.network import Network
 
 PYTHON_VARIABLE = "BL_NEURO_LAVA_PYTHON"
 """Environment variable with the path of the interpreter in which Lava is installed, if not the running one."""
@@ -46,7 +46,7 @@ class LavaBackend(Backend):
     differentiable: ClassVar[bool] = False
     reveals_membrane: ClassVar[bool] = False
     shows_states: ClassVar[bool] = True
-    arithmetic: ClassVar[Arithmetic | None] = "loihi"
+    arithmetic: ClassVar[str | None] = "loihi"
     single_thread: ClassVar[Mapping[str, Any]] = MappingProxyType({"runtimes": 1})
     uses_torch_threads: ClassVar[bool] = False
 

@@ -21,7 +21,7 @@ from bl_neuro.deploy.quantize import quantization_problems, quantize
 from bl_neuro.errors import InputError, NotDifferentiable
 from bl_neuro.layers import Dense, Flatten, Input, Shape
 from bl_neuro.loihi_numbers import input_drive
-from bl_neuro.network import Arithmetic, Network
+from bl_neuro.network import Network
 
 PIECE_VALUES = 2**21
 """Maximum number of values (T x B x widest layer) of one piece of a batch: a few megabytes, which fit in cache."""
@@ -44,7 +44,8 @@ class LoihiBackend(Backend):
     requirement: ClassVar[str] = "bl-neuro"
     differentiable: ClassVar[bool] = True
     shows_states: ClassVar[bool] = True
-    arithmetic: ClassVar[Arithmetic | None] = "loihi"
+    arithmetic: ClassVar[str | None] = "loihi"
+    arithmetic_title: ClassVar[str | None] = "Loihi's integers"
     emulates: ClassVar[str | None] = "lava"
     single_thread: ClassVar[Mapping[str, Any]] = MappingProxyType({"threads": 1})
     uses_torch_threads: ClassVar[bool] = False

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import sys
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from importlib import metadata
 from time import perf_counter
@@ -139,20 +141,23 @@ def _first_line(part: type[Any]) -> str:
 
 def _substrate_state(name: str) -> SubstrateState:
     """Opens a small network on the substrate and runs it once, since an installed substrate may not work."""
-    backend = find_backend(name)
+    backend, package = find_backend(name), BACKENDS.package(name)
     access = "white box" if backend.differentiable else "black box"
-    reason = missing_reason(backend)
-    seconds = None
-    if reason is None:
-        began = perf_counter()
-        try:
-            _run(name)
-            seconds = round(perf_counter() - began, 2)
-        except SubstrateError as error:
-            reason = str(error)
-    package = BACKENDS.package(name)
-    works = reason is None
-    return SubstrateState(name, backend.title, package, works, access, backend.summary, reason or "", seconds=seconds)
+    reason, broken, seconds = "", False, None
+    try:
+        with redirect_stdout(sys.stderr):  # a framework may print, and standard output may be JSON
+            reason = missing_reason(backend) or ""
+            if not reason:
+                began = perf_counter()
+                _run(name)
+                seconds = round(perf_counter() - began, 2)
+    except SubstrateError as error:
+        reason = str(error)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - another package may raise anything
+        reason, broken = f"a small network did not run: {type(error).__name__}: {error}", True
+    return SubstrateState(
+        name, backend.title, package, not reason, access, backend.summary, reason, broken=broken, seconds=seconds
+    )
 
 
 def _run(name: str) -> None:

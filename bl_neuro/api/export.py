@@ -9,10 +9,8 @@ from pathlib import Path
 from bl_neuro.deploy.loihi_limits import state_bound
 from bl_neuro.deploy.quantize import THRESHOLD_LIMIT, FixedPointLayer, quantize
 from bl_neuro.errors import InputError, ModelFileError
-from bl_neuro.model_file import load, save
+from bl_neuro.model_file import SUFFIXES, load, save
 from bl_neuro.network import Network
-
-SUFFIXES = (".net", ".nir", ".safetensors")
 
 
 @dataclass(frozen=True)

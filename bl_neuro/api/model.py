@@ -14,14 +14,14 @@ from bl_neuro.api.command import model_command
 from bl_neuro.data import Dataset, load_dataset
 from bl_neuro.data.registry import dataset_names
 from bl_neuro.errors import InputError, NetworkError, ReportError, Unsupported
-from bl_neuro.experiment.given_model import SUFFIXES, ModelAudit, Recognised, model_experiment
+from bl_neuro.experiment.given_model import ModelAudit, Recognised, model_experiment
 from bl_neuro.experiment.material import Place
 from bl_neuro.experiment.session import RUNS, Audit
 from bl_neuro.experiment.store import Store
 from bl_neuro.experiment.training_data import OFFICIAL_TRAINING
 from bl_neuro.files import atomic_path, need_folder
 from bl_neuro.interop.any_module import from_module
-from bl_neuro.model_file import save
+from bl_neuro.model_file import SUFFIXES, save
 from bl_neuro.network import Network
 
 Model = Network | nn.Module | str | Path

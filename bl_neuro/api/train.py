@@ -209,7 +209,7 @@ class _Session:
             progress=self.stages.stage(f"training the {kind} evaluator"),
             checkpoint=self._checkpoint(f"evaluator-{kind}"),
         )
-        path = self.folder / ("evaluator.safetensors" if kind == "conv" else f"evaluator-{kind}.safetensors")
+        path = self.folder / EVALUATORS.find(kind).file_name()
         evaluator.save(path)
         accuracy = evaluator.accuracy(self.parts.test)
         return TrainedEvaluator(kind, evaluator.architecture, evaluator.spiking, accuracy, str(path))

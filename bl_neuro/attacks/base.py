@@ -68,8 +68,9 @@ class Preset(NamedTuple):
     """Predefined settings of an attack.
 
     make: the class method that creates the attack; its keyword arguments override settings. purpose: what the settings
-    are for. datasets: names of the datasets that they fit. image_size: height and width of the images that they were
-    chosen on, or None if they fit any size. of_events: whether the inversions are event recordings.
+    are for. datasets: names of the datasets that they fit; the audit of a given model uses the preset for its dataset.
+    image_size: height and width of the images that they were chosen on, or None if they fit any size. of_events:
+    whether the inversions are event recordings.
     """
 
     make: Callable[..., Attack[Any]]
@@ -88,7 +89,8 @@ class Attack(ABC, Generic[Box]):
     the attacker has the network and its gradients, "black_box" if the attacker only queries the target, "ann" for an
     attack on a network that does not spike. needs: other requirements; "twin" is a differentiable copy of the network.
     reveals: the outputs of a black box that it can use, the preferred one first. modules, extra: Python packages that
-    it imports, and the extra of bl-neuro that installs them.
+    it imports, and the extra of bl-neuro that installs them. ladder_note: what a report says about the attack below a
+    ladder whose last steps reveal less to the attacker; nothing by default.
     """
 
     name: ClassVar[str]
@@ -98,6 +100,7 @@ class Attack(ABC, Generic[Box]):
     reveals: ClassVar[tuple[str, ...]] = REVEALS
     modules: ClassVar[tuple[str, ...]] = ()
     extra: ClassVar[str] = ""
+    ladder_note: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
         problems = (settle_types(self) or self.problems()) if is_dataclass(self) else self.problems()
@@ -114,6 +117,11 @@ class Attack(ABC, Generic[Box]):
     def presets(cls) -> dict[str, Preset]:
         """Predefined settings by name, such as "for_mnist"."""
         return {}
+
+    @classmethod
+    def preset_for(cls, dataset: str) -> str | None:
+        """The name of the first preset that is declared for this dataset, or None."""
+        return next((name for name, preset in cls.presets().items() if dataset in preset.datasets), None)
 
     def open_box(self, view: TargetView) -> Box:
         """Opens the box that the attack needs."""

@@ -52,6 +52,9 @@ class BrainLeaksV2(QuerySearch):
 
     name: ClassVar[str] = "v2"
     title: ClassVar[str] = "v2"
+    ladder_note: ClassVar[str] = (
+        "v2 reduces a membrane to scores and spikes to counts before it uses them: these steps are 0 by the attack."
+    )
 
     learning_rate: float = 1.5
     momentum: float = 0.5

@@ -9,28 +9,31 @@ from typing import Any
 
 from bl_neuro.attacks.base import Attack
 from bl_neuro.errors import InputError, PluginError
+from bl_neuro.registries import KINDS
 from bl_neuro.registry import Registry
 
 ATTACKS: Registry[Attack[Any]] = Registry(
     noun="attack",
-    group="bl_neuro.attacks",
+    group=KINDS["attacks"].group,
     base="bl_neuro.attacks.base:Attack",
-    ours={
-        "v1": "bl_neuro.attacks.brainleaks_v1:BrainLeaksV1",
-        "v2_gradient": "bl_neuro.attacks.brainleaks_v2_gradient:BrainLeaksV2Gradient",
-        "v2": "bl_neuro.attacks.brainleaks_v2:BrainLeaksV2",
-        "cma_es": "bl_neuro.attacks.cma_es:CmaEs",
-        "one_plus_one": "bl_neuro.attacks.one_plus_one:OnePlusOneEs",
-        "random": "bl_neuro.attacks.random_search:RandomSearch",
-        "transfer": "bl_neuro.attacks.transfer:TransferAttack",
-        "ann": "bl_neuro.attacks.gradient_inversion:GradientInversion",
-    },
+    ours=KINDS["attacks"].ours,
 )
 
 
 def attack_title(name: str) -> str:
     """The title of the attack `name` in tables; the name itself if no such attack is installed."""
+    kind = _installed(name)
+    return name if kind is None else kind.title or name
+
+
+def attack_note(name: str) -> str:
+    """The `ladder_note` of the attack `name`; empty if no such attack is installed."""
+    kind = _installed(name)
+    return "" if kind is None else kind.ladder_note
+
+
+def _installed(name: str) -> type[Attack[Any]] | None:
     try:
-        return ATTACKS.find(name).title or name
+        return ATTACKS.find(name)
     except (InputError, PluginError):
-        return name
+        return None

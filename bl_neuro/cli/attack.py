@@ -7,7 +7,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bl_neuro.cli.options import Convention, Dt, InputShape, Json, Layers, Reset, Seed, app, model_request
+from bl_neuro.cli.options import (
+    REVEALED,
+    Backend,
+    Convention,
+    Dt,
+    Force,
+    InputRange,
+    InputShape,
+    Json,
+    Layers,
+    ListingCommand,
+    Reset,
+    Root,
+    Seed,
+    Steps,
+    app,
+    model_request,
+    numbers,
+)
 
 if TYPE_CHECKING:
     from bl_neuro.api.attack_result import AttackResult
@@ -15,7 +33,7 @@ if TYPE_CHECKING:
     from bl_neuro.remote import RemoteBlackBox
 
 
-@app.command()
+@app.command(cls=ListingCommand)
 def attack(
     model: Annotated[
         str,
@@ -24,15 +42,12 @@ def attack(
             show_default=False,
         ),
     ],
-    backend: Annotated[
-        str, typer.Option("--backend", help="Substrate that runs the network: snntorch, norse, slayer, loihi or lava.")
-    ] = "loihi",
+    backend: Backend = "loihi",
     name: Annotated[
         str,
         typer.Option(
             "--attack",
-            help="White box, from gradients: v1, v2_gradient. Black box, from queries: v2, cma_es, one_plus_one, "
-            "random. Both, with a leaked copy of the network: transfer. Other packages may add attacks.",
+            help="Attack: {attacks}. bl-neuro doctor describes each of them.",
         ),
     ] = "v2",
     dataset: Annotated[
@@ -43,22 +58,9 @@ def attack(
             "names.",
         ),
     ] = None,
-    root: Annotated[
-        Path | None,
-        typer.Option("--root", help="Folder of downloaded datasets. Default: the environment variable BL_NEURO_DATA."),
-    ] = None,
-    input_range: Annotated[
-        str | None,
-        typer.Option(
-            "--input-range",
-            help="LOW,HIGH: the input currents of pixel values 0 and 1, for a network with current inputs. Default: "
-            "inferred with --dataset, else 0,1.",
-        ),
-    ] = None,
-    reveals: Annotated[
-        str | None,
-        typer.Option("--reveals", help="Output that a black box reveals: membrane, scores, spikes, counts or label."),
-    ] = None,
+    root: Root = None,
+    input_range: InputRange = None,
+    reveals: Annotated[str | None, REVEALED] = None,
     budget: Annotated[
         int | None,
         typer.Option(
@@ -74,12 +76,7 @@ def attack(
     classes: Annotated[
         str | None, typer.Option("--classes", help="Classes to reconstruct, comma-separated numbers. Default: all.")
     ] = None,
-    steps: Annotated[
-        int | None,
-        typer.Option(
-            "--steps", help="Number of time steps of queries and inversions. Default: that of the dataset, or 20."
-        ),
-    ] = None,
+    steps: Steps = None,
     preset: Annotated[
         str | None,
         typer.Option("--preset", help="Predefined settings of the attack, such as mnist, nmnist, events or gestures."),
@@ -109,7 +106,7 @@ def attack(
         Path | None,
         typer.Option("--out", help="Folder for the inversions, attack.json and pictures of the inversions."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the attack in the folder of --out.")] = False,
+    force: Force = False,
     token: Annotated[
         str | None,
         typer.Option(
@@ -167,8 +164,6 @@ def attack(
     on_endpoint: dict[str, Any] = {"--token": token, "--input": input_name, "--output": output_name, "--layout": layout}
     on_endpoint |= {"--certificates": certificates, "--class-count": class_count, "--session": session}
     of_file = {"--layers": layers, "--convention": convention, "--dt": dt, "--reset": reset}
-    numbers = None if classes is None else _numbers("--classes", "class numbers", classes, int)
-    currents = None if input_range is None else _numbers("--input-range", "LOW,HIGH", input_range, float)
     with ExitStack() as stack:
         attacked: Any
         if model.startswith(("http://", "https://")):
@@ -190,12 +185,12 @@ def attack(
             reveals=reveals,  # type: ignore[arg-type]  # it checks them
             budget=budget,
             twin=twin,
-            classes=numbers,
+            classes=numbers(classes, "--classes", int),
             steps=steps,
             seed=seed,
             dataset=dataset,
             root=root,
-            input_range=currents,
+            input_range=numbers(input_range, "--input-range", float),
             evaluator=evaluator,
             out=out,
             force=force,
@@ -247,15 +242,6 @@ def _no_effect(what: str, options: dict[str, Any]) -> None:
         raise InputError(f"{', '.join(given)}: not applicable to {what}; leave it out")
 
 
-def _numbers(option: str, expected: str, text: str, kind: type[Any]) -> list[Any]:
-    from bl_neuro.errors import InputError
-
-    try:
-        return [kind(part) for part in text.split(",")]
-    except ValueError as error:
-        raise InputError(f"{option}: expected {expected}, comma-separated, found {text!r}") from error
-
-
 def _endpoint(
     url: str, reveals: str | None, budget: int | None, input_shape: str | None, options: dict[str, Any]
 ) -> RemoteBlackBox:
@@ -268,7 +254,7 @@ def _endpoint(
     from bl_neuro.errors import TokenInTheClear
     from bl_neuro.remote import RemoteBlackBox
 
-    certificates = options["--certificates"]
+    certificates, shape = options["--certificates"], numbers(input_shape, "--input-shape", int)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", TokenInTheClear)
         box = RemoteBlackBox(
@@ -278,9 +264,7 @@ def _endpoint(
             budget=budget,
             input=options["--input"],
             output=options["--output"],
-            input_shape=None
-            if input_shape is None
-            else tuple(_numbers("--input-shape", "whole numbers as in 1,8,8", input_shape, int)),
+            input_shape=None if shape is None else tuple(shape),
             classes=options["--class-count"],
             session=options["--session"],
             layout=options["--layout"],

@@ -10,12 +10,15 @@ import typer
 from bl_neuro.cli.options import (
     Convention,
     Dt,
+    InputRange,
     InputShape,
     Jobs,
     Json,
     Layers,
+    ListingCommand,
     Reset,
     Root,
+    Steps,
     app,
     numbers,
     words,
@@ -24,16 +27,14 @@ from bl_neuro.cli.options import (
 if TYPE_CHECKING:
     from bl_neuro.experiment.session import Audit
 
-MODEL_SUFFIXES = (".net", ".nir", ".safetensors")
 
-
-@app.command()
+@app.command(cls=ListingCommand)
 def audit(
     experiment: Annotated[
         str,
         typer.Argument(
-            help="An experiment: a TOML file, or the name of a built-in experiment such as demo, digits, mnist, "
-            "att_faces or nmnist. Or a model file, with --dataset.",
+            help="An experiment: a TOML file, or the name of a built-in experiment ({experiments}). Or a model file, "
+            "with --dataset.",
             show_default=False,
         ),
     ],
@@ -60,13 +61,11 @@ def audit(
         str | None,
         typer.Option(
             "--substrates",
-            help="Model files only: substrates to attack, comma-separated. Default: a float substrate and loihi.",
+            help="Model files only: substrates to attack, comma-separated: {substrates}. Default: a float substrate "
+            "and loihi.",
         ),
     ] = None,
-    steps: Annotated[
-        int | None,
-        typer.Option("--steps", help="Model files only: number of time steps of an input.", show_default=False),
-    ] = None,
+    steps: Steps = None,
     encoder: Annotated[
         str | None,
         typer.Option(
@@ -75,12 +74,7 @@ def audit(
             "direct (pixel values as input currents). Default: inferred from the model.",
         ),
     ] = None,
-    input_range: Annotated[
-        str | None,
-        typer.Option(
-            "--input-range", help="Model files with current inputs only: LOW,HIGH. Default: inferred from the model."
-        ),
-    ] = None,
+    input_range: InputRange = None,
     readout: Annotated[
         str | None,
         typer.Option(
@@ -168,9 +162,10 @@ def _prepared(
     from bl_neuro.cli.output import say
     from bl_neuro.errors import InputError
     from bl_neuro.experiment.session import Audit
+    from bl_neuro.model_file import SUFFIXES
 
     path = Path(experiment).expanduser()
-    if path.suffix not in MODEL_SUFFIXES:
+    if path.suffix not in SUFFIXES:
         if options or dataset is not None:
             names = [*(["dataset"] if dataset is not None else []), *options]
             given = ", ".join(f"--{name.replace('_', '-')}" for name in names)

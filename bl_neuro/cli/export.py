@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bl_neuro.cli.options import Convention, Dt, InputShape, Json, Layers, Model, Reset, app, model_request
+from bl_neuro.cli.options import Convention, Dt, Force, InputShape, Json, Layers, Model, Reset, app, model_request
 
 if TYPE_CHECKING:
     from bl_neuro.api.export import Exported, RoundingCost
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def export(
     model: Model,
     out: Annotated[Path, typer.Argument(help="File to write: .net, .nir or .safetensors.", show_default=False)],
-    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+    force: Force = False,
     layers: Layers = None,
     input_shape: InputShape = None,
     convention: Convention = None,

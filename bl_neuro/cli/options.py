@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
+from typer.core import TyperCommand
+
+from bl_neuro.reveals import REVEALS
 
 if TYPE_CHECKING:
     from bl_neuro.cli.model import ModelRequest
@@ -26,6 +30,21 @@ Root = Annotated[
     Path | None,
     typer.Option("--root", help="Folder of downloaded datasets. Default: the environment variable BL_NEURO_DATA."),
 ]
+Backend = Annotated[str, typer.Option("--backend", help="Substrate that runs the network: {substrates}.")]
+Steps = Annotated[
+    int | None,
+    typer.Option("--steps", help="Number of time steps of an input. Default: that of the dataset, or 20 without one."),
+]
+InputRange = Annotated[
+    str | None,
+    typer.Option(
+        "--input-range",
+        help="LOW,HIGH: the input currents of pixel values 0 and 1, for a network with current inputs. Default: "
+        "inferred with a dataset, else 0,1.",
+    ),
+]
+REVEALED = typer.Option("--reveals", help=f"Output that a black box reveals: {', '.join(REVEALS)}.")
+Force = Annotated[bool, typer.Option("--force", help="Overwrite existing results.")]
 Jobs = Annotated[int, typer.Option("--jobs", help="Number of processes that run cells in parallel.")]
 Model = Annotated[Path, typer.Argument(help="Model file: .safetensors, .net or .nir.", show_default=False)]
 Layers = Annotated[
@@ -50,6 +69,35 @@ Reset = Annotated[
 ]
 
 
+class ListingCommand(TyperCommand):
+    """A command whose help lists what can be chosen, such as `{substrates}`, also from other packages.
+
+    The names are looked up when the help is printed, because that takes a while.
+    """
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Writes the help, with the names."""
+        for parameter in self.params:
+            if help_text := getattr(parameter, "help", None):
+                parameter.help = with_names(help_text)  # type: ignore[attr-defined]
+        super().format_help(ctx, formatter)
+
+
+def with_names(text: str) -> str:
+    """`text` with names in place of `{experiments}` and of the kinds of parts, such as `{substrates}`."""
+    from bl_neuro.experiment.ready_made import ready_made
+    from bl_neuro.registries import KINDS, part_names
+
+    def names(match: re.Match[str]) -> str:
+        kind = match[1]
+        if kind not in KINDS and kind != "experiments":
+            return match[0]
+        *most, last = ready_made() if kind == "experiments" else part_names(kind)
+        return f"{', '.join(most)} or {last}"
+
+    return re.sub(r"\{(\w+)\}", names, text)
+
+
 @app.callback(invoke_without_command=True)
 def version(
     show: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
@@ -68,21 +116,21 @@ def model_request(
     """The model file and the options that say how to read it."""
     from bl_neuro.cli.model import ModelRequest
 
-    return ModelRequest(path, layers, shape, convention, dt, reset)
+    return ModelRequest(path, layers, numbers(shape, "--input-shape", int), convention, dt, reset)
 
 
 def numbers(text: str | None, option: str, kind: Callable[[str], Number]) -> list[Number] | None:
     """The comma-separated numbers of an option; None if the option was not given.
 
     Raises:
-        InputError: the text is not a list of numbers.
+        InputError: the text is not a list of numbers, or an entry is empty.
     """
     from bl_neuro.errors import InputError
 
     if text is None:
         return None
     try:
-        return [kind(part) for part in text.split(",") if part]
+        return [kind(part) for part in text.split(",")]
     except ValueError as error:
         sort = "whole numbers" if kind is int else "numbers"
         raise InputError(f"{option}: expected comma-separated {sort}, found {text!r}") from error

@@ -4,32 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from bl_neuro.cli.options import Convention, Dt, InputShape, Json, Layers, Model, Reset, app, model_request
-
-if TYPE_CHECKING:
-    pass
+from bl_neuro.cli.options import (
+    REVEALED,
+    Backend,
+    Convention,
+    Dt,
+    InputShape,
+    Json,
+    Layers,
+    ListingCommand,
+    Model,
+    Reset,
+    app,
+    model_request,
+)
 
 TOKENS = "BL_NEURO_TOKENS"
 """Environment variable with tokens: NAME:TOKEN, comma-separated."""
 
 
-@app.command()
+@app.command(cls=ListingCommand)
 def serve(
     model: Model,
-    backend: Annotated[
-        str, typer.Option("--backend", help="Substrate that runs the network: snntorch, norse, slayer, loihi or lava.")
-    ] = "loihi",
+    backend: Backend = "loihi",
     name: Annotated[
         str | None, typer.Option("--name", help="Name of the model in URLs. Default: the name of the file.")
     ] = None,
-    reveals: Annotated[
-        str,
-        typer.Option("--reveals", help="Output that the endpoint reveals: membrane, scores, spikes, counts or label."),
-    ] = "counts",
+    reveals: Annotated[str, REVEALED] = "counts",
     budget: Annotated[
         int | None,
         typer.Option("--budget", help="Total number of queries per client, kept across restarts. Default: no limit."),

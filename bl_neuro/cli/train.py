@@ -7,19 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bl_neuro.cli.options import Json, Root, Seed, app, numbers, words
+from bl_neuro.cli.options import Json, ListingCommand, Root, Seed, Steps, app, numbers, words
 
 if TYPE_CHECKING:
     from bl_neuro.api.train import Trained
 
 
-@app.command()
+@app.command(cls=ListingCommand)
 def train(
     dataset: Annotated[
         str,
         typer.Argument(
-            help="digits, mnist, att_faces, nmnist or dvs_gesture; an .npz file; or a folder with one subfolder of "
-            "images per class.",
+            help="A dataset ({datasets}), an .npz file, or a folder with one subfolder of images per class.",
             show_default=False,
         ),
     ],
@@ -57,7 +56,7 @@ def train(
             "subtraction).",
         ),
     ] = "canonical",
-    steps: Annotated[int | None, typer.Option("--steps", help="Number of time steps of an input.")] = None,
+    steps: Steps = None,
     proxy_epochs: Annotated[
         int | None, typer.Option("--proxy-epochs", help="Number of epochs of pretraining as an ANN on spike rates.")
     ] = None,
@@ -70,7 +69,7 @@ def train(
     slayer: Annotated[bool, typer.Option("--slayer", help="Train with SLAYER, in Loihi's integer arithmetic.")] = False,
     evaluators: Annotated[
         str,
-        typer.Option("--evaluators", help="Evaluators to train: conv, spiking, authors, comma-separated; '' for none."),
+        typer.Option("--evaluators", help="Evaluators to train, comma-separated: {evaluators}; '' for none."),
     ] = "conv",
     twin: Annotated[
         bool, typer.Option("--twin", help="Also train an ANN with the layers of the target (its twin).")
@@ -96,7 +95,7 @@ def train(
         root=root,
         size=None if size is None else numbers(size.replace("x", ","), "--size", int),
         split=split,
-        hidden=numbers(hidden, "--hidden", int),
+        hidden=[] if hidden == "" else numbers(hidden, "--hidden", int),
         conv=None if conv is None else conv.split("-"),
         neuron=neuron,
         steps=steps,

@@ -7,7 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bl_neuro.cli.options import Convention, Dt, InputShape, Json, Layers, Model, Reset, Seed, app, model_request, words
+from bl_neuro.cli.options import (
+    Convention,
+    Dt,
+    InputShape,
+    Json,
+    Layers,
+    ListingCommand,
+    Model,
+    Reset,
+    Seed,
+    app,
+    model_request,
+    words,
+)
 
 if TYPE_CHECKING:
     from bl_neuro.deploy.parity import PairParity, ParityReport
@@ -15,13 +28,14 @@ if TYPE_CHECKING:
 FAILED = 1
 
 
-@app.command()
+@app.command(cls=ListingCommand)
 def verify(
     model: Model,
     backends: Annotated[
         str | None,
         typer.Option(
-            "--backends", help="Substrates to compare, comma-separated. Default: all that can run the network."
+            "--backends",
+            help="Substrates to compare, comma-separated: {substrates}. Default: all that can run the network.",
         ),
     ] = None,
     inputs: Annotated[

@@ -47,6 +47,9 @@ class AttFaces(DatasetSource):
         "hidden": (3000,), "proxy_epochs": 40, "spiking_epochs": 3, "batch": 16, "proxy_rate": 5e-5,
         "spiking_rate": 5e-5, "weight_decay": 0.05, "noise": 0.0, "shift": 3, "membrane_loss": 0.0,
     }  # fmt: skip
+    trainer_plans: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "authors": {"epochs": 40, "through_time": 80, "rate": 1.5e-4, "batch": 40, "shift": 3}
+    }
 
     @classmethod
     def load(cls, options: LoadOptions) -> Dataset:

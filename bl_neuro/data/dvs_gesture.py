@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -54,7 +53,6 @@ class DvsGesture(DatasetSource):
         'False)]", or put recordings <name>.bs2 (5 bytes an event, as N-MNIST) and a labels*.txt with lines '
         "'<file> <number of the gesture, from 1> <name>' into {root}/DVSGesture"
     )
-    attack_presets: ClassVar[Mapping[str, str]] = {"v2": "for_gestures"}
 
     @classmethod
     def load(cls, options: LoadOptions) -> EventDataset:

@@ -44,7 +44,6 @@ class Mnist(DatasetSource):
         "hidden": (1000,), "proxy_epochs": 12, "spiking_epochs": 1, "batch": 128, "proxy_rate": 2e-3,
         "spiking_rate": 2e-4, "weight_decay": 0.05, "noise": 0.0, "membrane_loss": 0.0, "validation": 0.05,
     }  # fmt: skip
-    attack_presets: ClassVar[Mapping[str, str]] = {"v2": "for_mnist"}
 
     @classmethod
     def load(cls, options: LoadOptions) -> Dataset:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -36,7 +35,6 @@ class NMnist(DatasetSource):
         "unpack Train.zip and Test.zip into {root}/NMNIST, so that there are {root}/NMNIST/Train/0/*.bin, "
         "or run: python -c \"import tonic; [tonic.datasets.NMNIST('{root}', train=part) for part in (True, False)]\""
     )
-    attack_presets: ClassVar[Mapping[str, str]] = {"v2": "for_nmnist"}
 
     @classmethod
     def load(cls, options: LoadOptions) -> EventDataset:

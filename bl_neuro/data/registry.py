@@ -9,21 +9,14 @@ from bl_neuro.data.events import EventDataset
 from bl_neuro.data.samples import Dataset
 from bl_neuro.data.source import DatasetSource, DataStatus, LoadOptions, Progress
 from bl_neuro.errors import DataError, InputError
+from bl_neuro.registries import KINDS
 from bl_neuro.registry import Registry
 
 DATASETS: Registry[DatasetSource] = Registry(
     noun="dataset",
-    group="bl_neuro.datasets",
+    group=KINDS["datasets"].group,
     base="bl_neuro.data.source:DatasetSource",
-    ours={
-        "digits": "bl_neuro.data.digits:Digits",
-        "mnist": "bl_neuro.data.mnist:Mnist",
-        "att_faces": "bl_neuro.data.att_faces:AttFaces",
-        "nmnist": "bl_neuro.data.nmnist:NMnist",
-        "dvs_gesture": "bl_neuro.data.dvs_gesture:DvsGesture",
-        "npz": "bl_neuro.data.npz:NpzFile",
-        "folder": "bl_neuro.data.folder:ImageFolder",
-    },
+    ours=KINDS["datasets"].ours,
     unknown=DataError,
 )
 

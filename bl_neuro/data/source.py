@@ -71,10 +71,11 @@ class DatasetSource(ABC):
 
     target_plan: ClassVar[Mapping[str, Any]] = NOTHING
     """Settings of a `TargetPlan` that work well, overriding those for its kind; convolutions as text."""
-    attack_presets: ClassVar[Mapping[str, str]] = NOTHING
-    """Presets for this dataset, by the name of an attack, such as {"v2": "for_mnist"}."""
+    trainer_plans: ClassVar[Mapping[str, Mapping[str, Any]]] = NOTHING
+    """The same for the plans of other trainers of targets, by the name of the trainer, such as "authors"."""
     attack_settings: ClassVar[Mapping[str, Mapping[str, Any]]] = NOTHING
-    """Settings for this dataset, by the name of an attack."""
+    """Settings for this dataset, by the name of an attack. Presets for a dataset are declared by the attack: see
+    `bl_neuro.attacks.Preset`."""
 
     @classmethod
     @abstractmethod

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -254,7 +253,3 @@ class Experiment(Part):
     def target_seeds(self) -> list[int]:
         """Seeds of the targets. A model file or endpoint counts as one target."""
         return [0] if self.given else list(self.seeds or [])
-
-
-EXPERIMENTS = Path(__file__).parent / "shipped"
-"""The folder of built-in experiments."""

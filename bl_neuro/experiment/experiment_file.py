@@ -10,8 +10,9 @@ from pydantic import ValidationError
 
 from bl_neuro.errors import ExperimentError
 from bl_neuro.experiment.checks import further_problems
-from bl_neuro.experiment.definition import EXPERIMENTS, Experiment
+from bl_neuro.experiment.definition import Experiment
 from bl_neuro.experiment.part import SETTING
+from bl_neuro.experiment.ready_made import EXPERIMENTS, ready_made
 from bl_neuro.experiment.toml_lines import KeyPath, line_of, value_lines
 
 if sys.version_info >= (3, 11):
@@ -22,11 +23,6 @@ else:
 MOST_BYTES, MOST_LINES, MOST_SHOWN = 2**16, 1000, 80
 Problem = tuple[KeyPath, str]
 """Location and message of a problem."""
-
-
-def ready_made() -> list[str]:
-    """Names of the built-in experiments."""
-    return sorted(path.stem for path in EXPERIMENTS.glob("*.toml"))
 
 
 def experiment_path(name: str) -> Path:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from bl_neuro.access import Reveals, response_classes
 from bl_neuro.arrays import IntArray
+from bl_neuro.attacks import ATTACKS
 from bl_neuro.backends import find_backend, missing_reason, open_target
 from bl_neuro.backends.registry import BACKENDS
 from bl_neuro.data import EventDataset
@@ -30,7 +31,6 @@ from bl_neuro.seeding import stream
 from bl_neuro.training.plans import plan_for
 
 Part = TypeVar("Part", bound=BaseModel)
-SUFFIXES = (".net", ".nir", ".safetensors")
 FEWEST_HELD_OUT = 50
 """Minimum number of samples per class in an official test set, to train and test evaluators within it."""
 
@@ -139,8 +139,8 @@ def _document(
     settings = {} if source is None else dict(source.attack_settings.get("v2", {}))
     settings |= {} if request.queries is None else {"queries": request.queries}
     search: dict[str, Any] = {"attack": "v2", "reveals": shown, "settings": settings}
-    if source is not None and "v2" in source.attack_presets:
-        search["preset"] = source.attack_presets["v2"]
+    if preset := ATTACKS.find("v2").preset_for(name):
+        search["preset"] = preset
     document: dict[str, Any] = {
         "name": re.sub(r"[^A-Za-z0-9_.-]", "-", request.file.stem)[:64].lstrip("_.-") or "model",
         "description": f"{request.file.name}, a network that others trained, on {name}",

@@ -7,21 +7,15 @@ from typing import Any
 
 from bl_neuro.errors import BlNeuroError, InputError
 from bl_neuro.mitigations.base import Mitigation
+from bl_neuro.registries import KINDS
 from bl_neuro.registry import Registry
 from bl_neuro.settings import with_settings
 
 MITIGATIONS: Registry[Mitigation] = Registry(
     noun="mitigation",
-    group="bl_neuro.mitigations",
+    group=KINDS["mitigations"].group,
     base="bl_neuro.mitigations.base:Mitigation",
-    ours={
-        "reveal": "bl_neuro.mitigations.reveal:RevealLess",
-        "rounding": "bl_neuro.mitigations.rounding:Rounding",
-        "noise": "bl_neuro.mitigations.noise:OutputNoise",
-        "query_cap": "bl_neuro.mitigations.query_cap:QueryCap",
-        "input_dropout": "bl_neuro.mitigations.input_dropout:InputDropout",
-        "weight_bits": "bl_neuro.mitigations.weight_bits:WeightBits",
-    },
+    ours=KINDS["mitigations"].ours,
 )
 
 

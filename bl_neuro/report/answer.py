@@ -10,9 +10,9 @@ from bl_neuro.experiment.findings.models import Findings
 from bl_neuro.report.effects import ladder_lines, mitigation_lines
 from bl_neuro.report.leakage import leakage_lead, leakage_lines
 from bl_neuro.report.words import (
-    ARITHMETICS,
     FEW_UNITS,
     are,
+    arithmetic,
     ends,
     listed,
     many,
@@ -26,7 +26,7 @@ from bl_neuro.rounding import settled
 
 NOT_COMPARED = "Not compared"
 ADD_SUBSTRATE = (
-    "With a substrate of the other arithmetic, such as snntorch beside loihi, floating point and fixed point would be "
+    "With a substrate of another arithmetic, such as snntorch beside loihi, floating point and fixed point would be "
     "compared for this model."
 )
 
@@ -108,7 +108,7 @@ def _of_one_model(results: Findings, compared: Sequence[SubstrateComparison]) ->
     """The arithmetic of the substrates, and the scope of a verdict on one given model."""
     names = dict.fromkeys(name for comparison in compared for name in (*comparison.first, *comparison.second))
     kinds = {name: kind for name in names if (kind := results.arithmetic.get(name)) is not None}
-    computes = listed([f"{name} computes in {ARITHMETICS[kind]}" for name, kind in kinds.items()])
+    computes = listed([f"{name} computes in {arithmetic(kind)}" for name, kind in kinds.items()])
     restarts = max(comparison.verdict.difference.seeds for comparison in compared)
     paired = (
         f"{'The comparison is' if len(compared) == 1 else 'Comparisons are'} paired over {many(restarts, 'restart')}"
@@ -131,10 +131,10 @@ def _without_comparisons(results: Findings) -> tuple[str, str]:
     if len(names) < 2:
         nothing = f"This audit has one substrate, {listed(names)}: there is nothing to compare."
         return NOT_COMPARED, f"{nothing} {ADD_SUBSTRATE}" if results.of_given_model else nothing
-    arithmetic = results.shared_arithmetic(names)
-    if arithmetic is not None:
+    shared = results.shared_arithmetic(names)
+    if shared is not None:
         return NOT_COMPARED, (
-            f"All substrates here, {listed(names)}, compute in {ARITHMETICS[arithmetic]}, so equal scores are expected "
+            f"All substrates here, {listed(names)}, compute in {arithmetic(shared)}, so equal scores are expected "
             "by construction."
         )
     return "Not yet known", "No two substrates have finished cells that can be compared."

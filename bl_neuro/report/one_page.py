@@ -11,7 +11,6 @@ from bl_neuro.report.answer import audit_answer
 from bl_neuro.report.limits import limits
 from bl_neuro.report.words import (
     FAMILIES,
-    SHOWN_LESS,
     against_chance,
     chance_label,
     effect,
@@ -27,6 +26,7 @@ from bl_neuro.report.words import (
     points,
     share,
     share_ends,
+    shown_less,
     view,
 )
 
@@ -99,9 +99,7 @@ def _ladders(results: Findings) -> list[str]:
         key = (ladder.attack, ladder.reveals)
         others = [other for other in hits if other is not ladder and (other.attack, other.reveals) == key]
         parts.append(_ladder(ladder, others, results.unit))
-    if any(level.rung.startswith("reveals") for ladder in own for level in ladder.levels):
-        parts.append(SHOWN_LESS)
-    return parts
+    return [*parts, *filter(None, [shown_less(results)])]
 
 
 def _ladder(ladder: LadderFinding, others: Sequence[LadderFinding], unit: Unit) -> str:

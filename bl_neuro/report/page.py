@@ -84,7 +84,6 @@ def _sections(results: Findings) -> list[tuple[str, str, str]]:
 def _tables(results: Findings) -> dict[str, object]:
     """The rows and scales of all sections."""
     differences = [comparison.verdict.difference for comparison in results.verdicts if comparison.measure == "hit"]
-    shows_less = any(level.rung.startswith("reveals") for ladder in results.ladder for level in ladder.levels)
     return {
         "shown_names": [results.dataset.class_names[label] for label in results.dataset.inverted[:MOST_CLASSES]],
         "unit_scale": plots.Scale(0.0, 1.0),
@@ -94,7 +93,7 @@ def _tables(results: Findings) -> dict[str, object]:
         "legend": views.legend(results),
         "pair_groups": views.pair_groups(results),
         "pair_scale": views.difference_scale(differences, results.margin),
-        "shown_less": words.SHOWN_LESS if shows_less else "",
+        "shown_less": words.shown_less(results),
         "further_ladders": [
             ladder for ladder in results.ladder if ladder.evaluator != results.judge or ladder.measure != "hit"
         ],

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bl_neuro.attacks.registry import attack_title
+from bl_neuro.attacks.registry import attack_note, attack_title
+from bl_neuro.backends.registry import arithmetic_title
 from bl_neuro.experiment.findings.estimates import ControlFinding, Mean, Verdict
-from bl_neuro.experiment.findings.models import Unit
+from bl_neuro.experiment.findings.models import Findings, Unit
 from bl_neuro.mitigations.base import ANSWER_HOOKS
 from bl_neuro.mitigations.registry import installed_mitigation
 from bl_neuro.rounding import fixed, settled
@@ -60,8 +61,6 @@ TARGETS = {
     "untrained": "untrained targets",
     "shuffled_labels": "targets trained on shuffled labels",
 }
-ARITHMETICS = {"real": "floating point", "loihi": "Loihi’s fixed point"}
-"""The arithmetics of substrates, in words."""
 SEEN = {
     "membrane": "the output membrane",
     "scores": "a score for each class",
@@ -70,17 +69,14 @@ SEEN = {
     "label": "the winning class alone",
 }
 """The outputs of a black box, in short words."""
-MITIGATIONS = {"rounding": "answers ", "query_cap": "no more than "}
-"""What the setting of a mitigation lacks."""
 VERDICTS = {"differs": "differs", "equivalent": "equivalent", "inconclusive": "open"}
 MINUS = "−"
 FEW_UNITS, PLANNED = 4, 12
 """Units below which their spread says too little of how many are needed, and how many to plan then."""
 LEVEL = 0.05
 SHOWN_LESS = (
-    "v2 reduces a membrane to scores and spikes to counts before it uses them: these steps are 0 by the attack. A "
-    "level that rises where less is shown means that the attack makes better use of the poorer view, not that showing "
-    "less leaks more."
+    "A level that rises where less is shown means that the attack makes better use of the poorer view, not that "
+    "showing less leaks more."
 )
 FAMILIES = (
     "Steps of the ladder and mitigations are separate families of Holm’s correction: the same change may be found in "
@@ -91,6 +87,19 @@ FAMILIES = (
 def view(attack: str, reveals: str) -> str:
     """An attack and the output that it uses: `v2, counts`; a ladder may use several outputs."""
     return f"{attack_title(attack)}, {reveals}"
+
+
+def shown_less(results: Findings) -> str:
+    """The explanation of the steps of ladders that reveal less; empty if there are no such steps."""
+    ladders = [ladder for ladder in results.ladder if any(level.rung.startswith("reveals") for level in ladder.levels)]
+    names = results.attack_names
+    notes = dict.fromkeys(attack_note(names.get(ladder.attack, ladder.attack)) for ladder in ladders)
+    return " ".join([*filter(None, notes), SHOWN_LESS]) if ladders else ""
+
+
+def arithmetic(name: str) -> str:
+    """The arithmetic of substrates in words: `floating point`."""
+    return arithmetic_title(name).replace("'", "’")
 
 
 def mitigation(kind: str, setting: str) -> str:

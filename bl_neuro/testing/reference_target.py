@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from bl_neuro.backends.base import Backend, Response, Start, Target
 from bl_neuro.backends.float_target import FloatTarget
 from bl_neuro.layers import Dense, Flatten
-from bl_neuro.network import Arithmetic, Network
+from bl_neuro.network import Network
 from bl_neuro.neuron import CubaLIF
 from bl_neuro.reference import run_neurons
 
@@ -26,7 +26,7 @@ class ReferenceBackend(Backend):
     modules: ClassVar[tuple[str, ...]] = ("numpy",)
     requirement: ClassVar[str] = "bl-neuro"
     differentiable: ClassVar[bool] = True
-    arithmetic: ClassVar[Arithmetic | None] = "real"
+    arithmetic: ClassVar[str | None] = "real"
     target: ClassVar[type[ReferenceTarget] | None] = None
 
     @classmethod

@@ -11,7 +11,7 @@ import pytest
 from bl_neuro.backends import find_backend, missing_reason, open_target
 from bl_neuro.backends.base import Target
 from bl_neuro.layers import Dense
-from bl_neuro.network import Arithmetic, Network
+from bl_neuro.network import Network
 from bl_neuro.neuron import CubaLIF
 from bl_neuro.testing.random_networks import random_dense
 
@@ -46,7 +46,7 @@ class SubstrateFixture:
     substrate: ClassVar[str]
 
     @property
-    def arithmetic(self) -> Arithmetic:
+    def arithmetic(self) -> str:
         """The arithmetic that the backend declares; skips if it declares none, since it then promises nothing."""
         declared = find_backend(self.substrate).arithmetic
         if declared is None:

@@ -37,6 +37,11 @@ class ConvEvaluator(NormalisedEvaluator):
         self.hidden = nn.Linear(32 * (height // pools) * (width // pools), hidden)
         self.last = nn.Linear(hidden, classes)
 
+    @classmethod
+    def file_name(cls) -> str:
+        """See `ImageEvaluator.file_name`: the evaluator that is trained by default."""
+        return "evaluator.safetensors"
+
     @property
     def architecture(self) -> str:
         """The layers in one line."""

@@ -79,6 +79,11 @@ class ImageEvaluator(nn.Module):
         self.shape, self.classes = shape, classes
 
     @classmethod
+    def file_name(cls) -> str:
+        """The name of its file in the folder of `bl-neuro train`."""
+        return f"evaluator-{cls.name}.safetensors"
+
+    @classmethod
     @abstractmethod
     def trained_on(cls, data: Samples, settings: Any, run: TrainingRun) -> ImageEvaluator:
         """Trains an evaluator on `data`, with samples of at least two classes. settings: an instance of `Settings`.

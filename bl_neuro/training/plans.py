@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 from bl_neuro.checks import MAX_STEPS
 from bl_neuro.data.events import EventDataset
 from bl_neuro.data.registry import dataset_source
 from bl_neuro.data.samples import Samples
-from bl_neuro.data.source import DatasetSource
 from bl_neuro.errors import InputError, PluginError
 from bl_neuro.layers import MAX_EXTENT
 from bl_neuro.neuron import CubaLIF, Reset
@@ -111,6 +110,9 @@ class TargetDesign(ABC):
         """The training in words, to follow "Each target was trained on 900 images"."""
 
 
+Design = TypeVar("Design", bound=TargetDesign)
+
+
 @dataclass(frozen=True)
 class TargetPlan(TargetDesign):
     """Settings of `train_target`; see `TargetDesign` for layers, neuron and steps.
@@ -196,20 +198,31 @@ def plan_for(data: Samples | str) -> TargetPlan:
     source = dataset_source(data if isinstance(data, str) else data.name)
     kind = source.kind if isinstance(data, str) and source is not None else _kind(data)
     plan = EVENT_PLAN if kind == "events" else TargetPlan()
-    return plan if source is None or source.kind != kind else _with_settings(plan, source)
+    if source is None or source.kind != kind:
+        return plan
+    return _with_settings(plan, source.target_plan, f"dataset '{source.name}': target_plan")
+
+
+def declared_plan(plan: Design, dataset: str) -> Design:
+    """`plan` with the settings that the source of a dataset declares for its trainer, in `trainer_plans`.
+
+    Raises:
+        PluginError: the source belongs to another package and declares settings that the plan does not have.
+    """
+    source = dataset_source(dataset)
+    settings = {} if source is None else source.trainer_plans.get(plan.trainer, {})
+    return _with_settings(plan, settings, f"dataset '{dataset}': trainer_plans: {plan.trainer}")
 
 
 def _kind(data: Samples | str) -> str:
     return "events" if isinstance(data, EventDataset) else "images"
 
 
-def _with_settings(plan: TargetPlan, source: type[DatasetSource]) -> TargetPlan:
-    settings = dict(source.target_plan)
+def _with_settings(plan: Design, declared: Mapping[str, Any], place: str) -> Design:
+    settings = dict(declared)
     try:
         if "conv" in settings:
             settings["conv"] = tuple(ConvSpec.parse(text) for text in settings["conv"])
         return replace(plan, **settings)
     except (InputError, TypeError) as error:
-        raise PluginError(
-            f"dataset '{source.name}': expected settings of a TargetPlan in its target_plan ({error})"
-        ) from error
+        raise PluginError(f"{place}: expected settings of a {type(plan).__name__} ({error})") from error

@@ -20,15 +20,10 @@ from bl_neuro.training.ann_twin import AnnTwin, TwinPlan, train_twin
 from bl_neuro.training.authors_target import AuthorsPlan, train_authors_target
 from bl_neuro.training.authors_twin import AuthorsTwinPlan, train_authors_twin
 from bl_neuro.training.checkpoint import Checkpoint
-from bl_neuro.training.plans import TargetDesign, TargetPlan, plan_for
+from bl_neuro.training.plans import TargetDesign, TargetPlan, declared_plan, plan_for
 from bl_neuro.training.target import train_target
 
 Plan = TypeVar("Plan")
-AUTHORS_PLANS = {
-    "mnist": AuthorsPlan(),
-    "att_faces": AuthorsPlan(epochs=40, through_time=80, rate=1.5e-4, batch=40, shift=3),
-}
-"""Default plans of the trainer "authors", by the name of the dataset."""
 
 
 class TargetTrainer(NamedTuple):
@@ -57,7 +52,7 @@ TARGET_TRAINERS: dict[str, TargetTrainer] = {
     ),
     "authors": TargetTrainer(
         AuthorsPlan,
-        lambda dataset: AUTHORS_PLANS.get(dataset, AuthorsPlan()),
+        lambda dataset: declared_plan(AuthorsPlan(), dataset),
         {"epochs": 0, "through_time": 0},
         train_authors_target,
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bl_neuro.backends.base import Backend
+from bl_neuro.backends.registry import arithmetic_title
 from bl_neuro.deploy.loihi_weights import survives_encoding
 from bl_neuro.deploy.quantize import FixedPointLayer, FixedPointNetwork
 from bl_neuro.layers import Dense, Input
@@ -59,6 +60,9 @@ def causes(left: type[Backend], right: type[Backend], facts: Facts, exact: bool)
             f"{_overflow(facts.left_24_bits)}: Loihi wraps the current and clips the voltage there; "
             f"{unbounded} does not",
         )
+    if {left.arithmetic, right.arithmetic} != {"real", "loihi"}:
+        titles = [f"{it.name} computes in {arithmetic_title(it.arithmetic)}" for it in (left, right) if it.arithmetic]
+        return (f"different arithmetics: {' and '.join(titles)}",)
     return tuple(_rounding(facts))
 
 

@@ -11,6 +11,7 @@ import pytest
 import bl_neuro as bl
 from bl_neuro.attacks import ATTACKS, Attack
 from bl_neuro.attacks.registry import attack_title
+from bl_neuro.data import DATASETS
 from bl_neuro.errors import ExperimentError, InputError, PluginError
 from bl_neuro.experiment.experiment_file import read_experiment
 from bl_neuro.experiment.measures import ATTACK
@@ -61,6 +62,20 @@ def test_each_attack_is_called_as_it_says(name: str) -> None:
 
 def test_titles_are_printed_and_a_missing_attack_keeps_its_name() -> None:
     assert [attack_title(name) for name in ("cma_es", "ann", "gone")] == ["CMA-ES", "ANN baseline", "gone"]
+
+
+@pytest.mark.parametrize("name", list(ATTACKS.ours))
+def test_presets_are_declared_for_datasets(name: str) -> None:
+    kind = ATTACKS.find(name)
+    datasets = [dataset for preset in kind.presets().values() for dataset in preset.datasets]
+    assert len(set(datasets)) == len(datasets)
+    assert set(datasets) <= set(DATASETS)
+
+
+def test_the_preset_for_a_dataset_is_the_one_that_is_declared_for_it() -> None:
+    names = [ATTACKS.find("v2").preset_for(dataset) for dataset in ("mnist", "nmnist", "dvs_gesture", "digits")]
+    assert names == ["for_mnist", "for_nmnist", "for_gestures", None]
+    assert ATTACKS.find("random").preset_for("mnist") is None
 
 
 def test_an_unknown_name_is_refused() -> None:

@@ -63,7 +63,7 @@ def test_the_convention_of_a_nir_file(foreign: Path, call: Callable[..., Any], t
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--input-shape", "four"), "--input-shape: expected whole numbers as in 2,128,128, found 'four'"),
+        (("--input-shape", "four"), "--input-shape: expected comma-separated whole numbers, found 'four'"),
         (("--input-shape", "4,5"), "input_shape: expected"),
         (("--convention", "nir"), "convention: only for a .nir file"),
         (("--dt", "0.5", "--reset", "zero"), "dt, reset: only for a .nir file"),

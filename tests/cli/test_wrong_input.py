@@ -105,7 +105,8 @@ WRONG = {
     "half a query": (f"{ATTACK} --budget 2.5", "--budget"),
     "a class too high": (f"{ATTACK} --classes 3,10", r"classes: expected whole numbers in 0\.\.9, found 10"),
     "a class below 0": (f"{ATTACK} --classes=-1", r"classes: expected whole numbers in 0\.\.9, found -1"),
-    "a class of words": (f"{ATTACK} --classes three", "--classes: expected class numbers"),
+    "a class of words": (f"{ATTACK} --classes three", "--classes: expected comma-separated whole numbers"),
+    "an empty class": (f"{ATTACK} --classes 1,,2", "--classes: expected comma-separated whole numbers, found '1,,2'"),
     "no class": (f"{ATTACK} --classes=", "--classes"),
     "no steps": ("attack {target} --steps 0", "steps: expected a whole number"),
     "too many steps": ("attack {target} --steps 1000000", "steps: expected a whole number"),
@@ -160,6 +161,7 @@ WRONG = {
         "train digits --out {folder} --hidden many",
         "--hidden: expected comma-separated whole numbers",
     ),
+    "a missing layer": ("train digits --out {folder} --hidden 1,,2", "--hidden: expected .* found '1,,2'"),
     "an empty layer": ("train digits --out {folder} --hidden 16,0", "hidden: expected at least 1"),
     "layers beyond any memory": (
         "train digits --out {folder} --hidden 10000000000",

@@ -9,7 +9,8 @@ import pytest
 from bl_neuro.attacks import ATTACKS
 from bl_neuro.errors import ExperimentError, InputError
 from bl_neuro.experiment.attack_choice import make_attack
-from bl_neuro.experiment.experiment_file import experiment_path, read_experiment, ready_made
+from bl_neuro.experiment.experiment_file import experiment_path, read_experiment
+from bl_neuro.experiment.ready_made import ready_made
 from bl_neuro.experiment.toml_lines import line_of, value_lines
 
 WRONG = """\

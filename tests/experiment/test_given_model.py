@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from bl_neuro import CubaLIF, Dense, Flatten, Input, Network, open_target, save
+from bl_neuro.attacks import BrainLeaksV2, Preset
 from bl_neuro.data import Dataset
 from bl_neuro.errors import BlNeuroError, ExperimentError, InputError
 from bl_neuro.experiment.given_model import ModelAudit, model_experiment, recognise, views
@@ -111,6 +112,14 @@ def digits_net(tmp_path: Path) -> Path:
     network = Network((64,), [Dense(np.random.default_rng(0).normal(0.1, 0.3, (10, 64)), CubaLIF())])
     save(network, tmp_path / "of digits.net")
     return tmp_path / "of digits.net"
+
+
+def test_an_attack_declares_its_preset_for_a_dataset(digits_net: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    request = ModelAudit(digits_net, "digits", steps=8)
+    assert model_experiment(request)[0].attacks[1].preset is None
+    presets = {"for_digits": Preset(BrainLeaksV2, "digits", ("digits",))}
+    monkeypatch.setattr(BrainLeaksV2, "presets", lambda: presets)
+    assert model_experiment(request)[0].attacks[1].preset == "for_digits"
 
 
 def test_a_file_and_a_dataset_make_an_experiment(digits_net: Path) -> None:

@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
+from bl_neuro.backends.registry import BACKENDS
 from bl_neuro.experiment.findings.models import Findings
 from bl_neuro.report.answer import audit_answer
+from bl_neuro.testing.reference_target import ReferenceBackend
+from bl_neuro.testing.registered import registered
 
 Make = Callable[..., Findings]
 
@@ -148,6 +151,20 @@ def test_substrates_of_one_arithmetic_are_not_compared(make_audit: Make, plain: 
     apart = audit_answer(make_audit(**only(judged(plain, "equivalent"), "snntorch", "norse")))
     assert apart.word == "Not compared"
     assert "1 comparison did not come out identical under the evaluator conv (snntorch less norse)" in str(apart)
+
+
+def test_an_arithmetic_of_another_package_is_named_as_its_backend_declares(plain: Findings) -> None:
+    class Chip(ReferenceBackend):
+        name = "chip"
+        arithmetic = "xylo"
+        arithmetic_title = "Xylo's integers"
+
+    of_package = judged(plain, "differs").model_copy(
+        update={"unit": "restart", "arithmetic": dict.fromkeys(REAL, "xylo")}
+    )
+    with registered(BACKENDS, Chip):
+        assert "computes in Xylo’s integers" in audit_answer(of_package).lead
+    assert "computes in xylo" in audit_answer(of_package).lead
 
 
 def test_one_substrate_that_was_replayed_on_another_is_not_compared(make_audit: Make) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from bl_neuro.attacks import BrainLeaksV2
 from bl_neuro.experiment.findings.estimates import ControlFinding, Verdict
 from bl_neuro.experiment.findings.models import Findings
 from bl_neuro.report import words
@@ -119,3 +121,20 @@ def test_null_controls_against_chance(
 )
 def test_p(p: float, expected: str) -> None:
     assert words.p_value(p) == expected
+
+
+def test_steps_that_reveal_less_are_explained_by_the_attack(make_audit: Callable[..., Findings]) -> None:
+    results = make_audit()
+    ladder = results.ladder[0].model_dump()
+    last = {**ladder["levels"][-1], "rung": "reveals label"}
+
+    def note(attack: str, *attacks: dict[str, str]) -> str:
+        shown = {**ladder, "attack": attack, "levels": [*ladder["levels"][:-1], last]}
+        return words.shown_less(make_audit(ladder=[shown], experiment={"attacks": list(attacks)}))
+
+    own = BrainLeaksV2.ladder_note
+    assert note("v2") == f"{own} {words.SHOWN_LESS}"
+    assert note("small", {"attack": "v2", "label": "small"}) == f"{own} {words.SHOWN_LESS}"
+    assert note("random") == note("gone") == words.SHOWN_LESS
+    whole = {**ladder, "levels": [{**level, "rung": "float"} for level in ladder["levels"]]}
+    assert words.shown_less(make_audit(ladder=[whole])) == ""

@@ -293,3 +293,8 @@ def test_an_unwritable_path_is_a_typed_error(tmp_path: Path) -> None:
 def test_nothing_but_weights_is_in_the_file(trained: ImageEvaluator, path: Path) -> None:
     trained.save(path)
     assert load_file(path).keys() == trained.state_dict().keys()
+
+
+def test_evaluators_name_their_files() -> None:
+    names = [EVALUATORS.find(name).file_name() for name in EVALUATORS.ours]
+    assert names == ["evaluator.safetensors", "evaluator-spiking.safetensors", "evaluator-authors.safetensors"]

@@ -11,6 +11,8 @@ from bl_neuro import InputError, PluginError
 from bl_neuro.data import DATASETS, Dataset, DatasetSource, EventDataset, LoadOptions, load_dataset
 from bl_neuro.testing.registered import registered
 from bl_neuro.training import ConvSpec, TargetPlan, plan_for
+from bl_neuro.training.authors_target import AuthorsPlan
+from bl_neuro.training.trainers import target_trainer
 
 
 @pytest.mark.parametrize(
@@ -104,8 +106,21 @@ def test_a_declared_plan_that_is_not_one_is_the_plugins_fault(
     plan: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Made, "target_plan", plan)
-    with registered(DATASETS, Made), pytest.raises(PluginError, match="dataset 'made': expected settings of a Target"):
+    with registered(DATASETS, Made), pytest.raises(PluginError, match=r"'made': target_plan: expected .* a TargetPlan"):
         plan_for("made")
+
+
+def test_a_dataset_declares_its_plans_for_other_trainers(monkeypatch: pytest.MonkeyPatch) -> None:
+    authors = target_trainer("authors")
+    assert authors.plan_for("mnist") == authors.plan_for("unknown") == AuthorsPlan()
+    assert authors.plan_for("att_faces") == AuthorsPlan(epochs=40, through_time=80, rate=1.5e-4, batch=40, shift=3)
+    with registered(DATASETS, Made):
+        assert authors.plan_for("made") == AuthorsPlan()
+        monkeypatch.setattr(Made, "trainer_plans", {"authors": {"epochs": 3}})
+        assert authors.plan_for("made") == AuthorsPlan(epochs=3)
+        monkeypatch.setattr(Made, "trainer_plans", {"authors": {"layers": 3}})
+        with pytest.raises(PluginError, match=r"'made': trainer_plans: authors: expected .* a AuthorsPlan"):
+            authors.plan_for("made")
 
 
 def test_facts_tell_plans_apart() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Literal
 
 from bl_neuro.backends import find_backend
 from bl_neuro.experiment.cells import Cell
@@ -101,7 +100,7 @@ def _classes_told_apart(cells: Sequence[Cell], measures: Measures) -> dict[str, 
     return {cell.facts["evaluator"]: measured.classes for cell, measured in EVALUATOR.finished(cells, measures)}
 
 
-def _arithmetics(experiment: Experiment) -> dict[str, Literal["real", "loihi"] | None]:
+def _arithmetics(experiment: Experiment) -> dict[str, str | None]:
     """The arithmetic of each substrate; unknown for an endpoint."""
     endpoints = {part.name for part in experiment.endpoints}
     names = dict.fromkeys([*experiment.substrates, *(part.substrate for part in experiment.replays)])

@@ -182,6 +182,13 @@ class NetworkFacts(Finding):
     training: str | None = Field(description="How the targets were trained, in a sentence; null for a given model.")
 
 
+class AttackName(Finding):
+    """The part of an `[[attacks]]` table that names the attack."""
+
+    attack: str
+    label: str | None = None
+
+
 class EndpointFacts(Finding):
     """An endpoint that was a substrate of the audit."""
 
@@ -190,7 +197,8 @@ class EndpointFacts(Finding):
 
 
 ENDPOINTS = TypeAdapter(list[EndpointFacts])
-"""The endpoints of an experiment; what else the experiment says about them is ignored."""
+ATTACK_NAMES = TypeAdapter(list[AttackName])
+"""The endpoints and attacks of an experiment, without their other settings."""
 Unit = Literal["target seed", "restart"]
 """The independent unit: trained targets or, for one given model, restarts of an attack."""
 
@@ -216,10 +224,10 @@ class Findings(Finding):
     mitigations: list[MitigationFinding]
     replays: list[ReplayFinding]
     verification: list[Verification]
-    arithmetic: dict[str, Literal["real", "loihi"] | None] = Field(
+    arithmetic: dict[str, str | None] = Field(
         default_factory=dict,
-        description="Of each substrate: real for floating point, loihi for Loihi's fixed point. Two substrates of one "
-        "arithmetic are to spike alike. null where it is not known.",
+        description="Of each substrate: real for floating point, loihi for Loihi's integers, or one that the backend "
+        "of another package declares. Two substrates of one arithmetic are to spike alike. null where it is not known.",
     )
     stands_for: dict[str, str] = Field(description="Substrates whose replays were all identical, and of which one.")
     controls: list[ControlFinding]
@@ -237,12 +245,22 @@ class Findings(Finding):
 
     @field_validator("experiment")
     @classmethod
-    def _has_endpoints(cls, experiment: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    def _names_its_parts(cls, experiment: dict[str, JsonValue]) -> dict[str, JsonValue]:
         try:
             ENDPOINTS.validate_python(experiment.get("endpoints") or [])
         except ValidationError as error:
             raise ValueError("endpoints: expected a list of tables, each with a name and a url") from error
+        try:
+            ATTACK_NAMES.validate_python(experiment.get("attacks") or [])
+        except ValidationError as error:
+            raise ValueError("attacks: expected a list of tables, each with an attack") from error
         return experiment
+
+    @property
+    def attack_names(self) -> dict[str, str]:
+        """The registered name of each attack, by its label in tables."""
+        parts = ATTACK_NAMES.validate_python(self.experiment.get("attacks") or [])
+        return {part.label or part.attack: part.attack for part in parts}
 
     @property
     def endpoints(self) -> list[EndpointFacts]:
@@ -276,7 +294,7 @@ class Findings(Finding):
             return not any(row.target == "given" for row in self.rows)
         return self.overlap.state == "none"
 
-    def shared_arithmetic(self, substrates: Sequence[str]) -> Literal["real", "loihi"] | None:
+    def shared_arithmetic(self, substrates: Sequence[str]) -> str | None:
         """The common arithmetic of all `substrates`; None if they differ or it is unknown."""
         kinds = {self.arithmetic.get(name) for name in substrates}
         return kinds.pop() if len(kinds) == 1 else None

@@ -1,15 +1,18 @@
-"""A substrate in NumPy: bl-neuro's reference, run as it stands."""
+"""Substrates in NumPy: bl-neuro's reference, as it stands and with an arithmetic of its own."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from bl_neuro.backends import Backend, Response, Target
 from bl_neuro.backends.base import Start
-from bl_neuro.network import Arithmetic, Network
+from bl_neuro.layers import Conv, Dense
+from bl_neuro.network import Network
 from bl_neuro.reference import simulate
 
 
@@ -23,7 +26,7 @@ class ToyBackend(Backend):
     requirement: ClassVar[str] = "toy-bl-neuro"
     packages: ClassVar[tuple[str, ...]] = ("toy-bl-neuro",)
     differentiable: ClassVar[bool] = False
-    arithmetic: ClassVar[Arithmetic | None] = "real"
+    arithmetic: ClassVar[str | None] = "real"
     uses_torch_threads: ClassVar[bool] = False
 
     @classmethod
@@ -42,6 +45,26 @@ class ToyBackend(Backend):
     def open(cls, network: Network, **options: Any) -> Target:
         """Opens `network`."""
         return ToyTarget(network, cls, **options)
+
+
+class ToyEighthsBackend(ToyBackend):
+    """Opens networks in NumPy, with weights rounded to multiples of 1/8."""
+
+    name: ClassVar[str] = "toy_eighths"
+    title: ClassVar[str] = "toy eighths"
+    summary: ClassVar[str] = "the reference in NumPy, with weights in eighths"
+    arithmetic: ClassVar[str | None] = "toy_eighths"
+    arithmetic_title: ClassVar[str | None] = "weights of whole eighths"
+
+    @classmethod
+    def open(cls, network: Network, **options: Any) -> Target:
+        """Opens `network`."""
+        layers = [
+            replace(layer, weight=np.round(8 * layer.weight) / 8) if isinstance(layer, (Dense, Conv)) else layer
+            for layer in network.layers
+        ]
+        rounded = Network(network.input_shape, layers, network.readout, network.arithmetic)
+        return ToyTarget(rounded, cls, **options)
 
 
 class ToyTarget(Target):
