@@ -23,6 +23,7 @@ from bl_neuro.errors import MissingDependency, NetworkError, Unsupported
 from bl_neuro.interop.checked import RUN_EXAMPLE, LayerTrace, reference_traces, require_same
 from bl_neuro.interop.module_copy import Named, in_order, private_copy, torch_part, undisturbed, values_of
 from bl_neuro.interop.parts import Neurons, assemble, collect
+from bl_neuro.isolation import isolated
 from bl_neuro.network import Network, Readout, checked_input_shape
 from bl_neuro.neuron import TIE, Reset
 
@@ -30,6 +31,7 @@ SOURCE = "the snnTorch module"
 RunFunction = Callable[[nn.Module, Tensor], Any]
 
 
+@isolated
 def from_snntorch(
     module: nn.Module,
     input_shape: Iterable[int],
