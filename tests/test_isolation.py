@@ -143,6 +143,7 @@ def test_no_setting_changes_a_bit(
         assert_identical(result, expected[what], what)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("substrate", SUBSTRATES)
 def test_no_setting_changes_layers_and_states(substrate: str, needs: Callable[[str], None]) -> None:
     """In one test, since Lava starts another simulation for these."""
