@@ -13,11 +13,22 @@ import torch
 from torch import Tensor
 
 from bl_neuro.errors import InputError, TargetClosed, Unsupported
+from bl_neuro.isolation import isolated, isolation
 from bl_neuro.network import Network
 
 bool(torch.zeros(1) != 0)  # torch's first comparison with a number deadlocks where two threads make it at once
 
 Start = Literal["aligned", "cold"]
+USUAL_DTYPES = (
+    torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.float16, torch.float32,
+    torch.float64,
+)  # fmt: skip
+"""Dtypes of inputs that NumPy has and torch computes with."""
+CONVERTED_DTYPES = (
+    torch.bfloat16, torch.float8_e4m3fn, torch.float8_e4m3fnuz, torch.float8_e5m2, torch.float8_e5m2fnuz, torch.uint16,
+    torch.uint32, torch.uint64,
+)  # fmt: skip
+"""Other dtypes of inputs, which are converted to float32."""
 CHUNK_VALUES = 2**25
 """Maximum number of values (T x B x widest layer) of one pass without gradients; larger batches are split."""
 
@@ -81,7 +92,7 @@ class Target(ABC):
         """Releases the resources of the target. Called once."""
 
     def run(self, x: Any, layers: bool = False, start: Start = "aligned") -> Response:
-        """Runs spikes `x` (T, B, *input_shape) of 0 and 1: a tensor or NumPy array of bool, uint8 or float.
+        """Runs spikes `x` (T, B, *input_shape) of 0 and 1: a tensor or NumPy array of bool, integers or floats.
 
         A network with input kind "current" takes real values instead. State never carries over from one run to the
         next.
@@ -94,14 +105,15 @@ class Target(ABC):
             InputError: wrong shape, dtype or values. TargetClosed: the target is closed. SubstrateFailed: the substrate
                 crashed.
         """
-        spikes = self._accepted(x, start)
-        if self.takes_floats or spikes.requires_grad:
-            spikes = as_float(spikes)
-        if spikes.requires_grad and torch.is_grad_enabled():
-            return self._run(spikes, layers, start)
-        with torch.no_grad():
-            pieces = self._run_pieces(spikes.split(self._chunk(spikes.shape[0]), dim=1), layers, start)
-        return pieces[0] if len(pieces) == 1 else joined(pieces)
+        with isolation(keeps_grad_mode=True):
+            spikes = self._accepted(x, start)
+            if self.takes_floats or spikes.requires_grad:
+                spikes = as_float(spikes)
+            if spikes.requires_grad and torch.is_grad_enabled():
+                return self._run(spikes, layers, start)
+            with torch.no_grad():
+                pieces = self._run_pieces(spikes.split(self._chunk(spikes.shape[0]), dim=1), layers, start)
+                return pieces[0] if len(pieces) == 1 else joined(pieces)
 
     def _accepted(self, x: Any, start: Start) -> Tensor:
         """Checks the arguments of a run and counts its samples."""
@@ -113,6 +125,7 @@ class Target(ABC):
         self.samples += spikes.shape[1]
         return spikes
 
+    @isolated
     def run_with_states(self, x: Any, start: Start = "aligned") -> Response:
         """Like `run`, but also returns the spikes and final states of every layer.
 
@@ -222,10 +235,10 @@ class Backend(ABC):
 
 
 def checked_input(x: Any, network: Network) -> Tensor:
-    """Checks `x` and returns it as a tensor (T, B, *input_shape), with its dtype and gradient.
+    """Checks `x` and returns it as a tensor (T, B, *input_shape), with its gradient.
 
     Values must be 0 and 1, or finite real numbers if the network takes input currents. A constant frame that is
-    expanded over time (stride 0) is not copied.
+    expanded over time (stride 0) is not copied. `CONVERTED_DTYPES` become float32.
 
     Raises:
         InputError: wrong shape, dtype or values.
@@ -233,17 +246,24 @@ def checked_input(x: Any, network: Network) -> Tensor:
     try:
         # copied: torch takes no negative strides, and warns of arrays that cannot be written
         array = x if isinstance(x, Tensor) else torch.from_numpy(np.array(x, order="C"))
+        if array.is_inference() and array.requires_grad and torch.is_grad_enabled():
+            array = array.clone()  # torch does not differentiate at a tensor made in inference mode
         # torch hands every weight to a subclass of Tensor that asks: what comes in is made a plain tensor
         tensor = array.as_subclass(Tensor)
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"spikes: expected a tensor or an array of 0/1, found {type(x).__name__} ({error})") from error
-    if tensor.is_complex() or tensor.layout != torch.strided:
-        raise InputError(f"spikes: expected bool, uint8 or float values, found {tensor.dtype}, {tensor.layout}")
+    if tensor.layout != torch.strided or tensor.dtype not in (*USUAL_DTYPES, *CONVERTED_DTYPES):
+        raise InputError(f"spikes: expected bool, integer or float values, found {tensor.dtype}, {tensor.layout}")
+    if tensor.is_meta or tensor.is_nested:
+        kind = "a nested tensor" if tensor.is_nested else "a tensor on device meta"
+        raise InputError(f"spikes: expected a tensor with values, found {kind}")
     expected = ("T", "B", *network.input_shape)
     if tensor.dim() != len(expected) or tuple(tensor.shape[2:]) != network.input_shape:
         raise InputError(f"spikes: expected shape ({', '.join(map(str, expected))}), found {tuple(tensor.shape)}")
     if tensor.shape[0] < 1 or tensor.shape[1] < 1:
         raise InputError(f"spikes: expected at least one step and one sample, found shape {tuple(tensor.shape)}")
+    if tensor.dtype in CONVERTED_DTYPES:
+        tensor = per_frame(lambda frames: frames.to(torch.float32), tensor)
     values = tensor.detach()[:1] if is_held(tensor) else tensor.detach()
     if network.input_kind == "current":
         if not bool(values.isfinite().all()):
@@ -259,8 +279,9 @@ def checked_input(x: Any, network: Network) -> Tensor:
 
 
 def as_float(values: Tensor) -> Tensor:
-    """Converts values (T, B, ...) to float32 unless they are floating point. A constant frame is not expanded."""
-    return values if values.is_floating_point() else per_frame(lambda frames: frames.to(torch.float32), values)
+    """Converts values (T, B, ...) to float32 unless they are float32 or float64. A constant frame is not expanded."""
+    exact = values.dtype in (torch.float32, torch.float64)
+    return values if exact else per_frame(lambda frames: frames.to(torch.float32), values)
 
 
 def is_held(values: Tensor) -> bool:

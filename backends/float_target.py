@@ -16,6 +16,7 @@ from bl_neuro.backends.base import Backend, Response, Start, Target, per_frame
 from bl_neuro.backends.canonical import differentiable
 from bl_neuro.deploy.loihi_weights import effective_weights
 from bl_neuro.errors import InputError
+from bl_neuro.isolation import isolated
 from bl_neuro.layers import SPIKING, Conv, Dense, Flatten, Input, Layer, Shape, SumPool
 from bl_neuro.network import Arithmetic, Network
 from bl_neuro.neuron import CubaLIF, per_channel
@@ -31,6 +32,7 @@ class FloatTarget(Target):
     surrogate gradient on every substrate, or "native", the library's autograd with its default surrogate.
     """
 
+    @isolated
     def __init__(
         self,
         network: Network,

@@ -18,6 +18,7 @@ from typing import Any
 
 from bl_neuro.backends.base import Backend, Target
 from bl_neuro.errors import InputError, MissingDependency, UnknownSubstrate, Unsupported
+from bl_neuro.isolation import isolated
 from bl_neuro.network import Network
 from bl_neuro.registries import KINDS
 from bl_neuro.registry import Registry
@@ -85,6 +86,7 @@ def install_command(backend: type[Backend]) -> str:
     return command
 
 
+@isolated
 def open_target(network: Network, substrate: str, **options: Any) -> Target:
     """Opens `network` on `substrate`: "loihi", "lava", "slayer", "snntorch", "norse" or one from another package.
 

@@ -13,6 +13,7 @@ from bl_neuro.backends.base import Response, Target, as_float, checked_input
 from bl_neuro.backends.registry import substrates_with
 from bl_neuro.checks import whole_number
 from bl_neuro.errors import BudgetExceeded, InputError, NotDifferentiable, NotRevealed
+from bl_neuro.isolation import isolated
 from bl_neuro.mitigations.base import Mitigation
 from bl_neuro.reveals import REVEALS as REVEALS
 from bl_neuro.reveals import Reveals as Reveals
@@ -60,12 +61,14 @@ class WhiteBox:
     def __repr__(self) -> str:
         return f"<WhiteBox of {self.target!r}, {self.queries} queries>"
 
+    @isolated
     def run(self, spikes: Any) -> Response:
         """The target's response to `spikes` (T, B, *input_shape), without gradient."""
         self.queries += checked_input(spikes, self.network).shape[1]
         with torch.no_grad():
             return self.target.run(spikes)
 
+    @isolated
     def gradient(self, spikes: Tensor, objective: Callable[[Response], Tensor]) -> tuple[Tensor, Tensor]:
         """Value (B,) of `objective(response)` at `spikes`, and its gradient at the input, (T, B, *input_shape)."""
         inputs = as_float(checked_input(spikes, self.network)).detach().clone()
@@ -163,6 +166,7 @@ class BlackBox:
         """Number of remaining queries, or None for no limit."""
         return None if self._budget is None else self._budget - self._spent
 
+    @isolated
     def query(self, spikes: Any) -> Tensor:
         """The answer to `spikes` (T, B, *input_shape), 0/1; costs B queries, even if the substrate fails.
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from bl_neuro.checks import whole_number
 from bl_neuro.errors import InputError
+from bl_neuro.isolation import isolated
 
 
 class AnnBox:
@@ -35,6 +36,11 @@ class AnnBox:
             raise InputError(f"ann box: expected a module with a valid input_shape, found {shape!r}")
         if classes is None or classes < 1:
             raise InputError("ann box: expected a module with its number of classes as the attribute `classes`")
+        if any(parameter.is_inference() for parameter in model.parameters()):
+            raise InputError(
+                "ann box: expected a module with gradients, found parameters made in torch.inference_mode(), which "
+                "torch does not differentiate; outside of that mode, copy.deepcopy(module) makes a module that it does"
+            )
         self.model, self.queries = model, 0
         self._input_shape, self._classes = tuple(known), classes
         parameter = next(model.parameters(), None)
@@ -50,11 +56,13 @@ class AnnBox:
         """Number of classes."""
         return self._classes
 
+    @isolated
     def run(self, images: Tensor) -> Tensor:
         """Logits (B, classes) for images (B, *input_shape), without gradient."""
         with torch.no_grad():
             return self._logits(images)
 
+    @isolated
     def gradient(self, images: Tensor, objective: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
         """Value (B,) of `objective(logits)` at `images`, and its gradient at the images, (B, *input_shape)."""
         inputs = images.detach().clone()

@@ -15,6 +15,7 @@ from bl_neuro.attacks.inversions import Inversions
 from bl_neuro.attacks.settings import settle_types
 from bl_neuro.checks import MAX_STEPS, whole_number
 from bl_neuro.errors import InputError
+from bl_neuro.isolation import isolated
 
 Access = Literal["white_box", "black_box", "ann"]
 Need = Literal["twin"]
@@ -165,6 +166,7 @@ class Attack(ABC, Generic[Box]):
         """Inverts checked `classes` through `box`."""
 
     @final
+    @isolated
     def __call__(
         self,
         box: Box,

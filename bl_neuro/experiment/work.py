@@ -44,6 +44,7 @@ from bl_neuro.experiment.measures import (
 from bl_neuro.experiment.provenance import machine, now, versions
 from bl_neuro.experiment.store import Store
 from bl_neuro.experiment.verification import verified
+from bl_neuro.isolation import isolated
 from bl_neuro.mitigations.registry import mitigation_of
 from bl_neuro.model_file import load, save
 from bl_neuro.network import Network
@@ -84,6 +85,7 @@ class Work:
         if self._open is not None:
             self._open[1].close()
 
+    @isolated
     def do(self, cell: Cell) -> None:
         """Computes and stores the result of `cell`, whose dependencies are done.
 

@@ -15,6 +15,7 @@ from torch.nn.parameter import is_lazy
 from bl_neuro.arrays import FloatArray
 from bl_neuro.errors import InputError, NetworkError, Unsupported
 from bl_neuro.interop.parts import Part, Step, Synapse
+from bl_neuro.interop.plain_weights import make_plain
 from bl_neuro.layers import AveragePool, Flatten, SumPool
 
 Named = tuple[str, nn.Module]
@@ -34,8 +35,17 @@ def private_copy(module: nn.Module, dtype: torch.dtype = torch.float64) -> nn.Mo
             raise Unsupported(f"{place}: a scripted module does not expose its layers; pass the original module")
         if any(is_lazy(parameter) for parameter in submodule.parameters(recurse=False)):
             raise Unsupported(f"{place}: its weights are created by the first forward pass; run the module once before")
+        for kind, tensors in (("parameter", submodule._parameters), ("buffer", submodule._buffers)):
+            for key, value in tensors.items():
+                if value is not None and (value.is_complex() or value.layout != torch.strided):
+                    raise Unsupported(
+                        f"{place}: {kind} {key}: expected real values in a dense tensor, found {value.dtype}, "
+                        f"{value.layout}"
+                    )
     try:
         return _copied(module, dtype)
+    except Unsupported:
+        raise
     except Exception as error:  # copying an arbitrary module may raise anything
         raise Unsupported(f"the module cannot be copied ({type(error).__name__}: {error})") from error
 
@@ -48,10 +58,13 @@ def _copied(module: nn.Module, dtype: torch.dtype) -> nn.Module:
             if isinstance(value, Tensor) and not value.is_leaf:
                 memo[id(value)] = value.detach().clone()
     copied: nn.Module = copy.deepcopy(module, memo)
+    copied.eval()
+    for name, submodule in list(copied.named_modules()):
+        make_plain(name, submodule)
     for parameter in copied.parameters():
         parameter.requires_grad_(False)
         parameter.grad = None
-    return copied.to("cpu", dtype).eval()
+    return copied.to("cpu", dtype)
 
 
 @contextmanager
@@ -132,9 +145,13 @@ def _picked(module: nn.Module, order: Sequence[str], plain: tuple[type[nn.Module
 
 
 def values_of(value: Any) -> FloatArray:
-    """A parameter, tensor or number as float64."""
+    """A parameter, tensor or number as float64. Raises TypeError for complex values and sparse tensors."""
     if isinstance(value, Tensor):
+        if value.is_complex() or value.layout != torch.strided:
+            raise TypeError(f"expected real values in a dense tensor, found {value.dtype}, {value.layout}")
         value = value.detach().cpu().to(torch.float64).numpy()
+    if np.iscomplexobj(value):
+        raise TypeError("expected real values, found complex ones")
     return np.asarray(value, dtype=np.float64)
 
 

@@ -23,6 +23,7 @@ from bl_neuro.errors import MissingDependency, NetworkError, Unsupported
 from bl_neuro.interop.checked import LayerTrace, reference_traces, require_same
 from bl_neuro.interop.module_copy import in_order, private_copy, torch_part, undisturbed, values_of
 from bl_neuro.interop.parts import Neurons, Part, assemble, collect
+from bl_neuro.isolation import isolated
 from bl_neuro.network import Network, Readout, checked_input_shape
 from bl_neuro.neuron import TIE, Reset
 
@@ -30,6 +31,7 @@ SOURCE = "the Norse module"
 RunFunction = Callable[[nn.Module, Tensor], Any]
 
 
+@isolated
 def from_norse(
     module: nn.Module,
     input_shape: Iterable[int],

@@ -27,6 +27,7 @@ from bl_neuro.errors import MissingDependency, NetworkError, Unsupported
 from bl_neuro.interop.checked import LayerTrace, require_same
 from bl_neuro.interop.module_copy import Named, in_order, private_copy, undisturbed, values_of
 from bl_neuro.interop.parts import Neurons, Part, Step, Synapse, assemble
+from bl_neuro.isolation import isolated
 from bl_neuro.layers import Flatten
 from bl_neuro.loihi_numbers import DECAY_ONE, THRESHOLD_MAX
 from bl_neuro.network import Network, Readout, checked_input_shape
@@ -39,6 +40,7 @@ SLAYER_UNIT = 64
 RunFunction = Callable[[nn.Module, Tensor], Any]
 
 
+@isolated
 def from_slayer(
     module: nn.Module,
     input_shape: Iterable[int],

@@ -23,6 +23,7 @@ from bl_neuro.errors import MissingDependency, NetworkError, Unsupported
 from bl_neuro.interop.checked import RUN_EXAMPLE, LayerTrace, reference_traces, require_same
 from bl_neuro.interop.module_copy import Named, in_order, private_copy, torch_part, undisturbed, values_of
 from bl_neuro.interop.parts import Neurons, assemble, collect
+from bl_neuro.isolation import isolated
 from bl_neuro.network import Network, Readout, checked_input_shape
 from bl_neuro.neuron import TIE, Reset
 
@@ -30,6 +31,7 @@ SOURCE = "the snnTorch module"
 RunFunction = Callable[[nn.Module, Tensor], Any]
 
 
+@isolated
 def from_snntorch(
     module: nn.Module,
     input_shape: Iterable[int],
@@ -114,9 +116,13 @@ def _neurons(name: str, layer: Any, snn: Any) -> Neurons:
 
 
 def _reset(layer: Any, synaptic: bool) -> tuple[Reset, str]:
-    """The reset, and the reason if it is not supported. It is read from the buffer, which a state dict may set."""
-    number = int(layer.reset_mechanism_val)
-    mechanism = next((name for name, value in layer.reset_dict.items() if value == number), str(number))
+    """The reset that the forward pass applies, and the reason if it is not supported."""
+    mechanism, stated = _mechanism(layer), _stated_mechanism(layer)
+    if mechanism != stated and not layer.reset_delay:
+        return "zero", (
+            f"reset_mechanism: it was changed from '{mechanism}' to '{stated}' after the neuron was made, by a state "
+            "dict or an assignment, and snnTorch applies both; make it with the mechanism that you want"
+        )
     if mechanism == "subtract" and layer.reset_delay:
         return "subtract_delayed", ""
     if mechanism == "zero" and not (layer.reset_delay and synaptic):
@@ -129,6 +135,18 @@ def _reset(layer: Any, synaptic: bool) -> tuple[Reset, str]:
         "none": "reset_mechanism 'none': expected a reset, which every neuron of a network has",
     }
     return "zero", reasons.get(mechanism, f"reset_mechanism {mechanism}: unknown")
+
+
+def _mechanism(layer: Any) -> str:
+    """The mechanism that the neuron was made with: it stays in force if a state dict or an assignment changes it."""
+    names = {"_base_sub": "subtract", "_base_zero": "zero", "_base_int": "none"}
+    function = getattr(layer.state_function, "__name__", str(layer.state_function))
+    return names.get(function, function)
+
+
+def _stated_mechanism(layer: Any) -> str:
+    number = int(layer.reset_mechanism_val)
+    return next((name for name, value in layer.reset_dict.items() if value == number), str(number))
 
 
 class _Runner:
@@ -192,7 +210,7 @@ def _prepare(cell: Any, recording: list[tuple[Tensor, Tensor]]) -> None:
     """Converts a copied neuron to float64 and a network's decision of ties, and records its spikes and membranes."""
     fire = cell.spike_grad
     cell.spike_grad = lambda shifted: fire(shifted).to(shifted.dtype)  # snnTorch's surrogates return float32
-    if int(cell.reset_mechanism_val) == cell.reset_dict["zero"]:
+    if _mechanism(cell) == "zero":
         cell.threshold.data = cell.threshold.data * (1.0 + TIE)
 
     def note(_: nn.Module, __: Any, result: Any) -> None:

@@ -25,6 +25,7 @@ from bl_neuro.errors import InputError, ModelFileError, NetworkError
 from bl_neuro.files import what_is_at
 from bl_neuro.interop.module_copy import values_of
 from bl_neuro.interop.parts import Neurons, Part, Step, Synapse, assemble
+from bl_neuro.isolation import isolated
 from bl_neuro.layers import AveragePool, Flatten, SumPool
 from bl_neuro.network import MAX_FILE_BYTES, MAX_LAYERS, Network, Readout
 
@@ -40,6 +41,7 @@ _KEYS: dict[str, tuple[str, ...]] = {
 }
 
 
+@isolated
 def from_state_dict(
     state: Mapping[str, Any] | str | Path,
     layers: Sequence[Mapping[str, Any]],

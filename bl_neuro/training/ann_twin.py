@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from bl_neuro.arrays import IntArray
 from bl_neuro.data.samples import Samples
 from bl_neuro.errors import InputError
+from bl_neuro.isolation import isolated
 from bl_neuro.network import MAX_VALUES
 from bl_neuro.seeding import derived_seed
 from bl_neuro.training.checkpoint import Checkpoint
@@ -62,6 +63,7 @@ class AnnTwin(nn.Module):
         logits: Tensor = self.layers[-1](values)
         return logits
 
+    @isolated
     def accuracy(self, data: Samples) -> float:
         """Fraction of `data` that is classified correctly; for events, by their mean images."""
         right = 0
@@ -137,6 +139,7 @@ def train_ann_twin(
     return train_twin(data, plan, hidden, seed=seed, device=device, progress=progress, checkpoint=checkpoint)
 
 
+@isolated
 def train_twin(
     data: Samples,
     plan: TwinPlan,

@@ -19,6 +19,7 @@ from bl_neuro.arrays import IntArray
 from bl_neuro.data.events import EventDataset
 from bl_neuro.data.samples import Samples
 from bl_neuro.errors import InputError
+from bl_neuro.isolation import isolated
 from bl_neuro.network import Network
 from bl_neuro.seeding import stream
 from bl_neuro.training.bptt import spiking_forward
@@ -75,6 +76,7 @@ class AuthorsPlan(TargetDesign):
         return f" as the BrainLeaks authors train theirs{how}{phases_in_words(phases)}"
 
 
+@isolated
 def train_authors_target(
     data: Samples,
     plan: AuthorsPlan | None = None,

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from bl_neuro.data.samples import Samples
 from bl_neuro.errors import InputError
+from bl_neuro.isolation import isolated
 from bl_neuro.seeding import stream
 from bl_neuro.training.ann_twin import AnnTwin, new_twin
 from bl_neuro.training.checkpoint import Checkpoint, Standing, read_checkpoint, write_checkpoint
@@ -53,6 +54,7 @@ class AuthorsTwinPlan:
             raise InputError(f"rate: expected between 0 and 1, found {self.rate}")
 
 
+@isolated
 def train_authors_twin(
     data: Samples,
     plan: AuthorsTwinPlan,

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from bl_neuro.arrays import FloatArray
 from bl_neuro.data.samples import Samples
 from bl_neuro.errors import InputError
+from bl_neuro.isolation import isolated
 from bl_neuro.settings import with_settings
 from bl_neuro.training.checkpoint import Checkpoint
 from bl_neuro.training.fit import Progress
@@ -74,6 +75,7 @@ def load_evaluator(path: str | Path) -> ImageEvaluator:
     return read_module(path, "an evaluator", FORMAT, build)
 
 
+@isolated
 def train_evaluator(
     data: Samples,
     *,

@@ -17,6 +17,7 @@ from bl_neuro.arrays import FloatArray, IntArray
 from bl_neuro.data.events import EventDataset
 from bl_neuro.data.samples import Samples
 from bl_neuro.errors import InputError
+from bl_neuro.isolation import isolated
 from bl_neuro.training.checkpoint import Checkpoint
 from bl_neuro.training.fit import Progress
 from bl_neuro.training.module_file import image_facts, write_module
@@ -118,6 +119,7 @@ class ImageEvaluator(nn.Module):
         """The penultimate layer's values (B, D) for images (B, C, H, W) or spikes (T, B, C, H, W)."""
         return self._batched(images, lambda frames: self.judge(frames)[1])
 
+    @isolated
     def accuracy(self, data: Samples) -> float:
         """Fraction of `data` that is classified correctly; for events, from their spikes."""
         right = 0
@@ -135,6 +137,7 @@ class ImageEvaluator(nn.Module):
         facts = {"format": FORMAT, "kind": self.name, **self.facts()}
         write_module(path, self, {**facts, **image_facts(self.shape, self.classes)})
 
+    @isolated
     def _batched(self, images: npt.ArrayLike, judge: Callable[[Tensor], Tensor]) -> FloatArray:
         values = np.asarray(images)
         if values.ndim not in (4, 5) or tuple(values.shape[-3:]) != self.shape or 0 in values.shape:

@@ -11,6 +11,7 @@ from torch import nn
 
 from bl_neuro.errors import BlNeuroError, ModelFileError
 from bl_neuro.files import atomic_path
+from bl_neuro.isolation import isolated
 
 M = TypeVar("M", bound=nn.Module)
 MAX_SIDE = 512
@@ -34,6 +35,7 @@ def write_module(path: str | Path, module: nn.Module, facts: dict[str, str]) -> 
         raise ModelFileError(f"{path}: could not be written ({error})") from error
 
 
+@isolated
 def read_module(path: str | Path, kind: str, form: str, build: Callable[[dict[str, str]], M]) -> M:
     """The module that `build` creates from the facts in a file, with the weights of the file. kind: for errors.
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from bl_neuro.data.samples import Samples
 from bl_neuro.errors import InputError
 from bl_neuro.interop.slayer_modules import cuba_blocks, from_slayer
+from bl_neuro.isolation import isolated
 from bl_neuro.network import Network
 from bl_neuro.seeding import stream
 from bl_neuro.training.checkpoint import Checkpoint
@@ -23,6 +24,7 @@ THRESHOLD = 4.0
 """SLAYER's threshold for a threshold of 1: vThMant 256, weights up to 1 threshold in steps of 1/128 of one."""
 
 
+@isolated
 def train_slayer_target(
     data: Samples,
     plan: TargetPlan | None = None,

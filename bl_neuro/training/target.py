@@ -10,6 +10,7 @@ from bl_neuro.access import response_classes
 from bl_neuro.backends.base import Target
 from bl_neuro.data.encoders import Encoder
 from bl_neuro.data.samples import Samples
+from bl_neuro.isolation import isolated
 from bl_neuro.network import Network
 from bl_neuro.seeding import stream
 from bl_neuro.training.bptt import spiking_forward
@@ -22,6 +23,7 @@ from bl_neuro.training.stack_training import train_stack
 PURPOSE = "train target"
 
 
+@isolated
 def train_target(
     data: Samples,
     plan: TargetPlan | None = None,
@@ -55,6 +57,7 @@ BATCH = 256
 """Number of samples run at once."""
 
 
+@isolated
 def measure_accuracy(
     target: Target, data: Samples, steps: int, seed: int, encoder: str | Encoder | None = None
 ) -> float:

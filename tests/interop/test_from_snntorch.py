@@ -256,3 +256,100 @@ def test_modules_that_do_not_show_their_weights_are_refused() -> None:
         from_snntorch(nn.Sequential(nn.LazyLinear(3), leaky(3)), (4,))
     with pytest.raises(Unsupported, match="a scripted module does not expose its layers"):
         from_snntorch(torch.jit.script(nn.Sequential(linear(4, 3), nn.ReLU())), (4,))
+
+
+WEIGHTED: dict[str, Any] = {
+    "weight_norm": torch.nn.utils.weight_norm,
+    "spectral_norm": torch.nn.utils.spectral_norm,
+    "pruned": lambda layer: torch.nn.utils.prune.random_unstructured(layer, "weight", amount=0.4),
+    "parametrised weight_norm": torch.nn.utils.parametrizations.weight_norm,
+    "parametrised spectral_norm": torch.nn.utils.parametrizations.spectral_norm,
+}
+
+
+def hooked(make: Any, seed: int) -> nn.Sequential:
+    torch.manual_seed(seed)
+    return nn.Sequential(make(linear(12, 10, seed)), leaky(10, 1), make(linear(10, 4, seed + 1)), leaky(4, 2))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")
+@pytest.mark.parametrize("checked", [True, False])
+@pytest.mark.parametrize("kind", WEIGHTED)
+def test_weights_computed_in_the_forward_pass_are_those_it_would_compute(kind: str, checked: bool) -> None:
+    """A module that was loaded but never ran still holds the weights from before."""
+    trained, module = hooked(WEIGHTED[kind], 1), hooked(WEIGHTED[kind], 5)
+    module.load_state_dict(trained.state_dict())
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    network = from_snntorch(module, (12,), checked=checked)
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+    module.eval()
+    for layer, computed, inputs in zip(network.layers, (module[0], module[2]), (12, 10)):
+        assert isinstance(layer, bl.Dense)
+        computed(torch.zeros(1, inputs))
+        np.testing.assert_array_equal(layer.weight, computed.weight.detach().double().numpy())
+
+
+def test_a_hook_that_sets_the_weight_is_run() -> None:
+    module = nn.Sequential(linear(12, 4), leaky(4))
+
+    def halve(layer: Any, _: Any) -> None:
+        layer.weight.data = torch.full((4, 12), 0.5)
+
+    module[0].register_forward_pre_hook(halve)
+    layer = from_snntorch(module, (12,), checked=False).layers[0]
+    assert isinstance(layer, bl.Dense)
+    assert (layer.weight == 0.5).all()
+    assert not bool((module[0].weight == 0.5).all())
+
+
+def test_hooks_that_change_what_passes_are_refused_and_others_are_not() -> None:
+    module = nn.Sequential(linear(12, 4), leaky(4))
+    shapes: list[Any] = []
+    module[0].register_forward_hook(lambda _, __, output: shapes.append(output.shape))
+    from_snntorch(module, (12,), checked=False)
+    handle = module[0].register_forward_hook(lambda _, __, output: 2 * output)
+    with pytest.raises(Unsupported, match="0: a forward hook changes its outputs"):
+        from_snntorch(module, (12,), checked=False)
+    handle.remove()
+    module[0].register_forward_pre_hook(lambda _, inputs: (inputs[0] * 2,))
+    with pytest.raises(Unsupported, match="0: a forward pre-hook changes its inputs"):
+        from_snntorch(module, (12,), checked=False)
+
+
+@pytest.mark.parametrize("checked", [True, False])
+@pytest.mark.parametrize("made", ["subtract", "zero"])
+@pytest.mark.parametrize("assigned", [False, True])
+def test_a_reset_changed_after_the_neuron_was_made_is_the_one_that_runs(
+    made: str, assigned: bool, checked: bool
+) -> None:
+    other = "zero" if made == "subtract" else "subtract"
+    module = nn.Sequential(linear(12, 6), leaky(6, reset_mechanism=made))
+    if assigned:
+        module[1].reset_mechanism = other
+    else:
+        module.load_state_dict(nn.Sequential(linear(12, 6), leaky(6, reset_mechanism=other)).state_dict())
+    network = from_snntorch(module, (12,), checked=checked)
+    layer = network.layers[0]
+    assert isinstance(layer, bl.Dense)
+    assert layer.neuron.reset == ("subtract_delayed" if made == "subtract" else "zero")
+
+
+def test_two_resets_at_once_are_refused() -> None:
+    module = nn.Sequential(linear(12, 6), leaky(6, reset_mechanism="zero", reset_delay=False))
+    module[1].reset_mechanism = "subtract"
+    with pytest.raises(Unsupported, match="1: reset_mechanism: it was changed from 'zero' to 'subtract'"):
+        from_snntorch(module, (12,))
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support is in beta")
+@pytest.mark.parametrize("kind", ["complex", "sparse", "csr"])
+def test_complex_and_sparse_weights_are_refused_by_name(kind: str) -> None:
+    module = nn.Sequential(linear(12, 4), leaky(4))
+    weight = module[0].weight.detach()
+    changed = {"complex": lambda: weight + 1j, "sparse": weight.to_sparse, "csr": weight.to_sparse_csr}[kind]()
+    module[0].weight = nn.Parameter(changed)
+    with pytest.raises(Unsupported, match="0: Linear: parameter weight: expected real values in a dense tensor"):
+        from_snntorch(module, (12,))
+    description = [{"kind": "dense", "weight": "w", "beta": 0.9, "reset": "zero"}]
+    with pytest.raises(InputError, match=r"layer 0: weight: tensor 'w' .*expected real values"):
+        bl.from_state_dict({"w": changed}, description, (12,))
