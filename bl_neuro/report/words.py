@@ -74,8 +74,6 @@ MITIGATIONS = {"rounding": "answers ", "query_cap": "no more than "}
 """What the setting of a mitigation lacks."""
 VERDICTS = {"differs": "differs", "equivalent": "equivalent", "inconclusive": "open"}
 MINUS = "−"
-FEW_UNITS, PLANNED = 4, 12
-"""Units below which their spread says too little of how many are needed, and how many to plan then."""
 LEVEL = 0.05
 SHOWN_LESS = (
     "v2 reduces a membrane to scores and spikes to counts before it uses them: these steps are 0 by the attack. A "
@@ -140,18 +138,26 @@ def share_ends(mean: Mean | None) -> str:
 
 
 def judged(verdict: Verdict) -> str:
-    """The verdict in one word."""
-    return "identical" if verdict.identical else VERDICTS[verdict.verdict]
+    """The verdict in one word; "identical" if two sides that compute the same score the same."""
+    exact = verdict.identical and verdict.difference.high == 0.0
+    return "identical" if exact else VERDICTS[verdict.verdict]
 
 
 def footing(verdict: Verdict, unit: Unit = "target seed") -> str:
-    """The note on a verdict: how many seeds an inconclusive one needs, or that there is a small difference."""
-    if verdict.verdict == "equivalent" and verdict.found and not verdict.identical:
-        return "a small difference"
-    if verdict.verdict != "inconclusive":
+    """The note on a verdict: that all scores agree, how many seeds it needs, or that there is a small difference."""
+    if judged(verdict) == "identical":
         return ""
-    needed = units_needed(verdict, unit).replace(" target", "")
-    return f"plan {needed}" if verdict.difference.seeds < FEW_UNITS else needed
+    notes = [all_the_same(verdict)] if verdict.identical else []
+    if verdict.verdict == "equivalent" and verdict.found:
+        notes.append("a small difference")
+    if verdict.verdict == "inconclusive":
+        notes.append(units_needed(verdict, unit).replace(" target", ""))
+    return "; ".join(notes)
+
+
+def all_the_same(verdict: Verdict) -> str:
+    """The fact behind a verdict on identical scores."""
+    return f"every inversion scores the same (n = {verdict.difference.n:,})"
 
 
 def verdict_line(verdict: Verdict, unit: Unit = "target seed") -> str:
@@ -165,7 +171,7 @@ def verdict_line(verdict: Verdict, unit: Unit = "target seed") -> str:
 def effect(verdict: Verdict) -> str:
     """The effect of a mitigation, from the verdict on leakage without minus with it."""
     if verdict.identical:
-        return "removes nothing"
+        return "removed nothing here"
     if verdict.verdict == "differs":
         return "removes leakage" if verdict.difference.value > 0 else "adds leakage"
     return "open" if verdict.verdict == "inconclusive" else f"removes less than {margin_points(verdict.margin)}"
@@ -205,8 +211,6 @@ def whole_percent(fraction: float) -> str:
 
 def units_needed(verdict: Verdict, unit: Unit = "target seed") -> str:
     """How many target seeds, or restarts for a given model, would give a verdict."""
-    if verdict.difference.seeds < FEW_UNITS:
-        return f"{PLANNED} or more {unit}s"
     if verdict.seeds_needed is None:
         return f"more than 10,000 {unit}s"
     return f"about {verdict.seeds_needed:,} {unit}s"

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from bl_neuro.experiment.findings.models import Findings
-from bl_neuro.report.answer import audit_answer
+from bl_neuro.report.answer import audit_answer, main_comparisons
+from bl_neuro.report.one_page import one_page
 
 Make = Callable[..., Findings]
 
@@ -93,10 +94,23 @@ def test_verdicts_under_another_evaluator_are_counted(plain: Findings) -> None:
         assert expected in audit_answer(plain.model_copy(update={"verdicts": changed})).more
 
 
-def test_few_seeds_do_not_say_how_many_are_needed(plain: Findings) -> None:
+def test_the_number_of_seeds_needed_is_the_verdicts_own(plain: Findings) -> None:
     difference = {**plain.verdicts[0].verdict.difference.model_dump(), "seeds": 3}
-    answer = audit_answer(judged(plain, "inconclusive", seeds_needed=25, difference=difference))
-    assert answer.lead.endswith("the one comparison is open; plan 12 or more target seeds.")
+    answer = audit_answer(judged(plain, "inconclusive", seeds_needed=26, difference=difference))
+    assert answer.lead.endswith("the one comparison is open; it needs about 26 target seeds.")
+
+
+def test_agreement_of_all_inversions_is_a_fact_and_no_verdict(plain: Findings) -> None:
+    difference = {"value": 0.0, "low": -0.78, "high": 0.78, "seeds": 2, "n": 20}
+    results = judged(plain, "inconclusive", seeds_needed=29, difference=difference, identical=True)
+    answer = audit_answer(results)
+    (compared,) = main_comparisons(results, "conv")
+    assert answer.word == "Not yet known"
+    assert f"every inversion scores the same (n = 20) on {' and '.join(compared.first)}" in answer.lead
+    assert answer.lead.endswith("2 target seeds do not show that others would agree.")
+    page = one_page(results)
+    assert "| open: every inversion scores the same (n = 20); about 29 seeds |" in page
+    assert "−78.0 to +78.0" in page
 
 
 def test_an_interval_of_few_seeds_stays_within_what_can_be(plain: Findings) -> None:

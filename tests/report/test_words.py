@@ -73,9 +73,9 @@ def verdict(base: dict[str, Any], word: str, value: float = 0.05, *, seeds: int 
             "equivalent", {"found": True, "value": -0.05},
             ("removes less than 10 points", "a small effect: it adds leakage"),
         ),
-        ("equivalent", {"identical": True}, ("removes nothing", "")),
+        ("equivalent", {"identical": True}, ("removed nothing here", "every inversion scores the same (n = 160)")),
         ("inconclusive", {}, ("open", "about 25 seeds")),
-        ("inconclusive", {"seeds": 3}, ("open", "plan 12 or more seeds")),
+        ("inconclusive", {"seeds": 3, "seeds_needed": 12}, ("open", "about 12 seeds")),
     ],
 )  # fmt: skip
 def test_effects_of_mitigations(
@@ -88,7 +88,7 @@ def test_effects_of_mitigations(
 def test_intervals_stay_within_what_can_be(base: dict[str, Any]) -> None:
     wide = {"value": 0.15, "low": -4.297, "high": 4.597, "seeds": 2, "n": 20}
     comparison = Verdict.model_validate({**base, "verdict": "inconclusive", "difference": wide})
-    line = "open: +15.0 points (−100.0 to +100.0), plan 12 or more seeds"
+    line = "open: +15.0 points (−100.0 to +100.0), about 25 seeds"
     assert words.verdict_line(comparison) == line
     assert words.seen(2.475) == "none"
     assert words.seen(0.0751) == "7.5"
