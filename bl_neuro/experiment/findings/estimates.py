@@ -223,3 +223,8 @@ class ControlFinding(Finding):
     p: Number | None = None
     adjusted_p: Number | None = None
     above_chance: bool | None
+    detectable: Fraction | None = Field(
+        None,
+        description="Smallest attack accuracy that is found above chance with 80% power, if inversions are "
+        "independent; null in results that were written before it was computed.",
+    )

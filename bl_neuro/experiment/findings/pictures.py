@@ -49,12 +49,17 @@ class StoredPictures:
         if result is None or not result.measures["course"]["queries"]:
             return None
         kept = {name: np.asarray(values, dtype=np.float64) for name, values in result.measures["course"].items()}
+        for name in ("confidence", "hits"):  # the attack ends with its final inversions
+            kept[name][-1] = np.mean(result.measures[name])
         return AttackCourse(kept["queries"] / len(result.measures["classes"]), kept["confidence"], kept["hits"])
 
 
 @dataclass(frozen=True, eq=False)
 class AttackCourse:
-    """The progress of an attack: queries per class (G,), increasing, with mean confidence and hits (G,), 0..1."""
+    """The progress of an attack: queries per class (G,), increasing, with mean confidence and hits (G,), 0..1.
+
+    The last entry judges the final inversions, earlier ones the spike rates reached by then.
+    """
 
     queries: FloatArray
     confidence: FloatArray

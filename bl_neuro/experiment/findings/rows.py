@@ -104,13 +104,17 @@ def _judged(records: Sequence[Record]) -> EvaluatorMeasures:
 
 def _accuracy(name: RowName, cells: Sequence[Cell], measures: Measures) -> AccuracyRange | None:
     """Accuracy of the targets of a row on its substrate: mean, minimum and maximum over seeds."""
-    values = [
-        measures[cell.address]["accuracy"]
+    measured = [
+        measures[cell.address]
         for cell in cells
         if cell.kind == "accuracy" and cell.plain and (cell.facts["target"], cell.facts["substrate"]) == name[:2]
         if cell.address in measures
     ]
-    return AccuracyRange(value=float(np.mean(values)), least=min(values), most=max(values)) if values else None
+    if not measured:
+        return None
+    values = [one["accuracy"] for one in measured]
+    samples = min(one["samples"] for one in measured)
+    return AccuracyRange(value=float(np.mean(values)), least=min(values), most=max(values), samples=samples)
 
 
 def _success(done: list[tuple[Cell, dict[str, Any]]]) -> Mean | None:
