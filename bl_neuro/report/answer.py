@@ -9,6 +9,7 @@ from bl_neuro.experiment.findings.estimates import SubstrateComparison
 from bl_neuro.experiment.findings.models import Findings
 from bl_neuro.report.effects import ladder_lines, mitigation_lines
 from bl_neuro.report.leakage import leakage_lead, leakage_lines
+from bl_neuro.report.limits import accuracy_warnings
 from bl_neuro.report.words import (
     ARITHMETICS,
     all_the_same,
@@ -67,10 +68,10 @@ def audit_answer(results: Findings) -> AuditAnswer:
     ]
     of = results.dataset.name
     return AuditAnswer(
-        title=f"What does this model give away of {of}?"
+        title=f"What does this model, audited on {of}, give away?"
         if results.of_given_model
-        else f"What do networks give away of {of}, and does the substrate change it?",
-        leakage=leakage_lead(results),
+        else f"What do networks trained on {of} give away, and does the substrate change it?",
+        leakage=" ".join((*accuracy_warnings(results), leakage_lead(results))),
         question="Does the substrate change what this model gives away?"
         if results.of_given_model
         else "Does the substrate change leakage?",
@@ -108,7 +109,13 @@ def _of_one_model(results: Findings, compared: Sequence[SubstrateComparison]) ->
     """The arithmetic of the substrates, and the scope of a verdict on one given model."""
     names = dict.fromkeys(name for comparison in compared for name in (*comparison.first, *comparison.second))
     kinds = {name: kind for name in names if (kind := results.arithmetic.get(name)) is not None}
-    computes = listed([f"{name} computes in {ARITHMETICS[kind]}" for name, kind in kinds.items()])
+    groups = {kind: [name for name, own in kinds.items() if own == kind] for kind in dict.fromkeys(kinds.values())}
+    computes = listed(
+        [
+            f"{listed(names)} {'computes' if len(names) == 1 else 'compute'} in {ARITHMETICS[kind]}"
+            for kind, names in groups.items()
+        ]
+    )
     restarts = max(comparison.verdict.difference.seeds for comparison in compared)
     paired = (
         f"{'The comparison is' if len(compared) == 1 else 'Comparisons are'} paired over {many(restarts, 'restart')}"

@@ -75,6 +75,8 @@ MITIGATIONS = {"rounding": "answers ", "query_cap": "no more than "}
 VERDICTS = {"differs": "differs", "equivalent": "equivalent", "inconclusive": "open"}
 MINUS = "−"
 LEVEL = 0.05
+SMALL_EXCESS = 0.2
+"""Largest excess over chance that a null control must be able to find to count as a check."""
 SHOWN_LESS = (
     "v2 reduces a membrane to scores and spikes to counts before it uses them: these steps are 0 by the attack. A "
     "level that rises where less is shown means that the attack makes better use of the poorer view, not that showing "
@@ -192,6 +194,24 @@ def against_chance(control: ControlFinding) -> str:
         return "above chance"
     below = control.adjusted_p is not None and control.adjusted_p < LEVEL and control.estimate.value < control.chance
     return "below chance" if below else "not above chance"
+
+
+def blind(control: ControlFinding) -> bool:
+    """Whether a control that is not above chance shows little: one unit, or only a large excess would be found."""
+    if control.detectable is None or control.above_chance:
+        return False
+    return control.estimate.seeds < 2 or control.detectable - control.chance > SMALL_EXCESS
+
+
+def seen_by_control(control: ControlFinding, unit: Unit = "target seed") -> str:
+    """What a control can show: the smallest attack accuracy that it would likely find above chance."""
+    if control.detectable is None:
+        return ""
+    few = f"; one {unit} says nothing of others" if control.estimate.seeds < 2 else ""
+    count = f"{many(control.estimate.n, 'inversion')} of {many(control.estimate.seeds, unit)}"
+    if control.detectable >= 1:
+        return f"{count} cannot show any excess over chance{few}"
+    return f"{count} would show, with a probability of 80%, an accuracy of {percent(control.detectable)} or more{few}"
 
 
 def p_value(p: float) -> str:

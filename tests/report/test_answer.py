@@ -9,6 +9,7 @@ import pytest
 
 from bl_neuro.experiment.findings.models import Findings
 from bl_neuro.report.answer import audit_answer, main_comparisons
+from bl_neuro.report.limits import limits
 from bl_neuro.report.one_page import one_page
 
 Make = Callable[..., Findings]
@@ -233,7 +234,7 @@ def test_one_view_is_a_single_figure(make_audit: Make) -> None:
 def test_of_a_given_model_the_verdict_is_about_this_model(plain: Findings) -> None:
     known = judged(plain, "equivalent").model_copy(update={"unit": "restart", "arithmetic": REAL})
     answer = audit_answer(known)
-    assert answer.title == "What does this model give away of digits?"
+    assert answer.title == "What does this model, audited on digits, give away?"
     assert answer.question == "Does the substrate change what this model gives away?"
     if known.is_evidence(known.verdicts[0]):
         assert answer.word == "No, for this model"
@@ -244,10 +245,30 @@ def test_of_a_given_model_the_verdict_is_about_this_model(plain: Findings) -> No
         "The comparison is paired over 4 restarts and about this one model: another training of it may come out "
         "otherwise."
     )
-    assert "computes in floating point" in answer.lead
+    assert "snntorch and norse compute in floating point. The comparison" in answer.lead
     open_ = judged(plain, "inconclusive", seeds_needed=25).model_copy(update={"unit": "restart"})
     assert "it needs about 25 restarts" in audit_answer(open_).lead
     assert "target seed" not in str(audit_answer(open_))
+
+
+def with_accuracy(results: Findings, value: float, samples: int | None) -> Findings:
+    accuracy = {"value": value, "least": value, "most": value, "samples": samples}
+    rows = [{**row.model_dump(), "target_accuracy": accuracy} for row in results.rows]
+    return Findings.model_validate({**results.model_dump(by_alias=True), "rows": rows})
+
+
+@pytest.mark.parametrize(
+    ("value", "samples", "warns"),
+    [(0.97, 300, False), (0.56, 300, False), (0.54, 300, True), (0.1, None, True), (1.0, 1, True), (1.0, 4, False)],
+)
+def test_a_network_that_does_not_classify_the_data_is_warned_of(
+    make_audit: Make, value: float, samples: int | None, warns: bool
+) -> None:
+    """Below the middle between guessing (10%) and 100%, or not above guessing by a binomial test."""
+    results = with_accuracy(make_audit(unit="restart"), value, samples)
+    answer = audit_answer(results)
+    assert answer.leakage.startswith("Warning: on snntorch this model is right in only ") == warns
+    assert any(text.startswith("Warning: on loihi this model is right") for text in limits(results)) == warns
 
 
 def test_substrates_that_were_not_run_are_named(make_audit: Make) -> None:

@@ -119,3 +119,29 @@ def test_null_controls_against_chance(
 )
 def test_p(p: float, expected: str) -> None:
     assert words.p_value(p) == expected
+
+
+@pytest.mark.parametrize(
+    ("seeds", "n", "detectable", "blind", "expected"),
+    [
+        (
+            4,
+            160,
+            0.18,
+            False,
+            "160 inversions of 4 target seeds would show, with a probability of 80%, an accuracy of 18%",
+        ),
+        (4, 40, 0.31, True, "an accuracy of 31% or more"),
+        (1, 160, 0.18, True, "or more; one target seed says nothing of others"),
+        (1, 2, 1.0, True, "2 inversions of 1 target seed cannot show any excess over chance"),
+        (4, 160, None, False, ""),
+    ],
+)
+def test_what_a_null_control_can_show(
+    audit: Findings, seeds: int, n: int, detectable: float | None, blind: bool, expected: str
+) -> None:
+    made = audit.controls[0]
+    estimate = made.estimate.model_copy(update={"seeds": seeds, "n": n})
+    control = made.model_copy(update={"estimate": estimate, "detectable": detectable, "above_chance": False})
+    assert words.blind(control) is blind
+    assert expected in words.seen_by_control(control)
