@@ -164,8 +164,7 @@ class AttackResult:
             raise ReportError(f"{out}: expected a folder that can be written to ({error})") from error
 
     def __repr__(self) -> str:
-        spent = f"{fixed(self.inversions.queries_per_class, 0, ',')} queries per class"
-        lines = [f"<AttackResult: {self.inversions.attack} on {self.place}, {spent}, {self.inversions.status}"]
+        lines = [f"<AttackResult: {self.inversions.attack} on {self.place}, {self.spent}, {self.inversions.status}"]
         count = len(self.classes)
         if self.answers is not None:
             hits = sum(answer == label for answer, label in zip(self.answers, self.classes))
@@ -176,6 +175,13 @@ class AttackResult:
         if self.error is not None:
             lines.append(f"  ended by {type(self.error).__name__}: {self.error}")
         return "\n".join(lines) + ">"
+
+    @property
+    def spent(self) -> str:
+        """The number of queries in words: `128 queries in total, 43 per class`."""
+        total, count = self.inversions.queries, len(self.classes)
+        queries = "1 query" if total == 1 else f"{total:,} queries"
+        return queries if count == 1 else f"{queries} in total, {fixed(total / count, 0, ',')} per class"
 
     @property
     def place(self) -> str:

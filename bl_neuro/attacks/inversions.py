@@ -55,7 +55,8 @@ class Inversions:
 
     spikes: (T, K, *input_shape), uint8, 0 or 1. classes: (K,), the class of each inversion. rates: Bernoulli rates in
     0..1, (K, *input_shape), or (T, K, *input_shape) if they change over time, or None if the attack has none. queries:
-    number of samples that the target ran for all inversions together.
+    number of samples that the target ran for all inversions together. attacked: number of inversions of the whole
+    attack, if these are only a part of them; see `select`.
     """
 
     spikes: Tensor
@@ -66,6 +67,7 @@ class Inversions:
     status: Status
     attack: str
     seed: int
+    attacked: int | None = None
 
     def __repr__(self) -> str:
         return (
@@ -75,8 +77,8 @@ class Inversions:
 
     @property
     def queries_per_class(self) -> float:
-        """Queries divided by the number of inversions, including the shared warm start."""
-        return self.queries / len(self.classes)
+        """Queries divided by the number of inversions of the whole attack, including the shared warm start."""
+        return self.queries / (self.attacked or len(self.classes))
 
     @property
     def images(self) -> Tensor:
@@ -100,6 +102,7 @@ class Inversions:
             classes=self.classes.narrow(0, place, 1),
             rates=rates,
             trace=trace,
+            attacked=self.attacked or len(self.classes),
         )
 
     def show(self, image_shape: Sequence[int] | None = None, columns: int = 10) -> Picture:
@@ -159,6 +162,7 @@ class Inversions:
             "status": self.status.value,
             "queries": str(self.queries),
             "seed": str(self.seed),
+            **({} if self.attacked is None else {"attacked": str(self.attacked)}),
         }
         try:
             with atomic_path(path) as temporary:
@@ -276,7 +280,10 @@ def _inversions(facts: dict[str, str], tensors: dict[str, Tensor]) -> Inversions
     course = [0, *trace.queries.tolist(), queries]
     if course != sorted(course):
         raise ValueError(f"trace.queries: expected increasing numbers in 0..{queries}, the queries of the whole attack")
-    return Inversions(spikes, classes, rates, queries, trace, _status(facts), _name(facts), _whole(facts, "seed"))
+    seed, attacked = _whole(facts, "seed"), _whole(facts, "attacked") if "attacked" in facts else None
+    if attacked is not None and attacked < count:
+        raise ValueError(f"attacked: expected at least the {count} inversions of the file, found {attacked}")
+    return Inversions(spikes, classes, rates, queries, trace, _status(facts), _name(facts), seed, attacked)
 
 
 def _need_shape(name: str, values: Tensor, *shapes: tuple[int, ...]) -> None:

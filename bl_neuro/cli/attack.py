@@ -290,8 +290,7 @@ def _print(result: AttackResult, out: Path | None, as_json: bool) -> None:
         say(facts.recognition)
     assumed = "; ".join(result.assumptions)
     say(f"Assumptions about inputs: {assumed}." if assumed else "The attack assumes nothing about inputs.")
-    spent = f"{result.inversions.queries_per_class:g} queries per class"
-    title = f"{facts.attack} on {result.place}, {spent}, {facts.status}"
+    title = f"{facts.attack} on {result.place}, {result.spent}, {facts.status}"
     columns = {
         "class": [result.name_of(label) for label in result.classes],
         "target answers": None

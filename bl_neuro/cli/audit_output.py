@@ -14,7 +14,7 @@ from bl_neuro.cli.audit_power import print_power
 from bl_neuro.cli.output import print_json, print_table, say
 from bl_neuro.experiment.findings.estimates import JudgedAttack, Mean
 from bl_neuro.experiment.findings.models import AuditRow, Findings
-from bl_neuro.report.words import verdict_line
+from bl_neuro.report.words import amount, many, verdict_line
 from bl_neuro.rounding import fixed
 
 FEW = 5
@@ -108,7 +108,7 @@ def _row_cells(row: AuditRow, names: Sequence[str]) -> list[str]:
         *(getattr(row, name) for name in ROW),
         *(["0", "0"] if first is None else [str(first.attack_accuracy.seeds), str(first.attack_accuracy.n)]),
         "-" if row.target_accuracy is None else fixed(row.target_accuracy.value, 3),
-        "-" if row.queries_per_class is None else f"{row.queries_per_class:g}",
+        "-" if row.queries_per_class is None else amount(row.queries_per_class),
         *(_interval(None if part is None else part.attack_accuracy) for part in judged),
         _interval(None if first is None else first.confidence),
         _interval(row.target_success),
@@ -146,7 +146,11 @@ def _print_replays(findings: Findings) -> None:
     """Prints whether replays on another substrate gave bit-identical results."""
     for substrate, reference in findings.stands_for.items():
         count = sum(replay.substrate == substrate for replay in findings.replays)
-        say(f"{substrate} stands for {reference}: {count} attacks ran again on it, the same to the last bit")
+        attacks = many(count, "attack")
+        say(
+            f"the figures of {reference} stand for {substrate}: {attacks} ran again on {substrate}, "
+            "equal to the last bit"
+        )
     for replay in findings.replays:
         if not replay.identical:
             where = f"{replay.attack} on {replay.reveals}, seed {replay.seed}, restart {replay.restart}"
@@ -158,9 +162,9 @@ def _print_verification(findings: Findings) -> None:
     for verification in findings.verification:
         for pair in verification.pairs:
             broken = pair.promised and not pair.exact
-            promise = "BROKEN PROMISE" if broken else "promised" if pair.promised else "no promise"
-            same = f"{pair.identical:,} of {pair.bins:,} bins of all layers, {pair.samples} samples"
-            say(f"verified, {promise}: {pair.substrate} and {pair.reference} spike alike in {same}")
+            promise = "BROKEN PROMISE" if broken else "as promised" if pair.promised else "not promised"
+            same = f"{pair.identical:,} of {pair.bins:,} bins of all layers, {many(pair.samples, 'sample')}"
+            say(f"verified: the spikes of {pair.substrate} and {pair.reference} are equal in {same} ({promise})")
 
 
 def _print_not_run(not_run: dict[str, str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,8 +42,8 @@ def compare(
 
 def _print(comparison: AuditComparison) -> None:
     from bl_neuro.cli.output import print_table, say
-    from bl_neuro.report.comparison_page import comparison_answer
-    from bl_neuro.report.words import many, share, share_ends, verdict_line, view
+    from bl_neuro.report.comparison_page import comparison_answer, interval_units
+    from bl_neuro.report.words import share, share_ends, verdict_line, view
 
     runs = [run.name for run in comparison.runs]
     rows = [
@@ -55,16 +54,17 @@ def _print(comparison: AuditComparison) -> None:
         for row in comparison.rows
     ]  # fmt: skip
     columns = ["target", "substrate", "attack", "reveals", "evaluator", *runs]
-    print_table("Attack accuracy and 95% intervals over the target seeds of each run", columns, rows, 5)
+    title = f"Attack accuracy and 95% intervals over the {interval_units(comparison)} of each run"
+    print_table(title, columns, rows, 5)
     say(f"\n{comparison_answer(comparison)}")
     hits = [pair for pair in comparison.comparisons if pair.measure == "hit"]
     for pair in hits:
         if pair.verdict is not None:
             unit: Unit = "restart" if pair.target == "given" else "target seed"
-            where = f"{view(pair.attack, pair.reveals)}, {pair.evaluator}: {_sides(pair)}"
-            say(f"  {where}: {verdict_line(pair.verdict, unit)}")
-    for why, count in Counter(pair.why for pair in hits if pair.why is not None).items():
-        say(f"  {many(count, 'comparison')} not paired: {why}")
+            outcome = verdict_line(pair.verdict, unit)
+        else:
+            outcome = f"not paired: {pair.why}"
+        say(f"  {view(pair.attack, pair.reveals)}, {pair.evaluator}: {_sides(pair)}: {outcome}")
     if comparison.settings:
         settings = [
             [setting.name, *("-" if value is None else value for value in setting.values)]

@@ -38,10 +38,12 @@ def inspect(
 
 def _print(file: str, facts: ModelFacts) -> None:
     from bl_neuro.cli.output import print_table, say
+    from bl_neuro.report.words import many
 
     shape = " x ".join(map(str, facts.input_shape))
     say(f"{file}: arithmetic {facts.arithmetic}, takes {facts.input_kind} {shape}, readout {facts.readout}")
-    say(f"{facts.parameters} weights, {facts.neurons} neurons, {facts.bytes / 2**20:.1f} MiB")
+    counts = f"{many(facts.parameters, 'weight')}, {many(facts.neurons, 'neuron')}"
+    say(f"{counts}, {facts.bytes / 2**20:.1f} MiB")
     say(f"fingerprint {facts.fingerprint}")
     columns = ["layer", "", "shape", "weights", "threshold", "current decay", "voltage decay", "bias", "reset"]
     print_table("\nLayers", columns, [_layer_row(layer) for layer in facts.layers], numbers_from=2)
@@ -64,8 +66,11 @@ def _print_loihi(layers: list[LoihiLayer]) -> None:
             return "not bounded"
         return f"{value:.0f}" if value < STATE_LIMIT else f"{value:.0f}{BEYOND}"
 
-    title = f"\nOn Loihi (decays of {DECAY_ONE}, thresholds to {THRESHOLD_MAX - 1}, states to {STATE_LIMIT - 1})"
-    columns = ["layer", "weights", "kept by 8 bits", "iDecay", "vDecay", "vThMant", "bias", "|u| up to", "|v| up to"]
+    title = (
+        f"\nIntegers on Loihi: decays are fractions of {DECAY_ONE}, thresholds are at most {THRESHOLD_MAX - 1}, and "
+        f"states lie within -{STATE_LIMIT - 1}..{STATE_LIMIT - 1}"
+    )
+    columns = ["layer", "weights", "exact in 8 bits", "iDecay", "vDecay", "vThMant", "bias", "|u| up to", "|v| up to"]
     rows = [
         [
             str(layer.layer),

@@ -13,19 +13,24 @@ from pydantic import Field
 from bl_neuro.errors import InputError, ReportError
 from bl_neuro.experiment.findings.conversion import verdict_of
 from bl_neuro.experiment.findings.estimates import MEASURES, Count, Finding, Mean, Measure, Number, Verdict
-from bl_neuro.experiment.findings.models import RESULTS, AuditCell, AuditRow, CellCount, Findings
+from bl_neuro.experiment.findings.models import RESULTS, AuditCell, AuditRow, CellCount, Findings, Unit
 from bl_neuro.experiment.findings.records import unit_of
 from bl_neuro.experiment.findings.verdicts import Inversion, PairedArrays, Scores, paired
 from bl_neuro.leakage import PairVerdict, pair_verdicts
 
 
 class ComparedAudit(Finding):
-    """One audit: its name in the comparison, its experiment, and how many of its cells are done."""
+    """One audit: its name in the comparison, its experiment, and how many of its cells are done.
+
+    unit: what its intervals are over. restarts: of each attack.
+    """
 
     name: str
     audit: str
     dataset: str
     seeds: list[Count]
+    unit: Unit
+    restarts: Count
     cells: CellCount
 
 
@@ -107,6 +112,10 @@ class RowName(NamedTuple):
     reveals: str
 
 
+RowKey = tuple[RowName, str]
+"""A row and the name of an evaluator."""
+
+
 class Pairing(NamedTuple):
     """Two rows of two audits under one evaluator."""
 
@@ -149,7 +158,15 @@ def compare_runs(runs: Mapping[str, Findings], margin: float | None = None) -> A
     return AuditComparison(
         margin=chosen,
         runs=[
-            ComparedAudit(name=name, audit=run.name, dataset=run.dataset.name, seeds=run.seeds, cells=run.cells)
+            ComparedAudit(
+                name=name,
+                audit=run.name,
+                dataset=run.dataset.name,
+                seeds=run.seeds,
+                unit=run.unit,
+                restarts=len({cell.restart for cell in run.inversions}),
+                cells=run.cells,
+            )
             for name, run in runs.items()
         ],
         settings=_settings(runs),
@@ -178,19 +195,36 @@ def _comparisons(runs: Mapping[str, Findings], margin: float) -> list[RowCompari
         own = [pairing for pairing in pairings if pairing.evaluator == evaluator]
         for measure in MEASURES:
             values = {pairing: _paired(tables, pairing, measure) for pairing in own if _unlike(runs, pairing) is None}
-            verdicts = _verdicts({pairing: pair for pairing, pair in values.items() if pair[0]}, margin)
+            same = [pairing for pairing in values if _same_bits(runs, tables, pairing)]
+            verdicts = _verdicts({pairing: pair for pairing, pair in values.items() if pair[0]}, margin, same)
             for pairing in own:
                 why = _unlike(runs, pairing) or "no target seed, class and restart in common"
                 comparisons.append(_comparison(pairing, measure, verdicts.get(pairing), why))
     return comparisons
 
 
-def _verdicts(values: Mapping[Pairing, PairedArrays], margin: float) -> dict[Pairing, PairVerdict]:
+def _same_bits(runs: Mapping[str, Findings], tables: Mapping[str, dict[RowKey, Values]], pairing: Pairing) -> bool:
+    """Whether two rows are of one arithmetic and their inversions have bit-identical scores."""
+    sides = (pairing.first, pairing.second)
+    kinds = {runs[name].arithmetic.get(row.substrate) for name, row in sides}
+    first, second = (tables[name].get((row, pairing.evaluator), {}) for name, row in sides)
+    return len(kinds) == 1 and None not in kinds and all(first[key] == second[key] for key in first.keys() & second)
+
+
+def _verdicts(
+    values: Mapping[Pairing, PairedArrays], margin: float, same_bits: Sequence[Pairing]
+) -> dict[Pairing, PairVerdict]:
     """Tests all pairings together. Pairings with equal values, as of substrates with equal spikes, count once."""
     if not values:
         return {}
-    keys = {pairing: repr([[row.tolist() for row in side] for side in pair]) for pairing, pair in values.items()}
-    verdicts = pair_verdicts({keys[pairing]: pair for pairing, pair in values.items()}, margin)
+    keys = {
+        pairing: repr((pairing in same_bits, [[row.tolist() for row in side] for side in pair]))
+        for pairing, pair in values.items()
+    }
+    pairs = {keys[pairing]: pair for pairing, pair in values.items()}
+    verdicts = pair_verdicts(
+        pairs, margin, same_computation=[keys[pairing] for pairing in same_bits if pairing in keys]
+    )
     return {pairing: verdicts[keys[pairing]] for pairing in values}
 
 
@@ -236,9 +270,9 @@ def _unlike(runs: Mapping[str, Findings], pairing: Pairing) -> str | None:
     return "another evaluator: trained in another way, or on other data"
 
 
-def _tables(run: Findings) -> dict[tuple[RowName, str], Values]:
+def _tables(run: Findings) -> dict[RowKey, Values]:
     """The scores of each inversion, by row and evaluator."""
-    tables: dict[tuple[RowName, str], Values] = {}
+    tables: dict[RowKey, Values] = {}
     for cell in run.inversions:
         if cell.rung is None and cell.mitigation is None:
             for evaluator, judged in cell.evaluators.items():
@@ -254,9 +288,7 @@ def _values(cell: AuditCell, hits: Sequence[int], confidence: Sequence[float]) -
     }
 
 
-def _paired(
-    tables: Mapping[str, dict[tuple[RowName, str], Values]], pairing: Pairing, measure: Measure
-) -> PairedArrays:
+def _paired(tables: Mapping[str, dict[RowKey, Values]], pairing: Pairing, measure: Measure) -> PairedArrays:
     """Values of the inversions that both rows have, as one array per independent unit."""
     one, other = (tables[name].get((row, pairing.evaluator), {}) for name, row in (pairing.first, pairing.second))
     return paired(one, other, measure)

@@ -143,7 +143,7 @@ def _document(
         search["preset"] = preset
     document: dict[str, Any] = {
         "name": re.sub(r"[^A-Za-z0-9_.-]", "-", request.file.stem)[:64].lstrip("_.-") or "model",
-        "description": f"{request.file.name}, a network that others trained, on {name}",
+        "description": f"{request.file.name}, a given network, on {name}",
         "restarts": request.restarts,
         "steps": steps,
         "substrates": substrates,
@@ -205,9 +205,11 @@ class Recognised:
         """One sentence about the encoding and the accuracy."""
         pixels = "" if self.input_range is None else f", pixels from {self.input_range[0]:g} to {self.input_range[1]:g}"
         moved = "" if self.class_map == tuple(range(len(self.class_map))) else f", outputs {list(self.class_map)}"
-        shown = "as events" if self.encoder is None else f"with encoder {self.encoder}"
+        inputs = (
+            "takes events as they are" if self.encoder is None else f"takes samples in the encoding {self.encoder!r}"
+        )
         accuracy = f"accuracy {self.accuracy:.3f} on {self.samples} samples (chance {self.chance:.3f})"
-        return f"shown {shown}{pixels}{moved}: {accuracy}"
+        return f"{inputs}{pixels}{moved}: {accuracy}"
 
 
 def recognise(

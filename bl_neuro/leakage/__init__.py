@@ -19,6 +19,7 @@ from bl_neuro.leakage.attribution import Attribution, AttributionStep, attribute
 from bl_neuro.leakage.bootstrap import (
     Band,
     Estimate,
+    hit_band,
     hit_bootstrap,
     mean_interval,
     paired_bootstrap,
@@ -75,6 +76,7 @@ __all__ = [
     "feature_cosines",
     "feature_distances",
     "held_at",
+    "hit_band",
     "hit_bootstrap",
     "hit_spread",
     "hits",

@@ -9,7 +9,7 @@ The steps add up to the total, last rung minus first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -41,12 +41,17 @@ class Attribution:
 
 
 def attribute(
-    values_by_rung: Mapping[str, BySeed], margin: float, resamples: int = RESAMPLES, seed: int = 0
+    values_by_rung: Mapping[str, BySeed],
+    margin: float,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    same_computation: Collection[str] = (),
 ) -> Attribution:
     """Attributes differences in a measure to the steps between rungs.
 
     values_by_rung: by name, in the order of the ladder, at least two rungs: one array (n,) per target seed with a value
     for each inversion; seeds and classes in the same order on every rung. margin: as in `pair_verdicts`.
+    same_computation: names of rungs that compute the same as the rung before them, see `pair_verdicts`.
 
     Raises:
         InputError: fewer than two rungs, or values that cannot be paired.
@@ -56,10 +61,11 @@ def attribute(
         raise InputError(f"rungs: expected at least 2, found {len(rungs)}")
     steps = list(pairwise(rungs))
     pairs = {name: (values_by_rung[name], values_by_rung[previous]) for previous, name in steps}
-    changes = pair_verdicts(pairs, margin, resamples, seed)
+    changes = pair_verdicts(pairs, margin, resamples, seed, same_computation)
     ends = (values_by_rung[rungs[-1]], values_by_rung[rungs[0]])
+    unchanged = ["total"] if all(name in same_computation for name in rungs[1:]) else []
     return Attribution(
         levels={name: seed_bootstrap(values, resamples, seed) for name, values in values_by_rung.items()},
         steps=tuple(AttributionStep(name, previous, changes[name]) for previous, name in steps),
-        total=pair_verdicts({"total": ends}, margin, resamples, seed)["total"],
+        total=pair_verdicts({"total": ends}, margin, resamples, seed, unchanged)["total"],
     )

@@ -12,7 +12,7 @@ order.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import fsum, lcm
 
@@ -132,6 +132,16 @@ def seed_band(values_by_seed: BySeed, resamples: int = RESAMPLES, seed: int = 0)
     means = np.concatenate(list(_resampled(rows, resamples, seed)))
     low, high = _interval(means)
     return Band(np.mean([row.mean(axis=0) for row in rows], axis=0), low, high, len(rows), sum(map(len, rows)))
+
+
+def hit_band(hits_by_seed: BySeed, resamples: int = RESAMPLES, seed: int = 0) -> Band:
+    """`seed_band` of hits, 0 or 1 each. Where all are equal, Wilson's interval, as in `hit_bootstrap`."""
+    band = seed_band(hits_by_seed, resamples, seed)
+    values = np.concatenate([numbers(row, "hits") for row in hits_by_seed])
+    low, high = band.low.copy(), band.high.copy()
+    for point in np.flatnonzero(values.min(axis=0) == values.max(axis=0)):
+        low[point], high[point] = proportion_interval(float(values[0, point]), band.n)
+    return replace(band, low=low, high=high)
 
 
 def bootstrap_means(values_by_seed: BySeed, resamples: int, seed: int) -> FloatArray:

@@ -10,8 +10,9 @@ Holm's method. Intervals are 95% each and not adjusted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from math import log
 from typing import Literal
 
 from bl_neuro.errors import InputError
@@ -24,8 +25,8 @@ from bl_neuro.rounding import fixed
 
 Judgement = Literal["differs", "equivalent", "inconclusive"]
 Pair = tuple[BySeed, BySeed]
-WITH_ONE_SEED = 12
-"""Recommended number of seeds after a run with one seed, which does not show the spread between seeds."""
+FEW_SEEDS, LEAST_PLANNED = 4, 12
+"""Number of seeds below which they barely show the spread between seeds, and the least number to plan then."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,15 @@ class PairVerdict:
         """`sentence`, with the word for what varies independently: "seed", or "restart" of one model."""
         margin = f"{100 * self.margin:g} points"
         units = self.difference.seeds
+        count = f"{units} {unit}" if units == 1 else f"{units} {unit}s"
+        needs = f"about {self.seeds_needed}" if self.seeds_needed else f"more than {MAX_SEEDS:,}"
         if self.identical:
-            count = f"{units} {unit}" if units == 1 else f"{units} {unit}s"
-            return f"equivalent: all {self.difference.n} inversions of {count} score the same"
+            same = f"all {self.difference.n} inversions of {count} score the same"
+            if self.verdict == "equivalent":
+                return f"equivalent within {margin}: {same}" if self.difference.high else f"equivalent: {same}"
+            return f"inconclusive: {same}; needs {needs} {unit}s to show equality within {margin}"
         if units == 1:
-            return f"inconclusive: one {unit} does not show how {unit}s differ; plan {WITH_ONE_SEED} {unit}s or more"
+            return f"inconclusive: one {unit} does not show how {unit}s differ; plan {LEAST_PLANNED} {unit}s or more"
         ends = (self.difference.value, self.difference.low, self.difference.high)
         value, low, high = (fixed(100 * end, 1, "+") for end in ends)
         effect = f"{value} points (95% interval {low} to {high})"
@@ -77,17 +82,22 @@ class PairVerdict:
         if self.verdict == "equivalent":
             remark = ", a difference, but a small one" if self.found else ""
             return f"equivalent within {margin}: {effect}{remark}"
-        needs = f"about {self.seeds_needed}" if self.seeds_needed else f"more than {MAX_SEEDS:,}"
         return f"inconclusive: {effect}, margin {margin}; needs {needs} {unit}s"
 
 
 def pair_verdicts(
-    pairs: Mapping[str, Pair], margin: float, resamples: int = RESAMPLES, seed: int = 0
+    pairs: Mapping[str, Pair],
+    margin: float,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    same_computation: Collection[str] = (),
 ) -> dict[str, PairVerdict]:
     """A verdict for each pair; all pairs are tested together.
 
     pairs: by name, the arguments of `paired_test`: two sequences with one array of values (n,) per target seed, of the
     same inversions. margin: above 0, the largest difference that is considered irrelevant, chosen in advance.
+    same_computation: names of pairs whose two sides compute the same, such as two substrates of one arithmetic; if all
+    their inversions score the same, they are equal exactly and are not tested.
 
     Raises:
         InputError: no pairs, or as `paired_test`.
@@ -95,16 +105,24 @@ def pair_verdicts(
     if not pairs:
         raise InputError("pairs: expected at least one, found none")
     tests = {name: paired_test(*pair, margin) for name, pair in pairs.items()}
-    open_ = [name for name, test in tests.items() if not test.identical]
+    exact = {name for name, test in tests.items() if test.identical and name in same_computation}
+    tests |= {name: _exactly_equal(tests[name]) for name in exact}
+    open_ = [name for name in tests if name not in exact]
     differs = dict(zip(open_, holm([tests[name].p for name in open_]).tolist())) if open_ else {}
     same = dict(zip(open_, holm([tests[name].p_equivalent for name in open_]).tolist())) if open_ else {}
     return {
         name: _verdict(
             test, differs.get(name, test.p), same.get(name, test.p_equivalent), margin, len(open_),
-            paired_bootstrap(*pairs[name], resamples, seed),
+            test.difference if test.identical else paired_bootstrap(*pairs[name], resamples, seed),
         )
         for name, test in tests.items()
     }  # fmt: skip
+
+
+def _exactly_equal(test: PairedTest) -> PairedTest:
+    """The result for two sides that compute the same and score the same."""
+    estimate = replace(test.difference, low=0.0, high=0.0)
+    return replace(test, difference=estimate, error=0.0, p_equivalent=0.0)
 
 
 def _verdict(
@@ -135,8 +153,19 @@ def _verdict(
 def _needed(test: PairedTest, margin: float, comparisons: int) -> int | None:
     """The number of seeds needed for a verdict, more than there are now, or None."""
     seeds = test.difference.seeds
-    if seeds == 1:
-        return WITH_ONE_SEED
-    spread = test.error * seeds**0.5  # the sd of the seeds that the test used
-    seeds_for_power = seeds_needed(PowerPlan(seeds, 1, spread, 0.0, comparisons), test.difference.value, margin)
-    return None if seeds_for_power is None else max(seeds_for_power, seeds + 1)
+    if test.identical:
+        enough = _seeds_that_agree(margin, comparisons)
+    elif seeds == 1:
+        return LEAST_PLANNED
+    else:
+        spread = test.error * seeds**0.5  # the sd of the seeds that the test used
+        enough = seeds_needed(PowerPlan(seeds, 1, spread, 0.0, comparisons), test.difference.value, margin)
+    return None if enough is None else max(enough, seeds + 1, LEAST_PLANNED if seeds < FEW_SEEDS else 0)
+
+
+def _seeds_that_agree(margin: float, comparisons: int) -> int | None:
+    """The number of seeds that show equality within `margin` if all their inversions score the same."""
+    if margin >= 1:
+        return 2
+    enough = int(log((1 - LEVEL) / comparisons) / log(1 - margin)) + 1
+    return enough if enough <= MAX_SEEDS else None

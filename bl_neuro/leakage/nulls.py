@@ -12,6 +12,7 @@ from bl_neuro.arrays import FloatArray
 from bl_neuro.errors import InputError
 from bl_neuro.leakage.bootstrap import LEVEL, RESAMPLES, Estimate, bootstrap_means, seed_bootstrap
 from bl_neuro.leakage.checked import BySeed, numbers, positive
+from bl_neuro.leakage.power import POWER
 
 ROUNDING = 1e-9
 
@@ -24,6 +25,8 @@ class NullVerdict:
     p: two-sided, for accuracy = chance, from the same resamples. adjusted_p: by Holm's method, over all controls.
     above_chance: the control scores above chance (adjusted p below .05), which means that the measure or the evaluator
     is biased in favour of the attack; False if the interval, at Holm's level, includes chance or lies below it.
+    detectable: the smallest true accuracy that so many inversions show to be above chance with 80% power, if they are
+    independent; see `detectable_accuracy`.
     """
 
     accuracy: Estimate
@@ -31,6 +34,7 @@ class NullVerdict:
     p: float
     adjusted_p: float
     above_chance: bool
+    detectable: float
 
 
 def null_verdicts(
@@ -57,9 +61,27 @@ def null_verdicts(
     accuracies = {name: seed_bootstrap(hits, resamples, seed) for name, hits in controls.items()}
     values = [_two_sided(bootstrap_means(hits, resamples, seed), chance) for hits in controls.values()]
     return {
-        name: NullVerdict(accuracy, chance, p, adjusted, adjusted < 1 - LEVEL and accuracy.value > chance)
+        name: NullVerdict(
+            accuracy, chance, p, adjusted, adjusted < 1 - LEVEL and accuracy.value > chance,
+            detectable_accuracy(chance, accuracy.n, len(controls)),
+        )
         for (name, accuracy), p, adjusted in zip(accuracies.items(), values, holm(values).tolist())
-    }
+    }  # fmt: skip
+
+
+def detectable_accuracy(chance: float, inversions: int, controls: int = 1) -> float:
+    """The smallest accuracy, 0..1, that is found above `chance` with 80% power by the exact binomial test of hits.
+
+    The level is two-sided and divided among the controls that are tested together. Inversions are taken to be
+    independent; if those of one target are not, it takes a larger accuracy. 1 if no accuracy below it can be found.
+    """
+    from scipy.stats import beta, binom
+
+    level = (1 - LEVEL) / 2 / positive(controls, "controls")
+    needed = int(binom.isf(level, positive(inversions, "inversions"), chance)) + 1
+    if needed > inversions:
+        return 1.0
+    return float(beta.ppf(POWER, needed, inversions - needed + 1))
 
 
 def holm(values: npt.ArrayLike) -> FloatArray:

@@ -12,6 +12,13 @@ resampled seeds do not, and the hierarchical bootstrap, which counts the varianc
 Differences of hits are -1, 0 or 1: if their mean were the margin m, the mean of their squares would be at least m, and
 their variance at least m - m^2. The equivalence test uses at least this variance within seeds (like Tango's 1998 score
 test of paired proportions); otherwise a few pairs that agree by chance would indicate a small difference.
+
+If every inversion scores the same, no variance is observed, and the test uses a bound that needs none. A difference of
+at least m between measures in 0..1 means that a share of at least m of all inversions disagree, and so at least one in
+a share m of all seeds or more. S seeds without such an inversion therefore have a probability of at most (1 - m)^S,
+which is the p-value of equivalence; the 95% interval is the exact one of 0 of S seeds, up to 1 - 0.05^(1 / S) (about
+3 / S, the rule of three). This counts seeds alone: the inversions of one target may all agree for the same reason. It
+is conservative if they do not, and may leave open what a test with a few disagreements would call equivalent.
 """
 
 from __future__ import annotations
@@ -38,7 +45,7 @@ class PairedTest:
     for the null hypothesis that the absolute difference is at least the margin. identical: every inversion has
     bit-identical scores in both.
 
-    With one seed the interval is unbounded and both p-values are 1, unless all scores are identical.
+    With one seed the interval is unbounded and both p-values are 1.
     """
 
     difference: Estimate
@@ -67,16 +74,24 @@ def paired_test(first_by_seed: BySeed, second_by_seed: BySeed, margin: float) ->
     rows = paired_rows(first_by_seed, second_by_seed)
     means = np.array([row.mean() for row in rows])
     value, count = float(means.mean()), sum(map(len, rows))
-    if not any(row.any() for row in rows):
-        return PairedTest(Estimate(0.0, 0.0, 0.0, len(rows), count), 0.0, 0.0, 1.0, 0.0, True)
+    identical = not any(row.any() for row in rows)
     if len(rows) < 2:
-        return PairedTest(Estimate(value, -np.inf, np.inf, 1, count), 0.0, np.inf, 1.0, 1.0, False)
+        return PairedTest(Estimate(value, -np.inf, np.inf, 1, count), 0.0, np.inf, 1.0, 1.0, identical)
+    if identical:
+        return _of_identical(len(rows), count, within)
     spread, error = _errors(rows, means)
     half = _quantile((1 + LEVEL) / 2, len(rows)) * error
     estimate = Estimate(value, value - half, value + half, len(rows), count)
     p = 2 * _tail(abs(value) / error, len(rows))
     apart = max(error, _least_error(rows, within))
     return PairedTest(estimate, spread, error, p, _tail((within - abs(value)) / apart, len(rows)), False)
+
+
+def _of_identical(seeds: int, count: int, margin: float) -> PairedTest:
+    """The test if every inversion scores the same; see the module."""
+    apart = 1 - (1 - LEVEL) ** (1 / seeds)
+    estimate = Estimate(0.0, -apart, apart, seeds, count)
+    return PairedTest(estimate, 0.0, 0.0, 1.0, (1 - min(margin, 1.0)) ** seeds, True)
 
 
 def _errors(rows: list[FloatArray], means: FloatArray) -> tuple[float, float]:

@@ -9,8 +9,9 @@ from bl_neuro.experiment.findings.estimates import SubstrateComparison
 from bl_neuro.experiment.findings.models import Findings
 from bl_neuro.report.effects import ladder_lines, mitigation_lines
 from bl_neuro.report.leakage import leakage_lead, leakage_lines
+from bl_neuro.report.limits import accuracy_warnings
 from bl_neuro.report.words import (
-    FEW_UNITS,
+    all_the_same,
     are,
     arithmetic,
     ends,
@@ -67,10 +68,10 @@ def audit_answer(results: Findings) -> AuditAnswer:
     ]
     of = results.dataset.name
     return AuditAnswer(
-        title=f"What does this model give away of {of}?"
+        title=f"What does this model, audited on {of}, give away?"
         if results.of_given_model
-        else f"What do networks give away of {of}, and does the substrate change it?",
-        leakage=leakage_lead(results),
+        else f"What do networks trained on {of} give away, and does the substrate change it?",
+        leakage=" ".join((*accuracy_warnings(results), leakage_lead(results))),
         question="Does the substrate change what this model gives away?"
         if results.of_given_model
         else "Does the substrate change leakage?",
@@ -108,7 +109,13 @@ def _of_one_model(results: Findings, compared: Sequence[SubstrateComparison]) ->
     """The arithmetic of the substrates, and the scope of a verdict on one given model."""
     names = dict.fromkeys(name for comparison in compared for name in (*comparison.first, *comparison.second))
     kinds = {name: kind for name in names if (kind := results.arithmetic.get(name)) is not None}
-    computes = listed([f"{name} computes in {arithmetic(kind)}" for name, kind in kinds.items()])
+    groups = {kind: [name for name, own in kinds.items() if own == kind] for kind in dict.fromkeys(kinds.values())}
+    computes = listed(
+        [
+            f"{listed(names)} {'computes' if len(names) == 1 else 'compute'} in {arithmetic(kind)}"
+            for kind, names in groups.items()
+        ]
+    )
     restarts = max(comparison.verdict.difference.seeds for comparison in compared)
     paired = (
         f"{'The comparison is' if len(compared) == 1 else 'Comparisons are'} paired over {many(restarts, 'restart')}"
@@ -157,13 +164,31 @@ def _of_comparisons(results: Findings, compared: Sequence[SubstrateComparison]) 
         if small and len(same) == 1:
             remark = " There is a difference, but a smaller one than that."
         return "No", f"{under} leakage is equal within {margin} in {_all(len(compared))}.{remark}"
-    needed = _needed(results, open_)
+    needed, agree = _needed(results, open_), _all_agree(results, open_)
     if not same:
         which = "the one comparison is open" if len(open_) == 1 else f"all {len(open_)} comparisons are open"
-        return "Not yet known", f"{under} no difference was shown, and none was ruled out: {which}; {needed}."
+        return "Not yet known", f"{under} no difference was shown, and none was ruled out: {which}; {needed}.{agree}"
     return "Not yet known", (
         f"{under} {len(same)} of {total} {'is' if len(same) == 1 else 'are'} equivalent within {margin} and "
-        f"{are(len(open_))} open; {needed}. No difference was shown."
+        f"{are(len(open_))} open; {needed}. No difference was shown.{agree}"
+    )
+
+
+def _all_agree(results: Findings, open_: Sequence[SubstrateComparison]) -> str:
+    """Which open comparisons have equal scores throughout, and why that does not settle them."""
+    same = [comparison for comparison in open_ if comparison.verdict.identical]
+    if not same:
+        return ""
+    which = listed(
+        [
+            f"{view(comparison.attack, comparison.reveals)}, {all_the_same(comparison.verdict)} on "
+            f"{listed([*comparison.first, *comparison.second])}"
+            for comparison in same
+        ]
+    )
+    units = max(comparison.verdict.difference.seeds for comparison in same)
+    return (
+        f" In {which}; {many(units, results.unit)} {'does' if units == 1 else 'do'} not show that others would agree."
     )
 
 
@@ -175,8 +200,6 @@ def _needed(results: Findings, compared: Sequence[SubstrateComparison]) -> str:
     """How many seeds or restarts inconclusive comparisons would need."""
     most = max((comparison.verdict for comparison in compared), key=lambda verdict: verdict.seeds_needed or 10**9)
     needed = units_needed(most, results.unit)
-    if most.difference.seeds < FEW_UNITS:
-        return f"plan {needed}"
     up_to = "" if len(compared) == 1 or most.seeds_needed is None else "up to "
     return f"{'it needs' if len(compared) == 1 else 'they need'} {up_to}{needed}"
 

@@ -6,7 +6,7 @@ from bl_neuro.experiment.comparison import AuditComparison, RowComparison
 from bl_neuro.report.plots import Scale
 from bl_neuro.report.templates import audit_environment
 from bl_neuro.report.views import difference_scale
-from bl_neuro.report.words import TARGETS, listed, many, margin_points, view
+from bl_neuro.report.words import TARGETS, judged, listed, many, margin_points, view
 
 
 def comparison_answer(comparison: AuditComparison) -> str:
@@ -14,15 +14,17 @@ def comparison_answer(comparison: AuditComparison) -> str:
     paired = [pair.verdict for pair in comparison.main if pair.verdict is not None]
     alone = len(comparison.main) - len(paired)
     if not paired:
-        return "No two rows of these runs pair, so there is no verdict. The reasons stand beside each row."
-    identical = sum(verdict.identical for verdict in paired)
+        reasons = list(dict.fromkeys(pair.why for pair in comparison.comparisons if pair.why is not None))
+        because = f": {'; '.join(reasons)}" if reasons else ", since the runs have no attack and evaluator in common"
+        return f"No two rows of these runs can be paired, so there is no verdict{because}."
+    identical = sum(judged(verdict) == "identical" for verdict in paired)
     kinds = {f"{identical} {'is' if identical == 1 else 'are'} identical": identical}
     for kind, one, several in (
         ("differs", "differs", "differ"),
         ("equivalent", "is equivalent", "are equivalent"),
         ("inconclusive", "is open", "are open"),
     ):
-        count = sum(verdict.verdict == kind and not verdict.identical for verdict in paired)
+        count = sum(verdict.verdict == kind and judged(verdict) != "identical" for verdict in paired)
         kinds[f"{count} {one if count == 1 else several}"] = count
     outcome = listed([text for text, count in kinds.items() if count])
     rest = f" {many(alone, 'other comparison')} cannot be paired." if alone else ""
@@ -30,6 +32,11 @@ def comparison_answer(comparison: AuditComparison) -> str:
         f"Under the evaluator {comparison.judge}, of {many(len(paired), 'paired comparison')}, {outcome}; "
         f"the margin is {margin_points(comparison.margin)}.{rest}"
     )
+
+
+def interval_units(comparison: AuditComparison) -> str:
+    """What the intervals of the rows are over, in words."""
+    return listed(list(dict.fromkeys(f"{run.unit}s" for run in comparison.runs)), "or")
 
 
 def comparison_page(comparison: AuditComparison) -> str:
@@ -45,6 +52,7 @@ def comparison_page(comparison: AuditComparison) -> str:
         .render(
             comparison=comparison,
             answer=comparison_answer(comparison),
+            interval_units=interval_units(comparison),
             groups=list(groups.items()),
             scale=difference_scale(differences, comparison.margin),
             unit=Scale(0.0, 1.0),

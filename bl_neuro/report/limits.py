@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from math import prod
 
-from bl_neuro.experiment.findings.models import Findings
+from bl_neuro.experiment.findings.models import AccuracyRange, Findings
 from bl_neuro.mitigations.registry import installed_mitigation
-from bl_neuro.report.words import limits_queries, listed, many, margin_points
+from bl_neuro.report.words import LEVEL, chance_label, limits_queries, listed, many, margin_points, percent
 
 SMALL = 16 * 16
 """Side in pixels up to which images count as small."""
+UNRECOGNISED = (
+    "A network that does not classify a dataset was not trained on it, or takes its inputs or numbers its outputs in "
+    "another way: what attacks get from it says little of what it could give away."
+)
 ENOUGH_TARGETS = 12
 """Minimum number of target seeds to detect a difference of 5 to 10 points."""
 
@@ -39,6 +43,7 @@ def limits(results: Findings) -> list[str]:
         "Figures are lower bounds: a better attack or a larger budget may get more. A low figure proves nothing.",
         "A low figure does not mean safety: it means that these attacks did not succeed at these costs.",
         "Target success is not leakage: a target that is fooled has not given away data.",
+        *accuracy_warnings(results),
         *_of_evaluators(results),
         *_of_targets(results),
         *_of_endpoints(results),
@@ -49,6 +54,30 @@ def limits(results: Findings) -> list[str]:
         f"{results.unit}s.",
         *_of_pictures(results),
     ]
+
+
+def accuracy_warnings(results: Findings) -> list[str]:
+    """A warning for each substrate on which the targets barely classify the dataset; see `_barely_classifies`."""
+    chance = results.dataset.chance
+    measured = {row.substrate: row.target_accuracy for row in results.own_rows if row.target_accuracy is not None}
+    who = "this model is" if results.of_given_model else "the targets are"
+    return [
+        f"Warning: on {substrate} {who} right in only {percent(accuracy.value, 1)} of the samples of "
+        f"{results.dataset.name} (guessing: {chance_label(chance)}). {UNRECOGNISED}"
+        for substrate, accuracy in measured.items()
+        if _barely_classifies(accuracy, chance)
+    ]
+
+
+def _barely_classifies(accuracy: AccuracyRange, chance: float) -> bool:
+    """Whether an accuracy is below the middle between chance and 1, or not above chance by a binomial test at 5%."""
+    if accuracy.value < (1.0 + chance) / 2:
+        return True
+    if accuracy.samples is None:
+        return False
+    from scipy.stats import binom
+
+    return float(binom.sf(round(accuracy.value * accuracy.samples) - 1, accuracy.samples, chance)) >= LEVEL
 
 
 def overlap_sentence(results: Findings) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from bl_neuro.experiment.findings.estimates import IdenticalSubstrates, LadderFinding, Verdict
+from bl_neuro.experiment.findings.estimates import ControlFinding, IdenticalSubstrates, LadderFinding, Verdict
 from bl_neuro.experiment.findings.models import Findings, Unit
 from bl_neuro.report import views
 from bl_neuro.report.answer import audit_answer
@@ -24,6 +24,7 @@ from bl_neuro.report.words import (
     mitigation,
     pair,
     points,
+    seen_by_control,
     share,
     share_ends,
     shown_less,
@@ -128,13 +129,18 @@ def _controls(results: Findings) -> list[str]:
     rows = [
         [
             control.kind.replace("_", " "), f"{view(control.attack, control.reveals)}, {control.substrate}",
-            f"{share(control.estimate)} ({share_ends(control.estimate)})", against_chance(control),
+            f"{share(control.estimate)} ({share_ends(control.estimate)})", _against_chance(control, results.unit),
         ]
         for control in results.controls
         if control.evaluator == results.judge
     ]  # fmt: skip
     columns = ["control", "attack", f"attack accuracy under {results.judge}", "chance"]
     return ["## Null controls", _table(columns, rows)] if rows else []
+
+
+def _against_chance(control: ControlFinding, unit: Unit) -> str:
+    able = seen_by_control(control, unit)
+    return f"{against_chance(control)}; {able}" if able else against_chance(control)
 
 
 def _identical(results: Findings, same: IdenticalSubstrates) -> str:

@@ -63,6 +63,7 @@ def audit_pages(results: Findings, pictures: CellPictures, most_embedded: int = 
         "conclusions": conclusions(results),
         "limits": limits(results),
         "overlap": overlap_sentence(results),
+        "overlap_unknown": results.of_given_model and (results.overlap is None or results.overlap.state == "not known"),
         **_tables(results),
     }
     pages = {REPORT: environment.get_template("page.html.j2").render(values)}

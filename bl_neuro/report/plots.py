@@ -6,8 +6,9 @@ that stand alone have a text description.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from bl_neuro.experiment.findings.estimates import Mean
@@ -104,8 +105,9 @@ def curves_chart(curves: Sequence[tuple[AuditCurve, str]], chance: float, words:
     last = max(curve.queries[-1] for curve, _ in curves)
     parts = [_grid(last, chance)]
     for curve, kind in curves:
-        high, low = _points(curve.queries, curve.high, last), _points(curve.queries, curve.low, last)
-        parts.append(f'<polygon class="area {kind}" points="{" ".join([*high, *reversed(low)])}"/>')
+        for queries, low, high in _known(curve):
+            upper, lower = _points(queries, high, last), _points(queries, low, last)
+            parts.append(f'<polygon class="area {kind}" points="{" ".join([*upper, *reversed(lower)])}"/>')
     for curve, kind in curves:
         points = _points(curve.queries, curve.value, last)
         parts.append(f'<polyline class="line {kind}" points="{" ".join(points)}"/>')
@@ -113,6 +115,15 @@ def curves_chart(curves: Sequence[tuple[AuditCurve, str]], chance: float, words:
             x, y = points[0].split(",")
             parts.append(f'<circle class="line {kind}" cx="{x}" cy="{y}" r="3"/>')
     return Markup(f'<svg viewBox="0 0 {WIDTH} {TALL}" role="img" aria-label="{escape(words)}">{"".join(parts)}</svg>')
+
+
+def _known(curve: AuditCurve) -> Iterator[tuple[list[float], list[float], list[float]]]:
+    """The parts of a curve whose intervals are known, without single points: queries, low and high ends."""
+    points = zip(curve.queries, curve.low, curve.high)
+    for known, part in groupby(points, lambda point: point[1] is not None and point[2] is not None):
+        if known and len(kept := [(spent, low or 0.0, high or 0.0) for spent, low, high in part]) > 1:
+            queries, low, high = (list(values) for values in zip(*kept))
+            yield queries, low, high
 
 
 def line_style(place: int, control: bool = False) -> str:

@@ -71,9 +71,9 @@ SEEN = {
 """The outputs of a black box, in short words."""
 VERDICTS = {"differs": "differs", "equivalent": "equivalent", "inconclusive": "open"}
 MINUS = "−"
-FEW_UNITS, PLANNED = 4, 12
-"""Units below which their spread says too little of how many are needed, and how many to plan then."""
 LEVEL = 0.05
+SMALL_EXCESS = 0.2
+"""Largest excess over chance that a null control must be able to find to count as a check."""
 SHOWN_LESS = (
     "A level that rises where less is shown means that the attack makes better use of the poorer view, not that "
     "showing less leaks more."
@@ -149,18 +149,26 @@ def share_ends(mean: Mean | None) -> str:
 
 
 def judged(verdict: Verdict) -> str:
-    """The verdict in one word."""
-    return "identical" if verdict.identical else VERDICTS[verdict.verdict]
+    """The verdict in one word; "identical" if two sides that compute the same score the same."""
+    exact = verdict.identical and verdict.difference.high == 0.0
+    return "identical" if exact else VERDICTS[verdict.verdict]
 
 
 def footing(verdict: Verdict, unit: Unit = "target seed") -> str:
-    """The note on a verdict: how many seeds an inconclusive one needs, or that there is a small difference."""
-    if verdict.verdict == "equivalent" and verdict.found and not verdict.identical:
-        return "a small difference"
-    if verdict.verdict != "inconclusive":
+    """The note on a verdict: that all scores agree, how many seeds it needs, or that there is a small difference."""
+    if judged(verdict) == "identical":
         return ""
-    needed = units_needed(verdict, unit).replace(" target", "")
-    return f"plan {needed}" if verdict.difference.seeds < FEW_UNITS else needed
+    notes = [all_the_same(verdict)] if verdict.identical else []
+    if verdict.verdict == "equivalent" and verdict.found:
+        notes.append("a small difference")
+    if verdict.verdict == "inconclusive":
+        notes.append(units_needed(verdict, unit).replace(" target", ""))
+    return "; ".join(notes)
+
+
+def all_the_same(verdict: Verdict) -> str:
+    """The fact behind a verdict on identical scores."""
+    return f"every inversion scores the same (n = {verdict.difference.n:,})"
 
 
 def verdict_line(verdict: Verdict, unit: Unit = "target seed") -> str:
@@ -174,7 +182,7 @@ def verdict_line(verdict: Verdict, unit: Unit = "target seed") -> str:
 def effect(verdict: Verdict) -> str:
     """The effect of a mitigation, from the verdict on leakage without minus with it."""
     if verdict.identical:
-        return "removes nothing"
+        return "removed nothing here"
     if verdict.verdict == "differs":
         return "removes leakage" if verdict.difference.value > 0 else "adds leakage"
     return "open" if verdict.verdict == "inconclusive" else f"removes less than {margin_points(verdict.margin)}"
@@ -197,6 +205,24 @@ def against_chance(control: ControlFinding) -> str:
     return "below chance" if below else "not above chance"
 
 
+def blind(control: ControlFinding) -> bool:
+    """Whether a control that is not above chance shows little: one unit, or only a large excess would be found."""
+    if control.detectable is None or control.above_chance:
+        return False
+    return control.estimate.seeds < 2 or control.detectable - control.chance > SMALL_EXCESS
+
+
+def seen_by_control(control: ControlFinding, unit: Unit = "target seed") -> str:
+    """What a control can show: the smallest attack accuracy that it would likely find above chance."""
+    if control.detectable is None:
+        return ""
+    few = f"; one {unit} says nothing of others" if control.estimate.seeds < 2 else ""
+    count = f"{many(control.estimate.n, 'inversion')} of {many(control.estimate.seeds, unit)}"
+    if control.detectable >= 1:
+        return f"{count} cannot show any excess over chance{few}"
+    return f"{count} would show, with a probability of 80%, an accuracy of {percent(control.detectable)} or more{few}"
+
+
 def p_value(p: float) -> str:
     """`p 0.012`, `p < 0.001`."""
     return "p < 0.001" if settled(p) < 0.001 else f"p {fixed(p, 3)}"
@@ -214,8 +240,6 @@ def whole_percent(fraction: float) -> str:
 
 def units_needed(verdict: Verdict, unit: Unit = "target seed") -> str:
     """How many target seeds, or restarts for a given model, would give a verdict."""
-    if verdict.difference.seeds < FEW_UNITS:
-        return f"{PLANNED} or more {unit}s"
     if verdict.seeds_needed is None:
         return f"more than 10,000 {unit}s"
     return f"about {verdict.seeds_needed:,} {unit}s"

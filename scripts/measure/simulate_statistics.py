@@ -9,6 +9,8 @@ and the two hits of an inversion correlate. Asked of the library's own functions
 - without an effect, how often `paired_test` finds one at level 5%, and Holm's method any among six pairs;
 - with an effect that `PowerPlan` says it finds with a power of 80% (and 50%), how often it does;
 - at the margin, how often it is called equivalent; without an effect, as often as `PowerPlan` says?
+- at the margin, in the hardest case (some targets disagree on every inversion, all others on none), how often all
+  inversions happen to agree and it is called equivalent, or the interval misses the margin;
 - and how often intervals by other methods exclude 0 without an effect.
 
 Exits with 1 where a false-positive rate's upper 95% limit is above 6.5%, or power is more than 5 points off; the
@@ -68,6 +70,8 @@ SETTINGS = [
     Setting(25, 10, 0.85, 0.5),
     Setting(25, 10, 0.7, 0.95, 0.05),
 ]
+AGREEING = [(5, 0.1), (12, 0.1), (29, 0.1), (59, 0.05)]
+"""Target seeds and true difference where whole targets disagree; from 29 and 59 seeds on, agreement of all is shown."""
 FEW_SEEDS = [Setting(3, 40, 0.85, 0.5), Setting(5, 40, 0.85, 0.5), Setting(5, 40, 0.85, 0.9, 0.05)]
 
 
@@ -157,6 +161,17 @@ def at_the_margin(setting: Setting, audits: int, key: int) -> dict[str, Any]:
     return rate("false equivalence at the margin", setting, decisions, margin=margin)
 
 
+def agreement(seeds: int, margin: float, audits: int, key: int) -> Iterator[dict[str, Any]]:
+    """Targets disagree on every inversion with a probability of `margin`; errors where none of them happens to."""
+    setting = Setting(seeds, 10, 1.0, 0.0)
+    apart = stream(0, "agreement", key).random((audits, seeds, 1)) < margin
+    tests = [paired_test(list(np.repeat(rows, 10, 1) * 1.0), list(np.zeros((seeds, 10))), margin) for rows in apart]
+    wrong = np.array([test.identical and test.p_equivalent < 1 - LEVEL for test in tests])
+    missed = np.array([test.identical and test.difference.high < margin for test in tests])
+    yield rate("false equivalence where all agree", setting, wrong, margin=margin)
+    yield rate("false equivalence where all agree: interval misses", setting, missed, margin=margin)
+
+
 def equivalence(setting: Setting, audits: int, key: int) -> dict[str, Any]:
     plan = planned(setting, 0.0)
     margin = plan.smallest_margin()
@@ -206,6 +221,8 @@ def simulated(audits: int) -> Iterator[dict[str, Any]]:
             yield simulated_power(setting, power, audits // 2, key)
     yield family(SETTINGS[1], audits // 4, 0)
     yield family(SETTINGS[6], audits // 4, 1)
+    for key, (seeds, margin) in enumerate(AGREEING):
+        yield from agreement(seeds, margin, audits, key)
     for key, setting in enumerate([*FEW_SEEDS, SETTINGS[1], SETTINGS[7]]):
         yield from methods(setting, audits // 10, 100 + key)
 

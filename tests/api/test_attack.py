@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
@@ -199,3 +200,14 @@ def test_lava_dl_s_own_mnist_network_is_inverted(needs: Any) -> None:
     except bl.DataError as error:
         pytest.skip(str(error))
     assert sum(answer == label for answer, label in zip(result.answers or (), result.classes)) >= 9
+
+
+def test_queries_are_counted_in_whole_words() -> None:
+    result = attacked("v2", reveals="label", budget=128)
+    queries = result.inversions.queries
+    assert result.spent == f"{queries} queries in total, {queries / 3:.0f} per class"
+    assert f", {result.spent}, " in repr(result)
+    for count, words in ((128, "128 queries in total, 43 per class"), (1, "1 query in total, 0 per class")):
+        assert replace(result, inversions=replace(result.inversions, queries=count)).spent == words
+    alone = replace(result, classes=(0,), inversions=replace(result.inversions.select(0), queries=1))
+    assert alone.spent == "1 query"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import bl_neuro as bl
-from bl_neuro.attacks.inversions import Inversions
+from bl_neuro.attacks.inversions import Inversions, load_inversions
 from bl_neuro.testing.reference_target import ReferenceTarget, easy_network
 
 PNG, GIF = b"\x89PNG\r\n\x1a\n", b"GIF89a"
@@ -59,12 +60,15 @@ def test_flat_inputs_are_shown_in_the_stated_image_shape(inversions: Inversions)
         inversions.show((2, count))
 
 
-def test_one_inversion_is_selected(inversions: Inversions) -> None:
+def test_one_inversion_is_selected(inversions: Inversions, tmp_path: Path) -> None:
     one = inversions.select(1)
     assert one.classes.tolist() == [0]
     assert (one.images[0] == inversions.images[1]).all()
     assert one.trace.rates.shape[1] == 1
     assert (one.queries, one.attack) == (inversions.queries, inversions.attack)
     assert inversions.select(-1).classes.tolist() == [1]
+    assert one.queries_per_class == one.select(0).queries_per_class == inversions.queries_per_class
+    one.save(tmp_path / "one.safetensors")
+    assert load_inversions(tmp_path / "one.safetensors").queries_per_class == inversions.queries_per_class
     with pytest.raises(bl.InputError, match=r"index: expected 0\.\.2, found 3"):
         inversions.select(3)

@@ -107,7 +107,7 @@ def test_a_strangers_model_is_recognised_and_planned(call: Callable[..., Any], m
     file = models / "target.safetensors"
     result = call("audit", file, "--dataset", "digits", "--steps", "8", "--plan", "--no-lava", "--out", models / "none")
     assert result.code == 0, result.err
-    assert result.out.startswith("target.safetensors: shown with encoder ")
+    assert result.out.startswith("target.safetensors: takes samples in the encoding ")
     assert "One target, or one kind of substrate" in result.out
     asked = json.loads(
         call("audit", file, "--dataset", "digits", "--steps", "8", "--class-map", "1,0,2,3,4,5,6,7,8,9",

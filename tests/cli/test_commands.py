@@ -157,7 +157,7 @@ def test_attack_prints_a_table(call: Callable[..., Any], models: Path, needs: Ca
     assert (result.code, result.err) == (0, "")
     assumed, title, *_ = result.out.splitlines()
     assert assumed == "Assumptions about inputs: neighbouring pixels agree (blur of 0.6 pixels)."
-    assert title == "v2 on snntorch, 100 queries per class, completed"
+    assert title == "v2 on snntorch, 100 queries, completed"
     assert "target answers" in result.out
 
 

@@ -50,7 +50,7 @@ def runs(models: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def test_two_audits_are_compared(call: Callable[..., Any], runs: list[Path], tmp_path: Path) -> None:
     result = call("compare", *runs)
     assert result.code == 0, result.err
-    assert "Attack accuracy and 95% intervals over the target seeds of each run" in result.out
+    assert "Attack accuracy and 95% intervals over the restarts of each run" in result.out
     assert "of 1 paired comparison" in result.out
     assert "v2, counts, conv: out-8 on loihi less out-16 on loihi: " in result.out
     assert "attacks.0.settings.queries" in result.out
@@ -62,6 +62,19 @@ def test_two_audits_are_compared(call: Callable[..., Any], runs: list[Path], tmp
     assert [run["name"] for run in facts["runs"]] == ["out-8", "out-16"]
     assert {comparison["inversions"] for comparison in facts["comparisons"]} == {2}
     assert "How do these audits differ?" in page.read_text()
+
+
+def test_rows_that_cannot_be_paired_have_their_reason_beside_them(
+    call: Callable[..., Any], runs: list[Path], tmp_path: Path
+) -> None:
+    findings = json.loads((runs[1] / "results.json").read_text())
+    findings["evaluators"][0] |= {"address": "another", "weights": "others"}
+    (tmp_path / "results.json").write_text(json.dumps(findings))
+    result = call("compare", runs[0], tmp_path)
+    assert result.code == 0, result.err
+    reason = "another evaluator: trained in another way, or on other data"
+    assert f"v2, counts, conv: out-8 on loihi less {tmp_path.name} on loihi: not paired: {reason}" in result.out
+    assert f"can be paired, so there is no verdict: {reason}." in result.out
 
 
 def test_wrong_input_is_an_error_of_one_line(call: Callable[..., Any], runs: list[Path], tmp_path: Path) -> None:

@@ -70,6 +70,14 @@ def test_inspect_prints_tables(tmp_path: Path, call: Callable[..., Any]) -> None
     assert STATED.fingerprint in result.out
 
 
+def test_counts_and_limits_are_in_words(tmp_path: Path, call: Callable[..., Any]) -> None:
+    bl.save(bl.Network((1,), [bl.Dense([[2]], bl.CubaLIF(20, 1, 1))], arithmetic="loihi"), tmp_path / "one.net")
+    output = call("inspect", tmp_path / "one.net").out
+    assert "1 weight, 1 neuron, " in output
+    assert "Integers on Loihi: decays are fractions of 4096, thresholds are at most 131071, and states lie" in output
+    assert "exact in 8 bits" in output
+
+
 def test_a_bound_beyond_24_bits_is_marked(tmp_path: Path, call: Callable[..., Any]) -> None:
     wide = bl.Dense(254 * np.ones((2, 700)), bl.CubaLIF(200, 0.5, 0.25))
     bl.save(bl.Network((700,), [wide], arithmetic="loihi"), tmp_path / "model.safetensors")

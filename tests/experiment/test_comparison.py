@@ -45,6 +45,9 @@ def test_a_run_and_itself_are_identical(plain: Findings) -> None:
         ("v1", "gradient"),
     ]
     assert all(comparison.verdict is not None and comparison.verdict.identical for comparison in result.comparisons)
+    assert all(
+        comparison.verdict is not None and comparison.verdict.difference.high == 0.0 for comparison in result.main
+    )
     assert all(comparison.inversions == 6 for comparison in result.comparisons)
     assert result.settings == []
     assert [row.target for row in result.rows] == ["trained", "trained", "shuffled_labels"]
@@ -70,6 +73,10 @@ def test_substrates_are_crossed_where_runs_share_none(plain: Findings) -> None:
         ("loihi", "norse")
     ] * 2
     assert all(comparison.verdict is not None for comparison in result.main)
+    kinds = {"loihi": "loihi", "norse": "real"}
+    apart = compare_runs({"one": changed(plain, arithmetic=kinds), "other": changed(other, arithmetic=kinds)})
+    verdicts = [comparison.verdict for comparison in apart.main if comparison.verdict is not None]
+    assert [(verdict.identical, verdict.verdict) for verdict in verdicts] == [(True, "inconclusive")] * 2
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,18 @@ def test_the_step_that_matters_is_named() -> None:
         ("weights", "state"),
         ("state", "again"),
     ]
-    assert [step.change.verdict for step in attribution.steps] == ["equivalent", "differs", "equivalent"]
+    assert [step.change.verdict for step in attribution.steps] == ["equivalent", "differs", "inconclusive"]
     assert [step.change.identical for step in attribution.steps] == [False, False, True]
     assert attribution.steps[1].change.difference.value == pytest.approx(-0.1, abs=0.01), "later minus earlier"
+
+
+def test_a_rung_that_computes_the_same_is_exactly_equal() -> None:
+    attribution = attribute(RUNGS, 0.02, resamples=50, same_computation=["again"])
+    assert [step.change.verdict for step in attribution.steps] == ["equivalent", "differs", "equivalent"]
+    assert attribution.steps[2].change.difference.high == 0.0
+    again = attribute({"float": FLOAT, "again": FLOAT}, 0.02, 50, same_computation=["again"])
+    assert (again.total.verdict, again.total.difference.high) == ("equivalent", 0.0)
+    assert attribute({"float": FLOAT, "again": FLOAT}, 0.02, 50).total.verdict == "inconclusive"
 
 
 def test_steps_add_up() -> None:

@@ -72,12 +72,41 @@ def test_with_so_many_seeds_there_is_a_verdict() -> None:
     assert np.mean(settled) >= 0.74
 
 
-@pytest.mark.parametrize("seeds", [1, 2])
-def test_identical_substrates_are_equivalent_exactly(seeds: int) -> None:
-    comparison = verdict_on(BASE[:seeds], BASE[:seeds])
-    assert (comparison.verdict, comparison.identical, comparison.found) == ("equivalent", True, False)
-    assert (comparison.difference.low, comparison.difference.high, comparison.standardized) == (0.0, 0.0, None)
-    assert comparison.sentence.startswith(f"equivalent: all {20 * seeds} inversions of {seeds} seed")
+HITS = (BASE > 0.8).astype(float)
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 12])
+def test_agreement_of_all_inversions_is_no_proof_of_equality(seeds: int) -> None:
+    comparison = verdict_on(HITS[:seeds], HITS[:seeds], margin=0.1)
+    assert (comparison.verdict, comparison.identical, comparison.found) == ("inconclusive", True, False)
+    assert comparison.difference.low < -0.1
+    assert comparison.difference.high > 0.1
+    assert comparison.bootstrap == comparison.difference
+    assert comparison.seeds_needed == 29
+    count = "1 seed" if seeds == 1 else f"{seeds} seeds"
+    assert comparison.sentence == (
+        f"inconclusive: all {20 * seeds} inversions of {count} score the same; needs about 29 seeds to show "
+        "equality within 10 points"
+    )
+
+
+def test_as_many_seeds_as_it_needs_show_equality() -> None:
+    hits = np.ones((29, 3))
+    assert verdict_on(hits[:28], hits[:28], margin=0.1).verdict == "inconclusive"
+    comparison = verdict_on(hits, hits, margin=0.1)
+    assert comparison.verdict == "equivalent"
+    assert comparison.sentence == "equivalent within 10 points: all 87 inversions of 29 seeds score the same"
+
+
+@pytest.mark.parametrize("seeds", [2, 12])
+def test_sides_that_compute_the_same_are_equal_exactly(seeds: int) -> None:
+    pairs = {"same": (HITS[:seeds], HITS[:seeds]), "apart": (HITS[:seeds], 1 - HITS[:seeds])}
+    verdicts = pair_verdicts(pairs, 0.05, resamples=50, same_computation=["same", "apart"])
+    same = verdicts["same"]
+    assert (same.verdict, same.identical, same.adjusted_p_equivalent) == ("equivalent", True, 0.0)
+    assert (same.difference.low, same.difference.high, same.bootstrap.high, same.standardized) == (0.0, 0.0, 0.0, None)
+    assert same.sentence.startswith(f"equivalent: all {20 * seeds} inversions of {seeds} seeds")
+    assert not verdicts["apart"].identical
 
 
 def test_one_seed_is_never_enough() -> None:
@@ -86,16 +115,15 @@ def test_one_seed_is_never_enough() -> None:
     assert "one seed" in comparison.sentence
 
 
-def test_two_seeds_give_a_number() -> None:
+def test_few_seeds_need_at_least_twelve() -> None:
+    """Two seeds barely show the spread between seeds: the number that it would give is a floor's."""
     comparison = verdict_on([[0.1] * 10] * 2, [[0.0] * 10] * 2)
-    assert comparison.verdict == "inconclusive"
-    assert comparison.seeds_needed is not None
-    assert comparison.seeds_needed > 2
+    assert (comparison.verdict, comparison.seeds_needed) == ("inconclusive", 12)
 
 
 def test_pairs_are_judged_together() -> None:
     pairs = {"far": (BASE, FAR), "noisy": (BASE, NOISY), "small": (BASE, SMALL), "same": (BASE, BASE)}
-    verdicts = pair_verdicts(pairs, 0.05, resamples=50)
+    verdicts = pair_verdicts(pairs, 0.05, resamples=50, same_computation=["same"])
     tests = [paired_test(*pairs[name], 0.05) for name in ("far", "noisy", "small")]
     assert [verdicts[name].adjusted_p for name in ("far", "noisy", "small")] == holm(
         [test.p for test in tests]

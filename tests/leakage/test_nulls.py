@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binom
 
 from bl_neuro import InputError
 from bl_neuro.leakage import holm, null_verdicts, seed_bootstrap
+from bl_neuro.leakage.nulls import detectable_accuracy
 
 
 def hits(accuracy: float, seed: int, seeds: int = 5, inversions: int = 20) -> list[np.ndarray]:
@@ -81,6 +83,21 @@ def test_more_controls_make_it_harder_to_stand_out() -> None:
     company = null_verdicts({"one": borderline, **{str(k): hits(0.1, k) for k in range(4)}}, classes=10)["one"]
     assert company.p == alone.p
     assert company.adjusted_p == pytest.approx(min(1, 5 * alone.p))
+
+
+@pytest.mark.parametrize(("inversions", "controls"), [(10, 1), (100, 1), (100, 4), (480, 2)])
+def test_the_detectable_accuracy_is_found_with_its_power(inversions: int, controls: int) -> None:
+    accuracy = detectable_accuracy(0.1, inversions, controls)
+    needed = next(k for k in range(inversions) if binom.sf(k - 1, inversions, 0.1) <= 0.025 / controls)
+    assert binom.sf(needed - 1, inversions, accuracy) == pytest.approx(0.8)
+    assert binom.sf(needed - 2, inversions, 0.1) > 0.025 / controls
+
+
+def test_few_inversions_detect_only_large_excesses() -> None:
+    assert detectable_accuracy(0.1, 10) == pytest.approx(0.484, abs=1e-3)
+    assert detectable_accuracy(0.1, 1) == 1.0
+    verdict = null_verdicts({"one": [np.zeros(10)], "other": [np.zeros(10)]}, classes=10)["one"]
+    assert verdict.detectable == detectable_accuracy(0.1, 10, 2)
 
 
 def test_true_controls_are_seldom_called_leaky() -> None:

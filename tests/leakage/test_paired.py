@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binomtest, ttest_rel
 from scipy.stats import t as student
-from scipy.stats import ttest_rel
 
 from bl_neuro import InputError
 from bl_neuro.leakage import paired_test
@@ -49,13 +49,32 @@ def test_the_order_turns_the_sign_alone() -> None:
     assert (one.p, one.p_equivalent) == pytest.approx((other.p, other.p_equivalent))
 
 
-@pytest.mark.parametrize("seeds", [1, 2, 12])
-def test_identical_results_need_no_test(seeds: int) -> None:
+@pytest.mark.parametrize("seeds", [2, 12, 40])
+def test_agreement_of_all_has_the_exact_interval_of_the_seeds(seeds: int) -> None:
+    """As many inversions as one likes: the bound is Clopper and Pearson's for 0 of S seeds, one-sided at 5%."""
     rows = [RNG.random(6) < 0.8 for _ in range(seeds)]
-    result = paired_test(rows, rows, 0.01)
+    result = paired_test(rows, rows, 0.1)
+    bound = binomtest(0, seeds, alternative="less").proportion_ci(0.95).high
     assert result.identical
-    assert (result.difference.value, result.difference.low, result.difference.high) == (0.0, 0.0, 0.0)
-    assert (result.p, result.p_equivalent) == (1.0, 0.0)
+    assert (result.difference.value, result.difference.low) == (0.0, -result.difference.high)
+    assert result.difference.high == pytest.approx(bound)
+    assert result.p == 1.0
+    assert result.p_equivalent == pytest.approx(0.9**seeds)
+    assert (result.p_equivalent < 0.05) == (result.difference.high < 0.1) == (seeds == 40)
+
+
+@pytest.mark.parametrize("seeds", [5, 12, 29, 40])
+def test_agreement_of_all_keeps_its_level_even_if_whole_targets_disagree(seeds: int) -> None:
+    """The hardest case: a tenth of the targets disagree on every inversion, all others on none."""
+    rng, margin = np.random.default_rng(seeds), 0.1
+    wrong, missed = [], []
+    for _ in range(2_000):
+        rows = [np.full(10, float(apart)) for apart in rng.random(seeds) < margin]
+        result = against_zero(rows, margin)
+        wrong.append(result.identical and result.p_equivalent < 0.05)
+        missed.append(result.identical and result.difference.high < margin)
+    assert np.mean(wrong) <= 0.06
+    assert np.mean(missed) <= 0.06
 
 
 def test_means_that_agree_are_not_identical() -> None:
@@ -102,8 +121,9 @@ def test_hits_that_happen_to_agree_are_not_yet_equivalent() -> None:
     assert other.p_equivalent == pytest.approx(student.sf((0.05 - 1 / 48) / other.error, 11)), "no hits: no least"
 
 
-def test_one_seed_gives_no_test() -> None:
-    result = paired_test([[1, 1, 1, 0]], [[0, 0, 0, 0]], 0.05)
+@pytest.mark.parametrize("second", [[0, 0, 0, 0], [1, 1, 1, 0]])
+def test_one_seed_gives_no_test(second: list[int]) -> None:
+    result = paired_test([[1, 1, 1, 0]], [second], 0.05)
     assert (result.p, result.p_equivalent) == (1.0, 1.0)
     assert (result.difference.low, result.difference.high) == (-np.inf, np.inf)
 

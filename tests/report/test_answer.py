@@ -9,7 +9,9 @@ import pytest
 
 from bl_neuro.backends.registry import BACKENDS
 from bl_neuro.experiment.findings.models import Findings
-from bl_neuro.report.answer import audit_answer
+from bl_neuro.report.answer import audit_answer, main_comparisons
+from bl_neuro.report.limits import limits
+from bl_neuro.report.one_page import one_page
 from bl_neuro.testing.reference_target import ReferenceBackend
 from bl_neuro.testing.registered import registered
 
@@ -96,10 +98,23 @@ def test_verdicts_under_another_evaluator_are_counted(plain: Findings) -> None:
         assert expected in audit_answer(plain.model_copy(update={"verdicts": changed})).more
 
 
-def test_few_seeds_do_not_say_how_many_are_needed(plain: Findings) -> None:
+def test_the_number_of_seeds_needed_is_the_verdicts_own(plain: Findings) -> None:
     difference = {**plain.verdicts[0].verdict.difference.model_dump(), "seeds": 3}
-    answer = audit_answer(judged(plain, "inconclusive", seeds_needed=25, difference=difference))
-    assert answer.lead.endswith("the one comparison is open; plan 12 or more target seeds.")
+    answer = audit_answer(judged(plain, "inconclusive", seeds_needed=26, difference=difference))
+    assert answer.lead.endswith("the one comparison is open; it needs about 26 target seeds.")
+
+
+def test_agreement_of_all_inversions_is_a_fact_and_no_verdict(plain: Findings) -> None:
+    difference = {"value": 0.0, "low": -0.78, "high": 0.78, "seeds": 2, "n": 20}
+    results = judged(plain, "inconclusive", seeds_needed=29, difference=difference, identical=True)
+    answer = audit_answer(results)
+    (compared,) = main_comparisons(results, "conv")
+    assert answer.word == "Not yet known"
+    assert f"every inversion scores the same (n = 20) on {' and '.join(compared.first)}" in answer.lead
+    assert answer.lead.endswith("2 target seeds do not show that others would agree.")
+    page = one_page(results)
+    assert "| open: every inversion scores the same (n = 20); about 29 seeds |" in page
+    assert "−78.0 to +78.0" in page
 
 
 def test_an_interval_of_few_seeds_stays_within_what_can_be(plain: Findings) -> None:
@@ -163,8 +178,8 @@ def test_an_arithmetic_of_another_package_is_named_as_its_backend_declares(plain
         update={"unit": "restart", "arithmetic": dict.fromkeys(REAL, "xylo")}
     )
     with registered(BACKENDS, Chip):
-        assert "computes in Xylo’s integers" in audit_answer(of_package).lead
-    assert "computes in xylo" in audit_answer(of_package).lead
+        assert "compute in Xylo’s integers" in audit_answer(of_package).lead
+    assert "compute in xylo" in audit_answer(of_package).lead
 
 
 def test_one_substrate_that_was_replayed_on_another_is_not_compared(make_audit: Make) -> None:
@@ -236,7 +251,7 @@ def test_one_view_is_a_single_figure(make_audit: Make) -> None:
 def test_of_a_given_model_the_verdict_is_about_this_model(plain: Findings) -> None:
     known = judged(plain, "equivalent").model_copy(update={"unit": "restart", "arithmetic": REAL})
     answer = audit_answer(known)
-    assert answer.title == "What does this model give away of digits?"
+    assert answer.title == "What does this model, audited on digits, give away?"
     assert answer.question == "Does the substrate change what this model gives away?"
     if known.is_evidence(known.verdicts[0]):
         assert answer.word == "No, for this model"
@@ -247,10 +262,30 @@ def test_of_a_given_model_the_verdict_is_about_this_model(plain: Findings) -> No
         "The comparison is paired over 4 restarts and about this one model: another training of it may come out "
         "otherwise."
     )
-    assert "computes in floating point" in answer.lead
+    assert "snntorch and norse compute in floating point. The comparison" in answer.lead
     open_ = judged(plain, "inconclusive", seeds_needed=25).model_copy(update={"unit": "restart"})
     assert "it needs about 25 restarts" in audit_answer(open_).lead
     assert "target seed" not in str(audit_answer(open_))
+
+
+def with_accuracy(results: Findings, value: float, samples: int | None) -> Findings:
+    accuracy = {"value": value, "least": value, "most": value, "samples": samples}
+    rows = [{**row.model_dump(), "target_accuracy": accuracy} for row in results.rows]
+    return Findings.model_validate({**results.model_dump(by_alias=True), "rows": rows})
+
+
+@pytest.mark.parametrize(
+    ("value", "samples", "warns"),
+    [(0.97, 300, False), (0.56, 300, False), (0.54, 300, True), (0.1, None, True), (1.0, 1, True), (1.0, 4, False)],
+)
+def test_a_network_that_does_not_classify_the_data_is_warned_of(
+    make_audit: Make, value: float, samples: int | None, warns: bool
+) -> None:
+    """Below the middle between guessing (10%) and 100%, or not above guessing by a binomial test."""
+    results = with_accuracy(make_audit(unit="restart"), value, samples)
+    answer = audit_answer(results)
+    assert answer.leakage.startswith("Warning: on snntorch this model is right in only ") == warns
+    assert any(text.startswith("Warning: on loihi this model is right") for text in limits(results)) == warns
 
 
 def test_substrates_that_were_not_run_are_named(make_audit: Make) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from bl_neuro.experiment.comparison import compare_runs
 from bl_neuro.experiment.findings.models import Findings
-from bl_neuro.report.comparison_page import comparison_answer, comparison_page
+from bl_neuro.report.comparison_page import comparison_answer, comparison_page, interval_units
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 
@@ -39,7 +39,27 @@ def test_unpaired_results_state_the_reason(audit: Findings, make_audit: Callable
     judges = [{**evaluator.model_dump(), "address": "another"} for evaluator in audit.evaluators]
     text = text_of(comparison_page(compare_runs({"first": audit, "second": make_audit(evaluators=judges)})))
     assert "not paired another evaluator: trained in another way, or on other data" in text
-    assert "No two rows of these runs pair" in text
+    assert "no verdict: another evaluator: trained in another way, or on other data." in text
+
+
+def test_intervals_of_given_models_are_over_restarts(audit: Findings, make_audit: Callable[..., Findings]) -> None:
+    given = make_audit(unit="restart")
+    assert interval_units(compare_runs({"one": given, "other": given})) == "restarts"
+    mixed = compare_runs({"first": audit, "second": given})
+    assert interval_units(mixed) == "target seeds or restarts"
+    text = text_of(comparison_page(mixed))
+    assert "95% interval over the target seeds or restarts of each run" in text
+    assert "4 target seeds, " in text
+    assert "1 restart, " in text
+
+
+def test_runs_of_different_arithmetics_that_agree_are_not_identical(make_audit: Callable[..., Findings]) -> None:
+    def all_hit(*_: str) -> float:
+        return 1.0
+
+    one, other = make_audit(all_hit), make_audit(all_hit, arithmetic={"loihi": "real", "snntorch": "loihi"})
+    answer = comparison_answer(compare_runs({"one": one, "other": other}))
+    assert answer.startswith("Under the evaluator conv, of 9 paired comparisons, 9 are open;")
 
 
 def test_hostile_names_are_text(audit: Findings, make_audit: Callable[..., Findings]) -> None:

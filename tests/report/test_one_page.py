@@ -13,7 +13,7 @@ from bl_neuro.report.one_page import one_page
 def test_it_is_a_page_with_what_leaks_and_the_verdict_first(audit: Findings) -> None:
     text = one_page(audit)
     assert re.findall("^#+ .*", text, re.MULTILINE) == [
-        "# What do networks give away of digits, and does the substrate change it?",
+        "# What do networks trained on digits give away, and does the substrate change it?",
         "## Attack accuracy",
         "## Pairs of substrates",
         "## Which step does it: v2, scores",
@@ -58,7 +58,7 @@ def test_a_ladder_has_a_column_for_every_evaluator(make_audit: Callable[..., Fin
 def test_marks_in_names_are_no_markdown(make_audit: Callable[..., Findings]) -> None:
     data = {**make_audit().dataset.model_dump(), "name": "a|b *c* <img>\n# d"}
     text = one_page(make_audit(dataset=data))
-    assert r"of a\|b \*c\* \<img\> \# d, and" in text.splitlines()[0]
+    assert r"on a\|b \*c\* \<img\> \# d give" in text.splitlines()[0]
 
 
 def test_a_count_of_one_is_singular(make_audit: Callable[..., Findings]) -> None:
@@ -69,7 +69,7 @@ def test_a_count_of_one_is_singular(make_audit: Callable[..., Findings]) -> None
 
 def test_of_a_given_model_restarts_are_counted(make_audit: Callable[..., Findings]) -> None:
     text = one_page(make_audit(unit="restart"))
-    assert text.startswith("# What does this model give away of digits?")
+    assert text.startswith("# What does this model, audited on digits, give away?")
     assert "; paired over the restarts of one model." in text
     assert "One given model was attacked" in text
     assert "target seed" not in text

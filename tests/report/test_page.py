@@ -100,7 +100,7 @@ def test_tables_have_headers_with_a_scope_and_scroll_in_a_box_of_their_own(page:
 @pytest.mark.parametrize(
     "sentence",
     [
-        "What do networks give away of digits, and does the substrate change it?",
+        "What do networks trained on digits give away, and does the substrate change it?",
         "An attacker who can only query the network and spends 74 queries per class gets pictures that the evaluator",
         "Does the substrate change leakage?",
         "null control on loihi, conv",
@@ -151,11 +151,51 @@ def test_sections_of_what_was_not_run_are_left_out(make_audit: Make, make_audit_
 
 def test_the_page_of_a_given_model_is_about_this_model(make_audit: Make, make_audit_pictures: MakePictures) -> None:
     page = Outline(audit_pages(make_audit(unit="restart"), make_audit_pictures())[REPORT])
-    assert "What does this model give away of digits?" in page.text
+    assert "What does this model, audited on digits, give away?" in page.text
     assert "a verdict is about this one model" in page.text
     assert "lines their 95% intervals" in page.text
     assert "means over restarts" in page.text
     assert "one given model" in page.text
+
+
+def test_accuracy_is_of_a_test_only_where_the_training_data_is_known(
+    make_audit: Make, make_audit_pictures: MakePictures
+) -> None:
+    def text(**changes: Any) -> str:
+        return Outline(audit_pages(make_audit(**changes), make_audit_pictures())[REPORT]).text
+
+    overlap = {"state": "none", "shared": 0, "target_samples": 9, "evaluator_samples": 9, "test_samples": 9,
+               "class_means": "dataset", "sentence": "None is shared."}  # fmt: skip
+    unknown = {**overlap, "state": "not known", "shared": None}
+    label, note = "Accuracy on the loaded samples", "(whether it was trained on them is not known)"
+    given = text(unit="restart", overlap=unknown)
+    assert label in given
+    assert note in given
+    assert "Test accuracy" not in given
+    for known in (text(unit="restart", overlap=overlap), text()):
+        assert "Test accuracy" in known
+        assert label not in known
+        assert note not in known
+
+
+def test_a_control_that_shows_little_is_no_good_news(make_audit: Make, make_audit_pictures: MakePictures) -> None:
+    made = make_audit().controls[0].model_dump()
+    one = {**made, "estimate": {**made["estimate"], "seeds": 1, "n": 10}, "detectable": 0.55}
+    for control, kind in ((one, "open"), ({**made, "detectable": 0.2}, "equivalent")):
+        page = audit_pages(make_audit(controls=[control]), make_audit_pictures())[REPORT]
+        assert f'<span class="verdict {kind}">not above chance</span>' in page
+        assert "would show, with a probability of 80%, an accuracy of" in page
+
+
+def test_a_band_is_drawn_where_it_is_known(make_audit: Make, make_audit_pictures: MakePictures) -> None:
+    def areas(low: list[float | None]) -> int:
+        curves = [{**curve.model_dump(), "low": low} for curve in make_audit().curves]
+        return audit_pages(make_audit(curves=curves), make_audit_pictures())[REPORT].count("<polygon")
+
+    whole = areas([0.0, 0.4, 0.7])
+    assert whole > 0
+    assert areas([None, 0.4, 0.7]) == whole
+    assert areas([None, None, 0.7]) == areas([None, None, None]) == 0
 
 
 def test_substrates_that_were_not_run_have_a_reason(make_audit: Make, make_audit_pictures: MakePictures) -> None:

@@ -75,9 +75,9 @@ def verdict(base: dict[str, Any], word: str, value: float = 0.05, *, seeds: int 
             "equivalent", {"found": True, "value": -0.05},
             ("removes less than 10 points", "a small effect: it adds leakage"),
         ),
-        ("equivalent", {"identical": True}, ("removes nothing", "")),
+        ("equivalent", {"identical": True}, ("removed nothing here", "every inversion scores the same (n = 160)")),
         ("inconclusive", {}, ("open", "about 25 seeds")),
-        ("inconclusive", {"seeds": 3}, ("open", "plan 12 or more seeds")),
+        ("inconclusive", {"seeds": 3, "seeds_needed": 12}, ("open", "about 12 seeds")),
     ],
 )  # fmt: skip
 def test_effects_of_mitigations(
@@ -90,7 +90,7 @@ def test_effects_of_mitigations(
 def test_intervals_stay_within_what_can_be(base: dict[str, Any]) -> None:
     wide = {"value": 0.15, "low": -4.297, "high": 4.597, "seeds": 2, "n": 20}
     comparison = Verdict.model_validate({**base, "verdict": "inconclusive", "difference": wide})
-    line = "open: +15.0 points (−100.0 to +100.0), plan 12 or more seeds"
+    line = "open: +15.0 points (−100.0 to +100.0), about 25 seeds"
     assert words.verdict_line(comparison) == line
     assert words.seen(2.475) == "none"
     assert words.seen(0.0751) == "7.5"
@@ -138,3 +138,29 @@ def test_steps_that_reveal_less_are_explained_by_the_attack(make_audit: Callable
     assert note("random") == note("gone") == words.SHOWN_LESS
     whole = {**ladder, "levels": [{**level, "rung": "float"} for level in ladder["levels"]]}
     assert words.shown_less(make_audit(ladder=[whole])) == ""
+
+
+@pytest.mark.parametrize(
+    ("seeds", "n", "detectable", "blind", "expected"),
+    [
+        (
+            4,
+            160,
+            0.18,
+            False,
+            "160 inversions of 4 target seeds would show, with a probability of 80%, an accuracy of 18%",
+        ),
+        (4, 40, 0.31, True, "an accuracy of 31% or more"),
+        (1, 160, 0.18, True, "or more; one target seed says nothing of others"),
+        (1, 2, 1.0, True, "2 inversions of 1 target seed cannot show any excess over chance"),
+        (4, 160, None, False, ""),
+    ],
+)
+def test_what_a_null_control_can_show(
+    audit: Findings, seeds: int, n: int, detectable: float | None, blind: bool, expected: str
+) -> None:
+    made = audit.controls[0]
+    estimate = made.estimate.model_copy(update={"seeds": seeds, "n": n})
+    control = made.model_copy(update={"estimate": estimate, "detectable": detectable, "above_chance": False})
+    assert words.blind(control) is blind
+    assert expected in words.seen_by_control(control)

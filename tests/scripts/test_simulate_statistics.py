@@ -46,3 +46,10 @@ def test_broken_guarantees_are_reported() -> None:
     assert ["0.065" in failures[0], "promised 0.800" in failures[1]] == [True, True]
     assert "Not as it should be" in simulation.table([held, broken], failures)
     assert "| 5.0 (4.6 to 5.4) | 10,000 |" in simulation.table([held], [])
+
+
+def test_agreement_of_all_inversions_keeps_the_level() -> None:
+    rows = [row for seeds in (12, 29) for row in simulation.agreement(seeds, 0.1, 2_000, seeds)]
+    assert simulation.failures(rows) == []
+    assert [row["rate"] for row in rows[:2]] == [0.0, 0.0]
+    assert all(0.02 < row["rate"] < 0.06 for row in rows[2:])  # 0.9 ** 29 = 0.047

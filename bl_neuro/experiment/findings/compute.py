@@ -38,7 +38,9 @@ def findings(experiment: Experiment, material: Material, cells: Sequence[Cell], 
     judged = records(cells, store)
     replayed = identical_replays(cells, measures)
     word = "restart" if experiment.given else "seed"
-    verdicts, alike = substrate_verdicts(judged, experiment.margin, stand_ins(replayed), word)
+    arithmetic = _arithmetics(experiment)
+    kinds = {name: kind or name for name, kind in arithmetic.items()}
+    verdicts, alike = substrate_verdicts(judged, experiment.margin, stand_ins(replayed), word, kinds)
     return Findings(
         format=FORMAT,
         name=experiment.name,
@@ -54,11 +56,11 @@ def findings(experiment: Experiment, material: Material, cells: Sequence[Cell], 
         verdicts=verdicts,
         alike=alike,
         ladder=ladder_findings(experiment, cells, judged, word),
-        power=power_findings(experiment, cells, judged),
+        power=power_findings(experiment, cells, judged, kinds),
         mitigations=mitigation_findings(experiment, cells, measures, judged, word),
         replays=replay_findings(cells, measures),
         verification=verifications(cells, measures),
-        arithmetic=_arithmetics(experiment),
+        arithmetic=arithmetic,
         stands_for={cell.facts["substrate"]: cell.facts["of"] for cell in replayed},
         controls=control_findings(judged, _classes_told_apart(cells, measures)),
         curves=course_curves(cells, measures),

@@ -39,6 +39,7 @@ def control_findings(records: Sequence[Record], classes: Mapping[str, int]) -> l
                     p=verdict.p,
                     adjusted_p=verdict.adjusted_p,
                     above_chance=verdict.above_chance,
+                    detectable=verdict.detectable,
                 )
             )
     return findings

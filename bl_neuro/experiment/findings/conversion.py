@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from math import isfinite
+from dataclasses import replace
+from math import isfinite, isinf
 
 from bl_neuro.experiment.findings.estimates import Mean, Verdict
 from bl_neuro.leakage import Estimate, PairVerdict
@@ -19,13 +20,19 @@ def mean_of(estimate: Estimate) -> Mean:
     )
 
 
+def difference_of(estimate: Estimate) -> Mean:
+    """Converts a difference of fractions. Its interval is clipped to -1..1, which Student's may exceed."""
+    low, high = (bound if isinf(bound) else min(max(bound, -1.0), 1.0) for bound in (estimate.low, estimate.high))
+    return mean_of(replace(estimate, low=low, high=high))
+
+
 def verdict_of(pair: PairVerdict) -> Verdict:
     """Converts the verdict on a pair."""
     return Verdict(
         verdict=pair.verdict,
         found=pair.found,
-        difference=mean_of(pair.difference),
-        bootstrap=mean_of(pair.bootstrap),
+        difference=difference_of(pair.difference),
+        bootstrap=difference_of(pair.bootstrap),
         standardized=None if pair.standardized is None else _finite(pair.standardized),
         p=pair.p,
         adjusted_p=pair.adjusted_p,

@@ -52,7 +52,10 @@ class Verdict(Finding):
         "inconclusive: neither was shown."
     )
     found: bool = Field(description="Whether a difference was found, also where it is within the margin.")
-    difference: Mean = Field(description="First less second, with Student's interval over target seeds.")
+    difference: Mean = Field(
+        description="First less second, with Student's interval over target seeds, clipped to -1..1; where every "
+        "inversion scores the same, the exact interval of 0 among so many seeds."
+    )
     bootstrap: Mean = Field(description="The same by the hierarchical bootstrap.")
     standardized: Number | None = Field(description="The difference in units of its sd over seeds.")
     p: Number | None
@@ -61,7 +64,10 @@ class Verdict(Finding):
     adjusted_p_equivalent: Number | None = Field(description="Of equivalence within the margin, by Holm's method.")
     margin: Number = Field(gt=0, description="Largest difference that does not matter, stated beforehand.")
     identical: bool = Field(description="Whether every inversion scored the same.")
-    seeds_needed: Count | None = Field(description="Where inconclusive: target seeds for a verdict with 80% power.")
+    seeds_needed: Count | None = Field(
+        description="Where inconclusive: target seeds for a verdict with 80% power, if all stays as observed; at least "
+        "12 after fewer than four."
+    )
 
 
 class JudgedAttack(Finding):
@@ -215,3 +221,8 @@ class ControlFinding(Finding):
     p: Number | None = None
     adjusted_p: Number | None = None
     above_chance: bool | None
+    detectable: Fraction | None = Field(
+        None,
+        description="Smallest attack accuracy that is found above chance with 80% power, if inversions are "
+        "independent; null in results that were written before it was computed.",
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import product
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -51,10 +51,15 @@ def ladder_findings(
             continue
         rungs = _rungs(part, attack, stated)
         judged = [record for record in own if record.attack == attack.called]
-        for evaluator, measure in product(dict.fromkeys(record.evaluator for record in judged), MEASURES):
-            values = _values(rungs, [record for record in judged if record.evaluator == evaluator], measure)
-            if values:
-                findings.append(_finding(attack.called, evaluator, measure, rungs, values, experiment.margin, unit))
+        for evaluator in dict.fromkeys(record.evaluator for record in judged):
+            own_records = [record for record in judged if record.evaluator == evaluator]
+            tables = {measure: _values(rungs, own_records, measure) for measure in MEASURES}
+            same = _same_computation(rungs, list(tables.values()))
+            for measure, values in tables.items():
+                if values:
+                    findings.append(
+                        _finding(attack.called, evaluator, measure, rungs, values, experiment.margin, unit, same)
+                    )
     return findings
 
 
@@ -95,6 +100,20 @@ def _values(rungs: list[MeasuredRung], records: list[Record], measure: Measure) 
     }
 
 
+def _same_computation(rungs: list[MeasuredRung], tables: list[dict[str, list[FloatArray]]]) -> list[str]:
+    """Rungs on the substrate of the rung before, whose inversions have bit-identical scores by every measure."""
+    return [
+        rung.name
+        for before, rung in pairwise(rungs)
+        if rung.substrate == before.substrate
+        and all(
+            np.array_equal(one, other)
+            for values in tables
+            for one, other in zip(values.get(before.name, []), values.get(rung.name, []))
+        )
+    ]
+
+
 def _finding(
     attack: str,
     evaluator: str,
@@ -103,8 +122,9 @@ def _finding(
     values: dict[str, list[FloatArray]],
     margin: float,
     unit: str,
+    same_computation: list[str],
 ) -> LadderFinding:
-    attribution = attribute(values, margin)
+    attribution = attribute(values, margin, same_computation=same_computation)
     return LadderFinding(
         attack=attack,
         reveals=rungs[0].reveals,

@@ -9,7 +9,7 @@ import numpy as np
 
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.definition import AttackPart, Experiment
-from bl_neuro.experiment.findings.conversion import mean_of, verdict_of
+from bl_neuro.experiment.findings.conversion import difference_of, mean_of, verdict_of
 from bl_neuro.experiment.findings.estimates import AccuracyChange, LeakageChange, MitigationFinding
 from bl_neuro.experiment.findings.models import OWN
 from bl_neuro.experiment.findings.records import Record
@@ -118,7 +118,7 @@ def _cost(case: Case, served: Accuracies, margin: float) -> AccuracyChange | Non
     if not seeds:
         return None
     one, other = ([np.array([values[seed]]) for seed in seeds] for values in (without, with_))
-    lost = mean_of(paired_test(one, other, margin).difference)
+    lost = difference_of(paired_test(one, other, margin).difference)
     change = {"without": float(np.mean(one)), "with": float(np.mean(other)), "lost": lost}
     return AccuracyChange.model_validate(change)
 

@@ -46,6 +46,7 @@ class AccuracyRange(Finding):
     value: Fraction
     least: Fraction
     most: Fraction
+    samples: Count | None = Field(None, description="Of each target; null in results of before it was recorded.")
 
 
 class EvaluatorMeasures(Finding):
@@ -107,7 +108,10 @@ class EvaluatorFacts(Finding):
 
 
 class AuditCurve(Finding):
-    """A measure against queries per class, over target seeds, of one row under one evaluator."""
+    """A measure against queries per class, over target seeds, of one row under one evaluator.
+
+    The last point is the row: its final inversions. Earlier points judge the spike rates reached by then.
+    """
 
     target: str
     substrate: str
@@ -118,8 +122,8 @@ class AuditCurve(Finding):
     seeds: Count
     queries: list[Number] = Field(min_length=1)
     value: list[Number]
-    low: list[Number]
-    high: list[Number]
+    low: list[Number | None] = Field(description="Of the 95% interval; null where too few are known.")
+    high: list[Number | None]
 
 
 class InversionJudgement(Finding):

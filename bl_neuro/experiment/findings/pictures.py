@@ -51,12 +51,17 @@ class StoredPictures:
         if measured is None or not measured.course.queries:
             return None
         queries = np.asarray(measured.course.queries, dtype=np.float64) / len(measured.classes)
-        return AttackCourse(queries, np.asarray(measured.course.confidence), np.asarray(measured.course.hits))
+        confidence, hits = np.asarray(measured.course.confidence), np.asarray(measured.course.hits, dtype=np.float64)
+        confidence[-1], hits[-1] = np.mean(measured.confidence), np.mean(measured.hits)  # of the final inversions
+        return AttackCourse(queries, confidence, hits)
 
 
 @dataclass(frozen=True, eq=False)
 class AttackCourse:
-    """The progress of an attack: queries per class (G,), increasing, with mean confidence and hits (G,), 0..1."""
+    """The progress of an attack: queries per class (G,), increasing, with mean confidence and hits (G,), 0..1.
+
+    The last entry judges the final inversions, earlier ones the spike rates reached by then.
+    """
 
     queries: FloatArray
     confidence: FloatArray

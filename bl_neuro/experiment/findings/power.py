@@ -13,7 +13,7 @@ from bl_neuro.experiment.definition import Experiment
 from bl_neuro.experiment.findings.estimates import MEASURES, Measure, PowerFinding
 from bl_neuro.experiment.findings.models import OWN
 from bl_neuro.experiment.findings.records import Record
-from bl_neuro.experiment.findings.verdicts import SubstratePair, View, families
+from bl_neuro.experiment.findings.verdicts import Arithmetics, SubstratePair, View, families
 from bl_neuro.leakage import PowerPlan, hit_spread, observed_plan
 from bl_neuro.leakage.power import POWER
 
@@ -27,7 +27,9 @@ CONFIDENCE_WITHIN = 0.2
 """Assumed sd of the difference between two substrates in the confidence of one inversion."""
 
 
-def power_findings(experiment: Experiment, cells: Sequence[Cell], records: Sequence[Record]) -> list[PowerFinding]:
+def power_findings(
+    experiment: Experiment, cells: Sequence[Cell], records: Sequence[Record], arithmetic: Arithmetics | None = None
+) -> list[PowerFinding]:
     """For each attack, output, evaluator and measure, the smallest difference and margin with power 0.8.
 
     Among several pairs of substrates, the one with the largest variation counts. Power is not defined for audits with
@@ -35,7 +37,7 @@ def power_findings(experiment: Experiment, cells: Sequence[Cell], records: Seque
     """
     views = _views(cells)
     planned = {view: _pairs(substrates) for view, (substrates, _, _) in views.items()}
-    measured = families(records)
+    measured = families(records, arithmetic)
     findings = []
     for evaluator in dict.fromkeys(part.called for part in experiment.evaluators):
         for measure in MEASURES:

@@ -102,12 +102,16 @@ def _judged(records: Sequence[Record]) -> EvaluatorMeasures:
 
 def _accuracy(name: RowName, cells: Sequence[Cell], measures: Measures) -> AccuracyRange | None:
     """Accuracy of the targets of a row on its substrate: mean, minimum and maximum over seeds."""
-    values = [
-        measured.accuracy
-        for cell, measured in ACCURACY.finished(cells, measures)
+    measured = [
+        accuracy
+        for cell, accuracy in ACCURACY.finished(cells, measures)
         if cell.plain and (cell.facts["target"], cell.facts["substrate"]) == name[:2]
     ]
-    return AccuracyRange(value=float(np.mean(values)), least=min(values), most=max(values)) if values else None
+    if not measured:
+        return None
+    values = [one.accuracy for one in measured]
+    samples = min(one.samples for one in measured)
+    return AccuracyRange(value=float(np.mean(values)), least=min(values), most=max(values), samples=samples)
 
 
 def _success(done: Sequence[tuple[Cell, AttackMeasures]]) -> Mean | None:

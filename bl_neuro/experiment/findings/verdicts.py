@@ -24,23 +24,30 @@ Table = dict[str, dict[Inversion, Scores]]
 """The scores of each inversion on each substrate."""
 View = tuple[str, str]
 """Attack and output."""
+Arithmetics = Mapping[str, str | None]
+"""The arithmetic of each substrate; an endpoint, whose arithmetic is unknown, has a name of its own."""
 PairedArrays = tuple[list[FloatArray], list[FloatArray]]
 """Two lists of arrays, one per independent unit, with values of the same inversions in the same order."""
 
 
 def substrate_verdicts(
-    records: Sequence[Record], margin: float, stand_ins: StandIns | None = None, unit: str = "seed"
+    records: Sequence[Record],
+    margin: float,
+    stand_ins: StandIns | None = None,
+    unit: str = "seed",
+    arithmetic: Arithmetics | None = None,
 ) -> tuple[list[SubstrateComparison], list[IdenticalSubstrates]]:
     """Tests every pair of substrates of trained targets, together for each evaluator and measure (Holm).
 
-    Only inversions that are finished on both substrates of a pair count. Substrates with equal scores count as one
-    substrate, since testing the same question several times would weaken all other tests under Holm's correction.
-    stand_ins: substrates that need no records of their own, since replays on them are identical. unit: the independent
-    unit, in words.
+    Only inversions that are finished on both substrates of a pair count. Substrates of one arithmetic with equal scores
+    count as one substrate, since testing the same question several times would weaken all other tests under Holm's
+    correction. Equal scores in different arithmetics are tested, since further inversions may differ. stand_ins:
+    substrates that need no records of their own, since replays on them are identical. unit: the independent unit, in
+    words. arithmetic: of each substrate; the same for all if not given.
     """
-    known = stand_ins or {}
+    known, kinds = stand_ins or {}, arithmetic or {}
     comparisons: list[SubstrateComparison] = []
-    for (evaluator, measure), pairs in families(records).items():
+    for (evaluator, measure), pairs in families(records, kinds).items():
         verdicts = pair_verdicts({str(number): pair.values for number, pair in enumerate(pairs)}, margin)
         comparisons += [
             SubstrateComparison(
@@ -55,15 +62,15 @@ def substrate_verdicts(
             )
             for number, pair in enumerate(pairs)
         ]
-    return comparisons, _identical(records, known)
+    return comparisons, _identical(records, known, kinds)
 
 
-def _identical(records: Sequence[Record], stand_ins: StandIns) -> list[IdenticalSubstrates]:
+def _identical(records: Sequence[Record], stand_ins: StandIns, arithmetic: Arithmetics) -> list[IdenticalSubstrates]:
     return [
         IdenticalSubstrates(attack=attack, reveals=reveals, evaluator=evaluator, substrates=substrates)
         for evaluator, tables in _by_evaluator(records).items()
         for (attack, reveals), table in tables.items()
-        for group in _same_scores(table)
+        for group in _same_scores(table, arithmetic)
         if len(substrates := _with_stand_ins(group, reveals, stand_ins)) > 1
     ]
 
@@ -83,12 +90,17 @@ class SubstratePair:
     values: PairedArrays
 
 
-def families(records: Sequence[Record]) -> dict[tuple[str, Measure], list[SubstratePair]]:
+def families(
+    records: Sequence[Record], arithmetic: Arithmetics | None = None
+) -> dict[tuple[str, Measure], list[SubstratePair]]:
     """By evaluator and measure, the pairs that are tested together. Pairs without finished cells are left out."""
+    kinds = arithmetic or {}
     judged_together: dict[tuple[str, Measure], list[SubstratePair]] = {}
     for evaluator, tables in _by_evaluator(records).items():
         named = [
-            (view, one, other) for view, table in tables.items() for one, other in combinations(_same_scores(table), 2)
+            (view, one, other)
+            for view, table in tables.items()
+            for one, other in combinations(_same_scores(table, kinds), 2)
         ]
         for measure in MEASURES:
             pairs = [
@@ -127,11 +139,13 @@ def scores_of(record: Record) -> Scores:
     return {"hit": float(record.hit), "confidence": record.confidence}
 
 
-def _same_scores(table: Table) -> list[list[str]]:
-    """Groups of substrates on which every inversion has equal scores."""
+def _same_scores(table: Table, arithmetic: Arithmetics) -> list[list[str]]:
+    """Groups of substrates of one arithmetic on which every inversion has equal scores."""
     groups: list[list[str]] = []
     for substrate, values in table.items():
-        group = next((group for group in groups if table[group[0]] == values), None)
+        kind = arithmetic.get(substrate)
+        alike = (group for group in groups if arithmetic.get(group[0]) == kind and table[group[0]] == values)
+        group = next(alike, None)
         if group is None:
             groups.append([substrate])
         else:

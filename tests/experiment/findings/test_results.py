@@ -11,9 +11,10 @@ import pytest
 from bl_neuro.errors import ModelFileError
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.findings.curves import course_curves
-from bl_neuro.experiment.findings.models import Findings
-from bl_neuro.experiment.measures import Course, JudgementMeasures
+from bl_neuro.experiment.findings.models import AuditCurve, Findings
+from bl_neuro.experiment.measures import AttackMeasures, CellMeasures, Course, JudgementMeasures
 from bl_neuro.experiment.session import Audit
+from bl_neuro.leakage import hit_bootstrap, proportion_interval
 
 
 @pytest.fixture(scope="module")
@@ -105,30 +106,75 @@ def test_an_audit_that_did_not_run_has_results_too(small: Path, tmp_path: Path) 
     assert findings.evaluators[0].accuracy is None
 
 
-def judgement(seed: int, restart: int, queries: list[int], hits: list[float]) -> tuple[Cell, JudgementMeasures]:
+def judgement(
+    seed: int, restart: int, queries: list[int], hits: list[float], final: list[int]
+) -> list[tuple[Cell, CellMeasures]]:
+    """An attack on two classes and its judgement: hits along its trace, and those of its final inversions."""
     facts = {"target": "trained", "substrate": "loihi", "attack": "v2", "reveals": "counts", "evaluator": "conv",
              "seed": seed, "restart": restart}  # fmt: skip
+    attack = Cell("attack", {"seed": seed, "restart": restart, "of": "attack"}, (), facts)
+    judged = Cell("judgement", {"seed": seed, "restart": restart}, (attack,), facts)
+    attacked = AttackMeasures.model_construct(queries=queries[-1])
     measured = JudgementMeasures(
         classes=[0, 1],
-        hits=[1, 0],
+        hits=final,
         top3=[1, 1],
-        confidence=[0.5, 0.5],
+        confidence=[0.5 * hit for hit in final],
         daa=None,
         course=Course(queries=queries, hits=hits, confidence=hits),
     )
-    return Cell("judgement", {"seed": seed, "restart": restart}, (), facts), measured
+    return [(attack, attacked), (judged, measured)]
+
+
+def curves_of(*made: list[tuple[Cell, CellMeasures]]) -> list[AuditCurve]:
+    cells = [pair for part in made for pair in part]
+    return course_curves([cell for cell, _ in cells], {cell.address: measures for cell, measures in cells})
 
 
 def test_curves_hold_courses_of_unequal_length_and_weigh_seeds_alike() -> None:
-    made = [
-        judgement(0, 0, [20, 40, 60], [0.0, 0.5, 1.0]),
-        judgement(0, 1, [20, 40], [0.0, 0.5]),  # ended early: holds what it had
-        judgement(1, 0, [24, 60], [0.0, 0.0]),
-    ]
-    curves = course_curves([cell for cell, _ in made], {cell.address: measures for cell, measures in made})
+    curves = curves_of(
+        judgement(0, 0, [20, 40, 60], [0.0, 0.5, 1.0], [1, 1]),
+        judgement(0, 1, [20, 40], [0.0, 0.5], [1, 0]),  # ended early: holds what it had
+        judgement(1, 0, [24, 60], [0.0, 0.0], [0, 0]),
+    )
     assert [curve.measure for curve in curves] == ["hit", "confidence"]
     curve = curves[0]
     assert curve.queries == [12.0, 20.0, 30.0]  # a class, from when every course had begun
     assert curve.value == [0.0, 0.25, 0.375]
     assert curve.seeds == 2
-    assert all(low <= value <= high for low, value, high in zip(curve.low, curve.value, curve.high))
+    ends = [(low, high) for low, high in zip(curve.low, curve.high) if low is not None and high is not None]
+    assert all(low <= value <= high for (low, high), value in zip(ends, curve.value))
+    assert len(ends) == 3
+
+
+def test_a_curve_ends_with_the_row_and_not_with_the_rates() -> None:
+    """The rates score 100%, the spikes of the final inversions 50%."""
+    hit, confidence = curves_of(*(judgement(seed, 0, [20, 60], [0.5, 1.0], [1, 0]) for seed in range(4)))
+    row = hit_bootstrap([[1, 0]] * 4)
+    assert hit.value == [0.5, 0.5]
+    assert [hit.low[-1], hit.high[-1]] == pytest.approx([row.low, row.high], abs=1e-5)
+    assert confidence.value == [0.5, 0.25]
+
+
+def test_no_band_has_a_zero_width() -> None:
+    """One and two seeds at a ceiling: hits have Wilson's interval; confidences, whose means alone are stored, none."""
+    for seeds in (1, 2):
+        made = [judgement(seed, 0, [20, 40, 60], [1.0, 1.0, 1.0], [1, 1]) for seed in range(seeds)]
+        hit, confidence = curves_of(*made)
+        low, high = proportion_interval(1.0, 2 * seeds)
+        assert hit.low == [pytest.approx(low, abs=1e-5)] * 3
+        assert hit.high == [pytest.approx(high, abs=1e-5)] * 3
+        assert confidence.low == confidence.high == [None] * 3
+
+
+def test_curves_of_an_audit_end_at_its_rows(results: Findings) -> None:
+    rows = {row.name: row for row in results.rows}
+    assert results.curves
+    for curve in results.curves:
+        row = rows[curve.target, curve.substrate, curve.attack, curve.reveals]
+        measures = row.evaluators[curve.evaluator]
+        mean = measures.attack_accuracy if curve.measure == "hit" else measures.confidence
+        assert curve.value[-1] == pytest.approx(mean.value, abs=1e-5)
+        assert curve.queries[-1] == row.queries_per_class
+        if curve.measure == "hit":
+            assert [curve.low[-1], curve.high[-1]] == pytest.approx([mean.low, mean.high], abs=1e-5)

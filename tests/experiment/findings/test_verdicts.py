@@ -40,6 +40,22 @@ def test_finds_the_substrate_that_leaks_less() -> None:
     assert (verdict.difference.seeds, verdict.difference.n) == (SEEDS, SEEDS * CLASSES * RESTARTS)
 
 
+def test_equal_scores_in_different_arithmetics_are_tested_and_prove_nothing() -> None:
+    """Two seeds at 100%: that all agree is a fact about these inversions, with an interval that has a width."""
+    records = [record for record in made("snntorch", 1.0, 1) if record.seed < 2 and record.restart == 0]
+    records += [replace(record, substrate=name) for name in ("norse", "loihi") for record in records[:20]]
+    kinds = {"snntorch": "real", "norse": "real", "loihi": "loihi"}
+    comparisons, alike = substrate_verdicts(records, margin=0.1, arithmetic=kinds)
+    assert [group.substrates for group in alike] == [["snntorch", "norse"]]
+    assert [(comparison.first, comparison.second) for comparison in comparisons] == [
+        (["snntorch", "norse"], ["loihi"])
+    ] * 2
+    verdict = comparisons[0].verdict
+    assert (verdict.verdict, verdict.identical, verdict.difference.n) == ("inconclusive", True, 20)
+    assert verdict.difference.high == pytest.approx(1 - 0.05**0.5)
+    assert comparisons[0].sentence.startswith("inconclusive: all 20 inversions of 2 seeds score the same")
+
+
 def test_small_differences_are_equivalent_and_order_does_not_matter() -> None:
     records = made("snntorch", 0.95, 3)
     flipped = [
@@ -102,3 +118,13 @@ def test_one_seed_is_inconclusive_and_json_has_no_infinity() -> None:
     assert comparisons[0].verdict.verdict == "inconclusive"
     text = json.dumps(comparisons[0].model_dump(), allow_nan=False)
     assert json.loads(text)["verdict"]["difference"]["low"] is None
+
+
+def test_differences_lie_within_what_is_possible() -> None:
+    """Student's interval of two seeds exceeds 100 points; results, tables and reports have the same bounds."""
+    records = [record for record in made("snntorch", 0.9, 1) + made("loihi", 0.5, 2) if record.seed < 2]
+    difference = substrate_verdicts(records, margin=0.1)[0][0].verdict.difference
+    assert difference.low == -1.0 or difference.high == 1.0
+    assert difference.low is not None
+    assert difference.high is not None
+    assert -1.0 <= difference.low <= difference.value <= difference.high <= 1.0
