@@ -33,7 +33,7 @@ def test_it_has_every_field_of_a_file(small: Callable[..., bl.Experiment]) -> No
     options = {"snntorch": {"precision": "float32"}}
     experiment = small(substrates=["snntorch"], attacks=["ann"], options=options, twin={"trainer": "authors"})
     assert (experiment.options, experiment.twin) == (options, {"trainer": "authors"})
-    with pytest.raises(bl.ExperimentError, match="twin.trainer: expected"):
+    with pytest.raises(bl.ExperimentError, match=r"twin\.trainer: expected"):
         small(twin={"trainer": "nobody"})
 
 
