@@ -88,7 +88,8 @@ class Attack(ABC, Generic[Box]):
     the attacker has the network and its gradients, "black_box" if the attacker only queries the target, "ann" for an
     attack on a network that does not spike. needs: other requirements; "twin" is a differentiable copy of the network.
     reveals: the outputs of a black box that it can use, the preferred one first. modules, extra: Python packages that
-    it imports, and the extra of bl-neuro that installs them.
+    it imports, and the extra of bl-neuro that installs them. audits_models: whether audits of model files run it unless
+    they name their attacks.
     """
 
     name: ClassVar[str]
@@ -98,6 +99,7 @@ class Attack(ABC, Generic[Box]):
     reveals: ClassVar[tuple[str, ...]] = REVEALS
     modules: ClassVar[tuple[str, ...]] = ()
     extra: ClassVar[str] = ""
+    audits_models: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         problems = (settle_types(self) or self.problems()) if is_dataclass(self) else self.problems()

@@ -52,6 +52,7 @@ class BrainLeaksV2(QuerySearch):
 
     name: ClassVar[str] = "v2"
     title: ClassVar[str] = "v2"
+    audits_models: ClassVar[bool] = True
 
     learning_rate: float = 1.5
     momentum: float = 0.5
