@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from bl_neuro import attacks
     from bl_neuro.access import BlackBox, WhiteBox
     from bl_neuro.api.attack import attack_network
-    from bl_neuro.api.audit import audit, audit_model, load_audit
+    from bl_neuro.api.audit import audit, audit_model, load_audit, plan_audit_model
     from bl_neuro.api.compare import compare
     from bl_neuro.api.doctor import doctor
     from bl_neuro.api.experiment import Experiment
@@ -102,6 +102,7 @@ _LAZY = {
     "load_audit": "bl_neuro.api.audit",
     "open_target": "bl_neuro.backends",
     "plan_audit": "bl_neuro.api.plan",
+    "plan_audit_model": "bl_neuro.api.audit",
     "save": "bl_neuro.model_file",
     "train": "bl_neuro.api.train",
     "verify": "bl_neuro.api.verify",
@@ -169,6 +170,7 @@ __all__ = [
     "load_audit",
     "open_target",
     "plan_audit",
+    "plan_audit_model",
     "save",
     "train",
     "verify",

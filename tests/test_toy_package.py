@@ -263,6 +263,22 @@ def test_all_cells_on_its_dataset_depend_on_the_version_of_its_package(tmp_path:
 
 
 @pytest.mark.slow
+def test_a_model_file_is_audited_by_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bl.save(random_dense(0, (36, 3)), tmp_path / "model.safetensors")
+    words = ["audit", str(tmp_path / "model.safetensors"), "--dataset", "toy_bars", "--substrates", "toy", "--json"]
+    words += ["--attacks", "toy_draws", "--evaluators", "toy_linear", "--restarts", "1", "--out", str(tmp_path / "out")]
+    assert run(words) == 0
+    findings = json.loads(capsys.readouterr().out)
+    assert {(row["substrate"], row["attack"], row["reveals"]) for row in findings["rows"]} == {
+        ("toy", "toy_draws", "counts"),
+        ("toy", "toy_draws", "label"),
+    }
+    assert [evaluator["name"] for evaluator in findings["evaluators"]] == ["toy_linear"]
+    report = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "--attacks toy_draws --evaluators toy_linear" in report
+
+
+@pytest.mark.slow
 def test_an_experiment_of_them_runs_through_the_audit(tmp_path: Path) -> None:
     audit = bl.audit(EXPERIMENT, out=tmp_path / "out", progress=None)
     assert [failure.error for failure in audit.failures] == []

@@ -1,7 +1,7 @@
 """The Python API: one function for each command of the command line.
 
     audit, audit_model, load_audit   run an experiment, audit a model, load a finished audit
-    plan_audit                       list what an experiment would run, and how long it takes
+    plan_audit, plan_audit_model     list what an audit would run, and how long it takes
     attack_network                   run one attack on one network or endpoint
     train                            train a target network, evaluators and an ANN twin
     inspect, verify, export          describe a model, compare it on several substrates, convert its file

@@ -12,7 +12,7 @@ import numpy as np
 
 from bl_neuro.access import Reveals
 from bl_neuro.api.attack_result import INVERSIONS, AttackFacts, AttackResult, EvaluatorVerdict, need_free, pictures_of
-from bl_neuro.api.attack_target import AttackedModel, OpenedTarget, Subject, opened_subject
+from bl_neuro.api.attack_target import SUBSTRATE, AttackedModel, OpenedTarget, Subject, opened_subject
 from bl_neuro.api.attack_terms import TWIN, AttackTerms, attack_terms
 from bl_neuro.attacks import Attack, Inversions
 from bl_neuro.attacks.base import Progress, checked_classes, need_two_classes
@@ -21,6 +21,7 @@ from bl_neuro.data.samples import Samples
 from bl_neuro.errors import BlNeuroError, InputError
 from bl_neuro.experiment.given_model import Recognised, recognise
 from bl_neuro.experiment.material import with_input_range
+from bl_neuro.remote import EndpointOptions
 from bl_neuro.training import Evaluator, load_evaluator
 from bl_neuro.training.plans import plan_for
 
@@ -34,7 +35,7 @@ def attack_network(
     model: AttackedModel,
     attack: str | Attack[Any] = "v2",
     *,
-    substrate: str = "loihi",
+    substrate: str | None = None,
     preset: str | None = None,
     settings: Mapping[str, Any] | None = None,
     reveals: Reveals | None = None,
@@ -50,6 +51,7 @@ def attack_network(
     out: str | Path | None = None,
     force: bool = False,
     name: str | None = None,
+    endpoint: EndpointOptions | None = None,
     progress: Progress | None = None,
 ) -> AttackResult:
     """Reconstructs an input for each class of a network, from its gradients or from queries only.
@@ -61,10 +63,11 @@ def attack_network(
     attack object. A key "attack.blur" in `settings` sets `blur` of the nested setting `attack`. twin: substrate of the
     attacker's copy of the network, for attacks that need one ("snntorch" by default).
 
-    The target: `model` is a network or model file, which runs on `substrate`, the URL of an endpoint (its token in the
-    environment variable BL_NEURO_TOKEN), or a `BlackBox`. reveals: output that a black box reveals; the usual output of
-    the network by default. budget: total number of queries, to which the settings of a named attack are adapted; by
-    default what the settings need.
+    The target: `model` is a network or model file, which runs on `substrate` ("loihi" by default), the URL of an
+    endpoint, or a `BlackBox`. endpoint: for a URL, a dictionary of arguments of `RemoteBlackBox`, such as token, layout
+    or session; the environment variable BL_NEURO_TOKEN has the token by default. reveals: output that a black box
+    reveals; by default that of the box, or the usual one of the network. budget: total number of queries, to which the
+    settings of a named attack are adapted; by default what the settings need.
 
     The inversions: classes to invert, all by default, with this number of time steps; by default that of the dataset,
     or 20.
@@ -82,11 +85,11 @@ def attack_network(
     terms = attack_terms(attack, preset, settings, reveals, budget, twin)
     judge = load_evaluator(evaluator) if isinstance(evaluator, (str, Path)) else evaluator
     folder = None if out is None else Path(out)
-    with opened_subject(model, reveals, budget) as subject, ExitStack() as stack:
+    with opened_subject(model, substrate, reveals, budget, endpoint) as subject, ExitStack() as stack:
         need_two_classes(subject.classes)
         data = load_dataset(dataset, root) if isinstance(dataset, str) else dataset
         inputs = _inputs(subject, data, steps, input_range)
-        run = _Run(inputs, terms, inputs.chosen(classes), judge, name or subject.name, substrate, seed)
+        run = _Run(inputs, terms, inputs.chosen(classes), judge, name or subject.name, substrate or SUBSTRATE, seed)
         if folder is not None:
             need_free(folder, force)
         return run.do(stack, folder, progress)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -15,10 +14,10 @@ from bl_neuro.backends import Target, open_target
 from bl_neuro.errors import InputError, NotRevealed
 from bl_neuro.model_file import load
 from bl_neuro.network import Network
-from bl_neuro.remote import RemoteBlackBox
+from bl_neuro.remote import EndpointOptions, RemoteBlackBox, is_url, open_endpoint
 
-TOKEN = "BL_NEURO_TOKEN"
-"""The environment variable with the token of an endpoint."""
+SUBSTRATE = "loihi"
+"""Default substrate of a network."""
 AttackedModel = Network | BlackBox | str | Path
 
 
@@ -49,14 +48,31 @@ class Subject:
 
 
 @contextmanager
-def opened_subject(model: AttackedModel, reveals: Reveals | None, budget: int | None) -> Iterator[Subject]:
-    """Loads a model file, connects to a URL, or takes an object as it is. Closes the endpoint at the end."""
+def opened_subject(
+    model: AttackedModel,
+    substrate: str | None,
+    reveals: Reveals | None,
+    budget: int | None,
+    endpoint: EndpointOptions | None,
+) -> Iterator[Subject]:
+    """Loads a model file, connects to a URL, or takes an object as it is. Closes the endpoint at the end.
+
+    Raises:
+        InputError: an argument that does not apply to this kind of model.
+    """
+    if substrate is not None and (isinstance(model, BlackBox) or is_url(model)):
+        kind = "a BlackBox" if isinstance(model, BlackBox) else "an endpoint"
+        raise InputError(f"substrate: {kind} already runs its network somewhere; leave substrate={substrate!r} out")
+    if endpoint is not None and not is_url(model):
+        raise InputError("endpoint: these options apply to the URL of an endpoint; leave them out")
     if isinstance(model, Network):
         yield Subject(model, None, None)
     elif isinstance(model, BlackBox):
+        if reveals not in (None, model.reveals):
+            raise InputError(f"reveals: this BlackBox reveals {model.reveals}, found {reveals!r}; leave it out")
         yield Subject(None, model, None)
-    elif isinstance(model, str) and model.startswith(("http://", "https://")):
-        with RemoteBlackBox(model, os.environ.get(TOKEN), reveals, budget) as box:
+    elif isinstance(model, str) and is_url(model):
+        with open_endpoint(model, reveals, budget, endpoint, RemoteBlackBox) as box:
             yield Subject(None, box, model)
     elif isinstance(model, (str, Path)):
         yield Subject(load(model), None, str(model))

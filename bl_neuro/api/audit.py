@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bl_neuro.api.model import Model, ModelData, prepare_model_audit
+from bl_neuro.api.experiment import AttackLike, Table
+from bl_neuro.api.model import Model, ModelData, prepared_model_audit
+from bl_neuro.api.plan import AuditPlan, plan_of
 from bl_neuro.api.progress import AuditProgress, audit_progress
 from bl_neuro.api.result import AuditResult
 from bl_neuro.experiment.comparison import read_results
 from bl_neuro.experiment.definition import Experiment
+from bl_neuro.experiment.given_model import Recognised, VerifyOn
 from bl_neuro.experiment.session import Audit
 from bl_neuro.report import write_report
 
@@ -41,7 +44,7 @@ def audit(
     Raises:
         ExperimentError: the experiment is missing or invalid; `problems` lists all problems. DataError, ModelFileError:
             its data or its model is missing or damaged. ReportError: results cannot be written, or another run uses the
-            folder. SubstrateFailed: workers do not start.
+            folder, or it holds an audit of another model or dataset. SubstrateFailed: workers do not start.
     """
     prepared = Audit.of(experiment, _path(out), _path(root))
     return run_audit(prepared, jobs=jobs, scheduler=scheduler, progress=progress)
@@ -56,10 +59,12 @@ def audit_model(
     scheduler: str | None = None,
     root: str | Path | None = None,
     progress: AuditProgress = "auto",
+    attacks: Sequence[AttackLike] | None = None,
+    evaluators: Sequence[str | Table] | None = None,
     queries: int | None = None,
     restarts: int = 5,
     substrates: Sequence[str] | None = None,
-    lava: bool = True,
+    verify_on: VerifyOn = None,
     trained_on: str | Path | Sequence[int] | None = None,
     steps: int | None = None,
     encoder: str | None = None,
@@ -71,11 +76,13 @@ def audit_model(
     convention: str | None = None,
     dt: float | None = None,
     reset: str | None = None,
+    on_recognised: Callable[[Recognised], object] | None = None,
 ) -> AuditResult:
-    """Audits a trained model: attacks it with v1 and v2, judged by evaluators that are trained on `data`.
+    """Audits a trained model: attacks it, judged by evaluators that are trained on `data`.
 
         bl.audit_model("exported.net", "mnist", trained_on="train")
         bl.audit_model(network, bl.data.load_dataset("mine.npz"), out="runs/mine", queries=640)
+        bl.audit_model(network, "digits", attacks=["v2", bl.CmaEs(queries=640)], evaluators=["conv"])
 
     model: a `Network`, a module of snnTorch, Norse or SLAYER, or the path of a .safetensors, .net or .nir file. A
     network or a module is first written to `out`. data: the dataset that the model classifies: its name, the path of an
@@ -83,27 +90,37 @@ def audit_model(
     the model was trained on, which are kept from evaluators: "train" for the official training set, sample indices, or
     a file of them.
 
-    out, jobs, scheduler, root, progress: as in `audit`. queries: number of queries of v2 per class. restarts: number of
-    inversions per class. substrates: by default one of real numbers that can hold the model, and `loihi`. lava: whether
-    to verify the model and repeat attacks on Lava's simulator, if it is installed.
+    out: folder for the results, by default runs/NAME-FINGERPRINT with the name of the file and the fingerprint of the
+    network. A folder with an audit of another model or dataset is refused. jobs, scheduler, root, progress: as in
+    `audit`.
+
+    attacks: names, attack objects or tables as in `Experiment`; by default those that declare `audits_models`: v1 and
+    v2. An attack given by its name has the settings that suit the dataset. evaluators: kinds or tables; by default
+    those that declare `audits_models`: conv and spiking. queries: number of queries per class of the attacks given by
+    name. restarts: number of inversions per class. substrates: by default one of real numbers that can hold the model,
+    and `loihi`. verify_on: the substrate on which spikes are verified and attacks repeated; by default the one that
+    `loihi` emulates, Lava's simulator, if it is installed; False for none.
 
     steps, encoder ("rate", "held", "direct"), input_range, readout ("spikes", "membrane") and class_map (the class of
-    each output) say how the model encodes its inputs and outputs; what is None is inferred from the data. layers,
+    each output) say how the model encodes its inputs and outputs; what is None is inferred from the data.
+    on_recognised: a function that is called with the result, a `Recognised`, before the attacks start. layers,
     input_shape, convention, dt, reset: how to read the file, as in `bl_neuro.load`.
 
     Raises:
         InputError, ExperimentError, DataError, ModelFileError: the model or the data cannot be audited, or they do not
             fit together. The other errors are those of `audit`.
     """
-    prepared, _ = prepare_model_audit(
+    with prepared_model_audit(
         model,
         data,
         _path(out),
         _path(root),
+        attacks=attacks,
+        evaluators=evaluators,
         queries=queries,
         restarts=restarts,
         substrates=substrates,
-        lava=lava,
+        verify_on=verify_on,
         trained_on=trained_on,
         steps=steps,
         encoder=encoder,
@@ -115,8 +132,68 @@ def audit_model(
         convention=convention,
         dt=dt,
         reset=reset,
-    )
-    return run_audit(prepared, jobs=jobs, scheduler=scheduler, progress=progress)
+    ) as (prepared, recognised):
+        if on_recognised is not None:
+            on_recognised(recognised)
+        return run_audit(prepared, jobs=jobs, scheduler=scheduler, progress=progress)
+
+
+def plan_audit_model(
+    model: Model,
+    data: ModelData,
+    out: str | Path | None = None,
+    *,
+    root: str | Path | None = None,
+    attacks: Sequence[AttackLike] | None = None,
+    evaluators: Sequence[str | Table] | None = None,
+    queries: int | None = None,
+    restarts: int = 5,
+    substrates: Sequence[str] | None = None,
+    verify_on: VerifyOn = None,
+    trained_on: str | Path | Sequence[int] | None = None,
+    steps: int | None = None,
+    encoder: str | None = None,
+    input_range: Sequence[float] | None = None,
+    readout: str | None = None,
+    class_map: Sequence[int] | None = None,
+    layers: int | None = None,
+    input_shape: Sequence[int] | None = None,
+    convention: str | None = None,
+    dt: float | None = None,
+    reset: str | None = None,
+    on_recognised: Callable[[Recognised], object] | None = None,
+) -> AuditPlan:
+    """Plans the audit of a model without running or writing anything. Arguments and errors are those of `audit_model`.
+
+    A model or dataset object, and a relative path beside it, have another name in the experiment of the plan.
+    """
+    with prepared_model_audit(
+        model,
+        data,
+        _path(out),
+        _path(root),
+        plan=True,
+        attacks=attacks,
+        evaluators=evaluators,
+        queries=queries,
+        restarts=restarts,
+        substrates=substrates,
+        verify_on=verify_on,
+        trained_on=trained_on,
+        steps=steps,
+        encoder=encoder,
+        input_range=input_range,
+        readout=readout,
+        class_map=class_map,
+        layers=layers,
+        input_shape=input_shape,
+        convention=convention,
+        dt=dt,
+        reset=reset,
+    ) as (prepared, recognised):
+        if on_recognised is not None:
+            on_recognised(recognised)
+        return plan_of(prepared)
 
 
 def run_audit(

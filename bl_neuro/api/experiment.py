@@ -36,7 +36,7 @@ class Experiment(definition.Experiment):
     one subfolder of images per class, or a table as in an experiment file. substrates: where targets are deployed.
     attacks: names, attack objects or tables. evaluators: kinds or tables. seeds: number of trained targets, or a list
     of their seeds. reveals: what black boxes reveal to attacks that do not state it. restarts: number of runs of each
-    attack on each target. All other arguments are tables of an experiment file, or lists of tables.
+    attack on each target. All other arguments are those of an experiment file: tables, lists of tables, or values.
 
     Raises:
         ExperimentError: the experiment is invalid; `problems` lists all problems.
@@ -59,6 +59,8 @@ class Experiment(definition.Experiment):
         margin: float = 0.1,
         skip_missing: bool = False,
         target: Table | None = None,
+        twin: Table | None = None,
+        options: Mapping[str, Table] | None = None,
         model: Table | None = None,
         verify: Sequence[str] | None = None,
         controls: Sequence[str | Table] = (),
@@ -81,6 +83,8 @@ class Experiment(definition.Experiment):
             "margin": margin,
             "skip_missing": skip_missing,
             "target": _plain(target),
+            "twin": _plain(twin),
+            "options": _plain(options),
             "model": _plain(model),
             "verify": _plain(verify),
             "controls": [_with_kind(control) for control in controls],

@@ -1,73 +1,108 @@
-"""Prepares the audit of a model: writes the model and data of the caller to files that the audit can refer to."""
+"""Prepares the audit of a model, given as an object or a file."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from torch import nn
 
 from bl_neuro.api.command import model_command
+from bl_neuro.api.experiment import AttackLike, Table, attack_table
+from bl_neuro.api.given_files import MODEL, GivenFiles
+from bl_neuro.attacks import Attack
 from bl_neuro.data import Dataset, load_dataset
 from bl_neuro.data.registry import dataset_names
-from bl_neuro.errors import InputError, NetworkError, ReportError, Unsupported
-from bl_neuro.experiment.given_model import ModelAudit, Recognised, model_experiment
+from bl_neuro.errors import InputError, NetworkError, Unsupported
+from bl_neuro.experiment.given_model import (
+    ModelAudit,
+    Recognised,
+    experiment_name,
+    given_network,
+    model_experiment,
+)
 from bl_neuro.experiment.material import Place
 from bl_neuro.experiment.session import RUNS, Audit
 from bl_neuro.experiment.store import Store
 from bl_neuro.experiment.training_data import OFFICIAL_TRAINING
-from bl_neuro.files import atomic_path, need_folder
 from bl_neuro.interop.any_module import from_module
-from bl_neuro.model_file import SUFFIXES, save
+from bl_neuro.model_file import SUFFIXES
 from bl_neuro.network import Network
 
 Model = Network | nn.Module | str | Path
 ModelData = str | Path | Dataset
 TrainedOn = str | Path | Sequence[int] | None
-MODEL, DATA, TRAINED_ON = "model.safetensors", "data.npz", "trained_on.npy"
-"""Files in the folder of results that the caller's objects are written to."""
+SHORT = 8
+"""Number of characters of the model's fingerprint in the name of the default folder."""
 
 
-def prepare_model_audit(
+@contextmanager
+def prepared_model_audit(
     model: Model,
     data: ModelData,
     out: Path | None = None,
     root: Path | None = None,
     *,
+    plan: bool = False,
     trained_on: TrainedOn = None,
     input_shape: Sequence[int] | None = None,
+    attacks: Sequence[AttackLike] | None = None,
+    evaluators: Sequence[str | Table] | None = None,
     **options: Any,
-) -> tuple[Audit, Recognised]:
+) -> Iterator[tuple[Audit, Recognised]]:
     """Prepares the audit of a model and infers how it encodes its data. options: those of `ModelAudit`.
+
+    The folder of results is locked until the block ends, and only then are the caller's objects written to it. plan:
+    writes them to a temporary folder instead, and locks nothing.
 
     Raises:
         InputError, ExperimentError, DataError, ModelFileError: the model or the data cannot be audited, or they do not
-            fit together. ReportError: the folder of results cannot be written to.
+            fit together. ReportError: the folder of results cannot be written to, is in use, or holds another audit.
     """
-    if isinstance(model, (str, Path)):
-        file = Path(model).expanduser()
-        if file.suffix not in SUFFIXES:
-            raise InputError(f"model: expected a file ending in {', '.join(SUFFIXES)}, found {str(model)!r}")
-        folder = out or RUNS / file.stem
-    else:
-        folder = out or RUNS / "model"
-        file = folder / MODEL
-        need_folder(folder)
-        save(_network(model, data, root, input_shape), file)
-        input_shape = None
+    given = None if isinstance(model, (str, Path)) else _network(model, data, root, input_shape)
+    file = Path(MODEL) if given is not None else Path(str(model)).expanduser()
+    if file.suffix not in SUFFIXES:
+        raise InputError(f"model: expected a file ending in {', '.join(SUFFIXES)}, found {str(model)!r}")
     request = ModelAudit(
         file,
-        _dataset_name(data, file.parent, folder),
-        trained_on=_stated_training_data(trained_on, file.parent, folder),
-        input_shape=input_shape,
+        "",
+        input_shape=None if given is not None else input_shape,
+        attacks=None if attacks is None else [_attack(attack) for attack in attacks],
+        evaluators=evaluators,
         **options,
     )
-    experiment, recognised = model_experiment(request, root)
-    place, store = Place(file.parent.absolute(), root), Store(out or RUNS / experiment.name)
-    return Audit(experiment, place, store, model_command(request)), recognised
+    network = given_network(request) if given is None else given
+    store = Store(out or RUNS / f"{experiment_name(file)}-{network.fingerprint[:SHORT]}")
+    with ExitStack() as stack:
+        if plan:
+            folder = Path(stack.enter_context(TemporaryDirectory()))
+        else:
+            stack.enter_context(store.locked())
+            folder = store.folder
+        files = stack.enter_context(GivenFiles(folder))
+        place = Place(folder.absolute() if given is not None else file.parent.absolute(), root)
+        if given is not None:
+            request = replace(request, file=files.model(given))
+        request = replace(
+            request,
+            dataset=_dataset_name(data, place.folder, files),
+            trained_on=_stated_training_data(trained_on, place.folder, files),
+        )
+        experiment, recognised = model_experiment(request, root)
+        audit = Audit(experiment, place, store, model_command(request))
+        store.need_subject(audit.subject)
+        files.keep()
+        yield audit, recognised
+
+
+def _attack(attack: AttackLike) -> str | Table:
+    return attack_table(attack) if isinstance(attack, Attack) else attack
 
 
 def _network(model: Network | nn.Module, data: ModelData, root: Path | None, shape: Sequence[int] | None) -> Network:
@@ -87,10 +122,10 @@ def _network(model: Network | nn.Module, data: ModelData, root: Path | None, sha
             raise error from None
 
 
-def _dataset_name(data: ModelData, model_folder: Path, folder: Path) -> str:
+def _dataset_name(data: ModelData, model_folder: Path, files: GivenFiles) -> str:
     """The name of the data in an experiment: its own name, or a path relative to the folder of the model."""
     if isinstance(data, Dataset):
-        return _relative(_write_data(data, folder), model_folder)
+        return _relative(files.data(data), model_folder)
     if str(data) in dataset_names():
         return str(data)
     if not isinstance(data, (str, Path)):
@@ -98,7 +133,7 @@ def _dataset_name(data: ModelData, model_folder: Path, folder: Path) -> str:
     return _relative(Path(data), model_folder)
 
 
-def _stated_training_data(trained_on: TrainedOn, model_folder: Path, folder: Path) -> str | None:
+def _stated_training_data(trained_on: TrainedOn, model_folder: Path, files: GivenFiles) -> str | None:
     if trained_on is None:
         return None
     if isinstance(trained_on, (str, Path)):
@@ -107,25 +142,7 @@ def _stated_training_data(trained_on: TrainedOn, model_folder: Path, folder: Pat
     indices = np.asarray(trained_on)
     if indices.ndim != 1 or indices.dtype.kind not in "iu":
         raise InputError(f"trained_on: expected indices of samples (N,), found {indices.dtype} {indices.shape}")
-    _write_arrays(folder / TRAINED_ON, lambda path: np.save(path, indices, allow_pickle=False))
-    return _relative(folder / TRAINED_ON, model_folder)
-
-
-def _write_data(data: Dataset, folder: Path) -> Path:
-    arrays: dict[str, Any] = {"images": data.pixels, "labels": data.labels, "class_names": np.array(data.class_names)}
-    if data.held_out is not None:
-        arrays["held_out"] = data.held_out
-    _write_arrays(folder / DATA, lambda path: np.savez(path, **arrays))
-    return folder / DATA
-
-
-def _write_arrays(path: Path, write: Any) -> None:
-    need_folder(path.parent)
-    try:
-        with atomic_path(path) as temporary, temporary.open("wb") as file:
-            write(file)
-    except OSError as error:
-        raise ReportError(f"{path}: could not be written ({error})") from error
+    return _relative(files.indices(indices), model_folder)
 
 
 def _relative(path: Path, folder: Path) -> str:

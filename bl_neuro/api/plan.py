@@ -85,7 +85,8 @@ def plan_audit(
 
 
 def plan_of(audit: Audit) -> AuditPlan:
-    """The plan of a prepared audit."""
+    """The plan of a prepared audit. Raises ReportError if its folder holds an audit of another model or dataset."""
+    audit.store.need_subject(audit.subject)
     planned, missing_data = _cells(audit)
     state, costs = run_state(planned, audit.store), Costs(audit.store)
     costs.add(cell for cell in planned if cell.address in state.finished)

@@ -91,7 +91,8 @@ class Attack(ABC, Generic[Box]):
     attack on a network that does not spike. needs: other requirements; "twin" is a differentiable copy of the network.
     reveals: the outputs of a black box that it can use, the preferred one first. modules, extra: Python packages that
     it imports, and the extra of bl-neuro that installs them. ladder_note: what a report says about the attack below a
-    ladder whose last steps reveal less to the attacker; nothing by default.
+    ladder whose last steps reveal less to the attacker; nothing by default. audits_models: whether audits of model
+    files run it unless they name their attacks.
     """
 
     name: ClassVar[str]
@@ -102,6 +103,7 @@ class Attack(ABC, Generic[Box]):
     modules: ClassVar[tuple[str, ...]] = ()
     extra: ClassVar[str] = ""
     ladder_note: ClassVar[str] = ""
+    audits_models: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         problems = (settle_types(self) or self.problems()) if is_dataclass(self) else self.problems()

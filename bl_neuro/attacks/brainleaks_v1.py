@@ -43,6 +43,7 @@ class BrainLeaksV1(ShapedGradientAttack):
     """
 
     name: ClassVar[str] = "v1"
+    audits_models: ClassVar[bool] = True
     title: ClassVar[str] = "v1"
     access: ClassVar[Access] = "white_box"
 

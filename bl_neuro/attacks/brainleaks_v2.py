@@ -55,6 +55,7 @@ class BrainLeaksV2(QuerySearch):
     ladder_note: ClassVar[str] = (
         "v2 reduces a membrane to scores and spikes to counts before it uses them: these steps are 0 by the attack."
     )
+    audits_models: ClassVar[bool] = True
 
     learning_rate: float = 1.5
     momentum: float = 0.5

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +12,6 @@ import typer
 
 from bl_neuro.cli.options import (
     REVEALED,
-    Backend,
     Convention,
     Dt,
     Force,
@@ -30,7 +32,6 @@ from bl_neuro.cli.options import (
 if TYPE_CHECKING:
     from bl_neuro.api.attack_result import AttackResult
     from bl_neuro.attacks import Attack
-    from bl_neuro.remote import RemoteBlackBox
 
 
 @app.command(cls=ListingCommand)
@@ -42,7 +43,12 @@ def attack(
             show_default=False,
         ),
     ],
-    backend: Backend = "loihi",
+    backend: Annotated[
+        str | None,
+        typer.Option(
+            "--backend", help="Model files only: substrate that runs the network: {substrates}. Default: loihi."
+        ),
+    ] = None,
     name: Annotated[
         str,
         typer.Option(
@@ -157,19 +163,36 @@ def attack(
     from bl_neuro.api.attack_terms import attack_terms
     from bl_neuro.api.progress import progress_bars
     from bl_neuro.cli.interrupt import ends_on_interrupt
+    from bl_neuro.remote import is_url
 
     chosen = attack_terms(name, preset, None, None, None, None).attack
     options = {"blur": blur, "window": window, "image_shape": image_shape, "patience": patience}
     given = {**_from_options(chosen, options), **_from_set(chosen, settings or [])}
     on_endpoint: dict[str, Any] = {"--token": token, "--input": input_name, "--output": output_name, "--layout": layout}
     on_endpoint |= {"--certificates": certificates, "--class-count": class_count, "--session": session}
-    of_file = {"--layers": layers, "--convention": convention, "--dt": dt, "--reset": reset}
+    on_file: dict[str, Any] = {
+        "--backend": backend,
+        "--layers": layers,
+        "--convention": convention,
+        "--dt": dt,
+        "--reset": reset,
+    }
     with ExitStack() as stack:
-        attacked: Any
-        if model.startswith(("http://", "https://")):
-            _no_effect("an endpoint", of_file)
-            attack_terms(name, preset, given, reveals, budget, twin)  # type: ignore[arg-type]  # it checks them
-            attacked = stack.enter_context(_endpoint(model, reveals, budget, input_shape, on_endpoint))
+        attacked: Any = model
+        endpoint: dict[str, Any] | None = None
+        if is_url(model):
+            _no_effect("an endpoint", on_file)
+            endpoint = {
+                "token": token,
+                "input": input_name,
+                "output": output_name,
+                "input_shape": numbers(input_shape, "--input-shape", int),
+                "classes": class_count,
+                "layout": layout,
+                "certificates": certificates,
+                "session": session,
+            }
+            stack.enter_context(_warnings_on_stderr())
         else:
             _no_effect("a file", on_endpoint)
             attacked = model_request(Path(model), layers, input_shape, convention, dt, reset).open()
@@ -195,8 +218,12 @@ def attack(
             out=out,
             force=force,
             name=model,
+            endpoint=endpoint,  # type: ignore[arg-type]  # it checks them
             progress=progress,
         )
+    allowed = result.facts.budget
+    if endpoint is not None and budget is not None and allowed is not None and allowed < budget:
+        sys.stderr.write(f"The endpoint allows {allowed:,} of the {budget:,} requested queries.\n")
     _print(result, out, as_json)
     if result.error is not None:
         raise result.error
@@ -242,39 +269,22 @@ def _no_effect(what: str, options: dict[str, Any]) -> None:
         raise InputError(f"{', '.join(given)}: not applicable to {what}; leave it out")
 
 
-def _endpoint(
-    url: str, reveals: str | None, budget: int | None, input_shape: str | None, options: dict[str, Any]
-) -> RemoteBlackBox:
-    """Opens the endpoint. Prints warnings, and a budget smaller than requested, to standard error."""
-    import os
-    import sys
+@contextmanager
+def _warnings_on_stderr() -> Iterator[None]:
+    """Prints the warning about an unencrypted token as one line, as soon as it occurs."""
     import warnings
 
-    from bl_neuro.api.attack_target import TOKEN
     from bl_neuro.errors import TokenInTheClear
-    from bl_neuro.remote import RemoteBlackBox
 
-    certificates, shape = options["--certificates"], numbers(input_shape, "--input-shape", int)
-    with warnings.catch_warnings(record=True) as caught:
+    def show(
+        message: Warning | str, category: object, filename: str, lineno: int, file: object = None, line: object = None
+    ) -> None:
+        sys.stderr.write(f"warning: {message}\n")
+
+    with warnings.catch_warnings():
         warnings.simplefilter("always", TokenInTheClear)
-        box = RemoteBlackBox(
-            url,
-            token=options["--token"] or os.environ.get(TOKEN),
-            reveals=reveals,  # type: ignore[arg-type]  # it was checked
-            budget=budget,
-            input=options["--input"],
-            output=options["--output"],
-            input_shape=None if shape is None else tuple(shape),
-            classes=options["--class-count"],
-            session=options["--session"],
-            layout=options["--layout"],
-            certificates=None if certificates is None else str(certificates),
-        )
-    for warning in caught:
-        sys.stderr.write(f"warning: {warning.message}\n")
-    if budget is not None and box.budget is not None and box.budget < budget:
-        sys.stderr.write(f"The endpoint allows {box.budget:,} of the {budget:,} requested queries.\n")
-    return box
+        warnings.showwarning = show
+        yield
 
 
 def _print(result: AttackResult, out: Path | None, as_json: bool) -> None:

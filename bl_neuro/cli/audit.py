@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,7 +27,9 @@ from bl_neuro.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from bl_neuro.experiment.session import Audit
+    from bl_neuro.api.plan import AuditPlan
+    from bl_neuro.api.result import AuditResult
+    from bl_neuro.experiment.given_model import Recognised
 
 
 @app.command(cls=ListingCommand)
@@ -56,6 +60,20 @@ def audit(
     dataset: Annotated[
         str | None,
         typer.Option("--dataset", help="Model files only: the dataset that the model classifies.", show_default=False),
+    ] = None,
+    attacks: Annotated[
+        str | None,
+        typer.Option(
+            "--attacks",
+            help="Model files only: names of attacks, comma-separated, of bl-neuro or of other packages (see doctor). "
+            "Default: v1,v2.",
+        ),
+    ] = None,
+    evaluators: Annotated[
+        str | None,
+        typer.Option(
+            "--evaluators", help="Model files only: kinds of evaluators, comma-separated. Default: conv,spiking."
+        ),
     ] = None,
     substrates: Annotated[
         str | None,
@@ -101,9 +119,14 @@ def audit(
     restarts: Annotated[
         int | None, typer.Option("--restarts", help="Model files only: number of inversions per class. Default: 5.")
     ] = None,
-    lava: Annotated[
-        bool, typer.Option(help="Model files only: verify spikes and repeat attacks on Lava's simulator.")
-    ] = True,
+    verify_on: Annotated[
+        str | None,
+        typer.Option(
+            "--verify-on",
+            help="Model files only: substrate on which spikes are verified and attacks repeated, or none. Default: the "
+            "one that an attacked substrate emulates: lava for loihi.",
+        ),
+    ] = None,
     trained_on: Annotated[
         str | None,
         typer.Option(
@@ -120,14 +143,16 @@ def audit(
     For a model file, the input encoding and the class of each output are inferred from the dataset unless options state
     them; by default the model is attacked on a float substrate and on loihi, and verified on Lava.
     """
-    from bl_neuro.api.audit import run_audit
-    from bl_neuro.api.plan import plan_of
+    import bl_neuro as bl
     from bl_neuro.cli.audit_output import print_plan, print_result
     from bl_neuro.errors import InputError
+    from bl_neuro.model_file import SUFFIXES
 
     if jobs < 1:
         raise InputError(f"--jobs: expected at least 1, found {jobs}")
-    stated = {
+    stated: dict[str, Any] = {
+        "attacks": None if attacks is None else words(attacks),
+        "evaluators": None if evaluators is None else words(evaluators),
         "substrates": None if substrates is None else words(substrates),
         "steps": steps,
         "encoder": encoder,
@@ -141,41 +166,46 @@ def audit(
         "reset": reset,
         "queries": queries,
         "restarts": restarts,
-        "lava": None if lava else False,
+        "verify_on": False if verify_on == "none" else verify_on,
         "trained_on": trained_on,
     }
     options = {name: value for name, value in stated.items() if value is not None}
-    prepared = _prepared(experiment, dataset, out, root, options, as_json)
+    run_audit: Callable[..., AuditResult] = bl.audit
+    plan_audit: Callable[..., AuditPlan] = bl.plan_audit
+    audited: tuple[str, ...] = (experiment,)
+    if Path(experiment).suffix in SUFFIXES:
+        run_audit, plan_audit, audited = bl.audit_model, bl.plan_audit_model, (experiment, _dataset(dataset))
+        options["on_recognised"] = None if as_json else partial(_print_recognised, Path(experiment).name)
+    else:
+        _refuse({"dataset": dataset, **options}, experiment)
     if plan:
-        print_plan(plan_of(prepared), jobs, as_json)
+        print_plan(plan_audit(*audited, out=out, root=root, **options), jobs, as_json)
         return 0
-    result = run_audit(prepared, jobs=jobs, scheduler=scheduler)
+    result = run_audit(*audited, out=out, root=root, jobs=jobs, scheduler=scheduler, **options)
     print_result(result, as_json)
     return 1 if result.failures or result.left_out else 0
 
 
-def _prepared(
-    experiment: str, dataset: str | None, out: Path | None, root: Path | None, options: dict[str, Any], quiet: bool
-) -> Audit:
-    """The audit of an experiment or of a model file; prints what was inferred about a model."""
-    from bl_neuro.api.model import prepare_model_audit
-    from bl_neuro.cli.output import say
+def _dataset(dataset: str | None) -> str:
     from bl_neuro.errors import InputError
-    from bl_neuro.experiment.session import Audit
-    from bl_neuro.model_file import SUFFIXES
 
-    path = Path(experiment).expanduser()
-    if path.suffix not in SUFFIXES:
-        if options or dataset is not None:
-            names = [*(["dataset"] if dataset is not None else []), *options]
-            given = ", ".join(f"--{name.replace('_', '-')}" for name in names)
-            raise InputError(f"{given}: only for model files, but {experiment} is an experiment")
-        return Audit.of(experiment, out, root)
     if dataset is None:
         raise InputError(
             "--dataset: a model file needs the dataset that the model classifies; see bl-neuro data status"
         )
-    prepared, recognised = prepare_model_audit(path, dataset, out, root, **options)
-    if not quiet:
-        say(f"{path.name}: {recognised.sentence}")
-    return prepared
+    return dataset
+
+
+def _refuse(options: dict[str, Any], experiment: str) -> None:
+    """Raises InputError if there are options that apply to model files only."""
+    from bl_neuro.errors import InputError
+
+    given = ", ".join(f"--{name.replace('_', '-')}" for name, value in options.items() if value is not None)
+    if given:
+        raise InputError(f"{given}: only for model files, but {experiment} is an experiment")
+
+
+def _print_recognised(name: str, recognised: Recognised) -> None:
+    from bl_neuro.cli.output import say
+
+    say(f"{name}: {recognised.sentence}")

@@ -23,7 +23,7 @@ from bl_neuro.experiment.material import Material
 from bl_neuro.experiment.measures import AttackMeasures
 from bl_neuro.mitigations.registry import mitigation_of
 from bl_neuro.network import Network
-from bl_neuro.remote import RemoteBlackBox
+from bl_neuro.remote import EndpointOptions, RemoteBlackBox, open_endpoint
 from bl_neuro.training import AnnTwin
 
 
@@ -58,7 +58,9 @@ class CellView:
         definition = self._cell.definition
         if self._target is None:
             inner: BlackBox = self._stack.enter_context(
-                open_endpoint(self._material, definition["substrate"], definition["budget"], session=self._cell.address)
+                opened_endpoint(
+                    self._material, definition["substrate"], definition["budget"], session=self._cell.address
+                )
             )
         else:
             mitigation = mitigation_of(definition.get("mitigation"))
@@ -171,7 +173,7 @@ def need_tokens(endpoints: Sequence[EndpointPart]) -> None:
             )
 
 
-def open_endpoint(material: Material, substrate: str, budget: int | None, session: str) -> EndpointBox:
+def opened_endpoint(material: Material, substrate: str, budget: int | None, session: str) -> EndpointBox:
     """Opens an endpoint that is a substrate of an experiment. session: the address of the cell that queries it.
 
     Raises:
@@ -180,20 +182,16 @@ def open_endpoint(material: Material, substrate: str, budget: int | None, sessio
     """
     part = material.endpoints[substrate]
     input_shape, outputs = material.input_shape(substrate), len(material.class_map)
-    certificates = None if part.certificates is None else str(material.folder / part.certificates)
-    box = EndpointBox(
-        part.url,
-        os.environ.get(part.token),
-        part.reveals,
-        budget,
-        input=part.input,
-        output=part.output,
-        input_shape=None if part.input_shape is None else tuple(part.input_shape),
-        classes=part.classes,
-        layout=part.layout,
-        certificates=certificates,
-        session=session,
-    )
+    options: EndpointOptions = {
+        "input": part.input,
+        "output": part.output,
+        "input_shape": part.input_shape,
+        "classes": part.classes,
+        "layout": part.layout,
+        "certificates": None if part.certificates is None else material.folder / part.certificates,
+        "session": session,
+    }
+    box = open_endpoint(part.url, part.reveals, budget, options, EndpointBox, part.token)
     if box.input_shape != input_shape or box.classes != outputs:
         box.close()
         raise ExperimentError(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ValidationError
@@ -21,15 +21,19 @@ from bl_neuro.data.registry import dataset_source
 from bl_neuro.data.samples import Samples
 from bl_neuro.data.split import automatic_split
 from bl_neuro.deploy.loihi_limits import never_spikes
-from bl_neuro.errors import ExperimentError
+from bl_neuro.errors import ExperimentError, InputError
 from bl_neuro.experiment.definition import DatasetPart, Experiment, ModelPart
 from bl_neuro.experiment.experiment_file import experiment_from
-from bl_neuro.experiment.material import Place, load_data, opened_model, with_input_range
+from bl_neuro.experiment.material import Place, load_data, loaded_model, with_input_range
 from bl_neuro.experiment.training_data import OFFICIAL_TRAINING, of_given_target
 from bl_neuro.network import Network
 from bl_neuro.seeding import stream
+from bl_neuro.settings import setting_names
 from bl_neuro.training.plans import plan_for
+from bl_neuro.training.registry import EVALUATORS
 
+Table = Mapping[str, Any]
+VerifyOn = str | Literal[False] | None
 Part = TypeVar("Part", bound=BaseModel)
 FEWEST_HELD_OUT = 50
 """Minimum number of samples per class in an official test set, to train and test evaluators within it."""
@@ -40,15 +44,20 @@ class ModelAudit:
     """A model file to audit, with options. Values that are None are inferred on the dataset or have the defaults below.
 
     file: the model file. dataset: a name, or the path of an .npz file or of a folder with one subfolder of images per
-    class. steps: by default those of the plan for the dataset. queries: number of queries per class, after the warm
-    start. restarts: number of runs of each attack. substrates: by default one with floating-point arithmetic that can
-    run the model, and the emulator of Loihi. lava: whether to verify the model and repeat attacks on Lava's simulator,
-    if it is installed. trained_on: as in `[model]` of an experiment; a relative path starts at the folder of the model.
-    convention, dt, reset: for a .nir file, as in `bl_neuro.load`.
+    class. attacks, evaluators: names or tables as in an experiment file; by default those that declare `audits_models`.
+    An attack given by its name has the settings that suit the dataset. steps: by default those of the plan for the
+    dataset. queries: number of queries per class, after the warm start, for named attacks that have this setting.
+    restarts: number of runs of each attack. substrates: by default one with floating-point arithmetic that can run the
+    model, and the emulator of Loihi. verify_on: the substrate on which the spikes of the model are verified and
+    attacks repeated; by default the one that a backend among `substrates` declares to emulate, False for none.
+    trained_on: as in `[model]` of an experiment; a relative path starts at the folder of the model. convention, dt,
+    reset: for a .nir file, as in `bl_neuro.load`.
     """
 
     file: Path
     dataset: str
+    attacks: Sequence[str | Table] | None = None
+    evaluators: Sequence[str | Table] | None = None
     steps: int | None = None
     encoder: str | None = None
     input_range: Sequence[float] | None = None
@@ -58,7 +67,7 @@ class ModelAudit:
     input_shape: Sequence[int] | None = None
     queries: int | None = None
     restarts: int = 5
-    lava: bool = True
+    verify_on: VerifyOn = None
     trained_on: str | None = None
     substrates: Sequence[str] | None = None
     convention: str | None = None
@@ -67,25 +76,21 @@ class ModelAudit:
 
 
 def model_experiment(request: ModelAudit, root: Path | None = None) -> tuple[Experiment, Recognised]:
-    """Creates the experiment: v1 and v2, two evaluators, and a replay on the substrate that the last one emulates.
+    """Creates the experiment: attacks, evaluators, and replays on the substrate that one of its substrates emulates.
 
     What the options do not state about inputs and outputs is inferred on the evaluators' part of the dataset.
 
     Raises:
         ExperimentError, DataError, ModelFileError: the model or the dataset cannot be audited, or they do not fit
-            together.
+            together. InputError: an unknown attack, or `queries` without an attack that has this setting.
     """
     place = Place(request.file.parent.absolute(), root)
     data = load_data(DatasetPart(name=request.dataset), place)
     dataset = {"name": request.dataset, "split": _split_kind(data, request.trained_on)}
     part = _part(DatasetPart, dataset)
     split = of_given_target(data, part, request.trained_on, place.folder).split
-    model: dict[str, Any] = {"file": request.file.name}
-    stated = ("readout", "layers", "trained_on", "convention", "dt", "reset")
-    model |= {name: getattr(request, name) for name in stated if getattr(request, name) is not None}
-    if request.input_shape is not None:
-        model["input_shape"] = list(request.input_shape)
-    network = opened_model(_part(ModelPart, model), place)
+    model = _model_table(request)
+    network = loaded_model(_part(ModelPart, model), place)
     steps = request.steps or plan_for(data.name).steps
     substrates = list(request.substrates or default_substrates(network))
     recognised = recognise(
@@ -103,6 +108,20 @@ def model_experiment(request: ModelAudit, root: Path | None = None) -> tuple[Exp
     if recognised.input_range is not None:
         model["input_range"] = list(recognised.input_range)
     return experiment_from(_document(request, data.name, network, substrates, steps, model, dataset)), recognised
+
+
+def given_network(request: ModelAudit) -> Network:
+    """The network in the model file. Raises ExperimentError or ModelFileError if it cannot be read as stated."""
+    return loaded_model(_part(ModelPart, _model_table(request)), Place(request.file.parent.absolute()))
+
+
+def _model_table(request: ModelAudit) -> dict[str, Any]:
+    """`[model]`, as far as the request states it."""
+    stated = ("readout", "layers", "trained_on", "convention", "dt", "reset")
+    table: dict[str, Any] = {name: getattr(request, name) for name in stated if getattr(request, name) is not None}
+    if request.input_shape is not None:
+        table["input_shape"] = list(request.input_shape)
+    return {"file": request.file.name, **table}
 
 
 def _split_kind(data: Samples, trained_on: str | None) -> str:
@@ -135,14 +154,15 @@ def _document(
 ) -> dict[str, Any]:
     """The experiment with the structure of an experiment file."""
     shown = views(network)
-    source = dataset_source(name)
-    settings = {} if source is None else dict(source.attack_settings.get("v2", {}))
-    settings |= {} if request.queries is None else {"queries": request.queries}
-    search: dict[str, Any] = {"attack": "v2", "reveals": shown, "settings": settings}
-    if preset := ATTACKS.find("v2").preset_for(name):
-        search["preset"] = preset
-    document: dict[str, Any] = {
-        "name": re.sub(r"[^A-Za-z0-9_.-]", "-", request.file.stem)[:64].lstrip("_.-") or "model",
+    usual = [attack for attack, kind in ATTACKS.usable().items() if kind.audits_models]
+    attacks = [
+        _attack_table(attack, name, shown, request.queries)
+        for attack in (usual if request.attacks is None else request.attacks)
+    ]
+    if request.queries is not None and not any("queries" in table.get("settings", {}) for table in attacks):
+        raise InputError("queries: none of the attacks has this setting; leave it out")
+    return {
+        "name": experiment_name(request.file),
         "description": f"{request.file.name}, a given network, on {name}",
         "restarts": request.restarts,
         "steps": steps,
@@ -150,16 +170,64 @@ def _document(
         "skip_missing": request.substrates is None,
         "dataset": dataset,
         "model": model,
-        "evaluators": [{"kind": "conv"}, {"kind": "spiking"}],
-        "attacks": [{"attack": "v1"}, search],
+        "evaluators": _evaluator_tables(request.evaluators),
+        "attacks": attacks,
+        **_verification(request.verify_on, substrates, attacks),
     }
-    emulator = next((name for name in substrates if find_backend(name).emulates is not None), None)
-    truth = None if emulator is None else find_backend(emulator).emulates
-    if request.lava and truth is not None and truth not in substrates:
-        document["verify"] = [emulator, truth]
-        if "counts" in shown:
-            document["replays"] = [{"substrate": truth, "of": emulator, "attacks": ["v2"], "reveals": ["counts"]}]
-    return document
+
+
+def experiment_name(file: Path) -> str:
+    """The name of the audit of a model file."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "-", file.stem)[:64].lstrip("_.-") or "model"
+
+
+def _attack_table(attack: str | Table, dataset: str, shown: list[Reveals], queries: int | None) -> dict[str, Any]:
+    """The table of an attack. A name gets settings for the dataset; a black box reveals outputs that the attack uses.
+
+    Raises:
+        InputError: there is no such attack.
+    """
+    table = {"attack": attack, "settings": {}} if isinstance(attack, str) else dict(attack)
+    name = str(table.get("attack"))
+    kind = ATTACKS.find(name)
+    if isinstance(attack, str):
+        known: list[str] = setting_names(kind) if is_dataclass(kind) else []
+        source = dataset_source(dataset)
+        suited = {} if source is None else source.attack_settings.get(name, {})
+        table["settings"] = {**suited, **({} if queries is None or "queries" not in known else {"queries": queries})}
+        if preset := kind.preset_for(dataset):
+            table["preset"] = preset
+    if kind.access == "black_box" and "reveals" not in table:
+        table["reveals"] = [view for view in shown if view in kind.reveals] or list(kind.reveals[:1])
+    return table
+
+
+def _evaluator_tables(evaluators: Sequence[str | Table] | None) -> list[Table]:
+    usual = [name for name, kind in EVALUATORS.usable().items() if kind.audits_models]
+    chosen = usual if evaluators is None else evaluators
+    return [{"kind": part} if isinstance(part, str) else dict(part) for part in chosen]
+
+
+def _verification(verify_on: VerifyOn, substrates: list[str], attacks: list[dict[str, Any]]) -> dict[str, Any]:
+    """`verify`, and `replays` of attacks on spike counts; empty if there is no substrate to verify on."""
+    if verify_on is False:
+        return {}
+    emulated = {find_backend(name).emulates: name for name in reversed(substrates)}
+    truth = verify_on or next((name for name in reversed(emulated) if name is not None), None)
+    if truth is None or (verify_on is None and truth in substrates):
+        return {}
+    arithmetic, others = find_backend(truth).arithmetic, [name for name in substrates if name != truth]
+    if not others:
+        raise InputError(f"verify_on: expected another substrate than those of the audit, found {truth!r}")
+    alike = [name for name in others if arithmetic is not None and find_backend(name).arithmetic == arithmetic]
+    of = emulated.get(truth) or next(iter([*alike, *reversed(others)]))
+    counted = [
+        str(table.get("label", table["attack"])) for table in attacks if "counts" in (table.get("reveals") or ())
+    ]
+    if not counted or truth in substrates or of not in (emulated.get(truth), *alike):
+        return {"verify": [of, truth]}
+    replay = {"substrate": truth, "of": of, "attacks": counted, "reveals": ["counts"]}
+    return {"verify": [of, truth], "replays": [replay]}
 
 
 def default_substrates(network: Network) -> list[str]:

@@ -175,6 +175,12 @@ def split_of(data: Any, part: DatasetPart) -> Split[Any]:
 
 def opened_model(model: ModelPart, place: Place) -> Network:
     """Loads the network from a model file, with the stated readout and input range."""
+    network = loaded_model(model, place)
+    return network if model.input_range is None else with_input_range(network, *model.input_range)
+
+
+def loaded_model(model: ModelPart, place: Place) -> Network:
+    """Loads the network from a model file, with the stated readout; inputs stay as they are in the file."""
     network = load(
         place.folder / model.file,
         model.layers,
@@ -183,9 +189,9 @@ def opened_model(model: ModelPart, place: Place) -> Network:
         dt=model.dt,
         reset=model.reset,
     )
-    if model.readout not in (None, network.readout):
-        network = Network(network.input_shape, network.layers, model.readout, network.arithmetic)
-    return network if model.input_range is None else with_input_range(network, *model.input_range)
+    if model.readout in (None, network.readout):
+        return network
+    return Network(network.input_shape, network.layers, model.readout, network.arithmetic)
 
 
 def with_input_range(network: Network, low: float, high: float) -> Network:

@@ -18,12 +18,12 @@ from bl_neuro.experiment.findings.compute import findings
 from bl_neuro.experiment.findings.models import Findings
 from bl_neuro.experiment.findings.pictures import StoredPictures
 from bl_neuro.experiment.installed import missing_substrates, without_substrates
-from bl_neuro.experiment.material import Material, Place
+from bl_neuro.experiment.material import Material, Place, loaded_model
 from bl_neuro.experiment.plan import plan_cells
 from bl_neuro.experiment.provenance import portable_path
 from bl_neuro.experiment.running.processes import WORKER, ProcessPool
 from bl_neuro.experiment.running.runner import OnChange, Runner, RunState, WorkerPool, run_state
-from bl_neuro.experiment.store import Store
+from bl_neuro.experiment.store import Store, Subject
 
 RUNS = Path("runs")
 """The default parent folder of results."""
@@ -74,6 +74,13 @@ class Audit:
         return without_substrates(self.experiment, self.not_run) if self.not_run else self.experiment
 
     @cached_property
+    def subject(self) -> Subject:
+        """The dataset and the given model of the experiment."""
+        model = self.experiment.model
+        fingerprint = None if model is None else loaded_model(model, self.place).fingerprint
+        return Subject(Path(self.experiment.dataset.name).name, fingerprint)
+
+    @cached_property
     def material(self) -> Material:
         """The data, and the model if one is given."""
         return Material(self.runnable, self.place)
@@ -94,12 +101,14 @@ class Audit:
         scheduler: str | None = None,
         worker: Sequence[str] = WORKER,
     ) -> RunState:
-        """Runs all cells that are not done. Raises the errors of `Runner.run`.
+        """Runs all cells that are not done. Raises the errors of `Runner.run` and of `Store.need_subject`.
 
         jobs: number of worker processes on this machine. scheduler: address of a Dask scheduler whose workers are used
         instead, or "local" for a Dask cluster with `jobs` workers on this machine. worker: command of a worker process.
         """
         with self.store.locked():
+            self.store.need_subject(self.subject)
+            self.store.write_subject(self.subject)
             self.store.write_experiment(self.experiment.model_dump(), self.command)
             cells = self.cells  # a problem with the data or the model is raised before any worker starts
             need_tokens(self.experiment.endpoints)

@@ -5,6 +5,7 @@
     times/ADDRESS.json          duration, machine and versions, in which equal runs may differ
     failed/ADDRESS.json         why the cell failed, until it is done
     unfinished/                 checkpoints of trainings
+    subject.json                the model and the dataset of all runs
     experiment.json             the experiment of the last run
     command.json                the command of the first run of that experiment
 
@@ -18,7 +19,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ MOST_BYTES = 2**26
 """Maximum size of the JSON of a result."""
 
 
+SUBJECT = "subject.json"
 MARK = "bl-neuro-"
 """Prefix of the hidden files by which the machines of a run recognise the shared folder."""
 
@@ -44,6 +46,21 @@ class Result:
     definition: dict[str, Any]
     measures: CellMeasures
     tensors: Path | None
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What all runs in a folder are about. A changed experiment on the same subject reuses its results.
+
+    dataset: its name, or the name of its file. model: the fingerprint of a given model; None if there is none.
+    """
+
+    dataset: str
+    model: str | None
+
+    def __str__(self) -> str:
+        model = "targets that it trains" if self.model is None else f"model {self.model[:8]}"
+        return f"{model} on {self.dataset}"
 
 
 class Store:
@@ -140,6 +157,26 @@ class Store:
             write_text(self.folder / name, text)
         except OSError as error:
             raise ReportError(f"{self.folder / name}: could not be written ({error})") from error
+
+    def need_subject(self, subject: Subject) -> None:
+        """Checks that the folder holds no runs on another model or dataset.
+
+        Raises:
+            ReportError: it does, so that a run would replace their report.
+        """
+        try:
+            earlier = Subject(**json.loads((self.folder / SUBJECT).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError, RecursionError):
+            return
+        if earlier != subject:
+            raise ReportError(
+                f"{self.folder}: expected a folder for an audit of {subject}, found one of {earlier}; choose another "
+                "folder with out (--out)"
+            )
+
+    def write_subject(self, subject: Subject) -> None:
+        """Stores what the runs in this folder are about. Raises ReportError if it cannot be written."""
+        self.write_file(SUBJECT, json.dumps(asdict(subject)) + "\n")
 
     def write_experiment(self, experiment: dict[str, Any], command: str | None) -> None:
         """Stores the experiment of a run, and `command` unless an earlier run of the same experiment stored one.

@@ -23,7 +23,7 @@ from bl_neuro.data.encoders import Encoder
 from bl_neuro.data.samples import Samples
 from bl_neuro.deploy.ladder import ladder
 from bl_neuro.errors import ModelFileError, NotRevealed
-from bl_neuro.experiment.boxes import CellView, differences, open_endpoint, opened
+from bl_neuro.experiment.boxes import CellView, differences, opened, opened_endpoint
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.definition import EvaluatorPart
 from bl_neuro.experiment.material import Material
@@ -185,7 +185,7 @@ class Work:
         made = cell.definition
         order = stream(made["seed"], "tested samples").permutation(len(test.labels))
         some: Any = test.subset(np.sort(order[: made["samples"]]))
-        with open_endpoint(self.material, made["substrate"], None, session=cell.address) as box:
+        with opened_endpoint(self.material, made["substrate"], None, session=cell.address) as box:
             accuracy = served_accuracy(box, some, made["steps"], made["seed"], made["encoder"])
         return AccuracyMeasures(accuracy=accuracy, samples=len(some.labels))
 

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from bl_neuro.remote.box import RemoteBlackBox
+from bl_neuro.remote.endpoint import EndpointOptions, is_url, open_endpoint
 
-__all__ = ["RemoteBlackBox"]
+__all__ = ["EndpointOptions", "RemoteBlackBox", "is_url", "open_endpoint"]

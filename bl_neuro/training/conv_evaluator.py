@@ -24,6 +24,7 @@ class ConvEvaluator(NormalisedEvaluator):
     name = "conv"
     title = "convolutional"
     spiking = False
+    audits_models = True
     learning_rate = 2e-3
 
     def __init__(self, shape: tuple[int, int, int], classes: int) -> None:

@@ -66,7 +66,8 @@ class ImageEvaluator(nn.Module):
 
     name: the `kind` in `[[evaluators]]`. title: name in tables. spiking: whether its neurons spike. judges: what it
     sees of inversions if targets take images: "images", or the "spikes" of the rate code. For event recordings, all
-    evaluators see spikes. Settings: a frozen dataclass of its settings.
+    evaluators see spikes. Settings: a frozen dataclass of its settings. audits_models: whether audits of model files
+    use it unless they name their evaluators.
     """
 
     name: ClassVar[str]
@@ -74,6 +75,7 @@ class ImageEvaluator(nn.Module):
     spiking: ClassVar[bool]
     judges: ClassVar[Literal["images", "spikes"]] = "images"
     Settings: ClassVar[type[EvaluatorSettings]] = EvaluatorSettings
+    audits_models: ClassVar[bool] = False
 
     def __init__(self, shape: Shape, classes: int) -> None:
         super().__init__()

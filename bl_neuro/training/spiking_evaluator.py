@@ -31,6 +31,7 @@ class SpikingEvaluator(NormalisedEvaluator):
     name = "spiking"
     title = "spiking convolutional"
     spiking = True
+    audits_models = True
     learning_rate = 5e-3
 
     def __init__(self, shape: tuple[int, int, int], classes: int) -> None:

@@ -84,6 +84,10 @@ def test_a_black_box_is_attacked_and_not_queried_afterwards() -> None:
         bl.attack_network(box, "v1", steps=STEPS)
     with pytest.raises(InputError, match="needs the network"):
         bl.attack_network(box, "transfer", steps=STEPS)
+    with pytest.raises(InputError, match="reveals: this BlackBox reveals label, found 'counts'"):
+        bl.attack_network(box, "v2", steps=STEPS, reveals="counts")
+    with pytest.raises(InputError, match=r"substrate: a BlackBox already runs .*; leave substrate='lava' out"):
+        bl.attack_network(box, "v2", steps=STEPS, substrate="lava")
 
 
 def test_a_lost_connection_keeps_the_partial_inversions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

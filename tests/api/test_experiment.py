@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import bl_neuro as bl
 from bl_neuro.api.experiment import attack_table
 from bl_neuro.attacks import RandomSearch
+from bl_neuro.experiment import definition
 from bl_neuro.experiment.attack_choice import make_attack
 from bl_neuro.experiment.experiment_file import read_experiment
 
@@ -23,6 +25,16 @@ def test_it_is_the_experiment_of_a_file(small: Callable[..., bl.Experiment], fil
     assert {name for name in read if made[name] != read[name]} <= {"attacks"}
     assert repr(small()) == repr(read_experiment(file))
     assert repr(small()) == "<Experiment small: digits, 1 target seed, attacks v1, v2 on loihi>"
+
+
+def test_it_has_every_field_of_a_file(small: Callable[..., bl.Experiment]) -> None:
+    parameters = set(inspect.signature(bl.Experiment).parameters)
+    assert parameters == {*definition.Experiment.model_fields, "reveals"}
+    options = {"snntorch": {"precision": "float32"}}
+    experiment = small(substrates=["snntorch"], attacks=["ann"], options=options, twin={"trainer": "authors"})
+    assert (experiment.options, experiment.twin) == (options, {"trainer": "authors"})
+    with pytest.raises(bl.ExperimentError, match=r"twin\.trainer: expected"):
+        small(twin={"trainer": "nobody"})
 
 
 def test_every_problem_is_reported_at_once(small: Callable[..., bl.Experiment]) -> None:

@@ -48,7 +48,7 @@ def test_a_given_model_is_planned_audited_and_not_audited_again(call: Callable[.
     out = given.parent / "out"
     planned = call("audit", given, "--plan", "--out", out)
     assert planned.code == 0
-    assert "0 of 7 cells are done; left for one process: at least 0 s and 7 cells of unknown cost" in planned.out
+    assert "0 of 7 cells are done. Time left with one process: not known, since no similar cell" in planned.out
     assert not out.exists()  # a plan writes nothing
 
     result = call("audit", given, "--out", out, "--json")
@@ -105,7 +105,9 @@ def test_a_scheduler_that_does_not_answer_is_an_error_of_one_line(
 
 def test_a_strangers_model_is_recognised_and_planned(call: Callable[..., Any], models: Path) -> None:
     file = models / "target.safetensors"
-    result = call("audit", file, "--dataset", "digits", "--steps", "8", "--plan", "--no-lava", "--out", models / "none")
+    result = call(
+        "audit", file, "--dataset", "digits", "--steps", "8", "--plan", "--verify-on", "none", "--out", models / "none"
+    )
     assert result.code == 0, result.err
     assert result.out.startswith("target.safetensors: takes samples in the encoding ")
     assert "One target, or one kind of substrate" in result.out
@@ -151,7 +153,7 @@ def test_unknown_training_data_is_stated(call: Callable[..., Any], given: Path) 
 
 def test_trained_on_is_an_option_of_a_model_file(call: Callable[..., Any], models: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "used.npy", np.arange(900))
-    model = ("audit", models / "target.safetensors", "--dataset", "digits", "--plan", "--json", "--no-lava")
+    model = ("audit", models / "target.safetensors", "--dataset", "digits", "--plan", "--json", "--verify-on", "none")
     result = call(*model, "--trained-on", tmp_path / "used.npy")
     assert result.code == 0, result.err
     part = json.loads(result.out)["experiment"]["model"]

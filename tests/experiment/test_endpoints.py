@@ -135,7 +135,7 @@ def test_a_budget_that_ends_too_early_fails_the_attack_alone(server: Server, tmp
         made = audit(tmp_path, poor.url, "poor", with_model=False)
         found = made.run()
         (failure,) = found.failed
-        assert "ask for a larger budget there" in failure.error
+        assert "ask the operator of the endpoint for a larger budget" in failure.error
         assert charged(tmp_path)[0] <= NEEDED - 1
     finally:
         poor.end()
@@ -178,7 +178,7 @@ def test_a_budget_there_that_ends_within_a_query(server: Server, tmp_path: Path)
     poor = serve(tmp_path, 6, "--max-batch", "4")
     box = EndpointBox(poor.url, TOKEN, budget=8, session="cell")
     try:
-        with pytest.raises(EndpointRefused, match="ask for a larger budget there"):
+        with pytest.raises(EndpointRefused, match="ask the operator of the endpoint for a larger budget"):
             box.query(torch.zeros(4, 8, 64))
         assert (box.spent, charged(tmp_path)[0]) == (4, 4)
         with pytest.raises(BudgetExceeded, match="4 of the budget of 8 remain"):

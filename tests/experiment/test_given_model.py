@@ -142,7 +142,7 @@ def test_a_file_and_a_dataset_make_an_experiment(digits_net: Path) -> None:
     (check,) = [cell for cell in cells if cell.kind == "verification"]
     assert [need.kind for need in check.needs] == ["target", "attack", "attack", "attack"]
 
-    without, _ = model_experiment(ModelAudit(digits_net, "digits", steps=8, lava=False))
+    without, _ = model_experiment(ModelAudit(digits_net, "digits", steps=8, verify_on=False))
     assert without.replays == []
     assert without.verify is None
 

@@ -58,9 +58,41 @@ def test_an_attack_that_ended_early_is_kept_and_goes_on_at_no_charge(
         rich.box()
 
 
+def test_the_options_of_an_endpoint_are_options_of_python(easy: bl.Network, start: Any) -> None:
+    server = start(easy, "--token", "me:the-token-of-this-client")
+    options: Any = {"token": "the-token-of-this-client", "session": "mine", "certificates": None}
+    results = [bl.attack_network(server.url, steps=5, budget=300, endpoint=options) for _ in range(2)]
+    assert [result.facts.queries for result in results] == [300, 300]
+    with server.box(token=options["token"]) as box:
+        assert box.budget is None or box.remaining is not None
+    with pytest.raises(bl.EndpointRefused):
+        bl.attack_network(server.url, steps=5, budget=300)
+    with pytest.raises(InputError, match=r"endpoint: expected options among token, .*, found tokens"):
+        bl.attack_network(server.url, endpoint={"tokens": "x"})  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="endpoint: these options apply to the URL of an endpoint"):
+        bl.attack_network(easy, endpoint=options)
+    with pytest.raises(InputError, match="substrate: an endpoint already runs its network somewhere"):
+        bl.attack_network(server.url, substrate="loihi", endpoint=options)
+
+
+def test_a_smaller_budget_and_an_unencrypted_token_are_reported(
+    easy: bl.Network, start: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = start(easy, "--budget", "200")
+    monkeypatch.setattr("bl_neuro.remote.connection._is_here", lambda host: False)
+    words = ["--budget", "300", "--steps", "5", "--token", "a-token"]
+    assert run(["attack", server.url, *words]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("warning: ")
+    assert "sent unencrypted" in lines[0]
+    assert "The endpoint allows 200 of the 300 requested queries." in lines
+
+
 def test_options_without_effect_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["attack", "http://127.0.0.1:9/v2/models/m", "--layers", "3"]) == 2
     assert "--layers: not applicable to an endpoint" in capsys.readouterr().err
+    assert run(["attack", "http://127.0.0.1:9/v2/models/m", "--backend", "loihi"]) == 2
+    assert "--backend: not applicable to an endpoint" in capsys.readouterr().err
     assert run(["attack", str(tmp_path / "m.net"), "--token", "x", "--session", "y"]) == 2
     assert "--token, --session: not applicable to a file" in capsys.readouterr().err
 
