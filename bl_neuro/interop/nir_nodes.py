@@ -27,7 +27,7 @@ from bl_neuro.errors import NetworkError
 from bl_neuro.interop.parts import Neurons, Part, Step, Synapse
 from bl_neuro.layers import AveragePool, Flatten, Shape, SumPool
 from bl_neuro.neuron import Reset, per_channel
-from bl_neuro.strangers.hdf5_tree import Tree
+from bl_neuro.strangers.tree_frames import Tree
 
 Convention = Literal["nir", "snntorch", "norse"]
 CONVENTIONS: tuple[str, ...] = get_args(Convention)
@@ -96,7 +96,7 @@ def numbers(place: str, node: Tree, key: str) -> FloatArray:
 
 
 def shared(values: FloatArray) -> FloatArray:
-    """The single value, of shape (), of a constant array with stride 0 (see `read_tree`); other arrays unchanged."""
+    """The single value, of shape (), of a constant array with stride 0 (see `hdf5_tree`); other arrays unchanged."""
     return values[(0,) * values.ndim] if values.size and not any(values.strides) else values
 
 
