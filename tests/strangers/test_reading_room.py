@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import resource
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,11 +20,23 @@ import numpy as np
 import pytest
 
 from bl_neuro import ModelFileError
+from bl_neuro.interop.nir_file import read_nir
 from bl_neuro.strangers import reading_room
 from bl_neuro.strangers.reading_room import bytes_on_disk, read_hdf5
 from bl_neuro.strangers.tree_frames import Tree
 
 pytestmark = pytest.mark.slow
+
+
+CRASHES_HDF5 = (
+    "c-rmVKWkHA6bIn<=3mpG7$S=35){P2p)O8^N*hAJAyO3_L<l6PNK<T!*r9Y5`~XglA~==0xH#0s#m!Cp3LQipM5s4;->4K390ZZ)"
+    "Sq}Hy^Cmy;T{7i7=(O4gYsYKFYBfykC5@?Ud_9x;y9;kVbUUrZLbzYAhw%7CY~PrUwN?oEeC1HcOKG^=A8e;{mBy$wb#Jh;dV6{J"
+    "^ls|L!KL1C{rO649chG82w!*N)#iFS|07x0-8}j#MJP0W&N`7o)JLCP9`tVxR?lbY`wowK)uq8&uisni%@+ay000000000000000"
+    "000000000000000006-M==#UEb7=u&T=f{&K+bH$+dHX-Ykx1oooC&RafB>nSt(DD_lgHXR<BN0RbB|?JX^6=&9fD==IMCu`x?vF"
+    "ULybizm$Gmj>R?R&Ah&^WT|uN*1N6wE1gy-$GI%@&wPF|nV(H3kDYvYqJ24^3Xf8!u&)9D0000000000000000Ka$c<(Fo6p>r|*"
+    "!Oh-2VRqUh0s!~}bDz#$Z7+5%c@h8s000000000000000008hW`35OIVet"
+)
+"""A file of 67 KB, packed, on which HDF5 2.0 divides by zero (SIGFPE) when it is asked about an object."""
 
 
 @pytest.fixture(autouse=True)
@@ -67,6 +81,15 @@ def test_a_good_file_of_one_megabyte_opens_fast_after_the_first(good: Path) -> N
         durations.append(time.monotonic() - start_time)
     assert min(durations) < 0.3
     assert child().process.pid == pid
+
+
+def test_a_file_that_crashes_hdf5_is_refused_and_the_next_one_is_read(good: Path, tmp_path: Path) -> None:
+    path = tmp_path / "crash.nir"
+    path.write_bytes(zlib.decompress(base64.b85decode(CRASHES_HDF5)))
+    for _ in range(2):
+        with pytest.raises(ModelFileError, match=r"crash\.nir: "):
+            read_nir(path)
+        assert read(good)["word"] == "word"
 
 
 @pytest.mark.parametrize("name", ["SIGSEGV", "SIGFPE", "SIGABRT", "SIGKILL", "SIGXCPU"])
