@@ -102,23 +102,23 @@ class _Reader:
             self.entries_left -= 1
             if self.entries_left < 0:
                 raise Rejected(f"{place}: expected at most {MAX_OBJECTS} entries in total")
-            path = f"{place}/{name[:MAX_TEXT]}"
+            shown = str(name)[: MAX_TEXT + 1]  # h5py gives bytes where it is not UTF-8
             try:
-                tree[name[: MAX_TEXT + 1]] = self._entry(group, name, path, depth)
+                tree[shown] = self._entry(group, name, f"{place}/{shown}", depth)
             except Refusal as error:
-                tree[name[: MAX_TEXT + 1]] = Refused(str(error))
+                tree[shown] = Refused(str(error))
             except (Rejected, MemoryError):
                 raise
             except Exception as error:  # noqa: BLE001 - on damaged files h5py raises almost any exception
-                tree[name[: MAX_TEXT + 1]] = Refused(f"damaged ({_short(error)})")
+                tree[shown] = Refused(f"damaged ({_short(error)})")
         return tree
 
     def _entry(self, group: Any, name: str, path: str, depth: int) -> Any:
         import h5py
         from h5py import h5o
 
-        if len(name) > MAX_TEXT:
-            raise Refusal(f"expected a name of at most {MAX_TEXT} characters")
+        if not isinstance(name, str) or len(name) > MAX_TEXT:
+            raise Refusal(f"expected a name in UTF-8 of at most {MAX_TEXT} characters")
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             raise Refusal("a link, which is not followed")
         item = group[name]

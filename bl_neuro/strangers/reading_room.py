@@ -113,7 +113,11 @@ class _Child:
     def __init__(self) -> None:
         self.socket, theirs = socket.socketpair()
         lasting = threading.current_thread() is threading.main_thread()
-        arguments = [str(os.getpid()), "lasting" if lasting else "passing", json.dumps(sys.path)]
+        arguments = [
+            str(os.getpid()),
+            "lasting" if lasting else "passing",
+            json.dumps([str(entry) for entry in sys.path]),
+        ]
         threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
         try:

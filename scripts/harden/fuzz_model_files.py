@@ -137,6 +137,8 @@ def failure(answer: dict[str, Any]) -> str | None:
     """The reason why this outcome is a failure; None if it is allowed."""
     if answer["verdict"] not in ("read", "refused"):
         return f"{answer['verdict']}: {answer['detail']}"
+    if "HDF5 ended" in answer["detail"]:
+        return "the reading room ended with an error of its own"
     if answer["seconds"] > LIMIT_S:
         return f"took {answer['seconds']:.2f} s"
     if answer["mb"] > LIMIT_MB:

@@ -99,6 +99,7 @@ def test_what_counts_as_a_failure(fuzzer: ModuleType) -> None:
     fine = {"verdict": "refused", "detail": "", "seconds": 1.9, "mb": 499.0}
     assert fuzzer.failure(fine) is None
     assert fuzzer.failure({**fine, "seconds": 2.1}) == "took 2.10 s"
+    assert fuzzer.failure({**fine, "detail": "HDF5 ended (exit code 1)"}) is not None
     assert fuzzer.failure({**fine, "mb": 501.0}) == "grew by 501 MB"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import h5py
@@ -57,3 +58,22 @@ def test_the_size_of_a_file_is_bounded(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(reading_room, "MAX_FILE_BYTES", size - 1)
     with pytest.raises(bl.ModelFileError, match=f"expected at most {size - 1} bytes, found {size}"):
         read_net(path)
+
+
+def test_h5py_opens_files_only_in_the_child() -> None:
+    """Other modules write with it, to memory."""
+    root = Path(bl.__file__).parent
+    users = {
+        str(path.relative_to(root))
+        for path in [*root.rglob("*.py"), *(root / "backends").rglob("*.py"), *(root / "deploy").rglob("*.py")]
+        if re.search(r"^\s*(import|from) h5py|import_module\(.h5py", path.read_text(), re.MULTILINE)
+    }
+    of_tests = {name for name in users if name.startswith("testing/")}
+    assert users - of_tests == {
+        "strangers/hdf5_tree.py",
+        "strangers/hdf5_child.py",
+        "strangers/hdf5.py",
+        "interop/nir_write.py",
+    }
+    assert 'driver="core"' in (root / "strangers/hdf5.py").read_text()
+    assert "h5py.File(" not in (root / "interop/nir_write.py").read_text()

@@ -11,7 +11,7 @@ import pytest
 from bl_neuro.strangers import hdf5_tree
 from bl_neuro.strangers.hdf5_tree import MAX_CHUNKS, SLACK_BYTES, Rejected, tree_in
 from bl_neuro.strangers.reading_room import first_refusal
-from bl_neuro.strangers.tree_frames import MAX_CONSTANT_VALUES, Tree
+from bl_neuro.strangers.tree_frames import MAX_CONSTANT_VALUES, Tree, encoded_tree
 
 Build = Callable[[h5py.File], Any]
 
@@ -227,3 +227,12 @@ def test_the_chunks_of_all_arrays_are_counted_together(tmp_path: Path) -> None:
 
     with pytest.raises(Rejected, match=f"/y: expected at most {MAX_CHUNKS} chunks in total"):
         read_tree(written(tmp_path, shared))
+
+
+def test_names_that_are_not_text_are_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, lambda file: file.create_dataset("name-of-values", data=[1]))
+    path.write_bytes(path.read_bytes().replace(b"name-of-values", b"name\xff\xfe-values\0"))
+    with pytest.raises(Rejected, match=r"name.*expected a name in UTF-8"):
+        read_tree(path)
+    with path.open("rb") as file:
+        assert encoded_tree(tree_in(file, path.stat().st_size, chunks=True))
