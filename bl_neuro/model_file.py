@@ -19,6 +19,7 @@ from bl_neuro.files import atomic_path, what_is_at
 from bl_neuro.layers import AveragePool, Conv, Dense, Flatten, Input, Layer, SumPool
 from bl_neuro.network import MAX_FILE_BYTES, MAX_LAYERS, Network
 from bl_neuro.neuron import CubaLIF, Reset
+from bl_neuro.strangers.safetensors_header import tensor_types
 
 if TYPE_CHECKING:
     from bl_neuro.interop.nir_nodes import Convention
@@ -128,6 +129,7 @@ def _as_path(path: Any) -> Path:
 def _load_safetensors(source: Path) -> Network:
     if source.stat().st_size > MAX_FILE_BYTES:
         raise ModelFileError(f"{source}: expected at most {MAX_FILE_BYTES} bytes, found {source.stat().st_size}")
+    tensor_types(source)
     structure, arrays, fingerprint = _read_safetensors(source)
     try:
         network = _network_from_parts(structure, arrays)

@@ -76,7 +76,7 @@ def add_block(chain: Chain, block: CheckedGroup, index: int) -> None:
     if kind is None:
         chain.append(block, None, None)
         return
-    labelled = CheckedGroup(block.handle, f"{block.place} ({kind[:20]})", block.budget, block.problems)
+    labelled = CheckedGroup(block.tree, f"{block.place} ({kind[:20]})", block.problems)
     if kind in READERS:
         if kind == "input" and index > 0:
             labelled.complain("an input block can only be the first block")

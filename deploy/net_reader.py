@@ -18,12 +18,12 @@ from bl_neuro.arrays import FloatArray
 from bl_neuro.checks import whole_number
 from bl_neuro.deploy.net_blocks import Chain, add_block
 from bl_neuro.errors import InputError, ModelFileError, NetworkError
-from bl_neuro.files import what_is_at
 from bl_neuro.layers import SPIKING, Conv, Dense, Input, Layer, Shape
 from bl_neuro.loihi_numbers import THRESHOLD_MAX
-from bl_neuro.network import MAX_FILE_BYTES, MAX_VALUES, Network, Readout, checked_input_shape
+from bl_neuro.network import Network, Readout, checked_input_shape
 from bl_neuro.neuron import CubaLIF, per_channel
-from bl_neuro.strangers.hdf5 import DAMAGED, Budget, CheckedGroup
+from bl_neuro.strangers.hdf5 import CheckedGroup
+from bl_neuro.strangers.reading_room import read_hdf5
 
 MAX_BLOCKS = 256
 
@@ -46,10 +46,8 @@ def read_net(path: str | Path, layers: int | None = None, input_shape: Iterable[
     shape = None if input_shape is None else checked_input_shape(input_shape)
     source = Path(path)
     problems: list[str] = []
-    size = _size(source)
-    with _opened(source) as file:
-        root = CheckedGroup(file, "file", Budget(MAX_VALUES, size), problems)
-        network = _network(root, count, shape)
+    root = CheckedGroup(read_hdf5(source, "a .net file", chunks=False), "file", problems)
+    network = _network(root, count, shape)
     if network is None or problems:
         raise ModelFileError(f"{source}: {'; '.join(_merged(problems))}", problems)
     return network
@@ -67,25 +65,6 @@ def _merged(problems: list[str]) -> list[str]:
 def _listed(places: list[str]) -> str:
     rest = f" and {len(places) - 3} more" if len(places) > 3 else ""
     return ", ".join(places[:3]) + rest
-
-
-def _size(path: Path) -> int:
-    content = what_is_at(path)
-    if content != "a file":
-        raise ModelFileError(f"{path}: expected a .net file, found {content}")
-    size = path.stat().st_size
-    if size > MAX_FILE_BYTES:
-        raise ModelFileError(f"{path}: expected at most {MAX_FILE_BYTES} bytes, found {size}")
-    return size
-
-
-def _opened(path: Path) -> Any:
-    import h5py
-
-    try:
-        return h5py.File(path, "r")
-    except (*DAMAGED, MemoryError) as error:
-        raise ModelFileError(f"{path}: not a readable HDF5 file ({' '.join(str(error).split())[:200]})") from error
 
 
 def _network(root: CheckedGroup, count: int | None, input_shape: Shape | None) -> Network | None:

@@ -17,6 +17,7 @@ from bl_neuro.arrays import FloatArray
 from bl_neuro.checks import MAX_STEPS
 from bl_neuro.errors import InputError, ModelFileError, ReportError
 from bl_neuro.files import atomic_path, what_is_at
+from bl_neuro.strangers.safetensors_header import tensor_types
 
 if TYPE_CHECKING:
     from bl_neuro.drawing import Animation, Picture
@@ -232,6 +233,7 @@ def load_inversions(path: str | Path) -> Inversions:
         size = source.stat().st_size
         if size > MAX_BYTES:
             raise ModelFileError(f"{source}: expected at most {MAX_BYTES} bytes, found {size}")
+        tensor_types(source)
         with safe_open(str(source), framework="pt") as file:
             facts = file.metadata() or {}
             if facts.get("format") != FORMAT:

@@ -77,6 +77,7 @@ class Work:
         self.material, self.store = material, store
         self._open: tuple[tuple[str, str], Target] | None = None
         self._evaluators: dict[str, ImageEvaluator] = {}
+        self._restarted: list[str] = []
 
     def __enter__(self) -> Work:
         return self
@@ -105,16 +106,22 @@ class Work:
             "replay": self._replay,
             "verification": self._verification,
         }
-        began = time.perf_counter()
+        began, self._restarted = time.perf_counter(), []
         measures, write = makers[cell.kind](cell)
-        times = {
+        times: dict[str, Any] = {
             "seconds": time.perf_counter() - began,
             "finished": now(),
             "versions": versions(),
             "machine": machine(),
         }
+        if self._restarted:
+            times["restarted"] = self._restarted
         self.store.write(cell.definition, measures, times, write)
         self.store.checkpoint(cell.address).unlink(missing_ok=True)
+
+    def _checkpoint(self, cell: Cell) -> Checkpoint:
+        """The checkpoint of the training in `cell`, which records a restart."""
+        return Checkpoint(self.store.checkpoint(cell.address), damage=self._restarted)
 
     def _target(self, cell: Cell) -> Made:
         if "endpoint" in cell.definition:
@@ -128,12 +135,11 @@ class Work:
         if cell.facts["target"] == "shuffled_labels":
             order = stream(derived_seed(seed, "shuffled labels"), "order").permutation(len(data.labels))
             data = replace(data, labels=data.labels[order])
-        checkpoint = Checkpoint(self.store.checkpoint(cell.address))
-        return train_by_plan(data, cell.what, seed, checkpoint)
+        return train_by_plan(data, cell.what, seed, self._checkpoint(cell))
 
     def _twin(self, cell: Cell) -> Made:
         plan, hidden = cell.what
-        checkpoint = Checkpoint(self.store.checkpoint(cell.address))
+        checkpoint = self._checkpoint(cell)
         twin = train_twin_by_plan(self.material.split.target, plan, hidden, cell.facts["seed"], checkpoint)
         return TwinMeasures(architecture=twin.architecture), twin.save
 
@@ -146,7 +152,7 @@ class Work:
             steps=cell.definition["steps"],
             seed=part.seed,
             device="cpu",
-            checkpoint=Checkpoint(self.store.checkpoint(cell.address)),
+            checkpoint=self._checkpoint(cell),
             **part.settings,
         )
         test = self.material.split.test

@@ -28,7 +28,8 @@ from bl_neuro.interop.parts import Part, Synapse, assemble
 from bl_neuro.layers import Shape
 from bl_neuro.network import MAX_LAYERS, Network, Readout
 from bl_neuro.neuron import RESETS, Reset
-from bl_neuro.strangers.hdf5_tree import Tree, read_tree
+from bl_neuro.strangers.reading_room import first_refusal, read_hdf5
+from bl_neuro.strangers.tree_frames import Tree
 
 __all__ = ["read_nir", "write_nir"]
 
@@ -59,7 +60,10 @@ def read_nir(
     if dt is not None and (isinstance(dt, bool) or not isinstance(dt, (int, float)) or not 0 < dt < np.inf):
         raise InputError(f"dt: expected a number above 0, found {dt!r}")
     source = Path(path)
-    tree = read_tree(source)
+    tree = read_hdf5(source, "a NIR file", chunks=True)
+    refusal = first_refusal(tree)
+    if refusal is not None:
+        raise ModelFileError(f"{source}: {refusal}")
     try:
         graph = tree.get("node")
         if not isinstance(graph, dict) or graph.get("type") != "NIRGraph":

@@ -27,7 +27,7 @@ from bl_neuro.errors import NetworkError
 from bl_neuro.interop.parts import Neurons, Part, Step, Synapse
 from bl_neuro.layers import AveragePool, Flatten, Shape, SumPool
 from bl_neuro.neuron import Reset, per_channel
-from bl_neuro.strangers.hdf5_tree import Tree
+from bl_neuro.strangers.tree_frames import Tree
 
 Convention = Literal["nir", "snntorch", "norse"]
 CONVENTIONS: tuple[str, ...] = get_args(Convention)
@@ -35,6 +35,8 @@ SNNTORCH_DT = 1e-4
 NORSE_DT = 1e-6
 CLOSE = 1e-5
 """Relative tolerance for the float32 rounding of an exporter's values."""
+FLOAT32_ROUNDING = 2.0**-22
+"""Largest relative error of a quotient of two float32 values."""
 PARAMETERS = ("threshold", "current_decay", "voltage_decay", "bias")
 """Parameters of each neuron that files of bl_neuro also contain exactly, as metadata."""
 
@@ -96,7 +98,7 @@ def numbers(place: str, node: Tree, key: str) -> FloatArray:
 
 
 def shared(values: FloatArray) -> FloatArray:
-    """The single value, of shape (), of a constant array with stride 0 (see `read_tree`); other arrays unchanged."""
+    """The single value, of shape (), of a constant array with stride 0 (see `hdf5_tree`); other arrays unchanged."""
     return values[(0,) * values.ndim] if values.size and not any(values.strides) else values
 
 
@@ -203,19 +205,26 @@ def _gain_and_decays(place: str, node: Tree, discretization: Discrete) -> tuple[
         )
     cuba = node["type"] == "CubaLIF"
     tau = _positive(place, "tau", numbers(place, node, "tau_mem" if cuba else "tau"))
-    voltage_decay = discretization.dt / tau
+    voltage_decay = _decay(discretization, tau)
     gain = voltage_decay * r
     if not cuba:
         return _snapped(place, "r", gain, discretization), np.ones(()), voltage_decay
     tau_syn = _positive(place, "tau_syn", numbers(place, node, "tau_syn"))
     w_in = _positive(place, "w_in", numbers(place, node, "w_in")) if "w_in" in node else np.ones(())
-    current_decay = discretization.dt / tau_syn
+    current_decay = _decay(discretization, tau_syn)
     if discretization.convention == "norse":
         if not np.isclose(w_in, 1).all():
             raise NetworkError([f"{place}: w_in: expected 1, as Norse's exporter writes; try another convention"])
         return voltage_decay, current_decay, voltage_decay
     scale = _snapped(place, "w_in", current_decay * w_in, discretization)
     return _snapped(place, "r", gain, discretization) * scale, current_decay, voltage_decay
+
+
+def _decay(discretization: Discrete, tau: FloatArray) -> FloatArray:
+    """The decay dt / tau; exactly 1 where only the rounding of tau makes it larger, as for neurons without memory."""
+    decay = discretization.dt / tau
+    rounded: FloatArray = np.where((decay > 1) & (decay <= 1 + FLOAT32_ROUNDING), 1.0, decay)
+    return decay if discretization.is_own else rounded
 
 
 def _snapped(place: str, name: str, gain: FloatArray, discretization: Discrete) -> FloatArray:

@@ -22,7 +22,7 @@ from bl_neuro.layers import AveragePool, Conv, Dense, Flatten, Input, Layer, Sha
 from bl_neuro.network import Network
 from bl_neuro.neuron import CubaLIF
 from bl_neuro.strangers.hdf5 import hdf5_image
-from bl_neuro.strangers.hdf5_tree import CONSTANT_VALUES, Tree
+from bl_neuro.strangers.tree_frames import MAX_CONSTANT_VALUES, Tree
 
 WRITER = "bl-neuro/nir/1"
 DT = 1.0
@@ -162,7 +162,7 @@ def _neuron(neuron: CubaLIF, shape: Shape, leak: FloatArray) -> Tree:
 class _Packing:
     """How arrays are stored: constant arrays are compressed, up to the limit of the reader; others are not."""
 
-    constants: int = CONSTANT_VALUES
+    constants: int = MAX_CONSTANT_VALUES
 
     def options(self, array: Any) -> dict[str, Any]:
         """Options of HDF5 for `array`."""

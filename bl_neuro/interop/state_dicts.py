@@ -28,6 +28,7 @@ from bl_neuro.interop.parts import Neurons, Part, Step, Synapse, assemble
 from bl_neuro.isolation import isolated
 from bl_neuro.layers import AveragePool, Flatten, SumPool
 from bl_neuro.network import MAX_FILE_BYTES, MAX_LAYERS, Network, Readout
+from bl_neuro.strangers.safetensors_header import need_numbers, tensor_types
 
 SOURCE = "the state dict"
 _NEURON = ("threshold", "beta", "voltage_decay", "alpha", "current_decay", "reset")
@@ -191,11 +192,14 @@ def _safetensors(path: Path) -> tuple[set[str], Callable[[str], FloatArray]]:
     """Names and reader function of a file; reads through torch, which supports bfloat16."""
     from safetensors import SafetensorError, safe_open
 
+    types = tensor_types(path)
+
     def tensor(name: str) -> FloatArray:
+        need_numbers(path, types, name)
         try:
             with safe_open(str(path), framework="pt") as file:
                 return values_of(file.get_tensor(name))
-        except (SafetensorError, OSError) as error:
+        except (SafetensorError, AttributeError, OSError) as error:  # a type that this PyTorch lacks
             raise ModelFileError(f"{path}: {name}: not readable ({error})") from error
 
     try:

@@ -46,6 +46,7 @@ def limits(results: Findings) -> list[str]:
         *accuracy_warnings(results),
         *_of_evaluators(results),
         *_of_targets(results),
+        *_of_checkpoints(results),
         *_of_endpoints(results),
         *_of_what_was_not_run(results),
         *_of_mitigations(results),
@@ -87,6 +88,14 @@ def overlap_sentence(results: Findings) -> str:
     if results.training_data_known:
         return "The evaluators were trained on samples that the targets were not trained on."
     return "The training data of the model is not known, and so it is not known how much of it the evaluators share."
+
+
+def _of_checkpoints(results: Findings) -> list[str]:
+    count = len(results.made.restarted)
+    if not count:
+        return []
+    trainings = "One training" if count == 1 else f"{count} trainings"
+    return [f"{trainings} started anew because of a damaged checkpoint: {'; '.join(results.made.restarted)}."]
 
 
 def _of_evaluators(results: Findings) -> list[str]:

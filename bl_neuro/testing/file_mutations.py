@@ -20,7 +20,7 @@ from bl_neuro.layers import Conv, Dense, Flatten, Input, Layer
 from bl_neuro.model_file import save
 from bl_neuro.network import Network
 from bl_neuro.neuron import CubaLIF
-from bl_neuro.testing.hdf5_mutations import CONTENT_HDF5, CONTENT_NET, HUGE, JSON_VALUES, Generator, Mutation
+from bl_neuro.testing.hdf5_mutations import BLOCKS, CONTENT_HDF5, CONTENT_NET, HUGE, JSON_VALUES, Generator, Mutation
 from bl_neuro.testing.numpy_mutations import CONTENT_NUMPY
 from bl_neuro.testing.random_networks import random_conv, random_dense
 
@@ -50,7 +50,8 @@ def valid_files(folder: Path) -> list[Path]:
     latest = folder / "latest.net"
     with h5py.File(exported) as old, h5py.File(latest, "w", libver="latest") as new:
         old.copy("layer", new)
-    return [*written, exported, latest, _of_others(folder), *_inputs(folder)]
+    foreign = _of_others(folder)
+    return [*written, exported, latest, foreign, *_packed(foreign), *_inputs(folder)]
 
 
 def _of_others(folder: Path) -> Path:
@@ -63,6 +64,25 @@ def _of_others(folder: Path) -> Path:
             if "metadata" in node:
                 del node["metadata"]
     return foreign
+
+
+def _packed(path: Path) -> list[Path]:
+    """Copies of a `.nir` file with compressed arrays, in the oldest and the latest layout of HDF5."""
+    copies = [path.with_name(f"{version}.nir") for version in ("earliest", "latest")]
+    for copy in copies:
+        with h5py.File(path) as old, h5py.File(copy, "w", libver=copy.stem) as new:
+
+            def add(name: str, item: Any) -> None:
+                if isinstance(item, h5py.Group):
+                    new.require_group(name)
+                elif item.dtype.kind in "iuf" and item.size > 1:
+                    chunk = tuple(max(1, size // 2) for size in item.shape)
+                    new.create_dataset(name, data=item[()], compression="gzip", shuffle=True, chunks=chunk)
+                else:
+                    old.copy(item, new, name)
+
+            old.visititems(add)
+    return copies
 
 
 def _inputs(folder: Path) -> list[Path]:
@@ -97,6 +117,8 @@ def mutate(source: Path, target: Path, rng: Generator) -> str:
     shutil.copyfile(source, target)
     inside = CONTENT[source.suffix]
     kind = str(rng.choice(sorted(inside))) if rng.random() < 0.5 else str(rng.choice(sorted(BYTES)))
+    if BLOCKS in inside and rng.random() < 0.4:
+        kind = BLOCKS  # where HDF5 itself fails
     ({**BYTES, **inside})[kind](target, rng)
     return kind
 
@@ -167,7 +189,28 @@ def _rename(header: dict[str, Any], name: str, rng: Generator) -> None:
     header[f"{name}x"] = header.pop(name)
 
 
+def _bomb(header: dict[str, Any], name: str, rng: Generator) -> None:
+    """Makes the header large: nested lists or many tensors, below and above the limit."""
+    count = int(rng.choice([10, 1000, 20_000, 300_000]))
+    entry = {"dtype": "F64", "shape": [0], "data_offsets": [0, 0]}
+    bombs: list[dict[str, Any]] = [
+        {"x": [[[]]] * count},
+        {"__metadata__": {str(index): "x" for index in range(count)}},
+        {str(index): entry for index in range(count)},
+    ]
+    header.update(bombs[rng.integers(3)])
+
+
 CONTENT_SAFETENSORS: dict[str, Mutation] = {
+    "a large header": _header(_bomb),
+    "an unusual dtype": _header(
+        lambda header, name, rng: header[name].update(dtype=str(rng.choice(["F4", "F8_E8M0", "C64", "F6_E2M3", "U16"])))
+    ),
+    "another shape": _header(
+        lambda header, name, rng: header[name].update(
+            shape=[[], [0], [-1], [1.5], "x", [[1]], [HUGE, HUGE], [1] * 70][rng.integers(8)]
+        )
+    ),
     "an array missing": _header(lambda header, name, rng: header.pop(name)),
     "an array renamed": _header(_rename),
     "another dtype": _header(

@@ -10,6 +10,8 @@ from typing import Any
 import h5py
 import numpy as np
 
+from bl_neuro.testing.hdf5_blocks import change_block
+
 Generator = np.random.Generator
 Mutation = Callable[[Path, Generator], None]
 HUGE = 2**40
@@ -123,7 +125,9 @@ def _swapped(path: Path, rng: Generator) -> None:
             file.move(old, new)
 
 
+BLOCKS = "a metadata block changed"
 CONTENT_HDF5: dict[str, Mutation] = {
+    BLOCKS: change_block,
     "a value missing": _replaced(lambda file, name, value, rng: None),
     "a group for a value": _replaced(lambda file, name, value, rng: file.create_group(name)),
     "a value for a group": _value_for_a_group,

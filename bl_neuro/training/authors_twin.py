@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -22,7 +20,7 @@ from bl_neuro.errors import InputError
 from bl_neuro.isolation import isolated
 from bl_neuro.seeding import stream
 from bl_neuro.training.ann_twin import AnnTwin, new_twin
-from bl_neuro.training.checkpoint import Checkpoint, Standing, read_checkpoint, write_checkpoint
+from bl_neuro.training.checkpoint import Checkpoint, resume, write_checkpoint
 from bl_neuro.training.fit import Progress
 from bl_neuro.training.samples_digest import samples_digest
 from bl_neuro.training.two_classes import need_two_classes
@@ -101,10 +99,7 @@ class _Training:
             "seed": str(seed),
             "purpose": PURPOSE,
         }
-        self.standing = Standing()
-        kept: Mapping[str, dict[str, Tensor]] = {}
-        if checkpoint is not None and Path(checkpoint.path).exists():
-            self.standing, kept = read_checkpoint(checkpoint.path, twin, self.facts)
+        self.standing, kept = resume(checkpoint, twin, self.facts)
         self.parameters = {name: value.detach() for name, value in twin.named_parameters()}
         self.gradients = {name: torch.zeros_like(value) for name, value in self.parameters.items()}
         self.state = kept or {

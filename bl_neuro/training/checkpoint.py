@@ -1,8 +1,14 @@
-"""Checkpoints of trainings: weights, optimiser state and position in one safetensors file."""
+"""Checkpoints of trainings: weights, optimiser state and position in one safetensors file.
+
+A digest covers all of it. A damaged checkpoint is set aside, and the training starts anew.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import logging
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,7 +19,9 @@ from torch import Tensor, nn
 from bl_neuro.errors import InputError, ModelFileError
 from bl_neuro.files import atomic_path
 
-FORMAT = "bl-neuro/checkpoint/1"
+FORMAT = "bl-neuro/checkpoint/2"
+ASIDE = ".damaged"
+"""Suffix that a damaged checkpoint is renamed with."""
 OPTIMISER_STATE = ("step", "exp_avg", "exp_avg_sq")
 """The state of AdamW for each parameter."""
 Score = tuple[float, float]
@@ -25,12 +33,16 @@ class Checkpoint:
     """A checkpoint file, written at most every `every_s` seconds (at the end of an epoch) and at the end.
 
     A training that finds its checkpoint continues from there, with the same final weights as without interruption (on
-    the same machine, with the same number of threads). A checkpoint of another training raises an error. The file is
-    not removed automatically; remove it after saving the trained network.
+    the same machine, with the same number of threads). A checkpoint of another training raises an error. A damaged one
+    is renamed to end in ".damaged", a warning is logged, and the training starts anew. The file is not removed
+    automatically; remove it after saving the trained network.
+
+    damage: why trainings with this checkpoint had to start anew; they add to it.
     """
 
     path: str | Path
     every_s: float = 30.0
+    damage: list[str] = field(default_factory=list, compare=False)
 
     def __post_init__(self) -> None:
         if not self.every_s >= 0:
@@ -53,6 +65,10 @@ class OptimiserState(Protocol):
 
     def state_of(self, name: str) -> dict[str, Tensor]:
         """The state of the parameter `name`, with the keys `OPTIMISER_STATE`."""
+
+
+class DamagedCheckpoint(ModelFileError):
+    """A checkpoint is cut, changed or of an older version: nothing in it can be used."""
 
 
 def write_checkpoint(
@@ -78,11 +94,37 @@ def write_checkpoint(
                 tensors[f"optimiser.{key}.{name}"] = optimiser.state_of(name)[key]
     place = {"phase": standing.phase, "epoch": standing.epoch, "stale": standing.stale, "best": standing.best}
     header = {"format": FORMAT, "facts": json.dumps(facts), "standing": json.dumps(place)}
+    plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     try:
         with atomic_path(path) as temporary:
-            save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, temporary, header)
+            save_file(plain, temporary, {**header, "digest": _digest(header, plain)})
     except (OSError, SafetensorError) as error:
         raise ModelFileError(f"{path}: the checkpoint could not be written ({error})") from error
+
+
+def resume(
+    checkpoint: Checkpoint | None, module: nn.Module, facts: dict[str, str]
+) -> tuple[Standing, dict[str, dict[str, Tensor]]]:
+    """The position at which a training continues, with the weights in `module`, and the optimiser state.
+
+    Raises:
+        InputError: the checkpoint belongs to another training. ModelFileError: the file cannot be read, or is whole
+            but not a checkpoint.
+    """
+    if checkpoint is None or not Path(checkpoint.path).exists():
+        return Standing(), {}
+    path = Path(checkpoint.path)
+    try:
+        return read_checkpoint(path, module, facts)
+    except DamagedCheckpoint as error:
+        aside = path.with_name(path.name + ASIDE)
+        try:
+            os.replace(path, aside)
+        except OSError as failure:
+            raise ModelFileError(f"{error}; it could not be renamed to {aside} ({failure.strerror})") from failure
+        checkpoint.damage.append(str(error).replace(str(path), path.name))
+        logging.getLogger("bl_neuro").warning("%s; it is now %s, and the training starts anew", error, aside.name)
+        return Standing(), {}
 
 
 def read_checkpoint(
@@ -91,21 +133,25 @@ def read_checkpoint(
     """Loads the weights into `module`. Returns the position of the training and the optimiser state by parameter.
 
     Raises:
-        InputError: the checkpoint belongs to another training. ModelFileError: it is damaged or not a checkpoint.
+        InputError: the checkpoint belongs to another training. DamagedCheckpoint: it is damaged; `module` is
+            unchanged. ModelFileError: the file cannot be read, or is whole but not a checkpoint.
     """
     header, tensors = _read(Path(path))
     _need_same(path, facts, header["facts"])
+    before = {name: value.clone() for name, value in module.state_dict().items()}
     try:
         weights, best, optimiser = (_under(tensors, name) for name in ("weights", "best", "optimiser"))
         if tensors:
             raise ValueError(f"unexpected tensors {sorted(tensors)[:3]}")
-        module.load_state_dict(weights)
-        device = next(iter(module.state_dict().values())).device
+        device = next(iter(before.values())).device
         standing = _standing(header["standing"], {name: value.to(device) for name, value in best.items()})
         if best.keys() != (weights.keys() if standing.best is not None else set()):
             raise KeyError("best weights")
-        return standing, _by_parameter(dict(module.named_parameters()), optimiser)
+        state = _by_parameter(dict(module.named_parameters()), optimiser)
+        module.load_state_dict(weights)
+        return standing, state
     except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
+        module.load_state_dict(before)  # torch loads what fits
         raise _damaged(path, error) from error
 
 
@@ -148,17 +194,33 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         with safe_open(str(path), framework="pt") as file:
             header = file.metadata() or {}
-            if header.get("format") != FORMAT:
+            if header.get("format") != FORMAT and "standing" not in header:
                 kind = str(header.get("format", "a file of another kind"))[:80]
                 raise ModelFileError(f"{path}: expected a checkpoint ({FORMAT}), found {kind!r}")
+            if header.get("format") != FORMAT:
+                raise ValueError(f"expected {FORMAT}, found {str(header.get('format'))[:80]!r}")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        if header.pop("digest", None) != _digest(header, tensors):
+            raise ValueError("its content does not match its digest")
         return {name: json.loads(header[name]) for name in ("facts", "standing")}, tensors
-    except (SafetensorError, OSError, KeyError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise ModelFileError(f"{path}: the checkpoint cannot be read ({error})") from error
+    except (SafetensorError, AttributeError, KeyError, ValueError, RecursionError) as error:
         raise _damaged(path, error) from error
 
 
-def _damaged(path: str | Path, error: Exception) -> ModelFileError:
-    return ModelFileError(f"{path}: cannot be read as a checkpoint ({error}); remove it to start again")
+def _digest(header: dict[str, str], tensors: dict[str, Tensor]) -> str:
+    """SHA-256 of the header, and of the names, types, shapes and values of the tensors."""
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for name in sorted(tensors):
+        value = tensors[name]
+        digest.update(f"\n{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _damaged(path: str | Path, error: Exception) -> DamagedCheckpoint:
+    return DamagedCheckpoint(f"{path}: damaged checkpoint ({error})")
 
 
 def _need_same(path: str | Path, facts: dict[str, str], kept: Any) -> None:

@@ -10,7 +10,6 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +19,7 @@ from torch import Tensor, nn
 from bl_neuro.arrays import IntArray
 from bl_neuro.errors import InputError
 from bl_neuro.seeding import derived_seed, stream
-from bl_neuro.training.checkpoint import Checkpoint, Score, Standing, read_checkpoint, write_checkpoint
+from bl_neuro.training.checkpoint import Checkpoint, Score, resume, write_checkpoint
 
 Progress = Callable[[int, int], None]
 LOOKS = 180_000
@@ -76,10 +75,7 @@ class _Fit:
         self.module, self.phases, self.course = module, phases, course
         self.facts = {**course.facts, "seed": str(course.seed), "purpose": course.purpose}
         self.epochs = sum(phase.epochs for phase in phases)
-        self.standing = Standing()
-        self.kept: dict[str, dict[str, Tensor]] = {}
-        if course.checkpoint is not None and Path(course.checkpoint.path).exists():
-            self.standing, self.kept = read_checkpoint(course.checkpoint.path, module, self.facts)
+        self.standing, self.kept = resume(course.checkpoint, module, self.facts)
         self.written = time.monotonic()
 
     def run(self) -> None:

@@ -12,6 +12,7 @@ from torch import nn
 from bl_neuro.errors import BlNeuroError, ModelFileError
 from bl_neuro.files import atomic_path
 from bl_neuro.isolation import isolated
+from bl_neuro.strangers.safetensors_header import need_numbers, tensor_types
 
 M = TypeVar("M", bound=nn.Module)
 MAX_SIDE = 512
@@ -48,6 +49,9 @@ def read_module(path: str | Path, kind: str, form: str, build: Callable[[dict[st
     from safetensors import SafetensorError, safe_open
 
     try:
+        types = tensor_types(Path(path))
+        for name in types:
+            need_numbers(Path(path), types, name)
         with safe_open(str(path), framework="pt") as file:
             facts = file.metadata() or {}
             if facts.get("format") != form:

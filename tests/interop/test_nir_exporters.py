@@ -74,6 +74,31 @@ def test_snntorch_images(tmp_path: Path) -> None:
 
 
 @pytest.mark.snntorch
+@pytest.mark.parametrize(("alpha", "beta"), [(None, 0.0), (0.0, 0.5), (0.5, 0.0), (0.0, 0.0)])
+def test_neurons_without_memory(alpha: float | None, beta: float, tmp_path: Path) -> None:
+    """Their decay in the file is 1.0000000252621255, since tau = 1e-4 is rounded to float32."""
+    snn = pytest.importorskip("snntorch", reason="snntorch is not installed")
+    export = pytest.importorskip("snntorch.export_nir", reason="nirtorch is not installed").export_to_nir
+    torch.manual_seed(0)
+    options: dict[str, Any] = {"threshold": 0.2 * torch.ones(9), "init_hidden": True, "output": True}
+    betas = torch.full((9,), beta)
+    if alpha is None:
+        cell = snn.Leaky(beta=betas, reset_mechanism="zero", **options)
+    else:
+        cell = snn.Synaptic(torch.full((9,), alpha), betas, reset_mechanism="zero", reset_delay=False, **options)
+    module = nn.Sequential(nn.Linear(18, 9, bias=False), cell)
+    path = tmp_path / "snn.nir"
+    nir.write(path, export(module, torch.randn(1, 18), ignore_dims=[0]))
+    imported = read_nir(path, convention="snntorch", reset="zero")
+    own = from_snntorch(module, (18,))
+    assert same_spikes(imported, own)
+    neurons, own_neurons = (network.layers[0].neuron for network in (imported, own))  # type: ignore[union-attr]
+    for name in ("voltage_decay", "current_decay"):
+        assert np.allclose(getattr(neurons, name), getattr(own_neurons, name), rtol=1e-6, atol=0)
+        assert getattr(neurons, name).max() <= 1
+
+
+@pytest.mark.snntorch
 def test_a_beta_of_one_is_written_as_infinite_and_refused(tmp_path: Path) -> None:
     snn = pytest.importorskip("snntorch", reason="snntorch is not installed")
     export = pytest.importorskip("snntorch.export_nir", reason="nirtorch is not installed").export_to_nir

@@ -9,10 +9,12 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import h5py
 import numpy as np
 import pytest
 
 from bl_neuro.testing.file_mutations import BYTES, CONTENT, mutate, valid_files
+from bl_neuro.testing.hdf5_blocks import change_block, lookup3, metadata_blocks
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "harden" / "fuzz_model_files.py"
 pytestmark = [
@@ -87,10 +89,17 @@ def test_crashes_and_hangs_are_reported(
     assert reason in str(fuzzer.failure(outcome))
 
 
+def test_crashes_of_the_reading_room_are_counted(fuzzer: ModuleType) -> None:
+    refused = {"detail": "ModelFileError: x.nir: damaged or too demanding: HDF5 crashed (SIGFPE)"}
+    assert fuzzer.room_failure(refused) == "HDF5 crashed (SIGFPE)"
+    assert fuzzer.room_failure({"detail": "ModelFileError: x.nir: damaged"}) is None
+
+
 def test_what_counts_as_a_failure(fuzzer: ModuleType) -> None:
     fine = {"verdict": "refused", "detail": "", "seconds": 1.9, "mb": 499.0}
     assert fuzzer.failure(fine) is None
     assert fuzzer.failure({**fine, "seconds": 2.1}) == "took 2.10 s"
+    assert fuzzer.failure({**fine, "detail": "HDF5 ended (exit code 1)"}) is not None
     assert fuzzer.failure({**fine, "mb": 501.0}) == "grew by 501 MB"
 
 
@@ -102,3 +111,21 @@ def test_memory_is_measured(fuzzer: ModuleType, monkeypatch: pytest.MonkeyPatch,
     outcome = fuzzer.outcome(str(tmp_path))
     assert outcome["verdict"] == "raised"
     assert 60 < outcome["mb"] < 200
+
+
+def test_checksums_of_changed_blocks_are_repaired(tmp_path: Path) -> None:
+    """HDF5 then reads what was changed, and so may fail on it."""
+    assert lookup3(b"Four score and seven years ago") == 0x17770551, "the value that its author gives"
+    path = tmp_path / "latest.nir"
+    with h5py.File(path, "w", libver="latest") as file:
+        file.create_dataset("group/packed", data=np.arange(300), chunks=(10,), compression=1)
+        file["word"] = "word"
+    content = path.read_bytes()
+    before = [block for block in metadata_blocks(content) if block[2]]
+    assert {content[start : start + 4] for start, _, _ in before} >= {b"\x89HDF", b"OHDR", b"FAHD", b"FADB"}
+    for seed in range(20):
+        path.write_bytes(content)
+        change_block(path, np.random.default_rng(seed))
+        changed = path.read_bytes()
+        for start, end, _ in before:
+            assert int.from_bytes(changed[end : end + 4], "little") == lookup3(changed[start:end])

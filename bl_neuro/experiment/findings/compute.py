@@ -117,8 +117,10 @@ def _provenance(store: Store, done: Sequence[str]) -> Provenance:
         for package, version in recorded.get("versions", {}).items():
             versions.setdefault(package, set()).add(version)
     machines = {", ".join(str(value) for value in recorded.get("machine", {}).values()) for recorded in times}
+    restarted = [str(text) for recorded in times for text in recorded.get("restarted", [])]
     return Provenance(
         command=store.command(),
         versions={package: sorted(versions[package]) for package in sorted(versions)},
         machines=sorted(machines),
+        **({"restarted": restarted} if restarted else {}),
     )

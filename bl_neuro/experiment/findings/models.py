@@ -158,6 +158,10 @@ class Provenance(Finding):
     command: str | None = Field(description="Of the first run; null where it was not recorded.")
     versions: dict[str, list[str]] = Field(description="Of packages; several where cells were done with several.")
     machines: list[str]
+    restarted: list[str] = Field(
+        default_factory=list,
+        description="Trainings that started anew because their checkpoint was damaged, each with the damage.",
+    )
 
 
 class DatasetFacts(Finding):

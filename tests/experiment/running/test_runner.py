@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from bl_neuro.api.audit import run_audit
 from bl_neuro.errors import ReportError
 from bl_neuro.experiment.running.runner import RunState
 from bl_neuro.experiment.session import Audit
+from bl_neuro.report.limits import limits
 
 pytestmark = pytest.mark.slow
 
@@ -193,3 +195,26 @@ def test_a_changed_definition_runs_what_it_changes(small: Path, undisturbed: Pat
     assert waiting("epochs = 1\n\n[[attacks]]", "epochs = 2\n\n[[attacks]]") == ["evaluator", *["judgement"] * 5]
     assert waiting('["loihi"]', '["loihi", "snntorch"]').count("target") == 0
     assert len(waiting("hidden = [16]", "hidden = [17]")) == CELLS - 1
+
+
+def test_a_damaged_checkpoint_costs_time_but_no_result_and_is_reported(
+    small: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "audit"
+    shutil.copytree(undisturbed, out)
+    targets = [
+        path.stem for path in out.glob("cells/*.json") if json.loads(path.read_text())["definition"]["kind"] == "target"
+    ]
+    for suffix in (".json", ".safetensors"):
+        (out / "cells" / f"{targets[0]}{suffix}").unlink()
+    checkpoint = out / "unfinished" / f"{targets[0]}.safetensors"
+    checkpoint.parent.mkdir(exist_ok=True)
+    checkpoint.write_bytes(b"cut")
+    result = run_audit(Audit.of(str(small), out))
+    assert result.failures == ()
+    assert contents(out) == contents(undisturbed)
+    (restart,) = result.findings.made.restarted
+    assert restart.startswith(f"{checkpoint.name}: damaged checkpoint (")
+    assert any("One training started anew because of a damaged" in text for text in limits(result.findings))
+    assert "restarted" in json.loads((out / "results.json").read_text())["made"]
+    assert "restarted" not in json.loads((undisturbed / "results.json").read_text())["made"]
