@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from bl_neuro.data.events import EventDataset
-from bl_neuro.data.recordings import Framing, Recording, Sensor, gather, read_events
+from bl_neuro.data.recordings import Framing, Recording, Sensor, gather, read_events, recording_files
 from bl_neuro.data.source import DatasetSource, Kind, LoadOptions
 from bl_neuro.errors import DataError
 
@@ -61,7 +61,7 @@ def nmnist_recordings(folder: Path) -> list[Recording]:
     """
     recordings = []
     for part, held_out in (("Train", False), ("Test", True)):
-        for path in sorted((folder / part).glob("*/*.bin"), key=lambda path: (path.name, path.parent.name)):
+        for path in sorted(recording_files(folder / part, ".bin"), key=lambda path: (path.name, path.parent.name)):
             if path.parent.name not in set("0123456789"):
                 raise DataError(f"{path}: expected a folder named after a digit, found {path.parent.name!r}")
             recordings.append(Recording(path, int(path.parent.name), held_out))
