@@ -13,13 +13,13 @@ from torch import nn
 from bl_neuro.api.command import model_command
 from bl_neuro.data import Dataset, load_dataset
 from bl_neuro.data.registry import dataset_names
-from bl_neuro.errors import InputError, NetworkError, ReportError, Unsupported
+from bl_neuro.errors import InputError, NetworkError, ReportError, Unsupported, printable
 from bl_neuro.experiment.given_model import SUFFIXES, ModelAudit, Recognised, model_experiment
 from bl_neuro.experiment.material import Place
 from bl_neuro.experiment.session import RUNS, Audit
 from bl_neuro.experiment.store import Store
 from bl_neuro.experiment.training_data import OFFICIAL_TRAINING
-from bl_neuro.files import atomic_path, need_folder
+from bl_neuro.files import atomic_path, is_utf8, need_folder
 from bl_neuro.interop.any_module import from_module
 from bl_neuro.model_file import save
 from bl_neuro.network import Network
@@ -47,6 +47,12 @@ def prepare_model_audit(
         InputError, ExperimentError, DataError, ModelFileError: the model or the data cannot be audited, or they do not
             fit together. ReportError: the folder of results cannot be written to.
     """
+    for what, path in (("model", model), ("data", data)):
+        if isinstance(path, (str, Path)) and not is_utf8(path):
+            raise InputError(
+                f"{what}: expected a path whose names are UTF-8, since the report repeats them, found "
+                f"{printable(str(path))}; rename it or use a link"
+            )
     if isinstance(model, (str, Path)):
         file = Path(model).expanduser()
         if file.suffix not in SUFFIXES:
