@@ -19,8 +19,8 @@ class NMnist(DatasetSource):
     """N-MNIST as frames (1, 34, 34) of 3 ms, one polarity, about 102 per recording. Test recordings are `held_out`.
 
     The data root contains `NMNIST/Train/<digit>/*.bin` and `NMNIST/Test`. If files are missing, the rest is loaded and
-    called a subset. Frames are cached (see `bl_neuro.files.cache_folder`), since computing them takes 24 ms per
-    recording.
+    called a subset. Frames are cached (see `bl_neuro.files.cache_folder`), since computing them takes about 1 ms
+    per recording.
     """
 
     name: ClassVar[str] = "nmnist"
