@@ -35,7 +35,7 @@ from __future__ import annotations
 from typing import Any
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """`text` with terminal control characters escaped, since messages repeat names from untrusted files."""
     return "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text)
 
@@ -66,20 +66,23 @@ class ExperimentError(InputError):
     """An experiment file is missing or invalid; `problems` lists all problems, each with its line."""
 
     def __init__(self, message: str, problems: list[str] | None = None) -> None:
-        self.problems = tuple(_printable(problem) for problem in problems or ())
-        super().__init__(_printable(message))
+        self.problems = tuple(printable(problem) for problem in problems or ())
+        super().__init__(printable(message))
 
 
 class ModelFileError(BlNeuroError):
     """A model file is missing, damaged, too large or of an unsupported kind; `problems` lists all problems."""
 
     def __init__(self, message: str, problems: list[str] | None = None) -> None:
-        self.problems = tuple(_printable(problem) for problem in problems or ())
-        super().__init__(_printable(message))
+        self.problems = tuple(printable(problem) for problem in problems or ())
+        super().__init__(printable(message))
 
 
 class DataError(BlNeuroError):
     """A dataset is missing, damaged or too small for the request."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 class SubstrateError(BlNeuroError):
@@ -131,7 +134,7 @@ class EndpointError(BlNeuroError):
     """An endpoint of a served model did not answer."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(_printable(message))
+        super().__init__(printable(message))
 
 
 class EndpointRefused(EndpointError):
@@ -156,6 +159,9 @@ class PluginError(BlNeuroError):
 
 class ReportError(BlNeuroError):
     """A report could not be written."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 class TokenInTheClear(UserWarning):

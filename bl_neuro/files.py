@@ -48,14 +48,25 @@ def need_folder(path: Path) -> None:
     """Creates the folder `path` and checks that it is writable, before a long computation.
 
     Raises:
-        ReportError: the folder cannot be created or is not writable.
+        ReportError: the folder cannot be created or is not writable, or its name is not UTF-8.
     """
+    if not is_utf8(path):
+        raise ReportError(f"{path}: expected a folder whose name is UTF-8, since reports repeat it")
     try:
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
             pass
     except OSError as error:
         raise ReportError(f"{path}: expected a writable folder ({error})") from error
+
+
+def is_utf8(path: str | Path) -> bool:
+    """Whether the path can be written in a report."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -70,3 +71,10 @@ def test_a_needed_folder_is_made_and_tried(tmp_path: Path) -> None:
     for wrong in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(ReportError, match="expected a writable folder"):
             need_folder(wrong)
+
+
+def test_a_folder_of_results_whose_name_is_not_utf8_is_refused_first(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"out-\xe9")
+    with pytest.raises(ReportError, match="expected a folder whose name is UTF-8"):
+        need_folder(folder)
+    assert not folder.exists()

@@ -19,7 +19,7 @@ from bl_neuro.api.given_files import MODEL, GivenFiles
 from bl_neuro.attacks import Attack
 from bl_neuro.data import Dataset, load_dataset
 from bl_neuro.data.registry import dataset_names
-from bl_neuro.errors import InputError, NetworkError, Unsupported
+from bl_neuro.errors import InputError, NetworkError, Unsupported, printable
 from bl_neuro.experiment.given_model import (
     ModelAudit,
     Recognised,
@@ -31,6 +31,7 @@ from bl_neuro.experiment.material import Place
 from bl_neuro.experiment.session import RUNS, Audit
 from bl_neuro.experiment.store import Store
 from bl_neuro.experiment.training_data import OFFICIAL_TRAINING
+from bl_neuro.files import is_utf8
 from bl_neuro.interop.any_module import from_module
 from bl_neuro.model_file import SUFFIXES
 from bl_neuro.network import Network
@@ -65,6 +66,12 @@ def prepared_model_audit(
         InputError, ExperimentError, DataError, ModelFileError: the model or the data cannot be audited, or they do not
             fit together. ReportError: the folder of results cannot be written to, is in use, or holds another audit.
     """
+    for what, path in (("model", model), ("data", data)):
+        if isinstance(path, (str, Path)) and not is_utf8(path):
+            raise InputError(
+                f"{what}: expected a path whose names are UTF-8, since the report repeats them, found "
+                f"{printable(str(path))}; rename it or use a link"
+            )
     given = None if isinstance(model, (str, Path)) else _network(model, data, root, input_shape)
     file = Path(MODEL) if given is not None else Path(str(model)).expanduser()
     if file.suffix not in SUFFIXES:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from bl_neuro.data.folder import read_image
+from bl_neuro.data.images import read_image
 from bl_neuro.data.samples import Dataset
 from bl_neuro.data.source import DatasetSource, Kind, LoadOptions
 from bl_neuro.errors import DataError, InputError

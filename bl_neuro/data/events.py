@@ -12,7 +12,7 @@ import numpy.typing as npt
 from bl_neuro.arrays import BoolArray, FloatArray, IntArray, SpikeArray
 from bl_neuro.checks import MAX_STEPS
 from bl_neuro.data.encoders import Encoder
-from bl_neuro.data.samples import Index, class_means, need_labels
+from bl_neuro.data.samples import Index, class_means, need_labels, need_printable
 from bl_neuro.errors import InputError
 
 CHUNK = 64
@@ -39,6 +39,7 @@ class EventDataset:
 
     def __post_init__(self) -> None:
         need_labels(self.labels, self.held_out, len(self.packed), self.classes)
+        need_printable(self.name, self.source, self.completeness, *self.class_names)
         expected = -(-int(np.prod(self.input_shape)) // 8)
         if self.packed.ndim != 3 or self.packed.shape[2] != expected or self.packed.dtype != np.uint8:
             raise InputError(

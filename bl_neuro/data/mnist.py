@@ -1,30 +1,29 @@
-"""MNIST, from its four original idx files, read by torchvision."""
+"""MNIST, from its four original idx files."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from bl_neuro.arrays import IntArray, SpikeArray
 from bl_neuro.data.samples import Dataset
-from bl_neuro.data.source import DatasetSource, Kind, LoadOptions, need_extra
+from bl_neuro.data.source import DatasetSource, Kind, LoadOptions
 from bl_neuro.errors import DataError
+from bl_neuro.strangers.door import read_bytes, regular_file
+from bl_neuro.strangers.idx import GZIP, read_idx
 
 MOST_BYTES = 2**28
 """Maximum size of an idx file; the official ones have at most 47 MB."""
 PARTS = ("train", "t10k")
-DAMAGE = (ArithmeticError, AssertionError, LookupError, OSError, RuntimeError, TypeError, ValueError)
-"""Exceptions of torchvision for damaged idx files."""
 
 
 class Mnist(DatasetSource):
     """MNIST's 60,000 training and 10,000 test images, (N, 1, 28, 28), as bytes. The test images are `held_out`.
 
-    The data root contains `MNIST/raw` with the four files. Requires torchvision.
+    The data root contains `MNIST/raw` with the four files, unpacked.
     """
 
     name: ClassVar[str] = "mnist"
@@ -64,48 +63,58 @@ class Mnist(DatasetSource):
     @classmethod
     def count(cls, folder: Path) -> int:
         """Number of images, according to the headers of the files."""
-        headers = []
+        count = 0
         for images, _ in cls._files(folder).values():
-            with images.open("rb") as file:
-                headers.append(file.read(8))
-        return sum(int.from_bytes(header[4:], "big") for header in headers)
+            with regular_file(images) as file:
+                header = file.read(8)
+            if header[:2] == GZIP:
+                raise DataError(f"{images}: compressed with gzip; unpack it, for example with gunzip")
+            count += int.from_bytes(header[4:], "big")
+        return count
 
     @classmethod
     def _files(cls, folder: Path) -> dict[str, tuple[Path, Path]]:
         """The files of images and labels of the training and test sets.
 
         Raises:
-            DataError: a file is missing or too large.
+            DataError: a file is missing; the message says if it is there under another name, or compressed.
         """
         files = {}
         for part in PARTS:
             images, labels = (folder / "raw" / f"{part}-{kind}-ubyte" for kind in ("images-idx3", "labels-idx1"))
             files[part] = images, labels
             for path in files[part]:
-                if not path.is_file():
-                    raise cls.missing(folder.parent, f"no raw/{path.name}")
-                if path.stat().st_size > MOST_BYTES:
-                    raise DataError(f"{path}: expected at most {MOST_BYTES} bytes, found {path.stat().st_size}")
+                if not path.exists():
+                    raise _like(path) or cls.missing(folder.parent, f"no raw/{path.name}")
         return files
+
+
+def _like(path: Path) -> DataError | None:
+    """The error for a file that is there under another name, or compressed."""
+    packed = path.with_name(f"{path.name}.gz")
+    if packed.exists():
+        return DataError(f"{path}: expected the unpacked file, found {packed.name}; unpack it with gunzip")
+    stem, _, kind = path.name.partition("-idx")
+    other = path.with_name(f"{stem}.idx{kind}")
+    if other.exists():
+        return DataError(f"{path}: expected this name, found {other.name}; rename it")
+    return None
 
 
 def _part(image_file: Path, label_file: Path) -> tuple[SpikeArray, IntArray]:
     """The images and labels of the training or test set, checked."""
-    idx = need_extra("torchvision.datasets.mnist")
-    images, labels = _read(idx.read_image_file, image_file), _read(idx.read_label_file, label_file)
+    images, labels = _read(image_file, 3), _read(label_file, 1)
     if images.shape[1:] != (28, 28) or len(images) == 0:
         raise DataError(f"{image_file}: expected images of 28 x 28, found an array {images.shape}")
     if labels.shape != images.shape[:1]:
         raise DataError(f"{label_file}: expected a label for each of {len(images)} images, found {labels.shape}")
-    if labels.min() < 0 or labels.max() > 9:
+    if labels.max() > 9:
         raise DataError(f"{label_file}: expected labels 0..9, found {labels.min()}..{labels.max()}")
     return images[:, None], labels.astype(np.int64)
 
 
-def _read(read: Callable[[str], Any], path: Path) -> npt.NDArray[Any]:
+def _read(path: Path, dimensions: int) -> SpikeArray:
     try:
-        return np.asarray(read(str(path)).numpy())
-    except DAMAGE as error:
-        raise DataError(
-            f"{path}: damaged idx file of MNIST ({str(error) or type(error).__name__}); download it again"
-        ) from error
+        return read_idx(read_bytes(path, MOST_BYTES), dimensions)
+    except ValueError as error:
+        raise DataError(f"{path}: {error}") from error

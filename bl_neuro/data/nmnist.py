@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from bl_neuro.data.events import EventDataset
-from bl_neuro.data.recordings import Framing, Recording, Sensor, gather, read_events
+from bl_neuro.data.recordings import Framing, Recording, Sensor, gather, read_events, recording_files
 from bl_neuro.data.source import DatasetSource, Kind, LoadOptions
 from bl_neuro.errors import DataError
 
@@ -18,8 +18,8 @@ class NMnist(DatasetSource):
     """N-MNIST as frames (1, 34, 34) of 3 ms, one polarity, about 102 per recording. Test recordings are `held_out`.
 
     The data root contains `NMNIST/Train/<digit>/*.bin` and `NMNIST/Test`. If files are missing, the rest is loaded and
-    called a subset. Frames are cached (see `bl_neuro.files.cache_folder`), since computing them takes 24 ms per
-    recording.
+    called a subset. Frames are cached (see `bl_neuro.files.cache_folder`), since computing them takes about 1 ms
+    per recording.
     """
 
     name: ClassVar[str] = "nmnist"
@@ -59,7 +59,7 @@ def nmnist_recordings(folder: Path) -> list[Recording]:
     """
     recordings = []
     for part, held_out in (("Train", False), ("Test", True)):
-        for path in sorted((folder / part).glob("*/*.bin"), key=lambda path: (path.name, path.parent.name)):
+        for path in sorted(recording_files(folder / part, ".bin"), key=lambda path: (path.name, path.parent.name)):
             if path.parent.name not in set("0123456789"):
                 raise DataError(f"{path}: expected a folder named after a digit, found {path.parent.name!r}")
             recordings.append(Recording(path, int(path.parent.name), held_out))

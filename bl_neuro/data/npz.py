@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import lzma
-import zipfile
-import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,18 +15,15 @@ from bl_neuro.data.events import EventDataset, pack
 from bl_neuro.data.samples import Dataset
 from bl_neuro.data.source import DatasetSource, Kind, LoadOptions
 from bl_neuro.errors import DataError
-from bl_neuro.strangers.npy import read_npy
+from bl_neuro.strangers.archive import DAMAGE, Archive
+from bl_neuro.strangers.budget import need_memory
+from bl_neuro.strangers.door import printable_name, regular_file
 
-MOST_BYTES = 2**32
-"""Maximum number of bytes of all arrays together."""
 MOST_CLASSES = 10_000
 MOST_NAME = 200
 KINDS = {"images": "biuf", "frames": "biuf", "labels": "iu", "class_names": "U", "held_out": "b"}
-DAMAGE = (
-    EOFError, LookupError, NotImplementedError, OSError, RuntimeError, TypeError, ValueError, lzma.LZMAError,
-    zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
-"""Exceptions of Python and NumPy for files that are not NPZ files."""
+BLOCK_VALUES = 2**22
+"""Number of values that are checked at a time, which bounds the memory for it."""
 
 
 class NpzFile(DatasetSource):
@@ -62,22 +57,25 @@ def load_npz(path: str | Path) -> Dataset | EventDataset:
     """
     source = Path(path).expanduser()
     if not source.is_file():
-        raise DataError(f"{source}: expected an .npz file, found {'a folder' if source.is_dir() else 'nothing'}")
+        content = "a folder" if source.is_dir() else "something else" if source.exists() else "nothing"
+        raise DataError(f"{source}: expected an .npz file, found {content}")
     try:
         arrays = _arrays(source)
+        problems = _problems(arrays)
     except DAMAGE as error:
         raise DataError(f"{source}: cannot be read as an NPZ file ({str(error) or type(error).__name__})") from error
     values = arrays.get("images", arrays.get("frames"))
-    problems = _problems(arrays)
     if problems or values is None:
         raise DataError(f"{source}: " + "; ".join(problems))
+    if "images" in arrays and values.dtype != np.uint8:
+        need_memory(source, 8 * values.size, source.stat().st_size)  # kept as float64
     labels = arrays["labels"].astype(np.int64)
     names = arrays.get("class_names", np.arange(labels.max() + 1))
     described: Any = {
-        "name": source.stem,
-        "source": f"arrays in the file {source.name}",
+        "name": printable_name(source.stem),
+        "source": f"arrays in the file {printable_name(source.name)}",
         "labels": labels,
-        "class_names": tuple(str(name) for name in names),
+        "class_names": tuple(printable_name(str(name)) for name in names),
         "held_out": arrays.get("held_out"),
         "completeness": f"all {len(labels):,} found",
     }
@@ -85,27 +83,18 @@ def load_npz(path: str | Path) -> Dataset | EventDataset:
         frames = values if values.ndim == 5 else values[:, :, None]
         return EventDataset(packed=pack(frames), input_shape=frames.shape[2:], **described)
     images = values if values.ndim == 4 else values[:, None]
-    return Dataset(pixels=images if images.dtype == np.uint8 else images.astype(np.float64), **described)
+    return Dataset(pixels=images if images.dtype == np.uint8 else images.astype(np.float64, copy=False), **described)
 
 
 def _arrays(source: Path) -> dict[str, npt.NDArray[Any]]:
-    """The arrays by name. Reads at most the size that the archive declares, which is limited."""
-    with zipfile.ZipFile(source) as archive:
-        members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-        if len(members) != len(archive.infolist()) or not set(members) <= set(KINDS):
-            raise ValueError(f"expected arrays of {', '.join(KINDS)}, found {', '.join(sorted(members))[:MOST_NAME]}")
-        size = sum(info.file_size for info in members.values())
-        if size > MOST_BYTES:
-            raise ValueError(f"expected at most {MOST_BYTES} bytes, found {size}")
-        arrays = {}
-        for name, info in members.items():
-            with archive.open(info) as member:
-                content = member.read(info.file_size + 1)
-            try:
-                arrays[name] = read_npy(content, KINDS[name])
-            except ValueError as error:
-                raise ValueError(f"{name}: {error}") from error
-        return arrays
+    """The arrays by name, after a check that they fit the memory budget."""
+    with regular_file(source) as file:
+        archive = Archive(file, source)
+        names = sorted(archive.members)
+        if not set(names) <= set(KINDS):
+            raise ValueError(f"expected arrays of {', '.join(KINDS)}, found {', '.join(names)[:MOST_NAME]}")
+        archive.need_memory(names)
+        return {name: archive.array(name, KINDS[name]) for name in names}
 
 
 def _problems(arrays: dict[str, npt.NDArray[Any]]) -> list[str]:
@@ -136,9 +125,15 @@ def _frame_problems(frames: npt.NDArray[Any]) -> list[str]:
     problems = []
     if frames.shape[1] > MAX_STEPS:
         problems.append(f"frames: expected at most {MAX_STEPS} steps, found {frames.shape[1]}")
-    if not ((frames == 0) | (frames == 1)).all():
+    if not all(((block == 0) | (block == 1)).all() for block in _blocks(frames)):
         problems.append(f"frames: expected only 0 and 1, found {frames.min()}..{frames.max()}")
     return problems
+
+
+def _blocks(values: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
+    """The values in flat pieces."""
+    flat = values.reshape(-1)
+    return (flat[start : start + BLOCK_VALUES] for start in range(0, flat.size, BLOCK_VALUES))
 
 
 def _label_problems(labels: npt.NDArray[Any], count: int, arrays: dict[str, npt.NDArray[Any]]) -> list[str]:
@@ -149,7 +144,9 @@ def _label_problems(labels: npt.NDArray[Any], count: int, arrays: dict[str, npt.
     classes = MOST_CLASSES if names is None else len(names) if names.ndim == 1 else 0
     if not 0 <= labels.min() <= labels.max() < classes:
         problems.append(f"labels: expected 0..{classes - 1}, found {labels.min()}..{labels.max()}")
-    if names is not None and (names.ndim != 1 or len(set(names.tolist())) != names.size or not names.size):
+    if names is not None and (
+        names.ndim != 1 or len({printable_name(name) for name in names.tolist()}) != names.size or not names.size
+    ):
         problems.append("class_names: expected one name for each class, all different")
     elif names is not None and max(map(len, names.tolist())) > MOST_NAME:
         problems.append(f"class_names: expected at most {MOST_NAME} letters")

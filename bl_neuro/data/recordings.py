@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,12 +14,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bl_neuro.arrays import SpikeArray
+from bl_neuro.arrays import BoolArray, SpikeArray
 from bl_neuro.checks import MAX_STEPS
 from bl_neuro.data.events import EventDataset, pack
-from bl_neuro.data.source import DatasetSource, LoadOptions, need_extra
+from bl_neuro.data.source import DatasetSource, LoadOptions
 from bl_neuro.errors import DataError
 from bl_neuro.files import atomic_path, cache_folder
+from bl_neuro.strangers.budget import MOST_EVENTS, need_memory
+from bl_neuro.strangers.door import entries, folders, is_folder, read_bytes, regular_file
 from bl_neuro.strangers.npy import read_npy
 
 
@@ -45,20 +48,27 @@ def gather(
     read: function that reads the events of a file, given the sensor. options: cache and progress; see `LoadOptions`.
 
     Raises:
-        DataError: a recording is damaged, or tonic is needed and not installed.
+        DataError: a recording is damaged or has no spikes after denoising, or all frames exceed the memory budget.
     """
+    width = -(-int(np.prod(framing.input_shape)) // 8)
+    identities = [_identity(folder, recording.path) for recording in recordings]
 
     def make() -> SpikeArray:
-        framed = []
-        for done, recording in enumerate(recordings, 1):
-            framed.append(pack(to_frames(read(recording.path, framing.sensor), framing)))
+        framed: list[SpikeArray] = []
+        most_steps, bytes_on_disk = 0, sum(int(size) for _, size, _ in identities)
+        for recording in recordings:
+            frames = to_frames(read(recording.path, framing.sensor), framing)
+            if not frames.any():
+                raise DataError(f"{recording.path}: expected events, found only noise, of which no frame is left")
+            most_steps = max(most_steps, len(frames))
+            need_memory(folder, len(recordings) * most_steps * width, bytes_on_disk)
+            framed.append(pack(frames))
             if options.progress is not None:
-                options.progress(done, len(recordings))
+                options.progress(len(framed), len(recordings))
         return _side_by_side(framed)
 
     held_out = np.array([recording.held_out for recording in recordings])
-    width = -(-int(np.prod(framing.input_shape)) // 8)
-    made_of = [asdict(framing), [_identity(folder, recording.path) for recording in recordings]]
+    made_of = [asdict(framing), identities]
     return EventDataset(
         name=source.name,
         source=source.citation,
@@ -73,16 +83,29 @@ def gather(
 
 
 def _side_by_side(framed: list[SpikeArray]) -> SpikeArray:
-    """Recordings (T_i, bytes) as one array (N, T, bytes), padded with empty frames."""
-    packed = np.zeros((len(framed), max(1, *map(len, framed)), framed[0].shape[1]), dtype=np.uint8)
-    for row, frames in zip(packed, framed):
+    """Recordings (T_i, bytes) as one array (N, T, bytes), padded with empty frames. Empties the list."""
+    packed = np.zeros((len(framed), max(map(len, framed)), framed[0].shape[1]), dtype=np.uint8)
+    for row in reversed(packed):
+        frames = framed.pop()
         row[: len(frames)] = frames
     return packed
 
 
 def _identity(folder: Path, path: Path) -> list[str | int]:
-    facts = path.stat()
+    with regular_file(path) as file:
+        facts = os.fstat(file.fileno())
     return [path.relative_to(folder).as_posix(), facts.st_size, facts.st_mtime_ns]
+
+
+def recording_files(folder: Path, suffix: str) -> list[Path]:
+    """The files `<subfolder>/<name><suffix>` in `folder`, sorted; none if there is no such folder.
+
+    Raises:
+        DataError: a folder cannot be read.
+    """
+    if not is_folder(folder):
+        return []
+    return [path for part in folders(folder) for path in entries(part) if path.suffix == suffix]
 
 
 EVENT = np.dtype([("x", np.int64), ("y", np.int64), ("t", np.int64), ("p", np.int64)])
@@ -94,7 +117,7 @@ OVERFLOW_ROW = 240
 """The row that marks an overflow of the clock."""
 OVERFLOW_US = 2**13
 MOST_BYTES = 2**27
-"""Maximum size of a recording: 26 million events."""
+"""Maximum size of a recording in bytes; see also `MOST_EVENTS`."""
 
 
 @dataclass(frozen=True)
@@ -116,13 +139,14 @@ def read_events(path: Path, sensor: Sensor) -> Events:
     Raises:
         DataError: the file is damaged: incomplete or no events, events outside the sensor, or too long a recording.
     """
-    return parse_events(_bytes(path), sensor, str(path))
+    return parse_events(read_bytes(path, MOST_BYTES), sensor, str(path))
 
 
 def parse_events(content: bytes, sensor: Sensor, where: str) -> Events:
     """The events in the content of a file of 5-byte events; see `read_events`. where: its name in errors."""
     if len(content) % EVENT_BYTES or not content:
         raise DataError(f"{where}: expected events of {EVENT_BYTES} bytes, found {len(content)} bytes")
+    _need_count(len(content) // EVENT_BYTES, where)
     x, y, high, middle, low = np.frombuffer(content, dtype=np.uint8).reshape(-1, EVENT_BYTES).T.astype(np.int64)
     overflow = y == OVERFLOW_ROW
     times = ((high & 127) << 16 | middle << 8 | low) + OVERFLOW_US * np.cumsum(overflow)
@@ -136,11 +160,12 @@ def read_event_array(path: Path, sensor: Sensor) -> Events:
         DataError: the file is damaged; see `read_events`.
     """
     try:
-        values = read_npy(_bytes(path))
+        values = read_npy(read_bytes(path, MOST_BYTES))
     except ValueError as error:
         raise DataError(f"{path}: {error}") from error
     if values.ndim != 2 or values.shape[1] != 4 or not len(values):
         raise DataError(f"{path}: expected events (n, 4), found {values.shape}")
+    _need_count(len(values), str(path))
     if not (np.isfinite(values).all() and (np.abs(values) < 2**31).all()):
         raise DataError(f"{path}: expected finite coordinates and times, found NaN or infinity")
     x, y, polarity, times = values.astype(np.int64).T
@@ -149,11 +174,9 @@ def read_event_array(path: Path, sensor: Sensor) -> Events:
     return _checked(x, y, 1000 * times, polarity, sensor, str(path))
 
 
-def _bytes(path: Path) -> bytes:
-    size = path.stat().st_size
-    if size > MOST_BYTES:
-        raise DataError(f"{path}: expected at most {MOST_BYTES} bytes, found {size}")
-    return path.read_bytes()
+def _need_count(count: int, where: str) -> None:
+    if count > MOST_EVENTS:
+        raise DataError(f"{where}: expected at most {MOST_EVENTS} events, found {count}; cut the recording")
 
 
 def _checked(
@@ -205,19 +228,43 @@ class Framing:
 def to_frames(events: Events, framing: Framing) -> SpikeArray:
     """The frames (T, 1, H, W) of a recording: 1 if the pixel had at least one event in the window.
 
-    The first window starts at the first event after denoising. An incomplete last window is dropped. T is 0 if no event
-    is left.
+    events: in order of time. The first window starts at the first event after denoising. An incomplete last window is
+    dropped, unless it is the only one. T is 0 if no event is left. The frames equal those of tonic's transforms
+    `MergePolarities`, `Denoise` and `ToFrame`.
     """
-    transforms = need_extra("tonic.transforms")
-    if framing.merged:
-        events = transforms.MergePolarities()(events)
-    events = transforms.Denoise(filter_time=framing.denoise_us)(events)
+    events = events[_near_others(events, framing.denoise_us)] if len(events) else events
     if not len(events):
         return np.zeros((0, *framing.input_shape), dtype=np.uint8)
-    sensor = (framing.sensor.width, framing.sensor.height, 1 if framing.merged else 2)
-    counts = transforms.ToFrame(sensor_size=sensor, time_window=framing.window_us)(events)
-    frames: SpikeArray = (counts[:, :1] != 0).astype(np.uint8)
+    since_first = events["t"] - events["t"][0]
+    steps = max(1, int(since_first[-1]) // framing.window_us)
+    step = since_first // framing.window_us
+    used = step < steps if framing.merged else (step < steps) & (events["p"] == 0)
+    frames = np.zeros((steps, *framing.input_shape), dtype=np.uint8)
+    frames[step[used], 0, events["y"][used], events["x"][used]] = 1
     return frames
+
+
+NEIGHBOURS = ((-1, 0), (1, 0), (0, -1), (0, 1))
+
+
+def _near_others(events: Events, denoise_us: int) -> BoolArray:
+    """Whether a neighbouring pixel had an event less than `denoise_us` before each event; see `Framing`."""
+    width, height, count = int(events["x"].max()) + 1, int(events["y"].max()) + 1, len(events)
+    # the events of each pixel one after the other, so that both keys and queries ascend
+    number = np.argsort(events["x"] * height + events["y"], kind="stable")
+    x, y, times = (events[name][number] for name in ("x", "y", "t"))
+    pixel = x * height + y
+    keys = pixel * count + number
+    near = np.zeros(count, dtype=np.bool_)
+    for right, down in NEIGHBOURS:
+        inside = (x + right >= 0) & (x + right < width) & (y + down >= 0) & (y + down < height)
+        neighbour = pixel + (right * height + down)
+        latest = np.searchsorted(keys, neighbour * count + number) - 1
+        seen = (latest >= 0) & (pixel[latest] == neighbour)
+        near |= inside & (np.where(seen, times[latest], 0) + denoise_us > times)
+    in_order = np.empty(count, dtype=np.bool_)
+    in_order[number] = near
+    return in_order
 
 
 FORMAT = "bl-neuro/frames/1"

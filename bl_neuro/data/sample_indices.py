@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +11,14 @@ import numpy.typing as npt
 
 from bl_neuro.arrays import IntArray
 from bl_neuro.errors import DataError
+from bl_neuro.strangers.archive import DAMAGE, Archive
+from bl_neuro.strangers.door import read_bytes, regular_file
 from bl_neuro.strangers.npy import read_npy
 
-MOST_BYTES = 2**28
-"""Maximum number of bytes of the file, or of its array."""
+SPARE_BYTES = 2**16
+BYTES_PER_SAMPLE = 32
+"""A file has at most SPARE_BYTES + BYTES_PER_SAMPLE x the samples of the dataset."""
 SUFFIXES = (".npy", ".npz", ".txt", ".json")
-DAMAGE = (EOFError, LookupError, NotImplementedError, RecursionError, RuntimeError, TypeError, ValueError)
-"""Exceptions of the readers for damaged files, besides errors of zip archives."""
 
 
 def read_sample_indices(path: Path, count: int) -> IntArray:
@@ -35,30 +33,29 @@ def read_sample_indices(path: Path, count: int) -> IntArray:
     """
     if path.suffix not in SUFFIXES:
         raise DataError(f"{path}: expected a file of sample indices, {', '.join(SUFFIXES)}, found {path.suffix!r}")
+    most = SPARE_BYTES + BYTES_PER_SAMPLE * count
     try:
-        with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise DataError(f"{path}: expected a file of sample indices ({error.strerror or error})") from error
-    if len(content) > MOST_BYTES:
-        raise DataError(f"{path}: expected at most {MOST_BYTES} bytes of sample indices, found more")
-    try:
-        values = _values(path.suffix, content)
-    except (*DAMAGE, zipfile.BadZipFile, zlib.error) as error:
+        values = _values(path, most)
+    except DAMAGE as error:
         raise DataError(f"{path}: expected sample indices ({str(error) or type(error).__name__})") from error
     return _checked(path, values, count)
 
 
-def _values(suffix: str, content: bytes) -> npt.NDArray[Any]:
-    if suffix == ".npy":
+def _values(path: Path, most: int) -> npt.NDArray[Any]:
+    if path.suffix == ".npz":
+        with regular_file(path) as file:
+            archive = Archive(file, path)
+            if len(archive.members) != 1:
+                raise ValueError(f"expected one array, found {len(archive.members)}")
+            ((name, info),) = archive.members.items()
+            if info.file_size > most:
+                raise ValueError(f"expected at most {most} bytes of indices, found {info.file_size}")
+            return archive.array(name, "iu")
+    content = read_bytes(path, most)
+    if path.suffix == ".npy":
         return read_npy(content, "iu")
-    if suffix == ".npz":
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            members = archive.infolist()
-            if len(members) != 1 or members[0].file_size > MOST_BYTES:
-                raise ValueError(f"expected one array of at most {MOST_BYTES} bytes, found {len(members)} arrays")
-            return read_npy(archive.read(members[0]), "iu")
-    numbers = [int(word) for word in content.decode().split()] if suffix == ".txt" else json.loads(content)
+    text = content.decode("utf-8-sig")
+    numbers = [int(word) for word in text.split()] if path.suffix == ".txt" else json.loads(text)
     if not isinstance(numbers, list) or not all(type(number) is int for number in numbers):
         raise ValueError("expected a list of whole numbers")
     return np.array(numbers, dtype=object)

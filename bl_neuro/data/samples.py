@@ -98,6 +98,18 @@ def need_labels(labels: IntArray, held_out: BoolArray | None, count: int, classe
         raise InputError(f"held_out: expected {count} of bool, found {held_out.dtype} {held_out.shape}")
 
 
+def need_printable(*texts: str) -> None:
+    """Raises InputError unless these names can be stored as UTF-8, as reports need it.
+
+    `bl_neuro.strangers.door.printable_name` makes any name printable.
+    """
+    for text in texts:
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise InputError(f"expected names that can be written as UTF-8, found {text!r}") from error
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """Images (N, C, H, W) and their labels (N,) in 0..classes-1.
@@ -117,6 +129,7 @@ class Dataset:
 
     def __post_init__(self) -> None:
         need_labels(self.labels, self.held_out, len(self.pixels), self.classes)
+        need_printable(self.name, self.source, self.completeness, *self.class_names)
         if self.pixels.ndim < 2 or not (self.pixels.dtype == np.uint8 or self.pixels.dtype.kind == "f"):
             raise InputError(
                 f"pixels: expected floats or bytes (N, C, H, W), found {self.pixels.dtype} {self.pixels.shape}"

@@ -76,7 +76,7 @@ def _text(path: Path) -> str:
     try:
         with path.open("rb") as file:
             content = file.read(MOST_BYTES + 1)
-        text = content.decode()
+        text = content.decode("utf-8-sig")
     except OSError as error:
         known = ", ".join(ready_made())
         raise ExperimentError(

@@ -110,15 +110,18 @@ def write_report(results: Findings, pictures: CellPictures, out: Path) -> Path:
     Raises:
         ReportError: a file cannot be written. ModelFileError: the inversions of a cell no longer exist.
     """
-    pages = audit_pages(results, pictures)
-    files = {RESULTS: results.to_json(), SUMMARY: one_page(results), **dict(reversed(pages.items()))}
     try:
+        pages = audit_pages(results, pictures)
+        files = {RESULTS: results.to_json(), SUMMARY: one_page(results), **dict(reversed(pages.items()))}
         with ExitStack() as moves:
             for name, text in files.items():
                 moves.enter_context(atomic_path(out / name)).write_text(text, encoding="utf-8")
         for path in (out / CELL_PAGES).glob("*.html"):
             if f"{CELL_PAGES}/{path.name}" not in pages:
                 path.unlink()
-    except OSError as error:
-        raise ReportError(f"cannot write the report into {out}: {error}") from error
+    except (OSError, ValueError) as error:  # ValueError: text that is not UTF-8
+        raise ReportError(
+            f"cannot write the report into {out}: {error}; the finished cells are kept there, and the same command "
+            "continues with them"
+        ) from error
     return out / REPORT

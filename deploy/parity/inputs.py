@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import struct
-import zipfile
-import zlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +14,15 @@ import torch
 
 from bl_neuro.backends.base import checked_input
 from bl_neuro.checks import MAX_STEPS, whole_number
-from bl_neuro.errors import InputError
+from bl_neuro.errors import DataError, InputError
 from bl_neuro.files import what_is_at
 from bl_neuro.layers import Input
 from bl_neuro.network import Network
 from bl_neuro.seeding import stream
-from bl_neuro.strangers.npy import read_npy
+from bl_neuro.strangers.archive import DAMAGE, Archive
+from bl_neuro.strangers.budget import need_memory
+from bl_neuro.strangers.door import regular_file
+from bl_neuro.strangers.npy import read_npy_stream
 
 Values = npt.NDArray[Any]
 DENSITIES = (0.0, 0.02, 0.1, 0.3, 0.6, 1.0)
@@ -176,12 +177,6 @@ def _ramp(rng: np.random.Generator, shape: tuple[int, ...]) -> Values:
     return np.multiply(over_time, pace)
 
 
-MAX_BYTES = 2**30
-"""Maximum size of one array in bytes."""
-DAMAGED = (OSError, ValueError, OverflowError, RuntimeError, EOFError, struct.error, zipfile.BadZipFile, zlib.error)
-"""What zipfile and NumPy raise on damaged files."""
-
-
 def read_inputs(path: str | Path) -> npt.NDArray[Any]:
     """The array of a `.npy` file, or of a `.npz` file with a single array or one named `spikes` or `input`.
 
@@ -195,34 +190,25 @@ def read_inputs(path: str | Path) -> npt.NDArray[Any]:
     if source.suffix not in (".npy", ".npz"):
         raise InputError(f"{source}: expected a name ending in .npy or .npz, found '{source.suffix}'")
     try:
-        return read_npy(_bytes(source))
+        with regular_file(source) as file:
+            if source.suffix == ".npz":
+                return _chosen(Archive(file, source))
+            size = os.fstat(file.fileno()).st_size
+            need_memory(source, size, size)
+            return read_npy_stream(file, size)
     except InputError:
         raise
-    except DAMAGED as error:
+    except (*DAMAGE, DataError) as error:
         raise InputError(f"{source}: not a readable NumPy file ({error})") from error
 
 
-def _bytes(source: Path) -> bytes:
-    """The content of the `.npy` file, or of the selected `.npy` member of a `.npz` file."""
-    if source.suffix == ".npy":
-        _need_size(source.stat().st_size, source)
-        return source.read_bytes()
-    with zipfile.ZipFile(source) as archive:
-        names = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-        preferred: tuple[str, ...] = ("spikes", "input")
-        candidates = [name for name in preferred if name in names] or list(names)
-        if len(candidates) != 1:
-            raise InputError(
-                f"{source}: expected one array, or one named 'spikes' or 'input', found {len(names)} arrays"
-            )
-        chosen = names[candidates[0]]
-        _need_size(chosen.file_size, source)
-        if chosen.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise ValueError("compressed by a method that NumPy does not use")
-        with archive.open(chosen) as member:
-            return member.read(MAX_BYTES + 1)
-
-
-def _need_size(size: int, source: Path) -> None:
-    if size > MAX_BYTES:
-        raise InputError(f"{source}: expected at most {MAX_BYTES} bytes of values, found {size}")
+def _chosen(archive: Archive) -> npt.NDArray[Any]:
+    """The only array of the archive, or the one named `spikes` or `input`."""
+    preferred: tuple[str, ...] = ("spikes", "input")
+    candidates = [name for name in preferred if name in archive.members] or list(archive.members)
+    if len(candidates) != 1:
+        raise InputError(
+            f"{archive.path}: expected one array, or one named 'spikes' or 'input', found {len(archive.members)} arrays"
+        )
+    archive.need_memory(candidates)
+    return archive.array(candidates[0], "biuf")

@@ -67,7 +67,7 @@ def read_token_file(path: Path) -> dict[str, str]:
         OSError: the file cannot be read.
     """
     hashes: dict[str, str] = {}
-    for number, line in enumerate(path.read_text("utf-8", "replace").splitlines(), start=1):
+    for number, line in enumerate(path.read_text("utf-8-sig", "replace").splitlines(), start=1):
         words = line.partition("#")[0].split()
         if not words:
             continue

@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -50,18 +51,18 @@ def memory_kb(field: str) -> int:
         return next(int(line.split()[1]) for line in status if line.startswith(field))
 
 
-def serve() -> None:
-    """The child: opens the files named on standard input, and prints the outcome of each."""
+def serve(read: Callable[[str], object] | None = None) -> None:
+    """The child: opens the files named on standard input with `read`, and prints the outcome of each."""
     ceiling = memory_kb("VmSize") * 1024 + ADDRESS_SPACE_MB * 2**20
     resource.setrlimit(resource.RLIMIT_AS, (ceiling, ceiling))
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     print(json.dumps({"ready": True}), file=answers)
     for line in sys.stdin:
-        print(json.dumps(outcome(line.rstrip("\n"))), file=answers)
+        print(json.dumps(outcome(line.rstrip("\n"), read)), file=answers)
 
 
-def read(path: str) -> None:
+def read_model(path: str) -> None:
     """Reads all that is in a model or in a file of inputs."""
     if path.endswith((".npy", ".npz")):
         read_inputs(path)
@@ -73,12 +74,12 @@ def read(path: str) -> None:
     load(path, **how).fingerprint  # noqa: B018 - computed here: all of the network is there
 
 
-def outcome(path: str) -> dict[str, Any]:
+def outcome(path: str, read: Callable[[str], object] | None = None) -> dict[str, Any]:
     """The outcome of one file: its verdict, processor seconds and megabytes."""
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts from here
     before, began, clock = memory_kb("VmRSS"), time.process_time(), time.monotonic()
     try:
-        read(path)
+        (read or read_model)(path)
         verdict, detail = "read", ""
     except BlNeuroError as error:
         verdict, detail = "refused", f"{type(error).__name__}: {error}"
@@ -92,13 +93,14 @@ def outcome(path: str) -> dict[str, Any]:
 class Child:
     """A child process that opens files, one at a time; started again where one ends it."""
 
-    def __init__(self) -> None:
+    def __init__(self, command: Sequence[str] = ()) -> None:
+        self._command = command
         self._process: subprocess.Popen[str] | None = None
 
     def open(self, path: Path) -> dict[str, Any]:
         """The outcome of `path`, crashes and hangs included."""
         if self._process is None:
-            command = [sys.executable, __file__, "--serve"]
+            command = self._command or [sys.executable, __file__, "--serve"]
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             self._answer(120.0)
         assert self._process.stdin is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,6 @@ import pytest
 from bl_neuro import DataError
 from bl_neuro.data import load_dataset
 from bl_neuro.data.dvs_gesture import GESTURES
-
-pytestmark = pytest.mark.skipif(find_spec("tonic") is None, reason="tonic is not installed")
 
 
 def plain_gestures(root: Path, files: Any, labels: str) -> None:
@@ -42,6 +40,7 @@ def test_gestures_in_plain_files(tmp_path: Path, files: Any) -> None:
         ("1.bs2 1\n2.bs2 2\n", "found none for 10.bs2, 11.bs2"),
         ("1.bs2 12\n", r"labels\.txt: expected a gesture 1\.\.11, found '12'"),
         ("1.bs2 one\n", r"expected a gesture 1\.\.11, found 'one'"),
+        ("1.bs2 1\n1.bs2 2\n", r"labels\.txt: expected one gesture for 1\.bs2, found 1 and 2"),
         ("1.bs2\n", "expected '<file> <number of the gesture> <name>', found '1.bs2'"),
     ],
 )
@@ -77,3 +76,18 @@ def test_no_gestures(tmp_path: Path) -> None:
     (tmp_path / "DVSGesture/1.bs2").write_bytes(b"")
     with pytest.raises(DataError, match=r"expected one labels\*\.txt for the \.bs2 files, found 0"):
         load_dataset("dvs_gesture", tmp_path)
+
+
+def test_labels_may_start_with_a_byte_order_mark_and_repeat_themselves(tmp_path: Path, files: Any) -> None:
+    plain_gestures(tmp_path, files, "\ufeff1.bs2 1\n2.bs2 2\n10.bs2 10\n11.bs2 11\n1.bs2 1\n")
+    (tmp_path / "DVSGesture/._1.bs2").write_bytes(b"not events")
+    (tmp_path / "DVSGesture/._labels.txt").write_bytes(b"not labels")
+    assert load_dataset("dvs_gesture", tmp_path).labels.tolist() == [0, 1, 9]
+
+
+def test_labels_of_files_whose_names_are_not_utf8(tmp_path: Path, files: Any) -> None:
+    folder = tmp_path / "DVSGesture"
+    folder.mkdir()
+    (folder / os.fsdecode(b"caf\xe9.bs2")).write_bytes(files.events(files.moving_dot(1, 128, pause=20_000)))
+    (folder / "labels.txt").write_bytes(b"caf\xe9.bs2 3 name\n")
+    assert load_dataset("dvs_gesture", tmp_path).labels.tolist() == [2]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from bl_neuro import DataError, InputError
-from bl_neuro.data import folder, in_class_order, load_folder, official_split
-from bl_neuro.data import folder as image_files
+from bl_neuro.data import in_class_order, load_folder, official_split
+from bl_neuro.strangers import budget, png
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, size=(6, 5), dtype=np.uint8)
@@ -94,8 +97,6 @@ def test_every_problem_is_named(tmp_path: Path, files: Any) -> None:
     (tmp_path / "a/page.html").write_text("<html>")
     (tmp_path / "a/folder").mkdir()
     files.image(tmp_path / "a/deep.png", GREY)
-    from PIL import Image
-
     Image.fromarray(GREY.astype(np.uint16)).save(tmp_path / "a/deep.png")
     with pytest.raises(DataError) as raised:
         load_folder(tmp_path)
@@ -107,7 +108,7 @@ def test_every_problem_is_named(tmp_path: Path, files: Any) -> None:
         "folder: expected",
     ):
         assert name in message
-    assert "deep.png: expected 8 bits per channel" in message
+    assert "deep.png: expected a PNG, JPEG or PGM image (expected 8 bits per channel, found 16)" in message
     assert "good.png" not in message
 
 
@@ -122,11 +123,14 @@ def test_very_many_problems_are_counted(tmp_path: Path, files: Any) -> None:
 def test_bounds(tmp_path: Path, files: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(3):
         files.image(tmp_path / f"a/{number}.png", GREY)
-    monkeypatch.setattr(folder, "MOST_BYTES", 60)
-    with pytest.raises(DataError, match="expected at most 60 bytes of pixels in all; give a smaller `size`"):
+    monkeypatch.setattr(budget, "SLACK_BYTES", 60)
+    monkeypatch.setattr(budget, "GROWTH", 0)
+    with pytest.raises(DataError, match=r"expected at most 60 bytes of values, .* found 90; .* BL_NEURO_READ_MIB=1$"):
         load_folder(tmp_path)
-    monkeypatch.setattr(image_files, "MOST_PIXELS", 20)
-    with pytest.raises(DataError, match="expected at most 20 pixels, found 5 x 6"):
+    monkeypatch.setenv("BL_NEURO_READ_MIB", "1")
+    assert len(load_folder(tmp_path).labels) == 3
+    monkeypatch.setattr(png, "MOST_PIXELS", 20)
+    with pytest.raises(DataError, match=r"expected 1\.\.20 pixels, found 6 x 5"):
         load_folder(tmp_path)
 
 
@@ -139,5 +143,85 @@ def test_no_classes(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"expected a folder for each of 1\.\.10000 classes, found 0"):
         load_folder(tmp_path)
     (tmp_path / "a").mkdir()
-    with pytest.raises(DataError, match="expected images, found none"):
+    with pytest.raises(DataError, match="expected images in the folder of each class, found none for 'a'; remove"):
         load_folder(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["__MACOSX", ".hidden", "$RECYCLE.BIN"])
+def test_folders_of_archivers_are_no_classes(name: str, tmp_path: Path, files: Any) -> None:
+    for place in ("a/1.png", "b/1.png", f"{name}/._1.png", "a/._1.png"):
+        files.image(tmp_path / place, GREY)
+    assert load_folder(tmp_path).class_names == ("a", "b")
+    for part in ("train", "test"):
+        for place in (f"{part}/a/1.png", f"{part}/{name}/1.png", f"{name}/train/1.png"):
+            files.image(tmp_path / "parts" / place, GREY)
+    assert load_folder(tmp_path / "parts").class_names == ("a",)
+
+
+def test_empty_folders_and_images_beside_the_classes_are_refused(tmp_path: Path, files: Any) -> None:
+    for place in ("a/1.png", "c/1.png", "left.png"):
+        files.image(tmp_path / place, GREY)
+    (tmp_path / "b").mkdir()
+    with pytest.raises(DataError, match=r"found 'left\.png' beside them; .*found none for 'b'; remove folders"):
+        load_folder(tmp_path)
+
+
+def test_a_class_without_training_images_is_refused(tmp_path: Path, files: Any) -> None:
+    for place in ("train/a/1.png", "test/a/1.png", "test/b/1.png"):
+        files.image(tmp_path / place, GREY)
+    with pytest.raises(DataError, match="train: expected images in the folder of each class, found none for 'b'"):
+        load_folder(tmp_path)
+
+
+def test_pipes_and_links_out_of_the_folder_are_refused(tmp_path: Path, files: Any) -> None:
+    files.image(tmp_path / "own/a/1.png", GREY)
+    files.image(tmp_path / "other/1.png", GREY)
+    os.mkfifo(tmp_path / "own/a/2.png")
+    (tmp_path / "own/a/3.png").symlink_to(tmp_path / "other/1.png")
+    (tmp_path / "own/a/4.png").symlink_to("1.png")
+    with pytest.raises(DataError, match=r"2\.png: expected a file, found a named pipe; .*3\.png: expected a file in"):
+        load_folder(tmp_path / "own")
+    (tmp_path / "own/b").symlink_to(tmp_path / "other")
+    with pytest.raises(DataError, match=r"own/b: expected a file in .*own, found a link"):
+        load_folder(tmp_path / "own")
+
+
+def test_a_class_folder_that_cannot_be_read_is_named(
+    tmp_path: Path, files: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        files.image(tmp_path / name / "1.png", GREY)
+    scandir = os.scandir
+
+    def refuse(path: Any) -> Any:
+        if Path(path).name == "b":
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(DataError, match=r"b: expected a folder that can be read \(Permission denied\)"):
+        load_folder(tmp_path)
+
+
+def test_names_that_are_not_utf8_become_printable(tmp_path: Path, files: Any) -> None:
+    root = Path(os.fsdecode(os.fsencode(tmp_path) + b"/digits-\xe9"))
+    for name in (b"caf\xe9", b"caf\xc3\xa9", b"line\nbreak"):
+        files.image(root / os.fsdecode(name) / "1.png", GREY)
+    data = load_folder(root)
+    assert set(data.class_names) == {r"caf\xe9", "café", r"line\nbreak"}
+    assert (data.name, data.source) == (r"digits-\xe9", r"images in the folder digits-\xe9")
+    files.image(root / r"caf\xe9" / "1.png", GREY)
+    with pytest.raises(DataError, match="expected class names that differ in print"):
+        load_folder(root)
+
+
+def test_few_small_files_cannot_take_gigabytes(tmp_path: Path) -> None:
+    """80 blank images of 4096 x 4096 pixels take 1.3 GB; their headers are enough to refuse them."""
+    (tmp_path / "a").mkdir()
+    Image.new("L", (4096, 4096)).save(tmp_path / "a/00.png")
+    for number in range(1, 80):
+        (tmp_path / f"a/{number:02d}.png").hardlink_to(tmp_path / "a/00.png")
+    began = time.process_time()
+    with pytest.raises(DataError, match=r"expected at most 2.* bytes of values, .* found 1342177280; if you trust"):
+        load_folder(tmp_path)
+    assert time.process_time() - began < 1

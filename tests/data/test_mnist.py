@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,7 @@ import numpy as np
 import pytest
 
 from bl_neuro import DataError
-from bl_neuro.data import load_dataset, mnist, official_split
-
-pytestmark = pytest.mark.skipif(find_spec("torchvision") is None, reason="torchvision is not installed")
+from bl_neuro.data import data_status, load_dataset, mnist, official_split
 
 
 def test_idx_files_are_read(tmp_path: Path, files: Any) -> None:
@@ -54,9 +52,13 @@ def test_a_missing_dataset_is_an_error_that_says_how_to_get_it(tmp_path: Path, f
         ("train-images-idx3", lambda good: good[:-1], "damaged idx file"),
         ("train-images-idx3", lambda good: good[:3], "damaged idx file"),
         ("train-images-idx3", lambda good: b"", "damaged idx file"),
-        ("train-images-idx3", lambda good: b"\x1f\x8b" + good, "damaged idx file"),
+        ("train-images-idx3", lambda good: b"\x1f\x8b" + good, "compressed with gzip; unpack it"),
         ("train-images-idx3", lambda good: good[:4] + b"\xff" * 12 + good[16:], "damaged idx file"),
-        ("train-images-idx3", lambda good: good[:2] + b"\x0d" + good[3:], "damaged idx file"),
+        (
+            "train-images-idx3",
+            lambda good: good[:2] + b"\x0d" + good[3:],
+            "found magic number 3331",
+        ),
         (
             "train-images-idx3",
             lambda good: good[:8] + b"\0\0\0\x0e\0\0\0\x38" + good[16:],
@@ -87,3 +89,35 @@ def test_pytorch_files_beside_it_are_not_opened(tmp_path: Path, files: Any) -> N
         (tmp_path / "MNIST/processed").mkdir(exist_ok=True)
         (tmp_path / "MNIST/processed" / name).write_bytes(b"a pickle, for all we know")
     assert len(load_dataset("mnist", tmp_path).labels) == 16
+
+
+def test_files_under_another_name_or_compressed_are_named(tmp_path: Path, files: Any) -> None:
+    files.mnist(tmp_path)
+    path = tmp_path / "MNIST/raw/train-images-idx3-ubyte"
+    path.rename(path.with_name("train-images.idx3-ubyte"))
+    with pytest.raises(DataError, match=r"expected this name, found train-images\.idx3-ubyte; rename it"):
+        load_dataset("mnist", tmp_path)
+    path.with_name("train-images.idx3-ubyte").rename(path.with_name(f"{path.name}.gz"))
+    with pytest.raises(DataError, match=r"expected the unpacked file, found train-images-idx3-ubyte\.gz; unpack it"):
+        load_dataset("mnist", tmp_path)
+    path.with_name(f"{path.name}.gz").rename(path)
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    (status,) = [status for status in data_status(tmp_path) if status.name == "mnist"]
+    assert status.state == "damaged"
+    assert "compressed with gzip; unpack it" in str(status.problem)
+
+
+def test_swapped_files_are_named(tmp_path: Path, files: Any) -> None:
+    files.mnist(tmp_path)
+    images = tmp_path / "MNIST/raw/train-images-idx3-ubyte"
+    images.write_bytes((tmp_path / "MNIST/raw/train-labels-idx1-ubyte").read_bytes())
+    with pytest.raises(DataError, match=r"\(magic number 2051\), found magic number 2049; is the file misnamed\?"):
+        load_dataset("mnist", tmp_path)
+
+
+def test_bytes_after_the_images_are_refused(tmp_path: Path, files: Any) -> None:
+    files.mnist(tmp_path)
+    with (tmp_path / "MNIST/raw/train-images-idx3-ubyte").open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(DataError, match="promises 12 x 28 x 28 bytes, and 9409 follow"):
+        load_dataset("mnist", tmp_path)

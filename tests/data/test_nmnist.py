@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,7 @@ import pytest
 
 from bl_neuro import DataError
 from bl_neuro.data import load_dataset, official_split
-
-pytestmark = pytest.mark.skipif(find_spec("tonic") is None, reason="tonic is not installed")
+from bl_neuro.strangers import budget
 
 
 def test_nmnist_in_its_folders(tmp_path: Path, files: Any) -> None:
@@ -75,4 +73,29 @@ def test_nmnist_missing_or_damaged(tmp_path: Path, files: Any) -> None:
     (tmp_path / "NMNIST/Test/ten").mkdir()
     (tmp_path / "NMNIST/Test/ten/00009.bin").write_bytes(b"")
     with pytest.raises(DataError, match="expected a folder named after a digit, found 'ten'"):
+        load_dataset("nmnist", tmp_path)
+
+
+def test_a_recording_of_noise_alone_is_refused_by_name(tmp_path: Path, files: Any) -> None:
+    files.nmnist(tmp_path)
+    (tmp_path / "NMNIST/Train/0/00001.bin").write_bytes(files.events([(1, 1, 100_000, 0), (30, 30, 200_000, 0)]))
+    with pytest.raises(DataError, match=r"00001\.bin: expected events, found only noise"):
+        load_dataset("nmnist", tmp_path)
+
+
+def test_files_of_archivers_are_no_recordings(tmp_path: Path, files: Any) -> None:
+    files.nmnist(tmp_path)
+    (tmp_path / "NMNIST/Train/0/._00001.bin").write_bytes(b"not events")
+    (tmp_path / "NMNIST/Train/__MACOSX").mkdir()
+    (tmp_path / "NMNIST/Train/__MACOSX/00001.bin").write_bytes(b"not events")
+    assert len(load_dataset("nmnist", tmp_path).labels) == 15
+
+
+def test_one_long_recording_cannot_make_all_take_gigabytes(
+    tmp_path: Path, files: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files.nmnist(tmp_path)
+    monkeypatch.setattr(budget, "SLACK_BYTES", 0)
+    monkeypatch.setattr(budget, "GROWTH", 1)
+    with pytest.raises(DataError, match=r"NMNIST: expected at most 6000 bytes of values, .* found 28275"):
         load_dataset("nmnist", tmp_path)

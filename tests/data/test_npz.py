@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
 from bl_neuro import DataError
-from bl_neuro.data import Dataset, EventDataset, load_npz, npz
+from bl_neuro.data import Dataset, EventDataset, load_npz
+from bl_neuro.strangers import budget
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, size=(6, 5, 4), dtype=np.uint8)
@@ -166,15 +169,15 @@ def test_not_a_zip_file(tmp_path: Path, content: bytes) -> None:
 def test_members_that_are_not_arrays_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"cannot be read as an NPZ file \(images: the magic string"):
         load_npz(zipped(tmp_path, {"images.npy": b"something else"}))
-    with pytest.raises(DataError, match=r"expected arrays of images, .*, found images"):
+    with pytest.raises(DataError, match="expected at most 64 arrays of different names, found 2"):
         load_npz(zipped(tmp_path, {"images.npy": b"one", "images": b"two"}))
 
 
 def test_a_zip_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = saved(tmp_path, compressed=True, images=np.zeros((100, 50, 50), np.uint8), labels=np.zeros(100, int))
     assert path.stat().st_size < 2000
-    monkeypatch.setattr(npz, "MOST_BYTES", 100_000)
-    with pytest.raises(DataError, match="expected at most 100000 bytes"):
+    monkeypatch.setattr(budget, "SLACK_BYTES", 100_000)
+    with pytest.raises(DataError, match=r"expected at most 1\d{5} bytes of values, .* set BL_NEURO_READ_MIB=1$"):
         load_npz(path)
 
 
@@ -183,3 +186,76 @@ def test_missing(tmp_path: Path) -> None:
         load_npz(tmp_path / "none.npz")
     with pytest.raises(DataError, match=r"expected an \.npz file, found a folder"):
         load_npz(tmp_path)
+
+
+def huge(folder: Path, unpacked: int) -> Path:
+    """An archive of images that are all zero: small on disk."""
+    numpy_format: Any = np.lib.format
+    with zipfile.ZipFile(folder / "own.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        with archive.open("images.npy", "w", force_zip64=True) as member:
+            numpy_format.write_array_header_1_0(
+                member, {"descr": "|u1", "fortran_order": False, "shape": (unpacked // 2**20, 1024, 1024)}
+            )
+            for _ in range(unpacked // 2**20):
+                member.write(bytes(2**20))
+        np_labels = np.zeros(unpacked // 2**20, np.int64)
+        with archive.open("labels.npy", "w") as member:
+            numpy_format.write_array(member, np_labels)
+    return folder / "own.npz"
+
+
+def test_an_archive_that_unpacks_to_more_than_its_budget_is_refused_at_once(tmp_path: Path) -> None:
+    path = huge(tmp_path, 2**29)
+    assert path.stat().st_size < 2**20
+    began = time.process_time()
+    with pytest.raises(
+        DataError, match=r"own\.npz: expected at most \d+ bytes of values, .* set BL_NEURO_READ_MIB=513$"
+    ):
+        load_npz(path)
+    assert time.process_time() - began < 0.5
+
+
+def test_small_floats_count_as_they_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = saved(tmp_path, images=np.zeros((100, 50, 50), np.float16), labels=np.zeros(100, int))
+    monkeypatch.setattr(budget, "SLACK_BYTES", 0)
+    monkeypatch.setattr(budget, "GROWTH", 2)
+    with pytest.raises(DataError, match="found 2000000; if you trust"):
+        load_npz(path)
+
+
+@pytest.mark.parametrize("change", [lambda data: data + b"x", lambda data: b"x" + data, lambda data: data[:-1]])
+def test_bytes_around_the_archive_are_refused(change: Any, tmp_path: Path) -> None:
+    path = saved(tmp_path, images=IMAGES, labels=LABELS)
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(DataError, match="cannot be read as an NPZ file"):
+        load_npz(path)
+
+
+def test_an_archive_of_thousands_of_arrays_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="its list of contents is too long"):
+        load_npz(zipped(tmp_path, {f"{number}.npy": b"" for number in range(5000)}))
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_archives_packed_as_numpy_does_not_are_refused(method: int, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "own.npz", "w", method) as archive:
+        archive.writestr("images.npy", b"")
+    with pytest.raises(DataError, match="images: compressed by a method that NumPy does not use"):
+        load_npz(tmp_path / "own.npz")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "own.npz")
+    with pytest.raises(DataError, match=r"own\.npz: expected a"):
+        load_npz(tmp_path / "own.npz")
+
+
+def test_class_names_become_printable(tmp_path: Path) -> None:
+    names = ["caf\udce9", "b\nc", "d"]
+    assert load_npz(saved(tmp_path, images=IMAGES, labels=LABELS, class_names=names)).class_names == (
+        r"caf\xe9",
+        r"b\nc",
+        "d",
+    )
+    with pytest.raises(DataError, match="class_names: expected one name for each class, all different"):
+        load_npz(saved(tmp_path, images=IMAGES, labels=LABELS, class_names=["caf\udce9", r"caf\xe9", "d"]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from importlib.util import find_spec
+import time
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,6 @@ from bl_neuro.data.recordings import (
     read_events,
     to_frames,
 )
-
-pytestmark = pytest.mark.skipif(find_spec("tonic") is None, reason="tonic is not installed")
 
 SMALL = Sensor(34, 34, most_seconds=1)
 LARGE = Sensor(128, 128, most_seconds=60)
@@ -201,3 +199,35 @@ def test_a_pixel_that_spikes_very_often_is_still_one() -> None:
     events = np.zeros(len(times), dtype=EVENT)
     events["x"], events["t"] = np.arange(len(times)) % 2, times
     assert set(np.unique(to_frames(events, framing()))) == {0, 1}
+
+
+recorded_events = st.lists(
+    st.tuples(st.integers(0, 5), st.integers(0, 4), st.integers(-20, 400), st.integers(0, 1)), min_size=1, max_size=40
+)
+
+
+@given(recorded_events, st.integers(1, 60), st.integers(1, 90), st.booleans())
+def test_the_frames_are_those_of_tonic(content: list[Any], denoise_us: int, window_us: int, merged: bool) -> None:
+    transforms = pytest.importorskip("tonic.transforms", reason="tonic is not installed")
+    events = recorded(*sorted(content, key=lambda event: event[2]), start=0)
+    kept = transforms.MergePolarities()(events.copy()) if merged else events.copy()
+    kept = transforms.Denoise(filter_time=denoise_us)(kept)
+    frames = to_frames(events, framing(merged, denoise_us, window_us))
+    if not len(kept):
+        assert frames.shape == (0, 1, 5, 6)
+        return
+    to_frame = transforms.ToFrame(sensor_size=(6, 5, 1 if merged else 2), time_window=window_us)
+    assert np.array_equal(frames, to_frame(kept)[:, :1] != 0)
+
+
+def test_the_number_of_events_is_bounded_and_a_full_recording_takes_seconds(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    values = rng.integers(0, 128, (2**21 + 1, 4), dtype=np.int32)
+    values[:, 2], values[:, 3] = values[:, 2] % 2, np.sort(rng.integers(0, 59_000, len(values)))
+    np.save(tmp_path / "0.npy", values)
+    with pytest.raises(DataError, match="expected at most 2097152 events, found 2097153; cut the recording"):
+        read_event_array(tmp_path / "0.npy", LARGE)
+    np.save(tmp_path / "0.npy", values[1:])
+    began = time.process_time()
+    assert to_frames(read_event_array(tmp_path / "0.npy", LARGE), Framing(LARGE, 100_000, 50_000, True)).any()
+    assert time.process_time() - began < 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -70,3 +71,26 @@ def test_a_missing_file_and_a_table_are_refused(tmp_path: Path) -> None:
         read_sample_indices(tmp_path / "none.npy", 8)
     with pytest.raises(DataError, match=r"found an array \(2, 2\)"):
         read_sample_indices(written(tmp_path / "table.npy", [[0, 1], [2, 3]]), 8)
+
+
+@pytest.mark.parametrize(("name", "text"), [("i.txt", "0 2"), ("i.json", "[0, 2]")])
+def test_a_byte_order_mark_is_skipped(name: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8-sig")
+    assert read_sample_indices(tmp_path / name, 5).tolist() == [0, 2]
+
+
+@pytest.mark.parametrize("suffix", [".txt", ".json", ".npy", ".npz"])
+def test_no_more_is_read_than_the_samples_need(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"i{suffix}"
+    if suffix == ".npz":
+        np.savez_compressed(path, np.zeros(10**7, np.int64))
+    else:
+        path.write_bytes(b" " * 10**6)
+    with pytest.raises(DataError, match="expected at most 65696 bytes"):
+        read_sample_indices(path, 5)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "i.txt")
+    with pytest.raises(DataError, match="expected a file, found a named pipe"):
+        read_sample_indices(tmp_path / "i.txt", 5)

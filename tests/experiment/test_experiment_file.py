@@ -166,3 +166,9 @@ def test_settings_come_on_top_of_a_preset() -> None:
 def test_a_setting_that_is_an_object_is_not_set_in_a_file() -> None:
     with pytest.raises(InputError, match="attack: cannot be set in a file; use a preset"):
         make_attack("transfer", settings={"attack": "v1"})
+
+
+def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
+    text = experiment_path("demo").read_text(encoding="utf-8")
+    (tmp_path / "marked.toml").write_text(text, encoding="utf-8-sig")
+    assert read_experiment(tmp_path / "marked.toml") == read_experiment(experiment_path("demo"))

@@ -310,3 +310,12 @@ def test_files_are_written_together(audit: Findings, make_audit_pictures: MakePi
 
 def test_equal_results_give_equal_pages(audit: Findings, make_audit_pictures: MakePictures) -> None:
     assert audit_pages(audit, make_audit_pictures()) == audit_pages(audit, make_audit_pictures())
+
+
+def test_text_that_cannot_be_written_leaves_the_cells_and_says_so(
+    audit: Findings, make_audit_pictures: MakePictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Findings, "to_json", lambda self: "caf\udce9")
+    with pytest.raises(ReportError, match=r"cannot write the report into .*; the finished cells are kept there"):
+        write_report(audit, make_audit_pictures(), tmp_path)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]

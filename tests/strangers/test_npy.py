@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bl_neuro.strangers.npy import read_npy
+from bl_neuro.strangers.npy import read_npy, read_npy_stream
 
 
 def content(array: np.ndarray, pickled: bool = False) -> bytes:
@@ -52,6 +52,8 @@ def test_text_where_it_is_expected() -> None:
         (GOOD.replace(b"\x93NUMPY\x01", b"\x93NUMPY\x03"), "version"),
         (content(np.array([{}], dtype=object), pickled=True), "found object"),
         (GOOD.replace(b"<f4", b"<c8"), "found complex64"),
+        (GOOD.replace(b"(2, 3)", b"(True, 6)"), "expected a shape of whole numbers"),
+        (GOOD.replace(b"(2, 3)", b"(0, 9%b)" % (b"9" * 30)), "expected a shape of whole numbers"),
     ],
 )
 def test_other_arrays_are_refused(damaged: bytes, message: str) -> None:
@@ -67,3 +69,29 @@ def test_damage_is_a_value_error(noise: bytes, place: int, removed: int) -> None
     except ValueError:
         return
     assert array_read.nbytes <= len(mutated)
+
+
+def test_text_without_letters_takes_no_memory() -> None:
+    """NumPy gives each a letter, and the header alone decides how many there are."""
+    text = b"{'descr': '<U0', 'fortran_order': False, 'shape': (10000000000000,), }\n"
+    header = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+    with pytest.raises(ValueError, match="damaged: 0 bytes of values"):
+        read_npy(header, "U")
+
+
+@given(st.integers(0, 24), st.integers(0, 5))
+def test_the_stream_must_be_as_long_as_it_says(length: int, extra: int) -> None:
+    stream = io.BytesIO(GOOD[: len(GOOD) - length] + b"x" * extra)
+    if length == extra == 0:
+        assert read_npy_stream(stream, len(GOOD)).shape == (2, 3)
+    elif length != extra:
+        with pytest.raises(ValueError, match="damaged"):
+            read_npy_stream(stream, len(GOOD))
+
+
+def test_a_long_header_is_refused_in_one_line() -> None:
+    text = b"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), " + b" " * 12_000 + b"}\n"
+    with pytest.raises(
+        ValueError, match=r"^Header info length \(12060\) is large and may not be safe to load securely\.$"
+    ):
+        read_npy(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + bytes(24))

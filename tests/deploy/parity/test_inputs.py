@@ -12,8 +12,8 @@ import pytest
 
 import bl_neuro as bl
 from bl_neuro.deploy.parity import generated, read_inputs
-from bl_neuro.deploy.parity import inputs as input_file
 from bl_neuro.deploy.parity.inputs import DENSITIES, checked_stimulus
+from bl_neuro.strangers import budget
 
 FLAT = bl.Network((30,), [bl.Dense(np.ones((2, 30)), bl.CubaLIF())])
 IMAGE = bl.Network((2, 5, 3), [bl.Flatten(), bl.Dense(np.ones((2, 30)), bl.CubaLIF())])
@@ -177,12 +177,13 @@ def test_archives_packed_as_numpy_does_not_are_refused(packing: int, tmp_path: P
 
 
 def test_the_unpacked_size_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(input_file, "MAX_BYTES", 1000)
+    monkeypatch.setattr(budget, "SLACK_BYTES", 1000)
+    monkeypatch.setattr(budget, "GROWTH", 0)
     zeros = np.zeros((100, 100), np.uint8)
     np.save(tmp_path / "x.npy", zeros)
     np.savez_compressed(tmp_path / "x.npz", zeros)
     for path in tmp_path.iterdir():
-        with pytest.raises(bl.InputError, match="expected at most 1000 bytes"):
+        with pytest.raises(bl.InputError, match="expected at most 1000 bytes of values"):
             read_inputs(path)
 
 

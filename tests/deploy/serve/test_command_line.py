@@ -129,3 +129,8 @@ def test_tokens(tmp_path: Path) -> None:
     file.write_text("me nothash")
     with pytest.raises(InputError, match=":1: expected"):
         read_token_file(file)
+
+
+def test_a_token_file_may_start_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "tokens").write_text(f"me {'0' * 64}\n", encoding="utf-8-sig")
+    assert read_token_file(tmp_path / "tokens") == {"me": "0" * 64}
