@@ -253,6 +253,7 @@ def test_files_that_are_too_large_are_refused(saved: Path, monkeypatch: pytest.M
         load_inversions(saved)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted({*BYTES, *CONTENT_SAFETENSORS} - {"another structure"}))
 def test_damage_is_refused_or_harmless(kind: str, saved: Path, tmp_path: Path) -> None:
     """A mutated file is refused, or gives valid inversions that survive another round trip."""

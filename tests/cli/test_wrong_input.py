@@ -67,7 +67,7 @@ WRONG = {
     "no model": ("attack", "Missing argument 'model'"),
     "a model that is not there": ("attack {missing}", "none.safetensors: expected a model file, found nothing"),
     "a folder": ("attack {folder}", "found a folder"),
-    "a text": ("attack {text}", "not a readable safetensors network"),
+    "a text": ("attack {text}", "not a readable safetensors file"),
     "half a model": ("attack {half}", "not a readable safetensors network"),
     "NaN weights": ("attack {nan}", "layer 1: weight: expected finite numbers, found nan"),
     "an evaluator for a model": ("attack {evaluator}", "expected a network"),
@@ -120,7 +120,7 @@ WRONG = {
         "image_shape: expected 2 values, comma-separated",
     ),
     "pictures of another size": ("attack {flat} --image-shape 5,5", "do not match the inputs"),
-    "no evaluator": (f"{ATTACK} --evaluator {{missing}}", "none.safetensors: not a readable evaluator"),
+    "no evaluator": (f"{ATTACK} --evaluator {{missing}}", "none.safetensors: could not be read"),
     "a model for an evaluator": (f"{ATTACK} --evaluator {{target}}", "expected an evaluator"),
     "an evaluator of other pictures": (
         f"{ATTACK} --evaluator {{small-evaluator}}",
@@ -176,7 +176,7 @@ WRONG = {
     "exporting what Loihi cannot hold": ("export {subtract} {folder}/out.net", "layer 0: reset"),
     # inspect
     "inspecting nothing": ("inspect {missing}", "found nothing"),
-    "inspecting a text": ("inspect {text}", "not a readable safetensors network"),
+    "inspecting a text": ("inspect {text}", "not a readable safetensors file"),
     "inspecting blocks of another kind": ("inspect {target} --layers 1", "only for a .net file"),
     # verify
     "verifying nothing": ("verify {missing}", "found nothing"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -221,7 +220,5 @@ def test_few_small_files_cannot_take_gigabytes(tmp_path: Path) -> None:
     Image.new("L", (4096, 4096)).save(tmp_path / "a/00.png")
     for number in range(1, 80):
         (tmp_path / f"a/{number:02d}.png").hardlink_to(tmp_path / "a/00.png")
-    began = time.process_time()
     with pytest.raises(DataError, match=r"expected at most 2.* bytes of values, .* found 1342177280; if you trust"):
         load_folder(tmp_path)
-    assert time.process_time() - began < 1

@@ -63,6 +63,7 @@ def test_agreement_of_all_has_the_exact_interval_of_the_seeds(seeds: int) -> Non
     assert (result.p_equivalent < 0.05) == (result.difference.high < 0.1) == (seeds == 40)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [5, 12, 29, 40])
 def test_agreement_of_all_keeps_its_level_even_if_whole_targets_disagree(seeds: int) -> None:
     """The hardest case: a tenth of the targets disagree on every inversion, all others on none."""

@@ -48,6 +48,7 @@ def test_broken_guarantees_are_reported() -> None:
     assert "| 5.0 (4.6 to 5.4) | 10,000 |" in simulation.table([held], [])
 
 
+@pytest.mark.slow
 def test_agreement_of_all_inversions_keeps_the_level() -> None:
     rows = [row for seeds in (12, 29) for row in simulation.agreement(seeds, 0.1, 2_000, seeds)]
     assert simulation.failures(rows) == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import struct
-import time
 from pathlib import Path
 from typing import Any
 
@@ -49,22 +48,18 @@ def test_every_reader_refuses_them(what: str, tmp_path: Path) -> None:
 
 
 BOMBS = {
-    "nested lists": b'{"w":' + b"[" * 60 + b"[]," * (2**25 // 3) + b"[]" + b"]" * 60 + b"}",
-    "blanks": b"{" + b" " * 2**25 + b"}",
-    "many tensors": json.dumps(
-        {str(index): {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for index in range(200_000)}
-    ).encode(),
+    "nested lists": b'{"w":' + b"[" * 60 + b"[]," * MAX_HEADER_BYTES + b"[]" + b"]" * 60 + b"}",
+    "blanks": b"{" + b" " * MAX_HEADER_BYTES + b"}",
+    "many tensors": b"{" + b'"0": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}, ' * (MAX_HEADER_BYTES // 60),
 }
 
 
 @pytest.mark.parametrize("what", READERS)
 @pytest.mark.parametrize("bomb", BOMBS)
-def test_header_bombs_are_refused_at_once(bomb: str, what: str, tmp_path: Path) -> None:
+def test_header_bombs_are_refused_before_they_are_parsed(bomb: str, what: str, tmp_path: Path) -> None:
     path = written(tmp_path, BOMBS[bomb])
-    start_time = time.process_time()
     with pytest.raises(ModelFileError, match=f"expected a header of at most {MAX_HEADER_BYTES} bytes, found"):
         READERS[what](path)
-    assert time.process_time() - start_time < 0.5
 
 
 def test_many_tensors_in_a_small_header_are_refused(tmp_path: Path) -> None:

@@ -232,6 +232,7 @@ def rewritten(path: Path, change: Callable[[dict[str, Any], dict[str, str]], Non
         lambda tensors, header: tensors.update({"surplus": torch.zeros(3)}),
     ],
 )
+@pytest.mark.slow
 @pytest.mark.parametrize("digest", ["old", "new"])
 def test_a_damaged_checkpoint_is_set_aside_and_the_training_starts_anew(
     change: Any, digest: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
