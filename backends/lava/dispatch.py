@@ -25,6 +25,8 @@ Outcome = tuple[int, "Answer | BaseException"]
 def ask_all(runtimes: Sequence[Runtime], rounds: int, ask: Ask, take: Take) -> None:
     """Queries rounds 0 .. rounds - 1 and passes each answer with its number to `take`, in order of completion.
 
+    There must be at least as many rounds as runtimes: each of them answers at least one.
+
     On any error in a runtime or in `take`, or an interrupt, all simulations are ended before it is raised.
     """
     if len(runtimes) == 1:
@@ -33,10 +35,10 @@ def ask_all(runtimes: Sequence[Runtime], rounds: int, ask: Ask, take: Take) -> N
         return
     stop = threading.Event()
     outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
-    waiting = deque(range(rounds))
+    waiting = deque(range(len(runtimes), rounds))
     threads = [
-        threading.Thread(target=_work, args=(runtime, waiting, ask, outcomes, stop), daemon=True)
-        for runtime in runtimes
+        threading.Thread(target=_work, args=(runtime, first, waiting, ask, outcomes, stop), daemon=True)
+        for first, runtime in enumerate(runtimes)
     ]
     try:
         for thread in threads:
@@ -62,21 +64,24 @@ def ask_all(runtimes: Sequence[Runtime], rounds: int, ask: Ask, take: Take) -> N
 
 def _work(
     runtime: Runtime,
+    first: int,
     waiting: deque[int],
     ask: Ask,
     outcomes: queue.SimpleQueue[Outcome],
     stop: threading.Event,
 ) -> None:
+    number = first
     while not stop.is_set():
-        try:
-            number = waiting.popleft()
-        except IndexError:
-            return
         try:
             outcomes.put((number, ask(runtime, number, stop)))
         except BaseException as error:  # noqa: BLE001 - raised again in the calling thread
             outcomes.put((number, error))
             return
+        try:
+            number = waiting.popleft()
+        except IndexError:
+            return
+
 
 
 class Layout:
