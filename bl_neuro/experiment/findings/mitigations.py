@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -118,7 +119,11 @@ def _cost(case: Case, served: Accuracies, margin: float) -> AccuracyChange | Non
     if not seeds:
         return None
     one, other = ([np.array([values[seed]]) for seed in seeds] for values in (without, with_))
-    lost = difference_of(paired_test(one, other, margin).difference)
+    difference = paired_test(one, other, margin).difference
+    if np.array_equal(one, other):  # over all test samples, as where a mitigation keeps every label
+        difference = replace(difference, low=0.0, high=0.0)
+    lost = difference_of(difference)
+
     change = {"without": float(np.mean(one)), "with": float(np.mean(other)), "lost": lost}
     return AccuracyChange.model_validate(change)
 

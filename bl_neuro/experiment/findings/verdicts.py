@@ -48,7 +48,10 @@ def substrate_verdicts(
     known, kinds = stand_ins or {}, arithmetic or {}
     comparisons: list[SubstrateComparison] = []
     for (evaluator, measure), pairs in families(records, kinds).items():
-        verdicts = pair_verdicts({str(number): pair.values for number, pair in enumerate(pairs)}, margin)
+        one_arithmetic = [str(number) for number, pair in enumerate(pairs) if _one_arithmetic(pair, kinds)]
+        verdicts = pair_verdicts(
+            {str(number): pair.values for number, pair in enumerate(pairs)}, margin, same_computation=one_arithmetic
+        )
         comparisons += [
             SubstrateComparison(
                 attack=pair.attack,
@@ -63,6 +66,12 @@ def substrate_verdicts(
             for number, pair in enumerate(pairs)
         ]
     return comparisons, _identical(records, known, kinds)
+
+
+def _one_arithmetic(pair: SubstratePair, arithmetic: Arithmetics) -> bool:
+    """Whether both sides of a pair compute in one known arithmetic, so that equal hits are no coincidence."""
+    first, second = arithmetic.get(pair.first[0]), arithmetic.get(pair.second[0])
+    return first is not None and first == second
 
 
 def _identical(records: Sequence[Record], stand_ins: StandIns, arithmetic: Arithmetics) -> list[IdenticalSubstrates]:

@@ -128,3 +128,14 @@ def test_differences_lie_within_what_is_possible() -> None:
     assert difference.low is not None
     assert difference.high is not None
     assert -1.0 <= difference.low <= difference.value <= difference.high <= 1.0
+
+
+def test_equal_hits_in_one_arithmetic_are_exact_although_confidences_differ_in_the_last_bits() -> None:
+    records = made("slayer", 1.0, 1)
+    records += [replace(record, substrate="loihi", confidence=record.confidence * (1 - 1e-15)) for record in records]
+    kinds = {"slayer": "loihi", "loihi": "loihi"}
+    comparisons, alike = substrate_verdicts(records, margin=0.1, arithmetic=kinds)
+    assert alike == []
+    hit = comparisons[0]
+    assert (hit.measure, hit.verdict.verdict, hit.verdict.identical) == ("hit", "equivalent", True)
+    assert hit.verdict.difference.low == hit.verdict.difference.high == 0
