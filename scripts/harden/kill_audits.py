@@ -287,10 +287,6 @@ def main() -> int:
     return 1 if state["problems"] else 0
 
 
-if __name__ == "__main__":
-    raise SystemExit(main())
-
-
 def page(result: dict[str, Any]) -> str:
     kills = result["kills"]
     struck = ", ".join(f"{kind} {count}" for kind, count in Counter(kill["what"] for kill in kills).items())
@@ -319,3 +315,7 @@ def page(result: dict[str, Any]) -> str:
     lines += ["", "Cells done at each kill:", ""]
     lines += [f"{n}. {kill['what']}, in {kill['audit']}: {kill['cells_done']}" for n, kill in enumerate(kills, 1)]
     return "\n".join([*lines, ""])
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
