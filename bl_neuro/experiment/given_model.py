@@ -16,6 +16,7 @@ from bl_neuro.arrays import IntArray
 from bl_neuro.attacks import ATTACKS
 from bl_neuro.backends import find_backend, missing_reason, open_target
 from bl_neuro.backends.registry import BACKENDS
+from bl_neuro.checks import problem_text
 from bl_neuro.data import EventDataset
 from bl_neuro.data.registry import dataset_source
 from bl_neuro.data.samples import Samples
@@ -136,10 +137,7 @@ def _part(kind: type[Part], values: dict[str, Any]) -> Part:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        problems = [
-            f"{'.'.join(map(str, details['loc']))}: {details['msg']}, found {details['input']!r}"
-            for details in error.errors()
-        ]
+        problems = [f"{'.'.join(map(str, details['loc']))}: {problem_text(details)}" for details in error.errors()]
         raise ExperimentError("; ".join(problems), problems) from error
 
 

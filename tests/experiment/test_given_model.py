@@ -162,9 +162,9 @@ def _store(file: Path) -> Any:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"readout": "loudest"}, "readout: Input should be 'spikes' or 'membrane', found 'loudest'"),
-        ({"layers": 0}, "layers: Input should be greater than or equal to 1, found 0"),
-        ({"restarts": 0}, "restarts: Input should be greater than or equal to 1, found 0"),
+        ({"readout": "loudest"}, "readout: expected 'spikes' or 'membrane', found 'loudest'"),
+        ({"layers": 0}, "layers: expected a whole number of at least 1, found 0"),
+        ({"restarts": 0}, "restarts: expected a whole number of at least 1, found 0"),
         ({"encoder": "morse"}, "morse"),
     ],
 )
