@@ -131,7 +131,7 @@ class _Inputs:
         network = self.subject.network
         if network is None or network.input_kind != "current":
             return []
-        low, high = self.input_range or (0.0, 1.0)
+        low, high = (0.0, 1.0) if self.input_range is None else self.input_range
         currents = f"pixels 0 and 1 are the input currents {low:g} and {high:g}"
         if self.recognised is not None or self.input_range is not None:
             return [currents]
