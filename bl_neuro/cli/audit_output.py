@@ -51,7 +51,7 @@ def print_plan(plan: AuditPlan, jobs: int, as_json: bool) -> None:
     say(f"\n{plan.done} of {plan.cells} cells are done. Time left with one process: {_time_left(plan)}.")
     if jobs > 1:
         say(f"With --jobs {jobs}, at best 1/{jobs} of that time.")
-    print_power(plan.power, plan.experiment.margin)
+    print_power(plan.power, plan.experiment.margin, "restart" if plan.experiment.given else "target seed")
 
 
 def _time_left(plan: AuditPlan) -> str:

@@ -14,6 +14,7 @@ from bl_neuro import CubaLIF, Dense, Flatten, Input, Network, open_target, save
 from bl_neuro.attacks import BrainLeaksV2, Preset
 from bl_neuro.data import Dataset
 from bl_neuro.errors import BlNeuroError, ExperimentError, InputError
+from bl_neuro.experiment.findings.power import power_findings
 from bl_neuro.experiment.given_model import ModelAudit, model_experiment, recognise, views
 from bl_neuro.experiment.material import with_input_range
 from bl_neuro.experiment.plan import plan_cells
@@ -75,6 +76,18 @@ def test_the_range_and_the_classes_are_recognised(halves: Dataset, swapped: bool
     assert recognition.class_map == ((1, 0) if swapped else (0, 1))
     assert "pixels from -1 to 1" in recognition.sentence
     assert ("outputs [1, 0]" in recognition.sentence) == swapped
+
+
+def test_the_power_of_a_plan_for_a_given_model_is_over_its_restarts(digits_net: Path) -> None:
+    request = ModelAudit(digits_net, "digits", steps=8, restarts=4, verify_on=False, substrates=["loihi", "snntorch"])
+    experiment, _ = model_experiment(request)
+    cells = plan_cells(experiment, Audit(experiment, _place(digits_net), _store(digits_net)).material)
+    power = power_findings(experiment, cells, [])
+    assert {(view.attack, view.reveals) for view in power} == {("v1", "gradient"), ("v2", "counts"), ("v2", "label")}
+    assert {(view.seeds, view.inversions) for view in power} == {(4, 10)}  # an inversion of each class per restart
+    single, _ = model_experiment(replace(request, restarts=1))
+    cells = plan_cells(single, Audit(single, _place(digits_net), _store(digits_net)).material)
+    assert power_findings(single, cells, []) == []
 
 
 def test_stated_options_are_not_recognised_again(halves: Dataset) -> None:
