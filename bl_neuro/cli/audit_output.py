@@ -91,7 +91,8 @@ def print_result(result: AuditResult, as_json: bool) -> None:
 
 def _print_rows(findings: Findings) -> None:
     names = [evaluator.name for evaluator in findings.evaluators]
-    columns = ["target", "substrate", "attack", "reveals", "seeds", "n", "target acc.", "queries/class"]
+    units = "restarts" if findings.of_given_model else "seeds"
+    columns = ["target", "substrate", "attack", "reveals", units, "n", "target acc.", "queries/class"]
     columns += [f"attack acc. ({name})" for name in names] + [f"confidence ({names[0]})", "target success"]
     table = [_row_cells(row, names) for row in findings.rows]
     print_table(f"Means and 95% intervals over {findings.unit}s", columns, table, 4)

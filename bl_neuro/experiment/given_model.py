@@ -47,7 +47,8 @@ class ModelAudit:
     file: the model file. dataset: a name, or the path of an .npz file or of a folder with one subfolder of images per
     class. attacks, evaluators: names or tables as in an experiment file; by default those that declare `audits_models`.
     An attack given by its name has the settings that suit the dataset. steps: by default those of the plan for the
-    dataset. queries: number of queries per class, after the warm start, for named attacks that have this setting.
+    dataset. queries: number of queries per class of named attacks that have this setting, in
+    addition to their warm start.
     restarts: number of runs of each attack. substrates: by default one with floating-point arithmetic that can run the
     model, and the emulator of Loihi. verify_on: the substrate on which the spikes of the model are verified and
     attacks repeated; by default the one that a backend among `substrates` declares to emulate, False for none.

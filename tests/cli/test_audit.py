@@ -161,8 +161,10 @@ def test_trained_on_is_an_option_of_a_model_file(call: Callable[..., Any], model
     assert (models / part["trained_on"]).resolve() == (tmp_path / "used.npy").resolve()
     result = call(*model, "--trained-on", "train")
     assert result.code == 2
-    assert "digits: the loaded samples contain no official test set" in result.err
+    assert "trained_on: digits has no official training set" in result.err
     result = call(*model, "--trained-on", tmp_path / "none.npy")
     assert (result.code, result.out) == (2, "")
-    assert "expected a file of sample indices" in result.err
+    assert (
+        f"trained_on: expected 'train' or a file of sample indices, found nothing at {tmp_path}/none.npy" in result.err
+    )
     assert call("audit", "digits", "--plan", "--trained-on", "train").code == 2
