@@ -95,9 +95,9 @@ def of_given_target(data: Any, part: DatasetPart, trained_on: str | None, folder
     rest = np.setdiff1d(allowed, trained)
     if len(rest) < FEWEST * data.classes:
         raise DataError(
-            f"trained_on: expected at least {FEWEST} samples per class outside the training data of the model, to "
-            f"train and test evaluators on, found {len(rest)} in all; add samples to the dataset that the model was not "
-            "trained on, or leave trained_on out, and the report says that the training data is not known"
+            f"trained_on: expected at least {FEWEST} samples per class outside the training data of the model, for "
+            f"evaluators, found {len(rest)} in all; add samples to the dataset that the model was not trained on, or "
+            "leave trained_on out, and the report says that the training data is not known"
         )
     for_evaluator, for_test = divided(data, rest, part.split_seed, part.evaluator, part.test)
     shared = int(np.isin(np.concatenate([for_evaluator, for_test]), trained).sum())
