@@ -57,7 +57,7 @@ NO_VALUE = ("missing", "extra_forbidden")
 
 def expectation(problem: Mapping[str, Any]) -> str:
     """What a value should have been, in words, from one of the `errors()` of a Pydantic `ValidationError`."""
-    facts = problem.get("ctx", {})
+    facts = {name: f"{fact:g}" if isinstance(fact, float) else fact for name, fact in problem.get("ctx", {}).items()}
     limit = next((facts[name] for name in ("ge", "gt", "le", "lt") if name in facts), None)
     words = EXPECTATIONS.get(problem["type"])
     if words is None:  # a message of our own, or a rare type

@@ -147,11 +147,13 @@ def _stated_training_data(trained_on: TrainedOn, model_folder: Path, files: Give
     if isinstance(trained_on, (str, Path)):
         if str(trained_on) == OFFICIAL_TRAINING:
             return OFFICIAL_TRAINING
-        if not os.path.exists(Path(trained_on).expanduser()):
+        file = Path(trained_on).expanduser()
+        if file.is_dir() or not file.exists():
+            kind = "a folder" if file.is_dir() else "nothing"
             raise DataError(
-                f"trained_on: expected '{OFFICIAL_TRAINING}' or a file of sample indices, found nothing at {trained_on}"
+                f"trained_on: expected '{OFFICIAL_TRAINING}' or a file of sample indices, found {kind} at {trained_on}"
             )
-        return _relative(Path(trained_on), model_folder)
+        return _relative(file, model_folder)
     indices = np.asarray(trained_on)
     if indices.ndim != 1 or indices.dtype.kind not in "iu":
         raise InputError(f"trained_on: expected indices of samples (N,), found {indices.dtype} {indices.shape}")

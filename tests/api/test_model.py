@@ -188,6 +188,7 @@ def test_a_module_becomes_a_network(tmp_path: Path, needs: Any) -> None:
         (NETWORK, "digits", {"trained_on": range(1797)}, "trained_on: expected at least 4 samples per class outside"),
         (NETWORK, "digits", {"trained_on": "train"}, "trained_on: digits has no official training set"),
         (NETWORK, "digits", {"trained_on": "none"}, "trained_on: expected 'train' or a file .*, found nothing at none"),
+        (NETWORK, "digits", {"trained_on": ".."}, r"expected 'train' or a file .*, found a folder at \.\."),
         (NETWORK, "none", {}, "dataset: expected one of digits, .* found 'none'"),
         (NETWORK, "../none", {}, r"dataset: expected one of digits, .* found '\.\./none'"),
         (NETWORK, "digits", {"encoder": "morse"}, "morse"),

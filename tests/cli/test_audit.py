@@ -110,7 +110,10 @@ def test_a_strangers_model_is_recognised_and_planned(call: Callable[..., Any], m
     )
     assert result.code == 0, result.err
     assert result.out.startswith("target.safetensors: takes samples in the encoding ")
-    assert "One target, or one kind of substrate" in result.out
+    assert (
+        "between substrates that this plan detects with a power of 80%, in percentage points, over restarts"
+        in result.out
+    )
     asked = json.loads(
         call("audit", file, "--dataset", "digits", "--steps", "8", "--class-map", "1,0,2,3,4,5,6,7,8,9",
              "--encoder", "rate", "--queries", "32", "--restarts", "1", "--plan", "--json").out
