@@ -89,7 +89,8 @@ def attack_network(
         need_two_classes(subject.classes)
         data = load_dataset(dataset, root) if isinstance(dataset, str) else dataset
         inputs = _inputs(subject, data, steps, input_range)
-        run = _Run(inputs, terms, inputs.chosen(classes), judge, name or subject.name, substrate or SUBSTRATE, seed)
+        where = SUBSTRATE if substrate is None else substrate
+        run = _Run(inputs, terms, inputs.chosen(classes), judge, name or subject.name, where, seed)
         if folder is not None:
             need_free(folder, force)
         return run.do(stack, folder, progress)
@@ -195,7 +196,7 @@ class _Run:
             substrate=self.substrate,
             reveals=reveals,
             budget=budget,
-            twin=self.terms.twin_substrate or TWIN,
+            twin=TWIN if self.terms.twin_substrate is None else self.terms.twin_substrate,
         )
         box: Any = attack.open_box(target)
         outputs = [inputs.class_map.index(label) for label in self.classes]
