@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import Any, NamedTuple, get_origin, get_type_hints
 
+from bl_neuro.checks import problem_text
 from bl_neuro.errors import InputError
 
 
@@ -36,7 +37,7 @@ def typed_settings(kind: type[Any], settings: Mapping[str, Any]) -> tuple[dict[s
         try:
             values[name] = TypeAdapter(hints[name]).validate_json(json.dumps(value, default=str), strict=True)
         except ValidationError as error:
-            problems.append(SettingProblem(name, f"{name}: {error.errors()[0]['msg']}, found {value!r}"))
+            problems.append(SettingProblem(name, f"{name}: {problem_text({**error.errors()[0], 'input': value})}"))
     return values, problems
 
 

@@ -89,7 +89,8 @@ def attack_network(
         need_two_classes(subject.classes)
         data = load_dataset(dataset, root) if isinstance(dataset, str) else dataset
         inputs = _inputs(subject, data, steps, input_range)
-        run = _Run(inputs, terms, inputs.chosen(classes), judge, name or subject.name, substrate or SUBSTRATE, seed)
+        where = SUBSTRATE if substrate is None else substrate
+        run = _Run(inputs, terms, inputs.chosen(classes), judge, name or subject.name, where, seed)
         if folder is not None:
             need_free(folder, force)
         return run.do(stack, folder, progress)
@@ -131,7 +132,7 @@ class _Inputs:
         network = self.subject.network
         if network is None or network.input_kind != "current":
             return []
-        low, high = self.input_range or (0.0, 1.0)
+        low, high = (0.0, 1.0) if self.input_range is None else self.input_range
         currents = f"pixels 0 and 1 are the input currents {low:g} and {high:g}"
         if self.recognised is not None or self.input_range is not None:
             return [currents]
@@ -195,7 +196,7 @@ class _Run:
             substrate=self.substrate,
             reveals=reveals,
             budget=budget,
-            twin=self.terms.twin_substrate or TWIN,
+            twin=TWIN if self.terms.twin_substrate is None else self.terms.twin_substrate,
         )
         box: Any = attack.open_box(target)
         outputs = [inputs.class_map.index(label) for label in self.classes]

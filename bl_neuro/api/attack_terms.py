@@ -44,7 +44,8 @@ class AttackTerms:
     @property
     def twin_substrate(self) -> str | None:
         """Substrate of the attacker's copy; None for an attack without one."""
-        return (self.twin or TWIN) if "twin" in self.attack.needs else None
+        stated = TWIN if self.twin is None else self.twin
+        return stated if "twin" in self.attack.needs else None
 
     @property
     def image_shape(self) -> tuple[int, int] | None:

@@ -97,9 +97,11 @@ def audit_model(
     attacks: names, attack objects or tables as in `Experiment`; by default those that declare `audits_models`: v1 and
     v2. An attack given by its name has the settings that suit the dataset. evaluators: kinds or tables; by default
     those that declare `audits_models`: conv and spiking. queries: number of queries per class of the attacks given by
-    name. restarts: number of inversions per class. substrates: by default one of real numbers that can hold the model,
-    and `loihi`. verify_on: the substrate on which spikes are verified and attacks repeated; by default the one that
-    `loihi` emulates, Lava's simulator, if it is installed; False for none.
+    name. Those of a warm start are added: v2 with queries=128 makes 192 queries per class of digits. restarts: number
+    of inversions per class, which intervals and tests are over. substrates: by default an installed
+    floating-point substrate that can run the model, and `loihi`. verify_on: the substrate on which spikes are verified
+    and attacks repeated; by default the one that `loihi` emulates, Lava's simulator, if it is installed; False for
+    none.
 
     steps, encoder ("rate", "held", "direct"), input_range, readout ("spikes", "membrane") and class_map (the class of
     each output) say how the model encodes its inputs and outputs; what is None is inferred from the data.

@@ -7,14 +7,51 @@ from pathlib import Path
 
 from bl_neuro.api.result import AuditResult
 from bl_neuro.errors import InputError, ReportError
-from bl_neuro.experiment.comparison import AuditComparison, compare_runs, read_results
+from bl_neuro.experiment.comparison import AuditComparison, ComparedRow, RowComparison, compare_runs, read_results
+from bl_neuro.experiment.findings.models import Unit
 from bl_neuro.files import write_text
-from bl_neuro.report.comparison_page import comparison_page
+from bl_neuro.report.comparison_page import comparison_answer, comparison_page, interval_units
+from bl_neuro.report.words import share, share_ends, verdict_line, view
+from bl_neuro.text_tables import Printed, TextTable
+
+
+class Comparison(Printed, AuditComparison):
+    """A comparison of audits, which prints as tables."""
+
+    def text_parts(self) -> list[str | TextTable]:
+        """A table of attack accuracy, the verdicts on pairs of runs, and a table of the settings that differ."""
+        runs = [run.name for run in self.runs]
+        columns = ["target", "substrate", "attack", "reveals", "evaluator", *runs]
+        title = f"Attack accuracy and 95% intervals over the {interval_units(self)} of each run"
+        parts: list[str | TextTable] = [
+            TextTable(title, columns, [_estimates(row) for row in self.rows], 5),
+            f"\n{comparison_answer(self)}",
+            *(_outcome(pair) for pair in self.comparisons if pair.measure == "hit"),
+        ]
+        if self.settings:
+            settings = [
+                [setting.name, *("-" if value is None else value for value in setting.values)]
+                for setting in self.settings
+            ]
+            parts.append(TextTable("\nWhat differs between the runs", ["setting", *runs], settings, 1, 1))
+        return parts
+
+
+def _estimates(row: ComparedRow) -> list[str]:
+    shares = ("-" if mean is None else f"{share(mean)} ({share_ends(mean)})" for mean in row.estimates)
+    return [row.target, row.substrate, row.attack, row.reveals, row.evaluator, *shares]
+
+
+def _outcome(pair: RowComparison) -> str:
+    one, other = (f"{side.run} on {side.substrate}" for side in (pair.first, pair.second))
+    unit: Unit = "restart" if pair.target == "given" else "target seed"
+    outcome = f"not paired: {pair.why}" if pair.verdict is None else verdict_line(pair.verdict, unit)
+    return f"  {view(pair.attack, pair.reveals)}, {pair.evaluator}: {one} less {other}: {outcome}"
 
 
 def compare(
     runs: Sequence[str | Path | AuditResult], margin: float | None = None, page: str | Path | None = None
-) -> AuditComparison:
+) -> Comparison:
     """Compares audits of different substrates, settings or versions.
 
     Rows are paired if their target seed, class and restart are the same.
@@ -30,7 +67,7 @@ def compare(
         raise InputError(f"runs: expected two or more audits, found {len(runs)}")
     findings = [run.findings if isinstance(run, AuditResult) else read_results(Path(run).expanduser()) for run in runs]
     names = _names([run.folder if isinstance(run, AuditResult) else Path(run) for run in runs])
-    compared = compare_runs(dict(zip(names, findings)), margin)
+    compared = Comparison(**dict(compare_runs(dict(zip(names, findings)), margin)))
     if page is not None:
         try:
             write_text(Path(page).expanduser(), comparison_page(compared))

@@ -22,6 +22,7 @@ from bl_neuro.network import Network
 from bl_neuro.neuron import CubaLIF
 from bl_neuro.registries import registries
 from bl_neuro.registry import Registry
+from bl_neuro.text_tables import Printed, TextTable
 
 ALSO = ("numba", "nir", "h5py", "safetensors")
 """Packages whose versions are shown in addition to those of `versions`."""
@@ -67,8 +68,8 @@ class PartState:
     advice: str
 
 
-@dataclass(frozen=True)
-class DoctorReport:
+@dataclass(frozen=True, repr=False)
+class DoctorReport(Printed):
     """What works on this machine.
 
     versions: of bl-neuro, Python and the packages it uses. machine: operating system, cores and processor features.
@@ -85,6 +86,31 @@ class DoctorReport:
         """Whether a part of another package cannot be used. A framework that is not installed does not count."""
         parts = (state for states in self.parts.values() for state in states)
         return any(state.broken for state in self.substrates) or not all(state.works for state in parts)
+
+    def text_parts(self) -> list[str | TextTable]:
+        """A table of substrates and of each other kind of parts, the versions and the processor."""
+        columns = ["substrate", "state", "access", "first answer", "package", "description, or what to do"]
+        parts: list[str | TextTable] = [
+            TextTable("Substrates", columns, [_substrate_row(state) for state in self.substrates], 3, 4)
+        ]
+        columns = ["name", "state", "package", "description, or what to do"]
+        for plural, states in self.parts.items():
+            parts.append(TextTable(f"\n{plural.capitalize()}", columns, [_part_row(state) for state in states], 4))
+        versions = ", ".join(f"{name} {number}" for name, number in self.versions.items())
+        features = self.machine["cpu"]
+        listed = "not known (numba is not installed)" if features is None else ", ".join(features) or "none of use here"
+        cores = f"{self.machine['machine']}, {self.machine['cores']} cores"
+        return [*parts, f"\nVersions: {versions}", f"CPU: {cores}; {listed}"]
+
+
+def _substrate_row(state: SubstrateState) -> list[str]:
+    seconds = "" if state.seconds is None else f"{state.seconds:.1f} s"
+    word = "works" if state.works else "broken" if state.broken else "missing"
+    return [state.substrate, word, state.access, seconds, state.package, state.summary if state.works else state.advice]
+
+
+def _part_row(state: PartState) -> list[str]:
+    return [state.name, "works" if state.works else "broken", state.package, state.summary or state.advice]
 
 
 def doctor(progress: bool = True) -> DoctorReport:

@@ -11,6 +11,7 @@ from bl_neuro.deploy.quantize import THRESHOLD_LIMIT, FixedPointLayer, quantize
 from bl_neuro.errors import InputError, ModelFileError
 from bl_neuro.model_file import SUFFIXES, load, save
 from bl_neuro.network import Network
+from bl_neuro.text_tables import Printed, TextTable
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,39 @@ class RoundingCost:
     """Whether SLAYER, exact up to `THRESHOLD_LIMIT`, computes the same at this threshold."""
 
 
-@dataclass(frozen=True)
-class Exported:
+@dataclass(frozen=True, repr=False)
+class Exported(Printed):
     """A written file. fingerprint: of its network. layers: rounding errors, empty unless it is a .net file."""
 
     file: Path
     fingerprint: str
     layers: list[RoundingCost]
+
+    def text_parts(self) -> list[str | TextTable]:
+        """The rounding errors of the layers, and the file."""
+        written = f"Written: {self.file}"
+        if not self.layers:
+            return ["Nothing is rounded.", written]
+        columns = ["layer", "", "threshold", "weight error (RMS)", "largest decay error", "bias error (of threshold)"]
+        rows = [_row(cost) for cost in self.layers]
+        table = TextTable("The errors of rounding to Loihi's integers", [*columns, "24 bits"], rows, 2)
+        beyond = [str(cost.layer) for cost in self.layers if not cost.slayer_holds]
+        if not beyond:
+            return [table, written]
+        limit = f"SLAYER cannot hold it: the threshold of layer {', '.join(beyond)} is above {THRESHOLD_LIMIT}"
+        return [table, limit, written]
+
+
+def _row(cost: RoundingCost) -> list[str]:
+    return [
+        str(cost.layer),
+        cost.kind,
+        str(cost.threshold_mantissa),
+        f"{100 * cost.weight_rms_error:.2f} %",
+        f"{cost.largest_decay_error:.1e}",
+        f"{100 * cost.bias_rms_error:.2f} %",
+        "within" if cost.fits_24_bits else "not bounded",
+    ]
 
 
 def export(model: Network | str | Path, out: str | Path, *, overwrite: bool = False) -> Exported:

@@ -10,16 +10,22 @@ from typing import Any
 import numpy as np
 
 from bl_neuro.backends import available_substrates, find_backend, missing_reason
-from bl_neuro.deploy.loihi_limits import state_bound
+from bl_neuro.deploy.loihi_limits import STATE_LIMIT, state_bound
 from bl_neuro.deploy.loihi_weights import survives_encoding
 from bl_neuro.deploy.quantize import FixedPointLayer, quantization_problems, quantize
 from bl_neuro.errors import PluginError
 from bl_neuro.layers import SPIKING, Conv, Dense, Input, Layer
+from bl_neuro.loihi_numbers import DECAY_ONE, THRESHOLD_MAX
 from bl_neuro.model_file import load
 from bl_neuro.network import Network
+from bl_neuro.neuron import CubaLIF
+from bl_neuro.report.words import many
+from bl_neuro.text_tables import Printed, TextTable
 
 Range = list[float]
 """Minimum and maximum."""
+BEYOND = "*"
+"""Marks a bound that does not fit in 24 bits."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +65,8 @@ class Holder:
     problems: list[str]
 
 
-@dataclass(frozen=True)
-class ModelFacts:
+@dataclass(frozen=True, repr=False)
+class ModelFacts(Printed):
     """A summary of a network.
 
     layers: kind, shape and value ranges of each layer. substrates: by name, whether each of them can run the network.
@@ -78,6 +84,73 @@ class ModelFacts:
     layers: list[dict[str, Any]]
     loihi: LoihiFacts
     substrates: dict[str, Holder]
+
+    def text_parts(self) -> list[str | TextTable]:
+        """The sizes, and tables of the layers, of their integers on Loihi, and of the substrates."""
+        shape = " x ".join(map(str, self.input_shape))
+        columns = ["layer", "", "shape", "weights", "threshold", "current decay", "voltage decay", "bias", "reset"]
+        counts = f"{many(self.parameters, 'weight')}, {many(self.neurons, 'neuron')}"
+        substrates = [_holder_row(name, holder) for name, holder in self.substrates.items()]
+        return [
+            f"arithmetic {self.arithmetic}, takes {self.input_kind} {shape}, readout {self.readout}",
+            f"{counts}, {self.bytes / 2**20:.1f} MiB",
+            f"fingerprint {self.fingerprint}",
+            TextTable("\nLayers", columns, [_layer_row(layer) for layer in self.layers], 2),
+            *(_loihi_parts(self.loihi.layers) if self.loihi.layers else []),
+            TextTable(
+                "\nSubstrates that can hold it", ["substrate", "", "what stands in the way"], substrates, numbers_from=3
+            ),
+        ]
+
+
+def _holder_row(name: str, holder: Holder) -> list[str]:
+    state = ("yes" if holder.installed else "yes, not installed") if holder.holds else "no"
+    return [name, state, "\n".join(holder.problems)]
+
+
+def _loihi_parts(layers: list[LoihiLayer]) -> list[str | TextTable]:
+    title = (
+        f"\nIntegers on Loihi: decays are fractions of {DECAY_ONE}, thresholds are at most {THRESHOLD_MAX - 1}, and "
+        f"states lie within -{STATE_LIMIT - 1}..{STATE_LIMIT - 1}"
+    )
+    columns = ["layer", "weights", "exact in 8 bits", "iDecay", "vDecay", "vThMant", "bias", "|u| up to", "|v| up to"]
+    rows = [
+        [
+            str(layer.layer),
+            _ends(layer.weight),
+            "yes" if layer.weight_exact else "no",
+            _ends(layer.current_decay),
+            _ends(layer.voltage_decay),
+            str(layer.threshold),
+            _ends(layer.bias),
+            _bound(layer.current_bound),
+            _bound(layer.voltage_bound),
+        ]
+        for layer in layers
+    ]
+    parts: list[str | TextTable] = [TextTable(title, columns, rows)]
+    if any(BEYOND in cell for row in rows for cell in row):
+        parts.append(f"{BEYOND} beyond 24 bits: Loihi wraps the current and clips the voltage there")
+    return parts
+
+
+def _bound(value: float | None) -> str:
+    if value is None:
+        return "not bounded"
+    return f"{value:.0f}" if value < STATE_LIMIT else f"{value:.0f}{BEYOND}"
+
+
+def _layer_row(layer: dict[str, Any]) -> list[str]:
+    shape = " x ".join(map(str, layer["shape"]))
+    if "weight" not in layer:
+        return [str(layer["layer"]), layer["kind"], shape, *[""] * 6]
+    values = [_ends(layer[name]) for name in ("weight", *CubaLIF().parameters())]
+    return [str(layer["layer"]), layer["kind"], shape, *values, layer["reset"]]
+
+
+def _ends(ends: list[float] | list[int]) -> str:
+    least, greatest = (f"{end:.4g}" if isinstance(end, float) else str(end) for end in ends)
+    return least if least == greatest else f"{least}..{greatest}"
 
 
 def inspect(model: Network | str | Path) -> ModelFacts:

@@ -18,8 +18,8 @@ from bl_neuro.api.experiment import AttackLike, Table, attack_table
 from bl_neuro.api.given_files import MODEL, GivenFiles
 from bl_neuro.attacks import Attack
 from bl_neuro.data import Dataset, load_dataset
-from bl_neuro.data.registry import dataset_names
-from bl_neuro.errors import InputError, NetworkError, Unsupported, printable
+from bl_neuro.data.registry import choose_source, dataset_names
+from bl_neuro.errors import DataError, InputError, NetworkError, Unsupported, printable
 from bl_neuro.experiment.given_model import (
     ModelAudit,
     Recognised,
@@ -137,6 +137,7 @@ def _dataset_name(data: ModelData, model_folder: Path, files: GivenFiles) -> str
         return str(data)
     if not isinstance(data, (str, Path)):
         raise InputError(f"data: expected a name, a path or a dataset of images, found {type(data).__name__}")
+    choose_source(str(data))  # an error names the path as the caller wrote it
     return _relative(Path(data), model_folder)
 
 
@@ -144,8 +145,15 @@ def _stated_training_data(trained_on: TrainedOn, model_folder: Path, files: Give
     if trained_on is None:
         return None
     if isinstance(trained_on, (str, Path)):
-        official = str(trained_on) == OFFICIAL_TRAINING
-        return OFFICIAL_TRAINING if official else _relative(Path(trained_on), model_folder)
+        if str(trained_on) == OFFICIAL_TRAINING:
+            return OFFICIAL_TRAINING
+        file = Path(trained_on).expanduser()
+        if file.is_dir() or not file.exists():
+            kind = "a folder" if file.is_dir() else "nothing"
+            raise DataError(
+                f"trained_on: expected '{OFFICIAL_TRAINING}' or a file of sample indices, found {kind} at {trained_on}"
+            )
+        return _relative(file, model_folder)
     indices = np.asarray(trained_on)
     if indices.ndim != 1 or indices.dtype.kind not in "iu":
         raise InputError(f"trained_on: expected indices of samples (N,), found {indices.dtype} {indices.shape}")

@@ -15,6 +15,7 @@ from bl_neuro.api import tables
 from bl_neuro.attacks import Inversions, load_inversions
 from bl_neuro.drawing import Picture, image_grid
 from bl_neuro.errors import InputError, ModelFileError
+from bl_neuro.experiment.findings.estimates import Mean
 from bl_neuro.experiment.findings.models import OWN, AuditCell, Findings
 from bl_neuro.experiment.findings.pictures import CellPictures
 from bl_neuro.experiment.running.runner import Failure
@@ -23,6 +24,7 @@ from bl_neuro.report.answer import audit_answer
 from bl_neuro.report.page import REPORT
 from bl_neuro.report.thumbnails import is_ink
 from bl_neuro.report.words import view
+from bl_neuro.rounding import fixed
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -72,12 +74,19 @@ class AuditResult:
 
     @cached_property
     def rows(self) -> DataFrame:
-        """Leakage: one row per attack, substrate and evaluator, with 95% intervals."""
+        """Leakage: one row per target, substrate, attack, output (`reveals`) and evaluator, with 95% intervals.
+
+        seeds: number of independent units that means and intervals are over: target seeds or, for one given model,
+        restarts.
+        """
         return tables.rows_table(self.findings)
 
     @cached_property
     def verdicts(self) -> DataFrame:
-        """Differences: one row per pair of substrates. difference, low and high are first minus second."""
+        """Differences: one row per attack, output (`reveals`), evaluator, measure and pair of substrates.
+
+        difference, low, high: first minus second, with its 95% interval. seeds: as in `rows`.
+        """
         return tables.verdicts_table(self.findings)
 
     @cached_property
@@ -173,14 +182,26 @@ class AuditResult:
         lines = [f"<AuditResult {findings.name}: {done} of {planned} cells, {self.folder}>", self.answer]
         for row in findings.rows[:MOST_SHOWN]:
             judged = row.evaluators.get(findings.judge)
-            accuracy = "not done" if judged is None else f"attack accuracy {judged.attack_accuracy.value:.2f}"
+            accuracy = "not done" if judged is None else f"attack accuracy {_with_interval(judged.attack_accuracy)}"
             control = "" if row.target in OWN else f" ({row.target})"
             lines.append(f"  {view(row.attack, row.reveals)} on {row.substrate}{control}: {accuracy}")
         if len(findings.rows) > MOST_SHOWN:
             lines.append(f"  and {len(findings.rows) - MOST_SHOWN} more rows")
+        if findings.rows:
+            lines.append(f"  evaluator {findings.judge}; 95% intervals over {findings.unit}s in brackets")
+        if findings.overlap is not None:
+            lines.append(findings.overlap.sentence)
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        columns = ["target", "substrate", "attack", "reveals", "evaluator", "attack_accuracy", "confidence"]
+        columns = ["target", "substrate", "attack", "reveals", "evaluator"]
+        columns += ["attack_accuracy", "attack_accuracy_low", "attack_accuracy_high", "confidence"]
         table = self.rows[columns].to_html(index=False, float_format=lambda value: f"{value:.2f}", border=0)
-        return f"<p><b>{escape(self.findings.name)}</b>: {escape(self.answer)}</p>{table}"
+        overlap = "" if self.findings.overlap is None else f"<p>{escape(self.findings.overlap.sentence)}</p>"
+        return f"<p><b>{escape(self.findings.name)}</b>: {escape(self.answer)}</p>{table}{overlap}"
+
+
+def _with_interval(mean: Mean) -> str:
+    if mean.low is None or mean.high is None:
+        return f"{fixed(mean.value, 2)} [no interval]"
+    return f"{fixed(mean.value, 2)} [{fixed(mean.low, 2)}, {fixed(mean.high, 2)}]"

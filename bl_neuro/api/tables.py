@@ -27,12 +27,15 @@ INVERSION_COLUMNS = (
 
 
 def rows_table(findings: Findings) -> DataFrame:
-    """One row per attack, substrate and evaluator: means over target seeds with 95% intervals."""
+    """One row per target, substrate, attack, output and evaluator: means with 95% intervals.
+
+    seeds: number of independent units: target seeds or, for one given model, restarts.
+    """
     return _table(_row_values(findings), ROW_COLUMNS)
 
 
 def verdicts_table(findings: Findings) -> DataFrame:
-    """One row per pair of substrates, attack, evaluator and measure. difference: first minus second."""
+    """One row per attack, output, evaluator, measure and pair of substrates. difference: first minus second."""
     return _table(_verdict_values(findings), VERDICT_COLUMNS)
 
 

@@ -114,7 +114,10 @@ def audit(
     dt: Dt = None,
     reset: Reset = None,
     queries: Annotated[
-        int | None, typer.Option("--queries", help="Model files only: number of queries per class, after a warm start.")
+        int | None,
+        typer.Option(
+            "--queries", help="Model files only: number of queries per class, in addition to those of a warm start."
+        ),
     ] = None,
     restarts: Annotated[
         int | None, typer.Option("--restarts", help="Model files only: number of inversions per class. Default: 5.")

@@ -51,7 +51,7 @@ def print_plan(plan: AuditPlan, jobs: int, as_json: bool) -> None:
     say(f"\n{plan.done} of {plan.cells} cells are done. Time left with one process: {_time_left(plan)}.")
     if jobs > 1:
         say(f"With --jobs {jobs}, at best 1/{jobs} of that time.")
-    print_power(plan.power, plan.experiment.margin)
+    print_power(plan.power, plan.experiment.margin, "restart" if plan.experiment.given else "target seed")
 
 
 def _time_left(plan: AuditPlan) -> str:
@@ -91,7 +91,8 @@ def print_result(result: AuditResult, as_json: bool) -> None:
 
 def _print_rows(findings: Findings) -> None:
     names = [evaluator.name for evaluator in findings.evaluators]
-    columns = ["target", "substrate", "attack", "reveals", "seeds", "n", "target acc.", "queries/class"]
+    units = "restarts" if findings.of_given_model else "seeds"
+    columns = ["target", "substrate", "attack", "reveals", units, "n", "target acc.", "queries/class"]
     columns += [f"attack acc. ({name})" for name in names] + [f"confidence ({names[0]})", "target success"]
     table = [_row_cells(row, names) for row in findings.rows]
     print_table(f"Means and 95% intervals over {findings.unit}s", columns, table, 4)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
 
 from bl_neuro.cli.printable import printable
-from bl_neuro.cli.table import columns_of, side_by_side, stacked, widths
+from bl_neuro.text_tables import WIDTH, TextTable, side_by_side, stacked, widths
 
-PIPED_WIDTH = 160
+PIPED_WIDTH = WIDTH
 
 
 def print_json(values: Any) -> None:
@@ -26,16 +27,24 @@ def print_table(
 
     Rows are stacked if the terminal is too narrow.
     """
-    say(title)
-    numbers = range(numbers_from, len(columns) if words_from is None else words_from)
-    cells = columns_of(columns, rows, numbers)
+    print_parts([TextTable(title, columns, rows, numbers_from, words_from)])
+
+
+def print_parts(parts: Sequence[str | TextTable]) -> None:
+    """Prints lines and tables, as wide as the terminal."""
     # Piped output has no width of its own; 80 columns would fold cells that a file could hold.
     console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
-    column_widths = widths(cells, console.width)
-    if column_widths is None:
-        say(stacked(cells, console.width))
-    else:
-        console.print(side_by_side(cells, column_widths))
+    for part in parts:
+        if isinstance(part, str):
+            say(part)
+            continue
+        say(part.title)
+        columns = part.columns
+        column_widths = widths(columns, console.width)
+        if column_widths is None:
+            say(stacked(columns, console.width))
+        else:
+            console.print(side_by_side(columns, column_widths))
 
 
 def say(text: str) -> None:

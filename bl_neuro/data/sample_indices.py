@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ def read_sample_indices(path: Path, count: int) -> IntArray:
     Raises:
         DataError: the file is missing, damaged or too large, or has other contents.
     """
+    if not os.path.exists(path):
+        raise DataError(f"{path}: expected a file of sample indices ({', '.join(SUFFIXES)}), found nothing there")
     if path.suffix not in SUFFIXES:
         raise DataError(f"{path}: expected a file of sample indices, {', '.join(SUFFIXES)}, found {path.suffix!r}")
     most = SPARE_BYTES + BYTES_PER_SAMPLE * count

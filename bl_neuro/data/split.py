@@ -187,7 +187,7 @@ def official_parts(dataset: S) -> tuple[IntArray, IntArray]:
         DataError: the dataset has no official test set.
     """
     if dataset.held_out is None or not 0 < dataset.held_out.sum() < len(dataset.labels):
-        raise DataError(f"{dataset.name}: the loaded samples contain no official test set; use three_way_split")
+        raise DataError(f"{dataset.name}: the loaded samples contain no official test set; use a three-way split")
     return np.flatnonzero(~dataset.held_out), np.flatnonzero(dataset.held_out)
 
 

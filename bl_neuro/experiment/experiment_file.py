@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from bl_neuro.checks import problem_text
 from bl_neuro.errors import ExperimentError
 from bl_neuro.experiment.checks import further_problems
 from bl_neuro.experiment.definition import Experiment
@@ -20,7 +21,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-MOST_BYTES, MOST_LINES, MOST_SHOWN = 2**16, 1000, 80
+MOST_BYTES, MOST_LINES = 2**16, 1000
 Problem = tuple[KeyPath, str]
 """Location and message of a problem."""
 
@@ -91,16 +92,7 @@ def _text(path: Path) -> str:
 
 def _in_words(details: dict[str, Any]) -> str:
     """One problem reported by pydantic, in words, with its value."""
-    if details["type"] == "missing":
-        return "is required, but missing"
-    if details["type"] == "extra_forbidden":
-        return "unknown setting"
-    if details["type"] == SETTING:
-        return str(details["msg"])
-    value = repr(details["input"])
-    return f"{details['msg']}, found {value if len(value) <= MOST_SHOWN else value[:MOST_SHOWN] + '...'}"
-    value = repr(details["input"])
-    return f"{details['msg']}, found {value if len(value) <= MOST_SHOWN else value[:MOST_SHOWN] + '...'}"
+    return str(details["msg"]) if details["type"] == SETTING else problem_text(details)
 
 
 def _error_with_lines(path: Path, text: str, problems: list[Problem]) -> ExperimentError:

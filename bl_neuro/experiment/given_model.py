@@ -16,6 +16,7 @@ from bl_neuro.arrays import IntArray
 from bl_neuro.attacks import ATTACKS
 from bl_neuro.backends import find_backend, missing_reason, open_target
 from bl_neuro.backends.registry import BACKENDS
+from bl_neuro.checks import MAX_STEPS, problem_text, whole_number
 from bl_neuro.data import EventDataset
 from bl_neuro.data.registry import dataset_source
 from bl_neuro.data.samples import Samples
@@ -24,7 +25,7 @@ from bl_neuro.deploy.loihi_limits import never_spikes
 from bl_neuro.errors import ExperimentError, InputError
 from bl_neuro.experiment.definition import DatasetPart, Experiment, ModelPart
 from bl_neuro.experiment.experiment_file import experiment_from
-from bl_neuro.experiment.material import Place, load_data, loaded_model, with_input_range
+from bl_neuro.experiment.material import Place, check_class_map, load_data, loaded_model, with_input_range
 from bl_neuro.experiment.training_data import OFFICIAL_TRAINING, of_given_target
 from bl_neuro.network import Network
 from bl_neuro.seeding import stream
@@ -46,7 +47,8 @@ class ModelAudit:
     file: the model file. dataset: a name, or the path of an .npz file or of a folder with one subfolder of images per
     class. attacks, evaluators: names or tables as in an experiment file; by default those that declare `audits_models`.
     An attack given by its name has the settings that suit the dataset. steps: by default those of the plan for the
-    dataset. queries: number of queries per class, after the warm start, for named attacks that have this setting.
+    dataset. queries: number of queries per class of named attacks that have this setting, in
+    addition to their warm start.
     restarts: number of runs of each attack. substrates: by default one with floating-point arithmetic that can run the
     model, and the emulator of Loihi. verify_on: the substrate on which the spikes of the model are verified and
     attacks repeated; by default the one that a backend among `substrates` declares to emulate, False for none.
@@ -82,8 +84,10 @@ def model_experiment(request: ModelAudit, root: Path | None = None) -> tuple[Exp
 
     Raises:
         ExperimentError, DataError, ModelFileError: the model or the dataset cannot be audited, or they do not fit
-            together. InputError: an unknown attack, or `queries` without an attack that has this setting.
+            together. InputError: an unknown attack, `queries` without an attack that has this setting, no substrates,
+            or an invalid number of steps.
     """
+    _check(request)
     place = Place(request.file.parent.absolute(), root)
     data = load_data(DatasetPart(name=request.dataset), place)
     dataset = {"name": request.dataset, "split": _split_kind(data, request.trained_on)}
@@ -91,8 +95,8 @@ def model_experiment(request: ModelAudit, root: Path | None = None) -> tuple[Exp
     split = of_given_target(data, part, request.trained_on, place.folder).split
     model = _model_table(request)
     network = loaded_model(_part(ModelPart, model), place)
-    steps = request.steps or plan_for(data.name).steps
-    substrates = list(request.substrates or default_substrates(network))
+    steps = plan_for(data.name).steps if request.steps is None else request.steps
+    substrates = default_substrates(network) if request.substrates is None else list(request.substrates)
     recognised = recognise(
         network,
         split.evaluator,
@@ -103,11 +107,18 @@ def model_experiment(request: ModelAudit, root: Path | None = None) -> tuple[Exp
         class_map=request.class_map,
     )
     model["class_map"] = list(recognised.class_map)
-    if recognised.encoder is not None:
-        model["encoder"] = recognised.encoder
-    if recognised.input_range is not None:
-        model["input_range"] = list(recognised.input_range)
+    model["encoder"] = recognised.encoder
+    model["input_range"] = None if recognised.input_range is None else list(recognised.input_range)
+    model = {name: value for name, value in model.items() if value is not None}
     return experiment_from(_document(request, data.name, network, substrates, steps, model, dataset)), recognised
+
+
+def _check(request: ModelAudit) -> None:
+    """Raises InputError for values that are used before the experiment is checked."""
+    if request.steps is not None and not 1 <= (whole_number(request.steps) or 0) <= MAX_STEPS:
+        raise InputError(f"steps: expected a whole number in 1..{MAX_STEPS}, found {request.steps!r}")
+    if request.substrates is not None and not list(request.substrates):
+        raise InputError("substrates: expected at least one substrate, found none; leave them out for the default")
 
 
 def given_network(request: ModelAudit) -> Network:
@@ -117,10 +128,11 @@ def given_network(request: ModelAudit) -> Network:
 
 def _model_table(request: ModelAudit) -> dict[str, Any]:
     """`[model]`, as far as the request states it."""
-    stated = ("readout", "layers", "trained_on", "convention", "dt", "reset")
+    stated = ("encoder", "readout", "layers", "trained_on", "convention", "dt", "reset")
     table: dict[str, Any] = {name: getattr(request, name) for name in stated if getattr(request, name) is not None}
-    if request.input_shape is not None:
-        table["input_shape"] = list(request.input_shape)
+    for name in ("input_range", "class_map", "input_shape"):
+        if getattr(request, name) is not None:
+            table[name] = list(getattr(request, name))
     return {"file": request.file.name, **table}
 
 
@@ -136,10 +148,7 @@ def _part(kind: type[Part], values: dict[str, Any]) -> Part:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        problems = [
-            f"{'.'.join(map(str, details['loc']))}: {details['msg']}, found {details['input']!r}"
-            for details in error.errors()
-        ]
+        problems = [f"{'.'.join(map(str, details['loc']))}: {problem_text(details)}" for details in error.errors()]
         raise ExperimentError("; ".join(problems), problems) from error
 
 
@@ -213,7 +222,8 @@ def _verification(verify_on: VerifyOn, substrates: list[str], attacks: list[dict
     if verify_on is False:
         return {}
     emulated = {find_backend(name).emulates: name for name in reversed(substrates)}
-    truth = verify_on or next((name for name in reversed(emulated) if name is not None), None)
+    emulators = (name for name in reversed(emulated) if name is not None)
+    truth = next(emulators, None) if verify_on is None else verify_on
     if truth is None or (verify_on is None and truth in substrates):
         return {}
     arithmetic, others = find_backend(truth).arithmetic, [name for name in substrates if name != truth]
@@ -297,8 +307,10 @@ def recognise(
     not be the test part.
 
     Raises:
-        ExperimentError: the network does not take samples of this size.
+        ExperimentError: the network does not take samples of this size, or `class_map` does not fit.
     """
+    if class_map is not None:
+        check_class_map(class_map, network.classes, data.classes)
     if np.prod(network.input_shape) != np.prod(data.input_shape):
         raise ExperimentError(
             f"model: expected the input shape of the dataset, {data.input_shape}, found {network.input_shape}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -128,16 +129,21 @@ class Material:
         given = None if self._described is None else self._described.class_map
         outputs = self.network.classes if self.network is not None else len(given or range(self.dataset_classes))
         class_map = given or list(range(outputs))
-        if len(class_map) != outputs or len(set(class_map)) != outputs or max(class_map) >= self.dataset_classes:
-            raise ExperimentError(
-                f"class_map: expected a class in 0..{self.dataset_classes - 1} for each of {outputs} outputs, "
-                f"each once, found {class_map}"
-            )
+        check_class_map(class_map, outputs, self.dataset_classes)
         if self.network is not None and np.prod(self.network.input_shape) != np.prod(self.shape):
             raise ExperimentError(
                 f"model: expected the input shape of the dataset, {self.shape}, found {self.network.input_shape}"
             )
         return class_map
+
+
+def check_class_map(class_map: Sequence[int], outputs: int, classes: int) -> None:
+    """Raises ExperimentError unless `class_map` contains a class in 0..classes-1 for each output, each once."""
+    if len(class_map) != outputs or len(set(class_map)) != outputs or not set(class_map) <= set(range(classes)):
+        raise ExperimentError(
+            f"class_map: expected a class in 0..{classes - 1} for each of {outputs} outputs, each once, "
+            f"found {list(class_map)}"
+        )
 
 
 def given_description(experiment: Experiment) -> ModelPart | EndpointPart | None:

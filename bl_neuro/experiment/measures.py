@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bl_neuro.attacks import Status
 from bl_neuro.attacks.base import Access
+from bl_neuro.checks import expectation
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.rounding import ROUNDING
 
@@ -229,5 +230,5 @@ def model_of(definition: Mapping[str, Any]) -> type[CellMeasures]:
 
 def misfit(error: ValidationError) -> str:
     """The first problem of measures that do not fit their model."""
-    problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    return f"{'.'.join(map(str, problem['loc'])) or 'measures'}: {problem['msg']}"
+    problem = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, problem['loc'])) or 'measures'}: {expectation(problem)}"

@@ -16,6 +16,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from bl_neuro.checks import problem_text
 from bl_neuro.errors import BlNeuroError
 from bl_neuro.settings import SettingProblem, setting_names, setting_problems, unknown_setting
 
@@ -108,7 +109,8 @@ def _detail(problem: SettingProblem, table: Any) -> InitErrorDetails:
 
 def _again(error: dict[str, Any]) -> InitErrorDetails:
     """Repeats a problem that pydantic reported, to report it together with others."""
-    return InitErrorDetails(type=_error(error["type"], error["msg"]), loc=error["loc"], input=error["input"])
+    message = error["msg"] if error["type"] == SETTING else problem_text(error)
+    return InitErrorDetails(type=_error(SETTING, message), loc=error["loc"], input=error["input"])
 
 
 def _error(kind: Any, message: Any) -> PydanticCustomError:

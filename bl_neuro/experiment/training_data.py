@@ -14,12 +14,14 @@ from bl_neuro.arrays import IntArray
 from bl_neuro.data import Split, three_way_split
 from bl_neuro.data.sample_indices import read_sample_indices
 from bl_neuro.data.split import NOT_KNOWN, SHARED, WHOLE, divided, official_parts
-from bl_neuro.errors import ExperimentError
+from bl_neuro.errors import DataError, ExperimentError
 from bl_neuro.experiment.definition import DatasetPart
 from bl_neuro.experiment.overlap import Overlap
 
 OFFICIAL_TRAINING = "train"
 """The name of the official training set in `trained_on`."""
+FEWEST = 4
+"""Minimum number of samples per class for evaluators: two to train and two to test on."""
 
 
 @dataclass(frozen=True)
@@ -78,13 +80,26 @@ def of_given_target(data: Any, part: DatasetPart, trained_on: str | None, folder
     if trained_on is None:
         return _not_stated(data, part)
     if trained_on == OFFICIAL_TRAINING:
-        trained, _ = official_parts(data)
+        try:
+            trained, _ = official_parts(data)
+        except DataError as error:
+            raise DataError(
+                f"trained_on: {data.name} has no official training set, or its files were not loaded; instead of "
+                "'train', give a file of the indices of the training samples"
+            ) from error
         stated = f"on the official training part of {data.name}, {_samples(len(trained))}"
     else:
         trained = read_sample_indices(folder / trained_on, len(data.labels))
         stated = f"on the {_samples(len(trained))} of {data.name} that {Path(trained_on).name} lists"
     allowed = official_parts(data)[1] if part.split == "official" else np.arange(len(data.labels))
-    for_evaluator, for_test = divided(data, np.setdiff1d(allowed, trained), part.split_seed, part.evaluator, part.test)
+    rest = np.setdiff1d(allowed, trained)
+    if len(rest) < FEWEST * data.classes:
+        raise DataError(
+            f"trained_on: expected at least {FEWEST} samples per class outside the training data of the model, for "
+            f"evaluators, found {len(rest)} in all; add samples to the dataset that the model was not trained on, or "
+            "leave trained_on out, and the report says that the training data is not known"
+        )
+    for_evaluator, for_test = divided(data, rest, part.split_seed, part.evaluator, part.test)
     shared = int(np.isin(np.concatenate([for_evaluator, for_test]), trained).sum())
     every_class = len(np.unique(data.labels[trained])) == data.classes
     pictured = data.subset(trained) if every_class else data

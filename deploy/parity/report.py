@@ -8,6 +8,11 @@ from typing import Any
 from bl_neuro.backends.base import Start
 from bl_neuro.deploy.parity.tally import LayerParity, jaccard_index
 from bl_neuro.network import Network
+from bl_neuro.text_tables import Printed, TextTable
+
+PAIR = ["substrate", "against", "promise", "identical", "differ", "Jaccard", "other answer", "membrane differs by"]
+LAYER = ["pair", "layer", "", "identical", "differ", "Jaccard", "first difference"]
+"""Headers of the tables of pairs and of their layers."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +75,8 @@ class PairParity:
         return self.promised and not self.exact
 
 
-@dataclass(frozen=True, eq=False)
-class ParityReport:
+@dataclass(frozen=True, eq=False, repr=False)
+class ParityReport(Printed):
     """Result of `compare`. declined: substrates that could not take part, with the reason."""
 
     network: Network
@@ -109,6 +114,88 @@ class ParityReport:
             "broken": [[pair.left, pair.right] for pair in self.broken],
             "pairs": [_pair_json(pair) for pair in self.pairs],
         }
+
+    def text_parts(self) -> list[str | TextTable]:
+        """Tables of the pairs, of the layers that differ and of the spikes, and the verdict on all promises."""
+        seconds = ", ".join(f"{name} {spent:.1f} s" for name, spent in self.seconds.items())
+        title = f"{self.pairs[0].samples} samples of {self.steps} steps ({seconds})"
+        parts: list[str | TextTable] = [TextTable(title, PAIR, [_pair_row(pair) for pair in self.pairs], 3)]
+        different = [pair for pair in self.pairs if not pair.exact]
+        if different:
+            rows = [row for pair in different for row in _layer_rows(pair)]
+            parts.append(TextTable("\nWhere they differ, layer by layer", LAYER, rows, 3, 6))
+        parts += [f"- {names}: {cause}" for cause, names in _grouped(different).items()]
+        parts += [self._activity(), *self._silence()]
+        parts += [f"Not compared: {name}: {reason}" for name, reason in self.declined.items()]
+        if self.network.has_bias:
+            other = "cold" if self.start == "aligned" else "aligned"
+            parts.append(
+                f"Start: {self.start}. The network has biases, so a {other} start gives different spikes: "
+                f"--start {other}"
+            )
+        return [*parts, f"\n{_verdict(self)}"]
+
+    def _activity(self) -> TextTable:
+        """How many neurons spiked. The comparison says nothing about neurons that did not."""
+        pair = self.pairs[0]
+        rows = [
+            [str(layer.layer), layer.kind, f"{layer.spikes[1]:,}", f"{layer.active[1]:,} of {layer.neurons:,}"]
+            for layer in pair.layers
+        ]
+        return TextTable(f"\nSpikes on {pair.right}", ["layer", "", "spikes", "neurons that spiked"], rows, 2)
+
+    def _silence(self) -> list[str]:
+        """What was compared in layers that never spiked."""
+        shows_membrane = any(pair.membrane_difference is not None for pair in self.pairs)
+        output = self.pairs[0].layers[-1].layer
+        compared = {
+            index: "only the membrane potential of the output was"
+            if shows_membrane and index == output
+            else "nothing was"
+            for index in self.silent
+        }
+        return [f"Layer {index} never spiked: {what} compared there." for index, what in compared.items()]
+
+
+def _pair_row(pair: PairParity) -> list[str]:
+    answers = "not shown" if pair.answers_differ is None else f"{pair.answers_differ} of {pair.samples}"
+    membrane = "not shown" if pair.membrane_difference is None else f"{pair.membrane_difference:.2g}"
+    promise = "BROKEN" if pair.broken else "kept" if pair.promised else "none"
+    counts = [f"{100 * pair.identical / pair.bins:.3f} %", str(pair.bins - pair.identical), f"{pair.jaccard:.3f}"]
+    return [pair.left, pair.right, promise, *counts, answers, membrane]
+
+
+def _layer_rows(pair: PairParity) -> list[list[str]]:
+    rows = []
+    for layer in pair.layers:
+        first = layer.first
+        place = "none"
+        if first is not None:
+            neuron = ",".join(map(str, first.neuron))
+            sample = f"sample {first.sample} of '{first.stimulus}'"
+            place = f"step {first.step}, neuron {neuron}, {sample}: {first.spiked} spikes"
+        counts = [f"{100 * layer.fraction:.3f} %", str(layer.bins - layer.identical), f"{layer.jaccard:.3f}", place]
+        rows.append([f"{pair.left}-{pair.right}", str(layer.layer), layer.kind, *counts])
+    return rows
+
+
+def _grouped(pairs: list[PairParity]) -> dict[str, str]:
+    """Every cause of a difference, with the pairs of substrates that it applies to."""
+    groups: dict[str, list[str]] = {}
+    for pair in pairs:
+        for cause in pair.causes:
+            groups.setdefault(cause, []).append(f"{pair.left}-{pair.right}")
+    return {cause: ", ".join(names) for cause, names in groups.items()}
+
+
+def _verdict(report: ParityReport) -> str:
+    if report.broken:
+        pairs = ", ".join(f"{pair.left} and {pair.right}" for pair in report.broken)
+        return f"BROKEN: {pairs} should be identical and are not."
+    if len(report.silent) == len(report.pairs[0].layers):
+        return "No layer ever spiked, so no promise was tested."
+    kept = [f"{pair.left} = {pair.right}" for pair in report.pairs if pair.promised]
+    return f"All promises are kept: {', '.join(kept)}." if kept else "These substrates do not promise identical spikes."
 
 
 def _pair_json(pair: PairParity) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import ClientDisconnect, Request
 from torch import Tensor
 
+from bl_neuro.checks import expectation
 from bl_neuro.deploy.serve.problem import Problem, busy
 from bl_neuro.errors import InputError
 from bl_neuro.remote.tensors import from_bytes, from_json, unpack
@@ -133,7 +134,7 @@ def _parsed(header: bytes) -> InferenceRequest:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         location = ".".join(str(part) for part in first["loc"])[:100] or "body"
-        raise _bad(f"{location}: {first['msg']}") from error
+        raise _bad(f"{location}: {expectation(first)}") from error
     except RecursionError as error:
         raise _bad("body: nested too deeply") from error
     except ValueError as error:

@@ -15,7 +15,7 @@ import bl_neuro as bl
 from bl_neuro.api.attack_result import ANIMATION, SHEET
 from bl_neuro.attacks import BrainLeaksV1, BrainLeaksV2, Status
 from bl_neuro.data import Dataset
-from bl_neuro.errors import EndpointUnavailable, InputError
+from bl_neuro.errors import EndpointUnavailable, InputError, UnknownSubstrate
 from bl_neuro.layers import Input
 from bl_neuro.testing.reference_target import ReferenceTarget, easy_images, easy_network
 
@@ -160,6 +160,12 @@ def test_a_network_of_another_dataset_is_reported() -> None:
 )
 def test_meaningless_options_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
+        attacked(**options)
+
+
+@pytest.mark.parametrize("options", [{"substrate": ""}, {"attack": "transfer", "twin": ""}])
+def test_an_empty_name_is_not_the_default(options: dict[str, Any]) -> None:
+    with pytest.raises(UnknownSubstrate, match=r"substrate: expected one of .*, found ''"):
         attacked(**options)
 
 

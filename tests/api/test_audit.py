@@ -34,7 +34,17 @@ def test_it_has_a_readable_repr(audited: AuditResult) -> None:
     lines = repr(audited).splitlines()
     assert lines[0] == f"<AuditResult small: {audited.findings.cells.done} of 9 cells, {audited.folder}>"
     assert lines[2].startswith("Does the substrate change leakage? Not compared. This audit has one substrate, loihi")
-    assert lines[3].startswith("  v1, gradient on loihi: attack accuracy ")
+    (row,) = [row for row in audited.findings.rows if row.attack == "v1"]
+    mean = row.evaluators["conv"].attack_accuracy
+    assert mean.low is not None
+    assert mean.high is not None
+    interval = f"{mean.value:.2f} [{mean.low:.2f}, {mean.high:.2f}]"
+    assert lines[3] == f"  v1, gradient on loihi: attack accuracy {interval}"
+    assert lines[6] == "  evaluator conv; 95% intervals over target seeds in brackets"
+    assert audited.findings.overlap is not None
+    assert lines[7] == audited.findings.overlap.sentence
+    assert "attack_accuracy_low" in audited._repr_html_()
+    assert "The targets were trained on " in audited._repr_html_()
     assert "<table" in audited._repr_html_()
     picture = audited.show()
     assert picture.alt == (

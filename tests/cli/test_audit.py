@@ -110,7 +110,10 @@ def test_a_strangers_model_is_recognised_and_planned(call: Callable[..., Any], m
     )
     assert result.code == 0, result.err
     assert result.out.startswith("target.safetensors: takes samples in the encoding ")
-    assert "One target, or one kind of substrate" in result.out
+    assert (
+        "between substrates that this plan detects with a power of 80%, in percentage points, over restarts"
+        in result.out
+    )
     asked = json.loads(
         call("audit", file, "--dataset", "digits", "--steps", "8", "--class-map", "1,0,2,3,4,5,6,7,8,9",
              "--encoder", "rate", "--queries", "32", "--restarts", "1", "--plan", "--json").out
@@ -161,8 +164,10 @@ def test_trained_on_is_an_option_of_a_model_file(call: Callable[..., Any], model
     assert (models / part["trained_on"]).resolve() == (tmp_path / "used.npy").resolve()
     result = call(*model, "--trained-on", "train")
     assert result.code == 2
-    assert "digits: the loaded samples contain no official test set" in result.err
+    assert "trained_on: digits has no official training set" in result.err
     result = call(*model, "--trained-on", tmp_path / "none.npy")
     assert (result.code, result.out) == (2, "")
-    assert "expected a file of sample indices" in result.err
+    assert (
+        f"trained_on: expected 'train' or a file of sample indices, found nothing at {tmp_path}/none.npy" in result.err
+    )
     assert call("audit", "digits", "--plan", "--trained-on", "train").code == 2

@@ -37,4 +37,15 @@ def test_detectable_differences_are_printed_in_points(capsys: pytest.CaptureFixt
 
 def test_one_target_tests_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     print_power([], 0.1)
-    assert "no difference between substrates can be tested" in capsys.readouterr().out
+    assert "With one target, or substrates of one arithmetic, no difference" in capsys.readouterr().out
+    print_power([], 0.1, "restart")
+    assert "With one restart of the attacks, or substrates of one arithmetic" in capsys.readouterr().out
+
+
+def test_the_unit_of_a_given_model_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    print_power([PowerFinding.model_validate(PLAN)], 0.1, "restart")
+    output = capsys.readouterr().out
+    assert "in percentage points, over restarts" in output
+    assert "use more restarts" in output
+    assert "0.05 (between restarts)" in output
+    assert "seed" not in output

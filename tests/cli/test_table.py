@@ -9,7 +9,7 @@ import pytest
 
 from bl_neuro.cli import output
 from bl_neuro.cli.printable import printable
-from bl_neuro.cli.table import Column, columns_of, stacked, widths
+from bl_neuro.text_tables import Column, columns_of, stacked, widths
 
 EVIL = "\x1b[31mEVIL\x1b]0;pwn\x07"
 HEADERS = ["layer", "", "weights", "voltage decay", "why"]

@@ -67,8 +67,9 @@ def test_damaged_files_are_refused(name: str, content: bytes, message: str, tmp_
 
 
 def test_a_missing_file_and_a_table_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="No such file"):
-        read_sample_indices(tmp_path / "none.npy", 8)
+    for name in ("none", "none.npy", "none.npz", "none.txt"):
+        with pytest.raises(DataError, match=r"expected a file of sample indices .*, found nothing there"):
+            read_sample_indices(tmp_path / name, 8)
     with pytest.raises(DataError, match=r"found an array \(2, 2\)"):
         read_sample_indices(written(tmp_path / "table.npy", [[0, 1], [2, 3]]), 8)
 

@@ -91,7 +91,7 @@ def test_without_a_test_set_of_its_authors(held: list[int] | None) -> None:
         data = Dataset(data.name, data.source, data.pixels, data.labels, data.class_names)
     splits: list[Callable[[], Any]] = [lambda: official_split(data, 0), lambda: shared_split(data)]
     for split in splits:
-        with pytest.raises(DataError, match=r"the loaded samples contain no official test set; use three_way_split"):
+        with pytest.raises(DataError, match=r"the loaded samples contain no official test set; use a three-way split"):
             split()
 
 

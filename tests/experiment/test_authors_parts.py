@@ -162,7 +162,7 @@ def test_it_runs(tmp_path: Path) -> None:
         ),
         ('attacks = ["v2"]', 'attacks = ["ann"]', "controls.0.attacks.0: ann needs an ANN twin"),
         ('attack = "ann"\nrestarts = 1', 'attack = "v1"\nlabel = "b"', "twin: no attack needs an ANN twin"),
-        ('reveals = ["counts"]\nsub', 'reveals = ["count"]\nsub', "controls.0.reveals.0: Input should be"),
+        ('reveals = ["counts"]\nsub', 'reveals = ["count"]\nsub', "controls.0.reveals.0: expected"),
     ],
 )
 def test_invalid_options_are_refused(tmp_path: Path, old: str, new: str, message: str) -> None:

@@ -198,12 +198,12 @@ WRONG = [
     ('name = "chip"', 'name = "ann"', "expected another name, since 'ann' stands for ANN twins"),
     ('name = "chip"', 'name = "other"', "expected one of the experiment's substrates"),
     ('reveals = "counts"\ntoken', 'reveals = "scores"\ntoken', "no attack uses its output"),
-    ("/v2/models/target", "/target", "String should match pattern"),
+    ("/v2/models/target", "/target", "url: expected a text that matches"),
     ("steps = 4\n", "", "expected `steps` of the experiment"),
     ('substrates = ["chip"]', 'substrates = ["chip", "loihi"]', "expected only one endpoint"),
     ("[[evaluators]]", "[[mitigations]]\nkind = \"bits\"\n\n[[evaluators]]", "an endpoint only answers queries"),
     ('attack = "v2"', 'attack = "transfer"', "transfer needs a copy of the network"),
-    ("tested = 30", "tested = -1", "greater than or equal to 0"),
+    ("tested = 30", "tested = -1", "tested: expected a whole number of at least 0, found -1"),
 ]  # fmt: skip
 
 

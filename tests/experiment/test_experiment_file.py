@@ -59,19 +59,19 @@ def problems(tmp_path: Path, text: str) -> list[str]:
 def test_every_problem_is_reported_with_its_line(tmp_path: Path) -> None:
     expected = [
         "line 1: evaluators: is required, but missing",
-        "line 1: name: String should match pattern",
+        "line 1: name: expected a text that matches",
         "line 2: seeds: expected distinct values",
         "line 3: substrates.1: expected one of snntorch, norse, slayer, loihi, lava, found 'lohi'",
         "line 5: dataset.name: is required, but missing",
-        "line 6: dataset.nme: unknown setting",
+        "line 6: dataset.nme: unknown name",
         "line 9: target.hiden: expected one of hidden,",
-        "line 13: attacks.0.reveals.1: Input should be 'membrane', 'scores', 'spikes', 'counts' or 'label'",
-        "line 18: attacks.0.settings.queries: queries: Input should be a valid integer, found 'many'",
+        "line 13: attacks.0.reveals.1: expected 'membrane', 'scores', 'spikes', 'counts' or 'label'",
+        "line 18: attacks.0.settings.queries: queries: expected a whole number, found 'many'",
         "line 19: attacks.0.settings.windw: expected one of blur, window,",
         "line 22: attacks.1.attack: expected one of v1, v2_",
         "line 26: attacks.2.budget: v1 uses gradients",
         "line 27: attacks.2.settings: blur: expected at least 0 pixels, at most 1024, found -1.0",
-        "line 30: controls.0.kind: Input should be 'untrained' or 'shuffled_labels', found 'none'",
+        "line 30: controls.0.kind: expected 'untrained' or 'shuffled_labels', found 'none'",
         "line 31: controls.0.attacks.0: expected the label of an attack, found 'v7'",
     ]
     messages = problems(tmp_path, WRONG)
@@ -88,7 +88,11 @@ def test_the_experiments_in_the_package_are_valid(name: str) -> None:
     ("old", "new", "message"),
     [
         ('reveals = ["counts"]\n', "", "line 19: attacks.0: expected `reveals`"),
-        ("iterations = 2", "iterations = 2.5", "line 26: attacks.1.settings.iterations: iterations: Input should be"),
+        (
+            "iterations = 2",
+            "iterations = 2.5",
+            "line 26: attacks.1.settings.iterations: iterations: expected a whole number, found 2.5",
+        ),
         ('attack = "v1"', 'attack = "v2"\nreveals = ["counts"]', "attacks.1: v2 on counts occurs twice"),
         ("seeds = 2\n", "", "line 1: expected seeds of targets to train, or a [model]"),
         ("[target]", '[model]\nfile = "a.net"\n[target]', "line 2: seeds: a [model] or an endpoint is not trained"),

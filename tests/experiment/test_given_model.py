@@ -14,6 +14,7 @@ from bl_neuro import CubaLIF, Dense, Flatten, Input, Network, open_target, save
 from bl_neuro.attacks import BrainLeaksV2, Preset
 from bl_neuro.data import Dataset
 from bl_neuro.errors import BlNeuroError, ExperimentError, InputError
+from bl_neuro.experiment.findings.power import power_findings
 from bl_neuro.experiment.given_model import ModelAudit, model_experiment, recognise, views
 from bl_neuro.experiment.material import with_input_range
 from bl_neuro.experiment.plan import plan_cells
@@ -75,6 +76,18 @@ def test_the_range_and_the_classes_are_recognised(halves: Dataset, swapped: bool
     assert recognition.class_map == ((1, 0) if swapped else (0, 1))
     assert "pixels from -1 to 1" in recognition.sentence
     assert ("outputs [1, 0]" in recognition.sentence) == swapped
+
+
+def test_the_power_of_a_plan_for_a_given_model_is_over_its_restarts(digits_net: Path) -> None:
+    request = ModelAudit(digits_net, "digits", steps=8, restarts=4, verify_on=False, substrates=["loihi", "snntorch"])
+    experiment, _ = model_experiment(request)
+    cells = plan_cells(experiment, Audit(experiment, _place(digits_net), _store(digits_net)).material)
+    power = power_findings(experiment, cells, [])
+    assert {(view.attack, view.reveals) for view in power} == {("v1", "gradient"), ("v2", "counts"), ("v2", "label")}
+    assert {(view.seeds, view.inversions) for view in power} == {(4, 10)}  # an inversion of each class per restart
+    single, _ = model_experiment(replace(request, restarts=1))
+    cells = plan_cells(single, Audit(single, _place(digits_net), _store(digits_net)).material)
+    assert power_findings(single, cells, []) == []
 
 
 def test_stated_options_are_not_recognised_again(halves: Dataset) -> None:
@@ -162,10 +175,22 @@ def _store(file: Path) -> Any:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"readout": "loudest"}, "readout: Input should be 'spikes' or 'membrane', found 'loudest'"),
-        ({"layers": 0}, "layers: Input should be greater than or equal to 1, found 0"),
-        ({"restarts": 0}, "restarts: Input should be greater than or equal to 1, found 0"),
-        ({"encoder": "morse"}, "morse"),
+        ({"readout": "loudest"}, "readout: expected 'spikes' or 'membrane', found 'loudest'"),
+        ({"layers": 0}, "layers: expected a whole number of at least 1, found 0"),
+        ({"restarts": 0}, "restarts: expected a whole number of at least 1, found 0"),
+        ({"encoder": "morse"}, "encoder: expected 'rate', 'held' or 'direct', found 'morse'"),
+        ({"steps": 0}, r"steps: expected a whole number in 1\.\.65536, found 0"),
+        ({"input_range": []}, r"input_range: expected a list of 2 or more values, found \[\]"),
+        ({"input_range": [1.0]}, r"input_range: expected a list of 2 or more values, found \[1\.0\]"),
+        ({"substrates": []}, "substrates: expected at least one substrate, found none"),
+        ({"attacks": []}, "attacks: expected a list of 1 or more values"),
+        ({"evaluators": []}, "evaluators: expected a list of 1 or more values"),
+        ({"verify_on": ""}, "found ''"),
+        ({"class_map": []}, "class_map: expected a list of 1 or more values"),
+        ({"class_map": [1, 2]}, r"expected a class in 0\.\.9 for each of 10 outputs, each once, found \[1, 2\]"),
+        ({"class_map": [*range(9), 99]}, r"class_map: expected a class in 0\.\.9 .* found \[0, .*, 99\]"),
+        ({"class_map": [*range(9), 0]}, r"class_map: expected a class in 0\.\.9 .* each once, found \[0, .*, 0\]"),
+        ({"class_map": [*range(9), -1]}, r"class_map\.9: expected a whole number of at least 0, found -1"),
     ],
 )
 def test_invalid_options_are_one_error_with_their_names(

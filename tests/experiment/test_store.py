@@ -61,10 +61,10 @@ def test_measures_are_read_as_they_were_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("measures", "reason"),
     [
-        ({"accuracy": 0.5}, "samples: Field required"),
-        ({"accuracy": 50.0, "samples": 8}, "accuracy: Input should be less than or equal to 1"),
-        ({"accuracy": "0.5", "samples": 8}, "accuracy: Input should be a valid number"),
-        ({"accuracy": 0.5, "samples": 8, "queries": 1}, "queries: Extra inputs are not permitted"),
+        ({"accuracy": 0.5}, "samples: is required, but missing"),
+        ({"accuracy": 50.0, "samples": 8}, "accuracy: expected a number of at most 1"),
+        ({"accuracy": "0.5", "samples": 8}, "accuracy: expected a number"),
+        ({"accuracy": 0.5, "samples": 8, "queries": 1}, "queries: unknown name"),
     ],
 )
 def test_measures_that_do_not_fit_count_as_damaged_and_are_computed_again(

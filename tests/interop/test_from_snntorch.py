@@ -9,6 +9,7 @@ from torch import nn
 
 import bl_neuro as bl
 from bl_neuro import InputError, Network, Unsupported
+from bl_neuro.interop.any_module import from_module
 from bl_neuro.interop.snntorch_modules import from_snntorch
 from bl_neuro.reference import simulate
 
@@ -143,6 +144,15 @@ def test_every_problem_is_reported_at_once() -> None:
         "4: RLeaky: expected",
     ):
         assert message in str(caught.value)
+
+
+def test_the_advice_for_any_module_names_the_converter() -> None:
+    advice = r"pass order=.* Pass these options to the converter, .*: bl\.from_snntorch\(module, input_shape="
+    with pytest.raises(Unsupported, match=advice):
+        from_module(Net(), (12,))
+    with pytest.raises(Unsupported) as caught:
+        from_module(nn.Sequential(nn.Linear(12, 3), nn.BatchNorm1d(3), snn.Leaky(beta=0.5)), (12,))
+    assert "converter" not in str(caught.value)  # no option helps
 
 
 def test_a_forward_of_its_own_needs_an_order_and_is_run() -> None:

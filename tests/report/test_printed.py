@@ -27,3 +27,14 @@ def test_replays_and_verifications_are_printed(
         f"{verified}, 1 sample (as promised)",
         f"{verified}, 20 samples (not promised)",
     ]
+
+
+@pytest.mark.parametrize(("unit", "heading"), [("target seed", "seeds"), ("restart", "restarts")])
+def test_the_column_of_units_is_named_after_them(
+    unit: str, heading: str, make_audit: Callable[..., Findings], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    print_result(AuditResult(make_audit(unit=unit), tmp_path), False)
+    title, *lines = capsys.readouterr().out.splitlines()
+    assert title == f"Means and 95% intervals over {unit}s"
+    head = " ".join(lines[:3]).split()
+    assert [word for word in head if word in ("seeds", "restarts")] == [heading]

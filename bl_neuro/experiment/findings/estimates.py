@@ -131,9 +131,9 @@ class PowerFinding(MeasuredAttack):
     """Which differences between substrates this plan can detect."""
 
     comparisons: Count = Field(description="Pairs judged together.")
-    seeds: Count
-    inversions: Count = Field(description="Inversions of each seed.")
-    spread: Number = Field(description="Sd of the true difference from seed to seed.")
+    seeds: Count = Field(description="Independent units: target seeds or, for one given model, restarts.")
+    inversions: Count = Field(description="Inversions of each unit.")
+    spread: Number = Field(description="Sd of the true difference from unit to unit.")
     within: Number = Field(description="Sd of the difference of one pair of inversions.")
     assumed: bool = Field(description="Whether spread and within are assumed, not measured.")
     smallest_difference: Number = Field(description="Found with probability `power`.")

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, TypeAdapter, ValidationError, field_validator
 
+from bl_neuro.checks import expectation
 from bl_neuro.errors import ReportError
 from bl_neuro.experiment.findings.estimates import (
     ControlFinding,
@@ -335,8 +336,10 @@ class Findings(Finding):
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            problems = error.errors(include_url=False, include_context=False, include_input=False)
-            named = [f"{'.'.join(map(str, problem['loc'])) or 'results'}: {problem['msg']}" for problem in problems[:5]]
+            problems = error.errors(include_url=False, include_input=False)
+            named = [
+                f"{'.'.join(map(str, problem['loc'])) or 'results'}: {expectation(problem)}" for problem in problems[:5]
+            ]
             more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
             raise ReportError(f"expected results in the format {FORMAT}: {'; '.join(named)}{more}") from error
 

@@ -12,17 +12,17 @@ from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.definition import Experiment
 from bl_neuro.experiment.findings.estimates import MEASURES, Measure, PowerFinding
 from bl_neuro.experiment.findings.models import OWN
-from bl_neuro.experiment.findings.records import Record
+from bl_neuro.experiment.findings.records import Record, unit_of
 from bl_neuro.experiment.findings.verdicts import Arithmetics, SubstratePair, View, families
 from bl_neuro.leakage import PowerPlan, hit_spread, observed_plan
 from bl_neuro.leakage.power import POWER
 
 FEWEST = 3
-"""Minimum number of finished target seeds for using measurements instead of assumptions."""
+"""Minimum number of finished independent units for using measurements instead of assumptions."""
 ACCURACY, CORRELATION = 0.9, 0.5
 """Assumed attack accuracy on both substrates, and assumed correlation of their hits."""
 SPREAD = 0.05
-"""Assumed sd, over target seeds, of the true difference between two substrates."""
+"""Assumed sd, over independent units, of the true difference between two substrates."""
 CONFIDENCE_WITHIN = 0.2
 """Assumed sd of the difference between two substrates in the confidence of one inversion."""
 
@@ -32,8 +32,9 @@ def power_findings(
 ) -> list[PowerFinding]:
     """For each attack, output, evaluator and measure, the smallest difference and margin with power 0.8.
 
-    Among several pairs of substrates, the one with the largest variation counts. Power is not defined for audits with
-    one target, or for attacks that run only on substrates with the same arithmetic, which must score the same.
+    The independent units are target seeds or, for one given model, restarts. Among several pairs of substrates, the one
+    with the largest variation counts. Power is not defined for audits with one unit, or for attacks that run only on
+    substrates with the same arithmetic, which must score the same.
     """
     views = _views(cells)
     planned = {view: _pairs(substrates) for view, (substrates, _, _) in views.items()}
@@ -43,12 +44,12 @@ def power_findings(
         for measure in MEASURES:
             pairs = measured.get((evaluator, measure), [])
             comparisons = max(len(pairs), sum(planned.values()), 1)
-            for view, (_, seeds, inversions) in views.items():
+            for view, (_, units, inversions) in views.items():
                 own = [pair for pair in pairs if (pair.attack, pair.reveals) == view]
-                if seeds < 2 or (planned[view] == 0 and not own):
+                if units < 2 or (planned[view] == 0 and not own):
                     continue
                 observed = _observed([pair for pair in own if len(pair.values[0]) >= FEWEST], comparisons)
-                full = replace(observed or _assumed(measure, comparisons), seeds=seeds, inversions=inversions)
+                full = replace(observed or _assumed(measure, comparisons), seeds=units, inversions=inversions)
                 findings.append(_finding(view, evaluator, measure, full, experiment.margin, observed is None))
     return findings
 
@@ -65,7 +66,7 @@ def _assumed(measure: Measure, comparisons: int) -> PowerPlan:
 
 
 def _views(cells: Sequence[Cell]) -> dict[View, tuple[list[tuple[str, bool]], int, int]]:
-    """By attack and output: the substrates, whether they are endpoints, target seeds, and inversions per seed.
+    """By attack and output: the substrates, whether they are endpoints, independent units, and inversions per unit.
 
     Attacks on ANN twins do not run on substrates and are left out.
     """
@@ -76,11 +77,17 @@ def _views(cells: Sequence[Cell]) -> dict[View, tuple[list[tuple[str, bool]], in
     return {
         view: (
             list({cell.facts["substrate"]: "endpoint" in cell.definition for cell in group}.items()),
-            len({cell.facts["seed"] for cell in group}),
-            len({cell.facts["restart"] for cell in group}) * len(group[0].definition["classes"]),
+            *_size(group),
         )
         for view, group in groups.items()
     }
+
+
+def _size(group: Sequence[Cell]) -> tuple[int, int]:
+    """Number of independent units of the cells of one attack and output, and of inversions per unit."""
+    runs = {(cell.facts["target"], cell.facts["seed"], cell.facts["restart"]) for cell in group}
+    units = len({unit_of(*run) for run in runs})
+    return units, len(runs) // units * len(group[0].definition["classes"])
 
 
 def _pairs(substrates: list[tuple[str, bool]]) -> int:

@@ -233,9 +233,12 @@ def test_a_mitigation_states_removed_leakage_and_lost_accuracy(small: Path, tmp_
     ("table", "message"),
     [
         ('kind = "noise"', "mitigations.0.sd: is required, but missing"),
-        ('kind = "noise"\nsd = "1"', "mitigations.0.sd: Input should be a valid number, found '1'"),
+        ('kind = "noise"\nsd = "1"', "mitigations.0.sd: expected a number, found '1'"),
         ('kind = "noise"\nsd = 1\nsubstrat = "loihi"', "did you mean 'substrate'?"),
-        ('kind = "noise"\nsd = 0\nrestarts = 0', "mitigations.0.restarts: Input should be greater than or equal to 1"),
+        (
+            'kind = "noise"\nsd = 0\nrestarts = 0',
+            "mitigations.0.restarts: expected a whole number of at least 1, found 0",
+        ),
         ('kind = "noise"\nsd = 0\nrestarts = 0', "mitigations.0.sd: expected a number above 0, found 0"),
         ('kind = "noise"\nsd = 0', "mitigations.0.sd: expected a number above 0, found 0"),
         (

@@ -63,14 +63,14 @@ def test_results_hold_to_the_published_schema(text: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("margin", None, "margin: Input should be a valid number"),
-        ("rows", [{}], "rows.0.target: Field required; .*; and 10 more"),
-        ("evaluators", [], "evaluators: List should have at least 1 item"),
-        ("format", "another", "format: Input should be"),
+        ("margin", None, "margin: expected a number"),
+        ("rows", [{}], "rows.0.target: is required, but missing; .*; and 10 more"),
+        ("evaluators", [], "evaluators: expected a list of 1 or more values"),
+        ("format", "another", "format: expected"),
         (
             "experiment",
             {"endpoints": [{"name": "chip"}]},
-            "experiment: Value error, endpoints: expected a list",
+            "experiment: endpoints: expected a list",
         ),
     ],
 )

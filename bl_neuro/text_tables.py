@@ -1,13 +1,16 @@
-"""Tables for terminals of any width: text wraps, numbers stay whole, and rows are stacked if there is no space."""
+"""Results as lines and tables of text of any width: words wrap, numbers stay whole, and rows are stacked if needed."""
 
 from __future__ import annotations
 
 import textwrap
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
+from io import StringIO
 from typing import TYPE_CHECKING, Literal
 
-from bl_neuro.cli.printable import printable
+from bl_neuro.errors import printable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -16,6 +19,8 @@ GAP = 2
 """Number of characters between columns."""
 LONGEST_WORD = 20
 """Length in characters above which a word may be split, such as a path."""
+WIDTH = 160
+"""Width in characters of text that is not printed to a terminal."""
 
 
 @dataclass(frozen=True)
@@ -99,3 +104,59 @@ def _indented(begin: str, cell: str, width: int) -> list[str]:
         for line in textwrap.wrap(paragraph, max(width - len(begin), LONGEST_WORD), break_on_hyphens=False)
     ]
     return [(" " * len(begin) if index else begin) + line for index, line in enumerate(lines)]
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """A titled table. Columns numbers_from..words_from contain numbers, the others text, which may wrap."""
+
+    title: str
+    headers: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    numbers_from: int = 1
+    words_from: int | None = None
+
+    @property
+    def columns(self) -> list[Column]:
+        """The columns, with characters escaped that are not printable."""
+        end = len(self.headers) if self.words_from is None else self.words_from
+        return columns_of(self.headers, self.rows, range(self.numbers_from, end))
+
+    def text(self, width: int) -> str:
+        """The title and the table in lines of `width` characters."""
+        from rich.console import Console
+
+        columns = self.columns
+        column_widths = widths(columns, width)
+        if column_widths is None:
+            return f"{self.title}\n{stacked(columns, width)}"
+        console = Console(width=width, file=StringIO(), color_system=None, legacy_windows=False)
+        with console.capture() as captured:
+            console.print(side_by_side(columns, column_widths))
+        lines = [line.rstrip() for line in captured.get().rstrip("\n").split("\n")]
+        return "\n".join([self.title, *lines])
+
+    def html(self) -> str:
+        """The title and the table for notebooks."""
+        head = "".join(f"<th>{escape(header)}</th>" for header in self.headers)
+        rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in self.rows)
+        return f"<p><b>{escape(self.title.strip())}</b></p><table><tr>{head}</tr>{rows}</table>"
+
+
+class Printed(ABC):
+    """Base class of results that print as lines and tables, like the command line prints them."""
+
+    @abstractmethod
+    def text_parts(self) -> list[str | TextTable]:
+        """The lines and tables of the result."""
+
+    def __repr__(self) -> str:
+        parts = self.text_parts()
+        return "\n".join(printable(part) if isinstance(part, str) else part.text(WIDTH) for part in parts)
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        return "".join(
+            f"<p>{escape(part.strip())}</p>" if isinstance(part, str) else part.html() for part in self.text_parts()
+        )
