@@ -34,6 +34,8 @@ CREATE TRIGGER IF NOT EXISTS no_delete BEFORE DELETE ON queries BEGIN SELECT RAI
 """
 _DISK_FAILURES = ("disk is full", "disk I/O error", "unable to open", "readonly", "locked")
 """Parts of SQLite's messages when the disk, not the content of the file, is the problem."""
+_FULL_BYTES = 2**16
+"""Free bytes below which a failure to write is put down to a full disk; SQLite often calls it an I/O error."""
 Entry = tuple[float, str, "str | None", bytes, int]
 """Time, client, idempotency key, hash of the query, and cost."""
 
@@ -227,7 +229,7 @@ def _accepted(path: Path, served: str) -> tuple[sqlite3.Connection, Mark, dict[s
 def _cannot_be_written(path: Path, error: Exception) -> str:
     folder = next(parent for parent in path.parents if parent.exists())
     free = shutil.disk_usage(folder).free
-    reason = getattr(error, "strerror", None) or str(error)
+    reason = "the disk is full" if free < _FULL_BYTES else getattr(error, "strerror", None) or str(error)
     return (
         f"{path}: the log of queries cannot be written: {reason}; {free} bytes are free on the disk of {folder}: make "
         "room there, or use another file with --log"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -193,6 +195,41 @@ def test_a_log_that_cannot_be_read_is_kept_beside_the_new_one(killed: Path) -> N
     again = Ledger(killed, "network", 20)
     assert again.spent("a") == 1
     again.close()
+
+
+FULL_DISK = """
+import sys
+from pathlib import Path
+from bl_neuro.deploy.serve.ledger import Ledger
+from bl_neuro.errors import InputError
+disk = Path(sys.argv[1])
+try:
+    (disk / "filler").write_bytes(bytes(2**20))
+except OSError:
+    pass
+for path in (disk / "log", disk / "folder" / "log"):
+    try:
+        Ledger(path, "network", 20)
+    except InputError as error:
+        print(type(error).__name__, error)
+(disk / "filler").unlink()
+Ledger(disk / "log", "network", 20).close()
+print("opened")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's namespaces")
+def test_a_full_disk_at_the_start_is_named(tmp_path: Path) -> None:
+    unshare = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+    mount = f"mount -t tmpfs -o size=256k tmpfs '{tmp_path}'"
+    if shutil.which("unshare") is None or subprocess.run([*unshare, mount], capture_output=True).returncode:
+        pytest.skip("no namespace may be made here")
+    command = [*unshare, f'{mount} && exec "$@"', "sh", sys.executable, "-c", FULL_DISK, str(tmp_path)]
+    *refusals, opened = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert (len(refusals), opened) == (2, "opened")
+    for refusal in refusals:
+        assert refusal.startswith("InputError")
+        assert "cannot be written: the disk is full; 0 bytes are free on the disk of" in refusal
 
 
 @pytest.mark.slow
