@@ -3,7 +3,8 @@
     BlNeuroError
     ├── InputError            an argument or a tensor is invalid
     │   ├── NetworkError      a network definition is inconsistent (all problems listed)
-    │   └── ExperimentError   an experiment file is missing or invalid (all problems listed, with their lines)
+    │   ├── ExperimentError   an experiment file is missing or invalid (all problems listed, with their lines)
+    │   └── LogDamaged        an endpoint's log of queries lost or changed entries
     ├── ModelFileError        a model file is missing, damaged or of an unsupported kind
     ├── DataError             a dataset is missing, damaged or too small
     ├── SubstrateError        a substrate cannot do what was requested
@@ -68,6 +69,10 @@ class ExperimentError(InputError):
     def __init__(self, message: str, problems: list[str] | None = None) -> None:
         self.problems = tuple(printable(problem) for problem in problems or ())
         super().__init__(printable(message))
+
+
+class LogDamaged(InputError):
+    """The log of queries of an endpoint was deleted, changed or lost entries, so that budgets cannot be enforced."""
 
 
 class ModelFileError(BlNeuroError):

@@ -61,6 +61,21 @@ def serve(
             help="Log of all queries, which also stores spent budgets. Default: NAME.queries.sqlite beside the model.",
         ),
     ] = None,
+    seal: Annotated[
+        Path | None,
+        typer.Option(
+            "--log-seal",
+            help="File that counts the entries of the log, so that their loss is noticed. Default: beside the log. In "
+            "another folder, it also notices that the whole folder of the log was restored or deleted.",
+        ),
+    ] = None,
+    accept_log_damage: Annotated[
+        bool,
+        typer.Option(
+            "--accept-log-damage",
+            help="Continue with a log that lost entries: those that remain count, or none if it cannot be read.",
+        ),
+    ] = False,
     certificate: Annotated[
         Path | None, typer.Option("--tls-certificate", help="PEM file of the certificate, for HTTPS.")
     ] = None,
@@ -89,6 +104,8 @@ def serve(
     settings = ServeSettings(
         name=called,
         log=(log or model.parent / f"{called}.queries.sqlite").absolute(),
+        seal=None if seal is None else seal.absolute(),
+        accept_log_damage=accept_log_damage,
         reveals=reveals,
         budget=budget,
         rate=rate,

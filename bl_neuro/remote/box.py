@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor
 from bl_neuro.access import BlackBox, Gate, Reveals
 from bl_neuro.backends.base import is_held
 from bl_neuro.errors import BudgetExceeded, EndpointProtocolError, EndpointRefused, InputError
+from bl_neuro.remote.batch_limit import CONFIGURATION, BatchLimit, configured_batch, padded
 from bl_neuro.remote.connection import Connection
 from bl_neuro.remote.described import Described, Layout, Options, described
 from bl_neuro.remote.inference import DTYPES, Wire, answer, laid_out, max_response_bytes, request
@@ -42,6 +44,10 @@ class RemoteBlackBox(BlackBox):
     repeated after a crash, are not charged again; the limit is then `budget` alone, since only the endpoint knows what
     it has charged. The unit that is charged once is a request: queries in other batches, or split differently because
     the endpoint's limits became smaller, are charged again.
+
+    Batches that are too large for the endpoint are split, at the limit that its metadata, its configuration (Triton's
+    max_batch_size) or its refusal states. If the endpoint takes batches of one size only, the last sample of a smaller
+    batch is repeated.
 
     Warns:
         TokenInTheClear: a token is sent over plain HTTP to another machine.
@@ -85,7 +91,10 @@ class RemoteBlackBox(BlackBox):
                 raise BudgetExceeded(f"{url}: this client's budget is spent")
             left = model.remaining if session is None else None
             limits = [limit for limit in (budget, left) if limit is not None]
-            gate = _gate(connection, f"{path}/infer", model, _extensions(connection), session)
+            extensions = _extensions(connection)
+            if CONFIGURATION in extensions and model.max_batch is None:
+                model = replace(model, max_batch=configured_batch(connection, path))
+            gate = _gate(connection, f"{path}/infer", model, extensions, session)
             self._set_up(model.reveals, min(limits, default=None), model.input_shape, model.classes, gate)
         except BaseException:
             connection.close()
@@ -122,7 +131,9 @@ def _extensions(connection: Connection) -> set[str]:
 
 def _gate(connection: Connection, path: str, model: Described, extensions: set[str], session: str | None) -> Gate:
     wire, keyed, keys = _wire(model, extensions), "idempotency_key" in extensions, Keys(session)
-    url = connection.base + path
+    url, limit = connection.base + path, BatchLimit(model)
+
+    batch_axis = 1 if model.reveals in ("membrane", "spikes") else 0
 
     def check(spikes: Any) -> Tensor:
         return _checked(spikes, model)
@@ -130,16 +141,27 @@ def _gate(connection: Connection, path: str, model: Described, extensions: set[s
     def ask(spikes: Tensor) -> Tensor:
         parts: list[Tensor] = []
         ran = 0
-        for part in spikes.split(_samples_per_request(model, len(spikes), wire), dim=1):
+        room = _room(model, len(spikes), wire)
+        while ran < spikes.shape[1]:
+            size = min(limit.samples(room), spikes.shape[1] - ran)
             try:
-                parts.append(query_part(part))
+                parts.append(query_part(spikes.narrow(1, ran, size)))
             except BudgetExceeded as error:
                 error.ran = ran
                 raise
-            ran += part.shape[1]
-        return parts[0] if len(parts) == 1 else torch.cat(parts, 1 if model.reveals in ("membrane", "spikes") else 0)
+            except (InputError, EndpointRefused) as error:
+                if not limit.learn(error, size, url):
+                    raise
+                continue
+            ran += size
+        return parts[0] if len(parts) == 1 else torch.cat(parts, batch_axis)
 
-    def query_part(spikes: Tensor) -> Tensor:
+    def query_part(part: Tensor) -> Tensor:
+        spikes = padded(part, limit.fixed)
+        answers = query_all(spikes)
+        return answers if spikes is part else answers.narrow(batch_axis, 0, part.shape[1])
+
+    def query_all(spikes: Tensor) -> Tensor:
         values, batch, steps = laid_out(spikes, model), spikes.shape[1], len(spikes)
         body, headers = request(values, model, wire)
 
@@ -168,12 +190,12 @@ def _wire(model: Described, extensions: set[str]) -> Wire:
     return "binary" if "binary_tensor_data" in extensions else "json"
 
 
-def _samples_per_request(model: Described, steps: int, wire: Wire) -> int:
-    """Number of samples per request; packed spikes count with their unpacked size."""
+def _room(model: Described, steps: int, wire: Wire) -> int:
+    """Number of samples that fit into one request; packed spikes count with their unpacked size."""
     values = (1 if model.layout == "rates" else steps) * torch.Size(model.input_shape).numel()
     bytes_per_sample = values * int(PROTOCOL[model.datatype][-1]) if wire != "json" else 24 * values
     room = (model.max_bytes or DEFAULT_MAX_BYTES) - HEADER_ROOM if wire != "json" else min(DEFAULT_MAX_BYTES, 2**20)
-    return max(1, min(room // bytes_per_sample, model.max_batch or 2**31))
+    return max(1, room // bytes_per_sample)
 
 
 def _checked(spikes: Any, model: Described) -> Tensor:

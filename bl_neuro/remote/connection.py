@@ -10,7 +10,7 @@ import time
 import warnings
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from bl_neuro.errors import (
@@ -156,7 +156,7 @@ class Connection:
             return HttpResponse(content, headers)
         if status == 404 and request.may_be_absent:
             return HttpResponse(b"null", {})
-        return _refused(url, status, content, headers.get("retry-after"), request.repeatable)
+        return _refused(url, status, content, headers, request.repeatable)
 
     def _exchanged(self, request: _Request, url: str) -> tuple[int, bytes, dict[str, str]]:
         """Status, body and headers of the response."""
@@ -198,17 +198,29 @@ class _Retry:
 def read_json(body: bytes, url: str) -> Any:
     """The JSON in `body`; EndpointProtocolError if it is invalid."""
     try:
-        return json.loads(body)
+        return json.loads(body, parse_constant=_no_constant)
+    except _NotJson as error:
+        raise EndpointProtocolError(f"{url}: expected JSON, found {error}, which is no number in JSON") from error
     except (ValueError, RecursionError) as error:
-        raise EndpointProtocolError(f"{url}: expected JSON, found {body[:40]!r}") from error
+        start = body[:40].lstrip()
+        kind = "an empty response" if not start else "a web page" if start.startswith(b"<") else repr(body[:40])
+        raise EndpointProtocolError(f"{url}: expected JSON, found {kind}") from error
 
 
-def _refused(url: str, status: int, content: bytes, retry_after: str | None, repeatable: bool) -> _Retry:
+class _NotJson(Exception):
+    """NaN or an infinity, which Python's parser would accept."""
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise _NotJson(name)
+
+
+def _refused(url: str, status: int, content: bytes, headers: dict[str, str], repeatable: bool) -> _Retry:
     """A retry for an error status; raises if repeating the request cannot help."""
     text, code = _error_of(content)
     message = f"{url}: {status}: {text}" if text else f"{url}: status {status}"
     if status in _NOT_RUN or (repeatable and status in _BUSY):
-        return _Retry(f"{status}: {text}", _seconds(retry_after))
+        return _Retry(f"{status}: {text}", _seconds(headers.get("retry-after")))
     if code == "budget_exceeded":
         raise BudgetExceeded(message)
     if status in (400, 422):
@@ -217,8 +229,22 @@ def _refused(url: str, status: int, content: bytes, retry_after: str | None, rep
         raise EndpointUnavailable(f"{message}; {_MAY_HAVE_RUN}")
     if status >= 500:
         raise EndpointUnavailable(message)
-    hint = "; give its token" if status == 401 else ""
-    raise EndpointRefused(message + hint, code)
+    if status < 300:
+        raise EndpointProtocolError(f"{message}; expected status 200")
+    raise EndpointRefused(message + _hint(status, headers), code)
+
+
+def _hint(status: int, headers: dict[str, str]) -> str:
+    """What to try after a refusal."""
+    if status == 401:
+        return "; give its token"
+    if status in (404, 405):
+        return "; expected the URL of a model that is served with the Open Inference Protocol v2"
+    if status >= 400:
+        return ""
+    location = headers.get("location", "")[:200]
+    where = f" to {location!r}" if location else ""
+    return f"; it redirects{where}, which is not followed, since a token would be sent there: give the final URL"
 
 
 def _seconds(retry_after: str | None) -> float | None:

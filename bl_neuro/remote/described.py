@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -13,7 +14,14 @@ Layout = Literal["time_first", "batch_first", "rates"]
 LAYOUTS: tuple[str, ...] = get_args(Layout)
 LEADING_AXES: dict[str, int] = {"time_first": 2, "batch_first": 2, "rates": 1}
 """Number of axes of an input that precede those of one frame, by layout."""
+BATCH_AXES: dict[str, int] = {"time_first": 1, "batch_first": 0, "rates": 0}
+"""The axis of an input that counts the samples, by layout."""
 MAX_CLASSES = 2**20
+MAX_AXES = 16
+"""Maximum number of axes of one frame."""
+DECLARED_CLASSES, DECLARED_VALUES = 4096, 2**20
+"""Maximum number of classes, and of classes times inputs, that an endpoint alone may declare, since an attack allocates
+memory for them."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +44,16 @@ class Options:
         for size in (*(self.input_shape or ()), *(() if self.classes is None else (self.classes,))):
             if isinstance(size, bool) or not isinstance(size, int) or size < 1:
                 raise InputError(f"input_shape, classes: expected whole numbers of at least 1, found {size!r}")
+        if len(self.input_shape or ()) > MAX_AXES:
+            raise InputError(f"input_shape: expected at most {MAX_AXES} axes, found {len(self.input_shape or ())}")
 
 
 @dataclass(frozen=True)
 class Described:
-    """A model behind an endpoint. remaining and the limits are None for servers other than `bl-neuro serve`."""
+    """A model behind an endpoint. remaining and the limits are None for servers that do not state them.
+
+    fixed_batch: the only batch that the endpoint takes, None for any.
+    """
 
     reveals: Reveals
     input: str
@@ -52,6 +65,7 @@ class Described:
     remaining: int | None
     max_batch: int | None
     max_bytes: int | None
+    fixed_batch: int | None = None
 
 
 def described(metadata: Any, options: Options, url: str) -> Described:
@@ -63,7 +77,11 @@ def described(metadata: Any, options: Options, url: str) -> Described:
     """
     options.check()
     if not isinstance(metadata, dict):
-        raise EndpointProtocolError(f"{url}: expected the metadata of a model")
+        raise EndpointProtocolError(f"{url}: expected the metadata of a model, found {type(metadata).__name__}")
+    if "error" in metadata and "inputs" not in metadata:
+        raise EndpointProtocolError(
+            f"{url}: expected the metadata of a model, found an error with status 200: {str(metadata['error'])[:300]}"
+        )
     parameters = metadata.get("parameters")
     extra = parameters if isinstance(parameters, dict) and metadata.get("platform") == "bl_neuro" else {}
     input_tensor = _tensor(metadata, "inputs", options.input, url)
@@ -90,6 +108,7 @@ def described(metadata: Any, options: Options, url: str) -> Described:
     classes = options.classes or extra.get("classes") or (None if reveals == "label" else (_sizes(last) or (None,))[0])
     if not isinstance(classes, int) or isinstance(classes, bool) or not 1 <= classes <= MAX_CLASSES:
         raise InputError(f"{url}: the metadata does not contain the number of classes; give classes (--class-count)")
+    _check_size(shape, classes, options, url)
     datatype = input_tensor.get("datatype", "FP32")
     if not isinstance(datatype, str) or datatype not in PROTOCOL:
         raise EndpointProtocolError(f"{url}: expected datatype {', '.join(PROTOCOL)}, found {str(datatype)[:40]!r}")
@@ -104,7 +123,29 @@ def described(metadata: Any, options: Options, url: str) -> Described:
         remaining=_count(extra, "remaining"),
         max_batch=_count(extra, "max_batch"),
         max_bytes=_count(extra, "max_bytes"),
+        fixed_batch=_fixed_batch(input_tensor.get("shape", []), layout, shape),
     )
+
+
+def _check_size(shape: tuple[int, ...], classes: int, options: Options, url: str) -> None:
+    """Refuses sizes that the endpoint declares and that would take much memory, unless the user states them."""
+    if len(shape) > MAX_AXES:
+        raise EndpointProtocolError(f"{url}: expected frames of at most {MAX_AXES} axes, found {len(shape)}")
+    declared = options.classes is None and classes > DECLARED_CLASSES
+    either = options.classes is None or options.input_shape is None
+    if declared or (either and classes * math.prod(shape) > DECLARED_VALUES):
+        raise InputError(
+            f"{url}: the endpoint declares {classes} classes for inputs of shape {shape}, and an attack needs memory "
+            "for all of them; if this is right, give classes (--class-count) and input_shape (--input-shape)"
+        )
+
+
+def _fixed_batch(declared: list[Any], layout: str, shape: tuple[int, ...]) -> int | None:
+    """The size of the batch axis in a declared shape, None if it is not fixed."""
+    axis = BATCH_AXES[layout]
+    if len(declared) != LEADING_AXES[layout] + len(shape):
+        return None
+    return next(iter(_sizes(declared[axis : axis + 1])), None)
 
 
 def _tensor(metadata: dict[str, Any], kind: str, requested: str | None, url: str) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from bl_neuro.remote.described import Described
 from bl_neuro.remote.tensors import PROTOCOL, from_bytes, from_json, pack, packing_of, to_bytes, to_json
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
+LARGEST = torch.finfo(torch.float32).max
+"""Largest value in an answer: sums of larger ones would overflow."""
 _JSON_BYTES, _ROOM = 32, 2**20
 """Bytes of a response: maximum per value as JSON, and for everything else."""
 DTYPES = {
@@ -76,9 +78,12 @@ def answer(response: HttpResponse, model: Described, batch: int, steps: int, url
     header = response.body[: _header_length(response, url)]
     raw = memoryview(response.body)[len(header) :]
     header_json = read_json(header, url)
+    if isinstance(header_json, dict) and "error" in header_json and "outputs" not in header_json:
+        error_text = str(header_json["error"])[:300]
+        raise EndpointProtocolError(f"{url}: expected outputs, found an error with status 200: {error_text}")
     try:
         return _as_box(_output(header_json, raw, model, _shape(model, batch, steps)), model)
-    except (InputError, KeyError, TypeError, AttributeError) as error:
+    except InputError as error:
         raise EndpointProtocolError(f"{url}: expected output {model.output[:100]!r}: {error}") from error
 
 
@@ -102,17 +107,31 @@ def _shape(model: Described, batch: int, steps: int) -> tuple[int, ...]:
 def _output(response: Any, raw: memoryview, model: Described, expected: tuple[int, ...]) -> Tensor:
     """The model's output tensor; binary outputs are stored in the order in which they are listed."""
     offset = 0
-    for output in response["outputs"]:
-        size = (output.get("parameters") or {}).get("binary_data_size")
+    for output in _outputs(response):
+        size = _parameters(output).get("binary_data_size")
         if size is not None and (type(size) is not int or not 0 <= size <= len(raw) - offset):
             raise InputError("binary_data_size exceeds the response")
-        if output["name"] == model.output:
-            shape = _agreed_shape(output["shape"], model, expected)
+        if output.get("name") == model.output:
+            shape, datatype = _agreed_shape(output.get("shape"), model, expected), output.get("datatype")
             if size is None:
-                return from_json(output["data"], output["datatype"], shape, PROTOCOL).reshape(expected)
-            return from_bytes(raw[offset : offset + size], output["datatype"], shape, PROTOCOL).reshape(expected)
+                return from_json(output.get("data"), datatype, shape, PROTOCOL).reshape(expected)
+            return from_bytes(raw[offset : offset + size], datatype, shape, PROTOCOL).reshape(expected)
         offset += size or 0
     raise InputError("the response does not contain it")
+
+
+def _outputs(response: Any) -> list[dict[str, Any]]:
+    outputs = response.get("outputs") if isinstance(response, dict) else None
+    if not isinstance(outputs, list) or not all(isinstance(output, dict) for output in outputs):
+        raise InputError("the response has no list of outputs")
+    return outputs
+
+
+def _parameters(output: dict[str, Any]) -> dict[str, Any]:
+    parameters = output.get("parameters") or {}
+    if not isinstance(parameters, dict):
+        raise InputError(f"parameters: expected an object, found {type(parameters).__name__}")
+    return parameters
 
 
 def _agreed_shape(declared: Any, model: Described, expected: tuple[int, ...]) -> list[int]:
@@ -126,6 +145,8 @@ def _agreed_shape(declared: Any, model: Described, expected: tuple[int, ...]) ->
 def _as_box(values: Tensor, model: Described) -> Tensor:
     if values.is_floating_point() and not bool(values.isfinite().all()):
         raise InputError("expected finite values, found others")
+    if values.dtype == torch.float64 and bool((values.abs() > LARGEST).any()):
+        raise InputError(f"expected values of at most {LARGEST:.1e} in size, the range of FP32, found larger ones")
     if model.reveals == "label":
         labels = values.to(torch.int64)
         if bool((labels != values).any()) or bool((labels < 0).any()) or bool((labels >= model.classes).any()):

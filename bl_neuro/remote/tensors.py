@@ -62,7 +62,7 @@ def to_bytes(tensor: Tensor, datatype: str | None = None) -> bytes:
 
 
 def from_bytes(
-    values: bytes | memoryview, datatype: str, shape: list[int], datatypes: Mapping[str, str] = DATATYPES
+    values: bytes | memoryview, datatype: Any, shape: list[int], datatypes: Mapping[str, str] = DATATYPES
 ) -> Tensor:
     """The tensor with these bytes; InputError if their number is wrong or `datatype` is unknown."""
     dtype, count = _dtype(datatype, datatypes), _count(shape)
@@ -78,7 +78,7 @@ def from_bytes(
     return _tensor(np.frombuffer(values, dtype), shape)
 
 
-def from_json(values: Any, datatype: str, shape: list[int], datatypes: Mapping[str, str] = DATATYPES) -> Tensor:
+def from_json(values: Any, datatype: Any, shape: list[int], datatypes: Mapping[str, str] = DATATYPES) -> Tensor:
     """The tensor of a nested or flat JSON array; InputError if its values do not match `datatype` or `shape`.
 
     Memory use is bounded by `shape`, whatever `values` contains.

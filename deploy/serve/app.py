@@ -107,6 +107,8 @@ class Endpoint:
                 response = await handler(request, client)
             except Problem as problem:
                 code = problem.code
+                if code == "log_damaged":
+                    self._log.write("log_damaged", message=self._ledger.damage)
                 response = _refused(problem, method)
             except Exception as error:  # noqa: BLE001 - a bug in the server: reported in the log, not to the client
                 self._log.write("defect", route=path, error=type(error).__name__, message=str(error)[:200])
@@ -149,6 +151,8 @@ class Endpoint:
     async def _ready(self, request: Request, client: str) -> Response:
         if self._batcher is None or self._batcher.ending:
             raise busy("the server is shutting down")
+        if self._ledger.damage is not None:
+            raise busy("the log of queries was damaged")
         return _json({"ready": True})
 
     async def _model_ready(self, request: Request, client: str) -> Response:
@@ -204,6 +208,9 @@ class Endpoint:
         if query.id is not None:
             response["id"] = query.id
         if not query.binary:
+            if not bool(answer.isfinite().all()):
+                message = "the answer contains NaN or infinity, which JSON cannot express; request binary_data"
+                raise Problem(406, "not_finite", message)
             output["data"] = to_json(answer)
             return _json(response)
         raw = to_bytes(answer)
@@ -257,5 +264,5 @@ def _refused(problem: Problem, method: str | None) -> Response:
 
 
 def _json(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    body = json.dumps(content, separators=(",", ":"))
+    body = json.dumps(content, separators=(",", ":"), allow_nan=False)
     return Response(body, status, headers, media_type="application/json")

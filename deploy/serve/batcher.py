@@ -22,9 +22,9 @@ from bl_neuro.access import BlackBox
 from bl_neuro.backends.base import is_held
 from bl_neuro.deploy.serve.ledger import Charge, Charged, Ledger
 from bl_neuro.deploy.serve.metrics import Metrics
-from bl_neuro.deploy.serve.problem import Problem, busy
+from bl_neuro.deploy.serve.problem import Problem, busy, log_damaged
 from bl_neuro.deploy.serve.settings import ServeSettings
-from bl_neuro.errors import SubstrateError
+from bl_neuro.errors import LogDamaged, SubstrateError
 
 _QUIET_S = 0.001
 """A delayed call starts once no request has arrived for this many seconds."""
@@ -63,7 +63,8 @@ class Batcher:
         retry when it has an idempotency key; otherwise the charge is refunded.
 
         Raises:
-            Problem: the queue is full, the budget is spent, the log cannot be written, or the substrate failed.
+            Problem: the queue is full, the budget is spent, the log cannot be written or is damaged, or the substrate
+                failed.
         """
         if self._ending:
             raise busy("the server is shutting down")
@@ -149,6 +150,9 @@ class Batcher:
                 answered = [request for request, outcome in zip(batch, results) if outcome in _ANSWERED]
                 if answered:
                     answer = self._query(answered)
+        except LogDamaged as error:
+            self._metrics.failures.inc()
+            raise log_damaged() from error
         except sqlite3.Error as error:
             self._metrics.failures.inc()
             raise busy("the log of queries cannot be written; nothing was charged") from error
@@ -185,7 +189,7 @@ class Batcher:
         """Refunds charges whose answers were not delivered, if the log can still be written."""
         try:
             self._ledger.void(charges)
-        except sqlite3.Error:
+        except (sqlite3.Error, LogDamaged):
             self._metrics.failures.inc()
 
 

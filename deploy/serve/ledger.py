@@ -4,6 +4,10 @@ Killing the server loses no charge of an answered query. A query whose answer wa
 idempotency key at no charge: the served model is deterministic, so the repeated answer reveals nothing new. A log
 therefore belongs to one network, one value of `reveals` and one arithmetic; with another, an old key would reveal new
 information.
+
+Every entry contains the hash of all entries up to it, and a second file counts them (`bl_neuro.deploy.serve.seal`). The
+log is checked against both at the start, and its files before every charge; once it is damaged, nothing is charged and
+so nothing is answered, until the operator accepts the damage.
 """
 
 from __future__ import annotations
@@ -13,29 +17,15 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import NoReturn
 
-from filelock import FileLock, Timeout
-
-from bl_neuro.errors import InputError
-
-_TABLES = """
-CREATE TABLE IF NOT EXISTS model (served TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS queries (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    at REAL NOT NULL,
-    client TEXT NOT NULL,
-    key TEXT,
-    digest BLOB NOT NULL,
-    cost INTEGER NOT NULL
-);
-CREATE INDEX IF NOT EXISTS keys ON queries (client, key) WHERE key IS NOT NULL;
-CREATE TRIGGER IF NOT EXISTS no_update BEFORE UPDATE ON queries BEGIN SELECT RAISE(ABORT, 'append only'); END;
-CREATE TRIGGER IF NOT EXISTS no_delete BEFORE DELETE ON queries BEGIN SELECT RAISE(ABORT, 'append only'); END;
-"""
+from bl_neuro.deploy.serve.entries import OpenedLog, add_entry, open_log, read_entries
+from bl_neuro.deploy.serve.seal import Mark, Seal, file_identity
+from bl_neuro.errors import LogDamaged
 
 
 class Charged(Enum):
@@ -63,51 +53,40 @@ class Charge:
 class Ledger:
     """The query log at `path`.
 
-    served: identifies the network, `reveals` and arithmetic. budget: queries of each client, None for no limit.
+    served: identifies the network, `reveals` and arithmetic. budget: queries of each client, None for no limit. seal:
+    the file with the number of entries, by default beside the log. accept_damage: continue with a damaged log. damage:
+    what happened to the files since the start, or None.
 
     Raises:
-        InputError: the file belongs to another served model, is not a query log, or another server writes to it.
+        LogDamaged: entries are missing or changed.
+        InputError: the file belongs to another served model, is not a query log, cannot be written, or another server
+            writes to it.
     """
 
-    def __init__(self, path: Path, served: str, budget: int | None) -> None:
-        path = path.resolve()  # so that a symbolic link to the log uses the same lock
+    def __init__(
+        self, path: Path, served: str, budget: int | None, seal: Path | None = None, accept_damage: bool = False
+    ) -> None:
+        self._path = path.resolve()  # so that a symbolic link to the log uses the same lock
+        self._served = served
         self._budget = budget
         self._mutex = threading.Lock()
         self._disk = ThreadPoolExecutor(1, "log of queries")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(f"{path}.lock")
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout as error:
-            raise InputError(f"{path}: another server writes to this log; use another file with --log") from error
-        try:
-            self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            self._set_up(path, served)
-        except sqlite3.DatabaseError as error:
-            self._lock.release()
-            raise InputError(f"{path}: expected a log of queries or no file, found another file ({error})") from error
-        except BaseException:
-            self._lock.release()
-            raise
-
-    def _set_up(self, path: Path, served: str) -> None:
-        self._database.execute("PRAGMA journal_mode=WAL")
-        self._database.execute("PRAGMA synchronous=FULL")
-        self._database.executescript(_TABLES)
-        stored = self._database.execute("SELECT served FROM model").fetchone()
-        if stored is None:
-            self._database.execute("INSERT INTO model VALUES (?)", (served,))
-        elif stored[0] != served:
-            raise InputError(
-                f"{path}: this log belongs to another network, reveals or arithmetic (log: {stored[0]}, server: "
-                f"{served}); use another file with --log"
-            )
-        self._read_spent()
-
-    def _read_spent(self) -> None:
-        rows = self._database.execute("SELECT client, SUM(cost) FROM queries GROUP BY client")
-        self._spent: dict[str, int] = {client: int(cost) for client, cost in rows}
+        self.damage: str | None = None
+        sealed = Path(f"{self._path}.seal") if seal is None else seal.resolve()
+        self._log: OpenedLog = open_log(self._path, sealed, served, accept_damage)
+        self._database: sqlite3.Connection = self._log.database
+        self._mark: Mark = self._log.mark
+        self._pending = self._mark
+        self._seal: Seal = self._log.seal
+        self._spent = self._log.spent
         self._seen_version = self._version()
+        self._files = {file: file_identity(file) for file in (self._path, Path(f"{self._path}-wal"))}
+        self._size = self._path.stat().st_size
+
+    @property
+    def accepted(self) -> str | None:
+        """The damage with which the operator continues, or None."""
+        return self._log.accepted
 
     def _version(self) -> int:
         """A number that changes when another connection writes to the file."""
@@ -124,11 +103,14 @@ class Ledger:
 
         At the end of the block it is on disk, or sqlite3.Error is raised and nothing is charged. No answer may be sent
         before.
+
+        Raises:
+            LogDamaged: the log was damaged while the server ran.
         """
         with self._transaction():
             spent = dict(self._spent)
             outcomes = [self._charge(charge, spent) for charge in charges]
-            commit = self._disk.submit(self._database.execute, "COMMIT")
+            commit = self._disk.submit(self._commit)
             try:
                 yield outcomes
             finally:
@@ -142,7 +124,7 @@ class Ledger:
         with self._transaction():
             for charge in charges:
                 self._write(charge, -charge.cost)
-            self._database.execute("COMMIT")
+            self._commit()
             for charge in charges:
                 self._spent[charge.client] -= charge.cost
 
@@ -150,14 +132,64 @@ class Ledger:
     def _transaction(self) -> Iterator[None]:
         """A transaction that the block commits; otherwise it is rolled back."""
         with self._mutex:
+            self._check_files()
             self._database.execute("BEGIN IMMEDIATE")
+            self._pending = self._mark
             try:
                 if self._version() != self._seen_version:
-                    self._read_spent()
+                    self._check_entries()
                 yield
+            except sqlite3.DatabaseError as error:
+                if type(error) is not sqlite3.DatabaseError:  # such as OperationalError: a full or busy disk
+                    raise
+                self._refuse(f"the database is damaged ({error})")
             finally:
                 if self._database.in_transaction:  # neither committed nor ended by a full disk
                     self._database.execute("ROLLBACK")
+
+    def _commit(self) -> None:
+        """Commits the entries, and then seals them."""
+        self._database.execute("COMMIT")
+        if self._pending is self._mark:
+            return
+        self._mark = self._pending
+        try:
+            self._seal.write(self._mark)
+        except OSError as error:
+            self._refuse(f"the seal cannot be written: {error}")
+
+    def _check_files(self) -> None:
+        """Raises LogDamaged if the files of the log are not those that were opened."""
+        if self.damage is None:
+            for file, identity in self._files.items():
+                if identity is not None and file_identity(file) != identity:
+                    self._refuse(f"{file} was deleted, renamed or replaced")
+            size = self._path.stat().st_size
+            if size < self._size:
+                self._refuse(f"{self._path} was cut from {self._size} to {size} bytes")
+            self._size = size
+            damage = self._seal.damage()
+            if damage is not None:
+                self._refuse(damage)
+        if self.damage is not None:
+            raise LogDamaged(self.damage)
+
+    def _check_entries(self) -> None:
+        """Raises LogDamaged if the entries are not those that this server wrote; the files changed."""
+        try:
+            mark, _ = read_entries(self._database, self._mark.identity, self._served, self._mark)
+        except LogDamaged as error:
+            self._refuse(str(error))
+        if mark != self._mark:
+            self._refuse(f"another program wrote {mark.count - self._mark.count} entries to {self._path}")
+        self._seen_version = self._version()
+
+    def _refuse(self, damage: str) -> NoReturn:
+        """Ends all answers of this server. The seal stays on disk, so that the next start refuses as well."""
+        self.damage = damage
+        with suppress(OSError):
+            self._seal.restore()
+        raise LogDamaged(damage)
 
     def spent(self, client: str) -> int:
         """Number of queries that `client` has spent."""
@@ -168,11 +200,12 @@ class Ledger:
         return None if self._budget is None else max(0, self._budget - self.spent(client))
 
     def close(self) -> None:
-        """Closes the file and releases its lock."""
+        """Closes the files and releases the lock."""
         with self._mutex:
+            with suppress(LogDamaged, OSError):
+                self._check_files()
             self._disk.shutdown()
-            self._database.close()
-            self._lock.release()
+            self._log.close()
 
     def _charge(self, charge: Charge, spent: dict[str, int]) -> Charged:
         if charge.key is not None:
@@ -192,7 +225,5 @@ class Ledger:
         return Charged.NEW
 
     def _write(self, charge: Charge, cost: int) -> None:
-        self._database.execute(
-            "INSERT INTO queries (at, client, key, digest, cost) VALUES (?, ?, ?, ?, ?)",
-            (time.time(), charge.client, charge.key, charge.digest, cost),
-        )
+        entry = (time.time(), charge.client, charge.key, charge.digest, cost)
+        self._pending = add_entry(self._database, self._pending, entry)

@@ -90,7 +90,7 @@ def _infer(limits: Limits, output: str) -> dict[str, Any]:
     if count <= LARGEST_EXAMPLE:
         example_tensor = {"name": INPUT, "datatype": "UINT8", "shape": [1, 1, *limits.input_shape], "data": [0] * count}
         content["example"] = {"inputs": [example_tensor]}
-    answers = _responses(_answer(output), (400, 401, 403, 408, 409, 413, 415, 429, 503))
+    answers = _responses(_answer(output), (400, 401, 403, 406, 408, 409, 413, 415, 429, 503))
     answers["200"]["content"]["application/octet-stream"] = binary
     return {
         "summary": "Runs the model on a batch; the cost is one query per sample.",

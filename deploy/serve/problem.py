@@ -14,3 +14,9 @@ class Problem(Exception):
 def busy(message: str) -> Problem:
     """503: the same request may succeed a moment later."""
     return Problem(503, "busy", message, 1.0)
+
+
+def log_damaged() -> Problem:
+    """403: entries of the log of queries are missing, so that budgets cannot be enforced."""
+    message = "the log of queries was damaged, so that budgets cannot be enforced; the operator must restart the server"
+    return Problem(403, "log_damaged", message)

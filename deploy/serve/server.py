@@ -39,6 +39,7 @@ def serve(target: Target, settings: ServeSettings, clients: Clients) -> None:
     """Serves `target` until SIGTERM or Ctrl-C; waiting requests are still answered then.
 
     Raises:
+        LogDamaged: the log of queries lost entries or was changed.
         InputError: the settings are inconsistent, a port is not available, or the TLS files are invalid.
         NotRevealed: the substrate does not reveal `settings.reveals`.
         OSError: the TLS files cannot be read.
@@ -52,12 +53,14 @@ def serve(target: Target, settings: ServeSettings, clients: Clients) -> None:
         model = ServedModel.of(target, settings, arithmetic == "loihi")
         computed = target.substrate if arithmetic in (None, "real") else arithmetic
         served = f"{target.network.fingerprint} {settings.reveals} {computed}"
-        ledger = Ledger(settings.log, served, settings.budget)
+        ledger = Ledger(settings.log, served, settings.budget, settings.seal, settings.accept_log_damage)
         opened.callback(ledger.close)
         metrics = Metrics()
         if settings.metrics_port is not None:
             opened.callback(_start_metrics_page(metrics, settings.metrics_port))
         log = RequestLog()
+        if ledger.accepted is not None:
+            log.write("log_damage_accepted", log=str(settings.log), message=ledger.accepted)
         port = opened.enter_context(_port(settings))
         if not settings.loopback and settings.certificate is None:
             message = "tokens and queries are sent unencrypted: give --tls-certificate and --tls-key"

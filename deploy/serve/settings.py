@@ -16,7 +16,8 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 class ServeSettings:
     """Settings of an endpoint, validated; InputError for values out of range.
 
-    name: name of the model in URLs. log: the file to which every query is written. reveals: see `bl_neuro.BlackBox`.
+    name: name of the model in URLs. log: the file to which every query is written. seal: the file that counts its
+    entries, by default beside it. accept_log_damage: continue with a damaged log. reveals: see `bl_neuro.BlackBox`.
     budget: total number of queries (samples) of each client, None for no limit. rate: requests per second of each
     client, None for no limit. max_body: bytes of a request, and of its unpacked spikes. max_json: bytes of a request
     without binary tensors. max_batch: samples of a request, and of one call of the substrate. max_steps: time steps of
@@ -27,6 +28,8 @@ class ServeSettings:
 
     name: str
     log: Path
+    seal: Path | None = None
+    accept_log_damage: bool = False
     reveals: str = "counts"
     budget: int | None = None
     rate: float | None = None

@@ -26,7 +26,7 @@ class Foreign:
     """A plain model behind the protocol; `replies` are given first, in their order.
 
     One is a status, its JSON and headers; "answered", which is what comes without any; None, which hangs up; or a
-    function of the handler, which writes what it likes.
+    function of the handler, which writes what it likes. `refusal` gives the reason why a batch of this size is refused.
     """
 
     def __init__(self) -> None:
@@ -35,13 +35,18 @@ class Foreign:
         self.replies: list[Any] = []
         self.keys: list[str | None] = []
         self.says_what_it_is = True
+        self.configuration: Any = (404, {}, {})
+        self.refusal: Callable[[int], str | None] = lambda batch: None
+        self.batches: list[int] = []
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
-                if self.path != "/v2":
+                if self.path.endswith("/config"):
+                    self.reply(*outer.configuration)
+                elif self.path != "/v2":
                     self.reply(200, outer.metadata, {})
                 elif outer.says_what_it_is:
                     self.reply(200, {"extensions": outer.extensions}, {})
@@ -76,9 +81,12 @@ class Foreign:
         self.url = f"http://127.0.0.1:{self.server.server_port}/v2/models/plain"
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
 
-    @staticmethod
-    def answer(header: bytes, raw: bytes) -> Any:
+    def answer(self, header: bytes, raw: bytes) -> Any:
         (given,) = json.loads(header)["inputs"]
+        self.batches.append(given["shape"][0])
+        refusal = self.refusal(given["shape"][0])
+        if refusal is not None:
+            return 400, {"error": refusal}, {}
         values = np.frombuffer(raw, NUMPY[given["datatype"]]) if raw else np.asarray(given["data"])
         logits = values.reshape(given["shape"]).astype(float) @ WEIGHT.T
         output = {"name": "scores", "datatype": "FP64", "shape": list(logits.shape), "data": logits.ravel().tolist()}

@@ -206,3 +206,113 @@ def test_control_characters_in_output_names_are_escaped(foreign: Any, open_box: 
     with pytest.raises(bl.EndpointProtocolError, match="expected output") as raised:
         box.query(ONE)
     assert str(raised.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("shape", "classes", "message"),
+    [
+        ([-1, 12], 2**20, "declares 1048576 classes for inputs of shape"),
+        ([-1, 12], 5000, "declares 5000 classes"),
+        ([-1, 2**21], 2, "declares 2 classes for inputs of shape"),
+        ([-1, 2**31 - 1, 2**31 - 1], 2, "declares 2 classes for inputs of shape"),
+        ([-1, *[1] * 40], 3, "frames of at most 16 axes, found 40"),
+        ([-1, *[1] * 40_000], 3, "frames of at most 16 axes, found 40000"),
+    ],
+)
+def test_sizes_that_would_fill_the_memory_are_refused(
+    shape: list[int], classes: int, message: str, foreign: Any, open_box: Any
+) -> None:
+    foreign.metadata = {
+        "inputs": [{"name": "images", "datatype": "FP32", "shape": shape}],
+        "outputs": [{"name": "scores", "datatype": "FP64", "shape": [-1, classes]}],
+    }
+    with pytest.raises((bl.EndpointProtocolError, bl.InputError), match=message) as raised:
+        open_box()
+    assert len(str(raised.value)) < 1000
+
+
+def test_sizes_that_the_user_states_are_accepted(foreign: Any, open_box: Any) -> None:
+    foreign.metadata = {**foreign.metadata, "outputs": [{"name": "scores", "datatype": "FP64", "shape": [-1, 2**20]}]}
+    box = open_box(classes=2**20, input_shape=(12,))
+    assert box.classes == 2**20
+    with pytest.raises(bl.InputError, match="input_shape: expected at most 16 axes, found 40"):
+        open_box(input_shape=(1,) * 40)
+
+
+@pytest.mark.parametrize("score", [1e308, -1e308, 3.5e38])
+def test_scores_beyond_fp32_are_refused_without_warnings(score: float, foreign: Any, open_box: Any) -> None:
+    box = open_box()
+    output = {"name": "scores", "datatype": "FP64", "shape": [1, 3], "data": [score, 0, -score]}
+    foreign.replies = [(200, {"outputs": [output]}, {})]
+    with pytest.raises(bl.EndpointProtocolError, match="range of FP32"):
+        box.query(ONE)
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_attack_on_the_largest_scores_prints_no_warnings(foreign: Any, open_box: Any) -> None:
+    box = open_box()
+
+    def largest(header: bytes, raw: bytes) -> Any:
+        (given,) = json.loads(header)["inputs"]
+        data = [[3.4e38, -3.4e38, 3.4e38]] * given["shape"][0]
+        output = {"name": "scores", "datatype": "FP64", "shape": [given["shape"][0], 3], "data": data}
+        return 200, {"outputs": [output]}, {}
+
+    foreign.answer = largest
+    assert bl.attacks.BrainLeaksV2(queries=60)(box, classes=range(3), steps=2, seed=0).queries == box.spent
+
+
+BODY = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'{"outputs": [{"data": [NaN, 0, 0]}]}', "expected JSON, found NaN, which is no number in JSON"),
+        (b'{"outputs": [-Infinity]}', "expected JSON, found -Infinity"),
+        (b'{"error": "model \\u001b[31m is loading"}', "found an error with status 200: model"),
+        (b"", "expected JSON, found an empty response"),
+        (b"<!DOCTYPE html><p>Sign in", "expected JSON, found a web page"),
+        (b"[]", "the response has no list of outputs"),
+        (b"{}", "the response has no list of outputs"),
+        (b'{"outputs": {}}', "the response has no list of outputs"),
+        (b'{"outputs": [7]}', "the response has no list of outputs"),
+        (b'{"outputs": [{"name": "scores"}]}', "expected shape"),
+        (b'{"outputs": [{"name": "scores", "shape": [1, 3]}]}', "datatype: expected one of"),
+        (b'{"outputs": [{"name": "scores", "parameters": 7}]}', "parameters: expected an object, found int"),
+    ],
+)
+def test_an_answer_that_is_none_says_what_it_is(content: bytes, message: str, foreign: Any, open_box: Any) -> None:
+    box = open_box()
+    foreign.replies = [written(BODY % (len(content), content), b"", 0)]
+    with pytest.raises(bl.EndpointProtocolError, match=message) as raised:
+        box.query(ONE)
+    assert str(raised.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "message"),
+    [
+        (302, {"Location": "https://elsewhere/v2"}, "302; it redirects to 'https://elsewhere/v2'.*give the final URL"),
+        (304, {}, "304; it redirects, which is not followed"),
+        (202, {}, "status 202; expected status 200"),
+        (404, {}, "status 404; expected the URL of a model"),
+        (401, {}, "status 401; give its token"),
+    ],
+)
+def test_other_statuses_say_what_to_try(
+    status: int, headers: dict[str, str], message: str, foreign: Any, open_box: Any
+) -> None:
+    box = open_box()
+    foreign.replies = [(status, {}, headers)]
+    with pytest.raises((bl.EndpointRefused, bl.EndpointProtocolError), match=message):
+        box.query(ONE)
+
+
+def test_metadata_that_is_an_error(foreign: Any, open_box: Any) -> None:
+    foreign.metadata = {"error": "model is loading"}
+    with pytest.raises(bl.EndpointProtocolError, match="found an error with status 200: model is loading"):
+        open_box()
+    foreign.metadata = {"name": float("nan")}
+    with pytest.raises(bl.EndpointProtocolError, match="expected JSON, found NaN"):
+        open_box()

@@ -13,7 +13,7 @@ import torch
 
 import bl_neuro as bl
 from bl_neuro.deploy.serve.ledger import Charge, Charged, Ledger
-from bl_neuro.errors import BudgetExceeded, InputError
+from bl_neuro.errors import BudgetExceeded, InputError, LogDamaged
 
 pytestmark = pytest.mark.slow
 
@@ -112,11 +112,11 @@ def test_a_link_to_a_log_is_that_log_and_who_else_writes_there_is_seen(tmp_path:
     with pytest.raises(InputError, match="another server"):
         Ledger(tmp_path / "link", "network", 5)
     base = sqlite3.connect(tmp_path / "log")
-    base.execute("INSERT INTO queries (at, client, key, digest, cost) VALUES (0, 'a', NULL, x'00', 4)")
+    base.execute("INSERT INTO queries VALUES (1, 0, 'a', NULL, x'00', 4, '')")
     base.commit()
     base.close()
-    assert ledger.charge([Charge("a", None, b"1", 2)]) == [Charged.OVER]
-    assert ledger.charge([Charge("a", None, b"1", 1)]) == [Charged.NEW]
+    with pytest.raises(LogDamaged, match="entry 1 was changed"):
+        ledger.charge([Charge("a", None, b"1", 2)])
     ledger.close()
 
 

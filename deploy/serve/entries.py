@@ -1,0 +1,236 @@
+"""The file of a query log: opening and creating it, its entries, and what counts as damage."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sqlite3
+from collections import Counter
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from itertools import count as numbers
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from bl_neuro.deploy.serve.seal import Mark, Seal, first_head, read_mark
+from bl_neuro.errors import InputError, LogDamaged
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS log (identity TEXT NOT NULL, served TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS queries (
+    number INTEGER PRIMARY KEY,
+    at REAL NOT NULL,
+    client TEXT NOT NULL,
+    key TEXT,
+    digest BLOB NOT NULL,
+    cost INTEGER NOT NULL,
+    chain TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS keys ON queries (client, key) WHERE key IS NOT NULL;
+CREATE TRIGGER IF NOT EXISTS no_update BEFORE UPDATE ON queries BEGIN SELECT RAISE(ABORT, 'append only'); END;
+CREATE TRIGGER IF NOT EXISTS no_delete BEFORE DELETE ON queries BEGIN SELECT RAISE(ABORT, 'append only'); END;
+"""
+_DISK_FAILURES = ("disk is full", "disk I/O error", "unable to open", "readonly", "locked")
+"""Parts of SQLite's messages when the disk, not the content of the file, is the problem."""
+_FULL_BYTES = 2**16
+"""Free bytes below which a failure to write is put down to a full disk; SQLite often calls it an I/O error."""
+Entry = tuple[float, str, "str | None", bytes, int]
+"""Time, client, idempotency key, hash of the query, and cost."""
+
+
+@dataclass(frozen=True)
+class OpenedLog:
+    """A log that is open for writing. spent: queries by client. accepted: the damage with which it continues."""
+
+    database: sqlite3.Connection
+    mark: Mark
+    seal: Seal
+    spent: dict[str, int]
+    lock: FileLock
+    accepted: str | None
+
+    def close(self) -> None:
+        """Closes the files and releases the lock."""
+        try:
+            with suppress(sqlite3.Error):  # the file was deleted or damaged while it was open
+                self.database.close()
+            self.seal.close()
+        finally:
+            self.lock.release()
+
+
+def open_log(path: Path, seal: Path, served: str, accept_damage: bool) -> OpenedLog:
+    """Opens the log at `path`, or creates it. The parameters and errors are those of `Ledger`."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        seal.parent.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as opened:
+            lock = _locked(path)
+            opened.callback(lock.release)
+            accepted = None
+            try:
+                database, mark, spent = _checked(path, served, read_mark(seal))
+            except LogDamaged as damage:
+                if not accept_damage:
+                    raise LogDamaged(f"{path}: {damage}; {_ADVICE}") from damage
+                accepted = str(damage)
+                database, mark, spent = _accepted(path, served)
+            opened.callback(database.close)
+            if accept_damage and accepted is None:
+                raise InputError(f"--accept-log-damage: {path} is not damaged; leave this option out")
+            sealed = Seal(seal, mark)
+            opened.callback(sealed.close)
+            _create(database, mark, served)
+            opened.pop_all()
+            return OpenedLog(database, mark, sealed, spent, lock, accepted)
+    except (OSError, sqlite3.OperationalError) as error:
+        raise InputError(_cannot_be_written(path, error)) from error
+
+
+_ADVICE = (
+    "budgets cannot be enforced from it, so nothing is answered. Restore the newest copy, use another file with --log, "
+    "or give --accept-log-damage once to continue with the entries that remain"
+)
+
+
+def _locked(path: Path) -> FileLock:
+    lock = FileLock(f"{path}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise InputError(f"{path}: another server writes to this log; use another file with --log") from error
+    return lock
+
+
+def _checked(path: Path, served: str, sealed: Mark | None) -> tuple[sqlite3.Connection, Mark, dict[str, int]]:
+    """The database, its mark and the queries by client. An empty log gets its tables later, after its seal."""
+    entries = 0 if sealed is None else sealed.count
+    if entries and not path.exists():
+        raise LogDamaged(f"the file is missing, and its seal counts {entries} entries")
+    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("PRAGMA synchronous=FULL")
+        stored = _stored(database)
+        if stored is None:
+            if entries:
+                raise LogDamaged(f"the file is empty, and its seal counts {entries} entries")
+            return database, Mark.of_new_log(served), {}
+        if stored[1] != served:
+            raise InputError(
+                f"{path}: this log belongs to another network, reveals or arithmetic (log: {stored[1]}, server: "
+                f"{served}); use another file with --log"
+            )
+        if sealed is None:
+            raise LogDamaged("its seal is missing")
+        mark, spent = read_entries(database, stored[0], served, sealed)
+        return database, mark, spent
+    except sqlite3.DatabaseError as error:
+        database.close()
+        if any(text in str(error) for text in _DISK_FAILURES):
+            raise
+        if sealed is None:
+            raise InputError(f"{path}: expected a log of queries or no file, found another file ({error})") from error
+        raise LogDamaged(str(error)) from error
+    except BaseException:
+        database.close()
+        raise
+
+
+def _stored(database: sqlite3.Connection) -> tuple[str, str] | None:
+    """Identity and served model of the log, None if the database is empty."""
+    tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if not tables:
+        return None
+    if not {"log", "queries"} <= tables:
+        raise sqlite3.DatabaseError("it has other tables")
+    rows = database.execute("SELECT identity, served FROM log").fetchall()
+    if len(rows) != 1:
+        raise LogDamaged("its description is missing")
+    return str(rows[0][0]), str(rows[0][1])
+
+
+def read_entries(
+    database: sqlite3.Connection, identity: str, served: str, sealed: Mark | None
+) -> tuple[Mark, dict[str, int]]:
+    """The mark of all entries, and the queries by client.
+
+    Raises:
+        LogDamaged: an entry is missing, was changed, or is not the one that was sealed.
+    """
+    (verdict,) = database.execute("PRAGMA integrity_check(1)").fetchone()
+    if verdict != "ok":
+        raise LogDamaged(f"the database is damaged ({str(verdict)[:100]})")
+    if sealed is not None and sealed.identity != identity:
+        raise LogDamaged("its seal belongs to another log")
+    mark, spent = Mark(identity, 0, first_head(identity, served)), Counter[str]()
+    if sealed is not None and sealed.count == 0 and sealed != mark:
+        raise LogDamaged("its seal belongs to another served model")
+    rows = database.execute("SELECT number, at, client, key, digest, cost, chain FROM queries ORDER BY number")
+    for expected, (number, *entry, chain) in zip(numbers(1), rows):
+        mark = _after(mark, entry)
+        if number != expected or chain != mark.head:
+            raise LogDamaged(f"entry {expected} was changed or is missing")
+        if sealed is not None and sealed.count == mark.count and sealed.head != mark.head:
+            raise LogDamaged(f"entry {expected} is not the one that was sealed")
+        spent[entry[1]] += entry[4]
+    if sealed is not None and sealed.count > mark.count:
+        raise LogDamaged(f"its seal counts {sealed.count} entries, and the log has only {mark.count}")
+    return mark, dict(spent)
+
+
+def add_entry(database: sqlite3.Connection, mark: Mark, entry: Entry) -> Mark:
+    """Adds an entry after those of `mark`, in the open transaction, and returns the next mark."""
+    following = _after(mark, entry)
+    database.execute("INSERT INTO queries VALUES (?, ?, ?, ?, ?, ?, ?)", (following.count, *entry, following.head))
+    return following
+
+
+def _after(mark: Mark, entry: Any) -> Mark:
+    """The mark after one more entry."""
+    digest = hashlib.sha256(repr((mark.head, *entry)).encode()).hexdigest()
+    return Mark(mark.identity, mark.count + 1, digest)
+
+
+def _create(database: sqlite3.Connection, mark: Mark, served: str) -> None:
+    """Creates the tables of a new log, after its seal: a log without a seal counts as damaged."""
+    database.executescript(f"BEGIN IMMEDIATE;{_TABLES}")
+    if database.execute("SELECT COUNT(*) FROM log").fetchone() == (0,):
+        database.execute("INSERT INTO log VALUES (?, ?)", (mark.identity, served))
+    database.execute("COMMIT")
+
+
+def _accepted(path: Path, served: str) -> tuple[sqlite3.Connection, Mark, dict[str, int]]:
+    """A damaged log after the operator accepted it: its entries if they are whole, otherwise a new log.
+
+    The unreadable file is kept beside the new one.
+    """
+    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("PRAGMA synchronous=FULL")
+        stored = _stored(database)
+        if stored is not None and stored[1] == served:
+            mark, spent = read_entries(database, stored[0], served, None)
+            return database, mark, spent
+    except (sqlite3.DatabaseError, LogDamaged):
+        pass
+    database.close()
+    kept = next(name for number in numbers(1) if not (name := Path(f"{path}.damaged-{number}")).exists())
+    for suffix in ("", "-wal", "-shm"):
+        part = Path(f"{path}{suffix}")
+        if part.exists():
+            part.rename(f"{kept}{suffix}")
+    return _checked(path, served, None)
+
+
+def _cannot_be_written(path: Path, error: Exception) -> str:
+    folder = next(parent for parent in path.parents if parent.exists())
+    free = shutil.disk_usage(folder).free
+    reason = "the disk is full" if free < _FULL_BYTES else getattr(error, "strerror", None) or str(error)
+    return (
+        f"{path}: the log of queries cannot be written: {reason}; {free} bytes are free on the disk of {folder}: make "
+        "room there, or use another file with --log"
+    )

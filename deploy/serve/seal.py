@@ -1,0 +1,134 @@
+"""The seal of a query log: a second file that holds the number of entries and the hash of the last one.
+
+The log must always contain the sealed entries. A log that was cut, changed, exchanged, restored from an older copy or
+deleted does not, and budgets can no longer be enforced from it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from bl_neuro.errors import LogDamaged
+from bl_neuro.files import atomic_path
+
+SIZE = 512
+"""Bytes of the file: one sector, which disks write as a whole."""
+SYNC_S = 1.0
+"""Seconds after which the seal is on disk. A kill of the server loses none of it, a power failure at most so much."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """State of a log. identity: a random name of the log. count: number of entries. head: hash of the last entry."""
+
+    identity: str
+    count: int
+    head: str
+
+    @classmethod
+    def of_new_log(cls, served: str) -> Mark:
+        """The mark of an empty log of this served model."""
+        identity = secrets.token_hex(16)
+        return cls(identity, 0, first_head(identity, served))
+
+    def to_bytes(self) -> bytes:
+        """The content of the file."""
+        facts = {"log": self.identity, "entries": self.count, "last": self.head}
+        text = json.dumps({**facts, "check": _check(self)})
+        return text.ljust(SIZE - 1).encode() + b"\n"
+
+
+def first_head(identity: str, served: str) -> str:
+    """The hash that precedes the first entry."""
+    return hashlib.sha256(f"{identity} {served}".encode()).hexdigest()
+
+
+def read_mark(path: Path) -> Mark | None:
+    """The mark in the file, or None if there is no such file.
+
+    Raises:
+        LogDamaged: the file is damaged.
+        OSError: the file cannot be read.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        facts = json.loads(content)
+        mark = Mark(str(facts["log"]), int(facts["entries"]), str(facts["last"]))
+    except (ValueError, KeyError, TypeError, RecursionError):
+        mark = None
+    if mark is None or mark.to_bytes() != content:
+        raise LogDamaged(f"the seal {path} is damaged")
+    return mark
+
+
+class Seal:
+    """Writes the marks of one log to the file at `path`, which is created or replaced."""
+
+    def __init__(self, path: Path, mark: Mark) -> None:
+        self._path = path
+        self._content = mark.to_bytes()
+        self.restore()
+        self._file = os.open(path, os.O_RDWR)
+        self._identity = file_identity(path)
+        self._written, self._ended = threading.Event(), threading.Event()
+        self._syncing = threading.Thread(target=self._sync, name="seal", daemon=True)
+        self._syncing.start()
+
+    def write(self, mark: Mark) -> None:
+        """Replaces the mark; a kill of this process does not lose it, and it is on disk within `SYNC_S`."""
+        content = mark.to_bytes()
+        os.pwrite(self._file, content, 0)
+        self._content = content
+        self._written.set()
+
+    def damage(self) -> str | None:
+        """What happened to the file since the last mark, or None."""
+        if file_identity(self._path) != self._identity:
+            return f"the seal {self._path} was deleted, renamed or replaced"
+        if os.pread(self._file, SIZE + 1, 0) != self._content:
+            return f"the seal {self._path} was changed by another program"
+        return None
+
+    def restore(self) -> None:
+        """Writes the last mark to a new file: where the old one was deleted or replaced, the next start needs it."""
+        with atomic_path(self._path) as part:
+            part.write_bytes(self._content)
+
+    def close(self) -> None:
+        """Writes the last mark to disk and closes the file."""
+        self._ended.set()
+        self._written.set()
+        self._syncing.join()
+        os.close(self._file)
+
+    def _sync(self) -> None:
+        while not self._ended.is_set():
+            self._written.wait()
+            self._ended.wait(SYNC_S)
+            self._written.clear()
+            try:
+                os.fdatasync(self._file)
+            except OSError:  # the disk fails; the log itself is written with every charge and reports it
+                continue
+
+
+def file_identity(path: Path) -> tuple[int, int] | None:
+    """Device and number of the file at `path`, None if there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _check(mark: Mark) -> str:
+    return hashlib.sha256(f"{mark.identity} {mark.count} {mark.head}".encode()).hexdigest()

@@ -1,0 +1,251 @@
+"""A log of queries that lost or changed entries is noticed, at the start and while the server runs."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import bl_neuro as bl
+from bl_neuro.deploy.serve.ledger import Charge, Charged, Ledger
+from bl_neuro.errors import BudgetExceeded, EndpointRefused, InputError, LogDamaged
+
+FILES = ("log", "log-wal", "log.seal")
+
+
+def charge(ledger: Ledger, times: int, client: str = "a") -> list[Charged]:
+    """Charges one query after the other."""
+    return [ledger.charge([Charge(client, None, b"1", 1)])[0] for _ in range(times)]
+
+
+@pytest.fixture
+def killed(tmp_path: Path) -> Path:
+    """A log of five queries, as a SIGKILL leaves it: its last entries are in the journal alone."""
+    folder = tmp_path / "killed"
+    folder.mkdir()
+    ledger = Ledger(tmp_path / "log", "network", 20)
+    charge(ledger, 5)
+    for name in FILES:
+        shutil.copy(tmp_path / name, folder / name)
+    ledger.close()
+    return folder / "log"
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-200] ^= 1
+    path.write_bytes(content)
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def swap(path: Path) -> None:
+    path.unlink()
+    other = Ledger(path.parent / "other", "network", 20)
+    charge(other, 9)
+    other.close()
+    shutil.copy(path.parent / path.name.replace("log", "other"), path)
+
+
+def test_a_kill_loses_nothing(killed: Path) -> None:
+    ledger = Ledger(killed, "network", 20)
+    assert ledger.spent("a") == 5
+    assert charge(ledger, 16) == [Charged.NEW] * 15 + [Charged.OVER]
+    ledger.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "reason"),
+    [
+        ("log", Path.unlink, "the file is missing, and its seal counts 5 entries"),
+        ("log", empty, "the file is empty, and its seal counts 5 entries"),
+        ("log-wal", Path.unlink, "has only 0|the file is empty"),
+        ("log-wal", cut, "its seal counts 5 entries, and the log has only 4"),
+        ("log-wal", flip, "its seal counts 5 entries, and the log has only 4"),
+        ("log.seal", Path.unlink, "its seal is missing"),
+        ("log.seal", cut, "seal .* is damaged"),
+        ("log.seal", flip, "seal .* is damaged"),
+        ("log.seal", swap, "its seal belongs to another log"),
+    ],
+)
+def test_damage_is_noticed_at_the_start(name: str, change: Callable[[Path], Any], reason: str, killed: Path) -> None:
+    change(killed.with_name(name))
+    for _ in range(2):  # a refused start does not repair anything
+        with pytest.raises(LogDamaged, match=f"{reason}.*give --accept-log-damage once"):
+            Ledger(killed, "network", 20)
+
+
+def test_a_changed_an_exchanged_and_an_older_database_are_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    ledger = Ledger(path, "network", 20)
+    charge(ledger, 3)
+    ledger.close()
+    shutil.copy(path, tmp_path / "older")
+    ledger = Ledger(path, "network", 20)
+    charge(ledger, 3)
+    ledger.close()
+    shutil.copy(path, tmp_path / "whole")
+    base = sqlite3.connect(path, isolation_level=None)
+    base.execute("DROP TRIGGER no_update")
+    base.execute("UPDATE queries SET cost = 0 WHERE number = 2")
+    base.close()
+    with pytest.raises(LogDamaged, match="entry 2 was changed"):
+        Ledger(path, "network", 20)
+    shutil.copy(tmp_path / "older", path)
+    with pytest.raises(LogDamaged, match="seal counts 6 entries, and the log has only 3"):
+        Ledger(path, "network", 20)
+    other = Ledger(tmp_path / "other", "network", 20)
+    charge(other, 9)
+    other.close()
+    shutil.copy(tmp_path / "other", path)
+    with pytest.raises(LogDamaged, match="belongs to another log"):
+        Ledger(path, "network", 20)
+    shutil.copy(tmp_path / "whole", path)
+    ledger = Ledger(path, "network", 20)
+    assert ledger.spent("a") == 6
+    ledger.close()
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("action", ["delete", "rename", "replace", "cut"])
+def test_damage_is_noticed_while_the_server_runs(name: str, action: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    ledger = Ledger(tmp_path / "log", "network", 20)
+    charge(ledger, 5)
+    if action == "delete":
+        path.unlink()
+    elif action == "rename":
+        path.rename(tmp_path / "elsewhere")
+    elif action == "replace":
+        shutil.copy(path, tmp_path / "copy")
+        (tmp_path / "copy").replace(path)
+    elif name == "log-wal":
+        pytest.skip("a journal that was cut is written anew or noticed at the next start")
+    else:
+        cut(path)
+    for _ in range(2):
+        with pytest.raises(LogDamaged, match=r"deleted, renamed or replaced|was cut from|was changed by another"):
+            charge(ledger, 1)
+    assert ledger.damage is not None
+    ledger.close()
+
+
+def test_a_log_deleted_with_its_seal_while_the_server_runs_is_refused_at_the_next_start(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "log", "network", 20)
+    charge(ledger, 5)
+    for file in tmp_path.iterdir():
+        file.unlink()
+    ledger.close()  # notices it, although nobody asked
+    with pytest.raises(LogDamaged, match="the file is missing, and its seal counts 5 entries"):
+        Ledger(tmp_path / "log", "network", 20)
+
+
+def test_a_seal_elsewhere_notices_that_the_whole_folder_was_restored(tmp_path: Path) -> None:
+    path, seal = tmp_path / "here" / "log", tmp_path / "there" / "seal"
+    ledger = Ledger(path, "network", 20, seal)
+    charge(ledger, 5)
+    shutil.copytree(path.parent, tmp_path / "older")
+    charge(ledger, 5)
+    ledger.close()
+    shutil.rmtree(path.parent)
+    with pytest.raises(LogDamaged, match="the file is missing"):
+        Ledger(path, "network", 20, seal)
+    shutil.rmtree(path.parent)
+    shutil.copytree(tmp_path / "older", path.parent)
+    with pytest.raises(LogDamaged, match="seal counts 10 entries, and the log has only 5"):
+        Ledger(path, "network", 20, seal)
+
+
+def test_the_operator_continues_with_what_is_left(killed: Path) -> None:
+    cut(killed.with_name("log-wal"))
+    ledger = Ledger(killed, "network", 20, accept_damage=True)
+    assert ledger.accepted is not None
+    assert "seal counts 5 entries" in ledger.accepted
+    assert ledger.spent("a") == 4
+    charge(ledger, 1)
+    ledger.close()
+    with pytest.raises(InputError, match=r"--accept-log-damage: .* is not damaged; leave this option out"):
+        Ledger(killed, "network", 20, accept_damage=True)
+    again = Ledger(killed, "network", 20)
+    assert (again.spent("a"), again.accepted) == (5, None)
+    again.close()
+
+
+def test_a_log_that_cannot_be_read_is_kept_beside_the_new_one(killed: Path) -> None:
+    for name in FILES[:2]:
+        killed.with_name(name).write_bytes(b"nothing that SQLite reads" * 400)
+    ledger = Ledger(killed, "network", 20, accept_damage=True)
+    assert ledger.spent("a") == 0
+    charge(ledger, 1)
+    ledger.close()
+    assert killed.with_name("log.damaged-1").read_bytes().startswith(b"nothing")
+    again = Ledger(killed, "network", 20)
+    assert again.spent("a") == 1
+    again.close()
+
+
+FULL_DISK = """
+import sys
+from pathlib import Path
+from bl_neuro.deploy.serve.ledger import Ledger
+from bl_neuro.errors import InputError
+disk = Path(sys.argv[1])
+try:
+    (disk / "filler").write_bytes(bytes(2**20))
+except OSError:
+    pass
+for path in (disk / "log", disk / "folder" / "log"):
+    try:
+        Ledger(path, "network", 20)
+    except InputError as error:
+        print(type(error).__name__, error)
+(disk / "filler").unlink()
+Ledger(disk / "log", "network", 20).close()
+print("opened")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's namespaces")
+def test_a_full_disk_at_the_start_is_named(tmp_path: Path) -> None:
+    unshare = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+    mount = f"mount -t tmpfs -o size=256k tmpfs '{tmp_path}'"
+    if shutil.which("unshare") is None or subprocess.run([*unshare, mount], capture_output=True).returncode:
+        pytest.skip("no namespace may be made here")
+    command = [*unshare, f'{mount} && exec "$@"', "sh", sys.executable, "-c", FULL_DISK, str(tmp_path)]
+    *refusals, opened = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert (len(refusals), opened) == (2, "opened")
+    for refusal in refusals:
+        assert refusal.startswith("InputError")
+        assert "cannot be written: the disk is full; 0 bytes are free on the disk of" in refusal
+
+
+@pytest.mark.slow
+def test_a_server_whose_log_is_deleted_answers_nothing_more(easy: bl.Network, start: Any, tmp_path: Path) -> None:
+    server = start(easy, "--budget", "20")
+    box = server.box()
+    box.query(torch.ones(2, 16, 12))
+    (tmp_path / "queries.sqlite").unlink()
+    with pytest.raises(EndpointRefused, match="the log of queries was damaged") as raised:
+        box.query(torch.ones(2, 1, 12))
+    assert raised.value.code == "log_damaged"
+    assert server.end() == 0
+    assert any("deleted, renamed or replaced" in line for line in server.lines)
+    with pytest.raises(AssertionError, match="seal counts 1 entries"):
+        start(easy, "--budget", "20")
+    accepted = start(easy, "--budget", "20", "--accept-log-damage")
+    assert any("log_damage_accepted" in line for line in accepted.lines)
+    with pytest.raises(BudgetExceeded):
+        accepted.box(budget=100).query(torch.ones(2, 21, 12))

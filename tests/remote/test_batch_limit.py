@@ -1,0 +1,110 @@
+"""Batches are split at the limit of an endpoint: as it declares, or as its refusals say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+pytest.importorskip("urllib3", reason="urllib3 is not installed (the serve extra)")
+
+import bl_neuro as bl
+
+SPIKES = (torch.rand(2, 20, 12, generator=torch.Generator().manual_seed(0)) < 0.5).float()
+SCORES = SPIKES.mean(0).reshape(20, 3, 4).sum(2)
+TRITON = "[request id: <id_unknown>] inference request batch-size must be <= {most} for 'plain'"
+
+
+def images(*shape: int) -> list[dict[str, Any]]:
+    return [{"name": "images", "datatype": "FP32", "shape": list(shape)}]
+
+
+def test_the_configuration_of_triton(foreign: Any, open_box: Any) -> None:
+    foreign.extensions = ["model_configuration"]
+    foreign.configuration = (200, {"max_batch_size": 8}, {})
+    box = open_box()
+    assert torch.equal(box.query(SPIKES).float(), SCORES)
+    assert (foreign.batches, box.spent) == ([8, 8, 4], 20)
+
+
+@pytest.mark.parametrize(
+    "configuration",
+    [(404, {}, {}), (400, {"error": "no"}, {}), (200, {"max_batch_size": 0}, {}), (200, [7], {}), (302, {}, {})],
+)
+def test_a_configuration_without_a_limit(configuration: Any, foreign: Any, open_box: Any) -> None:
+    foreign.extensions = ["model_configuration"]
+    foreign.configuration = configuration
+    assert torch.equal(open_box().query(SPIKES).float(), SCORES)
+    assert foreign.batches == [20]
+
+
+@pytest.mark.parametrize(
+    ("message", "batches"),
+    [
+        (TRITON, [20, 6, 6, 6, 2]),
+        ("the batch is too large", [20, 10, 5, 5, 5, 5]),
+        ("batch 20 is too large for v2 of this model", [20, 10, 5, 5, 5, 5]),
+    ],
+)
+def test_a_limit_is_learned_from_the_refusal(message: str, batches: list[int], foreign: Any, open_box: Any) -> None:
+    foreign.refusal = lambda batch: message.format(most=6) if batch > 6 else None
+    box = open_box()
+    assert torch.equal(box.query(SPIKES).float(), SCORES)
+    assert (foreign.batches, box.spent) == (batches, 20)
+    foreign.batches.clear()
+    box.query(SPIKES)  # the limit is remembered
+    assert max(foreign.batches) <= 6
+
+
+def test_a_body_that_is_too_large_for_a_proxy_is_split(foreign: Any, open_box: Any) -> None:
+    box = open_box()
+    foreign.replies = [(413, {"error": "Request Entity Too Large"}, {})]
+    assert torch.equal(box.query(SPIKES).float(), SCORES)
+    assert foreign.batches == [10, 10]
+
+
+@pytest.mark.parametrize("fixed", [1, 8, 32])
+def test_a_fixed_first_axis(fixed: int, foreign: Any, open_box: Any) -> None:
+    foreign.metadata = {**foreign.metadata, "inputs": images(fixed, 12)}
+    foreign.refusal = lambda batch: None if batch == fixed else "unexpected shape for input 'images'"
+    box = open_box()
+    assert torch.equal(box.query(SPIKES).float(), SCORES)
+    assert set(foreign.batches) == {fixed}
+    assert box.spent == 20
+
+
+def test_a_fixed_axis_is_learned_from_the_refusal(foreign: Any, open_box: Any) -> None:
+    message = "Got invalid dimensions for input: images for the following indices index: 0 Got: {} Expected: 8"
+    foreign.refusal = lambda batch: None if batch == 8 else message.format(batch)
+    assert torch.equal(open_box().query(SPIKES).float(), SCORES)
+    assert foreign.batches == [20, 8, 8, 8]
+
+
+def test_an_attack_runs_through_a_small_batch(foreign: Any, open_box: Any) -> None:
+    foreign.refusal = lambda batch: TRITON.format(most=4) if batch > 4 else None
+    attack = bl.attacks.BrainLeaksV2(queries=60)
+    here, there = attack(open_box(), classes=range(3), steps=4, seed=0), open_box()
+    foreign.refusal = lambda batch: None
+    assert torch.equal(here.spikes, attack(there, classes=range(3), steps=4, seed=0).spikes)
+
+
+@pytest.mark.parametrize("message", ["the batch is wrong", "batch-size must be <= 1", "index: 0 Got: 1 Expected: {}"])
+def test_an_endpoint_that_refuses_every_batch_ends(message: str, foreign: Any, open_box: Any) -> None:
+    foreign.refusal = lambda batch: message.format(batch + 1)
+    with pytest.raises(bl.InputError, match="400: "):
+        open_box().query(SPIKES)
+    assert len(foreign.batches) <= 6
+
+
+def test_another_refusal_is_not_about_the_batch(foreign: Any, open_box: Any) -> None:
+    foreign.refusal = lambda batch: "no input of this name"
+    with pytest.raises(bl.InputError, match="no input of this name"):
+        open_box().query(SPIKES)
+    assert foreign.batches == [20]
+
+
+def test_a_fixed_batch_that_fits_into_no_request(foreign: Any, open_box: Any) -> None:
+    foreign.metadata = {**foreign.metadata, "inputs": images(2**30, 12)}
+    with pytest.raises(bl.EndpointProtocolError, match="batches of exactly 1073741824 samples"):
+        open_box().query(SPIKES)
