@@ -106,7 +106,8 @@ def test_an_endpoint_beside_the_model_that_it_serves(server: Server, tmp_path: P
     assert here.pearson_selectivity == there.pearson_selectivity
     assert there.target_accuracy is not None
     assert there.target_accuracy.value > 0
-    assert [same.substrates for same in findings.alike] == [["loihi", "chip"]]
+    assert findings.alike == [], "the arithmetic of an endpoint is not known"
+    assert all(comparison.verdict.identical for comparison in findings.verdicts)
     assert charged(tmp_path)[0] == NEEDED
     written = "".join(path.read_text("latin-1") for path in (tmp_path / "both").rglob("*") if path.is_file())
     assert TOKEN not in written
