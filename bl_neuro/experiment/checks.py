@@ -297,11 +297,12 @@ def _place(number: int, problem: SettingProblem, known: bool, settings: dict[str
 
 def _controls(document: dict[str, Any]) -> Problems:
     labels = [part.get("label", part.get("attack")) for _, part in tables(document, "attacks")]
+    on_twins = _twin_labels(document)
     for i, part in tables(document, "controls"):
         for number, label in enumerate(strings(part.get("attacks"))):
             if label not in labels:
                 yield ("controls", i, "attacks", number), f"expected the label of an attack, found {label!r}"
-            elif label in _twin_labels(document):
+            elif label in on_twins:
                 yield ("controls", i, "attacks", number), f"{label} needs an ANN twin, which controls do not have"
 
 
