@@ -83,7 +83,6 @@ def _work(
             return
 
 
-
 class Layout:
     """Converts inputs (T, B, *input_shape) into rounds of `replicas` samples each, and answers back."""
 
