@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bl_neuro.api.result import AuditResult
 from bl_neuro.errors import InputError, ReportError
-from bl_neuro.experiment.comparison import AuditComparison, compare_runs, read_results
+from bl_neuro.experiment.comparison import AuditComparison, compare_runs, need_readable, read_results
 from bl_neuro.files import need_free, write_text
 from bl_neuro.report.comparison_page import comparison_page
 
@@ -35,6 +35,7 @@ def compare(
         raise InputError(f"runs: expected two or more audits, found {len(runs)}")
     if page is not None:
         need_free([Path(page).expanduser()], force)
+    need_readable([Path(run).expanduser() for run in runs if not isinstance(run, AuditResult)])
     findings = [run.findings if isinstance(run, AuditResult) else read_results(Path(run).expanduser()) for run in runs]
     names = _names([run.folder if isinstance(run, AuditResult) else Path(run) for run in runs])
     compared = compare_runs(dict(zip(names, findings)), margin)
