@@ -1,15 +1,29 @@
-"""Atomic writing of files: a temporary file beside the target, then a rename."""
+"""Atomic writing of files: a temporary file beside the target, then a rename.
+
+Every output is written through `atomic_path`, which replaces regular files only.
+"""
 
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
-from bl_neuro.errors import ReportError
+from bl_neuro.errors import InputError, ReportError
+
+KINDS = {
+    stat.S_IFLNK: "a symbolic link",
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+"""Names of everything but regular files, by type."""
 
 
 @contextmanager
@@ -17,9 +31,11 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """A temporary path beside `path`, which replaces `path` when the block ends without an error.
 
     Raises:
-        OSError: the folder cannot be created or written; `path` is then unchanged.
+        OSError: the folder cannot be created or written, or `path` is not a regular file but, for example, a device or
+            a symbolic link; `path` is then unchanged.
     """
     target = Path(path)
+    need_regular(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}-", suffix=target.suffix)
     os.close(handle)
@@ -29,11 +45,44 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.chmod(0o644)
+        need_regular(target)
         os.replace(temporary, target)
     except BaseException:
         with suppress(OSError):
             temporary.unlink()
         raise
+
+
+def need_regular(path: Path) -> None:
+    """Checks that `path` is a regular file or does not exist. Symbolic links are not followed.
+
+    Raises:
+        OSError: it is something else, which an output must not replace.
+    """
+    try:
+        mode = path.lstat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    if not stat.S_ISREG(mode):
+        kind = KINDS.get(stat.S_IFMT(mode), "a special file")
+        raise OSError(f"{path}: expected a regular file or a free name, found {kind}, which is not replaced")
+
+
+def need_free(paths: Iterable[Path], force: bool) -> None:
+    """Checks outputs before they are computed: with `force`, they may be regular files; without, they must not exist.
+
+    Raises:
+        InputError: a file exists, and force is False. ReportError: a path is not a regular file.
+    """
+    for path in paths:
+        try:
+            need_regular(path)
+        except OSError as error:
+            raise ReportError(f"{path}: could not be written ({error})") from error
+        if path.exists() and not force:
+            raise InputError(
+                f"{path}: already exists; choose another name, or overwrite it with --force (force=True in Python)"
+            )
 
 
 def what_is_at(path: Path) -> Literal["a file", "a folder", "nothing"]:

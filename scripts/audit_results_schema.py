@@ -9,6 +9,7 @@ from pathlib import Path
 
 import bl_neuro.experiment.findings
 from bl_neuro.experiment.findings.models import SCHEMA, json_schema
+from bl_neuro.files import write_text
 
 
 def main() -> int:
@@ -16,7 +17,7 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help="write the schema instead of comparing")
     path = Path(bl_neuro.experiment.findings.__file__).with_name(SCHEMA)
     if parser.parse_args().write:
-        path.write_text(json_schema(), encoding="utf-8")
+        write_text(path, json_schema())
         return 0
     same = path.read_text(encoding="utf-8") == json_schema()
     print(f"{path.name}: {'matches the models' if same else 'out of date, run with --write'}")

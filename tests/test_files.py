@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from bl_neuro import ReportError
-from bl_neuro.files import atomic_path, need_folder, what_is_at, write_text
+from bl_neuro import InputError, ReportError
+from bl_neuro.files import atomic_path, need_folder, need_free, what_is_at, write_text
 
 
 def names(folder: Path) -> list[str]:
@@ -78,3 +81,89 @@ def test_a_folder_of_results_whose_name_is_not_utf8_is_refused_first(tmp_path: P
     with pytest.raises(ReportError, match="expected a folder whose name is UTF-8"):
         need_folder(folder)
     assert not folder.exists()
+
+
+def special_files(folder: Path) -> dict[str, Path]:
+    """Objects that no output may replace, by what a message calls them."""
+    (folder / "precious.txt").write_text("precious")
+    (folder / "link").symlink_to(folder / "precious.txt")
+    (folder / "dangling").symlink_to(folder / "nowhere")
+    (folder / "folder").mkdir()
+    os.mkfifo(folder / "pipe")
+    names = {"link": "a symbolic link", "dangling": "a symbolic link", "folder": "a folder", "pipe": "a named pipe"}
+    return {
+        f"{name}: expected a regular file or a free name, found {kind}": folder / name for name, kind in names.items()
+    }
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_only_regular_files_are_replaced(tmp_path: Path) -> None:
+    for message, path in special_files(tmp_path).items():
+        before = path.lstat()
+        with pytest.raises(OSError, match=message):
+            write_text(path, "new")
+        with pytest.raises(ReportError, match=message):
+            need_free([path], force=True)
+        assert (path.lstat().st_ino, path.lstat().st_mode) == (before.st_ino, before.st_mode)
+    assert (tmp_path / "precious.txt").read_text() == "precious"
+    assert names(tmp_path) == ["dangling", "folder", "link", "pipe", "precious.txt"]
+
+
+def test_what_takes_the_name_while_a_file_is_written_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "new.txt"
+    with pytest.raises(OSError, match="found a symbolic link"), atomic_path(path):
+        path.symlink_to(tmp_path / "other.txt")
+    assert path.is_symlink()
+    assert names(tmp_path) == ["new.txt"]
+
+
+def test_an_existing_file_is_replaced_only_with_force(tmp_path: Path) -> None:
+    write_text(tmp_path / "old.txt", "old")
+    need_free([tmp_path / "new.txt"], force=False)
+    need_free([tmp_path / "old.txt"], force=True)
+    with pytest.raises(InputError, match=r"old.txt: already exists; choose another name, or overwrite it with --force"):
+        need_free([tmp_path / "new.txt", tmp_path / "old.txt"], force=False)
+
+
+DEVICES = """
+mount -t tmpfs none "$1" && mknod "$1/null" c 1 3 && mknod "$1/disk" b 7 200 || exit 77
+"$2" -c "$3" "$1"
+stat -c '%n %F' "$1"/*
+"""
+WRITES = """
+import sys
+from pathlib import Path
+from bl_neuro.files import atomic_path, need_folder, need_free, what_is_at, write_text
+for name in ("null", "disk"):
+    try:
+        write_text(Path(sys.argv[1]) / name, "new")
+    except OSError as error:
+        print(error)
+"""
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="needs unshare (Linux)")
+def test_devices_are_not_replaced(tmp_path: Path) -> None:
+    """In a mount namespace of its own, where the devices are as real as those in /dev."""
+    words = [
+        "unshare",
+        "-m",
+        "--propagation",
+        "private",
+        "sh",
+        "-c",
+        DEVICES,
+        "sh",
+        str(tmp_path),
+        sys.executable,
+        WRITES,
+    ]
+    done = subprocess.run(words, capture_output=True, text=True)
+    if done.returncode == 77 or "unshare" in done.stderr:
+        pytest.skip("may not create devices in a mount namespace")
+    refused = [
+        f"{tmp_path}/{name}: expected a regular file or a free name, found a device, which is not replaced"
+        for name in ("null", "disk")
+    ]
+    kinds = [f"{tmp_path}/disk block special file", f"{tmp_path}/null character special file"]
+    assert done.stdout.splitlines() == refused + kinds, done.stderr

@@ -11,7 +11,14 @@ from typing import Any
 import numpy as np
 
 from bl_neuro.access import Reveals
-from bl_neuro.api.attack_result import INVERSIONS, AttackFacts, AttackResult, EvaluatorVerdict, need_free, pictures_of
+from bl_neuro.api.attack_result import (
+    INVERSIONS,
+    AttackFacts,
+    AttackResult,
+    EvaluatorVerdict,
+    need_attack_folder,
+    pictures_of,
+)
 from bl_neuro.api.attack_target import SUBSTRATE, AttackedModel, OpenedTarget, Subject, opened_subject
 from bl_neuro.api.attack_terms import TWIN, AttackTerms, attack_terms
 from bl_neuro.attacks import Attack, Inversions
@@ -92,7 +99,7 @@ def attack_network(
         where = SUBSTRATE if substrate is None else substrate
         run = _Run(inputs, terms, inputs.chosen(classes), judge, name or subject.name, where, seed)
         if folder is not None:
-            need_free(folder, force)
+            need_attack_folder(folder, force)
         return run.do(stack, folder, progress)
 
 

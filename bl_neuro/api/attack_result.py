@@ -15,7 +15,7 @@ from bl_neuro.attacks import Inversions
 from bl_neuro.drawing import Animation, Picture, contact_sheet, event_animation
 from bl_neuro.errors import BlNeuroError, InputError, ReportError
 from bl_neuro.experiment.given_model import Recognised
-from bl_neuro.files import atomic_path, need_folder, write_text
+from bl_neuro.files import atomic_path, need_folder, need_free, write_text
 from bl_neuro.rounding import fixed
 
 INVERSIONS, FACTS, SHEET, ANIMATION = "inversions.safetensors", "attack.json", "contact-sheet.png", "inversions.gif"
@@ -144,7 +144,7 @@ class AttackResult:
             InputError: the folder contains an attack, and force is False. ReportError: the folder cannot be written to.
         """
         out = Path(folder)
-        need_free(out, force)
+        need_attack_folder(out, force)
         self.inversions.save(out / INVERSIONS)
         self.save_facts(out)
         return out
@@ -194,13 +194,15 @@ def pictures_of(inversions: Inversions, shape: tuple[int, int, int]) -> FloatArr
     return np.asarray(inversions.images.reshape(-1, *shape).double())
 
 
-def need_free(out: Path, force: bool) -> None:
+def need_attack_folder(out: Path, force: bool) -> None:
     """Creates the folder and checks that it is writable, before the attack runs.
 
     Raises:
-        ReportError: the folder cannot be created or written to. InputError: it contains an attack, and force is False.
+        ReportError: the folder cannot be created or written to, or a file of the attack would replace a device or link.
+        InputError: it contains an attack, and force is False.
     """
     need_folder(out)
+    need_free((out / name for name in FILES), force=True)
     present = [name for name in sorted(FILES) if (out / name).exists()]
     if present and not force:
         raise InputError(

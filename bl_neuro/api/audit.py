@@ -26,6 +26,8 @@ def audit(
     scheduler: str | None = None,
     root: str | Path | None = None,
     progress: AuditProgress = "auto",
+    allow_endpoints: bool = False,
+    token_file: str | Path | None = None,
 ) -> AuditResult:
     """Runs an experiment and writes a report on how much targets leak, and whether their substrate changes that.
 
@@ -39,14 +41,19 @@ def audit(
     results, runs/NAME by default. jobs: number of worker processes. scheduler: tcp://HOST:PORT of a Dask scheduler
     whose workers run the cells, or "local" for a Dask cluster on this machine. root: folder of downloaded datasets,
     BL_NEURO_DATA by default. progress: "auto" for a progress bar on terminals, a function that is called with a
-    `RunState` after each cell, or None.
+    `RunState` after each cell, or None. allow_endpoints: whether an experiment file may name endpoints on other
+    machines; those of an `Experiment` are allowed. token_file: a file of one line, the token of the endpoints, instead
+    of the environment variables that the experiment names.
 
     Raises:
-        ExperimentError: the experiment is missing or invalid; `problems` lists all problems. DataError, ModelFileError:
+        ExperimentError: the experiment is missing or invalid; `problems` lists all problems. Or an experiment file
+            names endpoints on other machines, and allow_endpoints is False. DataError, ModelFileError:
             its data or its model is missing or damaged. ReportError: results cannot be written, or another run uses the
             folder, or it holds an audit of another model or dataset. SubstrateFailed: workers do not start.
     """
-    prepared = Audit.of(experiment, _path(out), _path(root))
+    prepared = Audit.of(
+        experiment, _path(out), _path(root), allow_endpoints=allow_endpoints, token_file=_path(token_file)
+    )
     return run_audit(prepared, jobs=jobs, scheduler=scheduler, progress=progress)
 
 
@@ -202,6 +209,7 @@ def run_audit(
     prepared: Audit, *, jobs: int = 1, scheduler: str | None = None, progress: AuditProgress = "auto", **options: Any
 ) -> AuditResult:
     """Runs the cells of a prepared audit and writes results.json, report.html and summary.md to its folder."""
+    prepared.need_access()
     with prepared.store.locked():
         with audit_progress(prepared, progress) as on_change:
             state = prepared.run(jobs, on_change, scheduler, **options)

@@ -7,9 +7,16 @@ from pathlib import Path
 
 from bl_neuro.api.result import AuditResult
 from bl_neuro.errors import InputError, ReportError
-from bl_neuro.experiment.comparison import AuditComparison, ComparedRow, RowComparison, compare_runs, read_results
+from bl_neuro.experiment.comparison import (
+    AuditComparison,
+    ComparedRow,
+    RowComparison,
+    compare_runs,
+    need_readable,
+    read_results,
+)
 from bl_neuro.experiment.findings.models import Unit
-from bl_neuro.files import write_text
+from bl_neuro.files import need_free, write_text
 from bl_neuro.report.comparison_page import comparison_answer, comparison_page, interval_units
 from bl_neuro.report.words import share, share_ends, verdict_line, view
 from bl_neuro.text_tables import Printed, TextTable
@@ -50,21 +57,29 @@ def _outcome(pair: RowComparison) -> str:
 
 
 def compare(
-    runs: Sequence[str | Path | AuditResult], margin: float | None = None, page: str | Path | None = None
+    runs: Sequence[str | Path | AuditResult],
+    margin: float | None = None,
+    page: str | Path | None = None,
+    *,
+    force: bool = False,
 ) -> Comparison:
     """Compares audits of different substrates, settings or versions.
 
     Rows are paired if their target seed, class and restart are the same.
 
     runs: folders of two or more audits, or results of `bl.audit`. margin: the largest difference that counts as
-    equivalent, in 0..1; by default the smallest margin of the audits. page: an HTML file for the comparison.
+    equivalent, in 0..1; by default the smallest margin of the audits. page: an HTML file for the comparison; `force`
+    overwrites it.
 
     Raises:
-        InputError: fewer than two runs, the same run twice, or a margin outside 0..1. ReportError: a run cannot be
-            read, or the page cannot be written.
+        InputError: fewer than two runs, the same run twice, a margin outside 0..1, or a page that exists, without
+            force. ReportError: a run cannot be read, or the page cannot be written.
     """
     if len(runs) < 2:
         raise InputError(f"runs: expected two or more audits, found {len(runs)}")
+    if page is not None:
+        need_free([Path(page).expanduser()], force)
+    need_readable([Path(run).expanduser() for run in runs if not isinstance(run, AuditResult)])
     findings = [run.findings if isinstance(run, AuditResult) else read_results(Path(run).expanduser()) for run in runs]
     names = _names([run.folder if isinstance(run, AuditResult) else Path(run) for run in runs])
     compared = Comparison(**dict(compare_runs(dict(zip(names, findings)), margin)))

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from bl_neuro.deploy.loihi_limits import state_bound
 from bl_neuro.deploy.quantize import THRESHOLD_LIMIT, FixedPointLayer, quantize
-from bl_neuro.errors import InputError, ModelFileError
+from bl_neuro.errors import ModelFileError
+from bl_neuro.files import need_free
 from bl_neuro.model_file import SUFFIXES, load, save
 from bl_neuro.network import Network
 from bl_neuro.text_tables import Printed, TextTable
@@ -67,18 +68,17 @@ def _row(cost: RoundingCost) -> list[str]:
     ]
 
 
-def export(model: Network | str | Path, out: str | Path, *, overwrite: bool = False) -> Exported:
+def export(model: Network | str | Path, out: str | Path, *, force: bool = False) -> Exported:
     """Writes a model as a Lava .net file (rounded to Loihi's integers), .nir or .safetensors.
 
     Raises:
-        InputError: `out` exists, and overwrite is False. ModelFileError: the model cannot be read, or `out` has an
-            unknown suffix. Unsupported: the format cannot represent the network.
+        InputError: `out` exists, and force is False. ReportError: `out` is not a regular file. ModelFileError: the
+            model cannot be read, or `out` has an unknown suffix. Unsupported: the format cannot represent the network.
     """
     path = Path(out).expanduser()
     if path.suffix not in SUFFIXES:
         raise ModelFileError(f"{path}: expected a name ending in .net, .nir or .safetensors, found '{path.suffix}'")
-    if path.exists() and not overwrite:
-        raise InputError(f"{path}: already exists; choose another name, or overwrite it with --force (overwrite=True)")
+    need_free([path], force)
     network = model if isinstance(model, Network) else load(model)
     layers = [_cost(layer) for layer in quantize(network).layers] if path.suffix == ".net" else []
     save(network, path)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from bl_neuro.data.split import automatic_split, split_by_kind
 from bl_neuro.errors import InputError, ReportError
 from bl_neuro.experiment.provenance import now, versions
 from bl_neuro.experiment.threads import one_thread
-from bl_neuro.files import need_folder, write_text
+from bl_neuro.files import need_folder, need_free, write_text
 from bl_neuro.model_file import load, save
 from bl_neuro.network import Network
 from bl_neuro.training import (
@@ -31,6 +31,7 @@ from bl_neuro.training import (
     train_slayer_target,
     train_target,
 )
+from bl_neuro.training.checkpoint import ASIDE
 from bl_neuro.training.plans import NEURONS
 from bl_neuro.training.registry import EVALUATORS
 
@@ -112,6 +113,7 @@ def train(
     twin: bool = False,
     device: str = "auto",
     seed: int = 0,
+    force: bool = False,
     progress: bool = True,
 ) -> Trained:
     """Trains a target network, and evaluators on other samples, and saves them in the folder `out`.
@@ -125,12 +127,12 @@ def train(
     hidden layer. conv: convolutions before the hidden layers, such as "12c5s2". neuron: "canonical", or "authors" for
     snnTorch's Leaky with bias and reset by subtraction. steps: number of time steps of an input. noise: background
     noise in training, 0..1. slayer: train with SLAYER, in Loihi's integers. evaluators: names such as "conv" and
-    "spiking". twin: also train the ANN twin. device: "auto", "cpu" or "cuda"; with slayer "auto" or "cpu". progress:
-    show progress bars on terminals.
+    "spiking". twin: also train the ANN twin. device: "auto", "cpu" or "cuda"; with slayer "auto" or "cpu". force:
+    overwrite a finished training in `out`. progress: show progress bars on terminals.
 
     Raises:
-        InputError: an invalid argument. DataError: the dataset is missing or damaged. ReportError: the folder cannot be
-            written to.
+        InputError: an invalid argument, or `out` contains a finished training, and force is False. DataError: the
+            dataset is missing or damaged. ReportError: the folder cannot be written to.
     """
     kinds = _kinds(evaluators)
     if seed < 0:
@@ -150,6 +152,8 @@ def train(
     )
     folder = Path(out).expanduser()
     need_folder(folder)
+    names = [TARGET, FACTS, TWIN, *(EVALUATORS.find(kind).file_name() for kind in EVALUATORS)]
+    need_free((folder / name for name in names), force or (folder / UNFINISHED).is_dir())
     with progress_bars(progress) as stages, one_thread():
         data = load_dataset(str(dataset), root, size=_pair(size), progress=stages.stage("reading the data"))
         parts = _split(data, split, seed)
@@ -234,9 +238,18 @@ def _save(folder: Path, network: Network, trained: Trained) -> None:
     try:
         save(network, folder / TARGET)
         write_text(folder / FACTS, json.dumps(asdict(trained), indent=2) + "\n")
-        shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
+        _remove_checkpoints(folder / UNFINISHED)
     except OSError as error:
         raise ReportError(f"{folder}: expected a folder that can be written to ({error})") from error
+
+
+def _remove_checkpoints(folder: Path) -> None:
+    """Removes the checkpoints in the folder, and the folder if nothing else is in it."""
+    for pattern in ("*.safetensors", f"*.safetensors{ASIDE}"):
+        for path in folder.glob(pattern):
+            path.unlink()
+    with suppress(OSError):  # it contains other files
+        folder.rmdir()
 
 
 def _split(data: Samples, split: str, seed: int) -> Split[Any]:

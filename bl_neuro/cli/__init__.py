@@ -6,6 +6,7 @@ interrupted, 141 output closed early (as by `head`).
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -30,14 +31,14 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str]) -> int:
     """Runs one command and returns its exit code."""
-    from importlib import import_module
-
-    from bl_neuro.cli.options import app as application
-
-    for command in COMMANDS:  # each adds itself to the application
-        import_module(f"bl_neuro.cli.{command}")
-
+    _escape_what_streams_lack()
     try:
+        from importlib import import_module
+
+        from bl_neuro.cli.options import app as application
+
+        for command in COMMANDS:  # each adds itself to the application
+            import_module(f"bl_neuro.cli.{command}")
         code = int(application(args=arguments, prog_name="bl-neuro", standalone_mode=False) or 0)
         sys.stdout.flush()
         if code == INTERRUPTED:  # Typer makes an exit code of Ctrl-C
@@ -68,6 +69,13 @@ def run(arguments: list[str]) -> int:
             raise
         text = message()
         return _fail(f"{text} Try 'bl-neuro --help'.") if text else 0
+
+
+def _escape_what_streams_lack() -> None:
+    """Escapes characters that the encoding of a stream lacks, such as latin-1, instead of raising an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _output_closed() -> int:

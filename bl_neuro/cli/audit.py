@@ -138,6 +138,20 @@ def audit(
             "train, for the official training set, or a file of sample indices (.npy, .npz, .txt, .json).",
         ),
     ] = None,
+    allow_endpoints: Annotated[
+        bool,
+        typer.Option(
+            "--allow-endpoints", help="Allow the experiment file to send queries to endpoints on other machines."
+        ),
+    ] = False,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--token-file",
+            help="File with the token of the endpoints, instead of the environment variables that the experiment "
+            "names (BL_NEURO_...).",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """Run an experiment, or audit a model file, and write a report. The exit code is 1 if a cell failed.
@@ -178,12 +192,16 @@ def audit(
     audited: tuple[str, ...] = (experiment,)
     if Path(experiment).suffix in SUFFIXES:
         run_audit, plan_audit, audited = bl.audit_model, bl.plan_audit_model, (experiment, _dataset(dataset))
+        if allow_endpoints or token_file is not None:
+            raise InputError("--allow-endpoints, --token-file: only for experiments, but this is a model file")
         options["on_recognised"] = None if as_json else partial(_print_recognised, Path(experiment).name)
     else:
         _refuse({"dataset": dataset, **options}, experiment)
     if plan:
         print_plan(plan_audit(*audited, out=out, root=root, **options), jobs, as_json)
         return 0
+    if run_audit is bl.audit:
+        options |= {"allow_endpoints": allow_endpoints, "token_file": token_file}
     result = run_audit(*audited, out=out, root=root, jobs=jobs, scheduler=scheduler, **options)
     print_result(result, as_json)
     return 1 if result.failures or result.left_out else 0

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bl_neuro.cli.options import Json, app
+from bl_neuro.cli.options import Force, Json, app
 
 
 @app.command()
@@ -20,13 +20,14 @@ def compare(
         ),
     ] = None,
     page: Annotated[Path | None, typer.Option("--page", help="HTML file for the comparison.")] = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Compare audits of different substrates, settings or versions, with paired tests where possible."""
     from bl_neuro.api.compare import compare as run
     from bl_neuro.cli.output import print_json, print_parts, say
 
-    comparison = run(runs, margin, page)
+    comparison = run(runs, margin, page, force=force)
     if as_json:
         written = {} if page is None else {"page": str(page)}
         print_json({**comparison.model_dump(mode="json", by_alias=True), **written})

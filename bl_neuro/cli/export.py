@@ -31,7 +31,7 @@ def export(
     from bl_neuro.api.export import export as run
     from bl_neuro.cli.output import print_json, print_parts
 
-    exported = run(model_request(model, layers, input_shape, convention, dt, reset).open(), out, overwrite=force)
+    exported = run(model_request(model, layers, input_shape, convention, dt, reset).open(), out, force=force)
     if as_json:
         print_json({**asdict(exported), "file": str(exported.file)})
     else:

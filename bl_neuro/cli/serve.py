@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -136,11 +137,14 @@ def token(
     from bl_neuro.cli.output import print_json, say
     from bl_neuro.deploy.serve import add_client
 
-    made = add_client(file, name)
-    if as_json:
-        print_json({"client": name, "token": made, "file": str(file)})
-    else:
-        say(made)
+    def show(made: str) -> None:
+        if as_json:
+            print_json({"client": name, "token": made, "file": str(file)})
+        else:
+            say(made)
+        sys.stdout.flush()  # a full disk or a closed pipe is an error before the hash is stored
+
+    add_client(file, name, show)
 
 
 def _for_small_queries(substrate: str) -> dict[str, Any]:

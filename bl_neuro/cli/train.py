@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bl_neuro.cli.options import Json, ListingCommand, Root, Seed, Steps, app, numbers, words
+from bl_neuro.cli.options import Force, Json, ListingCommand, Root, Seed, Steps, app, numbers, words
 
 if TYPE_CHECKING:
     from bl_neuro.api.train import Trained
@@ -78,6 +78,7 @@ def train(
         str, typer.Option("--device", help="Device: auto, cpu or cuda. SLAYER trains on the CPU.")
     ] = "auto",
     seed: Seed = 0,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Train a target network, and independent evaluators on data that the target never saw.
@@ -107,6 +108,7 @@ def train(
         twin=twin,
         device=device,
         seed=seed,
+        force=force,
     )
     if as_json:
         print_json(asdict(trained))

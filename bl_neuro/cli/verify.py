@@ -10,6 +10,7 @@ import typer
 from bl_neuro.cli.options import (
     Convention,
     Dt,
+    Force,
     InputShape,
     Json,
     Layers,
@@ -64,6 +65,7 @@ def verify(
         typer.Option("--all-pairs", help="Compare every pair of substrates instead of each with the reference."),
     ] = False,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for raster plots of the differences.")] = None,
+    force: Force = False,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> int:
@@ -73,12 +75,11 @@ def verify(
     """
     from bl_neuro.api.verify import verify as run
     from bl_neuro.cli.output import print_json, print_parts
-    from bl_neuro.deploy.parity.drawing import draw
-    from bl_neuro.files import need_folder
+    from bl_neuro.deploy.parity.drawing import draw, need_folder_for_pictures
 
     network = model_request(model, layers, input_shape, convention, dt, reset).open()
     if out is not None:
-        need_folder(out)
+        need_folder_for_pictures(out, force)
     report = run(
         network,
         _names(backends),

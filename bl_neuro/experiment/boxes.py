@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,7 @@ from bl_neuro.backends import Target, find_backend, open_target
 from bl_neuro.backends.base import is_held
 from bl_neuro.errors import BudgetExceeded, EndpointRefused, ExperimentError, InputError, ModelFileError
 from bl_neuro.experiment.cells import Cell
-from bl_neuro.experiment.definition import EndpointPart
+from bl_neuro.experiment.endpoint_access import read_token
 from bl_neuro.experiment.material import Material
 from bl_neuro.experiment.measures import AttackMeasures
 from bl_neuro.mitigations.registry import mitigation_of
@@ -163,16 +161,6 @@ class EndpointBox(RemoteBlackBox):
             ) from error
 
 
-def need_tokens(endpoints: Sequence[EndpointPart]) -> None:
-    """Raises ExperimentError if an environment variable for a token is named but not set."""
-    for number, part in enumerate(endpoints):
-        if "token" in part.model_fields_set and not os.environ.get(part.token):
-            raise ExperimentError(
-                f"endpoints.{number}.token: expected an environment variable that holds the token (not the token "
-                f"itself), and {part.token} is not set"
-            )
-
-
 def opened_endpoint(material: Material, substrate: str, budget: int | None, session: str) -> EndpointBox:
     """Opens an endpoint that is a substrate of an experiment. session: the address of the cell that queries it.
 
@@ -190,6 +178,7 @@ def opened_endpoint(material: Material, substrate: str, budget: int | None, sess
         "layout": part.layout,
         "certificates": None if part.certificates is None else material.folder / part.certificates,
         "session": session,
+        "token": None if material.token_file is None else read_token(material.token_file),
     }
     box = open_endpoint(part.url, part.reveals, budget, options, EndpointBox, part.token)
     if box.input_shape != input_shape or box.classes != outputs:

@@ -114,6 +114,8 @@ def _same_arithmetic(place: KeyPath, substrate: Any, of: str) -> Problems:
             )
 
 
+SERVED_TOKENS = "BL_NEURO_TOKENS"
+"""The environment variable with the tokens of all clients of `bl-neuro serve`."""
 ALONE = ("replays", "ladder", "mitigations", "verify")
 """Parts that need the network."""
 
@@ -134,6 +136,8 @@ def endpoint_problems(document: dict[str, Any]) -> Problems:
             )
         elif isinstance(name, str) and name not in ours:
             yield ("endpoints", i, "name"), f"expected one of the experiment's substrates, found {name!r}"
+        if part.get("token") == SERVED_TOKENS:
+            yield ("endpoints", i, "token"), f"expected another variable, since {SERVED_TOKENS} is that of a server"
         if names.count(str(name)) > 1:
             yield ("endpoints", i, "name"), f"{name!r} occurs twice"
         if not any(part.get("reveals") in strings(attack.get("reveals")) for _, attack in tables(document, "attacks")):
@@ -297,11 +301,12 @@ def _place(number: int, problem: SettingProblem, known: bool, settings: dict[str
 
 def _controls(document: dict[str, Any]) -> Problems:
     labels = [part.get("label", part.get("attack")) for _, part in tables(document, "attacks")]
+    on_twins = _twin_labels(document)
     for i, part in tables(document, "controls"):
         for number, label in enumerate(strings(part.get("attacks"))):
             if label not in labels:
                 yield ("controls", i, "attacks", number), f"expected the label of an attack, found {label!r}"
-            elif label in _twin_labels(document):
+            elif label in on_twins:
                 yield ("controls", i, "attacks", number), f"{label} needs an ANN twin, which controls do not have"
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
@@ -17,6 +18,7 @@ from bl_neuro.experiment.findings.models import RESULTS, AuditCell, AuditRow, Ce
 from bl_neuro.experiment.findings.records import unit_of
 from bl_neuro.experiment.findings.verdicts import Inversion, PairedArrays, Scores, paired
 from bl_neuro.leakage import PairVerdict, pair_verdicts
+from bl_neuro.strangers.budget import VARIABLE, memory_budget
 
 
 class ComparedAudit(Finding):
@@ -96,8 +98,10 @@ class AuditComparison(Finding):
         return [pair for pair in self.comparisons if pair.measure == "hit" and pair.evaluator == self.judge]
 
 
-MOST_BYTES = 2**28
-"""Maximum size of a results.json."""
+MOST_BYTES = 2**24
+"""Maximum size of all results.json of a comparison together, unless `VARIABLE` raises it."""
+GROWTH = 56
+"""Bytes of memory for each byte of a results.json; a large one took 50."""
 MOST_SETTINGS = 60
 """Maximum number of differing settings that are listed."""
 Values = dict[Inversion, Scores]
@@ -131,17 +135,40 @@ def read_results(path: Path) -> Findings:
         ReportError: there are none, or they are damaged, too large or of another format.
     """
     file = path / RESULTS if path.is_dir() else path
+    size = need_readable([path])
     try:
-        if file.stat().st_size > MOST_BYTES:
-            raise ReportError(f"{file}: larger than {MOST_BYTES} bytes")
-        text = file.read_bytes()
+        with file.open("rb") as stream:
+            text = stream.read(size)
     except OSError as error:
-        reason = error.strerror or error
-        raise ReportError(f"{file}: {reason}; expected the folder of a finished audit") from error
+        raise ReportError(f"{file}: {error.strerror or error}; expected the folder of a finished audit") from error
     try:
         return Findings.from_json(text)
     except ReportError as error:
         raise ReportError(f"{file}: {error}") from error
+
+
+def need_readable(paths: Sequence[Path]) -> int:
+    """The bytes of the results in folders of audits, or in results files, that are in memory at the same time.
+
+    Raises:
+        ReportError: there are none, or they are too large together. InputError: the environment variable is invalid.
+    """
+    total = 0
+    for path in paths:
+        file = path / RESULTS if path.is_dir() else path
+        try:
+            status = file.stat()
+        except OSError as error:
+            raise ReportError(f"{file}: {error.strerror or error}; expected the folder of a finished audit") from error
+        if not S_ISREG(status.st_mode):
+            raise ReportError(f"{file}: not a regular file; expected the folder of a finished audit")
+        total += status.st_size
+    if total > MOST_BYTES and GROWTH * total > memory_budget(0):
+        raise ReportError(
+            f"{', '.join(map(str, paths))}: expected at most {MOST_BYTES} bytes of results, found {total}, which take "
+            f"up to {GROWTH} times as much memory; if you trust them, set {VARIABLE}={-(-GROWTH * total // 2**20)}"
+        )
+    return total
 
 
 def compare_runs(runs: Mapping[str, Findings], margin: float | None = None) -> AuditComparison:

@@ -23,7 +23,8 @@ class EndpointPart(Part):
     """`[[endpoints]]`: a named substrate of the experiment that only answers queries.
 
     url: http(s)://host:port/v2/models/NAME. reveals: the output that it reveals. token: name of the environment
-    variable that contains the bearer token; files never contain the token itself. certificates: PEM file of certificate
+    variable that contains the bearer token, starting with BL_NEURO_, so that a file cannot send other secrets; files
+    never contain the token itself. certificates: PEM file of certificate
     authorities, relative to the experiment file. input, output, input_shape, classes, layout: as in
     `bl_neuro.RemoteBlackBox`; the input shape defaults to that of the model or the dataset. tested: number of test
     samples for measuring its accuracy, which count against its budget; 0 for none.
@@ -35,7 +36,7 @@ class EndpointPart(Part):
     name: Name
     url: Annotated[str, Field(pattern=URL, max_length=2048)]
     reveals: Reveals
-    token: Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]{0,127}$")] = "BL_NEURO_TOKEN"
+    token: Annotated[str, Field(pattern=r"^BL_NEURO_[A-Z0-9_]{1,118}$")] = "BL_NEURO_TOKEN"
     certificates: Text | None = None
     input: Text | None = None
     output: Text | None = None

@@ -22,6 +22,7 @@ else:
     import tomli as tomllib
 
 MOST_BYTES, MOST_LINES = 2**16, 1000
+MOST_LEVELS = 16
 Problem = tuple[KeyPath, str]
 """Location and message of a problem."""
 
@@ -43,6 +44,9 @@ def read_experiment(path: Path) -> Experiment:
         document = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ExperimentError(f"{path}: not TOML: {error}") from error
+    except ValueError as error:  # too many digits for Python
+        raise ExperimentError(f"{path}: not TOML: expected integers of at most 64 bits ({error})") from error
+    _need_plain_values(f"{path}: ", document)
     experiment, problems = checked(document)
     if experiment is None or problems:
         raise _error_with_lines(path, text, problems)
@@ -55,6 +59,7 @@ def experiment_from(document: dict[str, Any]) -> Experiment:
     Raises:
         ExperimentError: it is not a valid experiment; `problems` lists all problems.
     """
+    _need_plain_values("", document)
     experiment, problems = checked(document)
     if experiment is None or problems:
         lines = [f"{'.'.join(map(str, place))}: {message}" if place else message for place, message in problems]
@@ -69,8 +74,35 @@ def checked(document: dict[str, Any]) -> tuple[Experiment | None, list[Problem]]
     try:
         experiment = Experiment.model_validate(document)
     except ValidationError as error:
-        problems += [(tuple(details["loc"]), _in_words(dict(details))) for details in error.errors()]
+        wrong = error.errors()
+        problems += [(tuple(details["loc"]), _in_words(dict(details))) for details in wrong]
+        document = _without_containers(document, {tuple(details["loc"]) for details in wrong}, ())
     return experiment, problems + further_problems(document)
+
+
+def _without_containers(value: Any, wrong: set[KeyPath], path: KeyPath) -> Any:
+    """A copy of the document in which lists and tables at the places `wrong` are None: further checks skip them."""
+    if not isinstance(value, (dict, list)):
+        return value
+    if path in wrong:
+        return None
+    if isinstance(value, dict):
+        return {key: _without_containers(item, wrong, (*path, key)) for key, item in value.items()}
+    return [_without_containers(item, wrong, (*path, index)) for index, item in enumerate(value)]
+
+
+def _need_plain_values(where: str, document: dict[str, Any]) -> None:
+    """Raises ExperimentError if tables are nested too deeply, or an integer exceeds 64 bits."""
+    values: list[tuple[KeyPath, Any]] = [((), document)]
+    while values:
+        place, value = values.pop()
+        if len(place) > MOST_LEVELS:
+            shown = ".".join(map(str, place[:3]))
+            raise ExperimentError(f"{where}{shown}...: expected at most {MOST_LEVELS} levels of tables and lists")
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise ExperimentError(f"{where}{'.'.join(map(str, place))}: expected an integer of at most 64 bits")
+        items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        values += [((*place, key), item) for key, item in items]
 
 
 def _text(path: Path) -> str:

@@ -34,10 +34,14 @@ from bl_neuro.training.samples_digest import samples_digest
 
 @dataclass(frozen=True)
 class Place:
-    """The folders of an experiment's data and files, on which results do not depend. root: None for BL_NEURO_DATA."""
+    """Where an experiment's data and files are, on which results do not depend.
+
+    root: None for BL_NEURO_DATA. token_file: a file with the token of the endpoints, instead of environment variables.
+    """
 
     folder: Path
     root: Path | None = None
+    token_file: Path | None = None
 
 
 class Material:
@@ -71,6 +75,7 @@ class Material:
         }
         self.endpoints: dict[str, EndpointPart] = {part.name: part for part in experiment.endpoints}
         self.folder: Path = place.folder
+        self.token_file: Path | None = place.token_file
         self._described = described
         self.network = None if experiment.model is None else opened_model(experiment.model, place)
         self.class_map = self._class_map()

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from bl_neuro.errors import MissingDependency
-from bl_neuro.experiment.boxes import need_tokens
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.definition import Experiment
+from bl_neuro.experiment.endpoint_access import need_allowed, need_tokens
 from bl_neuro.experiment.experiment_file import experiment_path, read_experiment
 from bl_neuro.experiment.findings.compute import findings
 from bl_neuro.experiment.findings.models import Findings
@@ -45,23 +45,37 @@ class Audit:
     store: Store
     command: str | None = None
     """The command line of this audit for its report, or None."""
+    endpoints_allowed: bool = False
+    """Whether endpoints may be on other machines."""
 
     @classmethod
-    def of(cls, experiment: str | Path | Experiment, out: Path | None = None, root: Path | None = None) -> Audit:
+    def of(
+        cls,
+        experiment: str | Path | Experiment,
+        out: Path | None = None,
+        root: Path | None = None,
+        *,
+        allow_endpoints: bool = False,
+        token_file: Path | None = None,
+    ) -> Audit:
         """The audit of a built-in experiment (by name), of an experiment file, or of an `Experiment`.
 
         out: folder of the results, runs/NAME by default. root: folder of downloaded datasets, BL_NEURO_DATA by default.
         Relative paths start at the working directory for an `Experiment`, and at the folder of an experiment file.
+        allow_endpoints: whether an experiment file may name endpoints on other machines; an `Experiment` may.
+        token_file: a file with the token of the endpoints, instead of environment variables.
 
         Raises:
             ExperimentError: there is no such experiment, or it is invalid.
         """
         if isinstance(experiment, Experiment):
-            return cls(experiment, Place(Path.cwd(), root), Store(out or RUNS / experiment.name))
+            place = Place(Path.cwd(), root, token_file)
+            return cls(experiment, place, Store(out or RUNS / experiment.name), endpoints_allowed=True)
         path = experiment_path(str(experiment))
         read = read_experiment(path)
-        command = shlex.join(["bl-neuro", "audit", portable_path(str(experiment))])
-        return cls(read, Place(path.parent.absolute(), root), Store(out or RUNS / read.name), command)
+        words = ["bl-neuro", "audit", portable_path(str(experiment)), *["--allow-endpoints"] * allow_endpoints]
+        place = Place(path.parent.absolute(), root, token_file)
+        return cls(read, place, Store(out or RUNS / read.name), shlex.join(words), allow_endpoints)
 
     @cached_property
     def not_run(self) -> dict[str, str]:
@@ -94,6 +108,11 @@ class Audit:
         """Which cells are done, and which are not."""
         return run_state(self.cells, self.store)
 
+    def need_access(self) -> None:
+        """Checks that endpoints are allowed and have tokens. Raises the errors of `need_allowed` and `need_tokens`."""
+        need_allowed(self.experiment.endpoints, self.endpoints_allowed)
+        need_tokens(self.experiment.endpoints, self.place.token_file)
+
     def run(
         self,
         jobs: int = 1,
@@ -101,17 +120,17 @@ class Audit:
         scheduler: str | None = None,
         worker: Sequence[str] = WORKER,
     ) -> RunState:
-        """Runs all cells that are not done. Raises the errors of `Runner.run` and of `Store.need_subject`.
+        """Runs all cells that are not done. Raises the errors of `Runner.run`, `Store.need_subject` and `need_access`.
 
         jobs: number of worker processes on this machine. scheduler: address of a Dask scheduler whose workers are used
         instead, or "local" for a Dask cluster with `jobs` workers on this machine. worker: command of a worker process.
         """
+        self.need_access()
         with self.store.locked():
             self.store.need_subject(self.subject)
             self.store.write_subject(self.subject)
             self.store.write_experiment(self.experiment.model_dump(), self.command)
             cells = self.cells  # a problem with the data or the model is raised before any worker starts
-            need_tokens(self.experiment.endpoints)
             return Runner(cells, self.store, self._pool(jobs, scheduler, worker), on_change).run()
 
     def _pool(self, jobs: int, scheduler: str | None, worker: Sequence[str]) -> WorkerPool:
@@ -130,6 +149,7 @@ class Audit:
             "experiment": self.runnable.model_dump(),
             "folder": str(self.place.folder),
             "root": None if self.place.root is None else str(self.place.root.absolute()),
+            "token_file": None if self.place.token_file is None else str(self.place.token_file.absolute()),
             "out": str(self.store.folder.absolute()),
         }
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -28,13 +29,15 @@ from pydantic import ValidationError
 from bl_neuro.errors import ModelFileError, ReportError
 from bl_neuro.experiment.cells import canonical_json, content_address
 from bl_neuro.experiment.measures import CellMeasures, misfit, model_of
-from bl_neuro.files import atomic_path, need_folder, write_text
+from bl_neuro.files import atomic_path, need_folder, need_free, need_regular, write_text
 
 MOST_BYTES = 2**26
 """Maximum size of the JSON of a result."""
 
 
 SUBJECT = "subject.json"
+OUTPUTS = ("experiment.json", "command.json", "results.json", "summary.md", "report.html")
+"""The files of a run that its next run replaces."""
 MARK = "bl-neuro-"
 """Prefix of the hidden files by which the machines of a run recognise the shared folder."""
 
@@ -87,6 +90,7 @@ class Store:
         need_folder(self.folder)
         lock = FileLock(self.folder / ".lock")
         try:
+            need_regular(self.folder / ".lock")
             lock.acquire(timeout=0)
         except Timeout as error:
             raise ReportError(f"{self.folder}: another run uses this folder; wait until it ends") from error
@@ -159,11 +163,14 @@ class Store:
             raise ReportError(f"{self.folder / name}: could not be written ({error})") from error
 
     def need_subject(self, subject: Subject) -> None:
-        """Checks that the folder holds no runs on another model or dataset.
+        """Checks that the folder holds no runs on another model or dataset, and no files that are not of a run.
 
         Raises:
-            ReportError: it does, so that a run would replace their report.
+            ReportError: it does, so that a run would replace them.
         """
+        if not (self.folder / SUBJECT).exists() and not (self.folder / "cells").is_dir():
+            self._need_free_names()
+        need_free((self.folder / name for name in (SUBJECT, *OUTPUTS)), force=True)
         try:
             earlier = Subject(**json.loads((self.folder / SUBJECT).read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError, RecursionError):
@@ -172,6 +179,15 @@ class Store:
             raise ReportError(
                 f"{self.folder}: expected a folder for an audit of {subject}, found one of {earlier}; choose another "
                 "folder with out (--out)"
+            )
+
+    def _need_free_names(self) -> None:
+        """Raises ReportError if the folder, which is not of an audit, has files that a run would replace."""
+        present = [name for name in OUTPUTS if os.path.lexists(self.folder / name)]
+        if present:
+            raise ReportError(
+                f"{self.folder / present[0]}: already exists and is not of an audit; choose another folder with out "
+                "(--out)"
             )
 
     def write_subject(self, subject: Subject) -> None:

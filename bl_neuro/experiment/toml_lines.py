@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -13,28 +14,38 @@ else:
 
 KeyPath = tuple[str | int, ...]
 """The path of a value: names of tables and keys, and list indices, such as ("attacks", 0, "budget")."""
+TOKEN = re.compile(
+    r'"""(?:\\.|[^\\])*?"""("{0,2})|\'\'\'.*?\'\'\'(\'{0,2})|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'|#[^\n]*|[\[{]|[\]}]|\n',
+    re.DOTALL,
+)
+"""What decides where a statement of TOML ends: strings, comments, brackets and line breaks."""
 
 
 def value_lines(text: str) -> dict[KeyPath, int]:
     """The first line (from 1) of each value in the valid TOML document `text`.
 
-    The document is parsed after each line as if it ended there. New values belong to the lines since the last
-    successful parse. A value inside a list or table over several lines has the first line of that list or table.
+    A value inside a list or table over several lines has the first line of that list or table.
     """
     result: dict[KeyPath, int] = {}
-    lines = text.splitlines()
-    begin = 0
-    for number, line in enumerate(lines):
-        if not line.strip() or line.lstrip().startswith("#"):
-            begin = number + 1 if begin == number else begin
-            continue
-        try:
-            document = tomllib.loads("\n".join(lines[: number + 1]))
-        except tomllib.TOMLDecodeError:
-            continue  # within a value of several lines
-        for path in _key_paths(document, ()):
-            result.setdefault(path, begin + 1)
-        begin = number + 1
+    last: dict[KeyPath, int] = {}
+    """The last index of each array of tables."""
+    current: KeyPath = ()
+    for line, statement in _statements(text.replace("\r\n", "\n")):
+        part = tomllib.loads(statement)
+        if statement.startswith("["):
+            current = ()
+            while isinstance(part, dict) and part:
+                (key, part), *_ = part.items()
+                current = (*current, key)
+                if isinstance(part, list):
+                    last[current] = last.get(current, -1) + 1
+                if current in last:
+                    result.setdefault(current, line)
+                    current = (*current, last[current])
+                result.setdefault(current, line)
+        else:
+            for path in _key_paths(part, current):
+                result.setdefault(path, line)
     return result
 
 
@@ -44,6 +55,20 @@ def line_of(path: KeyPath, lines: dict[KeyPath, int]) -> int:
         if path[:length] in lines:
             return lines[path[:length]]
     return 1
+
+
+def _statements(text: str) -> Iterator[tuple[int, str]]:
+    """Each table header and each assignment, with its first line."""
+    begin, begin_line, line, depth = 0, 1, 1, 0
+    for token in TOKEN.finditer(f"{text}\n"):
+        word = token.group()
+        line += word.count("\n")
+        depth += (word in ("[", "{")) - (word in ("]", "}"))
+        if word == "\n" and depth == 0:
+            statement = text[begin : token.start()].strip()
+            if statement and not statement.startswith("#"):
+                yield begin_line, statement
+            begin, begin_line = token.end(), line
 
 
 def _key_paths(value: Any, path: KeyPath) -> Iterator[KeyPath]:

@@ -116,7 +116,7 @@ def write_report(results: Findings, pictures: CellPictures, out: Path) -> Path:
         with ExitStack() as moves:
             for name, text in files.items():
                 moves.enter_context(atomic_path(out / name)).write_text(text, encoding="utf-8")
-        for path in (out / CELL_PAGES).glob("*.html"):
+        for path in (out / CELL_PAGES).glob("[0-9][0-9][0-9]-*.html"):
             if f"{CELL_PAGES}/{path.name}" not in pages:
                 path.unlink()
     except (OSError, ValueError) as error:  # ValueError: text that is not UTF-8

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from bl_neuro.errors import InputError, ModelFileError
-from bl_neuro.files import atomic_path
+from bl_neuro.files import atomic_path, need_regular
 
 FORMAT = "bl-neuro/checkpoint/2"
 ASIDE = ".damaged"
@@ -119,6 +119,7 @@ def resume(
     except DamagedCheckpoint as error:
         aside = path.with_name(path.name + ASIDE)
         try:
+            need_regular(aside)
             os.replace(path, aside)
         except OSError as failure:
             raise ModelFileError(f"{error}; it could not be renamed to {aside} ({failure.strerror})") from failure

@@ -11,7 +11,7 @@ from bl_neuro.arrays import FloatArray
 from bl_neuro.deploy.parity.report import PairParity, ParityReport
 from bl_neuro.deploy.parity.tally import LayerParity
 from bl_neuro.errors import ReportError
-from bl_neuro.files import atomic_path
+from bl_neuro.files import atomic_path, need_folder, need_free
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,8 +23,20 @@ MOST_LAYERS = 12
 DOTS_PER_INCH = 110
 MAP_COLUMNS = 400
 """Maximum number of columns of a map, fewer than its pixels; neighbouring time steps share a column."""
+NAME = "parity-{}-{}.png"
+"""Name of the picture of two substrates."""
 FAINTEST = 0.45
 """Darkness of a bin that differs in very few samples, so that it stays visible."""
+
+
+def need_folder_for_pictures(folder: Path, force: bool) -> None:
+    """Creates the folder for `draw`, before substrates are compared.
+
+    Raises:
+        ReportError: the folder is not writable. InputError: it contains pictures of `draw`, and force is False.
+    """
+    need_folder(folder)
+    need_free(sorted(folder.glob(NAME.format("*", "*"))), force)
 
 
 def draw(report: ParityReport, folder: str | Path) -> list[Path]:
@@ -37,7 +49,7 @@ def draw(report: ParityReport, folder: str | Path) -> list[Path]:
     for pair in report.pairs:
         if pair.exact:
             continue
-        path = Path(folder) / f"parity-{pair.left}-{pair.right}.png"
+        path = Path(folder) / NAME.format(pair.left, pair.right)
         figure = pair_figure(pair)
         try:
             with atomic_path(path) as temporary:

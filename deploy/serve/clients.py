@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bl_neuro.deploy.serve.settings import NAME
 from bl_neuro.errors import InputError
+from bl_neuro.files import need_regular
 
 MIN_TOKEN = 16
 """Minimum length of a token in characters. Tokens are random, so a fast hash is sufficient."""
@@ -77,16 +78,26 @@ def read_token_file(path: Path) -> dict[str, str]:
     return hashes
 
 
-def add_client(path: Path, name: str) -> str:
-    """Creates a token for client `name`, appends its hash to the file at `path` and returns the token."""
+def add_client(path: Path, name: str, show: Callable[[str], object] | None = None) -> str:
+    """Creates a token for client `name`, appends its hash to the file at `path` and returns the token.
+
+    show: is called with the token before its hash is stored, so that a token that cannot be shown is not kept.
+
+    Raises:
+        InputError: the client exists, or the name or the file is invalid. OSError: the file cannot be written, or is
+            not a regular file.
+    """
+    need_regular(path)
     hashes = read_token_file(path) if path.exists() else {}
     if name in hashes:
         raise InputError(f"{path}: client {name!r} already exists; remove its line to give it another token")
     if not NAME.fullmatch(name):
         raise InputError(f"client: expected a name of letters, digits, '.', '_' and '-', found {name!r}")
     token = secrets.token_urlsafe(32)
-    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
     with os.fdopen(handle, "a", encoding="utf-8") as file:
+        if show is not None:
+            show(token)
         file.write(f"{name} {hashlib.sha256(token.encode()).hexdigest()}\n")
     return token
 

@@ -32,6 +32,8 @@ import psutil
 import torch
 from abuse_cases import POST, SLOW, TOKEN, case_of, send
 
+from bl_neuro.files import write_text
+
 EXAMPLES = 2000
 """Of schemathesis, an operation."""
 LURKERS = 64
@@ -237,7 +239,7 @@ def main() -> None:
         results = measure(arguments.first, arguments.requests, arguments.schemathesis, Path(folder))
     print(json.dumps(results, indent=2))
     if arguments.out is not None:
-        arguments.out.write_text(json.dumps(results, indent=2) + "\n")
+        write_text(arguments.out, json.dumps(results, indent=2) + "\n")
     sys.exit(0 if is_fine(results) else 1)
 
 

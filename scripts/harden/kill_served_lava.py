@@ -33,6 +33,8 @@ import psutil
 import torch
 from served_process import served
 
+from bl_neuro.files import write_text
+
 WAYS = ("group", "child", "inner process", "group and spare", "group, idle", "inner process, idle")
 LIMIT_S = 10.0
 LONGEST_REST_S = 6.0
@@ -220,7 +222,7 @@ def main() -> int:
     results = {"processors": os.cpu_count(), "runs": runs}
     print(json.dumps(results, indent=2))
     if arguments.out is not None:
-        arguments.out.write_text(json.dumps(results, indent=2) + "\n")
+        write_text(arguments.out, json.dumps(results, indent=2) + "\n")
     good = [not (run["wrong"] or run["refused"] or run["left"]) and run["worst_s"] < LIMIT_S for run in runs]
     return 0 if all(good) else 1
 

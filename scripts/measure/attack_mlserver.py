@@ -20,6 +20,8 @@ from typing import Any
 
 import numpy as np
 
+from bl_neuro.files import write_text
+
 RUNTIME = """
 import numpy as np
 from mlserver import MLModel
@@ -112,7 +114,7 @@ def main() -> None:
     results = {"mlserver": version(arguments.python), **results}
     print(json.dumps(results, indent=2))
     if arguments.out is not None:
-        arguments.out.write_text(json.dumps(results, indent=2) + "\n")
+        write_text(arguments.out, json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -23,6 +23,8 @@ from typing import Any
 import torch
 from served_process import served
 
+from bl_neuro.files import write_text
+
 BACKENDS = ("loihi", "lava")
 STEPS, SEED = 20, 0
 SETTINGS = {"window": 3.0, "contrast": "mixed"}
@@ -164,7 +166,7 @@ def main() -> int:
     results["load_average"] = os.getloadavg()[0]
     print(json.dumps(results, indent=2))
     if arguments.out is not None:
-        arguments.out.write_text(json.dumps(results, indent=2) + "\n")
+        write_text(arguments.out, json.dumps(results, indent=2) + "\n")
     return 0 if all(results[part]["equal"] for part in ("at_home", *BACKENDS)) else 1
 
 

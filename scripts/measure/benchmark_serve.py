@@ -33,6 +33,8 @@ import numpy as np
 import torch
 from served_process import served
 
+from bl_neuro.files import write_text
+
 STEPS, BATCH, CLIENTS, PROCESSES = 25, 160, 32, 4
 LUA = """
 local file = io.open("{body}", "rb")
@@ -257,7 +259,7 @@ def main() -> None:
         results = measure(arguments.seconds, arguments.rounds, Path(folder))
     print(json.dumps(results["medians"], indent=2))
     if arguments.out is not None:
-        arguments.out.write_text(json.dumps(results, indent=2) + "\n")
+        write_text(arguments.out, json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

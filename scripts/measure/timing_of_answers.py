@@ -25,6 +25,8 @@ from attack_served import digits_network
 from scipy.stats import spearmanr
 from served_process import served
 
+from bl_neuro.files import write_text
+
 STEPS, DENSITY = 20, 0.3
 
 
@@ -102,7 +104,7 @@ def main() -> None:
         results = measure(model, arguments.inputs, arguments.repeats, Path(name))
     print(json.dumps(results, indent=2))
     if arguments.out is not None:
-        arguments.out.write_text(json.dumps(results, indent=2) + "\n")
+        write_text(arguments.out, json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

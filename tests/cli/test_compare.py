@@ -63,6 +63,22 @@ def test_two_audits_are_compared(call: Callable[..., Any], runs: list[Path], tmp
     assert {comparison["inversions"] for comparison in facts["comparisons"]} == {2}
     assert "How do these audits differ?" in page.read_text()
 
+    before = page.read_bytes()
+    result = call("compare", *runs, "--page", page)
+    assert (result.code, result.out) == (2, "")
+    assert "already exists; choose another name, or overwrite it with --force" in result.err
+    assert page.read_bytes() == before
+    assert call("compare", *runs, "--page", page, "--force").code == 0
+    assert page.read_bytes() != before
+
+
+def test_the_page_replaces_no_link(call: Callable[..., Any], runs: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "page.html").symlink_to(tmp_path / "mine.html")
+    result = call("compare", *runs, "--page", tmp_path / "page.html", "--force")
+    assert (result.code, result.out) == (2, "")
+    assert "expected a regular file or a free name, found a symbolic link" in result.err
+    assert (tmp_path / "page.html").is_symlink()
+
 
 def test_rows_that_cannot_be_paired_have_their_reason_beside_them(
     call: Callable[..., Any], runs: list[Path], tmp_path: Path

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -99,3 +101,54 @@ def test_an_interrupted_search_saves_its_best_inversions(tmp_path: Path) -> None
     assert facts["queries"] == 640 + 4 * 4 * 16  # the warm start, then the generation that it fell in
     assert (tmp_path / "out" / "inversions.safetensors").exists()
     assert "Ends after this generation" in done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends SIGINT")
+def test_an_interrupt_while_commands_are_imported_is_one_line() -> None:
+    code = (
+        "import builtins, signal, sys\n"
+        "whole = builtins.__import__\n"
+        "def importing(name, *arguments):\n"
+        "    name == 'typer' and signal.raise_signal(signal.SIGINT)\n"
+        "    return whole(name, *arguments)\n"
+        "builtins.__import__ = importing\n"
+        "from bl_neuro.cli import main\n"
+        "main(['doctor'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (INTERRUPTED, "", "error: interrupted\n")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="sends SIGINT to a group of processes")
+def test_an_interrupt_under_dask_is_one_line(tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    words = [sys.executable, "-m", "bl_neuro", "audit", "digits", "--out", str(tmp_path), "--scheduler", "local"]
+    code = f"import os, signal; signal.signal(2, signal.default_int_handler); os.execv({words[0]!r}, {words!r})"
+    command = [sys.executable, "-c", code]
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while run.poll() is None and not list((tmp_path / "times").glob("*")) and not list(tmp_path.glob(".bl-neuro-*")):
+        time.sleep(0.02)  # until the workers are there
+    os.killpg(run.pid, signal.SIGINT)
+    out, err = run.communicate(timeout=120)
+    assert (run.returncode, out, err) == (INTERRUPTED, "", "error: interrupted\n")
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "ascii"])
+def test_characters_that_a_stream_lacks_are_escaped(encoding: str, tmp_path: Path) -> None:
+    code = (
+        "import bl_neuro.cli.options as options, bl_neuro.cli as cli\n"
+        "from bl_neuro.cli.output import print_table, say\n"
+        "@options.app.command()\n"
+        "def shown():\n"
+        "    say('Größe ≤ 3 – Ж')\n"
+        "    print_table('Ж', ['名', '≤'], [['Ж', '1'], ['x' * 300, '2']])\n"
+        "cli.main(['shown'])\n"
+    )
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment)
+    assert (done.returncode, done.stderr) == (0, b"")
+    lines = done.stdout.decode(encoding).splitlines()
+    umlauts = "Gr\\xf6\\xdfe" if encoding == "ascii" else "Größe"
+    dash = "–" if encoding == "cp1252" else "\\u2013"
+    assert lines[:2] == [f"{umlauts} \\u2264 3 {dash} \\u0416", "\\u0416"]

@@ -157,3 +157,27 @@ def test_refuses(options: list[str], message: str, call: Callable[..., Any], npz
     result = call("train", npz, "--out", tmp_path / "out", *options)
     assert result.code == 2
     assert message in " ".join(result.err.split())
+
+
+def test_a_finished_training_is_overwritten_only_with_force(
+    call: Callable[..., Any], npz: Path, tmp_path: Path
+) -> None:
+    arguments = ["train", npz, "--hidden", "6", *QUICK, "--evaluators", "", "--out", tmp_path]
+    (tmp_path / "unfinished-notes.txt").write_text("mine")
+    assert call(*arguments).code == 0
+    before = (tmp_path / "target.safetensors").read_bytes()
+    result = call(*arguments, "--seed", 9)
+    assert (result.code, result.out) == (2, "")
+    assert "target.safetensors: already exists; choose another name, or overwrite it with --force" in result.err
+    assert (tmp_path / "target.safetensors").read_bytes() == before
+    assert call(*arguments, "--seed", 9, "--force").code == 0
+    assert (tmp_path / "target.safetensors").read_bytes() != before
+
+
+def test_checkpoints_are_removed_and_other_files_beside_them_kept(
+    call: Callable[..., Any], npz: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "unfinished").mkdir()
+    (tmp_path / "unfinished" / "novel.txt").write_text("mine")
+    assert call("train", npz, "--hidden", "6", *QUICK, "--evaluators", "", "--out", tmp_path).code == 0
+    assert [path.name for path in (tmp_path / "unfinished").iterdir()] == ["novel.txt"]

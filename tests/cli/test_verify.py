@@ -108,7 +108,11 @@ def test_pictures_are_drawn(model: Path, only: Any, call: Callable[..., Any], tm
     assert all((tmp_path / "pictures" / name).read_bytes().startswith(PNG) for name in names)
     assert all(name in result.out for name in names)
     first = [(tmp_path / "pictures" / name).read_bytes() for name in names]
-    call("verify", model, "--out", tmp_path / "pictures", "--all-pairs", "--batch", 1)
+    again = ("verify", model, "--out", tmp_path / "pictures", "--all-pairs", "--batch", 1)
+    refused = call(*again)
+    assert (refused.code, refused.out) == (2, "")
+    assert "already exists; choose another name, or overwrite it with --force" in refused.err
+    assert call(*again, "--force").code == 1
     assert first == [(tmp_path / "pictures" / name).read_bytes() for name in names]
 
 

@@ -49,7 +49,7 @@ settings = {{ queries = 16, warm_start = 20 }}
 name = "chip"
 url = "{url}"
 reveals = "counts"
-token = "TOKEN_OF_A_TEST"
+token = "BL_NEURO_TOKEN_OF_A_TEST"
 tested = 30
 {more}
 """
@@ -66,7 +66,7 @@ def network() -> bl.Network:
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     bl.save(network(), tmp_path / "target.safetensors")
-    monkeypatch.setenv("TOKEN_OF_A_TEST", TOKEN)
+    monkeypatch.setenv("BL_NEURO_TOKEN_OF_A_TEST", TOKEN)
     made = serve(tmp_path, BUDGET)
     yield made
     made.end()

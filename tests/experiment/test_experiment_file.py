@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bl_neuro.attacks import ATTACKS
 from bl_neuro.errors import ExperimentError, InputError
 from bl_neuro.experiment.attack_choice import make_attack
-from bl_neuro.experiment.experiment_file import experiment_path, read_experiment
+from bl_neuro.experiment.experiment_file import experiment_from, experiment_path, read_experiment
 from bl_neuro.experiment.ready_made import ready_made
-from bl_neuro.experiment.toml_lines import line_of, value_lines
+from bl_neuro.experiment.toml_lines import KeyPath, line_of, value_lines
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 WRONG = """\
 name = "x y"
@@ -45,6 +52,23 @@ settings = { blur = -1.0 }
 [[controls]]
 kind = "none"
 attacks = ["v7"]
+"""
+
+
+EVERY_PART = """\
+name = "every"
+seeds = [0, 1]
+substrates = ["snntorch", "loihi"]
+verify = ["snntorch", "loihi"]
+options = { loihi = {} }
+dataset = { name = "digits" }
+evaluators = [{ kind = "conv" }]
+attacks = [{ attack = "v2", reveals = ["counts"] }]
+controls = [{ kind = "untrained", attacks = ["v2"] }]
+replays = [{ substrate = "lava", of = "loihi" }]
+ladder = {}
+mitigations = [{ kind = "query_cap", queries = 8 }]
+endpoints = [{ name = "chip", url = "http://127.0.0.1/v2/models/a", reveals = "counts" }]
 """
 
 
@@ -129,6 +153,67 @@ def test_invalid_values_are_refused(small: Path, tmp_path: Path, old: str, new: 
     assert any(message in problem for problem in messages), messages
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (".".join("a" * 1000) + " = 1", r"a\.a\.a\.\.\.: expected at most 16 levels of tables and lists"),
+        (f"name = {'9' * 5000}", "not TOML: expected integers of at most 64 bits"),
+        (f"name = 0x{'f' * 5000}", "name: expected an integer of at most 64 bits"),
+        ("restarts = 9223372036854775808", "restarts: expected an integer of at most 64 bits"),
+        ("x = " + "[" * 1000 + "]" * 1000, "not TOML"),
+        ("x = " + "[" * 100 + "]" * 100, "expected at most 16 levels"),
+    ],
+    ids=["dotted keys", "decimal digits", "hexadecimal digits", "65 bits", "1000 lists", "100 lists"],
+)
+def test_excessive_values_are_refused(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "experiment.toml").write_text(f"{text}\n")
+    with pytest.raises(ExperimentError, match=message):
+        read_experiment(tmp_path / "experiment.toml")
+
+
+def test_values_from_python_have_the_same_limits() -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(2000):
+        deep = {"a": deep}
+    for document in (deep, {"restarts": 10**5000}):
+        with pytest.raises(ExperimentError, match=r"expected at most 16 levels|at most 64 bits"):
+            experiment_from(document)
+
+
+@pytest.mark.parametrize("value", ['["v2"]', "{ kind = 'conv' }", "[[1]]", "{}", "[]"])
+@pytest.mark.parametrize("place", ["name", "dataset", "dataset.name", "attacks.0.attack", "attacks.0.label",
+    "attacks.0.preset", "attacks.0.twin", "evaluators.0.kind", "controls.0.kind", "replays.0.of", "replays.0.substrate",
+    "ladder.real", "mitigations.0.kind", "mitigations.0.substrate", "endpoints.0.name", "endpoints.0.reveals",
+    "substrates.0", "attacks.0.reveals.0", "controls.0.attacks.0", "verify.0", "options.loihi"])  # fmt: skip
+def test_lists_and_tables_where_words_belong_are_refused(place: str, value: str) -> None:
+    document = tomllib.loads(EVERY_PART)
+    *path, last = [int(part) if part.isdecimal() else part for part in place.split(".")]
+    box: Any = document
+    for part in path:
+        box = box[part]
+    box[last] = tomllib.loads(f"value = {value}")["value"]
+    if place in ("options.loihi",) and value == "{}":
+        pytest.skip("valid")
+    with pytest.raises(ExperimentError) as caught:
+        experiment_from(document)
+    assert any(problem.startswith((f"{place}: ", f"{place}.")) for problem in caught.value.problems), caught.value
+
+
+def test_lines_are_found_in_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The text that is parsed is as long as the file, not as the square of its lines."""
+    parsed: list[int] = []
+    loads = tomllib.loads
+
+    def counted(text: str) -> dict[str, Any]:
+        parsed.append(len(text))
+        return loads(text)
+
+    monkeypatch.setattr(tomllib, "loads", counted)
+    text = "".join(f"k{number} = {number}\n" for number in range(999))
+    assert value_lines(text)[("k998",)] == 999
+    assert sum(parsed) <= len(text)
+
+
 @pytest.mark.parametrize("text", ["name = ", "a = 1\na = 2", "a = 1\n" * 2000, "\x00", "x = 1 # " + "y" * 70_000])
 def test_invalid_toml_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "experiment.toml"
@@ -140,6 +225,22 @@ def test_invalid_toml_is_refused(tmp_path: Path, text: str) -> None:
 def test_a_missing_file_names_those_in_the_package(tmp_path: Path) -> None:
     with pytest.raises(ExperimentError, match="one of att_faces, demo, digits, digits-clean, "):
         read_experiment(tmp_path / "nowhere.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ('[a."b.c"]\nd.e = 1\n', {("a",): 1, ("a", "b.c"): 1, ("a", "b.c", "d"): 2, ("a", "b.c", "d", "e"): 2}),
+        ("[[t]]\n[[t.u]]\n[[t.u]]\nx = 1\n[[t]]\n[[t.u]]\nx = 2\n[t.v]\n", {
+            ("t", 0, "u", 1, "x"): 4, ("t", 1): 5, ("t", 1, "u", 0): 6, ("t", 1, "u", 0, "x"): 7, ("t", 1, "v"): 8}),
+        ("a = [ # ]\n '#]', \"\"\"]\\\"\"\"\n\"\"\"\n]\nb = 2\n", {("a", 1): 1, ("b",): 5}),
+        ("a = \"\"\"\"x\"\"\"\"\"\r\nb = '''\r\n''''\r\nc = 3\r\n", {("a",): 1, ("b",): 2, ("c",): 4}),
+        ("a = 'é\u2028\u0085'\nb = {c = [{d = 1}]}", {("b",): 2, ("b", "c", 0, "d"): 2}),
+    ],
+)  # fmt: skip
+def test_lines_of_every_kind_of_statement(text: str, lines: dict[KeyPath, int]) -> None:
+    tomllib.loads(text)
+    assert value_lines(text).items() >= lines.items()
 
 
 def test_values_stand_on_their_lines() -> None:

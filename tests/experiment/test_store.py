@@ -10,7 +10,7 @@ from bl_neuro.errors import ReportError
 from bl_neuro.experiment.cells import Cell, canonical_json, content_address
 from bl_neuro.experiment.measures import AccuracyMeasures, CellMeasures, ChangedMeasures, ReplayMeasures
 from bl_neuro.experiment.running.runner import run_state
-from bl_neuro.experiment.store import Result, Store
+from bl_neuro.experiment.store import Result, Store, Subject
 
 ACCURACY = Cell("accuracy", {"kind": "accuracy", "seed": 0})
 MEASURED = AccuracyMeasures(accuracy=0.5, samples=8)
@@ -92,3 +92,26 @@ def test_the_definition_of_a_changed_network_may_name_its_own_kind(tmp_path: Pat
     result = store.read(cell.address)
     assert result is not None
     assert result.measures == ChangedMeasures(fingerprint="ab")
+
+
+@pytest.mark.parametrize("name", ["results.json", "report.html", "summary.md", "experiment.json", "command.json"])
+def test_files_that_are_not_of_an_audit_are_not_replaced(name: str, tmp_path: Path) -> None:
+    subject = Subject("digits", None)
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(ReportError, match=rf"{name}: already exists and is not of an audit; choose another folder"):
+        Store(tmp_path).need_subject(subject)
+    Store(tmp_path).write_subject(subject)
+    Store(tmp_path).need_subject(subject)
+
+
+def test_links_in_the_folder_are_refused_before_anything_runs(tmp_path: Path) -> None:
+    subject = Subject("digits", None)
+    Store(tmp_path).write_subject(subject)
+    (tmp_path / "report.html").symlink_to(tmp_path / "elsewhere.html")
+    with pytest.raises(ReportError, match=r"report.html: could not be written \(.*found a symbolic link"):
+        Store(tmp_path).need_subject(subject)
+    (tmp_path / ".lock").symlink_to(tmp_path / "precious.txt")
+    (tmp_path / "precious.txt").write_text("precious")
+    with pytest.raises(ReportError, match=r"\.lock: expected a regular file or a free name"), Store(tmp_path).locked():
+        pass
+    assert (tmp_path / "precious.txt").read_text() == "precious"

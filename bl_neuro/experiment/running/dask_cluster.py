@@ -19,6 +19,7 @@ from distributed import Client, KilledWorker, LocalCluster, WorkerPlugin, get_wo
 from bl_neuro.errors import InputError, SubstrateFailed
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.provenance import versions
+from bl_neuro.experiment.running.interrupts import HeldInterrupts, children_without_interrupts
 from bl_neuro.experiment.running.processes import STARTS, WORKER, WorkerDied, WorkerProcess, thread_counts
 from bl_neuro.experiment.running.runner import Outcome
 from bl_neuro.experiment.store import MARK, Result, Store
@@ -57,11 +58,17 @@ class DaskPool:
         self._futures: dict[str, Any] = {}
         self._ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._submitted = 0
+        self._registered = False
         self._cluster: Any = None
-        self._client = self._connected(jobs)
-        self.mark.touch()
+        self._interrupts = HeldInterrupts(lambda: self._ended.put(None))
+        try:
+            self._client = self._connected(jobs)
+        except BaseException:
+            self._interrupts.end()
+            raise
         environment = {**thread_counts(), **{name: os.environ[name] for name in PASSED_ON if name in os.environ}}
         try:
+            self.mark.touch()
             self._begin(task, environment, None if tuple(command or WORKER) == WORKER else command)
         except BaseException:
             self.close()
@@ -102,7 +109,9 @@ class DaskPool:
         alone = 0
         while alone < 2:
             try:
-                return self._ended.get(timeout=ALONE_S)
+                future = self._ended.get(timeout=ALONE_S)
+                self._interrupts.check()
+                return future
             except queue.Empty:
                 gone = self._cluster is not None and not self._client.nthreads()
                 alone = alone + 1 if gone else 0
@@ -114,23 +123,29 @@ class DaskPool:
             self.mark.unlink(missing_ok=True)
         steps: list[Callable[[], Any]] = [
             lambda: self._client.cancel(list(self._futures.values())),
-            lambda: self._client.unregister_worker_plugin(self.token),
+            *([lambda: self._client.unregister_worker_plugin(self.token)] if self._registered else []),
             self._client.close,
             *([] if self._cluster is None else [self._cluster.close]),
         ]
         for step in steps:
-            with suppress(OSError, RuntimeError, TimeoutError):  # the scheduler may be gone
+            with suppress(OSError, RuntimeError, TimeoutError, ValueError):  # scheduler or plugin may be gone
                 step()
+        self._interrupts.end()
         self._cells.clear()
         self._futures.clear()
 
     def _connected(self, jobs: int) -> Any:
         if self.scheduler == LOCAL:
             # No limit: Dask would end a worker that seems large. Its pages: on any free port.
-            self._cluster = LocalCluster(
-                n_workers=jobs, threads_per_worker=1, memory_limit=0, dashboard_address=":0", silence_logs=logging.ERROR
-            )
-            return Client(self._cluster)
+            with children_without_interrupts():
+                self._cluster = LocalCluster(
+                    n_workers=jobs,
+                    threads_per_worker=1,
+                    memory_limit=0,
+                    dashboard_address=":0",
+                    silence_logs=logging.ERROR,
+                )
+                return Client(self._cluster)
         try:
             return Client(self.scheduler, timeout=CONNECT_S)
         except (OSError, ValueError, TimeoutError) as error:
@@ -140,8 +155,10 @@ class DaskPool:
             ) from error
 
     def _begin(self, task: dict[str, Any], environment: dict[str, str], command: Sequence[str] | None) -> None:
+        plugin = DaskCells(self.token, task, environment, versions(), command)
         try:
-            self._client.register_plugin(DaskCells(self.token, task, environment, versions(), command))
+            self._registered = True
+            self._client.register_plugin(plugin)
         except Exception as error:  # whatever a worker raises comes out here
             raise SubstrateFailed(
                 f"{self.scheduler}: its workers cannot run cells ({type(error).__name__}: {error}); install the "
@@ -149,6 +166,7 @@ class DaskPool:
             ) from error
         if not self._client.nthreads():
             logging.getLogger("bl_neuro").warning("%s: no workers yet; cells wait for them", self.scheduler)
+        self._interrupts.check()
 
     def _outcome(self, future: Any) -> Outcome:
         if future.status == "error":

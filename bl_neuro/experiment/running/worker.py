@@ -48,7 +48,8 @@ def serve(lines: queue.Queue[str | None], answers: TextIO) -> None:
         return
     task = json.loads(task_line)
     experiment = Experiment.model_validate(task["experiment"])
-    place = Place(Path(task["folder"]), None if task["root"] is None else Path(task["root"]))
+    root, token_file = (None if task[name] is None else Path(task[name]) for name in ("root", "token_file"))
+    place = Place(Path(task["folder"]), root, token_file)
     material = Material(experiment, place)
     cells = {cell.address: cell for cell in plan_cells(experiment, material)}
     with Work(material, Store(Path(task["out"]))) as work:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -134,3 +136,26 @@ def test_tokens(tmp_path: Path) -> None:
 def test_a_token_file_may_start_with_a_byte_order_mark(tmp_path: Path) -> None:
     (tmp_path / "tokens").write_text(f"me {'0' * 64}\n", encoding="utf-8-sig")
     assert read_token_file(tmp_path / "tokens") == {"me": "0" * 64}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a disk that is always full (Linux)")
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_token_that_cannot_be_printed_is_not_kept(options: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "tokens"
+    words = [sys.executable, "-m", "bl_neuro", "token", "me", "--file", str(file), *options]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert done.stderr.startswith("error: output: ")
+    assert read_token_file(file) == {}
+    made = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    assert list(read_token_file(file)) == ["me"]
+    token = json.loads(made)["token"] if options else made.strip()
+    assert Clients(read_token_file(file)).authenticated(f"Bearer {token}") == "me"
+
+
+def test_a_token_file_is_a_regular_file(tmp_path: Path) -> None:
+    (tmp_path / "tokens").symlink_to(tmp_path / "precious.txt")
+    with pytest.raises(OSError, match="expected a regular file or a free name, found a symbolic link"):
+        add_client(tmp_path / "tokens", "me")
+    assert not (tmp_path / "precious.txt").exists()
