@@ -15,7 +15,7 @@ import numpy as np
 from bl_neuro.api.progress import progress_bars
 from bl_neuro.backends import find_backend, missing_reason, open_target
 from bl_neuro.backends.registry import BACKENDS
-from bl_neuro.errors import SubstrateError
+from bl_neuro.errors import SubstrateError, SubstrateFailed
 from bl_neuro.experiment.provenance import machine, versions
 from bl_neuro.layers import Dense
 from bl_neuro.network import Network
@@ -42,7 +42,11 @@ CPU_FEATURES = (
 
 @dataclass(frozen=True)
 class SubstrateState:
-    """Whether one substrate works. broken: its package is at fault. seconds: time to open and run it once."""
+    """Whether one substrate works.
+
+    advice: what to do if it does not, or what limits it on this machine. broken: it is installed and fails. seconds:
+    time to open and run it once.
+    """
 
     substrate: str
     title: str
@@ -143,7 +147,7 @@ def _substrate_state(name: str) -> SubstrateState:
     """Opens a small network on the substrate and runs it once, since an installed substrate may not work."""
     backend, package = find_backend(name), BACKENDS.package(name)
     access = "white box" if backend.differentiable else "black box"
-    reason, broken, seconds = "", False, None
+    reason, warning, broken, seconds = "", "", False, None
     try:
         with redirect_stdout(sys.stderr):  # a framework may print, and standard output may be JSON
             reason = missing_reason(backend) or ""
@@ -151,12 +155,14 @@ def _substrate_state(name: str) -> SubstrateState:
                 began = perf_counter()
                 _run(name)
                 seconds = round(perf_counter() - began, 2)
+                warning = backend.warning()
     except SubstrateError as error:
-        reason = str(error)
+        reason, broken = str(error), isinstance(error, SubstrateFailed)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - another package may raise anything
         reason, broken = f"a small network did not run: {type(error).__name__}: {error}", True
+    advice = reason or warning
     return SubstrateState(
-        name, backend.title, package, not reason, access, backend.summary, reason, broken=broken, seconds=seconds
+        name, backend.title, package, not reason, access, backend.summary, advice, broken=broken, seconds=seconds
     )
 
 

@@ -45,4 +45,5 @@ def _print(report: DoctorReport) -> None:
 def _substrate_row(state: SubstrateState) -> list[str]:
     seconds = "" if state.seconds is None else f"{state.seconds:.1f} s"
     word = "works" if state.works else "broken" if state.broken else "missing"
-    return [state.substrate, word, state.access, seconds, state.package, state.summary if state.works else state.advice]
+    description = "; ".join(filter(None, [state.summary if state.works else "", state.advice]))
+    return [state.substrate, word, state.access, seconds, state.package, description]
