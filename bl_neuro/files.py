@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
-from bl_neuro.errors import ReportError
+from bl_neuro.errors import InputError, ReportError
 
 
 @contextmanager
@@ -75,9 +75,35 @@ def write_text(path: str | Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def cache_folder(cache: str | Path | None = None) -> Path:
-    """The cache folder: `cache`, or BL_NEURO_CACHE, or bl-neuro in XDG_CACHE_HOME or in ~/.cache."""
-    configured = cache if cache is not None else os.environ.get("BL_NEURO_CACHE")
-    if configured:
-        return Path(configured).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "bl-neuro"
+def expanded(path: str | Path, name: str | None = None) -> Path:
+    """`path` with the home folder in the place of a leading `~`. name: of the setting, for the error message.
+
+    Raises:
+        InputError: the home folder is not known.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise InputError(
+            f"{name or 'path'}: expected a path, found {str(path)!r}, and no home folder is known for "
+            f"{Path(path).parts[0]!r}; write the path without it"
+        ) from error
+
+
+def cache_folder(cache: str | Path | None = None) -> Path | None:
+    """The cache folder: `cache`, or BL_NEURO_CACHE, or bl-neuro in XDG_CACHE_HOME or in ~/.cache.
+
+    None if none of them is set and there is no home folder.
+
+    Raises:
+        InputError: the folder starts with the home folder of a user that is not known.
+    """
+    if cache is not None:
+        return expanded(cache, "cache")
+    for variable, folder in (("BL_NEURO_CACHE", ""), ("XDG_CACHE_HOME", "bl-neuro")):
+        if os.environ.get(variable):
+            return expanded(os.environ[variable], variable) / folder
+    try:
+        return Path("~/.cache/bl-neuro").expanduser()
+    except RuntimeError:
+        return None

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from bl_neuro import ReportError
-from bl_neuro.files import atomic_path, need_folder, what_is_at, write_text
+import bl_neuro as bl
+from bl_neuro import InputError, ReportError
+from bl_neuro.backends.lava.backend import LavaBackend
+from bl_neuro.data.source import data_root
+from bl_neuro.files import atomic_path, cache_folder, expanded, need_folder, what_is_at, write_text
 
 
 def names(folder: Path) -> list[str]:
@@ -78,3 +82,59 @@ def test_a_folder_of_results_whose_name_is_not_utf8_is_refused_first(tmp_path: P
     with pytest.raises(ReportError, match="expected a folder whose name is UTF-8"):
         need_folder(folder)
     assert not folder.exists()
+
+
+@pytest.fixture
+def _no_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for a user that the system does not know, in a container with another user id."""
+
+    def unknown(user: object) -> None:
+        raise KeyError(user)
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    monkeypatch.setattr("pwd.getpwnam", unknown)
+
+
+@pytest.mark.usefixtures("_no_home")
+def test_without_a_home_folder_there_is_no_cache_and_a_tilde_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("BL_NEURO_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    assert cache_folder() is None
+    assert expanded(tmp_path) == tmp_path
+    with pytest.raises(InputError, match=r"path: expected a path, found '~/x', and no home folder is known for '~'"):
+        expanded("~/x")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / "bl-neuro"
+
+
+@pytest.mark.parametrize(
+    ("variable", "use"),
+    [
+        ("BL_NEURO_CACHE", cache_folder),
+        ("XDG_CACHE_HOME", cache_folder),
+        ("BL_NEURO_DATA", data_root),
+        ("BL_NEURO_LAVA_PYTHON", LavaBackend.other_python),
+    ],
+)
+def test_a_variable_with_the_home_folder_of_an_unknown_user_is_an_error_that_names_it(
+    variable: str, use: Callable[[], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("BL_NEURO_CACHE", raising=False)
+    monkeypatch.setenv(variable, "~nouser/folder")
+    with pytest.raises(InputError, match=f"{variable}: expected a path, found '~nouser/folder', and no home folder"):
+        use()
+
+
+def test_calls_with_the_home_folder_of_an_unknown_user_are_errors(tmp_path: Path) -> None:
+    for call in (
+        lambda: bl.audit("~nouser/x.toml", out=tmp_path),
+        lambda: bl.audit("digits", out="~nouser/x"),
+        lambda: bl.export(tmp_path / "x.safetensors", "~nouser/x.net"),
+        lambda: bl.compare(["~nouser/a", "~nouser/b"]),
+        lambda: bl.train("digits", out="~nouser/x"),
+    ):
+        with pytest.raises(InputError, match="no home folder is known for '~nouser'"):
+            call()

@@ -15,6 +15,7 @@ from bl_neuro.backends.lava.target import LavaTarget
 from bl_neuro.deploy.net_values import netx_problems
 from bl_neuro.deploy.quantize import quantization_problems, quantize
 from bl_neuro.errors import InputError
+from bl_neuro.files import expanded
 from bl_neuro.network import Network
 
 USUAL_SHARED_MEMORY = 32 * 2**20
@@ -100,7 +101,7 @@ class LavaBackend(Backend):
 
 def _chosen_python(python: Any) -> str:
     if python is None:
-        return os.environ.get(PYTHON_VARIABLE) or sys.executable
+        return str(expanded(os.environ.get(PYTHON_VARIABLE) or sys.executable, PYTHON_VARIABLE))
     try:
         chosen = os.fspath(python)
     except TypeError:

@@ -8,7 +8,7 @@ from pathlib import Path
 from bl_neuro.api.result import AuditResult
 from bl_neuro.errors import InputError, ReportError
 from bl_neuro.experiment.comparison import AuditComparison, compare_runs, read_results
-from bl_neuro.files import write_text
+from bl_neuro.files import expanded, write_text
 from bl_neuro.report.comparison_page import comparison_page
 
 
@@ -28,12 +28,12 @@ def compare(
     """
     if len(runs) < 2:
         raise InputError(f"runs: expected two or more audits, found {len(runs)}")
-    findings = [run.findings if isinstance(run, AuditResult) else read_results(Path(run).expanduser()) for run in runs]
+    findings = [run.findings if isinstance(run, AuditResult) else read_results(expanded(run)) for run in runs]
     names = _names([run.folder if isinstance(run, AuditResult) else Path(run) for run in runs])
     compared = compare_runs(dict(zip(names, findings)), margin)
     if page is not None:
         try:
-            write_text(Path(page).expanduser(), comparison_page(compared))
+            write_text(expanded(page), comparison_page(compared))
         except OSError as error:
             raise ReportError(f"{page}: could not be written ({error})") from error
     return compared

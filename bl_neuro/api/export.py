@@ -9,6 +9,7 @@ from pathlib import Path
 from bl_neuro.deploy.loihi_limits import state_bound
 from bl_neuro.deploy.quantize import THRESHOLD_LIMIT, FixedPointLayer, quantize
 from bl_neuro.errors import InputError, ModelFileError
+from bl_neuro.files import expanded
 from bl_neuro.model_file import SUFFIXES, load, save
 from bl_neuro.network import Network
 
@@ -47,7 +48,7 @@ def export(model: Network | str | Path, out: str | Path, *, overwrite: bool = Fa
         InputError: `out` exists, and overwrite is False. ModelFileError: the model cannot be read, or `out` has an
             unknown suffix. Unsupported: the format cannot represent the network.
     """
-    path = Path(out).expanduser()
+    path = expanded(out)
     if path.suffix not in SUFFIXES:
         raise ModelFileError(f"{path}: expected a name ending in .net, .nir or .safetensors, found '{path.suffix}'")
     if path.exists() and not overwrite:

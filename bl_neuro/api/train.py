@@ -17,7 +17,7 @@ from bl_neuro.data.split import automatic_split, split_by_kind
 from bl_neuro.errors import InputError, ReportError
 from bl_neuro.experiment.provenance import now, versions
 from bl_neuro.experiment.threads import one_thread
-from bl_neuro.files import need_folder, write_text
+from bl_neuro.files import expanded, need_folder, write_text
 from bl_neuro.model_file import load, save
 from bl_neuro.network import Network
 from bl_neuro.training import (
@@ -148,7 +148,7 @@ def train(
         conv=None if conv is None else tuple(ConvSpec.parse(part) if isinstance(part, str) else part for part in conv),
         neuron=neuron,
     )
-    folder = Path(out).expanduser()
+    folder = expanded(out)
     need_folder(folder)
     with progress_bars(progress) as stages, one_thread():
         data = load_dataset(str(dataset), root, size=_pair(size), progress=stages.stage("reading the data"))
