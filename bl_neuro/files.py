@@ -47,6 +47,8 @@ def what_is_at(path: Path) -> Literal["a file", "a folder", "nothing"]:
 def need_folder(path: Path) -> None:
     """Creates the folder `path` and checks that it is writable, before a long computation.
 
+    If no folder for temporary files is writable, as in a container with a read-only file system, they go there as well.
+
     Raises:
         ReportError: the folder cannot be created or is not writable, or its name is not UTF-8.
     """
@@ -58,6 +60,15 @@ def need_folder(path: Path) -> None:
             pass
     except OSError as error:
         raise ReportError(f"{path}: expected a writable folder ({error})") from error
+    _need_temporary_files(path)
+
+
+def _need_temporary_files(folder: Path) -> None:
+    """Makes this process and those that it starts put temporary files into `folder` if no usual place is writable."""
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        os.environ["TMPDIR"] = tempfile.tempdir = str(folder.absolute())
 
 
 def is_utf8(path: str | Path) -> bool:

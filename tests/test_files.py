@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -138,3 +139,21 @@ def test_calls_with_the_home_folder_of_an_unknown_user_are_errors(tmp_path: Path
     ):
         with pytest.raises(InputError, match="no home folder is known for '~nouser'"):
             call()
+
+
+def test_temporary_files_go_to_the_output_folder_if_no_other_is_writable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", "/missing")
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: [os.environ["TMPDIR"]])
+    need_folder(tmp_path / "out")
+    with tempfile.NamedTemporaryFile() as file:
+        assert Path(file.name).parent == tmp_path / "out"
+    assert os.environ["TMPDIR"] == str(tmp_path / "out")
+
+
+def test_other_temporary_files_stay_where_they_are(tmp_path: Path) -> None:
+    before = tempfile.gettempdir()
+    need_folder(tmp_path)
+    assert tempfile.gettempdir() == before != str(tmp_path)

@@ -287,7 +287,7 @@ def test_twenty_opens_and_five_kills_leave_nothing(left_behind: Any) -> None:
 
 
 @pytest.mark.slow
-def test_a_child_that_may_not_take_memory_is_an_error_that_names_the_limit(left_behind: Any, tmp_path: Path) -> None:
+def test_a_child_that_may_not_take_memory_is_an_error_that_names_the_limit(tmp_path: Path, left_behind: Any) -> None:
     """With so little memory, an import in the child neither fails nor ends."""
     limited = tmp_path / "python"
     limited.write_text(f'#!/bin/sh\nulimit -v 150000\nexec {sys.executable} "$@"\n')
