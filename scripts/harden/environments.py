@@ -196,6 +196,11 @@ def outcome(environment: Environment) -> str:
         return f"{text}: {last_line}" if last_line and not last_line.startswith("[") else text
 
 
+def is_expected(environment: Environment, text: str) -> bool:
+    """Whether an outcome is the expected one."""
+    return re.match(rf"(exit code \d: .*)?{environment.expected}", text) is not None
+
+
 def table(rows: list[tuple[Environment, str]]) -> str:
     """The rows in Markdown."""
     cells = ([row.name, f"`{row.command}`", text] for row, text in rows)
@@ -213,7 +218,7 @@ def main() -> int:
         if options.only not in environment.name:
             continue
         text = outcome(environment)
-        expected = re.match(rf"(exit code \d: .*)?{environment.expected}", text) is not None
+        expected = is_expected(environment, text)
         print(
             f"{'as expected' if expected else 'NOT EXPECTED'}: {environment.name}: {text}", file=sys.stderr, flush=True
         )
