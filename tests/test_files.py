@@ -157,3 +157,8 @@ def test_other_temporary_files_stay_where_they_are(tmp_path: Path) -> None:
     before = tempfile.gettempdir()
     need_folder(tmp_path)
     assert tempfile.gettempdir() == before != str(tmp_path)
+
+
+def test_a_relative_path_of_an_interpreter_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BL_NEURO_LAVA_PYTHON", "./python")
+    assert LavaBackend.other_python() == "./python"

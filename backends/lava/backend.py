@@ -101,7 +101,8 @@ class LavaBackend(Backend):
 
 def _chosen_python(python: Any) -> str:
     if python is None:
-        return str(expanded(os.environ.get(PYTHON_VARIABLE) or sys.executable, PYTHON_VARIABLE))
+        given = os.environ.get(PYTHON_VARIABLE) or sys.executable
+        return str(expanded(given, PYTHON_VARIABLE)) if given.startswith("~") else given  # keeps "./python"
     try:
         chosen = os.fspath(python)
     except TypeError:

@@ -6,6 +6,7 @@ interrupted, 141 output closed early (as by `head`).
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -34,6 +35,9 @@ def run(arguments: list[str]) -> int:
 
     from bl_neuro.cli.options import app as application
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # its encoding may lack a character, such as ASCII in some locales
+            stream.reconfigure(errors="backslashreplace")
     for command in COMMANDS:  # each adds itself to the application
         import_module(f"bl_neuro.cli.{command}")
 

@@ -145,7 +145,7 @@ ENVIRONMENTS = [
         Environment(f"`{setting}`", f"{setting} {AUDIT}")
         for setting in ("LANG=C", "LC_ALL=POSIX", "LC_ALL=xx_YY.nonsense", "PYTHONUTF8=0 PYTHONIOENCODING=ascii")
     ),
-    Environment("`/dev/shm` of 256 KB, small network", "python run.py lava 300 200 10", before=SMALL_SHM),
+    Environment("`/dev/shm` of 256 KB, small network", "python run.py lava 4 3", before=SMALL_SHM),
     Environment(
         "`/dev/shm` of 256 KB, larger network",
         "python run.py lava 784 128 10",
