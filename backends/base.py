@@ -219,6 +219,11 @@ class Backend(ABC):
         return {}
 
     @classmethod
+    def warning(cls) -> str:
+        """What limits the substrate on this machine although it runs, and what to do, for `bl-neuro doctor`."""
+        return ""
+
+    @classmethod
     @abstractmethod
     def problems(cls, network: Network) -> list[str]:
         """All reasons why the substrate cannot run `network`, each with the layer, the parameter and the cause."""

@@ -96,6 +96,8 @@ def what_is_at(path: Path) -> Literal["a file", "a folder", "nothing"]:
 def need_folder(path: Path) -> None:
     """Creates the folder `path` and checks that it is writable, before a long computation.
 
+    If no folder for temporary files is writable, as in a container with a read-only file system, they go there as well.
+
     Raises:
         ReportError: the folder cannot be created or is not writable, or its name is not UTF-8.
     """
@@ -107,6 +109,15 @@ def need_folder(path: Path) -> None:
             pass
     except OSError as error:
         raise ReportError(f"{path}: expected a writable folder ({error})") from error
+    _need_temporary_files(path)
+
+
+def _need_temporary_files(folder: Path) -> None:
+    """Makes this process and those that it starts put temporary files into `folder` if no usual place is writable."""
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        os.environ["TMPDIR"] = tempfile.tempdir = str(folder.absolute())
 
 
 def is_utf8(path: str | Path) -> bool:
@@ -124,9 +135,35 @@ def write_text(path: str | Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def cache_folder(cache: str | Path | None = None) -> Path:
-    """The cache folder: `cache`, or BL_NEURO_CACHE, or bl-neuro in XDG_CACHE_HOME or in ~/.cache."""
-    configured = cache if cache is not None else os.environ.get("BL_NEURO_CACHE")
-    if configured:
-        return Path(configured).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "bl-neuro"
+def expanded(path: str | Path, name: str | None = None) -> Path:
+    """`path` with the home folder in the place of a leading `~`. name: of the setting, for the error message.
+
+    Raises:
+        InputError: the home folder is not known.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise InputError(
+            f"{name or 'path'}: expected a path, found {str(path)!r}, and no home folder is known for "
+            f"{Path(path).parts[0]!r}; write the path without it"
+        ) from error
+
+
+def cache_folder(cache: str | Path | None = None) -> Path | None:
+    """The cache folder: `cache`, or BL_NEURO_CACHE, or bl-neuro in XDG_CACHE_HOME or in ~/.cache.
+
+    None if none of them is set and there is no home folder.
+
+    Raises:
+        InputError: the folder starts with the home folder of a user that is not known.
+    """
+    if cache is not None:
+        return expanded(cache, "cache")
+    for variable, folder in (("BL_NEURO_CACHE", ""), ("XDG_CACHE_HOME", "bl-neuro")):
+        if os.environ.get(variable):
+            return expanded(os.environ[variable], variable) / folder
+    try:
+        return Path("~/.cache/bl-neuro").expanduser()
+    except RuntimeError:
+        return None

@@ -6,13 +6,18 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+import bl_neuro as bl
 from bl_neuro import InputError, ReportError
-from bl_neuro.files import atomic_path, need_folder, need_free, what_is_at, write_text
+from bl_neuro.backends.lava.backend import LavaBackend
+from bl_neuro.data.source import data_root
+from bl_neuro.files import atomic_path, cache_folder, expanded, need_folder, need_free, what_is_at, write_text
 
 
 def names(folder: Path) -> list[str]:
@@ -167,3 +172,82 @@ def test_devices_are_not_replaced(tmp_path: Path) -> None:
     ]
     kinds = [f"{tmp_path}/disk block special file", f"{tmp_path}/null character special file"]
     assert done.stdout.splitlines() == refused + kinds, done.stderr
+
+
+@pytest.fixture
+def _no_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for a user that the system does not know, in a container with another user id."""
+
+    def unknown(user: object) -> None:
+        raise KeyError(user)
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    monkeypatch.setattr("pwd.getpwnam", unknown)
+
+
+@pytest.mark.usefixtures("_no_home")
+def test_without_a_home_folder_there_is_no_cache_and_a_tilde_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("BL_NEURO_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    assert cache_folder() is None
+    assert expanded(tmp_path) == tmp_path
+    with pytest.raises(InputError, match=r"path: expected a path, found '~/x', and no home folder is known for '~'"):
+        expanded("~/x")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / "bl-neuro"
+
+
+@pytest.mark.parametrize(
+    ("variable", "use"),
+    [
+        ("BL_NEURO_CACHE", cache_folder),
+        ("XDG_CACHE_HOME", cache_folder),
+        ("BL_NEURO_DATA", data_root),
+        ("BL_NEURO_LAVA_PYTHON", LavaBackend.other_python),
+    ],
+)
+def test_a_variable_with_the_home_folder_of_an_unknown_user_is_an_error_that_names_it(
+    variable: str, use: Callable[[], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("BL_NEURO_CACHE", raising=False)
+    monkeypatch.setenv(variable, "~nouser/folder")
+    with pytest.raises(InputError, match=f"{variable}: expected a path, found '~nouser/folder', and no home folder"):
+        use()
+
+
+def test_calls_with_the_home_folder_of_an_unknown_user_are_errors(tmp_path: Path) -> None:
+    for call in (
+        lambda: bl.audit("~nouser/x.toml", out=tmp_path),
+        lambda: bl.audit("digits", out="~nouser/x"),
+        lambda: bl.export(tmp_path / "x.safetensors", "~nouser/x.net"),
+        lambda: bl.compare(["~nouser/a", "~nouser/b"]),
+        lambda: bl.train("digits", out="~nouser/x"),
+    ):
+        with pytest.raises(InputError, match="no home folder is known for '~nouser'"):
+            call()
+
+
+def test_temporary_files_go_to_the_output_folder_if_no_other_is_writable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", "/missing")
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: [os.environ["TMPDIR"]])
+    need_folder(tmp_path / "out")
+    with tempfile.NamedTemporaryFile() as file:
+        assert Path(file.name).parent == tmp_path / "out"
+    assert os.environ["TMPDIR"] == str(tmp_path / "out")
+
+
+def test_other_temporary_files_stay_where_they_are(tmp_path: Path) -> None:
+    before = tempfile.gettempdir()
+    need_folder(tmp_path)
+    assert tempfile.gettempdir() == before != str(tmp_path)
+
+
+def test_a_relative_path_of_an_interpreter_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BL_NEURO_LAVA_PYTHON", "./python")
+    assert LavaBackend.other_python() == "./python"

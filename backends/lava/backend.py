@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, ClassVar
 
 from bl_neuro.backends.base import Backend, Target
+from bl_neuro.backends.lava.simulation import SHARED_MEMORY, shared_memory_free
 from bl_neuro.backends.lava.target import LavaTarget
 from bl_neuro.deploy.net_values import netx_problems
 from bl_neuro.deploy.quantize import quantization_problems, quantize
 from bl_neuro.errors import InputError
+from bl_neuro.files import expanded
 from bl_neuro.network import Network
 
+USUAL_SHARED_MEMORY = 32 * 2**20
 PYTHON_VARIABLE = "BL_NEURO_LAVA_PYTHON"
 """Environment variable with the path of the interpreter in which Lava is installed, if not the running one."""
 
@@ -56,6 +60,18 @@ class LavaBackend(Backend):
         return {"runtimes": 1, "spare": True}
 
     @classmethod
+    def warning(cls) -> str:
+        """Says if shared memory is too small for networks of usual size."""
+        with suppress(OSError):
+            free = shared_memory_free()
+            if free is not None and free < USUAL_SHARED_MEMORY:
+                return (
+                    f"only small networks fit, since {SHARED_MEMORY} has {free // 1024:,} KiB of free shared memory; "
+                    "enlarge it (docker run --shm-size=1g)"
+                )
+        return ""
+
+    @classmethod
     def problems(cls, network: Network) -> list[str]:
         """See `Backend.problems`."""
         return quantization_problems(network) or netx_problems(quantize(network).as_loihi)
@@ -85,7 +101,8 @@ class LavaBackend(Backend):
 
 def _chosen_python(python: Any) -> str:
     if python is None:
-        return os.environ.get(PYTHON_VARIABLE) or sys.executable
+        given = os.environ.get(PYTHON_VARIABLE) or sys.executable
+        return str(expanded(given, PYTHON_VARIABLE)) if given.startswith("~") else given  # keeps "./python"
     try:
         chosen = os.fspath(python)
     except TypeError:

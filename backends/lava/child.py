@@ -3,8 +3,7 @@
 It reads frames from standard input and answers on the original standard output (Lava's own output is redirected to
 standard error). A frame is 4 bytes of header length (big endian), the header as JSON, and `bytes` bytes of payload:
 
-    {"op": "open", "net": path, "steps": T, "layers": bool, "sparse": bool, "start": "aligned" or "cold",
-     "prefix": shared-memory name prefix, "folder": temporary files, "parent": process id of the supervisor}
+    {"op": "open", "net": path, "steps": T, "layers": bool, "sparse": bool, "start": "aligned" or "cold"}
                                                     ->  {"actors": process ids of the simulation}
     {"op": "run", "states": bool} + one sample, (T, *lava input shape), uint8 spikes or int32 currents
                                                     ->  {"shapes": [...], "states": [...]} + one uint8 array
@@ -12,8 +11,10 @@ standard error). A frame is 4 bytes of header length (big endian), the header as
                                                         and v of every layer after its last step, int32
     {"op": "close"}
 
-Lava is imported before the first frame is read, so that a child can wait as a spare and then start immediately. Samples
-are streamed through the running network, whose state is reset for each of them: see `simulation`.
+Its arguments are the descriptor of a socket to the supervisor, the supervisor's process id, the prefix of names in
+shared memory and the folder of temporary files: see `start_guard`. Lava is imported before the first frame is read, so
+that a child can wait as a spare and then start immediately. Samples are streamed through the running network, whose
+state is reset for each of them: see `simulation`.
 """
 
 from __future__ import annotations
@@ -23,17 +24,19 @@ import glob
 import importlib
 import json
 import os
+import select
 import shutil
 import signal
 import struct
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
 MAX_HEADER = 2**20
+GUARD_CHECK_S = 0.5
+"""Interval in seconds at which the guard checks that the supervisor is running."""
 
 
 def encode_frame(header: dict[str, Any], payload: bytes = b"") -> bytes:
@@ -79,31 +82,60 @@ def remove_shared_memory(prefix: str) -> None:
                 os.unlink(path)
 
 
-def watch_parent(parent: int, names: tuple[str, str]) -> None:
-    """Starts a thread that ends all processes once the parent is gone, even during a query."""
-    threading.Thread(target=_end_with_parent, args=(parent, names), daemon=True).start()
+def start_guard(life: int, parent: int, names: tuple[str, str]) -> None:
+    """Starts a process that ends this process group, and removes its named resources, once `parent` is gone.
 
+    It works while this process is stopped, or has no memory: it is in another session, and has nothing to allocate.
 
-def _end_with_parent(parent: int, names: tuple[str, str]) -> None:
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    end_without_parent(names)
-
-
-def end_without_parent(names: tuple[str, str] | None) -> NoReturn:
-    """Ends the process group and removes its named resources, which a killed parent cannot do."""
+    life: descriptor of the socket to the supervisor; the guard keeps it, writes its process id to it and ends without
+        any action when it receives a byte.
+    """
     group = os.getpgrp()
-    with contextlib.suppress(OSError):
-        while os.fork():
-            signal.pause()  # until the forked process kills this one
-        os.setsid()  # outside of the group, so that it outlives the group and can remove its resources
+    pid = os.fork()
+    if pid > 0:
+        os.close(life)
+        os.waitpid(pid, 0)
+        return
     try:
-        _kill_group(group)
-        if names is not None:
-            remove_shared_memory(names[0])
-            shutil.rmtree(names[1], ignore_errors=True)
+        os.setsid()
+        if os.fork() == 0:  # a child of the first process of the system, so that this process never waits for it
+            _guard(life, parent, group, names)
     finally:
         os._exit(0)
+
+
+def _guard(life: int, parent: int, group: int, names: tuple[str, str]) -> None:
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for descriptor in range(3):
+        os.dup2(nothing, descriptor)  # the pipes end with the simulation, not with this process
+    os.write(life, str(os.getpid()).encode())
+    while True:
+        parent_is_gone = _parent_of(group) != parent
+        readable = select.select([life], [], [], 0.0 if parent_is_gone else GUARD_CHECK_S)[0]
+        if readable and _received(life):  # sent before the supervisor reaps the leader of the group
+            return
+        if readable or parent_is_gone:
+            break
+    _kill_group(group)
+    remove_shared_memory(names[0])
+    shutil.rmtree(names[1], ignore_errors=True)
+
+
+def _received(life: int) -> bytes:
+    """The next byte, or nothing if the other end is closed."""
+    try:
+        return os.read(life, 1)
+    except ConnectionError:  # closed before the process id was read
+        return b""
+
+
+def _parent_of(pid: int) -> int | None:
+    """The id of the parent of a process, or None if there is no such process."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[1])
+    except OSError:
+        return None
 
 
 def _kill_group(group: int, patience_s: float = 5.0) -> None:
@@ -122,8 +154,10 @@ def _simulation_module() -> Any:
     return importlib.import_module("simulation")
 
 
-def _start_failed() -> None:
-    sys.stderr.write("a process of the simulation was killed while it was starting\n")
+def _start_failed(exit_code: int | None) -> None:
+    how = f" by {signal.Signals(-exit_code).name}" if exit_code is not None and exit_code < 0 else ""
+    advice = ", which means that /dev/shm is full" if how == " by SIGBUS" else ""
+    sys.stderr.write(f"a process of the simulation was ended{how} while it was starting{advice}\n")
     sys.stderr.flush()
     os._exit(1)
 
@@ -139,30 +173,29 @@ def _run(simulation: Any, header: dict[str, Any], payload: bytes) -> tuple[dict[
 
 def main() -> None:
     """Answers frames until a close request, or until the parent is gone."""
+    life, parent, prefix, folder = sys.argv[1:]
+    start_guard(int(life), int(parent), (prefix, folder))
+    name_resources(prefix, folder)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # Lava's own output must not get into the answers
     with contextlib.suppress(Exception):  # the error is reported when a simulation is opened
         _simulation_module().prepare()
     simulation: Any = None
-    names: tuple[str, str] | None = None
 
     def answer(header: dict[str, Any], payload: bytes = b"") -> None:
         try:
             answers.write(encode_frame(header, payload))
             answers.flush()
         except OSError:
-            end_without_parent(names)
+            os._exit(1)  # the supervisor is gone
 
     while True:
         try:
             header, payload = read_frame(sys.stdin.buffer.read)
         except EOFError:
-            end_without_parent(names)
+            os._exit(1)
         try:
             if header["op"] == "open":
-                names = header["prefix"], header["folder"]
-                name_resources(*names)
-                watch_parent(header["parent"], names)
                 simulation, actors = _simulation_module().opened(header, _start_failed)
                 answer({"actors": actors})
             elif header["op"] == "run" and simulation is not None:

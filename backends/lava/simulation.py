@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import mmap
+import os
 import sys
 import threading
 import traceback
@@ -21,6 +23,10 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
+
+SHARED_MEMORY = "/dev/shm"
+SEMAPHORES_OF_A_CHANNEL, OTHER_SEMAPHORES = 3, 8
+"""Approximate, of lava-nc 0.10."""
 
 
 def import_netx() -> Any:
@@ -79,7 +85,7 @@ def follow_actors(actors: list[Any]) -> None:
 
 
 def opened(header: dict[str, Any], failed: Any) -> tuple[Simulation, list[int]]:
-    """The simulation described by `header`, and its process ids. Calls `failed()` if one is killed while starting."""
+    """The simulation described by `header`, and its process ids. Calls `failed(exit_code)` if one ends early."""
     actors: list[Any] = []
     ready = threading.Event()
     netx = import_netx()
@@ -97,8 +103,9 @@ def opened(header: dict[str, Any], failed: Any) -> tuple[Simulation, list[int]]:
 def _watch_the_start(actors: list[Any], ready: threading.Event, failed: Any) -> None:
     """Detects a process that is killed while starting, for which Lava would wait forever."""
     while not ready.wait(0.1):
-        if not all(actor.is_alive() for actor in list(actors)) and not ready.wait(1.0):  # unless Lava reports an error
-            failed()
+        ended = [actor for actor in list(actors) if not actor.is_alive()]
+        if ended and not ready.wait(1.0):  # unless Lava reports an error
+            failed(ended[0].exitcode)
 
 
 class Simulation:
@@ -131,9 +138,12 @@ class Simulation:
             self.inputs = self.blocks[0].neuron.a_in
         else:
             self.inputs = self.blocks[0].synapse.s_in
-        for port in (self.inputs, *(port for port, _ in self.outputs)):
+        pipes = [self.inputs, *(port for port, _ in self.outputs)]
+        for port in pipes:
             port.flag_external_pipe(buffer_size=self.period + 1)
-        self.network.create_runtime(run_cfg=Loihi2SimCfg(select_tag="fixed_pt"))
+        executable = self.network.compile(Loihi2SimCfg(select_tag="fixed_pt"))
+        check_shared_memory(shared_memory_of(executable, [(port.shape, self.period + 1) for port in pipes]))
+        self.network.create_runtime(executable=executable)
 
     @property
     def input_dtype(self) -> Any:
@@ -175,6 +185,43 @@ class Simulation:
         if count > 0:
             self.network.run(condition=RunSteps(num_steps=count))
             self.fresh = False
+
+
+def check_shared_memory(needed: int) -> None:
+    """Checks that `needed` bytes of /dev/shm are free, since the kernel kills processes that use more than there is.
+
+    Raises:
+        MemoryError: fewer bytes are free.
+    """
+    free = shared_memory_free()
+    if free is not None and free < needed:
+        raise MemoryError(
+            f"{SHARED_MEMORY}: expected {-(-needed // 1024):,} KiB of free shared memory for this network, found "
+            f"{free // 1024:,} KiB; enlarge it (docker run --shm-size=1g, or mount -o remount,size=1g "
+            f"{SHARED_MEMORY}), or use fewer replicas, runtimes or time steps"
+        )
+
+
+def shared_memory_free() -> int | None:
+    """Bytes of shared memory that are free, or None if there is no limit."""
+    status = os.statvfs(SHARED_MEMORY)
+    return status.f_bavail * status.f_frsize if status.f_blocks else None
+
+
+def shared_memory_of(executable: Any, pipes: list[tuple[Any, int]]) -> int:
+    """Bytes of shared memory of a compiled network: messages, and semaphores of one page each.
+
+    pipes: (shape, number of messages) of the pipes into and out of the network.
+    """
+    ports = [
+        getattr(channel, "src_port_initializer", None) or channel.port_initializer
+        for channel in (*executable.channel_builders, *executable.sync_channel_builders)
+    ]
+    channels = [(port.shape, np.dtype(port.d_type).itemsize * port.size) for port in ports]
+    channels += [(shape, np.dtype(np.int32).itemsize * count) for shape, count in pipes]
+    page = mmap.PAGESIZE
+    pages = sum(-(-int(np.prod(shape)) * count // page) + SEMAPHORES_OF_A_CHANNEL for shape, count in channels)
+    return int(pages + OTHER_SEMAPHORES) * page
 
 
 def _holds_spikes(block: Any) -> bool:

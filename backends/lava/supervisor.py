@@ -2,7 +2,8 @@
 
 Lava hangs forever on an error in a process model or when one of its processes is killed, and leaves processes and
 shared memory behind when it is not stopped. The child therefore has its own process group, every wait has a deadline
-and monitors all of its processes, and ending it kills the group and removes its shared memory.
+and monitors all of its processes, and ending it kills the group and removes its shared memory. If this process is
+killed, the child's guard does that, which is a process outside of the group: see `child`.
 
 The child is reaped last, when its group is empty: until then its process id cannot be reused, so that a signal to the
 group never reaches an unrelated process.
@@ -13,9 +14,11 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import resource
 import secrets
 import selectors
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -36,6 +39,10 @@ from bl_neuro.errors import SubstrateFailed
 
 KILL_S = 10.0
 """Seconds to wait for a killed process to disappear."""
+GUARD_S = 2.0
+"""Seconds to wait for the guard of a child to end."""
+NEEDED_MEMORY = {resource.RLIMIT_AS: ("-v", 640 * 2**20), resource.RLIMIT_DATA: ("-d", 224 * 2**20)}
+"""Bytes that the limits of a process must allow for the smallest network, and the options of `ulimit` that set them."""
 CHILD = Path(__file__).with_name("child.py")
 
 
@@ -65,7 +72,7 @@ class Answer:
 class LavaProcess:
     """One child process. Only one thread at a time may query it; any thread may end it, even during a query.
 
-    folder: folder for the simulation's sockets; the child deletes it if this process disappears.
+    folder: folder for the simulation's sockets; the child's guard deletes it if this process disappears.
 
     Raises:
         SubstrateFailed: by every method, if the simulation reports an error or exceeds its deadline.
@@ -73,27 +80,32 @@ class LavaProcess:
     """
 
     def __init__(self, folder: Path, python: str = sys.executable, child: Path = CHILD) -> None:
-        self._folder = folder
         self._prefix = f"blneuro{os.getpid()}x{secrets.token_hex(4)}"
         self._actors: list[psutil.Process] = []
         self._asking = threading.RLock()  # held while the pipes are in use
         self._ending = threading.RLock()
+        self._life, guard_end = socket.socketpair()  # to the guard, see `child`
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
         # More threads per product would only compete for the cores: Lava runs one process per layer.
         threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+        arguments = [str(guard_end.fileno()), str(os.getpid()), self._prefix, str(folder)]
         try:
             self._process = subprocess.Popen(
-                [python, "-W", "ignore", str(child)],
+                [python, "-W", "ignore", str(child), *arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._log,
                 start_new_session=True,
                 env={**os.environ, **threads, "CUDA_VISIBLE_DEVICES": ""},
                 bufsize=0,
+                pass_fds=(guard_end.fileno(),),
             )
         except OSError as error:
+            self._life.close()
             self._log.close()
             raise SubstrateFailed(f"lava: could not start the interpreter {python}: {error}") from error
+        finally:
+            guard_end.close()
 
     @property
     def pid(self) -> int:
@@ -107,9 +119,7 @@ class LavaProcess:
 
     def open(self, plan: Plan, deadline_s: float) -> None:
         """Loads the .net file and starts its simulation."""
-        request = {"op": "open", **asdict(plan), "net": str(plan.net)}
-        identity = {"prefix": self._prefix, "folder": str(self._folder), "parent": os.getpid()}
-        reply, _ = self._ask({**request, **identity}, b"", deadline_s, "starting")
+        reply, _ = self._ask({"op": "open", **asdict(plan), "net": str(plan.net)}, b"", deadline_s, "starting")
         try:
             self._actors = [psutil.Process(pid) for pid in reply["actors"]]
         except psutil.NoSuchProcess as error:
@@ -140,6 +150,7 @@ class LavaProcess:
             if self._process.returncode is None:
                 self._end_group()
                 remove_shared_memory(self._prefix)
+                self._dismiss_guard()
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self._process.wait(KILL_S)
         if self._asking.acquire(blocking=False):  # a thread that uses the pipes will fail and call this as well
@@ -171,6 +182,21 @@ class LavaProcess:
                 return
             time.sleep(0.005)
 
+    def _dismiss_guard(self) -> None:
+        """Ends the guard, before the child is reaped and its process id may be used by another process."""
+        pid = b""
+        with contextlib.suppress(OSError):
+            self._life.settimeout(GUARD_S)
+            self._life.sendall(b".")
+        with contextlib.suppress(OSError):
+            while part := self._life.recv(64):  # its process id; the stream ends with the guard
+                pid += part
+            pid = b""
+        if pid:  # it is stopped
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(int(pid), signal.SIGKILL)
+        self._life.close()
+
     def _has_ended(self) -> bool:
         """Whether the child has ended; this does not reap it, see the module."""
         try:
@@ -187,16 +213,48 @@ class LavaProcess:
                 send(_pipe(self._process.stdin), encode_frame(request, payload), wait.check)
                 reply, answer = read_frame(lambda count: receive(_pipe(self._process.stdout), count, wait.check))
             except (OSError, EOFError, ValueError) as error:
-                log_tail = self.log_tail()
+                self._check_memory_limits()
+                reason = f"{self.memory_limits()}{self.log_tail()}"
                 self.kill()
-                raise ChildDied(f"lava: its process ended while {doing}{log_tail}") from error
+                raise ChildDied(f"lava: its process ended while {doing}{reason}") from error
             except BaseException:  # after a missed deadline or an interrupt the child cannot be used any more
                 self.kill()
                 raise
         if "error" in reply:
+            limits = self.memory_limits()
             self.kill()
-            raise SubstrateFailed(f"lava: {doing} failed: {reply['error']}")
+            raise SubstrateFailed(f"lava: {doing} failed: {reply['error']}{limits}")
         return reply, answer
+
+    def check(self, doing: str) -> None:
+        """Raises if a process has ended, or may not take the memory that Lava needs."""
+        self._check_memory_limits()
+        if not self.alive:
+            raise ChildDied(
+                f"lava: one of its processes was killed or ended while {doing}{self.memory_limits()}{self.log_tail()}"
+            )
+
+    def _check_memory_limits(self) -> None:
+        for limit, (option, needed) in NEEDED_MEMORY.items():
+            allowed = self._limit(limit)
+            if allowed is not None and allowed < needed:
+                self.kill()
+                raise SubstrateFailed(
+                    f"lava: expected at least {needed // 2**20} MiB of memory for its processes, found a limit of "
+                    f"{allowed // 2**20} MiB (ulimit {option}); raise the limit"
+                )
+
+    def memory_limits(self) -> str:
+        """The limits of the child's memory, if any, as a suffix of an error message."""
+        limits = [(option, self._limit(limit)) for limit, (option, _) in NEEDED_MEMORY.items()]
+        texts = [f"{allowed // 2**20} MiB (ulimit {option})" for option, allowed in limits if allowed is not None]
+        return f"; its memory is limited to {' and '.join(texts)}" if texts else ""
+
+    def _limit(self, limit: int) -> int | None:
+        with contextlib.suppress(OSError):
+            soft = resource.prlimit(self._process.pid, limit)[0]
+            return None if soft == resource.RLIM_INFINITY else soft
+        return None
 
     def log_tail(self) -> str:
         """The last line of the child's log, as a suffix of an error message, or an empty string."""
@@ -217,13 +275,11 @@ class _Wait:
 
     def check(self) -> None:
         """Raises if a process has ended or the deadline has passed."""
-        if not self._child.alive:
-            log_tail = self._child.log_tail()
-            raise ChildDied(f"lava: one of its processes was killed or ended while {self._doing}{log_tail}")
+        self._child.check(self._doing)
         if time.monotonic() > self._end:
             raise SubstrateFailed(
                 f"lava: no answer in {self._deadline_s:g} s while {self._doing}; the simulation was ended. "
-                "Give open_target a larger deadline_s if the network is large"
+                f"Give open_target a larger deadline_s if the network is large{self._child.memory_limits()}"
             )
 
 

@@ -33,8 +33,9 @@ Engine = Literal["kernel", "torch"]
 class LoihiBackend(Backend):
     """Opens networks on an emulator of Loihi 2's fixed-point arithmetic. Needs no framework.
 
-    Options: engine, "kernel" (compiled, CPU only) or "torch" (any device); device, "cpu" by default; threads, number of
-    pieces of a batch that run in parallel (torch's number of threads by default). No option changes an answer.
+    Options: engine, "kernel" (compiled, CPU only) or "torch" (any device; the default on other devices and with
+    NUMBA_DISABLE_JIT); device, "cpu" by default; threads, number of pieces of a batch that run in parallel (torch's
+    number of threads by default). No option changes an answer.
     """
 
     name: ClassVar[str] = "loihi"
@@ -98,7 +99,7 @@ class LoihiTarget(Target):
     ) -> None:
         super().__init__(network, backend)
         self._device = _checked_device(device)
-        chosen = engine or ("kernel" if self._device.type == "cpu" else "torch")
+        chosen = engine or ("kernel" if self._device.type == "cpu" and not _compilation_is_disabled() else "torch")
         if chosen not in ("kernel", "torch") or (chosen == "kernel" and self._device.type != "cpu"):
             raise InputError(f"engine: expected 'kernel' (CPU only) or 'torch', found {engine!r}")
         if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
@@ -194,11 +195,21 @@ class LoihiTarget(Target):
         return drive.flatten(2).to(torch.int32)
 
 
+def _compilation_is_disabled() -> bool:
+    """Whether NUMBA_DISABLE_JIT is set, with which the kernels do not work."""
+    import numba
+
+    config: Any = numba.config
+    return bool(config.DISABLE_JIT)
+
+
 def _engine(name: str, programs: list[Program], device: torch.device) -> _Runs:
     if name == "torch":
         from bl_neuro.backends.loihi.torch_engine import TorchEngine
 
         return TorchEngine(programs, device)
+    if _compilation_is_disabled():
+        raise InputError("engine: expected 'torch' while NUMBA_DISABLE_JIT disables compilation, found 'kernel'")
     from bl_neuro.backends.loihi.kernel_engine import KernelEngine
 
     return KernelEngine(programs)

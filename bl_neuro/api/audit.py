@@ -15,6 +15,7 @@ from bl_neuro.experiment.comparison import read_results
 from bl_neuro.experiment.definition import Experiment
 from bl_neuro.experiment.given_model import Recognised, VerifyOn
 from bl_neuro.experiment.session import Audit
+from bl_neuro.files import expanded
 from bl_neuro.report import write_report
 
 
@@ -226,9 +227,9 @@ def load_audit(folder: str | Path) -> AuditResult:
     Raises:
         ReportError: there is no audit, or it is damaged.
     """
-    path = Path(folder).expanduser()
+    path = expanded(folder)
     return AuditResult(read_results(path), path if path.is_dir() else path.parent)
 
 
 def _path(path: str | Path | None) -> Path | None:
-    return None if path is None else Path(path).expanduser()
+    return None if path is None else expanded(path)

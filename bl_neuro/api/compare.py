@@ -16,7 +16,7 @@ from bl_neuro.experiment.comparison import (
     read_results,
 )
 from bl_neuro.experiment.findings.models import Unit
-from bl_neuro.files import need_free, write_text
+from bl_neuro.files import expanded, need_free, write_text
 from bl_neuro.report.comparison_page import comparison_answer, comparison_page, interval_units
 from bl_neuro.report.words import share, share_ends, verdict_line, view
 from bl_neuro.text_tables import Printed, TextTable
@@ -78,14 +78,14 @@ def compare(
     if len(runs) < 2:
         raise InputError(f"runs: expected two or more audits, found {len(runs)}")
     if page is not None:
-        need_free([Path(page).expanduser()], force)
-    need_readable([Path(run).expanduser() for run in runs if not isinstance(run, AuditResult)])
-    findings = [run.findings if isinstance(run, AuditResult) else read_results(Path(run).expanduser()) for run in runs]
+        need_free([expanded(page)], force)
+    need_readable([expanded(run) for run in runs if not isinstance(run, AuditResult)])
+    findings = [run.findings if isinstance(run, AuditResult) else read_results(expanded(run)) for run in runs]
     names = _names([run.folder if isinstance(run, AuditResult) else Path(run) for run in runs])
     compared = Comparison(**dict(compare_runs(dict(zip(names, findings)), margin)))
     if page is not None:
         try:
-            write_text(Path(page).expanduser(), comparison_page(compared))
+            write_text(expanded(page), comparison_page(compared))
         except OSError as error:
             raise ReportError(f"{page}: could not be written ({error})") from error
     return compared

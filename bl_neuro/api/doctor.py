@@ -15,7 +15,7 @@ import numpy as np
 from bl_neuro.api.progress import progress_bars
 from bl_neuro.backends import find_backend, missing_reason, open_target
 from bl_neuro.backends.registry import BACKENDS
-from bl_neuro.errors import SubstrateError
+from bl_neuro.errors import SubstrateError, SubstrateFailed
 from bl_neuro.experiment.provenance import machine, versions
 from bl_neuro.layers import Dense
 from bl_neuro.network import Network
@@ -43,7 +43,11 @@ CPU_FEATURES = (
 
 @dataclass(frozen=True)
 class SubstrateState:
-    """Whether one substrate works. broken: its package is at fault. seconds: time to open and run it once."""
+    """Whether one substrate works.
+
+    advice: what to do if it does not, or what limits it on this machine. broken: it is installed and fails. seconds:
+    time to open and run it once.
+    """
 
     substrate: str
     title: str
@@ -106,7 +110,8 @@ class DoctorReport(Printed):
 def _substrate_row(state: SubstrateState) -> list[str]:
     seconds = "" if state.seconds is None else f"{state.seconds:.1f} s"
     word = "works" if state.works else "broken" if state.broken else "missing"
-    return [state.substrate, word, state.access, seconds, state.package, state.summary if state.works else state.advice]
+    description = "; ".join(filter(None, [state.summary if state.works else "", state.advice]))
+    return [state.substrate, word, state.access, seconds, state.package, description]
 
 
 def _part_row(state: PartState) -> list[str]:
@@ -169,7 +174,7 @@ def _substrate_state(name: str) -> SubstrateState:
     """Opens a small network on the substrate and runs it once, since an installed substrate may not work."""
     backend, package = find_backend(name), BACKENDS.package(name)
     access = "white box" if backend.differentiable else "black box"
-    reason, broken, seconds = "", False, None
+    reason, warning, broken, seconds = "", "", False, None
     try:
         with redirect_stdout(sys.stderr):  # a framework may print, and standard output may be JSON
             reason = missing_reason(backend) or ""
@@ -177,12 +182,14 @@ def _substrate_state(name: str) -> SubstrateState:
                 began = perf_counter()
                 _run(name)
                 seconds = round(perf_counter() - began, 2)
+                warning = backend.warning()
     except SubstrateError as error:
-        reason = str(error)
+        reason, broken = str(error), isinstance(error, SubstrateFailed)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - another package may raise anything
         reason, broken = f"a small network did not run: {type(error).__name__}: {error}", True
+    advice = reason or warning
     return SubstrateState(
-        name, backend.title, package, not reason, access, backend.summary, reason, broken=broken, seconds=seconds
+        name, backend.title, package, not reason, access, backend.summary, advice, broken=broken, seconds=seconds
     )
 
 

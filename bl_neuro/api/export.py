@@ -9,7 +9,7 @@ from pathlib import Path
 from bl_neuro.deploy.loihi_limits import state_bound
 from bl_neuro.deploy.quantize import THRESHOLD_LIMIT, FixedPointLayer, quantize
 from bl_neuro.errors import ModelFileError
-from bl_neuro.files import need_free
+from bl_neuro.files import expanded, need_free
 from bl_neuro.model_file import SUFFIXES, load, save
 from bl_neuro.network import Network
 from bl_neuro.text_tables import Printed, TextTable
@@ -75,7 +75,7 @@ def export(model: Network | str | Path, out: str | Path, *, force: bool = False)
         InputError: `out` exists, and force is False. ReportError: `out` is not a regular file. ModelFileError: the
             model cannot be read, or `out` has an unknown suffix. Unsupported: the format cannot represent the network.
     """
-    path = Path(out).expanduser()
+    path = expanded(out)
     if path.suffix not in SUFFIXES:
         raise ModelFileError(f"{path}: expected a name ending in .net, .nir or .safetensors, found '{path.suffix}'")
     need_free([path], force)

@@ -31,7 +31,7 @@ from bl_neuro.experiment.material import Place
 from bl_neuro.experiment.session import RUNS, Audit
 from bl_neuro.experiment.store import Store
 from bl_neuro.experiment.training_data import OFFICIAL_TRAINING
-from bl_neuro.files import is_utf8
+from bl_neuro.files import expanded, is_utf8
 from bl_neuro.interop.any_module import from_module
 from bl_neuro.model_file import SUFFIXES
 from bl_neuro.network import Network
@@ -73,7 +73,7 @@ def prepared_model_audit(
                 f"{printable(str(path))}; rename it or use a link"
             )
     given = None if isinstance(model, (str, Path)) else _network(model, data, root, input_shape)
-    file = Path(MODEL) if given is not None else Path(str(model)).expanduser()
+    file = Path(MODEL) if given is not None else expanded(str(model))
     if file.suffix not in SUFFIXES:
         raise InputError(f"model: expected a file ending in {', '.join(SUFFIXES)}, found {str(model)!r}")
     request = ModelAudit(
@@ -161,4 +161,4 @@ def _stated_training_data(trained_on: TrainedOn, model_folder: Path, files: Give
 
 
 def _relative(path: Path, folder: Path) -> str:
-    return os.path.relpath(path.expanduser().absolute(), folder.absolute())
+    return os.path.relpath(expanded(path).absolute(), folder.absolute())

@@ -17,6 +17,7 @@ from bl_neuro.experiment.missing_material import MissingMaterial
 from bl_neuro.experiment.plan import plan_cells
 from bl_neuro.experiment.running.runner import Costs, run_state
 from bl_neuro.experiment.session import Audit
+from bl_neuro.files import expanded
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -80,7 +81,7 @@ def plan_audit(
     experiment: str | Path | Experiment, out: str | Path | None = None, *, root: str | Path | None = None
 ) -> AuditPlan:
     """Plans an audit without running or writing anything. Arguments and errors are those of `bl.audit`."""
-    folders = (None if path is None else Path(path).expanduser() for path in (out, root))
+    folders = (None if path is None else expanded(path) for path in (out, root))
     return plan_of(Audit.of(experiment, *folders))
 
 

@@ -17,7 +17,7 @@ from bl_neuro.data.split import automatic_split, split_by_kind
 from bl_neuro.errors import InputError, ReportError
 from bl_neuro.experiment.provenance import now, versions
 from bl_neuro.experiment.threads import one_thread
-from bl_neuro.files import need_folder, need_free, write_text
+from bl_neuro.files import expanded, need_folder, need_free, write_text
 from bl_neuro.model_file import load, save
 from bl_neuro.network import Network
 from bl_neuro.training import (
@@ -150,7 +150,7 @@ def train(
         conv=None if conv is None else tuple(ConvSpec.parse(part) if isinstance(part, str) else part for part in conv),
         neuron=neuron,
     )
-    folder = Path(out).expanduser()
+    folder = expanded(out)
     need_folder(folder)
     names = [TARGET, FACTS, TWIN, *(EVALUATORS.find(kind).file_name() for kind in EVALUATORS)]
     need_free((folder / name for name in names), force or (folder / UNFINISHED).is_dir())

@@ -12,6 +12,7 @@ from bl_neuro.data.images import SUFFIXES, image_size, read_image
 from bl_neuro.data.samples import Dataset
 from bl_neuro.data.source import DatasetSource, Kind, LoadOptions
 from bl_neuro.errors import DataError, InputError
+from bl_neuro.files import expanded
 from bl_neuro.strangers.budget import need_memory
 from bl_neuro.strangers.door import entries, folders, is_folder, need_inside, printable_name
 
@@ -56,7 +57,7 @@ def load_folder(path: str | Path, *, size: tuple[int, int] | None = None, colour
     """
     if size is not None and not all(1 <= side <= MOST_SIDE for side in size):
         raise InputError(f"size: expected height and width in 1..{MOST_SIDE}, found {size}")
-    folder = Path(path).expanduser()
+    folder = expanded(path)
     parts = _parts(folder)
     names = _ordered({path.name for part in parts for path in folders(part)})
     if not 1 <= len(names) <= MOST_CLASSES:

@@ -15,6 +15,7 @@ from bl_neuro.data.events import EventDataset, pack
 from bl_neuro.data.samples import Dataset
 from bl_neuro.data.source import DatasetSource, Kind, LoadOptions
 from bl_neuro.errors import DataError
+from bl_neuro.files import expanded
 from bl_neuro.strangers.archive import DAMAGE, Archive
 from bl_neuro.strangers.budget import need_memory
 from bl_neuro.strangers.door import printable_name, regular_file
@@ -55,7 +56,7 @@ def load_npz(path: str | Path) -> Dataset | EventDataset:
     Raises:
         DataError: the file is missing, damaged, too large or has other contents; all problems are listed.
     """
-    source = Path(path).expanduser()
+    source = expanded(path)
     if not source.is_file():
         content = "a folder" if source.is_dir() else "something else" if source.exists() else "nothing"
         raise DataError(f"{source}: expected an .npz file, found {content}")

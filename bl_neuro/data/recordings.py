@@ -279,7 +279,11 @@ def cached_frames(
     bytes. cache: the folder (see `cache_folder`); if it is not writable, this is logged and the frames are not cached.
     """
     key = hashlib.sha256(json.dumps([FORMAT, made_of], sort_keys=True).encode()).hexdigest()
-    path = cache_folder(cache) / f"{name}-{key[:32]}.safetensors"
+    folder = cache_folder(cache)
+    if folder is None:
+        logging.getLogger(__name__).warning("frames of %s are not kept: no home folder; set BL_NEURO_CACHE", name)
+        return make()
+    path = folder / f"{name}-{key[:32]}.safetensors"
     frames = _read(path, key, shape)
     if frames is None:
         frames = make()

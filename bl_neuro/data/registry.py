@@ -9,6 +9,7 @@ from bl_neuro.data.events import EventDataset
 from bl_neuro.data.samples import Dataset
 from bl_neuro.data.source import DatasetSource, DataStatus, LoadOptions, Progress
 from bl_neuro.errors import DataError, InputError
+from bl_neuro.files import expanded
 from bl_neuro.registries import KINDS
 from bl_neuro.registry import Registry
 
@@ -48,7 +49,7 @@ def choose_source(name: str, folder: str | Path | None = None) -> Choice:
     named = dataset_source(name)
     if named is not None:
         return Choice(named, None)
-    path = Path(folder or "") / Path(name).expanduser()
+    path = Path(folder or "") / expanded(name)
     own_data = [source for source in DATASETS.usable().values() if source.by_path]
     for source in own_data:
         if name and source.takes(path):

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal
 from bl_neuro.data.events import EventDataset
 from bl_neuro.data.samples import Dataset
 from bl_neuro.errors import DataError
+from bl_neuro.files import expanded
 
 Progress = Callable[[int, int], None]
 Kind = Literal["images", "events"]
@@ -181,7 +182,7 @@ class DataStatus:
 def data_root(root: str | Path | None = None) -> Path | None:
     """The folder of downloaded datasets: `root`, or the value of BL_NEURO_DATA, or None."""
     named = root if root is not None else os.environ.get(VARIABLE)
-    return Path(named).expanduser() if named else None
+    return expanded(named, VARIABLE if root is None else None) if named else None
 
 
 def need_extra(module: str) -> Any:

@@ -15,6 +15,7 @@ from bl_neuro.experiment.definition import Experiment
 from bl_neuro.experiment.part import SETTING
 from bl_neuro.experiment.ready_made import EXPERIMENTS, ready_made
 from bl_neuro.experiment.toml_lines import KeyPath, line_of, value_lines
+from bl_neuro.files import expanded
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -29,7 +30,7 @@ Problem = tuple[KeyPath, str]
 
 def experiment_path(name: str) -> Path:
     """The file of the built-in experiment `name`, or `name` as a path."""
-    return EXPERIMENTS / f"{name}.toml" if name in ready_made() else Path(name).expanduser()
+    return EXPERIMENTS / f"{name}.toml" if name in ready_made() else expanded(name)
 
 
 def read_experiment(path: Path) -> Experiment:

@@ -4,9 +4,9 @@
     python scripts/harden/kill_audits.py --out results/audit-kills-dask --scheduler local
 
 A small experiment on digits, with attacks and replays on real Lava, runs once undisturbed and then again and again,
-while SIGKILL reaches the run, a worker, or a process of Lava (on a Dask cluster: a Dask worker too), at moments that
---seed decides. After each end the audit is started anew, until it is done. Its cells, that is all measures and
-inversions, must then be those of the undisturbed run, byte for byte; a cell that was finished must never run again;
+while SIGKILL reaches the run, a worker, or a process of Lava, at moments that --seed decides. After each end the audit
+is started anew, until it is done. Its cells, that is all measures and inversions, must then be those of the undisturbed
+run, byte for byte; a cell that was finished must never run again;
 no process may remain. Then the same on a disk that becomes full and in a folder that becomes read-only (a tmpfs in a
 namespace of its own, `unshare`): the error must say so, and what was done must be kept. A rerun of this script goes on
 from --work. Exits with 1 where something does not hold.
@@ -124,7 +124,6 @@ def victims(run: int) -> dict[str, list[psutil.Process]]:
         "run": [root],
         "worker": workers,
         "Lava": [child for worker in workers for child in worker.children(recursive=True)],
-        "Dask worker": [process for process in below if any("spawn_main" in word for word in process.cmdline())],
     }
 
 
@@ -268,7 +267,7 @@ def main() -> int:
     options = ["--jobs", str(given.jobs), *(["--scheduler", given.scheduler] if given.scheduler else [])]
     trial = Trial((given.work or Path("runs") / given.out.name).absolute(), options)
     state = begun(trial, given.seed)
-    kill(trial, state, ["run", "worker", "Lava", *(["Dask worker"] if given.scheduler else [])], given.kills)
+    kill(trial, state, ["run", "worker", "Lava"], given.kills)
     if state["disks"] is None and not given.scheduler:
         disks(trial, state)
     command = f"python scripts/harden/kill_audits.py --kills {given.kills} --seed {given.seed} --out {given.out}"

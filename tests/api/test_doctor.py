@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from bl_neuro.api.doctor import doctor
+from bl_neuro.backends.lava.backend import LavaBackend
 from bl_neuro.backends.registry import BACKENDS
 from bl_neuro.cli import run
+from bl_neuro.errors import SubstrateFailed
 from bl_neuro.network import Network
 from bl_neuro.testing.reference_target import ReferenceBackend, ReferenceTarget
 from bl_neuro.testing.registered import registered
@@ -42,6 +47,10 @@ def backend(behaviour: Callable[[], None]) -> type[ReferenceBackend]:
     return Chip
 
 
+def fails() -> None:
+    raise SubstrateFailed("chip: out of memory")
+
+
 class Sound(ReferenceBackend):
     name = "sound"
 
@@ -55,6 +64,27 @@ def test_a_backend_that_fails_is_broken_and_the_others_are_tried(behaviour: Call
     assert f"did not run: {error}" in chip.advice
     assert (sound.substrate, sound.works, sound.broken) == ("sound", True, False)
     assert report.broken
+
+
+def test_a_substrate_that_fails_to_run_is_broken_and_not_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    with registered(BACKENDS, backend(fails), only=True):
+        assert run(["doctor"]) == 1
+    assert re.search(r"chip +broken .*chip: out of memory", " ".join(capsys.readouterr().out.split()))
+
+
+def test_what_limits_a_substrate_on_this_machine_is_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_bavail=64, f_blocks=64, f_frsize=4096))
+    chip = backend(lambda: None)
+    monkeypatch.setattr(chip, "warning", LavaBackend.warning)
+    with registered(BACKENDS, chip, only=True):
+        assert run(["doctor", "--json"]) == 0
+        (state,) = json.loads(capsys.readouterr().out)["substrates"]
+        assert state["works"]
+        assert "only small networks fit, since /dev/shm has 256 KiB of free shared memory" in state["advice"]
+        assert run(["doctor"]) == 0
+        assert "256 KiB" in capsys.readouterr().out
 
 
 def test_what_a_backend_prints_is_not_in_the_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -69,6 +69,9 @@ def _run(mode: str, actors: list[int], answer: Any) -> None:
 
 def main() -> None:
     """Serves frames as the real child does."""
+    life, parent, prefix, folder = sys.argv[1:]
+    child.start_guard(int(life), int(parent), (prefix, folder))
+    child.name_resources(prefix, folder)
     mode = _mode()
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
@@ -85,12 +88,10 @@ def main() -> None:
         try:
             header, payload = child.read_frame(sys.stdin.buffer.read)
         except EOFError:
-            child.end_without_parent((opened["prefix"], opened["folder"]) if opened else None)
+            os._exit(1)
         if header["op"] == "open":
             opened = header
-            child.name_resources(header["prefix"], header["folder"])
             shared_memory.SharedMemory(create=True, size=64)
-            child.watch_parent(header["parent"], (header["prefix"], header["folder"]))
             actors = [_actor(), _actor()]
             answer(child.encode_frame({"actors": actors}))
         elif header["op"] == "run":

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -253,11 +255,14 @@ while True:  # killed in the middle of a query
 """
 
 
-def test_nothing_outlives_a_parent_that_is_killed(left_behind: Any, wait_until: Any) -> None:
+@pytest.mark.parametrize("stopped", [False, True])
+def test_nothing_outlives_a_parent_that_is_killed(left_behind: Any, wait_until: Any, stopped: bool) -> None:
     with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         group = int(parent.stdout.readline())
         assert set(left_behind((parent.pid,))) == {"processes", "shared memory", "files"}
+        if stopped:
+            os.kill(group, signal.SIGSTOP)
         parent.kill()
         parent.wait(10)
         wait_until(lambda: left_behind((parent.pid,)) == {})
@@ -279,3 +284,31 @@ def test_twenty_opens_and_five_kills_leave_nothing(left_behind: Any) -> None:
         assert left_behind() == {}
     assert len(psutil.Process().children(recursive=True)) == children
     assert psutil.Process().num_fds() <= descriptors + 1
+
+
+@pytest.mark.slow
+def test_a_child_that_may_not_take_memory_is_an_error_that_names_the_limit(tmp_path: Path, left_behind: Any) -> None:
+    """With so little memory, an import in the child neither fails nor ends."""
+    limited = tmp_path / "python"
+    limited.write_text(f'#!/bin/sh\nulimit -v 150000\nexec {sys.executable} "$@"\n')
+    limited.chmod(0o755)
+    limit = r"limit of 146 MiB \(ulimit -v\)"
+    with opened(python=str(limited)) as target, pytest.raises(bl.SubstrateFailed, match=limit):
+        target.run(SPIKES[:, :1])
+
+
+IN_SMALL_SHARED_MEMORY = """
+mount -t tmpfs -o size=256k tmpfs /dev/shm || exit 77
+exec "$@"
+"""
+
+
+@pytest.mark.slow
+def test_a_network_that_does_not_fit_into_shared_memory_is_an_error_that_says_so() -> None:
+    script = PARENT.replace("(12, 16, 6)", "(784, 128, 10)").replace("replicas=1", "replicas=4")
+    shell = ["unshare", "-m", "sh", "-c", IN_SMALL_SHARED_MEMORY, "sh"]
+    ended = subprocess.run([*shell, sys.executable, "-c", script], capture_output=True, text=True, timeout=300)
+    if ended.returncode == 77 or "unshare failed" in ended.stderr:
+        pytest.skip("needs a mount namespace")
+    last_line = ended.stderr.strip().splitlines()[-1]
+    assert re.search(r"SubstrateFailed: .*/dev/shm: expected \d+ KiB .*found \d+ KiB.*--shm-size", last_line)

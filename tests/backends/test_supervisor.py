@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import resource
+import select
 import signal
+import socket
+import subprocess
 import sys
 import threading
 import time
@@ -16,10 +20,12 @@ import psutil
 import pytest
 
 from bl_neuro.backends.lava import runtime, supervisor
+from bl_neuro.backends.lava.simulation import check_shared_memory
 from bl_neuro.backends.lava.supervisor import ChildDied, LavaProcess, Plan
 from bl_neuro.errors import SubstrateFailed
 
 Behave = Callable[[str], Path]
+FAKE = Path(__file__).with_name("fake_child.py")
 
 
 @pytest.fixture
@@ -247,3 +253,83 @@ def test_an_interpreter_that_exits_at_once_is_an_error(tmp_path: Path, left_behi
     process = LavaProcess(tmp_path, child=tmp_path / "missing.py")
     with pytest.raises(ChildDied, match=r"while starting; last line of its output: .*missing\.py"):
         process.open(plan(tmp_path), 20.0)
+
+
+PARENT = """
+import sys, time
+from pathlib import Path
+from bl_neuro.backends.lava.simulation import check_shared_memory
+from bl_neuro.backends.lava.supervisor import LavaProcess, Plan
+
+folder = Path(sys.argv[1])
+folder.mkdir()
+process = LavaProcess(folder, child=Path(sys.argv[2]))
+process.open(Plan(folder / "none.net", 4, False, False, "aligned"), 20.0)
+print(process.pid, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stopped", ["none", "child", "group"])
+def test_children_end_with_a_killed_parent_even_while_they_are_stopped(
+    fake_child: Behave, left_behind: Any, wait_until: Any, tmp_path: Path, stopped: str
+) -> None:
+    fake_child("answers")
+    command = [sys.executable, "-c", PARENT, str(tmp_path / "folder"), str(FAKE)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        group = int(parent.stdout.readline())
+        assert set(left_behind((parent.pid,))) == {"processes", "shared memory"}
+        if stopped == "child":
+            os.kill(group, signal.SIGSTOP)
+        elif stopped == "group":
+            os.killpg(group, signal.SIGSTOP)
+        parent.kill()
+        parent.wait(10)
+        wait_until(lambda: left_behind((parent.pid,)) == {} and not (tmp_path / "folder").exists())
+
+
+def test_a_guard_that_is_stopped_is_ended_with_its_child(
+    start: Callable[..., LavaProcess], wait_until: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = start()
+    wait_until(lambda: select.select([process._life], [], [], 0)[0])
+    guard = int(process._life.recv(64, socket.MSG_PEEK))
+    os.kill(guard, signal.SIGSTOP)
+    monkeypatch.setattr(supervisor, "GUARD_S", 0.1)
+    process.close()
+    assert gone(process)
+    wait_until(lambda: not psutil.pid_exists(guard) or psutil.Process(guard).status() == psutil.STATUS_ZOMBIE)
+
+
+@pytest.mark.parametrize(
+    ("limit", "message"),
+    [
+        (resource.RLIMIT_AS, r"at least 640 MiB of memory .* limit of 600 MiB \(ulimit -v\)"),
+        (resource.RLIMIT_DATA, r"at least 224 MiB of memory .* limit of 200 MiB \(ulimit -d\)"),
+    ],
+)
+def test_a_child_without_enough_memory_is_an_error_that_names_the_limit(
+    start: Callable[..., LavaProcess], limit: int, message: str
+) -> None:
+    process = start("hangs")
+    allowed = {resource.RLIMIT_AS: 600, resource.RLIMIT_DATA: 200}[limit] * 2**20
+    resource.prlimit(process.pid, limit, (allowed, allowed))
+    with pytest.raises(SubstrateFailed, match=message) as caught:
+        process.run(b"abc", False, 60.0)
+    assert not isinstance(caught.value, ChildDied), "a new simulation would fail as well"
+    assert gone(process)
+
+
+def test_other_errors_name_the_limit_of_memory_too(start: Callable[..., LavaProcess]) -> None:
+    process = start("fails")
+    resource.prlimit(process.pid, resource.RLIMIT_AS, (2**30, 2**30))
+    with pytest.raises(SubstrateFailed, match=r"no chip; its memory is limited to 1024 MiB \(ulimit -v\)"):
+        process.run(b"abc", False, 20.0)
+
+
+def test_shared_memory_that_is_too_small_is_an_error_that_names_what_is_needed() -> None:
+    check_shared_memory(1)
+    with pytest.raises(MemoryError, match=r"/dev/shm: expected 1,125,899,906,842,624 KiB .* --shm-size=1g"):
+        check_shared_memory(2**60)

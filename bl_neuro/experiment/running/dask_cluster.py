@@ -136,11 +136,13 @@ class DaskPool:
 
     def _connected(self, jobs: int) -> Any:
         if self.scheduler == LOCAL:
-            # No limit: Dask would end a worker that seems large. Its pages: on any free port.
+            # In this process, since each cell has a process of its own; processes of Dask would run the main module of
+            # a script again. No limit: Dask would end a worker that seems large. Its pages: on any free port.
             with children_without_interrupts():
                 self._cluster = LocalCluster(
                     n_workers=jobs,
                     threads_per_worker=1,
+                    processes=False,
                     memory_limit=0,
                     dashboard_address=":0",
                     silence_logs=logging.ERROR,

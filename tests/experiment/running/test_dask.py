@@ -209,3 +209,12 @@ def test_a_local_cluster_without_workers_is_an_error(tmp_path: Path, monkeypatch
     finally:
         pool.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_script_without_a_main_guard_prints_nothing(small: Path, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    call = f"bl.audit({str(small)!r}, out={str(tmp_path / 'out')!r}, scheduler='local', progress=False)"
+    script.write_text(f"import bl_neuro as bl\n{call}\nprint('done')\n")
+    ended = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=300)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout == "done\n"
