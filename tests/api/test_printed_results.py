@@ -58,6 +58,7 @@ def test_a_verified_model(tmp_path: Path, capsys: pytest.CaptureFixture[str], ne
     need_tables(report, 2 if report.pairs[0].exact else 3)
 
 
+@pytest.mark.slow
 def test_compared_audits(audited: AuditResult, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(audited.folder, tmp_path / "copy")
     compared = bl.compare([audited, tmp_path / "copy"])

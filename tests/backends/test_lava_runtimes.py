@@ -127,6 +127,7 @@ def test_invalid_numbers_of_runtimes_are_refused(opened: Callable[..., LavaTarge
 
 @pytest.mark.parametrize("replicas", [1, 5])
 @pytest.mark.parametrize("runtimes", [1, 2])
+@pytest.mark.slow
 def test_progress_counts_samples(opened: Callable[..., LavaTarget], replicas: int, runtimes: int) -> None:
     calls: list[tuple[int, int]] = []
     target = opened(runtimes=runtimes, replicas=replicas, progress=lambda done, total: calls.append((done, total)))
@@ -149,6 +150,7 @@ def test_each_runtime_has_its_own_restarts(opened: Callable[..., LavaTarget]) ->
 
 
 @pytest.mark.parametrize("how", ["fails", "hangs", "dies"])
+@pytest.mark.slow
 def test_one_that_fails_ends_the_others(opened: Callable[..., LavaTarget], left_behind: Any, how: str) -> None:
     target = opened(how, deadline_s=0.4)
     with pytest.raises(bl.SubstrateFailed):
@@ -158,6 +160,7 @@ def test_one_that_fails_ends_the_others(opened: Callable[..., LavaTarget], left_
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, ZeroDivisionError])
+@pytest.mark.slow
 def test_an_error_of_the_user_ends_all(
     opened: Callable[..., LavaTarget], left_behind: Any, kind: type[BaseException]
 ) -> None:

@@ -126,6 +126,7 @@ def test_a_spare_that_starts_during_close_is_ended(opened: Callable[..., LavaTar
     assert left_behind() == {}
 
 
+@pytest.mark.slow
 def test_descriptors_do_not_pile_up(opened: Callable[..., LavaTarget]) -> None:
     target = opened()
     target.run(SPIKES)

@@ -90,6 +90,7 @@ def test_with_biases_each_kind_of_start_has_its_simulation(
 
 
 @pytest.mark.parametrize("how", ["dies", "loses-an-actor"])
+@pytest.mark.slow
 def test_a_query_is_replayed_where_the_simulation_dies(opened: Callable[..., LavaTarget], how: str) -> None:
     target = opened(f"{how},{how},answers")
     assert target.run(SPIKES).spikes.shape == (4, 3, 4)
@@ -110,6 +111,7 @@ def test_repeated_deaths_are_an_error(opened: Callable[..., LavaTarget], fake_ch
 
 
 @pytest.mark.parametrize("how", ["hangs", "fails"])
+@pytest.mark.slow
 def test_deterministic_failures_are_not_retried(
     opened: Callable[..., LavaTarget], fake_child: Behave, how: str
 ) -> None:

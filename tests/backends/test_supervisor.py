@@ -82,6 +82,7 @@ def test_it_answers(start: Callable[..., LavaProcess]) -> None:
         ("fails", SubstrateFailed, "a query failed: ValueError: no chip"),
     ],
 )
+@pytest.mark.slow
 def test_every_failure_is_an_error_before_the_deadline(
     start: Callable[..., LavaProcess], behaviour: str, kind: type[Exception], message: str
 ) -> None:

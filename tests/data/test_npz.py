@@ -203,6 +203,7 @@ def huge(folder: Path, unpacked: int) -> Path:
     return folder / "own.npz"
 
 
+@pytest.mark.slow
 def test_an_archive_that_unpacks_to_more_than_its_budget_is_refused(tmp_path: Path) -> None:
     path = huge(tmp_path, 2**29)
     assert path.stat().st_size < 2**20

@@ -123,6 +123,7 @@ def test_an_experiment_written_in_python_needs_no_flag(tmp_path: Path, monkeypat
         bl.audit(made, tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_the_token_in_a_file_is_the_one_that_is_sent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listener: tuple[str, list[str | None]]
 ) -> None:

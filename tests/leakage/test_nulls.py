@@ -38,6 +38,7 @@ def test_holm_is_the_step_down_procedure(values: list[float]) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 3, 8])
+@pytest.mark.slow
 def test_holm_is_statsmodels(size: int) -> None:  # few values: statsmodels collects garbage in every call
     values = np.random.default_rng(size).random(size) ** 3
     multitest = pytest.importorskip("statsmodels.stats.multitest", reason="statsmodels is not installed")

@@ -47,6 +47,7 @@ def test_a_configuration_without_a_limit(configuration: Any, foreign: Any, open_
         ("batch 20 is too large for v2 of this model", [20, 10, 5, 5, 5, 5]),
     ],
 )
+@pytest.mark.slow
 def test_a_limit_is_learned_from_the_refusal(message: str, batches: list[int], foreign: Any, open_box: Any) -> None:
     foreign.refusal = lambda batch: message.format(most=6) if batch > 6 else None
     box = open_box()
@@ -65,6 +66,7 @@ def test_a_body_that_is_too_large_for_a_proxy_is_split(foreign: Any, open_box: A
 
 
 @pytest.mark.parametrize("fixed", [1, 8, 32])
+@pytest.mark.slow
 def test_a_fixed_first_axis(fixed: int, foreign: Any, open_box: Any) -> None:
     foreign.metadata = {**foreign.metadata, "inputs": images(fixed, 12)}
     foreign.refusal = lambda batch: None if batch == fixed else "unexpected shape for input 'images'"
@@ -81,6 +83,7 @@ def test_a_fixed_axis_is_learned_from_the_refusal(foreign: Any, open_box: Any) -
     assert foreign.batches == [20, 8, 8, 8]
 
 
+@pytest.mark.slow
 def test_an_attack_runs_through_a_small_batch(foreign: Any, open_box: Any) -> None:
     foreign.refusal = lambda batch: TRITON.format(most=4) if batch > 4 else None
     attack = bl.attacks.BrainLeaksV2(queries=60)

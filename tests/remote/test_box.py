@@ -89,6 +89,7 @@ def test_a_key_that_the_endpoint_took_for_another_form(foreign: Any, open_box: A
 
 @pytest.mark.parametrize("datatype", ["UINT16", "UINT32", "UINT64", "FP16", "FP64", "BOOL"])
 @pytest.mark.parametrize("extensions", [[], ["binary_tensor_data"]])
+@pytest.mark.slow
 def test_datatypes_of_a_model(datatype: str, extensions: list[str], foreign: Any, open_box: Any) -> None:
     foreign.extensions = extensions
     foreign.metadata = {**foreign.metadata, "inputs": [{"name": "images", "datatype": datatype, "shape": [-1, 12]}]}

@@ -62,6 +62,7 @@ def dripping(start: bytes, drop: bytes) -> Callable[[BaseHTTPRequestHandler], No
     ],
     ids=["body", "chunks", "headers", "status"],
 )
+@pytest.mark.slow
 def test_a_slow_answer_times_out(start: bytes, drop: bytes, foreign: Any, open_box: Any) -> None:
     box = open_box(timeout_s=0.5)
     foreign.replies = [dripping(start, drop)]
@@ -119,6 +120,7 @@ def test_large_metadata(foreign: Any, open_box: Any) -> None:
 
 
 @pytest.mark.parametrize("retry_after", ["\xb2", "9" * 5000, "-1", "1e9", "Wed, 21 Oct 2015 07:28:00 GMT", ""])
+@pytest.mark.slow
 def test_invalid_retry_after_headers_are_ignored(retry_after: str, foreign: Any, open_box: Any) -> None:
     box = open_box()
     foreign.replies = [(429, {"error": "slowly"}, {"Retry-After": retry_after})]

@@ -43,6 +43,7 @@ def plan() -> TargetPlan:
 
 
 @pytest.mark.parametrize("conv", [(), (ConvSpec(6, 3),)], ids=["dense", "conv"])
+@pytest.mark.slow
 def test_a_target_learns_from_frames(conv: tuple[ConvSpec, ...], plan: TargetPlan, bars: Split[EventDataset]) -> None:
     network = train_target(bars.target, dataclasses.replace(plan, conv=conv))
     accuracy = measure_accuracy(ReferenceTarget(network), bars.test, STEPS, seed=0)

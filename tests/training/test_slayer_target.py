@@ -41,6 +41,7 @@ def trained(
     return network, rows[0].run
 
 
+@pytest.mark.slow
 def test_learns_and_is_in_loihis_arithmetic(trained: tuple[Network, object], split: Split) -> None:
     network, _ = trained
     assert network.arithmetic == "loihi"

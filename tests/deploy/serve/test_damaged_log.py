@@ -219,6 +219,7 @@ print("opened")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's namespaces")
+@pytest.mark.slow
 def test_a_full_disk_at_the_start_is_named(tmp_path: Path) -> None:
     unshare = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
     mount = f"mount -t tmpfs -o size=256k tmpfs '{tmp_path}'"

@@ -83,7 +83,7 @@ def test_it_answers_in_json(server: Any) -> None:
         (b"[" * 100_000, 400, "too many lists"),
         (b"[" * 50_000, 400, "nested too deeply|expected JSON"),
         (b'{"inputs": [{"name": "spikes", "datatype": "FP32", "shape": [1,1,12], "data": [NaN]}]}', 400, "JSON"),
-        ({}, 400, "inputs: Field required"),
+        ({}, 400, "inputs: is required, but missing"),
         ({"inputs": []}, 400, "inputs"),
         (changed(name="pixels"), 400, "expected one named 'spikes'"),
         ({**GOOD, "outputs": [{"name": "membrane"}]}, 400, "expected 'counts'"),

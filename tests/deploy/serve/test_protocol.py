@@ -174,6 +174,7 @@ def test_few_requests_wait_behind_one_another(served: Served) -> None:
 
 
 @pytest.mark.parametrize("start", [b"", b"\r\n", b"GE", HEAD, HEAD + b"X: ", b"GET /whole HTTP/1.1\r\n\r\nGET /half"])
+@pytest.mark.slow
 def test_a_missing_head_times_out(start: bytes, served: Served) -> None:
     began = time.monotonic()
     with served.connect() as line:
@@ -212,6 +213,7 @@ def test_the_rest_of_a_body_that_was_answered_already(served: Served) -> None:
 
 
 @pytest.mark.parametrize("after", [b"", b"GET /next HTTP/1.1\r\n\r\n", b"GET /half"])
+@pytest.mark.slow
 def test_an_unread_answer_times_out(after: bytes, served: Served) -> None:
     """Data sent meanwhile does not extend the time."""
     with served.connect() as line:
@@ -229,6 +231,7 @@ def test_many_unread_answers_time_out(served: Served) -> None:
         served.wait_for_none()
 
 
+@pytest.mark.slow
 def test_a_slow_reader_gets_its_answer(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "MIN_READ", 2**16)
     began, taken = time.monotonic(), 0
@@ -255,6 +258,7 @@ def test_well_formed_requests_are_served(served: Served) -> None:
     client.close()
 
 
+@pytest.mark.slow
 def test_idle_connections_are_kept(served: Served) -> None:
     """Between requests the server waits for longer than the timeout."""
     with served.connect() as line:
