@@ -38,7 +38,7 @@ FLAGS = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that need the results of a whole audit are slow, whichever of them makes it."""
     for item in items:
-        if "undisturbed" in getattr(item, "fixturenames", ()):
+        if {"undisturbed", "audited"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
 
 

@@ -105,6 +105,7 @@ def test_results_of_an_audit_come_back_as_they_were(name: str) -> None:
 
 @AUDITS
 @NUDGES
+@pytest.mark.slow
 def test_the_summary_of_an_audit_does_not_hang_on_last_bits(name: str, nudge: float) -> None:
     results = json.loads((RESULTS / name / "results.json").read_text(), parse_float=lambda text: nudge * float(text))
     assert (RESULTS / name / "summary.md").read_text() == one_page(Findings.from_json(json.dumps(results)))

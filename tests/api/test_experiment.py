@@ -42,7 +42,11 @@ def test_every_problem_is_reported_at_once(small: Callable[..., bl.Experiment]) 
     with pytest.raises(bl.ExperimentError) as caught:
         small(name="x y", substrates=["lohi"], attacks=attacks, evaluators=["oracle"])
     problems = caught.value.problems
-    starts = ("name: expected a text that matches", "evaluators.0.kind: expected one of", "substrates.0: expected one of")
+    starts = (
+        "name: expected a text that matches",
+        "evaluators.0.kind: expected one of",
+        "substrates.0: expected one of",
+    )
     for start in (*starts, "attacks.1.settings.windw: expected one of"):
         assert sum(problem.startswith(start) for problem in problems) == 1, problems
 

@@ -109,6 +109,7 @@ def are_rates(inversions: Inversions) -> bool:
 
 
 @pytest.mark.parametrize(("name", "setting"), SETTINGS)
+@pytest.mark.slow
 def test_extreme_settings_are_refused_or_give_valid_rates(name: str, setting: str) -> None:
     if name == "cma_es":
         pytest.importorskip("cmaes")

@@ -91,6 +91,7 @@ def test_effective_weights_give_lavas_sums_where_the_encoding_loses_nothing(
 
 @settings(max_examples=300, deadline=None)
 @given(weight=arrays.arrays(np.int64, (3, 4), elements=st.integers(-127, 127)).filter(np.any))
+@pytest.mark.slow
 def test_even_bytes_survive(weight: IntArray) -> None:
     """What `quantize` writes: the reason for its limits, with or without zeros and signs.
 

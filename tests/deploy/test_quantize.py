@@ -88,6 +88,7 @@ def old_rule(weight: Any) -> int:
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("size", [1.0, 0.2, 0.03, 60.0])
 @pytest.mark.parametrize("biases", [False, True])
+@pytest.mark.slow
 def test_the_scale_loses_no_more_than_the_largest_and_no_other_loses_less(seed: int, size: float, biases: bool) -> None:
     rng = np.random.default_rng(seed)
     weight, bias = rng.normal(0, size, (5, 7)), rng.normal(0, 0.3, 5) if biases else np.zeros(5)

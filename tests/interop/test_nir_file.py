@@ -234,6 +234,7 @@ def test_changed_values_are_noticed(tmp_path: Path) -> None:
             read_nir(path)
 
 
+@pytest.mark.slow
 def test_damaged_files_are_read_or_refused(tmp_path: Path) -> None:
     path = tmp_path / "n.nir"
     write_nir(networks()[5], path)

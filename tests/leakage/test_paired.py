@@ -142,6 +142,7 @@ def test_any_hits_give_probabilities(differences: list[list[int]], margin: float
 
 
 @pytest.mark.parametrize(("seeds", "inversions", "spread"), [(5, 10, 0.05), (12, 10, 0.0), (25, 4, 0.05)])
+@pytest.mark.slow
 def test_the_level_is_held(seeds: int, inversions: int, spread: float) -> None:
     rng = np.random.default_rng(1)
     wrong, missed = [], []

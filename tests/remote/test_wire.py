@@ -101,6 +101,7 @@ def endpoint() -> Iterator[Endpoint]:
         (None, "UINT8", FRAME, "json", 0),
     ],
 )
+@pytest.mark.slow
 def test_the_smallest_form_that_it_takes(
     extensions: Any, datatype: str, spikes: Tensor, form: str, size: int, endpoint: Endpoint
 ) -> None:

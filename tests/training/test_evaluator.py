@@ -55,6 +55,7 @@ def test_learns_the_digits(trained: ImageEvaluator, split: Split) -> None:
     assert not trained.training
 
 
+@pytest.mark.slow
 def test_probabilities_are_probabilities(trained: ImageEvaluator, split: Split) -> None:
     images = split.test.images[:20]
     probabilities = trained.probabilities(images)

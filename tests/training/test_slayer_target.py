@@ -49,6 +49,7 @@ def test_learns_and_is_in_loihis_arithmetic(trained: tuple[Network, object], spl
         assert measure_accuracy(target, split.test, STEPS, seed=0) > 0.85
 
 
+@pytest.mark.slow
 def test_spikes_on_loihi_as_it_did_in_training(
     trained: tuple[Network, Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]], split: Split
 ) -> None:

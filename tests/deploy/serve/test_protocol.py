@@ -245,6 +245,7 @@ def test_a_slow_reader_gets_its_answer(served: Served, monkeypatch: pytest.Monke
     assert time.monotonic() - began > TIMEOUT_S
 
 
+@pytest.mark.slow
 def test_well_formed_requests_are_served(served: Served) -> None:
     client = http.client.HTTPConnection(served.address[0], served.address[1], timeout=20)
     for turn in range(3):  # one connection, kept
