@@ -65,7 +65,8 @@ def test_train(command: Callable[..., Any], tmp_path: Path) -> None:
     assert facts["evaluators"][0]["accuracy"] > 0.9
     saved = json.loads((tmp_path / "new" / "training.json").read_text())
     assert saved == {name: value for name, value in facts.items() if name in saved}
-    assert done(command(*arguments))["fingerprint"] == facts["fingerprint"]
+    assert "already exists" in command(*arguments).err
+    assert done(command(*arguments, "--force"))["fingerprint"] == facts["fingerprint"]
 
 
 @pytest.mark.parametrize("attack", ["v1", "v2"])
