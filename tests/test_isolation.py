@@ -18,7 +18,7 @@ from bl_neuro import BlackBox, Conv, CubaLIF, Dense, Flatten, InputError, Networ
 from bl_neuro.access import REVEALS
 from bl_neuro.attacks import AnnBox, Attack, TransferBox
 from bl_neuro.attacks.registry import ATTACKS
-from bl_neuro.backends import Target
+from bl_neuro.backends import Target, find_backend
 from bl_neuro.isolation import isolated, isolation
 from bl_neuro.testing.global_settings import SETTINGS, visible_settings
 from bl_neuro.testing.reference_target import EasyAnn, ReferenceTarget
@@ -110,6 +110,11 @@ def assert_identical(result: Any, expected: Any, what: str) -> None:
             assert value == wanted, what
 
 
+def exact(substrate: str, setting: str) -> bool:
+    """Whether a substrate has the same bits under a setting: all but floating-point sums that threads share."""
+    return setting != "two threads" or find_backend(substrate).arithmetic != "real"
+
+
 @pytest.fixture(scope="module")
 def opened() -> Iterator[Callable[[str], tuple[Target, dict[str, Any]]]]:
     """An open target of a substrate, and its results under standard settings."""
@@ -132,6 +137,8 @@ def test_no_setting_changes_a_bit(
     substrate: str, setting: str, needs: Callable[[str], None], opened: Callable[[str], tuple[Target, dict[str, Any]]]
 ) -> None:
     needs(substrate)
+    if not exact(substrate, setting):
+        pytest.skip("a floating-point sum that threads share differs in its last bits on some processors")
     target, expected = opened(substrate)
     with SETTINGS[setting]():
         before = visible_settings()
@@ -155,6 +162,8 @@ def test_no_setting_changes_layers_and_states(substrate: str, needs: Callable[[s
 
         expected = recorded()
         for setting, made in SETTINGS.items():
+            if not exact(substrate, setting):
+                continue
             with made():
                 result = recorded()
             assert_identical(result, expected, setting)
