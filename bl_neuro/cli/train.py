@@ -35,7 +35,8 @@ def train(
         typer.Option(
             "--split",
             help="three-way (disjoint samples for target, evaluators and test), official (the test set of the "
-            "dataset), shared (evaluators see the target's samples, as in BrainLeaks) or auto.",
+            "dataset), shared (evaluators see the target's samples, as in BrainLeaks) or auto (official if the "
+            "dataset has a test set, else three-way).",
         ),
     ] = "auto",
     hidden: Annotated[

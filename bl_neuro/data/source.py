@@ -120,7 +120,9 @@ class DatasetSource(ABC):
     @classmethod
     def missing(cls, base: Path, problem: str) -> DataError:
         """The error for a dataset that is not under the data root `base`."""
-        return DataError(f"{cls.name}: looked in {base / str(cls.folder)}, found {problem}. {cls.how_to_get(base)}")
+        return DataError(
+            f"{cls.name}: looked for the data in {base / str(cls.folder)}, found {problem}. {cls.how_to_get(base)}"
+        )
 
     @classmethod
     def how_to_get(cls, base: Path | str = "<data root>") -> str:

@@ -182,7 +182,7 @@ def _by_parameter(parameters: dict[str, nn.Parameter], tensors: dict[str, Tensor
     for name, parameter in parameters.items():
         own = {key: tensors.pop(f"{key}.{name}") for key in OPTIMISER_STATE}
         if own["step"].ndim or any(own[key].shape != parameter.shape for key in OPTIMISER_STATE[1:]):
-            raise ValueError(f"optimiser: {name}: unexpected shape")
+            raise ValueError(f"optimiser: {name}: expected the shape of the parameter, {tuple(parameter.shape)}")
         state[name] = {key: value if key == "step" else value.to(parameter.device) for key, value in own.items()}
     if tensors:
         raise ValueError(f"unexpected tensors {sorted(tensors)[:3]}")

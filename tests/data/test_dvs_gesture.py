@@ -68,7 +68,9 @@ def test_gestures_as_tonic_keeps_them(tmp_path: Path, files: Any) -> None:
 
 
 def test_no_gestures(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"dvs_gesture: looked in .*DVSGesture, found no such folder\. Get it from"):
+    with pytest.raises(
+        DataError, match=r"dvs_gesture: looked for the data in .*DVSGesture, found no such folder\. Get it from"
+    ):
         load_dataset("dvs_gesture", tmp_path)
     (tmp_path / "DVSGesture").mkdir()
     with pytest.raises(DataError, match=r"found no recordings\. Get it from"):

@@ -38,7 +38,9 @@ def test_the_root_is_found_in_the_environment(tmp_path: Path, files: Any, monkey
 def test_a_missing_dataset_is_an_error_that_says_how_to_get_it(tmp_path: Path, files: Any) -> None:
     with pytest.raises(DataError, match=r"no data folder; give one \(root, --root\) or set BL_NEURO_DATA\. Get it"):
         load_dataset("mnist")
-    with pytest.raises(DataError, match=rf"looked in {tmp_path}/MNIST, found no such folder\. Get it from https://"):
+    with pytest.raises(
+        DataError, match=rf"looked for the data in {tmp_path}/MNIST, found no such folder\. Get it from https://"
+    ):
         load_dataset("mnist", tmp_path)
     files.mnist(tmp_path)
     (tmp_path / "MNIST/raw/t10k-labels-idx1-ubyte").unlink()

@@ -61,7 +61,9 @@ def test_shorter_recordings_end_in_empty_frames(tmp_path: Path, files: Any) -> N
 
 
 def test_nmnist_missing_or_damaged(tmp_path: Path, files: Any) -> None:
-    with pytest.raises(DataError, match=r"nmnist: looked in .*NMNIST, found no such folder\. Get it from https://"):
+    with pytest.raises(
+        DataError, match=r"nmnist: looked for the data in .*NMNIST, found no such folder\. Get it from https://"
+    ):
         load_dataset("nmnist", tmp_path)
     (tmp_path / "NMNIST/Train").mkdir(parents=True)
     with pytest.raises(DataError, match="found no recordings"):
