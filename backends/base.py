@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bl_neuro.errors import InputError, TargetClosed, Unsupported
+from bl_neuro.errors import InputError, PluginError, TargetClosed, Unsupported
 from bl_neuro.isolation import isolated, isolation
 from bl_neuro.network import Network
 
@@ -139,7 +139,10 @@ class Target(ABC):
             return self._run_with_states(inputs, start)
 
     def _run_with_states(self, inputs: Tensor, start: Start) -> Response:
-        raise NotImplementedError(f"{type(self).__name__}: its backend shows_states, so it needs _run_with_states")
+        raise PluginError(
+            f"{type(self).__name__} must define _run_with_states, since shows_states of its backend is true; tell the "
+            "author of this backend"
+        )
 
     def _run_pieces(self, pieces: Sequence[Tensor], layers: bool, start: Start) -> list[Response]:
         """The responses to the parts of a batch, in order."""

@@ -137,7 +137,7 @@ class BlackBox:
         self._gate = gate
 
     @property
-    def reveals(self) -> str:
+    def reveals(self) -> Reveals:
         """What an answer reveals."""
         return self._reveals
 

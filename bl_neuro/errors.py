@@ -159,7 +159,7 @@ class EndpointProtocolError(EndpointError):
 
 
 class PluginError(BlNeuroError):
-    """A part that another package adds through an entry point cannot be loaded, or is of the wrong kind."""
+    """A part that another package adds through an entry point cannot be loaded, is of the wrong kind, or incomplete."""
 
 
 class ReportError(BlNeuroError):

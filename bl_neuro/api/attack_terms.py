@@ -74,7 +74,7 @@ class AttackTerms:
     def shown(self, subject: Subject) -> Reveals:
         """The output that a black box reveals: the requested one, or one of the network that the attack can use."""
         if subject.box is not None:
-            return subject.box.reveals  # type: ignore[return-value]  # the box checked it
+            return subject.box.reveals
         if subject.network is None or not self.asks:
             return "counts"
         usual = [view for view in (*views(subject.network), *REVEALS) if view in self.attack.reveals]

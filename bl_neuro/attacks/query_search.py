@@ -20,6 +20,7 @@ from bl_neuro.attacks.input_form import InputForm, Still
 from bl_neuro.attacks.inversions import Inversions, Status
 from bl_neuro.attacks.warm_start import scribbles
 from bl_neuro.errors import BlNeuroError
+from bl_neuro.reveals import Reveals
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +148,7 @@ class PatternOracle:
         return self._box.remaining
 
     @property
-    def reveals(self) -> str:
+    def reveals(self) -> Reveals:
         """The output that the box reveals."""
         return self._box.reveals
 

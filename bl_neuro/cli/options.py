@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperArgument, TyperCommand, TyperOption
 
 from bl_neuro.reveals import REVEALS
 
@@ -78,8 +78,8 @@ class ListingCommand(TyperCommand):
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Writes the help, with the names."""
         for parameter in self.params:
-            if help_text := getattr(parameter, "help", None):
-                parameter.help = with_names(help_text)  # type: ignore[attr-defined]
+            if isinstance(parameter, (TyperArgument, TyperOption)) and parameter.help:
+                parameter.help = with_names(parameter.help)
         super().format_help(ctx, formatter)
 
 

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 
 from bl_neuro.data.events import EventDataset
 from bl_neuro.data.samples import Dataset
-from bl_neuro.errors import DataError
+from bl_neuro.errors import DataError, PluginError
 from bl_neuro.files import expanded
 
 Progress = Callable[[int, int], None]
@@ -99,7 +99,10 @@ class DatasetSource(ABC):
         Raises:
             DataError: a file is missing or damaged.
         """
-        raise NotImplementedError(f"{cls.__name__}: a source with a folder under the data root must define `count`")
+        raise PluginError(
+            f"{cls.__name__} must define `count`, since it has a folder under the data root; tell the author of this "
+            "dataset"
+        )
 
     @classmethod
     def need_folder(cls, root: str | Path | None) -> Path:

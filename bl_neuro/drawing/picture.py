@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from xml.sax.saxutils import quoteattr
 
 from bl_neuro.drawing.style import LIGHT
@@ -75,14 +75,14 @@ def rendered(figure: Figure, alt: str) -> Picture:
     return Picture(png.getvalue(), svg.getvalue().replace(b"<svg ", named, 1), alt)
 
 
-def dress(axes: Axes, rules: str = "") -> None:
-    """Removes frame and ticks from the axes, and draws light grid lines along the axes named in `rules`."""
+def dress(axes: Axes, grid: Literal["x", "y"] | None = None) -> None:
+    """Removes frame and ticks from the axes, and draws light grid lines along the axis `grid`."""
     for spine in axes.spines.values():
         spine.set_visible(False)
     axes.tick_params(length=0, colors=QUIET, labelsize=8)
-    axes.set_axisbelow(True)
-    for axis in rules:
-        axes.grid(axis=axis, color=RULE, linewidth=0.7)  # type: ignore[arg-type]
+    if grid is not None:
+        axes.set_axisbelow(True)
+        axes.grid(axis=grid, color=RULE, linewidth=0.7)
 
 
 def shortened(text: str, most: int = 100) -> str:

@@ -22,6 +22,7 @@ from bl_neuro.experiment.measures import AttackMeasures
 from bl_neuro.mitigations.registry import mitigation_of
 from bl_neuro.network import Network
 from bl_neuro.remote import EndpointOptions, RemoteBlackBox, open_endpoint
+from bl_neuro.reveals import Reveals
 from bl_neuro.training import AnnTwin
 
 
@@ -97,7 +98,7 @@ class RecordedBox(BlackBox):
         return self._digest.hexdigest()
 
     @property
-    def reveals(self) -> str:
+    def reveals(self) -> Reveals:
         """See `BlackBox.reveals`."""
         return self._box.reveals
 

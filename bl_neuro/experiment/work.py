@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from bl_neuro import leakage
-from bl_neuro.access import BlackBox, Reveals, predicted_classes, response_classes
+from bl_neuro.access import BlackBox, predicted_classes, response_classes
 from bl_neuro.arrays import FloatArray
 from bl_neuro.attacks import Inversions, Trace, load_inversions
 from bl_neuro.backends import Target
@@ -350,7 +350,7 @@ def served_accuracy(box: BlackBox, data: Samples, steps: int, seed: int, encoder
     Inputs are as in `training.measure_accuracy`. Costs one query per sample.
     """
     rng = stream(seed, "test encoding")
-    reveals: Reveals = box.reveals  # type: ignore[assignment]  # the box checked it
+    reveals = box.reveals
     right = 0
     for start in range(0, len(data.labels), BATCH):
         part = np.arange(start, min(start + BATCH, len(data.labels)))

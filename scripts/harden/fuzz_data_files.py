@@ -10,18 +10,14 @@ memory in `bl_neuro.strangers.budget`. Failing examples are kept. Prints counts;
 
 from __future__ import annotations
 
-import argparse
-import json
-import shutil
 import sys
-import tempfile
-from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from data_file_mutations import FORMATS
-from fuzz_model_files import Child, serve
+from fuzzing import Fuzzer, beyond, options_of, run
 
 from bl_neuro.data import load_dataset, load_folder, load_npz
 from bl_neuro.strangers.budget import MOST_SECONDS, memory_budget
@@ -46,64 +42,22 @@ def bytes_on_disk(folder: Path) -> int:
 
 
 def failure(answer: dict[str, Any], size: int) -> str | None:
-    """The reason why this outcome is a failure; None if it is allowed."""
-    if answer["verdict"] not in ("read", "refused"):
-        return f"{answer['verdict']}: {answer['detail']}"
-    if answer["seconds"] > MOST_SECONDS:
-        return f"took {answer['seconds']:.2f} s"
-    if answer["mb"] > memory_budget(size) / 2**20:
-        return f"grew by {answer['mb']:.0f} MB, for {size} bytes on disk"
-    return None
-
-
-def fuzz(name: str, count: int, seed: int, kept: Path) -> dict[str, Any]:
-    """Reads `count` mutated examples of the format; failing ones are kept in `kept`."""
-    child = Child([sys.executable, __file__, name, "--serve"])
-    outcomes: Counter[str] = Counter()
-    failed, most_seconds, most_mb = 0, 0.0, 0.0
-    try:
-        with tempfile.TemporaryDirectory(prefix="bl-neuro-fuzz-") as place:
-            for number in range(count):
-                folder = Path(place) / f"{name}-{seed}-{number}"
-                folder.mkdir()
-                FORMATS[name](folder, np.random.default_rng([seed, number]))
-                size = bytes_on_disk(folder)
-                answer = child.open(folder)
-                reason = failure(answer, size)
-                outcomes[answer["verdict"]] += 1
-                most_seconds, most_mb = max(most_seconds, answer["seconds"]), max(most_mb, answer["mb"])
-                if reason is not None:
-                    failed += 1
-                    shutil.copytree(folder, kept / folder.name, symlinks=True, ignore=_pipes, dirs_exist_ok=True)
-                    print(f"FAILED {kept / folder.name}: {reason}", flush=True)
-                shutil.rmtree(folder)
-    finally:
-        child.close()
-    return {
-        "format": name, "count": count, "failed": failed, "outcomes": dict(sorted(outcomes.items())),
-        "most_seconds": most_seconds, "most_mb": most_mb,
-    }  # fmt: skip
-
-
-def _pipes(folder: str, names: list[str]) -> list[str]:
-    return [name for name in names if (Path(folder) / name).is_fifo()]
+    """The reason why the outcome of an example with so many bytes is a failure; None if it is allowed."""
+    return beyond(answer, MOST_SECONDS, memory_budget(size) / 2**20)
 
 
 def main() -> int:
     """Runs the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options_of(__doc__)
     parser.add_argument("format", choices=FORMATS)
-    parser.add_argument("--count", type=int, default=20_000, help="how many mutated examples (default 20000)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--kept", type=Path, default=Path("fuzz-failures"), help="where failing examples are kept")
-    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.serve:
-        serve(read)
-        return 0
-    report = fuzz(options.format, options.count, options.seed, options.kept)
-    print(json.dumps(report, indent=2))
-    return 1 if report["failed"] else 0
+
+    def make(folder: Path, rng: np.random.Generator) -> None:
+        folder.mkdir()
+        FORMATS[options.format](folder, rng)
+
+    fuzzer = Fuzzer(make, read, failure=lambda folder: partial(failure, size=bytes_on_disk(folder)))
+    return run(fuzzer, options, [__file__, options.format])
 
 
 if __name__ == "__main__":

@@ -9,17 +9,12 @@ line or an error has no line of the file. Failing examples are kept. Prints coun
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
-import tempfile
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from experiment_mutations import documents, mutated
-from fuzz_model_files import Child, serve
+from fuzzing import Fuzzer, beyond, options_of, run
 
 from bl_neuro.errors import ExperimentError
 from bl_neuro.experiment.experiment_file import read_experiment
@@ -58,57 +53,26 @@ def _paths(value: Any, path: KeyPath) -> list[KeyPath]:
 
 def failure(answer: dict[str, Any]) -> str | None:
     """The reason why this outcome is a failure; None if it is allowed."""
-    if answer["verdict"] not in ("read", "refused"):
-        return f"{answer['verdict']}: {answer['detail']}"
     if answer["verdict"] == "refused" and not answer["detail"].startswith("ExperimentError: "):
         return f"refused with another error: {answer['detail']}"
-    if answer["seconds"] > MOST_SECONDS:
-        return f"took {answer['seconds']:.2f} s"
-    return f"grew by {answer['mb']:.0f} MB" if answer["mb"] > MOST_MB else None
-
-
-def fuzz(count: int, seed: int, kept: Path) -> dict[str, Any]:
-    """Reads `count` mutated experiments; failing ones are kept in `kept`."""
-    child, sources = Child([sys.executable, __file__, "--serve"]), documents()
-    outcomes: Counter[str] = Counter()
-    failed, most_seconds, most_mb = 0, 0.0, 0.0
-    try:
-        with tempfile.TemporaryDirectory(prefix="bl-neuro-fuzz-") as place:
-            path = Path(place) / "experiment.toml"
-            for number in range(count):
-                path.write_bytes(mutated(np.random.default_rng([seed, number]), sources))
-                answer = child.open(path)
-                reason = failure(answer)
-                outcomes["not TOML" if ": not TOML" in answer["detail"] else answer["verdict"]] += 1
-                most_seconds = max(most_seconds, answer["seconds"])
-                most_mb = max(most_mb, answer["mb"]) if number else 0.0  # the first one imports the package
-                if reason is not None:
-                    failed += 1
-                    kept.mkdir(parents=True, exist_ok=True)
-                    (kept / f"{seed}-{number}.toml").write_bytes(path.read_bytes())
-                    print(f"FAILED {kept / f'{seed}-{number}.toml'}: {reason}", flush=True)
-    finally:
-        child.close()
-    return {
-        "count": count, "failed": failed, "outcomes": dict(sorted(outcomes.items())),
-        "most_seconds": most_seconds, "most_mb": most_mb,
-    }  # fmt: skip
+    return beyond(answer, MOST_SECONDS, MOST_MB)
 
 
 def main() -> int:
     """Runs the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=20_000, help="how many mutated examples (default 20000)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--kept", type=Path, default=Path("fuzz-failures"), help="where failing examples are kept")
-    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.serve:
-        serve(read)
-        return 0
-    report = fuzz(options.count, options.seed, options.kept)
-    print(json.dumps(report, indent=2))
-    return 1 if report["failed"] else 0
+    sources = documents()
+    fuzzer = Fuzzer(
+        make=lambda path, rng: _write(path, mutated(rng, sources)),
+        read=read,
+        failure=lambda path: failure,
+        suffix=".toml",
+        label=lambda answer: "not TOML" if ": not TOML" in answer["detail"] else answer["verdict"],
+    )
+    return run(fuzzer, options_of(__doc__).parse_args(), [__file__])
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
 
 
 if __name__ == "__main__":

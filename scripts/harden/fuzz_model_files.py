@@ -15,20 +15,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
-import select
-import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
-from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from fuzzing import Child, beyond, outcome, serve
 
 from bl_neuro.deploy.parity import read_inputs
 from bl_neuro.errors import BlNeuroError
@@ -39,27 +35,6 @@ from bl_neuro.testing.file_mutations import mutate, valid_files
 STATE_LAYERS = [{"kind": "dense", "weight": "layers.0.weight", "threshold": "layers.0.threshold", "beta": 0.5}]
 LIMIT_S = 2.0
 LIMIT_MB = 500
-HANG_S = 30.0
-"""Wall-clock time after which a child counts as hung, whatever it does; the machine may be busy with other things."""
-ADDRESS_SPACE_MB = 4000
-"""What a child may map beyond what it starts with: keeps the machine alive where a file asks for everything."""
-
-
-def memory_kb(field: str) -> int:
-    """A value of this process's memory status, in kB."""
-    with open("/proc/self/status") as status:
-        return next(int(line.split()[1]) for line in status if line.startswith(field))
-
-
-def serve(read: Callable[[str], object] | None = None) -> None:
-    """The child: opens the files named on standard input with `read`, and prints the outcome of each."""
-    ceiling = memory_kb("VmSize") * 1024 + ADDRESS_SPACE_MB * 2**20
-    resource.setrlimit(resource.RLIMIT_AS, (ceiling, ceiling))
-    answers = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)
-    print(json.dumps({"ready": True}), file=answers)
-    for line in sys.stdin:
-        print(json.dumps(outcome(line.rstrip("\n"), read)), file=answers)
 
 
 def read_model(path: str) -> None:
@@ -74,78 +49,11 @@ def read_model(path: str) -> None:
     load(path, **how).fingerprint  # noqa: B018 - computed here: all of the network is there
 
 
-def outcome(path: str, read: Callable[[str], object] | None = None) -> dict[str, Any]:
-    """The outcome of one file: its verdict, processor seconds and megabytes."""
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts from here
-    before, began, clock = memory_kb("VmRSS"), time.process_time(), time.monotonic()
-    try:
-        (read or read_model)(path)
-        verdict, detail = "read", ""
-    except BlNeuroError as error:
-        verdict, detail = "refused", f"{type(error).__name__}: {error}"
-    except BaseException as error:  # noqa: BLE001 - any other exception is the failure that is looked for
-        verdict, detail = "raised", f"{type(error).__name__}: {error}"
-    grown = (memory_kb("VmHWM") - before) / 1024
-    times = {"seconds": time.process_time() - began, "wall_s": time.monotonic() - clock}
-    return {"verdict": verdict, "detail": detail[:500], "mb": grown, **times}
-
-
-class Child:
-    """A child process that opens files, one at a time; started again where one ends it."""
-
-    def __init__(self, command: Sequence[str] = ()) -> None:
-        self._command = command
-        self._process: subprocess.Popen[str] | None = None
-
-    def open(self, path: Path) -> dict[str, Any]:
-        """The outcome of `path`, crashes and hangs included."""
-        if self._process is None:
-            command = self._command or [sys.executable, __file__, "--serve"]
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-            self._answer(120.0)
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(f"{path}\n")
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            pass  # it is seen below
-        answer = self._answer(HANG_S)
-        if answer is None:
-            code = self._process.poll()
-            self.close()
-            verdict = "hung" if code is None else "crashed"
-            answer = {"verdict": verdict, "detail": f"exit code {code}", "seconds": 0.0, "mb": 0.0, "wall_s": 0.0}
-        return answer
-
-    def _answer(self, patience_s: float) -> dict[str, Any] | None:
-        assert self._process is not None
-        assert self._process.stdout is not None
-        ready, _, _ = select.select([self._process.stdout], [], [], patience_s)
-        line = self._process.stdout.readline() if ready else ""
-        if not line and ready:
-            self._process.wait()
-        answer: dict[str, Any] | None = json.loads(line) if line else None
-        return answer
-
-    def close(self) -> None:
-        """Ends the child."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.communicate()
-            self._process = None
-
-
 def failure(answer: dict[str, Any]) -> str | None:
     """The reason why this outcome is a failure; None if it is allowed."""
-    if answer["verdict"] not in ("read", "refused"):
-        return f"{answer['verdict']}: {answer['detail']}"
     if "HDF5 ended" in answer["detail"]:
         return "the reading room ended with an error of its own"
-    if answer["seconds"] > LIMIT_S:
-        return f"took {answer['seconds']:.2f} s"
-    if answer["mb"] > LIMIT_MB:
-        return f"grew by {answer['mb']:.0f} MB"
-    return None
+    return beyond(answer, LIMIT_S, LIMIT_MB)
 
 
 def room_failure(answer: dict[str, Any]) -> str | None:
@@ -161,12 +69,12 @@ def fuzz(files: int, seed: int, kept: Path, children: int, kinds: tuple[str, ...
         sources = [source for source in valid_files(folder) if not kinds or source.suffix in kinds]
         if not sources:
             raise SystemExit(f"--kinds: expected suffixes of model files, found {', '.join(kinds)}")
-        broken = [str(source) for source in sources if outcome(str(source))["verdict"] != "read"]
+        broken = [str(source) for source in sources if outcome(str(source), read_model)["verdict"] != "read"]
         if broken:
             raise SystemExit(f"valid files do not open: {', '.join(broken)}")
 
         def work(first: int) -> list[dict[str, Any]]:
-            child = Child()
+            child = Child([sys.executable, __file__, "--serve"])
             try:
                 numbers = range(first, files, children)
                 return [_one(child, number, seed, sources, folder, kept) for number in numbers]
@@ -222,7 +130,7 @@ def main() -> int:
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        serve()
+        serve(read_model)
         return 0
     kinds = tuple(filter(None, options.kinds.split(",")))
     report = fuzz(options.files, options.seed, options.kept, options.children, kinds)

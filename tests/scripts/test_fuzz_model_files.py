@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import fuzzing
 import h5py
 import numpy as np
 import pytest
@@ -58,15 +59,13 @@ def test_every_mutation_can_be_made_again_from_its_seed(tmp_path: Path) -> None:
 
 BAD = """
 import os, sys, time
-sys.argv = ["fuzz", "--serve"]
-import runpy
-module = runpy.run_path({script!r})
-def load(path):
+sys.path[:] = {path!r}
+def read(path):
     if path.endswith("crash"): os._exit(11)
     if path.endswith("sleep"): time.sleep(60)
     raise KeyError("bare")
-module["outcome"].__globals__["load"] = load
-module["serve"]()
+import fuzzing
+fuzzing.serve(read)
 """
 
 
@@ -78,10 +77,9 @@ def test_crashes_and_hangs_are_reported(
     fuzzer: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, reason: str
 ) -> None:
     script = tmp_path / "bad.py"
-    script.write_text(BAD.format(script=str(SCRIPT)))
-    monkeypatch.setattr(fuzzer, "__file__", str(script))
-    monkeypatch.setattr(fuzzer, "HANG_S", 0.5)
-    child = fuzzer.Child()
+    script.write_text(BAD.format(path=sys.path))
+    monkeypatch.setattr(fuzzing, "HANG_S", 0.5)
+    child = fuzzing.Child([sys.executable, str(script)])
     try:
         outcome = child.open(tmp_path / what)
     finally:
@@ -106,8 +104,8 @@ def test_what_counts_as_a_failure(fuzzer: ModuleType) -> None:
 def test_memory_is_measured() -> None:
     """In a process of its own, since the system may page out a large one meanwhile."""
     code = (
-        f"import sys; sys.path[:] = {sys.path!r}; import json, numpy as np, fuzz_model_files as fuzzer; "
-        "print(json.dumps(fuzzer.outcome('x', lambda path: np.ones(8 * 2**20))))"  # 64 MB
+        f"import sys; sys.path[:] = {sys.path!r}; import json, numpy as np, fuzzing; "
+        "print(json.dumps(fuzzing.outcome('x', lambda path: np.ones(8 * 2**20))))"  # 64 MB
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     outcome = json.loads(done.stdout)
