@@ -29,7 +29,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 Undo = Callable[[], object]
 PRECISION = "highest"
-NUMPY_ERRORS = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
+NUMPY_ERRORS: dict[str, Any] = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
 _on_device: Any = torch.is_autocast_enabled
 _cpu_autocast: Callable[[], bool] = partial(_on_device, "cpu")
 try:
@@ -62,7 +62,7 @@ def isolation(keeps_grad_mode: bool = False) -> Iterator[None]:
     try:
         with ExitStack() as stack:
             if np.geterr() != NUMPY_ERRORS:
-                stack.enter_context(np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"))
+                stack.enter_context(np.errstate(**NUMPY_ERRORS))
             if torch.is_inference_mode_enabled():
                 stack.enter_context(torch.inference_mode(False))  # turns gradients on
             if torch.is_grad_enabled() != grad_mode:

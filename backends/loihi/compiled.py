@@ -35,8 +35,8 @@ def kernel_folder(sources: Path = HERE) -> Path | None:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
                 pass
-            if _is_usable(folder / name):
-                return folder / name
+            _need_usable(folder / name)
+            return folder / name
     return None
 
 
@@ -66,10 +66,10 @@ def _name(sources: Path) -> str:
     return f"kernels-{digest.hexdigest()[:16]}"
 
 
-def _is_usable(folder: Path) -> bool:
-    """Whether everything in a cache folder, if it exists, can be read and written."""
+def _need_usable(folder: Path) -> None:
+    """Raises OSError unless everything in a cache folder, if it exists, can be read and written."""
     if not folder.exists():
-        return True
+        return
     with tempfile.TemporaryFile(dir=folder):
         pass
     for path in folder.rglob("*"):
@@ -79,7 +79,6 @@ def _is_usable(folder: Path) -> bool:
         else:
             with path.open("rb"):
                 pass
-    return True
 
 
 def _candidates(sources: Path) -> Iterator[Path]:

@@ -13,7 +13,7 @@ import numpy as np
 from bl_neuro.arrays import FloatArray
 from bl_neuro.attacks import Inversions
 from bl_neuro.drawing import Animation, Picture, contact_sheet, event_animation
-from bl_neuro.errors import BlNeuroError, InputError, ReportError
+from bl_neuro.errors import BlNeuroError, ReportError
 from bl_neuro.experiment.given_model import Recognised
 from bl_neuro.files import atomic_path, need_folder, need_free, write_text
 from bl_neuro.rounding import fixed
@@ -202,10 +202,4 @@ def need_attack_folder(out: Path, force: bool) -> None:
         InputError: it contains an attack, and force is False.
     """
     need_folder(out)
-    need_free((out / name for name in FILES), force=True)
-    present = [name for name in sorted(FILES) if (out / name).exists()]
-    if present and not force:
-        raise InputError(
-            f"{out}: already contains an attack ({present[0]}); choose another folder, or overwrite it with "
-            "force=True (--force)"
-        )
+    need_free((out / name for name in sorted(FILES)), force)

@@ -9,6 +9,7 @@ from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 
 from bl_neuro.arrays import IntArray
 from bl_neuro.data import Dataset
@@ -45,7 +46,10 @@ class GivenFiles:
             arrays["held_out"] = data.held_out
 
         def same(path: Path) -> bool:
-            with np.load(path, allow_pickle=False) as file:
+            content = np.load(path, allow_pickle=False)
+            if not isinstance(content, NpzFile):
+                return False
+            with content as file:
                 return set(file) == set(arrays) and all(np.array_equal(file[name], arrays[name]) for name in arrays)
 
         return self._write(DATA, lambda path: np.savez(path, **arrays), same)

@@ -147,7 +147,7 @@ def _stated_training_data(trained_on: TrainedOn, model_folder: Path, files: Give
     if isinstance(trained_on, (str, Path)):
         if str(trained_on) == OFFICIAL_TRAINING:
             return OFFICIAL_TRAINING
-        file = Path(trained_on).expanduser()
+        file = expanded(trained_on, "trained_on")
         if file.is_dir() or not file.exists():
             kind = "a folder" if file.is_dir() else "nothing"
             raise DataError(

@@ -10,6 +10,7 @@ from bl_neuro.data.registry import dataset_source
 from bl_neuro.errors import DataError
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.definition import Experiment
+from bl_neuro.experiment.findings.compute import compared_arithmetics
 from bl_neuro.experiment.findings.estimates import PowerFinding
 from bl_neuro.experiment.findings.power import power_findings
 from bl_neuro.experiment.findings.records import records
@@ -102,7 +103,8 @@ def plan_of(audit: Audit) -> AuditPlan:
         done, expected = len(cells) - len(waiting), None if unknown else seconds
         rows.append(PlanRow(kind, target, substrate, attack, reveals, len(cells), done, expected))
     seconds, unknown = costs.total(state.waiting)
-    power = power_findings(audit.runnable, planned, records(planned, audit.store))
+    kinds = compared_arithmetics(audit.runnable)
+    power = power_findings(audit.runnable, planned, records(planned, audit.store), kinds)
     return AuditPlan(
         experiment=audit.experiment,
         rows=tuple(rows),

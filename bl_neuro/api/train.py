@@ -153,7 +153,7 @@ def train(
     folder = expanded(out)
     need_folder(folder)
     names = [TARGET, FACTS, TWIN, *(EVALUATORS.find(kind).file_name() for kind in EVALUATORS)]
-    need_free((folder / name for name in names), force or (folder / UNFINISHED).is_dir())
+    need_free((folder / name for name in names), force or any(_checkpoints(folder / UNFINISHED)))
     with progress_bars(progress) as stages, one_thread():
         data = load_dataset(str(dataset), root, size=_pair(size), progress=stages.stage("reading the data"))
         parts = _split(data, split, seed)
@@ -245,11 +245,14 @@ def _save(folder: Path, network: Network, trained: Trained) -> None:
 
 def _remove_checkpoints(folder: Path) -> None:
     """Removes the checkpoints in the folder, and the folder if nothing else is in it."""
-    for pattern in ("*.safetensors", f"*.safetensors{ASIDE}"):
-        for path in folder.glob(pattern):
-            path.unlink()
+    for path in _checkpoints(folder):
+        path.unlink()
     with suppress(OSError):  # it contains other files
         folder.rmdir()
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    return [path for pattern in ("*.safetensors", f"*.safetensors{ASIDE}") for path in folder.glob(pattern)]
 
 
 def _split(data: Samples, split: str, seed: int) -> Split[Any]:

@@ -10,8 +10,7 @@ import io
 import os
 import sys
 
-from bl_neuro.cli.printable import printable
-from bl_neuro.errors import BlNeuroError, EndpointUnavailable
+from bl_neuro.errors import BlNeuroError, EndpointUnavailable, printable
 
 COMMANDS = (
     "demo", "doctor", "audit", "compare", "attack", "serve", "train", "data", "inspect", "verify", "export",

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from bl_neuro.cli.printable import printable
+from bl_neuro.errors import printable
 from bl_neuro.text_tables import WIDTH, TextTable, side_by_side, stacked, widths
 
 PIPED_WIDTH = WIDTH

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from bl_neuro.arrays import BoolArray, FloatArray, IntArray, SpikeArray
 from bl_neuro.data.encoders import Encoder, find_encoder
 from bl_neuro.errors import DataError, InputError
+from bl_neuro.files import is_utf8
 
 Index = npt.NDArray[np.integer[Any]] | slice
 S = TypeVar("S", bound="Samples")
@@ -104,10 +105,8 @@ def need_printable(*texts: str) -> None:
     `bl_neuro.strangers.door.printable_name` makes any name printable.
     """
     for text in texts:
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise InputError(f"expected names that can be written as UTF-8, found {text!r}") from error
+        if not is_utf8(text):
+            raise InputError(f"expected names that can be written as UTF-8, found {text!r}")
 
 
 @dataclass(frozen=True, eq=False)

@@ -97,7 +97,7 @@ def _limits(attribution: Attribution) -> tuple[float, float]:
 
 def _change(change: PairVerdict) -> str:
     points = 100 * change.difference.value
-    if change.identical:
+    if change.exact:
         return "0, identical"
     return f"{fixed(points, 1, '+')} points, {change.verdict}".replace("-", "−")
 

@@ -164,12 +164,11 @@ def _document(
     """The experiment with the structure of an experiment file."""
     shown = views(network)
     usual = [attack for attack, kind in ATTACKS.usable().items() if kind.audits_models]
-    attacks = [
-        _attack_table(attack, name, shown, request.queries)
-        for attack in (usual if request.attacks is None else request.attacks)
-    ]
-    if request.queries is not None and not any("queries" in table.get("settings", {}) for table in attacks):
-        raise InputError("queries: none of the attacks has this setting; leave it out")
+    chosen = usual if request.attacks is None else request.attacks
+    attacks = [_attack_table(attack, name, shown, request.queries) for attack in chosen]
+    named = [table for attack, table in zip(chosen, attacks) if isinstance(attack, str)]
+    if request.queries is not None and not any("queries" in table["settings"] for table in named):
+        raise InputError("queries: none of the attacks that are given by name has this setting; leave it out")
     return {
         "name": experiment_name(request.file),
         "description": f"{request.file.name}, a given network, on {name}",
@@ -221,16 +220,18 @@ def _verification(verify_on: VerifyOn, substrates: list[str], attacks: list[dict
     """`verify`, and `replays` of attacks on spike counts; empty if there is no substrate to verify on."""
     if verify_on is False:
         return {}
-    emulated = {find_backend(name).emulates: name for name in reversed(substrates)}
-    emulators = (name for name in reversed(emulated) if name is not None)
-    truth = next(emulators, None) if verify_on is None else verify_on
+    emulated: dict[str, str] = {}
+    for name in substrates:
+        if (original := find_backend(name).emulates) is not None:
+            emulated.setdefault(original, name)
+    truth = next(iter(emulated), None) if verify_on is None else verify_on
     if truth is None or (verify_on is None and truth in substrates):
         return {}
     arithmetic, others = find_backend(truth).arithmetic, [name for name in substrates if name != truth]
     if not others:
         raise InputError(f"verify_on: expected another substrate than those of the audit, found {truth!r}")
     alike = [name for name in others if arithmetic is not None and find_backend(name).arithmetic == arithmetic]
-    of = emulated.get(truth) or next(iter([*alike, *reversed(others)]))
+    of = emulated.get(truth) or [*alike, *reversed(others)][0]
     counted = [
         str(table.get("label", table["attack"])) for table in attacks if "counts" in (table.get("reveals") or ())
     ]

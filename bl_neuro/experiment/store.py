@@ -173,8 +173,13 @@ class Store:
         need_free((self.folder / name for name in (SUBJECT, *OUTPUTS)), force=True)
         try:
             earlier = Subject(**json.loads((self.folder / SUBJECT).read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError, RecursionError):
+        except FileNotFoundError:
             return
+        except (OSError, ValueError, TypeError, RecursionError) as error:
+            raise ReportError(
+                f"{self.folder / SUBJECT}: cannot be read ({type(error).__name__}), so it is not known what the audit "
+                "in this folder is about; choose another folder with out (--out), or remove this file"
+            ) from error
         if earlier != subject:
             raise ReportError(
                 f"{self.folder}: expected a folder for an audit of {subject}, found one of {earlier}; choose another "

@@ -57,6 +57,11 @@ class PairVerdict:
     seeds_needed: int | None
 
     @property
+    def exact(self) -> bool:
+        """Whether both sides compute the same and score the same, so that their difference is 0 without an error."""
+        return self.identical and self.difference.low == self.difference.high == 0
+
+    @property
     def sentence(self) -> str:
         """The verdict in words, with differences in percentage points."""
         return self.described()
@@ -70,7 +75,7 @@ class PairVerdict:
         if self.identical:
             same = f"all {self.difference.n} inversions of {count} score the same"
             if self.verdict == "equivalent":
-                return f"equivalent within {margin}: {same}" if self.difference.high else f"equivalent: {same}"
+                return f"equivalent: {same}" if self.exact else f"equivalent within {margin}: {same}"
             return f"inconclusive: {same}; needs {needs} {unit}s to show equality within {margin}"
         if units == 1:
             return f"inconclusive: one {unit} does not show how {unit}s differ; plan {LEAST_PLANNED} {unit}s or more"

@@ -9,7 +9,7 @@ from bl_neuro.mitigations.registry import installed_mitigation
 from bl_neuro.report.words import LEVEL, chance_label, limits_queries, listed, many, margin_points, percent
 
 SMALL = 16 * 16
-"""Side in pixels up to which images count as small."""
+"""Number of pixels up to which images count as small."""
 UNRECOGNISED = (
     "A network that does not classify a dataset was not trained on it, or takes its inputs or numbers its outputs in "
     "another way: what attacks get from it says little of what it could give away."

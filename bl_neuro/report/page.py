@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
+from pydantic_core import PydanticSerializationError
+
 from bl_neuro.errors import ReportError
 from bl_neuro.experiment.findings.models import RESULTS, Findings
 from bl_neuro.experiment.findings.pictures import CellPictures
@@ -119,7 +121,7 @@ def write_report(results: Findings, pictures: CellPictures, out: Path) -> Path:
         for path in (out / CELL_PAGES).glob("[0-9][0-9][0-9]-*.html"):
             if f"{CELL_PAGES}/{path.name}" not in pages:
                 path.unlink()
-    except (OSError, ValueError) as error:  # ValueError: text that is not UTF-8
+    except (OSError, UnicodeError, PydanticSerializationError) as error:  # the latter two: text that is not UTF-8
         raise ReportError(
             f"cannot write the report into {out}: {error}; the finished cells are kept there, and the same command "
             "continues with them"

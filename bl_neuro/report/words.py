@@ -150,8 +150,7 @@ def share_ends(mean: Mean | None) -> str:
 
 def judged(verdict: Verdict) -> str:
     """The verdict in one word; "identical" if two sides that compute the same score the same."""
-    exact = verdict.identical and verdict.difference.high == 0.0
-    return "identical" if exact else VERDICTS[verdict.verdict]
+    return "identical" if verdict.exact else VERDICTS[verdict.verdict]
 
 
 def footing(verdict: Verdict, unit: Unit = "target seed") -> str:

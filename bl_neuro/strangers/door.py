@@ -10,15 +10,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bl_neuro.errors import DataError, printable
+from bl_neuro.files import KINDS, is_utf8
 from bl_neuro.strangers.budget import MOST_ENTRIES
 
 FOREIGN_FOLDERS = ("__MACOSX", "$RECYCLE.BIN", "System Volume Information", "lost+found", "__pycache__")
 """Folders that archivers and operating systems create."""
 FOREIGN_FILES = ("Thumbs.db", "desktop.ini", "Desktop.ini")
-KINDS = (
-    (stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"),
-    (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"),
-)  # fmt: skip
 
 
 @contextmanager
@@ -44,8 +41,7 @@ def regular_file(path: Path, inside: Path | None = None) -> Iterator[BinaryIO]:
 
 def _need_regular(path: Path, mode: int) -> None:
     if not stat.S_ISREG(mode):
-        kind = next((name for test, name in KINDS if test(mode)), "something else")
-        raise DataError(f"{path}: expected a file, found {kind}")
+        raise DataError(f"{path}: expected a file, found {KINDS.get(stat.S_IFMT(mode), 'something else')}")
 
 
 def read_bytes(path: Path, most: int, inside: Path | None = None) -> bytes:
@@ -127,9 +123,7 @@ def is_folder(path: Path) -> bool:
 
 def printable_name(name: str) -> str:
     """A name from outside as text that can be printed and stored: bytes that are not UTF-8 are escaped."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
+    if not is_utf8(name):
         name = name.encode("utf-8", "surrogateescape" if _from_bytes(name) else "surrogatepass").decode(
             "utf-8", "backslashreplace"
         )

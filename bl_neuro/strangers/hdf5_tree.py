@@ -211,8 +211,6 @@ class _Reader:
 
     def _heap(self, address: int, path: str) -> dict[int, bytes]:
         """The objects of a global heap by index: see "Global Heap" in HDF5's file format specification."""
-        if address >= self.size:
-            raise Refusal("beyond the end of the file")
         signature, version, size = struct.unpack("<4sB3xQ", self._bytes(self.base + address, 16))
         if signature != b"GCOL" or version != 1 or not 16 <= size <= self.size - address:
             raise Refusal("a damaged heap of strings")

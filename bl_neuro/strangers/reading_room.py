@@ -107,6 +107,10 @@ class ChildLost(Exception):
     """The child ended or did not answer; the message is the reason."""
 
 
+class NotStarted(Exception):
+    """The child could not be started, which says nothing about the file; the message is the reason."""
+
+
 class _Child:
     """One child process and the socket to it."""
 
@@ -131,12 +135,16 @@ class _Child:
             )
         except OSError as error:
             self.socket.close()
-            raise ChildLost(f"the process that reads HDF5 files could not be started ({error})") from error
+            raise NotStarted(f"the process that reads HDF5 files could not be started ({error})") from error
         finally:
             theirs.close()
         self.deadline = time.monotonic() + START_S
-        if self.receive(len(READY)) != READY:
-            raise ChildLost(f"the process that reads HDF5 files did not start{self.end()}")
+        try:
+            if self.receive(len(READY)) == READY:
+                return
+        except ChildLost:
+            pass  # its message is about a file
+        raise NotStarted(f"the process that reads HDF5 files {self.end()} before it was ready")
 
     def ask(self, descriptor: int, size: int, chunks: bool) -> Tree:
         """The answer for one open file."""
@@ -146,8 +154,11 @@ class _Child:
         try:
             socket.send_fds(self.socket, [REQUEST.pack(disk_bytes, seconds, chunks)], [descriptor])
             return received_tree(self.receive, SLACK_BYTES + (GROWTH + 1) * disk_bytes)
-        except (OSError, InvalidFrame) as error:
-            raise ChildLost(f"HDF5 {self.end() or error}") from error
+        except InvalidFrame as error:
+            self.kill()
+            raise ChildLost(f"its contents could not be passed on: {error}") from error
+        except OSError as error:
+            raise ChildLost(f"HDF5 {self.end()}") from error
 
     def receive(self, count: int) -> bytearray:
         """Exactly `count` bytes, before the deadline."""
@@ -201,6 +212,8 @@ class _Room:
                 if self.child is None:
                     self.child = _Child()
                 return self.child.ask(descriptor, size, chunks)
+            except NotStarted as error:
+                raise ModelFileError(f"{path}: {error}") from error
             except ChildLost as error:
                 self.close()
                 raise ModelFileError(f"{path}: damaged or too demanding: {error}") from error

@@ -190,7 +190,7 @@ def test_events_move(tmp_path: Path) -> None:
 
 def test_a_folder_that_holds_an_attack_is_kept(tmp_path: Path) -> None:
     result = attacked(out=tmp_path)
-    with pytest.raises(InputError, match="already contains an attack"):
+    with pytest.raises(InputError, match=r"attack\.json: already exists; choose another name"):
         result.save(tmp_path)
     assert result.save(tmp_path, force=True) == tmp_path
     assert result.save(tmp_path / "copy") == tmp_path / "copy"

@@ -104,6 +104,7 @@ def test_a_plan_counts_what_is_done_and_writes_nothing(
     assert not (tmp_path / "none").exists()
     done = bl.plan_audit(small(), audited.folder)
     assert (done.cells, done.done, done.seconds_left, done.unknown) == (9, 9, 0, 0)
+    assert done.power == tuple(audited.findings.power)
     assert done.table["cells"].sum() == 9
     assert repr(done) == "<AuditPlan of small: 9 of 9 cells done, 0 s left>"
     more = bl.plan_audit(small(seeds=2), audited.folder)

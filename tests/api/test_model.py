@@ -194,7 +194,12 @@ def test_a_module_becomes_a_network(tmp_path: Path, needs: Any) -> None:
         (NETWORK, "digits", {"encoder": "morse"}, "morse"),
         (NETWORK, "digits", {"substrates": ["lohi"]}, "substrate: expected one of snntorch, "),
         (NETWORK, "digits", {"attacks": ["v3"]}, "attack: expected one of v1, "),
-        (NETWORK, "digits", {"attacks": ["v1"], "queries": 8}, "queries: none of the attacks has this setting"),
+        (
+            NETWORK,
+            "digits",
+            {"attacks": ["v1"], "queries": 8},
+            "queries: none of the attacks that are given by name has this setting",
+        ),
         (NETWORK, "digits", {"evaluators": ["oracle"]}, r"evaluators\.0\.kind: expected one of conv, "),
         (NETWORK, "digits", {"verify_on": "lavva"}, "substrate: expected one of snntorch, "),
         (NETWORK, "digits", {"substrates": ["loihi"], "verify_on": "loihi"}, "verify_on: expected another substrate"),

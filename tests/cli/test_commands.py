@@ -189,10 +189,7 @@ def test_attack_refuses_a_folder_that_holds_another_attack(
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     result = call(*words, "--classes", "7")
     assert (result.code, result.out) == (2, "")
-    assert (
-        "already contains an attack (attack.json); choose another folder, or overwrite it with force=True (--force)"
-        in result.err
-    )
+    assert "attack.json: already exists; choose another name, or overwrite it with --force" in result.err
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     assert call(*words, "--classes", "7", "--force").code == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == [

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bl_neuro.cli import output
-from bl_neuro.cli.printable import printable
+from bl_neuro.errors import printable
 from bl_neuro.text_tables import Column, columns_of, stacked, widths
 
 EVIL = "\x1b[31mEVIL\x1b]0;pwn\x07"

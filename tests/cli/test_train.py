@@ -181,3 +181,5 @@ def test_checkpoints_are_removed_and_other_files_beside_them_kept(
     (tmp_path / "unfinished" / "novel.txt").write_text("mine")
     assert call("train", npz, "--hidden", "6", *QUICK, "--evaluators", "", "--out", tmp_path).code == 0
     assert [path.name for path in (tmp_path / "unfinished").iterdir()] == ["novel.txt"]
+    result = call("train", npz, "--hidden", "6", *QUICK, "--evaluators", "", "--out", tmp_path)
+    assert "target.safetensors: already exists" in result.err, "the folder alone is no interrupted training"

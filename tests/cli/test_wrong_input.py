@@ -144,7 +144,7 @@ WRONG = {
     "one output": ("attack {one}", "this network has 1 output, and an attack needs at least two classes"),
     "one output, with gradients": ("attack {one} --attack v1", "this network has 1 output, and an attack needs"),
     "a network that spikes for ann": (f"{ATTACK} --attack ann", "of a network that does not spike"),
-    "an attack into the folder of another": (f"{ATTACK} --out {{attacked}}", "already contains an attack"),
+    "an attack into the folder of another": (f"{ATTACK} --out {{attacked}}", "attack.json: already exists"),
     "nowhere to write": (f"{ATTACK} --out {{below_a_file}}", "expected a writable folder"),
     # train
     "unknown dataset": ("train imagenet --out {folder}", "expected one of digits"),

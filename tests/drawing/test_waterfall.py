@@ -15,7 +15,7 @@ FLOAT = RNG.normal(0.8, 0.05, (12, 1)) + RNG.normal(0, 0.03, (12, 20))
 WEIGHTS = FLOAT + RNG.normal(0, 0.02, (12, 20))
 STATE = WEIGHTS - 0.1 + RNG.normal(0, 0.02, (12, 20))
 RUNGS = {"float": FLOAT, "weights $": WEIGHTS, "state": STATE, "again": STATE}
-ATTRIBUTION = attribute(RUNGS, 0.02, resamples=100)
+ATTRIBUTION = attribute(RUNGS, 0.02, resamples=100, same_computation=["again"])
 
 
 def test_bars_go_from_level_to_level(figures: list[Any]) -> None:
@@ -66,3 +66,12 @@ def test_one_target_has_no_intervals_of_change(figures: list[Any]) -> None:
 
 def test_equal_attributions_give_equal_bytes() -> None:
     assert attribution_waterfall(ATTRIBUTION).png == attribution_waterfall(ATTRIBUTION).png
+
+
+def test_equal_hits_in_different_arithmetics_are_not_called_identical(figures: list[Any]) -> None:
+    same = [np.array([1.0, 0.0])] * 3
+    rungs = {"float": same, "state": same}
+    for attribution in (attribute(rungs, 0.1), attribute(rungs, 0.1, same_computation=["state"])):
+        attribution_waterfall(attribution)
+    labels = [[text.get_text() for text in figure.axes[1].get_yticklabels()] for figure in figures]
+    assert [of_one[1] for of_one in labels] == ["+0.0 points, inconclusive", "0, identical"]

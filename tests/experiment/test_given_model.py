@@ -14,6 +14,7 @@ from bl_neuro import CubaLIF, Dense, Flatten, Input, Network, open_target, save
 from bl_neuro.attacks import BrainLeaksV2, Preset
 from bl_neuro.data import Dataset
 from bl_neuro.errors import BlNeuroError, ExperimentError, InputError
+from bl_neuro.experiment.findings.compute import compared_arithmetics
 from bl_neuro.experiment.findings.power import power_findings
 from bl_neuro.experiment.given_model import ModelAudit, model_experiment, recognise, views
 from bl_neuro.experiment.material import with_input_range
@@ -82,12 +83,12 @@ def test_the_power_of_a_plan_for_a_given_model_is_over_its_restarts(digits_net: 
     request = ModelAudit(digits_net, "digits", steps=8, restarts=4, verify_on=False, substrates=["loihi", "snntorch"])
     experiment, _ = model_experiment(request)
     cells = plan_cells(experiment, Audit(experiment, _place(digits_net), _store(digits_net)).material)
-    power = power_findings(experiment, cells, [])
+    power = power_findings(experiment, cells, [], compared_arithmetics(experiment))
     assert {(view.attack, view.reveals) for view in power} == {("v1", "gradient"), ("v2", "counts"), ("v2", "label")}
     assert {(view.seeds, view.inversions) for view in power} == {(4, 10)}  # an inversion of each class per restart
     single, _ = model_experiment(replace(request, restarts=1))
     cells = plan_cells(single, Audit(single, _place(digits_net), _store(digits_net)).material)
-    assert power_findings(single, cells, []) == []
+    assert power_findings(single, cells, [], compared_arithmetics(single)) == []
 
 
 def test_stated_options_are_not_recognised_again(halves: Dataset) -> None:
@@ -133,6 +134,15 @@ def test_an_attack_declares_its_preset_for_a_dataset(digits_net: Path, monkeypat
     presets = {"for_digits": Preset(BrainLeaksV2, "digits", ("digits",))}
     monkeypatch.setattr(BrainLeaksV2, "presets", lambda: presets)
     assert model_experiment(request)[0].attacks[1].preset == "for_digits"
+
+
+def test_queries_apply_to_attacks_that_are_given_by_name(digits_net: Path) -> None:
+    own = {"attack": "cma_es", "settings": {"queries": 8}}
+    request = ModelAudit(digits_net, "digits", steps=8, queries=16, verify_on=False, attacks=[own])
+    with pytest.raises(InputError, match="queries: none of the attacks that are given by name has this setting"):
+        model_experiment(request)
+    experiment, _ = model_experiment(replace(request, attacks=[own, "random"]))
+    assert [part.settings["queries"] for part in experiment.attacks] == [8, 16]
 
 
 def test_a_file_and_a_dataset_make_an_experiment(digits_net: Path) -> None:

@@ -104,6 +104,15 @@ def test_files_that_are_not_of_an_audit_are_not_replaced(name: str, tmp_path: Pa
     Store(tmp_path).need_subject(subject)
 
 
+@pytest.mark.parametrize("text", ["{", "[]", '{"dataset": "digits"}', "\x00"])
+def test_a_folder_whose_subject_is_damaged_is_refused(text: str, tmp_path: Path) -> None:
+    """It may be an audit of another model."""
+    (tmp_path / "cells").mkdir()
+    (tmp_path / "subject.json").write_text(text)
+    with pytest.raises(ReportError, match=r"subject\.json: cannot be read .*; choose another folder"):
+        Store(tmp_path).need_subject(Subject("digits", None))
+
+
 def test_links_in_the_folder_are_refused_before_anything_runs(tmp_path: Path) -> None:
     subject = Subject("digits", None)
     Store(tmp_path).write_subject(subject)

@@ -22,7 +22,7 @@ from bl_neuro import ModelFileError
 from bl_neuro.interop.nir_file import read_nir
 from bl_neuro.strangers import reading_room
 from bl_neuro.strangers.reading_room import bytes_on_disk, read_hdf5
-from bl_neuro.strangers.tree_frames import Tree
+from bl_neuro.strangers.tree_frames import InvalidFrame, Tree
 
 pytestmark = pytest.mark.slow
 
@@ -117,6 +117,23 @@ def test_a_child_that_does_not_answer_is_ended(good: Path, monkeypatch: pytest.M
     assert process.poll() is not None
     monkeypatch.undo()
     assert read(good)["word"] == "word"
+
+
+def test_contents_that_cannot_be_passed_on_are_named(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def invalid(*arguments: object) -> Tree:
+        raise InvalidFrame("expected at most 5 bytes, found 9")
+
+    monkeypatch.setattr(reading_room, "received_tree", invalid)
+    with pytest.raises(ModelFileError, match="its contents could not be passed on: expected at most 5 bytes, found 9"):
+        read(good)
+
+
+def test_a_child_that_does_not_start_is_not_blamed_on_the_file(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading_room, "CHILD", "raise SystemExit(3)")
+    with pytest.raises(ModelFileError) as caught:
+        read(good)
+    reason = "the process that reads HDF5 files ended (exit code 3) before it was ready"
+    assert str(caught.value) == f"{good}: {reason}"
 
 
 def test_a_child_that_was_killed_while_waiting_is_replaced(good: Path) -> None:

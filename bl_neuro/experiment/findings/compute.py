@@ -38,8 +38,7 @@ def findings(experiment: Experiment, material: Material, cells: Sequence[Cell], 
     judged = records(cells, store)
     replayed = identical_replays(cells, measures)
     word = "restart" if experiment.given else "seed"
-    arithmetic = _arithmetics(experiment)
-    kinds = {name: kind or name for name, kind in arithmetic.items()}
+    kinds = compared_arithmetics(experiment)
     verdicts, alike = substrate_verdicts(judged, experiment.margin, stand_ins(replayed), word, kinds)
     return Findings(
         format=FORMAT,
@@ -60,7 +59,7 @@ def findings(experiment: Experiment, material: Material, cells: Sequence[Cell], 
         mitigations=mitigation_findings(experiment, cells, measures, judged, word),
         replays=replay_findings(cells, measures),
         verification=verifications(cells, measures),
-        arithmetic=arithmetic,
+        arithmetic=_arithmetics(experiment),
         stands_for={cell.facts["substrate"]: cell.facts["of"] for cell in replayed},
         controls=control_findings(judged, _classes_told_apart(cells, measures)),
         curves=course_curves(cells, measures),
@@ -100,6 +99,11 @@ def _evaluator(cell: Cell, result: Result | None) -> EvaluatorFacts:
 def _classes_told_apart(cells: Sequence[Cell], measures: Measures) -> dict[str, int]:
     """Number of classes of each finished evaluator."""
     return {cell.facts["evaluator"]: measured.classes for cell, measured in EVALUATOR.finished(cells, measures)}
+
+
+def compared_arithmetics(experiment: Experiment) -> dict[str, str]:
+    """The arithmetic of each substrate, for comparisons; that of an endpoint is unknown and has a name of its own."""
+    return {name: kind or name for name, kind in _arithmetics(experiment).items()}
 
 
 def _arithmetics(experiment: Experiment) -> dict[str, str | None]:

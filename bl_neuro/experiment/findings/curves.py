@@ -17,7 +17,7 @@ from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.findings.estimates import MEASURES, Measure
 from bl_neuro.experiment.findings.models import AuditCurve
 from bl_neuro.experiment.findings.records import unit_of
-from bl_neuro.experiment.measures import ATTACK, JUDGEMENT, JudgementMeasures, Measures
+from bl_neuro.experiment.measures import ATTACK, JUDGEMENT, AttackMeasures, JudgementMeasures, Measures
 from bl_neuro.leakage import Band, held_at, hit_band, hit_bootstrap, seed_band, seed_bootstrap
 from bl_neuro.leakage.comparison import FEW_SEEDS
 
@@ -32,6 +32,15 @@ class Course:
 
     spent: FloatArray
     judged: JudgementMeasures
+
+    @classmethod
+    def of(cls, attacked: AttackMeasures, judged: JudgementMeasures) -> Course | None:
+        """The course of a finished attack; None without a trace. Queries after its last entry belong to the end."""
+        if not judged.course.queries:
+            return None
+        spent = np.asarray(judged.course.queries, dtype=np.float64) / len(judged.classes)
+        total = attacked.queries / len(judged.classes)
+        return cls(np.append(spent, total) if total > spent[-1] else spent, judged)
 
     def final(self, measure: Measure) -> FloatArray:
         """The measure of each final inversion (K,)."""
@@ -56,15 +65,12 @@ def course_curves(cells: Sequence[Cell], measures: Measures) -> list[AuditCurve]
     groups: dict[tuple[str, ...], Courses] = {}
     for cell, judged in JUDGEMENT.finished(cells, measures):
         attacked = ATTACK.of(cell.needs[0], measures)
-        if attacked is None or not cell.plain or not judged.course.queries:
+        course = None if attacked is None or not cell.plain else Course.of(attacked, judged)
+        if course is None:
             continue
         key = tuple(str(cell.facts[name]) for name in ("target", "substrate", "attack", "reveals", "evaluator"))
-        spent = np.asarray(judged.course.queries, dtype=np.float64) / len(judged.classes)
-        total = attacked.queries / len(judged.classes)
-        if total > spent[-1]:
-            spent = np.append(spent, total)
         unit = unit_of(cell.facts["target"], cell.facts["seed"], cell.facts["restart"])
-        groups.setdefault(key, {}).setdefault(unit, []).append(Course(spent, judged))
+        groups.setdefault(key, {}).setdefault(unit, []).append(course)
     return [_curve(key, by_unit, measure) for key, by_unit in groups.items() for measure in MEASURES]
 
 

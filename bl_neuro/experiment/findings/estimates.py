@@ -69,6 +69,11 @@ class Verdict(Finding):
         "12 after fewer than four."
     )
 
+    @property
+    def exact(self) -> bool:
+        """Whether both sides compute the same and score the same, so that their difference is 0 without an error."""
+        return self.identical and self.difference.low == self.difference.high == 0
+
 
 class JudgedAttack(Finding):
     """An attack with one output of the target, judged by one evaluator."""

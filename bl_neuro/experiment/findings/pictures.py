@@ -13,8 +13,9 @@ from bl_neuro.arrays import FloatArray
 from bl_neuro.attacks import load_inversions
 from bl_neuro.errors import ModelFileError
 from bl_neuro.experiment.cells import Cell
+from bl_neuro.experiment.findings.curves import Course
 from bl_neuro.experiment.material import Material
-from bl_neuro.experiment.measures import JUDGEMENT
+from bl_neuro.experiment.measures import ATTACK, JUDGEMENT
 from bl_neuro.experiment.store import Store
 
 
@@ -46,14 +47,12 @@ class StoredPictures:
 
     def course(self, address: str, evaluator: str) -> AttackCourse | None:
         """The progress stored in the judgement of that cell."""
-        result = self.store.read(self.judgements.get((address, evaluator), ""))
-        measured = None if result is None else JUDGEMENT.typed(result.measures)
-        if measured is None or not measured.course.queries:
+        attack = self.store.read(address)
+        judgement = self.store.read(self.judgements.get((address, evaluator), ""))
+        if attack is None or judgement is None:
             return None
-        queries = np.asarray(measured.course.queries, dtype=np.float64) / len(measured.classes)
-        confidence, hits = np.asarray(measured.course.confidence), np.asarray(measured.course.hits, dtype=np.float64)
-        confidence[-1], hits[-1] = np.mean(measured.confidence), np.mean(measured.hits)  # of the final inversions
-        return AttackCourse(queries, confidence, hits)
+        course = Course.of(ATTACK.typed(attack.measures), JUDGEMENT.typed(judgement.measures))
+        return None if course is None else AttackCourse(course.spent, course.along("confidence"), course.along("hit"))
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,7 +28,7 @@ CONFIDENCE_WITHIN = 0.2
 
 
 def power_findings(
-    experiment: Experiment, cells: Sequence[Cell], records: Sequence[Record], arithmetic: Arithmetics | None = None
+    experiment: Experiment, cells: Sequence[Cell], records: Sequence[Record], arithmetic: Arithmetics
 ) -> list[PowerFinding]:
     """For each attack, output, evaluator and measure, the smallest difference and margin with power 0.8.
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from bl_neuro.errors import ExperimentError
+from bl_neuro.experiment.findings.compute import compared_arithmetics
 from bl_neuro.experiment.findings.controls import control_findings
 from bl_neuro.experiment.findings.estimates import PowerFinding
 from bl_neuro.experiment.findings.ladder import ladder_findings
@@ -113,7 +114,7 @@ def one(findings: list[PowerFinding], **facts: str) -> PowerFinding:
 
 def test_power_comes_from_stated_assumptions_and_then_from_what_is_done(small: Path, tmp_path: Path) -> None:
     audited = audit(small, tmp_path)
-    findings = power_findings(audited.experiment, audited.cells, [])
+    findings = power_findings(audited.experiment, audited.cells, [], compared_arithmetics(audited.experiment))
     assert len(findings) == 3 * 2
     planned = one(findings, attack="v2", reveals="counts", measure="hit")
     plan = PowerPlan(SEEDS, 12, 0.05, hit_spread(0.9, 0.9, 0.5), 3)
@@ -123,19 +124,20 @@ def test_power_comes_from_stated_assumptions_and_then_from_what_is_done(small: P
 
     records = judged(audited, {("loihi", None, "counts"): 0.6})
     pilot = [record for record in records if record.seed < 4]
-    seen = power_findings(audited.experiment, audited.cells, pilot)
+    seen = power_findings(audited.experiment, audited.cells, pilot, compared_arithmetics(audited.experiment))
     measured = one(seen, attack="v2", reveals="counts", measure="hit")
     assert not measured.assumed
     assert (measured.seeds, measured.inversions, measured.comparisons) == (SEEDS, 12, 3)
     assert measured.within > 0
     assert one(seen, attack="v1", reveals="gradient", measure="hit").assumed  # nothing differed: no spread is seen
     few = [record for record in records if record.seed < 2]
-    assert all(finding.assumed for finding in power_findings(audited.experiment, audited.cells, few))
+    kinds = compared_arithmetics(audited.experiment)
+    assert all(finding.assumed for finding in power_findings(audited.experiment, audited.cells, few, kinds))
 
 
 def test_one_target_has_no_power_analysis(small: Path, tmp_path: Path) -> None:
     audited = audit(small, tmp_path, seeds=1)
-    assert power_findings(audited.experiment, audited.cells, []) == []
+    assert power_findings(audited.experiment, audited.cells, [], compared_arithmetics(audited.experiment)) == []
 
 
 def test_controls_are_judged_together_against_chance() -> None:
