@@ -26,7 +26,7 @@ from bl_neuro.deploy.net_values import (
 from bl_neuro.errors import NetworkError
 from bl_neuro.layers import MAX_DELAY, Conv, Dense, Flatten, Input, Layer, Shape
 from bl_neuro.loihi_numbers import WEIGHT_RANGE
-from bl_neuro.strangers.hdf5 import CheckedGroup
+from bl_neuro.strangers.checked_group import CheckedGroup
 
 NOT_IN_NETX = ("pool", "average", "concat", "unpool", "convT")
 DENSE_KEYS = ("type", "shape", "neuron", "weight", "bias", "delay", "inFeatures", "outFeatures")

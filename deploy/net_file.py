@@ -20,11 +20,11 @@ from bl_neuro.deploy.net_values import netx_problems
 from bl_neuro.deploy.quantize import FixedPointNetwork
 from bl_neuro.errors import ModelFileError, Unsupported
 from bl_neuro.files import atomic_path
+from bl_neuro.hdf5_image import hdf5_image
 from bl_neuro.layers import SPIKING, Conv, Dense, Flatten, Input, Layer, Shape
 from bl_neuro.loihi_numbers import DECAY_ONE, THRESHOLD_MAX
 from bl_neuro.network import Network
 from bl_neuro.neuron import CubaLIF
-from bl_neuro.strangers.hdf5 import hdf5_image
 
 NOT_REPLICABLE = "only dense layers whose encoding does not change when zeros are added can be replicated in one file"
 

@@ -9,7 +9,7 @@ from bl_neuro.deploy.net_values import bounded, one_number, whole_array
 from bl_neuro.layers import Shape
 from bl_neuro.loihi_numbers import BIAS_RANGE, DECAY_ONE, THRESHOLD_MAX
 from bl_neuro.neuron import CubaLIF
-from bl_neuro.strangers.hdf5 import CheckedGroup
+from bl_neuro.strangers.checked_group import CheckedGroup
 
 MOST_STATED = 2**25 - 1
 """Largest vThMant that is read: Lava stores 64 times this value in 32 bits. No voltage exceeds a threshold of

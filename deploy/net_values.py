@@ -11,7 +11,7 @@ from bl_neuro.arrays import FloatArray, IntArray
 from bl_neuro.deploy.loihi_weights import stored_together
 from bl_neuro.layers import Conv, Dense, Input, Layer, Pair, Shape
 from bl_neuro.network import MAX_VALUES, Network
-from bl_neuro.strangers.hdf5 import CheckedGroup
+from bl_neuro.strangers.checked_group import CheckedGroup
 
 Rounding = Callable[[Any], Any]
 

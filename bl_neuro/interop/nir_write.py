@@ -18,10 +18,10 @@ import numpy as np
 from bl_neuro.arrays import FloatArray
 from bl_neuro.errors import ModelFileError, NetworkError, Unsupported
 from bl_neuro.files import atomic_path
+from bl_neuro.hdf5_image import hdf5_image
 from bl_neuro.layers import AveragePool, Conv, Dense, Flatten, Input, Layer, Shape, SumPool
 from bl_neuro.network import Network
 from bl_neuro.neuron import CubaLIF
-from bl_neuro.strangers.hdf5 import hdf5_image
 from bl_neuro.strangers.tree_frames import MAX_CONSTANT_VALUES, Tree
 
 WRITER = "bl-neuro/nir/1"

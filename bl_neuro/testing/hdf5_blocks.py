@@ -14,7 +14,6 @@ CHECKED = (
 )
 """Signatures of blocks that end in a checksum."""
 UNCHECKED = (b"TREE", b"HEAP", b"SNOD", b"GCOL")
-SUPERBLOCK = b"\x89HDF\r\n\x1a\n"
 MAX_BLOCK_BYTES = 1100
 WORD = 2**32 - 1
 
@@ -36,7 +35,7 @@ def change_block(path: Path, rng: np.random.Generator) -> None:
 @lru_cache(maxsize=32)
 def metadata_blocks(data: bytes) -> list[tuple[int, int, bool]]:
     """Start and end of each metadata block, and whether a checksum follows it."""
-    blocks = [(0, end, True) for end in (44,) if data[8] >= 2] or [(0, 96, False)]
+    blocks = [(0, 44, True) if data[8] >= 2 else (0, 96, False)]  # the superblock, by its version
     for signature in (*CHECKED, *UNCHECKED):
         start = data.find(signature)
         while start >= 0:
@@ -83,16 +82,13 @@ def lookup3(data: bytes) -> int:
         position, rest = position + 12, rest - 12
     if not rest:
         return c
-    x, y, z = struct.unpack("<III", data[position:].ljust(12, b"\0"))
-    a, b, c = (a + x) & WORD, (b + y) & WORD, (c + z) & WORD
-    for first, second, places in (("c", "b", 14), ("a", "c", 11), ("b", "a", 25), ("c", "b", 16)):
-        a, b, c = _final(a, b, c, first, second, places)
-    for first, second, places in (("a", "c", 4), ("b", "a", 14), ("c", "b", 24)):
-        a, b, c = _final(a, b, c, first, second, places)
+    last: tuple[int, int, int] = struct.unpack("<III", data[position:].ljust(12, b"\0"))
+    a, b, c = (a + last[0]) & WORD, (b + last[1]) & WORD, (c + last[2]) & WORD
+    c = ((c ^ b) - _turned(b, 14)) & WORD
+    a = ((a ^ c) - _turned(c, 11)) & WORD
+    b = ((b ^ a) - _turned(a, 25)) & WORD
+    c = ((c ^ b) - _turned(b, 16)) & WORD
+    a = ((a ^ c) - _turned(c, 4)) & WORD
+    b = ((b ^ a) - _turned(a, 14)) & WORD
+    c = ((c ^ b) - _turned(b, 24)) & WORD
     return c
-
-
-def _final(a: int, b: int, c: int, first: str, second: str, places: int) -> tuple[int, int, int]:
-    values = {"a": a, "b": b, "c": c}
-    values[first] = ((values[first] ^ values[second]) - _turned(values[second], places)) & WORD
-    return values["a"], values["b"], values["c"]

@@ -1,11 +1,9 @@
-"""The contents of untrusted HDF5 files as groups whose values are checked when they are read."""
+"""A group of an untrusted file, whose values are checked when they are read."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 
@@ -98,15 +96,3 @@ def _kind(entry: Any) -> str:
     if isinstance(entry, np.ndarray):
         return f"{entry.dtype} of shape {entry.shape}"
     return f"a string of {len(entry)} characters" if isinstance(entry, str) else "strings"
-
-
-def hdf5_image(fill: Callable[[Any], None]) -> bytes:
-    """The bytes of an HDF5 file that `fill(file)` writes, built in memory. Safe to call from several threads."""
-    import h5py
-
-    # a unique name, since HDF5 identifies open files by name, even in memory
-    with h5py.File(uuid4().hex, "w", driver="core", backing_store=False) as file:
-        fill(file)
-        file.flush()
-        image: bytes = file.id.get_file_image()
-    return image
