@@ -8,11 +8,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bl_neuro.checks import problem_text
 from bl_neuro.errors import ExperimentError
 from bl_neuro.experiment.checks import further_problems
 from bl_neuro.experiment.definition import Experiment
-from bl_neuro.experiment.part import SETTING
+from bl_neuro.experiment.part import in_words
 from bl_neuro.experiment.ready_made import EXPERIMENTS, ready_made
 from bl_neuro.experiment.toml_lines import KeyPath, line_of, value_lines
 from bl_neuro.files import expanded
@@ -76,7 +75,7 @@ def checked(document: dict[str, Any]) -> tuple[Experiment | None, list[Problem]]
         experiment = Experiment.model_validate(document)
     except ValidationError as error:
         wrong = error.errors()
-        problems += [(tuple(details["loc"]), _in_words(dict(details))) for details in wrong]
+        problems += [(tuple(details["loc"]), in_words(dict(details))) for details in wrong]
         document = _without_containers(document, {tuple(details["loc"]) for details in wrong}, ())
     return experiment, problems + further_problems(document)
 
@@ -121,11 +120,6 @@ def _text(path: Path) -> str:
     if len(content) > MOST_BYTES or text.count("\n") > MOST_LINES:
         raise ExperimentError(f"{path}: expected at most {MOST_BYTES} bytes and {MOST_LINES} lines")
     return text
-
-
-def _in_words(details: dict[str, Any]) -> str:
-    """One problem reported by pydantic, in words, with its value."""
-    return str(details["msg"]) if details["type"] == SETTING else problem_text(details)
 
 
 def _error_with_lines(path: Path, text: str, problems: list[Problem]) -> ExperimentError:

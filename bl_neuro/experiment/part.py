@@ -107,10 +107,14 @@ def _detail(problem: SettingProblem, table: Any) -> InitErrorDetails:
     return InitErrorDetails(type=_error(SETTING, message), loc=(problem.setting,), input=table.get(problem.setting))
 
 
+def in_words(error: dict[str, Any]) -> str:
+    """One problem that pydantic reported, in words, with its value."""
+    return str(error["msg"]) if error["type"] == SETTING else problem_text(error)
+
+
 def _again(error: dict[str, Any]) -> InitErrorDetails:
     """Repeats a problem that pydantic reported, to report it together with others."""
-    message = error["msg"] if error["type"] == SETTING else problem_text(error)
-    return InitErrorDetails(type=_error(SETTING, message), loc=error["loc"], input=error["input"])
+    return InitErrorDetails(type=_error(SETTING, in_words(error)), loc=error["loc"], input=error["input"])
 
 
 def _error(kind: Any, message: Any) -> PydanticCustomError:
