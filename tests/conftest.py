@@ -1,10 +1,12 @@
-"""Shared by all tests: a fixed seed for hypothesis, small networks, skips with installation advice, a browser."""
+"""Shared by all tests: a fixed seed for hypothesis, small networks, skips with advice, namespaces, a browser."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -52,6 +54,42 @@ def needs() -> Callable[[str], None]:
             pytest.skip(reason)
 
     return check
+
+
+@pytest.fixture(scope="session")
+def wait_until() -> Callable[..., None]:
+    """Waits for a condition, a test's own or one from outside; fails where it has not come true after `deadline_s`."""
+
+    def wait(condition: Callable[[], object], deadline_s: float = 20.0) -> None:
+        end = time.monotonic() + deadline_s
+        while not condition():
+            assert time.monotonic() < end, f"not in {deadline_s} s"
+            time.sleep(0.005)
+
+    return wait
+
+
+@pytest.fixture(scope="session")
+def in_mount_namespace() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs a command in a mount namespace of its own, after a shell command that mounts or makes what it needs there.
+
+    The namespace is one of root's, or else one of a new user namespace. Where neither may be prepared, the test skips.
+    """
+
+    def run(preparation: str, *command: str) -> subprocess.CompletedProcess[str]:
+        if shutil.which("unshare") is None:
+            pytest.skip("unshare is not on the PATH (Linux)")
+        reasons = []
+        for user in ([], ["--user", "--map-root-user"]):
+            unshare = ["unshare", *user, "--mount", "--propagation", "private", "sh", "-c"]
+            trial = subprocess.run([*unshare, preparation], capture_output=True, text=True)
+            if trial.returncode == 0:
+                script = f'{{ {preparation}; }} && exec "$@"'
+                return subprocess.run([*unshare, script, "sh", *command], capture_output=True, text=True, timeout=280)
+            reasons.append(trial.stderr.strip())
+        pytest.skip(f"may not prepare a mount namespace: {'; '.join(reasons)}")
+
+    return run
 
 
 @pytest.fixture(scope="module")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
+import shlex
 import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -130,48 +130,28 @@ def test_an_existing_file_is_replaced_only_with_force(tmp_path: Path) -> None:
         need_free([tmp_path / "new.txt", tmp_path / "old.txt"], force=False)
 
 
-DEVICES = """
-mount -t tmpfs none "$1" && mknod "$1/null" c 1 3 && mknod "$1/disk" b 7 200 || exit 77
-"$2" -c "$3" "$1"
-stat -c '%n %F' "$1"/*
-"""
 WRITES = """
 import sys
 from pathlib import Path
-from bl_neuro.files import atomic_path, need_folder, need_free, what_is_at, write_text
+from bl_neuro.files import write_text
 for name in ("null", "disk"):
     try:
         write_text(Path(sys.argv[1]) / name, "new")
     except OSError as error:
         print(error)
+for path in sorted(Path(sys.argv[1]).iterdir()):
+    print(path.name, path.is_char_device(), path.is_block_device())
 """
 
 
-@pytest.mark.skipif(shutil.which("unshare") is None, reason="needs unshare (Linux)")
-def test_devices_are_not_replaced(tmp_path: Path) -> None:
+def test_devices_are_not_replaced(tmp_path: Path, in_mount_namespace: Any) -> None:
     """In a mount namespace of its own, where the devices are as real as those in /dev."""
-    words = [
-        "unshare",
-        "-m",
-        "--propagation",
-        "private",
-        "sh",
-        "-c",
-        DEVICES,
-        "sh",
-        str(tmp_path),
-        sys.executable,
-        WRITES,
-    ]
-    done = subprocess.run(words, capture_output=True, text=True)
-    if done.returncode == 77 or "unshare" in done.stderr:
-        pytest.skip("may not create devices in a mount namespace")
-    refused = [
-        f"{tmp_path}/{name}: expected a regular file or a free name, found a device, which is not replaced"
-        for name in ("null", "disk")
-    ]
-    kinds = [f"{tmp_path}/disk block special file", f"{tmp_path}/null character special file"]
-    assert done.stdout.splitlines() == refused + kinds, done.stderr
+    folder = shlex.quote(str(tmp_path))
+    devices = f"mount -t tmpfs none {folder} && mknod {folder}/null c 1 3 && mknod {folder}/disk b 7 200"
+    done = in_mount_namespace(devices, sys.executable, "-c", WRITES, str(tmp_path))
+    refusal = "expected a regular file or a free name, found a device, which is not replaced"
+    expected = [f"{tmp_path}/null: {refusal}", f"{tmp_path}/disk: {refusal}", "disk False True", "null True False"]
+    assert done.stdout.splitlines() == expected, done.stderr
 
 
 @pytest.fixture

@@ -95,12 +95,12 @@ def npz(folder: Path, rng: Generator) -> None:
         arrays[name] = mutated_npy(arrays[name], rng)
     packing = pick(rng, (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA))
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", packing, compresslevel=1) as archive:
+    if rng.random() < 0.02:
+        arrays |= {str(number): b"" for number in range(3000)}
+    with zipfile.ZipFile(file, "w") as archive:
         for name, content in arrays.items():
-            archive.writestr(f"{name}.npy", content)
-        if rng.random() < 0.02:
-            for number in range(3000):
-                archive.writestr(f"{number}.npy", b"")
+            member = zipfile.ZipInfo(f"{name}.npy")  # without the current time, so that a seed gives the same bytes
+            archive.writestr(member, content, packing, compresslevel=1)
     data = file.getvalue()
     if rng.random() < 0.2:
         data = noise(data, rng)
@@ -263,7 +263,7 @@ def idx(folder: Path, rng: Generator) -> None:
         place = 4 * int(rng.integers(4))
         data = data[:place] + struct.pack(">I", pick(rng, NUMBERS)) + data[place + 4 :]
     elif kind == 1:
-        data = gzip.compress(data)
+        data = gzip.compress(data, mtime=0)
     elif kind == 2:
         path.rename(path.with_name(path.name.replace("-idx", ".idx")))
         return

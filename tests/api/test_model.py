@@ -32,6 +32,12 @@ QUICK: dict[str, Any] = {
 }
 
 
+def digits(count: int = 400) -> Dataset:
+    data = bl.data.load_dataset("digits")
+    assert isinstance(data, Dataset)
+    return Dataset("own", "mine", data.pixels[:count], data.labels[:count], data.class_names)
+
+
 def test_a_network_is_saved_into_the_folder_of_results(tmp_path: Path) -> None:
     out, options = tmp_path / "out", {"steps": 4, "restarts": 1, "verify_on": False}
     with prepared_model_audit(NETWORK, "digits", out, **options) as (audit, recognised):  # type: ignore[arg-type]
@@ -45,9 +51,7 @@ def test_a_network_is_saved_into_the_folder_of_results(tmp_path: Path) -> None:
 
 
 def test_a_dataset_and_indices_are_saved_too(tmp_path: Path) -> None:
-    digits = bl.data.load_dataset("digits")
-    assert isinstance(digits, Dataset)
-    own = Dataset("own", "mine", digits.pixels[:400], digits.labels[:400], digits.class_names)
+    own = digits()
     used = np.arange(0, 400, 2)
     options: Any = {"steps": 4, "trained_on": used}
     with prepared_model_audit(NETWORK, own, tmp_path / "out", **options) as (audit, _):
@@ -63,9 +67,7 @@ def test_a_dataset_and_indices_are_saved_too(tmp_path: Path) -> None:
 def test_a_model_file_is_named_relative_to_its_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "models").mkdir()
     bl.save(NETWORK, tmp_path / "models" / "mine.safetensors")
-    digits = bl.data.load_dataset("digits")
-    assert isinstance(digits, Dataset)
-    np.savez(tmp_path / "own.npz", images=digits.pixels[:400], labels=digits.labels[:400])
+    np.savez(tmp_path / "own.npz", images=digits().pixels, labels=digits().labels)
     monkeypatch.chdir(tmp_path)
     with prepared_model_audit(tmp_path / "models" / "mine.safetensors", tmp_path / "own.npz", steps=4) as (audit, _):
         pass
@@ -129,12 +131,6 @@ def test_a_plan_writes_nothing_and_takes_the_arguments_of_the_audit(
     assert plan.done == 0 < plan.cells
     assert recognised[0].startswith("takes samples in the encoding ")
     assert list(tmp_path.iterdir()) == []
-
-
-def digits(count: int = 400) -> Dataset:
-    data = bl.data.load_dataset("digits")
-    assert isinstance(data, Dataset)
-    return Dataset("own", "mine", data.pixels[:count], data.labels[:count], data.class_names)
 
 
 def test_attacks_and_evaluators_are_names_objects_or_tables() -> None:

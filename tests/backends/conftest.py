@@ -7,7 +7,6 @@ import secrets
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,19 +16,6 @@ import pytest
 MARK = "BL_NEURO_TEST_MARK"
 """An environment variable by which processes that a test has started, and theirs, are found."""
 Left = dict[str, list[str]]
-
-
-@pytest.fixture
-def wait_until() -> Callable[..., None]:
-    """Waits for a condition, a test's own or one from outside; fails where it has not come true after `deadline_s`."""
-
-    def wait(condition: Callable[[], object], deadline_s: float = 20.0) -> None:
-        end = time.monotonic() + deadline_s
-        while not condition():
-            assert time.monotonic() < end, f"not in {deadline_s} s"
-            time.sleep(0.005)
-
-    return wait
 
 
 def _processes(mark: str) -> list[str]:

@@ -297,18 +297,9 @@ def test_a_child_that_may_not_take_memory_is_an_error_that_names_the_limit(tmp_p
         target.run(SPIKES[:, :1])
 
 
-IN_SMALL_SHARED_MEMORY = """
-mount -t tmpfs -o size=256k tmpfs /dev/shm || exit 77
-exec "$@"
-"""
-
-
 @pytest.mark.slow
-def test_a_network_that_does_not_fit_into_shared_memory_is_an_error_that_says_so() -> None:
+def test_a_network_that_does_not_fit_into_shared_memory_is_an_error_that_says_so(in_mount_namespace: Any) -> None:
     script = PARENT.replace("(12, 16, 6)", "(784, 128, 10)").replace("replicas=1", "replicas=4")
-    shell = ["unshare", "-m", "sh", "-c", IN_SMALL_SHARED_MEMORY, "sh"]
-    ended = subprocess.run([*shell, sys.executable, "-c", script], capture_output=True, text=True, timeout=300)
-    if ended.returncode == 77 or "unshare failed" in ended.stderr:
-        pytest.skip("needs a mount namespace")
+    ended = in_mount_namespace("mount -t tmpfs -o size=256k tmpfs /dev/shm", sys.executable, "-c", script)
     last_line = ended.stderr.strip().splitlines()[-1]
     assert re.search(r"SubstrateFailed: .*/dev/shm: expected \d+ KiB .*found \d+ KiB.*--shm-size", last_line)

@@ -259,7 +259,6 @@ def test_an_interpreter_that_exits_at_once_is_an_error(tmp_path: Path, left_behi
 PARENT = """
 import sys, time
 from pathlib import Path
-from bl_neuro.backends.lava.simulation import check_shared_memory
 from bl_neuro.backends.lava.supervisor import LavaProcess, Plan
 
 folder = Path(sys.argv[1])
@@ -305,18 +304,17 @@ def test_a_guard_that_is_stopped_is_ended_with_its_child(
 
 
 @pytest.mark.parametrize(
-    ("limit", "message"),
+    ("limit", "mib", "message"),
     [
-        (resource.RLIMIT_AS, r"at least 640 MiB of memory .* limit of 600 MiB \(ulimit -v\)"),
-        (resource.RLIMIT_DATA, r"at least 224 MiB of memory .* limit of 200 MiB \(ulimit -d\)"),
+        (resource.RLIMIT_AS, 600, r"at least 640 MiB of memory .* limit of 600 MiB \(ulimit -v\)"),
+        (resource.RLIMIT_DATA, 200, r"at least 224 MiB of memory .* limit of 200 MiB \(ulimit -d\)"),
     ],
 )
 def test_a_child_without_enough_memory_is_an_error_that_names_the_limit(
-    start: Callable[..., LavaProcess], limit: int, message: str
+    start: Callable[..., LavaProcess], limit: int, mib: int, message: str
 ) -> None:
     process = start("hangs")
-    allowed = {resource.RLIMIT_AS: 600, resource.RLIMIT_DATA: 200}[limit] * 2**20
-    resource.prlimit(process.pid, limit, (allowed, allowed))
+    resource.prlimit(process.pid, limit, (mib * 2**20, mib * 2**20))
     with pytest.raises(SubstrateFailed, match=message) as caught:
         process.run(b"abc", False, 60.0)
     assert not isinstance(caught.value, ChildDied), "a new simulation would fail as well"

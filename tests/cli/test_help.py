@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import SimpleNamespace
+from importlib.metadata import EntryPoint
 from typing import Any
 
 import pytest
@@ -29,8 +29,8 @@ LISTS = {
 def packages(monkeypatch: pytest.MonkeyPatch) -> None:
     """A package that adds a part "gadget" to every group. Importing it fails."""
 
-    def points(group: str) -> list[Any]:
-        return [SimpleNamespace(name="gadget", value="not_there:Gadget", group=group, dist=None)]
+    def points(group: str) -> list[EntryPoint]:
+        return [EntryPoint(name="gadget", value="not_there:Gadget", group=group)]
 
     monkeypatch.setattr(registry_module, "entry_points", points)
 

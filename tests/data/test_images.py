@@ -29,9 +29,9 @@ def encoded(image: Any, kind: str, **options: Any) -> bytes:
     return file.getvalue()
 
 
-def written(folder: Path, content: bytes, name: str = "image.png") -> Path:
-    (folder / name).write_bytes(content)
-    return folder / name
+def written(folder: Path, content: bytes) -> Path:
+    (folder / "image.png").write_bytes(content)
+    return folder / "image.png"
 
 
 PGM = b"P5\n48 40\n255\n" + GREY.tobytes()

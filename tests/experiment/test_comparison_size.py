@@ -21,7 +21,7 @@ def folder(parent: Path, name: str, size: int) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_memory_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("BL_NEURO_READ_MIB", raising=False)
 
 

@@ -93,8 +93,9 @@ def test_endpoints_of_this_machine_need_no_flag(host: str) -> None:
      "0.0.0.0", "localhost:80:example.org", "2130706433", "example.org/127.0.0.1", "LOCALHOST.example.org"],
 )  # fmt: skip
 def test_endpoints_elsewhere_need_a_flag(host: str) -> None:
-    parts = [endpoint(f"http://127.0.0.1{MODEL}"), endpoint(f"http://{host}{MODEL}")] if "/" not in host else []
-    parts = parts or [EndpointPart.model_construct(name="chip", url=f"http://{host}{MODEL}")]
+    """Also where an experiment file could not name them."""
+    elsewhere = EndpointPart.model_construct(name="chip", url=f"http://{host}{MODEL}", reveals="counts")
+    parts = [endpoint(f"http://127.0.0.1{MODEL}"), elsewhere]
     with pytest.raises(ExperimentError, match=r"allow it with --allow-endpoints \(allow_endpoints=True in Python\)"):
         need_allowed(parts, allowed=False)
     need_allowed(parts, allowed=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,10 @@ import torch
 from torch import Tensor
 
 import bl_neuro as bl
-from bl_neuro.deploy.serve.app import Endpoint
 from bl_neuro.deploy.serve.batcher import Batcher, Waiting, WaitingRoom
-from bl_neuro.deploy.serve.clients import Clients
 from bl_neuro.deploy.serve.ledger import Charge, Ledger
 from bl_neuro.deploy.serve.metrics import Metrics
-from bl_neuro.deploy.serve.model import ServedModel
 from bl_neuro.deploy.serve.problem import Problem
-from bl_neuro.deploy.serve.request import Query
 from bl_neuro.deploy.serve.settings import ServeSettings
 from bl_neuro.errors import SubstrateError
 from bl_neuro.testing.reference_target import easy_network
@@ -260,16 +255,3 @@ def test_disconnected_clients_are_skipped(loop: asyncio.AbstractEventLoop) -> No
     gone.answer.cancel()
     assert [request.charge.client for request in room.leave(8, shared_calls=True)] == ["there"]
     assert room.samples == 0
-
-
-def test_an_answer_that_json_cannot_express_is_refused(box: SlowBox, ledger: Ledger) -> None:
-    settings = ServeSettings("model", Path("log"))
-    with bl.open_target(easy_network(), "loihi") as target:
-        endpoint = Endpoint(ServedModel.of(target, settings, True), Clients({}), ledger, Metrics())
-    query = Query(None, torch.zeros(1), b"digest", binary=False, spikes=True)
-    for value in (float("nan"), float("inf")):
-        with pytest.raises(Problem, match="which JSON cannot express") as raised:
-            endpoint._answer(query, torch.tensor([[0.0, value]]))
-        assert (raised.value.status, raised.value.code) == (406, "not_finite")
-    binary = endpoint._answer(replace(query, binary=True), torch.tensor([[0.0, float("nan")]]))
-    assert bytes(binary.body).endswith(b"\x00\x00\xc0\x7f")

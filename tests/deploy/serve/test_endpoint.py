@@ -6,13 +6,24 @@ import http.client
 import json
 import re
 import sqlite3
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import bl_neuro as bl
+from bl_neuro.deploy.serve.app import Endpoint
+from bl_neuro.deploy.serve.clients import Clients
+from bl_neuro.deploy.serve.ledger import Ledger
+from bl_neuro.deploy.serve.metrics import Metrics
+from bl_neuro.deploy.serve.model import ServedModel
+from bl_neuro.deploy.serve.problem import Problem
+from bl_neuro.deploy.serve.request import Query
+from bl_neuro.deploy.serve.settings import ServeSettings
 from bl_neuro.testing.reference_target import easy_network
 
 TOKEN = "a-token-long-enough-to-be-one"
@@ -171,6 +182,20 @@ def test_a_web_page_may_not_ask_where_there_are_no_tokens(easy: bl.Network, star
     for headers in ({"Origin": "http://page.example"}, {"Host": "page.example"}, {"Host": "127.0.0.1.page.example"}):
         status, answer, _ = ask(server, "POST", INFER, GOOD, token=None, **headers)
         assert (status, answer["code"]) == (403, "web_page")
+
+
+def test_an_answer_that_json_cannot_express_is_refused(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "log", "network", 6)
+    with bl.open_target(easy_network(), "loihi") as target, closing(ledger):
+        served = ServedModel.of(target, ServeSettings("model", tmp_path / "log"), True)
+        endpoint = Endpoint(served, Clients({}), ledger, Metrics())
+    query = Query(None, torch.zeros(1), b"digest", binary=False, spikes=True)
+    for value in (float("nan"), float("inf")):
+        with pytest.raises(Problem, match="which JSON cannot express") as raised:
+            endpoint._answer(query, torch.tensor([[0.0, value]]))
+        assert (raised.value.status, raised.value.code) == (406, "not_finite")
+    binary = endpoint._answer(replace(query, binary=True), torch.tensor([[0.0, float("nan")]]))
+    assert bytes(binary.body).endswith(b"\x00\x00\xc0\x7f")
 
 
 @pytest.mark.slow
