@@ -18,6 +18,7 @@ from bl_neuro.deploy.serve.app import Endpoint
 from bl_neuro.deploy.serve.batcher import Batcher, Waiting, WaitingRoom
 from bl_neuro.deploy.serve.clients import Clients
 from bl_neuro.deploy.serve.ledger import Charge, Ledger
+from bl_neuro.deploy.serve.logs import RequestLog
 from bl_neuro.deploy.serve.metrics import Metrics
 from bl_neuro.deploy.serve.model import ServedModel
 from bl_neuro.deploy.serve.problem import Problem
@@ -265,7 +266,7 @@ def test_disconnected_clients_are_skipped(loop: asyncio.AbstractEventLoop) -> No
 def test_an_answer_that_json_cannot_express_is_refused(box: SlowBox, ledger: Ledger) -> None:
     settings = ServeSettings("model", Path("log"))
     with bl.open_target(easy_network(), "loihi") as target:
-        endpoint = Endpoint(ServedModel.of(target, settings, True), Clients({}), ledger, Metrics())
+        endpoint = Endpoint(ServedModel.of(target, settings, True), Clients({}), ledger, Metrics(), RequestLog())
     query = Query(None, torch.zeros(1), b"digest", binary=False, spikes=True)
     for value in (float("nan"), float("inf")):
         with pytest.raises(Problem, match="which JSON cannot express") as raised:
