@@ -143,10 +143,13 @@ class EndpointError(BlNeuroError):
 
 
 class EndpointRefused(EndpointError):
-    """An endpoint refuses this request permanently; `code` is its machine-readable reason."""
+    """An endpoint refuses this request permanently.
 
-    def __init__(self, message: str, code: str = "") -> None:
-        self.code = code
+    code: its machine-readable reason, if it gives one. status: its HTTP status, None if there was no response.
+    """
+
+    def __init__(self, message: str, code: str = "", status: int | None = None) -> None:
+        self.code, self.status = code, status
         super().__init__(message)
 
 

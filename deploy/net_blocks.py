@@ -15,6 +15,7 @@ import numpy as np
 from bl_neuro.arrays import FloatArray
 from bl_neuro.deploy.net_neuron import cuba_neuron, layer_bias, never_firing_neuron
 from bl_neuro.deploy.net_values import (
+    IGNORED_EXPONENT,
     LAVA_EXTENT,
     bounded,
     encoding_problem,
@@ -149,9 +150,7 @@ def _dense(chain: Chain, block: CheckedGroup, recurrent: bool = False) -> None:
             block.complain(f"weight: {problem}")
     delay = _delay(block, weight) if "delay" in keys else None
     if recurrent and "delay" in keys:
-        block.complain(
-            "delay: netx, Lava's reader of .net files, ignores the weight exponent of a recurrent block with delays"
-        )
+        block.complain(IGNORED_EXPONENT)
     out = (neurons,) if neurons is not None else None
     bias = layer_bias(block, out, keys)
     neuron = cuba_neuron(block, out, bias) if "neuron" in keys else never_firing_neuron(bias)

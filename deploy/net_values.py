@@ -14,6 +14,9 @@ from bl_neuro.network import MAX_VALUES, Network
 from bl_neuro.strangers.checked_group import CheckedGroup
 
 Rounding = Callable[[Any], Any]
+IGNORED_EXPONENT = (
+    "delay: netx, Lava's reader of .net files, ignores the weight exponent of a recurrent block with delays"
+)
 
 
 def bounded(block: CheckedGroup, key: str, values: FloatArray | None, low: int, high: int) -> FloatArray | None:
@@ -93,9 +96,7 @@ def synapse_problems(layer: Dense) -> list[str]:
     problem = encoding_problem(layer.weight, layer.recurrent)
     problems = [] if problem is None else [f"weight: {problem}"]
     if layer.delay is not None and layer.recurrent is not None:
-        problems.append(
-            "delay: netx, Lava's reader of .net files, ignores the weight exponent of a recurrent block with delays"
-        )
+        problems.append(IGNORED_EXPONENT)
     return problems
 
 

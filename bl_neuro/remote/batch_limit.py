@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bl_neuro.errors import EndpointError, EndpointProtocolError, InputError
+from bl_neuro.errors import EndpointError, EndpointProtocolError, EndpointRefused, InputError
 from bl_neuro.remote.connection import Connection
 from bl_neuro.remote.described import BATCH_AXES, Described
 
@@ -64,7 +64,8 @@ class BatchLimit:
         if most is not None and 0 < int(most[1]) < batch:
             self._most = int(most[1])
             return True
-        if "batch" in text.lower() or text.startswith(": 413"):
+        too_large = isinstance(error, EndpointRefused) and error.status == 413
+        if "batch" in text.lower() or too_large:
             self._most = batch // 2
             return True
         return False

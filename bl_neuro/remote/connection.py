@@ -10,7 +10,7 @@ import time
 import warnings
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import urlsplit
 
 from bl_neuro.errors import (
@@ -22,6 +22,7 @@ from bl_neuro.errors import (
     MissingDependency,
     TokenInTheClear,
 )
+from bl_neuro.remote.bodies import read_json
 
 MAX_METADATA = 2**20
 MAX_REFUSAL = 64 * 2**10
@@ -99,7 +100,7 @@ class Connection:
 
         Raises:
             EndpointError, InputError, BudgetExceeded: the endpoint refused, or did not answer. EndpointRefused carries
-            the endpoint's `code`.
+            the endpoint's `code` and `status`.
         """
         return self._request(_Request("POST", path, repeatable, max_bytes, body, headers))
 
@@ -195,26 +196,6 @@ class _Retry:
     retry_after: float | None = None
 
 
-def read_json(body: bytes, url: str) -> Any:
-    """The JSON in `body`; EndpointProtocolError if it is invalid."""
-    try:
-        return json.loads(body, parse_constant=_no_constant)
-    except _NotJson as error:
-        raise EndpointProtocolError(f"{url}: expected JSON, found {error}, which is no number in JSON") from error
-    except (ValueError, RecursionError) as error:
-        start = body[:40].lstrip()
-        kind = "an empty response" if not start else "a web page" if start.startswith(b"<") else repr(body[:40])
-        raise EndpointProtocolError(f"{url}: expected JSON, found {kind}") from error
-
-
-class _NotJson(Exception):
-    """NaN or an infinity, which Python's parser would accept."""
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise _NotJson(name)
-
-
 def _refused(url: str, status: int, content: bytes, headers: dict[str, str], repeatable: bool) -> _Retry:
     """A retry for an error status; raises if repeating the request cannot help."""
     text, code = _error_of(content)
@@ -231,7 +212,7 @@ def _refused(url: str, status: int, content: bytes, headers: dict[str, str], rep
         raise EndpointUnavailable(message)
     if status < 300:
         raise EndpointProtocolError(f"{message}; expected status 200")
-    raise EndpointRefused(message + _hint(status, headers), code)
+    raise EndpointRefused(message + _hint(status, headers), code, status)
 
 
 def _hint(status: int, headers: dict[str, str]) -> str:

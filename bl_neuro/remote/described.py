@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 from bl_neuro.access import REVEALS, Reveals
 from bl_neuro.errors import EndpointProtocolError, InputError
+from bl_neuro.remote.bodies import need_no_error
 from bl_neuro.remote.tensors import PROTOCOL
 
 Layout = Literal["time_first", "batch_first", "rates"]
@@ -78,10 +79,7 @@ def described(metadata: Any, options: Options, url: str) -> Described:
     options.check()
     if not isinstance(metadata, dict):
         raise EndpointProtocolError(f"{url}: expected the metadata of a model, found {type(metadata).__name__}")
-    if "error" in metadata and "inputs" not in metadata:
-        raise EndpointProtocolError(
-            f"{url}: expected the metadata of a model, found an error with status 200: {str(metadata['error'])[:300]}"
-        )
+    need_no_error(metadata, "inputs", "the metadata of a model", url)
     parameters = metadata.get("parameters")
     extra = parameters if isinstance(parameters, dict) and metadata.get("platform") == "bl_neuro" else {}
     input_tensor = _tensor(metadata, "inputs", options.input, url)

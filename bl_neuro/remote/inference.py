@@ -11,7 +11,8 @@ from torch import Tensor
 
 from bl_neuro.backends.base import per_frame
 from bl_neuro.errors import EndpointProtocolError, InputError
-from bl_neuro.remote.connection import HttpResponse, read_json
+from bl_neuro.remote.bodies import need_no_error, read_json
+from bl_neuro.remote.connection import HttpResponse
 from bl_neuro.remote.described import Described
 from bl_neuro.remote.tensors import PROTOCOL, from_bytes, from_json, pack, packing_of, to_bytes, to_json
 
@@ -78,9 +79,7 @@ def answer(response: HttpResponse, model: Described, batch: int, steps: int, url
     header = response.body[: _header_length(response, url)]
     raw = memoryview(response.body)[len(header) :]
     header_json = read_json(header, url)
-    if isinstance(header_json, dict) and "error" in header_json and "outputs" not in header_json:
-        error_text = str(header_json["error"])[:300]
-        raise EndpointProtocolError(f"{url}: expected outputs, found an error with status 200: {error_text}")
+    need_no_error(header_json, "outputs", "outputs", url)
     try:
         return _as_box(_output(header_json, raw, model, _shape(model, batch, steps)), model)
     except InputError as error:

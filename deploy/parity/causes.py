@@ -61,8 +61,10 @@ def causes(left: type[Backend], right: type[Backend], facts: Facts, exact: bool)
             f"{unbounded} does not",
         )
     if {left.arithmetic, right.arithmetic} != {"real", "loihi"}:
-        titles = [f"{it.name} computes in {arithmetic_title(it.arithmetic)}" for it in (left, right) if it.arithmetic]
-        return (f"different arithmetics: {' and '.join(titles)}",)
+        return (
+            f"different arithmetics: {left.name} computes in {arithmetic_title(left.arithmetic)} and {right.name} "
+            f"computes in {arithmetic_title(right.arithmetic)}",
+        )
     return tuple(_rounding(facts))
 
 

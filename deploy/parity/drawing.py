@@ -23,7 +23,7 @@ MOST_LAYERS = 12
 DOTS_PER_INCH = 110
 MAP_COLUMNS = 400
 """Maximum number of columns of a map, fewer than its pixels; neighbouring time steps share a column."""
-NAME = "parity-{}-{}.png"
+PICTURE_NAME = "parity-{}-{}.png"
 """Name of the picture of two substrates."""
 FAINTEST = 0.45
 """Darkness of a bin that differs in very few samples, so that it stays visible."""
@@ -36,7 +36,7 @@ def need_folder_for_pictures(folder: Path, force: bool) -> None:
         ReportError: the folder is not writable. InputError: it contains pictures of `draw`, and force is False.
     """
     need_folder(folder)
-    need_free(sorted(folder.glob(NAME.format("*", "*"))), force)
+    need_free(sorted(folder.glob(PICTURE_NAME.format("*", "*"))), force)
 
 
 def draw(report: ParityReport, folder: str | Path) -> list[Path]:
@@ -49,7 +49,7 @@ def draw(report: ParityReport, folder: str | Path) -> list[Path]:
     for pair in report.pairs:
         if pair.exact:
             continue
-        path = Path(folder) / NAME.format(pair.left, pair.right)
+        path = Path(folder) / PICTURE_NAME.format(pair.left, pair.right)
         figure = pair_figure(pair)
         try:
             with atomic_path(path) as temporary:

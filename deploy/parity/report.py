@@ -10,8 +10,17 @@ from bl_neuro.deploy.parity.tally import LayerParity, jaccard_index
 from bl_neuro.network import Network
 from bl_neuro.text_tables import Printed, TextTable
 
-PAIR = ["substrate", "against", "promise", "identical", "differ", "Jaccard", "other answer", "membrane differs by"]
-LAYER = ["pair", "layer", "", "identical", "differ", "Jaccard", "first difference"]
+PAIR_HEADER = [
+    "substrate",
+    "against",
+    "promise",
+    "identical",
+    "differ",
+    "Jaccard",
+    "other answer",
+    "membrane differs by",
+]
+LAYER_HEADER = ["pair", "layer", "", "identical", "differ", "Jaccard", "first difference"]
 """Headers of the tables of pairs and of their layers."""
 
 
@@ -119,11 +128,11 @@ class ParityReport(Printed):
         """Tables of the pairs, of the layers that differ and of the spikes, and the verdict on all promises."""
         seconds = ", ".join(f"{name} {spent:.1f} s" for name, spent in self.seconds.items())
         title = f"{self.pairs[0].samples} samples of {self.steps} steps ({seconds})"
-        parts: list[str | TextTable] = [TextTable(title, PAIR, [_pair_row(pair) for pair in self.pairs], 3)]
+        parts: list[str | TextTable] = [TextTable(title, PAIR_HEADER, [_pair_row(pair) for pair in self.pairs], 3)]
         different = [pair for pair in self.pairs if not pair.exact]
         if different:
             rows = [row for pair in different for row in _layer_rows(pair)]
-            parts.append(TextTable("\nWhere they differ, layer by layer", LAYER, rows, 3, 6))
+            parts.append(TextTable("\nWhere they differ, layer by layer", LAYER_HEADER, rows, 3, 6))
         parts += [f"- {names}: {cause}" for cause, names in _grouped(different).items()]
         parts += [self._activity(), *self._silence()]
         parts += [f"Not compared: {name}: {reason}" for name, reason in self.declined.items()]
@@ -148,13 +157,12 @@ class ParityReport(Printed):
         """What was compared in layers that never spiked."""
         shows_membrane = any(pair.membrane_difference is not None for pair in self.pairs)
         output = self.pairs[0].layers[-1].layer
-        compared = {
-            index: "only the membrane potential of the output was"
-            if shows_membrane and index == output
-            else "nothing was"
-            for index in self.silent
-        }
-        return [f"Layer {index} never spiked: {what} compared there." for index, what in compared.items()]
+        lines = []
+        for index in self.silent:
+            only_membrane = shows_membrane and index == output
+            compared = "only the membrane potential of the output" if only_membrane else "nothing"
+            lines.append(f"Layer {index} never spiked: {compared} was compared there.")
+        return lines
 
 
 def _pair_row(pair: PairParity) -> list[str]:

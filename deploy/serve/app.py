@@ -48,12 +48,10 @@ Handler = Callable[[Request, str], Awaitable[Response]]
 class Endpoint:
     """Serves `model` to `clients`; `app` is the ASGI application."""
 
-    def __init__(
-        self, model: ServedModel, clients: Clients, ledger: Ledger, metrics: Metrics, log: RequestLog | None = None
-    ) -> None:
+    def __init__(self, model: ServedModel, clients: Clients, ledger: Ledger, metrics: Metrics, log: RequestLog) -> None:
         self.metrics = metrics
         self._model, self._clients, self._ledger = model, clients, ledger
-        self._log = log or RequestLog()
+        self._log = log
         self._settings = model.settings
         self._rate = RateLimit(self._settings.rate)
         self._bodies = BodyReader(self._settings.max_body, self._settings.max_bytes)
@@ -82,7 +80,6 @@ class Endpoint:
         finally:
             await self._batcher.close()
             self._log.write("ended")
-            self._log.close()
 
     def _route(self, path: str, handler: Handler, method: str = "GET", secure: bool = True) -> Route:
         return Route(path, _Application(self._answering(path, handler, method, secure)))
@@ -107,8 +104,6 @@ class Endpoint:
                 response = await handler(request, client)
             except Problem as problem:
                 code = problem.code
-                if code == "log_damaged":
-                    self._log.write("log_damaged", message=self._ledger.damage)
                 response = _refused(problem, method)
             except Exception as error:  # noqa: BLE001 - a bug in the server: reported in the log, not to the client
                 self._log.write("defect", route=path, error=type(error).__name__, message=str(error)[:200])

@@ -6,11 +6,12 @@ import hashlib
 import shutil
 import sqlite3
 from collections import Counter
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count as numbers
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
@@ -32,7 +33,7 @@ CREATE INDEX IF NOT EXISTS keys ON queries (client, key) WHERE key IS NOT NULL;
 CREATE TRIGGER IF NOT EXISTS no_update BEFORE UPDATE ON queries BEGIN SELECT RAISE(ABORT, 'append only'); END;
 CREATE TRIGGER IF NOT EXISTS no_delete BEFORE DELETE ON queries BEGIN SELECT RAISE(ABORT, 'append only'); END;
 """
-_DISK_FAILURES = ("disk is full", "disk I/O error", "unable to open", "readonly", "locked")
+_DISK_FAILURES = ("disk is full", "disk I/O error", "unable to open", "readonly", "locked", "locking protocol")
 """Parts of SQLite's messages when the disk, not the content of the file, is the problem."""
 _FULL_BYTES = 2**16
 """Free bytes below which a failure to write is put down to a full disk; SQLite often calls it an I/O error."""
@@ -65,13 +66,16 @@ def open_log(path: Path, seal: Path, served: str, accept_damage: bool) -> Opened
     """Opens the log at `path`, or creates it. The parameters and errors are those of `Ledger`."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        seal.parent.mkdir(parents=True, exist_ok=True)
+        with _seal_errors(seal, "written"):
+            seal.parent.mkdir(parents=True, exist_ok=True)
         with ExitStack() as opened:
             lock = _locked(path)
             opened.callback(lock.release)
             accepted = None
             try:
-                database, mark, spent = _checked(path, served, read_mark(seal))
+                with _seal_errors(seal, "read"):
+                    sealed = read_mark(seal)
+                database, mark, spent = _checked(path, served, sealed)
             except LogDamaged as damage:
                 if not accept_damage:
                     raise LogDamaged(f"{path}: {damage}; {_ADVICE}") from damage
@@ -80,13 +84,32 @@ def open_log(path: Path, seal: Path, served: str, accept_damage: bool) -> Opened
             opened.callback(database.close)
             if accept_damage and accepted is None:
                 raise InputError(f"--accept-log-damage: {path} is not damaged; leave this option out")
-            sealed = Seal(seal, mark)
-            opened.callback(sealed.close)
+            with _seal_errors(seal, "written"):
+                writer = Seal(seal, mark)
+            opened.callback(writer.close)
             _create(database, mark, served)
             opened.pop_all()
-            return OpenedLog(database, mark, sealed, spent, lock, accepted)
+            return OpenedLog(database, mark, writer, spent, lock, accepted)
     except (OSError, sqlite3.OperationalError) as error:
-        raise InputError(_cannot_be_written(path, error)) from error
+        raise InputError(
+            f"{path}: the log of queries cannot be written: {_reason_and_space(path, error)}: make room there, or use "
+            "another file with --log"
+        ) from error
+
+
+@contextmanager
+def _seal_errors(seal: Path, operation: Literal["read", "written"]) -> Iterator[None]:
+    """Raises InputError, with the path of the seal, for an OSError in the block."""
+    try:
+        yield
+    except OSError as error:
+        if operation == "read":
+            problem = f"{_reason(error)}; make it readable, or state the path of the seal with --log-seal"
+        else:
+            problem = (
+                f"{_reason_and_space(seal, error)}: make room there, or keep the seal in another folder with --log-seal"
+            )
+        raise InputError(f"{seal}: the seal of the log of queries cannot be {operation}: {problem}") from error
 
 
 _ADVICE = (
@@ -104,8 +127,13 @@ def _locked(path: Path) -> FileLock:
     return lock
 
 
-def _checked(path: Path, served: str, sealed: Mark | None) -> tuple[sqlite3.Connection, Mark, dict[str, int]]:
-    """The database, its mark and the queries by client. An empty log gets its tables later, after its seal."""
+def _checked(
+    path: Path, served: str, sealed: Mark | None, seal_needed: bool = True
+) -> tuple[sqlite3.Connection, Mark, dict[str, int]]:
+    """The database, its mark and the queries by client. An empty log gets its tables later, after its seal.
+
+    seal_needed: whether a log with entries is damaged if it has no seal.
+    """
     entries = 0 if sealed is None else sealed.count
     if entries and not path.exists():
         raise LogDamaged(f"the file is missing, and its seal counts {entries} entries")
@@ -123,7 +151,7 @@ def _checked(path: Path, served: str, sealed: Mark | None) -> tuple[sqlite3.Conn
                 f"{path}: this log belongs to another network, reveals or arithmetic (log: {stored[1]}, server: "
                 f"{served}); use another file with --log"
             )
-        if sealed is None:
+        if sealed is None and seal_needed:
             raise LogDamaged("its seal is missing")
         mark, spent = read_entries(database, stored[0], served, sealed)
         return database, mark, spent
@@ -131,7 +159,7 @@ def _checked(path: Path, served: str, sealed: Mark | None) -> tuple[sqlite3.Conn
         database.close()
         if any(text in str(error) for text in _DISK_FAILURES):
             raise
-        if sealed is None:
+        if sealed is None and seal_needed:
             raise InputError(f"{path}: expected a log of queries or no file, found another file ({error})") from error
         raise LogDamaged(str(error)) from error
     except BaseException:
@@ -207,30 +235,24 @@ def _accepted(path: Path, served: str) -> tuple[sqlite3.Connection, Mark, dict[s
 
     The unreadable file is kept beside the new one.
     """
-    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
-        database.execute("PRAGMA journal_mode=WAL")
-        database.execute("PRAGMA synchronous=FULL")
-        stored = _stored(database)
-        if stored is not None and stored[1] == served:
-            mark, spent = read_entries(database, stored[0], served, None)
-            return database, mark, spent
-    except (sqlite3.DatabaseError, LogDamaged):
-        pass
-    database.close()
-    kept = next(name for number in numbers(1) if not (name := Path(f"{path}.damaged-{number}")).exists())
-    for suffix in ("", "-wal", "-shm"):
-        part = Path(f"{path}{suffix}")
-        if part.exists():
-            part.rename(f"{kept}{suffix}")
+        return _checked(path, served, None, seal_needed=False)
+    except LogDamaged:
+        kept = next(name for number in numbers(1) if not (name := Path(f"{path}.damaged-{number}")).exists())
+        for suffix in ("", "-wal", "-shm"):
+            part = Path(f"{path}{suffix}")
+            if part.exists():
+                part.rename(f"{kept}{suffix}")
     return _checked(path, served, None)
 
 
-def _cannot_be_written(path: Path, error: Exception) -> str:
+def _reason_and_space(path: Path, error: Exception) -> str:
+    """Why `path` cannot be written, and how many bytes are free on its disk."""
     folder = next(parent for parent in path.parents if parent.exists())
     free = shutil.disk_usage(folder).free
-    reason = "the disk is full" if free < _FULL_BYTES else getattr(error, "strerror", None) or str(error)
-    return (
-        f"{path}: the log of queries cannot be written: {reason}; {free} bytes are free on the disk of {folder}: make "
-        "room there, or use another file with --log"
-    )
+    reason = "the disk is full" if free < _FULL_BYTES else _reason(error)
+    return f"{reason}; {free} bytes are free on the disk of {folder}"
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -54,8 +54,8 @@ class Ledger:
     """The query log at `path`.
 
     served: identifies the network, `reveals` and arithmetic. budget: queries of each client, None for no limit. seal:
-    the file with the number of entries, by default beside the log. accept_damage: continue with a damaged log. damage:
-    what happened to the files since the start, or None.
+    the file with the number of entries, by default beside the log. accept_damage: continue with a damaged log.
+    on_damage: called once, with the reason, when damage is discovered after the start. damage: that reason, or None.
 
     Raises:
         LogDamaged: entries are missing or changed.
@@ -64,13 +64,20 @@ class Ledger:
     """
 
     def __init__(
-        self, path: Path, served: str, budget: int | None, seal: Path | None = None, accept_damage: bool = False
+        self,
+        path: Path,
+        served: str,
+        budget: int | None,
+        seal: Path | None = None,
+        accept_damage: bool = False,
+        on_damage: Callable[[str], None] = lambda damage: None,
     ) -> None:
         self._path = path.resolve()  # so that a symbolic link to the log uses the same lock
         self._served = served
         self._budget = budget
         self._mutex = threading.Lock()
         self._disk = ThreadPoolExecutor(1, "log of queries")
+        self._on_damage = on_damage
         self.damage: str | None = None
         sealed = Path(f"{self._path}.seal") if seal is None else seal.resolve()
         self._log: OpenedLog = open_log(self._path, sealed, served, accept_damage)
@@ -156,7 +163,7 @@ class Ledger:
         try:
             self._seal.write(self._mark)
         except OSError as error:
-            self._refuse(f"the seal cannot be written: {error}")
+            self._refuse(f"the seal {self._seal.path} cannot be written: {error.strerror or error}")
 
     def _check_files(self) -> None:
         """Raises LogDamaged if the files of the log are not those that were opened."""
@@ -186,10 +193,15 @@ class Ledger:
 
     def _refuse(self, damage: str) -> NoReturn:
         """Ends all answers of this server. The seal stays on disk, so that the next start refuses as well."""
-        self.damage = damage
+        self._record_damage(damage)
         with suppress(OSError):
             self._seal.restore()
         raise LogDamaged(damage)
+
+    def _record_damage(self, damage: str) -> None:
+        if self.damage is None:
+            self.damage = damage
+            self._on_damage(damage)
 
     def spent(self, client: str) -> int:
         """Number of queries that `client` has spent."""
@@ -200,12 +212,18 @@ class Ledger:
         return None if self._budget is None else max(0, self._budget - self.spent(client))
 
     def close(self) -> None:
-        """Closes the files and releases the lock."""
+        """Closes the files and releases the lock. Damage is reported to `on_damage`, not raised."""
         with self._mutex:
-            with suppress(LogDamaged, OSError):
+            try:
                 self._check_files()
+            except LogDamaged:  # reported by _refuse
+                pass
+            except OSError as error:
+                self._record_damage(f"the files of the log cannot be checked: {error}")
             self._disk.shutdown()
             self._log.close()
+            if self._seal.failure is not None:  # the last mark is written to disk when the seal is closed
+                self._record_damage(self._seal.failure)
 
     def _charge(self, charge: Charge, spent: dict[str, int]) -> Charged:
         if charge.key is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import threading
 from collections import Counter
@@ -19,6 +18,7 @@ from torch import Tensor
 from bl_neuro.checks import expectation
 from bl_neuro.deploy.serve.problem import Problem, busy
 from bl_neuro.errors import InputError
+from bl_neuro.remote.bodies import strict_json
 from bl_neuro.remote.tensors import from_bytes, from_json, unpack
 
 INPUT = "spikes"
@@ -130,7 +130,7 @@ def _parsed(header: bytes) -> InferenceRequest:
     if header.count(b"[") + header.count(b"{") > MAX_NODES or header.count(b'"') > MAX_QUOTES:
         raise _bad("body: expected one input of numbers, found too many lists, objects or strings")
     try:
-        return InferenceRequest.model_validate(json.loads(header.decode("utf-8"), parse_constant=_no_constant))
+        return InferenceRequest.model_validate(strict_json(header.decode("utf-8")))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         location = ".".join(str(part) for part in first["loc"])[:100] or "body"
@@ -139,10 +139,6 @@ def _parsed(header: bytes) -> InferenceRequest:
         raise _bad("body: nested too deeply") from error
     except ValueError as error:
         raise _bad("body: expected JSON in UTF-8") from error
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(name)
 
 
 def _check_shape(shape: list[int], limits: Limits) -> None:

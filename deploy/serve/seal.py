@@ -71,20 +71,27 @@ def read_mark(path: Path) -> Mark | None:
 
 
 class Seal:
-    """Writes the marks of one log to the file at `path`, which is created or replaced."""
+    """Writes the marks of one log to the file at `path`, which is created or replaced.
+
+    path: its file. failure: why the marks could not be written to disk, or None.
+    """
 
     def __init__(self, path: Path, mark: Mark) -> None:
-        self._path = path
+        self.path = path
         self._content = mark.to_bytes()
         self.restore()
         self._file = os.open(path, os.O_RDWR)
         self._identity = file_identity(path)
+        self.failure: str | None = None
         self._written, self._ended = threading.Event(), threading.Event()
         self._syncing = threading.Thread(target=self._sync, name="seal", daemon=True)
         self._syncing.start()
 
     def write(self, mark: Mark) -> None:
-        """Replaces the mark; a kill of this process does not lose it, and it is on disk within `SYNC_S`."""
+        """Replaces the mark; a kill of this process does not lose it, and it is on disk within `SYNC_S`.
+
+        Raises OSError if it cannot be written.
+        """
         content = mark.to_bytes()
         os.pwrite(self._file, content, 0)
         self._content = content
@@ -92,15 +99,17 @@ class Seal:
 
     def damage(self) -> str | None:
         """What happened to the file since the last mark, or None."""
-        if file_identity(self._path) != self._identity:
-            return f"the seal {self._path} was deleted, renamed or replaced"
+        if self.failure is not None:
+            return self.failure
+        if file_identity(self.path) != self._identity:
+            return f"the seal {self.path} was deleted, renamed or replaced"
         if os.pread(self._file, SIZE + 1, 0) != self._content:
-            return f"the seal {self._path} was changed by another program"
+            return f"the seal {self.path} was changed by another program"
         return None
 
     def restore(self) -> None:
         """Writes the last mark to a new file: where the old one was deleted or replaced, the next start needs it."""
-        with atomic_path(self._path) as part:
+        with atomic_path(self.path) as part:
             part.write_bytes(self._content)
 
     def close(self) -> None:
@@ -116,9 +125,10 @@ class Seal:
             self._ended.wait(SYNC_S)
             self._written.clear()
             try:
-                os.fdatasync(self._file)
-            except OSError:  # the disk fails; the log itself is written with every charge and reports it
-                continue
+                os.fsync(self._file)
+            except OSError as error:
+                self.failure = f"the seal {self.path} cannot be written: {error.strerror or error}"
+                return
 
 
 def file_identity(path: Path) -> tuple[int, int] | None:

@@ -53,12 +53,17 @@ def serve(target: Target, settings: ServeSettings, clients: Clients) -> None:
         model = ServedModel.of(target, settings, arithmetic == "loihi")
         computed = target.substrate if arithmetic in (None, "real") else arithmetic
         served = f"{target.network.fingerprint} {settings.reveals} {computed}"
-        ledger = Ledger(settings.log, served, settings.budget, settings.seal, settings.accept_log_damage)
+        log = RequestLog()
+        opened.callback(log.close)  # after the ledger, which may discover damage when it is closed
+
+        def log_damage(damage: str) -> None:
+            log.write("log_damaged", log=str(settings.log), message=damage)
+
+        ledger = Ledger(settings.log, served, settings.budget, settings.seal, settings.accept_log_damage, log_damage)
         opened.callback(ledger.close)
         metrics = Metrics()
         if settings.metrics_port is not None:
             opened.callback(_start_metrics_page(metrics, settings.metrics_port))
-        log = RequestLog()
         if ledger.accepted is not None:
             log.write("log_damage_accepted", log=str(settings.log), message=ledger.accepted)
         port = opened.enter_context(_port(settings))

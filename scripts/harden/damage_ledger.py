@@ -37,6 +37,7 @@ from typing import Any, Protocol
 
 from bl_neuro.deploy.serve.ledger import Charge, Charged, Ledger
 from bl_neuro.errors import BlNeuroError, BudgetExceeded, InputError
+from bl_neuro.files import write_text
 
 BUDGET = 20
 CORRUPTIONS = ("cut", "flip", "delete", "rename", "rollback", "full")
@@ -274,7 +275,7 @@ def run(count: int, served: bool, out: Path | None, disk: Path | None) -> dict[s
         if results[-1]["failure"]:
             print(f"FAILED {results[-1]}", file=sys.stderr, flush=True)
         if out is not None and len(results) % 20 == 0:
-            out.write_text(json.dumps(summary(results)) + "\n")
+            write_text(out, json.dumps(summary(results)) + "\n")
     return summary(results)
 
 
@@ -324,7 +325,7 @@ def main() -> int:
     disk = enter_namespace()
     results = run(options.count, options.served, options.out, disk)
     if options.out is not None:
-        options.out.write_text(json.dumps(results, indent=1) + "\n")
+        write_text(options.out, json.dumps(results, indent=1) + "\n")
     print(json.dumps({name: value for name, value in results.items() if name != "trials"}, indent=2))
     return 1 if results["failed"] else 0
 

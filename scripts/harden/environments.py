@@ -47,7 +47,7 @@ AUDIT = "bl-neuro audit small.toml --out OUT"
 
 @dataclass(frozen=True)
 class Environment:
-    """One row. before: shell commands that prepare the namespace. expected: pattern of the outcome."""
+    """One row. before: shell commands that prepare the namespace. expected: pattern of the whole outcome."""
 
     name: str
     command: str
@@ -124,20 +124,20 @@ ENVIRONMENTS = [
     Environment(
         "home folder of an unknown user in a variable",
         "BL_NEURO_DATA=~nouser/data bl-neuro data status",
-        "BL_NEURO_DATA: expected a path, found '~nouser/data', and no home folder",
+        "BL_NEURO_DATA: expected a path, found '~nouser/data', and no home folder.*",
     ),
     Environment("everything read-only but the output folder", AUDIT, before=READ_ONLY),
     Environment(
         "the same, and no compiled kernels",
         "python run.py loihi 12 16 6",
-        "works.*its kernels are compiled at every start",
+        "works: .*its kernels are compiled at every start.*",
         f"{NO_KERNELS} && {READ_ONLY}",
     ),
     Environment("empty cache", "BL_NEURO_CACHE=OUT/cache python run.py loihi 12 16 6", before=NO_KERNELS),
     Environment(
         "cache that cannot be read",
         "BL_NEURO_CACHE=OUT/cache python run.py loihi 12 16 6",
-        "works.*its kernels are compiled at every start",
+        "works: .*its kernels are compiled at every start.*",
         f"{NO_KERNELS} && touch OUT/cache",
     ),
     Environment("compilation disabled", "NUMBA_DISABLE_JIT=1 python run.py loihi 12 16 6"),
@@ -149,13 +149,13 @@ ENVIRONMENTS = [
     Environment(
         "`/dev/shm` of 256 KB, larger network",
         "python run.py lava 784 128 10",
-        r"/dev/shm: expected \S+ KiB of free shared memory for this network, found 256 KiB",
+        r"/dev/shm: expected \S+ KiB of free shared memory for this network, found 256 KiB.*",
         SMALL_SHM,
     ),
     Environment(
         "memory of Lava limited to 150 MB",
         "BL_NEURO_LAVA_PYTHON=./limited python run.py lava 12 16 6",
-        r"expected at least 640 MiB of memory for its processes, found a limit of 146 MiB \(ulimit -v\)",
+        r"expected at least 640 MiB of memory for its processes, found a limit of 146 MiB \(ulimit -v\).*",
         "printf '#!/bin/sh\\nulimit -v 150000\\nexec python \"$@\"\\n' > limited && chmod +x limited",
     ),
     Environment("threads", "python threads.py"),
@@ -198,7 +198,7 @@ def outcome(environment: Environment) -> str:
 
 def is_expected(environment: Environment, text: str) -> bool:
     """Whether an outcome is the expected one."""
-    return re.match(rf"(exit code \d: .*)?{environment.expected}", text) is not None
+    return re.fullmatch(rf"(exit code \d: .*)?{environment.expected}", text) is not None
 
 
 def table(rows: list[tuple[Environment, str]]) -> str:

@@ -65,6 +65,22 @@ def test_a_body_that_is_too_large_for_a_proxy_is_split(foreign: Any, open_box: A
     assert foreign.batches == [10, 10]
 
 
+@pytest.mark.parametrize("body", [b"<html><h1>413 Request Entity Too Large</h1></html>", b""])
+def test_a_proxy_may_refuse_a_body_without_json(body: bytes, foreign: Any, open_box: Any) -> None:
+    def refuse(handler: Any) -> None:
+        handler.send_response(413)
+        handler.send_header("Content-Type", "text/html")
+        handler.send_header("Content-Length", str(len(body)))
+        handler.send_header("Connection", "close")  # as the server closes it, and as proxies do
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    box = open_box()
+    foreign.replies = [refuse, refuse]
+    assert torch.equal(box.query(SPIKES).float(), SCORES)
+    assert foreign.batches == [5, 5, 5, 5]
+
+
 @pytest.mark.parametrize("fixed", [1, 8, 32])
 @pytest.mark.slow
 def test_a_fixed_first_axis(fixed: int, foreign: Any, open_box: Any) -> None:

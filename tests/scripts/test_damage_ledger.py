@@ -20,11 +20,14 @@ pytestmark = [
 
 
 def test_12_kills_and_12_corruptions_never_answer_above_the_budget(tmp_path: Path) -> None:
-    out = tmp_path / "results.json"
+    out, first = tmp_path / "results.json", tmp_path / "first.json"
     for count in (6, 12):  # the second run continues the first
         command = [sys.executable, str(SCRIPT), "--count", str(count), "--out", str(out)]
         ran = subprocess.run(command, capture_output=True, text=True)
         assert ran.returncode == 0, ran.stdout + ran.stderr
+        if not first.exists():
+            first.hardlink_to(out)
+    assert sum(json.loads(first.read_text())["trials_of"].values()) == 12  # the file was replaced, not overwritten
     results = json.loads(out.read_text())
     assert results["failed"] == 0
     assert sum(results["trials_of"].values()) == 24

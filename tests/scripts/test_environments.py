@@ -29,6 +29,7 @@ def test_the_page_has_every_environment_and_the_expected_outcomes(script: Module
 def test_an_outcome_that_is_not_expected_is_noticed(script: ModuleType) -> None:
     works, fails = script.Environment("one", "true"), script.Environment("two", "false", "no room")
     assert script.is_expected(works, "works")
+    assert not script.is_expected(works, "works: a warning")
     assert not script.is_expected(works, "exit code 1: no room")
     assert script.is_expected(fails, "exit code 1: error: no room")
     assert not script.is_expected(fails, "works")

@@ -6,6 +6,7 @@ import shlex
 import shutil
 import sqlite3
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -201,6 +202,93 @@ def test_a_log_that_cannot_be_read_is_kept_beside_the_new_one(killed: Path) -> N
     again.close()
 
 
+DISK_FAILURES = ("database or disk is full", "disk I/O error", "database is locked")
+
+
+@pytest.mark.parametrize("failure", DISK_FAILURES)
+def test_an_intact_log_stays_where_it_is_if_the_disk_fails(
+    failure: str, killed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise sqlite3.OperationalError(failure)
+
+    cut(killed.with_name("log.seal"))
+    with monkeypatch.context() as failing:
+        failing.setattr("bl_neuro.deploy.serve.entries.read_entries", fail)
+        with pytest.raises(InputError, match=f"the log of queries cannot be written: {failure}"):
+            Ledger(killed, "network", 20, accept_damage=True)
+    assert not killed.with_name("log.damaged-1").exists()
+    ledger = Ledger(killed, "network", 20, accept_damage=True)
+    assert ledger.spent("a") == 5
+    ledger.close()
+
+
+@pytest.mark.parametrize("change", [cut, flip, Path.unlink])
+def test_the_log_of_another_network_stays_where_it_is(change: Callable[[Path], Any], killed: Path) -> None:
+    change(killed.with_name("log.seal"))
+    with pytest.raises(InputError, match="this log belongs to another network"):
+        Ledger(killed, "another network", 20, accept_damage=True)
+    assert not killed.with_name("log.damaged-1").exists()
+    ledger = Ledger(killed, "network", 20, accept_damage=True)
+    assert ledger.spent("a") == 5
+    ledger.close()
+
+
+def test_a_missing_log_is_not_kept_as_an_empty_one(killed: Path) -> None:
+    killed.unlink()
+    ledger = Ledger(killed, "network", 20, accept_damage=True)
+    assert (ledger.spent("a"), ledger.accepted) == (0, "the file is missing, and its seal counts 5 entries")
+    ledger.close()
+    assert not killed.with_name("log.damaged-1").exists()
+
+
+def test_a_seal_that_cannot_be_read_or_written_is_named(tmp_path: Path) -> None:
+    folder, file = tmp_path / "folder", tmp_path / "file"
+    folder.mkdir()
+    file.touch()
+    with pytest.raises(InputError, match=r"folder: the seal of .* cannot be read: Is a directory; .*--log-seal"):
+        Ledger(tmp_path / "log", "network", 20, folder)
+    with pytest.raises(InputError, match=r"file/seal: the seal of .* cannot be written: .* bytes are .*--log-seal"):
+        Ledger(tmp_path / "log", "network", 20, file / "seal")
+
+
+def fail_to_sync(file: int) -> None:
+    raise OSError(5, "Input/output error")
+
+
+def test_a_seal_that_cannot_be_written_to_disk_is_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    damage: list[str] = []
+    others = threading.enumerate()
+    ledger = Ledger(tmp_path / "log", "network", 20, on_damage=damage.append)
+    (writer,) = (thread for thread in threading.enumerate() if thread.name == "seal" and thread not in others)
+    monkeypatch.setattr("bl_neuro.deploy.serve.seal.SYNC_S", 0.0)
+    monkeypatch.setattr("os.fsync", fail_to_sync)
+    charge(ledger, 1)
+    writer.join(20)
+    for _ in range(2):
+        with pytest.raises(LogDamaged, match=r"the seal .*log\.seal cannot be written: Input/output error"):
+            charge(ledger, 1)
+    ledger.close()
+    assert len(damage) == 1
+
+
+def test_damage_discovered_at_the_end_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    damage: list[str] = []
+    for name, reason in (("one", "was deleted"), ("two", "cannot be checked"), ("three", "cannot be written")):
+        ledger = Ledger(tmp_path / name, "network", 20, on_damage=damage.append)
+        charge(ledger, 1)
+        with monkeypatch.context() as failing:
+            if name == "one":
+                (tmp_path / name).unlink()
+            elif name == "two":
+                failing.setattr("os.pread", lambda *arguments: fail_to_sync(0))
+            else:
+                failing.setattr("os.fsync", fail_to_sync)
+            ledger.close()
+        assert reason in damage.pop()
+        assert not damage
+
+
 FULL_DISK = """
 import sys
 from pathlib import Path
@@ -235,6 +323,14 @@ def test_a_full_disk_at_the_start_is_named(tmp_path: Path, in_mount_namespace: A
 
 
 @pytest.mark.slow
+def test_a_server_logs_damage_that_it_discovers_at_its_end(easy: bl.Network, start: Any, tmp_path: Path) -> None:
+    server = start(easy, "--budget", "20")
+    (tmp_path / "queries.sqlite").unlink()
+    assert server.end() == 0
+    assert any('"event": "log_damaged"' in line and "deleted" in line for line in server.lines)
+
+
+@pytest.mark.slow
 def test_a_server_whose_log_is_deleted_answers_nothing_more(easy: bl.Network, start: Any, tmp_path: Path) -> None:
     server = start(easy, "--budget", "20")
     box = server.box()
@@ -243,8 +339,12 @@ def test_a_server_whose_log_is_deleted_answers_nothing_more(easy: bl.Network, st
     with pytest.raises(EndpointRefused, match="the log of queries was damaged") as raised:
         box.query(torch.ones(2, 1, 12))
     assert raised.value.code == "log_damaged"
+    with pytest.raises(EndpointRefused, match="the log of queries was damaged"):
+        box.query(torch.ones(2, 1, 12))
     assert server.end() == 0
-    assert any("deleted, renamed or replaced" in line for line in server.lines)
+    events = [line for line in server.lines if '"event": "log_damaged"' in line]
+    assert len(events) == 1
+    assert "deleted, renamed or replaced" in events[0]
     with pytest.raises(AssertionError, match="seal counts 1 entries"):
         start(easy, "--budget", "20")
     accepted = start(easy, "--budget", "20", "--accept-log-damage")

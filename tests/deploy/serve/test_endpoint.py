@@ -19,6 +19,7 @@ import bl_neuro as bl
 from bl_neuro.deploy.serve.app import Endpoint
 from bl_neuro.deploy.serve.clients import Clients
 from bl_neuro.deploy.serve.ledger import Ledger
+from bl_neuro.deploy.serve.logs import RequestLog
 from bl_neuro.deploy.serve.metrics import Metrics
 from bl_neuro.deploy.serve.model import ServedModel
 from bl_neuro.deploy.serve.problem import Problem
@@ -188,7 +189,7 @@ def test_an_answer_that_json_cannot_express_is_refused(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "log", "network", 6)
     with bl.open_target(easy_network(), "loihi") as target, closing(ledger):
         served = ServedModel.of(target, ServeSettings("model", tmp_path / "log"), True)
-        endpoint = Endpoint(served, Clients({}), ledger, Metrics())
+        endpoint = Endpoint(served, Clients({}), ledger, Metrics(), RequestLog())
     query = Query(None, torch.zeros(1), b"digest", binary=False, spikes=True)
     for value in (float("nan"), float("inf")):
         with pytest.raises(Problem, match="which JSON cannot express") as raised:
