@@ -106,6 +106,7 @@ class TestWhiteBoxAttack(WhiteBoxAttackContract):
         return ATTACKS.find("toy_ascent")()
 
 
+@pytest.mark.slow
 class TestEvaluator(EvaluatorContract):
     kind = "toy_linear"
 

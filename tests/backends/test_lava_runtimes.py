@@ -24,6 +24,7 @@ from bl_neuro.backends.lava.supervisor import Answer
 from bl_neuro.backends.lava.target import LavaTarget
 from bl_neuro.testing.random_networks import random_dense, random_spikes
 
+pytestmark = pytest.mark.slow
 Behave = Callable[[str], Path]
 NETWORK = random_dense(600, (12, 16, 6), biases=False)
 SPIKES = random_spikes(NETWORK, 0, steps=6, batch=12)

@@ -67,6 +67,7 @@ def test_substrates_of_other_packages_are_columns_of_what_is_printed(
     assert "| `lava` | `reference` |" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("feature", PROBES)
 def test_a_yes_runs_as_promised_and_a_no_is_refused(feature: str) -> None:
     network = PROBES[feature]

@@ -67,6 +67,7 @@ def test_probabilities_are_probabilities(trained: ImageEvaluator, split: Split) 
     np.testing.assert_allclose(trained.probabilities(images), probabilities)  # no dropout when it judges
 
 
+@pytest.mark.slow
 def test_does_not_see_brightness_or_contrast(trained: ImageEvaluator, split: Split) -> None:
     images = split.test.images[:20]
     np.testing.assert_allclose(trained.probabilities(images * 0.3 + 0.4), trained.probabilities(images), atol=1e-3)

@@ -1,0 +1,174 @@
+"""Every kind of cell, run in this process without workers; the findings, tables and page made from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+
+from bl_neuro.api.result import AuditResult
+from bl_neuro.experiment.cells import Cell
+from bl_neuro.experiment.running.runner import Outcome, Runner
+from bl_neuro.experiment.session import Audit
+from bl_neuro.experiment.work import Work
+from bl_neuro.report import write_report
+
+EXPERIMENT = """\
+name = "every-cell"
+seeds = 2
+steps = 4
+classes = [0, 7]
+substrates = ["snntorch", "loihi"]
+verify = ["snntorch", "loihi"]
+
+[dataset]
+name = "digits"
+
+[target]
+hidden = [8]
+proxy_epochs = 2
+spiking_epochs = 1
+
+[twin]
+trainer = "authors"
+epochs = 1
+batch = 32
+rate = 0.003
+
+[[evaluators]]
+kind = "authors"
+data = "target"
+epochs = 1
+
+[[attacks]]
+attack = "v2"
+reveals = ["counts"]
+settings = { queries = 16, warm_start = 20, window = 3.0 }
+
+[[attacks]]
+attack = "v1"
+settings = { iterations = 2 }
+
+[[attacks]]
+attack = "ann"
+settings = { iterations = 2 }
+
+[[replays]]
+of = "loihi"
+substrate = "slayer"
+
+[ladder]
+seeds = [0]
+
+[[mitigations]]
+kind = "weight_bits"
+bits = 4
+
+[[controls]]
+kind = "shuffled_labels"
+seeds = [5]
+attacks = ["v2"]
+"""
+KINDS = {
+    "target", "twin", "evaluator", "rung", "changed", "accuracy", "service", "attack", "judgement", "replay",
+    "verification",
+}  # fmt: skip
+
+
+class ThisProcess:
+    """A `WorkerPool` without workers: `wait` runs the cell."""
+
+    capacity = 1
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self.cell: Cell | None = None
+
+    @property
+    def busy(self) -> bool:
+        return self.cell is not None
+
+    def start(self, ready: Sequence[Cell]) -> list[Cell]:
+        started = list(ready[:1]) if self.cell is None else []
+        self.cell = started[0] if started else self.cell
+        return started
+
+    def wait(self) -> list[tuple[Cell, Outcome]]:
+        cell, self.cell = self.cell, None
+        assert cell is not None
+        self.work.do(cell)
+        return [(cell, {})]
+
+    def close(self) -> None:
+        self.work.__exit__()
+
+
+def stored(audit: Audit, cell: Cell) -> tuple[object, bytes | None]:
+    """The measures and the bytes of the tensors of a cell that is done."""
+    result = audit.store.read(cell.address)
+    assert result is not None
+    return result.measures, None if result.tensors is None else result.tensors.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def audit(tmp_path_factory: pytest.TempPathFactory, needs: Callable[[str], None]) -> Audit:
+    """The audit of the experiment, done."""
+    for substrate in ("snntorch", "slayer"):
+        needs(substrate)
+    folder = tmp_path_factory.mktemp("work")
+    (folder / "every-cell.toml").write_text(EXPERIMENT)
+    audit = Audit.of(str(folder / "every-cell.toml"), folder / "out")
+    with audit.store.locked():
+        audit.store.write_experiment(audit.experiment.model_dump(), None)
+        pool = ThisProcess(Work(audit.material, audit.store))
+        state = Runner(audit.cells, audit.store, pool).run()
+    assert (state.failed, state.left_out, len(state.done)) == ([], [], len(audit.cells))
+    return audit
+
+
+@pytest.fixture(scope="module")
+def result(audit: Audit) -> AuditResult:
+    """Its result, with the report written."""
+    findings, pictures = audit.findings(), audit.pictures()
+    write_report(findings, pictures, audit.store.folder)
+    return AuditResult(findings, audit.store.folder, pictures=pictures)
+
+
+def test_every_kind_of_cell_has_a_result(audit: Audit) -> None:
+    assert {cell.kind for cell in audit.cells} == KINDS
+    assert audit.state().waiting == []
+
+
+def test_a_cell_run_again_stores_the_same_measures(audit: Audit) -> None:
+    cells = [next(cell for cell in audit.cells if cell.kind == kind) for kind in sorted(KINDS)]
+    first = [stored(audit, cell) for cell in cells]
+    with Work(audit.material, audit.store) as work, audit.store.locked():
+        for cell, contents in zip(cells, first):
+            work.do(cell)
+            assert stored(audit, cell) == contents, cell.kind
+
+
+def test_findings_have_a_row_for_each_attack_and_substrate(result: AuditResult) -> None:
+    rows = result.rows
+    views = {("v1", "snntorch"), ("v1", "loihi"), ("v2", "snntorch"), ("v2", "loihi"), ("ann", "ann")}
+    assert set(zip(rows["attack"], rows["substrate"])) >= views
+    assert rows["attack_accuracy"].between(0, 1).all()
+    assert [(replay.seed, replay.identical) for replay in result.findings.replays] == [(0, True), (1, True)]
+
+
+def test_inversions_come_from_the_store(result: AuditResult) -> None:
+    one = result.inversion(attack="v2", substrate="loihi", label=7)
+    assert one.images.shape[0] == 1
+    assert np.isfinite(one.images.numpy()).all()
+    assert len(result.inversions_table) > len(result.rows)
+    assert result.show()._repr_png_()[:4] == b"\x89PNG"
+
+
+def test_the_result_prints_itself(result: AuditResult) -> None:
+    assert "every-cell" in repr(result)
+    assert "loihi" in result._repr_html_()
+    page = result.report.read_text()
+    assert page.count("data:image/png") >= 5
+    for word in ("snntorch", "loihi", "weight_bits 4"):
+        assert word in page
