@@ -23,7 +23,7 @@ from bl_neuro.loihi_numbers import THRESHOLD_MAX
 from bl_neuro.network import Network, Readout, checked_input_shape
 from bl_neuro.neuron import CubaLIF, per_channel
 from bl_neuro.strangers.checked_group import CheckedGroup
-from bl_neuro.strangers.reading_room import read_hdf5
+from bl_neuro.strangers.hdf5_file import read_hdf5
 
 MAX_BLOCKS = 256
 

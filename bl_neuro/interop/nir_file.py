@@ -28,7 +28,7 @@ from bl_neuro.interop.parts import Part, Synapse, assemble
 from bl_neuro.layers import Shape
 from bl_neuro.network import MAX_LAYERS, Network, Readout
 from bl_neuro.neuron import RESETS, Reset
-from bl_neuro.strangers.reading_room import first_refusal, read_hdf5
+from bl_neuro.strangers.hdf5_file import first_refusal, read_hdf5
 from bl_neuro.strangers.tree_frames import Tree
 
 __all__ = ["read_nir", "write_nir"]

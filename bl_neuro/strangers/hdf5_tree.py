@@ -1,6 +1,6 @@
 """Reads an untrusted HDF5 file as nested dicts of arrays and strings; every size is checked before reading.
 
-It runs in the process of `hdf5_child`, since HDF5 itself crashes on some damaged files.
+It runs in the process of `reading_child`, since HDF5 itself crashes on some damaged files.
 
 HDF5's own filters are not used: chunks are read raw and unpacked here with a size limit (deflate and shuffle only), so
 that a small file cannot become a large array. A constant array, which exporters write for a parameter shared by all
@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from bl_neuro.strangers.reading_child import Rejected
 from bl_neuro.strangers.tree_frames import MAX_AXES, MAX_CONSTANT_VALUES, Refused, Tree
 
 SLACK_BYTES = 2**26
@@ -62,10 +63,6 @@ def tree_in(raw: BinaryIO, disk_bytes: int, chunks: bool) -> Tree:
         signature = "signature not found" in str(error)
         reason = "expected an HDF5 file, found another kind" if signature else f"damaged ({_short(error)})"
         raise Rejected(reason) from error
-
-
-class Rejected(Exception):
-    """The whole file is refused; the message gives the reason."""
 
 
 class Refusal(Exception):

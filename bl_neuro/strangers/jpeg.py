@@ -1,28 +1,35 @@
 """Checks untrusted JPEG files, segment by segment, and keeps what a decoder needs.
 
-libjpeg fills missing pixels with grey and does not say so. `checked_jpeg` therefore also returns a variant of the file
-with noise after its pixels, which a whole image decodes to the same picture.
+libjpeg fills missing pixels with grey, ignores superfluous ones, and does not say so. `CheckedJpeg` therefore has
+variants of the file with noise after its pixels. A whole image decodes to the same picture; and if its header is
+changed so that the image is taller, the additional pixels come from the noise. Where they do not, `jpeg_codes` counts.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from bl_neuro.strangers.budget import MOST_PIXELS
+from bl_neuro.strangers.jpeg_codes import unused_bytes
 
+JPEG = b"\xff\xd8"
+"""The first bytes of a file."""
 FRAMES = (0xC0, 0xC1, 0xC2)
 """Baseline, extended and progressive images with Huffman codes."""
 OTHER_FRAMES = (0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF)
 MARKER = re.compile(rb"\xff+[^\x00\xff]")
 RESTARTS = range(0xD0, 0xD8)
-SCAN, END, APP0, EXIF, ADOBE, COMMENT = 0xDA, 0xD9, 0xE0, 0xE1, 0xEE, 0xFE
+SCAN, END, CODES, INTERVAL, APP0, EXIF, ADOBE, COMMENT = 0xDA, 0xD9, 0xC4, 0xDD, 0xE0, 0xE1, 0xEE, 0xFE
 MOST_SCANS = 64
 """Maximum number of scans; encoders write up to 14. Each scan decodes the whole image, which takes time."""
-NOISE = bytes(np.random.default_rng(0).integers(0, 255, 512, dtype=np.uint8))
+NOISE = [bytes(row) for row in np.random.default_rng(0).integers(0, 255, (8, 512), dtype=np.uint8)]
 """Bytes without 0xFF, which would start a marker."""
+TALLEST = 65535
 
 
 @dataclass
@@ -31,11 +38,47 @@ class _Segments:
 
     parts: list[tuple[bool, bytes]]
     frame: bytes = b""
+    frame_part: int = 0
     scans: int = 0
+    first_scan: bytes = b""
+    """Its header: a number of components, an identifier and tables of each, and what it contains of them."""
+    first_pixels: list[int] = field(default_factory=list)
+    """The parts with pixels of the first scan, which no other scan corrects."""
+    interval: int = 0
+    """Number of blocks of pixels between two restart markers, or 0 for no such markers."""
 
     @property
     def size(self) -> tuple[int, int]:
         return int.from_bytes(self.frame[1:3], "big"), int.from_bytes(self.frame[3:5], "big")
+
+    @property
+    def sampling(self) -> dict[int, tuple[int, int]]:
+        """Number of blocks of 8 x 8 values of each component in a unit, down and across."""
+        return {
+            self.frame[at]: (self.frame[at + 1] & 15, self.frame[at + 1] >> 4) for at in range(6, len(self.frame), 3)
+        }
+
+    @property
+    def unit(self) -> tuple[int, int]:
+        """Height and width in pixels of the units of which the first scan has a whole number."""
+        down, across = (max(counts) for counts in zip(*self.sampling.values()))
+        if len(self.first_components) > 1:  # they are interleaved
+            return 8 * down, 8 * across
+        own_down, own_across = self.sampling[self.first_components[0]]
+        if down % own_down or across % own_across:
+            raise ValueError("expected channels of which one has a multiple of the pixels of the other")
+        return 8 * down // own_down, 8 * across // own_across
+
+    @property
+    def units(self) -> tuple[int, int]:
+        """Number of units of the first scan, down and across."""
+        (height, width), (unit_height, unit_width) = self.size, self.unit
+        return -(-height // unit_height), -(-width // unit_width)
+
+    @property
+    def first_components(self) -> bytes:
+        """Identifiers of the components of the first scan."""
+        return self.first_scan[1 : 1 + 2 * self.first_scan[0] : 2]
 
 
 def jpeg_size(content: bytes) -> tuple[int, int]:
@@ -47,18 +90,81 @@ def jpeg_size(content: bytes) -> tuple[int, int]:
     return _segments(content, header_only=True).size
 
 
-def checked_jpeg(content: bytes) -> tuple[bytes, bytes]:
-    """The file with only the segments that a decoder needs, after it was checked, and with noise after its pixels.
+class CheckedJpeg:
+    """A file with only the segments that a decoder needs.
+
+    first_row, columns: the first row, and the number of its columns, of the pixels that `taller` adds first.
 
     Raises:
         ValueError: it is cut short, something follows the image, or it is of a kind that is not read.
     """
-    parts = _segments(content).parts
-    return b"".join(data for _, data in parts), b"".join(data + NOISE * pixels for pixels, data in parts)
+
+    def __init__(self, content: bytes) -> None:
+        self._segments = _segments(content)
+        _need_intervals(self._segments)
+        self.parts = self._segments.parts
+        height, width = self._segments.unit
+        self.first_row = self._segments.units[0] * height
+        self.columns = min(self._segments.size[1], width)
+
+    @property
+    def plain(self) -> bytes:
+        """The file."""
+        return b"".join(data for _, data in self.parts)
+
+    @property
+    def extended(self) -> bytes:
+        """The file with noise after its pixels: the same picture, unless pixels are missing."""
+        return b"".join(data + NOISE[0] * pixels for pixels, data in self.parts)
+
+    def taller(self) -> Iterator[bytes]:
+        """Variants whose additional pixels differ, unless superfluous pixels of the file take their place.
+
+        None for a file with restart markers, whose number shows how many pixels there are.
+        """
+        height = self.first_row + self._segments.unit[0]
+        if self._segments.interval or height > TALLEST:
+            return
+        place, last = self._segments.frame_part, self._segments.first_pixels[-1]
+        frame = self.parts[place][1][:5] + height.to_bytes(2, "big") + self.parts[place][1][7:]
+        for noise in NOISE:
+            changed = {place: frame, last: self.parts[last][1] + noise}
+            yield b"".join(changed.get(number, data) for number, (_, data) in enumerate(self.parts))
+
+    @property
+    def superfluous_bytes(self) -> int:
+        """Number of bytes of the first scan after its last pixel. Takes a second for a megabyte.
+
+        Raises:
+            ValueError: they contain a code that no table explains.
+        """
+        segments, last = self._segments, self._segments.first_pixels[-1]
+        header = segments.first_scan
+        tables = {
+            component: (header[2 + 2 * number] >> 4, header[2 + 2 * number] & 15)
+            for number, component in enumerate(segments.first_components)
+        }
+        interleaved = len(tables) > 1
+        blocks = [
+            (*tables[component], math.prod(segments.sampling[component]) if interleaved else 1) for component in tables
+        ]
+        progressive = self.parts[segments.frame_part][1][1] == FRAMES[2]
+        codes = [data[4:] for _, data in self.parts[:last] if data[:2] == bytes([0xFF, CODES])]
+        return unused_bytes(codes, blocks, math.prod(segments.units), self.parts[last][1], progressive)
+
+
+def _need_intervals(segments: _Segments) -> None:
+    """Checks that the first scan has as many restart markers as its pixels need."""
+    units = math.prod(segments.units)
+    intervals = -(-units // segments.interval) if segments.interval else 1
+    if len(segments.first_pixels) != intervals:
+        raise ValueError(
+            f"damaged: its header promises pixels in {intervals} intervals, and {len(segments.first_pixels)} follow"
+        )
 
 
 def _segments(content: bytes, header_only: bool = False) -> _Segments:
-    if content[:2] != b"\xff\xd8":
+    if content[:2] != JPEG:
         raise ValueError("damaged: its header cannot be read")
     segments = _Segments([(False, content[:2])])
     position = 2
@@ -79,14 +185,20 @@ def _segments(content: bytes, header_only: bool = False) -> _Segments:
         position += length
         if _is_kept(marker, data):
             segments.parts.append((False, bytes([0xFF, marker]) + data))
+        if marker == INTERVAL and not segments.scans:
+            segments.interval = int.from_bytes(data[2:4], "big")
         if marker in (*FRAMES, *OTHER_FRAMES):
             _need_frame(marker, data[2:], segments)
+            segments.frame_part = len(segments.parts) - 1
             if header_only:
                 return segments
         if marker == SCAN:
             segments.scans += 1
             if not segments.frame or segments.scans > MOST_SCANS:
                 raise ValueError(f"damaged: expected 1..{MOST_SCANS} scans after the size of the image")
+            if segments.scans == 1:
+                _need_components(data[2:], segments)
+                segments.first_scan = data[2:]
             position = _pixels(content, position, segments, b"")
     if not segments.scans:
         raise ValueError("damaged: it contains no pixels")
@@ -102,6 +214,8 @@ def _pixels(content: bytes, position: int, segments: _Segments, marker: bytes) -
     if match is None:
         raise ValueError("damaged: cut short")
     segments.parts += [(False, marker), (True, content[position : match.start()])]
+    if segments.scans == 1:
+        segments.first_pixels.append(len(segments.parts) - 1)
     return match.start()
 
 
@@ -114,10 +228,19 @@ def _need_frame(marker: int, data: bytes, segments: _Segments) -> None:
         raise ValueError(f"expected 8 bits per channel, found {data[0]}")
     if data[5] not in (1, 3):
         raise ValueError(f"expected a greyscale or colour image, found {data[5]} channels, such as CMYK; convert it")
+    if len(data) != 6 + 3 * data[5] or not all(data[at] & 15 and data[at] >> 4 for at in range(7, len(data), 3)):
+        raise ValueError("damaged: its header is contradictory")
     segments.frame = data
     height, width = segments.size
     if not 1 <= height * width <= MOST_PIXELS:
         raise ValueError(f"expected 1..{MOST_PIXELS} pixels, found {height} x {width}")
+
+
+def _need_components(data: bytes, segments: _Segments) -> None:
+    """Checks that the frame has the components of a scan."""
+    components = data[1 : 1 + 2 * data[0]] if data else b""
+    if not components or len(data) != 2 * data[0] + 4 or not set(components[::2]) <= set(segments.sampling):
+        raise ValueError("damaged: its pixels belong to no channel")
 
 
 def _is_kept(marker: int, data: bytes) -> bool:

@@ -1,8 +1,9 @@
-"""Reads untrusted HDF5 files in a child process, since HDF5 crashes and exhausts memory on some damaged files.
+"""Reads untrusted files in child processes, since C libraries crash and exhaust memory on some damaged files.
 
-The child is confined (`confinement`): it gets an open file, and returns plain arrays over a socket. It is started with
-the first file, waits for the next ones, and is replaced after a failure. Threads take turns; a forked process starts
-its own child. No process of `multiprocessing` is involved, so that scripts need no main guard.
+Each kind of file has a `ReadingRoom` with a child of its own. The child is confined (`confinement`): it gets an open
+file, and returns plain arrays over a socket. It is started with the first file, waits for the next ones, and is
+replaced after a failure. Threads take turns; a forked process starts its own child. No process of `multiprocessing` is
+involved, so that scripts need no main guard.
 """
 
 from __future__ import annotations
@@ -14,20 +15,15 @@ import json
 import os
 import signal
 import socket
-import stat
 import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
+from collections.abc import Callable
 
-from bl_neuro.errors import ModelFileError
-from bl_neuro.files import what_is_at
-from bl_neuro.strangers.hdf5_child import READY, REQUEST
-from bl_neuro.strangers.hdf5_tree import GROWTH, SLACK_BYTES
-from bl_neuro.strangers.tree_frames import InvalidFrame, Refused, Tree, received_tree
+from bl_neuro.strangers.reading_child import READY, REQUEST, Options
+from bl_neuro.strangers.tree_frames import InvalidFrame, Tree, received_tree
 
-MAX_FILE_BYTES = 2**31 + 2**20
 CPU_S = 5
 BYTES_PER_CPU_S = 20_000_000
 START_S = 120.0
@@ -35,53 +31,11 @@ WALL_S = 60.0
 """A file takes at most CPU_S + size / BYTES_PER_CPU_S seconds of processor time, and WALL_S seconds more of waiting."""
 MAX_HOLES = 65536
 CHILD = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[3]); "
-    "from bl_neuro.strangers.hdf5_child import main; main(int(sys.argv[1]), sys.argv[2] == 'lasting')"
+    "import json, sys; sys.path[:] = json.loads(sys.argv[4]); "
+    "from bl_neuro.strangers.reading_child import main; main(sys.argv[3], int(sys.argv[1]), sys.argv[2] == 'lasting')"
 )
 ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 """Variables that the child gets; none of the others, which may contain tokens."""
-
-
-def read_hdf5(path: Path, what: str, chunks: bool) -> Tree:
-    """The contents of the HDF5 file `path`. What is not supported is a `Refused` in the tree.
-
-    what: kind of file, for messages. chunks: whether arrays may be stored in chunks and compressed.
-
-    Raises:
-        ModelFileError: the file is missing, not HDF5, damaged or too large; or reading it crashed, took too long or
-            needed too much memory.
-    """
-    content = what_is_at(path)
-    if content != "a file":
-        raise ModelFileError(f"{path}: expected {what}, found {content}")
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as error:
-        raise ModelFileError(f"{path}: could not be read ({error.strerror})") from error
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise ModelFileError(f"{path}: expected {what}, found nothing that can be read")
-        if status.st_size > MAX_FILE_BYTES:
-            raise ModelFileError(f"{path}: expected at most {MAX_FILE_BYTES} bytes, found {status.st_size}")
-        answer = _ROOM.read(path, descriptor, status.st_size, chunks)
-    finally:
-        os.close(descriptor)
-    tree, error_text = answer.get("content"), answer.get("error")
-    if isinstance(tree, dict):
-        return tree
-    raise ModelFileError(f"{path}: {error_text if isinstance(error_text, str) else 'no contents'}")
-
-
-def first_refusal(tree: Tree, place: str = "") -> str | None:
-    """The place and reason of the first entry that could not be read, or None."""
-    for name, entry in tree.items():
-        if isinstance(entry, Refused):
-            return f"{place}/{name}: {entry.reason}"
-        reason = first_refusal(entry, f"{place}/{name}") if isinstance(entry, dict) else None
-        if reason is not None:
-            return reason
-    return None
 
 
 def bytes_on_disk(descriptor: int, size: int) -> int:
@@ -103,23 +57,25 @@ def bytes_on_disk(descriptor: int, size: int) -> int:
     return size  # a file system without holes
 
 
-class ChildLost(Exception):
-    """The child ended or did not answer; the message is the reason."""
+class ReadingFailed(Exception):
+    """A file was not read; the message is the reason. started: whether the child did start."""
 
-
-class NotStarted(Exception):
-    """The child could not be started, which says nothing about the file; the message is the reason."""
+    def __init__(self, reason: str, started: bool = True) -> None:
+        super().__init__(reason)
+        self.started = started
 
 
 class _Child:
-    """One child process and the socket to it."""
+    """One child process and the socket to it. reader, library: see `ReadingRoom`."""
 
-    def __init__(self) -> None:
+    def __init__(self, reader: str, library: str) -> None:
+        self.library = library
         self.socket, theirs = socket.socketpair()
         lasting = threading.current_thread() is threading.main_thread()
         arguments = [
             str(os.getpid()),
             "lasting" if lasting else "passing",
+            reader,
             json.dumps([str(entry) for entry in sys.path]),
         ]
         threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -135,30 +91,30 @@ class _Child:
             )
         except OSError as error:
             self.socket.close()
-            raise NotStarted(f"the process that reads HDF5 files could not be started ({error})") from error
+            raise ReadingFailed(f"could not be started ({error})", started=False) from error
         finally:
             theirs.close()
         self.deadline = time.monotonic() + START_S
         try:
             if self.receive(len(READY)) == READY:
                 return
-        except ChildLost:
+        except ReadingFailed:
             pass  # its message is about a file
-        raise NotStarted(f"the process that reads HDF5 files {self.end()} before it was ready")
+        raise ReadingFailed(f"{self.end()} before it was ready", started=False)
 
-    def ask(self, descriptor: int, size: int, chunks: bool) -> Tree:
-        """The answer for one open file."""
+    def ask(self, descriptor: int, size: int, options: Options, most_values: Callable[[int], int]) -> Tree:
+        """The answer for one open file; see `ReadingRoom`."""
         disk_bytes = bytes_on_disk(descriptor, size)
         seconds = CPU_S + disk_bytes // BYTES_PER_CPU_S
         self.deadline = time.monotonic() + WALL_S + 4 * seconds
         try:
-            socket.send_fds(self.socket, [REQUEST.pack(disk_bytes, seconds, chunks)], [descriptor])
-            return received_tree(self.receive, SLACK_BYTES + (GROWTH + 1) * disk_bytes)
+            socket.send_fds(self.socket, [REQUEST.pack(disk_bytes, seconds, *options)], [descriptor])
+            return received_tree(self.receive, most_values(disk_bytes))
         except InvalidFrame as error:
             self.kill()
-            raise ChildLost(f"its contents could not be passed on: {error}") from error
+            raise ReadingFailed(f"its contents could not be passed on: {error}") from error
         except OSError as error:
-            raise ChildLost(f"HDF5 {self.end()}") from error
+            raise ReadingFailed(f"{self.library} {self.end()}") from error
 
     def receive(self, count: int) -> bytearray:
         """Exactly `count` bytes, before the deadline."""
@@ -169,11 +125,11 @@ class _Child:
                 part = self.socket.recv(min(count - len(data), 2**20))
             except TimeoutError as error:
                 self.kill()
-                raise ChildLost("reading it took too long: no answer before the deadline") from error
+                raise ReadingFailed("reading it took too long: no answer before the deadline") from error
             except OSError:
                 part = b""
             if not part:
-                raise ChildLost(f"HDF5 {self.end()}")
+                raise ReadingFailed(f"{self.library} {self.end()}")
             data += part
         return data
 
@@ -196,30 +152,48 @@ class _Child:
         self.process.wait()
 
 
-class _Room:
-    """The child of this process, if one is running."""
+class ReadingRoom:
+    """Reads one kind of file, in a child that runs if there was a file already.
 
-    def __init__(self) -> None:
+    reader: a name in `reading_child.READERS`. library: the library that reads, for messages. files: the kind of files,
+    for messages. most_values: maximum number of bytes of all values, from the number of bytes on the disk.
+    """
+
+    def __init__(self, reader: str, library: str, files: str, most_values: Callable[[int], int]) -> None:
+        self.reader, self.library, self.files, self.most_values = reader, library, files, most_values
         self.lock = threading.Lock()
         self.child: _Child | None = None
+        self._of_parents: list[_Child] = []
+        os.register_at_fork(after_in_child=self._after_fork)
+        atexit.register(self.close)
 
-    def read(self, path: Path, descriptor: int, size: int, chunks: bool) -> Tree:
-        """The answer for one open file; on a new child if the waiting one was killed from outside."""
+    def read(self, descriptor: int, size: int, options: Options) -> Tree:
+        """What the reader finds in one open file of `size` bytes; on a new child if the last one was killed.
+
+        options: for the reader.
+
+        Raises:
+            ReadingFailed: the file cannot be read, or reading it crashed, took too long or needed too much memory.
+        """
         with self.lock:
             if self.child is not None and self.child.process.poll() is not None:
                 self.close()
             try:
                 if self.child is None:
-                    self.child = _Child()
-                return self.child.ask(descriptor, size, chunks)
-            except NotStarted as error:
-                raise ModelFileError(f"{path}: {error}") from error
-            except ChildLost as error:
+                    self.child = _Child(self.reader, self.library)
+                answer = self.child.ask(descriptor, size, options, self.most_values)
+            except ReadingFailed as error:
                 self.close()
-                raise ModelFileError(f"{path}: damaged or too demanding: {error}") from error
+                if error.started:
+                    raise ReadingFailed(f"damaged or too demanding: {error}") from error
+                raise ReadingFailed(f"the process that reads {self.files} {error}", started=False) from error
             except BaseException:  # after an interrupt the next answer would be to this request
                 self.close()
                 raise
+        tree, reason = answer.get("content"), answer.get("error")
+        if not isinstance(tree, dict):
+            raise ReadingFailed(reason if isinstance(reason, str) else "no contents")
+        return tree
 
     def close(self) -> None:
         """Ends the child, if any."""
@@ -227,19 +201,8 @@ class _Room:
         if child is not None:
             child.kill()
 
-
-_ROOM = _Room()
-_OF_PARENTS: list[_Child] = []
-"""Children of the processes that this one was forked from: kept, since they must not be waited for."""
-
-
-def _after_fork() -> None:
-    global _ROOM
-    if _ROOM.child is not None:
-        _ROOM.child.socket.close()
-        _OF_PARENTS.append(_ROOM.child)
-    _ROOM = _Room()
-
-
-os.register_at_fork(after_in_child=_after_fork)
-atexit.register(lambda: _ROOM.close())
+    def _after_fork(self) -> None:
+        if self.child is not None:
+            self.child.socket.close()
+            self._of_parents.append(self.child)  # kept, since it must not be waited for
+        self.child, self.lock = None, threading.Lock()

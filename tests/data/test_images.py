@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
+import signal
+import socket
 import struct
 import zlib
 from collections.abc import Callable
@@ -15,8 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
+import bl_neuro as bl
 from bl_neuro import DataError
-from bl_neuro.data.images import image_size, read_image
+from bl_neuro.data.images import ROOM, image_size, read_image
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, size=(40, 48), dtype=np.uint8)
@@ -80,6 +84,27 @@ def test_a_jpeg_of_fewer_rows_than_its_header_promises_is_refused(tmp_path: Path
     frame = JPEG.index(b"\xff\xc0")
     changed = JPEG[: frame + 5] + struct.pack(">H", 80) + JPEG[frame + 7 :]
     with pytest.raises(DataError, match="some of its pixels are missing"):
+        read_image(written(tmp_path, changed))
+
+
+KINDS_OF_JPEG: dict[str, dict[str, Any]] = {
+    "baseline": {}, "progressive": {"progressive": True}, "restarts": {"restart_marker_blocks": 2},
+    "optimized": {"optimize": True}, "no subsampling": {"subsampling": 0}, "best": {"quality": 100},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_JPEG)
+@pytest.mark.parametrize("pixels", [GREY, COLOUR], ids=["grey", "colour"])
+@pytest.mark.parametrize(("place", "side"), [(5, 24), (5, 8), (7, 16), (7, 32)])
+def test_a_jpeg_of_more_pixels_than_its_header_promises_is_refused(
+    kind: str, pixels: np.ndarray, place: int, side: int, tmp_path: Path
+) -> None:
+    """libjpeg ignores the rest: with another width, the picture is another one, and Pillow does not say so."""
+    content = encoded(Image.fromarray(pixels), "JPEG", **KINDS_OF_JPEG[kind])
+    frame = content.index(b"\xff\xc2" if kind == "progressive" else b"\xff\xc0")
+    changed = content[: frame + place] + struct.pack(">H", side) + content[frame + place + 2 :]
+    np.asarray(Image.open(io.BytesIO(changed)))
+    with pytest.raises(DataError, match=r"more pixels than its header says|header promises pixels in \d+ intervals"):
         read_image(written(tmp_path, changed))
 
 
@@ -296,3 +321,33 @@ def test_a_rotation_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     damaged = JPEG[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + JPEG[2:]
     with pytest.raises(DataError, match="EXIF"):
         read_image(written(tmp_path, damaged))
+
+
+def test_a_crash_of_a_decoder_is_an_error_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(tmp_path, PNG)
+    assert read_image(path).shape == (1, 40, 48)
+    assert ROOM.child is not None
+    process, send = ROOM.child.process, socket.send_fds
+    process.send_signal(signal.SIGSTOP)
+
+    def send_and_kill(*arguments: Any) -> int:
+        sent = send(*arguments)
+        process.send_signal(signal.SIGSEGV)
+        process.send_signal(signal.SIGCONT)
+        return sent
+
+    monkeypatch.setattr(socket, "send_fds", send_and_kill)
+    with pytest.raises(DataError, match=r"image\.png: .*\(damaged or too demanding: Pillow crashed \(SIGSEGV\)"):
+        read_image(path)
+    monkeypatch.undo()
+    assert read_image(path).shape == (1, 40, 48)
+
+
+def test_pillow_decodes_files_only_in_the_child() -> None:
+    root = Path(bl.__file__).parent
+    users = {
+        str(path.relative_to(root))
+        for path in [*root.rglob("*.py"), *(root / "backends").rglob("*.py"), *(root / "deploy").rglob("*.py")]
+        if re.search(r"\bImage\.open\(|pillow\.open\(", path.read_text())
+    }
+    assert {name for name in users if not name.startswith("testing/")} == {"strangers/image_reader.py"}

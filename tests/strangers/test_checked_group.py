@@ -11,7 +11,7 @@ import pytest
 
 import bl_neuro as bl
 from bl_neuro.deploy.net_reader import read_net
-from bl_neuro.strangers import reading_room
+from bl_neuro.strangers import hdf5_file
 from bl_neuro.strangers.checked_group import CheckedGroup
 from bl_neuro.strangers.tree_frames import Refused
 from bl_neuro.testing.handmade_net import dense, write
@@ -53,9 +53,9 @@ def test_one_matrix_in_many_blocks_is_read_once(tmp_path: Path) -> None:
 def test_the_size_of_a_file_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "n.net", dense())
     size = path.stat().st_size
-    monkeypatch.setattr(reading_room, "MAX_FILE_BYTES", size)
+    monkeypatch.setattr(hdf5_file, "MAX_FILE_BYTES", size)
     assert isinstance(read_net(path), bl.Network)
-    monkeypatch.setattr(reading_room, "MAX_FILE_BYTES", size - 1)
+    monkeypatch.setattr(hdf5_file, "MAX_FILE_BYTES", size - 1)
     with pytest.raises(bl.ModelFileError, match=f"expected at most {size - 1} bytes, found {size}"):
         read_net(path)
 
@@ -71,7 +71,7 @@ def test_h5py_opens_files_only_in_the_child() -> None:
     of_tests = {name for name in users if name.startswith("testing/")}
     assert users - of_tests == {
         "strangers/hdf5_tree.py",
-        "strangers/hdf5_child.py",
+        "strangers/hdf5_reader.py",
         "hdf5_image.py",
         "interop/nir_write.py",
     }

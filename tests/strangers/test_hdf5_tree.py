@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from bl_neuro.strangers import hdf5_tree
-from bl_neuro.strangers.hdf5_tree import MAX_CHUNKS, SLACK_BYTES, Rejected, tree_in
-from bl_neuro.strangers.reading_room import first_refusal
+from bl_neuro.strangers.hdf5_file import first_refusal
+from bl_neuro.strangers.hdf5_tree import MAX_CHUNKS, SLACK_BYTES, tree_in
+from bl_neuro.strangers.reading_child import Rejected
 from bl_neuro.strangers.tree_frames import MAX_CONSTANT_VALUES, Tree, encoded_tree
 
 Build = Callable[[h5py.File], Any]

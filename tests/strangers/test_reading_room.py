@@ -22,9 +22,10 @@ import pytest
 
 from bl_neuro import ModelFileError
 from bl_neuro.interop.nir_file import read_nir
-from bl_neuro.strangers import reading_room
+from bl_neuro.strangers import hdf5_file, reading_room
 from bl_neuro.strangers.confinement import CALLS
-from bl_neuro.strangers.reading_room import bytes_on_disk, read_hdf5
+from bl_neuro.strangers.hdf5_file import read_hdf5
+from bl_neuro.strangers.reading_room import bytes_on_disk
 from bl_neuro.strangers.tree_frames import InvalidFrame, Tree
 
 pytestmark = pytest.mark.slow
@@ -44,9 +45,9 @@ CRASHES_HDF5 = (
 @pytest.fixture(autouse=True)
 def own_child() -> Iterator[None]:
     """A new child for each test, and none left."""
-    reading_room._ROOM.close()
+    hdf5_file.ROOM.close()
     yield
-    reading_room._ROOM.close()
+    hdf5_file.ROOM.close()
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def read(path: Path, chunks: bool = True) -> Tree:
 
 
 def child() -> reading_room._Child:
-    running = reading_room._ROOM.child
+    running = hdf5_file.ROOM.child
     assert running is not None
     return running
 
@@ -171,11 +172,11 @@ def test_a_sparse_file_is_bounded_by_what_is_on_the_disk(tmp_path: Path) -> None
 def test_too_much_memory_is_refused_by_name(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever HDF5 allocates, the limit of memory holds."""
     program = (
-        "import json, sys; sys.path[:] = json.loads(sys.argv[3])\n"
-        "from bl_neuro.strangers import hdf5_child\n"
-        "hdf5_child._warm_up = lambda: None\n"
-        "hdf5_child.tree_in = lambda file, disk_bytes, chunks: {'x': str(len(bytes(600 * 2**20)))}\n"
-        "hdf5_child.main(int(sys.argv[1]), False)"
+        "import json, sys; sys.path[:] = json.loads(sys.argv[4])\n"
+        "from bl_neuro.strangers.hdf5_reader import READER\n"
+        "from bl_neuro.strangers.reading_child import Reader, serve\n"
+        "greedy = lambda file, disk_bytes, options: {'x': str(len(bytes(600 * 2**20)))}\n"
+        "serve(Reader(READER.warm_up, greedy, READER.memory), int(sys.argv[1]))"
     )
     monkeypatch.setattr(reading_room, "CHILD", program)
     with pytest.raises(ModelFileError, match="needs more memory than a file of this size may take"):
@@ -234,7 +235,7 @@ def test_threads_take_turns(good: Path) -> None:
 POOL = """
 import multiprocessing, sys
 from pathlib import Path
-from bl_neuro.strangers.reading_room import read_hdf5
+from bl_neuro.strangers.hdf5_file import read_hdf5
 
 def word(path):
     return read_hdf5(Path(path), "a file", True)["word"]
@@ -267,9 +268,9 @@ def is_running(pid: int) -> bool:
 def test_it_needs_no_main_guard_and_ends_with_its_parent(good: Path, tmp_path: Path, wait_until: Any) -> None:
     script = tmp_path / "script.py"
     script.write_text(
-        "import os, signal, sys\nfrom pathlib import Path\nfrom bl_neuro.strangers import reading_room\n"
-        "reading_room.read_hdf5(Path(sys.argv[1]), 'a file', True)\n"
-        "print(reading_room._ROOM.child.process.pid, flush=True)\n"
+        "import os, signal, sys\nfrom pathlib import Path\nfrom bl_neuro.strangers import hdf5_file\n"
+        "hdf5_file.read_hdf5(Path(sys.argv[1]), 'a file', True)\n"
+        "print(hdf5_file.ROOM.child.process.pid, flush=True)\n"
         "if sys.argv[2] == 'killed': os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     for end in ("exits", "killed"):
