@@ -34,6 +34,7 @@ from bl_neuro.errors import (
     UnknownSubstrate,
     Unsupported,
 )
+from bl_neuro.interrupts import interrupts_held
 
 if TYPE_CHECKING:
     from bl_neuro import attacks
@@ -180,10 +181,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(importlib.import_module(_LAZY[name]), name)
-    if name in _LAZY_MODULES:
-        return importlib.import_module(f"bl_neuro.{name}")
+    with interrupts_held():
+        if name in _LAZY:
+            return getattr(importlib.import_module(_LAZY[name]), name)
+        if name in _LAZY_MODULES:
+            return importlib.import_module(f"bl_neuro.{name}")
     raise AttributeError(f"module 'bl_neuro' has no attribute {name!r}")
 
 

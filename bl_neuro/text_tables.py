@@ -130,7 +130,8 @@ class TextTable:
         column_widths = widths(columns, width)
         if column_widths is None:
             return f"{self.title}\n{stacked(columns, width)}"
-        console = Console(width=width, file=StringIO(), color_system=None, legacy_windows=False)
+        # In a Jupyter kernel, a console without force_jupyter=False would display an empty output beside the text.
+        console = Console(width=width, file=StringIO(), color_system=None, legacy_windows=False, force_jupyter=False)
         with console.capture() as captured:
             console.print(side_by_side(columns, column_widths))
         lines = [line.rstrip() for line in captured.get().rstrip("\n").split("\n")]

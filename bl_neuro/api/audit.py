@@ -41,10 +41,10 @@ def audit(
     experiment: the name of a built-in experiment, the path of a TOML file, or an `Experiment`. out: folder for the
     results, runs/NAME by default. jobs: number of worker processes. scheduler: tcp://HOST:PORT of a Dask scheduler
     whose workers run the cells, or "local" for a Dask cluster on this machine. root: folder of downloaded datasets,
-    BL_NEURO_DATA by default. progress: "auto" for a progress bar on terminals, a function that is called with a
-    `RunState` after each cell, or None. allow_endpoints: whether an experiment file may name endpoints on other
-    machines; those of an `Experiment` are allowed. token_file: a file of one line, the token of the endpoints, instead
-    of the environment variables that the experiment names.
+    BL_NEURO_DATA by default. progress: "auto" for a progress bar on terminals and in notebooks, a function that is
+    called with a `RunState` after each cell, or None. allow_endpoints: whether an experiment file may name endpoints on
+    other machines; those of an `Experiment` are allowed. token_file: a file of one line, the token of the endpoints,
+    instead of the environment variables that the experiment names.
 
     Raises:
         ExperimentError: the experiment is missing or invalid; `problems` lists all problems. Or an experiment file

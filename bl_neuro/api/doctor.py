@@ -119,7 +119,10 @@ def _part_row(state: PartState) -> list[str]:
 
 
 def doctor(progress: bool = True) -> DoctorReport:
-    """Runs a small network on every substrate and loads every other part. progress: show progress bars on terminals."""
+    """Runs a small network on every substrate and loads every other part.
+
+    progress: show progress bars on terminals and in notebooks.
+    """
     with progress_bars(progress) as stages:
         substrates = []
         for name in BACKENDS.usable():

@@ -1,20 +1,21 @@
-"""Progress bars on standard error, if it is a terminal."""
+"""Progress bars on standard error if it is a terminal, and in notebooks."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
 
+from bl_neuro.api.notebook import NotebookProgress, in_notebook
 from bl_neuro.experiment.running.runner import Costs, OnChange, RunState
 from bl_neuro.experiment.session import Audit
 
 AuditProgress = Literal["auto"] | OnChange | None
-"""How a long call reports progress: "auto" (bars if standard error is a terminal), a function, or None."""
+"""How a long call reports progress: "auto" (bars on terminals and in notebooks), a function, or None."""
 BAR_WIDTH = 24
 
 
@@ -38,24 +39,33 @@ class ProgressBars:
 
 @contextmanager
 def progress_bars(shown: bool = True) -> Iterator[ProgressBars]:
-    """Progress bars on standard error; silent if it is not a terminal or `progress` is off."""
+    """Progress bars on terminals and in notebooks; none elsewhere, or if `shown` is False."""
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=BAR_WIDTH), TimeElapsedColumn())
-    silent = not shown or not sys.stderr.isatty()
-    with Progress(*columns, console=Console(stderr=True), disable=silent) as progress:
+    with _bars(columns, shown and _is_visible()) as progress:
         yield ProgressBars(progress)
+
+
+def _is_visible() -> bool:
+    return in_notebook() or sys.stderr.isatty()
+
+
+def _bars(columns: Sequence[ProgressColumn], shown: bool) -> Progress:
+    if shown and in_notebook():
+        return NotebookProgress(*columns)
+    return Progress(*columns, console=Console(stderr=True), disable=not shown)
 
 
 @contextmanager
 def audit_progress(audit: Audit, progress: AuditProgress) -> Iterator[OnChange | None]:
     """The callback after each cell: a progress bar with the time left, the function of the caller, or none."""
-    if progress != "auto" or not sys.stderr.isatty():
+    if progress != "auto" or not _is_visible():
         yield None if progress == "auto" else progress
         return
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=BAR_WIDTH), TextColumn("{task.completed}"))
     columns_of_time = (TextColumn("of {task.total}"), TimeElapsedColumn(), TextColumn("{task.fields[left]}"))
     costs, known = Costs(audit.store), set[str]()
-    with Progress(*columns, *columns_of_time, console=Console(stderr=True)) as bars:
-        task = bars.add_task(audit.experiment.name, total=None, left="")
+    with _bars((*columns, *columns_of_time), shown=True) as bars:
+        task = bars.add_task(audit.experiment.name, total=None, left="", visible=False)  # until cells are counted
 
         def update(state: RunState) -> None:
             new = [cell for cell in audit.cells if cell.address in state.finished - known]
@@ -64,7 +74,7 @@ def audit_progress(audit: Audit, progress: AuditProgress) -> Iterator[OnChange |
             seconds, unknown = costs.total(state.waiting)
             time_left = f"{'more than ' if unknown else ''}{duration(seconds / state.capacity)} left"
             failed = f"{time_left}, {len(state.failed)} failed"
-            bars.update(task, completed=len(state.finished), total=len(audit.cells), left=failed)
+            bars.update(task, completed=len(state.finished), total=len(audit.cells), left=failed, visible=True)
 
         yield update
 

@@ -128,7 +128,7 @@ def train(
     snnTorch's Leaky with bias and reset by subtraction. steps: number of time steps of an input. noise: background
     noise in training, 0..1. slayer: train with SLAYER, in Loihi's integers. evaluators: names such as "conv" and
     "spiking". twin: also train the ANN twin. device: "auto", "cpu" or "cuda"; with slayer "auto" or "cpu". force:
-    overwrite a finished training in `out`. progress: show progress bars on terminals.
+    overwrite a finished training in `out`. progress: show progress bars on terminals and in notebooks.
 
     Raises:
         InputError: an invalid argument, or `out` contains a finished training, and force is False. DataError: the

@@ -37,7 +37,7 @@ def verify(
     model: a network, or the path of its file. substrates: by default all that can run the network. inputs: spikes (T,
     B, ...), or an .npy or .npz file of them, in addition to generated inputs. steps, batch: size of the generated
     inputs. start: "aligned", or "cold" as in a fresh Lava run. all_pairs: compare all pairs of substrates instead of
-    each with the reference. progress: show progress bars on terminals.
+    each with the reference. progress: show progress bars on terminals and in notebooks.
 
     Raises:
         InputError: an invalid argument. ModelFileError: the file cannot be read.

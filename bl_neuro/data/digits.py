@@ -9,6 +9,7 @@ import numpy as np
 
 from bl_neuro.data.samples import Dataset
 from bl_neuro.data.source import DatasetSource, Kind, LoadOptions
+from bl_neuro.interrupts import interrupts_held
 
 
 class Digits(DatasetSource):
@@ -28,7 +29,8 @@ class Digits(DatasetSource):
     @classmethod
     def load(cls, options: LoadOptions) -> Dataset:
         """See `DatasetSource.load`."""
-        from sklearn.datasets import load_digits
+        with interrupts_held():
+            from sklearn.datasets import load_digits
 
         bunch = load_digits()
         return Dataset(

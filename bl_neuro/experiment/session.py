@@ -24,6 +24,7 @@ from bl_neuro.experiment.provenance import portable_path
 from bl_neuro.experiment.running.processes import WORKER, ProcessPool
 from bl_neuro.experiment.running.runner import OnChange, Runner, RunState, WorkerPool, run_state
 from bl_neuro.experiment.store import Store, Subject
+from bl_neuro.interrupts import interrupts_held
 
 RUNS = Path("runs")
 """The default parent folder of results."""
@@ -137,7 +138,8 @@ class Audit:
         if scheduler is None:
             return ProcessPool(self.task, jobs, worker)
         try:
-            from bl_neuro.experiment.running.dask_cluster import DaskPool
+            with interrupts_held():
+                from bl_neuro.experiment.running.dask_cluster import DaskPool
         except ImportError as error:
             raise MissingDependency("scheduler: Dask is not installed; pip install 'bl-neuro[dask]'") from error
         return DaskPool(self.task, scheduler, jobs, worker)

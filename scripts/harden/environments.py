@@ -3,12 +3,14 @@
     python scripts/harden/environments.py [--only WORD] [--write docs/environments.md]
 
 Each row runs in a mount namespace of its own, so that file systems can be read-only or small; this needs Linux and
-root. Exits with 1 if an outcome is not the expected one. --write replaces the table at the end of the page.
+root. Exits with 1 if an outcome is not the expected one. --write replaces these rows of the table at the end of the
+page. The row of the Jupyter kernel needs the test extra.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import subprocess
@@ -100,23 +102,37 @@ expected = target.run(spikes).spikes
 with ThreadPoolExecutor(8) as pool:
     assert all(answer.spikes.equal(expected) for answer in pool.map(lambda _: target.run(spikes), range(64)))
 """
-NOTEBOOK = """\
-import asyncio
-
-async def cell():
-    import bl_neuro as bl
-    bl.audit("small.toml", out="OUT", progress=False)
-    bl.audit("small.toml", out="OUT/dask", scheduler="local", progress=False)
-
-asyncio.run(cell())
-"""
+NOTEBOOK_CELLS = (
+    "import bl_neuro as bl\nfrom bl_neuro.testing.random_networks import random_dense, random_spikes\n"
+    "network = random_dense(602, (64, 8, 10), biases=False)",
+    "bl.audit('small.toml', out='OUT', jobs=2)",
+    "bl.audit('small.toml', out='OUT/dask', scheduler='local')",
+    "bl.attack_network(network, 'v2', dataset='digits', steps=4, budget=640).inversions",
+    "bl.export(network, 'OUT/network.nir')\nassert bl.load('OUT/network.nir') == network",
+    "with bl.open_target(network, 'lava') as target:\n    target.run(random_spikes(network, 0, 10, 1))",
+)
+NOTEBOOK = {
+    "nbformat": 4,
+    "nbformat_minor": 4,
+    "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+    "cells": [
+        {"cell_type": "code", "metadata": {}, "execution_count": None, "outputs": [], "source": source}
+        for source in NOTEBOOK_CELLS
+    ],
+}
+PROGRAMS = {
+    "python": "",
+    "bl-neuro": "-m bl_neuro",
+    "jupyter-execute": "-c 'from nbclient.cli import main; main()'",
+}
+"""Arguments of this interpreter for each program that the commands use."""
 FILES = {
     "small.toml": EXPERIMENT,
     "run.py": RUN,
     "script.py": SCRIPT,
     "processes.py": PROCESSES,
     "threads.py": THREADED,
-    "notebook.py": NOTEBOOK,
+    "notebook.ipynb": json.dumps(NOTEBOOK),
 }
 ENVIRONMENTS = [
     Environment("no `HOME`, unknown user id", f"env -u HOME {OTHER_USER} {AUDIT}", before="chmod 777 OUT"),
@@ -162,7 +178,7 @@ ENVIRONMENTS = [
     Environment("forked processes", "python processes.py fork"),
     Environment("spawned processes", "python processes.py spawn"),
     Environment("script without main guard, local Dask cluster", "python script.py"),
-    Environment("running event loop, as in a Jupyter kernel", "python notebook.py"),
+    Environment("Jupyter kernel", "jupyter-execute notebook.ipynb", before="export IPYTHONDIR=OUT/ipython"),
 ]
 
 
@@ -176,7 +192,7 @@ def outcome(environment: Environment) -> str:
         (folder / "out").mkdir()
         programs = folder / "bin"
         programs.mkdir()
-        for program, arguments in (("python", ""), ("bl-neuro", "-m bl_neuro")):
+        for program, arguments in PROGRAMS.items():
             (programs / program).write_text(f'#!/bin/sh\nexec {sys.executable} {arguments} "$@"\n')
             (programs / program).chmod(0o755)
         script = " && ".join(filter(None, ["mount --make-rprivate /", environment.before, environment.command]))
@@ -207,11 +223,20 @@ def table(rows: list[tuple[Environment, str]]) -> str:
     return HEADER + "".join(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |\n" for row in cells)
 
 
+def with_rows(page: str, rows: list[tuple[Environment, str]]) -> str:
+    """The page with these rows in its table. Other environments keep the outcomes that the page has, if it has any."""
+    text, _, old_rows = page.partition(HEADER)
+    lines = {row.split(" | ")[0].removeprefix("| "): f"{row}\n" for row in old_rows.splitlines()}
+    for environment, outcome_text in rows:
+        lines[environment.name] = table([(environment, outcome_text)]).removeprefix(HEADER)
+    return text + HEADER + "".join(lines[row.name] for row in ENVIRONMENTS if row.name in lines)
+
+
 def main() -> int:
     """Runs all rows, or those whose name contains a word."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--only", default="", help="run the rows whose name contains this word")
-    parser.add_argument("--write", type=Path, help="page whose table is replaced")
+    parser.add_argument("--write", type=Path, help="page whose rows are replaced")
     options = parser.parse_args()
     rows, unexpected = [], 0
     for environment in ENVIRONMENTS:
@@ -225,9 +250,8 @@ def main() -> int:
         unexpected += not expected
         rows.append((environment, text))
     print(table(rows))
-    if options.write is not None and not options.only:
-        page = options.write.read_text(encoding="utf-8")
-        write_text(options.write, page[: page.index(HEADER)] + table(rows))
+    if options.write is not None:
+        write_text(options.write, with_rows(options.write.read_text(encoding="utf-8"), rows))
     return int(unexpected > 0)
 
 

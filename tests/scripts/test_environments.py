@@ -34,3 +34,12 @@ def test_an_outcome_that_is_not_expected_is_noticed(script: ModuleType) -> None:
     assert script.is_expected(fails, "exit code 1: error: no room")
     assert not script.is_expected(fails, "works")
     assert script.table([(works, "works")]) == f"{script.HEADER}| one | `true` | works |\n"
+
+
+def test_rows_that_did_not_run_are_kept(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two, three = (script.Environment(name, "true") for name in ("one", "two", "three"))
+    monkeypatch.setattr(script, "ENVIRONMENTS", [one, two, three])
+    page = f"# Page\n\n{script.table([(two, 'works'), (script.Environment('gone', 'true'), 'works')])}"
+    rows = [(one, "works"), (two, "exit code 1")]
+    assert script.with_rows(page, rows[:1]) == f"# Page\n\n{script.table([(one, 'works'), (two, 'works')])}"
+    assert script.with_rows(page, rows) == f"# Page\n\n{script.table(rows)}"

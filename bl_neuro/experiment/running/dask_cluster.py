@@ -19,10 +19,10 @@ from distributed import Client, KilledWorker, LocalCluster, WorkerPlugin, get_wo
 from bl_neuro.errors import InputError, SubstrateFailed
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.provenance import versions
-from bl_neuro.experiment.running.interrupts import HeldInterrupts, children_without_interrupts
 from bl_neuro.experiment.running.processes import STARTS, WORKER, WorkerDied, WorkerProcess, thread_counts
 from bl_neuro.experiment.running.runner import Outcome
 from bl_neuro.experiment.store import MARK, Result, Store
+from bl_neuro.interrupts import HeldInterrupts, children_without_interrupts
 
 LOCAL = "local"
 """Special address: starts a cluster of Dask workers on this machine."""

@@ -15,6 +15,7 @@ from typing import Any
 from bl_neuro.errors import InputError, SubstrateFailed
 from bl_neuro.experiment.cells import THREADS, Cell
 from bl_neuro.experiment.running.runner import Outcome
+from bl_neuro.interrupts import interrupts_held
 
 WORKER = (sys.executable, "-m", "bl_neuro.experiment.running.worker")
 """The command of a worker."""
@@ -86,9 +87,10 @@ class ProcessPool:
         return outcomes
 
     def close(self) -> None:
-        """Ends all workers."""
-        self._drop_all()
-        self._selector.close()
+        """Ends all workers. If Ctrl-C is pressed meanwhile, it takes effect afterwards."""
+        with interrupts_held():
+            self._drop_all()
+            self._selector.close()
 
     def _drop_all(self) -> None:
         for fd in list(self._workers):

@@ -1,7 +1,8 @@
-"""Worker processes that die before they are given a cell."""
+"""Worker processes that die before they are given a cell, and an interrupt while they are ended."""
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from bl_neuro.errors import InputError, SubstrateFailed
 from bl_neuro.experiment.cells import Cell
-from bl_neuro.experiment.running.processes import STARTS, ProcessPool
+from bl_neuro.experiment.running.processes import STARTS, ProcessPool, WorkerProcess
 
 WORKER = """\
 import os, signal, sys
@@ -54,6 +55,22 @@ def test_workers_that_never_start_are_an_error(tmp_path: Path) -> None:
         workers.wait()
     workers.close()
     assert (tmp_path / "worker.starts").read_text() == "x" * STARTS
+
+
+def test_a_second_interrupt_leaves_no_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workers, cell = pool(tmp_path, 0), Cell("target", {"number": 1}, (), {})
+    workers.start([cell])
+    (worker,) = workers._workers.values()
+    end = WorkerProcess.end
+
+    def interrupted_end(worker: WorkerProcess) -> None:
+        signal.raise_signal(signal.SIGINT)
+        end(worker)
+
+    monkeypatch.setattr(WorkerProcess, "end", interrupted_end)
+    with pytest.raises(KeyboardInterrupt):
+        workers.close()
+    assert not worker.alive
 
 
 def test_there_is_at_least_one_job() -> None:

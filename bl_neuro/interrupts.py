@@ -1,4 +1,4 @@
-"""Ctrl-C in a run whose threads and processes belong to another library: it ends the run, in this process only."""
+"""Ctrl-C, or the interrupt of a Jupyter kernel, at moments when another library does not withstand it."""
 
 from __future__ import annotations
 
@@ -41,6 +41,20 @@ class HeldInterrupts:
             raise KeyboardInterrupt
         self._pending = True
         self._wake()
+
+
+@contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Holds Ctrl-C back until the end of the block, for imports.
+
+    Python cannot import torch or pandas again after an interrupted import, so that a notebook would need a new kernel.
+    """
+    held = HeldInterrupts(lambda: None)
+    try:
+        yield
+    finally:
+        held.end()
+        held.check()
 
 
 @contextmanager
