@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bl_neuro.attacks import Status
 from bl_neuro.attacks.base import Access
@@ -34,6 +34,23 @@ class CellMeasures(BaseModel):
     def to_json(self) -> dict[str, Any]:
         """JSON-ready values."""
         return self.model_dump(mode="json")
+
+
+Counted = TypeVar("Counted", bound="CountedMeasures")
+
+
+class CountedMeasures(CellMeasures):
+    """Base class for measures with lists that have one entry per inversion, or per point of a course."""
+
+    _counted: ClassVar[tuple[str, ...]]
+    """The names of these lists. One that is None is not counted."""
+
+    @model_validator(mode="after")
+    def _need_one_length(self: Counted) -> Counted:
+        lengths = {name: len(values) for name in self._counted if (values := getattr(self, name)) is not None}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"expected lists of one length, found {lengths}")
+        return self
 
 
 class TargetMeasures(CellMeasures):
@@ -79,8 +96,10 @@ class AccuracyMeasures(CellMeasures):
     samples: Count = Field(description="Number of tested samples.")
 
 
-class AttackMeasures(CellMeasures):
+class AttackMeasures(CountedMeasures):
     """An attack. Lists have one entry per inversion, in the order of the classes in the definition."""
+
+    _counted = ("target_answers", "pearson_selectivity", "ssim")
 
     access: Access
     status: Annotated[Status, Field(strict=False)] = Field(description="How the attack ended.")
@@ -100,16 +119,20 @@ class AttackMeasures(CellMeasures):
     spike_density: Share = Field(description="Fraction of the bins of all inversions that contain a spike.")
 
 
-class Course(CellMeasures):
+class Course(CountedMeasures):
     """The progress of an attack under an evaluator, at the stored entries of its trace; empty without a trace."""
+
+    _counted = ("queries", "hits", "confidence")
 
     queries: list[Count] = Field(description="Queries so far, for all inversions together; increasing.")
     hits: list[Share] = Field(description="Fraction of inversions that are hits.")
     confidence: list[Probability] = Field(description="Mean confidence over the inversions.")
 
 
-class JudgementMeasures(CellMeasures):
+class JudgementMeasures(CountedMeasures):
     """An evaluator's judgement of the inversions of an attack. Lists have one entry per inversion."""
+
+    _counted = ("classes", "hits", "top3", "confidence")
 
     classes: list[Count] = Field(description="The inverted classes.")
     hits: list[Hit] = Field(description="Whether the evaluator ranks the class first.")

@@ -14,6 +14,7 @@ UNRECOGNISED = (
     "A network that does not classify a dataset was not trained on it, or takes its inputs or numbers its outputs in "
     "another way: what attacks get from it says little of what it could give away."
 )
+TRUST = "These results are as trustworthy as their folder: digests reveal damaged files, not forged ones."
 ENOUGH_TARGETS = 12
 """Minimum number of target seeds to detect a difference of 5 to 10 points."""
 

@@ -13,7 +13,7 @@ from bl_neuro.experiment.findings.pictures import CellPictures
 from bl_neuro.files import atomic_path
 from bl_neuro.report import drill_down, plots, thumbnails, views, words
 from bl_neuro.report.answer import audit_answer
-from bl_neuro.report.limits import conclusions, limits, overlap_sentence
+from bl_neuro.report.limits import TRUST, conclusions, limits, overlap_sentence
 from bl_neuro.report.one_page import one_page
 from bl_neuro.report.strips import MOST_CLASSES, has_training_means, strips
 from bl_neuro.report.templates import audit_environment
@@ -63,7 +63,7 @@ def audit_pages(results: Findings, pictures: CellPictures, most_embedded: int = 
         "groups": groups,
         "linked": linked,
         "conclusions": conclusions(results),
-        "limits": limits(results),
+        "limits": [*limits(results), TRUST],
         "overlap": overlap_sentence(results),
         "overlap_unknown": results.of_given_model and (results.overlap is None or results.overlap.state == "not known"),
         **_tables(results),

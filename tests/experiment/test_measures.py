@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import inf, nan
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -17,6 +18,7 @@ from bl_neuro.experiment.measures import (
     AccuracyMeasures,
     AttackMeasures,
     CellMeasures,
+    JudgementMeasures,
     ReplayMeasures,
 )
 from bl_neuro.experiment.session import Audit
@@ -61,6 +63,37 @@ def test_measures_become_the_values_they_were_read_from() -> None:
 )
 def test_values_of_another_type_or_out_of_range_are_refused(changes: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match=next(iter(changes))):
+        AttackMeasures.model_validate({**ATTACKED, **changes})
+
+
+JUDGED = {
+    "classes": [0, 1],
+    "hits": [1, 0],
+    "top3": [1, 1],
+    "confidence": [0.5, 0.25],
+    "daa": None,
+    "course": {"queries": [4, 8], "hits": [0.0, 0.5], "confidence": [0.25, 0.375]},
+}
+
+
+@pytest.mark.parametrize("name", ["classes", "hits", "top3", "confidence"])
+def test_judgements_with_lists_of_unequal_length_are_refused(name: str) -> None:
+    JudgementMeasures.model_validate(JUDGED)
+    with pytest.raises(ValidationError, match=r"expected lists of one length, found \{'classes': "):
+        JudgementMeasures.model_validate({**JUDGED, name: JUDGED[name][:1]})  # type: ignore[index]
+
+
+@pytest.mark.parametrize("name", ["queries", "hits", "confidence"])
+def test_courses_with_lists_of_unequal_length_are_refused(name: str) -> None:
+    course: Any = JUDGED["course"]
+    with pytest.raises(ValidationError, match=r"expected lists of one length, found \{'queries': "):
+        JudgementMeasures.model_validate({**JUDGED, "course": {**course, name: []}})
+
+
+@pytest.mark.parametrize("changes", [{"target_answers": [3]}, {"pearson_selectivity": []}, {"ssim": [0.5]}])
+def test_attacks_with_lists_of_unequal_length_are_refused(changes: dict[str, object]) -> None:
+    AttackMeasures.model_validate({**ATTACKED, "target_answers": None})
+    with pytest.raises(ValidationError, match="expected lists of one length"):
         AttackMeasures.model_validate({**ATTACKED, **changes})
 
 

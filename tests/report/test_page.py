@@ -129,6 +129,7 @@ def test_tables_have_headers_with_a_scope_and_scroll_in_a_box_of_their_own(page:
         "74 queries per class, completed.",
         "4 target seeds are few",
         "barely anything of individual members of the training data (nearest-sample membership AUC .51 on digits)",
+        "These results are as trustworthy as their folder: digests reveal damaged files, not forged ones.",
         "98 of 100 done",
         "bl-neuro audit made-up",
         "none",
