@@ -174,3 +174,7 @@ class ReportError(BlNeuroError):
 
 class TokenInTheClear(UserWarning):
     """A token is sent over plain HTTP to another machine."""
+
+
+class SilentLayers(UserWarning):
+    """A network was read in which no neuron of some layers can spike, as with a wrong time step."""

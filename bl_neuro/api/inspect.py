@@ -20,6 +20,7 @@ from bl_neuro.model_file import load
 from bl_neuro.network import Network
 from bl_neuro.neuron import CubaLIF
 from bl_neuro.report.words import many
+from bl_neuro.silent_layers import STEPS, silent_layers
 from bl_neuro.text_tables import Printed, TextTable
 
 Range = list[float]
@@ -69,7 +70,8 @@ class Holder:
 class ModelFacts(Printed):
     """A summary of a network.
 
-    layers: kind, shape and value ranges of each layer. substrates: by name, whether each of them can run the network.
+    layers: kind, shape and value ranges of each layer. silent_layers: indices of layers of which no neuron can spike;
+    see `bl_neuro.silent_layers`. substrates: by name, whether each of them can run the network.
     """
 
     fingerprint: str
@@ -82,6 +84,7 @@ class ModelFacts(Printed):
     neurons: int
     bytes: int
     layers: list[dict[str, Any]]
+    silent_layers: list[int]
     loihi: LoihiFacts
     substrates: dict[str, Holder]
 
@@ -96,6 +99,7 @@ class ModelFacts(Printed):
             f"{counts}, {self.bytes / 2**20:.1f} MiB",
             f"fingerprint {self.fingerprint}",
             TextTable("\nLayers", columns, [_layer_row(layer) for layer in self.layers], 2),
+            *(f"Layer {index}: no neuron can spike within {STEPS} time steps." for index in self.silent_layers),
             *(_loihi_parts(self.loihi.layers) if self.loihi.layers else []),
             TextTable(
                 "\nSubstrates that can hold it", ["substrate", "", "what stands in the way"], substrates, numbers_from=3
@@ -178,6 +182,7 @@ def inspect(model: Network | str | Path) -> ModelFacts:
             _layer_facts(number, layer, shape)
             for number, (layer, shape) in enumerate(zip(network.layers, network.shapes))
         ],
+        silent_layers=silent_layers(network),
         loihi=LoihiFacts(problems, [] if problems else [_on_loihi(layer) for layer in quantize(network).layers]),
         substrates={name: _holder(network, name) for name in available_substrates()},
     )

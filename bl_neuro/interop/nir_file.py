@@ -7,12 +7,13 @@ time is discretized; one of the conventions in `nir_nodes` must be given.
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bl_neuro.errors import InputError, ModelFileError, NetworkError, Unsupported
+from bl_neuro.errors import InputError, ModelFileError, NetworkError, SilentLayers, Unsupported
 from bl_neuro.interop.nir_nodes import (
     CONVENTIONS,
     NORSE_DT,
@@ -28,6 +29,7 @@ from bl_neuro.interop.parts import Part, Synapse, assemble
 from bl_neuro.layers import Shape
 from bl_neuro.network import MAX_LAYERS, Network, Readout
 from bl_neuro.neuron import RESETS, Reset
+from bl_neuro.silent_layers import STEPS, silent_layers
 from bl_neuro.strangers.hdf5_file import first_refusal, read_hdf5
 from bl_neuro.strangers.tree_frames import Tree
 
@@ -48,6 +50,8 @@ def read_nir(
     see `nir_nodes`. dt: time step in the file's unit of time; required for "nir", known for the others. reset: reset of
     the neurons; required for "snntorch", whose exporter does not write it: "subtract_delayed" for snnTorch's default,
     "zero" for reset_mechanism="zero". Files written by bl_neuro need none of these and contain their readout.
+
+    If no neuron of a layer can spike, the warning `SilentLayers` is issued.
 
     Raises:
         ModelFileError: the file is missing, damaged, too large, or contains no network that can be read exactly.
@@ -74,11 +78,25 @@ def read_nir(
         network = _network(graph, discretization, notes["readout"] if is_own and isinstance(notes, dict) else readout)
         if is_own and isinstance(notes, dict) and notes.get("fingerprint") != network.fingerprint:
             raise NetworkError(["damaged: its values do not match its fingerprint"])
-        return network
     except (NetworkError, Unsupported) as error:
         raise ModelFileError(f"{source}: {error}") from error
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ModelFileError(f"{source}: malformed ({type(error).__name__}: {str(error)[:200]})") from error
+    if not is_own:
+        _warn_of_silence(source, network, discretization)
+    return network
+
+
+def _warn_of_silence(source: Path, network: Network, discretization: Discrete) -> None:
+    silent = silent_layers(network)
+    if silent:
+        warnings.warn(
+            f"{source}: read with the convention {discretization.convention!r} and dt={discretization.dt:g}, no neuron "
+            f"of {'layer' if len(silent) == 1 else 'layers'} {', '.join(map(str, silent))} can spike within {STEPS} "
+            "time steps, whatever the input; is this the convention and the time step of the program that wrote it?",
+            SilentLayers,
+            stacklevel=4,  # the code that called `bl_neuro.load`
+        )
 
 
 def _discrete(convention: Convention | None, dt: float | None, reset: Reset | None) -> Discrete:

@@ -49,6 +49,14 @@ def test_values_and_limits_of_a_network_in_loihis_arithmetic(tmp_path: Path, cal
     assert held["weight_exact"]
 
 
+def test_layers_that_cannot_spike_are_listed(tmp_path: Path, call: Callable[..., Any]) -> None:
+    layers = [bl.Dense(np.ones((2, 3)), bl.CubaLIF(1e4)), bl.Dense(np.ones((2, 2)), bl.CubaLIF())]
+    assert inspected(bl.Network((3,), layers), tmp_path, call)["silent_layers"] == [0]
+    printed = call("inspect", tmp_path / "model.safetensors").out
+    assert "Layer 0: no neuron can spike within 100 time steps." in printed
+    assert "Layer 1:" not in printed
+
+
 def test_problems_of_each_substrate_are_listed(tmp_path: Path, call: Callable[..., Any]) -> None:
     facts = inspected(random_pooled(1), tmp_path, call)
     assert list(facts["substrates"]) == list(available_substrates())

@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
+import bl_neuro as bl
 from bl_neuro import (
     AveragePool,
     Conv,
@@ -21,6 +22,7 @@ from bl_neuro import (
     SumPool,
     Unsupported,
 )
+from bl_neuro.errors import SilentLayers
 from bl_neuro.interop.nir_file import read_nir, write_nir
 from bl_neuro.reference import simulate
 
@@ -140,6 +142,33 @@ def stranger(folder: Path, change: Callable[[Tree], None]) -> Path:
     with h5py.File(path, "w") as file:
         write(file.create_group("node"), tree)
     return path
+
+
+def as_integrators(tree: Tree) -> None:
+    for name in ("lif", "lif2"):
+        tree["nodes"][name] = {"type": "IF", "r": np.ones(2), "v_threshold": np.ones(2)}
+
+
+@pytest.mark.parametrize(
+    ("options", "layers"),
+    [
+        ({"convention": "nir", "dt": 1e-4}, "of layers 0, 1 can"),  # thresholds of 1e4
+        ({"convention": "snntorch", "reset": "zero"}, "of layers 0, 1 can"),
+        ({"convention": "nir", "dt": 0.005}, "of layer 1 can"),
+    ],
+)
+def test_a_reading_that_silences_layers_is_reported(tmp_path: Path, options: Any, layers: str) -> None:
+    path = stranger(tmp_path, as_integrators)
+    with pytest.warns(SilentLayers, match=rf"n\.nir: read with the convention .* and dt=.*{layers}") as warned:
+        bl.load(path, **options)
+    assert [warning.filename for warning in warned] == [__file__]
+
+
+@pytest.mark.parametrize("dt", [1.0, 0.1])
+def test_other_readings_are_not(tmp_path: Path, dt: float) -> None:
+    network = read_nir(stranger(tmp_path, as_integrators), convention="nir", dt=dt)  # warnings are errors in tests
+    write_nir(network, tmp_path / "own.nir")
+    read_nir(tmp_path / "own.nir")
 
 
 def test_nirs_equations_in_steps_of_dt(tmp_path: Path) -> None:
