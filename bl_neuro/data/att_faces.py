@@ -13,6 +13,7 @@ from bl_neuro.data.images import read_image
 from bl_neuro.data.samples import Dataset
 from bl_neuro.data.source import DatasetSource, Kind, LoadOptions
 from bl_neuro.errors import DataError, InputError
+from bl_neuro.strangers.door import files_in_subfolders
 
 FACE = (112, 92)
 """Height and width of a photograph."""
@@ -87,8 +88,8 @@ class AttFaces(DatasetSource):
 def face_files(folder: Path) -> list[tuple[int, int, Path]]:
     """The available photographs as (person, number, file), in order."""
     files = []
-    for path in folder.glob("s*/*.pgm"):
-        match = re.fullmatch(r"s([1-9]\d?)/([1-9]\d?)\.pgm", path.relative_to(folder).as_posix())
+    for path in files_in_subfolders(folder, ".pgm"):
+        match = re.fullmatch(r"s([1-9]\d?)/([1-9]\d?)\.pgm", path.relative_to(folder).as_posix(), re.IGNORECASE)
         if match and int(match[1]) <= 40 and int(match[2]) <= 10:
             files.append((int(match[1]), int(match[2]), path))
     return sorted(files)

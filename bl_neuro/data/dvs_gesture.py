@@ -16,11 +16,10 @@ from bl_neuro.data.recordings import (
     gather,
     read_event_array,
     read_events,
-    recording_files,
 )
 from bl_neuro.data.source import DatasetSource, Kind, LoadOptions
 from bl_neuro.errors import DataError
-from bl_neuro.strangers.door import entries, read_bytes
+from bl_neuro.strangers.door import entries, files_in_subfolders, read_bytes
 
 GESTURES = (
     "hand clapping",
@@ -90,7 +89,7 @@ def gesture_recordings(folder: Path) -> list[Recording]:
     recordings = [
         Recording(path, label, held_out)
         for part, held_out in (("ibmGestureTrain", False), ("ibmGestureTest", True))
-        for path in recording_files(folder / part, ".npy")
+        for path in files_in_subfolders(folder / part, ".npy")
         if (label := _label(path.stem, 0, path)) != OTHER
     ]
     return recordings or _plain_recordings(folder)

@@ -21,7 +21,7 @@ from bl_neuro.data.source import DatasetSource, LoadOptions
 from bl_neuro.errors import DataError
 from bl_neuro.files import atomic_path, cache_folder
 from bl_neuro.strangers.budget import MOST_EVENTS, need_memory
-from bl_neuro.strangers.door import entries, folders, is_folder, read_bytes, regular_file
+from bl_neuro.strangers.door import read_bytes, regular_file
 from bl_neuro.strangers.npy import read_npy
 
 
@@ -95,17 +95,6 @@ def _identity(folder: Path, path: Path) -> list[str | int]:
     with regular_file(path) as file:
         facts = os.fstat(file.fileno())
     return [path.relative_to(folder).as_posix(), facts.st_size, facts.st_mtime_ns]
-
-
-def recording_files(folder: Path, suffix: str) -> list[Path]:
-    """The files `<subfolder>/<name><suffix>` in `folder`, sorted; none if there is no such folder.
-
-    Raises:
-        DataError: a folder cannot be read.
-    """
-    if not is_folder(folder):
-        return []
-    return [path for part in folders(folder) for path in entries(part) if path.suffix == suffix]
 
 
 EVENT = np.dtype([("x", np.int64), ("y", np.int64), ("t", np.int64), ("p", np.int64)])

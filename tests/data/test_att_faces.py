@@ -76,3 +76,17 @@ def test_missing_and_damaged(tmp_path: Path, files: Any) -> None:
     (tmp_path / "att_faces/s1/3.pgm").write_bytes(b"P5\n92 112\n255\nshort")
     with pytest.raises(DataError, match=r"3\.pgm: expected a PNG, JPEG or PGM image"):
         load_dataset("att_faces", tmp_path)
+
+
+def test_a_person_who_is_a_link_to_nowhere_is_refused(tmp_path: Path, files: Any) -> None:
+    """Without this person, every later one would have another label."""
+    files.faces(tmp_path, people=(1, 3))
+    (tmp_path / "att_faces/s2").symlink_to("/not/mounted/s2")
+    with pytest.raises(DataError, match="s2: expected a file or folder, found a link to /not/mounted/s2"):
+        load_dataset("att_faces", tmp_path)
+
+
+def test_suffixes_in_upper_case_are_read(tmp_path: Path, files: Any) -> None:
+    files.faces(tmp_path, people=(1, 2))
+    (tmp_path / "att_faces/s1/1.pgm").rename(tmp_path / "att_faces/s1/1.PGM")
+    assert load_dataset("att_faces", tmp_path).completeness == "subset: 20 of 400"
