@@ -18,7 +18,7 @@ from bl_neuro.errors import DataError
 from bl_neuro.files import expanded
 from bl_neuro.strangers.archive import DAMAGE, Archive
 from bl_neuro.strangers.budget import need_memory
-from bl_neuro.strangers.door import printable_name, regular_file
+from bl_neuro.strangers.door import exists, is_folder, printable_name, regular_file
 
 MOST_CLASSES = 10_000
 MOST_NAME = 200
@@ -38,7 +38,7 @@ class NpzFile(DatasetSource):
     @classmethod
     def takes(cls, path: Path) -> bool:
         """Accepts files by their suffix, even if they do not exist."""
-        return path.suffix == ".npz"
+        return path.suffix.lower() == ".npz"
 
     @classmethod
     def load(cls, options: LoadOptions) -> Dataset | EventDataset:
@@ -57,9 +57,8 @@ def load_npz(path: str | Path) -> Dataset | EventDataset:
         DataError: the file is missing, damaged, too large or has other contents; all problems are listed.
     """
     source = expanded(path)
-    if not source.is_file():
-        content = "a folder" if source.is_dir() else "something else" if source.exists() else "nothing"
-        raise DataError(f"{source}: expected an .npz file, found {content}")
+    if is_folder(source) or not exists(source):
+        raise DataError(f"{source}: expected an .npz file, found {'a folder' if exists(source) else 'nothing'}")
     try:
         arrays = _arrays(source)
         problems = _problems(arrays)

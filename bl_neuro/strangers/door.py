@@ -123,15 +123,26 @@ def is_folder(path: Path) -> bool:
         DataError: this cannot be known, since a folder above it cannot be searched, or a link leads nowhere, for
             example to a disk that is not mounted.
     """
+    mode = _mode(path)
+    return mode is not None and stat.S_ISDIR(mode)
+
+
+def exists(path: Path) -> bool:
+    """Whether there is anything at `path`. Raises: see `is_folder`."""
+    return _mode(path) is not None
+
+
+def _mode(path: Path) -> int | None:
+    """The mode of what is at `path`, or None if nothing is; see `is_folder`."""
     try:
-        return stat.S_ISDIR(os.stat(path).st_mode)
+        return os.stat(path).st_mode
     except FileNotFoundError as error:
         if os.path.islink(path):
             raise DataError(
                 f"{path}: expected a file or folder, found a link to {os.readlink(path)}, which does not exist; mount "
                 "or copy what it links to, or remove the link"
             ) from error
-        return False
+        return None
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: expected a file or folder that can be read ({_reason(error)})") from error
 

@@ -236,3 +236,15 @@ def test_a_class_that_is_a_link_to_nowhere_is_refused(tmp_path: Path, files: Any
     (tmp_path / "b").symlink_to("/not/mounted/b")
     with pytest.raises(DataError, match="b: expected a file or folder, found a link to /not/mounted/b"):
         load_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "parts", [("Train", "Test"), ("train", "valid"), ("training", "testing"), ("train", "test", "val")]
+)
+def test_parts_of_other_names_are_explained(parts: tuple[str, ...], tmp_path: Path, files: Any) -> None:
+    for part in parts:
+        files.image(tmp_path / part / "a/1.png", GREY)
+    with pytest.raises(
+        DataError, match=f"{parts[0]}/a: expected an image .*, found a folder; .* exactly two .* 'train' and 'test'"
+    ):
+        load_folder(tmp_path)
