@@ -9,7 +9,7 @@ import numpy as np
 
 from bl_neuro.arrays import SpikeArray
 from bl_neuro.data.images import SUFFIXES, image_size, read_image
-from bl_neuro.data.samples import Dataset
+from bl_neuro.data.samples import Dataset, scale_problem
 from bl_neuro.data.source import DatasetSource, Kind, LoadOptions
 from bl_neuro.errors import DataError, InputError
 from bl_neuro.files import expanded
@@ -175,6 +175,9 @@ def _read(folder: Path, files: list[Path], size: tuple[int, int] | None, colour:
             images[number] = image
     if problems or images is None:
         raise _all_problems(problems)
+    problem = scale_problem(images)
+    if problem:
+        raise DataError(f"{folder}: {problem}")
     return images
 
 

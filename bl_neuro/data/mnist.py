@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from bl_neuro.arrays import IntArray, SpikeArray
-from bl_neuro.data.samples import Dataset
+from bl_neuro.data.samples import Dataset, scale_problem
 from bl_neuro.data.source import DatasetSource, Kind, LoadOptions
 from bl_neuro.errors import DataError
 from bl_neuro.strangers.door import exists, read_bytes, regular_file
@@ -110,6 +110,9 @@ def _part(image_file: Path, label_file: Path) -> tuple[SpikeArray, IntArray]:
         raise DataError(f"{label_file}: expected a label for each of {len(images)} images, found {labels.shape}")
     if labels.max() > 9:
         raise DataError(f"{label_file}: expected labels 0..9, found {labels.min()}..{labels.max()}")
+    problem = scale_problem(images)
+    if problem:
+        raise DataError(f"{image_file}: {problem}")
     return images[:, None], labels.astype(np.int64)
 
 

@@ -248,3 +248,12 @@ def test_parts_of_other_names_are_explained(parts: tuple[str, ...], tmp_path: Pa
         DataError, match=f"{parts[0]}/a: expected an image .*, found a folder; .* exactly two .* 'train' and 'test'"
     ):
         load_folder(tmp_path)
+
+
+def test_images_of_only_0_and_1_are_refused(tmp_path: Path, files: Any) -> None:
+    """A mask that was saved without a factor of 255 is nearly black."""
+    files.image(tmp_path / "a/1.png", np.zeros((2, 2)))
+    assert not load_folder(tmp_path).pixels.any()
+    files.image(tmp_path / "b/1.png", np.eye(2))
+    with pytest.raises(DataError, match=r"expected bytes in 0\.\.255, found only 0 and 1, .*; multiply them by 255"):
+        load_folder(tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def test_a_users_own_data_can_be_loaded(tmp_path: Path, files: Any) -> None:
     np.savez(tmp_path / "own.npz", images=np.zeros((2, 3, 3), np.uint8), labels=[0, 1])
     assert load_dataset(str(tmp_path / "own.npz")).name == "own"
     for number in range(2):
-        files.image(tmp_path / f"pictures/{number}/a.png", np.full((4, 4), number))
+        files.image(tmp_path / f"pictures/{number}/a.png", np.full((4, 4), 9 * number))
     assert load_dataset(str(tmp_path / "pictures")).input_shape == (1, 4, 4)
     assert load_dataset(str(tmp_path / "pictures"), size=(2, 2)).input_shape == (1, 2, 2)
 
@@ -152,7 +153,7 @@ def test_instructions_have_the_root_in_them() -> None:
 
 def test_a_path_starts_at_the_folder_that_is_given(tmp_path: Path, files: Any) -> None:
     np.savez(tmp_path / "own.npz", images=np.zeros((2, 3, 3), np.uint8), labels=[0, 1])
-    files.image(tmp_path / "npz/1/a.png", np.full((4, 4), 1))
+    files.image(tmp_path / "npz/1/a.png", np.full((4, 4), 9))
     assert load_dataset("own.npz", folder=tmp_path).name == "own"
     assert load_dataset(str(tmp_path / "own.npz"), folder="/elsewhere").name == "own"
     assert load_dataset("npz", folder=tmp_path).name == "npz"  # a source is called so, but no dataset
@@ -189,9 +190,9 @@ def test_a_folder_that_cannot_be_searched_is_named(tmp_path: Path, files: Any, m
         return stat(path, *arguments, **options)
 
     monkeypatch.setattr(os, "stat", refuse)
-    for load in (lambda: load_dataset("mnist", tmp_path), lambda: load_npz(tmp_path / "MNIST/raw/own.npz")):
+    for load, path in ((load_npz, tmp_path / "MNIST/raw/own.npz"), (partial(load_dataset, "mnist"), tmp_path)):
         with pytest.raises(DataError, match=r"expected a file or folder that can be read \(Permission denied\)"):
-            load()
+            load(path)
 
 
 def test_a_path_is_never_the_name_of_a_dataset(tmp_path: Path, files: Any, monkeypatch: pytest.MonkeyPatch) -> None:
