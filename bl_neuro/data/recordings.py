@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from bl_neuro.data.source import DatasetSource, LoadOptions
 from bl_neuro.errors import DataError
 from bl_neuro.files import atomic_path, cache_folder
 from bl_neuro.strangers.budget import MOST_EVENTS, need_memory
-from bl_neuro.strangers.door import read_bytes, regular_file
+from bl_neuro.strangers.door import read_bytes
 from bl_neuro.strangers.npy import read_npy
 
 
@@ -92,9 +91,9 @@ def _side_by_side(framed: list[SpikeArray]) -> SpikeArray:
 
 
 def _identity(folder: Path, path: Path) -> list[str | int]:
-    with regular_file(path) as file:
-        facts = os.fstat(file.fileno())
-    return [path.relative_to(folder).as_posix(), facts.st_size, facts.st_mtime_ns]
+    """Name, size and digest of a recording. Its time would not do: archives may give all files the same time."""
+    content = read_bytes(path, MOST_BYTES)
+    return [path.relative_to(folder).as_posix(), len(content), hashlib.sha256(content).hexdigest()]
 
 
 EVENT = np.dtype([("x", np.int64), ("y", np.int64), ("t", np.int64), ("p", np.int64)])
