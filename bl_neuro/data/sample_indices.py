@@ -27,8 +27,8 @@ def read_sample_indices(path: Path, count: int) -> IntArray:
     """The indices in a file, sorted: distinct integers in 0..count-1.
 
     A `.npy` file, or a `.npz` file with one array, contains integers (N,); a `.txt` file contains decimal digits
-    separated by white space; a `.json` file contains a list of numbers. Index 0 is the first sample of the loaded dataset. In MNIST,
-    training images come before test images.
+    separated by white space; a `.json` file contains a list of numbers. Index 0 is the first sample of the loaded
+    dataset. In MNIST, training images come before test images.
 
     Raises:
         DataError: the file is missing, damaged or too large, or has other contents.
