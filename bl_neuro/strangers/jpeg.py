@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bl_neuro.strangers.budget import MOST_PIXELS
-from bl_neuro.strangers.jpeg_codes import unused_bytes
+from bl_neuro.strangers.jpeg_codes import BLOCK_VALUES, unused_bytes
 from bl_neuro.strangers.rotation import XMP_HEADER, need_no_other_rotation, xmp_orientation
 
 JPEG = b"\xff\xd8"
@@ -42,6 +42,8 @@ NOISE = [bytes(row) for row in np.random.default_rng(0).integers(0, 255, (8, 512
 MOST_NOISE = 2**25
 """Number of bytes of noise in all intervals together, if these are many."""
 TALLEST = 65535
+MISSING = 16
+"""The number of bits that are missing of a value before its first scan; more than any scan leaves out."""
 
 
 @dataclass
@@ -130,12 +132,14 @@ class CheckedJpeg:
     first_row, columns: the first row, and the number of its columns, of the pixels that `taller` adds first.
 
     Raises:
-        ValueError: it is cut short, something follows the image, it is of a kind that is not read, has more segments,
-            scans or restart markers than its size permits, or states a rotation elsewhere than in its EXIF data.
+        ValueError: it is cut short or lacks scans, something follows the image, it is of a kind that is not read, has
+            more segments, scans or restart markers than its size permits, or states a rotation elsewhere than in its
+            EXIF data.
     """
 
     def __init__(self, content: bytes) -> None:
         self._segments = _segments(content)
+        _need_whole_blocks(self._segments)
         need_no_other_rotation(
             self._segments.exif, (("XMP data", xmp_orientation(data)) for data in self._segments.xmp)
         )
@@ -269,6 +273,22 @@ def _add_scan(content: bytes, position: int, header: bytes, segments: _Segments)
         if is_last:
             return match.start()
         marker, position = match.group(), match.end()
+
+
+def _need_whole_blocks(segments: _Segments) -> None:
+    """Checks that the scans together contain every value of every component once; progressive ones, to its last bit."""
+    progressive = segments.parts[segments.frame_part][1][1] == FRAMES[2]
+    missing_bits = {component: [MISSING] * BLOCK_VALUES for component in segments.sampling}
+    in_order = True
+    for scan in segments.scans:
+        first, last, bits = scan.header[-3:] if progressive else (0, BLOCK_VALUES - 1, 0)
+        before, after = bits >> 4 or MISSING, bits & 15
+        for component in scan.components:
+            for number in range(first, min(last + 1, BLOCK_VALUES)):
+                in_order = in_order and missing_bits[component][number] == before
+                missing_bits[component][number] = after
+    if not in_order or any(any(bits) for bits in missing_bits.values()):
+        raise ValueError("damaged: some of its scans are missing or repeated, and some of its pixels with them")
 
 
 def _need_frame(marker: int, data: bytes, segments: _Segments) -> None:

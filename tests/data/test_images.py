@@ -76,7 +76,7 @@ def test_a_jpeg_whose_pixels_end_early_is_refused(data: bytes, tmp_path: Path) -
     """libjpeg fills the rest with grey, and Pillow does not say so."""
     cut = data[: len(data) * 3 // 5].rstrip(b"\xff") + b"\xff\xd9"
     assert Image.open(io.BytesIO(cut)).convert("L").size == (48, 40)
-    with pytest.raises(DataError, match=r"some of its pixels are missing"):
+    with pytest.raises(DataError, match=r"damaged: some of its (pixels|scans) are missing"):
         read_image(written(tmp_path, cut))
 
 
@@ -377,3 +377,12 @@ def test_long_exif_data_are_not_dropped(tmp_path: Path) -> None:
     exif[0x0112], exif[0x010E] = 6, "x" * 2**16
     with pytest.raises(DataError, match="expected at most 65536 bytes of EXIF data, found 65"):
         read_image(written(tmp_path, encoded(Image.fromarray(GREY), "PNG", exif=exif)))
+
+
+def test_exif_data_that_end_in_a_value_are_refused(tmp_path: Path) -> None:
+    """Pillow stops at the description, whose place is beyond the end, and does not see the rotation behind it."""
+    entries = struct.pack("<HHII", 270, 2, 500, 9999) + struct.pack("<HHIHH", 274, 3, 1, 6, 0)
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + entries + bytes(4)
+    for kind in ("PNG", "JPEG"):
+        with pytest.raises(DataError, match="Truncated File Read"):
+            read_image(written(tmp_path, encoded(Image.fromarray(GREY), kind, exif=exif)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -70,3 +71,34 @@ def test_bytes_that_precede_a_marker_are_read_in_linear_time() -> None:
     start = time.process_time()
     CheckedJpeg(SMALL[:-2] + b"\xff" * 2**14 + b"\0" + END)
     assert time.process_time() - start < 0.5
+
+
+def scans(content: bytes) -> list[int]:
+    """Where the tables and pixels of each scan but the first start."""
+    starts = [at for at in range(len(content)) if content.startswith(b"\xff\xda", at)]
+    return [max(content.rfind(b"\xff\xc4", 0, start), before) for before, start in pairwise(starts)]
+
+
+def test_progressive_images_without_their_last_scans_are_refused() -> None:
+    content = encoded(40, progressive=True)
+    CheckedJpeg(content)
+    starts = scans(content)
+    assert len(starts) == 9
+    for start in starts:
+        np.asarray(Image.open(io.BytesIO(content[:start] + END)))
+        with pytest.raises(ValueError, match="some of its scans are missing"):
+            CheckedJpeg(content[:start] + END)
+
+
+def test_an_image_without_a_scan_in_between_is_refused() -> None:
+    content = encoded(40, progressive=True)
+    starts = scans(content)
+    with pytest.raises(ValueError, match="some of its scans are missing"):
+        CheckedJpeg(content[: starts[1]] + content[starts[2] :])
+
+
+def test_a_baseline_image_with_a_scan_of_one_component_alone_is_refused() -> None:
+    scan = SMALL.index(b"\xff\xda")
+    header = b"\xff\xda\0\x08\x01\x01\0\0\x3f\0"
+    with pytest.raises(ValueError, match="some of its scans are missing"):
+        CheckedJpeg(SMALL[:scan] + header + SMALL[scan + 14 :])
