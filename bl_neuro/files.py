@@ -139,10 +139,12 @@ def expanded(path: str | Path, name: str | None = None) -> Path:
     """`path` with the home folder in the place of a leading `~`. name: of the setting, for the error message.
 
     Raises:
-        InputError: the home folder is not known.
+        InputError: it is neither text nor a `Path`, or the home folder is not known.
     """
     try:
         return Path(path).expanduser()
+    except TypeError as error:
+        raise InputError(f"{name or 'path'}: expected text or a Path, found {path!r:.200}") from error
     except RuntimeError as error:
         raise InputError(
             f"{name or 'path'}: expected a path, found {str(path)!r}, and no home folder is known for "

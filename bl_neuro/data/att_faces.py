@@ -13,6 +13,7 @@ from bl_neuro.data.images import read_image
 from bl_neuro.data.samples import Dataset
 from bl_neuro.data.source import DatasetSource, Kind, LoadOptions
 from bl_neuro.errors import DataError, InputError
+from bl_neuro.strangers.door import files_in_subfolders
 
 FACE = (112, 92)
 """Height and width of a photograph."""
@@ -20,7 +21,7 @@ TEST_NUMBERS = (8, 9)
 
 
 class AttFaces(DatasetSource):
-    """The AT&T faces, (N, 1, 112, 92) as bytes, with one class per person.
+    """The AT&T faces, (N, 1, 112, 92) as bytes. Class k is person k + 1, also if photographs of others are missing.
 
     The BrainLeaks authors train on the first 8 photographs of a person and test on the last 2, in alphabetical order of
     the file names (1, 10, 2, ...): photographs 8 and 9 are `held_out`. Eight photographs are few to divide between a
@@ -61,7 +62,6 @@ class AttFaces(DatasetSource):
         files = face_files(folder)
         if not files:
             raise cls.missing(folder.parent, "no photographs s<person>/<number>.pgm")
-        people = sorted({person for person, _, _ in files})
         images = []
         for _, _, path in files:
             image = read_image(path)
@@ -72,8 +72,8 @@ class AttFaces(DatasetSource):
             name=cls.name,
             source=cls.citation,
             pixels=np.stack(images),
-            labels=np.array([people.index(person) for person, _, _ in files], dtype=np.int64),
-            class_names=tuple(f"s{person}" for person in people),
+            labels=np.array([person - 1 for person, _, _ in files], dtype=np.int64),
+            class_names=tuple(f"s{label + 1}" for label in range(cls.classes)),
             held_out=np.array([number in TEST_NUMBERS for _, number, _ in files]),
             completeness=cls.completeness(len(files)),
         )
@@ -87,8 +87,8 @@ class AttFaces(DatasetSource):
 def face_files(folder: Path) -> list[tuple[int, int, Path]]:
     """The available photographs as (person, number, file), in order."""
     files = []
-    for path in folder.glob("s*/*.pgm"):
-        match = re.fullmatch(r"s([1-9]\d?)/([1-9]\d?)\.pgm", path.relative_to(folder).as_posix())
+    for path in files_in_subfolders(folder, ".pgm"):
+        match = re.fullmatch(r"s([1-9]\d?)/([1-9]\d?)\.pgm", path.relative_to(folder).as_posix(), re.IGNORECASE)
         if match and int(match[1]) <= 40 and int(match[2]) <= 10:
             files.append((int(match[1]), int(match[2]), path))
     return sorted(files)

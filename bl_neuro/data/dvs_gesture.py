@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import codecs
+import logging
 import os
+import re
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,11 +18,10 @@ from bl_neuro.data.recordings import (
     gather,
     read_event_array,
     read_events,
-    recording_files,
 )
 from bl_neuro.data.source import DatasetSource, Kind, LoadOptions
 from bl_neuro.errors import DataError
-from bl_neuro.strangers.door import entries, read_bytes
+from bl_neuro.strangers.door import entries, files_in_subfolders, printable_name, read_bytes
 
 GESTURES = (
     "hand clapping",
@@ -90,18 +91,23 @@ def gesture_recordings(folder: Path) -> list[Recording]:
     recordings = [
         Recording(path, label, held_out)
         for part, held_out in (("ibmGestureTrain", False), ("ibmGestureTest", True))
-        for path in recording_files(folder / part, ".npy")
+        for path in files_in_subfolders(folder / part, ".npy")
         if (label := _label(path.stem, 0, path)) != OTHER
     ]
     return recordings or _plain_recordings(folder)
 
 
 def _plain_recordings(folder: Path) -> list[Recording]:
-    paths = [path for path in entries(folder) if path.suffix == ".bs2"]
+    paths = [path for path in entries(folder) if path.suffix.lower() == ".bs2"]
     paths.sort(key=lambda path: (len(path.stem), path.stem))
     if not paths:
         return []
     labels = _labels(folder)
+    missing = sorted(labels.keys() - {path.name for path in paths})
+    if missing:
+        logging.getLogger(__name__).warning(
+            "%s: %d recordings have a label and no file, such as %s", folder, len(missing), printable_name(missing[0])
+        )
     unknown = [path.name for path in paths if path.name not in labels]
     if unknown:
         raise DataError(f"{folder}: expected a label for each recording, found none for {', '.join(unknown[:5])}")
@@ -110,14 +116,14 @@ def _plain_recordings(folder: Path) -> list[Recording]:
 
 def _labels(folder: Path) -> dict[str, int]:
     """The class of each file, from lines `<file> <number of the gesture, from 1> <name>`."""
-    files = [path for path in entries(folder) if path.name.startswith("labels") and path.suffix == ".txt"]
+    files = [path for path in entries(folder) if re.fullmatch(r"labels.*\.txt", path.name, re.IGNORECASE | re.DOTALL)]
     if len(files) != 1:
         raise DataError(f"{folder}: expected one labels*.txt for the .bs2 files, found {len(files)}")
     content = read_bytes(files[0], MOST_LABEL_BYTES)
-    lines = os.fsdecode(content.removeprefix(codecs.BOM_UTF8)).splitlines()  # decoded like the names of the files
-    rows = [line.split() for line in lines if line.strip() and not line.startswith("#")]
+    lines = content.removeprefix(codecs.BOM_UTF8).splitlines()  # bytes, since text is also cut at U+0085 and others
+    rows = [[os.fsdecode(word) for word in line.split()] for line in lines if not line.startswith(b"#")]
     labels: dict[str, int] = {}
-    for row in rows:
+    for row in filter(None, rows):
         if len(row) < 2:
             raise DataError(f"{files[0]}: expected '<file> <number of the gesture> <name>', found {' '.join(row)!r}")
         label = _label(row[1], 1, files[0])
@@ -135,4 +141,4 @@ def _label(text: str, first: int, where: Path) -> int:
 
 
 def _read(path: Path, sensor: Sensor) -> Events:
-    return (read_event_array if path.suffix == ".npy" else read_events)(path, sensor)
+    return (read_event_array if path.suffix.lower() == ".npy" else read_events)(path, sensor)

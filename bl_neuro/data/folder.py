@@ -9,12 +9,12 @@ import numpy as np
 
 from bl_neuro.arrays import SpikeArray
 from bl_neuro.data.images import SUFFIXES, image_size, read_image
-from bl_neuro.data.samples import Dataset
+from bl_neuro.data.samples import Dataset, scale_problem
 from bl_neuro.data.source import DatasetSource, Kind, LoadOptions
 from bl_neuro.errors import DataError, InputError
 from bl_neuro.files import expanded
 from bl_neuro.strangers.budget import need_memory
-from bl_neuro.strangers.door import entries, folders, is_folder, need_inside, printable_name
+from bl_neuro.strangers.door import entries, exists, folders, is_folder, need_inside, printable_name
 
 MOST_SIDE = 4096
 MOST_CLASSES = 10_000
@@ -34,7 +34,7 @@ class ImageFolder(DatasetSource):
     @classmethod
     def takes(cls, path: Path) -> bool:
         """Accepts any folder."""
-        return path.is_dir()
+        return is_folder(path)
 
     @classmethod
     def load(cls, options: LoadOptions) -> Dataset:
@@ -82,7 +82,7 @@ def _parts(folder: Path) -> list[Path]:
     if not is_folder(folder):
         raise DataError(
             f"{folder}: expected a folder with one subfolder of images per class, found "
-            f"{'a file' if folder.exists() else 'nothing'}"
+            f"{'a file' if exists(folder) else 'nothing'}"
         )
     if {part.name for part in folders(folder)} != {"train", "test"}:
         return [folder]
@@ -148,8 +148,7 @@ def _read(folder: Path, files: list[Path], size: tuple[int, int] | None, colour:
     areas, bytes_on_disk, problems, images_to_read = [], 0, [], []
     for file in files:
         try:
-            if file.suffix.lower() not in SUFFIXES:
-                raise DataError(f"{file}: expected a name ending in {', '.join(SUFFIXES)}")
+            _need_image_name(file)
             height, width, file_bytes = image_size(file, folder)
         except DataError as error:
             problems.append(str(error))
@@ -176,7 +175,21 @@ def _read(folder: Path, files: list[Path], size: tuple[int, int] | None, colour:
             images[number] = image
     if problems or images is None:
         raise _all_problems(problems)
+    problem = scale_problem(images)
+    if problem:
+        raise DataError(f"{folder}: {problem}")
     return images
+
+
+def _need_image_name(file: Path) -> None:
+    if file.suffix.lower() in SUFFIXES:
+        return
+    if is_folder(file):
+        raise DataError(
+            f"{file}: expected an image in the folder of a class, found a folder; classes lie deeper only if "
+            "there are exactly two folders above them, named 'train' and 'test'"
+        )
+    raise DataError(f"{file}: expected a name ending in {', '.join(SUFFIXES)}")
 
 
 def _all_problems(problems: list[str]) -> DataError:

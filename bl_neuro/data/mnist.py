@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from bl_neuro.arrays import IntArray, SpikeArray
-from bl_neuro.data.samples import Dataset
+from bl_neuro.data.samples import Dataset, scale_problem
 from bl_neuro.data.source import DatasetSource, Kind, LoadOptions
 from bl_neuro.errors import DataError
-from bl_neuro.strangers.door import read_bytes, regular_file
+from bl_neuro.strangers.door import exists, read_bytes, regular_file
 from bl_neuro.strangers.idx import GZIP, read_idx
 
 MOST_BYTES = 2**28
@@ -84,7 +84,7 @@ class Mnist(DatasetSource):
             images, labels = (folder / "raw" / f"{part}-{kind}-ubyte" for kind in ("images-idx3", "labels-idx1"))
             files[part] = images, labels
             for path in files[part]:
-                if not path.exists():
+                if not exists(path):
                     raise _like(path) or cls.missing(folder.parent, f"no raw/{path.name}")
         return files
 
@@ -92,11 +92,11 @@ class Mnist(DatasetSource):
 def _like(path: Path) -> DataError | None:
     """The error for a file that is there under another name, or compressed."""
     packed = path.with_name(f"{path.name}.gz")
-    if packed.exists():
+    if exists(packed):
         return DataError(f"{path}: expected the unpacked file, found {packed.name}; unpack it with gunzip")
     stem, _, kind = path.name.partition("-idx")
     other = path.with_name(f"{stem}.idx{kind}")
-    if other.exists():
+    if exists(other):
         return DataError(f"{path}: expected this name, found {other.name}; rename it")
     return None
 
@@ -110,6 +110,9 @@ def _part(image_file: Path, label_file: Path) -> tuple[SpikeArray, IntArray]:
         raise DataError(f"{label_file}: expected a label for each of {len(images)} images, found {labels.shape}")
     if labels.max() > 9:
         raise DataError(f"{label_file}: expected labels 0..9, found {labels.min()}..{labels.max()}")
+    problem = scale_problem(images)
+    if problem:
+        raise DataError(f"{image_file}: {problem}")
     return images[:, None], labels.astype(np.int64)
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from bl_neuro.data.events import EventDataset
-from bl_neuro.data.recordings import Framing, Recording, Sensor, gather, read_events, recording_files
+from bl_neuro.data.recordings import Framing, Recording, Sensor, gather, read_events
 from bl_neuro.data.source import DatasetSource, Kind, LoadOptions
 from bl_neuro.errors import DataError
+from bl_neuro.strangers.door import files_in_subfolders
 
 NMNIST_FRAMING = Framing(sensor=Sensor(34, 34, most_seconds=1), denoise_us=40_000, window_us=3_000, merged=False)
 """The BrainLeaks authors' frames."""
@@ -59,7 +60,8 @@ def nmnist_recordings(folder: Path) -> list[Recording]:
     """
     recordings = []
     for part, held_out in (("Train", False), ("Test", True)):
-        for path in sorted(recording_files(folder / part, ".bin"), key=lambda path: (path.name, path.parent.name)):
+        paths = files_in_subfolders(folder / part, ".bin")
+        for path in sorted(paths, key=lambda path: (path.name, path.parent.name)):
             if path.parent.name not in set("0123456789"):
                 raise DataError(f"{path}: expected a folder named after a digit, found {path.parent.name!r}")
             recordings.append(Recording(path, int(path.parent.name), held_out))

@@ -12,13 +12,13 @@ import numpy.typing as npt
 from bl_neuro.arrays import BoolArray
 from bl_neuro.checks import MAX_STEPS
 from bl_neuro.data.events import EventDataset, pack
-from bl_neuro.data.samples import Dataset
+from bl_neuro.data.samples import Dataset, scale_problem
 from bl_neuro.data.source import DatasetSource, Kind, LoadOptions
 from bl_neuro.errors import DataError
 from bl_neuro.files import expanded
 from bl_neuro.strangers.archive import DAMAGE, Archive
 from bl_neuro.strangers.budget import need_memory
-from bl_neuro.strangers.door import printable_name, regular_file
+from bl_neuro.strangers.door import exists, is_folder, printable_name, regular_file
 
 MOST_CLASSES = 10_000
 MOST_NAME = 200
@@ -38,7 +38,7 @@ class NpzFile(DatasetSource):
     @classmethod
     def takes(cls, path: Path) -> bool:
         """Accepts files by their suffix, even if they do not exist."""
-        return path.suffix == ".npz"
+        return path.suffix.lower() == ".npz"
 
     @classmethod
     def load(cls, options: LoadOptions) -> Dataset | EventDataset:
@@ -49,17 +49,17 @@ class NpzFile(DatasetSource):
 def load_npz(path: str | Path) -> Dataset | EventDataset:
     """Loads images or frames of spikes from a file written by `numpy.savez`.
 
-    The arrays are: `images` (N, H, W) or (N, C, H, W), bytes or floats in 0..1; or `frames` (N, T, H, W) or (N, T, C,
-    H, W) of 0 and 1. `labels` (N,), integers from 0: class k is output k of a network. Optionally `class_names` (text)
+    The arrays are: `images` (N, H, W) or (N, C, H, W), bytes (uint8) in 0..255, or bool, other integers or floats in
+    0..1; or `frames` (N, T, H, W) or (N, T, C, H, W) of 0 and 1. Bytes of only 0 and 1 are refused, since 1 may mean
+    white or 1/255. `labels` (N,), integers from 0: class k is output k of a network. Optionally `class_names` (text)
     and `held_out` (N,) of bool, true for test samples. C is at most 4.
 
     Raises:
         DataError: the file is missing, damaged, too large or has other contents; all problems are listed.
     """
     source = expanded(path)
-    if not source.is_file():
-        content = "a folder" if source.is_dir() else "something else" if source.exists() else "nothing"
-        raise DataError(f"{source}: expected an .npz file, found {content}")
+    if is_folder(source) or not exists(source):
+        raise DataError(f"{source}: expected an .npz file, found {'a folder' if exists(source) else 'nothing'}")
     try:
         arrays = _arrays(source)
         problems = _problems(arrays)
@@ -114,7 +114,8 @@ def _image_problems(images: npt.NDArray[Any]) -> list[str]:
     if images.ndim not in (3, 4) or (images.ndim == 4 and not 1 <= images.shape[1] <= 4) or not images.size:
         return [f"images: expected (N, H, W), or (N, C, H, W) with at most 4 channels, found {images.shape}"]
     if images.dtype == np.uint8:
-        return []
+        problem = scale_problem(images)
+        return [f"images: {problem}, or save them as bool; save floats if 1/255 is meant"] if problem else []
     if not (images.min() >= 0 and images.max() <= 1):
         return [f"images: expected bytes (uint8), or values in 0..1, found {images.min()}..{images.max()}"]
     return []
@@ -142,13 +143,15 @@ def _label_problems(labels: npt.NDArray[Any], count: int, arrays: dict[str, npt.
         return [f"labels: expected one for each of {count} samples, found {labels.shape}"]
     problems = []
     names: npt.NDArray[np.str_] | None = arrays.get("class_names")
-    classes = MOST_CLASSES if names is None else len(names) if names.ndim == 1 else 0
+    classes = MOST_CLASSES if names is None else min(len(names), MOST_CLASSES) if names.ndim == 1 else 0
     if not 0 <= labels.min() <= labels.max() < classes:
         problems.append(f"labels: expected 0..{classes - 1}, found {labels.min()}..{labels.max()}")
     if names is not None and (
         names.ndim != 1 or len({printable_name(name) for name in names.tolist()}) != names.size or not names.size
     ):
         problems.append("class_names: expected one name for each class, all different")
+    elif names is not None and len(names) > MOST_CLASSES:
+        problems.append(f"class_names: expected at most {MOST_CLASSES} names, found {len(names)}")
     elif names is not None and max(map(len, names.tolist())) > MOST_NAME:
         problems.append(f"class_names: expected at most {MOST_NAME} letters")
     held_out: BoolArray | None = arrays.get("held_out")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from bl_neuro.data.source import DatasetSource, LoadOptions
 from bl_neuro.errors import DataError
 from bl_neuro.files import atomic_path, cache_folder
 from bl_neuro.strangers.budget import MOST_EVENTS, need_memory
-from bl_neuro.strangers.door import entries, folders, is_folder, read_bytes, regular_file
+from bl_neuro.strangers.door import read_bytes
 from bl_neuro.strangers.npy import read_npy
 
 
@@ -92,20 +91,9 @@ def _side_by_side(framed: list[SpikeArray]) -> SpikeArray:
 
 
 def _identity(folder: Path, path: Path) -> list[str | int]:
-    with regular_file(path) as file:
-        facts = os.fstat(file.fileno())
-    return [path.relative_to(folder).as_posix(), facts.st_size, facts.st_mtime_ns]
-
-
-def recording_files(folder: Path, suffix: str) -> list[Path]:
-    """The files `<subfolder>/<name><suffix>` in `folder`, sorted; none if there is no such folder.
-
-    Raises:
-        DataError: a folder cannot be read.
-    """
-    if not is_folder(folder):
-        return []
-    return [path for part in folders(folder) for path in entries(part) if path.suffix == suffix]
+    """Name, size and digest of a recording. Its time would not do: archives may give all files the same time."""
+    content = read_bytes(path, MOST_BYTES)
+    return [path.relative_to(folder).as_posix(), len(content), hashlib.sha256(content).hexdigest()]
 
 
 EVENT = np.dtype([("x", np.int64), ("y", np.int64), ("t", np.int64), ("p", np.int64)])
@@ -116,6 +104,8 @@ EVENT_BYTES = 5
 OVERFLOW_ROW = 240
 """The row that marks an overflow of the clock."""
 OVERFLOW_US = 2**13
+CLOCK_US = 2**23
+"""The clock of 5-byte events starts anew after this time."""
 MOST_BYTES = 2**27
 """Maximum size of a recording in bytes; see also `MOST_EVENTS`."""
 
@@ -137,7 +127,8 @@ def read_events(path: Path, sensor: Sensor) -> Events:
     their event-Python.
 
     Raises:
-        DataError: the file is damaged: incomplete or no events, events outside the sensor, or too long a recording.
+        DataError: the file is damaged: incomplete or no events, events outside the sensor, too long a recording, or one
+            whose clock starts anew.
     """
     return parse_events(read_bytes(path, MOST_BYTES), sensor, str(path))
 
@@ -149,15 +140,27 @@ def parse_events(content: bytes, sensor: Sensor, where: str) -> Events:
     _need_count(len(content) // EVENT_BYTES, where)
     x, y, high, middle, low = np.frombuffer(content, dtype=np.uint8).reshape(-1, EVENT_BYTES).T.astype(np.int64)
     overflow = y == OVERFLOW_ROW
-    times = ((high & 127) << 16 | middle << 8 | low) + OVERFLOW_US * np.cumsum(overflow)
-    return _checked(x[~overflow], y[~overflow], times[~overflow], high[~overflow] >> 7, sensor, where)
+    times = (((high & 127) << 16 | middle << 8 | low) + OVERFLOW_US * np.cumsum(overflow))[~overflow]
+    _need_one_turn(times, where)
+    return _checked(x[~overflow], y[~overflow], times, high[~overflow] >> 7, sensor, where)
+
+
+def _need_one_turn(times: npt.NDArray[np.int64], where: str) -> None:
+    """Checks that the clock did not start anew: in the order of the file, no time is more than half a turn earlier."""
+    steps_back = np.flatnonzero(np.diff(times) < -CLOCK_US // 2)
+    if len(steps_back):
+        before, after = times[steps_back[0]], times[steps_back[0] + 1]
+        raise DataError(
+            f"{where}: expected times in order, found {after} us after {before} us: the clock, which counts to "
+            f"{CLOCK_US} us, started anew; cut the recording into parts of at most {CLOCK_US / 1e6:.1f} s"
+        )
 
 
 def read_event_array(path: Path, sensor: Sensor) -> Events:
     """Reads a `.npy` file (n, 4) of x, y, polarity and milliseconds, as tonic writes gestures.
 
     Raises:
-        DataError: the file is damaged; see `read_events`.
+        DataError: the file is damaged, or a value is not whole; see `read_events`.
     """
     try:
         values = read_npy(read_bytes(path, MOST_BYTES))
@@ -168,10 +171,22 @@ def read_event_array(path: Path, sensor: Sensor) -> Events:
     _need_count(len(values), str(path))
     if not (np.isfinite(values).all() and (np.abs(values) < 2**31).all()):
         raise DataError(f"{path}: expected finite coordinates and times, found NaN or infinity")
+    _need_whole(values, path)
     x, y, polarity, times = values.astype(np.int64).T
     if not np.isin(polarity, (0, 1)).all():
         raise DataError(f"{path}: expected polarities 0 and 1, found {polarity.min()}..{polarity.max()}")
     return _checked(x, y, 1000 * times, polarity, sensor, str(path))
+
+
+def _need_whole(values: npt.NDArray[Any], path: Path) -> None:
+    if values.dtype.kind != "f":
+        return
+    fractions = np.flatnonzero((np.floor(values) != values).any(axis=1))
+    if len(fractions):
+        raise DataError(
+            f"{path}: expected whole numbers for x, y, polarity and milliseconds, found {len(fractions)} events with "
+            f"fractions, the first at index {fractions[0]}: {values[fractions[0]].tolist()}; round them"
+        )
 
 
 def _need_count(count: int, where: str) -> None:

@@ -40,26 +40,28 @@ def dataset_source(name: str) -> type[DatasetSource] | None:
     return None if source is None or source.by_path else source
 
 
-def choose_source(name: str, folder: str | Path | None = None) -> Choice:
+def choose_source(name: str | Path, folder: str | Path | None = None) -> Choice:
     """The dataset named `name`, or the source that loads the path `name`. A relative path starts at `folder`.
 
     Raises:
-        DataError: it is neither a name nor such a path. PluginError: the dataset of another package does not load.
+        DataError: it is neither a name nor such a path, or the path cannot be read. InputError: it is neither text nor
+            a `Path`. PluginError: the dataset of another package does not load.
     """
-    named = dataset_source(name)
+    own_path = expanded(name, "dataset")
+    named = dataset_source(name) if isinstance(name, str) else None
     if named is not None:
         return Choice(named, None)
-    path = Path(folder or "") / expanded(name)
+    path = Path(folder or "") / own_path
     own_data = [source for source in DATASETS.usable().values() if source.by_path]
     for source in own_data:
-        if name and source.takes(path):
+        if name != "" and source.takes(path):
             return Choice(source, path)
     titles = [*dataset_names(), *(source.title for source in own_data)]
-    raise DataError(f"dataset: expected one of {', '.join(titles[:-1])} or {titles[-1]}, found {name!r}")
+    raise DataError(f"dataset: expected one of {', '.join(titles[:-1])} or {titles[-1]}, found {str(name)!r}")
 
 
 def load_dataset(
-    name: str,
+    name: str | Path,
     root: str | Path | None = None,
     *,
     size: tuple[int, int] | None = None,
@@ -77,11 +79,12 @@ def load_dataset(
 
     Raises:
         DataError: the dataset is unknown, missing (the message says how to get it) or damaged. InputError: size was
-            given for a dataset that cannot be scaled. PluginError: see `choose_source`.
+            given for a dataset that cannot be scaled, or the name is neither text nor a `Path`. PluginError: see
+            `choose_source`.
     """
     choice = choose_source(name, folder)
     if size is not None and not choice.source.scalable:
-        raise InputError(not_scalable(name))
+        raise InputError(not_scalable(str(name)))
     return choice.source.load(LoadOptions(root, choice.path, size, cache, progress))
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import json
-import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from bl_neuro.arrays import IntArray
 from bl_neuro.errors import DataError
 from bl_neuro.strangers.archive import DAMAGE, Archive
-from bl_neuro.strangers.door import read_bytes, regular_file
+from bl_neuro.strangers.door import exists, read_bytes, regular_file
 from bl_neuro.strangers.npy import read_npy
 
 SPARE_BYTES = 2**16
@@ -25,16 +26,16 @@ SUFFIXES = (".npy", ".npz", ".txt", ".json")
 def read_sample_indices(path: Path, count: int) -> IntArray:
     """The indices in a file, sorted: distinct integers in 0..count-1.
 
-    A `.npy` file, or a `.npz` file with one array, contains integers (N,); a `.txt` file contains numbers separated by
-    white space; a `.json` file contains a list of numbers. Index 0 is the first sample of the loaded dataset. In MNIST,
-    training images come before test images.
+    A `.npy` file, or a `.npz` file with one array, contains integers (N,); a `.txt` file contains decimal digits
+    separated by white space; a `.json` file contains a list of numbers. Index 0 is the first sample of the loaded
+    dataset. In MNIST, training images come before test images.
 
     Raises:
         DataError: the file is missing, damaged or too large, or has other contents.
     """
-    if not os.path.exists(path):
+    if not exists(path):
         raise DataError(f"{path}: expected a file of sample indices ({', '.join(SUFFIXES)}), found nothing there")
-    if path.suffix not in SUFFIXES:
+    if path.suffix.lower() not in SUFFIXES:
         raise DataError(f"{path}: expected a file of sample indices, {', '.join(SUFFIXES)}, found {path.suffix!r}")
     most = SPARE_BYTES + BYTES_PER_SAMPLE * count
     try:
@@ -45,7 +46,8 @@ def read_sample_indices(path: Path, count: int) -> IntArray:
 
 
 def _values(path: Path, most: int) -> npt.NDArray[Any]:
-    if path.suffix == ".npz":
+    suffix = path.suffix.lower()
+    if suffix == ".npz":
         with regular_file(path) as file:
             archive = Archive(file, path)
             if len(archive.members) != 1:
@@ -55,13 +57,24 @@ def _values(path: Path, most: int) -> npt.NDArray[Any]:
                 raise ValueError(f"expected at most {most} bytes of indices, found {info.file_size}")
             return archive.array(name, "iu")
     content = read_bytes(path, most)
-    if path.suffix == ".npy":
+    if suffix == ".npy":
         return read_npy(content, "iu")
-    text = content.decode("utf-8-sig")
-    numbers = [int(word) for word in text.split()] if path.suffix == ".txt" else json.loads(text)
+    if suffix == ".txt":
+        numbers = [_number(word) for word in content.removeprefix(codecs.BOM_UTF8).split()]
+    else:
+        numbers = json.loads(content.decode("utf-8-sig"))
     if not isinstance(numbers, list) or not all(type(number) is int for number in numbers):
         raise ValueError("expected a list of whole numbers")
     return np.array(numbers, dtype=object)
+
+
+def _number(word: bytes) -> int:
+    """The number in decimal digits. Python also takes digits of other scripts, `1_0` and `+5`."""
+    if not re.fullmatch(rb"-?[0-9]{1,18}", word) or word.startswith(b"-0"):
+        raise ValueError(
+            f"expected whole numbers in decimal digits, found {word[:20].decode(errors='backslashreplace')!r}"
+        )
+    return int(word)
 
 
 def _checked(path: Path, values: npt.NDArray[Any], count: int) -> IntArray:

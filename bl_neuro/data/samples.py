@@ -99,6 +99,19 @@ def need_labels(labels: IntArray, held_out: BoolArray | None, count: int, classe
         raise InputError(f"held_out: expected {count} of bool, found {held_out.dtype} {held_out.shape}")
 
 
+def scale_problem(pixels: npt.NDArray[Any]) -> str | None:
+    """What is wrong if all bytes of a dataset are 0 or 1: they may be black and white, or nearly black.
+
+    None if all are 0, which is black in any case.
+    """
+    if pixels.dtype != np.uint8 or pixels.max(initial=0) != 1:
+        return None
+    return (
+        "expected bytes in 0..255, found only 0 and 1, of which 1 would be nearly black (1/255); multiply them by 255 "
+        "if 1 is white"
+    )
+
+
 def need_printable(*texts: str) -> None:
     """Raises InputError unless these names can be stored as UTF-8, as reports need it.
 

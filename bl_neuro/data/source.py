@@ -15,6 +15,7 @@ from bl_neuro.data.events import EventDataset
 from bl_neuro.data.samples import Dataset
 from bl_neuro.errors import DataError, PluginError
 from bl_neuro.files import expanded
+from bl_neuro.strangers.door import is_folder
 
 Progress = Callable[[int, int], None]
 Kind = Literal["images", "events"]
@@ -116,7 +117,7 @@ class DatasetSource(ABC):
             raise DataError(
                 f"{cls.name}: no data folder; give one (root, --root) or set {VARIABLE}. {cls.how_to_get()}"
             )
-        if not (base / str(cls.folder)).is_dir():
+        if not is_folder(base / str(cls.folder)):
             raise cls.missing(base, "no such folder")
         return base / str(cls.folder)
 
@@ -147,9 +148,9 @@ class DatasetSource(ABC):
         base = data_root(root)
         folder = None if base is None else base / cls.folder
         here, problem = 0, None
-        if folder is not None and folder.is_dir():
+        if folder is not None:
             try:
-                here = cls.count(folder)
+                here = cls.count(folder) if is_folder(folder) else 0
             except (DataError, OSError) as error:
                 problem = str(error)
         state = "missing" if not here else "complete" if cls.samples in (None, here) else "subset"

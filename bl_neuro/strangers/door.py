@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,9 +14,16 @@ from bl_neuro.errors import DataError, printable
 from bl_neuro.files import KINDS, is_utf8
 from bl_neuro.strangers.budget import MOST_ENTRIES
 
-FOREIGN_FOLDERS = ("__MACOSX", "$RECYCLE.BIN", "System Volume Information", "lost+found", "__pycache__")
-"""Folders that archivers and operating systems create."""
-FOREIGN_FILES = ("Thumbs.db", "desktop.ini", "Desktop.ini")
+FOREIGN_NAMES = frozenset({
+    "__macosx", "network trash folder", "temporary items", "thevolumesettingsfolder", "thefindbycontentfolder",
+    "icon\r",  # macOS
+    "$recycle.bin", "system volume information", "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini",
+    "@eadir", "@tmp", "#recycle", "#snapshot", "@recycle", "@recently-snapshot",  # network storage
+    "lost+found", "__pycache__",
+})  # fmt: skip
+"""Names, in lower case, of folders and files that archivers, operating systems and network storage create."""
+FOREIGN_PATTERN = re.compile(r"found\.\d{3}")
+"""The folders into which Windows puts the remains of damaged files."""
 
 
 @contextmanager
@@ -99,7 +107,8 @@ def entries(folder: Path) -> list[Path]:
 
 def is_foreign(name: str) -> bool:
     """Whether a file or folder of this name is hidden or not the user's own data."""
-    return name.startswith(".") or name in FOREIGN_FOLDERS or name in FOREIGN_FILES
+    spelling = name.lower()
+    return name.startswith(".") or spelling in FOREIGN_NAMES or bool(FOREIGN_PATTERN.fullmatch(spelling))
 
 
 def folders(folder: Path) -> list[Path]:
@@ -111,14 +120,47 @@ def is_folder(path: Path) -> bool:
     """Whether `path` is a folder, or a link to one.
 
     Raises:
-        DataError: this cannot be known, since a folder above it cannot be searched.
+        DataError: this cannot be known, since a folder above it cannot be searched, or a link leads nowhere, for
+            example to a disk that is not mounted.
     """
+    mode = _mode(path)
+    return mode is not None and stat.S_ISDIR(mode)
+
+
+def exists(path: Path) -> bool:
+    """Whether there is anything at `path`. Raises: see `is_folder`."""
+    return _mode(path) is not None
+
+
+def _mode(path: Path) -> int | None:
+    """The mode of what is at `path`, or None if nothing is; see `is_folder`."""
     try:
-        return stat.S_ISDIR(os.stat(path).st_mode)
-    except FileNotFoundError:
-        return False
+        return os.stat(path).st_mode
+    except FileNotFoundError as error:
+        if os.path.islink(path):
+            raise DataError(
+                f"{path}: expected a file or folder, found a link to {os.readlink(path)}, which does not exist; mount "
+                "or copy what it links to, or remove the link"
+            ) from error
+        return None
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: expected a file or folder that can be read ({_reason(error)})") from error
+
+
+def files_in_subfolders(folder: Path, suffix: str) -> list[Path]:
+    """The files `<subfolder>/<name><suffix>` in `folder`, sorted; none if there is no such folder.
+
+    suffix: in lower case; the files may have it in any case.
+
+    Raises:
+        DataError: a folder cannot be read, a link leads nowhere, or the name of `folder` differs in case.
+    """
+    if is_folder(folder):
+        return [path for part in folders(folder) for path in entries(part) if path.suffix.lower() == suffix]
+    for path in folders(folder.parent):
+        if path.name.lower() == folder.name.lower():
+            raise DataError(f"{path}: expected a folder named {folder.name}; rename it")
+    return []
 
 
 def printable_name(name: str) -> str:

@@ -108,7 +108,7 @@ def _loaded(content: bytes, kind: str) -> Any:
     from PIL import Image, ImageOps
 
     with warnings.catch_warnings():
-        warnings.filterwarnings("error", "(Corrupt EXIF|Possibly corrupt EXIF)", UserWarning)
+        warnings.simplefilter("error", UserWarning)  # about damaged EXIF data, which may hide a rotation
         with Image.open(io.BytesIO(content), formats=(kind,)) as file:
             return ImageOps.exif_transpose(file)
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bl_neuro.strangers.budget import MOST_PIXELS
-from bl_neuro.strangers.jpeg_codes import unused_bytes
+from bl_neuro.strangers.jpeg_codes import BLOCK_VALUES, unused_bytes
+from bl_neuro.strangers.rotation import XMP_HEADER, need_no_other_rotation, xmp_orientation
 
 JPEG = b"\xff\xd8"
 """The first bytes of a file."""
@@ -23,13 +24,43 @@ FRAMES = (0xC0, 0xC1, 0xC2)
 """Baseline, extended and progressive images with Huffman codes."""
 OTHER_FRAMES = (0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF)
 MARKER = re.compile(rb"\xff+[^\x00\xff]")
+AFTER_PIXELS = re.compile(rb"\xff[^\x00\xff]")
+"""Finds a marker in linear time, but not the additional bytes 0xFF that may precede it."""
 RESTARTS = range(0xD0, 0xD8)
-SCAN, END, CODES, INTERVAL, APP0, EXIF, ADOBE, COMMENT = 0xDA, 0xD9, 0xC4, 0xDD, 0xE0, 0xE1, 0xEE, 0xFE
+SCAN, END, CODES, INTERVAL, APP0, APP1, ADOBE, COMMENT = 0xDA, 0xD9, 0xC4, 0xDD, 0xE0, 0xE1, 0xEE, 0xFE
+EXIF_HEADER = b"Exif\0\0"
 MOST_SCANS = 64
 """Maximum number of scans; encoders write up to 14. Each scan decodes the whole image, which takes time."""
+MOST_DECODED = 16 * MOST_PIXELS
+"""Maximum number of pixels of all scans together."""
+MOST_SEGMENTS = 2**12
+"""Maximum number of segments. One has up to 64 KiB, and a file up to 256 MiB."""
+MOST_INTERVALS = 2**18
+"""Maximum number of intervals between restart markers, of all scans together."""
 NOISE = [bytes(row) for row in np.random.default_rng(0).integers(0, 255, (8, 512), dtype=np.uint8)]
 """Bytes without 0xFF, which would start a marker."""
+MOST_NOISE = 2**25
+"""Number of bytes of noise in all intervals together, if these are many."""
 TALLEST = 65535
+MISSING = 16
+"""The number of bits that are missing of a value before its first scan; more than any scan leaves out."""
+
+
+@dataclass
+class _Scan:
+    """One scan. header: a number of components, an identifier and tables of each, and what it contains of them.
+
+    interval: number of units between two restart markers, or 0 for no such markers. pixels: its parts with pixels.
+    """
+
+    header: bytes
+    interval: int
+    pixels: list[int] = field(default_factory=list)
+
+    @property
+    def components(self) -> bytes:
+        """Their identifiers."""
+        return self.header[1 : 1 + 2 * self.header[0] : 2]
 
 
 @dataclass
@@ -39,13 +70,12 @@ class _Segments:
     parts: list[tuple[bool, bytes]]
     frame: bytes = b""
     frame_part: int = 0
-    scans: int = 0
-    first_scan: bytes = b""
-    """Its header: a number of components, an identifier and tables of each, and what it contains of them."""
-    first_pixels: list[int] = field(default_factory=list)
-    """The parts with pixels of the first scan, which no other scan corrects."""
+    scans: list[_Scan] = field(default_factory=list)
+    """No scan corrects the first one."""
     interval: int = 0
-    """Number of blocks of pixels between two restart markers, or 0 for no such markers."""
+    """That of the next scan."""
+    exif: list[bytes] = field(default_factory=list)
+    xmp: list[bytes] = field(default_factory=list)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -61,24 +91,30 @@ class _Segments:
     @property
     def unit(self) -> tuple[int, int]:
         """Height and width in pixels of the units of which the first scan has a whole number."""
-        down, across = (max(counts) for counts in zip(*self.sampling.values()))
-        if len(self.first_components) > 1:  # they are interleaved
+        down, across = self._most
+        components = self.scans[0].components
+        if len(components) > 1:  # they are interleaved
             return 8 * down, 8 * across
-        own_down, own_across = self.sampling[self.first_components[0]]
+        own_down, own_across = self.sampling[components[0]]
         if down % own_down or across % own_across:
             raise ValueError("expected channels of which one has a multiple of the pixels of the other")
         return 8 * down // own_down, 8 * across // own_across
 
     @property
-    def units(self) -> tuple[int, int]:
-        """Number of units of the first scan, down and across."""
-        (height, width), (unit_height, unit_width) = self.size, self.unit
-        return -(-height // unit_height), -(-width // unit_width)
+    def _most(self) -> tuple[int, int]:
+        """The largest sampling, down and across."""
+        down, across = (max(counts) for counts in zip(*self.sampling.values()))
+        return down, across
 
-    @property
-    def first_components(self) -> bytes:
-        """Identifiers of the components of the first scan."""
-        return self.first_scan[1 : 1 + 2 * self.first_scan[0] : 2]
+    def units(self, scan: _Scan) -> tuple[int, int]:
+        """Number of units of a scan, down and across: of one block if it has one component, else interleaved."""
+        own = self.sampling[scan.components[0]] if len(scan.components) == 1 else (1, 1)
+        down, across = (-(-side * part // (8 * most)) for side, part, most in zip(self.size, own, self._most))
+        return down, across
+
+    def intervals(self, scan: _Scan) -> int:
+        """Number of intervals that restart markers divide a scan into."""
+        return -(-math.prod(self.units(scan)) // scan.interval) if scan.interval else 1
 
 
 def jpeg_size(content: bytes) -> tuple[int, int]:
@@ -96,15 +132,20 @@ class CheckedJpeg:
     first_row, columns: the first row, and the number of its columns, of the pixels that `taller` adds first.
 
     Raises:
-        ValueError: it is cut short, something follows the image, or it is of a kind that is not read.
+        ValueError: it is cut short or lacks scans, something follows the image, it is of a kind that is not read, has
+            more segments, scans or restart markers than its size permits, or states a rotation elsewhere than in its
+            EXIF data.
     """
 
     def __init__(self, content: bytes) -> None:
         self._segments = _segments(content)
-        _need_intervals(self._segments)
+        _need_whole_blocks(self._segments)
+        need_no_other_rotation(
+            self._segments.exif, (("XMP data", xmp_orientation(data)) for data in self._segments.xmp)
+        )
         self.parts = self._segments.parts
         height, width = self._segments.unit
-        self.first_row = self._segments.units[0] * height
+        self.first_row = self._segments.units(self._segments.scans[0])[0] * height
         self.columns = min(self._segments.size[1], width)
 
     @property
@@ -115,7 +156,9 @@ class CheckedJpeg:
     @property
     def extended(self) -> bytes:
         """The file with noise after its pixels: the same picture, unless pixels are missing."""
-        return b"".join(data + NOISE[0] * pixels for pixels, data in self.parts)
+        intervals = sum(len(scan.pixels) for scan in self._segments.scans)
+        noise = NOISE[0][: MOST_NOISE // intervals]
+        return b"".join(data + noise * pixels for pixels, data in self.parts)
 
     def taller(self) -> Iterator[bytes]:
         """Variants whose additional pixels differ, unless superfluous pixels of the file take their place.
@@ -123,9 +166,10 @@ class CheckedJpeg:
         None for a file with restart markers, whose number shows how many pixels there are.
         """
         height = self.first_row + self._segments.unit[0]
-        if self._segments.interval or height > TALLEST:
+        first = self._segments.scans[0]
+        if first.interval or height > TALLEST:
             return
-        place, last = self._segments.frame_part, self._segments.first_pixels[-1]
+        place, last = self._segments.frame_part, first.pixels[-1]
         frame = self.parts[place][1][:5] + height.to_bytes(2, "big") + self.parts[place][1][7:]
         for noise in NOISE:
             changed = {place: frame, last: self.parts[last][1] + noise}
@@ -138,11 +182,11 @@ class CheckedJpeg:
         Raises:
             ValueError: they contain a code that no table explains.
         """
-        segments, last = self._segments, self._segments.first_pixels[-1]
-        header = segments.first_scan
+        segments, first = self._segments, self._segments.scans[0]
+        header, last = first.header, first.pixels[-1]
         tables = {
             component: (header[2 + 2 * number] >> 4, header[2 + 2 * number] & 15)
-            for number, component in enumerate(segments.first_components)
+            for number, component in enumerate(first.components)
         }
         interleaved = len(tables) > 1
         blocks = [
@@ -150,17 +194,7 @@ class CheckedJpeg:
         ]
         progressive = self.parts[segments.frame_part][1][1] == FRAMES[2]
         codes = [data[4:] for _, data in self.parts[:last] if data[:2] == bytes([0xFF, CODES])]
-        return unused_bytes(codes, blocks, math.prod(segments.units), self.parts[last][1], progressive)
-
-
-def _need_intervals(segments: _Segments) -> None:
-    """Checks that the first scan has as many restart markers as its pixels need."""
-    units = math.prod(segments.units)
-    intervals = -(-units // segments.interval) if segments.interval else 1
-    if len(segments.first_pixels) != intervals:
-        raise ValueError(
-            f"damaged: its header promises pixels in {intervals} intervals, and {len(segments.first_pixels)} follow"
-        )
+        return unused_bytes(codes, blocks, math.prod(segments.units(first)), self.parts[last][1], progressive)
 
 
 def _segments(content: bytes, header_only: bool = False) -> _Segments:
@@ -168,38 +202,25 @@ def _segments(content: bytes, header_only: bool = False) -> _Segments:
         raise ValueError("damaged: its header cannot be read")
     segments = _Segments([(False, content[:2])])
     position = 2
-    while True:
+    for _ in range(MOST_SEGMENTS):
         match = MARKER.match(content, position)
         if match is None:
             raise ValueError("damaged: cut short, or a marker is missing")
         marker, position = content[match.end() - 1], match.end()
         if marker == END:
             break
-        if marker in RESTARTS and segments.scans:
-            position = _pixels(content, position, segments, bytes([0xFF, marker]))
-            continue
         length = int.from_bytes(content[position : position + 2], "big")
         data = content[position : position + length]
         if length < 2 or len(data) < length or marker in (*RESTARTS, 0xD8, 0x01):
             raise ValueError("damaged: cut short, or a marker in the wrong place")
         position += length
-        if _is_kept(marker, data):
-            segments.parts.append((False, bytes([0xFF, marker]) + data))
-        if marker == INTERVAL and not segments.scans:
-            segments.interval = int.from_bytes(data[2:4], "big")
-        if marker in (*FRAMES, *OTHER_FRAMES):
-            _need_frame(marker, data[2:], segments)
-            segments.frame_part = len(segments.parts) - 1
-            if header_only:
-                return segments
+        _add(marker, data, segments)
+        if header_only and segments.frame:
+            return segments
         if marker == SCAN:
-            segments.scans += 1
-            if not segments.frame or segments.scans > MOST_SCANS:
-                raise ValueError(f"damaged: expected 1..{MOST_SCANS} scans after the size of the image")
-            if segments.scans == 1:
-                _need_components(data[2:], segments)
-                segments.first_scan = data[2:]
-            position = _pixels(content, position, segments, b"")
+            position = _add_scan(content, position, data[2:], segments)
+    else:
+        raise ValueError(f"expected at most {MOST_SEGMENTS} segments, found more")
     if not segments.scans:
         raise ValueError("damaged: it contains no pixels")
     if position != len(content):
@@ -208,15 +229,66 @@ def _segments(content: bytes, header_only: bool = False) -> _Segments:
     return segments
 
 
-def _pixels(content: bytes, position: int, segments: _Segments, marker: bytes) -> int:
-    """Adds the pixels up to the next marker, and returns its position."""
-    match = MARKER.search(content, position)
-    if match is None:
-        raise ValueError("damaged: cut short")
-    segments.parts += [(False, marker), (True, content[position : match.start()])]
-    if segments.scans == 1:
-        segments.first_pixels.append(len(segments.parts) - 1)
-    return match.start()
+def _add(marker: int, data: bytes, segments: _Segments) -> None:
+    """Adds one segment, except for the pixels that follow it."""
+    if _is_kept(marker, data):
+        segments.parts.append((False, bytes([0xFF, marker]) + data))
+    if marker == INTERVAL:
+        segments.interval = int.from_bytes(data[2:4], "big")
+    elif marker == APP1:
+        if data[2:].startswith(EXIF_HEADER):
+            segments.exif.append(data[2:])
+        elif data[2:].startswith(XMP_HEADER):
+            segments.xmp.append(data[2:])
+    elif marker in (*FRAMES, *OTHER_FRAMES):
+        _need_frame(marker, data[2:], segments)
+        segments.frame_part = len(segments.parts) - 1
+
+
+def _add_scan(content: bytes, position: int, header: bytes, segments: _Segments) -> int:
+    """Adds the pixels of a scan, and returns the position of the next segment."""
+    if not segments.frame or len(segments.scans) == MOST_SCANS:
+        raise ValueError(f"damaged: expected 1..{MOST_SCANS} scans after the size of the image")
+    _need_components(header, segments)
+    segments.scans.append(_Scan(header, segments.interval))
+    if len(segments.scans) * math.prod(segments.size) > MOST_DECODED:
+        raise ValueError(
+            f"expected at most {MOST_DECODED} pixels in all scans, found {len(segments.scans)} scans or more"
+        )
+    scan, marker = segments.scans[-1], b""
+    intervals = segments.intervals(scan)
+    if intervals + sum(len(earlier.pixels) for earlier in segments.scans) > MOST_INTERVALS:
+        raise ValueError(f"expected at most {MOST_INTERVALS} intervals between restart markers, found more")
+    while True:
+        match = AFTER_PIXELS.search(content, position)
+        if match is None:
+            raise ValueError("damaged: cut short")
+        pixels = content[position : match.start()].rstrip(b"\xff")
+        segments.parts += [(False, marker), (True, pixels)]
+        scan.pixels.append(len(segments.parts) - 1)
+        is_last = content[match.end() - 1] not in RESTARTS
+        if len(scan.pixels) > intervals or (is_last and len(scan.pixels) < intervals):
+            count = f"{len(scan.pixels)}{'' if is_last else ' or more'}"
+            raise ValueError(f"damaged: its header promises pixels in {intervals} intervals, and {count} follow")
+        if is_last:
+            return match.start()
+        marker, position = match.group(), match.end()
+
+
+def _need_whole_blocks(segments: _Segments) -> None:
+    """Checks that the scans together contain every value of every component once; progressive ones, to its last bit."""
+    progressive = segments.parts[segments.frame_part][1][1] == FRAMES[2]
+    missing_bits = {component: [MISSING] * BLOCK_VALUES for component in segments.sampling}
+    in_order = True
+    for scan in segments.scans:
+        first, last, bits = scan.header[-3:] if progressive else (0, BLOCK_VALUES - 1, 0)
+        before, after = bits >> 4 or MISSING, bits & 15
+        for component in scan.components:
+            for number in range(first, min(last + 1, BLOCK_VALUES)):
+                in_order = in_order and missing_bits[component][number] == before
+                missing_bits[component][number] = after
+    if not in_order or any(any(bits) for bits in missing_bits.values()):
+        raise ValueError("damaged: some of its scans are missing or repeated, and some of its pixels with them")
 
 
 def _need_frame(marker: int, data: bytes, segments: _Segments) -> None:
@@ -245,6 +317,6 @@ def _need_components(data: bytes, segments: _Segments) -> None:
 
 def _is_kept(marker: int, data: bytes) -> bool:
     """Whether a decoder needs the segment; comments, colour profiles and thumbnails are dropped."""
-    if marker == EXIF:
-        return data[2:8] == b"Exif\0\0"
+    if marker == APP1:
+        return data[2:].startswith(EXIF_HEADER)
     return not (APP0 <= marker <= APP0 + 15 or marker == COMMENT) or marker in (APP0, ADOBE)

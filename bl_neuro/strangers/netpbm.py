@@ -14,6 +14,8 @@ MAGIC = {b"P2": (1, True), b"P3": (3, True), b"P5": (1, False), b"P6": (3, False
 MOST_HEADER = 4096
 HEADER = re.compile(rb"(P[2356])" + 3 * rb"(?:[ \t\r\n\v\f]|#[^\r\n]{0,1000}[\r\n]){1,200}?([0-9]{1,9})")
 SPACE = b" \t\r\n\v\f"
+MOST_COMMENTS = 2**16
+"""Maximum number of comments between the values, such as one for each row."""
 COMMENT = re.compile(rb"#[^\r\n]*")
 
 
@@ -64,7 +66,10 @@ def _header(content: bytes) -> tuple[int, bool, int, int, int, int]:
 
 def _text_values(text: bytes, count: int) -> SpikeArray:
     """The decimal numbers in `text`, at most 255. Vectorized, since a large file holds millions."""
-    if b"#" in text:
+    comments = text.count(b"#")
+    if comments > MOST_COMMENTS:
+        raise ValueError(f"expected at most {MOST_COMMENTS} comments, found {comments}")
+    if comments:
         text = COMMENT.sub(b" ", text)
     letters = np.frombuffer(b" " + text + b" ", np.uint8)
     digit = (letters >= ord("0")) & (letters <= ord("9"))

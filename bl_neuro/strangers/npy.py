@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import math
+import sys
 import tokenize
+import warnings
 from typing import IO, Any
 
 import numpy as np
@@ -46,6 +48,7 @@ def read_npy_stream(file: IO[bytes], length: int, kinds: str = "biuf") -> npt.ND
         raise ValueError(f"damaged: {size} bytes of values do not make an array {shape} of {dtype}")
     values = np.empty(shape[::-1] if fortran else shape, dtype)
     _fill(file, values.reshape(-1).view(np.uint8))
+    _need_defined(values)
     return values.T.copy(order="C") if fortran else values
 
 
@@ -58,7 +61,9 @@ def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]
         if version not in ((1, 0), (2, 0)):
             raise ValueError(f"expected a NumPy file of version 1.0 or 2.0, found {version}")
         read_header = numpy_format.read_array_header_1_0 if version == (1, 0) else numpy_format.read_array_header_2_0
-        shape, fortran, dtype = read_header(counted)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about headers of Python 2, which NumPy reads all the same
+            shape, fortran, dtype = read_header(counted)
     except DAMAGE as error:
         raise ValueError("damaged: its header cannot be read") from error
     except ValueError as error:  # NumPy goes on with advice to unpickle
@@ -91,6 +96,15 @@ def _fill(file: IO[bytes], target: npt.NDArray[np.uint8]) -> None:
         position += len(data)
     if file.read(1):
         raise ValueError("damaged: bytes follow the values")
+
+
+def _need_defined(values: npt.NDArray[Any]) -> None:
+    """Checks that bytes of bool are 0 or 1, and that letters are code points of Unicode."""
+    flat = values.reshape(-1)
+    if values.dtype.kind == "b" and flat.view(np.uint8).max(initial=0) > 1:
+        raise ValueError("damaged: expected bool values of 0 and 1, found other bytes")
+    if values.dtype.kind == "U" and flat.view(values.dtype.byteorder + "u4").max(initial=0) > sys.maxunicode:
+        raise ValueError("damaged: expected text, found numbers that are no letters")
 
 
 def _kind_names(kinds: str) -> str:

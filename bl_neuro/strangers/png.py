@@ -7,6 +7,7 @@ import zlib
 from dataclasses import dataclass
 
 from bl_neuro.strangers.budget import MOST_PIXELS
+from bl_neuro.strangers.rotation import need_no_other_rotation, png_orientations
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 KEPT = (b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"IDAT", b"IEND")
@@ -66,8 +67,8 @@ def checked_png(content: bytes) -> bytes:
     """The file with only the chunks that a decoder needs, after it was checked.
 
     Raises:
-        ValueError: a checksum is wrong, the image is not as large as the header says, something follows the image, or
-            it is animated.
+        ValueError: a checksum is wrong, the image is not as large as the header says, something follows the image, it
+            is animated, or it states a rotation elsewhere than in its EXIF data.
     """
     header = png_header(content)
     chunks = _chunks(content)
@@ -75,6 +76,10 @@ def checked_png(content: bytes) -> bytes:
     if b"acTL" in names:
         raise ValueError("expected a single image, found an animated PNG")
     _need_order(names, header)
+    exif = [data for name, data in chunks if name == b"eXIf"]
+    if any(len(data) > MOST_EXIF for data in exif):
+        raise ValueError(f"expected at most {MOST_EXIF} bytes of EXIF data, found {len(exif[0])}")
+    need_no_other_rotation(exif, png_orientations(chunks))
     palette = len(next((data for name, data in chunks if name == b"PLTE"), b"")) // 3
     if header.colour == 3 and not 1 <= palette <= 2**header.depth:
         raise ValueError(f"damaged: a palette of {palette} colours")
@@ -82,7 +87,7 @@ def checked_png(content: bytes) -> bytes:
     return SIGNATURE + b"".join(
         struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
         for name, data in chunks
-        if name in KEPT and not (name == b"eXIf" and len(data) > MOST_EXIF)
+        if name in KEPT
     )
 
 

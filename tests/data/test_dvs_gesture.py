@@ -93,3 +93,31 @@ def test_labels_of_files_whose_names_are_not_utf8(tmp_path: Path, files: Any) ->
     (folder / os.fsdecode(b"caf\xe9.bs2")).write_bytes(files.events(files.moving_dot(1, 128, pause=20_000)))
     (folder / "labels.txt").write_bytes(b"caf\xe9.bs2 3 name\n")
     assert load_dataset("dvs_gesture", tmp_path).labels.tolist() == [2]
+
+
+def test_suffixes_in_upper_case_are_read(tmp_path: Path, files: Any) -> None:
+    plain_gestures(tmp_path, files, "1.BS2 1\n2.bs2 2\n10.bs2 10\n11.bs2 11\n")
+    folder = tmp_path / "DVSGesture"
+    (folder / "1.bs2").rename(folder / "1.BS2")
+    (folder / "labels.txt").rename(folder / "Labels.TXT")
+    assert sorted(load_dataset("dvs_gesture", tmp_path).labels.tolist()) == [0, 1, 9]
+    user = folder / "ibmGestureTrain/user01_led"
+    user.mkdir(parents=True)
+    np.save(user / "0.npy", np.array(files.moving_dot(0, 128, pause=20))[:, [0, 1, 3, 2]])
+    (user / "0.npy").rename(user / "0.NPY")
+    assert load_dataset("dvs_gesture", tmp_path).labels.tolist() == [0]
+
+
+def test_labels_without_a_recording_are_logged(tmp_path: Path, files: Any, caplog: pytest.LogCaptureFixture) -> None:
+    plain_gestures(tmp_path, files, "1.bs2 1\n2.bs2 2\n10.bs2 10\n11.bs2 11\n12.bs2 3\n13.bs2 3\n")
+    assert load_dataset("dvs_gesture", tmp_path).labels.tolist() == [0, 1, 9]
+    assert "DVSGesture: 2 recordings have a label and no file, such as 12.bs2" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["a\x85b.bs2", "a\x1cb.bs2", "a\u2028b.bs2", "a\xa0b.bs2"])
+def test_lines_and_words_of_labels_end_at_ascii_white_space_only(name: str, tmp_path: Path, files: Any) -> None:
+    folder = tmp_path / "DVSGesture"
+    folder.mkdir()
+    (folder / name).write_bytes(files.events(files.moving_dot(1, 128, pause=20_000)))
+    (folder / "labels.txt").write_bytes(f"# all\r\n{name}\t3 name\r\n\r\n".encode())
+    assert load_dataset("dvs_gesture", tmp_path).labels.tolist() == [2]

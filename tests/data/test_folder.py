@@ -146,7 +146,7 @@ def test_no_classes(tmp_path: Path) -> None:
         load_folder(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["__MACOSX", ".hidden", "$RECYCLE.BIN"])
+@pytest.mark.parametrize("name", ["__MACOSX", ".hidden", "$RECYCLE.BIN", "@eaDir", "FOUND.000"])
 def test_folders_of_archivers_are_no_classes(name: str, tmp_path: Path, files: Any) -> None:
     for place in ("a/1.png", "b/1.png", f"{name}/._1.png", "a/._1.png"):
         files.image(tmp_path / place, GREY)
@@ -221,4 +221,39 @@ def test_few_small_files_cannot_take_gigabytes(tmp_path: Path) -> None:
     for number in range(1, 80):
         (tmp_path / f"a/{number:02d}.png").hardlink_to(tmp_path / "a/00.png")
     with pytest.raises(DataError, match=r"expected at most 2.* bytes of values, .* found 1342177280; if you trust"):
+        load_folder(tmp_path)
+
+
+def test_a_class_that_is_a_link_to_nowhere_is_refused(tmp_path: Path, files: Any) -> None:
+    """Without it, every later class would have another label."""
+    for name in ("a", "c"):
+        files.image(tmp_path / name / "1.png", GREY)
+        files.image(tmp_path / "parts/train" / name / "1.png", GREY)
+        files.image(tmp_path / "parts/test" / name / "1.png", GREY)
+    (tmp_path / "parts/test/b").symlink_to("/not/mounted/b")
+    with pytest.raises(DataError, match="test/b: expected a file or folder, found a link to /not/mounted/b"):
+        load_folder(tmp_path / "parts")
+    (tmp_path / "b").symlink_to("/not/mounted/b")
+    with pytest.raises(DataError, match="b: expected a file or folder, found a link to /not/mounted/b"):
+        load_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "parts", [("Train", "Test"), ("train", "valid"), ("training", "testing"), ("train", "test", "val")]
+)
+def test_parts_of_other_names_are_explained(parts: tuple[str, ...], tmp_path: Path, files: Any) -> None:
+    for part in parts:
+        files.image(tmp_path / part / "a/1.png", GREY)
+    with pytest.raises(
+        DataError, match=f"{parts[0]}/a: expected an image .*, found a folder; .* exactly two .* 'train' and 'test'"
+    ):
+        load_folder(tmp_path)
+
+
+def test_images_of_only_0_and_1_are_refused(tmp_path: Path, files: Any) -> None:
+    """A mask that was saved without a factor of 255 is nearly black."""
+    files.image(tmp_path / "a/1.png", np.zeros((2, 2)))
+    assert not load_folder(tmp_path).pixels.any()
+    files.image(tmp_path / "b/1.png", np.eye(2))
+    with pytest.raises(DataError, match=r"expected bytes in 0\.\.255, found only 0 and 1, .*; multiply them by 255"):
         load_folder(tmp_path)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, PngImagePlugin
 
 import bl_neuro as bl
 from bl_neuro import DataError
@@ -76,7 +76,7 @@ def test_a_jpeg_whose_pixels_end_early_is_refused(data: bytes, tmp_path: Path) -
     """libjpeg fills the rest with grey, and Pillow does not say so."""
     cut = data[: len(data) * 3 // 5].rstrip(b"\xff") + b"\xff\xd9"
     assert Image.open(io.BytesIO(cut)).convert("L").size == (48, 40)
-    with pytest.raises(DataError, match=r"some of its pixels are missing"):
+    with pytest.raises(DataError, match=r"damaged: some of its (pixels|scans) are missing"):
         read_image(written(tmp_path, cut))
 
 
@@ -351,3 +351,38 @@ def test_pillow_decodes_files_only_in_the_child() -> None:
         if re.search(r"\bImage\.open\(|pillow\.open\(", path.read_text())
     }
     assert {name for name in users if not name.startswith("testing/")} == {"strangers/image_reader.py"}
+
+
+def test_rotations_outside_exif_data_are_refused(tmp_path: Path) -> None:
+    """Pillow applies those of some places, and other programs do not."""
+    exif = Image.Exif()  # type: ignore[no-untyped-call]
+    exif[0x0112] = 6
+    data, xmp = exif.tobytes(), '<rdf:Description tiff:Orientation="6"/>'
+    profile, packed = PngImagePlugin.PngInfo(), PngImagePlugin.PngInfo()
+    profile.add_text("Raw profile type exif", f"\nexif\n{len(data):8}\n{data.hex()}\n", zip=True)
+    packed.add_itxt("XML:com.adobe.xmp", xmp)
+    image = Image.fromarray(GREY)
+    contents = [encoded(image, "PNG", pnginfo=info) for info in (profile, packed)]
+    segment = b"http://ns.adobe.com/xap/1.0/\0" + xmp.encode()
+    contents.append(JPEG[:2] + b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment + JPEG[2:])
+    for content in contents:
+        with pytest.raises(DataError, match=r"expected a rotation in EXIF data only, found one in .*\(orientation 6"):
+            read_image(written(tmp_path, content))
+    turned = read_image(written(tmp_path, encoded(image, "PNG", pnginfo=packed, exif=exif)))
+    assert np.array_equal(turned[0], np.rot90(GREY, -1))
+
+
+def test_long_exif_data_are_not_dropped(tmp_path: Path) -> None:
+    exif = Image.Exif()  # type: ignore[no-untyped-call]
+    exif[0x0112], exif[0x010E] = 6, "x" * 2**16
+    with pytest.raises(DataError, match="expected at most 65536 bytes of EXIF data, found 65"):
+        read_image(written(tmp_path, encoded(Image.fromarray(GREY), "PNG", exif=exif)))
+
+
+def test_exif_data_that_end_in_a_value_are_refused(tmp_path: Path) -> None:
+    """Pillow stops at the description, whose place is beyond the end, and does not see the rotation behind it."""
+    entries = struct.pack("<HHII", 270, 2, 500, 9999) + struct.pack("<HHIHH", 274, 3, 1, 6, 0)
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + entries + bytes(4)
+    for kind in ("PNG", "JPEG"):
+        with pytest.raises(DataError, match="Truncated File Read"):
+            read_image(written(tmp_path, encoded(Image.fromarray(GREY), kind, exif=exif)))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 
 from bl_neuro import DataError, InputError
-from bl_neuro.data import DATASETS, DataStatus, data_status, dataset_names, load_dataset
+from bl_neuro.data import DATASETS, DataStatus, data_status, dataset_names, load_dataset, load_folder, load_npz
 
 
 @pytest.fixture
@@ -64,7 +66,7 @@ def test_a_users_own_data_can_be_loaded(tmp_path: Path, files: Any) -> None:
     np.savez(tmp_path / "own.npz", images=np.zeros((2, 3, 3), np.uint8), labels=[0, 1])
     assert load_dataset(str(tmp_path / "own.npz")).name == "own"
     for number in range(2):
-        files.image(tmp_path / f"pictures/{number}/a.png", np.full((4, 4), number))
+        files.image(tmp_path / f"pictures/{number}/a.png", np.full((4, 4), 9 * number))
     assert load_dataset(str(tmp_path / "pictures")).input_shape == (1, 4, 4)
     assert load_dataset(str(tmp_path / "pictures"), size=(2, 2)).input_shape == (1, 2, 2)
 
@@ -151,9 +153,55 @@ def test_instructions_have_the_root_in_them() -> None:
 
 def test_a_path_starts_at_the_folder_that_is_given(tmp_path: Path, files: Any) -> None:
     np.savez(tmp_path / "own.npz", images=np.zeros((2, 3, 3), np.uint8), labels=[0, 1])
-    files.image(tmp_path / "npz/1/a.png", np.full((4, 4), 1))
+    files.image(tmp_path / "npz/1/a.png", np.full((4, 4), 9))
     assert load_dataset("own.npz", folder=tmp_path).name == "own"
     assert load_dataset(str(tmp_path / "own.npz"), folder="/elsewhere").name == "own"
     assert load_dataset("npz", folder=tmp_path).name == "npz"  # a source is called so, but no dataset
     with pytest.raises(DataError, match=r"expected an \.npz file, found nothing"):
         load_dataset("own.npz", folder=tmp_path / "npz")
+
+
+@pytest.mark.parametrize("name", [5, None, b"digits", ["digits"]], ids=repr)
+def test_other_objects_than_text_and_paths_are_refused(name: Any) -> None:
+    with pytest.raises(InputError, match="dataset: expected text or a Path, found"):
+        load_dataset(name)
+    for load in (load_npz, load_folder):
+        with pytest.raises(InputError, match="path: expected text or a Path, found"):
+            load(name)
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "a" * 300, "a/" * 3000, "a" * 300 + ".npz"], ids=range(4))
+def test_paths_that_no_file_can_have(name: str) -> None:
+    for load in (load_dataset, load_npz, load_folder):
+        with pytest.raises(DataError, match=r"expected a file or folder that can be read \(File name too long"):
+            load(name)
+    with pytest.raises(DataError, match=r"expected a file or folder that can be read \(File name too long"):
+        load_dataset("mnist", name)
+    assert {status.state for status in data_status(name)} == {"complete", "damaged"}
+
+
+def test_a_folder_that_cannot_be_searched_is_named(tmp_path: Path, files: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    files.mnist(tmp_path)
+    stat = os.stat
+
+    def refuse(path: Any, *arguments: Any, **options: Any) -> Any:
+        if str(path).startswith(str(tmp_path / "MNIST/raw/")):
+            raise PermissionError(13, "Permission denied")
+        return stat(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "stat", refuse)
+    for load, path in ((load_npz, tmp_path / "MNIST/raw/own.npz"), (partial(load_dataset, "mnist"), tmp_path)):
+        with pytest.raises(DataError, match=r"expected a file or folder that can be read \(Permission denied\)"):
+            load(path)
+
+
+def test_a_path_is_never_the_name_of_a_dataset(tmp_path: Path, files: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    files.image(tmp_path / "digits/1/a.png", np.full((4, 4), 9))
+    monkeypatch.chdir(tmp_path)
+    assert len(load_dataset(Path("digits")).labels) == 1
+
+
+def test_suffixes_in_upper_case(tmp_path: Path) -> None:
+    np.savez(tmp_path / "own.npz", images=np.zeros((2, 3, 3), np.uint8), labels=[0, 1])
+    (tmp_path / "own.npz").rename(tmp_path / "OWN.NPZ")
+    assert load_dataset(tmp_path / "OWN.NPZ").name == "OWN"

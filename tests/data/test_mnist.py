@@ -123,3 +123,10 @@ def test_bytes_after_the_images_are_refused(tmp_path: Path, files: Any) -> None:
         file.write(b"x")
     with pytest.raises(DataError, match="promises 12 x 28 x 28 bytes, and 9409 follow"):
         load_dataset("mnist", tmp_path)
+
+
+def test_binarised_images_are_refused(tmp_path: Path, files: Any) -> None:
+    images, _ = files.mnist(tmp_path)
+    files.idx(tmp_path / "MNIST/raw/train-images-idx3-ubyte", images[:12] > 127)
+    with pytest.raises(DataError, match=r"train-images-idx3-ubyte: expected bytes in .*, found only 0 and 1,"):
+        load_dataset("mnist", tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -101,3 +102,30 @@ def test_one_long_recording_cannot_make_all_take_gigabytes(
     monkeypatch.setattr(budget, "GROWTH", 1)
     with pytest.raises(DataError, match=r"NMNIST: expected at most 6000 bytes of values, .* found 28275"):
         load_dataset("nmnist", tmp_path)
+
+
+def test_other_spellings_of_names(tmp_path: Path, files: Any) -> None:
+    files.nmnist(tmp_path)
+    path = tmp_path / "NMNIST/Train/0/00001.bin"
+    path.rename(path.with_suffix(".BIN"))
+    assert len(load_dataset("nmnist", tmp_path).labels) == 15
+    (tmp_path / "NMNIST/Test").rename(tmp_path / "NMNIST/test")
+    with pytest.raises(DataError, match="NMNIST/test: expected a folder named Test; rename it"):
+        load_dataset("nmnist", tmp_path)
+    (tmp_path / "NMNIST/test").rename(tmp_path / "elsewhere")
+    (tmp_path / "NMNIST/Test").symlink_to("/not/mounted/Test")
+    with pytest.raises(DataError, match="NMNIST/Test: expected a file or folder, found a link to /not/mounted/Test"):
+        load_dataset("nmnist", tmp_path)
+
+
+def test_recordings_of_equal_name_size_and_time_are_told_apart(tmp_path: Path, files: Any) -> None:
+    """Archives may give all files the same time."""
+    frames = []
+    for root, start in (("first", 1), ("second", 9)):
+        files.nmnist(tmp_path / root, train=1, test=0)
+        path = tmp_path / root / "NMNIST/Train/0/00001.bin"
+        path.write_bytes(files.events(files.moving_dot(start, 34)))
+        os.utime(path, (0, 0))
+        data: Any = load_dataset("nmnist", tmp_path / root, cache=tmp_path / "cache")
+        frames.append(data.frames_at(slice(None)))
+    assert not np.array_equal(*frames)

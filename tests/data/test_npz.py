@@ -242,3 +242,34 @@ def test_class_names_become_printable(tmp_path: Path) -> None:
     )
     with pytest.raises(DataError, match="class_names: expected one name for each class, all different"):
         load_npz(saved(tmp_path, images=IMAGES, labels=LABELS, class_names=["caf\udce9", r"caf\xe9", "d"]))
+
+
+@pytest.mark.parametrize("images", [IMAGES > 127, (IMAGES > 127).astype(np.int8), (IMAGES > 127).astype(float)])
+def test_bytes_of_only_0_and_1_are_refused(images: np.ndarray, tmp_path: Path) -> None:
+    """As bytes, 1 is 1/255; as anything else, 1 is white."""
+    data: Any = load_npz(saved(tmp_path, images=images, labels=LABELS))
+    assert data.images.max() == 1
+    with pytest.raises(DataError, match=r"images: expected bytes .*, found only 0 and 1, .* save them as bool"):
+        load_npz(saved(tmp_path, images=images.astype(np.uint8), labels=LABELS))
+    white: Any = load_npz(saved(tmp_path, images=images.astype(np.uint8) * 255, labels=LABELS))
+    assert np.array_equal(white.images, data.images)
+
+
+def test_black_images_are_read(tmp_path: Path) -> None:
+    assert not load_npz(saved(tmp_path, images=IMAGES * 0, labels=LABELS)).images.any()
+
+
+def test_names_do_not_lift_the_limit_of_classes(tmp_path: Path) -> None:
+    names = [str(number) for number in range(10_001)]
+    with pytest.raises(DataError, match="class_names: expected at most 10000 names, found 10001"):
+        load_npz(saved(tmp_path, images=IMAGES, labels=LABELS, class_names=names))
+    assert load_npz(saved(tmp_path, images=IMAGES, labels=LABELS, class_names=names[:-1])).classes == 10_000
+
+
+def test_names_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path, images=IMAGES, labels=LABELS, class_names=np.full(3, "\U0010ffff"))
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    members["class_names.npy"] = members["class_names.npy"].replace(b"\xff\xff\x10\0", b"\xff\xff\xff\x7f")
+    with pytest.raises(DataError, match=r"own\.npz: .*class_names: damaged: expected text"):
+        load_npz(zipped(tmp_path, members))

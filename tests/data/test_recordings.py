@@ -59,6 +59,7 @@ def test_the_same_as_tonics_reader(content: list[tuple[int, int, int, int]]) -> 
     tonic_io = pytest.importorskip("tonic.io", reason="tonic is not installed")
     if all(event[1] == 240 for event in content):
         content = [*content, (1, 1, 1, 1)]
+    content.sort(key=lambda event: event[2])  # a step back by half a turn of the clock would be refused
     raw = b"".join(bytes([x, y]) + (p << 23 | t).to_bytes(3, "big") for x, y, t, p in content)
     expected = tonic_io.read_mnist_file(io.BytesIO(raw), dtype=EVENT, is_stream=True)
     events = parse_events(raw, Sensor(128, 128, most_seconds=10**6), "")
@@ -229,3 +230,30 @@ def test_the_number_of_events_is_bounded_and_a_full_recording_is_read(tmp_path: 
         read_event_array(tmp_path / "0.npy", LARGE)
     np.save(tmp_path / "0.npy", values[1:])
     assert to_frames(read_event_array(tmp_path / "0.npy", LARGE), Framing(LARGE, 100_000, 50_000, True)).any()
+
+
+def clock(times: np.ndarray) -> bytes:
+    """Events at these microseconds as the 23 bits of the clock have them."""
+    rows = [(5, 5, int(time) % 2**23, 0) for time in times]
+    return b"".join(bytes([x, y]) + (p << 23 | t).to_bytes(3, "big") for x, y, t, p in rows)
+
+
+@pytest.mark.parametrize(("start", "end"), [(0, 20_000_000), (8_000_000, 8_500_000), (0, 8_388_608 + 3_000_000)])
+def test_a_clock_that_starts_anew_is_refused(start: int, end: int) -> None:
+    """Put in order of time, its turns would lie on top of each other."""
+    times = np.arange(start, end, 20_000)
+    with pytest.raises(DataError, match=r"a\.bs2: expected times in order, found \d+ us after 83\d+ us: the clock, "):
+        parse_events(clock(times), LARGE, "a.bs2")
+    within_a_turn = times[times < 2**23]
+    assert columns(parse_events(clock(within_a_turn), LARGE, ""))[-1][2] == within_a_turn[-1]
+
+
+@pytest.mark.parametrize("column", range(4))
+def test_fractions_in_arrays_are_refused(column: int, tmp_path: Path) -> None:
+    values = np.array([[5, 6, 1, 0], [127, 0, 0, 1450]], dtype=np.float64)
+    np.save(tmp_path / "0.npy", values)
+    assert columns(read_event_array(tmp_path / "0.npy", LARGE)) == [(5, 6, 0, 1), (127, 0, 1_450_000, 0)]
+    values[1, column] -= 0.5
+    np.save(tmp_path / "0.npy", values)
+    with pytest.raises(DataError, match=r"0\.npy: expected whole numbers .*, found 1 events with fractions, the first"):
+        read_event_array(tmp_path / "0.npy", LARGE)

@@ -95,3 +95,15 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "i.txt")
     with pytest.raises(DataError, match="expected a file, found a named pipe"):
         read_sample_indices(tmp_path / "i.txt", 5)
+
+
+@pytest.mark.parametrize("word", ["1_0", "+5", "-0", "٣", "１", "1.0", "0x1", "1" * 30])
+def test_numbers_of_other_spellings_are_refused(word: str, tmp_path: Path) -> None:
+    (tmp_path / "i.txt").write_text(f"0 {word}\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"expected sample indices \(expected whole numbers in decimal digits, found"):
+        read_sample_indices(tmp_path / "i.txt", 20)
+
+
+def test_suffixes_in_upper_case(tmp_path: Path) -> None:
+    (tmp_path / "I.TXT").write_text("0 2")
+    assert read_sample_indices(tmp_path / "I.TXT", 3).tolist() == [0, 2]

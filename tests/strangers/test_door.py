@@ -14,7 +14,15 @@ from hypothesis import strategies as st
 from bl_neuro import DataError, InputError
 from bl_neuro.strangers import budget, door
 from bl_neuro.strangers.budget import memory_budget, need_memory
-from bl_neuro.strangers.door import entries, folders, printable_name, read_bytes
+from bl_neuro.strangers.door import (
+    entries,
+    files_in_subfolders,
+    folders,
+    is_folder,
+    is_foreign,
+    printable_name,
+    read_bytes,
+)
 
 
 def test_a_named_pipe_is_not_waited_for(tmp_path: Path) -> None:
@@ -115,3 +123,41 @@ def test_the_memory_budget_grows_with_the_file_and_by_a_variable(monkeypatch: py
         monkeypatch.setenv("BL_NEURO_READ_MIB", text)
         with pytest.raises(InputError, match="BL_NEURO_READ_MIB: expected a positive number of MiB"):
             memory_budget(1)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "@eaDir", "#recycle", "#snapshot", "@Recycle", "@Recently-Snapshot", "@tmp", "Network Trash Folder",
+        "Temporary Items", "TheVolumeSettingsFolder", "FOUND.000", "found.001", "$Recycle.Bin", "thumbs.db",
+        "ehthumbs.db", "Desktop.INI", "Icon\r", "lost+found", "__pycache__",
+    ],
+)  # fmt: skip
+def test_names_that_systems_create_are_foreign_in_any_case(name: str) -> None:
+    assert is_foreign(name)
+    assert not is_foreign(name + "2x")
+
+
+def test_a_link_that_leads_nowhere_is_not_taken_for_a_missing_folder(tmp_path: Path) -> None:
+    """It may link to a folder on a disk that is not mounted."""
+    (tmp_path / "a").mkdir()
+    assert not is_folder(tmp_path / "b")
+    (tmp_path / "b").symlink_to("/not/mounted/b")
+    for function in (folders, lambda folder: is_folder(folder / "b")):
+        with pytest.raises(
+            DataError, match=r"b: expected a file or folder, found a link to /not/mounted/b, which does"
+        ):
+            function(tmp_path)
+
+
+def test_files_in_subfolders(tmp_path: Path) -> None:
+    for name in ("part/1/b.BIN", "part/1/a.bin", "part/2/c.txt", "part/@eaDir/d.bin"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    assert [path.name for path in files_in_subfolders(tmp_path / "part", ".bin")] == ["a.bin", "b.BIN"]
+    assert files_in_subfolders(tmp_path / "other", ".bin") == []
+    with pytest.raises(DataError, match="part: expected a folder named Part; rename it"):
+        files_in_subfolders(tmp_path / "Part", ".bin")
+    (tmp_path / "other").symlink_to("/not/mounted/other")
+    with pytest.raises(DataError, match="other: expected a file or folder, found a link"):
+        files_in_subfolders(tmp_path / "other", ".bin")

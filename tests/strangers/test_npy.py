@@ -95,3 +95,31 @@ def test_a_long_header_is_refused_in_one_line() -> None:
         ValueError, match=r"^Header info length \(12060\) is large and may not be safe to load securely\.$"
     ):
         read_npy(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + bytes(24))
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_letters_that_are_no_code_points_are_refused(order: str) -> None:
+    """Python cannot make text of them, and raises a SystemError."""
+    array = np.array(["cat", "\U0010ffff", "\ud800"], f"{order}U3")
+    assert read_npy(content(array), "U").tolist() == array.tolist()
+    for code in (0x110000, 0x7FFFFFFF, 0xFFFFFFFF):
+        last = code.to_bytes(4, "little" if order == "<" else "big")
+        with pytest.raises(ValueError, match="damaged: expected text, found numbers that are no letters"):
+            read_npy(content(array)[:-4] + last, "U")
+
+
+def test_bool_values_other_than_0_and_1_are_refused() -> None:
+    with pytest.raises(ValueError, match="damaged: expected bool values of 0 and 1"):
+        read_npy(content(np.array([True, False]))[:-1] + b"\x02")
+
+
+@pytest.mark.parametrize("text", [b"(2, 3L)", rb"(2, 3)  , '\d': 0"])
+def test_headers_are_read_or_refused_without_a_warning(text: bytes, recwarn: pytest.WarningsRecorder) -> None:
+    header = b"{'descr': '<f4', 'fortran_order': False, 'shape': %b}\n" % text
+    damaged = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(24)
+    if b"L" in text:
+        assert read_npy(damaged).shape == (2, 3)  # as Python 2 wrote it
+    else:
+        with pytest.raises(ValueError, match="Header does not contain the correct keys"):
+            read_npy(damaged)
+    assert not recwarn.list
