@@ -15,8 +15,9 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
+from bl_neuro.deploy.serve.paths import DATABASE_ENDINGS, LOCK, keep_aside, read_start
 from bl_neuro.deploy.serve.seal import Mark, Seal, first_head, read_mark
-from bl_neuro.errors import InputError, LogDamaged
+from bl_neuro.errors import DataError, InputError, LogDamaged
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS log (identity TEXT NOT NULL, served TEXT NOT NULL);
@@ -33,6 +34,10 @@ CREATE INDEX IF NOT EXISTS keys ON queries (client, key) WHERE key IS NOT NULL;
 CREATE TRIGGER IF NOT EXISTS no_update BEFORE UPDATE ON queries BEGIN SELECT RAISE(ABORT, 'append only'); END;
 CREATE TRIGGER IF NOT EXISTS no_delete BEFORE DELETE ON queries BEGIN SELECT RAISE(ABORT, 'append only'); END;
 """
+_APPLICATION = b"blnq"
+"""Marks a database as a log of queries, from its creation on, in its header."""
+_MAGIC, _HEADER_BYTES, _APPLICATION_AT = b"SQLite format 3\0", 100, slice(68, 72)
+"""The start of every SQLite database, the size of its header, and the place of the application's mark in it."""
 _DISK_FAILURES = ("disk is full", "disk I/O error", "unable to open", "readonly", "locked", "locking protocol")
 """Parts of SQLite's messages when the disk, not the content of the file, is the problem."""
 _FULL_BYTES = 2**16
@@ -64,6 +69,7 @@ class OpenedLog:
 
 def open_log(path: Path, seal: Path, served: str, accept_damage: bool) -> OpenedLog:
     """Opens the log at `path`, or creates it. The parameters and errors are those of `Ledger`."""
+    _need_log_or_free(path, seal)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _seal_errors(seal, "written"):
@@ -85,6 +91,8 @@ def open_log(path: Path, seal: Path, served: str, accept_damage: bool) -> Opened
             if accept_damage and accepted is None:
                 raise InputError(f"--accept-log-damage: {path} is not damaged; leave this option out")
             with _seal_errors(seal, "written"):
+                if accepted is not None:
+                    keep_aside(seal)
                 writer = Seal(seal, mark)
             opened.callback(writer.close)
             _create(database, mark, served)
@@ -99,10 +107,10 @@ def open_log(path: Path, seal: Path, served: str, accept_damage: bool) -> Opened
 
 @contextmanager
 def _seal_errors(seal: Path, operation: Literal["read", "written"]) -> Iterator[None]:
-    """Raises InputError, with the path of the seal, for an OSError in the block."""
+    """Raises InputError, with the path of the seal, for an OSError or a DataError in the block."""
     try:
         yield
-    except OSError as error:
+    except (OSError, DataError) as error:
         if operation == "read":
             problem = f"{_reason(error)}; make it readable, or state the path of the seal with --log-seal"
         else:
@@ -118,8 +126,34 @@ _ADVICE = (
 )
 
 
+def _need_log_or_free(path: Path, seal: Path) -> None:
+    """Checks, before anything is created or changed, that the files are a log and a seal, or free names.
+
+    Raises:
+        InputError: a file is of another program or cannot be read.
+    """
+    with _seal_errors(seal, "read"), suppress(LogDamaged):  # damage is judged later, under the lock
+        read_mark(seal)
+    try:
+        header = read_start(path, _HEADER_BYTES)
+    except DataError as error:
+        raise InputError(f"--log: {error}") from error
+    if not header:
+        return
+    is_whole_database = header.startswith(_MAGIC) and len(header) == _HEADER_BYTES
+    if is_whole_database and header[_APPLICATION_AT] != _APPLICATION:
+        raise InputError(
+            f"{path}: expected a log of queries or no file, found a database of another program; use another file with "
+            "--log"
+        )
+    if not header.startswith(_MAGIC) and not seal.exists():
+        raise InputError(
+            f"{path}: expected a log of queries or no file, found another file; use another file with --log"
+        )
+
+
 def _locked(path: Path) -> FileLock:
-    lock = FileLock(f"{path}.lock")
+    lock = FileLock(f"{path}{LOCK}")
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
@@ -135,10 +169,11 @@ def _checked(
     seal_needed: whether a log with entries is damaged if it has no seal.
     """
     entries = 0 if sealed is None else sealed.count
-    if entries and not path.exists():
-        raise LogDamaged(f"the file is missing, and its seal counts {entries} entries")
+    is_new = _is_new(path, entries)
     database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
+        if is_new:
+            database.execute(f"PRAGMA application_id={int.from_bytes(_APPLICATION, 'big')}")
         database.execute("PRAGMA journal_mode=WAL")
         database.execute("PRAGMA synchronous=FULL")
         stored = _stored(database)
@@ -165,6 +200,24 @@ def _checked(
     except BaseException:
         database.close()
         raise
+
+
+def _is_new(path: Path, entries: int) -> bool:
+    """Whether there is no log, or an empty file. entries: their number according to the seal.
+
+    Raises:
+        LogDamaged: there was a log, according to its seal or to the files beside it, which SQLite would delete.
+    """
+    if path.exists() and path.stat().st_size > 0:
+        return False
+    if entries:
+        kind = "empty" if path.exists() else "missing"
+        raise LogDamaged(f"the file is {kind}, and its seal counts {entries} entries")
+    endings = DATABASE_ENDINGS[:2] if path.exists() else DATABASE_ENDINGS  # a kill may leave an empty file and -journal
+    remaining = [f"{path}{ending}" for ending in endings if Path(f"{path}{ending}").exists()]
+    if remaining:
+        raise LogDamaged(f"the file is missing or empty, but {remaining[0]}, which belongs to it, exists")
+    return True
 
 
 def _stored(database: sqlite3.Connection) -> tuple[str, str] | None:
@@ -238,11 +291,7 @@ def _accepted(path: Path, served: str) -> tuple[sqlite3.Connection, Mark, dict[s
     try:
         return _checked(path, served, None, seal_needed=False)
     except LogDamaged:
-        kept = next(name for number in numbers(1) if not (name := Path(f"{path}.damaged-{number}")).exists())
-        for suffix in ("", "-wal", "-shm"):
-            part = Path(f"{path}{suffix}")
-            if part.exists():
-                part.rename(f"{kept}{suffix}")
+        keep_aside(path, ("", *DATABASE_ENDINGS))
     return _checked(path, served, None)
 
 

@@ -246,7 +246,7 @@ def test_a_seal_that_cannot_be_read_or_written_is_named(tmp_path: Path) -> None:
     folder, file = tmp_path / "folder", tmp_path / "file"
     folder.mkdir()
     file.touch()
-    with pytest.raises(InputError, match=r"folder: the seal of .* cannot be read: Is a directory; .*--log-seal"):
+    with pytest.raises(InputError, match=r"--log-seal: .*folder: expected a regular file .* found a folder"):
         Ledger(tmp_path / "log", "network", 20, folder)
     with pytest.raises(InputError, match=r"file/seal: the seal of .* cannot be written: .* bytes are .*--log-seal"):
         Ledger(tmp_path / "log", "network", 20, file / "seal")
