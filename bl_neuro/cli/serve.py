@@ -74,7 +74,7 @@ def serve(
         bool,
         typer.Option(
             "--accept-log-damage",
-            help="Continue with a log that lost entries: those that remain count, or none if it cannot be read.",
+            help="Continue with a log that lost entries: those that can be read count.",
         ),
     ] = False,
     certificate: Annotated[

@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count as numbers
 from pathlib import Path
@@ -42,6 +42,8 @@ _DISK_FAILURES = ("disk is full", "disk I/O error", "unable to open", "readonly"
 """Parts of SQLite's messages when the disk, not the content of the file, is the problem."""
 _FULL_BYTES = 2**16
 """Free bytes below which a failure to write is put down to a full disk; SQLite often calls it an I/O error."""
+_MOST_COST = 2**31
+"""Largest cost of an entry that is read from a damaged log; SQLite sums up to 2^63."""
 Entry = tuple[float, str, "str | None", bytes, int]
 """Time, client, idempotency key, hash of the query, and cost."""
 
@@ -67,6 +69,16 @@ class OpenedLog:
             self.lock.release()
 
 
+@dataclass(frozen=True)
+class _Contents:
+    """A checked log. database: None if the log is damaged and has to be written anew from `entries`."""
+
+    database: sqlite3.Connection | None
+    mark: Mark
+    spent: dict[str, int]
+    entries: tuple[Entry, ...] = ()
+
+
 def open_log(path: Path, seal: Path, served: str, accept_damage: bool) -> OpenedLog:
     """Opens the log at `path`, or creates it. The parameters and errors are those of `Ledger`."""
     _need_log_or_free(path, seal)
@@ -77,32 +89,44 @@ def open_log(path: Path, seal: Path, served: str, accept_damage: bool) -> Opened
         with ExitStack() as opened:
             lock = _locked(path)
             opened.callback(lock.release)
-            accepted = None
-            try:
-                with _seal_errors(seal, "read"):
-                    sealed = read_mark(seal)
-                database, mark, spent = _checked(path, served, sealed)
-            except LogDamaged as damage:
-                if not accept_damage:
-                    raise LogDamaged(f"{path}: {damage}; {_ADVICE}") from damage
-                accepted = str(damage)
-                database, mark, spent = _accepted(path, served)
-            opened.callback(database.close)
+            contents, accepted = _read(path, seal, served, accept_damage)
+            database = contents.database
+            if database is not None:
+                opened.callback(database.close)
             if accept_damage and accepted is None:
                 raise InputError(f"--accept-log-damage: {path} is not damaged; leave this option out")
             with _seal_errors(seal, "written"):
                 if accepted is not None:
                     keep_aside(seal)
-                writer = Seal(seal, mark)
+                writer = Seal(seal, contents.mark)
             opened.callback(writer.close)
-            _create(database, mark, served)
+            if database is None:  # after the seal, which tells a later start of a log that was not written
+                keep_aside(path, ("", *DATABASE_ENDINGS))
+                database = _connected(path, is_new=True)
+                opened.callback(database.close)
+            _create(database, contents, served)
             opened.pop_all()
-            return OpenedLog(database, mark, writer, spent, lock, accepted)
+            return OpenedLog(database, contents.mark, writer, contents.spent, lock, accepted)
     except (OSError, sqlite3.OperationalError) as error:
         raise InputError(
             f"{path}: the log of queries cannot be written: {_reason_and_space(path, error)}: make room there, or use "
             "another file with --log"
         ) from error
+
+
+def _read(path: Path, seal: Path, served: str, accept_damage: bool) -> tuple[_Contents, str | None]:
+    """The contents of the log, and its damage with what remains of it, None if it is whole."""
+    try:
+        with _seal_errors(seal, "read"):
+            sealed = read_mark(seal)
+        return _checked(path, served, sealed), None
+    except LogDamaged as damage:
+        if not accept_damage:
+            raise LogDamaged(f"{path}: {damage}; {_ADVICE}") from damage
+        contents = _accepted(path, served)
+        count = contents.mark.count
+        remains = f"{count} entries could be read and count" if count else "no entry could be read: all budgets restart"
+        return contents, f"{damage}; {remains}"
 
 
 @contextmanager
@@ -161,45 +185,60 @@ def _locked(path: Path) -> FileLock:
     return lock
 
 
-def _checked(
-    path: Path, served: str, sealed: Mark | None, seal_needed: bool = True
-) -> tuple[sqlite3.Connection, Mark, dict[str, int]]:
-    """The database, its mark and the queries by client. An empty log gets its tables later, after its seal.
-
-    seal_needed: whether a log with entries is damaged if it has no seal.
-    """
-    entries = 0 if sealed is None else sealed.count
-    is_new = _is_new(path, entries)
+def _connected(path: Path, is_new: bool) -> sqlite3.Connection:
+    """Opens the database for writing. is_new: whether to mark it as a log of queries."""
     database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         if is_new:
             database.execute(f"PRAGMA application_id={int.from_bytes(_APPLICATION, 'big')}")
         database.execute("PRAGMA journal_mode=WAL")
         database.execute("PRAGMA synchronous=FULL")
-        stored = _stored(database)
-        if stored is None:
-            if entries:
-                raise LogDamaged(f"the file is empty, and its seal counts {entries} entries")
-            return database, Mark.of_new_log(served), {}
-        if stored[1] != served:
-            raise InputError(
-                f"{path}: this log belongs to another network, reveals or arithmetic (log: {stored[1]}, server: "
-                f"{served}); use another file with --log"
-            )
-        if sealed is None and seal_needed:
-            raise LogDamaged("its seal is missing")
-        mark, spent = read_entries(database, stored[0], served, sealed)
-        return database, mark, spent
-    except sqlite3.DatabaseError as error:
-        database.close()
-        if any(text in str(error) for text in _DISK_FAILURES):
-            raise
-        if sealed is None and seal_needed:
-            raise InputError(f"{path}: expected a log of queries or no file, found another file ({error})") from error
-        raise LogDamaged(str(error)) from error
     except BaseException:
         database.close()
         raise
+    return database
+
+
+def _checked(path: Path, served: str, sealed: Mark | None, seal_needed: bool = True) -> _Contents:
+    """The database, its mark and the queries by client. An empty log gets its tables later, after its seal.
+
+    seal_needed: whether a log with entries is damaged if it has no seal.
+    """
+    entries = 0 if sealed is None else sealed.count
+    is_new = _is_new(path, entries)
+    with ExitStack() as opened:
+        try:
+            database = _connected(path, is_new)
+            opened.callback(database.close)
+            stored = _stored(database)
+            if stored is None and entries:
+                raise LogDamaged(f"the file is empty, and its seal counts {entries} entries")
+            if stored is None:
+                contents = _Contents(database, Mark.of_new_log(served), {})
+            else:
+                _need_served(path, stored[1], served)
+                if sealed is None and seal_needed:
+                    raise LogDamaged("its seal is missing")
+                contents = _Contents(database, *read_entries(database, stored[0], served, sealed))
+        except sqlite3.DatabaseError as error:
+            if _is_disk_failure(error):
+                raise
+            raise LogDamaged(str(error)) from error
+        opened.pop_all()
+        return contents
+
+
+def _need_served(path: Path, stored: str, served: str) -> None:
+    if stored != served:
+        raise InputError(
+            f"{path}: this log belongs to another network, reveals or arithmetic (log: {stored}, server: {served}); "
+            "use another file with --log"
+        )
+
+
+def _is_disk_failure(error: sqlite3.DatabaseError) -> bool:
+    """Whether the disk, not the content of the file, is the problem."""
+    return any(text in str(error) for text in _DISK_FAILURES)
 
 
 def _is_new(path: Path, entries: int) -> bool:
@@ -275,24 +314,67 @@ def _after(mark: Mark, entry: Any) -> Mark:
     return Mark(mark.identity, mark.count + 1, digest)
 
 
-def _create(database: sqlite3.Connection, mark: Mark, served: str) -> None:
+def _create(database: sqlite3.Connection, contents: _Contents, served: str) -> None:
     """Creates the tables of a new log, after its seal: a log without a seal counts as damaged."""
     database.executescript(f"BEGIN IMMEDIATE;{_TABLES}")
     if database.execute("SELECT COUNT(*) FROM log").fetchone() == (0,):
-        database.execute("INSERT INTO log VALUES (?, ?)", (mark.identity, served))
+        identity = contents.mark.identity
+        database.execute("INSERT INTO log VALUES (?, ?)", (identity, served))
+        mark = Mark(identity, 0, first_head(identity, served))
+        for entry in contents.entries:
+            mark = add_entry(database, mark, entry)
     database.execute("COMMIT")
 
 
-def _accepted(path: Path, served: str) -> tuple[sqlite3.Connection, Mark, dict[str, int]]:
-    """A damaged log after the operator accepted it: its entries if they are whole, otherwise a new log.
-
-    The unreadable file is kept beside the new one.
-    """
+def _accepted(path: Path, served: str) -> _Contents:
+    """A damaged log after the operator accepted it: the log if its entries are whole, otherwise those that remain."""
     try:
         return _checked(path, served, None, seal_needed=False)
     except LogDamaged:
-        keep_aside(path, ("", *DATABASE_ENDINGS))
-    return _checked(path, served, None)
+        entries = _readable_entries(path, served)
+    mark, spent = Mark.of_new_log(served), Counter[str]()
+    for entry in entries:
+        mark = _after(mark, entry)
+        spent[entry[1]] += entry[4]
+    return _Contents(None, mark, dict(spent), tuple(entries))
+
+
+def _readable_entries(path: Path, served: str) -> list[Entry]:
+    """The charges that can still be read from a damaged log, in their order, from both ends up to the damage.
+
+    Refunds do not count, since the charge to which they belong may be lost. Without a description of the log, the keys
+    do not count either: they may belong to another served model.
+    """
+    rows: dict[int, tuple[Any, ...]] = {}
+    if not path.exists() or path.stat().st_size == 0:
+        return []
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
+        database.text_factory = lambda text: text.decode(errors="replace")
+        for order in ("ASC", "DESC"):
+            query = f"SELECT number, at, client, key, digest, cost FROM queries NOT INDEXED ORDER BY number {order}"
+            try:
+                for number, *row in database.execute(query):
+                    if number in rows:
+                        break
+                    rows[number] = tuple(row)
+            except sqlite3.DatabaseError as error:
+                if _is_disk_failure(error):
+                    raise
+        try:
+            stored = _stored(database)
+        except (sqlite3.DatabaseError, LogDamaged):
+            stored = None
+    keyed = stored is not None and stored[1] == served
+    entries = (_entry(*rows[number], keyed=keyed) for number in sorted(rows))
+    return [entry for entry in entries if entry is not None]
+
+
+def _entry(at: Any, client: Any, key: Any, digest: Any, cost: Any, *, keyed: bool) -> Entry | None:
+    """An entry of a damaged log, None if it is not a charge."""
+    if not isinstance(client, str) or not isinstance(digest, bytes) or not isinstance(cost, int) or cost <= 0:
+        return None
+    time = float(at) if isinstance(at, (int, float)) else 0.0
+    return time, client, key if keyed and isinstance(key, str) else None, digest, min(cost, _MOST_COST)
 
 
 def _reason_and_space(path: Path, error: Exception) -> str:
