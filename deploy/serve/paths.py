@@ -8,7 +8,7 @@ from itertools import count as numbers
 from pathlib import Path
 
 from bl_neuro.errors import DataError, InputError
-from bl_neuro.files import need_regular
+from bl_neuro.files import need_empty, need_regular
 from bl_neuro.strangers.door import read_bytes, regular_file
 
 DATABASE_ENDINGS = ("-wal", "-shm", "-journal")
@@ -45,12 +45,10 @@ def own_files(log: Path, seal: Path | None, inputs: Mapping[str, Path | None] | 
                 f"{option}: expected another file than those of the log and its seal, found {file}, which the server "
                 "would write to; use another file with --log or --log-seal"
             )
-    lock = beside[-1]
-    if lock.exists() and lock.stat().st_size > 0:
-        raise InputError(
-            f"--log: {lock}: expected an empty lock file or no file, found another file, which is not replaced; use "
-            "another file with --log"
-        )
+    try:
+        need_empty(beside[-1])
+    except OSError as error:
+        raise InputError(f"--log: {error}; use another file with --log") from error
     return log, seal
 
 

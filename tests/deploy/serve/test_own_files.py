@@ -128,7 +128,7 @@ def test_a_file_that_is_no_database_is_not_changed(tmp_path: Path) -> None:
 
 def test_a_lock_file_of_another_program_is_not_emptied(tmp_path: Path) -> None:
     (tmp_path / "poetry.lock").write_bytes(PRECIOUS)
-    with pytest.raises(InputError, match=r"poetry\.lock: expected an empty lock file or no file"):
+    with pytest.raises(InputError, match=r"poetry\.lock: expected an empty lock file or a free name, found"):
         open_and_close(tmp_path / "poetry")
     assert contents(tmp_path) == {"poetry.lock": PRECIOUS}
 
