@@ -40,7 +40,7 @@ class ProgressBars:
 def progress_bars(shown: bool = True) -> Iterator[ProgressBars]:
     """Progress bars on standard error; silent if it is not a terminal or `progress` is off."""
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=BAR_WIDTH), TimeElapsedColumn())
-    silent = not shown or not sys.stderr.isatty()
+    silent = not shown or not _on_terminal()
     with Progress(*columns, console=Console(stderr=True), disable=silent) as progress:
         yield ProgressBars(progress)
 
@@ -48,7 +48,7 @@ def progress_bars(shown: bool = True) -> Iterator[ProgressBars]:
 @contextmanager
 def audit_progress(audit: Audit, progress: AuditProgress) -> Iterator[OnChange | None]:
     """The callback after each cell: a progress bar with the time left, the function of the caller, or none."""
-    if progress != "auto" or not sys.stderr.isatty():
+    if progress != "auto" or not _on_terminal():
         yield None if progress == "auto" else progress
         return
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=BAR_WIDTH), TextColumn("{task.completed}"))
@@ -67,6 +67,10 @@ def audit_progress(audit: Audit, progress: AuditProgress) -> Iterator[OnChange |
             bars.update(task, completed=len(state.finished), total=len(audit.cells), left=failed)
 
         yield update
+
+
+def _on_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()  # None: the stream is closed, as under cron
 
 
 def duration(seconds: float | None) -> str:
