@@ -68,6 +68,29 @@ def need_regular(path: Path) -> None:
         raise OSError(f"{path}: expected a regular file or a free name, found {kind}, which is not replaced")
 
 
+def need_empty(path: Path) -> None:
+    """Checks that the lock file `path` is an empty regular file or does not exist, since a lock empties it.
+
+    Raises:
+        OSError: it is something else.
+    """
+    need_regular(path)
+    if path.exists() and path.stat().st_size > 0:
+        raise OSError(f"{path}: expected an empty lock file or a free name, found a file that has content")
+
+
+def special_kind(path: Path) -> str | None:
+    """What `path`, or the target of a link, is instead of a regular file, such as "a named pipe".
+
+    None for a regular file, and if there is nothing. Readers of a pipe would wait for a writer.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return None
+    return None if stat.S_ISREG(mode) else KINDS.get(stat.S_IFMT(mode), "a special file")
+
+
 def need_free(paths: Iterable[Path], force: bool) -> None:
     """Checks outputs before they are computed: with `force`, they may be regular files; without, they must not exist.
 

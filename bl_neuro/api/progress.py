@@ -46,7 +46,8 @@ def progress_bars(shown: bool = True) -> Iterator[ProgressBars]:
 
 
 def _is_visible() -> bool:
-    return in_notebook() or sys.stderr.isatty()
+    # standard error is None where it is closed, as under cron
+    return in_notebook() or (sys.stderr is not None and sys.stderr.isatty())
 
 
 def _bars(columns: Sequence[ProgressColumn], shown: bool) -> Progress:

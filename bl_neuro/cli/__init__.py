@@ -30,6 +30,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str]) -> int:
     """Runs one command and returns its exit code."""
+    _open_missing_streams()
     _escape_what_streams_lack()
     try:
         from importlib import import_module
@@ -68,6 +69,22 @@ def run(arguments: list[str]) -> int:
             raise
         text = message()
         return _fail(f"{text} Try 'bl-neuro --help'.") if text else 0
+
+
+def _open_missing_streams() -> None:
+    """Opens the null device in the place of closed standard streams, as under cron.
+
+    Files and processes would otherwise get the numbers of these streams, and the output of libraries.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest free number, which is this one
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for the rest of the process
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - for the rest of the process
 
 
 def _escape_what_streams_lack() -> None:

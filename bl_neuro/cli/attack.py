@@ -155,14 +155,14 @@ def attack(
 ) -> None:
     """Reconstruct an input for each class of a network, from its gradients or from queries only.
 
-    Ctrl-C stops a black-box attack after the current generation and keeps its result so far.
+    Ctrl-C stops a black-box attack after the current generation and keeps its result so far. The exit code is then 130.
     """
     from contextlib import ExitStack
 
     from bl_neuro.api.attack import attack_network
     from bl_neuro.api.attack_terms import attack_terms
     from bl_neuro.api.progress import progress_bars
-    from bl_neuro.cli.interrupt import ends_on_interrupt
+    from bl_neuro.cli.interrupt import InterruptibleProgress
     from bl_neuro.remote import is_url
 
     chosen = attack_terms(name, preset, None, None, None, None).attack
@@ -196,9 +196,9 @@ def attack(
         else:
             _no_effect("a file", on_endpoint)
             attacked = model_request(Path(model), layers, input_shape, convention, dt, reset).open()
-        progress = stack.enter_context(progress_bars()).stage(f"{name} on {model}")
+        progress = InterruptibleProgress(stack.enter_context(progress_bars()).stage(f"{name} on {model}"))
         if chosen.access == "black_box":
-            progress = stack.enter_context(ends_on_interrupt(progress))
+            stack.enter_context(progress.handling_interrupts())
         result = attack_network(
             attacked,
             name,
@@ -227,6 +227,8 @@ def attack(
     _print(result, out, as_json)
     if result.error is not None:
         raise result.error
+    if progress.stopping and result.facts.status == "stopped":
+        raise KeyboardInterrupt
 
 
 def _from_options(attack: Attack[Any], options: dict[str, str | None]) -> dict[str, Any]:

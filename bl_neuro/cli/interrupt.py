@@ -12,28 +12,33 @@ from bl_neuro.attacks import StopAttack
 from bl_neuro.attacks.base import Progress
 
 
-@contextmanager
-def ends_on_interrupt(progress: Progress) -> Iterator[Progress]:
+class InterruptibleProgress:
     """Wraps `progress` so that Ctrl-C stops a black-box attack after the current generation.
 
-    A second Ctrl-C ends the program.
+    A second Ctrl-C ends the program. stopping: whether Ctrl-C was pressed.
     """
-    stopping = False
 
-    def interrupted(number: int, frame: FrameType | None) -> None:
-        nonlocal stopping
-        if stopping:
-            raise KeyboardInterrupt
-        stopping = True
-        sys.stderr.write("Ends after this generation, and keeps what it has; press Ctrl-C again to drop it.\n")
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self.stopping = False
 
-    def watched(done: int, total: int) -> None:
-        progress(done, total)
-        if stopping:
+    def __call__(self, done: int, total: int) -> None:
+        """Reports progress, and raises StopAttack after Ctrl-C."""
+        self._progress(done, total)
+        if self.stopping:
             raise StopAttack
 
-    before = signal.signal(signal.SIGINT, interrupted)
-    try:
-        yield watched
-    finally:
-        signal.signal(signal.SIGINT, before)
+    @contextmanager
+    def handling_interrupts(self) -> Iterator[None]:
+        """Handles Ctrl-C in the block."""
+        before = signal.signal(signal.SIGINT, self._interrupt)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self.stopping:
+            raise KeyboardInterrupt
+        self.stopping = True
+        sys.stderr.write("Ends after this generation, and keeps what it has; press Ctrl-C again to drop it.\n")

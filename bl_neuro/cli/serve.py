@@ -74,7 +74,7 @@ def serve(
         bool,
         typer.Option(
             "--accept-log-damage",
-            help="Continue with a log that lost entries: those that remain count, or none if it cannot be read.",
+            help="Continue with a log that lost entries: those that can be read count.",
         ),
     ] = False,
     certificate: Annotated[
@@ -107,6 +107,7 @@ def serve(
         log=(log or model.parent / f"{called}.queries.sqlite").absolute(),
         seal=None if seal is None else seal.absolute(),
         accept_log_damage=accept_log_damage,
+        inputs={"MODEL": model, "--token-file": token_file},
         reveals=reveals,
         budget=budget,
         rate=rate,
@@ -119,6 +120,7 @@ def serve(
         max_steps=max_steps,
         deadline_s=deadline,
     )
+    settings.check_files()
     clients = Clients(_hashes(token_file, token or []))
     network = model_request(model, layers, input_shape, convention, dt, reset).open()
     need_spiking_outputs(network, settings.reveals)

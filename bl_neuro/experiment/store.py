@@ -29,7 +29,7 @@ from pydantic import ValidationError
 from bl_neuro.errors import ModelFileError, ReportError
 from bl_neuro.experiment.cells import canonical_json, content_address
 from bl_neuro.experiment.measures import CellMeasures, misfit, model_of
-from bl_neuro.files import atomic_path, need_folder, need_free, need_regular, write_text
+from bl_neuro.files import atomic_path, need_empty, need_folder, need_free, special_kind, write_text
 
 MOST_BYTES = 2**26
 """Maximum size of the JSON of a result."""
@@ -90,7 +90,7 @@ class Store:
         need_folder(self.folder)
         lock = FileLock(self.folder / ".lock")
         try:
-            need_regular(self.folder / ".lock")
+            need_empty(self.folder / ".lock")  # it would be emptied
             lock.acquire(timeout=0)
         except Timeout as error:
             raise ReportError(f"{self.folder}: another run uses this folder; wait until it ends") from error
@@ -243,8 +243,13 @@ class Store:
         return self.folder / "unfinished" / f"{address}.safetensors"
 
     def check(self, address: str) -> Result | str | None:
-        """The result at `address`, or a description of its damage, or None if there is no result."""
+        """The result at `address`, or a description of its damage, or None if there is no result.
+
+        Raises:
+            ReportError: a file of the result is, for example, a named pipe, which would neither be read nor replaced.
+        """
         path = self._path("cells", address)
+        self._need_regular(address)
         try:
             if path.stat().st_size > MOST_BYTES:
                 return f"{path}: larger than {MOST_BYTES} bytes"
@@ -265,6 +270,16 @@ class Store:
             return f"{path}: measures that do not fit the kind of the cell ({misfit(error)})"
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             return f"{path}: damaged or of another kind ({type(error).__name__})"
+
+    def _need_regular(self, address: str) -> None:
+        results = (self._path(part, address) for part in ("cells", "times", "failed"))
+        for path in (*results, self._tensors(address), self.checkpoint(address)):
+            kind = special_kind(path)
+            if kind is not None:
+                raise ReportError(
+                    f"{path}: expected a regular file or a free name, found {kind}; remove it, or choose another "
+                    "folder with out (--out)"
+                )
 
     def _sweep(self) -> None:
         """Removes temporary files of killed runs."""

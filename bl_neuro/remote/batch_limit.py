@@ -71,9 +71,10 @@ class BatchLimit:
         return False
 
 
-def padded(spikes: Tensor, batch: int | None) -> Tensor:
-    """`spikes` (T, B, ...) with the last sample repeated up to `batch` samples, if it is given."""
-    missing = 0 if batch is None else batch - spikes.shape[1]
+def padded(values: Tensor, axis: int, batch: int | None) -> Tensor:
+    """`values` with the last sample on `axis` repeated up to `batch` samples, if it is given."""
+    missing = 0 if batch is None else batch - values.shape[axis]
     if missing <= 0:
-        return spikes
-    return torch.cat([spikes, spikes[:, -1:].expand(-1, missing, *[-1] * (spikes.dim() - 2))], dim=1)
+        return values
+    last = values.narrow(axis, -1, 1)
+    return torch.cat([values, last.expand(*values.shape[:axis], missing, *values.shape[axis + 1 :])], dim=axis)

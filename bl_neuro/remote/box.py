@@ -15,13 +15,15 @@ from bl_neuro.backends.base import is_held
 from bl_neuro.errors import BudgetExceeded, EndpointProtocolError, EndpointRefused, InputError
 from bl_neuro.remote.batch_limit import CONFIGURATION, BatchLimit, configured_batch, padded
 from bl_neuro.remote.connection import Connection
-from bl_neuro.remote.described import Described, Layout, Options, described
-from bl_neuro.remote.inference import DTYPES, Wire, answer, laid_out, max_response_bytes, request
+from bl_neuro.remote.described import BATCH_AXES, Described, Layout, Options, described
+from bl_neuro.remote.inference import DTYPES, Wire, answer, answer_bytes, laid_out, max_response_bytes, request
 from bl_neuro.remote.tensors import EXTENSION as PACKED
 from bl_neuro.remote.tensors import PROTOCOL, Keys, packing_of
 
 DEFAULT_MAX_BYTES = 16 * 2**20
 """Maximum bytes of one request if the endpoint does not declare a limit."""
+MOST_BYTES = 64 * 2**20
+"""Maximum bytes of one request, and of the answer to it, whatever the endpoint declares."""
 HEADER_ROOM = 4096
 _SESSION = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _MODEL = re.compile(r"(?P<base>https?://.+?)(?P<path>/v2/models/[^/?#\s]+(?:/versions/[^/?#\s]+)?)/?")
@@ -157,12 +159,12 @@ def _gate(connection: Connection, path: str, model: Described, extensions: set[s
         return parts[0] if len(parts) == 1 else torch.cat(parts, batch_axis)
 
     def query_part(part: Tensor) -> Tensor:
-        spikes = padded(part, limit.fixed)
-        answers = query_all(spikes)
-        return answers if spikes is part else answers.narrow(batch_axis, 0, part.shape[1])
+        values = padded(laid_out(part, model), BATCH_AXES[model.layout], limit.fixed)
+        answers = query_all(values, len(part))
+        return answers.narrow(batch_axis, 0, part.shape[1])
 
-    def query_all(spikes: Tensor) -> Tensor:
-        values, batch, steps = laid_out(spikes, model), spikes.shape[1], len(spikes)
+    def query_all(values: Tensor, steps: int) -> Tensor:
+        batch = values.shape[BATCH_AXES[model.layout]]
         body, headers = request(values, model, wire)
 
         def send(key: dict[str, str]) -> Tensor:
@@ -191,11 +193,11 @@ def _wire(model: Described, extensions: set[str]) -> Wire:
 
 
 def _room(model: Described, steps: int, wire: Wire) -> int:
-    """Number of samples that fit into one request; packed spikes count with their unpacked size."""
+    """Number of samples that fit into one request and its answer; packed spikes count with their unpacked size."""
     values = (1 if model.layout == "rates" else steps) * torch.Size(model.input_shape).numel()
     bytes_per_sample = values * int(PROTOCOL[model.datatype][-1]) if wire != "json" else 24 * values
-    room = (model.max_bytes or DEFAULT_MAX_BYTES) - HEADER_ROOM if wire != "json" else min(DEFAULT_MAX_BYTES, 2**20)
-    return max(1, room // bytes_per_sample)
+    most = min(model.max_bytes or DEFAULT_MAX_BYTES, MOST_BYTES) - HEADER_ROOM if wire != "json" else 2**20
+    return max(1, min(most // bytes_per_sample, MOST_BYTES // answer_bytes(model, 1, steps)))
 
 
 def _checked(spikes: Any, model: Described) -> Tensor:

@@ -67,7 +67,12 @@ def request(values: Tensor, model: Described, wire: Wire) -> tuple[bytes, dict[s
 
 def max_response_bytes(model: Described, batch: int, steps: int) -> int:
     """Maximum bytes of the response to a request of this size."""
-    return _ROOM + _JSON_BYTES * math.prod(_shape(model, batch, steps))
+    return _ROOM + answer_bytes(model, batch, steps)
+
+
+def answer_bytes(model: Described, batch: int, steps: int) -> int:
+    """Maximum bytes of the answer to a request of this size, without the rest of the response."""
+    return _JSON_BYTES * math.prod(_shape(model, batch, steps))
 
 
 def answer(response: HttpResponse, model: Described, batch: int, steps: int, url: str) -> Tensor:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from bl_neuro.deploy.serve.paths import read_input
 from bl_neuro.deploy.serve.settings import NAME
 from bl_neuro.errors import InputError
 from bl_neuro.files import need_regular
@@ -64,11 +65,11 @@ def read_token_file(path: Path) -> dict[str, str]:
     """Token hashes by client name, from lines "NAME SHA256"; empty lines and comments (#) are skipped.
 
     Raises:
-        InputError: a line has another form; the message gives its number.
-        OSError: the file cannot be read.
+        InputError: the file cannot be read, or a line has another form; the message gives its number.
     """
     hashes: dict[str, str] = {}
-    for number, line in enumerate(path.read_text("utf-8-sig", "replace").splitlines(), start=1):
+    text = read_input(path, "--token-file").decode("utf-8-sig", "replace")
+    for number, line in enumerate(text.splitlines(), start=1):
         words = line.partition("#")[0].split()
         if not words:
             continue

@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count as numbers
 from pathlib import Path
@@ -15,8 +15,9 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
+from bl_neuro.deploy.serve.paths import DATABASE_ENDINGS, LOCK, keep_aside, read_start
 from bl_neuro.deploy.serve.seal import Mark, Seal, first_head, read_mark
-from bl_neuro.errors import InputError, LogDamaged
+from bl_neuro.errors import DataError, InputError, LogDamaged
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS log (identity TEXT NOT NULL, served TEXT NOT NULL);
@@ -33,10 +34,16 @@ CREATE INDEX IF NOT EXISTS keys ON queries (client, key) WHERE key IS NOT NULL;
 CREATE TRIGGER IF NOT EXISTS no_update BEFORE UPDATE ON queries BEGIN SELECT RAISE(ABORT, 'append only'); END;
 CREATE TRIGGER IF NOT EXISTS no_delete BEFORE DELETE ON queries BEGIN SELECT RAISE(ABORT, 'append only'); END;
 """
+_APPLICATION = b"blnq"
+"""Marks a database as a log of queries, from its creation on, in its header."""
+_MAGIC, _HEADER_BYTES, _APPLICATION_AT = b"SQLite format 3\0", 100, slice(68, 72)
+"""The start of every SQLite database, the size of its header, and the place of the application's mark in it."""
 _DISK_FAILURES = ("disk is full", "disk I/O error", "unable to open", "readonly", "locked", "locking protocol")
 """Parts of SQLite's messages when the disk, not the content of the file, is the problem."""
 _FULL_BYTES = 2**16
 """Free bytes below which a failure to write is put down to a full disk; SQLite often calls it an I/O error."""
+_MOST_COST = 2**31
+"""Largest cost of an entry that is read from a damaged log; SQLite sums up to 2^63."""
 Entry = tuple[float, str, "str | None", bytes, int]
 """Time, client, idempotency key, hash of the query, and cost."""
 
@@ -62,8 +69,19 @@ class OpenedLog:
             self.lock.release()
 
 
+@dataclass(frozen=True)
+class _Contents:
+    """A checked log. database: None if the log is damaged and has to be written anew from `entries`."""
+
+    database: sqlite3.Connection | None
+    mark: Mark
+    spent: dict[str, int]
+    entries: tuple[Entry, ...] = ()
+
+
 def open_log(path: Path, seal: Path, served: str, accept_damage: bool) -> OpenedLog:
     """Opens the log at `path`, or creates it. The parameters and errors are those of `Ledger`."""
+    _need_log_or_free(path, seal)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _seal_errors(seal, "written"):
@@ -71,25 +89,24 @@ def open_log(path: Path, seal: Path, served: str, accept_damage: bool) -> Opened
         with ExitStack() as opened:
             lock = _locked(path)
             opened.callback(lock.release)
-            accepted = None
-            try:
-                with _seal_errors(seal, "read"):
-                    sealed = read_mark(seal)
-                database, mark, spent = _checked(path, served, sealed)
-            except LogDamaged as damage:
-                if not accept_damage:
-                    raise LogDamaged(f"{path}: {damage}; {_ADVICE}") from damage
-                accepted = str(damage)
-                database, mark, spent = _accepted(path, served)
-            opened.callback(database.close)
+            contents, accepted = _read(path, seal, served, accept_damage)
+            database = contents.database
+            if database is not None:
+                opened.callback(database.close)
             if accept_damage and accepted is None:
                 raise InputError(f"--accept-log-damage: {path} is not damaged; leave this option out")
             with _seal_errors(seal, "written"):
-                writer = Seal(seal, mark)
+                if accepted is not None:
+                    keep_aside(seal)
+                writer = Seal(seal, contents.mark)
             opened.callback(writer.close)
-            _create(database, mark, served)
+            if database is None:  # after the seal, which tells a later start of a log that was not written
+                keep_aside(path, ("", *DATABASE_ENDINGS))
+                database = _connected(path, is_new=True)
+                opened.callback(database.close)
+            _create(database, contents, served)
             opened.pop_all()
-            return OpenedLog(database, mark, writer, spent, lock, accepted)
+            return OpenedLog(database, contents.mark, writer, contents.spent, lock, accepted)
     except (OSError, sqlite3.OperationalError) as error:
         raise InputError(
             f"{path}: the log of queries cannot be written: {_reason_and_space(path, error)}: make room there, or use "
@@ -97,12 +114,27 @@ def open_log(path: Path, seal: Path, served: str, accept_damage: bool) -> Opened
         ) from error
 
 
+def _read(path: Path, seal: Path, served: str, accept_damage: bool) -> tuple[_Contents, str | None]:
+    """The contents of the log, and its damage with what remains of it, None if it is whole."""
+    try:
+        with _seal_errors(seal, "read"):
+            sealed = read_mark(seal)
+        return _checked(path, served, sealed), None
+    except LogDamaged as damage:
+        if not accept_damage:
+            raise LogDamaged(f"{path}: {damage}; {_ADVICE}") from damage
+        contents = _accepted(path, served)
+        count = contents.mark.count
+        remains = f"{count} entries could be read and count" if count else "no entry could be read: all budgets restart"
+        return contents, f"{damage}; {remains}"
+
+
 @contextmanager
 def _seal_errors(seal: Path, operation: Literal["read", "written"]) -> Iterator[None]:
-    """Raises InputError, with the path of the seal, for an OSError in the block."""
+    """Raises InputError, with the path of the seal, for an OSError or a DataError in the block."""
     try:
         yield
-    except OSError as error:
+    except (OSError, DataError) as error:
         if operation == "read":
             problem = f"{_reason(error)}; make it readable, or state the path of the seal with --log-seal"
         else:
@@ -118,8 +150,34 @@ _ADVICE = (
 )
 
 
+def _need_log_or_free(path: Path, seal: Path) -> None:
+    """Checks, before anything is created or changed, that the files are a log and a seal, or free names.
+
+    Raises:
+        InputError: a file is of another program or cannot be read.
+    """
+    with _seal_errors(seal, "read"), suppress(LogDamaged):  # damage is judged later, under the lock
+        read_mark(seal)
+    try:
+        header = read_start(path, _HEADER_BYTES)
+    except DataError as error:
+        raise InputError(f"--log: {error}") from error
+    if not header:
+        return
+    is_whole_database = header.startswith(_MAGIC) and len(header) == _HEADER_BYTES
+    if is_whole_database and header[_APPLICATION_AT] != _APPLICATION:
+        raise InputError(
+            f"{path}: expected a log of queries or no file, found a database of another program; use another file with "
+            "--log"
+        )
+    if not header.startswith(_MAGIC) and not seal.exists():
+        raise InputError(
+            f"{path}: expected a log of queries or no file, found another file; use another file with --log"
+        )
+
+
 def _locked(path: Path) -> FileLock:
-    lock = FileLock(f"{path}.lock")
+    lock = FileLock(f"{path}{LOCK}")
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
@@ -127,44 +185,78 @@ def _locked(path: Path) -> FileLock:
     return lock
 
 
-def _checked(
-    path: Path, served: str, sealed: Mark | None, seal_needed: bool = True
-) -> tuple[sqlite3.Connection, Mark, dict[str, int]]:
+def _connected(path: Path, is_new: bool) -> sqlite3.Connection:
+    """Opens the database for writing. is_new: whether to mark it as a log of queries."""
+    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        if is_new:
+            database.execute(f"PRAGMA application_id={int.from_bytes(_APPLICATION, 'big')}")
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("PRAGMA synchronous=FULL")
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _checked(path: Path, served: str, sealed: Mark | None, seal_needed: bool = True) -> _Contents:
     """The database, its mark and the queries by client. An empty log gets its tables later, after its seal.
 
     seal_needed: whether a log with entries is damaged if it has no seal.
     """
     entries = 0 if sealed is None else sealed.count
-    if entries and not path.exists():
-        raise LogDamaged(f"the file is missing, and its seal counts {entries} entries")
-    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    try:
-        database.execute("PRAGMA journal_mode=WAL")
-        database.execute("PRAGMA synchronous=FULL")
-        stored = _stored(database)
-        if stored is None:
-            if entries:
+    is_new = _is_new(path, entries)
+    with ExitStack() as opened:
+        try:
+            database = _connected(path, is_new)
+            opened.callback(database.close)
+            stored = _stored(database)
+            if stored is None and entries:
                 raise LogDamaged(f"the file is empty, and its seal counts {entries} entries")
-            return database, Mark.of_new_log(served), {}
-        if stored[1] != served:
-            raise InputError(
-                f"{path}: this log belongs to another network, reveals or arithmetic (log: {stored[1]}, server: "
-                f"{served}); use another file with --log"
-            )
-        if sealed is None and seal_needed:
-            raise LogDamaged("its seal is missing")
-        mark, spent = read_entries(database, stored[0], served, sealed)
-        return database, mark, spent
-    except sqlite3.DatabaseError as error:
-        database.close()
-        if any(text in str(error) for text in _DISK_FAILURES):
-            raise
-        if sealed is None and seal_needed:
-            raise InputError(f"{path}: expected a log of queries or no file, found another file ({error})") from error
-        raise LogDamaged(str(error)) from error
-    except BaseException:
-        database.close()
-        raise
+            if stored is None:
+                contents = _Contents(database, Mark.of_new_log(served), {})
+            else:
+                _need_served(path, stored[1], served)
+                if sealed is None and seal_needed:
+                    raise LogDamaged("its seal is missing")
+                contents = _Contents(database, *read_entries(database, stored[0], served, sealed))
+        except sqlite3.DatabaseError as error:
+            if _is_disk_failure(error):
+                raise
+            raise LogDamaged(str(error)) from error
+        opened.pop_all()
+        return contents
+
+
+def _need_served(path: Path, stored: str, served: str) -> None:
+    if stored != served:
+        raise InputError(
+            f"{path}: this log belongs to another network, reveals or arithmetic (log: {stored}, server: {served}); "
+            "use another file with --log"
+        )
+
+
+def _is_disk_failure(error: sqlite3.DatabaseError) -> bool:
+    """Whether the disk, not the content of the file, is the problem."""
+    return any(text in str(error) for text in _DISK_FAILURES)
+
+
+def _is_new(path: Path, entries: int) -> bool:
+    """Whether there is no log, or an empty file. entries: their number according to the seal.
+
+    Raises:
+        LogDamaged: there was a log, according to its seal or to the files beside it, which SQLite would delete.
+    """
+    if path.exists() and path.stat().st_size > 0:
+        return False
+    if entries:
+        kind = "empty" if path.exists() else "missing"
+        raise LogDamaged(f"the file is {kind}, and its seal counts {entries} entries")
+    endings = DATABASE_ENDINGS[:2] if path.exists() else DATABASE_ENDINGS  # a kill may leave an empty file and -journal
+    remaining = [f"{path}{ending}" for ending in endings if Path(f"{path}{ending}").exists()]
+    if remaining:
+        raise LogDamaged(f"the file is missing or empty, but {remaining[0]}, which belongs to it, exists")
+    return True
 
 
 def _stored(database: sqlite3.Connection) -> tuple[str, str] | None:
@@ -222,28 +314,67 @@ def _after(mark: Mark, entry: Any) -> Mark:
     return Mark(mark.identity, mark.count + 1, digest)
 
 
-def _create(database: sqlite3.Connection, mark: Mark, served: str) -> None:
+def _create(database: sqlite3.Connection, contents: _Contents, served: str) -> None:
     """Creates the tables of a new log, after its seal: a log without a seal counts as damaged."""
     database.executescript(f"BEGIN IMMEDIATE;{_TABLES}")
     if database.execute("SELECT COUNT(*) FROM log").fetchone() == (0,):
-        database.execute("INSERT INTO log VALUES (?, ?)", (mark.identity, served))
+        identity = contents.mark.identity
+        database.execute("INSERT INTO log VALUES (?, ?)", (identity, served))
+        mark = Mark(identity, 0, first_head(identity, served))
+        for entry in contents.entries:
+            mark = add_entry(database, mark, entry)
     database.execute("COMMIT")
 
 
-def _accepted(path: Path, served: str) -> tuple[sqlite3.Connection, Mark, dict[str, int]]:
-    """A damaged log after the operator accepted it: its entries if they are whole, otherwise a new log.
-
-    The unreadable file is kept beside the new one.
-    """
+def _accepted(path: Path, served: str) -> _Contents:
+    """A damaged log after the operator accepted it: the log if its entries are whole, otherwise those that remain."""
     try:
         return _checked(path, served, None, seal_needed=False)
     except LogDamaged:
-        kept = next(name for number in numbers(1) if not (name := Path(f"{path}.damaged-{number}")).exists())
-        for suffix in ("", "-wal", "-shm"):
-            part = Path(f"{path}{suffix}")
-            if part.exists():
-                part.rename(f"{kept}{suffix}")
-    return _checked(path, served, None)
+        entries = _readable_entries(path, served)
+    mark, spent = Mark.of_new_log(served), Counter[str]()
+    for entry in entries:
+        mark = _after(mark, entry)
+        spent[entry[1]] += entry[4]
+    return _Contents(None, mark, dict(spent), tuple(entries))
+
+
+def _readable_entries(path: Path, served: str) -> list[Entry]:
+    """The charges that can still be read from a damaged log, in their order, from both ends up to the damage.
+
+    Refunds do not count, since the charge to which they belong may be lost. Without a description of the log, the keys
+    do not count either: they may belong to another served model.
+    """
+    rows: dict[int, tuple[Any, ...]] = {}
+    if not path.exists() or path.stat().st_size == 0:
+        return []
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
+        database.text_factory = lambda text: text.decode(errors="replace")
+        for order in ("ASC", "DESC"):
+            query = f"SELECT number, at, client, key, digest, cost FROM queries NOT INDEXED ORDER BY number {order}"
+            try:
+                for number, *row in database.execute(query):
+                    if number in rows:
+                        break
+                    rows[number] = tuple(row)
+            except sqlite3.DatabaseError as error:
+                if _is_disk_failure(error):
+                    raise
+        try:
+            stored = _stored(database)
+        except (sqlite3.DatabaseError, LogDamaged):
+            stored = None
+    keyed = stored is not None and stored[1] == served
+    entries = (_entry(*rows[number], keyed=keyed) for number in sorted(rows))
+    return [entry for entry in entries if entry is not None]
+
+
+def _entry(at: Any, client: Any, key: Any, digest: Any, cost: Any, *, keyed: bool) -> Entry | None:
+    """An entry of a damaged log, None if it is not a charge."""
+    if not isinstance(client, str) or not isinstance(digest, bytes) or not isinstance(cost, int) or cost <= 0:
+        return None
+    time = float(at) if isinstance(at, (int, float)) else 0.0
+    return time, client, key if keyed and isinstance(key, str) else None, digest, min(cost, _MOST_COST)
 
 
 def _reason_and_space(path: Path, error: Exception) -> str:

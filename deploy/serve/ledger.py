@@ -24,8 +24,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from bl_neuro.deploy.serve.entries import OpenedLog, add_entry, open_log, read_entries
+from bl_neuro.deploy.serve.paths import own_files
 from bl_neuro.deploy.serve.seal import Mark, Seal, file_identity
-from bl_neuro.errors import LogDamaged
+from bl_neuro.errors import DataError, LogDamaged
 
 
 class Charged(Enum):
@@ -60,7 +61,7 @@ class Ledger:
     Raises:
         LogDamaged: entries are missing or changed.
         InputError: the file belongs to another served model, is not a query log, cannot be written, or another server
-            writes to it.
+            writes to it; or the seal is not a file of its own (`bl_neuro.deploy.serve.paths`).
     """
 
     def __init__(
@@ -72,14 +73,13 @@ class Ledger:
         accept_damage: bool = False,
         on_damage: Callable[[str], None] = lambda damage: None,
     ) -> None:
-        self._path = path.resolve()  # so that a symbolic link to the log uses the same lock
+        self._path, sealed = own_files(path, seal)  # resolved, so that a symbolic link to the log uses the same lock
         self._served = served
         self._budget = budget
         self._mutex = threading.Lock()
         self._disk = ThreadPoolExecutor(1, "log of queries")
         self._on_damage = on_damage
         self.damage: str | None = None
-        sealed = Path(f"{self._path}.seal") if seal is None else seal.resolve()
         self._log: OpenedLog = open_log(self._path, sealed, served, accept_damage)
         self._database: sqlite3.Connection = self._log.database
         self._mark: Mark = self._log.mark
@@ -194,7 +194,7 @@ class Ledger:
     def _refuse(self, damage: str) -> NoReturn:
         """Ends all answers of this server. The seal stays on disk, so that the next start refuses as well."""
         self._record_damage(damage)
-        with suppress(OSError):
+        with suppress(OSError, DataError):
             self._seal.restore()
         raise LogDamaged(damage)
 

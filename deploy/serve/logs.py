@@ -22,7 +22,7 @@ class RequestLog:
     """Writes to `stream` in a thread, so that a slow or vanished reader never blocks the server."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = sys.stderr if stream is None else stream
+        self._stream: TextIO | None = sys.stderr if stream is None else stream
         self._lines: queue.Queue[str | None] = queue.Queue(MAX_LINES)
         self._dropped = 0
         self._thread = threading.Thread(target=self._write, name="log", daemon=True)
@@ -48,8 +48,10 @@ class RequestLog:
 
     def _write(self) -> None:
         while (line := self._lines.get()) is not None:
+            if self._stream is None:  # it is closed, or the reader is gone
+                continue
             try:
                 self._stream.write(line + "\n")
                 self._stream.flush()
-            except (OSError, ValueError):  # the reader is gone
-                self._stream = open("/dev/null", "w", encoding="utf-8")  # noqa: SIM115 - for the rest of the process
+            except (OSError, ValueError):
+                self._stream = None

@@ -14,11 +14,13 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from bl_neuro.errors import LogDamaged
+from bl_neuro.deploy.serve.paths import keep_aside, read_start
+from bl_neuro.errors import InputError, LogDamaged
 from bl_neuro.files import atomic_path
 
 SIZE = 512
 """Bytes of the file: one sector, which disks write as a whole."""
+_FIELDS = (b'"log": ', b'"entries": ', b'"last": ', b'"check": ')
 SYNC_S = 1.0
 """Seconds after which the seal is on disk. A kill of the server loses none of it, a power failure at most so much."""
 
@@ -53,17 +55,22 @@ def read_mark(path: Path) -> Mark | None:
     """The mark in the file, or None if there is no such file.
 
     Raises:
-        LogDamaged: the file is damaged.
-        OSError: the file cannot be read.
+        LogDamaged: the file is a damaged seal.
+        InputError: the file is not a seal.
+        DataError: the file cannot be read.
     """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
+    content = read_start(path, SIZE + 1)
+    if content is None:
         return None
+    if not _resembles_seal(content):
+        raise InputError(
+            f"--log-seal: {path}: expected a seal or no file, found another file, which is not replaced; use another "
+            "file with --log-seal"
+        )
     try:
         facts = json.loads(content)
         mark = Mark(str(facts["log"]), int(facts["entries"]), str(facts["last"]))
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         mark = None
     if mark is None or mark.to_bytes() != content:
         raise LogDamaged(f"the seal {path} is damaged")
@@ -108,7 +115,13 @@ class Seal:
         return None
 
     def restore(self) -> None:
-        """Writes the last mark to a new file: where the old one was deleted or replaced, the next start needs it."""
+        """Writes the last mark to a new file: where the old one was deleted or replaced, the next start needs it.
+
+        A file that is not a seal and took its place is kept as SEAL.damaged-1.
+        """
+        content = read_start(self.path, SIZE + 1)
+        if content is not None and not _resembles_seal(content):
+            keep_aside(self.path)
         with atomic_path(self.path) as part:
             part.write_bytes(self._content)
 
@@ -138,6 +151,13 @@ def file_identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
+
+
+def _resembles_seal(content: bytes) -> bool:
+    """Whether a file that starts like this is a seal, perhaps a damaged one, instead of a file of another program."""
+    if len(content) > SIZE:
+        return content.startswith(b'{"log": "')
+    return not content.strip(b"\0 \n") or any(field in content for field in _FIELDS)
 
 
 def _check(mark: Mark) -> str:

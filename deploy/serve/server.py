@@ -22,6 +22,7 @@ from bl_neuro.deploy.serve.ledger import Ledger
 from bl_neuro.deploy.serve.logs import RequestLog
 from bl_neuro.deploy.serve.metrics import Metrics
 from bl_neuro.deploy.serve.model import ServedModel
+from bl_neuro.deploy.serve.paths import read_input
 from bl_neuro.deploy.serve.protocol import MAX_REFUSED, BoundedHttp
 from bl_neuro.deploy.serve.settings import ServeSettings
 from bl_neuro.errors import InputError
@@ -40,12 +41,13 @@ def serve(target: Target, settings: ServeSettings, clients: Clients) -> None:
 
     Raises:
         LogDamaged: the log of queries lost entries or was changed.
-        InputError: the settings are inconsistent, a port is not available, or the TLS files are invalid.
+        InputError: the settings are inconsistent, a port is not available, the TLS files are invalid, or the server
+            would write to a file that is not its own.
         NotRevealed: the substrate does not reveal `settings.reveals`.
-        OSError: the TLS files cannot be read.
     """
     if not settings.loopback and not len(clients):
         raise InputError(f"--host {settings.host}: other machines can connect; give clients tokens (--token-file)")
+    settings.check_files()
     if settings.certificate is not None and settings.key is not None:
         check_pair(settings.certificate, settings.key)
     arithmetic = find_backend(target.substrate).arithmetic
@@ -161,11 +163,11 @@ def check_pair(certificate: Path, key: Path) -> None:
     """Checks that two PEM files are a certificate, optionally followed by its chain, and its private key.
 
     Raises:
-        InputError: a file is not PEM, the key belongs to another certificate, or it needs a passphrase.
-        OSError: a file cannot be read.
+        InputError: a file cannot be read or is not PEM, the key belongs to another certificate, or it needs a
+            passphrase.
     """
     for option, path in (("--tls-certificate", certificate), ("--tls-key", key)):
-        if b"-----BEGIN " not in path.read_bytes():
+        if b"-----BEGIN " not in read_input(path, option):
             raise InputError(f"{option} {path}: expected a PEM file")
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, _no_passphrase)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from bl_neuro.deploy.serve.paths import own_files
 from bl_neuro.errors import InputError
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+LOWEST_RATE = 1e-6
+"""Requests per second."""
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -17,7 +22,8 @@ class ServeSettings:
     """Settings of an endpoint, validated; InputError for values out of range.
 
     name: name of the model in URLs. log: the file to which every query is written. seal: the file that counts its
-    entries, by default beside it. accept_log_damage: continue with a damaged log. reveals: see `bl_neuro.BlackBox`.
+    entries, by default beside it. accept_log_damage: continue with a damaged log. inputs: other files that the server
+    was started with, such as the model, by option; the log must be another file. reveals: see `bl_neuro.BlackBox`.
     budget: total number of queries (samples) of each client, None for no limit. rate: requests per second of each
     client, None for no limit. max_body: bytes of a request, and of its unpacked spikes. max_json: bytes of a request
     without binary tensors. max_batch: samples of a request, and of one call of the substrate. max_steps: time steps of
@@ -30,6 +36,7 @@ class ServeSettings:
     log: Path
     seal: Path | None = None
     accept_log_damage: bool = False
+    inputs: Mapping[str, Path | None] = field(default_factory=dict)
     reveals: str = "counts"
     budget: int | None = None
     rate: float | None = None
@@ -52,8 +59,8 @@ class ServeSettings:
             raise InputError(f"--name: expected letters, digits, '.', '_' and '-', at most 64, found {self.name!r}")
         if self.budget is not None and self.budget < 1:
             raise InputError(f"--budget: expected at least 1 query, found {self.budget}")
-        if self.rate is not None and not self.rate > 0:
-            raise InputError(f"--rate: expected requests per second above 0, found {self.rate}")
+        if self.rate is not None and not LOWEST_RATE <= self.rate < math.inf:
+            raise InputError(f"--rate: expected at least {LOWEST_RATE:g} requests per second, found {self.rate}")
         for option, port in (("--port", self.port), ("--metrics-port", self.metrics_port)):
             if port is not None and not 0 <= port < 2**16:
                 raise InputError(f"{option}: expected 0..65535, found {port}")
@@ -61,10 +68,17 @@ class ServeSettings:
         for size in sizes:
             if getattr(self, size) < 1:
                 raise InputError(f"{size}: expected at least 1, found {getattr(self, size)}")
-        if not self.deadline_s > 0 or not self.window_s >= 0:
-            raise InputError(f"deadline: expected seconds above 0, found {self.deadline_s}")
+        if not 0 < self.deadline_s < math.inf:
+            raise InputError(f"--deadline: expected seconds above 0, found {self.deadline_s}")
+        if not 0 <= self.window_s < math.inf:
+            raise InputError(f"window_s: expected seconds of at least 0, found {self.window_s}")
         if (self.certificate is None) != (self.key is None):
             raise InputError("--tls-certificate and --tls-key: expected both or neither")
+
+    def check_files(self) -> None:
+        """Raises InputError unless the server would write regular files of its own only."""
+        tls = {"--tls-certificate": self.certificate, "--tls-key": self.key}
+        own_files(self.log, self.seal, {**self.inputs, **tls})
 
     @property
     def loopback(self) -> bool:

@@ -77,6 +77,24 @@ def test_a_closed_pipe_ends_the_command_quietly(unbuffered: list[str], words: li
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="closes streams with a shell")
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_no_error(closed: str, tmp_path: Path) -> None:
+    """As under cron: the command does its work, and no result gets the number of a closed stream."""
+    bl.save(random_dense(3, (6, 5, 4)), tmp_path / "model.safetensors")
+    python = [sys.executable, "-m", "bl_neuro"]
+    attack = ["attack", "model.safetensors", "--backend", "loihi", "--attack", "random", "--budget", "60", "--out", "a"]
+    for words in (["inspect", "model.safetensors"], attack, ["attack", "nothing.safetensors"]):
+        command = ["sh", "-c", f'exec "$@" {closed}', "sh", *python, *words]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, stdin=subprocess.DEVNULL)
+        failed = "nothing.safetensors" in words
+        assert done.returncode == (2 if failed else 0), done.stderr
+        assert bool(done.stdout) == (not failed and ">&-" not in closed.replace("2>&-", ""))
+        assert bool(done.stderr) == (failed and "2>&-" not in closed)
+    assert (tmp_path / "a" / "inversions.safetensors").exists()
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="sends SIGINT")
 def test_an_interrupted_search_saves_its_best_inversions(tmp_path: Path) -> None:
     """Ctrl-C during a search ends it, saves its result and states so."""
@@ -94,12 +112,13 @@ def test_an_interrupted_search_saves_its_best_inversions(tmp_path: Path) -> None
         "runpy.run_module('bl_neuro', run_name='__main__')\n"
     )
     done = subprocess.run([sys.executable, "-c", watch, *words[2:]], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == INTERRUPTED, done.stderr
     facts = json.loads(done.stdout)
     assert facts["status"] == "stopped"
     assert facts["queries"] == 640 + 4 * 4 * 16  # the warm start, then the generation that it fell in
     assert (tmp_path / "out" / "inversions.safetensors").exists()
     assert "Ends after this generation" in done.stderr
+    assert done.stderr.endswith("error: interrupted\n")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sends SIGINT")

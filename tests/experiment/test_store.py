@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
-from bl_neuro.errors import ReportError
+from bl_neuro.errors import ModelFileError, ReportError
 from bl_neuro.experiment.cells import Cell, canonical_json, content_address
 from bl_neuro.experiment.measures import AccuracyMeasures, CellMeasures, ChangedMeasures, ReplayMeasures
 from bl_neuro.experiment.running.runner import run_state
 from bl_neuro.experiment.store import Result, Store, Subject
+from bl_neuro.training.checkpoint import Checkpoint, resume
 
 ACCURACY = Cell("accuracy", {"kind": "accuracy", "seed": 0})
 MEASURED = AccuracyMeasures(accuracy=0.5, samples=8)
@@ -124,3 +129,36 @@ def test_links_in_the_folder_are_refused_before_anything_runs(tmp_path: Path) ->
     with pytest.raises(ReportError, match=r"\.lock: expected a regular file or a free name"), Store(tmp_path).locked():
         pass
     assert (tmp_path / "precious.txt").read_text() == "precious"
+
+
+@pytest.mark.parametrize("name", ["cells/{}.json", "cells/{}.safetensors", "times/{}.json", "failed/{}.json"])
+@pytest.mark.parametrize(("kind", "create"), [("a named pipe", os.mkfifo), ("a folder", Path.mkdir)])
+def test_a_special_file_in_the_place_of_a_result_is_refused_before_anything_runs(
+    kind: str, create: Callable[[Path], None], name: str, tmp_path: Path
+) -> None:
+    store = Store(tmp_path)
+    store.write(ACCURACY.definition, MEASURED, {}, lambda path: save_file({"values": torch.ones(1)}, path))
+    path = tmp_path / name.format(ACCURACY.address)
+    path.parent.mkdir(exist_ok=True)
+    path.unlink(missing_ok=True)
+    create(path)
+    with pytest.raises(ReportError, match=f"expected a regular file or a free name, found {kind}; remove it"):
+        run_state([ACCURACY], store)
+
+
+def test_a_named_pipe_in_the_place_of_a_checkpoint_is_refused(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    path = store.checkpoint(ACCURACY.address)
+    path.parent.mkdir()
+    os.mkfifo(path)
+    with pytest.raises(ReportError, match="found a named pipe; remove it"):
+        run_state([ACCURACY], store)
+    with pytest.raises(ModelFileError, match="expected a checkpoint or a free name, found a named pipe"):
+        resume(Checkpoint(path), torch.nn.Linear(1, 1), {})
+
+
+def test_a_lock_file_with_content_is_not_emptied(tmp_path: Path) -> None:
+    (tmp_path / ".lock").write_text("of another program")
+    with pytest.raises(ReportError, match="expected an empty lock file or a free name"), Store(tmp_path).locked():
+        pass
+    assert (tmp_path / ".lock").read_text() == "of another program"

@@ -10,6 +10,8 @@ import torch
 pytest.importorskip("urllib3", reason="urllib3 is not installed (the serve extra)")
 
 import bl_neuro as bl
+from bl_neuro.remote.box import _room
+from bl_neuro.remote.described import Described
 
 SPIKES = (torch.rand(2, 20, 12, generator=torch.Generator().manual_seed(0)) < 0.5).float()
 SCORES = SPIKES.mean(0).reshape(20, 3, 4).sum(2)
@@ -127,3 +129,49 @@ def test_a_fixed_batch_that_fits_into_no_request(foreign: Any, open_box: Any) ->
     foreign.metadata = {**foreign.metadata, "inputs": images(2**30, 12)}
     with pytest.raises(bl.EndpointProtocolError, match="batches of exactly 1073741824 samples"):
         open_box().query(SPIKES)
+
+
+PACKED = ["binary_tensor_data", "packed_spikes"]
+
+
+def declared(batch: int, **parameters: Any) -> dict[str, Any]:
+    """The metadata of an endpoint that claims to be of this project. batch: the only one, or -1 for any."""
+    return {
+        "name": "plain",
+        "platform": "bl_neuro",
+        "inputs": [{"name": "images", "datatype": "UINT8", "shape": [-1, batch, 12]}],
+        "outputs": [{"name": "scores", "datatype": "FP32", "shape": [-1, 3]}],
+        "parameters": {"reveals": "scores", "layout": "time_first", "classes": 3, "max_bytes": 10**15, **parameters},
+    }
+
+
+def test_an_endpoint_cannot_raise_the_size_of_a_request(foreign: Any, open_box: Any) -> None:
+    foreign.metadata, foreign.extensions = declared(30_000_000), PACKED
+    with pytest.raises(bl.EndpointProtocolError, match=r"batches of exactly 30000000 samples, of which \d+ fit"):
+        open_box(layout=None).query(SPIKES)
+    foreign.metadata = declared(-1)
+    foreign.replies = [(400, {"error": "index: 1 Got: 20 Expected: 30000000"}, {})]
+    with pytest.raises(bl.EndpointProtocolError, match=r"batches of exactly 30000000 samples, of which \d+ fit"):
+        open_box(layout=None).query(SPIKES)
+
+
+@pytest.mark.parametrize(("reveals", "steps", "samples"), [("label", 1, 2**21), ("counts", 1, 512), ("spikes", 4, 128)])
+def test_a_request_is_as_small_as_its_answer_requires(reveals: Any, steps: int, samples: int) -> None:
+    model = Described(reveals, "images", "UINT8", "scores", (1,), 4096, "time_first", None, None, 10**15)
+    assert _room(model, steps, "packed") == samples
+
+
+def test_a_fixed_batch_repeats_rates_and_not_their_spikes(
+    foreign: Any, open_box: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+
+    def cat(parts: list[torch.Tensor], dim: int) -> torch.Tensor:
+        sizes.append(sum(part.numel() for part in parts))
+        return concatenated(parts, dim)
+
+    concatenated = torch.cat
+    monkeypatch.setattr("torch.cat", cat)
+    foreign.metadata = {**foreign.metadata, "inputs": images(32, 12)}
+    assert torch.equal(open_box().query(SPIKES).float(), SCORES)
+    assert sizes == [32 * 12]

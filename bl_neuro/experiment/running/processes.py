@@ -8,6 +8,7 @@ import selectors
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -23,6 +24,8 @@ STARTS = 3
 """Number of consecutive workers that may die while starting before the run gives up."""
 GRACE_S = 5.0
 """Seconds that a terminated worker has to close its target."""
+REPEAT_S = 1.0
+"""Seconds after which SIGTERM is repeated: Python drops the exception of a signal that arrives in some callbacks."""
 LAST_WORDS = 500
 """Number of characters of a dead worker's standard error in the error message."""
 
@@ -93,6 +96,8 @@ class ProcessPool:
             self._selector.close()
 
     def _drop_all(self) -> None:
+        for worker in self._workers.values():
+            worker.terminate()  # all of them first, so that they end at the same time
         for fd in list(self._workers):
             self._drop(fd)
         self._cells.clear()
@@ -126,6 +131,7 @@ class WorkerProcess:
             bufsize=0,
         )
         self.ready = False
+        self._deadline: float | None = None
         self._send(task)
 
     @property
@@ -154,12 +160,20 @@ class WorkerProcess:
         outcome: Outcome = json.loads(line)
         return outcome
 
+    def terminate(self) -> None:
+        """Asks the worker to end."""
+        self.process.terminate()
+        if self._deadline is None:
+            self._deadline = time.monotonic() + GRACE_S
+
     def end(self) -> None:
         """Terminates the worker, and kills it if that takes too long."""
-        self.process.terminate()
-        try:
-            self.process.wait(GRACE_S)
-        except subprocess.TimeoutExpired:
+        while self._deadline is None or time.monotonic() < self._deadline:
+            self.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(REPEAT_S)
+                break
+        else:
             self.process.kill()
             self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout, self.errors):

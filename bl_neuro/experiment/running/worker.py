@@ -53,9 +53,12 @@ def serve(lines: queue.Queue[str | None], answers: TextIO) -> None:
     material = Material(experiment, place)
     cells = {cell.address: cell for cell in plan_cells(experiment, material)}
     with Work(material, Store(Path(task["out"]))) as work:
-        _answer(answers, {})
-        while (line := lines.get()) is not None:
-            _answer(answers, _outcome(work, cells.get(json.loads(line))))
+        try:
+            _answer(answers, {})
+            while (line := lines.get()) is not None:
+                _answer(answers, _outcome(work, cells.get(json.loads(line))))
+        finally:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a repeated signal does not interrupt the closing of targets
 
 
 def _outcome(work: Any, cell: Any) -> dict[str, Any]:

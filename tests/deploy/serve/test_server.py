@@ -143,8 +143,9 @@ def test_a_mismatched_certificate_and_key_are_refused(
     text.write_text("no PEM at all")
     other = Files(tmp_path, "other-")
     missing = tmp_path / "missing"
-    assert f"{missing}: No such file" in refused(model, missing, files.key, capsys)
-    assert f"{missing}: No such file" in refused(model, files.certificate, missing, capsys)
+    reason = f"{missing}: expected a file that can be read (No such file"
+    assert reason in refused(model, missing, files.key, capsys)
+    assert reason in refused(model, files.certificate, missing, capsys)
     assert f"--tls-certificate {text}: expected a PEM file" in refused(model, text, files.key, capsys)
     assert f"--tls-key {text}: expected a PEM file" in refused(model, files.certificate, text, capsys)
     assert "expected the key of" in refused(model, files.certificate, other.key, capsys)
@@ -183,4 +184,4 @@ def test_an_unreadable_key_is_refused(
     bl.save(easy, tmp_path / "model.safetensors")
     files.key.chmod(0)
     message = refused(tmp_path / "model.safetensors", files.certificate, files.key, capsys)
-    assert f"{files.key}: Permission denied" in message
+    assert f"{files.key}: expected a file that can be read (Permission denied" in message

@@ -76,3 +76,39 @@ def test_a_second_interrupt_leaves_no_worker(tmp_path: Path, monkeypatch: pytest
 def test_there_is_at_least_one_job() -> None:
     with pytest.raises(InputError, match="jobs: expected at least 1, found 0"):
         ProcessPool({}, 0)
+
+
+STUBBORN = """\
+import os, signal, sys
+from pathlib import Path
+
+folder, ready = Path(__file__).parent, []
+
+def end(*_):
+    (folder / f"signal-{os.getpid()}-{len(ready)}").touch()
+    ready.append(1)
+    if len(ready) >= int(sys.argv[1]):
+        while len(list(folder.glob("signal-*-0"))) < 2:  # until the other worker got a signal as well
+            signal.sigtimedwait([], 0.01)
+        os._exit(7)
+
+signal.signal(signal.SIGTERM, end)
+print("{}", flush=True)
+while True:
+    signal.pause()
+"""
+
+
+@pytest.mark.parametrize("signals", [1, 2], ids=["at the same time", "one signal is dropped"])
+def test_workers_end_at_the_same_time_also_if_one_signal_is_dropped(
+    signals: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bl_neuro.experiment.running.processes.REPEAT_S", 0.05)
+    (tmp_path / "worker.py").write_text(STUBBORN)
+    workers = ProcessPool({}, 2, [sys.executable, str(tmp_path / "worker.py"), str(signals)])
+    workers.start([Cell("target", {"number": number}, (), {}) for number in range(2)])
+    while workers._starting:
+        workers.wait()
+    processes = [worker.process for worker in workers._workers.values()]
+    workers.close()
+    assert [process.returncode for process in processes] == [7, 7]

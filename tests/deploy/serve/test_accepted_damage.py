@@ -1,0 +1,95 @@
+"""The charges that can still be read from a damaged log count after the operator accepted the damage."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from bl_neuro.deploy.serve.ledger import Charge, Charged, Ledger
+from bl_neuro.errors import LogDamaged
+
+
+def charge(ledger: Ledger, times: int) -> None:
+    """Charges one query after the other."""
+    for _ in range(times):
+        ledger.charge([Charge("a", None, b"1", 1)])
+
+
+def edited(path: Path, *commands: str) -> None:
+    """Changes the database with SQL."""
+    database = sqlite3.connect(path, isolation_level=None)
+    for command in ("DROP TRIGGER no_update", "DROP TRIGGER no_delete", *commands):
+        database.execute(command)
+    database.close()
+
+
+def fail_as_killed(*arguments: object, **options: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("command", "spent"),
+    [
+        ("UPDATE queries SET at = at + 1 WHERE number = 10", 10),
+        ("UPDATE queries SET cost = 2 WHERE number = 3", 11),
+        ("UPDATE queries SET cost = -8 WHERE number = 3", 9),
+        ("UPDATE queries SET cost = 9223372036854775807 WHERE number = 3", 2**31 + 9),
+        ("UPDATE queries SET at = 'x', key = x'00' WHERE number = 3", 10),
+        ("UPDATE queries SET client = x'ff' WHERE number = 3", 9),
+        ("UPDATE queries SET digest = 7 WHERE number = 3", 9),
+        ("DELETE FROM queries WHERE number = 1", 9),
+        ("DELETE FROM queries WHERE number = 10", 9),
+        ("DELETE FROM log", 10),
+        ("DROP TABLE log", 10),
+    ],
+)
+def test_the_entries_that_remain_count(command: str, spent: int, tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    ledger = Ledger(path, "network", 20)
+    for number in range(10):
+        ledger.charge([Charge("a", f"key{number}", bytes([number]), 1)])
+    ledger.close()
+    edited(path, command)
+    with pytest.raises(LogDamaged):
+        Ledger(path, "network", 20)
+    ledger = Ledger(path, "network", 20, accept_damage=True)
+    assert ledger.spent("a") == spent
+    assert ledger.accepted is not None
+    assert "entries could be read and count" in ledger.accepted
+    known = Charged.BEFORE if "log" not in command else Charged.NEW if spent < 20 else Charged.OVER
+    assert ledger.charge([Charge("a", "key4", bytes([4]), 1)]) == [known]
+    ledger.close()
+    again = Ledger(path, "network", 20)
+    assert (again.spent("a"), again.accepted) == (spent + (known == Charged.NEW), None)
+    again.close()
+
+
+def test_entries_on_both_sides_of_a_damaged_page_count(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    ledger = Ledger(path, "network", None)
+    charge(ledger, 400)
+    ledger.close()
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2 // 4096 * 4096
+    content[middle : middle + 4096] = b"\xff" * 4096
+    path.write_bytes(content)
+    ledger = Ledger(path, "network", 500, accept_damage=True)
+    assert 300 < ledger.spent("a") < 400
+    ledger.close()
+
+
+def test_a_kill_while_the_entries_are_rescued_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "log"
+    ledger = Ledger(path, "network", 20)
+    charge(ledger, 10)
+    ledger.close()
+    edited(path, "UPDATE queries SET cost = 2 WHERE number = 3")
+    for place in ("Seal", "keep_aside", "_connected", "_create"):
+        with monkeypatch.context() as killed:
+            killed.setattr(f"bl_neuro.deploy.serve.entries.{place}", fail_as_killed)
+            with pytest.raises(KeyboardInterrupt):
+                Ledger(path, "network", 20, accept_damage=True)
+        with pytest.raises(LogDamaged):
+            Ledger(path, "network", 20)
