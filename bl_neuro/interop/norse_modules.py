@@ -53,7 +53,8 @@ def from_norse(
 
         from_norse(module, (784,), order=[...], run=lambda copy, spikes: copy(spikes))
 
-    checked: whether to compare module and network on 30 steps of random spikes and refuse if any bin differs.
+    checked: whether to compare module and network on 30 steps of random spikes and refuse if any bin differs, or if the
+    module or `run` returns tensors other than those of the last neurons (see `interop.own_output`).
 
     Ties are decided as in a network: a voltage that equals its threshold up to rounding does not cause a spike.
 
@@ -198,19 +199,20 @@ class _Runner:
         for cell, recording in zip(cells, self._recordings):
             _prepare(cell, recording)
 
-    def __call__(self, spikes: SpikeArray) -> list[LayerTrace]:
+    def __call__(self, spikes: SpikeArray) -> tuple[list[LayerTrace], Any]:
         inputs = torch.from_numpy(spikes.astype(np.float64))
         for recording in self._recordings:
             recording.clear()
         if self._run is not None:
-            self._run(self._module, inputs)
+            output = self._run(self._module, inputs)
         elif self._takes_sequences:
-            self._module(inputs)
+            output, _ = self._module(inputs)
         else:
-            state = None
+            state, output = None, []
             for step in inputs:
-                _, state = self._module(step, state)
-        return [self._trace(index, len(inputs)) for index in range(len(self._cells))]
+                result, state = self._module(step, state)
+                output.append(result)
+        return [self._trace(index, len(inputs)) for index in range(len(self._cells))], output
 
     def _trace(self, index: int, steps: int) -> LayerTrace:
         from norse.torch.module.snn import SNN
@@ -223,7 +225,7 @@ class _Runner:
         elif len(recording) == steps:
             fired, voltage = (values_of(torch.stack(list(values)), "state") for values in zip(*recording))
             start = values_of(getattr(p, "v_leak", p.v_reset), "v_leak")
-            return LayerTrace(fired, (voltage - start) / (values_of(p.v_th, "v_th") - start))
+            return LayerTrace(fired, (voltage - start) / (values_of(p.v_th, "v_th") - start), voltage)
         raise Unsupported(
             f"{SOURCE}: expected a forward pass that calls a neuron layer once per time step, or once with all steps; "
             f"found {len(recording)} calls in {steps} steps"

@@ -61,7 +61,8 @@ def from_slayer(
     order: names of the blocks in execution order, for any other module. run: function that runs a copy of the module
     on spikes (B, *input_shape, T), float32, if `copy(spikes)` does not.
     checked: whether to compare module and network, on the substrate `loihi`, for 30 steps of random spikes and refuse
-    if any bin differs.
+    if any bin differs, or if the module or `run` returns tensors other than those of the last neurons (see
+    `interop.own_output`).
 
     Raises:
         Unsupported: something in the module cannot be expressed exactly, or the check found a difference.
@@ -279,30 +280,32 @@ class _Runner:
         for block, recording in zip(self._spiking, self._recordings):
             block.register_forward_hook(_recording_hook(recording))
 
-    def __call__(self, spikes: SpikeArray) -> list[LayerTrace]:
+    def __call__(self, spikes: SpikeArray) -> tuple[list[LayerTrace], Any]:
         inputs = torch.from_numpy(np.moveaxis(spikes, 0, -1).astype(np.float32))
         for block, recording in zip(self._spiking, self._recordings):
             recording.clear()
             for state in ("current_state", "voltage_state"):
                 setattr(block.neuron, state, torch.zeros(1))
+        output: Any = None
         if self._run is not None:
-            self._run(self._module, inputs)
+            output = self._run(self._module, inputs)
         elif self._listed:
             for block in self._blocks:
                 result = block(inputs)
                 inputs = result[0] if isinstance(result, tuple) else result
         else:
-            self._module(inputs)
+            output = self._module(inputs)
         if any(len(recording) != 1 for recording in self._recordings):
             raise Unsupported(
                 f"{SOURCE}: expected its forward to call each block once, found "
                 f"{[len(recording) for recording in self._recordings]} calls"
             )
         outputs = [np.moveaxis(values_of(recording[0], "spikes"), -1, 0) for recording in self._recordings]
-        return [
-            LayerTrace(np.zeros_like(values), values * SLAYER_UNIT) if silent else LayerTrace(values)
+        traces = [
+            LayerTrace(np.zeros_like(values), values * SLAYER_UNIT, values) if silent else LayerTrace(values)
             for values, silent in zip(outputs, self._silent)
         ]
+        return traces, output
 
 
 def _recording_hook(recording: list[Tensor]) -> Callable[[nn.Module, Any, Any], None]:

@@ -53,7 +53,8 @@ def from_snntorch(
         from_snntorch(module, (784,), order=[...], run=lambda copy, spikes: copy(spikes, len(spikes)))
         from_snntorch(module, (784,), order=[...], run=lambda copy, spikes: copy(spikes.transpose(0, 1)))  # (B, T, ...)
 
-    checked: whether to compare module and network on 30 steps of random spikes and refuse if any bin differs.
+    checked: whether to compare module and network on 30 steps of random spikes and refuse if any bin differs, or if the
+    module or `run` returns tensors other than those of the last neurons (see `interop.own_output`).
 
     Ties are decided as in a network: a voltage that equals its threshold up to rounding does not cause a spike.
 
@@ -168,13 +169,13 @@ class _Runner:
         for cell, recording in zip(self._cells, self._recordings):
             _prepare(cell, recording)
 
-    def __call__(self, spikes: SpikeArray) -> list[LayerTrace]:
+    def __call__(self, spikes: SpikeArray) -> tuple[list[LayerTrace], Any]:
         inputs = torch.from_numpy(spikes.astype(np.float64))
         for attempt in self._attempts():
             self._reset_states()
-            attempt(inputs)
+            output = attempt(inputs)
             if all(len(recording) == len(inputs) for recording in self._recordings):
-                return [self._trace(index) for index in range(len(self._cells))]
+                return [self._trace(index) for index in range(len(self._cells))], output
         counts = [len(recording) for recording in self._recordings]
         raise Unsupported(
             f"{SOURCE}: its forward called its neurons {counts} times for {len(inputs)} steps, given (T, B, ...) or "
@@ -187,7 +188,12 @@ class _Runner:
             return [lambda inputs: run(self._module, inputs)]
         if not self._custom_forward:
             return [self._child_by_child]
-        return [_call_ignoring_errors(self._module), lambda inputs: [self._module(step) for step in inputs]]
+        return [_call_ignoring_errors(self._module), self._step_by_step]
+
+    def _step_by_step(self, inputs: Tensor) -> Any:
+        """Runs the module on single steps; the outputs of all steps, or a tuple of these if it returns several."""
+        outputs = [self._module(step) for step in inputs]
+        return tuple(list(values) for values in zip(*outputs)) if isinstance(outputs[0], (tuple, list)) else outputs
 
     def _child_by_child(self, inputs: Tensor) -> None:
         """Runs the layers like `nn.Sequential`, even if neurons return their states along with their spikes."""
@@ -207,7 +213,7 @@ class _Runner:
         fired, voltage = (torch.stack(list(values)).numpy() for values in zip(*recording))
         threshold = values_of(self._cells[index].threshold, "threshold")
         membrane: FloatArray = voltage / threshold
-        return LayerTrace(fired.astype(np.float64), membrane)
+        return LayerTrace(fired.astype(np.float64), membrane, voltage)
 
 
 def _prepare(cell: Any, recording: list[tuple[Tensor, Tensor]]) -> None:
@@ -224,13 +230,13 @@ def _prepare(cell: Any, recording: list[tuple[Tensor, Tensor]]) -> None:
     cell.register_forward_hook(note)
 
 
-def _call_ignoring_errors(module: nn.Module) -> Callable[[Tensor], None]:
+def _call_ignoring_errors(module: nn.Module) -> Callable[[Tensor], Any]:
     """Calls `module` on all time steps and ignores errors, after which single steps are tried."""
 
-    def call(inputs: Tensor) -> None:
+    def call(inputs: Tensor) -> Any:
         try:
-            module(inputs)
+            return module(inputs)
         except Exception:  # noqa: BLE001 - a module made for one step may fail on (T, B, ...) in any way
-            return
+            return None
 
     return call
