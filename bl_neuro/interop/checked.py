@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from bl_neuro.arrays import BoolArray, FloatArray, SpikeArray
 from bl_neuro.errors import Unsupported
+from bl_neuro.interop.own_output import need_own_output
+from bl_neuro.layers import AveragePool, SumPool
 from bl_neuro.network import Network
 from bl_neuro.reference import simulate
 
@@ -25,31 +28,44 @@ class LayerTrace:
     """Recording of one layer of a model: its spikes (T, B, *shape), and its membrane, v / threshold, if available.
 
     The membrane is compared only where the neuron did not spike, since models report it before or after the reset.
+    voltage: its membrane potential in the unit of the model, if available.
     """
 
     spikes: FloatArray
     membrane: FloatArray | None = None
+    voltage: FloatArray | None = None
+
+    @property
+    def recordings(self) -> tuple[FloatArray, ...]:
+        """The spikes, and the membrane potential if available."""
+        return (self.spikes,) if self.voltage is None else (self.spikes, self.voltage)
 
 
 RUN_EXAMPLE = "run=lambda copy, spikes: copy(spikes, len(spikes))"
 """What `run=` of a converter looks like, for a module whose forward takes the number of steps."""
 Run = Callable[[SpikeArray], Sequence[LayerTrace]]
-"""Runs a model from its initial state on spikes (T, B, *input_shape) and returns a trace of every spiking layer."""
+"""Runs a network from its initial state on spikes (T, B, *input_shape) and returns a trace of every spiking layer."""
+ModelRun = Callable[[SpikeArray], tuple[Sequence[LayerTrace], Any]]
+"""Runs a model in the same way and also returns the output of its forward, None if it has none of its own."""
 
 
-def require_same(network: Network, model: Run, converted: Run, source: str) -> None:
+def require_same(network: Network, model: ModelRun, converted: Run, source: str) -> None:
     """Runs `model` and its `converted` network on random spikes of several seeds and densities, `STEPS` steps each.
 
     Raises:
-        Unsupported: they differ; the message gives the number of differing bins and the first of them.
+        Unsupported: they differ; the message gives the number of differing bins and the first of them. Or the output of
+            the model is not that of its last neurons.
     """
+    outputs: list[tuple[Any, Sequence[LayerTrace]]] = []
     total = differing = 0
     first = ""
     for seed in SEEDS:
         rng = np.random.default_rng(seed)
         for density in DENSITIES:
             spikes = (rng.random((STEPS, BATCH, *network.input_shape)) < density).astype(np.uint8)
-            pairs = list(zip(_model_traces(model, spikes, source), converted(spikes), strict=True))
+            traces, output = _run_model(model, spikes, source)
+            outputs.append((output, traces))
+            pairs = list(zip(traces, converted(spikes), strict=True))
             for index, (model_trace, network_trace) in enumerate(pairs):
                 differs = _differences(model_trace, network_trace, source)
                 total += differs.size
@@ -64,6 +80,9 @@ def require_same(network: Network, model: Run, converted: Run, source: str) -> N
             f"{source}: the converted network is not identical: {differing} of {total} bins differ, first at {first}. "
             "Pass checked=False to convert it without this check"
         )
+    if not isinstance(network.layers[-1], (SumPool, AveragePool)):
+        for output, traces in outputs:
+            need_own_output(output, [trace.recordings for trace in traces], source)
 
 
 def reference_traces(network: Network, spikes: SpikeArray) -> list[LayerTrace]:
@@ -73,7 +92,7 @@ def reference_traces(network: Network, spikes: SpikeArray) -> list[LayerTrace]:
     return [LayerTrace(fired.astype(np.float64), membrane) for fired, membrane in pairs]
 
 
-def _model_traces(model: Run, spikes: SpikeArray, source: str) -> Sequence[LayerTrace]:
+def _run_model(model: ModelRun, spikes: SpikeArray, source: str) -> tuple[Sequence[LayerTrace], Any]:
     try:
         return model(spikes)
     except Unsupported:

@@ -7,15 +7,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from bl_neuro.arrays import FloatArray
 from bl_neuro.errors import InputError, NetworkError, Unsupported
 from bl_neuro.interop.parts import Part, Step, Synapse
-from bl_neuro.interop.plain_weights import make_plain
+from bl_neuro.interop.plain_calls import changed_call, is_plain_container, need_plain_call
+from bl_neuro.interop.plain_values import tensor_kind, values_of
+from bl_neuro.interop.plain_weights import make_plain, need_no_global_hooks
 from bl_neuro.layers import AveragePool, Flatten, SumPool
 
 Named = tuple[str, nn.Module]
@@ -29,6 +29,7 @@ def private_copy(module: nn.Module, dtype: torch.dtype = torch.float64) -> nn.Mo
     """
     if not isinstance(module, nn.Module):
         raise InputError(f"module: expected a torch.nn.Module, found {type(module).__name__}")
+    need_no_global_hooks()
     for name, submodule in module.named_modules():
         place = f"{name or 'module'}: {type(submodule).__name__}"
         if isinstance(submodule, torch.jit.ScriptModule):
@@ -37,10 +38,9 @@ def private_copy(module: nn.Module, dtype: torch.dtype = torch.float64) -> nn.Mo
             raise Unsupported(f"{place}: its weights are created by the first forward pass; run the module once before")
         for kind, tensors in (("parameter", submodule._parameters), ("buffer", submodule._buffers)):
             for key, value in tensors.items():
-                if value is not None and (value.is_complex() or value.layout != torch.strided):
+                if value is not None and tensor_kind(value):
                     raise Unsupported(
-                        f"{place}: {kind} {key}: expected real values in a dense tensor, found {value.dtype}, "
-                        f"{value.layout}"
+                        f"{place}: {kind} {key}: expected real values in a dense tensor, found {tensor_kind(value)}"
                     )
     try:
         return _copied(module, dtype)
@@ -84,23 +84,34 @@ def in_order(module: nn.Module, order: Sequence[str] | None, plain: tuple[type[n
         Unsupported, InputError: the order is unknown, contains invalid names, or omits a layer.
     """
     if order is None:
-        if not _is_plain(module, plain):
+        if not is_plain_container(module, plain):
             raise Unsupported(
-                f"{type(module).__name__} has a custom forward, whose order of layers is unknown; pass "
-                "order=[names of its layers in execution order], such as ['fc1', 'lif1', 'fc2', 'lif2']"
+                f"{type(module).__name__} {changed_call(module) or 'has a custom forward'}, so the order of its layers "
+                "is unknown; pass order=[names of its layers in execution order], such as "
+                "['fc1', 'lif1', 'fc2', 'lif2']"
             )
-        layers = list(_opened("", module, plain))
+        layers = layers_inside("", module, plain)
     else:
         layers = _picked(module, order, plain)
+    need_separate(layers)
+    return layers
+
+
+def need_separate(layers: Sequence[Named]) -> None:
+    """Checks that `layers` are plain layers (see `plain_calls`), and that no layer with a state occurs twice.
+
+    Raises:
+        Unsupported: a layer cannot be converted.
+    """
     names: dict[int, str] = {}
     for name, layer in layers:
+        need_plain_call(name, layer)
         if id(layer) in names and not _is_stateless(layer):
             raise Unsupported(
                 f"{name}: the same object as {names[id(layer)]}: the neurons of two layers must be two objects, "
                 "even if their states are passed explicitly; use copy.deepcopy"
             )
         names[id(layer)] = name
-    return layers
 
 
 def _is_stateless(layer: nn.Module) -> bool:
@@ -108,19 +119,15 @@ def _is_stateless(layer: nn.Module) -> bool:
     return type(layer).__module__.startswith("torch.nn.modules.") and next(layer.parameters(), None) is None
 
 
-def _is_plain(module: nn.Module, plain: tuple[type[nn.Module], ...]) -> bool:
-    return any(isinstance(module, kind) and type(module).forward is kind.forward for kind in plain)
-
-
-def _opened(prefix: str, module: nn.Module, plain: tuple[type[nn.Module], ...]) -> Iterator[Named]:
-    for name, child in module._modules.items():  # named_children omits repeated objects
-        if child is None:
-            continue
-        full = f"{prefix}{name}"
-        if _is_plain(child, plain):
-            yield from _opened(f"{full}.", child, plain)
-        else:
-            yield full, child
+def layers_inside(prefix: str, container: nn.Module, plain: tuple[type[nn.Module], ...]) -> list[Named]:
+    """Names, with `prefix`, and layers of a plain container in execution order; containers in it are expanded."""
+    layers: list[Named] = []
+    for name, child in container._modules.items():  # named_children omits repeated objects
+        if child is not None and is_plain_container(child, plain):
+            layers += layers_inside(f"{prefix}{name}.", child, plain)
+        elif child is not None:
+            layers.append((f"{prefix}{name}", child))
+    return layers
 
 
 def _picked(module: nn.Module, order: Sequence[str], plain: tuple[type[nn.Module], ...]) -> list[Named]:
@@ -130,8 +137,8 @@ def _picked(module: nn.Module, order: Sequence[str], plain: tuple[type[nn.Module
         raise InputError(f"order: expected names among {', '.join(filter(None, modules))}; found {order!r}")
     layers: list[Named] = []
     for name in order:
-        inside = list(_opened(f"{name}.", modules[name], plain)) if _is_plain(modules[name], plain) else None
-        layers += inside if inside is not None else [(name, modules[name])]
+        is_container = is_plain_container(modules[name], plain)
+        layers += layers_inside(f"{name}.", modules[name], plain) if is_container else [(name, modules[name])]
     used = {id(submodule) for _, layer in layers for submodule in layer.modules()}
     unused = [
         name for name, submodule in modules.items() if not list(submodule.children()) and id(submodule) not in used
@@ -142,17 +149,6 @@ def _picked(module: nn.Module, order: Sequence[str], plain: tuple[type[nn.Module
     if missing_layers:
         raise InputError(f"order: expected every layer of the module; missing: {', '.join(missing_layers)}")
     return layers
-
-
-def values_of(value: Any) -> FloatArray:
-    """A parameter, tensor or number as float64. Raises TypeError for complex values and sparse tensors."""
-    if isinstance(value, Tensor):
-        if value.is_complex() or value.layout != torch.strided:
-            raise TypeError(f"expected real values in a dense tensor, found {value.dtype}, {value.layout}")
-        value = value.detach().cpu().to(torch.float64).numpy()
-    if np.iscomplexobj(value):
-        raise TypeError("expected real values, found complex ones")
-    return np.asarray(value, dtype=np.float64)
 
 
 INACTIVE: tuple[type[nn.Module], ...] = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d)
@@ -174,9 +170,9 @@ def torch_part(name: str, layer: nn.Module, lead: int = 1) -> Part | None:
     if kind in INACTIVE:
         return None
     if kind is nn.Linear:
-        return Synapse(name, values_of(layer.weight), _bias(layer))
+        return Synapse(name, values_of(layer.weight, f"{name}: weight"), _bias(name, layer))
     if kind is nn.Conv2d:
-        return Synapse(name, values_of(layer.weight), _bias(layer), _geometry(name, layer))
+        return Synapse(name, values_of(layer.weight, f"{name}: weight"), _bias(name, layer), _geometry(name, layer))
     if kind is nn.Flatten:
         if layer.start_dim != lead or layer.end_dim not in (-1, lead + 2):
             raise NetworkError([f"{name}: Flatten({layer.start_dim}, {layer.end_dim}): expected Flatten({lead}, -1)"])
@@ -187,8 +183,8 @@ def torch_part(name: str, layer: nn.Module, lead: int = 1) -> Part | None:
     raise NetworkError([f"{name}: {kind.__name__}: {hint}"])
 
 
-def _bias(layer: Any) -> Any:
-    return None if layer.bias is None else values_of(layer.bias)
+def _bias(name: str, layer: Any) -> Any:
+    return None if layer.bias is None else values_of(layer.bias, f"{name}: bias")
 
 
 def _geometry(name: str, layer: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ time is discretized; one of the conventions in `nir_nodes` must be given.
 
 from __future__ import annotations
 
+import math
 import warnings
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,12 @@ from bl_neuro.interop.nir_nodes import (
     SNNTORCH_DT,
     Convention,
     Discrete,
+    need_known_entries,
     node_part,
-    numbers,
-    whole_numbers,
 )
+from bl_neuro.interop.nir_shapes import frame_shape, need_stated_shapes, starts_flat
 from bl_neuro.interop.nir_write import DT, WRITER, write_nir
 from bl_neuro.interop.parts import Part, Synapse, assemble
-from bl_neuro.layers import Shape
 from bl_neuro.network import MAX_LAYERS, Network, Readout
 from bl_neuro.neuron import RESETS, Reset
 from bl_neuro.silent_layers import STEPS, silent_layers
@@ -129,13 +129,17 @@ def _discrete(convention: Convention | None, dt: float | None, reset: Reset | No
 
 def _network(graph: Tree, discretization: Discrete, readout: Any) -> Network:
     """The network of a graph that is a chain of nodes."""
-    names, nodes = _row(graph)
-    shape = _input_shape(nodes[names[0]], names[0])
+    need_known_entries("the graph", graph)
+    nodes = _row(graph)
+    for name, node in (nodes[0], nodes[-1]):
+        need_known_entries(f"node {name}", node)
+    frame, batch = frame_shape(nodes, discretization.convention)
+    is_flat = starts_flat(nodes, frame)
     parts: list[Part] = []
     problems: list[str] = []
-    for name in names[1:-1]:
+    for name, node in nodes[1:-1]:
         try:
-            part = node_part(name, nodes[name], discretization)
+            part = node_part(name, node, discretization)
         except NetworkError as error:
             problems += error.problems
             continue
@@ -144,13 +148,14 @@ def _network(graph: Tree, discretization: Discrete, readout: Any) -> Network:
         parts.append(part)
     if problems:
         raise NetworkError(problems)
-    if not discretization.is_own:
-        shape = _without_batch(shape)
-    return assemble(parts, shape, "the graph", (), readout)
+    input_shape = (math.prod(frame),) if is_flat else frame
+    network = assemble(parts[1:] if is_flat else parts, input_shape, "the graph", (), readout)
+    need_stated_shapes(nodes, network, frame, batch)
+    return network
 
 
-def _row(graph: Tree) -> tuple[list[str], dict[str, Tree]]:
-    """Names of the nodes from Input to Output; NetworkError if the graph branches or loops."""
+def _row(graph: Tree) -> list[tuple[str, Tree]]:
+    """The nodes from Input to Output with their names; NetworkError if the graph branches or loops."""
     entries, edges = graph["nodes"], graph["edges"]
     if not isinstance(entries, dict):
         raise NetworkError(["nodes: expected a group, found a value"])
@@ -171,14 +176,4 @@ def _row(graph: Tree) -> tuple[list[str], dict[str, Tree]]:
         names.append(successors[names[-1]])
     if len(names) != len(nodes) or nodes[names[-1]].get("type") != "Output":
         raise NetworkError(["expected one chain of nodes from one Input to one Output; this graph is not connected"])
-    return names, nodes
-
-
-def _input_shape(node: Tree, name: str) -> Shape:
-    numbers(f"node {name}", node, "shape")
-    return tuple(whole_numbers(f"node {name}", node, "shape"))
-
-
-def _without_batch(shape: Shape) -> Shape:
-    """The shape of one frame: Norse's exporter keeps the batch axis in front."""
-    return shape[1:] if len(shape) in (2, 4) else shape
+    return [(name, nodes[name]) for name in names]

@@ -39,6 +39,22 @@ FLOAT32_ROUNDING = 2.0**-22
 """Largest relative error of a quotient of two float32 values."""
 PARAMETERS = ("threshold", "current_decay", "voltage_decay", "bias")
 """Parameters of each neuron that files of bl_neuro also contain exactly, as metadata."""
+ENTRIES: dict[str, tuple[str, ...]] = {
+    "NIRGraph": ("nodes", "edges"),
+    "Input": ("shape",),
+    "Output": ("shape",),
+    "Linear": ("weight",),
+    "Affine": ("weight", "bias"),
+    "Conv2d": ("input_shape", "weight", "stride", "padding", "dilation", "groups", "bias"),
+    "Flatten": ("input_type", "start_dim", "end_dim"),
+    "SumPool2d": ("kernel_size", "stride", "padding"),
+    "AvgPool2d": ("kernel_size", "stride", "padding"),
+    "LIF": ("tau", "r", "v_leak", "v_threshold", "v_reset"),
+    "CubaLIF": ("tau_mem", "tau_syn", "r", "w_in", "v_leak", "v_threshold", "v_reset"),
+    "IF": ("r", "v_threshold", "v_reset"),
+    "Threshold": ("threshold",),
+}
+"""Entries of each kind of node, besides its type and metadata. Another entry would change the network unread."""
 
 
 @dataclass(frozen=True)
@@ -78,11 +94,22 @@ def node_part(name: str, node: Tree, discretization: Discrete) -> Part:
     if not isinstance(kind, str) or kind not in readers:
         reason = reasons.get(kind, f"expected one of {', '.join(readers)}") if isinstance(kind, str) else "no type"
         raise NetworkError([f"node {name}: {str(kind)[:40]}: {reason}"])
+    need_known_entries(f"node {name}", node)
     try:
         with np.errstate(all="ignore"):  # values beyond float64 become infinite, which every layer rejects
             return readers[kind](f"node {name}", node, discretization)
     except KeyError as error:
         raise NetworkError([f"node {name} ({kind}): {error} is missing"]) from error
+
+
+def need_known_entries(place: str, node: Tree) -> None:
+    """NetworkError if NIR does not define an entry of `node`, whose type is one of `ENTRIES`."""
+    kind: str = node["type"]
+    unknown = [repr(key[:40]) for key in node if key not in ("type", "metadata", *ENTRIES[kind])]
+    if unknown:
+        raise NetworkError(
+            [f"{place} ({kind}): expected only the entries {', '.join(ENTRIES[kind])}, found {', '.join(unknown)}"]
+        )
 
 
 def numbers(place: str, node: Tree, key: str) -> FloatArray:
@@ -162,7 +189,7 @@ def _pool(place: str, node: Tree, discretization: Discrete) -> Part:
 
 def _flatten(place: str, node: Tree, discretization: Discrete) -> Part:
     start, end = whole_numbers(place, node, "start_dim"), whole_numbers(place, node, "end_dim")
-    if start != [0] or end not in ([-1], [2], [0]):
+    if start != [0] or len(end) != 1:
         raise NetworkError([f"{place}: Flatten({start}, {end}): expected all axes, 0 to -1 (without a batch axis)"])
     return Step(place, Flatten())
 
@@ -177,7 +204,7 @@ def _neurons(place: str, node: Tree, discretization: Discrete) -> Part:
     problems = []
     if "v_reset" in node and shared(numbers(place, node, "v_reset")).any():
         problems.append(f"{place}: v_reset: expected 0, the only supported value")
-    leak = shared(numbers(place, node, "v_leak")) if "v_leak" in node else np.zeros(())
+    leak = np.zeros(()) if node["type"] == "IF" else shared(numbers(place, node, "v_leak"))
     if leak.any() and not discretization.is_own:
         problems.append(f"{place}: v_leak: expected 0, since NIR does not define the initial voltage")
     if problems:

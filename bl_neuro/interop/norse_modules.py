@@ -18,11 +18,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bl_neuro.arrays import SpikeArray
+from bl_neuro.arrays import FloatArray, SpikeArray
 from bl_neuro.errors import MissingDependency, NetworkError, Unsupported
 from bl_neuro.interop.checked import LayerTrace, reference_traces, require_same
-from bl_neuro.interop.module_copy import in_order, private_copy, torch_part, undisturbed, values_of
+from bl_neuro.interop.module_copy import in_order, private_copy, torch_part, undisturbed
 from bl_neuro.interop.parts import Neurons, Part, assemble, collect
+from bl_neuro.interop.plain_values import values_of
 from bl_neuro.isolation import isolated
 from bl_neuro.network import Network, Readout, checked_input_shape
 from bl_neuro.neuron import TIE, Reset
@@ -52,7 +53,8 @@ def from_norse(
 
         from_norse(module, (784,), order=[...], run=lambda copy, spikes: copy(spikes))
 
-    checked: whether to compare module and network on 30 steps of random spikes and refuse if any bin differs.
+    checked: whether to compare module and network on 30 steps of random spikes and refuse if any bin differs, or if the
+    module or `run` returns tensors other than those of the last neurons (see `interop.own_output`).
 
     Ties are decided as in a network: a voltage that equals its threshold up to rounding does not cause a spike.
 
@@ -132,33 +134,38 @@ def _takes_sequences(module: Any, layers: list[tuple[str, Any]], norse: Any) -> 
 
 def _neurons(name: str, layer: Any, norse: Any) -> Neurons:
     """The parameters of Norse's neurons; NetworkError with all reasons if they have no exact counterpart."""
+    from norse.torch.functional.iaf import IAFParameters
     from norse.torch.module.iaf import IAF, IAFCell
 
-    kind = type(layer)
+    kind, p = type(layer), layer.p
     filtered = kind in (norse.LIFCell, norse.LIF)
     integrates = kind in (IAF, IAFCell)
     if not filtered and not integrates and kind is not norse.LIFBoxCell:
         expected = "LIFBoxCell, LIFCell, LIF, IAFCell or IAF"
         raise NetworkError([f"{name}: {kind.__name__}: expected {expected}, which have exact counterparts"])
-    p = layer.p
-    problems = []
+    parameters = norse.LIFParameters if filtered else IAFParameters if integrates else norse.LIFBoxParameters
+    if type(p) is not parameters:
+        raise NetworkError([f"{name}: p: expected {parameters.__name__}, found {type(p).__name__}"])
+
+    def rate(inverse: Any, place: str) -> FloatArray:
+        return values_of(layer.dt, f"{name}: dt") * values_of(inverse, f"{name}: {place}")
+
+    threshold, v_reset = values_of(p.v_th, f"{name}: v_th"), values_of(p.v_reset, f"{name}: v_reset")
+    start = v_reset if integrates else values_of(p.v_leak, f"{name}: v_leak")
+    decay = np.ones(()) if integrates else rate(p.tau_mem_inv, "tau_mem_inv")
+    current_decay: Any = rate(p.tau_syn_inv, "tau_syn_inv") if filtered else 1.0
     reset, problem = _reset(p)
-    threshold, v_reset = values_of(p.v_th), values_of(p.v_reset)
-    start = v_reset if integrates else values_of(p.v_leak)
-    if problem:
-        problems.append(f"{name}: {problem}")
+    problems = [f"{name}: {problem}"] if problem else []
     if reset == "subtract" and bool(np.any(start)):
         problems.append(f"{name}: v_leak: expected 0 with reset_subtract")
     if reset == "zero" and bool(np.any(v_reset - start)):
         problems.append(f"{name}: v_reset: expected v_leak, at which the voltage starts")
     if not (threshold - start > 0).all():
         problems.append(f"{name}: v_th: expected values above {'v_reset' if integrates else 'v_leak'}")
-    decay = np.ones(()) if integrates else layer.dt * values_of(p.tau_mem_inv)
     if not ((decay > 0) & (decay <= 1)).all():
         problems.append(f"{name}: dt * tau_mem_inv: expected values above 0 and up to 1, found {decay.min():g}")
     if problems:
         raise NetworkError(problems)
-    current_decay = layer.dt * values_of(p.tau_syn_inv) if filtered else 1.0
     return Neurons(name, (threshold - start) / decay, current_decay, 0.0 if integrates else decay, reset=reset)
 
 
@@ -192,19 +199,20 @@ class _Runner:
         for cell, recording in zip(cells, self._recordings):
             _prepare(cell, recording)
 
-    def __call__(self, spikes: SpikeArray) -> list[LayerTrace]:
+    def __call__(self, spikes: SpikeArray) -> tuple[list[LayerTrace], Any]:
         inputs = torch.from_numpy(spikes.astype(np.float64))
         for recording in self._recordings:
             recording.clear()
         if self._run is not None:
-            self._run(self._module, inputs)
+            output = self._run(self._module, inputs)
         elif self._takes_sequences:
-            self._module(inputs)
+            output, _ = self._module(inputs)
         else:
-            state = None
+            state, output = None, []
             for step in inputs:
-                _, state = self._module(step, state)
-        return [self._trace(index, len(inputs)) for index in range(len(self._cells))]
+                result, state = self._module(step, state)
+                output.append(result)
+        return [self._trace(index, len(inputs)) for index in range(len(self._cells))], output
 
     def _trace(self, index: int, steps: int) -> LayerTrace:
         from norse.torch.module.snn import SNN
@@ -213,11 +221,11 @@ class _Runner:
         p = self._cells[index].p
         if isinstance(self._cells[index], SNN):  # all steps in one call; only the last voltage is available
             if len(recording) == 1 and len(recording[0][0]) == steps:
-                return LayerTrace(values_of(recording[0][0]))
+                return LayerTrace(values_of(recording[0][0], "spikes"))
         elif len(recording) == steps:
-            fired, voltage = (values_of(torch.stack(list(values))) for values in zip(*recording))
-            start = values_of(getattr(p, "v_leak", p.v_reset))
-            return LayerTrace(fired, (voltage - start) / (values_of(p.v_th) - start))
+            fired, voltage = (values_of(torch.stack(list(values)), "state") for values in zip(*recording))
+            start = values_of(getattr(p, "v_leak", p.v_reset), "v_leak")
+            return LayerTrace(fired, (voltage - start) / (values_of(p.v_th, "v_th") - start), voltage)
         raise Unsupported(
             f"{SOURCE}: expected a forward pass that calls a neuron layer once per time step, or once with all steps; "
             f"found {len(recording)} calls in {steps} steps"
@@ -228,7 +236,7 @@ def _prepare(cell: Any, recording: list[tuple[Tensor, Tensor]]) -> None:
     """Converts a copied neuron to float64 and a network's decision of ties, and records its spikes and voltages."""
     parameters = {name: getattr(cell.p, name) for name in cell.p._fields}
     exact: dict[str, Any] = {
-        name: value.detach().double() if isinstance(value, Tensor) and value.is_floating_point() else value
+        name: value.detach().cpu().double() if isinstance(value, Tensor) and value.is_floating_point() else value
         for name, value in parameters.items()
     }
     start = exact.get("v_leak", exact["v_reset"])

@@ -2,7 +2,8 @@
 
 After `load_state_dict`, the attribute `weight` of such a module is outdated until the module runs. torch's own
 parametrisations, weight and spectral normalisation, and pruning are removed from a private copy, which keeps their
-values. Other hooks are run once, and refused if they change what goes in or comes out of a layer with weights.
+values. Other hooks of linear and convolutional layers are run once, and refused if they change what goes in or comes
+out. All other hooks are refused: converters read containers and neurons without running them.
 """
 
 from __future__ import annotations
@@ -25,19 +26,45 @@ def make_plain(name: str, module: nn.Module) -> None:
     """Replaces what computes weights of `module`, a private copy in evaluation mode, by the weights.
 
     Raises:
-        Unsupported: a hook changes inputs or outputs.
+        Unsupported: a hook changes inputs or outputs, or belongs to a module without weights.
     """
-    if hasattr(module, "weight_norm_enabled"):
-        return  # SLAYER's synapses, whose converter removes the normalisation as an export does
-    if parametrize.is_parametrized(module):
+    computed = parametrize.is_parametrized(module)
+    if computed:
         _remove_parametrisations(module)
     for key, hook in list(module._forward_pre_hooks.items()):
         if isinstance(hook, _NORMS):
             hook.remove(module)
             del module._forward_pre_hooks[key]
-    if isinstance(module, (nn.Linear, nn.Conv2d)) and (module._forward_pre_hooks or module._forward_hooks):
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            _run_hooks(name, module)
+            computed = True
+    if computed and hasattr(module, "weight_norm_enabled"):  # SLAYER's flag, which its converter reads
+        setattr(module, "weight_norm_enabled", True)  # noqa: B010 - torch types attributes of modules as tensors
+    if not (module._forward_pre_hooks or module._forward_hooks):
+        return
+    if not isinstance(module, (nn.Linear, nn.Conv2d)):
+        raise Unsupported(
+            f"{name or 'module'}: {type(module).__name__} has a forward {_hook_kind(module)}, which the conversion "
+            "would ignore; remove it before the conversion (its handle has remove())"
+        )
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        _run_hooks(name, module)
+
+
+def need_no_global_hooks() -> None:
+    """Checks that torch runs no hooks around the forward pass of every module.
+
+    Raises:
+        Unsupported: such hooks are registered.
+    """
+    every_module: Any = torch.nn.modules.module
+    if every_module._global_forward_pre_hooks or every_module._global_forward_hooks:
+        raise Unsupported(
+            "a forward hook of all modules is registered (register_module_forward_hook or "
+            "register_module_forward_pre_hook), which the conversion would ignore; remove it before the conversion"
+        )
+
+
+def _hook_kind(module: nn.Module) -> str:
+    return "pre-hook" if module._forward_pre_hooks else "hook"
 
 
 def _remove_parametrisations(module: Any) -> None:

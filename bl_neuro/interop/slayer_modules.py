@@ -25,8 +25,10 @@ from bl_neuro.backends.registry import open_target
 from bl_neuro.deploy.loihi_weights import stored_together
 from bl_neuro.errors import MissingDependency, NetworkError, Unsupported
 from bl_neuro.interop.checked import LayerTrace, require_same
-from bl_neuro.interop.module_copy import Named, in_order, private_copy, undisturbed, values_of
+from bl_neuro.interop.module_copy import Named, in_order, layers_inside, need_separate, private_copy, undisturbed
 from bl_neuro.interop.parts import Neurons, Part, Step, Synapse, assemble
+from bl_neuro.interop.plain_calls import is_plain_container
+from bl_neuro.interop.plain_values import reading, values_of
 from bl_neuro.isolation import isolated
 from bl_neuro.layers import Flatten
 from bl_neuro.loihi_numbers import DECAY_ONE, THRESHOLD_MAX
@@ -59,7 +61,8 @@ def from_slayer(
     order: names of the blocks in execution order, for any other module. run: function that runs a copy of the module
     on spikes (B, *input_shape, T), float32, if `copy(spikes)` does not.
     checked: whether to compare module and network, on the substrate `loihi`, for 30 steps of random spikes and refuse
-    if any bin differs.
+    if any bin differs, or if the module or `run` returns tensors other than those of the last neurons (see
+    `interop.own_output`).
 
     Raises:
         Unsupported: something in the module cannot be expressed exactly, or the check found a difference.
@@ -76,7 +79,8 @@ def from_slayer(
         if type(block) is cuba.Affine and block is not layers[-1][1]:
             problems.append(f"{name}: Affine: expected as the last block, since it outputs voltages, not spikes")
         try:
-            parts += _parts(name, block, cuba)
+            with reading(name):
+                parts += _parts(name, block, cuba)
         except NetworkError as error:
             problems += error.problems
     if problems:
@@ -102,12 +106,13 @@ def cuba_blocks() -> Any:
 
 def _blocks(module: nn.Module, order: Sequence[str] | None) -> tuple[list[Named], bool]:
     """The blocks in execution order, and whether they are a plain list without a custom forward."""
-    if order is None:
-        if isinstance(module, nn.ModuleList) or type(module).forward is nn.Sequential.forward:
-            return list(module.named_children()), True
-        inside = getattr(module, "blocks", None)
-        if isinstance(inside, (nn.ModuleList, nn.Sequential)):
-            return [(f"blocks.{name}", block) for name, block in inside.named_children()], False
+    for prefix, container in (("", module), ("blocks.", getattr(module, "blocks", None))):
+        if order is not None or not isinstance(container, nn.Module):
+            continue
+        if is_plain_container(container, (nn.Sequential, nn.ModuleList)):
+            blocks = layers_inside(prefix, container, (nn.Sequential,))
+            need_separate(blocks)
+            return blocks, not prefix
     return in_order(module, order, (nn.Sequential,)), False
 
 
@@ -125,6 +130,7 @@ def _parts(name: str, block: Any, cuba: Any) -> list[Part]:
         expected = "Dense, Conv, Recurrent, Flatten or Affine"
         raise NetworkError([f"{name}: {kind.__module__.rpartition('.')[2]}.{kind.__name__}: expected {expected}"])
     silent = kind is cuba.Affine
+    _need_slayers_own(name, block)
     problems = [f"{name}: {problem}" for problem in _block_problems(block, silent)]
     if problems:
         raise NetworkError(problems)
@@ -135,14 +141,15 @@ def _parts(name: str, block: Any, cuba: Any) -> list[Part]:
         _check_encoding(name, [weight, loops])
     elif weight.ndim == 2:
         _check_encoding(name, [weight])
-    decays = [values_of(np.asarray(decay)) / DECAY_ONE for decay in _decays(block.neuron, weight.ndim)]
+    decays = [values_of(decay, f"{name}: decay") / DECAY_ONE for decay in _decays(block.neuron, weight.ndim)]
     norm = None if silent else block.neuron.norm  # an Affine does not export its norm
-    bias = np.zeros(()) if norm is None else values_of(norm.bias)
+    bias = np.zeros(()) if norm is None else values_of(norm.bias, f"{name}: norm")
     if bias.size > 1 and weight.ndim == 4:
         bias = bias.reshape(-1, 1, 1)
-    delay = None if block.delay is None else np.floor(values_of(block.delay.delay)).reshape(-1, 1)
-    if delay is not None and not delay.any():
-        delay = None
+    delay = None
+    if block.delay is not None:
+        delay = np.floor(values_of(block.delay.delay, f"{name}: delay")).reshape(-1, 1)
+        delay = delay if delay.any() else None
     if delay is not None and bias.any():
         raise NetworkError([f"{name}: delays with a bias: the bias acts before the delayed inputs arrive"])
     geometry: dict[str, Any] = {}
@@ -152,6 +159,24 @@ def _parts(name: str, block: Any, cuba: Any) -> list[Part]:
     threshold = float(THRESHOLD_MAX if silent else block.neuron.v_th_mant)
     neurons = Neurons(name, threshold, decays[0], decays[1], bias)
     return [Synapse(name, weight, None, geometry, delay, loops), neurons]
+
+
+def _need_slayers_own(name: str, block: Any) -> None:
+    """NetworkError if a part of the block is not of the class that SLAYER puts there."""
+    from lava.lib.dl.slayer.axon import Delay
+    from lava.lib.dl.slayer.neuron.cuba import Neuron
+    from lava.lib.dl.slayer.synapse.layer import Conv, Dense
+
+    kinds: dict[str, tuple[type, ...]] = {"neuron": (Neuron,), "delay": (Delay, type(None))}
+    if hasattr(block, "recurrent_synapse"):
+        kinds |= {"input_synapse": (Dense,), "recurrent_synapse": (Dense,)}
+    else:
+        kinds["synapse"] = (Dense, Conv)
+    for part, expected in kinds.items():
+        kind = type(getattr(block, part))
+        if kind not in expected:
+            names = " or ".join("None" if known is type(None) else known.__name__ for known in expected)
+            raise NetworkError([f"{name}: {part}: expected SLAYER's {names}, found {kind.__name__}"])
 
 
 def _synapse(block: Any) -> Any:
@@ -187,23 +212,30 @@ def _block_problems(block: Any, silent: bool) -> list[str]:
     if _synapse(block).pre_hook_fx is None:
         problems.append("pre_hook_fx None: its weights are not quantized")
     if getattr(block, "mask", None) is not None and _synapse(block).weight_norm_enabled:
-        problems.append("mask with weight_norm: SLAYER's forward pass does not apply it")
+        problems.append("mask with weight_norm or other computed weights: SLAYER's forward pass does not apply it")
     return problems
 
 
 def _weight(name: str, block: Any, synapse: Any) -> FloatArray:
     """Integer weights of `synapse`, (out, in) or (out, in/groups, h, w), as in an export."""
-    if synapse.weight_norm_enabled:
-        synapse.disable_weight_norm()  # as in an export
-        synapse.weight.requires_grad_(False)
     if getattr(block, "mask", None) is not None:
+        if values_of(block.mask, f"{name}: mask").shape != (*synapse.weight.shape[:2], 1, 1, 1):
+            raise NetworkError([f"{name}: mask: expected one value per weight, found shape {tuple(block.mask.shape)}"])
         synapse.weight.data *= block.mask
     try:
-        weight = values_of(synapse.pre_hook_fx(synapse.weight, descale=True))[..., 0]
-    except TypeError as error:
+        quantized = synapse.pre_hook_fx(synapse.weight, descale=True)
+    except Exception as error:  # the user's own function may raise anything
         raise NetworkError(
-            [f"{name}: pre_hook_fx: expected a function with argument descale=True, which an export needs"]
+            [
+                f"{name}: pre_hook_fx: expected a function of the weights with argument descale=True, which an export "
+                f"needs; it failed ({type(error).__name__}: {error})"
+            ]
         ) from error
+    weight = values_of(quantized, f"{name}: result of pre_hook_fx")
+    if weight.shape != synapse.weight.shape:
+        expected = tuple(synapse.weight.shape)
+        raise NetworkError([f"{name}: pre_hook_fx: expected a result of shape {expected}, found {weight.shape}"])
+    weight = weight[..., 0]
     if isinstance(synapse, nn.Conv3d) and type(synapse).__name__ == "Dense":
         if weight.shape[2:] != (1, 1):
             raise NetworkError([f"{name}: weights over an image: put a Flatten before it"])
@@ -248,30 +280,32 @@ class _Runner:
         for block, recording in zip(self._spiking, self._recordings):
             block.register_forward_hook(_recording_hook(recording))
 
-    def __call__(self, spikes: SpikeArray) -> list[LayerTrace]:
+    def __call__(self, spikes: SpikeArray) -> tuple[list[LayerTrace], Any]:
         inputs = torch.from_numpy(np.moveaxis(spikes, 0, -1).astype(np.float32))
         for block, recording in zip(self._spiking, self._recordings):
             recording.clear()
             for state in ("current_state", "voltage_state"):
                 setattr(block.neuron, state, torch.zeros(1))
+        output: Any = None
         if self._run is not None:
-            self._run(self._module, inputs)
+            output = self._run(self._module, inputs)
         elif self._listed:
             for block in self._blocks:
                 result = block(inputs)
                 inputs = result[0] if isinstance(result, tuple) else result
         else:
-            self._module(inputs)
+            output = self._module(inputs)
         if any(len(recording) != 1 for recording in self._recordings):
             raise Unsupported(
                 f"{SOURCE}: expected its forward to call each block once, found "
                 f"{[len(recording) for recording in self._recordings]} calls"
             )
-        outputs = [np.moveaxis(values_of(recording[0]), -1, 0) for recording in self._recordings]
-        return [
-            LayerTrace(np.zeros_like(values), values * SLAYER_UNIT) if silent else LayerTrace(values)
+        outputs = [np.moveaxis(values_of(recording[0], "spikes"), -1, 0) for recording in self._recordings]
+        traces = [
+            LayerTrace(np.zeros_like(values), values * SLAYER_UNIT, values) if silent else LayerTrace(values)
             for values, silent in zip(outputs, self._silent)
         ]
+        return traces, output
 
 
 def _recording_hook(recording: list[Tensor]) -> Callable[[nn.Module, Any, Any], None]:
@@ -285,7 +319,7 @@ def _traces(network: Network, spikes: SpikeArray) -> list[LayerTrace]:
     """Traces of the network on the emulator."""
     with open_target(network, "loihi") as target:
         response = target.run(spikes, layers=True)
-    traces = [LayerTrace(values_of(layer)) for layer in response.layers or []]
+    traces = [LayerTrace(values_of(layer, "spikes")) for layer in response.layers or []]
     if network.readout == "membrane" and response.membrane is not None:
-        traces[-1] = LayerTrace(traces[-1].spikes, values_of(response.membrane) * THRESHOLD_MAX)
+        traces[-1] = LayerTrace(traces[-1].spikes, values_of(response.membrane, "membrane") * THRESHOLD_MAX)
     return traces

@@ -21,8 +21,9 @@ from torch import Tensor, nn
 from bl_neuro.arrays import FloatArray, SpikeArray
 from bl_neuro.errors import MissingDependency, NetworkError, Unsupported
 from bl_neuro.interop.checked import RUN_EXAMPLE, LayerTrace, reference_traces, require_same
-from bl_neuro.interop.module_copy import Named, in_order, private_copy, torch_part, undisturbed, values_of
+from bl_neuro.interop.module_copy import Named, in_order, private_copy, torch_part, undisturbed
 from bl_neuro.interop.parts import Neurons, assemble, collect
+from bl_neuro.interop.plain_values import values_of
 from bl_neuro.isolation import isolated
 from bl_neuro.network import Network, Readout, checked_input_shape
 from bl_neuro.neuron import TIE, Reset
@@ -52,7 +53,8 @@ def from_snntorch(
         from_snntorch(module, (784,), order=[...], run=lambda copy, spikes: copy(spikes, len(spikes)))
         from_snntorch(module, (784,), order=[...], run=lambda copy, spikes: copy(spikes.transpose(0, 1)))  # (B, T, ...)
 
-    checked: whether to compare module and network on 30 steps of random spikes and refuse if any bin differs.
+    checked: whether to compare module and network on 30 steps of random spikes and refuse if any bin differs, or if the
+    module or `run` returns tensors other than those of the last neurons (see `interop.own_output`).
 
     Ties are decided as in a network: a voltage that equals its threshold up to rounding does not cause a spike.
 
@@ -100,24 +102,24 @@ def _neurons(name: str, layer: Any, snn: Any) -> Neurons:
         problems.append(f"{name}: inhibition: not supported (only the strongest neuron would spike)")
     if layer.state_quant:
         problems.append(f"{name}: state_quant: not supported; bl.save(network, 'x.net') quantizes a network")
-    if bool((values_of(layer.graded_spikes_factor) != 1).any()):
+    if bool((values_of(layer.graded_spikes_factor, f"{name}: graded_spikes_factor") != 1).any()):
         problems.append(f"{name}: graded_spikes_factor: spikes are 0 or 1; multiply it into the weights that follow")
-    reset, problem = _reset(layer, kind is snn.Synaptic)
+    reset, problem = _reset(name, layer, kind is snn.Synaptic)
     if problem:
         problems.append(f"{name}: {problem}")
-    threshold = values_of(layer.threshold)
+    threshold = values_of(layer.threshold, f"{name}: threshold")
     if not (threshold > 0).all():
         problems.append(f"{name}: threshold: expected values above 0, found {threshold.min():g}")
     if problems:
         raise NetworkError(problems)
-    alpha = np.clip(values_of(layer.alpha), 0, 1) if kind is snn.Synaptic else np.zeros(())
-    beta = np.clip(values_of(layer.beta), 0, 1)
+    alpha = np.clip(values_of(layer.alpha, f"{name}: alpha"), 0, 1) if kind is snn.Synaptic else np.zeros(())
+    beta = np.clip(values_of(layer.beta, f"{name}: beta"), 0, 1)
     return Neurons(name, threshold, 1.0 - alpha, 1.0 - beta, reset=reset)
 
 
-def _reset(layer: Any, synaptic: bool) -> tuple[Reset, str]:
+def _reset(name: str, layer: Any, synaptic: bool) -> tuple[Reset, str]:
     """The reset that the forward pass applies, and the reason if it is not supported."""
-    mechanism, stated = _mechanism(layer), _stated_mechanism(layer)
+    mechanism, stated = _mechanism(layer), _stated_mechanism(name, layer)
     if mechanism != stated and not layer.reset_delay:
         return "zero", (
             f"reset_mechanism: it was changed from '{mechanism}' to '{stated}' after the neuron was made, by a state "
@@ -144,9 +146,12 @@ def _mechanism(layer: Any) -> str:
     return names.get(function, function)
 
 
-def _stated_mechanism(layer: Any) -> str:
-    number = int(layer.reset_mechanism_val)
-    return next((name for name, value in layer.reset_dict.items() if value == number), str(number))
+def _stated_mechanism(name: str, layer: Any) -> str:
+    number = values_of(layer.reset_mechanism_val, f"{name}: reset_mechanism_val")
+    if number.size != 1:
+        raise NetworkError([f"{name}: reset_mechanism_val: expected one number, found shape {number.shape}"])
+    stated = [mechanism for mechanism, value in layer.reset_dict.items() if value == number.item()]
+    return stated[0] if stated else f"{number.item():g}"
 
 
 class _Runner:
@@ -164,13 +169,13 @@ class _Runner:
         for cell, recording in zip(self._cells, self._recordings):
             _prepare(cell, recording)
 
-    def __call__(self, spikes: SpikeArray) -> list[LayerTrace]:
+    def __call__(self, spikes: SpikeArray) -> tuple[list[LayerTrace], Any]:
         inputs = torch.from_numpy(spikes.astype(np.float64))
         for attempt in self._attempts():
             self._reset_states()
-            attempt(inputs)
+            output = attempt(inputs)
             if all(len(recording) == len(inputs) for recording in self._recordings):
-                return [self._trace(index) for index in range(len(self._cells))]
+                return [self._trace(index) for index in range(len(self._cells))], output
         counts = [len(recording) for recording in self._recordings]
         raise Unsupported(
             f"{SOURCE}: its forward called its neurons {counts} times for {len(inputs)} steps, given (T, B, ...) or "
@@ -183,7 +188,12 @@ class _Runner:
             return [lambda inputs: run(self._module, inputs)]
         if not self._custom_forward:
             return [self._child_by_child]
-        return [_call_ignoring_errors(self._module), lambda inputs: [self._module(step) for step in inputs]]
+        return [_call_ignoring_errors(self._module), self._step_by_step]
+
+    def _step_by_step(self, inputs: Tensor) -> Any:
+        """Runs the module on single steps; the outputs of all steps, or a tuple of these if it returns several."""
+        outputs = [self._module(step) for step in inputs]
+        return tuple(list(values) for values in zip(*outputs)) if isinstance(outputs[0], (tuple, list)) else outputs
 
     def _child_by_child(self, inputs: Tensor) -> None:
         """Runs the layers like `nn.Sequential`, even if neurons return their states along with their spikes."""
@@ -201,9 +211,9 @@ class _Runner:
     def _trace(self, index: int) -> LayerTrace:
         recording = self._recordings[index]
         fired, voltage = (torch.stack(list(values)).numpy() for values in zip(*recording))
-        threshold = values_of(self._cells[index].threshold)
+        threshold = values_of(self._cells[index].threshold, "threshold")
         membrane: FloatArray = voltage / threshold
-        return LayerTrace(fired.astype(np.float64), membrane)
+        return LayerTrace(fired.astype(np.float64), membrane, voltage)
 
 
 def _prepare(cell: Any, recording: list[tuple[Tensor, Tensor]]) -> None:
@@ -220,13 +230,13 @@ def _prepare(cell: Any, recording: list[tuple[Tensor, Tensor]]) -> None:
     cell.register_forward_hook(note)
 
 
-def _call_ignoring_errors(module: nn.Module) -> Callable[[Tensor], None]:
+def _call_ignoring_errors(module: nn.Module) -> Callable[[Tensor], Any]:
     """Calls `module` on all time steps and ignores errors, after which single steps are tried."""
 
-    def call(inputs: Tensor) -> None:
+    def call(inputs: Tensor) -> Any:
         try:
-            module(inputs)
+            return module(inputs)
         except Exception:  # noqa: BLE001 - a module made for one step may fail on (T, B, ...) in any way
-            return
+            return None
 
     return call

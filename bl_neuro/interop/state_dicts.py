@@ -20,11 +20,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bl_neuro.arrays import FloatArray
 from bl_neuro.errors import InputError, ModelFileError, NetworkError
 from bl_neuro.files import what_is_at
-from bl_neuro.interop.module_copy import values_of
 from bl_neuro.interop.parts import Neurons, Part, Step, Synapse, assemble
+from bl_neuro.interop.plain_values import values_of
 from bl_neuro.isolation import isolated
 from bl_neuro.layers import AveragePool, Flatten, SumPool
 from bl_neuro.network import MAX_FILE_BYTES, MAX_LAYERS, Network, Readout
@@ -64,12 +66,12 @@ def from_state_dict(
     """
     if not isinstance(layers, Sequence) or isinstance(layers, (str, bytes)) or not 0 < len(layers) <= MAX_LAYERS:
         raise InputError(f"layers: expected a list of 1 to {MAX_LAYERS} dicts")
+    ignored = _names(ignore)
     names, tensor = _opened(state)
     reader = _Reader(names, tensor)
     parts: list[Part] = []
     for index, entry in enumerate(layers):
         parts += reader.parts(f"layer {index}", entry)
-    ignored = set(ignore)
     unused = sorted(names - reader.used - ignored)
     if unused:
         names_shown = ", ".join(unused[:10]) + (", ..." if len(unused) > 10 else "")
@@ -79,6 +81,14 @@ def from_state_dict(
     if reader.problems:
         raise InputError(f"{SOURCE} does not match its description: {'; '.join(reader.problems)}")
     return assemble(parts, input_shape, SOURCE, (), readout)
+
+
+def _names(ignore: Any) -> set[str]:
+    if isinstance(ignore, Iterable) and not isinstance(ignore, (str, bytes)):
+        names = list(ignore)
+        if all(isinstance(name, str) for name in names):
+            return set(names)
+    raise InputError(f"ignore: expected a list of names of tensors, found {ignore!r:.80}")
 
 
 class _Reader:
@@ -115,7 +125,7 @@ class _Reader:
     def _spiking(self, place: str, kind: str, entry: Mapping[str, Any]) -> list[Part]:
         weight = self._value(place, entry, "weight", must_be_name=True)
         bias = self._value(place, entry, "bias", must_be_name=True) if entry.get("bias") is not None else None
-        threshold = self._value(place, entry, "threshold") if "threshold" in entry else values_of(1.0)
+        threshold = self._value(place, entry, "threshold") if "threshold" in entry else np.ones(())
         voltage = self._decay(place, entry, "beta", "voltage_decay")
         current: Any = 1.0
         if "alpha" in entry or "current_decay" in entry:
@@ -149,16 +159,20 @@ class _Reader:
                 self.problems.append(f"{place}: {key}: there is no tensor {value!r}")
                 return None
             self.used.add(value)
-            try:
-                return self._tensor(value)
-            except (TypeError, ValueError, RuntimeError) as error:
-                self.problems.append(f"{place}: {key}: tensor {value!r} contains no numbers ({error})")
-                return None
+            return self._numbers(place, key, lambda: self._tensor(value))
         if must_be_name or isinstance(value, bool) or not isinstance(value, (int, float)):
             expected = "the name of a tensor" if must_be_name else "a number or the name of a tensor"
             self.problems.append(f"{place}: {key}: expected {expected}, found {value!r:.80}")
             return None
-        return values_of(value)
+        return self._numbers(place, key, lambda: values_of(value, "the number"))
+
+    def _numbers(self, place: str, key: str, read: Callable[[], FloatArray]) -> FloatArray | None:
+        """The array that `read` returns; None with its problems."""
+        try:
+            return read()
+        except NetworkError as error:
+            self.problems += [f"{place}: {key}: {problem}" for problem in error.problems]
+            return None
 
 
 def _opened(state: Any) -> tuple[set[str], Callable[[str], FloatArray]]:
@@ -167,7 +181,7 @@ def _opened(state: Any) -> tuple[set[str], Callable[[str], FloatArray]]:
         unnamed = [name for name in state if not isinstance(name, str)]
         if unnamed:
             raise InputError(f"state: expected a dict with strings as keys, found the key {unnamed[0]!r:.80}")
-        return set(state), lambda name: values_of(state[name])
+        return set(state), lambda name: values_of(state[name], f"tensor {name!r}")
     if not isinstance(state, (str, Path)):
         raise InputError(
             f"state: expected a state dict or the path of a .safetensors file, found {type(state).__name__}"
@@ -198,9 +212,10 @@ def _safetensors(path: Path) -> tuple[set[str], Callable[[str], FloatArray]]:
         need_numbers(path, types, name)
         try:
             with safe_open(str(path), framework="pt") as file:
-                return values_of(file.get_tensor(name))
-        except (SafetensorError, AttributeError, OSError) as error:  # a type that this PyTorch lacks
-            raise ModelFileError(f"{path}: {name}: not readable ({error})") from error
+                value = file.get_tensor(name)
+        except (SafetensorError, AttributeError, OSError, TypeError, ValueError, RuntimeError) as error:
+            raise ModelFileError(f"{path}: {name}: not readable by this PyTorch ({error})") from error
+        return values_of(value, f"tensor {name!r}")
 
     try:
         with safe_open(str(path), framework="pt") as file:

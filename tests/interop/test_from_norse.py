@@ -139,3 +139,51 @@ def test_the_module_is_left_as_it_was() -> None:
 def test_a_container_that_drops_states_is_named() -> None:
     with pytest.raises(Unsupported, match="SequentialState"):
         from_norse(nn.Sequential(linear(5, 4), box()), (5,))
+
+
+@pytest.mark.parametrize("checked", [True, False])
+@pytest.mark.parametrize("place", ["", "1", "2"])
+def test_hooks_of_containers_and_neurons_are_refused(place: str, checked: bool) -> None:
+    inner = norse().SequentialState(linear(4, 4, bias=False), box())
+    module = norse().SequentialState(linear(5, 4), box(), inner)
+    assert from_norse(module, (5,), checked=checked).layers
+    module.get_submodule(place).register_forward_hook(lambda _, __, result: (0 * result[0], result[1]))
+    with pytest.raises(Unsupported, match=f"{place or 'module'}: .* has a forward hook"):
+        from_norse(module, (5,), checked=checked)
+
+
+def test_containers_with_a_call_of_their_own_are_no_plain_containers() -> None:
+    class Louder(norse().SequentialState):  # type: ignore[misc]
+        def __call__(self, x: Any, state: Any = None) -> Any:
+            return super().__call__(3 * x, state)
+
+    with pytest.raises(Unsupported, match="Louder overrides __call__, so the order"):
+        from_norse(Louder(linear(5, 4), box()), (5,))
+
+
+@pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")
+@pytest.mark.parametrize("kind", ["sparse", "complex", "meta", "quantized", "text", "none"])
+@pytest.mark.parametrize("name", ["v_th", "v_leak", "v_reset", "tau_mem_inv"])
+def test_parameters_that_are_not_dense_real_numbers_are_refused_by_name(kind: str, name: str) -> None:
+    ones = torch.ones(4)
+    values: dict[str, Any] = {
+        "sparse": ones.to_sparse,
+        "complex": lambda: ones + 1j,
+        "meta": lambda: ones.to("meta"),
+        "quantized": lambda: torch.quantize_per_tensor(ones, 0.1, 0, torch.qint8),
+        "text": lambda: "1.0",
+        "none": lambda: None,
+    }
+    module = norse().SequentialState(linear(5, 4), box(**{name: values[kind]()}))
+    with pytest.raises(Unsupported, match=f"1: {name}: expected real"):
+        from_norse(module, (5,))
+
+
+def test_cells_without_their_parameters_or_time_step_are_refused() -> None:
+    module = norse().SequentialState(linear(5, 4), box())
+    module[1].dt = None
+    with pytest.raises(Unsupported, match="1: dt: expected real numbers, found NoneType"):
+        from_norse(module, (5,))
+    module[1].p = None
+    with pytest.raises(Unsupported, match="1: p: expected LIFBoxParameters, found NoneType"):
+        from_norse(module, (5,))

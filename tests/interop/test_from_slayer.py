@@ -184,3 +184,91 @@ def test_a_voltage_that_is_not_ours_is_seen(cuba: Any) -> None:
 def test_an_empty_model_is_refused(cuba: Any) -> None:
     with pytest.raises(bl.InputError):
         from_slayer(nn.ModuleList([]), (12,))
+
+
+NORMS: dict[str, Any] = {
+    "weight_norm": torch.nn.utils.weight_norm,
+    "spectral_norm": torch.nn.utils.spectral_norm,
+    "parametrised weight_norm": torch.nn.utils.parametrizations.weight_norm,
+    "pruned": lambda synapse: torch.nn.utils.prune.random_unstructured(synapse, "weight", amount=0.4),
+}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")
+@pytest.mark.parametrize("checked", [True, False])
+@pytest.mark.parametrize("kind", NORMS)
+def test_weights_that_torch_computes_are_those_of_the_forward_pass(cuba: Any, kind: str, checked: bool) -> None:
+    def blocks(seed: int, mask: Any = None) -> nn.Sequential:
+        torch.manual_seed(seed)
+        made = nn.Sequential(dense(cuba, 6, 8, mask=mask), dense(cuba, 8, 3))
+        NORMS[kind](made[0].synapse)
+        return made
+
+    module = blocks(1)
+    module.load_state_dict(blocks(2).state_dict())  # the attribute `weight` is outdated until the module runs
+    layer = from_slayer(module, (6,), checked=checked).layers[0]
+    assert isinstance(layer, bl.Dense)
+    synapse = module.eval()[0].synapse
+    synapse(torch.zeros(1, 6, 1))
+    expected = synapse.pre_hook_fx(synapse.weight, descale=True).detach().numpy().reshape(8, 6)
+    np.testing.assert_array_equal(layer.weight, expected)
+    with pytest.raises(Unsupported, match="0: mask with weight_norm or other computed weights"):
+        from_slayer(blocks(1, torch.eye(8, 6) == 0), (6,), checked=checked)
+
+
+@pytest.mark.parametrize("checked", [True, False])
+@pytest.mark.parametrize("place", ["", "1", "1.synapse"])
+def test_hooks_of_containers_blocks_and_synapses_are_refused(cuba: Any, place: str, checked: bool) -> None:
+    module = nn.Sequential(dense(cuba, 6, 4), dense(cuba, 4, 3))
+    module.get_submodule(place).register_forward_pre_hook(lambda _, x: (3 * x[0],))
+    with pytest.raises(Unsupported, match=f"{place or 'module'}: .* has a forward pre-hook"):
+        from_slayer(module, (6,), checked=checked)
+
+
+def test_containers_with_a_call_of_their_own_are_no_plain_containers(cuba: Any) -> None:
+    class Louder(nn.Sequential):
+        def __call__(self, x: torch.Tensor) -> Any:
+            return super().__call__(3 * x)
+
+    class Running(nn.ModuleList):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            for block in self:
+                x = block(0 * x)
+            return x
+
+    blocks = [dense(cuba, 6, 4), dense(cuba, 4, 3)]
+    with pytest.raises(Unsupported, match="Louder overrides __call__, so the order"):
+        from_slayer(Louder(*blocks), (6,))
+    with pytest.raises(Unsupported, match="Running has a custom forward, so the order"):
+        from_slayer(Running(blocks), (6,))
+    with pytest.raises(Unsupported, match="bins differ"):
+        from_slayer(Running(blocks), (6,), order=["0", "1"])
+    assert from_slayer(nn.Sequential(nn.Sequential(blocks[0]), blocks[1]), (6,)) == from_slayer(
+        nn.ModuleList(blocks), (6,)
+    )
+
+
+def test_a_block_used_twice_is_named(cuba: Any) -> None:
+    block = dense(cuba, 4, 4)
+    with pytest.raises(Unsupported, match="1: the same object as 0"):
+        from_slayer(nn.Sequential(block, block), (4,))
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "message"),
+    [
+        ("neuron", None, "0: neuron: expected SLAYER's Neuron, found NoneType"),
+        ("synapse", None, "0: synapse: expected SLAYER's Dense or Conv, found NoneType"),
+        ("delay", 3, "0: delay: expected SLAYER's Delay or None, found int"),
+        ("mask", torch.ones(5, 5, 1, 1, 1), "0: mask: expected one value per weight, found shape .5, 5, 1, 1, 1."),
+        ("pre_hook_fx", lambda weight, descale: 1 / 0, "0: pre_hook_fx: .* it failed .ZeroDivisionError"),
+        ("pre_hook_fx", lambda weight: weight, "0: pre_hook_fx: .* argument descale=True"),
+        ("pre_hook_fx", lambda weight, descale: None, "0: result of pre_hook_fx: expected real numbers"),
+        ("pre_hook_fx", lambda weight, descale: weight[0], "0: pre_hook_fx: expected a result of shape"),
+    ],
+)
+def test_blocks_with_other_parts_are_refused(cuba: Any, part: str, value: Any, message: str) -> None:
+    block = dense(cuba, 6, 4)
+    setattr(block.synapse if part == "pre_hook_fx" else block, part, value)
+    with pytest.raises(Unsupported, match=message):
+        from_slayer(nn.Sequential(block), (6,))

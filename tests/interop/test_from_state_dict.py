@@ -129,3 +129,36 @@ def test_invalid_states_and_layers_are_refused(tmp_path: Path) -> None:
     for layers in ([], "flatten", [LAYERS[2]] * 300):
         with pytest.raises(InputError, match="layers: expected a list"):
             from_state_dict(STATE, layers, (2, 6, 6))  # type: ignore[arg-type]
+
+
+DENSE = [{"kind": "dense", "weight": "w", "beta": 0.5, "reset": "zero"}]
+
+
+@pytest.mark.parametrize("ignore", [None, [[]], "w", 5, [5]])
+def test_names_to_ignore_are_a_list_of_names(ignore: Any) -> None:
+    with pytest.raises(InputError, match="ignore: expected a list of names of tensors"):
+        from_state_dict({"w": np.eye(3)}, DENSE, (3,), ignore=ignore)
+
+
+MASKED: Any = np.ma
+
+
+@pytest.mark.parametrize(
+    "weight",
+    [
+        MASKED.array(np.eye(3), mask=np.eye(3) > 0),
+        np.array([["1", "0", "0"]]),
+        np.array([[object()] * 3]),
+        torch.eye(3).to("meta"),
+        None,
+    ],
+)
+def test_tensors_that_are_not_dense_real_numbers_are_refused(weight: Any) -> None:
+    assert from_state_dict({"w": MASKED.array(np.eye(3))}, DENSE, (3,)).layers
+    with pytest.raises(InputError, match="layer 0: weight: tensor 'w': expected real"):
+        from_state_dict({"w": weight}, DENSE, (3,))
+
+
+def test_a_number_beyond_float64_is_refused() -> None:
+    with pytest.raises(InputError, match="layer 0: beta: the number: expected real numbers"):
+        from_state_dict({"w": np.eye(3)}, [{**DENSE[0], "beta": 10**400}], (3,))

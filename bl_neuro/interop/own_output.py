@@ -1,0 +1,90 @@
+"""What the forward pass of a model returns, compared with its last neurons, at which the network ends.
+
+A network leaves out what a custom forward does after them, such as a permutation or a sum over groups of neurons, which
+would change its classes. Accepted are the spikes or the membrane potentials of the last neurons, in every step, in the
+last one, or their sum, mean or maximum over time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bl_neuro.arrays import FloatArray
+from bl_neuro.errors import Unsupported
+from bl_neuro.interop.plain_values import tensor_kind, values_of
+
+
+def need_own_output(output: Any, layers: Sequence[Sequence[FloatArray]], source: str) -> None:
+    """Checks that one of the tensors in `output` is that of the last neurons, and that none shows other spikes.
+
+    output: what a forward pass returned: a tensor, or several in a tuple, list or dict; anything else is not compared.
+    layers: spikes, and membrane potentials if known, of each layer of neurons, (T, B, *shape).
+
+    Raises:
+        Unsupported: the output differs.
+    """
+    last = layers[-1]
+    tensors = _tensors(output, len(last[0]))
+    of_last = [any(_equals(tensor, recording) for recording in last) for tensor in tensors]
+    other = [
+        tensor
+        for tensor, is_last in zip(tensors, of_last)
+        if not is_last and _shows_spikes(tensor, last[0]) and not any(_equals(tensor, spikes) for spikes, *_ in layers)
+    ]
+    if tensors and (other or not any(of_last)):
+        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in other or tensors)
+        raise Unsupported(
+            f"{source}: its forward returns something else than the spikes of its last neurons (shape {shapes}), which "
+            "a network cannot express. To leave out what follows the neurons, pass run=, a function of (copy, spikes) "
+            "that runs the module and returns None"
+        )
+
+
+def _shows_spikes(tensor: Tensor, spikes: FloatArray) -> bool:
+    """Whether `tensor` could be the spikes of the last neurons, by its size and values."""
+    if tensor_kind(tensor):
+        return False
+    return tensor.numel() in (spikes.size, spikes[0].size) and bool(((tensor == 0) | (tensor == 1)).all())
+
+
+def _tensors(output: Any, steps: int) -> list[Tensor]:
+    """The tensors in `output`; a list with one tensor for every step is one tensor."""
+    if isinstance(output, Tensor):
+        return [output]
+    if isinstance(output, dict):
+        output = list(output.values())
+    if not isinstance(output, (tuple, list)):
+        return []
+    stacked = _stacked(output, steps)
+    if stacked is not None:
+        return [stacked]
+    members = [member if isinstance(member, Tensor) else _stacked(member, steps) for member in output]
+    return [member for member in members if member is not None]
+
+
+def _stacked(values: Any, steps: int) -> Tensor | None:
+    is_sequence = isinstance(values, (tuple, list)) and len(values) == steps
+    if not is_sequence or not all(isinstance(value, Tensor) and value.shape == values[0].shape for value in values):
+        return None
+    return torch.stack(list(values))
+
+
+def _equals(tensor: Tensor, recording: FloatArray) -> bool:
+    """Whether `tensor` is the recording (T, B, *shape) in some order of its axes, or what remains of it over time."""
+    if tensor_kind(tensor):
+        return False
+    values = values_of(tensor, "output")
+    in_time = (recording, np.swapaxes(recording, 0, 1), np.moveaxis(recording, 0, -1))
+    over_time = (recording[-1], recording.sum(0), recording.mean(0), recording.max(0))
+    return any(
+        values.size == expected.size
+        and values.shape[0] == expected.shape[0]
+        and np.allclose(values.reshape(expected.shape), expected, rtol=1e-5, atol=1e-6)
+        for expected in (*in_time, *over_time)
+        if values.ndim
+    )
