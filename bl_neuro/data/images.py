@@ -4,7 +4,7 @@ The file must be whole: its checksums are right, it holds exactly the pixels tha
 follows. (JPEG has no checksums: pixels that are missing or superfluous are noticed, changed ones are not.) Images are
 refused if they have more than 8 bits per channel, inks (CMYK), several pictures, or any pixel that is not opaque, since
 what shows through depends on a background that the file does not name. Palettes are resolved, the rotation in EXIF data
-is applied, and colour profiles and gamma are ignored.
+is applied (one that is stated elsewhere alone is refused), and colour profiles and gamma are ignored.
 """
 
 from __future__ import annotations

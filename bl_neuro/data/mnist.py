@@ -49,6 +49,7 @@ class Mnist(DatasetSource):
         """See `DatasetSource.load`."""
         files = cls._files(cls.need_folder(options.root))
         (images, labels), (test_images, test_labels) = (_part(*files[part]) for part in PARTS)
+        _need_other_images(images, test_images, files["t10k"][0])
         count = len(labels) + len(test_labels)
         return Dataset(
             name=cls.name,
@@ -114,6 +115,16 @@ def _part(image_file: Path, label_file: Path) -> tuple[SpikeArray, IntArray]:
     if problem:
         raise DataError(f"{image_file}: {problem}")
     return images[:, None], labels.astype(np.int64)
+
+
+def _need_other_images(images: SpikeArray, test_images: SpikeArray, where: Path) -> None:
+    """Checks that the test images are not a copy of training images."""
+    training = {image.tobytes() for image in images}
+    if all(image.tobytes() in training for image in test_images):
+        raise DataError(
+            f"{where}: expected other images than the training images, found all {len(test_images)} among them; "
+            "download it again"
+        )
 
 
 def _read(path: Path, dimensions: int) -> SpikeArray:

@@ -130,3 +130,11 @@ def test_binarised_images_are_refused(tmp_path: Path, files: Any) -> None:
     files.idx(tmp_path / "MNIST/raw/train-images-idx3-ubyte", images[:12] > 127)
     with pytest.raises(DataError, match=r"train-images-idx3-ubyte: expected bytes in .*, found only 0 and 1,"):
         load_dataset("mnist", tmp_path)
+
+
+def test_a_copy_of_training_images_is_no_test_set(tmp_path: Path, files: Any) -> None:
+    images, labels = files.mnist(tmp_path)
+    for kind, values in (("images-idx3", images), ("labels-idx1", labels)):
+        files.idx(tmp_path / f"MNIST/raw/t10k-{kind}-ubyte", values[2:6])
+    with pytest.raises(DataError, match=r"t10k-images-idx3-ubyte: expected other images .*, found all 4 among them"):
+        load_dataset("mnist", tmp_path)
