@@ -11,9 +11,10 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from bl_neuro.errors import InputError, PluginError, TargetClosed, Unsupported
-from bl_neuro.isolation import isolated, isolation
+from bl_neuro.isolation import isolated, isolated_in_grad_mode
 from bl_neuro.network import Network
 
 bool(torch.zeros(1) != 0)  # torch's first comparison with a number deadlocks where two threads make it at once
@@ -91,6 +92,7 @@ class Target(ABC):
     def _close(self) -> None:  # noqa: B027 - most substrates hold nothing
         """Releases the resources of the target. Called once."""
 
+    @isolated_in_grad_mode
     def run(self, x: Any, layers: bool = False, start: Start = "aligned") -> Response:
         """Runs spikes `x` (T, B, *input_shape) of 0 and 1: a tensor or NumPy array of bool, integers or floats.
 
@@ -105,15 +107,14 @@ class Target(ABC):
             InputError: wrong shape, dtype or values. TargetClosed: the target is closed. SubstrateFailed: the substrate
                 crashed.
         """
-        with isolation(keeps_grad_mode=True):
-            spikes = self._accepted(x, start)
-            if self.takes_floats or spikes.requires_grad:
-                spikes = as_float(spikes)
-            if spikes.requires_grad and torch.is_grad_enabled():
-                return self._run(spikes, layers, start)
-            with torch.no_grad():
-                pieces = self._run_pieces(spikes.split(self._chunk(spikes.shape[0]), dim=1), layers, start)
-                return pieces[0] if len(pieces) == 1 else joined(pieces)
+        spikes = self._accepted(x, start)
+        if self.takes_floats or spikes.requires_grad:
+            spikes = as_float(spikes)
+        if spikes.requires_grad and torch.is_grad_enabled():
+            return self._run(spikes, layers, start)
+        with torch.no_grad():
+            pieces = self._run_pieces(spikes.split(self._chunk(spikes.shape[0]), dim=1), layers, start)
+            return pieces[0] if len(pieces) == 1 else joined(pieces)
 
     def _accepted(self, x: Any, start: Start) -> Tensor:
         """Checks the arguments of a run and counts its samples."""
@@ -262,6 +263,11 @@ def checked_input(x: Any, network: Network) -> Tensor:
         raise InputError(f"spikes: expected a tensor or an array of 0/1, found {type(x).__name__} ({error})") from error
     if tensor.layout != torch.strided or tensor.dtype not in (*USUAL_DTYPES, *CONVERTED_DTYPES):
         raise InputError(f"spikes: expected bool, integer or float values, found {tensor.dtype}, {tensor.layout}")
+    if _is_dual(tensor):
+        raise InputError(
+            "spikes: expected a tensor without a forward-mode derivative (torch.autograd.forward_ad), which targets do "
+            "not compute; use WhiteBox.gradient"
+        )
     if tensor.is_meta or tensor.is_nested:
         kind = "a nested tensor" if tensor.is_nested else "a tensor on device meta"
         raise InputError(f"spikes: expected a tensor with values, found {kind}")
@@ -284,6 +290,13 @@ def checked_input(x: Any, network: Network) -> Tensor:
             where = tuple(int(i) for i in wrong.nonzero()[0])
             raise InputError(f"spikes: expected only 0 and 1, found {values[where].item()} at index {where}")
     return tensor
+
+
+def _is_dual(tensor: Tensor) -> bool:
+    """Whether a tensor carries a derivative of forward-mode automatic differentiation."""
+    if getattr(forward_ad, "_current_level", 0) < 0 or not tensor.is_floating_point():
+        return False
+    return forward_ad.unpack_dual(tensor).tangent is not None
 
 
 def as_float(values: Tensor) -> Tensor:

@@ -1,4 +1,7 @@
-"""Global settings of the calling program change no result of a target or an attack, and are left as they were."""
+"""Global settings of the calling program change no result of a target or an attack, and are left as they were.
+
+`test_isolation_refusals.py` tests those that are refused.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +10,19 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensorMode
 
 import bl_neuro as bl
-from bl_neuro import BlackBox, Conv, CubaLIF, Dense, Flatten, InputError, Network, WhiteBox
-from bl_neuro.access import REVEALS
-from bl_neuro.attacks import AnnBox, Attack, TransferBox
+from bl_neuro import InputError, WhiteBox
+from bl_neuro.attacks import AnnBox
 from bl_neuro.attacks.registry import ATTACKS
 from bl_neuro.backends import Target, find_backend
 from bl_neuro.isolation import isolated, isolation
+from bl_neuro.testing.all_calls import CLASSES, NETWORK, SMALL, SPIKES, STEPS, TWIN, network, results, weighed
 from bl_neuro.testing.global_settings import SETTINGS, visible_settings
-from bl_neuro.testing.reference_target import EasyAnn, ReferenceTarget
+from bl_neuro.testing.reference_target import EasyAnn
 
 SUBSTRATES = [
     pytest.param(name, marks=getattr(pytest.mark, name) if name != "loihi" else ())
@@ -40,62 +41,6 @@ EXACT = [
     for setting in SETTINGS
     if exact(str(substrate.values[0]), setting)
 ]
-STEPS, CLASSES = 6, (2, 0)
-SMALL: dict[str, dict[str, Any]] = {
-    "v1": {"iterations": 2},
-    "v2_gradient": {"iterations": 2, "samples": 2},
-    "v2": {"queries": 8, "warm_start": 4, "population": 4},
-    "cma_es": {"queries": 8, "warm_start": 4, "population": 4},
-    "one_plus_one": {"queries": 4, "warm_start": 4},
-    "random": {"queries": 4, "warm_start": 4},
-    "transfer": {"candidates": 2},
-    "ann": {"iterations": 3},
-}
-"""Settings of every attack that make it short."""
-
-
-def network() -> Network:
-    """A convolution and a dense layer with weights that lower precision rounds."""
-    rng = np.random.default_rng(8)
-    conv = Conv(rng.normal(0.2, 0.5, (4, 1, 3, 3)), CubaLIF(current_decay=0.6, voltage_decay=0.2), padding=1)
-    return Network((1, 6, 6), [conv, Flatten(), Dense(rng.normal(0.02, 0.15, (3, 144)), CubaLIF(voltage_decay=0.1))])
-
-
-NETWORK, ANN = network(), EasyAnn()
-TWIN = ReferenceTarget(NETWORK)
-SPIKES = (np.random.default_rng(9).random((STEPS, 3, 1, 6, 6)) < 0.4).astype(np.uint8)
-
-
-def weighed(response: Any) -> Tensor:
-    """An objective that depends on spikes and membrane."""
-    total: Tensor = (response.membrane.double().softmax(2) * (1 + response.spikes)).sum((0, 2))
-    return total
-
-
-def boxes(target: Target) -> dict[str, Callable[[], Any]]:
-    """What attacks take, by the name of its type."""
-    return {
-        "WhiteBox": lambda: WhiteBox(target),
-        "BlackBox": lambda: BlackBox(target),
-        "AnnBox": lambda: AnnBox(ANN),
-        "TransferBox": lambda: TransferBox(WhiteBox(TWIN), BlackBox(target)),
-    }
-
-
-def results(target: Target) -> dict[str, Any]:
-    """All that a user can have of a target: responses, answers, gradients, and the inversions of every attack."""
-    made: dict[str, Any] = {"run": target.run(torch.from_numpy(SPIKES)), "cold": target.run(SPIKES, start="cold")}
-    for reveals in REVEALS if target.reveals_membrane else ("spikes", "counts", "label"):
-        made[reveals] = BlackBox(target, reveals).query(SPIKES)
-    if target.differentiable:
-        made["gradient"] = WhiteBox(target).gradient(torch.from_numpy(SPIKES).clone(), weighed)
-    for name in ATTACKS.ours:
-        attack: Attack[Any] = ATTACKS.find(name)(**SMALL[name])
-        kind = attack.box_type().__name__
-        if kind != "WhiteBox" or target.differentiable:
-            box = boxes(target)[kind]()
-            made[name] = attack(box, classes=CLASSES, steps=STEPS, seed=3)
-    return made
 
 
 def tensors(result: Any) -> list[Any]:
@@ -194,7 +139,10 @@ def test_the_table_has_every_attack() -> None:
     assert SMALL.keys() == set(ATTACKS.ours)
 
 
-@pytest.mark.parametrize("setting", ["autocast to bfloat16", "inference_mode", "default device meta", "all at once"])
+@pytest.mark.parametrize(
+    "setting",
+    ["autocast to bfloat16", "inference_mode", "default device meta", "saved tensors in bfloat16", "all at once"],
+)
 def test_an_attack_on_the_emulator_is_the_same_quickly(setting: str) -> None:
     """What the slow table tests, for the settings that matter most."""
     attack = ATTACKS.find("v1")(**SMALL["v1"])
@@ -226,12 +174,6 @@ def test_a_module_made_in_inference_mode_is_refused() -> None:
         module = EasyAnn()
     with pytest.raises(InputError, match=r"ann box: .*made in torch.inference_mode"):
         AnnBox(module)
-
-
-def test_a_mode_that_replaces_tensors_is_refused() -> None:
-    with FakeTensorMode(), pytest.raises(InputError, match="every tensor a FakeTensor"):
-        TWIN.run(SPIKES)
-    assert torch.is_grad_enabled()
 
 
 def test_settings_return_after_an_error() -> None:

@@ -1,4 +1,4 @@
-"""Global settings of a calling program, none of which may change a result; see `bl_neuro.isolation`."""
+"""Global settings of a calling program, which change no result or are refused; see `bl_neuro.isolation`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,15 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.modules.module as torch_modules
+import torch.optim.optimizer as torch_optimizers
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
+
+Refusal = Callable[[Callable[[], Any]], Any]
 
 
 @contextmanager
@@ -78,6 +87,19 @@ def _drawn_numbers() -> Iterator[None]:
         torch.set_rng_state(states[2])
 
 
+def _saved_in_bfloat16() -> AbstractContextManager[None]:
+    """Hooks that compress what the backward pass needs, with a loss."""
+
+    def pack(tensor: Tensor) -> tuple[torch.dtype, Tensor]:
+        return tensor.dtype, tensor.to(torch.bfloat16) if tensor.is_floating_point() else tensor
+
+    def unpack(packed: tuple[torch.dtype, Tensor]) -> Tensor:
+        return packed[1].to(packed[0])
+
+    hooks: AbstractContextManager[None] = torch.autograd.graph.saved_tensors_hooks(pack, unpack)
+    return hooks
+
+
 @contextmanager
 def _all_at_once() -> Iterator[None]:
     with (
@@ -87,6 +109,7 @@ def _all_at_once() -> Iterator[None]:
         torch.inference_mode(),
         np.errstate(all="raise"),
         _drawn_numbers(),
+        _saved_in_bfloat16(),
     ):
         yield
 
@@ -123,9 +146,103 @@ SETTINGS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "NumPy raises": partial(np.errstate, all="raise"),
     "other random states": _drawn_numbers,
     "decimals of two digits": partial(decimal.localcontext, decimal.Context(prec=2, rounding=decimal.ROUND_UP)),
+    "saved tensors in bfloat16": _saved_in_bfloat16,
+    "saved tensors on the CPU": torch.autograd.graph.save_on_cpu,
+    "hooks for saved tensors forbidden": partial(torch.autograd.graph.disable_saved_tensors_hooks, "forbidden"),
     "all at once": _all_at_once,
 }
-"""Context managers by the setting that they make."""
+"""Context managers by the setting that they make; none changes a result."""
+
+
+def _rounded(result: Any) -> Any:
+    exact = isinstance(result, Tensor) and result.dtype in (torch.float32, torch.float64)
+    return result.to(torch.bfloat16).to(result.dtype) if exact else result
+
+
+class RoundedFunctions(TorchFunctionMode):
+    """Rounds the results of torch's functions."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Calls `func` and rounds its result."""
+        return _rounded(func(*args, **(kwargs or {})))
+
+
+class RoundedOperators(TorchDispatchMode):
+    """Rounds the results of torch's operators, except those that write in place."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Calls `func` and rounds its result."""
+        result = func(*args, **(kwargs or {}))
+        return result if func._schema.is_mutable else _rounded(result)
+
+
+@contextmanager
+def _registered(register: Callable[[Any], Any]) -> Iterator[None]:
+    handle = register(lambda *_: None)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _inside(context: Callable[[], AbstractContextManager[Any]]) -> Refusal:
+    def call(function: Callable[[], Any]) -> Any:
+        with context():
+            return function()
+
+    return call
+
+
+def _transformed(transform: Callable[[Any], Any]) -> Refusal:
+    """Calls a function inside the function that `transform` makes of one with a tensor as its argument."""
+    return lambda function: transform(lambda _: function())(torch.ones(1))
+
+
+_HOOKS: dict[str, Callable[[Any], Any]] = {
+    "forward_pre_hooks": torch_modules.register_module_forward_pre_hook,
+    "forward_hooks": torch_modules.register_module_forward_hook,
+    "backward_pre_hooks": torch_modules.register_module_full_backward_pre_hook,
+    "backward_hooks": torch_modules.register_module_full_backward_hook,
+    "buffer_registration_hooks": torch_modules.register_module_buffer_registration_hook,
+    "module_registration_hooks": torch_modules.register_module_module_registration_hook,
+    "parameter_registration_hooks": torch_modules.register_module_parameter_registration_hook,
+    "optimizer_pre_hooks": torch_optimizers.register_optimizer_step_pre_hook,
+    "optimizer_post_hooks": torch_optimizers.register_optimizer_step_post_hook,
+}
+_FUNC: Any = torch.func  # without types
+REFUSED: dict[str, Refusal] = {
+    "RoundedFunctions": _inside(RoundedFunctions),
+    "RoundedOperators": _inside(RoundedOperators),
+    "FlopCounterMode": _inside(partial(FlopCounterMode, display=False)),
+    "FakeTensorMode": _inside(FakeTensorMode),
+    "CloneArgBeforeMutateMode": _inside(torch.autograd.graph.allow_mutation_on_saved_tensors),
+    "vmap": _transformed(torch.vmap),
+    "grad": _transformed(_FUNC.grad),
+    "jvp": _transformed(lambda function: lambda one: _FUNC.jvp(function, (one,), (one,))),
+    "functionalize": _transformed(_FUNC.functionalize),
+    "torch.jit.trace": _transformed(lambda function: lambda one: torch.jit.trace(function, one)),
+    **{f"_global_{name}: .*lambda": _inside(partial(_registered, register)) for name, register in _HOOKS.items()},
+}
+"""Calls a function under a setting that is refused, by the pattern by which the error names the setting."""
+
+
+def visible_interceptors() -> tuple[Any, ...]:
+    """What intercepts computations in this thread."""
+    return (
+        torch._C._len_torch_function_stack(),
+        torch._C._len_torch_dispatch_stack(),
+        torch._C._functorch.peek_interpreter_stack() is None,
+        [dict(hooks) for name, hooks in vars(torch_modules).items() if name.endswith("_hooks")],
+        [dict(hooks) for name, hooks in vars(torch_optimizers).items() if name.endswith("_hooks")],
+    )
+
+
+def _derivative() -> float:
+    """A derivative that depends on a saved tensor."""
+    with torch.inference_mode(False), torch.enable_grad():
+        one_third = torch.tensor(1 / 3, dtype=torch.float64, device="cpu", requires_grad=True)
+        (derivative,) = torch.autograd.grad(one_third * one_third, one_third)
+    return float(derivative)
 
 
 def visible_settings() -> tuple[Any, ...]:
@@ -144,5 +261,8 @@ def visible_settings() -> tuple[Any, ...]:
         torch.is_anomaly_enabled(),
         float(torch.tensor(1e-310, dtype=torch.float64, device="cpu") * 1.0),
         np.geterr(),
+        _derivative(),
+        torch._C._autograd._saved_tensors_hooks_get_disabled_error_message(),
+        visible_interceptors(),
         (random.getstate(), legacy, bytes(torch.get_rng_state().numpy())),
     )

@@ -1,8 +1,9 @@
-"""Global settings of the calling program change no result of a trainer or an evaluator."""
+"""Global settings of the calling program change no result of a trainer or an evaluator, or are refused by name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import torch
 from torch import Tensor
 
 from bl_neuro.data import Split
+from bl_neuro.errors import InputError
 from bl_neuro.network import Network
-from bl_neuro.testing.global_settings import SETTINGS, visible_settings
+from bl_neuro.testing.global_settings import REFUSED, SETTINGS, visible_settings
 from bl_neuro.testing.reference_target import ReferenceTarget
 from bl_neuro.training import (
     EVALUATORS,
@@ -115,6 +117,28 @@ def test_no_setting_changes_what_slayer_trains(few: Split, needs: Callable[[str]
     plan = TargetPlan(hidden=(8,), steps=STEPS, proxy_epochs=1, spiking_epochs=1)
     for setting in EXACT:
         assert_the_same_under(setting, lambda: facts_of(train_slayer_target(few.target, plan, seed=1), few))
+
+
+def test_code_that_torch_would_run_inside_is_refused_by_name(few: Split, tmp_path: Path) -> None:
+    evaluator = train_evaluator(few.evaluator, steps=STEPS, seed=1, device="cpu", epochs=0)
+    evaluator.save(tmp_path / "evaluator.safetensors")
+    images = few.test.images_at(np.arange(2))
+    entry_points: list[Callable[[], Any]] = [
+        *(partial(target_facts, few, trainer) for trainer in TARGET_TRAINERS),
+        *(partial(twin_facts, few, trainer, tmp_path) for trainer in TWIN_TRAINERS),
+        *(partial(evaluator_facts, few, kind, tmp_path) for kind in EVALUATORS.ours),
+        partial(evaluator.probabilities, images),
+        partial(evaluator.features, images),
+        partial(evaluator.accuracy, few.test),
+        partial(load_evaluator, tmp_path / "evaluator.safetensors"),
+        partial(train_slayer_target, few.target, TARGET_PLANS["default"], seed=1),
+    ]
+    before = visible_settings()
+    for setting, under in REFUSED.items():
+        for call in entry_points:
+            with pytest.raises(InputError, match=f"torch: .*{setting}"):
+                under(call)
+    assert visible_settings() == before
 
 
 def test_states_of_torch_are_not_drawn_from(few: Split) -> None:
