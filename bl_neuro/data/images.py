@@ -16,7 +16,6 @@ from pathlib import Path
 from bl_neuro.arrays import SpikeArray
 from bl_neuro.data.source import need_extra
 from bl_neuro.errors import DataError
-from bl_neuro.strangers.budget import MOST_PIXELS
 from bl_neuro.strangers.door import read_bytes, regular_file
 from bl_neuro.strangers.jpeg import JPEG, jpeg_size
 from bl_neuro.strangers.netpbm import is_netpbm, netpbm_size
@@ -27,7 +26,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".pgm", ".ppm")
 MOST_FILE_BYTES = 2**28
 START_BYTES = 2**16
 """Bytes of a file in which its size is looked for first."""
-ROOM = ReadingRoom("images", "Pillow", "images", lambda disk_bytes: 3 * MOST_PIXELS + 64)
+ROOM = ReadingRoom("images", "Pillow", "images")
 
 
 def image_size(path: Path, inside: Path | None = None) -> tuple[int, int, int]:

@@ -8,12 +8,11 @@ from pathlib import Path
 
 from bl_neuro.errors import ModelFileError
 from bl_neuro.files import what_is_at
-from bl_neuro.strangers.hdf5_tree import GROWTH, SLACK_BYTES
 from bl_neuro.strangers.reading_room import ReadingFailed, ReadingRoom
 from bl_neuro.strangers.tree_frames import Refused, Tree
 
 MAX_FILE_BYTES = 2**31 + 2**20
-ROOM = ReadingRoom("hdf5", "HDF5", "HDF5 files", lambda disk_bytes: SLACK_BYTES + (GROWTH + 1) * disk_bytes)
+ROOM = ReadingRoom("hdf5", "HDF5", "HDF5 files")
 
 
 def read_hdf5(path: Path, what: str, chunks: bool) -> Tree:
@@ -23,7 +22,7 @@ def read_hdf5(path: Path, what: str, chunks: bool) -> Tree:
 
     Raises:
         ModelFileError: the file is missing, not HDF5, damaged or too large; or reading it crashed, took too long or
-            needed too much memory.
+            needed more memory than `bl_neuro.strangers.budget` says.
     """
     content = what_is_at(path)
     if content != "a file":

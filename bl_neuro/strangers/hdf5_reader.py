@@ -9,20 +9,22 @@ from typing import BinaryIO
 
 import numpy as np
 
-from bl_neuro.strangers.hdf5_tree import GROWTH, SLACK_BYTES, tree_in
+from bl_neuro.strangers.hdf5_tree import tree_in
 from bl_neuro.strangers.reading_child import Options, Reader, Rejected
 from bl_neuro.strangers.tree_frames import Tree, encoded_tree
 
 SPARE_BYTES = 2**27
 """Memory for everything but the values of the file."""
+MOST_BYTES = 2**20
+"""Size of the values of the files that warm it up."""
 
 
-def _read(file: BinaryIO, disk_bytes: int, options: Options) -> Tree:
-    return tree_in(file, disk_bytes, bool(options[0]))
+def _read(file: BinaryIO, disk_bytes: int, most_bytes: int, options: Options) -> Tree:
+    return tree_in(file, disk_bytes, most_bytes, bool(options[0]))
 
 
-def _memory(disk_bytes: int) -> int:
-    return 2 * (SLACK_BYTES + GROWTH * disk_bytes) + SPARE_BYTES
+def _memory(disk_bytes: int, most_bytes: int) -> int:
+    return 2 * (most_bytes + disk_bytes) + SPARE_BYTES
 
 
 def _warm_up() -> None:
@@ -42,10 +44,10 @@ def _warm_up() -> None:
             file.create_dataset("packed", data=np.arange(9), compression=1, shuffle=True)
             file.create_dataset("lists", (2,), h5py.vlen_dtype("f8"))
             file.create_dataset("elsewhere", (2,), "u1", external=[("none", 0, 2)])
-        encoded_tree(tree_in(memory, len(memory.getvalue()), chunks=True))
+        encoded_tree(tree_in(memory, len(memory.getvalue()), MOST_BYTES, chunks=True))
     for damaged in (b"no such file", memory.getvalue()[:300]):
         with contextlib.suppress(Rejected):
-            tree_in(io.BytesIO(damaged), len(damaged), chunks=True)
+            tree_in(io.BytesIO(damaged), len(damaged), MOST_BYTES, chunks=True)
 
 
 READER = Reader(_warm_up, _read, _memory)

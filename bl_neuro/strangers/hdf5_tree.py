@@ -19,14 +19,12 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from bl_neuro.strangers.budget import VARIABLE
 from bl_neuro.strangers.reading_child import Rejected
 from bl_neuro.strangers.tree_frames import MAX_AXES, MAX_CONSTANT_VALUES, Refused, Tree
 
-SLACK_BYTES = 2**26
-GROWTH = 16
-"""Values may occupy SLACK_BYTES + GROWTH x the file's size as float64: a 4-bit weight in float32 compresses to half a
-byte."""
 VALUE_BYTES = 8
+"""Values count as float64, which they become."""
 MAX_OBJECTS = 8192
 MAX_KEYS = 4096
 MAX_DEPTH = 8
@@ -39,11 +37,11 @@ _TEXT_BYTES = 16
 """Size of a reference to a string in the file: its length and address."""
 
 
-def tree_in(raw: BinaryIO, disk_bytes: int, chunks: bool) -> Tree:
+def tree_in(raw: BinaryIO, disk_bytes: int, most_bytes: int, chunks: bool) -> Tree:
     """The contents of an HDF5 file that is open for reading. What cannot be read is a `Refused` in the tree.
 
-    disk_bytes: bytes of the file that are on the disk; they bound what is read. chunks: whether arrays may be stored in
-    chunks and compressed.
+    disk_bytes: bytes of the file that are on the disk. most_bytes: that all values together may take. chunks: whether
+    arrays may be stored in chunks and compressed.
 
     Raises:
         Rejected: the file is not HDF5, is damaged, or contains more than the limits of this module.
@@ -56,7 +54,7 @@ def tree_in(raw: BinaryIO, disk_bytes: int, chunks: bool) -> Tree:
         raise Rejected("expected an HDF5 file, found an empty file")
     try:
         with h5py.File(raw, "r") as file:
-            return _Reader(raw, size, disk_bytes, chunks, file.userblock_size).group(file, "", 0)
+            return _Reader(raw, size, disk_bytes, most_bytes, chunks, file.userblock_size).group(file, "", 0)
     except (Rejected, Refusal) as error:
         raise Rejected(str(error)) from error
     except Exception as error:  # on damaged files h5py raises almost any exception, also from its C code
@@ -74,6 +72,7 @@ class _Reader:
     raw: BinaryIO
     size: int
     disk_bytes: int
+    most_bytes: int
     chunks: bool
     base: int
     """Offset of the file's addresses: the size of a user block."""
@@ -86,7 +85,7 @@ class _Reader:
     heaps: dict[int, dict[int, bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.bytes_left = SLACK_BYTES + GROWTH * min(self.disk_bytes, self.size)
+        self.bytes_left = self.most_bytes
 
     def group(self, group: Any, place: str, depth: int) -> Tree:
         """The contents of `group`. place: its path in messages."""
@@ -161,8 +160,10 @@ class _Reader:
     def _spend(self, amount: int, path: str) -> None:
         self.bytes_left -= amount
         if self.bytes_left < 0:
-            on_disk = f"a file with {self.disk_bytes} bytes on the disk"
-            raise Rejected(f"{path}: {amount} bytes: in total far more than {on_disk} can contain")
+            raise Rejected(
+                f"{path}: {amount} bytes of values: in total more than the {self.most_bytes} that a file with "
+                f"{self.disk_bytes} bytes on the disk may take; if you trust it, set {VARIABLE} to more MiB"
+            )
 
     def _texts(self, item: Any, path: str) -> Any:
         """A string, or nested lists of strings.

@@ -16,7 +16,6 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from bl_neuro.strangers.budget import GROWTH, SLACK_BYTES
 from bl_neuro.strangers.jpeg import JPEG, CheckedJpeg
 from bl_neuro.strangers.netpbm import is_netpbm, read_netpbm
 from bl_neuro.strangers.png import SIGNATURE, checked_png
@@ -34,13 +33,13 @@ DAMAGE = (
 """Exceptions of Pillow and of our readers for files that are not images."""
 
 
-def _read(file: BinaryIO, disk_bytes: int, options: Options) -> Tree:
+def _read(file: BinaryIO, disk_bytes: int, most_bytes: int, options: Options) -> Tree:
     file.seek(0)
     return {"pixels": pixels(file.read(), *options)}
 
 
-def _memory(disk_bytes: int) -> int:
-    return SLACK_BYTES + GROWTH * disk_bytes + SPARE_BYTES
+def _memory(disk_bytes: int, most_bytes: int) -> int:
+    return most_bytes + SPARE_BYTES
 
 
 def pixels(content: bytes, channels: int, height: int, width: int) -> NDArray[np.uint8]:

@@ -19,8 +19,8 @@ from bl_neuro.strangers.confinement import confine, end_with_parent, limit_memor
 from bl_neuro.strangers.tree_frames import Tree, encoded_tree
 
 Options = tuple[int, int, int]
-REQUEST = struct.Struct("<QQ3I")
-"""Bytes of the file on the disk, seconds of processor time, and the options of the reader."""
+REQUEST = struct.Struct("<3Q3I")
+"""Bytes of the file on the disk, bytes that its values may take, seconds of processor time, and the options."""
 READERS = {"hdf5": "bl_neuro.strangers.hdf5_reader", "images": "bl_neuro.strangers.image_reader"}
 """The modules with a `READER`."""
 READY = b"ready"
@@ -36,13 +36,13 @@ class Reader:
     """Reads one kind of file.
 
     warm_up: reads small files with everything that a file may contain, since nothing can be imported once confined.
-    read: what an open file contains, from its bytes on the disk and the options; raises Rejected. memory: bytes that it
-    may allocate, from the bytes on the disk.
+    read: what an open file contains, from its bytes on the disk, the bytes that its values may take, and the options;
+    raises Rejected. memory: bytes that it may allocate, from the same two numbers.
     """
 
     warm_up: Callable[[], None]
-    read: Callable[[BinaryIO, int, Options], Tree]
-    memory: Callable[[int], int]
+    read: Callable[[BinaryIO, int, int, Options], Tree]
+    memory: Callable[[int, int], int]
 
 
 def main(name: str, parent: int, parent_is_lasting: bool) -> None:
@@ -75,17 +75,17 @@ def serve(reader: Reader, parent: int) -> None:
         if len(request) != REQUEST.size or len(descriptors) != 1:
             os._exit(0)
         channel.settimeout(None)
-        disk_bytes, seconds, *options = REQUEST.unpack(request)
-        limit_memory_and_time(statm, reader.memory(disk_bytes), seconds)
         with os.fdopen(descriptors[0], "rb") as file:
-            for part in encoded_tree(_answer(reader, file, disk_bytes, (options[0], options[1], options[2]))):
+            for part in encoded_tree(_answer(reader, file, statm, REQUEST.unpack(request))):
                 channel.sendall(part)
         gc.collect()
 
 
-def _answer(reader: Reader, file: BinaryIO, disk_bytes: int, options: Options) -> Tree:
+def _answer(reader: Reader, file: BinaryIO, statm: int, request: tuple[int, ...]) -> Tree:
+    disk_bytes, most_bytes, seconds, first, second, third = request
+    limit_memory_and_time(statm, reader.memory(disk_bytes, most_bytes), seconds)
     try:
-        return {"content": reader.read(file, disk_bytes, options)}
+        return {"content": reader.read(file, disk_bytes, most_bytes, (first, second, third))}
     except Rejected as error:
         return {"error": str(error)}
     except MemoryError:

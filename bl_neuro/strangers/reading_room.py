@@ -19,8 +19,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 
+from bl_neuro.strangers.budget import GROWTH, memory_budget
 from bl_neuro.strangers.reading_child import READY, REQUEST, Options
 from bl_neuro.strangers.tree_frames import InvalidFrame, Tree, received_tree
 
@@ -28,7 +28,8 @@ CPU_S = 5
 BYTES_PER_CPU_S = 20_000_000
 START_S = 120.0
 WALL_S = 60.0
-"""A file takes at most CPU_S + size / BYTES_PER_CPU_S seconds of processor time, and WALL_S seconds more of waiting."""
+"""A file takes at most CPU_S + size / BYTES_PER_CPU_S seconds of processor time, more if the user allows more memory
+(`bl_neuro.strangers.budget`), and WALL_S seconds more of waiting."""
 MAX_HOLES = 65536
 CHILD = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[4]); "
@@ -102,14 +103,15 @@ class _Child:
             pass  # its message is about a file
         raise ReadingFailed(f"{self.end()} before it was ready", started=False)
 
-    def ask(self, descriptor: int, size: int, options: Options, most_values: Callable[[int], int]) -> Tree:
-        """The answer for one open file; see `ReadingRoom`."""
+    def ask(self, descriptor: int, size: int, options: Options) -> Tree:
+        """The answer for one open file."""
         disk_bytes = bytes_on_disk(descriptor, size)
-        seconds = CPU_S + disk_bytes // BYTES_PER_CPU_S
+        most_bytes = memory_budget(disk_bytes)
+        seconds = CPU_S + (disk_bytes + most_bytes // GROWTH) // BYTES_PER_CPU_S
         self.deadline = time.monotonic() + WALL_S + 4 * seconds
         try:
-            socket.send_fds(self.socket, [REQUEST.pack(disk_bytes, seconds, *options)], [descriptor])
-            return received_tree(self.receive, most_values(disk_bytes))
+            socket.send_fds(self.socket, [REQUEST.pack(disk_bytes, most_bytes, seconds, *options)], [descriptor])
+            return received_tree(self.receive, most_bytes + disk_bytes)
         except InvalidFrame as error:
             self.kill()
             raise ReadingFailed(f"its contents could not be passed on: {error}") from error
@@ -156,11 +158,11 @@ class ReadingRoom:
     """Reads one kind of file, in a child that runs if there was a file already.
 
     reader: a name in `reading_child.READERS`. library: the library that reads, for messages. files: the kind of files,
-    for messages. most_values: maximum number of bytes of all values, from the number of bytes on the disk.
+    for messages. Values may take as much memory as `bl_neuro.strangers.budget` says.
     """
 
-    def __init__(self, reader: str, library: str, files: str, most_values: Callable[[int], int]) -> None:
-        self.reader, self.library, self.files, self.most_values = reader, library, files, most_values
+    def __init__(self, reader: str, library: str, files: str) -> None:
+        self.reader, self.library, self.files = reader, library, files
         self.lock = threading.Lock()
         self.child: _Child | None = None
         self._of_parents: list[_Child] = []
@@ -181,7 +183,7 @@ class ReadingRoom:
             try:
                 if self.child is None:
                     self.child = _Child(self.reader, self.library)
-                answer = self.child.ask(descriptor, size, options, self.most_values)
+                answer = self.child.ask(descriptor, size, options)
             except ReadingFailed as error:
                 self.close()
                 if error.started:
