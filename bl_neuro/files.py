@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Literal
 
 from bl_neuro.errors import InputError, ReportError
 
@@ -108,12 +107,16 @@ def need_free(paths: Iterable[Path], force: bool) -> None:
             )
 
 
-def what_is_at(path: Path) -> Literal["a file", "a folder", "nothing"]:
-    """The kind of object at `path`; "nothing" for names that no file can have."""
+def what_is_at(path: Path) -> str:
+    """The kind of object at `path`, such as "a file", "a folder" or "a named pipe".
+
+    "nothing" also for names that no file can have.
+    """
     try:
-        return "a file" if path.is_file() else "a folder" if path.is_dir() else "nothing"
-    except (OSError, ValueError):  # too long, a null byte
+        mode = path.stat().st_mode
+    except (OSError, ValueError):  # too long, a null byte, a loop of links
         return "nothing"
+    return "a file" if stat.S_ISREG(mode) else KINDS.get(stat.S_IFMT(mode), "a special file")
 
 
 def need_folder(path: Path) -> None:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable
 from os import PathLike, fsencode
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -104,8 +104,11 @@ def _source(path: Any) -> Path:
     content = what_is_at(source)
     if content != "a file":
         raise ModelFileError(f"{source}: expected a model file, found {content}")
-    with _readable(source) as file:
-        start = file.read(9)
+    try:
+        with source.open("rb") as file:
+            start = file.read(9)
+    except OSError as error:
+        raise ModelFileError(f"{source}: could not be read ({error.strerror})") from error
     # a safetensors file starts with a length, whose first byte may equal that of a pickle, followed by a brace
     if start.startswith((b"PK\x03\x04", b"\x80")) and start[8:] != b"{":
         raise ModelFileError(
@@ -138,13 +141,6 @@ def _load_safetensors(source: Path) -> Network:
     if network.fingerprint != fingerprint:
         raise ModelFileError(f"{source}: damaged: its values do not match its fingerprint")
     return network
-
-
-def _readable(path: Path) -> BinaryIO:
-    try:
-        return path.open("rb")
-    except OSError as error:
-        raise ModelFileError(f"{path}: could not be read ({error.strerror})") from error
 
 
 def _write_safetensors(network: Network, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
 from collections.abc import Iterator
@@ -99,3 +100,20 @@ def test_weights_without_a_network_point_to_what_reads_them(tmp_path: Path) -> N
     for name in ("w.safetensors", "w.pt"):
         with pytest.raises(bl.ModelFileError, match=r"bl_neuro\.from_state_dict"):
             bl.load(tmp_path / name)
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".net", ".nir"])
+def test_what_is_no_file_is_named(tmp_path: Path, suffix: str) -> None:
+    os.mkfifo(tmp_path / f"pipe{suffix}")
+    (tmp_path / f"folder{suffix}").mkdir()
+    (tmp_path / f"link{suffix}").symlink_to(tmp_path / f"pipe{suffix}")
+    for name, kind in (("pipe", "a named pipe"), ("link", "a named pipe"), ("folder", "a folder")):
+        with pytest.raises(ModelFileError, match=f"expected a model file, found {kind}"):
+            bl.load(tmp_path / f"{name}{suffix}")
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="there is no file here whose reading fails")
+def test_a_file_whose_reading_fails_is_a_typed_error(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").symlink_to("/proc/self/mem")
+    with pytest.raises(ModelFileError, match=r"model\.safetensors: could not be read \("):
+        bl.load(tmp_path / "model.safetensors")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, time
 from inspect import signature
 from typing import Any, get_args
 
@@ -17,6 +18,7 @@ from bl_neuro.experiment.document import (
     black_box_views,
     endpoint_names,
     label_problems,
+    leaves,
     or_default,
     seed_problems,
     strings,
@@ -91,6 +93,9 @@ def option_problems(document: dict[str, Any]) -> Problems:
             for name in table(options):
                 if known and name not in known:
                     yield ("options", substrate, name), unknown_setting(name, known)
+    for place, value in leaves(document.get("options")):
+        if isinstance(value, (date, time)):
+            yield ("options", *place), f"expected text, a number or a truth value, found the date or time {value}"
 
 
 def verify_problems(document: dict[str, Any]) -> Problems:

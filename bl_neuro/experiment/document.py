@@ -30,6 +30,16 @@ def strings(value: Any) -> list[str]:
     return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
+def leaves(value: Any) -> Iterator[tuple[KeyPath, Any]]:
+    """All values in nested tables and lists, each with its place."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
+    if items is None:
+        yield (), value
+        return
+    for key, item in items:
+        yield from (((key, *place), leaf) for place, leaf in leaves(item))
+
+
 def endpoint_names(document: dict[str, Any]) -> list[str]:
     """The names of the endpoints; entries without a text as name are left out."""
     return [item["name"] for _, item in tables(document, "endpoints") if isinstance(item.get("name"), str)]

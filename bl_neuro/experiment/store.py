@@ -22,14 +22,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from bl_neuro.errors import ModelFileError, ReportError
 from bl_neuro.experiment.cells import canonical_json, content_address
 from bl_neuro.experiment.measures import CellMeasures, misfit, model_of
 from bl_neuro.files import atomic_path, need_empty, need_folder, need_free, special_kind, write_text
+from bl_neuro.strangers.door import printable_name
 
 MOST_BYTES = 2**26
 """Maximum size of the JSON of a result."""
@@ -49,6 +50,19 @@ class Result:
     definition: dict[str, Any]
     measures: CellMeasures
     tensors: Path | None
+
+
+class Times(BaseModel):
+    """What is recorded of a finished cell beside its result. What is not known has the default.
+
+    seconds: its duration. versions: of packages. machine: see `provenance.machine`. restarted: descriptions of damaged
+    checkpoints, because of which a training started anew.
+    """
+
+    seconds: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] | None = None
+    versions: dict[str, str] = Field(default_factory=dict)
+    machine: dict[str, str] = Field(default_factory=dict)
+    restarted: list[str] = Field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -221,22 +235,18 @@ class Store:
             recorded = json.loads((self.folder / "command.json").read_text(encoding="utf-8"))["command"]
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
-        return recorded if isinstance(recorded, str) else None
+        return printable_name(recorded) if isinstance(recorded, str) else None
 
     def seconds(self, address: str) -> float | None:
         """Duration of a finished cell, or None if it is not known."""
-        try:
-            return float(self.times(address)["seconds"])
-        except (ValueError, KeyError, TypeError):
-            return None
+        return self.times(address).seconds
 
-    def times(self, address: str) -> dict[str, Any]:
-        """Duration, end, versions and machine of a finished cell; empty if they are not known."""
+    def times(self, address: str) -> Times:
+        """When and where a cell was finished; nothing is known if the file is missing or damaged."""
         try:
-            content = json.loads(self._path("times", address).read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError):
-            return {}
-        return content if isinstance(content, dict) else {}
+            return Times.model_validate_json(self._path("times", address).read_bytes())
+        except (OSError, ValidationError):
+            return Times()
 
     def checkpoint(self, address: str) -> Path:
         """The checkpoint file of the training in a cell."""

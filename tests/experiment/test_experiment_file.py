@@ -80,6 +80,14 @@ def problems(tmp_path: Path, text: str) -> list[str]:
     return list(caught.value.problems)
 
 
+@pytest.mark.parametrize("value", ["1979-05-27", "07:32:00", "[1979-05-27T07:32:00Z]", "{ x = [1979-05-27] }"])
+def test_dates_in_options_are_refused(value: str, tmp_path: Path) -> None:
+    text = f"{EVERY_PART.replace('options = { loihi = {} }', '')}[options.snntorch]\nprecision = {value}\n"
+    place = f"line {len(text.splitlines())}: options.snntorch.precision"
+    (problem,) = (problem for problem in problems(tmp_path, text) if problem.startswith(place))
+    assert "expected text, a number or a truth value, found the date or time" in problem
+
+
 def test_every_problem_is_reported_with_its_line(tmp_path: Path) -> None:
     expected = [
         "line 1: evaluators: is required, but missing",

@@ -14,7 +14,7 @@ from bl_neuro.errors import ModelFileError, ReportError
 from bl_neuro.experiment.cells import Cell, canonical_json, content_address
 from bl_neuro.experiment.measures import AccuracyMeasures, CellMeasures, ChangedMeasures, ReplayMeasures
 from bl_neuro.experiment.running.runner import run_state
-from bl_neuro.experiment.store import Result, Store, Subject
+from bl_neuro.experiment.store import Result, Store, Subject, Times
 from bl_neuro.training.checkpoint import Checkpoint, resume
 
 ACCURACY = Cell("accuracy", {"kind": "accuracy", "seed": 0})
@@ -43,6 +43,26 @@ def test_an_earlier_run_without_a_record_gets_none(tmp_path: Path) -> None:
 def test_a_damaged_record_is_none(text: str, tmp_path: Path) -> None:
     (tmp_path / "command.json").write_text(text)
     assert Store(tmp_path).command() is None
+
+
+def test_a_command_from_outside_is_printable(tmp_path: Path) -> None:
+    (tmp_path / "command.json").write_text('{"command": "audit \\u001b[2J\\u202e\\ud800"}')
+    command = Store(tmp_path).command()
+    assert command is not None
+    assert command.isprintable()
+    assert command.encode().startswith(b"audit ")
+
+
+@pytest.mark.parametrize(
+    "content",
+    ['{"versions": null}', '{"versions": {"a": [1]}}', '{"machine": 5}', '{"restarted": [1]}', '{"seconds": NaN}',
+     '{"seconds": -5}', "[]", "{", '"x"'],
+)  # fmt: skip
+def test_damaged_times_are_not_known(content: str, tmp_path: Path) -> None:
+    (tmp_path / "times").mkdir()
+    (tmp_path / "times" / f"{ACCURACY.address}.json").write_text(content)
+    assert Store(tmp_path).times(ACCURACY.address) == Times()
+    assert Store(tmp_path).seconds(ACCURACY.address) is None
 
 
 def written(store: Store, cell: Cell, measures: dict[str, object]) -> Path:

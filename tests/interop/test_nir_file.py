@@ -327,3 +327,17 @@ def test_a_file_of_snntorch_is_not_taken_for_one_of_norse(tmp_path: Path) -> Non
     nir.write(tmp_path / "n.nir", nir.NIRGraph.from_list(nir.Linear(np.eye(2)), neuron))
     with pytest.raises(ModelFileError, match="r: expected 1, as Norse's exporter writes"):
         read_nir(tmp_path / "n.nir", convention="norse", dt=1e-4)
+
+
+def test_a_pruned_network_of_the_nir_package_is_read(tmp_path: Path) -> None:
+    """It unpacks to fifty times its size on the disk."""
+    nir = pytest.importorskip("nir", reason="nir is not installed")
+    rng = np.random.default_rng(0)
+    weight = np.where(rng.random((3000, 3000)) < 0.01, rng.normal(size=(3000, 3000)), 0.0).astype(np.float32)
+    ones = np.ones(3000)
+    neuron = nir.LIF(tau=ones * 1e-3, r=ones * 10, v_leak=ones * 0, v_threshold=ones, v_reset=ones * 0)
+    nir.write(tmp_path / "pruned.nir", nir.NIRGraph.from_list(nir.Linear(weight), neuron))
+    assert (tmp_path / "pruned.nir").stat().st_size < 2**20
+    (layer,) = read_nir(tmp_path / "pruned.nir", convention="nir", dt=1e-4).layers
+    assert isinstance(layer, Dense)
+    assert np.count_nonzero(layer.weight) == np.count_nonzero(weight)

@@ -115,13 +115,13 @@ def _arithmetics(experiment: Experiment) -> dict[str, str | None]:
 
 def _provenance(store: Store, done: Sequence[str]) -> Provenance:
     """The machines, versions and command of the finished cells."""
-    times = [recorded for address in done if (recorded := store.times(address))]
+    times = [store.times(address) for address in done]
     versions: dict[str, set[str]] = {}
     for recorded in times:
-        for package, version in recorded.get("versions", {}).items():
+        for package, version in recorded.versions.items():
             versions.setdefault(package, set()).add(version)
-    machines = {", ".join(str(value) for value in recorded.get("machine", {}).values()) for recorded in times}
-    restarted = [str(text) for recorded in times for text in recorded.get("restarted", [])]
+    machines = {", ".join(recorded.machine.values()) for recorded in times if recorded.machine}
+    restarted = [text for recorded in times for text in recorded.restarted]
     return Provenance(
         command=store.command(),
         versions={package: sorted(versions[package]) for package in sorted(versions)},
