@@ -80,6 +80,7 @@ def test_a_forward_mode_derivative_is_refused() -> None:
         assert torch.equal(TWIN.run(spikes).spikes, TWIN.run(SPIKES).spikes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("substrate", [one for one in SUBSTRATES if "lava" not in one.values])
 def test_torch_compile_runs_a_call_as_it_is(substrate: str, needs: Callable[[str], None]) -> None:
     needs(substrate)

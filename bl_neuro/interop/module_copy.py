@@ -15,7 +15,7 @@ from bl_neuro.errors import InputError, NetworkError, Unsupported
 from bl_neuro.interop.parts import Part, Step, Synapse
 from bl_neuro.interop.plain_calls import changed_call, is_plain_container, need_plain_call
 from bl_neuro.interop.plain_values import tensor_kind, values_of
-from bl_neuro.interop.plain_weights import make_plain, need_no_global_hooks
+from bl_neuro.interop.plain_weights import make_plain
 from bl_neuro.layers import AveragePool, Flatten, SumPool
 
 Named = tuple[str, nn.Module]
@@ -29,7 +29,6 @@ def private_copy(module: nn.Module, dtype: torch.dtype = torch.float64) -> nn.Mo
     """
     if not isinstance(module, nn.Module):
         raise InputError(f"module: expected a torch.nn.Module, found {type(module).__name__}")
-    need_no_global_hooks()
     for name, submodule in module.named_modules():
         place = f"{name or 'module'}: {type(submodule).__name__}"
         if isinstance(submodule, torch.jit.ScriptModule):

@@ -49,20 +49,6 @@ def make_plain(name: str, module: nn.Module) -> None:
         _run_hooks(name, module)
 
 
-def need_no_global_hooks() -> None:
-    """Checks that torch runs no hooks around the forward pass of every module.
-
-    Raises:
-        Unsupported: such hooks are registered.
-    """
-    every_module: Any = torch.nn.modules.module
-    if every_module._global_forward_pre_hooks or every_module._global_forward_hooks:
-        raise Unsupported(
-            "a forward hook of all modules is registered (register_module_forward_hook or "
-            "register_module_forward_pre_hook), which the conversion would ignore; remove it before the conversion"
-        )
-
-
 def _hook_kind(module: nn.Module) -> str:
     return "pre-hook" if module._forward_pre_hooks else "hook"
 

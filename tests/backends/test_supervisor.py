@@ -25,6 +25,7 @@ from bl_neuro.backends.lava.supervisor import ChildDied, LavaProcess, Plan
 from bl_neuro.errors import SubstrateFailed
 
 Behave = Callable[[str], Path]
+pytestmark = pytest.mark.slow
 FAKE = Path(__file__).with_name("fake_child.py")
 
 

@@ -60,6 +60,7 @@ def test_frames(tmp_path: Path, frames: np.ndarray) -> None:
     assert data.input_shape == expected.shape[2:]
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_arrays_give_a_dataset_or_a_typed_error(tmp_path: Path, data: st.DataObject) -> None:

@@ -11,6 +11,7 @@ from bl_neuro import InputError
 from bl_neuro.drawing import raster, spike_raster
 from bl_neuro.drawing.pixels import colours, stretched
 
+pytestmark = pytest.mark.slow
 SPIKES = (np.random.default_rng(0).random((7, 1, 4, 5)) < 0.3).astype(np.uint8)
 
 
@@ -37,7 +38,6 @@ def test_on_stands_above_off(figures: list[Any]) -> None:
     assert {text.get_text() for text in figures[0].axes[2].texts} == {"ON", "OFF"}
 
 
-@pytest.mark.slow
 def test_inputs_that_are_no_picture(figures: list[Any]) -> None:
     spike_raster(SPIKES.reshape(7, 20))
     spike_raster(SPIKES.repeat(5, axis=1))

@@ -329,6 +329,7 @@ def test_a_file_of_snntorch_is_not_taken_for_one_of_norse(tmp_path: Path) -> Non
         read_nir(tmp_path / "n.nir", convention="norse", dt=1e-4)
 
 
+@pytest.mark.slow
 def test_a_pruned_network_of_the_nir_package_is_read(tmp_path: Path) -> None:
     """It unpacks to fifty times its size on the disk."""
     nir = pytest.importorskip("nir", reason="nir is not installed")

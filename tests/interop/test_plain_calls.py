@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from bl_neuro import Unsupported
+from bl_neuro import InputError, Unsupported
 from bl_neuro.interop.snntorch_modules import from_snntorch
 
 snn = pytest.importorskip("snntorch", reason="snntorch is not installed")
@@ -74,7 +74,7 @@ def test_containers_with_a_call_of_their_own_are_no_plain_containers(container: 
 def test_hooks_of_all_modules_are_refused() -> None:
     handle = torch.nn.modules.module.register_module_forward_hook(lambda _, __, output: output)
     try:
-        with pytest.raises(Unsupported, match="a forward hook of all modules is registered"):
+        with pytest.raises(InputError, match="hooks are registered for the whole process"):
             from_snntorch(pair(), (12,))
     finally:
         handle.remove()

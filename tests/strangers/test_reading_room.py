@@ -296,6 +296,6 @@ def test_no_module_of_the_current_folder_is_run(good: Path, tmp_path: Path, monk
 def test_only_regular_files_are_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "empty").touch()
-    for name, content in (("pipe", "nothing"), ("", "a folder"), ("none", "nothing"), ("empty", "an empty file")):
+    for name, content in (("pipe", "a named pipe"), ("", "a folder"), ("none", "nothing"), ("empty", "an empty file")):
         with pytest.raises(ModelFileError, match=f"found {content}"):
             read(tmp_path / name)
