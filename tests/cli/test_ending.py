@@ -78,7 +78,7 @@ def test_a_closed_pipe_ends_the_command_quietly(unbuffered: list[str], words: li
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="closes streams with a shell")
-@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-"])
 def test_closed_streams_are_no_error(closed: str, tmp_path: Path) -> None:
     """As under cron: the command does its work, and no result gets the number of a closed stream."""
     bl.save(random_dense(3, (6, 5, 4)), tmp_path / "model.safetensors")
