@@ -88,6 +88,7 @@ def run(name: str, target: Target) -> Inversions:
     return attack(boxed(target, access), classes=CLASSES, steps=STEPS, seed=4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("substrate", SUBSTRATES)
 @pytest.mark.parametrize("name", ATTACKS)
 def test_runs_on_supported_targets_and_explains_refusals(

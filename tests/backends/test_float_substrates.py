@@ -43,6 +43,7 @@ def test_an_unknown_precision_is_refused(substrate: str) -> None:
         opened(random_dense(400), substrate, precision="int4")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("substrate", BOTH)
 def test_a_dropped_target_is_freed(substrate: str) -> None:
     """snnTorch keeps a list of every neuron ever made."""

@@ -99,6 +99,7 @@ def test_a_query_is_replayed_where_the_simulation_dies(opened: Callable[..., Lav
     assert target.timing.start_s > 0
 
 
+@pytest.mark.slow
 def test_repeated_deaths_are_an_error(opened: Callable[..., LavaTarget], fake_child: Behave) -> None:
     target = opened()
     starts = fake_child("dies")

@@ -49,6 +49,7 @@ def test_values_and_limits_of_a_network_in_loihis_arithmetic(tmp_path: Path, cal
     assert held["weight_exact"]
 
 
+@pytest.mark.slow
 def test_layers_that_cannot_spike_are_listed(tmp_path: Path, call: Callable[..., Any]) -> None:
     layers = [bl.Dense(np.ones((2, 3)), bl.CubaLIF(1e4)), bl.Dense(np.ones((2, 2)), bl.CubaLIF())]
     assert inspected(bl.Network((3,), layers), tmp_path, call)["silent_layers"] == [0]

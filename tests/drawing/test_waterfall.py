@@ -10,6 +10,8 @@ import pytest
 from bl_neuro.drawing import attribution_waterfall
 from bl_neuro.leakage import attribute
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 FLOAT = RNG.normal(0.8, 0.05, (12, 1)) + RNG.normal(0, 0.03, (12, 20))
 WEIGHTS = FLOAT + RNG.normal(0, 0.02, (12, 20))

@@ -188,6 +188,7 @@ def test_a_control_that_shows_little_is_no_good_news(make_audit: Make, make_audi
         assert "would show, with a probability of 80%, an accuracy of" in page
 
 
+@pytest.mark.slow
 def test_a_band_is_drawn_where_it_is_known(make_audit: Make, make_audit_pictures: MakePictures) -> None:
     def areas(low: list[float | None]) -> int:
         curves = [{**curve.model_dump(), "low": low} for curve in make_audit().curves]
@@ -270,6 +271,7 @@ def test_substrates_on_which_a_row_came_out_the_same_are_shown_once(
     assert sorted(addresses) == sorted(cell.address for cell in make_audit().inversions)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 2, 3, 5])
 def test_pictures_of_any_channels(audit: Findings, make_audit_pictures: MakePictures, channels: int) -> None:
     page = Outline(audit_pages(audit, make_audit_pictures(12, channels))[REPORT])

@@ -66,6 +66,7 @@ def test_spikes_on_loihi_as_it_did_in_training(
     assert fired.any()
 
 
+@pytest.mark.slow
 def test_the_exported_file_holds_the_same_integers(trained: tuple[Network, object], tmp_path: Path) -> None:
     network, _ = trained
     bl.save(network, tmp_path / "model.net")

@@ -201,6 +201,7 @@ def test_a_slow_head_times_out(served: Served) -> None:
     assert 1 < sent < 1000
 
 
+@pytest.mark.slow
 def test_the_rest_of_a_body_that_was_answered_already(served: Served) -> None:
     start = b"POST /refuse HTTP/1.1\r\nContent-Length: 1000000000000\r\n\r\n"
     with served.connect() as line:
@@ -296,6 +297,7 @@ def test_excess_connections_are_refused_and_earlier_ones_served() -> None:
         made.end()
 
 
+@pytest.mark.slow
 def test_over_tls_a_farewell_needs_two_and_does_not_wait_for_the_second(tmp_path: Path) -> None:
     trustme = pytest.importorskip("trustme", reason="trustme is not installed (the test extra)")
     authority, pem = trustme.CA(), tmp_path / "pem"
