@@ -67,10 +67,10 @@ class ReadingFailed(Exception):
 
 
 class _Child:
-    """One child process and the socket to it. reader, library: see `ReadingRoom`."""
+    """One child process and the socket to it. reader, decoder: see `ReadingRoom`."""
 
-    def __init__(self, reader: str, library: str) -> None:
-        self.library = library
+    def __init__(self, reader: str, decoder: str) -> None:
+        self.decoder = decoder
         self.socket, theirs = socket.socketpair()
         lasting = threading.current_thread() is threading.main_thread()
         arguments = [
@@ -116,7 +116,7 @@ class _Child:
             self.kill()
             raise ReadingFailed(f"its contents could not be passed on: {error}") from error
         except OSError as error:
-            raise ReadingFailed(f"{self.library} {self.end()}") from error
+            raise ReadingFailed(f"{self.decoder} {self.end()}") from error
 
     def receive(self, count: int) -> bytearray:
         """Exactly `count` bytes, before the deadline."""
@@ -131,7 +131,7 @@ class _Child:
             except OSError:
                 part = b""
             if not part:
-                raise ReadingFailed(f"{self.library} {self.end()}")
+                raise ReadingFailed(f"{self.decoder} {self.end()}")
             data += part
         return data
 
@@ -157,12 +157,12 @@ class _Child:
 class ReadingRoom:
     """Reads one kind of file, in a child that runs if there was a file already.
 
-    reader: a name in `reading_child.READERS`. library: the library that reads, for messages. files: the kind of files,
+    reader: a name in `reading_child.READERS`. decoder: the library that reads, for messages. files: the kind of files,
     for messages. Values may take as much memory as `bl_neuro.strangers.budget` says.
     """
 
-    def __init__(self, reader: str, library: str, files: str) -> None:
-        self.reader, self.library, self.files = reader, library, files
+    def __init__(self, reader: str, decoder: str, files: str) -> None:
+        self.reader, self.decoder, self.files = reader, decoder, files
         self.lock = threading.Lock()
         self.child: _Child | None = None
         self._of_parents: list[_Child] = []
@@ -182,7 +182,7 @@ class ReadingRoom:
                 self.close()
             try:
                 if self.child is None:
-                    self.child = _Child(self.reader, self.library)
+                    self.child = _Child(self.reader, self.decoder)
                 answer = self.child.ask(descriptor, size, options)
             except ReadingFailed as error:
                 self.close()
