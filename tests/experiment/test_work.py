@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,41 +15,12 @@ from bl_neuro.experiment.session import Audit
 from bl_neuro.experiment.work import Work
 from bl_neuro.report import write_report
 
-EXPERIMENT = """\
-name = "every-cell"
-seeds = 2
-steps = 4
-classes = [0, 7]
-substrates = ["snntorch", "loihi"]
-verify = ["snntorch", "loihi"]
-
-[dataset]
-name = "digits"
-
-[target]
-hidden = [8]
-proxy_epochs = 2
-spiking_epochs = 1
-
+SUBSTRATES = 'substrates = ["snntorch", "loihi"]\nverify = ["snntorch", "loihi"]'
+"""In the place of the substrates of the small experiment."""
+MORE = """
 [twin]
 trainer = "authors"
 epochs = 1
-batch = 32
-rate = 0.003
-
-[[evaluators]]
-kind = "authors"
-data = "target"
-epochs = 1
-
-[[attacks]]
-attack = "v2"
-reveals = ["counts"]
-settings = { queries = 16, warm_start = 20, window = 3.0 }
-
-[[attacks]]
-attack = "v1"
-settings = { iterations = 2 }
 
 [[attacks]]
 attack = "ann"
@@ -64,12 +36,8 @@ seeds = [0]
 [[mitigations]]
 kind = "weight_bits"
 bits = 4
-
-[[controls]]
-kind = "shuffled_labels"
-seeds = [5]
-attacks = ["v2"]
 """
+"""Added to the small experiment."""
 KINDS = {
     "target", "twin", "evaluator", "rung", "changed", "accuracy", "service", "attack", "judgement", "replay",
     "verification",
@@ -112,12 +80,13 @@ def stored(audit: Audit, cell: Cell) -> tuple[object, bytes | None]:
 
 
 @pytest.fixture(scope="module")
-def audit(tmp_path_factory: pytest.TempPathFactory, needs: Callable[[str], None]) -> Audit:
+def audit(small: Path, tmp_path_factory: pytest.TempPathFactory, needs: Callable[[str], None]) -> Audit:
     """The audit of the experiment, done."""
     for substrate in ("snntorch", "slayer"):
         needs(substrate)
     folder = tmp_path_factory.mktemp("work")
-    (folder / "every-cell.toml").write_text(EXPERIMENT)
+    text = small.read_text().replace('substrates = ["loihi"]', SUBSTRATES)
+    (folder / "every-cell.toml").write_text(text + MORE)
     audit = Audit.of(str(folder / "every-cell.toml"), folder / "out")
     with audit.store.locked():
         audit.store.write_experiment(audit.experiment.model_dump(), None)
@@ -166,7 +135,7 @@ def test_inversions_come_from_the_store(result: AuditResult) -> None:
 
 
 def test_the_result_prints_itself(result: AuditResult) -> None:
-    assert "every-cell" in repr(result)
+    assert "small" in repr(result)
     assert "loihi" in result._repr_html_()
     page = result.report.read_text()
     assert page.count("data:image/png") >= 5

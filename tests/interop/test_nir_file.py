@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +24,7 @@ from bl_neuro import (
 from bl_neuro.errors import SilentLayers
 from bl_neuro.interop.nir_file import read_nir, write_nir
 from bl_neuro.reference import simulate
-
-Tree = dict[str, Any]
+from bl_neuro.testing.handmade_nir import Tree, chain, write_graph
 
 
 def networks() -> list[Network]:
@@ -122,26 +120,9 @@ def stranger(folder: Path, change: Callable[[Tree], None]) -> Path:
         "lif2": {**neuron, "v_reset": np.zeros(2)},
         "output": {"type": "Output", "shape": np.array([2])},
     }
-    names = list(nodes)
-    tree: Tree = {
-        "type": "NIRGraph",
-        "nodes": nodes,
-        "edges": [list(pair) for pair in pairwise(names)],
-    }
+    tree = chain(nodes)
     change(tree)
-    path = folder / "n.nir"
-
-    def write(group: h5py.Group, values: Tree) -> None:
-        for key, value in values.items():
-            if isinstance(value, dict):
-                write(group.create_group(key), value)
-            else:
-                kind = h5py.string_dtype() if isinstance(value, (str, list)) else None
-                group.create_dataset(key, data=value, dtype=kind)
-
-    with h5py.File(path, "w") as file:
-        write(file.create_group("node"), tree)
-    return path
+    return write_graph(folder / "n.nir", tree)
 
 
 def as_integrators(tree: Tree) -> None:

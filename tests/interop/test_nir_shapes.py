@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,7 @@ import pytest
 from bl_neuro import Conv, CubaLIF, Dense, Flatten, ModelFileError, Network
 from bl_neuro.interop.nir_file import read_nir, write_nir
 from bl_neuro.layers import Layer
-
-Tree = dict[str, Any]
+from bl_neuro.testing.handmade_nir import Tree, chain, write_graph
 
 
 def lif(*shape: int) -> Tree:
@@ -50,19 +48,7 @@ def conv_nodes() -> Tree:
 
 
 def written(path: Path, nodes: Tree, **more: Any) -> Path:
-    tree: Tree = {"type": "NIRGraph", "nodes": nodes, "edges": [list(edge) for edge in pairwise(nodes)], **more}
-
-    def write(group: h5py.Group, values: Tree) -> None:
-        for key, value in values.items():
-            if isinstance(value, dict):
-                write(group.create_group(key), value)
-            else:
-                kind = h5py.string_dtype() if isinstance(value, (str, list)) else None
-                group.create_dataset(key, data=value, dtype=kind)
-
-    with h5py.File(path, "w") as file:
-        write(file.create_group("node"), tree)
-    return path
+    return write_graph(path, chain(nodes, **more))
 
 
 def read(path: Path) -> Network:
