@@ -41,7 +41,8 @@ NOISE = [bytes(row) for row in np.random.default_rng(0).integers(0, 255, (8, 512
 """Bytes without 0xFF, which would start a marker."""
 MOST_NOISE = 2**25
 """Number of bytes of noise in all intervals together, if these are many."""
-TALLEST = 65535
+TALLEST = 65500
+"""Maximum number of rows that libjpeg decodes."""
 MISSING = 16
 """The number of bits that are missing of a value before its first scan; more than any scan leaves out."""
 
@@ -71,7 +72,6 @@ class _Segments:
     frame: bytes = b""
     frame_part: int = 0
     scans: list[_Scan] = field(default_factory=list)
-    """No scan corrects the first one."""
     interval: int = 0
     """That of the next scan."""
     exif: list[bytes] = field(default_factory=list)
@@ -80,6 +80,11 @@ class _Segments:
     @property
     def size(self) -> tuple[int, int]:
         return int.from_bytes(self.frame[1:3], "big"), int.from_bytes(self.frame[3:5], "big")
+
+    @property
+    def progressive(self) -> bool:
+        """Whether the first scan contains mean values only, and the others the rest."""
+        return self.parts[self.frame_part][1][1] == FRAMES[2]
 
     @property
     def sampling(self) -> dict[int, tuple[int, int]]:
@@ -163,7 +168,7 @@ class CheckedJpeg:
     def taller(self) -> Iterator[bytes]:
         """Variants whose additional pixels differ, unless superfluous pixels of the file take their place.
 
-        None for a file with restart markers, whose number shows how many pixels there are.
+        None for a file with restart markers, which end the pixels, and if libjpeg decodes no taller image.
         """
         height = self.first_row + self._segments.unit[0]
         first = self._segments.scans[0]
@@ -177,7 +182,7 @@ class CheckedJpeg:
 
     @property
     def superfluous_bytes(self) -> int:
-        """Number of bytes of the first scan after its last pixel. Takes a second for a megabyte.
+        """Number of bytes of the first scan after its last pixel. Takes a second for a megabyte after the last restart.
 
         Raises:
             ValueError: they contain a code that no table explains.
@@ -192,9 +197,9 @@ class CheckedJpeg:
         blocks = [
             (*tables[component], math.prod(segments.sampling[component]) if interleaved else 1) for component in tables
         ]
-        progressive = self.parts[segments.frame_part][1][1] == FRAMES[2]
+        units = math.prod(segments.units(first)) - (len(first.pixels) - 1) * first.interval  # after the last restart
         codes = [data[4:] for _, data in self.parts[:last] if data[:2] == bytes([0xFF, CODES])]
-        return unused_bytes(codes, blocks, math.prod(segments.units(first)), self.parts[last][1], progressive)
+        return unused_bytes(codes, blocks, units, self.parts[last][1], means_only=segments.progressive)
 
 
 def _segments(content: bytes, header_only: bool = False) -> _Segments:
@@ -277,11 +282,10 @@ def _add_scan(content: bytes, position: int, header: bytes, segments: _Segments)
 
 def _need_whole_blocks(segments: _Segments) -> None:
     """Checks that the scans together contain every value of every component once; progressive ones, to its last bit."""
-    progressive = segments.parts[segments.frame_part][1][1] == FRAMES[2]
     missing_bits = {component: [MISSING] * BLOCK_VALUES for component in segments.sampling}
     in_order = True
     for scan in segments.scans:
-        first, last, bits = scan.header[-3:] if progressive else (0, BLOCK_VALUES - 1, 0)
+        first, last, bits = scan.header[-3:] if segments.progressive else (0, BLOCK_VALUES - 1, 0)
         before, after = bits >> 4 or MISSING, bits & 15
         for component in scan.components:
             for number in range(first, min(last + 1, BLOCK_VALUES)):

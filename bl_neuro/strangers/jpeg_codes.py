@@ -11,13 +11,13 @@ BLOCK_VALUES, RUN_OF_ZEROS = 64, 16
 
 
 def unused_bytes(
-    tables: Sequence[bytes], blocks: Sequence[tuple[int, int, int]], units: int, data: bytes, progressive: bool
+    tables: Sequence[bytes], blocks: Sequence[tuple[int, int, int]], units: int, data: bytes, means_only: bool
 ) -> int:
     """Number of bytes of `data`, the first scan of an image, after its last block.
 
     tables: contents of the segments that define codes. blocks: for each component the numbers of its tables for mean
-    values and for the others, and its number of blocks in a unit. units: number of units. progressive: whether the
-    scan contains only mean values.
+    values and for the others, and its number of blocks in a unit. units: number of units. means_only: whether the scan
+    contains only mean values.
 
     Raises:
         ValueError: a code or a table is not defined.
@@ -31,7 +31,7 @@ def unused_bytes(
     position = 0
     for _ in range(units):
         for means, others in unit:
-            position = _after_block(bits, position, means, None if progressive else others)
+            position = _after_block(bits, position, means, None if means_only else others)
     return len(content) - -(-position // 8)
 
 

@@ -89,6 +89,7 @@ def test_a_jpeg_of_fewer_rows_than_its_header_promises_is_refused(tmp_path: Path
 
 KINDS_OF_JPEG: dict[str, dict[str, Any]] = {
     "baseline": {}, "progressive": {"progressive": True}, "restarts": {"restart_marker_blocks": 2},
+    "few restarts": {"restart_marker_blocks": 20}, "no restart": {"restart_marker_blocks": 1000},
     "optimized": {"optimize": True}, "no subsampling": {"subsampling": 0}, "best": {"quality": 100},
 }  # fmt: skip
 
@@ -288,7 +289,10 @@ JPEG_IMAGES: list[Callable[[], np.ndarray]] = [
 ]
 
 
-@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_blocks": 2}, {"optimize": True}])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"progressive": True}, {"restart_marker_blocks": 2}, {"restart_marker_blocks": 20}, {"optimize": True}],
+)
 @pytest.mark.parametrize("quality", [5, 75, 100])
 @pytest.mark.parametrize("number", range(len(JPEG_IMAGES)))
 def test_whole_jpegs_of_all_kinds_are_read(options: dict[str, Any], quality: int, number: int, tmp_path: Path) -> None:
@@ -309,6 +313,12 @@ def test_any_damage_is_a_typed_error(tmp_path: Path, kind: str, noise: bytes, pl
         assert read_image(path).ndim == 3
     except DataError as error:
         assert str(error).startswith(str(path))  # noqa: PT017
+
+
+@pytest.mark.parametrize("height", [65488, 65489, 65500])
+def test_the_tallest_jpegs_are_read(height: int, tmp_path: Path) -> None:
+    image = Image.fromarray(smooth(height, 3))
+    assert read_image(written(tmp_path, encoded(image, "JPEG"))).shape == (1, height, 3)
 
 
 def test_a_large_text_image_is_read(tmp_path: Path) -> None:
