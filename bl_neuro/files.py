@@ -63,8 +63,7 @@ def need_regular(path: Path) -> None:
     except (FileNotFoundError, NotADirectoryError):
         return
     if not stat.S_ISREG(mode):
-        kind = KINDS.get(stat.S_IFMT(mode), "a special file")
-        raise OSError(f"{path}: expected a regular file or a free name, found {kind}, which is not replaced")
+        raise OSError(f"{path}: expected a regular file or a free name, found {_kind(mode)}, which is not replaced")
 
 
 def need_empty(path: Path) -> None:
@@ -76,18 +75,6 @@ def need_empty(path: Path) -> None:
     need_regular(path)
     if path.exists() and path.stat().st_size > 0:
         raise OSError(f"{path}: expected an empty lock file or a free name, found a file that has content")
-
-
-def special_kind(path: Path) -> str | None:
-    """What `path`, or the target of a link, is instead of a regular file, such as "a named pipe".
-
-    None for a regular file, and if there is nothing. Readers of a pipe would wait for a writer.
-    """
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return None
-    return None if stat.S_ISREG(mode) else KINDS.get(stat.S_IFMT(mode), "a special file")
 
 
 def need_free(paths: Iterable[Path], force: bool) -> None:
@@ -116,7 +103,11 @@ def what_is_at(path: Path) -> str:
         mode = path.stat().st_mode
     except (OSError, ValueError):  # too long, a null byte, a loop of links
         return "nothing"
-    return "a file" if stat.S_ISREG(mode) else KINDS.get(stat.S_IFMT(mode), "a special file")
+    return "a file" if stat.S_ISREG(mode) else _kind(mode)
+
+
+def _kind(mode: int) -> str:
+    return KINDS.get(stat.S_IFMT(mode), "a special file")
 
 
 def need_folder(path: Path) -> None:

@@ -45,9 +45,10 @@ class HeldInterrupts:
 
 @contextmanager
 def interrupts_held() -> Iterator[None]:
-    """Holds Ctrl-C back until the end of the block, for imports.
+    """Holds the first Ctrl-C back until the end of the block; a second one is raised at once.
 
-    Python cannot import torch or pandas again after an interrupted import, so that a notebook would need a new kernel.
+    For what an interrupt would leave half done: running workers, and imports, since Python cannot import torch or
+    pandas again after an interrupted import, so that a notebook would need a new kernel.
     """
     held = HeldInterrupts(lambda: None)
     try:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -119,7 +119,11 @@ class _Isolation(AbstractContextManager[None]):
 
     def __enter__(self) -> None:
         self._frame_compiler = _set_frame_compiler(None)
-        self._process = _PROCESS.enter()
+        try:
+            self._process = _PROCESS.enter()
+        except BaseException:
+            self._restore_compiler()
+            raise
         try:
             _check_interception()
             _set_thread(torch.is_grad_enabled() or not self._keeps_grad_mode, self._thread)
@@ -129,12 +133,24 @@ class _Isolation(AbstractContextManager[None]):
 
     def __exit__(self, *error: object) -> None:
         try:
-            for undo in reversed(self._thread):
-                undo()
+            if self._thread:
+                _undo_all(self._thread)
         finally:
-            _PROCESS.leave(self._process)
-            if self._frame_compiler is not None:
-                _set_frame_compiler(self._frame_compiler)
+            try:
+                _PROCESS.leave(self._process)
+            finally:
+                self._restore_compiler()
+
+    def _restore_compiler(self) -> None:
+        if self._frame_compiler is not None:
+            _set_frame_compiler(self._frame_compiler)
+
+
+def _undo_all(changes: list[Undo]) -> None:
+    """Restores all changes, the last one first, also if restoring one of them fails."""
+    with ExitStack() as stack:
+        for undo in changes:
+            stack.callback(undo)
 
 
 def _set_thread(grad_mode: bool, changes: list[Undo]) -> None:

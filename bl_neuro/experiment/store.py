@@ -29,7 +29,7 @@ from pydantic import BaseModel, Field, ValidationError
 from bl_neuro.errors import ModelFileError, ReportError
 from bl_neuro.experiment.cells import canonical_json, content_address
 from bl_neuro.experiment.measures import CellMeasures, misfit, model_of
-from bl_neuro.files import atomic_path, need_empty, need_folder, need_free, special_kind, write_text
+from bl_neuro.files import atomic_path, need_empty, need_folder, need_free, what_is_at, write_text
 from bl_neuro.strangers.door import printable_name
 
 MOST_BYTES = 2**26
@@ -55,11 +55,12 @@ class Result:
 class Times(BaseModel):
     """What is recorded of a finished cell beside its result. What is not known has the default.
 
-    seconds: its duration. versions: of packages. machine: see `provenance.machine`. restarted: descriptions of damaged
-    checkpoints, because of which a training started anew.
+    seconds: its duration. finished: the time in UTC, ISO 8601. versions: of packages. machine: see
+    `provenance.machine`. restarted: descriptions of damaged checkpoints, because of which a training started anew.
     """
 
     seconds: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] | None = None
+    finished: str | None = None
     versions: dict[str, str] = Field(default_factory=dict)
     machine: dict[str, str] = Field(default_factory=dict)
     restarted: list[str] = Field(default_factory=list)
@@ -127,7 +128,7 @@ class Store:
         self,
         definition: dict[str, Any],
         measures: CellMeasures,
-        times: dict[str, Any],
+        times: Times,
         save: Callable[[Path], None] | None = None,
     ) -> None:
         """Stores a result; `save` writes its tensors to a path.
@@ -153,7 +154,7 @@ class Store:
                 "measures": measures.to_json(),
                 "tensors": None if save is None else _digest(tensors),
             }
-            write_text(self._path("times", address), json.dumps(times, indent=1) + "\n")
+            write_text(self._path("times", address), times.model_dump_json(indent=1) + "\n")
             write_text(self._path("cells", address), canonical_json({**body, "digest": content_address(body)}) + "\n")
             self._path("failed", address).unlink(missing_ok=True)
         except (OSError, ModelFileError, ReportError) as error:
@@ -259,7 +260,7 @@ class Store:
             ReportError: a file of the result is, for example, a named pipe, which would neither be read nor replaced.
         """
         path = self._path("cells", address)
-        self._need_regular(address)
+        _need_regular(path, self._tensors(address), self._path("times", address))
         try:
             if path.stat().st_size > MOST_BYTES:
                 return f"{path}: larger than {MOST_BYTES} bytes"
@@ -281,15 +282,9 @@ class Store:
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             return f"{path}: damaged or of another kind ({type(error).__name__})"
 
-    def _need_regular(self, address: str) -> None:
-        results = (self._path(part, address) for part in ("cells", "times", "failed"))
-        for path in (*results, self._tensors(address), self.checkpoint(address)):
-            kind = special_kind(path)
-            if kind is not None:
-                raise ReportError(
-                    f"{path}: expected a regular file or a free name, found {kind}; remove it, or choose another "
-                    "folder with out (--out)"
-                )
+    def need_free_names(self, address: str) -> None:
+        """Raises ReportError if a failure or a checkpoint of this cell could neither be read nor replaced."""
+        _need_regular(self._path("failed", address), self.checkpoint(address))
 
     def _sweep(self) -> None:
         """Removes temporary files of killed runs."""
@@ -304,6 +299,16 @@ class Store:
 
     def _tensors(self, address: str) -> Path:
         return self.folder / "cells" / f"{address}.safetensors"
+
+
+def _need_regular(*paths: Path) -> None:
+    for path in paths:
+        kind = what_is_at(path)
+        if kind not in ("a file", "nothing"):
+            raise ReportError(
+                f"{path}: expected a regular file or a free name, found {kind}; remove it, or choose another folder "
+                "with out (--out)"
+            )
 
 
 def _digest(path: Path) -> str:

@@ -42,7 +42,7 @@ from bl_neuro.experiment.measures import (
     TwinMeasures,
 )
 from bl_neuro.experiment.provenance import machine, now, versions
-from bl_neuro.experiment.store import Store
+from bl_neuro.experiment.store import Store, Times
 from bl_neuro.experiment.verification import verified
 from bl_neuro.isolation import isolated
 from bl_neuro.mitigations.registry import mitigation_of
@@ -108,14 +108,9 @@ class Work:
         }
         began, self._restarted = time.perf_counter(), []
         measures, write = makers[cell.kind](cell)
-        times: dict[str, Any] = {
-            "seconds": time.perf_counter() - began,
-            "finished": now(),
-            "versions": versions(),
-            "machine": machine(),
-        }
-        if self._restarted:
-            times["restarted"] = self._restarted
+        seconds = time.perf_counter() - began
+        restarted = list(self._restarted)
+        times = Times(seconds=seconds, finished=now(), versions=versions(), machine=machine(), restarted=restarted)
         self.store.write(cell.definition, measures, times, write)
         self.store.checkpoint(cell.address).unlink(missing_ok=True)
 

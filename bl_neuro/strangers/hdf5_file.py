@@ -22,7 +22,7 @@ def read_hdf5(path: Path, what: str, chunks: bool) -> Tree:
 
     Raises:
         ModelFileError: the file is missing, not HDF5, damaged or too large; or reading it crashed, took too long or
-            needed more memory than `bl_neuro.strangers.budget` says.
+            needed more memory than `bl_neuro.strangers.budget` says. InputError: its environment variable is wrong.
     """
     content = what_is_at(path)
     if content != "a file":

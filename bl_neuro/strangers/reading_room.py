@@ -103,10 +103,8 @@ class _Child:
             pass  # its message is about a file
         raise ReadingFailed(f"{self.end()} before it was ready", started=False)
 
-    def ask(self, descriptor: int, size: int, options: Options) -> Tree:
-        """The answer for one open file."""
-        disk_bytes = bytes_on_disk(descriptor, size)
-        most_bytes = memory_budget(disk_bytes)
+    def ask(self, descriptor: int, disk_bytes: int, most_bytes: int, options: Options) -> Tree:
+        """The answer for one open file. most_bytes: that its values may take."""
         seconds = CPU_S + (disk_bytes + most_bytes // GROWTH) // BYTES_PER_CPU_S
         self.deadline = time.monotonic() + WALL_S + 4 * seconds
         try:
@@ -176,14 +174,17 @@ class ReadingRoom:
 
         Raises:
             ReadingFailed: the file cannot be read, or reading it crashed, took too long or needed too much memory.
+                InputError: the environment variable for the memory is not a number.
         """
+        disk_bytes = bytes_on_disk(descriptor, size)
+        most_bytes = memory_budget(disk_bytes)
         with self.lock:
             if self.child is not None and self.child.process.poll() is not None:
                 self.close()
             try:
                 if self.child is None:
                     self.child = _Child(self.reader, self.decoder)
-                answer = self.child.ask(descriptor, size, options)
+                answer = self.child.ask(descriptor, disk_bytes, most_bytes, options)
             except ReadingFailed as error:
                 self.close()
                 if error.started:

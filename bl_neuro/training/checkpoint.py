@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from bl_neuro.errors import InputError, ModelFileError
-from bl_neuro.files import atomic_path, need_regular, special_kind
+from bl_neuro.files import atomic_path, need_regular, what_is_at
 
 FORMAT = "bl-neuro/checkpoint/2"
 ASIDE = ".damaged"
@@ -114,8 +114,8 @@ def resume(
     if checkpoint is None or not Path(checkpoint.path).exists():
         return Standing(), {}
     path = Path(checkpoint.path)
-    kind = special_kind(path)
-    if kind is not None:
+    kind = what_is_at(path)
+    if kind != "a file":
         raise ModelFileError(f"{path}: expected a checkpoint or a free name, found {kind}; remove it")
     try:
         return read_checkpoint(path, module, facts)

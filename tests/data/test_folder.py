@@ -257,3 +257,14 @@ def test_images_of_only_0_and_1_are_refused(tmp_path: Path, files: Any) -> None:
     files.image(tmp_path / "b/1.png", np.eye(2))
     with pytest.raises(DataError, match=r"expected bytes in 0\.\.255, found only 0 and 1, .*; multiply them by 255"):
         load_folder(tmp_path)
+
+
+def test_white_pixels_that_scaling_makes_faint_are_no_ones(tmp_path: Path) -> None:
+    pixels = np.zeros((64, 64), np.uint8)
+    pixels[0, :2] = 255
+    (tmp_path / "a").mkdir()
+    Image.fromarray(pixels).save(tmp_path / "a" / "1.png")
+    assert load_folder(tmp_path, size=(4, 4)).pixels.max() >= 1
+    Image.fromarray(pixels // 255).save(tmp_path / "a" / "1.png")
+    with pytest.raises(DataError, match="found only 0 and 1"):
+        load_folder(tmp_path)

@@ -76,7 +76,7 @@ def written(store: Store, cell: Cell, measures: dict[str, object]) -> Path:
 
 def test_measures_are_read_as_they_were_written(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    store.write(ACCURACY.definition, MEASURED, {})
+    store.write(ACCURACY.definition, MEASURED, Times())
     result = store.read(ACCURACY.address)
     assert result == Result(ACCURACY.definition, MEASURED, None)
     text = (tmp_path / "cells" / f"{ACCURACY.address}.json").read_bytes()
@@ -107,13 +107,13 @@ def test_measures_that_do_not_fit_count_as_damaged_and_are_computed_again(
 def test_measures_of_another_kind_of_cell_are_not_written(tmp_path: Path) -> None:
     replay: CellMeasures = ReplayMeasures(identical=True, differs=[], queries=1)
     with pytest.raises(ReportError, match="expected AccuracyMeasures for a cell of kind accuracy, found ReplayM"):
-        Store(tmp_path).write(ACCURACY.definition, replay, {})
+        Store(tmp_path).write(ACCURACY.definition, replay, Times())
     assert Store(tmp_path).check(ACCURACY.address) is None
 
 
 def test_the_definition_of_a_changed_network_may_name_its_own_kind(tmp_path: Path) -> None:
     store, cell = Store(tmp_path), Cell("changed", {"kind": "coarse", "bits": 3})
-    store.write(cell.definition, ChangedMeasures(fingerprint="ab"), {})
+    store.write(cell.definition, ChangedMeasures(fingerprint="ab"), Times())
     result = store.read(cell.address)
     assert result is not None
     assert result.measures == ChangedMeasures(fingerprint="ab")
@@ -157,7 +157,7 @@ def test_a_special_file_in_the_place_of_a_result_is_refused_before_anything_runs
     kind: str, create: Callable[[Path], None], name: str, tmp_path: Path
 ) -> None:
     store = Store(tmp_path)
-    store.write(ACCURACY.definition, MEASURED, {}, lambda path: save_file({"values": torch.ones(1)}, path))
+    store.write(ACCURACY.definition, MEASURED, Times(), lambda path: save_file({"values": torch.ones(1)}, path))
     path = tmp_path / name.format(ACCURACY.address)
     path.parent.mkdir(exist_ok=True)
     path.unlink(missing_ok=True)

@@ -90,7 +90,7 @@ class ProcessPool:
         return outcomes
 
     def close(self) -> None:
-        """Ends all workers. If Ctrl-C is pressed meanwhile, it takes effect afterwards."""
+        """Ends all workers. The first Ctrl-C meanwhile takes effect afterwards."""
         with interrupts_held():
             self._drop_all()
             self._selector.close()
@@ -168,18 +168,23 @@ class WorkerProcess:
 
     def end(self) -> None:
         """Terminates the worker, and kills it if that takes too long."""
-        while self._deadline is None or time.monotonic() < self._deadline:
+        if self._deadline is None:
             self.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                self.process.wait(REPEAT_S)
+        while not self._ended_in(REPEAT_S):
+            if self._deadline is not None and time.monotonic() >= self._deadline:
+                self.process.kill()
+                self.process.wait()
                 break
-        else:
-            self.process.kill()
-            self.process.wait()
+            self.terminate()
         for pipe in (self.process.stdin, self.process.stdout, self.errors):
             if pipe is not None:
                 with suppress(OSError):
                     pipe.close()
+
+    def _ended_in(self, seconds: float) -> bool:
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(seconds)
+        return not self.alive
 
     def kill(self) -> None:
         """Kills the worker, from any thread; `answer` then raises WorkerDied."""

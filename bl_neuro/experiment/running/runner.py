@@ -82,6 +82,7 @@ def run_state(cells: Sequence[Cell], store: Store) -> RunState:
     """Which of `cells` have a result in `store`, and which are waiting."""
     state = RunState([], set())
     for cell in cells:
+        store.need_free_names(cell.address)
         result = store.check(cell.address)
         if isinstance(result, str):
             state.torn.append(result)
