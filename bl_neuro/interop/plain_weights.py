@@ -26,7 +26,8 @@ def make_plain(name: str, module: nn.Module) -> None:
     """Replaces what computes weights of `module`, a private copy in evaluation mode, by the weights.
 
     Raises:
-        Unsupported: a hook changes inputs or outputs, or belongs to a module without weights.
+        Unsupported: a hook changes inputs or outputs, or belongs to a module that is not a linear or
+            convolutional layer (`Linear`, `Conv2d`).
     """
     computed = parametrize.is_parametrized(module)
     if computed:
