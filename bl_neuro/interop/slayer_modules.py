@@ -106,14 +106,14 @@ def cuba_blocks() -> Any:
 
 def _blocks(module: nn.Module, order: Sequence[str] | None) -> tuple[list[Named], bool]:
     """The blocks in execution order, and whether they are a plain list without a custom forward."""
+    if order is not None:
+        return in_order(module, order, (nn.Sequential,)), False
     for prefix, container in (("", module), ("blocks.", getattr(module, "blocks", None))):
-        if order is not None or not isinstance(container, nn.Module):
-            continue
-        if is_plain_container(container, (nn.Sequential, nn.ModuleList)):
+        if isinstance(container, nn.Module) and is_plain_container(container, (nn.Sequential, nn.ModuleList)):
             blocks = layers_inside(prefix, container, (nn.Sequential,))
             need_separate(blocks)
             return blocks, not prefix
-    return in_order(module, order, (nn.Sequential,)), False
+    return in_order(module, None, (nn.Sequential,)), False
 
 
 def _parts(name: str, block: Any, cuba: Any) -> list[Part]:
