@@ -92,11 +92,11 @@ def in_order(module: nn.Module, order: Sequence[str] | None, plain: tuple[type[n
         layers = layers_inside("", module, plain)
     else:
         layers = _picked(module, order, plain)
-    need_separate(layers)
+    need_plain_layers(layers)
     return layers
 
 
-def need_separate(layers: Sequence[Named]) -> None:
+def need_plain_layers(layers: Sequence[Named]) -> None:
     """Checks that `layers` are plain layers (see `plain_calls`), and that no layer with a state occurs twice.
 
     Raises:

@@ -25,7 +25,7 @@ from bl_neuro.backends.registry import open_target
 from bl_neuro.deploy.loihi_weights import stored_together
 from bl_neuro.errors import MissingDependency, NetworkError, Unsupported
 from bl_neuro.interop.checked import LayerTrace, require_same
-from bl_neuro.interop.module_copy import Named, in_order, layers_inside, need_separate, private_copy, undisturbed
+from bl_neuro.interop.module_copy import Named, in_order, layers_inside, need_plain_layers, private_copy, undisturbed
 from bl_neuro.interop.parts import Neurons, Part, Step, Synapse, assemble
 from bl_neuro.interop.plain_calls import is_plain_container
 from bl_neuro.interop.plain_values import reading, values_of
@@ -111,7 +111,7 @@ def _blocks(module: nn.Module, order: Sequence[str] | None) -> tuple[list[Named]
     for prefix, container in (("", module), ("blocks.", getattr(module, "blocks", None))):
         if isinstance(container, nn.Module) and is_plain_container(container, (nn.Sequential, nn.ModuleList)):
             blocks = layers_inside(prefix, container, (nn.Sequential,))
-            need_separate(blocks)
+            need_plain_layers(blocks)
             return blocks, not prefix
     return in_order(module, None, (nn.Sequential,)), False
 
