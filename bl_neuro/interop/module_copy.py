@@ -37,10 +37,9 @@ def private_copy(module: nn.Module, dtype: torch.dtype = torch.float64) -> nn.Mo
             raise Unsupported(f"{place}: its weights are created by the first forward pass; run the module once before")
         for kind, tensors in (("parameter", submodule._parameters), ("buffer", submodule._buffers)):
             for key, value in tensors.items():
-                if value is not None and tensor_kind(value):
-                    raise Unsupported(
-                        f"{place}: {kind} {key}: expected real values in a dense tensor, found {tensor_kind(value)}"
-                    )
+                unusual = "" if value is None else tensor_kind(value)
+                if unusual:
+                    raise Unsupported(f"{place}: {kind} {key}: expected real values in a dense tensor, found {unusual}")
     try:
         return _copied(module, dtype)
     except Unsupported:
