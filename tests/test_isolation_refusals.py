@@ -81,7 +81,7 @@ def test_a_forward_mode_derivative_is_refused() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("substrate", [one for one in SUBSTRATES if "lava" not in one.values])
+@pytest.mark.parametrize("substrate", [substrate for substrate in SUBSTRATES if "lava" not in substrate.values])
 def test_torch_compile_runs_a_call_as_it_is(substrate: str, needs: Callable[[str], None]) -> None:
     needs(substrate)
     if not COMPILER.is_dynamo_supported():

@@ -37,10 +37,9 @@ def private_copy(module: nn.Module, dtype: torch.dtype = torch.float64) -> nn.Mo
             raise Unsupported(f"{place}: its weights are created by the first forward pass; run the module once before")
         for kind, tensors in (("parameter", submodule._parameters), ("buffer", submodule._buffers)):
             for key, value in tensors.items():
-                if value is not None and tensor_kind(value):
-                    raise Unsupported(
-                        f"{place}: {kind} {key}: expected real values in a dense tensor, found {tensor_kind(value)}"
-                    )
+                unusual = "" if value is None else tensor_kind(value)
+                if unusual:
+                    raise Unsupported(f"{place}: {kind} {key}: expected real values in a dense tensor, found {unusual}")
     try:
         return _copied(module, dtype)
     except Unsupported:
@@ -92,11 +91,11 @@ def in_order(module: nn.Module, order: Sequence[str] | None, plain: tuple[type[n
         layers = layers_inside("", module, plain)
     else:
         layers = _picked(module, order, plain)
-    need_separate(layers)
+    need_plain_layers(layers)
     return layers
 
 
-def need_separate(layers: Sequence[Named]) -> None:
+def need_plain_layers(layers: Sequence[Named]) -> None:
     """Checks that `layers` are plain layers (see `plain_calls`), and that no layer with a state occurs twice.
 
     Raises:

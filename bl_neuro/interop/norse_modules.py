@@ -205,6 +205,7 @@ class _Runner:
             recording.clear()
         if self._run is not None:
             output = self._run(self._module, inputs)
+            output = output if _is_state(output) else _without_states(output)
         elif self._takes_sequences:
             output, _ = self._module(inputs)
         else:
@@ -230,6 +231,20 @@ class _Runner:
             f"{SOURCE}: expected a forward pass that calls a neuron layer once per time step, or once with all steps; "
             f"found {len(recording)} calls in {steps} steps"
         )
+
+
+def _is_state(value: Any) -> bool:
+    """Whether `value` is a state of neurons, a named tuple of Norse."""
+    return isinstance(value, tuple) and type(value).__module__.startswith("norse.")
+
+
+def _without_states(output: Any) -> Any:
+    """`output` without states in it: a membrane potential of 0 or 1 would look like other spikes."""
+    if isinstance(output, dict):
+        return {key: _without_states(value) for key, value in output.items() if not _is_state(value)}
+    if isinstance(output, (tuple, list)):
+        return [_without_states(value) for value in output if not _is_state(value)]
+    return output
 
 
 def _prepare(cell: Any, recording: list[tuple[Tensor, Tensor]]) -> None:

@@ -22,7 +22,8 @@ from bl_neuro.interop.plain_values import tensor_kind, values_of
 def need_own_output(output: Any, layers: Sequence[Sequence[FloatArray]], source: str) -> None:
     """Checks that one of the tensors in `output` is that of the last neurons, and that none shows other spikes.
 
-    output: what a forward pass returned: a tensor, or several in a tuple, list or dict; anything else is not compared.
+    output: what a forward pass returned: a tensor, or several in tuples, lists and dicts, which may be nested and may
+    contain one member for every step. Anything else is not compared.
     layers: spikes, and membrane potentials if known, of each layer of neurons, (T, B, *shape).
 
     Raises:
@@ -53,25 +54,27 @@ def _shows_spikes(tensor: Tensor, spikes: FloatArray) -> bool:
 
 
 def _tensors(output: Any, steps: int) -> list[Tensor]:
-    """The tensors in `output`; a list with one tensor for every step is one tensor."""
+    """The tensors in `output`, at any depth; a list with one value for every step is a recording of that value."""
     if isinstance(output, Tensor):
         return [output]
-    if isinstance(output, dict):
-        output = list(output.values())
-    if not isinstance(output, (tuple, list)):
+    if not isinstance(output, (tuple, list, dict)):
         return []
-    stacked = _stacked(output, steps)
-    if stacked is not None:
-        return [stacked]
-    members = [member if isinstance(member, Tensor) else _stacked(member, steps) for member in output]
-    return [member for member in members if member is not None]
+    values = list(output.values()) if isinstance(output, dict) else list(output)
+    if len(values) == steps:
+        if all(isinstance(value, Tensor) and value.shape == values[0].shape for value in values):
+            return [torch.stack(values)]
+        if all(isinstance(value, (tuple, list, dict)) for value in values):
+            values = _by_member(values)
+    return [tensor for value in values for tensor in _tensors(value, steps)]
 
 
-def _stacked(values: Any, steps: int) -> Tensor | None:
-    is_sequence = isinstance(values, (tuple, list)) and len(values) == steps
-    if not is_sequence or not all(isinstance(value, Tensor) and value.shape == values[0].shape for value in values):
-        return None
-    return torch.stack(list(values))
+def _by_member(steps: list[Any]) -> list[Any]:
+    """One list over time for every member of the tuples, lists or dicts `steps`."""
+    members: dict[Any, list[Any]] = {}
+    for step in steps:
+        for key, value in step.items() if isinstance(step, dict) else enumerate(step):
+            members.setdefault(key, []).append(value)
+    return list(members.values())
 
 
 def _equals(tensor: Tensor, recording: FloatArray) -> bool:

@@ -15,7 +15,7 @@ from torch import nn
 from bl_neuro.errors import Unsupported
 
 _CALL = ("__call__", "_call_impl", "_wrapped_call_impl", "__getattr__")
-"""Methods of torch's modules that run the forward pass."""
+"""Methods of torch's modules that a call of a module uses."""
 _CONTAINER = ("forward", "__iter__", "__len__")
 """Methods that the forward pass of a container uses."""
 

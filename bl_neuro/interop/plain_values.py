@@ -15,7 +15,8 @@ from bl_neuro.errors import NetworkError, Unsupported
 
 _NUMBERLESS = "cOSUMm"
 """Kinds of NumPy's types that are not real numbers: complex, objects, texts and times."""
-_UNREADABLE = (TypeError, ValueError, RuntimeError, OverflowError, NotImplementedError, AttributeError)
+_UNREADABLE = (TypeError, ValueError, RuntimeError, OverflowError, AttributeError)
+"""Errors of NumPy and torch when a value cannot be converted to an array."""
 
 
 def values_of(value: Any, place: str) -> FloatArray:

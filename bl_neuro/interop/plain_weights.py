@@ -22,22 +22,26 @@ from bl_neuro.errors import Unsupported
 _NORMS = (WeightNorm, SpectralNorm, BasePruningMethod)
 
 
+def computes_weights(module: nn.Module) -> bool:
+    """Whether `module` computes weights in its forward pass, by one of torch's methods that `make_plain` removes."""
+    return parametrize.is_parametrized(module) or any(
+        isinstance(hook, _NORMS) for hook in module._forward_pre_hooks.values()
+    )
+
+
 def make_plain(name: str, module: nn.Module) -> None:
     """Replaces what computes weights of `module`, a private copy in evaluation mode, by the weights.
 
     Raises:
-        Unsupported: a hook changes inputs or outputs, or belongs to a module without weights.
+        Unsupported: a hook changes inputs or outputs, or belongs to a module that is not a linear or
+            convolutional layer (`Linear`, `Conv2d`).
     """
-    computed = parametrize.is_parametrized(module)
-    if computed:
+    if parametrize.is_parametrized(module):
         _remove_parametrisations(module)
     for key, hook in list(module._forward_pre_hooks.items()):
         if isinstance(hook, _NORMS):
             hook.remove(module)
             del module._forward_pre_hooks[key]
-            computed = True
-    if computed and hasattr(module, "weight_norm_enabled"):  # SLAYER's flag, which its converter reads
-        setattr(module, "weight_norm_enabled", True)  # noqa: B010 - torch types attributes of modules as tensors
     if not (module._forward_pre_hooks or module._forward_hooks):
         return
     if not isinstance(module, (nn.Linear, nn.Conv2d)):

@@ -25,10 +25,11 @@ from bl_neuro.backends.registry import open_target
 from bl_neuro.deploy.loihi_weights import stored_together
 from bl_neuro.errors import MissingDependency, NetworkError, Unsupported
 from bl_neuro.interop.checked import LayerTrace, require_same
-from bl_neuro.interop.module_copy import Named, in_order, layers_inside, need_separate, private_copy, undisturbed
+from bl_neuro.interop.module_copy import Named, in_order, layers_inside, need_plain_layers, private_copy, undisturbed
 from bl_neuro.interop.parts import Neurons, Part, Step, Synapse, assemble
 from bl_neuro.interop.plain_calls import is_plain_container
 from bl_neuro.interop.plain_values import reading, values_of
+from bl_neuro.interop.plain_weights import computes_weights
 from bl_neuro.isolation import isolated
 from bl_neuro.layers import Flatten
 from bl_neuro.loihi_numbers import DECAY_ONE, THRESHOLD_MAX
@@ -72,6 +73,7 @@ def from_slayer(
     cuba = cuba_blocks()
     shape = checked_input_shape(input_shape)
     copied = private_copy(module, torch.float32)
+    computing = _computing_weights(module, copied)
     layers, listed = _blocks(copied, order)
     parts: list[Part] = []
     problems: list[str] = []
@@ -80,7 +82,7 @@ def from_slayer(
             problems.append(f"{name}: Affine: expected as the last block, since it outputs voltages, not spikes")
         try:
             with reading(name):
-                parts += _parts(name, block, cuba)
+                parts += _parts(name, block, cuba, computing)
         except NetworkError as error:
             problems += error.problems
     if problems:
@@ -106,18 +108,27 @@ def cuba_blocks() -> Any:
 
 def _blocks(module: nn.Module, order: Sequence[str] | None) -> tuple[list[Named], bool]:
     """The blocks in execution order, and whether they are a plain list without a custom forward."""
+    if order is not None:
+        return in_order(module, order, (nn.Sequential,)), False
     for prefix, container in (("", module), ("blocks.", getattr(module, "blocks", None))):
-        if order is not None or not isinstance(container, nn.Module):
-            continue
-        if is_plain_container(container, (nn.Sequential, nn.ModuleList)):
+        if isinstance(container, nn.Module) and is_plain_container(container, (nn.Sequential, nn.ModuleList)):
             blocks = layers_inside(prefix, container, (nn.Sequential,))
-            need_separate(blocks)
+            need_plain_layers(blocks)
             return blocks, not prefix
-    return in_order(module, order, (nn.Sequential,)), False
+    return in_order(module, None, (nn.Sequential,)), False
 
 
-def _parts(name: str, block: Any, cuba: Any) -> list[Part]:
-    """A block as parts; NetworkError with all reasons if it has no exact counterpart."""
+def _computing_weights(module: nn.Module, copied: nn.Module) -> set[nn.Module]:
+    """The modules of the private copy that compute their weights in the original, since they are plain in the copy."""
+    copies = dict(copied.named_modules())
+    return {copies[name] for name, original in module.named_modules() if computes_weights(original) and name in copies}
+
+
+def _parts(name: str, block: Any, cuba: Any, computing: set[nn.Module]) -> list[Part]:
+    """A block as parts; NetworkError with all reasons if it has no exact counterpart.
+
+    computing: modules of the copy that compute their weights in the original.
+    """
     kind = type(block)
     if kind is cuba.Flatten:
         return [Step(name, Flatten())]
@@ -131,7 +142,7 @@ def _parts(name: str, block: Any, cuba: Any) -> list[Part]:
         raise NetworkError([f"{name}: {kind.__module__.rpartition('.')[2]}.{kind.__name__}: expected {expected}"])
     silent = kind is cuba.Affine
     _need_slayers_own(name, block)
-    problems = [f"{name}: {problem}" for problem in _block_problems(block, silent)]
+    problems = [f"{name}: {problem}" for problem in _block_problems(block, silent, _synapse(block) in computing)]
     if problems:
         raise NetworkError(problems)
     synapse, loops = _synapse(block), None
@@ -183,7 +194,7 @@ def _synapse(block: Any) -> Any:
     return block.input_synapse if hasattr(block, "recurrent_synapse") else block.synapse
 
 
-def _block_problems(block: Any, silent: bool) -> list[str]:
+def _block_problems(block: Any, silent: bool, computes: bool) -> list[str]:
     from lava.lib.dl.slayer.neuron.norm import MeanOnlyBatchNorm
 
     neuron, problems = block.neuron, []
@@ -211,7 +222,7 @@ def _block_problems(block: Any, silent: bool) -> list[str]:
         problems.append("delay: its delays are drawn by the first forward pass; run the module once before")
     if _synapse(block).pre_hook_fx is None:
         problems.append("pre_hook_fx None: its weights are not quantized")
-    if getattr(block, "mask", None) is not None and _synapse(block).weight_norm_enabled:
+    if getattr(block, "mask", None) is not None and (computes or _synapse(block).weight_norm_enabled):
         problems.append("mask with weight_norm or other computed weights: SLAYER's forward pass does not apply it")
     return problems
 

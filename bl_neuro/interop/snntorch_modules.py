@@ -190,10 +190,9 @@ class _Runner:
             return [self._child_by_child]
         return [_call_ignoring_errors(self._module), self._step_by_step]
 
-    def _step_by_step(self, inputs: Tensor) -> Any:
-        """Runs the module on single steps; the outputs of all steps, or a tuple of these if it returns several."""
-        outputs = [self._module(step) for step in inputs]
-        return tuple(list(values) for values in zip(*outputs)) if isinstance(outputs[0], (tuple, list)) else outputs
+    def _step_by_step(self, inputs: Tensor) -> list[Any]:
+        """Runs the module on single steps."""
+        return [self._module(step) for step in inputs]
 
     def _child_by_child(self, inputs: Tensor) -> None:
         """Runs the layers like `nn.Sequential`, even if neurons return their states along with their spikes."""

@@ -64,22 +64,22 @@ def boxes(target: Target) -> dict[str, Callable[[], Any]]:
 def calls(target: Target) -> dict[str, Callable[[], Any]]:
     """All calls of a target, of boxes of it, and of attacks on them."""
     spikes = torch.from_numpy(SPIKES)
-    made: dict[str, Callable[[], Any]] = {
+    entry_points: dict[str, Callable[[], Any]] = {
         "run": lambda: target.run(spikes),
         "cold": lambda: target.run(SPIKES, start="cold"),
     }
     for reveals in REVEALS if target.reveals_membrane else ("spikes", "counts", "label"):
-        made[reveals] = partial(BlackBox(target, reveals).query, SPIKES)
+        entry_points[reveals] = partial(BlackBox(target, reveals).query, SPIKES)
     if target.differentiable:
         white = WhiteBox(target)
-        made["white box"] = lambda: white.run(SPIKES)
-        made["gradient"] = lambda: white.gradient(spikes, weighed)
+        entry_points["white box"] = lambda: white.run(SPIKES)
+        entry_points["gradient"] = lambda: white.gradient(spikes, weighed)
     for name in ATTACKS.ours:
         attack: Attack[Any] = ATTACKS.find(name)(**SMALL[name])
         kind = attack.box_type().__name__
         if kind != "WhiteBox" or target.differentiable:
-            made[name] = partial(attack, boxes(target)[kind](), classes=CLASSES, steps=STEPS, seed=3)
-    return made
+            entry_points[name] = partial(attack, boxes(target)[kind](), classes=CLASSES, steps=STEPS, seed=3)
+    return entry_points
 
 
 def results(target: Target) -> dict[str, Any]:

@@ -186,6 +186,18 @@ def test_an_empty_model_is_refused(cuba: Any) -> None:
         from_slayer(nn.ModuleList([]), (12,))
 
 
+class Shown(nn.Module):
+    """A module that shows its blocks under a second name."""
+
+    def __init__(self, layers: nn.Module) -> None:
+        super().__init__()
+        self.layers = layers
+
+    @property
+    def blocks(self) -> nn.Module:
+        return self.layers
+
+
 NORMS: dict[str, Any] = {
     "weight_norm": torch.nn.utils.weight_norm,
     "spectral_norm": torch.nn.utils.spectral_norm,
@@ -212,8 +224,10 @@ def test_weights_that_torch_computes_are_those_of_the_forward_pass(cuba: Any, ki
     synapse(torch.zeros(1, 6, 1))
     expected = synapse.pre_hook_fx(synapse.weight, descale=True).detach().numpy().reshape(8, 6)
     np.testing.assert_array_equal(layer.weight, expected)
-    with pytest.raises(Unsupported, match="0: mask with weight_norm or other computed weights"):
-        from_slayer(blocks(1, torch.eye(8, 6) == 0), (6,), checked=checked)
+    masked = blocks(1, torch.eye(8, 6) == 0)
+    for masked_module in (masked, Shown(masked)):
+        with pytest.raises(Unsupported, match="0: mask with weight_norm or other computed weights"):
+            from_slayer(masked_module, (6,), checked=checked)
 
 
 @pytest.mark.parametrize("checked", [True, False])

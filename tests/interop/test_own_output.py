@@ -39,6 +39,10 @@ REFUSED = "its forward returns something else than the spikes of its last neuron
         list(SPIKES),
         (list(SPIKES), list(VOLTAGE)),
         {"hidden": HIDDEN, "spikes": SPIKES},
+        list(zip(SPIKES, VOLTAGE)),
+        [{"spikes": step} for step in SPIKES],
+        [(step, {"states": [None, voltage]}) for step, voltage in zip(SPIKES, VOLTAGE)],
+        [(step,) if index else (step, "first") for index, step in enumerate(SPIKES)],
     ],
 )
 def test_the_output_of_the_last_neurons_is_accepted(output: Any) -> None:
@@ -57,6 +61,15 @@ def test_the_output_of_the_last_neurons_is_accepted(output: Any) -> None:
         list(SPIKES.flip(-1)),
         (SPIKES.flip(-1), VOLTAGE),
         {"spikes": SPIKES[-1].flip(-1)},
+        ((SPIKES.flip(-1), VOLTAGE),),
+        {"layers": [HIDDEN, {"spikes": SPIKES.flip(-1)}]},
+        list(zip(SPIKES.flip(-1), VOLTAGE)),
+        [{"spikes": step} for step in SPIKES.flip(-1)],
+        [(voltage, {"layers": [step]}) for step, voltage in zip(SPIKES.flip(-1), VOLTAGE)],
+        [
+            (voltage, step) if index else (voltage,)
+            for index, (step, voltage) in enumerate(zip(SPIKES.flip(-1), VOLTAGE))
+        ],
         SPIKES.to_sparse(),
     ],
 )
@@ -88,7 +101,12 @@ def test_what_a_snntorch_module_does_after_its_neurons_is_noticed() -> None:
     order = ["fc1", "lif1", "fc2", "lif2"]
     plain = from_snntorch(Net(lambda result: result), (6,), order=order)
     assert from_snntorch(Net(lambda result: result[0]), (6,), order=order) == plain
-    for after in (lambda result: result[0].flip(-1), lambda result: (result[0].flip(-1), result[1])):
+    assert from_snntorch(Net(lambda result: {"spikes": result[0]}), (6,), order=order) == plain
+    for after in (
+        lambda result: result[0].flip(-1),
+        lambda result: (result[0].flip(-1), result[1]),
+        lambda result: {"spikes": result[0].flip(-1)},
+    ):
         with pytest.raises(Unsupported, match=REFUSED):
             from_snntorch(Net(after), (6,), order=order)
 
@@ -113,6 +131,27 @@ def test_what_a_norse_module_does_after_its_neurons_is_noticed() -> None:
     assert from_norse(module, (5,), run=outputs["same"]) == from_norse(module, (5,))
     with pytest.raises(Unsupported, match=REFUSED):
         from_norse(module, (5,), run=outputs["flipped"])
+
+
+@pytest.mark.norse
+@pytest.mark.skipif(find_spec("norse") is None, reason="Norse is not installed")
+def test_states_of_norse_neurons_are_not_taken_for_spikes() -> None:
+    """The membrane potential of neurons that all spike in the last step is 0 after the reset."""
+    import norse.torch
+
+    from bl_neuro.interop.norse_modules import from_norse
+
+    layer = nn.Linear(5, 2, bias=False)
+    layer.weight.data = torch.full((2, 5), 40.0)
+    module = norse.torch.SequentialState(layer, norse.torch.LIF(norse.torch.LIFParameters(tau_mem_inv=1000.0)))
+    assert from_norse(module, (5,), run=lambda copy, x: copy(x)) == from_norse(module, (5,))
+
+    def run(copy: nn.Module, x: torch.Tensor) -> Any:
+        spikes, states = copy(x)
+        return {"layers": [(1 - spikes, states)]}
+
+    with pytest.raises(Unsupported, match=REFUSED):
+        from_norse(module, (5,), run=run)
 
 
 @pytest.mark.slayer

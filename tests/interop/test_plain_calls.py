@@ -23,6 +23,11 @@ class Louder(nn.Sequential):
         return super().__call__(3 * x)
 
 
+class Looking(nn.Sequential):
+    def __getattr__(self, name: str) -> Any:
+        return super().__getattr__(name)
+
+
 class Backwards(nn.Sequential):
     def __iter__(self) -> Any:
         return iter(list(self._modules.values())[::-1])
@@ -65,6 +70,8 @@ def test_containers_with_a_call_of_their_own_are_no_plain_containers(container: 
     assert from_snntorch(pair(Named), (12,)) == from_snntorch(pair(), (12,))
     with pytest.raises(Unsupported, match=r"(overrides __call__|has a custom forward), so the order"):
         from_snntorch(pair(container), (12,))
+    with pytest.raises(Unsupported, match="Looking overrides __getattr__, so the order"):
+        from_snntorch(pair(Looking), (12,))
     with pytest.raises(Unsupported, match=r"1: (Louder|Backwards)"):
         from_snntorch(nn.Sequential(pair(), pair(container)), (12,))
     with pytest.raises(Unsupported, match=r"bins differ|failed on spikes"):  # with an order, the module itself is run
