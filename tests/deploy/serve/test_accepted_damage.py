@@ -86,9 +86,9 @@ def test_a_kill_while_the_entries_are_rescued_is_noticed(tmp_path: Path, monkeyp
     charge(ledger, 10)
     ledger.close()
     edited(path, "UPDATE queries SET cost = 2 WHERE number = 3")
-    for place in ("Seal", "keep_aside", "_connected", "_create"):
+    for place in ("Seal", "keep_aside", "connected", "create_tables"):
         with monkeypatch.context() as killed:
-            killed.setattr(f"bl_neuro.deploy.serve.entries.{place}", fail_as_killed)
+            killed.setattr(f"bl_neuro.deploy.serve.opening.{place}", fail_as_killed)
             with pytest.raises(KeyboardInterrupt):
                 Ledger(path, "network", 20, accept_damage=True)
         with pytest.raises(LogDamaged):
