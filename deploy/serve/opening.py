@@ -88,6 +88,8 @@ def open_log(path: Path, seal: Path, served: str, accept_damage: bool) -> Opened
             opened.callback(writer.close)
             if database is None:  # after the seal, which tells a later start of a log that was not written
                 keep_aside(path, ("", *DATABASE_ENDINGS))
+                for ending in ("", *DATABASE_ENDINGS):
+                    Path(f"{path}{ending}").unlink(missing_ok=True)
                 database = connected(path, is_new=True)
                 opened.callback(database.close)
             create_tables(database, contents.mark.identity, served, contents.entries)

@@ -93,3 +93,20 @@ def test_a_kill_while_the_entries_are_rescued_is_noticed(tmp_path: Path, monkeyp
                 Ledger(path, "network", 20, accept_damage=True)
         with pytest.raises(LogDamaged):
             Ledger(path, "network", 20)
+
+
+def test_a_seal_exists_at_every_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without its seal, a log whose header is destroyed is taken for the file of another program."""
+    path = tmp_path / "log"
+    ledger = Ledger(path, "network", 20)
+    charge(ledger, 10)
+    ledger.close()
+    path.write_bytes(b"\xff" * 100 + path.read_bytes()[100:])
+    with monkeypatch.context() as killed:
+        killed.setattr("bl_neuro.deploy.serve.opening.Seal", fail_as_killed)
+        with pytest.raises(KeyboardInterrupt):
+            Ledger(path, "network", 20, accept_damage=True)
+    with pytest.raises(LogDamaged):
+        Ledger(path, "network", 20)
+    Ledger(path, "network", 20, accept_damage=True).close()
+    Ledger(path, "network", 20).close()

@@ -14,6 +14,7 @@ import bl_neuro as bl
 from bl_neuro.cli import run
 from bl_neuro.deploy.serve.clients import read_token_file
 from bl_neuro.deploy.serve.ledger import Charge, Ledger
+from bl_neuro.deploy.serve.paths import keep_aside
 from bl_neuro.deploy.serve.seal import read_mark
 from bl_neuro.deploy.serve.server import check_pair
 from bl_neuro.errors import InputError, LogDamaged
@@ -75,6 +76,22 @@ def test_a_file_that_took_the_place_of_the_seal_is_kept(tmp_path: Path) -> None:
     ledger.close()
     assert (tmp_path / "log.seal.damaged-1").read_bytes() == PRECIOUS
     assert read_mark(tmp_path / "log.seal") is not None
+
+
+@pytest.mark.parametrize("has_links", [False, True])
+def test_a_file_that_is_kept_also_stays_where_it_is(
+    has_links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*paths: Path) -> None:
+        raise OSError(95, "Operation not supported")
+
+    if not has_links:
+        monkeypatch.setattr("os.link", fail)
+    (tmp_path / "log").write_bytes(PRECIOUS)
+    (tmp_path / "log").chmod(0o600)
+    keep_aside(tmp_path / "log", ("", "-wal"))
+    assert contents(tmp_path) == {"log": PRECIOUS, "log.damaged-1": PRECIOUS}
+    assert (tmp_path / "log.damaged-1").stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("exists", [False, True])
