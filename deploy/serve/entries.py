@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from itertools import count as numbers
 from pathlib import Path
 from typing import Any
@@ -110,7 +110,7 @@ def next_mark(mark: Mark, entry: Any) -> Mark:
     return Mark(mark.identity, mark.count + 1, digest)
 
 
-def create_tables(database: sqlite3.Connection, identity: str, served: str, entries: Iterable[Entry] = ()) -> None:
+def create_tables(database: sqlite3.Connection, identity: str, served: str, entries: Sequence[Entry] = ()) -> None:
     """Creates the tables of a new log with these entries, unless the database has them."""
     database.executescript(f"BEGIN IMMEDIATE;{_TABLES}")
     if database.execute("SELECT COUNT(*) FROM log").fetchone() == (0,):

@@ -24,7 +24,7 @@ from bl_neuro.deploy.serve.entries import (
     read_entries,
 )
 from bl_neuro.deploy.serve.paths import DATABASE_ENDINGS, LOCK, keep_aside, read_start
-from bl_neuro.deploy.serve.rescue import readable_entries
+from bl_neuro.deploy.serve.rescue import readable_entries, replace_log
 from bl_neuro.deploy.serve.seal import Mark, Seal, read_mark
 from bl_neuro.errors import DataError, InputError, LogDamaged
 
@@ -77,8 +77,10 @@ def open_log(path: Path, seal: Path, served: str, accept_damage: bool) -> Opened
             opened.callback(lock.release)
             contents, accepted = _read(path, seal, served, accept_damage)
             database = contents.database
-            if database is not None:
-                opened.callback(database.close)
+            if database is None:  # before its seal: with the old one, a start after a kill is refused
+                replace_log(path, contents.mark.identity, served, contents.entries)
+                database = connected(path, is_new=False)
+            opened.callback(database.close)
             if accept_damage and accepted is None:
                 raise InputError(f"--accept-log-damage: {path} is not damaged; leave this option out")
             with _seal_errors(seal, "written"):
@@ -86,13 +88,7 @@ def open_log(path: Path, seal: Path, served: str, accept_damage: bool) -> Opened
                     keep_aside(seal)
                 writer = Seal(seal, contents.mark)
             opened.callback(writer.close)
-            if database is None:  # after the seal, which tells a later start of a log that was not written
-                keep_aside(path, ("", *DATABASE_ENDINGS))
-                for ending in ("", *DATABASE_ENDINGS):
-                    Path(f"{path}{ending}").unlink(missing_ok=True)
-                database = connected(path, is_new=True)
-                opened.callback(database.close)
-            create_tables(database, contents.mark.identity, served, contents.entries)
+            create_tables(database, contents.mark.identity, served)  # after the seal: without one, a log is damaged
             opened.pop_all()
             return OpenedLog(database, contents.mark, writer, contents.spent, lock, accepted)
     except (OSError, sqlite3.OperationalError) as error:

@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from bl_neuro.deploy.serve.entries import Entry, is_disk_failure, read_description
+from bl_neuro.deploy.serve.entries import Entry, connected, create_tables, is_disk_failure, read_description
+from bl_neuro.deploy.serve.paths import DATABASE_ENDINGS, keep_aside
 from bl_neuro.errors import LogDamaged
 
 _MOST_COST = 2**31
 """Largest cost of an entry that is read from a damaged log; SQLite sums up to 2^63."""
+
+
+def replace_log(path: Path, identity: str, served: str, entries: Sequence[Entry]) -> None:
+    """Puts a new log with these entries in the place of the log at `path`, which is kept as LOG.damaged-1.
+
+    The new log is complete before it takes the place of the old one, so that a kill loses no entry.
+    """
+    with TemporaryDirectory(prefix=".rescue-", dir=path.parent) as folder:
+        complete = Path(folder) / "log"
+        with closing(connected(complete, is_new=True)) as database:
+            create_tables(database, identity, served, entries)
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # moves all entries into the file itself
+        keep_aside(path, ("", *DATABASE_ENDINGS))
+        for ending in DATABASE_ENDINGS:  # SQLite would apply the journals of the old log to the new one
+            Path(f"{path}{ending}").unlink(missing_ok=True)
+        complete.replace(path)
 
 
 def readable_entries(path: Path, served: str) -> list[Entry]:

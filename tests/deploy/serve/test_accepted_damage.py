@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import pkgutil
 import sqlite3
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bl_neuro.deploy.serve.ledger import Charge, Charged, Ledger
+from bl_neuro.deploy.serve.seal import Seal
 from bl_neuro.errors import LogDamaged
 
 
@@ -25,8 +30,16 @@ def edited(path: Path, *commands: str) -> None:
     database.close()
 
 
-def fail_as_killed(*arguments: object, **options: object) -> None:
-    raise KeyboardInterrupt
+def killing_at(call: int, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, but its n-th call ends the program."""
+    calls = count(1)
+
+    def called(*arguments: Any, **options: Any) -> Any:
+        if next(calls) == call:
+            raise KeyboardInterrupt
+        return function(*arguments, **options)
+
+    return called
 
 
 @pytest.mark.parametrize(
@@ -80,19 +93,39 @@ def test_entries_on_both_sides_of_a_damaged_page_count(tmp_path: Path) -> None:
     ledger.close()
 
 
-def test_a_kill_while_the_entries_are_rescued_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("place", "call"),
+    [
+        ("bl_neuro.deploy.serve.rescue.connected", 1),
+        ("bl_neuro.deploy.serve.rescue.create_tables", 1),
+        ("bl_neuro.deploy.serve.rescue.keep_aside", 1),
+        ("pathlib.Path.replace", 1),  # the damaged log
+        ("bl_neuro.deploy.serve.opening.connected", 3),  # the new log, after two checks of the damaged one
+        ("bl_neuro.deploy.serve.opening.keep_aside", 1),  # the seal
+        ("bl_neuro.deploy.serve.opening.Seal", 1),
+    ],
+)
+def test_a_kill_while_the_entries_are_rescued_loses_none(
+    place: str, call: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "log"
     ledger = Ledger(path, "network", 20)
     charge(ledger, 10)
     ledger.close()
     edited(path, "UPDATE queries SET cost = 2 WHERE number = 3")
-    for place in ("Seal", "keep_aside", "connected", "create_tables"):
-        with monkeypatch.context() as killed:
-            killed.setattr(f"bl_neuro.deploy.serve.opening.{place}", fail_as_killed)
-            with pytest.raises(KeyboardInterrupt):
-                Ledger(path, "network", 20, accept_damage=True)
-        with pytest.raises(LogDamaged):
-            Ledger(path, "network", 20)
+    with monkeypatch.context() as killed:
+        killed.setattr(place, killing_at(call, pkgutil.resolve_name(place)))
+        with pytest.raises(KeyboardInterrupt):
+            Ledger(path, "network", 20, accept_damage=True)
+    with pytest.raises(LogDamaged):
+        Ledger(path, "network", 20)
+    ledger = Ledger(path, "network", 20, accept_damage=True)
+    assert ledger.spent("a") == 11
+    ledger.close()
+    ledger = Ledger(path, "network", 20)
+    assert ledger.spent("a") == 11
+    ledger.close()
+    assert not list(tmp_path.glob(".rescue-*"))
 
 
 def test_a_seal_exists_at_every_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +136,7 @@ def test_a_seal_exists_at_every_moment(tmp_path: Path, monkeypatch: pytest.Monke
     ledger.close()
     path.write_bytes(b"\xff" * 100 + path.read_bytes()[100:])
     with monkeypatch.context() as killed:
-        killed.setattr("bl_neuro.deploy.serve.opening.Seal", fail_as_killed)
+        killed.setattr("bl_neuro.deploy.serve.opening.Seal", killing_at(1, Seal))
         with pytest.raises(KeyboardInterrupt):
             Ledger(path, "network", 20, accept_damage=True)
     with pytest.raises(LogDamaged):
