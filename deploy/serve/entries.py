@@ -13,9 +13,7 @@ from typing import Any
 from bl_neuro.deploy.serve.seal import Mark, first_head
 from bl_neuro.errors import LogDamaged
 
-_TABLES = """
-CREATE TABLE IF NOT EXISTS log (identity TEXT NOT NULL, served TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS queries (
+_QUERIES = """queries (
     number INTEGER PRIMARY KEY,
     at REAL NOT NULL,
     client TEXT NOT NULL,
@@ -23,11 +21,16 @@ CREATE TABLE IF NOT EXISTS queries (
     digest BLOB NOT NULL,
     cost INTEGER NOT NULL,
     chain TEXT NOT NULL
-);
+)"""
+_TABLES = f"""
+CREATE TABLE IF NOT EXISTS log (identity TEXT NOT NULL, served TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS {_QUERIES};
 CREATE INDEX IF NOT EXISTS keys ON queries (client, key) WHERE key IS NOT NULL;
 CREATE TRIGGER IF NOT EXISTS no_update BEFORE UPDATE ON queries BEGIN SELECT RAISE(ABORT, 'append only'); END;
 CREATE TRIGGER IF NOT EXISTS no_delete BEFORE DELETE ON queries BEGIN SELECT RAISE(ABORT, 'append only'); END;
 """
+QUERIES_TABLE = f"CREATE TABLE {_QUERIES}".encode()
+"""The definition of the table of entries, as SQLite stores it in the file."""
 APPLICATION = b"blnq"
 """Marks a database as a log of queries, from its creation on, in its header."""
 _DISK_FAILURES = ("disk is full", "disk I/O error", "unable to open", "readonly", "locked", "locking protocol")
@@ -41,13 +44,24 @@ def connected(path: Path, is_new: bool) -> sqlite3.Connection:
     database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         if is_new:
-            database.execute(f"PRAGMA application_id={int.from_bytes(APPLICATION, 'big')}")
+            mark_as_log(database)
         database.execute("PRAGMA journal_mode=WAL")
         database.execute("PRAGMA synchronous=FULL")
     except BaseException:
         database.close()
         raise
     return database
+
+
+def mark_as_log(database: sqlite3.Connection) -> None:
+    """Writes into the header that the database is a log of queries."""
+    database.execute(f"PRAGMA application_id={int.from_bytes(APPLICATION, 'big')}")
+
+
+def is_marked(database: sqlite3.Connection) -> bool:
+    """Whether the header says that the database is a log of queries."""
+    (application,) = database.execute("PRAGMA application_id").fetchone()
+    return bool(application == int.from_bytes(APPLICATION, "big"))
 
 
 def is_disk_failure(error: sqlite3.DatabaseError) -> bool:

@@ -15,10 +15,13 @@ from filelock import FileLock, Timeout
 
 from bl_neuro.deploy.serve.entries import (
     APPLICATION,
+    QUERIES_TABLE,
     Entry,
     connected,
     create_tables,
     is_disk_failure,
+    is_marked,
+    mark_as_log,
     next_mark,
     read_description,
     read_entries,
@@ -30,6 +33,8 @@ from bl_neuro.errors import DataError, InputError, LogDamaged
 
 _MAGIC, _HEADER_BYTES, _APPLICATION_AT = b"SQLite format 3\0", 100, slice(68, 72)
 """The start of every SQLite database, the size of its header, and the place of the application's mark in it."""
+_SCHEMA_BYTES = 2**16
+"""Bytes at the start of a log, or of its journal, that contain the definitions of its tables."""
 _FULL_BYTES = 2**16
 """Free bytes below which a failure to write is put down to a full disk; SQLite often calls it an I/O error."""
 
@@ -144,20 +149,21 @@ def _need_log_or_free(path: Path, seal: Path) -> None:
         read_mark(seal)
     try:
         header = read_start(path, _HEADER_BYTES)
+        is_database = header is not None and header.startswith(_MAGIC)
+        if not header or (is_database and (len(header) < _HEADER_BYTES or header[_APPLICATION_AT] == APPLICATION)):
+            return
+        if seal.exists() and (not is_database or _has_queries(path)):  # a damaged log
+            return
     except DataError as error:
         raise InputError(f"--log: {error}") from error
-    if not header:
-        return
-    is_whole_database = header.startswith(_MAGIC) and len(header) == _HEADER_BYTES
-    if is_whole_database and header[_APPLICATION_AT] != APPLICATION:
-        raise InputError(
-            f"{path}: expected a log of queries or no file, found a database of another program; use another file with "
-            "--log"
-        )
-    if not header.startswith(_MAGIC) and not seal.exists():
-        raise InputError(
-            f"{path}: expected a log of queries or no file, found another file; use another file with --log"
-        )
+    kind = "a database of another program" if is_database else "another file"
+    raise InputError(f"{path}: expected a log of queries or no file, found {kind}; use another file with --log")
+
+
+def _has_queries(path: Path) -> bool:
+    """Whether a database has the table of a log. It is not opened, since SQLite might change it."""
+    starts = (read_start(Path(f"{path}{ending}"), _SCHEMA_BYTES) for ending in ("", "-wal"))
+    return any(QUERIES_TABLE in start for start in starts if start is not None)
 
 
 def _locked(path: Path) -> FileLock:
@@ -169,10 +175,10 @@ def _locked(path: Path) -> FileLock:
     return lock
 
 
-def _checked(path: Path, served: str, sealed: Mark | None, seal_needed: bool = True) -> _Contents:
+def _checked(path: Path, served: str, sealed: Mark | None, is_accepted: bool = False) -> _Contents:
     """The database, its mark and the queries by client. An empty log gets its tables later, after its seal.
 
-    seal_needed: whether a log with entries is damaged if it has no seal.
+    is_accepted: whether the operator accepted damage; then the seal may be missing, and the header is repaired.
     """
     entries = 0 if sealed is None else sealed.count
     is_new = _is_new(path, entries)
@@ -187,9 +193,13 @@ def _checked(path: Path, served: str, sealed: Mark | None, seal_needed: bool = T
                 contents = _Contents(database, Mark.of_new_log(served), {})
             else:
                 _need_served(path, description[1], served)
-                if sealed is None and seal_needed:
+                if sealed is None and not is_accepted:
                     raise LogDamaged("its seal is missing")
+                if not is_marked(database) and not is_accepted:
+                    raise LogDamaged("its header was changed and does not mark it as a log of queries")
                 contents = _Contents(database, *read_entries(database, description[0], served, sealed))
+                if not is_marked(database):
+                    mark_as_log(database)
         except sqlite3.DatabaseError as error:
             if is_disk_failure(error):
                 raise
@@ -227,7 +237,7 @@ def _is_new(path: Path, entries: int) -> bool:
 def _accepted(path: Path, served: str) -> _Contents:
     """A damaged log after the operator accepted it: the log if its entries are whole, otherwise those that remain."""
     try:
-        return _checked(path, served, None, seal_needed=False)
+        return _checked(path, served, None, is_accepted=True)
     except LogDamaged:
         entries = readable_entries(path, served)
     mark, spent = Mark.of_new_log(served), Counter[str]()

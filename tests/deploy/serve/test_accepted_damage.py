@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
+import shutil
 import sqlite3
 from collections.abc import Callable
 from itertools import count
@@ -143,3 +144,31 @@ def test_a_seal_exists_at_every_moment(tmp_path: Path, monkeypatch: pytest.Monke
         Ledger(path, "network", 20)
     Ledger(path, "network", 20, accept_damage=True).close()
     Ledger(path, "network", 20).close()
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+@pytest.mark.parametrize("byte", [68, 69, 70, 71])
+def test_a_damaged_mark_of_the_program_is_repaired(byte: int, is_killed: bool, tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    ledger = Ledger(path, "network", 20)
+    charge(ledger, 5)
+    ledger.void([Charge("a", None, b"1", 2)])
+    if is_killed:  # the tables are in the journal alone
+        (tmp_path / "killed").mkdir()
+        for file in (path, tmp_path / "log-wal", tmp_path / "log.seal"):
+            shutil.copy(file, tmp_path / "killed")
+    ledger.close()
+    path = tmp_path / "killed" / "log" if is_killed else path
+    content = bytearray(path.read_bytes())
+    content[byte] ^= 1
+    path.write_bytes(content)
+    if not is_killed:  # the journal has a copy of the header
+        with pytest.raises(LogDamaged, match="its header was changed and does not mark it"):
+            Ledger(path, "network", 20)
+        ledger = Ledger(path, "network", 20, accept_damage=True)
+        assert ledger.spent("a") == 3
+        ledger.close()
+    ledger = Ledger(path, "network", 20)
+    assert ledger.spent("a") == 3
+    ledger.close()
+    assert path.read_bytes()[68:72] == b"blnq"

@@ -120,19 +120,24 @@ def test_the_seal_beside_a_log_may_not_be_a_link_to_it(tmp_path: Path) -> None:
         open_and_close(tmp_path / "log", tmp_path / "hard")
 
 
+@pytest.mark.parametrize("has_seal", [False, True])
 @pytest.mark.parametrize("mode", ["delete", "wal"])
-def test_the_database_of_another_program_is_not_changed(mode: str, tmp_path: Path) -> None:
+def test_the_database_of_another_program_is_not_changed(mode: str, has_seal: bool, tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     database = sqlite3.connect(tmp_path / "other.db", isolation_level=None)
     database.execute(f"PRAGMA journal_mode={mode}")
-    database.execute("CREATE TABLE notes (text)")
+    database.execute("CREATE TABLE queries (text)")
     for path in tmp_path.glob("other.db*"):  # in WAL mode, the table is in the journal alone
         shutil.copy(path, folder)
     database.close()
+    if has_seal:
+        open_and_close(tmp_path / "log", times=3)
+        shutil.copy(tmp_path / "log.seal", folder / "other.db.seal")
     before = contents(folder)
-    with pytest.raises(InputError, match="expected a log of queries or no file, found a database of another program"):
-        open_and_close(folder / "other.db")
+    for accept_damage in (False, True):
+        with pytest.raises(InputError, match="a log of queries or no file, found a database of another program"):
+            open_and_close(folder / "other.db", accept_damage=accept_damage)
     assert contents(folder) == before
 
 
