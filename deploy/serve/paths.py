@@ -62,7 +62,10 @@ def read_start(path: Path, size: int) -> bytes | None:
     if not os.path.lexists(path):
         return None
     with regular_file(path) as file:
-        return file.read(size)
+        try:
+            return file.read(size)
+        except OSError as error:
+            raise DataError(f"{path}: expected a file that can be read ({error.strerror or error})") from error
 
 
 def read_input(path: Path, option: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import sqlite3
@@ -219,3 +220,14 @@ def test_no_input_is_waited_for(tmp_path: Path) -> None:
     (tmp_path / "large").write_bytes(bytes(2**20 + 1))
     with pytest.raises(InputError, match="expected at most 1048576 bytes"):
         read_token_file(tmp_path / "large")
+
+
+def test_a_file_that_the_disk_cannot_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class BadSectors(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise OSError(5, "Input/output error")
+
+    (tmp_path / "log").write_bytes(PRECIOUS)
+    monkeypatch.setattr("bl_neuro.deploy.serve.paths.regular_file", lambda path: BadSectors())
+    with pytest.raises(InputError, match=r"--log: .*log: expected a file that can be read \(Input/output error\)"):
+        open_and_close(tmp_path / "log")
