@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from bl_neuro.access import BlackBox, Gate, Reveals
-from bl_neuro.backends.base import is_held
+from bl_neuro.backends.base import is_held, need_no_forward_derivative
 from bl_neuro.errors import BudgetExceeded, EndpointProtocolError, EndpointRefused, InputError
 from bl_neuro.remote.batch_limit import CONFIGURATION, BatchLimit, configured_batch, padded
 from bl_neuro.remote.connection import Connection
@@ -207,6 +207,7 @@ def _checked(spikes: Any, model: Described) -> Tensor:
         values = spikes if isinstance(spikes, Tensor) else torch.as_tensor(spikes)
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"spikes: expected a tensor or an array, found {type(spikes).__name__}") from error
+    need_no_forward_derivative(values)
     if values.dim() != 2 + len(shape) or tuple(values.shape[2:]) != shape or min(values.shape[:2]) < 1:
         expected = ", ".join(map(str, ("T", "B", *shape)))
         raise InputError(f"spikes: expected shape ({expected}), found {tuple(values.shape)}")
