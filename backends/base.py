@@ -263,11 +263,7 @@ def checked_input(x: Any, network: Network) -> Tensor:
         raise InputError(f"spikes: expected a tensor or an array of 0/1, found {type(x).__name__} ({error})") from error
     if tensor.layout != torch.strided or tensor.dtype not in (*USUAL_DTYPES, *CONVERTED_DTYPES):
         raise InputError(f"spikes: expected bool, integer or float values, found {tensor.dtype}, {tensor.layout}")
-    if _is_dual(tensor):
-        raise InputError(
-            "spikes: expected a tensor without a forward-mode derivative (torch.autograd.forward_ad), which targets do "
-            "not compute; use WhiteBox.gradient"
-        )
+    need_no_forward_derivative(tensor)
     if tensor.is_meta or tensor.is_nested:
         kind = "a nested tensor" if tensor.is_nested else "a tensor on device meta"
         raise InputError(f"spikes: expected a tensor with values, found {kind}")
@@ -292,11 +288,18 @@ def checked_input(x: Any, network: Network) -> Tensor:
     return tensor
 
 
-def _is_dual(tensor: Tensor) -> bool:
-    """Whether a tensor carries a derivative of forward-mode automatic differentiation."""
+def need_no_forward_derivative(tensor: Tensor, name: str = "spikes", gradient: str = "WhiteBox.gradient") -> None:
+    """Raises InputError if a tensor carries a derivative of forward-mode automatic differentiation.
+
+    name: of the tensor, gradient: the method to use instead, for the error message.
+    """
     if getattr(forward_ad, "_current_level", 0) < 0 or not tensor.is_floating_point():
-        return False
-    return forward_ad.unpack_dual(tensor).tangent is not None
+        return
+    if forward_ad.unpack_dual(tensor).tangent is not None:
+        raise InputError(
+            f"{name}: expected a tensor without a forward-mode derivative (torch.autograd.forward_ad), which targets "
+            f"do not compute; use {gradient}"
+        )
 
 
 def as_float(values: Tensor) -> Tensor:

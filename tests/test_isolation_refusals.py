@@ -80,6 +80,16 @@ def test_a_forward_mode_derivative_is_refused() -> None:
         assert torch.equal(TWIN.run(spikes).spikes, TWIN.run(SPIKES).spikes)
 
 
+def test_an_ann_box_refuses_a_forward_mode_derivative() -> None:
+    ann = AnnBox(ANN)
+    with forward_ad.dual_level():
+        dual = forward_ad.make_dual(IMAGES, torch.ones_like(IMAGES))
+        for call in (ann.run, partial(ann.gradient, objective=lambda logits: logits.sum(1))):
+            with pytest.raises(InputError, match=r"images: .* forward-mode derivative .*AnnBox\.gradient"):
+                call(dual)
+    assert ann.queries == 0
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("substrate", [substrate for substrate in SUBSTRATES if "lava" not in substrate.values])
 def test_torch_compile_runs_a_call_as_it_is(substrate: str, needs: Callable[[str], None]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bl_neuro.backends.base import need_no_forward_derivative
 from bl_neuro.checks import whole_number
 from bl_neuro.errors import InputError
 from bl_neuro.isolation import isolated
@@ -59,12 +60,14 @@ class AnnBox:
     @isolated
     def run(self, images: Tensor) -> Tensor:
         """Logits (B, classes) for images (B, *input_shape), without gradient."""
+        need_no_forward_derivative(images, "images", "AnnBox.gradient")
         with torch.no_grad():
             return self._logits(images)
 
     @isolated
     def gradient(self, images: Tensor, objective: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
         """Value (B,) of `objective(logits)` at `images`, and its gradient at the images, (B, *input_shape)."""
+        need_no_forward_derivative(images, "images", "AnnBox.gradient")
         inputs = images.detach().clone()
         with torch.enable_grad():
             inputs.requires_grad_()

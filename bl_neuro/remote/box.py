@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from dataclasses import replace
 from types import TracebackType
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from bl_neuro.access import BlackBox, Gate, Reveals
-from bl_neuro.backends.base import is_held
+from bl_neuro.backends.base import is_held, need_no_forward_derivative
 from bl_neuro.errors import BudgetExceeded, EndpointProtocolError, EndpointRefused, InputError
 from bl_neuro.remote.batch_limit import CONFIGURATION, BatchLimit, configured_batch, padded
 from bl_neuro.remote.connection import Connection
@@ -22,8 +23,8 @@ from bl_neuro.remote.tensors import PROTOCOL, Keys, packing_of
 
 DEFAULT_MAX_BYTES = 16 * 2**20
 """Maximum bytes of one request if the endpoint does not declare a limit."""
-MOST_BYTES = 64 * 2**20
-"""Maximum bytes of one request, and of the answer to it, whatever the endpoint declares."""
+MAX_BYTES = 64 * 2**20
+"""Maximum bytes of one request, and of the answer to it, whatever the endpoint declares; see `_request_bytes`."""
 HEADER_ROOM = 4096
 _SESSION = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _MODEL = re.compile(r"(?P<base>https?://.+?)(?P<path>/v2/models/[^/?#\s]+(?:/versions/[^/?#\s]+)?)/?")
@@ -138,7 +139,9 @@ def _gate(connection: Connection, path: str, model: Described, extensions: set[s
     batch_axis = 1 if model.reveals in ("membrane", "spikes") else 0
 
     def check(spikes: Any) -> Tensor:
-        return _checked(spikes, model)
+        values = _checked(spikes, model)
+        _need_room(model, len(values), wire)
+        return values
 
     def ask(spikes: Tensor) -> Tensor:
         parts: list[Tensor] = []
@@ -192,12 +195,30 @@ def _wire(model: Described, extensions: set[str]) -> Wire:
     return "binary" if "binary_tensor_data" in extensions else "json"
 
 
-def _room(model: Described, steps: int, wire: Wire) -> int:
-    """Number of samples that fit into one request and its answer; packed spikes count with their unpacked size."""
+def _request_bytes(model: Described, steps: int, wire: Wire) -> int:
+    """Bytes of one sample in a request; packed spikes count with their unpacked size, JSON with 24 bytes per value."""
     values = (1 if model.layout == "rates" else steps) * torch.Size(model.input_shape).numel()
-    bytes_per_sample = values * int(PROTOCOL[model.datatype][-1]) if wire != "json" else 24 * values
-    most = min(model.max_bytes or DEFAULT_MAX_BYTES, MOST_BYTES) - HEADER_ROOM if wire != "json" else 2**20
-    return max(1, min(most // bytes_per_sample, MOST_BYTES // answer_bytes(model, 1, steps)))
+    return values * (24 if wire == "json" else int(PROTOCOL[model.datatype][-1]))
+
+
+def _room(model: Described, steps: int, wire: Wire) -> int:
+    """Number of samples that fit into one request and its answer; 1 also for a sample above the endpoint's limit."""
+    most = min(model.max_bytes or DEFAULT_MAX_BYTES, MAX_BYTES) - HEADER_ROOM if wire != "json" else 2**20
+    return max(1, min(most // _request_bytes(model, steps, wire), MAX_BYTES // answer_bytes(model, 1, steps)))
+
+
+def _need_room(model: Described, steps: int, wire: Wire) -> None:
+    """Raises InputError if a request with one sample of `steps` steps, or its answer, has more than `MAX_BYTES`."""
+
+    def largest(steps: int) -> int:
+        return max(_request_bytes(model, steps, wire) + HEADER_ROOM, answer_bytes(model, 1, steps))
+
+    if largest(steps) > MAX_BYTES:
+        fitting = bisect_right(range(1, steps), MAX_BYTES, key=largest)
+        raise InputError(
+            f"spikes: expected samples that take at most {MAX_BYTES} bytes in a request and in its answer, found "
+            f"{steps} steps, which take {largest(steps)}; at most {fitting} steps fit"
+        )
 
 
 def _checked(spikes: Any, model: Described) -> Tensor:
@@ -207,6 +228,7 @@ def _checked(spikes: Any, model: Described) -> Tensor:
         values = spikes if isinstance(spikes, Tensor) else torch.as_tensor(spikes)
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"spikes: expected a tensor or an array, found {type(spikes).__name__}") from error
+    need_no_forward_derivative(values)
     if values.dim() != 2 + len(shape) or tuple(values.shape[2:]) != shape or min(values.shape[:2]) < 1:
         expected = ", ".join(map(str, ("T", "B", *shape)))
         raise InputError(f"spikes: expected shape ({expected}), found {tuple(values.shape)}")

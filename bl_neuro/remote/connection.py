@@ -25,12 +25,11 @@ from bl_neuro.errors import (
     TokenInTheClear,
 )
 from bl_neuro.remote.bodies import read_json
-from bl_neuro.strangers.door import read_bytes
+from bl_neuro.strangers.door import regular_file
 
 MAX_METADATA = 2**20
 MAX_REFUSAL = 64 * 2**10
 """Maximum bytes of a metadata response, and of the part of an error response that is read."""
-_MOST_CERTIFICATE_BYTES = 16 * 2**20
 _LOG = logging.getLogger(__name__)
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 5.0
 _PART = 64 * 2**10
@@ -275,8 +274,8 @@ def _is_here(host: str) -> bool:
 def _check_authorities(path: str) -> None:
     """Raises InputError if the PEM file cannot be read; urllib3 would report this only with the first request."""
     try:
-        read_bytes(Path(path), _MOST_CERTIFICATE_BYTES)  # a regular file, since OpenSSL would wait for a named pipe
-        ssl.create_default_context(cafile=path)
+        with regular_file(Path(path)):  # OpenSSL would wait for a named pipe
+            ssl.create_default_context(cafile=path)
     except DataError as error:
         raise InputError(f"certificates: {error}") from error
     except (OSError, ValueError) as error:  # also ssl.SSLError

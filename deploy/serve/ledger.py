@@ -23,7 +23,8 @@ from enum import Enum
 from pathlib import Path
 from typing import NoReturn
 
-from bl_neuro.deploy.serve.entries import OpenedLog, add_entry, open_log, read_entries
+from bl_neuro.deploy.serve.entries import add_entry, read_entries
+from bl_neuro.deploy.serve.opening import OpenedLog, open_log
 from bl_neuro.deploy.serve.paths import own_files
 from bl_neuro.deploy.serve.seal import Mark, Seal, file_identity
 from bl_neuro.errors import DataError, LogDamaged

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from itertools import count as numbers
 from pathlib import Path
 
 from bl_neuro.errors import DataError, InputError
-from bl_neuro.files import need_empty, need_regular
+from bl_neuro.files import atomic_path, need_empty, need_regular
 from bl_neuro.strangers.door import read_bytes, regular_file
 
 DATABASE_ENDINGS = ("-wal", "-shm", "-journal")
@@ -61,7 +62,10 @@ def read_start(path: Path, size: int) -> bytes | None:
     if not os.path.lexists(path):
         return None
     with regular_file(path) as file:
-        return file.read(size)
+        try:
+            return file.read(size)
+        except OSError as error:
+            raise DataError(f"{path}: expected a file that can be read ({error.strerror or error})") from error
 
 
 def read_input(path: Path, option: str) -> bytes:
@@ -77,13 +81,25 @@ def read_input(path: Path, option: str) -> bytes:
 
 
 def keep_aside(path: Path, endings: Sequence[str] = ("",)) -> None:
-    """Renames the files `path` + ending that exist to the first free name `path`.damaged-N + ending."""
+    """Gives the files `path` + ending that exist a second name, the first free `path`.damaged-N + ending.
+
+    They stay at `path` as well, so that a kill before they are replaced loses none of them.
+    """
     stems = (f"{path}{_KEPT}{number}" for number in numbers(1))
     kept = next(stem for stem in stems if not any(os.path.lexists(f"{stem}{ending}") for ending in endings))
     for ending in endings:
         part = Path(f"{path}{ending}")
         if part.exists():
-            part.rename(f"{kept}{ending}")
+            _link_or_copy(part, Path(f"{kept}{ending}"))
+
+
+def _link_or_copy(path: Path, second: Path) -> None:
+    try:
+        os.link(path, second)
+    except OSError:  # the file system has no hard links
+        with atomic_path(second) as temporary:
+            shutil.copyfile(path, temporary)
+        shutil.copymode(path, second)
 
 
 def _resolved(option: str, path: Path) -> Path:

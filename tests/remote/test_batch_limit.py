@@ -161,6 +161,31 @@ def test_a_request_is_as_small_as_its_answer_requires(reveals: Any, steps: int, 
     assert _room(model, steps, "packed") == samples
 
 
+@pytest.mark.parametrize(
+    ("reveals", "layout", "extensions", "fitting"),
+    [
+        ("counts", "time_first", PACKED, (2**26 - 4096) // 12),
+        ("counts", "time_first", [], (2**26 - 4096) // (24 * 12)),
+        ("membrane", "rates", PACKED, 2**26 // (32 * 3)),
+    ],
+)
+def test_a_sample_that_fits_into_no_request_is_refused(
+    reveals: Any, layout: Any, extensions: list[str], fitting: int, foreign: Any, open_box: Any
+) -> None:
+    foreign.metadata, foreign.extensions = declared(-1, reveals=reveals, layout=layout), extensions
+    box = open_box(reveals=reveals, layout=layout, input_shape=(12,))
+    with pytest.raises(bl.InputError, match=f"found {fitting + 1} steps, .* at most {fitting} steps fit"):
+        box.query(torch.zeros(1, 1, 12).expand(fitting + 1, 1, 12))
+    assert (box.spent, foreign.batches) == (0, [])
+
+
+def test_a_sample_above_the_limit_of_the_endpoint_is_sent_alone(foreign: Any, open_box: Any) -> None:
+    foreign.metadata = {**foreign.metadata, "platform": "bl_neuro", "parameters": {"max_bytes": 1}}
+    foreign.extensions = ["binary_tensor_data"]
+    assert torch.equal(open_box().query(SPIKES[:, :2]).float(), SCORES[:2])
+    assert foreign.batches == [1, 1]
+
+
 def test_a_fixed_batch_repeats_rates_and_not_their_spikes(
     foreign: Any, open_box: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.autograd import forward_ad
 
 pytest.importorskip("urllib3", reason="urllib3 is not installed (the serve extra)")
 
@@ -25,6 +26,13 @@ def test_a_plain_model_is_asked_in_rates(open_box: Any) -> None:
     with pytest.raises(bl.BudgetExceeded):
         box.query(torch.zeros(4, 9, 12))
     assert box.spent == 2
+
+
+def test_a_forward_mode_derivative_is_refused(open_box: Any) -> None:
+    box, spikes = open_box(), torch.ones(1, 1, 12)
+    with forward_ad.dual_level(), pytest.raises(bl.InputError, match="forward-mode derivative"):
+        box.query(forward_ad.make_dual(spikes, spikes))
+    assert box.spent == 0
 
 
 def test_attacks_accept_a_remote_box(open_box: Any) -> None:

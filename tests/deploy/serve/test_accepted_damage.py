@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import pkgutil
+import shutil
 import sqlite3
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bl_neuro.deploy.serve.ledger import Charge, Charged, Ledger
+from bl_neuro.deploy.serve.seal import Seal
 from bl_neuro.errors import LogDamaged
 
 
@@ -25,8 +31,16 @@ def edited(path: Path, *commands: str) -> None:
     database.close()
 
 
-def fail_as_killed(*arguments: object, **options: object) -> None:
-    raise KeyboardInterrupt
+def killing_at(call: int, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, but its n-th call ends the program."""
+    calls = count(1)
+
+    def called(*arguments: Any, **options: Any) -> Any:
+        if next(calls) == call:
+            raise KeyboardInterrupt
+        return function(*arguments, **options)
+
+    return called
 
 
 @pytest.mark.parametrize(
@@ -80,16 +94,81 @@ def test_entries_on_both_sides_of_a_damaged_page_count(tmp_path: Path) -> None:
     ledger.close()
 
 
-def test_a_kill_while_the_entries_are_rescued_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("place", "call"),
+    [
+        ("bl_neuro.deploy.serve.rescue.connected", 1),
+        ("bl_neuro.deploy.serve.rescue.create_tables", 1),
+        ("bl_neuro.deploy.serve.rescue.keep_aside", 1),
+        ("pathlib.Path.replace", 1),  # the damaged log
+        ("bl_neuro.deploy.serve.opening.connected", 3),  # the new log, after two checks of the damaged one
+        ("bl_neuro.deploy.serve.opening.keep_aside", 1),  # the seal
+        ("bl_neuro.deploy.serve.opening.Seal", 1),
+    ],
+)
+def test_a_kill_while_the_entries_are_rescued_loses_none(
+    place: str, call: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "log"
     ledger = Ledger(path, "network", 20)
     charge(ledger, 10)
     ledger.close()
     edited(path, "UPDATE queries SET cost = 2 WHERE number = 3")
-    for place in ("Seal", "keep_aside", "_connected", "_create"):
-        with monkeypatch.context() as killed:
-            killed.setattr(f"bl_neuro.deploy.serve.entries.{place}", fail_as_killed)
-            with pytest.raises(KeyboardInterrupt):
-                Ledger(path, "network", 20, accept_damage=True)
-        with pytest.raises(LogDamaged):
+    with monkeypatch.context() as killed:
+        killed.setattr(place, killing_at(call, pkgutil.resolve_name(place)))
+        with pytest.raises(KeyboardInterrupt):
+            Ledger(path, "network", 20, accept_damage=True)
+    with pytest.raises(LogDamaged):
+        Ledger(path, "network", 20)
+    ledger = Ledger(path, "network", 20, accept_damage=True)
+    assert ledger.spent("a") == 11
+    ledger.close()
+    ledger = Ledger(path, "network", 20)
+    assert ledger.spent("a") == 11
+    ledger.close()
+    assert not list(tmp_path.glob(".rescue-*"))
+
+
+def test_a_seal_exists_at_every_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without its seal, a log whose header is destroyed is taken for the file of another program."""
+    path = tmp_path / "log"
+    ledger = Ledger(path, "network", 20)
+    charge(ledger, 10)
+    ledger.close()
+    path.write_bytes(b"\xff" * 100 + path.read_bytes()[100:])
+    with monkeypatch.context() as killed:
+        killed.setattr("bl_neuro.deploy.serve.opening.Seal", killing_at(1, Seal))
+        with pytest.raises(KeyboardInterrupt):
+            Ledger(path, "network", 20, accept_damage=True)
+    with pytest.raises(LogDamaged):
+        Ledger(path, "network", 20)
+    Ledger(path, "network", 20, accept_damage=True).close()
+    Ledger(path, "network", 20).close()
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+@pytest.mark.parametrize("byte", [68, 69, 70, 71])
+def test_a_damaged_mark_of_the_program_is_repaired(byte: int, is_killed: bool, tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    ledger = Ledger(path, "network", 20)
+    charge(ledger, 5)
+    ledger.void([Charge("a", None, b"1", 2)])
+    if is_killed:  # the tables are in the journal alone
+        (tmp_path / "killed").mkdir()
+        for file in (path, tmp_path / "log-wal", tmp_path / "log.seal"):
+            shutil.copy(file, tmp_path / "killed")
+    ledger.close()
+    path = tmp_path / "killed" / "log" if is_killed else path
+    content = bytearray(path.read_bytes())
+    content[byte] ^= 1
+    path.write_bytes(content)
+    if not is_killed:  # the journal has a copy of the header
+        with pytest.raises(LogDamaged, match="its header was changed and does not mark it"):
             Ledger(path, "network", 20)
+        ledger = Ledger(path, "network", 20, accept_damage=True)
+        assert ledger.spent("a") == 3
+        ledger.close()
+    ledger = Ledger(path, "network", 20)
+    assert ledger.spent("a") == 3
+    ledger.close()
+    assert path.read_bytes()[68:72] == b"blnq"

@@ -214,7 +214,7 @@ def test_an_intact_log_stays_where_it_is_if_the_disk_fails(
 
     cut(killed.with_name("log.seal"))
     with monkeypatch.context() as failing:
-        failing.setattr("bl_neuro.deploy.serve.entries.read_entries", fail)
+        failing.setattr("bl_neuro.deploy.serve.opening.read_entries", fail)
         with pytest.raises(InputError, match=f"the log of queries cannot be written: {failure}"):
             Ledger(killed, "network", 20, accept_damage=True)
     assert not killed.with_name("log.damaged-1").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import sqlite3
@@ -14,6 +15,7 @@ import bl_neuro as bl
 from bl_neuro.cli import run
 from bl_neuro.deploy.serve.clients import read_token_file
 from bl_neuro.deploy.serve.ledger import Charge, Ledger
+from bl_neuro.deploy.serve.paths import keep_aside
 from bl_neuro.deploy.serve.seal import read_mark
 from bl_neuro.deploy.serve.server import check_pair
 from bl_neuro.errors import InputError, LogDamaged
@@ -77,6 +79,22 @@ def test_a_file_that_took_the_place_of_the_seal_is_kept(tmp_path: Path) -> None:
     assert read_mark(tmp_path / "log.seal") is not None
 
 
+@pytest.mark.parametrize("has_links", [False, True])
+def test_a_file_that_is_kept_also_stays_where_it_is(
+    has_links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*paths: Path) -> None:
+        raise OSError(95, "Operation not supported")
+
+    if not has_links:
+        monkeypatch.setattr("os.link", fail)
+    (tmp_path / "log").write_bytes(PRECIOUS)
+    (tmp_path / "log").chmod(0o600)
+    keep_aside(tmp_path / "log", ("", "-wal"))
+    assert contents(tmp_path) == {"log": PRECIOUS, "log.damaged-1": PRECIOUS}
+    assert (tmp_path / "log.damaged-1").stat().st_mode & 0o777 == 0o600
+
+
 @pytest.mark.parametrize("exists", [False, True])
 @pytest.mark.parametrize("ending", ["", "-wal", "-shm", "-journal", ".lock", ".damaged-1"])
 def test_the_seal_is_none_of_the_files_of_the_log(ending: str, exists: bool, tmp_path: Path) -> None:
@@ -103,19 +121,24 @@ def test_the_seal_beside_a_log_may_not_be_a_link_to_it(tmp_path: Path) -> None:
         open_and_close(tmp_path / "log", tmp_path / "hard")
 
 
+@pytest.mark.parametrize("has_seal", [False, True])
 @pytest.mark.parametrize("mode", ["delete", "wal"])
-def test_the_database_of_another_program_is_not_changed(mode: str, tmp_path: Path) -> None:
+def test_the_database_of_another_program_is_not_changed(mode: str, has_seal: bool, tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     database = sqlite3.connect(tmp_path / "other.db", isolation_level=None)
     database.execute(f"PRAGMA journal_mode={mode}")
-    database.execute("CREATE TABLE notes (text)")
+    database.execute("CREATE TABLE queries (text)")
     for path in tmp_path.glob("other.db*"):  # in WAL mode, the table is in the journal alone
         shutil.copy(path, folder)
     database.close()
+    if has_seal:
+        open_and_close(tmp_path / "log", times=3)
+        shutil.copy(tmp_path / "log.seal", folder / "other.db.seal")
     before = contents(folder)
-    with pytest.raises(InputError, match="expected a log of queries or no file, found a database of another program"):
-        open_and_close(folder / "other.db")
+    for accept_damage in (False, True):
+        with pytest.raises(InputError, match="a log of queries or no file, found a database of another program"):
+            open_and_close(folder / "other.db", accept_damage=accept_damage)
     assert contents(folder) == before
 
 
@@ -197,3 +220,14 @@ def test_no_input_is_waited_for(tmp_path: Path) -> None:
     (tmp_path / "large").write_bytes(bytes(2**20 + 1))
     with pytest.raises(InputError, match="expected at most 1048576 bytes"):
         read_token_file(tmp_path / "large")
+
+
+def test_a_file_that_the_disk_cannot_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class BadSectors(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise OSError(5, "Input/output error")
+
+    (tmp_path / "log").write_bytes(PRECIOUS)
+    monkeypatch.setattr("bl_neuro.deploy.serve.paths.regular_file", lambda path: BadSectors())
+    with pytest.raises(InputError, match=r"--log: .*log: expected a file that can be read \(Input/output error\)"):
+        open_and_close(tmp_path / "log")
