@@ -10,13 +10,12 @@ is applied (one that is stated elsewhere alone is refused), and colour profiles 
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 
 from bl_neuro.arrays import SpikeArray
 from bl_neuro.data.source import need_extra
 from bl_neuro.errors import DataError
-from bl_neuro.strangers.door import read_bytes, regular_file
+from bl_neuro.strangers.door import need_size, read_bytes, regular_file
 from bl_neuro.strangers.jpeg import JPEG, jpeg_size
 from bl_neuro.strangers.netpbm import is_netpbm, netpbm_size
 from bl_neuro.strangers.png import SIGNATURE, png_header
@@ -69,9 +68,7 @@ def read_image(
     """
     need_extra("PIL.Image")
     with regular_file(path, inside) as file:
-        file_bytes = os.fstat(file.fileno()).st_size
-        if file_bytes > MOST_FILE_BYTES:
-            raise DataError(f"{path}: expected at most {MOST_FILE_BYTES} bytes, found {file_bytes}")
+        file_bytes = need_size(path, file, MOST_FILE_BYTES)
         try:
             tree = ROOM.read(file.fileno(), file_bytes, (3 if colour else 1, *(size or (0, 0))))
         except ReadingFailed as error:

@@ -44,6 +44,8 @@ def gather(
 ) -> EventDataset:
     """The dataset of `recordings` as frames, which are cached.
 
+    Every call reads and hashes all recordings to find out whether the cached frames are theirs.
+
     read: function that reads the events of a file, given the sensor. options: cache and progress; see `LoadOptions`.
 
     Raises:

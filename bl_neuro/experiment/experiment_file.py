@@ -8,13 +8,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bl_neuro.errors import ExperimentError
+from bl_neuro.errors import DataError, ExperimentError
 from bl_neuro.experiment.checks import further_problems
 from bl_neuro.experiment.definition import Experiment
 from bl_neuro.experiment.part import in_words
 from bl_neuro.experiment.ready_made import EXPERIMENTS, ready_made
 from bl_neuro.experiment.toml_lines import KeyPath, line_of, value_lines
 from bl_neuro.files import expanded
+from bl_neuro.strangers.door import read_bytes
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -107,18 +108,15 @@ def _need_plain_values(where: str, document: dict[str, Any]) -> None:
 
 def _text(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
+        content = read_bytes(path, MOST_BYTES)
         text = content.decode("utf-8-sig")
-    except OSError as error:
+    except DataError as error:
         known = ", ".join(ready_made())
-        raise ExperimentError(
-            f"{path}: expected an experiment's TOML file or one of {known} ({error.strerror or error})"
-        ) from error
-    except (UnicodeDecodeError, ValueError) as error:
+        raise ExperimentError(f"{error}; experiments are TOML files or one of {known}") from error
+    except UnicodeDecodeError as error:
         raise ExperimentError(f"{path}: not TOML: expected text in UTF-8 ({error})") from error
-    if len(content) > MOST_BYTES or text.count("\n") > MOST_LINES:
-        raise ExperimentError(f"{path}: expected at most {MOST_BYTES} bytes and {MOST_LINES} lines")
+    if text.count("\n") > MOST_LINES:
+        raise ExperimentError(f"{path}: expected at most {MOST_LINES} lines")
     return text
 
 

@@ -59,9 +59,7 @@ def read_bytes(path: Path, most: int, inside: Path | None = None) -> bytes:
         DataError: it is larger than `most` bytes; or see `regular_file`.
     """
     with regular_file(path, inside) as file:
-        size = os.fstat(file.fileno()).st_size
-        if size > most:
-            raise DataError(f"{path}: expected at most {most} bytes, found {size}")
+        need_size(path, file, most)
         try:
             content = file.read(most + 1)
         except OSError as error:
@@ -69,6 +67,14 @@ def read_bytes(path: Path, most: int, inside: Path | None = None) -> bytes:
     if len(content) > most:
         raise DataError(f"{path}: expected at most {most} bytes, found more")
     return content
+
+
+def need_size(path: Path, file: BinaryIO, most: int) -> int:
+    """The size in bytes of the open `file` at `path`. Raises DataError if it is larger than `most`."""
+    size = os.fstat(file.fileno()).st_size
+    if size > most:
+        raise DataError(f"{path}: expected at most {most} bytes, found {size}")
+    return size
 
 
 def need_inside(path: Path, inside: Path | None) -> None:

@@ -89,7 +89,7 @@ def test_mismatched_options_are_an_error_of_one_line(call: Callable[..., Any], g
     assert result.code == 2
     assert result.err.startswith(f"error: {given}: line 4: substrates.0: expected one of snntorch, ")
     assert call("audit", given, "--jobs", "0").err.startswith("error: --jobs: expected at least 1")
-    assert "expected an experiment's TOML file or one of att_faces, demo, digits, " in call("audit", "nowhere").err
+    assert "experiments are TOML files or one of att_faces, demo, digits, " in call("audit", "nowhere").err
 
 
 def test_a_scheduler_that_does_not_answer_is_an_error_of_one_line(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -292,3 +293,10 @@ def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
     text = experiment_path("demo").read_text(encoding="utf-8")
     (tmp_path / "marked.toml").write_text(text, encoding="utf-8-sig")
     assert read_experiment(tmp_path / "marked.toml") == read_experiment(experiment_path("demo"))
+
+
+def test_an_experiment_in_a_named_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
+    pipe = tmp_path / "experiment.toml"
+    os.mkfifo(pipe)
+    with pytest.raises(ExperimentError, match="expected a file, found a named pipe; experiments are TOML files"):
+        read_experiment(pipe)
