@@ -184,6 +184,9 @@ def _checked(path: Path, served: str, sealed: Mark | None, is_accepted: bool = F
     """
     entries = 0 if sealed is None else sealed.count
     is_new = _is_new(path, entries)
+    journal = Path(f"{path}-wal")
+    if sealed is None and not is_accepted and journal.exists() and journal.stat().st_size > 0:
+        raise LogDamaged("its seal is missing")  # before SQLite deletes a damaged journal, which may be all of the log
     with ExitStack() as opened:
         try:
             database = connected(path, is_new)

@@ -75,7 +75,9 @@ def test_the_entries_that_remain_count(command: str, spent: int, tmp_path: Path)
     assert ledger.spent("a") == spent
     assert ledger.accepted is not None
     assert "entries could be read and count" in ledger.accepted
-    known = Charged.BEFORE if "queries" in command or "identity" in command else Charged.NEW if spent < 20 else Charged.OVER
+    known = (
+        Charged.BEFORE if "queries" in command or "identity" in command else Charged.NEW if spent < 20 else Charged.OVER
+    )
     assert ledger.charge([Charge("a", "key4", bytes([4]), 1)]) == [known]
     ledger.close()
     again = Ledger(path, "network", 20)
@@ -116,6 +118,27 @@ def test_an_empty_log_with_a_damaged_header_is_written_anew(place: int, tmp_path
     ledger.close()
     ledger = Ledger(path, "network", 20)
     assert ledger.spent("a") == 3
+    ledger.close()
+
+
+def test_a_log_in_a_damaged_journal_does_not_restart_without_a_word(tmp_path: Path) -> None:
+    """The server was killed before SQLite copied any entry from its journal into the file, and the seal is lost."""
+    (tmp_path / "killed").mkdir()
+    path = tmp_path / "killed" / "log"
+    ledger = Ledger(tmp_path / "log", "network", 20)
+    charge(ledger, 3)
+    for name in ("log", "log-wal"):
+        shutil.copy(tmp_path / name, tmp_path / "killed")
+    ledger.close()
+    content = bytearray(path.with_name("log-wal").read_bytes())
+    content[471] ^= 1
+    path.with_name("log-wal").write_bytes(content)
+    for _ in range(2):
+        with pytest.raises(LogDamaged, match="its seal is missing"):
+            Ledger(path, "network", 20)
+    assert path.with_name("log-wal").read_bytes() == content
+    ledger = Ledger(path, "network", 20, accept_damage=True)
+    assert ledger.accepted == "its seal is missing; no entry could be read: all budgets restart"
     ledger.close()
 
 
