@@ -94,9 +94,7 @@ def crossed_test(difference: Crossed, margin: float) -> CrossedTest:
     targets, size = len(difference.values), abs(estimate.value)
     if error == 0:
         return CrossedTest(estimate, error, float(size == 0), float(size >= within))
-    return CrossedTest(
-        estimate, error, 2 * _tail(size / error, targets), _tail((within - size) / error, targets)
-    )
+    return CrossedTest(estimate, error, 2 * _tail(size / error, targets), _tail((within - size) / error, targets))
 
 
 def _tail(t: float, targets: int) -> float:

@@ -6,8 +6,9 @@ were not. With the statistics x of the target,
     online    score = log N(x; mu_in, S_in) - log N(x; mu_out, S_out)
     offline   score = sum over statistics of (x - mu_out) / sd_out
 
-so that a higher score means a more likely member. Samples with fewer than two shadow networks on a side score 0. The offline score has the order of the paper's 1 - Pr[Z > x], whose
-shadow networks need not be trained on the attacked samples.
+so that a higher score means a more likely member. Samples with fewer than two shadow networks on a side score 0. The
+offline score has the order of the paper's 1 - Pr[Z > x], whose shadow networks need not be trained on the attacked
+samples.
 
 With few shadow networks the variance of one sample is a poor estimate. Each covariance is therefore a mixture with the
 mean over all samples:
@@ -35,9 +36,7 @@ LEAST_VARIANCE = 1e-12
 """Added to variances, so that statistics that are equal in all shadow networks give finite scores."""
 
 
-def lira(
-    values: npt.ArrayLike, shadows: Shadows, shrinkage: float = SHRINKAGE, centre: Centre = "mean"
-) -> FloatArray:
+def lira(values: npt.ArrayLike, shadows: Shadows, shrinkage: float = SHRINKAGE, centre: Centre = "mean") -> FloatArray:
     """Log-likelihood ratios (n,) of membership, from shadow networks on both sides of every sample.
 
     values (n, D): the target's statistics, D per sample. centre: "mean", or "median" as in the authors' code.

@@ -8,7 +8,8 @@ average, and this ratio with those of reference samples z:
     online    p(x) = (mean over networks trained on x + mean over the others) / 2
     offline   p(x) = ((1 + a) (mean over networks not trained on x) + 1 - a) / 2
 
-Samples with fewer than two shadow networks on a side have r = 1. For one target the score orders samples as r(x) does; reference samples make scores of several targets comparable.
+Samples with fewer than two shadow networks on a side have r = 1. For one target the score orders samples as r(x) does;
+reference samples make scores of several targets comparable.
 """
 
 from __future__ import annotations

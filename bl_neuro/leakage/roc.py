@@ -38,7 +38,8 @@ class RocCurve:
     def true_at(self, rate: float) -> FloatArray:
         """The largest true-positive rate, (R,), of a threshold whose false-positive rate is at most `rate`."""
         last = (self.false <= rate + 1e-12).sum(axis=1) - 1
-        return self.true[np.arange(len(last)), last]
+        rates: FloatArray = self.true[np.arange(len(last)), last]
+        return rates
 
     @property
     def balanced_accuracy(self) -> FloatArray:

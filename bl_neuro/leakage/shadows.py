@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bl_neuro.arrays import FloatArray
+from bl_neuro.arrays import FloatArray, IntArray
 from bl_neuro.errors import InputError
 from bl_neuro.leakage.checked import numbers
 
@@ -39,18 +39,17 @@ class Shadows:
         if values.ndim != 3 or 0 in values.shape:
             raise InputError(f"shadows: expected (networks, samples, statistics), found {values.shape}")
         if members.dtype != bool or members.shape != values.shape[:2]:
-            raise InputError(
-                f"members: expected booleans {values.shape[:2]}, found {members.dtype} of {members.shape}"
-            )
+            raise InputError(f"members: expected booleans {values.shape[:2]}, found {members.dtype} of {members.shape}")
         object.__setattr__(self, "values", values)
 
     @property
-    def inside(self) -> npt.NDArray[np.int64]:
+    def inside(self) -> IntArray:
         """The number of networks trained on each sample, (n,)."""
-        return self.members.sum(axis=0)
+        counts: IntArray = self.members.sum(axis=0)
+        return counts
 
     @property
-    def outside(self) -> npt.NDArray[np.int64]:
+    def outside(self) -> IntArray:
         """The number of networks that were not trained on each sample, (n,)."""
         return len(self.members) - self.inside
 
