@@ -111,9 +111,9 @@ def _more(membership: MembershipFindings) -> list[str]:
     outside = sum(not _holds(null, 0.5) for null in nulls)
     one = rows[0]  # chosen before the run: the largest bound of many would not hold at 95%
     lines = [
-        f"Judged by the members of another network, {len(nulls) - outside} of {many(len(nulls), 'interval')} hold 0.5, "
-        "as they must: the attacks measure membership and nothing else.",
-        f"The epsilon (differential privacy) of the training is at least {fixed(one.epsilon.value, 2)}, the mean of one "
+        f"Judged by the members of another network, the AUC must be 0.5: {len(nulls) - outside} of "
+        f"{many(len(nulls), '95% interval')} hold it.",
+        f"Training has an epsilon (differential privacy) of at least {fixed(one.epsilon.value, 2)}, the mean of one "
         f"95% bound per target ({ATTACK_TITLES[one.attack]}, {one.reveals} on {one.deployment}).",
     ]
     if wrong:
