@@ -29,7 +29,6 @@ def test_membership_needs_no_seeds_attacks_or_evaluators() -> None:
         ({"asks": [{}, {"count": 8}]}, "membership.asks.1: plain occurs twice; give one of them a label"),
         ({"asks": [{"substrates": ["lava"]}]}, "membership.asks.0.substrates.0: expected one of loihi"),
         ({"asks": [{"kind": "loud"}]}, "membership.asks.0.kind"),
-        ({"asks": []}, "membership.asks"),
         ({"attacks": ["lora"]}, "membership.attacks.0"),
         ({"mitigations": [{"kind": "query_cap", "queries": 5}]}, "query_cap limits queries; state fewer asks"),
         ({"mitigations": [{"kind": "weight_bits", "bits": 4, "restarts": 2}]}, "belongs to attacks by inversion"),
