@@ -14,6 +14,7 @@ from bl_neuro.cli.audit_power import print_power
 from bl_neuro.cli.output import print_json, print_table, say
 from bl_neuro.experiment.findings.estimates import JudgedAttack, Mean
 from bl_neuro.experiment.findings.models import AuditRow, Findings
+from bl_neuro.report.membership import auc_words, percent_words
 from bl_neuro.report.words import amount, many, verdict_line
 from bl_neuro.rounding import fixed
 
@@ -77,7 +78,9 @@ def print_result(result: AuditResult, as_json: bool) -> None:
         )
         return
     findings = result.findings
-    _print_rows(findings)
+    if findings.rows:
+        _print_rows(findings)
+    _print_membership(findings)
     if findings.overlap is not None:
         say(findings.overlap.sentence)
     _print_verdicts(result)
@@ -100,6 +103,20 @@ def _print_rows(findings: Findings) -> None:
         if evaluator.accuracy is not None:
             accuracy = fixed(evaluator.accuracy, 3)
             say(f"evaluator {evaluator.name}: test accuracy {accuracy} on {evaluator.samples} samples")
+
+
+def _print_membership(findings: Findings) -> None:
+    if findings.membership is None:
+        return
+    columns = ["deployment", "ask", "reveals", "attack", "shadows", "AUC", "found at 1%", "at 0.1%", "null AUC"]
+    table = [
+        [
+            row.deployment, row.ask, row.reveals, row.attack, row.shadows, auc_words(row.auc),
+            percent_words(row.tpr_at_1), percent_words(row.tpr_at_01), auc_words(row.null_auc),
+        ]
+        for row in findings.membership.rows
+    ]  # fmt: skip
+    print_table("Membership: means over targets with 95% intervals over targets and pool", columns, table, 5)
 
 
 def _row_cells(row: AuditRow, names: Sequence[str]) -> list[str]:

@@ -9,6 +9,7 @@ from pydantic import Field
 from bl_neuro.access import Reveals
 from bl_neuro.checks import MAX_STEPS
 from bl_neuro.data.split import SplitKind
+from bl_neuro.experiment.membership_part import MembershipPart
 from bl_neuro.experiment.mitigation_part import MitigationPart
 from bl_neuro.experiment.part import Count, Name, Names, Part, Restarts, Seed, Seeds, SettingsPart
 from bl_neuro.network import Readout
@@ -229,19 +230,23 @@ class Experiment(Part):
     options: dict[str, dict[str, Any]] = Field(default_factory=dict)
     target: dict[str, Any] = Field(default_factory=dict)
     twin: dict[str, Any] = Field(default_factory=dict)
-    evaluators: Annotated[list[EvaluatorPart], Field(min_length=1)]
-    attacks: Annotated[list[AttackPart], Field(min_length=1)]
+    evaluators: list[EvaluatorPart] = Field(default_factory=list)
+    attacks: list[AttackPart] = Field(default_factory=list)
     controls: list[ControlPart] = Field(default_factory=list)
     replays: list[ReplayPart] = Field(default_factory=list)
     ladder: LadderPart | None = None
     mitigations: list[MitigationPart] = Field(default_factory=list)
     endpoints: list[EndpointPart] = Field(default_factory=list)
+    membership: MembershipPart | None = None
 
     def __repr__(self) -> str:
         count = len(self.target_seeds)
         subject = "a given model" if self.given else f"{count} target seed{'' if count == 1 else 's'}"
         attacks, substrates = ", ".join(attack.called for attack in self.attacks), ", ".join(self.substrates)
-        return f"<Experiment {self.name}: {self.dataset.name}, {subject}, attacks {attacks} on {substrates}>"
+        measured = [subject, f"attacks {attacks}"] if self.attacks else []
+        if self.membership is not None:
+            measured.append(f"membership in {self.membership.networks} networks")
+        return f"<Experiment {self.name}: {self.dataset.name}, {', '.join(measured)} on {substrates}>"
 
     __str__ = __repr__
 

@@ -19,6 +19,7 @@ from bl_neuro.experiment.cell_factory import CellFactory
 from bl_neuro.experiment.cells import TRAINED, Cell
 from bl_neuro.experiment.definition import ControlPart, Experiment
 from bl_neuro.experiment.material import Material
+from bl_neuro.experiment.membership_cells import membership_cells
 from bl_neuro.experiment.mitigation_part import MitigationPart
 from bl_neuro.experiment.training_plans import target_plan
 from bl_neuro.mitigations.base import ANSWER_HOOKS
@@ -53,6 +54,7 @@ def _all_cells(factory: CellFactory) -> Iterator[Cell]:
         yield from verification_cells(factory, target)
     for control in factory.experiment.controls:
         yield from _control(factory, control)
+    yield from membership_cells(factory)
 
 
 def twin_cells(factory: CellFactory, target: Cell) -> Iterator[Cell]:

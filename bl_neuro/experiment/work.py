@@ -24,6 +24,7 @@ from bl_neuro.data.samples import Samples
 from bl_neuro.deploy.ladder import ladder
 from bl_neuro.errors import ModelFileError, NotRevealed
 from bl_neuro.experiment.boxes import CellView, differences, opened, opened_endpoint
+from bl_neuro.experiment.cell_measures import CellMeasures
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.definition import EvaluatorPart
 from bl_neuro.experiment.material import Material
@@ -31,7 +32,6 @@ from bl_neuro.experiment.measures import (
     ATTACK,
     AccuracyMeasures,
     AttackMeasures,
-    CellMeasures,
     ChangedMeasures,
     Course,
     JudgementMeasures,
@@ -41,10 +41,13 @@ from bl_neuro.experiment.measures import (
     TrainedEvaluatorMeasures,
     TwinMeasures,
 )
+from bl_neuro.experiment.membership_results import attacked, save_results
+from bl_neuro.experiment.membership_work import answers, gathered_answers, pool_of, save_answers, trained_member
 from bl_neuro.experiment.provenance import machine, now, versions
 from bl_neuro.experiment.store import Store, Times
 from bl_neuro.experiment.verification import verified
 from bl_neuro.isolation import isolated
+from bl_neuro.leakage.membership_attacks import Answers
 from bl_neuro.mitigations.registry import mitigation_of
 from bl_neuro.model_file import load, save
 from bl_neuro.network import Network
@@ -105,6 +108,9 @@ class Work:
             "judgement": self._judgement,
             "replay": self._replay,
             "verification": self._verification,
+            "member": self._member,
+            "answers": self._answered,
+            "membership": self._membership,
         }
         began, self._restarted = time.perf_counter(), []
         measures, write = makers[cell.kind](cell)
@@ -124,6 +130,23 @@ class Work:
         network = self.material.network or self._trained(cell)
         measures = TargetMeasures(fingerprint=network.fingerprint, parameters=network.parameters)
         return measures, lambda path: save(network, path)
+
+    def _member(self, cell: Cell) -> Made:
+        network, measures = trained_member(cell, self.material, self._checkpoint(cell))
+        return measures, lambda path: save(network, path)
+
+    def _answered(self, cell: Cell) -> Made:
+        target = self._opened(cell, cell.definition["target"], cell.definition["substrate"])
+        measures, values = answers(cell, target, self.material)
+        return measures, lambda path: save_answers(values, path)
+
+    def _membership(self, cell: Cell) -> Made:
+        first = cell.needs[0].definition
+        labels = pool_of(self.material, first["pool"], first["pool_seed"]).labels
+        gathered = Answers(*gathered_answers(cell.needs, [self._file(one) for one in cell.needs], labels))
+        queries = first["ask"]["count"] * len(labels)
+        measures, tensors = attacked(gathered, cell.definition["targets"], cell.definition["attacks"], queries)
+        return measures, lambda path: save_results(tensors, path)
 
     def _trained(self, cell: Cell) -> Network:
         data, seed = self.material.split.target, cell.facts["seed"]
@@ -202,7 +225,7 @@ class Work:
         ann = self._opened_twin(cell) if made["substrate"] == ANN else None
         absent = ann is not None or "endpoint" in made
         target = None if absent else self._opened(cell, made["target"], made["substrate"])
-        inversions, assumptions, answers = self._inverted(cell, target, ann)
+        inversions, assumptions, digest = self._inverted(cell, target, ann)
         images, classes = self._images(attack.images(inversions)), np.asarray(made["classes"])
         means = self.material.class_means
         large = min(images.shape[2:]) >= SMALLEST_SIDE
@@ -210,7 +233,7 @@ class Work:
             access=attack.access,
             status=inversions.status,
             queries=inversions.queries,
-            answers=answers,
+            answers=digest,
             assumptions=assumptions,
             target_answers=self._answers(target, inversions) if ann is None else self._answers_of_twin(ann, images),
             pearson_selectivity=leakage.pearson_selectivities(images, classes, means).tolist(),
@@ -234,11 +257,11 @@ class Work:
     def _replay(self, cell: Cell) -> Made:
         first = cell.needs[1]
         target = self._opened(cell, first.definition["target"], cell.definition["substrate"])
-        inversions, _, answers = self._inverted(first, target)
+        inversions, _, digest = self._inverted(first, target)
         kept = self.store.read(first.address)
         if kept is None:
             raise self._gone(first)
-        differs = differences(_thinned(inversions), answers, self._file(first), ATTACK.typed(kept.measures))
+        differs = differences(_thinned(inversions), digest, self._file(first), ATTACK.typed(kept.measures))
         return ReplayMeasures(identical=not differs, differs=differs, queries=inversions.queries), None
 
     def _verification(self, cell: Cell) -> Made:

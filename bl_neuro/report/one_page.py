@@ -9,6 +9,7 @@ from bl_neuro.experiment.findings.models import Findings, Unit
 from bl_neuro.report import views
 from bl_neuro.report.answer import audit_answer
 from bl_neuro.report.limits import limits
+from bl_neuro.report.membership import attack_words, auc_words, membership_groups, percent_words
 from bl_neuro.report.words import (
     FAMILIES,
     against_chance,
@@ -40,6 +41,7 @@ def one_page(results: Findings) -> str:
         _plain(answer.leakage),
         f"{_plain(answer.question)} **{answer.word}.** {_plain(answer.lead)}",
         "\n".join(f"- {_plain(text)}" for text in answer.more),
+        *_membership(results),
         *_matrix(results),
         *_pairs(results),
         *_ladders(results),
@@ -51,6 +53,21 @@ def one_page(results: Findings) -> str:
         "The figures are in `results.json`, the pictures in `report.html`.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _membership(results: Findings) -> list[str]:
+    parts = []
+    for group in membership_groups(results.membership):
+        rows = [
+            [
+                attack_words(row), row.reveals,
+                auc_words(row.auc), percent_words(row.tpr_at_1), percent_words(row.tpr_at_01), auc_words(row.null_auc),
+            ]
+            for row in group.rows
+        ]  # fmt: skip
+        columns = ["attack", "output", "AUC", "found at 1%", "at 0.1%", "null AUC"]
+        parts.append(f"### {_plain(group.title)}\n\n{_table(columns, rows)}")
+    return ["## Membership", *parts] if parts else []
 
 
 def _made_by(command: str | None) -> str:

@@ -14,6 +14,7 @@ from bl_neuro.files import atomic_path
 from bl_neuro.report import drill_down, plots, thumbnails, views, words
 from bl_neuro.report.answer import audit_answer
 from bl_neuro.report.limits import TRUST, conclusions, limits, overlap_sentence
+from bl_neuro.report.membership import membership_values
 from bl_neuro.report.one_page import one_page
 from bl_neuro.report.strips import MOST_CLASSES, has_training_means, strips
 from bl_neuro.report.templates import audit_environment
@@ -27,6 +28,7 @@ MOST_EMBEDDED = 5_000_000
 OF_WORDS = 1000
 """Approximate number of characters of text per cell."""
 SECTIONS = (
+    ("membership", "Who was in the training data"),
     ("pictures", "What came out"),
     ("leakage", "Leakage by attack and substrate"),
     ("curves", "Leakage against queries"),
@@ -42,7 +44,9 @@ SECTIONS = (
     ("cells", "Every inversion"),
     ("provenance", "Provenance"),
 )
-OPTIONAL = ("ladder", "mitigations", "power", "replays", "network")
+OF_INVERSION = ("pictures", "leakage", "curves", "pairs", "controls", "threats", "cells")
+"""Sections that are only present if something was inverted."""
+OPTIONAL = ("membership", "ladder", "mitigations", "power", "replays", "network")
 """Sections that are only present if there are findings for them."""
 
 
@@ -67,6 +71,7 @@ def audit_pages(results: Findings, pictures: CellPictures, most_embedded: int = 
         "overlap": overlap_sentence(results),
         "overlap_unknown": results.of_given_model and (results.overlap is None or results.overlap.state == "not known"),
         **_tables(results),
+        **membership_values(results),
     }
     pages = {REPORT: environment.get_template("page.html.j2").render(values)}
     cells = environment.get_template("cells.html.j2")
@@ -80,7 +85,8 @@ def _sections(results: Findings) -> list[tuple[str, str, str]]:
     return [
         (key, title, "drill.html.j2" if key == "cells" else f"{key}.html.j2")
         for key, title in SECTIONS
-        if key not in OPTIONAL or getattr(results, key) or (key == "replays" and results.verification)
+        if (results.rows or key not in OF_INVERSION)
+        and (key not in OPTIONAL or getattr(results, key) or (key == "replays" and results.verification))
     ]
 
 

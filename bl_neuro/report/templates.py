@@ -6,7 +6,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from bl_neuro.experiment.findings.estimates import MEASURES
-from bl_neuro.report import plots, views, words
+from bl_neuro.report import membership, plots, views, words
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -20,7 +20,14 @@ FILTERS = {
     "listed": words.listed,
 }
 FUNCTIONS = (
+    membership.auc_words,
+    membership.difference_words,
+    membership.measure_words,
+    membership.percent_words,
+    membership.roc_chart,
+    membership.two_decimals,
     plots.interval_mark,
+    plots.line_sample,
     views.access,
     views.ladder_rows,
     views.ladder_scale,

@@ -11,6 +11,7 @@ from bl_neuro.experiment.definition import Experiment
 from bl_neuro.experiment.findings.controls import control_findings
 from bl_neuro.experiment.findings.curves import course_curves
 from bl_neuro.experiment.findings.ladder import ladder_findings
+from bl_neuro.experiment.findings.membership import membership_findings
 from bl_neuro.experiment.findings.mitigations import mitigation_findings
 from bl_neuro.experiment.findings.models import (
     FORMAT,
@@ -65,10 +66,11 @@ def findings(experiment: Experiment, material: Material, cells: Sequence[Cell], 
         curves=course_curves(cells, measures),
         inversions=audit_cells(cells, measures),
         made=_provenance(store, list(measures)),
-        overlap=material.overlap,
+        overlap=material.overlap if experiment.evaluators else None,
         network=network_facts(material, cells, results),
         unit="restart" if experiment.given else "target seed",
         not_run={},
+        membership=membership_findings(experiment, cells, measures, store),
     )
 
 
