@@ -33,7 +33,9 @@ from bl_neuro.settings import SettingProblem, unknown_setting
 
 
 def dataset_problems(document: dict[str, Any]) -> Problems:
-    """Problems of `[dataset]` that do not depend on its files."""
+    """Problems of `[dataset]` and `[auxiliary]` that do not depend on their files."""
+    yield from _size_problems(document, "dataset")
+    yield from _size_problems(document, "auxiliary")
     part = table(document.get("dataset"))
     name = part.get("name")
     source = dataset_source(name) if isinstance(name, str) else None
@@ -41,8 +43,17 @@ def dataset_problems(document: dict[str, Any]) -> Problems:
         return
     if part.get("split") == "official" and source.official_test is False:
         yield ("dataset", "split"), f"{source.name} has no official test set; expected 'three-way'"
-    if "size" in part and not source.scalable:
-        yield ("dataset", "size"), not_scalable(source.name)
+    name = table(document.get("auxiliary")).get("name")
+    auxiliary = dataset_source(name) if isinstance(name, str) else None
+    if auxiliary is not None and auxiliary.name == source.name:
+        yield ("auxiliary", "name"), f"expected public data other than the targets' dataset, found {name!r} for both"
+
+
+def _size_problems(document: dict[str, Any], name: str) -> Problems:
+    part = table(document.get(name))
+    source = dataset_source(part["name"]) if isinstance(part.get("name"), str) else None
+    if source is not None and "size" in part and not source.scalable:
+        yield (name, "size"), not_scalable(source.name)
 
 
 def replay_problems(document: dict[str, Any]) -> Problems:

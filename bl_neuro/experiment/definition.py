@@ -9,6 +9,7 @@ from pydantic import Field
 from bl_neuro.access import Reveals
 from bl_neuro.checks import MAX_STEPS
 from bl_neuro.data.split import SplitKind
+from bl_neuro.experiment.auxiliary_part import AuxiliaryPart
 from bl_neuro.experiment.mitigation_part import MitigationPart
 from bl_neuro.experiment.part import Count, Name, Names, Part, Restarts, Seed, Seeds, SettingsPart
 from bl_neuro.network import Readout
@@ -236,6 +237,7 @@ class Experiment(Part):
     ladder: LadderPart | None = None
     mitigations: list[MitigationPart] = Field(default_factory=list)
     endpoints: list[EndpointPart] = Field(default_factory=list)
+    auxiliary: AuxiliaryPart | None = None
 
     def __repr__(self) -> str:
         count = len(self.target_seeds)

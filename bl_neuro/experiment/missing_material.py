@@ -22,6 +22,7 @@ class MissingMaterial(Material):
         self.folder = place.folder
         self.network = None
         self.endpoints = {}
+        self.auxiliary_part = None
         self.dataset_classes = published.classes
         self.class_map = list(range(published.classes))
         self.classes = self.class_map if experiment.classes is None else experiment.classes
