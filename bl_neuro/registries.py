@@ -67,6 +67,15 @@ KINDS: dict[str, Kind] = {
             "weight_bits": "bl_neuro.mitigations.weight_bits:WeightBits",
         },
     ),
+    "baselines": Kind(
+        "bl_neuro.leakage.baseline_registry:BASELINES",
+        "bl_neuro.baselines",
+        {
+            "fonts": "bl_neuro.leakage.baseline_fonts:PrintedFonts",
+            "auxiliary_mean": "bl_neuro.leakage.baseline_auxiliary:AuxiliaryMean",
+            "auxiliary_sample": "bl_neuro.leakage.baseline_auxiliary:AuxiliarySample",
+        },
+    ),
     "datasets": Kind(
         "bl_neuro.data.registry:DATASETS",
         "bl_neuro.datasets",

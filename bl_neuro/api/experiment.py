@@ -36,7 +36,8 @@ class Experiment(definition.Experiment):
     one subfolder of images per class, or a table as in an experiment file. substrates: where targets are deployed.
     attacks: names, attack objects or tables. evaluators: kinds or tables. seeds: number of trained targets, or a list
     of their seeds. reveals: what black boxes reveal to attacks that do not state it. restarts: number of runs of each
-    attack on each target. auxiliary: the attacker's public data, like `dataset`. All other arguments are those of an
+    attack on each target. auxiliary: the attacker's public data, like `dataset`. baselines: names of
+    zero-query baselines, all by default. All other arguments are those of an
     experiment file: tables, lists of tables, or values.
 
     Raises:
@@ -70,6 +71,7 @@ class Experiment(definition.Experiment):
         mitigations: Sequence[Table] = (),
         endpoints: Sequence[Table] = (),
         auxiliary: str | Path | Table | None = None,
+        baselines: Sequence[str] | None = None,
     ) -> None:
         document = {
             "name": name,
@@ -95,8 +97,11 @@ class Experiment(definition.Experiment):
             "mitigations": _plain(mitigations),
             "endpoints": _plain(endpoints),
             "auxiliary": None if auxiliary is None else _named(auxiliary),
+            "baselines": _plain(baselines),
         }
-        stated = {key: value for key, value in document.items() if value is not None and value != []}
+        stated = {
+            key: value for key, value in document.items() if value is not None and (value != [] or key == "baselines")
+        }
         super().__init__(**_values(experiment_from(stated)))
 
 

@@ -26,13 +26,13 @@ class Auxiliary:
     """Public images with the shape of the target's images.
 
     name: of the dataset. images: (N, C, H, W) float32 in 0..1. labels: for each image its class in the dataset of the
-    target, or None where that dataset has no class of this name. source_shape: the shape (C, H, W) before resizing.
+    target, or None where that dataset has no class of this name. originals: the images before resizing, (N, C, h, w).
     """
 
     name: str
     images: Images
     labels: tuple[int | None, ...]
-    source_shape: tuple[int, ...]
+    originals: Images
 
     @cached_property
     def digest(self) -> str:
@@ -48,14 +48,10 @@ class Auxiliary:
         """The classes of the target's dataset that some image belongs to."""
         return sorted({label for label in self.labels if label is not None})
 
-    def of_class(self, label: int) -> Images:
-        """The images of a class, (n, C, H, W)."""
-        return self.images[[position for position, own in enumerate(self.labels) if own == label]]
-
     @property
     def sentence(self) -> str:
         """What the attacker holds, in a sentence."""
-        old, new = ("×".join(map(str, shape[1:])) for shape in (self.source_shape, self.images.shape[1:]))
+        old, new = ("×".join(map(str, shape[1:])) for shape in (self.originals.shape[1:], self.images.shape[1:]))
         resized = "" if old == new else f", resized from {old} to {new} pixels"
         count = len(self.classes)
         matched = "none of their classes has" if not count else f"{count} of their classes {_has(count)}"
@@ -93,8 +89,8 @@ def load_auxiliary(
     numbers = {_key(name): number for number, name in enumerate(class_names)}
     own = [numbers.get(_key(name)) for name in data.class_names]
     labels = tuple(own[label] for label in data.labels[chosen].tolist())
-    images = resized(data.images_at(chosen), shape)
-    return Auxiliary(data.name, images, labels, tuple(data.input_shape))
+    originals = np.asarray(data.images_at(chosen), dtype=np.float32)
+    return Auxiliary(data.name, resized(originals, shape), labels, originals)
 
 
 def _key(name: str) -> str:

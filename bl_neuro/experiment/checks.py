@@ -28,6 +28,7 @@ from bl_neuro.experiment.document import (
 from bl_neuro.experiment.mitigation_checks import mitigation_problems
 from bl_neuro.experiment.toml_lines import KeyPath
 from bl_neuro.experiment.training_plans import plan_problems, twin_problems
+from bl_neuro.leakage.baseline_registry import BASELINES, PRIOR
 from bl_neuro.network import Arithmetic
 from bl_neuro.settings import SettingProblem, unknown_setting
 
@@ -107,6 +108,17 @@ def option_problems(document: dict[str, Any]) -> Problems:
     for place, value in leaves(document.get("options")):
         if isinstance(value, (date, time)):
             yield ("options", *place), f"expected text, a number or a truth value, found the date or time {value}"
+
+
+def baseline_problems(document: dict[str, Any]) -> Problems:
+    """Problems of `baselines`."""
+    known = [*BASELINES, PRIOR]
+    names = strings(document.get("baselines"))
+    for number, name in enumerate(names):
+        if name not in known:
+            yield ("baselines", number), f"expected one of {', '.join(known)}, found {name!r}"
+        elif name in names[:number]:
+            yield ("baselines", number), f"{name!r} occurs twice"
 
 
 def verify_problems(document: dict[str, Any]) -> Problems:
@@ -201,6 +213,7 @@ PART_CHECKS = (
     ladder_problems,
     mitigation_problems,
     verify_problems,
+    baseline_problems,
 )
 
 

@@ -67,6 +67,7 @@ class Material:
         self.overlap: Overlap = training.overlap
         self.shape: tuple[int, ...] = tuple(data.input_shape)
         self.dataset_classes: int = data.classes
+        self.class_names: tuple[str, ...] = tuple(data.class_names)
         self.definition: dict[str, Any] = {
             "name": data.name,
             "digest": data_digest(data),
@@ -129,8 +130,7 @@ class Material:
             raise ExperimentError(
                 f"auxiliary: expected public data other than the targets' dataset, found {self.data_name} for both"
             )
-        names = self.split.target.class_names
-        return load_auxiliary(self.auxiliary_part, self.folder, self.root, self.shape, names)
+        return load_auxiliary(self.auxiliary_part, self.folder, self.root, self.shape, self.class_names)
 
     def input_shape(self, substrate: str) -> tuple[int, ...]:
         """Shape of one input frame of the given model or endpoint."""
