@@ -53,6 +53,9 @@ KINDS: dict[str, Kind] = {
             "conv": "bl_neuro.training.conv_evaluator:ConvEvaluator",
             "spiking": "bl_neuro.training.spiking_evaluator:SpikingEvaluator",
             "authors": "bl_neuro.training.authors_evaluator:AuthorsEvaluator",
+            "svm": "bl_neuro.training.svm_evaluator:SvmEvaluator",
+            "forest": "bl_neuro.training.forest_evaluator:ForestEvaluator",
+            "neighbours": "bl_neuro.training.neighbours_evaluator:NeighboursEvaluator",
         },
     ),
     "mitigations": Kind(

@@ -67,7 +67,8 @@ class ImageEvaluator(nn.Module):
     name: the `kind` in `[[evaluators]]`. title: name in tables. spiking: whether its neurons spike. judges: what it
     sees of inversions if targets take images: "images", or the "spikes" of the rate code. For event recordings, all
     evaluators see spikes. Settings: a frozen dataclass of its settings. audits_models: whether audits of model files
-    use it unless they name their evaluators. certain_by: what its certainty is, as a phrase.
+    use it unless they name their evaluators. fitted_at_once: whether it is fitted in one step,
+    without epochs and checkpoints. certain_by: what its certainty is, as a phrase.
     """
 
     name: ClassVar[str]
@@ -76,6 +77,7 @@ class ImageEvaluator(nn.Module):
     judges: ClassVar[Literal["images", "spikes"]] = "images"
     Settings: ClassVar[type[EvaluatorSettings]] = EvaluatorSettings
     audits_models: ClassVar[bool] = False
+    fitted_at_once: ClassVar[bool] = False
     certain_by: ClassVar[str] = "its highest class probability"
 
     def __init__(self, shape: Shape, classes: int) -> None:
