@@ -80,11 +80,11 @@ def _advantages(results: Findings) -> list[str]:
     if not rows:
         return []
     columns = ["attack", "substrate", "evaluator", "attack accuracy", "best without a query", "advantage"]
+    names = [evaluator.name for evaluator in results.evaluators]
     reached = [
-        [line.title, *(f"{share(mean)} ({share_ends(mean)})" for mean in line.means.values())]
+        [line.title, *(f"{share(line.means.get(name))} ({share_ends(line.means.get(name))})" for name in names)]
         for line in advantage.baseline_lines(results)
     ]
-    names = [evaluator.name for evaluator in results.evaluators]
     return [
         "## Advantage over an attacker who asks nothing",
         advantage.ABOUT,
