@@ -11,7 +11,7 @@ from bl_neuro.errors import ReportError
 from bl_neuro.experiment.findings.models import RESULTS, Findings
 from bl_neuro.experiment.findings.pictures import CellPictures
 from bl_neuro.files import atomic_path
-from bl_neuro.report import drill_down, plots, thumbnails, views, words
+from bl_neuro.report import advantage, drill_down, plots, thumbnails, views, words
 from bl_neuro.report.answer import audit_answer
 from bl_neuro.report.limits import TRUST, conclusions, limits, overlap_sentence
 from bl_neuro.report.membership import membership_values
@@ -31,6 +31,7 @@ SECTIONS = (
     ("membership", "Who was in the training data"),
     ("pictures", "What came out"),
     ("leakage", "Leakage by attack and substrate"),
+    ("baselines", "Before any query"),
     ("curves", "Leakage against queries"),
     ("pairs", "Verdict on each pair"),
     ("ladder", "Which step does it"),
@@ -46,7 +47,7 @@ SECTIONS = (
 )
 OF_INVERSION = ("pictures", "leakage", "curves", "pairs", "controls", "threats", "cells")
 """Sections that are only present if something was inverted."""
-OPTIONAL = ("membership", "ladder", "mitigations", "power", "replays", "network")
+OPTIONAL = ("membership", "baselines", "ladder", "mitigations", "power", "replays", "network")
 """Sections that are only present if there are findings for them."""
 
 
@@ -98,6 +99,10 @@ def _tables(results: Findings) -> dict[str, object]:
         "unit_scale": plots.Scale(0.0, 1.0),
         "leakage_groups": views.leakage_groups(results),
         "matrix": views.matrix(results),
+        "about_advantage": advantage.ABOUT,
+        "baseline_lines": advantage.baseline_lines(results),
+        "left_out": advantage.left_out(results),
+        "none_of_these": advantage.none_of_these(results),
         "panels": [(measure, views.panels(results, results.judge, measure)) for measure in ("confidence", "hit")],
         "legend": views.legend(results),
         "pair_groups": views.pair_groups(results),

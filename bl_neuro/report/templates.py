@@ -6,7 +6,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from bl_neuro.experiment.findings.estimates import MEASURES
-from bl_neuro.report import membership, plots, views, words
+from bl_neuro.report import advantage, membership, plots, views, words
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -26,6 +26,7 @@ FUNCTIONS = (
     membership.percent_words,
     membership.roc_chart,
     membership.two_decimals,
+    advantage.ends_of_advantage,
     plots.interval_mark,
     plots.line_sample,
     views.access,

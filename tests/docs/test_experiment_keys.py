@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from pydantic.fields import FieldInfo
 
+from bl_neuro.experiment.auxiliary_part import AuxiliaryPart
 from bl_neuro.experiment.definition import (
     AttackPart,
     ControlPart,
@@ -30,6 +31,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "audit.md"
 TABLES: dict[str, type[Part]] = {
     "At the top level": Experiment,
     "`[dataset]`": DatasetPart,
+    "`[auxiliary]`": AuxiliaryPart,
     "`[model]`": ModelPart,
     "`[[evaluators]]`": EvaluatorPart,
     "`[[attacks]]`": AttackPart,
