@@ -68,6 +68,7 @@ class Experiment(definition.Experiment):
         ladder: Table | None = None,
         mitigations: Sequence[Table] = (),
         endpoints: Sequence[Table] = (),
+        secrets: Table | None = None,
     ) -> None:
         document = {
             "name": name,
@@ -92,6 +93,7 @@ class Experiment(definition.Experiment):
             "ladder": _plain(ladder),
             "mitigations": _plain(mitigations),
             "endpoints": _plain(endpoints),
+            "secrets": _plain(secrets),
         }
         stated = {key: value for key, value in document.items() if value is not None and value != []}
         super().__init__(**_values(experiment_from(stated)))

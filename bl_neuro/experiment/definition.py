@@ -11,6 +11,7 @@ from bl_neuro.checks import MAX_STEPS
 from bl_neuro.data.split import SplitKind
 from bl_neuro.experiment.mitigation_part import MitigationPart
 from bl_neuro.experiment.part import Count, Name, Names, Part, Restarts, Seed, Seeds, SettingsPart
+from bl_neuro.experiment.secrets_part import SecretsPart
 from bl_neuro.network import Readout
 from bl_neuro.settings import with_settings
 from bl_neuro.training.registry import EVALUATORS
@@ -210,8 +211,8 @@ class Experiment(Part):
     substrate, the options for opening targets, such as {snntorch = {precision = "float32"}}. target: how targets are
     trained: `trainer`, "default" or "authors" (as by the BrainLeaks authors), and settings that override the trainer's
     plan for the dataset. twin: the same for ANN twins, one per target, which attacks on networks without spikes need
-    (`attack = "ann"`). skip_missing: leave out substrates whose framework is not installed instead of raising an error;
-    the findings list them with the reason.
+    (`attack = "ann"`). attacks, evaluators: may be left out with `[secrets]`. skip_missing: leave out substrates whose
+    framework is not installed instead of raising an error; the findings list them with the reason.
     """
 
     name: Name
@@ -229,13 +230,14 @@ class Experiment(Part):
     options: dict[str, dict[str, Any]] = Field(default_factory=dict)
     target: dict[str, Any] = Field(default_factory=dict)
     twin: dict[str, Any] = Field(default_factory=dict)
-    evaluators: Annotated[list[EvaluatorPart], Field(min_length=1)]
-    attacks: Annotated[list[AttackPart], Field(min_length=1)]
+    evaluators: list[EvaluatorPart] = Field(default_factory=list)
+    attacks: list[AttackPart] = Field(default_factory=list)
     controls: list[ControlPart] = Field(default_factory=list)
     replays: list[ReplayPart] = Field(default_factory=list)
     ladder: LadderPart | None = None
     mitigations: list[MitigationPart] = Field(default_factory=list)
     endpoints: list[EndpointPart] = Field(default_factory=list)
+    secrets: SecretsPart | None = None
 
     def __repr__(self) -> str:
         count = len(self.target_seeds)

@@ -42,6 +42,7 @@ from bl_neuro.experiment.measures import (
     TwinMeasures,
 )
 from bl_neuro.experiment.provenance import machine, now, versions
+from bl_neuro.experiment.secrets_work import Tools, secret_makers
 from bl_neuro.experiment.store import Store, Times
 from bl_neuro.experiment.verification import verified
 from bl_neuro.isolation import isolated
@@ -105,6 +106,8 @@ class Work:
             "judgement": self._judgement,
             "replay": self._replay,
             "verification": self._verification,
+            "secret_attack": self._attack,
+            **secret_makers(Tools(self.material, self._opened, self._file, self._measured, self._checkpoint)),
         }
         began, self._restarted = time.perf_counter(), []
         measures, write = makers[cell.kind](cell)
@@ -235,10 +238,8 @@ class Work:
         first = cell.needs[1]
         target = self._opened(cell, first.definition["target"], cell.definition["substrate"])
         inversions, _, answers = self._inverted(first, target)
-        kept = self.store.read(first.address)
-        if kept is None:
-            raise self._gone(first)
-        differs = differences(_thinned(inversions), answers, self._file(first), ATTACK.typed(kept.measures))
+        kept = ATTACK.typed(self._measured(first))
+        differs = differences(_thinned(inversions), answers, self._file(first), kept)
         return ReplayMeasures(identical=not differs, differs=differs, queries=inversions.queries), None
 
     def _verification(self, cell: Cell) -> Made:
@@ -323,6 +324,12 @@ class Work:
         if result is None or result.tensors is None:
             raise self._gone(cell)
         return result.tensors
+
+    def _measured(self, cell: Cell) -> CellMeasures:
+        result = self.store.read(cell.address)
+        if result is None:
+            raise self._gone(cell)
+        return result.measures
 
     @staticmethod
     def _gone(cell: Cell) -> ModelFileError:
