@@ -16,18 +16,15 @@ LEAST_VERIFIED = 2
 
 def missing_substrates(experiment: Experiment) -> dict[str, str]:
     """The substrates of `experiment` that cannot run on this machine, each with the reason."""
+    secrets = experiment.secrets
+    attacks = [*experiment.attacks, *(secrets.attacks if secrets else ())]
     names = dict.fromkeys(
         (
             *experiment.substrates,
             *(replay.substrate for replay in experiment.replays),
-            *(replay.substrate for replay in (experiment.secrets.replays if experiment.secrets else ())),
+            *(replay.substrate for replay in (secrets.replays if secrets else ())),
             *(experiment.verify or ()),
-            *(attack.twin for attack in experiment.attacks if _needs_twin(attack)),
-            *(
-                attack.twin
-                for attack in (experiment.secrets.attacks if experiment.secrets else ())
-                if _needs_twin(attack)
-            ),
+            *(attack.twin for attack in attacks if _needs_twin(attack)),
         )
     )
     reasons = {name: missing_reason(find_backend(name)) for name in names if name in available_substrates()}

@@ -74,7 +74,9 @@ def _reader(factory: CellFactory, part: SecretsPart) -> Cell:
 
 def _target(factory: CellFactory, part: SecretsPart, seed: int) -> Cell:
     plain = factory.target(SECRETS, seed, factory.plan)
-    plan = {name: plain.definition[name] for name in ("plan", "seed", "trainer") if name in plain.definition}
+    plan: dict[str, Any] = {
+        name: plain.definition[name] for name in ("plan", "seed", "trainer") if name in plain.definition
+    }
     secret_seed = derived_seed(part.seed, "secrets", seed)
     made = {**plan, "plant": part.plant.definition, "secret_seed": secret_seed}
     return factory.cell("secret_target", made, (), plain.facts, SecretDesign(factory.plan, part.plant, secret_seed))
@@ -159,7 +161,7 @@ def _replays(factory: CellFactory, part: SecretsPart, replay: SecretReplayPart, 
             for reveals in factory.views(replay.of, budgeted):
                 if reveals in shown and (replay.reveals is None or reveals in replay.reveals):
                     first = secret_attack(factory, target, replay.of, budgeted, reveals, queries)
-                    made = {"attack": first.address, "substrate": replay.substrate}
+                    made: dict[str, Any] = {"attack": first.address, "substrate": replay.substrate}
                     made |= {**factory.place(replay.substrate), **packages_of((BACKENDS, replay.substrate))}
                     facts = {**first.facts, "substrate": replay.substrate, "of": replay.of}
                     yield factory.cell("replay", made, (target, first), facts, shown)

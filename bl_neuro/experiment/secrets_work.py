@@ -188,7 +188,7 @@ def asked_secrets(
 def class_evidence(answer: Tensor, reveals: Reveals, classes: int) -> FloatArray:
     """The evidence of answers for every class, (B, classes): scores, counts, or 1 for the class of a label."""
     if reveals == "label":
-        return np.eye(classes)[answer.numpy()]
+        return np.asarray(np.eye(classes)[answer.numpy()])
     values: dict[str, Callable[[], Any]] = {
         "membrane": lambda: scores(answer),
         "spikes": lambda: answer.sum(0),

@@ -24,6 +24,7 @@ from bl_neuro.data.samples import Samples
 from bl_neuro.deploy.ladder import ladder
 from bl_neuro.errors import ModelFileError, NotRevealed
 from bl_neuro.experiment.boxes import CellView, differences, opened, opened_endpoint
+from bl_neuro.experiment.cell_measures import CellMeasures
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.definition import EvaluatorPart
 from bl_neuro.experiment.material import Material
@@ -31,7 +32,6 @@ from bl_neuro.experiment.measures import (
     ATTACK,
     AccuracyMeasures,
     AttackMeasures,
-    CellMeasures,
     ChangedMeasures,
     Course,
     JudgementMeasures,

@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from bl_neuro.attacks import Status
+from bl_neuro.experiment.cell_measures import CellMeasures
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.measures import (
     ACCURACY,
@@ -17,7 +18,6 @@ from bl_neuro.experiment.measures import (
     REPLAY,
     AccuracyMeasures,
     AttackMeasures,
-    CellMeasures,
     JudgementMeasures,
     ReplayMeasures,
 )

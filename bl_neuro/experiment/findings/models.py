@@ -31,6 +31,7 @@ from bl_neuro.experiment.findings.estimates import (
     SubstrateComparison,
     Verification,
 )
+from bl_neuro.experiment.findings.secrets_models import SecretsFinding
 from bl_neuro.experiment.overlap import Overlap
 
 FORMAT: Literal["bl-neuro/audit-results/1"] = "bl-neuro/audit-results/1"
@@ -224,7 +225,7 @@ class Findings(Finding):
     seeds: list[Count]
     experiment: dict[str, JsonValue] = Field(description="The experiment file, with all defaults.")
     cells: CellCount
-    evaluators: list[EvaluatorFacts] = Field(min_length=1, description="The first is the judge.")
+    evaluators: list[EvaluatorFacts] = Field(description="The first is the judge; empty where no inversion is judged.")
     rows: list[AuditRow]
     verdicts: list[SubstrateComparison]
     alike: list[IdenticalSubstrates]
@@ -251,6 +252,7 @@ class Findings(Finding):
         "model, so that they are about this model alone.",
     )
     not_run: dict[str, str] = Field(default_factory=dict, description="Substrates that were left out, and why.")
+    secrets: SecretsFinding | None = Field(None, description="null where no secret was planted.")
 
     @field_validator("experiment")
     @classmethod
@@ -278,8 +280,8 @@ class Findings(Finding):
 
     @property
     def judge(self) -> str:
-        """Name of the first evaluator."""
-        return self.evaluators[0].name
+        """Name of the first evaluator; empty if there is none."""
+        return self.evaluators[0].name if self.evaluators else ""
 
     @property
     def of_given_model(self) -> bool:
