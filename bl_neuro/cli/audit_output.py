@@ -77,7 +77,9 @@ def print_result(result: AuditResult, as_json: bool) -> None:
         )
         return
     findings = result.findings
-    _print_rows(findings)
+    if findings.rows or findings.secrets is None:
+        _print_rows(findings)
+    _print_secrets(findings)
     if findings.overlap is not None:
         say(findings.overlap.sentence)
     _print_verdicts(result)
@@ -100,6 +102,27 @@ def _print_rows(findings: Findings) -> None:
         if evaluator.accuracy is not None:
             accuracy = fixed(evaluator.accuracy, 3)
             say(f"evaluator {evaluator.name}: test accuracy {accuracy} on {evaluator.samples} samples")
+
+
+def _print_secrets(findings: Findings) -> None:
+    """Prints what attacks recovered of planted secrets."""
+    if findings.secrets is None:
+        return
+    secrets = findings.secrets
+    columns = ["substrate", "attack", "reveals", "seeds", "queries/class", "recovered", "bits/class"]
+    columns += ["informed", "over guessing", "advantage"]
+    table = [
+        [
+            row.substrate, row.attack, row.reveals, str(row.recovered.seeds), amount(row.queries),
+            _interval(row.recovered), fixed(row.bits.value, 2),
+            "-" if row.informed is None else fixed(row.informed.recovered.value, 2),
+            _interval(row.over_guessing), _interval(row.advantage),
+        ]
+        for row in secrets.rows
+    ]  # fmt: skip
+    print_table(f"Planted secrets: the {secrets.secret}", columns, table, 4)
+    ceiling = "not known yet" if secrets.ceiling is None else fixed(secrets.ceiling, 3)
+    say(f"guessing recovers {fixed(secrets.chance, 3)} of the secrets; the reader's ceiling is {ceiling}")
 
 
 def _row_cells(row: AuditRow, names: Sequence[str]) -> list[str]:

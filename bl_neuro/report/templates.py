@@ -6,7 +6,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from bl_neuro.experiment.findings.estimates import MEASURES
-from bl_neuro.report import plots, views, words
+from bl_neuro.report import plots, secrets, views, words
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -21,6 +21,7 @@ FILTERS = {
 }
 FUNCTIONS = (
     plots.interval_mark,
+    secrets.bits_text,
     views.access,
     views.ladder_rows,
     views.ladder_scale,

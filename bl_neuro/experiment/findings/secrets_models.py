@@ -80,9 +80,7 @@ class SecretsFinding(Finding):
     chance: Fraction = Field(description="Of guessing right: the zero-query baseline.")
     bits: Number = Field(description="Information in the secret of one class.")
     classes: Count = Field(description="Number of attacked classes, each with a secret.")
-    ceiling: Fraction | None = Field(
-        description="How often the reader reads a test image right; null if unfinished."
-    )
+    ceiling: Fraction | None = Field(description="How often the reader reads a test image right; null if unfinished.")
     accuracy: list[SecretAccuracy]
     margin: Number = Field(gt=0, description="Of comparisons: a share of the range from chance to the ceiling.")
     rows: list[SecretRow]
