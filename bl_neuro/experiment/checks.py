@@ -26,7 +26,6 @@ from bl_neuro.experiment.document import (
     tables,
 )
 from bl_neuro.experiment.mitigation_checks import mitigation_problems
-from bl_neuro.experiment.secrets_part import SecretsPart
 from bl_neuro.experiment.toml_lines import KeyPath
 from bl_neuro.experiment.training_plans import plan_problems, twin_problems
 from bl_neuro.network import Arithmetic
@@ -183,59 +182,11 @@ def _alone(document: dict[str, Any], names: list[str], ours: list[str]) -> Probl
             yield ("attacks", i), f"{name} needs a copy of the network, but an endpoint only answers queries"
 
 
-LEAKAGE_PARTS = ("secrets",)
-"""Tables that run attacks of their own, so that an experiment with one of them needs no `[[attacks]]`."""
 OF_ATTACKS = ("controls", "replays", "ladder", "mitigations", "verify")
 """Parts that repeat or explain `[[attacks]]`."""
 
 
-def attack_presence_problems(document: dict[str, Any]) -> Problems:
-    """Problems of `[[attacks]]` and `[[evaluators]]` that are missing."""
-    alone = [name for name in LEAKAGE_PARTS if name in document]
-    for name in ("attacks", "evaluators"):
-        if document.get(name, []) == [] and not alone:
-            yield (), f"expected {name}, or {' or '.join(f'[{part}]' for part in LEAKAGE_PARTS)}"
-    if document.get("attacks", []) == []:
-        for name in OF_ATTACKS if alone else ():
-            if name in document:
-                yield (name,), "needs [[attacks]]; add them, or leave it out"
-    elif document.get("evaluators", []) == [] and alone:
-        yield ("attacks",), "expected [[evaluators]] that judge what they return"
-
-
-def secret_problems(document: dict[str, Any]) -> Problems:
-    """Problems of `[secrets]`. Its attacks and replays are checked like those of the experiment."""
-    if "secrets" not in document:
-        return
-    part = table(document["secrets"])
-    if "model" in document or endpoint_names(document):
-        yield ("secrets",), "a [model] or an endpoint is not trained by the audit; leave it out"
-    inner = {**document, "attacks": part.get("attacks"), "replays": part.get("replays")}
-    for check in (_substrates, _attacks, _twice, replay_problems):
-        for place, message in check(inner):
-            if place[:1] in (("attacks",), ("replays",)):
-                yield ("secrets", *place), message
-    for i, attack in tables(part, "attacks"):
-        name = attack.get("attack")
-        if name in ATTACKS and ATTACKS.find(str(name)).access == "ann":
-            yield (
-                ("secrets", "attacks", i, "attack"),
-                f"{name} needs an ANN twin, which targets with secrets do not have",
-            )
-    for name in ("queries", "informed"):
-        values = part.get(name)
-        if isinstance(values, list) and len({str(value) for value in values}) < len(values):
-            yield ("secrets", name), f"expected distinct values, found {values}"
-    for i, replay in tables(part, "replays"):
-        ours = part.get("queries", SecretsPart.model_fields["queries"].get_default(call_default_factory=True))
-        asked = replay.get("queries")
-        if isinstance(asked, list) and isinstance(ours, list) and not all(count in ours for count in asked):
-            yield ("secrets", "replays", i, "queries"), f"expected some of {ours}, found {asked}"
-
-
 PART_CHECKS = (
-    attack_presence_problems,
-    secret_problems,
     dataset_problems,
     option_problems,
     endpoint_problems,
@@ -248,8 +199,16 @@ PART_CHECKS = (
 
 def further_problems(document: dict[str, Any]) -> list[tuple[KeyPath, str]]:
     """All problems beyond types, each with its location."""
-    own = (_subject, _evaluators, _substrates, _attacks, _controls, _twice)
+    own = (_subject, _measured, _evaluators, _substrates, _attacks, _controls, _twice)
     return [problem for check in (*own, *PART_CHECKS) for problem in check(document)]
+
+
+def attacks_and_replays(document: dict[str, Any]) -> Problems:
+    """Problems of the attacks and replays of a document; others are left out."""
+    for check in (_substrates, _attacks, _twice, replay_problems):
+        for place, message in check(document):
+            if place[:1] in (("attacks",), ("replays",)):
+                yield place, message
 
 
 def _subject(document: dict[str, Any]) -> Problems:
@@ -278,6 +237,17 @@ def _subject(document: dict[str, Any]) -> Problems:
     yield from twin_problems(table(document.get("twin")))
     if "twin" in document and not _twin_labels(document):
         yield ("twin",), "no attack needs an ANN twin, as ann does; leave it out"
+
+
+def _measured(document: dict[str, Any]) -> Problems:
+    """Problems of an experiment that measures nothing, or whose attacks nobody judges."""
+    if not document.get("attacks") and "secrets" not in document:
+        yield (), "expected [[attacks]], each a table, or [secrets]"
+    if document.get("attacks") and not document.get("evaluators"):
+        yield (), "expected [[evaluators]], which judge what attacks reconstruct"
+    for name in OF_ATTACKS if "secrets" in document and not document.get("attacks") else ():
+        if name in document:
+            yield (name,), "needs [[attacks]]; add them, or leave it out"
 
 
 def _evaluators(document: dict[str, Any]) -> Problems:

@@ -242,7 +242,8 @@ class Experiment(Part):
     def __repr__(self) -> str:
         count = len(self.target_seeds)
         subject = "a given model" if self.given else f"{count} target seed{'' if count == 1 else 's'}"
-        attacks, substrates = ", ".join(attack.called for attack in self.attacks), ", ".join(self.substrates)
+        named = [*self.attacks, *(self.secrets.attacks if self.secrets else ())]
+        attacks, substrates = ", ".join(attack.called for attack in named), ", ".join(self.substrates)
         return f"<Experiment {self.name}: {self.dataset.name}, {subject}, attacks {attacks} on {substrates}>"
 
     __str__ = __repr__

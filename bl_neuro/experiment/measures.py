@@ -5,25 +5,23 @@ They are checked when a result is written and when it is read. Equal measures gi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import Field, ValidationError
 
 from bl_neuro.attacks import Status
 from bl_neuro.attacks.base import Access
 from bl_neuro.checks import expectation
-from bl_neuro.experiment.cell_measures import (
-    CellKind,
-    CellMeasures,
-    Count,
-    CountedMeasures,
-    Hit,
-    Probability,
-    Share,
+from bl_neuro.experiment.cell_measures import CellMeasures, Count, CountedMeasures, Hit, Probability, Share
+from bl_neuro.experiment.cells import Cell
+from bl_neuro.experiment.secrets_measures import (
+    SecretAccuracyMeasures,
+    SecretGuessMeasures,
+    SecretReaderMeasures,
+    SecretTargetMeasures,
 )
-from bl_neuro.experiment.cell_measures import Measures as Measures
-from bl_neuro.experiment.secrets_measures import SECRET_KINDS
 
 
 class TargetMeasures(CellMeasures):
@@ -160,6 +158,35 @@ class VerificationMeasures(CellMeasures):
     pairs: list[PairMeasures]
 
 
+Measures = Mapping[str, CellMeasures]
+"""Measures of finished cells, by address."""
+M = TypeVar("M", bound=CellMeasures, covariant=True)
+
+
+@dataclass(frozen=True)
+class CellKind(Generic[M]):
+    """A kind of cells and the model of their measures."""
+
+    name: str
+    model: type[M]
+
+    def finished(self, cells: Sequence[Cell], measures: Measures) -> list[tuple[Cell, M]]:
+        """The finished cells of this kind among `cells`, in order, each with its measures."""
+        own = [(cell, self.of(cell, measures)) for cell in cells if cell.kind == self.name]
+        return [(cell, measured) for cell, measured in own if measured is not None]
+
+    def of(self, cell: Cell, measures: Measures) -> M | None:
+        """The measures of a cell of this kind; None if it is not finished."""
+        measured = measures.get(cell.address)
+        return None if measured is None else self.typed(measured)
+
+    def typed(self, measured: CellMeasures) -> M:
+        """`measured`, which must belong to a cell of this kind."""
+        if not isinstance(measured, self.model):
+            raise TypeError(f"{self.name}: expected {self.model.__name__}, found {type(measured).__name__}")
+        return measured
+
+
 TARGET = CellKind("target", TargetMeasures)
 TWIN = CellKind("twin", TwinMeasures)
 EVALUATOR = CellKind("evaluator", TrainedEvaluatorMeasures)
@@ -171,7 +198,12 @@ ATTACK = CellKind("attack", AttackMeasures)
 JUDGEMENT = CellKind("judgement", JudgementMeasures)
 REPLAY = CellKind("replay", ReplayMeasures)
 VERIFICATION = CellKind("verification", VerificationMeasures)
+SECRET_TARGET = CellKind("secret_target", SecretTargetMeasures)
+SECRET_ACCURACY = CellKind("secret_accuracy", SecretAccuracyMeasures)
+SECRET_READER = CellKind("secret_reader", SecretReaderMeasures)
+SECRET_INFORMED = CellKind("secret_informed", SecretGuessMeasures)
 SECRET_ATTACK = CellKind("secret_attack", AttackMeasures)
+SECRET_READING = CellKind("secret_reading", SecretGuessMeasures)
 KINDS: tuple[CellKind[CellMeasures], ...] = (
     TARGET,
     TWIN,
@@ -184,8 +216,12 @@ KINDS: tuple[CellKind[CellMeasures], ...] = (
     JUDGEMENT,
     REPLAY,
     VERIFICATION,
+    SECRET_TARGET,
+    SECRET_ACCURACY,
+    SECRET_READER,
+    SECRET_INFORMED,
     SECRET_ATTACK,
-    *SECRET_KINDS,
+    SECRET_READING,
 )
 MODELS: dict[str, type[CellMeasures]] = {kind.name: kind.model for kind in KINDS}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from bl_neuro.experiment.cell_measures import CellKind, CellMeasures, Count, CountedMeasures, Hit, Share
+from bl_neuro.experiment.cell_measures import CellMeasures, Count, CountedMeasures, Hit, Share
 
 
 class SecretTargetMeasures(CellMeasures):
@@ -40,17 +40,3 @@ class SecretGuessMeasures(CountedMeasures):
     ranks: list[float] = Field(description="Of the true secret among all choices, from 1; ties share their mean rank.")
     choices: Count = Field(description="Number of possible secrets of a class.")
     queries: Count = Field(description="Number of queries for all classes together.")
-
-
-SECRET_TARGET = CellKind("secret_target", SecretTargetMeasures)
-SECRET_ACCURACY = CellKind("secret_accuracy", SecretAccuracyMeasures)
-SECRET_READER = CellKind("secret_reader", SecretReaderMeasures)
-SECRET_INFORMED = CellKind("secret_informed", SecretGuessMeasures)
-SECRET_READING = CellKind("secret_reading", SecretGuessMeasures)
-SECRET_KINDS: tuple[CellKind[CellMeasures], ...] = (
-    SECRET_TARGET,
-    SECRET_ACCURACY,
-    SECRET_READER,
-    SECRET_INFORMED,
-    SECRET_READING,
-)

@@ -18,10 +18,9 @@ from bl_neuro.data.samples import Dataset
 from bl_neuro.experiment.cell_measures import CellMeasures
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.material import Material
-from bl_neuro.experiment.measures import ATTACK
+from bl_neuro.experiment.measures import ATTACK, SECRET_TARGET
 from bl_neuro.experiment.secrets_cells import SecretDesign
 from bl_neuro.experiment.secrets_measures import (
-    SECRET_TARGET,
     SecretAccuracyMeasures,
     SecretGuessMeasures,
     SecretReaderMeasures,

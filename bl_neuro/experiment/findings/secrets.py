@@ -11,7 +11,6 @@ import numpy as np
 
 from bl_neuro.access import REVEALS
 from bl_neuro.arrays import FloatArray
-from bl_neuro.experiment.cell_measures import CellKind, Measures
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.definition import Experiment
 from bl_neuro.experiment.findings.conversion import difference_of, mean_of, verdict_of
@@ -24,14 +23,15 @@ from bl_neuro.experiment.findings.secrets_models import (
     SecretRow,
     SecretsFinding,
 )
-from bl_neuro.experiment.secrets_measures import (
+from bl_neuro.experiment.measures import (
     SECRET_ACCURACY,
     SECRET_INFORMED,
     SECRET_READER,
     SECRET_READING,
     SECRET_TARGET,
-    SecretGuessMeasures,
+    Measures,
 )
+from bl_neuro.experiment.secrets_measures import SecretGuessMeasures
 from bl_neuro.leakage import hit_bootstrap, pair_verdicts, paired_test, seed_bootstrap
 from bl_neuro.leakage.secrets import exposures, recovered_bits
 
@@ -114,8 +114,7 @@ def _attacked(cells: Sequence[Cell], measures: Measures) -> dict[RowName, Guesse
 
 def _informed(cells: Sequence[Cell], measures: Measures) -> dict[InformedName, Guesses]:
     table: dict[InformedName, Guesses] = {}
-    kind: CellKind[SecretGuessMeasures] = SECRET_INFORMED
-    for cell, measured in kind.finished(cells, measures):
+    for cell, measured in SECRET_INFORMED.finished(cells, measures):
         name = InformedName(cell.facts["substrate"], cell.facts["reveals"], cell.facts["images"])
         table.setdefault(name, {})[cell.facts["seed"]] = measured
     return table
