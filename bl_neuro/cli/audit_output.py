@@ -150,7 +150,8 @@ def _print_verdicts(result: AuditResult) -> None:
     """Prints the verdicts on attack accuracy under every evaluator. Substrates with equal scores share a line."""
     findings = result.findings
     compared = [comparison for comparison in findings.verdicts if comparison.measure == "hit"]
-    say(f"\n{result.answer}")
+    answer = str(result.answer).replace("\u00a0", " ")
+    say(f"\n{answer}")
     if not compared and not findings.alike:
         return
     say(f"Attack accuracy, margin {100 * findings.margin:g} points:")

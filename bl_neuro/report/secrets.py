@@ -139,7 +139,7 @@ def _than_informed(row: SecretRow) -> str:
     if row.informed is None or row.over != "informed":
         return ""
     return (
-        f" and {_more(row.advantage)} than an attacker who asks about every possible secret with public images "
+        f" and {_more(row.advantage)} than an informed attacker who asks about every possible secret instead "
         f"({amount(row.informed.queries)} queries per class)"
     )
 

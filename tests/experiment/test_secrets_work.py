@@ -103,7 +103,9 @@ def test_evidence_is_for_classes_in_every_output() -> None:
 @pytest.fixture(scope="module")
 def reader() -> tuple[SecretReader, Any]:
     """A reader of rotations of digits, and the split that it learned from."""
-    split = three_way_split(load_dataset("digits"), 0)
+    digits = load_dataset("digits")
+    assert isinstance(digits, Dataset)
+    split = three_way_split(digits, 0)
     return SecretReader.trained(Rotation(), split.evaluator, 20), split
 
 

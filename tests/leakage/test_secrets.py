@@ -36,7 +36,7 @@ def test_bits_equal_the_mutual_information_of_a_symmetric_channel(choices: int) 
 
 
 def test_ranks_count_from_the_highest_score_and_ties_share_their_mean() -> None:
-    scores = [[0.1, 0.9, 0.5, 0.2], [1, 1, 1, 1], [3, 3, 0, 3], [0, 0, 1, 1]]
+    scores = [[0.1, 0.9, 0.5, 0.2], [1.0, 1.0, 1.0, 1.0], [3.0, 3.0, 0.0, 3.0], [0.0, 0.0, 1.0, 1.0]]
     assert secret_ranks(scores, [2, 0, 0, 1]).tolist() == [2.0, 2.5, 2.0, 3.5]
 
 

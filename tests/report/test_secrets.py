@@ -51,7 +51,7 @@ def test_the_first_sentence_is_the_advantage_of_the_poorest_view_with_its_interv
         "An attacker who can only query the network, sees the winning class alone and spends 32 queries per class "
         "recovers 80% of the planted secrets (the rotation of every class by a multiple of 90 degrees), 55.0 points "
         "more (95% interval +45.0 to +60.0) than guessing and 10.0 points more (95% interval +2.0 to +18.0) than an "
-        "attacker who asks about every possible secret with public images (8 queries per class), on loihi."
+        "informed attacker who asks about every possible secret instead (8 queries per class), on loihi."
     )
     assert second.replace("\xa0", " ") == "With 8 queries per class it recovers 50% (40–55%)."
     assert third == "Guessing recovers 25%, and the reader reads 96% from test images."
