@@ -73,6 +73,7 @@ class Experiment(definition.Experiment):
         membership: Table | None = None,
         auxiliary: str | Path | Table | None = None,
         baselines: Sequence[str] | None = None,
+        secrets: Table | None = None,
     ) -> None:
         document = {
             "name": name,
@@ -100,6 +101,7 @@ class Experiment(definition.Experiment):
             "membership": _plain(membership),
             "auxiliary": None if auxiliary is None else _named(auxiliary),
             "baselines": _plain(baselines),
+            "secrets": _plain(secrets),
         }
         stated = {
             key: value for key, value in document.items() if value is not None and (value != [] or key == "baselines")

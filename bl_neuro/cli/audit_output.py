@@ -81,6 +81,7 @@ def print_result(result: AuditResult, as_json: bool) -> None:
     if findings.rows:
         _print_rows(findings)
     _print_membership(findings)
+    _print_secrets(findings)
     if findings.overlap is not None:
         say(findings.overlap.sentence)
     _print_verdicts(result)
@@ -124,6 +125,27 @@ def _gained(findings: Findings, name: str) -> list[str]:
     return [f"best without query ({name})", f"advantage ({name})"] if findings.baselines else []
 
 
+def _print_secrets(findings: Findings) -> None:
+    """Prints what attacks recovered of planted secrets."""
+    if findings.secrets is None:
+        return
+    secrets = findings.secrets
+    columns = ["substrate", "attack", "reveals", "seeds", "queries/class", "recovered", "bits/class"]
+    columns += ["informed", "over guessing", "advantage"]
+    table = [
+        [
+            row.substrate, row.attack, row.reveals, str(row.recovered.seeds), amount(row.queries),
+            _interval(row.recovered), fixed(row.bits.value, 2),
+            "-" if row.informed is None else fixed(row.informed.recovered.value, 2),
+            _interval(row.over_guessing), _interval(row.advantage),
+        ]
+        for row in secrets.rows
+    ]  # fmt: skip
+    print_table(f"Planted secrets: the {secrets.secret}", columns, table, 4)
+    ceiling = "not known yet" if secrets.ceiling is None else fixed(secrets.ceiling, 3)
+    say(f"guessing recovers {fixed(secrets.chance, 3)} of the secrets; the reader's ceiling is {ceiling}")
+
+
 def _row_cells(row: AuditRow, names: Sequence[str], compared: bool) -> list[str]:
     judged = [row.evaluators.get(name) for name in names]
     first = judged[0]
@@ -159,7 +181,8 @@ def _print_verdicts(result: AuditResult) -> None:
     """Prints the verdicts on attack accuracy under every evaluator. Substrates with equal scores share a line."""
     findings = result.findings
     compared = [comparison for comparison in findings.verdicts if comparison.measure == "hit"]
-    say(f"\n{result.answer}")
+    answer = str(result.answer).replace("\u00a0", " ")
+    say(f"\n{answer}")
     if not compared and not findings.alike:
         return
     say(f"Attack accuracy, margin {100 * findings.margin:g} points:")

@@ -206,6 +206,10 @@ def _alone(document: dict[str, Any], names: list[str], ours: list[str]) -> Probl
             yield ("attacks", i), f"{name} needs a copy of the network, but an endpoint only answers queries"
 
 
+OF_ATTACKS = ("controls", "replays", "ladder", "mitigations", "verify")
+"""Parts that repeat or explain `[[attacks]]`."""
+
+
 PART_CHECKS = (
     dataset_problems,
     option_problems,
@@ -223,6 +227,14 @@ def further_problems(document: dict[str, Any]) -> list[tuple[KeyPath, str]]:
     """All problems beyond types, each with its location."""
     own = (_subject, _measured, _evaluators, _substrates, _attacks, _controls, _twice)
     return [problem for check in (*own, *PART_CHECKS) for problem in check(document)]
+
+
+def attacks_and_replays(document: dict[str, Any]) -> Problems:
+    """Problems of the attacks and replays of a document; others are left out."""
+    for check in (_substrates, _attacks, _twice, replay_problems):
+        for place, message in check(document):
+            if place[:1] in (("attacks",), ("replays",)):
+                yield place, message
 
 
 def _subject(document: dict[str, Any]) -> Problems:
@@ -255,10 +267,13 @@ def _subject(document: dict[str, Any]) -> Problems:
 
 def _measured(document: dict[str, Any]) -> Problems:
     """Problems of an experiment that measures nothing, or whose attacks nobody judges."""
-    if not document.get("attacks") and "membership" not in document:
-        yield (), "expected [[attacks]], each a table, or [membership]"
+    if not document.get("attacks") and "secrets" not in document and "membership" not in document:
+        yield (), "expected [[attacks]], each a table, or [secrets], or [membership]"
     if document.get("attacks") and not document.get("evaluators"):
         yield (), "expected [[evaluators]], which judge what attacks reconstruct"
+    for name in OF_ATTACKS if not document.get("attacks") else ():
+        if name in document:
+            yield (name,), "needs [[attacks]]; add them, or leave it out"
 
 
 def _evaluators(document: dict[str, Any]) -> Problems:

@@ -13,6 +13,7 @@ from bl_neuro.experiment.auxiliary_part import AuxiliaryPart
 from bl_neuro.experiment.membership_part import MembershipPart
 from bl_neuro.experiment.mitigation_part import MitigationPart
 from bl_neuro.experiment.part import Count, Name, Names, Part, Restarts, Seed, Seeds, SettingsPart
+from bl_neuro.experiment.secrets_part import SecretsPart
 from bl_neuro.network import Readout
 from bl_neuro.settings import with_settings
 from bl_neuro.training.registry import EVALUATORS
@@ -212,9 +213,9 @@ class Experiment(Part):
     substrate, the options for opening targets, such as {snntorch = {precision = "float32"}}. target: how targets are
     trained: `trainer`, "default" or "authors" (as by the BrainLeaks authors), and settings that override the trainer's
     plan for the dataset. twin: the same for ANN twins, one per target, which attacks on networks without spikes need
-    (`attack = "ann"`). skip_missing: leave out substrates whose framework is not installed instead of raising an error;
-    the findings list them with the reason. baselines: names of zero-query baselines, by default all that apply; [] for
-    none.
+    (`attack = "ann"`). attacks, evaluators: may be left out with `[secrets]` or `[membership]`. skip_missing: leave out
+    substrates whose framework is not installed instead of raising an error; the findings list them with the reason.
+    baselines: names of zero-query baselines, by default all that apply; [] for none.
     """
 
     name: Name
@@ -242,12 +243,14 @@ class Experiment(Part):
     membership: MembershipPart | None = None
     auxiliary: AuxiliaryPart | None = None
     baselines: list[str] | None = None
+    secrets: SecretsPart | None = None
 
     def __repr__(self) -> str:
         count = len(self.target_seeds)
         subject = "a given model" if self.given else f"{count} target seed{'' if count == 1 else 's'}"
-        attacks, substrates = ", ".join(attack.called for attack in self.attacks), ", ".join(self.substrates)
-        measured = [subject, f"attacks {attacks}"] if self.attacks else []
+        named = [*self.attacks, *(self.secrets.attacks if self.secrets else ())]
+        attacks, substrates = ", ".join(attack.called for attack in named), ", ".join(self.substrates)
+        measured = [subject, f"attacks {attacks}"] if named else []
         if self.membership is not None:
             measured.append(f"membership in {self.membership.networks} networks")
         return f"<Experiment {self.name}: {self.dataset.name}, {', '.join(measured)} on {substrates}>"

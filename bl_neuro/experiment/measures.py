@@ -17,6 +17,12 @@ from bl_neuro.checks import expectation
 from bl_neuro.experiment.cell_measures import CellMeasures, Count, CountedMeasures, Hit, Probability, Share
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.membership_measures import AnswersMeasures, MemberMeasures, MembershipMeasures
+from bl_neuro.experiment.secrets_measures import (
+    SecretAccuracyMeasures,
+    SecretGuessMeasures,
+    SecretReaderMeasures,
+    SecretTargetMeasures,
+)
 
 
 class TargetMeasures(CellMeasures):
@@ -225,6 +231,12 @@ MEMBERSHIP = CellKind("membership", MembershipMeasures)
 BASELINE = CellKind("baseline", BaselineMeasures)
 BASELINE_JUDGEMENT = CellKind("baseline_judgement", BaselineJudgementMeasures)
 SHUFFLED = CellKind("shuffled_weights", ChangedMeasures)
+SECRET_TARGET = CellKind("secret_target", SecretTargetMeasures)
+SECRET_ACCURACY = CellKind("secret_accuracy", SecretAccuracyMeasures)
+SECRET_READER = CellKind("secret_reader", SecretReaderMeasures)
+SECRET_INFORMED = CellKind("secret_informed", SecretGuessMeasures)
+SECRET_ATTACK = CellKind("secret_attack", AttackMeasures)
+SECRET_READING = CellKind("secret_reading", SecretGuessMeasures)
 KINDS: tuple[CellKind[CellMeasures], ...] = (
     TARGET,
     TWIN,
@@ -243,6 +255,12 @@ KINDS: tuple[CellKind[CellMeasures], ...] = (
     BASELINE,
     BASELINE_JUDGEMENT,
     SHUFFLED,
+    SECRET_TARGET,
+    SECRET_ACCURACY,
+    SECRET_READER,
+    SECRET_INFORMED,
+    SECRET_ATTACK,
+    SECRET_READING,
 )
 MODELS: dict[str, type[CellMeasures]] = {kind.name: kind.model for kind in KINDS}
 

@@ -1,14 +1,18 @@
-"""Computes the cell "membership": all attacks on one deployment, with intervals over targets and pool."""
+"""Computes the cells of `[membership]`; in "membership", all attacks on one deployment."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import save_file
 
 from bl_neuro.arrays import FloatArray
+from bl_neuro.experiment.cell_tools import Made, Tools
+from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.membership_measures import MembershipMeasures, SeparationMeasures
+from bl_neuro.experiment.membership_work import answers, gathered_answers, pool_of, save_answers, trained_member
 from bl_neuro.leakage.bootstrap import Estimate
 from bl_neuro.leakage.crossed import Crossed, pool_weights
 from bl_neuro.leakage.membership_attacks import (
@@ -19,10 +23,34 @@ from bl_neuro.leakage.membership_attacks import (
     crossed_measure,
     mean_curve,
 )
+from bl_neuro.model_file import save
 
 POINTS = 33
 """Number of points of a stored ROC curve, equally spaced on a logarithmic axis from one non-member to all."""
 AUC, TPR_AT_01, TPR_AT_1, BALANCED = range(4)
+
+
+def membership_makers(tools: Tools) -> dict[str, Callable[[Cell], Made]]:
+    """The function that computes each kind of cell."""
+
+    def member(cell: Cell) -> Made:
+        network, measures = trained_member(cell, tools.material, tools.checkpoint(cell))
+        return measures, lambda path: save(network, path)
+
+    def answered(cell: Cell) -> Made:
+        target = tools.opened(cell, cell.definition["target"], cell.definition["substrate"])
+        measures, values = answers(cell, target, tools.material)
+        return measures, lambda path: save_answers(values, path)
+
+    def membership(cell: Cell) -> Made:
+        first = cell.needs[0].definition
+        labels = pool_of(tools.material, first["pool"], first["pool_seed"]).labels
+        gathered = Answers(*gathered_answers(cell.needs, [tools.file(one) for one in cell.needs], labels))
+        queries = first["ask"]["count"] * len(labels)
+        measures, tensors = attacked(gathered, cell.definition["targets"], cell.definition["attacks"], queries)
+        return measures, lambda path: save_results(tensors, path)
+
+    return {"member": member, "answers": answered, "membership": membership}
 
 
 def attacked(

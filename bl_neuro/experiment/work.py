@@ -26,6 +26,7 @@ from bl_neuro.errors import ModelFileError, NotRevealed
 from bl_neuro.experiment.baseline_work import drawn_baseline, judged_baseline, shuffled_network, stored_baseline
 from bl_neuro.experiment.boxes import CellView, differences, opened, opened_endpoint
 from bl_neuro.experiment.cell_measures import CellMeasures
+from bl_neuro.experiment.cell_tools import Made, Tools
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.definition import EvaluatorPart
 from bl_neuro.experiment.material import Material
@@ -43,13 +44,12 @@ from bl_neuro.experiment.measures import (
     TrainedEvaluatorMeasures,
     TwinMeasures,
 )
-from bl_neuro.experiment.membership_results import attacked, save_results
-from bl_neuro.experiment.membership_work import answers, gathered_answers, pool_of, save_answers, trained_member
+from bl_neuro.experiment.membership_results import membership_makers
 from bl_neuro.experiment.provenance import machine, now, versions
+from bl_neuro.experiment.secrets_work import secret_makers
 from bl_neuro.experiment.store import Store, Times
 from bl_neuro.experiment.verification import verified
 from bl_neuro.isolation import isolated
-from bl_neuro.leakage.membership_attacks import Answers
 from bl_neuro.mitigations.registry import mitigation_of
 from bl_neuro.model_file import load, save
 from bl_neuro.network import Network
@@ -71,9 +71,6 @@ MOST_TRACED = 33
 """Maximum number of stored trace entries, equally spaced and including the last one."""
 SMALLEST_SIDE = 7
 """The smallest side of images for SSIM, in pixels."""
-
-Made = tuple[CellMeasures, Callable[[Path], None] | None]
-"""The measures, and the function that writes the tensors."""
 
 
 class Work:
@@ -99,6 +96,7 @@ class Work:
         Raises:
             ReportError: the result could not be stored. Any other error: the cell failed.
         """
+        tools = Tools(self.material, self._opened, self._file, self._measured, self._checkpoint)
         makers: dict[str, Callable[[Cell], Made]] = {
             "target": self._target,
             "twin": self._twin,
@@ -111,12 +109,12 @@ class Work:
             "judgement": self._judgement,
             "replay": self._replay,
             "verification": self._verification,
-            "member": self._member,
-            "answers": self._answered,
-            "membership": self._membership,
+            **membership_makers(tools),
             "baseline": lambda cell: drawn_baseline(cell, self.material),
             "baseline_judgement": self._baseline_judgement,
             "shuffled_weights": self._shuffled,
+            "secret_attack": self._attack,
+            **secret_makers(tools),
         }
         began, self._restarted = time.perf_counter(), []
         measures, write = makers[cell.kind](cell)
@@ -136,23 +134,6 @@ class Work:
         network = self.material.network or self._trained(cell)
         measures = TargetMeasures(fingerprint=network.fingerprint, parameters=network.parameters)
         return measures, lambda path: save(network, path)
-
-    def _member(self, cell: Cell) -> Made:
-        network, measures = trained_member(cell, self.material, self._checkpoint(cell))
-        return measures, lambda path: save(network, path)
-
-    def _answered(self, cell: Cell) -> Made:
-        target = self._opened(cell, cell.definition["target"], cell.definition["substrate"])
-        measures, values = answers(cell, target, self.material)
-        return measures, lambda path: save_answers(values, path)
-
-    def _membership(self, cell: Cell) -> Made:
-        first = cell.needs[0].definition
-        labels = pool_of(self.material, first["pool"], first["pool_seed"]).labels
-        gathered = Answers(*gathered_answers(cell.needs, [self._file(one) for one in cell.needs], labels))
-        queries = first["ask"]["count"] * len(labels)
-        measures, tensors = attacked(gathered, cell.definition["targets"], cell.definition["attacks"], queries)
-        return measures, lambda path: save_results(tensors, path)
 
     def _trained(self, cell: Cell) -> Network:
         data, seed = self.material.split.target, cell.facts["seed"]
@@ -265,10 +246,8 @@ class Work:
         first = cell.needs[1]
         target = self._opened(cell, first.definition["target"], cell.definition["substrate"])
         inversions, _, digest = self._inverted(first, target)
-        kept = self.store.read(first.address)
-        if kept is None:
-            raise self._gone(first)
-        differs = differences(_thinned(inversions), digest, self._file(first), ATTACK.typed(kept.measures))
+        kept = ATTACK.typed(self._measured(first))
+        differs = differences(_thinned(inversions), digest, self._file(first), kept)
         return ReplayMeasures(identical=not differs, differs=differs, queries=inversions.queries), None
 
     def _verification(self, cell: Cell) -> Made:
@@ -370,6 +349,12 @@ class Work:
         if result is None or result.tensors is None:
             raise self._gone(cell)
         return result.tensors
+
+    def _measured(self, cell: Cell) -> CellMeasures:
+        result = self.store.read(cell.address)
+        if result is None:
+            raise self._gone(cell)
+        return result.measures
 
     @staticmethod
     def _gone(cell: Cell) -> ModelFileError:

@@ -12,6 +12,7 @@ from bl_neuro.report.effects import ladder_lines, mitigation_lines
 from bl_neuro.report.leakage import leakage_lead, leakage_lines
 from bl_neuro.report.limits import accuracy_warnings
 from bl_neuro.report.membership import membership_answer, membership_lines
+from bl_neuro.report.secrets import secret_lines, secret_sentences, secret_verdict
 from bl_neuro.report.words import (
     all_the_same,
     are,
@@ -56,11 +57,16 @@ class AuditAnswer:
 
 def audit_answer(results: Findings) -> AuditAnswer:
     """The answer by the first evaluator's attack accuracy, followed by the verdicts under other evaluators."""
-    if not results.rows and results.membership is not None:
+    if not results.rows and results.secrets is None and results.membership is not None:
         return _of_membership(results, results.membership)
     compared = main_comparisons(results, results.judge)
+    of_secrets_alone = results.secrets is not None and not results.rows
     word, lead = _verdict(results, compared)
+    if results.secrets is not None and of_secrets_alone:
+        word, lead = secret_verdict(results.secrets)
+    leakage = [] if of_secrets_alone else [*accuracy_warnings(results), leakage_lead(results)]
     more = [
+        *secret_lines(results),
         *leakage_lines(results),
         *membership_lines(results),
         *(_other_evaluator(results, evaluator.name) for evaluator in results.evaluators[1:]),
@@ -76,7 +82,7 @@ def audit_answer(results: Findings) -> AuditAnswer:
         title=f"What does this model, audited on {of}, give away?"
         if results.of_given_model
         else f"What do networks trained on {of} give away, and does the substrate change it?",
-        leakage=" ".join((*accuracy_warnings(results), leakage_lead(results))),
+        leakage=" ".join([*secret_sentences(results), *leakage]),
         question="Does the substrate change what this model gives away?"
         if results.of_given_model
         else "Does the substrate change leakage?",

@@ -50,6 +50,7 @@ def limits(results: Findings) -> list[str]:
         "Target success is not leakage: a target that is fooled has not given away data.",
         *accuracy_warnings(results),
         *_of_evaluators(results),
+        *_of_secrets(results),
         *_of_targets(results),
         *_of_checkpoints(results),
         *_of_endpoints(results),
@@ -114,7 +115,18 @@ def _of_checkpoints(results: Findings) -> list[str]:
     return [f"{trainings} started anew because of a damaged checkpoint: {'; '.join(results.made.restarted)}."]
 
 
+def _of_secrets(results: Findings) -> list[str]:
+    if results.secrets is None:
+        return []
+    return [
+        "A planted secret is what a whole class shares, or a pattern that was trained on several times: that attacks "
+        "recover it shows that inversions carry information from the training data, not that they show one sample."
+    ]
+
+
 def _of_evaluators(results: Findings) -> list[str]:
+    if not results.evaluators:
+        return []
     texts = [
         "An evaluator’s judgement is not the truth. Substrates are compared only under the same evaluator, and a "
         "verdict that evaluators do not share is weak."
@@ -151,7 +163,7 @@ def _of_endpoints(results: Findings) -> list[str]:
 
 def _of_what_was_not_run(results: Findings) -> list[str]:
     texts = [f"{name} was left out, so nothing here is about it: {reason}." for name, reason in results.not_run.items()]
-    if all(row.own for row in results.rows):
+    if results.rows and all(row.own for row in results.rows):
         texts.append("No null control was run: what evaluators credit to networks with nothing to leak is not known.")
     if not results.baselines:
         texts.append("No attacker who asks nothing was measured: how much of this needs no query is not known.")

@@ -11,7 +11,7 @@ from bl_neuro.errors import ReportError
 from bl_neuro.experiment.findings.models import RESULTS, Findings
 from bl_neuro.experiment.findings.pictures import CellPictures
 from bl_neuro.files import atomic_path
-from bl_neuro.report import advantage, drill_down, plots, thumbnails, views, words
+from bl_neuro.report import advantage, drill_down, plots, secrets, thumbnails, views, words
 from bl_neuro.report.answer import audit_answer
 from bl_neuro.report.limits import TRUST, conclusions, limits, overlap_sentence
 from bl_neuro.report.membership import membership_values
@@ -34,6 +34,7 @@ SECTIONS = (
     ("baselines", "Before any query"),
     ("curves", "Leakage against queries"),
     ("pairs", "Verdict on each pair"),
+    ("secrets", "Planted secrets"),
     ("ladder", "Which step does it"),
     ("mitigations", "What could be done"),
     ("controls", "Null controls"),
@@ -45,10 +46,10 @@ SECTIONS = (
     ("cells", "Every inversion"),
     ("provenance", "Provenance"),
 )
-OF_INVERSION = ("pictures", "leakage", "curves", "pairs", "controls", "threats", "cells")
-"""Sections that are only present if something was inverted."""
-OPTIONAL = ("membership", "baselines", "ladder", "mitigations", "power", "replays", "network")
+OPTIONAL = ("membership", "baselines", "ladder", "mitigations", "power", "replays", "network", "secrets")
 """Sections that are only present if there are findings for them."""
+OF_ROWS = ("pictures", "leakage", "curves", "pairs", "controls", "threats", "cells")
+"""Sections about inversions that evaluators judge. They are left out if nothing is inverted so."""
 
 
 def audit_pages(results: Findings, pictures: CellPictures, most_embedded: int = MOST_EMBEDDED) -> dict[str, str]:
@@ -83,10 +84,12 @@ def audit_pages(results: Findings, pictures: CellPictures, most_embedded: int = 
 
 def _sections(results: Findings) -> list[tuple[str, str, str]]:
     """Key, title and template of each section that these findings have."""
+    others = results.secrets is not None or results.membership is not None
+    left_out = OF_ROWS if others and not results.rows else ()
     return [
         (key, title, "drill.html.j2" if key == "cells" else f"{key}.html.j2")
         for key, title in SECTIONS
-        if (results.rows or key not in OF_INVERSION)
+        if key not in left_out
         and (key not in OPTIONAL or getattr(results, key) or (key == "replays" and results.verification))
     ]
 
@@ -114,6 +117,8 @@ def _tables(results: Findings) -> dict[str, object]:
         "mitigations": views.mitigation_groups(results),
         "removal_scale": views.removal_scale(results.mitigations, results.margin),
         "control_lines": views.control_lines(results),
+        "secret_groups": [] if results.secrets is None else secrets.secret_groups(results.secrets),
+        "secret_panels": [] if results.secrets is None else secrets.secret_panels(results.secrets),
     }
 
 

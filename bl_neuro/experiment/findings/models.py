@@ -33,6 +33,7 @@ from bl_neuro.experiment.findings.estimates import (
     Verification,
 )
 from bl_neuro.experiment.findings.membership import MembershipFindings
+from bl_neuro.experiment.findings.secrets_models import SecretsFinding
 from bl_neuro.experiment.overlap import Overlap
 
 FORMAT: Literal["bl-neuro/audit-results/1"] = "bl-neuro/audit-results/1"
@@ -242,7 +243,7 @@ class Findings(Finding):
     seeds: list[Count]
     experiment: dict[str, JsonValue] = Field(description="The experiment file, with all defaults.")
     cells: CellCount
-    evaluators: list[EvaluatorFacts] = Field(description="The first is the judge; none where nothing is inverted.")
+    evaluators: list[EvaluatorFacts] = Field(description="The first is the judge; empty where no inversion is judged.")
     rows: list[AuditRow]
     verdicts: list[SubstrateComparison]
     alike: list[IdenticalSubstrates]
@@ -277,6 +278,7 @@ class Findings(Finding):
     auxiliary: str | None = Field(None, description="The public data of the attacker, in a sentence; null for none.")
     not_run: dict[str, str] = Field(default_factory=dict, description="Substrates that were left out, and why.")
     membership: MembershipFindings | None = Field(None, description="null without [membership].")
+    secrets: SecretsFinding | None = Field(None, description="null where no secret was planted.")
 
     @field_validator("experiment")
     @classmethod
@@ -304,7 +306,7 @@ class Findings(Finding):
 
     @property
     def judge(self) -> str:
-        """Name of the first evaluator; empty where nothing is inverted."""
+        """Name of the first evaluator; empty if there is none."""
         return self.evaluators[0].name if self.evaluators else ""
 
     @property
