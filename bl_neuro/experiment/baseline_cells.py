@@ -75,9 +75,7 @@ def _prior_problem(experiment: Experiment) -> str | None:
 
 
 def baseline_cells(factory: CellFactory) -> Iterator[Cell]:
-    """All cells of the baselines that apply; none without evaluators, which judge them."""
-    if not factory.evaluators:
-        return
+    """All cells of the baselines that apply."""
     for name in chosen_baselines(factory.experiment, factory.material).apply:
         yield from prior_cells(factory) if name == PRIOR else _pictures(factory, name)
 

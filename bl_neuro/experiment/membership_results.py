@@ -64,13 +64,13 @@ def attacked(
     own, wrong = networks.without(*every[targets:]), networks.without(*every[:targets])
     samples = networks.members.shape[1]
     weights, measured, tensors = pool_weights(samples), [], {}
-    for shadows, answers in (("right", None), ("wrong", wrong)):
-        if answers is not None and len(answers.members) == 0:
+    for shadows, attackers in (("right", None), ("wrong", wrong)):
+        if attackers is not None and len(attackers.members) == 0:
             continue
         for attack in attacks:
-            if answers is not None and attack in WITHOUT_SHADOWS:
+            if attackers is not None and attack in WITHOUT_SHADOWS:
                 continue
-            results = list(attack_each(attack, own, weights, answers))
+            results = list(attack_each(attack, own, weights, attackers))
             measured.append(_measured(attack, shadows, results, samples))
             tensors[f"{shadows}.{attack}.values"] = np.stack([result.measures for result in results])
             tensors[f"{shadows}.{attack}.resampled"] = np.stack([result.resampled for result in results])

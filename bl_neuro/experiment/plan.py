@@ -41,6 +41,7 @@ def plan_cells(experiment: Experiment, material: Material) -> list[Cell]:
 def _all_cells(factory: CellFactory) -> Iterator[Cell]:
     """All cells, possibly with duplicates."""
     yield from secret_cells(factory)
+    yield from membership_cells(factory)
     if not factory.experiment.attacks:
         return
     yield from factory.evaluators
@@ -59,7 +60,6 @@ def _all_cells(factory: CellFactory) -> Iterator[Cell]:
         yield from verification_cells(factory, target)
     for control in factory.experiment.controls:
         yield from _control(factory, control)
-    yield from membership_cells(factory)
     yield from baseline_cells(factory)
 
 
