@@ -118,6 +118,7 @@ def _tables(results: Findings) -> dict[str, object]:
         "removal_scale": views.removal_scale(results.mitigations, results.margin),
         "control_lines": views.control_lines(results),
         "secret_groups": [] if results.secrets is None else secrets.secret_groups(results.secrets),
+        "secret_legend": [] if results.secrets is None else secrets.secret_legend(results.secrets),
         "secret_panels": [] if results.secrets is None else secrets.secret_panels(results.secrets),
     }
 

@@ -8,6 +8,7 @@ from math import log10
 from typing import TYPE_CHECKING
 
 from bl_neuro.access import REVEALS
+from bl_neuro.attacks.registry import attack_title
 from bl_neuro.experiment.findings.estimates import Mean
 from bl_neuro.experiment.findings.models import Findings
 from bl_neuro.experiment.findings.secrets_models import SecretComparison, SecretRow, SecretsFinding
@@ -188,40 +189,57 @@ class SecretPanel:
 
     title: str
     chart: Markup
-    legend: tuple[tuple[str, Markup], ...]
 
 
 def secret_panels(finding: SecretsFinding) -> list[SecretPanel]:
     """One chart for each output of black-box attacks: recovered secrets against queries per class."""
-    asked = [row for row in finding.rows if row.access == "black_box"]
     panels = []
-    for reveals in dict.fromkeys(row.reveals for row in asked):
-        lines = [*_attack_lines(asked, reveals), *_informed_lines(finding, reveals)]
+    for reveals in dict.fromkeys(row.reveals for row in finding.rows if row.access == "black_box"):
+        lines = [*_attack_lines(finding, reveals), *_informed_lines(finding, reveals)]
         title = f"The attacker sees {SEEN.get(reveals, reveals)}"
         words = f"{title}: recovered secrets against queries per class. " + "; ".join(
             f"{line.name}: {percent(line.points[0][1])} to {percent(line.points[-1][1])}" for line in lines
         )
-        legend = tuple((line.name, line_sample(line.kind)) for line in lines)
-        panels.append(SecretPanel(title, log_chart(lines, finding.chance, finding.ceiling, words), legend))
+        panels.append(SecretPanel(title, log_chart(lines, finding.chance, finding.ceiling, words)))
     return panels
 
 
-def _attack_lines(rows: Sequence[SecretRow], reveals: str) -> list[SecretLine]:
-    spots: dict[str, list[tuple[float, float]]] = {}
-    for row in rows:
-        if row.reveals == reveals:
-            spots.setdefault(f"{view(row.attack, reveals)} on {row.substrate}", []).append(
-                (row.queries, row.recovered.value)
-            )
-    return [SecretLine(name, line_style(place), tuple(sorted(spots[name]))) for place, name in enumerate(spots)]
+def secret_legend(finding: SecretsFinding) -> list[tuple[str, Markup]]:
+    """The names of the lines of all charts, each with a sample."""
+    samples = [(name, line_sample(kind)) for name, kind in _styles(finding).items()]
+    informed = [(_informed_name(finding), line_sample(INFORMED))] if samples and finding.informed else []
+    return [*samples, *informed]
+
+
+def _styles(finding: SecretsFinding) -> dict[str, str]:
+    """The line style of each black-box attack on each substrate, by name."""
+    names = dict.fromkeys(_line_name(row) for row in finding.rows if row.access == "black_box")
+    return {name: line_style(place) for place, name in enumerate(names)}
+
+
+def _line_name(row: SecretRow) -> str:
+    return f"{attack_title(row.attack)} on {row.substrate}"
+
+
+def _attack_lines(finding: SecretsFinding, reveals: str) -> list[SecretLine]:
+    lines = []
+    for name, kind in _styles(finding).items():
+        own = [row for row in finding.rows if row.reveals == reveals and _line_name(row) == name]
+        spots = sorted((row.queries, row.recovered.value) for row in own if row.access == "black_box")
+        lines += [SecretLine(name, kind, tuple(spots))] if spots else []
+    return lines
 
 
 def _informed_lines(finding: SecretsFinding, reveals: str) -> list[SecretLine]:
     """The informed attackers on the first substrate."""
-    own = [one for one in finding.informed if one.reveals == reveals]
-    own = [one for one in own if one.substrate == own[0].substrate]
+    first = finding.informed[0].substrate if finding.informed else None
+    own = [one for one in finding.informed if (one.substrate, one.reveals) == (first, reveals)]
     spots = tuple(sorted((one.queries, one.recovered.value) for one in own))
-    return [SecretLine(f"informed attacker on {own[0].substrate}", INFORMED, spots)] if own else []
+    return [SecretLine(_informed_name(finding), INFORMED, spots)] if spots else []
+
+
+def _informed_name(finding: SecretsFinding) -> str:
+    return f"informed attacker on {finding.informed[0].substrate}"
 
 
 def log_chart(lines: Sequence[SecretLine], chance: float, ceiling: float | None, words: str) -> Markup:

@@ -19,7 +19,7 @@ from bl_neuro.experiment.session import Audit
 TINY = """\
 name = "tiny-secrets"
 seeds = 2
-steps = 8
+steps = 6
 substrates = ["snntorch", "loihi"]
 
 [dataset]
@@ -27,8 +27,8 @@ name = "digits"
 
 [target]
 hidden = [32]
-proxy_epochs = 6
-spiking_epochs = 2
+proxy_epochs = 5
+spiking_epochs = 1
 
 [secrets]
 kind = "rotation"

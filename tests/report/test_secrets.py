@@ -10,7 +10,7 @@ import pytest
 from bl_neuro.experiment.findings.models import Findings
 from bl_neuro.report.one_page import one_page
 from bl_neuro.report.page import REPORT, audit_pages
-from bl_neuro.report.secrets import SecretLine, headline_row, log_chart, secret_panels, secret_sentences
+from bl_neuro.report.secrets import SecretLine, headline_row, log_chart, secret_legend, secret_panels, secret_sentences
 
 Make = Callable[..., Findings]
 MakePictures = Callable[[], Any]
@@ -108,9 +108,10 @@ def test_a_chart_has_a_logarithmic_axis() -> None:
     assert ">128</text>" in chart
 
 
-def test_panels_name_the_informed_attacker_of_the_same_output(make_audit: Make) -> None:
+def test_every_line_of_the_charts_is_in_the_legend(make_audit: Make) -> None:
     results = make_audit(secrets=planted())
     assert results.secrets is not None
-    scores, label = secret_panels(results.secrets)
-    assert [name for name, _ in scores.legend] == ["v2, scores on loihi"]
-    assert [name for name, _ in label.legend] == ["v2, label on loihi", "informed attacker on loihi"]
+    scores, label = (str(panel.chart) for panel in secret_panels(results.secrets))
+    assert [name for name, _ in secret_legend(results.secrets)] == ["v2 on loihi", "informed attacker on loihi"]
+    assert ("v2 on loihi: 60% to 90%" in scores, "informed attacker" in scores) == (True, False)
+    assert ("v2 on loihi: 50% to 80%" in label, "informed attacker on loihi: 70% to 70%" in label) == (True, True)
