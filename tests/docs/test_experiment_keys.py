@@ -97,5 +97,7 @@ def test_every_kind_of_secret_is_listed_with_its_settings() -> None:
 
 @pytest.mark.parametrize("kind", ["evaluators", "mitigations"])
 def test_every_kind_of_ours_is_listed(kind: str) -> None:
-    (row,) = re.findall(rf"`\[\[{kind}\]\]`.*?\n(\| `kind`.*?)\n", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    (row,) = re.findall(
+        rf"^`\[\[{kind}\]\]`.*?\n(\| `kind`.*?)\n", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
     assert {name for name in KINDS[kind].ours if f"`{name}`" not in row} == set()
