@@ -261,7 +261,7 @@ def _subject(document: dict[str, Any]) -> Problems:
         if table(part.get("target")):
             yield from plan_problems(("controls", i, "target"), dataset, table(part["target"]), target)
     yield from twin_problems(table(document.get("twin")))
-    if "twin" in document and not _twin_labels(document):
+    if "twin" in document and not _twin_labels(document) and not table(document.get("membership")).get("twins"):
         yield ("twin",), "no attack needs an ANN twin, as ann does; leave it out"
 
 

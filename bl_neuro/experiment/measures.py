@@ -226,6 +226,7 @@ JUDGEMENT = CellKind("judgement", JudgementMeasures)
 REPLAY = CellKind("replay", ReplayMeasures)
 VERIFICATION = CellKind("verification", VerificationMeasures)
 MEMBER = CellKind("member", MemberMeasures)
+MEMBER_TWIN = CellKind("member_twin", TwinMeasures)
 ANSWERS = CellKind("answers", AnswersMeasures)
 MEMBERSHIP = CellKind("membership", MembershipMeasures)
 BASELINE = CellKind("baseline", BaselineMeasures)
@@ -250,6 +251,7 @@ KINDS: tuple[CellKind[CellMeasures], ...] = (
     REPLAY,
     VERIFICATION,
     MEMBER,
+    MEMBER_TWIN,
     ANSWERS,
     MEMBERSHIP,
     BASELINE,

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from bl_neuro.backends.registry import BACKENDS
+from bl_neuro.backends.registry import ANN, BACKENDS
 from bl_neuro.experiment.added_packages import packages_of
 from bl_neuro.experiment.cell_factory import CellFactory
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.definition import Experiment
 from bl_neuro.experiment.membership_part import AskPart, MembershipPart
 from bl_neuro.experiment.mitigation_part import MitigationPart
-from bl_neuro.experiment.training_plans import target_plan
+from bl_neuro.experiment.training_plans import target_plan, twin_plan
+from bl_neuro.reveals import Reveals
 from bl_neuro.seeding import derived_seed
 
+OF_TWINS: tuple[Reveals, ...] = ("scores", "label")
+"""The outputs of ANN twins that are attacked."""
 MEMBER, WRONG = "member", "wrong_shadow"
 """The `target` of networks whose settings are those of the targets, and of those with the settings of `shadows`."""
 
@@ -68,6 +71,8 @@ def membership_cells(factory: CellFactory) -> Iterator[Cell]:
             for reveals in factory.shown(deployment.substrate, ask.reveals or part.reveals):
                 if deployment.shows(reveals):
                     yield from _attacked(factory, part, deployment, ask, reveals, networks, others)
+    if part.twins:
+        yield from _twins(factory, part, networks)
 
 
 def _network(factory: CellFactory, part: MembershipPart, kind: str, number: int) -> Cell:
@@ -110,6 +115,34 @@ def _attacked(
     }
     facts = {"target": MEMBER, **_facts(deployment, ask, reveals)}
     yield factory.cell("membership", made, tuple(answers), facts)
+
+
+def _twins(factory: CellFactory, part: MembershipPart, networks: list[Cell]) -> Iterator[Cell]:
+    """The ANN twins of all networks, each trained on the half of its network, and the attacks on them."""
+    plan, hidden = twin_plan(factory.experiment.twin), factory.plan.hidden
+    twins = []
+    for network in networks:
+        same = {name: network.definition[name] for name in ("pool", "pool_seed", "half", "seed")}
+        made = {**same, "plan": asdict(plan), "trainer": plan.trainer, "hidden": list(hidden)}
+        facts = {**network.facts, "substrate": ANN}
+        twins.append(factory.cell("member_twin", made, (), facts, (plan, hidden)))
+        yield twins[-1]
+    for reveals in [view for view in OF_TWINS if view in part.reveals]:
+        facts = {"substrate": ANN, "reveals": reveals, "ask": part.asked[0].called}
+        answers = []
+        for twin in twins:
+            same = {name: twin.definition[name] for name in ("pool", "pool_seed", "half")}
+            made = {
+                "target": twin.address,
+                **same,
+                "substrate": ANN,
+                "reveals": reveals,
+                "ask": AskPart(count=1).definition,
+            }
+            answers.append(factory.cell("answers", made, (twin,), {**twin.facts, **facts}))
+            yield answers[-1]
+        attacked = {"answers": [cell.address for cell in answers], "targets": len(twins), "attacks": list(part.attacks)}
+        yield factory.cell("membership", attacked, tuple(answers), {"target": MEMBER, **facts})
 
 
 def _answers(

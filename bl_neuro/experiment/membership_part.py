@@ -71,7 +71,9 @@ class MembershipPart(Part):
     networks are changed; they are measured with the first of the asks. shadows: training settings that override
     `[target]` for a second set of shadow networks, of an attacker who does not know how the target was trained
     (`wrong_shadows` of them, on all substrates, with the first of the asks). margin: largest irrelevant difference of
-    an AUC between two deployments, as a share of its distance from chance on the first substrate.
+    an AUC between two deployments, as a share of its distance from chance on the first substrate. twins: whether an ANN
+    of the same layer sizes (`[twin]`) is trained on the half of every network and attacked in the same way, through its
+    scores and labels.
     """
 
     networks: Annotated[int, Field(ge=LEAST_NETWORKS, le=1000)] = 32
@@ -85,6 +87,7 @@ class MembershipPart(Part):
     shadows: dict[str, Any] | None = None
     wrong_shadows: Annotated[int, Field(ge=LEAST_NETWORKS, le=1000)] = 16
     margin: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    twins: bool = False
 
     @property
     def asked(self) -> list[AskPart]:

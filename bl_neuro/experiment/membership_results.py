@@ -9,10 +9,20 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from bl_neuro.arrays import FloatArray
+from bl_neuro.backends.registry import ANN
 from bl_neuro.experiment.cell_tools import Made, Tools
 from bl_neuro.experiment.cells import Cell
+from bl_neuro.experiment.measures import TwinMeasures
 from bl_neuro.experiment.membership_measures import MembershipMeasures, SeparationMeasures
-from bl_neuro.experiment.membership_work import answers, gathered_answers, pool_of, save_answers, trained_member
+from bl_neuro.experiment.membership_work import (
+    answers,
+    answers_of_twin,
+    gathered_answers,
+    pool_of,
+    save_answers,
+    trained_member,
+    trained_twin,
+)
 from bl_neuro.leakage.bootstrap import Estimate
 from bl_neuro.leakage.crossed import Crossed, pool_weights
 from bl_neuro.leakage.membership_attacks import (
@@ -24,6 +34,7 @@ from bl_neuro.leakage.membership_attacks import (
     mean_curve,
 )
 from bl_neuro.model_file import save
+from bl_neuro.training import load_ann_twin
 
 POINTS = 33
 """Number of points of a stored ROC curve, equally spaced on a logarithmic axis from one non-member to all."""
@@ -37,7 +48,14 @@ def membership_makers(tools: Tools) -> dict[str, Callable[[Cell], Made]]:
         network, measures = trained_member(cell, tools.material, tools.checkpoint(cell))
         return measures, lambda path: save(network, path)
 
+    def member_twin(cell: Cell) -> Made:
+        twin = trained_twin(cell, tools.material, tools.checkpoint(cell))
+        return TwinMeasures(architecture=twin.architecture), twin.save
+
     def answered(cell: Cell) -> Made:
+        if cell.definition["substrate"] == ANN:
+            measures, values = answers_of_twin(cell, load_ann_twin(tools.file(cell.needs[0])), tools.material)
+            return measures, lambda path: save_answers(values, path)
         target = tools.opened(cell, cell.definition["target"], cell.definition["substrate"])
         measures, values = answers(cell, target, tools.material)
         return measures, lambda path: save_answers(values, path)
@@ -50,7 +68,7 @@ def membership_makers(tools: Tools) -> dict[str, Callable[[Cell], Made]]:
         measures, tensors = attacked(gathered, cell.definition["targets"], cell.definition["attacks"], queries)
         return measures, lambda path: save_results(tensors, path)
 
-    return {"member": member, "answers": answered, "membership": membership}
+    return {"member": member, "member_twin": member_twin, "answers": answered, "membership": membership}
 
 
 def attacked(

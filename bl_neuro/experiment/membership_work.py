@@ -24,9 +24,9 @@ from bl_neuro.leakage.membership_statistics import statistics
 from bl_neuro.mitigations.registry import mitigation_of
 from bl_neuro.network import Network
 from bl_neuro.seeding import stream
-from bl_neuro.training import Checkpoint
+from bl_neuro.training import AnnTwin, Checkpoint
 from bl_neuro.training.target import BATCH
-from bl_neuro.training.trainers import train_by_plan
+from bl_neuro.training.trainers import train_by_plan, train_twin_by_plan
 
 LEAST_PER_CLASS = 2
 
@@ -72,6 +72,32 @@ def trained_member(cell: Cell, material: Material, checkpoint: Checkpoint) -> tu
         fingerprint=network.fingerprint, parameters=network.parameters, members=int(members.sum())
     )
     return network, measures
+
+
+def trained_twin(cell: Cell, material: Material, checkpoint: Checkpoint) -> AnnTwin:
+    """The ANN twin of a cell, trained on the half of its network."""
+    made = cell.definition
+    pool = pool_of(material, made["pool"], made["pool_seed"])
+    members = random_half(pool.labels, made["half"])
+    plan, hidden = cell.what
+    return train_twin_by_plan(pool.subset(np.flatnonzero(members)), plan, hidden, made["seed"], checkpoint)
+
+
+def answers_of_twin(cell: Cell, twin: AnnTwin, material: Material) -> tuple[AnswersMeasures, dict[str, FloatArray]]:
+    """What an ANN twin answers about the pool, once: its answers do not vary."""
+    made = cell.definition
+    pool = pool_of(material, made["pool"], made["pool_seed"])
+    with torch.no_grad():
+        logits = twin(torch.from_numpy(pool.images_at(slice(None))).float()).double()
+    scores = torch.softmax(logits, 1).numpy()
+    right = (scores.argmax(1) == pool.labels).astype(np.float64)
+    shown = scores if made["reveals"] == "scores" else scores.argmax(1)
+    values, probabilities = statistics(shown, made["reveals"], pool.labels)
+    members = random_half(pool.labels, made["half"])
+    measures = AnswersMeasures(
+        queries=len(right), members_right=float(right[members].mean()), others_right=float(right[~members].mean())
+    )
+    return measures, {"statistics": values, "probabilities": probabilities}
 
 
 def answers(cell: Cell, target: Target, material: Material) -> tuple[AnswersMeasures, dict[str, FloatArray]]:

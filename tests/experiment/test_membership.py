@@ -40,6 +40,7 @@ spiking_epochs = 0
 noise = 0.0
 validation = 0.0
 [membership]
+twins = true
 networks = 10
 pool = 120
 reveals = ["scores", "label"]
@@ -101,9 +102,9 @@ def test_the_plan_has_every_network_deployment_output_and_ask(audit: Audit) -> N
     ]
     assert views == [
         ("scores", "plain", None), ("label", "plain", None), ("label", "dropout", None), ("label", "noise", None),
-        ("scores", "plain", "weight_bits 2"),
+        ("scores", "plain", "weight_bits 2"), ("scores", "plain", None), ("label", "plain", None),  # with ANN twins
     ]  # fmt: skip
-    assert len(of_kind(audit, "answers")) == 18 + 18 + 10 + 10 + 10
+    assert len(of_kind(audit, "answers")) == 20 + 18 + 18 + 10 + 10 + 10
 
 
 def test_networks_are_trained_on_independent_halves_of_every_class(audit: Audit) -> None:
@@ -126,7 +127,7 @@ def measures_of(audit: Audit) -> dict[str, CellMeasures]:
 
 
 def test_answers_are_those_of_a_metered_black_box(audit: Audit) -> None:
-    cell = of_kind(audit, "answers", target="member", seed=3, reveals="label", ask="plain")[0]
+    cell = of_kind(audit, "answers", target="member", seed=3, reveals="label", ask="plain", substrate="loihi")[0]
     pool, network = pool_of(audit.material, 120, 0), load(file_of(audit, cell.needs[0]))
     right = []
     with open_target(network, "loihi") as target:
@@ -154,7 +155,9 @@ def file_of(audit: Audit, cell: Cell) -> Path:
 
 @pytest.mark.parametrize("ask", ["dropout", "noise"])
 def test_other_asks_change_the_answers(audit: Audit, ask: str) -> None:
-    plain, other = (of_kind(audit, "answers", reveals="label", ask=name)[0] for name in ("plain", ask))
+    plain, other = (
+        of_kind(audit, "answers", substrate="loihi", reveals="label", ask=name)[0] for name in ("plain", ask)
+    )
     assert not np.array_equal(
         load_file(file_of(audit, plain))["statistics"], load_file(file_of(audit, other))["statistics"]
     )
@@ -163,7 +166,7 @@ def test_other_asks_change_the_answers(audit: Audit, ask: str) -> None:
 def test_each_network_is_the_target_of_the_others(audit: Audit) -> None:
     from sklearn.metrics import roc_auc_score
 
-    cell = of_kind(audit, "membership", reveals="scores", ask="plain")[0]
+    cell = of_kind(audit, "membership", substrate="loihi", reveals="scores", ask="plain")[0]
     measured = MEMBERSHIP.of(cell, measures_of(audit))
     assert measured is not None
     labels = pool_of(audit.material, 120, 0).labels
@@ -188,7 +191,9 @@ def test_findings_compare_deployments_and_survive_json(findings: Findings) -> No
     assert membership is not None
     assert (membership.networks, membership.samples) == (10, 120)
     assert [(one.first, one.second, one.measure) for one in membership.comparisons] == [
-        ("loihi", "loihi, weight_bits 2", "auc"), ("loihi", "loihi, weight_bits 2", "tpr_at_1"),
+        ("loihi", "loihi, weight_bits 2", "auc"), ("loihi", "ANN twins", "auc"), ("loihi", "ANN twins", "auc"),
+        ("loihi", "loihi, weight_bits 2", "tpr_at_1"), ("loihi", "ANN twins", "tpr_at_1"),
+        ("loihi", "ANN twins", "tpr_at_1"),
     ]  # fmt: skip
     assert Findings.from_json(findings.to_json()).membership == membership
     assert findings.rows == []

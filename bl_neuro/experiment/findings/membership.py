@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
+from bl_neuro.backends.registry import ANN
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.definition import Experiment
 from bl_neuro.experiment.findings.conversion import difference_of, mean_of
@@ -56,7 +57,7 @@ class MembershipRow(Finding):
     @property
     def deployment(self) -> str:
         """The substrate, with the mitigation if there is one."""
-        return self.substrate if self.mitigation is None else f"{self.substrate}, {self.mitigation}"
+        return deployment_name(self.substrate, self.mitigation)
 
 
 class MembershipComparison(Finding):
@@ -152,8 +153,8 @@ def _comparisons(
                     reveals=first.facts["reveals"],
                     attack=attack,
                     measure=measure,
-                    first=deployment_name(first),
-                    second=deployment_name(second),
+                    first=_named(first),
+                    second=_named(second),
                     difference=difference_of(test.difference),
                     margin=margin,
                     adjusted_p=p,
@@ -187,7 +188,12 @@ def _crossed(store: Store, cell: Cell, attack: str, place: int, samples: int) ->
     return read_crossed(result.tensors, "right", attack, place, samples)
 
 
-def deployment_name(cell: Cell) -> str:
+def deployment_name(substrate: str, mitigation: str | None) -> str:
     """The substrate, with the mitigation if there is one."""
-    mitigation = cell.facts.get("mitigation")
-    return str(cell.facts["substrate"]) if mitigation is None else f"{cell.facts['substrate']}, {mitigation}"
+    if substrate == ANN:
+        return "ANN twins"
+    return substrate if mitigation is None else f"{substrate}, {mitigation}"
+
+
+def _named(cell: Cell) -> str:
+    return deployment_name(cell.facts["substrate"], cell.facts.get("mitigation"))
