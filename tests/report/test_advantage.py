@@ -53,9 +53,9 @@ def compared(audit: Findings) -> Findings:
         )
         for evaluator in audit.evaluators
     ]  # fmt: skip
-    evaluators = [part.model_copy(update={"certain_by": "its highest class probability"}) for part in audit.evaluators]
+    judges = [part.model_copy(update={"certain_by": "its highest class probability"}) for part in audit.evaluators]
     absent = {"auxiliary_mean": "the experiment names no public data ([auxiliary])"}
-    changes: dict[str, Any] = {"rows": rows, "baselines": fonts, "evaluators": evaluators, "baselines_left_out": absent}
+    changes: dict[str, Any] = {"rows": rows, "baselines": fonts, "evaluators": judges, "baselines_left_out": absent}
     return audit.model_copy(update=changes)
 
 
