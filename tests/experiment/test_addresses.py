@@ -35,6 +35,7 @@ WITH_BASELINES: dict[str, tuple[int, str]] = {
     "demo": (14, "12b395a3a136d71f53a9bb9edf20ff61ba8da41d6a70579b4b85d4708e301122"),
     "digits": (6, "703f77a2bcd24aa0a33d90f91ef0a54eba3ebb7179c4bd6f9ba5fc4474347301"),
     "digits-clean": (27, "98eda6ed6ec70502281a3fbeae4cd3dc0a40d1147ce0baffb24131fbfe2f8195"),
+    "secrets-digits": (0, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
     "mnist": (33, "2d5eef4af6fa80ac7f5f7911e5b06ebe47352ca904af86de0397ba5b4c905c2c"),
     "att_faces": (27, "f7f96d1fd39f4714c42382ea5b61d4937875da0ddf090930074e11d6ad6f2335"),
     "nmnist": (15, "6cd7d7a4e2cf7e0d94881785a899e32ad77cdfdf1cf6a8d71b71ad448023b101"),
