@@ -73,7 +73,8 @@ def test_shadow_networks_are_trained_first(
     result = call("membership", *arguments)
     assert result.code == 0, result.err
     assert json.loads(result.out)["shadows"] == 8
-    assert bl.load_shadows(folder).networks[0].layers[-1].weight.shape == (10, 8)
+    output: Any = bl.load_shadows(folder).networks[0].layers[-1]
+    assert output.weight.shape == (10, 8)
 
     def fails(*_: object, **__: object) -> None:
         raise AssertionError("trained again")

@@ -24,7 +24,7 @@ NETWORK = bl.Network((4,), [bl.Dense(np.random.default_rng(0).normal(0.3, 0.5, (
 class Recorded(bl.BlackBox):
     """A box that keeps its queries."""
 
-    __slots__ = ("queries",)
+    queries: list[Tensor]
 
     def query(self, spikes: Any) -> Tensor:
         """See `BlackBox.query`."""
@@ -32,8 +32,8 @@ class Recorded(bl.BlackBox):
         return super().query(spikes)
 
 
-def recorded(reveals: Any = "counts") -> Any:
-    box: Any = Recorded(ReferenceTarget(NETWORK), reveals)
+def recorded(reveals: Any = "counts") -> Recorded:
+    box = Recorded(ReferenceTarget(NETWORK), reveals)
     box.queries = []
     return box
 
