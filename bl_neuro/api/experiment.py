@@ -48,7 +48,7 @@ class Experiment(definition.Experiment):
         name: str,
         dataset: str | Path | Table,
         substrates: Sequence[str],
-        attacks: Sequence[AttackLike],
+        attacks: Sequence[AttackLike] = (),
         evaluators: Sequence[str | Table] = ("conv",),
         seeds: int | Sequence[int] | None = None,
         reveals: Sequence[Reveals] = ("counts",),
@@ -68,13 +68,14 @@ class Experiment(definition.Experiment):
         ladder: Table | None = None,
         mitigations: Sequence[Table] = (),
         endpoints: Sequence[Table] = (),
+        membership: Table | None = None,
     ) -> None:
         document = {
             "name": name,
             "dataset": _plain(dataset) if isinstance(dataset, Mapping) else {"name": str(dataset)},
             "substrates": _plain(substrates),
             "attacks": [_attack_table(attack, reveals) for attack in attacks],
-            "evaluators": [_with_kind(evaluator) for evaluator in evaluators],
+            "evaluators": [_with_kind(evaluator) for evaluator in evaluators] if attacks else [],
             "seeds": _plain(seeds),
             "restarts": restarts,
             "description": description,
@@ -92,6 +93,7 @@ class Experiment(definition.Experiment):
             "ladder": _plain(ladder),
             "mitigations": _plain(mitigations),
             "endpoints": _plain(endpoints),
+            "membership": _plain(membership),
         }
         stated = {key: value for key, value in document.items() if value is not None and value != []}
         super().__init__(**_values(experiment_from(stated)))

@@ -243,7 +243,10 @@ class Experiment(Part):
         count = len(self.target_seeds)
         subject = "a given model" if self.given else f"{count} target seed{'' if count == 1 else 's'}"
         attacks, substrates = ", ".join(attack.called for attack in self.attacks), ", ".join(self.substrates)
-        return f"<Experiment {self.name}: {self.dataset.name}, {subject}, attacks {attacks} on {substrates}>"
+        measured = [subject, f"attacks {attacks}"] if self.attacks else []
+        if self.membership is not None:
+            measured.append(f"membership in {self.membership.networks} networks")
+        return f"<Experiment {self.name}: {self.dataset.name}, {', '.join(measured)} on {substrates}>"
 
     __str__ = __repr__
 

@@ -58,8 +58,8 @@ def membership_cells(factory: CellFactory) -> Iterator[Cell]:
     yield from networks
     yield from wrong
     for deployment in deployments(factory.experiment):
-        for ask in part.asks:
-            first = ask is part.asks[0]
+        for ask in part.asked:
+            first = ask == part.asked[0]
             if not first and deployment.part is not None:
                 continue
             if ask.substrates is not None and deployment.substrate not in ask.substrates:

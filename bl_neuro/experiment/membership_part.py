@@ -65,12 +65,12 @@ class MembershipPart(Part):
 
     networks: how many, each trained on an independent random half of every class of the pool. pool: number of samples
     that are attacked, drawn with `pool_seed` from the samples outside the official test set; all by default.
-    substrates, reveals: by default those of the experiment, and all outputs. attacks: see `ATTACKS`. mitigations: other
-    deployments of the same networks, for which both the target and the shadow networks are changed; they are measured
-    with the first of the asks. shadows: training settings that override `[target]` for a second set of shadow networks,
-    of an attacker who does not know how the target was trained (`wrong_shadows` of them, on all substrates, with the
-    first of the asks). margin: largest irrelevant difference of an AUC between two
-    deployments, as a share of its distance from chance on the first substrate.
+    substrates, reveals: by default those of the experiment, and all outputs. attacks: see `ATTACKS`. asks: by default
+    four plain ones. mitigations: other deployments of the same networks, for which both the target and the shadow
+    networks are changed; they are measured with the first of the asks. shadows: training settings that override
+    `[target]` for a second set of shadow networks, of an attacker who does not know how the target was trained
+    (`wrong_shadows` of them, on all substrates, with the first of the asks). margin: largest irrelevant difference of
+    an AUC between two deployments, as a share of its distance from chance on the first substrate.
     """
 
     networks: Annotated[int, Field(ge=LEAST_NETWORKS, le=1000)] = 32
@@ -79,8 +79,13 @@ class MembershipPart(Part):
     substrates: Names | None = None
     reveals: Annotated[list[Reveals], Field(min_length=1)] = Field(default_factory=lambda: list(REVEALS))
     attacks: Annotated[list[MembershipAttack], Field(min_length=1)] = Field(default_factory=lambda: list(ATTACKS))
-    asks: Annotated[list[AskPart], Field(min_length=1)] = Field(default_factory=lambda: [AskPart()])
+    asks: list[AskPart] = Field(default_factory=list)
     mitigations: list[MitigationPart] = Field(default_factory=list)
     shadows: dict[str, Any] | None = None
     wrong_shadows: Annotated[int, Field(ge=LEAST_NETWORKS, le=1000)] = 16
     margin: Annotated[float, Field(gt=0, lt=1)] = 0.2
+
+    @property
+    def asked(self) -> list[AskPart]:
+        """All kinds of asks: `asks`, or four plain ones."""
+        return self.asks or [AskPart()]

@@ -21,6 +21,7 @@ from bl_neuro.experiment.definition import (
     ModelPart,
     ReplayPart,
 )
+from bl_neuro.experiment.membership_part import AskPart, MembershipPart
 from bl_neuro.experiment.mitigation_part import MitigationPart
 from bl_neuro.experiment.part import Part
 from bl_neuro.registries import KINDS
@@ -37,6 +38,8 @@ TABLES: dict[str, type[Part]] = {
     "`[ladder]`": LadderPart,
     "`[[mitigations]]`": MitigationPart,
     "`[[endpoints]]`": EndpointPart,
+    "`[membership]`": MembershipPart,
+    "`[[membership.asks]]`": AskPart,
 }
 
 
@@ -61,7 +64,7 @@ def default(field: FieldInfo) -> str:
 def test_every_key_is_listed_with_its_default(heading: str) -> None:
     fields = {name: default(field) for name, field in TABLES[heading].model_fields.items()}
     if heading == "At the top level":  # tables of their own
-        own = ("dataset", "model", "evaluators", "attacks", "controls", "replays", "ladder", "mitigations", "endpoints")
+        own = ("dataset", *(heading.strip("`[]") for heading in TABLES))
         fields = {name: value for name, value in fields.items() if name not in own}
     assert written(heading) == fields
 

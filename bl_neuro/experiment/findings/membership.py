@@ -98,7 +98,7 @@ def membership_findings(
         samples=finished[0][1].samples,
         share=part.margin,
         rows=rows,
-        comparisons=_comparisons(finished, part.asks[0].called, part.attacks[0], part.margin, store),
+        comparisons=_comparisons(finished, part.asked[0].called, part.attacks[0], part.margin, store),
     )
 
 
