@@ -20,6 +20,7 @@ from pydantic import Field
 
 from bl_neuro.experiment.mitigation_part import MitigationPart
 from bl_neuro.experiment.part import Count, Name, Names, Part, Seed
+from bl_neuro.membership.asks import DEFAULT_SIZE, MOST_ASKS, AskKind
 from bl_neuro.reveals import REVEALS, Reveals
 
 MembershipAttack = Literal["lira", "lira_offline", "rmia", "rmia_offline", "threshold"]
@@ -36,8 +37,8 @@ class AskPart(Part):
     one query. reveals, substrates: by default those of `[membership]`.
     """
 
-    kind: Literal["plain", "noise", "dropout"] = "plain"
-    count: Annotated[int, Field(ge=1, le=1000)] = 4
+    kind: AskKind = "plain"
+    count: Annotated[int, Field(ge=1, le=MOST_ASKS)] = 4
     size: Annotated[float, Field(gt=0, lt=1)] | None = None
     label: Name | None = None
     reveals: Annotated[list[Reveals], Field(min_length=1)] | None = None
@@ -51,9 +52,7 @@ class AskPart(Part):
     @property
     def strength(self) -> float:
         """`size`, by default 0.1 for noise and 0.5 for dropout; 0 for plain asks."""
-        if self.kind == "plain":
-            return 0.0
-        return self.size if self.size is not None else 0.1 if self.kind == "noise" else 0.5
+        return DEFAULT_SIZE[self.kind] if self.size is None or self.kind == "plain" else self.size
 
     @property
     def definition(self) -> dict[str, Any]:

@@ -17,11 +17,12 @@ from bl_neuro.experiment.cell_measures import CellMeasures
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.findings.models import Findings
 from bl_neuro.experiment.measures import ANSWERS, MEMBER, MEMBERSHIP
-from bl_neuro.experiment.membership_work import pool_of, random_half
+from bl_neuro.experiment.membership_work import pool_of
 from bl_neuro.experiment.session import Audit
 from bl_neuro.experiment.work import Work
 from bl_neuro.leakage.lira import lira
 from bl_neuro.leakage.shadows import Shadows
+from bl_neuro.membership.halves import random_half
 from bl_neuro.model_file import load
 from bl_neuro.report import write_report
 from bl_neuro.report.answer import audit_answer
