@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
@@ -17,6 +18,7 @@ from bl_neuro.errors import ExperimentError, ModelFileError
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.material import Material
 from bl_neuro.experiment.membership_measures import AnswersMeasures, MemberMeasures
+from bl_neuro.leakage.membership_statistics import statistics
 from bl_neuro.membership.asks import Ask, ask_about
 from bl_neuro.membership.halves import random_half
 from bl_neuro.mitigations.registry import mitigation_of
