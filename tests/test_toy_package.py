@@ -46,6 +46,7 @@ MIXED = """\
 name = "mixed"
 seeds = 1
 substrates = ["toy", "loihi"]
+baselines = []
 verify = ["loihi", "toy"]
 
 [dataset]
