@@ -61,7 +61,7 @@ def twin_facts(data: Split, trainer: str, folder: Path) -> Facts:
 
 
 def evaluator_facts(data: Split, kind: str, folder: Path) -> Facts:
-    once = {} if issubclass(EVALUATORS.find(kind).Settings, FittedSettings) else {"epochs": 1}
+    once: dict[str, Any] = {} if issubclass(EVALUATORS.find(kind).Settings, FittedSettings) else {"epochs": 1}
     trained = train_evaluator(data.evaluator, kind=kind, steps=STEPS, seed=1, device="cpu", **once)
     trained.save(folder / "evaluator.safetensors")
     loaded = load_evaluator(folder / "evaluator.safetensors")
