@@ -1,4 +1,4 @@
-"""Simulated membership audits: do their intervals cover, and do their tests err as seldom and find as often as they say?
+"""Simulated membership audits: do intervals cover, and do tests err as seldom and find as often as they say?
 
     python scripts/measure/simulate_membership.py --out results/membership-simulation     # about 20 minutes
 
@@ -73,12 +73,12 @@ class Setting:
 
 
 SETTINGS = (
-    Setting(12, 400, 1600, 800, 0.75),
-    Setting(16, 400, 1600, 800, 0.7),
-    Setting(32, 400, 1000, 500, 0.6),
-    Setting(12, 1800, 1000, 500),
-    Setting(16, 1800, 1000, 500),
-    Setting(32, 1800, 800, 300),
+    Setting(12, 400, 1000, 1000, 0.69),
+    Setting(16, 400, 800, 800, 0.58),
+    Setting(32, 400, 600, 500, 0.48),
+    Setting(12, 1800, 600, 500),
+    Setting(16, 1800, 500, 400),
+    Setting(32, 1800, 400, 300),
 )
 
 
@@ -137,8 +137,9 @@ def audited(setting: Setting, number: int, margins: Sequence[Sequence[float]]) -
         [crossed_measure(*parts, measure, setting.samples) for measure in range(len(MEASURES))]
         for parts in (measured(values, members, weights) for values in deployments)
     ]
+    places = [MEASURES.index(name) for name in TESTED]
     tests = [
-        [_test(other[MEASURES.index(name)], crossed[0][MEASURES.index(name)], margin) for name, margin in zip(TESTED, row)]
+        [_test(other[place], crossed[0][place], margin) for place, margin in zip(places, row)]
         for other, row in zip(crossed[1:], margins)
     ]
     return {"estimates": [_estimate(one) for one in crossed[0]], "tests": tests}
@@ -165,7 +166,7 @@ class Work:
         self.done: dict[str, Any] = {}
         if path.exists():
             lines = path.read_text(encoding="utf-8").split("\n")[:-1]
-            self.done = {key: value for key, value in map(json.loads, lines)}
+            self.done = dict(map(json.loads, lines))
             write_text(path, "".join(f"{line}\n" for line in lines))
 
     def get(self, name: str, make: Any, *arguments: Any) -> Any:
@@ -295,7 +296,6 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="writes OUT.json and OUT.md")
     parser.add_argument("--work", type=Path, default=Path("runs/membership-simulation.jsonl"), help="finished audits")
-    parser.add_argument("--share", type=float, default=1.0, help="of the audits of every setting")
     parser.add_argument("--quick", action="store_true", help="few audits of the smallest setting, to try the script")
     options = parser.parse_args()
     settings = (Setting(12, 100, 8, 6, SETTINGS[0].more_noise),) if options.quick else SETTINGS
