@@ -55,28 +55,28 @@ LEAST_SPREAD = 0.01
 FILES = {"lira": "plot.py", "privacy_meter": "modules/mia/attacks/rmia.py"}
 EXPLAINED = (
     "LiRA agrees with shrinkage=0 and centre='median', one statistic at a time: theirs takes the mean over statistics "
-    "that it treats as independent, ours fits one Gaussian to all of them with their covariances.",
-    "Their code cuts every sample to the smallest number of shadow networks on a side that any sample has. It is called "
-    "with samples of equal numbers here, so that nothing is cut.",
-    f"Left out of LiRA: samples with fewer than {LEAST_ON_A_SIDE} shadow networks on a side, to which we give the "
+    "as if they were independent, ours fits one Gaussian to all of them with their covariances.",
+    "Their code cuts every sample to the smallest number of shadow networks on a side that any sample has. Here it is "
+    "called with samples of equal numbers, so that nothing is cut.",
+    f"Left out of LiRA are samples with fewer than {LEAST_ON_A_SIDE} shadow networks on a side, to which we give the "
     f"score 0, and samples on which the shadow networks of a side vary by less than {LEAST_SPREAD} (standard "
-    "deviation): theirs adds 1e-30 to the standard deviation and ours 1e-12 to the variance, so that scores there are "
-    "as large as these constants make them.",
+    "deviation). There scores are as large as a constant makes them: theirs adds 1e-30 to the standard deviation, ours "
+    "1e-12 to the variance.",
     "Their offline LiRA is the log density of the Gaussian of the networks that were not trained on the sample, low at "
     "both ends; ours is the distance above its centre in standard deviations, in the order of the paper's one-sided "
     "probability. Compared is the density at our distance; side by side stand the AUCs of both orders.",
     "Their fixed variance is that of the values of all samples together, of networks trained on them, for both sides; "
-    "ours (shrinkage=1) is the mean over samples of the variance of each side.",
-    "RMIA agrees where every sample has a whole mean over the networks that were not trained on it. run_rmia takes the "
-    "largest num_reference_models signals of each sample, and zeros where there are fewer. Signals are repeated here so "
-    "that the attacked and the reference samples have equally many.",
-    "Probabilities of 0, as labels have them, count as 1e-12: 0 / 0 is no comparison in run_rmia, while ours then orders "
+    "ours (shrinkage=1) is the mean over samples of the variance of each side. They are not compared.",
+    "run_rmia takes the largest num_reference_models signals of each sample by networks that were not trained on it, "
+    "and zeros where there are fewer; ours takes the mean of all. It agrees where signals are repeated so that the "
+    "attacked and the reference samples have equally many. Side by side stand the AUCs without that.",
+    "Probabilities of 0, as labels have them, count as 1e-12: in run_rmia 0 / 0 is not above 1, while ours then orders "
     "samples by what the shadow networks answer.",
-    "Scores are rounded to six decimals before ROC curves are computed: labels and counts have many equal scores, and "
-    "one order of adding separates in the last bit what another leaves equal.",
     "run_rmia compares a reference sample also with itself, which never counts; ours leaves that out, so that theirs "
     "is multiplied by n / (n - 1).",
-    "privacy-meter has no online RMIA, and LiRA's authors no covariances: these two of ours have no counterpart.",
+    "Scores are rounded to six decimals before ROC curves are computed: labels and counts have many equal scores, and "
+    "one order of adding separates in the last bit what another leaves equal.",
+    "Online RMIA and covariances of several statistics are ours alone.",
 )
 
 

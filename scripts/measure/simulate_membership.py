@@ -7,10 +7,11 @@ share the pool and the shadow networks. Simulated is the statistic that a networ
 sample, one of the network, more for members by an amount of the sample times one of the network, and noise whose size
 is that of the sample. Pool, networks and halves are drawn anew in every audit. Each is deployed three times: two times
 with noise of the same size, between which there is no difference, and once with more noise, which lowers every measure.
-Asked of the library's own functions (`Crossed.estimate`, `crossed_test`):
+Asked of the library's own functions (`crossed`):
 
 - how often the 95% interval of each measure holds its true value, with different numbers of networks and samples;
-- how often intervals over targets alone do, which treat targets as independent (not used, tabled to say why);
+- how often other intervals do: without `overlap`, and over targets alone, as if these were independent (not used, and
+  tabled to say why);
 - without a difference, how often the test finds one, and how often it shows equivalence within the margin planned for
   a power of 80%;
 - with the planted difference, how often it is found, beside the power that `PowerPlan` promises, and, with that
@@ -36,7 +37,7 @@ import numpy as np
 from bl_neuro.files import write_text
 from bl_neuro.leakage import PowerPlan, proportion_interval
 from bl_neuro.leakage.bootstrap import LEVEL
-from bl_neuro.leakage.crossed import Crossed, crossed_test, pool_weights
+from bl_neuro.leakage.crossed import SHADOW_OVERLAP, Crossed, crossed_test, pool_weights, standard_error
 from bl_neuro.leakage.lira import LEAST_VARIANCE, SHRINKAGE
 from bl_neuro.leakage.membership_attacks import crossed_measure
 from bl_neuro.leakage.roc import MEASURES, roc_curve, separation
@@ -55,12 +56,16 @@ MOST_UNCOVERED, MOST_WRONG, MOST_OFF = 0.015, 0.065, 0.05
 
 @dataclass(frozen=True)
 class Setting:
-    """One kind of audit. more_noise: of the third deployment; 0 without comparisons. audits: how many are simulated."""
+    """One kind of audit. more_noise: of the third deployment; 0 without comparisons.
+
+    audits, tests, truths: how many are simulated for coverage, for comparisons, and for true values.
+    """
 
     networks: int
     samples: int
     audits: int
     truths: int
+    tests: int = 0
     more_noise: float = 0.0
 
     @property
@@ -73,9 +78,9 @@ class Setting:
 
 
 SETTINGS = (
-    Setting(12, 400, 1000, 1000, 0.69),
-    Setting(16, 400, 800, 800, 0.58),
-    Setting(32, 400, 600, 500, 0.48),
+    Setting(12, 400, 1000, 1000, 1000, 0.69),
+    Setting(16, 400, 800, 800, 500, 0.58),
+    Setting(32, 400, 600, 500, 400, 0.48),
     Setting(12, 1800, 600, 500),
     Setting(16, 1800, 500, 400),
     Setting(32, 1800, 400, 300),
@@ -126,27 +131,31 @@ def true_means(setting: Setting, number: int) -> list[list[float]]:
     return [measured(values, members)[0].mean(axis=0).tolist() for values in deployments]
 
 
-def audited(setting: Setting, number: int, margins: Sequence[Sequence[float]]) -> dict[str, Any]:
-    """Estimates [value, error, error over targets alone] of each measure, and tests of the differences.
+def estimated(setting: Setting, number: int) -> list[list[float]]:
+    """The estimate of each measure by one audit of the first deployment, with the parts of its variance."""
+    crossed = _crossed(setting, number, 1)[0]
+    return [[float(one.values.mean()), *one.parts] for one in crossed]
 
-    margins: of the `TESTED` measures, for the second and the third deployment against the first.
+
+def tested(setting: Setting, number: int, margins: Sequence[Sequence[float]]) -> list[list[list[float]]]:
+    """Tests [difference, error, p, p of equivalence] of the other deployments against the first.
+
+    margins: of the `TESTED` measures, for the second and the third deployment.
     """
-    deployments, members = answers(setting, stream(number, "simulated membership audits", *key(setting)))
-    weights = pool_weights(setting.samples, RESAMPLES, number)
-    crossed = [
-        [crossed_measure(*parts, measure, setting.samples) for measure in range(len(MEASURES))]
-        for parts in (measured(values, members, weights) for values in deployments)
-    ]
+    first, *others = _crossed(setting, number, len(setting.noises))
     places = [MEASURES.index(name) for name in TESTED]
-    tests = [
-        [_test(other[place], crossed[0][place], margin) for place, margin in zip(places, row)]
-        for other, row in zip(crossed[1:], margins)
+    return [
+        [_test(other[place], first[place], margin) for place, margin in zip(places, row)]
+        for other, row in zip(others, margins)
     ]
-    return {"estimates": [_estimate(one) for one in crossed[0]], "tests": tests}
 
 
-def _estimate(one: Crossed) -> list[float]:
-    return [float(one.values.mean()), one.error, float(one.values.std(ddof=1) / np.sqrt(len(one.values)))]
+def _crossed(setting: Setting, number: int, deployments: int) -> list[list[Crossed]]:
+    """Every measure of the first deployments of one audit."""
+    values, members = answers(setting, stream(number, "simulated membership audits", *key(setting)))
+    weights = pool_weights(setting.samples, RESAMPLES, number)
+    parts = [measured(one, members, weights) for one in values[:deployments]]
+    return [[crossed_measure(*part, place, setting.samples) for place in range(len(MEASURES))] for part in parts]
 
 
 def _test(second: Crossed, first: Crossed, margin: float) -> list[float]:
@@ -185,14 +194,14 @@ def simulated(setting: Setting, work: Work) -> Iterator[dict[str, Any]]:
     truths = np.array([work.get(f"truth {label}, {i}", true_means, setting, i) for i in range(setting.truths)])
     plans = _plans(setting, truths)
     margins = [[plan["margin"] for plan in row] for row in plans]
-    audits = [work.get(f"audit {label}, {i}", audited, setting, i, margins) for i in range(setting.audits)]
-    estimates = np.array([audit["estimates"] for audit in audits])
+    estimates = np.array([work.get(f"audit {label}, {i}", estimated, setting, i) for i in range(setting.audits)])
     for place, measure in enumerate(MEASURES):
         yield from _coverage(setting, measure, truths[:, 0, place], estimates[:, place])
+    numbers = range(setting.tests if margins else 0)
+    tests = np.array([work.get(f"tests {label}, {i}", tested, setting, i, margins) for i in numbers])
     for place, row in enumerate(plans):
-        tests = np.array([audit["tests"][place] for audit in audits])
         for number, measure in enumerate(TESTED):
-            yield from _decisions(setting, measure, row[number], tests[:, number], planted=place == 1)
+            yield from _decisions(setting, measure, row[number], tests[:, place, number], planted=place == 1)
 
 
 def _plans(setting: Setting, truths: Array) -> list[list[dict[str, Any]]]:
@@ -214,12 +223,16 @@ def _plans(setting: Setting, truths: Array) -> list[list[dict[str, Any]]]:
 def _coverage(setting: Setting, measure: str, truths: Array, estimates: Array) -> Iterator[dict[str, Any]]:
     from scipy.special import stdtrit
 
-    value, error, naive = estimates.T
+    value, parts = estimates[:, 0], estimates[:, 1:]
     apart, factor = np.abs(value - truths.mean()), stdtrit(setting.networks - 1, (1 + LEVEL) / 2)
-    facts = {"true": float(truths.mean()), "sd": float(value.std(ddof=1)), "error": float(np.sqrt((error**2).mean()))}
-    yield rate("coverage", setting, measure, apart <= factor * error, **facts)
-    facts["error"] = float(np.sqrt((naive**2).mean()))
-    yield rate("coverage over targets alone", setting, measure, apart <= factor * naive, **facts)
+    errors = {
+        "coverage": np.array([standard_error(*part, SHADOW_OVERLAP) for part in parts]),
+        "coverage without overlap": np.array([standard_error(*part, 0.0) for part in parts]),
+        "coverage over targets alone": np.sqrt(parts[:, 0]),
+    }
+    for what, error in errors.items():
+        facts = {"sd": float(value.std(ddof=1)), "error": float(np.sqrt((error**2).mean()))}
+        yield rate(what, setting, measure, apart <= factor * error, true=float(truths.mean()), **facts)
 
 
 def _decisions(
@@ -272,10 +285,11 @@ def table(rows: Sequence[dict[str, Any]], problems: Sequence[str]) -> str:
         "",
         "    python scripts/measure/simulate_membership.py --out results/membership-simulation",
         "",
-        "Rates in percent, with 95% intervals (Wilson), of simulated audits by LiRA in which targets share the pool and",
-        "the shadow networks. Coverage is that of 95% intervals, the level of tests is 5%. sd: of the estimates over",
-        "audits; error: the standard error that an audit computes (root mean square). Both, true values and margins in",
-        "points. Not used, and tabled to say why: intervals over targets alone.",
+        "Rates in percent, with 95% intervals (Wilson), of simulated audits by LiRA in which targets share the pool",
+        "and the shadow networks. Coverage is that of 95% intervals, the level of tests is 5%. sd: of the estimates",
+        "over audits; error: the standard error that an audit computes (root mean square). Both, true values and",
+        "margins in points. Not used, and tabled to say why: intervals without the term for shared shadow networks",
+        "(overlap), and over targets alone, as if they were independent.",
         "",
         "| what | networks | samples | measure | true | margin | sd | error | promised | seen | audits |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
@@ -298,7 +312,7 @@ def main() -> int:
     parser.add_argument("--work", type=Path, default=Path("runs/membership-simulation.jsonl"), help="finished audits")
     parser.add_argument("--quick", action="store_true", help="few audits of the smallest setting, to try the script")
     options = parser.parse_args()
-    settings = (Setting(12, 100, 8, 6, SETTINGS[0].more_noise),) if options.quick else SETTINGS
+    settings = (Setting(12, 100, 8, 6, 4, SETTINGS[0].more_noise),) if options.quick else SETTINGS
     work, rows, began = Work(options.work), [], time.process_time()
     for setting in settings:
         rows += list(simulated(setting, work))

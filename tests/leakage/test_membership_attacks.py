@@ -67,7 +67,7 @@ def test_a_target_is_attacked_without_itself_and_its_null_without_the_other_eith
 
 @every_attack
 def test_shadow_networks_of_the_attacker_replace_the_other_targets(attack: str) -> None:
-    shadows = answers(1.5, seed=1, networks=6)
+    shadows = answers(1.5, seed=1, networks=10)
     results = list(attack_each(attack, TARGETS, WEIGHTS, shadows))
     own = MEMBERSHIP_ATTACKS[attack](TARGETS.statistics[2], TARGETS.probabilities[2], shadows)
     assert (results[2].measures == separation(roc_curve(own, TARGETS.members[2]))[0]).all()

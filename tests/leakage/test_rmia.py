@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bl_neuro import InputError
@@ -44,6 +44,7 @@ def test_scores_are_shares_of_pairs(reference: Any, gamma: float) -> None:
     assert rmia_offline(TARGET, SHADOWS, reference, gamma) == pytest.approx(by_pairs(usual, reference, gamma))
 
 
+@settings(max_examples=20)
 @given(st.floats(0, 1))
 def test_the_offline_mean_is_that_of_both_sides_if_insiders_are_as_a_says(a: float) -> None:
     """Equation 10 stands for mean_in = a mean_out + 1 - a."""
@@ -63,6 +64,7 @@ def test_a_hand_made_case() -> None:
     assert rmia([0.9, 0.5, 0.1], shadows, reference, gamma=0.5).tolist() == [1.0, 1.0, 0.0]
 
 
+@settings(max_examples=20)
 @given(st.lists(st.integers(0, 4), min_size=3, max_size=20), st.sampled_from([0.3, 1.0, 3.0]))
 def test_ties_count_as_by_pairs(quarters: list[int], gamma: float) -> None:
     target, count = np.array(quarters) / 4, len(quarters)
