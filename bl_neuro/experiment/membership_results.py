@@ -24,7 +24,7 @@ from bl_neuro.experiment.membership_work import (
     trained_twin,
 )
 from bl_neuro.leakage.bootstrap import Estimate
-from bl_neuro.leakage.crossed import Crossed, pool_weights
+from bl_neuro.leakage.crossed import SHADOW_OVERLAP, Crossed, pool_weights
 from bl_neuro.leakage.membership_attacks import (
     WITHOUT_SHADOWS,
     Answers,
@@ -101,17 +101,18 @@ def _measured(attack: str, shadows: str, results: list[TargetResult], samples: i
     null = np.stack([result.null for result in results])
     null_resampled = np.stack([result.null_resampled for result in results])
     points = np.geomspace(2 / samples, 1, POINTS)
+    overlap = SHADOW_OVERLAP if shadows == "right" and attack not in WITHOUT_SHADOWS else 0.0
     epsilons = np.array([result.epsilon for result in results])
     return SeparationMeasures(
         attack=attack,
         shadows=shadows,
         targets=len(results),
-        auc=_interval(crossed_measure(values, resampled, AUC, samples).estimate),
-        tpr_at_01=_interval(crossed_measure(values, resampled, TPR_AT_01, samples).estimate),
-        tpr_at_1=_interval(crossed_measure(values, resampled, TPR_AT_1, samples).estimate),
-        balanced_accuracy=_interval(crossed_measure(values, resampled, BALANCED, samples).estimate),
-        null_auc=_interval(crossed_measure(null, null_resampled, AUC, samples).estimate),
-        null_tpr_at_1=_interval(crossed_measure(null, null_resampled, TPR_AT_1, samples).estimate),
+        auc=_interval(crossed_measure(values, resampled, AUC, samples, overlap).estimate),
+        tpr_at_01=_interval(crossed_measure(values, resampled, TPR_AT_01, samples, overlap).estimate),
+        tpr_at_1=_interval(crossed_measure(values, resampled, TPR_AT_1, samples, overlap).estimate),
+        balanced_accuracy=_interval(crossed_measure(values, resampled, BALANCED, samples, overlap).estimate),
+        null_auc=_interval(crossed_measure(null, null_resampled, AUC, samples, overlap).estimate),
+        null_tpr_at_1=_interval(crossed_measure(null, null_resampled, TPR_AT_1, samples, overlap).estimate),
         epsilon=_interval(_over_targets(epsilons, samples)),
         false=points.tolist(),
         true=mean_curve([result.curve for result in results], points).tolist(),

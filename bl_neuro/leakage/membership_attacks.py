@@ -99,9 +99,11 @@ def attack_each(
         )
 
 
-def crossed_measure(values: FloatArray, resampled: FloatArray, measure: int, samples: int) -> Crossed:
+def crossed_measure(
+    values: FloatArray, resampled: FloatArray, measure: int, samples: int, overlap: float = 0.0
+) -> Crossed:
     """One measure over targets, from values (N, 4) and resampled values (N, R, 4)."""
-    return Crossed(values[:, measure], resampled[:, :, measure].T, samples)
+    return Crossed(values[:, measure], resampled[:, :, measure].T, samples, overlap)
 
 
 def mean_curve(curves: list[RocCurve], points: FloatArray) -> FloatArray:
