@@ -19,6 +19,8 @@ from bl_neuro.seeding import derived_seed
 
 OF_TWINS: tuple[Reveals, ...] = ("scores", "label")
 """The outputs of ANN twins that are attacked."""
+VERSION = 2
+"""Of the attacks and their intervals. A change makes the stored results of attacks invalid, but not the answers."""
 MEMBER, WRONG = "member", "wrong_shadow"
 """The `target` of networks whose settings are those of the targets, and of those with the settings of `shadows`."""
 
@@ -112,6 +114,7 @@ def _attacked(
         "answers": [cell.address for cell in answers],
         "targets": len(networks),
         "attacks": list(part.attacks),
+        "version": VERSION,
     }
     facts = {"target": MEMBER, **_facts(deployment, ask, reveals)}
     yield factory.cell("membership", made, tuple(answers), facts)
@@ -141,7 +144,8 @@ def _twins(factory: CellFactory, part: MembershipPart, networks: list[Cell]) -> 
             }
             answers.append(factory.cell("answers", made, (twin,), {**twin.facts, **facts}))
             yield answers[-1]
-        attacked = {"answers": [cell.address for cell in answers], "targets": len(twins), "attacks": list(part.attacks)}
+        attacked = {"answers": [cell.address for cell in answers], "targets": len(twins)}
+        attacked |= {"attacks": list(part.attacks), "version": VERSION}
         yield factory.cell("membership", attacked, tuple(answers), {"target": MEMBER, **facts})
 
 
