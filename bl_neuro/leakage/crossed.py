@@ -3,24 +3,29 @@
 Each of N targets is measured on the same n samples, so that targets and samples are crossed random factors: another
 experiment would train other targets and draw another pool. With theta_t the measure of target t,
 
-    Var(mean theta) = Var_t(theta_t) / N + Var*(mean theta*) - mean_t Var*(theta_t*) / N
+    Var(mean theta) = between + shared - own
+    between = Var_t(theta_t) / N
+    shared  = Var*(mean theta*)
+    own     = max(0, mean_t Var*(theta_t*) - shared) / (N - 1)
 
 where * stands for samples that are drawn anew with replacement, the same for all targets. The first term holds the
 variation between targets, including that of their samples; the second adds what the shared pool varies in all targets
-at once; the last removes what both contain. Student's distribution with N - 1 degrees of freedom gives the interval.
-Source: the variance of crossed random effects (Owen 2007, "The pigeonhole bootstrap", sections 2 and 4).
+at once; the last removes what both contain, the variation by samples of each target on its own. Student's distribution
+with N - 1 degrees of freedom gives the interval. Source: the variance of crossed random effects (Owen 2007, "The
+pigeonhole bootstrap", sections 2 and 4).
 
 Targets that are the shadow networks of each other are not independent: an unusual network changes its own measure, and
-the Gaussians by which all others are attacked. Their measures vary together by this, which neither term shows, as
-results of cross-validation do whose training sets overlap (Nadeau and Bengio 2003, doi 10.1023/A:1024068626366, who
-also add a multiple of the variance). Therefore
+the Gaussians by which all others are attacked. Their measures vary together by this, as results of cross-validation do
+whose training sets overlap (Nadeau and Bengio 2003, doi 10.1023/A:1024068626366, who also add a multiple of the
+variance). Therefore
 
-    + overlap max(0, Var_t(theta_t) / N - mean_t Var*(theta_t*) / N)
+    + overlap max(0, between - own)
 
-is added, the variation between targets beyond that of their samples. overlap = 2 is calibrated: with it, intervals
-cover in simulations of such audits (`scripts/measure/simulate_membership.py`); without it, those of the AUC hold the
-true value in 86% instead of 95% for large pools. It does not belong to shadow networks of the attacker's own, nor to
-differences between deployments of the same networks, in which the effect cancels.
+is added, a multiple of the variation between targets beyond that of their samples. overlap = 2 is calibrated, not
+derived: in simulated audits (`scripts/measure/simulate_membership.py`) the mean varies by about three times that part.
+Without the term, intervals of the AUC hold the true value in only 86% of audits with large pools. It does not belong to
+shadow networks of the attacker's own, nor to differences between deployments of the same networks, in which the effect
+cancels.
 """
 
 from __future__ import annotations
@@ -67,11 +72,12 @@ class Crossed:
 
     @property
     def parts(self) -> tuple[float, float, float]:
-        """The three variances of the module, from two targets on: between targets, of the pool, and in both."""
+        """`between`, `shared` and `own` of the module, from two targets on."""
         targets = len(self.values)
         between = float(self.values.var(ddof=1)) / targets
         shared = float(self.resampled.mean(axis=1).var(ddof=1))
-        return between, shared, float(self.resampled.var(axis=0, ddof=1).mean()) / targets
+        each = float(self.resampled.var(axis=0, ddof=1).mean())
+        return between, shared, max(0.0, each - shared) / (targets - 1)
 
     @property
     def estimate(self) -> Estimate:
@@ -82,10 +88,10 @@ class Crossed:
         return Estimate(value, value - half, value + half, targets, targets * self.samples)
 
 
-def standard_error(between: float, shared: float, both: float, overlap: float) -> float:
+def standard_error(between: float, shared: float, own: float, overlap: float) -> float:
     """The standard error from `Crossed.parts`: at least that of each of the first two parts alone."""
-    crossed = max(between + shared - both, shared, between, 0.0)
-    return float(np.sqrt(crossed + overlap * max(0.0, between - both)))
+    crossed = max(between + shared - own, shared, between)
+    return float(np.sqrt(crossed + overlap * max(0.0, between - own)))
 
 
 def pool_weights(samples: int, resamples: int = POOL_RESAMPLES, seed: int = 0) -> IntArray:

@@ -301,9 +301,9 @@ def main() -> int:
     }  # fmt: skip
     write_text(options.out, json.dumps(result, indent=1) + "\n")
     print("\nMean AUC of both as they are (ours, theirs), which need not agree:")
-    for row in beside:
-        figures = f"{fixed(row['ours'], 3)}, {fixed(row['theirs'], 3)}"
-        print(f"  {row['deployment']}, {row['reveals']}, {row['score']}: {figures}")
+    for pair in beside:
+        figures = f"{fixed(pair['ours'], 3)}, {fixed(pair['theirs'], 3)}"
+        print(f"  {pair['deployment']}, {pair['reveals']}, {pair['score']}: {figures}")
     print("\n" + "\n".join(EXPLAINED))
     print(f"\nLargest difference: {result['largest']:.1e}; above {TOLERANCE:g} in {len(apart)} of {len(rows)} rows")
     return 1 if apart else 0

@@ -1,6 +1,6 @@
 """Simulated membership audits: do intervals cover, and do tests err as seldom and find as often as they say?
 
-    python scripts/measure/simulate_membership.py --out results/membership-simulation     # about 20 minutes
+    python scripts/measure/simulate_membership.py --out results/membership-simulation     # about 5 minutes
 
 An audit attacks N networks by LiRA, each with the others as shadow networks, on one pool of samples. Its targets thus
 share the pool and the shadow networks. Simulated is the statistic that a network answers about a sample: a level of the
@@ -78,12 +78,12 @@ class Setting:
 
 
 SETTINGS = (
-    Setting(12, 400, 1000, 1000, 1000, 0.69),
-    Setting(16, 400, 800, 800, 500, 0.58),
-    Setting(32, 400, 600, 500, 400, 0.48),
-    Setting(12, 1800, 600, 500),
-    Setting(16, 1800, 500, 400),
-    Setting(32, 1800, 400, 300),
+    Setting(12, 400, 800, 1000, 1000, 0.69),
+    Setting(16, 400, 600, 800, 400, 0.58),
+    Setting(32, 400, 400, 300, 300, 0.48),
+    Setting(12, 1800, 400, 500),
+    Setting(16, 1800, 300, 250),
+    Setting(32, 1800, 250, 200),
 )
 
 
@@ -226,13 +226,17 @@ def _coverage(setting: Setting, measure: str, truths: Array, estimates: Array) -
     value, parts = estimates[:, 0], estimates[:, 1:]
     apart, factor = np.abs(value - truths.mean()), stdtrit(setting.networks - 1, (1 + LEVEL) / 2)
     errors = {
-        "coverage": np.array([standard_error(*part, SHADOW_OVERLAP) for part in parts]),
-        "coverage without overlap": np.array([standard_error(*part, 0.0) for part in parts]),
+        "coverage": _errors(parts, SHADOW_OVERLAP),
+        "coverage without overlap": _errors(parts, 0.0),
         "coverage over targets alone": np.sqrt(parts[:, 0]),
     }
     for what, error in errors.items():
         facts = {"sd": float(value.std(ddof=1)), "error": float(np.sqrt((error**2).mean()))}
         yield rate(what, setting, measure, apart <= factor * error, true=float(truths.mean()), **facts)
+
+
+def _errors(parts: Array, overlap: float) -> Array:
+    return np.array([standard_error(between, shared, own, overlap) for between, shared, own in parts])
 
 
 def _decisions(

@@ -18,14 +18,16 @@ ALONE = Crossed(RNG.normal(0.6, 0.02, 9), np.zeros((50, 9)), 100)
 
 
 def test_the_parts_by_hand() -> None:
-    values, resampled = np.array([1.0, 3.0]), np.array([[1.0, 4.0], [3.0, 2.0], [2.0, 6.0]])
+    values, resampled = np.array([1.0, 3.0, 2.0]), np.array([[1.0, 4.0, 1.0], [3.0, 2.0, 4.0], [2.0, 6.0, 1.0]])
     one = Crossed(values, resampled, 10)
-    assert one.parts == pytest.approx((2 / 2, np.var([2.5, 2.5, 4.0], ddof=1), (1 + 4) / 2 / 2))
-    assert one.error == pytest.approx(1.0)  # 1 + 0.75 - 1.25 is less than the variation between targets alone
+    shared = float(np.var([2.0, 3.0, 3.0], ddof=1))
+    between, own = 1 / 3, ((1 + 4 + 3) / 3 - shared) / 2
+    assert one.parts == pytest.approx((between, shared, own))
+    assert one.error == pytest.approx(np.sqrt(max(between + shared - own, shared, between)))
 
 
 @pytest.mark.parametrize(
-    ("between", "shared", "both", "overlap", "variance"),
+    ("between", "shared", "own", "overlap", "variance"),
     [
         (4.0, 3.0, 1.0, 0.0, 6.0),
         (4.0, 3.0, 1.0, 2.0, 12.0),  # 2 (4 - 1) more
@@ -34,9 +36,9 @@ def test_the_parts_by_hand() -> None:
     ],
 )
 def test_the_standard_error_of_the_parts(
-    between: float, shared: float, both: float, overlap: float, variance: float
+    between: float, shared: float, own: float, overlap: float, variance: float
 ) -> None:
-    assert standard_error(between, shared, both, overlap) == pytest.approx(variance**0.5)
+    assert standard_error(between, shared, own, overlap) == pytest.approx(variance**0.5)
 
 
 def test_targets_that_are_shadow_networks_of_each_other_have_wider_intervals() -> None:
@@ -49,7 +51,8 @@ def test_targets_that_are_shadow_networks_of_each_other_have_wider_intervals() -
 def test_the_error_of_two_parts() -> None:
     values, resampled = np.array([1.0, 3.0]), np.array([[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]])
     one = Crossed(values, resampled, 10)
-    assert one.error == pytest.approx(np.sqrt(2 / 2 + 1 - 1 / 2))
+    assert one.parts == pytest.approx((2 / 2, 1.0, 0.0))  # the pool varies both alike
+    assert one.error == pytest.approx(np.sqrt(2.0))
     assert (one.estimate.value, one.estimate.seeds, one.estimate.n) == (2.0, 2, 20)
     half = student.ppf(0.975, 1) * one.error
     assert (one.estimate.low, one.estimate.high) == pytest.approx((2 - half, 2 + half))
