@@ -30,6 +30,7 @@ from sklearn.metrics import auc
 from sklearn.metrics import roc_curve as sklearn_curve
 
 from bl_neuro.errors import DataError
+from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.definition import Experiment
 from bl_neuro.experiment.findings.membership import deployment_name
 from bl_neuro.experiment.material import Place
@@ -140,11 +141,15 @@ def answers_of(run: Path) -> Iterator[tuple[str, str, Answers]]:
         raise DataError(f"{run}: expected an audit with [membership]")
     labels = pool_of(audit.material, part.pool, part.pool_seed).labels
     for cell in audit.cells:
-        if cell.kind == MEMBERSHIP.name and cell.facts["ask"] == part.asks[0].called:
+        if cell.kind == MEMBERSHIP.name and cell.facts["ask"] == part.asked[0].called:
             networks = cell.needs[: part.networks]
             files = [run / "cells" / f"{network.address}.safetensors" for network in networks]
             gathered = gathered_answers(networks, files, labels)
-            yield deployment_name(cell), cell.facts["reveals"], Answers(*gathered)
+            yield _deployment(cell), cell.facts["reveals"], Answers(*gathered)
+
+
+def _deployment(cell: Cell) -> str:
+    return deployment_name(cell.facts["substrate"], cell.facts.get("mitigation"))
 
 
 def alike(shadows: Shadows, chosen: Array) -> Iterator[Array]:
