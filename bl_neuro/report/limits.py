@@ -47,7 +47,7 @@ def limits(results: Findings) -> list[str]:
         *(["This audit does not test membership."] if results.membership is None else []),
         "Figures are lower bounds: a better attack or a larger budget may get more. A low figure proves nothing.",
         "A low figure does not mean safety: it means that these attacks did not succeed at these costs.",
-        "Target success is not leakage: a target that is fooled has not given away data.",
+        *(["Target success is not leakage: a target that is fooled has not given away data."] if results.rows else []),
         *accuracy_warnings(results),
         *_of_evaluators(results),
         *_of_secrets(results),
@@ -57,9 +57,17 @@ def limits(results: Findings) -> list[str]:
         *_of_what_was_not_run(results),
         *_of_mitigations(results),
         *_of_replays(results),
-        f"A difference within {margin_points(results.margin)} is taken not to matter; a smaller margin needs more "
-        f"{results.unit}s.",
+        *_of_margin(results),
         *_of_pictures(results),
+    ]
+
+
+def _of_margin(results: Findings) -> list[str]:
+    if not results.rows:
+        return []
+    return [
+        f"A difference within {margin_points(results.margin)} is taken not to matter; a smaller margin needs more "
+        f"{results.unit}s."
     ]
 
 
@@ -145,7 +153,7 @@ def _of_targets(results: Findings) -> list[str]:
             "One given model was attacked: nothing here says how another training of it would come out.",
         ]
     seeds = len(results.seeds)
-    if seeds >= ENOUGH_TARGETS:
+    if seeds >= ENOUGH_TARGETS or not (results.rows or results.secrets):
         return []
     return [
         f"{many(seeds, 'target seed')} {'is' if seeds == 1 else 'are'} few: targets are the independent unit, and "
@@ -167,6 +175,8 @@ def _of_what_was_not_run(results: Findings) -> list[str]:
         texts.append("No null control was run: what evaluators credit to networks with nothing to leak is not known.")
     if results.own_rows and not results.baselines:
         texts.append("No attacker who asks nothing was measured: how much of this needs no query is not known.")
+    if not results.rows:
+        return texts
     if not results.ladder:
         texts.append("No ladder was run: where substrates differ, this does not say which step of deployment does it.")
     if not results.mitigations:
