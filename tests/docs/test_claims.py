@@ -105,3 +105,58 @@ def test_the_results_have_what_each_judge_recognised() -> None:
     on_digits = "{} (convolutional evaluator) and {} (spiking evaluator) on digits".format(*ranges["digits"])
     on_mnist = "{} and {} on MNIST".format(*ranges["mnist"])
     assert f"{on_digits}, {on_mnist}" in words_of(PAGE)
+
+
+def membership_row(folder: str, data: str, deployment: str) -> str:
+    """A row of the table of docs/results.md on membership inference, from recorded results."""
+    results = Findings.from_json((ROOT / "results" / folder / "results.json").read_text()).membership
+    assert results is not None
+    rows = {
+        row.reveals: row
+        for row in results.rows
+        if (row.deployment, row.ask, row.attack, row.shadows) == (deployment, "plain", "lira", "right")
+    }
+    cells = [
+        f"{fixed(mean.value, 3)} [{fixed(mean.low or 0, 3)}, {fixed(mean.high or 0, 3)}]"
+        for mean in (rows[reveals].auc for reveals in ("scores", "counts", "label") if reveals in rows)
+    ]
+    found = rows["scores"].tpr_at_1
+    cells = [*cells[:1], "-", *cells[1:]] if "counts" not in rows else cells
+    ends = [fixed(100 * value, 1) for value in (found.value, found.low or 0, found.high or 0)]
+    name = deployment.replace("weight_bits ", "").replace("loihi, ", "`loihi`, weights of ")
+    name = {"loihi": "`loihi`", "snntorch": "snnTorch"}.get(name, f"{name} bits" if "weights" in name else name)
+    size = f"{results.networks} x {results.samples:,}"
+    return f"| {data} | {size} | {name} | {' | '.join(cells)} | {ends[0]} [{ends[1]}, {ends[2]}] |"
+
+
+MEMBERSHIP_ROWS = [
+    *(("membership-digits", "digits", name) for name in ("snntorch", "loihi", "loihi, weight_bits 6")),
+    *(("membership-digits", "digits", name) for name in ("loihi, weight_bits 5", "loihi, weight_bits 4", "ANN twins")),
+    *(("membership-mnist", "MNIST", name) for name in ("snntorch", "loihi", "loihi, weight_bits 4", "ANN twins")),
+    *(("membership-faces", "faces", name) for name in ("snntorch", "loihi", "loihi, weight_bits 4")),
+]
+
+
+@pytest.mark.parametrize(("folder", "data", "deployment"), MEMBERSHIP_ROWS)
+def test_membership_results_are_quoted(folder: str, data: str, deployment: str) -> None:
+    assert membership_row(folder, data, deployment) in PAGE.read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.parametrize("data", ["digits", "mnist"])
+def test_advantages_are_quoted(data: str) -> None:
+    """The advantage over an attacker who asks nothing, of every attack on floating point."""
+    assert advantage_row(data) in PAGE.read_text(encoding="utf-8").splitlines()
+
+
+def advantage_row(data: str) -> str:
+    """A row of the table of docs/results.md on attackers who ask nothing, from recorded results."""
+    rows = {(row.attack, row.reveals): row for row in audit(data).own_rows if row.substrate == REAL}
+    judged = [rows[view].evaluators["conv"] for view in GRADIENTS_AND_ANSWERS]
+    best, cells = judged[0], []
+    for one in judged:
+        assert one.advantage is not None
+        ends = [fixed(100 * (end or 0), 1, "+") for end in (one.advantage.value, one.advantage.low, one.advantage.high)]
+        cells.append(f"{ends[0]} [{ends[1]}, {ends[2]}]")
+    assert best.baseline_accuracy is not None
+    name = {"digits": "digits", "mnist": "MNIST"}[data]
+    return f"| {name} | {best.baseline}: {fixed(100 * best.baseline_accuracy.value, 0)}% | {' | '.join(cells)} |"
