@@ -42,6 +42,7 @@ KINDS: dict[str, Kind] = {
             "cma_es": "bl_neuro.attacks.cma_es:CmaEs",
             "one_plus_one": "bl_neuro.attacks.one_plus_one:OnePlusOneEs",
             "random": "bl_neuro.attacks.random_search:RandomSearch",
+            "gamin": "bl_neuro.attacks.gamin:Gamin",
             "transfer": "bl_neuro.attacks.transfer:TransferAttack",
             "ann": "bl_neuro.attacks.gradient_inversion:GradientInversion",
         },

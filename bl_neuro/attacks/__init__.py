@@ -10,6 +10,7 @@ BrainLeaksV2()(BlackBox(target), classes=range(10), steps=25, seed=0)     needs 
 | GradientInversion | AnnBox | gradient descent of Fredrikson et al. on a network that does not spike |
 | BrainLeaksV2 | BlackBox | natural evolution strategies on spike rates, from queries only |
 | CmaEs, OnePlusOneEs, RandomSearch | BlackBox | other optimisers under the same conditions, for comparison |
+| Gamin | BlackBox | a generator and a surrogate of the target, trained together from its answers |
 | TransferAttack | TransferBox | a white-box attack on a leaked copy, ranked by the answers of the deployed target |
 
 BrainLeaksV2 searches patterns, and its `form` turns a pattern into an input: Still (a constant frame), MovingPattern
@@ -26,6 +27,7 @@ from bl_neuro.attacks.brainleaks_v2 import BrainLeaksV2
 from bl_neuro.attacks.brainleaks_v2_gradient import BrainLeaksV2Gradient
 from bl_neuro.attacks.cma_es import CmaEs
 from bl_neuro.attacks.course import QueryCourse
+from bl_neuro.attacks.gamin import Gamin
 from bl_neuro.attacks.gradient_inversion import GradientInversion
 from bl_neuro.attacks.input_form import InputForm, Still, TimeSegments
 from bl_neuro.attacks.inversions import Inversions, Status, Trace, load_inversions
@@ -43,6 +45,7 @@ __all__ = [
     "BrainLeaksV2",
     "BrainLeaksV2Gradient",
     "CmaEs",
+    "Gamin",
     "GradientInversion",
     "InputForm",
     "Inversions",

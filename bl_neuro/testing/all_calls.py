@@ -27,6 +27,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "cma_es": {"queries": 8, "warm_start": 4, "population": 4},
     "one_plus_one": {"queries": 4, "warm_start": 4},
     "random": {"queries": 4, "warm_start": 4},
+    "gamin": {"queries": 4, "updates": 2},
     "transfer": {"candidates": 2},
     "ann": {"iterations": 3},
 }

@@ -13,6 +13,7 @@ from bl_neuro.attacks import (
     BrainLeaksV2,
     BrainLeaksV2Gradient,
     CmaEs,
+    Gamin,
     GradientInversion,
     OnePlusOneEs,
     Preset,
@@ -87,6 +88,10 @@ class TestCmaEs(BlackBoxAttackContract):
     @pytest.fixture(autouse=True)
     def _library(self) -> None:
         pytest.importorskip("cmaes")
+
+
+class TestGamin(BlackBoxAttackContract):
+    attack = Gamin(queries=24, updates=3)
 
 
 class TestTransferAttack(BlackBoxAttackContract):

@@ -18,6 +18,7 @@ from bl_neuro.attacks import (
     BrainLeaksV2,
     BrainLeaksV2Gradient,
     CmaEs,
+    Gamin,
     GradientInversion,
     Inversions,
     OnePlusOneEs,
@@ -53,6 +54,7 @@ ATTACKS: dict[str, tuple[Attack[Any], str]] = {
     "cma_es": (CmaEs(queries=12, warm_start=16, population=4), "black"),
     "one_plus_one": (OnePlusOneEs(queries=6, warm_start=16), "black"),
     "random": (RandomSearch(queries=12, warm_start=16), "black"),
+    "gamin": (Gamin(queries=6, batch=4, updates=2), "black"),
     "transfer": (TransferAttack(attack=BrainLeaksV1(iterations=2), candidates=2), "transfer"),
     "ann": (GradientInversion(iterations=5), "ann"),
 }
