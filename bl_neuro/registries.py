@@ -57,6 +57,9 @@ KINDS: dict[str, Kind] = {
             "conv": "bl_neuro.training.conv_evaluator:ConvEvaluator",
             "spiking": "bl_neuro.training.spiking_evaluator:SpikingEvaluator",
             "authors": "bl_neuro.training.authors_evaluator:AuthorsEvaluator",
+            "svm": "bl_neuro.training.svm_evaluator:SvmEvaluator",
+            "forest": "bl_neuro.training.forest_evaluator:ForestEvaluator",
+            "neighbours": "bl_neuro.training.neighbours_evaluator:NeighboursEvaluator",
         },
     ),
     "mitigations": Kind(
@@ -69,6 +72,15 @@ KINDS: dict[str, Kind] = {
             "query_cap": "bl_neuro.mitigations.query_cap:QueryCap",
             "input_dropout": "bl_neuro.mitigations.input_dropout:InputDropout",
             "weight_bits": "bl_neuro.mitigations.weight_bits:WeightBits",
+        },
+    ),
+    "baselines": Kind(
+        "bl_neuro.leakage.baseline_registry:BASELINES",
+        "bl_neuro.baselines",
+        {
+            "fonts": "bl_neuro.leakage.baseline_fonts:PrintedFonts",
+            "auxiliary_mean": "bl_neuro.leakage.baseline_auxiliary:AuxiliaryMean",
+            "auxiliary_sample": "bl_neuro.leakage.baseline_auxiliary:AuxiliarySample",
         },
     ),
     "datasets": Kind(

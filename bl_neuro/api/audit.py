@@ -84,6 +84,8 @@ def audit_model(
     convention: str | None = None,
     dt: float | None = None,
     reset: str | None = None,
+    auxiliary: str | Path | None = None,
+    baselines: Sequence[str] | None = None,
     on_recognised: Callable[[Recognised], object] | None = None,
 ) -> AuditResult:
     """Audits a trained model: attacks it, judged by evaluators that are trained on `data`.
@@ -116,6 +118,9 @@ def audit_model(
     on_recognised: a function that is called with the result, a `Recognised`, before the attacks start. layers,
     input_shape, convention, dt, reset: how to read the file, as in `bl_neuro.load`.
 
+    auxiliary: public data that the attacker holds: a dataset other than `data`, as its name or path. baselines: names
+    of attackers who ask nothing, which attacks are compared with, by default all that apply; [] for none.
+
     Raises:
         InputError, ExperimentError, DataError, ModelFileError: the model or the data cannot be audited, or they do not
             fit together. The other errors are those of `audit`.
@@ -142,6 +147,8 @@ def audit_model(
         convention=convention,
         dt=dt,
         reset=reset,
+        auxiliary=auxiliary,
+        baselines=baselines,
     ) as (prepared, recognised):
         if on_recognised is not None:
             on_recognised(recognised)
@@ -171,6 +178,8 @@ def plan_audit_model(
     convention: str | None = None,
     dt: float | None = None,
     reset: str | None = None,
+    auxiliary: str | Path | None = None,
+    baselines: Sequence[str] | None = None,
     on_recognised: Callable[[Recognised], object] | None = None,
 ) -> AuditPlan:
     """Plans the audit of a model without running or writing anything. Arguments and errors are those of `audit_model`.
@@ -200,6 +209,8 @@ def plan_audit_model(
         convention=convention,
         dt=dt,
         reset=reset,
+        auxiliary=auxiliary,
+        baselines=baselines,
     ) as (prepared, recognised):
         if on_recognised is not None:
             on_recognised(recognised)

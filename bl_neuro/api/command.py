@@ -10,7 +10,7 @@ from typing import Any
 from bl_neuro.experiment.given_model import ModelAudit
 from bl_neuro.experiment.provenance import portable_path
 
-PATHS = ("dataset", "trained_on")
+PATHS = ("dataset", "trained_on", "auxiliary")
 
 
 def model_command(request: ModelAudit) -> str | None:
@@ -33,5 +33,7 @@ def _word(name: str, value: Any) -> str:
     if name in PATHS:
         return portable_path(value)
     if isinstance(value, Sequence) and not isinstance(value, str):
+        if not value:
+            return "none"
         return ",".join(f"{part:g}" if isinstance(part, float) else str(part) for part in value)
     return "none" if value is False else str(value)

@@ -36,7 +36,9 @@ class Experiment(definition.Experiment):
     one subfolder of images per class, or a table as in an experiment file. substrates: where targets are deployed.
     attacks: names, attack objects or tables. evaluators: kinds or tables. seeds: number of trained targets, or a list
     of their seeds. reveals: what black boxes reveal to attacks that do not state it. restarts: number of runs of each
-    attack on each target. All other arguments are those of an experiment file: tables, lists of tables, or values.
+    attack on each target. auxiliary: the attacker's public data, like `dataset`. baselines: names of
+    zero-query baselines, all by default. All other arguments are those of an
+    experiment file: tables, lists of tables, or values.
 
     Raises:
         ExperimentError: the experiment is invalid; `problems` lists all problems.
@@ -68,10 +70,12 @@ class Experiment(definition.Experiment):
         ladder: Table | None = None,
         mitigations: Sequence[Table] = (),
         endpoints: Sequence[Table] = (),
+        auxiliary: str | Path | Table | None = None,
+        baselines: Sequence[str] | None = None,
     ) -> None:
         document = {
             "name": name,
-            "dataset": _plain(dataset) if isinstance(dataset, Mapping) else {"name": str(dataset)},
+            "dataset": _named(dataset),
             "substrates": _plain(substrates),
             "attacks": [_attack_table(attack, reveals) for attack in attacks],
             "evaluators": [_with_kind(evaluator) for evaluator in evaluators],
@@ -92,13 +96,21 @@ class Experiment(definition.Experiment):
             "ladder": _plain(ladder),
             "mitigations": _plain(mitigations),
             "endpoints": _plain(endpoints),
+            "auxiliary": None if auxiliary is None else _named(auxiliary),
+            "baselines": _plain(baselines),
         }
-        stated = {key: value for key, value in document.items() if value is not None and value != []}
+        stated = {
+            key: value for key, value in document.items() if value is not None and (value != [] or key == "baselines")
+        }
         super().__init__(**_values(experiment_from(stated)))
 
 
 def _values(experiment: definition.Experiment) -> dict[str, Any]:
     return {name: getattr(experiment, name) for name in type(experiment).model_fields}
+
+
+def _named(data: str | Path | Table) -> Any:
+    return _plain(data) if isinstance(data, Mapping) else {"name": str(data)}
 
 
 def _plain(value: Any) -> Any:

@@ -55,6 +55,7 @@ def prepared_model_audit(
     input_shape: Sequence[int] | None = None,
     attacks: Sequence[AttackLike] | None = None,
     evaluators: Sequence[str | Table] | None = None,
+    auxiliary: str | Path | None = None,
     **options: Any,
 ) -> Iterator[tuple[Audit, Recognised]]:
     """Prepares the audit of a model and infers how it encodes its data. options: those of `ModelAudit`.
@@ -100,6 +101,7 @@ def prepared_model_audit(
             request,
             dataset=_dataset_name(data, place.folder, files),
             trained_on=_stated_training_data(trained_on, place.folder, files),
+            auxiliary=None if auxiliary is None else _dataset_name(auxiliary, place.folder, files),
         )
         experiment, recognised = model_experiment(request, root)
         audit = Audit(experiment, place, store, model_command(request))

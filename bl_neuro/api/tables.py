@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 ROW = ("target", "substrate", "attack", "reveals")
 ROW_COLUMNS = (
     *ROW, "access", "evaluator", "seeds", "inversions", "attack_accuracy", "attack_accuracy_low",
-    "attack_accuracy_high", "confidence", "confidence_low", "confidence_high", "target_accuracy", "target_success",
+    "attack_accuracy_high", "baseline", "baseline_accuracy", "advantage", "advantage_low", "advantage_high", "rejected",
+    "confidence", "confidence_low", "confidence_high", "target_accuracy", "target_success",
     "queries_per_class",
 )  # fmt: skip
 VERDICT_COLUMNS = (
@@ -67,6 +68,10 @@ def _row_values(findings: Findings) -> list[dict[str, Any]]:
                     "seeds": accuracy.seeds,
                     "inversions": accuracy.n,
                     **_interval("attack_accuracy", accuracy),
+                    "baseline": judged.baseline,
+                    "baseline_accuracy": None if judged.baseline_accuracy is None else judged.baseline_accuracy.value,
+                    **({} if judged.advantage is None else _interval("advantage", judged.advantage)),
+                    "rejected": judged.rejected,
                     **_interval("confidence", judged.confidence),
                 }
             )

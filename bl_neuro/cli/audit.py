@@ -138,6 +138,21 @@ def audit(
             "train, for the official training set, or a file of sample indices (.npy, .npz, .txt, .json).",
         ),
     ] = None,
+    auxiliary: Annotated[
+        str | None,
+        typer.Option(
+            "--auxiliary",
+            help="Model files only: public data that the attacker holds, a dataset other than that of the model.",
+        ),
+    ] = None,
+    baselines: Annotated[
+        str | None,
+        typer.Option(
+            "--baselines",
+            help="Model files only: attackers who ask nothing, comma-separated: {baselines}, prior; or none. Default: "
+            "all that apply.",
+        ),
+    ] = None,
     allow_endpoints: Annotated[
         bool,
         typer.Option(
@@ -185,6 +200,8 @@ def audit(
         "restarts": restarts,
         "verify_on": False if verify_on == "none" else verify_on,
         "trained_on": trained_on,
+        "auxiliary": auxiliary,
+        "baselines": None if baselines is None else [] if baselines == "none" else words(baselines),
     }
     options = {name: value for name, value in stated.items() if value is not None}
     run_audit: Callable[..., AuditResult] = bl.audit

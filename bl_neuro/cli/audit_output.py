@@ -13,7 +13,7 @@ from bl_neuro.api.result import AuditResult
 from bl_neuro.cli.audit_power import print_power
 from bl_neuro.cli.output import print_json, print_table, say
 from bl_neuro.experiment.findings.estimates import JudgedAttack, Mean
-from bl_neuro.experiment.findings.models import AuditRow, Findings
+from bl_neuro.experiment.findings.models import AuditRow, EvaluatorMeasures, Findings
 from bl_neuro.report.words import amount, many, verdict_line
 from bl_neuro.rounding import fixed
 
@@ -93,8 +93,9 @@ def _print_rows(findings: Findings) -> None:
     names = [evaluator.name for evaluator in findings.evaluators]
     units = "restarts" if findings.of_given_model else "seeds"
     columns = ["target", "substrate", "attack", "reveals", units, "n", "target acc.", "queries/class"]
-    columns += [f"attack acc. ({name})" for name in names] + [f"confidence ({names[0]})", "target success"]
-    table = [_row_cells(row, names) for row in findings.rows]
+    columns += [column for name in names for column in (f"attack acc. ({name})", *_gained(findings, name))]
+    columns += [f"confidence ({names[0]})", "target success"]
+    table = [_row_cells(row, names, bool(findings.baselines)) for row in findings.rows]
     print_table(f"Means and 95% intervals over {findings.unit}s", columns, table, 4)
     for evaluator in findings.evaluators:
         if evaluator.accuracy is not None:
@@ -102,7 +103,11 @@ def _print_rows(findings: Findings) -> None:
             say(f"evaluator {evaluator.name}: test accuracy {accuracy} on {evaluator.samples} samples")
 
 
-def _row_cells(row: AuditRow, names: Sequence[str]) -> list[str]:
+def _gained(findings: Findings, name: str) -> list[str]:
+    return [f"best without query ({name})", f"advantage ({name})"] if findings.baselines else []
+
+
+def _row_cells(row: AuditRow, names: Sequence[str], compared: bool) -> list[str]:
     judged = [row.evaluators.get(name) for name in names]
     first = judged[0]
     return [
@@ -110,10 +115,20 @@ def _row_cells(row: AuditRow, names: Sequence[str]) -> list[str]:
         *(["0", "0"] if first is None else [str(first.attack_accuracy.seeds), str(first.attack_accuracy.n)]),
         "-" if row.target_accuracy is None else fixed(row.target_accuracy.value, 3),
         "-" if row.queries_per_class is None else amount(row.queries_per_class),
-        *(_interval(None if part is None else part.attack_accuracy) for part in judged),
+        *(cell for part in judged for cell in _accuracy_cells(part, compared)),
         _interval(None if first is None else first.confidence),
         _interval(row.target_success),
     ]
+
+
+def _accuracy_cells(judged: EvaluatorMeasures | None, compared: bool) -> list[str]:
+    """Attack accuracy and, where baselines were measured, the best of them and the advantage over it."""
+    if judged is None:
+        return ["-"] * (3 if compared else 1)
+    best = "-"
+    if judged.baseline_accuracy is not None:
+        best = f"{fixed(judged.baseline_accuracy.value, 2)} {judged.baseline}"
+    return [_interval(judged.attack_accuracy), *([best, _interval(judged.advantage)] if compared else [])]
 
 
 def _interval(estimate: Mean | None) -> str:

@@ -21,8 +21,10 @@ class Cell:
 
     kind: "target", "twin" (ANN twin of a target), "evaluator", "rung" (a partially deployed target), "changed" (a
     network changed by a mitigation), "accuracy", "service" (accuracy through a black box), "attack", "judgement",
-    "replay" (an attack repeated on another substrate), or "verification" (one target on several substrates, layer by
-    layer); `measures.KINDS` has the measures of each. definition: everything that the result depends on. needs: cells
+    "replay" (an attack repeated on another substrate), "verification" (one target on several substrates, layer by
+    layer), "baseline" (pictures of an attacker who asks nothing), "baseline_judgement", or "shuffled_weights" (a given
+    network without information); `measures.KINDS` has the measures of each. definition: everything that the result
+    depends on. needs: cells
     whose results it uses. facts: columns of tables, such as target ("trained", "untrained", "shuffled_labels",
     "given"), seed, substrate, attack, reveals, restart, evaluator, rung and mitigation. what: the definition as an
     object: TargetDesign, EvaluatorPart, Mitigation or Attack.

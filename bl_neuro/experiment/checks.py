@@ -28,12 +28,15 @@ from bl_neuro.experiment.document import (
 from bl_neuro.experiment.mitigation_checks import mitigation_problems
 from bl_neuro.experiment.toml_lines import KeyPath
 from bl_neuro.experiment.training_plans import plan_problems, twin_problems
+from bl_neuro.leakage.baseline_registry import BASELINES, PRIOR
 from bl_neuro.network import Arithmetic
 from bl_neuro.settings import SettingProblem, unknown_setting
 
 
 def dataset_problems(document: dict[str, Any]) -> Problems:
-    """Problems of `[dataset]` that do not depend on its files."""
+    """Problems of `[dataset]` and `[auxiliary]` that do not depend on their files."""
+    yield from _size_problems(document, "dataset")
+    yield from _size_problems(document, "auxiliary")
     part = table(document.get("dataset"))
     name = part.get("name")
     source = dataset_source(name) if isinstance(name, str) else None
@@ -41,8 +44,17 @@ def dataset_problems(document: dict[str, Any]) -> Problems:
         return
     if part.get("split") == "official" and source.official_test is False:
         yield ("dataset", "split"), f"{source.name} has no official test set; expected 'three-way'"
-    if "size" in part and not source.scalable:
-        yield ("dataset", "size"), not_scalable(source.name)
+    name = table(document.get("auxiliary")).get("name")
+    auxiliary = dataset_source(name) if isinstance(name, str) else None
+    if auxiliary is not None and auxiliary.name == source.name:
+        yield ("auxiliary", "name"), f"expected public data other than the targets' dataset, found {name!r} for both"
+
+
+def _size_problems(document: dict[str, Any], name: str) -> Problems:
+    part = table(document.get(name))
+    source = dataset_source(part["name"]) if isinstance(part.get("name"), str) else None
+    if source is not None and "size" in part and not source.scalable:
+        yield (name, "size"), not_scalable(source.name)
 
 
 def replay_problems(document: dict[str, Any]) -> Problems:
@@ -96,6 +108,17 @@ def option_problems(document: dict[str, Any]) -> Problems:
     for place, value in leaves(document.get("options")):
         if isinstance(value, (date, time)):
             yield ("options", *place), f"expected text, a number or a truth value, found the date or time {value}"
+
+
+def baseline_problems(document: dict[str, Any]) -> Problems:
+    """Problems of `baselines`."""
+    known = [*BASELINES, PRIOR]
+    names = strings(document.get("baselines"))
+    for number, name in enumerate(names):
+        if name not in known:
+            yield ("baselines", number), f"expected one of {', '.join(known)}, found {name!r}"
+        elif name in names[:number]:
+            yield ("baselines", number), f"{name!r} occurs twice"
 
 
 def verify_problems(document: dict[str, Any]) -> Problems:
@@ -190,6 +213,7 @@ PART_CHECKS = (
     ladder_problems,
     mitigation_problems,
     verify_problems,
+    baseline_problems,
 )
 
 

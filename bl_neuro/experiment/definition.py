@@ -9,6 +9,7 @@ from pydantic import Field
 from bl_neuro.access import Reveals
 from bl_neuro.checks import MAX_STEPS
 from bl_neuro.data.split import SplitKind
+from bl_neuro.experiment.auxiliary_part import AuxiliaryPart
 from bl_neuro.experiment.mitigation_part import MitigationPart
 from bl_neuro.experiment.part import Count, Name, Names, Part, Restarts, Seed, Seeds, SettingsPart
 from bl_neuro.network import Readout
@@ -211,7 +212,8 @@ class Experiment(Part):
     trained: `trainer`, "default" or "authors" (as by the BrainLeaks authors), and settings that override the trainer's
     plan for the dataset. twin: the same for ANN twins, one per target, which attacks on networks without spikes need
     (`attack = "ann"`). skip_missing: leave out substrates whose framework is not installed instead of raising an error;
-    the findings list them with the reason.
+    the findings list them with the reason. baselines: names of zero-query baselines, by default all that apply; [] for
+    none.
     """
 
     name: Name
@@ -236,6 +238,8 @@ class Experiment(Part):
     ladder: LadderPart | None = None
     mitigations: list[MitigationPart] = Field(default_factory=list)
     endpoints: list[EndpointPart] = Field(default_factory=list)
+    auxiliary: AuxiliaryPart | None = None
+    baselines: list[str] | None = None
 
     def __repr__(self) -> str:
         count = len(self.target_seeds)

@@ -53,7 +53,8 @@ class ModelAudit:
     model, and the emulator of Loihi. verify_on: the substrate on which the spikes of the model are verified and
     attacks repeated; by default the one that a backend among `substrates` declares to emulate, False for none.
     trained_on: as in `[model]` of an experiment; a relative path starts at the folder of the model. convention, dt,
-    reset: for a .nir file, as in `bl_neuro.load`.
+    reset: for a .nir file, as in `bl_neuro.load`. auxiliary: the attacker's public data, as `name` of `[auxiliary]`.
+    baselines: names of zero-query baselines, by default all that apply.
     """
 
     file: Path
@@ -75,6 +76,8 @@ class ModelAudit:
     convention: str | None = None
     dt: float | None = None
     reset: str | None = None
+    auxiliary: str | None = None
+    baselines: Sequence[str] | None = None
 
 
 def model_experiment(request: ModelAudit, root: Path | None = None) -> tuple[Experiment, Recognised]:
@@ -181,6 +184,8 @@ def _document(
         "evaluators": _evaluator_tables(request.evaluators),
         "attacks": attacks,
         **_verification(request.verify_on, substrates, attacks),
+        **({} if request.auxiliary is None else {"auxiliary": {"name": request.auxiliary}}),
+        **({} if request.baselines is None else {"baselines": list(request.baselines)}),
     }
 
 

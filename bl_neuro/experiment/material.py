@@ -23,6 +23,7 @@ from bl_neuro.data.registry import DATASETS, choose_source
 from bl_neuro.data.split import split_by_kind
 from bl_neuro.errors import ExperimentError, InputError
 from bl_neuro.experiment.added_packages import packages_of
+from bl_neuro.experiment.auxiliary_data import Auxiliary, load_auxiliary
 from bl_neuro.experiment.definition import DatasetPart, EndpointPart, Experiment, ModelPart
 from bl_neuro.experiment.overlap import Overlap
 from bl_neuro.experiment.training_data import of_given_target, of_trained_targets
@@ -66,6 +67,7 @@ class Material:
         self.overlap: Overlap = training.overlap
         self.shape: tuple[int, ...] = tuple(data.input_shape)
         self.dataset_classes: int = data.classes
+        self.class_names: tuple[str, ...] = tuple(data.class_names)
         self.definition: dict[str, Any] = {
             "name": data.name,
             "digest": data_digest(data),
@@ -76,6 +78,9 @@ class Material:
         self.endpoints: dict[str, EndpointPart] = {part.name: part for part in experiment.endpoints}
         self.folder: Path = place.folder
         self.token_file: Path | None = place.token_file
+        self.root: Path | None = place.root
+        self.data_name: str = part.name
+        self.auxiliary_part = experiment.auxiliary
         self._described = described
         self.network = None if experiment.model is None else opened_model(experiment.model, place)
         self.class_map = self._class_map()
@@ -110,6 +115,22 @@ class Material:
         """The mean image of each class, (classes, C, H, W), over the target's part or as stated in `overlap`."""
         means: FloatArray = self.split.target.class_means()
         return means
+
+    @cached_property
+    def auxiliary(self) -> Auxiliary | None:
+        """The public data of the attacker; None if the experiment has no `[auxiliary]`.
+
+        Raises:
+            DataError: it is missing or damaged. ExperimentError: it is the dataset of the targets.
+        """
+        if self.auxiliary_part is None:
+            return None
+        own, public = (self.folder / name for name in (self.data_name, self.auxiliary_part.name))
+        if own.resolve() == public.resolve():
+            raise ExperimentError(
+                f"auxiliary: expected public data other than the targets' dataset, found {self.data_name} for both"
+            )
+        return load_auxiliary(self.auxiliary_part, self.folder, self.root, self.shape, self.class_names)
 
     def input_shape(self, substrate: str) -> tuple[int, ...]:
         """Shape of one input frame of the given model or endpoint."""

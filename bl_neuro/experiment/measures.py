@@ -74,6 +74,10 @@ class TrainedEvaluatorMeasures(CellMeasures):
     spiking: bool
     accuracy: Share = Field(description="On the test part.")
     samples: Count = Field(description="Size of the test part.")
+    rejects_below: float | None = Field(
+        None,
+        description="Certainty below which it answers 'none of these'; None in results of before this was measured.",
+    )
 
 
 class RungMeasures(CellMeasures):
@@ -132,7 +136,7 @@ class Course(CountedMeasures):
 class JudgementMeasures(CountedMeasures):
     """An evaluator's judgement of the inversions of an attack. Lists have one entry per inversion."""
 
-    _counted = ("classes", "hits", "top3", "confidence")
+    _counted = ("classes", "hits", "top3", "confidence", "rejected")
 
     classes: list[Count] = Field(description="The inverted classes.")
     hits: list[Hit] = Field(description="Whether the evaluator ranks the class first.")
@@ -140,6 +144,28 @@ class JudgementMeasures(CountedMeasures):
     confidence: list[Probability] = Field(description="The evaluator's probability of the class.")
     daa: Share | None = Field(description="Differential attack accuracy; None with fewer than two classes.")
     course: Course
+    rejected: list[Hit] | None = Field(
+        None, description="Whether the evaluator answers 'none of these'; None where it has no threshold."
+    )
+
+
+class BaselineMeasures(CellMeasures):
+    """The pictures of a zero-query baseline."""
+
+    renderings: Annotated[int, Field(ge=1)] = Field(description="Number of pictures of each class.")
+    images: str = Field(description="SHA-256 of the pictures.")
+
+
+class BaselineJudgementMeasures(CountedMeasures):
+    """An evaluator's judgement of the pictures of a baseline. Lists have one entry per picture, by rendering."""
+
+    _counted = ("classes", "hits", "confidence", "rejected")
+
+    renderings: Annotated[int, Field(ge=1)]
+    classes: list[Count] = Field(description="The classes of the pictures.")
+    hits: list[Hit] = Field(description="Whether the evaluator ranks the class first.")
+    confidence: list[Probability] = Field(description="The evaluator's probability of the class.")
+    rejected: list[Hit] | None = Field(description="Whether it answers 'none of these'; None without a threshold.")
 
 
 class ReplayMeasures(CellMeasures):
@@ -227,6 +253,9 @@ ATTACK = CellKind("attack", AttackMeasures)
 JUDGEMENT = CellKind("judgement", JudgementMeasures)
 REPLAY = CellKind("replay", ReplayMeasures)
 VERIFICATION = CellKind("verification", VerificationMeasures)
+BASELINE = CellKind("baseline", BaselineMeasures)
+BASELINE_JUDGEMENT = CellKind("baseline_judgement", BaselineJudgementMeasures)
+SHUFFLED = CellKind("shuffled_weights", ChangedMeasures)
 KINDS: tuple[CellKind[CellMeasures], ...] = (
     TARGET,
     TWIN,
@@ -239,6 +268,9 @@ KINDS: tuple[CellKind[CellMeasures], ...] = (
     JUDGEMENT,
     REPLAY,
     VERIFICATION,
+    BASELINE,
+    BASELINE_JUDGEMENT,
+    SHUFFLED,
 )
 MODELS: dict[str, type[CellMeasures]] = {kind.name: kind.model for kind in KINDS}
 

@@ -22,7 +22,9 @@ class MissingMaterial(Material):
         self.folder = place.folder
         self.network = None
         self.endpoints = {}
+        self.auxiliary_part = None
         self.dataset_classes = published.classes
+        self.shape, self.class_names = (), tuple(map(str, range(published.classes)))
         self.class_map = list(range(published.classes))
         self.classes = self.class_map if experiment.classes is None else experiment.classes
         self.definition = {"name": published.name, "missing": True}

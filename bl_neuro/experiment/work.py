@@ -23,12 +23,14 @@ from bl_neuro.data.encoders import Encoder
 from bl_neuro.data.samples import Samples
 from bl_neuro.deploy.ladder import ladder
 from bl_neuro.errors import ModelFileError, NotRevealed
+from bl_neuro.experiment.baseline_work import drawn_baseline, judged_baseline, shuffled_network, stored_baseline
 from bl_neuro.experiment.boxes import CellView, differences, opened, opened_endpoint
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.definition import EvaluatorPart
 from bl_neuro.experiment.material import Material
 from bl_neuro.experiment.measures import (
     ATTACK,
+    EVALUATOR,
     AccuracyMeasures,
     AttackMeasures,
     CellMeasures,
@@ -58,6 +60,7 @@ from bl_neuro.training import (
     measure_accuracy,
     train_evaluator,
 )
+from bl_neuro.training.rejection import rejected, rejection_threshold
 from bl_neuro.training.target import BATCH
 from bl_neuro.training.trainers import train_by_plan, train_twin_by_plan
 
@@ -105,6 +108,9 @@ class Work:
             "judgement": self._judgement,
             "replay": self._replay,
             "verification": self._verification,
+            "baseline": lambda cell: drawn_baseline(cell, self.material),
+            "baseline_judgement": self._baseline_judgement,
+            "shuffled_weights": self._shuffled,
         }
         began, self._restarted = time.perf_counter(), []
         measures, write = makers[cell.kind](cell)
@@ -157,6 +163,7 @@ class Work:
             spiking=evaluator.spiking,
             accuracy=evaluator.accuracy(test),
             samples=len(test.labels),
+            rejects_below=rejection_threshold(evaluator, test),
         )
         return measures, evaluator.save
 
@@ -290,8 +297,25 @@ class Work:
                 hits=[float(leakage.hits(along, classes).mean()) for along in tables],
                 confidence=[leakage.confidence(along, classes) for along in tables],
             ),
+            rejected=rejected(evaluator, shown, self._threshold(judge)),
         )
         return measures, None
+
+    def _baseline_judgement(self, cell: Cell) -> Made:
+        baseline, judge = cell.needs
+        pictures, threshold = stored_baseline(self._file(baseline)), self._threshold(judge)
+        return judged_baseline(cell, pictures, self._judge(judge), threshold, self.material.of_events), None
+
+    def _shuffled(self, cell: Cell) -> Made:
+        if self.material.network is None:
+            raise self._gone(cell)
+        network = shuffled_network(self.material.network, cell.facts["seed"])
+        return ChangedMeasures(fingerprint=network.fingerprint), lambda path: save(network, path)
+
+    def _threshold(self, judge: Cell) -> float | None:
+        """The certainty below which an evaluator answers "none of these"."""
+        kept = self.store.read(judge.address)
+        return None if kept is None else EVALUATOR.typed(kept.measures).rejects_below
 
     def _images(self, values: torch.Tensor) -> FloatArray:
         return np.asarray(values.reshape(-1, *self.material.shape).double())

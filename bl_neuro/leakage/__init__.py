@@ -15,6 +15,7 @@ Functions with plural names (`hits`, `confidences`, ...) return one value per in
 those with singular names return the mean.
 """
 
+from bl_neuro.leakage.advantage import advantage
 from bl_neuro.leakage.attribution import Attribution, AttributionStep, attribute
 from bl_neuro.leakage.bootstrap import (
     Band,
@@ -67,6 +68,7 @@ __all__ = [
     "PowerPlan",
     "SamplingSpread",
     "Spread",
+    "advantage",
     "attack_accuracy",
     "attack_success",
     "attribute",

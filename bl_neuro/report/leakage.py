@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from bl_neuro.attacks.registry import attack_title
 from bl_neuro.experiment.findings.models import AuditRow, Findings
+from bl_neuro.report.advantage import advantage_sentence
 from bl_neuro.report.words import SEEN, TARGETS, amount, chance_label, listed, percent_range, share_ends
 
 FEW = 3
@@ -31,7 +32,9 @@ def leakage_lead(results: Findings) -> str:
     else:
         who = _querying(results, black) if black else _with_gradients(results, white)
         accuracies = _accuracies(rows, results.judge)
-    return f"{who} {recognised} {accuracies}, on {_substrates(results, rows)}. {_controls(results, rows)}"
+    recovered = f"{who} {recognised} {accuracies}, on {_substrates(results, rows)}. {_controls(results, rows)}"
+    attacker = _attacker(results, black, white)
+    return " ".join(filter(None, [advantage_sentence(rows, results.judge, attacker), recovered]))
 
 
 def leakage_lines(results: Findings) -> list[str]:
@@ -43,6 +46,7 @@ def leakage_lines(results: Findings) -> list[str]:
             f"{_with_gradients(results, white)} gets pictures that the evaluator {results.judge} recognises in "
             f"{_accuracies(white, results.judge)}."
         )
+        lines.append(advantage_sentence(white, results.judge, _attacker(results, [], white)))
     for evaluator in results.evaluators[1:]:
         parts = [
             f"{_accuracies(some, evaluator.name)} of what {whose} attacks get"
@@ -51,7 +55,15 @@ def leakage_lines(results: Findings) -> list[str]:
         ]
         if parts:
             lines.append(f"The evaluator {evaluator.name} recognises {listed(parts)}.".replace(" of cases", ""))
-    return lines
+            lines.append(advantage_sentence(black or white, evaluator.name, _attacker(results, black, white)))
+    return [line for line in lines if line]
+
+
+def _attacker(results: Findings, black: Sequence[AuditRow], white: Sequence[AuditRow]) -> str:
+    """The attacker of black-box rows or, if there are none, of white-box rows, in short."""
+    if black:
+        return f"an attacker who can only query {_subject(results)}"
+    return f"an attacker with the gradient of {_subject(results)}"
 
 
 def _rows(results: Findings, access: str) -> list[AuditRow]:

@@ -138,6 +138,8 @@ def _of_what_was_not_run(results: Findings) -> list[str]:
     texts = [f"{name} was left out, so nothing here is about it: {reason}." for name, reason in results.not_run.items()]
     if all(row.own for row in results.rows):
         texts.append("No null control was run: what evaluators credit to networks with nothing to leak is not known.")
+    if not results.baselines:
+        texts.append("No attacker who asks nothing was measured: how much of this needs no query is not known.")
     if not results.ladder:
         texts.append("No ladder was run: where substrates differ, this does not say which step of deployment does it.")
     if not results.mitigations:

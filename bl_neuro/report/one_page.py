@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from bl_neuro.experiment.findings.estimates import ControlFinding, IdenticalSubstrates, LadderFinding, Verdict
 from bl_neuro.experiment.findings.models import Findings, Unit
-from bl_neuro.report import views
+from bl_neuro.report import advantage, views
 from bl_neuro.report.answer import audit_answer
 from bl_neuro.report.limits import limits
 from bl_neuro.report.words import (
@@ -41,6 +41,7 @@ def one_page(results: Findings) -> str:
         f"{_plain(answer.question)} **{answer.word}.** {_plain(answer.lead)}",
         "\n".join(f"- {_plain(text)}" for text in answer.more),
         *_matrix(results),
+        *_advantages(results),
         *_pairs(results),
         *_ladders(results),
         *_controls(results),
@@ -72,6 +73,26 @@ def _matrix(results: Findings) -> list[str]:
         rows.append([view(line.attack, line.reveals), *cells])
     note = f"Under {results.judge}, with 95% intervals; guessing scores {chance_label(results.dataset.chance)}."
     return ["## Attack accuracy", note, _table(["attack", *results.substrates], rows)] if rows else []
+
+
+def _advantages(results: Findings) -> list[str]:
+    rows = advantage.advantage_rows(results)
+    if not rows:
+        return []
+    columns = ["attack", "substrate", "evaluator", "attack accuracy", "best without a query", "advantage"]
+    reached = [
+        [line.title, *(f"{share(mean)} ({share_ends(mean)})" for mean in line.means.values())]
+        for line in advantage.baseline_lines(results)
+    ]
+    names = [evaluator.name for evaluator in results.evaluators]
+    return [
+        "## Advantage over an attacker who asks nothing",
+        advantage.ABOUT,
+        _table(columns, rows),
+        "What attackers reach who ask nothing, with 95% intervals:",
+        _table(["shows", *names], reached),
+        "\n".join(f"- {_plain(text)}" for text in [*advantage.left_out(results), *advantage.none_of_these(results)]),
+    ]
 
 
 def _pairs(results: Findings) -> list[str]:

@@ -11,7 +11,7 @@ from bl_neuro.errors import ReportError
 from bl_neuro.experiment.findings.models import RESULTS, Findings
 from bl_neuro.experiment.findings.pictures import CellPictures
 from bl_neuro.files import atomic_path
-from bl_neuro.report import drill_down, plots, thumbnails, views, words
+from bl_neuro.report import advantage, drill_down, plots, thumbnails, views, words
 from bl_neuro.report.answer import audit_answer
 from bl_neuro.report.limits import TRUST, conclusions, limits, overlap_sentence
 from bl_neuro.report.one_page import one_page
@@ -29,6 +29,7 @@ OF_WORDS = 1000
 SECTIONS = (
     ("pictures", "What came out"),
     ("leakage", "Leakage by attack and substrate"),
+    ("baselines", "Before any query"),
     ("curves", "Leakage against queries"),
     ("pairs", "Verdict on each pair"),
     ("ladder", "Which step does it"),
@@ -42,7 +43,7 @@ SECTIONS = (
     ("cells", "Every inversion"),
     ("provenance", "Provenance"),
 )
-OPTIONAL = ("ladder", "mitigations", "power", "replays", "network")
+OPTIONAL = ("baselines", "ladder", "mitigations", "power", "replays", "network")
 """Sections that are only present if there are findings for them."""
 
 
@@ -92,6 +93,10 @@ def _tables(results: Findings) -> dict[str, object]:
         "unit_scale": plots.Scale(0.0, 1.0),
         "leakage_groups": views.leakage_groups(results),
         "matrix": views.matrix(results),
+        "about_advantage": advantage.ABOUT,
+        "baseline_lines": advantage.baseline_lines(results),
+        "left_out": advantage.left_out(results),
+        "none_of_these": advantage.none_of_these(results),
         "panels": [(measure, views.panels(results, results.judge, measure)) for measure in ("confidence", "hit")],
         "legend": views.legend(results),
         "pair_groups": views.pair_groups(results),

@@ -6,7 +6,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from bl_neuro.experiment.findings.estimates import MEASURES
-from bl_neuro.report import plots, views, words
+from bl_neuro.report import advantage, plots, views, words
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -20,6 +20,7 @@ FILTERS = {
     "listed": words.listed,
 }
 FUNCTIONS = (
+    advantage.ends_of_advantage,
     plots.interval_mark,
     views.access,
     views.ladder_rows,

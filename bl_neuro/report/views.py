@@ -63,7 +63,7 @@ class LeakageLine:
     """Attack accuracy under one evaluator, of substrates on which a row has equal scores.
 
     first: whether it is the first line of a row, followed by those of other evaluators. control: the kind of null
-    control.
+    control. baseline, baseline_accuracy, advantage: as in `EvaluatorMeasures`.
     """
 
     substrates: list[str]
@@ -71,6 +71,9 @@ class LeakageLine:
     evaluator: str
     mean: Mean
     first: bool
+    baseline: str | None = None
+    baseline_accuracy: Mean | None = None
+    advantage: Mean | None = None
 
 
 @dataclass(frozen=True)
@@ -109,8 +112,20 @@ def _leakage_lines(results: Findings, rows: Sequence[AuditRow]) -> list[LeakageL
             names += [name for name, other in results.stands_for.items() if other in names and name not in names]
         control = None if group[0].own else TARGETS.get(group[0].target, group[0].target)
         judged = [(name, group[0].evaluators.get(name)) for name in (e.name for e in results.evaluators)]
-        means = [(name, measures.attack_accuracy) for name, measures in judged if measures is not None]
-        lines += [LeakageLine(names, control, name, mean, place == 0) for place, (name, mean) in enumerate(means)]
+        known = [(name, measures) for name, measures in judged if measures is not None]
+        lines += [
+            LeakageLine(
+                names,
+                control,
+                name,
+                own.attack_accuracy,
+                place == 0,
+                own.baseline,
+                own.baseline_accuracy,
+                own.advantage,
+            )
+            for place, (name, own) in enumerate(known)
+        ]
     return lines
 
 

@@ -60,6 +60,7 @@ TARGETS = {
     "given": "the given model",
     "untrained": "untrained targets",
     "shuffled_labels": "targets trained on shuffled labels",
+    "shuffled_weights": "the model with shuffled weights",
 }
 SEEN = {
     "membrane": "the output membrane",

@@ -92,9 +92,10 @@ def train_evaluator(
         mnist = bl.data.official_split(bl.data.load_dataset("mnist", root), seed=0)
         judge = bl.training.train_evaluator(mnist.evaluator, seed=0)
 
-    kind: "conv", "spiking", "authors", or one from another package (`EVALUATORS`). steps: number of time steps of the
-    rate code for targets. device, progress, checkpoint: as in `train_target`. settings: settings of the kind, such as
-    epochs=5; see its class.
+    kind: "conv", "spiking", "authors", "svm", "forest", "neighbours", or one from another package (`EVALUATORS`).
+    steps: number of time steps of the rate code for targets. device, progress, checkpoint: as in `train_target`; svm,
+    forest and neighbours are fitted in one step and use none. settings: settings of the kind, such as epochs=5; see its
+    class.
 
     Raises:
         InputError: there is no such kind, a setting is invalid, or the data do not fit. DataError: all samples have the

@@ -67,7 +67,8 @@ class ImageEvaluator(nn.Module):
     name: the `kind` in `[[evaluators]]`. title: name in tables. spiking: whether its neurons spike. judges: what it
     sees of inversions if targets take images: "images", or the "spikes" of the rate code. For event recordings, all
     evaluators see spikes. Settings: a frozen dataclass of its settings. audits_models: whether audits of model files
-    use it unless they name their evaluators.
+    use it unless they name their evaluators. fitted_at_once: whether it is fitted in one step,
+    without epochs and checkpoints. certain_by: what its certainty is, as a phrase.
     """
 
     name: ClassVar[str]
@@ -76,6 +77,8 @@ class ImageEvaluator(nn.Module):
     judges: ClassVar[Literal["images", "spikes"]] = "images"
     Settings: ClassVar[type[EvaluatorSettings]] = EvaluatorSettings
     audits_models: ClassVar[bool] = False
+    fitted_at_once: ClassVar[bool] = False
+    certain_by: ClassVar[str] = "its highest class probability"
 
     def __init__(self, shape: Shape, classes: int) -> None:
         super().__init__()
@@ -120,6 +123,13 @@ class ImageEvaluator(nn.Module):
     def features(self, images: npt.ArrayLike) -> FloatArray:
         """The penultimate layer's values (B, D) for images (B, C, H, W) or spikes (T, B, C, H, W)."""
         return self._batched(images, lambda frames: self.judge(frames)[1])
+
+    def certainty(self, images: npt.ArrayLike) -> FloatArray:
+        """How sure it is that images (B, ...) show any of its classes, (B,); see `training.rejection`.
+
+        Its highest class probability, unless a subclass has a better measure.
+        """
+        return np.asarray(self.probabilities(images).max(axis=1))
 
     @isolated
     def accuracy(self, data: Samples) -> float:

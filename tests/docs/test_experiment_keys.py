@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from pydantic.fields import FieldInfo
 
+from bl_neuro.experiment.auxiliary_part import AuxiliaryPart
 from bl_neuro.experiment.definition import (
     AttackPart,
     ControlPart,
@@ -29,6 +30,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "audit.md"
 TABLES: dict[str, type[Part]] = {
     "At the top level": Experiment,
     "`[dataset]`": DatasetPart,
+    "`[auxiliary]`": AuxiliaryPart,
     "`[model]`": ModelPart,
     "`[[evaluators]]`": EvaluatorPart,
     "`[[attacks]]`": AttackPart,
@@ -61,7 +63,8 @@ def default(field: FieldInfo) -> str:
 def test_every_key_is_listed_with_its_default(heading: str) -> None:
     fields = {name: default(field) for name, field in TABLES[heading].model_fields.items()}
     if heading == "At the top level":  # tables of their own
-        own = ("dataset", "model", "evaluators", "attacks", "controls", "replays", "ladder", "mitigations", "endpoints")
+        lists = ("evaluators", "attacks", "controls", "replays", "mitigations", "endpoints")
+        own = ("dataset", "auxiliary", "model", "ladder", *lists)
         fields = {name: value for name, value in fields.items() if name not in own}
     assert written(heading) == fields
 

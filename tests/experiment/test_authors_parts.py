@@ -18,6 +18,7 @@ restarts = 2
 steps = 4
 classes = [0, 1, 7]
 substrates = ["snntorch", "loihi"]
+baselines = []
 
 [dataset]
 name = "digits"

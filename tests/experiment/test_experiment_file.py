@@ -143,7 +143,7 @@ def test_the_experiments_in_the_package_are_valid(name: str) -> None:
         (
             'kind = "conv"',
             'kind = "convv"',
-            "evaluators.0.kind: expected one of conv, spiking, authors, found 'convv'; did",
+            "evaluators.0.kind: expected one of conv, spiking, authors, svm, forest, neighbours, found 'convv'; did",
         ),
         ("epochs = 1", "epochs = -1", "evaluators.0.epochs: expected at least 0, found -1"),
         ("epochs = 1", "epochs = 1\nrate = 0.1", "line 19: evaluators.0.rate: expected one of epochs, kind, label"),

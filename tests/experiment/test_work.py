@@ -40,7 +40,7 @@ bits = 4
 """Added to the small experiment."""
 KINDS = {
     "target", "twin", "evaluator", "rung", "changed", "accuracy", "service", "attack", "judgement", "replay",
-    "verification",
+    "verification", "baseline", "baseline_judgement",
 }  # fmt: skip
 
 

@@ -30,6 +30,19 @@ class TestAuthors(EvaluatorContract):
     settings: ClassVar[dict[str, Any]] = {"epochs": 20, "rate": 0.005, "batch": 16}
 
 
+class TestSvm(EvaluatorContract):
+    kind = "svm"
+
+
+class TestForest(EvaluatorContract):
+    kind = "forest"
+    settings: ClassVar[dict[str, Any]] = {"trees": 20}
+
+
+class TestNeighbours(EvaluatorContract):
+    kind = "neighbours"
+
+
 def test_every_evaluator_of_ours_is_tested_here() -> None:
     assert {suite.kind for suite in EvaluatorContract.__subclasses__()} >= set(EVALUATORS.ours)
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from bl_neuro.backends import find_backend
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.definition import Experiment
+from bl_neuro.experiment.findings.baselines import baseline_findings, left_out_baselines, with_advantages
 from bl_neuro.experiment.findings.controls import control_findings
 from bl_neuro.experiment.findings.curves import course_curves
 from bl_neuro.experiment.findings.ladder import ladder_findings
@@ -29,6 +30,7 @@ from bl_neuro.experiment.findings.verdicts import substrate_verdicts
 from bl_neuro.experiment.material import Material
 from bl_neuro.experiment.measures import EVALUATOR, Measures
 from bl_neuro.experiment.store import Result, Store
+from bl_neuro.training.registry import EVALUATORS
 
 
 def findings(experiment: Experiment, material: Material, cells: Sequence[Cell], store: Store) -> Findings:
@@ -40,6 +42,8 @@ def findings(experiment: Experiment, material: Material, cells: Sequence[Cell], 
     word = "restart" if experiment.given else "seed"
     kinds = compared_arithmetics(experiment)
     verdicts, alike = substrate_verdicts(judged, experiment.margin, stand_ins(replayed), word, kinds)
+    rows = audit_rows(cells, measures, judged)
+    baselines = baseline_findings(experiment, material, cells, measures, rows)
     return Findings(
         format=FORMAT,
         name=experiment.name,
@@ -51,7 +55,10 @@ def findings(experiment: Experiment, material: Material, cells: Sequence[Cell], 
         experiment=experiment.model_dump(mode="json"),
         cells=CellCount(planned=len(cells), done=len(measures)),
         evaluators=[_evaluator(cell, results.get(cell.address)) for cell in cells if cell.kind == "evaluator"],
-        rows=audit_rows(cells, measures, judged),
+        rows=with_advantages(rows, baselines),
+        baselines=baselines,
+        baselines_left_out=left_out_baselines(experiment, material),
+        auxiliary=None if material.auxiliary is None else material.auxiliary.sentence,
         verdicts=verdicts,
         alike=alike,
         ladder=ladder_findings(experiment, cells, judged, word),
@@ -93,6 +100,8 @@ def _evaluator(cell: Cell, result: Result | None) -> EvaluatorFacts:
         accuracy=None if measured is None else measured.accuracy,
         samples=None if measured is None else measured.samples,
         trained_on=cell.what.data,
+        certain_by=EVALUATORS.find(cell.what.kind).certain_by,
+        rejects_below=None if measured is None else measured.rejects_below,
     )
 
 

@@ -177,6 +177,27 @@ class MitigationFinding(Finding):
     leakage: LeakageChange
 
 
+class BaselineFinding(Finding):
+    """An attacker who asks nothing, judged by one evaluator."""
+
+    baseline: str
+    title: str = Field(description="Its name in tables.")
+    layout: str | None = Field(description="How its pictures fill the image; null for the prior of an attack.")
+    knowledge: str = Field(description="What the attacker is assumed to know.")
+    evaluator: str
+    attack: str | None = Field(description="Of the prior; null for pictures that no attack made.")
+    reveals: str | None
+    attack_accuracy: Mean = Field(
+        description="Interval over renderings: fonts, draws from public data, or targets without information."
+    )
+    rejected: Fraction | None = Field(description="Share of the pictures that the evaluator answers 'none of these'.")
+
+    @property
+    def name(self) -> str:
+        """Its title, with the layout."""
+        return self.title if self.layout is None else f"{self.title}, {self.layout}"
+
+
 class ReplayFinding(Finding):
     """An attack repeated on another substrate, and whether the result is bit-identical."""
 

@@ -16,6 +16,7 @@ from pydantic import Field, JsonValue, TypeAdapter, ValidationError, field_valid
 from bl_neuro.checks import expectation
 from bl_neuro.errors import ReportError
 from bl_neuro.experiment.findings.estimates import (
+    BaselineFinding,
     ControlFinding,
     Count,
     Finding,
@@ -55,6 +56,18 @@ class EvaluatorMeasures(Finding):
 
     attack_accuracy: Mean
     confidence: Mean
+    rejected: Fraction | None = Field(
+        None, description="Share of the inversions for which the evaluator answers 'none of these'."
+    )
+    baseline: str | None = Field(
+        None,
+        description="The attacker who asks nothing with the highest attack accuracy; null where none was measured.",
+    )
+    knowledge: str | None = Field(None, description="What that attacker is assumed to know.")
+    baseline_accuracy: Mean | None = Field(None, description="Attack accuracy of that attacker.")
+    advantage: Mean | None = Field(
+        None, description="Attack accuracy less that of that attacker, with the interval of independent estimates."
+    )
 
 
 class CellCount(Finding):
@@ -105,6 +118,10 @@ class EvaluatorFacts(Finding):
     samples: Count | None
     trained_on: Literal["evaluator", "target"] = Field(
         "evaluator", description="Part of the data; target: the samples that the targets were trained on."
+    )
+    certain_by: str | None = Field(None, description="What its certainty is, in words.")
+    rejects_below: Number | None = Field(
+        None, description="Certainty below which it answers 'none of these': the 5% quantile on its test samples."
     )
 
 
@@ -250,6 +267,13 @@ class Findings(Finding):
         description="What intervals and verdicts are over, and `seeds` and `seeds_needed` count. restart: of one given "
         "model, so that they are about this model alone.",
     )
+    baselines: list[BaselineFinding] = Field(
+        default_factory=list, description="Attackers who ask nothing, under every evaluator."
+    )
+    baselines_left_out: dict[str, str] = Field(
+        default_factory=dict, description="Baselines that do not apply to this audit, and why."
+    )
+    auxiliary: str | None = Field(None, description="The public data of the attacker, in a sentence; null for none.")
     not_run: dict[str, str] = Field(default_factory=dict, description="Substrates that were left out, and why.")
 
     @field_validator("experiment")

@@ -20,6 +20,7 @@ class Record:
     target: "trained", "given", or the kind of control. seed: of the target. label: the inverted class. hit: whether the
     evaluator ranks it first. confidence: the evaluator's probability of it, 0..1. rung: rung of the ladder from float
     to deployed, or None. mitigation: the mitigation of the deployment, or None.
+    rejected: whether the evaluator answers "none of these"; None where this was not measured.
     """
 
     target: str
@@ -34,6 +35,7 @@ class Record:
     confidence: float
     rung: str | None = None
     mitigation: str | None = None
+    rejected: int | None = None
 
     @property
     def unit(self) -> int:
@@ -58,8 +60,12 @@ def records(cells: Sequence[Cell], store: Store) -> list[Record]:
         result = store.read(cell.address) if cell.kind == "judgement" else None
         if result is not None:
             measured = JUDGEMENT.typed(result.measures)
-            values = zip(measured.classes, measured.hits, measured.confidence)
-            judged += [Record(**cell.facts, label=label, hit=hit, confidence=sure) for label, hit, sure in values]
+            rejected: Sequence[int | None] = measured.rejected or [None] * len(measured.hits)
+            values = zip(measured.classes, measured.hits, measured.confidence, rejected)
+            judged += [
+                Record(**cell.facts, label=label, hit=hit, confidence=sure, rejected=none)
+                for label, hit, sure, none in values
+            ]
     return judged
 
 

@@ -97,7 +97,14 @@ def _judged(records: Sequence[Record]) -> EvaluatorMeasures:
     """The measures under one evaluator, from at least one record."""
     accuracy = _mean([(record.unit, [record.hit]) for record in records], hit_bootstrap)
     confidence = _mean([(record.unit, [record.confidence]) for record in records])
-    return EvaluatorMeasures.model_validate({"attack_accuracy": accuracy, "confidence": confidence})
+    rejected = [record.rejected for record in records if record.rejected is not None]
+    return EvaluatorMeasures.model_validate(
+        {
+            "attack_accuracy": accuracy,
+            "confidence": confidence,
+            "rejected": float(np.mean(rejected)) if rejected else None,
+        }
+    )
 
 
 def _accuracy(name: RowName, cells: Sequence[Cell], measures: Measures) -> AccuracyRange | None:

@@ -122,6 +122,7 @@ def judgement(
         confidence=[0.5 * hit for hit in final],
         daa=None,
         course=Course(queries=queries, hits=hits, confidence=hits),
+        rejected=None,
     )
     return [(attack, attacked), (judged, measured)]
 

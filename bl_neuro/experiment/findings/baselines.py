@@ -1,0 +1,112 @@
+"""Zero-query baselines, and the advantage of each attack over the best of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from bl_neuro.experiment.baseline_cells import chosen_baselines
+from bl_neuro.experiment.cells import Cell
+from bl_neuro.experiment.definition import Experiment
+from bl_neuro.experiment.findings.conversion import mean_of
+from bl_neuro.experiment.findings.estimates import BaselineFinding, Mean
+from bl_neuro.experiment.findings.models import AuditRow, EvaluatorMeasures
+from bl_neuro.experiment.material import Material
+from bl_neuro.experiment.measures import BASELINE_JUDGEMENT, BaselineJudgementMeasures, Measures
+from bl_neuro.leakage import Estimate, advantage, hit_bootstrap
+from bl_neuro.leakage.baseline_registry import BASELINES, PRIOR, PRIOR_KNOWLEDGE, PRIOR_TITLE
+
+UNINFORMED = ("untrained", "shuffled_weights")
+"""Targets without information, whose inversions show the attack's prior alone."""
+
+
+def baseline_findings(
+    experiment: Experiment, material: Material, cells: Sequence[Cell], measures: Measures, rows: Sequence[AuditRow]
+) -> list[BaselineFinding]:
+    """Every baseline under every evaluator: pictures from public knowledge, then the prior of each attack."""
+    found = [_pictures(cell, judged) for cell, judged in BASELINE_JUDGEMENT.finished(cells, measures)]
+    if PRIOR in chosen_baselines(experiment, material).apply:
+        found += [
+            _prior(row, evaluator, judged)
+            for row in rows
+            if row.target in UNINFORMED
+            for evaluator, judged in row.evaluators.items()
+        ]
+    return found
+
+
+def left_out_baselines(experiment: Experiment, material: Material) -> dict[str, str]:
+    """The baselines that do not apply, each with the reason."""
+    return chosen_baselines(experiment, material).left_out
+
+
+def _pictures(cell: Cell, judged: BaselineJudgementMeasures) -> BaselineFinding:
+    kind = BASELINES.find(cell.facts["baseline"])
+    by_rendering = np.array(judged.hits, dtype=float).reshape(judged.renderings, -1)
+    return BaselineFinding(
+        baseline=kind.name,
+        title=kind.title,
+        layout=cell.facts["layout"],
+        knowledge=kind.knowledge,
+        evaluator=cell.facts["evaluator"],
+        attack=None,
+        reveals=None,
+        attack_accuracy=mean_of(hit_bootstrap(list(by_rendering))),
+        rejected=None if judged.rejected is None else float(np.mean(judged.rejected)),
+    )
+
+
+def _prior(row: AuditRow, evaluator: str, judged: EvaluatorMeasures) -> BaselineFinding:
+    return BaselineFinding(
+        baseline=PRIOR,
+        title=PRIOR_TITLE,
+        layout=None,
+        knowledge=PRIOR_KNOWLEDGE,
+        evaluator=evaluator,
+        attack=row.attack,
+        reveals=row.reveals,
+        attack_accuracy=judged.attack_accuracy,
+        rejected=judged.rejected,
+    )
+
+
+def with_advantages(rows: Sequence[AuditRow], baselines: Sequence[BaselineFinding]) -> list[AuditRow]:
+    """The rows; those of targets that can leak with the best baseline and the advantage under each evaluator.
+
+    The best baseline is that with the highest attack accuracy under the same evaluator, among all pictures from public
+    knowledge and the prior of the same attack with the same output.
+    """
+    return [row.model_copy(update={"evaluators": _compared(row, baselines)}) if row.own else row for row in rows]
+
+
+def _compared(row: AuditRow, baselines: Sequence[BaselineFinding]) -> dict[str, EvaluatorMeasures]:
+    compared = {}
+    for evaluator, judged in row.evaluators.items():
+        usable = [
+            baseline
+            for baseline in baselines
+            if baseline.evaluator == evaluator
+            and (baseline.attack is None or (baseline.attack, baseline.reveals) == (row.attack, row.reveals))
+        ]
+        best = max(usable, key=lambda baseline: baseline.attack_accuracy.value, default=None)
+        compared[evaluator] = judged if best is None else _against(judged, best)
+    return compared
+
+
+def _against(judged: EvaluatorMeasures, best: BaselineFinding) -> EvaluatorMeasures:
+    gained = advantage(_estimate(judged.attack_accuracy), _estimate(best.attack_accuracy))
+    return judged.model_copy(
+        update={
+            "baseline": best.name,
+            "knowledge": best.knowledge,
+            "baseline_accuracy": best.attack_accuracy,
+            "advantage": mean_of(gained),
+        }
+    )
+
+
+def _estimate(mean: Mean) -> Estimate:
+    """A mean as an estimate; the unknown end of an interval is that of the range."""
+    low, high = (default if end is None else end for end, default in ((mean.low, 0.0), (mean.high, 1.0)))
+    return Estimate(mean.value, low, high, mean.seeds, mean.n)
