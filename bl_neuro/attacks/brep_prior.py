@@ -11,10 +11,10 @@ from bl_neuro.arrays import FloatArray
 from bl_neuro.attacks.auxiliary_box import AuxiliaryBox
 from bl_neuro.attacks.base import Need, Progress, TargetView, View
 from bl_neuro.attacks.boundary_repulsion import BoundaryRepulsion, SearchSpace
-from bl_neuro.attacks.image_decoder import ImageDecoder
+from bl_neuro.attacks.image_decoder import ImageDecoder, trained_decoder
 from bl_neuro.attacks.inversions import Inversions
 from bl_neuro.attacks.rate_oracle import RateOracle
-from bl_neuro.seeding import derived_seed, stream
+from bl_neuro.seeding import stream
 
 FARTHEST = 10.0
 """Largest latent value, in standard deviations."""
@@ -68,8 +68,7 @@ class BrepPrior(BoundaryRepulsion[AuxiliaryBox]):
     def _invert(self, box: AuxiliaryBox, classes: list[int], steps: int, seed: int, progress: Progress) -> Inversions:
         oracle = RateOracle(box.deployed, classes, steps, stream(seed, "attack brep_prior spikes"))
         images = box.images.reshape(len(box.images), *box.input_shape)
-        own = derived_seed(seed, "attack brep_prior decoder")
-        decoder = ImageDecoder(images, self.latent, self.hidden, self.training_steps, own)
+        decoder = trained_decoder(images, self.latent, self.hidden, self.training_steps, seed)
         return self.search(oracle, LatentSpace(decoder, stream(seed, "attack brep_prior")), seed, progress)
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from bl_neuro.access import BlackBox
@@ -66,7 +67,7 @@ class Gamin(AttackWithPriors[BlackBox]):
     noise: float = 0.5
     latent: int = 16
     hidden: int = 128
-    updates: int = 30
+    updates: int = 10
     learning_rate: float = 2e-3
     balance: float = 0.5
     balance_rate: float = 1e-3
@@ -189,7 +190,8 @@ class _Generators:
     ) -> None:
         inputs = math.prod(input_shape)
         self._shape, self._mask = input_shape, torch.from_numpy(prior.mask).float()
-        self._blur = ImagePrior(input_shape, plan.blur, None, plan.image_shape)
+        self._image = input_shape if len(input_shape) == 3 else (1, *(plan.image_shape or (1, inputs)))
+        self._blurs = [_blur(side, plan.blur if prior.is_image else 0.0) for side in self._image[1:]]
         self._base = math.log(plan.base_rate / (1 - plan.base_rate))
         self._first = _weights((classes, plan.latent, plan.hidden), plan.latent, draws)
         self._second = _weights((classes, plan.hidden, inputs), plan.hidden, draws)
@@ -199,8 +201,9 @@ class _Generators:
     def images(self, latents: Tensor) -> Tensor:
         """Images (n, K, *input_shape) in 0..1 for latent vectors (n, K, latent)."""
         hidden = torch.relu(latents.transpose(0, 1) @ self._first)
-        values = (hidden @ self._second + self._offset).transpose(0, 1).reshape(*latents.shape[:2], *self._shape)
-        blurred: Tensor = _Blur.apply(values, self._blur)  # type: ignore[no-untyped-call]
+        values = (hidden @ self._second + self._offset).transpose(0, 1).reshape(*latents.shape[:2], *self._image)
+        down, across = self._blurs
+        blurred = (down @ values @ across).reshape(*latents.shape[:2], *self._shape)
         return torch.sigmoid(blurred + self._base) * self._mask
 
     def step(self, loss: Tensor) -> None:
@@ -228,25 +231,10 @@ class _Surrogate:
         _descend(self._optimiser, loss)
 
 
-class _Blur(torch.autograd.Function):
-    """The blur of an `ImagePrior`, which is its own adjoint: its kernel is symmetric, and outside all is 0."""
-
-    @staticmethod
-    def forward(ctx: Any, values: Tensor, prior: ImagePrior) -> Tensor:
-        """Blurs (n, K, *input_shape)."""
-        ctx.prior = prior
-        return _Blur.blurred(values, prior)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        """Blurs the gradient."""
-        return _Blur.blurred(gradients[0], ctx.prior), None
-
-    @staticmethod
-    def blurred(values: Tensor, prior: ImagePrior) -> Tensor:
-        """Values (n, K, *input_shape), blurred."""
-        rows = values.detach().flatten(0, 1).numpy()
-        return torch.from_numpy(prior.shape(rows)).reshape(values.shape)
+def _blur(side: int, blur: float) -> Tensor:
+    """The blur of one axis of an image as a symmetric matrix (side, side), with 0 outside the image."""
+    identity = np.eye(side)
+    return torch.from_numpy(gaussian_filter1d(identity, blur, mode="constant") if blur > 0 else identity).float()
 
 
 def _weights(shape: tuple[int, ...], fan_in: int, draws: torch.Generator) -> Tensor:

@@ -14,7 +14,7 @@ from bl_neuro.attacks.auxiliary_box import AuxiliaryBox
 from bl_neuro.attacks.base import Access, Attack, Need, Progress, TargetView, View
 from bl_neuro.attacks.cma_es import WIDEST, optimiser_class
 from bl_neuro.attacks.fitness import named
-from bl_neuro.attacks.image_decoder import ImageDecoder
+from bl_neuro.attacks.image_decoder import trained_decoder
 from bl_neuro.attacks.inversions import Inversions, Status
 from bl_neuro.attacks.query_search import Stopping, keeping
 from bl_neuro.attacks.rate_oracle import RateOracle
@@ -124,8 +124,7 @@ class _Run:
         self.course, self.rng = oracle.course(), stream(seed, f"attack {plan.name}")
         self._kind = optimiser_class("CMA", plan.name)
         inputs = images.reshape(len(images), *oracle.input_shape)
-        own = derived_seed(seed, f"attack {plan.name} decoder")
-        self.decoder = ImageDecoder(inputs, plan.latent, plan.hidden, plan.training_steps, own)
+        self.decoder = trained_decoder(inputs, plan.latent, plan.hidden, plan.training_steps, seed)
         count = len(oracle.classes)
         self.sums, self.hits = np.zeros((count, plan.latent)), np.zeros(count)
         self.optimisers: list[Any] = []

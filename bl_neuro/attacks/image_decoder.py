@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from bl_neuro.arrays import FloatArray
+from bl_neuro.seeding import derived_seed
 
 BATCH = 64
 RATE = 2e-3
 """Learning rate of Adam; it decreases linearly to 0."""
+
+
+def trained_decoder(images: FloatArray, latent: int, hidden: int, updates: int, seed: int) -> ImageDecoder:
+    """An `ImageDecoder` of images (N, *shape) in 0..1.
+
+    The last two are kept: attacks with one seed on several outputs of a target train the same one.
+    """
+    content = np.ascontiguousarray(images, dtype=np.float32)
+    return _trained(content.tobytes(), content.shape, latent, hidden, updates, derived_seed(seed, "image decoder"))
+
+
+@lru_cache(maxsize=2)
+def _trained(content: bytes, shape: tuple[int, ...], latent: int, hidden: int, updates: int, seed: int) -> ImageDecoder:
+    return ImageDecoder(np.frombuffer(content, dtype=np.float32).reshape(shape), latent, hidden, updates, seed)
 
 
 class ImageDecoder:
@@ -27,14 +44,14 @@ class ImageDecoder:
     Source: Kingma and Welling 2014.
     """
 
-    def __init__(self, images: FloatArray, latent: int, hidden: int, updates: int, seed: int) -> None:
+    def __init__(self, images: npt.NDArray[np.float32], latent: int, hidden: int, updates: int, seed: int) -> None:
         self.latent, self.shape = latent, images.shape[1:]
         pixels = math.prod(self.shape)
         draws = torch.Generator().manual_seed(seed)
         encoder, self._decoder = (
             _Layers(sizes, draws) for sizes in ((pixels, hidden, 2 * latent), (latent, hidden, pixels))
         )
-        rows = torch.from_numpy(images.reshape(len(images), -1)).float()
+        rows = torch.from_numpy(images.reshape(len(images), -1).copy())
         optimiser = torch.optim.Adam([*encoder.parameters, *self._decoder.parameters], RATE)
         decay = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, updates)
         for _ in range(updates):
