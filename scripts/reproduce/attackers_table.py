@@ -64,18 +64,29 @@ SNN, TWIN, NULL = "snn", "ann", "untrained"
 WHERE = {SNN: "SNN", TWIN: "ANN twin", NULL: "untrained SNN"}
 GRADIENT = "gradient"
 ALL: tuple[str, ...] = ("scores", "counts", "label")
-COMPARED = ("v2", "gamin", "brep", "brep_prior", "generative_prior")
+COMPARED = ("v2", "gamin", "gamin without image priors", "brep", "brep_prior", "generative_prior")
 """Attacks whose results on SNN and ANN twin are compared."""
 PRIORS: dict[str, Any] = {"window": 3.0}
 """The object is in the middle; attacks with image priors also share their default blur."""
 
 
 class Row(NamedTuple):
-    """An attack, the outputs that it uses on the SNN, and those on the ANN twin."""
+    """An attack, the outputs that it uses on the SNN, and those on the ANN twin. variant: names special settings."""
 
     attack: Attack[Any]
     snn: tuple[str, ...]
     twin: tuple[str, ...]
+    variant: str = ""
+
+    @property
+    def label(self) -> str:
+        """The name of the attack, with the variant."""
+        return self.attack.name + (f" {self.variant}" if self.variant else "")
+
+    @property
+    def title(self) -> str:
+        """The name in tables."""
+        return (self.attack.title or self.attack.name) + (f" {self.variant}" if self.variant else "")
 
 
 ROWS = (
@@ -87,6 +98,7 @@ ROWS = (
     Row(OnePlusOneEs(**PRIORS), ALL, ("scores", "label")),
     Row(RandomSearch(**PRIORS), ALL, ("scores", "label")),
     Row(Gamin(**PRIORS), ALL, ("scores", "label")),
+    Row(Gamin(blur=0.0), ALL, ("scores", "label"), "without image priors"),
     Row(Brep(**PRIORS), ("label",), ("label",)),
     Row(BrepPrior(), ("label",), ("label",)),
     Row(GenerativePrior(), ALL, ("scores", "label")),
@@ -98,25 +110,24 @@ class Cell(NamedTuple):
 
     seed: int
     where: str
-    attack: Attack[Any]
+    row: Row
     view: str
     restart: int
 
     @property
     def name(self) -> str:
         """The name of its file."""
-        return f"{self.attack.name}-{self.where}-{self.view}-{self.seed}-{self.restart}"
+        return f"{self.row.label.replace(' ', '_')}-{self.where}-{self.view}-{self.seed}-{self.restart}"
 
 
 def cells(seed: int, restarts: int) -> Iterator[Cell]:
     """All cells of a target seed."""
-    for attack, snn, twin in ROWS:
-        places = [(SNN, view) for view in snn] + [(TWIN, view) for view in twin]
-        for where, view in places:
+    for row in ROWS:
+        for where, view in [(SNN, view) for view in row.snn] + [(TWIN, view) for view in row.twin]:
             for restart in range(restarts):
-                yield Cell(seed, where, attack, view, restart)
-        if snn and attack.access == "black_box":
-            yield Cell(seed, NULL, attack, "counts" if "counts" in snn else snn[0], 0)
+                yield Cell(seed, where, row, view, restart)
+        if row.snn and row.attack.access == "black_box":
+            yield Cell(seed, NULL, row, "counts" if "counts" in row.snn else row.snn[0], 0)
 
 
 @dataclass(frozen=True)
@@ -163,7 +174,9 @@ class Bench:
 
     def run(self, cell: Cell) -> dict[str, Any]:
         """Runs an attack and judges its inversions."""
-        attack = fit_to_budget(cell.attack, BUDGET, len(CLASSES)) if cell.attack.access == "black_box" else cell.attack
+        attack = cell.row.attack
+        if attack.access == "black_box":
+            attack = fit_to_budget(attack, BUDGET, len(CLASSES))
         with Opened(self, cell) as opened:
             box: Any = attack.open_box(opened)
             seed = derived_seed(self.seed, "attackers table", cell.restart)
@@ -251,17 +264,17 @@ def silent(benches: list[Bench], known: PublicImages) -> list[dict[str, Any]]:
     return table
 
 
-def row_of(attack: Attack[Any], where: str, view: str, results: dict[Cell, Any]) -> dict[str, Any]:
+def row_of(row: Row, where: str, view: str, results: dict[Cell, Any]) -> dict[str, Any]:
     """The results of an attack on one kind of network: hits of each target's inversions by judge, and their mean."""
     by_seed: dict[int, list[Any]] = {}
     for cell, result in results.items():
-        if cell[1:4] == (where, attack, view):
+        if cell[1:4] == (where, row, view):
             by_seed.setdefault(cell.seed, []).append(result)
     own = list(by_seed.values())
     hits = {kind: [[hit for run in runs for hit in run["hits"][kind]] for runs in own] for kind in JUDGES}
     return {
-        "attack": attack.name,
-        "title": attack.title or attack.name,
+        "attack": row.label,
+        "title": row.title,
         "where": where,
         "reveals": view,
         "queries_per_class": max(run["queries"] for runs in own for run in runs) / len(CLASSES),
@@ -276,14 +289,14 @@ def compared(table: list[dict[str, Any]]) -> list[dict[str, Any]]:
     rows = {(row["attack"], row["where"], row["reveals"]): row for row in table}
     pairs = [(("v2", where, view), ("gamin", where, view)) for where in (SNN, TWIN) for view in ALL]
     pairs += [((name, SNN, view), (name, TWIN, view)) for name in COMPARED for view in ("scores", "label")]
-    found = []
+    differences = []
     for first, second in pairs:
         if first in rows and second in rows:
             difference = {
                 kind: asdict(paired_bootstrap(rows[first]["hits"][kind], rows[second]["hits"][kind])) for kind in JUDGES
             }
-            found.append({"first": first, "second": second, "difference": difference})
-    return found
+            differences.append({"first": first, "second": second, "difference": difference})
+    return differences
 
 
 def markdown(report: dict[str, Any]) -> str:
@@ -294,10 +307,10 @@ def markdown(report: dict[str, Any]) -> str:
         "# Black-box attackers on digits, at equal budgets",
         "",
         f"{report['targets']} targets, each with its own split of the data and its own evaluators, runs of each attack "
-        f"on each: {report['restarts']}, {BUDGET:,} queries for ten classes; mean and 95% interval over targets. Test accuracy: SNN "
-        f"{tested[SNN]}, ANN twin {tested[TWIN]}. *Accepted*: share of inversions that the attacked network itself "
-        "assigns to their class. *Advantage*: attack accuracy less that of the best attacker who asks nothing, below. "
-        "Written by `scripts/reproduce/attackers_table.py`.",
+        f"on each: {report['restarts']}, {BUDGET:,} queries for ten classes; mean and 95% interval over targets. Test "
+        f"accuracy: SNN {tested[SNN]}, ANN twin {tested[TWIN]}. *Accepted*: share of inversions that the attacked "
+        "network itself assigns to their class. *Advantage*: attack accuracy less that of the best attacker who asks "
+        "nothing, below. Written by `scripts/reproduce/attackers_table.py`.",
         "",
         "| attack | on | reveals | queries a class | accepted | conv | spiking | advantage: conv | spiking |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -353,8 +366,8 @@ def main() -> None:
     images = known.images.astype(np.float64)
     benches = [Bench(seed, three_way_split(data, seed), arguments.work, images) for seed in seeds]
     results = worked(benches, arguments.restarts, arguments.work)
-    rows = dict.fromkeys((cell.attack, cell.where, cell.view) for cell in results)
-    table = [row_of(*row, results) for row in rows]
+    places = dict.fromkeys((cell.row, cell.where, cell.view) for cell in results)
+    table = [row_of(*place, results) for place in places]
     report = {
         "targets": len(seeds),
         "restarts": arguments.restarts,
