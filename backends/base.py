@@ -252,6 +252,33 @@ def checked_input(x: Any, network: Network) -> Tensor:
     Raises:
         InputError: wrong shape, dtype or values.
     """
+    tensor = real_tensor(x)
+    expected = ("T", "B", *network.input_shape)
+    if tensor.dim() != len(expected) or tuple(tensor.shape[2:]) != network.input_shape:
+        raise InputError(f"spikes: expected shape ({', '.join(map(str, expected))}), found {tuple(tensor.shape)}")
+    if tensor.shape[0] < 1 or tensor.shape[1] < 1:
+        raise InputError(f"spikes: expected at least one step and one sample, found shape {tuple(tensor.shape)}")
+    tensor = usual_dtype(tensor)
+    values = tensor.detach()[:1] if is_held(tensor) else tensor.detach()
+    if network.input_kind == "current":
+        if not bool(values.isfinite().all()):
+            raise InputError("current: expected finite values, found NaN or infinity")
+    elif tensor.dtype == torch.uint8 and bool(values.max() <= 1):
+        return tensor  # the common case, in one pass
+    elif tensor.dtype != torch.bool:
+        wrong = (values != 0) & (values != 1)
+        if bool(wrong.any()):
+            where = tuple(int(i) for i in wrong.nonzero()[0])
+            raise InputError(f"spikes: expected only 0 and 1, found {values[where].item()} at index {where}")
+    return tensor
+
+
+def real_tensor(x: Any) -> Tensor:
+    """`x`, such as an array or a list, as a plain tensor of real values in memory, with its gradient.
+
+    Raises:
+        InputError: it is no such tensor, has no real values, or carries a forward-mode derivative.
+    """
     try:
         # copied: torch takes no negative strides, and warns of arrays that cannot be written
         array = x if isinstance(x, Tensor) else torch.from_numpy(np.array(x, order="C"))
@@ -267,25 +294,14 @@ def checked_input(x: Any, network: Network) -> Tensor:
     if tensor.is_meta or tensor.is_nested:
         kind = "a nested tensor" if tensor.is_nested else "a tensor on device meta"
         raise InputError(f"spikes: expected a tensor with values, found {kind}")
-    expected = ("T", "B", *network.input_shape)
-    if tensor.dim() != len(expected) or tuple(tensor.shape[2:]) != network.input_shape:
-        raise InputError(f"spikes: expected shape ({', '.join(map(str, expected))}), found {tuple(tensor.shape)}")
-    if tensor.shape[0] < 1 or tensor.shape[1] < 1:
-        raise InputError(f"spikes: expected at least one step and one sample, found shape {tuple(tensor.shape)}")
-    if tensor.dtype in CONVERTED_DTYPES:
-        tensor = per_frame(lambda frames: frames.to(torch.float32), tensor)
-    values = tensor.detach()[:1] if is_held(tensor) else tensor.detach()
-    if network.input_kind == "current":
-        if not bool(values.isfinite().all()):
-            raise InputError("current: expected finite values, found NaN or infinity")
-    elif tensor.dtype == torch.uint8 and bool(values.max() <= 1):
-        return tensor  # the common case, in one pass
-    elif tensor.dtype != torch.bool:
-        wrong = (values != 0) & (values != 1)
-        if bool(wrong.any()):
-            where = tuple(int(i) for i in wrong.nonzero()[0])
-            raise InputError(f"spikes: expected only 0 and 1, found {values[where].item()} at index {where}")
     return tensor
+
+
+def usual_dtype(tensor: Tensor) -> Tensor:
+    """Converts a tensor (T, B, ...) of `CONVERTED_DTYPES` to float32."""
+    if tensor.dtype not in CONVERTED_DTYPES:
+        return tensor
+    return per_frame(lambda frames: frames.to(torch.float32), tensor)
 
 
 def need_no_forward_derivative(tensor: Tensor, name: str = "spikes", gradient: str = "WhiteBox.gradient") -> None:

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from bl_neuro.api.experiment import Experiment
     from bl_neuro.api.export import export
     from bl_neuro.api.inspect import inspect
+    from bl_neuro.api.membership import attack_membership, train_shadows
     from bl_neuro.api.plan import plan_audit
     from bl_neuro.api.train import train
     from bl_neuro.api.verify import verify
@@ -62,6 +63,8 @@ if TYPE_CHECKING:
     from bl_neuro.backends import available_substrates, open_target
     from bl_neuro.interop import from_norse, from_slayer, from_snntorch, from_state_dict
     from bl_neuro.layers import AveragePool, Conv, Dense, Flatten, Input, SumPool
+    from bl_neuro.membership.shadow_files import load_shadows
+    from bl_neuro.membership.shadow_models import ShadowModels
     from bl_neuro.model_file import load, save
     from bl_neuro.network import Network
     from bl_neuro.neuron import CubaLIF
@@ -85,11 +88,13 @@ _LAZY = {
     "OnePlusOneEs": "bl_neuro.attacks",
     "RandomSearch": "bl_neuro.attacks",
     "RemoteBlackBox": "bl_neuro.remote",
+    "ShadowModels": "bl_neuro.membership.shadow_models",
     "SumPool": "bl_neuro.layers",
     "TransferAttack": "bl_neuro.attacks",
     "WhiteBox": "bl_neuro.access",
     "audit": "bl_neuro.api.audit",
     "audit_model": "bl_neuro.api.audit",
+    "attack_membership": "bl_neuro.api.membership",
     "attack_network": "bl_neuro.api.attack",
     "available_substrates": "bl_neuro.backends",
     "compare": "bl_neuro.api.compare",
@@ -102,11 +107,13 @@ _LAZY = {
     "inspect": "bl_neuro.api.inspect",
     "load": "bl_neuro.model_file",
     "load_audit": "bl_neuro.api.audit",
+    "load_shadows": "bl_neuro.membership.shadow_files",
     "open_target": "bl_neuro.backends",
     "plan_audit": "bl_neuro.api.plan",
     "plan_audit_model": "bl_neuro.api.audit",
     "save": "bl_neuro.model_file",
     "train": "bl_neuro.api.train",
+    "train_shadows": "bl_neuro.api.membership",
     "verify": "bl_neuro.api.verify",
 }
 _LAZY_MODULES = ("attacks", "data", "drawing", "leakage", "mitigations", "reference", "report", "testing", "training")
@@ -147,6 +154,7 @@ __all__ = [
     "RandomSearch",
     "RemoteBlackBox",
     "ReportError",
+    "ShadowModels",
     "SubstrateError",
     "SubstrateFailed",
     "SumPool",
@@ -156,6 +164,7 @@ __all__ = [
     "Unsupported",
     "WhiteBox",
     "__version__",
+    "attack_membership",
     "attack_network",
     "attacks",
     "audit",
@@ -171,11 +180,13 @@ __all__ = [
     "inspect",
     "load",
     "load_audit",
+    "load_shadows",
     "open_target",
     "plan_audit",
     "plan_audit_model",
     "save",
     "train",
+    "train_shadows",
     "verify",
 ]
 

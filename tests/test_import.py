@@ -58,6 +58,7 @@ def test_help_is_light() -> None:
         "doctor",
         "export",
         "inspect",
+        "membership",
         "serve",
         "token",
         "train",

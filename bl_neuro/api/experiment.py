@@ -50,7 +50,7 @@ class Experiment(definition.Experiment):
         name: str,
         dataset: str | Path | Table,
         substrates: Sequence[str],
-        attacks: Sequence[AttackLike],
+        attacks: Sequence[AttackLike] = (),
         evaluators: Sequence[str | Table] = ("conv",),
         seeds: int | Sequence[int] | None = None,
         reveals: Sequence[Reveals] = ("counts",),
@@ -70,15 +70,17 @@ class Experiment(definition.Experiment):
         ladder: Table | None = None,
         mitigations: Sequence[Table] = (),
         endpoints: Sequence[Table] = (),
+        membership: Table | None = None,
         auxiliary: str | Path | Table | None = None,
         baselines: Sequence[str] | None = None,
+        secrets: Table | None = None,
     ) -> None:
         document = {
             "name": name,
             "dataset": _named(dataset),
             "substrates": _plain(substrates),
             "attacks": [_attack_table(attack, reveals) for attack in attacks],
-            "evaluators": [_with_kind(evaluator) for evaluator in evaluators],
+            "evaluators": [_with_kind(evaluator) for evaluator in evaluators] if attacks else [],
             "seeds": _plain(seeds),
             "restarts": restarts,
             "description": description,
@@ -96,8 +98,10 @@ class Experiment(definition.Experiment):
             "ladder": _plain(ladder),
             "mitigations": _plain(mitigations),
             "endpoints": _plain(endpoints),
+            "membership": _plain(membership),
             "auxiliary": None if auxiliary is None else _named(auxiliary),
             "baselines": _plain(baselines),
+            "secrets": _plain(secrets),
         }
         stated = {
             key: value for key, value in document.items() if value is not None and (value != [] or key == "baselines")

@@ -90,6 +90,14 @@ class AuditResult:
         return tables.verdicts_table(self.findings)
 
     @cached_property
+    def membership(self) -> DataFrame:
+        """Membership inference: one row per attack, deployment, output and ask, with 95% intervals.
+
+        Empty without `[membership]`.
+        """
+        return tables.membership_table(self.findings)
+
+    @cached_property
     def inversions_table(self) -> DataFrame:
         """One row per inversion and evaluator."""
         return tables.inversions_table(self.findings)

@@ -27,6 +27,27 @@ INVERSION_COLUMNS = (
 )  # fmt: skip
 
 
+MEMBERSHIP_COLUMNS = (
+    "substrate", "mitigation", "reveals", "ask", "attack", "shadows", "targets", "samples", "queries", "members_right",
+    "others_right",
+)  # fmt: skip
+MEMBERSHIP_MEASURES = ("auc", "tpr_at_1", "tpr_at_01", "balanced_accuracy", "epsilon", "null_auc", "null_tpr_at_1")
+
+
+def membership_table(findings: Findings) -> DataFrame:
+    """One row per membership attack, deployment, output and ask: means with 95% intervals over targets and pool."""
+    rows = [] if findings.membership is None else findings.membership.rows
+    values = [
+        {
+            **{name: getattr(row, name) for name in MEMBERSHIP_COLUMNS},
+            **{key: end for name in MEMBERSHIP_MEASURES for key, end in _interval(name, getattr(row, name)).items()},
+        }
+        for row in rows
+    ]
+    named = [column for name in MEMBERSHIP_MEASURES for column in (name, f"{name}_low", f"{name}_high")]
+    return _table(values, (*MEMBERSHIP_COLUMNS, *named))
+
+
 def rows_table(findings: Findings) -> DataFrame:
     """One row per target, substrate, attack, output and evaluator: means with 95% intervals.
 

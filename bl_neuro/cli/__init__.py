@@ -13,7 +13,8 @@ import sys
 from bl_neuro.errors import BlNeuroError, EndpointUnavailable, printable
 
 COMMANDS = (
-    "demo", "doctor", "audit", "compare", "attack", "serve", "train", "data", "inspect", "verify", "export",
+    "demo", "doctor", "audit", "compare", "attack", "membership", "serve", "train", "data", "inspect", "verify",
+    "export",
 )  # fmt: skip
 """The modules of the commands, in the order of `bl-neuro --help`. They import what they need when they run."""
 INTERRUPTED = 130

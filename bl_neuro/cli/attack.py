@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bl_neuro.cli.endpoint_options import (
+    Certificates,
+    ClassCount,
+    InputName,
+    Layout,
+    OutputName,
+    Session,
+    Token,
+    need_no_effect,
+    warnings_on_stderr,
+)
 from bl_neuro.cli.options import (
     REVEALED,
     Convention,
@@ -121,38 +130,13 @@ def attack(
         typer.Option("--out", help="Folder for the inversions, attack.json and pictures of the inversions."),
     ] = None,
     force: Force = False,
-    token: Annotated[
-        str | None,
-        typer.Option(
-            "--token",
-            help="Token for an endpoint. The environment variable BL_NEURO_TOKEN is safer: other users cannot see it.",
-        ),
-    ] = None,
-    input_name: Annotated[str | None, typer.Option("--input", help="Name of the input tensor of an endpoint.")] = None,
-    output_name: Annotated[
-        str | None, typer.Option("--output", help="Name of the output tensor of an endpoint.")
-    ] = None,
-    layout: Annotated[
-        str | None,
-        typer.Option(
-            "--layout", help="Layout of the inputs of an endpoint: time_first, batch_first, or rates (no time axis)."
-        ),
-    ] = None,
-    certificates: Annotated[
-        Path | None,
-        typer.Option("--certificates", help="PEM file of the certificate authorities to trust, for an https endpoint."),
-    ] = None,
-    class_count: Annotated[
-        int | None,
-        typer.Option("--class-count", help="Number of classes of an endpoint whose metadata does not contain it."),
-    ] = None,
-    session: Annotated[
-        str | None,
-        typer.Option(
-            "--session",
-            help="Name of the session. The same attack under the same name repeats its queries free of charge.",
-        ),
-    ] = None,
+    token: Token = None,
+    input_name: InputName = None,
+    output_name: OutputName = None,
+    layout: Layout = None,
+    certificates: Certificates = None,
+    class_count: ClassCount = None,
+    session: Session = None,
     layers: Layers = None,
     input_shape: InputShape = None,
     convention: Convention = None,
@@ -189,7 +173,7 @@ def attack(
         attacked: Any = model
         endpoint: dict[str, Any] | None = None
         if is_url(model):
-            _no_effect("an endpoint", on_file)
+            need_no_effect("an endpoint", on_file)
             endpoint = {
                 "token": token,
                 "input": input_name,
@@ -200,9 +184,9 @@ def attack(
                 "certificates": certificates,
                 "session": session,
             }
-            stack.enter_context(_warnings_on_stderr())
+            stack.enter_context(warnings_on_stderr())
         else:
-            _no_effect("a file", on_endpoint)
+            need_no_effect("a file", on_endpoint)
             attacked = model_request(Path(model), layers, input_shape, convention, dt, reset).open()
         progress = InterruptibleProgress(stack.enter_context(progress_bars()).stage(f"{name} on {model}"))
         if chosen.access == "black_box":
@@ -269,33 +253,6 @@ def _from_set(attack: Attack[Any], assignments: list[str]) -> dict[str, Any]:
             raise InputError(f"--set: expected NAME=VALUE, found {assignment!r}")
         values[path.strip()] = setting_from_text(attack, path.strip(), text.strip())
     return values
-
-
-def _no_effect(what: str, options: dict[str, Any]) -> None:
-    """Raises InputError if an option was given that does not apply to what is attacked."""
-    from bl_neuro.errors import InputError
-
-    given = [name for name, value in options.items() if value is not None]
-    if given:
-        raise InputError(f"{', '.join(given)}: not applicable to {what}; leave it out")
-
-
-@contextmanager
-def _warnings_on_stderr() -> Iterator[None]:
-    """Prints the warning about an unencrypted token as one line, as soon as it occurs."""
-    import warnings
-
-    from bl_neuro.errors import TokenInTheClear
-
-    def show(
-        message: Warning | str, category: object, filename: str, lineno: int, file: object = None, line: object = None
-    ) -> None:
-        sys.stderr.write(f"warning: {message}\n")
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", TokenInTheClear)
-        warnings.showwarning = show
-        yield
 
 
 def _print(result: AttackResult, out: Path | None, as_json: bool) -> None:

@@ -14,6 +14,7 @@ from bl_neuro.cli.audit_power import print_power
 from bl_neuro.cli.output import print_json, print_table, say
 from bl_neuro.experiment.findings.estimates import JudgedAttack, Mean
 from bl_neuro.experiment.findings.models import AuditRow, EvaluatorMeasures, Findings
+from bl_neuro.report.membership import auc_words, percent_words
 from bl_neuro.report.words import amount, many, verdict_line
 from bl_neuro.rounding import fixed
 
@@ -77,7 +78,10 @@ def print_result(result: AuditResult, as_json: bool) -> None:
         )
         return
     findings = result.findings
-    _print_rows(findings)
+    if findings.rows:
+        _print_rows(findings)
+    _print_membership(findings)
+    _print_secrets(findings)
     if findings.overlap is not None:
         say(findings.overlap.sentence)
     _print_verdicts(result)
@@ -103,8 +107,43 @@ def _print_rows(findings: Findings) -> None:
             say(f"evaluator {evaluator.name}: test accuracy {accuracy} on {evaluator.samples} samples")
 
 
+def _print_membership(findings: Findings) -> None:
+    if findings.membership is None:
+        return
+    columns = ["deployment", "ask", "reveals", "attack", "shadows", "AUC", "found at 1%", "at 0.1%", "null AUC"]
+    table = [
+        [
+            row.deployment, row.ask, row.reveals, row.attack, row.shadows, auc_words(row.auc),
+            percent_words(row.tpr_at_1), percent_words(row.tpr_at_01), auc_words(row.null_auc),
+        ]
+        for row in findings.membership.rows
+    ]  # fmt: skip
+    print_table("Membership: means over targets with 95% intervals over targets and pool", columns, table, 5)
+
+
 def _gained(findings: Findings, name: str) -> list[str]:
     return [f"best without query ({name})", f"advantage ({name})"] if findings.baselines else []
+
+
+def _print_secrets(findings: Findings) -> None:
+    """Prints what attacks recovered of planted secrets."""
+    if findings.secrets is None:
+        return
+    secrets = findings.secrets
+    columns = ["substrate", "attack", "reveals", "seeds", "queries/class", "recovered", "bits/class"]
+    columns += ["informed", "over guessing", "advantage"]
+    table = [
+        [
+            row.substrate, row.attack, row.reveals, str(row.recovered.seeds), amount(row.queries),
+            _interval(row.recovered), fixed(row.bits.value, 2),
+            "-" if row.informed is None else fixed(row.informed.recovered.value, 2),
+            _interval(row.over_guessing), _interval(row.advantage),
+        ]
+        for row in secrets.rows
+    ]  # fmt: skip
+    print_table(f"Planted secrets: the {secrets.secret}", columns, table, 4)
+    ceiling = "not known yet" if secrets.ceiling is None else fixed(secrets.ceiling, 3)
+    say(f"guessing recovers {fixed(secrets.chance, 3)} of the secrets; the reader's ceiling is {ceiling}")
 
 
 def _row_cells(row: AuditRow, names: Sequence[str], compared: bool) -> list[str]:
@@ -142,7 +181,8 @@ def _print_verdicts(result: AuditResult) -> None:
     """Prints the verdicts on attack accuracy under every evaluator. Substrates with equal scores share a line."""
     findings = result.findings
     compared = [comparison for comparison in findings.verdicts if comparison.measure == "hit"]
-    say(f"\n{result.answer}")
+    answer = str(result.answer).replace("\u00a0", " ")
+    say(f"\n{answer}")
     if not compared and not findings.alike:
         return
     say(f"Attack accuracy, margin {100 * findings.margin:g} points:")

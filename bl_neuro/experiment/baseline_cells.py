@@ -34,11 +34,13 @@ class ChosenBaselines:
 
 
 def chosen_baselines(experiment: Experiment, material: Material) -> ChosenBaselines:
-    """The baselines that the experiment names, by default all.
+    """The baselines that the experiment names, by default all; none without an attack that they compare with.
 
     Raises:
         DataError, ExperimentError: the public data of the attacker cannot be used.
     """
+    if not experiment.attacks:
+        return ChosenBaselines((), {})
     names = [*BASELINES.usable(), PRIOR] if experiment.baselines is None else experiment.baselines
     public = public_knowledge(material) if names else None
     apply, left_out = [], {}

@@ -22,12 +22,13 @@ class Cell:
     kind: "target", "twin" (ANN twin of a target), "evaluator", "rung" (a partially deployed target), "changed" (a
     network changed by a mitigation), "accuracy", "service" (accuracy through a black box), "attack", "judgement",
     "replay" (an attack repeated on another substrate), "verification" (one target on several substrates, layer by
-    layer), "baseline" (pictures of an attacker who asks nothing), "baseline_judgement", or "shuffled_weights" (a given
-    network without information); `measures.KINDS` has the measures of each. definition: everything that the result
-    depends on. needs: cells
-    whose results it uses. facts: columns of tables, such as target ("trained", "untrained", "shuffled_labels",
-    "given"), seed, substrate, attack, reveals, restart, evaluator, rung and mitigation. what: the definition as an
-    object: TargetDesign, EvaluatorPart, Mitigation or Attack.
+    layer), "baseline" (pictures of an attacker who asks nothing), "baseline_judgement", "shuffled_weights" (a given
+    network without information), "member" (a network trained on a half of a pool), "answers" (what it answers about the
+    pool), or "membership" (the attacks on these answers); kinds that start with "secret_" are about planted secrets.
+    `measures.KINDS` has the measures of each. definition: everything that the result depends on. needs: cells whose
+    results it uses. facts: columns of tables, such as target ("trained", "untrained", "shuffled_labels", "given"),
+    seed, substrate, attack, reveals, restart, evaluator, rung and mitigation. what: the definition as an object:
+    TargetDesign, EvaluatorPart, Mitigation or Attack.
     """
 
     kind: str

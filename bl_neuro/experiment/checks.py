@@ -25,6 +25,7 @@ from bl_neuro.experiment.document import (
     table,
     tables,
 )
+from bl_neuro.experiment.membership_checks import membership_problems
 from bl_neuro.experiment.mitigation_checks import mitigation_problems
 from bl_neuro.experiment.toml_lines import KeyPath
 from bl_neuro.experiment.training_plans import plan_problems, twin_problems
@@ -205,6 +206,10 @@ def _alone(document: dict[str, Any], names: list[str], ours: list[str]) -> Probl
             yield ("attacks", i), f"{name} needs a copy of the network, but an endpoint only answers queries"
 
 
+OF_ATTACKS = ("controls", "replays", "ladder", "mitigations", "verify")
+"""Parts that repeat or explain `[[attacks]]`."""
+
+
 PART_CHECKS = (
     dataset_problems,
     option_problems,
@@ -213,14 +218,23 @@ PART_CHECKS = (
     ladder_problems,
     mitigation_problems,
     verify_problems,
+    membership_problems,
     baseline_problems,
 )
 
 
 def further_problems(document: dict[str, Any]) -> list[tuple[KeyPath, str]]:
     """All problems beyond types, each with its location."""
-    own = (_subject, _evaluators, _substrates, _attacks, _controls, _twice)
+    own = (_subject, _measured, _evaluators, _substrates, _attacks, _controls, _twice)
     return [problem for check in (*own, *PART_CHECKS) for problem in check(document)]
+
+
+def attacks_and_replays(document: dict[str, Any]) -> Problems:
+    """Problems of the attacks and replays of a document; others are left out."""
+    for check in (_substrates, _attacks, _twice, replay_problems):
+        for place, message in check(document):
+            if place[:1] in (("attacks",), ("replays",)):
+                yield place, message
 
 
 def _subject(document: dict[str, Any]) -> Problems:
@@ -238,7 +252,7 @@ def _subject(document: dict[str, Any]) -> Problems:
             where = "model" if "model" in document else "endpoints"
             yield (where,), "expected `steps` of the experiment, the number of time steps of an input"
         return
-    if "seeds" not in document:
+    if "seeds" not in document and "attacks" in document:
         yield (), "expected seeds of targets to train, or a [model], or [[endpoints]]"
     dataset = str(table(document.get("dataset")).get("name", ""))
     target = table(document.get("target"))
@@ -247,8 +261,19 @@ def _subject(document: dict[str, Any]) -> Problems:
         if table(part.get("target")):
             yield from plan_problems(("controls", i, "target"), dataset, table(part["target"]), target)
     yield from twin_problems(table(document.get("twin")))
-    if "twin" in document and not _twin_labels(document):
+    if "twin" in document and not _twin_labels(document) and not table(document.get("membership")).get("twins"):
         yield ("twin",), "no attack needs an ANN twin, as ann does; leave it out"
+
+
+def _measured(document: dict[str, Any]) -> Problems:
+    """Problems of an experiment that measures nothing, or whose attacks nobody judges."""
+    if not document.get("attacks") and "secrets" not in document and "membership" not in document:
+        yield (), "expected [[attacks]], each a table, or [secrets], or [membership]"
+    if document.get("attacks") and not document.get("evaluators"):
+        yield (), "expected [[evaluators]], which judge what attacks reconstruct"
+    for name in OF_ATTACKS if not document.get("attacks") else ():
+        if name in document:
+            yield (name,), "needs [[attacks]]; add them, or leave it out"
 
 
 def _evaluators(document: dict[str, Any]) -> Problems:

@@ -10,8 +10,10 @@ from bl_neuro.access import Reveals
 from bl_neuro.checks import MAX_STEPS
 from bl_neuro.data.split import SplitKind
 from bl_neuro.experiment.auxiliary_part import AuxiliaryPart
+from bl_neuro.experiment.membership_part import MembershipPart
 from bl_neuro.experiment.mitigation_part import MitigationPart
 from bl_neuro.experiment.part import Count, Name, Names, Part, Restarts, Seed, Seeds, SettingsPart
+from bl_neuro.experiment.secrets_part import SecretsPart
 from bl_neuro.network import Readout
 from bl_neuro.settings import with_settings
 from bl_neuro.training.registry import EVALUATORS
@@ -211,9 +213,9 @@ class Experiment(Part):
     substrate, the options for opening targets, such as {snntorch = {precision = "float32"}}. target: how targets are
     trained: `trainer`, "default" or "authors" (as by the BrainLeaks authors), and settings that override the trainer's
     plan for the dataset. twin: the same for ANN twins, one per target, which attacks on networks without spikes need
-    (`attack = "ann"`). skip_missing: leave out substrates whose framework is not installed instead of raising an error;
-    the findings list them with the reason. baselines: names of zero-query baselines, by default all that apply; [] for
-    none.
+    (`attack = "ann"`). attacks, evaluators: may be left out with `[secrets]` or `[membership]`. skip_missing: leave out
+    substrates whose framework is not installed instead of raising an error; the findings list them with the reason.
+    baselines: names of zero-query baselines, by default all that apply; [] for none.
     """
 
     name: Name
@@ -231,21 +233,27 @@ class Experiment(Part):
     options: dict[str, dict[str, Any]] = Field(default_factory=dict)
     target: dict[str, Any] = Field(default_factory=dict)
     twin: dict[str, Any] = Field(default_factory=dict)
-    evaluators: Annotated[list[EvaluatorPart], Field(min_length=1)]
-    attacks: Annotated[list[AttackPart], Field(min_length=1)]
+    evaluators: list[EvaluatorPart] = Field(default_factory=list)
+    attacks: list[AttackPart] = Field(default_factory=list)
     controls: list[ControlPart] = Field(default_factory=list)
     replays: list[ReplayPart] = Field(default_factory=list)
     ladder: LadderPart | None = None
     mitigations: list[MitigationPart] = Field(default_factory=list)
     endpoints: list[EndpointPart] = Field(default_factory=list)
+    membership: MembershipPart | None = None
     auxiliary: AuxiliaryPart | None = None
     baselines: list[str] | None = None
+    secrets: SecretsPart | None = None
 
     def __repr__(self) -> str:
         count = len(self.target_seeds)
         subject = "a given model" if self.given else f"{count} target seed{'' if count == 1 else 's'}"
-        attacks, substrates = ", ".join(attack.called for attack in self.attacks), ", ".join(self.substrates)
-        return f"<Experiment {self.name}: {self.dataset.name}, {subject}, attacks {attacks} on {substrates}>"
+        named = [*self.attacks, *(self.secrets.attacks if self.secrets else ())]
+        attacks, substrates = ", ".join(attack.called for attack in named), ", ".join(self.substrates)
+        measured = [subject, f"attacks {attacks}"] if named else []
+        if self.membership is not None:
+            measured.append(f"membership in {self.membership.networks} networks")
+        return f"<Experiment {self.name}: {self.dataset.name}, {', '.join(measured)} on {substrates}>"
 
     __str__ = __repr__
 

@@ -13,6 +13,7 @@ from bl_neuro.experiment.checks import further_problems
 from bl_neuro.experiment.definition import Experiment
 from bl_neuro.experiment.part import in_words
 from bl_neuro.experiment.ready_made import EXPERIMENTS, ready_made
+from bl_neuro.experiment.secrets_checks import secret_problems
 from bl_neuro.experiment.toml_lines import KeyPath, line_of, value_lines
 from bl_neuro.files import expanded
 from bl_neuro.strangers.door import read_bytes
@@ -78,7 +79,7 @@ def checked(document: dict[str, Any]) -> tuple[Experiment | None, list[Problem]]
         wrong = error.errors()
         problems += [(tuple(details["loc"]), in_words(dict(details))) for details in wrong]
         document = _without_containers(document, {tuple(details["loc"]) for details in wrong}, ())
-    return experiment, problems + further_problems(document)
+    return experiment, [*problems, *further_problems(document), *secret_problems(document)]
 
 
 def _without_containers(value: Any, wrong: set[KeyPath], path: KeyPath) -> Any:

@@ -7,50 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError
 
 from bl_neuro.attacks import Status
 from bl_neuro.attacks.base import Access
 from bl_neuro.checks import expectation
+from bl_neuro.experiment.cell_measures import CellMeasures, Count, CountedMeasures, Hit, Probability, Share
 from bl_neuro.experiment.cells import Cell
-from bl_neuro.rounding import ROUNDING
-
-Count = Annotated[int, Field(ge=0)]
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-"""A fraction that was counted, 0..1."""
-Probability = Annotated[float, Field(ge=-ROUNDING, le=1.0 + ROUNDING)]
-"""An evaluator's probability, 0..1 up to rounding."""
-Hit = Annotated[int, Field(ge=0, le=1)]
-"""1 for a hit, 0 for a miss."""
-
-
-class CellMeasures(BaseModel):
-    """Base class: rejects unknown and missing fields, values of other types, NaN and infinity."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON-ready values."""
-        return self.model_dump(mode="json")
-
-
-Counted = TypeVar("Counted", bound="CountedMeasures")
-
-
-class CountedMeasures(CellMeasures):
-    """Base class for measures with lists that have one entry per inversion, or per point of a course."""
-
-    _counted: ClassVar[tuple[str, ...]]
-    """The names of these lists. One that is None is not counted."""
-
-    @model_validator(mode="after")
-    def _need_one_length(self: Counted) -> Counted:
-        lengths = {name: len(values) for name in self._counted if (values := getattr(self, name)) is not None}
-        if len(set(lengths.values())) > 1:
-            raise ValueError(f"expected lists of one length, found {lengths}")
-        return self
+from bl_neuro.experiment.membership_measures import AnswersMeasures, MemberMeasures, MembershipMeasures
+from bl_neuro.experiment.secrets_measures import (
+    SecretAccuracyMeasures,
+    SecretGuessMeasures,
+    SecretReaderMeasures,
+    SecretTargetMeasures,
+)
 
 
 class TargetMeasures(CellMeasures):
@@ -253,9 +225,19 @@ ATTACK = CellKind("attack", AttackMeasures)
 JUDGEMENT = CellKind("judgement", JudgementMeasures)
 REPLAY = CellKind("replay", ReplayMeasures)
 VERIFICATION = CellKind("verification", VerificationMeasures)
+MEMBER = CellKind("member", MemberMeasures)
+MEMBER_TWIN = CellKind("member_twin", TwinMeasures)
+ANSWERS = CellKind("answers", AnswersMeasures)
+MEMBERSHIP = CellKind("membership", MembershipMeasures)
 BASELINE = CellKind("baseline", BaselineMeasures)
 BASELINE_JUDGEMENT = CellKind("baseline_judgement", BaselineJudgementMeasures)
 SHUFFLED = CellKind("shuffled_weights", ChangedMeasures)
+SECRET_TARGET = CellKind("secret_target", SecretTargetMeasures)
+SECRET_ACCURACY = CellKind("secret_accuracy", SecretAccuracyMeasures)
+SECRET_READER = CellKind("secret_reader", SecretReaderMeasures)
+SECRET_INFORMED = CellKind("secret_informed", SecretGuessMeasures)
+SECRET_ATTACK = CellKind("secret_attack", AttackMeasures)
+SECRET_READING = CellKind("secret_reading", SecretGuessMeasures)
 KINDS: tuple[CellKind[CellMeasures], ...] = (
     TARGET,
     TWIN,
@@ -268,9 +250,19 @@ KINDS: tuple[CellKind[CellMeasures], ...] = (
     JUDGEMENT,
     REPLAY,
     VERIFICATION,
+    MEMBER,
+    MEMBER_TWIN,
+    ANSWERS,
+    MEMBERSHIP,
     BASELINE,
     BASELINE_JUDGEMENT,
     SHUFFLED,
+    SECRET_TARGET,
+    SECRET_ACCURACY,
+    SECRET_READER,
+    SECRET_INFORMED,
+    SECRET_ATTACK,
+    SECRET_READING,
 )
 MODELS: dict[str, type[CellMeasures]] = {kind.name: kind.model for kind in KINDS}
 

@@ -20,7 +20,9 @@ from bl_neuro.experiment.cell_factory import CellFactory
 from bl_neuro.experiment.cells import TRAINED, Cell
 from bl_neuro.experiment.definition import ControlPart, Experiment
 from bl_neuro.experiment.material import Material
+from bl_neuro.experiment.membership_cells import membership_cells
 from bl_neuro.experiment.mitigation_part import MitigationPart
+from bl_neuro.experiment.secrets_cells import secret_cells
 from bl_neuro.experiment.training_plans import target_plan
 from bl_neuro.mitigations.base import ANSWER_HOOKS
 from bl_neuro.training.trainers import untrained
@@ -38,6 +40,10 @@ def plan_cells(experiment: Experiment, material: Material) -> list[Cell]:
 
 def _all_cells(factory: CellFactory) -> Iterator[Cell]:
     """All cells, possibly with duplicates."""
+    yield from secret_cells(factory)
+    yield from membership_cells(factory)
+    if not factory.experiment.attacks:
+        return
     yield from factory.evaluators
     for seed in factory.experiment.target_seeds:
         kind = "given" if factory.experiment.given else TRAINED

@@ -27,8 +27,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, ValidationError
 
 from bl_neuro.errors import ModelFileError, ReportError
+from bl_neuro.experiment.cell_measures import CellMeasures
 from bl_neuro.experiment.cells import canonical_json, content_address
-from bl_neuro.experiment.measures import CellMeasures, misfit, model_of
+from bl_neuro.experiment.measures import misfit, model_of
 from bl_neuro.files import atomic_path, need_empty, need_folder, need_free, what_is_at, write_text
 from bl_neuro.strangers.door import printable_name
 

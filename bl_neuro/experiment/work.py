@@ -25,6 +25,8 @@ from bl_neuro.deploy.ladder import ladder
 from bl_neuro.errors import ModelFileError, NotRevealed
 from bl_neuro.experiment.baseline_work import drawn_baseline, judged_baseline, shuffled_network, stored_baseline
 from bl_neuro.experiment.boxes import CellView, differences, opened, opened_endpoint
+from bl_neuro.experiment.cell_measures import CellMeasures
+from bl_neuro.experiment.cell_tools import Made, Tools
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.definition import EvaluatorPart
 from bl_neuro.experiment.material import Material
@@ -33,7 +35,6 @@ from bl_neuro.experiment.measures import (
     EVALUATOR,
     AccuracyMeasures,
     AttackMeasures,
-    CellMeasures,
     ChangedMeasures,
     Course,
     JudgementMeasures,
@@ -43,7 +44,9 @@ from bl_neuro.experiment.measures import (
     TrainedEvaluatorMeasures,
     TwinMeasures,
 )
+from bl_neuro.experiment.membership_results import membership_makers
 from bl_neuro.experiment.provenance import machine, now, versions
+from bl_neuro.experiment.secrets_work import secret_makers
 from bl_neuro.experiment.store import Store, Times
 from bl_neuro.experiment.verification import verified
 from bl_neuro.isolation import isolated
@@ -69,9 +72,6 @@ MOST_TRACED = 33
 SMALLEST_SIDE = 7
 """The smallest side of images for SSIM, in pixels."""
 
-Made = tuple[CellMeasures, Callable[[Path], None] | None]
-"""The measures, and the function that writes the tensors."""
-
 
 class Work:
     """Runs cells one after another and keeps targets and evaluators in memory between them. A context manager."""
@@ -96,6 +96,7 @@ class Work:
         Raises:
             ReportError: the result could not be stored. Any other error: the cell failed.
         """
+        tools = Tools(self.material, self._opened, self._file, self._measured, self._checkpoint)
         makers: dict[str, Callable[[Cell], Made]] = {
             "target": self._target,
             "twin": self._twin,
@@ -108,9 +109,12 @@ class Work:
             "judgement": self._judgement,
             "replay": self._replay,
             "verification": self._verification,
+            **membership_makers(tools),
             "baseline": lambda cell: drawn_baseline(cell, self.material),
             "baseline_judgement": self._baseline_judgement,
             "shuffled_weights": self._shuffled,
+            "secret_attack": self._attack,
+            **secret_makers(tools),
         }
         began, self._restarted = time.perf_counter(), []
         measures, write = makers[cell.kind](cell)
@@ -209,7 +213,7 @@ class Work:
         ann = self._opened_twin(cell) if made["substrate"] == ANN else None
         absent = ann is not None or "endpoint" in made
         target = None if absent else self._opened(cell, made["target"], made["substrate"])
-        inversions, assumptions, answers = self._inverted(cell, target, ann)
+        inversions, assumptions, digest = self._inverted(cell, target, ann)
         images, classes = self._images(attack.images(inversions)), np.asarray(made["classes"])
         means = self.material.class_means
         large = min(images.shape[2:]) >= SMALLEST_SIDE
@@ -217,7 +221,7 @@ class Work:
             access=attack.access,
             status=inversions.status,
             queries=inversions.queries,
-            answers=answers,
+            answers=digest,
             assumptions=assumptions,
             target_answers=self._answers(target, inversions) if ann is None else self._answers_of_twin(ann, images),
             pearson_selectivity=leakage.pearson_selectivities(images, classes, means).tolist(),
@@ -241,11 +245,9 @@ class Work:
     def _replay(self, cell: Cell) -> Made:
         first = cell.needs[1]
         target = self._opened(cell, first.definition["target"], cell.definition["substrate"])
-        inversions, _, answers = self._inverted(first, target)
-        kept = self.store.read(first.address)
-        if kept is None:
-            raise self._gone(first)
-        differs = differences(_thinned(inversions), answers, self._file(first), ATTACK.typed(kept.measures))
+        inversions, _, digest = self._inverted(first, target)
+        kept = ATTACK.typed(self._measured(first))
+        differs = differences(_thinned(inversions), digest, self._file(first), kept)
         return ReplayMeasures(identical=not differs, differs=differs, queries=inversions.queries), None
 
     def _verification(self, cell: Cell) -> Made:
@@ -347,6 +349,12 @@ class Work:
         if result is None or result.tensors is None:
             raise self._gone(cell)
         return result.tensors
+
+    def _measured(self, cell: Cell) -> CellMeasures:
+        result = self.store.read(cell.address)
+        if result is None:
+            raise self._gone(cell)
+        return result.measures
 
     @staticmethod
     def _gone(cell: Cell) -> ModelFileError:

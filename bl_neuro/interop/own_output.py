@@ -22,8 +22,8 @@ from bl_neuro.interop.plain_values import tensor_kind, values_of
 def need_own_output(output: Any, layers: Sequence[Sequence[FloatArray]], source: str) -> None:
     """Checks that one of the tensors in `output` is that of the last neurons, and that none shows other spikes.
 
-    output: what a forward pass returned: a tensor, or several in tuples, lists and dicts, which may be nested and may
-    contain one member for every step. Anything else is not compared.
+    output: what a forward pass returned: a tensor or an array, or several in tuples, lists and dicts, which may be
+    nested and may contain one member for every step. Anything else is not compared.
     layers: spikes, and membrane potentials if known, of each layer of neurons, (T, B, *shape).
 
     Raises:
@@ -38,7 +38,7 @@ def need_own_output(output: Any, layers: Sequence[Sequence[FloatArray]], source:
         if not is_last and _shows_spikes(tensor, last[0]) and not any(_equals(tensor, spikes) for spikes, *_ in layers)
     ]
     if tensors and (other or not any(of_last)):
-        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in other or tensors)
+        shapes = ", ".join("nested" if tensor.is_nested else str(tuple(tensor.shape)) for tensor in other or tensors)
         raise Unsupported(
             f"{source}: its forward returns something else than the spikes of its last neurons (shape {shapes}), which "
             "a network cannot express. To leave out what follows the neurons, pass run=, a function of (copy, spikes) "
@@ -57,15 +57,24 @@ def _tensors(output: Any, steps: int) -> list[Tensor]:
     """The tensors in `output`, at any depth; a list with one value for every step is a recording of that value."""
     if isinstance(output, Tensor):
         return [output]
+    if isinstance(output, np.ndarray) and output.dtype.kind in "biuf":
+        return [torch.from_numpy(output.astype(np.float64, order="C"))]
     if not isinstance(output, (tuple, list, dict)):
         return []
     values = list(output.values()) if isinstance(output, dict) else list(output)
     if len(values) == steps:
-        if all(isinstance(value, Tensor) and value.shape == values[0].shape for value in values):
-            return [torch.stack(values)]
+        if all(isinstance(value, (Tensor, np.ndarray)) for value in values):
+            return _joined([tensor for value in values for tensor in _tensors(value, steps)])
         if all(isinstance(value, (tuple, list, dict)) for value in values):
             values = _by_member(values)
     return [tensor for value in values for tensor in _tensors(value, steps)]
+
+
+def _joined(tensors: list[Tensor]) -> list[Tensor]:
+    """The tensors of all steps as one tensor, or as they are if they have no values or differ in shape."""
+    if any(tensor_kind(tensor) for tensor in tensors) or len({tensor.shape for tensor in tensors}) != 1:
+        return tensors
+    return [torch.stack(tensors)]
 
 
 def _by_member(steps: list[Any]) -> list[Any]:

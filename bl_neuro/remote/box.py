@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from bl_neuro.access import BlackBox, Gate, Reveals
-from bl_neuro.backends.base import is_held, need_no_forward_derivative
+from bl_neuro.backends.base import is_held, real_tensor, usual_dtype
 from bl_neuro.errors import BudgetExceeded, EndpointProtocolError, EndpointRefused, InputError
 from bl_neuro.remote.batch_limit import CONFIGURATION, BatchLimit, configured_batch, padded
 from bl_neuro.remote.connection import Connection
@@ -217,21 +217,19 @@ def _need_room(model: Described, steps: int, wire: Wire) -> None:
         fitting = bisect_right(range(1, steps), MAX_BYTES, key=largest)
         raise InputError(
             f"spikes: expected samples that take at most {MAX_BYTES} bytes in a request and in its answer, found "
-            f"{steps} steps, which take {largest(steps)}; at most {fitting} steps fit"
+            f"{steps} step{'s' * (steps > 1)} with {largest(steps)} bytes; "
+            + (f"at most {fitting} steps fit" if fitting else "not even one step fits")
         )
 
 
 def _checked(spikes: Any, model: Described) -> Tensor:
     """`spikes` as a tensor (T, B, *input_shape): 0/1, or finite values if the model takes floats over time."""
     shape = model.input_shape
-    try:
-        values = spikes if isinstance(spikes, Tensor) else torch.as_tensor(spikes)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"spikes: expected a tensor or an array, found {type(spikes).__name__}") from error
-    need_no_forward_derivative(values)
+    values = real_tensor(spikes)
     if values.dim() != 2 + len(shape) or tuple(values.shape[2:]) != shape or min(values.shape[:2]) < 1:
         expected = ", ".join(map(str, ("T", "B", *shape)))
         raise InputError(f"spikes: expected shape ({expected}), found {tuple(values.shape)}")
+    values = usual_dtype(values)
     _check_values(values[:1] if is_held(values) else values, model)
     _check_rates(values, model)
     return values.detach()

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bl_neuro.experiment.findings.estimates import SubstrateComparison
+from bl_neuro.experiment.findings.membership import MembershipFindings
 from bl_neuro.experiment.findings.models import Findings
 from bl_neuro.report.effects import ladder_lines, mitigation_lines
 from bl_neuro.report.leakage import leakage_lead, leakage_lines
 from bl_neuro.report.limits import accuracy_warnings
+from bl_neuro.report.membership import membership_answer, membership_lines
+from bl_neuro.report.secrets import secret_lines, secret_sentences, secret_verdict
 from bl_neuro.report.words import (
     all_the_same,
     are,
@@ -54,10 +57,18 @@ class AuditAnswer:
 
 def audit_answer(results: Findings) -> AuditAnswer:
     """The answer by the first evaluator's attack accuracy, followed by the verdicts under other evaluators."""
+    if not results.rows and results.secrets is None and results.membership is not None:
+        return _of_membership(results, results.membership)
     compared = main_comparisons(results, results.judge)
+    of_secrets_alone = results.secrets is not None and not results.rows
     word, lead = _verdict(results, compared)
+    if results.secrets is not None and of_secrets_alone:
+        word, lead = secret_verdict(results.secrets)
+    leakage = [] if of_secrets_alone else [*accuracy_warnings(results), leakage_lead(results)]
     more = [
+        *secret_lines(results),
         *leakage_lines(results),
+        *membership_lines(results),
         *(_other_evaluator(results, evaluator.name) for evaluator in results.evaluators[1:]),
         _unexpected(results),
         *ladder_lines(results),
@@ -71,13 +82,26 @@ def audit_answer(results: Findings) -> AuditAnswer:
         title=f"What does this model, audited on {of}, give away?"
         if results.of_given_model
         else f"What do networks trained on {of} give away, and does the substrate change it?",
-        leakage=" ".join((*accuracy_warnings(results), leakage_lead(results))),
+        leakage=" ".join([*secret_sentences(results), *leakage]),
         question="Does the substrate change what this model gives away?"
         if results.of_given_model
         else "Does the substrate change leakage?",
         word=word,
         lead=lead,
         more=tuple(text for text in more if text),
+    )
+
+
+def _of_membership(results: Findings, membership: MembershipFindings) -> AuditAnswer:
+    """The answer of an audit that only measures membership."""
+    answer = membership_answer(results, membership)
+    return AuditAnswer(
+        title=f"Can an attacker tell which samples of {results.dataset.name} a network was trained on?",
+        leakage=answer.leakage,
+        question=answer.question,
+        word=answer.word,
+        lead=answer.lead,
+        more=tuple(text for text in (*answer.more, _not_run(results), _unfinished(results)) if text),
     )
 
 

@@ -15,6 +15,10 @@ UNRECOGNISED = (
     "another way: what attacks get from it says little of what it could give away."
 )
 TRUST = "These results are as trustworthy as their folder: digests reveal damaged files, not forged ones."
+PROTOTYPES = (
+    "Inversion brings out class prototypes, what a network holds to be typical of a class, and barely anything of "
+    "individual members of the training data (nearest-sample membership AUC .51 on digits)."
+)
 ENOUGH_TARGETS = 12
 """Minimum number of target seeds to detect a difference of 5 to 10 points."""
 
@@ -38,14 +42,15 @@ def conclusions(results: Findings) -> list[str]:
 def limits(results: Findings) -> list[str]:
     """What the results do not show, one or two sentences each."""
     return [
-        "These attacks bring out class prototypes, what a network holds to be typical of a class, and barely anything "
-        "of individual members of the training data (nearest-sample membership AUC .51 on digits). This audit does not "
-        "test membership.",
+        *_of_membership(results),
+        *([PROTOTYPES] if results.rows else []),
+        *(["This audit does not test membership."] if results.membership is None else []),
         "Figures are lower bounds: a better attack or a larger budget may get more. A low figure proves nothing.",
         "A low figure does not mean safety: it means that these attacks did not succeed at these costs.",
         "Target success is not leakage: a target that is fooled has not given away data.",
         *accuracy_warnings(results),
         *_of_evaluators(results),
+        *_of_secrets(results),
         *_of_targets(results),
         *_of_checkpoints(results),
         *_of_endpoints(results),
@@ -55,6 +60,17 @@ def limits(results: Findings) -> list[str]:
         f"A difference within {margin_points(results.margin)} is taken not to matter; a smaller margin needs more "
         f"{results.unit}s.",
         *_of_pictures(results),
+    ]
+
+
+def _of_membership(results: Findings) -> list[str]:
+    if results.membership is None:
+        return []
+    return [
+        "Membership is measured on networks that the audit trained on random halves of a pool; a network trained on "
+        "more data, or for longer, may give away less or more.",
+        "Targets and shadow networks are trained alike, on samples of one source, and get the same asks: the strongest "
+        "attacker. Every network is the target once and a shadow network otherwise.",
     ]
 
 
@@ -99,7 +115,18 @@ def _of_checkpoints(results: Findings) -> list[str]:
     return [f"{trainings} started anew because of a damaged checkpoint: {'; '.join(results.made.restarted)}."]
 
 
+def _of_secrets(results: Findings) -> list[str]:
+    if results.secrets is None:
+        return []
+    return [
+        "A planted secret is what a whole class shares, or a pattern that was trained on several times: that attacks "
+        "recover it shows that inversions carry information from the training data, not that they show one sample."
+    ]
+
+
 def _of_evaluators(results: Findings) -> list[str]:
+    if not results.evaluators:
+        return []
     texts = [
         "An evaluator’s judgement is not the truth. Substrates are compared only under the same evaluator, and a "
         "verdict that evaluators do not share is weak."
@@ -136,9 +163,9 @@ def _of_endpoints(results: Findings) -> list[str]:
 
 def _of_what_was_not_run(results: Findings) -> list[str]:
     texts = [f"{name} was left out, so nothing here is about it: {reason}." for name, reason in results.not_run.items()]
-    if all(row.own for row in results.rows):
+    if results.rows and all(row.own for row in results.rows):
         texts.append("No null control was run: what evaluators credit to networks with nothing to leak is not known.")
-    if not results.baselines:
+    if results.own_rows and not results.baselines:
         texts.append("No attacker who asks nothing was measured: how much of this needs no query is not known.")
     if not results.ladder:
         texts.append("No ladder was run: where substrates differ, this does not say which step of deployment does it.")

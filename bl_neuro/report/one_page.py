@@ -9,9 +9,12 @@ from bl_neuro.experiment.findings.models import Findings, Unit
 from bl_neuro.report import advantage, views
 from bl_neuro.report.answer import audit_answer
 from bl_neuro.report.limits import limits
+from bl_neuro.report.membership import attack_words, auc_words, membership_groups, percent_words
+from bl_neuro.report.secrets import bits_text, secret_groups
 from bl_neuro.report.words import (
     FAMILIES,
     against_chance,
+    amount,
     chance_label,
     effect,
     effect_footing,
@@ -23,6 +26,7 @@ from bl_neuro.report.words import (
     margin_points,
     mitigation,
     pair,
+    percent,
     points,
     seen_by_control,
     share,
@@ -40,9 +44,11 @@ def one_page(results: Findings) -> str:
         _plain(answer.leakage),
         f"{_plain(answer.question)} **{answer.word}.** {_plain(answer.lead)}",
         "\n".join(f"- {_plain(text)}" for text in answer.more),
+        *_membership(results),
         *_matrix(results),
         *_advantages(results),
         *_pairs(results),
+        *_secrets(results),
         *_ladders(results),
         *_controls(results),
         *_mitigations(results),
@@ -52,6 +58,21 @@ def one_page(results: Findings) -> str:
         "The figures are in `results.json`, the pictures in `report.html`.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _membership(results: Findings) -> list[str]:
+    parts = []
+    for group in membership_groups(results.membership):
+        rows = [
+            [
+                attack_words(row), row.reveals,
+                auc_words(row.auc), percent_words(row.tpr_at_1), percent_words(row.tpr_at_01), auc_words(row.null_auc),
+            ]
+            for row in group.rows
+        ]  # fmt: skip
+        columns = ["attack", "output", "AUC", "found at 1%", "at 0.1%", "null AUC"]
+        parts.append(f"### {_plain(group.title)}\n\n{_table(columns, rows)}")
+    return ["## Membership", *parts] if parts else []
 
 
 def _made_by(command: str | None) -> str:
@@ -80,11 +101,11 @@ def _advantages(results: Findings) -> list[str]:
     if not rows:
         return []
     columns = ["attack", "substrate", "evaluator", "attack accuracy", "best without a query", "advantage"]
+    names = [evaluator.name for evaluator in results.evaluators]
     reached = [
-        [line.title, *(f"{share(mean)} ({share_ends(mean)})" for mean in line.means.values())]
+        [line.title, *(f"{share(line.means.get(name))} ({share_ends(line.means.get(name))})" for name in names)]
         for line in advantage.baseline_lines(results)
     ]
-    names = [evaluator.name for evaluator in results.evaluators]
     return [
         "## Advantage over an attacker who asks nothing",
         advantage.ABOUT,
@@ -111,6 +132,26 @@ def _pairs(results: Findings) -> list[str]:
         units = many(len(results.seeds), "target seed")
     note = f"Attack accuracy under {results.judge}, in points; margin {margin_points(results.margin)}; {units}."
     return ["## Pairs of substrates", note, _table(["attack", "substrates", "difference", "95%", "verdict"], rows)]
+
+
+def _secrets(results: Findings) -> list[str]:
+    finding = results.secrets
+    if finding is None or not finding.rows:
+        return []
+    rows = [
+        [
+            group.title, row.substrate, "gradient" if row.budget is None else amount(row.queries),
+            f"{share(row.recovered)} ({share_ends(row.recovered)})", bits_text(finding, row),
+            "–" if row.informed is None else share(row.informed.recovered),
+            f"{points(row.advantage.value)} ({ends(row.advantage)})",
+        ]
+        for group in secret_groups(finding)
+        for row in group.rows
+    ]  # fmt: skip
+    columns = ["attack", "substrate", "queries per class", "recovered", "bits a class", "informed", "advantage, points"]
+    ceiling = "" if finding.ceiling is None else f"; the reader’s ceiling is {percent(finding.ceiling)}"
+    note = f"The {finding.secret}, one of {finding.choices}: guessing recovers {chance_label(finding.chance)}{ceiling}."
+    return ["## Planted secrets", note, _table(columns, rows)]
 
 
 def _ladders(results: Findings) -> list[str]:

@@ -11,9 +11,10 @@ from bl_neuro.errors import ReportError
 from bl_neuro.experiment.findings.models import RESULTS, Findings
 from bl_neuro.experiment.findings.pictures import CellPictures
 from bl_neuro.files import atomic_path
-from bl_neuro.report import advantage, drill_down, plots, thumbnails, views, words
+from bl_neuro.report import advantage, drill_down, plots, secrets, thumbnails, views, words
 from bl_neuro.report.answer import audit_answer
 from bl_neuro.report.limits import TRUST, conclusions, limits, overlap_sentence
+from bl_neuro.report.membership import membership_values
 from bl_neuro.report.one_page import one_page
 from bl_neuro.report.strips import MOST_CLASSES, has_training_means, strips
 from bl_neuro.report.templates import audit_environment
@@ -27,11 +28,13 @@ MOST_EMBEDDED = 5_000_000
 OF_WORDS = 1000
 """Approximate number of characters of text per cell."""
 SECTIONS = (
+    ("membership", "Who was in the training data"),
     ("pictures", "What came out"),
     ("leakage", "Leakage by attack and substrate"),
     ("baselines", "Before any query"),
     ("curves", "Leakage against queries"),
     ("pairs", "Verdict on each pair"),
+    ("secrets", "Planted secrets"),
     ("ladder", "Which step does it"),
     ("mitigations", "What could be done"),
     ("controls", "Null controls"),
@@ -43,8 +46,10 @@ SECTIONS = (
     ("cells", "Every inversion"),
     ("provenance", "Provenance"),
 )
-OPTIONAL = ("baselines", "ladder", "mitigations", "power", "replays", "network")
+OPTIONAL = ("membership", "baselines", "ladder", "mitigations", "power", "replays", "network", "secrets")
 """Sections that are only present if there are findings for them."""
+OF_ROWS = ("pictures", "leakage", "curves", "pairs", "controls", "threats", "cells")
+"""Sections about inversions that evaluators judge. They are left out if nothing is inverted so."""
 
 
 def audit_pages(results: Findings, pictures: CellPictures, most_embedded: int = MOST_EMBEDDED) -> dict[str, str]:
@@ -68,6 +73,7 @@ def audit_pages(results: Findings, pictures: CellPictures, most_embedded: int = 
         "overlap": overlap_sentence(results),
         "overlap_unknown": results.of_given_model and (results.overlap is None or results.overlap.state == "not known"),
         **_tables(results),
+        **membership_values(results),
     }
     pages = {REPORT: environment.get_template("page.html.j2").render(values)}
     cells = environment.get_template("cells.html.j2")
@@ -78,10 +84,13 @@ def audit_pages(results: Findings, pictures: CellPictures, most_embedded: int = 
 
 def _sections(results: Findings) -> list[tuple[str, str, str]]:
     """Key, title and template of each section that these findings have."""
+    others = results.secrets is not None or results.membership is not None
+    left_out = OF_ROWS if others and not results.rows else ()
     return [
         (key, title, "drill.html.j2" if key == "cells" else f"{key}.html.j2")
         for key, title in SECTIONS
-        if key not in OPTIONAL or getattr(results, key) or (key == "replays" and results.verification)
+        if key not in left_out
+        and (key not in OPTIONAL or getattr(results, key) or (key == "replays" and results.verification))
     ]
 
 
@@ -108,6 +117,9 @@ def _tables(results: Findings) -> dict[str, object]:
         "mitigations": views.mitigation_groups(results),
         "removal_scale": views.removal_scale(results.mitigations, results.margin),
         "control_lines": views.control_lines(results),
+        "secret_groups": [] if results.secrets is None else secrets.secret_groups(results.secrets),
+        "secret_legend": [] if results.secrets is None else secrets.secret_legend(results.secrets),
+        "secret_panels": [] if results.secrets is None else secrets.secret_panels(results.secrets),
     }
 
 

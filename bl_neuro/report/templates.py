@@ -6,7 +6,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from bl_neuro.experiment.findings.estimates import MEASURES
-from bl_neuro.report import advantage, plots, views, words
+from bl_neuro.report import advantage, membership, plots, secrets, views, words
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -20,8 +20,16 @@ FILTERS = {
     "listed": words.listed,
 }
 FUNCTIONS = (
+    membership.auc_words,
+    membership.difference_words,
+    membership.measure_words,
+    membership.percent_words,
+    membership.roc_chart,
+    membership.two_decimals,
     advantage.ends_of_advantage,
     plots.interval_mark,
+    plots.line_sample,
+    secrets.bits_text,
     views.access,
     views.ladder_rows,
     views.ladder_scale,

@@ -105,6 +105,14 @@ class FittedEvaluator(ImageEvaluator):
         parameter.data = torch.from_numpy(array.reshape(tuple(parameter.shape)).copy())
 
 
+def squared_distances(first: Tensor, second: Tensor) -> Tensor:
+    """|x - y|^2 of vectors (B, D) and (N, D), as (B, N), in float64 by |x|^2 + |y|^2 - 2 x y."""
+    one, other = first.double(), second.double()
+    lengths = (one**2).sum(dim=1)[:, None] + (other**2).sum(dim=1)[None]
+    distances: Tensor = (lengths - 2 * one @ other.T).clamp(min=0)
+    return distances
+
+
 def pixels_of(shape: Shape) -> int:
     """Number of values that a fitted evaluator sees of images of this shape."""
     block = averaging_block(shape)

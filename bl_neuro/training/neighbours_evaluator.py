@@ -13,7 +13,13 @@ from torch import Tensor
 
 from bl_neuro.arrays import FloatArray, IntArray
 from bl_neuro.errors import InputError
-from bl_neuro.training.fitted_evaluator import FittedEvaluator, FittedSettings, pixels_of, stated_size
+from bl_neuro.training.fitted_evaluator import (
+    FittedEvaluator,
+    FittedSettings,
+    pixels_of,
+    squared_distances,
+    stated_size,
+)
 from bl_neuro.training.image_evaluator import ImageEvaluator, Shape
 
 
@@ -89,4 +95,4 @@ class NeighboursEvaluator(FittedEvaluator):
 
     def _distances(self, vectors: Tensor) -> Tensor:
         """Euclidean distances of vectors (B, D) to all training images, (B, N), float64."""
-        return torch.cdist(vectors.double(), self.samples.double(), compute_mode="donot_use_mm_for_euclid_dist")
+        return squared_distances(vectors, self.samples).sqrt()

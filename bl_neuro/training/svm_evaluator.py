@@ -14,7 +14,13 @@ from torch import Tensor
 
 from bl_neuro.arrays import FloatArray, IntArray
 from bl_neuro.errors import InputError
-from bl_neuro.training.fitted_evaluator import FittedEvaluator, FittedSettings, pixels_of, stated_size
+from bl_neuro.training.fitted_evaluator import (
+    FittedEvaluator,
+    FittedSettings,
+    pixels_of,
+    squared_distances,
+    stated_size,
+)
 from bl_neuro.training.image_evaluator import ImageEvaluator, Shape
 
 
@@ -112,10 +118,7 @@ class SvmEvaluator(FittedEvaluator):
 
     def _decisions(self, frames: Tensor) -> Tensor:
         """The decision d of the machine of each pair, (B, pairs), float64."""
-        distances = torch.cdist(
-            self.normalised(frames).double(), self.vectors.double(), compute_mode="donot_use_mm_for_euclid_dist"
-        )
-        kernel = torch.exp(-self.gamma.double() * distances**2)
+        kernel = torch.exp(-self.gamma.double() * squared_distances(self.normalised(frames), self.vectors))
         decisions: Tensor = kernel @ self.weights.double().T + self.intercepts.double()
         return decisions
 

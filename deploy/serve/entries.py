@@ -33,8 +33,11 @@ QUERIES_TABLE = f"CREATE TABLE {_QUERIES}".encode()
 """The definition of the table of entries, as SQLite stores it in the file."""
 APPLICATION = b"blnq"
 """Marks a database as a log of queries, from its creation on, in its header."""
-_DISK_FAILURES = ("disk is full", "disk I/O error", "unable to open", "readonly", "locked", "locking protocol")
-"""Parts of SQLite's messages when the disk, not the content of the file, is the problem."""
+_DISK_FAILURES = (
+    "database or disk is full", "disk I/O error", "unable to open", "attempt to write a readonly", "database is locked",
+    "database table is locked", "database schema is locked", "locking protocol",
+)  # fmt: skip
+"""Starts of SQLite's messages when the disk, not the content of the file, is the problem; others may quote the file."""
 Entry = tuple[float, str, "str | None", bytes, int]
 """Time, client, idempotency key, hash of the query, and cost."""
 
@@ -66,7 +69,7 @@ def is_marked(database: sqlite3.Connection) -> bool:
 
 def is_disk_failure(error: sqlite3.DatabaseError) -> bool:
     """Whether the disk, not the content of the file, is the problem."""
-    return any(text in str(error) for text in _DISK_FAILURES)
+    return str(error).startswith(_DISK_FAILURES)
 
 
 def read_description(database: sqlite3.Connection) -> tuple[str, str] | None:
@@ -82,6 +85,20 @@ def read_description(database: sqlite3.Connection) -> tuple[str, str] | None:
     return str(rows[0][0]), str(rows[0][1])
 
 
+def need_integrity(database: sqlite3.Connection) -> None:
+    """Raises LogDamaged if SQLite finds damage in the database."""
+    (verdict,) = database.execute("PRAGMA integrity_check(1)").fetchone()
+    if verdict != "ok":
+        raise LogDamaged(f"the database is damaged ({' '.join(str(verdict).split())[:100]})")
+
+
+def need_own_description(database: sqlite3.Connection, identity: str, served: str) -> None:
+    """Raises LogDamaged if the first entry does not follow from this description, which was changed then."""
+    first = database.execute("SELECT at, client, key, digest, cost, chain FROM queries WHERE number = 1").fetchone()
+    if first is not None and next_mark(Mark(identity, 0, first_head(identity, served)), first[:-1]).head != first[-1]:
+        raise LogDamaged("its description or entry 1 was changed")
+
+
 def read_entries(
     database: sqlite3.Connection, identity: str, served: str, sealed: Mark | None
 ) -> tuple[Mark, dict[str, int]]:
@@ -90,9 +107,7 @@ def read_entries(
     Raises:
         LogDamaged: an entry is missing, was changed, or is not the one that was sealed.
     """
-    (verdict,) = database.execute("PRAGMA integrity_check(1)").fetchone()
-    if verdict != "ok":
-        raise LogDamaged(f"the database is damaged ({str(verdict)[:100]})")
+    need_integrity(database)
     if sealed is not None and sealed.identity != identity:
         raise LogDamaged("its seal belongs to another log")
     mark, spent = Mark(identity, 0, first_head(identity, served)), Counter[str]()

@@ -22,6 +22,8 @@ from bl_neuro.deploy.serve.entries import (
     is_disk_failure,
     is_marked,
     mark_as_log,
+    need_integrity,
+    need_own_description,
     next_mark,
     read_description,
     read_entries,
@@ -182,6 +184,9 @@ def _checked(path: Path, served: str, sealed: Mark | None, is_accepted: bool = F
     """
     entries = 0 if sealed is None else sealed.count
     is_new = _is_new(path, entries)
+    journal = Path(f"{path}-wal")
+    if sealed is None and not is_accepted and journal.exists() and journal.stat().st_size > 0:
+        raise LogDamaged("its seal is missing")  # before SQLite deletes a damaged journal, which may be all of the log
     with ExitStack() as opened:
         try:
             database = connected(path, is_new)
@@ -190,8 +195,10 @@ def _checked(path: Path, served: str, sealed: Mark | None, is_accepted: bool = F
             if description is None and entries:
                 raise LogDamaged(f"the file is empty, and its seal counts {entries} entries")
             if description is None:
+                need_integrity(database)
                 contents = _Contents(database, Mark.of_new_log(served), {})
             else:
+                need_own_description(database, *description)
                 _need_served(path, description[1], served)
                 if sealed is None and not is_accepted:
                     raise LogDamaged("its seal is missing")

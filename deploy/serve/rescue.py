@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -27,6 +28,8 @@ def replace_log(path: Path, identity: str, served: str, entries: Sequence[Entry]
         with closing(connected(complete, is_new=True)) as database:
             create_tables(database, identity, served, entries)
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # moves all entries into the file itself
+        if path.exists():
+            shutil.copymode(path, complete)
         keep_aside(path, ("", *DATABASE_ENDINGS))
         for ending in DATABASE_ENDINGS:  # SQLite would apply the journals of the old log to the new one
             Path(f"{path}{ending}").unlink(missing_ok=True)

@@ -17,6 +17,7 @@ from bl_neuro.reveals import REVEALS
 Call = Callable[..., Any]
 LISTS = {
     "attack": ["substrates", "attacks"],
+    "membership": ["substrates"],
     "serve": ["substrates"],
     "train": ["datasets", "evaluators"],
     "verify": ["substrates"],
@@ -52,7 +53,7 @@ def test_the_help_lists_the_names(command: str, call: Call) -> None:
 
 def test_the_help_lists_experiments_and_outputs(call: Call) -> None:
     assert set(ready_made()) <= set(in_words(call("audit", "--help").out))
-    for command in ("attack", "serve"):
+    for command in ("attack", "membership", "serve"):
         assert set(REVEALS) <= set(in_words(call(command, "--help").out))
 
 

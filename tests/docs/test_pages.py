@@ -36,7 +36,7 @@ def network() -> bl.Network:
 
 def test_every_block_is_run_by_a_test() -> None:
     counted = {name: len(blocks) for name, blocks in BLOCKS.items() if blocks}
-    assert counted == {"README": 2, "attacks": 2, "models": 2, "serving": 2, "clusters": 1}
+    assert counted == {"README": 2, "attacks": 2, "models": 2, "serving": 2, "clusters": 1, "membership_api": 1}
 
 
 def test_the_readme_has_at_most_a_thousand_words() -> None:
@@ -69,6 +69,15 @@ def test_data_and_training() -> None:
     shown = names["judge"].probabilities(names["split"].test.images)
     assert (shown.argmax(1) == names["split"].test.labels).mean() > 0.9
     assert (names["target"].input_shape, names["target"].classes) == ((1, 8, 8), 10)
+
+
+@pytest.mark.slow
+def test_membership(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = run("membership_api", 0)
+    assert names["box"].remaining == 0
+    assert names["result"].auc > 0.5
+    assert (tmp_path / "membership.json").is_file()
 
 
 def test_a_network_in_python(needs: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

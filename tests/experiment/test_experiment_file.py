@@ -91,7 +91,7 @@ def test_dates_in_options_are_refused(value: str, tmp_path: Path) -> None:
 
 def test_every_problem_is_reported_with_its_line(tmp_path: Path) -> None:
     expected = [
-        "line 1: evaluators: is required, but missing",
+        "line 1: expected [[evaluators]], which judge what attacks reconstruct",
         "line 1: name: expected a text that matches",
         "line 2: seeds: expected distinct values",
         "line 3: substrates.1: expected one of snntorch, norse, slayer, loihi, lava, found 'lohi'",

@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from bl_neuro.attacks import Status
+from bl_neuro.experiment.cell_measures import CellMeasures
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.measures import (
     ACCURACY,
@@ -17,7 +18,6 @@ from bl_neuro.experiment.measures import (
     REPLAY,
     AccuracyMeasures,
     AttackMeasures,
-    CellMeasures,
     JudgementMeasures,
     ReplayMeasures,
 )
@@ -39,7 +39,7 @@ ATTACKED = {
 @pytest.mark.slow
 def test_every_planned_kind_of_cell_has_a_model() -> None:
     assert {cell.kind for cell in Audit.of("digits").cells} <= set(MODELS)
-    assert len(MODELS) == len(KINDS) == 14
+    assert len(MODELS) == len(KINDS) == 24
 
 
 def test_measures_become_the_values_they_were_read_from() -> None:

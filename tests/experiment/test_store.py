@@ -11,8 +11,9 @@ import torch
 from safetensors.torch import save_file
 
 from bl_neuro.errors import ModelFileError, ReportError
+from bl_neuro.experiment.cell_measures import CellMeasures
 from bl_neuro.experiment.cells import Cell, canonical_json, content_address
-from bl_neuro.experiment.measures import AccuracyMeasures, CellMeasures, ChangedMeasures, ReplayMeasures
+from bl_neuro.experiment.measures import AccuracyMeasures, ChangedMeasures, ReplayMeasures
 from bl_neuro.experiment.running.runner import run_state
 from bl_neuro.experiment.store import Result, Store, Subject, Times
 from bl_neuro.training.checkpoint import Checkpoint, resume

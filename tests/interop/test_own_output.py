@@ -37,6 +37,8 @@ REFUSED = "its forward returns something else than the spikes of its last neuron
         (SPIKES, VOLTAGE),
         (HIDDEN, SPIKES),
         list(SPIKES),
+        SPIKES.numpy(),
+        list(SPIKES.bool().numpy()),
         (list(SPIKES), list(VOLTAGE)),
         {"hidden": HIDDEN, "spikes": SPIKES},
         list(zip(SPIKES, VOLTAGE)),
@@ -71,6 +73,10 @@ def test_the_output_of_the_last_neurons_is_accepted(output: Any) -> None:
             for index, (step, voltage) in enumerate(zip(SPIKES.flip(-1), VOLTAGE))
         ],
         SPIKES.to_sparse(),
+        SPIKES.numpy()[..., ::-1],
+        list(SPIKES.flip(-1).numpy()),
+        [step.to("meta") if index else step for index, step in enumerate(SPIKES)],
+        [torch.nested.nested_tensor([step[0], step[1, :2]]) for step in SPIKES],
     ],
 )
 def test_another_output_is_refused(output: Any) -> None:

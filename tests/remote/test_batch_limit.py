@@ -174,9 +174,15 @@ def test_a_sample_that_fits_into_no_request_is_refused(
 ) -> None:
     foreign.metadata, foreign.extensions = declared(-1, reveals=reveals, layout=layout), extensions
     box = open_box(reveals=reveals, layout=layout, input_shape=(12,))
-    with pytest.raises(bl.InputError, match=f"found {fitting + 1} steps, .* at most {fitting} steps fit"):
+    with pytest.raises(bl.InputError, match=f"found {fitting + 1} steps with .* at most {fitting} steps fit"):
         box.query(torch.zeros(1, 1, 12).expand(fitting + 1, 1, 12))
     assert (box.spent, foreign.batches) == (0, [])
+
+
+def test_an_input_of_which_one_step_fits_into_no_request_is_refused(foreign: Any, open_box: Any) -> None:
+    foreign.metadata = declared(-1, reveals="counts", layout="time_first")
+    with pytest.raises(bl.InputError, match=r"found 1 step with .* bytes; not even one step fits"):
+        open_box(reveals="counts", layout="time_first", input_shape=(2**22,), classes=3).query(torch.zeros(1, 1, 2**22))
 
 
 def test_a_sample_above_the_limit_of_the_endpoint_is_sent_alone(foreign: Any, open_box: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch.autograd import forward_ad
@@ -33,6 +34,31 @@ def test_a_forward_mode_derivative_is_refused(open_box: Any) -> None:
     with forward_ad.dual_level(), pytest.raises(bl.InputError, match="forward-mode derivative"):
         box.query(forward_ad.make_dual(spikes, spikes))
     assert box.spent == 0
+
+
+@pytest.mark.parametrize(
+    "spikes",
+    [
+        torch.ones(1, 1, 12).to_sparse(),
+        torch.ones(1, 1, 12, device="meta"),
+        torch.ones(1, 1, 12, dtype=torch.complex64),
+        torch.quantize_per_tensor(torch.ones(1, 1, 12), 1.0, 0, torch.quint8),
+        torch.nested.nested_tensor([torch.ones(1, 12)]),
+    ],
+)
+def test_tensors_without_real_values_are_refused(spikes: torch.Tensor, open_box: Any) -> None:
+    box = open_box()
+    with pytest.raises(bl.InputError, match=r"spikes: expected (a tensor|bool)"):
+        box.query(spikes)
+    assert box.spent == 0
+
+
+@pytest.mark.parametrize(
+    "spikes",
+    [np.ones((1, 1, 12), np.uint16), np.ones((1, 1, 12))[..., ::-1], torch.ones(1, 1, 12).to(torch.float8_e4m3fn)],
+)
+def test_arrays_that_a_local_box_accepts_are_accepted(spikes: Any, open_box: Any) -> None:
+    assert open_box().query(spikes).tolist() == [[4.0, 4.0, 4.0]]
 
 
 def test_attacks_accept_a_remote_box(open_box: Any) -> None:

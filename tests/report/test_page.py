@@ -49,7 +49,7 @@ def page(audit: Findings, make_audit_pictures: MakePictures) -> Outline:
 
 def test_the_answer_comes_first_then_every_section_in_order(page: Outline) -> None:
     ids = [attributes["id"] for name, attributes in page.tags if name == "h2"]
-    assert ids == [key for key, _ in SECTIONS if key != "baselines"]
+    assert ids == [key for key, _ in SECTIONS if key not in ("baselines", "membership", "secrets")]
     assert ids[0] == "pictures"
     levels = [int(name[1]) for name, _ in page.tags if re.fullmatch("h[1-6]", name)]
     assert levels[0] == 1
@@ -145,8 +145,8 @@ def test_sections_of_what_was_not_run_are_left_out(make_audit: Make, make_audit_
     )
     page = Outline(audit_pages(bare, make_audit_pictures())[REPORT])
     ids = [attributes["id"] for name, attributes in page.tags if name == "h2"]
-    optional = ("baselines", "ladder", "power", "mitigations", "replays", "network")
-    assert ids == [key for key, _ in SECTIONS if key not in optional]
+    absent = ("membership", "baselines", "ladder", "power", "mitigations", "replays", "network", "secrets")
+    assert ids == [key for key, _ in SECTIONS if key not in absent]
     assert "No ladder was run" in page.text
     assert "not judged" in page.text  # the control's rows are still there
 

@@ -32,6 +32,7 @@ from bl_neuro.training import (
     train_evaluator,
     train_slayer_target,
 )
+from bl_neuro.training.fitted_evaluator import FittedSettings
 
 STEPS = 4
 CONV = (ConvSpec(4, 3, 1, 1),)
@@ -60,7 +61,8 @@ def twin_facts(data: Split, trainer: str, folder: Path) -> Facts:
 
 
 def evaluator_facts(data: Split, kind: str, folder: Path) -> Facts:
-    trained = train_evaluator(data.evaluator, kind=kind, steps=STEPS, seed=1, device="cpu", epochs=1)
+    once: dict[str, Any] = {} if issubclass(EVALUATORS.find(kind).Settings, FittedSettings) else {"epochs": 1}
+    trained = train_evaluator(data.evaluator, kind=kind, steps=STEPS, seed=1, device="cpu", **once)
     trained.save(folder / "evaluator.safetensors")
     loaded = load_evaluator(folder / "evaluator.safetensors")
     images = data.test.images_at(np.arange(6))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import Any
 
 from bl_neuro.backends import find_backend
 from bl_neuro.experiment.cells import Cell
@@ -11,7 +12,9 @@ from bl_neuro.experiment.definition import Experiment
 from bl_neuro.experiment.findings.baselines import baseline_findings, left_out_baselines, with_advantages
 from bl_neuro.experiment.findings.controls import control_findings
 from bl_neuro.experiment.findings.curves import course_curves
+from bl_neuro.experiment.findings.estimates import Finding
 from bl_neuro.experiment.findings.ladder import ladder_findings
+from bl_neuro.experiment.findings.membership import membership_findings
 from bl_neuro.experiment.findings.mitigations import mitigation_findings
 from bl_neuro.experiment.findings.models import (
     FORMAT,
@@ -26,6 +29,7 @@ from bl_neuro.experiment.findings.power import power_findings
 from bl_neuro.experiment.findings.records import records
 from bl_neuro.experiment.findings.replays import identical_replays, replay_findings, stand_ins, verifications
 from bl_neuro.experiment.findings.rows import audit_cells, audit_rows
+from bl_neuro.experiment.findings.secrets import secrets_finding
 from bl_neuro.experiment.findings.verdicts import substrate_verdicts
 from bl_neuro.experiment.material import Material
 from bl_neuro.experiment.measures import EVALUATOR, Measures
@@ -50,7 +54,7 @@ def findings(experiment: Experiment, material: Material, cells: Sequence[Cell], 
         description=experiment.description,
         dataset=_dataset(material),
         margin=experiment.margin,
-        steps=next((int(cell.definition["steps"]) for cell in cells if cell.kind == "attack"), 0),
+        steps=next((int(cell.definition["steps"]) for cell in cells if "steps" in cell.definition), 0),
         seeds=experiment.target_seeds,
         experiment=experiment.model_dump(mode="json"),
         cells=CellCount(planned=len(cells), done=len(measures)),
@@ -72,11 +76,18 @@ def findings(experiment: Experiment, material: Material, cells: Sequence[Cell], 
         curves=course_curves(cells, measures),
         inversions=audit_cells(cells, measures),
         made=_provenance(store, list(measures)),
-        overlap=material.overlap,
+        overlap=material.overlap if experiment.evaluators else None,
         network=network_facts(material, cells, results),
         unit="restart" if experiment.given else "target seed",
         not_run={},
+        membership=membership_findings(experiment, cells, measures, store),
+        **_further(secrets=secrets_finding(experiment, material.dataset_classes, cells, measures, kinds)),
     )
+
+
+def _further(**parts: Finding | None) -> dict[str, Any]:
+    """The findings of optional parts of an experiment; those that it does not have are left out of the file."""
+    return {name: part for name, part in parts.items() if part is not None}
 
 
 def _dataset(material: Material) -> DatasetFacts:

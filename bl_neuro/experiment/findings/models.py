@@ -32,6 +32,8 @@ from bl_neuro.experiment.findings.estimates import (
     SubstrateComparison,
     Verification,
 )
+from bl_neuro.experiment.findings.membership import MembershipFindings
+from bl_neuro.experiment.findings.secrets_models import SecretsFinding
 from bl_neuro.experiment.overlap import Overlap
 
 FORMAT: Literal["bl-neuro/audit-results/1"] = "bl-neuro/audit-results/1"
@@ -241,7 +243,7 @@ class Findings(Finding):
     seeds: list[Count]
     experiment: dict[str, JsonValue] = Field(description="The experiment file, with all defaults.")
     cells: CellCount
-    evaluators: list[EvaluatorFacts] = Field(min_length=1, description="The first is the judge.")
+    evaluators: list[EvaluatorFacts] = Field(description="The first is the judge; empty where no inversion is judged.")
     rows: list[AuditRow]
     verdicts: list[SubstrateComparison]
     alike: list[IdenticalSubstrates]
@@ -275,6 +277,8 @@ class Findings(Finding):
     )
     auxiliary: str | None = Field(None, description="The public data of the attacker, in a sentence; null for none.")
     not_run: dict[str, str] = Field(default_factory=dict, description="Substrates that were left out, and why.")
+    membership: MembershipFindings | None = Field(None, description="null without [membership].")
+    secrets: SecretsFinding | None = Field(None, description="null where no secret was planted.")
 
     @field_validator("experiment")
     @classmethod
@@ -302,8 +306,8 @@ class Findings(Finding):
 
     @property
     def judge(self) -> str:
-        """Name of the first evaluator."""
-        return self.evaluators[0].name
+        """Name of the first evaluator; empty if there is none."""
+        return self.evaluators[0].name if self.evaluators else ""
 
     @property
     def of_given_model(self) -> bool:

@@ -52,11 +52,14 @@ def killing_at(call: int, function: Callable[..., Any]) -> Callable[..., Any]:
         ("UPDATE queries SET cost = 9223372036854775807 WHERE number = 3", 2**31 + 9),
         ("UPDATE queries SET at = 'x', key = x'00' WHERE number = 3", 10),
         ("UPDATE queries SET client = x'ff' WHERE number = 3", 9),
+        ("UPDATE queries SET client = CAST(x'6c6f636b6564ff' AS TEXT) WHERE number = 3", 9),  # "locked" and no UTF-8
         ("UPDATE queries SET digest = 7 WHERE number = 3", 9),
         ("DELETE FROM queries WHERE number = 1", 9),
         ("DELETE FROM queries WHERE number = 10", 9),
         ("DELETE FROM log", 10),
         ("DROP TABLE log", 10),
+        ("UPDATE log SET served = 'networl'", 10),
+        ("UPDATE log SET identity = 'x'", 10),
     ],
 )
 def test_the_entries_that_remain_count(command: str, spent: int, tmp_path: Path) -> None:
@@ -72,7 +75,9 @@ def test_the_entries_that_remain_count(command: str, spent: int, tmp_path: Path)
     assert ledger.spent("a") == spent
     assert ledger.accepted is not None
     assert "entries could be read and count" in ledger.accepted
-    known = Charged.BEFORE if "log" not in command else Charged.NEW if spent < 20 else Charged.OVER
+    known = (
+        Charged.BEFORE if "queries" in command or "identity" in command else Charged.NEW if spent < 20 else Charged.OVER
+    )
     assert ledger.charge([Charge("a", "key4", bytes([4]), 1)]) == [known]
     ledger.close()
     again = Ledger(path, "network", 20)
@@ -92,6 +97,60 @@ def test_entries_on_both_sides_of_a_damaged_page_count(tmp_path: Path) -> None:
     ledger = Ledger(path, "network", 500, accept_damage=True)
     assert 300 < ledger.spent("a") < 400
     ledger.close()
+
+
+@pytest.mark.parametrize("place", [36, 67])
+def test_an_empty_log_with_a_damaged_header_is_written_anew(place: int, tmp_path: Path) -> None:
+    """A server was killed, its journal was lost, and the header states free pages or an automatic vacuum."""
+    path = tmp_path / "log"
+    database = sqlite3.connect(path, isolation_level=None)
+    database.execute(f"PRAGMA application_id={int.from_bytes(b'blnq', 'big')}")
+    database.close()
+    content = bytearray(path.read_bytes())
+    content[place] = 1
+    path.write_bytes(content)
+    with pytest.raises(LogDamaged):
+        Ledger(path, "network", 20)
+    ledger = Ledger(path, "network", 20, accept_damage=True)
+    assert ledger.accepted is not None
+    assert "no entry could be read: all budgets restart" in ledger.accepted
+    charge(ledger, 3)
+    ledger.close()
+    ledger = Ledger(path, "network", 20)
+    assert ledger.spent("a") == 3
+    ledger.close()
+
+
+def test_a_log_in_a_damaged_journal_does_not_restart_without_a_word(tmp_path: Path) -> None:
+    """The server was killed before SQLite copied any entry from its journal into the file, and the seal is lost."""
+    (tmp_path / "killed").mkdir()
+    path = tmp_path / "killed" / "log"
+    ledger = Ledger(tmp_path / "log", "network", 20)
+    charge(ledger, 3)
+    for name in ("log", "log-wal"):
+        shutil.copy(tmp_path / name, tmp_path / "killed")
+    ledger.close()
+    content = bytearray(path.with_name("log-wal").read_bytes())
+    content[471] ^= 1
+    path.with_name("log-wal").write_bytes(content)
+    for _ in range(2):
+        with pytest.raises(LogDamaged, match="its seal is missing"):
+            Ledger(path, "network", 20)
+    assert path.with_name("log-wal").read_bytes() == content
+    ledger = Ledger(path, "network", 20, accept_damage=True)
+    assert ledger.accepted == "its seal is missing; no entry could be read: all budgets restart"
+    ledger.close()
+
+
+def test_the_new_log_has_the_permissions_of_the_damaged_one(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    ledger = Ledger(path, "network", 20)
+    charge(ledger, 3)
+    ledger.close()
+    path.chmod(0o600)
+    edited(path, "UPDATE queries SET cost = 2 WHERE number = 3")
+    Ledger(path, "network", 20, accept_damage=True).close()
+    assert path.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize(

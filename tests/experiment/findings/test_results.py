@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from bl_neuro.errors import ModelFileError
+from bl_neuro.experiment.cell_measures import CellMeasures
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.findings.curves import course_curves
 from bl_neuro.experiment.findings.models import AuditCurve, Findings
-from bl_neuro.experiment.measures import AttackMeasures, CellMeasures, Course, JudgementMeasures
+from bl_neuro.experiment.measures import AttackMeasures, Course, JudgementMeasures
 from bl_neuro.experiment.session import Audit
 from bl_neuro.leakage import hit_bootstrap, proportion_interval
 

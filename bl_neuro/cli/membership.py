@@ -1,0 +1,261 @@
+"""`bl-neuro membership`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bl_neuro.cli.endpoint_options import (
+    Certificates,
+    ClassCount,
+    InputName,
+    Layout,
+    OutputName,
+    Session,
+    Token,
+    need_no_effect,
+    warnings_on_stderr,
+)
+from bl_neuro.cli.options import (
+    REVEALED,
+    Convention,
+    Dt,
+    Force,
+    InputShape,
+    Json,
+    Layers,
+    ListingCommand,
+    Reset,
+    Root,
+    Seed,
+    app,
+    model_request,
+    numbers,
+)
+
+if TYPE_CHECKING:
+    from bl_neuro.arrays import BoolArray, IntArray
+    from bl_neuro.membership.shadow_models import ShadowModels
+
+
+@app.command(cls=ListingCommand)
+def membership(
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="Model file (.safetensors, .net or .nir), or the URL of an endpoint, http(s)://HOST:PORT/v2/models/NAME.",
+            show_default=False,
+        ),
+    ],
+    dataset: Annotated[
+        str, typer.Option("--dataset", help="Dataset whose samples are attacked (see train).", show_default=False)
+    ],
+    shadows: Annotated[
+        Path | None,
+        typer.Option(
+            "--shadows",
+            help="Folder of shadow networks: model files, and shadows.json with the samples that each was trained on.",
+        ),
+    ] = None,
+    train_shadows: Annotated[
+        int | None,
+        typer.Option(
+            "--train-shadows",
+            help="First train this number of shadow networks into the folder. Those that are there already are kept.",
+        ),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="A training setting of the shadow networks as NAME=VALUE, such as hidden=[64]. Can be repeated. They "
+            "should be those of the attacked model.",
+        ),
+    ] = None,
+    backend: Annotated[
+        str,
+        typer.Option("--backend", help="Substrate that runs the model file and the shadow networks: {substrates}."),
+    ] = "loihi",
+    attack: Annotated[
+        str,
+        typer.Option("--attack", help="Attack: lira, lira_offline, rmia, rmia_offline, or threshold without shadows."),
+    ] = "lira",
+    reveals: Annotated[str | None, REVEALED] = None,
+    asks: Annotated[int, typer.Option("--asks", help="Number of queries about each sample.")] = 4,
+    ask: Annotated[
+        str,
+        typer.Option("--ask", help="plain, noise (on the pixels) or dropout (of input spikes)."),
+    ] = "plain",
+    size: Annotated[
+        float | None,
+        typer.Option("--size", help="Standard deviation of the noise (0.1), or share of dropped spikes (0.5)."),
+    ] = None,
+    budget: Annotated[
+        int | None, typer.Option("--budget", help="Total number of queries that may be spent. Default: no limit.")
+    ] = None,
+    samples: Annotated[
+        Path | None,
+        typer.Option(
+            "--samples",
+            help="File with the indices of the samples to attack (.txt, .json, .npy or .npz). Default: all of them.",
+        ),
+    ] = None,
+    members: Annotated[
+        Path | None,
+        typer.Option(
+            "--members",
+            help="File with the indices of the samples that the model was trained on, to measure the attack.",
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", help="Number of time steps of an input. Default: that of the dataset.")
+    ] = None,
+    root: Root = None,
+    out: Annotated[Path | None, typer.Option("--out", help="JSON file for the result.")] = None,
+    force: Force = False,
+    token: Token = None,
+    input_name: InputName = None,
+    output_name: OutputName = None,
+    layout: Layout = None,
+    certificates: Certificates = None,
+    class_count: ClassCount = None,
+    session: Session = None,
+    layers: Layers = None,
+    input_shape: InputShape = None,
+    convention: Convention = None,
+    dt: Dt = None,
+    reset: Reset = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Find out which samples a model was trained on, from queries and shadow networks."""
+    from contextlib import ExitStack
+
+    from bl_neuro.api.membership import attack_membership
+    from bl_neuro.api.membership_target import opened_membership_target
+    from bl_neuro.api.progress import progress_bars
+    from bl_neuro.cli.output import print_json, print_parts, say
+    from bl_neuro.data import load_dataset
+    from bl_neuro.files import need_free
+    from bl_neuro.remote import is_url
+    from bl_neuro.training.plans import plan_for
+
+    on_endpoint: dict[str, Any] = {"--token": token, "--input": input_name, "--output": output_name, "--layout": layout}
+    on_endpoint |= {"--certificates": certificates, "--class-count": class_count, "--session": session}
+    on_file: dict[str, Any] = {"--layers": layers, "--convention": convention, "--dt": dt, "--reset": reset}
+    if out is not None:
+        need_free([out], force)
+    with ExitStack() as stack:
+        attacked: Any = model
+        endpoint: dict[str, Any] | None = None
+        if is_url(model):
+            need_no_effect("an endpoint", on_file)
+            endpoint = {name.removeprefix("--"): value for name, value in on_endpoint.items()}
+            endpoint["classes"] = endpoint.pop("class-count")
+            endpoint["input_shape"] = numbers(input_shape, "--input-shape", int)
+            stack.enter_context(warnings_on_stderr())
+        else:
+            need_no_effect("a file", on_endpoint)
+            attacked = model_request(Path(model), layers, input_shape, convention, dt, reset).open()
+        whole: Any = load_dataset(dataset, root)
+        index = _indices(samples, len(whole.labels))
+        data = whole if index is None else whole.subset(index)
+        length = plan_for(whole.name).steps if steps is None else steps
+        stages = stack.enter_context(progress_bars())
+        networks = _shadows(
+            shadows, train_shadows, settings or [], data, steps, seed, stages.stage("training shadow networks")
+        )
+        if networks is not None:
+            networks = networks.on(backend)
+            if index is not None and networks.samples == len(whole.labels):
+                networks = networks.subset(index)
+        target = stack.enter_context(
+            opened_membership_target(
+                attacked,
+                data,
+                networks,
+                substrate=backend,
+                steps=length,
+                reveals=reveals,  # type: ignore[arg-type]  # it checks them
+                budget=budget,
+                endpoint=endpoint,  # type: ignore[arg-type]  # it checks them
+            )
+        )
+        result = attack_membership(
+            target.box,
+            data,
+            length,
+            target.shadows,
+            attack,
+            asks,
+            ask,  # type: ignore[arg-type]  # it checks them
+            size=size,
+            members=_mask(members, len(whole.labels), index),
+            encoder=target.encoder,
+            class_map=target.class_map,
+            seed=seed,
+            progress=stages.stage(f"{attack} on {model}"),
+        )
+    if out is not None:
+        result.save(out, force)
+    if as_json:
+        print_json(result.as_json)
+        return
+    if target.recognised is not None:
+        say(f"The model {target.recognised.sentence}.")
+    print_parts(result.text_parts())
+    if out is not None:
+        say(f"Written: {out}")
+
+
+def _shadows(
+    folder: Path | None, count: int | None, settings: list[str], data: Any, steps: int | None, seed: int, progress: Any
+) -> ShadowModels | None:
+    """The shadow networks of the folder, some of which may be trained first."""
+    from bl_neuro.api.membership import train_shadows
+    from bl_neuro.errors import InputError
+    from bl_neuro.experiment.training_plans import target_plan
+    from bl_neuro.membership.shadow_files import load_shadows
+
+    if count is None:
+        if settings:
+            raise InputError("--set: settings of a training apply only with --train-shadows; leave them out")
+        return None if folder is None else load_shadows(folder)
+    if folder is None:
+        raise InputError("--train-shadows: expected a folder for these networks, --shadows FOLDER")
+    plan = target_plan(data.name, steps, dict(_setting(text) for text in settings))
+    return train_shadows(data, plan, out=folder, networks=count, seed=seed, progress=progress)
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """The name and the value of NAME=VALUE; a value is JSON or a plain text."""
+    import json
+
+    from bl_neuro.errors import InputError
+
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise InputError(f"--set: expected NAME=VALUE, found {text!r}")
+    try:
+        return name.strip(), json.loads(value)
+    except (ValueError, RecursionError):
+        return name.strip(), value.strip()
+
+
+def _indices(path: Path | None, count: int) -> IntArray | None:
+    from bl_neuro.data.sample_indices import read_sample_indices
+
+    return None if path is None else read_sample_indices(path, count)
+
+
+def _mask(path: Path | None, count: int, index: IntArray | None) -> BoolArray | None:
+    """The members among the attacked samples."""
+    import numpy as np
+
+    trained = _indices(path, count)
+    if trained is None:
+        return None
+    mask: BoolArray = np.isin(np.arange(count), trained)
+    return mask if index is None else mask[index]

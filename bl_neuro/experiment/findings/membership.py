@@ -1,0 +1,199 @@
+"""The findings of `[membership]`: how well each attack separates members, and whether the deployment changes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from bl_neuro.backends.registry import ANN
+from bl_neuro.experiment.cells import Cell
+from bl_neuro.experiment.definition import Experiment
+from bl_neuro.experiment.findings.conversion import difference_of, mean_of
+from bl_neuro.experiment.findings.estimates import Count, Finding, Fraction, Mean, Number
+from bl_neuro.experiment.measures import ANSWERS, MEMBERSHIP, Measures
+from bl_neuro.experiment.membership_measures import AnswersMeasures, SeparationMeasures
+from bl_neuro.experiment.membership_results import AUC, TPR_AT_1, read_crossed
+from bl_neuro.experiment.store import Store
+from bl_neuro.leakage.bootstrap import LEVEL, Estimate
+from bl_neuro.leakage.crossed import CrossedTest, crossed_test
+from bl_neuro.leakage.nulls import holm
+
+MembershipMeasure = Literal["auc", "tpr_at_1"]
+COMPARED: dict[MembershipMeasure, tuple[int, float, str]] = {
+    "auc": (AUC, 0.5, "AUC"),
+    "tpr_at_1": (TPR_AT_1, 0.01, "true-positive rate at 1% false positives"),
+}
+"""The compared measures: index in the stored values, value by chance, and name in words."""
+LEAST_MARGIN = 0.005
+
+
+class MembershipRow(Finding):
+    """One membership attack on one deployment through one output, over all targets."""
+
+    substrate: str
+    mitigation: str | None = None
+    reveals: str
+    ask: str = Field(description="How the attacker asks: plain, noise, dropout, or a label.")
+    attack: str
+    shadows: str = Field(description="right: trained as the targets; wrong: trained with other settings.")
+    targets: Count
+    samples: Count = Field(description="Size of the pool.")
+    queries: Count = Field(description="To each target.")
+    members_right: Fraction = Field(description="Accuracy on members, mean over targets.")
+    others_right: Fraction = Field(description="Accuracy on other samples of the pool, mean over targets.")
+    auc: Mean
+    tpr_at_01: Mean
+    tpr_at_1: Mean
+    balanced_accuracy: Mean
+    null_auc: Mean = Field(description="Judged by the members of another network; chance is 0.5.")
+    null_tpr_at_1: Mean
+    epsilon: Mean = Field(description="Lower bound on epsilon (95% each), mean over targets.")
+    false: list[Fraction] = Field(description="False-positive rates of the mean ROC curve.")
+    true: list[Fraction]
+
+    @property
+    def deployment(self) -> str:
+        """The substrate, with the mitigation if there is one."""
+        return deployment_name(self.substrate, self.mitigation)
+
+
+class MembershipComparison(Finding):
+    """Whether a deployment changes how well members are told apart, against the first deployment."""
+
+    reveals: str
+    attack: str
+    measure: MembershipMeasure
+    first: str
+    second: str
+    difference: Mean = Field(description="Second less first, over targets and pool.")
+    margin: Number = Field(gt=0, description="Share of the distance of the first deployment from chance.")
+    adjusted_p: Fraction = Field(description="Of a difference, by Holm's method over the comparisons of a measure.")
+    adjusted_p_equivalent: Fraction
+    verdict: Literal["differs", "equivalent", "inconclusive"]
+
+
+class MembershipFindings(Finding):
+    """All findings about membership. share: of the distance from chance that is an irrelevant difference."""
+
+    networks: Count
+    samples: Count
+    share: Number
+    rows: list[MembershipRow]
+    comparisons: list[MembershipComparison]
+
+
+def membership_findings(
+    experiment: Experiment, cells: Sequence[Cell], measures: Measures, store: Store
+) -> MembershipFindings | None:
+    """The findings of finished cells; None without `[membership]` or before the first is done."""
+    part = experiment.membership
+    finished = MEMBERSHIP.finished(cells, measures)
+    if part is None or not finished:
+        return None
+    rows = [_row(cell, measured, one, measures) for cell, measured in finished for one in measured.attacks]
+    return MembershipFindings(
+        networks=part.networks,
+        samples=finished[0][1].samples,
+        share=part.margin,
+        rows=rows,
+        comparisons=_comparisons(finished, part.asked[0].called, part.attacks[0], part.margin, store),
+    )
+
+
+def _row(cell: Cell, measured: Any, one: SeparationMeasures, measures: Measures) -> MembershipRow:
+    asked = [answers for _, answers in ANSWERS.finished(cell.needs[: one.targets], measures)]
+    means = {name: _mean(getattr(one, name), one.targets, measured.samples) for name in _INTERVALS}
+    return MembershipRow(
+        substrate=cell.facts["substrate"],
+        mitigation=cell.facts.get("mitigation"),
+        reveals=cell.facts["reveals"],
+        ask=cell.facts["ask"],
+        attack=one.attack,
+        shadows=one.shadows,
+        targets=one.targets,
+        samples=measured.samples,
+        queries=measured.queries,
+        members_right=_average(asked, "members_right"),
+        others_right=_average(asked, "others_right"),
+        false=one.false,
+        true=one.true,
+        **means,
+    )
+
+
+_INTERVALS = ("auc", "tpr_at_01", "tpr_at_1", "balanced_accuracy", "null_auc", "null_tpr_at_1", "epsilon")
+
+
+def _mean(interval: Sequence[float], targets: int, samples: int) -> Mean:
+    return mean_of(Estimate(interval[0], interval[1], interval[2], targets, targets * samples))
+
+
+def _average(asked: Sequence[AnswersMeasures], name: str) -> float:
+    return float(np.mean([getattr(answers, name) for answers in asked]))
+
+
+def _comparisons(
+    finished: Sequence[tuple[Cell, Any]], ask: str, attack: str, share: float, store: Store
+) -> list[MembershipComparison]:
+    """Each deployment against the first one with the same output; Holm's method over all of one measure."""
+    compared = []
+    for measure, (place, chance, _) in COMPARED.items():
+        tested = list(_tested(finished, ask, attack, share, store, place, chance))
+        if not tested:
+            continue
+        differs = holm([test.p for _, _, test, _ in tested])
+        same = holm([test.p_equivalent for _, _, test, _ in tested])
+        for (first, second, test, margin), p, p_equivalent in zip(tested, differs.tolist(), same.tolist()):
+            equivalent, found = p_equivalent < 1 - LEVEL, p < 1 - LEVEL
+            compared.append(
+                MembershipComparison(
+                    reveals=first.facts["reveals"],
+                    attack=attack,
+                    measure=measure,
+                    first=_named(first),
+                    second=_named(second),
+                    difference=difference_of(test.difference),
+                    margin=margin,
+                    adjusted_p=p,
+                    adjusted_p_equivalent=p_equivalent,
+                    verdict="equivalent" if equivalent else "differs" if found else "inconclusive",
+                )
+            )
+    return compared
+
+
+def _tested(
+    finished: Sequence[tuple[Cell, Any]], ask: str, attack: str, share: float, store: Store, place: int, chance: float
+) -> Any:
+    """The pairs of cells of one output with their test and margin."""
+    by_view: dict[str, list[tuple[Cell, int]]] = {}
+    for cell, measured in finished:
+        if cell.facts["ask"] == ask:
+            by_view.setdefault(cell.facts["reveals"], []).append((cell, measured.samples))
+    for (first, samples), *others in by_view.values():
+        base = _crossed(store, first, attack, place, samples)
+        margin = max(LEAST_MARGIN, share * (base.estimate.value - chance))
+        for second, _ in others:
+            test: CrossedTest = crossed_test(_crossed(store, second, attack, place, samples).minus(base), margin)
+            yield first, second, test, margin
+
+
+def _crossed(store: Store, cell: Cell, attack: str, place: int, samples: int) -> Any:
+    result = store.read(cell.address)
+    if result is None or result.tensors is None:
+        raise ValueError(f"{cell.label}: its result no longer exists")
+    return read_crossed(result.tensors, "right", attack, place, samples)
+
+
+def deployment_name(substrate: str, mitigation: str | None) -> str:
+    """The substrate, with the mitigation if there is one."""
+    if substrate == ANN:
+        return "ANN twins"
+    return substrate if mitigation is None else f"{substrate}, {mitigation}"
+
+
+def _named(cell: Cell) -> str:
+    return deployment_name(cell.facts["substrate"], cell.facts.get("mitigation"))

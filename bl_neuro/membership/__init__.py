@@ -1,0 +1,1 @@
+"""Membership inference on networks: asking about samples, and shadow networks as folders of model files."""

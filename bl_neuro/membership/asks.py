@@ -1,0 +1,131 @@
+"""Asks a black box about samples, as a membership attacker does, and computes statistics from its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, get_args
+
+import numpy as np
+import torch
+
+from bl_neuro.access import BlackBox, predicted_classes
+from bl_neuro.arrays import FloatArray
+from bl_neuro.checks import whole_number
+from bl_neuro.data.encoders import Encoder, find_encoder
+from bl_neuro.data.samples import Samples
+from bl_neuro.errors import InputError
+from bl_neuro.leakage.membership_statistics import statistics
+from bl_neuro.seeding import stream
+from bl_neuro.training.target import BATCH
+
+AskKind = Literal["plain", "noise", "dropout"]
+ASK_KINDS: tuple[AskKind, ...] = get_args(AskKind)
+DEFAULT_SIZE = {"plain": 0.0, "noise": 0.1, "dropout": 0.5}
+"""The default `size` of each kind of ask."""
+MOST_ASKS = 1000
+
+
+@dataclass(frozen=True)
+class Ask:
+    """How the attacker asks about a sample.
+
+    kind: "plain" encodes the sample anew in every ask; "noise" also adds Gaussian noise of standard deviation `size` to
+    its pixels (0..1), the distance to the decision boundary as labels show it (Choquette-Choo et al. 2021); "dropout"
+    removes each input spike with probability `size` (arXiv 2502.13191). count: number of asks per sample, each of them
+    one query.
+
+    Raises:
+        InputError: an unknown kind, or a count or size out of range.
+    """
+
+    kind: AskKind = "plain"
+    count: int = 4
+    size: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.kind not in ASK_KINDS:
+            raise InputError(f"ask: expected one of {', '.join(ASK_KINDS)}, found {self.kind!r}")
+        count = whole_number(self.count)
+        if count is None or not 1 <= count <= MOST_ASKS:
+            raise InputError(f"asks: expected 1..{MOST_ASKS} asks per sample, found {self.count!r}")
+        if self.kind == "plain" and self.size != 0:
+            raise InputError(f"size: plain asks have no size, found {self.size!r}; leave it out")
+        if self.kind != "plain" and not 0 < self.size < 1:
+            raise InputError(f"size: expected between 0 and 1 for {self.kind}, found {self.size!r}")
+
+    @classmethod
+    def of(cls, kind: AskKind, count: int, size: float | None = None) -> Ask:
+        """An ask with this size or, by default, with that of its kind."""
+        return cls(kind, count, DEFAULT_SIZE.get(kind, 0.0) if size is None else size)
+
+
+class SampleAnswers(NamedTuple):
+    """What one network answers about n samples, as means over all asks.
+
+    statistics (n, D): see `bl_neuro.leakage.membership_statistics`. probabilities (n,): of the true label. right (n,):
+    share of the answers that name the right class.
+    """
+
+    statistics: FloatArray
+    probabilities: FloatArray
+    right: FloatArray
+
+
+def ask_about(
+    box: BlackBox,
+    samples: Samples,
+    ask: Ask,
+    steps: int,
+    seed: int,
+    encoder: str | Encoder | None = None,
+    asked: Callable[[int], None] | None = None,
+) -> SampleAnswers:
+    """Asks `box` about every sample, `ask.count` times; each costs one query.
+
+    The labels of the samples are outputs of the network. The same seed asks every network with the same inputs, of
+    `steps` time steps. asked: is called with the number of queries after each batch.
+    """
+    gathered = [
+        _once(box, samples, ask, steps, stream(seed, f"ask {number}"), encoder, asked) for number in range(ask.count)
+    ]
+    values, probabilities, right = (np.mean(parts, axis=0) for parts in zip(*gathered))
+    return SampleAnswers(values, probabilities, right)
+
+
+def _once(
+    box: BlackBox,
+    samples: Samples,
+    ask: Ask,
+    steps: int,
+    rng: np.random.Generator,
+    encoder: str | Encoder | None,
+    asked: Callable[[int], None] | None,
+) -> SampleAnswers:
+    """The answers of one ask about every sample."""
+    parts, size = [], len(samples.labels)
+    for start in range(0, size, BATCH):
+        index = np.arange(start, min(start + BATCH, size))
+        spikes = samples.spikes(index, steps, rng, _encoder(encoder, ask))
+        if ask.kind == "dropout":
+            spikes = spikes * (rng.random(spikes.shape) >= ask.size)
+        shown = box.query(torch.as_tensor(spikes.reshape(steps, len(index), *box.input_shape)))
+        labels = samples.labels[index]
+        right = (predicted_classes(shown, box.reveals).numpy() == labels).astype(np.float64)
+        parts.append((*statistics(shown.numpy(), box.reveals, labels), right))
+        if asked is not None:
+            asked(len(index))
+    values, probabilities, right = (np.concatenate(part) for part in zip(*parts))
+    return SampleAnswers(values, probabilities, right)
+
+
+def _encoder(encoder: str | Encoder | None, ask: Ask) -> str | Encoder | None:
+    """The encoder of the samples; for asks with noise, it encodes images with noise."""
+    if ask.kind != "noise":
+        return encoder
+    plain = find_encoder(encoder or "rate")
+
+    def noisy(images: FloatArray, steps: int, rng: np.random.Generator) -> Any:
+        return plain(np.clip(images + ask.size * rng.standard_normal(images.shape), 0, 1), steps, rng)
+
+    return noisy

@@ -1,0 +1,113 @@
+"""Trains shadow networks on independent random halves of a dataset, into a folder, and continues where it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from bl_neuro.checks import whole_number
+from bl_neuro.data.samples import Samples
+from bl_neuro.errors import InputError
+from bl_neuro.files import need_folder
+from bl_neuro.membership.halves import random_half
+from bl_neuro.membership.shadow_files import MANIFEST, Manifest, read_manifest
+from bl_neuro.membership.shadow_models import ShadowModels
+from bl_neuro.model_file import load, save
+from bl_neuro.network import Network
+from bl_neuro.seeding import derived_seed
+from bl_neuro.training.checkpoint import Checkpoint
+from bl_neuro.training.plans import TargetDesign
+from bl_neuro.training.samples_digest import samples_digest
+from bl_neuro.training.trainers import train_by_plan
+
+TrainFunction = Callable[[Samples, int], Network]
+"""A training function of the user: from the samples of one network and a seed to the trained network."""
+LEAST_NETWORKS = 8
+"""With fewer, too many samples have fewer than two networks on a side."""
+
+
+def train_shadow_networks(
+    samples: Samples,
+    how: TargetDesign | TrainFunction,
+    folder: Path,
+    networks: int,
+    seed: int,
+    trained: Callable[[int, int], None] | None = None,
+) -> ShadowModels:
+    """The networks of `folder`, of which those that are missing are trained. See `bl_neuro.train_shadows`.
+
+    trained: is called with the number of finished networks and their total.
+
+    Raises:
+        InputError: the folder has shadow networks of another training, or `how` returned no network. DataError,
+            ModelFileError: a file of the folder is damaged. ReportError: the folder cannot be written to.
+    """
+    if whole_number(networks) is None or networks < LEAST_NETWORKS:
+        raise InputError(f"networks: expected at least {LEAST_NETWORKS} shadow networks, found {networks!r}")
+    need_folder(folder)
+    manifest = _manifest(samples, how, folder, networks, seed)
+    models = []
+    for number in range(networks):
+        if trained is not None:
+            trained(number, networks)
+        path = folder / manifest.files[number]
+        half = samples.subset(np.flatnonzero(manifest.members[number]))
+        models.append(load(path) if path.exists() else _trained(half, how, path, _seed(seed, number)))
+    if trained is not None:
+        trained(networks, networks)
+    return ShadowModels(models, manifest.members[:networks], digest=manifest.digest)
+
+
+def _manifest(samples: Samples, how: TargetDesign | TrainFunction, folder: Path, networks: int, seed: int) -> Manifest:
+    """The manifest of the folder, written if there is none or if it has fewer networks."""
+    halves = [random_half(samples.labels, derived_seed(seed, "shadow half", number)) for number in range(networks)]
+    names = [f"shadow-{number:03}.safetensors" for number in range(networks)]
+    digest, training = samples_digest(samples), _training(how)
+    wanted = Manifest(len(samples.labels), names, np.stack(halves), digest, training, seed)
+    if (folder / MANIFEST).exists():
+        stored = read_manifest(folder)
+        differing = [
+            name for name in ("samples", "digest", "training", "seed") if getattr(stored, name) != getattr(wanted, name)
+        ]
+        shared = min(len(stored.files), networks)
+        if not differing and not np.array_equal(stored.members[:shared], wanted.members[:shared]):
+            differing = ["halves"]
+        if differing:
+            raise InputError(
+                f"{folder}: expected a free folder or shadow networks of the same training, found others "
+                f"({', '.join(differing)} differ); choose another folder"
+            )
+        if len(stored.files) >= networks:
+            return stored
+    wanted.write(folder)
+    return wanted
+
+
+def _training(how: TargetDesign | TrainFunction) -> dict[str, str]:
+    """What identifies a training."""
+    if isinstance(how, TargetDesign):
+        return {"trainer": how.trainer, **how.facts()}
+    if not callable(how):
+        raise InputError(f"train: expected a plan or a function (samples, seed) -> Network, found {how!r:.80}")
+    module, name = getattr(how, "__module__", ""), getattr(how, "__qualname__", type(how).__qualname__)
+    return {"function": f"{module}.{name}"}
+
+
+def _seed(seed: int, number: int) -> int:
+    return derived_seed(seed, "shadow network", number)
+
+
+def _trained(half: Samples, how: TargetDesign | TrainFunction, path: Path, seed: int) -> Network:
+    """Trains one network and saves it."""
+    checkpoint = Checkpoint(path.with_suffix(".unfinished"))
+    if isinstance(how, TargetDesign):
+        network = train_by_plan(half, how, seed, checkpoint)
+    else:
+        network = how(half, seed)
+        if not isinstance(network, Network):
+            raise InputError(f"train: expected a function that returns a Network, found {type(network).__name__}")
+    save(network, path)
+    Path(checkpoint.path).unlink(missing_ok=True)
+    return network

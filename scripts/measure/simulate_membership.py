@@ -1,0 +1,328 @@
+"""Simulated membership audits: do intervals cover, and do tests err as seldom and find as often as they say?
+
+    python scripts/measure/simulate_membership.py --out results/membership-simulation     # about 20 minutes
+
+An audit attacks N networks by LiRA, each with the others as shadow networks, on one pool of samples. Its targets thus
+share the pool and the shadow networks. Simulated is the statistic that a network answers about a sample: a level of the
+sample, one of the network, more for members by an amount of the sample times one of the network, and noise whose size
+is that of the sample. Pool, networks and halves are drawn anew in every audit. Each is deployed three times: two times
+with noise of the same size, between which there is no difference, and once with more noise, which lowers every measure.
+Asked of the library's own functions (`crossed`):
+
+- how often the 95% interval of each measure holds its true value, with different numbers of networks and samples;
+- how often other intervals do: without `overlap`, and over targets alone, as if these were independent (not used, and
+  tabled to say why);
+- without a difference, how often the test finds one, and how often it shows equivalence within the margin planned for
+  a power of 80%;
+- with the planted difference, how often it is found, beside the power that `PowerPlan` promises, and, with that
+  difference as the margin, how often it is called equivalent.
+
+True values, and the variation that plans need, are those of other simulated audits. Finished audits are kept in --work,
+and a rerun continues there. Exits with 1 if the AUC's coverage differs from 95% by more than 1.5 points, a rate of
+errors is above 6.5%, or a power is more than 5 points off: each beyond what the number of audits can tell apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bl_neuro.files import write_text
+from bl_neuro.leakage import PowerPlan, proportion_interval
+from bl_neuro.leakage.bootstrap import LEVEL
+from bl_neuro.leakage.crossed import SHADOW_OVERLAP, Crossed, crossed_test, pool_weights, standard_error
+from bl_neuro.leakage.lira import LEAST_VARIANCE, SHRINKAGE
+from bl_neuro.leakage.membership_attacks import crossed_measure
+from bl_neuro.leakage.roc import MEASURES, roc_curve, separation
+from bl_neuro.leakage.shadows import LEAST_ON_A_SIDE
+from bl_neuro.rounding import fixed
+from bl_neuro.seeding import stream
+
+Array = np.ndarray[Any, Any]
+RESAMPLES = 100
+NOISE = 0.3
+"""Noise of a deployment."""
+TESTED = ("auc", "tpr_at_1%")
+"""The measures that audits compare."""
+MOST_UNCOVERED, MOST_WRONG, MOST_OFF = 0.015, 0.065, 0.05
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One kind of audit. more_noise: of the third deployment; 0 without comparisons.
+
+    audits, tests, truths: how many are simulated for coverage, for comparisons, and for true values.
+    """
+
+    networks: int
+    samples: int
+    audits: int
+    truths: int
+    tests: int = 0
+    more_noise: float = 0.0
+
+    @property
+    def name(self) -> str:
+        return f"{self.networks} networks, {self.samples} samples"
+
+    @property
+    def noises(self) -> tuple[float, ...]:
+        return (NOISE, NOISE, self.more_noise) if self.more_noise else (NOISE,)
+
+
+SETTINGS = (
+    Setting(12, 400, 1000, 1000, 1000, 0.69),
+    Setting(16, 400, 800, 800, 500, 0.58),
+    Setting(32, 400, 600, 500, 400, 0.48),
+    Setting(12, 1800, 600, 500),
+    Setting(16, 1800, 500, 400),
+    Setting(32, 1800, 400, 300),
+)
+
+
+def answers(setting: Setting, rng: np.random.Generator) -> tuple[list[Array], Array]:
+    """Statistics (N, n) of every deployment of the same networks, and members (N, n)."""
+    size = (setting.networks, setting.samples)
+    level, effect = 1.5 * rng.standard_normal(size[1]), 0.8 * np.abs(rng.standard_normal(size[1]))
+    spread, members = 0.5 + rng.random(size[1]), rng.random(size).argsort(axis=1) < size[1] // 2
+    own = 0.3 * rng.standard_normal((size[0], 1)), np.exp(0.2 * rng.standard_normal((size[0], 1)))
+    networks = level + own[0] + own[1] * effect * members + spread * rng.standard_normal(size)
+    return [networks + noise * rng.standard_normal(size) for noise in setting.noises], members
+
+
+def attacked(values: Array, members: Array) -> Array:
+    """Scores (N, n) by `lira` of each network with all others as shadow networks, from sums over all networks."""
+    parts, counts = [], []
+    for side in (members, ~members):
+        count = side.sum(axis=0) - side
+        mean = ((side * values).sum(axis=0) - side * values) / np.maximum(count, 1)
+        square = ((side * values**2).sum(axis=0) - side * values**2) / np.maximum(count, 1)
+        parts.append((mean, square - mean**2))
+        counts.append(count)
+    known = np.minimum(*counts) >= LEAST_ON_A_SIDE
+    densities = []
+    for mean, own in parts:
+        shared = (own * known).sum(axis=1, keepdims=True) / known.sum(axis=1, keepdims=True)
+        variance = (1 - SHRINKAGE) * own + SHRINKAGE * shared + LEAST_VARIANCE
+        densities.append(-((values - mean) ** 2 / variance + np.log(variance)) / 2)
+    return np.where(known, densities[0] - densities[1], 0.0)
+
+
+def measured(values: Array, members: Array, weights: Array | None = None) -> tuple[Array, Array]:
+    """Measures of each target (N, 4), and on resampled pools (N, R, 4), which is empty without `weights`."""
+    rows, resampled = [], []
+    for scores, own in zip(attacked(values, members), members):
+        rows.append(separation(roc_curve(scores, own))[0])
+        if weights is not None:
+            resampled.append(separation(roc_curve(scores, own, weights)))
+    return np.array(rows), np.array(resampled)
+
+
+def true_means(setting: Setting, number: int) -> list[list[float]]:
+    """The mean of each measure over the targets of one audit, for each deployment."""
+    deployments, members = answers(setting, stream(number, "true membership audits", *key(setting)))
+    return [measured(values, members)[0].mean(axis=0).tolist() for values in deployments]
+
+
+def estimated(setting: Setting, number: int) -> list[list[float]]:
+    """The estimate of each measure by one audit of the first deployment, with the parts of its variance."""
+    crossed = _crossed(setting, number, 1)[0]
+    return [[float(one.values.mean()), *one.parts] for one in crossed]
+
+
+def tested(setting: Setting, number: int, margins: Sequence[Sequence[float]]) -> list[list[list[float]]]:
+    """Tests [difference, error, p, p of equivalence] of the other deployments against the first.
+
+    margins: of the `TESTED` measures, for the second and the third deployment.
+    """
+    first, *others = _crossed(setting, number, len(setting.noises))
+    places = [MEASURES.index(name) for name in TESTED]
+    return [
+        [_test(other[place], first[place], margin) for place, margin in zip(places, row)]
+        for other, row in zip(others, margins)
+    ]
+
+
+def _crossed(setting: Setting, number: int, deployments: int) -> list[list[Crossed]]:
+    """Every measure of the first deployments of one audit."""
+    values, members = answers(setting, stream(number, "simulated membership audits", *key(setting)))
+    weights = pool_weights(setting.samples, RESAMPLES, number)
+    parts = [measured(one, members, weights) for one in values[:deployments]]
+    return [[crossed_measure(*part, place, setting.samples) for place in range(len(MEASURES))] for part in parts]
+
+
+def _test(second: Crossed, first: Crossed, margin: float) -> list[float]:
+    test = crossed_test(second.minus(first), margin)
+    return [test.difference.value, test.error, test.p, test.p_equivalent]
+
+
+def key(setting: Setting) -> tuple[int, int]:
+    return setting.networks, setting.samples
+
+
+class Work:
+    """Finished audits in a file of JSON lines; a torn last line is done again."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.done: dict[str, Any] = {}
+        if path.exists():
+            lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+            self.done = dict(map(json.loads, lines))
+            write_text(path, "".join(f"{line}\n" for line in lines))
+
+    def get(self, name: str, make: Any, *arguments: Any) -> Any:
+        """The result under `name`, made and kept if it is new."""
+        if name not in self.done:
+            self.done[name] = make(*arguments)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps([name, self.done[name]]) + "\n")
+        return self.done[name]
+
+
+def simulated(setting: Setting, work: Work) -> Iterator[dict[str, Any]]:
+    """All rows of one setting."""
+    label = f"{setting.name}, noise {setting.more_noise:g}"
+    truths = np.array([work.get(f"truth {label}, {i}", true_means, setting, i) for i in range(setting.truths)])
+    plans = _plans(setting, truths)
+    margins = [[plan["margin"] for plan in row] for row in plans]
+    estimates = np.array([work.get(f"audit {label}, {i}", estimated, setting, i) for i in range(setting.audits)])
+    for place, measure in enumerate(MEASURES):
+        yield from _coverage(setting, measure, truths[:, 0, place], estimates[:, place])
+    numbers = range(setting.tests if margins else 0)
+    tests = np.array([work.get(f"tests {label}, {i}", tested, setting, i, margins) for i in numbers])
+    for place, row in enumerate(plans):
+        for number, measure in enumerate(TESTED):
+            yield from _decisions(setting, measure, row[number], tests[:, place, number], planted=place == 1)
+
+
+def _plans(setting: Setting, truths: Array) -> list[list[dict[str, Any]]]:
+    """What one who knows the setting plans for each difference and measure: its size, margin and power."""
+    plans = []
+    for other in range(1, truths.shape[1]):
+        row = []
+        for measure in TESTED:
+            apart = truths[:, other, MEASURES.index(measure)] - truths[:, 0, MEASURES.index(measure)]
+            plan = PowerPlan(setting.networks, 1, float(np.sqrt(setting.networks) * apart.std(ddof=1)), 0.0)
+            size = 0.0 if other == 1 else float(apart.mean())
+            margin = plan.smallest_margin() if other == 1 else abs(size)
+            power = plan.equivalence_power(margin) if other == 1 else plan.power(size)
+            row.append({"difference": size, "margin": margin, "power": power})
+        plans.append(row)
+    return plans
+
+
+def _coverage(setting: Setting, measure: str, truths: Array, estimates: Array) -> Iterator[dict[str, Any]]:
+    from scipy.special import stdtrit
+
+    value, parts = estimates[:, 0], estimates[:, 1:]
+    apart, factor = np.abs(value - truths.mean()), stdtrit(setting.networks - 1, (1 + LEVEL) / 2)
+    errors = {
+        "coverage": np.array([standard_error(*part, SHADOW_OVERLAP) for part in parts]),
+        "coverage without overlap": np.array([standard_error(*part, 0.0) for part in parts]),
+        "coverage over targets alone": np.sqrt(parts[:, 0]),
+    }
+    for what, error in errors.items():
+        facts = {"sd": float(value.std(ddof=1)), "error": float(np.sqrt((error**2).mean()))}
+        yield rate(what, setting, measure, apart <= factor * error, true=float(truths.mean()), **facts)
+
+
+def _decisions(
+    setting: Setting, measure: str, plan: dict[str, Any], tests: Array, planted: bool
+) -> Iterator[dict[str, Any]]:
+    differs, equivalent = tests[:, 2] < 1 - LEVEL, tests[:, 3] < 1 - LEVEL
+    facts = {"sd": float(tests[:, 0].std(ddof=1)), "error": float(np.sqrt((tests[:, 1] ** 2).mean()))}
+    if planted:
+        facts["true"] = plan["difference"]
+        yield rate("power", setting, measure, differs, promised=plan["power"], **facts)
+        yield rate("false equivalence at the margin", setting, measure, equivalent, **facts)
+    else:
+        facts["true"] = 0.0
+        yield rate("false difference", setting, measure, differs, **facts)
+        facts["margin"] = plan["margin"]
+        yield rate("power of equivalence", setting, measure, equivalent, promised=plan["power"], **facts)
+
+
+def rate(what: str, setting: Setting, measure: str, happened: Array, **facts: float) -> dict[str, Any]:
+    """How often something happened, with its 95% interval (Wilson)."""
+    share = float(np.mean(happened))
+    low, high = proportion_interval(share, len(happened))
+    return {
+        "what": what, "networks": setting.networks, "samples": setting.samples, "measure": measure,
+        "audits": len(happened), "rate": share, "low": low, "high": high, **facts,
+    }  # fmt: skip
+
+
+def failures(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """What is not as it is said to be, beyond what the number of audits can tell apart."""
+    wrong = []
+    for row in rows:
+        low, high, seen = row["low"], row["high"], row["rate"]
+        if row["what"] == "coverage" and row["measure"] == "auc":
+            is_wrong = high < LEVEL - MOST_UNCOVERED or low > LEVEL + MOST_UNCOVERED
+        elif row["what"].startswith("false"):
+            is_wrong = seen > MOST_WRONG and low > 1 - LEVEL
+        else:
+            is_wrong = "promised" in row and (low - MOST_OFF > row["promised"] or high + MOST_OFF < row["promised"])
+        if is_wrong:
+            promised = f", promised {fixed(row['promised'], 3)}" if "promised" in row else ""
+            name = f"{row['what']}, {row['measure']}, {row['networks']} networks, {row['samples']} samples"
+            wrong.append(f"{name}: {fixed(seen, 3)} ({fixed(low, 3)} to {fixed(high, 3)}){promised}")
+    return wrong
+
+
+def table(rows: Sequence[dict[str, Any]], problems: Sequence[str]) -> str:
+    lines = [
+        "# The statistics of membership audits, simulated",
+        "",
+        "    python scripts/measure/simulate_membership.py --out results/membership-simulation",
+        "",
+        "Rates in percent, with 95% intervals (Wilson), of simulated audits by LiRA in which targets share the pool",
+        "and the shadow networks. Coverage is that of 95% intervals, the level of tests is 5%. sd: of the estimates",
+        "over audits; error: the standard error that an audit computes (root mean square). Both, true values and",
+        "margins in points. Not used, and tabled to say why: intervals without the term for shared shadow networks",
+        "(overlap), and over targets alone, as if they were independent.",
+        "",
+        "| what | networks | samples | measure | true | margin | sd | error | promised | seen | audits |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        points = [fixed(100 * row[name], 2) if name in row else "" for name in ("true", "margin", "sd", "error")]
+        promised = fixed(100 * row["promised"], 1) if "promised" in row else ""
+        seen, low, high = (fixed(100 * row[name], 1) for name in ("rate", "low", "high"))
+        place = f"{row['what']} | {row['networks']} | {row['samples']:,} | {row['measure'].replace('_', ' ')}"
+        numbers = " | ".join([*points, promised])
+        lines.append(f"| {place} | {numbers} | {seen} ({low} to {high}) | {row['audits']:,} |")
+    verdict = "Everything is as it should be." if not problems else "Not as it should be: " + "; ".join(problems)
+    return "\n".join([*lines, "", verdict, ""])
+
+
+def main() -> int:
+    """See the module."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="writes OUT.json and OUT.md")
+    parser.add_argument("--work", type=Path, default=Path("runs/membership-simulation.jsonl"), help="finished audits")
+    parser.add_argument("--quick", action="store_true", help="few audits of the smallest setting, to try the script")
+    options = parser.parse_args()
+    settings = (Setting(12, 100, 8, 6, 4, SETTINGS[0].more_noise),) if options.quick else SETTINGS
+    work, rows, began = Work(options.work), [], time.process_time()
+    for setting in settings:
+        rows += list(simulated(setting, work))
+        print(f"{setting.name}: {time.process_time() - began:.0f} s of computing time", flush=True)
+    problems = failures(rows)
+    write_text(options.out.with_suffix(".json"), json.dumps({"rows": rows}, indent=1) + "\n")
+    write_text(options.out.with_suffix(".md"), table(rows, problems))
+    print("\n".join(problems) or "as it should be")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
