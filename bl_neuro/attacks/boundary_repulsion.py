@@ -61,7 +61,8 @@ class BoundaryRepulsion(Attack[Box]):
     The objective in the trace is r.
 
     From the paper: the estimator, the growth of the sphere and the rule that all points must belong to the class.
-    Chosen here: random points shared by all classes, the check of c, the shrinking, and all values.
+    Chosen here: random points shared by all classes, the check of c, the shrinking, and all values. It was
+    not compared with the authors' code.
 
     Source: BREP-MI, Kahla et al. 2022 (arXiv 2203.01925), which searches the latent space of a generative network.
     """

@@ -52,7 +52,8 @@ class Gamin(AttackWithPriors[BlackBox]):
     From the papers: a surrogate and a generator that are trained in turn on answers only, the surrogate's adversarial
     term with a balance as in BEGAN, random images beside generated ones, rate-coded inputs and decoded spike counts.
     Chosen here, since the papers allow themselves far more queries: one surrogate and its random queries shared by all
-    classes, all earlier answers kept for training, both networks with one hidden layer, the blur, and all values.
+    classes, all earlier answers kept for training, both networks with one hidden layer, the blur, and all values. The
+    losses follow descriptions of the method and were not compared with the authors' code, so details may differ.
 
     Source: GAMIN, Aïvodji et al. 2019 (arXiv 1909.11835); for spiking networks, Poursiami et al. 2025 (arXiv
     2502.05509); the balance, Berthelot et al. 2017 (BEGAN).

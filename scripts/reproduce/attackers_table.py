@@ -306,11 +306,12 @@ def markdown(report: dict[str, Any]) -> str:
     lines = [
         "# Black-box attackers on digits, at equal budgets",
         "",
-        f"Targets: {report['targets']}, each with its own split of the data and its own evaluators; runs of each attack "
-        f"on each: {report['restarts']}; {BUDGET:,} queries for ten classes; mean and 95% interval over targets (of one target, over its inversions only). Test "
-        f"accuracy: SNN {tested[SNN]}, ANN twin {tested[TWIN]}. *Accepted*: share of inversions that the attacked "
-        "network itself assigns to their class. *Advantage*: attack accuracy less that of the best attacker who asks "
-        "nothing, below. Written by `scripts/reproduce/attackers_table.py`.",
+        f"Targets: {report['targets']}, each with its own split of the data and its own evaluators; runs of each "
+        f"attack on a target: {report['restarts']}; {BUDGET:,} queries for ten classes. Mean and 95% interval over "
+        "targets; of one target, over its inversions only. Test accuracy: SNN "
+        f"{tested[SNN]}, ANN twin {tested[TWIN]}. *Accepted*: share of inversions that the attacked network itself "
+        "assigns to their class. *Advantage*: attack accuracy less that of the best attacker who asks nothing, below. "
+        "Written by `scripts/reproduce/attackers_table.py`.",
         "",
         "| attack | on | reveals | queries a class | accepted | conv | spiking | advantage: conv | spiking |",
         "|---|---|---|---|---|---|---|---|---|",

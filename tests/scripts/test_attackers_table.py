@@ -55,6 +55,6 @@ def test_rows_and_differences_are_those_of_the_results() -> None:
         "compared": compared(table),
     }
     text = markdown(report)
-    assert "accuracy: SNN 0.980, ANN twin 0.960." in text
+    assert "Test accuracy: SNN 0.980, ANN twin 0.960." in text
     assert "| v2 | SNN | label | 64 | 0.50 | 1.00 (0.84 to 1.00) | 1.00 (0.84 to 1.00) | 0.00 (" in text
     assert "| v2, SNN, counts | gamin, SNN, counts | 1.00 (1.00 to 1.00) | 1.00 (1.00 to 1.00) |" in text
