@@ -11,7 +11,7 @@ from bl_neuro import BlackBox, InputError, WhiteBox
 from bl_neuro.attacks import AuxiliaryBox
 from bl_neuro.testing.reference_target import ReferenceTarget, easy_images, easy_network
 
-IMAGES = np.random.default_rng(0).random((5, 1, 3, 4)).astype(np.float32)
+IMAGES: Any = np.random.default_rng(0).random((5, 1, 3, 4)).astype(np.float32)
 
 
 def test_shows_the_target_and_the_images() -> None:
