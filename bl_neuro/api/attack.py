@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from bl_neuro.access import Reveals
+from bl_neuro.api.attack_images import AuxiliaryImages, attacker_images
 from bl_neuro.api.attack_result import (
     INVERSIONS,
     AttackFacts,
     AttackResult,
+    AuxiliaryFacts,
     EvaluatorVerdict,
     need_attack_folder,
     pictures_of,
@@ -26,6 +28,7 @@ from bl_neuro.attacks.base import Progress, checked_classes, need_two_classes
 from bl_neuro.data import EventDataset, load_dataset
 from bl_neuro.data.samples import Samples
 from bl_neuro.errors import BlNeuroError, InputError
+from bl_neuro.experiment.auxiliary_data import Auxiliary
 from bl_neuro.experiment.given_model import Recognised, recognise
 from bl_neuro.experiment.material import with_input_range
 from bl_neuro.remote import EndpointOptions
@@ -48,6 +51,7 @@ def attack_network(
     reveals: Reveals | None = None,
     budget: int | None = None,
     twin: str | None = None,
+    auxiliary: AuxiliaryImages | None = None,
     classes: Iterable[int] | None = None,
     steps: int | None = None,
     seed: int = 0,
@@ -68,7 +72,9 @@ def attack_network(
 
     The attack: `attack` is a name (see `bl_neuro.attacks.ATTACKS`), optionally with `preset` and `settings`, or an
     attack object. A key "attack.blur" in `settings` sets `blur` of the nested setting `attack`. twin: substrate of the
-    attacker's copy of the network, for attacks that need one ("snntorch" by default).
+    attacker's copy of the network, for attacks that need one ("snntorch" by default). auxiliary: images that the
+    attacker has, for attacks with a generative prior: a dataset by name, the path of a file or folder, or an array
+    (N, C, H, W) in 0..1; they are resized to the inputs of the network.
 
     The target: `model` is a network or model file, which runs on `substrate` ("loihi" by default), the URL of an
     endpoint, or a `BlackBox`. endpoint: for a URL, a dictionary of arguments of `RemoteBlackBox`, such as token, layout
@@ -89,7 +95,7 @@ def attack_network(
         InputError: an argument is wrong or does not apply to this attack or model. ModelFileError, DataError,
             SubstrateError, EndpointError: the model, dataset, substrate or endpoint cannot be used.
     """
-    terms = attack_terms(attack, preset, settings, reveals, budget, twin)
+    terms = attack_terms(attack, preset, settings, reveals, budget, twin, auxiliary)
     judge = load_evaluator(evaluator) if isinstance(evaluator, (str, Path)) else evaluator
     folder = None if out is None else Path(out)
     with opened_subject(model, substrate, reveals, budget, endpoint) as subject, ExitStack() as stack:
@@ -97,7 +103,9 @@ def attack_network(
         data = load_dataset(dataset, root) if isinstance(dataset, str) else dataset
         inputs = _inputs(subject, data, steps, input_range)
         where = SUBSTRATE if substrate is None else substrate
-        run = _Run(inputs, terms, inputs.chosen(classes), judge, name or subject.name, where, seed)
+        run = _Run(
+            inputs, terms, inputs.chosen(classes), judge, name or subject.name, where, seed, _Images(auxiliary, root)
+        )
         if folder is not None:
             need_attack_folder(folder, force)
         return run.do(stack, folder, progress)
@@ -177,6 +185,18 @@ def _inputs(subject: Subject, data: Samples | None, steps: int | None, input_ran
 
 
 @dataclass(frozen=True)
+class _Images:
+    """The attacker's images as they are given, or None, and the folder of downloaded datasets."""
+
+    given: AuxiliaryImages | None
+    root: str | Path | None
+
+    def of(self, shape: tuple[int, int, int], class_names: Sequence[str]) -> Auxiliary | None:
+        """The images in this shape, or None."""
+        return None if self.given is None else attacker_images(self.given, self.root, shape, class_names)
+
+
+@dataclass(frozen=True)
 class _Run:
     """One attack, ready to run."""
 
@@ -187,6 +207,7 @@ class _Run:
     name: str | None
     substrate: str
     seed: int
+    images: _Images
 
     def do(self, stack: ExitStack, folder: Path | None, progress: Progress | None) -> AttackResult:
         """Runs the attack, queries the target and the evaluator with the inversions, and saves the result."""
@@ -196,6 +217,7 @@ class _Run:
         reveals = self.terms.shown(subject)
         planned = attack.planned_queries(len(self.classes))
         budget = subject.box.budget if subject.box is not None else self.terms.budget or planned
+        auxiliary = self.images.of(shape, inputs.class_names or ())
         target = OpenedTarget(
             subject,
             attack,
@@ -204,6 +226,7 @@ class _Run:
             reveals=reveals,
             budget=budget,
             twin=TWIN if self.terms.twin_substrate is None else self.terms.twin_substrate,
+            auxiliary=auxiliary,
         )
         box: Any = attack.open_box(target)
         outputs = [inputs.class_map.index(label) for label in self.classes]
@@ -225,6 +248,7 @@ class _Run:
                 reveals,
                 budget,
                 [*attack.assumptions(box), *self.terms.size_assumption(shape), *inputs.assumptions()],
+                None if auxiliary is None else AuxiliaryFacts(auxiliary.name, auxiliary.digest),
             ),
             shape,
             self._of_events(shape),
@@ -238,7 +262,13 @@ class _Run:
         return None if output is None else self.inputs.class_map[output]
 
     def _facts(
-        self, attack: Attack[Any], inversions: Inversions, reveals: Reveals, budget: int | None, assumptions: list[str]
+        self,
+        attack: Attack[Any],
+        inversions: Inversions,
+        reveals: Reveals,
+        budget: int | None,
+        assumptions: list[str],
+        auxiliary: AuxiliaryFacts | None,
     ) -> AttackFacts:
         """What was run, on which substrate, with which settings, and at what cost."""
         inputs, network = self.inputs, self.inputs.subject.network
@@ -261,6 +291,7 @@ class _Run:
             recognised=inputs.recognised,
             recognition=inputs.description(),
             assumptions=assumptions,
+            auxiliary=auxiliary,
         )
 
     def _of_events(self, shape: tuple[int, int, int]) -> bool:

@@ -33,6 +33,14 @@ class EvaluatorVerdict:
 
 
 @dataclass(frozen=True)
+class AuxiliaryFacts:
+    """The attacker's images: the name of their dataset, and the SHA-256 of images and labels."""
+
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True)
 class AttackFacts:
     """What was run, on which substrate, with which settings, and at what cost: the fields of attack.json.
 
@@ -41,7 +49,8 @@ class AttackFacts:
     queries, or None. twin: substrate of the attacker's copy of the network, or None. status: how the attack ended.
     queries: total number of queries. settings: of the attack, JSON-ready. input_range: the input currents of pixels 0
     and 1, or None. recognised: what was inferred on the dataset, and recognition: the same in a sentence; None without
-    a dataset. assumptions: of the attack about inputs before its first query.
+    a dataset. assumptions: of the attack about inputs before its first query. auxiliary: images that the attacker has,
+    or None.
     """
 
     attack: str
@@ -62,6 +71,7 @@ class AttackFacts:
     recognised: Recognised | None
     recognition: str | None
     assumptions: list[str]
+    auxiliary: AuxiliaryFacts | None = None
 
 
 @dataclass(frozen=True, repr=False)

@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bl_neuro.access import BlackBox, Reveals, WhiteBox, response_classes
+from bl_neuro.arrays import FloatArray
 from bl_neuro.attacks import AnnBox, Attack, Inversions
 from bl_neuro.backends import Target, open_target
 from bl_neuro.errors import InputError, NotRevealed
+from bl_neuro.experiment.auxiliary_data import Auxiliary
 from bl_neuro.model_file import load
 from bl_neuro.network import Network
 from bl_neuro.remote import EndpointOptions, RemoteBlackBox, is_url, open_endpoint
@@ -87,7 +91,7 @@ class OpenedTarget:
     """Creates the boxes of a subject; see `TargetView`. Opens substrates when needed; `stack` closes them.
 
     substrate: substrate that runs the network. reveals, budget: of the black box. twin: substrate of the attacker's
-    copy.
+    copy. auxiliary: images of the attacker.
     """
 
     def __init__(
@@ -100,9 +104,11 @@ class OpenedTarget:
         reveals: Reveals,
         budget: int | None,
         twin: str,
+        auxiliary: Auxiliary | None = None,
     ) -> None:
         self._subject, self._attack, self._stack = subject, attack, stack
         self._substrate, self._reveals, self._budget, self._twin = substrate, reveals, budget, twin
+        self._auxiliary = auxiliary
         self._target: Target | None = None
 
     def white_box(self) -> WhiteBox:
@@ -116,6 +122,15 @@ class OpenedTarget:
     def twin(self) -> WhiteBox:
         """See `TargetView.twin`."""
         return WhiteBox(self._stack.enter_context(open_target(self._network(), self._twin)))
+
+    def auxiliary_images(self) -> FloatArray:
+        """See `TargetView.auxiliary_images`."""
+        if self._auxiliary is None:
+            raise InputError(
+                f"attack {self._attack.name}: expected images of the attacker, such as a public data set of the same "
+                "kind; name one as auxiliary (--auxiliary), or choose an attack without them, such as v2"
+            )
+        return self._auxiliary.images.astype(np.float64)
 
     def ann_box(self) -> AnnBox:
         """See `TargetView.ann_box`."""

@@ -120,6 +120,7 @@ def attack_terms(
     reveals: Reveals | None,
     budget: int | None,
     twin: str | None,
+    auxiliary: object = None,
 ) -> AttackTerms:
     """The terms of an attack, checked as far as possible without the network.
 
@@ -141,6 +142,8 @@ def attack_terms(
             raise InputError(f"settings: expected settings of attack {attack} ({known}), found {', '.join(unknown)}")
         terms = AttackTerms(changed(made, given), True, chosen, given, reveals, budget, twin)
     _check(terms)
+    if auxiliary is not None and "auxiliary" not in terms.attack.needs:
+        raise InputError(f"auxiliary: attack {terms.attack.name} does not use images of the attacker; leave it out")
     return terms
 
 

@@ -10,6 +10,10 @@ BrainLeaksV2()(BlackBox(target), classes=range(10), steps=25, seed=0)     needs 
 | GradientInversion | AnnBox | gradient descent of Fredrikson et al. on a network that does not spike |
 | BrainLeaksV2 | BlackBox | natural evolution strategies on spike rates, from queries only |
 | CmaEs, OnePlusOneEs, RandomSearch | BlackBox | other optimisers under the same conditions, for comparison |
+| Gamin | BlackBox | a generator and a surrogate of the target, trained together from its answers |
+| Brep | BlackBox | moves an image away from the decision boundary, from labels alone |
+| BrepPrior | AuxiliaryBox | the same among the images that a decoder of public images draws |
+| GenerativePrior | AuxiliaryBox | a search among the images that a decoder of public images draws |
 | TransferAttack | TransferBox | a white-box attack on a leaked copy, ranked by the answers of the deployed target |
 
 BrainLeaksV2 searches patterns, and its `form` turns a pattern into an input: Still (a constant frame), MovingPattern
@@ -20,12 +24,17 @@ choose one.
 """
 
 from bl_neuro.attacks.ann_box import AnnBox
+from bl_neuro.attacks.auxiliary_box import AuxiliaryBox
 from bl_neuro.attacks.base import Attack, Preset, StopAttack, TargetView
 from bl_neuro.attacks.brainleaks_v1 import BrainLeaksV1
 from bl_neuro.attacks.brainleaks_v2 import BrainLeaksV2
 from bl_neuro.attacks.brainleaks_v2_gradient import BrainLeaksV2Gradient
+from bl_neuro.attacks.brep import Brep
+from bl_neuro.attacks.brep_prior import BrepPrior
 from bl_neuro.attacks.cma_es import CmaEs
 from bl_neuro.attacks.course import QueryCourse
+from bl_neuro.attacks.gamin import Gamin
+from bl_neuro.attacks.generative_prior import GenerativePrior
 from bl_neuro.attacks.gradient_inversion import GradientInversion
 from bl_neuro.attacks.input_form import InputForm, Still, TimeSegments
 from bl_neuro.attacks.inversions import Inversions, Status, Trace, load_inversions
@@ -39,10 +48,15 @@ __all__ = [
     "ATTACKS",
     "AnnBox",
     "Attack",
+    "AuxiliaryBox",
     "BrainLeaksV1",
     "BrainLeaksV2",
     "BrainLeaksV2Gradient",
+    "Brep",
+    "BrepPrior",
     "CmaEs",
+    "Gamin",
+    "GenerativePrior",
     "GradientInversion",
     "InputForm",
     "Inversions",

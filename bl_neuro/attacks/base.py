@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVa
 from torch import Tensor
 
 from bl_neuro.access import REVEALS, BlackBox, WhiteBox
+from bl_neuro.arrays import FloatArray
 from bl_neuro.attacks.ann_box import AnnBox
 from bl_neuro.attacks.inversions import Inversions
 from bl_neuro.attacks.settings import settle_types
@@ -18,7 +19,7 @@ from bl_neuro.errors import InputError
 from bl_neuro.isolation import isolated
 
 Access = Literal["white_box", "black_box", "ann"]
-Need = Literal["twin"]
+Need = Literal["twin", "auxiliary"]
 
 
 class View(Protocol):
@@ -47,6 +48,9 @@ class TargetView(Protocol):
 
     def twin(self) -> WhiteBox:
         """Access to a differentiable copy of the network. Raises InputError if the network is not known."""
+
+    def auxiliary_images(self) -> FloatArray:
+        """Images of the attacker, (N, C, H, W) in 0..1, at least two. Raises InputError if there are none."""
 
     def ann_box(self) -> AnnBox:
         """Access to a network that does not spike. Raises InputError if the network spikes."""
@@ -88,7 +92,8 @@ class Attack(ABC, Generic[Box]):
 
     name: its name in files and on command lines. title: its name in tables, `name` by default. access: "white_box" if
     the attacker has the network and its gradients, "black_box" if the attacker only queries the target, "ann" for an
-    attack on a network that does not spike. needs: other requirements; "twin" is a differentiable copy of the network.
+    attack on a network that does not spike. needs: other requirements; "twin" is a differentiable copy of the network,
+    "auxiliary" images that the attacker has.
     reveals: the outputs of a black box that it can use, the preferred one first. modules, extra: Python packages that
     it imports, and the extra of bl-neuro that installs them. ladder_note: what a report says about the attack below a
     ladder whose last steps reveal less to the attacker; nothing by default. audits_models: whether audits of model

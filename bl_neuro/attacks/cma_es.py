@@ -62,7 +62,7 @@ class _Cma(Searcher):
             raise InputError(f"cma_es: expected at least 2 inputs to search, found {inputs}")
         *seeds, last = np.random.SeedSequence(seed).generate_state(len(rates) + 1).tolist()
         self._rng = np.random.default_rng(last)
-        make = _optimiser()
+        make = optimiser_class("SepCMA", plan.name)
         self._optimisers = [
             make(mean=np.zeros(inputs), sigma=plan.sigma, seed=own, population_size=plan.population) for own in seeds
         ]
@@ -103,10 +103,11 @@ def _spread(prior: ImagePrior, shape: tuple[int, ...]) -> float:
     return float(np.sqrt(np.square(noise).mean(axis=0)).max())
 
 
-def _optimiser() -> Any:
+def optimiser_class(kind: str, attack: str) -> Any:
+    """The optimiser named `kind` of the package `cmaes`. Raises MissingDependency without it, naming the attack."""
     try:
-        return import_module("cmaes").SepCMA
+        return getattr(import_module("cmaes"), kind)
     except ImportError as error:
         raise MissingDependency(
-            'cma_es: the package cmaes is not installed; install it with: pip install "bl-neuro[peers]"'
+            f'{attack}: the package cmaes is not installed; install it with: pip install "bl-neuro[peers]"'
         ) from error

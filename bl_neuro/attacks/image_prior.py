@@ -123,7 +123,7 @@ class ImagePrior:
             field = np.asarray(images / images.std(axis=(1, 2, 3), keepdims=True))
             if self._mask is not None:
                 field = field + 1.5 * np.log(np.maximum(self._mask, 1e-3))
-        flat = np.argsort(np.argsort(-field.reshape(count, -1), axis=1), axis=1)
+        flat = np.argsort(np.argsort(-field.reshape(count, self.mask.size), axis=1), axis=1)
         lit = np.round(rng.uniform(*densities, size=(count, 1)) * flat.shape[1])
         probes: FloatArray = (flat < lit).astype(np.float64)
         return probes.reshape(count, *self._input_shape)

@@ -152,6 +152,11 @@ class PatternOracle:
         """The output that the box reveals."""
         return self._box.reveals
 
+    @property
+    def outputs(self) -> int:
+        """Number of classes of the target."""
+        return self._box.classes
+
     def evidence(self, frames: FloatArray) -> FloatArray:
         """The evidence (B, C) for all classes in the answers to patterns (B, *input_shape), 0 or 1. Costs B queries."""
         sample = self.steps * int(np.prod(self._box.input_shape))

@@ -88,6 +88,14 @@ def attack(
             "--twin", help="For transfer: substrate of the attacker's copy of the network. Default: snntorch."
         ),
     ] = None,
+    auxiliary: Annotated[
+        str | None,
+        typer.Option(
+            "--auxiliary",
+            help="For attacks with a generative prior: images of the attacker, as a dataset (see train), an .npz file "
+            "or a folder.",
+        ),
+    ] = None,
     classes: Annotated[
         str | None, typer.Option("--classes", help="Classes to reconstruct, comma-separated numbers. Default: all.")
     ] = None,
@@ -192,6 +200,7 @@ def attack(
             reveals=reveals,  # type: ignore[arg-type]  # it checks them
             budget=budget,
             twin=twin,
+            auxiliary=auxiliary,
             classes=numbers(classes, "--classes", int),
             steps=steps,
             seed=seed,

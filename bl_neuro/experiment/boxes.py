@@ -7,10 +7,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from bl_neuro.access import BlackBox, WhiteBox
+from bl_neuro.arrays import FloatArray
 from bl_neuro.attacks import AnnBox, Inversions
 from bl_neuro.backends import Target, find_backend, open_target
 from bl_neuro.backends.base import is_held
@@ -73,6 +75,13 @@ class CellView:
         if network is None:
             raise InputError(f"{self._cell.what.name}: this attack needs a copy of the network; add a [model]")
         return WhiteBox(self._stack.enter_context(opened(network, self._cell.definition["twin"])))
+
+    def auxiliary_images(self) -> FloatArray:
+        """See `TargetView.auxiliary_images`."""
+        auxiliary = self._material.auxiliary
+        if auxiliary is None:
+            raise InputError(f"{self._cell.what.name}: this attack needs images of the attacker; add [auxiliary]")
+        return auxiliary.images.astype(np.float64)
 
     def ann_box(self) -> AnnBox:
         """See `TargetView.ann_box`."""

@@ -216,6 +216,9 @@ class CellFactory:
             "seed": derived_seed(target.facts["seed"], "audit attack", restart),
         }
         about: dict[str, Any] = {"substrate": substrate, "attack": part.called, "reveals": reveals, "restart": restart}
+        if "auxiliary" in attack.needs:
+            auxiliary = self.material.auxiliary
+            made["auxiliary"] = None if auxiliary is None else auxiliary.digest
         made |= self.place(substrate)
         made |= packages_of((ATTACKS, part.attack), (BACKENDS, substrate), (BACKENDS, twin), mitigation=mitigation)
         if mitigation is not None:

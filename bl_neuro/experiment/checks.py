@@ -313,6 +313,8 @@ def _attacks(document: dict[str, Any]) -> Problems:
             continue
         if ATTACKS.find(name).access == "ann" and ("model" in document or endpoint_names(document)):
             yield ("attacks", i, "attack"), f"{name} needs the ANN twin of a target that the audit trains; leave it out"
+        if "auxiliary" in ATTACKS.find(name).needs and "auxiliary" not in document:
+            yield ("attacks", i, "attack"), f"{name} needs images of the attacker; add [auxiliary]"
         yield from _access(("attacks", i), ATTACKS.find(name), name, part)
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from bl_neuro.access import REVEALS, BlackBox, WhiteBox
-from bl_neuro.attacks import AnnBox, Attack, TransferBox
+from bl_neuro.attacks import AnnBox, Attack, AuxiliaryBox, TransferBox
 from bl_neuro.attacks.registry import ATTACKS
 from bl_neuro.backends import Target
 from bl_neuro.layers import Conv, Dense, Flatten
@@ -27,6 +27,10 @@ SMALL: dict[str, dict[str, Any]] = {
     "cma_es": {"queries": 8, "warm_start": 4, "population": 4},
     "one_plus_one": {"queries": 4, "warm_start": 4},
     "random": {"queries": 4, "warm_start": 4},
+    "gamin": {"queries": 4, "updates": 2},
+    "brep": {"queries": 8, "warm_start": 4, "points": 3},
+    "brep_prior": {"queries": 8, "warm_start": 4, "points": 3, "training_steps": 4},
+    "generative_prior": {"queries": 8, "warm_start": 4, "population": 4, "training_steps": 4},
     "transfer": {"candidates": 2},
     "ann": {"iterations": 3},
 }
@@ -44,6 +48,8 @@ NETWORK, ANN = network(), EasyAnn()
 TWIN = ReferenceTarget(NETWORK)
 SPIKES = (np.random.default_rng(9).random((STEPS, 3, 1, 6, 6)) < 0.4).astype(np.uint8)
 
+IMAGES = np.random.default_rng(10).random((5, 1, 6, 6))
+
 
 def weighed(response: Any) -> Tensor:
     """An objective that depends on spikes and membrane."""
@@ -57,6 +63,7 @@ def boxes(target: Target) -> dict[str, Callable[[], Any]]:
         "WhiteBox": lambda: WhiteBox(target),
         "BlackBox": lambda: BlackBox(target),
         "AnnBox": lambda: AnnBox(ANN),
+        "AuxiliaryBox": lambda: AuxiliaryBox(BlackBox(target), IMAGES),
         "TransferBox": lambda: TransferBox(WhiteBox(TWIN), BlackBox(target)),
     }
 

@@ -22,6 +22,7 @@ import pytest
 import torch
 
 from bl_neuro.access import REVEALS, BlackBox, Reveals, WhiteBox
+from bl_neuro.arrays import FloatArray
 from bl_neuro.attacks import AnnBox, Attack, Inversions, Preset, Status, StopAttack
 from bl_neuro.attacks.base import View
 from bl_neuro.backends import Target
@@ -64,6 +65,14 @@ class ContractView:
     def twin(self) -> WhiteBox:
         """See `TargetView.twin`."""
         return WhiteBox(ReferenceTarget(self._target.network))
+
+    def auxiliary_images(self) -> FloatArray:
+        """See `TargetView.auxiliary_images`: images in which one of three equal parts is bright."""
+        inputs = self._target.network.input_shape
+        shape = inputs if len(inputs) == 3 else (1, 1, *inputs)
+        rng = np.random.default_rng(0)
+        lit = np.arange(np.prod(shape)) * 3 // int(np.prod(shape)) == rng.integers(3, size=(32, 1))
+        return np.asarray((lit * rng.uniform(0.5, 1.0, lit.shape)).reshape(32, *shape))
 
     def ann_box(self) -> AnnBox:
         """See `TargetView.ann_box`."""

@@ -152,6 +152,10 @@ def test_a_network_of_another_dataset_is_reported() -> None:
         ({"attack": "v1", "reveals": "counts"}, "reveals: attack v1 uses gradients"),
         ({"attack": "v2", "budget": 0}, "budget: expected at least 1 query"),
         ({"attack": "v1", "twin": "norse"}, "twin: attack v1 does not use a copy"),
+        ({"attack": "v2", "auxiliary": "mnist"}, "auxiliary: attack v2 does not use images of the attacker"),
+        ({"attack": "brep_prior"}, "attack brep_prior: expected images of the attacker"),
+        ({"attack": "brep_prior", "auxiliary": ""}, "auxiliary: expected the name of a dataset"),
+        ({"attack": "brep_prior", "auxiliary": np.ones((4, 4))}, "auxiliary images: expected at least two images"),
         ({"classes": [3]}, r"classes: expected whole numbers in 0\.\.2, found 3"),
         ({"settings": {"blurr": 1.0}}, "settings: expected settings of attack v1 .*, found blurr"),
         ({"input_range": (0.0, 1.0)}, "input_range: only for networks with current inputs"),
@@ -161,6 +165,20 @@ def test_a_network_of_another_dataset_is_reported() -> None:
 def test_meaningless_options_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         attacked(**options)
+
+
+def test_the_images_of_the_attacker_take_the_shape_of_the_inputs(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).random((9, 2, 6, 8))
+    np.savez(tmp_path / "public.npz", images=images, labels=np.arange(9) % 3)
+    small = {"queries": 4, "warm_start": 6, "points": 3, "training_steps": 2}
+    for auxiliary, named in ((images, "an array"), (tmp_path / "public.npz", "public")):
+        result = attacked("brep_prior", settings=small, auxiliary=auxiliary)
+        assert result.facts.auxiliary is not None
+        assert named in result.facts.auxiliary.name
+        assert len(result.facts.auxiliary.digest) == 64
+        assert result.facts.reveals == "label"
+        assert result.facts.assumptions == ["the inputs resemble 9 images that the attacker has"]
+    assert attacked("v1").facts.auxiliary is None
 
 
 @pytest.mark.parametrize("options", [{"substrate": ""}, {"attack": "transfer", "twin": ""}])

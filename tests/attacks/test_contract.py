@@ -12,7 +12,11 @@ from bl_neuro.attacks import (
     BrainLeaksV1,
     BrainLeaksV2,
     BrainLeaksV2Gradient,
+    Brep,
+    BrepPrior,
     CmaEs,
+    Gamin,
+    GenerativePrior,
     GradientInversion,
     OnePlusOneEs,
     Preset,
@@ -87,6 +91,26 @@ class TestCmaEs(BlackBoxAttackContract):
     @pytest.fixture(autouse=True)
     def _library(self) -> None:
         pytest.importorskip("cmaes")
+
+
+class TestGamin(BlackBoxAttackContract):
+    attack = Gamin(queries=24, updates=3)
+
+
+class TestGenerativePrior(BlackBoxAttackContract):
+    attack = GenerativePrior(queries=24, warm_start=20, population=6, hidden=8, training_steps=3)
+
+    @pytest.fixture(autouse=True)
+    def _library(self) -> None:
+        pytest.importorskip("cmaes")
+
+
+class TestBrep(BlackBoxAttackContract):
+    attack = Brep(queries=24, warm_start=20, points=5)
+
+
+class TestBrepPrior(BlackBoxAttackContract):
+    attack = BrepPrior(queries=24, warm_start=20, points=5, hidden=8, training_steps=3)
 
 
 class TestTransferAttack(BlackBoxAttackContract):

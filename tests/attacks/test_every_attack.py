@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import bl_neuro as bl
@@ -14,10 +15,15 @@ from bl_neuro import BlackBox, InputError, NotDifferentiable, WhiteBox
 from bl_neuro.attacks import (
     AnnBox,
     Attack,
+    AuxiliaryBox,
     BrainLeaksV1,
     BrainLeaksV2,
     BrainLeaksV2Gradient,
+    Brep,
+    BrepPrior,
     CmaEs,
+    Gamin,
+    GenerativePrior,
     GradientInversion,
     Inversions,
     OnePlusOneEs,
@@ -39,6 +45,9 @@ except ImportError:
 
 NETWORK = easy_images()
 CLASSES, STEPS = (2, 0), 6
+IMAGES = np.random.default_rng(0).random((8, 1, 3, 4))
+CMA = ("cma_es", "generative_prior")
+"""Attacks that need the package cmaes."""
 SUBSTRATES = [
     pytest.param(name, marks=getattr(pytest.mark, name) if name != "loihi" else ())
     for name in ("snntorch", "norse", "slayer", "loihi", "lava")
@@ -53,6 +62,13 @@ ATTACKS: dict[str, tuple[Attack[Any], str]] = {
     "cma_es": (CmaEs(queries=12, warm_start=16, population=4), "black"),
     "one_plus_one": (OnePlusOneEs(queries=6, warm_start=16), "black"),
     "random": (RandomSearch(queries=12, warm_start=16), "black"),
+    "gamin": (Gamin(queries=6, batch=4, updates=2), "black"),
+    "brep": (Brep(queries=8, warm_start=8, points=3), "black"),
+    "brep_prior": (BrepPrior(queries=8, warm_start=8, points=3, hidden=8, training_steps=3), "auxiliary"),
+    "generative_prior": (
+        GenerativePrior(queries=6, warm_start=8, population=4, hidden=8, training_steps=3),
+        "auxiliary",
+    ),
     "transfer": (TransferAttack(attack=BrainLeaksV1(iterations=2), candidates=2), "transfer"),
     "ann": (GradientInversion(iterations=5), "ann"),
 }
@@ -80,6 +96,8 @@ def boxed(target: Target, access: str) -> Any:
         return AnnBox(target)
     if access == "transfer":
         return TransferBox(WhiteBox(ReferenceTarget(NETWORK)), BlackBox(target, "counts"))
+    if access == "auxiliary":
+        return AuxiliaryBox(BlackBox(target, "counts"), IMAGES)
     return BlackBox(target, "counts")
 
 
@@ -95,7 +113,7 @@ def test_runs_on_supported_targets_and_explains_refusals(
     name: str, substrate: str, needs: Callable[[str], None], targets: Callable[[str], Target]
 ) -> None:
     needs(substrate)
-    if name == "cma_es" and cmaes is None:
+    if name in CMA and cmaes is None:
         pytest.skip("cmaes is not installed")
     target, (attack, access) = targets(substrate), ATTACKS[name]
     if access == "ann":
@@ -113,12 +131,14 @@ def test_runs_on_supported_targets_and_explains_refusals(
 
 
 @pytest.mark.lava
-@pytest.mark.parametrize("name", [name for name, (_, access) in ATTACKS.items() if access in ("black", "transfer")])
+@pytest.mark.parametrize(
+    "name", [name for name, (_, access) in ATTACKS.items() if access in ("black", "transfer", "auxiliary")]
+)
 def test_the_emulator_and_lava_give_the_same_inversions(
     name: str, needs: Callable[[str], None], targets: Callable[[str], Target]
 ) -> None:
     needs("lava")
-    if name == "cma_es" and cmaes is None:
+    if name in CMA and cmaes is None:
         pytest.skip("cmaes is not installed")
     assert_same(run(name, targets("lava")), run(name, targets("loihi")))
 
@@ -127,13 +147,14 @@ BOXES: dict[str, Callable[[], Any]] = {
     "white": lambda: WhiteBox(ReferenceTarget(NETWORK)),
     "black": lambda: BlackBox(ReferenceTarget(NETWORK)),
     "transfer": lambda: boxed(ReferenceTarget(NETWORK), "transfer"),
+    "auxiliary": lambda: boxed(ReferenceTarget(NETWORK), "auxiliary"),
     "ann": lambda: AnnBox(EasyAnn()),
 }
 
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_inversions_survive_a_round_trip_through_a_file(name: str, tmp_path: Path) -> None:
-    if name == "cma_es" and cmaes is None:
+    if name in CMA and cmaes is None:
         pytest.skip("cmaes is not installed")
     attack, access = ATTACKS[name]
     inversions = attack(BOXES[access](), classes=CLASSES, steps=STEPS, seed=4)
@@ -147,7 +168,7 @@ def test_inversions_survive_a_round_trip_through_a_file(name: str, tmp_path: Pat
 def test_refuses_a_box_of_another_type(name: str, other: str) -> None:
     attack, access = ATTACKS[name]
     box = BOXES[other]()
-    if other == access and not (name == "cma_es" and cmaes is None):
+    if other == access and not (name in CMA and cmaes is None):
         assert_well_formed(attack(box, classes=CLASSES, steps=STEPS), box)
     elif other != access:
         message = f"{attack.name}: expected a box of type {attack.box_type().__name__}, found {type(box).__name__}"

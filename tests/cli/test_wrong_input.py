@@ -84,6 +84,11 @@ WRONG = {
     "a budget for v1": (f"{ATTACK} --attack v1 --budget 7", "budget: attack v1 uses gradients instead of queries"),
     "a budget for v2_gradient": (f"{ATTACK} --attack v2_gradient --budget 7", "budget: attack v2_gradient uses"),
     "a twin for v2": (f"{ATTACK} --twin norse", "twin: attack v2 does not use a copy of the network"),
+    "images for v2": (f"{ATTACK} --auxiliary mnist", "auxiliary: attack v2 does not use images of the attacker"),
+    "no images for a prior": (
+        f"{ATTACK} --attack brep_prior",
+        "expected images of the attacker, such as a public data",
+    ),
     "an unknown twin": (f"{ATTACK} --attack transfer --twin nurse", "found 'nurse'; did you mean 'norse'"),
     "too few queries to try each": (
         f"{ATTACK} --attack transfer --budget 5",
