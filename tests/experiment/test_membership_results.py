@@ -9,7 +9,7 @@ from bl_neuro.experiment.membership_results import AUC, attacked
 from bl_neuro.leakage.crossed import shadow_overlap
 from bl_neuro.leakage.membership_attacks import Answers, crossed_measure
 
-TARGETS, SHADOWS, SAMPLES = 10, 8, 60
+TARGETS, SHADOWS, SAMPLES = 12, 12, 60
 
 
 @pytest.mark.parametrize(
@@ -25,8 +25,8 @@ def test_only_targets_that_are_each_others_shadow_networks_overlap(shadows: str,
     networks = Answers(values[..., None], 1 / (1 + np.exp(-values)), members)
     measures, tensors = attacked(networks, TARGETS, ["lira", "threshold"], SAMPLES)
     (row,) = [one for one in measures.attacks if (one.shadows, one.attack) == (shadows, attack)]
-    tables = [tensors[f"{shadows}.{attack}.{name}"] for name in ("values", "resampled")]
-    expected = crossed_measure(*tables, AUC, SAMPLES, overlap)
+    values, resampled = (tensors[f"{shadows}.{attack}.{name}"] for name in ("values", "resampled"))
+    expected = crossed_measure(values, resampled, AUC, SAMPLES, overlap)
     assert row.auc == [expected.estimate.value, expected.estimate.low, expected.estimate.high]
     between, _, own = expected.parts
     assert between > own  # so that the overlap shows

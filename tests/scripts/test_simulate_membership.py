@@ -46,7 +46,8 @@ def test_estimates_are_the_parts_of_the_interval() -> None:
     one = simulation._crossed(SETTING, 3, 1)[0][0]
     assert isinstance(one, Crossed)
     assert estimates[0] == [one.values.mean(), *one.parts]
-    assert standard_error(*estimates[0][1:], 0.0) == one.error
+    between, shared, own = estimates[0][1:]
+    assert standard_error(between, shared, own, 0.0) == one.error
     assert len(estimates) == len(MEASURES)
     tests = simulation.tested(SETTING, 3, [[0.01, 0.02], [0.03, 0.04]])
     assert np.array(tests).shape == (2, 2, 4)
