@@ -24,7 +24,7 @@ from bl_neuro.experiment.membership_work import (
     trained_twin,
 )
 from bl_neuro.leakage.bootstrap import Estimate
-from bl_neuro.leakage.crossed import SHADOW_OVERLAP, Crossed, pool_weights
+from bl_neuro.leakage.crossed import Crossed, pool_weights, shadow_overlap
 from bl_neuro.leakage.membership_attacks import (
     WITHOUT_SHADOWS,
     Answers,
@@ -101,7 +101,7 @@ def _measured(attack: str, shadows: str, results: list[TargetResult], samples: i
     null = np.stack([result.null for result in results])
     null_resampled = np.stack([result.null_resampled for result in results])
     points = np.geomspace(2 / samples, 1, POINTS)
-    overlap = SHADOW_OVERLAP if shadows == "right" and attack not in WITHOUT_SHADOWS else 0.0
+    overlap = shadow_overlap(len(results)) if shadows == "right" and attack not in WITHOUT_SHADOWS else 0.0
     epsilons = np.array([result.epsilon for result in results])
     return SeparationMeasures(
         attack=attack,

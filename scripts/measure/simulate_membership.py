@@ -37,7 +37,7 @@ import numpy as np
 from bl_neuro.files import write_text
 from bl_neuro.leakage import PowerPlan, proportion_interval
 from bl_neuro.leakage.bootstrap import LEVEL
-from bl_neuro.leakage.crossed import SHADOW_OVERLAP, Crossed, crossed_test, pool_weights, standard_error
+from bl_neuro.leakage.crossed import Crossed, crossed_test, pool_weights, shadow_overlap, standard_error
 from bl_neuro.leakage.lira import LEAST_VARIANCE, SHRINKAGE
 from bl_neuro.leakage.membership_attacks import crossed_measure
 from bl_neuro.leakage.roc import MEASURES, roc_curve, separation
@@ -226,7 +226,7 @@ def _coverage(setting: Setting, measure: str, truths: Array, estimates: Array) -
     value, parts = estimates[:, 0], estimates[:, 1:]
     apart, factor = np.abs(value - truths.mean()), stdtrit(setting.networks - 1, (1 + LEVEL) / 2)
     errors = {
-        "coverage": _errors(parts, SHADOW_OVERLAP),
+        "coverage": _errors(parts, shadow_overlap(setting.networks)),
         "coverage without overlap": _errors(parts, 0.0),
         "coverage over targets alone": np.sqrt(parts[:, 0]),
     }

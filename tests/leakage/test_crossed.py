@@ -10,7 +10,14 @@ from scipy.stats import t as student
 from scipy.stats import ttest_1samp
 
 from bl_neuro import InputError
-from bl_neuro.leakage.crossed import SHADOW_OVERLAP, Crossed, crossed_of, crossed_test, pool_weights, standard_error
+from bl_neuro.leakage.crossed import (
+    Crossed,
+    crossed_of,
+    crossed_test,
+    pool_weights,
+    shadow_overlap,
+    standard_error,
+)
 
 RNG = np.random.default_rng(0)
 ALONE = Crossed(RNG.normal(0.6, 0.02, 9), np.zeros((50, 9)), 100)
@@ -42,10 +49,10 @@ def test_the_standard_error_of_the_parts(
 
 
 def test_targets_that_are_shadow_networks_of_each_other_have_wider_intervals() -> None:
-    one = Crossed(ALONE.values, ALONE.resampled, 100, SHADOW_OVERLAP)
-    assert one.error == pytest.approx(np.sqrt(1 + SHADOW_OVERLAP) * ALONE.error)
+    one = Crossed(ALONE.values, ALONE.resampled, 100, shadow_overlap(9))
+    assert one.error == pytest.approx(np.sqrt(1 + 24 / 9) * ALONE.error)
     assert one.minus(one).overlap == 0.0
-    assert one.minus(Crossed(ALONE.values - 0.1 * RNG.random(9), ALONE.resampled, 100, SHADOW_OVERLAP)).overlap == 0.0
+    assert one.minus(ALONE).overlap == 0.0
 
 
 def test_the_error_of_two_parts() -> None:

@@ -47,7 +47,7 @@ def test_estimates_are_the_parts_of_the_interval() -> None:
     assert isinstance(one, Crossed)
     assert estimates[0] == [one.values.mean(), *one.parts]
     between, shared, own = estimates[0][1:]
-    assert standard_error(between, shared, own, overlap=0.0) == one.error
+    assert standard_error(between, shared, own, 0.0) == one.error
     assert len(estimates) == len(MEASURES)
     tests = simulation.tested(SETTING, 3, [[0.01, 0.02], [0.03, 0.04]])
     assert np.array(tests).shape == (2, 2, 4)
