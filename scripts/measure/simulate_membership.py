@@ -58,7 +58,8 @@ MOST_UNCOVERED, MOST_WRONG, MOST_OFF = 0.015, 0.065, 0.05
 class Setting:
     """One kind of audit. more_noise: of the third deployment; 0 without comparisons.
 
-    audits, tests, truths: how many are simulated for coverage, for comparisons, and for true values.
+    audits, tests, truths: how many are simulated for coverage, for comparisons, and for true values. variation: of the
+    networks' own level and effect, relative to the other settings.
     """
 
     networks: int
@@ -67,10 +68,12 @@ class Setting:
     truths: int
     tests: int = 0
     more_noise: float = 0.0
+    variation: float = 1.0
 
     @property
     def name(self) -> str:
-        return f"{self.networks} networks, {self.samples} samples"
+        networks = f"{self.networks} networks, {self.samples} samples"
+        return networks if self.variation == 1 else f"{networks}, variation {self.variation:g}"
 
     @property
     def noises(self) -> tuple[float, ...]:
@@ -83,7 +86,9 @@ SETTINGS = (
     Setting(32, 400, 400, 300, 300, 0.48),
     Setting(12, 1800, 400, 500),
     Setting(16, 1800, 300, 250),
+    Setting(24, 800, 400, 300),
     Setting(32, 1800, 250, 200),
+    Setting(12, 1800, 250, 300, variation=0.4),
 )
 
 
@@ -92,8 +97,8 @@ def answers(setting: Setting, rng: np.random.Generator) -> tuple[list[Array], Ar
     size = (setting.networks, setting.samples)
     level, effect = 1.5 * rng.standard_normal(size[1]), 0.8 * np.abs(rng.standard_normal(size[1]))
     spread, members = 0.5 + rng.random(size[1]), rng.random(size).argsort(axis=1) < size[1] // 2
-    own = 0.3 * rng.standard_normal((size[0], 1)), np.exp(0.2 * rng.standard_normal((size[0], 1)))
-    networks = level + own[0] + own[1] * effect * members + spread * rng.standard_normal(size)
+    own = [sd * setting.variation * rng.standard_normal((size[0], 1)) for sd in (0.3, 0.2)]
+    networks = level + own[0] + np.exp(own[1]) * effect * members + spread * rng.standard_normal(size)
     return [networks + noise * rng.standard_normal(size) for noise in setting.noises], members
 
 
@@ -261,7 +266,7 @@ def rate(what: str, setting: Setting, measure: str, happened: Array, **facts: fl
     low, high = proportion_interval(share, len(happened))
     return {
         "what": what, "networks": setting.networks, "samples": setting.samples, "measure": measure,
-        "audits": len(happened), "rate": share, "low": low, "high": high, **facts,
+        "variation": setting.variation, "audits": len(happened), "rate": share, "low": low, "high": high, **facts,
     }  # fmt: skip
 
 
@@ -293,17 +298,18 @@ def table(rows: Sequence[dict[str, Any]], problems: Sequence[str]) -> str:
         "and the shadow networks. Coverage is that of 95% intervals, the level of tests is 5%. sd: of the estimates",
         "over audits; error: the standard error that an audit computes (root mean square). Both, true values and",
         "margins in points. Not used, and tabled to say why: intervals without the term for shared shadow networks",
-        "(overlap), and over targets alone, as if they were independent.",
+        "(overlap), and over targets alone, as if they were independent. variation: of the networks' own level and",
+        "effect, relative to the other rows. The term was calibrated with 12, 16 and 32 networks at variation 1.",
         "",
-        "| what | networks | samples | measure | true | margin | sd | error | promised | seen | audits |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "| what | networks | samples | variation | measure | true | margin | sd | error | promised | seen | audits |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         points = [fixed(100 * row[name], 2) if name in row else "" for name in ("true", "margin", "sd", "error")]
         promised = fixed(100 * row["promised"], 1) if "promised" in row else ""
         seen, low, high = (fixed(100 * row[name], 1) for name in ("rate", "low", "high"))
-        place = f"{row['what']} | {row['networks']} | {row['samples']:,} | {row['measure'].replace('_', ' ')}"
-        numbers = " | ".join([*points, promised])
+        place = f"{row['what']} | {row['networks']} | {row['samples']:,} | {row['variation']:g}"
+        numbers = " | ".join([row["measure"].replace("_", " "), *points, promised])
         lines.append(f"| {place} | {numbers} | {seen} ({low} to {high}) | {row['audits']:,} |")
     verdict = "Everything is as it should be." if not problems else "Not as it should be: " + "; ".join(problems)
     return "\n".join([*lines, "", verdict, ""])

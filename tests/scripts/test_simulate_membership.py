@@ -83,7 +83,7 @@ def test_broken_guarantees_are_reported() -> None:
     assert [problem.split(",")[0] for problem in problems] == [row["what"] for row in broken]
     assert "promised 0.800" in problems[-1]
     assert "Not as it should be" in simulation.table(broken, problems)
-    assert "| power | 12 | 60 | auc |  |  |  |  | 80.0 | 78.0 (" in simulation.table(held, [])
+    assert "| power | 12 | 60 | 1 | auc |  |  |  |  | 80.0 | 78.0 (" in simulation.table(held, [])
 
 
 @pytest.mark.slow
