@@ -71,6 +71,7 @@ def test_broken_guarantees_are_reported() -> None:
         simulation.rate("coverage over targets alone", SETTING, "auc", many < 1_000),
         simulation.rate("false difference", SETTING, "auc", many < 110),
         simulation.rate("power", SETTING, "auc", many < 1_560, promised=0.8),
+        simulation.rate("power", SETTING, "tpr_at_1%", many < 1_000, promised=0.8),
     ]
     broken = [
         simulation.rate("coverage", SETTING, "auc", many < 1_800),
