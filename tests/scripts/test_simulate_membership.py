@@ -71,6 +71,7 @@ def test_broken_guarantees_are_reported() -> None:
         simulation.rate("coverage over targets alone", SETTING, "auc", many < 1_000),
         simulation.rate("false difference", SETTING, "auc", many < 110),
         simulation.rate("power", SETTING, "auc", many < 1_560, promised=0.8),
+        simulation.rate("power", SETTING, "tpr_at_1%", many < 1_000, promised=0.8),
     ]
     broken = [
         simulation.rate("coverage", SETTING, "auc", many < 1_800),
@@ -83,7 +84,7 @@ def test_broken_guarantees_are_reported() -> None:
     assert [problem.split(",")[0] for problem in problems] == [row["what"] for row in broken]
     assert "promised 0.800" in problems[-1]
     assert "Not as it should be" in simulation.table(broken, problems)
-    assert "| power | 12 | 60 | auc |  |  |  |  | 80.0 | 78.0 (" in simulation.table(held, [])
+    assert "| power | 12 | 60 | 1 | auc |  |  |  |  | 80.0 | 78.0 (" in simulation.table(held, [])
 
 
 @pytest.mark.slow
