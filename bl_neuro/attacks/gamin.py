@@ -84,7 +84,7 @@ class Gamin(AttackWithPriors[BlackBox]):
         ]
         rules = [
             (0 <= self.noise < 1, f"noise: expected at least 0 and below 1, found {self.noise}"),
-            (0 < self.learning_rate < math.inf, f"learning_rate: expected above 0, found {self.learning_rate}"),
+            (0 < self.learning_rate <= 1, f"learning_rate: expected above 0, at most 1, found {self.learning_rate}"),
             (0 <= self.balance < math.inf, f"balance: expected at least 0, found {self.balance}"),
             (0 <= self.balance_rate < math.inf, f"balance_rate: expected at least 0, found {self.balance_rate}"),
             (0 < self.base_rate < 1, f"base_rate: expected between 0 and 1, found {self.base_rate}"),
@@ -232,10 +232,16 @@ class _Surrogate:
         _descend(self._optimiser, loss)
 
 
+LEAST_BLUR = 0.01
+"""A blur of fewer pixels leaves images as they are; SciPy divides by its square."""
+
+
 def _blur(side: int, blur: float) -> Tensor:
     """The blur of one axis of an image as a symmetric matrix (side, side), with 0 outside the image."""
     identity = np.eye(side)
-    return torch.from_numpy(gaussian_filter1d(identity, blur, mode="constant") if blur > 0 else identity).float()
+    if blur < LEAST_BLUR:
+        return torch.from_numpy(identity).float()
+    return torch.from_numpy(gaussian_filter1d(identity, blur, mode="constant")).float()
 
 
 def _weights(shape: tuple[int, ...], fan_in: int, draws: torch.Generator) -> Tensor:

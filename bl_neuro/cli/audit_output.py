@@ -69,7 +69,9 @@ def print_result(result: AuditResult, as_json: bool) -> None:
     if as_json:
         print_json(
             {
-                **result.findings.model_dump(mode="json", by_alias=True, exclude={"inversions", "curves"}),
+                **result.findings.model_dump(
+                    mode="json", by_alias=True, exclude={"inversions", "curves"}, exclude_unset=True
+                ),
                 **{kind: str(result.folder / name) for kind, name in names.items()},
                 "failures": [{"cell": failure.cell.label, "error": failure.error} for failure in result.failures],
                 "left_out": result.left_out,

@@ -12,6 +12,7 @@ from bl_neuro.api.result import AuditResult
 
 FILE = """\
 name = "small"
+baselines = []
 seeds = 1
 steps = 4
 classes = [0, 7]
@@ -47,6 +48,7 @@ def small() -> Callable[..., bl.Experiment]:
     def make(**changes: object) -> bl.Experiment:
         values: dict[str, object] = {
             "name": "small",
+            "baselines": [],
             "dataset": "digits",
             "seeds": 1,
             "steps": 4,

@@ -21,6 +21,7 @@ from bl_neuro.testing.reference_target import easy_images
 Call = Callable[..., tuple[int, str, str]]
 EXPERIMENT = """
 name = "plain"
+baselines = []
 seeds = 1
 steps = 4
 substrates = ["loihi"]

@@ -22,8 +22,11 @@ from bl_neuro.attacks import (
     Inversions,
     TransferAttack,
 )
+from bl_neuro.attacks.auxiliary_box import AuxiliaryBox
 from bl_neuro.attacks.input_form import TimeSegments
 from bl_neuro.attacks.moving_pattern import MovingPattern
+from bl_neuro.reveals import Reveals
+from bl_neuro.settings import setting_names
 from bl_neuro.testing.reference_target import ReferenceTarget
 from bl_neuro.training import AnnTwin
 
@@ -99,7 +102,10 @@ def inverted(attack: Attack[Any]) -> Inversions:
     box: Any = AnnBox(AnnTwin((1, 6, 6), (8,), 3))
     if attack.access != "ann":
         target = ReferenceTarget(sure_network())
-        box = WhiteBox(target) if attack.access == "white_box" else BlackBox(target, "scores")
+        shown: Reveals = "scores" if "scores" in attack.reveals else attack.reveals[0]
+        box = WhiteBox(target) if attack.access == "white_box" else BlackBox(target, shown)
+    if "auxiliary" in attack.needs:
+        box = AuxiliaryBox(box, np.random.default_rng(0).random((8, 1, 6, 6)))
     return attack(box, classes=[0, 1], steps=4)
 
 
@@ -113,7 +119,8 @@ def are_rates(inversions: Inversions) -> bool:
 def test_extreme_settings_are_refused_or_give_valid_rates(name: str, setting: str) -> None:
     if name == "cma_es":
         pytest.importorskip("cmaes")
-    quick = {"queries": 8, "warm_start": 8, "population": 4} if KINDS[name].access == "black_box" else {"iterations": 3}
+    few = {"queries": 8, "warm_start": 8, "population": 4, "training_steps": 4, "iterations": 3}
+    quick = {key: value for key, value in few.items() if key in setting_names(KINDS[name])}
     refused = []
     for value in EXTREMES:
         try:

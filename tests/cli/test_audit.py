@@ -17,6 +17,7 @@ name = "given"
 steps = 8
 classes = [3, 1]
 substrates = ["loihi"]
+baselines = []
 
 [dataset]
 name = "digits"

@@ -11,6 +11,7 @@ from bl_neuro.experiment.session import Audit
 
 SMALL = """\
 name = "small"
+baselines = []
 seeds = 2
 steps = 4
 classes = [0, 1, 7]

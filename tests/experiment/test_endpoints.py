@@ -28,6 +28,7 @@ TOKEN = "a-token-of-the-auditor"
 BUDGET = 200
 EXPERIMENT = """\
 name = "served"
+baselines = []
 steps = 4
 classes = [0, 1]
 restarts = 2
