@@ -25,7 +25,6 @@ from bl_neuro.attacks import (
 from bl_neuro.attacks.auxiliary_box import AuxiliaryBox
 from bl_neuro.attacks.input_form import TimeSegments
 from bl_neuro.attacks.moving_pattern import MovingPattern
-from bl_neuro.reveals import Reveals
 from bl_neuro.settings import setting_names
 from bl_neuro.testing.reference_target import ReferenceTarget
 from bl_neuro.training import AnnTwin
@@ -102,7 +101,7 @@ def inverted(attack: Attack[Any]) -> Inversions:
     box: Any = AnnBox(AnnTwin((1, 6, 6), (8,), 3))
     if attack.access != "ann":
         target = ReferenceTarget(sure_network())
-        shown: Reveals = "scores" if "scores" in attack.reveals else attack.reveals[0]
+        shown: Any = "scores" if "scores" in attack.reveals else attack.reveals[0]
         box = WhiteBox(target) if attack.access == "white_box" else BlackBox(target, shown)
     if "auxiliary" in attack.needs:
         box = AuxiliaryBox(box, np.random.default_rng(0).random((8, 1, 6, 6)))

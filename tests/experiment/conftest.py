@@ -11,12 +11,11 @@ from bl_neuro.experiment.session import Audit
 
 SMALL = """\
 name = "small"
-baselines = []
 seeds = 2
 steps = 4
 classes = [0, 1, 7]
 substrates = ["loihi"]
-
+baselines = []
 [dataset]
 name = "digits"
 

@@ -32,7 +32,7 @@ kind = "neighbours"
 
 
 def planned(small: Path, folder: Path, text: str = "", *, first: str = "") -> Audit:
-    (folder / "changed.toml").write_text(first + small.read_text() + text)
+    (folder / "changed.toml").write_text(first + small.read_text().replace("baselines = []\n", "") + text)
     return Audit.of(str(folder / "changed.toml"), folder / "out")
 
 
