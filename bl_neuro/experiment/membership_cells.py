@@ -32,11 +32,11 @@ class Deployment:
     substrate: str
     part: MitigationPart | None = None
 
-    def shows(self, reveals: str) -> bool:
+    def shows(self, reveals: Reveals) -> bool:
         """Whether membership is measured with this output."""
         if self.part is None:
             return True
-        return self.part.acts_on(reveals) and (self.part.reveals is None or reveals in self.part.reveals)  # type: ignore[arg-type]
+        return self.part.acts_on(reveals) and (self.part.reveals is None or reveals in self.part.reveals)
 
 
 def deployments(experiment: Experiment) -> list[Deployment]:

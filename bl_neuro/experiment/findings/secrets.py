@@ -11,6 +11,7 @@ import numpy as np
 
 from bl_neuro.access import REVEALS
 from bl_neuro.arrays import FloatArray
+from bl_neuro.attacks.base import Access
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.definition import Experiment
 from bl_neuro.experiment.findings.conversion import difference_of, mean_of, verdict_of
@@ -47,7 +48,7 @@ class RowName(NamedTuple):
     substrate: str
     attack: str
     reveals: str
-    access: str
+    access: Access
     budget: int | None
 
 
@@ -153,7 +154,7 @@ def _row(
         substrate=name.substrate,
         attack=name.attack,
         reveals=name.reveals,
-        access=name.access,  # type: ignore[arg-type]  # pydantic checks it
+        access=name.access,
         budget=name.budget,
         queries=_spent(guesses),
         recovered=recovered,
