@@ -16,7 +16,7 @@ from bl_neuro.cli.endpoint_options import (
     OutputName,
     Session,
     Token,
-    need_no_effect,
+    stated_endpoint,
     warnings_on_stderr,
 )
 from bl_neuro.cli.options import (
@@ -155,13 +155,12 @@ def attack(
     from bl_neuro.api.attack_terms import attack_terms
     from bl_neuro.api.progress import progress_bars
     from bl_neuro.cli.interrupt import InterruptibleProgress
-    from bl_neuro.remote import is_url
 
     chosen = attack_terms(name, preset, None, None, None, None).attack
     options = {"blur": blur, "window": window, "image_shape": image_shape, "patience": patience}
     given = {**_from_options(chosen, options), **_from_set(chosen, settings or [])}
-    on_endpoint: dict[str, Any] = {"--token": token, "--input": input_name, "--output": output_name, "--layout": layout}
-    on_endpoint |= {"--certificates": certificates, "--class-count": class_count, "--session": session}
+    on_endpoint: dict[str, Any] = {"token": token, "input": input_name, "output": output_name, "layout": layout}
+    on_endpoint |= {"certificates": certificates, "classes": class_count, "session": session}
     on_file: dict[str, Any] = {
         "--backend": backend,
         "--layers": layers,
@@ -171,22 +170,10 @@ def attack(
     }
     with ExitStack() as stack:
         attacked: Any = model
-        endpoint: dict[str, Any] | None = None
-        if is_url(model):
-            need_no_effect("an endpoint", on_file)
-            endpoint = {
-                "token": token,
-                "input": input_name,
-                "output": output_name,
-                "input_shape": numbers(input_shape, "--input-shape", int),
-                "classes": class_count,
-                "layout": layout,
-                "certificates": certificates,
-                "session": session,
-            }
+        endpoint = stated_endpoint(model, on_endpoint, on_file, numbers(input_shape, "--input-shape", int))
+        if endpoint is not None:
             stack.enter_context(warnings_on_stderr())
         else:
-            need_no_effect("a file", on_endpoint)
             attacked = model_request(Path(model), layers, input_shape, convention, dt, reset).open()
         progress = InterruptibleProgress(stack.enter_context(progress_bars()).stage(f"{name} on {model}"))
         if chosen.access == "black_box":
@@ -211,7 +198,7 @@ def attack(
             out=out,
             force=force,
             name=model,
-            endpoint=endpoint,  # type: ignore[arg-type]  # it checks them
+            endpoint=endpoint,
             progress=progress,
         )
     allowed = result.facts.budget

@@ -51,6 +51,24 @@ def need_no_effect(what: str, options: dict[str, Any]) -> None:
         raise InputError(f"{', '.join(given)}: not applicable to {what}; leave it out")
 
 
+def stated_endpoint(model: str, options: dict[str, Any], on_file: dict[str, Any], input_shape: Any) -> Any:
+    """The options of the endpoint `model` for `bl_neuro.api`; None for a model file.
+
+    options: by the names of the API, None where they are not given. on_file: options of model files, by name.
+
+    Raises:
+        InputError: an option was given that does not apply to what is attacked.
+    """
+    from bl_neuro.remote import is_url
+
+    if is_url(model):
+        need_no_effect("an endpoint", on_file)
+        return {**options, "input_shape": input_shape}
+    named = {"classes": "class-count"}
+    need_no_effect("a file", {f"--{named.get(name, name)}": value for name, value in options.items()})
+    return None
+
+
 @contextmanager
 def warnings_on_stderr() -> Iterator[None]:
     """Prints the warning about an unencrypted token as one line, as soon as it occurs."""

@@ -15,7 +15,7 @@ from bl_neuro.cli.endpoint_options import (
     OutputName,
     Session,
     Token,
-    need_no_effect,
+    stated_endpoint,
     warnings_on_stderr,
 )
 from bl_neuro.cli.options import (
@@ -139,25 +139,19 @@ def membership(
     from bl_neuro.cli.output import print_json, print_parts, say
     from bl_neuro.data import load_dataset
     from bl_neuro.files import need_free
-    from bl_neuro.remote import is_url
     from bl_neuro.training.plans import plan_for
 
-    on_endpoint: dict[str, Any] = {"--token": token, "--input": input_name, "--output": output_name, "--layout": layout}
-    on_endpoint |= {"--certificates": certificates, "--class-count": class_count, "--session": session}
+    on_endpoint: dict[str, Any] = {"token": token, "input": input_name, "output": output_name, "layout": layout}
+    on_endpoint |= {"certificates": certificates, "classes": class_count, "session": session}
     on_file: dict[str, Any] = {"--layers": layers, "--convention": convention, "--dt": dt, "--reset": reset}
     if out is not None:
         need_free([out], force)
     with ExitStack() as stack:
         attacked: Any = model
-        endpoint: dict[str, Any] | None = None
-        if is_url(model):
-            need_no_effect("an endpoint", on_file)
-            endpoint = {name.removeprefix("--"): value for name, value in on_endpoint.items()}
-            endpoint["classes"] = endpoint.pop("class-count")
-            endpoint["input_shape"] = numbers(input_shape, "--input-shape", int)
+        endpoint = stated_endpoint(model, on_endpoint, on_file, numbers(input_shape, "--input-shape", int))
+        if endpoint is not None:
             stack.enter_context(warnings_on_stderr())
         else:
-            need_no_effect("a file", on_endpoint)
             attacked = model_request(Path(model), layers, input_shape, convention, dt, reset).open()
         whole: Any = load_dataset(dataset, root)
         index = _indices(samples, len(whole.labels))
@@ -180,7 +174,7 @@ def membership(
                 steps=length,
                 reveals=reveals,  # type: ignore[arg-type]  # it checks them
                 budget=budget,
-                endpoint=endpoint,  # type: ignore[arg-type]  # it checks them
+                endpoint=endpoint,
             )
         )
         result = attack_membership(
