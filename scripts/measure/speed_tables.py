@@ -22,7 +22,7 @@ def measured(result: dict[str, Any]) -> list[str]:
     lines = [
         f"## Batch, density{instructions}",
         "",
-        f"Measured {result['at']}: {', '.join(result['machine'].values())}; other processes used at most {busiest:.0%}.",
+        f"Measured {result['at']}: {', '.join(result['machine'].values())}; others used {busiest:.0%} at most.",
         f"Medians of {result['rounds']} rounds, in brackets the smallest and the greatest.",
         "",
         f"| {' | '.join(columns)} |",
@@ -71,8 +71,8 @@ def main() -> None:
         "# Speed of the emulator",
         "",
         "How many times as many queries `loihi` answers as others, one thread, made by",
-        "`scripts/measure/benchmark_substrates.py` on an idle machine. Products are the dense matrix products alone, in",
-        "the fastest of several forms. The last column is what spikes given as float32 instead of bytes cost.",
+        "`scripts/measure/benchmark_substrates.py` on an idle machine. Products are the dense matrix products alone,",
+        "in the fastest of several forms. The last column is what spikes given as float32 instead of bytes cost.",
         "",
     ]
     for path in sys.argv[1:]:
