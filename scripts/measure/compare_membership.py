@@ -144,7 +144,7 @@ def answers_of(run: Path) -> Iterator[tuple[str, str, Answers]]:
         if cell.kind == MEMBERSHIP.name and cell.facts["ask"] == part.asked[0].called:
             networks = cell.needs[: part.networks]
             files = [run / "cells" / f"{network.address}.safetensors" for network in networks]
-            gathered = gathered_answers(networks, files, labels)
+            gathered = gathered_answers(networks, files, cell.facts["reveals"], labels)
             yield _deployment(cell), cell.facts["reveals"], Answers(*gathered)
 
 
