@@ -28,7 +28,10 @@ from bl_neuro.reveals import REVEALS, Reveals
 
 MembershipAttack = Literal["lira", "lira_offline", "rmia", "rmia_offline", "threshold"]
 ATTACKS: tuple[MembershipAttack, ...] = ("lira", "lira_offline", "rmia", "rmia_offline", "threshold")
-LEAST_NETWORKS = 8
+LEAST_NETWORKS = 10
+"""With fewer, too many samples have fewer than two shadow networks on a side, since one network is the target."""
+LEAST_SHADOWS = 8
+"""The same without a target among them."""
 
 
 class AskPart(Part):
@@ -101,7 +104,7 @@ class MembershipPart(Part):
     asks: list[AskPart] = Field(default_factory=list)
     mitigations: list[MitigationPart] = Field(default_factory=list)
     shadows: dict[str, Any] | None = None
-    wrong_shadows: Annotated[int, Field(ge=LEAST_NETWORKS, le=1000)] = 16
+    wrong_shadows: Annotated[int, Field(ge=LEAST_SHADOWS, le=1000)] = 16
     margin: Annotated[float, Field(gt=0, lt=1)] = 0.2
     twins: bool = False
     replays: list[MemberReplayPart] = Field(default_factory=list)

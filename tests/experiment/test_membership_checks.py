@@ -23,7 +23,7 @@ def test_membership_needs_no_seeds_attacks_or_evaluators() -> None:
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ({"networks": 4}, "membership.networks: expected a whole number of at least 8, found 4"),
+        ({"networks": 9}, "membership.networks: expected a whole number of at least 10, found 9"),
         ({"substrates": ["norse"]}, "membership.substrates.0: expected one of the experiment's substrates"),
         ({"asks": [{"kind": "plain", "size": 0.5}]}, "membership.asks.0.size: plain asks have no size"),
         ({"asks": [{}, {"count": 8}]}, "membership.asks.1: plain occurs twice; give one of them a label"),
