@@ -20,7 +20,6 @@ from bl_neuro.cli.endpoint_options import (
     opened_subject,
 )
 from bl_neuro.cli.options import (
-    REVEALED,
     Convention,
     Dt,
     Force,
@@ -35,6 +34,7 @@ from bl_neuro.cli.options import (
     assignments,
     model_request,
 )
+from bl_neuro.reveals import REVEALS
 
 if TYPE_CHECKING:
     from bl_neuro.arrays import BoolArray, IntArray
@@ -83,7 +83,14 @@ def membership(
             "shadow networks that were not trained on a sample), or threshold (without shadow networks).",
         ),
     ] = "lira",
-    reveals: Annotated[str | None, REVEALED] = None,
+    reveals: Annotated[
+        str | None,
+        typer.Option(
+            "--reveals",
+            help=f"Output that a black box reveals: {', '.join(REVEALS)}. Default: counts, or scores if output neurons "
+            "do not spike; for an endpoint, what it reveals.",
+        ),
+    ] = None,
     asks: Annotated[
         int, typer.Option("--asks", help="Number of queries about each sample, whose answers are averaged.")
     ] = 4,
@@ -121,7 +128,9 @@ def membership(
         int | None, typer.Option("--steps", help="Number of time steps of an input. Default: that of the dataset.")
     ] = None,
     root: Root = None,
-    out: Annotated[Path | None, typer.Option("--out", help="JSON file for the result.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="JSON file for the result, with the score of every sample.")
+    ] = None,
     force: Force = False,
     token: Token = None,
     input_name: InputName = None,
@@ -140,8 +149,9 @@ def membership(
 ) -> None:
     """Find out which samples a model was trained on, from queries and shadow networks.
 
-    Example: bl-neuro membership model.net --dataset digits --shadows shadows --train-shadows 16. The attack costs
-    --asks queries for each sample. Shadow networks run on this machine and cost none.
+    Example: bl-neuro membership model.net --dataset digits --shadows shadows --train-shadows 16
+
+    Every query to the model counts, several for each sample. Shadow networks run on this machine and cost no queries.
     """
     from contextlib import ExitStack
 
@@ -167,10 +177,10 @@ def membership(
         networks = _shadows(
             shadows, train_shadows, settings, data, steps, seed, stages.stage("training shadow networks")
         )
-        if networks is not None:
-            networks = networks.on(backend)
-            if index is not None and networks.samples == len(whole.labels):
-                networks = networks.subset(index)
+        if networks is None:
+            _need_none(attack)
+        else:
+            networks = _about(networks.on(backend), index, len(data.labels), len(whole.labels))
         target = stack.enter_context(
             opened_membership_target(
                 subject.model,
@@ -206,8 +216,7 @@ def membership(
     if target.recognised is not None:
         say(f"The model {target.recognised.sentence}.")
     print_parts(result.text_parts())
-    if out is not None:
-        say(f"Written: {out}")
+    say("--out FILE writes the score of every sample." if out is None else f"Written: {out}")
 
 
 def _shadows(
@@ -233,6 +242,36 @@ def _shadows(
         raise InputError("--train-shadows: expected a folder for these networks, --shadows FOLDER")
     plan = target_plan(data.name, steps, {name: _value(text) for name, text in assignments(settings)})
     return train_shadows(data, plan, out=folder, networks=count, seed=seed, progress=progress)
+
+
+def _need_none(attack: str) -> None:
+    """Raises InputError if the attack needs shadow networks."""
+    from bl_neuro.errors import InputError
+    from bl_neuro.leakage.membership_attacks import MEMBERSHIP_ATTACKS, WITHOUT_SHADOWS
+
+    if attack in MEMBERSHIP_ATTACKS and attack not in WITHOUT_SHADOWS:
+        raise InputError(
+            f"--shadows: attack {attack} compares the model with shadow networks; give their folder, with "
+            "--train-shadows 16 to train them first, or choose --attack threshold"
+        )
+
+
+def _about(networks: ShadowModels, index: IntArray | None, asked: int, size: int) -> ShadowModels:
+    """The shadow networks with their members among the `asked` samples, those at `index` of a dataset of this size.
+
+    Raises:
+        InputError: their members are known among other samples.
+    """
+    from bl_neuro.errors import InputError
+
+    if index is not None and networks.samples == size:
+        return networks.subset(index)
+    if networks.samples != asked:
+        raise InputError(
+            f"--samples: expected the {networks.samples:,} samples among which the members of the shadow networks are "
+            f"known, found {asked:,}; give the --samples with which they were trained"
+        )
+    return networks
 
 
 def _value(text: str) -> Any:
