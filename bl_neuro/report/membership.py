@@ -75,7 +75,7 @@ def membership_lines(results: Findings) -> list[str]:
         answer.leakage,
         _epsilon(results.membership),
         f"Whether the deployment changes membership: {answer.word.lower()}. {answer.lead}",
-        *_replayed(results.membership),
+        *replay_sentences(results.membership),
     ]
 
 
@@ -126,7 +126,7 @@ def _more(membership: MembershipFindings) -> list[str]:
         f"Judged by the members of another network, the AUC must be 0.5: {len(nulls) - outside} of "
         f"{many(len(nulls), '95% interval')} hold it.",
         _epsilon(membership),
-        *_replayed(membership),
+        *replay_sentences(membership),
     ]
     if wrong:
         best = max(wrong, key=lambda row: row.auc.value)
@@ -152,7 +152,7 @@ def _epsilon(membership: MembershipFindings) -> str:
     )
 
 
-def _replayed(membership: MembershipFindings) -> list[str]:
+def replay_sentences(membership: MembershipFindings) -> list[str]:
     """Whether the answers on another substrate are those on the first, one sentence for each pair."""
     pairs = dict.fromkeys((replay.substrate, replay.of) for replay in membership.replays)
     return [_of_pair(*pair, [one for one in membership.replays if (one.substrate, one.of) == pair]) for pair in pairs]
@@ -169,7 +169,7 @@ def _of_pair(substrate: str, of: str, replays: Sequence[MembershipReplay]) -> st
     if not differing:
         return f"{asked}: every answer is that of {of} in every bit."
     outputs = listed(list(dict.fromkeys(reveals for replay in differing for reveals in replay.differs)))
-    return f"{asked}: {many(len(differing), 'network')} DO NOT answer as on {of} ({outputs})."
+    return f"{asked}: NOT THE SAME as on {of} for {many(len(differing), 'network')} ({outputs})."
 
 
 def _holds(mean: Mean, value: float) -> bool:

@@ -18,6 +18,7 @@ from bl_neuro.data.encoders import rate_encode
 from bl_neuro.experiment.cell_measures import CellMeasures
 from bl_neuro.experiment.cell_tools import Tools
 from bl_neuro.experiment.cells import Cell
+from bl_neuro.experiment.findings.membership import MembershipReplay
 from bl_neuro.experiment.findings.models import Findings
 from bl_neuro.experiment.measures import ANSWERS, MEMBER, MEMBERSHIP
 from bl_neuro.experiment.membership_part import MemberReplayPart
@@ -234,6 +235,20 @@ def test_real_lava_answers_as_loihi(audit: Audit, needs: Callable[[str], None]) 
     ) in audit_answer(again.findings()).more
 
 
+def test_replays_that_differ_are_named(findings: Findings) -> None:
+    views: dict[str, Any] = {"substrate": "lava", "of": "loihi", "ask": "plain", "reveals": ["counts", "label"]}
+    replays = [
+        MembershipReplay(**views, network=number, samples=3, queries=6, identical=not differs, differs=differs)
+        for number, differs in enumerate(([], ["counts"]))
+    ]
+    assert findings.membership is not None
+    membership = findings.membership.model_copy(update={"replays": replays})
+    assert (
+        "12 queries for each of counts and label about 3 samples to 2 networks were repeated on lava: NOT THE SAME as "
+        "on loihi for 1 network (counts)."
+    ) in audit_answer(findings.model_copy(update={"membership": membership})).more
+
+
 def test_findings_compare_deployments_and_survive_json(findings: Findings) -> None:
     membership = findings.membership
     assert membership is not None
@@ -252,6 +267,9 @@ def test_the_answer_the_page_and_the_table_are_about_membership(audit: Audit, fi
     answer = audit_answer(findings)
     assert answer.title == "Can an attacker tell which samples of digits a network was trained on?"
     assert "has an AUC of 0." in answer.leakage
+    assert "of the members at a false-positive rate of 1%" in answer.leakage
+    assert answer.leakage.endswith("at 0.1% (no false positive, since there are fewer than 1,000 other samples).")
+    assert any("the mean of the empirical lower bounds of 10 targets, each at a" in text for text in answer.more)
     page = write_report(findings, audit.pictures(), audit.store.folder).read_text()
     assert "Who was in the training data" in page
     assert "Null controls" not in page
