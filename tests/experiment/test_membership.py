@@ -12,6 +12,7 @@ import torch
 from safetensors.numpy import load_file
 
 from bl_neuro.access import BlackBox
+from bl_neuro.api.plan import plan_of
 from bl_neuro.api.result import AuditResult
 from bl_neuro.backends import open_target
 from bl_neuro.data.encoders import rate_encode
@@ -112,6 +113,13 @@ def test_the_plan_has_every_network_deployment_output_and_ask(audit: Audit) -> N
         ("scores", "plain", "weight_bits 2"), ("scores", "plain", None), ("label", "plain", None),  # with ANN twins
     ]  # fmt: skip
     assert len(of_kind(audit, "answers")) == 18 + 10 + 10 + 10 + 10  # through all outputs at once
+
+
+def test_a_printed_plan_names_asks_and_outputs(audit: Audit) -> None:
+    rows = {(row.kind, row.target, row.attack, row.reveals): row.done for row in plan_of(audit).rows}
+    assert rows["answers", "member", "plain asks", "scores, label"] == 10
+    assert rows["membership", "member", "noise asks", "label"] == 1
+    assert rows["member", "wrong_shadow", "", ""] == 8
 
 
 def test_networks_are_trained_on_independent_halves_of_every_class(audit: Audit) -> None:
