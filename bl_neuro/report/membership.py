@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from math import log10
 from typing import TYPE_CHECKING, NamedTuple
 
+from bl_neuro.backends.registry import ANN
 from bl_neuro.experiment.findings.estimates import Mean
 from bl_neuro.experiment.findings.membership import (
     COMPARED,
@@ -13,6 +14,7 @@ from bl_neuro.experiment.findings.membership import (
     MembershipFindings,
     MembershipReplay,
     MembershipRow,
+    deployment_name,
 )
 from bl_neuro.experiment.findings.models import Findings
 from bl_neuro.report.plots import Scale, line_style
@@ -22,6 +24,7 @@ from bl_neuro.rounding import fixed
 if TYPE_CHECKING:
     from markupsafe import Markup
 
+TWINS = deployment_name(ANN, None)
 ATTACK_TITLES = {
     "lira": "LiRA",
     "lira_offline": "LiRA, offline",
@@ -76,6 +79,7 @@ def membership_lines(results: Findings) -> list[str]:
         _epsilon(results.membership),
         f"Whether the deployment changes membership: {answer.word.lower()}. {answer.lead}",
         *replay_sentences(results.membership),
+        *_twins(results.membership),
     ]
 
 
@@ -86,7 +90,7 @@ def strongest(membership: MembershipFindings) -> MembershipRow:
 
 
 def _verdict(membership: MembershipFindings) -> tuple[str, str]:
-    compared = [one for one in membership.comparisons if one.measure == "auc"]
+    compared = [one for one in _compared(membership) if one.second != TWINS]
     if not compared:
         return "Not compared", "Membership was measured on one deployment only."
     share = f"{100 * membership.share:g}%"
@@ -94,14 +98,28 @@ def _verdict(membership: MembershipFindings) -> tuple[str, str]:
     sentences = []
     for name in dict.fromkeys(one.second for one in compared):
         own = [one for one in compared if one.second == name]
-        sentences.append(_of_deployment(name, own))
+        sentences.append(_of_deployment(f"On {name}", own))
     differ = [one for one in compared if one.verdict == "differs"]
     open_ = [one for one in compared if one.verdict == "inconclusive"]
     word = "Yes" if differ else "Not yet known" if open_ else "No"
     return word, f"{' '.join(sentences)} Compared with {compared[0].first}, with {margin}."
 
 
-def _of_deployment(name: str, compared: Sequence[MembershipComparison]) -> str:
+def _compared(membership: MembershipFindings) -> list[MembershipComparison]:
+    """The comparisons of AUCs."""
+    return [one for one in membership.comparisons if one.measure == "auc"]
+
+
+def _twins(membership: MembershipFindings) -> list[str]:
+    """How ANN twins compare. They are other networks, not a deployment of these."""
+    own = [one for one in _compared(membership) if one.second == TWINS]
+    if not own:
+        return []
+    which = f"For {TWINS} of the same layer sizes and training samples, compared with the networks on {own[0].first},"
+    return [_of_deployment(which, own)]
+
+
+def _of_deployment(start: str, compared: Sequence[MembershipComparison]) -> str:
     groups = {
         words: [one.reveals for one in compared if one.verdict == verdict]
         for verdict, words in (
@@ -113,7 +131,7 @@ def _of_deployment(name: str, compared: Sequence[MembershipComparison]) -> str:
     parts = [f"{words} {listed(views)}" for words, views in groups.items() if views]
     largest = max(compared, key=lambda one: abs(one.difference.value))
     difference = f"largest difference: {difference_words(largest.difference)}, {largest.reveals}"
-    return f"On {name} the AUC {listed(parts)} ({difference})."
+    return f"{start} the AUC {listed(parts)} ({difference})."
 
 
 def _more(membership: MembershipFindings) -> list[str]:
@@ -127,6 +145,7 @@ def _more(membership: MembershipFindings) -> list[str]:
         f"{many(len(nulls), '95% interval')} hold it.",
         _epsilon(membership),
         *replay_sentences(membership),
+        *_twins(membership),
     ]
     if wrong:
         best = max(wrong, key=lambda row: row.auc.value)
