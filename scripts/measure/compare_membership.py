@@ -76,8 +76,8 @@ EXPLAINED = (
     "Probabilities of 0, as labels have them, count as 1e-12: in run_rmia 0 / 0 is not above 1, while ours then orders "
     "samples by what the shadow networks answer.",
     "Left out of RMIA are samples whose ratio equals that of a sample with other probabilities, as with labels (0.75 "
-    "of the answers right, where 8 of 13 shadow networks are, and all right, where all are): both ask whether one ratio "
-    "is above the other, and the last bit decides.",
+    "of the answers right, where 8 of 13 shadow networks are, and all right, where all are): both ask whether one "
+    "ratio is above the other, and the last bit decides.",
     "run_rmia compares a reference sample also with itself, which never counts; ours leaves that out, so that theirs "
     "is multiplied by n / (n - 1).",
     "Scores are rounded to six decimals before ROC curves are computed: labels and counts have many equal scores, and "
