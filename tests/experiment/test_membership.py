@@ -278,9 +278,13 @@ def test_the_answer_the_page_and_the_table_are_about_membership(audit: Audit, fi
     assert "of the members at a false-positive rate of 1%" in answer.leakage
     assert answer.leakage.endswith("at 0.1% (no false positive, since there are fewer than 1,000 other samples).")
     assert any("the mean of the empirical lower bounds of 10 targets, each at a" in text for text in answer.more)
+    assert "ANN twins" not in answer.lead  # they are no deployment
+    assert any(text.startswith("For ANN twins of the same layer sizes and training samples") for text in answer.more)
     page = write_report(findings, audit.pictures(), audit.store.folder).read_text()
     assert "Who was in the training data" in page
     assert "Null controls" not in page
+    assert "10 networks" in page
+    assert "evaluators" not in page.partition("A reader may conclude")[2]
     assert "| LiRA, shadows trained otherwise | scores |" in (audit.store.folder / "summary.md").read_text()
     result = AuditResult(findings, audit.store.folder, (), 0, (), audit.pictures())
     table = result.membership
