@@ -133,4 +133,7 @@ def _cells(audit: Audit) -> tuple[list[Cell], str | None]:
 def _group(cell: Cell) -> tuple[str, ...]:
     facts = cell.facts
     target = ", ".join(str(facts[name]) for name in ("target", "rung", "mitigation") if facts.get(name) is not None)
-    return (cell.kind, target, *(str(facts.get(name, "")) for name in COLUMNS[2:]))
+    attack = facts.get("attack") or (f"{facts['ask']} asks" if "ask" in facts else "")
+    shown = cell.definition.get("reveals", "")
+    reveals = facts.get("reveals") or (", ".join(shown) if isinstance(shown, list) else "")
+    return cell.kind, target, str(facts.get("substrate", "")), str(attack), str(reveals)

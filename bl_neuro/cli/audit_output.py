@@ -14,7 +14,7 @@ from bl_neuro.cli.audit_power import print_power
 from bl_neuro.cli.output import print_json, print_table, say
 from bl_neuro.experiment.findings.estimates import JudgedAttack, Mean
 from bl_neuro.experiment.findings.models import AuditRow, EvaluatorMeasures, Findings
-from bl_neuro.report.membership import auc_words, percent_words
+from bl_neuro.report.membership import auc_words, percent_words, replay_sentences
 from bl_neuro.report.words import amount, many, verdict_line
 from bl_neuro.rounding import fixed
 
@@ -121,6 +121,8 @@ def _print_membership(findings: Findings) -> None:
         for row in findings.membership.rows
     ]  # fmt: skip
     print_table("Membership: means over targets with 95% intervals over targets and pool", columns, table, 5)
+    for sentence in replay_sentences(findings.membership):
+        say(sentence)
 
 
 def _gained(findings: Findings, name: str) -> list[str]:

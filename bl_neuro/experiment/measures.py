@@ -16,7 +16,12 @@ from bl_neuro.attacks.base import Access
 from bl_neuro.checks import expectation
 from bl_neuro.experiment.cell_measures import CellMeasures, Count, CountedMeasures, Hit, Probability, Share
 from bl_neuro.experiment.cells import Cell
-from bl_neuro.experiment.membership_measures import AnswersMeasures, MemberMeasures, MembershipMeasures
+from bl_neuro.experiment.membership_measures import (
+    AnswersMeasures,
+    MemberMeasures,
+    MemberReplayMeasures,
+    MembershipMeasures,
+)
 from bl_neuro.experiment.secrets_measures import (
     SecretAccuracyMeasures,
     SecretGuessMeasures,
@@ -228,6 +233,7 @@ VERIFICATION = CellKind("verification", VerificationMeasures)
 MEMBER = CellKind("member", MemberMeasures)
 MEMBER_TWIN = CellKind("member_twin", TwinMeasures)
 ANSWERS = CellKind("answers", AnswersMeasures)
+MEMBER_REPLAY = CellKind("member_replay", MemberReplayMeasures)
 MEMBERSHIP = CellKind("membership", MembershipMeasures)
 BASELINE = CellKind("baseline", BaselineMeasures)
 BASELINE_JUDGEMENT = CellKind("baseline_judgement", BaselineJudgementMeasures)
@@ -253,6 +259,7 @@ KINDS: tuple[CellKind[CellMeasures], ...] = (
     MEMBER,
     MEMBER_TWIN,
     ANSWERS,
+    MEMBER_REPLAY,
     MEMBERSHIP,
     BASELINE,
     BASELINE_JUDGEMENT,

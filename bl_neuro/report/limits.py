@@ -26,9 +26,10 @@ ENOUGH_TARGETS = 12
 def conclusions(results: Findings) -> list[str]:
     """What the results support, one or two sentences each."""
     targets = "this one model" if results.of_given_model else "these targets"
+    judged = ", as these evaluators see it" if results.evaluators else ""
     supported = [
-        f"What these attacks, at these costs, got out of {targets}, as these evaluators see it. A better attack or a "
-        "larger budget may get more: these are lower bounds on what can be taken.",
+        f"What these attacks, at these costs, got out of {targets}{judged}. A better attack or a larger budget may get "
+        "more: these are lower bounds on what can be taken.",
         "What the attacker needed for it: the access, the view and the queries of each row.",
     ]
     if any(not row.own for row in results.rows):
@@ -74,11 +75,17 @@ def _of_margin(results: Findings) -> list[str]:
 def _of_membership(results: Findings) -> list[str]:
     if results.membership is None:
         return []
+    pairs = dict.fromkeys((replay.substrate, replay.of) for replay in results.membership.replays)
     return [
         "Membership is measured on networks that the audit trained on random halves of a pool; a network trained on "
         "more data, or for longer, may give away less or more.",
         "Targets and shadow networks are trained alike, on samples of one source, and get the same asks: the strongest "
         "attacker. Every network is the target once and a shadow network otherwise.",
+        *(
+            f"{substrate} answered a part of the queries. That it would answer the others as {of} rests on both "
+            "computing the same."
+            for substrate, of in pairs
+        ),
     ]
 
 

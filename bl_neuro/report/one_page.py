@@ -9,7 +9,7 @@ from bl_neuro.experiment.findings.models import Findings, Unit
 from bl_neuro.report import advantage, views
 from bl_neuro.report.answer import audit_answer
 from bl_neuro.report.limits import limits
-from bl_neuro.report.membership import attack_words, auc_words, membership_groups, percent_words
+from bl_neuro.report.membership import attack_words, auc_words, membership_groups, percent_words, two_decimals
 from bl_neuro.report.secrets import bits_text, secret_groups
 from bl_neuro.report.words import (
     FAMILIES,
@@ -65,12 +65,12 @@ def _membership(results: Findings) -> list[str]:
     for group in membership_groups(results.membership):
         rows = [
             [
-                attack_words(row), row.reveals,
-                auc_words(row.auc), percent_words(row.tpr_at_1), percent_words(row.tpr_at_01), auc_words(row.null_auc),
+                attack_words(row), row.reveals, auc_words(row.auc), percent_words(row.tpr_at_1),
+                percent_words(row.tpr_at_01), two_decimals(row.epsilon.value), auc_words(row.null_auc),
             ]
             for row in group.rows
         ]  # fmt: skip
-        columns = ["attack", "output", "AUC", "found at 1%", "at 0.1%", "null AUC"]
+        columns = ["attack", "output", "AUC", "found at 1%", "at 0.1%", "epsilon", "null AUC"]
         parts.append(f"### {_plain(group.title)}\n\n{_table(columns, rows)}")
     return ["## Membership", *parts] if parts else []
 

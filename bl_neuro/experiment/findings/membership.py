@@ -13,8 +13,8 @@ from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.definition import Experiment
 from bl_neuro.experiment.findings.conversion import difference_of, mean_of
 from bl_neuro.experiment.findings.estimates import Count, Finding, Fraction, Mean, Number
-from bl_neuro.experiment.measures import ANSWERS, MEMBERSHIP, Measures
-from bl_neuro.experiment.membership_measures import AnswersMeasures, SeparationMeasures
+from bl_neuro.experiment.measures import ANSWERS, MEMBER_REPLAY, MEMBERSHIP, Measures
+from bl_neuro.experiment.membership_measures import SeparationMeasures
 from bl_neuro.experiment.membership_results import AUC, TPR_AT_1, read_crossed
 from bl_neuro.experiment.store import Store
 from bl_neuro.leakage.bootstrap import LEVEL, Estimate
@@ -75,6 +75,20 @@ class MembershipComparison(Finding):
     verdict: Literal["differs", "equivalent", "inconclusive"]
 
 
+class MembershipReplay(Finding):
+    """Queries to one network that were repeated on another substrate and compared with those to the first."""
+
+    substrate: str
+    of: str
+    network: Count = Field(description="Its number.")
+    ask: str
+    reveals: list[str] = Field(description="The outputs, each with a black box of its own.")
+    samples: Count
+    queries: Count = Field(description="For each output.")
+    identical: bool = Field(description="Whether every answer is the same in every bit.")
+    differs: list[str] = Field(description="The outputs for which it is not.")
+
+
 class MembershipFindings(Finding):
     """All findings about membership. share: of the distance from chance that is an irrelevant difference."""
 
@@ -83,6 +97,7 @@ class MembershipFindings(Finding):
     share: Number
     rows: list[MembershipRow]
     comparisons: list[MembershipComparison]
+    replays: list[MembershipReplay] = Field(default_factory=list)
 
 
 def membership_findings(
@@ -100,24 +115,40 @@ def membership_findings(
         share=part.margin,
         rows=rows,
         comparisons=_comparisons(finished, part.asked[0].called, part.attacks[0], part.margin, store),
+        replays=_replays(cells, measures),
     )
+
+
+def _replays(cells: Sequence[Cell], measures: Measures) -> list[MembershipReplay]:
+    return [
+        MembershipReplay(
+            substrate=cell.facts["substrate"],
+            of=cell.facts["of"],
+            network=cell.facts["seed"],
+            ask=cell.facts["ask"],
+            reveals=cell.definition["reveals"],
+            **measured.model_dump(),
+        )
+        for cell, measured in MEMBER_REPLAY.finished(cells, measures)
+    ]
 
 
 def _row(cell: Cell, measured: Any, one: SeparationMeasures, measures: Measures) -> MembershipRow:
     asked = [answers for _, answers in ANSWERS.finished(cell.needs[: one.targets], measures)]
+    reveals = cell.facts["reveals"]
     means = {name: _mean(getattr(one, name), one.targets, measured.samples) for name in _INTERVALS}
     return MembershipRow(
         substrate=cell.facts["substrate"],
         mitigation=cell.facts.get("mitigation"),
-        reveals=cell.facts["reveals"],
+        reveals=reveals,
         ask=cell.facts["ask"],
         attack=one.attack,
         shadows=one.shadows,
         targets=one.targets,
         samples=measured.samples,
         queries=measured.queries,
-        members_right=_average(asked, "members_right"),
-        others_right=_average(asked, "others_right"),
+        members_right=float(np.mean([answers.members_right[reveals] for answers in asked])),
+        others_right=float(np.mean([answers.others_right[reveals] for answers in asked])),
         false=one.false,
         true=one.true,
         **means,
@@ -129,10 +160,6 @@ _INTERVALS = ("auc", "tpr_at_01", "tpr_at_1", "balanced_accuracy", "null_auc", "
 
 def _mean(interval: Sequence[float], targets: int, samples: int) -> Mean:
     return mean_of(Estimate(interval[0], interval[1], interval[2], targets, targets * samples))
-
-
-def _average(asked: Sequence[AnswersMeasures], name: str) -> float:
-    return float(np.mean([getattr(answers, name) for answers in asked]))
 
 
 def _comparisons(
