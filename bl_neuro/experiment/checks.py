@@ -261,8 +261,13 @@ def _subject(document: dict[str, Any]) -> Problems:
         if table(part.get("target")):
             yield from plan_problems(("controls", i, "target"), dataset, table(part["target"]), target)
     yield from twin_problems(table(document.get("twin")))
-    if "twin" in document and not _twin_labels(document) and not table(document.get("membership")).get("twins"):
+    if "twin" in document and not _twin_labels(document) and not _trains_twins(document):
         yield ("twin",), "no attack needs an ANN twin, as ann does; leave it out"
+
+
+def _trains_twins(document: dict[str, Any]) -> bool:
+    """Whether planted secrets or membership ask for ANN twins."""
+    return any(table(document.get(name)).get("twins") for name in ("membership", "secrets"))
 
 
 def _measured(document: dict[str, Any]) -> Problems:

@@ -67,7 +67,9 @@ class SecretsPart(SettingsPart):
     attacks: what to run. informed: number of public images per class and choice with which an informed attacker, who
     does not invert, asks the target about every possible secret; one attacker per number. reader_images: maximum number
     of images per class and choice that readers learn from. margin: the share of the range from guessing to the reader's
-    ceiling within which two substrates are taken to be equal. seed: of the secrets.
+    ceiling within which two substrates are taken to be equal. seed: of the secrets. twins: whether an ANN of the same
+    layer sizes (`[twin]`) is trained on the data of every target and attacked beside it: by the black-box attacks,
+    through its scores and labels, and by `ann`, with its default settings unless `attacks` contains it.
     """
 
     kind: str
@@ -78,6 +80,7 @@ class SecretsPart(SettingsPart):
     margin: Annotated[float, Field(gt=0, lt=1)] = 0.1
     seed: Seed = 0
     replays: list[SecretReplayPart] = Field(default_factory=list)
+    twins: bool = False
 
     @classmethod
     def settings_class(cls, kind: str) -> type[Any]:
