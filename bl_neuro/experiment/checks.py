@@ -252,7 +252,7 @@ def _subject(document: dict[str, Any]) -> Problems:
             where = "model" if "model" in document else "endpoints"
             yield (where,), "expected `steps` of the experiment, the number of time steps of an input"
         return
-    if "seeds" not in document and "attacks" in document:
+    if "seeds" not in document and ("attacks" in document or "secrets" in document):
         yield (), "expected seeds of targets to train, or a [model], or [[endpoints]]"
     dataset = str(table(document.get("dataset")).get("name", ""))
     target = table(document.get("target"))

@@ -64,6 +64,7 @@ def secret_cells(factory: CellFactory) -> Iterator[Cell]:
     if part is None:
         return
     _need_images(factory, part)
+    _need_attacks(factory, part)
     reader = _reader(factory, part)
     yield reader
     for seed in factory.experiment.target_seeds:
@@ -101,9 +102,25 @@ def _need_images(factory: CellFactory, part: SecretsPart) -> None:
         return
     if material.of_events:
         raise ExperimentError(f"secrets: expected a dataset of images, found the events of {material.name}")
-    problem = part.plant.image_problem(material.shape)
-    if problem is not None:
-        raise ExperimentError(f"secrets: {problem}")
+    samples = len(material.split.target.labels)
+    for problem in (
+        part.plant.image_problem(material.shape),
+        part.plant.samples_problem(samples, material.dataset_classes),
+    ):
+        if problem is not None:
+            raise ExperimentError(f"secrets: {problem}")
+
+
+def _need_attacks(factory: CellFactory, part: SecretsPart) -> None:
+    """Raises ExperimentError if no attack can run on any substrate."""
+    names = factory.experiment.substrates
+    attacks = [_with_budget(factory, attack, None) for attack in part.attacks]
+    if part.twins or any(factory.views(substrate, attack) for substrate in names for attack in attacks):
+        return
+    raise ExperimentError(
+        f"secrets.attacks: expected an attack that runs on {', '.join(names)}, but none uses what they reveal; choose "
+        "other outputs (`reveals`), attacks or substrates"
+    )
 
 
 def _reader(factory: CellFactory, part: SecretsPart) -> Cell:
@@ -202,8 +219,20 @@ def _views_of_twin(attack: AttackPart) -> list[str]:
 def secret_attack(
     factory: CellFactory, target: Cell, substrate: str, attack: AttackPart, reveals: str, queries: int | None
 ) -> Cell:
-    """The cell of one attack on a target with secrets. queries: per class; None for a white box."""
-    plain = factory.attack(target, substrate, attack, reveals, 0)
+    """The cell of one attack on a target with secrets. queries: per class; None for a white box.
+
+    Raises:
+        ExperimentError: so many queries are too few for the attack.
+    """
+    try:
+        plain = factory.attack(target, substrate, attack, reveals, 0)
+    except ExperimentError as error:
+        if queries is None:
+            raise
+        reason = str(error).rpartition("budget: ")[2]
+        raise ExperimentError(
+            f"secrets.queries: expected enough queries per class for {attack.called}, found {queries}: {reason}"
+        ) from error
     facts = {**plain.facts, "queries": queries}
     return replace(plain, kind="secret_attack", definition={**plain.definition, "kind": "secret_attack"}, facts=facts)
 

@@ -24,6 +24,11 @@ from bl_neuro.experiment.secrets_plants import Plant, find_plant
 from bl_neuro.reveals import Reveals
 from bl_neuro.settings import with_settings
 
+Queries = Annotated[int, Field(ge=1, le=1_000_000)]
+"""Number of queries per class."""
+Images = Annotated[int, Field(ge=1, le=1000)]
+"""Number of public images per class and choice of an informed attacker."""
+
 
 class SecretAttackPart(Part):
     """`[[secrets.attacks]]`: an attack, as in `[[attacks]]`; its budgets are `queries` of `[secrets]`.
@@ -73,9 +78,9 @@ class SecretsPart(SettingsPart):
     """
 
     kind: str
-    queries: Annotated[list[Count], Field(min_length=1)] = Field(default_factory=lambda: [8, 16, 32, 64, 128])
+    queries: Annotated[list[Queries], Field(min_length=1)] = Field(default_factory=lambda: [8, 16, 32, 64, 128])
     attacks: Annotated[list[SecretAttackPart], Field(min_length=1)]
-    informed: Annotated[list[Count], Field(min_length=1)] = Field(default_factory=lambda: [1, 2, 4, 8])
+    informed: Annotated[list[Images], Field(min_length=1)] = Field(default_factory=lambda: [1, 2, 4, 8])
     reader_images: Annotated[int, Field(ge=2)] = 100
     margin: Annotated[float, Field(gt=0, lt=1)] = 0.1
     seed: Seed = 0

@@ -28,6 +28,8 @@ from bl_neuro.data.samples import Dataset
 from bl_neuro.errors import InputError
 from bl_neuro.seeding import stream
 
+MOST_EQUAL = 0.01
+"""Maximum expected number of pairs of equal candidates of a class."""
 Pixels = npt.NDArray[Any]
 """Images (N, C, H, W): floats in 0..1, or bytes."""
 
@@ -63,6 +65,10 @@ class Plant(ABC):
 
     def image_problem(self, shape: tuple[int, ...]) -> str | None:
         """Why these secrets cannot be planted in images of this shape (C, H, W); None if they can."""
+        return None
+
+    def samples_problem(self, samples: int, classes: int) -> str | None:
+        """Why these secrets cannot be planted in this number of training samples of all classes; None if they can."""
         return None
 
     def draw(self, classes: int, rng: np.random.Generator) -> IntArray:
@@ -280,15 +286,47 @@ class Canary(Plant):
         if not 0 < self.density < 1:
             yield f"density: expected between 0 and 1, found {self.density}"
 
+    def image_problem(self, shape: tuple[int, ...]) -> str | None:
+        """See `Plant.image_problem`: two candidates of a class are most likely equal."""
+        rows, columns = self.squares(shape)
+        equal = (self.density**2 + (1 - self.density) ** 2) ** (rows * columns)
+        if self.candidates * (self.candidates - 1) / 2 * equal < MOST_EQUAL:
+            return None
+        return (
+            f"canary: expected {self.candidates} different patterns of {rows} x {columns} squares, but with a density of "
+            f"{self.density} some are equal; set fewer candidates, or a density near 0.5"
+        )
+
+    def samples_problem(self, samples: int, classes: int) -> str | None:
+        """See `Plant.samples_problem`."""
+        numbers = self.repetitions
+        if len(numbers) > classes:
+            return f"canary: expected at most {classes} numbers of repetitions, one per class, found {len(numbers)}"
+        if max(numbers) * classes <= samples:
+            return None
+        return (
+            f"canary: expected at most as many canaries as training samples ({samples}), which is a repetition of "
+            f"{samples // classes} for each of {classes} classes, found {max(numbers)}"
+        )
+
     def shown(self, images: Pixels, label: int, secret: int) -> Pixels:
         """See `Plant.shown`: the pattern, once for every image."""
         pattern = self.pattern(label, secret, images.shape[1:])
         return np.broadcast_to(pattern.astype(images.dtype) * _white(images), images.shape).copy()
 
+    @staticmethod
+    def side(shape: tuple[int, ...]) -> int:
+        """The side of a square in pixels, for images of this shape (C, H, W)."""
+        return max(1, min(shape[1:]) // 8)
+
+    def squares(self, shape: tuple[int, ...]) -> tuple[int, int]:
+        """Number of rows and columns of squares."""
+        side = self.side(shape)
+        return -(-shape[1] // side), -(-shape[2] // side)
+
     def pattern(self, label: int, secret: int, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
         """Candidate `secret` of class `label`: the white pixels (C, H, W), equal in all channels."""
-        side = max(1, min(shape[1:]) // 8)
-        rows, columns = -(-shape[1] // side), -(-shape[2] // side)
+        side, (rows, columns) = self.side(shape), self.squares(shape)
         squares = stream(label, "canary pattern", secret).random((rows, columns)) < self.density
         pattern = squares.repeat(side, 0).repeat(side, 1)[: shape[1], : shape[2]]
         return np.broadcast_to(pattern, shape).copy()

@@ -13,12 +13,14 @@ from bl_neuro.experiment.findings.estimates import Mean
 from bl_neuro.experiment.findings.models import Findings
 from bl_neuro.experiment.findings.secrets_models import SecretComparison, SecretRow, SecretsFinding
 from bl_neuro.report.plots import BOTTOM, LEFT, RIGHT, TALL, TOP, WIDTH, line_sample, line_style
+from bl_neuro.report.secrets_beside import repetition_sentence, twin_sentence
 from bl_neuro.report.words import (
     SEEN,
     amount,
     ends,
     many,
     margin_points,
+    network_name,
     percent,
     points,
     share,
@@ -69,15 +71,16 @@ def secret_sentences(results: Findings) -> list[str]:
             f"({share_ends(least.recovered)})."
         ]
     ceiling = "" if finding.ceiling is None else f", and the reader reads {percent(finding.ceiling)} from test images"
-    return [first, *second, f"Guessing recovers {percent(finding.chance)}{ceiling}."]
+    exposed = [text for text in [repetition_sentence(finding)] if text]
+    return [first, *second, *exposed, f"Guessing recovers {percent(finding.chance)}{ceiling}."]
 
 
 def secret_lines(results: Findings) -> list[str]:
-    """What other rows say: the best white-box attack, and the replays' substrates are named elsewhere."""
+    """What other rows say: the first white-box attack, ANN twins, and whether substrates differ."""
     finding = results.secrets
     if finding is None:
         return []
-    white = [row for row in finding.rows if row.access != "black_box"]
+    white = [row for row in finding.rows if row.access == "white_box"]
     lines = []
     if white and headline_row(finding) not in white:
         best = white[0]
@@ -85,6 +88,7 @@ def secret_lines(results: Findings) -> list[str]:
             f"{_who(best)} recovers {share(best.recovered)} of the planted secrets, {_more(best.over_guessing)} than "
             f"guessing, on {best.substrate}."
         )
+    lines += [text for text in [twin_sentence(finding)] if text]
     if results.rows and finding.comparisons:
         word, lead = secret_verdict(finding)
         lines.append(f"Does the substrate change what is recovered of planted secrets? {word}. {lead}")
@@ -218,7 +222,7 @@ def _styles(finding: SecretsFinding) -> dict[str, str]:
 
 
 def _line_name(row: SecretRow) -> str:
-    return f"{attack_title(row.attack)} on {row.substrate}"
+    return f"{attack_title(row.attack)} on {network_name(row.substrate)}"
 
 
 def _attack_lines(finding: SecretsFinding, reveals: str) -> list[SecretLine]:
