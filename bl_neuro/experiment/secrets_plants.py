@@ -293,8 +293,8 @@ class Canary(Plant):
         if self.candidates * (self.candidates - 1) / 2 * equal < MOST_EQUAL:
             return None
         return (
-            f"canary: expected {self.candidates} different patterns of {rows} x {columns} squares, but with a density of "
-            f"{self.density} some are equal; set fewer candidates, or a density near 0.5"
+            f"canary: expected {self.candidates} different patterns of {rows} x {columns} squares, but with a density "
+            f"of {self.density} some are equal; set fewer candidates, or a density near 0.5"
         )
 
     def samples_problem(self, samples: int, classes: int) -> str | None:
