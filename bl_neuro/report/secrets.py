@@ -136,7 +136,7 @@ def _more(difference: Mean) -> str:
 
 
 def _interval(difference: Mean) -> str:
-    known = difference.low is not None and difference.high is not None
+    known = difference.low is not None and difference.high is not None and difference.seeds > 1
     return f"95% interval {ends(difference)}" if known else "one target, so no interval"
 
 

@@ -57,9 +57,7 @@ def repetition_sentence(finding: SecretsFinding) -> str:
         return ""
     own = [one for one in finding.repetitions if _attacker(one) == _attacker(first)]
     who = "the informed attacker" if first.attack is None else attack_title(first.attack)
-    named = [
-        f"{exposure_words(one.exposure)} bits for patterns that were trained on {times(one.copies)}" for one in own
-    ]
+    named = [f"{exposure_words(one.exposure)} bits for patterns trained on {times(one.copies)}" for one in own]
     return (
         f"To {who}, who sees {SEEN.get(first.reveals, first.reveals)} and spends {amount(first.queries)} queries per "
         f"class, the exposure is {listed([named[0], *named[-1:]] if named[1:] else named)} "
