@@ -10,6 +10,8 @@ from bl_neuro.report.words import SEEN, amount, decimal, listed, many, network_n
 
 def compared_attack(one: SecretTwinComparison) -> str:
     """The attack and output of a comparison: `v2, label`, or `v1 and ann, gradient`."""
+    if one.attack == "informed":
+        return f"informed attacker, {one.reveals}"
     if one.attack == one.twin_attack:
         return view(one.attack, one.reveals)
     return f"{attack_title(one.attack)} and {attack_title(one.twin_attack)}, {one.reveals}"

@@ -123,7 +123,7 @@ def test_the_findings_beat_guessing_and_the_report_says_so_first(audited: tuple[
     assert informed is not None
     assert informed.queries == 8
     assert [(one.attack, one.twin_attack, one.reveals) for one in secrets.twins] == [
-        ("v2", "v2", "label"), ("v1", "ann", "gradient"),
+        ("v2", "v2", "label"), ("v1", "ann", "gradient"), ("informed", "informed", "label"),
     ]  # fmt: skip
     assert secrets.twins[0].verdict.difference.n == 2 * 20
     assert [(one.first, one.second) for one in secrets.comparisons] == [("snntorch", "loihi")]

@@ -31,7 +31,7 @@ def mean(value: float, low: float | None, high: float | None) -> dict[str, Any]:
 def row(reveals: str, budget: int | None, value: float, on: str = "loihi", access: str = "black_box") -> dict[str, Any]:
     informed = {
         "substrate": on, "reveals": "label", "images": 2, "queries": 8.0, "recovered": mean(0.7, 0.6, 0.8),
-        "exposure": mean(1.2, 1.0, 1.4),
+        "exposure": mean(1.2, 1.0, 1.4), "mismatched": mean(0.25, 0.2, 0.3),
     }  # fmt: skip
     return {
         "substrate": on, "attack": "v1" if access == "white_box" else "v2", "reveals": reveals, "access": access,

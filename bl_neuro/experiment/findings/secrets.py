@@ -84,7 +84,8 @@ def secrets_finding(
     informed = _informed(cells, measures)
     attacked = _attacked(cells, measures)
     rows = [_row(name, guesses, _rival(name, informed), choices, margin, secrets) for name, guesses in attacked.items()]
-    comparisons, twins = _comparisons(attacked, margin, arithmetic, {one.substrate: one.value for one in accuracy})
+    accuracies = {one.substrate: one.value for one in accuracy}
+    comparisons, twins = _comparisons(attacked, informed, margin, arithmetic, accuracies)
     return SecretsFinding(
         kind=part.kind,
         secret=part.plant.secret,
@@ -96,7 +97,7 @@ def secrets_finding(
         accuracy=accuracy,
         margin=margin,
         rows=rows,
-        informed=[_informed_finding(name, guesses) for name, guesses in informed.items()],
+        informed=[_informed_finding(name, guesses, secrets) for name, guesses in informed.items()],
         comparisons=comparisons,
         twins=twins,
         guessed_exposure=float(np.mean(exposures(np.arange(1, choices + 1), choices))),
@@ -164,7 +165,7 @@ def _row(
 ) -> SecretRow:
     recovered = _recovered(guesses)
     over_guessing = _less(recovered, 1 / choices)
-    informed = None if rival is None else _informed_finding(*rival)
+    informed = None if rival is None else _informed_finding(*rival, secrets)
     better = informed is not None and informed.recovered.value > 1 / choices
     against = _over_informed(guesses, rival[1], margin) if better and rival is not None else None
     return SecretRow(
@@ -185,9 +186,13 @@ def _row(
     )
 
 
-def _informed_finding(name: InformedName, guesses: Guesses) -> InformedFinding:
+def _informed_finding(name: InformedName, guesses: Guesses, secrets: Mapping[int, Sequence[int]]) -> InformedFinding:
     return InformedFinding(
-        **name._asdict(), queries=_spent(guesses), recovered=_recovered(guesses), exposure=_exposure(guesses)
+        **name._asdict(),
+        queries=_spent(guesses),
+        recovered=_recovered(guesses),
+        exposure=_exposure(guesses),
+        mismatched=_mismatched(guesses, secrets),
     )
 
 
@@ -251,17 +256,27 @@ class Compared(NamedTuple):
 
 
 def _comparisons(
-    attacked: Mapping[RowName, Guesses], margin: float, arithmetic: Mapping[str, str], accuracy: Mapping[str, float]
+    attacked: Mapping[RowName, Guesses],
+    informed: Mapping[InformedName, Guesses],
+    margin: float,
+    arithmetic: Mapping[str, str],
+    accuracy: Mapping[str, float],
 ) -> tuple[list[SecretComparison], list[SecretTwinComparison]]:
     """Verdicts on all pairs of substrates, and on spiking targets and their ANN twins, tested together.
 
-    Hits at all budgets of an attack count together. accuracy: of the targets on each substrate.
+    Hits at all budgets of an attack count together. Informed attackers are compared between targets and twins alone.
+    accuracy: of the targets on each substrate.
     """
+    asking = {
+        RowName(name.substrate, "informed", name.reveals, "black_box", name.images): own
+        for name, own in informed.items()
+    }
+    rows = {**attacked, **asking}
     pairs: dict[str, tuple[list[FloatArray], list[FloatArray]]] = {}
     names: dict[str, Compared] = {}
     same = []
-    for first, second in [*_substrate_pairs(attacked), *_twin_pairs(attacked)]:
-        values = _paired(attacked, first, second)
+    for first, second in [*_substrate_pairs(attacked), *_twin_pairs(rows)]:
+        values = _paired(rows, first, second)
         if values is not None:
             key = str(len(names))
             pairs[key], names[key] = values, Compared(first, second)
@@ -316,9 +331,9 @@ def _substrate_pairs(attacked: Mapping[RowName, Guesses]) -> Iterator[Compared]:
         yield from (Compared(first, second) for first, second in combinations(own, 2))
 
 
-def _twin_pairs(attacked: Mapping[RowName, Guesses]) -> Iterator[Compared]:
+def _twin_pairs(rows: Mapping[RowName, Guesses]) -> Iterator[Compared]:
     """Spiking targets on the first substrate and their ANN twins: the same queries, or gradients of either."""
-    plain = dict.fromkeys(name._replace(budget=None) for name in attacked)
+    plain = dict.fromkeys(name._replace(budget=None) for name in rows)
     twins = [name for name in plain if name.substrate == ANN]
     first = next((name.substrate for name in plain if name.substrate != ANN), None)
     for name in plain:
@@ -329,13 +344,13 @@ def _twin_pairs(attacked: Mapping[RowName, Guesses]) -> Iterator[Compared]:
 
 
 def _paired(
-    attacked: Mapping[RowName, Guesses], first: RowName, second: RowName
+    rows: Mapping[RowName, Guesses], first: RowName, second: RowName
 ) -> tuple[list[FloatArray], list[FloatArray]] | None:
     """Hits of two rows, one array per target with all budgets that both have; None if they share none."""
     both = [
-        (guesses, attacked[second._replace(budget=name.budget)])
-        for name, guesses in attacked.items()
-        if name._replace(budget=None) == first and second._replace(budget=name.budget) in attacked
+        (guesses, rows[second._replace(budget=name.budget)])
+        for name, guesses in rows.items()
+        if name._replace(budget=None) == first and second._replace(budget=name.budget) in rows
     ]
     seeds = sorted(set.intersection(*({*one} & {*other} for one, other in both))) if both else []
     if not seeds:

@@ -35,6 +35,7 @@ class InformedFinding(Finding):
     queries: Number = Field(description="Per class.")
     recovered: Mean
     exposure: Mean
+    mismatched: Mean | None = Field(description="As in `SecretRow`.")
 
 
 class SecretRow(Finding):
@@ -74,7 +75,7 @@ class SecretComparison(Finding):
 class SecretTwinComparison(Finding):
     """A verdict on spiking targets and their ANN twins under one attack and output, over all budgets together."""
 
-    attack: str = Field(description="On the spiking targets.")
+    attack: str = Field(description="On the spiking targets; informed for the informed attackers.")
     twin_attack: str = Field(description="On the twins; another one where gradients are used.")
     reveals: str
     substrate: str = Field(description="Of the spiking targets: the first of the experiment.")

@@ -194,17 +194,22 @@ def test_spiking_targets_are_compared_with_their_twins_over_all_budgets_and_by_g
     audit.attacked([[1, 1, 1, 0], [1, 1, 1, 0]], 16, "ann")
     audit.attacked([[1, 1, 0, 0], [1, 1, 0, 0]], None, "ann", "gradient", "ann")
     audit.informed([[1, 1, 0, 0], [0, 0, 0, 0]], 2, "ann")
+    audit.informed([[1, 1, 1, 1], [1, 1, 0, 0]], 2)
+    audit.informed([[1, 1, 1, 1], [1, 1, 1, 1]], 4)  # not on twins
     finding = audit.finding()
     assert [(one.first, one.second, one.reveals) for one in finding.comparisons] == [
         ("snntorch", "loihi", "label"), ("snntorch", "loihi", "counts"),
     ]  # fmt: skip
-    label, gradient = finding.twins
+    label, gradient, informed = finding.twins
     assert (label.attack, label.twin_attack, label.reveals, label.substrate) == ("v2", "v2", "label", "snntorch")
     assert (label.recovered, label.twin_recovered) == (13 / 16, 7 / 16)
     assert label.verdict.difference.value == pytest.approx(6 / 16)
     assert (label.accuracy, label.twin_accuracy) == (0.9, 0.8)
     assert (gradient.attack, gradient.twin_attack) == ("v1", "ann")
     assert gradient.verdict.difference.value == pytest.approx(1 / 4)
+    assert (informed.attack, informed.reveals, informed.recovered, informed.twin_recovered) == (
+        "informed", "label", 3 / 4, 1 / 4,
+    )  # fmt: skip
     by_queries = next(row for row in finding.rows if (row.substrate, row.budget) == ("ann", 8))
     assert by_queries.informed is not None
     assert (by_queries.informed.substrate, by_queries.informed.recovered.value) == ("ann", 1 / 4)
