@@ -145,6 +145,8 @@ def _print_secrets(findings: Findings) -> None:
         for row in secrets.rows
     ]  # fmt: skip
     print_table(f"Planted secrets: the {secrets.secret}", columns, table, 4)
+    ceiling = "not known yet" if secrets.ceiling is None else fixed(secrets.ceiling, 3)
+    say(f"guessing recovers {fixed(secrets.chance, 3)} of the secrets; the reader's ceiling is {ceiling}")
     if secrets.twins:
         beside = [
             [compared_attack(one), fixed(one.recovered, 2), fixed(one.twin_recovered, 2), verdict_line(one.verdict)]
@@ -154,8 +156,6 @@ def _print_secrets(findings: Findings) -> None:
     if secrets.repetitions:
         columns = ["attack", "network", "queries/class", *map(times, repetition_numbers(secrets))]
         print_table("Exposure in bits and recovered, by how often trained on", columns, repetition_rows(secrets), 2)
-    ceiling = "not known yet" if secrets.ceiling is None else fixed(secrets.ceiling, 3)
-    say(f"guessing recovers {fixed(secrets.chance, 3)} of the secrets; the reader's ceiling is {ceiling}")
 
 
 def _row_cells(row: AuditRow, names: Sequence[str], compared: bool) -> list[str]:
