@@ -233,6 +233,13 @@ def test_secrets_that_cannot_be_planted_or_attacked_are_refused(changes: dict[st
         plan_cells(experiment, Material(experiment, Place(Path())))
 
 
+def test_a_dataset_of_one_class_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "one.npz", images=np.random.default_rng(0).random((30, 1, 4, 4)), labels=np.zeros(30, int))
+    (tmp_path / "one.toml").write_text(TINY.replace('name = "digits"', 'name = "one.npz"'))
+    with pytest.raises(ExperimentError, match="expected samples of at least two classes, found one in one.npz"):
+        _ = Audit.of(str(tmp_path / "one.toml")).cells
+
+
 def test_data_that_secrets_do_not_fit_is_refused(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).random((60, 1, 4, 6))
     np.savez(tmp_path / "flat.npz", images=pixels, labels=np.arange(60) % 3)
