@@ -154,8 +154,9 @@ def _print_secrets(findings: Findings) -> None:
         ]
         print_table("Beside ANN twins: recovered", ["attack", "spiking", "ANN", "difference"], beside, 1, 3)
     if secrets.repetitions:
-        columns = ["attack", "network", "queries/class", *map(times, repetition_numbers(secrets))]
-        print_table("Exposure in bits and recovered, by how often trained on", columns, repetition_rows(secrets), 2)
+        columns, rows = ["attack", "network", "queries/class"], repetition_rows(secrets)
+        columns += map(times, repetition_numbers(secrets))
+        print_table("Exposure in bits and recovered, by how often trained on", columns, [row.texts for row in rows], 2)
 
 
 def _row_cells(row: AuditRow, names: Sequence[str], compared: bool) -> list[str]:

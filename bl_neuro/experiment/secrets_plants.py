@@ -269,7 +269,7 @@ class Canary(Plant):
         numbers = self.repetitions
         times = f"{', '.join(map(str, numbers[:-1]))} or {numbers[-1]} times" if numbers[1:] else f"{numbers[0]} times"
         times = "once" if numbers == (1,) else times
-        return f"pattern that every class was trained on {times}, among {self.candidates}"
+        return f"pattern that every class was trained on {times}"
 
     def choices(self, classes: int) -> int:
         """See `Plant.choices`."""

@@ -123,6 +123,14 @@ def _of_checkpoints(results: Findings) -> list[str]:
     return [f"{trainings} started anew because of a damaged checkpoint: {'; '.join(results.made.restarted)}."]
 
 
+OF_CLASSES = (
+    "A planted secret is what a whole class shares: that attacks recover it shows that inversions carry information "
+    "from the training data, not that they show one sample."
+)
+OF_CANARIES = (
+    "Canaries are unlike all other training samples, and the attacker knows all candidates: what is recovered of them "
+    "is not what is recovered of real samples, of which nobody has a list."
+)
 OF_TWINS = (
     "Spiking targets and ANN twins are trained by their own plans, to similar accuracies at best: their comparison is "
     "one of recipes, not of spiking as such."
@@ -133,8 +141,7 @@ def _of_secrets(results: Findings) -> list[str]:
     if results.secrets is None:
         return []
     return [
-        "A planted secret is what a whole class shares, or a pattern that was trained on several times: that attacks "
-        "recover it shows that inversions carry information from the training data, not that they show one sample.",
+        OF_CANARIES if results.secrets.kind == "canary" else OF_CLASSES,
         *([OF_TWINS] if results.secrets.twins else []),
     ]
 

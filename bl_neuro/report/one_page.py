@@ -188,7 +188,7 @@ def _repetitions(finding: SecretsFinding) -> list[str]:
         f"reference set is all {finding.choices} candidates, so that exposure is at most {decimal(finding.bits)}; "
         f"guessing has {decimal(finding.guessed_exposure)}."
     )
-    return ["## Canaries by repetition", note, _table(columns, repetition_rows(finding))]
+    return ["## Canaries by repetition", note, _table(columns, [row.texts for row in repetition_rows(finding)])]
 
 
 def _ladders(results: Findings) -> list[str]:

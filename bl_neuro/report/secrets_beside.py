@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from bl_neuro.attacks.registry import attack_title
 from bl_neuro.experiment.findings.estimates import Mean
 from bl_neuro.experiment.findings.secrets_models import SecretRepetition, SecretsFinding, SecretTwinComparison
@@ -78,24 +80,48 @@ def times(copies: int) -> str:
 
 def exposure_words(exposure: Mean) -> str:
     """An exposure with its interval: `2.10 (1.80 to 2.40)`."""
-    if exposure.low is None or exposure.high is None:
-        return decimal(exposure.value)
-    return f"{decimal(exposure.value)} ({decimal(exposure.low)} to {decimal(exposure.high)})"
+    interval = exposure_ends(exposure)
+    return f"{decimal(exposure.value)} ({interval})" if interval else decimal(exposure.value)
 
 
-def repetition_rows(finding: SecretsFinding) -> list[list[str]]:
-    """One row for each attacker: its name, network, queries per class, and exposure at every number of copies."""
+def exposure_ends(exposure: Mean) -> str:
+    """The interval of an exposure; empty if there is none."""
+    if exposure.low is None or exposure.high is None or exposure.seeds < 2:
+        return ""
+    return f"{decimal(exposure.low)} to {decimal(exposure.high)}"
+
+
+@dataclass(frozen=True)
+class RepetitionRow:
+    """What one attacker recovers of canaries. cells: by number of copies, ascending; None where there are none yet."""
+
+    attack: str
+    network: str
+    queries: str
+    cells: tuple[SecretRepetition | None, ...]
+
+    @property
+    def texts(self) -> list[str]:
+        """The row as text: names, then exposure and recovered share by number of copies."""
+        figures = [
+            "–" if one is None else f"{exposure_words(one.exposure)}, {share(one.recovered)}" for one in self.cells
+        ]
+        return [self.attack, self.network, self.queries, *figures]
+
+
+def repetition_rows(finding: SecretsFinding) -> list[RepetitionRow]:
+    """One row for each attacker."""
     numbers = repetition_numbers(finding)
     rows: dict[tuple[str, str | None, str], dict[int, SecretRepetition]] = {}
     for one in finding.repetitions:
         rows.setdefault(_attacker(one), {})[one.copies] = one
     return [
-        [
+        RepetitionRow(
             f"informed, {reveals}" if attack is None else view(attack, reveals),
             network_name(substrate),
             _queries(next(iter(own.values()))),
-            *(f"{exposure_words(own[n].exposure)}, {share(own[n].recovered)}" if n in own else "–" for n in numbers),
-        ]
+            tuple(own.get(number) for number in numbers),
+        )
         for (substrate, attack, reveals), own in rows.items()
     ]
 

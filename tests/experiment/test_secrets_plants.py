@@ -102,7 +102,7 @@ def test_repetitions_are_shared_out_evenly_and_anew_for_every_target() -> None:
     drawn = [plant.copies(10, np.random.default_rng(seed)) for seed in (0, 0, 1)]
     assert all(sorted(copies) == [1] * 5 + [3] * 5 for copies in drawn)
     assert drawn[0].tolist() == drawn[1].tolist() != drawn[2].tolist()
-    assert plant.secret == "pattern that every class was trained on 1 or 3 times, among 5"
+    assert plant.secret == "pattern that every class was trained on 1 or 3 times"
     planted = plant.planted(made_up(), np.array([4, 0, 2]), np.array([3, 1, 1]))
     assert planted.labels[6:].tolist() == [0, 0, 0, 1, 2]
     for place, label in enumerate(planted.labels[6:].tolist()):

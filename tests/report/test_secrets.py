@@ -121,6 +121,7 @@ def test_canaries_are_told_by_repetition(make_audit: Make, make_audit_pictures: 
     assert "| v2, scores | loihi | 64 | 1.50 (1.00 to 2.00), 50% | – | – |" in table
     page = audit_pages(results, make_audit_pictures())[REPORT]
     assert '<th scope="col" class="num">16 times</th>' in page
+    assert '<td class="num">5.00<span class="sub">4.50 to 5.50</span><span class="sub">50%</span></td>' in page
 
 
 def test_one_target_has_no_interval(make_audit: Make) -> None:
