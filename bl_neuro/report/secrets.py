@@ -70,7 +70,8 @@ def secret_sentences(results: Findings) -> list[str]:
             f"With {amount(least.queries)} queries per class it recovers {share(least.recovered)} "
             f"({share_ends(least.recovered)})."
         ]
-    ceiling = "" if finding.ceiling is None else f", and the reader reads {percent(finding.ceiling)} from test images"
+    read_from = "the patterns themselves" if finding.kind == "canary" else "test images"
+    ceiling = "" if finding.ceiling is None else f", and the reader reads {percent(finding.ceiling)} from {read_from}"
     exposed = [text for text in [repetition_sentence(finding)] if text]
     return [first, *second, *exposed, f"Guessing recovers {percent(finding.chance)}{ceiling}."]
 
@@ -258,7 +259,9 @@ def log_chart(lines: Sequence[SecretLine], chance: float, ceiling: float | None,
 
     parts = [_grid(chance, ceiling)]
     for queries in _ticks(min(spent), max(spent)):
-        parts.append(f'<text class="tick middle" x="{x(queries):.1f}" y="{TALL - BOTTOM + 16}">{queries:,.0f}</text>')
+        at_edge = x(queries) > WIDTH - RIGHT - 12  # where a centred number would be cut off
+        place = f'class="tick {"end" if at_edge else "middle"}" x="{WIDTH if at_edge else x(queries):.1f}"'
+        parts.append(f'<text {place} y="{TALL - BOTTOM + 16}">{queries:,.0f}</text>')
     for line in lines:
         spots = [(x(queries), _y(value)) for queries, value in line.points]
         parts.append(f'<polyline class="line {line.kind}" points="{" ".join(f"{a:.1f},{b}" for a, b in spots)}"/>')

@@ -110,12 +110,15 @@ def test_canaries_are_told_by_repetition(make_audit: Make, make_audit_pictures: 
         }
         for attack, copies, exposure in ((None, 1, 1.0), (None, 4, 2.0), (None, 16, 5.0), ("v2", 1, 1.5))
     ]  # fmt: skip
-    results = make_audit(secrets=planted(repetitions=repeated, bits=6.0, choices=64, guessed_exposure=1.38))
+    changes: dict[str, Any] = {"bits": 6.0, "choices": 64, "guessed_exposure": 1.38, "kind": "canary"}
+    results = make_audit(secrets=planted(repetitions=repeated, **changes))
     assert secret_sentences(results)[2] == (
         "To the informed attacker, who sees a score for each class and spends 64 queries per class, the exposure is "
         "1.00 (0.50 to 1.50) bits for patterns trained on once and 5.00 (4.50 to 5.50) bits for patterns trained on 16 "
         "times (at most 6.00; guessing 1.38)."
     )
+    assert secret_sentences(results)[3].endswith("the reader reads 96% from the patterns themselves.")
+    assert "Canaries are unlike all other training samples" in one_page(results)
     table = one_page(results).partition("## Canaries by repetition")[2]
     assert "| attack | network | queries per class | once | 4 times | 16 times |" in table
     assert "| v2, scores | loihi | 64 | 1.50 (1.00 to 2.00), 50% | – | – |" in table

@@ -26,7 +26,7 @@ from bl_neuro.experiment.findings.secrets_models import (
     SecretsFinding,
     SecretTwinComparison,
 )
-from bl_neuro.experiment.findings.secrets_repetitions import Attacker, repetition_findings
+from bl_neuro.experiment.findings.secrets_repetitions import Attacker, mean_exposure, repetition_findings
 from bl_neuro.experiment.measures import (
     SECRET_ACCURACY,
     SECRET_INFORMED,
@@ -36,7 +36,7 @@ from bl_neuro.experiment.measures import (
     Measures,
 )
 from bl_neuro.experiment.secrets_measures import SecretGuessMeasures
-from bl_neuro.leakage import PairVerdict, hit_bootstrap, pair_verdicts, paired_test, seed_bootstrap
+from bl_neuro.leakage import PairVerdict, hit_bootstrap, pair_verdicts, paired_test
 from bl_neuro.leakage.secrets import exposures, recovered_bits
 
 SMALLEST_MARGIN = 0.01
@@ -205,7 +205,7 @@ def _recovered(guesses: Guesses) -> Mean:
 
 
 def _exposure(guesses: Guesses) -> Mean:
-    return mean_of(seed_bootstrap([exposures(guesses[seed].ranks, guesses[seed].choices) for seed in sorted(guesses)]))
+    return mean_exposure([exposures(guesses[seed].ranks, guesses[seed].choices) for seed in sorted(guesses)])
 
 
 def _spent(guesses: Guesses) -> float:

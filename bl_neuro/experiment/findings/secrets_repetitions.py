@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bl_neuro.arrays import BoolArray
+from bl_neuro.arrays import BoolArray, FloatArray
 from bl_neuro.experiment.findings.conversion import mean_of
+from bl_neuro.experiment.findings.estimates import Mean
 from bl_neuro.experiment.findings.secrets_models import SecretRepetition
 from bl_neuro.experiment.secrets_measures import SecretGuessMeasures
 from bl_neuro.leakage import hit_bootstrap, seed_bootstrap
@@ -40,14 +41,21 @@ def repetition_findings(attackers: Sequence[Attacker], copies: Mapping[int, Sequ
     return [finding for attacker in ordered for number in numbers if (finding := _of(attacker, copies, number))]
 
 
+def mean_exposure(by_target: Sequence[FloatArray]) -> Mean:
+    """The mean exposure with its interval over targets, which is None if all are equal: resampling cannot show it."""
+    mean = mean_of(seed_bootstrap(by_target))
+    alike = mean.low == mean.high
+    return mean.model_copy(update={"low": None, "high": None}) if alike else mean
+
+
 def _of(attacker: Attacker, copies: Mapping[int, Sequence[int]], number: int) -> SecretRepetition | None:
     """What `attacker` recovers of the secrets with this number of copies; None if no finished target has any."""
-    hits, ranks = [], []
+    hits, exposed = [], []
     for seed, measured in sorted(attacker.guesses.items()):
         own = _own(measured, copies.get(seed, ()), number)
         if own.any():
             hits.append(np.array(measured.hits, float)[own])
-            ranks.append(exposures(np.array(measured.ranks)[own], measured.choices))
+            exposed.append(exposures(np.array(measured.ranks)[own], measured.choices))
     if not hits:
         return None
     return SecretRepetition(
@@ -57,7 +65,7 @@ def _of(attacker: Attacker, copies: Mapping[int, Sequence[int]], number: int) ->
         queries=attacker.queries,
         copies=number,
         recovered=mean_of(hit_bootstrap(hits)),
-        exposure=mean_of(seed_bootstrap(ranks)),
+        exposure=mean_exposure(exposed),
     )
 
 

@@ -226,6 +226,7 @@ def test_canaries_are_read_by_repetition_for_the_attackers_with_most_queries() -
     shown = {(one.attack, one.copies): one for one in finding.repetitions}
     assert list(shown) == [(None, 1), (None, 8), ("v2", 1), ("v2", 8)]
     assert (shown[None, 1].exposure.value, shown[None, 8].exposure.value) == (1.0, 2.0)
+    assert (shown[None, 8].exposure.low, shown[None, 8].exposure.high) == (None, None)  # all are found
     assert (shown["v2", 1].recovered.value, shown["v2", 1].exposure.n, shown["v2", 1].queries) == (1 / 4, 3, 16)
     assert shown["v2", 8].recovered.value == pytest.approx((1 + 2 / 3) / 2)
     assert finding.guessed_exposure == pytest.approx(2 - (0 + 1 + 1.58496250072 + 2) / 4)
