@@ -171,10 +171,10 @@ def _shown(factory: CellFactory, substrate: str, reveals: Sequence[Reveals]) -> 
 def _informed(
     factory: CellFactory, part: SecretsPart, network: Cell, needs: tuple[Cell, ...], substrate: str
 ) -> Iterator[Cell]:
-    """The informed attackers, for every output that a black-box attack uses, and the most informative one."""
+    """The informed attackers, for every output that a black-box attack uses, else for the most informative one."""
     asked: list[Reveals] = [view for attack in part.attacks for view in attack.reveals or []]
     shown = _shown(factory, substrate, REVEALS)
-    for reveals in [view for view in shown if view in asked or (view == shown[0] and not asked)]:
+    for reveals in [view for view in shown if view in asked] or shown[:1]:
         for images in part.informed:
             made = {
                 **_run(factory, network, substrate),

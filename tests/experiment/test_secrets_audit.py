@@ -148,6 +148,14 @@ def test_ann_is_tried_on_twins_unless_it_is_stated(tmp_path: Path) -> None:
     assert attacks == {("v2", "label"), ("ann", "gradient")}
 
 
+def test_informed_attackers_of_twins_see_the_most_informative_output_where_attacks_use_others(tmp_path: Path) -> None:
+    (tmp_path / "tiny.toml").write_text(TINY.replace('reveals = ["label"]', 'reveals = ["counts"]'))
+    informed = [cell.facts for cell in Audit.of(str(tmp_path / "tiny.toml")).cells if cell.kind == "secret_informed"]
+    assert {(facts["substrate"], facts["reveals"]) for facts in informed} == {
+        ("snntorch", "counts"), ("loihi", "counts"), ("ann", "scores"),
+    }  # fmt: skip
+
+
 def test_replays_repeat_the_chosen_budgets(tmp_path: Path) -> None:
     replays = '\n[[secrets.replays]]\nsubstrate = "lava"\nof = "loihi"\nseeds = [1]\nqueries = [8]\n'
     (tmp_path / "tiny.toml").write_text(TINY + replays)

@@ -127,6 +127,11 @@ def test_canaries_are_told_by_repetition(make_audit: Make, make_audit_pictures: 
     assert '<td class="num">5.00<span class="sub">4.50 to 5.50</span><span class="sub">50%</span></td>' in page
 
 
+@pytest.mark.parametrize(("ceiling", "warned"), [(0.28, True), (0.5, False), (None, False)])
+def test_a_reader_that_reads_nothing_is_a_limit(make_audit: Make, ceiling: float | None, warned: bool) -> None:
+    assert ("The reader hardly reads these secrets" in one_page(make_audit(secrets=planted(ceiling=ceiling)))) == warned
+
+
 def test_one_target_has_no_interval(make_audit: Make) -> None:
     single = row("label", 32, 0.8)
     single["over_guessing"]["seeds"] = 1
