@@ -15,7 +15,8 @@ from bl_neuro.cli.output import print_json, print_table, say
 from bl_neuro.experiment.findings.estimates import JudgedAttack, Mean
 from bl_neuro.experiment.findings.models import AuditRow, EvaluatorMeasures, Findings
 from bl_neuro.report.membership import auc_words, percent_words, replay_sentences
-from bl_neuro.report.words import amount, many, verdict_line
+from bl_neuro.report.secrets_beside import compared_attack, repetition_numbers, repetition_rows, times
+from bl_neuro.report.words import amount, many, network_name, verdict_line
 from bl_neuro.rounding import fixed
 
 FEW = 5
@@ -134,11 +135,11 @@ def _print_secrets(findings: Findings) -> None:
     if findings.secrets is None:
         return
     secrets = findings.secrets
-    columns = ["substrate", "attack", "reveals", "seeds", "queries/class", "recovered", "bits/class"]
+    columns = ["network", "attack", "reveals", "seeds", "queries/class", "recovered", "bits/class"]
     columns += ["informed", "over guessing", "advantage"]
     table = [
         [
-            row.substrate, row.attack, row.reveals, str(row.recovered.seeds), amount(row.queries),
+            network_name(row.substrate), row.attack, row.reveals, str(row.recovered.seeds), amount(row.queries),
             _interval(row.recovered), fixed(row.bits.value, 2),
             "-" if row.informed is None else fixed(row.informed.recovered.value, 2),
             _interval(row.over_guessing), _interval(row.advantage),
@@ -148,6 +149,16 @@ def _print_secrets(findings: Findings) -> None:
     print_table(f"Planted secrets: the {secrets.secret}", columns, table, 4)
     ceiling = "not known yet" if secrets.ceiling is None else fixed(secrets.ceiling, 3)
     say(f"guessing recovers {fixed(secrets.chance, 3)} of the secrets; the reader's ceiling is {ceiling}")
+    if secrets.twins:
+        beside = [
+            [compared_attack(one), fixed(one.recovered, 2), fixed(one.twin_recovered, 2), verdict_line(one.verdict)]
+            for one in secrets.twins
+        ]
+        print_table("Beside ANN twins: recovered", ["attack", "spiking", "ANN", "difference"], beside, 1, 3)
+    if secrets.repetitions:
+        columns, rows = ["attack", "network", "queries/class"], repetition_rows(secrets)
+        columns += map(times, repetition_numbers(secrets))
+        print_table("Exposure in bits and recovered, by how often trained on", columns, [row.texts for row in rows], 2)
 
 
 def _row_cells(row: AuditRow, names: Sequence[str], compared: bool) -> list[str]:

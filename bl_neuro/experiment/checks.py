@@ -238,7 +238,7 @@ def _subject(document: dict[str, Any]) -> Problems:
             where = "model" if "model" in document else "endpoints"
             yield (where,), "expected `steps` of the experiment, the number of time steps of an input"
         return
-    if "seeds" not in document and "attacks" in document:
+    if "seeds" not in document and ("attacks" in document or "secrets" in document):
         yield (), "expected seeds of targets to train, or a [model], or [[endpoints]]"
     dataset = str(table(document.get("dataset")).get("name", ""))
     target = table(document.get("target"))
@@ -247,8 +247,13 @@ def _subject(document: dict[str, Any]) -> Problems:
         if table(part.get("target")):
             yield from plan_problems(("controls", i, "target"), dataset, table(part["target"]), target)
     yield from twin_problems(table(document.get("twin")))
-    if "twin" in document and not _twin_labels(document) and not table(document.get("membership")).get("twins"):
+    if "twin" in document and not _twin_labels(document) and not _trains_twins(document):
         yield ("twin",), "no attack needs an ANN twin, as ann does; leave it out"
+
+
+def _trains_twins(document: dict[str, Any]) -> bool:
+    """Whether planted secrets or membership ask for ANN twins."""
+    return any(table(document.get(name)).get("twins") for name in ("membership", "secrets"))
 
 
 def _measured(document: dict[str, Any]) -> Problems:

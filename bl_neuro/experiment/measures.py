@@ -239,6 +239,7 @@ BASELINE = CellKind("baseline", BaselineMeasures)
 BASELINE_JUDGEMENT = CellKind("baseline_judgement", BaselineJudgementMeasures)
 SHUFFLED = CellKind("shuffled_weights", ChangedMeasures)
 SECRET_TARGET = CellKind("secret_target", SecretTargetMeasures)
+SECRET_TWIN = CellKind("secret_twin", TwinMeasures)
 SECRET_ACCURACY = CellKind("secret_accuracy", SecretAccuracyMeasures)
 SECRET_READER = CellKind("secret_reader", SecretReaderMeasures)
 SECRET_INFORMED = CellKind("secret_informed", SecretGuessMeasures)
@@ -265,6 +266,7 @@ KINDS: tuple[CellKind[CellMeasures], ...] = (
     BASELINE_JUDGEMENT,
     SHUFFLED,
     SECRET_TARGET,
+    SECRET_TWIN,
     SECRET_ACCURACY,
     SECRET_READER,
     SECRET_INFORMED,

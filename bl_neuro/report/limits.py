@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from bl_neuro.experiment.findings.models import AccuracyRange, Findings
+from bl_neuro.experiment.findings.secrets_models import SecretsFinding
 from bl_neuro.mitigations.registry import installed_mitigation
 from bl_neuro.report.words import LEVEL, chance_label, limits_queries, listed, many, margin_points, percent
 
@@ -130,12 +131,40 @@ def _of_checkpoints(results: Findings) -> list[str]:
     return [f"{trainings} started anew because of a damaged checkpoint: {'; '.join(results.made.restarted)}."]
 
 
+OF_CLASSES = (
+    "A planted secret is what a whole class shares: that attacks recover it shows that inversions carry information "
+    "from the training data, not that they show one sample."
+)
+OF_CANARIES = (
+    "Canaries are unlike all other training samples, and the attacker knows all candidates: what is recovered of them "
+    "is not what is recovered of real samples, of which nobody has a list."
+)
+OF_TWINS = (
+    "Spiking targets and ANN twins are trained by their own plans, to similar accuracies at best: their comparison is "
+    "one of recipes, not of spiking as such."
+)
+
+
+LEAST_READ = 0.1
+"""Share of the range from guessing to 1 below which a reader of secrets hardly reads them."""
+
+
+def _of_reader(secrets: SecretsFinding) -> list[str]:
+    if secrets.ceiling is None or secrets.ceiling - secrets.chance >= LEAST_READ * (1 - secrets.chance):
+        return []
+    return [
+        f"The reader hardly reads these secrets even from test images ({percent(secrets.ceiling)}, guessing "
+        f"{percent(secrets.chance)}), so it would not see that an attack recovers them. Plant another kind of secret."
+    ]
+
+
 def _of_secrets(results: Findings) -> list[str]:
     if results.secrets is None:
         return []
     return [
-        "A planted secret is what a whole class shares, or a pattern that was trained on several times: that attacks "
-        "recover it shows that inversions carry information from the training data, not that they show one sample."
+        OF_CANARIES if results.secrets.kind == "canary" else OF_CLASSES,
+        *([OF_TWINS] if results.secrets.twins else []),
+        *_of_reader(results.secrets),
     ]
 
 

@@ -6,16 +6,25 @@ from collections.abc import Iterable, Sequence
 
 from bl_neuro.experiment.findings.estimates import ControlFinding, IdenticalSubstrates, LadderFinding, Verdict
 from bl_neuro.experiment.findings.models import Findings, Unit
+from bl_neuro.experiment.findings.secrets_models import SecretsFinding
 from bl_neuro.report import advantage, views
 from bl_neuro.report.answer import audit_answer
 from bl_neuro.report.limits import limits
 from bl_neuro.report.membership import attack_words, auc_words, membership_groups, percent_words, two_decimals
 from bl_neuro.report.secrets import bits_text, secret_groups
+from bl_neuro.report.secrets_beside import (
+    both_accuracies,
+    compared_attack,
+    repetition_numbers,
+    repetition_rows,
+    times,
+)
 from bl_neuro.report.words import (
     FAMILIES,
     against_chance,
     amount,
     chance_label,
+    decimal,
     effect,
     effect_footing,
     ends,
@@ -25,6 +34,7 @@ from bl_neuro.report.words import (
     many,
     margin_points,
     mitigation,
+    network_name,
     pair,
     percent,
     points,
@@ -32,6 +42,7 @@ from bl_neuro.report.words import (
     share,
     share_ends,
     shown_less,
+    verdict_line,
     view,
 )
 
@@ -140,7 +151,7 @@ def _secrets(results: Findings) -> list[str]:
         return []
     rows = [
         [
-            group.title, row.substrate, "gradient" if row.budget is None else amount(row.queries),
+            group.title, network_name(row.substrate), "gradient" if row.budget is None else amount(row.queries),
             f"{share(row.recovered)} ({share_ends(row.recovered)})", bits_text(finding, row),
             "–" if row.informed is None else share(row.informed.recovered),
             f"{points(row.advantage.value)} ({ends(row.advantage)})",
@@ -151,7 +162,33 @@ def _secrets(results: Findings) -> list[str]:
     columns = ["attack", "substrate", "queries per class", "recovered", "bits a class", "informed", "advantage, points"]
     ceiling = "" if finding.ceiling is None else f"; the reader’s ceiling is {percent(finding.ceiling)}"
     note = f"The {finding.secret}, one of {finding.choices}: guessing recovers {chance_label(finding.chance)}{ceiling}."
-    return ["## Planted secrets", note, _table(columns, rows)]
+    return ["## Planted secrets", note, _table(columns, rows), *_twins(finding), *_repetitions(finding)]
+
+
+def _twins(finding: SecretsFinding) -> list[str]:
+    if not finding.twins:
+        return []
+    rows = [
+        [compared_attack(one), percent(one.recovered), percent(one.twin_recovered), verdict_line(one.verdict)]
+        for one in finding.twins
+    ]
+    note = (
+        f"Spiking targets on {finding.twins[0].substrate} and ANNs of the same layer sizes, trained on the same data "
+        f"(accuracies {both_accuracies(finding) or 'not known yet'}), over all budgets; spiking less ANN."
+    )
+    return ["## Beside ANN twins", note, _table(["attack", "spiking", "ANN", "difference"], rows)]
+
+
+def _repetitions(finding: SecretsFinding) -> list[str]:
+    if not finding.repetitions:
+        return []
+    columns = ["attack", "network", "queries per class", *map(times, repetition_numbers(finding))]
+    note = (
+        f"Exposure in bits, with its 95% interval, and share recovered, by how often a pattern was trained on. The "
+        f"reference set is all {finding.choices} candidates, so that exposure is at most {decimal(finding.bits)}; "
+        f"guessing has {decimal(finding.guessed_exposure)}."
+    )
+    return ["## Canaries by repetition", note, _table(columns, [row.texts for row in repetition_rows(finding)])]
 
 
 def _ladders(results: Findings) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bl_neuro.attacks.registry import attack_note, attack_title
-from bl_neuro.backends.registry import arithmetic_title
+from bl_neuro.backends.registry import ANN, arithmetic_title
 from bl_neuro.experiment.findings.estimates import ControlFinding, Mean, Verdict
 from bl_neuro.experiment.findings.models import Findings, Unit
 from bl_neuro.mitigations.base import ANSWER_HOOKS
@@ -96,6 +96,11 @@ def shown_less(results: Findings) -> str:
     names = results.attack_names
     notes = dict.fromkeys(attack_note(names.get(ladder.attack, ladder.attack)) for ladder in ladders)
     return " ".join([*filter(None, notes), SHOWN_LESS]) if ladders else ""
+
+
+def network_name(substrate: str) -> str:
+    """The substrate of a network, or that it is an ANN twin."""
+    return "ANN twin" if substrate == ANN else substrate
 
 
 def arithmetic(name: str) -> str:

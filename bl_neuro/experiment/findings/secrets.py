@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from math import log2
 from typing import NamedTuple
@@ -12,6 +12,7 @@ import numpy as np
 from bl_neuro.access import REVEALS
 from bl_neuro.arrays import FloatArray
 from bl_neuro.attacks.base import Access
+from bl_neuro.backends.registry import ANN
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.definition import Experiment
 from bl_neuro.experiment.findings.conversion import difference_of, mean_of, verdict_of
@@ -23,7 +24,9 @@ from bl_neuro.experiment.findings.secrets_models import (
     SecretComparison,
     SecretRow,
     SecretsFinding,
+    SecretTwinComparison,
 )
+from bl_neuro.experiment.findings.secrets_repetitions import Attacker, mean_exposure, repetition_findings
 from bl_neuro.experiment.measures import (
     SECRET_ACCURACY,
     SECRET_INFORMED,
@@ -33,7 +36,7 @@ from bl_neuro.experiment.measures import (
     Measures,
 )
 from bl_neuro.experiment.secrets_measures import SecretGuessMeasures
-from bl_neuro.leakage import hit_bootstrap, pair_verdicts, paired_test, seed_bootstrap
+from bl_neuro.leakage import PairVerdict, hit_bootstrap, pair_verdicts, paired_test
 from bl_neuro.leakage.secrets import exposures, recovered_bits
 
 SMALLEST_MARGIN = 0.01
@@ -74,10 +77,15 @@ def secrets_finding(
     read = SECRET_READER.finished(cells, measures)
     ceiling = float(np.mean(read[0][1].accuracy)) if read else None
     margin = max(part.margin * ((1.0 if ceiling is None else ceiling) - 1 / choices), SMALLEST_MARGIN)
-    secrets = {cell.facts["seed"]: measured.secrets for cell, measured in SECRET_TARGET.finished(cells, measures)}
+    targets = {cell.facts["seed"]: measured for cell, measured in SECRET_TARGET.finished(cells, measures)}
+    secrets = {seed: measured.secrets for seed, measured in targets.items()}
+    copies = {seed: measured.copies for seed, measured in targets.items() if measured.copies is not None}
+    accuracy = _accuracy(cells, measures)
     informed = _informed(cells, measures)
     attacked = _attacked(cells, measures)
     rows = [_row(name, guesses, _rival(name, informed), choices, margin, secrets) for name, guesses in attacked.items()]
+    accuracies = {one.substrate: one.value for one in accuracy}
+    comparisons, twins = _comparisons(attacked, informed, margin, arithmetic, accuracies)
     return SecretsFinding(
         kind=part.kind,
         secret=part.plant.secret,
@@ -86,12 +94,22 @@ def secrets_finding(
         bits=log2(choices),
         classes=classes if experiment.classes is None else len(experiment.classes),
         ceiling=ceiling,
-        accuracy=_accuracy(cells, measures),
+        accuracy=accuracy,
         margin=margin,
         rows=rows,
-        informed=[_informed_finding(name, guesses) for name, guesses in informed.items()],
-        comparisons=_comparisons(attacked, margin, arithmetic),
+        informed=[_informed_finding(name, guesses, secrets) for name, guesses in informed.items()],
+        comparisons=comparisons,
+        twins=twins,
+        guessed_exposure=float(np.mean(exposures(np.arange(1, choices + 1), choices))),
+        repetitions=repetition_findings(_attackers(informed, attacked), copies),
     )
+
+
+def _attackers(informed: Mapping[InformedName, Guesses], attacked: Mapping[RowName, Guesses]) -> list[Attacker]:
+    return [
+        *(Attacker(name.substrate, None, name.reveals, _spent(own), own) for name, own in informed.items()),
+        *(Attacker(name.substrate, name.attack, name.reveals, _spent(own), own) for name, own in attacked.items()),
+    ]
 
 
 def _accuracy(cells: Sequence[Cell], measures: Measures) -> list[SecretAccuracy]:
@@ -147,7 +165,7 @@ def _row(
 ) -> SecretRow:
     recovered = _recovered(guesses)
     over_guessing = _less(recovered, 1 / choices)
-    informed = None if rival is None else _informed_finding(*rival)
+    informed = None if rival is None else _informed_finding(*rival, secrets)
     better = informed is not None and informed.recovered.value > 1 / choices
     against = _over_informed(guesses, rival[1], margin) if better and rival is not None else None
     return SecretRow(
@@ -168,9 +186,13 @@ def _row(
     )
 
 
-def _informed_finding(name: InformedName, guesses: Guesses) -> InformedFinding:
+def _informed_finding(name: InformedName, guesses: Guesses, secrets: Mapping[int, Sequence[int]]) -> InformedFinding:
     return InformedFinding(
-        **name._asdict(), queries=_spent(guesses), recovered=_recovered(guesses), exposure=_exposure(guesses)
+        **name._asdict(),
+        queries=_spent(guesses),
+        recovered=_recovered(guesses),
+        exposure=_exposure(guesses),
+        mismatched=_mismatched(guesses, secrets),
     )
 
 
@@ -183,7 +205,7 @@ def _recovered(guesses: Guesses) -> Mean:
 
 
 def _exposure(guesses: Guesses) -> Mean:
-    return mean_of(seed_bootstrap([exposures(guesses[seed].ranks, guesses[seed].choices) for seed in sorted(guesses)]))
+    return mean_exposure([exposures(guesses[seed].ranks, guesses[seed].choices) for seed in sorted(guesses)])
 
 
 def _spent(guesses: Guesses) -> float:
@@ -226,43 +248,109 @@ def _mismatched(guesses: Guesses, secrets: Mapping[int, Sequence[int]]) -> Mean 
     return mean_of(hit_bootstrap(rows))
 
 
+class Compared(NamedTuple):
+    """Two rows that are compared: an attack and output on two substrates, or on spiking targets and on ANN twins."""
+
+    first: RowName
+    second: RowName
+
+
 def _comparisons(
-    attacked: Mapping[RowName, Guesses], margin: float, arithmetic: Mapping[str, str]
-) -> list[SecretComparison]:
-    """Verdicts on all pairs of substrates, tested together. Hits at all budgets of an attack count together."""
+    attacked: Mapping[RowName, Guesses],
+    informed: Mapping[InformedName, Guesses],
+    margin: float,
+    arithmetic: Mapping[str, str],
+    accuracy: Mapping[str, float],
+) -> tuple[list[SecretComparison], list[SecretTwinComparison]]:
+    """Verdicts on all pairs of substrates, and on spiking targets and their ANN twins, tested together.
+
+    Hits at all budgets of an attack count together. Informed attackers are compared between targets and twins alone.
+    accuracy: of the targets on each substrate.
+    """
+    asking = {
+        RowName(name.substrate, "informed", name.reveals, "black_box", name.images): own
+        for name, own in informed.items()
+    }
+    rows = {**attacked, **asking}
     pairs: dict[str, tuple[list[FloatArray], list[FloatArray]]] = {}
-    names: dict[str, tuple[str, str, str, str]] = {}
+    names: dict[str, Compared] = {}
     same = []
-    for attack, reveals in dict.fromkeys((name.attack, name.reveals) for name in attacked):
-        own = {name: guesses for name, guesses in attacked.items() if (name.attack, name.reveals) == (attack, reveals)}
-        for first, second in combinations(dict.fromkeys(name.substrate for name in own), 2):
+    for first, second in [*_substrate_pairs(attacked), *_twin_pairs(rows)]:
+        values = _paired(rows, first, second)
+        if values is not None:
             key = str(len(names))
-            values = _paired(own, first, second)
-            if values is not None:
-                pairs[key], names[key] = values, (attack, reveals, first, second)
-                same += [key] if arithmetic.get(first) == arithmetic.get(second) else []
+            pairs[key], names[key] = values, Compared(first, second)
+            alike = arithmetic.get(first.substrate) == arithmetic.get(second.substrate)
+            same += [key] if alike and second.substrate != ANN else []
     verdicts = pair_verdicts(pairs, margin, same_computation=same) if pairs else {}
-    return [
-        SecretComparison(
-            attack=attack,
-            reveals=reveals,
-            first=first,
-            second=second,
-            verdict=verdict_of(verdicts[key]),
-            sentence=verdicts[key].described("seed"),
-        )
-        for key, (attack, reveals, first, second) in names.items()
-    ]
+    comparisons, twins = [], []
+    for key, compared in names.items():
+        if compared.second.substrate == ANN:
+            twins.append(_twin_comparison(compared, pairs[key], verdicts[key], accuracy))
+        else:
+            comparisons.append(_comparison(compared, verdicts[key]))
+    return comparisons, twins
+
+
+def _comparison(compared: Compared, verdict: PairVerdict) -> SecretComparison:
+    return SecretComparison(
+        attack=compared.first.attack,
+        reveals=compared.first.reveals,
+        first=compared.first.substrate,
+        second=compared.second.substrate,
+        verdict=verdict_of(verdict),
+        sentence=verdict.described("seed"),
+    )
+
+
+def _twin_comparison(
+    compared: Compared,
+    hits: tuple[list[FloatArray], list[FloatArray]],
+    verdict: PairVerdict,
+    accuracy: Mapping[str, float],
+) -> SecretTwinComparison:
+    first, second = compared
+    return SecretTwinComparison(
+        attack=first.attack,
+        twin_attack=second.attack,
+        reveals=first.reveals,
+        substrate=first.substrate,
+        recovered=float(np.mean(np.concatenate(hits[0]))),
+        twin_recovered=float(np.mean(np.concatenate(hits[1]))),
+        accuracy=accuracy.get(first.substrate),
+        twin_accuracy=accuracy.get(ANN),
+        verdict=verdict_of(verdict),
+    )
+
+
+def _substrate_pairs(attacked: Mapping[RowName, Guesses]) -> Iterator[Compared]:
+    """Every two substrates under every attack and output, with any budget."""
+    plain = dict.fromkeys(name._replace(budget=None) for name in attacked if name.substrate != ANN)
+    for attack, reveals in dict.fromkeys((name.attack, name.reveals) for name in plain):
+        own = [name for name in plain if (name.attack, name.reveals) == (attack, reveals)]
+        yield from (Compared(first, second) for first, second in combinations(own, 2))
+
+
+def _twin_pairs(rows: Mapping[RowName, Guesses]) -> Iterator[Compared]:
+    """Spiking targets on the first substrate and their ANN twins: the same queries, or gradients of either."""
+    plain = dict.fromkeys(name._replace(budget=None) for name in rows)
+    twins = [name for name in plain if name.substrate == ANN]
+    first = next((name.substrate for name in plain if name.substrate != ANN), None)
+    for name in plain:
+        if name.substrate == first:
+            by_queries = [twin for twin in twins if twin == name._replace(substrate=ANN)]
+            by_gradient = [twin for twin in twins if name.access == "white_box" and twin.access == "ann"]
+            yield from (Compared(name, twin) for twin in [*by_queries, *by_gradient][:1])
 
 
 def _paired(
-    own: Mapping[RowName, Guesses], first: str, second: str
+    rows: Mapping[RowName, Guesses], first: RowName, second: RowName
 ) -> tuple[list[FloatArray], list[FloatArray]] | None:
-    """Hits on two substrates, one array per target with all budgets that both have; None if they share none."""
+    """Hits of two rows, one array per target with all budgets that both have; None if they share none."""
     both = [
-        (guesses, own[name._replace(substrate=second)])
-        for name, guesses in own.items()
-        if name.substrate == first and name._replace(substrate=second) in own
+        (guesses, rows[second._replace(budget=name.budget)])
+        for name, guesses in rows.items()
+        if name._replace(budget=None) == first and second._replace(budget=name.budget) in rows
     ]
     seeds = sorted(set.intersection(*({*one} & {*other} for one, other in both))) if both else []
     if not seeds:
