@@ -54,6 +54,7 @@ def nearest_members_findings(
             attack=name[1],
             reveals=name[2],
             auc=auc,
+            aucs={seed: one.auc for seed, one in by_seed.items()},
             members=sizes["target"],
             others=sizes["evaluator"],
             redrawn=redrawn,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from bl_neuro.experiment.findings.estimates import Count, Finding, Mean
+from bl_neuro.experiment.findings.estimates import Count, Finding, Fraction, Mean
 
 
 class NearestMembersFinding(Finding):
@@ -17,6 +17,7 @@ class NearestMembersFinding(Finding):
         description="Probability that a training sample is more like an inversion of its class than a sample that the "
         "target was not trained on: 0.5 if inversions say nothing of single samples. Interval over targets and samples."
     )
+    aucs: dict[int, Fraction] = Field(description="AUC of each target, by its seed.")
     members: Count = Field(description="Training samples of each target.")
     others: Count = Field(description="Samples that it was not trained on: those of the evaluators.")
     redrawn: bool = Field(description="Whether each target has samples of its own, instead of one split for all.")
