@@ -74,7 +74,7 @@ def membership_check(
 
 @dataclass(frozen=True, eq=False)
 class Likeness:
-    """The AUC of `membership_check`, and the same on resampled samples, (R,): the same draws for equal label counts."""
+    """auc: that of `membership_check`. resampled: the same on samples drawn with replacement, (R,)."""
 
     auc: float
     resampled: FloatArray

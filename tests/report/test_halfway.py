@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from bl_neuro.experiment.findings.estimates import Mean
@@ -23,18 +25,20 @@ def mean(value: float) -> Mean:
 def measured(audit: Findings) -> Findings:
     verdict = next(one for one in audit.verdicts if one.measure == "hit").verdict
     compared = HalfwayComparison(measure="hit", first=["snntorch"], second=["loihi"], verdict=verdict, sentence="")
-    common = {"attack": "v2", "evaluator": "conv", "floor": 0.6, "floor_of": "guessing", "final": 0.9, "seeds": 4}
     levels = [
         HalfwayLevel(substrate=name, attack_accuracy=mean(value))
         for name, value in [("snntorch", 0.8), ("norse", 0.8), ("loihi", 0.7)]
     ]
     reached = HalfwayFinding(
-        reveals="counts", queries=96.0, at_start=True, levels=levels, comparisons=[compared], **common
-    )
-    never = HalfwayFinding(reveals="label", queries=None, at_start=False, **{**common, "final": 0.5})
+        attack="v2", reveals="counts", evaluator="conv", floor=0.6, floor_of="guessing", final=0.9, queries=96.0,
+        at_start=True, seeds=4, levels=levels, comparisons=[compared],
+    )  # fmt: skip
+    nothing: dict[str, Any] = {"final": 0.5, "queries": None, "at_start": False, "levels": [], "comparisons": []}
+    never = reached.model_copy(update=nothing)
     nearest = [
         NearestMembersFinding(
-            substrate=name, attack="v2", reveals="counts", auc=mean(0.51), aucs={0: 0.5, 1: 0.52}, members=898, others=540, redrawn=True,
+            substrate=name, attack="v2", reveals="counts", auc=mean(0.51), aucs={0: 0.5, 1: 0.52}, members=898,
+            others=540, redrawn=True,
             sentence="Resemble training samples barely more than other samples of their class (AUC 0.510).",
         )
         for name in ("snntorch", "norse")

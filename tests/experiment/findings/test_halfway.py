@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from bl_neuro.experiment.cell_measures import CellMeasures
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.findings.estimates import ControlFinding, Mean
 from bl_neuro.experiment.findings.halfway import halfway_findings
@@ -22,7 +23,7 @@ EARLY, LATE = [0.0, 1.0, 1.0, 1.0, 1.0], [0.0, 0.0, 0.0, 1.0, 1.0]
 def measured(courses: dict[str, list[list[float]]], final: list[int] | None = None) -> tuple[list[Cell], Measures]:
     """Attacks on two classes and their judgements. courses: by substrate, the hits along the trace of each seed."""
     cells: list[Cell] = []
-    measures = {}
+    measures: dict[str, CellMeasures] = {}
     for substrate, seeds in courses.items():
         for seed, hits in enumerate(seeds):
             facts = {"target": "trained", "substrate": substrate, "attack": "v2", "reveals": "counts", "seed": seed}
@@ -55,7 +56,7 @@ def control(value: float) -> ControlFinding:
     estimate = Mean(value=value, low=0.0, high=1.0, seeds=3, n=6)
     return ControlFinding(
         kind="shuffled_labels", substrate="loihi", attack="v2", reveals="counts", evaluator="conv", estimate=estimate,
-        chance=0.1, above_chance=True,
+        chance=0.1, above_chance=True, detectable=None,
     )  # fmt: skip
 
 
