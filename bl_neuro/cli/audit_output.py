@@ -14,6 +14,7 @@ from bl_neuro.cli.audit_power import print_power
 from bl_neuro.cli.output import print_json, print_table, say
 from bl_neuro.experiment.findings.estimates import JudgedAttack, Mean
 from bl_neuro.experiment.findings.models import AuditRow, EvaluatorMeasures, Findings
+from bl_neuro.report import halfway, nearest_members
 from bl_neuro.report.membership import auc_words, percent_words, replay_sentences
 from bl_neuro.report.secrets_beside import compared_attack, repetition_numbers, repetition_rows, times
 from bl_neuro.report.words import amount, many, network_name, verdict_line
@@ -88,6 +89,8 @@ def print_result(result: AuditResult, as_json: bool) -> None:
     if findings.overlap is not None:
         say(findings.overlap.sentence)
     _print_verdicts(result)
+    _print_halfway(findings)
+    _print_nearest_members(findings)
     _print_replays(findings)
     _print_verification(findings)
     _print_not_run(findings.not_run)
@@ -107,7 +110,8 @@ def _print_rows(findings: Findings) -> None:
     for evaluator in findings.evaluators:
         if evaluator.accuracy is not None:
             accuracy = fixed(evaluator.accuracy, 3)
-            say(f"evaluator {evaluator.name}: test accuracy {accuracy} on {evaluator.samples} samples")
+            trained = "" if evaluator.trained == 1 else f", mean of {evaluator.trained} trainings"
+            say(f"evaluator {evaluator.name}: test accuracy {accuracy} on {evaluator.samples} samples{trained}")
 
 
 def _print_membership(findings: Findings) -> None:
@@ -207,6 +211,19 @@ def _print_verdicts(result: AuditResult) -> None:
     for comparison in compared:
         pair = f"{'/'.join(comparison.first)} less {'/'.join(comparison.second)}"
         say(f"  {_view(comparison)}: {pair}: {verdict_line(comparison.verdict, findings.unit)}")
+
+
+def _print_halfway(findings: Findings) -> None:
+    """Prints the comparison of substrates at the budget at which each attack is halfway."""
+    if findings.halfway:
+        print_table("Where attacks are halfway", [*halfway.COLUMNS], halfway.halfway_rows(findings), 6)
+
+
+def _print_nearest_members(findings: Findings) -> None:
+    """Prints whether inversions resemble single training samples."""
+    if findings.nearest_members:
+        columns, rows = nearest_members.COLUMNS, nearest_members.nearest_rows(findings)
+        print_table("Classes or samples: inversions", [*columns], rows, 5)
 
 
 def _view(part: JudgedAttack) -> str:

@@ -97,7 +97,7 @@ def _pictures(factory: CellFactory, name: str) -> Iterator[Cell]:
         }
         baseline = factory.cell("baseline", made, (), {"baseline": name, "layout": layout}, kind())
         yield baseline
-        for evaluator in factory.evaluators:
+        for evaluator in (judge for seed in factory.judging_seeds for judge in factory.evaluators(seed)):
             judged = {"baseline": baseline.address, "evaluator": evaluator.address, "steps": factory.steps}
             facts = {**baseline.facts, **evaluator.facts}
             yield factory.cell("baseline_judgement", judged, (baseline, evaluator), facts)

@@ -31,16 +31,29 @@ class CellFactory:
         self.experiment, self.material = experiment, material
         self.plan = target_plan(material.name, experiment.steps, experiment.target)
         self.steps = experiment.steps or self.plan.steps
-        self.evaluators = [self.evaluator(part) for part in experiment.evaluators]
+
+    def evaluators(self, seed: int) -> list[Cell]:
+        """The cells of all evaluators that judge attacks on the target of `seed`."""
+        return [self._evaluator(part, seed) for part in self.experiment.evaluators]
+
+    @property
+    def judging_seeds(self) -> list[int]:
+        """Target seeds whose evaluators differ: all if each has its own, or the first."""
+        seeds = self.experiment.target_seeds
+        return seeds if self.experiment.dataset.redraw else seeds[:1]
 
     def restarts(self, part: AttackPart) -> int:
         """Number of runs of an attack on one target, substrate and kind of box."""
         return part.restarts or self.experiment.restarts
 
-    def evaluator(self, part: EvaluatorPart) -> Cell:
-        """The cell of an evaluator."""
+    def _evaluator(self, part: EvaluatorPart, seed: int) -> Cell:
+        """The cell of an evaluator: of the target of `seed` alone if each has its own, else of all targets."""
         made = {**part.definition, "steps": self.steps, **packages_of((EVALUATORS, part.kind))}
-        return self.cell("evaluator", made, (), {"evaluator": part.called}, part)
+        facts: dict[str, Any] = {"evaluator": part.called}
+        if self.experiment.dataset.redraw:
+            made["seed"] = derived_seed(part.seed, "evaluator of a target", seed)
+            facts["seed"] = seed
+        return self.cell("evaluator", made, (), facts, part, self.material.definition_of(seed))
 
     def target(self, kind: str, seed: int, plan: TargetDesign) -> Cell:
         """The cell of a target network."""
@@ -51,13 +64,15 @@ class CellFactory:
             made = {"endpoint": next(iter(self.material.endpoints.values())).definition}
         else:
             made = {"plan": plan.facts(), "seed": seed, "learned": kind, **_trainer(plan.trainer)}
-        return self.cell("target", made, (), {"target": kind, "seed": seed}, plan)
+        facts = {"target": kind, "seed": seed}
+        return self.cell("target", made, (), facts, plan, self.material.definition_of(seed))
 
     def twin(self, target: Cell) -> Cell:
         """The cell of the ANN twin of a target."""
         plan, hidden = twin_plan(self.experiment.twin), self.plan.hidden
         made = {"plan": asdict(plan), "hidden": list(hidden), "seed": target.facts["seed"], **_trainer(plan.trainer)}
-        return self.cell("twin", made, (), {**target.facts, "substrate": ANN}, (plan, hidden))
+        facts, data = {**target.facts, "substrate": ANN}, target.definition["data"]
+        return self.cell("twin", made, (), facts, (plan, hidden), data)
 
     def twin_accuracy(self, twin: Cell) -> Cell:
         """The cell of the test accuracy of a twin."""
@@ -165,7 +180,7 @@ class CellFactory:
         for restart in range(restarts):
             attack = self.attack(target, substrate, part, reveals, restart, mitigation)
             yield attack
-            for evaluator in self.evaluators:
+            for evaluator in self.evaluators(target.facts["seed"]):
                 yield self.judgement(attack, evaluator)
 
     def shown(self, substrate: str, reveals: Sequence[Reveals]) -> list[Reveals]:
@@ -241,10 +256,21 @@ class CellFactory:
         return self.cell("judgement", made, (attack, evaluator), {**attack.facts, **evaluator.facts})
 
     def cell(
-        self, kind: str, made: dict[str, Any], needs: tuple[Cell, ...], facts: dict[str, Any], what: Any = None
+        self,
+        kind: str,
+        made: dict[str, Any],
+        needs: tuple[Cell, ...],
+        facts: dict[str, Any],
+        what: Any = None,
+        data: dict[str, Any] | None = None,
     ) -> Cell:
-        """A cell with the definition `made` and the entries that all definitions share."""
-        shared = {"format": FORMAT, "kind": kind, "threads": THREADS, "data": self.material.definition}
+        """A cell with the definition `made` and the entries that all definitions share.
+
+        data: the data and its split; by default those of the last cell that it needs, or of the whole experiment.
+        """
+        if data is None:
+            data = needs[-1].definition["data"] if needs else self.material.definition
+        shared = {"format": FORMAT, "kind": kind, "threads": THREADS, "data": data}
         return Cell(kind, {**shared, **made}, needs, facts, what)
 
 

@@ -40,6 +40,10 @@ def dataset_problems(document: dict[str, Any]) -> Problems:
     yield from _size_problems(document, "dataset")
     yield from _size_problems(document, "auxiliary")
     part = table(document.get("dataset"))
+    if part.get("redraw") is True and part.get("split", "three-way") not in ("three-way", "official"):
+        yield ("dataset", "redraw"), f"a {part['split']} split draws no samples; expected 'three-way' or 'official'"
+    if part.get("redraw") is True and not document.get("attacks"):
+        yield ("dataset", "redraw"), "is about targets of [[attacks]]; add them, or leave it out"
     name = part.get("name")
     source = dataset_source(name) if isinstance(name, str) else None
     if source is None:
@@ -228,6 +232,8 @@ def _subject(document: dict[str, Any]) -> Problems:
         for name in ("seeds", "target", "twin", "controls"):
             if name in document:
                 yield (name,), "a [model] or an endpoint is not trained by the audit; leave it out"
+        if table(document.get("dataset")).get("redraw") is True:
+            yield ("dataset", "redraw"), "a [model] or an endpoint has one training; leave it out"
         for i, part in tables(document, "evaluators"):
             if part.get("data") == "target":
                 yield (

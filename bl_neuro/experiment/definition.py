@@ -66,6 +66,10 @@ class DatasetPart(Part):
     train on samples that no target saw. "shared": targets and evaluators train on the whole official training set, as
     in BrainLeaks. "whole": targets, evaluators and tests use the same samples, only for trying out a pipeline on little
     data; this does not measure leakage. size: height and width that images of att_faces or of a folder are scaled to.
+    redraw: whether each target seed draws its own split and trains its own evaluators, so that intervals over target
+    seeds cover the choice of the data and of the judge, and not only the training of the targets and the attacks. False
+    by default, since every evaluator is then trained once for each seed. For "three-way" and "official" splits of
+    targets that the audit trains; `[secrets]` and `[membership]` are not affected.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=4096)]
@@ -75,6 +79,7 @@ class DatasetPart(Part):
     target: Count | None = None
     evaluator: Count | None = None
     test: Count | None = None
+    redraw: bool = False
 
 
 class ModelPart(Part):

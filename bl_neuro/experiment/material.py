@@ -30,6 +30,7 @@ from bl_neuro.experiment.training_data import of_given_target, of_trained_target
 from bl_neuro.layers import Input
 from bl_neuro.model_file import load
 from bl_neuro.network import Network
+from bl_neuro.seeding import derived_seed
 from bl_neuro.training.samples_digest import samples_digest
 
 
@@ -66,8 +67,12 @@ class Material:
             training = of_given_target(data, part, None if described is None else described.trained_on, place.folder)
         else:
             own = [evaluator.called for evaluator in experiment.evaluators if evaluator.data == "target"]
-            training = of_trained_targets(split_of(data, part), own)
+            training = of_trained_targets(split_of(data, part, part.split_seed), own, part.redraw)
+        self.part: DatasetPart = part
         self.split: Split[Any] = training.split
+        """The split by `split_seed`: of everything, except of targets that each draw their own (see `split_at`)."""
+        self._drawn: tuple[int, Split[Any]] = part.split_seed, training.split
+        self._means: tuple[int, FloatArray] | None = None
         self.overlap: Overlap = training.overlap
         self.shape: tuple[int, ...] = tuple(data.input_shape)
         self.dataset_classes: int = data.classes
@@ -75,7 +80,7 @@ class Material:
         self.definition: dict[str, Any] = {
             "name": data.name,
             "digest": data_digest(data),
-            **part.model_dump(exclude={"name", "size"}),
+            **part.model_dump(exclude={"name", "size", "redraw"}),
             **training.definition,
             **packages_of((DATASETS, choose_source(part.name, place.folder).source.name)),
         }
@@ -114,10 +119,31 @@ class Material:
         """The output of the network for each of `classes`."""
         return [self.class_map.index(label) for label in self.classes]
 
+    def definition_of(self, seed: int) -> dict[str, Any]:
+        """`definition` for the target of `seed`: with the seed of its own split, if each target draws one."""
+        if not self.part.redraw:
+            return self.definition
+        return {**self.definition, "split_seed": derived_seed(self.part.split_seed, "split of a target", seed)}
+
+    def split_at(self, split_seed: int) -> Split[Any]:
+        """The split with this seed, as in the definition of a cell. The last one is kept in memory."""
+        if split_seed == self.part.split_seed:
+            return self.split
+        if self._drawn[0] != split_seed:
+            self._drawn = split_seed, split_of(self.data, self.part, split_seed)
+        return self._drawn[1]
+
+    def class_means_at(self, split_seed: int) -> FloatArray:
+        """The mean image of each class, (classes, C, H, W), over the target's part of a split."""
+        if self._means is None or self._means[0] != split_seed:
+            self._means = split_seed, self.split_at(split_seed).target.class_means()
+        return self._means[1]
+
     @cached_property
     def class_means(self) -> FloatArray:
-        """The mean image of each class, (classes, C, H, W), over the target's part or as stated in `overlap`."""
-        means: FloatArray = self.split.target.class_means()
+        """The mean image of each class, (classes, C, H, W), over the samples that `overlap` states."""
+        pictured = self.data if self.part.redraw else self.split.target
+        means: FloatArray = pictured.class_means()
         return means
 
     @cached_property
@@ -143,9 +169,9 @@ class Material:
             return tuple(endpoint.input_shape)
         return self.shape if self.network is None else self.network.input_shape
 
-    def test(self) -> Samples:
-        """The test part, with outputs as labels. Samples of classes without an output are left out."""
-        test: Samples = self.split.test
+    def test(self, split_seed: int) -> Samples:
+        """The test part of a split, with outputs as labels. Samples of classes without an output are left out."""
+        test: Samples = self.split_at(split_seed).test
         if self.class_map == list(range(self.dataset_classes)):
             return test
         output = {label: number for number, label in enumerate(self.class_map)}
@@ -200,12 +226,12 @@ def data_digest(data: Any) -> str:
     return digest.hexdigest()
 
 
-def split_of(data: Any, part: DatasetPart) -> Split[Any]:
+def split_of(data: Any, part: DatasetPart, split_seed: int) -> Split[Any]:
     """Splits `data` for targets, evaluators and tests. Raises ExperimentError if sizes do not fit the split."""
     sizes = {"target": part.target, "evaluator": part.evaluator, "test": part.test}
     if part.split != "official" and any(size is not None for size in sizes.values()):
         raise ExperimentError("dataset: target, evaluator, test: sizes are only for an official split; leave them out")
-    split: Split[Any] = split_by_kind(data, part.split, part.split_seed, **sizes)
+    split: Split[Any] = split_by_kind(data, part.split, split_seed, **sizes)
     return split
 
 

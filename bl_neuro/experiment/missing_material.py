@@ -18,7 +18,7 @@ class MissingMaterial(Material):
         published = DATASETS.find(experiment.dataset.name)
         if published.classes is None:
             raise DataError(f"dataset {published.name}: its number of classes is not known without its files")
-        self.name = published.name
+        self.name, self.part = published.name, experiment.dataset
         self.folder = place.folder
         self.network = None
         self.endpoints = {}

@@ -44,9 +44,9 @@ def _all_cells(factory: CellFactory) -> Iterator[Cell]:
     yield from membership_cells(factory)
     if not factory.experiment.attacks:
         return
-    yield from factory.evaluators
     for seed in factory.experiment.target_seeds:
         kind = "given" if factory.experiment.given else TRAINED
+        yield from factory.evaluators(seed)
         target = factory.target(kind, seed, factory.plan)
         yield target
         for substrate in factory.experiment.substrates:
@@ -81,6 +81,7 @@ def _control(factory: CellFactory, part: ControlPart) -> Iterator[Cell]:
     if part.kind == "untrained":
         plan = untrained(plan)
     for seed in part.seeds or factory.experiment.target_seeds:
+        yield from factory.evaluators(seed)
         target = factory.target(part.kind, seed, plan)
         yield target
         for substrate in part.substrates or factory.experiment.substrates:

@@ -20,6 +20,10 @@ from bl_neuro.experiment.overlap import Overlap
 
 OFFICIAL_TRAINING = "train"
 """The name of the official training set in `trained_on`."""
+REDRAWN = (
+    "Each target seed drew these samples anew and trained evaluators of its own on them, so that intervals cover the "
+    "target's training, the samples and the judge."
+)
 FEWEST = 4
 """Minimum number of samples per class for evaluators: two to train and two to test on."""
 
@@ -36,10 +40,11 @@ class TrainingData:
     definition: dict[str, Any]
 
 
-def of_trained_targets(split: Split[Any], on_target_data: Sequence[str] = ()) -> TrainingData:
+def of_trained_targets(split: Split[Any], on_target_data: Sequence[str] = (), redraw: bool = False) -> TrainingData:
     """The training data of targets that the audit trains itself.
 
-    on_target_data: names of evaluators that are trained on the part of the targets.
+    on_target_data: names of evaluators that are trained on the part of the targets. redraw: whether each target draws
+    a split of its own, of the same sizes as `split`.
     """
     sizes = split.sizes()
     trained = f"The targets were trained on {_samples(sizes['target'])}. "
@@ -58,7 +63,10 @@ def of_trained_targets(split: Split[Any], on_target_data: Sequence[str] = ()) ->
         if on_target_data:
             names = " and ".join(on_target_data)
             sentence += f" But {names} learned from the targets' own samples, as in the BrainLeaks paper."
-    return TrainingData(split, _overlap(state, sizes, sizes["target"], shared, "training data", sentence), {})
+    if redraw:
+        sentence += f" {REDRAWN}"
+    means = "dataset" if redraw else "training data"
+    return TrainingData(split, _overlap(state, sizes, sizes["target"], shared, means, sentence), {})
 
 
 def of_given_target(data: Any, part: DatasetPart, trained_on: str | None, folder: Path) -> TrainingData:

@@ -21,6 +21,7 @@ from bl_neuro.backends import Target
 from bl_neuro.backends.registry import ANN
 from bl_neuro.data.encoders import Encoder
 from bl_neuro.data.samples import Samples
+from bl_neuro.data.split import Split
 from bl_neuro.deploy.ladder import ladder
 from bl_neuro.errors import ModelFileError, NotRevealed
 from bl_neuro.experiment.baseline_work import drawn_baseline, judged_baseline, shuffled_network, stored_baseline
@@ -128,6 +129,10 @@ class Work:
         """The checkpoint of the training in `cell`, which records a restart."""
         return Checkpoint(self.store.checkpoint(cell.address), damage=self._restarted)
 
+    def _split(self, cell: Cell) -> Split[Any]:
+        """The split of the target of `cell`."""
+        return self.material.split_at(cell.definition["data"]["split_seed"])
+
     def _target(self, cell: Cell) -> Made:
         if "endpoint" in cell.definition:
             return TargetMeasures(fingerprint=None, parameters=None), None
@@ -136,7 +141,7 @@ class Work:
         return measures, lambda path: save(network, path)
 
     def _trained(self, cell: Cell) -> Network:
-        data, seed = self.material.split.target, cell.facts["seed"]
+        data, seed = self._split(cell).target, cell.facts["seed"]
         if cell.facts["target"] == "shuffled_labels":
             order = stream(derived_seed(seed, "shuffled labels"), "order").permutation(len(data.labels))
             data = replace(data, labels=data.labels[order])
@@ -145,22 +150,22 @@ class Work:
     def _twin(self, cell: Cell) -> Made:
         plan, hidden = cell.what
         checkpoint = self._checkpoint(cell)
-        twin = train_twin_by_plan(self.material.split.target, plan, hidden, cell.facts["seed"], checkpoint)
+        twin = train_twin_by_plan(self._split(cell).target, plan, hidden, cell.facts["seed"], checkpoint)
         return TwinMeasures(architecture=twin.architecture), twin.save
 
     def _evaluator(self, cell: Cell) -> Made:
         part: EvaluatorPart = cell.what
-        split = self.material.split
+        split = self._split(cell)
         evaluator = train_evaluator(
             split.target if part.data == "target" else split.evaluator,
             kind=part.kind,
             steps=cell.definition["steps"],
-            seed=part.seed,
+            seed=cell.definition["seed"],
             device="cpu",
             checkpoint=self._checkpoint(cell),
             **part.settings,
         )
-        test = self.material.split.test
+        test = split.test
         measures = TrainedEvaluatorMeasures(
             architecture=evaluator.architecture,
             classes=evaluator.classes,
@@ -182,7 +187,7 @@ class Work:
         return ChangedMeasures(fingerprint=network.fingerprint), lambda path: save(network, path)
 
     def _accuracy(self, cell: Cell) -> Made:
-        test, made = self.material.test(), cell.definition
+        test, made = self.material.test(cell.definition["data"]["split_seed"]), cell.definition
         if "endpoint" in made:
             return self._served(cell, test), None
         if made["substrate"] == ANN:
@@ -202,7 +207,7 @@ class Work:
         return AccuracyMeasures(accuracy=accuracy, samples=len(some.labels))
 
     def _service(self, cell: Cell) -> Made:
-        test, made = self.material.test(), cell.definition
+        test, made = self.material.test(cell.definition["data"]["split_seed"]), cell.definition
         target = self._opened(cell, made["target"], made["substrate"])
         box = BlackBox(target, made["reveals"], None, mitigation_of(made["mitigation"]), made["seed"])
         accuracy = served_accuracy(box, test, made["steps"], made["seed"], made["encoder"])
@@ -215,7 +220,7 @@ class Work:
         target = None if absent else self._opened(cell, made["target"], made["substrate"])
         inversions, assumptions, digest = self._inverted(cell, target, ann)
         images, classes = self._images(attack.images(inversions)), np.asarray(made["classes"])
-        means = self.material.class_means
+        means = self.material.class_means_at(cell.definition["data"]["split_seed"])
         large = min(images.shape[2:]) >= SMALLEST_SIDE
         measures = AttackMeasures(
             access=attack.access,

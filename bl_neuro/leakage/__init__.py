@@ -41,7 +41,7 @@ from bl_neuro.leakage.judgement import (
     target_confidence,
     top_accuracy,
 )
-from bl_neuro.leakage.membership import Membership, membership_check
+from bl_neuro.leakage.membership import Likeness, Membership, likeness, membership_check
 from bl_neuro.leakage.neighbours import NearestSamples, nearest_samples
 from bl_neuro.leakage.nulls import NullVerdict, holm, null_verdicts
 from bl_neuro.leakage.paired import PairedTest, paired_test
@@ -60,6 +60,7 @@ __all__ = [
     "AttributionStep",
     "Band",
     "Estimate",
+    "Likeness",
     "Membership",
     "NearestSamples",
     "NullVerdict",
@@ -83,6 +84,7 @@ __all__ = [
     "hit_spread",
     "hits",
     "holm",
+    "likeness",
     "mean_interval",
     "membership_check",
     "nearest_feature_distances",

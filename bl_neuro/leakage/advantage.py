@@ -11,8 +11,9 @@ def advantage(attack: Estimate, baseline: Estimate) -> Estimate:
     """Attack accuracy less that of a zero-query baseline, -1..1, with a 95% interval.
 
     attack: with its interval over target seeds. baseline: with its interval over renderings (fonts, draws from public
-    data, or untrained targets); `hit_bootstrap` gives both. The two are independent, so the interval is that of the
-    difference of independent estimates with given, possibly asymmetric intervals (l, u):
+    data, or untrained targets); `hit_bootstrap` gives both. The two are independent, or vary together where each target
+    seed has evaluators of its own, which then overstates the width. The interval is that of the difference of
+    independent estimates with given, possibly asymmetric intervals (l, u):
 
         d - sqrt((a - l_a)^2 + (u_b - b)^2),   d + sqrt((u_a - a)^2 + (b - l_b)^2),   d = a - b
 

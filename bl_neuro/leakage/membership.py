@@ -65,18 +65,63 @@ def membership_check(
     Raises:
         InputError: shapes disagree, or no class is present in all three sets.
     """
+    pairs = _by_class(images, classes, members, member_labels, others, other_labels)
+    value, drawn = _aucs(pairs, resamples, seed)
+    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    compared = sum(len(scores) for scores, _ in pairs), sum(len(scores) for _, scores in pairs)
+    return Membership(value, float(low), float(high), *compared)
+
+
+@dataclass(frozen=True, eq=False)
+class Likeness:
+    """auc: that of `membership_check`. resampled: the same on samples drawn with replacement, (R,)."""
+
+    auc: float
+    resampled: FloatArray
+
+
+def likeness(
+    images: npt.ArrayLike,
+    classes: npt.ArrayLike,
+    members: npt.ArrayLike,
+    member_labels: npt.ArrayLike,
+    others: npt.ArrayLike,
+    other_labels: npt.ArrayLike,
+    *,
+    resamples: int = 200,
+    seed: int = 0,
+) -> Likeness:
+    """The AUC of `membership_check`, for intervals over several targets.
+
+    Targets with the same members and others get the same draws of them, in which targets and samples are crossed random
+    factors; see `crossed_of`.
+    """
+    pairs = _by_class(images, classes, members, member_labels, others, other_labels)
+    return Likeness(*_aucs(pairs, resamples, seed))
+
+
+def _aucs(pairs: list[tuple[FloatArray, FloatArray]], resamples: int, seed: int) -> tuple[float, FloatArray]:
+    """The mean AUC over classes, and the same on resampled samples (resamples,)."""
+    count, rng = positive(resamples, "resamples"), stream(seed, "membership")
+    drawn = np.mean([_resampled_auc(*pair, count, rng) for pair in pairs], axis=0)
+    return float(np.mean([_auc(*pair) for pair in pairs])), drawn
+
+
+def _by_class(
+    images: npt.ArrayLike,
+    classes: npt.ArrayLike,
+    members: npt.ArrayLike,
+    member_labels: npt.ArrayLike,
+    others: npt.ArrayLike,
+    other_labels: npt.ArrayLike,
+) -> list[tuple[FloatArray, FloatArray]]:
+    """The scores of members and others of each class that has inversions, members and others."""
     inside, in_labels = _scores(images, classes, members, member_labels, "member_labels")
     outside, out_labels = _scores(images, classes, others, other_labels, "other_labels")
     shared = np.intersect1d(np.intersect1d(in_labels, out_labels), np.asarray(classes))
     if not len(shared):
         raise InputError("labels: expected a class that has inversions, members and others; found none")
-    count, rng = positive(resamples, "resamples"), stream(seed, "membership")
-    pairs = [(inside[in_labels == label], outside[out_labels == label]) for label in shared]
-    value = np.mean([_auc(*pair) for pair in pairs])
-    drawn = np.mean([_resampled_auc(*pair, count, rng) for pair in pairs], axis=0)
-    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    compared = sum(len(scores) for scores, _ in pairs), sum(len(scores) for _, scores in pairs)
-    return Membership(float(value), float(low), float(high), *compared)
+    return [(inside[in_labels == label], outside[out_labels == label]) for label in shared]
 
 
 def _scores(
@@ -100,13 +145,14 @@ def _auc(inside: FloatArray, outside: FloatArray) -> float:
 
 def _resampled_auc(inside: FloatArray, outside: FloatArray, resamples: int, rng: np.random.Generator) -> FloatArray:
     """AUCs (resamples,) of both groups drawn with replacement, computed from multiplicities without sorting again."""
-    ranked = np.sort(outside)
+    order = np.argsort(outside, kind="stable")
+    ranked = outside[order]
     left, right = np.searchsorted(ranked, inside, "left"), np.searchsorted(ranked, inside, "right")
     at_once = max(1, MAX_VALUES_AT_ONCE // (len(inside) + len(outside)))
     aucs = []
     for start in range(0, resamples, at_once):
         count = min(at_once, resamples - start)
-        times_inside, times_outside = _times(len(inside), count, rng), _times(len(outside), count, rng)
+        times_inside, times_outside = _times(len(inside), count, rng), _times(len(outside), count, rng)[:, order]
         below = np.concatenate([np.zeros((count, 1), np.int64), times_outside.cumsum(axis=1)], axis=1)
         won = (times_inside * (below[:, left] + below[:, right])).sum(axis=1)
         aucs.append(won / (2 * len(inside) * len(outside)))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from bl_neuro.experiment.findings.estimates import ControlFinding, IdenticalSubstrates, LadderFinding, Verdict
 from bl_neuro.experiment.findings.models import Findings, Unit
 from bl_neuro.experiment.findings.secrets_models import SecretsFinding
-from bl_neuro.report import advantage, views
+from bl_neuro.report import advantage, halfway, nearest_members, views
 from bl_neuro.report.answer import audit_answer
 from bl_neuro.report.limits import limits
 from bl_neuro.report.membership import attack_words, auc_words, membership_groups, percent_words, two_decimals
@@ -58,7 +58,9 @@ def one_page(results: Findings) -> str:
         *_membership(results),
         *_matrix(results),
         *_advantages(results),
+        *_nearest_members(results),
         *_pairs(results),
+        *_halfway(results),
         *_secrets(results),
         *_ladders(results),
         *_controls(results),
@@ -143,6 +145,16 @@ def _pairs(results: Findings) -> list[str]:
         units = many(len(results.seeds), "target seed")
     note = f"Attack accuracy under {results.judge}, in points; margin {margin_points(results.margin)}; {units}."
     return ["## Pairs of substrates", note, _table(["attack", "substrates", "difference", "95%", "verdict"], rows)]
+
+
+def _nearest_members(results: Findings) -> list[str]:
+    rows = nearest_members.nearest_rows(results)
+    return ["## Classes or samples", nearest_members.ABOUT, _table(nearest_members.COLUMNS, rows)] if rows else []
+
+
+def _halfway(results: Findings) -> list[str]:
+    rows = halfway.halfway_rows(results)
+    return ["## Where attacks are halfway", halfway.ABOUT, _table(halfway.COLUMNS, rows)] if rows else []
 
 
 def _secrets(results: Findings) -> list[str]:

@@ -11,7 +11,7 @@ from bl_neuro.errors import ReportError
 from bl_neuro.experiment.findings.models import RESULTS, Findings
 from bl_neuro.experiment.findings.pictures import CellPictures
 from bl_neuro.files import atomic_path
-from bl_neuro.report import advantage, drill_down, plots, secrets, thumbnails, views, words
+from bl_neuro.report import advantage, drill_down, halfway, nearest_members, plots, secrets, thumbnails, views, words
 from bl_neuro.report.answer import audit_answer
 from bl_neuro.report.limits import TRUST, conclusions, limits, overlap_sentence
 from bl_neuro.report.membership import membership_values
@@ -32,8 +32,10 @@ SECTIONS = (
     ("pictures", "What came out"),
     ("leakage", "Leakage by attack and substrate"),
     ("baselines", "Before any query"),
+    ("nearest_members", "Classes or samples"),
     ("curves", "Leakage against queries"),
     ("pairs", "Verdict on each pair"),
+    ("halfway", "Where attacks are halfway"),
     ("secrets", "Planted secrets"),
     ("ladder", "Which step does it"),
     ("mitigations", "What could be done"),
@@ -46,7 +48,18 @@ SECTIONS = (
     ("cells", "Every inversion"),
     ("provenance", "Provenance"),
 )
-OPTIONAL = ("membership", "baselines", "ladder", "mitigations", "power", "replays", "network", "secrets")
+OPTIONAL = (
+    "membership",
+    "baselines",
+    "nearest_members",
+    "halfway",
+    "ladder",
+    "mitigations",
+    "power",
+    "replays",
+    "network",
+    "secrets",
+)
 """Sections that are only present if there are findings for them."""
 OF_ROWS = ("pictures", "leakage", "curves", "pairs", "controls", "threats", "cells")
 """Sections about inversions that evaluators judge. They are left out if nothing is inverted so."""
@@ -104,6 +117,9 @@ def _tables(results: Findings) -> dict[str, object]:
         "matrix": views.matrix(results),
         "about_advantage": advantage.ABOUT,
         "baseline_lines": advantage.baseline_lines(results),
+        "about_halfway": halfway.ABOUT,
+        "about_nearest": nearest_members.ABOUT,
+        "nearest_rows": nearest_members.nearest_rows(results),
         "left_out": advantage.left_out(results),
         "none_of_these": advantage.none_of_these(results),
         "panels": [(measure, views.panels(results, results.judge, measure)) for measure in ("confidence", "hit")],

@@ -6,7 +6,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from bl_neuro.experiment.findings.estimates import MEASURES
-from bl_neuro.report import advantage, membership, plots, secrets, secrets_beside, views, words
+from bl_neuro.report import advantage, halfway, membership, plots, secrets, secrets_beside, views, words
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -27,6 +27,10 @@ FUNCTIONS = (
     membership.roc_chart,
     membership.two_decimals,
     advantage.ends_of_advantage,
+    halfway.compared_hits,
+    halfway.halfway_budget,
+    halfway.halfway_levels,
+    halfway.halfway_range,
     plots.interval_mark,
     plots.line_sample,
     secrets.bits_text,

@@ -17,6 +17,8 @@ from bl_neuro.report.page import CELL_PAGES, REPORT, SECTIONS, audit_pages, writ
 
 Make = Callable[..., Findings]
 MakePictures = Callable[..., Any]
+ABSENT = ("baselines", "membership", "secrets", "nearest_members", "halfway")
+"""Sections of what the audit of these tests did not measure."""
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)> {{ 7*7 }} &"
 
 
@@ -49,7 +51,7 @@ def page(audit: Findings, make_audit_pictures: MakePictures) -> Outline:
 
 def test_the_answer_comes_first_then_every_section_in_order(page: Outline) -> None:
     ids = [attributes["id"] for name, attributes in page.tags if name == "h2"]
-    assert ids == [key for key, _ in SECTIONS if key not in ("baselines", "membership", "secrets")]
+    assert ids == [key for key, _ in SECTIONS if key not in ABSENT]
     assert ids[0] == "pictures"
     levels = [int(name[1]) for name, _ in page.tags if re.fullmatch("h[1-6]", name)]
     assert levels[0] == 1
@@ -145,7 +147,7 @@ def test_sections_of_what_was_not_run_are_left_out(make_audit: Make, make_audit_
     )
     page = Outline(audit_pages(bare, make_audit_pictures())[REPORT])
     ids = [attributes["id"] for name, attributes in page.tags if name == "h2"]
-    absent = ("membership", "baselines", "ladder", "power", "mitigations", "replays", "network", "secrets")
+    absent = (*ABSENT, "ladder", "power", "mitigations", "replays", "network")
     assert ids == [key for key, _ in SECTIONS if key not in absent]
     assert "No ladder was run" in page.text
     assert "not judged" in page.text  # the control's rows are still there

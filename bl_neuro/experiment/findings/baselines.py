@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from bl_neuro.experiment.material import Material
 from bl_neuro.experiment.measures import BASELINE_JUDGEMENT, BaselineJudgementMeasures, Measures
 from bl_neuro.leakage import Estimate, advantage, hit_bootstrap
 from bl_neuro.leakage.baseline_registry import BASELINES, PRIOR, PRIOR_KNOWLEDGE, PRIOR_TITLE
+from bl_neuro.leakage.crossed import crossed_of, pool_weights
 
 UNINFORMED = ("untrained", "shuffled_weights")
 """Targets without information, whose inversions show the attack's prior alone."""
@@ -25,7 +27,11 @@ def baseline_findings(
     experiment: Experiment, material: Material, cells: Sequence[Cell], measures: Measures, rows: Sequence[AuditRow]
 ) -> list[BaselineFinding]:
     """Every baseline under every evaluator: pictures from public knowledge, then the prior of each attack."""
-    found = [_pictures(cell, judged) for cell, judged in BASELINE_JUDGEMENT.finished(cells, measures)]
+    groups: dict[tuple[str, ...], list[tuple[Cell, BaselineJudgementMeasures]]] = {}
+    for cell, judgement in BASELINE_JUDGEMENT.finished(cells, measures):
+        key = tuple(str(cell.facts[name]) for name in ("baseline", "layout", "evaluator"))
+        groups.setdefault(key, []).append((cell, judgement))
+    found = [_pictures(group[0][0], [judgement for _, judgement in group]) for group in groups.values()]
     if PRIOR in chosen_baselines(experiment, material).apply:
         found += [
             _prior(row, evaluator, judged)
@@ -41,9 +47,10 @@ def left_out_baselines(experiment: Experiment, material: Material) -> dict[str, 
     return chosen_baselines(experiment, material).left_out
 
 
-def _pictures(cell: Cell, judged: BaselineJudgementMeasures) -> BaselineFinding:
+def _pictures(cell: Cell, judged: Sequence[BaselineJudgementMeasures]) -> BaselineFinding:
+    """The pictures of one baseline under an evaluator. judged: by each training of the evaluator."""
     kind = BASELINES.find(cell.facts["baseline"])
-    by_rendering = np.array(judged.hits, dtype=float).reshape(judged.renderings, -1)
+    rejected = [np.mean(judgement.rejected) for judgement in judged if judgement.rejected is not None]
     return BaselineFinding(
         baseline=kind.name,
         title=kind.title,
@@ -52,9 +59,25 @@ def _pictures(cell: Cell, judged: BaselineJudgementMeasures) -> BaselineFinding:
         evaluator=cell.facts["evaluator"],
         attack=None,
         reveals=None,
-        attack_accuracy=mean_of(hit_bootstrap(list(by_rendering))),
-        rejected=None if judged.rejected is None else float(np.mean(judged.rejected)),
+        attack_accuracy=mean_of(_accuracy(judged)),
+        rejected=float(np.mean(rejected)) if rejected else None,
     )
+
+
+def _accuracy(judged: Sequence[BaselineJudgementMeasures]) -> Estimate:
+    """Attack accuracy with its interval over renderings or, if several evaluators judged the same pictures, over both.
+
+    Renderings and evaluators are then crossed random factors; see `leakage.crossed`.
+    """
+    hits = np.array([judgement.hits for judgement in judged], dtype=float)
+    by_rendering = hits.reshape(len(judged), judged[0].renderings, -1)
+    if len(judged) == 1 or hits.min() == hits.max():
+        return hit_bootstrap(list(by_rendering[0]))
+    table = by_rendering.mean(axis=2)
+    resampled = pool_weights(table.shape[1]) @ table.T / table.shape[1]
+    both = crossed_of(table.mean(axis=1), resampled, table.shape[1]).estimate
+    low, high = max(0.0, both.low), min(1.0, both.high)
+    return replace(both, low=low, high=high, seeds=table.shape[1], n=hits.size)
 
 
 def _prior(row: AuditRow, evaluator: str, judged: EvaluatorMeasures) -> BaselineFinding:

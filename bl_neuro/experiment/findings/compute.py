@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +12,8 @@ from bl_neuro.experiment.findings.baselines import baseline_findings, left_out_b
 from bl_neuro.experiment.findings.controls import control_findings
 from bl_neuro.experiment.findings.curves import course_curves
 from bl_neuro.experiment.findings.estimates import Finding
+from bl_neuro.experiment.findings.evaluators import evaluator_facts
+from bl_neuro.experiment.findings.halfway import halfway_findings
 from bl_neuro.experiment.findings.ladder import ladder_findings
 from bl_neuro.experiment.findings.membership import membership_findings
 from bl_neuro.experiment.findings.mitigations import mitigation_findings
@@ -20,11 +21,12 @@ from bl_neuro.experiment.findings.models import (
     FORMAT,
     CellCount,
     DatasetFacts,
-    EvaluatorFacts,
     Findings,
     Provenance,
 )
+from bl_neuro.experiment.findings.nearest_members import nearest_members_findings
 from bl_neuro.experiment.findings.network import network_facts
+from bl_neuro.experiment.findings.pictures import StoredPictures
 from bl_neuro.experiment.findings.power import power_findings
 from bl_neuro.experiment.findings.records import records
 from bl_neuro.experiment.findings.replays import identical_replays, replay_findings, stand_ins, verifications
@@ -33,8 +35,7 @@ from bl_neuro.experiment.findings.secrets import secrets_finding
 from bl_neuro.experiment.findings.verdicts import substrate_verdicts
 from bl_neuro.experiment.material import Material
 from bl_neuro.experiment.measures import EVALUATOR, Measures
-from bl_neuro.experiment.store import Result, Store
-from bl_neuro.training.registry import EVALUATORS
+from bl_neuro.experiment.store import Store
 
 
 def findings(experiment: Experiment, material: Material, cells: Sequence[Cell], store: Store) -> Findings:
@@ -48,18 +49,21 @@ def findings(experiment: Experiment, material: Material, cells: Sequence[Cell], 
     verdicts, alike = substrate_verdicts(judged, experiment.margin, stand_ins(replayed), word, kinds)
     rows = audit_rows(cells, measures, judged)
     baselines = baseline_findings(experiment, material, cells, measures, rows)
+    rows = with_advantages(rows, baselines)
+    controls = control_findings(judged, _classes_told_apart(cells, measures))
+    dataset = _dataset(material)
     return Findings(
         format=FORMAT,
         name=experiment.name,
         description=experiment.description,
-        dataset=_dataset(material),
+        dataset=dataset,
         margin=experiment.margin,
         steps=next((int(cell.definition["steps"]) for cell in cells if "steps" in cell.definition), 0),
         seeds=experiment.target_seeds,
         experiment=experiment.model_dump(mode="json"),
         cells=CellCount(planned=len(cells), done=len(measures)),
-        evaluators=[_evaluator(cell, results.get(cell.address)) for cell in cells if cell.kind == "evaluator"],
-        rows=with_advantages(rows, baselines),
+        evaluators=evaluator_facts(cells, results),
+        rows=rows,
         baselines=baselines,
         baselines_left_out=left_out_baselines(experiment, material),
         auxiliary=None if material.auxiliary is None else material.auxiliary.sentence,
@@ -72,8 +76,12 @@ def findings(experiment: Experiment, material: Material, cells: Sequence[Cell], 
         verification=verifications(cells, measures),
         arithmetic=_arithmetics(experiment),
         stands_for={cell.facts["substrate"]: cell.facts["of"] for cell in replayed},
-        controls=control_findings(judged, _classes_told_apart(cells, measures)),
+        controls=controls,
         curves=course_curves(cells, measures),
+        halfway=halfway_findings(
+            cells, measures, judged, rows, controls, dataset.chance, experiment.margin, word, kinds
+        ),
+        nearest_members=nearest_members_findings(material, cells, measures, StoredPictures(material, cells, store)),
         inversions=audit_cells(cells, measures),
         made=_provenance(store, list(measures)),
         overlap=material.overlap if experiment.evaluators else None,
@@ -97,22 +105,6 @@ def _dataset(material: Material) -> DatasetFacts:
         inverted=material.classes,
         shape=list(material.shape),
         source=material.split.target.source,
-    )
-
-
-def _evaluator(cell: Cell, result: Result | None) -> EvaluatorFacts:
-    measured = None if result is None else EVALUATOR.typed(result.measures)
-    file = None if result is None else result.tensors
-    return EvaluatorFacts(
-        name=cell.facts["evaluator"],
-        address=cell.address,
-        weights=None if file is None else hashlib.sha256(file.read_bytes()).hexdigest(),
-        architecture=None if measured is None else measured.architecture,
-        accuracy=None if measured is None else measured.accuracy,
-        samples=None if measured is None else measured.samples,
-        trained_on=cell.what.data,
-        certain_by=EVALUATORS.find(cell.what.kind).certain_by,
-        rejects_below=None if measured is None else measured.rejects_below,
     )
 
 

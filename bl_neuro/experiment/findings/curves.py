@@ -78,7 +78,7 @@ def _curve(key: tuple[str, ...], by_unit: Courses, measure: Measure) -> AuditCur
     target, substrate, attack, reveals, evaluator = key
     units = [by_unit[unit] for unit in sorted(by_unit)]
     end = max(float(course.spent[-1]) for courses in units for course in courses)
-    grid = _grid([course.spent for courses in units for course in courses])
+    grid = common_grid([course.spent for courses in units for course in courses])
     grid = grid[grid < end]
     final = [np.concatenate([course.final(measure) for course in courses]) for courses in units]
     row = hit_bootstrap(final) if measure == "hit" else seed_bootstrap(final)
@@ -104,12 +104,12 @@ def _band(units: Sequence[Sequence[Course]], measure: Measure, grid: FloatArray)
     for courses in units:
         along = [held_at(course.spent, course.along(measure), grid) for course in courses]
         sizes = [len(course.judged.classes) for course in courses]
-
-        rows.append(np.concatenate([_hits(*one) for one in zip(along, sizes)]) if measure == "hit" else np.stack(along))
+        hits = measure == "hit"
+        rows.append(np.concatenate([hits_of(*one) for one in zip(along, sizes)]) if hits else np.stack(along))
     return hit_band(rows, RESAMPLES) if measure == "hit" else seed_band(rows, RESAMPLES)
 
 
-def _hits(shares: FloatArray, count: int) -> FloatArray:
+def hits_of(shares: FloatArray, count: int) -> FloatArray:
     """The hits of `count` inversions, (count, H), whose means are `shares` (H,); which of them hit is not stored."""
     return np.asarray(np.arange(count)[:, None] < np.round(shares * count), dtype=np.float64)
 
@@ -126,7 +126,7 @@ def _end(value: float, unknown: bool) -> float | None:
     return None if unknown else round(float(value), 5)
 
 
-def _grid(spent: list[FloatArray]) -> FloatArray:
+def common_grid(spent: list[FloatArray]) -> FloatArray:
     """The query counts of the longest trace from which on every trace has an entry."""
     longest = max(spent, key=lambda queries: float(queries[-1]))
     begin = max(float(queries[0]) for queries in spent)

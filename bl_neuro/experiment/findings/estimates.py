@@ -188,7 +188,8 @@ class BaselineFinding(Finding):
     attack: str | None = Field(description="Of the prior; null for pictures that no attack made.")
     reveals: str | None
     attack_accuracy: Mean = Field(
-        description="Interval over renderings: fonts, draws from public data, or targets without information."
+        description="Interval over renderings: fonts, draws from public data, or targets without information; and over "
+        "evaluators where each target seed has its own."
     )
     rejected: Fraction | None = Field(description="Share of the pictures that the evaluator answers 'none of these'.")
 

@@ -32,7 +32,9 @@ from bl_neuro.experiment.findings.estimates import (
     SubstrateComparison,
     Verification,
 )
+from bl_neuro.experiment.findings.halfway_models import HalfwayFinding
 from bl_neuro.experiment.findings.membership import MembershipFindings
+from bl_neuro.experiment.findings.nearest_members_models import NearestMembersFinding
 from bl_neuro.experiment.findings.secrets_models import SecretsFinding
 from bl_neuro.experiment.overlap import Overlap
 
@@ -110,11 +112,12 @@ class AuditRow(Finding):
 
 
 class EvaluatorFacts(Finding):
-    """One evaluator and how good it is."""
+    """One evaluator and how good it is; means and joint digests where each target seed has its own."""
 
     name: str
     address: str = Field(description="Of its cell: equal where evaluators were trained alike, on the same data.")
     weights: str | None = Field(description="SHA-256 of its file; null where it is not trained yet.")
+    trained: Count = Field(1, description="Number of its trainings: one for all targets, or one for each target seed.")
     architecture: str | None
     accuracy: Fraction | None
     samples: Count | None
@@ -279,6 +282,12 @@ class Findings(Finding):
     not_run: dict[str, str] = Field(default_factory=dict, description="Substrates that were left out, and why.")
     membership: MembershipFindings | None = Field(None, description="null without [membership].")
     secrets: SecretsFinding | None = Field(None, description="null where no secret was planted.")
+    halfway: list[HalfwayFinding] = Field(
+        default_factory=list, description="Substrates at the budget at which each attack is halfway; see its model."
+    )
+    nearest_members: list[NearestMembersFinding] = Field(
+        default_factory=list, description="Whether inversions resemble training samples more than other samples."
+    )
 
     @field_validator("experiment")
     @classmethod

@@ -48,9 +48,9 @@ def substrate_verdicts(
     known, kinds = stand_ins or {}, arithmetic or {}
     comparisons: list[SubstrateComparison] = []
     for (evaluator, measure), pairs in families(records, kinds).items():
-        one_arithmetic = [str(number) for number, pair in enumerate(pairs) if _one_arithmetic(pair, kinds)]
+        same = [str(number) for number, pair in enumerate(pairs) if one_arithmetic(pair, kinds)]
         verdicts = pair_verdicts(
-            {str(number): pair.values for number, pair in enumerate(pairs)}, margin, same_computation=one_arithmetic
+            {str(number): pair.values for number, pair in enumerate(pairs)}, margin, same_computation=same
         )
         comparisons += [
             SubstrateComparison(
@@ -68,7 +68,7 @@ def substrate_verdicts(
     return comparisons, _identical(records, known, kinds)
 
 
-def _one_arithmetic(pair: SubstratePair, arithmetic: Arithmetics) -> bool:
+def one_arithmetic(pair: SubstratePair, arithmetic: Arithmetics) -> bool:
     """Whether both sides of a pair compute in one known arithmetic, so that equal hits are no coincidence."""
     first, second = arithmetic.get(pair.first[0]), arithmetic.get(pair.second[0])
     return first is not None and first == second
