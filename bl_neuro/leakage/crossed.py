@@ -12,10 +12,12 @@ where * stands for samples that are drawn anew with replacement, the same for al
 variation between targets, including that of their samples; the second adds what the shared pool varies in all targets
 at once; the last removes what both contain, the variation by samples of each target on its own. shared - own is the
 covariance of two targets by the samples that they share, which is not negative. Student's distribution with N - 1
-degrees of freedom gives the interval. Resampling exaggerates the variation of true-positive rates at low false-positive
-rates, which few samples decide, in shared and own alike; in their difference this cancels, so that shared alone is no
-lower bound on the variance: as such a bound it made tests of these rates find less than planned. Source: the variance of crossed random effects (Owen 2007, "The
-pigeonhole bootstrap", sections 2 and 4).
+degrees of freedom gives the interval. Source: the variance of crossed random effects (Owen 2007, "The pigeonhole
+bootstrap", sections 2 and 4).
+
+Resampling exaggerates the variation of true-positive rates at low false-positive rates, which few samples decide, in
+shared and own alike. In their difference this cancels, so that shared alone is no lower bound on the variance: with
+such a bound, tests of these rates found less than planned.
 
 Targets that are the shadow networks of each other are not independent: an unusual network changes its own measure, and
 the Gaussians by which all others are attacked. Their measures vary together by this, as results of cross-validation do

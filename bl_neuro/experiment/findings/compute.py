@@ -13,6 +13,7 @@ from bl_neuro.experiment.findings.baselines import baseline_findings, left_out_b
 from bl_neuro.experiment.findings.controls import control_findings
 from bl_neuro.experiment.findings.curves import course_curves
 from bl_neuro.experiment.findings.estimates import Finding
+from bl_neuro.experiment.findings.families import families_digest
 from bl_neuro.experiment.findings.ladder import ladder_findings
 from bl_neuro.experiment.findings.membership import membership_findings
 from bl_neuro.experiment.findings.mitigations import mitigation_findings
@@ -25,7 +26,7 @@ from bl_neuro.experiment.findings.models import (
     Provenance,
 )
 from bl_neuro.experiment.findings.network import network_facts
-from bl_neuro.experiment.findings.power import power_findings
+from bl_neuro.experiment.findings.planned import planned_statistics
 from bl_neuro.experiment.findings.records import records
 from bl_neuro.experiment.findings.replays import identical_replays, replay_findings, stand_ins, verifications
 from bl_neuro.experiment.findings.rows import audit_cells, audit_rows
@@ -45,7 +46,9 @@ def findings(experiment: Experiment, material: Material, cells: Sequence[Cell], 
     replayed = identical_replays(cells, measures)
     word = "restart" if experiment.given else "seed"
     kinds = compared_arithmetics(experiment)
-    verdicts, alike = substrate_verdicts(judged, experiment.margin, stand_ins(replayed), word, kinds)
+    planned = planned_statistics(experiment, material, cells, measures, judged, store, kinds)
+    margins = {name: one.margin for name, one in planned.margins.items()}
+    verdicts, alike = substrate_verdicts(judged, margins, stand_ins(replayed), word, kinds)
     rows = audit_rows(cells, measures, judged)
     baselines = baseline_findings(experiment, material, cells, measures, rows)
     return Findings(
@@ -53,7 +56,11 @@ def findings(experiment: Experiment, material: Material, cells: Sequence[Cell], 
         name=experiment.name,
         description=experiment.description,
         dataset=_dataset(material),
-        margin=experiment.margin,
+        margin=next(iter(margins.values()), None),
+        margins=list(planned.margins.values()),
+        families=planned.families,
+        families_digest=families_digest(planned.families),
+        further_power=planned.further_power,
         steps=next((int(cell.definition["steps"]) for cell in cells if "steps" in cell.definition), 0),
         seeds=experiment.target_seeds,
         experiment=experiment.model_dump(mode="json"),
@@ -65,9 +72,9 @@ def findings(experiment: Experiment, material: Material, cells: Sequence[Cell], 
         auxiliary=None if material.auxiliary is None else material.auxiliary.sentence,
         verdicts=verdicts,
         alike=alike,
-        ladder=ladder_findings(experiment, cells, judged, word),
-        power=power_findings(experiment, cells, judged, kinds),
-        mitigations=mitigation_findings(experiment, cells, measures, judged, word),
+        ladder=ladder_findings(experiment, cells, judged, margins, word),
+        power=planned.power,
+        mitigations=mitigation_findings(experiment, cells, measures, judged, margins, word),
         replays=replay_findings(cells, measures),
         verification=verifications(cells, measures),
         arithmetic=_arithmetics(experiment),
@@ -80,7 +87,7 @@ def findings(experiment: Experiment, material: Material, cells: Sequence[Cell], 
         network=network_facts(material, cells, results),
         unit="restart" if experiment.given else "target seed",
         not_run={},
-        membership=membership_findings(experiment, cells, measures, store),
+        membership=membership_findings(experiment, cells, measures, store, kinds),
         **_further(secrets=secrets_finding(experiment, material.dataset_classes, cells, measures, kinds)),
     )
 

@@ -24,6 +24,7 @@ from bl_neuro.experiment.findings.secrets_models import (
     SecretRow,
     SecretsFinding,
 )
+from bl_neuro.experiment.findings.verdicts import PairedArrays
 from bl_neuro.experiment.measures import (
     SECRET_ACCURACY,
     SECRET_INFORMED,
@@ -33,6 +34,7 @@ from bl_neuro.experiment.measures import (
     Measures,
 )
 from bl_neuro.experiment.secrets_measures import SecretGuessMeasures
+from bl_neuro.experiment.secrets_part import SecretsPart
 from bl_neuro.leakage import hit_bootstrap, pair_verdicts, paired_test, seed_bootstrap
 from bl_neuro.leakage.secrets import exposures, recovered_bits
 
@@ -71,9 +73,7 @@ def secrets_finding(
     if part is None:
         return None
     choices = part.plant.choices(classes)
-    read = SECRET_READER.finished(cells, measures)
-    ceiling = float(np.mean(read[0][1].accuracy)) if read else None
-    margin = max(part.margin * ((1.0 if ceiling is None else ceiling) - 1 / choices), SMALLEST_MARGIN)
+    ceiling, margin = _ceiling(cells, measures), secrets_margin(part, choices, cells, measures)
     secrets = {cell.facts["seed"]: measured.secrets for cell, measured in SECRET_TARGET.finished(cells, measures)}
     informed = _informed(cells, measures)
     attacked = _attacked(cells, measures)
@@ -92,6 +92,18 @@ def secrets_finding(
         informed=[_informed_finding(name, guesses) for name, guesses in informed.items()],
         comparisons=_comparisons(attacked, margin, arithmetic),
     )
+
+
+def secrets_margin(part: SecretsPart, choices: int, cells: Sequence[Cell], measures: Measures) -> float:
+    """The margin of all comparisons; from chance to 1 while the reader's accuracy is not known."""
+    ceiling = _ceiling(cells, measures)
+    return max(part.margin * ((1.0 if ceiling is None else ceiling) - 1 / choices), SMALLEST_MARGIN)
+
+
+def _ceiling(cells: Sequence[Cell], measures: Measures) -> float | None:
+    """How often the reader is right on test images; None before it is trained."""
+    read = SECRET_READER.finished(cells, measures)
+    return float(np.mean(read[0][1].accuracy)) if read else None
 
 
 def _accuracy(cells: Sequence[Cell], measures: Measures) -> list[SecretAccuracy]:
@@ -229,18 +241,24 @@ def _mismatched(guesses: Guesses, secrets: Mapping[int, Sequence[int]]) -> Mean 
 def _comparisons(
     attacked: Mapping[RowName, Guesses], margin: float, arithmetic: Mapping[str, str]
 ) -> list[SecretComparison]:
-    """Verdicts on all pairs of substrates, tested together. Hits at all budgets of an attack count together."""
-    pairs: dict[str, tuple[list[FloatArray], list[FloatArray]]] = {}
+    """Verdicts on all pairs of substrates, tested together. Hits at all budgets of an attack count together.
+
+    Substrates of one arithmetic with equal hits are tested as one against the others; that they are equal to each other
+    is listed, and not tested.
+    """
+    pairs: dict[str, PairedArrays] = {}
     names: dict[str, tuple[str, str, str, str]] = {}
     same = []
     for attack, reveals in dict.fromkeys((name.attack, name.reveals) for name in attacked):
         own = {name: guesses for name, guesses in attacked.items() if (name.attack, name.reveals) == (attack, reveals)}
-        for first, second in combinations(dict.fromkeys(name.substrate for name in own), 2):
+        groups = _groups(own, arithmetic)
+        alike = [([group[0]], [name]) for group in groups for name in group[1:]]
+        for first, second in [*combinations(groups, 2), *alike]:
             key = str(len(names))
-            values = _paired(own, first, second)
+            values = _paired(own, first[0], second[0])
             if values is not None:
-                pairs[key], names[key] = values, (attack, reveals, first, second)
-                same += [key] if arithmetic.get(first) == arithmetic.get(second) else []
+                pairs[key], names[key] = values, (attack, reveals, " and ".join(first), " and ".join(second))
+                same += [key] if arithmetic.get(first[0]) == arithmetic.get(second[0]) else []
     verdicts = pair_verdicts(pairs, margin, same_computation=same) if pairs else {}
     return [
         SecretComparison(
@@ -255,9 +273,39 @@ def _comparisons(
     ]
 
 
-def _paired(
-    own: Mapping[RowName, Guesses], first: str, second: str
-) -> tuple[list[FloatArray], list[FloatArray]] | None:
+def measured_pairs(
+    cells: Sequence[Cell], measures: Measures, arithmetic: Mapping[str, str]
+) -> list[tuple[tuple[str, str], PairedArrays]]:
+    """Hits of each pair of substrates that is tested, with the attack and output."""
+    found = []
+    attacked = _attacked(cells, measures)
+    for view in dict.fromkeys((name.attack, name.reveals) for name in attacked):
+        own = {name: guesses for name, guesses in attacked.items() if (name.attack, name.reveals) == view}
+        for first, second in combinations(_groups(own, arithmetic), 2):
+            values = _paired(own, first[0], second[0])
+            found += [] if values is None else [(view, values)]
+    return found
+
+
+def _groups(own: Mapping[RowName, Guesses], arithmetic: Mapping[str, str]) -> list[list[str]]:
+    """The substrates, those of one arithmetic with the same hits everywhere in one group."""
+    hits: dict[str, dict[RowName, dict[int, list[int]]]] = {}
+    for name, guesses in own.items():
+        table = hits.setdefault(name.substrate, {})
+        table[name._replace(substrate="")] = {seed: measured.hits for seed, measured in guesses.items()}
+    groups: list[list[str]] = []
+    for substrate, table in hits.items():
+        kind = arithmetic.get(substrate, substrate)
+        alike = (one for one in groups if arithmetic.get(one[0], one[0]) == kind and hits[one[0]] == table)
+        group = next(alike, None)
+        if group is None:
+            groups.append([substrate])
+        else:
+            group.append(substrate)
+    return groups
+
+
+def _paired(own: Mapping[RowName, Guesses], first: str, second: str) -> PairedArrays | None:
     """Hits on two substrates, one array per target with all budgets that both have; None if they share none."""
     both = [
         (guesses, own[name._replace(substrate=second)])
