@@ -166,8 +166,8 @@ def _crossed(setting: Setting, number: int, deployments: int) -> list[list[Cross
 def _tests(setting: Setting, differences: Array, margin: float) -> Array:
     """Tests [difference, error, p, p of equivalence] of differences and parts (audits, 4), by `difference_test`."""
     rows = []
-    for difference, *parts in differences:
-        error = standard_error(*parts, overlap=0.0)
+    for difference, between, shared, own in differences:
+        error = standard_error(between, shared, own, overlap=0.0)
         rows.append([difference, error, *difference_test(difference, error, setting.networks, margin)])
     return np.array(rows)
 

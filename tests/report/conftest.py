@@ -153,7 +153,7 @@ def results(rate: Rate = level, **changes: Any) -> Findings:
         for ((target, substrate, attack, reveals, seed), evaluator), row in hits_by_cell.items()
         for label, hit in enumerate(row)
     ]
-    compared, alike = substrate_verdicts(judged, 0.1)
+    compared, alike = substrate_verdicts(judged, dict.fromkeys(EVALUATORS, 0.1))
     names = list(dict.fromkeys(cell[:4] for cell in cells()))
     control = _by_seed(hits_by_cell, "loihi", "scores", "untrained")
     power = {"comparisons": 3, "seeds": SEEDS, "inversions": CLASSES, "spread": 0.05, "within": 0.4, "assumed": True,
