@@ -193,21 +193,21 @@ def _of_comparisons(results: Findings, compared: Sequence[SubstrateComparison]) 
             remark = " There is a difference, but a smaller one than that."
         return (
             "No",
-            f"{under} leakage is equal within {margin} in {_all(len(compared))}{_why(results)}.{remark} {largest}",
+            f"{under} leakage is equal within {margin} in {_all(len(compared))}{_why(results)}.{remark} {largest}".rstrip(),
         )
     if stated is None:
         none = f"{under} no difference was shown in {_all(len(open_))}, and equivalence is not asked"
-        return "None shown", f"{none}{_why(results)}. {largest}"
+        return "None shown", f"{none}{_why(results)}. {largest}".rstrip()
     needed, agree = _needed(results, open_), _all_agree(results, open_)
     if not same:
         which = "the one comparison is open" if len(open_) == 1 else f"all {len(open_)} comparisons are open"
         return (
             "Not yet known",
-            f"{under} no difference was shown, and none was ruled out: {which}; {needed}.{agree} {largest}",
+            f"{under} no difference was shown, and none was ruled out: {which}; {needed}.{agree} {largest}".rstrip(),
         )
     return "Not yet known", (
         f"{under} {len(same)} of {total} {'is' if len(same) == 1 else 'are'} equivalent within {margin} and "
-        f"{are(len(open_))} open; {needed}{_why(results)}. No difference was shown.{agree} {largest}"
+        f"{are(len(open_))} open; {needed}{_why(results)}. No difference was shown.{agree} {largest}".rstrip()
     )
 
 
