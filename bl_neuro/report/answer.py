@@ -191,10 +191,8 @@ def _of_comparisons(results: Findings, compared: Sequence[SubstrateComparison]) 
         remark = f" In {small} of them there is a difference, but a smaller one than that." if small else ""
         if small and len(same) == 1:
             remark = " There is a difference, but a smaller one than that."
-        return (
-            "No",
-            f"{under} leakage is equal within {margin} in {_all(len(compared))}{_why(results)}.{remark} {largest}".rstrip(),
-        )
+        equal = f"{under} leakage is equal within {margin} in {_all(len(compared))}{_why(results)}.{remark}"
+        return "No", f"{equal} {largest}".rstrip()
     if stated is None:
         none = f"{under} no difference was shown in {_all(len(open_))}, and equivalence is not asked"
         return "None shown", f"{none}{_why(results)}. {largest}".rstrip()
