@@ -10,14 +10,15 @@ from typing import Any
 from bl_neuro.api.plan import COLUMNS, AuditPlan
 from bl_neuro.api.progress import duration
 from bl_neuro.api.result import AuditResult
-from bl_neuro.cli.audit_power import print_power
+from bl_neuro.cli.audit_power import print_families, print_further_power, print_power
 from bl_neuro.cli.output import print_json, print_table, say
 from bl_neuro.experiment.findings.estimates import JudgedAttack, Mean
+from bl_neuro.experiment.findings.families import families_digest
 from bl_neuro.experiment.findings.models import AuditRow, EvaluatorMeasures, Findings
 from bl_neuro.report import halfway, nearest_members
 from bl_neuro.report.membership import auc_words, percent_words, replay_sentences
 from bl_neuro.report.secrets_beside import compared_attack, repetition_numbers, repetition_rows, times
-from bl_neuro.report.words import amount, many, network_name, verdict_line
+from bl_neuro.report.words import amount, many, margin_lines, network_name, verdict_line
 from bl_neuro.rounding import fixed
 
 FEW = 5
@@ -33,6 +34,10 @@ def print_plan(plan: AuditPlan, jobs: int, as_json: bool) -> None:
                 "experiment": plan.experiment.model_dump(),
                 "plan": [asdict(row) for row in plan.rows],
                 "power": [finding.model_dump(mode="json") for finding in plan.power],
+                "further_power": [finding.model_dump(mode="json") for finding in plan.further_power],
+                "margins": [margin.model_dump(mode="json") for margin in plan.margins],
+                "families": [family.model_dump(mode="json") for family in plan.families],
+                "families_digest": families_digest(plan.families),
                 "cells": plan.cells,
                 "done": plan.done,
                 "seconds_left": None if plan.unknown else plan.seconds_left,
@@ -54,7 +59,10 @@ def print_plan(plan: AuditPlan, jobs: int, as_json: bool) -> None:
     say(f"\n{plan.done} of {plan.cells} cells are done. Time left with one process: {_time_left(plan)}.")
     if jobs > 1:
         say(f"With --jobs {jobs}, at best 1/{jobs} of that time.")
-    print_power(plan.power, plan.experiment.margin, "restart" if plan.experiment.given else "target seed")
+    print_families(plan.families)
+    if plan.experiment.evaluators:
+        print_power(plan.power, plan.margins, "restart" if plan.experiment.given else "target seed")
+    print_further_power(plan.further_power)
 
 
 def _time_left(plan: AuditPlan) -> str:
@@ -204,7 +212,9 @@ def _print_verdicts(result: AuditResult) -> None:
     say(f"\n{answer}")
     if not compared and not findings.alike:
         return
-    say(f"Attack accuracy, margin {100 * findings.margin:g} points:")
+    say("Attack accuracy. Margins:")
+    for line in margin_lines(findings):
+        say(f"  {line}".replace("\u00a0", " "))
     for alike in findings.alike:
         expected = ", by construction" if findings.equal_by_construction(alike.substrates) else ""
         say(f"  {_view(alike)}: {', '.join(alike.substrates)} score the same{expected}")

@@ -19,7 +19,7 @@ from bl_neuro.seeding import derived_seed
 
 OF_TWINS: tuple[Reveals, ...] = ("scores", "label")
 """The outputs of ANN twins that are attacked."""
-VERSION = 4
+VERSION = 5
 """Of the attacks and their intervals. A change makes the stored results of attacks invalid, but not the answers."""
 MEMBER, WRONG = "member", "wrong_shadow"
 """The `target` of networks whose settings are those of the targets, and of those with the settings of `shadows`."""

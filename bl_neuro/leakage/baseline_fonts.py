@@ -66,8 +66,11 @@ def _fonts_with(characters: str) -> list[Path]:
     """The files of the fonts that have all of `characters`."""
     from fontTools.ttLib import TTFont
 
-    needed = set(map(ord, characters))
-    return [path for path in map(font_file, FONTS) if needed <= TTFont(path, lazy=True).getBestCmap().keys()]
+    needed, able = set(map(ord, characters)), []
+    for path in map(font_file, FONTS):
+        with TTFont(path, lazy=True) as font:
+            able += [path] if needed <= font.getBestCmap().keys() else []
+    return able
 
 
 def _character(name: str, path: Path) -> npt.NDArray[np.float32]:

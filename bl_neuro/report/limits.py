@@ -7,7 +7,7 @@ from math import prod
 from bl_neuro.experiment.findings.models import AccuracyRange, Findings
 from bl_neuro.experiment.findings.secrets_models import SecretsFinding
 from bl_neuro.mitigations.registry import installed_mitigation
-from bl_neuro.report.words import LEVEL, chance_label, limits_queries, listed, many, margin_points, percent
+from bl_neuro.report.words import LEVEL, chance_label, limits_queries, listed, many, margin_lines, percent
 
 SMALL = 16 * 16
 """Number of pixels up to which images count as small."""
@@ -67,9 +67,10 @@ def limits(results: Findings) -> list[str]:
 def _of_margin(results: Findings) -> list[str]:
     if not results.rows:
         return []
+    stated = "; ".join(margin_lines(results))
     return [
-        f"A difference within {margin_points(results.margin)} is taken not to matter; a smaller margin needs more "
-        f"{results.unit}s."
+        *([f"Differences of attack accuracy within the margin are taken not to matter: {stated}."] if stated else []),
+        f"A smaller margin needs more {results.unit}s.",
     ]
 
 

@@ -28,11 +28,12 @@ from bl_neuro.report.words import (
     effect,
     effect_footing,
     ends,
+    family_lines,
     footing,
     judged,
     listed,
     many,
-    margin_points,
+    margin_lines,
     mitigation,
     network_name,
     pair,
@@ -65,12 +66,20 @@ def one_page(results: Findings) -> str:
         *_ladders(results),
         *_controls(results),
         *_mitigations(results),
+        *_families(results),
         "## Limits",
         "\n".join(f"- {_plain(text)}" for text in limits(results)),
         f"{_made_by(results.made.command)}: {results.cells.done:,} of {results.cells.planned:,} cells. "
         "The figures are in `results.json`, the pictures in `report.html`.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _families(results: Findings) -> list[str]:
+    if not results.families:
+        return []
+    lines = "\n".join(f"- {_plain(line)}" for line in family_lines(results.families))
+    return [f"## Tested together (declared before the run, digest {results.families_digest})", lines]
 
 
 def _membership(results: Findings) -> list[str]:
@@ -143,7 +152,7 @@ def _pairs(results: Findings) -> list[str]:
     units = "paired over the restarts of one model"
     if not results.of_given_model:
         units = many(len(results.seeds), "target seed")
-    note = f"Attack accuracy under {results.judge}, in points; margin {margin_points(results.margin)}; {units}."
+    note = f"Attack accuracy under {results.judge}, in points; {units}. Margin: {'; '.join(margin_lines(results))}."
     return ["## Pairs of substrates", note, _table(["attack", "substrates", "difference", "95%", "verdict"], rows)]
 
 

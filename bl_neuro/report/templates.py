@@ -53,6 +53,8 @@ FUNCTIONS = (
     words.judged,
     words.limits_queries,
     words.many,
+    words.family_lines,
+    words.margin_lines,
     words.margin_points,
     words.mitigation,
     words.network_name,

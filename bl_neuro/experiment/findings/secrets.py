@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from math import log2
-from typing import NamedTuple
 
 import numpy as np
 
 from bl_neuro.access import REVEALS
 from bl_neuro.arrays import FloatArray
-from bl_neuro.attacks.base import Access
 from bl_neuro.backends.registry import ANN
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.definition import Experiment
@@ -24,9 +22,11 @@ from bl_neuro.experiment.findings.secrets_models import (
     SecretComparison,
     SecretRow,
     SecretsFinding,
-    SecretTwinComparison,
 )
 from bl_neuro.experiment.findings.secrets_repetitions import Attacker, mean_exposure, repetition_findings
+from bl_neuro.experiment.findings.secrets_rows import Guesses, InformedName, RowName, hits_of_both, row_name
+from bl_neuro.experiment.findings.secrets_twins import twin_comparisons
+from bl_neuro.experiment.findings.verdicts import PairedArrays
 from bl_neuro.experiment.measures import (
     SECRET_ACCURACY,
     SECRET_INFORMED,
@@ -35,32 +35,12 @@ from bl_neuro.experiment.measures import (
     SECRET_TARGET,
     Measures,
 )
-from bl_neuro.experiment.secrets_measures import SecretGuessMeasures
-from bl_neuro.leakage import PairVerdict, hit_bootstrap, pair_verdicts, paired_test
+from bl_neuro.experiment.secrets_part import SecretsPart
+from bl_neuro.leakage import hit_bootstrap, pair_verdicts, paired_test
 from bl_neuro.leakage.secrets import exposures, recovered_bits
 
 SMALLEST_MARGIN = 0.01
 """The margin where the reader reads hardly better than chance."""
-Guesses = dict[int, SecretGuessMeasures]
-"""By target seed."""
-
-
-class RowName(NamedTuple):
-    """What identifies a row. budget: queries per class, None for a white box."""
-
-    substrate: str
-    attack: str
-    reveals: str
-    access: Access
-    budget: int | None
-
-
-class InformedName(NamedTuple):
-    """What identifies an informed attacker. images: public images per class and choice."""
-
-    substrate: str
-    reveals: str
-    images: int
 
 
 def secrets_finding(
@@ -74,9 +54,7 @@ def secrets_finding(
     if part is None:
         return None
     choices = part.plant.choices(classes)
-    read = SECRET_READER.finished(cells, measures)
-    ceiling = float(np.mean(read[0][1].accuracy)) if read else None
-    margin = max(part.margin * ((1.0 if ceiling is None else ceiling) - 1 / choices), SMALLEST_MARGIN)
+    ceiling, margin = _ceiling(cells, measures), secrets_margin(part, choices, cells, measures)
     targets = {cell.facts["seed"]: measured for cell, measured in SECRET_TARGET.finished(cells, measures)}
     secrets = {seed: measured.secrets for seed, measured in targets.items()}
     copies = {seed: measured.copies for seed, measured in targets.items() if measured.copies is not None}
@@ -85,7 +63,6 @@ def secrets_finding(
     attacked = _attacked(cells, measures)
     rows = [_row(name, guesses, _rival(name, informed), choices, margin, secrets) for name, guesses in attacked.items()]
     accuracies = {one.substrate: one.value for one in accuracy}
-    comparisons, twins = _comparisons(attacked, informed, margin, arithmetic, accuracies)
     return SecretsFinding(
         kind=part.kind,
         secret=part.plant.secret,
@@ -98,8 +75,8 @@ def secrets_finding(
         margin=margin,
         rows=rows,
         informed=[_informed_finding(name, guesses, secrets) for name, guesses in informed.items()],
-        comparisons=comparisons,
-        twins=twins,
+        comparisons=_comparisons(attacked, margin, arithmetic),
+        twins=twin_comparisons(attacked, informed, margin, accuracies),
         guessed_exposure=float(np.mean(exposures(np.arange(1, choices + 1), choices))),
         repetitions=repetition_findings(_attackers(informed, attacked), copies),
     )
@@ -110,6 +87,18 @@ def _attackers(informed: Mapping[InformedName, Guesses], attacked: Mapping[RowNa
         *(Attacker(name.substrate, None, name.reveals, _spent(own), own) for name, own in informed.items()),
         *(Attacker(name.substrate, name.attack, name.reveals, _spent(own), own) for name, own in attacked.items()),
     ]
+
+
+def secrets_margin(part: SecretsPart, choices: int, cells: Sequence[Cell], measures: Measures) -> float:
+    """The margin of all comparisons; from chance to 1 while the reader's accuracy is not known."""
+    ceiling = _ceiling(cells, measures)
+    return max(part.margin * ((1.0 if ceiling is None else ceiling) - 1 / choices), SMALLEST_MARGIN)
+
+
+def _ceiling(cells: Sequence[Cell], measures: Measures) -> float | None:
+    """How often the reader is right on test images; None before it is trained."""
+    read = SECRET_READER.finished(cells, measures)
+    return float(np.mean(read[0][1].accuracy)) if read else None
 
 
 def _accuracy(cells: Sequence[Cell], measures: Measures) -> list[SecretAccuracy]:
@@ -125,9 +114,7 @@ def _accuracy(cells: Sequence[Cell], measures: Measures) -> list[SecretAccuracy]
 def _attacked(cells: Sequence[Cell], measures: Measures) -> dict[RowName, Guesses]:
     table: dict[RowName, Guesses] = {}
     for cell, measured in SECRET_READING.finished(cells, measures):
-        facts, access = cell.facts, cell.needs[0].what.access
-        name = RowName(facts["substrate"], facts["attack"], facts["reveals"], access, facts["queries"])
-        table.setdefault(name, {})[facts["seed"]] = measured
+        table.setdefault(row_name(cell), {})[cell.facts["seed"]] = measured
     return table
 
 
@@ -248,114 +235,85 @@ def _mismatched(guesses: Guesses, secrets: Mapping[int, Sequence[int]]) -> Mean 
     return mean_of(hit_bootstrap(rows))
 
 
-class Compared(NamedTuple):
-    """Two rows that are compared: an attack and output on two substrates, or on spiking targets and on ANN twins."""
-
-    first: RowName
-    second: RowName
-
-
 def _comparisons(
-    attacked: Mapping[RowName, Guesses],
-    informed: Mapping[InformedName, Guesses],
-    margin: float,
-    arithmetic: Mapping[str, str],
-    accuracy: Mapping[str, float],
-) -> tuple[list[SecretComparison], list[SecretTwinComparison]]:
-    """Verdicts on all pairs of substrates, and on spiking targets and their ANN twins, tested together.
+    attacked: Mapping[RowName, Guesses], margin: float, arithmetic: Mapping[str, str]
+) -> list[SecretComparison]:
+    """Verdicts on all pairs of substrates, tested together. Hits at all budgets of an attack count together.
 
-    Hits at all budgets of an attack count together. Informed attackers are compared between targets and twins alone.
-    accuracy: of the targets on each substrate.
+    Substrates of one arithmetic with equal hits are tested as one against the others; that they are equal to each other
+    is listed, and not tested.
     """
-    asking = {
-        RowName(name.substrate, "informed", name.reveals, "black_box", name.images): own
-        for name, own in informed.items()
-    }
-    rows = {**attacked, **asking}
-    pairs: dict[str, tuple[list[FloatArray], list[FloatArray]]] = {}
-    names: dict[str, Compared] = {}
+    pairs: dict[str, PairedArrays] = {}
+    names: dict[str, tuple[RowName, str, str]] = {}
     same = []
-    for first, second in [*_substrate_pairs(attacked), *_twin_pairs(rows)]:
-        values = _paired(rows, first, second)
-        if values is not None:
+    for own in _by_view(attacked).values():
+        groups = _groups(own, arithmetic)
+        alike = [([group[0]], [name]) for group in groups for name in group[1:]]
+        for first, second in [*combinations(groups, 2), *alike]:
             key = str(len(names))
-            pairs[key], names[key] = values, Compared(first, second)
-            alike = arithmetic.get(first.substrate) == arithmetic.get(second.substrate)
-            same += [key] if alike and second.substrate != ANN else []
+            values = _paired(own, first[0], second[0])
+            if values is not None:
+                pairs[key], names[key] = values, (next(iter(own)), " and ".join(first), " and ".join(second))
+                same += [key] if arithmetic.get(first[0]) == arithmetic.get(second[0]) else []
     verdicts = pair_verdicts(pairs, margin, same_computation=same) if pairs else {}
-    comparisons, twins = [], []
-    for key, compared in names.items():
-        if compared.second.substrate == ANN:
-            twins.append(_twin_comparison(compared, pairs[key], verdicts[key], accuracy))
-        else:
-            comparisons.append(_comparison(compared, verdicts[key]))
-    return comparisons, twins
-
-
-def _comparison(compared: Compared, verdict: PairVerdict) -> SecretComparison:
-    return SecretComparison(
-        attack=compared.first.attack,
-        reveals=compared.first.reveals,
-        first=compared.first.substrate,
-        second=compared.second.substrate,
-        verdict=verdict_of(verdict),
-        sentence=verdict.described("seed"),
-    )
-
-
-def _twin_comparison(
-    compared: Compared,
-    hits: tuple[list[FloatArray], list[FloatArray]],
-    verdict: PairVerdict,
-    accuracy: Mapping[str, float],
-) -> SecretTwinComparison:
-    first, second = compared
-    return SecretTwinComparison(
-        attack=first.attack,
-        twin_attack=second.attack,
-        reveals=first.reveals,
-        substrate=first.substrate,
-        recovered=float(np.mean(np.concatenate(hits[0]))),
-        twin_recovered=float(np.mean(np.concatenate(hits[1]))),
-        accuracy=accuracy.get(first.substrate),
-        twin_accuracy=accuracy.get(ANN),
-        verdict=verdict_of(verdict),
-    )
-
-
-def _substrate_pairs(attacked: Mapping[RowName, Guesses]) -> Iterator[Compared]:
-    """Every two substrates under every attack and output, with any budget."""
-    plain = dict.fromkeys(name._replace(budget=None) for name in attacked if name.substrate != ANN)
-    for attack, reveals in dict.fromkeys((name.attack, name.reveals) for name in plain):
-        own = [name for name in plain if (name.attack, name.reveals) == (attack, reveals)]
-        yield from (Compared(first, second) for first, second in combinations(own, 2))
-
-
-def _twin_pairs(rows: Mapping[RowName, Guesses]) -> Iterator[Compared]:
-    """Spiking targets on the first substrate and their ANN twins: the same queries, or gradients of either."""
-    plain = dict.fromkeys(name._replace(budget=None) for name in rows)
-    twins = [name for name in plain if name.substrate == ANN]
-    first = next((name.substrate for name in plain if name.substrate != ANN), None)
-    for name in plain:
-        if name.substrate == first:
-            by_queries = [twin for twin in twins if twin == name._replace(substrate=ANN)]
-            by_gradient = [twin for twin in twins if name.access == "white_box" and twin.access == "ann"]
-            yield from (Compared(name, twin) for twin in [*by_queries, *by_gradient][:1])
-
-
-def _paired(
-    rows: Mapping[RowName, Guesses], first: RowName, second: RowName
-) -> tuple[list[FloatArray], list[FloatArray]] | None:
-    """Hits of two rows, one array per target with all budgets that both have; None if they share none."""
-    both = [
-        (guesses, rows[second._replace(budget=name.budget)])
-        for name, guesses in rows.items()
-        if name._replace(budget=None) == first and second._replace(budget=name.budget) in rows
+    return [
+        SecretComparison(
+            attack=view.attack,
+            reveals=view.reveals,
+            first=first,
+            second=second,
+            verdict=verdict_of(verdicts[key]),
+            sentence=verdicts[key].described("seed"),
+        )
+        for key, (view, first, second) in names.items()
     ]
-    seeds = sorted(set.intersection(*({*one} & {*other} for one, other in both))) if both else []
-    if not seeds:
-        return None
-    return (
-        [np.concatenate([np.array(one[seed].hits, float) for one, _ in both]) for seed in seeds],
-        [np.concatenate([np.array(other[seed].hits, float) for _, other in both]) for seed in seeds],
+
+
+def _by_view(attacked: Mapping[RowName, Guesses]) -> dict[tuple[str, str], dict[RowName, Guesses]]:
+    """The rows of spiking targets by attack and output."""
+    views: dict[tuple[str, str], dict[RowName, Guesses]] = {}
+    for name, guesses in attacked.items():
+        if name.substrate != ANN:
+            views.setdefault((name.attack, name.reveals), {})[name] = guesses
+    return views
+
+
+def measured_pairs(
+    cells: Sequence[Cell], measures: Measures, arithmetic: Mapping[str, str]
+) -> list[tuple[tuple[str, str], PairedArrays]]:
+    """Hits of each pair of substrates that is tested, with the attack and output."""
+    pairs = []
+    for view, own in _by_view(_attacked(cells, measures)).items():
+        for first, second in combinations(_groups(own, arithmetic), 2):
+            values = _paired(own, first[0], second[0])
+            pairs += [] if values is None else [(view, values)]
+    return pairs
+
+
+def _groups(own: Mapping[RowName, Guesses], arithmetic: Mapping[str, str]) -> list[list[str]]:
+    """The substrates, those of one arithmetic with the same hits everywhere in one group."""
+    hits: dict[str, dict[RowName, dict[int, list[int]]]] = {}
+    for name, guesses in own.items():
+        table = hits.setdefault(name.substrate, {})
+        table[name._replace(substrate="")] = {seed: measured.hits for seed, measured in guesses.items()}
+    groups: list[list[str]] = []
+    for substrate, table in hits.items():
+        kind = arithmetic.get(substrate, substrate)
+        alike = (one for one in groups if arithmetic.get(one[0], one[0]) == kind and hits[one[0]] == table)
+        group = next(alike, None)
+        if group is None:
+            groups.append([substrate])
+        else:
+            group.append(substrate)
+    return groups
+
+
+def _paired(own: Mapping[RowName, Guesses], first: str, second: str) -> PairedArrays | None:
+    """Hits on two substrates, one array per target with all budgets that both have; None if they share none."""
+    return hits_of_both(
+        [
+            (guesses, own[name._replace(substrate=second)])
+            for name, guesses in own.items()
+            if name.substrate == first and name._replace(substrate=second) in own
+        ]
     )

@@ -66,7 +66,7 @@ class SecretComparison(Finding):
 
     attack: str
     reveals: str
-    first: str
+    first: str = Field(description="Substrate; several of one arithmetic that score the same are joined by 'and'.")
     second: str
     verdict: Verdict
     sentence: str
