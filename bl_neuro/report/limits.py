@@ -180,12 +180,14 @@ def _of_evaluators(results: Findings) -> list[str]:
         texts.append(
             f"One evaluator, {results.judge}, judged: the same inversions can score far apart under another one."
         )
-    if any(evaluator.trained > 1 for evaluator in results.evaluators):
+    if len(results.seeds) < 2:
+        return texts
+    if results.redrawn:
         texts.append(
             "Every target seed drew its samples from the same dataset, so they overlap: intervals do not cover what "
             "another dataset would give."
         )
-    elif len(results.seeds) > 1:
+    elif results.redrawn is False:
         texts.append(
             "One split of the data and one training of each evaluator serve all targets, so intervals do not cover "
             "what other samples or another training of the judge would give."

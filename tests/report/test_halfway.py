@@ -11,6 +11,7 @@ from bl_neuro.experiment.findings.halfway_models import HalfwayComparison, Halfw
 from bl_neuro.experiment.findings.models import Findings
 from bl_neuro.experiment.findings.nearest_members_models import NearestMembersFinding
 from bl_neuro.report.halfway import halfway_rows
+from bl_neuro.report.limits import limits
 from bl_neuro.report.nearest_members import nearest_rows
 from bl_neuro.report.one_page import one_page
 from bl_neuro.report.page import REPORT, audit_pages
@@ -67,3 +68,10 @@ def test_summary_and_page_have_both(measured: Findings, audit: Findings) -> None
         assert text in page, text
         assert text in summary, text
     assert "Where attacks are halfway" not in one_page(audit)
+
+
+def test_limits_say_what_intervals_do_not_cover(audit: Findings) -> None:
+    for redraw, words in ((True, "another dataset would give"), (False, "One split of the data and one training")):
+        told = audit.model_copy(update={"experiment": {"dataset": {"name": "digits", "redraw": redraw}}})
+        assert sum(words in text for text in limits(told)) == 1
+    assert not any("One split of the data" in text for text in limits(audit))  # results of before there was a choice

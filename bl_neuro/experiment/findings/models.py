@@ -338,6 +338,13 @@ class Findings(Finding):
         return self.unit == "restart"
 
     @property
+    def redrawn(self) -> bool | None:
+        """Whether each target seed has its own samples and evaluators; None in results of before there was a choice."""
+        dataset = self.experiment.get("dataset")
+        redraw = dataset.get("redraw") if isinstance(dataset, dict) else None
+        return redraw if isinstance(redraw, bool) else None
+
+    @property
     def own_rows(self) -> list[AuditRow]:
         """Rows of targets that have training data that can leak: all except controls."""
         return [row for row in self.rows if row.own]
