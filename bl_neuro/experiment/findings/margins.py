@@ -105,8 +105,7 @@ def _ceilings(cells: Sequence[Cell], measures: Measures) -> dict[str, float]:
     """The mean accuracy of each evaluator on real test samples."""
     accuracies: dict[str, list[float]] = {}
     for cell, measured in EVALUATOR.finished(cells, measures):
-        if measured.accuracy is not None:
-            accuracies.setdefault(cell.facts["evaluator"], []).append(measured.accuracy)
+        accuracies.setdefault(cell.facts["evaluator"], []).append(measured.accuracy)
     return {name: float(np.mean(values)) for name, values in accuracies.items()}
 
 
