@@ -16,7 +16,7 @@ from torch import Tensor
 from bl_neuro.access import WhiteBox
 from bl_neuro.attacks.image_prior import AttackWithPriors
 from bl_neuro.attacks.inversions import Trace
-from bl_neuro.backends.base import Response
+from bl_neuro.backends.target import Response
 from bl_neuro.checks import MAX_STEPS
 from bl_neuro.errors import InputError
 from bl_neuro.seeding import stream

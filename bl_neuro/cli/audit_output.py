@@ -14,8 +14,9 @@ from bl_neuro.cli.audit_power import print_power
 from bl_neuro.cli.output import print_json, print_table, say
 from bl_neuro.experiment.findings.estimates import JudgedAttack, Mean
 from bl_neuro.experiment.findings.models import AuditRow, EvaluatorMeasures, Findings
+from bl_neuro.phrases import many
 from bl_neuro.report.membership import auc_words, percent_words
-from bl_neuro.report.words import amount, many, verdict_line
+from bl_neuro.report.words import amount, verdict_line
 from bl_neuro.rounding import fixed
 
 FEW = 5

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from bl_neuro.arrays import FloatArray, SpikeArray
-from bl_neuro.backends.registry import open_target
+from bl_neuro.backends.opening import open_target
 from bl_neuro.deploy.loihi_weights import stored_together
 from bl_neuro.errors import MissingDependency, NetworkError, Unsupported
 from bl_neuro.interop.checked import LayerTrace, require_same

@@ -14,8 +14,8 @@ from bl_neuro.experiment.findings.membership import (
     MembershipRow,
 )
 from bl_neuro.experiment.findings.models import Findings
+from bl_neuro.phrases import listed, many
 from bl_neuro.report.plots import Scale, line_style
-from bl_neuro.report.words import listed, many
 from bl_neuro.rounding import fixed
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from bl_neuro.experiment.findings.estimates import ControlFinding, IdenticalSubstrates, LadderFinding, Verdict
 from bl_neuro.experiment.findings.models import Findings, Unit
+from bl_neuro.phrases import listed, many
 from bl_neuro.report import advantage, views
 from bl_neuro.report.answer import audit_answer
 from bl_neuro.report.limits import limits
@@ -21,8 +22,6 @@ from bl_neuro.report.words import (
     ends,
     footing,
     judged,
-    listed,
-    many,
     margin_points,
     mitigation,
     pair,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import resources
 from typing import TYPE_CHECKING
 
+from bl_neuro import phrases
 from bl_neuro.experiment.findings.estimates import MEASURES
 from bl_neuro.report import advantage, membership, plots, secrets, views, words
 
@@ -17,7 +18,7 @@ FILTERS = {
     "chance": words.chance_label,
     "decimal": words.decimal,
     "amount": words.amount,
-    "listed": words.listed,
+    "listed": phrases.listed,
 }
 FUNCTIONS = (
     membership.auc_words,
@@ -34,6 +35,7 @@ FUNCTIONS = (
     views.ladder_rows,
     views.ladder_scale,
     views.spending,
+    phrases.many,
     words.against_chance,
     words.blind,
     words.effect,
@@ -42,7 +44,6 @@ FUNCTIONS = (
     words.footing,
     words.judged,
     words.limits_queries,
-    words.many,
     words.margin_points,
     words.mitigation,
     words.p_value,
