@@ -10,7 +10,6 @@ from typing import Literal, Protocol
 
 import numpy as np
 import torch
-from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from bl_neuro.access import WhiteBox
@@ -51,6 +50,8 @@ class ShapedGradientAttack(AttackWithPriors[WhiteBox]):
         if prior.active:
             values = prior.shape(values)
         if self.time_blur > 0:
+            from scipy.ndimage import gaussian_filter
+
             values = gaussian_filter(values, (self.time_blur, *[0] * (values.ndim - 1)), mode="constant")
         return torch.from_numpy(values)
 
