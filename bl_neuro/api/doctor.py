@@ -126,7 +126,7 @@ def doctor(progress: bool = True) -> DoctorReport:
 
     progress: show progress bars on terminals and in notebooks.
     """
-    with progress_bars(progress) as stages:
+    with progress_bars(progress) as stages, _garbage_collection_paused():
         substrates = _substrate_states(BACKENDS.usable(), stages)
         for name, (package, reason) in BACKENDS.broken().items():
             substrates.append(SubstrateState(name, "", package, False, "", "", reason, broken=True))
@@ -178,7 +178,6 @@ def _substrate_states(backends: Mapping[str, type[Backend]], stages: ProgressBar
     states: dict[str, SubstrateState | Future[SubstrateState]] = {}
     with (
         redirect_stdout(sys.stderr),  # a framework may print, and standard output may be JSON
-        _garbage_collection_paused(),
         ThreadPoolExecutor(thread_name_prefix="bl-neuro-doctor") as threads,
     ):
         for name in sorted(backends, key=lambda name: backends[name].imported_here):
