@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from functools import partial
-from typing import Literal
 
 import numpy as np
 import torch
@@ -12,17 +11,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bl_neuro.arrays import FloatArray
-from bl_neuro.backends.base import Backend, Response, Start, Target, per_frame
 from bl_neuro.backends.canonical import differentiable
+from bl_neuro.backends.declaration import Declaration, Start
+from bl_neuro.backends.float_networks import Precision, Surrogate
+from bl_neuro.backends.inputs import per_frame
+from bl_neuro.backends.target import Response, Target
 from bl_neuro.deploy.loihi_weights import effective_weights
 from bl_neuro.errors import InputError
 from bl_neuro.isolation import isolated
-from bl_neuro.layers import SPIKING, Conv, Dense, Flatten, Input, Layer, Shape, SumPool
+from bl_neuro.layers import SPIKING, Conv, Dense, Flatten, Input, Layer, SumPool
 from bl_neuro.network import Arithmetic, Network
 from bl_neuro.neuron import CubaLIF, per_channel
-
-Precision = Literal["float64", "float32"]
-Surrogate = Literal["canonical", "native"]
 
 
 class FloatTarget(Target):
@@ -36,7 +35,7 @@ class FloatTarget(Target):
     def __init__(
         self,
         network: Network,
-        backend: type[Backend],
+        backend: type[Declaration],
         precision: Precision = "float64",
         surrogate: Surrogate = "canonical",
     ) -> None:
@@ -126,18 +125,6 @@ def real_weight(layer: Input | Dense | Conv, arithmetic: Arithmetic) -> FloatArr
     return layer.weight.copy()
 
 
-def wiring_problems(network: Network, library: str) -> list[str]:
-    """Delays, recurrent synapses and zero thresholds in `network`, which a floating-point substrate cannot hold."""
-    problems = []
-    for index, layer, _ in spiking_shapes(network):
-        for name in ("delay", "recurrent"):
-            if getattr(layer, name, None) is not None:
-                problems.append(f"layer {index}: {name}: not supported by {library}; use 'loihi' or 'lava'")
-        if not layer.neuron.threshold.all():
-            problems.append(f"layer {index}: threshold 0: {library} divides by it; use 'loihi' or 'lava'")
-    return problems
-
-
 def shape_step(layer: Layer, values: Tensor) -> Tensor:
     """Flattens or pools values (T, B, *shape)."""
     if isinstance(layer, Flatten):
@@ -149,9 +136,3 @@ def shape_step(layer: Layer, values: Tensor) -> Tensor:
     if not isinstance(layer, SumPool):
         pooled = pooled / (layer.size[0] * layer.size[1])
     return pooled.reshape(*values.shape[:2], *pooled.shape[1:])
-
-
-def spiking_shapes(network: Network) -> list[tuple[int, Input | Dense | Conv, Shape]]:
-    """Index, layer and neuron shape of every layer with neurons."""
-    rows = enumerate(zip(network.layers, network.shapes))
-    return [(index, layer, shape) for index, (layer, shape) in rows if isinstance(layer, SPIKING)]

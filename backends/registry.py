@@ -16,10 +16,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from bl_neuro.backends.base import Backend, Target
-from bl_neuro.errors import InputError, MissingDependency, UnknownSubstrate, Unsupported
-from bl_neuro.isolation import isolated
-from bl_neuro.network import Network
+from bl_neuro.backends.base import Backend
+from bl_neuro.errors import UnknownSubstrate
 from bl_neuro.registries import KINDS
 from bl_neuro.registry import Registry
 
@@ -66,13 +64,21 @@ def missing_reason(backend: type[Backend], **options: Any) -> str | None:
 
     options: options for opening the target, which may name another interpreter.
     """
+    missing = not_installed(backend, **options)
+    if missing is not None or not backend.imported_here or backend.other_python(**options) is not None:
+        return missing
+    return next(filter(None, map(_import_problem, backend.modules)), None)
+
+
+def not_installed(backend: type[Backend], **options: Any) -> str | None:
+    """Like `missing_reason`, but only looks for the framework and imports none of it, so it may be broken."""
     python = backend.other_python(**options)
     if python is not None:
         return missing_in(python, backend.modules)
     for module in backend.modules:
         if not _findable(module):
             return f"{module} is not installed; install it with: {install_command(backend)}"
-    return next(filter(None, map(_import_problem, backend.modules)), None) if backend.imported_here else None
+    return None
 
 
 def install_command(backend: type[Backend]) -> str:
@@ -84,34 +90,6 @@ def install_command(backend: type[Backend]) -> str:
         running = sys.version.split()[0]
         return f"{command} under Python {python} ({backend.title} supports nothing newer; this is {running})"
     return command
-
-
-@isolated
-def open_target(network: Network, substrate: str, **options: Any) -> Target:
-    """Opens `network` on `substrate`: "loihi", "lava", "slayer", "snntorch", "norse" or one from another package.
-
-    Options are passed to the backend; see its documentation.
-
-    Raises:
-        UnknownSubstrate, MissingDependency: there is no such substrate, or its framework is not installed.
-        Unsupported: the substrate cannot run the network; the message lists every layer and parameter.
-        SubstrateFailed: the substrate did not start.
-    """
-    if not isinstance(network, Network):
-        raise InputError(f"network: expected a bl_neuro Network, found {type(network).__name__}")
-    backend = find_backend(substrate)
-    problems = backend.problems(network)
-    if problems:
-        raise Unsupported(f"substrate '{substrate}' cannot hold this network: {'; '.join(problems)}")
-    reason = missing_reason(backend, **options)
-    if reason:
-        raise MissingDependency(f"substrate '{substrate}': {reason}")
-    try:
-        return backend.open(network, **options)
-    except TypeError as error:
-        if options and "unexpected keyword argument" in str(error):
-            raise InputError(f"substrate '{substrate}': unknown option ({error})") from error
-        raise
 
 
 def _import_problem(module: str) -> str | None:
@@ -127,7 +105,7 @@ def _import_problem(module: str) -> str | None:
 
 def _findable(module: str) -> bool:
     try:
-        return importlib.util.find_spec(module) is not None
+        return importlib.util.find_spec(module) is not None  # imports the packages around it, which are empty in Lava
     except (ImportError, ValueError):
         return False
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
-from bl_neuro.backends.base import Response, Target, as_float, checked_input
+from bl_neuro.backends.inputs import as_float, checked_input
 from bl_neuro.backends.registry import substrates_with
+from bl_neuro.backends.target import Response, Target
 from bl_neuro.checks import whole_number
 from bl_neuro.errors import BudgetExceeded, InputError, NotDifferentiable, NotRevealed
 from bl_neuro.isolation import isolated

@@ -148,8 +148,12 @@ class Registry(Generic[Part]):
 
 def _undefined(part: type[Any], base: type[Any]) -> list[str]:
     """Class attributes without a value and abstract methods of `base` that `part` does not define."""
-    annotations: dict[str, Any] = vars(base).get("__annotations__", {})
-    declared = [name for name, annotation in annotations.items() if str(annotation).startswith("ClassVar")]
+    declared = [
+        name
+        for ancestor in reversed(base.__mro__)
+        for name, annotation in vars(ancestor).get("__annotations__", {}).items()
+        if str(annotation).startswith("ClassVar")
+    ]
     return [name for name in declared if not hasattr(part, name)] + sorted(getattr(part, "__abstractmethods__", ()))
 
 

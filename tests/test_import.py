@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 import bl_neuro
@@ -25,6 +27,11 @@ HEAVY = (
     "numba",
     "nir",
 )
+FRAMEWORKS = ("snntorch", "norse", "lava.magma", "lava.lib.dl.slayer")  # lava itself is a namespace without code
+COMPUTING = ("torch", *FRAMEWORKS, "numba", "scipy.stats", "sklearn", "matplotlib")
+LISTED = "def report(*names): print('loaded:', *(name for name in names if name in sys.modules), file=sys.stderr)"
+"""Defines `report`, which prints the names of modules that are loaded."""
+SILENT = "sys.stdout = open(os.devnull, 'w')"
 ABSENT = """
 import os, sys
 os.environ.pop("BL_NEURO_LAVA_PYTHON", None)
@@ -67,6 +74,55 @@ def test_help_is_light() -> None:
     calls = [["--help"], ["--version"], *([command, "--help"] for command in commands)]
     loaded = loaded_by(f"from bl_neuro.cli import run\nfor call in {calls}:\n    assert run(call) == 0, call")
     assert set(loaded) <= {"pydantic"}  # newer versions of Typer load it themselves
+
+
+def reported_by(code: str) -> list[list[str]]:
+    """The loaded modules that a fresh interpreter reports, at each call of `report` in `code`."""
+    done = python(f"import os, sys\n{LISTED}\n{SILENT}\n{code}")
+    assert done.returncode == 0, done.stderr
+    return [line.split()[1:] for line in done.stderr.splitlines() if line.startswith("loaded:")]
+
+
+def test_inspect_and_export_load_nothing_that_computes(tmp_path: Path) -> None:
+    weight = 0.3 * np.eye(3, 4)
+    files = [str(tmp_path / f"model{suffix}") for suffix in (".net", ".nir", ".safetensors")]
+    for file in files:
+        bl_neuro.save(bl_neuro.Network((4,), [bl_neuro.Dense(weight, bl_neuro.CubaLIF())]), file)
+    code = f"""
+from bl_neuro.cli import run
+for file in {files}:
+    assert run(["inspect", file]) == 0
+    report(*{COMPUTING})
+    for suffix in (".net", os.path.splitext(file)[1]):  # Loihi's integers are not written as .nir
+        assert run(["export", file, file + suffix, "--force"]) == 0
+        report(*{COMPUTING})
+"""
+    assert reported_by(code) == [[]] * 9
+
+
+@pytest.mark.parametrize("reader", ["hdf5_reader", "image_reader"])
+def test_the_process_that_reads_files_of_others_loads_nothing_that_computes(reader: str) -> None:
+    assert reported_by(f"import bl_neuro.strangers.{reader}\nreport(*{COMPUTING})") == [[]]
+
+
+@pytest.mark.slow
+def test_serve_and_attack_load_only_the_framework_of_their_substrate(tmp_path: Path) -> None:
+    file = str(tmp_path / "model.safetensors")
+    bl_neuro.save(bl_neuro.Network((4,), [bl_neuro.Dense(0.3 * np.eye(3, 4), bl_neuro.CubaLIF())]), file)
+    unused = (*FRAMEWORKS, "scipy.stats", "sklearn", "matplotlib")
+    code = f"""
+import bl_neuro.deploy.serve
+from bl_neuro.cli import run
+from bl_neuro.backends.target import Target
+bl_neuro.deploy.serve.serve = lambda target, settings, clients: report(*{unused})
+assert run(["serve", file := {file!r}, "--token", "me:" + 40 * "a"]) == 0
+def first_query(*arguments, **options):
+    report(*{unused})
+    os._exit(0)
+Target.run = first_query
+run(["attack", file])
+"""
+    assert reported_by(code) == [[], []]
 
 
 def test_a_network_needs_no_torch() -> None:

@@ -7,16 +7,18 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from bl_neuro.backends.base import Backend, Target
+from bl_neuro.backends.base import Backend
 from bl_neuro.backends.lava.simulation import SHARED_MEMORY, shared_memory_free
-from bl_neuro.backends.lava.target import LavaTarget
 from bl_neuro.deploy.net_values import netx_problems
 from bl_neuro.deploy.quantize import quantization_problems, quantize
 from bl_neuro.errors import InputError
 from bl_neuro.files import expanded
 from bl_neuro.network import Network
+
+if TYPE_CHECKING:
+    from bl_neuro.backends.target import Target
 
 USUAL_SHARED_MEMORY = 32 * 2**20
 PYTHON_VARIABLE = "BL_NEURO_LAVA_PYTHON"
@@ -95,6 +97,8 @@ class LavaBackend(Backend):
         **options: Any,
     ) -> Target:
         """Opens `network`; see the class for the options."""
+        from bl_neuro.backends.lava.target import LavaTarget
+
         chosen = _chosen_python(python)
         return LavaTarget(network, cls, deadline_s, replicas, runtimes, chosen, progress, spare, **options)
 

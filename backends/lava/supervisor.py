@@ -33,7 +33,7 @@ import numpy as np
 import psutil
 
 from bl_neuro.arrays import IntArray
-from bl_neuro.backends.base import Start
+from bl_neuro.backends.declaration import Start
 from bl_neuro.backends.lava.child import encode_frame, read_frame, remove_shared_memory
 from bl_neuro.errors import SubstrateFailed
 

@@ -17,10 +17,11 @@ import torch
 from torch import Tensor
 
 from bl_neuro.arrays import IntArray
-from bl_neuro.backends.base import Backend, Response, Start, Target
+from bl_neuro.backends.declaration import Declaration, Start
 from bl_neuro.backends.lava.dispatch import Layout, ask_all
 from bl_neuro.backends.lava.runtime import Runtime
 from bl_neuro.backends.lava.supervisor import Answer, Plan
+from bl_neuro.backends.target import Response, Target
 from bl_neuro.deploy.net_file import NOT_REPLICABLE, can_replicate, write_net
 from bl_neuro.deploy.quantize import FixedPointNetwork, quantize
 from bl_neuro.errors import InputError, SubstrateFailed, Unsupported
@@ -67,7 +68,7 @@ class LavaTarget(Target):
     def __init__(
         self,
         network: Network,
-        backend: type[Backend],
+        backend: type[Declaration],
         deadline_s: float,
         replicas: int | None,
         runtimes: int | None,

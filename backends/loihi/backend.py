@@ -1,33 +1,22 @@
-"""The `loihi` backend: exact fixed point in the forward pass, the canonical surrogate gradient in the backward pass."""
+"""The `loihi` backend: its requirements, the networks that it can hold, and its options."""
 
 from __future__ import annotations
 
-import os
-import threading
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-import torch
-from torch import Tensor
-
-from bl_neuro.backends.base import Backend, Response, Start, Target, joined, per_frame
-from bl_neuro.backends.loihi.gradient import with_gradient
-from bl_neuro.backends.loihi.program import LayerTrace, Program, compile_network
+from bl_neuro.backends.base import Backend
 from bl_neuro.deploy.net_values import synapse_problems
 from bl_neuro.deploy.quantize import quantization_problems, quantize
-from bl_neuro.errors import InputError, NotDifferentiable
-from bl_neuro.layers import Dense, Flatten, Input, Shape
-from bl_neuro.loihi_numbers import input_drive
+from bl_neuro.layers import Dense
 from bl_neuro.network import Network
 
-PIECE_VALUES = 2**21
-"""Maximum number of values (T x B x widest layer) of one piece of a batch: a few megabytes, which fit in cache."""
-NARROWEST = 128
-"""Minimum number of values that a frame counts for, however narrow the layers are."""
-Engine = Literal["kernel", "torch"]
+if TYPE_CHECKING:
+    import torch
+
+    from bl_neuro.backends.loihi.target import Engine
+    from bl_neuro.backends.target import Target
 
 
 class LoihiBackend(Backend):
@@ -77,153 +66,6 @@ class LoihiBackend(Backend):
         **options: Any,
     ) -> Target:
         """Opens `network`; see the class for the options."""
+        from bl_neuro.backends.loihi.target import LoihiTarget
+
         return LoihiTarget(network, cls, engine, device, threads, **options)
-
-
-class _Runs(Protocol):
-    def run(self, inputs: Tensor, lead: int, records: list[bool]) -> list[LayerTrace]: ...
-
-
-class LoihiTarget(Target):
-    """A network on the emulator. `differentiable` is False if it has recurrent synapses."""
-
-    takes_floats = False
-
-    def __init__(
-        self,
-        network: Network,
-        backend: type[Backend],
-        engine: Engine | None,
-        device: str | torch.device,
-        threads: int | None,
-    ) -> None:
-        super().__init__(network, backend)
-        self._device = _checked_device(device)
-        chosen = engine or ("kernel" if self._device.type == "cpu" and not _compilation_is_disabled() else "torch")
-        if chosen not in ("kernel", "torch") or (chosen == "kernel" and self._device.type != "cpu"):
-            raise InputError(f"engine: expected 'kernel' (CPU only) or 'torch', found {engine!r}")
-        if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
-            raise InputError(f"threads: expected a whole number of at least 1, found {threads!r}")
-        self._threads = threads
-        self._lock = threading.Lock()
-        self._pool: tuple[tuple[int, int], ThreadPoolExecutor] | None = None
-        self._programs = compile_network(network)
-        self._engine = _engine(chosen, self._programs, self._device)
-
-    @property
-    def differentiable(self) -> bool:
-        """False where the network has recurrent synapses, through which no gradient runs."""
-        return super().differentiable and all(program.recurrent is None for program in self._programs)
-
-    def _run_with_states(self, inputs: Tensor, start: Start) -> Response:
-        pieces = inputs.split(self._chunk(inputs.shape[0]), dim=1)
-        return joined([self._answer(piece, True, start, states=True) for piece in pieces])
-
-    def _chunk(self, steps: int) -> int:
-        widest = max(int(np.prod(shape)) for shape in (self.network.input_shape, *self.network.shapes))
-        return max(1, min(super()._chunk(steps), PIECE_VALUES // (steps * max(widest, NARROWEST))))
-
-    def _run_pieces(self, pieces: Sequence[Tensor], layers: bool, start: Start) -> list[Response]:
-        threads = self._threads or torch.get_num_threads()
-        if len(pieces) == 1 or threads == 1 or self._device.type != "cpu":
-            return super()._run_pieces(pieces, layers, start)
-        return list(self._workers(threads).map(lambda piece: self._answer(piece, layers, start), pieces))
-
-    def _workers(self, threads: int) -> ThreadPoolExecutor:
-        """The target's thread pool, kept between runs, since new threads for each run would increase memory use."""
-        key = os.getpid(), threads  # a forked process does not have its parent's threads
-        with self._lock:
-            if self._pool is None or self._pool[0] != key:
-                self._pool = key, ThreadPoolExecutor(threads, thread_name_prefix="bl-neuro-loihi")
-            return self._pool[1]
-
-    def _close(self) -> None:
-        if self._pool is not None and self._pool[0][0] == os.getpid():
-            self._pool[1].shutdown()
-
-    def _run(self, spikes: Tensor, layers: bool, start: Start) -> Response:
-        if not (spikes.requires_grad and torch.is_grad_enabled()):
-            return self._answer(spikes, layers, start)
-        if not self.differentiable:
-            raise NotDifferentiable("loihi: recurrent synapses have no gradient; use torch.no_grad()")
-        lead = self._lead(start)
-        with torch.no_grad():
-            traces = self._engine.run(self._drive(spikes), lead, [True] * len(self._programs))
-        return with_gradient(self.network, self._programs, traces, spikes, lead, layers)
-
-    def _answer(self, spikes: Tensor, layers: bool, start: Start, states: bool = False) -> Response:
-        steps = spikes.shape[0]
-        records = [False] * (len(self._programs) - 1) + [True]
-        traces = self._engine.run(self._drive(spikes), self._lead(start), records)
-        last = self._programs[-1]
-        voltage = traces[-1].voltage
-        if voltage is None:
-            raise RuntimeError("the output layer's voltages were not recorded")
-        shape = self.network.output_shape
-        membrane = _shaped(voltage, last, steps, shape).to(torch.float32) / last.membrane_unit
-        return Response(
-            _shaped(traces[-1].spikes, last, steps, shape).to(torch.float32),
-            membrane,
-            self._layers(traces, steps) if layers else None,
-            self._states(traces) if states else None,
-        )
-
-    def _layers(self, traces: list[LayerTrace], steps: int) -> list[Tensor]:
-        shapes = [program.shape for program in self._programs]
-        if isinstance(self.network.layers[-1], Flatten):
-            shapes[-1] = self.network.output_shape
-        rows = zip(traces, self._programs, shapes)
-        return [_shaped(trace.spikes, program, steps, shape).to(torch.float32) for trace, program, shape in rows]
-
-    def _states(self, traces: list[LayerTrace]) -> list[tuple[Tensor, Tensor]]:
-        states = []
-        for trace, program in zip(traces, self._programs):
-            pair = [state[:, : program.size].reshape(-1, *program.shape).long() for state in trace[2:]]
-            states.append((pair[0], pair[1]))
-        return states
-
-    def _lead(self, start: Start) -> int:
-        """Time steps that a layer runs before its first input; without biases they have no effect and are skipped."""
-        return 1 if start == "cold" and self.network.has_bias else 0
-
-    def _drive(self, inputs: Tensor) -> Tensor:
-        """Input of the engine: spikes (T, B, M) as uint8, or the drive of input neurons as int32."""
-        first = self._programs[0].layer.source
-        if not isinstance(first, Input):
-            return per_frame(lambda frames: frames.detach().to(torch.uint8).flatten(2), inputs.detach())
-        drive = torch.from_numpy(input_drive(first, inputs.detach().to(torch.float64).numpy()))
-        return drive.flatten(2).to(torch.int32)
-
-
-def _compilation_is_disabled() -> bool:
-    """Whether NUMBA_DISABLE_JIT is set, with which the kernels do not work."""
-    import numba
-
-    config: Any = numba.config
-    return bool(config.DISABLE_JIT)
-
-
-def _engine(name: str, programs: list[Program], device: torch.device) -> _Runs:
-    if name == "torch":
-        from bl_neuro.backends.loihi.torch_engine import TorchEngine
-
-        return TorchEngine(programs, device)
-    if _compilation_is_disabled():
-        raise InputError("engine: expected 'torch' while NUMBA_DISABLE_JIT disables compilation, found 'kernel'")
-    from bl_neuro.backends.loihi.kernel_engine import KernelEngine
-
-    return KernelEngine(programs)
-
-
-def _checked_device(device: str | torch.device) -> torch.device:
-    try:
-        chosen = torch.device(device)
-        torch.zeros(1, device=chosen)
-    except (RuntimeError, AssertionError, TypeError) as error:  # AssertionError: built without this device
-        raise InputError(f"device: expected a device that torch can use, found {device!r} ({error})") from error
-    return chosen
-
-
-def _shaped(values: Tensor, program: Program, steps: int, shape: Shape) -> Tensor:
-    """The last `steps` of a layer's values (T, B, width), without padding, as (T, B, *shape) on the CPU."""
-    return values[-steps:, :, : program.size].reshape(steps, values.shape[1], *shape).cpu()

@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bl_neuro.backends.base import Response
 from bl_neuro.backends.canonical import differentiable
 from bl_neuro.backends.loihi.program import LayerTrace, Program
+from bl_neuro.backends.target import Response
 from bl_neuro.layers import Conv
 from bl_neuro.loihi_numbers import DECAY_ONE
 from bl_neuro.network import Network

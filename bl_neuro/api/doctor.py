@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import sys
-from contextlib import redirect_stdout
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from importlib import metadata
 from time import perf_counter
@@ -12,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from bl_neuro.api.progress import progress_bars
-from bl_neuro.backends import find_backend, missing_reason, open_target
+from bl_neuro.api.progress import ProgressBars, progress_bars
+from bl_neuro.backends import Backend, find_backend, missing_reason, open_target
 from bl_neuro.backends.registry import BACKENDS
 from bl_neuro.errors import SubstrateError, SubstrateFailed
 from bl_neuro.experiment.provenance import machine, versions
@@ -123,11 +126,8 @@ def doctor(progress: bool = True) -> DoctorReport:
 
     progress: show progress bars on terminals and in notebooks.
     """
-    with progress_bars(progress) as stages:
-        substrates = []
-        for name in BACKENDS.usable():
-            stages.stage(f"trying {name}")
-            substrates.append(_substrate_state(name))
+    with progress_bars(progress) as stages, _garbage_collection_paused():
+        substrates = _substrate_states(BACKENDS.usable(), stages)
         for name, (package, reason) in BACKENDS.broken().items():
             substrates.append(SubstrateState(name, "", package, False, "", "", reason, broken=True))
         parts = {
@@ -173,19 +173,47 @@ def _first_line(part: type[Any]) -> str:
     return (inspect.getdoc(part) or part.title).partition("\n")[0]
 
 
+def _substrate_states(backends: Mapping[str, type[Backend]], stages: ProgressBars) -> list[SubstrateState]:
+    """The states of all substrates. One that runs in a process of its own is tried at the same time as the others."""
+    states: dict[str, SubstrateState | Future[SubstrateState]] = {}
+    with (
+        redirect_stdout(sys.stderr),  # a framework may print, and standard output may be JSON
+        ThreadPoolExecutor(thread_name_prefix="bl-neuro-doctor") as threads,
+    ):
+        for name in sorted(backends, key=lambda name: backends[name].imported_here):
+            stages.stage(f"trying {name}")
+            if backends[name].imported_here:
+                states[name] = _substrate_state(name)
+            else:
+                states[name] = threads.submit(_substrate_state, name)
+    results = {name: state.result() if isinstance(state, Future) else state for name, state in states.items()}
+    return [results[name] for name in backends]
+
+
+@contextmanager
+def _garbage_collection_paused() -> Iterator[None]:
+    """Imports of frameworks make a million objects that stay, which the collector would visit again and again."""
+    active = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if active:
+            gc.enable()
+
+
 def _substrate_state(name: str) -> SubstrateState:
     """Opens a small network on the substrate and runs it once, since an installed substrate may not work."""
     backend, package = find_backend(name), BACKENDS.package(name)
     access = "white box" if backend.differentiable else "black box"
     reason, warning, broken, seconds = "", "", False, None
     try:
-        with redirect_stdout(sys.stderr):  # a framework may print, and standard output may be JSON
-            reason = missing_reason(backend) or ""
-            if not reason:
-                began = perf_counter()
-                _run(name)
-                seconds = round(perf_counter() - began, 2)
-                warning = backend.warning()
+        reason = missing_reason(backend) or ""
+        if not reason:
+            began = perf_counter()
+            _run(name)
+            seconds = round(perf_counter() - began, 2)
+            warning = backend.warning()
     except SubstrateError as error:
         reason, broken = str(error), isinstance(error, SubstrateFailed)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - another package may raise anything

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bl_neuro.backends import available_substrates, find_backend, missing_reason
+from bl_neuro.backends import available_substrates, find_backend, not_installed
 from bl_neuro.deploy.loihi_limits import STATE_LIMIT, state_bound
 from bl_neuro.deploy.loihi_weights import survives_encoding
 from bl_neuro.deploy.quantize import FixedPointLayer, quantization_problems, quantize
@@ -19,7 +19,7 @@ from bl_neuro.loihi_numbers import DECAY_ONE, THRESHOLD_MAX
 from bl_neuro.model_file import load
 from bl_neuro.network import Network
 from bl_neuro.neuron import CubaLIF
-from bl_neuro.report.words import many
+from bl_neuro.phrases import many
 from bl_neuro.silent_layers import STEPS, silent_layers
 from bl_neuro.text_tables import Printed, TextTable
 
@@ -59,7 +59,10 @@ class LoihiFacts:
 
 @dataclass(frozen=True)
 class Holder:
-    """Whether a substrate can run the network and is installed, and all reasons why it cannot run it."""
+    """Whether a substrate can run the network and is installed, and all reasons why it cannot run it.
+
+    A framework counts as installed if Python finds it; `doctor` checks whether it also works.
+    """
 
     holds: bool
     installed: bool
@@ -235,6 +238,6 @@ def _holder(network: Network, name: str) -> Holder:
         backend = find_backend(name)
     except PluginError as error:
         return Holder(False, False, [str(error)])
-    missing = missing_reason(backend)
+    missing = not_installed(backend)
     problems = backend.problems(network)
     return Holder(not problems, missing is None, problems + ([missing] if missing else []))

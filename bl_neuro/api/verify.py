@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bl_neuro.api.progress import progress_bars
-from bl_neuro.backends.base import Start
+from bl_neuro.backends.declaration import Start
 from bl_neuro.deploy.parity import ParityReport, read_inputs
 from bl_neuro.deploy.parity import compare as compare_substrates
 from bl_neuro.errors import InputError

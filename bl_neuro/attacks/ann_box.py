@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bl_neuro.backends.base import need_no_forward_derivative
+from bl_neuro.backends.inputs import need_no_forward_derivative
 from bl_neuro.checks import whole_number
 from bl_neuro.errors import InputError
 from bl_neuro.isolation import isolated

@@ -22,7 +22,7 @@ from bl_neuro.attacks.gradient_search import (
     samples_at_once,
 )
 from bl_neuro.attacks.inversions import Inversions, Status
-from bl_neuro.backends.base import Response
+from bl_neuro.backends.target import Response
 
 Cost = Literal["score", "log_score"]
 COSTS: tuple[str, ...] = ("score", "log_score")

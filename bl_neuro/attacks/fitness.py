@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.stats import rankdata
 from torch import Tensor
 
 from bl_neuro.access import scores
@@ -39,6 +38,8 @@ def named(evidences: FloatArray) -> npt.NDArray[np.int64]:
 
 def centred_ranks(values: FloatArray) -> FloatArray:
     """Ranks along the first axis, scaled to [-0.5, 0.5], ties averaged; 0 if all are equal."""
+    from scipy.stats import rankdata
+
     if len(values) < 2:
         return np.zeros_like(values)
     return np.asarray((rankdata(values, axis=0) - 1.0) / (len(values) - 1.0) - 0.5)

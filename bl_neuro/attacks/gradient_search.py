@@ -10,13 +10,12 @@ from typing import Literal, Protocol
 
 import numpy as np
 import torch
-from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from bl_neuro.access import WhiteBox
 from bl_neuro.attacks.image_prior import AttackWithPriors
 from bl_neuro.attacks.inversions import Trace
-from bl_neuro.backends.base import Response
+from bl_neuro.backends.target import Response
 from bl_neuro.checks import MAX_STEPS
 from bl_neuro.errors import InputError
 from bl_neuro.seeding import stream
@@ -51,6 +50,8 @@ class ShapedGradientAttack(AttackWithPriors[WhiteBox]):
         if prior.active:
             values = prior.shape(values)
         if self.time_blur > 0:
+            from scipy.ndimage import gaussian_filter
+
             values = gaussian_filter(values, (self.time_blur, *[0] * (values.ndim - 1)), mode="constant")
         return torch.from_numpy(values)
 

@@ -15,10 +15,11 @@ from bl_neuro.cli.output import print_json, print_table, say
 from bl_neuro.experiment.findings.estimates import JudgedAttack, Mean
 from bl_neuro.experiment.findings.families import families_digest
 from bl_neuro.experiment.findings.models import AuditRow, EvaluatorMeasures, Findings
+from bl_neuro.phrases import many
 from bl_neuro.report import halfway, nearest_members
 from bl_neuro.report.membership import auc_words, percent_words, replay_sentences
 from bl_neuro.report.secrets_beside import compared_attack, repetition_numbers, repetition_rows, times
-from bl_neuro.report.words import amount, many, margin_lines, network_name, verdict_line
+from bl_neuro.report.words import amount, margin_lines, network_name, verdict_line
 from bl_neuro.rounding import fixed
 
 FEW = 5

@@ -16,7 +16,7 @@ from bl_neuro.arrays import FloatArray
 from bl_neuro.attacks import AnnBox, Inversions
 from bl_neuro.attacks.ann_black_box import AnnBlackBox
 from bl_neuro.backends import Target, find_backend, open_target
-from bl_neuro.backends.base import is_held
+from bl_neuro.backends.inputs import is_held
 from bl_neuro.errors import BudgetExceeded, EndpointRefused, ExperimentError, InputError, ModelFileError
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.endpoint_access import read_token

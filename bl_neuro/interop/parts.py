@@ -11,7 +11,7 @@ import numpy as np
 
 from bl_neuro.arrays import FloatArray
 from bl_neuro.errors import NetworkError, Unsupported
-from bl_neuro.interop.plain_values import reading
+from bl_neuro.interop.reading import reading
 from bl_neuro.layers import AveragePool, Conv, Dense, Flatten, Layer, Shape, SumPool
 from bl_neuro.network import MAX_VALUES, Arithmetic, Network, Readout, checked_input_shape
 from bl_neuro.neuron import CubaLIF, Reset, frozen_array, per_channel

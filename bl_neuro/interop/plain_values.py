@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -11,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bl_neuro.arrays import FloatArray
-from bl_neuro.errors import NetworkError, Unsupported
+from bl_neuro.errors import NetworkError
 
 _NUMBERLESS = "cOSUMm"
 """Kinds of NumPy's types that are not real numbers: complex, objects, texts and times."""
@@ -53,18 +51,3 @@ def tensor_kind(value: Tensor) -> str:
     if torch.masked.is_masked_tensor(value):
         return "a MaskedTensor; use its to_tensor(0)"
     return ""
-
-
-@contextmanager
-def reading(name: str) -> Iterator[None]:
-    """Names the layer whose attributes, which may be anything in a model of a user, raise errors while they are read.
-
-    Raises:
-        NetworkError: the layer could not be read.
-    """
-    try:
-        yield
-    except (NetworkError, Unsupported):
-        raise
-    except Exception as error:  # an attribute of the user's own type may raise anything
-        raise NetworkError([f"{name}: its parameters cannot be read ({type(error).__name__}: {error})"]) from error

@@ -21,15 +21,16 @@ import torch
 from torch import Tensor, nn
 
 from bl_neuro.arrays import FloatArray, SpikeArray
-from bl_neuro.backends.registry import open_target
+from bl_neuro.backends.opening import open_target
 from bl_neuro.deploy.loihi_weights import stored_together
 from bl_neuro.errors import MissingDependency, NetworkError, Unsupported
 from bl_neuro.interop.checked import LayerTrace, require_same
 from bl_neuro.interop.module_copy import Named, in_order, layers_inside, need_plain_layers, private_copy, undisturbed
 from bl_neuro.interop.parts import Neurons, Part, Step, Synapse, assemble
 from bl_neuro.interop.plain_calls import is_plain_container
-from bl_neuro.interop.plain_values import reading, values_of
+from bl_neuro.interop.plain_values import values_of
 from bl_neuro.interop.plain_weights import computes_weights
+from bl_neuro.interop.reading import reading
 from bl_neuro.isolation import isolated
 from bl_neuro.layers import Flatten
 from bl_neuro.loihi_numbers import DECAY_ONE, THRESHOLD_MAX

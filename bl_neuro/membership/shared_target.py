@@ -7,7 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bl_neuro.backends.base import Response, Start, Target, is_held
+from bl_neuro.backends.declaration import Start
+from bl_neuro.backends.inputs import is_held
+from bl_neuro.backends.target import Response, Target
 
 
 class SharedTarget(Target):

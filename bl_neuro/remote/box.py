@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from bl_neuro.access import BlackBox, Gate, Reveals
-from bl_neuro.backends.base import is_held, real_tensor, usual_dtype
+from bl_neuro.backends.inputs import is_held, real_tensor, usual_dtype
 from bl_neuro.errors import BudgetExceeded, EndpointProtocolError, EndpointRefused, InputError
 from bl_neuro.remote.batch_limit import CONFIGURATION, BatchLimit, configured_batch, padded
 from bl_neuro.remote.connection import Connection

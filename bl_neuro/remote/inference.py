@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from bl_neuro.backends.base import per_frame
+from bl_neuro.backends.inputs import per_frame
 from bl_neuro.errors import EndpointProtocolError, InputError
 from bl_neuro.remote.bodies import need_no_error, read_json
 from bl_neuro.remote.connection import HttpResponse

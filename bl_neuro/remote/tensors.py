@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bl_neuro.backends.base import is_held
+from bl_neuro.backends.inputs import is_held
 from bl_neuro.errors import InputError
 
 DATATYPES: dict[str, str] = {

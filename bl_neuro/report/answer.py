@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from bl_neuro.experiment.findings.estimates import SubstrateComparison
 from bl_neuro.experiment.findings.membership import MembershipFindings
 from bl_neuro.experiment.findings.models import Findings
+from bl_neuro.phrases import are, listed, many
 from bl_neuro.report.effects import ladder_lines, mitigation_lines
 from bl_neuro.report.leakage import leakage_lead, leakage_lines
 from bl_neuro.report.limits import accuracy_warnings
@@ -15,11 +16,8 @@ from bl_neuro.report.membership import membership_answer, membership_lines
 from bl_neuro.report.secrets import secret_lines, secret_sentences, secret_verdict
 from bl_neuro.report.words import (
     all_the_same,
-    are,
     arithmetic,
     ends,
-    listed,
-    many,
     margin_points,
     pair,
     points,

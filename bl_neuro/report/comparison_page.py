@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from bl_neuro.experiment.comparison import AuditComparison, RowComparison
+from bl_neuro.phrases import listed, many
 from bl_neuro.report.plots import Scale
 from bl_neuro.report.templates import audit_environment
 from bl_neuro.report.views import difference_scale
-from bl_neuro.report.words import TARGETS, judged, listed, many, margin_points, view
+from bl_neuro.report.words import TARGETS, judged, margin_points, view
 
 
 def comparison_answer(comparison: AuditComparison) -> str:

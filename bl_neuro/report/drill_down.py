@@ -11,8 +11,9 @@ from bl_neuro.arrays import FloatArray
 from bl_neuro.drawing.style import data_uri
 from bl_neuro.experiment.findings.models import OWN, AuditCell, AuditRow, Findings
 from bl_neuro.experiment.findings.pictures import AttackCourse, CellPictures
+from bl_neuro.phrases import listed
 from bl_neuro.report import plots, thumbnails
-from bl_neuro.report.words import TARGETS, listed, percent, share, share_ends, view
+from bl_neuro.report.words import TARGETS, percent, share, share_ends, view
 
 if TYPE_CHECKING:
     from markupsafe import Markup

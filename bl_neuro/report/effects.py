@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from bl_neuro.attacks.registry import attack_title
 from bl_neuro.experiment.findings.estimates import LadderFinding, LadderStep, MitigationFinding, Verdict
 from bl_neuro.experiment.findings.models import Findings
+from bl_neuro.phrases import listed
 from bl_neuro.report.views import mitigation_cases
-from bl_neuro.report.words import limits_queries, listed, mitigation, points, view
+from bl_neuro.report.words import limits_queries, mitigation, points, view
 from bl_neuro.rounding import settled
 
 

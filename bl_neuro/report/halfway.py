@@ -5,7 +5,8 @@ from __future__ import annotations
 from bl_neuro.experiment.findings.estimates import Mean
 from bl_neuro.experiment.findings.halfway_models import HalfwayComparison, HalfwayFinding
 from bl_neuro.experiment.findings.models import Findings
-from bl_neuro.report.words import amount, ends, judged, listed, pair, percent, points, share, view
+from bl_neuro.phrases import listed
+from bl_neuro.report.words import amount, ends, judged, pair, percent, points, share, view
 
 ABOUT = (
     "At its end, an attack may get nearly every class on every substrate, and a difference cannot show. So substrates "

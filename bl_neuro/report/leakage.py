@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from bl_neuro.attacks.registry import attack_title
 from bl_neuro.experiment.findings.models import AuditRow, Findings
+from bl_neuro.phrases import listed
 from bl_neuro.report.advantage import advantage_sentence
-from bl_neuro.report.words import SEEN, TARGETS, amount, chance_label, listed, percent_range, share_ends
+from bl_neuro.report.words import SEEN, TARGETS, amount, chance_label, percent_range, share_ends
 
 FEW = 3
 """Maximum number of substrates or outputs that a sentence lists."""

@@ -7,7 +7,8 @@ from math import prod
 from bl_neuro.experiment.findings.models import AccuracyRange, Findings
 from bl_neuro.experiment.findings.secrets_models import SecretsFinding
 from bl_neuro.mitigations.registry import installed_mitigation
-from bl_neuro.report.words import LEVEL, chance_label, limits_queries, listed, many, margin_lines, percent
+from bl_neuro.phrases import listed, many
+from bl_neuro.report.words import LEVEL, chance_label, limits_queries, margin_lines, percent
 
 SMALL = 16 * 16
 """Number of pixels up to which images count as small."""

@@ -17,8 +17,8 @@ from bl_neuro.experiment.findings.membership import (
     deployment_name,
 )
 from bl_neuro.experiment.findings.models import Findings
+from bl_neuro.phrases import listed, many
 from bl_neuro.report.plots import Scale, line_style
-from bl_neuro.report.words import listed, many
 from bl_neuro.rounding import fixed
 
 if TYPE_CHECKING:

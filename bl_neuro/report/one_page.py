@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from bl_neuro.experiment.findings.estimates import ControlFinding, IdenticalSubstrates, LadderFinding, Verdict
 from bl_neuro.experiment.findings.models import Findings, Unit
 from bl_neuro.experiment.findings.secrets_models import SecretsFinding
+from bl_neuro.phrases import listed, many
 from bl_neuro.report import advantage, halfway, nearest_members, views
 from bl_neuro.report.answer import audit_answer
 from bl_neuro.report.limits import limits
@@ -31,8 +32,6 @@ from bl_neuro.report.words import (
     family_lines,
     footing,
     judged,
-    listed,
-    many,
     margin_lines,
     mitigation,
     network_name,

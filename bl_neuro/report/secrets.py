@@ -12,13 +12,13 @@ from bl_neuro.attacks.registry import attack_title
 from bl_neuro.experiment.findings.estimates import Mean
 from bl_neuro.experiment.findings.models import Findings
 from bl_neuro.experiment.findings.secrets_models import SecretComparison, SecretRow, SecretsFinding
+from bl_neuro.phrases import many
 from bl_neuro.report.plots import BOTTOM, LEFT, RIGHT, TALL, TOP, WIDTH, line_sample, line_style
 from bl_neuro.report.secrets_beside import repetition_sentence, twin_sentence
 from bl_neuro.report.words import (
     SEEN,
     amount,
     ends,
-    many,
     margin_points,
     network_name,
     percent,

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from bl_neuro.attacks.registry import attack_title
 from bl_neuro.experiment.findings.estimates import Mean
 from bl_neuro.experiment.findings.secrets_models import SecretRepetition, SecretsFinding, SecretTwinComparison
-from bl_neuro.report.words import SEEN, amount, decimal, listed, many, network_name, percent, share, verdict_line, view
+from bl_neuro.phrases import listed, many
+from bl_neuro.report.words import SEEN, amount, decimal, network_name, percent, share, verdict_line, view
 
 
 def compared_attack(one: SecretTwinComparison) -> str:

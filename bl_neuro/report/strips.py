@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from bl_neuro.experiment.findings.models import OWN, AuditCell, Findings
 from bl_neuro.experiment.findings.pictures import CellPictures
+from bl_neuro.phrases import listed
 from bl_neuro.report import thumbnails
-from bl_neuro.report.words import TARGETS, listed, share, share_ends, view
+from bl_neuro.report.words import TARGETS, share, share_ends, view
 
 MOST_CLASSES = 10
 

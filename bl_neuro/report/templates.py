@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import resources
 from typing import TYPE_CHECKING
 
+from bl_neuro import phrases
 from bl_neuro.experiment.findings.estimates import MEASURES
 from bl_neuro.report import advantage, halfway, membership, plots, secrets, secrets_beside, views, words
 
@@ -17,7 +18,7 @@ FILTERS = {
     "chance": words.chance_label,
     "decimal": words.decimal,
     "amount": words.amount,
-    "listed": words.listed,
+    "listed": phrases.listed,
 }
 FUNCTIONS = (
     membership.auc_words,
@@ -44,6 +45,7 @@ FUNCTIONS = (
     views.ladder_rows,
     views.ladder_scale,
     views.spending,
+    phrases.many,
     words.against_chance,
     words.blind,
     words.effect,
@@ -52,7 +54,6 @@ FUNCTIONS = (
     words.footing,
     words.judged,
     words.limits_queries,
-    words.many,
     words.family_lines,
     words.margin_lines,
     words.margin_points,

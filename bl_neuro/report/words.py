@@ -11,6 +11,7 @@ from bl_neuro.experiment.findings.models import Findings, Unit
 from bl_neuro.experiment.findings.plan_models import ComparisonFamily
 from bl_neuro.mitigations.base import ANSWER_HOOKS
 from bl_neuro.mitigations.registry import installed_mitigation
+from bl_neuro.phrases import listed, many
 from bl_neuro.rounding import fixed, settled
 
 
@@ -47,13 +48,6 @@ def amount(value: float) -> str:
     """A non-negative number with separated thousands; one decimal below ten if it is not whole."""
     near = settled(value)
     return fixed(near, 1, ",") if near < 10 and near != int(near) else fixed(near, 0, ",")
-
-
-def listed(words: list[str], last: str = "and") -> str:
-    """`a`, `a and b`, or `a, b and c`."""
-    if len(words) < 2:
-        return "".join(words)
-    return f"{', '.join(words[:-1])} {last} {words[-1]}"
 
 
 TARGETS = {
@@ -292,13 +286,3 @@ def units_needed(verdict: Verdict, unit: Unit = "target seed") -> str:
 def pair(first: Sequence[str], second: Sequence[str]) -> str:
     """The compared substrates: `loihi less snntorch and norse`."""
     return f"{listed(list(first))} less {listed(list(second))}"
-
-
-def many(count: int, one: str, several: str | None = None) -> str:
-    """`1 pair`, `3 pairs`."""
-    return f"{count:,} {one if count == 1 else several or one + 's'}"
-
-
-def are(count: int) -> str:
-    """`1 is`, `3 are`."""
-    return f"{count:,} {'is' if count == 1 else 'are'}"

@@ -19,8 +19,9 @@ import numpy as np
 import pytest
 import torch
 
-from bl_neuro.backends import base, find_backend
-from bl_neuro.backends.base import Response, Target
+from bl_neuro.backends import find_backend
+from bl_neuro.backends import target as target_module
+from bl_neuro.backends.target import Response, Target
 from bl_neuro.deploy.quantize import quantize
 from bl_neuro.errors import InputError, TargetClosed, Unsupported
 from bl_neuro.layers import AveragePool, Conv, Dense, Flatten, SumPool
@@ -185,7 +186,7 @@ class BackendContract(GradientContract):
         target = opener()
         spikes = random_spikes(PLAIN, 3, steps=8, batch=5)
         whole = target.run(spikes)
-        monkeypatch.setattr(base, "CHUNK_VALUES", 2 * 8 * 16)
+        monkeypatch.setattr(target_module, "CHUNK_VALUES", 2 * 8 * 16)
         _assert_equal(target.run(spikes), whole)
 
     def test_no_state_is_kept_between_runs(self, opener: Opener) -> None:

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bl_neuro.backends import find_backend
-from bl_neuro.backends.base import Response, Target
+from bl_neuro.backends.target import Response, Target
 from bl_neuro.deploy.quantize import quantize
 from bl_neuro.layers import SPIKING, Conv, Dense, Flatten, Layer, SumPool
 from bl_neuro.network import Network

@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bl_neuro.backends.base import Backend, Response, Start, Target
+from bl_neuro.backends.base import Backend
+from bl_neuro.backends.declaration import Start
 from bl_neuro.backends.float_target import FloatTarget
+from bl_neuro.backends.target import Response, Target
 from bl_neuro.layers import Dense, Flatten
 from bl_neuro.network import Network
 from bl_neuro.neuron import CubaLIF

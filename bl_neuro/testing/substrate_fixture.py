@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 
 from bl_neuro.backends import find_backend, missing_reason, open_target
-from bl_neuro.backends.base import Target
+from bl_neuro.backends.target import Target
 from bl_neuro.layers import Dense
 from bl_neuro.network import Network
 from bl_neuro.neuron import CubaLIF

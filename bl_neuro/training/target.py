@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from bl_neuro.access import response_classes
-from bl_neuro.backends.base import Target
+from bl_neuro.backends.target import Target
 from bl_neuro.data.encoders import Encoder
 from bl_neuro.data.samples import Samples
 from bl_neuro.isolation import isolated

@@ -11,8 +11,9 @@ from typing import Any, Literal
 import numpy as np
 
 from bl_neuro.backends import available_substrates, find_backend, missing_reason, open_target
-from bl_neuro.backends.base import Start, Target
+from bl_neuro.backends.declaration import Start
 from bl_neuro.backends.registry import BACKENDS
+from bl_neuro.backends.target import Target
 from bl_neuro.deploy.parity.causes import Facts, Ladder, causes, promised
 from bl_neuro.deploy.parity.inputs import Stimulus, checked_stimulus, generated
 from bl_neuro.deploy.parity.report import PairParity, ParityReport

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from bl_neuro.backends.base import checked_input
+from bl_neuro.backends.inputs import checked_input
 from bl_neuro.checks import MAX_STEPS, whole_number
 from bl_neuro.errors import DataError, InputError
 from bl_neuro.files import what_is_at

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from bl_neuro.backends.base import Start
+from bl_neuro.backends.declaration import Start
 from bl_neuro.deploy.parity.tally import LayerParity, jaccard_index
 from bl_neuro.network import Network
 from bl_neuro.text_tables import Printed, TextTable

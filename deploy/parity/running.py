@@ -10,8 +10,10 @@ import torch
 
 from bl_neuro.access import response_classes
 from bl_neuro.arrays import BoolArray, FloatArray, IntArray
-from bl_neuro.backends.base import Start, Target
-from bl_neuro.deploy.loihi_limits import leaves_24_bits, state_bound
+from bl_neuro.backends.declaration import Start
+from bl_neuro.backends.target import Target
+from bl_neuro.deploy.loihi_limits import state_bound
+from bl_neuro.deploy.loihi_states import leaves_24_bits
 from bl_neuro.deploy.parity.report import PairParity, StimulusParity
 from bl_neuro.deploy.parity.tally import LayerTally
 from bl_neuro.deploy.quantize import FixedPointNetwork

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from bl_neuro.access import BlackBox
-from bl_neuro.backends.base import is_held
+from bl_neuro.backends.inputs import is_held
 from bl_neuro.deploy.serve.ledger import Charge, Charged, Ledger
 from bl_neuro.deploy.serve.metrics import Metrics
 from bl_neuro.deploy.serve.problem import Problem, busy, log_damaged

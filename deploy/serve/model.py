@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bl_neuro.access import BlackBox, Reveals
 from bl_neuro.backends import Target
-from bl_neuro.backends.base import checked_input
+from bl_neuro.backends.inputs import checked_input
 from bl_neuro.deploy.serve.batcher import batch_first
 from bl_neuro.deploy.serve.request import INPUT, Limits
 from bl_neuro.deploy.serve.settings import ServeSettings

@@ -23,7 +23,7 @@ from typing import Any, get_args
 import numpy as np
 
 import bl_neuro as bl
-from bl_neuro.backends.base import Start
+from bl_neuro.backends.declaration import Start
 from bl_neuro.experiment.provenance import machine, now, versions
 from bl_neuro.files import write_text
 from bl_neuro.testing.fixed_point import random_fixed_point

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from bl_neuro.backends import Backend, Response
-from bl_neuro.backends.base import Start
+from bl_neuro.backends.declaration import Start
 from bl_neuro.backends.registry import BACKENDS
 from bl_neuro.network import Network
 from bl_neuro.testing.backend_contract import BackendContract

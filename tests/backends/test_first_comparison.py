@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 
 SCRIPT = """
 import sys, threading
-import bl_neuro.backends.base
+import bl_neuro.backends.inputs
 import torch
 together = threading.Barrier(16)
 sys.setswitchinterval(1e-6)

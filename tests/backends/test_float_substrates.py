@@ -11,7 +11,7 @@ import torch
 
 import bl_neuro as bl
 from bl_neuro.backends import find_backend, missing_reason
-from bl_neuro.backends.base import Target
+from bl_neuro.backends.target import Target
 from bl_neuro.network import Network
 from bl_neuro.reference import simulate
 from bl_neuro.testing.random_networks import random_dense, random_spikes

@@ -8,8 +8,8 @@ import torch
 
 import bl_neuro as bl
 from bl_neuro.backends import find_backend, missing_reason
-from bl_neuro.backends.base import Target
 from bl_neuro.backends.canonical import SLOPE, canonical_states, differentiable, surrogate
+from bl_neuro.backends.target import Target
 from bl_neuro.deploy.quantize import quantize
 from bl_neuro.layers import Layer
 from bl_neuro.network import Network

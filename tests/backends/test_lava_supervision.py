@@ -25,9 +25,9 @@ import torch
 from torch import Tensor
 
 import bl_neuro as bl
-from bl_neuro.backends.base import Target
 from bl_neuro.backends.lava.runtime import RESTARTS
 from bl_neuro.backends.lava.target import LavaTarget
+from bl_neuro.backends.target import Target
 from bl_neuro.deploy.quantize import quantize
 from bl_neuro.testing.fixed_point import simulate_fixed_point
 from bl_neuro.testing.random_networks import random_dense, random_spikes

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bl_neuro as bl
-from bl_neuro.backends.loihi.backend import LoihiTarget
+from bl_neuro.backends.loihi.target import LoihiTarget
 from bl_neuro.layers import Layer
 from bl_neuro.testing.fixed_point import random_fixed_point
 
@@ -127,13 +127,13 @@ def same_on_both_engines(network: bl.Network, x: torch.Tensor) -> None:
 
 @pytest.mark.parametrize("seed", [0, 1, 2, 5])
 def test_threads_batching_and_held_frames_do_not_change_answers(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    from bl_neuro.backends.loihi import backend
+    from bl_neuro.backends.loihi import target as target_module
 
     network = random_fixed_point(seed)
     x = spikes_of(network, seed)
     held = x[:1].expand(20, *x.shape[1:])
     whole, still = opened(network, threads=1).run(x), opened(network).run(held.clone())
-    monkeypatch.setattr(backend, "PIECE_VALUES", 1)
+    monkeypatch.setattr(target_module, "PIECE_VALUES", 1)
     for threads in (1, 3):
         target = opened(network, threads=threads)
         assert torch.equal(target.run(x).spikes, whole.spikes)

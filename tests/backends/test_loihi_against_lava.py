@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import bl_neuro as bl
-from bl_neuro.backends.base import Start
+from bl_neuro.backends.declaration import Start
 from bl_neuro.testing.fixed_point import random_fixed_point
 
 pytestmark = [pytest.mark.lava, pytest.mark.slow]

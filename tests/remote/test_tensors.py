@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from bl_neuro.backends.base import is_held
+from bl_neuro.backends.inputs import is_held
 from bl_neuro.errors import InputError
 from bl_neuro.remote.tensors import (
     DATATYPES,

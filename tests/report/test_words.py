@@ -46,13 +46,6 @@ def test_amount(value: float, expected: str) -> None:
     assert words.amount(value) == expected
 
 
-@pytest.mark.parametrize(
-    ("items", "expected"), [([], ""), (["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")]
-)
-def test_listed(items: list[str], expected: str) -> None:
-    assert words.listed(items) == expected
-
-
 @pytest.fixture
 def base(audit: Findings) -> dict[str, Any]:
     return {**audit.verdicts[0].verdict.model_dump(), "identical": False, "found": False, "seeds_needed": 25}

@@ -13,7 +13,7 @@ import torch
 
 import bl_neuro as bl
 from bl_neuro.backends import Response
-from bl_neuro.backends.base import Start
+from bl_neuro.backends.declaration import Start
 from bl_neuro.backends.registry import BACKENDS
 from bl_neuro.deploy.parity import PairParity, ParityReport, Stimulus, compare, generated
 from bl_neuro.deploy.parity import comparison as comparison_module

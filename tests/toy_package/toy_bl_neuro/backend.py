@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from bl_neuro.backends import Backend, Response, Target
-from bl_neuro.backends.base import Start
+from bl_neuro.backends.declaration import Start
 from bl_neuro.layers import Conv, Dense
 from bl_neuro.network import Network
 from bl_neuro.reference import simulate

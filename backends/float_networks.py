@@ -1,0 +1,30 @@
+"""Networks that floating-point substrates can hold, and how they compute them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from bl_neuro.layers import SPIKING, Conv, Dense, Input, Shape
+from bl_neuro.network import Network
+
+Precision = Literal["float64", "float32"]
+Surrogate = Literal["canonical", "native"]
+"""The surrogate gradient: the same on every substrate, or the library's own."""
+
+
+def wiring_problems(network: Network, library: str) -> list[str]:
+    """Delays, recurrent synapses and zero thresholds in `network`, which a floating-point substrate cannot hold."""
+    problems = []
+    for index, layer, _ in spiking_shapes(network):
+        for name in ("delay", "recurrent"):
+            if getattr(layer, name, None) is not None:
+                problems.append(f"layer {index}: {name}: not supported by {library}; use 'loihi' or 'lava'")
+        if not layer.neuron.threshold.all():
+            problems.append(f"layer {index}: threshold 0: {library} divides by it; use 'loihi' or 'lava'")
+    return problems
+
+
+def spiking_shapes(network: Network) -> list[tuple[int, Input | Dense | Conv, Shape]]:
+    """Index, layer and neuron shape of every layer with neurons."""
+    rows = enumerate(zip(network.layers, network.shapes))
+    return [(index, layer, shape) for index, (layer, shape) in rows if isinstance(layer, SPIKING)]
