@@ -32,7 +32,9 @@ ATTACKS = {
     "v2_gradient": "v2 by gradients, same blur and window",
 }
 """Attacks of the black-box comparison on MNIST, and what the page's table calls them."""
-AUDITS = pytest.mark.parametrize("name", ["audit-digits", "audit-digits-clean", "audit-mnist"])
+RECORDED = ["audit-digits", "audit-digits-clean", "audit-mnist", "secrets-digits", "secrets-mnist"]
+RECORDED += [f"secrets-{kind}-digits" for kind in ("canaries", "mark")]
+AUDITS = pytest.mark.parametrize("name", RECORDED)
 NUDGES = pytest.mark.parametrize("nudge", [1 - 2**-48, 1 + 2**-48], ids=["down", "up"])
 """Factors that change the last four bits of a number, as another order of adding may."""
 

@@ -197,7 +197,7 @@ class MembershipResult(Printed):
             ["its 95% interval over samples", f"{fixed(low, 3)}..{fixed(high, 3)}"],
             *([f"members found at {100 * rate:g}% false positives", _percent(self.tpr_at(rate))] for rate in RATES),
             ["balanced accuracy at the best threshold", fixed(self.balanced_accuracy, 3)],
-            ["epsilon of differential privacy, at least", fixed(self.epsilon, 2)],
+            ["epsilon of differential privacy, at least (95%)", fixed(self.epsilon, 2)],
         ]
         return TextTable(title, ["measure", "value"], rows)
 

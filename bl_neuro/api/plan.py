@@ -12,8 +12,11 @@ from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.definition import Experiment
 from bl_neuro.experiment.findings.compute import compared_arithmetics
 from bl_neuro.experiment.findings.estimates import PowerFinding
-from bl_neuro.experiment.findings.power import power_findings
+from bl_neuro.experiment.findings.margins import EvaluatorMargin
+from bl_neuro.experiment.findings.plan_models import ComparisonFamily, MeasurePower
+from bl_neuro.experiment.findings.planned import planned_statistics
 from bl_neuro.experiment.findings.records import records
+from bl_neuro.experiment.material import Material
 from bl_neuro.experiment.missing_material import MissingMaterial
 from bl_neuro.experiment.plan import plan_cells
 from bl_neuro.experiment.running.runner import Costs, run_state
@@ -46,9 +49,11 @@ class AuditPlan:
     """The cells of an audit.
 
     seconds_left: estimated time with one process for the cells whose cost is known. unknown: number of remaining cells
-    whose cost is not known. power: the differences between substrates that this plan can detect. damaged: results that
-    will be computed again. not_run: substrates that are left out, with the reason. missing_data: why the dataset is not
-    available, or None. Without the dataset, all cells are planned, because finished cells cannot be identified.
+    whose cost is not known. power: the differences between substrates that this plan can detect by inversion;
+    further_power: by membership and planted secrets. margins: of each evaluator, as known so far. families: the
+    comparisons that are tested together. damaged: results that will be computed again. not_run: substrates that are
+    left out, with the reason. missing_data: why the dataset is not available, or None. Without the dataset, all cells
+    are planned, because finished cells cannot be identified.
     """
 
     experiment: Experiment
@@ -58,6 +63,9 @@ class AuditPlan:
     seconds_left: float
     unknown: int
     power: tuple[PowerFinding, ...]
+    further_power: tuple[MeasurePower, ...]
+    margins: tuple[EvaluatorMargin, ...]
+    families: tuple[ComparisonFamily, ...]
     damaged: tuple[str, ...]
     not_run: dict[str, str]
     missing_data: str | None = None
@@ -89,7 +97,7 @@ def plan_audit(
 def plan_of(audit: Audit) -> AuditPlan:
     """The plan of a prepared audit. Raises ReportError if its folder holds an audit of another model or dataset."""
     audit.store.need_subject(audit.subject)
-    planned, missing_data = _cells(audit)
+    planned, material, missing_data = _cells(audit)
     state, costs = run_state(planned, audit.store), Costs(audit.store)
     costs.add(cell for cell in planned if cell.address in state.finished)
     groups: dict[tuple[str, ...], list[Cell]] = {}
@@ -103,8 +111,15 @@ def plan_of(audit: Audit) -> AuditPlan:
         done, expected = len(cells) - len(waiting), None if unknown else seconds
         rows.append(PlanRow(kind, target, substrate, attack, reveals, len(cells), done, expected))
     seconds, unknown = costs.total(state.waiting)
-    kinds = compared_arithmetics(audit.runnable)
-    power = power_findings(audit.runnable, planned, records(planned, audit.store), kinds)
+    statistics = planned_statistics(
+        audit.runnable,
+        material,
+        planned,
+        {cell.address: result.measures for cell in planned if (result := audit.store.read(cell.address)) is not None},
+        records(planned, audit.store),
+        audit.store,
+        compared_arithmetics(audit.runnable),
+    )
     return AuditPlan(
         experiment=audit.experiment,
         rows=tuple(rows),
@@ -112,25 +127,32 @@ def plan_of(audit: Audit) -> AuditPlan:
         done=len(state.finished),
         seconds_left=seconds,
         unknown=unknown,
-        power=tuple(power),
+        power=tuple(statistics.power),
+        further_power=tuple(statistics.further_power),
+        margins=tuple(statistics.margins.values()),
+        families=tuple(statistics.families),
         damaged=tuple(state.torn),
         not_run=audit.not_run,
         missing_data=missing_data,
     )
 
 
-def _cells(audit: Audit) -> tuple[list[Cell], str | None]:
-    """The cells, and why the dataset is not available. Without it, its published facts are used to plan."""
+def _cells(audit: Audit) -> tuple[list[Cell], Material, str | None]:
+    """The cells, their inputs, and why the dataset is not available: then its published facts are used to plan."""
     try:
-        return audit.cells, None
+        return audit.cells, audit.material, None
     except DataError as error:
         source = dataset_source(audit.experiment.dataset.name)
         if audit.experiment.given or source is None or source.classes is None:
             raise
-        return plan_cells(audit.runnable, MissingMaterial(audit.runnable, audit.place)), str(error)
+        material = MissingMaterial(audit.runnable, audit.place)
+        return plan_cells(audit.runnable, material), material, str(error)
 
 
 def _group(cell: Cell) -> tuple[str, ...]:
     facts = cell.facts
     target = ", ".join(str(facts[name]) for name in ("target", "rung", "mitigation") if facts.get(name) is not None)
-    return (cell.kind, target, *(str(facts.get(name, "")) for name in COLUMNS[2:]))
+    attack = facts.get("attack") or (f"{facts['ask']} asks" if "ask" in facts else "")
+    shown = cell.definition.get("reveals", "")
+    reveals = facts.get("reveals") or (", ".join(shown) if isinstance(shown, list) else "")
+    return cell.kind, target, str(facts.get("substrate", "")), str(attack), str(reveals)

@@ -11,13 +11,14 @@ import typer
 from bl_neuro.cli.endpoint_options import (
     Certificates,
     ClassCount,
+    FileOrUrl,
     InputName,
     Layout,
     OutputName,
     Session,
     Token,
-    stated_endpoint,
-    warnings_on_stderr,
+    endpoint_options,
+    opened_subject,
 )
 from bl_neuro.cli.options import (
     REVEALED,
@@ -34,6 +35,7 @@ from bl_neuro.cli.options import (
     Seed,
     Steps,
     app,
+    assignments,
     model_request,
     numbers,
 )
@@ -45,13 +47,7 @@ if TYPE_CHECKING:
 
 @app.command(cls=ListingCommand)
 def attack(
-    model: Annotated[
-        str,
-        typer.Argument(
-            help="Model file (.safetensors, .net or .nir), or the URL of an endpoint, http(s)://HOST:PORT/v2/models/NAME.",
-            show_default=False,
-        ),
-    ],
+    model: FileOrUrl,
     backend: Annotated[
         str | None,
         typer.Option(
@@ -158,28 +154,16 @@ def attack(
 
     chosen = attack_terms(name, preset, None, None, None, None).attack
     options = {"blur": blur, "window": window, "image_shape": image_shape, "patience": patience}
-    given = {**_from_options(chosen, options), **_from_set(chosen, settings or [])}
-    on_endpoint: dict[str, Any] = {"token": token, "input": input_name, "output": output_name, "layout": layout}
-    on_endpoint |= {"certificates": certificates, "classes": class_count, "session": session}
-    on_file: dict[str, Any] = {
-        "--backend": backend,
-        "--layers": layers,
-        "--convention": convention,
-        "--dt": dt,
-        "--reset": reset,
-    }
+    given = {**_from_options(chosen, options), **_from_set(chosen, settings)}
+    on_endpoint = endpoint_options(token, input_name, output_name, layout, certificates, class_count, session)
+    request = model_request(Path(model), layers, input_shape, convention, dt, reset)
     with ExitStack() as stack:
-        attacked: Any = model
-        endpoint = stated_endpoint(model, on_endpoint, on_file, numbers(input_shape, "--input-shape", int))
-        if endpoint is not None:
-            stack.enter_context(warnings_on_stderr())
-        else:
-            attacked = model_request(Path(model), layers, input_shape, convention, dt, reset).open()
+        subject = stack.enter_context(opened_subject(request, model, on_endpoint, {"--backend": backend}))
         progress = InterruptibleProgress(stack.enter_context(progress_bars()).stage(f"{name} on {model}"))
         if chosen.access == "black_box":
             stack.enter_context(progress.handling_interrupts())
         result = attack_network(
-            attacked,
+            subject.model,
             name,
             substrate=backend,
             preset=preset,
@@ -198,11 +182,11 @@ def attack(
             out=out,
             force=force,
             name=model,
-            endpoint=endpoint,
+            endpoint=subject.endpoint,
             progress=progress,
         )
     allowed = result.facts.budget
-    if endpoint is not None and budget is not None and allowed is not None and allowed < budget:
+    if subject.endpoint is not None and budget is not None and allowed is not None and allowed < budget:
         sys.stderr.write(f"The endpoint allows {allowed:,} of the {budget:,} requested queries.\n")
     _print(result, out, as_json)
     if result.error is not None:
@@ -228,18 +212,11 @@ def _from_options(attack: Attack[Any], options: dict[str, str | None]) -> dict[s
     return values
 
 
-def _from_set(attack: Attack[Any], assignments: list[str]) -> dict[str, Any]:
+def _from_set(attack: Attack[Any], texts: list[str] | None) -> dict[str, Any]:
     """Settings given as --set NAME=VALUE."""
-    from bl_neuro.errors import InputError
     from bl_neuro.experiment.attack_choice import setting_from_text
 
-    values = {}
-    for assignment in assignments:
-        path, equals, text = assignment.partition("=")
-        if not equals or not path:
-            raise InputError(f"--set: expected NAME=VALUE, found {assignment!r}")
-        values[path.strip()] = setting_from_text(attack, path.strip(), text.strip())
-    return values
+    return {path: setting_from_text(attack, path, text) for path, text in assignments(texts)}
 
 
 def _print(result: AttackResult, out: Path | None, as_json: bool) -> None:

@@ -10,13 +10,15 @@ from typing import Any
 from bl_neuro.api.plan import COLUMNS, AuditPlan
 from bl_neuro.api.progress import duration
 from bl_neuro.api.result import AuditResult
-from bl_neuro.cli.audit_power import print_power
+from bl_neuro.cli.audit_power import print_families, print_further_power, print_power
 from bl_neuro.cli.output import print_json, print_table, say
 from bl_neuro.experiment.findings.estimates import JudgedAttack, Mean
+from bl_neuro.experiment.findings.families import families_digest
 from bl_neuro.experiment.findings.models import AuditRow, EvaluatorMeasures, Findings
 from bl_neuro.report import halfway, nearest_members
-from bl_neuro.report.membership import auc_words, percent_words
-from bl_neuro.report.words import amount, many, verdict_line
+from bl_neuro.report.membership import auc_words, percent_words, replay_sentences
+from bl_neuro.report.secrets_beside import compared_attack, repetition_numbers, repetition_rows, times
+from bl_neuro.report.words import amount, many, margin_lines, network_name, verdict_line
 from bl_neuro.rounding import fixed
 
 FEW = 5
@@ -32,6 +34,10 @@ def print_plan(plan: AuditPlan, jobs: int, as_json: bool) -> None:
                 "experiment": plan.experiment.model_dump(),
                 "plan": [asdict(row) for row in plan.rows],
                 "power": [finding.model_dump(mode="json") for finding in plan.power],
+                "further_power": [finding.model_dump(mode="json") for finding in plan.further_power],
+                "margins": [margin.model_dump(mode="json") for margin in plan.margins],
+                "families": [family.model_dump(mode="json") for family in plan.families],
+                "families_digest": families_digest(plan.families),
                 "cells": plan.cells,
                 "done": plan.done,
                 "seconds_left": None if plan.unknown else plan.seconds_left,
@@ -53,7 +59,10 @@ def print_plan(plan: AuditPlan, jobs: int, as_json: bool) -> None:
     say(f"\n{plan.done} of {plan.cells} cells are done. Time left with one process: {_time_left(plan)}.")
     if jobs > 1:
         say(f"With --jobs {jobs}, at best 1/{jobs} of that time.")
-    print_power(plan.power, plan.experiment.margin, "restart" if plan.experiment.given else "target seed")
+    print_families(plan.families)
+    if plan.experiment.evaluators:
+        print_power(plan.power, plan.margins, "restart" if plan.experiment.given else "target seed")
+    print_further_power(plan.further_power)
 
 
 def _time_left(plan: AuditPlan) -> str:
@@ -125,6 +134,8 @@ def _print_membership(findings: Findings) -> None:
         for row in findings.membership.rows
     ]  # fmt: skip
     print_table("Membership: means over targets with 95% intervals over targets and pool", columns, table, 5)
+    for sentence in replay_sentences(findings.membership):
+        say(sentence)
 
 
 def _gained(findings: Findings, name: str) -> list[str]:
@@ -136,11 +147,11 @@ def _print_secrets(findings: Findings) -> None:
     if findings.secrets is None:
         return
     secrets = findings.secrets
-    columns = ["substrate", "attack", "reveals", "seeds", "queries/class", "recovered", "bits/class"]
+    columns = ["network", "attack", "reveals", "seeds", "queries/class", "recovered", "bits/class"]
     columns += ["informed", "over guessing", "advantage"]
     table = [
         [
-            row.substrate, row.attack, row.reveals, str(row.recovered.seeds), amount(row.queries),
+            network_name(row.substrate), row.attack, row.reveals, str(row.recovered.seeds), amount(row.queries),
             _interval(row.recovered), fixed(row.bits.value, 2),
             "-" if row.informed is None else fixed(row.informed.recovered.value, 2),
             _interval(row.over_guessing), _interval(row.advantage),
@@ -150,6 +161,16 @@ def _print_secrets(findings: Findings) -> None:
     print_table(f"Planted secrets: the {secrets.secret}", columns, table, 4)
     ceiling = "not known yet" if secrets.ceiling is None else fixed(secrets.ceiling, 3)
     say(f"guessing recovers {fixed(secrets.chance, 3)} of the secrets; the reader's ceiling is {ceiling}")
+    if secrets.twins:
+        beside = [
+            [compared_attack(one), fixed(one.recovered, 2), fixed(one.twin_recovered, 2), verdict_line(one.verdict)]
+            for one in secrets.twins
+        ]
+        print_table("Beside ANN twins: recovered", ["attack", "spiking", "ANN", "difference"], beside, 1, 3)
+    if secrets.repetitions:
+        columns, rows = ["attack", "network", "queries/class"], repetition_rows(secrets)
+        columns += map(times, repetition_numbers(secrets))
+        print_table("Exposure in bits and recovered, by how often trained on", columns, [row.texts for row in rows], 2)
 
 
 def _row_cells(row: AuditRow, names: Sequence[str], compared: bool) -> list[str]:
@@ -191,7 +212,9 @@ def _print_verdicts(result: AuditResult) -> None:
     say(f"\n{answer}")
     if not compared and not findings.alike:
         return
-    say(f"Attack accuracy, margin {100 * findings.margin:g} points:")
+    say("Attack accuracy. Margins:")
+    for line in margin_lines(findings):
+        say(f"  {line}".replace("\u00a0", " "))
     for alike in findings.alike:
         expected = ", by construction" if findings.equal_by_construction(alike.substrates) else ""
         say(f"  {_view(alike)}: {', '.join(alike.substrates)} score the same{expected}")

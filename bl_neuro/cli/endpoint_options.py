@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+if TYPE_CHECKING:
+    from bl_neuro.api.attack_target import AttackedModel
+    from bl_neuro.cli.model import ModelRequest
+    from bl_neuro.remote import EndpointOptions
+
+FileOrUrl = Annotated[
+    str,
+    typer.Argument(
+        help="Model file (.safetensors, .net or .nir), or the URL of an endpoint, http(s)://HOST:PORT/v2/models/NAME.",
+        show_default=False,
+    ),
+]
 Token = Annotated[
     str | None,
     typer.Option(
@@ -51,22 +63,50 @@ def need_no_effect(what: str, options: dict[str, Any]) -> None:
         raise InputError(f"{', '.join(given)}: not applicable to {what}; leave it out")
 
 
-def stated_endpoint(model: str, options: dict[str, Any], on_file: dict[str, Any], input_shape: Any) -> Any:
-    """The options of the endpoint `model` for `bl_neuro.api`; None for a model file.
+def endpoint_options(
+    token: str | None,
+    input_name: str | None,
+    output_name: str | None,
+    layout: str | None,
+    certificates: Path | None,
+    class_count: int | None,
+    session: str | None,
+) -> dict[str, Any]:
+    """The options of an endpoint by the names of the API, None where they are not given."""
+    names = {"token": token, "input": input_name, "output": output_name, "layout": layout}
+    return {**names, "certificates": certificates, "classes": class_count, "session": session}
 
-    options: by the names of the API, None where they are not given. on_file: options of model files, by name.
+
+class Subject(NamedTuple):
+    """What a command attacks: the network of a file, or the URL of an endpoint with its options, else None."""
+
+    model: AttackedModel
+    endpoint: EndpointOptions | None
+
+
+@contextmanager
+def opened_subject(
+    request: ModelRequest, url: str, options: Mapping[str, Any], on_file: Mapping[str, Any]
+) -> Iterator[Subject]:
+    """Reads the model file of `request`, or takes `url` as the URL of an endpoint if it is one.
+
+    options: of endpoints, by the names of the API, None where they are not given. on_file: further options that apply
+    only to model files, by their names on the command line.
 
     Raises:
-        InputError: an option was given that does not apply to what is attacked.
+        InputError: an option was given that does not apply to what is attacked. The errors of `bl_neuro.load`.
     """
     from bl_neuro.remote import is_url
 
-    if is_url(model):
-        need_no_effect("an endpoint", on_file)
-        return {**options, "input_shape": input_shape}
-    named = {"classes": "class-count"}
-    need_no_effect("a file", {f"--{named.get(name, name)}": value for name, value in options.items()})
-    return None
+    if not is_url(url):
+        named = {"classes": "class-count"}
+        need_no_effect("a file", {f"--{named.get(name, name)}": value for name, value in options.items()})
+        yield Subject(request.open(), None)
+        return
+    need_no_effect("an endpoint", {**on_file, **request.file_options})
+    endpoint: Any = {**options, "input_shape": request.input_shape}
+    with warnings_on_stderr():
+        yield Subject(url, endpoint)
 
 
 @contextmanager

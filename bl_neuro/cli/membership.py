@@ -10,16 +10,16 @@ import typer
 from bl_neuro.cli.endpoint_options import (
     Certificates,
     ClassCount,
+    FileOrUrl,
     InputName,
     Layout,
     OutputName,
     Session,
     Token,
-    stated_endpoint,
-    warnings_on_stderr,
+    endpoint_options,
+    opened_subject,
 )
 from bl_neuro.cli.options import (
-    REVEALED,
     Convention,
     Dt,
     Force,
@@ -31,9 +31,10 @@ from bl_neuro.cli.options import (
     Root,
     Seed,
     app,
+    assignments,
     model_request,
-    numbers,
 )
+from bl_neuro.reveals import REVEALS
 
 if TYPE_CHECKING:
     from bl_neuro.arrays import BoolArray, IntArray
@@ -42,36 +43,32 @@ if TYPE_CHECKING:
 
 @app.command(cls=ListingCommand)
 def membership(
-    model: Annotated[
-        str,
-        typer.Argument(
-            help="Model file (.safetensors, .net or .nir), or the URL of an endpoint, http(s)://HOST:PORT/v2/models/NAME.",
-            show_default=False,
-        ),
-    ],
+    model: FileOrUrl,
     dataset: Annotated[
-        str, typer.Option("--dataset", help="Dataset whose samples are attacked (see train).", show_default=False)
+        str, typer.Option("--dataset", help="Dataset whose samples are asked about (see train).", show_default=False)
     ],
     shadows: Annotated[
         Path | None,
         typer.Option(
             "--shadows",
-            help="Folder of shadow networks: model files, and shadows.json with the samples that each was trained on.",
+            help="Folder of shadow networks: model files, and shadows.json with the samples that each was trained on. "
+            "Needed by every attack but threshold.",
         ),
     ] = None,
     train_shadows: Annotated[
         int | None,
         typer.Option(
             "--train-shadows",
-            help="First train this number of shadow networks into the folder. Those that are there already are kept.",
+            help="First train this number of shadow networks (8 or more) into --shadows, each on a random half of the "
+            "samples. Those that are there already are kept.",
         ),
     ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
             "--set",
-            help="A training setting of the shadow networks as NAME=VALUE, such as hidden=[64]. Can be repeated. They "
-            "should be those of the attacked model.",
+            help="With --train-shadows: a training setting as NAME=VALUE, such as hidden=[64]. Can be repeated. The "
+            "more the training resembles that of the model, the stronger the attack.",
         ),
     ] = None,
     backend: Annotated[
@@ -80,40 +77,60 @@ def membership(
     ] = "loihi",
     attack: Annotated[
         str,
-        typer.Option("--attack", help="Attack: lira, lira_offline, rmia, rmia_offline, or threshold without shadows."),
+        typer.Option(
+            "--attack",
+            help="lira (likelihood ratio), rmia (relative to other samples), lira_offline, rmia_offline (only by "
+            "shadow networks that were not trained on a sample), or threshold (without shadow networks).",
+        ),
     ] = "lira",
-    reveals: Annotated[str | None, REVEALED] = None,
-    asks: Annotated[int, typer.Option("--asks", help="Number of queries about each sample.")] = 4,
+    reveals: Annotated[
+        str | None,
+        typer.Option(
+            "--reveals",
+            help=f"Output that a black box reveals: {', '.join(REVEALS)}. Default: counts, or scores if output neurons "
+            "do not spike; for an endpoint, what it reveals.",
+        ),
+    ] = None,
+    asks: Annotated[
+        int, typer.Option("--asks", help="Number of queries about each sample, whose answers are averaged.")
+    ] = 4,
     ask: Annotated[
         str,
-        typer.Option("--ask", help="plain, noise (on the pixels) or dropout (of input spikes)."),
+        typer.Option(
+            "--ask", help="Input of a query: plain (the sample), noise (added to pixels) or dropout (of spikes)."
+        ),
     ] = "plain",
     size: Annotated[
         float | None,
-        typer.Option("--size", help="Standard deviation of the noise (0.1), or share of dropped spikes (0.5)."),
+        typer.Option(
+            "--size", help="Standard deviation of the noise (default 0.1), or share of dropped spikes (default 0.5)."
+        ),
     ] = None,
     budget: Annotated[
-        int | None, typer.Option("--budget", help="Total number of queries that may be spent. Default: no limit.")
+        int | None, typer.Option("--budget", help="Total number of queries to the model. Default: no limit.")
     ] = None,
     samples: Annotated[
         Path | None,
         typer.Option(
             "--samples",
-            help="File with the indices of the samples to attack (.txt, .json, .npy or .npz). Default: all of them.",
+            help="File with the indices of the samples to ask about (.txt, .json, .npy or .npz). Default: all of them.",
         ),
     ] = None,
     members: Annotated[
         Path | None,
         typer.Option(
             "--members",
-            help="File with the indices of the samples that the model was trained on, to measure the attack.",
+            help="File with the indices of the samples that the model was trained on, to measure how well the attack "
+            "works. The attack does not use them.",
         ),
     ] = None,
     steps: Annotated[
         int | None, typer.Option("--steps", help="Number of time steps of an input. Default: that of the dataset.")
     ] = None,
     root: Root = None,
-    out: Annotated[Path | None, typer.Option("--out", help="JSON file for the result.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="JSON file for the result, with the score of every sample.")
+    ] = None,
     force: Force = False,
     token: Token = None,
     input_name: InputName = None,
@@ -130,7 +147,12 @@ def membership(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Find out which samples a model was trained on, from queries and shadow networks."""
+    """Find out which samples a model was trained on, from queries and shadow networks.
+
+    Example: bl-neuro membership model.net --dataset digits --shadows shadows --train-shadows 16
+
+    Every query to the model counts, several for each sample. Shadow networks run on this machine and cost no queries.
+    """
     from contextlib import ExitStack
 
     from bl_neuro.api.membership import attack_membership
@@ -141,40 +163,34 @@ def membership(
     from bl_neuro.files import need_free
     from bl_neuro.training.plans import plan_for
 
-    on_endpoint: dict[str, Any] = {"token": token, "input": input_name, "output": output_name, "layout": layout}
-    on_endpoint |= {"certificates": certificates, "classes": class_count, "session": session}
-    on_file: dict[str, Any] = {"--layers": layers, "--convention": convention, "--dt": dt, "--reset": reset}
+    options = endpoint_options(token, input_name, output_name, layout, certificates, class_count, session)
+    request = model_request(Path(model), layers, input_shape, convention, dt, reset)
     if out is not None:
         need_free([out], force)
     with ExitStack() as stack:
-        attacked: Any = model
-        endpoint = stated_endpoint(model, on_endpoint, on_file, numbers(input_shape, "--input-shape", int))
-        if endpoint is not None:
-            stack.enter_context(warnings_on_stderr())
-        else:
-            attacked = model_request(Path(model), layers, input_shape, convention, dt, reset).open()
+        subject = stack.enter_context(opened_subject(request, model, options, {}))
         whole: Any = load_dataset(dataset, root)
         index = _indices(samples, len(whole.labels))
         data = whole if index is None else whole.subset(index)
         length = plan_for(whole.name).steps if steps is None else steps
         stages = stack.enter_context(progress_bars())
         networks = _shadows(
-            shadows, train_shadows, settings or [], data, steps, seed, stages.stage("training shadow networks")
+            shadows, train_shadows, settings, data, steps, seed, stages.stage("training shadow networks")
         )
-        if networks is not None:
-            networks = networks.on(backend)
-            if index is not None and networks.samples == len(whole.labels):
-                networks = networks.subset(index)
+        if networks is None:
+            _need_none(attack)
+        else:
+            networks = _about(networks.on(backend), index, len(data.labels), len(whole.labels))
         target = stack.enter_context(
             opened_membership_target(
-                attacked,
+                subject.model,
                 data,
                 networks,
                 substrate=backend,
                 steps=length,
                 reveals=reveals,  # type: ignore[arg-type]  # it checks them
                 budget=budget,
-                endpoint=endpoint,
+                endpoint=subject.endpoint,
             )
         )
         result = attack_membership(
@@ -200,12 +216,17 @@ def membership(
     if target.recognised is not None:
         say(f"The model {target.recognised.sentence}.")
     print_parts(result.text_parts())
-    if out is not None:
-        say(f"Written: {out}")
+    say("--out FILE writes the score of every sample." if out is None else f"Written: {out}")
 
 
 def _shadows(
-    folder: Path | None, count: int | None, settings: list[str], data: Any, steps: int | None, seed: int, progress: Any
+    folder: Path | None,
+    count: int | None,
+    settings: list[str] | None,
+    data: Any,
+    steps: int | None,
+    seed: int,
+    progress: Any,
 ) -> ShadowModels | None:
     """The shadow networks of the folder, some of which may be trained first."""
     from bl_neuro.api.membership import train_shadows
@@ -219,23 +240,48 @@ def _shadows(
         return None if folder is None else load_shadows(folder)
     if folder is None:
         raise InputError("--train-shadows: expected a folder for these networks, --shadows FOLDER")
-    plan = target_plan(data.name, steps, dict(_setting(text) for text in settings))
+    plan = target_plan(data.name, steps, {name: _value(text) for name, text in assignments(settings)})
     return train_shadows(data, plan, out=folder, networks=count, seed=seed, progress=progress)
 
 
-def _setting(text: str) -> tuple[str, Any]:
-    """The name and the value of NAME=VALUE; a value is JSON or a plain text."""
-    import json
+def _need_none(attack: str) -> None:
+    """Raises InputError if the attack needs shadow networks."""
+    from bl_neuro.errors import InputError
+    from bl_neuro.leakage.membership_attacks import MEMBERSHIP_ATTACKS, WITHOUT_SHADOWS
 
+    if attack in MEMBERSHIP_ATTACKS and attack not in WITHOUT_SHADOWS:
+        raise InputError(
+            f"--shadows: attack {attack} compares the model with shadow networks; give their folder, with "
+            "--train-shadows 16 to train them first, or choose --attack threshold"
+        )
+
+
+def _about(networks: ShadowModels, index: IntArray | None, asked: int, size: int) -> ShadowModels:
+    """The shadow networks with their members among the `asked` samples, those at `index` of a dataset of this size.
+
+    Raises:
+        InputError: their members are known among other samples.
+    """
     from bl_neuro.errors import InputError
 
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise InputError(f"--set: expected NAME=VALUE, found {text!r}")
+    if index is not None and networks.samples == size:
+        return networks.subset(index)
+    if networks.samples != asked:
+        raise InputError(
+            f"--samples: expected the {networks.samples:,} samples among which the members of the shadow networks are "
+            f"known, found {asked:,}; give the --samples with which they were trained"
+        )
+    return networks
+
+
+def _value(text: str) -> Any:
+    """The value of a setting: JSON or a plain text."""
+    import json
+
     try:
-        return name.strip(), json.loads(value)
+        return json.loads(text)
     except (ValueError, RecursionError):
-        return name.strip(), value.strip()
+        return text
 
 
 def _indices(path: Path | None, count: int) -> IntArray | None:

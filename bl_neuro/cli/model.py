@@ -20,6 +20,11 @@ class ModelRequest:
     dt: float | None = None
     reset: str | None = None
 
+    @property
+    def file_options(self) -> dict[str, object]:
+        """The options that apply only to files, by their names on the command line; None if not given."""
+        return {"--layers": self.layers, "--convention": self.convention, "--dt": self.dt, "--reset": self.reset}
+
     def open(self) -> Network:
         """Reads the network. Raises the errors of `bl_neuro.load`."""
         return load(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -139,3 +139,20 @@ def numbers(text: str | None, option: str, kind: Callable[[str], Number]) -> lis
 def words(text: str) -> list[str]:
     """The comma-separated names of an option."""
     return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def assignments(texts: Sequence[str] | None) -> list[tuple[str, str]]:
+    """The names and values of --set NAME=VALUE.
+
+    Raises:
+        InputError: a text without a name or "=".
+    """
+    from bl_neuro.errors import InputError
+
+    pairs = []
+    for text in texts or ():
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise InputError(f"--set: expected NAME=VALUE, found {text!r}")
+        pairs.append((name.strip(), value.strip()))
+    return pairs

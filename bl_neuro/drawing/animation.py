@@ -18,6 +18,7 @@ from bl_neuro.drawing.pixels import colours, rgb, with_channels
 from bl_neuro.drawing.style import data_uri
 from bl_neuro.errors import InputError
 from bl_neuro.leakage.checked import positive
+from bl_neuro.matplotlib_fonts import font_file
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -180,10 +181,9 @@ def _palette(channels: int) -> Image:
 
 def _font(size: int) -> FreeTypeFont:
     """The typeface included in Matplotlib, so that figures look the same on every machine."""
-    from matplotlib import get_data_path
     from PIL import ImageFont
 
-    return ImageFont.truetype(str(Path(get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")), size)
+    return ImageFont.truetype(str(font_file("DejaVuSans")), size)
 
 
 def _fitting(name: str, font: FreeTypeFont, width: int) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bl_neuro.arrays import FloatArray
+from bl_neuro.drawing.figure import new_figure
 from bl_neuro.drawing.picture import INK, ORANGE, QUIET, RULE, Picture, listed, rendered
 from bl_neuro.drawing.pixels import CHANNELS, colours, stretched
 from bl_neuro.errors import InputError
@@ -80,14 +81,12 @@ def _names(class_names: Sequence[str] | None, labels: Sequence[int]) -> list[str
 
 
 def _figure(tiles: Sequence[_Tile], across: int, reader: str) -> Figure:
-    from matplotlib.figure import Figure
-
     tall = TILE * float(np.clip(tiles[0].image.shape[-2] / tiles[0].image.shape[-1], 0.1, 4.0))
     read = tiles[0].reading is not None
     row = NAME + tall + (READING if read else 0.0) + GAP
     rows = -(-len(tiles) // across)
     width, height = max(across * (TILE + GAP) + GAP, 3.2), rows * row + FOOT
-    figure = Figure(figsize=(width, height))
+    figure = new_figure(width, height)
     for place, tile in enumerate(tiles):
         line, column = divmod(place, across)
         left, below = GAP + column * (TILE + GAP), height - line * row - NAME - tall

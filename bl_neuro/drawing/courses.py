@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bl_neuro.arrays import FloatArray
+from bl_neuro.drawing.figure import new_figure
 from bl_neuro.drawing.picture import INK, QUIET, SERIES, Picture, dress, rendered
 from bl_neuro.drawing.style import MARKERS
 from bl_neuro.errors import InputError
@@ -77,10 +78,9 @@ def _figure(
     limits: tuple[float, float] | None,
     logarithmic: bool,
 ) -> Figure:
-    from matplotlib.figure import Figure
+    figure = new_figure(5.6, 3.6, constrained=True)
     from matplotlib.ticker import LogLocator, StrMethodFormatter
 
-    figure = Figure(figsize=(5.6, 3.6), layout="constrained")
     axes = figure.subplots()
     same = len({curve.band.seeds for curve in curves.values()}) == 1
     for place, (name, curve) in enumerate(curves.items()):

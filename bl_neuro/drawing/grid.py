@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy.typing as npt
 
 from bl_neuro.arrays import FloatArray
+from bl_neuro.drawing.figure import new_figure
 from bl_neuro.drawing.picture import INK, RULE, Picture, listed, rendered
 from bl_neuro.drawing.pixels import colours, stretched, with_channels
 from bl_neuro.errors import InputError
@@ -52,14 +53,12 @@ def image_grid(
 
 
 def _figure(rows: Mapping[str, FloatArray], names: Sequence[str], across: int, ink: bool) -> Figure:
-    from matplotlib.figure import Figure
-
     shape = next(iter(rows.values())).shape
     tall = CELL * min(max(shape[-2] / shape[-1], 0.25), 4.0)
     left = LABEL if any(rows) else GAP
     block = TOP + len(rows) * (tall + GAP) + GAP
     width, height = left + across * (CELL + GAP), -(-len(names) // across) * block
-    figure = Figure(figsize=(width, height))
+    figure = new_figure(width, height)
     for place, name in enumerate(names):
         line, column = divmod(place, across)
         top, begin = height - line * block - TOP, left + column * (CELL + GAP)

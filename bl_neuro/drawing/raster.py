@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bl_neuro.arrays import BoolArray, FloatArray
+from bl_neuro.drawing.figure import new_figure
 from bl_neuro.drawing.picture import BLUE, INK, ORANGE, QUIET, RULE, Picture, dress, rendered
 from bl_neuro.drawing.pixels import CHANNELS, colours, stretched
 from bl_neuro.errors import InputError
@@ -65,11 +66,10 @@ def _one_inversion(bins: FloatArray, index: int | None) -> FloatArray:
 
 
 def _figure(fired: BoolArray, title: str) -> Figure:
-    from matplotlib.figure import Figure
+    picture = _mean_picture(fired)
+    figure = new_figure(7.2 if picture is not None else 5.2, 3.6, constrained=True)
     from matplotlib.ticker import MaxNLocator
 
-    picture = _mean_picture(fired)
-    figure = Figure(figsize=(7.2 if picture is not None else 5.2, 3.6), layout="constrained")
     widths = (3.4, 1.6) if picture is not None else (1.0,)
     grid = figure.subplots(2, len(widths), squeeze=False, width_ratios=widths, height_ratios=(1, 4), sharex="col")
     counts, raster = grid[0][0], grid[1][0]

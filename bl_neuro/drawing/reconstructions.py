@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bl_neuro.arrays import FloatArray, IntArray
+from bl_neuro.drawing.figure import new_figure
 from bl_neuro.drawing.picture import INK, ORANGE, QUIET, RULE, Picture, listed, rendered
 from bl_neuro.drawing.pixels import colours, stretched, with_channels
 from bl_neuro.errors import InputError
@@ -115,12 +116,10 @@ class _Layout:
 
 
 def _figure(rows: Mapping[str, _Row], names: Sequence[str], across: int, ink: bool) -> Figure:
-    from matplotlib.figure import Figure
-
     with_answers = any(row.answers is not None for row in rows.values())
     caption = textwrap.fill(_caption(with_answers), int(23 * (NAMES + across * (CELL + GAP))))
     layout = _Layout(rows, len(names), across, caption)
-    figure = Figure(figsize=(layout.width, layout.height))
+    figure = new_figure(layout.width, layout.height)
     for label, class_name in enumerate(names):
         top, left = layout.top_left(label)
         middle, above = layout.at(left + CELL / 2, top + 0.05)

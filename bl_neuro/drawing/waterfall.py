@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bl_neuro.drawing.figure import new_figure
 from bl_neuro.drawing.picture import BLUE, INK, ORANGE, PAPER, QUIET, Picture, dress, rendered
 from bl_neuro.leakage.attribution import Attribution
 from bl_neuro.leakage.bootstrap import Estimate
@@ -35,11 +36,9 @@ def attribution_waterfall(
 
 
 def _figure(attribution: Attribution, names: Mapping[str, str], measure: str) -> Figure:
-    from matplotlib.figure import Figure
-
     levels = list(attribution.levels.values())
     rows = len(attribution.steps) + 2
-    figure = Figure(figsize=(6.6, 0.34 * rows + 0.9), layout="constrained")
+    figure = new_figure(6.6, 0.34 * rows + 0.9, constrained=True)
     axes = figure.subplots()
     _draw_level(axes, levels[0], 0)
     for place, step in enumerate(attribution.steps, 1):

@@ -14,6 +14,7 @@ from torch import Tensor
 from bl_neuro.access import BlackBox, WhiteBox
 from bl_neuro.arrays import FloatArray
 from bl_neuro.attacks import AnnBox, Inversions
+from bl_neuro.attacks.ann_black_box import AnnBlackBox
 from bl_neuro.backends import Target, find_backend, open_target
 from bl_neuro.backends.base import is_held
 from bl_neuro.errors import BudgetExceeded, EndpointRefused, ExperimentError, InputError, ModelFileError
@@ -57,8 +58,11 @@ class CellView:
     def black_box(self) -> BlackBox:
         """See `TargetView.black_box`."""
         definition = self._cell.definition
-        if self._target is None:
-            inner: BlackBox = self._stack.enter_context(
+        inner: BlackBox
+        if self._ann is not None:
+            inner = AnnBlackBox(self._ann, definition["reveals"], definition["budget"])
+        elif self._target is None:
+            inner = self._stack.enter_context(
                 opened_endpoint(
                     self._material, definition["substrate"], definition["budget"], session=self._cell.address
                 )

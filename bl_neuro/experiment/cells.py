@@ -24,7 +24,8 @@ class Cell:
     "replay" (an attack repeated on another substrate), "verification" (one target on several substrates, layer by
     layer), "baseline" (pictures of an attacker who asks nothing), "baseline_judgement", "shuffled_weights" (a given
     network without information), "member" (a network trained on a half of a pool), "answers" (what it answers about the
-    pool), or "membership" (the attacks on these answers); kinds that start with "secret_" are about planted secrets.
+    pool), "member_replay" (some of these queries on two substrates), or "membership" (the attacks on these answers);
+    kinds that start with "secret_" are about planted secrets.
     `measures.KINDS` has the measures of each. definition: everything that the result depends on. needs: cells whose
     results it uses. facts: columns of tables, such as target ("trained", "untrained", "shuffled_labels", "given"),
     seed, substrate, attack, reveals, restart, evaluator, rung and mitigation. what: the definition as an object:

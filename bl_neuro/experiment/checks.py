@@ -27,6 +27,7 @@ from bl_neuro.experiment.document import (
 )
 from bl_neuro.experiment.membership_checks import membership_problems
 from bl_neuro.experiment.mitigation_checks import mitigation_problems
+from bl_neuro.experiment.replay_checks import pair_problems
 from bl_neuro.experiment.toml_lines import KeyPath
 from bl_neuro.experiment.training_plans import plan_problems, twin_problems
 from bl_neuro.leakage.baseline_registry import BASELINES, PRIOR
@@ -71,12 +72,7 @@ def replay_problems(document: dict[str, Any]) -> Problems:
         yield from label_problems(part, place, black, "a black-box attack")
         yield from seed_problems(part, place, document)
         substrate, of = (or_default(part, ReplayPart, name) for name in ("substrate", "of"))
-        if of not in ours:
-            yield (*place, "of"), f"expected one of the experiment's substrates, found {of!r}"
-        elif substrate in ours:
-            yield (*place, "substrate"), f"every attack already runs on {substrate}; remove it from substrates"
-        else:
-            yield from _same_arithmetic(place, substrate, of)
+        yield from pair_problems(place, substrate, of, ours)
 
 
 def ladder_problems(document: dict[str, Any]) -> Problems:
@@ -97,7 +93,10 @@ def ladder_problems(document: dict[str, Any]) -> Problems:
 
 def option_problems(document: dict[str, Any]) -> Problems:
     """Problems of `[options]`."""
-    replayed = [str(or_default(part, ReplayPart, "substrate")) for _, part in tables(document, "replays")]
+    parts = (document, table(document.get("secrets")), table(document.get("membership")))
+    replayed = [
+        str(or_default(replay, ReplayPart, "substrate")) for part in parts for _, replay in tables(part, "replays")
+    ]
     ours = [name for name in (*strings(document.get("substrates")), *replayed) if name not in endpoint_names(document)]
     for substrate, options in table(document.get("options")).items():
         if substrate not in ours:
@@ -132,19 +131,6 @@ def verify_problems(document: dict[str, Any]) -> Problems:
     for number, name in enumerate(strings(document.get("verify"))):
         if name not in known:
             yield ("verify", number), f"expected one of {', '.join(known)}, found {name!r}"
-
-
-def _same_arithmetic(place: KeyPath, substrate: Any, of: str) -> Problems:
-    known = available_substrates()
-    if substrate not in known:
-        yield (*place, "substrate"), f"expected one of {', '.join(known)}, found {substrate!r}"
-    elif of in known:
-        promised, other = find_backend(substrate).arithmetic, find_backend(of).arithmetic
-        if promised is None or promised != other:
-            yield (
-                (*place, "substrate"),
-                f"{substrate} and {of} do not promise identical spikes; expected the same arithmetic",
-            )
 
 
 SERVED_TOKENS = "BL_NEURO_TOKENS"
@@ -258,7 +244,7 @@ def _subject(document: dict[str, Any]) -> Problems:
             where = "model" if "model" in document else "endpoints"
             yield (where,), "expected `steps` of the experiment, the number of time steps of an input"
         return
-    if "seeds" not in document and "attacks" in document:
+    if "seeds" not in document and ("attacks" in document or "secrets" in document):
         yield (), "expected seeds of targets to train, or a [model], or [[endpoints]]"
     dataset = str(table(document.get("dataset")).get("name", ""))
     target = table(document.get("target"))
@@ -267,8 +253,13 @@ def _subject(document: dict[str, Any]) -> Problems:
         if table(part.get("target")):
             yield from plan_problems(("controls", i, "target"), dataset, table(part["target"]), target)
     yield from twin_problems(table(document.get("twin")))
-    if "twin" in document and not _twin_labels(document) and not table(document.get("membership")).get("twins"):
+    if "twin" in document and not _twin_labels(document) and not _trains_twins(document):
         yield ("twin",), "no attack needs an ANN twin, as ann does; leave it out"
+
+
+def _trains_twins(document: dict[str, Any]) -> bool:
+    """Whether planted secrets or membership ask for ANN twins."""
+    return any(table(document.get(name)).get("twins") for name in ("membership", "secrets"))
 
 
 def _measured(document: dict[str, Any]) -> Problems:

@@ -81,7 +81,7 @@ class AuditComparison(Finding):
     """The comparison of several audits."""
 
     format: Literal["bl-neuro/audit-comparison/1"] = "bl-neuro/audit-comparison/1"
-    margin: Number
+    margin: Number | None = Field(description="Of the judge, the smallest of the audits; null where none has one.")
     runs: list[ComparedAudit] = Field(min_length=2)
     settings: list[DifferingSetting]
     rows: list[ComparedRow]
@@ -172,7 +172,7 @@ def need_readable(paths: Sequence[Path]) -> int:
 
 
 def compare_runs(runs: Mapping[str, Findings], margin: float | None = None) -> AuditComparison:
-    """Compares audits. margin: if None, the smallest margin of the audits.
+    """Compares audits. margin: under all evaluators; if None, the smallest margin of the audits under each.
 
     Raises:
         InputError: fewer than two audits, or a margin that is not between 0 and 1.
@@ -181,9 +181,9 @@ def compare_runs(runs: Mapping[str, Findings], margin: float | None = None) -> A
         raise InputError(f"runs: expected two or more, found {len(runs)}")
     if margin is not None and not 0 < margin < 1:
         raise InputError(f"margin: expected between 0 and 1, found {margin}")
-    chosen = min(run.margin for run in runs.values()) if margin is None else margin
+    chosen = _margins(runs, margin)
     return AuditComparison(
-        margin=chosen,
+        margin=next(iter(chosen.values()), margin),
         runs=[
             ComparedAudit(
                 name=name,
@@ -202,6 +202,15 @@ def compare_runs(runs: Mapping[str, Findings], margin: float | None = None) -> A
     )
 
 
+def _margins(runs: Mapping[str, Findings], margin: float | None) -> dict[str, float | None]:
+    """The margin under each evaluator: the given one, or the smallest of the audits that have one."""
+    evaluators = dict.fromkeys(evaluator.name for run in runs.values() for evaluator in run.evaluators)
+    stated = {
+        name: [own for run in runs.values() if (own := run.margin_under(name)) is not None] for name in evaluators
+    }
+    return {name: min(own, default=None) if margin is None else margin for name, own in stated.items()}
+
+
 def _rows(runs: Mapping[str, Findings]) -> Iterator[ComparedRow]:
     """For each row name and evaluator, the estimate in each audit."""
     tables: list[dict[RowName, AuditRow]] = [{RowName(*row.name): row for row in run.rows} for run in runs.values()]
@@ -214,7 +223,7 @@ def _rows(runs: Mapping[str, Findings]) -> Iterator[ComparedRow]:
                 yield ComparedRow(**name._asdict(), evaluator=evaluator, estimates=estimates)
 
 
-def _comparisons(runs: Mapping[str, Findings], margin: float) -> list[RowComparison]:
+def _comparisons(runs: Mapping[str, Findings], margins: Mapping[str, float | None]) -> list[RowComparison]:
     pairings = [pairing for one, other in combinations(runs, 2) for pairing in _pairings(runs, one, other)]
     tables = {name: _tables(run) for name, run in runs.items()}
     comparisons = []
@@ -223,7 +232,8 @@ def _comparisons(runs: Mapping[str, Findings], margin: float) -> list[RowCompari
         for measure in MEASURES:
             values = {pairing: _paired(tables, pairing, measure) for pairing in own if _unlike(runs, pairing) is None}
             same = [pairing for pairing in values if _same_bits(runs, tables, pairing)]
-            verdicts = _verdicts({pairing: pair for pairing, pair in values.items() if pair[0]}, margin, same)
+            finished = {pairing: pair for pairing, pair in values.items() if pair[0]}
+            verdicts = _verdicts(finished, margins[evaluator], same)
             for pairing in own:
                 why = _unlike(runs, pairing) or "no target seed, class and restart in common"
                 comparisons.append(_comparison(pairing, measure, verdicts.get(pairing), why))
@@ -239,7 +249,7 @@ def _same_bits(runs: Mapping[str, Findings], tables: Mapping[str, dict[RowKey, V
 
 
 def _verdicts(
-    values: Mapping[Pairing, PairedArrays], margin: float, same_bits: Sequence[Pairing]
+    values: Mapping[Pairing, PairedArrays], margin: float | None, same_bits: Sequence[Pairing]
 ) -> dict[Pairing, PairVerdict]:
     """Tests all pairings together. Pairings with equal values, as of substrates with equal spikes, count once."""
     if not values:

@@ -220,7 +220,10 @@ class Experiment(Part):
     plan for the dataset. twin: the same for ANN twins, one per target, which attacks on networks without spikes need
     (`attack = "ann"`). attacks, evaluators: may be left out with `[secrets]` or `[membership]`. skip_missing: leave out
     substrates whose framework is not installed instead of raising an error; the findings list them with the reason.
-    baselines: names of zero-query baselines, by default all that apply; [] for none.
+    baselines: names of zero-query baselines, by default all that apply; [] for none. margin_share: the largest
+    difference of attack accuracy that counts as equivalent, as a share of the range from the best attacker who asks
+    nothing to the evaluator's accuracy on real samples; a fifth, as for membership, so that equivalent substrates keep
+    four fifths of what an attack can gain. margin: the same in 0..1, instead of a share.
     """
 
     name: Name
@@ -229,7 +232,8 @@ class Experiment(Part):
     restarts: Restarts = 1
     steps: Annotated[int, Field(ge=1, le=MAX_STEPS)] | None = None
     classes: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] | None = None
-    margin: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    margin: Annotated[float, Field(gt=0, lt=1)] | None = None
+    margin_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
     substrates: Names
     skip_missing: bool = False
     dataset: DatasetPart

@@ -57,6 +57,8 @@ class Material:
     def __init__(self, experiment: Experiment, place: Place) -> None:
         part = experiment.dataset
         data = load_data(part, place)
+        if data.classes < 2:
+            raise ExperimentError(f"dataset: expected samples of at least two classes, found one in {part.name}")
         self.data: Samples = data
         """All samples, whatever part of the split they belong to."""
         self.name: str = data.name

@@ -16,7 +16,12 @@ from bl_neuro.attacks.base import Access
 from bl_neuro.checks import expectation
 from bl_neuro.experiment.cell_measures import CellMeasures, Count, CountedMeasures, Hit, Probability, Share
 from bl_neuro.experiment.cells import Cell
-from bl_neuro.experiment.membership_measures import AnswersMeasures, MemberMeasures, MembershipMeasures
+from bl_neuro.experiment.membership_measures import (
+    AnswersMeasures,
+    MemberMeasures,
+    MemberReplayMeasures,
+    MembershipMeasures,
+)
 from bl_neuro.experiment.secrets_measures import (
     SecretAccuracyMeasures,
     SecretGuessMeasures,
@@ -228,11 +233,13 @@ VERIFICATION = CellKind("verification", VerificationMeasures)
 MEMBER = CellKind("member", MemberMeasures)
 MEMBER_TWIN = CellKind("member_twin", TwinMeasures)
 ANSWERS = CellKind("answers", AnswersMeasures)
+MEMBER_REPLAY = CellKind("member_replay", MemberReplayMeasures)
 MEMBERSHIP = CellKind("membership", MembershipMeasures)
 BASELINE = CellKind("baseline", BaselineMeasures)
 BASELINE_JUDGEMENT = CellKind("baseline_judgement", BaselineJudgementMeasures)
 SHUFFLED = CellKind("shuffled_weights", ChangedMeasures)
 SECRET_TARGET = CellKind("secret_target", SecretTargetMeasures)
+SECRET_TWIN = CellKind("secret_twin", TwinMeasures)
 SECRET_ACCURACY = CellKind("secret_accuracy", SecretAccuracyMeasures)
 SECRET_READER = CellKind("secret_reader", SecretReaderMeasures)
 SECRET_INFORMED = CellKind("secret_informed", SecretGuessMeasures)
@@ -253,11 +260,13 @@ KINDS: tuple[CellKind[CellMeasures], ...] = (
     MEMBER,
     MEMBER_TWIN,
     ANSWERS,
+    MEMBER_REPLAY,
     MEMBERSHIP,
     BASELINE,
     BASELINE_JUDGEMENT,
     SHUFFLED,
     SECRET_TARGET,
+    SECRET_TWIN,
     SECRET_ACCURACY,
     SECRET_READER,
     SECRET_INFORMED,

@@ -11,15 +11,15 @@ from bl_neuro.experiment.added_packages import packages_of
 from bl_neuro.experiment.cell_factory import CellFactory
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.definition import Experiment
-from bl_neuro.experiment.membership_part import AskPart, MembershipPart
+from bl_neuro.experiment.membership_part import AskPart, MemberReplayPart, MembershipPart
 from bl_neuro.experiment.mitigation_part import MitigationPart
 from bl_neuro.experiment.training_plans import target_plan, twin_plan
-from bl_neuro.reveals import Reveals
+from bl_neuro.reveals import REVEALS, Reveals
 from bl_neuro.seeding import derived_seed
 
 OF_TWINS: tuple[Reveals, ...] = ("scores", "label")
 """The outputs of ANN twins that are attacked."""
-VERSION = 4
+VERSION = 5
 """Of the attacks and their intervals. A change makes the stored results of attacks invalid, but not the answers."""
 MEMBER, WRONG = "member", "wrong_shadow"
 """The `target` of networks whose settings are those of the targets, and of those with the settings of `shadows`."""
@@ -70,9 +70,9 @@ def membership_cells(factory: CellFactory) -> Iterator[Cell]:
             if ask.substrates is not None and deployment.substrate not in ask.substrates:
                 continue
             others = wrong if first and deployment.part is None else []
-            for reveals in factory.shown(deployment.substrate, ask.reveals or part.reveals):
-                if deployment.shows(reveals):
-                    yield from _attacked(factory, part, deployment, ask, reveals, networks, others)
+            yield from _attacked(factory, part, deployment, ask, networks, others)
+    for replay in part.replays:
+        yield from _replays(factory, part, replay, networks)
     if part.twins:
         yield from _twins(factory, part, networks)
 
@@ -97,27 +97,63 @@ def _attacked(
     part: MembershipPart,
     deployment: Deployment,
     ask: AskPart,
-    reveals: str,
     networks: list[Cell],
     wrong: list[Cell],
 ) -> Iterator[Cell]:
-    """The answers of all networks under one deployment, and the cell of the attacks that use them."""
+    """The answers of all networks under one deployment, and for every output the cell of the attacks that use it."""
     answers = []
     for network in [*networks, *wrong]:
         deployed = network
         if deployment.part is not None and deployment.part.mitigation.changes("network"):
             deployed = factory.changed(network, deployment.part.mitigation)
             yield deployed
-        answers.append(_answers(factory, network, deployed, deployment, ask, reveals))
+        answers.append(_answers(factory, part, network, deployed, deployment, ask))
         yield answers[-1]
+    for reveals in _shown(factory, part, deployment, ask):
+        yield _attacks(factory, part, answers, len(networks), reveals, _facts(deployment, ask))
+
+
+def _shown(factory: CellFactory, part: MembershipPart, deployment: Deployment, ask: AskPart) -> list[Reveals]:
+    """The outputs that are attacked under one deployment."""
+    shown = factory.shown(deployment.substrate, ask.reveals or part.reveals)
+    return [reveals for reveals in shown if deployment.shows(reveals)]
+
+
+def _attacks(
+    factory: CellFactory, part: MembershipPart, answers: list[Cell], targets: int, reveals: str, facts: dict[str, Any]
+) -> Cell:
+    """The cell of all attacks through one output."""
     made: dict[str, Any] = {
         "answers": [cell.address for cell in answers],
-        "targets": len(networks),
+        "reveals": reveals,
+        "targets": targets,
         "attacks": list(part.attacks),
         "version": VERSION,
     }
-    facts = {"target": MEMBER, **_facts(deployment, ask, reveals)}
-    yield factory.cell("membership", made, tuple(answers), facts)
+    return factory.cell("membership", made, tuple(answers), {"target": MEMBER, **facts, "reveals": reveals})
+
+
+def _replays(
+    factory: CellFactory, part: MembershipPart, replay: MemberReplayPart, networks: list[Cell]
+) -> Iterator[Cell]:
+    """Queries that are repeated on another substrate; each cell needs the answers that it is compared with."""
+    of, ask = Deployment(replay.of), part.asked[0]
+    asked = [reveals for reveals in _shown(factory, part, of, ask) if reveals in (replay.reveals or REVEALS)]
+    for network in networks:
+        if network.facts["seed"] not in replay.networks:
+            continue
+        answers = _answers(factory, part, network, network, of, ask)
+        made: dict[str, Any] = {
+            "answers": answers.address,
+            "substrate": replay.substrate,
+            "reveals": factory.shown(replay.substrate, asked),
+            "samples": replay.samples,
+            "seed": derived_seed(network.facts["seed"], "membership replay"),
+            **factory.place(replay.substrate),
+            **packages_of((BACKENDS, replay.substrate)),
+        }
+        facts = {**network.facts, "substrate": replay.substrate, "of": replay.of, "ask": ask.called}
+        yield factory.cell("member_replay", made, (network, answers), facts)
 
 
 def _twins(factory: CellFactory, part: MembershipPart, networks: list[Cell]) -> Iterator[Cell]:
@@ -130,30 +166,29 @@ def _twins(factory: CellFactory, part: MembershipPart, networks: list[Cell]) -> 
         facts = {**network.facts, "substrate": ANN}
         twins.append(factory.cell("member_twin", made, (), facts, (plan, hidden)))
         yield twins[-1]
-    for reveals in [view for view in OF_TWINS if view in part.reveals]:
-        facts = {"substrate": ANN, "reveals": reveals, "ask": part.asked[0].called}
-        answers = []
-        for twin in twins:
-            same = {name: twin.definition[name] for name in ("pool", "pool_seed", "half")}
-            made = {
-                "target": twin.address,
-                **same,
-                "substrate": ANN,
-                "reveals": reveals,
-                "ask": AskPart(count=1).definition,
-            }
-            answers.append(factory.cell("answers", made, (twin,), {**twin.facts, **facts}))
-            yield answers[-1]
-        attacked = {"answers": [cell.address for cell in answers], "targets": len(twins)}
-        attacked |= {"attacks": list(part.attacks), "version": VERSION}
-        yield factory.cell("membership", attacked, tuple(answers), {"target": MEMBER, **facts})
+    asked = {"substrate": ANN, "ask": part.asked[0].called}
+    shown = [view for view in OF_TWINS if view in part.reveals]
+    answers = []
+    for twin in twins if shown else []:
+        same = {name: twin.definition[name] for name in ("pool", "pool_seed", "half")}
+        made = {
+            "target": twin.address,
+            **same,
+            "substrate": ANN,
+            "reveals": shown,
+            "ask": AskPart(count=1).definition,
+        }
+        answers.append(factory.cell("answers", made, (twin,), {**twin.facts, **asked}))
+        yield answers[-1]
+    for reveals in shown:
+        yield _attacks(factory, part, answers, len(twins), reveals, asked)
 
 
 def _answers(
-    factory: CellFactory, network: Cell, deployed: Cell, deployment: Deployment, ask: AskPart, reveals: str
+    factory: CellFactory, part: MembershipPart, network: Cell, deployed: Cell, deployment: Deployment, ask: AskPart
 ) -> Cell:
-    part = deployment.part
-    mitigation = None if part is None else part.mitigation
+    """The cell of the answers of one network through all outputs, from one simulation."""
+    mitigation = None if deployment.part is None else deployment.part.mitigation
     in_box = mitigation if mitigation is not None and mitigation.changes("inputs", "output", "reveals") else None
     made: dict[str, Any] = {
         "target": deployed.address,
@@ -161,7 +196,7 @@ def _answers(
         "pool_seed": network.definition["pool_seed"],
         "half": network.definition["half"],
         "substrate": deployment.substrate,
-        "reveals": reveals,
+        "reveals": _shown(factory, part, deployment, ask),
         "ask": ask.definition,
         "mitigation": None if in_box is None else in_box.definition,
         "steps": factory.steps,
@@ -172,11 +207,11 @@ def _answers(
         **factory.place(deployment.substrate),
         **packages_of((BACKENDS, deployment.substrate), mitigation=mitigation),
     }
-    return factory.cell("answers", made, (deployed,), {**network.facts, **_facts(deployment, ask, reveals)})
+    return factory.cell("answers", made, (deployed,), {**network.facts, **_facts(deployment, ask)})
 
 
-def _facts(deployment: Deployment, ask: AskPart, reveals: str) -> dict[str, Any]:
-    facts: dict[str, Any] = {"substrate": deployment.substrate, "reveals": reveals, "ask": ask.called}
+def _facts(deployment: Deployment, ask: AskPart) -> dict[str, Any]:
+    facts: dict[str, Any] = {"substrate": deployment.substrate, "ask": ask.called}
     if deployment.part is not None:
         facts["mitigation"] = deployment.part.mitigation.label
     return facts

@@ -18,11 +18,23 @@ class MemberMeasures(CellMeasures):
 
 
 class AnswersMeasures(CellMeasures):
-    """What one network answers about every sample of the pool, through a metered black box."""
+    """What one network answers about every sample of the pool, by output of a metered black box."""
 
-    queries: Count = Field(description="Number of queries, one per sample and ask.")
-    members_right: Share = Field(description="Share of the answers about members that name the right class.")
-    others_right: Share = Field(description="Share of the answers about other samples that name the right class.")
+    queries: Count = Field(
+        description="Number of queries to the box of each output, one per sample and ask. An attacker sees one output, "
+        "so these are not queries of one attacker."
+    )
+    members_right: dict[str, Share] = Field(description="Share of the answers about members that name the right class.")
+    others_right: dict[str, Share] = Field(description="The same for the other samples.")
+
+
+class MemberReplayMeasures(CellMeasures):
+    """The same queries to one network on two substrates of the same arithmetic."""
+
+    samples: Count = Field(description="Number of samples that were asked about.")
+    queries: Count = Field(description="Number of queries to the box of each output, on either substrate.")
+    identical: bool = Field(description="Whether every answer is the same in every bit.")
+    differs: list[str] = Field(description="The outputs for which it is not.")
 
 
 Interval = Annotated[list[float], Field(min_length=3, max_length=3)]

@@ -10,6 +10,9 @@ count = 4
 [[membership.mitigations]]
 kind = "weight_bits"          the networks are also deployed with 4-bit weights
 bits = 4
+
+[[membership.replays]]
+substrate = "lava"            some of the queries to loihi are repeated on lava and compared bit by bit
 """
 
 from __future__ import annotations
@@ -19,13 +22,16 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from bl_neuro.experiment.mitigation_part import MitigationPart
-from bl_neuro.experiment.part import Count, Name, Names, Part, Seed
+from bl_neuro.experiment.part import Count, Name, Names, Part, Seed, Seeds
 from bl_neuro.membership.asks import DEFAULT_SIZE, MOST_ASKS, AskKind
 from bl_neuro.reveals import REVEALS, Reveals
 
 MembershipAttack = Literal["lira", "lira_offline", "rmia", "rmia_offline", "threshold"]
 ATTACKS: tuple[MembershipAttack, ...] = ("lira", "lira_offline", "rmia", "rmia_offline", "threshold")
-LEAST_NETWORKS = 8
+LEAST_NETWORKS = 10
+"""With fewer, too many samples have fewer than two shadow networks on a side, since one network is the target."""
+LEAST_SHADOWS = 8
+"""The same without a target among them."""
 
 
 class AskPart(Part):
@@ -60,6 +66,20 @@ class AskPart(Part):
         return {"kind": self.kind, "count": self.count, "size": self.strength}
 
 
+class MemberReplayPart(Part):
+    """`[[membership.replays]]`: repeats queries to networks on substrate `of` on `substrate`.
+
+    They are queries of the first of the asks. networks: their numbers, from 0. samples: number of samples of the pool
+    that are asked about. reveals: by default all outputs of `[membership]` that `substrate` reveals.
+    """
+
+    substrate: str = "lava"
+    of: str = "loihi"
+    networks: Seeds = Field(default_factory=lambda: [0])
+    samples: Count = 40
+    reveals: Annotated[list[Reveals], Field(min_length=1)] | None = None
+
+
 class MembershipPart(Part):
     """`[membership]`: membership inference on networks that the audit trains.
 
@@ -72,7 +92,7 @@ class MembershipPart(Part):
     (`wrong_shadows` of them, on all substrates, with the first of the asks). margin: largest irrelevant difference of
     an AUC between two deployments, as a share of its distance from chance on the first substrate. twins: whether an ANN
     of the same layer sizes (`[twin]`) is trained on the half of every network and attacked in the same way, through its
-    scores and labels.
+    scores and labels. replays: queries that are repeated on another substrate of the same arithmetic.
     """
 
     networks: Annotated[int, Field(ge=LEAST_NETWORKS, le=1000)] = 32
@@ -84,9 +104,10 @@ class MembershipPart(Part):
     asks: list[AskPart] = Field(default_factory=list)
     mitigations: list[MitigationPart] = Field(default_factory=list)
     shadows: dict[str, Any] | None = None
-    wrong_shadows: Annotated[int, Field(ge=LEAST_NETWORKS, le=1000)] = 16
+    wrong_shadows: Annotated[int, Field(ge=LEAST_SHADOWS, le=1000)] = 16
     margin: Annotated[float, Field(gt=0, lt=1)] = 0.2
     twins: bool = False
+    replays: list[MemberReplayPart] = Field(default_factory=list)
 
     @property
     def asked(self) -> list[AskPart]:

@@ -14,6 +14,7 @@ from bl_neuro.experiment.cell_tools import Made, Tools
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.measures import TwinMeasures
 from bl_neuro.experiment.membership_measures import MembershipMeasures, SeparationMeasures
+from bl_neuro.experiment.membership_replays import replayed
 from bl_neuro.experiment.membership_work import (
     answers,
     answers_of_twin,
@@ -63,12 +64,19 @@ def membership_makers(tools: Tools) -> dict[str, Callable[[Cell], Made]]:
     def membership(cell: Cell) -> Made:
         first = cell.needs[0].definition
         labels = pool_of(tools.material, first["pool"], first["pool_seed"]).labels
-        gathered = Answers(*gathered_answers(cell.needs, [tools.file(one) for one in cell.needs], labels))
+        files = [tools.file(one) for one in cell.needs]
+        gathered = Answers(*gathered_answers(cell.needs, files, cell.definition["reveals"], labels))
         queries = first["ask"]["count"] * len(labels)
         measures, tensors = attacked(gathered, cell.definition["targets"], cell.definition["attacks"], queries)
         return measures, lambda path: save_results(tensors, path)
 
-    return {"member": member, "member_twin": member_twin, "answers": answered, "membership": membership}
+    return {
+        "member": member,
+        "member_twin": member_twin,
+        "answers": answered,
+        "member_replay": lambda cell: (replayed(cell, tools), None),
+        "membership": membership,
+    }
 
 
 def attacked(

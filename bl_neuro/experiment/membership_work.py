@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from bl_neuro.access import BlackBox
 from bl_neuro.arrays import BoolArray, FloatArray, IntArray
@@ -19,8 +19,9 @@ from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.material import Material
 from bl_neuro.experiment.membership_measures import AnswersMeasures, MemberMeasures
 from bl_neuro.leakage.membership_statistics import statistics
-from bl_neuro.membership.asks import Ask, ask_about
+from bl_neuro.membership.asks import Ask, SampleAnswers, ask_boxes
 from bl_neuro.membership.halves import random_half
+from bl_neuro.membership.shared_target import SharedTarget
 from bl_neuro.mitigations.registry import mitigation_of
 from bl_neuro.network import Network
 from bl_neuro.seeding import stream
@@ -81,27 +82,41 @@ def answers_of_twin(cell: Cell, twin: AnnTwin, material: Material) -> tuple[Answ
         logits = twin(torch.from_numpy(pool.images_at(slice(None))).float()).double()
     scores = torch.softmax(logits, 1).numpy()
     right = (scores.argmax(1) == pool.labels).astype(np.float64)
-    shown = scores if made["reveals"] == "scores" else scores.argmax(1)
-    values, probabilities = statistics(shown, made["reveals"], pool.labels)
-    members = random_half(pool.labels, made["half"])
-    measures = AnswersMeasures(
-        queries=len(right), members_right=float(right[members].mean()), others_right=float(right[~members].mean())
-    )
-    return measures, {"statistics": values, "probabilities": probabilities}
+    tables = {}
+    for reveals in made["reveals"]:
+        shown = scores if reveals == "scores" else scores.argmax(1)
+        tables[reveals] = SampleAnswers(*statistics(shown, reveals, pool.labels), right)
+    return _measured(tables, random_half(pool.labels, made["half"]), len(right)), _tensors(tables)
 
 
 def answers(cell: Cell, target: Target, material: Material) -> tuple[AnswersMeasures, dict[str, FloatArray]]:
-    """What the network of a cell answers about the pool: statistics (n, D) and probabilities (n,), means over asks."""
+    """What the network of a cell answers about the pool: statistics (n, D) and probabilities (n,), means over asks.
+
+    Every output has a box of its own, since the attackers who see them are different; see `SharedTarget`.
+    """
     made = cell.definition
     pool, ask = pool_of(material, made["pool"], made["pool_seed"]), Ask(**made["ask"])
-    mitigation = mitigation_of(made["mitigation"])
-    box = BlackBox(target, made["reveals"], ask.count * len(pool.labels), mitigation, made["box_seed"])
-    answered = ask_about(box, pool, ask, made["steps"], made["seed"], made["encoder"])
-    members, right = random_half(pool.labels, made["half"]), answered.right
-    measures = AnswersMeasures(
-        queries=box.spent, members_right=float(right[members].mean()), others_right=float(right[~members].mean())
+    mitigation, budget = mitigation_of(made["mitigation"]), ask.count * len(pool.labels)
+    shared = SharedTarget(target)
+    boxes = [BlackBox(shared, reveals, budget, mitigation, made["box_seed"]) for reveals in made["reveals"]]
+    answered = ask_boxes(boxes, pool, ask, made["steps"], made["seed"], made["encoder"])
+    tables = dict(zip(made["reveals"], answered))
+    return _measured(tables, random_half(pool.labels, made["half"]), boxes[0].spent), _tensors(tables)
+
+
+def _measured(tables: Mapping[str, SampleAnswers], members: BoolArray, queries: int) -> AnswersMeasures:
+    """The measures of answers through several outputs."""
+    return AnswersMeasures(
+        queries=queries,
+        members_right={reveals: float(table.right[members].mean()) for reveals, table in tables.items()},
+        others_right={reveals: float(table.right[~members].mean()) for reveals, table in tables.items()},
     )
-    return measures, {"statistics": answered.statistics, "probabilities": answered.probabilities}
+
+
+def _tensors(tables: Mapping[str, SampleAnswers]) -> dict[str, FloatArray]:
+    """The stored part of answers through several outputs."""
+    parts = {f"{reveals}.statistics": table.statistics for reveals, table in tables.items()}
+    return {**parts, **{f"{reveals}.probabilities": table.probabilities for reveals, table in tables.items()}}
 
 
 def save_answers(values: dict[str, FloatArray], path: Path) -> None:
@@ -110,18 +125,29 @@ def save_answers(values: dict[str, FloatArray], path: Path) -> None:
 
 
 def gathered_answers(
-    cells: Sequence[Cell], files: Sequence[Path], labels: IntArray
+    cells: Sequence[Cell], files: Sequence[Path], reveals: str, labels: IntArray
 ) -> tuple[FloatArray, FloatArray, BoolArray]:
-    """Statistics (N, n, D), probabilities (N, n) and members (N, n) of all networks.
+    """Statistics (N, n, D), probabilities (N, n) and members (N, n) of all networks, from one output.
 
     Raises:
         ModelFileError: a file cannot be read as answers.
     """
-    try:
-        tables = [load_file(path) for path in files]
-        values = np.stack([table["statistics"] for table in tables])
-        probabilities = np.stack([table["probabilities"] for table in tables])
-    except (OSError, KeyError, ValueError, SafetensorError) as error:
-        raise ModelFileError(f"{files[0].parent}: answers cannot be read ({error}); run the audit again") from error
+    tables = [stored_answers(path, reveals) for path in files]
     members = np.stack([random_half(labels, cell.definition["half"]) for cell in cells])
-    return values, probabilities, members
+    values, probabilities = zip(*tables)
+    return np.stack(values), np.stack(probabilities), members
+
+
+def stored_answers(path: Path, reveals: str) -> tuple[FloatArray, FloatArray]:
+    """Statistics (n, D) and probabilities (n,) of one network from the file of a cell.
+
+    Raises:
+        ModelFileError: it cannot be read as answers through this output.
+    """
+    from safetensors import safe_open
+
+    try:
+        with safe_open(path, "numpy") as file:
+            return file.get_tensor(f"{reveals}.statistics"), file.get_tensor(f"{reveals}.probabilities")
+    except (OSError, SafetensorError) as error:
+        raise ModelFileError(f"{path.parent}: answers cannot be read ({error}); run the audit again") from error

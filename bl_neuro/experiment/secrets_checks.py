@@ -22,8 +22,8 @@ def secret_problems(document: dict[str, Any]) -> Problems:
         yield ("secrets", *place), message
     for i, attack in tables(part, "attacks"):
         name = attack.get("attack")
-        if name in ATTACKS and ATTACKS.find(str(name)).access == "ann":
-            yield ("secrets", "attacks", i, "attack"), f"{name} needs an ANN twin, but targets with secrets have none"
+        if name in ATTACKS and ATTACKS.find(str(name)).access == "ann" and not part.get("twins"):
+            yield ("secrets", "attacks", i, "attack"), f"{name} needs an ANN twin; set `twins = true` in [secrets]"
     for key in ("queries", "informed"):
         values = part.get(key)
         if isinstance(values, list) and len({str(value) for value in values}) < len(values):

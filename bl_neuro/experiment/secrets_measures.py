@@ -13,6 +13,9 @@ class SecretTargetMeasures(CellMeasures):
     fingerprint: str = Field(description="SHA-256 of the network.")
     parameters: Count = Field(description="Number of trained parameters.")
     secrets: list[Count] = Field(description="The secret of each class of the dataset. Attacks do not get it.")
+    copies: list[Count] | None = Field(
+        default=None, description="How often each secret is among the training samples; null if in all of its class."
+    )
 
 
 class SecretAccuracyMeasures(CellMeasures):

@@ -24,6 +24,11 @@ from bl_neuro.experiment.secrets_plants import Plant, find_plant
 from bl_neuro.reveals import Reveals
 from bl_neuro.settings import with_settings
 
+Queries = Annotated[int, Field(ge=1, le=1_000_000)]
+"""Number of queries per class."""
+Images = Annotated[int, Field(ge=1, le=1000)]
+"""Number of public images per class and choice of an informed attacker."""
+
 
 class SecretAttackPart(Part):
     """`[[secrets.attacks]]`: an attack, as in `[[attacks]]`; its budgets are `queries` of `[secrets]`.
@@ -67,17 +72,20 @@ class SecretsPart(SettingsPart):
     attacks: what to run. informed: number of public images per class and choice with which an informed attacker, who
     does not invert, asks the target about every possible secret; one attacker per number. reader_images: maximum number
     of images per class and choice that readers learn from. margin: the share of the range from guessing to the reader's
-    ceiling within which two substrates are taken to be equal. seed: of the secrets.
+    ceiling within which two substrates are taken to be equal. seed: of the secrets. twins: whether an ANN of the same
+    layer sizes (`[twin]`) is trained on the data of every target and attacked beside it: by the black-box attacks,
+    through its scores and labels, and by `ann`, with its default settings unless `attacks` contains it.
     """
 
     kind: str
-    queries: Annotated[list[Count], Field(min_length=1)] = Field(default_factory=lambda: [8, 16, 32, 64, 128])
+    queries: Annotated[list[Queries], Field(min_length=1)] = Field(default_factory=lambda: [8, 16, 32, 64, 128])
     attacks: Annotated[list[SecretAttackPart], Field(min_length=1)]
-    informed: Annotated[list[Count], Field(min_length=1)] = Field(default_factory=lambda: [1, 2, 4, 8])
+    informed: Annotated[list[Images], Field(min_length=1)] = Field(default_factory=lambda: [1, 2, 4, 8])
     reader_images: Annotated[int, Field(ge=2)] = 100
     margin: Annotated[float, Field(gt=0, lt=1)] = 0.1
     seed: Seed = 0
     replays: list[SecretReplayPart] = Field(default_factory=list)
+    twins: bool = False
 
     @classmethod
     def settings_class(cls, kind: str) -> type[Any]:

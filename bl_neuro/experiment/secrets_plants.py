@@ -6,6 +6,9 @@
     kind = "mark"          size = 2          every class has a bright square at one of four secret places
     kind = "canary"        repetition = 16   every class contains one random pattern, out of known ones, several times
 
+Canaries with `repetition = [1, 4, 16]` are among the training samples once, 4 or 16 times, each for a third of the
+classes of every target, drawn anew for every target.
+
 Every class has one secret, a number in 0..choices-1, which is drawn uniformly for every target. An attacker knows the
 kind and its settings and wants the numbers.
 """
@@ -25,6 +28,8 @@ from bl_neuro.data.samples import Dataset
 from bl_neuro.errors import InputError
 from bl_neuro.seeding import stream
 
+MOST_EQUAL = 0.01
+"""Maximum expected number of pairs of equal candidates of a class."""
 Pixels = npt.NDArray[Any]
 """Images (N, C, H, W): floats in 0..1, or bytes."""
 
@@ -62,9 +67,17 @@ class Plant(ABC):
         """Why these secrets cannot be planted in images of this shape (C, H, W); None if they can."""
         return None
 
+    def samples_problem(self, samples: int, classes: int) -> str | None:
+        """Why these secrets cannot be planted in this number of training samples of all classes; None if they can."""
+        return None
+
     def draw(self, classes: int, rng: np.random.Generator) -> IntArray:
         """The secret of every class, (classes,)."""
         return rng.integers(0, self.choices(classes), classes)
+
+    def copies(self, classes: int, rng: np.random.Generator) -> IntArray | None:
+        """How often the secret of every class is among the training samples, (classes,); None if in all samples."""
+        return None
 
     def source(self, label: int, secret: int) -> int:
         """The class whose images a target with this secret learns under the name `label`."""
@@ -74,8 +87,8 @@ class Plant(ABC):
     def shown(self, images: Pixels, label: int, secret: int) -> Pixels:
         """Images (N, C, H, W) of the class `source(label, secret)` as class `label` shows them under this secret."""
 
-    def planted(self, data: Dataset, secrets: IntArray) -> Dataset:
-        """`data` with the `secrets` (classes,) of all classes planted, in the same order."""
+    def planted(self, data: Dataset, secrets: IntArray, copies: IntArray | None = None) -> Dataset:
+        """`data` with the `secrets` (classes,) of all classes planted, in the same order. copies: see `copies`."""
         pixels = data.pixels.copy()
         for label, secret in enumerate(secrets.tolist()):
             own = data.labels == label
@@ -182,7 +195,7 @@ class Permutation(Plant):
         """See `Plant.shown`."""
         return images
 
-    def planted(self, data: Dataset, secrets: IntArray) -> Dataset:
+    def planted(self, data: Dataset, secrets: IntArray, copies: IntArray | None = None) -> Dataset:
         """See `Plant.planted`."""
         return replace(data, labels=np.argsort(secrets)[data.labels].astype(data.labels.dtype))
 
@@ -237,8 +250,8 @@ class Canary(Plant):
     """Adds one random black and white pattern, several times, to the training samples of every class.
 
     The secret is which of `candidates` patterns it is; all of them are known to the attacker. repetition: how often the
-    pattern is among the training samples. density: fraction of white squares. Patterns have squares of 1/8 of the
-    smaller side, at least one pixel.
+    pattern is among the training samples; several numbers are shared out evenly among the classes, anew for every
+    target. density: fraction of white squares. Patterns have squares of 1/8 of the smaller side, at least one pixel.
 
     Source: Carlini et al. 2019, "The Secret Sharer".
     """
@@ -247,14 +260,16 @@ class Canary(Plant):
     per_image: ClassVar[bool] = False
 
     candidates: int = 64
-    repetition: int = 16
+    repetition: int | tuple[int, ...] = 16
     density: float = 0.3
 
     @property
     def secret(self) -> str:
         """See `Plant.secret`."""
-        times = "once" if self.repetition == 1 else f"{self.repetition} times"
-        return f"pattern that every class was trained on {times}, among {self.candidates}"
+        numbers = self.repetitions
+        times = f"{', '.join(map(str, numbers[:-1]))} or {numbers[-1]} times" if numbers[1:] else f"{numbers[0]} times"
+        times = "once" if numbers == (1,) else times
+        return f"pattern that every class was trained on {times}"
 
     def choices(self, classes: int) -> int:
         """See `Plant.choices`."""
@@ -264,29 +279,73 @@ class Canary(Plant):
         """See `Plant.setting_problems`."""
         if not 2 <= self.candidates <= 4096:
             yield f"candidates: expected 2..4096, found {self.candidates}"
-        if self.repetition < 1:
-            yield f"repetition: expected at least 1, found {self.repetition}"
+        numbers = self.repetitions
+        if not numbers or min(numbers) < 1 or len(set(numbers)) < len(numbers):
+            shown = self.repetition if isinstance(self.repetition, int) else list(numbers)
+            yield f"repetition: expected a number of at least 1, or several different ones, found {shown}"
         if not 0 < self.density < 1:
             yield f"density: expected between 0 and 1, found {self.density}"
+
+    def image_problem(self, shape: tuple[int, ...]) -> str | None:
+        """See `Plant.image_problem`: two candidates of a class are most likely equal."""
+        rows, columns = self.squares(shape)
+        equal = (self.density**2 + (1 - self.density) ** 2) ** (rows * columns)
+        if self.candidates * (self.candidates - 1) / 2 * equal < MOST_EQUAL:
+            return None
+        return (
+            f"canary: expected {self.candidates} different patterns of {rows} x {columns} squares, but with a density "
+            f"of {self.density} some are equal; set fewer candidates, or a density near 0.5"
+        )
+
+    def samples_problem(self, samples: int, classes: int) -> str | None:
+        """See `Plant.samples_problem`."""
+        numbers = self.repetitions
+        if len(numbers) > classes:
+            return f"canary: expected at most {classes} numbers of repetitions, one per class, found {len(numbers)}"
+        if max(numbers) * classes <= samples:
+            return None
+        return (
+            f"canary: expected at most as many canaries as training samples ({samples}), which is a repetition of "
+            f"{samples // classes} for each of {classes} classes, found {max(numbers)}"
+        )
 
     def shown(self, images: Pixels, label: int, secret: int) -> Pixels:
         """See `Plant.shown`: the pattern, once for every image."""
         pattern = self.pattern(label, secret, images.shape[1:])
         return np.broadcast_to(pattern.astype(images.dtype) * _white(images), images.shape).copy()
 
+    @staticmethod
+    def side(shape: tuple[int, ...]) -> int:
+        """The side of a square in pixels, for images of this shape (C, H, W)."""
+        return max(1, min(shape[1:]) // 8)
+
+    def squares(self, shape: tuple[int, ...]) -> tuple[int, int]:
+        """Number of rows and columns of squares."""
+        side = self.side(shape)
+        return -(-shape[1] // side), -(-shape[2] // side)
+
     def pattern(self, label: int, secret: int, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
         """Candidate `secret` of class `label`: the white pixels (C, H, W), equal in all channels."""
-        side = max(1, min(shape[1:]) // 8)
-        rows, columns = -(-shape[1] // side), -(-shape[2] // side)
+        side, (rows, columns) = self.side(shape), self.squares(shape)
         squares = stream(label, "canary pattern", secret).random((rows, columns)) < self.density
         pattern = squares.repeat(side, 0).repeat(side, 1)[: shape[1], : shape[2]]
         return np.broadcast_to(pattern, shape).copy()
 
-    def planted(self, data: Dataset, secrets: IntArray) -> Dataset:
-        """See `Plant.planted`: the patterns follow the samples of `data`."""
-        blank = np.zeros((self.repetition, *data.pixels.shape[1:]), data.pixels.dtype)
-        patterns = [self.shown(blank, label, secret) for label, secret in enumerate(secrets.tolist())]
-        labels = np.repeat(np.arange(len(secrets)), self.repetition).astype(data.labels.dtype)
+    @property
+    def repetitions(self) -> tuple[int, ...]:
+        """The numbers of repetitions."""
+        return (self.repetition,) if isinstance(self.repetition, int) else tuple(self.repetition)
+
+    def copies(self, classes: int, rng: np.random.Generator) -> IntArray:
+        """See `Plant.copies`."""
+        return np.asarray(rng.permutation(np.resize(self.repetitions, classes)))
+
+    def planted(self, data: Dataset, secrets: IntArray, copies: IntArray | None = None) -> Dataset:
+        """See `Plant.planted`: the patterns follow the samples of `data`. By default, the first repetition is used."""
+        times = np.full(len(secrets), self.repetitions[0]) if copies is None else copies
+        blank = np.zeros((int(times.max()), *data.pixels.shape[1:]), data.pixels.dtype)
+        patterns = [self.shown(blank[: times[label]], label, secret) for label, secret in enumerate(secrets.tolist())]
+        labels = np.repeat(np.arange(len(secrets)), times).astype(data.labels.dtype)
         held_out = None if data.held_out is None else np.append(data.held_out, np.zeros(len(labels), np.bool_))
         return replace(
             data,

@@ -12,13 +12,15 @@ from torch import Tensor
 from bl_neuro.access import BlackBox, scores
 from bl_neuro.arrays import FloatArray
 from bl_neuro.attacks import load_inversions
+from bl_neuro.attacks.ann_black_box import AnnBlackBox
 from bl_neuro.backends import Target
+from bl_neuro.backends.registry import ANN
 from bl_neuro.data.samples import Dataset
 from bl_neuro.experiment.cell_measures import CellMeasures
 from bl_neuro.experiment.cell_tools import Made, Tools
 from bl_neuro.experiment.cells import Cell
-from bl_neuro.experiment.measures import ATTACK, SECRET_TARGET
-from bl_neuro.experiment.secrets_cells import SecretDesign
+from bl_neuro.experiment.measures import ATTACK, SECRET_TARGET, TwinMeasures
+from bl_neuro.experiment.secrets_cells import SecretDesign, SecretTwinDesign
 from bl_neuro.experiment.secrets_measures import (
     SecretAccuracyMeasures,
     SecretGuessMeasures,
@@ -31,9 +33,9 @@ from bl_neuro.leakage.secrets import guessed_secrets, secret_ranks
 from bl_neuro.model_file import save
 from bl_neuro.reveals import Reveals
 from bl_neuro.seeding import derived_seed, stream
-from bl_neuro.training import measure_accuracy
+from bl_neuro.training import AnnTwin, load_ann_twin, measure_accuracy
 from bl_neuro.training.target import BATCH
-from bl_neuro.training.trainers import train_by_plan
+from bl_neuro.training.trainers import train_by_plan, train_twin_by_plan
 
 
 def secret_makers(tools: Tools) -> dict[str, Callable[[Cell], Made]]:
@@ -41,6 +43,7 @@ def secret_makers(tools: Tools) -> dict[str, Callable[[Cell], Made]]:
     work = _SecretWork(tools)
     return {
         "secret_target": work.target,
+        "secret_twin": work.twin,
         "secret_accuracy": work.accuracy,
         "secret_reader": work.reader,
         "secret_informed": work.informed,
@@ -58,22 +61,37 @@ class _SecretWork:
         """Trains a target on data with secrets."""
         design: SecretDesign = cell.what
         data: Dataset = self.tools.material.split.target
-        secrets = design.plant.draw(data.classes, stream(design.secret_seed, "secrets"))
-        planted = design.plant.planted(data, secrets)
+        secrets, copies = design.drawn(data.classes)
+        planted = design.planted(data)
         network = train_by_plan(planted, design.plan, cell.facts["seed"], self.tools.checkpoint(cell))
         measures = SecretTargetMeasures(
-            fingerprint=network.fingerprint, parameters=network.parameters, secrets=secrets.tolist()
+            fingerprint=network.fingerprint,
+            parameters=network.parameters,
+            secrets=secrets.tolist(),
+            copies=None if copies is None else copies.tolist(),
         )
         return measures, lambda path: save(network, path)
 
+    def twin(self, cell: Cell) -> Made:
+        """Trains the ANN twin of a target, on the same data."""
+        design: SecretTwinDesign = cell.what
+        data: Dataset = self.tools.material.split.target
+        planted = design.target.planted(data)
+        checkpoint = self.tools.checkpoint(cell)
+        twin = train_twin_by_plan(planted, design.plan, design.hidden, cell.facts["seed"], checkpoint)
+        return TwinMeasures(architecture=twin.architecture), twin.save
+
     def accuracy(self, cell: Cell) -> Made:
-        """Measures the accuracy of a target on test data with its secrets."""
-        (trained,) = cell.needs
+        """Measures the accuracy of a target, or of its twin, on test data with its secrets."""
+        trained = cell.needs[-1]
         design: SecretDesign = trained.what
         test: Dataset = self.tools.material.split.test
         planted = design.plant.planted_test(test, np.array(self.secrets(trained)))
-        steps = cell.definition["steps"]
-        accuracy = measure_accuracy(self.opened(cell), planted, steps, 0, self.tools.material.encoder)
+        if cell.definition["substrate"] == ANN:
+            accuracy = self.opened_twin(cell).accuracy(planted)
+        else:
+            steps, encoder = cell.definition["steps"], self.tools.material.encoder
+            accuracy = measure_accuracy(self.opened(cell), planted, steps, 0, encoder)
         return SecretAccuracyMeasures(accuracy=accuracy, samples=len(planted.labels)), None
 
     def reader(self, cell: Cell) -> Made:
@@ -89,9 +107,13 @@ class _SecretWork:
         made, public, plant = cell.definition, self.tools.material.split.evaluator, cell.what
         classes, images, encoder = made["classes"], made["images"], self.tools.material.encoder
         budget = informed_budget(plant, public, classes, images)
-        box = BlackBox(self.opened(cell), made["reveals"], budget)
+        box: BlackBox
+        if made["substrate"] == ANN:
+            box = AnnBlackBox(self.opened_twin(cell), made["reveals"], budget)
+        else:
+            box = BlackBox(self.opened(cell), made["reveals"], budget)
         table = asked_secrets(box, plant, public, classes, images, made["steps"], made["seed"], encoder)
-        return self.guessed(cell.needs[0], classes, table, made["seed"], box.spent), None
+        return self.guessed(cell.needs[-1], classes, table, made["seed"], box.spent), None
 
     def reading(self, cell: Cell) -> Made:
         """Reads the secrets from the inversions of an attack."""
@@ -124,6 +146,10 @@ class _SecretWork:
     def opened(self, cell: Cell) -> Target:
         """The target of a cell, on its substrate."""
         return self.tools.opened(cell, cell.definition["target"], cell.definition["substrate"])
+
+    def opened_twin(self, cell: Cell) -> AnnTwin:
+        """The ANN twin that a cell needs first."""
+        return load_ann_twin(self.tools.file(cell.needs[0]))
 
 
 def informed_budget(plant: Plant, public: Dataset, classes: list[int], images: int) -> int:

@@ -42,7 +42,7 @@ class Attribution:
 
 def attribute(
     values_by_rung: Mapping[str, BySeed],
-    margin: float,
+    margin: float | None,
     resamples: int = RESAMPLES,
     seed: int = 0,
     same_computation: Collection[str] = (),

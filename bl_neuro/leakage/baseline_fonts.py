@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from bl_neuro.leakage.baseline_framing import FRAMES, framed
 from bl_neuro.leakage.baseline_kind import Baseline, Images, PublicKnowledge, in_all_channels
+from bl_neuro.matplotlib_fonts import font_file
 
 FONTS = (
     "DejaVuSans",
@@ -63,12 +64,13 @@ class PrintedFonts(Baseline):
 
 def _fonts_with(characters: str) -> list[Path]:
     """The files of the fonts that have all of `characters`."""
-    import matplotlib
-    from matplotlib.ft2font import FT2Font
+    from fontTools.ttLib import TTFont
 
-    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-    paths = [folder / f"{font}.ttf" for font in FONTS]
-    return [path for path in paths if all(FT2Font(str(path)).get_char_index(ord(one)) for one in characters)]
+    needed, able = set(map(ord, characters)), []
+    for path in map(font_file, FONTS):
+        with TTFont(path, lazy=True) as font:
+            able += [path] if needed <= font.getBestCmap().keys() else []
+    return able
 
 
 def _character(name: str, path: Path) -> npt.NDArray[np.float32]:

@@ -27,6 +27,7 @@ Judgement = Literal["differs", "equivalent", "inconclusive"]
 Pair = tuple[BySeed, BySeed]
 FEW_SEEDS, LEAST_PLANNED = 4, 12
 """Number of seeds below which they barely show the spread between seeds, and the least number to plan then."""
+NOT_ASKED = "equivalence is not asked"
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ class PairVerdict:
     its sd over seeds (Cohen's d of pairs), None if the sd is 0. p, p_equivalent: see `PairedTest`; adjusted_p,
     adjusted_p_equivalent: by Holm's method, over the pairs that are not identical. identical: every inversion has the
     same score, so no test is needed. seeds_needed: if inconclusive, the approximate number of seeds that would give a
-    verdict with 80% power, assuming the observed difference and spread; None if 10,000 are not enough.
+    verdict with 80% power, assuming the observed difference and spread; None if 10,000 are not enough. margin: None if
+    equivalence was not asked; then p_equivalent is 1 and seeds_needed is that for showing a difference.
     """
 
     verdict: Judgement
@@ -52,7 +54,7 @@ class PairVerdict:
     adjusted_p: float
     p_equivalent: float
     adjusted_p_equivalent: float
-    margin: float
+    margin: float | None
     identical: bool
     seeds_needed: int | None
 
@@ -68,12 +70,14 @@ class PairVerdict:
 
     def described(self, unit: str = "seed") -> str:
         """`sentence`, with the word for what varies independently: "seed", or "restart" of one model."""
-        margin = f"{100 * self.margin:g} points"
+        margin = "" if self.margin is None else f"{fixed(100 * self.margin, 1).removesuffix('.0')} points"
         units = self.difference.seeds
         count = f"{units} {unit}" if units == 1 else f"{units} {unit}s"
         needs = f"about {self.seeds_needed}" if self.seeds_needed else f"more than {MAX_SEEDS:,}"
         if self.identical:
             same = f"all {self.difference.n} inversions of {count} score the same"
+            if not (margin or self.exact):
+                return f"no difference shown: {same}; {NOT_ASKED}"
             if self.verdict == "equivalent":
                 return f"equivalent: {same}" if self.exact else f"equivalent within {margin}: {same}"
             return f"inconclusive: {same}; needs {needs} {unit}s to show equality within {margin}"
@@ -84,6 +88,8 @@ class PairVerdict:
         effect = f"{value} points (95% interval {low} to {high})"
         if self.verdict == "differs":
             return f"differs: {effect}"
+        if not margin:
+            return f"no difference shown: {effect}; {NOT_ASKED}"
         if self.verdict == "equivalent":
             remark = ", a difference, but a small one" if self.found else ""
             return f"equivalent within {margin}: {effect}{remark}"
@@ -92,7 +98,7 @@ class PairVerdict:
 
 def pair_verdicts(
     pairs: Mapping[str, Pair],
-    margin: float,
+    margin: float | None,
     resamples: int = RESAMPLES,
     seed: int = 0,
     same_computation: Collection[str] = (),
@@ -100,7 +106,8 @@ def pair_verdicts(
     """A verdict for each pair; all pairs are tested together.
 
     pairs: by name, the arguments of `paired_test`: two sequences with one array of values (n,) per target seed, of the
-    same inversions. margin: above 0, the largest difference that is considered irrelevant, chosen in advance.
+    same inversions. margin: above 0, the largest difference that is considered irrelevant, chosen in advance; None to
+    test for differences alone, where no difference could be called irrelevant.
     same_computation: names of pairs whose two sides compute the same, such as two substrates of one arithmetic; if all
     their inversions score the same, they are equal exactly and are not tested.
 
@@ -109,7 +116,7 @@ def pair_verdicts(
     """
     if not pairs:
         raise InputError("pairs: expected at least one, found none")
-    tests = {name: paired_test(*pair, margin) for name, pair in pairs.items()}
+    tests = {name: _tested(pair, margin) for name, pair in pairs.items()}
     exact = {name for name, test in tests.items() if test.identical and name in same_computation}
     tests |= {name: _exactly_equal(tests[name]) for name in exact}
     open_ = [name for name in tests if name not in exact]
@@ -124,6 +131,11 @@ def pair_verdicts(
     }  # fmt: skip
 
 
+def _tested(pair: Pair, margin: float | None) -> PairedTest:
+    """The test of one pair; without a margin, equivalence has p = 1."""
+    return paired_test(*pair, margin) if margin is not None else replace(paired_test(*pair, 1.0), p_equivalent=1.0)
+
+
 def _exactly_equal(test: PairedTest) -> PairedTest:
     """The result for two sides that compute the same and score the same."""
     estimate = replace(test.difference, low=0.0, high=0.0)
@@ -131,7 +143,12 @@ def _exactly_equal(test: PairedTest) -> PairedTest:
 
 
 def _verdict(
-    test: PairedTest, adjusted: float, adjusted_equivalent: float, margin: float, comparisons: int, bootstrap: Estimate
+    test: PairedTest,
+    adjusted: float,
+    adjusted_equivalent: float,
+    margin: float | None,
+    comparisons: int,
+    bootstrap: Estimate,
 ) -> PairVerdict:
     level = 1 - LEVEL
     significant = adjusted < level
@@ -155,16 +172,18 @@ def _verdict(
     )
 
 
-def _needed(test: PairedTest, margin: float, comparisons: int) -> int | None:
+def _needed(test: PairedTest, margin: float | None, comparisons: int) -> int | None:
     """The number of seeds needed for a verdict, more than there are now, or None."""
     seeds = test.difference.seeds
-    if test.identical:
+    if test.identical and margin is None:
+        return None
+    if test.identical and margin is not None:
         enough = _seeds_that_agree(margin, comparisons)
     elif seeds == 1:
         return LEAST_PLANNED
     else:
         spread = test.error * seeds**0.5  # the sd of the seeds that the test used
-        enough = seeds_needed(PowerPlan(seeds, 1, spread, 0.0, comparisons), test.difference.value, margin)
+        enough = seeds_needed(PowerPlan(seeds, 1, spread, 0.0, comparisons), test.difference.value, margin or 0.0)
     return None if enough is None else max(enough, seeds + 1, LEAST_PLANNED if seeds < FEW_SEEDS else 0)
 
 

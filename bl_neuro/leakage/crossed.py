@@ -3,16 +3,21 @@
 Each of N targets is measured on the same n samples, so that targets and samples are crossed random factors: another
 experiment would train other targets and draw another pool. With theta_t the measure of target t,
 
-    Var(mean theta) = between + shared - own
+    Var(mean theta) = between + max(0, shared - own)
     between = Var_t(theta_t) / N
     shared  = Var*(mean theta*)
     own     = max(0, mean_t Var*(theta_t*) - shared) / (N - 1)
 
 where * stands for samples that are drawn anew with replacement, the same for all targets. The first term holds the
 variation between targets, including that of their samples; the second adds what the shared pool varies in all targets
-at once; the last removes what both contain, the variation by samples of each target on its own. Student's distribution
-with N - 1 degrees of freedom gives the interval. Source: the variance of crossed random effects (Owen 2007, "The
-pigeonhole bootstrap", sections 2 and 4).
+at once; the last removes what both contain, the variation by samples of each target on its own. shared - own is the
+covariance of two targets by the samples that they share, which is not negative. Student's distribution with N - 1
+degrees of freedom gives the interval. Source: the variance of crossed random effects (Owen 2007, "The pigeonhole
+bootstrap", sections 2 and 4).
+
+Resampling exaggerates the variation of true-positive rates at low false-positive rates, which few samples decide, in
+shared and own alike. In their difference this cancels, so that shared alone is no lower bound on the variance: with
+such a bound, tests of these rates found less than planned.
 
 Targets that are the shadow networks of each other are not independent: an unusual network changes its own measure, and
 the Gaussians by which all others are attacked. Their measures vary together by this, as results of cross-validation do
@@ -95,9 +100,8 @@ def shadow_overlap(networks: int) -> float:
 
 
 def standard_error(between: float, shared: float, own: float, overlap: float) -> float:
-    """The standard error from `Crossed.parts`: at least that of each of the first two parts alone."""
-    crossed = max(between + shared - own, shared, between)
-    return float(np.sqrt(crossed + overlap * max(0.0, between - own)))
+    """The standard error from `Crossed.parts`."""
+    return float(np.sqrt(between + max(0.0, shared - own) + overlap * max(0.0, between - own)))
 
 
 def pool_weights(samples: int, resamples: int = POOL_RESAMPLES, seed: int = 0) -> IntArray:
@@ -128,10 +132,15 @@ def crossed_test(difference: Crossed, margin: float) -> CrossedTest:
     estimate, error = difference.estimate, difference.error
     if not np.isfinite(error):
         return CrossedTest(estimate, error, 1.0, 1.0)
-    targets, size = len(difference.values), abs(estimate.value)
+    return CrossedTest(estimate, error, *difference_test(estimate.value, error, len(difference.values), within))
+
+
+def difference_test(difference: float, error: float, targets: int, margin: float) -> tuple[float, float]:
+    """`CrossedTest.p` and `CrossedTest.p_equivalent` of a mean difference with a finite standard error."""
+    size = abs(difference)
     if error == 0:
-        return CrossedTest(estimate, error, float(size == 0), float(size >= within))
-    return CrossedTest(estimate, error, 2 * _tail(size / error, targets), _tail((within - size) / error, targets))
+        return float(size == 0), float(size >= margin)
+    return 2 * _tail(size / error, targets), _tail((margin - size) / error, targets)
 
 
 def _tail(t: float, targets: int) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from bl_neuro.access import BlackBox, predicted_classes
-from bl_neuro.arrays import FloatArray
+from bl_neuro.arrays import FloatArray, IntArray
 from bl_neuro.checks import whole_number
 from bl_neuro.data.encoders import Encoder, find_encoder
 from bl_neuro.data.samples import Samples
@@ -72,6 +72,14 @@ class SampleAnswers(NamedTuple):
     right: FloatArray
 
 
+class AskedBatch(NamedTuple):
+    """Inputs of one ask: its number, the samples (b,) that they encode, and their spikes (T, b, ...)."""
+
+    number: int
+    samples: IntArray
+    spikes: Any
+
+
 def ask_about(
     box: BlackBox,
     samples: Samples,
@@ -86,37 +94,70 @@ def ask_about(
     The labels of the samples are outputs of the network. The same seed asks every network with the same inputs, of
     `steps` time steps. asked: is called with the number of queries after each batch.
     """
-    gathered = [
-        _once(box, samples, ask, steps, stream(seed, f"ask {number}"), encoder, asked) for number in range(ask.count)
-    ]
-    values, probabilities, right = (np.mean(parts, axis=0) for parts in zip(*gathered))
-    return SampleAnswers(values, probabilities, right)
+    return ask_boxes([box], samples, ask, steps, seed, encoder, asked)[0]
 
 
-def _once(
-    box: BlackBox,
+def ask_boxes(
+    boxes: Sequence[BlackBox],
     samples: Samples,
     ask: Ask,
     steps: int,
-    rng: np.random.Generator,
-    encoder: str | Encoder | None,
-    asked: Callable[[int], None] | None,
-) -> SampleAnswers:
-    """The answers of one ask about every sample."""
-    parts, size = [], len(samples.labels)
-    for start in range(0, size, BATCH):
-        index = np.arange(start, min(start + BATCH, size))
-        spikes = samples.spikes(index, steps, rng, _encoder(encoder, ask))
-        if ask.kind == "dropout":
-            spikes = spikes * (rng.random(spikes.shape) >= ask.size)
-        shown = box.query(torch.as_tensor(spikes.reshape(steps, len(index), *box.input_shape)))
-        labels = samples.labels[index]
-        right = (predicted_classes(shown, box.reveals).numpy() == labels).astype(np.float64)
-        parts.append((*statistics(shown.numpy(), box.reveals, labels), right))
-        if asked is not None:
-            asked(len(index))
-    values, probabilities, right = (np.concatenate(part) for part in zip(*parts))
-    return SampleAnswers(values, probabilities, right)
+    seed: int,
+    encoder: str | Encoder | None = None,
+    asked: Callable[[int], None] | None = None,
+    only: IntArray | None = None,
+) -> list[SampleAnswers]:
+    """Asks each of `boxes` as `ask_about` does, all with the same inputs. Each of them counts its own queries.
+
+    Boxes of one `SharedTarget` need one simulation for all of their answers. only: indices of the samples to ask about,
+    with the inputs that they have among all; by default all samples. Answers are in increasing order of these indices.
+    """
+    wanted = np.arange(len(samples.labels)) if only is None else np.unique(only)
+    tables: list[list[list[SampleAnswers]]] = [[[] for _ in range(ask.count)] for _ in boxes]
+    for batch in asked_inputs(samples, ask, steps, seed, encoder):
+        chosen = np.isin(batch.samples, wanted)
+        if not chosen.any():
+            continue
+        # A selection copies, which inputs that are held over all steps should not be without need.
+        spikes = batch.spikes if chosen.all() else batch.spikes[:, chosen]
+        labels = samples.labels[batch.samples[chosen]]
+        for box, table in zip(boxes, tables):
+            table[batch.number].append(_answers(box, spikes, labels))
+            if asked is not None:
+                asked(len(labels))
+    return [_mean([_joined(batches) for batches in table]) for table in tables]
+
+
+def asked_inputs(
+    samples: Samples, ask: Ask, steps: int, seed: int, encoder: str | Encoder | None = None
+) -> Iterator[AskedBatch]:
+    """The inputs of all asks about all samples, in batches."""
+    size = len(samples.labels)
+    for number in range(ask.count):
+        rng = stream(seed, f"ask {number}")
+        for start in range(0, size, BATCH):
+            index = np.arange(start, min(start + BATCH, size))
+            spikes = samples.spikes(index, steps, rng, _encoder(encoder, ask))
+            if ask.kind == "dropout":
+                spikes = spikes * (rng.random(spikes.shape) >= ask.size)
+            yield AskedBatch(number, index, spikes)
+
+
+def _answers(box: BlackBox, spikes: Any, labels: IntArray) -> SampleAnswers:
+    """What the box answers to one batch."""
+    shown = box.query(torch.as_tensor(spikes.reshape(len(spikes), len(labels), *box.input_shape)))
+    right = (predicted_classes(shown, box.reveals).numpy() == labels).astype(np.float64)
+    return SampleAnswers(*statistics(shown.numpy(), box.reveals, labels), right)
+
+
+def _joined(batches: Sequence[SampleAnswers]) -> SampleAnswers:
+    """The answers of one ask."""
+    return SampleAnswers(*(np.concatenate(parts) for parts in zip(*batches)))
+
+
+def _mean(asks: Sequence[SampleAnswers]) -> SampleAnswers:
+    """The means over asks."""
+    return SampleAnswers(*(np.mean(parts, axis=0) for parts in zip(*asks)))
 
 
 def _encoder(encoder: str | Encoder | None, ask: Ask) -> str | Encoder | None:

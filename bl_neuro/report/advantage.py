@@ -16,21 +16,31 @@ ABOUT = (
 )
 
 
-def advantage_sentence(rows: Sequence[AuditRow], evaluator: str, who: str) -> str:
-    """How much `who` gains over the best attacker who asks nothing; empty if no baseline was measured."""
+def advantage_sentence(rows: Sequence[AuditRow], evaluators: Sequence[str], who: str) -> str:
+    """How much `who` gains over the best attacker who asks nothing under every evaluator; empty without baselines."""
+    gains = {evaluator: gain for evaluator in evaluators if (gain := _gain(rows, evaluator))}
+    if not gains:
+        return ""
+    (first, (points_gained, best)), *further = gains.items()
+    more = "".join(f"; under {name}, {gained}: {over}" for name, (gained, over) in further)
+    return (
+        f"Under the evaluator {first}, {who} gains {points_gained} over the best attacker who asks nothing: "
+        f"{best}{more}."
+    )
+
+
+def _gain(rows: Sequence[AuditRow], evaluator: str) -> tuple[str, str] | None:
+    """The points gained under one evaluator, with their interval, and the best attacker who asks nothing."""
     judged = [row.evaluators[evaluator] for row in rows if evaluator in row.evaluators]
     compared = [(measures, measures.advantage) for measures in judged if measures.advantage is not None]
     if not compared:
-        return ""
+        return None
     gains = [gain for _, gain in compared]
     count = "" if len(gains) == 1 else "s"
     values = _range(min(gain.value for gain in gains), max(gain.value for gain in gains))
     lows, highs = ([end for end in ends if end is not None] for ends in _ends(gains))
     interval = f" (95% interval{count} {points(min(lows))} to {points(max(highs))})" if lows and highs else ""
-    return (
-        f"Under the evaluator {evaluator}, {who} gains {values} points of attack accuracy{interval} over the best "
-        f"attacker who asks nothing: {_best([measures for measures, _ in compared])}."
-    )
+    return f"{values} points of attack accuracy{interval}", _best([measures for measures, _ in compared])
 
 
 def _range(low: float, high: float) -> str:

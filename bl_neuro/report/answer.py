@@ -23,6 +23,7 @@ from bl_neuro.report.words import (
     margin_points,
     pair,
     points,
+    under_others,
     units_needed,
     view,
 )
@@ -172,29 +173,39 @@ def _without_comparisons(results: Findings) -> tuple[str, str]:
 
 
 def _of_comparisons(results: Findings, compared: Sequence[SubstrateComparison]) -> tuple[str, str]:
-    margin, under = margin_points(results.margin), f"Under the evaluator {results.judge},"
+    stated, under = results.margin_under(results.judge), f"Under the evaluator {results.judge},"
+    margin = "" if stated is None else margin_points(stated)
     differ = [comparison for comparison in compared if comparison.verdict.verdict == "differs"]
     same = [comparison for comparison in compared if comparison.verdict.verdict == "equivalent"]
     open_ = [comparison for comparison in compared if comparison.verdict.verdict == "inconclusive"]
     total = many(len(compared), "comparison")
     if differ:
         rest = [f"{are(len(same))} equivalent within {margin}"] if same else []
-        rest += [f"{are(len(open_))} open"] if open_ else []
+        rest += [f"{are(len(open_))} open"] if open_ and stated else []
         tail = f"; {listed(rest)}" if rest else ""
-        return "Yes", f"{under} a difference was found in {len(differ)} of {total}{tail}. {_largest(differ)}"
+        tail = f"{tail}{_why(results)}" if same else tail
+        return "Yes", f"{under} a difference was found in {len(differ)} of {total}{tail}. {_largest(results, differ)}"
+    largest = _largest(results, compared)
     if not open_:
         small = sum(comparison.verdict.found for comparison in same)
         remark = f" In {small} of them there is a difference, but a smaller one than that." if small else ""
         if small and len(same) == 1:
             remark = " There is a difference, but a smaller one than that."
-        return "No", f"{under} leakage is equal within {margin} in {_all(len(compared))}.{remark}"
+        equal = f"{under} leakage is equal within {margin} in {_all(len(compared))}{_why(results)}.{remark}"
+        return "No", f"{equal} {largest}".rstrip()
+    if stated is None:
+        none = f"{under} no difference was shown in {_all(len(open_))}, and equivalence is not asked"
+        return "None shown", f"{none}{_why(results)}. {largest}".rstrip()
     needed, agree = _needed(results, open_), _all_agree(results, open_)
     if not same:
         which = "the one comparison is open" if len(open_) == 1 else f"all {len(open_)} comparisons are open"
-        return "Not yet known", f"{under} no difference was shown, and none was ruled out: {which}; {needed}.{agree}"
+        return (
+            "Not yet known",
+            f"{under} no difference was shown, and none was ruled out: {which}; {needed}.{agree} {largest}".rstrip(),
+        )
     return "Not yet known", (
         f"{under} {len(same)} of {total} {'is' if len(same) == 1 else 'are'} equivalent within {margin} and "
-        f"{are(len(open_))} open; {needed}. No difference was shown.{agree}"
+        f"{are(len(open_))} open; {needed}{_why(results)}. No difference was shown.{agree} {largest}".rstrip()
     )
 
 
@@ -228,17 +239,36 @@ def _needed(results: Findings, compared: Sequence[SubstrateComparison]) -> str:
     return f"{'it needs' if len(compared) == 1 else 'they need'} {up_to}{needed}"
 
 
-def _largest(compared: Sequence[SubstrateComparison]) -> str:
+def _why(results: Findings) -> str:
+    """The reason for the margin under the first evaluator, in brackets."""
+    return next((f" ({one.reason})" for one in results.margins if one.evaluator == results.judge), "")
+
+
+def _largest(results: Findings, compared: Sequence[SubstrateComparison]) -> str:
+    """The largest difference, under every evaluator."""
     largest = max(compared, key=lambda comparison: settled(abs(comparison.verdict.difference.value)))
     difference = largest.verdict.difference
+    if largest.verdict.identical:
+        return ""
     side = "more" if difference.value > 0 else "less"
+    others = {
+        other.evaluator: other.verdict
+        for other in results.verdicts
+        if other.evaluator != largest.evaluator and _question(other) == _question(largest)
+    }
     known = difference.low is not None and difference.high is not None
-    interval = f" (difference {ends(difference)}, 95% interval)" if known else ""
+    interval = f" (95% interval of the difference {ends(difference)})" if known else ""
     verb = "gives" if len(largest.first) == 1 else "give"
     return (
-        f"The largest: to {view(largest.attack, largest.reveals)}, {listed(largest.first)} {verb} away "
-        f"{points(difference.value, False)} points {side} than {listed(largest.second)}{interval}."
+        f"The largest difference: to {view(largest.attack, largest.reveals)}, {listed(largest.first)} {verb} away "
+        f"{points(difference.value, False)} points {side} than {listed(largest.second)}{interval}"
+        f"{under_others(others)}."
     )
+
+
+def _question(comparison: SubstrateComparison) -> tuple[str, str, str, str, str]:
+    """What a comparison asks, under whichever evaluator: a group of substrates counts by its first."""
+    return comparison.attack, comparison.reveals, comparison.measure, comparison.first[0], comparison.second[0]
 
 
 def _other_evaluator(results: Findings, name: str) -> str:
@@ -247,16 +277,20 @@ def _other_evaluator(results: Findings, name: str) -> str:
     if not compared:
         return ""
     verdicts = [comparison.verdict.verdict for comparison in compared]
+    margin = results.margin_under(name)
+    within = "" if margin is None else f" within {margin_points(margin)}"
+    open_ = "open" if within else "without a difference that was shown, and equivalence is not asked"
     differ = verdicts.count("differs")
     counts = [
         *([f"{differ} {'differs' if differ == 1 else 'differ'}"] if differ else []),
-        *([f"{are(count)} equivalent"] if (count := verdicts.count("equivalent")) else []),
-        *([f"{are(count)} open"] if (count := verdicts.count("inconclusive")) else []),
+        *([f"{are(count)} equivalent{within}"] if (count := verdicts.count("equivalent")) else []),
+        *([f"{are(count)} {open_}"] if (count := verdicts.count("inconclusive")) else []),
     ]
+    reason = next((f" ({one.reason})" for one in results.margins if one.evaluator == name), "")
     if len(counts) == 1:
         subject = "the one comparison" if len(compared) == 1 else f"all {len(compared)} comparisons"
-        return f"Under the evaluator {name}, {subject} {counts[0].split(' ', 1)[1]}."
-    return f"Under the evaluator {name}, of {len(compared)} comparisons {listed(counts)}."
+        return f"Under the evaluator {name}, {subject} {counts[0].split(' ', 1)[1]}{reason}."
+    return f"Under the evaluator {name}, of {len(compared)} comparisons {listed(counts)}{reason}."
 
 
 def _unexpected(results: Findings) -> str:

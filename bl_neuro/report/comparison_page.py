@@ -27,11 +27,17 @@ def comparison_answer(comparison: AuditComparison) -> str:
         count = sum(verdict.verdict == kind and judged(verdict) != "identical" for verdict in paired)
         kinds[f"{count} {one if count == 1 else several}"] = count
     outcome = listed([text for text, count in kinds.items() if count])
+    stated = next((pair.verdict for pair in comparison.main if pair.verdict is not None), None)
+    margin = _margin_words(None if stated is None else stated.margin)
     rest = f" {many(alone, 'other comparison')} cannot be paired." if alone else ""
     return (
         f"Under the evaluator {comparison.judge}, of {many(len(paired), 'paired comparison')}, {outcome}; "
-        f"the margin is {margin_points(comparison.margin)}.{rest}"
+        f"{margin}.{rest}"
     )
+
+
+def _margin_words(margin: float | None) -> str:
+    return "without a margin, equivalence is not asked" if margin is None else f"the margin is {margin_points(margin)}"
 
 
 def interval_units(comparison: AuditComparison) -> str:
@@ -45,6 +51,7 @@ def comparison_page(comparison: AuditComparison) -> str:
     groups: dict[str, list[RowComparison]] = {}
     for pair in hits:
         groups.setdefault(view(pair.attack, pair.reveals), []).append(pair)
+    margins = {pair.evaluator: pair.verdict.margin for pair in hits if pair.verdict is not None}
     differences = [pair.verdict.difference for pair in hits if pair.verdict is not None]
     return (
         audit_environment()
@@ -54,7 +61,8 @@ def comparison_page(comparison: AuditComparison) -> str:
             answer=comparison_answer(comparison),
             interval_units=interval_units(comparison),
             groups=list(groups.items()),
-            scale=difference_scale(differences, comparison.margin),
+            scale=difference_scale(differences, max((margin or 0.0 for margin in margins.values()), default=0.0)),
+            margins=listed([f"{name}, {_margin_words(margin)}" for name, margin in margins.items()]),
             unit=Scale(0.0, 1.0),
             targets=TARGETS,
         )

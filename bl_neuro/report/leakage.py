@@ -14,7 +14,7 @@ FEW = 3
 
 
 def leakage_lead(results: Findings) -> str:
-    """How many inversions the first evaluator recognises, compared with controls and chance."""
+    """How many inversions the evaluators recognise, the first compared with controls and chance."""
     black, white = _rows(results, "black_box"), _rows(results, "white_box")
     rows = black or white
     if not rows:
@@ -32,31 +32,36 @@ def leakage_lead(results: Findings) -> str:
     else:
         who = _querying(results, black) if black else _with_gradients(results, white)
         accuracies = _accuracies(rows, results.judge)
-    recovered = f"{who} {recognised} {accuracies}, on {_substrates(results, rows)}. {_controls(results, rows)}"
-    attacker = _attacker(results, black, white)
-    return " ".join(filter(None, [advantage_sentence(rows, results.judge, attacker), recovered]))
+    accuracies = f"{accuracies}, on {_substrates(results, rows)}{_further_accuracies(results, rows)}"
+    recovered = f"{who} {recognised} {accuracies}. {_controls(results, rows)}"
+    return " ".join(filter(None, [_advantage(results, rows, _attacker(results, black, white)), recovered]))
 
 
 def leakage_lines(results: Findings) -> list[str]:
-    """What white-box attacks recover if the lead is about black-box attacks, and the results of other evaluators."""
+    """What white-box attacks recover if the lead is about black-box attacks."""
     black, white = _rows(results, "black_box"), _rows(results, "white_box")
-    lines = []
-    if black and white:
-        lines.append(
-            f"{_with_gradients(results, white)} gets pictures that the evaluator {results.judge} recognises in "
-            f"{_accuracies(white, results.judge)}."
-        )
-        lines.append(advantage_sentence(white, results.judge, _attacker(results, [], white)))
-    for evaluator in results.evaluators[1:]:
-        parts = [
-            f"{_accuracies(some, evaluator.name)} of what {whose} attacks get"
-            for some, whose in ((black, "black-box"), (white, "white-box"))
-            if any(evaluator.name in row.evaluators for row in some)
-        ]
-        if parts:
-            lines.append(f"The evaluator {evaluator.name} recognises {listed(parts)}.".replace(" of cases", ""))
-            lines.append(advantage_sentence(black or white, evaluator.name, _attacker(results, black, white)))
+    if not (black and white):
+        return []
+    lines = [
+        f"{_with_gradients(results, white)} gets pictures that the evaluator {results.judge} recognises in "
+        f"{_accuracies(white, results.judge)}{_further_accuracies(results, white)}.",
+        _advantage(results, white, _attacker(results, [], white)),
+    ]
     return [line for line in lines if line]
+
+
+def _advantage(results: Findings, rows: Sequence[AuditRow], who: str) -> str:
+    return advantage_sentence(rows, [evaluator.name for evaluator in results.evaluators], who)
+
+
+def _further_accuracies(results: Findings, rows: Sequence[AuditRow]) -> str:
+    """The attack accuracies of the same rows under further evaluators: `; the evaluator spiking recognises 66%`."""
+    parts = [
+        f"the evaluator {evaluator.name} recognises {_accuracies(rows, evaluator.name)}".replace(" of cases", "")
+        for evaluator in results.evaluators[1:]
+        if any(evaluator.name in row.evaluators for row in rows)
+    ]
+    return "".join(f"; {part}" for part in parts)
 
 
 def _attacker(results: Findings, black: Sequence[AuditRow], white: Sequence[AuditRow]) -> str:
@@ -126,6 +131,12 @@ def _controls(results: Findings, rows: Sequence[AuditRow]) -> str:
         return chance[0].upper() + chance[1:].replace("uessing,", "uessing would reach")
     kinds = listed(list(dict.fromkeys(TARGETS.get(row.target, row.target) for row in controls)))
     reached = _accuracies(controls, results.judge).replace(" of cases", "")
+    further = [
+        f"under {evaluator.name} {_accuracies(controls, evaluator.name)}".replace(" of cases", "")
+        for evaluator in results.evaluators[1:]
+        if any(evaluator.name in row.evaluators for row in controls)
+    ]
+    reached = ", ".join([reached, *further])
     attack = "The same attack" if len({(row.attack, row.reveals) for row in controls}) == 1 else "The same attacks"
     verb = "reaches" if attack.endswith("attack") else "reach"
     return f"{attack} on {kinds} {verb} {reached}; {chance}"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from math import prod
 
 from bl_neuro.experiment.findings.models import AccuracyRange, Findings
+from bl_neuro.experiment.findings.secrets_models import SecretsFinding
 from bl_neuro.mitigations.registry import installed_mitigation
-from bl_neuro.report.words import LEVEL, chance_label, limits_queries, listed, many, margin_points, percent
+from bl_neuro.report.words import LEVEL, chance_label, limits_queries, listed, many, margin_lines, percent
 
 SMALL = 16 * 16
 """Number of pixels up to which images count as small."""
@@ -26,9 +27,10 @@ ENOUGH_TARGETS = 12
 def conclusions(results: Findings) -> list[str]:
     """What the results support, one or two sentences each."""
     targets = "this one model" if results.of_given_model else "these targets"
+    judged = ", as these evaluators see it" if results.evaluators else ""
     supported = [
-        f"What these attacks, at these costs, got out of {targets}, as these evaluators see it. A better attack or a "
-        "larger budget may get more: these are lower bounds on what can be taken.",
+        f"What these attacks, at these costs, got out of {targets}{judged}. A better attack or a larger budget may get "
+        "more: these are lower bounds on what can be taken.",
         "What the attacker needed for it: the access, the view and the queries of each row.",
     ]
     if any(not row.own for row in results.rows):
@@ -65,20 +67,27 @@ def limits(results: Findings) -> list[str]:
 def _of_margin(results: Findings) -> list[str]:
     if not results.rows:
         return []
+    stated = "; ".join(margin_lines(results))
     return [
-        f"A difference within {margin_points(results.margin)} is taken not to matter; a smaller margin needs more "
-        f"{results.unit}s."
+        *([f"Differences of attack accuracy within the margin are taken not to matter: {stated}."] if stated else []),
+        f"A smaller margin needs more {results.unit}s.",
     ]
 
 
 def _of_membership(results: Findings) -> list[str]:
     if results.membership is None:
         return []
+    pairs = dict.fromkeys((replay.substrate, replay.of) for replay in results.membership.replays)
     return [
         "Membership is measured on networks that the audit trained on random halves of a pool; a network trained on "
         "more data, or for longer, may give away less or more.",
         "Targets and shadow networks are trained alike, on samples of one source, and get the same asks: the strongest "
         "attacker. Every network is the target once and a shadow network otherwise.",
+        *(
+            f"{substrate} answered a part of the queries. That it would answer the others as {of} rests on both "
+            "computing the same."
+            for substrate, of in pairs
+        ),
     ]
 
 
@@ -123,12 +132,40 @@ def _of_checkpoints(results: Findings) -> list[str]:
     return [f"{trainings} started anew because of a damaged checkpoint: {'; '.join(results.made.restarted)}."]
 
 
+OF_CLASSES = (
+    "A planted secret is what a whole class shares: that attacks recover it shows that inversions carry information "
+    "from the training data, not that they show one sample."
+)
+OF_CANARIES = (
+    "Canaries are unlike all other training samples, and the attacker knows all candidates: what is recovered of them "
+    "is not what is recovered of real samples, of which nobody has a list."
+)
+OF_TWINS = (
+    "Spiking targets and ANN twins are trained by their own plans, to similar accuracies at best: their comparison is "
+    "one of recipes, not of spiking as such."
+)
+
+
+LEAST_READ = 0.1
+"""Share of the range from guessing to 1 below which a reader of secrets hardly reads them."""
+
+
+def _of_reader(secrets: SecretsFinding) -> list[str]:
+    if secrets.ceiling is None or secrets.ceiling - secrets.chance >= LEAST_READ * (1 - secrets.chance):
+        return []
+    return [
+        f"The reader hardly reads these secrets even from test images ({percent(secrets.ceiling)}, guessing "
+        f"{percent(secrets.chance)}), so it would not see that an attack recovers them. Plant another kind of secret."
+    ]
+
+
 def _of_secrets(results: Findings) -> list[str]:
     if results.secrets is None:
         return []
     return [
-        "A planted secret is what a whole class shares, or a pattern that was trained on several times: that attacks "
-        "recover it shows that inversions carry information from the training data, not that they show one sample."
+        OF_CANARIES if results.secrets.kind == "canary" else OF_CLASSES,
+        *([OF_TWINS] if results.secrets.twins else []),
+        *_of_reader(results.secrets),
     ]
 
 

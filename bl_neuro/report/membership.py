@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from math import log10
 from typing import TYPE_CHECKING, NamedTuple
 
+from bl_neuro.backends.registry import ANN
 from bl_neuro.experiment.findings.estimates import Mean
 from bl_neuro.experiment.findings.membership import (
     COMPARED,
     MembershipComparison,
     MembershipFindings,
+    MembershipReplay,
     MembershipRow,
+    deployment_name,
 )
 from bl_neuro.experiment.findings.models import Findings
 from bl_neuro.report.plots import Scale, line_style
@@ -21,6 +24,7 @@ from bl_neuro.rounding import fixed
 if TYPE_CHECKING:
     from markupsafe import Markup
 
+TWINS = deployment_name(ANN, None)
 ATTACK_TITLES = {
     "lira": "LiRA",
     "lira_offline": "LiRA, offline",
@@ -49,8 +53,9 @@ def membership_answer(results: Findings, membership: MembershipFindings) -> Memb
     leakage = (
         f"With shadow networks of their own, attackers tell samples that {results.dataset.name} networks were trained "
         f"on from others: on {best.deployment}, the strongest of {many(tried, 'attack')} ({ATTACK_TITLES[best.attack]} "
-        f"on {best.reveals}) has an AUC of {auc_words(best.auc)}, where guessing has 0.5, and finds "
-        f"{percent_words(best.tpr_at_1)} of the members at 1% false positives."
+        f"on {best.reveals}) has an AUC of {auc_words(best.auc)}, where guessing has 0.5. It identifies "
+        f"{percent_words(best.tpr_at_1)} of the members at a false-positive rate of 1%, and "
+        f"{percent_words(best.tpr_at_01)} at 0.1%{_without_any(membership)}."
     )
     word, lead = _verdict(membership)
     return MembershipAnswer(
@@ -58,12 +63,24 @@ def membership_answer(results: Findings, membership: MembershipFindings) -> Memb
     )
 
 
+def _without_any(membership: MembershipFindings) -> str:
+    """What a false-positive rate of 0.1% means where one false positive is already more."""
+    few = membership.samples - membership.samples // 2 < 1 / LEAST_RATE
+    return " (no false positive, since there are fewer than 1,000 other samples)" if few else ""
+
+
 def membership_lines(results: Findings) -> list[str]:
     """Sentences for an audit that also inverts; none without membership."""
     if results.membership is None:
         return []
     answer = membership_answer(results, results.membership)
-    return [answer.leakage, f"Whether the deployment changes membership: {answer.word.lower()}. {answer.lead}"]
+    return [
+        answer.leakage,
+        _epsilon(results.membership),
+        f"Whether the deployment changes membership: {answer.word.lower()}. {answer.lead}",
+        *replay_sentences(results.membership),
+        *_twins(results.membership),
+    ]
 
 
 def strongest(membership: MembershipFindings) -> MembershipRow:
@@ -73,7 +90,7 @@ def strongest(membership: MembershipFindings) -> MembershipRow:
 
 
 def _verdict(membership: MembershipFindings) -> tuple[str, str]:
-    compared = [one for one in membership.comparisons if one.measure == "auc"]
+    compared = [one for one in _compared(membership) if one.second != TWINS]
     if not compared:
         return "Not compared", "Membership was measured on one deployment only."
     share = f"{100 * membership.share:g}%"
@@ -81,14 +98,28 @@ def _verdict(membership: MembershipFindings) -> tuple[str, str]:
     sentences = []
     for name in dict.fromkeys(one.second for one in compared):
         own = [one for one in compared if one.second == name]
-        sentences.append(_of_deployment(name, own))
+        sentences.append(_of_deployment(f"On {name}", own))
     differ = [one for one in compared if one.verdict == "differs"]
     open_ = [one for one in compared if one.verdict == "inconclusive"]
     word = "Yes" if differ else "Not yet known" if open_ else "No"
     return word, f"{' '.join(sentences)} Compared with {compared[0].first}, with {margin}."
 
 
-def _of_deployment(name: str, compared: Sequence[MembershipComparison]) -> str:
+def _compared(membership: MembershipFindings) -> list[MembershipComparison]:
+    """The comparisons of AUCs."""
+    return [one for one in membership.comparisons if one.measure == "auc"]
+
+
+def _twins(membership: MembershipFindings) -> list[str]:
+    """How ANN twins compare. They are other networks, not a deployment of these."""
+    own = [one for one in _compared(membership) if one.second == TWINS]
+    if not own:
+        return []
+    which = f"For {TWINS} of the same layer sizes and training samples, compared with the networks on {own[0].first},"
+    return [_of_deployment(which, own)]
+
+
+def _of_deployment(start: str, compared: Sequence[MembershipComparison]) -> str:
     groups = {
         words: [one.reveals for one in compared if one.verdict == verdict]
         for verdict, words in (
@@ -100,7 +131,7 @@ def _of_deployment(name: str, compared: Sequence[MembershipComparison]) -> str:
     parts = [f"{words} {listed(views)}" for words, views in groups.items() if views]
     largest = max(compared, key=lambda one: abs(one.difference.value))
     difference = f"largest difference: {difference_words(largest.difference)}, {largest.reveals}"
-    return f"On {name} the AUC {listed(parts)} ({difference})."
+    return f"{start} the AUC {listed(parts)} ({difference})."
 
 
 def _more(membership: MembershipFindings) -> list[str]:
@@ -109,12 +140,12 @@ def _more(membership: MembershipFindings) -> list[str]:
     wrong = [row for row in own if row.shadows == "wrong"]
     nulls = [row.null_auc for row in rows if row.shadows == "right"]
     outside = sum(not _holds(null, 0.5) for null in nulls)
-    one = rows[0]  # chosen before the run: the largest bound of many would not hold at 95%
     lines = [
         f"Judged by the members of another network, the AUC must be 0.5: {len(nulls) - outside} of "
         f"{many(len(nulls), '95% interval')} hold it.",
-        f"Training has an epsilon (differential privacy) of at least {fixed(one.epsilon.value, 2)}, the mean of one "
-        f"95% bound per target ({ATTACK_TITLES[one.attack]}, {one.reveals} on {one.deployment}).",
+        _epsilon(membership),
+        *replay_sentences(membership),
+        *_twins(membership),
     ]
     if wrong:
         best = max(wrong, key=lambda row: row.auc.value)
@@ -127,6 +158,37 @@ def _more(membership: MembershipFindings) -> list[str]:
         best = max(plain, key=lambda row: row.auc.value)
         lines.append(f"Without shadow networks, one threshold reaches {auc_words(best.auc)} ({best.reveals}).")
     return lines
+
+
+def _epsilon(membership: MembershipFindings) -> str:
+    """The lower bound on epsilon. The attack is the first of the plan: the best of many would not hold at 95%."""
+    row = membership.rows[0]
+    attack = f"{ATTACK_TITLES[row.attack]}, {row.reveals} on {row.deployment}"
+    return (
+        f"The training has an epsilon (differential privacy) of at least {fixed(max(row.epsilon.value, 0), 2)}, the "
+        f"mean of the empirical lower bounds of {many(row.targets, 'target')}, each at a confidence level of 95% "
+        f"({attack})."
+    )
+
+
+def replay_sentences(membership: MembershipFindings) -> list[str]:
+    """Whether the answers on another substrate are those on the first, one sentence for each pair."""
+    pairs = dict.fromkeys((replay.substrate, replay.of) for replay in membership.replays)
+    return [_of_pair(*pair, [one for one in membership.replays if (one.substrate, one.of) == pair]) for pair in pairs]
+
+
+def _of_pair(substrate: str, of: str, replays: Sequence[MembershipReplay]) -> str:
+    views = list(dict.fromkeys(reveals for replay in replays for reveals in replay.reveals))
+    queries, samples = sum(replay.queries for replay in replays), max(replay.samples for replay in replays)
+    asked = (
+        f"{many(queries, 'query', 'queries')} for each of {listed(views)} about {many(samples, 'sample')} to "
+        f"{many(len(replays), 'network')} were repeated on {substrate}"
+    )
+    differing = [replay for replay in replays if not replay.identical]
+    if not differing:
+        return f"{asked}: every answer is that of {of} in every bit."
+    outputs = listed(list(dict.fromkeys(reveals for replay in differing for reveals in replay.differs)))
+    return f"{asked}: NOT THE SAME as on {of} for {many(len(differing), 'network')} ({outputs})."
 
 
 def _holds(mean: Mean, value: float) -> bool:

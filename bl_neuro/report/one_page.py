@@ -6,25 +6,36 @@ from collections.abc import Iterable, Sequence
 
 from bl_neuro.experiment.findings.estimates import ControlFinding, IdenticalSubstrates, LadderFinding, Verdict
 from bl_neuro.experiment.findings.models import Findings, Unit
+from bl_neuro.experiment.findings.secrets_models import SecretsFinding
 from bl_neuro.report import advantage, halfway, nearest_members, views
 from bl_neuro.report.answer import audit_answer
 from bl_neuro.report.limits import limits
-from bl_neuro.report.membership import attack_words, auc_words, membership_groups, percent_words
+from bl_neuro.report.membership import attack_words, auc_words, membership_groups, percent_words, two_decimals
 from bl_neuro.report.secrets import bits_text, secret_groups
+from bl_neuro.report.secrets_beside import (
+    both_accuracies,
+    compared_attack,
+    repetition_numbers,
+    repetition_rows,
+    times,
+)
 from bl_neuro.report.words import (
     FAMILIES,
     against_chance,
     amount,
     chance_label,
+    decimal,
     effect,
     effect_footing,
     ends,
+    family_lines,
     footing,
     judged,
     listed,
     many,
-    margin_points,
+    margin_lines,
     mitigation,
+    network_name,
     pair,
     percent,
     points,
@@ -32,6 +43,7 @@ from bl_neuro.report.words import (
     share,
     share_ends,
     shown_less,
+    verdict_line,
     view,
 )
 
@@ -54,6 +66,7 @@ def one_page(results: Findings) -> str:
         *_ladders(results),
         *_controls(results),
         *_mitigations(results),
+        *_families(results),
         "## Limits",
         "\n".join(f"- {_plain(text)}" for text in limits(results)),
         f"{_made_by(results.made.command)}: {results.cells.done:,} of {results.cells.planned:,} cells. "
@@ -62,17 +75,24 @@ def one_page(results: Findings) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def _families(results: Findings) -> list[str]:
+    if not results.families:
+        return []
+    lines = "\n".join(f"- {_plain(line)}" for line in family_lines(results.families))
+    return [f"## Tested together (declared before the run, digest {results.families_digest})", lines]
+
+
 def _membership(results: Findings) -> list[str]:
     parts = []
     for group in membership_groups(results.membership):
         rows = [
             [
-                attack_words(row), row.reveals,
-                auc_words(row.auc), percent_words(row.tpr_at_1), percent_words(row.tpr_at_01), auc_words(row.null_auc),
+                attack_words(row), row.reveals, auc_words(row.auc), percent_words(row.tpr_at_1),
+                percent_words(row.tpr_at_01), two_decimals(row.epsilon.value), auc_words(row.null_auc),
             ]
             for row in group.rows
         ]  # fmt: skip
-        columns = ["attack", "output", "AUC", "found at 1%", "at 0.1%", "null AUC"]
+        columns = ["attack", "output", "AUC", "found at 1%", "at 0.1%", "epsilon", "null AUC"]
         parts.append(f"### {_plain(group.title)}\n\n{_table(columns, rows)}")
     return ["## Membership", *parts] if parts else []
 
@@ -132,7 +152,7 @@ def _pairs(results: Findings) -> list[str]:
     units = "paired over the restarts of one model"
     if not results.of_given_model:
         units = many(len(results.seeds), "target seed")
-    note = f"Attack accuracy under {results.judge}, in points; margin {margin_points(results.margin)}; {units}."
+    note = f"Attack accuracy under {results.judge}, in points; {units}. Margin: {'; '.join(margin_lines(results))}."
     return ["## Pairs of substrates", note, _table(["attack", "substrates", "difference", "95%", "verdict"], rows)]
 
 
@@ -152,7 +172,7 @@ def _secrets(results: Findings) -> list[str]:
         return []
     rows = [
         [
-            group.title, row.substrate, "gradient" if row.budget is None else amount(row.queries),
+            group.title, network_name(row.substrate), "gradient" if row.budget is None else amount(row.queries),
             f"{share(row.recovered)} ({share_ends(row.recovered)})", bits_text(finding, row),
             "–" if row.informed is None else share(row.informed.recovered),
             f"{points(row.advantage.value)} ({ends(row.advantage)})",
@@ -163,7 +183,33 @@ def _secrets(results: Findings) -> list[str]:
     columns = ["attack", "substrate", "queries per class", "recovered", "bits a class", "informed", "advantage, points"]
     ceiling = "" if finding.ceiling is None else f"; the reader’s ceiling is {percent(finding.ceiling)}"
     note = f"The {finding.secret}, one of {finding.choices}: guessing recovers {chance_label(finding.chance)}{ceiling}."
-    return ["## Planted secrets", note, _table(columns, rows)]
+    return ["## Planted secrets", note, _table(columns, rows), *_twins(finding), *_repetitions(finding)]
+
+
+def _twins(finding: SecretsFinding) -> list[str]:
+    if not finding.twins:
+        return []
+    rows = [
+        [compared_attack(one), percent(one.recovered), percent(one.twin_recovered), verdict_line(one.verdict)]
+        for one in finding.twins
+    ]
+    note = (
+        f"Spiking targets on {finding.twins[0].substrate} and ANNs of the same layer sizes, trained on the same data "
+        f"(accuracies {both_accuracies(finding) or 'not known yet'}), over all budgets; spiking less ANN."
+    )
+    return ["## Beside ANN twins", note, _table(["attack", "spiking", "ANN", "difference"], rows)]
+
+
+def _repetitions(finding: SecretsFinding) -> list[str]:
+    if not finding.repetitions:
+        return []
+    columns = ["attack", "network", "queries per class", *map(times, repetition_numbers(finding))]
+    note = (
+        f"Exposure in bits, with its 95% interval, and share recovered, by how often a pattern was trained on. The "
+        f"reference set is all {finding.choices} candidates, so that exposure is at most {decimal(finding.bits)}; "
+        f"guessing has {decimal(finding.guessed_exposure)}."
+    )
+    return ["## Canaries by repetition", note, _table(columns, [row.texts for row in repetition_rows(finding)])]
 
 
 def _ladders(results: Findings) -> list[str]:

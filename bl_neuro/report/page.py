@@ -40,6 +40,7 @@ SECTIONS = (
     ("ladder", "Which step does it"),
     ("mitigations", "What could be done"),
     ("controls", "Null controls"),
+    ("families", "What was tested together"),
     ("power", "What this plan could detect"),
     ("replays", "On the substrate itself"),
     ("network", "The attacked network"),
@@ -55,6 +56,7 @@ OPTIONAL = (
     "halfway",
     "ladder",
     "mitigations",
+    "families",
     "power",
     "replays",
     "network",
@@ -125,18 +127,24 @@ def _tables(results: Findings) -> dict[str, object]:
         "panels": [(measure, views.panels(results, results.judge, measure)) for measure in ("confidence", "hit")],
         "legend": views.legend(results),
         "pair_groups": views.pair_groups(results),
-        "pair_scale": views.difference_scale(differences, results.margin),
+        "pair_scale": views.difference_scale(differences, _widest(results)),
         "shown_less": words.shown_less(results),
         "further_ladders": [
             ladder for ladder in results.ladder if ladder.evaluator != results.judge or ladder.measure != "hit"
         ],
         "mitigations": views.mitigation_groups(results),
-        "removal_scale": views.removal_scale(results.mitigations, results.margin),
+        "removal_scale": views.removal_scale(results.mitigations, _widest(results)),
         "control_lines": views.control_lines(results),
         "secret_groups": [] if results.secrets is None else secrets.secret_groups(results.secrets),
         "secret_legend": [] if results.secrets is None else secrets.secret_legend(results.secrets),
         "secret_panels": [] if results.secrets is None else secrets.secret_panels(results.secrets),
     }
+
+
+def _widest(results: Findings) -> float:
+    """The largest margin of all evaluators; 0 without any."""
+    stated = [results.margin, *(one.margin for one in results.margins)]
+    return max((margin for margin in stated if margin is not None), default=0.0)
 
 
 def write_report(results: Findings, pictures: CellPictures, out: Path) -> Path:

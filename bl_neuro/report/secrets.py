@@ -13,12 +13,14 @@ from bl_neuro.experiment.findings.estimates import Mean
 from bl_neuro.experiment.findings.models import Findings
 from bl_neuro.experiment.findings.secrets_models import SecretComparison, SecretRow, SecretsFinding
 from bl_neuro.report.plots import BOTTOM, LEFT, RIGHT, TALL, TOP, WIDTH, line_sample, line_style
+from bl_neuro.report.secrets_beside import repetition_sentence, twin_sentence
 from bl_neuro.report.words import (
     SEEN,
     amount,
     ends,
     many,
     margin_points,
+    network_name,
     percent,
     points,
     share,
@@ -68,16 +70,18 @@ def secret_sentences(results: Findings) -> list[str]:
             f"With {amount(least.queries)} queries per class it recovers {share(least.recovered)} "
             f"({share_ends(least.recovered)})."
         ]
-    ceiling = "" if finding.ceiling is None else f", and the reader reads {percent(finding.ceiling)} from test images"
-    return [first, *second, f"Guessing recovers {percent(finding.chance)}{ceiling}."]
+    read_from = "the patterns themselves" if finding.kind == "canary" else "test images"
+    ceiling = "" if finding.ceiling is None else f", and the reader reads {percent(finding.ceiling)} from {read_from}"
+    exposed = [text for text in [repetition_sentence(finding)] if text]
+    return [first, *second, *exposed, f"Guessing recovers {percent(finding.chance)}{ceiling}."]
 
 
 def secret_lines(results: Findings) -> list[str]:
-    """What other rows say: the best white-box attack, and the replays' substrates are named elsewhere."""
+    """What other rows say: the first white-box attack, ANN twins, and whether substrates differ."""
     finding = results.secrets
     if finding is None:
         return []
-    white = [row for row in finding.rows if row.access != "black_box"]
+    white = [row for row in finding.rows if row.access == "white_box"]
     lines = []
     if white and headline_row(finding) not in white:
         best = white[0]
@@ -85,6 +89,7 @@ def secret_lines(results: Findings) -> list[str]:
             f"{_who(best)} recovers {share(best.recovered)} of the planted secrets, {_more(best.over_guessing)} than "
             f"guessing, on {best.substrate}."
         )
+    lines += [text for text in [twin_sentence(finding)] if text]
     if results.rows and finding.comparisons:
         word, lead = secret_verdict(finding)
         lines.append(f"Does the substrate change what is recovered of planted secrets? {word}. {lead}")
@@ -132,7 +137,7 @@ def _more(difference: Mean) -> str:
 
 
 def _interval(difference: Mean) -> str:
-    known = difference.low is not None and difference.high is not None
+    known = difference.low is not None and difference.high is not None and difference.seeds > 1
     return f"95% interval {ends(difference)}" if known else "one target, so no interval"
 
 
@@ -218,7 +223,7 @@ def _styles(finding: SecretsFinding) -> dict[str, str]:
 
 
 def _line_name(row: SecretRow) -> str:
-    return f"{attack_title(row.attack)} on {row.substrate}"
+    return f"{attack_title(row.attack)} on {network_name(row.substrate)}"
 
 
 def _attack_lines(finding: SecretsFinding, reveals: str) -> list[SecretLine]:
@@ -254,7 +259,9 @@ def log_chart(lines: Sequence[SecretLine], chance: float, ceiling: float | None,
 
     parts = [_grid(chance, ceiling)]
     for queries in _ticks(min(spent), max(spent)):
-        parts.append(f'<text class="tick middle" x="{x(queries):.1f}" y="{TALL - BOTTOM + 16}">{queries:,.0f}</text>')
+        at_edge = x(queries) > WIDTH - RIGHT - 12  # where a centred number would be cut off
+        place = f'class="tick {"end" if at_edge else "middle"}" x="{WIDTH if at_edge else x(queries):.1f}"'
+        parts.append(f'<text {place} y="{TALL - BOTTOM + 16}">{queries:,.0f}</text>')
     for line in lines:
         spots = [(x(queries), _y(value)) for queries, value in line.points]
         parts.append(f'<polyline class="line {line.kind}" points="{" ".join(f"{a:.1f},{b}" for a, b in spots)}"/>')

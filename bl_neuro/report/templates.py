@@ -6,7 +6,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from bl_neuro.experiment.findings.estimates import MEASURES
-from bl_neuro.report import advantage, halfway, membership, plots, secrets, views, words
+from bl_neuro.report import advantage, halfway, membership, plots, secrets, secrets_beside, views, words
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -34,6 +34,12 @@ FUNCTIONS = (
     plots.interval_mark,
     plots.line_sample,
     secrets.bits_text,
+    secrets_beside.both_accuracies,
+    secrets_beside.compared_attack,
+    secrets_beside.exposure_ends,
+    secrets_beside.repetition_numbers,
+    secrets_beside.repetition_rows,
+    secrets_beside.times,
     views.access,
     views.ladder_rows,
     views.ladder_scale,
@@ -47,8 +53,11 @@ FUNCTIONS = (
     words.judged,
     words.limits_queries,
     words.many,
+    words.family_lines,
+    words.margin_lines,
     words.margin_points,
     words.mitigation,
+    words.network_name,
     words.p_value,
     words.pair,
     words.points,

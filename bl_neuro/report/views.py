@@ -52,9 +52,13 @@ def _pair(comparison: SubstrateComparison) -> tuple[tuple[str, ...], tuple[str, 
     return tuple(comparison.first), tuple(comparison.second)
 
 
+LEAST_SCALE = 0.01
+"""Half the width of an axis of differences that are all zero, without a margin."""
+
+
 def difference_scale(differences: Iterable[Mean], margin: float) -> Scale:
     """One axis for all differences, with 0 in the middle and the margin marked."""
-    most = max([margin * 1.5, *map(abs, _ends(differences))])
+    most = max([margin * 1.5, *map(abs, _ends(differences))]) or LEAST_SCALE
     return Scale(-most * 1.05, most * 1.05)
 
 

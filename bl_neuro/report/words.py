@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bl_neuro.attacks.registry import attack_note, attack_title
-from bl_neuro.backends.registry import arithmetic_title
+from bl_neuro.backends.registry import ANN, arithmetic_title
 from bl_neuro.experiment.findings.estimates import ControlFinding, Mean, Verdict
 from bl_neuro.experiment.findings.models import Findings, Unit
+from bl_neuro.experiment.findings.plan_models import ComparisonFamily
 from bl_neuro.mitigations.base import ANSWER_HOOKS
 from bl_neuro.mitigations.registry import installed_mitigation
 from bl_neuro.rounding import fixed, settled
@@ -98,6 +99,11 @@ def shown_less(results: Findings) -> str:
     return " ".join([*filter(None, notes), SHOWN_LESS]) if ladders else ""
 
 
+def network_name(substrate: str) -> str:
+    """The substrate of a network, or that it is an ANN twin."""
+    return "ANN twin" if substrate == ANN else substrate
+
+
 def arithmetic(name: str) -> str:
     """The arithmetic of substrates in words: `floating point`."""
     return arithmetic_title(name).replace("'", "’")
@@ -125,6 +131,35 @@ def margin_points(margin: float) -> str:
     return f"{points(margin, False).removesuffix('.0')} points"
 
 
+def under_others(others: Mapping[str, Verdict]) -> str:
+    """The same difference under further evaluators: `; under spiking +1.2 points (−0.3 to +2.7)`. Empty for none."""
+    return "".join(
+        f"; under {name} {points(verdict.difference.value)} points ({ends(verdict.difference)})"
+        for name, verdict in others.items()
+    )
+
+
+def margin_lines(results: Findings) -> list[str]:
+    """The margin under each evaluator with its reason: `conv: 4.4 points, 20% of the range from ...`."""
+    if not results.margins:
+        return [] if results.margin is None else [f"{results.judge}: {margin_points(results.margin)}"]
+    return [
+        f"{one.evaluator}: {'no margin' if one.margin is None else margin_points(one.margin)}, {one.reason}"
+        for one in results.margins
+    ]
+
+
+def family_lines(families: Sequence[ComparisonFamily]) -> list[str]:
+    """The declared families, one line each: the question, how many comparisons, and which."""
+    lines = []
+    for family in families:
+        each = "" if len(family.judged_by) == 1 else f", in each of {len(family.judged_by)} families"
+        less = f" ({family.collapsed:,} more are identical by construction)" if family.collapsed else ""
+        count = f"{many(len(family.comparisons), 'comparison')}{less}{each} ({listed(family.judged_by)})"
+        lines.append(f"{family.question} {count}, {family.correction}: {'; '.join(family.comparisons)}")
+    return lines
+
+
 def bounded(difference: float) -> float:
     """Clips a difference of fractions to its possible range, which Student's interval of few targets may exceed."""
     return min(max(difference, -1.0), 1.0)
@@ -150,7 +185,12 @@ def share_ends(mean: Mean | None) -> str:
 
 
 def judged(verdict: Verdict) -> str:
-    """The verdict in one word; "identical" if two sides that compute the same score the same."""
+    """The verdict in one word; "identical" if two sides that compute the same score the same.
+
+    "none shown" if no difference was found and equivalence was not asked.
+    """
+    if verdict.verdict == "inconclusive" and verdict.margin is None:
+        return "none shown"
     return "identical" if verdict.exact else VERDICTS[verdict.verdict]
 
 
@@ -161,7 +201,9 @@ def footing(verdict: Verdict, unit: Unit = "target seed") -> str:
     notes = [all_the_same(verdict)] if verdict.identical else []
     if verdict.verdict == "equivalent" and verdict.found:
         notes.append("a small difference")
-    if verdict.verdict == "inconclusive":
+    if judged(verdict) == "none shown":
+        notes.append("equivalence is not asked")
+    elif verdict.verdict == "inconclusive":
         notes.append(units_needed(verdict, unit).replace(" target", ""))
     return "; ".join(notes)
 
@@ -185,7 +227,9 @@ def effect(verdict: Verdict) -> str:
         return "removed nothing here"
     if verdict.verdict == "differs":
         return "removes leakage" if verdict.difference.value > 0 else "adds leakage"
-    return "open" if verdict.verdict == "inconclusive" else f"removes less than {margin_points(verdict.margin)}"
+    if verdict.verdict == "inconclusive" or verdict.margin is None:
+        return "open" if verdict.margin else "none shown"
+    return f"removes less than {margin_points(verdict.margin)}"
 
 
 def effect_footing(verdict: Verdict, unit: Unit = "target seed") -> str:

@@ -76,6 +76,13 @@ SCRIPT = """\
 import bl_neuro as bl
 bl.audit("small.toml", out="OUT", scheduler="local", progress=False)
 """
+ATTACK = """\
+import bl_neuro as bl
+from bl_neuro.testing.random_networks import random_dense
+
+network = random_dense(602, (64, 8, 10), biases=False)
+bl.attack_network(network, "random", dataset="digits", steps=4, budget=640).save("OUT/attack")
+"""
 PROCESSES = """\
 import multiprocessing, sys
 import bl_neuro as bl
@@ -129,6 +136,7 @@ PROGRAMS = {
 FILES = {
     "small.toml": EXPERIMENT,
     "run.py": RUN,
+    "attack.py": ATTACK,
     "script.py": SCRIPT,
     "processes.py": PROCESSES,
     "threads.py": THREADED,
@@ -136,6 +144,11 @@ FILES = {
 }
 ENVIRONMENTS = [
     Environment("no `HOME`, unknown user id", f"env -u HOME {OTHER_USER} {AUDIT}", before="chmod 777 OUT"),
+    Environment(
+        "no `HOME`, unknown user id, an attack with its pictures",
+        f"env -u HOME {OTHER_USER} python attack.py",
+        before="chmod 777 OUT",
+    ),
     Environment("another user, home folder missing", f"HOME=/missing {OTHER_USER} {AUDIT}", before="chmod 777 OUT"),
     Environment(
         "home folder of an unknown user in a variable",

@@ -53,6 +53,8 @@ DECIMALS = 6
 """Of scores before ROC curves, so that equal scores with other last bits tie in both."""
 LEAST_SPREAD = 0.01
 """Samples whose shadow networks vary less on a side (standard deviation) are left out of the comparison of LiRA."""
+ROUNDING = 1e-12
+"""Relative difference of ratios that rounding may make or remove."""
 FILES = {"lira": "plot.py", "privacy_meter": "modules/mia/attacks/rmia.py"}
 EXPLAINED = (
     "LiRA agrees with shrinkage=0 and centre='median', one statistic at a time: theirs takes the mean over statistics "
@@ -73,6 +75,9 @@ EXPLAINED = (
     "attacked and the reference samples have equally many. Side by side stand the AUCs without that.",
     "Probabilities of 0, as labels have them, count as 1e-12: in run_rmia 0 / 0 is not above 1, while ours then orders "
     "samples by what the shadow networks answer.",
+    "Left out of RMIA are samples whose ratio equals that of a sample with other probabilities, as with labels (0.75 "
+    "of the answers right, where 8 of 13 shadow networks are, and all right, where all are): both ask whether one "
+    "ratio is above the other, and the last bit decides.",
     "run_rmia compares a reference sample also with itself, which never counts; ours leaves that out, so that theirs "
     "is multiplied by n / (n - 1).",
     "Scores are rounded to six decimals before ROC curves are computed: labels and counts have many equal scores, and "
@@ -144,7 +149,7 @@ def answers_of(run: Path) -> Iterator[tuple[str, str, Answers]]:
         if cell.kind == MEMBERSHIP.name and cell.facts["ask"] == part.asked[0].called:
             networks = cell.needs[: part.networks]
             files = [run / "cells" / f"{network.address}.safetensors" for network in networks]
-            gathered = gathered_answers(networks, files, labels)
+            gathered = gathered_answers(networks, files, cell.facts["reveals"], labels)
             yield _deployment(cell), cell.facts["reveals"], Answers(*gathered)
 
 
@@ -218,7 +223,21 @@ def compared_rmia(rmia: Any, answers: Answers) -> Iterator[Compared]:
                 nobody = np.zeros_like(signals[0], dtype=bool)
                 shares = rmia.run_rmia(raised[x], signals[0], nobody, raised[z], signals[1], OFFLINE_A, width)
                 above[x] += shares * len(z)
-        yield Compared(known, members[known], ours[known], above[known] / (known.sum() - 1))
+        compared = known & ~tied(likely, shadows)
+        yield Compared(compared, members[compared], ours[compared], above[compared] / (known.sum() - 1))
+
+
+def tied(likely: Array, shadows: Shadows) -> Array:
+    """The samples (n,) whose ratio is that of a sample with other probabilities, but for rounding."""
+    outside = (shadows.values[..., 0] * ~shadows.members).sum(axis=0) / np.maximum(shadows.outside, 1)
+    pairs, own = np.unique(np.stack([likely, outside], axis=1), axis=0, return_inverse=True)
+    ratios = np.maximum(pairs[:, 0], LEAST_PROBABILITY) / ((1 + OFFLINE_A) * pairs[:, 1] + 1 - OFFLINE_A)
+    order = np.argsort(ratios)
+    near = np.diff(ratios[order]) <= ROUNDING * ratios[order][1:]
+    rounded = np.zeros(len(pairs), dtype=bool)
+    rounded[order[1:][near]] = rounded[order[:-1][near]] = True
+    chosen: Array = rounded[own.ravel()]
+    return chosen
 
 
 def agreement(place: tuple[str, str], score: str, targets: list[Compared]) -> Agreement:

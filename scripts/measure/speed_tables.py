@@ -10,28 +10,38 @@ import sys
 from pathlib import Path
 from typing import Any
 
-OTHERS = ("products", "slayer", "snntorch, stepped", "snntorch, hoisted", "norse", "spikingjelly")
+OTHERS = ("slayer", "snntorch, stepped", "snntorch, hoisted", "norse", "spikingjelly")
 
 
 def measured(result: dict[str, Any]) -> list[str]:
     """Two tables of one run."""
     instructions = f", as on a processor without {result['without'].upper()}" if result["without"] else ""
+    busiest = max(result["busy_shares"])
+    names = [name for name in OTHERS if any(name in row.get("loihi_is_faster_by", {}) for row in result["rows"])]
+    columns = ["network", "inputs", "batch", "density", "queries/s", "products", "their form", *names, "float32 spikes"]
     lines = [
         f"## Batch, density{instructions}",
         "",
-        f"Measured {result['at']}: {', '.join(result['machine'].values())}.",
+        f"Measured {result['at']}: {', '.join(result['machine'].values())}; others used {busiest:.0%} at most.",
+        f"Medians of {result['rounds']} rounds, in brackets the smallest and the greatest.",
         "",
+        f"| {' | '.join(columns)} |",
+        "|---" * len(columns) + "|",
     ]
-    lines += [f"| network | inputs | batch | density | queries/s | {' | '.join(OTHERS)} |"]
-    lines += ["|---" * (5 + len(OTHERS)) + "|"]
     for row in result["rows"]:
         if "lava" in row:
             continue
-        ratios = [row["loihi_is_faster_by"].get(name) for name in OTHERS]
         cells = [row["network"], "held" if row["held"] else "general", row["batch"], row["density"]]
-        cells += [f"{row['queries_per_second']['loihi']:,.0f}", *("" if r is None else f"{r:.2f}x" for r in ratios)]
-        lines.append("| " + " | ".join(map(str, cells)) + " |")
+        cells += [f"{row['queries_per_second']['loihi']:,.0f}", ratio(row["loihi_is_faster_by"]["products"])]
+        cells += [row["fastest_products"].removeprefix("products, ")]
+        cells += [ratio(row["loihi_is_faster_by"].get(name)) for name in names]
+        lines.append("| " + " | ".join(map(str, [*cells, ratio(row["float32_spikes_cost"])])) + " |")
     return [*lines, "", *against_lava(result)]
+
+
+def ratio(spread: dict[str, float] | None) -> str:
+    """A median with its range."""
+    return f"{spread['median']:.2f}x ({spread['least']:.2f}, {spread['greatest']:.2f})" if spread else ""
 
 
 def against_lava(result: dict[str, Any]) -> list[str]:
@@ -57,15 +67,18 @@ def against_lava(result: dict[str, Any]) -> list[str]:
 def main() -> None:
     """See the module."""
     wrong = 0
-    lines = ["# Speed of the emulator", ""]
-    lines += [
-        "How many times as fast as others `loihi` is, one thread; made by `scripts/measure/benchmark_substrates.py`.",
+    lines = [
+        "# Speed of the emulator",
+        "",
+        "How many times as many queries `loihi` answers as others, one thread, made by",
+        "`scripts/measure/benchmark_substrates.py` on an idle machine. Products are the dense matrix products alone,",
+        "in the fastest of several forms. The last column is what spikes given as float32 instead of bytes cost.",
         "",
     ]
     for path in sys.argv[1:]:
         result = json.loads(Path(path).read_text())
         lines += measured(result)
-        wrong += sum(row.get("bins_unlike_slayer", 0) for row in result["rows"])
+        wrong += sum(row.get("bins_unlike_slayer") or 0 for row in result["rows"])
         wrong += sum(row["lava"]["bins_unlike_lava"] for row in result["rows"] if "lava" in row)
     print("\n".join([*lines, f"Bins in which `loihi` differed from SLAYER or Lava in all of these runs: {wrong}."]))
 

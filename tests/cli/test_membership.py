@@ -85,6 +85,10 @@ def test_shadow_networks_are_trained_first(
 
 WRONG = {
     "no shadows": ("", "shadows: attack lira compares the model with shadow networks"),
+    "shadows of other samples": (
+        "--shadows {shadows} --samples {folder}/members.npy",
+        "--samples: expected the 100 samples among which the members of the shadow networks are known, found 4",
+    ),
     "no folder": ("--train-shadows 8", "--train-shadows: expected a folder for these networks"),
     "settings without training": ("--shadows {shadows} --set hidden=[8]", "--set: settings of a training apply only"),
     "an unknown setting": ("--shadows {folder}/new --train-shadows 8 --set hiden=[8]", "did you mean 'hidden'"),

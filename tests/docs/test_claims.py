@@ -160,3 +160,29 @@ def advantage_row(data: str) -> str:
     assert best.baseline_accuracy is not None
     name = {"digits": "digits", "mnist": "MNIST"}[data]
     return f"| {name} | {best.baseline}: {fixed(100 * best.baseline_accuracy.value, 0)}% | {' | '.join(cells)} |"
+
+
+CANARY_ROWS = [
+    ("informed, scores", "snnTorch", None, "scores", "snntorch"),
+    ("informed, scores", "ANN twins", None, "scores", "ann"),
+    ("informed, label", "snnTorch", None, "label", "snntorch"),
+    ("v1", "snnTorch", "v1", "gradient", "snntorch"),
+    ("`ann`", "ANN twins", "ann", "gradient", "ann"),
+    ("v2, label", "snnTorch", "v2", "label", "snntorch"),
+]
+
+
+def test_exposures_of_canaries_are_quoted() -> None:
+    text = (ROOT / "results" / "secrets-canaries-digits" / "results.json").read_text()
+    secrets = Findings.from_json(text).secrets
+    assert secrets is not None
+    for name, network, *key in CANARY_ROWS:
+        own = [one for one in secrets.repetitions if [one.attack, one.reveals, one.substrate] == key]
+        exposures = [one.exposure for one in sorted(own, key=lambda one: one.copies)]
+        cells = [
+            f"{fixed(mean.value, 2)} [{fixed(mean.low, 2)}, {fixed(mean.high, 2)}]"
+            if mean.low and mean.high
+            else "6 (all)"
+            for mean in exposures
+        ]
+        assert f"| {name} | {network} | {' | '.join(cells)} |" in PAGE.read_text(encoding="utf-8").splitlines()

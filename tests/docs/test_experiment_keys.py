@@ -23,7 +23,7 @@ from bl_neuro.experiment.definition import (
     ModelPart,
     ReplayPart,
 )
-from bl_neuro.experiment.membership_part import AskPart, MembershipPart
+from bl_neuro.experiment.membership_part import AskPart, MemberReplayPart, MembershipPart
 from bl_neuro.experiment.mitigation_part import MitigationPart
 from bl_neuro.experiment.part import Part
 from bl_neuro.experiment.secrets_part import SecretAttackPart, SecretReplayPart, SecretsPart
@@ -47,6 +47,7 @@ TABLES: dict[str, type[Part]] = {
     "`[[endpoints]]`": EndpointPart,
     "`[membership]`": MembershipPart,
     "`[[membership.asks]]`": AskPart,
+    "`[[membership.replays]]`": MemberReplayPart,
 }
 
 

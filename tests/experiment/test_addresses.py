@@ -23,9 +23,10 @@ from bl_neuro.experiment.plan import plan_cells
 
 PINNED: dict[str, tuple[int, str]] = {
     "demo": (91, "1072f3f1afc11fe26321bc4f7b12876b4370013d4d79f04c8c061919937626fc"),
-    "digits": (8937, "2d8105214864545b41859915b70056542cf08ac9490bb52aac993076f4b7df1c"),
+    "digits": (8907, "c8c8296ebe62222c7c952e983a1e6376d5d41762a99f2fb3975f26d1241ae775"),
     "digits-clean": (818, "dbe921c6941ced606686f7723aa51e173475b76b74e1b808d4dc902169867766"),
-    "secrets-digits": (1533, "c324796259afbc2123b0f3ce1e5d697b308b3f6906f5fb7e821cfa27ef05d752"),
+    "secrets-digits": (2061, "088c7bee00cf0e8fc8b5c5f6262c6fb26618b008dad9fca0b70c9b2d4f208a2c"),
+    "secrets-canaries-digits": (565, "82e7f3deeddbd2e2a63aabfa23b575bedca2b337be21f031c0244c5216f9576d"),
     "mnist": (802, "d6dfa0ca157e9fd9d0c789395bfa2a8a170f26b7ff68217e016adb696278d294"),
     "att_faces": (187, "f48d1bbb80e58e6aeb81db1b66865a91ada6332937e39194801e19812ca7176b"),
     "nmnist": (958, "792df8af968513301fc5630324e39d148393cb0feb44caa0276963c2fff07383"),
@@ -33,9 +34,10 @@ PINNED: dict[str, tuple[int, str]] = {
 """Experiment: its number of cells without baselines, and the SHA-256 of their addresses."""
 WITH_BASELINES: dict[str, tuple[int, str]] = {
     "demo": (14, "12b395a3a136d71f53a9bb9edf20ff61ba8da41d6a70579b4b85d4708e301122"),
-    "digits": (66, "c17dede953af502f28a36fba615a8c25c0861cb8e6a211145190fe3a4a3812c1"),
+    "digits": (6, "703f77a2bcd24aa0a33d90f91ef0a54eba3ebb7179c4bd6f9ba5fc4474347301"),
     "digits-clean": (27, "98eda6ed6ec70502281a3fbeae4cd3dc0a40d1147ce0baffb24131fbfe2f8195"),
     "secrets-digits": (0, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+    "secrets-canaries-digits": (0, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
     "mnist": (33, "2d5eef4af6fa80ac7f5f7911e5b06ebe47352ca904af86de0397ba5b4c905c2c"),
     "att_faces": (27, "f7f96d1fd39f4714c42382ea5b61d4937875da0ddf090930074e11d6ad6f2335"),
     "nmnist": (15, "6cd7d7a4e2cf7e0d94881785a899e32ad77cdfdf1cf6a8d71b71ad448023b101"),

@@ -83,12 +83,12 @@ def test_the_power_of_a_plan_for_a_given_model_is_over_its_restarts(digits_net: 
     request = ModelAudit(digits_net, "digits", steps=8, restarts=4, verify_on=False, substrates=["loihi", "snntorch"])
     experiment, _ = model_experiment(request)
     cells = plan_cells(experiment, Audit(experiment, _place(digits_net), _store(digits_net)).material)
-    power = power_findings(experiment, cells, [], compared_arithmetics(experiment))
+    power = power_findings(experiment, cells, [], compared_arithmetics(experiment), {})
     assert {(view.attack, view.reveals) for view in power} == {("v1", "gradient"), ("v2", "counts"), ("v2", "label")}
     assert {(view.seeds, view.inversions) for view in power} == {(4, 10)}  # an inversion of each class per restart
     single, _ = model_experiment(replace(request, restarts=1))
     cells = plan_cells(single, Audit(single, _place(digits_net), _store(digits_net)).material)
-    assert power_findings(single, cells, [], compared_arithmetics(single)) == []
+    assert power_findings(single, cells, [], compared_arithmetics(single), {}) == []
 
 
 def test_stated_options_are_not_recognised_again(halves: Dataset) -> None:

@@ -91,3 +91,16 @@ def test_missing_substrates_are_left_out_only_on_request(absent: Any, tmp_path: 
 def test_an_experiment_without_any_substrate_is_refused() -> None:
     with pytest.raises(ExperimentError, match=r"none of its substrates .* is installed; run bl-neuro doctor"):
         without_substrates(experiment_from(DOCUMENT), {"norse", "loihi", "lava"})
+
+
+def test_membership_keeps_what_can_run() -> None:
+    document: dict[str, Any] = {"name": "m", "substrates": ["norse", "loihi"], "dataset": {"name": "digits"}}
+    asks = [{}, {"kind": "dropout", "substrates": ["norse"]}]
+    weights = [{"kind": "weight_bits", "bits": 4}]
+    part = {"asks": asks, "mitigations": weights, "replays": [{}]}
+    left = without_substrates(experiment_from({**document, "membership": part}), {"norse", "lava"}).membership
+    assert left is not None
+    assert ([ask.kind for ask in left.asks], len(left.mitigations), left.replays) == (["plain"], 1, [])
+    alone = experiment_from({**document, "membership": {"substrates": ["norse"]}})
+    with pytest.raises(ExperimentError, match="none of its substrates"):
+        without_substrates(alone, {"norse"})

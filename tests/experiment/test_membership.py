@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,13 +12,18 @@ import torch
 from safetensors.numpy import load_file
 
 from bl_neuro.access import BlackBox
+from bl_neuro.api.plan import plan_of
 from bl_neuro.api.result import AuditResult
 from bl_neuro.backends import open_target
 from bl_neuro.data.encoders import rate_encode
 from bl_neuro.experiment.cell_measures import CellMeasures
+from bl_neuro.experiment.cell_tools import Tools
 from bl_neuro.experiment.cells import Cell
+from bl_neuro.experiment.findings.membership import MembershipReplay
 from bl_neuro.experiment.findings.models import Findings
 from bl_neuro.experiment.measures import ANSWERS, MEMBER, MEMBERSHIP
+from bl_neuro.experiment.membership_part import MemberReplayPart
+from bl_neuro.experiment.membership_replays import replayed
 from bl_neuro.experiment.membership_work import pool_of
 from bl_neuro.experiment.session import Audit
 from bl_neuro.experiment.work import Work
@@ -105,7 +112,14 @@ def test_the_plan_has_every_network_deployment_output_and_ask(audit: Audit) -> N
         ("scores", "plain", None), ("label", "plain", None), ("label", "dropout", None), ("label", "noise", None),
         ("scores", "plain", "weight_bits 2"), ("scores", "plain", None), ("label", "plain", None),  # with ANN twins
     ]  # fmt: skip
-    assert len(of_kind(audit, "answers")) == 20 + 18 + 18 + 10 + 10 + 10
+    assert len(of_kind(audit, "answers")) == 18 + 10 + 10 + 10 + 10  # through all outputs at once
+
+
+def test_a_printed_plan_names_asks_and_outputs(audit: Audit) -> None:
+    rows = {(row.kind, row.target, row.attack, row.reveals): row.done for row in plan_of(audit).rows}
+    assert rows["answers", "member", "plain asks", "scores, label"] == 10
+    assert rows["membership", "member", "noise asks", "label"] == 1
+    assert rows["member", "wrong_shadow", "", ""] == 8
 
 
 def test_networks_are_trained_on_independent_halves_of_every_class(audit: Audit) -> None:
@@ -128,7 +142,7 @@ def measures_of(audit: Audit) -> dict[str, CellMeasures]:
 
 
 def test_answers_are_those_of_a_metered_black_box(audit: Audit) -> None:
-    cell = of_kind(audit, "answers", target="member", seed=3, reveals="label", ask="plain", substrate="loihi")[0]
+    cell = of_kind(audit, "answers", target="member", seed=3, ask="plain", substrate="loihi")[0]
     pool, network = pool_of(audit.material, 120, 0), load(file_of(audit, cell.needs[0]))
     right = []
     with open_target(network, "loihi") as target:
@@ -139,12 +153,12 @@ def test_answers_are_those_of_a_metered_black_box(audit: Audit) -> None:
             right.append(box.query(torch.from_numpy(spikes)).numpy() == pool.labels)
         assert box.remaining == 0
     table = load_file(file_of(audit, cell))
-    np.testing.assert_array_equal(table["statistics"][:, 0], np.mean(right, axis=0))
+    np.testing.assert_array_equal(table["label.statistics"][:, 0], np.mean(right, axis=0))
     measured = ANSWERS.of(cell, measures_of(audit))
     assert measured is not None
     assert measured.queries == 240
     members = random_half(pool.labels, cell.definition["half"])
-    assert measured.members_right == pytest.approx(np.mean(right, axis=0)[members].mean())
+    assert measured.members_right["label"] == pytest.approx(np.mean(right, axis=0)[members].mean())
 
 
 def file_of(audit: Audit, cell: Cell) -> Path:
@@ -156,11 +170,9 @@ def file_of(audit: Audit, cell: Cell) -> Path:
 
 @pytest.mark.parametrize("ask", ["dropout", "noise"])
 def test_other_asks_change_the_answers(audit: Audit, ask: str) -> None:
-    plain, other = (
-        of_kind(audit, "answers", substrate="loihi", reveals="label", ask=name)[0] for name in ("plain", ask)
-    )
+    plain, other = (of_kind(audit, "answers", substrate="loihi", ask=name)[0] for name in ("plain", ask))
     assert not np.array_equal(
-        load_file(file_of(audit, plain))["statistics"], load_file(file_of(audit, other))["statistics"]
+        load_file(file_of(audit, plain))["label.statistics"], load_file(file_of(audit, other))["label.statistics"]
     )
 
 
@@ -171,7 +183,7 @@ def test_each_network_is_the_target_of_the_others(audit: Audit) -> None:
     measured = MEMBERSHIP.of(cell, measures_of(audit))
     assert measured is not None
     labels = pool_of(audit.material, 120, 0).labels
-    values = np.stack([load_file(file_of(audit, one))["statistics"] for one in cell.needs[:10]])
+    values = np.stack([load_file(file_of(audit, one))["scores.statistics"] for one in cell.needs[:10]])
     members = np.stack([random_half(labels, one.definition["half"]) for one in cell.needs[:10]])
     aucs = []
     for target in range(10):
@@ -185,6 +197,64 @@ def test_each_network_is_the_target_of_the_others(audit: Audit) -> None:
     assert {one.attack for one in measured.attacks if one.shadows == "wrong"} == {
         "lira", "lira_offline", "rmia", "rmia_offline",
     }  # fmt: skip
+
+
+def with_replays(audit: Audit, **replay: object) -> Audit:
+    """The same audit with a replay, which is not done yet."""
+    assert audit.experiment.membership is not None
+    part = audit.experiment.membership.model_copy(update={"replays": [MemberReplayPart.model_validate(replay)]})
+    return Audit(audit.experiment.model_copy(update={"membership": part}), audit.place, audit.store)
+
+
+@pytest.mark.parametrize(("other", "differs"), [(3, []), (4, ["scores", "label"])])
+def test_a_replay_compares_every_answer(audit: Audit, other: int, differs: list[str]) -> None:
+    again = with_replays(audit, substrate="slayer", networks=[3], samples=50)
+    (cell,) = of_kind(again, "member_replay")
+    with open_target(load(file_of(audit, of_kind(audit, "member")[other])), "loihi") as target:
+        tools = Tools(
+            audit.material, lambda *_: target, lambda one: file_of(audit, one), lambda _: unused(), lambda _: unused()
+        )
+        measured = replayed(cell, tools)
+    assert (measured.samples, measured.queries, measured.identical) == (50, 100, not differs)
+    assert measured.differs == differs
+
+
+def unused() -> Any:
+    raise AssertionError("not needed")
+
+
+@pytest.mark.lava
+@pytest.mark.slow
+def test_real_lava_answers_as_loihi(audit: Audit, needs: Callable[[str], None]) -> None:
+    needs("lava")
+    again = with_replays(audit, networks=[0], samples=2)
+    cells = of_kind(again, "member_replay")
+    with Work(again.material, again.store) as work:
+        for cell in cells:
+            work.do(cell)
+    membership = again.findings().membership
+    assert membership is not None
+    assert [(one.network, one.reveals, one.queries, one.identical) for one in membership.replays] == [
+        (0, ["label"], 4, True)
+    ]
+    assert (
+        "4 queries for each of label about 2 samples to 1 network were repeated on lava: every answer is that of loihi "
+        "in every bit."
+    ) in audit_answer(again.findings()).more
+
+
+def test_replays_that_differ_are_named(findings: Findings) -> None:
+    views: dict[str, Any] = {"substrate": "lava", "of": "loihi", "ask": "plain", "reveals": ["counts", "label"]}
+    replays = [
+        MembershipReplay(**views, network=number, samples=3, queries=6, identical=not differs, differs=differs)
+        for number, differs in enumerate(([], ["counts"]))
+    ]
+    assert findings.membership is not None
+    membership = findings.membership.model_copy(update={"replays": replays})
+    assert (
+        "12 queries for each of counts and label about 3 samples to 2 networks were repeated on lava: NOT THE SAME as "
+        "on loihi for 1 network (counts)."
+    ) in audit_answer(findings.model_copy(update={"membership": membership})).more
 
 
 def test_findings_compare_deployments_and_survive_json(findings: Findings) -> None:
@@ -205,9 +275,16 @@ def test_the_answer_the_page_and_the_table_are_about_membership(audit: Audit, fi
     answer = audit_answer(findings)
     assert answer.title == "Can an attacker tell which samples of digits a network was trained on?"
     assert "has an AUC of 0." in answer.leakage
+    assert "of the members at a false-positive rate of 1%" in answer.leakage
+    assert answer.leakage.endswith("at 0.1% (no false positive, since there are fewer than 1,000 other samples).")
+    assert any("the mean of the empirical lower bounds of 10 targets, each at a" in text for text in answer.more)
+    assert "ANN twins" not in answer.lead  # they are no deployment
+    assert any(text.startswith("For ANN twins of the same layer sizes and training samples") for text in answer.more)
     page = write_report(findings, audit.pictures(), audit.store.folder).read_text()
     assert "Who was in the training data" in page
     assert "Null controls" not in page
+    assert "10 networks" in page
+    assert "evaluators" not in page.partition("A reader may conclude")[2]
     assert "| LiRA, shadows trained otherwise | scores |" in (audit.store.folder / "summary.md").read_text()
     result = AuditResult(findings, audit.store.folder, (), 0, (), audit.pictures())
     table = result.membership

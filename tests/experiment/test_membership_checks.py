@@ -23,7 +23,7 @@ def test_membership_needs_no_seeds_attacks_or_evaluators() -> None:
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ({"networks": 4}, "membership.networks: expected a whole number of at least 8, found 4"),
+        ({"networks": 9}, "membership.networks: expected a whole number of at least 10, found 9"),
         ({"substrates": ["norse"]}, "membership.substrates.0: expected one of the experiment's substrates"),
         ({"asks": [{"kind": "plain", "size": 0.5}]}, "membership.asks.0.size: plain asks have no size"),
         ({"asks": [{}, {"count": 8}]}, "membership.asks.1: plain occurs twice; give one of them a label"),
@@ -37,6 +37,13 @@ def test_membership_needs_no_seeds_attacks_or_evaluators() -> None:
         ({"shadows": {"hiden": [3]}}, "membership.shadows.hiden"),
         ({"shadows": {}}, "membership.shadows: expected training settings that differ"),
         ({"wrong_shadows": 9}, "membership.wrong_shadows: needs `shadows`"),
+        ({"replays": [{"substrate": "norse"}]}, "norse and loihi do not promise identical spikes"),
+        ({"replays": [{"of": "slayer"}]}, "membership.replays.0.of: expected one of the experiment's substrates"),
+        ({"replays": [{"networks": 33}]}, "replays.0.networks: expected numbers of the networks, 0 to 31, found 32"),
+        ({"replays": [{"networks": [32]}]}, "replays.0.networks: expected numbers of the networks, 0 to 31, found 32"),
+        ({"replays": [{}], "pool": 30}, "replays.0.samples: expected at most the 30 samples of the pool, found 40"),
+        ({"replays": [{"reveals": ["scores"]}]}, "replays.0.reveals.0: expected one of spikes, counts, label, found"),
+        ({"replays": [{}], "reveals": ["scores"]}, "replays.0: lava reveals none of scores"),
     ],
 )  # fmt: skip
 def test_a_wrong_value_is_reported_with_its_place(table: dict[str, Any], message: str) -> None:

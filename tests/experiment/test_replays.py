@@ -132,7 +132,7 @@ def test_a_represented_substrate_shares_verdicts_for_outputs_it_reveals() -> Non
         for reveals in ("scores", "counts")
         for label in range(3)
     ]
-    pairs, alike = substrate_verdicts(records, 0.1, {("loihi", "counts"): ["lava"]})
+    pairs, alike = substrate_verdicts(records, {"conv": 0.1}, {("loihi", "counts"): ["lava"]})
     seconds = {(pair.reveals, *pair.second) for pair in pairs}
     assert seconds == {("scores", "loihi"), ("counts", "loihi", "lava")}
     assert [(same.reveals, same.substrates) for same in alike] == [("counts", ["loihi", "lava"])]

@@ -13,7 +13,9 @@ from bl_neuro.api.audit import run_audit
 from bl_neuro.api.result import AuditResult
 from bl_neuro.errors import ExperimentError
 from bl_neuro.experiment.experiment_file import experiment_from, read_experiment
+from bl_neuro.experiment.material import Material, Place
 from bl_neuro.experiment.measures import ATTACK, MODELS, SECRET_INFORMED, SECRET_READING, SECRET_TARGET
+from bl_neuro.experiment.plan import plan_cells
 from bl_neuro.experiment.session import Audit
 
 TINY = """\
@@ -30,8 +32,12 @@ hidden = [32]
 proxy_epochs = 5
 spiking_epochs = 1
 
+[twin]
+epochs = 5
+
 [secrets]
 kind = "rotation"
+twins = true
 queries = [8, 32]
 informed = [1, 2]
 reader_images = 20
@@ -45,6 +51,10 @@ settings = { window = 3.0, contrast = "mixed" }
 attack = "v1"
 substrates = ["snntorch"]
 settings = { iterations = 10 }
+
+[[secrets.attacks]]
+attack = "ann"
+settings = { iterations = 20 }
 """
 BASE = {"name": "x", "seeds": 1, "substrates": ["loihi"], "dataset": {"name": "digits"}}
 ATTACKS = [{"attack": "v2", "reveals": ["label"]}]
@@ -65,10 +75,10 @@ def test_every_cell_is_done_and_no_plain_target_is_trained(audited: tuple[Audit,
     assert (result.failures, result.left_out) == ((), 0)
     kinds = Counter(cell.kind for cell in audit.cells)
     assert kinds == {
-        "secret_reader": 1, "secret_target": 2, "secret_accuracy": 4, "secret_informed": 8, "secret_attack": 10,
-        "secret_reading": 10,
+        "secret_reader": 1, "secret_target": 2, "secret_twin": 2, "secret_accuracy": 6, "secret_informed": 12,
+        "secret_attack": 16, "secret_reading": 16,
     }  # fmt: skip
-    assert result.findings.cells.done == 35
+    assert result.findings.cells.done == 55
     assert set(kinds) <= set(MODELS)
 
 
@@ -100,7 +110,10 @@ def test_the_findings_beat_guessing_and_the_report_says_so_first(audited: tuple[
     assert secrets is not None
     rows = {(row.substrate, row.attack, row.budget): row for row in secrets.rows}
     assert set(rows) == {(on, "v2", budget) for on in ("snntorch", "loihi") for budget in (8, 32)} | {
-        ("snntorch", "v1", None)
+        ("snntorch", "v1", None),
+        ("ann", "v2", 8),
+        ("ann", "v2", 32),
+        ("ann", "ann", None),
     }
     assert secrets.ceiling is not None
     assert secrets.ceiling > 0.85
@@ -109,13 +122,38 @@ def test_the_findings_beat_guessing_and_the_report_says_so_first(audited: tuple[
     informed = rows["snntorch", "v2", 8].informed
     assert informed is not None
     assert informed.queries == 8
+    assert [(one.attack, one.twin_attack, one.reveals) for one in secrets.twins] == [
+        ("v2", "v2", "label"), ("v1", "ann", "gradient"), ("informed", "informed", "label"),
+    ]  # fmt: skip
+    assert secrets.twins[0].verdict.difference.n == 2 * 20
+    assert [(one.first, one.second) for one in secrets.comparisons] == [("snntorch", "loihi")]
+    twin = next(one for one in secrets.accuracy if one.substrate == "ann")
+    assert twin.value > 0.5
     report = result.report.read_text(encoding="utf-8")
     assert '<h2 id="secrets">' in report
+    assert "Beside ANN twins" in report
     assert '<h2 id="leakage">' not in report
     summary = (result.folder / "summary.md").read_text(encoding="utf-8")
     assert "and spends 32 queries per class recovers" in summary.split("\n\n")[1].partition(". ")[0]
     assert "## Planted secrets" in summary
+    assert "Do spiking networks on snntorch give away less of planted secrets than their ANN twins" in summary
     assert str(result.answer).startswith("An attacker who can only query the network")
+
+
+def test_ann_is_tried_on_twins_unless_it_is_stated(tmp_path: Path) -> None:
+    stated = TINY.partition('\n[[secrets.attacks]]\nattack = "ann"')[0]
+    (tmp_path / "tiny.toml").write_text(stated)
+    on_twins = [cell for cell in Audit.of(str(tmp_path / "tiny.toml")).cells if cell.facts.get("substrate") == "ann"]
+    attacks = {(cell.facts["attack"], cell.facts["reveals"]) for cell in on_twins if cell.kind == "secret_attack"}
+    assert attacks == {("v2", "label"), ("ann", "gradient")}
+
+
+def test_informed_attackers_of_twins_see_the_most_informative_output_where_attacks_use_others(tmp_path: Path) -> None:
+    (tmp_path / "tiny.toml").write_text(TINY.replace('reveals = ["label"]', 'reveals = ["counts"]'))
+    informed = [cell.facts for cell in Audit.of(str(tmp_path / "tiny.toml")).cells if cell.kind == "secret_informed"]
+    assert {(facts["substrate"], facts["reveals"]) for facts in informed} == {
+        ("snntorch", "counts"), ("loihi", "counts"), ("ann", "scores"),
+    }  # fmt: skip
 
 
 def test_replays_repeat_the_chosen_budgets(tmp_path: Path) -> None:
@@ -154,7 +192,10 @@ def test_other_secrets_are_other_targets(tmp_path: Path) -> None:
         ({"secrets": {"kind": "rotaton", "attacks": ATTACKS}}, "secrets.kind: expected one of rotation, mirror"),
         ({"secrets": {"kind": "mark", "size": 0, "attacks": ATTACKS}}, "secrets.size: expected at least 1 pixels"),
         ({"secrets": {"kind": "mark", "attacks": [{"attack": "v2"}]}}, "secrets.attacks.0: expected `reveals`"),
-        ({"secrets": {"kind": "mark", "attacks": [{"attack": "ann"}]}}, "ann needs an ANN twin"),
+        ({"secrets": {"kind": "mark", "attacks": [{"attack": "ann"}]}}, "ann needs an ANN twin; set `twins = true`"),
+        ({"secrets": {"kind": "mark", "informed": [10**9], "attacks": ATTACKS}}, r"informed.0: .* at most 1000"),
+        ({"secrets": {"kind": "canary", "repetition": [1, 1], "attacks": ATTACKS}}, "or several different ones"),
+        ({"secrets": {"kind": "mark", "attacks": ATTACKS}, "seeds": None}, "expected seeds of targets to train"),
         ({"secrets": {"kind": "mark", "attacks": ATTACKS * 2}}, "secrets.attacks.1: v2 on label occurs twice"),
         ({"secrets": {"kind": "mark", "queries": [8, 8], "attacks": ATTACKS}}, "expected distinct values"),
         (
@@ -174,7 +215,37 @@ def test_other_secrets_are_other_targets(tmp_path: Path) -> None:
 )
 def test_problems_are_named_with_their_place(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ExperimentError, match=message):
-        experiment_from({**BASE, **changes})
+        experiment_from({name: value for name, value in {**BASE, **changes}.items() if value is not None})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"queries": [32, 1]},
+            "secrets.queries: expected enough queries per class for v2, found 1: 10 queries",
+        ),
+        ({"kind": "canary", "repetition": 100}, r"training samples \(898\), .* 89 for each of 10 classes, found 100"),
+        (
+            {"kind": "canary", "repetition": [*range(1, 12)]},
+            "at most 10 numbers of repetitions, one per class",
+        ),
+        ({"kind": "canary", "density": 0.01}, "64 different patterns of 8 x 8 squares"),
+        ({"attacks": [{"attack": "v2", "reveals": ["scores"]}]}, "expected an attack that runs on lava"),
+    ],
+)
+def test_secrets_that_cannot_be_planted_or_attacked_are_refused(changes: dict[str, object], message: str) -> None:
+    document = {**BASE, "substrates": ["lava"], "secrets": {"kind": "rotation", "attacks": ATTACKS, **changes}}
+    experiment = experiment_from(document)
+    with pytest.raises(ExperimentError, match=message):
+        plan_cells(experiment, Material(experiment, Place(Path())))
+
+
+def test_a_dataset_of_one_class_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "one.npz", images=np.random.default_rng(0).random((30, 1, 4, 4)), labels=np.zeros(30, int))
+    (tmp_path / "one.toml").write_text(TINY.replace('name = "digits"', 'name = "one.npz"'))
+    with pytest.raises(ExperimentError, match=r"expected samples of at least two classes, found one in one\.npz"):
+        _ = Audit.of(str(tmp_path / "one.toml")).cells
 
 
 def test_data_that_secrets_do_not_fit_is_refused(tmp_path: Path) -> None:

@@ -97,6 +97,21 @@ def test_canaries_are_added_as_often_as_asked_under_the_label_of_their_class() -
     assert plant.planted_test(data, secrets) is data
 
 
+def test_repetitions_are_shared_out_evenly_and_anew_for_every_target() -> None:
+    plant = Canary(candidates=5, repetition=(1, 3))
+    drawn = [plant.copies(10, np.random.default_rng(seed)) for seed in (0, 0, 1)]
+    assert all(sorted(copies) == [1] * 5 + [3] * 5 for copies in drawn)
+    assert drawn[0].tolist() == drawn[1].tolist() != drawn[2].tolist()
+    assert plant.secret == "pattern that every class was trained on 1 or 3 times"
+    planted = plant.planted(made_up(), np.array([4, 0, 2]), np.array([3, 1, 1]))
+    assert planted.labels[6:].tolist() == [0, 0, 0, 1, 2]
+    for place, label in enumerate(planted.labels[6:].tolist()):
+        assert np.array_equal(
+            planted.pixels[6 + place], plant.pattern(label, [4, 0, 2][label], (1, 8, 8)).astype(float)
+        )
+    assert Rotation().copies(10, np.random.default_rng(0)) is None
+
+
 def test_examples_show_every_secret_with_the_same_images() -> None:
     data = made_up()
     images, secrets = examples(Rotation(), data, 1, 10)
@@ -115,6 +130,10 @@ def test_images_that_do_not_fit_are_refused_by_name() -> None:
     assert Rotation().image_problem((1, 4, 6)) == problem
     assert "at least 6 x 6 pixels" in str(Mark().image_problem((3, 5, 8)))
     assert Mirror().image_problem((1, 4, 6)) is None
+    assert "16 different patterns of 2 x 3 squares" in str(Canary(candidates=16).image_problem((1, 2, 3)))
+    assert Canary().image_problem((1, 8, 8)) is None
+    assert Canary(repetition=20).samples_problem(200, 10) is None
+    assert "a repetition of 20 for each of 10 classes, found 21" in str(Canary(repetition=21).samples_problem(200, 10))
 
 
 @pytest.mark.parametrize(
@@ -124,6 +143,8 @@ def test_images_that_do_not_fit_are_refused_by_name() -> None:
         (Mark, {"size": 0}, "size: expected at least 1 pixels, found 0"),
         (Mark, {"inset": -1}, "inset: expected at least 0 pixels"),
         (Canary, {"candidates": 1, "repetition": 0}, r"candidates: expected 2\.\.4096, found 1; repetition"),
+        (Canary, {"repetition": [2, 2]}, r"repetition: expected a number of at least 1, .* found \[2, 2\]"),
+        (Canary, {"repetition": []}, r"repetition: .* found \[\]"),
         (Canary, {"density": 1.0}, "density: expected between 0 and 1"),
         (Mirror, {"axes": "diagonal"}, "axes: expected"),
     ],

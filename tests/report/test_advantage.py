@@ -69,16 +69,16 @@ def test_the_answer_leads_with_the_advantage_and_what_was_known(audit: Findings)
 
 
 def test_further_evaluators_have_their_own_advantage(audit: Findings) -> None:
-    more = audit_answer(compared(audit)).more
+    leakage = audit_answer(compared(audit)).leakage
     for evaluator in audit.evaluators[1:]:
-        assert any(line.startswith(f"Under the evaluator {evaluator.name}, an attacker") for line in more)
+        assert f"; under {evaluator.name}, " in leakage.partition(". An attacker")[0]
 
 
 def test_one_row_has_one_value_and_one_interval(audit: Findings) -> None:
     row = compared(audit).own_rows[0]
-    sentence = advantage_sentence([row], audit.judge, "an attacker")
+    sentence = advantage_sentence([row], [audit.judge], "an attacker")
     assert "gains −2.0 points of attack accuracy (95% interval −9.0 to +4.0) over" in sentence
-    assert advantage_sentence(audit.own_rows, audit.judge, "an attacker") == ""
+    assert advantage_sentence(audit.own_rows, [audit.judge], "an attacker") == ""
 
 
 def test_an_unknown_end_is_no_interval(audit: Findings) -> None:

@@ -48,11 +48,17 @@ def test_evaluators_disagree_in_verdict_or_sign(
     ("significant", "value", "expected"),
     [
         (True, -0.25, "what v2 gets."),
-        (False, -0.02, "what v2 gets. The evaluator spiking disagrees on “shows label” (−2.0 points, not shown)."),
+        (
+            False,
+            -0.02,
+            "what v2 gets. The evaluator spiking disagrees on “shows label” (−2.0 points, not shown; conv: −30.0 "
+            "points, beyond the margin).",
+        ),
         (
             True,
             0.25,
-            "what v2 gets. The evaluator spiking disagrees on “shows label” (+25.0 points, beyond the margin).",
+            "what v2 gets. The evaluator spiking disagrees on “shows label” (+25.0 points, beyond the margin; conv: "
+            "−30.0 points, beyond the margin).",
         ),
     ],
 )
@@ -83,7 +89,7 @@ def test_a_step_that_only_another_evaluator_sees_is_reported(make_audit: Make) -
     lines = ladder_lines(make_audit(ladder=[{**ladder, "steps": [first, last]}, other]))
     assert lines == [
         "Under the evaluator conv, no single step of deployment was shown to change what v2 gets. The evaluator "
-        "spiking disagrees on “shows label” (−30.0 points, beyond the margin)."
+        "spiking disagrees on “shows label” (−30.0 points, beyond the margin; conv: −25.0 points, not shown)."
     ]
 
 
@@ -97,10 +103,12 @@ def test_a_cap_on_queries_is_not_ranked_with_the_others(make_audit: Make) -> Non
     ]
     assert mitigation_lines(make_audit(mitigations=cases)) == [
         "Under the evaluator conv, of the mitigations that leave the attacker’s budget alone, “setting of noise” "
-        "removes most: 20.0 points from v2, scores, at a cost of 2.0 points of the target’s accuracy. The evaluator "
-        "spiking disagrees on “setting of noise” against v2, scores (+3.0 points, not shown).",
-        "Under the evaluator conv, caps on queries remove 40.0 points, and hold honest users to the same number. The "
-        "evaluator spiking disagrees on “no more than 320 queries” against v2, scores (+2.0 points, not shown).",
+        "removes most: 20.0 points from v2, scores (under spiking +3.0), at a cost of 2.0 points of the target’s "
+        "accuracy. The evaluator spiking disagrees on “setting of noise” against v2, scores (+3.0 points, not shown; "
+        "conv: +20.0 points, beyond the margin).",
+        "Under the evaluator conv, caps on queries remove 40.0 points (under spiking +2.0), and hold honest users to "
+        "the same number. The evaluator spiking disagrees on “no more than 320 queries” against v2, scores (+2.0 "
+        "points, not shown; conv: +40.0 points, beyond the margin).",
     ]
 
 
@@ -109,7 +117,7 @@ def test_a_mitigation_that_only_another_evaluator_sees_is_reported(make_audit: M
     cases = [tried(plain, "noise", "conv", False, 0.2), tried(plain, "noise", "spiking", True, 0.2)]
     assert mitigation_lines(make_audit(mitigations=cases)) == [
         "Under the evaluator conv, the one mitigation was not shown to remove leakage. The evaluator spiking "
-        "disagrees: “setting of noise” removes 20.0 points from v2, scores."
+        "disagrees: “setting of noise” removes 20.0 points from v2, scores (under conv +20.0)."
     ]
     assert mitigation_lines(make_audit(mitigations=[])) == []
 

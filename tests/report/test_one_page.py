@@ -19,11 +19,12 @@ def test_it_is_a_page_with_what_leaks_and_the_verdict_first(audit: Findings) -> 
         "## Which step does it: v2, scores",
         "## Null controls",
         "## What could be done",
+        "## Tested together (declared before the run, digest 0123456789abcdef)",
         "## Limits",
     ]
     assert text.splitlines()[2].startswith("An attacker who can only query the network ")
     assert text.splitlines()[4].startswith("Does the substrate change leakage? **")
-    assert len(text.split()) < 1150
+    assert len(text.split()) < 1250
     assert text.endswith("`report.html`.\n")
 
 
@@ -62,7 +63,7 @@ def test_marks_in_names_are_no_markdown(make_audit: Callable[..., Findings]) -> 
 
 
 def test_a_count_of_one_is_singular(make_audit: Callable[..., Findings]) -> None:
-    assert "margin 10 points; 1 target seed." in one_page(make_audit(seeds=[0]))
+    assert "in points; 1 target seed. Margin: conv: 10 points." in one_page(make_audit(seeds=[0]))
     assert "1 target seed is few" in one_page(make_audit(seeds=[0]))
     assert "; 4 target seeds." in one_page(make_audit())
 

@@ -143,11 +143,19 @@ def test_the_page_says(page: Outline, sentence: str) -> None:
 
 def test_sections_of_what_was_not_run_are_left_out(make_audit: Make, make_audit_pictures: MakePictures) -> None:
     bare = make_audit(
-        ladder=[], power=[], mitigations=[], replays=[], verification=[], controls=[], stands_for={}, network=None
+        ladder=[],
+        power=[],
+        mitigations=[],
+        replays=[],
+        verification=[],
+        controls=[],
+        stands_for={},
+        network=None,
+        families=[],
     )
     page = Outline(audit_pages(bare, make_audit_pictures())[REPORT])
     ids = [attributes["id"] for name, attributes in page.tags if name == "h2"]
-    absent = (*ABSENT, "ladder", "power", "mitigations", "replays", "network")
+    absent = (*ABSENT, "ladder", "families", "power", "mitigations", "replays", "network")
     assert ids == [key for key, _ in SECTIONS if key not in absent]
     assert "No ladder was run" in page.text
     assert "not judged" in page.text  # the control's rows are still there

@@ -10,7 +10,15 @@ import pytest
 from bl_neuro.experiment.findings.models import Findings
 from bl_neuro.report.one_page import one_page
 from bl_neuro.report.page import REPORT, audit_pages
-from bl_neuro.report.secrets import SecretLine, headline_row, log_chart, secret_legend, secret_panels, secret_sentences
+from bl_neuro.report.secrets import (
+    SecretLine,
+    headline_row,
+    log_chart,
+    secret_legend,
+    secret_lines,
+    secret_panels,
+    secret_sentences,
+)
 
 Make = Callable[..., Findings]
 MakePictures = Callable[[], Any]
@@ -23,7 +31,7 @@ def mean(value: float, low: float | None, high: float | None) -> dict[str, Any]:
 def row(reveals: str, budget: int | None, value: float, on: str = "loihi", access: str = "black_box") -> dict[str, Any]:
     informed = {
         "substrate": on, "reveals": "label", "images": 2, "queries": 8.0, "recovered": mean(0.7, 0.6, 0.8),
-        "exposure": mean(1.2, 1.0, 1.4),
+        "exposure": mean(1.2, 1.0, 1.4), "mismatched": mean(0.25, 0.2, 0.3),
     }  # fmt: skip
     return {
         "substrate": on, "attack": "v1" if access == "white_box" else "v2", "reveals": reveals, "access": access,
@@ -40,7 +48,7 @@ def planted(**changes: Any) -> dict[str, Any]:
         "kind": "rotation", "secret": "rotation of every class by a multiple of 90 degrees", "choices": 4,
         "chance": 0.25, "bits": 2.0, "classes": 10, "ceiling": 0.96, "accuracy": [], "margin": 0.07,
         "rows": [*rows, row("gradient", None, 0.95, access="white_box")], "informed": [rows[0]["informed"]],
-        "comparisons": [], **changes,
+        "comparisons": [], "twins": [], "guessed_exposure": 0.85, "repetitions": [], **changes,
     }  # fmt: skip
 
 
@@ -56,6 +64,81 @@ def test_the_first_sentence_is_the_advantage_of_the_poorest_view_with_its_interv
     assert second.replace("\xa0", " ") == "With 8 queries per class it recovers 50% (40–55%)."
     assert third == "Guessing recovers 25%, and the reader reads 96% from test images."
     assert one_page(results).split("\n\n")[1].startswith("An attacker who can only query the network, sees the winning")
+
+
+def compared(value: float, verdict: str) -> dict[str, Any]:
+    difference = mean(value, value - 0.05, value + 0.05)
+    return {
+        "attack": "v2", "twin_attack": "v2", "reveals": "label", "substrate": "loihi", "recovered": 0.6 + value,
+        "twin_recovered": 0.6, "accuracy": 0.97, "twin_accuracy": 0.95,
+        "verdict": {
+            "verdict": verdict, "found": verdict == "differs", "difference": difference, "bootstrap": difference,
+            "standardized": 1.0, "p": 0.01, "adjusted_p": 0.02, "p_equivalent": 0.5, "adjusted_p_equivalent": 0.5,
+            "margin": 0.07, "identical": False, "seeds_needed": None,
+        },
+    }  # fmt: skip
+
+
+def test_twins_are_compared_in_words_and_their_rows_do_not_lead(
+    make_audit: Make, make_audit_pictures: MakePictures
+) -> None:
+    by_gradient = {**compared(0.1, "differs"), "attack": "v1", "twin_attack": "ann", "reveals": "gradient"}
+    rows = [row("label", 32, 0.8), row("label", 128, 0.9, on="ann"), row("gradient", None, 0.9, "ann", "ann")]
+    results = make_audit(secrets=planted(rows=rows, twins=[compared(-0.1, "differs"), by_gradient]))
+    assert results.secrets is not None
+    leading = headline_row(results.secrets)
+    assert leading is not None
+    assert leading.substrate == "loihi"
+    (sentence,) = [line for line in secret_lines(results) if "twins" in line]
+    assert sentence == (
+        "Do spiking networks on loihi give away less of planted secrets than their ANN twins, at accuracies of 97% and "
+        "95%? Of 2 comparisons, less in 1, more in 1 and equally much in 0; 0 open. Recovered from both, and their "
+        "difference: v2, label: 50% and 60%, differs: −10.0 points (−15.0 to −5.0); v1 and ANN baseline, gradient: 70% "
+        "and 60%, differs: +10.0 points (+5.0 to +15.0)."
+    )
+    assert "| v2, label | 50% | 60% | differs: −10.0 points" in one_page(results)
+    page = audit_pages(results, make_audit_pictures())[REPORT]
+    assert "(accuracies 97% and 95%)" in page
+    assert "one of recipes, not of spiking as such" in page
+
+
+def test_canaries_are_told_by_repetition(make_audit: Make, make_audit_pictures: MakePictures) -> None:
+    repeated = [
+        {
+            "substrate": "loihi", "attack": attack, "reveals": "scores", "queries": 64.0, "copies": copies,
+            "recovered": mean(0.5, 0.4, 0.6), "exposure": mean(exposure, exposure - 0.5, exposure + 0.5),
+        }
+        for attack, copies, exposure in ((None, 1, 1.0), (None, 4, 2.0), (None, 16, 5.0), ("v2", 1, 1.5))
+    ]  # fmt: skip
+    changes: dict[str, Any] = {"bits": 6.0, "choices": 64, "guessed_exposure": 1.38, "kind": "canary"}
+    results = make_audit(secrets=planted(repetitions=repeated, **changes))
+    assert secret_sentences(results)[2] == (
+        "To the informed attacker, who sees a score for each class and spends 64 queries per class, the exposure is "
+        "1.00 (0.50 to 1.50) bits for patterns trained on once and 5.00 (4.50 to 5.50) bits for patterns trained on 16 "
+        "times (at most 6.00; guessing 1.38)."
+    )
+    assert secret_sentences(results)[3].endswith("the reader reads 96% from the patterns themselves.")
+    assert "Canaries are unlike all other training samples" in one_page(results)
+    table = one_page(results).partition("## Canaries by repetition")[2]
+    assert "| attack | network | queries per class | once | 4 times | 16 times |" in table
+    assert "| v2, scores | loihi | 64 | 1.50 (1.00 to 2.00), 50% | – | – |" in table
+    page = audit_pages(results, make_audit_pictures())[REPORT]
+    assert '<th scope="col" class="num">16 times</th>' in page
+    assert '<td class="num">5.00<span class="sub">4.50 to 5.50</span><span class="sub">50%</span></td>' in page
+
+
+@pytest.mark.parametrize(("ceiling", "warned"), [(0.28, True), (0.5, False), (None, False)])
+def test_a_reader_that_reads_nothing_is_a_limit(make_audit: Make, ceiling: float | None, warned: bool) -> None:
+    assert ("The reader hardly reads these secrets" in one_page(make_audit(secrets=planted(ceiling=ceiling)))) == warned
+
+
+def test_one_target_has_no_interval(make_audit: Make) -> None:
+    single = row("label", 32, 0.8)
+    single["over_guessing"]["seeds"] = 1
+    assert (
+        "55.0 points more (one target, so no interval) than"
+        in secret_sentences(make_audit(secrets=planted(rows=[single])))[0]
+    )
 
 
 def test_a_disadvantage_is_called_less(make_audit: Make) -> None:

@@ -13,6 +13,7 @@ from scipy.stats import norm
 
 from bl_neuro.errors import DataError
 from bl_neuro.leakage.membership_attacks import Answers
+from bl_neuro.leakage.shadows import Shadows
 
 comparison = importlib.import_module("compare_membership")
 PLACE = ("snntorch", "scores")
@@ -84,6 +85,16 @@ def test_other_implementations_do_not() -> None:
     assert by_score["LiRA"] > comparison.TOLERANCE
     assert by_score["LiRA, offline density"] < comparison.TOLERANCE
     assert by_score["RMIA, offline"] > comparison.TOLERANCE
+
+
+def test_ratios_that_only_rounding_tells_apart_are_left_out() -> None:
+    values = np.zeros((14, 3, 1))
+    values[:8, 0], values[:13, 1:] = 1, 1
+    members = np.zeros((14, 3), dtype=bool)
+    members[13] = True
+    shadows = Shadows(values, members)
+    assert comparison.tied(np.array([0.75, 1.0, 0.5]), shadows).tolist() == [True, True, False]
+    assert comparison.tied(np.array([0.5, 1.0, 1.0]), shadows).tolist() == [False, False, False]
 
 
 def test_both_as_they_are_stand_side_by_side() -> None:

@@ -12,15 +12,13 @@ from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.definition import Experiment
 from bl_neuro.experiment.findings.conversion import mean_of
 from bl_neuro.experiment.findings.estimates import BaselineFinding, Mean
+from bl_neuro.experiment.findings.margins import UNINFORMED
 from bl_neuro.experiment.findings.models import AuditRow, EvaluatorMeasures
 from bl_neuro.experiment.material import Material
 from bl_neuro.experiment.measures import BASELINE_JUDGEMENT, BaselineJudgementMeasures, Measures
 from bl_neuro.leakage import Estimate, advantage, hit_bootstrap
 from bl_neuro.leakage.baseline_registry import BASELINES, PRIOR, PRIOR_KNOWLEDGE, PRIOR_TITLE
 from bl_neuro.leakage.crossed import crossed_of, pool_weights
-
-UNINFORMED = ("untrained", "shuffled_weights")
-"""Targets without information, whose inversions show the attack's prior alone."""
 
 
 def baseline_findings(

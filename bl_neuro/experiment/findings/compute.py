@@ -13,6 +13,7 @@ from bl_neuro.experiment.findings.controls import control_findings
 from bl_neuro.experiment.findings.curves import course_curves
 from bl_neuro.experiment.findings.estimates import Finding
 from bl_neuro.experiment.findings.evaluators import evaluator_facts
+from bl_neuro.experiment.findings.families import families_digest
 from bl_neuro.experiment.findings.halfway import halfway_findings
 from bl_neuro.experiment.findings.ladder import ladder_findings
 from bl_neuro.experiment.findings.membership import membership_findings
@@ -27,7 +28,7 @@ from bl_neuro.experiment.findings.models import (
 from bl_neuro.experiment.findings.nearest_members import nearest_members_findings
 from bl_neuro.experiment.findings.network import network_facts
 from bl_neuro.experiment.findings.pictures import StoredPictures
-from bl_neuro.experiment.findings.power import power_findings
+from bl_neuro.experiment.findings.planned import planned_statistics
 from bl_neuro.experiment.findings.records import records
 from bl_neuro.experiment.findings.replays import identical_replays, replay_findings, stand_ins, verifications
 from bl_neuro.experiment.findings.rows import audit_cells, audit_rows
@@ -46,7 +47,9 @@ def findings(experiment: Experiment, material: Material, cells: Sequence[Cell], 
     replayed = identical_replays(cells, measures)
     word = "restart" if experiment.given else "seed"
     kinds = compared_arithmetics(experiment)
-    verdicts, alike = substrate_verdicts(judged, experiment.margin, stand_ins(replayed), word, kinds)
+    planned = planned_statistics(experiment, material, cells, measures, judged, store, kinds)
+    margins = {name: one.margin for name, one in planned.margins.items()}
+    verdicts, alike = substrate_verdicts(judged, margins, stand_ins(replayed), word, kinds)
     rows = audit_rows(cells, measures, judged)
     baselines = baseline_findings(experiment, material, cells, measures, rows)
     rows = with_advantages(rows, baselines)
@@ -57,7 +60,11 @@ def findings(experiment: Experiment, material: Material, cells: Sequence[Cell], 
         name=experiment.name,
         description=experiment.description,
         dataset=dataset,
-        margin=experiment.margin,
+        margin=next(iter(margins.values()), None),
+        margins=list(planned.margins.values()),
+        families=planned.families,
+        families_digest=families_digest(planned.families),
+        further_power=planned.further_power,
         steps=next((int(cell.definition["steps"]) for cell in cells if "steps" in cell.definition), 0),
         seeds=experiment.target_seeds,
         experiment=experiment.model_dump(mode="json"),
@@ -69,18 +76,16 @@ def findings(experiment: Experiment, material: Material, cells: Sequence[Cell], 
         auxiliary=None if material.auxiliary is None else material.auxiliary.sentence,
         verdicts=verdicts,
         alike=alike,
-        ladder=ladder_findings(experiment, cells, judged, word),
-        power=power_findings(experiment, cells, judged, kinds),
-        mitigations=mitigation_findings(experiment, cells, measures, judged, word),
+        ladder=ladder_findings(experiment, cells, judged, margins, word),
+        power=planned.power,
+        mitigations=mitigation_findings(experiment, cells, measures, judged, margins, word),
         replays=replay_findings(cells, measures),
         verification=verifications(cells, measures),
         arithmetic=_arithmetics(experiment),
         stands_for={cell.facts["substrate"]: cell.facts["of"] for cell in replayed},
         controls=controls,
         curves=course_curves(cells, measures),
-        halfway=halfway_findings(
-            cells, measures, judged, rows, controls, dataset.chance, experiment.margin, word, kinds
-        ),
+        halfway=halfway_findings(cells, measures, judged, rows, controls, dataset.chance, margins, word, kinds),
         nearest_members=nearest_members_findings(material, cells, measures, StoredPictures(material, cells, store)),
         inversions=audit_cells(cells, measures),
         made=_provenance(store, list(measures)),
@@ -88,7 +93,7 @@ def findings(experiment: Experiment, material: Material, cells: Sequence[Cell], 
         network=network_facts(material, cells, results),
         unit="restart" if experiment.given else "target seed",
         not_run={},
-        membership=membership_findings(experiment, cells, measures, store),
+        membership=membership_findings(experiment, cells, measures, store, kinds),
         **_further(secrets=secrets_finding(experiment, material.dataset_classes, cells, measures, kinds)),
     )
 

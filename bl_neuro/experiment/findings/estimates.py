@@ -61,8 +61,14 @@ class Verdict(Finding):
     p: Number | None
     adjusted_p: Number | None = Field(description="Of a difference, by Holm's method over the pairs judged together.")
     p_equivalent: Number | None
-    adjusted_p_equivalent: Number | None = Field(description="Of equivalence within the margin, by Holm's method.")
-    margin: Number = Field(gt=0, description="Largest difference that does not matter, stated beforehand.")
+    adjusted_p_equivalent: Number | None = Field(
+        description="Of equivalence within the margin, by Holm's method; 1 without a margin."
+    )
+    margin: Number | None = Field(
+        gt=0,
+        description="Largest difference that does not matter, by a rule stated beforehand; null where equivalence is "
+        "not asked.",
+    )
     identical: bool = Field(description="Whether every inversion scored the same.")
     seeds_needed: Count | None = Field(
         description="Where inconclusive: target seeds for a verdict with 80% power, if all stays as observed; at least "
@@ -143,7 +149,8 @@ class PowerFinding(MeasuredAttack):
     assumed: bool = Field(description="Whether spread and within are assumed, not measured.")
     smallest_difference: Number = Field(description="Found with probability `power`.")
     smallest_margin: Number = Field(description="Within which equality is found with probability `power`.")
-    equivalence_power: Fraction = Field(description="Probability that equality is found at the margin.")
+    margin: Number | None = Field(None, description="Of these comparisons; null where equivalence is not asked.")
+    equivalence_power: Fraction = Field(description="Probability that equality is found at the margin; 0 without one.")
     power: Fraction
 
 

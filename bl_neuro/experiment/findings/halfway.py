@@ -56,20 +56,20 @@ def halfway_findings(
     rows: Sequence[AuditRow],
     controls: Sequence[ControlFinding],
     chance: float,
-    margin: float,
+    margins: Mapping[str, float | None],
     unit: str,
     arithmetic: Arithmetics,
 ) -> list[HalfwayFinding]:
     """The halfway budget of each attack with a course, and the comparison of substrates at it.
 
     The pairs and the families of tests are those of the final inversions (see `substrate_verdicts`). rows: with their
-    advantages. chance: attack accuracy of guessing. unit: the independent unit, in words.
+    advantages. chance: attack accuracy of guessing. margins: by evaluator. unit: the independent unit, in words.
     """
     tables = _courses(cells, measures)
     halfway = {
         view: halfway_of(table, _floors(view, rows, controls, chance), arithmetic) for view, table in tables.items()
     }
-    compared = _compared(tables, halfway, records, margin, unit, arithmetic)
+    compared = _compared(tables, halfway, records, margins, unit, arithmetic)
     return [_finding(view, table, halfway[view], compared.get(view, [])) for view, table in tables.items()]
 
 
@@ -156,7 +156,7 @@ def _compared(
     tables: Mapping[JudgedView, Mapping[str, Runs]],
     halfway: Mapping[JudgedView, Halfway],
     records: Sequence[Record],
-    margin: float,
+    margins: Mapping[str, float | None],
     unit: str,
     arithmetic: Arithmetics,
 ) -> dict[JudgedView, list[HalfwayComparison]]:
@@ -171,7 +171,7 @@ def _compared(
             if budget is not None and one.keys() & other.keys():
                 values[str(number)] = paired_at(one, other, measure, budget)
         same = [name for name in values if one_arithmetic(pairs[int(name)], arithmetic)]
-        verdicts = pair_verdicts(values, margin, same_computation=same) if values else {}
+        verdicts = pair_verdicts(values, margins.get(evaluator), same_computation=same) if values else {}
         for name, verdict in verdicts.items():
             pair = pairs[int(name)]
             compared.setdefault((pair.attack, pair.reveals, evaluator), []).append(

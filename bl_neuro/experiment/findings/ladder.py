@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -33,22 +33,24 @@ class MeasuredRung(NamedTuple):
 
 
 def ladder_findings(
-    experiment: Experiment, cells: Sequence[Cell], records: Sequence[Record], unit: str = "seed"
+    experiment: Experiment,
+    cells: Sequence[Cell],
+    records: Sequence[Record],
+    margins: Mapping[str, float | None],
+    unit: str = "seed",
 ) -> list[LadderFinding]:
     """For each attack, evaluator and measure, the levels of the ladder and the change at each step.
 
-    Uses inversions that are finished on every rung; attacks without any are left out. unit: the independent unit, in
-    words.
+    Uses inversions that are finished on every rung; attacks without any are left out. margins: by evaluator.
+    unit: the independent unit, in words.
     """
     part = experiment.ladder
     if part is None:
         return []
     own = [record for record in records if record.target in OWN and record.mitigation is None]
-    stated = not any(cell.kind == "rung" for cell in cells)
+    stated = _stated(cells)
     findings = []
-    for attack in experiment.attacks:
-        if part.attacks is not None and attack.called not in part.attacks:
-            continue
+    for attack in _attacks(part, experiment):
         rungs = _rungs(part, attack, stated)
         judged = [record for record in own if record.attack == attack.called]
         for evaluator in dict.fromkeys(record.evaluator for record in judged):
@@ -58,9 +60,29 @@ def ladder_findings(
             for measure, values in tables.items():
                 if values:
                     findings.append(
-                        _finding(attack.called, evaluator, measure, rungs, values, experiment.margin, unit, same)
+                        _finding(attack.called, evaluator, measure, rungs, values, margins.get(evaluator), unit, same)
                     )
     return findings
+
+
+def ladder_rungs(experiment: Experiment, cells: Sequence[Cell]) -> list[tuple[str, list[str]]]:
+    """The attacks on the ladder by their names in tables, each with the names of the planned rungs in order."""
+    part = experiment.ladder
+    if part is None:
+        return []
+    return [
+        (attack.called, [rung.name for rung in _rungs(part, attack, _stated(cells))])
+        for attack in _attacks(part, experiment)
+    ]
+
+
+def _attacks(part: LadderPart, experiment: Experiment) -> list[AttackPart]:
+    return [attack for attack in experiment.attacks if part.attacks is None or attack.called in part.attacks]
+
+
+def _stated(cells: Sequence[Cell]) -> bool:
+    """Whether the network is already in Loihi's arithmetic, so that no rung is made."""
+    return not any(cell.kind == "rung" for cell in cells)
 
 
 def _rungs(part: LadderPart, attack: AttackPart, stated: bool) -> list[MeasuredRung]:
@@ -120,7 +142,7 @@ def _finding(
     measure: Measure,
     rungs: list[MeasuredRung],
     values: dict[str, list[FloatArray]],
-    margin: float,
+    margin: float | None,
     unit: str,
     same_computation: list[str],
 ) -> LadderFinding:

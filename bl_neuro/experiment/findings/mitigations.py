@@ -22,6 +22,8 @@ from bl_neuro.leakage import hit_bootstrap, pair_verdicts, paired_test
 from bl_neuro.mitigations.base import ANSWER_HOOKS
 from bl_neuro.reveals import Reveals
 
+WHOLE = 1.0
+"""A margin for tests of which only the interval is used."""
 Table = dict[Inversion, Scores]
 Place = tuple[str | None, str, str, str]
 """Mitigation, substrate, attack and output."""
@@ -49,20 +51,21 @@ def mitigation_findings(
     cells: Sequence[Cell],
     measures: Measures,
     records: Sequence[Record],
+    margins: Mapping[str, float | None],
     unit: str = "seed",
 ) -> list[MitigationFinding]:
     """A finding for each mitigation, attack, output and evaluator with finished cells with and without it.
 
-    Leakage is attack accuracy. All cases of one evaluator are tested together (Holm). unit: the independent unit, in
-    words.
+    Leakage is attack accuracy. All cases of one evaluator are tested together (Holm). margins: by evaluator. unit:
+    the independent unit, in words.
     """
-    cases = [case for part in experiment.mitigations for case in _cases(part, experiment.attacks, cells)]
+    cases = planned_cases(experiment, cells)
     served = _served(cells, measures)
     own = [record for record in records if record.target in OWN and record.rung is None]
     findings = []
     for evaluator in dict.fromkeys(record.evaluator for record in own):
         pairs = _pairs(cases, _tables([record for record in own if record.evaluator == evaluator]))
-        verdicts = pair_verdicts(pairs, experiment.margin) if pairs else {}
+        verdicts = pair_verdicts(pairs, margins.get(evaluator)) if pairs else {}
         for name, verdict in verdicts.items():
             case = cases[int(name)]
             without, with_ = (mean_of(hit_bootstrap(values)) for values in pairs[name])
@@ -76,11 +79,16 @@ def mitigation_findings(
                     attack=case.attack,
                     reveals=case.reveals,
                     evaluator=evaluator,
-                    accuracy=_cost(case, served, experiment.margin),
+                    accuracy=_cost(case, served),
                     leakage=LeakageChange.model_validate(leakage),
                 )
             )
     return findings
+
+
+def planned_cases(experiment: Experiment, cells: Sequence[Cell]) -> list[Case]:
+    """Every mitigation against every attack that the plan runs on its substrate."""
+    return [case for part in experiment.mitigations for case in _cases(part, experiment.attacks, cells)]
 
 
 def _pairs(cases: Sequence[Case], tables: Mapping[Place, Table]) -> dict[str, PairedArrays]:
@@ -109,7 +117,7 @@ def _cases(part: MitigationPart, attacks: Sequence[AttackPart], cells: Sequence[
     ]
 
 
-def _cost(case: Case, served: Accuracies, margin: float) -> AccuracyChange | None:
+def _cost(case: Case, served: Accuracies) -> AccuracyChange | None:
     """Accuracy without and with the mitigation; None if one is not measured, or if no answer changes."""
     if not case.part.mitigation.changes(*ANSWER_HOOKS):
         return None
@@ -119,7 +127,7 @@ def _cost(case: Case, served: Accuracies, margin: float) -> AccuracyChange | Non
     if not seeds:
         return None
     one, other = ([np.array([values[seed]]) for seed in seeds] for values in (without, with_))
-    difference = paired_test(one, other, margin).difference
+    difference = paired_test(one, other, WHOLE).difference
     if np.array_equal(one, other):  # over all test samples, as where a mitigation keeps every label
         difference = replace(difference, low=0.0, high=0.0)
     lost = difference_of(difference)

@@ -33,8 +33,10 @@ from bl_neuro.experiment.findings.estimates import (
     Verification,
 )
 from bl_neuro.experiment.findings.halfway_models import HalfwayFinding
+from bl_neuro.experiment.findings.margins import EvaluatorMargin
 from bl_neuro.experiment.findings.membership import MembershipFindings
 from bl_neuro.experiment.findings.nearest_members_models import NearestMembersFinding
+from bl_neuro.experiment.findings.plan_models import ComparisonFamily, MeasurePower
 from bl_neuro.experiment.findings.secrets_models import SecretsFinding
 from bl_neuro.experiment.overlap import Overlap
 
@@ -241,7 +243,8 @@ class Findings(Finding):
     name: str
     description: str
     dataset: DatasetFacts
-    margin: Number
+    margin: Number | None = Field(description="Of the first evaluator; null where equivalence is not asked.")
+    margins: list[EvaluatorMargin] = Field(default_factory=list, description="The margin under each evaluator.")
     steps: Count
     seeds: list[Count]
     experiment: dict[str, JsonValue] = Field(description="The experiment file, with all defaults.")
@@ -288,6 +291,11 @@ class Findings(Finding):
     nearest_members: list[NearestMembersFinding] = Field(
         default_factory=list, description="Whether inversions resemble training samples more than other samples."
     )
+    families: list[ComparisonFamily] = Field(
+        default_factory=list, description="The comparisons that are tested together, as declared by the plan."
+    )
+    families_digest: str | None = Field(None, description="Of the families; `--plan` prints the same.")
+    further_power: list[MeasurePower] = Field(default_factory=list, description="Of membership and planted secrets.")
 
     @field_validator("experiment")
     @classmethod
@@ -317,6 +325,12 @@ class Findings(Finding):
     def judge(self) -> str:
         """Name of the first evaluator; empty if there is none."""
         return self.evaluators[0].name if self.evaluators else ""
+
+    def margin_under(self, evaluator: str) -> float | None:
+        """The margin under one evaluator; results of before each had its own have one for all."""
+        return next(
+            (one.margin for one in self.margins if one.evaluator == evaluator), None if self.margins else self.margin
+        )
 
     @property
     def of_given_model(self) -> bool:

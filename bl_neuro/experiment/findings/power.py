@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import comb
 
@@ -28,7 +28,11 @@ CONFIDENCE_WITHIN = 0.2
 
 
 def power_findings(
-    experiment: Experiment, cells: Sequence[Cell], records: Sequence[Record], arithmetic: Arithmetics
+    experiment: Experiment,
+    cells: Sequence[Cell],
+    records: Sequence[Record],
+    arithmetic: Arithmetics,
+    margins: Mapping[str, float | None],
 ) -> list[PowerFinding]:
     """For each attack, output, evaluator and measure, the smallest difference and margin with power 0.8.
 
@@ -49,8 +53,8 @@ def power_findings(
                 if units < 2 or (planned[view] == 0 and not own):
                     continue
                 observed = _observed([pair for pair in own if len(pair.values[0]) >= FEWEST], comparisons)
-                full = replace(observed or _assumed(measure, comparisons), seeds=units, inversions=inversions)
-                findings.append(_finding(view, evaluator, measure, full, experiment.margin, observed is None))
+                full = replace(observed or assumed_plan(measure, comparisons), seeds=units, inversions=inversions)
+                findings.append(_finding(view, evaluator, measure, full, margins.get(evaluator), observed is None))
     return findings
 
 
@@ -60,7 +64,8 @@ def _observed(pairs: list[SubstratePair], comparisons: int) -> PowerPlan | None:
     return max((plan for plan in plans if plan.error > 0), key=lambda plan: plan.error, default=None)
 
 
-def _assumed(measure: Measure, comparisons: int) -> PowerPlan:
+def assumed_plan(measure: Measure, comparisons: int) -> PowerPlan:
+    """The assumed variation of one measure, for two units of one inversion."""
     within = hit_spread(ACCURACY, ACCURACY, CORRELATION) if measure == "hit" else CONFIDENCE_WITHIN
     return PowerPlan(2, 1, SPREAD, within, comparisons)
 
@@ -97,7 +102,7 @@ def _pairs(substrates: list[tuple[str, bool]]) -> int:
 
 
 def _finding(
-    view: View, evaluator: str, measure: Measure, plan: PowerPlan, margin: float, assumed: bool
+    view: View, evaluator: str, measure: Measure, plan: PowerPlan, margin: float | None, assumed: bool
 ) -> PowerFinding:
     return PowerFinding(
         attack=view[0],
@@ -112,6 +117,7 @@ def _finding(
         assumed=assumed,
         smallest_difference=plan.smallest_difference(),
         smallest_margin=plan.smallest_margin(),
-        equivalence_power=plan.equivalence_power(margin),
+        margin=margin,
+        equivalence_power=0.0 if margin is None else plan.equivalence_power(margin),
         power=POWER,
     )

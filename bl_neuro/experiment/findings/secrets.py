@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from math import log2
-from typing import NamedTuple
 
 import numpy as np
 
 from bl_neuro.access import REVEALS
 from bl_neuro.arrays import FloatArray
-from bl_neuro.attacks.base import Access
+from bl_neuro.backends.registry import ANN
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.definition import Experiment
 from bl_neuro.experiment.findings.conversion import difference_of, mean_of, verdict_of
@@ -24,6 +23,10 @@ from bl_neuro.experiment.findings.secrets_models import (
     SecretRow,
     SecretsFinding,
 )
+from bl_neuro.experiment.findings.secrets_repetitions import Attacker, mean_exposure, repetition_findings
+from bl_neuro.experiment.findings.secrets_rows import Guesses, InformedName, RowName, hits_of_both, row_name
+from bl_neuro.experiment.findings.secrets_twins import twin_comparisons
+from bl_neuro.experiment.findings.verdicts import PairedArrays
 from bl_neuro.experiment.measures import (
     SECRET_ACCURACY,
     SECRET_INFORMED,
@@ -32,32 +35,12 @@ from bl_neuro.experiment.measures import (
     SECRET_TARGET,
     Measures,
 )
-from bl_neuro.experiment.secrets_measures import SecretGuessMeasures
-from bl_neuro.leakage import hit_bootstrap, pair_verdicts, paired_test, seed_bootstrap
+from bl_neuro.experiment.secrets_part import SecretsPart
+from bl_neuro.leakage import hit_bootstrap, pair_verdicts, paired_test
 from bl_neuro.leakage.secrets import exposures, recovered_bits
 
 SMALLEST_MARGIN = 0.01
 """The margin where the reader reads hardly better than chance."""
-Guesses = dict[int, SecretGuessMeasures]
-"""By target seed."""
-
-
-class RowName(NamedTuple):
-    """What identifies a row. budget: queries per class, None for a white box."""
-
-    substrate: str
-    attack: str
-    reveals: str
-    access: Access
-    budget: int | None
-
-
-class InformedName(NamedTuple):
-    """What identifies an informed attacker. images: public images per class and choice."""
-
-    substrate: str
-    reveals: str
-    images: int
 
 
 def secrets_finding(
@@ -71,13 +54,15 @@ def secrets_finding(
     if part is None:
         return None
     choices = part.plant.choices(classes)
-    read = SECRET_READER.finished(cells, measures)
-    ceiling = float(np.mean(read[0][1].accuracy)) if read else None
-    margin = max(part.margin * ((1.0 if ceiling is None else ceiling) - 1 / choices), SMALLEST_MARGIN)
-    secrets = {cell.facts["seed"]: measured.secrets for cell, measured in SECRET_TARGET.finished(cells, measures)}
+    ceiling, margin = _ceiling(cells, measures), secrets_margin(part, choices, cells, measures)
+    targets = {cell.facts["seed"]: measured for cell, measured in SECRET_TARGET.finished(cells, measures)}
+    secrets = {seed: measured.secrets for seed, measured in targets.items()}
+    copies = {seed: measured.copies for seed, measured in targets.items() if measured.copies is not None}
+    accuracy = _accuracy(cells, measures)
     informed = _informed(cells, measures)
     attacked = _attacked(cells, measures)
     rows = [_row(name, guesses, _rival(name, informed), choices, margin, secrets) for name, guesses in attacked.items()]
+    accuracies = {one.substrate: one.value for one in accuracy}
     return SecretsFinding(
         kind=part.kind,
         secret=part.plant.secret,
@@ -86,12 +71,34 @@ def secrets_finding(
         bits=log2(choices),
         classes=classes if experiment.classes is None else len(experiment.classes),
         ceiling=ceiling,
-        accuracy=_accuracy(cells, measures),
+        accuracy=accuracy,
         margin=margin,
         rows=rows,
-        informed=[_informed_finding(name, guesses) for name, guesses in informed.items()],
+        informed=[_informed_finding(name, guesses, secrets) for name, guesses in informed.items()],
         comparisons=_comparisons(attacked, margin, arithmetic),
+        twins=twin_comparisons(attacked, informed, margin, accuracies),
+        guessed_exposure=float(np.mean(exposures(np.arange(1, choices + 1), choices))),
+        repetitions=repetition_findings(_attackers(informed, attacked), copies),
     )
+
+
+def _attackers(informed: Mapping[InformedName, Guesses], attacked: Mapping[RowName, Guesses]) -> list[Attacker]:
+    return [
+        *(Attacker(name.substrate, None, name.reveals, _spent(own), own) for name, own in informed.items()),
+        *(Attacker(name.substrate, name.attack, name.reveals, _spent(own), own) for name, own in attacked.items()),
+    ]
+
+
+def secrets_margin(part: SecretsPart, choices: int, cells: Sequence[Cell], measures: Measures) -> float:
+    """The margin of all comparisons; from chance to 1 while the reader's accuracy is not known."""
+    ceiling = _ceiling(cells, measures)
+    return max(part.margin * ((1.0 if ceiling is None else ceiling) - 1 / choices), SMALLEST_MARGIN)
+
+
+def _ceiling(cells: Sequence[Cell], measures: Measures) -> float | None:
+    """How often the reader is right on test images; None before it is trained."""
+    read = SECRET_READER.finished(cells, measures)
+    return float(np.mean(read[0][1].accuracy)) if read else None
 
 
 def _accuracy(cells: Sequence[Cell], measures: Measures) -> list[SecretAccuracy]:
@@ -107,9 +114,7 @@ def _accuracy(cells: Sequence[Cell], measures: Measures) -> list[SecretAccuracy]
 def _attacked(cells: Sequence[Cell], measures: Measures) -> dict[RowName, Guesses]:
     table: dict[RowName, Guesses] = {}
     for cell, measured in SECRET_READING.finished(cells, measures):
-        facts, access = cell.facts, cell.needs[0].what.access
-        name = RowName(facts["substrate"], facts["attack"], facts["reveals"], access, facts["queries"])
-        table.setdefault(name, {})[facts["seed"]] = measured
+        table.setdefault(row_name(cell), {})[cell.facts["seed"]] = measured
     return table
 
 
@@ -147,7 +152,7 @@ def _row(
 ) -> SecretRow:
     recovered = _recovered(guesses)
     over_guessing = _less(recovered, 1 / choices)
-    informed = None if rival is None else _informed_finding(*rival)
+    informed = None if rival is None else _informed_finding(*rival, secrets)
     better = informed is not None and informed.recovered.value > 1 / choices
     against = _over_informed(guesses, rival[1], margin) if better and rival is not None else None
     return SecretRow(
@@ -168,9 +173,13 @@ def _row(
     )
 
 
-def _informed_finding(name: InformedName, guesses: Guesses) -> InformedFinding:
+def _informed_finding(name: InformedName, guesses: Guesses, secrets: Mapping[int, Sequence[int]]) -> InformedFinding:
     return InformedFinding(
-        **name._asdict(), queries=_spent(guesses), recovered=_recovered(guesses), exposure=_exposure(guesses)
+        **name._asdict(),
+        queries=_spent(guesses),
+        recovered=_recovered(guesses),
+        exposure=_exposure(guesses),
+        mismatched=_mismatched(guesses, secrets),
     )
 
 
@@ -183,7 +192,7 @@ def _recovered(guesses: Guesses) -> Mean:
 
 
 def _exposure(guesses: Guesses) -> Mean:
-    return mean_of(seed_bootstrap([exposures(guesses[seed].ranks, guesses[seed].choices) for seed in sorted(guesses)]))
+    return mean_exposure([exposures(guesses[seed].ranks, guesses[seed].choices) for seed in sorted(guesses)])
 
 
 def _spent(guesses: Guesses) -> float:
@@ -229,45 +238,82 @@ def _mismatched(guesses: Guesses, secrets: Mapping[int, Sequence[int]]) -> Mean 
 def _comparisons(
     attacked: Mapping[RowName, Guesses], margin: float, arithmetic: Mapping[str, str]
 ) -> list[SecretComparison]:
-    """Verdicts on all pairs of substrates, tested together. Hits at all budgets of an attack count together."""
-    pairs: dict[str, tuple[list[FloatArray], list[FloatArray]]] = {}
-    names: dict[str, tuple[str, str, str, str]] = {}
+    """Verdicts on all pairs of substrates, tested together. Hits at all budgets of an attack count together.
+
+    Substrates of one arithmetic with equal hits are tested as one against the others; that they are equal to each other
+    is listed, and not tested.
+    """
+    pairs: dict[str, PairedArrays] = {}
+    names: dict[str, tuple[RowName, str, str]] = {}
     same = []
-    for attack, reveals in dict.fromkeys((name.attack, name.reveals) for name in attacked):
-        own = {name: guesses for name, guesses in attacked.items() if (name.attack, name.reveals) == (attack, reveals)}
-        for first, second in combinations(dict.fromkeys(name.substrate for name in own), 2):
+    for own in _by_view(attacked).values():
+        groups = _groups(own, arithmetic)
+        alike = [([group[0]], [name]) for group in groups for name in group[1:]]
+        for first, second in [*combinations(groups, 2), *alike]:
             key = str(len(names))
-            values = _paired(own, first, second)
+            values = _paired(own, first[0], second[0])
             if values is not None:
-                pairs[key], names[key] = values, (attack, reveals, first, second)
-                same += [key] if arithmetic.get(first) == arithmetic.get(second) else []
+                pairs[key], names[key] = values, (next(iter(own)), " and ".join(first), " and ".join(second))
+                same += [key] if arithmetic.get(first[0]) == arithmetic.get(second[0]) else []
     verdicts = pair_verdicts(pairs, margin, same_computation=same) if pairs else {}
     return [
         SecretComparison(
-            attack=attack,
-            reveals=reveals,
+            attack=view.attack,
+            reveals=view.reveals,
             first=first,
             second=second,
             verdict=verdict_of(verdicts[key]),
             sentence=verdicts[key].described("seed"),
         )
-        for key, (attack, reveals, first, second) in names.items()
+        for key, (view, first, second) in names.items()
     ]
 
 
-def _paired(
-    own: Mapping[RowName, Guesses], first: str, second: str
-) -> tuple[list[FloatArray], list[FloatArray]] | None:
+def _by_view(attacked: Mapping[RowName, Guesses]) -> dict[tuple[str, str], dict[RowName, Guesses]]:
+    """The rows of spiking targets by attack and output."""
+    views: dict[tuple[str, str], dict[RowName, Guesses]] = {}
+    for name, guesses in attacked.items():
+        if name.substrate != ANN:
+            views.setdefault((name.attack, name.reveals), {})[name] = guesses
+    return views
+
+
+def measured_pairs(
+    cells: Sequence[Cell], measures: Measures, arithmetic: Mapping[str, str]
+) -> list[tuple[tuple[str, str], PairedArrays]]:
+    """Hits of each pair of substrates that is tested, with the attack and output."""
+    pairs = []
+    for view, own in _by_view(_attacked(cells, measures)).items():
+        for first, second in combinations(_groups(own, arithmetic), 2):
+            values = _paired(own, first[0], second[0])
+            pairs += [] if values is None else [(view, values)]
+    return pairs
+
+
+def _groups(own: Mapping[RowName, Guesses], arithmetic: Mapping[str, str]) -> list[list[str]]:
+    """The substrates, those of one arithmetic with the same hits everywhere in one group."""
+    hits: dict[str, dict[RowName, dict[int, list[int]]]] = {}
+    for name, guesses in own.items():
+        table = hits.setdefault(name.substrate, {})
+        table[name._replace(substrate="")] = {seed: measured.hits for seed, measured in guesses.items()}
+    groups: list[list[str]] = []
+    for substrate, table in hits.items():
+        kind = arithmetic.get(substrate, substrate)
+        alike = (one for one in groups if arithmetic.get(one[0], one[0]) == kind and hits[one[0]] == table)
+        group = next(alike, None)
+        if group is None:
+            groups.append([substrate])
+        else:
+            group.append(substrate)
+    return groups
+
+
+def _paired(own: Mapping[RowName, Guesses], first: str, second: str) -> PairedArrays | None:
     """Hits on two substrates, one array per target with all budgets that both have; None if they share none."""
-    both = [
-        (guesses, own[name._replace(substrate=second)])
-        for name, guesses in own.items()
-        if name.substrate == first and name._replace(substrate=second) in own
-    ]
-    seeds = sorted(set.intersection(*({*one} & {*other} for one, other in both))) if both else []
-    if not seeds:
-        return None
-    return (
-        [np.concatenate([np.array(one[seed].hits, float) for one, _ in both]) for seed in seeds],
-        [np.concatenate([np.array(other[seed].hits, float) for _, other in both]) for seed in seeds],
+    return hits_of_both(
+        [
+            (guesses, own[name._replace(substrate=second)])
+            for name, guesses in own.items()
+            if name.substrate == first and name._replace(substrate=second) in own
+        ]
     )

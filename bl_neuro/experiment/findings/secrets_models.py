@@ -35,6 +35,7 @@ class InformedFinding(Finding):
     queries: Number = Field(description="Per class.")
     recovered: Mean
     exposure: Mean
+    mismatched: Mean | None = Field(description="As in `SecretRow`.")
 
 
 class SecretRow(Finding):
@@ -65,10 +66,36 @@ class SecretComparison(Finding):
 
     attack: str
     reveals: str
-    first: str
+    first: str = Field(description="Substrate; several of one arithmetic that score the same are joined by 'and'.")
     second: str
     verdict: Verdict
     sentence: str
+
+
+class SecretTwinComparison(Finding):
+    """A verdict on spiking targets and their ANN twins under one attack and output, over all budgets together."""
+
+    attack: str = Field(description="On the spiking targets; informed for the informed attackers.")
+    twin_attack: str = Field(description="On the twins; another one where gradients are used.")
+    reveals: str
+    substrate: str = Field(description="Of the spiking targets: the first of the experiment.")
+    recovered: Fraction = Field(description="Share of the secrets on spiking targets, mean over budgets.")
+    twin_recovered: Fraction
+    accuracy: Fraction | None = Field(description="Of the spiking targets on test data with their secrets.")
+    twin_accuracy: Fraction | None
+    verdict: Verdict = Field(description="Spiking targets less twins.")
+
+
+class SecretRepetition(Finding):
+    """What is recovered of canaries that were among the training samples equally often."""
+
+    substrate: str
+    attack: str | None = Field(description="null for the informed attacker.")
+    reveals: str
+    queries: Number = Field(description="Per class.")
+    copies: Count = Field(description="How often a canary is among the training samples.")
+    recovered: Mean
+    exposure: Mean
 
 
 class SecretsFinding(Finding):
@@ -86,3 +113,8 @@ class SecretsFinding(Finding):
     rows: list[SecretRow]
     informed: list[InformedFinding]
     comparisons: list[SecretComparison]
+    twins: list[SecretTwinComparison] = Field(description="Empty without ANN twins.")
+    guessed_exposure: Number = Field(description="Mean exposure if the true secret has a random rank.")
+    repetitions: list[SecretRepetition] = Field(
+        description="Of the informed attacker and every attack with most queries; empty for secrets of whole classes."
+    )

@@ -32,7 +32,7 @@ PairedArrays = tuple[list[FloatArray], list[FloatArray]]
 
 def substrate_verdicts(
     records: Sequence[Record],
-    margin: float,
+    margins: Mapping[str, float | None],
     stand_ins: StandIns | None = None,
     unit: str = "seed",
     arithmetic: Arithmetics | None = None,
@@ -41,16 +41,19 @@ def substrate_verdicts(
 
     Only inversions that are finished on both substrates of a pair count. Substrates of one arithmetic with equal scores
     count as one substrate, since testing the same question several times would weaken all other tests under Holm's
-    correction. Equal scores in different arithmetics are tested, since further inversions may differ. stand_ins:
-    substrates that need no records of their own, since replays on them are identical. unit: the independent unit, in
-    words. arithmetic: of each substrate; the same for all if not given.
+    correction. Equal scores in different arithmetics are tested, since further inversions may differ. margins: by
+    evaluator; None where equivalence is not asked. stand_ins: substrates that need no records of their own, since
+    replays on them are identical. unit: the independent unit, in words. arithmetic: of each substrate; the same for all
+    if not given.
     """
     known, kinds = stand_ins or {}, arithmetic or {}
     comparisons: list[SubstrateComparison] = []
     for (evaluator, measure), pairs in families(records, kinds).items():
         same = [str(number) for number, pair in enumerate(pairs) if one_arithmetic(pair, kinds)]
         verdicts = pair_verdicts(
-            {str(number): pair.values for number, pair in enumerate(pairs)}, margin, same_computation=same
+            {str(number): pair.values for number, pair in enumerate(pairs)},
+            margins.get(evaluator),
+            same_computation=same,
         )
         comparisons += [
             SubstrateComparison(

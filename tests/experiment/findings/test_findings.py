@@ -22,6 +22,7 @@ from bl_neuro.experiment.session import Audit
 from bl_neuro.leakage import PowerPlan, hit_spread
 
 SEEDS, CLASSES = 8, (0, 1, 7)
+MARGINS = {"conv": 0.1, "spiking": 0.1}
 
 
 def audit(small: Path, tmp_path: Path, more: str = "", seeds: int = SEEDS) -> Audit:
@@ -63,7 +64,7 @@ def test_the_ladder_has_two_rungs_of_its_own_and_shares_its_ends(small: Path, tm
 def test_a_difference_is_put_down_to_the_step_that_makes_it(small: Path, tmp_path: Path) -> None:
     audited = audit(small, tmp_path, "[ladder]\n")
     low: dict[tuple[str, str | None, str], float] = {("loihi", None, "membrane"): 0.4, ("loihi", None, "counts"): 0.4}
-    findings = ladder_findings(audited.experiment, audited.cells, judged(audited, low))
+    findings = ladder_findings(audited.experiment, audited.cells, judged(audited, low), MARGINS)
     views = [(finding.attack, finding.reveals) for finding in findings]
     assert views == [("v2", "membrane")] * 2 + [("v1", "gradient")] * 2
     assert [finding.measure for finding in findings] == ["hit", "confidence"] * 2
@@ -86,10 +87,10 @@ def test_a_difference_is_put_down_to_the_step_that_makes_it(small: Path, tmp_pat
 def test_a_ladder_uses_only_seeds_whose_rungs_are_all_done(small: Path, tmp_path: Path) -> None:
     audited = audit(small, tmp_path, "[ladder]\n")
     records = [record for record in judged(audited, {}) if record.rung != "decays" or record.seed < 3]
-    findings = ladder_findings(audited.experiment, audited.cells, records)
+    findings = ladder_findings(audited.experiment, audited.cells, records, MARGINS)
     assert {level.estimate.seeds for finding in findings for level in finding.levels} == {3}
     missing = [record for record in records if record.rung != "decays"]
-    assert ladder_findings(audited.experiment, audited.cells, missing) == []
+    assert ladder_findings(audited.experiment, audited.cells, missing, MARGINS) == []
 
 
 @pytest.mark.parametrize(
@@ -114,17 +115,17 @@ def one(findings: list[PowerFinding], **facts: str) -> PowerFinding:
 
 def test_power_comes_from_stated_assumptions_and_then_from_what_is_done(small: Path, tmp_path: Path) -> None:
     audited = audit(small, tmp_path)
-    findings = power_findings(audited.experiment, audited.cells, [], compared_arithmetics(audited.experiment))
+    findings = power_findings(audited.experiment, audited.cells, [], compared_arithmetics(audited.experiment), MARGINS)
     assert len(findings) == 3 * 2
     planned = one(findings, attack="v2", reveals="counts", measure="hit")
     plan = PowerPlan(SEEDS, 12, 0.05, hit_spread(0.9, 0.9, 0.5), 3)
     assert planned.assumed
     assert planned.smallest_difference == pytest.approx(plan.smallest_difference())
-    assert planned.equivalence_power == pytest.approx(plan.equivalence_power(audited.experiment.margin))
+    assert planned.equivalence_power == pytest.approx(plan.equivalence_power(0.1))
 
     records = judged(audited, {("loihi", None, "counts"): 0.6})
     pilot = [record for record in records if record.seed < 4]
-    seen = power_findings(audited.experiment, audited.cells, pilot, compared_arithmetics(audited.experiment))
+    seen = power_findings(audited.experiment, audited.cells, pilot, compared_arithmetics(audited.experiment), MARGINS)
     measured = one(seen, attack="v2", reveals="counts", measure="hit")
     assert not measured.assumed
     assert (measured.seeds, measured.inversions, measured.comparisons) == (SEEDS, 12, 3)
@@ -132,12 +133,14 @@ def test_power_comes_from_stated_assumptions_and_then_from_what_is_done(small: P
     assert one(seen, attack="v1", reveals="gradient", measure="hit").assumed  # nothing differed: no spread is seen
     few = [record for record in records if record.seed < 2]
     kinds = compared_arithmetics(audited.experiment)
-    assert all(finding.assumed for finding in power_findings(audited.experiment, audited.cells, few, kinds))
+    assert all(finding.assumed for finding in power_findings(audited.experiment, audited.cells, few, kinds, MARGINS))
 
 
 def test_one_target_has_no_power_analysis(small: Path, tmp_path: Path) -> None:
     audited = audit(small, tmp_path, seeds=1)
-    assert power_findings(audited.experiment, audited.cells, [], compared_arithmetics(audited.experiment)) == []
+    assert (
+        power_findings(audited.experiment, audited.cells, [], compared_arithmetics(audited.experiment), MARGINS) == []
+    )
 
 
 def test_controls_are_judged_together_against_chance() -> None:
@@ -212,7 +215,7 @@ def test_a_mitigation_states_removed_leakage_and_lost_accuracy(small: Path, tmp_
         for cell in audited.cells
         if cell.kind == "service"
     }
-    findings = mitigation_findings(audited.experiment, audited.cells, measures, records)
+    findings = mitigation_findings(audited.experiment, audited.cells, measures, records, MARGINS)
     kinds = [(finding.mitigation, finding.reveals) for finding in findings]
     assert kinds == [("reveal", "membrane"), ("noise", "counts"), ("query_cap", "counts"), ("weight_bits", "counts")]
     less, noise, cap, bits = findings

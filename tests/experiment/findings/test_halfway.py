@@ -48,7 +48,7 @@ def halfway(
         if cell.kind == "judgement"
         for label, hit in enumerate(final or [1, 1])
     ]
-    (finding,) = halfway_findings(cells, measures, records, [], controls, 0.1, 0.1, "seed", ARITHMETIC)
+    (finding,) = halfway_findings(cells, measures, records, [], controls, 0.1, {"conv": 0.1}, "seed", ARITHMETIC)
     return finding
 
 

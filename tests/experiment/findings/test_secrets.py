@@ -12,7 +12,12 @@ from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.experiment_file import experiment_from
 from bl_neuro.experiment.findings.secrets import secrets_finding
 from bl_neuro.experiment.findings.secrets_models import SecretRow, SecretsFinding
-from bl_neuro.experiment.secrets_measures import SecretGuessMeasures, SecretReaderMeasures, SecretTargetMeasures
+from bl_neuro.experiment.secrets_measures import (
+    SecretAccuracyMeasures,
+    SecretGuessMeasures,
+    SecretReaderMeasures,
+    SecretTargetMeasures,
+)
 
 ARITHMETIC = {"snntorch": "real", "loihi": "loihi"}
 CLASSES = 4
@@ -32,8 +37,9 @@ class Audit:
         self.cells.append(cell)
         self.measures[cell.address] = measures
 
-    def target(self, seed: int, secrets: list[int]) -> None:
-        self.add("secret_target", SecretTargetMeasures(fingerprint="", parameters=1, secrets=secrets), {"seed": seed})
+    def target(self, seed: int, secrets: list[int], copies: list[int] | None = None) -> None:
+        measures = SecretTargetMeasures(fingerprint="", parameters=1, secrets=secrets, copies=copies)
+        self.add("secret_target", measures, {"seed": seed})
 
     def guess(
         self, kind: str, hits: list[int], spent: int, facts: dict[str, Any], guesses: list[int] | None = None
@@ -46,11 +52,14 @@ class Audit:
             choices=4,
             queries=CLASSES * spent,
         )
-        self.add(kind, measured, facts, "white_box" if facts["reveals"] == "gradient" else "black_box")
+        by_gradient = "ann" if facts["substrate"] == "ann" else "white_box"
+        self.add(kind, measured, facts, by_gradient if facts["reveals"] == "gradient" else "black_box")
 
-    def attacked(self, hits: list[list[int]], queries: int | None, on: str = "snntorch", view: str = "label") -> None:
+    def attacked(
+        self, hits: list[list[int]], queries: int | None, on: str = "snntorch", view: str = "label", by: str = "v2"
+    ) -> None:
         for seed, row in enumerate(hits):
-            facts = {"substrate": on, "attack": "v2", "reveals": view, "queries": queries, "seed": seed}
+            facts = {"substrate": on, "attack": by, "reveals": view, "queries": queries, "seed": seed}
             self.guess("secret_reading", row, queries or 9, facts)
 
     def informed(self, hits: list[list[int]], images: int, on: str = "snntorch", view: str = "label") -> None:
@@ -170,6 +179,57 @@ def test_substrates_are_compared_over_all_budgets_within_a_share_of_the_range() 
     assert (comparison.first, comparison.second) == ("snntorch", "loihi")
     assert comparison.verdict.difference.value == pytest.approx(3 / 8)
     assert comparison.verdict.difference.n == 16
+
+
+def test_spiking_targets_are_compared_with_their_twins_over_all_budgets_and_by_gradients() -> None:
+    audit = Audit()
+    for on, accuracy in (("snntorch", 0.9), ("ann", 0.8)):
+        audit.add("secret_accuracy", SecretAccuracyMeasures(accuracy=accuracy, samples=10), {"substrate": on})
+    for on in ("snntorch", "loihi"):
+        audit.attacked([[1, 1, 1, 0], [1, 1, 0, 0]], 8, on)
+        audit.attacked([[1, 1, 1, 1], [1, 1, 1, 1]], 16, on)
+        audit.attacked([[1, 1, 1, 1], [1, 1, 1, 1]], 16, on, "counts")
+    audit.attacked([[1, 1, 1, 0], [1, 1, 1, 0]], None, view="gradient", by="v1")
+    audit.attacked([[1, 0, 0, 0], [0, 0, 0, 0]], 8, "ann")
+    audit.attacked([[1, 1, 1, 0], [1, 1, 1, 0]], 16, "ann")
+    audit.attacked([[1, 1, 0, 0], [1, 1, 0, 0]], None, "ann", "gradient", "ann")
+    audit.informed([[1, 1, 0, 0], [0, 0, 0, 0]], 2, "ann")
+    audit.informed([[1, 1, 1, 1], [1, 1, 0, 0]], 2)
+    audit.informed([[1, 1, 1, 1], [1, 1, 1, 1]], 4)  # not on twins
+    finding = audit.finding()
+    assert [(one.first, one.second, one.reveals) for one in finding.comparisons] == [
+        ("snntorch", "loihi", "label"), ("snntorch", "loihi", "counts"),
+    ]  # fmt: skip
+    label, gradient, informed = finding.twins
+    assert (label.attack, label.twin_attack, label.reveals, label.substrate) == ("v2", "v2", "label", "snntorch")
+    assert (label.recovered, label.twin_recovered) == (13 / 16, 7 / 16)
+    assert label.verdict.difference.value == pytest.approx(6 / 16)
+    assert (label.accuracy, label.twin_accuracy) == (0.9, 0.8)
+    assert (gradient.attack, gradient.twin_attack) == ("v1", "ann")
+    assert gradient.verdict.difference.value == pytest.approx(1 / 4)
+    assert (informed.attack, informed.reveals, informed.recovered, informed.twin_recovered) == (
+        "informed", "label", 3 / 4, 1 / 4,
+    )  # fmt: skip
+    by_queries = next(row for row in finding.rows if (row.substrate, row.budget) == ("ann", 8))
+    assert by_queries.informed is not None
+    assert (by_queries.informed.substrate, by_queries.informed.recovered.value) == ("ann", 1 / 4)
+
+
+def test_canaries_are_read_by_repetition_for_the_attackers_with_most_queries() -> None:
+    audit = Audit()
+    audit.target(0, [0, 1, 2, 3], [1, 1, 8, 8])
+    audit.target(1, [0, 1, 2, 3], [8, 8, 8, 1])
+    audit.attacked([[1, 1, 1, 1], [1, 1, 1, 1]], 8)
+    audit.attacked([[0, 1, 1, 1], [0, 1, 1, 0]], 16)
+    audit.informed([[0, 0, 1, 1], [1, 1, 1, 0]], 2)
+    finding = audit.finding()
+    shown = {(one.attack, one.copies): one for one in finding.repetitions}
+    assert list(shown) == [(None, 1), (None, 8), ("v2", 1), ("v2", 8)]
+    assert (shown[None, 1].exposure.value, shown[None, 8].exposure.value) == (1.0, 2.0)
+    assert (shown[None, 8].exposure.low, shown[None, 8].exposure.high) == (None, None)  # all are found
+    assert (shown["v2", 1].recovered.value, shown["v2", 1].exposure.n, shown["v2", 1].queries) == (1 / 4, 3, 16)
+    assert shown["v2", 8].recovered.value == pytest.approx((1 + 2 / 3) / 2)
+    assert finding.guessed_exposure == pytest.approx(2 - (0 + 1 + 1.58496250072 + 2) / 4)
 
 
 def test_nothing_finished_is_no_row() -> None:
