@@ -3,9 +3,9 @@
 At the end of an attack nearly every inversion may be a hit on every substrate, and a difference cannot show. The
 halfway budget of an attack, output and evaluator is the first query count at which its attack accuracy reaches the
 middle between its floor and its final value. The floor is the highest of guessing, null controls and zero-query
-baselines. The rule is fixed before the audit, and uses the mean over all substrates, each arithmetic counted once, so
-that the choice of the budget favours no substrate. Attack accuracy on the way is that of the spike rates in the trace
-of the attack.
+baselines; without the latter where they reach the final value. The rule is fixed before the audit, and uses the mean
+over all substrates, each arithmetic counted once, so that the choice of the budget favours no substrate. Attack
+accuracy on the way is that of the spike rates in the trace of the attack.
 """
 
 from __future__ import annotations
@@ -41,11 +41,12 @@ class Floor(NamedTuple):
 
 
 class Halfway(NamedTuple):
-    """The halfway budget per class, whether the course starts there or beyond, and the final attack accuracy."""
+    """The halfway budget per class, whether the course starts there or beyond, the final attack accuracy, the floor."""
 
     queries: float | None
     at_start: bool
     final: float
+    floor: Floor
 
 
 def halfway_findings(
@@ -66,14 +67,10 @@ def halfway_findings(
     """
     tables = _courses(cells, measures)
     halfway = {
-        view: halfway_budget(table, _floor(view, rows, controls, chance).value, arithmetic)
-        for view, table in tables.items()
+        view: halfway_of(table, _floors(view, rows, controls, chance), arithmetic) for view, table in tables.items()
     }
     compared = _compared(tables, halfway, records, margins, unit, arithmetic)
-    return [
-        _finding(view, table, halfway[view], _floor(view, rows, controls, chance), compared.get(view, []))
-        for view, table in tables.items()
-    ]
+    return [_finding(view, table, halfway[view], compared.get(view, [])) for view, table in tables.items()]
 
 
 def _courses(cells: Sequence[Cell], measures: Measures) -> dict[JudgedView, dict[str, Runs]]:
@@ -92,23 +89,40 @@ def _courses(cells: Sequence[Cell], measures: Measures) -> dict[JudgedView, dict
     return tables
 
 
-def _floor(view: JudgedView, rows: Sequence[AuditRow], controls: Sequence[ControlFinding], chance: float) -> Floor:
-    """The highest attack accuracy of guessing, of null controls, and of attackers who ask nothing."""
-    floors = [Floor(chance, "guessing")]
-    floors += [
+class Floors(NamedTuple):
+    """The highest attack accuracy of guessing and null controls, and that of attackers who ask nothing, if measured."""
+
+    null: Floor
+    baseline: Floor | None
+
+    def below(self, final: float) -> Floor:
+        """The higher of both, or the first if attackers who ask nothing reach the final value of the attack."""
+        if self.baseline is None or self.baseline.value <= self.null.value:
+            return self.null
+        if self.baseline.value < final:
+            return self.baseline
+        return Floor(self.null.value, f"{self.null.reached_by}, since who asks nothing reaches as much as the attack")
+
+
+def _floors(view: JudgedView, rows: Sequence[AuditRow], controls: Sequence[ControlFinding], chance: float) -> Floors:
+    nulls = [Floor(chance, "guessing")]
+    nulls += [
         Floor(control.estimate.value, f"the null control on {control.substrate}, {control.kind.replace('_', ' ')}")
         for control in controls
         if (control.attack, control.reveals, control.evaluator) == view
     ]
-    for row in rows:
-        judged = row.evaluators.get(view[2])
-        if row.own and (row.attack, row.reveals) == view[:2] and judged is not None and judged.baseline_accuracy:
-            floors.append(Floor(judged.baseline_accuracy.value, f"who asks nothing: {judged.baseline}"))
-    return max(floors, key=lambda floor: floor.value)
+    baselines = [
+        Floor(judged.baseline_accuracy.value, f"who asks nothing: {judged.baseline}")
+        for row in rows
+        if row.own and (row.attack, row.reveals) == view[:2]
+        if (judged := row.evaluators.get(view[2])) is not None and judged.baseline_accuracy is not None
+    ]
+    best = max(baselines, key=lambda floor: floor.value, default=None)
+    return Floors(max(nulls, key=lambda floor: floor.value), best)
 
 
-def halfway_budget(table: Mapping[str, Runs], floor: float, arithmetic: Arithmetics) -> Halfway:
-    """The first query count per class at which the pooled attack accuracy is halfway from `floor` to its final value.
+def halfway_of(table: Mapping[str, Runs], floors: Floors, arithmetic: Arithmetics) -> Halfway:
+    """The first query count per class at which the pooled attack accuracy is halfway from its floor to its final value.
 
     table: the courses on each substrate. The pooled attack accuracy is the mean over arithmetics of the mean over their
     substrates, of the mean over independent units.
@@ -123,10 +137,11 @@ def halfway_budget(table: Mapping[str, Runs], floor: float, arithmetic: Arithmet
         by_arithmetic.setdefault(arithmetic.get(substrate) or substrate, []).append(np.mean(along, axis=0))
     pooled = np.mean([np.mean(some, axis=0) for some in by_arithmetic.values()], axis=0)
     final = float(pooled[-1])
-    if final <= floor:
-        return Halfway(None, False, final)
-    first = int(np.argmax(pooled >= (floor + final) / 2))
-    return Halfway(float(grid[first]), first == 0, final)
+    floor = floors.below(final)
+    if final <= floor.value:
+        return Halfway(None, False, final, floor)
+    first = int(np.argmax(pooled >= (floor.value + final) / 2))
+    return Halfway(float(grid[first]), first == 0, final, floor)
 
 
 def _along(runs: Runs, measure: Measure, grid: FloatArray) -> dict[int, list[FloatArray]]:
@@ -191,7 +206,7 @@ def _at(runs: Runs, measure: Measure, queries: float) -> list[FloatArray]:
 
 
 def _finding(
-    view: JudgedView, table: Mapping[str, Runs], halfway: Halfway, floor: Floor, comparisons: list[HalfwayComparison]
+    view: JudgedView, table: Mapping[str, Runs], halfway: Halfway, comparisons: list[HalfwayComparison]
 ) -> HalfwayFinding:
     attack, reveals, evaluator = view
     queries = halfway.queries
@@ -199,8 +214,8 @@ def _finding(
         attack=attack,
         reveals=reveals,
         evaluator=evaluator,
-        floor=floor.value,
-        floor_of=floor.reached_by,
+        floor=halfway.floor.value,
+        floor_of=halfway.floor.reached_by,
         final=halfway.final,
         queries=queries,
         at_start=halfway.at_start,

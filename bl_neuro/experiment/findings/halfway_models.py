@@ -40,12 +40,15 @@ class HalfwayFinding(JudgedAttack):
     arithmetic counted once, reaches the middle. It is the same on all substrates and favours none of them.
     """
 
-    floor: Fraction = Field(description="The highest of guessing, null controls, and attackers who ask nothing.")
+    floor: Fraction = Field(
+        description="The highest of guessing, null controls, and attackers who ask nothing; without the latter where "
+        "they reach the final attack accuracy."
+    )
     floor_of: str = Field(description="What has this attack accuracy, in words.")
     final: Fraction = Field(description="Mean over substrates, with each arithmetic counted once.")
     queries: Number | None = Field(
-        description="The budget per class, in queries or, for white boxes, runs; null where the attack ends below its "
-        "floor or keeps no course."
+        description="The budget per class, in queries or, for white boxes, runs; null where the attack ends at or "
+        "below its floor."
     )
     at_start: bool = Field(description="Whether the first entry of the course is already halfway or beyond.")
     seeds: Count = Field(description="Independent units.")

@@ -8,7 +8,7 @@ import pytest
 from bl_neuro.experiment.cell_measures import CellMeasures
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.findings.estimates import ControlFinding, Mean
-from bl_neuro.experiment.findings.halfway import halfway_findings
+from bl_neuro.experiment.findings.halfway import Floor, Floors, halfway_findings
 from bl_neuro.experiment.findings.halfway_models import HalfwayFinding
 from bl_neuro.experiment.findings.records import Record
 from bl_neuro.experiment.measures import AttackMeasures, Course, JudgementMeasures, Measures
@@ -100,6 +100,15 @@ def test_the_floor_is_the_highest_of_what_is_known() -> None:
 def test_an_attack_that_ends_at_its_floor_has_no_halfway_budget() -> None:
     finding = halfway({"loihi": [LATE] * 3, "snntorch": [EARLY] * 3}, (control(1.0),))
     assert (finding.queries, finding.levels, finding.comparisons) == (None, [], [])
+
+
+def test_attackers_who_ask_nothing_are_the_floor_only_while_the_attack_exceeds_them() -> None:
+    null, better = Floor(0.1, "guessing"), Floor(0.8, "who asks nothing: fonts")
+    assert Floors(null, better).below(0.9) == better
+    assert Floors(null, None).below(0.9) == null
+    assert Floors(better, null).below(0.9) == better
+    kept = Floors(null, better).below(0.8)
+    assert (kept.value, kept.reached_by) == (0.1, "guessing, since who asks nothing reaches as much as the attack")
 
 
 def test_an_attack_that_starts_halfway_says_so() -> None:
