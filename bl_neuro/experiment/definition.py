@@ -66,6 +66,8 @@ class DatasetPart(Part):
     train on samples that no target saw. "shared": targets and evaluators train on the whole official training set, as
     in BrainLeaks. "whole": targets, evaluators and tests use the same samples, only for trying out a pipeline on little
     data; this does not measure leakage. size: height and width that images of att_faces or of a folder are scaled to.
+    classes: numbers of the classes to use, for example some of the people of att_faces; the samples of others are left
+    out, and class k is then the k-th in this list. By default all.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=4096)]
@@ -75,6 +77,13 @@ class DatasetPart(Part):
     target: Count | None = None
     evaluator: Count | None = None
     test: Count | None = None
+    classes: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=2)] | None = None
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """How the samples are chosen and split; the dataset itself is identified by its name and digest."""
+        chosen = {} if self.classes is None else {"classes": self.classes}
+        return {**self.model_dump(exclude={"name", "size", "classes"}), **chosen}
 
 
 class ModelPart(Part):
