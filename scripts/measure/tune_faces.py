@@ -1,6 +1,6 @@
 """Chooses the settings of black-box v2 for faces on people who do not appear in the published results.
 
-    python scripts/measure/tune_faces.py [--targets 1] [--root DATA] [--work runs/tune-faces] [--out results/tuned-faces.json]
+    python scripts/measure/tune_faces.py [--targets 2] [--root DATA] [--work runs/tune-faces] [--out results/tuned-faces.json]
 
 The 40 people of AT&T are divided in two groups of 20 by a fixed seed. Targets and evaluators of the search are trained
 on the tuning group only; the experiment `att_faces` attacks targets of the other group with the chosen settings. First,
@@ -28,23 +28,24 @@ from bl_neuro.seeding import stream
 PEOPLE, GROUP_SEED = 40, 0
 FIRST_SEED = 100
 """Seeds of the targets of the search start here, so that they differ from those of the published results as well."""
+SIZE, HIDDEN = [56, 46], [1000]
 START: dict[str, Any] = {
-    "queries": 256, "warm_start": 2000, "blur": 4.0, "stroke": 4.0, "probe_blur": 8.0, "contrast": "mixed",
+    "queries": 256, "warm_start": 2000, "blur": 2.0, "stroke": 2.0, "probe_blur": 4.0, "contrast": "mixed",
 }  # fmt: skip
 """7,120 queries for 20 people together."""
 CHANGES: dict[str, dict[str, Any]] = {
-    "blur 2": {"blur": 2.0},
-    "blur 7": {"blur": 7.0},
-    "stroke 2": {"stroke": 2.0},
-    "stroke 8": {"stroke": 8.0},
-    "probe blur 5": {"probe_blur": 5.0},
-    "probe blur 14": {"probe_blur": 14.0},
+    "blur 1": {"blur": 1.0},
+    "blur 3.5": {"blur": 3.5},
+    "stroke 1": {"stroke": 1.0},
+    "stroke 4": {"stroke": 4.0},
+    "probe blur 2.5": {"probe_blur": 2.5},
+    "probe blur 7": {"probe_blur": 7.0},
     "contrast others": {"contrast": "others"},
     "warm start 4,560": {"queries": 128, "warm_start": 4560},
     "warm start 560": {"queries": 328, "warm_start": 560},
     "learning rate 3": {"learning_rate": 3.0},
     "base rate 0.35, amplitude 0.25": {"base_rate": 0.35, "warm_amplitude": 0.25},
-    "window 35": {"window": 35.0},
+    "window 18": {"window": 18.0},
 }
 OUTPUTS = ["scores", "counts"]
 
@@ -63,9 +64,10 @@ def experiment(candidates: dict[str, dict[str, Any]], targets: int) -> Experimen
             "seeds": list(range(FIRST_SEED, FIRST_SEED + targets)),
             "substrates": ["loihi"],
             "dataset": {
-                "name": "att_faces", "split": "official", "split_seed": 1, "target": 100, "evaluator": 60,
-                "classes": groups()[0],
+                "name": "att_faces", "size": SIZE, "split": "official", "split_seed": 1, "target": 100,
+                "evaluator": 60, "classes": groups()[0],
             },
+            "target": {"hidden": HIDDEN},
             "evaluators": [{"kind": "conv", "seed": 1}, {"kind": "spiking", "seed": 1}],
             "attacks": [
                 {"attack": "v2", "label": f"c{number}", "reveals": OUTPUTS, "settings": settings}
@@ -111,7 +113,7 @@ def combined(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
 def main() -> None:
     """See the module."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--targets", type=int, default=1)
+    parser.add_argument("--targets", type=int, default=2)
     parser.add_argument("--root", type=Path)
     parser.add_argument("--work", type=Path, default=Path("runs/tune-faces"))
     parser.add_argument("--out", type=Path, default=Path("results/tuned-faces.json"))
