@@ -1,6 +1,6 @@
 """Chooses the settings of black-box v2 for faces on people who do not appear in the published results.
 
-    python scripts/measure/tune_faces.py [--targets 2] [--root DATA] [--work runs/tune-faces] [--out results/tuned-faces.json]
+    python scripts/measure/tune_faces.py [--targets 1] [--root DATA] [--work FOLDER] [--out PATH]
 
 The 40 people of AT&T are divided in two groups of 20 by a fixed seed. Targets and evaluators of the search are trained
 on the tuning group only; the experiment `att_faces` attacks targets of the other group with the chosen settings. First,
@@ -113,7 +113,7 @@ def combined(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
 def main() -> None:
     """See the module."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--targets", type=int, default=2)
+    parser.add_argument("--targets", type=int, default=1)
     parser.add_argument("--root", type=Path)
     parser.add_argument("--work", type=Path, default=Path("runs/tune-faces"))
     parser.add_argument("--out", type=Path, default=Path("results/tuned-faces.json"))
