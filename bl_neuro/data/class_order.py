@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -40,12 +40,13 @@ def only_classes(dataset: D, classes: Sequence[int]) -> D:
         raise InputError(
             f"classes: expected at least two different classes in 0..{dataset.classes - 1}, found {list(classes)}"
         )
-    kept = dataset.subset(np.flatnonzero(np.isin(dataset.labels, classes)))
+    kept: Any = dataset.subset(np.flatnonzero(np.isin(dataset.labels, classes)))
     number = np.zeros(dataset.classes, dtype=np.int64)
     number[list(classes)] = np.arange(len(classes))
-    return replace(
+    some: D = replace(
         kept,
         labels=number[kept.labels],
         class_names=tuple(dataset.class_names[label] for label in classes),
         completeness=f"{len(classes)} of {dataset.classes} classes of {dataset.completeness}",
     )
+    return some
