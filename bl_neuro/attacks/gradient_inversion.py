@@ -32,6 +32,10 @@ class GradientInversion(AttackWithPriors[AnnBox]):
     are a rate code of them. Evaluators should judge the rates. The authors clip for MNIST (the default) and not for
     faces. The objective in the trace is softmax(logits)[c].
 
+    The twin of a target of events classifies the mean frame of a recording, the number of events of each pixel divided
+    by the number of steps. Its inversions are such frames: their rate code has the same rates in every step, without
+    the motion of recordings.
+
     The attack takes an `AnnBox`. For spiking targets use BrainLeaksV1.
 
     Source: Fredrikson et al. 2015 (model inversion with confidences), as the baseline of BrainLeaks (arXiv 2402.00906).

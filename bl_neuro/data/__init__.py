@@ -1,6 +1,6 @@
 """Datasets of images and events, their splits, and the encoders that turn them into inputs of a network."""
 
-from bl_neuro.data.class_order import in_class_order
+from bl_neuro.data.class_order import in_class_order, only_classes
 from bl_neuro.data.encoders import ENCODERS, Encoder, direct_encode, find_encoder, held_encode, rate_encode
 from bl_neuro.data.events import EventDataset
 from bl_neuro.data.folder import load_folder
@@ -31,6 +31,7 @@ __all__ = [
     "load_folder",
     "load_npz",
     "official_split",
+    "only_classes",
     "rate_encode",
     "shared_split",
     "three_way_split",

@@ -1,10 +1,10 @@
-"""Maps the outputs of a network to classes."""
+"""Renumbers classes: in the order of the outputs of a network, or after some of them were chosen."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -28,3 +28,25 @@ def in_class_order(dataset: D, class_names: Sequence[str]) -> D:
         )
     renumbered = np.array([list(class_names).index(name) for name in dataset.class_names], dtype=np.int64)
     return replace(dataset, labels=renumbered[dataset.labels], class_names=tuple(class_names))
+
+
+def only_classes(dataset: D, classes: Sequence[int]) -> D:
+    """The samples of some classes: class k of the result is `classes[k]` of `dataset`, with its name.
+
+    Raises:
+        InputError: fewer than two classes, or a number that is repeated or is no class of the dataset.
+    """
+    if len(classes) < 2 or len(set(classes)) < len(classes) or not set(classes) <= set(range(dataset.classes)):
+        raise InputError(
+            f"classes: expected at least two different classes in 0..{dataset.classes - 1}, found {list(classes)}"
+        )
+    kept: Any = dataset.subset(np.flatnonzero(np.isin(dataset.labels, classes)))
+    number = np.zeros(dataset.classes, dtype=np.int64)
+    number[list(classes)] = np.arange(len(classes))
+    some: D = replace(
+        kept,
+        labels=number[kept.labels],
+        class_names=tuple(dataset.class_names[label] for label in classes),
+        completeness=f"{len(classes)} of {dataset.classes} classes of {dataset.completeness}",
+    )
+    return some

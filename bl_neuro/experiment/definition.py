@@ -70,6 +70,8 @@ class DatasetPart(Part):
     seeds cover the choice of the data and of the judge, and not only the training of the targets and the attacks. False
     by default, since every evaluator is then trained once for each seed. For "three-way" and "official" splits of
     targets that the audit trains; `[secrets]` and `[membership]` are not affected.
+    classes: numbers of the classes to use, for example some of the people of att_faces; the samples of others are left
+    out, and class k is then the k-th in this list. By default all.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=4096)]
@@ -80,6 +82,13 @@ class DatasetPart(Part):
     evaluator: Count | None = None
     test: Count | None = None
     redraw: bool = False
+    classes: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=2)] | None = None
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """How the samples are chosen and split; the dataset itself is identified by its name and digest."""
+        chosen = {} if self.classes is None else {"classes": self.classes}
+        return {**self.model_dump(exclude={"name", "size", "classes", "redraw"}), **chosen}
 
 
 class ModelPart(Part):

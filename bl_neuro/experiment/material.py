@@ -18,6 +18,7 @@ from bl_neuro.data import (
     Samples,
     Split,
     load_dataset,
+    only_classes,
 )
 from bl_neuro.data.registry import DATASETS, choose_source
 from bl_neuro.data.split import split_by_kind
@@ -80,7 +81,7 @@ class Material:
         self.definition: dict[str, Any] = {
             "name": data.name,
             "digest": data_digest(data),
-            **part.model_dump(exclude={"name", "size", "redraw"}),
+            **part.definition,
             **training.definition,
             **packages_of((DATASETS, choose_source(part.name, place.folder).source.name)),
         }
@@ -210,9 +211,19 @@ def given_description(experiment: Experiment) -> ModelPart | EndpointPart | None
 
 
 def load_data(part: DatasetPart, place: Place) -> Any:
-    """Loads the dataset of an experiment: by name, or the user's own, relative to the experiment file."""
+    """Loads the dataset of an experiment: by name, or the user's own, relative to the experiment file.
+
+    Raises:
+        DataError: it is missing or damaged. ExperimentError: it does not have the chosen classes.
+    """
     size = None if part.size is None else (part.size[0], part.size[1])
-    return load_dataset(part.name, place.root, size=size, folder=place.folder)
+    data = load_dataset(part.name, place.root, size=size, folder=place.folder)
+    if part.classes is None:
+        return data
+    try:
+        return only_classes(data, part.classes)
+    except InputError as error:
+        raise ExperimentError(f"dataset.{error}") from error
 
 
 def data_digest(data: Any) -> str:

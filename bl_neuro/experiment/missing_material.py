@@ -23,9 +23,10 @@ class MissingMaterial(Material):
         self.network = None
         self.endpoints = {}
         self.auxiliary_part = None
-        self.dataset_classes = published.classes
-        self.shape, self.class_names = (), tuple(map(str, range(published.classes)))
-        self.class_map = list(range(published.classes))
+        chosen = experiment.dataset.classes or list(range(published.classes))
+        self.dataset_classes = len(chosen)
+        self.shape, self.class_names = (), tuple(map(str, chosen))
+        self.class_map = list(range(len(chosen)))
         self.classes = self.class_map if experiment.classes is None else experiment.classes
         self.definition = {"name": published.name, "missing": True}
 

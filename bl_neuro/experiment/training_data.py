@@ -81,6 +81,11 @@ def of_given_target(data: Any, part: DatasetPart, trained_on: str | None, folder
     """
     if part.target is not None:
         raise ExperimentError("dataset: target: a given model or endpoint is not trained; leave the size out")
+    if part.classes is not None:
+        raise ExperimentError(
+            "dataset: classes: only for targets that the audit trains; leave it out, and choose the classes to invert "
+            "with `classes` of the experiment"
+        )
     if part.split in ("shared", "whole"):
         raise ExperimentError(
             f"dataset: split: expected three-way or official for a given model or endpoint, found {part.split}"

@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import save_file
 
 from bl_neuro import InputError, ModelFileError
-from bl_neuro.attacks.ann_box import AnnBox
-from bl_neuro.data import Split
+from bl_neuro.attacks import AnnBox, GradientInversion
+from bl_neuro.data import Dataset, EventDataset, Split
 from bl_neuro.testing.attack_assertions import global_chance
 from bl_neuro.training import AnnTwin, Checkpoint, load_ann_twin, train_ann_twin
 
@@ -50,6 +50,21 @@ def test_resumes_from_its_checkpoint(few: Split, tmp_path: Path) -> None:
     assert all(map(torch.equal, first.state_dict().values(), again.state_dict().values()))
     with pytest.raises(InputError, match="another training: hidden"):
         train_ann_twin(few.target, (9,), epochs=2, checkpoint=place)
+
+
+def test_events_are_their_mean_frames(few: Split) -> None:
+    """Time-summed counts: the order of the frames does not matter, and the inversion is a frame of constant rates."""
+    frames = few.target.spikes(slice(0, 40), 8, np.random.default_rng(0)).swapaxes(0, 1)
+    labels, names = few.target.labels[:40], few.target.class_names
+    events = EventDataset.from_frames("moving digits", "made up", frames, labels, names)
+    still = Dataset("mean frames", "made up", frames.mean(axis=1), labels, names)
+    twin, same = (train_ann_twin(data, (8,), epochs=2) for data in (events, still))
+    assert all(map(torch.equal, twin.state_dict().values(), same.state_dict().values()))
+    assert twin.accuracy(events) == twin.accuracy(still)
+    inversions = GradientInversion(iterations=2)(AnnBox(twin), classes=[0, 1], steps=50, seed=0)
+    assert inversions.spikes.shape == (50, 2, 1, 8, 8)
+    assert inversions.rates is not None
+    assert torch.allclose(inversions.spikes.float().mean(0), inversions.rates, atol=0.3)
 
 
 @pytest.mark.parametrize(
