@@ -63,7 +63,7 @@ def test_results_hold_to_the_published_schema(text: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("margin", None, "margin: expected a number"),
+        ("margin", "large", "margin: expected a number"),
         ("rows", [{}], "rows.0.target: is required, but missing; .*; and 10 more"),
         ("seeds", None, "seeds: expected a list"),
         ("format", "another", "format: expected"),
