@@ -1,6 +1,6 @@
 """Simulated membership audits: do intervals cover, and do tests err as seldom and find as often as they say?
 
-    python scripts/measure/simulate_membership.py --out results/membership-simulation     # about 15 minutes
+    python scripts/measure/simulate_membership.py --out results/membership-simulation     # about 10 minutes
 
 An audit attacks N networks by LiRA, each with the others as shadow networks, on one pool of samples. Its targets thus
 share the pool and the shadow networks. Simulated is the statistic that a network answers about a sample: a level of the
@@ -84,7 +84,7 @@ class Setting:
 SETTINGS = (
     Setting(12, 400, 1000, 1000, 1000, 0.69),
     Setting(16, 400, 600, 800, 400, 0.58),
-    Setting(24, 400, 400, 800, 1200, 1.0),
+    Setting(24, 400, 400, 800, 1000, 1.0),
     Setting(32, 400, 400, 300, 300, 0.48),
     Setting(12, 1800, 400, 500),
     Setting(16, 1800, 300, 250),
