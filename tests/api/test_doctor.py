@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
+import threading
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -93,3 +95,22 @@ def test_what_a_backend_prints_is_not_in_the_json(capsys: pytest.CaptureFixture[
     out, err = capsys.readouterr()
     assert [row["works"] for row in json.loads(out)["substrates"]] == [True]
     assert "welcome" in err
+
+
+def test_a_substrate_of_another_process_is_tried_beside_the_others() -> None:
+    chip_runs = threading.Event()
+
+    class Waiting(ReferenceBackend):
+        name = "before"
+
+        @classmethod
+        def open(cls, network: Network, **options: Any) -> ReferenceTarget:
+            assert chip_runs.wait(20)
+            return ReferenceTarget(network, cls)
+
+    chip = backend(chip_runs.set)
+    chip.imported_here = False
+    with registered(BACKENDS, Waiting, chip, only=True):
+        report = doctor(progress=False)
+    assert [(state.substrate, state.works) for state in report.substrates] == [("before", True), ("chip", True)]
+    assert gc.isenabled()
