@@ -32,8 +32,8 @@ ATTACKS = {
     "v2_gradient": "v2 by gradients, same blur and window",
 }
 """Attacks of the black-box comparison on MNIST, and what the page's table calls them."""
-RECORDED = ["audit-digits", "audit-digits-clean", "audit-mnist", "secrets-digits", "secrets-mnist"]
-RECORDED += [f"secrets-{kind}-digits" for kind in ("canaries", "mark")]
+RECORDED = ["audit-digits", "audit-digits-clean", "audit-digits-redrawn", "audit-mnist", "audit-faces"]
+RECORDED += ["secrets-digits", "secrets-mnist", "secrets-canaries-digits", "secrets-mark-digits"]
 AUDITS = pytest.mark.parametrize("name", RECORDED)
 NUDGES = pytest.mark.parametrize("nudge", [1 - 2**-48, 1 + 2**-48], ids=["down", "up"])
 """Factors that change the last four bits of a number, as another order of adding may."""
@@ -91,6 +91,29 @@ def test_the_pages_table_of_mnist_has_the_figures_of_the_record() -> None:
 def test_the_page_quotes_the_records(quoted: str, name: str, attack: str, judge: str) -> None:
     (figure,) = re.findall(quoted, " ".join(PAGE.split()))
     assert figure == fixed(attack_accuracy(name, attack, judge), 2)
+
+
+def in_points(mean: Any) -> str:
+    """An attack accuracy or an advantage with its interval, as the table of faces has them."""
+    return "{} [{}, {}]".format(*(fixed(100 * part, 0) for part in (mean.value, mean.low, mean.high)))
+
+
+def test_the_pages_table_of_faces_has_the_figures_of_the_audit() -> None:
+    rows = [
+        row for row in Findings.from_json((RESULTS / "audit-faces" / "results.json").read_text()).rows if row.evaluators
+    ]
+    table = PAGE[PAGE.index("<!-- faces -->") : PAGE.index("<!-- /faces -->")]
+    lines = [[column.strip(" *") for column in line.strip("|").split("|")] for line in table.splitlines()[3:]]
+    assert len(lines) == len(rows)
+    labels = {"v1 with a blur": "v1-priors", "v2 by gradients with a blur": "v2_gradient-priors"}
+    for (attack, reveals, target, conv, spiking, _, gained, size), row in zip(lines, rows):
+        kind = "" if row.target == "trained" else f", {row.target.replace('_', ' ')}"
+        assert (labels.get(attack, attack), reveals, target) == (row.attack, row.reveals, row.substrate + kind)
+        judged = {name: evaluator.attack_accuracy for name, evaluator in row.evaluators.items()}
+        assert (conv, spiking) == (in_points(judged["conv"]), in_points(judged["spiking"]))
+        advantage = row.evaluators["conv"].advantage
+        assert gained.replace("+", "") == ("-" if advantage is None else in_points(advantage))
+        assert size == f"{judged['conv'].seeds} x {judged['conv'].n // judged['conv'].seeds}"
 
 
 @AUDITS
