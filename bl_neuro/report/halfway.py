@@ -11,8 +11,8 @@ ABOUT = (
     "At its end, an attack may get nearly every class on every substrate, and a difference cannot show. So substrates "
     "are also compared at the budget at which attack accuracy is halfway from its floor to its final value. The floor "
     "is the highest of guessing, null controls and attackers who ask nothing (without the latter where they reach the "
-    "final value). The budget is the first at which the mean over substrates, each arithmetic counted once, reaches the "
-    "middle: one budget for all substrates, by a rule that favours none."
+    "final value). The budget is the first at which the mean over substrates, each arithmetic counted once, reaches "
+    "the middle: one budget for all substrates, by a rule that favours none."
 )
 COLUMNS = ("attack", "evaluator", "halfway at, per class", "floor, middle, final", "reached", "difference in points")
 
