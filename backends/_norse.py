@@ -17,7 +17,14 @@ import torch
 from torch import Tensor
 
 from bl_neuro.backends.base import Backend, Target
-from bl_neuro.backends.float_target import FloatTarget, Precision, Surrogate, spiking_shapes, wiring_problems
+from bl_neuro.backends.float_target import (
+    FloatTarget,
+    Precision,
+    Surrogate,
+    sigma_delta_problems,
+    spiking_shapes,
+    wiring_problems,
+)
 from bl_neuro.network import Network
 
 
@@ -36,6 +43,8 @@ class NorseBackend(Backend):
     @classmethod
     def problems(cls, network: Network) -> list[str]:
         """See `Backend.problems`."""
+        if network.is_sigma_delta:
+            return sigma_delta_problems(network, "Norse")
         problems = wiring_problems(network, "Norse")
         for index, layer, _ in spiking_shapes(network):
             neuron = layer.neuron

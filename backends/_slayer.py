@@ -17,7 +17,7 @@ from torch import Tensor
 
 from bl_neuro.backends.base import Backend, Response, Start, Target, per_frame
 from bl_neuro.backends.canonical import differentiable
-from bl_neuro.backends.float_target import Surrogate, check_choice, shape_step, synapse
+from bl_neuro.backends.float_target import Surrogate, check_choice, shape_step, sigma_delta_problems, synapse
 from bl_neuro.deploy.loihi_weights import survives_encoding
 from bl_neuro.deploy.quantize import THRESHOLD_LIMIT, FixedPointLayer, quantization_problems, quantize
 from bl_neuro.layers import Conv, Dense, Flatten, Input
@@ -48,6 +48,8 @@ class SlayerBackend(Backend):
     @classmethod
     def problems(cls, network: Network) -> list[str]:
         """See `Backend.problems`."""
+        if network.is_sigma_delta:
+            return sigma_delta_problems(network, "SLAYER (as bl-neuro runs it)")
         problems = quantization_problems(network)
         if problems:
             return problems

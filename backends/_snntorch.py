@@ -19,7 +19,14 @@ import torch
 from torch import Tensor
 
 from bl_neuro.backends.base import Backend, Target
-from bl_neuro.backends.float_target import FloatTarget, Precision, Surrogate, spiking_shapes, wiring_problems
+from bl_neuro.backends.float_target import (
+    FloatTarget,
+    Precision,
+    Surrogate,
+    sigma_delta_problems,
+    spiking_shapes,
+    wiring_problems,
+)
 from bl_neuro.network import Network
 
 _RESETS = {"zero": ("zero", False), "subtract_delayed": ("subtract", True)}
@@ -41,6 +48,8 @@ class SnnTorchBackend(Backend):
     @classmethod
     def problems(cls, network: Network) -> list[str]:
         """See `Backend.problems`."""
+        if network.is_sigma_delta:
+            return sigma_delta_problems(network, "snnTorch")
         return [
             f"layer {index}: reset 'subtract' (without delay): if the membrane potential stays above the threshold "
             "after a reset, snnTorch subtracts the threshold again before it checks for a spike; use 'zero' or "

@@ -86,7 +86,8 @@ class FloatTarget(Target):
         layer = self.network.layers[index]
         if not isinstance(layer, SPIKING):
             raise InputError(f"layer {index} ({layer}) has no neurons")
-        return layer.neuron
+        neuron: CubaLIF = layer.neuron
+        return neuron
 
     def parameter(self, index: int, name: str) -> Tensor:
         """Parameter `name` of layer `index` as a tensor that broadcasts over its neurons."""
@@ -124,6 +125,16 @@ def real_weight(layer: Input | Dense | Conv, arithmetic: Arithmetic) -> FloatArr
     if arithmetic == "loihi" and isinstance(layer, Dense) and layer.weight.any():
         return effective_weights(layer.weight.astype(np.int64))
     return layer.weight.copy()
+
+
+def sigma_delta_problems(network: Network, library: str) -> list[str]:
+    """The layers of a sigma-delta network, whose neurons a library of spiking neurons does not have."""
+    return [
+        f"layer {index}: neuron {type(layer.neuron).__name__}: {library} has no sigma-delta neurons with graded "
+        "messages in Loihi's integers; use 'loihi' or 'lava'"
+        for index, layer, _ in spiking_shapes(network)
+        if network.is_sigma_delta
+    ]
 
 
 def wiring_problems(network: Network, library: str) -> list[str]:
