@@ -49,7 +49,7 @@ class SlayerBackend(Backend):
     def problems(cls, network: Network) -> list[str]:
         """See `Backend.problems`."""
         if network.is_sigma_delta:
-            return sigma_delta_problems(network, "SLAYER (as bl-neuro runs it)")
+            return sigma_delta_problems(network, "SLAYER")
         problems = quantization_problems(network)
         if problems:
             return problems

@@ -128,12 +128,11 @@ def real_weight(layer: Input | Dense | Conv, arithmetic: Arithmetic) -> FloatArr
 
 
 def sigma_delta_problems(network: Network, library: str) -> list[str]:
-    """The layers of a sigma-delta network, whose neurons a library of spiking neurons does not have."""
+    """Why a library of spiking neurons cannot hold a sigma-delta network, with the layers."""
+    indices = ", ".join(str(index) for index, _, _ in spiking_shapes(network))
     return [
-        f"layer {index}: neuron {type(layer.neuron).__name__}: {library} has no sigma-delta neurons with graded "
-        "messages in Loihi's integers; use 'loihi' or 'lava'"
-        for index, layer, _ in spiking_shapes(network)
-        if network.is_sigma_delta
+        f"layers {indices}: sigma-delta neurons: {library} has none that send graded messages in Loihi's integers; use "
+        "'loihi' or 'lava'"
     ]
 
 

@@ -55,7 +55,8 @@ class FixedPointLayer:
     weight: even, in [-254, 254], shape of the float weight. current_decay, voltage_decay: 0..4096, scalar or an array
     that broadcasts over the neurons. threshold: at least 1, one for the layer. bias: mantissas, int16, an array that
     broadcasts over the neurons, or None without bias. row_scale: (out,), integer weight = row_scale * float weight.
-    For a network in Loihi's arithmetic all values are the network's own, with thresholds in 0..2^17.
+    For a network in Loihi's arithmetic all values are the network's own, with thresholds in 0..2^17. Sigma-delta
+    neurons have no decays, which are then 0, and Sigma no threshold.
     """
 
     index: int
@@ -181,16 +182,20 @@ def _quantized_layers(network: Network) -> tuple[list[FixedPointLayer], list[str
 
 def _as_stated(index: int, layer: Input | Dense | Conv, shape: tuple[int, ...]) -> FixedPointLayer:
     """A layer of a network in Loihi's arithmetic, with unchanged values."""
-    neuron = layer.neuron
+    parameters: dict[str, FloatArray] = layer.neuron.parameters()
+    none = np.zeros(())
+    current_decay, voltage_decay, threshold, bias = (
+        parameters.get(name, none) for name in ("current_decay", "voltage_decay", "threshold", "bias")
+    )
     return FixedPointLayer(
         index=index,
         source=layer,
         shape=shape,
         weight=layer.weight.astype(np.int64),
-        current_decay=np.round(DECAY_ONE * neuron.current_decay).astype(np.int64),
-        voltage_decay=np.round(DECAY_ONE * neuron.voltage_decay).astype(np.int64),
-        threshold=int(neuron.threshold.flat[0]),
-        bias=neuron.bias.astype(np.int64) if np.any(neuron.bias) else None,
+        current_decay=np.round(DECAY_ONE * current_decay).astype(np.int64),
+        voltage_decay=np.round(DECAY_ONE * voltage_decay).astype(np.int64),
+        threshold=int(threshold.flat[0]),
+        bias=bias.astype(np.int64) if np.any(bias) else None,
         row_scale=np.ones(layer.weight.shape[0] if layer.weight.ndim > 1 else 1),
     )
 
