@@ -16,6 +16,7 @@ from torch import Tensor
 from bl_neuro.backends.base import Backend, Response, Start, Target, joined, per_frame
 from bl_neuro.backends.loihi.gradient import with_gradient
 from bl_neuro.backends.loihi.program import LayerTrace, Program, compile_network
+from bl_neuro.backends.loihi.sigma_delta import SigmaDeltaTarget
 from bl_neuro.deploy.net_values import synapse_problems
 from bl_neuro.deploy.quantize import quantization_problems, quantize
 from bl_neuro.errors import InputError, NotDifferentiable
@@ -35,7 +36,7 @@ class LoihiBackend(Backend):
 
     Options: engine, "kernel" (compiled, CPU only) or "torch" (any device; the default on other devices and with
     NUMBA_DISABLE_JIT); device, "cpu" by default; threads, number of pieces of a batch that run in parallel (torch's
-    number of threads by default). No option changes an answer.
+    number of threads by default). Sigma-delta networks run on the engine "torch". No option changes an answer.
     """
 
     name: ClassVar[str] = "loihi"
@@ -77,6 +78,10 @@ class LoihiBackend(Backend):
         **options: Any,
     ) -> Target:
         """Opens `network`; see the class for the options."""
+        if network.is_sigma_delta:
+            if engine not in (None, "torch"):
+                raise InputError(f"engine: expected 'torch' for a sigma-delta network, found {engine!r}")
+            return SigmaDeltaTarget(network, cls, _checked_device(device), **options)
         return LoihiTarget(network, cls, engine, device, threads, **options)
 
 
@@ -175,8 +180,8 @@ class LoihiTarget(Target):
         rows = zip(traces, self._programs, shapes)
         return [_shaped(trace.spikes, program, steps, shape).to(torch.float32) for trace, program, shape in rows]
 
-    def _states(self, traces: list[LayerTrace]) -> list[tuple[Tensor, Tensor]]:
-        states = []
+    def _states(self, traces: list[LayerTrace]) -> list[tuple[Tensor, ...]]:
+        states: list[tuple[Tensor, ...]] = []
         for trace, program in zip(traces, self._programs):
             pair = [state[:, : program.size].reshape(-1, *program.shape).long() for state in trace[2:]]
             states.append((pair[0], pair[1]))
