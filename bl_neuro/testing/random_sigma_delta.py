@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from bl_neuro.arrays import FloatArray
+from bl_neuro.errors import NetworkError
 from bl_neuro.layers import Conv, Dense, Flatten, Input
 from bl_neuro.network import Network
 from bl_neuro.sigma_delta import LIMIT, Delta, Sigma, SigmaDelta
@@ -33,7 +35,7 @@ def random_sigma_delta(
     layers: list[Any] = [Input(*_input(rng))]
     inputs = shape
     for _ in range(int(rng.integers(1, 3)) if several else 0):
-        layers.append(_conv(rng, inputs[0], biases, unit))
+        layers.append(_conv(rng, inputs, biases, unit))
         inputs = layers[-1].output_shape(inputs)
     if several:
         layers.append(Flatten())
@@ -74,7 +76,16 @@ def _neuron(rng: Generator, shape: tuple[int, ...], biases: bool, unit: bool) ->
     return SigmaDelta(rng.choice(THRESHOLDS), bias, "unit" if unit and rng.random() < 0.5 else "relu")
 
 
-def _conv(rng: Generator, channels: int, biases: bool, unit: bool) -> Conv:
+def _conv(rng: Generator, inputs: tuple[int, ...], biases: bool, unit: bool) -> Conv:
+    """A random convolution whose window fits an input of this shape."""
+    while True:
+        layer = _any_conv(rng, inputs[0], biases, unit)
+        with suppress(NetworkError):
+            layer.output_shape(inputs)
+            return layer
+
+
+def _any_conv(rng: Generator, channels: int, biases: bool, unit: bool) -> Conv:
     geometry: dict[str, Any] = {
         "stride": tuple(rng.integers(1, 3, 2)),
         "padding": tuple(rng.integers(0, 3, 2)),
